@@ -1,0 +1,68 @@
+// Command jacamar-noauth is what `jacamar --no-auth` becomes: it runs the stages
+// of a job for an account that has a runner of its own, without authorization.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/noauth"
+)
+
+func main() {
+	call, err := parse(os.Args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "jacamar:", err)
+		os.Exit(failure.DefaultCodes().System)
+	}
+	os.Exit(noauth.Main(call))
+}
+
+// parse reads `jacamar --no-auth STAGE …`, with the flag or, called by its own
+// name, without it.
+func parse(args []string) (call noauth.Call, err error) {
+	if len(args) > 1 && args[1] == "--no-auth" {
+		args = args[1:]
+	}
+	if len(args) < 2 {
+		return call, errors.New("it takes a stage (see jacamar --help)")
+	}
+	if call.Stage, err = job.ParseStage(args[1]); err != nil {
+		return call, err
+	}
+	rest := args[2:]
+	switch call.Stage {
+	case job.Config, job.Cleanup:
+		if call.Configuration, rest = configuration(rest); call.Configuration == "" {
+			return call, fmt.Errorf("%s takes --configuration FILE", call.Stage)
+		}
+	case job.Run:
+		if len(rest) != 2 {
+			return call, fmt.Errorf("run takes a script and the name of its stage, not %d arguments", len(rest))
+		}
+		call.Script, call.SubStage, rest = rest[0], rest[1], nil
+	case job.Prepare:
+	}
+	if len(rest) != 0 {
+		return call, fmt.Errorf("%s takes no argument %q", call.Stage, job.Clip(rest[0]))
+	}
+	return call, nil
+}
+
+// configuration takes the one option, in both of its spellings.
+func configuration(args []string) (file string, rest []string) {
+	if len(args) == 0 {
+		return "", nil
+	}
+	if value, ok := strings.CutPrefix(args[0], "--configuration="); ok {
+		return value, args[1:]
+	}
+	if len(args) > 1 && args[0] == "--configuration" {
+		return args[1], args[2:]
+	}
+	return "", args
+}

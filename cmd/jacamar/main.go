@@ -1,0 +1,64 @@
+// Command jacamar is the unprivileged half: it runs one stage of a CI job as
+// the account that jacamar-auth chose.
+//
+// It has no command line library: jacamar-auth starts it for every stage, with
+// one word, and what it never does it shall not load.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun"
+	"jacamar-ci/internal/version"
+)
+
+const help = `jacamar runs one stage of a CI job, as its user; jacamar-auth starts it.
+
+  jacamar config|prepare|run|cleanup
+  jacamar --no-auth config|cleanup --configuration FILE
+  jacamar --no-auth prepare
+  jacamar --no-auth run SCRIPT STAGE
+  jacamar --version
+  jacamar --help
+`
+
+func main() {
+	// The job's processes die with this one by way of the thread that started
+	// them; see process.Family.Start.
+	runtime.LockOSThread()
+	if err := call(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "jacamar:", err)
+		os.Exit(failure.DefaultCodes().System)
+	}
+}
+
+// call carries out what the command line asks for. The stage is there for those
+// who look at ps; the order itself comes through the socket.
+func call(args []string) error {
+	if len(args) > 1 && args[1] == "--no-auth" {
+		return withoutAuth(args)
+	}
+	if len(args) != 2 {
+		return errors.New("it takes one argument (see jacamar --help)")
+	}
+	switch args[1] {
+	case string(job.Config), string(job.Prepare), string(job.Run), string(job.Cleanup):
+		return jobrun.Serve(os.Stdout, os.Stderr)
+	case "--version":
+		return write(version.Text())
+	case "--help":
+		return write(help)
+	}
+	return fmt.Errorf("no such command: %q (see jacamar --help)", args[1])
+}
+
+func write(text string) error {
+	_, err := io.WriteString(os.Stdout, text)
+	return err
+}

@@ -1,0 +1,11 @@
+package main
+
+import (
+	"testing"
+
+	"jacamar-ci/test/cmdline"
+)
+
+func TestMain(m *testing.M) { cmdline.Main(m) }
+
+func TestCommandLine(t *testing.T) { cmdline.Run(t, "jacamar") }

@@ -1,0 +1,29 @@
+# Completion of jacamar-auth for bash; made by make manual.
+_jacamar_auth() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path='' word words
+  COMPREPLY=()
+  case $previous in
+    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--runner-config|--runner|--token|--job-response|--claims|--target) COMPREPLY=($(compgen -f -- "$current")); return ;;
+  esac
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in
+      -*) ;;
+      config|prepare|run|cleanup|init|check|explain|keys|refresh) path="${path:+$path }$word" ;;
+    esac
+  done
+  case $path in
+    '') words='--unobfuscated --version --help config prepare run cleanup init check explain keys' ;;
+    'config') words='--configuration --help' ;;
+    'prepare') words='--help' ;;
+    'run') words='--help' ;;
+    'cleanup') words='--configuration --help' ;;
+    'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --runner-config --runner --force --help' ;;
+    'check') words='--configuration --json --help' ;;
+    'explain') words='--configuration --token --job-response --claims --runas --target --help' ;;
+    'keys refresh') words='--configuration --help' ;;
+    'keys') words='refresh' ;;
+    *) words='' ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o filenames -F _jacamar_auth jacamar-auth

@@ -1,0 +1,24 @@
+# Completion of jacamar for bash; made by make manual.
+_jacamar() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path='' word words
+  COMPREPLY=()
+  case $previous in
+    --configuration) COMPREPLY=($(compgen -f -- "$current")); return ;;
+  esac
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in
+      -*) ;;
+      config|prepare|run|cleanup) path="${path:+$path }$word" ;;
+    esac
+  done
+  case $path in
+    '') words='--no-auth --version --help config prepare run cleanup' ;;
+    'config') words='--configuration --help' ;;
+    'prepare') words='--help' ;;
+    'run') words='--help' ;;
+    'cleanup') words='--configuration --help' ;;
+    *) words='' ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -o filenames -F _jacamar jacamar

@@ -1,0 +1,69 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/lockdown"
+)
+
+// administrator makes a driver for a command that no runner calls. The paths are
+// those of the command line: they are completed before this process leaves the
+// directory that they are relative to.
+func administrator(configuration *string, paths ...*string) (*driver, error) {
+	for _, p := range append(paths, configuration) {
+		if *p == "" {
+			continue
+		}
+		full, err := filepath.Abs(*p)
+		if err != nil {
+			return nil, err
+		}
+		*p = full
+	}
+	if _, err := lockdown.Enter(); err != nil {
+		return nil, err
+	}
+	return &driver{
+		call: Call{Stage: job.Config, Configuration: *configuration, Unobfuscated: true},
+		uid:  job.UID(os.Geteuid()), stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
+	}, nil
+}
+
+func complain(err error, status int) int {
+	fmt.Fprintln(os.Stderr, "jacamar-auth:", err)
+	return status
+}
+
+// RefreshKeys fetches the server's keys and keeps them, for a timer. The exit
+// status is 0 or 1.
+func RefreshKeys(configuration string) int {
+	d, err := administrator(&configuration)
+	if err == nil {
+		err = d.refreshKeys(context.Background())
+	}
+	if err != nil {
+		return complain(err, 1)
+	}
+	return 0
+}
+
+func (d *driver) refreshKeys(ctx context.Context) (err error) {
+	if d.site, err = d.configuration(); err != nil {
+		return err
+	}
+	keys, err := d.keySource(ctx)
+	if err != nil {
+		return err
+	}
+	set, err := keys.Refresh(ctx, time.Now())
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(d.stdout, "%d keys kept in %s\n", set.Len(), d.state.StateDir)
+	return err
+}

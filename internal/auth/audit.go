@@ -1,0 +1,112 @@
+package auth
+
+import (
+	"os"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/logging"
+	"jacamar-ci/internal/logging/operator"
+	"jacamar-ci/internal/trustedfile"
+)
+
+// openLog makes the operator's log as the site configured it. A log that cannot
+// be written never stops a job.
+func (d *driver) openLog(lost func(error)) operator.Log {
+	l := d.site.Auth.Logging
+	if !l.Enabled {
+		return operator.Log{}
+	}
+	log, err := operator.New(operator.Settings{
+		Level: string(l.Level), Instance: d.site.General.Name, Place: place(l), Lost: lost,
+	})
+	if err != nil {
+		lost(err)
+	}
+	return log
+}
+
+func place(l config.Logging) operator.Place {
+	switch {
+	case l.Address != "":
+		return operator.RemoteSyslog(l.Network, l.Address)
+	case l.Location.Journal:
+		return operator.Journal()
+	case !l.Location.File.IsZero():
+		return operator.File(func() (*os.File, error) { return trustedfile.OpenAppend(l.Location.File) })
+	}
+	return operator.Syslog()
+}
+
+// lost tells of a log that cannot be written. The reason is not the job author's
+// to read; cleanup's words reach the runner's own log alone.
+func (d *driver) lost(err error) {
+	voice := logging.NewVoice(d.stderr)
+	if d.call.Unobfuscated || d.call.Stage == job.Cleanup {
+		voice.Warn("cannot write the operator's log: %v", err)
+		return
+	}
+	voice.Warn("cannot write the operator's log (administrators: see jacamar-auth check)")
+}
+
+// about is what is known of the job so far.
+func (d *driver) about() operator.Subject {
+	s := operator.Subject{
+		Stage: d.call.Stage, SubStage: job.SubStage(d.call.SubStage), Job: d.facts.ID, Pipeline: d.facts.PipelineID,
+		ProjectID: d.facts.ProjectID, UserID: d.facts.UserID,
+	}
+	if id := d.id; id.JobID != 0 {
+		s.Pipeline, s.Project, s.ProjectID = id.Pipeline.ID, id.Project.Path, id.Project.ID
+		s.Login, s.UserID, s.Runner, s.TokenID = id.User.Login, id.User.ID, id.RunnerID, id.Token.ID
+	}
+	if a := d.state.Facts.Account; a.Name != (job.Username{}) {
+		s.Account = &a
+	}
+	return s
+}
+
+// granted records the decision that lets the job run.
+func (d *driver) granted(decision policy.Decision) {
+	d.walked(decision.Steps)
+	d.log.Decided(d.about(), operator.Verdict{Allowed: true, Rule: string(decision.Rule), Reason: decision.Reason})
+}
+
+// denied records the decision that refuses the job, and returns the refusal. A
+// failure on the way to a decision is none; the record of the stage's end has it.
+func (d *driver) denied(err error) error {
+	if failure.KindOf(err) == failure.Denied {
+		rule, steps := ruleOf(err)
+		d.walked(steps)
+		d.log.Decided(d.about(), operator.Verdict{Rule: rule, Reason: strings.TrimPrefix(err.Error(), rule+": ")})
+	}
+	return err
+}
+
+// walked records what each rule said, for a site that logs at level debug.
+func (d *driver) walked(steps []policy.Step) {
+	for _, s := range steps {
+		d.log.Walked(d.about(), operator.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
+	}
+}
+
+// ended records how the stage ended. Where the configuration cannot be read it
+// cannot say where records go either: then they go to the machine's syslog.
+func (d *driver) ended(err error) {
+	end := operator.End{Exit: "ok", Duration: time.Since(d.begun)}
+	if err != nil {
+		end.Exit, end.Reason = failure.KindOf(err).String(), err.Error()
+		end.Code, _ = failure.ScriptCode(err)
+	}
+	if d.site.General.GitLabServer == nil && err != nil {
+		d.log, _ = operator.New(operator.Settings{Level: string(config.Error), Place: operator.Syslog()})
+	}
+	d.log.Ended(d.about(), end)
+	d.log.Close()
+}
+
+// warn records what did not stop the work.
+func (d *driver) warn(err error) { d.log.Warned(d.about(), err) }

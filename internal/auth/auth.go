@@ -1,0 +1,197 @@
+// Package auth is the privileged half: it decides whether a job may run, and as
+// whom, and becomes that account. What it believes, and in which order, is the
+// function serve below; each of its lines is a room of its own.
+package auth
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/privdrop"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/lockdown"
+	"jacamar-ci/internal/logging"
+	"jacamar-ci/internal/logging/operator"
+	"jacamar-ci/internal/trustedfile"
+)
+
+// Call is the command line of one call by the runner.
+type Call struct {
+	Stage job.Stage
+	// Configuration is the file that config and cleanup name; the other stages
+	// are told by the config stage.
+	Configuration string
+	// Script and SubStage are given to run.
+	Script   string
+	SubStage string
+	// Unobfuscated shows every error to the job's user in full (-u).
+	Unobfuscated bool
+}
+
+// Main carries out one call and returns the exit status for the runner.
+func Main(call Call) int {
+	was, err := lockdown.Enter()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "jacamar-auth:", err)
+		return failure.DefaultCodes().System
+	}
+	env, err := customexec.ParseEnviron(was.Environ)
+	d := &driver{
+		call: call, env: env, core: was.Core, uid: job.UID(os.Geteuid()), stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
+	}
+	if err == nil {
+		err = d.serve(context.Background())
+	}
+	return d.finish(err)
+}
+
+// driver is one call at work.
+type driver struct {
+	call           Call
+	env            customexec.Environ
+	stdout, stderr *os.File
+	uid            job.UID
+	core           unix.Rlimit // on core files, as the runner has it
+	state          state
+	resumed        bool
+	site           config.Config
+	facts          customexec.Response
+	id             identity.Identity
+	log            operator.Log
+	begun          time.Time
+}
+
+// serve is the security argument. Nothing that the job's author controls is
+// believed before the token has proved who he is; no process is started for him
+// before the rules have granted an account; and from there on only that account
+// touches what is his.
+func (d *driver) serve(ctx context.Context) (err error) {
+	if d.state, d.resumed, err = decodeState(d.env.State); err != nil {
+		return err
+	}
+	if d.site, err = d.configuration(); err != nil {
+		return err
+	}
+	d.log = d.openLog(d.lost)
+	if d.call.Stage == job.Cleanup && !d.resumed {
+		return nil // the config stage granted nothing: there is nothing of the job's
+	}
+	script, err := d.script()
+	if err != nil {
+		return err
+	}
+	if d.facts, err = customexec.ReadResponse(d.env.Response); err != nil {
+		return err
+	}
+	if err := d.variables(); err != nil {
+		return err
+	}
+	if d.id, err = d.identify(ctx); err != nil {
+		return d.denied(err)
+	}
+	grant, decision, err := d.authorize(ctx)
+	if err != nil {
+		return d.denied(err)
+	}
+	d.granted(decision)
+	result, err := d.become(grant, script)
+	if err != nil {
+		return err
+	}
+	return d.answer(result)
+}
+
+// configuration loads the site's file: the one of the command line, or the one
+// that the config stage of this job was given.
+func (d *driver) configuration() (config.Config, error) {
+	file := d.state.Configuration
+	if d.call.Configuration != "" {
+		named, err := job.ParseAbsPath(d.call.Configuration)
+		if err != nil {
+			return config.Config{}, failure.Configf("--configuration: %w", err)
+		}
+		file = named
+	}
+	if file.IsZero() {
+		return config.Config{}, failure.Privatef("no --configuration, and no config stage has named one")
+	}
+	d.state.Configuration = file
+	// With file capabilities this process can do what its account cannot, and that
+	// account must not be the one to say for whom.
+	if d.uid != 0 && privdrop.MayChangeIDs() == nil {
+		if faults := trustedfile.JudgeRoot(file); len(faults) > 0 {
+			return config.Config{}, failure.Configf("cannot use the configuration: %w", &faults[0])
+		}
+	}
+	return config.Load(file)
+}
+
+// script reads what a run stage shall run, before any privilege is given up: the
+// runner's directories are closed to the job's user.
+func (d *driver) script() ([]byte, error) {
+	if d.call.Stage != job.Run {
+		return nil, nil
+	}
+	if err := customexec.ClearCode(d.env.CodeFile); err != nil {
+		return nil, err
+	}
+	return customexec.ReadScript(d.call.Script)
+}
+
+// variables refuses a CI variable that is longer than the site wants.
+func (d *driver) variables() error {
+	if limit := d.site.Auth.MaxEnvChars; limit > 0 {
+		return d.env.TooLong(limit)
+	}
+	return nil
+}
+
+// finish tells the user, the runner and the operator how the call ended.
+func (d *driver) finish(err error) int {
+	status := d.env.Codes.Status(err)
+	if err != nil {
+		line, hint := failure.ForUser(err, d.call.Unobfuscated, d.quote())
+		logging.NewVoice(d.output()).Fail(line, hint)
+		if code, ok := failure.ScriptCode(err); ok {
+			if werr := customexec.WriteCode(d.env.CodeFile, code); werr != nil {
+				err, status = werr, d.env.Codes.System
+			}
+		}
+	}
+	d.ended(err)
+	return status
+}
+
+// output is where the job's log is: the config stage's standard output is for
+// its answer, and cleanup's reaches nobody.
+func (d *driver) output() io.Writer {
+	if d.call.Stage == job.Prepare || d.call.Stage == job.Run {
+		return d.stdout
+	}
+	return d.stderr
+}
+
+// quote names the job as its user knows it.
+func (d *driver) quote() string {
+	if d.facts.ID != 0 {
+		return "job " + d.facts.ID.String()
+	}
+	if hint, err := job.ParseID(d.hintedID()); err == nil {
+		return "job " + hint.String()
+	}
+	return "this job's number"
+}
+
+func (d *driver) hintedID() string {
+	s, _ := d.env.Variable("CI_JOB_ID")
+	return s
+}

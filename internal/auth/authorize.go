@@ -1,0 +1,120 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/job"
+)
+
+// authorize finds the account that the job asks for and puts it, and the job,
+// before the site's rules. The name service and the site's RunAs script are asked
+// in the config stage only; the rules hold in every stage.
+func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, error) {
+	rules, err := d.rules()
+	if err != nil {
+		return policy.Grant{}, policy.Decision{}, err
+	}
+	candidate, decision := policy.Choose(d.id, rules)
+	if !decision.Allowed {
+		return policy.Grant{}, decision, ruled(decision)
+	}
+	if !d.resumed {
+		if d.state.RunAs, err = d.delegate(ctx, candidate, rules); err != nil {
+			return policy.Grant{}, decision, err
+		}
+	}
+	_, configured := d.runas()
+	if candidate, err = d.state.RunAs.apply(candidate, configured); err != nil {
+		return policy.Grant{}, decision, err
+	}
+	if !d.resumed {
+		if d.state.Facts, err = d.ask(ctx, candidate.Login(), rules); err != nil {
+			return policy.Grant{}, decision, err
+		}
+		d.state.TokenID, d.state.Job = d.id.Token.ID, d.id.JobID
+	}
+	grant, decision := policy.Decide(d.id, candidate, d.state.Facts, rules)
+	return grant, decision, ruled(decision)
+}
+
+// ask asks the name service, once a job: what it says in the config stage holds
+// for all stages, also when it says something else later, or nothing. Each
+// question is a process of its own, so those that do not wait for another's
+// answer are asked at once.
+func (d *driver) ask(ctx context.Context, login job.Username, rules policy.Rules) (f policy.Facts, err error) {
+	names := account.System()
+	f.Service, f.LoginsOff = d.uid, names.LoginsOff()
+	if f.Shells, err = names.Shells(); err != nil {
+		return f, err
+	}
+	asked, err := d.subject(ctx, login, rules)
+	if err != nil {
+		return f, err
+	}
+	f.Account = asked.runs
+	err = together(
+		func() (err error) { f.Groups, err = groups(ctx, names, asked.lists); return err },
+		func() (err error) { f.Aging, err = aging(ctx, names, f.Account.Name); return err },
+		func() (err error) { f.Owner, err = names.Owner(ctx, f.Account); return err },
+	)
+	return f, err
+}
+
+// together runs all at once and returns the first error in their order.
+func together(all ...func() error) error {
+	errs := make([]error, len(all))
+	var wait sync.WaitGroup
+	for i, f := range all {
+		wait.Go(func() { errs[i] = f() })
+	}
+	wait.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func groups(ctx context.Context, names account.Names, a *job.Account) (policy.Groups, error) {
+	if a == nil {
+		return policy.Groups{}, nil
+	}
+	g, err := names.Groups(ctx, *a)
+	return policy.Groups{Names: g.Names, Unnamed: g.Unnamed}, err
+}
+
+func aging(ctx context.Context, names account.Names, name job.Username) (policy.Aging, error) {
+	a, err := names.Aging(ctx, name, time.Now())
+	return policy.Aging{Known: a.Known, Locked: a.Locked, Expired: a.Expired}, err
+}
+
+// subjects are the account that the job would run as, and the one that the lists
+// of groups are about, nil where there is none.
+type subjects struct {
+	runs  job.Account
+	lists *job.Account
+}
+
+// subject finds them by the login. Without a change of account the job runs as
+// this process's own, and the lists are about the account that was asked for, if
+// it exists.
+func (d *driver) subject(ctx context.Context, login job.Username, rules policy.Rules) (subjects, error) {
+	asked, err := account.System().Lookup(ctx, login)
+	if !rules.Keep {
+		return subjects{asked, &asked}, err
+	}
+	s := subjects{lists: &asked}
+	if unknown := (account.UnknownError{}); errors.As(err, &unknown) {
+		s.lists = nil
+	} else if err != nil {
+		return s, err
+	}
+	s.runs, err = d.ownAccount(ctx)
+	return s, err
+}

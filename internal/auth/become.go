@@ -1,0 +1,176 @@
+package auth
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/auth/internal/privdrop"
+	"jacamar-ci/internal/briefing"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/version"
+)
+
+// become starts jacamar as the granted account, hands it its brief and stays
+// until the stage is over.
+func (d *driver) become(grant policy.Grant, script []byte) (handoff.Result, error) {
+	jacamar, err := d.jacamar()
+	if err != nil {
+		return handoff.Result{}, err
+	}
+	brief, err := d.brief(grant)
+	if err != nil {
+		return handoff.Result{}, err
+	}
+	if err := d.makeRootDir(brief.Account); err != nil {
+		return handoff.Result{}, err
+	}
+	launcher := privdrop.Launcher{
+		Strategy: privdrop.Strategy(d.site.Auth.Downscope), Jacamar: jacamar, Stdout: d.jobOutput(), Stderr: d.stderr, Core: d.core,
+		Limits: brief.Settings.Confinement.Limits, Filter: !d.site.Auth.Seccomp.Disabled, KeepBoundingSet: d.site.Auth.KeepBoundingSet,
+	}
+	watch := monitor.Monitor{Runner: d.stdout, KillTimeout: d.site.General.KillTimeout, Reap: d.reaper(launcher, grant, brief)}
+	if err := watch.Ready(); err != nil {
+		return handoff.Result{}, fmt.Errorf("cannot watch over the job: %w", err)
+	}
+	child, err := launcher.Start(grant, d.call.Stage)
+	if err != nil {
+		return handoff.Result{}, err
+	}
+	end := handoff.NewAuthEnd(child.Socket)
+	// Beside the watch: the account may have stopped its jacamar, which then reads
+	// nothing, and the runner must still be able to end the job.
+	go func() {
+		if end.Send(brief, script) != nil {
+			child.Cut()
+		}
+	}()
+	return watch.Wait(child, end)
+}
+
+// jobOutput keeps the config stage's standard output for its answer alone.
+func (d *driver) jobOutput() *os.File {
+	if d.call.Stage == job.Config {
+		return d.stderr
+	}
+	return d.stdout
+}
+
+// reaper ends, as the account, processes that only the account may signal.
+func (d *driver) reaper(l privdrop.Launcher, grant policy.Grant, brief handoff.Brief) func([]proctree.Process) error {
+	return func(left []proctree.Process) error {
+		child, err := l.Start(grant, job.Cleanup)
+		if err != nil {
+			return err
+		}
+		defer child.Close()
+		brief.Stage, brief.SubStage, brief.Reap = job.Cleanup, "", left
+		end := handoff.NewAuthEnd(child.Socket)
+		if err := end.Send(brief, nil); err != nil {
+			return err
+		}
+		_, err = end.Result()
+		return err
+	}
+}
+
+// jacamar finds the unprivileged half: the configured one, else the one beside
+// this program.
+func (d *driver) jacamar() (job.AbsPath, error) {
+	if p := d.site.Auth.JacamarPath; !p.IsZero() {
+		return p, nil
+	}
+	own, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return job.AbsPath{}, failure.Privatef("cannot find jacamar: %w", err)
+	}
+	p, err := job.ParseAbsPath(filepath.Join(filepath.Dir(own), "jacamar"))
+	if err != nil {
+		return job.AbsPath{}, failure.Privatef("cannot find jacamar: %w", err)
+	}
+	return p, nil
+}
+
+// brief is all that jacamar is told.
+func (d *driver) brief(grant policy.Grant) (handoff.Brief, error) {
+	account, ok := grant.Account()
+	if !ok {
+		return handoff.Brief{}, failure.Deniedf("no account was granted")
+	}
+	sub, err := d.subStage()
+	if err != nil {
+		return handoff.Brief{}, err
+	}
+	settings, err := d.settings(account.Name)
+	if err != nil {
+		return handoff.Brief{}, err
+	}
+	owner, _ := proctree.Find(os.Getppid())
+	return handoff.Brief{
+		Stage: d.call.Stage, SubStage: sub, Account: account, Dirs: d.state.Dirs, Settings: settings,
+		Job: briefing.Job(d.facts, d.env, owner),
+	}, nil
+}
+
+// settings are the site's, with what the RunAs script gave for this job.
+func (d *driver) settings(account job.Username) (s handoff.Settings, err error) {
+	s = briefing.Settings(d.site, d.env)
+	s.DataDir, s.Message = d.dataDir(), d.message()
+	if !d.state.RunAs.DataDir.IsZero() {
+		s.Storage.VariableDataDir = false // that is a path, and a dollar in it a dollar
+	}
+	s.Batch, err = briefing.Batch(d.site, d.env, func(r config.Rule) (bool, error) { return matches(r, d.id, account) })
+	return s, err
+}
+
+// dataDir is the site's base directory, unless the RunAs script gave another.
+func (d *driver) dataDir() string {
+	if dir := d.state.RunAs.DataDir; !dir.IsZero() {
+		return dir.String()
+	}
+	return d.site.General.DataDir.String()
+}
+
+// message is what the job's log shows first: the site's words, and those of the
+// RunAs script for this job.
+func (d *driver) message() string {
+	return strings.Trim(string(d.site.General.JobMessage)+"\n"+d.state.RunAs.Message, "\n")
+}
+
+func (d *driver) subStage() (job.SubStage, error) {
+	if d.call.Stage != job.Run {
+		return "", nil
+	}
+	sub, err := job.ParseSubStage(d.call.SubStage)
+	if err != nil {
+		return "", failure.Privatef("cannot run the script: %w", err)
+	}
+	return sub, nil
+}
+
+// answer prints what the config stage settled; the other stages have no answer.
+func (d *driver) answer(result handoff.Result) error {
+	if d.call.Stage != job.Config {
+		return nil
+	}
+	d.state.Dirs = result.Dirs
+	state, err := d.state.encode()
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	return customexec.Answer{
+		BuildsDir: result.Dirs.Builds, CacheDir: result.Dirs.Cache, Hostname: host,
+		Driver: customexec.Driver{Name: "jacamar", Version: strings.TrimPrefix(version.Number(), "v")},
+		JobEnv: map[string]string{customexec.StateVariable: state},
+		Shell:  "bash",
+	}.Write(d.stdout)
+}

@@ -1,0 +1,66 @@
+package auth
+
+import (
+	"context"
+	"os"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/check"
+	"jacamar-ci/internal/job"
+)
+
+// notChecked is the exit status that monitoring plugins use for unknown.
+const notChecked = 3
+
+// Check looks at the installation and prints what it finds. The exit status is 0
+// when all is well, 1 with warnings, 2 with faults, 3 when it could not look.
+func Check(configuration string, asJSON bool) int {
+	d, err := administrator(&configuration)
+	if err != nil {
+		return complain(err, notChecked)
+	}
+	ctx := context.Background()
+	site, err := d.installation(ctx)
+	if err != nil {
+		return complain(err, notChecked)
+	}
+	report := check.Run(ctx, site)
+	site.Log.Close()
+	print := report.WriteText
+	if asJSON {
+		print = report.WriteJSON
+	}
+	if err := print(os.Stdout); err != nil {
+		return complain(err, notChecked)
+	}
+	return report.Status()
+}
+
+// installation gathers what the checks look at. A configuration that cannot be
+// used is a finding, not an error.
+func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
+	s.UID, s.Names = d.uid, account.System()
+	if s.File, err = job.ParseAbsPath(d.call.Configuration); err != nil {
+		return s, err
+	}
+	own, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return s, err
+	}
+	if s.Own, err = job.ParseAbsPath(own); err != nil {
+		return s, err
+	}
+	if d.site, s.Err = d.configuration(); s.Err != nil {
+		return s, nil
+	}
+	if s.Keys, s.Err = d.keySource(ctx); s.Err != nil {
+		return s, nil
+	}
+	if s.Jacamar, err = d.jacamar(); err != nil {
+		return s, err
+	}
+	// The check of the log tells what is wrong with it.
+	s.Config, s.StateDir, s.Log = &d.site, d.state.StateDir, d.openLog(func(error) {})
+	s.Script, _ = d.runas()
+	return s, nil
+}

@@ -1,0 +1,101 @@
+package auth
+
+import (
+	"context"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/job"
+)
+
+// identify verifies the job's token against the key set of the site's GitLab and
+// against what the runner was told of the job.
+func (d *driver) identify(ctx context.Context) (identity.Identity, error) {
+	raw, err := d.env.Token(string(d.site.General.JWTEnvVariable), d.facts)
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	token, err := idtoken.Parse(raw)
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	keys, err := d.keys(ctx, token.KeyID())
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	return token.Verify(keys, d.tokenRules(), expected(d.facts), time.Now())
+}
+
+func expected(r customexec.Response) identity.Expected {
+	return identity.Expected{
+		JobID: r.ID, ProjectID: r.ProjectID, PipelineID: r.PipelineID, UserID: r.UserID, ScopedUserID: r.ScopedUserID,
+	}
+}
+
+// tokenRules are the site's. An expired token is good for the stages after
+// config when config has accepted the very same one, and always for cleanup.
+func (d *driver) tokenRules() idtoken.Rules {
+	rules := idtoken.Rules{
+		Issuer: d.site.General.JWTIssuer, Audience: d.site.General.JWTRequiredAud,
+		RunnerIDs: d.site.Auth.RunnerIDs.Items, AllowForks: d.site.Auth.AllowForkPipelines,
+		Accepted: d.state.TokenID,
+	}
+	switch d.call.Stage {
+	case job.Config:
+	case job.Cleanup:
+		rules.Expiry = idtoken.Ignored()
+	default:
+		rules.Expiry = idtoken.Grace(d.site.General.JWTExpDelay)
+	}
+	return rules
+}
+
+func (d *driver) keys(ctx context.Context, kid string) (idtoken.KeySet, error) {
+	keys, err := d.keySource(ctx)
+	if err != nil {
+		return idtoken.KeySet{}, err
+	}
+	return keys.For(ctx, kid, time.Now())
+}
+
+func (d *driver) keySource(ctx context.Context) (*idtoken.Keys, error) {
+	dir, err := d.stateDir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	general := d.site.General
+	return idtoken.NewKeys(idtoken.KeySettings{
+		GitLab: general.GitLabServer, JWKS: general.JWKSURL, CAFile: general.TLSCAFile, StateDir: dir,
+		MaxAge: general.JWKSMaxAge, StaleMax: general.JWKSStaleMax, Warn: d.warn,
+	})
+}
+
+// stateDir is where this process keeps keys between jobs.
+func (d *driver) stateDir(ctx context.Context) (job.AbsPath, error) {
+	if !d.state.StateDir.IsZero() {
+		return d.state.StateDir, nil
+	}
+	var home job.AbsPath
+	if d.uid != 0 && d.site.General.StateDir.IsZero() {
+		own, err := d.ownAccount(ctx)
+		if err != nil {
+			return job.AbsPath{}, err
+		}
+		home = own.Home
+	}
+	dir, err := d.site.General.StateDirOf(int(d.uid), home)
+	d.state.StateDir = dir
+	return dir, err
+}
+
+// ownAccount is the account that this process itself runs as.
+func (d *driver) ownAccount(ctx context.Context) (job.Account, error) {
+	name, err := account.System().Owner(ctx, job.Account{UID: d.uid})
+	if err != nil {
+		return job.Account{}, err
+	}
+	return account.System().Lookup(ctx, name)
+}

@@ -1,0 +1,128 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/initial"
+	"jacamar-ci/internal/job"
+)
+
+// Start is what an administrator gave of a first configuration; what is empty is
+// asked for, or has a default.
+type Start struct {
+	Configuration                      string
+	Server, CAFile, DataDir            string
+	Deployment, Executor, StateDir     string
+	Service, RunnerConfig, Runner, Log string
+	Force                              bool
+}
+
+// Init writes a first configuration, wires a runner to it and checks the
+// installation, by becoming `jacamar-auth check` as the account of the service.
+// It returns only when it could not.
+func Init(s Start) int {
+	d, err := administrator(&s.Configuration, &s.CAFile, &s.RunnerConfig, &s.Log)
+	if err == nil {
+		err = d.initialize(context.Background(), s)
+	}
+	return complain(err, notChecked)
+}
+
+func (d *driver) initialize(ctx context.Context, s Start) error {
+	file, err := job.ParseAbsPath(s.Configuration)
+	if err != nil {
+		return err
+	}
+	choice, err := d.choice(s)
+	if err != nil {
+		return err
+	}
+	owner, err := d.service(ctx, choice.Deployment, s.Service)
+	if err != nil {
+		return err
+	}
+	own, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	text, err := initial.Render(choice)
+	if err != nil {
+		return err
+	}
+	if err := initial.Place(file, text, initial.AccessFor(owner, d.uid), s.Force); err != nil {
+		return err
+	}
+	fmt.Fprintf(d.stdout, "wrote %s\n", file)
+	if err := d.wire(initial.Wiring{Program: own, Configuration: file.String()}, s); err != nil {
+		return err
+	}
+	return d.checkAs(owner, own, file)
+}
+
+// choice asks for what the command line left open, if there is somebody to ask.
+func (d *driver) choice(s Start) (initial.Choice, error) {
+	c := initial.Choice{Server: s.Server, DataDir: s.DataDir, Executor: s.Executor, CAFile: s.CAFile, StateDir: s.StateDir, Log: s.Log}
+	questions := c.Questions(&s.Deployment)
+	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil && len(questions) > 0 {
+		return c, fmt.Errorf("there is no terminal to ask on: give %s", initial.Flags(questions))
+	}
+	if err := initial.Ask(os.Stdin, d.stdout, questions); err != nil {
+		return c, err
+	}
+	var err error
+	c.Deployment, err = initial.ParseDeployment(s.Deployment)
+	return c, err
+}
+
+// service is the account that will run jacamar-auth. Only root can make a file
+// for another one.
+func (d *driver) service(ctx context.Context, deployment initial.Deployment, name string) (job.Account, error) {
+	if d.uid != 0 || deployment == initial.Root {
+		return d.ownAccount(ctx)
+	}
+	login, err := job.ParseUsername(name)
+	if err != nil {
+		return job.Account{}, err
+	}
+	return account.System().Lookup(ctx, login)
+}
+
+// wire prints the runner's table, or merges it into the runner's file.
+func (d *driver) wire(w initial.Wiring, s Start) error {
+	if s.RunnerConfig != "" {
+		if err := w.MergeFile(s.RunnerConfig, s.Runner); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(d.stdout, "wired a runner of %s to it\n", s.RunnerConfig)
+		return err
+	}
+	stanza, err := w.Stanza()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(d.stdout, "\nFor the runner's config.toml, in its [[runners]]:\n\n%s\n", stanza)
+	return err
+}
+
+// checkAs becomes the check, as the account of the service: what a check can see
+// depends on who asks. It returns only when it could not.
+func (d *driver) checkAs(owner job.Account, own string, file job.AbsPath) error {
+	if owner.UID != d.uid {
+		groups := make([]int, 0, len(owner.Groups))
+		for _, g := range owner.Groups {
+			groups = append(groups, int(g))
+		}
+		if err := errors.Join(syscall.Setgroups(groups), syscall.Setgid(int(owner.GID)), syscall.Setuid(int(owner.UID))); err != nil {
+			return fmt.Errorf("cannot check as %s: %w", owner.Name, err)
+		}
+	}
+	err := syscall.Exec(own, []string{own, "check", "--configuration", file.String()}, []string{"PATH=/usr/bin:/bin"})
+	return fmt.Errorf("cannot check as %s: %s: %w (may that account run it?)", owner.Name, own, err)
+}

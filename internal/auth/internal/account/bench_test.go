@@ -1,0 +1,20 @@
+package account
+
+import (
+	"os/user"
+	"testing"
+)
+
+// BenchmarkLookup is what the account costs a config stage: two getent at once.
+func BenchmarkLookup(b *testing.B) {
+	me, err := user.Current()
+	if err != nil {
+		b.Skipf("this process has no account: %v", err)
+	}
+	name := username(b, me.Username)
+	for b.Loop() {
+		if _, err := System().Lookup(b.Context(), name); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package account
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/job"
+)
+
+// TestLookupOfTheCurrentUser compares with id(1), which asks the C library.
+func TestLookupOfTheCurrentUser(t *testing.T) {
+	me, err := user.Current()
+	if err != nil {
+		t.Skipf("this process has no account: %v", err)
+	}
+	agreesWithID(t, me.Username)
+}
+
+func TestLookupOfRealAccounts(t *testing.T) {
+	name := temporaryAccount(t)
+	t.Run("with no further group", func(t *testing.T) { agreesWithID(t, name) })
+
+	groups := make([]string, 65)
+	for i := range groups {
+		groups[i] = fmt.Sprintf("%s-%d", name, i)
+		command(t, "groupadd", groups[i])
+		t.Cleanup(func() { command(t, "groupdel", groups[i]) })
+	}
+	command(t, "usermod", "--groups", groups[0], name)
+	t.Run("with one", func(t *testing.T) { agreesWithID(t, name) })
+	command(t, "usermod", "--groups", strings.Join(groups, ","), name)
+	t.Run("with 65", func(t *testing.T) {
+		a := agreesWithID(t, name)
+		if len(a.Groups) != 66 {
+			t.Errorf("%d groups, want 66", len(a.Groups))
+		}
+		named, err := System().Groups(t.Context(), a)
+		if err != nil || len(named.Unnamed) != 0 {
+			t.Fatalf("unnamed groups %v, error %v", named.Unnamed, err)
+		}
+		want := append(slices.Clone(groups), name)
+		if got := slices.Sorted(slices.Values(named.Names)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			t.Errorf("group names %v", got)
+		}
+	})
+}
+
+func TestFactsOfRealAccounts(t *testing.T) {
+	name := temporaryAccount(t)
+	a, err := System().Lookup(t.Context(), username(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	aging := func(want Aging) {
+		t.Helper()
+		got, err := System().Aging(t.Context(), a.Name, time.Now())
+		if err != nil || got != want {
+			t.Errorf("aging %+v, %v; want %+v", got, err, want)
+		}
+	}
+	aging(Aging{Known: true})
+	command(t, "usermod", "--password", "$6$salt$hash", name)
+	command(t, "usermod", "--lock", name)
+	aging(Aging{Known: true, Locked: true})
+	command(t, "usermod", "--unlock", "--expiredate", "1", name)
+	aging(Aging{Known: true, Expired: true})
+
+	owner, err := System().Owner(t.Context(), a)
+	if err != nil || owner != a.Name {
+		t.Errorf("owner %s, %v", owner, err)
+	}
+	alias := a
+	alias.Name, alias.UID = username(t, "toor"), 0
+	if owner, err = System().Owner(t.Context(), alias); err != nil || owner.String() != "root" {
+		t.Errorf("owner of user id 0 is %s, %v", owner, err)
+	}
+}
+
+func TestAgingIsUnknownToAnOrdinaryUser(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root can read the shadow entries")
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Skipf("this process has no account: %v", err)
+	}
+	if me.Username == "nobody" {
+		t.Skip("nss-systemd makes up a shadow entry for nobody, which everybody may read")
+	}
+	got, err := System().Aging(t.Context(), username(t, me.Username), time.Now())
+	if err != nil || got != (Aging{}) {
+		t.Errorf("aging %+v, error %v", got, err)
+	}
+}
+
+func TestShellsOfThisMachine(t *testing.T) {
+	shells, err := System().Shells()
+	if err != nil || len(shells) == 0 {
+		t.Errorf("shells %v, error %v", shells, err)
+	}
+}
+
+func agreesWithID(t *testing.T, name string) job.Account {
+	t.Helper()
+	a, err := System().Lookup(t.Context(), username(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := idsOf(t, name)
+	got := []uint32{uint32(a.UID), uint32(a.GID)}
+	for _, g := range a.Groups {
+		got = append(got, uint32(g))
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("ids %v, but id(1) says %v", got, want)
+	}
+	return a
+}
+
+// idsOf returns the user id, the primary group and the sorted groups.
+func idsOf(t *testing.T, name string) []uint32 {
+	t.Helper()
+	var ids []uint32
+	for _, word := range strings.Fields(command(t, "id", "-u", name) + command(t, "id", "-g", name) + command(t, "id", "-G", name)) {
+		n, err := strconv.ParseUint(word, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, uint32(n))
+	}
+	slices.Sort(ids[2:])
+	return ids
+}
+
+// temporaryAccount makes an account and a group of the same name.
+func temporaryAccount(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make accounts")
+	}
+	name := fmt.Sprintf("jci-t%d", os.Getpid())
+	command(t, "useradd", "--user-group", "--no-create-home", "--shell", "/bin/bash", name)
+	t.Cleanup(func() { command(t, "userdel", "--force", name) })
+	return name
+}
+
+func command(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s %v: %v: %s", name, args, err, stderr.String())
+	}
+	return string(out)
+}

@@ -1,0 +1,94 @@
+package check
+
+import (
+	"context"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/auth/internal/runas"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/logging/operator"
+)
+
+// Site is the installation to look at.
+type Site struct {
+	File job.AbsPath
+	// Config is what the file says, nil when Err says why it cannot be used.
+	Config *config.Config
+	Err    error
+
+	UID job.UID
+	// Own is the program that runs, Jacamar the unprivileged half.
+	Own, Jacamar job.AbsPath
+	StateDir     job.AbsPath
+	Names        account.Names
+	// Keys, Log and Script are nil, or zero, without a configuration.
+	Keys   *idtoken.Keys
+	Log    operator.Log
+	Script runas.Script
+}
+
+// one is a named check. A check without a finding has nothing to say of this
+// site.
+type one struct {
+	name string
+	// configured checks need a configuration.
+	configured bool
+	run        func(context.Context, Site) []Line
+}
+
+var checks = []one{
+	{"configuration", false, configuration},
+	{"account", true, viewpoint},
+	{"jacamar-auth", false, ownProgram},
+	{"jacamar", true, jacamar},
+	{"privileges", true, privileges},
+	{"user namespace", false, userNamespace},
+	{"state directory", true, stateDirectory},
+	{"CA file", true, caFile},
+	{"key server", true, keyServer},
+	{"name service", false, nameService},
+	{"lists", true, lists},
+	{"account map", true, accountMap},
+	{"RunAs", true, runAs},
+	{"shells", true, shells},
+	{"data directory", true, dataDirectory},
+	{"scheduler", true, scheduler},
+	{"log", true, log},
+	{"logins", true, logins},
+	{"runner", false, runnerConfig},
+}
+
+// Run runs every check that the site has the means for.
+func Run(ctx context.Context, s Site) Report {
+	r := Report{Configuration: s.File.String()}
+	if s.Config != nil {
+		r.Name = s.Config.General.Name
+	}
+	for _, c := range checks {
+		if c.configured && s.Config == nil {
+			continue
+		}
+		for _, l := range c.run(ctx, s) {
+			l.Check = c.name
+			r.Lines = append(r.Lines, l)
+		}
+	}
+	if s.Config == nil {
+		r.Lines = append(r.Lines, Line{
+			Check: "configuration", Result: Fail, Text: "the checks that need a configuration were left out",
+			Mend: "correct the faults above and check again",
+		})
+	}
+	r.Result = worst(r.Lines)
+	return r
+}
+
+// or returns the faults, or a line that says that there are none.
+func or(faults []Line, format string, args ...any) []Line {
+	if len(faults) > 0 {
+		return faults
+	}
+	return []Line{ok(format, args...)}
+}

@@ -1,0 +1,97 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+)
+
+// slow is what a name service may take before every job's first stage suffers.
+const slow = 2 * time.Second
+
+func nameService(ctx context.Context, s Site) []Line {
+	begin := time.Now()
+	name, err := s.Names.Owner(ctx, job.Account{UID: s.UID})
+	if err == nil {
+		_, err = s.Names.Lookup(ctx, name)
+	}
+	switch took := time.Since(begin); {
+	case err != nil:
+		return []Line{fail("see that getent(1) answers: getent passwd "+fmt.Sprint(s.UID), "%v", err)}
+	case took > slow:
+		return []Line{warn("see what delays: time getent initgroups "+name.String(), "the name service took %s", took.Round(100*time.Millisecond))}
+	}
+	return []Line{ok("the name service knows %s", name)}
+}
+
+// lists looks for entries that name nobody.
+func lists(ctx context.Context, s Site) []Line {
+	a := s.Config.Auth
+	var lines []Line
+	for _, l := range []struct {
+		key, database string
+		names         []string
+	}{
+		{"auth.user_allowlist", "passwd", texts(a.UserAllowlist)},
+		{"auth.user_blocklist", "passwd", texts(a.UserBlocklist)},
+		{"auth.groups_allowlist", "group", texts(a.GroupsAllowlist)},
+		{"auth.groups_blocklist", "group", texts(a.GroupsBlocklist)},
+	} {
+		lines = append(lines, nobody(ctx, s.Names, l.database, l.names, func(name string) Line {
+			return warn("remove it or correct its spelling", "%s names %q, which nobody is called here", l.key, name)
+		})...)
+	}
+	return or(lines, "every entry names an account or a group")
+}
+
+func texts[T any](l config.List[T]) []string {
+	var out []string
+	for _, item := range l.Items {
+		out = append(out, fmt.Sprint(item))
+	}
+	return out
+}
+
+// nobody says so of each name that the name service does not know.
+func nobody(ctx context.Context, n account.Names, database string, names []string, say func(string) Line) []Line {
+	missing, err := n.Missing(ctx, database, names)
+	if err != nil {
+		return []Line{fail("see that getent(1) answers: getent "+database, "%v", err)}
+	}
+	var lines []Line
+	for _, name := range missing {
+		lines = append(lines, say(name))
+	}
+	return lines
+}
+
+// log writes a record. Without a log the configuration's own warning is enough.
+func log(ctx context.Context, s Site) []Line {
+	l := s.Config.Auth.Logging
+	if _, other := serviceAccount(ctx, s); other || !l.Enabled {
+		return nil
+	}
+	where := l.Location.String()
+	if l.Address != "" {
+		where = l.Network + " " + l.Address
+	}
+	if err := s.Log.Try(); err != nil {
+		return []Line{fail("make it writable, or name another place in [auth.logging]", "the operator's log cannot be written to %s: %v", where, err)}
+	}
+	if info, err := os.Stat(l.Location.File.String()); err == nil && info.Mode().Perm()&0o004 != 0 {
+		return []Line{warn("run: chmod o-r "+where, "everybody can read the operator's log %s (mode %04o)", where, info.Mode().Perm())}
+	}
+	return []Line{ok("a record was written to %s", where)}
+}
+
+func logins(_ context.Context, s Site) []Line {
+	if s.Config.Auth.EnforceNologin && s.Names.LoginsOff() {
+		return []Line{warn("remove /etc/nologin or /run/nologin when logins are wanted again", "logins are switched off: every job is refused")}
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/child"
+	"jacamar-ci/internal/auth/internal/privdrop"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+)
+
+// privileges tells whether this very process could become another account.
+func privileges(ctx context.Context, s Site) []Line {
+	switch s.Config.Auth.Downscope {
+	case config.Setuid:
+		if err := privdrop.MayChangeIDs(); err != nil {
+			return []Line{fail("run this check under the runner's account, and mend what is missing", "%v", err)}
+		}
+		return []Line{ok("uid %d may become the accounts of jobs by setuid", s.UID)}
+	case config.Sudo:
+		return sudo(ctx, s)
+	}
+	if s.UID == 0 {
+		return []Line{fail(`set auth.downscope = "setuid"`, "downscope is none and this is root: every job is refused")}
+	}
+	return []Line{ok("every job runs as uid %d (downscope is none)", s.UID)}
+}
+
+const sudoPath = "/usr/bin/sudo"
+
+// sudo asks for a rule as for nobody: the accounts of jobs are not known here.
+func sudo(ctx context.Context, s Site) []Line {
+	if !executable(sudoPath) {
+		return []Line{fail("install sudo, or use another downscope", "there is no %s", sudoPath)}
+	}
+	r, err := child.Command{
+		Path: sudoPath, Args: []string{"-n", "-l", "-u", "nobody", "--", s.Jacamar.String(), string(job.Config)},
+		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10, MaxErrors: 4 << 10,
+	}.Run(ctx)
+	if err != nil || r.Code != 0 || r.Signal != 0 {
+		rule := fmt.Sprintf("<this account> ALL=(ALL,!root) NOPASSWD: %s", s.Jacamar)
+		return []Line{warn("allow it in sudoers: "+rule, "sudo does not let uid %d run %s as nobody; jobs need a rule for their accounts", s.UID, s.Jacamar)}
+	}
+	return []Line{ok("sudo lets uid %d run %s", s.UID, s.Jacamar)}
+}
+
+// userNamespace refuses a place where root is not root (user_namespaces(7)).
+func userNamespace(context.Context, Site) []Line {
+	b, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return []Line{fail("mount /proc", "%v", err)}
+	}
+	return judgeMap(string(b))
+}
+
+func judgeMap(text string) []Line {
+	if slices.Equal(strings.Fields(text), []string{"0", "0", "4294967295"}) {
+		return []Line{ok("user ids are the machine's own")}
+	}
+	return []Line{fail("run the runner outside the user namespace", "this is a user namespace: an account here is another one on the machine")}
+}
+
+// viewpoint tells root that the service has another account: what root can write
+// says nothing of what the service can, and a log that root makes shuts it out.
+func viewpoint(ctx context.Context, s Site) []Line {
+	name, other := serviceAccount(ctx, s)
+	if !other {
+		return nil
+	}
+	return []Line{warn(fmt.Sprintf("run it as the service: runuser -u %s -- jacamar-auth check --configuration %s", name, s.File),
+		"this is root, and %s belongs to %s: the log and the state directory were not tried", s.StateDir, name)}
+}
+
+// serviceAccount is the owner of the state directory, where this process is root
+// and the owner is an account that the machine knows.
+func serviceAccount(ctx context.Context, s Site) (job.Username, bool) {
+	info, err := os.Stat(s.StateDir.String())
+	if err != nil || s.UID != 0 {
+		return job.Username{}, false
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || stat.Uid == 0 {
+		return job.Username{}, false
+	}
+	name, err := s.Names.Owner(ctx, job.Account{UID: job.UID(stat.Uid)})
+	return name, err == nil
+}

@@ -1,0 +1,94 @@
+package check
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// stateDirectory is looked at through the keys that are kept in it.
+func stateDirectory(ctx context.Context, s Site) []Line {
+	if _, other := serviceAccount(ctx, s); other {
+		return nil
+	}
+	if _, missing := os.Stat(s.StateDir.String()); os.IsNotExist(missing) {
+		return parentOf(s.StateDir)
+	}
+	if err := s.Keys.Kept(); err != nil && failure.KindOf(err) == failure.Config {
+		return []Line{fail(fmt.Sprintf("run: chown %d %s && chmod 0700 %[2]s", s.UID, s.StateDir), "%v", err)}
+	}
+	return []Line{ok("%s keeps the server's keys", s.StateDir)}
+}
+
+// parentOf tells whether a directory can be made when it is needed.
+func parentOf(dir job.AbsPath) []Line {
+	parent := path.Dir(dir.String())
+	info, err := os.Stat(parent)
+	if err != nil || !info.IsDir() {
+		return []Line{fail("run: install -d -m 0700 "+dir.String(), "neither %s nor the directory above it is there", dir)}
+	}
+	return []Line{ok("%s will be made by the first job", dir)}
+}
+
+// keyServer asks the server once.
+func keyServer(ctx context.Context, s Site) []Line {
+	now := time.Now()
+	return judgeServer(s.Keys.Probe(ctx, now), s.Config.General.JWKSMaxAge, s.Config.General.JWKSStaleMax)
+}
+
+func judgeServer(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
+	var lines []Line
+	switch {
+	case p.Err == nil:
+		lines = append(lines, ok("%s offers %d keys", p.URL, p.Keys))
+	case !p.Connected:
+		lines = append(lines, fail("see that GitLab is up and that this host reaches it", "%v", p.Err))
+	case strings.HasPrefix(p.URL, "https") && !p.Secured:
+		lines = append(lines, fail("name the authority of its certificate in general.tls-ca-file", "%v", p.Err))
+	default:
+		lines = append(lines, fail("see what answers there; general.jwks_url names another address", "%v", p.Err))
+	}
+	lines = append(lines, judgeSkew(p)...)
+	return append(lines, judgeKept(p, maxAge, staleMax)...)
+}
+
+const (
+	// skewLimit is what a token's times may be off (idtoken).
+	skewLimit = time.Minute
+	skewWorry = 10 * time.Second
+)
+
+func judgeSkew(p idtoken.Probe) []Line {
+	const mend = "set the clock of this host by NTP (chronyc tracking)"
+	switch off := p.Skew.Abs(); {
+	case !p.SkewKnown:
+		return nil
+	case off > skewLimit:
+		return []Line{fail(mend, "the server's clock and this host's are %s apart", off)}
+	case off > skewWorry:
+		return []Line{warn(mend, "the server's clock and this host's are %s apart", off)}
+	}
+	return []Line{ok("the server's clock and this host's agree")}
+}
+
+func judgeKept(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
+	const mend = "run: jacamar-auth keys refresh"
+	switch {
+	case p.KeptErr != nil && p.Err != nil:
+		return []Line{fail(mend, "no keys are kept either: no job can run")}
+	case p.KeptErr != nil:
+		return []Line{ok("no keys are kept yet: the first job fetches them")}
+	case p.KeptAge > staleMax:
+		return []Line{warn(mend, "the kept keys are %s old and of no use", p.KeptAge.Round(time.Hour))}
+	case p.KeptAge > maxAge && p.Err != nil:
+		return []Line{warn(mend, "the kept keys are %s old; they serve until %s", p.KeptAge.Round(time.Minute), staleMax)}
+	}
+	return []Line{ok("%d keys are kept", p.KeptKeys)}
+}

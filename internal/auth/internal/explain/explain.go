@@ -1,0 +1,120 @@
+// Package explain puts the walk of a whole decision into words for an
+// administrator. It decides nothing: the steps are those of the rooms that do.
+package explain
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/job"
+)
+
+// Walk is a decision from the token to the account.
+type Walk struct {
+	Configuration job.AbsPath
+	ID            identity.Identity
+	Steps         []policy.Step
+	// Account is the one that the decision is about, nil where it did not come to
+	// that.
+	Account *job.Account
+	Groups  []string // the account's, by name
+	// Decided by the rules when nothing before them refused.
+	Decision policy.Decision
+}
+
+// Token returns the steps of the token's rules. refusal is what the first one
+// said that did not hold, nil if all do; without a signature those about form and
+// key have no say.
+func Token(refusal error, signed bool) []policy.Step {
+	failing, known := idtoken.RuleOf(refusal)
+	if refusal != nil && !known {
+		failing = idtoken.RuleKey
+	}
+	var steps []policy.Step
+	outcome, reason := policy.OK, ""
+	for _, rule := range idtoken.Order() {
+		step := policy.Step{Rule: policy.Rule(rule), Outcome: outcome, Reason: reason}
+		switch {
+		case refusal != nil && rule == failing:
+			step.Outcome, step.Reason = policy.Deny, strings.TrimPrefix(refusal.Error(), string(rule)+": ")
+			outcome, reason = policy.Skipped, "not looked at after the refusal"
+		case !signed && formal(rule):
+			step.Outcome, step.Reason = policy.Skipped, "claims alone have no form and no signature"
+		}
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+// formal tells the rules that look at the token and not at its claims.
+func formal(rule idtoken.Rule) bool {
+	for _, r := range idtoken.Order() {
+		if r == idtoken.RuleClaims {
+			return false
+		}
+		if r == rule {
+			return true
+		}
+	}
+	return false
+}
+
+// Refused returns the first step that denies.
+func (w Walk) Refused() (policy.Step, bool) {
+	for _, s := range w.Steps {
+		if s.Outcome == policy.Deny {
+			return s, true
+		}
+	}
+	return policy.Step{}, false
+}
+
+// Write prints the walk. Every value that came from a token or a script is made
+// printable.
+func (w Walk) Write(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	for _, line := range w.head() {
+		fmt.Fprintf(table, "%s\t%s\n", line[0], job.Printable(line[1]))
+	}
+	fmt.Fprintln(table)
+	for _, s := range w.Steps {
+		row := fmt.Sprintf("%s\t%s\t%s", s.Rule, s.Outcome, job.Printable(s.Reason))
+		fmt.Fprintln(table, strings.TrimRight(row, "\t"))
+	}
+	fmt.Fprintln(table)
+	for _, line := range w.verdict() {
+		fmt.Fprintf(table, "%s\t%s\n", line[0], job.Printable(line[1]))
+	}
+	return table.Flush()
+}
+
+func (w Walk) head() [][2]string {
+	id, head := w.ID, [][2]string{{"Configuration", w.Configuration.String()}}
+	if id.User.Login == "" {
+		return head
+	}
+	return append(head, [][2]string{
+		{"Job", fmt.Sprintf("%s of pipeline %s (%s)", id.JobID, id.Pipeline.ID, id.Pipeline.Source)},
+		{"Project", fmt.Sprintf("%s (%s)", id.Project.Path, id.Project.ID)},
+		{"User", fmt.Sprintf("%s (%s)", id.User.Login, id.User.ID)},
+	}...)
+}
+
+func (w Walk) verdict() [][2]string {
+	lines := [][2]string{{"Decision", "the job may run"}, {"By", string(w.Decision.Rule)}, {"Because", w.Decision.Reason}}
+	if s, refused := w.Refused(); refused {
+		lines = [][2]string{{"Decision", "the job is refused"}, {"By", string(s.Rule)}, {"Because", s.Reason}}
+	}
+	if a := w.Account; a != nil {
+		lines = append(lines,
+			[2]string{"Account", fmt.Sprintf("%s (uid %d, gid %d)", a.Name, a.UID, a.GID)},
+			[2]string{"Groups", strings.Join(w.Groups, ", ")},
+			[2]string{"Home", a.Home.String()}, [2]string{"Shell", a.Shell.String()})
+	}
+	return lines
+}

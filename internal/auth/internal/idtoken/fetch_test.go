@@ -1,0 +1,381 @@
+package idtoken
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// TestA5Environment plants a proxy and a CA, as the caller of a program with file
+// capabilities can. What net/http and crypto/x509 read they keep for the
+// process, so the client itself is looked at, not one request of it.
+func TestA5Environment(t *testing.T) {
+	s := newSite(t)
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy"} {
+		t.Setenv(name, "http://127.0.0.1:9")
+	}
+	t.Setenv("SSL_CERT_FILE", s.settings.CAFile.String())
+	t.Setenv("SSL_CERT_DIR", filepath.Dir(s.settings.CAFile.String()))
+	bundle, err := os.ReadFile(s.settings.CAFile.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted, err := parseBundle("planted", bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		ca   job.AbsPath
+		want bool
+	}{
+		{"the site's CA file", s.settings.CAFile, true},
+		{"another CA file", caFile(t, trustedDir(t), otherCA(t)), false},
+		{"the system's CAs", job.AbsPath{}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			client, err := newServer(s.settings.GitLab, c.ca).client()
+			if failure.KindOf(err) == failure.Config && c.ca.IsZero() {
+				t.Skip("this machine has no CA file of its own")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			transport := client.Transport.(*http.Transport)
+			if transport.Proxy != nil {
+				t.Error("A5: a proxy may be taken from somewhere")
+			}
+			pool := transport.TLSClientConfig.RootCAs
+			if pool == nil || pool.Equal(planted) != c.want {
+				t.Errorf("A5: the planted CA is believed: %v, want %v", !c.want, c.want)
+			}
+		})
+	}
+}
+
+func otherCA(t *testing.T) *x509.Certificate {
+	t.Helper()
+	return certificate(t, "127.0.0.1", issued.AddDate(-10, 0, 0), issued.AddDate(10, 0, 0)).Leaf
+}
+
+func TestA5ForeignCA(t *testing.T) {
+	s := newSite(t)
+	s.settings.CAFile = caFile(t, trustedDir(t), otherCA(t))
+	_, err := s.keys().For(context.Background(), ciID, issued)
+	wantSystem(t, err, "certificate")
+	s.wantAsked(0)
+}
+
+func wantSystem(t *testing.T, err error, part string) {
+	t.Helper()
+	if err == nil || failure.KindOf(err) != failure.System || !strings.Contains(err.Error(), part) {
+		t.Errorf("error %v, want a fault of the resource with %q", err, part)
+	}
+	if err != nil && strings.Contains(err.Error(), "\n") {
+		t.Errorf("the error has more than one line: %q", err)
+	}
+}
+
+// TestH11Server is every misbehaviour of a key server. Each ends within the
+// bound in time, in bounded memory and in one clear line.
+func TestH11Server(t *testing.T) {
+	other := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("H11: a redirect was followed")
+	}))
+	defer other.Close()
+	plainOther := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("H11: a redirect to http was followed")
+	}))
+	defer plainOther.Close()
+	redirect := func(to string, code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, code) }
+	}
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(code); sends(soundSet(t))(w, r) }
+	}
+	for _, c := range []struct {
+		name  string
+		serve http.HandlerFunc
+		want  string
+	}{
+		{"H11 500", status(500), "status 500"},
+		{"H11 400", status(400), "status 400"},
+		{"H11 404", status(404), "status 404"},
+		{"H11 204", status(204), "status 204"},
+		{"H11 slow headers", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "in time"},
+		{"H11 slow body", slowBody, "in time"},
+		{"H11 1 GiB", endless, "more than 262144 bytes"},
+		{"H11 gzip bomb", gzipBomb, "compressed"},
+		{"H11 gzip, not asked for but named", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			sends(soundSet(t))(w, r)
+		}, "compressed"},
+		{"H11 HTML login page", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = io.WriteString(w, "<!DOCTYPE html><html>Sign in</html>")
+		}, `sends "text/html", not JSON`},
+		{"H11 keys as text", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain")
+			_, _ = w.Write(soundSet(t))
+		}, "not JSON"},
+		{"H11 HTML that says JSON", sends([]byte("<html>")), "not one JSON object"},
+		{"H11 redirect to http", redirect(plainOther.URL, 301), "redirects to"},
+		{"H11 redirect to another host", redirect(other.URL, 302), "redirects to"},
+		{"H11 redirect to itself", redirect("/users/sign_in", 307), `redirects to "/users/sign_in"`},
+		{"H11 status 300 without location", status(300), "redirects to"},
+		{"H11 status 399", status(399), "redirects to"},
+		{"H11 empty key list", sends([]byte(`{"keys":[]}`)), "no RSA signing key"},
+		{"H11 empty answer", sends(nil), "not one JSON object"},
+		{"H11 a header of 1 MiB", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Long", strings.Repeat("x", 1<<20))
+			sends(soundSet(t))(w, r)
+		}, "exceeded"},
+		{"H11 answer cut off", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "5000")
+			sends(soundSet(t))(w, r)
+		}, "unexpected EOF"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t)
+			s.behave(c.serve)
+			start := time.Now()
+			k := s.keys()
+			if c.want == "in time" {
+				k = s.quick()
+			}
+			_, err := k.For(context.Background(), ciID, issued)
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			wantSystem(t, err, c.want)
+			s.wantAsked(1)
+			if files, _ := os.ReadDir(s.settings.StateDir.String()); len(files) != 0 {
+				t.Errorf("something was kept: %v", files)
+			}
+		})
+	}
+}
+
+func slowBody(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"keys":[`)
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
+}
+
+// endless sends until nobody takes it any more, at most 1 GiB.
+func endless(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	chunk := []byte(strings.Repeat(" ", 1<<20))
+	for range 1 << 10 {
+		if _, err := w.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+func gzipBomb(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Encoding", "gzip")
+	w.(http.Flusher).Flush()
+	z := gzip.NewWriter(w)
+	defer z.Close()
+	chunk := make([]byte, 1<<20)
+	for range 64 {
+		if _, err := z.Write(chunk); err != nil {
+			return
+		}
+	}
+}
+
+// TestH11Memory: what a server sends beyond the bound is not read.
+func TestH11Memory(t *testing.T) {
+	s := newSite(t)
+	s.behave(endless)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := s.keys().Refresh(context.Background(), issued)
+	runtime.ReadMemStats(&after)
+	wantSystem(t, err, "more than 262144 bytes")
+	// The test's server is in the same process and counts too.
+	if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got >= 64 {
+		t.Errorf("%d MiB were allocated", got)
+	}
+}
+
+func TestH11Certificates(t *testing.T) {
+	long := issued.AddDate(10, 0, 0)
+	ago := time.Now().AddDate(-1, 0, 0)
+	for _, c := range []struct {
+		name string
+		cert tls.Certificate
+	}{
+		{"H11 expired certificate", certificate(t, "127.0.0.1", ago.AddDate(-1, 0, 0), ago)},
+		{"H11 certificate of another host", certificate(t, "127.0.0.2", ago, long)},
+		{"H11 certificate not yet valid", certificate(t, "127.0.0.1", long, long.AddDate(1, 0, 0))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t)
+			s.https.TLS.Certificates = []tls.Certificate{c.cert}
+			// The site trusts this very certificate as a CA, so that only the
+			// fault named is left.
+			s.settings.CAFile = caFile(t, trustedDir(t), c.cert.Leaf)
+			_, err := s.keys().For(context.Background(), ciID, issued)
+			wantSystem(t, err, "certificate")
+			s.wantAsked(0)
+		})
+	}
+}
+
+func TestH11OldTLS(t *testing.T) {
+	s := newSite(t)
+	s.https.TLS.MinVersion, s.https.TLS.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	_, err := s.keys().For(context.Background(), ciID, issued)
+	wantSystem(t, err, "protocol version")
+	s.wantAsked(0)
+}
+
+func TestH11Down(t *testing.T) {
+	s := newSite(t)
+	s.down()
+	_, err := s.keys().For(context.Background(), ciID, issued)
+	wantSystem(t, err, "refuses the connection")
+}
+
+func TestFetchStopsWithTheContext(t *testing.T) {
+	s := newSite(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.behave(func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	_, err := s.keys().For(ctx, ciID, issued)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want the context's", err)
+	}
+}
+
+func TestFetchBounds(t *testing.T) {
+	k := newSite(t).keys()
+	if k.server.connect != 5*time.Second || k.server.total != 10*time.Second {
+		t.Errorf("bounds of %s and %s, want 5 s and 10 s", k.server.connect, k.server.total)
+	}
+}
+
+// newPlain is a key server over http.
+func newPlain(t *testing.T) string {
+	t.Helper()
+	plain := httptest.NewServer(sends(soundSet(t)))
+	t.Cleanup(plain.Close)
+	return plain.URL
+}
+
+func TestFetchOverLoopbackHTTP(t *testing.T) {
+	s := newSite(t)
+	s.settings.GitLab = parseURL(t, newPlain(t))
+	// No CA is needed, and none is read.
+	s.settings.CAFile = absPath(t, "/nonexistent/ca.pem")
+	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFetchTakesTheTypeOfKeySets(t *testing.T) {
+	s := newSite(t)
+	s.behave(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		_, _ = w.Write(soundSet(t))
+	})
+	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestEndpointAsked: the address is GitLab's discovery path below its own, or
+// the site's.
+func TestEndpointAsked(t *testing.T) {
+	for _, c := range []struct{ name, gitlab, jwks, want string }{
+		{"GitLab", "", "", "/oauth/discovery/keys"},
+		{"GitLab with a trailing slash", "/", "", "/oauth/discovery/keys"},
+		{"GitLab below a path", "/gitlab", "", "/gitlab/oauth/discovery/keys"},
+		{"explicit", "", "/-/jwks", "/-/jwks"},
+		{"explicit with a query", "", "/k?tenant=1", "/k?tenant=1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t)
+			asked := make(chan string, 1)
+			s.behave(func(w http.ResponseWriter, r *http.Request) {
+				asked <- r.Method + " " + r.URL.RequestURI() + " " + r.Header.Get("Accept-Encoding")
+				sends(soundSet(t))(w, r)
+			})
+			if c.jwks != "" {
+				s.settings.JWKS = parseURL(t, s.https.URL+c.jwks)
+			}
+			s.settings.GitLab = parseURL(t, s.https.URL+c.gitlab)
+			if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-asked; got != "GET "+c.want+" " {
+				t.Errorf("asked %q, want %q", got, "GET "+c.want+" ")
+			}
+		})
+	}
+}
+
+func TestEndpointRefuses(t *testing.T) {
+	for _, c := range []struct{ name, gitlab, jwks string }{
+		{"nothing configured", "", ""},
+		{"http to a host", "http://gitlab.site.example", ""},
+		{"http to a private address", "http://10.0.0.1", ""},
+		{"http to a name of the loopback", "http://localhost:80", ""},
+		{"explicit http", "https://gitlab.site.example", "http://gitlab.site.example/-/jwks"},
+		{"no host", "https:///keys", ""},
+		{"user info", "https://u:hunter2@gitlab.site.example", ""},
+		{"fragment", "https://gitlab.site.example", "https://x.example/keys#a"},
+		{"opaque", "https://gitlab.site.example", "https:keys"},
+		{"file", "https://gitlab.site.example", "file:///etc/passwd"},
+		{"ftp to the loopback", "ftp://127.0.0.1/x", ""},
+		{"relative", "gitlab.site.example", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := KeySettings{StateDir: absPath(t, "/var/lib/x")}
+			if c.gitlab != "" {
+				s.GitLab = parseURL(t, c.gitlab)
+			}
+			if c.jwks != "" {
+				s.JWKS = parseURL(t, c.jwks)
+			}
+			_, err := NewKeys(s)
+			if failure.KindOf(err) != failure.Config {
+				t.Errorf("error %v, want a fault of the configuration", err)
+			}
+			if err != nil && strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("the error shows a password: %v", err)
+			}
+		})
+	}
+}
+
+func TestEndpointAcceptsLoopback(t *testing.T) {
+	for _, u := range []string{"http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:80", "https://gitlab.site.example:8443"} {
+		if _, err := endpoint(parseURL(t, u), nil); err != nil {
+			t.Errorf("%s: %v", u, err)
+		}
+	}
+	var none *url.URL
+	if _, err := endpoint(none, parseURL(t, "https://x.example/keys")); err != nil {
+		t.Errorf("the site's own address alone: %v", err)
+	}
+}

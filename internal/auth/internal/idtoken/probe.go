@@ -1,0 +1,57 @@
+package idtoken
+
+import (
+	"context"
+	"time"
+)
+
+// Probe is what an administrator wants to know of the key server and of the kept
+// keys.
+type Probe struct {
+	URL string
+	// Connected tells whether anything listens there.
+	Connected bool
+	// Secured tells whether its certificate was verified; false for http.
+	Secured bool
+	// Skew is how far its clock is before ours, to a second, where it says.
+	Skew      time.Duration
+	SkewKnown bool
+	// Keys is the number of keys that it offers.
+	Keys int
+	// Err says why its answer is of no use, nil when it is.
+	Err error
+	// KeptKeys and KeptAge are of the set in the state directory.
+	KeptKeys int
+	KeptAge  time.Duration
+	// KeptErr says why there is none to believe, nil when there is.
+	KeptErr error
+}
+
+// Probe asks the server and looks at the state directory. It changes nothing,
+// so that an administrator may call it under another account than the service's.
+func (k *Keys) Probe(ctx context.Context, now time.Time) Probe {
+	p := Probe{URL: k.server.url.Redacted()}
+	start := time.Now()
+	a, err := k.server.fetch(ctx)
+	p.Connected, p.Secured, p.Err = a.connected, a.secured, err
+	if !a.date.IsZero() {
+		p.Skew, p.SkewKnown = a.date.Sub(now.Add(time.Since(start))).Round(time.Second), true
+	}
+	if err == nil {
+		set, err := ParseKeySet(a.body)
+		p.Keys, p.Err = set.Len(), err
+	}
+	kept, err := k.store.read()
+	p.KeptErr = err
+	if err == nil {
+		p.KeptKeys, p.KeptAge = kept.set.Len(), now.Sub(kept.fetched)
+	}
+	return p
+}
+
+// Kept says why there is no set to believe in the state directory, nil when there
+// is. A fault of the directory itself is one of the configuration.
+func (k *Keys) Kept() error {
+	_, err := k.store.read()
+	return err
+}

@@ -1,0 +1,166 @@
+package idtoken
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/job"
+)
+
+// site is a key server over TLS with a CA of its own, and a state directory.
+type site struct {
+	t     testing.TB
+	https *httptest.Server
+	// serve is the server's present behaviour; asked counts its requests.
+	serve atomic.Value // of http.HandlerFunc
+	asked atomic.Int32
+	// settings lead there.
+	settings KeySettings
+	warned   []error
+}
+
+func newSite(t testing.TB) *site {
+	t.Helper()
+	s := &site{t: t}
+	s.serve.Store(sends(soundSet(t)))
+	s.https = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.asked.Add(1)
+		s.serve.Load().(http.HandlerFunc)(w, r)
+	}))
+	s.https.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.https.StartTLS()
+	t.Cleanup(s.https.Close)
+	dir := trustedDir(t)
+	s.settings = KeySettings{
+		GitLab:   parseURL(t, s.https.URL),
+		CAFile:   caFile(t, dir, s.https.Certificate()),
+		StateDir: absPath(t, filepath.Join(dir, "state")),
+		MaxAge:   24 * time.Hour,
+		StaleMax: 168 * time.Hour,
+		Warn:     func(err error) { s.warned = append(s.warned, err) },
+	}
+	return s
+}
+
+// keys is a fresh process of the site.
+func (s *site) keys() *Keys {
+	s.t.Helper()
+	k, err := NewKeys(s.settings)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return k
+}
+
+// quick is keys with short bounds in time.
+func (s *site) quick() *Keys {
+	k := s.keys()
+	k.server.connect, k.server.total = 100*time.Millisecond, 200*time.Millisecond
+	return k
+}
+
+func (s *site) behave(h http.HandlerFunc) { s.serve.Store(h) }
+
+// down makes the server's address one that nobody listens on.
+func (s *site) down() { s.https.Close() }
+
+func (s *site) wantAsked(n int32) {
+	s.t.Helper()
+	if got := s.asked.Load(); got != n {
+		s.t.Errorf("the server was asked %d times, want %d", got, n)
+	}
+}
+
+// stateFile is the one file that is kept.
+func (s *site) stateFile() string {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join(s.settings.StateDir.String(), "*"))
+	if err != nil || len(files) != 1 {
+		s.t.Fatalf("the state directory has %q (%v), want one file", files, err)
+	}
+	return files[0]
+}
+
+// sends answers with a key set as GitLab does.
+func sends(body []byte) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		_, _ = w.Write(body)
+	}
+}
+
+// trustedDir is a directory that trustedfile believes, which nothing below /tmp is.
+func trustedDir(t testing.TB) string {
+	t.Helper()
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatalf("no home to make a trusted directory in: %v", err)
+	}
+	dir, err := os.MkdirTemp(home, ".jacamar-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func caFile(t testing.TB, dir string, cert *x509.Certificate) job.AbsPath {
+	t.Helper()
+	path := filepath.Join(dir, "ca.pem")
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw})
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return absPath(t, path)
+}
+
+// certificate is one that signs itself, for a server at 127.0.0.1 or elsewhere.
+func certificate(t *testing.T, ip string, from, to time.Time) tls.Certificate {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to,
+		IPAddresses: []net.IP{net.ParseIP(ip)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &otherKey().PublicKey, otherKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: otherKey(), Leaf: leaf}
+}
+
+func absPath(t testing.TB, s string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func parseURL(t testing.TB, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}

@@ -1,0 +1,108 @@
+package idtoken
+
+import (
+	"slices"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/job"
+)
+
+// skew is how far the clocks of GitLab and of this host may be apart.
+const skew = time.Minute
+
+// Verify checks the signature with the token's own key of the set, and then
+// every claim against the rules and the job that is expected.
+func (t Token) Verify(keys KeySet, rules Rules, expected identity.Expected, now time.Time) (identity.Identity, error) {
+	if err := rules.check(); err != nil {
+		return identity.Identity{}, err
+	}
+	key := keys.keys[t.kid]
+	if key == nil {
+		return identity.Identity{}, refuse(RuleKey, "the server has no key %q", t.kid)
+	}
+	payload, err := t.jws.Verify(key)
+	if err != nil {
+		return identity.Identity{}, refuse(RuleSignature, "it does not hold under the server's key %q", t.kid)
+	}
+	return judge(payload, rules, expected, now)
+}
+
+// judge reads the claims, which the server has signed.
+func judge(payload []byte, rules Rules, expected identity.Expected, now time.Time) (identity.Identity, error) {
+	values, ok := decodeObject(payload)
+	if !ok {
+		return identity.Identity{}, refuse(RuleClaims, "they are not one JSON object with distinct keys")
+	}
+	c := &claims{values: values}
+	token, err := acceptToken(c, rules, now)
+	if err != nil {
+		return identity.Identity{}, err
+	}
+	return bind(c, token, rules, expected)
+}
+
+// acceptToken holds the claims about the token itself against the rules.
+func acceptToken(c *claims, rules Rules, now time.Time) (identity.Token, error) {
+	if iss := c.values["iss"]; iss != rules.Issuer {
+		s, _ := iss.(string)
+		return identity.Token{}, refuse(RuleIssuer, "%q made it, not %q", job.Clip(s), rules.Issuer)
+	}
+	if !audience(c.values["aud"], rules.Audience) {
+		return identity.Token{}, refuse(RuleAudience, "it is not for %q", rules.Audience)
+	}
+	token := identity.Token{
+		ID:        c.text("jti", nameLength),
+		Issuer:    rules.Issuer,
+		IssuedAt:  c.second("iat"),
+		NotBefore: c.second("nbf"),
+		Expires:   c.second("exp"),
+	}
+	if c.err != nil {
+		return identity.Token{}, c.err
+	}
+	return token, checkTimes(token, rules, now)
+}
+
+// audience tells whether aud, one text or a list of texts (RFC 7519 section
+// 4.1.3), has the wanted one.
+func audience(aud any, want string) bool {
+	list, ok := aud.([]any)
+	if !ok {
+		return aud == want
+	}
+	for _, a := range list {
+		if _, text := a.(string); !text {
+			return false
+		}
+	}
+	return slices.Contains(list, any(want))
+}
+
+func checkTimes(t identity.Token, rules Rules, now time.Time) error {
+	life := t.Expires.Sub(t.IssuedAt)
+	switch {
+	case t.IssuedAt.After(now.Add(skew)):
+		return refuse(RuleTime, "it was issued %s from now: check both clocks", whole(t.IssuedAt.Sub(now)))
+	case t.NotBefore.After(now.Add(skew)):
+		return refuse(RuleTime, "it is not valid before %s from now", whole(t.NotBefore.Sub(now)))
+	case life <= 0:
+		return refuse(RuleTime, "it ends before it was issued")
+	case rules.MaxLife > 0 && life > rules.MaxLife:
+		return refuse(RuleLife, "it lives for %s, longer than %s", life, rules.MaxLife)
+	case rules.Accepted != "" && t.ID != rules.Accepted:
+		return refuse(RuleSame, "it is %q, but the config stage accepted %q", t.ID, job.Clip(rules.Accepted))
+	case rules.Accepted != "" && rules.Expiry.ignored:
+		return nil
+	}
+	end := t.Expires.Add(skew)
+	if rules.Accepted != "" {
+		end = end.Add(rules.Expiry.grace)
+	}
+	if !now.Before(end) {
+		return refuse(RuleExpired, "it ended %s ago", whole(now.Sub(t.Expires)))
+	}
+	return nil
+}
+
+func whole(d time.Duration) time.Duration { return d.Truncate(time.Second) }

@@ -1,0 +1,190 @@
+package initial
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+)
+
+// trustedDir is below the home of this account: what is below a world-writable
+// directory would be refused.
+func trustedDir(t *testing.T) string {
+	t.Helper()
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Skipf("this account has no home: %v", err)
+	}
+	dir, err := os.MkdirTemp(home, "initial-test-")
+	if err != nil {
+		t.Skipf("cannot make a directory in the home of this account: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func absPath(t *testing.T, text string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func owner() Access { return Access{os.Geteuid(), os.Getegid(), 0o600} }
+
+func choice() Choice {
+	return Choice{Server: "https://gitlab.example.com", DataDir: "$HOME", Executor: "shell", Deployment: Root}
+}
+
+// TestRenderLoads: what is written says what was chosen and nothing else.
+func TestRenderLoads(t *testing.T) {
+	for _, d := range Deployments() {
+		t.Run(string(d), func(t *testing.T) {
+			c := choice()
+			c.Deployment, c.DataDir = d, `/data/"quoted"`
+			text, err := Render(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := absPath(t, trustedDir(t)+"/jacamar.toml")
+			if err := Place(path, text, owner(), false); err != nil {
+				t.Fatal(err)
+			}
+			got, err := config.Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[Deployment]string{Root: "setuid", Caps: "setuid", Sudo: "sudo", None: "none"}[d]
+			if string(got.Auth.Downscope) != want || got.General.DataDir.String() != c.DataDir || !got.Auth.Logging.Enabled {
+				t.Errorf("%s: downscope %s, data_dir %s", d, got.Auth.Downscope, got.General.DataDir)
+			}
+			if state := got.General.StateDir.String(); (state == "/var/lib/jacamar") != (d == Caps) {
+				t.Errorf("%s: state_dir %q", d, state)
+			}
+			if len(got.Warnings) > 0 {
+				t.Errorf("warnings %v", got.Warnings)
+			}
+		})
+	}
+}
+
+// TestEveryKeyCanBeUncommented: the file names every key, each once.
+func TestEveryKeyCanBeUncommented(t *testing.T) {
+	text, err := Render(choice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range config.Reference() {
+		_, name := cut(k.Path)
+		if !strings.Contains(text, "\n"+name+" = ") && !strings.Contains(text, "\n#"+k.Example+"\n") {
+			t.Errorf("%s is not in the file", k.Path)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "# ") && len(line) > width+1 {
+			t.Errorf("a long line: %q", line)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	dir := trustedDir(t)
+	path := absPath(t, dir+"/jacamar.toml")
+	good, err := Render(choice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Place(path, good+"\n[general]\n", owner(), false); err == nil || !strings.Contains(err.Error(), "general") {
+		t.Errorf("a faulty file: %v", err)
+	}
+	if err := Place(path, good, owner(), false); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path.String())
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, mode %v", err, info.Mode())
+	}
+	if err := Place(path, good+"# new\n", owner(), false); err == nil || !strings.Contains(err.Error(), "--force") {
+		t.Errorf("an existing file: %v", err)
+	}
+	if err := Place(path, good+"# new\n", owner(), true); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(path.String()); err != nil || !strings.HasSuffix(string(text), "# new\n") {
+		t.Errorf("%v: the file was not replaced", err)
+	}
+	if left, _ := filepath.Glob(dir + "/.jacamar-*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestAccessFor(t *testing.T) {
+	service := job.Account{UID: 999, GID: 998}
+	if got, want := AccessFor(service, 0), (Access{0, 998, 0o640}); got != want {
+		t.Errorf("made by root: %+v", got)
+	}
+	if got, want := AccessFor(service, 999), (Access{999, 998, 0o600}); got != want {
+		t.Errorf("made by the service: %+v", got)
+	}
+}
+
+func TestAsk(t *testing.T) {
+	var c Choice
+	deployment := ""
+	var out strings.Builder
+	if err := Ask(strings.NewReader("\nhttps://g\n\nslurm\n\n"), &out, c.Questions(&deployment)); err != nil {
+		t.Fatal(err)
+	}
+	if c.Server != "https://g" || deployment != "root" || c.Executor != "slurm" || c.DataDir != "$HOME" {
+		t.Errorf("%+v, %s", c, deployment)
+	}
+	if n := strings.Count(out.String(), "Address of the GitLab server: "); n != 2 {
+		t.Errorf("asked %d times for what has no default", n)
+	}
+	if left := c.Questions(&deployment); len(left) != 0 {
+		t.Errorf("still open: %s", Flags(left))
+	}
+	c = Choice{}
+	if err := Ask(strings.NewReader(""), &out, c.Questions(&deployment)); err == nil || !strings.Contains(err.Error(), "--gitlab-server") {
+		t.Errorf("no answer: %v", err)
+	}
+}
+
+func TestParseDeployment(t *testing.T) {
+	if _, err := ParseDeployment("docker"); err == nil {
+		t.Error("docker is a deployment")
+	}
+	if d, err := ParseDeployment("caps"); err != nil || d != Caps {
+		t.Error(d, err)
+	}
+}
+
+// TestMergeFile: the file keeps its mode, and a link is not followed.
+func TestMergeFile(t *testing.T) {
+	dir := t.TempDir()
+	file, link := dir+"/config.toml", dir+"/link.toml"
+	if err := os.WriteFile(file, []byte("[[runners]]\n  name = \"a\"\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := wiring.MergeFile(link, ""); err == nil {
+		t.Error("a link was followed")
+	}
+	if err := wiring.MergeFile(file, ""); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("%v, mode %v", err, info.Mode())
+	}
+	if text, _ := os.ReadFile(file); !strings.Contains(string(text), "config_exec") {
+		t.Errorf("not merged:\n%s", text)
+	}
+}

@@ -1,0 +1,136 @@
+package policy
+
+import (
+	"math"
+	"path"
+	"slices"
+
+	"jacamar-ci/internal/job"
+)
+
+func botMapped(m matter) Step {
+	if m.candidate.bot {
+		return deny(BotAccount, "neither the account map nor the RunAs script names an account for the bot %q", m.id.User.Login)
+	}
+	return ok(BotAccount, "the account was not chosen by a bot's name")
+}
+
+func accountName(m matter) Step {
+	a, login := m.facts.Account, m.candidate.login
+	switch {
+	case login == job.Username{}:
+		return deny(AccountName, "no account was chosen")
+	case m.rules.Keep && a.UID != m.facts.Service:
+		return deny(AccountName, "downscope is none: the job would run with user id %d, not as %s", m.facts.Service, a.Name)
+	case m.rules.Keep:
+		return ok(AccountName, "downscope is none: jobs of %s run as the service account %s", login, a.Name)
+	case a.Name != login:
+		return deny(AccountName, "the account %q is not the one that was chosen, %s", a.Name.String(), login)
+	}
+	return ok(AccountName, "the account is %s", login)
+}
+
+func root(m matter) Step {
+	switch a := m.facts.Account; {
+	case a.UID == 0:
+		return deny(Root, "%s has user id 0", a.Name)
+	case a.GID == 0:
+		return deny(Root, "the primary group of %s is group 0", a.Name)
+	}
+	return ok(Root, "neither the user nor the primary group is root")
+}
+
+// overflow is the id that the kernel shows for users it cannot name, and nfs for
+// root: what it owns belongs to nobody in particular.
+// Source: user_namespaces(7).
+const overflow = 65534
+
+func nobody(m matter) Step {
+	switch a := m.facts.Account; {
+	case a.UID == overflow:
+		return deny(Nobody, "%s has the user id of nobody", a.Name)
+	case a.GID == overflow:
+		return deny(Nobody, "the primary group of %s is that of nobody", a.Name)
+	}
+	return ok(Nobody, "neither the user nor the primary group is nobody")
+}
+
+// uidRange refuses ids that some interface reads as another number: those over
+// 2^31-1 are negative to some tools, 2^32-1 is "unchanged" to setresuid(2), and
+// 65535 was that with 16 bits.
+func uidRange(m matter) Step {
+	a := m.facts.Account
+	for _, id := range []uint32{uint32(a.UID), uint32(a.GID)} {
+		if id > math.MaxInt32 || id == math.MaxUint16 {
+			return deny(UIDRange, "%s has the id %d, which not every interface reads as such", a.Name, id)
+		}
+	}
+	return ok(UIDRange, "user id %d, primary group %d", a.UID, a.GID)
+}
+
+func minUID(m matter) Step {
+	a, least := m.facts.Account, m.rules.MinUID
+	if a.UID < least {
+		return deny(MinUID, "%s has user id %d, under %d", a.Name, a.UID, least)
+	}
+	return ok(MinUID, "user id %d is not under %d", a.UID, least)
+}
+
+func serviceAccount(m matter) Step {
+	switch {
+	case m.rules.Keep:
+		return skip(ServiceAccount, "downscope is none")
+	case m.facts.Account.UID == m.facts.Service:
+		return deny(ServiceAccount, "%s is the account that the runner itself uses", m.facts.Account.Name)
+	}
+	return ok(ServiceAccount, "the runner itself uses user id %d", m.facts.Service)
+}
+
+func duplicateUID(m matter) Step {
+	a, owner := m.facts.Account, m.facts.Owner
+	if owner != a.Name {
+		return deny(DuplicateUID, "user id %d belongs to %q as well as to %s", a.UID, owner.String(), a.Name)
+	}
+	return ok(DuplicateUID, "user id %d is that of %s only", a.UID, a.Name)
+}
+
+func locked(m matter) Step {
+	switch {
+	case !m.facts.Aging.Known:
+		return skip(Locked, "no shadow entry can be read")
+	case m.facts.Aging.Locked:
+		return deny(Locked, "the account %s is locked", m.facts.Account.Name)
+	}
+	return ok(Locked, "the account is not locked")
+}
+
+func expired(m matter) Step {
+	switch {
+	case !m.facts.Aging.Known:
+		return skip(Expired, "no shadow entry can be read")
+	case m.facts.Aging.Expired:
+		return deny(Expired, "the account %s is expired", m.facts.Account.Name)
+	}
+	return ok(Expired, "the account is not expired")
+}
+
+func nologinShell(m matter) Step {
+	shell := m.facts.Account.Shell.String()
+	if base := path.Base(shell); base == "nologin" || base == "false" {
+		return deny(NologinShell, "the login shell of %s is %s", m.facts.Account.Name, shell)
+	}
+	return ok(NologinShell, "the login shell is %s", shell)
+}
+
+func shellAllowed(m matter) Step {
+	shell, allow := m.facts.Account.Shell, m.rules.ShellAllow
+	switch {
+	case allow.Set && slices.Contains(allow.Entries, shell.String()):
+		return ok(ShellAllow, "%s is in the list", shell)
+	case allow.Set:
+		return deny(ShellAllow, "%s is not in the list", shell)
+	case slices.Contains(m.facts.Shells, shell):
+		return ok(ShellAllow, "%s is in /etc/shells", shell)
+	}
+	return deny(ShellAllow, "the list is not set and %s is not in /etc/shells", shell)
+}

@@ -1,0 +1,197 @@
+package policy
+
+import (
+	"testing"
+
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+func TestChoose(t *testing.T) {
+	alice := identity.User{ID: 42, Login: "alice", Identities: []identity.External{
+		{Provider: "ldapmain", ExternUID: "al"},
+		{Provider: "saml", ExternUID: "uid=al,dc=site"},
+		{Provider: "twice", ExternUID: "al"},
+		{Provider: "twice", ExternUID: "bob"},
+	}}
+	bot := identity.User{ID: 99, Login: "project_7_bot_1f", Identities: []identity.External{{Provider: "ldapmain", ExternUID: "al"}}}
+	accounts := map[job.ID]job.Username{42: username(t, "al"), 99: username(t, "svc")}
+	for _, c := range []struct {
+		name   string
+		user   identity.User
+		rules  Rules
+		login  string
+		bot    bool
+		rule   Rule
+		reason string
+	}{
+		{"login", alice, Rules{Source: UserLogin}, "alice", false, AccountSource, "the user's name at GitLab is alice"},
+		{
+			"login, others configured", alice,
+			Rules{Source: UserLogin, Provider: "ldapmain", Map: accounts},
+			"alice", false,
+			AccountSource, "the user's name at GitLab is alice",
+		},
+		{
+			"login is a number",
+			identity.User{Login: "1000"},
+			Rules{Source: UserLogin},
+			"", false,
+			AccountSource, `the user's name at GitLab: the account name "1000" is a number`,
+		},
+		{
+			"login empty",
+			identity.User{},
+			Rules{Source: UserLogin},
+			"", false,
+			AccountSource, "the user's name at GitLab: the account name is empty",
+		},
+		{
+			"login with a slash",
+			identity.User{Login: "a/../root"},
+			Rules{Source: UserLogin},
+			"", false,
+			AccountSource, `the user's name at GitLab: the account name "a/../root" has a character that account names do not have`,
+		},
+		{
+			"external", alice,
+			Rules{Source: ExternUID, Provider: "ldapmain"},
+			"al", false,
+			AccountSource, "the user's identity at the provider ldapmain is al",
+		},
+		{
+			"external, not a name", alice,
+			Rules{Source: ExternUID, Provider: "saml"},
+			"", false,
+			AccountSource, `the user's identity at the provider saml: the account name "uid=al,dc=site" has a character that account names do not have`,
+		},
+		{
+			"external, unknown", alice,
+			Rules{Source: ExternUID, Provider: "kerberos"},
+			"", false,
+			AccountSource, `"alice" has not exactly one identity at the provider "kerberos"`,
+		},
+		{
+			"external, twice", alice,
+			Rules{Source: ExternUID, Provider: "twice"},
+			"", false,
+			AccountSource, `"alice" has not exactly one identity at the provider "twice"`,
+		},
+		{"map", alice, Rules{Source: Mapped, Map: accounts}, "al", false, AccountSource, "the account map says al for user 42"},
+		{
+			"map without the user",
+			identity.User{ID: 43, Login: "alice"},
+			Rules{Source: Mapped, Map: accounts},
+			"", false,
+			AccountSource, `the account map has no entry for user 43 ("alice")`,
+		},
+		{"no map", alice, Rules{Source: Mapped}, "", false, AccountSource, `the account map has no entry for user 42 ("alice")`},
+		{"no source", alice, Rules{Map: accounts}, "", false, AccountSource, `"" is not an account source`},
+		{"unknown source", alice, Rules{Source: "guess"}, "", false, AccountSource, `"guess" is not an account source`},
+		{"bot", bot, Rules{Source: UserLogin}, "", false, BotAccount, `"project_7_bot_1f" is a bot or service account of GitLab`},
+		{"bot in the map", bot, Rules{Source: Mapped, Map: accounts}, "", false, BotAccount, `"project_7_bot_1f" is a bot or service account of GitLab`},
+		{
+			"accepted bot", bot,
+			Rules{Source: UserLogin, AllowBots: true},
+			"project_7_bot_1f", true,
+			BotAccount, `"project_7_bot_1f" is a bot or service account of GitLab, which allow_bot_accounts accepts`,
+		},
+		{
+			"accepted bot with an identity", bot,
+			Rules{Source: ExternUID, Provider: "ldapmain", AllowBots: true},
+			"al", true,
+			AccountSource, "the user's identity at the provider ldapmain is al",
+		},
+		{
+			"accepted bot in the map", bot,
+			Rules{Source: Mapped, Map: accounts, AllowBots: true},
+			"svc", false,
+			AccountSource, "the account map says svc for user 99",
+		},
+		{
+			"accepted bot, not in the map", bot,
+			Rules{Source: Mapped, AllowBots: true},
+			"", false,
+			AccountSource, `the account map has no entry for user 99 ("project_7_bot_1f")`,
+		},
+		{
+			"person where bots are accepted", alice,
+			Rules{Source: UserLogin, AllowBots: true},
+			"alice", false,
+			BotAccount, `"alice" is not a bot or service account of GitLab`,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, d := Choose(identity.Identity{User: c.user}, c.rules)
+			if got.Login().String() != c.login || got.bot != c.bot {
+				t.Errorf("candidate %q bot %v, want %q bot %v", got.Login(), got.bot, c.login, c.bot)
+			}
+			if s := stepOf(t, d, c.rule); s.Reason != c.reason {
+				t.Errorf("reason %q\nwant   %q", s.Reason, c.reason)
+			}
+			if refused := c.login == ""; refused == d.Allowed || refused != (failure.KindOf(d.Err()) == failure.Denied) {
+				t.Errorf("decision %+v", d)
+			}
+			if !d.Allowed && d.Rule != c.rule {
+				t.Errorf("decided by %s", d.Rule)
+			}
+			if len(d.Steps) != 2 {
+				t.Errorf("steps %+v", d.Steps)
+			}
+		})
+	}
+}
+
+func TestCandidateAfterRunAs(t *testing.T) {
+	svc := username(t, "svc")
+	for _, c := range []struct {
+		name string
+		got  Candidate
+		want Candidate
+	}{
+		{"person, target accepted", Candidate{login: username(t, "alice")}.Accepted(svc), Candidate{login: svc}},
+		{"person, account named", Candidate{login: username(t, "alice")}.Named(svc), Candidate{login: svc}},
+		{"bot, target accepted", Candidate{login: username(t, "b"), bot: true}.Accepted(svc), Candidate{login: svc, bot: true}},
+		{"bot, account named", Candidate{login: username(t, "b"), bot: true}.Named(svc), Candidate{login: svc}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.got != c.want {
+				t.Errorf("got %+v, want %+v", c.got, c.want)
+			}
+		})
+	}
+}
+
+// TestABotNeverRunsByItsName follows a bot from the claims to the decision.
+func TestABotNeverRunsByItsName(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		as   func(Candidate) Candidate
+		want bool
+	}{
+		{"no RunAs", func(c Candidate) Candidate { return c }, false},
+		{"RunAs accepts the bot's name", func(c Candidate) Candidate { return c.Accepted(c.Login()) }, false},
+		{"RunAs accepts the wanted account", func(c Candidate) Candidate { return c.Accepted(username(t, "alice")) }, false},
+		{"RunAs names the account", func(c Candidate) Candidate { return c.Named(username(t, "alice")) }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := good(t)
+			m.id.User = identity.User{ID: 99, Login: "service_account_ab"}
+			m.rules.AllowBots = true
+			chosen, d := Choose(m.id, m.rules)
+			if !d.Allowed {
+				t.Fatalf("decision %+v", d)
+			}
+			m.candidate = c.as(chosen)
+			m.facts.Account.Name, m.facts.Owner = m.candidate.Login(), m.candidate.Login()
+			g, d := m.decide()
+			if _, ok := g.Account(); ok != c.want || d.Allowed != c.want {
+				t.Errorf("granted %v, decision %+v", ok, d)
+			}
+			if !c.want && d.Rule != BotAccount {
+				t.Errorf("decided by %s", d.Rule)
+			}
+		})
+	}
+}

@@ -1,0 +1,113 @@
+package policy
+
+import (
+	"fmt"
+
+	"jacamar-ci/internal/failure"
+)
+
+// Rule is the stable name of a rule in records; where one key of the
+// configuration stands behind it, it is that key.
+type Rule string
+
+// The rules of Choose.
+const (
+	BotAccount    Rule = "bot_account"
+	AccountSource Rule = "account_source"
+)
+
+// The rules of Decide, in its order, but for the lists.
+const (
+	AccountName    Rule = "account_name"
+	Root           Rule = "root"
+	Nobody         Rule = "nobody"
+	UIDRange       Rule = "uid_range"
+	MinUID         Rule = "min_uid"
+	ServiceAccount Rule = "service_account"
+	DuplicateUID   Rule = "duplicate_uid"
+	Locked         Rule = "locked"
+	Expired        Rule = "expired"
+	NologinShell   Rule = "nologin_shell"
+	ShellAllow     Rule = "shell_allowlist"
+	EnforceNologin Rule = "enforce_nologin"
+	PipelineSource Rule = "pipeline_source_allowlist"
+	ProjectBlock   Rule = "project_blocklist"
+	ProjectAllow   Rule = "project_allowlist"
+	ProtectedRefs  Rule = "protected_refs_only"
+)
+
+// The lists, and the two ends that they can have without a match.
+const (
+	PreValidation Rule = "lists_pre_validation"
+	UserAllow     Rule = "user_allowlist"
+	UserBlock     Rule = "user_blocklist"
+	GroupAllow    Rule = "groups_allowlist"
+	GroupBlock    Rule = "groups_blocklist"
+	NoMatch       Rule = "no_allowlist_match"
+	Default       Rule = "default"
+)
+
+// Outcome is what one rule said.
+type Outcome string
+
+// The outcomes. Skipped is a rule without a say: one that is not in force, or a
+// list without a match.
+const (
+	OK      Outcome = "ok"
+	Deny    Outcome = "deny"
+	Skipped Outcome = "skipped"
+)
+
+// Step is one rule's say, with the reason in words for the operator.
+type Step struct {
+	Rule    Rule    `json:"rule"`
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason"`
+}
+
+// Decision is the end of a walk through rules. All rules are walked, also those
+// after the one that refused, so that an administrator sees every obstacle.
+type Decision struct {
+	Allowed bool `json:"allowed"`
+	// Rule decided: the first that refused, else the list that named the account,
+	// else Default.
+	Rule   Rule   `json:"rule"`
+	Reason string `json:"reason"`
+	Steps  []Step `json:"steps"`
+}
+
+// Err returns nil, or the refusal as a failure.Denied whose text, for the
+// operator, begins with the rule.
+func (d Decision) Err() error {
+	if d.Allowed {
+		return nil
+	}
+	return failure.Deniedf("%s: %s", d.Rule, d.Reason)
+}
+
+// conclude makes the decision that follows from the steps. No step at all is a
+// refusal.
+func conclude(steps []Step) Decision {
+	d := Decision{Rule: Default, Reason: "no rule refuses the job", Allowed: len(steps) > 0, Steps: steps}
+	for _, s := range steps {
+		switch {
+		case s.Outcome == Deny:
+			return Decision{Rule: s.Rule, Reason: s.Reason, Steps: steps}
+		case s.Outcome == OK && (s.Rule == UserAllow || s.Rule == GroupAllow):
+			d.Rule, d.Reason = s.Rule, s.Reason
+		}
+	}
+	return d
+}
+
+func ok(r Rule, format string, args ...any) Step {
+	return Step{r, OK, fmt.Sprintf(format, args...)}
+}
+
+func deny(r Rule, format string, args ...any) Step {
+	return Step{r, Deny, fmt.Sprintf(format, args...)}
+}
+
+func skip(r Rule, format string, args ...any) Step {
+	return Step{r, Skipped, fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,79 @@
+package policy
+
+import (
+	"testing"
+
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/job"
+)
+
+func username(t testing.TB, name string) job.Username {
+	t.Helper()
+	u, err := job.ParseUsername(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func abs(t testing.TB, path string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func globs(t testing.TB, patterns ...string) []Glob {
+	t.Helper()
+	list := []Glob{}
+	for _, p := range patterns {
+		g, err := ParseGlob(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, g)
+	}
+	return list
+}
+
+// good is a job that every rule lets pass: alice's, on a site with usual rules.
+func good(t testing.TB) matter {
+	t.Helper()
+	alice := username(t, "alice")
+	return matter{
+		id: identity.Identity{
+			Project:  identity.Project{ID: 7, Path: "hpc/solver"},
+			Pipeline: identity.Pipeline{ID: 70, Source: "push"},
+			User:     identity.User{ID: 42, Login: "alice", Email: "alice@site.example"},
+			Ref:      identity.Ref{Name: "main", Type: "branch"},
+		},
+		candidate: Candidate{login: alice},
+		facts: Facts{
+			Account: job.Account{
+				Name: alice, UID: 1001, GID: 2001, Groups: []job.GID{50, 2001},
+				Home: abs(t, "/home/alice"), Shell: abs(t, "/bin/bash"),
+			},
+			Groups: Groups{Names: []string{"staff", "alice"}}, Aging: Aging{Known: true}, Owner: alice,
+			Shells: []job.AbsPath{abs(t, "/bin/sh"), abs(t, "/bin/bash")}, Service: 998,
+		},
+		rules: Rules{Source: UserLogin, MinUID: 1000},
+	}
+}
+
+func (m matter) decide() (Grant, Decision) { return Decide(m.id, m.candidate, m.facts, m.rules) }
+
+func allow(entries ...string) List { return List{Set: true, Entries: entries} }
+
+// stepOf returns what a rule said, and fails when it was not walked.
+func stepOf(t testing.TB, d Decision, r Rule) Step {
+	t.Helper()
+	for _, s := range d.Steps {
+		if s.Rule == r {
+			return s
+		}
+	}
+	t.Fatalf("no step %s in %+v", r, d.Steps)
+	return Step{}
+}

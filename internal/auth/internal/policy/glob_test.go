@@ -1,0 +1,124 @@
+package policy
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestGlobMatch(t *testing.T) {
+	for _, c := range []struct {
+		pattern string
+		yes, no string // space separated
+	}{
+		{"hpc/solver", "hpc/solver HPC/Solver", "hpc/solve hpc/solver2 xhpc/solver hpc/solver/x hpc"},
+		{"Hpc/Solver", "hpc/solver", "hpc/x"},
+		{"hpc/*", "hpc/a hpc/.a", "hpc hpc/a/b x/hpc/a"},
+		{"hpc/a*z", "hpc/az hpc/abcz", "hpc/a/z hpc/azb"},
+		{"*/*", "a/b", "a a/b/c"},
+		{"hpc/**", "hpc/a hpc/a/b/c hpc", "hpcx/a x/hpc/a"},
+		{"**", "a a/b a/b/c", ""},
+		{"**/solver", "solver a/solver a/b/solver", "a/solver/x a/xsolver"},
+		{"hpc/**/solver", "hpc/solver hpc/a/solver hpc/a/b/solver hpc/solver/solver", "hpc/a hpc/solver/x solver"},
+		{"**/a/**", "a x/a a/x x/a/y x/y/a/a/z", "b x/b/ab"},
+		{"**/a/**/b", "a/b x/a/b a/x/b a/a/b/b", "b/a a/b/c"},
+		{"a/**/**", "a a/b a/b/c", "b"},
+		{"a/?", "a/x", "a/xy a"},
+		{"a/[b-d]", "a/b a/D", "a/e"},
+		{"a/[^b]", "a/c", "a/b"},
+		{`a/\*`, "a/*", "a/b"},
+		{"a/*/**", "a/b a/b/c", "a"},
+	} {
+		t.Run(c.pattern, func(t *testing.T) {
+			g := globs(t, c.pattern)[0]
+			if g.String() != c.pattern {
+				t.Errorf("the pattern reads %q", g)
+			}
+			for p := range strings.FieldsSeq(c.yes) {
+				if !g.Match(p) {
+					t.Errorf("%q does not match", p)
+				}
+			}
+			for p := range strings.FieldsSeq(c.no + " x//y") {
+				if g.Match(p) && c.pattern != "**" {
+					t.Errorf("%q matches", p)
+				}
+			}
+		})
+	}
+	if (Glob{}).Match("") || (Glob{}).Match("a") {
+		t.Error("the zero pattern matches")
+	}
+}
+
+func TestParseGlobRefuses(t *testing.T) {
+	for _, c := range []struct{ name, pattern, want string }{
+		{"empty", "", `the pattern "" has an empty part`},
+		{"leading slash", "/hpc/*", `the pattern "/hpc/*" has an empty part`},
+		{"trailing slash", "hpc/", `the pattern "hpc/" has an empty part`},
+		{"double slash", "hpc//x", `the pattern "hpc//x" has an empty part`},
+		{"stars beside text", "hpc/a**", `the pattern "hpc/a**" has "**" beside other characters`},
+		{"three stars", "hpc/***", `the pattern "hpc/***" has "**" beside other characters`},
+		{"open class", "hpc/[a", `the pattern "hpc/[a" is not complete: a "[" or a "\" has no end`},
+		{"open escape", `hpc/a\`, `the pattern "hpc/a\\" is not complete: a "[" or a "\" has no end`},
+		{"control character", "hpc/\n", `the pattern "hpc/\n" is too long or has control characters`},
+		{"not UTF-8", "hpc/\xff", `the pattern "hpc/\xff" is too long or has control characters`},
+		{"long", strings.Repeat("a", 1025), `the pattern "` + strings.Repeat("a", 64) + `…" is too long or has control characters`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if g, err := ParseGlob(c.pattern); err == nil || err.Error() != c.want || g.parts != nil {
+				t.Errorf("got %+v, error %v\nwant %s", g, err, c.want)
+			}
+		})
+	}
+	if _, err := ParseGlob(strings.Repeat("a", 1024)); err != nil {
+		t.Errorf("the longest pattern: %v", err)
+	}
+}
+
+// TestGlobAgainstRegexp compares with the regular expression of the same meaning.
+func TestGlobAgainstRegexp(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	word := func(words string, most int) string {
+		all := strings.Fields(words)
+		parts := make([]string, 1+rng.IntN(most))
+		for i := range parts {
+			parts[i] = all[rng.IntN(len(all))]
+		}
+		return strings.Join(parts, "/")
+	}
+	matches := 0
+	for range 20000 {
+		pattern, project := word("a b a* *b * ** **", 5), word("a b ab aab", 5)
+		expr := "/" + pattern + "/"
+		expr = strings.ReplaceAll(expr, "**", "#")
+		expr = strings.ReplaceAll(expr, "*", "[^/]*")
+		for strings.Contains(expr, "/#/") {
+			expr = strings.ReplaceAll(expr, "/#/", "/([^/]+/)*")
+			expr = strings.ReplaceAll(expr, ")*#/", ")*([^/]+/)*")
+		}
+		want := regexp.MustCompile("^" + expr + "$").MatchString("/" + project + "/")
+		if got := globs(t, pattern)[0].Match(project); got != want {
+			t.Fatalf("%q on %q: %v, the regular expression %s says %v", pattern, project, got, expr, want)
+		}
+		if want {
+			matches++
+		}
+	}
+	if matches < 1000 {
+		t.Errorf("only %d of the cases match", matches)
+	}
+}
+
+func TestGlobCostIsBounded(t *testing.T) {
+	g := globs(t, strings.Repeat("**/a*b*c*/", 80)+"x")[0]
+	begin := time.Now()
+	if g.Match(strings.Repeat("aaaabbbbcccc/", 80) + "y") {
+		t.Error("matches")
+	}
+	if d := time.Since(begin); d > time.Second {
+		t.Errorf("took %s", d)
+	}
+}

@@ -1,0 +1,86 @@
+package policy
+
+import "jacamar-ci/internal/job"
+
+// Rules are what the site configured. The zero value refuses every job.
+type Rules struct {
+	Source Source
+	// Provider is the name of the identity provider, for ExternUID.
+	Provider string
+	// Map gives the account of a GitLab user, for Mapped.
+	Map map[job.ID]job.Username
+	// AllowBots accepts bots and service accounts of GitLab whose account the map
+	// or a RunAs script names.
+	AllowBots bool
+
+	UserAllow  List
+	UserBlock  []string
+	GroupAllow List
+	GroupBlock []string
+	// PreValidation also checks these four before RunAs.
+	PreValidation bool
+
+	ShellAllow     List
+	PipelineSource List
+	ProjectAllow   Globs
+	ProjectBlock   []Glob
+	ProtectedRefs  bool
+	Nologin        bool
+	MinUID         job.UID
+	// Keep is downscope = "none": jobs run as the service account.
+	Keep bool
+}
+
+// Source is where the name of the account comes from.
+type Source string
+
+// The sources of an account's name. UserLogin is safe only where users cannot
+// rename themselves at GitLab; the other two do not depend on the name.
+const (
+	UserLogin Source = "user_login"
+	ExternUID Source = "extern_uid"
+	Mapped    Source = "map"
+)
+
+// List is an allowlist. One that is set and empty allows nothing; one that is
+// not set has no say.
+type List struct {
+	Set     bool
+	Entries []string
+}
+
+// Globs is an allowlist of globs.
+type Globs struct {
+	Set     bool
+	Entries []Glob
+}
+
+// Facts are what is known of the account that the job would get.
+type Facts struct {
+	Account job.Account
+	Groups  Groups
+	Aging   Aging
+	// Owner is the name that the name services give for the account's user id.
+	Owner job.Username
+	// Shells are the login shells of the machine, /etc/shells.
+	Shells []job.AbsPath
+	// LoginsOff tells that /etc/nologin or /run/nologin exists.
+	LoginsOff bool
+	// Service is the user id of the runner's own account.
+	Service job.UID
+}
+
+// Groups are the names of an account's groups, and the ids that have none. With
+// Rules.Keep they are those of the name that the job asked for, if it has any.
+type Groups struct {
+	Names   []string
+	Unnamed []job.GID
+}
+
+// Aging is the state of the account's shadow entry; without Known it is not
+// known, and nothing follows from it.
+type Aging struct {
+	Known   bool
+	Locked  bool
+	Expired bool
+}

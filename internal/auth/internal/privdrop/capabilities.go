@@ -1,0 +1,120 @@
+package privdrop
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+)
+
+// MayChangeIDs refuses when the privileges are missing that setuid needs, and
+// says which and, where it can be told, why.
+func MayChangeIDs() error {
+	if err := hostIDs(); err != nil {
+		return err
+	}
+	held, err := effective()
+	if err != nil {
+		return failure.Privatef("cannot read this process's capabilities: %w", err)
+	}
+	var missing []string
+	for _, c := range []struct {
+		name string
+		bit  uint
+	}{{"CAP_SETUID", unix.CAP_SETUID}, {"CAP_SETGID", unix.CAP_SETGID}} {
+		if !held.has(c.bit) {
+			missing = append(missing, c.name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return failure.Privatef("downscope is setuid, but this process lacks %s%s", strings.Join(missing, " and "), why())
+}
+
+func why() string {
+	if noNewPrivs() {
+		return ": no_new_privs is set (NoNewPrivileges= in the runner's unit?), which makes file capabilities void"
+	}
+	return ": run it as root, or give the file capabilities cap_setuid,cap_setgid on a file system without nosuid"
+}
+
+func noNewPrivs() bool {
+	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	return err == nil && set == 1
+}
+
+// hostIDs refuses inside a user namespace with ids of its own: root is not root
+// there, and an account's uid is somebody else's on the machine
+// (user_namespaces(7)).
+func hostIDs() error {
+	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return failure.Privatef("cannot tell whether ids are the machine's own: %w", err)
+		}
+		if !identity(string(text)) {
+			return failure.Privatef("downscope is setuid, but this process is in a user namespace, where ids are not the machine's own (%s: %s)",
+				file, strings.Join(strings.Fields(string(text)), " "))
+		}
+	}
+	return nil
+}
+
+// identity tells whether a map gives every id to itself.
+func identity(text string) bool {
+	return slices.Equal(strings.Fields(text), []string{"0", "0", "4294967295"})
+}
+
+// capabilities are the effective ones of a thread.
+type capabilities [2]uint32
+
+func (c capabilities) has(bit uint) bool { return c[bit/32]&(1<<(bit%32)) != 0 }
+
+func effective() (capabilities, error) {
+	data, err := sets()
+	return capabilities{data[0].Effective, data[1].Effective}, err
+}
+
+func sets() (data [2]unix.CapUserData, err error) {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	err = unix.Capget(&head, &data[0])
+	return data, err
+}
+
+// dropInheritable clears the ambient and inheritable sets of this thread: a
+// service that was started with ambient capabilities would hand them on to the
+// job, through the change of ids and through execve.
+func dropInheritable() error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot clear the ambient capabilities: %w", err)
+	}
+	data, err := sets()
+	if err != nil {
+		return fmt.Errorf("cannot read this process's capabilities: %w", err)
+	}
+	data[0].Inheritable, data[1].Inheritable = 0, 0
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capset(&head, &data[0]); err != nil {
+		return fmt.Errorf("cannot clear the inheritable capabilities: %w", err)
+	}
+	return nil
+}
+
+// dropBounding empties the bounding set of this thread: what it starts gains no
+// capability ever, whatever bits a file has (capabilities(7)).
+func dropBounding() error {
+	for c := uintptr(0); ; c++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if err == unix.EINVAL && c > 0 {
+			return nil // one more than this kernel has
+		}
+		if err != nil {
+			return fmt.Errorf("cannot drop capability %d from the bounding set: %w", c, err)
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package privdrop
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+func account(t *testing.T, name string, uid uint32, groups ...job.GID) job.Account {
+	t.Helper()
+	u, err := job.ParseUsername(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return job.Account{Name: u, UID: job.UID(uid), GID: job.GID(uid + 1), Groups: groups}
+}
+
+func program(t *testing.T, path string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPlans(t *testing.T) {
+	own := uint32(os.Geteuid())
+	for name, c := range map[string]struct {
+		strategy Strategy
+		account  job.Account
+		argv     []string
+		as       string // "" = unchanged
+	}{
+		"setuid":                {Setuid, account(t, "alice", 5001, 7, 8), []string{"/x/jacamar", "run"}, "5001 5002 [7 8]"},
+		"setuid without groups": {Setuid, account(t, "alice", 5001), []string{"/x/jacamar", "run"}, "5001 5002 []"},
+		"sudo":                  {Sudo, account(t, "alice", 5001), []string{"/usr/bin/sudo", "-n", "-H", "-u", "alice", "--", "/x/jacamar", "run"}, ""},
+		"sudo to a directory's": {Sudo, account(t, `DOM\al.ice@site`, 5001), []string{"/usr/bin/sudo", "-n", "-H", "-u", `DOM\al.ice@site`, "--", "/x/jacamar", "run"}, ""},
+		"none":                  {None, account(t, "me", own), []string{"/x/jacamar", "run"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := Launcher{Strategy: c.strategy, Jacamar: program(t, "/x/jacamar")}.plan(c.account, job.Run)
+			if err != nil && (c.strategy == None || os.Geteuid() == 0) {
+				t.Fatal(err)
+			}
+			if !slices.Equal(p.argv, c.argv) {
+				t.Errorf("%q, want %q", p.argv, c.argv)
+			}
+			as := ""
+			if p.as != nil {
+				as = fmt.Sprint(p.as.Uid, p.as.Gid, p.as.Groups)
+				if p.as.Groups == nil || p.as.NoSetGroups {
+					t.Error("the groups of this process would be kept")
+				}
+			}
+			if as != c.as {
+				t.Errorf("as %q, want %q", as, c.as)
+			}
+		})
+	}
+}
+
+// TestNoFallback: what a strategy cannot do is refused, and no other is tried.
+func TestNoFallback(t *testing.T) {
+	_, err := Launcher{Strategy: None}.plan(account(t, "other", uint32(os.Geteuid())+1), job.Run)
+	if failure.KindOf(err) != failure.Denied {
+		t.Errorf("another account without a change of account: %v", err)
+	}
+	for _, s := range []Strategy{"", "su", "SETUID", "root"} {
+		if p, err := (Launcher{Strategy: s}).plan(account(t, "me", uint32(os.Geteuid())), job.Run); failure.KindOf(err) != failure.Config || p.argv != nil {
+			t.Errorf("%q: %v, %v", s, p, err)
+		}
+	}
+	if os.Geteuid() == 0 {
+		return
+	}
+	_, err = Launcher{Strategy: Setuid}.plan(account(t, "other", 5001), job.Run)
+	if err == nil || !strings.Contains(err.Error(), "lacks CAP_SETUID and CAP_SETGID") {
+		t.Errorf("setuid without a privilege: %v", err)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	for text, want := range map[string]bool{
+		"         0          0 4294967295\n":                                   true,
+		"         0       1000          1\n":                                   false,
+		"         0     100000      65536\n":                                   false,
+		"         0          0       1000\n":                                   false,
+		"         0          0 4294967295\n         1          1          1\n": false,
+		"": false,
+	} {
+		if identity(text) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
+// TestNoTerminal puts a terminal in the place of each descriptor in turn.
+func TestNoTerminal(t *testing.T) {
+	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Skipf("cannot make a terminal: %v", err)
+	}
+	defer unix.Close(master)
+	for fd := range 3 {
+		was, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Dup2(master, fd); err != nil {
+			t.Fatal(err)
+		}
+		refusal := noTerminal()
+		if err := unix.Dup2(was, fd); err != nil {
+			t.Fatal(err)
+		}
+		unix.Close(was)
+		if refusal == nil || !strings.Contains(refusal.Error(), fmt.Sprintf("(descriptor %d)", fd)) {
+			t.Errorf("descriptor %d: %v", fd, refusal)
+		}
+	}
+	if err := noTerminal(); err != nil {
+		t.Skipf("the tests themselves run at a terminal: %v", err)
+	}
+}
+
+func TestMaySudo(t *testing.T) {
+	if _, err := os.Stat(sudo); err != nil {
+		if got := MaySudo(); got == nil || !strings.Contains(got.Error(), "cannot be used") {
+			t.Errorf("without sudo: %v", got)
+		}
+		return
+	}
+	if err := MaySudo(); err != nil {
+		t.Errorf("with sudo: %v", err)
+	}
+	_, err := onThread(func() (int, error) {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return 0, err
+		}
+		return 0, MaySudo()
+	})
+	if err == nil || !strings.Contains(err.Error(), "NoNewPrivileges=") {
+		t.Errorf("without new privileges: %v", err)
+	}
+}
+
+func TestFirst(t *testing.T) {
+	ran := 0
+	yes := func() error { ran++; return nil }
+	no := func() error { ran++; return os.ErrPermission }
+	if err := first(yes, no, yes); err != os.ErrPermission || ran != 2 {
+		t.Errorf("%v after %d", err, ran)
+	}
+	if err := first(yes, yes); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,105 @@
+// Package privdrop starts jacamar as the account that a grant names. A strategy
+// that cannot do its work is a refusal; there is never another one tried.
+package privdrop
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/rlimit"
+)
+
+// Launcher knows how to start jacamar.
+type Launcher struct {
+	Strategy       Strategy
+	Jacamar        job.AbsPath
+	Stdout, Stderr *os.File
+	// Core is the limit on core files that jacamar starts with.
+	Core unix.Rlimit
+	// Limits are those of the site. jacamar sets them itself, as far as it may;
+	// hard ones are raised here, where this process may.
+	Limits []rlimit.Limit
+	// Filter and KeepBoundingSet hold for Setuid, as far as this process's own
+	// capabilities go.
+	Filter          bool
+	KeepBoundingSet bool
+}
+
+// Start starts jacamar for one stage as the granted account.
+func (l Launcher) Start(grant policy.Grant, stage job.Stage) (*monitor.Child, error) {
+	account, ok := grant.Account()
+	if !ok {
+		return nil, failure.Deniedf("no account was granted")
+	}
+	plan, err := l.plan(account, stage)
+	if err != nil {
+		return nil, err
+	}
+	child, err := monitor.Start(func(socket *os.File) (int, error) { return l.fork(plan, socket) })
+	if err != nil {
+		return nil, failure.Privatef("cannot start jacamar as %s: %w", account.Name, err)
+	}
+	l.raise(child.PID)
+	return child, nil
+}
+
+// path is all the environment that jacamar starts with; the job's own is built
+// by jacamar from the brief.
+const path = "PATH=/usr/bin:/bin"
+
+// processors keeps Go's runtime in jacamar from preparing for every processor
+// that a large node has: with 256 of them its start takes longer than all else
+// that jacamar does.
+const processors = "GOMAXPROCS=2"
+
+// fork starts the plan. In the child come setgroups, setgid and setuid, in this
+// order, and any error ends it before it executes anything; jacamar verifies its
+// ids again before it does.
+func (l Launcher) fork(p plan, socket *os.File) (int, error) {
+	return onThread(func() (int, error) {
+		if err := l.shed(); err != nil {
+			return 0, err
+		}
+		restore, err := l.lendCore()
+		if err != nil {
+			return 0, err
+		}
+		defer restore()
+		return syscall.ForkExec(p.argv[0], p.argv, &syscall.ProcAttr{
+			Dir: "/", Env: []string{path, processors},
+			Files: []uintptr{socket.Fd(), l.Stdout.Fd(), l.Stderr.Fd()},
+			Sys:   &syscall.SysProcAttr{Credential: p.as, Setsid: true},
+		})
+	})
+}
+
+// lendCore has the limit on core files for the time of a fork as the job shall
+// inherit it. This process itself dumps none all the while (see lockdown).
+func (l Launcher) lendCore() (restore func(), err error) {
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &own); err != nil {
+		return nil, fmt.Errorf("cannot read the limit on core files: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &l.Core); err != nil {
+		return nil, fmt.Errorf("cannot hand on the limit on core files: %w", err)
+	}
+	return func() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &own) }, nil
+}
+
+// raise gives jacamar, which still waits for its brief, the limits that it could
+// not take by itself. It finds out, and tells, where one is missing.
+func (l Launcher) raise(pid int) {
+	if held, err := effective(); err != nil || !held.has(unix.CAP_SYS_RESOURCE) {
+		return
+	}
+	for _, limit := range l.Limits {
+		_ = limit.Set(pid)
+	}
+}

@@ -1,0 +1,324 @@
+package privdrop
+
+import (
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/rlimit"
+)
+
+// shows stands in for jacamar: a program that prints what it has become.
+const shows = `#!/bin/bash
+exec 2>&1
+cat /proc/self/status
+echo "core $(ulimit -Sc) $(ulimit -Hc)"
+echo "nofile $(ulimit -Sn) $(ulimit -Hn)"
+echo "dir $PWD"
+echo "args $*"
+env | sed 's/^/env /'
+echo "leader $(ps -o sid= -p $$ | tr -d ' ') $$"
+read -r line
+echo "read $line"
+`
+
+// launched starts the stand-in and returns what it prints, by the first word of
+// each line.
+func launched(t *testing.T, l Launcher, start func(*Launcher) (pid int, socket *os.File, err error)) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "jacamar")
+	if err := os.WriteFile(file, []byte(shows), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Jacamar, l.Stdout, l.Stderr = program(t, file), w, w
+	pid, socket, err := start(&l)
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := socket.WriteString("hello\n"); err != nil {
+		t.Error(err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Wait4(pid, nil, 0, nil); err != nil {
+		t.Error(err)
+	}
+	got := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if name, value, ok := strings.Cut(line, ":\t"); ok {
+			word, rest = name, strings.Join(strings.Fields(value), " ")
+		}
+		got[word] += rest + ";"
+	}
+	return got
+}
+
+// fork starts a plan without a grant, which only the rules can make.
+func forked(a job.Account) func(*Launcher) (int, *os.File, error) {
+	return func(l *Launcher) (int, *os.File, error) {
+		p, err := l.plan(a, job.Run)
+		if err != nil {
+			return 0, nil, err
+		}
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return 0, nil, err
+		}
+		theirs := os.NewFile(uintptr(pair[1]), "theirs")
+		defer theirs.Close()
+		pid, err := l.fork(p, theirs)
+		if err == nil {
+			l.raise(pid)
+		}
+		return pid, os.NewFile(uintptr(pair[0]), "ours"), err
+	}
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another account")
+	}
+	if err := noTerminal(); err != nil {
+		t.Skipf("the tests themselves run at a terminal: %v", err)
+	}
+}
+
+var core = unix.Rlimit{Cur: 4096, Max: unix.RLIM_INFINITY}
+
+func TestBecomesTheAccount(t *testing.T) {
+	needRoot(t)
+	l := Launcher{Strategy: Setuid, Core: core, Filter: true}
+	got := launched(t, l, forked(account(t, "alice", 5001, 7, 8)))
+	for name, want := range map[string]string{
+		"Uid": "5001 5001 5001 5001;", "Gid": "5002 5002 5002 5002;", "Groups": "7 8;",
+		"CapInh": "0000000000000000;", "CapPrm": "0000000000000000;", "CapEff": "0000000000000000;", "CapAmb": "0000000000000000;",
+		"SigBlk": "0000000000000000;", "NoNewPrivs": "0;",
+		"core": "4 unlimited;", "dir": "/;", "args": "run;", "read": "hello;",
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+	if leader := strings.Fields(got["leader"]); len(leader) != 2 || leader[0]+";" != leader[1] {
+		t.Errorf("the session is not its own: %q", got["leader"])
+	}
+	for _, pair := range strings.Split(strings.TrimSuffix(got["env"], ";"), ";") {
+		name, _, _ := strings.Cut(pair, "=")
+		if !strings.Contains(" PATH GOMAXPROCS PWD SHLVL _ ", " "+name+" ") {
+			t.Errorf("it has the variable %s", pair)
+		}
+	}
+	if held, err := effective(); err != nil {
+		t.Error(err)
+	} else {
+		shed(t, got, held)
+	}
+}
+
+// shed checks what only a process with more than the two capabilities can take
+// away, which root in a container may not have.
+func shed(t *testing.T, got map[string]string, held capabilities) {
+	t.Helper()
+	if held.has(unix.CAP_SETPCAP) && got["CapBnd"] != "0000000000000000;" {
+		t.Errorf("the bounding set is %q", got["CapBnd"])
+	}
+	if held.has(unix.CAP_SYS_ADMIN) && got["Seccomp"] != "2;" {
+		t.Errorf("the filter is %q", got["Seccomp"])
+	}
+}
+
+func TestBoundingSetAndFilterCanBeKept(t *testing.T) {
+	needRoot(t)
+	got := launched(t, Launcher{Strategy: Setuid, Core: core, KeepBoundingSet: true}, forked(account(t, "alice", 5001)))
+	if got["CapBnd"] == "0000000000000000;" || got["Seccomp"] != "0;" || got["Groups"] != ";" {
+		t.Errorf("bounding set %q, filter %q, groups %q", got["CapBnd"], got["Seccomp"], got["Groups"])
+	}
+}
+
+// TestThisProcessKeepsItsOwn: the thread that made the child is gone, and with it
+// what it had given up.
+func TestThisProcessKeepsItsOwn(t *testing.T) {
+	needRoot(t)
+	before, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	launched(t, Launcher{Strategy: Setuid, Core: core, Filter: true}, forked(account(t, "alice", 5001)))
+	after, err := os.ReadFile("/proc/thread-self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"CapBnd", "CapEff", "Seccomp", "Uid", "Groups"} {
+		if a, b := line(before, name), line(after, name); a != b {
+			t.Errorf("%q was %q", b, a)
+		}
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil || limit == core {
+		t.Errorf("the limit on core files is the job's: %v %v", limit, err)
+	}
+}
+
+func line(text []byte, name string) string {
+	_, rest, _ := strings.Cut(string(text), "\n"+name+":")
+	value, _, _ := strings.Cut(rest, "\n")
+	return name + value
+}
+
+func TestBlockedSignalsDoNotReachTheChild(t *testing.T) {
+	needRoot(t)
+	var all unix.Sigset_t
+	all.Val[0] = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGUSR1-1)
+	got := launched(t, Launcher{Strategy: Setuid, Core: core}, func(l *Launcher) (pid int, socket *os.File, err error) {
+		_, err = onThread(func() (int, error) {
+			if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil); err != nil {
+				return 0, err
+			}
+			pid, socket, err = forked(account(t, "alice", 5001))(l)
+			return pid, err
+		})
+		return pid, socket, err
+	})
+	if got["SigBlk"] != "0000000000000000;" {
+		t.Errorf("blocked: %q", got["SigBlk"])
+	}
+}
+
+// TestAmbientCapabilitiesAreGone starts from a process that has some, as a
+// service with AmbientCapabilities= has.
+func TestAmbientCapabilitiesAreGone(t *testing.T) {
+	needRoot(t)
+	_, err := onThread(func() (int, error) {
+		data, err := sets()
+		if err != nil {
+			return 0, err
+		}
+		data[0].Inheritable |= 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		if err := unix.Capset(&head, &data[0]); err != nil {
+			return 0, err
+		}
+		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_SETUID, 0, 0); err != nil {
+			return 0, err
+		}
+		if err := dropInheritable(); err != nil {
+			return 0, err
+		}
+		left, err := sets()
+		if err != nil || left[0].Inheritable != 0 || left[0].Effective != data[0].Effective {
+			t.Errorf("%+v %v", left, err)
+		}
+		if set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, unix.CAP_SETUID, 0, 0); err != nil || set != 0 {
+			t.Errorf("ambient: %d %v", set, err)
+		}
+		return 0, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestHardLimitIsRaisedWherePossible(t *testing.T) {
+	needRoot(t)
+	held, err := effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !held.has(unix.CAP_SYS_RESOURCE) {
+		t.Skip("this root has no CAP_SYS_RESOURCE")
+	}
+	limit, err := rlimit.Parse("nofile=100:1000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := launched(t, Launcher{Strategy: Setuid, Core: core, Limits: []rlimit.Limit{limit}}, forked(account(t, "alice", 5001)))
+	if got["nofile"] != "100 1000000;" {
+		t.Errorf("%q", got["nofile"])
+	}
+}
+
+func TestWithoutAGrantNobodyIsStarted(t *testing.T) {
+	c, err := Launcher{Strategy: None, Jacamar: program(t, "/bin/true"), Stdout: os.Stdout, Stderr: os.Stderr}.Start(policy.Grant{}, job.Run)
+	if c != nil || failure.KindOf(err) != failure.Denied {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
+// TestUserNamespace runs this test program as the false root of a user namespace.
+func TestUserNamespace(t *testing.T) {
+	if os.Getenv("PRIVDROP_FALSE_ROOT") != "" {
+		if err := MayChangeIDs(); err != nil {
+			os.Stdout.WriteString("refused: " + err.Error() + "\n")
+		}
+		return
+	}
+	cmd := exec.Command("/usr/bin/unshare", "--user", "--map-root-user", os.Args[0], "-test.run", "^TestUserNamespace$")
+	cmd.Env = []string{"PRIVDROP_FALSE_ROOT=1"}
+	out, err := cmd.CombinedOutput()
+	if err != nil && strings.Contains(string(out), "unshare") {
+		t.Skipf("cannot make a user namespace: %s", out)
+	}
+	if !strings.Contains(string(out), "refused: downscope is setuid, but this process is in a user namespace") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestMayChangeIDs(t *testing.T) {
+	err := MayChangeIDs()
+	if os.Geteuid() == 0 && err != nil {
+		t.Errorf("as root: %v", err)
+	}
+	for name, c := range map[string]struct {
+		drop uint32
+		want string
+	}{
+		"both":    {1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID, "lacks CAP_SETUID and CAP_SETGID"},
+		"the uid": {1 << unix.CAP_SETUID, "lacks CAP_SETUID:"},
+		"the gid": {1 << unix.CAP_SETGID, "lacks CAP_SETGID:"},
+	} {
+		if os.Geteuid() != 0 {
+			break // has neither: TestNoFallback looks at that
+		}
+		_, err := onThread(func() (int, error) {
+			data, err := sets()
+			if err != nil {
+				return 0, err
+			}
+			data[0].Effective &^= c.drop
+			head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			if err := unix.Capset(&head, &data[0]); err != nil {
+				return 0, err
+			}
+			return 0, MayChangeIDs()
+		})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,313 @@
+package runas
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestAskAccepts(t *testing.T) {
+	for _, c := range []struct {
+		name, body   string
+		user, target string
+		want         Answer
+	}{
+		{"silently", "true", "alice", "", Answer{Username: username(t, "alice")}},
+		{"with an empty line", "echo", "alice", "", Answer{Username: username(t, "alice")}},
+		{"the account asked for", "true", "alice", "svc", Answer{Username: username(t, "svc")}},
+		{"with an empty object", "echo '{}'", "alice", "svc", Answer{Username: username(t, "svc")}},
+		{"as another account", `echo '{"username": "carol"}'`, "alice", "svc", Answer{Username: username(t, "carol"), Named: true}},
+		{"naming the same account", `echo '{"username": "alice"}'`, "alice", "", Answer{Username: username(t, "alice"), Named: true}},
+		{
+			"with all members", `echo '{"username":"carol","data_dir":"/scratch/carol","user_message":"hello\u001b[31m\nthere"}'; echo 'looked up' >&2`, "alice", "",
+			Answer{Username: username(t, "carol"), Named: true, DataDir: abs(t, "/scratch/carol"), Message: "hello?[31m there", Notes: "looked up"},
+		},
+		{"root, which the policy refuses", `echo '{"username":"root"}'`, "alice", "", Answer{Username: username(t, "root"), Named: true}},
+		{"by its arguments", `[ "$# $1" = "1 alice" ]`, "alice", "", Answer{Username: username(t, "alice")}},
+		{"by its arguments with a target", `[ "$# $1 $2" = "2 svc alice" ]`, "alice", "svc", Answer{Username: username(t, "svc")}},
+		{"a backslash in a name", `[ "$1" = 'DOM\a@b.c' ]`, `DOM\a@b.c`, "", Answer{Username: username(t, `DOM\a@b.c`)}},
+		{"with a daemon that gave its outputs away", "x=$(setsid -f sh -c 'exec sleep 1 >/dev/null 2>&1'); true", "alice", "", Answer{Username: username(t, "alice")}},
+		{"with a background child on its output", "sleep 1000 & true", "alice", "", Answer{Username: username(t, "alice")}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := bash(t, c.body)
+			got, err := ask(t, s, c.user, c.target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.want.SHA256 = sha256sum(t, s.Path.String())
+			if got != c.want {
+				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAskRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		want       string
+	}{
+		{"exit status", "exit 3", "it ended with exit status 3"},
+		{"exit status with an answer", `echo '{"username":"root"}'; exit 1`, "it ended with exit status 1"},
+		{"signal", "kill -SEGV $$", "signal 11 ended it"},
+		{"signal after an answer", `echo '{"username":"root"}'; kill -KILL $$`, "signal 9 ended it"},
+		{"garbage", "echo welcome to the site", "its output is not JSON"},
+		{"banner before the answer", `echo welcome; echo '{"username":"bob"}'`, "its output is not JSON"},
+		{"path as account", `echo '{"username":"a/../b"}'`, `its output has "username": the account name "a/../b" has a character that account names do not have`},
+		{"1 GiB", "head -c 1073741824 /dev/zero", "it printed more than 65536 bytes"},
+		{"1 GiB of errors", "head -c 1073741824 /dev/zero >&2; exit 4", "it ended with exit status 4"},
+		{"one byte too much", `printf '{"user_message":"%65519s"}' x`, "it printed more than 65536 bytes"},
+		{"daemon that holds its output", "exec 9>&1; x=$(setsid -f sh -c 'exec sleep 3 >&9'); true", "it left a process behind that holds its output"},
+		{"syntax error", "if", "it ended with exit status 2"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := bash(t, c.body)
+			a, err := ask(t, s, "alice", "svc")
+			refused(t, a, err, failure.Denied, "the validation script did not accept the call "+s.Path.String()+" svc alice: "+c.want)
+		})
+	}
+}
+
+func TestAskEndsAScriptThatHangs(t *testing.T) {
+	for _, c := range []struct{ name, body string }{
+		{"itself", "exec sleep 1000"},
+		{"in a child, deaf to TERM", "trap '' TERM HUP INT; sleep 1000; sleep 1000"},
+		{"after an answer", `echo '{"username":"bob"}'; exec >&-; sleep 1000`},
+		{"reading its input in a loop", "while ! read -r line; do :; done"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := bash(t, "echo $$ >"+"\"$PID_FILE\"\n"+c.body)
+			pid := filepath.Join(t.TempDir(), "pid")
+			s.Env = []job.Env{env(t, "PID_FILE="+pid)}
+			s.limit = 500 * time.Millisecond
+			begin := time.Now()
+			a, err := ask(t, s, "alice", "")
+			refused(t, a, err, failure.Denied, "it took longer than 500ms")
+			if d := time.Since(begin); d > 5*time.Second {
+				t.Errorf("took %s", d)
+			}
+			text, err := os.ReadFile(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat("/proc/" + strings.TrimSpace(string(text))); err == nil {
+				t.Error("the script is still there")
+			}
+		})
+	}
+}
+
+func TestAskTellsTheOperatorAndTheUser(t *testing.T) {
+	s := bash(t, `printf 'no\nentry for \033[31m%s\377' "$1" >&2; echo '{"user_message":"ask  for access\nat https://site.example"}'; exit 1`)
+	a, err := ask(t, s, "alice", "")
+	refused(t, a, err, failure.Denied, "it ended with exit status 1; it says: no entry for ?[31malice?")
+	line, hint := failure.ForUser(err, false, "job 9")
+	if line != "you are not allowed to run CI jobs on this resource" || hint != "ask for access at https://site.example" {
+		t.Errorf("the user reads %q, %q", line, hint)
+	}
+
+	for _, body := range []string{
+		"exit 1", "echo what; exit 1", "echo '{}'; exit 1", `echo '{"user_message":" "}'; exit 1`,
+		`echo '{"user_message":"hello","uid":"0"}'; exit 1`, `echo '{"user_message":"hello"}'; kill -KILL $$`, `echo '{"user_message":"hello"}x'`,
+	} {
+		a, err = ask(t, bash(t, body), "alice", "")
+		refused(t, a, err, failure.Denied)
+		line, hint := failure.ForUser(err, false, "job 9")
+		if line != "you are not allowed to run CI jobs on this resource" || hint != "ask its administrators, quoting job 9" {
+			t.Errorf("%s: the user reads %q, %q", body, line, hint)
+		}
+	}
+
+	s = bash(t, "head -c 100000 /dev/zero | tr '\\0' x >&2")
+	if a, err = ask(t, s, "alice", ""); err != nil || a.Notes != strings.Repeat("x", notesLimit) {
+		t.Errorf("notes of %d bytes, error %v", len(a.Notes), err)
+	}
+}
+
+func TestAskGivesTheScriptThisEnvironmentOnly(t *testing.T) {
+	t.Setenv("BASH_ENV", "/dev/stderr")
+	t.Setenv("LD_LIBRARY_PATH", "/evil")
+	out := filepath.Join(t.TempDir(), "environ")
+	s := bash(t, `cat /proc/$$/environ >"$OUT"`)
+	s.Env = []job.Env{env(t, "OUT="+out), env(t, "SITE=a b"), env(t, "LANG=C.UTF-8"), env(t, "SITE=c")}
+	s.Federated = "ldapmain"
+	if _, err := ask(t, s, "alice", ""); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
+	want := []string{
+		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "OUT=" + out, "SITE=c",
+		"JWT_USER_LOGIN=alice", "JWT_USER_EMAIL=alice@site.example", "JWT_USER_ID=42", "JWT_NAMESPACE_ID=5",
+		"JWT_PROJECT_ID=7", "JWT_PROJECT_PATH=hpc/solver", "JWT_JOB_ID=9", "JWT_PIPELINE_ID=70", "JWT_PIPELINE_SOURCE=push",
+		"JWT_ISS=https://gitlab.site.example", "JWT_REF=$(id)", "JWT_REF_PROTECTED=true",
+		"JWT_IDENTITY_SAML_MAIN=A 1", "JWT_IDENTITY_LDAPMAIN=uid=al,dc=site", "JWT_FEDERATED_UID=uid=al,dc=site",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestAskGivesTheScriptACleanProcess(t *testing.T) {
+	// As the privileged process does at its start: whoever began this test may
+	// have left descriptors open that are not ours.
+	if err := unix.CloseRange(3, 1<<31, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		t.Skipf("the kernel has no close_range with CLOEXEC: %v", err)
+	}
+	for _, c := range []struct{ name, body string }{
+		{"input is /dev/null", `[ "$(readlink /proc/$$/fd/0)" = /dev/null ]`},
+		{"leads a session without a terminal", `set -- $(cat /proc/$$/stat); [ $1 = $6 ] && [ $7 = 0 ]`},
+		{"directory", `[ "$PWD" = / ]`},
+		{"its text cannot be changed", `! { echo '#' >/proc/$$/fd/3; } 2>/dev/null`},
+		{"its text can be read", `grep -q can.be.read /proc/self/fd/3`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := ask(t, bash(t, c.body), "alice", ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	// Bash opens the script again as 255.
+	a, err := ask(t, bash(t, "ls /proc/$$/fd >&2"), "alice", "")
+	if err != nil || a.Notes != "0 1 2 255 3" {
+		t.Errorf("descriptors %q, error %v", a.Notes, err)
+	}
+}
+
+func TestAskRunsEveryKindOfProgram(t *testing.T) {
+	for _, c := range []struct{ name, interpreter, text string }{
+		{"bash", "bash", "#!/bin/bash\necho \"{\\\"username\\\":\\\"x$1\\\"}\"\n"},
+		{"bash by env", "bash", "#!/usr/bin/env bash\necho \"{\\\"username\\\":\\\"x$1\\\"}\"\n"},
+		{"bash with options", "bash", "#!/bin/bash -eu\necho \"{\\\"username\\\":\\\"x$1\\\"}\"\n"},
+		{"sh, long", "sh", "#!/bin/sh\n" + strings.Repeat("# a comment that makes the text longer than one read\n", 5000) + "echo \"{\\\"username\\\":\\\"x$1\\\"}\"\n"},
+		{"python by env", "/usr/bin/python3", "#!/usr/bin/env python3\nimport json, sys\nprint(json.dumps({'username': 'x' + sys.argv[1]}))\n"},
+		{"python in isolated mode", "/usr/bin/python3", "#!/usr/bin/python3 -I\nimport json, sys\nprint(json.dumps({'username': 'x' + sys.argv[1]}))\n"},
+		{"perl", "perl", "#!/usr/bin/perl -T\nprint qq({\"username\":\"x$ARGV[0]\"});\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if _, err := exec.LookPath(c.interpreter); err != nil {
+				t.Skipf("no %s here", c.interpreter)
+			}
+			a, err := ask(t, script(t, c.text), "alice", "")
+			if err != nil || a.Username.String() != "xalice" {
+				t.Errorf("answer %+v, error %v", a, err)
+			}
+		})
+	}
+	t.Run("machine code", func(t *testing.T) {
+		program, err := os.ReadFile("/bin/true")
+		if err != nil {
+			t.Skipf("no /bin/true here: %v", err)
+		}
+		if a, err := ask(t, script(t, string(program)), "alice", ""); err != nil || a.Username.String() != "alice" {
+			t.Errorf("answer %+v, error %v", a, err)
+		}
+	})
+}
+
+// TestAskWhenUndumpable is the state of the privileged process, in which its own
+// /proc/self belongs to root.
+func TestAskWhenUndumpable(t *testing.T) {
+	s := bash(t, "true")
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := ask(t, s, "alice", ""); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAskStopsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	a, err := bash(t, "sleep 1000").Ask(ctx, alice(), username(t, "alice"), job.Username{})
+	refused(t, a, err, failure.System, "was interrupted: context canceled")
+}
+
+func TestParseTarget(t *testing.T) {
+	if got, err := ParseTarget(""); err != nil || got != (job.Username{}) {
+		t.Errorf("nothing asked for: %v, %v", got, err)
+	}
+	if got, err := ParseTarget("svc"); err != nil || got.String() != "svc" {
+		t.Errorf("svc: %v, %v", got, err)
+	}
+	for _, text := range []string{"-u", "--login", "0", "0x0", "a b", "a;id", "a/../root", "..", "$(id)", "a\nb", "a\x00", " svc", strings.Repeat("a", 257)} {
+		got, err := ParseTarget(text)
+		if err == nil || failure.KindOf(err) != failure.Denied || got != (job.Username{}) {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+}
+
+func TestTheUsualLimit(t *testing.T) {
+	if d := (Script{}).timeLimit(); d != 30*time.Second {
+		t.Errorf("%s", d)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		ids       []identity.External
+		federated string
+		want      []string // what follows the claims
+	}{
+		{"none", nil, "", nil},
+		{"name in capitals", []identity.External{{Provider: "Open-ID.connect 2é", ExternUID: "x"}}, "", []string{"JWT_IDENTITY_OPEN_ID_CONNECT_2_=x"}},
+		{"every edge of the letters and digits", []identity.External{{Provider: "AZaz09@[`{/:", ExternUID: "x"}}, "", []string{"JWT_IDENTITY_AZAZ09______=x"}},
+		{"two at one provider", []identity.External{{Provider: "a", ExternUID: "1"}, {Provider: "b", ExternUID: "2"}, {Provider: "a", ExternUID: "3"}}, "a", []string{"JWT_IDENTITY_B=2"}},
+		{"two names, one variable", []identity.External{{Provider: "a-b", ExternUID: "1"}, {Provider: "a_b", ExternUID: "2"}}, "a-b", []string{"JWT_FEDERATED_UID=1"}},
+		{"federated is another", []identity.External{{Provider: "a", ExternUID: "1"}}, "b", []string{"JWT_IDENTITY_A=1"}},
+		{"no federated provider", []identity.External{{Provider: "", ExternUID: "1"}}, "", []string{"JWT_IDENTITY_=1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id := identity.Identity{User: identity.User{Identities: c.ids}}
+			got, err := Script{Federated: c.federated}.environment(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			claims := []string{
+				"PATH=/usr/bin:/bin", "LANG=C", "JWT_USER_LOGIN=", "JWT_USER_EMAIL=", "JWT_USER_ID=", "JWT_NAMESPACE_ID=", "JWT_PROJECT_ID=",
+				"JWT_PROJECT_PATH=", "JWT_JOB_ID=", "JWT_PIPELINE_ID=", "JWT_PIPELINE_SOURCE=", "JWT_ISS=", "JWT_REF=", "JWT_REF_PROTECTED=false",
+			}
+			if !slices.Equal(got, append(claims, c.want...)) {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestTheSiteCannotSetClaims(t *testing.T) {
+	s := Script{Path: abs(t, "/nonexistent"), Env: []job.Env{env(t, "JWT_USER_LOGIN=root")}}
+	a, err := ask(t, s, "alice", "")
+	refused(t, a, err, failure.Config, "validation_env sets JWT_USER_LOGIN, and names that begin with JWT_ belong to the token's claims")
+}
+
+func env(t testing.TB, pair string) job.Env {
+	t.Helper()
+	e, err := job.ParseEnv(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}

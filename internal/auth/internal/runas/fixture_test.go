@@ -1,0 +1,118 @@
+package runas
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
+)
+
+// trustedDir makes a directory whose every parent can be trusted. t.TempDir
+// cannot serve: /tmp is for all.
+func trustedDir(t testing.TB) string {
+	t.Helper()
+	base, err := os.UserHomeDir()
+	if err != nil {
+		t.Skipf("this account has no home: %v", err)
+	}
+	if base, err = filepath.EvalSymlinks(base); err != nil {
+		t.Skipf("the home of this account cannot be used: %v", err)
+	}
+	dir, err := os.MkdirTemp(base, "runas-test-")
+	if err != nil {
+		t.Skipf("cannot make a directory in the home of this account: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	probe := filepath.Join(dir, "probe")
+	if err := os.WriteFile(probe, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if faults := trustedfile.Judge(abs(t, probe)); len(faults) > 0 {
+		t.Skipf("the home of this account is not trusted itself: %v", &faults[0])
+	}
+	return dir
+}
+
+// script writes a validation script, its first line included.
+func script(t testing.TB, text string) Script {
+	t.Helper()
+	path := filepath.Join(trustedDir(t), "validate")
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return Script{Path: abs(t, path), limit: 20 * time.Second}
+}
+
+func bash(t testing.TB, body string) Script {
+	t.Helper()
+	return script(t, "#!/bin/bash\n"+body+"\n")
+}
+
+func alice() identity.Identity {
+	return identity.Identity{
+		JobID: 9, Project: identity.Project{ID: 7, Path: "hpc/solver"}, Source: identity.Project{ID: 8, Path: "fork/solver"},
+		Namespace: identity.Namespace{ID: 5, Path: "hpc"}, Pipeline: identity.Pipeline{ID: 70, Source: "push"},
+		User: identity.User{ID: 42, Login: "alice", Email: "alice@site.example", Identities: []identity.External{
+			{Provider: "saml-main", ExternUID: "A 1"}, {Provider: "ldapmain", ExternUID: "uid=al,dc=site"},
+		}},
+		Ref: identity.Ref{Name: "$(id)", Protected: true}, Token: identity.Token{Issuer: "https://gitlab.site.example"},
+	}
+}
+
+func ask(t testing.TB, s Script, user, target string) (Answer, error) {
+	t.Helper()
+	wanted := job.Username{}
+	if target != "" {
+		wanted = username(t, target)
+	}
+	return s.Ask(t.Context(), alice(), username(t, user), wanted)
+}
+
+// refused checks that err is of the kind and that its text for the operator has
+// the parts, and that nothing was answered.
+func refused(t testing.TB, a Answer, err error, kind failure.Kind, parts ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("accepted as %+v", a)
+	}
+	if a != (Answer{}) {
+		t.Errorf("an error came with %+v", a)
+	}
+	if k := failure.KindOf(err); k != kind {
+		t.Errorf("kind %s, want %s", k, kind)
+	}
+	for _, p := range parts {
+		if !strings.Contains(err.Error(), p) {
+			t.Errorf("error %q\nhas no %q", err, p)
+		}
+	}
+	var f *failure.Error
+	if !errors.As(err, &f) {
+		t.Errorf("the error is a %T", err)
+	}
+}
+
+func username(t testing.TB, name string) job.Username {
+	t.Helper()
+	u, err := job.ParseUsername(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func abs(t testing.TB, path string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}

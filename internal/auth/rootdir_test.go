@@ -1,0 +1,56 @@
+package auth
+
+import (
+	"testing"
+
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+)
+
+// elsewhere is a directory that the RunAs script gave, and that nobody can make
+// anything in.
+func elsewhere(t *testing.T) *driver {
+	t.Helper()
+	dir, err := job.ParseAbsPath("/dev/null/$X")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &driver{}
+	d.state.RunAs.DataDir = dir
+	return d
+}
+
+// TestDirectoryOfRunAsHasNoVariables: the script said a path, and a dollar in it
+// is a dollar.
+func TestDirectoryOfRunAsHasNoVariables(t *testing.T) {
+	d := elsewhere(t)
+	d.site.General.Executor, d.site.General.VariableDataDir = config.Shell, true
+	s, err := d.settings(username(t, "alice"))
+	if err != nil || s.Storage.VariableDataDir || s.DataDir != "/dev/null/$X" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestRootMakesDirectoriesInTheConfigStageOnly, and only where it is asked to: the
+// attempt shows by its failure.
+func TestRootMakesDirectoriesInTheConfigStageOnly(t *testing.T) {
+	for name, tc := range map[string]struct {
+		asked bool
+		down  config.Downscope
+		stage job.Stage
+		tried bool
+	}{
+		"config":    {true, config.Setuid, job.Config, true},
+		"prepare":   {true, config.Setuid, job.Prepare, false},
+		"cleanup":   {true, config.Setuid, job.Cleanup, false},
+		"not asked": {false, config.Setuid, job.Config, false},
+		"none":      {true, config.None, job.Config, false},
+		"sudo":      {true, config.Sudo, job.Config, false},
+	} {
+		d := elsewhere(t)
+		d.site.Auth.RootDirCreation, d.site.Auth.Downscope, d.call.Stage = tc.asked, tc.down, tc.stage
+		if err := d.makeRootDir(job.Account{Name: username(t, "alice"), UID: 1, GID: 1}); (err != nil) != tc.tried {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

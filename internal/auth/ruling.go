@@ -1,0 +1,50 @@
+package auth
+
+import (
+	"errors"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/auth/internal/policy"
+)
+
+// ruling is a refusal together with the rule that decided and the walk to it.
+type ruling struct {
+	rule  string
+	steps []policy.Step
+	err   error
+}
+
+func (r *ruling) Error() string { return r.err.Error() }
+func (r *ruling) Unwrap() error { return r.err }
+
+// ruled is the refusal that a decision is; nil for one that allows.
+func ruled(d policy.Decision) error {
+	if d.Allowed {
+		return nil
+	}
+	return &ruling{string(d.Rule), d.Steps, d.Err()}
+}
+
+// The rules of refusals that come from elsewhere than the policy and the token.
+const (
+	ruleRunAs   = "runas"
+	ruleUnknown = "account_unknown"
+	ruleOther   = "other"
+)
+
+// ruleOf returns the rule of a refusal, and the walk to it where there was one.
+func ruleOf(err error) (rule string, steps []policy.Step) {
+	var r *ruling
+	var unknown account.UnknownError
+	switch {
+	case errors.As(err, &r):
+		return r.rule, r.steps
+	case errors.As(err, &unknown):
+		return ruleUnknown, nil
+	}
+	if rule, ok := idtoken.RuleOf(err); ok {
+		return string(rule), nil
+	}
+	return ruleOther, nil
+}

@@ -1,0 +1,117 @@
+package auth
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+func username(t *testing.T, name string) job.Username {
+	t.Helper()
+	u, err := job.ParseUsername(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// chosen is what a login asks for before RunAs.
+func chosen(t *testing.T, login string) policy.Candidate {
+	t.Helper()
+	c, d := policy.Choose(identity.Identity{User: identity.User{ID: 7, Login: login}}, policy.Rules{Source: policy.UserLogin, AllowBots: true})
+	if !d.Allowed {
+		t.Fatal(d.Reason)
+	}
+	return c
+}
+
+func TestDelegationSettlesTheAccount(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer     delegation
+		configured bool
+		want       string // "" is a refusal
+	}{
+		"no script":                     {delegation{}, false, "alice"},
+		"accepted":                      {delegation{Asked: true}, true, "alice"},
+		"accepted the target":           {delegation{Asked: true, Target: username(t, "svc")}, true, "svc"},
+		"named another":                 {delegation{Asked: true, Named: username(t, "carol")}, true, "carol"},
+		"named another than the target": {delegation{Asked: true, Target: username(t, "svc"), Named: username(t, "carol")}, true, "carol"},
+		"script removed since":          {delegation{Asked: true, Named: username(t, "carol")}, false, "carol"},
+		"script new since":              {delegation{}, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// The answer travels from the config stage to the others as JSON.
+			text, err := json.Marshal(tc.answer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var answer delegation
+			if err := json.Unmarshal(text, &answer); err != nil {
+				t.Fatal(err)
+			}
+			got, err := answer.apply(chosen(t, "alice"), tc.configured)
+			if got.Login().String() != tc.want || (err == nil) != (tc.want != "") {
+				t.Errorf("%q, %v", got.Login(), err)
+			}
+		})
+	}
+}
+
+// TestBotNeedsAName: only a name that the script itself gives makes a bot's job
+// runnable; accepting the bot's own wish does not.
+func TestBotNeedsAName(t *testing.T) {
+	bot := chosen(t, "project_1_bot_abc")
+	for name, tc := range map[string]struct {
+		answer  delegation
+		refused bool
+	}{
+		"accepted":            {delegation{Asked: true}, true},
+		"accepted the target": {delegation{Asked: true, Target: username(t, "svc")}, true},
+		"named":               {delegation{Asked: true, Named: username(t, "svc")}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := tc.answer.apply(bot, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts := policy.Facts{Account: job.Account{Name: c.Login(), UID: 2000, GID: 2000}}
+			_, d := policy.Decide(identity.Identity{}, c, facts, policy.Rules{})
+			if got := d.Steps[0].Outcome == policy.Deny; d.Steps[0].Rule != policy.BotAccount || got != tc.refused {
+				t.Errorf("%+v", d.Steps[0])
+			}
+		})
+	}
+}
+
+func TestRuleOf(t *testing.T) {
+	denied := policy.Decision{Rule: policy.Root, Reason: "no", Steps: []policy.Step{{Rule: policy.Root}}}
+	for name, tc := range map[string]struct {
+		err   error
+		want  string
+		steps int
+	}{
+		"policy":          {ruled(denied), "root", 1},
+		"wrapped":         {failure.Deniedf("x: %w", ruled(denied)), "root", 1},
+		"runas":           {&ruling{rule: ruleRunAs, err: errors.New("no")}, "runas", 0},
+		"unknown account": {&failure.Error{Kind: failure.Denied, Cause: account.UnknownError{}}, "account_unknown", 0},
+		"something else":  {failure.Deniedf("no"), "other", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if rule, steps := ruleOf(tc.err); rule != tc.want || len(steps) != tc.steps {
+				t.Errorf("%q, %d steps", rule, len(steps))
+			}
+		})
+	}
+	if ruled(policy.Decision{Allowed: true}) != nil {
+		t.Error("a decision that allows is a refusal")
+	}
+	if failure.KindOf(ruled(denied)) != failure.Denied {
+		t.Error("a ruling hides its kind")
+	}
+}

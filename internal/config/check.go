@@ -1,0 +1,203 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"jacamar-ci/internal/job"
+)
+
+// check looks at values that are of their types, for what they say of each
+// other. It is left out when one of the keys it compares has a fault already.
+type check struct {
+	name     string
+	compares []string
+	run      func(*Config) []Fault
+}
+
+// checks are run in order, and all of them: their faults are told together.
+var checks = []check{
+	{"durations", nil, checkDurations},
+	{"key ages", []string{"general.jwks_max_age", "general.jwks_stale_max"}, checkKeyAges},
+	{"cancel grace", []string{"general.executor", "general.kill_timeout", "batch.cancel_grace"}, checkCancelGrace},
+	{"data directory", []string{"general.data_dir", "general.variable_data_dir"}, checkDataDir},
+	{"root's directories", []string{"general.data_dir", "general.variable_data_dir", "general.custom_build_dir"}, checkRootDir},
+	{"static directories", []string{"general.static_builds_dir", "general.limit_build_dir"}, checkStatic},
+	{"minimum uid", nil, checkMinUID},
+	{"runner ids", nil, checkRunnerIDs},
+	{"account source", []string{"auth.account_source", "auth.account_provider", "auth.account_map"}, checkAccountSource},
+	{"runas", nil, checkRunAs},
+	{"remote log", []string{"auth.logging.location"}, checkRemoteLog},
+	{"environment names", nil, checkEnvNames},
+	{"seccomp", []string{"auth.no_new_privs", "auth.seccomp.disabled", "auth.seccomp.block_all", "auth.seccomp.block_calls", "auth.seccomp.allow_calls"}, checkSeccomp},
+	{"limits", nil, checkLimits},
+	{"batch rules", nil, checkRules},
+}
+
+// run adds the faults that a table of checks finds to those already known, one
+// a key.
+func run(table []check, c *Config, known []Fault) []Fault {
+	has := func(key string) bool {
+		return slices.ContainsFunc(known, func(f Fault) bool { return f.covers(key) })
+	}
+	for _, one := range table {
+		if slices.ContainsFunc(one.compares, has) {
+			continue
+		}
+		for _, f := range one.run(c) {
+			if len(known) < maxFaults && !has(f.Key) {
+				known = append(known, f)
+			}
+		}
+	}
+	return known
+}
+
+// when returns the one fault that holds if bad does.
+func when(bad bool, key, format string, args ...any) []Fault {
+	if !bad {
+		return nil
+	}
+	return []Fault{{Key: key, Text: fmt.Sprintf(format, args...)}}
+}
+
+// checkDurations wants some time where none would mean at once or for ever.
+func checkDurations(c *Config) (faults []Fault) {
+	for _, d := range []struct {
+		key  string
+		time time.Duration
+	}{
+		{"general.kill_timeout", c.General.KillTimeout},
+		{"general.jwks_max_age", c.General.JWKSMaxAge},
+		{"batch.command_delay", c.Batch.CommandDelay},
+	} {
+		faults = append(faults, when(d.time == 0, d.key, "may not be zero")...)
+	}
+	return faults
+}
+
+func checkKeyAges(c *Config) []Fault {
+	g := &c.General
+	return when(g.JWKSStaleMax < g.JWKSMaxAge, "general.jwks_stale_max",
+		"%v is shorter than jwks_max_age (%v)", g.JWKSStaleMax, g.JWKSMaxAge)
+}
+
+// checkCancelGrace keeps the order of the ends: jacamar must still be alive to
+// cancel the batch job when its grace is over.
+func checkCancelGrace(c *Config) []Fault {
+	return when(c.General.Executor != Shell && c.Batch.CancelGrace >= c.General.KillTimeout, "batch.cancel_grace",
+		"%v is not shorter than kill_timeout (%v)", c.Batch.CancelGrace, c.General.KillTimeout)
+}
+
+func checkDataDir(c *Config) []Fault {
+	g := &c.General
+	return when(g.DataDir.variable() && !g.VariableDataDir, "general.data_dir",
+		"%q has a variable: set variable_data_dir = true to have it from users' login shells", g.DataDir)
+}
+
+// checkRootDir keeps root out of every directory that anybody else can write,
+// or could name.
+func checkRootDir(c *Config) []Fault {
+	if !c.Auth.RootDirCreation {
+		return nil
+	}
+	g, key := &c.General, "auth.root_dir_creation"
+	faults := when(g.CustomBuildDir, key, "cannot be used together with custom_build_dir: root makes no directory that a user names")
+	faults = append(faults, when(g.DataDir.belowHome(), key, "is for an absolute data_dir: a home is its user's own to write")...)
+	return append(faults, when(g.VariableDataDir, key, "cannot be used together with variable_data_dir: what a user's shell says is not for root")...)
+}
+
+func checkStatic(c *Config) []Fault {
+	g := &c.General
+	return when(g.StaticBuildsDir && g.LimitBuildDir, "general.static_builds_dir",
+		"cannot be used together with limit_build_dir: the one gives every job a directory of its own, the other lets jobs share few")
+}
+
+// firstDynamicUID ends the ids that distributions give out by hand (LSB 23.2,
+// Debian policy 9.2.2).
+const firstDynamicUID = 100
+
+func checkMinUID(c *Config) []Fault {
+	return when(c.Auth.MinUID < firstDynamicUID, "auth.min_uid",
+		"%d is too low: ids below %d belong to the system", c.Auth.MinUID, firstDynamicUID)
+}
+
+// checkRunnerIDs refuses an empty list: no token could name one of its runners.
+func checkRunnerIDs(c *Config) []Fault {
+	return when(empty(c.Auth.RunnerIDs), "auth.runner_ids", "is empty: name the runners or remove it")
+}
+
+func checkAccountSource(c *Config) (faults []Fault) {
+	a := &c.Auth
+	for _, k := range []struct {
+		key, name string
+		source    AccountSource
+		set       bool
+	}{
+		{"auth.account_provider", "account_provider", ExternUID, a.AccountProvider != ""},
+		{"auth.account_map", "account_map", Map, !a.AccountMap.IsZero()},
+	} {
+		faults = append(faults, when(k.source == a.AccountSource && !k.set, "auth.account_source", "%q needs %s", k.source, k.name)...)
+		faults = append(faults, when(k.source != a.AccountSource && k.set, k.key, "is for account_source = %q only, which is %q here", k.source, a.AccountSource)...)
+	}
+	return faults
+}
+
+// checkRunAs refuses a table without the script, which would look as if RunAs
+// were on.
+func checkRunAs(c *Config) []Fault {
+	r := &c.Auth.RunAs
+	set := r.UserVariable != "" || r.SHA256 != "" || r.ValidationEnv != nil || r.Federated != ""
+	return when(set && r.ValidationScript.IsZero(), "auth.runas.validation_script", "missing: the other keys of [auth.runas] need it")
+}
+
+func checkRemoteLog(c *Config) []Fault {
+	l := &c.Auth.Logging
+	if l.Network == "" && l.Address == "" {
+		return nil
+	}
+	faults := when(l.Location != Location{}, "auth.logging.location", "is %q, and a network and an address are for syslog only", l.Location)
+	faults = append(faults, when(l.Network != "udp" && l.Network != "tcp", "auth.logging.network", `is %q: write "udp" or "tcp", together with an address`, l.Network)...)
+	return append(faults, when(!hostPort(l.Address), "auth.logging.address", "%q is not host:port, such as \"log.example.com:514\"", job.Clip(l.Address))...)
+}
+
+func hostPort(address string) bool {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return false
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0
+}
+
+// checkEnvNames refuses a name given twice: which one wins is a guess.
+func checkEnvNames(c *Config) (faults []Fault) {
+	for _, list := range []struct {
+		key   string
+		pairs []job.Env
+	}{
+		{"general.user_bash_env", c.General.UserBashEnv},
+		{"auth.runas.validation_env", c.Auth.RunAs.ValidationEnv},
+		{"batch.env_vars", c.Batch.EnvVars},
+	} {
+		seen := map[string]bool{}
+		for i, pair := range list.pairs {
+			faults = append(faults, when(pair != job.Env{} && seen[pair.Name()], entryKey(list.key, i), "%s is set twice", pair.Name())...)
+			seen[pair.Name()] = true
+		}
+	}
+	return faults
+}
+
+func checkRules(c *Config) (faults []Fault) {
+	for i, rule := range c.Batch.Rules {
+		faults = append(faults, when(len(rule.Args) == 0, entryKey("batch.rule", i)+".args", "is empty: name the arguments or remove the rule")...)
+	}
+	return faults
+}
+
+// entryKey is the key of entry i, counted from zero, of an array.
+func entryKey(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i+1) }

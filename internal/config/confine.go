@@ -1,0 +1,125 @@
+package config
+
+import (
+	"fmt"
+
+	"jacamar-ci/internal/rlimit"
+	"jacamar-ci/internal/seccomp"
+)
+
+// Seccomp is the table [auth.seccomp].
+type Seccomp struct {
+	Disabled   bool           `toml:"disabled"`
+	BlockAll   bool           `toml:"block_all"` // then AllowCalls is not empty
+	BlockCalls []seccomp.Call `toml:"block_calls"`
+	AllowCalls []seccomp.Call `toml:"allow_calls"`
+}
+
+// Filter returns the filter that the table describes; nil when there is none.
+func (s Seccomp) Filter() *seccomp.Filter {
+	if s.Disabled {
+		return nil
+	}
+	return &seccomp.Filter{OnlyAllowed: s.BlockAll, Allow: s.AllowCalls, Block: s.BlockCalls}
+}
+
+// Limits is the table [auth.limits]. A range that is not given leaves the
+// runner's own limit.
+type Limits struct {
+	AS         rlimit.Range `toml:"as"`
+	Core       rlimit.Range `toml:"core"`
+	CPU        rlimit.Range `toml:"cpu"`
+	Data       rlimit.Range `toml:"data"`
+	FSize      rlimit.Range `toml:"fsize"`
+	Locks      rlimit.Range `toml:"locks"`
+	MemLock    rlimit.Range `toml:"memlock"`
+	MsgQueue   rlimit.Range `toml:"msgqueue"`
+	Nice       rlimit.Range `toml:"nice"`
+	NoFile     rlimit.Range `toml:"nofile"`
+	NProc      rlimit.Range `toml:"nproc"`
+	RSS        rlimit.Range `toml:"rss"`
+	RTPrio     rlimit.Range `toml:"rtprio"`
+	RTTime     rlimit.Range `toml:"rttime"`
+	SigPending rlimit.Range `toml:"sigpending"`
+	Stack      rlimit.Range `toml:"stack"`
+}
+
+// Given returns the limits that the table sets.
+func (l Limits) Given() (given []rlimit.Limit) {
+	for _, one := range []rlimit.Limit{
+		{Resource: "as", Range: l.AS},
+		{Resource: "core", Range: l.Core},
+		{Resource: "cpu", Range: l.CPU},
+		{Resource: "data", Range: l.Data},
+		{Resource: "fsize", Range: l.FSize},
+		{Resource: "locks", Range: l.Locks},
+		{Resource: "memlock", Range: l.MemLock},
+		{Resource: "msgqueue", Range: l.MsgQueue},
+		{Resource: "nice", Range: l.Nice},
+		{Resource: "nofile", Range: l.NoFile},
+		{Resource: "nproc", Range: l.NProc},
+		{Resource: "rss", Range: l.RSS},
+		{Resource: "rtprio", Range: l.RTPrio},
+		{Resource: "rttime", Range: l.RTTime},
+		{Resource: "sigpending", Range: l.SigPending},
+		{Resource: "stack", Range: l.Stack},
+	} {
+		if one.Given() {
+			given = append(given, one)
+		}
+	}
+	return given
+}
+
+// checkSeccomp refuses a filter that does something else than it seems to, and
+// one that the kernel would not take from an ordinary account: it must have
+// given up all privileges to come (seccomp(2)).
+func checkSeccomp(c *Config) (faults []Fault) {
+	s := &c.Auth.Seccomp
+	for _, k := range []struct {
+		name string
+		set  bool
+	}{{"block_all", s.BlockAll}, {"block_calls", s.BlockCalls != nil}, {"allow_calls", s.AllowCalls != nil}} {
+		key := "auth.seccomp." + k.name
+		faults = append(faults, when(k.set && s.Disabled, key, "has no effect: the filter is disabled")...)
+		faults = append(faults, when(k.set && !c.Auth.NoNewPrivs, key, "needs no_new_privs = true under [auth]")...)
+	}
+	faults = append(faults, when(s.BlockAll && len(s.AllowCalls) == 0, "auth.seccomp.allow_calls", "missing: under block_all no program could run without it")...)
+	faults = append(faults, when(!s.BlockAll && s.AllowCalls != nil, "auth.seccomp.allow_calls", "is for block_all only")...)
+	return append(faults, when(s.BlockAll && s.BlockCalls != nil, "auth.seccomp.block_calls", "has no effect: block_all refuses them already")...)
+}
+
+// least is what jacamar itself needs beside a job: it has the same limits, as
+// the processes of a login have them.
+var least = []rlimit.Limit{
+	{Resource: "as", Range: rlimit.Range{Soft: 4 << 30}},
+	{Resource: "cpu", Range: rlimit.Range{Soft: 60}},
+	{Resource: "data", Range: rlimit.Range{Soft: 512 << 20}},
+	{Resource: "fsize", Range: rlimit.Range{Soft: 64 << 20}},
+	{Resource: "nofile", Range: rlimit.Range{Soft: 64}},
+	{Resource: "nproc", Range: rlimit.Range{Soft: 64}},
+	{Resource: "stack", Range: rlimit.Range{Soft: 256 << 10}},
+}
+
+func checkLimits(c *Config) (faults []Fault) {
+	for _, l := range c.Auth.Limits.Given() {
+		for _, m := range least {
+			faults = append(faults, when(l.Resource == m.Resource && l.Soft < m.Soft, "auth.limits."+l.Resource,
+				"%s is too low: jacamar itself needs %d", l.Range, m.Soft)...)
+		}
+	}
+	return append(faults, when(c.Auth.SetStackSize && c.Auth.Limits.Stack.Given(), "auth.set_stack_size",
+		"and stack under [auth.limits] contradict each other: remove one")...)
+}
+
+func warnConfinement(c *Config) []Fault {
+	return when(c.Auth.NoNewPrivs && c.Auth.KeepBoundingSet, "auth.keep_bounding_set", "has no effect: with %s no program gains a capability", "no_new_privs")
+}
+
+// number gives an integer of the file the form of text.
+func number(value any) any {
+	if n, ok := value.(int64); ok {
+		return fmt.Sprint(n)
+	}
+	return value
+}

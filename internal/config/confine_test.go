@@ -1,0 +1,69 @@
+package config
+
+import (
+	"reflect"
+	"testing"
+
+	"jacamar-ci/internal/rlimit"
+)
+
+func TestFilter(t *testing.T) {
+	for name, c := range map[string]struct {
+		table            string
+		none, only       bool
+		blocked, allowed int
+	}{
+		"by default": {"", false, false, 0, 0},
+		"disabled":   {"[auth.seccomp]\ndisabled = true\n", true, false, 0, 0},
+		"blocking":   {"no_new_privs = true\n[auth.seccomp]\nblock_calls = [\"ptrace\", \"bpf\"]\n", false, false, 2, 0},
+		"allowing":   {"no_new_privs = true\n[auth.seccomp]\nblock_all = true\nallow_calls = [\"read\"]\n", false, true, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := parse(minimal + c.table)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := cfg.Auth.Seccomp.Filter()
+			if (f == nil) != c.none {
+				t.Fatalf("%+v", f)
+			}
+			if f != nil && (f.OnlyAllowed != c.only || len(f.Block) != c.blocked || len(f.Allow) != c.allowed) {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+// TestEveryLimitIsGiven sets each resource alone and looks for it among those
+// that reach the jobs.
+func TestEveryLimitIsGiven(t *testing.T) {
+	for _, name := range rlimit.Names() {
+		c, err := parse(minimal + "[auth.limits]\n" + name + " = \"8G:unlimited\"\n")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		want, err := rlimit.Parse(name + "=8G:unlimited")
+		if got := c.Auth.Limits.Given(); err != nil || !reflect.DeepEqual(got, []rlimit.Limit{want}) {
+			t.Errorf("%v, want %v alone", got, want)
+		}
+	}
+	c, err := parse(minimal)
+	if got := c.Auth.Limits.Given(); err != nil || got != nil {
+		t.Errorf("without the table: %v %v", got, err)
+	}
+}
+
+// TestLeastIsAccepted: what is said to be too low names a value that is not.
+func TestLeastIsAccepted(t *testing.T) {
+	for _, m := range least {
+		m.Hard = rlimit.Unlimited
+		if _, err := parse(minimal + "[auth.limits]\n" + m.Resource + " = \"" + m.Range.String() + "\"\n"); err != nil {
+			t.Error(err)
+		}
+		m.Soft--
+		if _, err := parse(minimal + "[auth.limits]\n" + m.Resource + " = \"" + m.Range.String() + "\"\n"); err == nil {
+			t.Errorf("%v was accepted", m)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// decoder fills a Config from a decoded document. It walks the struct tree
+// itself, because the toml package stops at the first fault, takes keys of any
+// case and lets unknown ones pass.
+type decoder struct {
+	keys     map[string]Key
+	written  map[string]string // canonical key → key as the file has it
+	faults   []Fault
+	warnings []Fault
+}
+
+// maxFaults is how many faults of one file are looked for. Whoever has more has
+// given the wrong file.
+const maxFaults = 200
+
+func (d *decoder) fault(key, format string, args ...any) {
+	if len(d.faults) < maxFaults {
+		d.faults = append(d.faults, Fault{Key: key, Text: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (d *decoder) tables(c *Config, doc map[string]any) {
+	d.table(reflect.ValueOf(c).Elem(), doc, "")
+}
+
+// table fills the struct to from the table at path, and reports what is left.
+func (d *decoder) table(to reflect.Value, from map[string]any, path string) {
+	var known []string
+	for name, field := range fields(to) {
+		known = append(known, name)
+		value, given := from[name]
+		d.field(field, value, given, join(path, name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(from)) {
+		if !slices.Contains(known, name) {
+			d.fault(join(path, name), "unknown key%s", advice(path, name, known))
+		}
+	}
+}
+
+// fields iterates over the keys of a table, those of embedded structs included.
+func fields(of reflect.Value) func(yield func(string, reflect.Value) bool) {
+	return func(yield func(string, reflect.Value) bool) {
+		for i := range of.NumField() {
+			f := of.Type().Field(i)
+			if f.Anonymous {
+				for name, inner := range fields(of.Field(i)) {
+					if !yield(name, inner) {
+						return
+					}
+				}
+				continue
+			}
+			if name := f.Tag.Get("toml"); name != "-" && !yield(name, of.Field(i)) {
+				return
+			}
+		}
+	}
+}
+
+func (d *decoder) field(to reflect.Value, value any, given bool, path string) {
+	key, isKey := d.keys[plain(path)]
+	switch {
+	case !isKey:
+		d.subtable(to, value, given, path)
+	case given && d.value(to, value, path):
+	case key.Default != nil:
+		// Also for a value with a fault, so that the checks see a sane one.
+		d.value(to, key.Default, path)
+	case !given && key.Required:
+		d.fault(path, "missing: write %s%s", key.Example, under(path))
+	}
+}
+
+// under names the table to write a key in; an entry of an array of tables has
+// no name of its own.
+func under(path string) string {
+	if strings.Contains(path, "[") {
+		return ""
+	}
+	return fmt.Sprintf(" under [%s]", parentOf(path))
+}
+
+// subtable fills what holds keys of its own: a table, or an array of tables. A
+// table that is left out still has its defaults and its required keys.
+func (d *decoder) subtable(to reflect.Value, value any, given bool, path string) {
+	if to.Kind() == reflect.Slice {
+		if given {
+			d.value(to, value, path)
+		}
+		return
+	}
+	from, ok := value.(map[string]any)
+	if given && !ok {
+		d.fault(path, "is %s and should be a table", kindOf(value))
+		return
+	}
+	d.table(to, from, path)
+}
+
+// value stores one value, or adds its faults; an array has a fault per entry.
+func (d *decoder) value(to reflect.Value, value any, path string) (ok bool) {
+	if list, ok := to.Addr().Interface().(interface{ open() any }); ok {
+		to = reflect.ValueOf(list.open()).Elem()
+	}
+	if to.Kind() != reflect.Slice {
+		return d.scalar(to, value, path)
+	}
+	entries, ok := array(value)
+	if !ok {
+		d.fault(path, "is %s and should be an array%s", kindOf(value), d.ofTables(path))
+		return false
+	}
+	to.Set(reflect.MakeSlice(to.Type(), len(entries), len(entries)))
+	for i, entry := range entries {
+		d.entry(to.Index(i), entry, fmt.Sprintf("%s[%d]", path, i+1))
+	}
+	return true
+}
+
+func (d *decoder) scalar(to reflect.Value, value any, path string) (ok bool) {
+	err := set(to, value)
+	if err != nil {
+		d.fault(path, "%v", err)
+	}
+	return err == nil
+}
+
+// entry stores one entry of an array: a table of its own, or a plain value.
+func (d *decoder) entry(to reflect.Value, value any, path string) {
+	if _, ok := d.keys[plain(path)]; ok {
+		d.scalar(to, value, path)
+		return
+	}
+	d.subtable(to, value, true, path)
+}
+
+// ofTables says how an array of tables is written.
+func (d *decoder) ofTables(path string) string {
+	if _, ok := d.keys[plain(path)]; ok {
+		return ""
+	}
+	return fmt.Sprintf(" of tables: write [[%s]]", path)
+}
+
+// array takes both spellings of an array: [ … ] and [[header]].
+func array(value any) (entries []any, ok bool) {
+	switch v := value.(type) {
+	case []any:
+		return v, true
+	case []map[string]any:
+		for _, table := range v {
+			entries = append(entries, table)
+		}
+		return entries, true
+	}
+	return nil, false
+}
+
+// join appends a key to a path; a key with other characters than a bare key has
+// is quoted, so that paths are never ambiguous.
+func join(path, key string) string {
+	key = toml.Key{key}.String()
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// parentOf cuts the last key off a path, or the number off an entry's path.
+func parentOf(path string) string {
+	if i := strings.LastIndexAny(path, ".["); i > 0 {
+		return path[:i]
+	}
+	return ""
+}
+
+// plain takes the entry numbers out of a path: all entries have the same keys.
+func plain(path string) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(path, "[") {
+		if _, after, ok := strings.Cut(part, "]"); ok {
+			part = after
+		}
+		b.WriteString(part)
+	}
+	return b.String()
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"jacamar-ci/internal/job"
+
+	"github.com/hashicorp/go-multierror"
+)
+
+// Fault is one thing wrong with a configuration, or worth a look.
+type Fault struct {
+	// Key is the dotted key, "auth.runas.sha256"; the parts of [[batch.rule]]
+	// are counted from one, "batch.rule[1].args".
+	Key string
+	// Line is where it stands in the file; 0 for something that is nowhere.
+	Line int
+	Text string
+}
+
+// Error returns the fault as one line.
+func (f Fault) Error() string {
+	var b strings.Builder
+	if f.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", f.Line)
+	}
+	if f.Key != "" {
+		b.WriteString(job.Printable(f.Key) + ": ")
+	}
+	return b.String() + f.Text
+}
+
+// covers tells whether the fault is of the key itself or of a table or an array
+// that it is in.
+func (f Fault) covers(key string) bool {
+	rest, ok := strings.CutPrefix(key, f.Key)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+func asError(faults []Fault) error {
+	all := &multierror.Error{ErrorFormat: listed}
+	for _, f := range faults {
+		all = multierror.Append(all, f)
+	}
+	return all.ErrorOrNil()
+}
+
+func listed(errs []error) string {
+	if len(errs) == 1 {
+		return errs[0].Error()
+	}
+	lines := []string{fmt.Sprintf("%d faults", len(errs))}
+	if len(errs) >= maxFaults {
+		lines[0] += ", and no more were looked for"
+	}
+	for _, err := range errs {
+		lines = append(lines, err.Error())
+	}
+	return strings.Join(lines, "\n  ")
+}
+
+// placed gives each fault its line, and its key as the file spells it, and
+// sorts them as the file is read. A key that is missing is reported at the
+// header of its table.
+func (d *decoder) placed(faults []Fault, text string) []Fault {
+	if len(faults) == 0 {
+		return nil
+	}
+	lines := locate(text)
+	for i := range faults {
+		f := &faults[i]
+		if old, ok := d.written[f.Key]; ok {
+			f.Key = old
+		}
+		for at := f.Key; at != "" && f.Line == 0; at = parentOf(at) {
+			f.Line = lines[at]
+		}
+	}
+	slices.SortStableFunc(faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+	return faults
+}

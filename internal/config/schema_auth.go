@@ -1,0 +1,189 @@
+package config
+
+import "slices"
+
+func authKeys() []Key {
+	return slices.Concat(accountKeys(), privilegeKeys(), listKeys(), runasKeys(), loggingKeys(), seccompKeys(), limitKeys())
+}
+
+func accountKeys() []Key {
+	return []Key{
+		{
+			Path: "auth.downscope", Required: true, Since: first,
+			Meaning: "How the job's account is reached: `setuid` by the privileges of jacamar-auth, `sudo` by a sudo rule, `none` not at all (jobs run as the service account). There is no fallback.",
+			Example: `downscope = "setuid"`,
+		},
+		{
+			Path: "auth.jacamar_path", Otherwise: "the `jacamar` beside jacamar-auth", Since: first,
+			Meaning: "The unprivileged program.",
+			Example: `jacamar_path = "/opt/jacamar/bin/jacamar"`,
+		},
+		{
+			Path: "auth.root_dir_creation", Default: false, Since: first,
+			Meaning: "Let jacamar-auth, as root, make each account's directory below `data_dir`, which then must be writable by root alone.",
+			Example: `root_dir_creation = true`,
+		},
+		{
+			Path: "auth.account_source", Default: "user_login", Since: first,
+			Meaning: "Where the account's name comes from: `user_login` (the GitLab login), `extern_uid` (the identity of `account_provider`) or `map` (the file `account_map`). " +
+				"Use `map` where users can change their GitLab login.",
+			Example: `account_source = "map"`,
+		},
+		{
+			Path: "auth.account_provider", Otherwise: "none; required for `extern_uid`", Since: first,
+			Meaning: "The identity provider whose extern_uid is the account's name.",
+			Example: `account_provider = "ldapmain"`,
+		},
+		{
+			Path: "auth.account_map", Otherwise: "none; required for `map`", Since: first,
+			Meaning: "File that gives a GitLab user id its account.",
+			Example: `account_map = "/etc/gitlab-runner/accounts"`,
+		},
+		{
+			Path: "auth.min_uid", Default: int64(1000), Since: first,
+			Meaning: "The lowest user id that may run jobs, 100 or more: those below belong to the system. Root is always refused.",
+			Example: `min_uid = 500`,
+		},
+		{
+			Path: "auth.enforce_nologin", Default: false, Since: first,
+			Meaning: "Refuse jobs while `/etc/nologin` or `/run/nologin` exists.",
+			Example: `enforce_nologin = true`,
+		},
+		{
+			Path: "auth.max_env_chars", Default: int64(0), Since: first,
+			Meaning: "The longest single CI variable that is accepted, in bytes; 0 for no limit. A longer one fails the job with its name.",
+			Example: `max_env_chars = 131072`,
+		},
+	}
+}
+
+func listKeys() []Key {
+	const any = "no restriction; an empty list denies all"
+	return []Key{
+		{
+			Path: "auth.user_allowlist", Otherwise: any, Since: first,
+			Meaning: "Accounts that may run jobs. The lists are asked in the order user allow, user block, group allow, group block; the first match decides, and where an allowlist is set, no match denies.",
+			Example: `user_allowlist = ["alice", "bob"]`,
+		},
+		{
+			Path: "auth.user_blocklist", Otherwise: "nobody", Since: first,
+			Meaning: "Accounts that may not run jobs.",
+			Example: `user_blocklist = ["mallory"]`,
+		},
+		{
+			Path: "auth.groups_allowlist", Otherwise: any, Since: first,
+			Meaning: "Local groups whose members may run jobs.",
+			Example: `groups_allowlist = ["ci-users"]`,
+		},
+		{
+			Path: "auth.groups_blocklist", Otherwise: "nobody", Since: first,
+			Meaning: "Local groups whose members may not run jobs.",
+			Example: `groups_blocklist = ["guests"]`,
+		},
+		{
+			Path: "auth.shell_allowlist", Otherwise: "the shells of /etc/shells; an empty list denies all", Since: first,
+			Meaning: "Login shells that an account may have. `nologin` and `false` are always refused.",
+			Example: `shell_allowlist = ["/bin/bash", "/bin/zsh"]`,
+		},
+		{
+			Path: "auth.pipeline_source_allowlist", Otherwise: any, Since: first,
+			Meaning: "What may have started the pipeline, as in CI_PIPELINE_SOURCE.",
+			Example: `pipeline_source_allowlist = ["push", "web", "schedule"]`,
+		},
+		{
+			Path: "auth.project_allowlist", Otherwise: any, Since: first,
+			Meaning: "Projects that may run jobs, as patterns on the project's path: `*` within a part, `**` for any number of parts. Case does not matter.",
+			Example: `project_allowlist = ["hpc/**"]`,
+		},
+		{
+			Path: "auth.project_blocklist", Otherwise: "none", Since: first,
+			Meaning: "Projects that may not run jobs; it wins over `project_allowlist`.",
+			Example: `project_blocklist = ["hpc/sandbox/*"]`,
+		},
+		{
+			Path: "auth.runner_ids", Otherwise: "no restriction", Since: first,
+			Meaning: "The GitLab ids of this site's runners; a token made for another runner is refused.",
+			Example: `runner_ids = [41, 42]`,
+		},
+		{
+			Path: "auth.protected_refs_only", Default: false, Since: first,
+			Meaning: "Accept jobs of protected branches and tags only.",
+			Example: `protected_refs_only = true`,
+		},
+		{
+			Path: "auth.lists_pre_validation", Default: false, Since: first,
+			Meaning: "Ask the user and group lists before RunAs as well. They always hold for the account that RunAs gives.",
+			Example: `lists_pre_validation = true`,
+		},
+		{
+			Path: "auth.allow_bot_accounts", Default: false, Since: first,
+			Meaning: "Accept jobs of project, group and service accounts, where RunAs or the account map names their account. A bot's own name is never used.",
+			Example: `allow_bot_accounts = true`,
+		},
+		{
+			Path: "auth.allow_fork_pipelines", Default: false, Since: first,
+			Meaning: "Accept merge request pipelines that run code of a fork.",
+			Example: `allow_fork_pipelines = true`,
+		},
+	}
+}
+
+func runasKeys() []Key {
+	return []Key{
+		{
+			Path: "auth.runas.validation_script", Otherwise: "RunAs is off; required for every other key of [auth.runas]", Since: first,
+			Meaning: "Program that accepts or refuses the account, and may name another.",
+			Example: `validation_script = "/etc/gitlab-runner/runas"`,
+		},
+		{
+			Path: "auth.runas.user_variable", Otherwise: "users cannot ask for another account", Since: first,
+			Meaning: "CI variable by which a user asks for another account.",
+			Example: `user_variable = "TARGET_SERVICE_USER"`,
+		},
+		{
+			Path: "auth.runas.sha256", Otherwise: "not checked", Since: first,
+			Meaning: "SHA-256 sum that the validation script must have.",
+			Example: `sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`,
+		},
+		{
+			Path: "auth.runas.validation_env", Otherwise: "none", Since: first,
+			Meaning: "Variables added to the script's environment.",
+			Example: `validation_env = ["SITE=cluster-a"]`,
+		},
+		{
+			Path: "auth.runas.federated", Otherwise: "none", Since: first,
+			Meaning: "Identity provider whose extern_uid is offered to the script.",
+			Example: `federated = "saml"`,
+		},
+	}
+}
+
+func loggingKeys() []Key {
+	return []Key{
+		{
+			Path: "auth.logging.enabled", Default: false, Since: first,
+			Meaning: "Write the operator's log: a record of every decision and of every stage's end.",
+			Example: `enabled = true`,
+		},
+		{
+			Path: "auth.logging.level", Default: "info", Since: first,
+			Meaning: "The least important record kept: `debug`, `info`, `warning` (or `warn`) or `error`.",
+			Example: `level = "debug"`,
+		},
+		{
+			Path: "auth.logging.location", Default: "syslog", Since: first,
+			Meaning: "Where records go: `syslog`, `journald` or the absolute path of a file.",
+			Example: `location = "/var/log/jacamar.log"`,
+		},
+		{
+			Path: "auth.logging.network", Otherwise: "the local syslog", Since: first,
+			Meaning: "Protocol of a remote syslog server, `udp` or `tcp`; it needs `address`.",
+			Example: `network = "udp"`,
+		},
+		{
+			Path: "auth.logging.address", Otherwise: "the local syslog", Since: first,
+			Meaning: "Host and port of a remote syslog server; it needs `network`.",
+			Example: `address = "log.example.com:514"`,
+		},
+	}
+}

@@ -1,0 +1,106 @@
+package config
+
+import "slices"
+
+func batchKeys() []Key { return slices.Concat(submitKeys(), waitKeys(), ruleKeys()) }
+
+func submitKeys() []Key {
+	return []Key{
+		{
+			Path: "batch.arguments_variable", Otherwise: "`SCHEDULER_PARAMETERS` alone", Since: first,
+			Meaning: "More CI variables whose text is passed to the scheduler as arguments.",
+			Example: `arguments_variable = ["SITE_PARAMETERS"]`,
+		},
+		{
+			Path: "batch.allow_illegal_args", Default: false, Since: first,
+			Meaning: "Drop arguments that clash with our own, with a warning; otherwise they fail the job.",
+			Example: `allow_illegal_args = true`,
+		},
+		{
+			Path: "batch.default_args", Otherwise: "none", Since: first,
+			Meaning: "Scheduler arguments of every job, before the job's own.",
+			Example: `default_args = ["--partition=ci"]`,
+		},
+		{
+			Path: "batch.env_vars", Otherwise: "none", Since: first,
+			Meaning: "Variables added to the environment of scheduler commands.",
+			Example: `env_vars = ["SLURM_CONF=/etc/slurm/slurm.conf"]`,
+		},
+		{
+			Path: "batch.scheduler_bin", Otherwise: "the system's own directories", Since: first,
+			Meaning: "Directory of the scheduler's commands.",
+			Example: `scheduler_bin = "/opt/slurm/current/bin"`,
+		},
+		{
+			Path: "batch.slurm_sacct", Default: false, Since: first,
+			Meaning: "Ask Slurm's accounting for how a job ended.",
+			Example: `slurm_sacct = true`,
+		},
+	}
+}
+
+func waitKeys() []Key {
+	return []Key{
+		{
+			Path: "batch.command_delay", Default: "30s", Since: first,
+			Meaning: "Pause between two questions about one job to the scheduler.",
+			Example: `command_delay = "1m"`,
+		},
+		{
+			Path: "batch.nfs_timeout", Default: "1m", Since: first,
+			Meaning: "How long to wait for a job's output to appear on shared storage after its end.",
+			Example: `nfs_timeout = "2m"`,
+		},
+		{
+			Path: "batch.wait_for_impossible", Default: false, Since: first,
+			Meaning: "Leave a request in the queue that the scheduler says can never start; otherwise it is cancelled with the reason.",
+			Example: `wait_for_impossible = true`,
+		},
+		{
+			Path: "batch.pending_timeout", Otherwise: "no limit", Since: first,
+			Meaning: "How long a job may wait in the queue before it is cancelled.",
+			Example: `pending_timeout = "12h"`,
+		},
+		{
+			Path: "batch.cancel_grace", Default: "30s", Since: first,
+			Meaning: "How long a cancelled job has between its signal and its removal. It is shorter than `kill_timeout`.",
+			Example: `cancel_grace = "10s"`,
+		},
+	}
+}
+
+func ruleKeys() []Key {
+	const any = "every job"
+	return []Key{
+		{
+			Path: "batch.rule.project", Otherwise: any, Since: first,
+			Meaning: "The rule is for projects whose path matches this pattern.",
+			Example: `project = "hpc/climate"`,
+		},
+		{
+			Path: "batch.rule.namespace", Otherwise: any, Since: first,
+			Meaning: "The rule is for projects whose namespace (the path without the project) matches this pattern.",
+			Example: `namespace = "hpc/**"`,
+		},
+		{
+			Path: "batch.rule.user", Otherwise: any, Since: first,
+			Meaning: "The rule is for this local account.",
+			Example: `user = "alice"`,
+		},
+		{
+			Path: "batch.rule.ref_protected", Otherwise: any, Since: first,
+			Meaning: "The rule is for protected refs (true) or for all others (false).",
+			Example: `ref_protected = true`,
+		},
+		{
+			Path: "batch.rule.args", Required: true, Since: first,
+			Meaning: "Scheduler arguments of the jobs that match.",
+			Example: `args = ["--account=climate"]`,
+		},
+		{
+			Path: "batch.rule.required", Default: false, Since: first,
+			Meaning: "Fail a job whose own arguments contradict these; otherwise its own win.",
+			Example: `required = true`,
+		},
+	}
+}

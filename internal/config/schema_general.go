@@ -1,0 +1,106 @@
+package config
+
+import "slices"
+
+func generalKeys() []Key { return slices.Concat(jobKeys(), directoryKeys()) }
+
+func jobKeys() []Key {
+	return []Key{
+		{
+			Path: "general.executor", Required: true, Since: first,
+			Meaning: "What runs a job's script: `shell` on the runner's host; `slurm` (or `sbatch`), `flux`, `pbs`, `lsf` (or `bsub`), `sge` or `cobalt` (or `qsub`) on an allocation.",
+			Example: `executor = "shell"`,
+		},
+		{
+			Path: "general.data_dir", Required: true, Since: first,
+			Meaning: "Base directory of all files of a job: an absolute path, below which each account has a directory of its name, or `$HOME` (or `~`) with or without a path behind it, " +
+				"below which it is `.jacamar-ci`. With `variable_data_dir` it may have other variables.",
+			Example: `data_dir = "$HOME"`,
+		},
+		{
+			Path: "general.retain_logs", Default: false, Since: first,
+			Meaning: "Keep the files that the executor or the scheduler made; otherwise they go when the job ends.",
+			Example: `retain_logs = true`,
+		},
+		{
+			Path: "general.name", Otherwise: "no name", Since: first,
+			Meaning: "A label of this instance in the operator's log, for sites that run several.",
+			Example: `name = "cluster-a"`,
+		},
+		{
+			Path: "general.kill_timeout", Default: "120s", Since: first,
+			Meaning: "How long a job has between the runner's SIGTERM and SIGKILL.",
+			Example: `kill_timeout = "5m"`,
+		},
+		{
+			Path: "general.shell_path", Default: "/bin/bash", Since: first,
+			Meaning: "The Bash that runs job scripts.",
+			Example: `shell_path = "/usr/local/bin/bash"`,
+		},
+		{
+			Path: "general.job_message", Otherwise: "no message", Since: first,
+			Meaning: "Text that users read at the start of every job's prepare stage.",
+			Example: `job_message = "Maintenance on Friday from 08:00."`,
+		},
+		{
+			Path: "general.gitlab_server", Required: true, Since: first,
+			Meaning: "Address of the GitLab server whose signature is believed. It is https, or http to a loopback address. Nothing that a job says can replace it.",
+			Example: `gitlab_server = "https://gitlab.example.com"`,
+		},
+		{
+			Path: "general.tls-ca-file", Otherwise: "the system's certificate authorities", Since: first,
+			Meaning: "File with the certificate authorities (PEM) for connections to the server. The spelling is the runner's.",
+			Example: `tls-ca-file = "/etc/gitlab-runner/certs/ca.pem"`,
+		},
+		{
+			Path: "general.user_bash_env", Otherwise: "none", Since: first,
+			Meaning: "Variables added to the clean environment of a job's login shell.",
+			Example: `user_bash_env = ["LMOD_ADMIN_FILE=none"]`,
+		},
+		{
+			Path: "general.state_dir", Otherwise: "`/var/lib/jacamar` for root, else `.jacamar-state` in the home of the service account", Since: first,
+			Meaning: "Directory of jacamar-auth's own state, such as the server's public keys. It belongs to the account that runs jacamar-auth, with mode 0700.",
+			Example: `state_dir = "/var/lib/jacamar-b"`,
+		},
+	}
+}
+
+func tokenKeys() []Key {
+	return []Key{
+		{
+			Path: "general.jwt_env_variable", Default: "SITE_ID_TOKEN", Since: first,
+			Meaning: "CI variable that holds the job's id_token.",
+			Example: `jwt_env_variable = "HPC_ID_TOKEN"`,
+		},
+		{
+			Path: "general.jwt_issuer", Otherwise: "the address in `gitlab_server`, without a slash at its end", Since: first,
+			Meaning: "The issuer that a token must name, byte for byte, for servers whose tokens carry another address than the server's.",
+			Example: `jwt_issuer = "https://gitlab.example.com"`,
+		},
+		{
+			Path: "general.jwt_required_aud", Otherwise: "the address in `gitlab_server`, without a slash at its end", Since: first,
+			Meaning: "The audience that a token must carry; users write it as `aud` in `id_tokens`.",
+			Example: `jwt_required_aud = "https://hpc.example.com"`,
+		},
+		{
+			Path: "general.jwt_exp_delay", Default: "0s", Since: first,
+			Meaning: "How long after its expiry a token is still accepted in the stages after config, for jobs that outlive their token.",
+			Example: `jwt_exp_delay = "2h"`,
+		},
+		{
+			Path: "general.jwks_url", Otherwise: "`/oauth/discovery/keys` below `gitlab_server`", Since: first,
+			Meaning: "Address of the server's public keys.",
+			Example: `jwks_url = "https://gitlab.example.com/-/jwks"`,
+		},
+		{
+			Path: "general.jwks_max_age", Default: "24h", Since: first,
+			Meaning: "How long fetched keys are used before they are fetched again.",
+			Example: `jwks_max_age = "1h"`,
+		},
+		{
+			Path: "general.jwks_stale_max", Default: "168h", Since: first,
+			Meaning: "How long fetched keys are believed while the server cannot be reached.",
+			Example: `jwks_stale_max = "48h"`,
+		},
+	}
+}

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"encoding/hex"
+	"fmt"
+	"path"
+	"strings"
+
+	"jacamar-ci/internal/job"
+)
+
+// List is a list of names that a site may leave out. An allowlist that is set
+// and empty allows nothing, which is not the same as one that is not set.
+type List[T any] struct {
+	Set   bool
+	Items []T
+}
+
+func (l *List[T]) open() any {
+	l.Set = true
+	return &l.Items
+}
+
+// Group is the name of a local group. Directory services allow spaces in it;
+// group(5) and its lists are cut at ":" and ",".
+type Group string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (g *Group) UnmarshalText(b []byte) error {
+	s := string(b)
+	if strings.TrimSpace(s) != s || strings.ContainsAny(s, ":,") || job.Printable(s) != s {
+		return fmt.Errorf("%q is not a group name", job.Clip(s))
+	}
+	*g = Group(s)
+	return nil
+}
+
+// Glob is a pattern for a project or namespace path such as "hpc/*/code": each
+// part between slashes as in path.Match, and "**" for any number of parts.
+type Glob string
+
+// globLength bounds a pattern in bytes; GitLab's own paths are shorter.
+const globLength = 1024
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (g *Glob) UnmarshalText(b []byte) error {
+	s, err := parseString(string(b))
+	switch {
+	case err != nil:
+		return err
+	case len(s) > globLength:
+		return fmt.Errorf("%q is longer than %d bytes", job.Clip(s), globLength)
+	}
+	for part := range strings.SplitSeq(s, "/") {
+		switch _, err := path.Match(part, ""); {
+		case err != nil:
+			return fmt.Errorf("%q is not a pattern: a bracket or a backslash is left open", job.Clip(s))
+		case part == "":
+			return fmt.Errorf("%q has an empty part: write a path as GitLab shows it, \"group/project\"", job.Clip(s))
+		case strings.Contains(part, "**") && part != "**":
+			return fmt.Errorf("%q has \"**\" beside other characters: it stands for whole parts, as in \"group/**\"", job.Clip(s))
+		}
+	}
+	*g = Glob(s)
+	return nil
+}
+
+// Source is a value of the pipeline_source claim (GitLab: CI_PIPELINE_SOURCE).
+type Source string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Source) UnmarshalText(b []byte) error {
+	name := string(b)
+	if !isSource(name) {
+		return fmt.Errorf("%q is not a pipeline source: they are written like \"push\" or \"merge_request_event\"", job.Clip(name))
+	}
+	*s = Source(name)
+	return nil
+}
+
+func isSource(name string) bool {
+	for i, c := range name {
+		letter, digit := 'a' <= c && c <= 'z', '0' <= c && c <= '9'
+		if !letter && (i == 0 || c != '_' && !digit) {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// Variable is the name of a CI variable.
+type Variable string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (v *Variable) UnmarshalText(b []byte) error {
+	if _, err := job.ParseEnv(string(b) + "="); err != nil || strings.Contains(string(b), "=") {
+		return fmt.Errorf("%q is not a variable name", job.Clip(string(b)))
+	}
+	*v = Variable(b)
+	return nil
+}
+
+// Digest is a SHA-256 sum in lower-case hexadecimal.
+type Digest string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Digest) UnmarshalText(b []byte) error {
+	sum, err := hex.DecodeString(string(b))
+	if err != nil || len(sum) != 32 {
+		return fmt.Errorf("%q is not a SHA-256 sum: write the 64 digits that sha256sum prints", job.Clip(string(b)))
+	}
+	*d = Digest(hex.EncodeToString(sum))
+	return nil
+}
+
+// Message is text for the job log; it may have several lines.
+type Message string
+
+// messageLength bounds a message in bytes: every job's log begins with it.
+const messageLength = 8 << 10
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *Message) UnmarshalText(b []byte) error {
+	s := string(b)
+	if len(s) > messageLength {
+		return fmt.Errorf("is longer than %d bytes", messageLength)
+	}
+	for line := range strings.SplitSeq(s, "\n") {
+		if t := strings.ReplaceAll(line, "\t", " "); job.Printable(t) != t {
+			return fmt.Errorf("%q has control characters", job.Clip(line))
+		}
+	}
+	*m = Message(s)
+	return nil
+}

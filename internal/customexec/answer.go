@@ -1,0 +1,40 @@
+package customexec
+
+import (
+	"encoding/json"
+	"io"
+
+	"jacamar-ci/internal/job"
+)
+
+// Answer is what the config stage prints: the only thing that it ever writes on
+// standard output. Source: executors/custom/api/config.go of GitLab Runner.
+type Answer struct {
+	BuildsDir job.AbsPath `json:"builds_dir"`
+	CacheDir  job.AbsPath `json:"cache_dir"`
+	// BuildsDirIsShared stays false: every concurrent job of a runner and
+	// account has a builds directory of its own.
+	BuildsDirIsShared bool   `json:"builds_dir_is_shared"`
+	Hostname          string `json:"hostname"`
+	Driver            Driver `json:"driver"`
+	// JobEnv becomes part of the environment of the later stages.
+	JobEnv map[string]string `json:"job_env"`
+	// Shell is the kind of shell that the runner writes its scripts for.
+	Shell string `json:"shell"`
+}
+
+// Driver is how the runner names the driver in the job's log.
+type Driver struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+}
+
+// Write prints the answer in one piece.
+func (a Answer) Write(w io.Writer) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}

@@ -1,0 +1,335 @@
+package customexec
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+func TestParseEnviron(t *testing.T) {
+	e, err := ParseEnviron([]string{
+		"BUILD_FAILURE_EXIT_CODE=3", "SYSTEM_FAILURE_EXIT_CODE=4", "BUILD_EXIT_CODE_FILE=/t/code", "JOB_RESPONSE_FILE=/t/response",
+		"JACAMAR_CI_STATE=old", "JACAMAR_CI_STATE=new", "CUSTOM_ENV_JACAMAR_CI_STATE=forged", "CUSTOM_ENV_JOB_RESPONSE_FILE=/evil",
+		"CUSTOM_ENV_A=1", "CUSTOM_ENV_A=line\nline\xff", "no equals sign", "",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Codes != (failure.Codes{Build: 3, System: 4}) || e.CodeFile.String() != "/t/code" || e.Response.String() != "/t/response" || e.State != "new" {
+		t.Errorf("got %+v", e)
+	}
+	if v, ok := e.Variable("A"); !ok || v != "line\nline\xff" {
+		t.Errorf("A is %q", v)
+	}
+	if _, ok := e.Variable("B"); ok {
+		t.Error("B exists")
+	}
+	if shown := fmt.Sprint(e); strings.Contains(shown, "line") {
+		t.Errorf("values show in %q", shown)
+	}
+}
+
+func TestParseEnvironRefuses(t *testing.T) {
+	for _, pair := range []string{
+		"BUILD_FAILURE_EXIT_CODE=0", "BUILD_FAILURE_EXIT_CODE=256", "BUILD_FAILURE_EXIT_CODE=x", "SYSTEM_FAILURE_EXIT_CODE=",
+		"JOB_RESPONSE_FILE=relative", "JOB_RESPONSE_FILE=/a/../b", "BUILD_EXIT_CODE_FILE=/a\nb",
+	} {
+		if e, err := ParseEnviron([]string{pair}); err == nil {
+			t.Errorf("%q was accepted as %+v", pair, e)
+		}
+	}
+	e, err := ParseEnviron(nil)
+	if err != nil || e.Codes != failure.DefaultCodes() || !e.Response.IsZero() {
+		t.Errorf("an empty environment gives %+v, %v", e, err)
+	}
+}
+
+func TestTooLong(t *testing.T) {
+	e, _ := ParseEnviron([]string{"CUSTOM_ENV_B=" + strings.Repeat("x", 11), "CUSTOM_ENV_C=" + strings.Repeat("x", 12), "CUSTOM_ENV_A=" + strings.Repeat("x", 10), "OTHER=" + strings.Repeat("x", 99)})
+	if err := e.TooLong(12); err != nil {
+		t.Errorf("at the limit: %v", err)
+	}
+	err := e.TooLong(10)
+	if err == nil || !strings.Contains(err.Error(), "CI variable B is 11 bytes") || failure.KindOf(err) != failure.Build {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRunnerHint(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "runner", "Xyp9ididg": "Xyp9ididg", "a-b_c": "a-b_c", "../x": "runner", "a/b": "runner", "a\nb": "runner",
+		strings.Repeat("x", 33): "runner", "9abc": "9abc", "..": "runner",
+	} {
+		e, _ := ParseEnviron([]string{"CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=" + in})
+		if got := e.Runner(); got != want {
+			t.Errorf("%q gives %q, want %q", in, got, want)
+		}
+	}
+}
+
+const good = `{"id":42,"token":"x","job_info":{"project_id":20,"pipeline_id":7,"user_id":5,"name":"n"},` +
+	`"git_info":{"repo_url":"https://gitlab-ci-token:x@h/group/sub/project.git"},"runner_info":{"timeout":3600},` +
+	`"variables":[{"key":"T","value":"eyJh.b.c"},{"key":"T","value":"eyJz.y.x"},{"key":"U","value":"plain"}],"unknown":{"deep":[1,{}]}}`
+
+func TestParseResponse(t *testing.T) {
+	r, err := ParseResponse([]byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.ID != 42 || r.ProjectID != 20 || r.PipelineID != 7 || r.UserID != 5 || r.ScopedUserID != 0 || r.Project != "group/sub/project" || r.Timeout != 3600 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestParseResponseWithoutOptionalFields(t *testing.T) {
+	r, err := ParseResponse([]byte(`{"id":1,"job_info":{"project_id":2,"user_id":null,"pipeline_id":0}}`))
+	if err != nil || r.Project != "project-2" || r.UserID != 0 || r.PipelineID != 0 || r.Timeout != 0 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
+func TestHelperIsNeeded(t *testing.T) {
+	for fields, want := range map[string]bool{
+		``: false,
+		`,"cache":null,"artifacts":null,"dependencies":null`:                                         false,
+		`,"cache":[],"artifacts":[],"dependencies":[]`:                                               false,
+		`,"cache":[{"key":"k"}]`:                                                                     true,
+		`,"artifacts":[{"paths":["x"]}]`:                                                             true,
+		`,"dependencies":[{"id":1,"name":"build"}]`:                                                  false,
+		`,"dependencies":[{"id":1},{"id":2,"artifacts_file":{"filename":"artifacts.zip","size":7}}]`: true,
+		`,"cache":7,"artifacts":{},"dependencies":"x"`:                                               false,
+	} {
+		r, err := ParseResponse([]byte(`{"id":1,"job_info":{"project_id":2}` + fields + `}`))
+		if r.Helper != want || err != nil {
+			t.Errorf("%s: %v, %v", fields, r.Helper, err)
+		}
+	}
+}
+
+func TestTempDir(t *testing.T) {
+	for value, want := range map[string]string{"/b/000/g/p.tmp": "/b/000/g/p.tmp", ".tmp": "", "": "", "/b/../x.tmp": "", "/b/a\nb.tmp": ""} {
+		e, err := ParseEnviron([]string{"CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=" + value})
+		if got := e.TempDir().String(); got != want || err != nil {
+			t.Errorf("%q: %q, %v", value, got, err)
+		}
+	}
+}
+
+func TestParseResponseRefuses(t *testing.T) {
+	swap := func(old, new string) string {
+		if !strings.Contains(good, old) {
+			t.Fatalf("the sample has no %s", old)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	for name, text := range map[string]string{
+		"empty":               "",
+		"spaces":              "  ",
+		"not JSON":            "hello",
+		"an array":            "[]",
+		"truncated":           good[:len(good)/2],
+		"cut before its end":  good[:len(good)-1],
+		"followed by more":    good + "{}",
+		"id as text":          swap(`"id":42`, `"id":"42"`),
+		"id negative":         swap(`"id":42`, `"id":-42`),
+		"id zero":             swap(`"id":42`, `"id":0`),
+		"id a float":          swap(`"id":42`, `"id":42.0`),
+		"id with exponent":    swap(`"id":42`, `"id":4e1`),
+		"id too large":        swap(`"id":42`, `"id":9223372036854775808`),
+		"id missing":          swap(`"id":42,`, ``),
+		"id null":             swap(`"id":42`, `"id":null`),
+		"id twice":            swap(`"id":42`, `"id":41,"id":42`),
+		"id in other case":    swap(`"id":42`, `"ID":42`),
+		"job_info twice":      swap(`"git_info"`, `"job_info":{"project_id":1},"git_info"`),
+		"project twice":       swap(`"project_id":20`, `"project_id":20,"project_id":21`),
+		"project as text":     swap(`"project_id":20`, `"project_id":"20"`),
+		"project missing":     swap(`"project_id":20,`, ``),
+		"user as text":        swap(`"user_id":5`, `"user_id":"5"`),
+		"pipeline negative":   swap(`"pipeline_id":7`, `"pipeline_id":-7`),
+		"job_info a list":     swap(`{"project_id":20,"pipeline_id":7,"user_id":5,"name":"n"}`, `[]`),
+		"repo_url a number":   swap(`"https://gitlab-ci-token:x@h/group/sub/project.git"`, `7`),
+		"timeout as text":     swap(`3600`, `"3600"`),
+		"timeout negative":    swap(`3600`, `-1`),
+		"variables an object": swap(`"variables":[`, `"variables":{},"x":[`),
+		"deep nesting":        swap(`[1,{}]`, strings.Repeat("[", 100000)+strings.Repeat("]", 100000)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if r, err := ParseResponse([]byte(text)); err == nil {
+				t.Errorf("accepted as %+v", r)
+			} else if len(err.Error()) > 200 || strings.Contains(err.Error(), "eyJh") {
+				t.Errorf("the error says too much: %v", err)
+			}
+		})
+	}
+}
+
+func TestProjectPath(t *testing.T) {
+	for in, want := range map[string]string{
+		"https://h/a/b.git": "a/b", "https://h/a/b": "a/b", "https://h:8443/root/a/b.git": "root/a/b", "": "project-9",
+		"https://h/": "project-9", "https://h/../../etc.git": "project-9", "https://h/a/../b.git": "project-9",
+		"https://h/a%0ab.git": "project-9", "https://h/a//b.git": "project-9", "::": "project-9", "https://h/a%2f..%2fb": "project-9",
+	} {
+		if got := projectPath(in, 9); got != want {
+			t.Errorf("%q gives %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	r, err := ParseResponse([]byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, _ := ParseEnviron([]string{"CUSTOM_ENV_T=eyJ.replaced.later", "CUSTOM_ENV_U=plain", "CUSTOM_ENV_V=eyJ.only.here", "CUSTOM_ENV_W="})
+	for name, want := range map[string]string{"T": "eyJh.b.c", "U": "plain", "V": "eyJ.only.here"} {
+		if got, err := e.Token(name, r); err != nil || got.Reveal() != want {
+			t.Errorf("%s: got %q, %v", name, got.Reveal(), err)
+		}
+	}
+	for _, name := range []string{"W", "X"} {
+		_, err := e.Token(name, r)
+		if line, hint := failure.ForUser(err, false, ""); err == nil || !strings.Contains(line, name) || !strings.Contains(hint, "id_tokens") {
+			t.Errorf("%s: %v (%s)", name, err, hint)
+		}
+	}
+}
+
+func abs(t *testing.T, elem ...string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(filepath.Join(elem...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestReadRunnerFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, mode os.FileMode, text []byte) job.AbsPath {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, text, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(p, mode); err != nil {
+			t.Fatal(err)
+		}
+		return abs(t, p)
+	}
+	whole := bytes.Repeat([]byte("a\x00\r\n"), 1000)
+	if got, err := readRunnerFile(write("good", 0o700, whole), int64(len(whole))); err != nil || !bytes.Equal(got, whole) {
+		t.Errorf("read %d bytes, %v", len(got), err)
+	}
+	if got, err := readRunnerFile(write("empty", 0o600, nil), 10); err != nil || len(got) != 0 {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("good", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string]job.AbsPath{
+		"missing": abs(t, dir, "none"), "directory": abs(t, dir), "FIFO": abs(t, dir, "fifo"), "symbolic link": abs(t, dir, "link"),
+		"group writes": write("group", 0o620, nil), "others write": write("others", 0o602, nil),
+		"device": abs(t, "/dev/zero"), "too large": write("large", 0o600, make([]byte, len(whole)+1)),
+	} {
+		if _, err := readRunnerFile(p, int64(len(whole))); err == nil {
+			t.Errorf("%s: read", name)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("the owner cannot be tried: only root can give a file away")
+	}
+	other := write("foreign", 0o600, nil)
+	if err := os.Chown(other.String(), 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readRunnerFile(other, 10); err == nil {
+		t.Error("a file of another owner was read")
+	}
+}
+
+func TestGrowingFile(t *testing.T) {
+	if got, err := readWhole(strings.NewReader("abcdef"), 3, 10); err != nil || string(got) != "abcdef" {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if got, err := readWhole(strings.NewReader("abcdef"), 3, 5); err == nil {
+		t.Errorf("read %q beyond the limit", got)
+	}
+	if got, err := readWhole(strings.NewReader("ab"), 3, 5); err != nil || string(got) != "ab" {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
+func TestExitCodeFile(t *testing.T) {
+	file := abs(t, t.TempDir(), "code")
+	if err := ClearCode(file); err != nil {
+		t.Errorf("nothing to clear: %v", err)
+	}
+	if err := WriteCode(file, 7); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := os.ReadFile(file.String()); string(text) != "7\n" {
+		t.Errorf("it holds %q", text)
+	}
+	if err := WriteCode(file, 8); err == nil {
+		t.Error("an existing file was written")
+	}
+	if err := ClearCode(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteCode(file, 255); err != nil {
+		t.Fatal(err)
+	}
+	if err := ClearCode(job.AbsPath{}); err != nil {
+		t.Errorf("no file named: %v", err)
+	}
+	if err := WriteCode(job.AbsPath{}, 1); err != nil {
+		t.Errorf("no file named: %v", err)
+	}
+	if err := WriteCode(abs(t, "/nonexistent/code"), 1); err == nil {
+		t.Error("written nowhere")
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	var b bytes.Buffer
+	a := Answer{BuildsDir: abs(t, "/b"), CacheDir: abs(t, "/c"), Hostname: "h", Driver: Driver{"jacamar", "1"}, JobEnv: map[string]string{StateVariable: `{"a":"b"}`}, Shell: "bash"}
+	if err := a.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(&b)
+	var back map[string]any
+	if err := d.Decode(&back); err != nil || d.More() {
+		t.Fatalf("not one JSON value: %v", err)
+	}
+	if back["builds_dir"] != "/b" || back["builds_dir_is_shared"] != false || back["job_env"].(map[string]any)[StateVariable] != `{"a":"b"}` {
+		t.Errorf("got %v", back)
+	}
+}
+
+func FuzzParseResponse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte(`{"id":1,"job_info":{"project_id":2}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := ParseResponse(text)
+		if err != nil {
+			return
+		}
+		if r.ID <= 0 || r.ProjectID <= 0 || r.UserID < 0 || r.Timeout < 0 {
+			t.Errorf("accepted %+v", r)
+		}
+		if _, err := job.ParseAbsPath("/" + r.Project); err != nil || strings.HasPrefix(r.Project, "/") {
+			t.Errorf("accepted the project %q", r.Project)
+		}
+	})
+}

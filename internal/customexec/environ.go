@@ -1,0 +1,160 @@
+package customexec
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// Environ is what the runner's environment says. Everything else in it is
+// dropped.
+type Environ struct {
+	Codes failure.Codes
+	// CodeFile takes the exit code of a failed script; the zero value when the
+	// runner named none.
+	CodeFile job.AbsPath
+	// Response is the job as GitLab sent it.
+	Response job.AbsPath
+	// State is what the config stage put into job_env, "" before it.
+	State string
+	// Login is what a job's shell has from the runner's environment.
+	Login  []job.Env
+	custom map[string]string
+}
+
+// StateVariable carries the config stage's state to the later stages. A job's
+// author cannot set it: the runner gives every variable of a job the prefix
+// CUSTOM_ENV_.
+const StateVariable = "JACAMAR_CI_STATE"
+
+const customPrefix = "CUSTOM_ENV_"
+
+// ParseEnviron reads a process environment. Of a name that comes twice, the last
+// counts, as it does for the runner.
+func ParseEnviron(environ []string) (Environ, error) {
+	e := Environ{Codes: failure.DefaultCodes(), custom: map[string]string{}}
+	own := map[string]string{}
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if variable, ok := strings.CutPrefix(name, customPrefix); ok {
+			e.custom[variable] = value
+		} else {
+			own[name] = value
+		}
+	}
+	e.State, e.Login = own[StateVariable], login(own)
+	for _, read := range []func(map[string]string) error{e.readCodes, e.readPaths} {
+		if err := read(own); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+func (e *Environ) readCodes(own map[string]string) error {
+	for name, code := range map[string]*int{
+		"BUILD_FAILURE_EXIT_CODE": &e.Codes.Build, "SYSTEM_FAILURE_EXIT_CODE": &e.Codes.System,
+	} {
+		text, ok := own[name]
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 255 {
+			return failure.Privatef("cannot use the runner's %s: %q is not an exit status of a failure", name, job.Clip(text))
+		}
+		*code = n
+	}
+	return nil
+}
+
+func (e *Environ) readPaths(own map[string]string) error {
+	for name, path := range map[string]*job.AbsPath{
+		"BUILD_EXIT_CODE_FILE": &e.CodeFile, "JOB_RESPONSE_FILE": &e.Response,
+	} {
+		text, ok := own[name]
+		if !ok {
+			continue
+		}
+		p, err := job.ParseAbsPath(text)
+		if err != nil {
+			return failure.Privatef("cannot use the runner's %s: %w", name, err)
+		}
+		*path = p
+	}
+	return nil
+}
+
+// Variable returns the value of a CI variable as the runner expanded it. The
+// job's author controls it.
+func (e Environ) Variable(name string) (string, bool) {
+	value, ok := e.custom[name]
+	return value, ok
+}
+
+// TooLong finds a CI variable whose value is longer than limit bytes. Of several
+// it is the first by name.
+func (e Environ) TooLong(limit int) error {
+	found := ""
+	for name, value := range e.custom {
+		if len(value) > limit && (found == "" || name < found) {
+			found = name
+		}
+	}
+	if found == "" {
+		return nil
+	}
+	return failure.Buildf("the CI variable %s is %d bytes long; this resource accepts %d", found, len(e.custom[found]), limit).
+		WithHint("make it a file variable, or keep the value in the repository")
+}
+
+// Token returns the id_token in the variable of that name. The copy in the job
+// response is preferred: GitLab puts its own entry before a variable of the same
+// name that somebody else defined.
+func (e Environ) Token(name string, r Response) (job.Secret, error) {
+	if token, ok := r.tokens[name]; ok {
+		return job.NewSecret(token), nil
+	}
+	if token := e.custom[name]; token != "" {
+		return job.NewSecret(token), nil
+	}
+	return job.Secret{}, missingToken(name)
+}
+
+func missingToken(name string) error {
+	f := failure.Buildf("the job has no id_token %s", name)
+	return f.WithHint("add to the job in .gitlab-ci.yml:  id_tokens: { %s: { aud: <the address of this GitLab> } }", name)
+}
+
+// Runner returns the runner's short token, by which it names its build
+// directories. It is a hint: it only ever names directories of the job's own
+// user.
+func (e Environ) Runner() string {
+	s := e.custom["CI_RUNNER_SHORT_TOKEN"]
+	if s == "" || len(s) > 32 || strings.Trim(s, tokenCharacters) != "" {
+		return "runner"
+	}
+	return s
+}
+
+// TempDir is where the runner keeps the job's file variables and its token for
+// git; zero before the prepare stage. The runner sets it after the job's own
+// variables, but a job can move it, within its build directory.
+func (e Environ) TempDir() job.AbsPath {
+	p, err := job.ParseAbsPath(e.custom["RUNNER_TEMP_PROJECT_DIR"])
+	if err != nil {
+		return job.AbsPath{}
+	}
+	return p
+}
+
+// tokenCharacters are those of GitLab's short tokens.
+const tokenCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
+// String shows nothing of the values.
+func (e Environ) String() string {
+	return fmt.Sprintf("environment with %d CI variables", len(e.custom))
+}

@@ -1,0 +1,102 @@
+package customexec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"syscall"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+
+	"golang.org/x/sys/unix"
+)
+
+// ReadScript reads the script of a run stage.
+func ReadScript(file string) ([]byte, error) {
+	p, err := job.ParseAbsPath(file)
+	if err != nil {
+		return nil, failure.Privatef("cannot read the script: %w", err)
+	}
+	text, err := readRunnerFile(p, job.MaxScript)
+	if err != nil {
+		return nil, failure.Privatef("cannot read the script: %w", err)
+	}
+	return text, nil
+}
+
+// readRunnerFile reads a file that the runner made for this call: a regular file
+// of this process's own user that nobody else can write.
+func readRunnerFile(p job.AbsPath, limit int64) ([]byte, error) {
+	file, err := os.OpenFile(p.String(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	owner := info.Sys().(*syscall.Stat_t).Uid
+	switch {
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a regular file", p)
+	case owner != uint32(os.Geteuid()):
+		return nil, fmt.Errorf("%s is owned by uid %d, not by the runner's uid %d", p, owner, os.Geteuid())
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("%s can be written by others (mode %04o)", p, info.Mode().Perm())
+	case info.Size() > limit:
+		return nil, fmt.Errorf("%s has %d bytes, over the limit of %d", p, info.Size(), limit)
+	}
+	return readWhole(file, info.Size(), limit)
+}
+
+// readWhole reads a file of the expected size, and notices one that grows.
+func readWhole(file io.Reader, size, limit int64) ([]byte, error) {
+	text := make([]byte, size, size+1)
+	n, err := io.ReadFull(file, text)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return text[:n], nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	rest, err := io.ReadAll(io.LimitReader(file, limit-size+1))
+	if int64(len(rest)) > limit-size {
+		return nil, fmt.Errorf("the file grew over the limit of %d bytes", limit)
+	}
+	return append(text, rest...), err
+}
+
+// ClearCode removes the exit code of an earlier stage: the runner never does,
+// and would take it for this one's.
+func ClearCode(p job.AbsPath) error {
+	if p.IsZero() {
+		return nil
+	}
+	if err := os.Remove(p.String()); err != nil && !os.IsNotExist(err) {
+		return failure.Privatef("cannot remove an earlier exit code: %w", err)
+	}
+	return nil
+}
+
+// WriteCode tells the runner the exit code of a failed script.
+func WriteCode(p job.AbsPath, code int) error {
+	if p.IsZero() {
+		return nil
+	}
+	file, err := os.OpenFile(p.String(), os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return failure.Privatef("cannot write the script's exit code: %w", err)
+	}
+	_, err = file.WriteString(strconv.Itoa(code) + "\n")
+	if cerr := file.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return failure.Privatef("cannot write the script's exit code: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,252 @@
+package customexec
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"path"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// Response is the part of the job response that GitLab itself vouches for.
+// Fields that a runner's version does not know are zero.
+type Response struct {
+	ID           job.ID
+	ProjectID    job.ID
+	PipelineID   job.ID
+	UserID       job.ID
+	ScopedUserID job.ID
+	// Project is the path that the runner builds the project in, from the
+	// repository's address; "project-<id>" where that has none.
+	Project string
+	// Timeout of the job in seconds, 0 if unknown.
+	Timeout int
+	// Helper tells that the job has caches or artifacts, for which the runner's
+	// scripts call the runner's own program.
+	Helper bool
+	// tokens are the first values of the job's variables that look like a JWT.
+	tokens map[string]string
+}
+
+// maxResponse is the largest job response in bytes.
+const maxResponse = 64 << 20
+
+// ReadResponse reads the file that the runner wrote for this job.
+func ReadResponse(file job.AbsPath) (Response, error) {
+	if file.IsZero() {
+		return Response{}, failure.Privatef("the runner named no JOB_RESPONSE_FILE: it is too old, or not GitLab Runner")
+	}
+	text, err := readRunnerFile(file, maxResponse)
+	if err != nil {
+		return Response{}, failure.Privatef("cannot read the job response: %w", err)
+	}
+	r, err := ParseResponse(text)
+	if err != nil {
+		return Response{}, failure.Privatef("cannot read the job response: %w", err)
+	}
+	return r, nil
+}
+
+// wireJob mirrors the fields of the runner's spec.Job that are used here.
+type wireJob struct {
+	info, git, runner, variables   json.RawMessage
+	id                             json.RawMessage
+	cache, artifacts, dependencies json.RawMessage
+}
+
+// ParseResponse reads a job response. Unknown fields are passed over; a field
+// that comes twice, at a level that is read, is refused.
+func ParseResponse(text []byte) (Response, error) {
+	var w wireJob
+	err := object(text, map[string]*json.RawMessage{
+		"id": &w.id, "job_info": &w.info, "git_info": &w.git, "runner_info": &w.runner, "variables": &w.variables,
+		"cache": &w.cache, "artifacts": &w.artifacts, "dependencies": &w.dependencies,
+	})
+	if err != nil {
+		return Response{}, err
+	}
+	var r Response
+	if r.ID, err = number("id", w.id); err != nil {
+		return Response{}, err
+	}
+	for _, read := range []func(wireJob) error{r.readInfo, r.readGit, r.readTimeout, r.readTokens} {
+		if err := read(w); err != nil {
+			return Response{}, err
+		}
+	}
+	r.Helper = w.needsHelper()
+	return r, nil
+}
+
+func (r *Response) readInfo(w wireJob) error {
+	var project, pipeline, user, scoped json.RawMessage
+	err := object(w.info, map[string]*json.RawMessage{
+		"project_id": &project, "pipeline_id": &pipeline, "user_id": &user, "scoped_user_id": &scoped,
+	})
+	if err != nil {
+		return fmt.Errorf("job_info: %w", err)
+	}
+	if r.ProjectID, err = number("project_id", project); err != nil {
+		return err
+	}
+	for name, f := range map[string]struct {
+		text json.RawMessage
+		id   *job.ID
+	}{"pipeline_id": {pipeline, &r.PipelineID}, "user_id": {user, &r.UserID}, "scoped_user_id": {scoped, &r.ScopedUserID}} {
+		if absent(f.text) {
+			continue
+		}
+		if *f.id, err = number(name, f.text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func absent(text json.RawMessage) bool {
+	return len(text) == 0 || string(text) == "null" || string(text) == "0"
+}
+
+// readGit takes the project's path from the repository's address, as the runner
+// does for the build directory.
+func (r *Response) readGit(w wireJob) error {
+	var address json.RawMessage
+	if !absent(w.git) {
+		if err := object(w.git, map[string]*json.RawMessage{"repo_url": &address}); err != nil {
+			return fmt.Errorf("git_info: %w", err)
+		}
+	}
+	var text string
+	if !absent(address) {
+		if err := json.Unmarshal(address, &text); err != nil {
+			return fmt.Errorf("repo_url: not a text")
+		}
+	}
+	r.Project = projectPath(text, r.ProjectID)
+	return nil
+}
+
+func projectPath(address string, id job.ID) string {
+	fallback := "project-" + id.String()
+	u, err := url.Parse(address)
+	if err != nil {
+		return fallback
+	}
+	p := strings.Trim(strings.TrimSuffix(u.Path, ".git"), "/")
+	if p == "" || p != path.Clean(p) || strings.HasPrefix(p, "..") || job.Printable(p) != p {
+		return fallback
+	}
+	return p
+}
+
+func (r *Response) readTimeout(w wireJob) error {
+	var info struct {
+		Timeout int `json:"timeout"`
+	}
+	if absent(w.runner) {
+		return nil
+	}
+	if err := json.Unmarshal(w.runner, &info); err != nil || info.Timeout < 0 {
+		return fmt.Errorf("runner_info: no timeout in seconds")
+	}
+	r.Timeout = info.Timeout
+	return nil
+}
+
+// readTokens keeps, of the variables, the first value of each name that has the
+// three parts of a signed token.
+func (r *Response) readTokens(w wireJob) error {
+	var list []struct {
+		Key   string `json:"key"`
+		Value string `json:"value"`
+	}
+	if absent(w.variables) {
+		return nil
+	}
+	if err := json.Unmarshal(w.variables, &list); err != nil {
+		return fmt.Errorf("variables: not a list of keys and values")
+	}
+	r.tokens = map[string]string{}
+	for _, v := range list {
+		if _, seen := r.tokens[v.Key]; !seen && strings.HasPrefix(v.Value, "eyJ") && strings.Count(v.Value, ".") == 2 {
+			r.tokens[v.Key] = v.Value
+		}
+	}
+	return nil
+}
+
+// needsHelper looks for what the runner's scripts call its own program for.
+// Earlier jobs without artifacts are among the dependencies too. It only decides
+// on a warning, so that a form of the lists which is not known is no fault.
+func (w wireJob) needsHelper() bool {
+	for _, text := range []json.RawMessage{w.cache, w.artifacts} {
+		var list []json.RawMessage
+		if json.Unmarshal(text, &list) == nil && len(list) > 0 {
+			return true
+		}
+	}
+	var jobs []struct {
+		File struct {
+			Name string `json:"filename"`
+		} `json:"artifacts_file"`
+	}
+	if json.Unmarshal(w.dependencies, &jobs) != nil {
+		return false
+	}
+	for _, j := range jobs {
+		if j.File.Name != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// object splits one JSON object into the wanted fields. encoding/json alone
+// would take the last of two fields of one name, and ignore their case: another
+// reader of the same bytes might see another job.
+func object(text []byte, want map[string]*json.RawMessage) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return fmt.Errorf("not a JSON object")
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return fmt.Errorf("not a JSON object")
+		}
+		name, _ := key.(string)
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return fmt.Errorf("cannot read the field %q", job.Clip(name))
+		}
+		if seen[name] {
+			return fmt.Errorf("the field %q comes twice", job.Clip(name))
+		}
+		seen[name] = true
+		if field, ok := want[name]; ok {
+			*field = value
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("the JSON object is cut off")
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return fmt.Errorf("something follows the JSON object")
+	}
+	return nil
+}
+
+// number reads a GitLab id, which is a JSON number here.
+func number(name string, text json.RawMessage) (job.ID, error) {
+	id, err := job.ParseID(string(text))
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
+	return id, nil
+}

@@ -1,0 +1,110 @@
+// Package failure sorts what can go wrong by who has to act on it, and says
+// once, in one switch each, which exit status and which words follow.
+package failure
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Kind is who has to act. The zero value is System: an error nobody classified
+// is never blamed on the job's author.
+type Kind uint8
+
+const (
+	// System is a fault of the resource; GitLab may retry the job.
+	System Kind = iota
+	// Build is a fault of the job: its script failed, or asked for the impossible.
+	Build
+	// Denied is a job that the site's rules refuse.
+	Denied
+	// Config is a fault in the administrator's files.
+	Config
+)
+
+// Error is a classified failure. Public is the line that the job log shows;
+// Hint, optional, is the line after it: what to do. Cause, optional, is for the
+// operator alone.
+type Error struct {
+	Kind   Kind
+	Code   int // exit code of the job's script, for Build; 0 means none is known
+	Public string
+	Hint   string
+	Cause  error
+}
+
+// Error returns the full text, for the operator.
+func (e *Error) Error() string {
+	switch {
+	case e.Cause == nil:
+		return e.Public
+	case e.Public == "":
+		return e.Cause.Error()
+	case strings.HasSuffix(e.Public, e.Cause.Error()):
+		return e.Public // Systemf and Buildf have put the cause into it
+	}
+	return e.Public + ": " + e.Cause.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Systemf is a fault of the resource whose text the job's author may read.
+func Systemf(format string, args ...any) *Error { return publicf(System, format, args) }
+
+// Buildf is a fault of the job without an exit code of its own.
+func Buildf(format string, args ...any) *Error { return publicf(Build, format, args) }
+
+// Exit is the failure of the job's script with its exit code, 1 to 255.
+func Exit(code int) *Error {
+	return &Error{Kind: Build, Code: code, Public: fmt.Sprintf("the job's script ended with exit code %d", code)}
+}
+
+// Deniedf is a refusal. The text goes to the operator only.
+func Deniedf(format string, args ...any) *Error { return privatef(Denied, format, args) }
+
+// Configf is a fault in the administrator's files. The text goes to the
+// operator only.
+func Configf(format string, args ...any) *Error { return privatef(Config, format, args) }
+
+// Privatef is a fault of the resource whose text goes to the operator only.
+func Privatef(format string, args ...any) *Error { return privatef(System, format, args) }
+
+// WithHint returns e with the line that says what to do.
+func (e *Error) WithHint(format string, args ...any) *Error {
+	e.Hint = fmt.Sprintf(format, args...)
+	return e
+}
+
+func publicf(k Kind, format string, args []any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Kind: k, Public: err.Error(), Cause: errors.Unwrap(err)}
+}
+
+func privatef(k Kind, format string, args []any) *Error {
+	return &Error{Kind: k, Cause: fmt.Errorf(format, args...)}
+}
+
+// KindOf returns the kind of err; System when nothing in its chain is an Error.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return System
+}
+
+// String returns the kind's name in the operator's records.
+func (k Kind) String() string {
+	switch k {
+	case Build:
+		return "build"
+	case Denied:
+		return "denied"
+	case Config:
+		return "config"
+	default:
+		return "system"
+	}
+}

@@ -1,0 +1,86 @@
+package failure
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+)
+
+var errCause = errors.New("permission denied")
+
+// TestTexts: what the operator reads has the cause once; what the user reads is
+// never the operator's own text.
+func TestTexts(t *testing.T) {
+	const ask, retry = "ask its administrators, quoting job 9", "retry it; if that fails as well, ask its administrators, quoting job 9"
+	for name, tc := range map[string]struct {
+		err                error
+		kind               Kind
+		full, public, hint string
+	}{
+		"system":               {Systemf("cannot make x"), System, "cannot make x", "cannot make x", ""},
+		"system with a cause":  {Systemf("cannot make x: %w", errCause), System, "cannot make x: permission denied", "cannot make x: permission denied", ""},
+		"cause in the middle":  {Systemf("x: %w (mode 0700)", errCause), System, "x: permission denied (mode 0700): permission denied", "x: permission denied (mode 0700)", ""},
+		"build with a hint":    {Buildf("no such partition").WithHint("use %q", "short"), Build, "no such partition", "no such partition", `use "short"`},
+		"exit":                 {Exit(7), Build, "the job's script ended with exit code 7", "the job's script ended with exit code 7", ""},
+		"denied":               {Deniedf("root: %w", errCause), Denied, "root: permission denied", "you are not allowed to run CI jobs on this resource", ask},
+		"configuration":        {Configf("line 3"), Config, "line 3", "this CI resource is not set up correctly", ask},
+		"private":              {Privatef("/etc/x: %w", errCause), System, "/etc/x: permission denied", "this CI resource could not run the job", retry},
+		"unclassified":         {errCause, System, "permission denied", "this CI resource could not run the job", retry},
+		"wrapped":              {fmt.Errorf("outer: %w", Deniedf("inner")), Denied, "outer: inner", "you are not allowed to run CI jobs on this resource", ask},
+		"public and a cause":   {&Error{Public: "no", Cause: errCause}, System, "no: permission denied", "no", ""},
+		"denied with own text": {&Error{Kind: Denied, Public: "no", Hint: "ask Bob", Cause: errCause}, Denied, "no: permission denied", "no", "ask Bob"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := KindOf(tc.err); got != tc.kind {
+				t.Errorf("kind %s", got)
+			}
+			if got := tc.err.Error(); got != tc.full {
+				t.Errorf("full text %q", got)
+			}
+			if line, hint := ForUser(tc.err, false, "job 9"); line != tc.public || hint != tc.hint {
+				t.Errorf("the user reads %q, %q", line, hint)
+			}
+		})
+	}
+	if line, _ := ForUser(Deniedf("root"), true, ""); line != "root" {
+		t.Errorf("unobfuscated %q", line)
+	}
+	if !errors.Is(Systemf("x: %w", errCause), errCause) {
+		t.Error("the cause cannot be found")
+	}
+}
+
+func TestStatus(t *testing.T) {
+	codes := Codes{Build: 11, System: 22}
+	for _, tc := range []struct {
+		err        error
+		want, code int
+	}{
+		{nil, 0, 0},
+		{Exit(7), 11, 7},
+		{Buildf("x"), 11, 0},
+		{fmt.Errorf("x: %w", Exit(255)), 11, 255},
+		{Systemf("x"), 22, 0},
+		{Deniedf("x"), 22, 0},
+		{Configf("x"), 22, 0},
+		{Privatef("x"), 22, 0},
+		{errCause, 22, 0},
+		{&Error{Kind: System, Code: 7}, 22, 0},
+	} {
+		code, ok := ScriptCode(tc.err)
+		if got := codes.Status(tc.err); got != tc.want || code != tc.code || ok != (tc.code != 0) {
+			t.Errorf("%v: status %d, code %d", tc.err, got, code)
+		}
+	}
+	if DefaultCodes() != (Codes{1, 2}) {
+		t.Error("the defaults are not the runner's")
+	}
+}
+
+func TestKindNames(t *testing.T) {
+	for kind, want := range map[Kind]string{System: "system", Build: "build", Denied: "denied", Config: "config", Kind(9): "system"} {
+		if got := kind.String(); got != want {
+			t.Errorf("%d: %q", kind, got)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package handoff
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"jacamar-ci/internal/failure"
+)
+
+// Result is how jacamar's stage ended. The user's side writes it, so it is
+// believed about the user's own job and about nothing else.
+type Result struct {
+	// Failed is false for success; then only Dirs means anything.
+	Failed bool   `json:"failed,omitempty"`
+	Build  bool   `json:"build,omitempty"`
+	Code   int    `json:"code,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	Hint   string `json:"hint,omitempty"`
+	// Dirs are set by the config stage.
+	Dirs Dirs `json:"dirs,omitzero"`
+}
+
+// reasonLength bounds each text of a result in bytes.
+const reasonLength = 4 << 10
+
+// ResultOf turns jacamar's outcome into a result.
+func ResultOf(err error, dirs Dirs) Result {
+	if err == nil {
+		return Result{Dirs: dirs}
+	}
+	line, hint := failure.ForUser(err, true, "")
+	code, _ := failure.ScriptCode(err)
+	return Result{
+		Failed: true, Build: failure.KindOf(err) == failure.Build, Code: code,
+		Reason: clip(line), Hint: clip(hint),
+	}
+}
+
+// Err turns the result back into the failure it stands for, nil for success.
+func (r Result) Err() error {
+	if !r.Failed {
+		return nil
+	}
+	kind := failure.System
+	if r.Build {
+		kind = failure.Build
+	}
+	return &failure.Error{Kind: kind, Code: r.Code, Public: r.Reason, Hint: r.Hint}
+}
+
+func decodeResult(b []byte) (Result, error) {
+	var r Result
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Result{}, fmt.Errorf("cannot read jacamar's result: %w", err)
+	}
+	if r.Code < 0 || r.Code > 255 || (r.Code != 0 && !r.Build) {
+		return Result{}, fmt.Errorf("cannot read jacamar's result: exit code %d", r.Code)
+	}
+	if r.Failed && r.Reason == "" {
+		return Result{}, fmt.Errorf("cannot read jacamar's result: a failure without reason")
+	}
+	return r, nil
+}
+
+func clip(s string) string { return s[:min(len(s), reasonLength)] }

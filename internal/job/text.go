@@ -1,0 +1,48 @@
+package job
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// clipLength is how many bytes of a foreign value an error message may repeat.
+const clipLength = 64
+
+// Clip shortens a foreign value for an error message. Callers print it with %q,
+// which escapes control characters.
+func Clip(s string) string {
+	if len(s) <= clipLength {
+		return s
+	}
+	return strings.ToValidUTF8(s[:clipLength], "") + "…"
+}
+
+// Printable replaces every control character and every invalid byte by a
+// question mark, so that foreign text can stand in a log line: it can neither
+// start a line of its own nor move a terminal's cursor.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || (r >= 0x7f && r < 0xa0) || r == utf8.RuneError || r == 0x2028 || r == 0x2029 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+// made tells whether s is one or more bytes of the ASCII letters, digits and
+// extra. Regular expressions would say the same, but compiling them costs every
+// start of both binaries a third of a millisecond.
+func made(s, extra string) bool {
+	for i := range len(s) {
+		if !alnum(s[i]) && strings.IndexByte(extra, s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func alnum(c byte) bool { return letter(c) || digit(c) }
+
+func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }

@@ -1,0 +1,164 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
+
+// Commander runs a batch system's commands to their end, or until ctx ends.
+type Commander interface {
+	Run(ctx context.Context, c scheduler.Command) scheduler.Reply
+}
+
+// Programs runs real programs as children of this process.
+type Programs struct {
+	Family *process.Family
+	Dirs   []string // where the programs are looked for, in this order
+	Env    []string
+	Dir    string // where they run
+}
+
+const (
+	// outputLimit bounds what is read of one command's output, in bytes.
+	outputLimit = 1 << 20
+	// lastBytes is how long output may come after the command itself has ended:
+	// a daemon that it left behind may hold the pipe.
+	lastBytes = 300 * time.Millisecond
+)
+
+var (
+	errTooLong  = errors.New("it did not answer in time")
+	errTooMuch  = errors.New("it prints without end")
+	errNotFound = errors.New("not found")
+)
+
+// Run implements Commander.
+func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply {
+	path, err := p.find(c.Argv[0])
+	if err != nil {
+		return scheduler.Reply{Err: err}
+	}
+	stdout, outEnd, err := newCapture()
+	if err != nil {
+		return scheduler.Reply{Err: err}
+	}
+	stderr, errEnd, err := newCapture()
+	if err != nil {
+		return scheduler.Reply{Err: err}
+	}
+	child, err := p.start(path, c, outEnd, errEnd)
+	outEnd.Close()
+	errEnd.Close()
+	if err != nil {
+		return scheduler.Reply{Err: err}
+	}
+	r := wait(ctx, child, stdout.full, stderr.full)
+	r.Stdout, r.Stderr = stdout.text(), stderr.text()
+	if r.Err != nil {
+		r.Err = fmt.Errorf("%s: %w", c.Argv[0], r.Err)
+	}
+	return r
+}
+
+// Lacks returns the first program that is not there, with where it was looked
+// for.
+func (p Programs) Lacks(names []string) error {
+	for _, name := range names {
+		if _, err := p.find(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p Programs) find(name string) (string, error) {
+	for _, dir := range p.Dirs {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w, or not executable, in %s", name, errNotFound, strings.Join(p.Dirs, " and "))
+}
+
+func (p Programs) start(path string, c scheduler.Command, out, errs *os.File) (*process.Process, error) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+	return p.Family.Start(process.Command{
+		Path: path, Args: c.Argv, Env: append(append([]string(nil), p.Env...), c.Env...), Dir: p.Dir,
+		Files: []*os.File{null, out, errs},
+	})
+}
+
+// wait waits for the command; the command leads a session of its own, so a kill
+// reaches all that it started.
+func wait(ctx context.Context, child *process.Process, full ...<-chan struct{}) scheduler.Reply {
+	var why error
+	select {
+	case s := <-child.Done:
+		if s.Signal != 0 {
+			return scheduler.Reply{Err: fmt.Errorf("it was ended by signal %d", int(s.Signal))}
+		}
+		return scheduler.Reply{Code: s.Code}
+	case <-ctx.Done():
+		why = errTooLong
+	case <-full[0]:
+		why = errTooMuch
+	case <-full[1]:
+		why = errTooMuch
+	}
+	_ = unix.Kill(-child.PID, unix.SIGKILL)
+	<-child.Done
+	return scheduler.Reply{Err: why}
+}
+
+// capture collects one output of a command.
+type capture struct {
+	pipe *os.File
+	buf  []byte
+	full chan struct{} // closed when there is more than the limit
+	done chan struct{}
+}
+
+func newCapture() (*capture, *os.File, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	c := &capture{pipe: r, full: make(chan struct{}), done: make(chan struct{})}
+	go c.read()
+	return c, w, nil
+}
+
+func (c *capture) read() {
+	defer close(c.done)
+	c.buf, _ = io.ReadAll(io.LimitReader(c.pipe, outputLimit))
+	if len(c.buf) == outputLimit {
+		close(c.full)
+	}
+}
+
+// text returns what came, once the command has ended.
+func (c *capture) text() string {
+	select {
+	case <-c.done:
+	case <-time.After(lastBytes):
+	}
+	c.pipe.Close()
+	<-c.done
+	return string(c.buf)
+}

@@ -1,0 +1,172 @@
+package batch
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
+
+func TestParseEnd(t *testing.T) {
+	tests := []struct {
+		text string
+		want end
+		ok   bool
+	}{
+		{"code=0\ntold=0\nsize=12\nend=1795193340\n", end{0, false, 12, time.Unix(1795193340, 0)}, true},
+		{"code=255\ntold=1\nsize=-1\nend=1\n", end{255, true, -1, time.Unix(1, 0)}, true},
+		{"code=7\n", end{7, false, -1, time.Time{}}, true},
+		{"code=7", end{7, false, -1, time.Time{}}, true},
+		{"", end{}, false},
+		{"code=\n", end{}, false},
+		{"code=256\n", end{}, false},
+		{"code=-1\n", end{}, false},
+		{"code=x\n", end{}, false},
+		{"cod", end{}, false},
+	}
+	for _, tt := range tests {
+		if got, ok := parseEnd(tt.text); got != tt.want || ok != tt.ok {
+			t.Errorf("%q: %+v %v, want %+v %v", tt.text, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+func FuzzMarks(f *testing.F) {
+	f.Add("code=0\ntold=0\nsize=12\nend=1795193340\n")
+	f.Add("node=n1\nstart=1795193340\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if e, ok := parseEnd(text); ok && (e.code < 0 || e.code > 255 || e.size < -1 || !strings.Contains(text, "code=")) {
+			t.Errorf("%q: %+v", text, e)
+		}
+		_ = parseStart(text)
+	})
+}
+
+func TestMarksAreFiles(t *testing.T) {
+	d := submitted(t, "true")
+	if err := syscall.Mkfifo(d.path(endedFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if e, ok := d.ended(); ok {
+		t.Errorf("a FIFO gave %+v", e)
+	}
+	if err := syscall.Symlink("/proc/self/environ", d.path(startedFile)); err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := d.started(); ok {
+		t.Errorf("a link gave %+v", s)
+	}
+}
+
+func TestNextPoll(t *testing.T) {
+	const delay = 30 * time.Second
+	for _, tt := range []struct {
+		wait, took time.Duration
+		hurried    bool
+		want       time.Duration
+	}{
+		{time.Second, 0, false, 2 * time.Second},
+		{20 * time.Second, 0, false, delay},
+		{delay, 0, false, delay},
+		{delay, 2 * time.Second, false, delay},
+		{delay, 20 * time.Second, false, 200 * time.Second},
+		{delay, 2 * time.Minute, false, longest},
+		{50 * time.Millisecond, 0, true, 100 * time.Millisecond},
+		{longPoll, 20 * time.Second, true, longPoll},
+	} {
+		if got := next(tt.wait, tt.took, delay, tt.hurried); got != tt.want {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+	for range 1000 {
+		if d := jitter(delay); d < delay || d > delay*6/5+1 {
+			t.Fatalf("jitter %v", d)
+		}
+	}
+}
+
+func TestLastLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                   "",
+		"sbatch: error: invalid partition\n": "invalid partition",
+		"Welcome\nsbatch: error: a\nsbatch: error: Batch job submission failed: b\n":    "Batch job submission failed: b",
+		"sbatch: unrecognized option '--x'\nTry \"sbatch --help\" for more information": "sbatch: unrecognized option '--x'",
+		strings.Repeat("x", 600): strings.Repeat("x", 500),
+	} {
+		if got := lastLine(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestWhen(t *testing.T) {
+	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.Local)
+	for _, tt := range []struct {
+		at   time.Time
+		want string
+	}{
+		{now.Add(time.Hour), "at 15:00"},
+		{now.Add(24 * time.Hour), "on 21 November at 14:00"},
+		{now.AddDate(1, 0, 0), "on 20 November at 14:00"},
+	} {
+		if got := when(tt.at, now); got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.at, got, tt.want)
+		}
+	}
+}
+
+// The estimate is told with the reason, and does not by itself make a line.
+func TestWaitingLine(t *testing.T) {
+	var w waiting
+	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.Local)
+	s := scheduler.State{Phase: scheduler.Pending, Reason: scheduler.Reason{Name: "Priority", Text: "others first"}, Start: now.Add(time.Hour)}
+	if got := w.line("Slurm", "5", s, now); got != "Slurm job 5 is pending: others first (Priority), expected to start at 15:00" {
+		t.Error(got)
+	}
+	s.Start = s.Start.Add(time.Minute)
+	if got := w.line("Slurm", "5", s, now.Add(time.Minute)); got != "" {
+		t.Error(got)
+	}
+	s.Start = now.Add(-time.Minute)
+	if got := w.line("Slurm", "5", s, now.Add(repeat)); got != "Slurm job 5 is pending: others first (Priority)" {
+		t.Error(got)
+	}
+}
+
+// Every class has an audience and words.
+func TestVerdict(t *testing.T) {
+	var task Task
+	task.Scheduler = fakeName{}
+	done := func(c scheduler.Class) scheduler.State {
+		return scheduler.State{Phase: scheduler.Done, Class: c, Name: "NAME", Words: "words", By: "7"}
+	}
+	for _, tt := range []struct {
+		class scheduler.Class
+		kind  failure.Kind
+		hint  string
+	}{
+		{scheduler.TimeLimit, failure.Build, "more time"},
+		{scheduler.MemoryLimit, failure.Build, "more memory"},
+		{scheduler.Deadline, failure.Build, "deadline"},
+		{scheduler.Cancelled, failure.Build, ""},
+		{scheduler.Lost, failure.System, ""},
+	} {
+		for _, mark := range []*end{nil, {code: 1}} {
+			err := task.verdict("5", mark, true, done(tt.class))
+			line, hint := failure.ForUser(err, false, "")
+			if failure.KindOf(err) != tt.kind || !strings.Contains(line, "job 5") || !strings.Contains(hint, tt.hint) {
+				t.Errorf("class %d, mark %v: %v, %q, %q", tt.class, mark, failure.KindOf(err), line, hint)
+			}
+		}
+		if err := task.verdict("5", &end{code: 0}, true, done(tt.class)); err != nil {
+			t.Errorf("class %d: a script that ended well gave %v", tt.class, err)
+		}
+	}
+}
+
+type fakeName struct{ scheduler.Scheduler }
+
+func (fakeName) Name() string { return "Slurm" }

@@ -1,0 +1,259 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
+
+// Run submits the script, shows its output and its waiting, and returns how it
+// ended. Whatever happens, the job is over when it returns, or the record of it
+// is left for Cleanup.
+func (t Task) Run(script []byte, stop Stop) error {
+	args, err := t.arguments()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := until(stop.Asked)
+	defer cancel()
+	t.Sweep(ctx)
+	if err := t.dir().create(script, t.Shell); err != nil {
+		return err
+	}
+	r := &run{Task: t, stop: stop, submitted: time.Now()}
+	if err := r.note(); err != nil {
+		return err
+	}
+	err = r.whole(ctx, args)
+	if r.unsure != nil {
+		t.Voice.Warn("%v; the cleanup of this CI job tries again", r.unsure)
+		return err
+	}
+	if rerr := t.dir().remove(t.Retain); rerr != nil && err == nil {
+		t.Voice.Warn("cannot remove the files of the batch job: %v", rerr)
+	}
+	return err
+}
+
+// until gives a context that ends when c is closed.
+func until(c <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-c:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
+// arguments settles what is asked of the batch system.
+func (t Task) arguments() ([]string, error) {
+	request := scheduler.Request{Defaults: t.Settings.DefaultArgs, AllowReserved: t.Settings.AllowIllegalArgs}
+	for _, r := range t.Settings.Rules {
+		request.Rules = append(request.Rules, scheduler.Rule{Name: r.Name, Words: r.Args, Required: r.Required})
+	}
+	for _, a := range t.Settings.Arguments {
+		request.User = append(request.User, scheduler.Text{Name: a.Variable, Text: string(a.Text)})
+	}
+	args, warnings, err := t.Scheduler.Grammar().Resolve(request)
+	for _, w := range warnings {
+		t.Voice.Warn("%s", w)
+	}
+	return args, err
+}
+
+// run is one submission at work.
+type run struct {
+	Task
+	stop      Stop
+	id        scheduler.ID
+	submitted time.Time
+
+	eyes    *eyes
+	poller  *poller
+	began   bool
+	start   start
+	mark    *end
+	state   scheduler.State // the last that the batch system told
+	waiting waiting
+	unsure  error // why the job may not be over
+}
+
+// note records what is known, for whoever has to end the job in our place.
+func (r *run) note() error {
+	return r.dir().write(record{Name: r.Name, Scheduler: r.Scheduler.Name(), ID: r.id, Host: r.Host, Process: r.Self, Time: r.submitted})
+}
+
+// whole is the way from submission to outcome; ctx ends when the job is told to
+// stop.
+func (r *run) whole(ctx context.Context, args []string) error {
+	sending, sent := flight(r.stop)
+	id, err := r.submit(sending, ctx, args)
+	sent()
+	if err != nil {
+		return r.notSubmitted(err)
+	}
+	r.id = id
+	if err := r.note(); err != nil {
+		r.Voice.Warn("%v", err)
+	}
+	r.Voice.Note("%s job %s (%s) was submitted", r.Scheduler.Name(), id, r.Name)
+	if l, ok := r.Scheduler.(scheduler.Limited); ok {
+		r.Voice.Note("%s", l.Limits())
+	}
+	work, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r.eyes, r.poller = open(r.Task, id), r.Task.poller(id)
+	defer r.eyes.quit()
+	go r.poller.run(work)
+	err = r.follow()
+	cancel()
+	r.summarize()
+	return err
+}
+
+// notSubmitted ends a submission that did not give an id, unless it is certain
+// that there is none.
+func (r *run) notSubmitted(err error) error {
+	if none := (unsent{}); !errors.As(err, &none) {
+		r.unsure = r.end(r.stop.Lost)
+	}
+	if closed(r.stop.Asked) {
+		return stopped(nil)
+	}
+	return err
+}
+
+// follow waits for what comes first: the script's mark, the batch system's
+// record, a reason to give up, or the order to stop.
+func (r *run) follow() error {
+	j := judge{task: r.Task, id: r.id, submitted: r.submitted}
+	for {
+		select {
+		case <-r.stop.Asked:
+			return r.stopJob()
+		case r.start = <-r.eyes.started:
+			r.began = true
+		case mark := <-r.eyes.ended:
+			return r.settleMark(mark)
+		case err := <-r.eyes.failed:
+			r.unsure = r.end(r.stop.Lost)
+			return failure.Systemf("cannot follow the job's output: %w", err)
+		case r.state = <-r.poller.states:
+			switch step, err := j.hear(r.state, r.began, time.Now()); step {
+			case settle:
+				return r.settleRecord()
+			case giveUp:
+				return r.giveUp(err)
+			default:
+				r.tell()
+			}
+		}
+	}
+}
+
+// tell keeps the job's author informed while the job waits.
+func (r *run) tell() {
+	if r.began || r.state.Phase != scheduler.Pending {
+		return
+	}
+	if line := r.waiting.line(r.Scheduler.Name(), r.id, r.state, time.Now()); line != "" {
+		r.Voice.Note("%s", line)
+	}
+}
+
+// How long the batch system may take to say why a script failed: it is asked
+// because a limit or a lost node looks like a failing script. A script that was
+// told to end is followed by a slow end of all its processes.
+const (
+	reasonWait     = 5 * time.Second
+	toldReasonWait = time.Minute
+)
+
+// settleMark is the outcome of a script that told its end.
+func (r *run) settleMark(mark end) error {
+	r.mark, r.began = &mark, true
+	if err := r.drain(mark.size); err != nil {
+		return err
+	}
+	if mark.code != 0 {
+		r.awaitEnd(mark)
+	}
+	if mark.told && mark.code != 0 && r.state.Phase != scheduler.Done && !closed(r.stop.Asked) {
+		r.Voice.Note("%s told the script to end (SIGTERM) and has no record of why; a limit of time is the usual reason", r.Scheduler.Name())
+	}
+	return r.verdict(r.id, r.mark, true, r.state)
+}
+
+// awaitEnd asks the batch system until it says that the job is over, or has not
+// known it for a while: some keep no records.
+func (r *run) awaitEnd(mark end) {
+	limit := reasonWait
+	if mark.told {
+		limit = toldReasonWait
+	}
+	close(r.poller.hurried)
+	late := time.After(limit)
+	var forgotten <-chan time.Time
+	for r.state.Phase != scheduler.Done {
+		select {
+		case r.state = <-r.poller.states:
+			if !r.state.Gone() {
+				forgotten = nil
+			} else if forgotten == nil {
+				forgotten = time.After(reasonWait)
+			}
+		case <-forgotten:
+			return
+		case <-r.stop.Asked:
+			return
+		case <-late:
+			return
+		}
+	}
+}
+
+// settleRecord is the outcome of a job that the batch system says is over and
+// whose mark, if there is one, is late.
+func (r *run) settleRecord() error {
+	size := int64(-1)
+	r.dir().refresh()
+	if mark, ok := r.dir().ended(); ok {
+		r.mark, size = &mark, mark.size
+	}
+	if err := r.drain(size); err != nil {
+		return err
+	}
+	return r.verdict(r.id, r.mark, r.began, r.state)
+}
+
+// giveUp ends a job that has no future.
+func (r *run) giveUp(why error) error {
+	r.unsure = r.end(r.stop.Lost)
+	if err := r.drain(-1); err != nil {
+		return err
+	}
+	return why
+}
+
+// drain copies the rest of the log, once the watch has ended: by the mark, or by
+// being told here.
+func (r *run) drain(size int64) error {
+	r.eyes.quit()
+	select {
+	case <-r.eyes.done:
+	case <-r.stop.Lost:
+		return nil
+	}
+	ctx, cancel := until(r.stop.Lost)
+	defer cancel()
+	if err := r.eyes.drain(ctx, size); err != nil {
+		return failure.Systemf("cannot follow the job's output: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package batch
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// submitted makes a submission's directory in a place whose name no shell can be
+// indifferent to.
+func submitted(t *testing.T, script string) directory {
+	t.Helper()
+	d := directory(filepath.Join(t.TempDir(), `a b'c"$(x)`))
+	if err := d.create([]byte(script), "/bin/bash"); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// node runs the wrapper as a batch system does: its output goes to the log.
+func node(t *testing.T, d directory, home string) *exec.Cmd {
+	t.Helper()
+	log, err := os.OpenFile(d.path(logFile), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	cmd := exec.Command(d.path(wrapperFile))
+	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, []string{"PATH=/usr/bin:/bin", "HOME=" + home}
+	return cmd
+}
+
+func read(t *testing.T, d directory, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(d.path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestWrapper(t *testing.T) {
+	tests := []struct {
+		name, script, profile string
+		code                  int
+		log                   string
+	}{
+		{"success", "echo out; echo err >&2", "", 0, "out\nerr\n"},
+		{"exit code", "exit 7", "", 7, ""},
+		{"killed by a signal", "kill -KILL $$", "", 137, ""},
+		{"sees no input", "cat; echo end", "", 0, "end\n"},
+		{"sees the profile", "echo $X", "export X=y", 0, "y\n"},
+		{"no options of the profile", "false; echo $?", "set -e", 0, "1\n"},
+		{"no exit trap of the profile", "exit 3", "trap 'exit 9' EXIT", 3, ""},
+		{"the profile ends the shell", "echo once", "exit 4", 0, "once\n"},
+		{"the profile ends the shell well", "echo once; exit 5", "exit 0", 5, "once\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, home := submitted(t, tt.script), t.TempDir()
+			if err := os.WriteFile(filepath.Join(home, ".bash_profile"), []byte(tt.profile+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(home, ".bash_logout"), []byte("exit 1\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := node(t, d, home)
+			_ = cmd.Run()
+			if got := cmd.ProcessState.ExitCode(); got != tt.code {
+				t.Errorf("exit code %d, want %d", got, tt.code)
+			}
+			mark, ok := d.ended()
+			log := read(t, d, logFile)
+			if !ok || mark.code != tt.code || mark.told || mark.at.IsZero() || mark.size != int64(len(log)) {
+				t.Errorf("mark %+v %v, log of %d bytes", mark, ok, len(log))
+			}
+			if began, ok := d.started(); !ok || began.at.IsZero() || began.node == "" {
+				t.Errorf("start %+v %v", began, ok)
+			}
+			if !strings.HasSuffix(log, tt.log) || strings.Count(log, "once") > 1 {
+				t.Errorf("log %q, want %q", log, tt.log)
+			}
+		})
+	}
+}
+
+// The script runs once: not after it was given up, and not a second time.
+func TestWrapperClaims(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		claim func(t *testing.T, d directory)
+	}{
+		{"given up", func(t *testing.T, d directory) {
+			if !d.claim() {
+				t.Fatal("a free claim was not given")
+			}
+		}},
+		{"run before", func(t *testing.T, d directory) {
+			if err := node(t, d, t.TempDir()).Run(); err != nil {
+				t.Fatal(err)
+			}
+			if d.claim() {
+				t.Fatal("a taken claim was given")
+			}
+			if err := os.Truncate(d.path(logFile), 0); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"script taken away", func(t *testing.T, d directory) {
+			if err := d.remove(true); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := submitted(t, "echo RAN")
+			tt.claim(t, d)
+			err := node(t, d, t.TempDir()).Run()
+			if log := read(t, d, logFile); err == nil || strings.Contains(log, "RAN") {
+				t.Errorf("%v, log %q", err, log)
+			}
+		})
+	}
+}
+
+// A node that comes late to a directory that is gone runs nothing.
+func TestWrapperWithoutItsDirectory(t *testing.T) {
+	d := submitted(t, "echo RAN")
+	wrapper := read(t, d, wrapperFile)
+	if err := d.remove(false); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/bash", "-c", wrapper)
+	out, err := cmd.CombinedOutput()
+	if err == nil || bytes.Contains(out, []byte("RAN")) {
+		t.Errorf("%v %q", err, out)
+	}
+	if !d.claim() {
+		t.Error("without a directory the claim cannot be the wrapper's")
+	}
+}
+
+// A signal to the whole job ends the script, and the wrapper lives to tell.
+func TestWrapperIsTold(t *testing.T) {
+	d := submitted(t, "echo ready; sleep 60")
+	cmd := node(t, d, t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !says(t, d, "ready"); {
+		<-time.After(10 * time.Millisecond)
+	}
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if mark, ok := d.ended(); !ok || mark.code != 143 || !mark.told {
+		t.Errorf("mark %+v %v", mark, ok)
+	}
+}
+
+// Nothing of the script is in what the batch system gets to keep.
+func TestWrapperHoldsNoSecret(t *testing.T) {
+	d := submitted(t, "echo glcbt-secret-token")
+	if text := read(t, d, wrapperFile); strings.Contains(text, "secret") {
+		t.Error(text)
+	}
+	for _, name := range []string{scriptFile, wrapperFile, logFile} {
+		info, err := os.Stat(d.path(name))
+		if err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v %v", name, info.Mode(), err)
+		}
+	}
+}
+
+// The wrapper writes the log itself, whatever the batch system does with what the
+// job prints.
+func TestWrapperWritesTheLog(t *testing.T) {
+	d := submitted(t, "echo out; echo err >&2")
+	cmd := node(t, d, t.TempDir())
+	cmd.Stdout, cmd.Stderr = nil, nil
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if !says(t, d, "out\nerr\n") {
+		t.Error("the log does not have what the script printed")
+	}
+	if mark, ok := d.ended(); !ok || mark.size != int64(len("out\nerr\n")) {
+		t.Errorf("mark %+v, want the length of the log", mark)
+	}
+}
+
+func says(t *testing.T, d directory, text string) bool {
+	t.Helper()
+	log, err := os.ReadFile(d.path(logFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(log), text)
+}

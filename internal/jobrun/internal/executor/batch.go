@@ -1,0 +1,136 @@
+package executor
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/batch"
+	"jacamar-ci/internal/jobrun/internal/follow"
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/scheduler/cobalt"
+	"jacamar-ci/internal/jobrun/internal/scheduler/flux"
+	"jacamar-ci/internal/jobrun/internal/scheduler/lsf"
+	"jacamar-ci/internal/jobrun/internal/scheduler/pbs"
+	"jacamar-ci/internal/jobrun/internal/scheduler/sge"
+	"jacamar-ci/internal/jobrun/internal/scheduler/slurm"
+	"jacamar-ci/internal/logging"
+	"jacamar-ci/internal/proctree"
+)
+
+// schedulers are the batch executors by the names that the configuration knows.
+var schedulers = map[string]scheduler.Scheduler{
+	"cobalt": cobalt.Cobalt{},
+	"flux":   flux.Flux{},
+	"lsf":    lsf.LSF{},
+	"pbs":    pbs.PBS{},
+	"sge":    sge.SGE{},
+	"slurm":  slurm.Slurm{},
+}
+
+// CheckBatch tells whether every command that the brief's executor runs is there.
+func CheckBatch(b handoff.Brief) error {
+	if b.Settings.Batch == nil {
+		return nil
+	}
+	s := schedulers[b.Settings.Executor]
+	if s == nil {
+		return failure.Systemf("this jacamar has no executor %q", b.Settings.Executor).
+			WithHint("install jacamar and jacamar-auth from one package")
+	}
+	env := addEnv(NewShell(b).Env, b.Settings.Batch.Env)
+	if err := (batch.Programs{Dirs: commandDirs(*b.Settings.Batch, env)}).Lacks(programs(s, b.Settings.Batch.Accounting)); err != nil {
+		return failure.Systemf("cannot use the executor %q: %w", b.Settings.Executor, err).
+			WithHint("the resource's administrators set batch.scheduler_bin to the directory of the commands")
+	}
+	return nil
+}
+
+// programs are the names of all that a batch system may be asked to run.
+func programs(s scheduler.Scheduler, accounting bool) []string {
+	commands := []scheduler.Command{s.Submit(scheduler.Spec{}, nil), s.Cancel("1")}
+	for _, q := range s.Queries("1", accounting) {
+		commands = append(commands, q.Command)
+	}
+	if f, ok := s.(scheduler.Finder); ok {
+		commands = append(commands, f.Find("", ""))
+	}
+	if f, ok := s.(scheduler.Signaller); ok {
+		commands = append(commands, f.Signal("1"))
+	}
+	var names []string
+	for _, c := range commands {
+		if !slices.Contains(names, c.Argv[0]) {
+			names = append(names, c.Argv[0])
+		}
+	}
+	return names
+}
+
+// Submits tells whether the brief's script is for a batch system: only the job
+// author's own scripts are.
+func Submits(b handoff.Brief) bool {
+	return b.Settings.Batch != nil && b.SubStage.UserScript()
+}
+
+// NewBatch prepares a submission of the brief's script. Its commands run as
+// children of the family.
+func NewBatch(b handoff.Brief, family *process.Family, out *os.File) batch.Task {
+	shell := NewShell(b)
+	host, _ := os.Hostname()
+	self, _ := proctree.Find(os.Getpid())
+	settings := *b.Settings.Batch
+	env := addEnv(shell.Env, settings.Env)
+	return batch.Task{
+		Scheduler: schedulers[b.Settings.Executor],
+		Commands:  batch.Programs{Family: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
+		Settings:  settings,
+		Hints:     follow.Hints,
+		Voice:     logging.NewVoice(out), Log: out,
+		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
+		User: b.Account.Name.String(), Shell: shell.Path, WorkDir: workDir(shell.Home),
+		Retain: b.Settings.RetainLogs, Host: host, Self: self,
+	}
+}
+
+// commandDirs is where the scheduler's commands are looked for.
+func commandDirs(s handoff.Batch, env []string) []string {
+	if !s.SchedulerBin.IsZero() {
+		return []string{s.SchedulerBin.String()}
+	}
+	return filepath.SplitList(value(env, "PATH"))
+}
+
+// addEnv adds the site's variables. A value may refer to those before it, as in
+// PATH=/opt/slurm/bin:$PATH.
+func addEnv(env []string, site []job.Env) []string {
+	for _, e := range site {
+		text := os.Expand(e.Value(), func(name string) string { return value(env, name) })
+		env = slices.DeleteFunc(slices.Clone(env), func(pair string) bool { return strings.HasPrefix(pair, e.Name()+"=") })
+		env = append(env, e.Name()+"="+text)
+	}
+	return env
+}
+
+func value(env []string, name string) string {
+	for _, pair := range env {
+		if v, ok := strings.CutPrefix(pair, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// workDir is where a script begins: the account's home, or the root directory
+// where there is none, as login(1) does.
+func workDir(home string) string {
+	if info, err := os.Stat(home); err == nil && info.IsDir() {
+		return home
+	}
+	return "/"
+}

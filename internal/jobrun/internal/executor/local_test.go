@@ -1,0 +1,212 @@
+package executor
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/logging"
+)
+
+// TestMain runs each scenario in a process of its own, which becomes the reaper
+// of all its children.
+func TestMain(m *testing.M) {
+	if name, ok := os.LookupEnv("EXECUTOR_SCENARIO"); ok {
+		runtime.LockOSThread()
+		scenarios[name]()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+var scenarios = map[string]func(){
+	"every exit code": everyExitCode,
+	"every signal":    everySignal,
+	"stopped":         stoppedScript,
+	"lost":            lostScript,
+	"no shell":        noShell,
+	"no home":         noHome,
+	"ask":             askOnce,
+}
+
+func scenario(t *testing.T, name string) string {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "EXECUTOR_SCENARIO="+name)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("scenario %q: %v\n%s", name, err, out)
+	}
+	return string(out)
+}
+
+func local(shell, home string) Local {
+	family, err := process.NewFamily()
+	if err != nil {
+		panic(err)
+	}
+	return Local{
+		Family: family, Shell: Shell{Path: shell, Env: []string{"PATH=" + searchPath, "HOME=" + home}, Home: home},
+		Stdout: os.Stdout, Stderr: os.Stderr, Voice: logging.NewVoice(os.Stdout), Grace: 200 * time.Millisecond,
+	}
+}
+
+func never() Stop { return Stop{Asked: make(chan struct{}), Lost: make(chan struct{})} }
+
+func report(err error) {
+	code, ok := failure.ScriptCode(err)
+	fmt.Println(code, ok, err)
+}
+
+func everyExitCode() {
+	l := local("/bin/bash", "/nonexistent")
+	for want := range 256 {
+		err := l.Run(fmt.Appendf(nil, "exit %d", want), never())
+		code, ok := failure.ScriptCode(err)
+		if ok != (want != 0) || code != want || (err != nil && failure.KindOf(err) != failure.Build) {
+			fmt.Printf("exit %d became %v\n", want, err)
+		}
+	}
+}
+
+func TestEveryExitCodeIsTheScriptsOwn(t *testing.T) {
+	if out := scenario(t, "every exit code"); out != "" {
+		t.Error(out)
+	}
+}
+
+func everySignal() {
+	l := local("/bin/bash", "/nonexistent")
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGABRT, unix.SIGKILL, unix.SIGSEGV, unix.SIGTERM, unix.SIGUSR1, unix.SIGPIPE} {
+		report(l.Run(fmt.Appendf(nil, "ulimit -c 0; kill -%d $$", int(sig)), never()))
+	}
+}
+
+func TestDeathBySignalSaysWhich(t *testing.T) {
+	want := "129 true the job's script was ended by signal 1 (SIGHUP)\n" +
+		"130 true the job's script was ended by signal 2 (SIGINT)\n" +
+		"134 true the job's script was ended by signal 6 (SIGABRT)\n" +
+		"137 true the job's script was ended by signal 9 (SIGKILL)\n" +
+		"139 true the job's script was ended by signal 11 (SIGSEGV)\n" +
+		"143 true the job's script was ended by signal 15 (SIGTERM)\n" +
+		"138 true the job's script was ended by signal 10 (SIGUSR1)\n" +
+		"141 true the job's script was ended by signal 13 (SIGPIPE)\n"
+	if out := scenario(t, "every signal"); out != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+}
+
+// when closes the channel once the script has made a file.
+func when(file string) chan struct{} {
+	c := make(chan struct{})
+	go func() {
+		for {
+			if _, err := os.Stat(file); err == nil {
+				close(c)
+				return
+			}
+			runtime.Gosched()
+		}
+	}()
+	return c
+}
+
+func stoppedScript() {
+	dir, err := os.MkdirTemp("", "stopped")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	l := local("/bin/bash", "/nonexistent")
+	for i, script := range []string{
+		"trap 'exit 0' TERM; touch %s; while :; do sleep 0.05; done",
+		"trap 'exit 9' TERM; touch %s; while :; do sleep 0.05; done",
+		"trap '' TERM; touch %s; while :; do sleep 0.05; done",
+	} {
+		file := fmt.Sprintf("%s/%d", dir, i)
+		report(l.Run(fmt.Appendf(nil, script, file), Stop{Asked: when(file), Lost: make(chan struct{})}))
+	}
+	fmt.Println(l.Family.Empty())
+}
+
+func TestStoppedScriptNeverSucceeds(t *testing.T) {
+	want := "143 true the job was stopped\n9 true the job was stopped\n137 true the job was stopped\ntrue\n"
+	if out := scenario(t, "stopped"); out != want {
+		t.Errorf("got\n%swant\n%s", out, want)
+	}
+}
+
+func lostScript() {
+	dir, err := os.MkdirTemp("", "lost")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	l := local("/bin/bash", "/nonexistent")
+	l.Grace = time.Hour
+	at := when(dir + "/file")
+	err = l.Run(fmt.Appendf(nil, "trap '' TERM; touch %s/file; while :; do sleep 0.05; done", dir), Stop{Asked: at, Lost: at})
+	report(err)
+	fmt.Println(l.Family.Empty())
+}
+
+func TestLostJobIsKilledAtOnce(t *testing.T) {
+	if out := scenario(t, "lost"); out != "137 true the job was stopped\ntrue\n" {
+		t.Errorf("got %s", out)
+	}
+}
+
+func noShell() { report(local("/nonexistent/bash", "/").Run(nil, never())) }
+
+func TestMissingShellIsTheResourcesFault(t *testing.T) {
+	if out := scenario(t, "no shell"); out != "0 false cannot start the job's shell: cannot start /nonexistent/bash: no such file or directory\n" &&
+		!strings.HasPrefix(out, "0 false cannot start the job's shell") {
+		t.Errorf("got %s", out)
+	}
+}
+
+func noHome() { report(local("/bin/bash", "/nonexistent").Run([]byte("pwd"), never())) }
+
+func TestWithoutHomeTheScriptBeginsInTheRootDirectory(t *testing.T) {
+	if out := scenario(t, "no home"); out != "/\n0 false <nil>\n" {
+		t.Errorf("got %s", out)
+	}
+}
+
+func TestShellEnvironment(t *testing.T) {
+	name, _ := job.ParseUsername("alice")
+	home, _ := job.ParseAbsPath("/home/alice")
+	login, _ := job.ParseAbsPath("/bin/zsh")
+	extra, _ := job.ParseEnv("LMOD_ADMIN_FILE=none")
+	b := handoff.Brief{Stage: job.Run, SubStage: job.BuildScript, Account: job.Account{Name: name, Home: home, Shell: login}, Settings: handoff.Settings{BashEnv: []job.Env{extra}}}
+	s := NewShell(b)
+	if s.Path != "/bin/bash" || s.Home != "/home/alice" {
+		t.Errorf("got %+v", s)
+	}
+	for _, want := range []string{"HOME=/home/alice", "USER=alice", "LOGNAME=alice", "SHELL=/bin/zsh", "PATH=/usr/local/bin:/usr/bin:/bin", "LMOD_ADMIN_FILE=none", "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE=build_script"} {
+		if !slices.Contains(s.Env, want) {
+			t.Errorf("%s is missing from %q", want, s.Env)
+		}
+	}
+	b.Stage, b.SubStage, b.Settings.ShellPath = job.Prepare, "", login
+	if s := NewShell(b); s.Path != "/bin/zsh" || !slices.Contains(s.Env, "JACAMAR_CI_STAGE=prepare") {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestLoginQuotesTheShell(t *testing.T) {
+	if got := login("/opt/it's/bash"); !strings.Contains(got, `exec '/opt/it'\''s/bash' 0<&3`) {
+		t.Errorf("got %s", got)
+	}
+}

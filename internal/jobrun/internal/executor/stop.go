@@ -1,0 +1,11 @@
+// Package executor runs a job's scripts: on this host (Local), or through a
+// scheduler.
+package executor
+
+// Stop is how the outside ends a job.
+type Stop struct {
+	// Asked is closed when the job shall end in good order.
+	Asked <-chan struct{}
+	// Lost is closed, always with or after Asked, when it must end at once.
+	Lost <-chan struct{}
+}

@@ -1,0 +1,159 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Family is all descendants of this process. It alone waits for children: a
+// second waiter (os/exec) in the same process would steal exit statuses.
+type Family struct {
+	mu      sync.Mutex
+	started *sync.Cond
+	own     map[int]chan<- Status
+	idle    bool
+	// alone has a token whenever the last child was collected.
+	alone chan struct{}
+}
+
+// NewFamily makes this process the reaper of its descendants.
+func NewFamily() (*Family, error) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("cannot become the reaper of the job's processes: %w", err)
+	}
+	f := &Family{own: map[int]chan<- Status{}, idle: true, alone: make(chan struct{}, 1)}
+	f.started = sync.NewCond(&f.mu)
+	go f.reap()
+	return f, nil
+}
+
+// Command is a program to start, in a session of its own.
+type Command struct {
+	Path string
+	Args []string // with the program's own name first
+	Env  []string
+	Dir  string
+	// Files become the descriptors 0, 1, 2, …; all others are closed in it.
+	Files []*os.File
+	// Confine, optional, gives up for the program, and for it alone, what there is
+	// no way back from. It runs on the thread that starts the program.
+	Confine func() error
+}
+
+// Process is a started command.
+type Process struct {
+	PID int
+	// Done receives the status, once.
+	Done <-chan Status
+}
+
+// Start starts c. The kernel kills it should this process die: the calling
+// goroutine must be locked to a thread that lives as long as the process does,
+// since PR_SET_PDEATHSIG follows the thread (see prctl(2)).
+func (f *Family) Start(c Command) (*Process, error) {
+	if c.Confine != nil {
+		return f.startConfined(c)
+	}
+	return f.start(c)
+}
+
+// startConfined starts c from a thread of its own, which gives up its rights for
+// good and lives, for the reason that Start has, as long as this process.
+func (f *Family) startConfined(c Command) (p *Process, err error) {
+	started := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		if err = c.Confine(); err == nil {
+			p, err = f.start(c)
+		}
+		started <- true
+		if err == nil {
+			select {}
+		}
+	}()
+	<-started
+	return p, err
+}
+
+func (f *Family) start(c Command) (*Process, error) {
+	files := make([]uintptr, len(c.Files))
+	for i, file := range c.Files {
+		files[i] = file.Fd()
+	}
+	done := make(chan Status, 1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	pid, err := syscall.ForkExec(c.Path, c.Args, &syscall.ProcAttr{
+		Dir: c.Dir, Env: c.Env, Files: files,
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", c.Path, err)
+	}
+	f.own[pid] = done
+	f.idle = false
+	f.started.Signal()
+	return &Process{PID: pid, Done: done}, nil
+}
+
+// reap collects every child that ends: a started one has its status delivered,
+// an adopted one is only reaped. The child is looked at first (WNOWAIT) and
+// taken under the lock, so that one which ends before Start has noted it is
+// not mistaken for a stranger.
+func (f *Family) reap() {
+	for {
+		pid, err := peek()
+		f.mu.Lock()
+		switch {
+		case err == nil:
+			f.collect(pid)
+		case errors.Is(err, unix.ECHILD):
+			f.wait()
+		}
+		f.mu.Unlock()
+	}
+}
+
+// wait sleeps until something was started; without children none can be adopted.
+func (f *Family) wait() {
+	if len(f.own) > 0 {
+		return
+	}
+	select {
+	case f.alone <- struct{}{}:
+	default:
+	}
+	for f.idle = true; f.idle; {
+		f.started.Wait()
+	}
+}
+
+func (f *Family) collect(pid int) {
+	var ws unix.WaitStatus
+	var usage unix.Rusage
+	got, err := unix.Wait4(pid, &ws, unix.WNOHANG, &usage)
+	if err != nil || got != pid {
+		return
+	}
+	if done, ok := f.own[pid]; ok {
+		delete(f.own, pid)
+		done <- statusOf(ws)
+	}
+}
+
+// peek waits until some child has ended and leaves it there to be collected.
+func peek() (int, error) {
+	var info unix.Siginfo
+	for {
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return siginfoPID(&info), err
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package cobalt
+
+import (
+	"testing"
+
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
+)
+
+const head = "JobID   JobName   State       Location\n======================================\n"
+
+func TestTable(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply scheduler.Reply
+		want  string
+	}{
+		"queued":       {scheduler.Reply{Stdout: head + "12      ci-r-1    queued      None\n"}, "pending waits"},
+		"held":         {scheduler.Reply{Stdout: head + "12      ci-r-1    user_hold   None\n"}, "pending held"},
+		"hopeless":     {scheduler.Reply{Stdout: head + "12      ci-r-1    dep_fail    None\n"}, "pending never"},
+		"running":      {scheduler.Reply{Stdout: head + "12      ci-r-1    running     nid00012\n"}, "running on nid00012"},
+		"being ended":  {scheduler.Reply{Stdout: head + "12      ci-r-1    killing     nid00012\n"}, "completing on nid00012"},
+		"a new state":  {scheduler.Reply{Stdout: head + "12      ci-r-1    dreaming    None\n"}, "unknown"},
+		"another job":  {scheduler.Reply{Stdout: head + "13      ci-r-1    running     None\n"}, "unknown"},
+		"gone":         {scheduler.Reply{Code: 1}, "missing"},
+		"no rows":      {scheduler.Reply{Stdout: head}, "missing"},
+		"no table":     {scheduler.Reply{Stdout: "12 ci-r-1 running None\n"}, "unknown"},
+		"other header": {scheduler.Reply{Stdout: "JobID User\n===\n12 alice\n"}, "unknown"},
+		"down":         {scheduler.Reply{Code: 1, Stderr: "Failed to connect to queue manager\n"}, "unknown"},
+	} {
+		if got := transcript.Say(parseJob(tt.reply, "12")); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestSubmitReplies(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply   scheduler.Reply
+		verdict scheduler.Verdict
+		id      scheduler.ID
+	}{
+		"id":     {scheduler.Reply{Stdout: "12\n"}, scheduler.Accepted, "12"},
+		"banner": {scheduler.Reply{Stdout: "Memory mode set to flat\n12\n"}, scheduler.Accepted, "12"},
+		"queue":  {scheduler.Reply{Code: 1, Stderr: "Queue 'nowhere' does not exist\n"}, scheduler.Refused, ""},
+		"away":   {scheduler.Reply{Code: 1, Stderr: "Failed to connect to queue manager\n"}, scheduler.Unreachable, ""},
+		"silent": {scheduler.Reply{Code: 1, Stderr: "Connection timed out\n"}, scheduler.Uncertain, ""},
+	} {
+		if got := (Cobalt{}).ParseSubmit(tt.reply); got.Verdict != tt.verdict || got.ID != tt.id {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	found, err := Cobalt{}.ParseFind(scheduler.Reply{Stdout: head + "12 ci-r-1 running n1\n-1 x running n1\n13 y queued None\n"})
+	if err != nil || len(found) != 2 || found[0].ID != "12" || found[1].Name != "y" {
+		t.Errorf("%+v %v", found, err)
+	}
+	if _, err := (Cobalt{}).ParseFind(scheduler.Reply{Code: 1, Stderr: "Failed to connect"}); err == nil {
+		t.Error("a queue manager that is away has no jobs")
+	}
+}

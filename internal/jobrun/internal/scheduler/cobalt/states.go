@@ -1,0 +1,25 @@
+package cobalt
+
+import "jacamar-ci/internal/jobrun/internal/scheduler"
+
+type state struct {
+	phase scheduler.Phase
+	hope  scheduler.Hope
+	words string
+}
+
+// states are those of qstat(1) of Cobalt. A job that has ended is not shown.
+var states = map[string]state{
+	"queued":       {scheduler.Pending, scheduler.Waits, "it waits for its turn"},
+	"starting":     {scheduler.Running, 0, "it is starting"},
+	"running":      {scheduler.Running, 0, "it is running"},
+	"exiting":      {scheduler.Completing, 0, "it is exiting"},
+	"killing":      {scheduler.Completing, 0, "it is being ended"},
+	"preempted":    {scheduler.Running, 0, "it made way for another job for a while"},
+	"user_hold":    {scheduler.Pending, scheduler.Held, "it is held; qrls lets it go"},
+	"admin_hold":   {scheduler.Pending, scheduler.Held, "an administrator holds it"},
+	"maxrun_hold":  {scheduler.Pending, scheduler.Waits, "its user runs as many jobs as the queue lets"},
+	"dep_hold":     {scheduler.Pending, scheduler.Waits, "it depends on a job that has not ended"},
+	"dep_fail":     {scheduler.Pending, scheduler.Never, "it depends on a job that failed"},
+	"startup_hold": {scheduler.Pending, scheduler.Waits, "its nodes are being made ready"},
+}

@@ -1,0 +1,89 @@
+package flux
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
+)
+
+func TestRows(t *testing.T) {
+	for name, tt := range map[string]struct{ row, want string }{
+		"depends":       {"fK|n|DEPEND|||| 16|||||\n", "pending waits"},
+		"in the queue":  {"fK|n|SCHED||||16|||||\n", "pending waits"},
+		"held":          {"fK|n|PRIORITY||||0|||||\n", "pending held"},
+		"running":       {"fK|n|RUN||||16|1700000000.5||n[1-2]||\n", "running on n[1-2]"},
+		"cleanup":       {"fK|n|CLEANUP||||16|||n1||\n", "completing on n1"},
+		"completed":     {"fK|n|INACTIVE|COMPLETED|0||16|||n1||\n", "done ended 0 on n1"},
+		"failed":        {"fK|n|INACTIVE|FAILED|3||16|||n1||\n", "done ended 3 on n1"},
+		"cancelled":     {"fK|n|INACTIVE|CANCELED|143|cancel|16|||n1||\n", "done cancelled on n1"},
+		"time limit":    {"fK|n|INACTIVE|TIMEOUT|142|timeout|16|||n1||resource allocation expired\n", "done time on n1"},
+		"unsatisfiable": {"fK|n|INACTIVE|FAILED||alloc|16|||||unsatisfiable request\n", "done ended never"},
+		"node lost":     {"fK|n|INACTIVE|FAILED|1|exec|16|||n1||lost contact with job shell | x\n", "done lost on n1"},
+		"a bar":         {"fK|n|INACTIVE|FAILED|3||16|||n1||a | b\n", "done ended 3 on n1"},
+		"a new state":   {"fK|n|SLEEP||||16|||||\n", "unknown"},
+		"a new result":  {"fK|n|INACTIVE|SHRUGGED|0||16|||||\n", "unknown"},
+		"no result":     {"fK|n|INACTIVE|||| 16|||||\n", "unknown"},
+		"two rows":      {"fK|n|RUN||||16|||||\nfL|n|RUN||||16|||||\n", "unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := transcript.Say(parseJob(scheduler.Reply{Stdout: tt.row})); got != tt.want {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestNoJob(t *testing.T) {
+	for text, want := range map[string]string{
+		"flux-jobs: ERROR: JobID 1234 unknown\n":                                 "missing",
+		"flux-job: No such job\n":                                                "missing",
+		"flux-jobs: ERROR: broker socket /run/flux/local was not found\n":        "unknown",
+		"flux-jobs: ERROR: flux_open: broker socket /run/flux/local refused us ": "unknown",
+	} {
+		if got := transcript.Say(parseJob(scheduler.Reply{Code: 1, Stderr: text})); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// Both spellings of an id are one id, and it is the one that every locale can
+// write.
+func TestSubmitReplies(t *testing.T) {
+	for name, tt := range map[string]struct {
+		reply   scheduler.Reply
+		verdict scheduler.Verdict
+		id      scheduler.ID
+	}{
+		"letter":        {scheduler.Reply{Stdout: "ƒKcHzA3\n"}, scheduler.Accepted, "fKcHzA3"},
+		"ASCII":         {scheduler.Reply{Stdout: "fKcHzA3\n"}, scheduler.Accepted, "fKcHzA3"},
+		"no such digit": {scheduler.Reply{Stdout: "fKcHz0lIO\n"}, scheduler.Uncertain, ""},
+		"away":          {scheduler.Reply{Code: 1, Stderr: "flux-batch: ERROR: broker socket /run/flux/local was not found\n"}, scheduler.Unreachable, ""},
+		"size":          {scheduler.Reply{Code: 1, Stderr: "flux-batch: ERROR: Number of slots to allocate must be specified\n"}, scheduler.Refused, ""},
+		"bad option":    {scheduler.Reply{Code: 2, Stderr: "flux-batch: error: unrecognized arguments: --nonsense\n"}, scheduler.Refused, ""},
+		"lost":          {scheduler.Reply{Code: 1, Stderr: "flux-batch: ERROR: [Errno 104] Connection reset by peer\n"}, scheduler.Uncertain, ""},
+	} {
+		if got := (Flux{}).ParseSubmit(tt.reply); got.Verdict != tt.verdict || got.ID != tt.id {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// flux batch wants a size; the job's own is kept.
+func TestSizeIsGiven(t *testing.T) {
+	for args, added := range map[string]bool{"": true, "-t 5": true, "-N2": false, "--nodes=2": false, "-n 4": false, "--nslots 4": false} {
+		argv := Flux{}.Submit(scheduler.Spec{Name: "n", Script: "s"}, strings.Fields(args)).Argv
+		if slices.Contains(argv, "--nslots=1") != added {
+			t.Errorf("%q: %q", args, argv)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	found, err := Flux{}.ParseFind(scheduler.Reply{Stdout: "ƒK|ci-1|RUN||||16|||n1||\nnoise\nfL|ci-1|INACTIVE|FAILED|3||16|||||\n"})
+	if err != nil || len(found) != 2 || found[0].ID != "fK" || found[1].Name != "ci-1" {
+		t.Errorf("%+v %v", found, err)
+	}
+}

@@ -1,0 +1,85 @@
+// Package lsf says how IBM Spectrum LSF is spoken to: bsub, bjobs, bhist and
+// bkill of LSF 9.1 and newer. It is pure.
+//
+// References: the LSF command reference, bsub(1), bjobs(1), bhist(1), bkill(1).
+package lsf
+
+import "jacamar-ci/internal/jobrun/internal/scheduler"
+
+// LSF implements scheduler.Scheduler.
+type LSF struct{}
+
+// Name implements scheduler.Scheduler.
+func (LSF) Name() string { return "LSF" }
+
+// Submit implements scheduler.Scheduler. LSF keeps output on the node until the
+// end and adds a report to it, or mails it; the job writes its log itself and
+// there is nothing left for LSF to deliver. The job must not run twice: -rn.
+func (LSF) Submit(s scheduler.Spec, args []string) scheduler.Command {
+	return scheduler.Command{Argv: append(append([]string{"bsub"}, args...),
+		"-J", s.Name, "-o", "/dev/null", "-cwd", s.Dir, "-rn", s.Script)}
+}
+
+var replies = scheduler.Replies{
+	ID:          scheduler.Pattern(`^Job <([1-9][0-9]{0,9})> is submitted to (?:default )?queue <.*>\.$`),
+	Unreachable: scheduler.Pattern(`Cannot (?:connect to|contact) LSF|LSF is down|lsf\.conf.*(?:No such file|not found)|LSF_CONFDIR`),
+	Uncertain:   scheduler.Pattern(`(?i)not responding|timed? ?out|Communication|Bad RPC|connection|still trying|Failed in an LSF library call`),
+}
+
+// ParseSubmit implements scheduler.Scheduler.
+func (LSF) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Judge(r) }
+
+// fields are what is asked of bjobs.
+const fields = "jobid job_name stat exit_code exit_reason exec_host pend_reason"
+
+// Queries implements scheduler.Scheduler: bjobs has a job for an hour after its
+// end (CLEAN_PERIOD), and prints JSON since LSF 10.1; bhist reads the event log.
+func (LSF) Queries(id scheduler.ID, _ bool) []scheduler.Query {
+	return []scheduler.Query{
+		{Command: command("bjobs", "-a", "-json", "-o", fields, string(id)), Parse: parseJob},
+		{Command: command("bhist", "-l", string(id)), Parse: parseHistory},
+	}
+}
+
+// Cancel implements scheduler.Scheduler.
+func (LSF) Cancel(id scheduler.ID) scheduler.Command { return command("bkill", string(id)) }
+
+// CancelName implements scheduler.NameCanceller; job 0 stands for all that fit.
+func (LSF) CancelName(user, name string) scheduler.Command {
+	return command("bkill", "-u", user, "-J", name, "0")
+}
+
+// Signal implements scheduler.Signaller.
+func (LSF) Signal(id scheduler.ID) scheduler.Command {
+	return command("bkill", "-s", "TERM", string(id))
+}
+
+// Find implements scheduler.Finder.
+func (LSF) Find(user, name string) scheduler.Command {
+	list := command("bjobs", "-json", "-o", fields, "-u", user)
+	if name != "" {
+		list.Argv = append(list.Argv, "-a", "-J", name)
+	}
+	return list
+}
+
+// Advice implements scheduler.Adviser.
+func (LSF) Advice(c scheduler.Class) string {
+	return map[scheduler.Class]string{scheduler.TimeLimit: "-W 2:00", scheduler.MemoryLimit: "-M 8GB", scheduler.Deadline: "-t 20:00"}[c]
+}
+
+func command(program string, args ...string) scheduler.Command {
+	return scheduler.Command{Argv: append([]string{program}, args...), Env: []string{"LC_ALL=C", "BJOBS_FORMAT="}}
+}
+
+// Grammar implements scheduler.Scheduler: bsub(1) of LSF 10.1.
+func (LSF) Grammar() scheduler.Grammar {
+	var g scheduler.Grammar
+	g.Words(1, `a alloc_flags app b C c clusters core_isolation cn_cu csm D data datagrp E Ep env ext F f freq G
+		g gpu hostfile i is jsdl jsdl_strict jsm k L Lp M m mig n notify outdir P p Q q R rcacct S s sla sp
+		stage step_cgroup T t U u v W We w wa wt network nnodes smt`)
+	g.Words(0, "B H hl N Ne ptl ti ul x")
+	g.ReserveWords(1, "cwd e eo J Jd o oo pack")
+	g.ReserveWords(0, "I Ip Is IS ISp ISs IX K h V XF Zs r rn tty json")
+	return g
+}

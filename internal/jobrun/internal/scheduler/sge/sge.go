@@ -1,0 +1,84 @@
+// Package sge says how Grid Engine is spoken to: qsub, qstat, qacct and qdel of
+// Sun, Son of and Univa Grid Engine. It is pure.
+//
+// References: the manual pages of Grid Engine 8.1.9, and what its programs
+// printed (testdata).
+package sge
+
+import "jacamar-ci/internal/jobrun/internal/scheduler"
+
+// SGE implements scheduler.Scheduler.
+type SGE struct{}
+
+// Name implements scheduler.Scheduler.
+func (SGE) Name() string { return "Grid Engine" }
+
+// Submit implements scheduler.Scheduler. A queue may run scripts with a shell of
+// its own choice, which "-b y -shell n" prevents; a path before which no colon
+// stands could be taken for a host. "-w e" has a request that no queue can ever
+// serve refused; it comes first, so that a job may say otherwise.
+func (SGE) Submit(s scheduler.Spec, args []string) scheduler.Command {
+	argv := append([]string{"qsub", "-w", "e"}, args...)
+	return scheduler.Command{Argv: append(argv, "-terse", "-b", "y", "-shell", "n", "-r", "n", "-j", "y",
+		"-N", s.Name, "-o", ":"+s.Output, "-wd", s.Dir, s.Script)}
+}
+
+var replies = scheduler.Replies{
+	ID:          scheduler.Pattern(`^(?:Your job )?([1-9][0-9]{0,9})(?: \(".*"\) has been submitted)?$`),
+	Unreachable: scheduler.Pattern(`Connection refused|SGE_ROOT directory .* doesn't exist|can't resolve host name|Please set the environment variable SGE_ROOT`),
+	Uncertain:   scheduler.Pattern(`(?i)timed? ?out|timeout|commlib error|unable to send message|failed receiving gdi|can't connect`),
+}
+
+// ParseSubmit implements scheduler.Scheduler.
+func (SGE) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Judge(r) }
+
+// Queries implements scheduler.Scheduler: the user's queued and running jobs,
+// then the accounting file, which every Grid Engine writes, some seconds late.
+func (SGE) Queries(id scheduler.ID, _ bool) []scheduler.Query {
+	return []scheduler.Query{
+		{Command: command("qstat", "-xml"), Parse: func(r scheduler.Reply) scheduler.State { return parseQueue(r, id) }},
+		{Command: command("qacct", "-j", string(id)), Parse: parseAccounting},
+	}
+}
+
+// Cancel implements scheduler.Scheduler. Grid Engine kills at once; it has no
+// way to send another signal.
+func (SGE) Cancel(id scheduler.ID) scheduler.Command { return command("qdel", string(id)) }
+
+// CancelName implements scheduler.NameCanceller.
+func (SGE) CancelName(user, name string) scheduler.Command {
+	return command("qdel", "-u", user, name)
+}
+
+// Find implements scheduler.Finder.
+func (SGE) Find(user, _ string) scheduler.Command { return command("qstat", "-xml", "-u", user) }
+
+// Usage implements scheduler.Accountant.
+func (SGE) Usage(id scheduler.ID) scheduler.Command { return command("qacct", "-j", string(id)) }
+
+// Advice implements scheduler.Adviser.
+func (SGE) Advice(c scheduler.Class) string {
+	return map[scheduler.Class]string{scheduler.TimeLimit: "-l h_rt=2:00:00", scheduler.MemoryLimit: "-l h_vmem=8G"}[c]
+}
+
+// Limits implements scheduler.Limited.
+func (SGE) Limits() string {
+	return "Grid Engine cannot tell a script to end: when this CI job is cancelled, the script is killed at once"
+}
+
+func command(program string, args ...string) scheduler.Command {
+	return scheduler.Command{Argv: append([]string{program}, args...), Env: []string{"LC_ALL=C"}}
+}
+
+// Grammar implements scheduler.Scheduler: qsub(1) of Grid Engine 8.1.9 and of
+// Univa Grid Engine 8.6.
+func (SGE) Grammar() scheduler.Grammar {
+	var g scheduler.Grammar
+	g.Words(1, "a ac ar A binding c ckpt ct dc dl hold_jid hold_jid_ad js jc jsv l m M masterq mods now P p q R S u v w xd par mbind masterl rou umask adds clearp clears clone")
+	g.Words(0, "cwd h hard soft notify V verify")
+	g.Words(2, "pe")
+	g.ReserveWords(1, "b e j N o pty r shell sync t tc tcon wd @")
+	g.ReserveWords(0, "terse help clear")
+	g.Words(1, "i")
+	return g
+}

@@ -1,0 +1,110 @@
+package sge
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
+)
+
+func recorded(t *testing.T, name string) scheduler.Reply {
+	t.Helper()
+	_, r, err := transcript.Read(filepath.Join("testdata/8.1.9", name+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestQueueTranscripts(t *testing.T) {
+	list := recorded(t, "qstat-list")
+	for id, want := range map[scheduler.ID]string{"3": "running on ge1", "10": "pending broken", "4": "pending held", "8": "pending broken", "33": "missing", "0": "missing"} {
+		s := parseQueue(list, id)
+		if got := transcript.Say(s); got != want {
+			t.Errorf("job %s: %s, want %s", id, got, want)
+		}
+		if id == "3" && s.Start.IsZero() {
+			t.Error("no start")
+		}
+	}
+	if got := transcript.Say(parseQueue(recorded(t, "qstat-empty"), "3")); got != "missing" {
+		t.Errorf("an empty queue: %s", got)
+	}
+	cut := list
+	cut.Stdout = cut.Stdout[:len(cut.Stdout)-30]
+	if got := transcript.Say(parseQueue(cut, "33")); got != "unknown" {
+		t.Errorf("half a list: %s", got)
+	}
+	down := scheduler.Reply{Code: 1, Stderr: "error: commlib error: got select error (Connection refused)\n"}
+	if got := transcript.Say(parseQueue(down, "3")); got != "unknown" {
+		t.Errorf("qmaster down: %s", got)
+	}
+}
+
+func TestAccountingTranscripts(t *testing.T) {
+	for name, want := range map[string]string{
+		"qacct-failed": "done ended 7 on ge1", "qacct-timeout": "done time on ge1", "qacct-deleted": "done cancelled on ge1",
+		"qacct-killed": "done cancelled on ge1", "qacct-unknown": "missing",
+	} {
+		if got := transcript.Say(parseAccounting(recorded(t, name))); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	twice := recorded(t, "qacct-failed")
+	twice.Stdout += twice.Stdout
+	if got := transcript.Say(parseAccounting(twice)); got != "unknown" {
+		t.Errorf("two records: %s", got)
+	}
+}
+
+func TestSubmitTranscripts(t *testing.T) {
+	for name, want := range map[string]scheduler.Submission{
+		"qsub-terse":      {Verdict: scheduler.Accepted, ID: "1"},
+		"qsub-plain":      {Verdict: scheduler.Accepted, ID: "2"},
+		"qsub-array":      {Verdict: scheduler.Uncertain},
+		"qsub-impossible": {Verdict: scheduler.Refused, Text: "no suitable queues"},
+		"qsub-bad-queue":  {Verdict: scheduler.Refused, Text: "unknown queue"},
+		"qsub-bad-option": {Verdict: scheduler.Refused, Text: "-nonsense"},
+		"qsub-bad-value":  {Verdict: scheduler.Refused, Text: "nosuch"},
+	} {
+		got := SGE{}.ParseSubmit(recorded(t, name))
+		if got.Verdict != want.Verdict || got.ID != want.ID || !strings.Contains(got.Text, want.Text) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	for text, want := range map[string]scheduler.Verdict{
+		"Unable to run job: unable to send message to qmaster using port 6444 on host \"ge1\": got send error": scheduler.Uncertain,
+		"error: commlib error: got select error (Connection refused)":                                          scheduler.Unreachable,
+		"error: SGE_ROOT directory \"/nowhere\" doesn't exist":                                                 scheduler.Unreachable,
+	} {
+		if got := (SGE{}).ParseSubmit(scheduler.Reply{Code: 1, Stderr: text}); got.Verdict != want {
+			t.Errorf("%s: %v", text, got.Verdict)
+		}
+	}
+}
+
+// Letters of a state stand together; the weightiest decides.
+func TestLetters(t *testing.T) {
+	for letters, want := range map[string]string{
+		"r": "running", "qw": "pending waits", "hqw": "pending held", "Eqw": "pending broken", "dr": "completing", "t": "running",
+		"s": "running", "dt": "completing", "Rr": "running", "Rq": "unknown", "hRwq": "pending held", "x": "unknown", "": "unknown", "rx": "unknown",
+	} {
+		if got := transcript.Say(queued{"state": letters}.state()); got != want {
+			t.Errorf("%q: %s, want %s", letters, got, want)
+		}
+	}
+}
+
+func TestFindAndUsage(t *testing.T) {
+	found, err := SGE{}.ParseFind(recorded(t, "qstat-list"))
+	if err != nil || len(found) != 5 || found[0].ID != "3" || found[0].Name != "ci-a-3" {
+		t.Errorf("%+v, %v", found, err)
+	}
+	u := SGE{}.ParseUsage(recorded(t, "qacct-failed"))
+	if u.CPU != 7*time.Millisecond || u.CPUs != 1 || u.Nodes != "ge1" {
+		t.Errorf("%+v", u)
+	}
+}

@@ -1,0 +1,358 @@
+package slurm
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
+
+// transcript reads one recorded call of a real Slurm: "$ command", "exit N" and
+// the two outputs, each below a line with its name.
+func transcript(t testing.TB, path string) (argv []string, r scheduler.Reply) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, _ := strings.Cut(string(text), "-- stdout --\n")
+	stdout, stderr, ok := strings.Cut(rest, "-- stderr --\n")
+	command, exit, _ := strings.Cut(head, "\n")
+	code, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(exit, "exit ")))
+	if err != nil || !ok {
+		t.Fatalf("%s is not a transcript: %v", path, err)
+	}
+	return strings.Fields(strings.TrimPrefix(command, "$ ")), scheduler.Reply{Code: code, Stdout: stdout, Stderr: stderr}
+}
+
+func transcripts(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*/" + pattern + ".txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts %s: %v", pattern, err)
+	}
+	return files
+}
+
+// say writes a state in one line for the table below.
+func say(s scheduler.State) string {
+	if s.Phase == scheduler.Unknown {
+		return map[bool]string{true: "missing", false: "unknown"}[s.Missing]
+	}
+	text := s.Name
+	if s.Exit.Known {
+		text += fmt.Sprintf(" %d:%d", s.Exit.Code, s.Exit.Signal)
+	}
+	if s.By != "" {
+		text += " by " + s.By
+	}
+	if s.Nodes != "" {
+		text += " on " + s.Nodes
+	}
+	if s.Phase == scheduler.Pending {
+		text += " " + []string{"waits", "held", "never", "broken"}[s.Reason.Hope]
+	}
+	if !s.Start.IsZero() {
+		text += " start"
+	}
+	return text
+}
+
+// What the ladder's parsers make of a real Slurm's words.
+func TestTranscripts(t *testing.T) {
+	want := map[string]string{
+		"squeue-completed":  "COMPLETED on n1 start",
+		"squeue-failed":     "FAILED on n1 start",
+		"squeue-running":    "RUNNING on n1 start",
+		"squeue-cancelled":  "CANCELLED on n1 start",
+		"squeue-timeout":    "TIMEOUT on n1 start",
+		"squeue-unknown-id": "missing",
+		"squeue-silent":     "unknown",
+		"squeue-refused":    "unknown",
+		"squeue-array":      "PENDING waits start",
+
+		"squeue-pending-held":             "PENDING held",
+		"squeue-pending-node-limit":       "PENDING never",
+		"squeue-pending-time-limit":       "PENDING never",
+		"squeue-pending-dependency":       "PENDING waits",
+		"squeue-pending-dependency-never": "PENDING never",
+		"squeue-pending-partition-down":   "PENDING waits",
+		"squeue-pending-drained":          "PENDING waits",
+		"squeue-pending-resources":        "PENDING waits start",
+		"squeue-pending-priority":         "PENDING waits start",
+
+		"scontrol-completed":              "COMPLETED 0:0 on n1 start",
+		"scontrol-failed":                 "FAILED 7:0 on n1 start",
+		"scontrol-running":                "RUNNING 0:0 on n1 start",
+		"scontrol-cancelled":              "CANCELLED 0:15 on n1 start",
+		"scontrol-timeout":                "TIMEOUT 0:15 on n1 start",
+		"scontrol-pending-node-limit":     "PENDING 0:0 never",
+		"scontrol-pending-partition-down": "PENDING 0:0 waits",
+		"scontrol-pending-resources":      "PENDING 0:0 waits start",
+		"scontrol-unknown-id":             "missing",
+		"scontrol-refused":                "unknown",
+
+		"sacct-completed":         "COMPLETED 0:0 on n1 start",
+		"sacct-failed":            "FAILED 7:0 on n1 start",
+		"sacct-running":           "missing",
+		"sacct-cancelled":         "CANCELLED 0:0 by 1001 on n1 start",
+		"sacct-cancelled-by-root": "CANCELLED 0:0 by 0 on n1 start",
+		"sacct-cancelled-pending": "CANCELLED 0:0 by 1001",
+		"sacct-timeout":           "TIMEOUT 0:0 on n1 start",
+		"sacct-unknown-id":        "missing",
+	}
+	ladder := Slurm{}.Queries("1", true)
+	for name, want := range want {
+		t.Run(name, func(t *testing.T) {
+			argv, reply := transcript(t, "testdata/22.05/"+name+".txt")
+			for _, q := range ladder {
+				if q.Argv[0] != argv[0] {
+					continue
+				}
+				if got := say(q.Parse(reply)); got != want {
+					t.Errorf("%s, want %s", got, want)
+				}
+			}
+		})
+	}
+}
+
+// The commands recorded in the transcripts are the ones that are sent today.
+func TestTranscriptsAreOfOurCommands(t *testing.T) {
+	for _, path := range transcripts(t, "*-completed") {
+		argv, _ := transcript(t, path)
+		id := argv[len(argv)-1]
+		for i, a := range argv {
+			if a == "-j" {
+				id = argv[i+1]
+			}
+		}
+		for _, q := range (Slurm{}).Queries(scheduler.ID(id), true) {
+			if q.Argv[0] == argv[0] && strings.Join(q.Argv, " ") != strings.Join(argv, " ") {
+				t.Errorf("sent %q, recorded %q", q.Argv, argv)
+			}
+		}
+	}
+}
+
+func TestSubmitReplies(t *testing.T) {
+	const accepted, refused, unreachable, uncertain = scheduler.Accepted, scheduler.Refused, scheduler.Unreachable, scheduler.Uncertain
+	for name, want := range map[string]scheduler.Submission{
+		"sbatch-parsable":       {Verdict: accepted, ID: "10"},
+		"sbatch-plain":          {Verdict: accepted, ID: "11"},
+		"sbatch-ambiguous":      {Verdict: refused, Text: "ambiguous"},
+		"sbatch-bad-option":     {Verdict: refused, Text: "--nonsense"},
+		"sbatch-bad-partition":  {Verdict: refused, Text: "Invalid partition name"},
+		"sbatch-crlf":           {Verdict: refused, Text: "DOS line breaks"},
+		"sbatch-missing-script": {Verdict: refused, Text: "nothere.sh"},
+		"sbatch-no-shebang":     {Verdict: refused, Text: "#!"},
+		"sbatch-too-big":        {Verdict: refused, Text: "too long"},
+		"sbatch-uid":            {Verdict: refused, Text: "--uid"},
+		"sbatch-silent":         {Verdict: uncertain, Text: "timed out"},
+		"sbatch-refused":        {Verdict: unreachable, Text: "Unable to contact"},
+	} {
+		_, reply := transcript(t, "testdata/22.05/"+name+".txt")
+		check(t, name, Slurm{}.ParseSubmit(reply), want)
+	}
+	for _, tt := range []struct {
+		name  string
+		reply scheduler.Reply
+		want  scheduler.Submission
+	}{
+		{"cluster", scheduler.Reply{Stdout: "123;west\n"}, scheduler.Submission{Verdict: accepted, ID: "123;west"}},
+		{"banner", scheduler.Reply{Stdout: "Welcome to 2 clusters!\n\n123\nBye\n"}, scheduler.Submission{Verdict: accepted, ID: "123"}},
+		{"two ids", scheduler.Reply{Stdout: "123\n124\n"}, scheduler.Submission{Verdict: uncertain, Text: "123"}},
+		{"an id and a failure", scheduler.Reply{Stdout: "123\n", Code: 1}, scheduler.Submission{Verdict: uncertain}},
+		{"nothing", scheduler.Reply{}, scheduler.Submission{Verdict: uncertain}},
+		{"garbage", scheduler.Reply{Stdout: "\x00\xff12 3"}, scheduler.Submission{Verdict: uncertain}},
+		{"zero", scheduler.Reply{Stdout: "0\n"}, scheduler.Submission{Verdict: uncertain}},
+		{"a huge number", scheduler.Reply{Stdout: "123456789012\n"}, scheduler.Submission{Verdict: uncertain}},
+		{"killed", scheduler.Reply{Stdout: "123\n", Err: os.ErrDeadlineExceeded}, scheduler.Submission{Verdict: uncertain}},
+		{"munge down", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Munge encode failed: Failed to access"}, scheduler.Submission{Verdict: unreachable, Text: "Munge"}},
+	} {
+		check(t, tt.name, Slurm{}.ParseSubmit(tt.reply), tt.want)
+	}
+}
+
+func check(t *testing.T, name string, got, want scheduler.Submission) {
+	t.Helper()
+	if got.Verdict != want.Verdict || got.ID != want.ID || !strings.Contains(got.Text, want.Text) {
+		t.Errorf("%s: %+v, want %+v", name, got, want)
+	}
+}
+
+// Every state of the manual pages is in the table, under the class that the
+// list gives it.
+func TestEveryState(t *testing.T) {
+	text, err := os.ReadFile("testdata/states.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) == 0 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		listed[f[0]] = true
+		row, ok := states[f[0]]
+		if !ok {
+			t.Errorf("%s is not in the table", f[0])
+			continue
+		}
+		got := []string{"unknown", "pending", "running", "completing", "done"}[row.phase]
+		if row.phase == done {
+			got = []string{"ended", "time", "memory", "deadline", "cancelled", "lost"}[row.class]
+		} else if row.hope == held {
+			got = "held"
+		}
+		if got != f[1] || row.words == "" {
+			t.Errorf("%s is %s in words %q, want %s", f[0], got, row.words, f[1])
+		}
+	}
+	for name := range states {
+		if !listed[name] {
+			t.Errorf("%s is in the table but not in testdata/states.txt", name)
+		}
+	}
+}
+
+func TestEveryReason(t *testing.T) {
+	text, err := os.ReadFile("testdata/reasons.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		word, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if word == "" || word == "#" {
+			continue
+		}
+		r := reasonOf(name)
+		if got := []string{"waits", "held", "never", "broken"}[r.Hope]; got != word {
+			t.Errorf("%s: %s, want %s", name, got, word)
+		}
+		if r.Text == name {
+			t.Errorf("%s has no plain words", name)
+		}
+	}
+	if r := reasonOf("SomethingNew"); r.Hope != waits || r.Text != "SomethingNew" {
+		t.Errorf("a new reason: %+v, want its own name, and to wait", r)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	s := Slurm{}
+	spec := scheduler.Spec{Name: "ci-r-1", Script: "/d/job", Output: "/d/100%/log", Dir: "/b"}
+	for _, tt := range []struct{ got, want string }{
+		{
+			strings.Join(s.Submit(spec, []string{"-N", "1"}).Argv, " "),
+			"sbatch -N 1 --parsable --no-requeue --job-name=ci-r-1 --output=/d/100%%/log --open-mode=append --chdir=/b /d/job",
+		},
+		{strings.Join(s.Cancel("5").Argv, " "), "scancel 5"},
+		{strings.Join(s.Cancel("5;west").Argv, " "), "scancel -M west 5"},
+		{strings.Join(s.CancelName("u", "n").Argv, " "), "scancel -u u -n n"},
+		{strings.Join(s.Signal("5").Argv, " "), "scancel --full -s TERM 5"},
+		{strings.Join(s.Find("u", "").Argv, " "), "squeue -h -u u -o %i|%j|%T|%S|%N|%r"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s, want %s", tt.got, tt.want)
+		}
+	}
+	if n := len(s.Queries("1", false)); n != 2 {
+		t.Errorf("%d questions without accounting, want 2", n)
+	}
+}
+
+func TestFind(t *testing.T) {
+	_, reply := transcript(t, "testdata/22.05/find-all.txt")
+	found, err := Slurm{}.ParseFind(reply)
+	if err != nil || len(found) != 8 {
+		t.Fatalf("%d jobs, error %v, want 8: an array is left out", len(found), err)
+	}
+	if f := found[len(found)-1]; f.ID != "14" || f.Name != "ci-abc-1" || f.State.Phase != running {
+		t.Errorf("%+v", f)
+	}
+	if _, err := (Slurm{}).ParseFind(scheduler.Reply{Code: 1, Stderr: "down"}); err == nil {
+		t.Error("a failed squeue is no empty list")
+	}
+	if _, err := (Slurm{}).ParseFind(scheduler.Reply{Err: os.ErrDeadlineExceeded}); err == nil {
+		t.Error("a silent squeue is no empty list")
+	}
+}
+
+func TestUsage(t *testing.T) {
+	_, reply := transcript(t, "testdata/22.05/usage-burn.txt")
+	u := Slurm{}.ParseUsage(reply)
+	if u.Elapsed.Seconds() != 6 || u.CPU.Milliseconds() != 4109 || u.CPUs != 1 || u.Memory != 215876<<10 || u.Nodes != "n1" {
+		t.Errorf("%+v", u)
+	}
+	if u := (Slurm{}).ParseUsage(scheduler.Reply{Code: 1, Stdout: reply.Stdout}); u != (scheduler.Usage{}) {
+		t.Errorf("a failed sacct gave %+v", u)
+	}
+}
+
+// The room stays pure and small.
+func TestPure(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for _, f := range files {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		src, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines += strings.Count(string(src), "\n")
+		parsed, err := parser.ParseFile(token.NewFileSet(), f, src, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range parsed.Imports {
+			switch path, _ := strconv.Unquote(i.Path.Value); path {
+			case "os", "os/exec", "net", "syscall", "io":
+				t.Errorf("%s imports %s", f, path)
+			}
+		}
+	}
+	if lines >= 400 {
+		t.Errorf("%d lines, want under 400", lines)
+	}
+}
+
+// No reply makes a parser panic, and a reply that is no clear record never ends
+// a job.
+func FuzzParsers(f *testing.F) {
+	for _, path := range transcripts(f, "*") {
+		_, r := transcript(f, path)
+		f.Add(r.Code, r.Stdout, r.Stderr)
+	}
+	f.Fuzz(func(t *testing.T, code int, stdout, stderr string) {
+		r := scheduler.Reply{Code: code, Stdout: stdout, Stderr: stderr}
+		for _, q := range (Slurm{}).Queries("1", true) {
+			s := q.Parse(r)
+			if s.Phase == done && (states[s.Name].phase != done || !strings.Contains(stdout, s.Name)) {
+				t.Errorf("%q is taken for the end: %+v", stdout, s)
+			}
+			if code != 0 && s.Phase != scheduler.Unknown {
+				t.Errorf("a failed command is believed: %+v", s)
+			}
+		}
+		if sub := (Slurm{}).ParseSubmit(r); sub.Verdict == scheduler.Accepted && (code != 0 || !strings.Contains(stdout, string(sub.ID))) {
+			t.Errorf("%q is taken for the id %s", stdout, sub.ID)
+		}
+		_, _ = Slurm{}.ParseFind(r)
+		if u := (Slurm{}).ParseUsage(r); u.CPU < 0 || u.Memory < 0 || u.Elapsed < 0 {
+			t.Errorf("negative use %+v from %q", u, stdout)
+		}
+	})
+}

@@ -1,0 +1,81 @@
+package scheduler
+
+import (
+	"testing"
+	"time"
+)
+
+func TestWalk(t *testing.T) {
+	exit := Exit{Known: true, Code: 3}
+	missing := State{Missing: true}
+	tests := []struct {
+		name   string
+		states []State
+		want   State
+		asked  int
+	}{
+		{"the first knows", []State{{Phase: Running}, {Phase: Done}}, State{Phase: Running}, 1},
+		{"the second knows", []State{missing, {Phase: Done, Exit: exit}, {}}, State{Phase: Done, Exit: exit}, 2},
+		{"the last knows", []State{missing, missing, {Phase: Done, Exit: exit}}, State{Phase: Done, Exit: exit}, 3},
+		{"nobody has it", []State{missing, missing}, missing, 2},
+		{"one does not answer", []State{missing, {}}, State{}, 2},
+		{"the first does not answer", []State{{}, missing}, State{}, 2},
+		{
+			"done, and the next has the exit status",
+			[]State{{Phase: Done, Class: TimeLimit, Nodes: "n1"}, {Phase: Done, Exit: exit, By: "1"}},
+			State{Phase: Done, Class: TimeLimit, Nodes: "n1", Exit: exit, By: "1"},
+			2,
+		},
+		{"done, and nobody has the exit status", []State{{Phase: Done}, missing}, State{Phase: Done}, 2},
+		{"done is not undone by a record that lags", []State{{Phase: Done}, {Phase: Running}}, State{Phase: Done}, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var ladder []Query
+			for _, s := range tt.states {
+				ladder = append(ladder, Query{Parse: func(Reply) State { return s }})
+			}
+			asked := 0
+			got := Walk(ladder, func(Command) Reply { asked++; return Reply{} })
+			if got != tt.want || asked != tt.asked {
+				t.Errorf("%+v after %d questions, want %+v after %d", got, asked, tt.want, tt.asked)
+			}
+		})
+	}
+}
+
+func TestUnits(t *testing.T) {
+	for text, want := range map[string]int64{
+		"": 0, "0": 0, "12": 12, "215876K": 215876 << 10, "1.5M": 3 << 19, "2G": 2 << 30, "1T": 1 << 40,
+		"-1K": 0, "K": 0, "1KK": 0, "x": 0, "1Z": 0, "9999999999999P": 0, "NaN": 0,
+	} {
+		if got := ParseMemory(text); got != want {
+			t.Errorf("memory %q: %d, want %d", text, got, want)
+		}
+	}
+	for text, want := range map[string]time.Duration{
+		"00:04.109": 4109 * time.Millisecond, "01:02:03": 3723 * time.Second, "2-00:00:01": 48*time.Hour + time.Second,
+		"": 0, "x": 0, "1": 0, "-1:00": 0, "NaN:1": 0, "1:2:3:4": 0, "999999-00:00:00": 0,
+	} {
+		if got := ParseClock(text); got != want {
+			t.Errorf("clock %q: %v, want %v", text, got, want)
+		}
+	}
+	for text, want := range map[string]int64{"1795193340": 1795193340, "N/A": 0, "None": 0, "-5": 0, "0": 0, "99999999999999": 0} {
+		got := ParseUnix(text)
+		if got.IsZero() != (want == 0) || (want != 0 && got.Unix() != want) {
+			t.Errorf("unix %q: %v, want %d", text, got, want)
+		}
+	}
+}
+
+func TestEfficiency(t *testing.T) {
+	if part, ok := (Usage{Elapsed: 10 * time.Second, CPU: 5 * time.Second, CPUs: 2}).Efficiency(); !ok || part != 0.25 {
+		t.Errorf("%v %v, want 0.25", part, ok)
+	}
+	for _, u := range []Usage{{}, {CPU: 1, CPUs: 1}, {Elapsed: 1, CPUs: 1}, {Elapsed: 1, CPU: 1}} {
+		if part, ok := u.Efficiency(); ok {
+			t.Errorf("%+v: %v, want not known", u, part)
+		}
+	}
+}

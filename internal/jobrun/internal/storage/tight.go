@@ -1,0 +1,30 @@
+package storage
+
+import "fmt"
+
+// Tight tells in one line when the storage at path is full or nearly so: that of
+// the file system, or of a quota that counts there. It is "" otherwise, and where
+// the system tells no figures.
+func Tight(path string) string {
+	m := mountOf(path)
+	for _, q := range quotasAt(m, path) {
+		if line := tightLine(q.whose+" on "+m.point, q.space); line != "" {
+			return line
+		}
+	}
+	s, err := spaceAt(path)
+	if err != nil {
+		return ""
+	}
+	return tightLine("the file system "+m.point, s)
+}
+
+func tightLine(what string, s space) string {
+	if words, full := s.full(); full {
+		return fmt.Sprintf("%s is full: %s", what, words)
+	}
+	if words, tight := s.tight(); tight {
+		return fmt.Sprintf("%s is nearly full: %s in use", what, words)
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+package workspace
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/proctree"
+)
+
+func sample(id job.ID) claim {
+	owner, _ := proctree.Find(os.Getpid())
+	return newClaim(handoff.Job{ID: id, Runner: "t0ken", Timeout: 3600, Owner: owner}, thisPlace(), time.Now())
+}
+
+func TestClaimIsOver(t *testing.T) {
+	now, here := time.Now(), thisPlace()
+	gone := dead(t)
+	otherBoot := gone
+	otherBoot.Boot = "00000000-0000-0000-0000-000000000000"
+	nameless := here
+	nameless.Machine = ""
+	for name, tc := range map[string]struct {
+		change func(*claim)
+		here   place
+		want   bool
+	}{
+		"owner lives":                     {func(*claim) {}, here, false},
+		"owner is dead":                   {func(c *claim) { c.Owner = gone }, here, true},
+		"time is over":                    {func(c *claim) { c.Until = now.Add(-time.Second) }, here, true},
+		"time is over on another host":    {func(c *claim) { c.Place.Host, c.Until = "other", now.Add(-time.Second) }, here, true},
+		"dead, on another host":           {func(c *claim) { c.Owner, c.Place.Host = gone, "other" }, here, false},
+		"dead, on a machine so called":    {func(c *claim) { c.Owner, c.Place.Machine = gone, "0123" }, here, false},
+		"dead, in another container":      {func(c *claim) { c.Owner, c.Place.PIDs = gone, "pid:[1]" }, here, false},
+		"dead, before the machine booted": {func(c *claim) { c.Owner = otherBoot }, here, true},
+		"booted, but maybe not this one":  {func(c *claim) { c.Owner, c.Place = otherBoot, nameless }, nameless, false},
+		"dead, on a nameless machine":     {func(c *claim) { c.Owner, c.Place = gone, nameless }, nameless, true},
+		"no owner":                        {func(c *claim) { c.Owner = proctree.Process{} }, here, false},
+		"pid used again":                  {func(c *claim) { c.Owner.Start-- }, here, true},
+	} {
+		if tc.here.Machine == "" && name != "booted, but maybe not this one" && name != "dead, on a nameless machine" {
+			t.Log("this machine has no machine-id")
+			continue
+		}
+		c := sample(1)
+		tc.change(&c)
+		if got := c.over(tc.here, now); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+func TestClaimOutlivesTheTimeout(t *testing.T) {
+	now := time.Now()
+	c := newClaim(handoff.Job{ID: 1, Timeout: 600}, place{}, now)
+	if c.over(place{}, now.Add(600*time.Second+spare-2*time.Second)) || !c.over(place{}, now.Add(600*time.Second+spare+time.Second)) {
+		t.Errorf("the claim holds until %v", c.Until)
+	}
+}
+
+func TestRecords(t *testing.T) {
+	longest := sample(1<<63 - 1)
+	longest.Runner, longest.Place.Host = strings.Repeat("r", 32), strings.Repeat("h", 64)
+	longest.Owner.Start = 1<<64 - 1
+	for _, c := range []claim{{}, sample(7), longest} {
+		record, err := c.encode()
+		if err != nil || len(record) != recordSize {
+			t.Fatalf("%d bytes, %v", len(record), err)
+		}
+		got, used := decodeClaim(record)
+		if diff := cmp.Diff(c, got); diff != "" || !used {
+			t.Errorf("used %v: %s", used, diff)
+		}
+	}
+	if _, used := decodeClaim(make([]byte, recordSize)); used {
+		t.Error("a slot that never was counts as used")
+	}
+	longest.Runner = strings.Repeat("r", recordSize)
+	if _, err := longest.encode(); err == nil {
+		t.Error("a record that does not fit is written")
+	}
+}
+
+// TestBrokenRecords: whatever the bytes are, they are nobody's claim.
+func TestBrokenRecords(t *testing.T) {
+	whole, err := sample(7).encode()
+	must(t, err)
+	text := bytes.TrimRight(whole, "\x00")
+	for cut := 1; cut < len(text); cut++ {
+		torn := append(append([]byte{}, text[:cut]...), make([]byte, recordSize-cut)...)
+		if c, used := decodeClaim(torn); !used || !c.free() {
+			t.Fatalf("cut at %d: %+v", cut, c)
+		}
+	}
+	for _, broken := range []string{"x", "[]", `"a"`, "\xff", strings.Repeat("{", recordSize), `{"job":"1"}`, `{"job":1.5}`} {
+		if c, used := decodeClaim([]byte(broken)); !used || !c.free() {
+			t.Errorf("%q: %+v", broken, c)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	mine := handoff.Job{ID: 7, Runner: "t0ken"}
+	live, over, free, own := sample(1), sample(2), claim{}, sample(7)
+	otherRunner := sample(7)
+	otherRunner.Runner = "another"
+	for name, tc := range map[string]struct {
+		claims []claim
+		want   int
+	}{
+		"first of all":            {nil, 0},
+		"behind live ones":        {[]claim{live, live}, 2},
+		"lowest free":             {[]claim{live, free, free}, 1},
+		"lowest over":             {[]claim{live, over, free}, 1},
+		"free before over":        {[]claim{free, over}, 0},
+		"its own":                 {[]claim{live, own}, 1},
+		"its own, behind a free":  {[]claim{free, over, own}, 2},
+		"same id, other instance": {[]claim{otherRunner}, 1},
+	} {
+		got, err := choose(tc.claims, mine, func(c claim) bool { return c.Job == 2 })
+		if got != tc.want || err != nil {
+			t.Errorf("%s: %d, %v", name, got, err)
+		}
+	}
+	full := make([]claim, maxSlots)
+	for i := range full {
+		full[i] = live
+	}
+	if _, err := choose(full, mine, func(claim) bool { return false }); err == nil || !strings.Contains(err.Error(), "among 1000") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzRecord(f *testing.F) {
+	record, err := sample(7).encode()
+	must(f, err)
+	f.Add(record)
+	f.Add([]byte(`{"job":1}`))
+	f.Fuzz(func(t *testing.T, record []byte) {
+		c, used := decodeClaim(record)
+		if !c.free() && !used {
+			t.Errorf("%+v of a slot that never was", c)
+		}
+		_ = c.over(thisPlace(), time.Now())
+	})
+}

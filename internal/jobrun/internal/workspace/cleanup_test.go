@@ -1,0 +1,351 @@
+package workspace
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+)
+
+func TestCleanup(t *testing.T) {
+	a := self(t)
+	o := configure(t, order(t, a, 1))
+	prepare(t, o)
+	play(t, o)
+	put(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/script", "echo $SECRET")
+	put(t, o.Brief.Dirs.Cache.String()+"/group/project/key/cache.zip", "x")
+	cleanup(t, o)
+	if got, want := files(t, o.Brief.Dirs.Base.String()), "builds builds/t0ken builds/t0ken/000 builds/t0ken/000/group builds/t0ken/000/group/project "+
+		"builds/t0ken/000/group/project/README cache cache/group cache/group/project cache/group/project/key cache/group/project/key/cache.zip "+
+		"scripts scripts/t0ken"; got != want {
+		t.Errorf("left is %s\nwant %s", got, want)
+	}
+	cleanup(t, o) // a second one finds nothing to do
+	if next := configure(t, order(t, a, 2)); slot(next) != "000" {
+		t.Errorf("the next job has %s", slot(next))
+	}
+}
+
+// TestCleanupOfAMovedProject: GIT_CLONE_PATH moves the project, and its secrets
+// with it.
+func TestCleanupOfAMovedProject(t *testing.T) {
+	o := configure(t, order(t, self(t), 1))
+	builds := o.Brief.Dirs.Builds.String()
+	o.Brief.Job.Temp = abs(t, builds+"/go/src/x.tmp")
+	prepare(t, o)
+	put(t, builds+"/go/src/x.tmp/SECRET", "hush")
+	cleanup(t, o)
+	if got := files(t, builds); got != "go go/src" {
+		t.Errorf("left is %s", got)
+	}
+}
+
+// TestCleanupFollowsNothingOutside has links in every place that cleanup goes to.
+func TestCleanupFollowsNothingOutside(t *testing.T) {
+	for name, plant := range map[string]func(o Order, outside string) string{
+		"build directory": func(o Order, _ string) string { return o.Brief.Dirs.Builds.String() },
+		"pool":            func(o Order, _ string) string { return filepath.Dir(o.Brief.Dirs.Builds.String()) },
+		"all builds":      func(o Order, _ string) string { return o.Brief.Dirs.Base.String() + "/builds" },
+		"group":           func(o Order, _ string) string { return o.Brief.Dirs.Builds.String() + "/group" },
+		"temp":            func(o Order, _ string) string { return o.Brief.Dirs.Builds.String() + "/group/project.tmp" },
+		"scripts":         func(o Order, _ string) string { return o.Brief.Dirs.Scripts.String() },
+		"all scripts":     func(o Order, _ string) string { return filepath.Dir(o.Brief.Dirs.Scripts.String()) },
+		"in the scripts":  func(o Order, _ string) string { return o.Brief.Dirs.Scripts.String() + "/ci-t0ken-1" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := self(t)
+			o := configure(t, order(t, a, 1))
+			prepare(t, o)
+			play(t, o)
+			put(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/script", "x")
+			outside := filepath.Join(a.Home.String(), "precious")
+			target := plant(o, outside)
+			// What the link leads to looks just like what was there.
+			must(t, os.Rename(target, outside), os.Symlink(outside, target))
+			before := files(t, outside)
+			_ = workspace(t, o).Cleanup()
+			if after := files(t, outside); after != before {
+				t.Errorf("outside was %s\nand is %s", before, after)
+			}
+		})
+	}
+}
+
+func TestRetainLogs(t *testing.T) {
+	o := order(t, self(t), 1)
+	o.Brief.Settings.RetainLogs = true
+	o = configure(t, o)
+	put(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/log", "x")
+	cleanup(t, o)
+	if got := files(t, o.Brief.Dirs.Scripts.String()); got != "ci-t0ken-1 ci-t0ken-1/log" {
+		t.Errorf("left is %s", got)
+	}
+	again := order(t, o.Brief.Account, 2)
+	again.Brief.Settings.RetainLogs = true
+	again = configure(t, again)
+	cleanup(t, again)
+	if got := files(t, filepath.Dir(o.Brief.Dirs.Scripts.String())); got != "1 1/ci-t0ken-1 1/ci-t0ken-1/log" {
+		t.Errorf("after a job without logs is left: %s", got)
+	}
+}
+
+// TestNextCleanupClearsDeadJobs: jobs whose own cleanup never came, because their
+// runner was killed.
+func TestNextCleanupClearsDeadJobs(t *testing.T) {
+	a := self(t)
+	var deadJobs []Order
+	for id := range 3 {
+		o := order(t, a, job.ID(id+1))
+		o.Brief.Job.Owner = dead(t)
+		o.Brief.Job.Runner = []string{"t0ken", "t0ken", "another"}[id]
+		if id == 1 { // beside the first, not in its place
+			o.Unsettled = func(job.AbsPath) bool { return true }
+		}
+		o = configure(t, o)
+		prepareAs(t, o)
+		play(t, o)
+		put(t, o.Brief.Dirs.Scripts.String()+"/x/script", "hush")
+		deadJobs = append(deadJobs, o)
+	}
+	live := configure(t, order(t, a, 10))
+	prepare(t, live)
+	play(t, live)
+	last := configure(t, order(t, a, 11))
+	cleanup(t, last)
+	left := files(t, live.Brief.Dirs.Base.String())
+	for _, o := range deadJobs {
+		if exists(o.Brief.Dirs.Scripts.String()) {
+			t.Errorf("the scripts of job %s are left", o.Brief.Job.ID)
+		}
+	}
+	if n := strings.Count(left, "SECRET"); n != 1 || !exists(live.Brief.Job.Temp.String()+"/SECRET") {
+		t.Errorf("%d secrets are left, and the live job's must be: %s", n, left)
+	}
+	if !exists(live.Brief.Dirs.Scripts.String() + "/lease") {
+		t.Error("the live job lost its lease")
+	}
+}
+
+// TestJobsWithUnsettledBatchJobsStay until the batch engine has ended them.
+func TestJobsWithUnsettledBatchJobsStay(t *testing.T) {
+	a := self(t)
+	o := order(t, a, 1)
+	o.Brief.Job.Owner = dead(t)
+	o = configure(t, o)
+	put(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/record", "{}")
+	other := order(t, a, 2)
+	unsettled := true
+	other.Unsettled = func(scripts job.AbsPath) bool { return unsettled && scripts == o.Brief.Dirs.Scripts }
+	other = configure(t, other)
+	cleanup(t, other)
+	if !exists(o.Brief.Dirs.Scripts.String() + "/ci-t0ken-1/record") {
+		t.Error("the record is gone")
+	}
+	unsettled = false
+	other = configure(t, other)
+	cleanup(t, other)
+	if exists(o.Brief.Dirs.Scripts.String()) {
+		t.Error("the settled job's scripts are left")
+	}
+}
+
+// TestKilledCleanupIsTakenUp: the process that was clearing a job is dead, and
+// its runner lives.
+func TestKilledCleanupIsTakenUp(t *testing.T) {
+	a := self(t)
+	o := configure(t, order(t, a, 1))
+	prepare(t, o)
+	play(t, o)
+	w := workspace(t, o)
+	w.self = dead(t)
+	scripts, err := w.base.Open(w.scriptsName()...)
+	must(t, err)
+	defer scripts.Close()
+	l, err := readLease(scripts)
+	must(t, err)
+	root, err := w.root(l)
+	must(t, err)
+	defer root.Close()
+	if held, err := w.takeOver(l, root, true); held != ours || err != nil {
+		t.Fatalf("%v, %v", held, err)
+	}
+	other := configure(t, order(t, a, 2))
+	cleanup(t, other)
+	if exists(o.Brief.Dirs.Scripts.String()) || exists(o.Brief.Job.Temp.String()) {
+		t.Error("its scripts or secrets are left")
+	}
+	if next := configure(t, order(t, a, 3)); slot(next) != "000" {
+		t.Errorf("the next job has %s", slot(next))
+	}
+}
+
+// TestClaimWithoutScriptsIsForgotten: the cleanup was killed in its last moment.
+func TestClaimWithoutScriptsIsForgotten(t *testing.T) {
+	a := self(t)
+	o := order(t, a, 1)
+	o.Brief.Job.Owner = dead(t)
+	o = configure(t, o)
+	must(t, os.RemoveAll(o.Brief.Dirs.Scripts.String()))
+	live := order(t, a, 2)
+	live.Unsettled = func(job.AbsPath) bool { return true } // not in the dead one's place
+	live = configure(t, live)
+	other := order(t, a, 3)
+	other.Unsettled = live.Unsettled
+	other = configure(t, other)
+	other.Unsettled = order(t, a, 3).Unsettled
+	cleanup(t, other)
+	p := opened(t, filepath.Dir(o.Brief.Dirs.Builds.String()))
+	defer p.close()
+	all, err := p.claims()
+	must(t, err)
+	if len(all) != 3 || !all[0].free() || all[1].free() || !all[2].free() {
+		t.Errorf("%+v", all)
+	}
+}
+
+// TestCleanupOfALostClaim: another job has the directory, so nothing in it is
+// touched.
+func TestCleanupOfALostClaim(t *testing.T) {
+	a := self(t)
+	o := configure(t, order(t, a, 1))
+	prepare(t, o)
+	must(t, os.Remove(filepath.Dir(o.Brief.Dirs.Builds.String())+"/.claims"))
+	next := configure(t, order(t, a, 2))
+	prepare(t, next)
+	play(t, next)
+	cleanup(t, o)
+	if !exists(next.Brief.Job.Temp.String()+"/SECRET") || exists(o.Brief.Dirs.Scripts.String()) {
+		t.Errorf("left is %s", files(t, o.Brief.Dirs.Base.String()))
+	}
+	if third := configure(t, order(t, a, 3)); slot(third) != "001" {
+		t.Errorf("the claim of the other job was given up: a third has %s", slot(third))
+	}
+}
+
+func TestCleanupWithoutAnything(t *testing.T) {
+	a := self(t)
+	o := configure(t, order(t, a, 1))
+	must(t, os.RemoveAll(o.Brief.Dirs.Base.String()))
+	cleanup(t, o)
+}
+
+func TestTrim(t *testing.T) {
+	for name, tc := range map[string]struct {
+		keep  int
+		uncap bool
+		want  []string // what is left after the end of each job
+	}{
+		"no limit":      {0, false, []string{"000 001 002 003", "000 001 002 003", "000 001 002 003", "000 001 002 003"}},
+		"one at a time": {1, false, []string{"000 001 002 003", "000 002 003", "000 002", "000"}},
+		"within":        {4, false, []string{"000 001 002 003", "000 001 002 003", "000 001 002 003", "000 001 002 003"}},
+		"all":           {0, true, []string{"000 001 002 003", "000 001 002 003", "000 001 002 003", "000 001 002 003"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			jobs := limited(t, 4, tc.keep, tc.uncap)
+			for i, n := range []int{0, 1, 3, 2} {
+				cleanup(t, jobs[n])
+				if got := list(t, filepath.Dir(jobs[n].Brief.Dirs.Builds.String())); got != tc.want[i] {
+					t.Errorf("after the end of job %d is left: %s, want %s", n, got, tc.want[i])
+				}
+			}
+			if got := files(t, jobs[0].Brief.Dirs.Base.String()); strings.Contains(got, ".trash/") {
+				t.Errorf("in the trash is left: %s", got)
+			}
+		})
+	}
+}
+
+// limited are jobs of one project that are under way, each in its slot.
+func limited(t *testing.T, count, keep int, uncap bool) (jobs []Order) {
+	t.Helper()
+	a := self(t)
+	for id := range count {
+		o := order(t, a, job.ID(id+1))
+		s := &o.Brief.Settings.Storage
+		s.LimitBuildDir, s.MaxBuildDir, s.UncapCleanup = true, keep, uncap
+		o = configure(t, o)
+		put(t, o.Brief.Dirs.Builds.String()+"/group/project/README", "x")
+		jobs = append(jobs, o)
+	}
+	return jobs
+}
+
+// TestTrimOfMany: ten directories are there, two may be.
+func TestTrimOfMany(t *testing.T) {
+	for uncap, want := range map[bool]string{false: "000 001 002 003 004 005 006 007 008", true: "000 001"} {
+		jobs := limited(t, 10, 0, uncap)
+		for _, o := range jobs {
+			cleanup(t, o)
+		}
+		last := jobs[0]
+		last.Brief.Dirs, last.Brief.Job.ID, last.Brief.Settings.Storage.MaxBuildDir = handoff.Dirs{}, 99, 2
+		last = configure(t, last)
+		cleanup(t, last)
+		if got := list(t, filepath.Dir(last.Brief.Dirs.Builds.String())); got != want {
+			t.Errorf("uncap %v: left is %s", uncap, got)
+		}
+	}
+}
+
+// list names what is in a directory, but for the hidden.
+func list(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	var names []string
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, e.Name())
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func TestBeyond(t *testing.T) {
+	live := sample(1)
+	names := []string{"000", "001", "002", "003", "010", ".claims", "4", "0005", "x"}
+	claims := []claim{{}, live, {}, live}
+	for name, tc := range map[string]struct {
+		keep, most int
+		want       []int
+	}{
+		"all free": {0, 99, []int{10, 2, 0}}, "one": {0, 1, []int{10}}, "keep some": {1, 99, []int{10, 2}}, "keep all": {11, 99, nil}, "none": {0, 0, nil},
+	} {
+		got := beyond(names, claims, tc.keep, tc.most)
+		if len(got) != len(tc.want) {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+			continue
+		}
+		for i := range got {
+			if got[i] != tc.want[i] {
+				t.Errorf("%s: %v, want %v", name, got, tc.want)
+			}
+		}
+	}
+}
+
+// TestTrashIsEmptiedNextTime: what one cleanup has not the time for.
+func TestTrashIsEmptiedNextTime(t *testing.T) {
+	a := self(t)
+	o := configure(t, order(t, a, 1))
+	trash := o.Brief.Dirs.Base.String() + "/builds/.trash"
+	for _, dir := range []string{"000-1-1", "001-2-2"} {
+		put(t, filepath.Join(trash, dir, "a/b/c"), "x")
+	}
+	w := workspace(t, o)
+	root, err := w.base.Open("builds")
+	must(t, err)
+	defer root.Close()
+	must(t, emptyTrash(root, time.Now().Add(-time.Second)))
+	if got := len(strings.Fields(files(t, trash))); got != 8 {
+		t.Errorf("%d entries are left", got)
+	}
+	cleanup(t, o)
+	if got := files(t, trash); got != "" {
+		t.Errorf("left is %s", got)
+	}
+}

@@ -1,0 +1,96 @@
+package workspace
+
+import (
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/storage"
+)
+
+// staticDir has one build directory for each job (static_builds_dir).
+const staticDir = "static"
+
+// endsSuffix marks the file beside a job's build directory whose time is when the
+// job ended, or before that, when it will have ended at the latest. The user can
+// keep the directory for longer by touch(1).
+const endsSuffix = ".ends"
+
+func (w *Workspace) makeStatic(l lease, root, scripts *folder.Folder) (*folder.Folder, error) {
+	beside, err := root.Make(staticDir, l.Runner)
+	if err != nil {
+		return nil, err
+	}
+	defer beside.Close()
+	if err := setEnd(beside, l.Job, l.Until); err != nil {
+		return nil, err
+	}
+	builds, err := beside.Make(l.Job.String())
+	if err != nil {
+		return nil, err
+	}
+	if err := l.write(scripts); err != nil {
+		builds.Close()
+		return nil, err
+	}
+	return builds, nil
+}
+
+// setEnd sets the time of a job's mark.
+func setEnd(beside *folder.Folder, id job.ID, at time.Time) error {
+	name := id.String() + endsSuffix
+	file, err := beside.File(name, unix.O_RDWR|unix.O_CREAT)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	stamp := unix.NsecToTimeval(at.UnixNano())
+	if err := unix.Futimes(int(file.Fd()), []unix.Timeval{stamp, stamp}); err != nil {
+		return storage.Explain("cannot set the time of "+file.Name(), file.Name(), err)
+	}
+	return nil
+}
+
+// sweepStatic takes the directories away whose days are over.
+func (w *Workspace) sweepStatic(root *folder.Folder, now time.Time) {
+	all, err := root.Open(staticDir)
+	if err != nil {
+		return
+	}
+	defer all.Close()
+	runners, _ := all.Names()
+	for _, runner := range runners {
+		if beside, err := all.Open(runner); err == nil {
+			w.sweepStaticOf(root, beside, now)
+			beside.Close()
+		}
+	}
+}
+
+func (w *Workspace) sweepStaticOf(root, beside *folder.Folder, now time.Time) {
+	names, _ := beside.Names()
+	days := time.Duration(w.brief.Settings.Storage.StaticBuildsDays) * 24 * time.Hour
+	for _, name := range names {
+		id, err := job.ParseID(strings.TrimSuffix(name, endsSuffix))
+		if err != nil {
+			continue
+		}
+		if ended := staticEnd(beside, id); ended.IsZero() || ended.Add(days).After(now) {
+			continue
+		}
+		if w.discard(root, beside, id.String()) == nil {
+			_ = beside.Remove(id.String()+endsSuffix, now.Add(time.Second))
+		}
+	}
+}
+
+// staticEnd is when a job ended; without a mark, when its directory last changed.
+func staticEnd(beside *folder.Folder, id job.ID) time.Time {
+	if ended := beside.Time(id.String() + endsSuffix); !ended.IsZero() {
+		return ended
+	}
+	return beside.Time(id.String())
+}

@@ -1,0 +1,127 @@
+package workspace
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func static(o Order, days int) Order {
+	o.Brief.Settings.Storage.StaticBuildsDir, o.Brief.Settings.Storage.StaticBuildsDays = true, days
+	return o
+}
+
+func TestStaticDirectories(t *testing.T) {
+	a := self(t)
+	first := configure(t, static(order(t, a, 1), 3))
+	second := configure(t, static(order(t, a, 2), 3))
+	base := a.Home.String() + "/.jacamar-ci/builds/static/t0ken/"
+	if first.Brief.Dirs.Builds.String() != base+"1" || second.Brief.Dirs.Builds.String() != base+"2" {
+		t.Errorf("%v and %v", first.Brief.Dirs.Builds, second.Brief.Dirs.Builds)
+	}
+	for _, o := range []Order{first, second} {
+		prepare(t, o)
+		play(t, o)
+	}
+	cleanup(t, first)
+	if got, want := list(t, base+"1/group"), "project"; got != want || exists(first.Brief.Dirs.Scripts.String()) {
+		t.Errorf("left is %s", got)
+	}
+	if !exists(second.Brief.Job.Temp.String() + "/SECRET") {
+		t.Error("the running job lost its secrets")
+	}
+}
+
+// TestStaticDirectoriesAreSwept by the time when each job ended, or would have at
+// the latest.
+func TestStaticDirectoriesAreSwept(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, tc := range map[string]struct {
+		days int
+		mark time.Duration // before now; 0 is no mark
+		dir  time.Duration
+		gone bool
+	}{
+		"fresh":                      {3, time.Hour, time.Hour, false},
+		"two days of three":          {3, 2 * day, 9 * day, false},
+		"four days of three":         {3, 4 * day, time.Minute, true},
+		"still running":              {3, -2 * day, 9 * day, false},
+		"kept by touch":              {3, time.Second, 99 * day, false},
+		"none are kept":              {0, time.Second, time.Second, true},
+		"none are kept, but running": {0, -time.Hour, day, false},
+		"no mark, fresh":             {3, 0, day, false},
+		"no mark, old":               {3, 0, 4 * day, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := self(t)
+			o := configure(t, static(order(t, a, 9), tc.days))
+			old := filepath.Join(filepath.Dir(o.Brief.Dirs.Builds.String()), "1")
+			put(t, old+"/group/project/README", "x")
+			if tc.mark != 0 {
+				put(t, old+endsSuffix, "")
+				at := time.Now().Add(-tc.mark)
+				must(t, os.Chtimes(old+endsSuffix, at, at))
+			}
+			at := time.Now().Add(-tc.dir)
+			must(t, os.Chtimes(old, at, at))
+			cleanup(t, o)
+			if gone := !exists(old); gone != tc.gone || (gone && exists(old+endsSuffix)) {
+				t.Errorf("gone: %v, mark gone: %v", gone, !exists(old+endsSuffix))
+			}
+		})
+	}
+}
+
+// TestOtherRunnersStaticDirectoriesAreSwept, and what is not a job's is left.
+func TestOtherRunnersStaticDirectoriesAreSwept(t *testing.T) {
+	a := self(t)
+	o := configure(t, static(order(t, a, 9), 3))
+	all := filepath.Dir(filepath.Dir(o.Brief.Dirs.Builds.String()))
+	at := time.Now().Add(-100 * 24 * time.Hour)
+	for _, name := range []string{"former/1", "former/notes", "t0ken/x.ends", "t0ken/007"} {
+		put(t, filepath.Join(all, name, "f"), "x")
+		must(t, os.Chtimes(filepath.Join(all, name), at, at))
+	}
+	cleanup(t, o)
+	for name, want := range map[string]bool{"former/1": false, "former/notes": true, "t0ken/x.ends": true, "t0ken/007": true, "t0ken/9": true} {
+		if got := exists(filepath.Join(all, name)); got != want {
+			t.Errorf("%s is there: %v", name, got)
+		}
+	}
+}
+
+func TestDeadStaticJob(t *testing.T) {
+	a := self(t)
+	o := static(order(t, a, 1), 3)
+	o.Brief.Job.Owner = dead(t)
+	o = configure(t, o)
+	prepareAs(t, o)
+	play(t, o)
+	next := configure(t, static(order(t, a, 2), 3))
+	cleanup(t, next)
+	if exists(o.Brief.Dirs.Scripts.String()) || exists(o.Brief.Job.Temp.String()) || !exists(o.Brief.Dirs.Builds.String()) {
+		t.Errorf("left is %s", files(t, o.Brief.Dirs.Base.String()))
+	}
+	if ended := time.Since(modified(t, o.Brief.Dirs.Builds.String()+endsSuffix)); ended > time.Minute || ended < -time.Second {
+		t.Errorf("its end was noted as %v ago", ended)
+	}
+}
+
+func modified(t *testing.T, path string) time.Time {
+	t.Helper()
+	info, err := os.Stat(path)
+	must(t, err)
+	return info.ModTime()
+}
+
+// TestSameJobOnTwoInstances: two GitLab servers count their jobs from one.
+func TestSameJobOnTwoInstances(t *testing.T) {
+	a := self(t)
+	one := static(order(t, a, 1), 3)
+	two := static(order(t, a, 1), 3)
+	two.Brief.Job.Runner = "another"
+	if one, two = configure(t, one), configure(t, two); one.Brief.Dirs.Builds == two.Brief.Dirs.Builds {
+		t.Errorf("both have %v", one.Brief.Dirs.Builds)
+	}
+}

@@ -1,0 +1,134 @@
+package workspace
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/folder"
+)
+
+// sweep clears away earlier jobs of the account that are over and whose own
+// cleanup never came.
+func (w *Workspace) sweep(until time.Time) {
+	scripts, err := w.base.Open("scripts")
+	if err != nil {
+		return
+	}
+	defer scripts.Close()
+	runners, _ := scripts.Names()
+	for _, runner := range slices.DeleteFunc(runners, func(n string) bool { return n == trashDir }) {
+		w.sweepRunner(scripts, runner, until)
+	}
+}
+
+func (w *Workspace) sweepRunner(scripts *folder.Folder, runner string, until time.Time) {
+	dir, err := scripts.Open(runner)
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	names, _ := dir.Names()
+	for _, name := range names {
+		id, err := job.ParseID(name)
+		if err != nil || time.Now().After(until) {
+			continue
+		}
+		_ = w.end(runner, id, until, false)
+	}
+}
+
+// removeScripts takes away a job's scripts directory, all at once; with
+// retain_logs only the lease, if the executor left something there.
+func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
+	all, err := w.base.Open("scripts")
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer all.Close()
+	parent, err := all.Open(runner)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if w.brief.Settings.RetainLogs && keepLogs(parent, id, until) {
+		return nil
+	}
+	if err := w.discard(all, parent, id); err != nil {
+		return err
+	}
+	return emptyTrash(all, until)
+}
+
+// keepLogs takes away what is no log, and tells whether something is left.
+func keepLogs(parent *folder.Folder, id string, until time.Time) bool {
+	scripts, err := parent.Open(id)
+	if err != nil {
+		return false
+	}
+	defer scripts.Close()
+	for _, name := range []string{leaseFile, leaseFile + ".new"} {
+		_ = scripts.Remove(name, until)
+	}
+	names, err := scripts.Names()
+	return err == nil && len(names) > 0
+}
+
+// removeUnleased takes away the scripts directory of a job that died before it
+// had a lease. One with anything in it has logs that were retained.
+func (w *Workspace) removeUnleased(runner, id string, until time.Time) error {
+	parent, err := w.base.Open("scripts", runner)
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if scripts, err := parent.Open(id); err == nil {
+		_ = scripts.Remove(leaseFile+".new", until)
+		scripts.Close()
+	}
+	_ = parent.RemoveEmpty(id)
+	return nil
+}
+
+// trim moves build directories beyond max_build_dir to the trash: the highest
+// that no job has, one at a time unless the site wants all at once.
+func (w *Workspace) trim(p *pool, root *folder.Folder, claims []claim) {
+	s := w.brief.Settings.Storage
+	if !s.LimitBuildDir || s.MaxBuildDir == 0 {
+		return
+	}
+	names, _ := p.dir.Names()
+	most := 1
+	if s.UncapCleanup {
+		most = len(names)
+	}
+	for _, n := range beyond(names, claims, s.MaxBuildDir, most) {
+		if w.discard(root, p.dir, slotName(n)) == nil {
+			p.log.note(p.dir, n, "trimmed")
+		}
+	}
+}
+
+// beyond picks the slots to take away, the highest first.
+func beyond(names []string, claims []claim, keep, most int) (slots []int) {
+	for _, name := range names {
+		n, err := strconv.Atoi(name)
+		if err != nil || slotName(n) != name || n < keep || (n < len(claims) && !claims[n].free()) {
+			continue
+		}
+		slots = append(slots, n)
+	}
+	slices.Sort(slots)
+	slices.Reverse(slots)
+	return slots[:min(most, len(slots))]
+}

@@ -1,0 +1,137 @@
+// Package jobrun is the unprivileged half: it runs one stage of a job as the
+// job's user. It knows what the brief tells it and nothing else: no
+// configuration file, no token, no network.
+package jobrun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/batch"
+	"jacamar-ci/internal/jobrun/internal/confine"
+	"jacamar-ci/internal/jobrun/internal/executor"
+	"jacamar-ci/internal/jobrun/internal/posture"
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/logging"
+	"jacamar-ci/internal/proctree"
+)
+
+// Serve takes its orders from the socket that is standard input, runs the stage
+// and reports. It returns an error only when there is nobody to report to. The
+// calling goroutine must be locked to its thread (see process.Family.Start).
+func Serve(stdout, stderr *os.File) error {
+	socket, err := takeSocket()
+	if err != nil {
+		return err
+	}
+	end, brief, script, err := handoff.Accept(socket)
+	if err != nil {
+		return err
+	}
+	s := stage{brief: brief, script: script, stop: listen(end), stdout: stdout, stderr: stderr}
+	dirs, err := s.run()
+	return end.Report(handoff.ResultOf(err, dirs))
+}
+
+// takeSocket moves the socket away from descriptor 0, so that nothing which the
+// job starts can ever inherit it.
+func takeSocket() (*os.File, error) {
+	if kind, err := unix.GetsockoptInt(0, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || kind != unix.AF_UNIX {
+		return nil, fmt.Errorf("standard input is not jacamar-auth's socket: jacamar is started by jacamar-auth alone")
+	}
+	fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep the socket: %w", err)
+	}
+	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
+	}
+	if err := unix.Dup3(null, 0, 0); err != nil {
+		return nil, fmt.Errorf("cannot replace standard input: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "handoff"), unix.Close(null)
+}
+
+// listen turns jacamar-auth's orders into channels.
+func listen(end *handoff.JobEnd) executor.Stop {
+	asked, lost := make(chan struct{}), make(chan struct{})
+	go func() {
+		order := end.Next()
+		close(asked)
+		for order != handoff.Lost {
+			order = end.Next()
+		}
+		close(lost)
+	}()
+	return executor.Stop{Asked: asked, Lost: lost}
+}
+
+// stage is one stage at work.
+type stage struct {
+	brief          handoff.Brief
+	script         []byte
+	stop           executor.Stop
+	stdout, stderr *os.File
+}
+
+func (s stage) run() (handoff.Dirs, error) {
+	if err := posture.Verify(s.brief.Account, s.brief.Settings.Downscope != "none"); err != nil {
+		return handoff.Dirs{}, err
+	}
+	if len(s.brief.Reap) > 0 {
+		return handoff.Dirs{}, reap(s.brief.Reap)
+	}
+	switch s.brief.Stage {
+	case job.Config:
+		return s.config()
+	case job.Prepare:
+		return handoff.Dirs{}, s.prepare()
+	case job.Run:
+		return handoff.Dirs{}, s.runScript()
+	default:
+		return handoff.Dirs{}, s.cleanup()
+	}
+}
+
+// reap kills processes of this account for a jacamar-auth that has not the
+// right to, one with file capabilities for changing ids only.
+func reap(left []proctree.Process) error {
+	var errs []error
+	for _, p := range left {
+		errs = append(errs, p.Signal(unix.SIGKILL))
+	}
+	return errors.Join(errs...)
+}
+
+func (s stage) runScript() error {
+	if err := confine.Process(s.brief.Settings.Confinement); err != nil {
+		return err
+	}
+	family, err := process.NewFamily()
+	if err != nil {
+		return err
+	}
+	if executor.Submits(s.brief) {
+		err = executor.NewBatch(s.brief, family, s.stdout).Run(s.script, batch.Stop(s.stop))
+	} else {
+		err = executor.Local{
+			Family: family, Shell: executor.NewShell(s.brief), NoProfile: s.brief.Settings.NoProfile,
+			Confine: confine.Thread(s.brief.Settings.Confinement),
+			Stdout:  s.stdout, Stderr: s.stderr, Voice: logging.NewVoice(s.stdout),
+			Grace: s.brief.Settings.KillTimeout * 9 / 10,
+		}.Run(s.script, s.stop)
+	}
+	if err != nil {
+		// A command that met a full disk seldom says whose it was and how full.
+		if line := s.pressure(); line != "" {
+			logging.NewVoice(s.stdout).Warn("%s", line)
+		}
+	}
+	return err
+}

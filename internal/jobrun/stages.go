@@ -1,0 +1,84 @@
+package jobrun
+
+import (
+	"os"
+	"strings"
+
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/jobrun/internal/executor"
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/jobrun/internal/workspace"
+	"jacamar-ci/internal/logging"
+	"jacamar-ci/internal/version"
+)
+
+// config makes the job's directories and tells where they are.
+func (s stage) config() (handoff.Dirs, error) {
+	if err := executor.CheckBatch(s.brief); err != nil {
+		return handoff.Dirs{}, err
+	}
+	variables, err := s.variables()
+	if err != nil {
+		return handoff.Dirs{}, err
+	}
+	return inWorkspace(s, storageLimit, variables, (*workspace.Workspace).Config)
+}
+
+// prepare says in the job's log where and as whom the job runs.
+func (s stage) prepare() error {
+	_, err := inWorkspace(s, storageLimit, nil, func(w *workspace.Workspace) (struct{}, error) {
+		return struct{}{}, w.Prepare()
+	})
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	voice := logging.NewVoice(s.stdout)
+	for line := range strings.Lines(s.brief.Settings.Message) {
+		voice.Note("%s", strings.TrimSuffix(line, "\n"))
+	}
+	voice.Note("Running as %s on %s in %s (%s executor, Jacamar %s)",
+		s.brief.Account.Name, host, s.brief.Dirs.Builds, s.brief.Settings.Executor, version.Number())
+	if s.brief.Settings.Downscope == "none" {
+		voice.Note("This resource runs every job as the account %s (downscope = \"none\").", s.brief.Account.Name)
+	}
+	s.forewarn(voice)
+	return nil
+}
+
+// forewarn tells of what would go wrong later, and more quietly.
+func (s stage) forewarn(voice logging.Voice) {
+	if line := s.pressure(); line != "" {
+		voice.Warn("%s", line)
+	}
+	if unusedCustom(s.brief.Settings.Storage) {
+		voice.Warn("CUSTOM_CI_BUILDS_DIR has no effect on this resource")
+	}
+	if s.missingHelper() {
+		voice.Warn("gitlab-runner is not in your PATH here: the job's caches and artifacts will be skipped")
+	}
+}
+
+// cleanup gives up what the job held. Nothing of it reaches the user.
+func (s stage) cleanup() error {
+	if err := s.endBatch(); err != nil {
+		return err
+	}
+	_, err := inWorkspace(s, cleanupLimit, nil, func(w *workspace.Workspace) (struct{}, error) {
+		return struct{}{}, w.Cleanup()
+	})
+	return err
+}
+
+// endBatch ends what the job left with a batch system. When that cannot be seen
+// to, the job's directory stays, with the record by which a later job does it.
+func (s stage) endBatch() error {
+	if s.brief.Settings.Batch == nil || s.brief.Dirs.Scripts.IsZero() {
+		return nil
+	}
+	family, err := process.NewFamily()
+	if err != nil {
+		return err
+	}
+	return executor.NewBatch(s.brief, family, s.stdout).Cleanup()
+}

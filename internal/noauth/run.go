@@ -1,0 +1,129 @@
+package noauth
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/briefing"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/version"
+)
+
+// run starts jacamar, hands it its brief and stays until the stage is over.
+func (d *driver) run(script []byte) error {
+	brief, err := d.brief()
+	if err != nil {
+		return err
+	}
+	watch := monitor.Monitor{Runner: d.stdout, KillTimeout: d.site.General.KillTimeout}
+	if err := watch.Ready(); err != nil {
+		return fmt.Errorf("cannot watch over the job: %w", err)
+	}
+	child, err := d.start()
+	if err != nil {
+		return err
+	}
+	end := handoff.NewAuthEnd(child.Socket)
+	go func() {
+		if end.Send(brief, script) != nil {
+			child.Cut()
+		}
+	}()
+	result, err := watch.Wait(child, end)
+	if err != nil {
+		return err
+	}
+	return d.answer(result)
+}
+
+// start starts the jacamar of the configuration, or the one beside this program.
+func (d *driver) start() (*monitor.Child, error) {
+	jacamar := d.site.Auth.JacamarPath.String()
+	if jacamar == "" {
+		own, err := os.Readlink("/proc/self/exe")
+		if err != nil {
+			return nil, fmt.Errorf("cannot find jacamar: %w", err)
+		}
+		jacamar = filepath.Join(filepath.Dir(own), "jacamar")
+	}
+	out := d.stdout
+	if d.call.Stage == job.Config {
+		out = d.stderr
+	}
+	child, err := monitor.Start(func(socket *os.File) (int, error) {
+		return fork(jacamar, string(d.call.Stage), []uintptr{socket.Fd(), out.Fd(), d.stderr.Fd()})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", jacamar, err)
+	}
+	return child, nil
+}
+
+// fork starts jacamar in a session of its own and with no signal blocked.
+func fork(jacamar, stage string, files []uintptr) (int, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var none unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil); err != nil {
+		return 0, err
+	}
+	return syscall.ForkExec(jacamar, []string{jacamar, stage}, &syscall.ProcAttr{
+		Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "GOMAXPROCS=2"}, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+}
+
+func (d *driver) brief() (b handoff.Brief, err error) {
+	b = handoff.Brief{Stage: d.call.Stage, Account: d.account, Dirs: d.state.Dirs, Settings: briefing.Settings(d.site, d.env)}
+	b.Settings.Downscope = string(config.None)
+	if d.call.Stage == job.Run {
+		if b.SubStage, err = job.ParseSubStage(d.call.SubStage); err != nil {
+			return b, err
+		}
+	}
+	if b.Settings.Batch, err = briefing.Batch(d.site, d.env, d.matches); err != nil {
+		return b, err
+	}
+	owner, _ := proctree.Find(os.Getppid())
+	b.Job = handoff.Job{ID: d.facts.ID, Runner: d.env.Runner(), Project: d.facts.Project, Timeout: d.facts.Timeout, Owner: owner}
+	return b, nil
+}
+
+// matches tells whether a rule is for this job. What only a token proves cannot
+// be asked for here.
+func (d *driver) matches(r config.Rule) (bool, error) {
+	if r.Project != "" || r.Namespace != "" || r.RefProtected != nil {
+		return false, failure.Configf("a [[batch.rule]] asks for a project, a namespace or a protected ref, which nothing proves under --no-auth")
+	}
+	return r.User == (job.Username{}) || r.User == d.account.Name, nil
+}
+
+// answer prints what the config stage settled; the other stages have no answer.
+func (d *driver) answer(result handoff.Result) error {
+	if d.call.Stage != job.Config {
+		return nil
+	}
+	d.state.Dirs = result.Dirs
+	state, err := d.state.encode()
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	return customexec.Answer{
+		BuildsDir: result.Dirs.Builds, CacheDir: result.Dirs.Cache, Hostname: host,
+		Driver: customexec.Driver{Name: "jacamar", Version: strings.TrimPrefix(version.Number(), "v")},
+		JobEnv: map[string]string{customexec.StateVariable: state},
+		Shell:  "bash",
+	}.Write(d.stdout)
+}

@@ -1,0 +1,162 @@
+// Package proctree reads the process tree from /proc and signals processes
+// without mistaking one for another. It holds no state.
+package proctree
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process names one process for good: the kernel uses a pid again, but not
+// within the same boot with the same start.
+type Process struct {
+	PID int `json:"pid"`
+	// Start is field 22 of proc_pid_stat(5), in clock ticks since boot.
+	Start uint64 `json:"start"`
+	// Boot is /proc/sys/kernel/random/boot_id.
+	Boot string `json:"boot"`
+}
+
+// Find names the process that has the pid now.
+func Find(pid int) (Process, bool) {
+	stat, ok := readStat(pid)
+	if !ok {
+		return Process{}, false
+	}
+	return Process{PID: pid, Start: stat.start, Boot: Boot()}, true
+}
+
+// Boot returns the id of the running system, "" where there is none to read.
+func Boot() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(text))
+}
+
+// Gone tells whether p certainly runs no longer on this host; one that only waits
+// to be reaped does not run. What cannot be known is not gone. /proc alone does not tell: mounted with hidepid, it hides
+// other users' processes as if they had ended.
+func (p Process) Gone() bool {
+	boot := Boot()
+	switch {
+	case p.PID <= 0 || p.Boot == "" || boot == "":
+		return false
+	case p.Boot != boot || unix.Kill(p.PID, 0) == unix.ESRCH:
+		return true
+	}
+	stat, ok := readStat(p.PID)
+	return ok && (stat.start != p.Start || stat.ended)
+}
+
+// Signal sends sig to p, through a descriptor, so that a stranger who got the
+// pid meanwhile is never hit. A process that has ended is not an error.
+func (p Process) Signal(sig unix.Signal) error {
+	fd, err := unix.PidfdOpen(p.PID, 0)
+	if err != nil {
+		return gone(err)
+	}
+	defer unix.Close(fd)
+	if p.Gone() {
+		return nil
+	}
+	return gone(unix.PidfdSendSignal(fd, sig, nil, 0))
+}
+
+func gone(err error) error {
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return err
+}
+
+// Descendants lists the live tree below pid, parents before their children.
+func Descendants(pid int) []int {
+	var all []int
+	for queue := []int{pid}; len(queue) > 0; queue = queue[1:] {
+		kids := Children(queue[0])
+		all, queue = append(all, kids...), append(queue, kids...)
+	}
+	return all
+}
+
+// Children reads the child list of every thread of pid (proc_pid_task(5)).
+func Children(pid int) []int {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task"
+	threads, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var kids []int
+	for _, thread := range threads {
+		text, err := os.ReadFile(dir + "/" + thread.Name() + "/children")
+		if err != nil {
+			continue
+		}
+		for _, field := range bytes.Fields(text) {
+			if kid, err := strconv.Atoi(string(field)); err == nil {
+				kids = append(kids, kid)
+			}
+		}
+	}
+	return kids
+}
+
+// SignalDescendant sends sig to pid if it is a descendant of this process.
+func SignalDescendant(pid int, sig unix.Signal) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return gone(err)
+	}
+	defer unix.Close(fd)
+	if !isDescendant(pid) {
+		return nil
+	}
+	return gone(unix.PidfdSendSignal(fd, sig, nil, 0))
+}
+
+// isDescendant follows the parents of pid up to this process. A parent that
+// ends during the walk breaks it, and its child then has a new one: look again.
+func isDescendant(pid int) bool {
+	for range 3 {
+		if reaches(pid, os.Getpid()) {
+			return true
+		}
+	}
+	return false
+}
+
+func reaches(pid, ancestor int) bool {
+	for pid > 1 && pid != ancestor {
+		stat, _ := readStat(pid)
+		pid = stat.parent
+	}
+	return pid == ancestor
+}
+
+type stat struct {
+	parent int
+	start  uint64
+	ended  bool // a zombie
+}
+
+// readStat reads fields 3, 4 and 22 of proc_pid_stat(5). The program's name before
+// them may hold spaces and brackets, so the last bracket counts.
+func readStat(pid int) (stat, bool) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return stat{}, false
+	}
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	const first = 3 // the number of the field after the name
+	if len(fields) <= 22-first {
+		return stat{}, false
+	}
+	parent, err1 := strconv.Atoi(string(fields[4-first]))
+	start, err2 := strconv.ParseUint(string(fields[22-first]), 10, 64)
+	state := fields[3-first][0]
+	return stat{parent, start, state == 'Z' || state == 'X'}, err1 == nil && err2 == nil
+}

@@ -1,0 +1,119 @@
+package rlimit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+)
+
+// Limit is the limit on one resource.
+type Limit struct {
+	Resource string // as in limits.conf(5)
+	Range
+}
+
+// resources are the names of limits.conf(5), and of rttime, which it lacks.
+var resources = [...]struct {
+	name   string
+	number int
+}{
+	{"as", unix.RLIMIT_AS},
+	{"core", unix.RLIMIT_CORE},
+	{"cpu", unix.RLIMIT_CPU},
+	{"data", unix.RLIMIT_DATA},
+	{"fsize", unix.RLIMIT_FSIZE},
+	{"locks", unix.RLIMIT_LOCKS},
+	{"memlock", unix.RLIMIT_MEMLOCK},
+	{"msgqueue", unix.RLIMIT_MSGQUEUE},
+	{"nice", unix.RLIMIT_NICE},
+	{"nofile", unix.RLIMIT_NOFILE},
+	{"nproc", unix.RLIMIT_NPROC},
+	{"rss", unix.RLIMIT_RSS},
+	{"rtprio", unix.RLIMIT_RTPRIO},
+	{"rttime", unix.RLIMIT_RTTIME},
+	{"sigpending", unix.RLIMIT_SIGPENDING},
+	{"stack", unix.RLIMIT_STACK},
+}
+
+// Parse reads "RESOURCE=SOFT:HARD".
+func Parse(s string) (Limit, error) {
+	name, value, _ := strings.Cut(s, "=")
+	if _, ok := number(name); !ok {
+		return Limit{}, fmt.Errorf("%q is not a resource with a limit", job.Clip(name))
+	}
+	r, err := ParseRange(value)
+	return Limit{name, r}, err
+}
+
+func number(name string) (int, bool) {
+	for _, r := range resources {
+		if r.name == name {
+			return r.number, true
+		}
+	}
+	return 0, false
+}
+
+// String returns "RESOURCE=SOFT:HARD".
+func (l Limit) String() string { return l.Resource + "=" + l.Range.String() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (l Limit) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with Parse's checks.
+func (l *Limit) UnmarshalText(b []byte) (err error) {
+	*l, err = Parse(string(b))
+	return err
+}
+
+// Set gives a process the limit; 0 is this one. To raise a hard limit, or to
+// touch another account's process, needs CAP_SYS_RESOURCE.
+func (l Limit) Set(pid int) error {
+	resource, ok := number(l.Resource)
+	if !ok {
+		return fmt.Errorf("%q is not a resource with a limit", job.Clip(l.Resource))
+	}
+	err := unix.Prlimit(pid, resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil)
+	switch {
+	case errors.Is(err, syscall.ESRCH):
+		return nil // it has ended, and what becomes of it is told elsewhere
+	case err != nil:
+		return fmt.Errorf("%s: %w%s", l, err, why(err, resource, pid))
+	}
+	return nil
+}
+
+func why(err error, resource, pid int) string {
+	var has unix.Rlimit
+	if !errors.Is(err, syscall.EPERM) || unix.Prlimit(pid, resource, nil, &has) != nil {
+		return ""
+	}
+	return " (the hard limit is " + format(has.Max) + ")"
+}
+
+// RaiseStack gives this process the stack size that its hard limit allows. The
+// kernel cuts the soft one down to 8 MiB when a program with a setuid bit or
+// file capabilities starts (see bprm->secureexec in the kernel's fs/exec.c).
+func RaiseStack() error {
+	var has unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_STACK, &has); err != nil {
+		return fmt.Errorf("stack: %w", err)
+	}
+	return Limit{"stack", Range{true, has.Max, has.Max}}.Set(0)
+}
+
+// Names are the resources, sorted.
+func Names() []string {
+	var names []string
+	for _, r := range resources {
+		names = append(names, r.name)
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,33 @@
+package seccomp
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// NoNewPrivs keeps the calling thread, and what it starts, from ever gaining a
+// privilege by execve(2): setuid bits and file capabilities mean nothing to it
+// (PR_SET_NO_NEW_PRIVS in prctl(2)). There is no way back.
+func NoNewPrivs() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot set no_new_privs: %w", err)
+	}
+	return nil
+}
+
+// Load puts the filter on the calling thread, to which the goroutine must be
+// locked, and on what that thread starts. It needs NoNewPrivs or CAP_SYS_ADMIN.
+// There is no way back.
+func (f Filter) Load() error {
+	code := f.Program()
+	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program)))
+	runtime.KeepAlive(code)
+	if errno != 0 {
+		return fmt.Errorf("cannot set the system-call filter: %w", errno)
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package trustedfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Fault is one reason not to believe a file, and what to do about it.
+type Fault struct {
+	File    string // the file that was asked for
+	Path    string // what is at fault: the file, or a directory or link on the way
+	Problem string // follows the name of Path: "is writable by group (mode 0775)"
+	Mend    string // a command or a sentence
+	Err     error  // the system's error where that is the reason
+}
+
+// Error returns the fault as one line.
+func (f *Fault) Error() string {
+	verb, subject := "trust", "it"
+	if f.Err != nil {
+		verb = "open"
+	}
+	if f.Path != f.File {
+		subject = show(f.Path)
+		if strings.HasPrefix(f.File, strings.TrimSuffix(f.Path, "/")+"/") {
+			subject = "its directory " + subject
+		}
+	}
+	return fmt.Sprintf("cannot %s %s: %s %s: %s", verb, show(f.File), subject, f.Problem, f.Mend)
+}
+
+// Unwrap returns the system's error, so that errors.Is(err, fs.ErrNotExist) holds.
+func (f *Fault) Unwrap() error { return f.Err }
+
+func (f Fault) same(other Fault) bool { return f.Path == other.Path && f.Problem == other.Problem }
+
+func systemFault(path string, err error) Fault {
+	f := Fault{Path: path, Err: err}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		f.Problem, f.Mend = "does not exist", "create it or correct the path"
+	case errors.Is(err, fs.ErrPermission):
+		f.Problem, f.Mend = "cannot be reached by this account", "give the account that runs jacamar-auth the right to read it"
+	case errors.Is(err, unix.ELOOP):
+		f.Problem, f.Mend = "is one of too many symbolic links", "name the file by its real path"
+	default:
+		f.Problem, f.Mend = "cannot be read: "+err.Error(), "look at the file system"
+	}
+	return f
+}
+
+func tooLong(path string, limit int64) *Fault {
+	return &Fault{File: path, Path: path, Problem: fmt.Sprintf("is longer than %d bytes", limit), Mend: "name the right file or shorten it"}
+}
+
+// show quotes a path that a shell or a terminal could take for something else.
+func show(path string) string {
+	special := func(r rune) bool {
+		plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./@+,:-", r)
+		return !plain
+	}
+	if strings.ContainsFunc(path, special) {
+		return strconv.Quote(path)
+	}
+	return path
+}

@@ -1,0 +1,220 @@
+package trustedfile
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+var plain = rules{limit: 1 << 20}
+
+func TestReadsWhatIsTrusted(t *testing.T) {
+	dir := trustedDir(t)
+	for _, mode := range []fs.FileMode{0o400, 0o440, 0o444, 0o600, 0o640, 0o644, 0o700, 0o755} {
+		for name, text := range map[string]string{"empty": "", "text": "key = 1\n"} {
+			path := filepath.Join(dir, name)
+			os.Remove(path)
+			write(t, path, text, mode)
+			got, err := Read(abs(t, path), 100)
+			if err != nil || string(got) != text {
+				t.Errorf("%s with mode %v: %q, %v", name, mode, got, err)
+			}
+		}
+	}
+}
+
+func TestOpenGivesACloseOnExecDescriptor(t *testing.T) {
+	path := filepath.Join(trustedDir(t), "file")
+	write(t, path, "text", 0o600)
+	f, err := Open(abs(t, path), 100)
+	must(t, err)
+	defer f.Close()
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0)
+	if err != nil || flags&unix.FD_CLOEXEC == 0 {
+		t.Errorf("flags %#x, %v: a child would inherit the descriptor", flags, err)
+	}
+	if f.Name() != path {
+		t.Errorf("name %q", f.Name())
+	}
+}
+
+func TestRefusesFileModes(t *testing.T) {
+	path := filepath.Join(trustedDir(t), "file")
+	for _, tc := range []struct {
+		mode      fs.FileMode
+		who, mend string
+	}{
+		{0o620, "group (mode 0620)", "g-w"},
+		{0o660, "group (mode 0660)", "g-w"},
+		{0o602, "others (mode 0602)", "o-w"},
+		{0o606, "others (mode 0606)", "o-w"},
+		{0o622, "group and others (mode 0622)", "go-w"},
+		{0o666, "group and others (mode 0666)", "go-w"},
+		{0o777, "group and others (mode 0777)", "go-w"},
+		{0o020, "group (mode 0020)", "g-w"},
+		{0o620 | fs.ModeSetuid, "group (mode 4620)", "g-w"},
+		{0o602 | fs.ModeSticky, "others (mode 1602)", "o-w"},
+	} {
+		write(t, path, "", tc.mode)
+		refused(t, path, plain, "cannot trust "+path+": it is writable by "+tc.who+": run: chmod "+tc.mend+" "+path)
+		must(t, os.Remove(path))
+	}
+}
+
+func TestRefusesEveryParent(t *testing.T) {
+	dir := trustedDir(t)
+	file := filepath.Join(dir, "a/b/c/file")
+	mkdir(t, filepath.Dir(file), 0o755)
+	write(t, file, "", 0o600)
+	for _, parent := range []string{"", "a", "a/b", "a/b/c"} {
+		parent = filepath.Join(dir, parent)
+		for _, tc := range []struct {
+			mode      fs.FileMode
+			who, mend string
+		}{
+			{0o775, "group (mode 0775)", "g-w"},
+			{0o757, "others (mode 0757)", "o-w"},
+			{0o777, "group and others (mode 0777)", "go-w"},
+		} {
+			must(t, os.Chmod(parent, tc.mode))
+			refused(t, file, plain, "cannot trust "+file+": its directory "+parent+" is writable by "+tc.who+": run: chmod "+tc.mend+" "+parent)
+		}
+		must(t, os.Chmod(parent, 0o777|fs.ModeSticky))
+		refused(t, file, plain, "cannot trust "+file+": its directory "+parent+" is writable by group and others (mode 1777): "+
+			"keep the file elsewhere, below directories that only root can write")
+		must(t, os.Chmod(parent, 0o755))
+	}
+	if _, err := Read(abs(t, file), 1); err != nil {
+		t.Errorf("mended: %v", err)
+	}
+}
+
+// TestRefusesTmp: the sticky bit keeps others from removing a file there, and
+// not from making one before we do.
+func TestRefusesTmp(t *testing.T) {
+	dir, err := os.MkdirTemp("/tmp", "trustedfile-test-")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	file := filepath.Join(dir, "file")
+	write(t, file, "", 0o600)
+	if f, err := Open(abs(t, file), 1); err == nil {
+		f.Close()
+		t.Error("a file below /tmp was opened")
+	}
+}
+
+func TestRefusesWhatIsNotARegularFile(t *testing.T) {
+	dir := trustedDir(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	mkdir(t, in("directory"), 0o755)
+	must(t, unix.Mkfifo(in("fifo"), 0o600))
+	write(t, in("file"), "", 0o600)
+	must(t, os.Symlink(in("file"), in("link")))
+	must(t, os.Symlink(in("nothing"), in("dangling")))
+	must(t, os.Symlink("loop", in("loop")))
+	listener, err := net.Listen("unix", in("socket"))
+	must(t, err)
+	defer listener.Close()
+	must(t, os.Chmod(in("socket"), 0o600))
+
+	const mend = ", not a regular file: name a regular file by its real path"
+	for name, what := range map[string]string{
+		"directory": "a directory", "fifo": "a FIFO", "socket": "a socket",
+		"link": "a symbolic link", "dangling": "a symbolic link", "loop": "a symbolic link",
+	} {
+		refused(t, in(name), plain, "cannot trust "+in(name)+": it is "+what+mend)
+	}
+	refused(t, "/dev/null", plain, "cannot trust /dev/null: it is a device"+mend)
+	refused(t, "/", plain, "cannot trust /: it is a directory, not a file: name a file")
+	refused(t, in("missing"), plain, "cannot open "+in("missing")+": it does not exist: create it or correct the path")
+	refused(t, in("no/file"), plain, "cannot open "+in("no/file")+": its directory "+in("no")+" does not exist: create it or correct the path")
+	refused(t, in("file/file"), plain, "cannot trust "+in("file/file")+": its directory "+in("file")+" is not a directory: name the file by its real path")
+	refused(t, in(strings.Repeat("n", 300)), plain, "cannot open "+in(strings.Repeat("n", 300))+": it cannot be read: file name too long: look at the file system")
+}
+
+// TestRefusesOtherNamesOfOpenFiles: whoever can start the program chooses what
+// these names mean.
+func TestRefusesOtherNamesOfOpenFiles(t *testing.T) {
+	path := filepath.Join(trustedDir(t), "file")
+	write(t, path, "text", 0o600)
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	for _, name := range []string{"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/proc/thread-self/fd/0", "/proc/self/fd/" + itoa(f.Fd()), "/proc/self/exe"} {
+		if f, err := Open(abs(t, name), 1<<40); err == nil {
+			f.Close()
+			t.Errorf("%s was opened", name)
+		}
+	}
+}
+
+func TestMissingIsErrNotExist(t *testing.T) {
+	_, err := Read(abs(t, filepath.Join(trustedDir(t), "missing")), 1)
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	path := filepath.Join(trustedDir(t), "file")
+	write(t, path, "12345", 0o600)
+	if got, err := Read(abs(t, path), 5); err != nil || string(got) != "12345" {
+		t.Errorf("at the limit: %q, %v", got, err)
+	}
+	refused(t, path, rules{limit: 4}, "cannot trust "+path+": it is longer than 4 bytes: name the right file or shorten it")
+	must(t, os.Truncate(path, 1<<40))
+	refused(t, path, plain, "cannot trust "+path+": it is longer than 1048576 bytes: name the right file or shorten it")
+}
+
+// TestLimitHoldsForWhatTheSizeHides: a file can have more bytes than its size
+// says, as all those of /proc do, or grow while it is read.
+func TestLimitHoldsForWhatTheSizeHides(t *testing.T) {
+	if _, err := Read(abs(t, "/proc/self/status"), 16); err == nil || !strings.Contains(err.Error(), "longer than 16 bytes") {
+		t.Errorf("%v", err)
+	}
+	if got, err := Read(abs(t, "/proc/self/status"), 1<<20); err != nil || len(got) == 0 {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+func TestExecutable(t *testing.T) {
+	path := filepath.Join(trustedDir(t), "script")
+	write(t, path, "#!/bin/sh\n", 0o644)
+	refused(t, path, rules{limit: 100, executable: true}, "cannot trust "+path+": it is not executable (mode 0644): run: chmod a+x "+path)
+	for _, mode := range []fs.FileMode{0o500, 0o555, 0o755} {
+		must(t, os.Chmod(path, mode))
+		f, err := OpenExecutable(abs(t, path), 100)
+		if err != nil {
+			t.Fatalf("mode %v: %v", mode, err)
+		}
+		text, err := io.ReadAll(f)
+		if err != nil || string(text) != "#!/bin/sh\n" {
+			t.Errorf("mode %v: %q, %v", mode, text, err)
+		}
+		f.Close()
+	}
+	must(t, os.Chmod(path, 0o775))
+	refused(t, path, rules{limit: 100, executable: true}, "cannot trust "+path+": it is writable by group (mode 0775): run: chmod g-w "+path)
+}
+
+func TestUnreadable(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root can read every file")
+	}
+	dir := trustedDir(t)
+	file := filepath.Join(dir, "closed/file")
+	mkdir(t, filepath.Dir(file), 0o700)
+	write(t, file, "", 0o000)
+	const mend = "cannot be reached by this account: give the account that runs jacamar-auth the right to read it"
+	refused(t, file, plain, "cannot open "+file+": it "+mend)
+	must(t, os.Chmod(filepath.Dir(file), 0o000))
+	t.Cleanup(func() { os.Chmod(filepath.Dir(file), 0o700) })
+	refused(t, file, plain, "cannot open "+file+": it "+mend)
+}

@@ -1,0 +1,83 @@
+package trustedfile
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestReplacedWhileOpen(t *testing.T) {
+	dir := trustedDir(t)
+	file, other := filepath.Join(dir, "file"), filepath.Join(dir, "other")
+	write(t, file, "old", 0o600)
+	f, err := Open(abs(t, file), 100)
+	must(t, err)
+	defer f.Close()
+	write(t, other, "new", 0o666)
+	must(t, os.Rename(other, file))
+	if got, err := io.ReadAll(f); err != nil || string(got) != "old" {
+		t.Errorf("%q, %v: the descriptor is not of the file that was judged", got, err)
+	}
+}
+
+// TestReplacedWhileOpening swaps the name between a trusted file and one of
+// each kind that is refused. Whatever wins, the contents of the others must
+// never come out.
+func TestReplacedWhileOpening(t *testing.T) {
+	dir := trustedDir(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	write(t, in("good"), "good", 0o600)
+	write(t, in("bad"), "bad", 0o666)
+	write(t, in("target"), "bad", 0o600)
+	must(t, os.Symlink("target", in("link")))
+	must(t, unix.Mkfifo(in("fifo"), 0o600))
+	must(t, os.Link(in("good"), in("file")))
+
+	stop := make(chan struct{})
+	var swapper sync.WaitGroup
+	swapper.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				swap(t, in("good"), in([]string{"bad", "link", "fifo"}[i%3]), in("file"))
+			}
+		}
+	})
+	opened := 0
+	for range 3000 {
+		got, err := Read(abs(t, in("file")), 100)
+		if err != nil {
+			continue
+		}
+		if opened++; string(got) != "good" {
+			t.Errorf("read %q", got)
+			break
+		}
+	}
+	close(stop)
+	swapper.Wait()
+	if opened == 0 {
+		t.Error("the trusted file was never opened: the test shows nothing")
+	}
+}
+
+// swap puts first one and then the other file at name, each by one rename(2).
+func swap(t *testing.T, one, other, name string) {
+	for _, source := range []string{other, one} {
+		temp := name + ".new"
+		if err := os.Link(source, temp); err != nil {
+			t.Error(err)
+			return
+		}
+		if err := os.Rename(temp, name); err != nil {
+			t.Error(err)
+		}
+		os.Remove(temp) // rename(2) does nothing between two links of one file
+	}
+}

@@ -1,0 +1,97 @@
+package trustedfile
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/job"
+)
+
+// trustedDir makes a directory whose every parent can be trusted. t.TempDir
+// cannot serve: /tmp is for all.
+func trustedDir(t *testing.T) string {
+	t.Helper()
+	base, err := os.UserHomeDir()
+	if err != nil {
+		t.Skipf("this account has no home: %v", err)
+	}
+	if base, err = filepath.EvalSymlinks(base); err != nil {
+		t.Skipf("the home of this account cannot be used: %v", err)
+	}
+	dir, err := os.MkdirTemp(base, "trustedfile-test-")
+	if err != nil {
+		t.Skipf("cannot make a directory in the home of this account: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	file := filepath.Join(dir, "probe")
+	write(t, file, "", 0o600)
+	if faults := Judge(abs(t, file)); len(faults) > 0 {
+		t.Skipf("the home of this account is not trusted itself: %v", &faults[0])
+	}
+	return dir
+}
+
+func write(t *testing.T, path, text string, mode fs.FileMode) {
+	t.Helper()
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+	must(t, os.Chmod(path, mode))
+}
+
+func mkdir(t *testing.T, path string, mode fs.FileMode) {
+	t.Helper()
+	must(t, os.MkdirAll(path, 0o700))
+	must(t, os.Chmod(path, mode))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func abs(t *testing.T, path string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(path)
+	must(t, err)
+	return p
+}
+
+func rootOnly(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+}
+
+// refused opens path, which must fail with want as its text, in good time: a
+// FIFO without a writer would hold a careless open for ever.
+func refused(t *testing.T, path string, r rules, want string) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		f, err := open(abs(t, path), r)
+		if err == nil {
+			f.Close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Fatalf("%s was opened", path)
+		}
+		if err.Error() != want {
+			t.Errorf("got  %s\nwant %s", err, want)
+		}
+		if f := new(Fault); !errors.As(err, &f) {
+			t.Errorf("the error is a %T", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("open hangs")
+	}
+}

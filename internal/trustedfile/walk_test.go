@@ -1,0 +1,188 @@
+package trustedfile
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func itoa(fd uintptr) string { return strconv.FormatUint(uint64(fd), 10) }
+
+func TestFollowsLinksOnTheWay(t *testing.T) {
+	dir := trustedDir(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	mkdir(t, in("real/deep"), 0o755)
+	mkdir(t, in("elsewhere"), 0o755)
+	write(t, in("real/deep/file"), "text", 0o600)
+	links := map[string]string{
+		"absolute": in("real/deep"), "relative": "real/deep", "dots": "./real//deep/.", "up": "../" + filepath.Base(dir) + "/real/deep",
+		"chain": "absolute", "elsewhere/back": "../real/deep", "self": ".", "real/over": "../../../../../../../../../../" + in("real/deep"),
+	}
+	for name, target := range links {
+		must(t, os.Symlink(target, in(name)))
+	}
+	for _, name := range []string{"absolute/file", "relative/file", "dots/file", "up/file", "chain/file", "elsewhere/back/file", "self/self/real/deep/file", "real/over/file"} {
+		if got, err := Read(abs(t, in(name)), 100); err != nil || string(got) != "text" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestJudgesWhereALinkLeads(t *testing.T) {
+	dir := trustedDir(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	mkdir(t, in("open/inner"), 0o755)
+	write(t, in("open/inner/file"), "", 0o600)
+	must(t, os.Chmod(in("open"), 0o777))
+	must(t, os.Symlink("open/inner", in("link")))
+	refused(t, in("link/file"), plain, "cannot trust "+in("link/file")+": "+in("open")+" is writable by group and others (mode 0777): run: chmod go-w "+in("open"))
+
+	mkdir(t, in("loops"), 0o755)
+	must(t, os.Symlink("b", in("loops/a")))
+	must(t, os.Symlink("a", in("loops/b")))
+	for _, faults := range [][]Fault{Judge(abs(t, in("loops/a/file")))} {
+		if len(faults) != 1 || faults[0].Problem != "is one of too many symbolic links" {
+			t.Errorf("loop: %+v", faults)
+		}
+	}
+	must(t, os.Symlink(in("nowhere"), in("dangling")))
+	refused(t, in("dangling/file"), plain, "cannot open "+in("dangling/file")+": "+in("nowhere")+" does not exist: create it or correct the path")
+	must(t, os.Symlink("open/inner/file", in("tofile")))
+	must(t, os.Chmod(in("open"), 0o755))
+	refused(t, in("tofile/file"), plain, "cannot trust "+in("tofile/file")+": "+in("open/inner/file")+" is not a directory: name the file by its real path")
+}
+
+func TestRefusesOtherOwners(t *testing.T) {
+	rootOnly(t)
+	dir := trustedDir(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	mkdir(t, in("sub"), 0o755)
+	write(t, in("sub/file"), "", 0o600)
+	must(t, os.Symlink("sub", in("link")))
+	const other = 12345
+
+	must(t, os.Chown(in("sub/file"), other, 0))
+	refused(t, in("sub/file"), plain, "cannot trust "+in("sub/file")+": it is owned by uid 12345, not by root: run: chown root "+in("sub/file"))
+	must(t, os.Chown(in("sub/file"), 0, other))
+	must(t, os.Chown(in("sub"), other, 0))
+	refused(t, in("sub/file"), plain, "cannot trust "+in("sub/file")+": its directory "+in("sub")+" is owned by uid 12345, not by root: run: chown root "+in("sub"))
+	must(t, os.Chown(in("sub"), 0, 0))
+	must(t, os.Lchown(in("link"), other, 0))
+	refused(t, in("link/file"), plain, "cannot trust "+in("link/file")+": its directory "+in("link")+" is owned by uid 12345, not by root: run: chown -h root "+in("link"))
+	if _, err := Open(abs(t, in("sub/file")), 1); err != nil {
+		t.Errorf("a foreign group alone: %v", err)
+	}
+}
+
+// TestAccessControlList: a list that lets one more account write the file shows
+// in the mode.
+func TestAccessControlList(t *testing.T) {
+	path := filepath.Join(trustedDir(t), "file")
+	write(t, path, "", 0o644)
+	// acl(5) as linux/posix_acl_xattr.h lays it out: user::rw-, user:12345:rw-,
+	// group::r--, mask::rw-, other::r--.
+	const any = 0xffffffff
+	list := []byte{2, 0, 0, 0}
+	for _, e := range []struct{ tag, perm, id uint32 }{{1, 6, any}, {2, 6, 12345}, {4, 4, any}, {16, 6, any}, {32, 4, any}} {
+		list = append(list, byte(e.tag), 0, byte(e.perm), 0, byte(e.id), byte(e.id>>8), byte(e.id>>16), byte(e.id>>24))
+	}
+	if err := unix.Setxattr(path, "system.posix_acl_access", list, 0); err != nil {
+		t.Skipf("this file system has no access control lists: %v", err)
+	}
+	refused(t, path, plain, "cannot trust "+path+": it is writable by group (mode 0664): run: chmod g-w "+path)
+}
+
+func TestJudgeListsEveryFault(t *testing.T) {
+	dir := trustedDir(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	mkdir(t, in("a/b"), 0o755)
+	write(t, in("a/b/file"), "", 0o622)
+	must(t, os.Symlink("../a", in("a/again")))
+	must(t, os.Chmod(in("a"), 0o777|os.ModeSticky))
+	must(t, os.Chmod(in("a/b"), 0o770))
+
+	want := []string{
+		in("a") + " is writable by group and others (mode 1777)",
+		in("a/b") + " is writable by group (mode 0770)",
+		in("a/b/file") + " is writable by group and others (mode 0622)",
+	}
+	for _, path := range []string{"a/b/file", "a/again/again/b/file"} {
+		var got []string
+		for _, f := range Judge(abs(t, in(path))) {
+			got = append(got, f.Path+" "+f.Problem)
+			if f.File != in(path) || f.Mend == "" {
+				t.Errorf("%+v", f)
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestJudgeOfGoodAndMissing(t *testing.T) {
+	dir := trustedDir(t)
+	write(t, filepath.Join(dir, "file"), "", 0o600)
+	if faults := Judge(abs(t, filepath.Join(dir, "file"))); faults != nil {
+		t.Errorf("%+v", faults)
+	}
+	faults := Judge(abs(t, filepath.Join(dir, "missing")))
+	if len(faults) != 1 || faults[0].Problem != "does not exist" {
+		t.Errorf("%+v", faults)
+	}
+	if faults := Judge(abs(t, "/")); len(faults) != 1 {
+		t.Errorf("%+v", faults)
+	}
+}
+
+// TestJudgeRoot: what belongs to this account is not root's.
+func TestJudgeRoot(t *testing.T) {
+	path := filepath.Join(trustedDir(t), "file")
+	write(t, path, "", 0o600)
+	if os.Geteuid() != 0 {
+		if Judge(abs(t, path)) != nil || JudgeRoot(abs(t, path)) == nil {
+			t.Error("a file of this account is taken for root's")
+		}
+		return
+	}
+	if faults := JudgeRoot(abs(t, path)); faults != nil {
+		t.Errorf("%+v", faults)
+	}
+	must(t, os.Chown(path, 4242, 0))
+	if faults := JudgeRoot(abs(t, path)); len(faults) != 1 {
+		t.Errorf("%+v", faults)
+	}
+}
+
+func TestLeavesNoDescriptor(t *testing.T) {
+	dir := trustedDir(t)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	mkdir(t, in("a"), 0o755)
+	write(t, in("a/file"), "", 0o600)
+	write(t, in("a/bad"), "", 0o666)
+	must(t, os.Symlink("a", in("link")))
+	before := descriptors(t)
+	for range 50 {
+		for _, name := range []string{"a/file", "link/file", "a/bad", "a/missing", "missing/file", "link/bad/x"} {
+			Judge(abs(t, in(name)))
+			if f, err := Open(abs(t, in(name)), 10); err == nil {
+				f.Close()
+			}
+		}
+	}
+	// Fewer are another test's, which the collector has closed meanwhile.
+	if after := descriptors(t); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	return len(entries)
+}

@@ -1,0 +1,267 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jacamar-ci/test/site"
+	"jacamar-ci/test/stagerunner"
+)
+
+// long is a script that tells when it runs, and then runs for long, in a tree of
+// processes of which one is detached.
+const long = "setsid sleep 1000 & sleep 1001 & echo under way\nwait\n"
+
+// limit is how long anything that a test waits for may take.
+const limit = 20 * time.Second
+
+// begin starts a job with the script and waits until it is under way.
+func begin(t *testing.T, r *stagerunner.Runner, job stagerunner.Job, script string) *stagerunner.Execution {
+	t.Helper()
+	job.Raw = map[string][]byte{"build_script": []byte(script)}
+	e := r.Start(job)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := e.AwaitOutput(ctx, "build_script", "under way"); err != nil {
+		e.Abort()
+		t.Fatalf("%v; the log:\n%s", err, e.Wait().Trace)
+	}
+	return e
+}
+
+func TestCancelMidScript(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		job := s.Job()
+		job.AfterScript = []string{"echo tidied up"}
+		e := begin(t, s.Runner(), job, long)
+		start := time.Now()
+		e.Cancel()
+		r := e.Wait()
+		if r.Outcome != stagerunner.Canceled || !strings.Contains(r.Trace, "tidied up") {
+			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		s.NoProcess(t, 0)
+	}, quick)
+}
+
+func TestStopReachesTheJobAtOnce(t *testing.T) {
+	privileged(t, func(t *testing.T, s *site.Site) {
+		// A machine that is busy with other tests may be late by itself; a driver
+		// that is late is so every time.
+		best := time.Hour
+		for range 5 {
+			if best = min(best, stopLatency(t, s)); best <= 100*time.Millisecond {
+				return
+			}
+		}
+		t.Errorf("the job was told after %v at best", best)
+	}, quick)
+}
+
+// stopLatency is the time from SIGTERM to the driver until the script says that
+// it got one.
+func stopLatency(t *testing.T, s *site.Site) time.Duration {
+	t.Helper()
+	told := make(chan time.Time, 1)
+	r := s.Runner()
+	r.Hooks.Output = func(_ string, _ stagerunner.Stream, piece []byte) {
+		if strings.Contains(string(piece), "got TERM") {
+			told <- time.Now()
+		}
+	}
+	e := begin(t, r, s.Job(), "trap 'echo got TERM; exit 9' TERM\necho under way\nsleep 1000 & wait\n")
+	p := process(t, e, "build_script")
+	start := time.Now()
+	if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	res := e.Wait()
+	want(t, res, stagerunner.ScriptFailure, 9)
+	select {
+	case at := <-told:
+		return at.Sub(start)
+	default:
+		t.Fatalf("the job was never told; the log:\n%s", res.Trace)
+		return 0
+	}
+}
+
+func process(t *testing.T, e *stagerunner.Execution, stage string) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	p, err := e.AwaitStage(ctx, stage, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.PID
+}
+
+func TestScriptThatIgnoresTermIsKilled(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		e := begin(t, s.Runner(), s.Job(), "trap '' TERM\necho under way\nwhile :; do sleep 0.2; done\n")
+		p := process(t, e, "build_script")
+		start := time.Now()
+		if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		want(t, e.Wait(), stagerunner.ScriptFailure, 137)
+		if took := time.Since(start); took < 2*time.Second || took > 5*time.Second {
+			t.Errorf("with kill_timeout = 3s it took %v", took)
+		}
+		s.NoProcess(t, 0)
+	}, quick)
+}
+
+func TestScriptThatAnswersTermWithSuccessFailsAllTheSame(t *testing.T) {
+	privileged(t, func(t *testing.T, s *site.Site) {
+		e := begin(t, s.Runner(), s.Job(), "trap 'exit 0' TERM\necho under way\nsleep 1000 & wait\n")
+		if err := syscall.Kill(-process(t, e, "build_script"), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		want(t, e.Wait(), stagerunner.ScriptFailure, 143)
+	}, quick)
+}
+
+// TestKillAuth kills the privileged half, which has no chance to tell anybody.
+func TestKillAuth(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		e := begin(t, s.Runner(), s.Job(), long)
+		if err := syscall.Kill(process(t, e, "build_script"), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if r := e.Wait(); r.Outcome != stagerunner.SystemFailure {
+			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
+		}
+		s.NoProcess(t, 2*time.Second)
+	}, quick)
+}
+
+// TestKillJacamar kills the unprivileged half, as a user can; a script that does
+// not hold on to its shell is an orphan then.
+func TestKillJacamar(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		e := begin(t, s.Runner(), s.Job(), "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP; sleep 1002) & echo under way\nkill -KILL $PPID\nsleep 1003\n")
+		r := e.Wait()
+		if r.Outcome != stagerunner.SystemFailure {
+			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
+		}
+		s.NoProcess(t, 2*time.Second)
+	}, quick)
+}
+
+func TestKillRunner(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		job := s.Job()
+		job.Raw = map[string][]byte{"build_script": []byte(long)}
+		cmd, err := s.Detached(s.Runner(), job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.Stderr = w
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		awaitText(t, r, "under way")
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		s.NoProcess(t, 2*time.Second)
+	}, quick)
+}
+
+// awaitText reads until text has come, and returns all that came.
+func awaitText(t *testing.T, r *os.File, text string) string {
+	t.Helper()
+	if err := r.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		t.Fatal(err)
+	}
+	var seen strings.Builder
+	for buf := make([]byte, 4096); !strings.Contains(seen.String(), text); {
+		n, err := r.Read(buf)
+		seen.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("%v after:\n%s", err, seen.String())
+		}
+	}
+	return seen.String()
+}
+
+// TestStopInEarlyStages sends SIGTERM while config and prepare run: whatever
+// comes of it, it is not a success, which the runner would take for one.
+func TestStopInEarlyStages(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		for _, stage := range []string{"config", "prepare"} {
+			t.Run(stage, func(t *testing.T) {
+				r := s.Runner()
+				r.Hooks.Started = func(p stagerunner.Process) {
+					if p.Stage == stage {
+						_ = syscall.Kill(-p.PID, syscall.SIGTERM)
+					}
+				}
+				res := r.Run(s.Job("echo never"))
+				if res.Outcome == stagerunner.Success || strings.Contains(res.Trace, "$ echo never") {
+					t.Errorf("ended as %s; the log:\n%s", res.Outcome, res.Trace)
+				}
+				s.NoProcess(t, 2*time.Second)
+			})
+		}
+	}, quick)
+}
+
+func TestJobTimeout(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		job := s.Job()
+		job.Timeout = 2 * time.Second
+		job.Raw = map[string][]byte{"build_script": []byte(long)}
+		r := s.Runner().Run(job)
+		if r.Outcome != stagerunner.Timeout {
+			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
+		}
+		if stages := r.Stages(); stages[len(stages)-1] != "cleanup" {
+			t.Errorf("the stages were %v", stages)
+		}
+		s.NoProcess(t, 0)
+	}, quick)
+}
+
+// TestStoppedJacamarDoesNotHoldTheStage has the user stop the unprivileged half
+// before it has read its script, which is longer than a socket's buffer.
+func TestStoppedJacamarDoesNotHoldTheStage(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		job := s.Job()
+		job.Raw = map[string][]byte{"build_script": []byte("kill -STOP $PPID\nsleep 1000\n# " + strings.Repeat("x", 4<<20))}
+		e := s.Runner().Start(job)
+		p := process(t, e, "build_script")
+		stopped := func(q site.Process) bool {
+			text, _ := os.ReadFile("/proc/" + strconv.Itoa(q.PID) + "/stat")
+			return strings.HasSuffix(q.Exe, "/jacamar") && strings.Contains(string(text), ") T ")
+		}
+		site.SomeProcess(t, limit, stopped)
+		start := time.Now()
+		if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if r := e.Wait(); r.Outcome == stagerunner.Success {
+			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
+		}
+		if took := time.Since(start); took > 6*time.Second {
+			t.Errorf("with kill_timeout = 3s it took %v", took)
+		}
+		s.NoProcess(t, 2*time.Second)
+	}, quick)
+}

@@ -1,0 +1,141 @@
+package layering
+
+// module is the prefix of every import path of ours.
+const module = "jacamar-ci/"
+
+// room is a package and what it may import beside the standard library.
+type room struct {
+	path   string
+	may    []string // rooms
+	beyond []string // packages of others
+	// never are packages of the standard library, each with what below it.
+	never []string
+}
+
+const (
+	cli        = "github.com/urfave/cli/v2"
+	jose       = "github.com/go-jose/go-jose/v4"
+	logrus     = "github.com/sirupsen/logrus"
+	multierror = "github.com/hashicorp/go-multierror"
+	toml       = "github.com/BurntSushi/toml"
+	unix       = "golang.org/x/sys/unix"
+)
+
+// effects are what a pure room has no use for: it gets values and gives values.
+var effects = []string{"os", "net", "syscall", "runtime", "context", "io/fs", "path/filepath"}
+
+// auth and jobrun lie behind nested internal directories, which the compiler
+// guards already: neither half can import a room of the other.
+const (
+	auth   = "internal/auth/internal/"
+	jobrun = "internal/jobrun/internal/"
+)
+
+// rooms are all there are. A room that is not here yet fails the test. A path may
+// end in *, for each of several rooms of one kind; the first row counts.
+var rooms = []room{
+	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
+	{path: "cmd/jacamar-noauth", may: []string{"internal/failure", "internal/job", "internal/noauth"}},
+	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/version"}},
+
+	{path: "internal/job", never: effects},
+	{path: "internal/failure", never: effects},
+	{path: "internal/version", never: []string{"os", "net", "syscall"}},
+	{path: "internal/proctree", beyond: []string{unix}, never: []string{"net"}},
+	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
+	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
+	{path: "internal/trustedfile", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net"}},
+	{
+		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/rlimit", "internal/seccomp", "internal/trustedfile"},
+		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
+	},
+	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{
+		path: "internal/handoff", may: []string{"internal/failure", "internal/job", "internal/proctree", "internal/rlimit", "internal/seccomp"},
+		never: []string{"os", "net", "syscall"},
+	},
+	{path: "internal/logging", may: []string{"internal/failure", "internal/job"}, never: []string{"os", "net", "syscall"}},
+	{path: "internal/logging/operator", may: []string{"internal/failure", "internal/job", "internal/logging"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
+
+	{path: "internal/briefing", may: []string{"internal/config", "internal/customexec", "internal/handoff", "internal/proctree"}, never: effects},
+	{path: "internal/lockdown", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	{
+		path: "internal/monitor", may: []string{"internal/failure", "internal/handoff", "internal/proctree"},
+		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
+	},
+
+	{path: "internal/noauth", may: []string{
+		"internal/briefing", "internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/job", "internal/lockdown",
+		"internal/logging", "internal/monitor", "internal/proctree", "internal/version",
+	}, beyond: []string{unix}, never: []string{"net", "os/user"}},
+
+	{path: "internal/auth", may: []string{
+		auth + "account", auth + "accountmap", auth + "check", auth + "explain", auth + "identity", auth + "idtoken",
+		auth + "initial", auth + "policy", auth + "privdrop", auth + "rootdir", auth + "runas", "internal/briefing",
+		"internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/job", "internal/lockdown",
+		"internal/logging", "internal/logging/operator", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: auth + "account", may: []string{auth + "child", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
+	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
+	{path: auth + "check", may: []string{
+		auth + "account", auth + "accountmap", auth + "child", auth + "idtoken", auth + "privdrop", auth + "runas",
+		"internal/config", "internal/failure", "internal/job", "internal/logging/operator", "internal/trustedfile", "internal/version",
+	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: auth + "child", beyond: []string{unix}, never: []string{"net", "os/user"}},
+	{path: auth + "explain", may: []string{auth + "identity", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
+	{path: auth + "identity", may: []string{"internal/job"}, never: effects},
+	{
+		path: auth + "idtoken", may: []string{auth + "identity", "internal/failure", "internal/job", "internal/trustedfile"},
+		beyond: []string{jose, jose + "/json"}, never: []string{"os/exec", "os/user"},
+	},
+	{
+		path: auth + "initial", may: []string{"internal/config", "internal/failure", "internal/job"},
+		beyond: []string{toml}, never: []string{"net", "os/exec", "os/user"},
+	},
+	{path: auth + "policy", may: []string{auth + "identity", "internal/failure", "internal/job"}, never: effects},
+	{
+		path: auth + "privdrop", may: []string{
+			auth + "policy", "internal/failure", "internal/job", "internal/monitor", "internal/rlimit", "internal/seccomp",
+		},
+		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
+	},
+	{
+		path: auth + "rootdir", may: []string{"internal/failure", "internal/job"},
+		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
+	},
+	{
+		path: auth + "runas", may: []string{auth + "child", auth + "identity", "internal/failure", "internal/job", "internal/trustedfile"},
+		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
+	},
+
+	{path: "internal/jobrun", may: []string{
+		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "posture", jobrun + "process", jobrun + "storage", jobrun + "workspace",
+		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree", "internal/version",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "batch", may: []string{
+		jobrun + "follow", jobrun + "process", jobrun + "scheduler", jobrun + "workspace",
+		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{
+		path: jobrun + "confine", may: []string{"internal/failure", "internal/handoff", "internal/rlimit", "internal/seccomp"},
+		beyond: []string{unix}, never: []string{"net", "os/exec"},
+	},
+	{path: jobrun + "executor", may: []string{
+		jobrun + "batch", jobrun + "follow", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
+		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{
+		path: jobrun + "folder", may: []string{jobrun + "storage", "internal/failure", "internal/job"},
+		beyond: []string{unix}, never: []string{"net", "os/exec"},
+	},
+	{path: jobrun + "follow", beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "posture", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "process", may: []string{"internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},
+	{path: jobrun + "scheduler/transcript", may: []string{jobrun + "scheduler"}, never: []string{"net", "os/exec"}}, // for tests
+	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler", "internal/failure", "internal/job"}, never: effects},
+	{path: jobrun + "storage", may: []string{"internal/failure"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "workspace", may: []string{
+		jobrun + "folder", jobrun + "storage", "internal/failure", "internal/handoff", "internal/job", "internal/proctree",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+}

@@ -1,0 +1,145 @@
+// Package ledger makes sure that every attack in docs/security/ledger.md has its
+// test.
+package ledger
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// required are the rows that may never be without a test.
+func required() []string {
+	rows := []string{"A1", "D5", "D6"}
+	for i := 2; i <= 11; i++ {
+		rows = append(rows, fmt.Sprintf("B%d", i))
+	}
+	for i := 1; i <= 12; i++ {
+		rows = append(rows, fmt.Sprintf("H%d", i))
+	}
+	return rows
+}
+
+// named is one test that a row names.
+type named struct{ pkg, test string }
+
+var row = regexp.MustCompile(`^\| ([A-Z]\d+) \|`)
+
+// parse reads the tables: the row's name in the first column, and in the last the
+// tests, as "directory Test, Test; directory Test".
+func parse(text string) (map[string][]named, error) {
+	rows := map[string][]named{}
+	for line := range strings.Lines(text) {
+		m := row.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		cells := strings.Split(strings.TrimSpace(line), "|")
+		if len(cells) != 6 || rows[m[1]] != nil {
+			return nil, fmt.Errorf("row %s has %d columns or comes twice", m[1], len(cells)-2)
+		}
+		for _, group := range strings.Split(cells[4], ";") {
+			pkg, tests, ok := strings.Cut(strings.TrimSpace(group), " ")
+			if !ok {
+				return nil, fmt.Errorf("row %s: %q is not a directory and its tests", m[1], group)
+			}
+			for _, test := range strings.Split(tests, ",") {
+				rows[m[1]] = append(rows[m[1]], named{pkg, strings.TrimSpace(test)})
+			}
+		}
+	}
+	return rows, nil
+}
+
+func read(t *testing.T) map[string][]named {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "docs/security/ledger.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// tests returns the source of every test function of a package, its comment
+// included.
+func tests(dir string) (map[string]string, error) {
+	files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, text, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range parsed.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "Test") {
+				from := f.Pos()
+				if f.Doc != nil {
+					from = f.Doc.Pos()
+				}
+				found[f.Name.Name] = string(text[set.Position(from).Offset:set.Position(f.End()).Offset])
+			}
+		}
+	}
+	return found, nil
+}
+
+func TestEveryRowHasItsTests(t *testing.T) {
+	rows := read(t)
+	for _, name := range required() {
+		if len(rows[name]) == 0 {
+			t.Errorf("row %s has no test", name)
+		}
+	}
+	for name, all := range rows {
+		for _, n := range all {
+			found, err := tests(n.pkg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, ok := found[n.test]
+			switch {
+			case !ok:
+				t.Errorf("row %s names the test %s in %s, which does not exist", name, n.test, n.pkg)
+			case n.pkg == "test/identity" && !regexp.MustCompile(`\b`+name+`\b`).MatchString(source):
+				t.Errorf("row %s names the test %s, which does not mention it", name, n.test)
+			}
+		}
+	}
+}
+
+func TestParse(t *testing.T) {
+	rows, err := parse("| Row | x | y | z |\n| --- | --- | --- | --- |\n| A1 | a | b | p/q TestX, TestY; r TestZ |\n")
+	if err != nil || fmt.Sprint(rows) != "map[A1:[{p/q TestX} {p/q TestY} {r TestZ}]]" {
+		t.Errorf("%v, %v", rows, err)
+	}
+	for name, text := range map[string]string{
+		"no test":      "| A1 | a | b |  |\n",
+		"no directory": "| A1 | a | b | TestX |\n",
+		"twice":        "| A1 | a | b | p T |\n| A1 | a | b | p T |\n",
+		"columns":      "| A1 | a | p T |\n",
+	} {
+		if rows, err := parse(text); err == nil {
+			t.Errorf("%s: accepted as %v", name, rows)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+// Command packages installs the Debian packages that the suites use and this
+// machine lacks, at once: a suite by itself would install its own, one after the
+// other. `make test` runs it as root. Where it cannot install it says so and
+// ends well; the suites then skip, each with its reason.
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+
+	"jacamar-ci/test/setup/debian"
+	"jacamar-ci/test/setup/gridengine"
+	"jacamar-ci/test/setup/ldap"
+	"jacamar-ci/test/setup/slurm"
+)
+
+// wanted has the programs that suites use beside the schedulers'.
+func wanted() map[string]string {
+	files := map[string]string{
+		"/usr/bin/git":              "git",
+		"/usr/bin/sudo":             "sudo",
+		"/usr/bin/strace":           "strace",
+		"/usr/sbin/rsyslogd":        "rsyslog",
+		"/usr/bin/rpmbuild":         "rpm",
+		"/usr/bin/busybox":          "busybox-static",
+		"/usr/sbin/getcap":          "libcap2-bin",
+		"/usr/sbin/logrotate":       "logrotate",
+		"/usr/bin/checkmodule":      "checkpolicy",
+		"/usr/bin/semodule_package": "semodule-utils",
+	}
+	maps.Copy(files, slurm.Programs(true))
+	maps.Copy(files, gridengine.Programs())
+	maps.Copy(files, ldap.Packages())
+	return files
+}
+
+func main() {
+	missing := debian.Missing(wanted())
+	if len(missing) == 0 {
+		return
+	}
+	if err := install(missing); err != nil {
+		fmt.Fprintf(os.Stderr, "packages: %v are not installed, the suites that need them will skip: %v\n", missing, err)
+	}
+}
+
+func install(missing []string) error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("this is not root")
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return fmt.Errorf("this machine has no apt-get")
+	}
+	fmt.Println("Installing", missing, "...")
+	return debian.Install(missing)
+}

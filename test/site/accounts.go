@@ -1,0 +1,134 @@
+package site
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Account is a local account.
+type Account struct {
+	Name     string
+	UID, GID uint32
+	Groups   []uint32
+	Home     string
+}
+
+// Crew are the accounts of one test process: two people, and the service account
+// of the runner. A test may say of every process of such an account that it is
+// its own.
+type Crew struct{ Alice, Bob, Runner string }
+
+// crews is how many test processes may run at once: an ordinary user cannot make
+// accounts, and has one only.
+func crews() int {
+	if os.Geteuid() == 0 {
+		return 4
+	}
+	return 1
+}
+
+func crew(n int) Crew {
+	prefix := "jci-"
+	if n > 0 {
+		prefix = fmt.Sprintf("jci%d-", n)
+	}
+	return Crew{Alice: prefix + "alice", Bob: prefix + "bob", Runner: prefix + "runner"}
+}
+
+// ensure makes the accounts that are missing. They stay between runs: making one
+// is harmless to repeat and removing one is not.
+func (c Crew) ensure() error {
+	person := []string{"--create-home", "--shell", "/bin/bash", "--comment", "jacamar test user"}
+	service := []string{"--system", "--user-group", "--create-home", "--home-dir", "/var/lib/" + c.Runner, "--shell", "/usr/sbin/nologin", "--comment", "jacamar test service"}
+	for name, args := range map[string][]string{c.Alice: person, c.Bob: person, c.Runner: service} {
+		if _, err := user.Lookup(name); err == nil {
+			continue
+		}
+		out, err := exec.Command("/usr/sbin/useradd", append(args, name)...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("cannot make the account %s: %w: %s", name, err, strings.TrimSpace(string(out)))
+		}
+	}
+	return nil
+}
+
+// evict kills what a killed test process has left running as the crew, and removes
+// the records of its batch jobs: accounts that exist for tests only, and that the
+// holder of the lock has to itself.
+func (c Crew) evict() error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{c.Alice, c.Bob, c.Runner} {
+		a, err := LookupAccount(name)
+		if err != nil {
+			continue // not made yet
+		}
+		left, err := Find(OfUID(a.UID))
+		if err != nil {
+			return err
+		}
+		for _, p := range left {
+			if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+				return err
+			}
+		}
+		if err := os.RemoveAll(filepath.Join(a.Home, ".jacamar-ci", "scripts")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LookupAccount returns an account with all its groups.
+func LookupAccount(name string) (Account, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return Account{}, err
+	}
+	a := Account{Name: name, Home: u.HomeDir}
+	if a.UID, err = parseID(u.Uid); err != nil {
+		return Account{}, err
+	}
+	if a.GID, err = parseID(u.Gid); err != nil {
+		return Account{}, err
+	}
+	groups, err := u.GroupIds()
+	if err != nil {
+		return Account{}, err
+	}
+	for _, text := range groups {
+		gid, err := parseID(text)
+		if err != nil {
+			return Account{}, err
+		}
+		a.Groups = append(a.Groups, gid)
+	}
+	return a, nil
+}
+
+func parseID(text string) (uint32, error) {
+	n, err := strconv.ParseUint(text, 10, 32)
+	return uint32(n), err
+}
+
+// jobAccount is who jobs run as.
+func (c Crew) jobAccount() (Account, error) {
+	if os.Geteuid() == 0 {
+		if err := c.ensure(); err != nil {
+			return Account{}, err
+		}
+		return LookupAccount(c.Alice)
+	}
+	u, err := user.Current()
+	if err != nil {
+		return Account{}, err
+	}
+	return LookupAccount(u.Username)
+}

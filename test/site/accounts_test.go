@@ -1,0 +1,67 @@
+package site
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+func TestAccounts(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make accounts")
+	}
+	for range 2 { // the second time finds them
+		if err := crew(0).ensure(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alice, err := LookupAccount(crew(0).Alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alice.UID < 1000 || alice.Home != "/home/"+alice.Name || len(alice.Groups) == 0 {
+		t.Errorf("%+v", alice)
+	}
+	if runner, err := LookupAccount(crew(0).Runner); err != nil || runner.UID >= 1000 || runner.UID == 0 {
+		t.Errorf("%+v %v: the service account is a system account", runner, err)
+	}
+}
+
+func TestJobAccountIsNeverRoot(t *testing.T) {
+	a, err := crew(0).jobAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.UID == 0 {
+		t.Errorf("jobs would run as %+v", a)
+	}
+}
+
+func TestUnknownAccount(t *testing.T) {
+	if a, err := LookupAccount("jci-nobody-at-all"); err == nil {
+		t.Errorf("found %+v", a)
+	}
+}
+
+func TestConfigIsReplacedAsAWhole(t *testing.T) {
+	path := t.TempDir() + "/jacamar.toml"
+	c := Config{"general": {"executor": "shell"}, "auth": {"runas": Table{"sha256": "x"}}}
+	c.Set("auth", "user_allowlist", []string{"a", "b"})
+	c.Set("general", "executor", nil)
+	c.Set("batch", "command_delay", "1s")
+	if err := c.write(path); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"[auth]\n", "user_allowlist = [\"a\", \"b\"]", "[auth.runas]", "command_delay = \"1s\""} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %q in\n%s", want, b)
+		}
+	}
+	if strings.Contains(string(b), "executor") {
+		t.Errorf("a key that was taken out is there:\n%s", b)
+	}
+}

@@ -1,0 +1,66 @@
+package site
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// ServeAs makes the runner an ordinary service account whose jacamar-auth has
+// the file capabilities setuid and setgid, and nobody else's permission to run
+// it: the package with capabilities.
+func (s *Site) ServeAs(name string) error {
+	account, err := LookupAccount(name)
+	if err != nil {
+		return err
+	}
+	bin := filepath.Join(s.Dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		return err
+	}
+	auth := filepath.Join(bin, "jacamar-auth")
+	if err := copyProgram(auth, s.Auth); err != nil {
+		return err
+	}
+	// Capabilities last: chown takes them away again.
+	if err := errors.Join(os.Chown(auth, 0, int(account.GID)), os.Chmod(auth, 0o750)); err != nil {
+		return err
+	}
+	if err := unix.Setxattr(auth, "security.capability", capabilities(unix.CAP_SETUID, unix.CAP_SETGID), 0); err != nil {
+		return fmt.Errorf("cannot give %s its capabilities: %w", auth, err)
+	}
+	s.Auth = auth
+	return s.serveAs(account)
+}
+
+// capabilities is the extended attribute for permitted and effective ones
+// (struct vfs_cap_data, revision 2, of linux/capability.h).
+func capabilities(caps ...uint) []byte {
+	const revision2, effective = 0x02000000, 0x01
+	var permitted uint32
+	for _, c := range caps {
+		permitted |= 1 << c
+	}
+	b := binary.LittleEndian.AppendUint32(nil, revision2|effective)
+	b = binary.LittleEndian.AppendUint32(b, permitted)
+	return append(b, make([]byte, 12)...)
+}
+
+func copyProgram(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}

@@ -1,0 +1,72 @@
+package site
+
+import (
+	"os"
+	"testing"
+)
+
+// Deployment is one way to set the programs up.
+type Deployment struct {
+	Name string
+	// Root tells that only root can set it up; otherwise anybody can.
+	Root bool
+	// Changes tells that the job runs as another account than the runner.
+	Changes bool
+	serve   func(*Site, testing.TB) error
+}
+
+// Deployments are all ways there are.
+func Deployments() []Deployment {
+	return []Deployment{
+		{"root", true, true, func(*Site, testing.TB) error { return nil }},
+		{"capabilities", true, true, func(s *Site, _ testing.TB) error { return s.ServeAs(s.Crew.Runner) }},
+		{"sudo", true, true, func(s *Site, t testing.TB) error { return s.ServeBySudo(t) }},
+		{"user", false, false, func(s *Site, _ testing.TB) error { return s.ServeUnchanged() }},
+		{"no-auth", false, false, func(s *Site, _ testing.TB) error { return s.ServeWithoutAuth() }},
+	}
+}
+
+// Open sets up a site for one test, which skips where this process cannot.
+func (d Deployment) Open(t testing.TB, change ...func(Config)) *Site {
+	t.Helper()
+	if d.Root && os.Geteuid() != 0 {
+		t.Skipf("only root can set up the deployment %q", d.Name)
+	}
+	s := New(t, change...)
+	if err := d.serve(s, t); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reconfigure(change...); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// ServeUnchanged makes the runner an ordinary account, as which its jobs run too.
+func (s *Site) ServeUnchanged() error {
+	s.strategy = "none"
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return s.serveAs(s.Account)
+}
+
+// ServeWithoutAuth does that without the program that authorizes jobs.
+func (s *Site) ServeWithoutAuth() error {
+	s.Auth, s.flags = s.Jacamar, []string{"--no-auth"}
+	return s.ServeUnchanged()
+}
+
+// serveAs makes an account the runner's.
+func (s *Site) serveAs(account Account) error {
+	s.service = &account
+	for _, dir := range []string{s.StateDir, s.temp()} {
+		if err := os.Chown(dir, int(account.UID), int(account.GID)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Service is the runner's own account, nil when it is this process's.
+func (s *Site) Service() *Account { return s.service }

@@ -1,0 +1,237 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"jacamar-ci/test/stagerunner"
+	"jacamar-ci/test/stagerunner/gitlab"
+)
+
+// TokenVariable is the CI variable with the job's id_token.
+const TokenVariable = "SITE_ID_TOKEN"
+
+// markVariable is in the environment of every command of a job, and tells the
+// processes of one site from those of another.
+const markVariable = "JACAMAR_TEST_SITE"
+
+// Site is an installation with its own configuration, state and GitLab.
+type Site struct {
+	// Dir holds everything of the site but the programs.
+	Dir string
+	// Auth and Jacamar are the programs, Helper the directory of gitlab-runner.
+	Auth, Jacamar, Helper string
+	// ConfigFile is the driver's configuration, StateDir what it keeps.
+	ConfigFile, StateDir string
+	GitLab               *gitlab.Server
+	// User is who triggers jobs, Account who they run as.
+	User    gitlab.User
+	Account Account
+	// Crew are the accounts that this process has to itself.
+	Crew Crew
+
+	install *Install
+	// service is the runner's account, nil for this process's own.
+	service *Account
+	// strategy is auth.downscope where it is not the usual one, flags what stands
+	// before the stage.
+	strategy string
+	flags    []string
+	// jobs counts them, also for the sites beside this one.
+	jobs *atomic.Int64
+}
+
+// New sets up a site for one test, which takes it down.
+func New(t testing.TB, change ...func(Config)) *Site {
+	t.Helper()
+	install, err := installed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := install.Open(change...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Open sets up a site.
+func (i *Install) Open(change ...func(Config)) (*Site, error) {
+	dir, err := os.MkdirTemp(i.Dir, "site-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Site{
+		Dir: dir, install: i, Crew: i.Crew, ConfigFile: filepath.Join(dir, "jacamar.toml"), StateDir: filepath.Join(dir, "state"),
+		Auth: filepath.Join(i.Bin, "jacamar-auth"), Jacamar: filepath.Join(i.Bin, "jacamar"), Helper: i.Bin, jobs: new(atomic.Int64),
+	}
+	if err := s.open(change); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+func (s *Site) open(change []func(Config)) (err error) {
+	if err := s.directories(); err != nil {
+		return err
+	}
+	if s.Account, err = s.Crew.jobAccount(); err != nil {
+		return err
+	}
+	s.User = gitlab.User{ID: 7, Login: s.Account.Name, Email: s.Account.Name + "@example.org"}
+	if s.GitLab, err = gitlab.Start(s.Dir); err != nil {
+		return err
+	}
+	return s.Reconfigure(change...)
+}
+
+// directories makes those of the site. What is state is the service account's.
+func (s *Site) directories() error {
+	err := errors.Join(os.Chmod(s.Dir, 0o755), os.Mkdir(s.StateDir, 0o700), os.Mkdir(s.temp(), 0o755))
+	if os.Geteuid() != 0 {
+		return errors.Join(err, os.Mkdir(s.dataDir(), 0o700))
+	}
+	if s.service != nil {
+		err = errors.Join(err, s.serveAs(*s.service))
+	}
+	return err
+}
+
+// temp is the runner's TMPDIR.
+func (s *Site) temp() string { return filepath.Join(s.Dir, "tmp") }
+
+// dataDir is where jobs live: the user's home, or as an ordinary user, whose
+// home is not ours to fill, a directory of the site.
+func (s *Site) dataDir() string {
+	if os.Geteuid() == 0 {
+		return "$HOME"
+	}
+	return filepath.Join(s.Dir, "data_dir")
+}
+
+func (s *Site) downscope() string {
+	if s.strategy != "" {
+		return s.strategy
+	}
+	if os.Geteuid() == 0 {
+		return "setuid"
+	}
+	return "none"
+}
+
+// Reconfigure writes the configuration anew.
+func (s *Site) Reconfigure(change ...func(Config)) error {
+	c := s.config()
+	for _, f := range change {
+		f(c)
+	}
+	return c.write(s.ConfigFile)
+}
+
+// Close takes the site down.
+func (s *Site) Close() error {
+	return errors.Join(s.GitLab.Close(), os.RemoveAll(s.Dir))
+}
+
+// Runner is a runner wired to the driver as the deployment guide says.
+func (s *Site) Runner() *stagerunner.Runner {
+	r := &stagerunner.Runner{
+		Custom: stagerunner.Custom{
+			Config:  s.command("config", "--configuration", s.ConfigFile),
+			Prepare: s.command("prepare"),
+			Run:     s.command("run"),
+			Cleanup: s.command("cleanup", "--configuration", s.ConfigFile),
+		},
+		ShortToken: "t0kenXyz1", ServerCA: s.GitLab.CA, TempRoot: s.temp(), RetryPause: -1, StagePause: -1,
+		Environ: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"},
+	}
+	if s.service != nil {
+		r.Credential = &stagerunner.Credential{UID: s.service.UID, GID: s.service.GID, Groups: s.service.Groups}
+		r.Environ[1] = "HOME=" + s.service.Home
+	}
+	return r
+}
+
+func (s *Site) command(stage ...string) []string {
+	return slices.Concat([]string{s.Auth}, s.flags, stage)
+}
+
+// Job is a job of the site's user without sources, with a valid token in
+// TokenVariable.
+func (s *Site) Job(script ...string) stagerunner.Job {
+	id := 1000*int64(os.Getpid()) + s.jobs.Add(1)
+	j := stagerunner.Job{
+		ID: id, Name: "test", Stage: "test", Token: fmt.Sprintf("glcbt-test-%d", id), PipelineID: 4200, UserID: s.User.ID,
+		Project:   stagerunner.Project{ID: 12, FullPath: "group/project", NamespaceID: 3},
+		ServerURL: s.GitLab.URL, Script: script,
+	}
+	j.Git = stagerunner.Git{
+		RepoURL: s.GitLab.URL + "/group/project.git", Ref: "main", RefType: "branch", SHA: "0123456789abcdef0123456789abcdef01234567",
+	}
+	j.Variables = []stagerunner.Variable{
+		{Key: "CI_JOB_TOKEN", Value: j.Token, Masked: true},
+		{Key: markVariable, Value: s.mark(), Public: true},
+		{Key: "GIT_STRATEGY", Value: "none", Public: true},
+	}
+	for _, v := range [][2]string{
+		{"CI", "true"},
+		{"GITLAB_CI", "true"},
+		{"CI_JOB_ID", fmt.Sprint(id)},
+		{"CI_JOB_NAME", j.Name},
+		{"CI_JOB_STAGE", j.Stage},
+		{"CI_PIPELINE_ID", fmt.Sprint(j.PipelineID)},
+		{"CI_PROJECT_ID", fmt.Sprint(j.Project.ID)},
+		{"CI_PROJECT_PATH", j.Project.FullPath},
+		{"CI_SERVER_URL", s.GitLab.URL},
+		{"CI_COMMIT_SHA", j.Git.SHA},
+		{"CI_COMMIT_REF_NAME", j.Git.Ref},
+		{"GITLAB_USER_LOGIN", s.User.Login},
+	} {
+		j.Variables = append(j.Variables, stagerunner.Variable{Key: v[0], Value: v[1], Public: true})
+	}
+	s.GitLab.Admit(j.Token)
+	return s.WithClaims(j, s.GitLab.Claims(j, s.User))
+}
+
+// WithClaims gives a job a token with these claims, in place of its own.
+func (s *Site) WithClaims(j stagerunner.Job, c gitlab.Claims) stagerunner.Job {
+	return WithToken(j, s.GitLab.Token(c))
+}
+
+// WithToken gives a job any text for a token. It comes first, as GitLab's own
+// does; an empty one takes the variable away.
+func WithToken(j stagerunner.Job, token string) stagerunner.Job {
+	var rest []stagerunner.Variable
+	for _, v := range j.Variables {
+		if v.Key != TokenVariable {
+			rest = append(rest, v)
+		}
+	}
+	j.Variables = rest
+	if token != "" {
+		j.Variables = append([]stagerunner.Variable{{Key: TokenVariable, Value: token, Masked: true, Raw: true}}, rest...)
+	}
+	return j
+}
+
+// WithVariable adds a job variable.
+func WithVariable(j stagerunner.Job, key, value string) stagerunner.Job {
+	j.Variables = append(append([]stagerunner.Variable{}, j.Variables...), stagerunner.Variable{Key: key, Value: value})
+	return j
+}
+
+// WithSources makes a job clone a repository of the site's GitLab.
+func WithSources(j stagerunner.Job, repo *gitlab.Repository) stagerunner.Job {
+	j.Git = repo.Git(j.Token)
+	return WithVariable(j, "GIT_STRATEGY", "fetch")
+}
