@@ -3,6 +3,7 @@ package contract
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -15,11 +16,11 @@ import (
 func TestRules(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) {
-			conf.Set("batch", "default_args", []string{"--comment=default"})
+			conf.Set("batch", "default_args", c.rules.weak)
 			conf.Set("batch", "arguments_variable", []string{"SITE_PARAMETERS"})
 			conf.Set("batch", "rule", []site.Table{
-				{"project": "group/*", "args": []string{"--account=group"}, "required": true},
-				{"project": "other/*", "args": []string{"--account=other"}, "required": true},
+				{"project": "group/*", "args": strings.Fields(c.rules.group), "required": true},
+				{"project": "other/*", "args": strings.Fields(c.rules.other), "required": true},
 			})
 		})
 		r := s.Runner()
@@ -30,9 +31,9 @@ func TestRules(t *testing.T) {
 			texts            []string
 		}{
 			{"nothing asked", "", "", stagerunner.Success, 0, nil},
-			{"the same asked", "-A group --comment=own", "", stagerunner.Success, 0, nil},
-			{"contradicted", "-A other", "", stagerunner.ScriptFailure, 1, []string{"-A other", "--account=group", "[[batch.rule]] number 1", "group/*"}},
-			{"contradicted in the site's variable", "", "--acco=other", stagerunner.ScriptFailure, 1, []string{"--acco=other", "[[batch.rule]] number 1"}},
+			{"the same asked", c.rules.same, "", stagerunner.Success, 0, nil},
+			{"contradicted", c.rules.against, "", stagerunner.ScriptFailure, 1, []string{c.rules.against, c.rules.group, "[[batch.rule]] number 1", "group/*"}},
+			{"contradicted in the site's variable", "", c.rules.short, stagerunner.ScriptFailure, 1, []string{c.rules.short, "[[batch.rule]] number 1"}},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				j := newJob(s, "echo ran")
@@ -58,8 +59,8 @@ func TestIllegalArgumentsAllowed(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "allow_illegal_args", true) })
 		r := s.Runner()
-		j := parameters(newJob(s, "echo ran"), "--job-name=mine -o /tmp/x -N1")
-		want(t, r.Run(j), stagerunner.Success, 0, "ran", "WARNING", "--job-name", "--output")
+		j := parameters(newJob(s, "echo ran"), c.illegal.args)
+		want(t, r.Run(j), stagerunner.Success, 0, append(c.illegal.flags, "ran", "WARNING")...)
 		c.once(t, batchName(r, j))
 	})
 }
@@ -90,7 +91,7 @@ func TestStray(t *testing.T) {
 		if left := c.queue(t, batchName(r, j), false); len(left) != 1 {
 			t.Fatalf("%v are queued, want the stray", left)
 		}
-		want(t, r.Run(newJob(s, "true")), stagerunner.Success, 0, "ended the Slurm job "+batchName(r, j))
+		want(t, r.Run(newJob(s, "true")), stagerunner.Success, 0, "ended the "+c.name+" job "+batchName(r, j))
 		c.once(t, batchName(r, j))
 	})
 }

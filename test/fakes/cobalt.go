@@ -9,9 +9,9 @@ import (
 func (p *program) cobaltSub(args []string) error {
 	known := map[string]int{
 		"--jobname": 1, "--output": 1, "--error": 1, "--debuglog": 1, "--cwd": 1, "--mode": 1,
-		"-n": 1, "--nodecount": 1, "-t": 1, "--time": 1, "-q": 1, "-A": 1, "-h": 0,
+		"-n": 1, "--nodecount": 1, "-t": 1, "--time": 1, "-q": 1, "-A": 1, "--project": 1, "-h": 0,
 	}
-	o, rest, err := p.flags(args, known, func(flag string) error {
+	o, rest, err := p.flags(apart(args, known), known, func(flag string) error {
 		return failf(2, "Usage: qsub [options] <executable> [<excutable options>]\n\nqsub: error: no such option: %s", flag)
 	})
 	if err != nil {

@@ -79,6 +79,18 @@ func (p *program) flags(args []string, known map[string]int, refuse func(string)
 	return got, args, nil
 }
 
+// apart takes the value off an option of one letter, as getopt(3) does: -N1.
+func apart(args []string, known map[string]int) (all []string) {
+	for _, a := range args {
+		if len(a) > 2 && a[0] == '-' && a[1] != '-' && known[a] == 0 && known[a[:2]] == 1 {
+			all = append(all, a[:2], a[2:])
+			continue
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
 // allowed tells whether the caller may touch the job.
 func allowed(j Job) bool { return syscall.Getuid() == 0 || syscall.Getuid() == j.UID }
 

@@ -57,9 +57,9 @@ func (p *program) flux(args []string) error {
 func (p *program) fluxBatch(args []string) error {
 	known := map[string]int{
 		"--job-name": 1, "--output": 1, "--error": 1, "--cwd": 1, "--nslots": 1, "-n": 1, "--nodes": 1, "-N": 1,
-		"-t": 1, "--time-limit": 1, "-q": 1, "--queue": 1, "-B": 1, "--urgency": 1,
+		"-t": 1, "--time-limit": 1, "-q": 1, "--queue": 1, "-B": 1, "--bank": 1, "--urgency": 1,
 	}
-	o, rest, err := p.flags(args, known, func(flag string) error {
+	o, rest, err := p.flags(apart(args, known), known, func(flag string) error {
 		return failf(2, "usage: flux batch [OPTIONS...] COMMAND [ARGS...]\nflux-batch: error: unrecognized arguments: %s", flag)
 	})
 	switch {

@@ -18,7 +18,8 @@ func (p *program) pbsJob(id string) (Job, bool) {
 // pbsSub is qsub of OpenPBS 23.06. Output is kept on the node unless -k says
 // otherwise, and then replaces what is in the file.
 func (p *program) pbsSub(args []string) error {
-	o, rest, err := p.flags(args, map[string]int{"-N": 1, "-j": 1, "-k": 1, "-o": 1, "-r": 1, "-l": 1, "-q": 1, "-A": 1, "-P": 1, "-h": 0, "-W": 1}, func(flag string) error {
+	known := map[string]int{"-N": 1, "-j": 1, "-k": 1, "-o": 1, "-r": 1, "-l": 1, "-q": 1, "-A": 1, "-P": 1, "-h": 0, "-W": 1}
+	o, rest, err := p.flags(apart(args, known), known, func(flag string) error {
 		return failf(2, "qsub: invalid option -- '%s'\nusage: qsub [-a date_time] [-A account_string] ...", strings.TrimLeft(flag, "-"))
 	})
 	if err != nil {

@@ -166,8 +166,8 @@ func TestAccountState(t *testing.T) {
 		}, rule: "shell_allowlist"},
 		{name: "B10 no shell means sh", job: by("noshell"), as: "noshell"},
 		{name: "B10 home is relative", job: by("relative"), line: failed},
-		{name: "B10 home is missing", job: by("homeless"), line: "ERROR: cannot make the job's base directory", decided: true},
-		{name: "B10 home is another's", job: by("lodger"), line: "ERROR: cannot make the job's base directory", decided: true},
+		{name: "B10 home is missing", job: by("homeless"), line: "/homes/homeless/.jacamar-ci: no such file or directory", decided: true},
+		{name: "B10 home is another's", job: by("lodger"), line: "/homes/lodger/.jacamar-ci: permission denied", decided: true},
 	})
 }
 

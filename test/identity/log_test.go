@@ -78,7 +78,7 @@ func TestRecordsOfFailures(t *testing.T) {
 			func(s *site.Site, c site.Config) {
 				c.Set("general", "data_dir", filepath.Join(s.Dir, "missing", "data"))
 			}, nil,
-			"config", "system", 0, "cannot make the job's base directory",
+			"config", "system", 0, "no such file or directory",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
