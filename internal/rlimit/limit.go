@@ -89,6 +89,20 @@ func (l Limit) Set(pid int) error {
 	return nil
 }
 
+// Lift lifts this process's hard limit to that of l, and lowers none: a child can
+// then set l itself. It needs CAP_SYS_RESOURCE where there is something to lift.
+func (l Limit) Lift() error {
+	resource, ok := number(l.Resource)
+	if !ok {
+		return fmt.Errorf("%q is not a resource with a limit", job.Clip(l.Resource))
+	}
+	var has unix.Rlimit
+	if err := unix.Getrlimit(resource, &has); err != nil || has.Max >= l.Hard {
+		return err
+	}
+	return Limit{l.Resource, Range{true, has.Cur, l.Hard}}.Set(0)
+}
+
 func why(err error, resource, pid int) string {
 	var has unix.Rlimit
 	if !errors.Is(err, syscall.EPERM) || unix.Prlimit(pid, resource, nil, &has) != nil {

@@ -100,9 +100,13 @@ func obey(order string) error {
 	if order == "stack" {
 		return RaiseStack()
 	}
-	l, err := Parse(order)
+	text, lift := strings.CutPrefix(order, "lift:")
+	l, err := Parse(text)
 	if err != nil {
 		return err
+	}
+	if lift {
+		return l.Lift()
 	}
 	return l.Set(0)
 }
@@ -193,6 +197,23 @@ func TestOnlyThePrivilegedRaise(t *testing.T) {
 		return
 	}
 	if err == nil || !strings.Contains(got[""], "locks=20:20: operation not permitted (the hard limit is 10)") {
+		t.Errorf("%v %v", got[""], err)
+	}
+}
+
+func TestLift(t *testing.T) {
+	got, err := seen(t, func(int) {}, "locks=10:20", "lift:locks=5:15")
+	if err != nil || got["Max file locks"] != "10:20" {
+		t.Errorf("a limit was lowered: %v %v", got["Max file locks"], err)
+	}
+	got, err = seen(t, func(int) {}, "locks=10:20", "lift:locks=15:30")
+	if mayRaise(t) {
+		if err != nil || got["Max file locks"] != "10:30" {
+			t.Errorf("%v %v", got["Max file locks"], err)
+		}
+		return
+	}
+	if err == nil || !strings.Contains(got[""], "operation not permitted (the hard limit is 20)") {
 		t.Errorf("%v %v", got[""], err)
 	}
 }

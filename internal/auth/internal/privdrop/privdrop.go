@@ -46,7 +46,6 @@ func (l Launcher) Start(grant policy.Grant, stage job.Stage) (*monitor.Child, er
 	if err != nil {
 		return nil, failure.Privatef("cannot start jacamar as %s: %w", account.Name, err)
 	}
-	l.raise(child.PID)
 	return child, nil
 }
 
@@ -72,6 +71,7 @@ func (l Launcher) fork(p plan, socket *os.File) (int, error) {
 			return 0, err
 		}
 		defer restore()
+		l.raise()
 		return syscall.ForkExec(p.argv[0], p.argv, &syscall.ProcAttr{
 			Dir: "/", Env: []string{path, processors},
 			Files: []uintptr{socket.Fd(), l.Stdout.Fd(), l.Stderr.Fd()},
@@ -93,13 +93,12 @@ func (l Launcher) lendCore() (restore func(), err error) {
 	return func() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &own) }, nil
 }
 
-// raise gives jacamar, which still waits for its brief, the limits that it could
-// not take by itself. It finds out, and tells, where one is missing.
-func (l Launcher) raise(pid int) {
-	if held, err := effective(); err != nil || !held.has(unix.CAP_SYS_RESOURCE) {
-		return
-	}
+// raise lifts this process's own hard limits to the site's, which jacamar inherits
+// and sets itself; it finds out, and tells, where one is missing. They are not set
+// on jacamar from outside: at the end of execve(2) the kernel puts back the limit
+// of the stack that it had at the beginning (finalize_exec in fs/exec.c).
+func (l Launcher) raise() {
 	for _, limit := range l.Limits {
-		_ = limit.Set(pid)
+		_ = limit.Lift()
 	}
 }

@@ -22,6 +22,7 @@ exec 2>&1
 cat /proc/self/status
 echo "core $(ulimit -Sc) $(ulimit -Hc)"
 echo "nofile $(ulimit -Sn) $(ulimit -Hn)"
+echo "stack $(ulimit -Ss) $(ulimit -Hs)"
 echo "dir $PWD"
 echo "args $*"
 env | sed 's/^/env /'
@@ -92,9 +93,6 @@ func forked(a job.Account) func(*Launcher) (int, *os.File, error) {
 		theirs := os.NewFile(uintptr(pair[1]), "theirs")
 		defer theirs.Close()
 		pid, err := l.fork(p, theirs)
-		if err == nil {
-			l.raise(pid)
-		}
 		return pid, os.NewFile(uintptr(pair[0]), "ours"), err
 	}
 }
@@ -244,7 +242,10 @@ func TestAmbientCapabilitiesAreGone(t *testing.T) {
 	}
 }
 
-func TestHardLimitIsRaisedWherePossible(t *testing.T) {
+// TestHardLimitIsInherited lowers hard limits of this process for good, and so
+// runs in one of its own. That of the stack is the one which the kernel sets anew
+// while a program starts.
+func TestHardLimitIsInherited(t *testing.T) {
 	needRoot(t)
 	held, err := effective()
 	if err != nil {
@@ -253,14 +254,32 @@ func TestHardLimitIsRaisedWherePossible(t *testing.T) {
 	if !held.has(unix.CAP_SYS_RESOURCE) {
 		t.Skip("this root has no CAP_SYS_RESOURCE")
 	}
-	limit, err := rlimit.Parse("nofile=100:1000000")
+	if os.Getenv("PRIVDROP_LOWERED") == "" {
+		cmd := exec.Command("/bin/bash", "-c", `ulimit -n 100 -s 4096 -c 0 && exec "$0" -test.run '^TestHardLimitIsInherited$'`, os.Args[0])
+		cmd.Env = append(os.Environ(), "PRIVDROP_LOWERED=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	l := Launcher{Strategy: Setuid, Limits: []rlimit.Limit{
+		{Resource: "nofile", Range: span(t, "50:2000")}, {Resource: "stack", Range: span(t, "1M:64M")}, {Resource: "core", Range: span(t, "0:8M")},
+	}}
+	got := launched(t, l, forked(account(t, "alice", 5001)))
+	for name, want := range map[string]string{"nofile": "100 2000;", "stack": "4096 65536;", "core": "0 8192;"} {
+		if got[name] != want {
+			t.Errorf("%s is %q, want %q", name, got[name], want)
+		}
+	}
+}
+
+func span(t *testing.T, text string) rlimit.Range {
+	t.Helper()
+	r, err := rlimit.ParseRange(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := launched(t, Launcher{Strategy: Setuid, Core: core, Limits: []rlimit.Limit{limit}}, forked(account(t, "alice", 5001)))
-	if got["nofile"] != "100 1000000;" {
-		t.Errorf("%q", got["nofile"])
-	}
+	return r
 }
 
 func TestWithoutAGrantNobodyIsStarted(t *testing.T) {
