@@ -10,27 +10,6 @@ import (
 	"jacamar-ci/test/stagerunner"
 )
 
-func TestJobSucceedsAsItsAccount(t *testing.T) {
-	everywhere(t, func(t *testing.T, s *site.Site) {
-		r := s.Runner().Run(s.Job("echo account $(id -un)."))
-		want(t, r, stagerunner.Success, 0)
-		if !strings.Contains(r.Trace, "account "+s.Account.Name+".") {
-			t.Errorf("it ran as another account:\n%s", r.Trace)
-		}
-		if kept := "runs every job as the account"; strings.Contains(r.Trace, kept) == (s.Account.UID != runnerUID(s)) {
-			t.Errorf("whether the account changed is not what the log says:\n%s", r.Trace)
-		}
-		s.NoProcess(t, 0)
-	})
-}
-
-func runnerUID(s *site.Site) uint32 {
-	if s.Service() == nil {
-		return uint32(os.Geteuid())
-	}
-	return s.Service().UID
-}
-
 // TestSudoRules tries what sites have in their sudoers beside the rule.
 func TestSudoRules(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -34,24 +34,6 @@ func begin(t *testing.T, r *stagerunner.Runner, job stagerunner.Job, script stri
 	return e
 }
 
-func TestCancelMidScript(t *testing.T) {
-	everywhere(t, func(t *testing.T, s *site.Site) {
-		job := s.Job()
-		job.AfterScript = []string{"echo tidied up"}
-		e := begin(t, s.Runner(), job, long)
-		start := time.Now()
-		e.Cancel()
-		r := e.Wait()
-		if r.Outcome != stagerunner.Canceled || !strings.Contains(r.Trace, "tidied up") {
-			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
-		}
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("it took %v", took)
-		}
-		s.NoProcess(t, 0)
-	}, quick)
-}
-
 func TestStopReachesTheJobAtOnce(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		// A machine that is busy with other tests may be late by itself; a driver
@@ -131,59 +113,6 @@ func TestScriptThatAnswersTermWithSuccessFailsAllTheSame(t *testing.T) {
 	}, quick)
 }
 
-// TestKillAuth kills the privileged half, which has no chance to tell anybody.
-func TestKillAuth(t *testing.T) {
-	everywhere(t, func(t *testing.T, s *site.Site) {
-		e := begin(t, s.Runner(), s.Job(), long)
-		if err := syscall.Kill(process(t, e, "build_script"), syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		if r := e.Wait(); r.Outcome != stagerunner.SystemFailure {
-			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
-		}
-		s.NoProcess(t, 2*time.Second)
-	}, quick)
-}
-
-// TestKillJacamar kills the unprivileged half, as a user can; a script that does
-// not hold on to its shell is an orphan then.
-func TestKillJacamar(t *testing.T) {
-	everywhere(t, func(t *testing.T, s *site.Site) {
-		e := begin(t, s.Runner(), s.Job(), "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP; sleep 1002) & echo under way\nkill -KILL $PPID\nsleep 1003\n")
-		r := e.Wait()
-		if r.Outcome != stagerunner.SystemFailure {
-			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
-		}
-		s.NoProcess(t, 2*time.Second)
-	}, quick)
-}
-
-func TestKillRunner(t *testing.T) {
-	everywhere(t, func(t *testing.T, s *site.Site) {
-		job := s.Job()
-		job.Raw = map[string][]byte{"build_script": []byte(long)}
-		cmd, err := s.Detached(s.Runner(), job)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd.Stderr = w
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		w.Close()
-		awaitText(t, r, "under way")
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait()
-		s.NoProcess(t, 2*time.Second)
-	}, quick)
-}
-
 // awaitText reads until text has come, and returns all that came.
 func awaitText(t *testing.T, r *os.File, text string) string {
 	t.Helper()
@@ -220,22 +149,6 @@ func TestStopInEarlyStages(t *testing.T) {
 				s.NoProcess(t, 2*time.Second)
 			})
 		}
-	}, quick)
-}
-
-func TestJobTimeout(t *testing.T) {
-	everywhere(t, func(t *testing.T, s *site.Site) {
-		job := s.Job()
-		job.Timeout = 2 * time.Second
-		job.Raw = map[string][]byte{"build_script": []byte(long)}
-		r := s.Runner().Run(job)
-		if r.Outcome != stagerunner.Timeout {
-			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
-		}
-		if stages := r.Stages(); stages[len(stages)-1] != "cleanup" {
-			t.Errorf("the stages were %v", stages)
-		}
-		s.NoProcess(t, 0)
 	}, quick)
 }
 

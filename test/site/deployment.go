@@ -26,6 +26,17 @@ func Deployments() []Deployment {
 	}
 }
 
+// Shared is one more: everybody's jobs run as the account of the runner, which is
+// nobody's own. It differs from "user" in names alone.
+func Shared() Deployment {
+	return Deployment{"none", true, false, func(s *Site, _ testing.TB) (err error) {
+		if s.Account, err = LookupAccount(s.Crew.Bob); err != nil {
+			return err
+		}
+		return s.ServeUnchanged()
+	}}
+}
+
 // Open sets up a site for one test, which skips where this process cannot.
 func (d Deployment) Open(t testing.TB, change ...func(Config)) *Site {
 	t.Helper()
