@@ -143,7 +143,7 @@ func dialects() map[string]dialect {
 			cases: []outcome{
 				works("arguments reach the scheduler", "true", "-t 5"),
 				refused("impossible", "-n 50", "refused the job"),
-				refused("unknown queue", "-q nowhere", "refused the job", "does not exist"),
+				refused("unknown queue", "-q nowhere", "refused the job", "non-existent queue"),
 				refused("unknown option", "--nonsense", "refused the job", "no such option"),
 				refused("reserved argument", "--jobname=x", "SCHEDULER_PARAMETERS", "--jobname is set"),
 			},

@@ -6,5 +6,6 @@
 //
 // The program is one; it acts by the name it is called by. Its words are those of
 // Slurm 22.05, OpenPBS 23.06, Flux 0.88 and Grid Engine 8.1.9 as they were
-// recorded, and of the manuals of LSF 10.1 and Cobalt 1.0.
+// recorded, those of Cobalt 1.0 as they stand in its source, and those of LSF 10.1
+// as IBM and users of it have published them: no LSF and no Cobalt was asked.
 package fakes

@@ -48,13 +48,13 @@ func faces() map[string]face {
 			conf: "FLUX_URI", away: errExit{"flux: ERROR: broker socket /run/flux/local was not found", 1}, truncates: true, env: func(j Job) []string { return []string{"FLUX_ENCLOSING_ID=" + f58(j.ID, "f")} },
 			programs: map[string]func(*program, []string) error{"flux": (*program).flux},
 		},
-		"lsf": {conf: "LSF_ENVDIR", away: errExit{"LSF is down. Please wait ...", 255}, env: id("LSB_JOBID"), programs: map[string]func(*program, []string) error{
+		"lsf": {conf: "LSF_ENVDIR", away: errExit{"Cannot connect to LSF. Please wait ...", 255}, env: id("LSB_JOBID"), programs: map[string]func(*program, []string) error{
 			"bsub": (*program).bsub, "bjobs": (*program).bjobs, "bhist": (*program).bhist, "bkill": (*program).bkill,
 		}},
 		"sge": {conf: "SGE_ROOT", away: errExit{"error: commlib error: got select error (Connection refused)", 1}, env: id("JOB_ID"), killsAtOnce: true, programs: map[string]func(*program, []string) error{
 			"qsub": (*program).sgeSub, "qstat": (*program).sgeStat, "qacct": (*program).sgeAcct, "qdel": (*program).sgeDel,
 		}},
-		"cobalt": {conf: "COBALT_CONFIG_FILES", away: errExit{"Failed to connect to queue manager", 1}, env: id("COBALT_JOBID"), programs: map[string]func(*program, []string) error{
+		"cobalt": {conf: "COBALT_CONFIG_FILES", away: errExit{"component error: Failed to connect to queue-manager: client_utils.py:L#181:cn:queue-manager\n", 1}, env: id("COBALT_JOBID"), programs: map[string]func(*program, []string) error{
 			"qsub": (*program).cobaltSub, "qstat": (*program).cobaltStat, "qdel": (*program).cobaltDel,
 		}},
 	}

@@ -40,6 +40,7 @@ func (p *program) bsub(args []string) error {
 	return err
 }
 
+// lsfState is what bjobs calls a job's state, with the reason of its end.
 func lsfState(j Job) (stat, why string) {
 	switch {
 	case j.over() && j.State == "CANCELLED":
@@ -83,11 +84,13 @@ func (p *program) bjobs(args []string) error {
 			records = append(records, lsfRecord(j))
 		}
 	}
-	if len(records) == 0 && o["-J"] != "" {
-		return failf(255, "Job <%s> is not found", o["-J"])
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case len(records) == 0 && o["-J"] != "":
+		return failf(0, "Job <%s> is not found", o["-J"])
+	case len(records) == 0:
+		return failf(0, "No unfinished job found")
 	}
 	return p.lsfJSON(records)
 }
@@ -106,7 +109,7 @@ func lsfRecord(j Job) map[string]string {
 	}
 	switch {
 	case stat == "PSUSP":
-		r["PEND_REASON"] = "The job was suspended by the user while pending;"
+		r["PEND_REASON"] = "Job was suspended by the user while pending;"
 	case stat == "PEND" && j.Reason == "None":
 		r["PEND_REASON"] = "New job is waiting for scheduling;"
 	case stat == "PEND":
@@ -130,7 +133,7 @@ func (p *program) bhist(args []string) error {
 		lines = append(lines, at+"Starting (Pid 4711);")
 	}
 	if stat, why := lsfState(j); stat == "EXIT" {
-		lines = append(lines, fmt.Sprintf("%sExited with exit code %d. The CPU time used is 0.1 seconds;", at, j.code()), at+"Completed <exit>; "+why+";")
+		lines = append(lines, fmt.Sprintf("%sExited with exit code %d. The CPU time used is 0.1 seconds;", at, j.code()), at+strings.TrimSuffix("Completed <exit>; "+why, "; ")+";")
 	} else if stat == "DONE" {
 		lines = append(lines, at+"Done successfully. The CPU time used is 0.1 seconds;")
 	}

@@ -67,7 +67,9 @@ func status(err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, err)
+	if err.Error() != "" {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	if e, ok := err.(errExit); ok {
 		return e.code
 	}

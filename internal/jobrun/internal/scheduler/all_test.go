@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/scheduler/cobalt"
@@ -148,8 +149,23 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// fuzz is the property of every parser: no panic, nothing impossible, and what is
-// not said clearly is Unknown: the states have a name in the scheduler's words.
+// unreadable is a reply with nothing of its words left: every letter is the same.
+// It tells whether something is left to be read; silence is an answer to some.
+func unreadable(r scheduler.Reply) (scheduler.Reply, bool) {
+	blur := func(text string) string {
+		return strings.Map(func(c rune) rune {
+			if unicode.IsLetter(c) {
+				return 'x'
+			}
+			return c
+		}, text)
+	}
+	r.Stdout, r.Stderr = blur(r.Stdout), blur(r.Stderr)
+	return r, strings.Contains(r.Stdout, "x") || (r.Code != 0 && strings.Contains(r.Stderr, "x"))
+}
+
+// fuzz is the property of every parser: no panic, nothing impossible, and what
+// cannot be read is Unknown, neither a state nor an absence.
 func fuzz(f *testing.F, name string, seeds ...string) {
 	s := all[name]
 	for _, seed := range seeds {
@@ -163,9 +179,13 @@ func fuzz(f *testing.F, name string, seeds ...string) {
 	}
 	f.Fuzz(func(t *testing.T, stdout, stderr string, code int) {
 		r := scheduler.Reply{Stdout: stdout, Stderr: stderr, Code: code}
+		noise, some := unreadable(r)
 		for _, q := range s.Queries("1", true) {
 			if err := transcript.Faults(q.Parse(r)); err != nil {
 				t.Error(err)
+			}
+			if got := transcript.Say(q.Parse(noise)); some && got != "unknown" {
+				t.Errorf("%s: %+v is %s, want unknown", q.Argv[0], noise, got)
 			}
 		}
 		if sub := s.ParseSubmit(r); (sub.Verdict == scheduler.Accepted) != (sub.ID != "") || strings.ContainsAny(string(sub.ID), " \n-") && sub.ID[0] == '-' {
@@ -201,9 +221,10 @@ func FuzzFlux(f *testing.F) {
 
 func FuzzLSF(f *testing.F) {
 	fuzz(f, "lsf", "Job <1> is submitted to queue <q>.\n", `{"RECORDS":[{"JOBID":"1","STAT":"EXIT","EXIT_REASON":"TERM_RUNLIMIT: x"}]}`,
-		"Job <1>, User <a>\nFri: Submitted from host\nFri: Exited with exit code 7.\nFri: Completed <exit>.\n")
+		"Job <1>, User <a>\nFri: Submitted from host\nFri: Exited with exit code 7.\nFri: Completed <exit>; TERM_MEM\n                     LIMIT: job\n",
+		`{"RECORDS":[{"JOBID":"1","STAT":"PSUSP","PEND_REASON":"Job was suspended by the user while pending;"}]}`, `{"RECORDS":[{"JOBID":"1","ERROR":"Job <1> is not found"}]}`)
 }
 
 func FuzzCobalt(f *testing.F) {
-	fuzz(f, "cobalt", "12\n", "JobID  JobName  State  Location\n====\n1  ci-a  running  n1\n")
+	fuzz(f, "cobalt", "12\n", "JobID  JobName  State    Location  \n====\n1      ci-a     running  n1        \n", "JobID  JobName  State      Location  \n====\n1      ci-a     dep_fail   None  \n")
 }

@@ -1,5 +1,7 @@
 // Package cobalt says how Cobalt is spoken to: qsub, qstat and qdel. It is pure.
 //
+// Reference: the source of Cobalt 1.0.32. No Cobalt was asked.
+//
 // Cobalt forgets a job when it ends: how it ended is known from the script's own
 // mark alone.
 package cobalt
@@ -25,9 +27,10 @@ func (Cobalt) Submit(s scheduler.Spec, args []string) scheduler.Command {
 }
 
 var replies = scheduler.Replies{
-	ID:          scheduler.Pattern(`^([1-9][0-9]{0,9})$`),
-	Unreachable: scheduler.Pattern(`(?i)failed to connect to (?:the )?(?:queue manager|service-location)|Connection refused|cobalt\.conf`),
-	Uncertain:   scheduler.Pattern(`(?i)timed? ?out|connection|communication|ssl|lost|reset|ComponentLookupError`),
+	// The queue manager may have something to say about the job behind its number.
+	ID:          scheduler.Pattern(`^([1-9][0-9]{0,9})(?: .*)?$`),
+	Unreachable: scheduler.Pattern(`Failed to connect to (?:system|queue-manager)|:cn:(?:system|queue-manager|service-location)|Connection refused`),
+	Uncertain:   scheduler.Pattern(`(?i)timed? ?out|connection|communication|ssl|reset|exception`),
 }
 
 // ParseSubmit implements scheduler.Scheduler.
@@ -43,7 +46,8 @@ func (Cobalt) Queries(id scheduler.ID, _ bool) []scheduler.Query {
 	}}
 }
 
-// Cancel implements scheduler.Scheduler. qdel sends TERM, and KILL later.
+// Cancel implements scheduler.Scheduler. qdel has TERM sent, and KILL some minutes
+// later (force_kill_delay). For a job that is not there it says nothing, with 0.
 func (Cobalt) Cancel(id scheduler.ID) scheduler.Command { return command("qdel", string(id)) }
 
 // Find implements scheduler.Finder.
@@ -60,14 +64,15 @@ func command(program string, args ...string) scheduler.Command {
 	return scheduler.Command{Argv: append([]string{program}, args...), Env: []string{"LC_ALL=C"}}
 }
 
-// table reads qstat's columns below a line of "=" signs; no value has a blank.
+// table reads qstat's columns below a line of "=" signs. A row in which a value
+// has blanks is not a job of ours.
 func table(r scheduler.Reply) (rows []map[string]string, err error) {
 	said := strings.TrimSpace(r.Stderr)
 	switch {
 	case r.Err != nil:
 		return nil, r.Err
-	case said == "" && strings.TrimSpace(r.Stdout) == "":
-		return nil, nil // no such job; qstat says nothing, and returns 1
+	case r.Code == 1 && said == "" && strings.TrimSpace(r.Stdout) == "":
+		return nil, nil // no such job
 	case r.Code != 0:
 		return nil, fmt.Errorf("qstat: %s", said)
 	}
@@ -131,12 +136,13 @@ func (Cobalt) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
 	return found, err
 }
 
-// Grammar implements scheduler.Scheduler: qsub(1) of Cobalt 1.0.
+// Grammar implements scheduler.Scheduler: the options of qsub, which has no letter
+// for the job's name.
 func (Cobalt) Grammar() scheduler.Grammar {
 	var g scheduler.Grammar
-	g.Add(scheduler.Required, "attrs dependencies env geometry inputfile/i ion_kernel ion_kerneloptions kernel/k kerneloptions/K nodecount/n notify/M proccount/p project/A queue/q time/t umask user_list run_users")
-	g.Add(scheduler.None, "held/h preemptable disable_preboot run_project")
-	g.Reserve(scheduler.Required, "cwd debuglog error/e jobname/N output/o outputprefix/O mode")
-	g.Reserve(scheduler.None, "interactive/I version/v debug/d help")
+	g.Add(scheduler.Required, "attrs dependencies env geometry inputfile/i ion_kernel ion_kerneloptions kernel kerneloptions/K nodecount/n notify/M proccount project/A queue/q time/t umask/u user_list run_users")
+	g.Add(scheduler.None, "held/h preemptable disable_preboot run_project verbose/v")
+	g.Reserve(scheduler.Required, "cwd debuglog error/e jobname output/o outputprefix/O mode")
+	g.Reserve(scheduler.None, "interactive/I version debug/d help")
 	return g
 }

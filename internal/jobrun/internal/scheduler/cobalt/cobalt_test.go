@@ -7,7 +7,8 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
 )
 
-const head = "JobID   JobName   State       Location\n======================================\n"
+// As print_tabular of Cobalt has it.
+const head = "JobID  JobName  State    Location  \n====================================\n"
 
 func TestTable(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -25,7 +26,9 @@ func TestTable(t *testing.T) {
 		"no rows":      {scheduler.Reply{Stdout: head}, "missing"},
 		"no table":     {scheduler.Reply{Stdout: "12 ci-r-1 running None\n"}, "unknown"},
 		"other header": {scheduler.Reply{Stdout: "JobID User\n===\n12 alice\n"}, "unknown"},
-		"down":         {scheduler.Reply{Code: 1, Stderr: "Failed to connect to queue manager\n"}, "unknown"},
+		"over":         {scheduler.Reply{Stdout: head + "   12  ci-r-1   done     nid00012  \n"}, "completing on nid00012"},
+		"silent":       {scheduler.Reply{}, "unknown"},
+		"down":         {scheduler.Reply{Code: 1, Stderr: "component error: Failed to connect to queue-manager: client_utils.py:L#181:cn:queue-manager\n\n"}, "unknown"},
 	} {
 		if got := transcript.Say(parseJob(tt.reply, "12")); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
@@ -41,8 +44,12 @@ func TestSubmitReplies(t *testing.T) {
 	}{
 		"id":     {scheduler.Reply{Stdout: "12\n"}, scheduler.Accepted, "12"},
 		"banner": {scheduler.Reply{Stdout: "Memory mode set to flat\n12\n"}, scheduler.Accepted, "12"},
-		"queue":  {scheduler.Reply{Code: 1, Stderr: "Queue 'nowhere' does not exist\n"}, scheduler.Refused, ""},
-		"away":   {scheduler.Reply{Code: 1, Stderr: "Failed to connect to queue manager\n"}, scheduler.Unreachable, ""},
+		"said":   {scheduler.Reply{Stdout: "12 your project has 3 hours left\n"}, scheduler.Accepted, "12"},
+		"queue":  {scheduler.Reply{Code: 1, Stderr: "<Fault 1001: \"trying to add job to non-existent queue 'nowhere'\">\n"}, scheduler.Refused, ""},
+		"nodes":  {scheduler.Reply{Code: 1, Stderr: "node count out of realistic range\n"}, scheduler.Refused, ""},
+		"option": {scheduler.Reply{Code: 2, Stderr: "qsub.py: error: no such option: --nonsense\n"}, scheduler.Refused, ""},
+		"away":   {scheduler.Reply{Code: 1, Stderr: "component error: Failed to connect to system: client_utils.py:L#181:cn:system\n\n"}, scheduler.Unreachable, ""},
+		"failed": {scheduler.Reply{Stderr: "failed to create the job.  Maybe a queue isn't there?\n"}, scheduler.Uncertain, ""},
 		"silent": {scheduler.Reply{Code: 1, Stderr: "Connection timed out\n"}, scheduler.Uncertain, ""},
 	} {
 		if got := (Cobalt{}).ParseSubmit(tt.reply); got.Verdict != tt.verdict || got.ID != tt.id {

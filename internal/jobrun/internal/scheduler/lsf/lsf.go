@@ -1,7 +1,8 @@
 // Package lsf says how IBM Spectrum LSF is spoken to: bsub, bjobs, bhist and
 // bkill of LSF 9.1 and newer. It is pure.
 //
-// References: the LSF command reference, bsub(1), bjobs(1), bhist(1), bkill(1).
+// References: IBM's command reference of LSF 10.1, and what programs that drive an
+// LSF have written down of its words. No LSF was asked.
 package lsf
 
 import "jacamar-ci/internal/jobrun/internal/scheduler"
@@ -22,8 +23,8 @@ func (LSF) Submit(s scheduler.Spec, args []string) scheduler.Command {
 
 var replies = scheduler.Replies{
 	ID:          scheduler.Pattern(`^Job <([1-9][0-9]{0,9})> is submitted to (?:default )?queue <.*>\.$`),
-	Unreachable: scheduler.Pattern(`Cannot (?:connect to|contact) LSF|LSF is down|lsf\.conf.*(?:No such file|not found)|LSF_CONFDIR`),
-	Uncertain:   scheduler.Pattern(`(?i)not responding|timed? ?out|Communication|Bad RPC|connection|still trying|Failed in an LSF library call`),
+	Unreachable: scheduler.Pattern(`Cannot connect to LSF|LSF is down|Request from non-LSF host rejected|lsf\.conf.*(?:No such file|not found)`),
+	Uncertain:   scheduler.Pattern(`(?i)not responding|timed? ?out|communication|connection|still trying|LSF library call`),
 }
 
 // ParseSubmit implements scheduler.Scheduler.
@@ -32,7 +33,7 @@ func (LSF) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.
 // fields are what is asked of bjobs.
 const fields = "jobid job_name stat exit_code exit_reason exec_host pend_reason"
 
-// Queries implements scheduler.Scheduler: bjobs has a job for an hour after its
+// Queries implements scheduler.Scheduler: bjobs has a job for some time after its
 // end (CLEAN_PERIOD), and prints JSON since LSF 10.1; bhist reads the event log.
 func (LSF) Queries(id scheduler.ID, _ bool) []scheduler.Query {
 	return []scheduler.Query{
@@ -69,17 +70,19 @@ func (LSF) Advice(c scheduler.Class) string {
 }
 
 func command(program string, args ...string) scheduler.Command {
-	return scheduler.Command{Argv: append([]string{program}, args...), Env: []string{"LC_ALL=C", "BJOBS_FORMAT="}}
+	return scheduler.Command{Argv: append([]string{program}, args...), Env: []string{"LC_ALL=C"}}
 }
 
-// Grammar implements scheduler.Scheduler: bsub(1) of LSF 10.1.
+// Grammar implements scheduler.Scheduler: the options of bsub that the command
+// references of LSF 7.0, 9.1 and 10.1 have. -Q would run the job again, and a file
+// of options can hold those that are reserved.
 func (LSF) Grammar() scheduler.Grammar {
 	var g scheduler.Grammar
-	g.Words(1, `a alloc_flags app b C c clusters core_isolation cn_cu csm D data datagrp E Ep env ext F f freq G
-		g gpu hostfile i is jsdl jsdl_strict jsm k L Lp M m mig n notify outdir P p Q q R rcacct S s sla sp
-		stage step_cgroup T t U u v W We w wa wt network nnodes smt`)
-	g.Words(0, "B H hl N Ne ptl ti ul x")
-	g.ReserveWords(1, "cwd e eo J Jd o oo pack")
-	g.ReserveWords(0, "I Ip Is IS ISp ISs IX K h V XF Zs r rn tty json")
+	g.Words(1, `a alloc_flags app b C c clusters cn_cu cn_mem core_isolation csm D data datagrp E Ep env eptl ext extsched
+		F f freq G g gpu hostfile i is jobaff jsm k L ln_mem ln_slots Lp M m mig n network nnodes notify outdir P p
+		ptl q R rcacct rnc S s sla smt sp stage step_cgroup T t U u v W wa We w wt`)
+	g.Words(0, "ar B datachk H hl N Ne ti ul x")
+	g.ReserveWords(1, "cwd e eo J Jd jsdl jsdl_strict json o oo pack Q yaml")
+	g.ReserveWords(0, "I Ip Is IS ISp ISs IX K h V XF Zs r rn tty")
 	return g
 }

@@ -10,11 +10,11 @@ import (
 )
 
 var (
-	unknownJob = scheduler.Pattern(`Job <[^>]*> is not found|No matching job found|No (?:unfinished )?job found`)
+	unknownJob = scheduler.Pattern(`Job <[^>]*> is not found|No (?:matching |unfinished )?job found`)
 	// noJSON is said by versions whose bjobs cannot print JSON.
 	noJSON  = scheduler.Pattern(`(?i)illegal option|Usage:|unrecognized`)
 	idForm  = scheduler.Pattern(`^[1-9][0-9]{0,9}$`)
-	subject = scheduler.Pattern(`^\s*Job <[0-9]+>`)
+	subject = scheduler.Pattern(`(?m)^Job <[0-9]+>`)
 )
 
 // record is one job of bjobs. Every value is a string.
@@ -29,14 +29,15 @@ type record struct {
 	Error  string `json:"ERROR"`
 }
 
-// readJobs reads {"RECORDS": [...]}. Banners may stand before it.
+// readJobs reads {"RECORDS": [...]}. Banners may stand before it, and lines that
+// say that LSF made the caller wait.
 func readJobs(r scheduler.Reply) ([]record, error) {
 	if r.Err != nil {
 		return nil, r.Err
 	}
 	var list struct{ Records []record }
 	start := max(strings.IndexByte(r.Stdout, '{'), 0)
-	if err := json.Unmarshal([]byte(r.Stdout[start:]), &list); err != nil {
+	if err := json.NewDecoder(strings.NewReader(r.Stdout[start:])).Decode(&list); err != nil {
 		return nil, fmt.Errorf("bjobs: %s", strings.TrimSpace(r.Stderr))
 	}
 	return list.Records, nil
@@ -49,7 +50,7 @@ func parseJob(r scheduler.Reply) scheduler.State {
 		return scheduler.State{}
 	case err != nil:
 		// Without JSON the next question is the answer.
-		return scheduler.State{Missing: unknownJob().MatchString(r.Stderr) || (r.Code != 0 && noJSON().MatchString(r.Stderr))}
+		return scheduler.State{Missing: unknownJob().MatchString(r.Stderr+r.Stdout) || (r.Code != 0 && noJSON().MatchString(r.Stderr))}
 	case len(jobs) != 1:
 		return scheduler.State{}
 	case jobs[0].Error != "":
@@ -79,7 +80,6 @@ func end(s *scheduler.State, why, code string) {
 	word, _, _ := strings.Cut(why, ":")
 	if t, ok := terminations[strings.TrimSpace(word)]; ok {
 		s.Name, s.Class, s.Words = strings.TrimSpace(word), t.class, t.words
-		return
 	}
 	n, err := strconv.Atoi(code)
 	if code == "" && s.Name == "DONE" {
@@ -92,7 +92,7 @@ func end(s *scheduler.State, why, code string) {
 
 var (
 	exitCode  = scheduler.Pattern(`Exited with exit code ([0-9]{1,3})`)
-	killed    = scheduler.Pattern(`Exited by signal ([0-9]{1,3})`)
+	killed    = scheduler.Pattern(`Exited by (?:LSF )?signal ([0-9]{1,3})`)
 	term      = scheduler.Pattern(`(TERM_[A-Z_]+):`)
 	completed = scheduler.Pattern(`Completed <(done|exit)>|Done successfully`)
 	runs      = scheduler.Pattern(`: (?:Starting|Started|Dispatched)`)
@@ -108,7 +108,7 @@ func parseHistory(r scheduler.Reply) scheduler.State {
 	text := unwrap(r.Stdout)
 	var stat string
 	switch {
-	case !subject().MatchString(strings.TrimLeft(text, "\n")) || strings.Count(text, "Job <") != 1:
+	case len(subject().FindAllString(text, 2)) != 1:
 		return scheduler.State{}
 	case completed().MatchString(text):
 		stat = "EXIT"
@@ -152,10 +152,10 @@ func unwrap(text string) string {
 
 // ParseFind implements scheduler.Finder.
 func (LSF) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
-	if r.Err == nil && unknownJob().MatchString(r.Stderr) {
+	jobs, err := readJobs(r)
+	if r.Err == nil && err != nil && unknownJob().MatchString(r.Stderr+r.Stdout) {
 		return nil, nil
 	}
-	jobs, err := readJobs(r)
 	if err != nil {
 		return nil, err
 	}

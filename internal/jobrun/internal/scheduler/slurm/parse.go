@@ -70,7 +70,7 @@ func parseAccounting(r scheduler.Reply) scheduler.State {
 	name, by, _ := strings.Cut(f[0], " by ")
 	s := stateOf(name, "")
 	if s.Phase != scheduler.Done {
-		return scheduler.State{Missing: true} // a record that lags behind
+		return scheduler.State{Missing: s.Phase != scheduler.Unknown} // a record that lags behind
 	}
 	s.By, s.Exit, s.Start, s.Nodes = by, exitOf(f[1]), scheduler.ParseUnix(f[2]), strings.TrimPrefix(f[3], "None assigned")
 	return s
