@@ -8,10 +8,13 @@ import (
 	"jacamar-ci/test/stagerunner"
 )
 
-// overFakes runs a test over every fake, under the executor's name.
+// overFakes runs a test over every fake at once, under the executor's name.
 func overFakes(t *testing.T, test func(t *testing.T, c cluster)) {
 	for _, kind := range fakes.Kinds() {
-		t.Run(kind, func(t *testing.T) { test(t, fakeCluster(t, kind)) })
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			test(t, fakeCluster(t, kind))
+		})
 	}
 }
 

@@ -2,10 +2,12 @@ package contract
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,9 +19,18 @@ import (
 	"jacamar-ci/test/stagerunner"
 )
 
+// waiting is how many tests run at once where they may: they wait more than they
+// work.
+const waiting = 8
+
 func TestMain(m *testing.M) {
 	down, err := bringUp()
 	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", strconv.Itoa(waiting)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -137,6 +148,15 @@ func everywhere(t *testing.T, test func(t *testing.T, c cluster)) {
 		t.Run("fake "+kind, func(t *testing.T) { test(t, fakeCluster(t, kind)) })
 	}
 	t.Run("slurm", func(t *testing.T) { test(t, realCluster(t)) })
+}
+
+// atOnce is everywhere for tests that look at their own jobs only, not at all
+// processes of the account.
+func atOnce(t *testing.T, test func(t *testing.T, c cluster)) {
+	everywhere(t, func(t *testing.T, c cluster) {
+		t.Parallel()
+		test(t, c)
+	})
 }
 
 // site sets up a site that submits to the cluster, quick enough for tests.

@@ -13,7 +13,7 @@ import (
 
 // A node that dies takes the job with it, and GitLab may retry.
 func TestNodeFailure(t *testing.T) {
-	everywhere(t, func(t *testing.T, c cluster) {
+	atOnce(t, func(t *testing.T, c cluster) {
 		c.mayKillNode(t)
 		s := c.site(t)
 		r := s.Runner()

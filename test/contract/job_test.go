@@ -79,7 +79,7 @@ func TestOutcome(t *testing.T) {
 
 // Only the author's scripts are submitted; the others run on the runner's host.
 func TestOnlyUserScriptsAreSubmitted(t *testing.T) {
-	everywhere(t, func(t *testing.T, c cluster) {
+	atOnce(t, func(t *testing.T, c cluster) {
 		s, r := c.site(t), (*stagerunner.Runner)(nil)
 		r = s.Runner()
 		j := newJob(s, `echo "main=${`+c.id+`:?}"`)
@@ -95,7 +95,7 @@ func TestOnlyUserScriptsAreSubmitted(t *testing.T) {
 // What a script writes is what the log has, byte for byte, and it is there while
 // the script runs.
 func TestLog(t *testing.T) {
-	everywhere(t, func(t *testing.T, c cluster) {
+	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
 		r := s.Runner()
 		j := newJob(s, "printf 'first\\n'; until [ -e $HOME/go-$CI_JOB_ID ]; do sleep 0.05; done; rm $HOME/go-$CI_JOB_ID",
@@ -118,7 +118,7 @@ func TestLog(t *testing.T) {
 // A script may be larger than any scheduler takes, and end its lines as on
 // Windows: it is not what is submitted.
 func TestScripts(t *testing.T) {
-	everywhere(t, func(t *testing.T, c cluster) {
+	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
 		r := s.Runner()
 		for name, text := range map[string]string{
@@ -188,7 +188,7 @@ func TestCancel(t *testing.T) {
 
 // A job that somebody else cancels is the job's failure, and says so.
 func TestCancelledBySomebody(t *testing.T) {
-	everywhere(t, func(t *testing.T, c cluster) {
+	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "slurm_sacct", true) })
 		r := s.Runner()
 		j := newJob(s, "echo ready; sleep 300")
@@ -207,7 +207,7 @@ func TestCancelledBySomebody(t *testing.T) {
 
 // Held for longer than the site allows.
 func TestPendingTimeout(t *testing.T) {
-	everywhere(t, func(t *testing.T, c cluster) {
+	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "pending_timeout", "3s") })
 		r := s.Runner()
 		j := parameters(newJob(s, "echo ran"), c.hold)

@@ -14,7 +14,7 @@ import (
 
 // A site's defaults give way, and what it requires of a project binds its jobs.
 func TestRules(t *testing.T) {
-	everywhere(t, func(t *testing.T, c cluster) {
+	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) {
 			conf.Set("batch", "default_args", c.rules.weak)
 			conf.Set("batch", "arguments_variable", []string{"SITE_PARAMETERS"})
@@ -56,7 +56,7 @@ func TestRules(t *testing.T) {
 
 // allowed_illegal_args turns a reserved argument into a warning.
 func TestIllegalArgumentsAllowed(t *testing.T) {
-	everywhere(t, func(t *testing.T, c cluster) {
+	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "allow_illegal_args", true) })
 		r := s.Runner()
 		j := parameters(newJob(s, "echo ran"), c.illegal.args)

@@ -113,7 +113,7 @@ var rooms = []room{
 		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "batch", may: []string{
-		jobrun + "follow", jobrun + "process", jobrun + "scheduler", jobrun + "workspace",
+		jobrun + "follow", jobrun + "process", jobrun + "scheduler", jobrun + "storage",
 		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{

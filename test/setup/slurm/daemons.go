@@ -12,12 +12,20 @@ import (
 func (c *Cluster) mungeSocket() string { return filepath.Join(c.dir, "munge", "socket") }
 
 func (c *Cluster) startMunge() error {
+	if err := writeOwned(filepath.Join(c.dir, "munge", "key"), randomText(128), "munge"); err != nil {
+		return err
+	}
+	return c.StartMunge()
+}
+
+// StartMunge starts munged, in place of one that was killed.
+func (c *Cluster) StartMunge() error {
 	dir := filepath.Join(c.dir, "munge")
-	if err := writeOwned(filepath.Join(dir, "key"), randomText(128), "munge"); err != nil {
+	if err := ignoreMissing(os.Remove(c.mungeSocket())); err != nil {
 		return err
 	}
 	d := daemon{name: "munged", owner: "munge", argv: []string{
-		"/usr/sbin/munged", "--foreground", "--key-file=" + dir + "/key", "--socket=" + c.mungeSocket(),
+		"/usr/sbin/munged", "--foreground", "--force", "--key-file=" + dir + "/key", "--socket=" + c.mungeSocket(),
 		"--pid-file=" + dir + "/munged.pid", "--log-file=" + dir + "/munged.log", "--seed-file=" + dir + "/seed",
 	}}
 	if err := c.spawn(d); err != nil {

@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/storage"
 )
 
 // directory holds the files of one submission.
@@ -28,13 +28,16 @@ const (
 	startedFile  = "started"  // the claim; written by the wrapper when it starts
 	endedFile    = "ended"    // the end mark
 	recordFile   = "record"   // what the engine intends and knows
+	probeFile    = "probe"    // tells whether there is room
+
+	probeSize = 4096 // bytes
 )
 
 // create makes the directory and what has to be there before submitting. The
 // log is made here, with a private mode, and its inode stays.
 func (d directory) create(script []byte, shell string) error {
 	if err := os.Mkdir(string(d), 0o700); err != nil {
-		return storageError(err)
+		return d.unusable(err)
 	}
 	for _, f := range []struct {
 		name string
@@ -47,8 +50,24 @@ func (d directory) create(script []byte, shell string) error {
 		{profilesFile, nil, 0o600},
 	} {
 		if err := os.WriteFile(d.path(f.name), f.text, f.mode); err != nil {
-			return storageError(err)
+			return d.unusable(err)
 		}
+	}
+	return nil
+}
+
+func (d directory) unusable(err error) error {
+	return storage.Explain("cannot prepare the batch job in "+string(d), string(d), err)
+}
+
+// full fails when the storage takes nothing more: then it took the end of the log
+// from nobody either.
+func (d directory) full() error {
+	probe := d.path(probeFile)
+	err := os.WriteFile(probe, make([]byte, probeSize), 0o600)
+	_ = os.Remove(probe)
+	if err != nil {
+		return storage.Explain("cannot write to "+string(d), string(d), err)
 	}
 	return nil
 }
@@ -69,7 +88,7 @@ func (d directory) claim() bool {
 // script goes first: without it nothing can run any more.
 func (d directory) remove(retain bool) error {
 	if err := os.Remove(d.path(scriptFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return storageError(err)
+		return d.unusable(err)
 	}
 	if !retain {
 		return os.RemoveAll(string(d))
@@ -155,17 +174,6 @@ func fields(text string) map[string]string {
 		if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
 			f[key] = value
 		}
-	}
-	return f
-}
-
-func storageError(err error) error {
-	f := failure.Systemf("cannot prepare the batch job: %w", err)
-	switch {
-	case errors.Is(err, syscall.EDQUOT):
-		return f.WithHint("your quota there is used up: remove files, or ask for more")
-	case errors.Is(err, syscall.ENOSPC):
-		return f.WithHint("the file system is full: remove files, or tell its administrators")
 	}
 	return f
 }

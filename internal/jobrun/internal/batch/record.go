@@ -32,10 +32,10 @@ func (d directory) write(r record) error {
 		return err
 	}
 	if err := os.WriteFile(d.path(recordFile)+".new", text, 0o600); err != nil {
-		return storageError(err)
+		return d.unusable(err)
 	}
 	if err := os.Rename(d.path(recordFile)+".new", d.path(recordFile)); err != nil {
-		return storageError(err)
+		return d.unusable(err)
 	}
 	return nil
 }

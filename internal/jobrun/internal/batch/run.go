@@ -255,5 +255,8 @@ func (r *run) drain(size int64) error {
 	if err := r.eyes.drain(ctx, size); err != nil {
 		return failure.Systemf("cannot follow the job's output: %w", err)
 	}
+	if err := r.dir().full(); err != nil {
+		r.Voice.Warn("%v; what the job wrote last is missing from its log", err)
+	}
 	return nil
 }

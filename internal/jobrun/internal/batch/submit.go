@@ -19,6 +19,8 @@ const (
 	absentLimit = 20 * time.Second
 	// lookDelay is the first pause between two looks for a submission.
 	lookDelay = time.Second
+	// silence is how long a submission may take before the job's author is told.
+	silence = 10 * time.Second
 )
 
 // unsent is a failure after which the batch system certainly has no such job.
@@ -51,7 +53,11 @@ func (t Task) submit(ctx, stop context.Context, args []string) (scheduler.ID, er
 	command := t.Scheduler.Submit(scheduler.Spec{
 		Name: t.Name, Script: t.dir().path(wrapperFile), Output: t.dir().path(logFile), Dir: t.WorkDir,
 	}, args)
-	pause := lookDelay
+	late := time.AfterFunc(silence, func() {
+		t.Voice.Note("waiting for %s to take the job; %s has said nothing for %s", t.Scheduler.Name(), command.Argv[0], silence)
+	})
+	defer late.Stop()
+	pause, told := lookDelay, false
 	for end := time.Now().Add(submitPatience); ; {
 		reply := t.run(ctx, command, submitLimit)
 		s := t.Scheduler.ParseSubmit(reply)
@@ -66,6 +72,11 @@ func (t Task) submit(ctx, stop context.Context, args []string) (scheduler.ID, er
 			return t.lookUp(stop, end, reply, s.Text)
 		case time.Now().After(end) || !sleep(stop, pause):
 			return "", unsent{failure.Systemf("cannot submit the job: %s cannot be reached: %s", t.Scheduler.Name(), lastLine(s.Text))}
+		}
+		if !told {
+			t.Voice.Note("%s cannot be reached (%s); it is tried again for %s", t.Scheduler.Name(), lastLine(s.Text), submitPatience)
+			told = true
+			late.Stop()
 		}
 		pause = min(2*pause, t.Settings.CommandDelay)
 	}
@@ -155,8 +166,10 @@ func lastLine(text string) string {
 	if strings.HasPrefix(line, "Try ") && len(lines) > 1 {
 		line = lines[len(lines)-2]
 	}
-	if _, rest, ok := strings.Cut(line, ": error: "); ok {
-		line = rest
+	for _, level := range []string{": error: ", ": fatal: "} {
+		if _, rest, ok := strings.Cut(line, level); ok {
+			line = rest
+		}
 	}
 	return line[:min(len(line), 500)]
 }

@@ -10,7 +10,7 @@ import (
 var (
 	replies = scheduler.Replies{
 		ID:          scheduler.Pattern(`^(?:Submitted batch job )?([1-9][0-9]{0,9}(?:;[A-Za-z0-9_.-]+)?)$`),
-		Unreachable: scheduler.Pattern(`Unable to contact slurm controller|Munge encode failed|Could not establish a configuration source|Connection refused`),
+		Unreachable: scheduler.Pattern(`Unable to contact slurm controller|Munge encode failed|Could not establish a configuration source|Unable to process configuration file|Connection refused`),
 		Uncertain:   scheduler.Pattern(`(?i)timed out|not responding|zero bytes|communication|transmit|authentication|connection|temporarily|disconnect|backup|retry|primary`),
 	}
 	idForm     = scheduler.Pattern(`^[1-9][0-9]{0,9}(;[A-Za-z0-9_.-]+)?$`)

@@ -156,6 +156,7 @@ func TestSubmitReplies(t *testing.T) {
 		"sbatch-uid":            {Verdict: refused, Text: "--uid"},
 		"sbatch-silent":         {Verdict: uncertain, Text: "timed out"},
 		"sbatch-refused":        {Verdict: unreachable, Text: "Unable to contact"},
+		"sbatch-no-conf":        {Verdict: unreachable, Text: "Unable to process"},
 	} {
 		_, reply := transcript(t, "testdata/22.05/"+name+".txt")
 		check(t, name, Slurm{}.ParseSubmit(reply), want)
