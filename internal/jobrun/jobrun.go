@@ -113,6 +113,9 @@ func (s stage) runScript() error {
 	if err := confine.Process(s.brief.Settings.Confinement); err != nil {
 		return err
 	}
+	if presence := s.attend(); presence != nil {
+		defer presence.Close()
+	}
 	family, err := process.NewFamily()
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package jobrun
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,6 +73,14 @@ func inWorkspace[T any](s stage, limit time.Duration, variables map[string]strin
 		defer w.Close()
 		return work(w)
 	})
+}
+
+// attend keeps other jobs out of the build directory during the stage. When it
+// cannot, because a job has removed its own directories or the storage does not
+// answer, the script will tell better why.
+func (s stage) attend() io.Closer {
+	presence, _ := inWorkspace(s, pressureLimit, nil, (*workspace.Workspace).Attend)
+	return presence
 }
 
 // variables asks the user's login shell for what data_dir needs of it, once for

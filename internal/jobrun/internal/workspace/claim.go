@@ -74,15 +74,15 @@ func decodeClaim(record []byte) (c claim, used bool) {
 	return c, true
 }
 
-// choose finds the slot for a job: the one it has already, or the lowest that is
-// free or whose claim is over. claims are those of the slots that were ever used.
-func choose(claims []claim, j handoff.Job, over func(claim) bool) (slot int, err error) {
+// choose finds the slot for a job: the one it has already, or the lowest that may
+// be taken. claims are those of the slots that were ever used.
+func choose(claims []claim, j handoff.Job, open func(slot int, c claim) bool) (slot int, err error) {
 	slot = len(claims)
 	for n, c := range claims {
 		switch {
 		case c.of(j):
 			return n, nil
-		case slot == len(claims) && (c.free() || over(c)):
+		case slot == len(claims) && open(n, c):
 			slot = n
 		}
 	}

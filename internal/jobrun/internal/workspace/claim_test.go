@@ -123,7 +123,7 @@ func TestChoose(t *testing.T) {
 		"its own, behind a free":  {[]claim{free, over, own}, 2},
 		"same id, other instance": {[]claim{otherRunner}, 1},
 	} {
-		got, err := choose(tc.claims, mine, func(c claim) bool { return c.Job == 2 })
+		got, err := choose(tc.claims, mine, func(_ int, c claim) bool { return c.free() || c.Job == 2 })
 		if got != tc.want || err != nil {
 			t.Errorf("%s: %d, %v", name, got, err)
 		}
@@ -132,7 +132,7 @@ func TestChoose(t *testing.T) {
 	for i := range full {
 		full[i] = live
 	}
-	if _, err := choose(full, mine, func(claim) bool { return false }); err == nil || !strings.Contains(err.Error(), "among 1000") {
+	if _, err := choose(full, mine, func(int, claim) bool { return false }); err == nil || !strings.Contains(err.Error(), "among 1000") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -124,7 +124,7 @@ func (w *Workspace) takeOver(l lease, root *folder.Folder, own bool) (held holdi
 		return alive, err
 	case c.Runner != l.Runner || c.Job != l.Job:
 		return nobodys, nil
-	case !own && !w.over(c):
+	case !own && !w.open(p, l.Slot, c):
 		return alive, nil
 	}
 	c.Owner, c.Place = w.self, w.here
@@ -159,7 +159,7 @@ func (w *Workspace) release(l lease, root *folder.Folder) (err error) {
 // cleanup was killed in its last moment.
 func (w *Workspace) forget(p *pool, claims []claim) {
 	for n, c := range claims {
-		if c.free() || !w.over(c) {
+		if c.free() || !w.open(p, n, c) {
 			continue
 		}
 		scripts, err := w.base.Open("scripts", c.Runner, c.Job.String())

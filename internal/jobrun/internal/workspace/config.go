@@ -84,7 +84,7 @@ func (w *Workspace) claimSlot(l lease, root, scripts *folder.Folder) (_ *folder.
 	if err != nil {
 		return nil, err
 	}
-	if l.Slot, err = choose(claims, w.brief.Job, w.over); err != nil {
+	if l.Slot, err = choose(claims, w.brief.Job, func(slot int, c claim) bool { return w.open(p, slot, c) }); err != nil {
 		return nil, err
 	}
 	builds, err := dir.Make(slotName(l.Slot))
@@ -102,6 +102,12 @@ func (w *Workspace) claimSlot(l lease, root, scripts *folder.Folder) (_ *folder.
 		return nil, err
 	}
 	return builds, nil
+}
+
+// open tells whether a job may take a slot: nobody has it, or whoever had it is
+// over, and no stage of either goes on.
+func (w *Workspace) open(p *pool, slot int, c claim) bool {
+	return (c.free() || w.over(c)) && !p.attended(slot)
 }
 
 // over tells whether a claim may be taken by another job. One whose batch job may

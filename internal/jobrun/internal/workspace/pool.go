@@ -55,7 +55,7 @@ func lock(dir *folder.Folder, log *journal) (*pool, error) {
 // kernel's own waiting would be no better over NFS, where it asks in intervals
 // of up to half a minute.
 func await(file *os.File, deadline time.Time) error {
-	whole := unix.Flock_t{Type: unix.F_WRLCK}
+	whole := unix.Flock_t{Type: unix.F_WRLCK, Len: maxSlots * recordSize}
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &whole)
 		switch {

@@ -113,7 +113,7 @@ func (w *Workspace) trim(p *pool, root *folder.Folder, claims []claim) {
 		most = len(names)
 	}
 	for _, n := range beyond(names, claims, s.MaxBuildDir, most) {
-		if w.discard(root, p.dir, slotName(n)) == nil {
+		if !p.attended(n) && w.discard(root, p.dir, slotName(n)) == nil {
 			p.log.note(p.dir, n, "trimmed")
 		}
 	}
