@@ -1,5 +1,5 @@
 // Package ledger makes sure that every attack in docs/security/ledger.md has its
-// test.
+// test, and every vulnerability in docs/security/cve.md.
 package ledger
 
 import (
@@ -29,9 +29,9 @@ func required() []string {
 }
 
 // named is one test that a row names.
-type named struct{ pkg, test string }
+type named struct{ pkg, test, source string }
 
-var row = regexp.MustCompile(`^\| ([A-Z]\d+) \|`)
+var row = regexp.MustCompile(`^\| ([A-Z]\d+|CVE-\d{4}-\d+|GHSA(?:-[0-9a-z]{4}){3}) \|`)
 
 // parse reads the tables: the row's name in the first column, and in the last the
 // tests, as "directory Test, Test; directory Test".
@@ -52,20 +52,25 @@ func parse(text string) (map[string][]named, error) {
 				return nil, fmt.Errorf("row %s: %q is not a directory and its tests", m[1], group)
 			}
 			for _, test := range strings.Split(tests, ",") {
-				rows[m[1]] = append(rows[m[1]], named{pkg, strings.TrimSpace(test)})
+				rows[m[1]] = append(rows[m[1]], named{pkg: pkg, test: strings.TrimSpace(test)})
 			}
 		}
 	}
 	return rows, nil
 }
 
-func read(t *testing.T) map[string][]named {
+func text(t *testing.T, file string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "docs/security/ledger.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs/security", file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := parse(string(text))
+	return string(text)
+}
+
+func read(t *testing.T, file string) map[string][]named {
+	t.Helper()
+	rows, err := parse(text(t, file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,32 +109,44 @@ func tests(dir string) (map[string]string, error) {
 }
 
 func TestEveryRowHasItsTests(t *testing.T) {
-	rows := read(t)
+	rows := read(t, "ledger.md")
 	for _, name := range required() {
 		if len(rows[name]) == 0 {
 			t.Errorf("row %s has no test", name)
 		}
 	}
 	for name, all := range rows {
-		for _, n := range all {
-			found, err := tests(n.pkg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source, ok := found[n.test]
-			switch {
-			case !ok:
-				t.Errorf("row %s names the test %s in %s, which does not exist", name, n.test, n.pkg)
-			case n.pkg == "test/identity" && !regexp.MustCompile(`\b`+name+`\b`).MatchString(source):
+		for _, n := range exist(t, name, all) {
+			if n.pkg == "test/identity" && !regexp.MustCompile(`\b`+name+`\b`).MatchString(n.source) {
 				t.Errorf("row %s names the test %s, which does not mention it", name, n.test)
 			}
 		}
 	}
 }
 
+// exist fails the test for each that a row names and that is not there. It returns
+// the others with their source.
+func exist(t *testing.T, row string, all []named) (there []named) {
+	t.Helper()
+	for _, n := range all {
+		found, err := tests(n.pkg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source, ok := found[n.test]
+		if !ok {
+			t.Errorf("row %s names the test %s in %s, which does not exist", row, n.test, n.pkg)
+			continue
+		}
+		n.source = source
+		there = append(there, n)
+	}
+	return there
+}
+
 func TestParse(t *testing.T) {
 	rows, err := parse("| Row | x | y | z |\n| --- | --- | --- | --- |\n| A1 | a | b | p/q TestX, TestY; r TestZ |\n")
-	if err != nil || fmt.Sprint(rows) != "map[A1:[{p/q TestX} {p/q TestY} {r TestZ}]]" {
+	if err != nil || fmt.Sprint(rows) != "map[A1:[{p/q TestX } {p/q TestY } {r TestZ }]]" {
 		t.Errorf("%v, %v", rows, err)
 	}
 	for name, text := range map[string]string{

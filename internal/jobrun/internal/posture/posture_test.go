@@ -2,6 +2,7 @@ package posture
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -67,4 +68,51 @@ func TestVerifyTriesTheWayBack(t *testing.T) {
 	case !root && err != nil:
 		t.Error(err)
 	}
+}
+
+// TestOneCapabilityIsEnoughToRefuse gives a thread of another account one capability
+// and nothing else: whichever of root's ids it can have back, it is refused.
+func TestOneCapabilityIsEnoughToRefuse(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can keep a capability through a change of account")
+	}
+	for _, c := range []struct {
+		name string
+		bits uint32
+		want string
+	}{
+		{"none", 0, ""},
+		{"user ids", 1 << unix.CAP_SETUID, "root's ids can be had back"},
+		{"group ids", 1 << unix.CAP_SETGID, "root's ids can be had back"},
+		{"another one", 1 << unix.CAP_NET_RAW, "capabilities 0x2000 are left"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			done := make(chan error)
+			go func() {
+				runtime.LockOSThread() // never unlocked: the thread ends with its rights
+				if err := become(65534, c.bits); err != nil {
+					t.Error(err)
+				}
+				done <- verifyNoWayBack(job.Account{})
+			}()
+			if err := <-done; (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// become changes the ids of this thread alone, and leaves it these capabilities.
+func become(id uintptr, bits uint32) error {
+	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	for _, call := range []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
+		if _, _, errno := unix.RawSyscall(call, id, id, id); errno != 0 {
+			return errno
+		}
+	}
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{{Effective: bits, Permitted: bits}}
+	return unix.Capset(&head, &data[0])
 }

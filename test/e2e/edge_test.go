@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/site"
+	"jacamar-ci/test/stagerunner"
+)
+
+// longest is the longest value of a CI variable with a name of two letters: the
+// kernel takes 128 KiB for one string of an environment (MAX_ARG_STRLEN, execve(2)),
+// and of these the runner's prefix, the name, the sign and the end take 15.
+const longest = 128<<10 - len("CUSTOM_ENV_XX=\x00")
+
+// TestLongestVariable passes what the kernel just lets pass, whole, and leaves to
+// max_env_chars what a site wants to refuse of it.
+func TestLongestVariable(t *testing.T) {
+	if longest != 131057 {
+		t.Fatalf("the edge is at %d", longest)
+	}
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		try := func(length, limit int, script string) stagerunner.Result {
+			must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "max_env_chars", limit) }))
+			return s.Runner().Run(site.WithVariable(s.Job(script), "XX", strings.Repeat("x", length)))
+		}
+		for name, limit := range map[string]int{"without max_env_chars": 0, "with as many allowed": longest} {
+			t.Run(name, func(t *testing.T) {
+				r := try(longest, limit, "echo length ${#XX}.")
+				want(t, r, stagerunner.Success, 0)
+				if !strings.Contains(r.Trace, fmt.Sprintf("length %d.", longest)) {
+					t.Errorf("the log:\n%s", r.Trace)
+				}
+			})
+		}
+		t.Run("one over max_env_chars", func(t *testing.T) {
+			r := try(longest, longest-1, "echo never")
+			text := all(r)
+			named := fmt.Sprintf("the CI variable XX is %d bytes long; this resource accepts %d", longest, longest-1)
+			if r.Outcome == stagerunner.Success || !strings.Contains(text, named) || strings.Contains(text, "$ echo never") || len(text) > 10_000 {
+				t.Errorf("ended as %s, want the line %q and no script, in:\n%.2000s", r.Outcome, named, text)
+			}
+		})
+	})
+}
+
+// TestEnvironmentNearlyFull fills the environment of every call to within 64 KiB of
+// what the kernel takes in all. Had anything of ours grown with it, or stood in it a
+// second time, a later stage could not start.
+func TestEnvironmentNearlyFull(t *testing.T) {
+	privileged(t, func(t *testing.T, s *site.Site) {
+		j := s.Job("env >/dev/null && echo still here")
+		for i := range 15 {
+			j = site.WithVariable(j, fmt.Sprintf("X%c", 'A'+i), strings.Repeat("x", longest))
+		}
+		j = site.WithVariable(j, "REST", strings.Repeat("x", 64<<10))
+		r := s.Runner().Run(j)
+		want(t, r, stagerunner.Success, 0)
+		if !strings.Contains(r.Trace, "still here") {
+			t.Errorf("the log:\n%.2000s", r.Trace)
+		}
+	})
+}
+
+// TestScriptsStartWithALoginEnvironment: what the job has beside its own variables
+// is the same few names whatever the runner and the job were given.
+func TestScriptsStartWithALoginEnvironment(t *testing.T) {
+	const few = "HOME JACAMAR_CI_SHELL JACAMAR_CI_STAGE LANG LOGNAME OLDPWD PATH PWD SHELL SHLVL TZ USER _"
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		j := s.Job()
+		j.Raw = map[string][]byte{"build_script": []byte("env -0 | tr '\\n\\0' ' \\n' | sed 's/^/has /'\n")}
+		r := s.Runner().Run(site.WithVariable(j, "MINE", "x"))
+		want(t, r, stagerunner.Success, 0)
+		for line := range strings.Lines(r.Trace) {
+			name, _, found := strings.Cut(strings.TrimPrefix(line, "has "), "=")
+			if found && strings.HasPrefix(line, "has ") && !strings.Contains(" "+few+" ", " "+name+" ") {
+				t.Errorf("the script starts with %s", strings.TrimSpace(line))
+			}
+		}
+		if !strings.Contains(r.Trace, "has PATH=/usr/local/bin:/usr/bin:/bin") {
+			t.Errorf("the log:\n%s", r.Trace)
+		}
+	})
+}
