@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/test/setup/slurm"
 	"jacamar-ci/test/site"
 	"jacamar-ci/test/stagerunner"
 )
@@ -92,4 +93,23 @@ func TestStorageFull(t *testing.T) {
 		c.once(t, batchName(r, j))
 	}
 	s.NoProcess(t, 10*time.Second)
+}
+
+// A job for a cluster by name is followed and ended there: Slurm's id has the
+// cluster in it.
+func TestNamedCluster(t *testing.T) {
+	c := realCluster(t)
+	s := c.site(t)
+	r := s.Runner()
+	j := parameters(newJob(s, "exit 4"), "--clusters="+slurm.ClusterName)
+	want(t, r.Run(j), stagerunner.ScriptFailure, 4, ";"+slurm.ClusterName)
+	c.once(t, batchName(r, j))
+	j = parameters(newJob(s, "echo ready; sleep 300"), "-M "+slurm.ClusterName)
+	e := r.Start(j)
+	if err := e.AwaitOutput(await(t), "build_script", "ready\n"); err != nil {
+		t.Fatalf("%v\n%s", err, e.Trace())
+	}
+	e.Cancel()
+	want(t, e.Wait(), stagerunner.Canceled, 0)
+	c.once(t, batchName(r, j))
 }

@@ -28,7 +28,7 @@ type Crew struct{ Alice, Bob, Runner string }
 // accounts, and has one only.
 func crews() int {
 	if os.Geteuid() == 0 {
-		return 4
+		return 8
 	}
 	return 1
 }

@@ -27,6 +27,9 @@ type Cluster struct {
 	dbd   bool
 }
 
+// ClusterName is what the accounting knows each cluster by.
+const ClusterName = "jacamar"
+
 // Up installs what is missing, starts a cluster in dir and waits until its
 // nodes are idle. What an earlier run left in dir is stopped and removed first.
 func Up(dir string, o Options) (*Cluster, error) {

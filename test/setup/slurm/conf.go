@@ -39,7 +39,7 @@ func (c *Cluster) layout(o Options) error {
 // and of lost nodes take seconds, and everything else as Slurm's defaults are.
 func (c *Cluster) slurmConf(ports []int, extra []string) string {
 	lines := []string{
-		"ClusterName=jacamar",
+		"ClusterName=" + ClusterName,
 		"SlurmctldHost=localhost(127.0.0.1)",
 		fmt.Sprintf("SlurmctldPort=%d", ports[0]),
 		// Without these two the daemons listen on every address.
