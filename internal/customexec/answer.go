@@ -3,6 +3,8 @@ package customexec
 import (
 	"encoding/json"
 	"io"
+	"os"
+	"strings"
 
 	"jacamar-ci/internal/job"
 )
@@ -27,6 +29,18 @@ type Answer struct {
 type Driver struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+}
+
+// Settled is the answer of a config stage that found the directories; state is
+// what the later stages need of it.
+func Settled(builds, cache job.AbsPath, version, state string) Answer {
+	host, _ := os.Hostname()
+	return Answer{
+		BuildsDir: builds, CacheDir: cache, Hostname: host,
+		Driver: Driver{Name: "jacamar", Version: strings.TrimPrefix(version, "v")},
+		JobEnv: map[string]string{StateVariable: state},
+		Shell:  "bash",
+	}
 }
 
 // Write prints the answer in one piece.

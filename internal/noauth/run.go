@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -119,11 +118,5 @@ func (d *driver) answer(result handoff.Result) error {
 	if err != nil {
 		return err
 	}
-	host, _ := os.Hostname()
-	return customexec.Answer{
-		BuildsDir: result.Dirs.Builds, CacheDir: result.Dirs.Cache, Hostname: host,
-		Driver: customexec.Driver{Name: "jacamar", Version: strings.TrimPrefix(version.Number(), "v")},
-		JobEnv: map[string]string{customexec.StateVariable: state},
-		Shell:  "bash",
-	}.Write(d.stdout)
+	return customexec.Settled(result.Dirs.Builds, result.Dirs.Cache, version.Number(), state).Write(d.stdout)
 }
