@@ -17,6 +17,8 @@ type face struct {
 	env      func(Job) []string // what a job's script finds
 	// away is what its programs say, and return, when their server is away.
 	away errExit
+	// needs is a program that starts the script, found by the PATH of the job.
+	needs string
 	// truncates: the output file is emptied when the job starts.
 	truncates bool
 	// killsAtOnce: a cancelled job gets KILL and nothing before it.
@@ -45,7 +47,7 @@ func faces() map[string]face {
 			},
 		},
 		"flux": {
-			conf: "FLUX_URI", away: errExit{"flux: ERROR: broker socket /run/flux/local was not found", 1}, truncates: true, env: func(j Job) []string { return []string{"FLUX_ENCLOSING_ID=" + f58(j.ID, "f")} },
+			conf: "FLUX_URI", away: errExit{"flux: ERROR: broker socket /run/flux/local was not found", 1}, truncates: true, needs: "flux", env: func(j Job) []string { return []string{"FLUX_ENCLOSING_ID=" + f58(j.ID, "f")} },
 			programs: map[string]func(*program, []string) error{"flux": (*program).flux},
 		},
 		"lsf": {conf: "LSF_ENVDIR", away: errExit{"Cannot connect to LSF. Please wait ...", 255}, env: id("LSB_JOBID"), programs: map[string]func(*program, []string) error{

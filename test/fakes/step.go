@@ -3,10 +3,12 @@ package fakes
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -103,6 +105,9 @@ func (s Store) turn(id int) bool {
 }
 
 func (s Store) start(j Job) (*exec.Cmd, error) {
+	if needs := faces()[s.kind].needs; needs != "" && !j.finds(needs) {
+		return nil, fmt.Errorf("start failed: %s: %w", needs, fs.ErrNotExist)
+	}
 	out, err := s.output(j)
 	if err != nil {
 		return nil, err
@@ -116,6 +121,19 @@ func (s Store) start(j Job) (*exec.Cmd, error) {
 		cmd.Dir = filepath.Clean("/tmp")
 	}
 	return cmd, cmd.Start()
+}
+
+// finds tells whether a program is on the job's PATH.
+func (j Job) finds(program string) bool {
+	for _, pair := range j.Env {
+		dirs, ok := strings.CutPrefix(pair, "PATH=")
+		for _, dir := range filepath.SplitList(dirs) {
+			if _, err := os.Stat(filepath.Join(dir, program)); ok && err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // output opens the file that the scheduler gives the job for its output: Flux

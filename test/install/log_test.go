@@ -57,14 +57,14 @@ func TestJobLogs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: the sample is of an account that is not the runner's")
 	}
-	bin, conf := cluster(t)
+	slurm, data := clusters(t, "slurm")["slurm"], everybodys(t)
 	s := site.New(t)
 	var page strings.Builder
 	page.WriteString(logHead)
 	for i, sample := range sampleJobs() {
 		other := s.Beside(t, func(c site.Config) {
 			if sample.slurm {
-				settle(c, site.Config{"general": {"executor": "slurm", "data_dir": "$HOME"}, "auth": {"downscope": "setuid"}, "batch": {}}, s, bin, conf)
+				settle(c, site.Config{"general": {"executor": "slurm", "data_dir": "$HOME"}, "auth": {"downscope": "setuid"}, "batch": {}}, s, data, slurm)
 			}
 			sample.configure(c, s)
 		})

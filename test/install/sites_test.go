@@ -72,50 +72,75 @@ func trustedDir(t *testing.T) string {
 	return dir
 }
 
+// deployments are how a site runs the driver, where it is not by root.
+var deployments = map[string]func(*site.Site) error{
+	"cineca.toml": (*site.Site).ServeUnchanged,
+	"nersc.toml":  (*site.Site).ServeUnchanged,
+	"riken.toml":  (*site.Site).ServeWithoutAuth,
+}
+
 // TestSitesRun runs a job under each. What differs is what a machine differs in:
 // the server, names of accounts, and where the programs and directories are.
 func TestSitesRun(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it runs jobs as several accounts")
 	}
-	bin, conf := cluster(t)
+	batch, data := clusters(t, "slurm", "pbs"), everybodys(t)
 	s := site.New(t)
 	for _, file := range sites(t) {
-		t.Run(filepath.Base(file), func(t *testing.T) {
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
 			var published site.Config
 			if _, err := toml.DecodeFile(file, &published); err != nil {
 				t.Fatal(err)
 			}
-			other := s.Beside(t, func(c site.Config) { settle(c, published, s, bin, conf) })
-			none := published["auth"]["downscope"] == "none"
-			r := playedBy(t, other, none).Run(site.WithVariable(other.Job("id -un", "echo done"), "SCHEDULER_PARAMETERS", "-n 1"))
+			executor, _ := published["general"]["executor"].(string)
+			c := batch[executor]
+			other := s.Beside(t, func(conf site.Config) { settle(conf, published, s, data, c) })
+			if serve, ok := deployments[name]; ok {
+				if err := errors.Join(serve(other), os.Chown(other.ConfigFile, int(s.Account.UID), int(s.Account.GID))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			j := other.Job("id -un", "echo done")
+			if executor == "slurm" {
+				j = site.WithVariable(j, "SCHEDULER_PARAMETERS", "-n 1")
+			}
+			r := other.Runner().Run(j)
 			if r.Outcome != stagerunner.Success || !strings.Contains(r.Trace, s.Account.Name+"\n") {
 				t.Errorf("%s %s:\n%s", r.Outcome, r.Reason, r.Trace)
 			}
+			c.ran(t, s.Account, executor)
 		})
 	}
 }
 
-// playedBy is a runner whose service is root's or, where jobs run as the service
-// account, the user's own.
-func playedBy(t *testing.T, s *site.Site, own bool) *stagerunner.Runner {
+// ran fails the test unless a batch system has run the job, as the account. Site's
+// variables may refer to those of the login.
+func (c *played) ran(t *testing.T, a site.Account, executor string) {
 	t.Helper()
-	r := s.Runner()
-	if !own {
-		return r
+	if c == nil {
+		return
 	}
-	r.Credential = &stagerunner.Credential{UID: s.Account.UID, GID: s.Account.GID, Groups: s.Account.Groups}
-	for _, path := range []string{s.StateDir, r.TempRoot, s.ConfigFile} {
-		if err := os.Chown(path, int(s.Account.UID), int(s.Account.GID)); err != nil {
-			t.Fatal(err)
+	jobs, err := c.store.Jobs()
+	if err != nil || len(jobs) != c.seen+1 || jobs[c.seen].UID != int(a.UID) {
+		t.Fatalf("%d jobs after %d, %v, want one more, as %s", len(jobs), c.seen, err, a.Name)
+	}
+	env := jobs[c.seen].Env
+	c.seen++
+	for _, pair := range env {
+		if strings.Contains(pair, "$") {
+			t.Errorf("%s has %q, literally", executor, pair)
+		}
+		if path, ok := strings.CutPrefix(pair, "PATH="); ok && !strings.Contains(":"+path+":", ":/usr/bin:") {
+			t.Errorf("%s has the path %q, without that of the login", executor, path)
 		}
 	}
-	return r
 }
 
 // settle puts a published configuration on this machine: c is one that works
 // here.
-func settle(c, published site.Config, s *site.Site, bin, conf string) {
+func settle(c, published site.Config, s *site.Site, data string, p *played) {
 	here := map[string]any{}
 	for _, key := range []string{"gitlab_server", "tls-ca-file", "state_dir"} {
 		here[key] = c["general"][key]
@@ -132,7 +157,7 @@ func settle(c, published site.Config, s *site.Site, bin, conf string) {
 	}
 	c.Set("auth", "jacamar_path", jacamar)
 	if c["general"]["data_dir"] != "$HOME" {
-		c.Set("general", "data_dir", filepath.Join(filepath.Dir(bin), "data"))
+		c.Set("general", "data_dir", data)
 	}
 	names := map[string]string{"user_allowlist": s.Account.Name, "groups_allowlist": s.Account.Name}
 	for key, name := range names {
@@ -141,40 +166,57 @@ func settle(c, published site.Config, s *site.Site, bin, conf string) {
 		}
 	}
 	c["auth"]["logging"] = map[string]any{"enabled": false}
-	if c["general"]["executor"] != "shell" {
-		// The only batch system that this suite has.
-		c.Set("general", "executor", "slurm")
+	if p != nil {
 		env, _ := c["batch"]["env_vars"].([]any)
-		c.Set("batch", "env_vars", append([]any{"SLURM_CONF=" + conf}, env...))
-		c.Set("batch", "scheduler_bin", bin)
+		c.Set("batch", "env_vars", append([]any{p.store.Env()}, env...))
+		c.Set("batch", "scheduler_bin", p.bin)
 		c.Set("batch", "command_delay", "2s")
 		c.Set("batch", "nfs_timeout", "10s")
 	}
 }
 
-// cluster is a batch system of fakes, in reach of every account.
-func cluster(t *testing.T) (bin, conf string) {
+// played is a batch system of fakes, in reach of every account.
+type played struct {
+	store fakes.Store
+	bin   string
+	seen  int // jobs that have been looked at
+}
+
+func clusters(t *testing.T, kinds ...string) map[string]*played {
 	t.Helper()
-	dir, err := os.MkdirTemp("/srv", "jacamar-sites-")
+	all := map[string]*played{}
+	for _, kind := range kinds {
+		dir, err := os.MkdirTemp("/srv", "jacamar-sites-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		store, err := fakes.Create(filepath.Join(dir, "state"), kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bin := filepath.Join(dir, "bin")
+		if err := errors.Join(fakes.Install(bin, kind), os.Chmod(dir, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.Background())
+		t.Cleanup(stop)
+		go store.Serve(ctx, filepath.Join(bin, fakes.Program))
+		all[kind] = &played{store: store, bin: bin}
+	}
+	return all
+}
+
+// everybodys is a data_dir for everybody, as /tmp is.
+func everybodys(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/srv", "jacamar-data-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	store, err := fakes.Create(filepath.Join(dir, "state"), "slurm")
-	if err != nil {
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)
 	}
-	bin = filepath.Join(dir, "bin")
-	if err := errors.Join(fakes.Install(bin, "slurm"), os.Chmod(dir, 0o755)); err != nil {
-		t.Fatal(err)
-	}
-	// A data_dir for everybody is as /tmp is.
-	data := filepath.Join(dir, "data")
-	if err := errors.Join(os.Mkdir(data, 0o755), os.Chmod(data, 0o777|os.ModeSticky)); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	t.Cleanup(stop)
-	go store.Serve(ctx, filepath.Join(bin, fakes.Program))
-	return bin, store.Conf()
+	return dir
 }

@@ -2,13 +2,10 @@ package executor
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/handoff"
-	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/follow"
 	"jacamar-ci/internal/jobrun/internal/process"
@@ -43,7 +40,7 @@ func CheckBatch(b handoff.Brief) error {
 		return failure.Systemf("this jacamar has no executor %q", b.Settings.Executor).
 			WithHint("install jacamar and jacamar-auth from one package")
 	}
-	env := addEnv(NewShell(b).Env, b.Settings.Batch.Env)
+	env := commandEnv(NewShell(b).Env, *b.Settings.Batch)
 	if err := (batch.Programs{Dirs: commandDirs(*b.Settings.Batch, env)}).Lacks(programs(s, b.Settings.Batch.Accounting)); err != nil {
 		return failure.Systemf("cannot use the executor %q: %w", b.Settings.Executor, err).
 			WithHint("the resource's administrators set batch.scheduler_bin to the directory of the commands")
@@ -85,7 +82,7 @@ func NewBatch(b handoff.Brief, family *process.Family, out *os.File) batch.Task 
 	host, _ := os.Hostname()
 	self, _ := proctree.Find(os.Getpid())
 	settings := *b.Settings.Batch
-	env := addEnv(shell.Env, settings.Env)
+	env := commandEnv(shell.Env, settings)
 	return batch.Task{
 		Scheduler: schedulers[b.Settings.Executor],
 		Commands:  batch.Programs{Family: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
@@ -96,34 +93,6 @@ func NewBatch(b handoff.Brief, family *process.Family, out *os.File) batch.Task 
 		User: b.Account.Name.String(), Shell: shell.Path, WorkDir: workDir(shell.Home),
 		Retain: b.Settings.RetainLogs, Host: host, Self: self,
 	}
-}
-
-// commandDirs is where the scheduler's commands are looked for.
-func commandDirs(s handoff.Batch, env []string) []string {
-	if !s.SchedulerBin.IsZero() {
-		return []string{s.SchedulerBin.String()}
-	}
-	return filepath.SplitList(value(env, "PATH"))
-}
-
-// addEnv adds the site's variables. A value may refer to those before it, as in
-// PATH=/opt/slurm/bin:$PATH.
-func addEnv(env []string, site []job.Env) []string {
-	for _, e := range site {
-		text := os.Expand(e.Value(), func(name string) string { return value(env, name) })
-		env = slices.DeleteFunc(slices.Clone(env), func(pair string) bool { return strings.HasPrefix(pair, e.Name()+"=") })
-		env = append(env, e.Name()+"="+text)
-	}
-	return env
-}
-
-func value(env []string, name string) string {
-	for _, pair := range env {
-		if v, ok := strings.CutPrefix(pair, name+"="); ok {
-			return v
-		}
-	}
-	return ""
 }
 
 // workDir is where a script begins: the account's home, or the root directory
