@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -83,16 +84,27 @@ func (s store) checkDir() error {
 		return failure.Configf("cannot use the state directory %s: %w", s.dir, cause(err))
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok || !info.IsDir():
+	if !ok || !info.IsDir() {
 		return failure.Configf("cannot use the state directory %s: it is not a directory", s.dir)
-	case stat.Uid == 0 && info.Mode().Perm()&0o022 == 0:
-	case stat.Uid != uint32(os.Geteuid()):
-		return failure.Configf("cannot use the state directory %s: it belongs to uid %d, not to %d", s.dir, stat.Uid, os.Geteuid())
-	case info.Mode().Perm() != 0o700:
-		return failure.Configf("cannot use the state directory %s: its mode is %04o, not 0700", s.dir, info.Mode().Perm())
+	}
+	if problem := ownProblem(stat.Uid, info.Mode().Perm(), uint32(os.Geteuid())); problem != "" {
+		return failure.Configf("cannot use the state directory %s: %s", s.dir, problem)
 	}
 	return nil
+}
+
+// ownProblem says why a directory is not one to keep state in, "" where it is: the
+// process's own and closed to all others, or root's and written by root alone.
+func ownProblem(owner uint32, mode fs.FileMode, euid uint32) string {
+	switch {
+	case owner == 0 && mode&0o022 == 0:
+		return ""
+	case owner != euid:
+		return fmt.Sprintf("it belongs to uid %d, not to %d", owner, euid)
+	case mode != 0o700:
+		return fmt.Sprintf("its mode is %04o, not 0700", mode)
+	}
+	return ""
 }
 
 // save replaces the kept set.

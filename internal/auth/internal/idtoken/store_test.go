@@ -105,6 +105,30 @@ func TestStateDirectory(t *testing.T) {
 }
 
 // TestRootsDirectoryMayBeRead: root's timer keeps the keys for a service account.
+func TestOwnProblem(t *testing.T) {
+	for _, c := range []struct {
+		owner uint32
+		mode  os.FileMode
+		euid  uint32
+		want  string
+	}{
+		{0, 0o755, 0, ""},
+		{0, 0o755, 990, ""},
+		{0, 0o775, 0, "its mode is 0775, not 0700"},
+		{0, 0o775, 990, "it belongs to uid 0, not to 990"},
+		{0, 0o757, 990, "it belongs to uid 0, not to 990"},
+		{990, 0o700, 990, ""},
+		{990, 0o750, 990, "its mode is 0750, not 0700"},
+		{990, 0o700, 0, "it belongs to uid 990, not to 0"},
+		{990, 0o700, 991, "it belongs to uid 990, not to 991"},
+		{990, 0o755, 991, "it belongs to uid 990, not to 991"},
+	} {
+		if got := ownProblem(c.owner, c.mode, c.euid); got != c.want {
+			t.Errorf("owner %d, mode %04o, as %d: %q, want %q", c.owner, c.mode, c.euid, got, c.want)
+		}
+	}
+}
+
 func TestRootsDirectoryMayBeRead(t *testing.T) {
 	asRoot(t)
 	s := newSite(t)

@@ -74,10 +74,14 @@ func MaySudo() error {
 	if err := unix.Stat(sudo, &info); err != nil {
 		return failure.Privatef("downscope is sudo, but %s cannot be used: %w", sudo, err)
 	}
+	return judgeSudo(info.Uid, info.Mode, noNewPrivs())
+}
+
+func judgeSudo(owner, mode uint32, noNewPrivs bool) error {
 	switch {
-	case info.Uid != 0 || info.Mode&unix.S_ISUID == 0:
+	case owner != 0 || mode&unix.S_ISUID == 0:
 		return failure.Privatef("downscope is sudo, but %s is not root's or has no setuid bit", sudo)
-	case noNewPrivs():
+	case noNewPrivs:
 		return failure.Privatef("downscope is sudo, but no_new_privs is set (NoNewPrivileges= in the runner's unit?), which makes setuid bits void")
 	}
 	return nil

@@ -152,6 +152,25 @@ func TestMaySudo(t *testing.T) {
 	}
 }
 
+func TestJudgeSudo(t *testing.T) {
+	for _, c := range []struct {
+		owner, mode uint32
+		noNewPrivs  bool
+		want        string
+	}{
+		{0, unix.S_ISUID | 0o755, false, ""},
+		{0, 0o755, false, "not root's or has no setuid bit"},
+		{1000, unix.S_ISUID | 0o755, false, "not root's or has no setuid bit"},
+		{1000, 0o755, false, "not root's or has no setuid bit"},
+		{0, unix.S_ISUID | 0o755, true, "no_new_privs is set"},
+	} {
+		err := judgeSudo(c.owner, c.mode, c.noNewPrivs)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("owner %d, mode %o, no_new_privs %v: %v, want %q", c.owner, c.mode, c.noNewPrivs, err, c.want)
+		}
+	}
+}
+
 func TestFirst(t *testing.T) {
 	ran := 0
 	yes := func() error { ran++; return nil }

@@ -341,3 +341,27 @@ func TestMayChangeIDs(t *testing.T) {
 		}
 	}
 }
+
+func TestMissingCapabilitiesAreExplained(t *testing.T) {
+	if noNewPrivs() {
+		t.Skip("the tests themselves run with no_new_privs")
+	}
+	for set, want := range []string{"run it as root, or give the file capabilities", "no_new_privs is set"} {
+		_, err := onThread(func() (int, error) {
+			if set == 1 {
+				if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+					return 0, err
+				}
+			}
+			var none [2]unix.CapUserData
+			head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+			if err := unix.Capset(&head, &none[0]); err != nil {
+				return 0, err
+			}
+			return 0, MayChangeIDs()
+		})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no_new_privs %d: %v, want %q", set, err, want)
+		}
+	}
+}
