@@ -29,7 +29,7 @@ FUZZTIME ?= 30s
 BIN     ?= bin
 PROGRAMS ?= ./cmd/jacamar-auth ./cmd/jacamar ./cmd/jacamar-noauth
 
-.PHONY: help build install uninstall demo test test-root test-runner bench fuzz lint deps clean
+.PHONY: help build install uninstall demo test test-root test-runner bench mutants fuzz lint deps clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,6 +69,9 @@ test-runner: ## run whole jobs under the official gitlab-runner (GITLAB_RUNNER=P
 
 bench: ## measure (root): a stage against sudo, su and bare bash; memory; the job log
 	@go run ./test/bench $(ARGS)
+
+mutants: ## turn every condition of the rules and of the change of account round, and list what no test notices (ARGS=-only=REGEXP)
+	@go run ./test/mutants $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sort | while IFS=: read -r file name; do \

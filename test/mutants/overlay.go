@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// killedBy runs tests with the mutant in place of the file. A test that hangs has
+// noticed as well.
+func (m mutant) killedBy(limit time.Duration, tests ...string) (bool, error) {
+	dir, err := os.MkdirTemp("", "mutant-")
+	if err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(dir)
+	overlay, err := m.overlay(dir)
+	if err != nil {
+		return false, err
+	}
+	out, err := goTest(overlay, limit, tests...)
+	if strings.Contains(string(out), "[build failed]") {
+		return false, fmt.Errorf("%s does not compile:\n%s", m, out)
+	}
+	return err != nil, nil
+}
+
+// overlay writes what the go command's -overlay reads.
+func (m mutant) overlay(dir string) (string, error) {
+	original, err := filepath.Abs(filepath.Join(m.room, m.file))
+	if err != nil {
+		return "", err
+	}
+	changed, list := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(changed, []byte(m.source), 0o644); err != nil {
+		return "", err
+	}
+	return list, os.WriteFile(list, text, 0o644)
+}
+
+// goTest runs tests until the first failure. The overlay goes by GOFLAGS, so that
+// the programs which a suite builds have it as well.
+func goTest(overlay string, limit time.Duration, tests ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit+time.Minute)
+	defer cancel()
+	args := append([]string{"test", "-count=1", "-short", "-vet=off", "-failfast", "-timeout=" + limit.String()}, tests...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
+	return cmd.CombinedOutput()
+}
