@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,13 +30,42 @@ func Serve(stdout, stderr *os.File) error {
 	if err != nil {
 		return err
 	}
-	end, brief, script, err := handoff.Accept(socket)
+	end, brief, script, err := accept(socket)
 	if err != nil {
 		return err
 	}
 	s := stage{brief: brief, script: script, stop: listen(end), stdout: stdout, stderr: stderr}
 	dirs, err := s.run()
+	select {
+	case <-s.stop.Lost:
+		// Should the result arrive all the same, it must not be the script's.
+		err = errors.New("jacamar-auth was lost")
+	default:
+	}
 	return end.Report(handoff.ResultOf(err, dirs))
+}
+
+// briefLimit is how long the brief may be on its way. It is sent at once; a
+// jacamar-auth that took a start for a failed one waits for this process to end.
+const briefLimit = 30 * time.Second
+
+func accept(socket *os.File) (end *handoff.JobEnd, brief handoff.Brief, script []byte, err error) {
+	if err = patience(socket, briefLimit); err == nil {
+		end, brief, script, err = handoff.Accept(socket)
+	}
+	if err == nil {
+		err = patience(socket, 0)
+	}
+	return end, brief, script, err
+}
+
+// patience is how long a read of the socket waits, 0 for as long as it takes.
+func patience(socket *os.File, limit time.Duration) error {
+	timeout := unix.NsecToTimeval(limit.Nanoseconds())
+	if err := unix.SetsockoptTimeval(int(socket.Fd()), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
+		return fmt.Errorf("cannot limit the wait for the brief: %w", err)
+	}
+	return nil
 }
 
 // takeSocket moves the socket away from descriptor 0, so that nothing which the
@@ -62,10 +92,13 @@ func takeSocket() (*os.File, error) {
 func listen(end *handoff.JobEnd) executor.Stop {
 	asked, lost := make(chan struct{}), make(chan struct{})
 	go func() {
-		order := end.Next()
+		if end.Next() == handoff.Lost {
+			close(lost) // first: whoever is asked to stop must see why
+			close(asked)
+			return
+		}
 		close(asked)
-		for order != handoff.Lost {
-			order = end.Next()
+		for end.Next() != handoff.Lost {
 		}
 		close(lost)
 	}()

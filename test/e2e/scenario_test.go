@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -102,7 +103,14 @@ func killShell(t *testing.T, s *site.Site) {
 // killJacamar kills the unprivileged half, as a user can; a script that does not
 // hold on to its shell is an orphan then.
 func killJacamar(t *testing.T, s *site.Site) {
-	e := begin(t, s.Runner(), s.Job(), "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP; sleep 1002) & echo under way\nkill -KILL $PPID\nsleep 1003\n")
+	e := begin(t, s.Runner(), s.Job(), "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP; sleep 1002) & echo under way below $PPID.\nsleep 1003\n")
+	var jacamar int
+	_, after, _ := strings.Cut(e.Trace(), "under way below ")
+	if _, err := fmt.Sscanf(after, "%d.", &jacamar); err != nil {
+		t.Error(err)
+	} else if err := syscall.Kill(jacamar, syscall.SIGKILL); err != nil {
+		t.Error(err)
+	}
 	lost(t, s, e)
 }
 

@@ -29,6 +29,9 @@ type Job struct {
 	Cache        []Cache
 	Artifacts    []Artifact
 	Dependencies []Dependency
+	// Bare leaves the sub-stages out that every job has around its script, for
+	// tests with very many jobs.
+	Bare bool
 	// Raw replaces the generated script of a run sub-stage; a stage that the
 	// job would not have is run when it is named here.
 	Raw map[string][]byte

@@ -85,6 +85,10 @@ type Process struct {
 type Hooks struct {
 	// TempDir is called when a try's directory is complete, before config.
 	TempDir func(dir string)
+	// Launch names a program that starts the call, with its own arguments, or nil
+	// for none. It is started as this process's account: to become the runner's is
+	// its work then.
+	Launch func(stage string) []string
 	// Started is called when a driver process runs.
 	Started func(Process)
 	// Output is called with each piece of a driver's output as it arrives.

@@ -76,6 +76,9 @@ func (e *Execution) stages(ctx context.Context, t *try) error {
 
 // substages is the order of the run calls.
 func (e *Execution) substages(ctx context.Context, t *try) error {
+	if e.job.Bare {
+		return e.userScripts(ctx, t)
+	}
 	e.trace.line("Preparing environment")
 	if err := t.run(ctx, "prepare_script", e.script(t, "prepare_script")); err != nil {
 		return err

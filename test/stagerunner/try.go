@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -141,10 +142,16 @@ func (t *try) cleanup() {
 // call starts the driver once and keeps a record of it.
 func (t *try) call(ctx context.Context, stage string, argv []string) Call {
 	e := t.e
+	credential := e.runner.Credential
+	if hook := e.runner.Hooks.Launch; hook != nil {
+		if launcher := hook(stage); launcher != nil {
+			argv, credential = slices.Concat(launcher, argv), nil
+		}
+	}
 	c := Call{Stage: stage, Try: t.number, Argv: argv, Env: t.environ(), Dir: t.dir, Started: time.Now()}
 	stdout, stderr := e.taps(stage)
 	cmd := command{
-		argv: argv, env: c.Env, dir: t.dir, credential: e.runner.Credential, stdout: stdout, stderr: stderr,
+		argv: argv, env: c.Env, dir: t.dir, credential: credential, stdout: stdout, stderr: stderr,
 		graceful: orDefault(e.runner.Custom.GracefulKill, 10*time.Minute),
 		force:    orDefault(e.runner.Custom.ForceKill, 10*time.Second),
 		started: func(pid int) {

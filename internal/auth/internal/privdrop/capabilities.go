@@ -110,7 +110,7 @@ func dropInheritable() error {
 func dropBounding() error {
 	for c := uintptr(0); ; c++ {
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
-		if err == unix.EINVAL && c > 0 {
+		if err == unix.EINVAL && c > 0 && unix.Prctl(unix.PR_CAPBSET_READ, c, 0, 0, 0) == unix.EINVAL {
 			return nil // one more than this kernel has
 		}
 		if err != nil {

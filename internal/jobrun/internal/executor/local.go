@@ -70,7 +70,11 @@ func (l Local) attempt(script []byte, profiles bool, stop Stop) (status process.
 	}
 	defer unix.Close(march[0])
 	status, err = l.supervise(text, os.NewFile(uintptr(march[1]), "march"), profiles, stop)
-	return status, !profiles || arrived(march[0]), err
+	if err != nil || !profiles {
+		return status, true, err
+	}
+	began, err = arrived(march[0])
+	return status, began, err
 }
 
 // supervise starts the shell, waits for it and ends what it leaves behind.
@@ -141,10 +145,19 @@ func (l Local) tidy(stop Stop) {
 	}
 }
 
-// arrived tells whether the login shell came past its profiles.
-func arrived(march int) bool {
-	n, _ := unix.Read(march, make([]byte, 1))
-	return n == 1
+// arrived tells whether the login shell came past its profiles. Where that cannot
+// be told the script must neither run again nor count as run.
+func arrived(march int) (bool, error) {
+	for {
+		n, err := unix.Read(march, make([]byte, 1))
+		switch {
+		case err == unix.EINTR:
+		case err != nil && err != unix.EAGAIN:
+			return false, fmt.Errorf("cannot tell whether the script began: %w", err)
+		default:
+			return n == 1, nil
+		}
+	}
 }
 
 func closed(c <-chan struct{}) bool {

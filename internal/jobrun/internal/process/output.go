@@ -57,19 +57,19 @@ func move(in, out int) error {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
 			waitWritable(out)
-		case err == unix.EINVAL:
-			return copyAll(in, out)
-		case err != nil:
+		case err == unix.EPIPE:
 			discard(in)
 			return err
+		case err != nil:
+			return copyAll(in, out)
 		case n == 0:
 			return nil
 		}
 	}
 }
 
-// copyAll is for an output that splice(2) refuses: a terminal, or a file opened
-// for appending.
+// copyAll is for where splice(2) does not work: not to a terminal, nor to a file
+// opened for appending, nor when memory is short.
 func copyAll(in, out int) error {
 	buf := make([]byte, 64<<10)
 	for {
