@@ -51,8 +51,8 @@ func accountKeys() []Key {
 		},
 		{
 			Path: "auth.max_env_chars", Default: int64(0), Since: first,
-			Meaning: "The longest single CI variable that is accepted, in bytes; 0 for no limit. A longer one fails the job with its name.",
-			Example: `max_env_chars = 131072`,
+			Meaning: "The longest single CI variable that is accepted, in bytes; 0 for no limit. A longer one fails the job with its name. From about 131050 bytes on, the kernel does not let the runner hand a variable over at all.",
+			Example: `max_env_chars = 65536`,
 		},
 	}
 }

@@ -108,7 +108,7 @@ func (e Environ) TooLong(limit int) error {
 		return nil
 	}
 	return failure.Buildf("the CI variable %s is %d bytes long; this resource accepts %d", found, len(e.custom[found]), limit).
-		WithHint("make it a file variable, or keep the value in the repository")
+		WithHint("keep the value in the repository or in an artifact; as a variable of type file it is as long")
 }
 
 // Token returns the id_token in the variable of that name. The copy in the job

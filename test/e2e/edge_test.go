@@ -21,21 +21,23 @@ func TestLongestVariable(t *testing.T) {
 		t.Fatalf("the edge is at %d", longest)
 	}
 	everywhere(t, func(t *testing.T, s *site.Site) {
-		try := func(length, limit int, script string) stagerunner.Result {
+		try := func(limit int, file bool, script string) stagerunner.Result {
 			must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "max_env_chars", limit) }))
-			return s.Runner().Run(site.WithVariable(s.Job(script), "XX", strings.Repeat("x", length)))
+			j := s.Job(script)
+			j.Variables = append(j.Variables, stagerunner.Variable{Key: "XX", Value: strings.Repeat("x", longest), Raw: true, File: file})
+			return s.Runner().Run(j)
 		}
 		for name, limit := range map[string]int{"without max_env_chars": 0, "with as many allowed": longest} {
 			t.Run(name, func(t *testing.T) {
-				r := try(longest, limit, "echo length ${#XX}.")
+				r := try(limit, false, "echo length ${#XX}.")
 				want(t, r, stagerunner.Success, 0)
 				if !strings.Contains(r.Trace, fmt.Sprintf("length %d.", longest)) {
 					t.Errorf("the log:\n%s", r.Trace)
 				}
 			})
 		}
-		t.Run("one over max_env_chars", func(t *testing.T) {
-			r := try(longest, longest-1, "echo never")
+		t.Run("one over max_env_chars, of type file", func(t *testing.T) {
+			r := try(longest-1, true, "echo never")
 			text := all(r)
 			named := fmt.Sprintf("the CI variable XX is %d bytes long; this resource accepts %d", longest, longest-1)
 			if r.Outcome == stagerunner.Success || !strings.Contains(text, named) || strings.Contains(text, "$ echo never") || len(text) > 10_000 {
