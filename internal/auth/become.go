@@ -36,6 +36,7 @@ func (d *driver) become(grant policy.Grant, script []byte) (handoff.Result, erro
 	launcher := privdrop.Launcher{
 		Strategy: privdrop.Strategy(d.site.Auth.Downscope), Jacamar: jacamar, Stdout: d.jobOutput(), Stderr: d.stderr, Core: d.core,
 		Limits: brief.Settings.Confinement.Limits, Filter: !d.site.Auth.Seccomp.Disabled, KeepBoundingSet: d.site.Auth.KeepBoundingSet,
+		LowPorts: d.site.General.Executor == config.PBS,
 	}
 	watch := monitor.Monitor{Runner: d.stdout, KillTimeout: d.site.General.KillTimeout, Reap: d.reaper(launcher, grant, brief)}
 	if err := watch.Ready(); err != nil {

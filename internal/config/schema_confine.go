@@ -10,7 +10,7 @@ func privilegeKeys() []Key {
 		},
 		{
 			Path: "auth.keep_bounding_set", Default: false, Since: first,
-			Meaning: "Leave jobs the capability bounding set, without which setuid programs become root in name only. It is emptied where jacamar-auth may do so, that is as root.",
+			Meaning: "Leave jobs the capability bounding set, without which setuid programs become root in name only. It is emptied where jacamar-auth may do so, that is as root; with PBS CAP_NET_BIND_SERVICE stays, which pbs_iff needs.",
 			Example: `keep_bounding_set = true`,
 		},
 		{

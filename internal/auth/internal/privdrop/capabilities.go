@@ -106,9 +106,13 @@ func dropInheritable() error {
 }
 
 // dropBounding empties the bounding set of this thread: what it starts gains no
-// capability ever, whatever bits a file has (capabilities(7)).
-func dropBounding() error {
+// capability ever, whatever bits a file has (capabilities(7)), but for low ports
+// where they are left.
+func dropBounding(lowPorts bool) error {
 	for c := uintptr(0); ; c++ {
+		if lowPorts && c == unix.CAP_NET_BIND_SERVICE {
+			continue
+		}
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
 		if err == unix.EINVAL && c > 0 && unix.Prctl(unix.PR_CAPBSET_READ, c, 0, 0, 0) == unix.EINVAL {
 			return nil // one more than this kernel has

@@ -30,6 +30,9 @@ type Launcher struct {
 	// capabilities go.
 	Filter          bool
 	KeepBoundingSet bool
+	// LowPorts leaves CAP_NET_BIND_SERVICE in an emptied bounding set: a PBS server
+	// believes who asks by the port of pbs_iff, which has a setuid bit for it.
+	LowPorts bool
 }
 
 // Start starts jacamar for one stage as the granted account.

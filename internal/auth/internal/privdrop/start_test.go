@@ -1,6 +1,7 @@
 package privdrop
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -156,6 +157,22 @@ func TestBoundingSetAndFilterCanBeKept(t *testing.T) {
 	got := launched(t, Launcher{Strategy: Setuid, Core: core, KeepBoundingSet: true}, forked(account(t, "alice", 5001)))
 	if got["CapBnd"] == "0000000000000000;" || got["Seccomp"] != "0;" || got["Groups"] != ";" {
 		t.Errorf("bounding set %q, filter %q, groups %q", got["CapBnd"], got["Seccomp"], got["Groups"])
+	}
+}
+
+// A client of PBS proves who it is by a low port, and gets nothing else.
+func TestLowPortsStay(t *testing.T) {
+	needRoot(t)
+	got := launched(t, Launcher{Strategy: Setuid, Core: core, LowPorts: true}, forked(account(t, "alice", 5001)))
+	held, err := effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !held.has(unix.CAP_SETPCAP) {
+		t.Skip("needs CAP_SETPCAP: without it the bounding set stays whole")
+	}
+	if want := fmt.Sprintf("%016x;", 1<<unix.CAP_NET_BIND_SERVICE); got["CapBnd"] != want {
+		t.Errorf("the bounding set is %q, want %q", got["CapBnd"], want)
 	}
 }
 

@@ -58,5 +58,5 @@ func (l Launcher) confine() error {
 	if l.KeepBoundingSet || !held.has(unix.CAP_SETPCAP) {
 		return nil
 	}
-	return dropBounding()
+	return dropBounding(l.LowPorts)
 }
