@@ -12,6 +12,7 @@ import (
 
 	"jacamar-ci/test/setup/debian"
 	"jacamar-ci/test/setup/gridengine"
+	"jacamar-ci/test/setup/guest"
 	"jacamar-ci/test/setup/ldap"
 	"jacamar-ci/test/setup/slurm"
 )
@@ -33,6 +34,7 @@ func wanted() map[string]string {
 	maps.Copy(files, slurm.Programs(true))
 	maps.Copy(files, gridengine.Programs())
 	maps.Copy(files, ldap.Packages())
+	maps.Copy(files, guest.Programs())
 	return files
 }
 

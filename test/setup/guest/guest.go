@@ -1,0 +1,73 @@
+// Package guest runs a command under a Linux kernel of its own, User Mode Linux
+// (https://docs.kernel.org/virt/uml/user_mode_linux_howto_v2.html), for what the
+// machine's kernel may not have: NFS. The guest sees the machine's files and
+// processes of its own; its network is its own loopback.
+//
+// It serves /mnt/export by NFS, with root_squash, and knows how to mount it:
+//
+//	mount -i -t nfs4 -o addr=127.0.0.1,clientaddr=127.0.0.1,vers=4.2 127.0.0.1:/ DIR
+//
+// The machine's files are not the place for users' files of the guest: those that
+// it makes there belong to root.
+package guest
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+//go:embed guest.sh
+var script []byte
+
+const kernel = "/usr/bin/linux.uml"
+
+// Programs are what it needs, as files and the Debian packages that have them.
+func Programs() map[string]string {
+	return map[string]string{kernel: "user-mode-linux", "/usr/bin/busybox": "busybox-static", "/usr/bin/mount": "mount"}
+}
+
+// Run runs a command as the guest's root and returns its output. dir is a new
+// directory of root's, outside of /tmp, which the guest hides.
+func Run(ctx context.Context, dir string, env []string, argv ...string) (output string, err error) {
+	if err := prepare(dir, env, argv); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, kernel, "mem=1G", "rootfstype=hostfs", "rootflags=/", "rw", "init="+filepath.Join(dir, "guest.sh"),
+		"GUEST="+dir, "uml_dir="+dir, "umid=guest", "con=null", "con0=null,fd:1", "ssl=null", "quiet")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// On SIGTERM the kernel ends all its processes and itself.
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, 10*time.Second
+	console, err := cmd.CombinedOutput()
+	text, rerr := os.ReadFile(filepath.Join(dir, "output"))
+	if err = errors.Join(ctx.Err(), err, rerr); err != nil {
+		return string(text), fmt.Errorf("the guest: %w\n%s", err, console)
+	}
+	return string(text), status(dir)
+}
+
+func prepare(dir string, env, argv []string) error {
+	command := "#!/bin/bash\nexec env"
+	for _, word := range append(append([]string{}, env...), argv...) {
+		command += " '" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "guest.sh"), script, 0o755),
+		os.WriteFile(filepath.Join(dir, "command"), []byte(command+"\n"), 0o755),
+	)
+}
+
+func status(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "status"))
+	if err == nil && strings.TrimSpace(string(text)) != "0" {
+		err = fmt.Errorf("the command ended with status %s", strings.TrimSpace(string(text)))
+	}
+	return err
+}
