@@ -104,7 +104,7 @@ func outcomeOf(state, reason string, canceled bool) stagerunner.Outcome {
 
 func TestOfficialRunner(t *testing.T) {
 	program := official(t)
-	s, repo := setUp(t)
+	s, repos := setUp(t)
 	alive := startOfficial(t, s, program)
 	play := func(ctx context.Context, j stagerunner.Job, cancel string) (report, error) {
 		ctx, stop := context.WithCancelCause(ctx)
@@ -122,7 +122,7 @@ func TestOfficialRunner(t *testing.T) {
 		return report{outcomeOf(r.State, r.Reason, cancel != ""), r.ExitCode, r.Trace}, err
 	}
 	own := s.Own()
-	b := bench{site: s, repo: repo, play: play, ours: func(p site.Process) bool { return own(p) && p.Exe != program }}
+	b := bench{site: s, repos: repos, play: play, ours: func(p site.Process) bool { return own(p) && p.Exe != program }}
 	b.one = !knowsExitCodes(t, b)
 	b.run(t)
 }

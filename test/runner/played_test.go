@@ -12,7 +12,6 @@ import (
 
 	"jacamar-ci/test/site"
 	"jacamar-ci/test/stagerunner"
-	"jacamar-ci/test/stagerunner/gitlab"
 )
 
 func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
@@ -20,22 +19,18 @@ func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
 // play runs a job and cancels it once its log has the text, if there is one.
 type play func(ctx context.Context, j stagerunner.Job, cancel string) (report, error)
 
-// setUp is a site with this repository in its GitLab.
-func setUp(t *testing.T) (*site.Site, *gitlab.Repository) {
+// setUp is a site with repositories in its GitLab.
+func setUp(t *testing.T) (*site.Site, repositories) {
 	t.Helper()
 	s := site.New(t)
-	repo, err := s.GitLab.AddRepository("group/project", "../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, repo
+	return s, addRepositories(t, s)
 }
 
 // bench is what the scenarios run on.
 type bench struct {
-	site *site.Site
-	repo *gitlab.Repository
-	play play
+	site  *site.Site
+	repos repositories
+	play  play
 	// ours picks the processes that must be gone behind a job.
 	ours site.Match
 	// one says that the runner reports every exit code as 1.
@@ -43,7 +38,7 @@ type bench struct {
 }
 
 func (b bench) run(t *testing.T) {
-	for _, sc := range scenarios {
+	for _, sc := range append(scenarios, sources...) {
 		t.Run(sc.name, func(t *testing.T) {
 			b.try(t, sc)
 			site.NoProcess(t, 5*time.Second, b.ours)
@@ -58,7 +53,7 @@ func (b bench) run(t *testing.T) {
 func (b bench) try(t *testing.T, sc scenario) {
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
-	r, err := b.play(ctx, sc.job(b.site, b.repo), sc.cancel)
+	r, err := b.play(ctx, sc.job(b.site, b.repos), sc.cancel)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, r.trace)
 	}
@@ -118,7 +113,7 @@ func between(text, before, behind string) string {
 }
 
 func TestPlayedRunner(t *testing.T) {
-	s, repo := setUp(t)
+	s, repos := setUp(t)
 	runner := s.Runner()
 	play := func(ctx context.Context, j stagerunner.Job, cancel string) (report, error) {
 		e := runner.Start(j)
@@ -138,5 +133,5 @@ func TestPlayedRunner(t *testing.T) {
 		r := e.Wait()
 		return report{r.Outcome, r.ExitCode, r.Trace}, nil
 	}
-	bench{site: s, repo: repo, play: play, ours: s.Own()}.run(t)
+	bench{site: s, repos: repos, play: play, ours: s.Own()}.run(t)
 }

@@ -5,7 +5,6 @@ import (
 
 	"jacamar-ci/test/site"
 	"jacamar-ci/test/stagerunner"
-	"jacamar-ci/test/stagerunner/gitlab"
 )
 
 // report is what both kinds of runner say of a job.
@@ -18,7 +17,7 @@ type report struct {
 // scenario is one job and what must come of it.
 type scenario struct {
 	name string
-	job  func(*site.Site, *gitlab.Repository) stagerunner.Job
+	job  func(*site.Site, repositories) stagerunner.Job
 	// cancel is the text in the job log behind which the job is canceled.
 	cancel  string
 	outcome stagerunner.Outcome
@@ -28,8 +27,8 @@ type scenario struct {
 }
 
 // job is one without sources.
-func job(change func(*stagerunner.Job), script ...string) func(*site.Site, *gitlab.Repository) stagerunner.Job {
-	return func(s *site.Site, _ *gitlab.Repository) stagerunner.Job {
+func job(change func(*stagerunner.Job), script ...string) func(*site.Site, repositories) stagerunner.Job {
+	return func(s *site.Site, _ repositories) stagerunner.Job {
 		j := s.Job(script...)
 		if change != nil {
 			change(&j)
@@ -57,20 +56,20 @@ var scenarios = []scenario{
 	{name: "a masked variable", job: job(func(j *stagerunner.Job) {
 		j.Variables = append(j.Variables, stagerunner.Variable{Key: "PASSWORD", Value: "hunter2-hunter2", Masked: true})
 	}, `echo "it is $PASSWORD"`), outcome: stagerunner.Success, shows: []string{"it is [MASKED]"}, hides: []string{"hunter2"}},
-	{name: "a clone", job: func(s *site.Site, repo *gitlab.Repository) stagerunner.Job {
-		j := site.WithSources(s.Job("git rev-parse HEAD", "test -f go.mod"), repo)
+	{name: "a clone", job: func(s *site.Site, repos repositories) stagerunner.Job {
+		j := site.WithSources(s.Job("git rev-parse HEAD", "test -f go.mod"), repos.own)
 		// An earlier test's GitLab had another port, and a runner that keeps
 		// .git/config keeps the settings for that one.
 		j = site.WithVariable(j, "GIT_STRATEGY", "clone")
 		return s.WithClaims(j, s.GitLab.Claims(j, s.User))
 	}, outcome: stagerunner.Success, shows: []string{"Checking out "}},
-	{name: "a cache and artifacts", job: func(s *site.Site, _ *gitlab.Repository) stagerunner.Job {
+	{name: "a cache and artifacts", job: func(s *site.Site, _ repositories) stagerunner.Job {
 		j := site.WithVariable(s.Job("mkdir -p kept made", "echo 1 > kept/one", "echo 2 > made/two"), "PATH", s.Helper+":/usr/local/bin:/usr/bin:/bin")
 		j.Cache = []stagerunner.Cache{{Key: "k", Paths: []string{"kept"}}}
 		j.Artifacts = []stagerunner.Artifact{{Name: "result", Paths: []string{"made"}}}
 		return j
 	}, outcome: stagerunner.Success, shows: []string{"[kept]: found 1 matching files", "[made]: found 1 matching files", "201 Created"}},
-	{name: "another job's token", job: func(s *site.Site, _ *gitlab.Repository) stagerunner.Job {
+	{name: "another job's token", job: func(s *site.Site, _ repositories) stagerunner.Job {
 		j := s.Job("echo I ran")
 		return s.WithClaims(j, s.GitLab.Claims(j, s.User).With("job_id", "1"))
 	}, outcome: stagerunner.SystemFailure, hides: []string{"I ran"}},

@@ -106,6 +106,14 @@ func (w writer) checkout() {
 	w.notice("Checking out %.8s as detached HEAD (ref is %s)...", g.SHA, g.Ref)
 	w.command("git", "checkout", "-f", "-q", g.SHA)
 	w.command("git", "clean", "-ffdx")
+	w.largeFiles("git", "lfs", "pull")
+}
+
+// largeFiles runs a command of Git LFS where it is installed.
+func (w writer) largeFiles(argv ...string) {
+	w.line("if git lfs version >/dev/null 2>/dev/null; then")
+	w.command(argv...)
+	w.line("fi")
 }
 
 func (w writer) submodules() {
@@ -122,7 +130,10 @@ func (w writer) submodules() {
 	}
 	w.command("git", "submodule", "init")
 	w.command(append([]string{"git", "submodule", "sync"}, recursive...)...)
-	w.command(append([]string{"git", "submodule", "update", "--init"}, recursive...)...)
+	// A submodule has a configuration of its own, without the job's credentials.
+	own := "include.path=" + path.Join(w.dirs.temp(), gitConfigName)
+	w.command(append([]string{"git", "-c", own, "submodule", "update", "--init"}, recursive...)...)
+	w.largeFiles(append(append([]string{"git", "-c", own, "submodule", "foreach"}, recursive...), "git lfs pull")...)
 }
 
 func (w writer) depth() int {

@@ -21,6 +21,8 @@ import (
 func wanted() map[string]string {
 	files := map[string]string{
 		"/usr/bin/git":              "git",
+		"/usr/bin/git-lfs":          "git-lfs",
+		"/usr/bin/hg":               "mercurial",
 		"/usr/bin/sudo":             "sudo",
 		"/usr/bin/strace":           "strace",
 		"/usr/sbin/rsyslogd":        "rsyslog",

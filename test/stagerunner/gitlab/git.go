@@ -75,12 +75,16 @@ func (r *Repository) Git(token string) stagerunner.Git {
 	}
 }
 
-// git serves clones over smart HTTP to whoever has an admitted job token.
+// git serves clones over smart HTTP, and large files, to whoever has an admitted job token.
 func (s *Server) git(w http.ResponseWriter, r *http.Request) {
 	user, token, ok := r.BasicAuth()
 	if !ok || user != "gitlab-ci-token" || !s.admitted(token) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="GitLab"`)
 		http.Error(w, "HTTP Basic: Access denied", http.StatusUnauthorized)
+		return
+	}
+	if repository, rest, ok := splitLFS(r.URL.Path); ok {
+		s.lfs(w, r, repository, rest)
 		return
 	}
 	backend, err := backendPath()
