@@ -70,7 +70,7 @@ test-runner: ## run whole jobs under the official gitlab-runner (GITLAB_RUNNER=P
 bench: ## measure (root): a stage against sudo, su and bare bash; memory; the job log
 	@go run ./test/bench $(ARGS)
 
-mutants: ## turn every condition of the rules and of the change of account round, and list what no test notices (ARGS=-only=REGEXP)
+mutants: ## (root) turn every condition of the rules and of the change of account round, and list what no test notices (ARGS=-only=REGEXP)
 	@go run ./test/mutants $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (default 30s)

@@ -245,7 +245,7 @@ func TestProcessesAreQuiet(t *testing.T) {
 	}
 }
 
-// TestNoCore: D5, a driver that is killed leaves no image of its memory behind.
+// TestNoCore: A10 and D5, a driver that is killed leaves no image of its memory behind.
 func TestNoCore(t *testing.T) {
 	t.Parallel()
 	asked := make(chan bool)
