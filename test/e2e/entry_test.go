@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/test/setup/debian"
 	"jacamar-ci/test/site"
 	"jacamar-ci/test/stagerunner"
 )
@@ -222,5 +223,40 @@ func TestTextIsNeverACommand(t *testing.T) {
 				t.Errorf("it was run: %v, %v", left, err)
 			}
 		})
+	}
+}
+
+// TestNothingOfTheUsersIsOpenedWithPrivilege watches every file name that the driver
+// gives to the kernel during a job: below the user's home, where the job lives, it
+// is jacamar alone that has any.
+func TestNothingOfTheUsersIsOpenedWithPrivilege(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("without another account there is no home that is the user's alone")
+	}
+	debian.Need(t, map[string]string{"/usr/bin/strace": "strace"})
+	s := site.New(t)
+	calls := filepath.Join(s.Dir, "calls")
+	r := s.Runner()
+	for _, command := range []*[]string{&r.Custom.Config, &r.Custom.Prepare, &r.Custom.Run, &r.Custom.Cleanup} {
+		*command = append([]string{"/usr/bin/strace", "-f", "-qq", "-Y", "-A", "-o", calls, "-e", "trace=%file"}, *command...)
+	}
+	want(t, r.Run(s.Job("echo $PWD >here")), stagerunner.Success, 0)
+	text, err := os.ReadFile(calls)
+	must(t, err)
+	seen := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		_, rest, _ := strings.Cut(line, "<")
+		name, call, _ := strings.Cut(rest, ">")
+		seen[name]++
+		if !strings.Contains(call, `"`+s.Account.Home) {
+			continue
+		}
+		seen["home of "+name]++
+		if name == "jacamar-auth" {
+			t.Errorf("%s", strings.TrimSpace(call))
+		}
+	}
+	if seen["jacamar-auth"] < 100 || seen["home of jacamar"] == 0 || seen["home of bash"] == 0 {
+		t.Errorf("that was not a job: %v", seen)
 	}
 }
