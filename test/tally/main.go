@@ -1,6 +1,7 @@
 // Command tally reads what `go test -v` prints and shows it as plain `go test`
 // would, followed by how many tests were skipped, and for which reasons: plain
-// `go test` keeps silent about them.
+// `go test` keeps silent about them; and how many of those that passed drive the
+// built programs.
 //
 //	go test -v ./... | go run ./test/tally
 //

@@ -16,6 +16,8 @@ type tally struct {
 	passed, failed, skipped int
 	// reasons counts the skipped tests by what they said.
 	reasons map[string]int
+	// cases are those tests that drive the built programs.
+	cases cases
 
 	current string // the test whose lines these are
 	held    []line // the package's lines, for the case that it fails
@@ -76,6 +78,7 @@ func (t *tally) testEnd(how, name, text string) {
 		return
 	case "PASS":
 		t.passed++
+		t.cases.names = append(t.cases.names, name)
 	case "SKIP":
 		t.skipped++
 		t.reasons[cmp.Or(t.lastWords(name), "no reason given")]++
@@ -95,6 +98,7 @@ func (t *tally) lastWords(name string) string {
 
 // packageEnd shows the lines of a package that failed, and none of any other.
 func (t *tally) packageEnd(text string, out io.Writer) error {
+	t.cases.end(text)
 	if !strings.HasPrefix(text, "FAIL") {
 		t.held = nil
 	}
@@ -116,6 +120,7 @@ func (t *tally) release(out io.Writer) error {
 // summarize prints the counts, the most frequent reason first.
 func (t *tally) summarize(out io.Writer) {
 	fmt.Fprintf(out, "tests: %d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
+	t.cases.summarize(out)
 	byCount := func(a, b string) int { return cmp.Or(t.reasons[b]-t.reasons[a], strings.Compare(a, b)) }
 	for _, reason := range slices.SortedFunc(maps.Keys(t.reasons), byCount) {
 		fmt.Fprintf(out, "  skipped %4d  %s\n", t.reasons[reason], reason)

@@ -92,6 +92,22 @@ func TestTallyCountsSkipsByReason(t *testing.T) {
 	}
 }
 
+func TestTallyCountsBlackBoxCases(t *testing.T) {
+	const names = "--- PASS: TestA (0.00s)\n    --- PASS: TestA/root (0.00s)\n        --- PASS: TestA/root/x (0.00s)\n        --- PASS: TestA/root/y (0.00s)\n--- PASS: TestAB (0.00s)\n"
+	for _, c := range []struct{ name, in, want string }{
+		{"the innermost count", names + "ok  \tmod/test/e2e\t0.1s\n", "black-box cases: 3 passed"},
+		{"two packages", names + "ok  \tmod/test/e2e\t0.1s\n" + names + "ok  \tmod/test/identity\t0.1s\n", "black-box cases: 6 passed"},
+		{"a package of another kind", names + "ok  \tmod/internal/e2e\t0.1s\n", ""},
+		{"a package that failed", names + "FAIL\tmod/test/e2e\t0.1s\n", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := run(t, c.in); !strings.Contains(got, c.want) || strings.Contains(got, "black-box") != (c.want != "") {
+				t.Errorf("got\n%s\nwant in it %q", got, c.want)
+			}
+		})
+	}
+}
+
 // TestTallyReadsWhatGoTestPrints runs the real thing, as its output may change
 // between releases of Go.
 func TestTallyReadsWhatGoTestPrints(t *testing.T) {
