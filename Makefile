@@ -29,7 +29,7 @@ FUZZTIME ?= 30s
 BIN     ?= bin
 PROGRAMS ?= ./cmd/jacamar-auth ./cmd/jacamar ./cmd/jacamar-noauth
 
-.PHONY: help build install uninstall demo test test-root test-runner bench mutants fuzz lint deps clean
+.PHONY: help build install uninstall demo test test-root test-runner test-faults bench mutants fuzz lint deps clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,17 @@ test-runner: ## run whole jobs under the official gitlab-runner (GITLAB_RUNNER=P
 	@$(SETUP)
 	@if [ ! -x "$${GITLAB_RUNNER:-$$(command -v gitlab-runner)}" ]; then echo 'make test-runner: no gitlab-runner on PATH, and GITLAB_RUNNER names none' >&2; exit 1; fi
 	@$(GOTEST) -v ./test/runner | $(TALLY)
+
+# The points are dealt out to as many processes, each with test accounts of its own.
+PARTS ?= 2
+
+test-faults: ## strike the programs at every system call that they make (root; strace)
+	@if [ $$(id -u) -ne 0 ]; then echo 'make test-faults: you are not root' >&2; exit 1; fi
+	@$(SETUP)
+	@mkdir -p dist && rm -f dist/faults-*.log && go test -c -o dist/faults.test ./test/faults
+	@cd test/faults; for part in $$(seq 0 $$(($(PARTS) - 1))); do \
+	  ../../dist/faults.test -test.v -test.timeout 90m -test.run '^TestFaults$$' -sweep -part $$part/$(PARTS) >../../dist/faults-$$part.log 2>&1 & all="$$all $$!"; \
+	done; for one in $$all; do wait $$one || failed=1; done; awk -f count.awk ../../dist/faults-*.log; exit $${failed:-0}
 
 bench: ## measure (root): a stage against sudo, su and bare bash; memory; the job log
 	@go run ./test/bench $(ARGS)

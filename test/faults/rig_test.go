@@ -1,0 +1,118 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/site"
+	"jacamar-ci/test/stagerunner"
+)
+
+// rig is a site whose programs can be traced.
+type rig struct {
+	deployment string
+	site       *site.Site
+	// traces is where tracers write, evidence where jobs do, which take any account.
+	traces, evidence string
+	// wrapper is what the site has for jacamar.
+	wrapper string
+	// truth is what a script has to say of itself.
+	truth string
+	jobs  int
+}
+
+// rigs sets a site up for each deployment with another way to the account.
+func rigs(t *testing.T, test func(*testing.T, *rig)) {
+	t.Helper()
+	needStrace(t)
+	for _, d := range site.Deployments() {
+		if d.Name != "root" && d.Name != "capabilities" && d.Name != "user" {
+			continue
+		}
+		t.Run(d.Name, func(t *testing.T) { test(t, newRig(t, d)) })
+	}
+}
+
+func newRig(t *testing.T, d site.Deployment) *rig {
+	t.Helper()
+	r := &rig{deployment: d.Name, site: d.Open(t)}
+	r.traces, r.evidence = filepath.Join(r.site.Dir, "traces"), filepath.Join(r.site.Dir, "evidence")
+	r.wrapper = filepath.Join(r.site.Dir, "jacamar")
+	for _, dir := range []string{r.traces, r.evidence} {
+		if err := errors.Join(os.Mkdir(dir, 0o777), os.Chmod(dir, 0o777)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := errors.Join(r.wrap(), r.site.Reconfigure(func(c site.Config) {
+		c.Set("general", "kill_timeout", "3s")
+		c.Set("auth", "jacamar_path", r.wrapper)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.learn(t)
+	return r
+}
+
+// learn runs a job without faults.
+func (r *rig) learn(t *testing.T) {
+	t.Helper()
+	e := r.run(0, nil)
+	if e.result.Outcome != stagerunner.Success || len(e.said) != 1 {
+		t.Fatalf("without a fault the job ended as %s, and said %q:\n%s", e.result.Outcome, e.said, e.result.Trace)
+	}
+	if want := fmt.Sprintf("Uid: %[1]d %[1]d %[1]d %[1]d;", r.site.Account.UID); !strings.Contains(e.said[0], want) {
+		t.Fatalf("the script is not the account's: %q", e.said[0])
+	}
+	r.truth = e.said[0]
+}
+
+// wrap makes the site's jacamar the program itself, started by the words.
+func (r *rig) wrap(words ...string) error {
+	text := "#!/bin/sh\nexec " + strings.Join(append(words, r.site.Jacamar), " ") + ` "$@"` + "\n"
+	next := r.wrapper + ".new"
+	return errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Chmod(next, 0o755), os.Rename(next, r.wrapper))
+}
+
+// traced runs a job of which one program is traced in one stage, the first time
+// that the runner comes to it.
+func (r *rig) traced(p program, stage string, code int, words ...string) (e ended, log string, err error) {
+	log = filepath.Join(r.traces, fmt.Sprint("log", r.jobs))
+	armed := true
+	e = r.run(code, func(s string) []string {
+		if s != stage || !armed {
+			if err == nil {
+				err = r.wrap()
+			}
+			return nil
+		}
+		armed = false
+		line := traced(log, words...)
+		if p == jacamar {
+			err = r.wrap(line...)
+			return nil
+		}
+		if service := r.site.Service(); service != nil {
+			line = append(line, "-u", service.Name)
+		}
+		return append(line, "--")
+	})
+	return e, log, errors.Join(err, r.wrap())
+}
+
+// counts is how often each call happens in a program in a stage.
+func (r *rig) counts(p program, stage string) (map[string]int, error) {
+	e, log, err := r.traced(p, stage, 0)
+	defer os.Remove(log)
+	if err != nil {
+		return nil, err
+	}
+	if e.result.Outcome != stagerunner.Success {
+		return nil, fmt.Errorf("traced, the job ended as %s: %s", e.result.Outcome, e.result.Trace)
+	}
+	return counted(log)
+}
