@@ -1,7 +1,7 @@
 // Command bench measures what Jacamar costs, beside what else becomes a user on
 // this machine, in one run so that the numbers can be compared:
 //
-//	go run ./test/bench [-rounds 200] [-only local|batch]
+//	go run ./test/bench [-rounds 200] [-only local|directories|batch]
 //
 // It needs root, and uses the account jci-alice, which it makes. Times are of
 // the wall clock; the measurements take turns, so that whatever else the machine
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	rounds := flag.Int("rounds", 200, "how often each short command is run")
-	only := flag.String("only", "", "measure only what is \"local\", or only \"batch\" jobs")
+	only := flag.String("only", "", "measure only what is \"local\", build \"directories\", or \"batch\" jobs")
 	flag.Parse()
 	if err := bench(*rounds, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -36,11 +36,17 @@ func bench(rounds int, only string) error {
 	if err != nil {
 		return err
 	}
-	if only != "batch" {
-		err = measure(install, rounds)
-	}
-	if only != "local" && err == nil {
-		err = batch(install)
+	for _, part := range []struct {
+		name string
+		work func() error
+	}{
+		{"local", func() error { return measure(install, rounds) }},
+		{"directories", func() error { return directories(install, rounds) }},
+		{"batch", func() error { return batch(install) }},
+	} {
+		if err == nil && (only == "" || only == part.name) {
+			err = part.work()
+		}
 	}
 	return errors.Join(err, install.Remove())
 }

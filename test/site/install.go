@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -23,6 +24,8 @@ type Install struct {
 	Crew Crew
 
 	lock *os.File
+	// jobs counts them: the sites' jobs run as the same accounts.
+	jobs atomic.Int64
 }
 
 // installed builds at most once in a process: it takes seconds, and nothing

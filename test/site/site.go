@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"testing"
 
 	"jacamar-ci/test/stagerunner"
@@ -42,8 +41,6 @@ type Site struct {
 	// before the stage.
 	strategy string
 	flags    []string
-	// jobs counts them, also for the sites beside this one.
-	jobs *atomic.Int64
 }
 
 // New sets up a site for one test, which takes it down.
@@ -73,7 +70,7 @@ func (i *Install) Open(change ...func(Config)) (*Site, error) {
 	}
 	s := &Site{
 		Dir: dir, install: i, Crew: i.Crew, ConfigFile: filepath.Join(dir, "jacamar.toml"), StateDir: filepath.Join(dir, "state"),
-		Auth: filepath.Join(i.Bin, "jacamar-auth"), Jacamar: filepath.Join(i.Bin, "jacamar"), Helper: i.Bin, jobs: new(atomic.Int64),
+		Auth: filepath.Join(i.Bin, "jacamar-auth"), Jacamar: filepath.Join(i.Bin, "jacamar"), Helper: i.Bin,
 	}
 	if err := s.open(change); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
@@ -169,7 +166,7 @@ func (s *Site) command(stage ...string) []string {
 // Job is a job of the site's user without sources, with a valid token in
 // TokenVariable.
 func (s *Site) Job(script ...string) stagerunner.Job {
-	id := 1000*int64(os.Getpid()) + s.jobs.Add(1)
+	id := 1000*int64(os.Getpid()) + s.install.jobs.Add(1)
 	j := stagerunner.Job{
 		ID: id, Name: "test", Stage: "test", Token: fmt.Sprintf("glcbt-test-%d", id), PipelineID: 4200, UserID: s.User.ID,
 		Project:   stagerunner.Project{ID: 12, FullPath: "group/project", NamespaceID: 3},
