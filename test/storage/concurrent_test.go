@@ -37,7 +37,7 @@ for i in 1 2 3; do
 done
 `
 
-// TestManyJobs plays jobs of one project and one account on two runners that
+// TestManyJobs (C7) plays jobs of one project and one account on two runners that
 // share a data_dir, and kills the runner, jacamar-auth or jacamar of some of them
 // at a random moment. No two live jobs may have one directory, and what the
 // killed ones leave is gone after the next cleanup.
@@ -200,7 +200,7 @@ func nothingLeft(t *testing.T, base string) {
 	}
 }
 
-// TestDyingScriptKeepsItsDirectory kills the runner of a job whose script is not
+// TestDyingScriptKeepsItsDirectory (C7) kills the runner of a job whose script is not
 // ended at once, as jacamar is stopped: until it has ended, no other job has its
 // directory.
 func TestDyingScriptKeepsItsDirectory(t *testing.T) {

@@ -75,7 +75,7 @@ func TestVariableDataDir(t *testing.T) {
 	}
 }
 
-// TestCustomBuildsDir has jobs say where their builds are.
+// TestCustomBuildsDir (C1) has jobs say where their builds are.
 func TestCustomBuildsDir(t *testing.T) {
 	s := site.New(t)
 	base := dataDir(t, s, func(c site.Config) { c.Set("general", "custom_build_dir", true) })

@@ -14,7 +14,7 @@ import (
 	"jacamar-ci/test/stagerunner"
 )
 
-// TestFullStorage fills a data_dir of 1 MiB right before a stage, each in turn:
+// TestFullStorage (C8) fills a data_dir of 1 MiB right before a stage, each in turn:
 // the job says whose storage is full and how full, and its cleanup succeeds.
 func TestFullStorage(t *testing.T) {
 	if os.Geteuid() != 0 {

@@ -22,7 +22,7 @@ import (
 // guestVariable has, in the guest, the installation to use.
 const guestVariable = "JACAMAR_TEST_GUEST"
 
-// TestOnNFS runs jobs whose data_dir is on NFS: the kernel's server and client,
+// TestOnNFS (C7, C9) runs jobs whose data_dir is on NFS: the kernel's server and client,
 // root_squash, attributes kept for a minute. The machine's own kernel may have
 // neither, so a kernel of its own does it.
 func TestOnNFS(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"jacamar-ci/test/stagerunner"
 )
 
-// TestRacer has the job's user swap each directory of his jobs for a symbolic
+// TestRacer (C1) has the job's user swap each directory of his jobs for a symbolic
 // link and back, all the while stages start. What the links lead to stays as it
 // was: nothing is written there, nothing removed.
 func TestRacer(t *testing.T) {
