@@ -42,7 +42,7 @@ func TestOnNFS(t *testing.T) {
 	program := filepath.Join(s.Dir, "storage.test")
 	self, err := os.ReadFile("/proc/self/exe")
 	must(t, err, os.WriteFile(program, self, 0o755))
-	ctx, stop := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, stop := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer stop()
 	out, err := guest.Run(ctx, s.Dir, []string{guestVariable + "=" + string(given)}, program, "-test.v", "-test.run=^TestOnNFS$", "-test.short="+strconv.FormatBool(testing.Short()))
 	t.Logf("in the guest:\n%s", out)

@@ -43,7 +43,7 @@ busybox ip link set lo up
 {
   export_nfs
   load nfsv4
-  timeout 170 ./command </dev/null # a guest whose caller was killed ends all the same
+  timeout 300 ./command </dev/null # a guest whose caller was killed ends all the same
   echo $? >status
 } >output 2>&1
 sync
