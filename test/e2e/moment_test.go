@@ -81,7 +81,8 @@ func stopAt(t *testing.T, s *site.Site, n int, after time.Duration) bool {
 			continue
 		}
 		late := c.Started.Add(c.Duration).Sub(now.at)
-		if late > 4*time.Second || (c.Err == nil && stage == "build_script" && err != nil) {
+		// kill_timeout is 3 s; the rest is for a busy machine.
+		if late > 10*time.Second || (c.Err == nil && stage == "build_script" && err != nil) {
 			t.Errorf("SIGTERM %v after the start, to %s: it ended %v later, %v; the script is done: %v; the log:\n%s", after, stage, late, c.Err, err == nil, res.Trace)
 		}
 		if c.Err == nil && strings.Contains(res.Trace, "the job was stopped") {
