@@ -47,7 +47,7 @@ func faces() map[string]face {
 			},
 		},
 		"flux": {
-			conf: "FLUX_URI", away: errExit{"flux: ERROR: broker socket /run/flux/local was not found", 1}, truncates: true, needs: "flux", env: func(j Job) []string { return []string{"FLUX_ENCLOSING_ID=" + f58(j.ID, "f")} },
+			conf: "FLUX_URI", away: errExit{"flux-jobs: ERROR: Unable to connect to Flux: broker socket /run/flux/local was not found", 1}, truncates: true, needs: "flux", env: func(j Job) []string { return []string{"FLUX_ENCLOSING_ID=" + f58(j.ID, "f")} },
 			programs: map[string]func(*program, []string) error{"flux": (*program).flux},
 		},
 		"lsf": {conf: "LSF_ENVDIR", away: errExit{"Cannot connect to LSF. Please wait ...", 255}, env: id("LSB_JOBID"), programs: map[string]func(*program, []string) error{

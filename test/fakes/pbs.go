@@ -18,7 +18,7 @@ func (p *program) pbsJob(id string) (Job, bool) {
 // pbsSub is qsub of OpenPBS 23.06. Output is kept on the node unless -k says
 // otherwise, and then replaces what is in the file.
 func (p *program) pbsSub(args []string) error {
-	known := map[string]int{"-N": 1, "-j": 1, "-k": 1, "-o": 1, "-r": 1, "-l": 1, "-q": 1, "-A": 1, "-P": 1, "-h": 0, "-W": 1}
+	known := map[string]int{"-N": 1, "-j": 1, "-k": 1, "-o": 1, "-r": 1, "-l": 1, "-q": 1, "-A": 1, "-P": 1, "-h": 0, "-f": 0, "-W": 1}
 	o, rest, err := p.flags(apart(args, known), known, func(flag string) error {
 		return failf(2, "qsub: invalid option -- '%s'\nusage: qsub [-a date_time] [-A account_string] ...", strings.TrimLeft(flag, "-"))
 	})
@@ -64,9 +64,12 @@ func (p *program) pbsStat(args []string) error {
 	_, past := o["-x"]
 	history := p.store.behaviour().History
 	j, ok := p.pbsJob(rest[0])
+	if o["-F"] == "json" && (!ok || (past && !history) || (j.over() && !past)) {
+		fmt.Fprintf(p.out, "{\n\t\"timestamp\":\t%d,\n\t\"pbs_version\":\t\"23.06.06\",\n\t\"pbs_server\":\t\"pbs1\"\n}\n", time.Now().Unix())
+	}
 	switch {
 	case past && !history:
-		return failf(0, "qstat: PBS is not configured to maintain job history")
+		return failf(0, "qstat: PBS is not configured to maintain job history %s", rest[0])
 	case !ok || (j.over() && !history):
 		return failf(153, "qstat: Unknown Job Id %s", rest[0])
 	case j.over() && !past:
@@ -74,7 +77,7 @@ func (p *program) pbsStat(args []string) error {
 	}
 	a := pbsAttributes(j)
 	if o["-F"] == "json" {
-		text, err := json.MarshalIndent(map[string]any{"timestamp": time.Now().Unix(), "pbs_version": "23.06.06", "Jobs": map[string]any{pbsID(j): a}}, "", "    ")
+		text, err := json.MarshalIndent(map[string]any{"timestamp": time.Now().Unix(), "pbs_version": "23.06.06", "pbs_server": "pbs1", "Jobs": map[string]any{pbsID(j): a}}, "", "\t")
 		fmt.Fprintf(p.out, "%s\n", text)
 		return err
 	}

@@ -56,7 +56,7 @@ const format = "{id}|{name}|{state}|{result}|{returncode}|{exception.type}|{urge
 
 // Queries implements scheduler.Scheduler.
 func (Flux) Queries(id scheduler.ID, _ bool) []scheduler.Query {
-	return []scheduler.Query{{Command: command("flux", "jobs", "-a", "-no", format, string(id)), Parse: parseJob}}
+	return []scheduler.Query{{Command: command("flux", "jobs", "-no", format, string(id)), Parse: parseJob}}
 }
 
 // Cancel implements scheduler.Scheduler.

@@ -1,6 +1,7 @@
 package flux
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,45 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
 )
+
+// What flux-core 0.88 printed: a job's state as its rows have it.
+func TestTranscripts(t *testing.T) {
+	for name, want := range map[string]string{
+		"jobs-completed": "done ended 0 on n1", "jobs-failed": "done ended 3 on n1", "jobs-running": "running on n1",
+		"jobs-terminated": "done ended 129 on n1", "jobs-cancelled": "done cancelled on n1", "jobs-timeout": "done time on n1",
+		"jobs-held": "pending held", "jobs-dependency": "pending waits", "jobs-impossible": "done ended never",
+		"jobs-unknown": "missing", "jobs-away": "unknown",
+	} {
+		if got := transcript.Say(parseJob(recorded(t, name))); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	for name, want := range map[string]scheduler.Verdict{
+		"batch-plain": scheduler.Accepted, "batch-letter": scheduler.Accepted, "batch-away": scheduler.Unreachable,
+		"batch-bad-option": scheduler.Refused, "batch-bad-queue": scheduler.Refused, "batch-no-size": scheduler.Refused, "batch-missing-script": scheduler.Refused,
+	} {
+		if got := (Flux{}).ParseSubmit(recorded(t, name)); got.Verdict != want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	for name, want := range map[string]int{"list-name": 1, "list-none": 0} {
+		if found, err := (Flux{}).ParseFind(recorded(t, name)); err != nil || len(found) != want {
+			t.Errorf("%s: %+v, %v", name, found, err)
+		}
+	}
+	if _, err := (Flux{}).ParseFind(recorded(t, "jobs-away")); err == nil {
+		t.Error("a Flux that is away has no jobs")
+	}
+}
+
+func recorded(t *testing.T, name string) scheduler.Reply {
+	t.Helper()
+	_, r, err := transcript.Read(filepath.Join("testdata/0.88", name+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
 
 func TestRows(t *testing.T) {
 	for name, tt := range map[string]struct{ row, want string }{

@@ -21,7 +21,8 @@ var (
 // attributes are a job's, by the names that qstat -f prints.
 type attributes map[string]string
 
-// parseJSON reads {"Jobs": {"12.server": {...}}}.
+// parseJSON reads {"Jobs": {"12.server": {...}}}. Without the job the object is
+// there all the same.
 func parseJSON(r scheduler.Reply) scheduler.State {
 	if s, answered := absent(r); answered {
 		return s
@@ -30,8 +31,9 @@ func parseJSON(r scheduler.Reply) scheduler.State {
 		return scheduler.State{Missing: true} // the next question is the same in text
 	}
 	var list struct{ Jobs map[string]map[string]any }
-	if r.Err != nil || r.Code != 0 || json.Unmarshal([]byte(r.Stdout), &list) != nil || len(list.Jobs) != 1 {
-		return scheduler.State{}
+	err := json.Unmarshal([]byte(r.Stdout), &list)
+	if r.Err != nil || r.Code != 0 || err != nil || len(list.Jobs) != 1 {
+		return scheduler.State{Missing: r.Err == nil && err == nil && len(list.Jobs) == 0 && unknownJob().MatchString(r.Stderr)}
 	}
 	a := attributes{}
 	for _, job := range list.Jobs {

@@ -16,16 +16,19 @@ func (PBS) Name() string { return "PBS" }
 
 // Submit implements scheduler.Scheduler. PBS keeps output on the node until the
 // end and then copies it over the file that -o names. With "-k doe" it opens the
-// file in its place. The job must not run twice: -r n.
+// file in its place. The job must not run twice: -r n. Without -f qsub leaves a
+// process behind that submits for the user's next calls; it ends with what else
+// this stage has started, perhaps while another stage's qsub waits for it. (To
+// Torque -f is a job that outlives the loss of a node, which harms nobody.)
 func (PBS) Submit(s scheduler.Spec, args []string) scheduler.Command {
 	return scheduler.Command{Argv: append(append([]string{"qsub"}, args...),
-		"-N", s.Name, "-j", "oe", "-k", "doe", "-o", s.Output, "-r", "n", s.Script)}
+		"-N", s.Name, "-j", "oe", "-k", "doe", "-o", s.Output, "-r", "n", "-f", s.Script)}
 }
 
 var replies = scheduler.Replies{
 	ID:          scheduler.Pattern(`^([0-9]{1,12}(?:\.[A-Za-z0-9_.-]+)?)$`),
 	Unreachable: scheduler.Pattern(`cannot connect to server|Connection refused|could not connect|No route to host|Unknown Host|Name or service not known`),
-	Uncertain:   scheduler.Pattern(`(?i)timed out|time out|timeout|Broken pipe|End of File|Communication|Protocol|reset by peer|internal server error|Expired credential`),
+	Uncertain:   scheduler.Pattern(`(?i)timed out|time out|timeout|Broken pipe|End of File|Communication|Protocol|reset by peer|internal server error|Expired credential|background qsub`),
 }
 
 // ParseSubmit implements scheduler.Scheduler.

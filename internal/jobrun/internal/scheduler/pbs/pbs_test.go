@@ -1,6 +1,8 @@
 package pbs
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
@@ -40,6 +42,62 @@ func TestJSON(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What OpenPBS 23.06 printed, with history on and off.
+func TestTranscripts(t *testing.T) {
+	for name, want := range map[string]string{
+		"json-running": "running on pbs1", "text-running": "running on pbs1", "json-held": "pending held",
+		"json-impossible": "pending never", "text-impossible": "pending never",
+		"history-json-completed": "done ended 0 on pbs1", "history-json-failed": "done ended 7 on pbs1", "history-text-failed": "done ended 7 on pbs1",
+		"history-json-signalled": "done ended 0 signal 15 on pbs1", "history-json-walltime": "done time on pbs1",
+		"history-json-deleted": "done cancelled on pbs1", "history-json-held-deleted": "done cancelled",
+		"json-over": "missing", "text-over": "missing", "json-unknown": "missing",
+		"json-over-off": "missing", "text-over-off": "missing", "history-json-failed-off": "missing", "history-text-failed-off": "missing",
+	} {
+		parse := parseText
+		if strings.Contains(name, "json") {
+			parse = parseJSON
+		}
+		if got := transcript.Say(parse(recorded(t, name))); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	for name, want := range map[string]scheduler.Verdict{
+		"qsub-plain": scheduler.Accepted, "qsub-bad-option": scheduler.Refused, "qsub-bad-queue": scheduler.Refused,
+		"qsub-missing-script": scheduler.Refused, "qsub-array": scheduler.Refused,
+	} {
+		if got := (PBS{}).ParseSubmit(recorded(t, name)); got.Verdict != want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	for name, want := range map[string]int{"select-name": 2, "select-none": 0} {
+		if found, err := (PBS{}).ParseFind(recorded(t, name)); err != nil || len(found) != want {
+			t.Errorf("%s: %+v, %v", name, found, err)
+		}
+	}
+}
+
+// A job that PBS has forgotten is missing, whatever is asked.
+func TestForgotten(t *testing.T) {
+	answers := []string{"json-over-off", "text-over-off", "history-json-failed-off", "history-text-failed-off"}
+	got := scheduler.Walk(PBS{}.Queries("1", false), func(scheduler.Command) scheduler.Reply {
+		r := recorded(t, answers[0])
+		answers = answers[1:]
+		return r
+	})
+	if transcript.Say(got) != "missing" {
+		t.Errorf("%+v", got)
+	}
+}
+
+func recorded(t *testing.T, name string) scheduler.Reply {
+	t.Helper()
+	_, r, err := transcript.Read(filepath.Join("testdata/23.06", name+".txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // What qstat says when it names no job. With history off, a question for the
@@ -111,15 +169,16 @@ func TestSubmitReplies(t *testing.T) {
 		verdict scheduler.Verdict
 		id      scheduler.ID
 	}{
-		"id":          {scheduler.Reply{Stdout: "0.pbs1\n"}, scheduler.Accepted, "0.pbs1"},
-		"no server":   {scheduler.Reply{Stdout: "123\n"}, scheduler.Accepted, "123"},
-		"banner":      {scheduler.Reply{Stdout: "Welcome\n12.pbs1\n"}, scheduler.Accepted, "12.pbs1"},
-		"array":       {scheduler.Reply{Stdout: "11[].pbs1\n"}, scheduler.Uncertain, ""},
-		"bad queue":   {scheduler.Reply{Code: 170, Stderr: "qsub: Unknown queue\n"}, scheduler.Refused, ""},
-		"bad option":  {scheduler.Reply{Code: 2, Stderr: "qsub: invalid option -- 'Q'\nusage: qsub ...\n"}, scheduler.Refused, ""},
-		"server down": {scheduler.Reply{Code: 162, Stderr: "Connection refused\nqsub: cannot connect to server pbs1 (errno=15010)\n"}, scheduler.Unreachable, ""},
-		"cut off":     {scheduler.Reply{Code: 1, Stderr: "qsub: End of File\n"}, scheduler.Uncertain, ""},
-		"two ids":     {scheduler.Reply{Stdout: "1.s\n2.s\n"}, scheduler.Uncertain, ""},
+		"id":                       {scheduler.Reply{Stdout: "0.pbs1\n"}, scheduler.Accepted, "0.pbs1"},
+		"no server":                {scheduler.Reply{Stdout: "123\n"}, scheduler.Accepted, "123"},
+		"banner":                   {scheduler.Reply{Stdout: "Welcome\n12.pbs1\n"}, scheduler.Accepted, "12.pbs1"},
+		"array":                    {scheduler.Reply{Stdout: "11[].pbs1\n"}, scheduler.Uncertain, ""},
+		"bad queue":                {scheduler.Reply{Code: 170, Stderr: "qsub: Unknown queue\n"}, scheduler.Refused, ""},
+		"bad option":               {scheduler.Reply{Code: 2, Stderr: "qsub: invalid option -- 'Q'\nusage: qsub ...\n"}, scheduler.Refused, ""},
+		"server down":              {scheduler.Reply{Code: 162, Stderr: "Connection refused\nqsub: cannot connect to server pbs1 (errno=15010)\n"}, scheduler.Unreachable, ""},
+		"cut off":                  {scheduler.Reply{Code: 1, Stderr: "qsub: End of File\n"}, scheduler.Uncertain, ""},
+		"cut off by another's end": {scheduler.Reply{Code: 1, Stderr: "Failed to recv data from background qsub\n"}, scheduler.Uncertain, ""},
+		"two ids":                  {scheduler.Reply{Stdout: "1.s\n2.s\n"}, scheduler.Uncertain, ""},
 	} {
 		if got := (PBS{}).ParseSubmit(tt.reply); got.Verdict != tt.verdict || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)
