@@ -15,13 +15,10 @@ type Pump struct {
 	done chan error
 }
 
-// Sizes in bytes of the job's pipe and of the runner's, where the kernel allows
-// that much: larger pipes mean fewer switches between the job, us and the runner.
-// A megabyte is the most for an ordinary user (pipe-max-size in pipe(7)).
-const (
-	pipeSize   = 256 << 10
-	runnerSize = 1 << 20
-)
+// pipeSize of the job's pipe in bytes, where the kernel allows that much: it means
+// fewer switches between the job and us. All pipes of a user may hold 64 MiB
+// (pipe-user-pages-soft in pipe(7)), so that a hundred jobs fit.
+const pipeSize = 512 << 10
 
 // NewPump gives the end for the job to write to; what comes through it is moved
 // to out. The caller closes the end once the job has it.
@@ -31,7 +28,6 @@ func NewPump(out *os.File) (*Pump, *os.File, error) {
 		return nil, nil, fmt.Errorf("cannot make a pipe for the job's output: %w", err)
 	}
 	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
-	_, _ = unix.FcntlInt(out.Fd(), unix.F_SETPIPE_SZ, runnerSize)
 	p := &Pump{in: os.NewFile(uintptr(fds[0]), "job output"), done: make(chan error, 1)}
 	go func() { p.done <- move(fds[0], int(out.Fd())) }()
 	return p, os.NewFile(uintptr(fds[1]), "job output"), nil
@@ -52,7 +48,7 @@ func (p *Pump) Drain(limit time.Duration) error {
 // rest is thrown away, so that a job in the middle of stopping does not block.
 func move(in, out int) error {
 	for {
-		n, err := unix.Splice(in, nil, out, nil, runnerSize, 0)
+		n, err := unix.Splice(in, nil, out, nil, pipeSize, 0)
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:

@@ -24,7 +24,7 @@ func tightLine(what string, s space) string {
 		return fmt.Sprintf("%s is full: %s", what, words)
 	}
 	if words, tight := s.tight(); tight {
-		return fmt.Sprintf("%s is nearly full: %s in use", what, words)
+		return fmt.Sprintf("%s has little room left: %s in use", what, words)
 	}
 	return ""
 }
