@@ -18,6 +18,9 @@ import (
 // A job that runs while Slurm's authentication service is away is judged by the
 // mark that it leaves; one that comes then is told, and waits for the service.
 func TestMungeDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute: sbatch tries to authenticate for a while")
+	}
 	c := ownCluster(t)
 	s := c.site(t)
 	r := s.Runner()
