@@ -114,11 +114,17 @@ func dropBounding(lowPorts bool) error {
 			continue
 		}
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
-		if err == unix.EINVAL && c > 0 && unix.Prctl(unix.PR_CAPBSET_READ, c, 0, 0, 0) == unix.EINVAL {
-			return nil // one more than this kernel has
+		if beyond(c, err, unix.Prctl(unix.PR_CAPBSET_READ, c, 0, 0, 0)) {
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("cannot drop capability %d from the bounding set: %w", c, err)
 		}
 	}
+}
+
+// beyond tells, by the answers to dropping and to reading it, that the kernel does
+// not know capability c. One refusal alone ends no list of what is to be dropped.
+func beyond(c uintptr, drop, read error) bool {
+	return c > 0 && drop == unix.EINVAL && read == unix.EINVAL
 }

@@ -69,7 +69,7 @@ func TestSpaceOf(t *testing.T) {
 func TestTightLine(t *testing.T) {
 	for want, s := range map[string]space{
 		"": {},
-		"your quota on /home is full: 50.0 of 50 GiB":               {bytes: use{50 << 30, 50 << 30}},
+		"your quota on /home is full: 50.0 of 50 GiB":                     {bytes: use{50 << 30, 50 << 30}},
 		"your quota on /home has little room left: 50.0 of 50 GiB in use": {bytes: use{50<<30 - 1, 50 << 30}},
 	} {
 		if got := tightLine("your quota on /home", s); got != want {
