@@ -283,7 +283,7 @@ func TestWholeJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "gitlab-runner"), "jacamar-ci/test/stagerunner/helper").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "gitlab-runner"), "jacamar-ci/test/stagerunner/gitlab-runner").CombinedOutput(); err != nil {
 		t.Fatalf("cannot build the helper: %v: %s", err, out)
 	}
 	runner := &stagerunner.Runner{

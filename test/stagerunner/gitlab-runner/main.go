@@ -1,6 +1,5 @@
-// Command helper stands in for the gitlab-runner binary on a job's PATH, which
-// the runner's generated scripts call for caches and artifacts. It is built
-// under the name gitlab-runner.
+// Command gitlab-runner stands in for the program of that name on a job's PATH,
+// which the runner's generated scripts call for caches and artifacts.
 package main
 
 import (
