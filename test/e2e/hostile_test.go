@@ -202,20 +202,7 @@ func TestDirectoryOfADeadRunnerIsUsedAgain(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		job := s.Job()
 		job.Script = []string{"echo in $CI_BUILDS_DIR.", "echo under way", "sleep 1000"}
-		cmd, err := s.Detached(s.Runner(), job)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cmd.Stderr = w
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		w.Close()
-		text := awaitText(t, out, "\nunder way")
+		cmd, text := underWay(t, s, job)
 		if live := s.Runner().Run(s.Job("true")); strings.Contains(text, "in "+live.BuildsDir+".") {
 			t.Errorf("beside a live job another had its directory, %s", live.BuildsDir)
 		}

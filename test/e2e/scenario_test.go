@@ -146,20 +146,7 @@ func lost(t *testing.T, s *site.Site, e *stagerunner.Execution) {
 func killRunner(t *testing.T, s *site.Site) {
 	job := s.Job()
 	job.Raw = map[string][]byte{"build_script": []byte(long)}
-	cmd, err := s.Detached(s.Runner(), job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stderr = w
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	awaitText(t, r, "under way")
+	cmd, _ := underWay(t, s, job)
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -128,6 +129,27 @@ func awaitText(t *testing.T, r *os.File, text string) string {
 		}
 	}
 	return seen.String()
+}
+
+// underWay starts a runner of its own for a job, and returns what its log has once
+// the script says that it is under way.
+func underWay(t *testing.T, s *site.Site, job stagerunner.Job) (*exec.Cmd, string) {
+	t.Helper()
+	cmd, err := s.Detached(s.Runner(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close() })
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	return cmd, awaitText(t, out, "\nunder way")
 }
 
 // TestStopInEarlyStages sends SIGTERM while config and prepare run: whatever
