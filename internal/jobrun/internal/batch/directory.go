@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/storage"
 )
@@ -62,7 +63,7 @@ func (d directory) unusable(err error) error {
 
 // full fails when the storage takes nothing more: then it took the end of the log
 // from nobody either.
-func (d directory) full() error {
+func (d directory) full() *failure.Error {
 	probe := d.path(probeFile)
 	err := os.WriteFile(probe, make([]byte, probeSize), 0o600)
 	_ = os.Remove(probe)

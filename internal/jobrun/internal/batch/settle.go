@@ -95,8 +95,9 @@ func (r *run) drain(size int64) error {
 	if err := r.eyes.drain(ctx, size); err != nil {
 		return failure.Systemf("cannot follow the job's output: %w", err)
 	}
-	if err := r.dir().full(); err != nil {
-		r.Voice.Warn("%v; what the job wrote last is missing from its log", err)
+	if full := r.dir().full(); full != nil {
+		r.Voice.Warn("%v; what the job wrote last is missing from its log", full)
+		r.Voice.Note("%s", full.Hint)
 	}
 	return nil
 }

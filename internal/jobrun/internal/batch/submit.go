@@ -58,28 +58,34 @@ func (t Task) submit(ctx, stop context.Context, args []string) (scheduler.ID, er
 	})
 	defer late.Stop()
 	pause, told := lookDelay, false
-	for end := time.Now().Add(submitPatience); ; {
+	for end := time.Now().Add(submitPatience); ; pause = min(2*pause, t.Settings.CommandDelay) {
 		reply := t.run(ctx, command, submitLimit)
 		s := t.Scheduler.ParseSubmit(reply)
-		switch {
-		case s.Verdict == scheduler.Accepted:
-			return s.ID, nil
-		case s.Verdict == scheduler.Refused:
-			return "", unsent{t.refused(s.Text)}
-		case errors.Is(reply.Err, errNotFound):
-			return "", unsent{failure.Systemf("cannot submit the job: %w", reply.Err)}
-		case s.Verdict == scheduler.Uncertain:
-			return t.lookUp(stop, end, reply, s.Text)
-		case time.Now().After(end) || !sleep(stop, pause):
+		if s.Verdict != scheduler.Unreachable {
+			return t.answered(stop, end, reply, s)
+		}
+		if time.Now().After(end) || !sleep(stop, pause) {
 			return "", unsent{failure.Systemf("cannot submit the job: %s cannot be reached: %s", t.Scheduler.Name(), lastLine(s.Text))}
 		}
+		late.Stop()
 		if !told {
 			t.Voice.Note("%s cannot be reached (%s); it is tried again for %s", t.Scheduler.Name(), lastLine(s.Text), submitPatience)
 			told = true
-			late.Stop()
 		}
-		pause = min(2*pause, t.Settings.CommandDelay)
 	}
+}
+
+// answered is what follows from an answer that was more than none.
+func (t Task) answered(stop context.Context, end time.Time, reply scheduler.Reply, s scheduler.Submission) (scheduler.ID, error) {
+	switch {
+	case s.Verdict == scheduler.Accepted:
+		return s.ID, nil
+	case s.Verdict == scheduler.Refused:
+		return "", unsent{t.refused(s.Text)}
+	case errors.Is(reply.Err, errNotFound):
+		return "", unsent{failure.Systemf("cannot submit the job: %w", reply.Err)}
+	}
+	return t.lookUp(stop, end, reply, s.Text)
 }
 
 // refused is the outcome of a request that the batch system read and declined.
