@@ -27,25 +27,26 @@ GOTEST  := go test -count=1 -timeout 25m $(SHORT)
 TALLY   := go run ./test/tally
 FUZZTIME ?= 30s
 BIN     ?= bin
-PROGRAMS ?= ./cmd/jacamar-auth ./cmd/jacamar ./cmd/jacamar-noauth
+PROGRAMS ?= ./cmd/jacamar-auth ./cmd/jacamar ./cmd/jacamar-noauth ./cmd/jacamar-keys
 
 .PHONY: help build install uninstall demo test test-root test-runner test-faults bench mutants fuzz lint deps clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-build: ## build bin/jacamar-auth, bin/jacamar and bin/jacamar-noauth
+build: ## build bin/jacamar-auth, bin/jacamar and the two that they need beside them
 	$(GOBUILD) -o $(BIN)/ $(PROGRAMS)
 
-install: build ## install both below PREFIX (default /usr/local), in DESTDIR
+install: build ## install them below PREFIX (default /usr/local), in DESTDIR
 	install -d -m 0755 '$(BINDIR)'
 	install -m 0755 bin/jacamar '$(BINDIR)/jacamar'
 	install -m 0755 bin/jacamar-noauth '$(BINDIR)/jacamar-noauth'
+	install -m 0755 bin/jacamar-keys '$(BINDIR)/jacamar-keys'
 	install -m 0750 bin/jacamar-auth '$(BINDIR)/jacamar-auth'
 	@rpm/install-share '$(DESTDIR)' '$(PREFIX)'
 
 uninstall: ## remove what install put there
-	rm -f '$(BINDIR)/jacamar' '$(BINDIR)/jacamar-noauth' '$(BINDIR)/jacamar-auth'
+	rm -f '$(BINDIR)/jacamar' '$(BINDIR)/jacamar-noauth' '$(BINDIR)/jacamar-keys' '$(BINDIR)/jacamar-auth'
 	@rpm/install-share --remove '$(DESTDIR)' '$(PREFIX)'
 
 demo: ## run a pipeline of this repository through the whole of it (EXECUTOR=slurm: on a Slurm cluster)

@@ -60,7 +60,7 @@ tarball: stage ## make a tarball of the installed tree, whose programs are stati
 	tar --create --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --directory '$(STAGE)/opt' jacamar | gzip -n >'$(DIST)/$(NAME)-linux-$(ARCH).tar.gz'
 
 sbom: stage ## write what is linked, as CycloneDX
-	go run ./rpm/sbom $(VERSION) '$(STAGE)/opt/jacamar/bin/jacamar-auth' '$(STAGE)/opt/jacamar/bin/jacamar' >'$(DIST)/$(NAME).cdx.json'
+	go run ./rpm/sbom $(VERSION) $(addprefix '$(STAGE)'/opt/jacamar/bin/,jacamar-auth jacamar jacamar-keys jacamar-noauth) >'$(DIST)/$(NAME).cdx.json'
 
 release: rpm deb tarball sbom ## all packages, the bill of materials and checksums in DIST
 	rm -rf '$(STAGE)'

@@ -44,7 +44,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestDeps(t *testing.T) {
-	deps.Check(t, deps.Limits{Foreign: 120, Never: map[string]string{
+	deps.Check(t, deps.Limits{Linked: 120, Never: map[string]string{
 		"net/http":                   "nothing is fetched here",
 		"crypto/tls":                 "nothing is fetched here",
 		"github.com/go-jose":         "no token is looked at",

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/internal/identity"
-	"jacamar-ci/internal/auth/internal/privdrop"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
@@ -125,9 +124,7 @@ func (d *driver) configuration() (config.Config, error) {
 		return config.Config{}, failure.Privatef("no --configuration, and no config stage has named one")
 	}
 	d.state.Configuration = file
-	// With file capabilities this process can do what its account cannot, and that
-	// account must not be the one to say for whom.
-	if d.uid != 0 && privdrop.MayChangeIDs() == nil {
+	if d.empowered() {
 		if faults := trustedfile.JudgeRoot(file); len(faults) > 0 {
 			return config.Config{}, failure.Configf("cannot use the configuration: %w", &faults[0])
 		}

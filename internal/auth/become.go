@@ -3,7 +3,6 @@ package auth
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"jacamar-ci/internal/auth/internal/policy"
@@ -89,15 +88,7 @@ func (d *driver) jacamar() (job.AbsPath, error) {
 	if p := d.site.Auth.JacamarPath; !p.IsZero() {
 		return p, nil
 	}
-	own, err := os.Readlink("/proc/self/exe")
-	if err != nil {
-		return job.AbsPath{}, failure.Privatef("cannot find jacamar: %w", err)
-	}
-	p, err := job.ParseAbsPath(filepath.Join(filepath.Dir(own), "jacamar"))
-	if err != nil {
-		return job.AbsPath{}, failure.Privatef("cannot find jacamar: %w", err)
-	}
-	return p, nil
+	return beside("jacamar")
 }
 
 // brief is all that jacamar is told.

@@ -50,6 +50,7 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 	if s.Own, err = job.ParseAbsPath(own); err != nil {
 		return s, err
 	}
+	s.Fetcher, s.FetcherErr = d.keysProgram()
 	if d.site, s.Err = d.configuration(); s.Err != nil {
 		return s, nil
 	}

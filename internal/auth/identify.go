@@ -69,7 +69,7 @@ func (d *driver) keySource(ctx context.Context) (*idtoken.Keys, error) {
 	general := d.site.General
 	return idtoken.NewKeys(idtoken.KeySettings{
 		GitLab: general.GitLabServer, JWKS: general.JWKSURL, CAFile: general.TLSCAFile, StateDir: dir,
-		MaxAge: general.JWKSMaxAge, StaleMax: general.JWKSStaleMax, Warn: d.warn,
+		MaxAge: general.JWKSMaxAge, StaleMax: general.JWKSStaleMax, Program: d.keysProgram, Warn: d.warn,
 	})
 }
 

@@ -28,7 +28,7 @@ import (
 func Run(t *testing.T, program string) {
 	t.Helper()
 	bin := t.TempDir()
-	build(t, program, bin)
+	Build(t, program, bin)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
@@ -40,8 +40,8 @@ func Run(t *testing.T, program string) {
 	})
 }
 
-// build runs make, so that the scripts see the flags and tags of the Makefile.
-func build(t *testing.T, program, bin string) {
+// Build makes one program in bin. It runs make, so that the scripts see the flags and tags of the Makefile.
+func Build(t *testing.T, program, bin string) {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	if err != nil {

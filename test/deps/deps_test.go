@@ -40,9 +40,9 @@ func TestFaults(t *testing.T) {
 		limits Limits
 		want   []string
 	}{
-		{"none", Limits{Foreign: 4}, nil},
-		{"too many", Limits{Foreign: 3}, []string{"4 packages of others are linked, over the 3 that were agreed"}},
-		{"a package and what is below it", Limits{Foreign: 4, Never: map[string]string{"net": "offline"}}, []string{"net is linked: offline", "net/url is linked: offline"}},
+		{"none", Limits{Linked: 6}, nil},
+		{"too many", Limits{Linked: 5}, []string{"6 packages are linked, over the 5 that were agreed"}},
+		{"a package and what is below it", Limits{Linked: 6, Never: map[string]string{"net": "offline"}}, []string{"net is linked: offline", "net/url is linked: offline"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := c.limits.faults(have); !slices.Equal(got, c.want) {

@@ -35,6 +35,7 @@ const (
 // end in *, for each of several rooms of one kind; the first row counts.
 var rooms = []room{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
+	{path: "cmd/jacamar-keys", may: []string{"internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/failure", "internal/job", "internal/noauth"}},
 	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/version"}},
 
@@ -58,6 +59,8 @@ var rooms = []room{
 	{path: "internal/logging/operator", may: []string{"internal/failure", "internal/job", "internal/logging"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
 
 	{path: "internal/briefing", may: []string{"internal/config", "internal/customexec", "internal/handoff", "internal/proctree"}, never: effects},
+	{path: "internal/jwks", never: effects},
+	{path: "internal/jwks/fetch", may: []string{"internal/job", "internal/jwks"}, never: []string{"os", "os/exec", "os/user"}},
 	{path: "internal/lockdown", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{
 		path: "internal/monitor", may: []string{"internal/failure", "internal/handoff", "internal/proctree"},
@@ -85,8 +88,8 @@ var rooms = []room{
 	{path: auth + "explain", may: []string{auth + "identity", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
 	{path: auth + "identity", may: []string{"internal/job"}, never: effects},
 	{
-		path: auth + "idtoken", may: []string{auth + "identity", "internal/failure", "internal/job", "internal/trustedfile"},
-		beyond: []string{jose, jose + "/json"}, never: []string{"os/exec", "os/user"},
+		path: auth + "idtoken", may: []string{auth + "child", auth + "identity", "internal/failure", "internal/job", "internal/jwks", "internal/trustedfile"},
+		beyond: []string{jose, jose + "/json"}, never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
 		path: auth + "initial", may: []string{"internal/config", "internal/failure", "internal/job"},

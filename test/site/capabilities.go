@@ -23,8 +23,9 @@ func (s *Site) ServeAs(name string) error {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err
 	}
-	auth := filepath.Join(bin, "jacamar-auth")
-	if err := copyProgram(auth, s.Auth); err != nil {
+	auth, keys := filepath.Join(bin, "jacamar-auth"), filepath.Join(bin, "jacamar-keys")
+	err = errors.Join(copyProgram(auth, s.Auth), copyProgram(keys, filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")), os.Chmod(keys, 0o755))
+	if err != nil {
 		return err
 	}
 	// Capabilities last: chown takes them away again.

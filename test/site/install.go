@@ -151,6 +151,7 @@ var commands = map[string]string{
 	"jacamar-auth":   "jacamar-ci/cmd/jacamar-auth",
 	"jacamar":        "jacamar-ci/cmd/jacamar",
 	"jacamar-noauth": "jacamar-ci/cmd/jacamar-noauth",
+	"jacamar-keys":   "jacamar-ci/cmd/jacamar-keys",
 	"gitlab-runner":  "jacamar-ci/test/stagerunner/gitlab-runner",
 	"stagerunner":    "jacamar-ci/test/stagerunner/standalone",
 }

@@ -21,8 +21,11 @@ type Site struct {
 	UID job.UID
 	// Own is the program that runs, Jacamar the unprivileged half.
 	Own, Jacamar job.AbsPath
-	StateDir     job.AbsPath
-	Names        account.Names
+	// Fetcher is jacamar-keys, and FetcherErr says why it is not trusted.
+	Fetcher    job.AbsPath
+	FetcherErr error
+	StateDir   job.AbsPath
+	Names      account.Names
 	// Keys, Log and Script are nil, or zero, without a configuration.
 	Keys   *idtoken.Keys
 	Log    operator.Log
@@ -43,6 +46,7 @@ var checks = []one{
 	{"account", true, viewpoint},
 	{"jacamar-auth", false, ownProgram},
 	{"jacamar", true, jacamar},
+	{"jacamar-keys", false, fetcher},
 	{"privileges", true, privileges},
 	{"user namespace", false, userNamespace},
 	{"state directory", true, stateDirectory},

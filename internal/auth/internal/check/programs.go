@@ -53,6 +53,14 @@ func jacamar(ctx context.Context, s Site) []Line {
 	return or(lines, "%s can be trusted, can be run by all and is of this version", s.Jacamar)
 }
 
+// fetcher is trusted like jacamar-auth itself: what it brings says who is who.
+func fetcher(ctx context.Context, s Site) []Line {
+	if s.FetcherErr != nil {
+		return []Line{fail("install all programs from one package", "%v", s.FetcherErr)}
+	}
+	return or(sameVersion(ctx, s.Fetcher), "%s can be trusted and is of this version", s.Fetcher)
+}
+
 func sameVersion(ctx context.Context, p job.AbsPath) []Line {
 	r, err := child.Command{Path: p.String(), Args: []string{"--version"}, Env: []string{"PATH=/usr/bin:/bin"}, Limit: 5 * time.Second, MaxOutput: 4 << 10}.Run(ctx)
 	first, _, _ := strings.Cut(string(r.Stdout), "\n")
@@ -60,7 +68,7 @@ func sameVersion(ctx context.Context, p job.AbsPath) []Line {
 	case err != nil:
 		return []Line{fail("install it anew", "%s --version: %v", p, err)}
 	case first != "Version: "+version.Number():
-		return []Line{fail("install both programs from one package", "%s is %q, and this program is of version %s", p, first, version.Number())}
+		return []Line{fail("install all programs from one package", "%s is %q, and this program is of version %s", p, first, version.Number())}
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 // Package child runs the few helper programs that the privileged process asks:
-// getent and the site's validation script. It is the one place where it starts
+// getent, the site's validation script and jacamar-keys. It is the one place where it starts
 // anything before it has become the user, so the posture is decided once: the
-// given environment and no other, a session of its own, /dev/null as input, a
+// given environment and no other, a session of its own, an input that ends, a
 // limit on time and on output, and at the end nobody of the process group alive.
 package child
 
@@ -20,6 +20,8 @@ type Command struct {
 	Path string   // absolute; PATH is never searched
 	Args []string // without the program's own name
 	Env  []string // the whole environment
+	// Input is the helper's standard input; nil is /dev/null.
+	Input *os.File
 	// Files become the descriptors 3, 4, … of the helper, and of what it starts.
 	Files []*os.File
 	Limit time.Duration
@@ -78,13 +80,17 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 }
 
 func (c Command) prepare(out, errs *os.File) *exec.Cmd {
-	return &exec.Cmd{
+	cmd := &exec.Cmd{
 		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Dir: "/",
 		// A nil environment would mean our own.
 		Env:    append([]string{}, c.Env...),
 		Stdout: out, Stderr: errs, ExtraFiles: c.Files,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	}
+	if c.Input != nil {
+		cmd.Stdin = c.Input
+	}
+	return cmd
 }
 
 // reason takes off what os/exec puts before the system's error: the path can be

@@ -1,139 +1,71 @@
 package idtoken
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
-	"mime"
-	"net"
-	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"sync/atomic"
-	"syscall"
+	"strings"
 	"time"
 
+	"jacamar-ci/internal/auth/internal/child"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jwks"
 )
 
-// server is where the key set comes from. This file is the only one that speaks
-// to the network.
+// server is where the key set comes from, by way of jacamar-keys: this process
+// has no network code.
 type server struct {
 	url     *url.URL
 	caFile  job.AbsPath
-	connect time.Duration // bound on the connection and on the TLS handshake
-	total   time.Duration // bound on all of it
+	program func() (job.AbsPath, error)
 }
 
-func newServer(u *url.URL, caFile job.AbsPath) server {
-	return server{u, caFile, 5 * time.Second, 10 * time.Second}
-}
-
-// answer is what the server sent, or how far it came.
-type answer struct {
-	connected bool
-	secured   bool      // the TLS handshake is done and the certificate verified
-	date      time.Time // of the Date header; zero when it sent none
-	body      []byte
-}
-
-// fetch asks the server once. What it sends is bounded in time and size and
-// must look like a key set; what it means is ParseKeySet's to say.
-func (s server) fetch(ctx context.Context) (answer, error) {
-	client, err := s.client()
+// fetch has the server asked once. An answer can be of use beside an error: it
+// tells how far the question came.
+func (s server) fetch(ctx context.Context) (jwks.Answer, error) {
+	program, err := s.program()
 	if err != nil {
-		return answer{}, err
+		return jwks.Answer{}, err
 	}
-	defer client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, s.total)
-	defer cancel()
-	var connected, ready atomic.Bool
-	a, err := s.exchange(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		ConnectDone: func(_, _ string, err error) { connected.CompareAndSwap(false, err == nil) },
-		GotConn:     func(httptrace.GotConnInfo) { ready.Store(true) },
-	}), client)
-	a.connected, a.secured = connected.Load(), ready.Load() && s.url.Scheme == "https"
+	bundle, err := s.bundle()
 	if err != nil {
-		return a, failure.Privatef("cannot fetch keys from %s: %w", s.url.Redacted(), plain(err))
+		return jwks.Answer{}, err
+	}
+	defer bundle.Close()
+	r, err := child.Command{
+		Path: program.String(), Args: []string{s.url.String()}, Input: bundle,
+		Limit: jwks.Total + time.Second, MaxOutput: jwks.MaxAnswer, MaxErrors: 4 << 10,
+	}.Run(ctx)
+	if err := faultOf(r, err); err != nil {
+		return jwks.Answer{}, s.fault("%s: %w", program, err)
+	}
+	a, err := jwks.Parse(r.Stdout)
+	switch {
+	case err != nil:
+		return jwks.Answer{}, s.fault("%s is not of this version: install all programs from one package", program)
+	case a.Bundle:
+		return a, failure.Configf("cannot use the CA file %s: %s", bundle.Name(), a.Problem)
+	case a.Problem != "":
+		return a, s.fault("%s", job.Printable(a.Problem))
 	}
 	return a, nil
 }
 
-func (s server) exchange(ctx context.Context, client *http.Client) (a answer, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
-	if err != nil {
-		return a, err
-	}
-	request.Header.Set("Accept", "application/json")
-	response, err := client.Do(request)
-	if err != nil {
-		return a, err
-	}
-	defer response.Body.Close()
-	a.date, _ = http.ParseTime(response.Header.Get("Date"))
-	if err := checkHead(response); err != nil {
-		return a, err
-	}
-	a.body, err = io.ReadAll(io.LimitReader(response.Body, maxKeySet+1))
-	// A server that is hung up on may end its answer properly where it stands.
-	return a, cmp.Or(err, ctx.Err())
+func (s server) fault(format string, args ...any) error {
+	return failure.Privatef("cannot fetch keys from "+strings.ReplaceAll(s.url.Redacted(), "%", "%%")+": "+format, args...)
 }
 
-// client takes nothing from the environment: no proxy, no CA, no resolver
-// options; and it follows no redirect.
-func (s server) client() (*http.Client, error) {
-	dialer := &net.Dialer{Timeout: s.connect, Resolver: &net.Resolver{PreferGo: true}}
-	transport := &http.Transport{
-		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    s.connect,
-		DisableCompression:     true,
-		DisableKeepAlives:      true,
-		MaxResponseHeaderBytes: 32 << 10,
-		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
-	}
-	if s.url.Scheme == "https" {
-		pool, err := roots(s.caFile)
-		if err != nil {
-			return nil, err
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	}
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
-}
-
-func checkHead(r *http.Response) error {
-	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+// faultOf says why a run of jacamar-keys gave no answer, nil when it gave one.
+func faultOf(r child.Result, err error) error {
+	first, _, _ := strings.Cut(strings.TrimSpace(string(r.Stderr)), "\n")
 	switch {
-	case r.StatusCode >= 300 && r.StatusCode < 400:
-		return fmt.Errorf("it redirects to %q: name the final address", job.Clip(r.Header.Get("Location")))
-	case r.StatusCode != http.StatusOK:
-		return fmt.Errorf("it answers with status %d", r.StatusCode)
-	case r.Header.Get("Content-Encoding") != "":
-		return fmt.Errorf("it sends compressed data, which was not asked for")
-	case kind != "application/json" && kind != "application/jwk-set+json":
-		return fmt.Errorf("it sends %q, not JSON", job.Clip(kind))
+	case err != nil:
+		return err
+	case r.Signal != 0:
+		return errors.New("it was ended by " + r.Signal.String())
+	case r.Code != 0:
+		return errors.New("it failed: " + job.Printable(first))
 	}
 	return nil
-}
-
-// plain says in few words what went wrong on the way.
-func plain(err error) error {
-	var timeout net.Error
-	var wrapped *url.Error
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("it does not answer in time")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("it refuses the connection")
-	case errors.As(err, &wrapped):
-		return wrapped.Err
-	}
-	return err
 }

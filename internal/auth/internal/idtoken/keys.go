@@ -31,6 +31,8 @@ type KeySettings struct {
 	MaxAge time.Duration
 	// StaleMax is how long it is used while the server cannot be asked.
 	StaleMax time.Duration
+	// Program finds jacamar-keys, once keys have to be fetched.
+	Program func() (job.AbsPath, error)
 	// Warn is told what did not stop the work: a set that could not be kept, a
 	// server that is down while an older set still serves. nil hears nothing.
 	Warn func(error)
@@ -56,7 +58,7 @@ func NewKeys(s KeySettings) (*Keys, error) {
 	if s.Warn == nil {
 		s.Warn = func(error) {}
 	}
-	return &Keys{s, newServer(u, s.CAFile), kept}, nil
+	return &Keys{s, server{u, s.CAFile, s.Program}, kept}, nil
 }
 
 // For returns a set that has the key a token names. It asks the server when the
@@ -137,11 +139,11 @@ func (k *Keys) ask(ctx context.Context, now time.Time) (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	set, err := ParseKeySet(a.body)
+	set, err := ParseKeySet(a.Set)
 	if err != nil {
 		return record{}, failure.Privatef("cannot use the keys of %s: %w", k.server.url.Redacted(), err)
 	}
-	return record{set, a.body, now, now}, nil
+	return record{set, a.Set, now, now}, nil
 }
 
 // keep saves what it can: a full disk must not stop a job whose keys are at hand.

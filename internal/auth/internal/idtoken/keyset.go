@@ -6,12 +6,12 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/json"
+
+	"jacamar-ci/internal/jwks"
 )
 
 const (
-	// maxKeySet is the longest key set in bytes. GitLab's has two keys in 1 KiB.
-	maxKeySet = 256 << 10
-	maxKeys   = 64
+	maxKeys = 64
 	// minModulus is NIST SP 800-131A's lower bound. The upper one, which bounds
 	// the time of a verification, is go-jose's: 4096.
 	minModulus = 2048
@@ -34,8 +34,8 @@ func (s KeySet) Has(kid string) bool { return s.keys[kid] != nil }
 // skipped; a set in which a signing key is weak, private or ambiguous is refused
 // as a whole, because its server is not what the site thinks.
 func ParseKeySet(b []byte) (KeySet, error) {
-	if len(b) > maxKeySet {
-		return KeySet{}, fmt.Errorf("the key set has more than %d bytes", maxKeySet)
+	if len(b) > jwks.MaxSet {
+		return KeySet{}, fmt.Errorf("the key set has more than %d bytes", jwks.MaxSet)
 	}
 	if _, ok := decodeObject(b); !ok {
 		return KeySet{}, fmt.Errorf("the key set is not one JSON object with distinct keys")

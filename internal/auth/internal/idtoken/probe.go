@@ -33,12 +33,12 @@ func (k *Keys) Probe(ctx context.Context, now time.Time) Probe {
 	p := Probe{URL: k.server.url.Redacted()}
 	start := time.Now()
 	a, err := k.server.fetch(ctx)
-	p.Connected, p.Secured, p.Err = a.connected, a.secured, err
-	if !a.date.IsZero() {
-		p.Skew, p.SkewKnown = a.date.Sub(now.Add(time.Since(start))).Round(time.Second), true
+	p.Connected, p.Secured, p.Err = a.Connected, a.Secured, err
+	if !a.Date.IsZero() {
+		p.Skew, p.SkewKnown = a.Date.Sub(now.Add(time.Since(start))).Round(time.Second), true
 	}
 	if err == nil {
-		set, err := ParseKeySet(a.body)
+		set, err := ParseKeySet(a.Set)
 		p.Keys, p.Err = set.Len(), err
 	}
 	kept, err := k.store.read()

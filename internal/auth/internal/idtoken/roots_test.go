@@ -1,6 +1,8 @@
 package idtoken
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,9 +10,10 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jwks"
 )
 
-func TestRootsJudgesTheFile(t *testing.T) {
+func TestCAFileIsJudged(t *testing.T) {
 	dir := trustedDir(t)
 	sound := caFile(t, dir, otherCA(t))
 	write := func(name, content string, mode os.FileMode) job.AbsPath {
@@ -44,13 +47,15 @@ func TestRootsJudgesTheFile(t *testing.T) {
 		{"a link", absPath(t, link), "symbolic link"},
 		{"no certificate", write("key.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", 0o600), "no certificate"},
 		{"empty", write("empty.pem", "", 0o600), "no certificate"},
-		{"too long", write("long.pem", strings.Repeat("\n", maxBundle)+string(pem), 0o600), "longer than"},
+		{"too long", write("long.pem", strings.Repeat("\n", jwks.MaxBundle)+string(pem), 0o600), "longer than"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			pool, err := roots(c.file)
+			s := newSite(t)
+			s.settings.CAFile = c.file
+			_, err := s.keys().Refresh(context.Background(), issued)
 			if c.want == "" {
-				if err != nil || pool == nil {
-					t.Errorf("roots: %v, %v", pool, err)
+				if failure.KindOf(err) == failure.Config || !strings.Contains(fmt.Sprint(err), "certificate") {
+					t.Errorf("error %v, want one of the server's certificate", err)
 				}
 				return
 			}
@@ -74,12 +79,15 @@ func TestFirstBundle(t *testing.T) {
 		{"the first", []string{sound, missing}, 0, false},
 		{"the first that is there", []string{missing, sound, dir}, 0, false},
 		{"none", []string{missing}, failure.Config, true},
-		{"a directory", []string{dir, sound}, failure.System, true},
+		{"one below a file", []string{sound + "/ca.pem", sound}, failure.System, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			pool, err := firstBundle(c.paths)
-			if (err != nil) != c.fails || (pool == nil) != c.fails || failure.KindOf(err) != c.kind {
-				t.Errorf("firstBundle: %v, %v", pool, err)
+			f, err := firstBundle(c.paths)
+			if (err != nil) != c.fails || (f == nil) != c.fails || failure.KindOf(err) != c.kind {
+				t.Fatalf("firstBundle: %v, %v", f, err)
+			}
+			if f != nil && f.Name() != sound {
+				t.Errorf("%s was opened", f.Name())
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jwks"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -30,7 +31,7 @@ type store struct {
 }
 
 // maxRecord is the longest file in bytes.
-const maxRecord = maxKeySet + 4<<10
+const maxRecord = jwks.MaxSet + 4<<10
 
 func newStore(dir job.AbsPath, url string) (store, error) {
 	if dir.IsZero() {

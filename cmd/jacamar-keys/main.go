@@ -1,0 +1,60 @@
+// Command jacamar-keys asks GitLab for its public keys and prints the answer, for
+// jacamar-auth, which starts it: it has the network code, and no privileges.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/jwks/fetch"
+	"jacamar-ci/internal/lockdown"
+	"jacamar-ci/internal/version"
+)
+
+const help = `jacamar-keys asks a server for its public keys; jacamar-auth starts it.
+
+  jacamar-keys URL <CA-FILE
+  jacamar-keys --version
+  jacamar-keys --help
+`
+
+func main() {
+	// The thread whose death-signal retire sets must not end before the process.
+	runtime.LockOSThread()
+	if err := call(os.Args); err != nil {
+		fmt.Fprintln(os.Stderr, "jacamar-keys:", err)
+		os.Exit(failure.DefaultCodes().System)
+	}
+}
+
+func call(args []string) error {
+	if len(args) != 2 || args[1] == "" {
+		return errors.New("it takes one argument (see jacamar-keys --help)")
+	}
+	switch {
+	case args[1] == "--version":
+		return write(version.Text())
+	case args[1] == "--help":
+		return write(help)
+	case strings.HasPrefix(args[1], "-"):
+		return fmt.Errorf("no such option: %q (see jacamar-keys --help)", args[1])
+	}
+	if _, err := lockdown.Enter(); err != nil {
+		return err
+	}
+	if err := retire(); err != nil {
+		return err
+	}
+	return fetch.Ask(context.Background(), args[1], os.Stdin).Write(os.Stdout)
+}
+
+func write(text string) error {
+	_, err := io.WriteString(os.Stdout, text)
+	return err
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// nobody is the account that owns nothing, on every distribution.
+const nobody = 65534
+
+// retire gives up for good what this process could do beyond any account: what a
+// server sends is read without. Where it was root it becomes nobody, whose other
+// processes cannot look into this one, since it executes nothing any more and so
+// stays undumpable (prctl(2)).
+func retire() error {
+	parent := os.Getppid()
+	if err := noNewPrivs(); err != nil {
+		return fmt.Errorf("cannot set no_new_privs: %w", err)
+	}
+	if os.Geteuid() == 0 {
+		if err := becomeNobody(); err != nil {
+			return fmt.Errorf("cannot give up root: %w", err)
+		}
+	}
+	if err := dropCapabilities(); err != nil {
+		return fmt.Errorf("cannot give up capabilities: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot stay undumpable: %w", err)
+	}
+	// The kernel took it back with the account; jacamar-auth may be gone by now.
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot follow jacamar-auth: %w", err)
+	}
+	if os.Getppid() != parent {
+		return errors.New("jacamar-auth is gone")
+	}
+	return nil
+}
+
+// becomeNobody changes every id. A root that may change none has not the power
+// that would have to be given up: in a container without CAP_SETUID, or in a
+// user namespace of one account.
+func becomeNobody() error {
+	err := syscall.Setgroups([]int{})
+	if err == nil {
+		err = syscall.Setresgid(nobody, nobody, nobody)
+	}
+	if err == nil {
+		err = syscall.Setresuid(nobody, nobody, nobody)
+	}
+	if err == unix.EPERM || err == unix.EINVAL {
+		return nil
+	}
+	return err
+}
+
+// The kernel keeps capabilities, and no_new_privs, by thread.
+
+func dropCapabilities() error {
+	head, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&head)), uintptr(unsafe.Pointer(&none[0])), 0)
+	return asError(errno)
+}
+
+func noNewPrivs() error {
+	_, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)
+	return asError(errno)
+}
+
+func asError(errno syscall.Errno) error {
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+// Package fetch asks a server for its key set. It is the only room that speaks
+// to the network, and jacamar-keys the only program that has it.
+package fetch
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jwks"
+)
+
+// server is where the key set comes from.
+type server struct {
+	url     *url.URL
+	bundle  io.Reader     // the CAs that may vouch for it, in PEM form
+	connect time.Duration // bound on the connection and on the TLS handshake
+	total   time.Duration // bound on all of it
+}
+
+// Ask asks the server at the address once. Only the CAs of the bundle, in PEM
+// form, may vouch for it; for an http address nothing is read of it.
+func Ask(ctx context.Context, address string, bundle io.Reader) jwks.Answer {
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return jwks.Answer{Problem: "it is not the address of a server"}
+	}
+	return server{u, bundle, jwks.Connect, jwks.Total}.ask(ctx)
+}
+
+// ask asks once. What the server sends is bounded in time and size and must look
+// like a key set; what it means is for jacamar-auth to say.
+func (s server) ask(ctx context.Context) jwks.Answer {
+	client, err := s.client()
+	if err != nil {
+		return jwks.Answer{Problem: err.Error(), Bundle: true}
+	}
+	defer client.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(ctx, s.total)
+	defer cancel()
+	var connected, ready atomic.Bool
+	a, err := s.exchange(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		ConnectDone: func(_, _ string, err error) { connected.CompareAndSwap(false, err == nil) },
+		GotConn:     func(httptrace.GotConnInfo) { ready.Store(true) },
+	}), client)
+	a.Connected, a.Secured = connected.Load(), ready.Load() && s.url.Scheme == "https"
+	if err != nil {
+		a.Set, a.Problem = nil, plain(err).Error()
+	}
+	return a
+}
+
+func (s server) exchange(ctx context.Context, client *http.Client) (a jwks.Answer, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
+	if err != nil {
+		return a, err
+	}
+	request.Header.Set("Accept", "application/json")
+	response, err := client.Do(request)
+	if err != nil {
+		return a, err
+	}
+	defer response.Body.Close()
+	a.Date, _ = http.ParseTime(response.Header.Get("Date"))
+	if err := checkHead(response); err != nil {
+		return a, err
+	}
+	a.Set, err = io.ReadAll(io.LimitReader(response.Body, jwks.MaxSet+1))
+	// A server that is hung up on may end its answer properly where it stands.
+	return a, cmp.Or(err, ctx.Err())
+}
+
+// client takes nothing from the environment: no proxy, no CA, no resolver
+// options; and it follows no redirect.
+func (s server) client() (*http.Client, error) {
+	dialer := &net.Dialer{Timeout: s.connect, Resolver: &net.Resolver{PreferGo: true}}
+	transport := &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    s.connect,
+		DisableCompression:     true,
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: 32 << 10,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+	}
+	if s.url.Scheme == "https" {
+		pool, err := roots(s.bundle)
+		if err != nil {
+			return nil, err
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+func checkHead(r *http.Response) error {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case r.StatusCode >= 300 && r.StatusCode < 400:
+		return fmt.Errorf("it redirects to %q: name the final address", job.Clip(r.Header.Get("Location")))
+	case r.StatusCode != http.StatusOK:
+		return fmt.Errorf("it answers with status %d", r.StatusCode)
+	case r.Header.Get("Content-Encoding") != "":
+		return fmt.Errorf("it sends compressed data, which was not asked for")
+	case kind != "application/json" && kind != "application/jwk-set+json":
+		return fmt.Errorf("it sends %q, not JSON", job.Clip(kind))
+	}
+	return nil
+}
+
+// plain says in few words what went wrong on the way.
+func plain(err error) error {
+	var timeout net.Error
+	var wrapped *url.Error
+	switch {
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("it does not answer in time")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("it refuses the connection")
+	case errors.As(err, &wrapped):
+		return wrapped.Err
+	}
+	return err
+}

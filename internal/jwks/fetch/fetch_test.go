@@ -1,0 +1,215 @@
+package fetch
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/pem"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/jwks"
+)
+
+// newServer is a server over TLS, and what asks it with the CA that it has.
+func newServer(t *testing.T, serve http.HandlerFunc) server {
+	t.Helper()
+	https := httptest.NewUnstartedServer(serve)
+	https.Config.ErrorLog = log.New(io.Discard, "", 0)
+	https.StartTLS()
+	t.Cleanup(https.Close)
+	u, err := url.Parse(https.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw})
+	return server{u, bytes.NewReader(bundle), jwks.Connect, jwks.Total}
+}
+
+func sends(kind, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	s := newServer(t, sends("application/json", `{"keys":[]}`))
+	before := time.Now().Add(-2 * time.Second)
+	a := s.ask(t.Context())
+	if string(a.Set) != `{"keys":[]}` || !a.Connected || !a.Secured || a.Problem != "" || a.Bundle || a.Date.Before(before) {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestH11HowFar: what an administrator is told of a server that is not as it
+// should be depends on how far the question came.
+func TestH11HowFar(t *testing.T) {
+	sound := newServer(t, sends("application/json", "{}"))
+	for _, c := range []struct {
+		name               string
+		change             func(*server)
+		connected, secured bool
+		bundle             bool
+		problem            string
+	}{
+		{"sound", func(*server) {}, true, true, false, ""},
+		{"nobody listens", func(s *server) { s.url.Host = "127.0.0.1:1" }, false, false, false, "it refuses the connection"},
+		{"an unknown certificate", func(s *server) { s.bundle = strings.NewReader(otherCA) }, true, false, false, "certificate"},
+		{"no certificate in the CA file", func(s *server) { s.bundle = strings.NewReader("-----BEGIN X-----") }, false, false, true, "no certificate in PEM form"},
+		{"a CA file without end", func(s *server) { s.bundle = zeros{} }, false, false, true, "longer than 4194304 bytes"},
+		{"a CA file that cannot be read", func(s *server) { s.bundle = closed(t) }, false, false, true, "cannot be read"},
+		{"https where http is spoken", func(s *server) { s.url.Host = plain80(t) }, true, false, false, "HTTP response to HTTPS client"},
+		{"http", func(s *server) { s.url = &url.URL{Scheme: "http", Host: plain80(t)} }, true, false, false, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := sound
+			u := *sound.url
+			s.url = &u
+			bundle, err := io.ReadAll(sound.bundle)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sound.bundle, s.bundle = bytes.NewReader(bundle), bytes.NewReader(bundle)
+			c.change(&s)
+			a := s.ask(t.Context())
+			if a.Connected != c.connected || a.Secured != c.secured || a.Bundle != c.bundle || (c.problem == "") != (a.Problem == "") || !strings.Contains(a.Problem, c.problem) {
+				t.Errorf("%+v", a)
+			}
+			if (a.Problem == "") != (a.Set != nil) {
+				t.Errorf("a problem and a set, or none: %+v", a)
+			}
+		})
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+func closed(t *testing.T) io.Reader {
+	f, err := os.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	return f
+}
+
+func plain80(t *testing.T) string {
+	plain := httptest.NewServer(sends("application/json", "{}"))
+	t.Cleanup(plain.Close)
+	return plain.Listener.Addr().String()
+}
+
+// TestH11Slow: a server that takes its time is left.
+func TestH11Slow(t *testing.T) {
+	for name, serve := range map[string]http.HandlerFunc{
+		"headers": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"body": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"keys":[`)
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(t, serve)
+			s.connect, s.total = 100*time.Millisecond, 200*time.Millisecond
+			start := time.Now()
+			if a := s.ask(t.Context()); a.Problem != "it does not answer in time" || a.Set != nil {
+				t.Errorf("%+v", a)
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+// TestH11Memory: what a server sends beyond the bound is not read.
+func TestH11Memory(t *testing.T) {
+	s := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		chunk := []byte(strings.Repeat(" ", 1<<20))
+		for range 1 << 10 {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	a := s.ask(t.Context())
+	runtime.ReadMemStats(&after)
+	if len(a.Set) != jwks.MaxSet+1 {
+		t.Errorf("a set of %d bytes, want %d: %s", len(a.Set), jwks.MaxSet+1, a.Problem)
+	}
+	// The test's server is in the same process and counts too.
+	if got := (after.TotalAlloc - before.TotalAlloc) >> 20; got >= 64 {
+		t.Errorf("%d MiB were allocated", got)
+	}
+	var written bytes.Buffer
+	if err := a.Write(&written); err != nil || written.Len() > jwks.MaxAnswer {
+		t.Errorf("the longest answer has %d bytes, more than is read: %v", written.Len(), err)
+	}
+}
+
+func TestStopsWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newServer(t, func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
+	if a := s.ask(ctx); a.Problem == "" {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestA5Client plants a proxy and a CA, as the caller of a program with file
+// capabilities can. What net/http and crypto/x509 read they keep for the
+// process, so the client itself is looked at, not one request of it.
+func TestA5Client(t *testing.T) {
+	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy"} {
+		t.Setenv(name, "http://127.0.0.1:9")
+	}
+	planted := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(planted, []byte(otherCA), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSL_CERT_FILE", planted)
+	t.Setenv("SSL_CERT_DIR", filepath.Dir(planted))
+	s := newServer(t, sends("application/json", "{}"))
+	client, err := s.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := client.Transport.(*http.Transport)
+	if transport.Proxy != nil {
+		t.Error("A5: a proxy may be taken from somewhere")
+	}
+	other, err := roots(strings.NewReader(otherCA))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pool := transport.TLSClientConfig.RootCAs; pool == nil || pool.Equal(other) {
+		t.Error("A5: the planted CA is believed")
+	}
+	if transport.TLSClientConfig.InsecureSkipVerify || transport.TLSClientConfig.MinVersion < tls.VersionTLS12 {
+		t.Error("the server is not verified as it should be")
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for _, address := range []string{"", "gitlab.site.example", "file:///etc/passwd", "https:///x", "https:keys", "ftp://127.0.0.1/", "http://%zz"} {
+		if a := Ask(t.Context(), address, strings.NewReader("")); a.Problem != "it is not the address of a server" {
+			t.Errorf("%q: %+v", address, a)
+		}
+	}
+}

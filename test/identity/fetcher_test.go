@@ -1,0 +1,81 @@
+package identity
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/site"
+)
+
+// TestFetcherIsTrusted: what jacamar-keys brings says who is who, so it is run
+// only where nobody else could have put it.
+func TestFetcherIsTrusted(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change func(t *testing.T, keys string)
+		want   string // "" is that it is run
+	}{
+		"A1 as it was installed":   {func(*testing.T, string) {}, ""},
+		"A1 missing":               {func(t *testing.T, keys string) { must(t, os.Remove(keys)) }, "jacamar-keys: it does not exist"},
+		"A1 for its group":         {func(t *testing.T, keys string) { must(t, os.Chmod(keys, 0o775)) }, "jacamar-keys: it is writable by group"},
+		"A1 for all":               {func(t *testing.T, keys string) { must(t, os.Chmod(keys, 0o757)) }, "jacamar-keys: it is writable by others"},
+		"A1 a link":                {func(t *testing.T, keys string) { relink(t, keys) }, "jacamar-keys: it is a symbolic link"},
+		"A1 a directory for all":   {func(t *testing.T, keys string) { must(t, os.Chmod(filepath.Dir(keys), 0o777)) }, "is writable by group and others"},
+		"A1 another program of it": {func(t *testing.T, keys string) { replace(t, keys) }, "not of this version"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := keyless(t)
+			bin := filepath.Join(s.Dir, "bin")
+			must(t, os.Mkdir(bin, 0o755))
+			for _, program := range []string{"jacamar-auth", "jacamar-keys", "jacamar"} {
+				must(t, exec.Command("cp", filepath.Join(filepath.Dir(s.Auth), program), bin).Run())
+			}
+			s.Auth = filepath.Join(bin, "jacamar-auth")
+			tc.change(t, filepath.Join(bin, "jacamar-keys"))
+			c, _ := once(t, s)
+			if (c.Status == 0) != (tc.want == "") {
+				t.Errorf("status %d: %s", c.Status, c.Stderr)
+			}
+			ends := events(t, s, "stage_end")
+			if len(ends) != 1 || !strings.Contains(ends[0].Reason, tc.want) {
+				t.Errorf("recorded %+v, want the reason %q", ends, tc.want)
+			}
+		})
+	}
+}
+
+func relink(t *testing.T, keys string) {
+	must(t, os.Rename(keys, keys+".old"))
+	must(t, os.Symlink(keys+".old", keys))
+}
+
+func replace(t *testing.T, keys string) {
+	must(t, os.Remove(keys))
+	must(t, os.WriteFile(keys, []byte("#!/bin/sh\ncat "+keys+"\n"), 0o755))
+}
+
+// TestFetcherOfTheServiceAccount: with file capabilities jacamar-auth can do more
+// than the account that starts it, which must not say who is who.
+func TestFetcherOfTheServiceAccount(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it gives a program capabilities")
+	}
+	t.Parallel()
+	s := keyless(t)
+	must(t, s.ServeAs(s.Crew.Runner))
+	runner, err := site.LookupAccount(s.Crew.Runner)
+	must(t, err)
+	keys := filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")
+	must(t, os.Chown(keys, int(runner.UID), int(runner.GID)))
+	if stdout, stderr, err := (entry{s, s.Auth, &runner}).config(t, s.ConfigFile); err == nil || stdout != "" || !strings.Contains(stderr, misconfigured) {
+		t.Errorf("%v: %q, %q", err, stdout, stderr)
+	}
+	must(t, os.Chown(keys, 0, 0))
+	if _, stderr, err := (entry{s, s.Auth, &runner}).config(t, s.ConfigFile); err != nil {
+		t.Errorf("root's own: %v: %q", err, stderr)
+	}
+}
