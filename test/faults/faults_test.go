@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 var (
 	whole = flag.Bool("sweep", false, "every point, not a sample")
 	part  = flag.String("part", "0/1", "which part of the points, as number/parts")
-	only  = flag.String("point", "", "one point, as a failed test names it")
+	only  = flag.String("point", "", "one point, as a failed test names it, or all that begin so")
 )
 
 func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
@@ -42,7 +43,7 @@ func TestFaults(t *testing.T) {
 		c := count{begun: time.Now()}
 		for _, p := range all {
 			switch {
-			case *only != "" && *only != p.String(), *whole && lot(p)%parts != number:
+			case !strings.HasPrefix(p.String(), *only), *whole && lot(p)%parts != number:
 				continue
 			case *only == "" && !*whole && c.time() > sampled:
 				continue
@@ -108,8 +109,12 @@ func looked() []string {
 // points are all of a deployment in these stages.
 func (r *rig) points(t *testing.T) (all []point) {
 	t.Helper()
-	for _, p := range []program{driver, jacamar} {
-		for _, stage := range looked() {
+	wanted := looked()
+	for _, p := range programs {
+		for _, stage := range wanted {
+			if !p.works(stage) {
+				continue
+			}
 			counts, err := r.counts(p, stage)
 			if err != nil {
 				t.Fatal(err)

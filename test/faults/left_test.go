@@ -72,7 +72,7 @@ func (r *rig) files(since time.Time) (all []string) {
 	}
 	for _, root := range roots {
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() && filepath.Base(path) != "jacamar-auth" {
+			if err == nil && d.Type().IsRegular() && filepath.Dir(path) != filepath.Dir(r.site.Auth) {
 				all = append(all, path)
 			}
 			return nil

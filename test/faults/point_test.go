@@ -16,13 +16,27 @@ type point struct {
 	count   int
 }
 
-// program is which half of the driver has the fault.
+// program is which part of the driver has the fault.
 type program string
 
 const (
 	driver  program = "driver" // whatever the runner starts
 	jacamar program = "jacamar"
+	fetcher program = "jacamar-keys"
 )
+
+var programs = [...]program{driver, jacamar, fetcher}
+
+// works tells whether the program has something of its own to do in a stage.
+func (p program) works(stage string) bool {
+	switch p {
+	case fetcher:
+		return stage == keyless
+	case jacamar:
+		return stage != keyless
+	}
+	return true
+}
 
 const kill = "KILL"
 
@@ -38,8 +52,11 @@ func (p point) inject() string {
 	return fmt.Sprintf("inject=%s:error=%s:when=%d", p.call, p.fault, p.count)
 }
 
-// stages are the calls by the runner that differ: all scripts run in one way.
-var stages = [...]string{"config", "prepare", "build_script", "cleanup"}
+// stages are the calls by the runner that differ: all scripts run in one way, and
+// the config stage has more to do where no keys are kept.
+var stages = [...]string{"config", keyless, "prepare", "build_script", "cleanup"}
+
+const keyless = "config without keys"
 
 // failures are the errors that a call is made to return: such as the kernel gives
 // when something is short, and such as a program might take for an answer. The

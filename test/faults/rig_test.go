@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,8 +19,8 @@ type rig struct {
 	site       *site.Site
 	// traces is where tracers write, evidence where jobs do, which take any account.
 	traces, evidence string
-	// wrapper is what the site has for jacamar.
-	wrapper string
+	// wrappers are what the site has for jacamar and jacamar-keys.
+	wrappers map[program]wrapper
 	// truth is what a script has to say of itself.
 	truth string
 	jobs  int
@@ -41,15 +42,17 @@ func newRig(t *testing.T, d site.Deployment) *rig {
 	t.Helper()
 	r := &rig{deployment: d.Name, site: d.Open(t)}
 	r.traces, r.evidence = filepath.Join(r.site.Dir, "traces"), filepath.Join(r.site.Dir, "evidence")
-	r.wrapper = filepath.Join(r.site.Dir, "jacamar")
+	if err := r.separate(); err != nil {
+		t.Fatal(err)
+	}
 	for _, dir := range []string{r.traces, r.evidence} {
 		if err := errors.Join(os.Mkdir(dir, 0o777), os.Chmod(dir, 0o777)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	err := errors.Join(r.wrap(), r.site.Reconfigure(func(c site.Config) {
+	err := errors.Join(r.unwrap(), r.site.Reconfigure(func(c site.Config) {
 		c.Set("general", "kill_timeout", "3s")
-		c.Set("auth", "jacamar_path", r.wrapper)
+		c.Set("auth", "jacamar_path", r.wrappers[jacamar].path)
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -71,11 +74,43 @@ func (r *rig) learn(t *testing.T) {
 	r.truth = e.said[0]
 }
 
-// wrap makes the site's jacamar the program itself, started by the words.
-func (r *rig) wrap(words ...string) error {
-	text := "#!/bin/sh\nexec " + strings.Join(append(words, r.site.Jacamar), " ") + ` "$@"` + "\n"
-	next := r.wrapper + ".new"
-	return errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Chmod(next, 0o755), os.Rename(next, r.wrapper))
+// separate gives the site a jacamar-auth beside which nobody else's programs are.
+func (r *rig) separate() error {
+	shared, bin := filepath.Dir(r.site.Jacamar), filepath.Join(r.site.Dir, "bin")
+	r.wrappers = map[program]wrapper{
+		jacamar: {filepath.Join(bin, "jacamar"), r.site.Jacamar},
+		fetcher: {filepath.Join(bin, "jacamar-keys"), filepath.Join(shared, "jacamar-keys")},
+	}
+	if filepath.Dir(r.site.Auth) == bin {
+		return nil
+	}
+	auth := filepath.Join(bin, "jacamar-auth")
+	err := errors.Join(os.Mkdir(bin, 0o755), exec.Command("cp", r.site.Auth, auth).Run(), os.Chmod(auth, 0o755))
+	r.site.Auth = auth
+	return err
+}
+
+// wrapper is a script in the place of a program.
+type wrapper struct{ path, program string }
+
+// wrap makes it the program itself, started by the words.
+func (w wrapper) wrap(words ...string) error {
+	text := "#!/bin/sh\nexec " + strings.Join(append(words, w.program), " ") + ` "$@"` + "\n"
+	next := w.path + ".new"
+	return errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Chmod(next, 0o755), os.Rename(next, w.path))
+}
+
+func (r *rig) unwrap() error {
+	return errors.Join(r.wrappers[jacamar].wrap(), r.wrappers[fetcher].wrap())
+}
+
+// forget takes the kept keys away.
+func (r *rig) forget() error {
+	kept, err := filepath.Glob(filepath.Join(r.site.StateDir, "keys-*"))
+	for _, file := range kept {
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
 }
 
 // traced runs a job of which one program is traced in one stage, the first time
@@ -83,17 +118,20 @@ func (r *rig) wrap(words ...string) error {
 func (r *rig) traced(p program, stage string, code int, words ...string) (e ended, log string, err error) {
 	log = filepath.Join(r.traces, fmt.Sprint("log", r.jobs))
 	armed := true
+	if stage == keyless {
+		stage, err = "config", r.forget()
+	}
 	e = r.run(code, func(s string) []string {
 		if s != stage || !armed {
 			if err == nil {
-				err = r.wrap()
+				err = r.unwrap()
 			}
 			return nil
 		}
 		armed = false
 		line := traced(log, words...)
-		if p == jacamar {
-			err = r.wrap(line...)
+		if w, wrapped := r.wrappers[p]; wrapped {
+			err = errors.Join(err, w.wrap(line...))
 			return nil
 		}
 		if service := r.site.Service(); service != nil {
@@ -101,7 +139,7 @@ func (r *rig) traced(p program, stage string, code int, words ...string) (e ende
 		}
 		return append(line, "--")
 	})
-	return e, log, errors.Join(err, r.wrap())
+	return e, log, errors.Join(err, r.unwrap())
 }
 
 // counts is how often each call happens in a program in a stage.
