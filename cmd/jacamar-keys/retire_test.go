@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,10 +32,16 @@ func asked(t *testing.T, as *syscall.SysProcAttr, command ...string) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // killed, or it fails and asks nobody
+		server.Close()
+		close(ended)
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
 	question, err := server.Accept()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("it has not asked: %v", err)
 	}
 	t.Cleanup(func() { question.Close() })
 	if line, err := bufio.NewReader(question).ReadString('\n'); err != nil || !strings.HasPrefix(line, "GET /keys ") {
@@ -61,27 +68,31 @@ func built(t *testing.T) string {
 // TestRetired looks at every thread: what the kernel keeps by thread, one could
 // have kept.
 func TestRetired(t *testing.T) {
+	type ids struct{ uid, gid, groups string }
 	service := &syscall.Credential{Uid: 4242, Gid: 4243, Groups: []uint32{4244}}
+	itself := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
 	for _, c := range []struct {
-		name        string
-		root        bool
-		as          *syscall.SysProcAttr
-		uid, groups string
+		name    string
+		root    bool
+		as      *syscall.SysProcAttr
+		command []string
+		want    ids
 	}{
-		{"this test's account", false, nil, "", ""},
-		{"root", true, nil, "65534 65534 65534 65534", ""},
+		{"root, or this test's account", false, nil, nil, ids{"65534", "65534", ""}},
 		{"a service with ambient capabilities", true, &syscall.SysProcAttr{
 			Credential: service, AmbientCaps: []uintptr{unix.CAP_SETUID, unix.CAP_SETGID},
-		}, "4242 4242 4242 4242", "4244"},
+		}, nil, ids{"4242", "4243", "4244"}},
+		{"a root that may not change its groups", true, nil, []string{"setpriv", "--clear-groups", "--bounding-set=-setgid"}, ids{"0", "0", ""}},
+		{"a root that may not change its uid", true, nil, []string{"setpriv", "--bounding-set=-setuid"}, ids{"0", "65534", ""}},
+		{"a root with nobody else beside it", true, &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: itself, GidMappings: itself, GidMappingsEnableSetgroups: true,
+		}, nil, ids{"0", "0", ""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.root && os.Geteuid() != 0 {
 				t.Skip("needs root")
 			}
-			if !c.root && os.Geteuid() == 0 {
-				t.Skip("needs an account that is not root")
-			}
-			pid := asked(t, c.as).Process.Pid
+			pid := asked(t, c.as, c.command...).Process.Pid
 			threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 			if err != nil || len(threads) < 2 {
 				t.Fatalf("%d threads: %v", len(threads), err)
@@ -96,8 +107,8 @@ func TestRetired(t *testing.T) {
 				if s["NoNewPrivs"] != "1" {
 					t.Errorf("%s: NoNewPrivs is %q", thread, s["NoNewPrivs"])
 				}
-				if c.root && (s["Uid"] != c.uid || s["Groups"] != c.groups) {
-					t.Errorf("%s: uids %q and groups %q, want %q and %q", thread, s["Uid"], s["Groups"], c.uid, c.groups)
+				if got := (ids{one(s["Uid"]), one(s["Gid"]), s["Groups"]}); os.Geteuid() == 0 && got != c.want {
+					t.Errorf("%s: %+v, want %+v", thread, got, c.want)
 				}
 			}
 			var owner unix.Stat_t
@@ -106,6 +117,15 @@ func TestRetired(t *testing.T) {
 			}
 		})
 	}
+}
+
+// one is the id that all four of a kind are, or all of them.
+func one(ids string) string {
+	all := strings.Fields(ids)
+	if len(slices.Compact(slices.Clone(all))) == 1 {
+		return all[0]
+	}
+	return ids
 }
 
 // status reads a file of /proc, with single spaces.
