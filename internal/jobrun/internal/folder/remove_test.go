@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -162,6 +163,26 @@ func TestRemoveGoesOnNextTime(t *testing.T) {
 	}
 	if left := list(t, top); left != "" || calls < 2 {
 		t.Errorf("left is %q after %d calls", left, calls)
+	}
+}
+
+// TestRemoveTogether: the cleanups of two jobs empty the same trash.
+func TestRemoveTogether(t *testing.T) {
+	top := private(t)
+	for range 50 {
+		tree(t, filepath.Join(top, "victim"))
+		var all sync.WaitGroup
+		for range 3 {
+			f := base(t, top, me())
+			all.Go(func() {
+				if err := f.Remove("victim", later()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if all.Wait(); t.Failed() || list(t, top) != "" {
+			t.Fatalf("left is %q", list(t, top))
+		}
 	}
 }
 

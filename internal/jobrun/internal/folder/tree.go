@@ -30,7 +30,8 @@ func (r *remover) tree(parent int, name string, depth int, why error) {
 		r.note(errMount)
 		return
 	}
-	if err := r.empty(parent, dir, name, depth); err != nil {
+	// A directory that another removal took away meanwhile cannot even be listed.
+	if err := r.empty(parent, dir, name, depth); err != nil && !errors.Is(err, unix.ENOENT) {
 		r.note(err)
 	}
 }
