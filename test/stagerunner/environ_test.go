@@ -106,6 +106,7 @@ func TestResponseFile(t *testing.T) {
 	j := newJob("true")
 	j.ScopedUserID = 0
 	j.AfterScript = []string{"date"}
+	j = with(j, "GIT_DEPTH", "3")
 	r := newRunner(t, on{"cleanup": `cat "$JOB_RESPONSE_FILE"`}).Run(j)
 	var got struct {
 		ID      int64
@@ -113,6 +114,7 @@ func TestResponseFile(t *testing.T) {
 		JobInfo map[string]any `json:"job_info"`
 		GitInfo struct {
 			RepoURL string `json:"repo_url"`
+			Depth   int
 		} `json:"git_info"`
 		Inputs    map[string]any
 		Variables []stagerunner.Variable
@@ -121,7 +123,7 @@ func TestResponseFile(t *testing.T) {
 	if err := json.Unmarshal(call(t, r, "cleanup").Stdout, &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.ID != 4711 || got.Token != "job-token" || got.GitInfo.RepoURL != j.Git.RepoURL || len(got.Steps) != 2 {
+	if got.ID != 4711 || got.Token != "job-token" || got.GitInfo.RepoURL != j.Git.RepoURL || got.GitInfo.Depth != 3 || len(got.Steps) != 2 {
 		t.Errorf("%+v", got)
 	}
 	if got.JobInfo["project_full_path"] != "group/project" || got.JobInfo["user_id"] != 7.0 {

@@ -62,7 +62,7 @@ func (w writer) fetch(fresh bool) {
 	w.line("git config include.path %s", doubleQuote(path.Join(w.dirs.temp(), gitConfigName)))
 	argv := []string{"git", "-c", "http.userAgent=gitlab-runner " + version + " linux/amd64", "fetch", "origin", "--no-recurse-submodules"}
 	argv = append(argv, w.e.job.Git.Refspecs...)
-	if d := w.depth(); d > 0 {
+	if d := w.e.job.depth(); d > 0 {
 		argv = append(argv, "--depth", strconv.Itoa(d))
 	}
 	w.command(append(argv, "--prune", "--quiet")...)
@@ -136,15 +136,8 @@ func (w writer) submodules() {
 	w.largeFiles(append(append([]string{"git", "-c", own, "submodule", "foreach"}, recursive...), "git lfs pull")...)
 }
 
-func (w writer) depth() int {
-	if d, err := strconv.Atoi(w.e.job.value("GIT_DEPTH")); err == nil {
-		return d
-	}
-	return w.e.job.Git.Depth
-}
-
 func (w writer) depthWords() string {
-	if d := w.depth(); d > 0 {
+	if d := w.e.job.depth(); d > 0 {
 		return " with git depth set to " + strconv.Itoa(d)
 	}
 	return ""

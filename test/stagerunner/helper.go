@@ -1,6 +1,7 @@
 package stagerunner
 
 import (
+	"fmt"
 	"path"
 	"strconv"
 )
@@ -56,7 +57,14 @@ func (w writer) archiveCache(failed bool) {
 		for _, p := range c.Paths {
 			argv = append(argv, "--path", p)
 		}
-		calls = append(calls, func() { w.notice("Creating cache %s...", c.Key) }, w.tolerated("Failed to create cache", argv...))
+		env := path.Join(w.dirs.temp(), "gitlab_runner_cache_env")
+		calls = append(calls,
+			func() { w.notice("Creating cache %s...", c.Key) },
+			func() {
+				w.line("echo %s > %s", w.quote(fmt.Sprintf("CACHE_METADATA={%q:%q}", "cachekey", c.Key)), doubleQuote(env))
+			},
+			w.tolerated("Failed to create cache", append(argv, "--env-file", env)...),
+			func() { w.line("rm -f %s", doubleQuote(env)) })
 	}
 	w.guarded("Creating cache", calls...)
 }

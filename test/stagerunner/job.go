@@ -1,6 +1,9 @@
 package stagerunner
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Job is one CI job as GitLab hands it out, reduced to what a custom executor
 // can notice.
@@ -105,6 +108,14 @@ func (j *Job) value(key string) string {
 		}
 	}
 	return ""
+}
+
+// depth is git_info's. It is GitLab that reads GIT_DEPTH; the runner does not.
+func (j *Job) depth() int {
+	if d, err := strconv.Atoi(j.value("GIT_DEPTH")); err == nil {
+		return d
+	}
+	return j.Git.Depth
 }
 
 // whenMatches tells whether a cache or artifact is saved after this end.

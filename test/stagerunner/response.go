@@ -15,7 +15,7 @@ type response struct {
 	JobInfo       jobInfo          `json:"job_info"`
 	GitInfo       gitInfo          `json:"git_info"`
 	RunnerInfo    map[string]any   `json:"runner_info"`
-	Inputs        map[string]any   `json:"inputs"`
+	Inputs        any              `json:"inputs"`
 	Variables     []Variable       `json:"variables"`
 	Steps         []responseStep   `json:"steps"`
 	Image         map[string]any   `json:"image"`
@@ -59,8 +59,14 @@ type responseStep struct {
 	AllowFailure bool     `json:"allow_failure"`
 }
 
-// Response returns the content of JOB_RESPONSE_FILE.
-func (j *Job) Response() []byte {
+// Response returns the content of JOB_RESPONSE_FILE. The runner encodes the inputs
+// that it decoded as an object with nothing in it.
+func (j *Job) Response() []byte { return j.response(map[string]any{}) }
+
+// Request returns what GitLab answers to POST /api/v4/jobs/request.
+func (j *Job) Request() []byte { return j.response([]any{}) }
+
+func (j *Job) response(inputs any) []byte {
 	r := response{
 		ID: j.ID, Token: j.Token, AllowGitFetch: true,
 		JobInfo: jobInfo{
@@ -71,10 +77,10 @@ func (j *Job) Response() []byte {
 		GitInfo: gitInfo{
 			RepoURL: j.Git.RepoURL, RepoObjectFormat: "sha1", Ref: j.Git.Ref, SHA: j.Git.SHA,
 			BeforeSHA: j.Git.BeforeSHA, RefType: j.Git.RefType, Refspecs: j.Git.Refspecs,
-			Depth: j.Git.Depth, Protected: j.Git.Protected,
+			Depth: j.depth(), Protected: j.Git.Protected,
 		},
 		RunnerInfo: map[string]any{"timeout": int(j.timeout().Seconds())},
-		Inputs:     map[string]any{}, Variables: j.Variables, Steps: j.responseSteps(),
+		Inputs:     inputs, Variables: j.Variables, Steps: j.responseSteps(),
 		Image: map[string]any{"name": j.Image}, Features: map[string]any{
 			"trace_sections": true, "failure_reasons": []string{"unknown_failure", "script_failure", "runner_system_failure", "job_execution_timeout"},
 		},

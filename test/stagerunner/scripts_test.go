@@ -137,7 +137,7 @@ func TestHelperIsCalled(t *testing.T) {
 		"helper: cache-extractor --file " + r.CacheDir + "/group/project/k/cache.zip",
 		"Failed to extract cache", // and the job goes on
 		"helper: artifacts-downloader --url https://gitlab.example --token other --id 4710",
-		"helper: cache-archiver --file " + r.CacheDir + "/group/project/k/cache.zip --timeout 10 --path c",
+		"helper: cache-archiver --file " + r.CacheDir + "/group/project/k/cache.zip --timeout 10 --path c --env-file " + r.TempProjectDir + "/",
 		"helper: artifacts-uploader --url https://gitlab.example --token job-token --id 4711 --path a",
 	} {
 		want = strings.ReplaceAll(want, "job-token", "[MASKED]")

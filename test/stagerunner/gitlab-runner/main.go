@@ -25,7 +25,7 @@ func (p *paths) Set(s string) error { *p = append(*p, s); return nil }
 // here.
 var ignored = []string{
 	"timeout", "response-header-timeout", "artifact-format", "artifact-type", "name", "expire-in", "exclude",
-	"alternate-file", "max-uploaded-archive-size",
+	"alternate-file", "env-file", "max-uploaded-archive-size",
 }
 
 // call is one command line; the flags of all commands together.

@@ -116,7 +116,7 @@ func (s *Server) request(w http.ResponseWriter, _ *http.Request) {
 			a.taken = true
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusCreated)
-			_, _ = w.Write(a.job.Response())
+			_, _ = w.Write(a.job.Request())
 			return
 		}
 	}

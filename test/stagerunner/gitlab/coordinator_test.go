@@ -44,7 +44,10 @@ func TestCoordinator(t *testing.T) {
 	j.Token = "tok"
 	a := s.Assign(j)
 	code, _, body := runnerCall(t, s, "POST", "/api/v4/jobs/request", "{}")
-	var got struct{ ID int64 }
+	var got struct {
+		ID     int64
+		Inputs []any
+	}
 	if err := json.Unmarshal([]byte(body), &got); code != http.StatusCreated || err != nil || got.ID != j.ID {
 		t.Fatalf("%d, job %d, %v", code, got.ID, err)
 	}
