@@ -24,6 +24,7 @@ type scenario struct {
 	code    int
 	// shows and hides are texts that the job log must have and must not have.
 	shows, hides []string
+	submodules   bool
 }
 
 // job is one without sources.

@@ -93,7 +93,7 @@ const isLarge = "test $(wc -c <data.bin) -eq 6000"
 // the one before it has left, and the one with none what that has.
 var sources = []scenario{
 	{name: "submodules and large files", job: checkout(map[string]string{"GIT_SUBMODULE_STRATEGY": "recursive"},
-		isLarge, "cat library/library.txt", "cd library && "+isLarge, "git rev-parse HEAD"), outcome: stagerunner.Success, shows: []string{"a library"}},
+		isLarge, "cat library/library.txt", "cd library && "+isLarge, "git rev-parse HEAD"), outcome: stagerunner.Success, shows: []string{"a library"}, submodules: true},
 	{name: "without submodules", job: checkout(nil, isLarge, "test ! -e library/library.txt"), outcome: stagerunner.Success},
 	{name: "shallow", job: checkout(map[string]string{"GIT_DEPTH": "1"}, "test $(git rev-list --count HEAD) -eq 1", "touch mine .git/kept"), outcome: stagerunner.Success},
 	{name: "GIT_STRATEGY fetch", job: checkout(map[string]string{"GIT_STRATEGY": "fetch", "GIT_DEPTH": "1"},
