@@ -52,6 +52,9 @@ func configuration(s *site.Site) ([]byte, error) {
 	})
 }
 
+// runnerLog is where the real runner tells what it does.
+const runnerLog = "runner.log"
+
 // startOfficial runs the real runner until the test is over. The context that
 // it returns ends when the runner does.
 func startOfficial(t *testing.T, s *site.Site, program string) context.Context {
@@ -64,7 +67,7 @@ func startOfficial(t *testing.T, s *site.Site, program string) context.Context {
 	if err := os.WriteFile(file, config, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.Create(filepath.Join(s.Dir, "runner.log"))
+	log, err := os.Create(filepath.Join(s.Dir, runnerLog))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +132,16 @@ func TestOfficialRunner(t *testing.T) {
 	}
 	b.distrusted = trustsNoSubmodule(t, first.trace)
 	b.run(t)
+	// A cleanup that fails changes no job's result: the runner alone tells of it.
+	log, err := os.ReadFile(filepath.Join(s.Dir, runnerLog))
+	if err != nil || !strings.Contains(string(log), "Job succeeded") {
+		t.Fatalf("the runner's log has no job: %v", err)
+	}
+	for line := range strings.Lines(string(log)) {
+		if strings.Contains(line, "Cleanup script failed") {
+			t.Error(line)
+		}
+	}
 }
 
 // trustsNoSubmodule tells whether the runner has the server's CA in the

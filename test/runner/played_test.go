@@ -136,6 +136,11 @@ func TestPlayedRunner(t *testing.T) {
 			return report{trace: e.Wait().Trace}, fmt.Errorf("the job did not end: %w", ctx.Err())
 		}
 		r := e.Wait()
+		for _, c := range r.Calls {
+			if c.Stage == "cleanup" && c.Err != nil {
+				return report{trace: r.Trace}, fmt.Errorf("the cleanup failed: %w: %s", c.Err, c.Stderr)
+			}
+		}
 		return report{r.Outcome, r.ExitCode, r.Trace}, nil
 	}
 	bench{site: s, repos: repos, play: play, ours: s.Own()}.run(t)
