@@ -158,9 +158,10 @@ func TestConfigurationFile(t *testing.T) {
 	}
 }
 
-// TestPrivilegedProgram: A1, the program with capabilities is for the runner's
-// account alone, and takes its configuration from root alone.
-func TestPrivilegedProgram(t *testing.T) {
+// serviced is a site, without keys yet, whose runner is an ordinary account that
+// has the program with capabilities.
+func serviced(t *testing.T) (*site.Site, site.Account) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it gives a program capabilities")
 	}
@@ -169,6 +170,13 @@ func TestPrivilegedProgram(t *testing.T) {
 	must(t, s.ServeAs(s.Crew.Runner))
 	runner, err := site.LookupAccount(s.Crew.Runner)
 	must(t, err)
+	return s, runner
+}
+
+// TestPrivilegedProgram: A1, the program with capabilities is for the runner's
+// account alone, and takes its configuration from root alone.
+func TestPrivilegedProgram(t *testing.T) {
+	s, runner := serviced(t)
 	bob, err := site.LookupAccount(s.Crew.Bob)
 	must(t, err)
 	nobody, err := site.LookupAccount("nobody")

@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"jacamar-ci/test/site"
 )
 
 // TestFetcherIsTrusted: what jacamar-keys brings says who is who, so it is run
@@ -61,14 +59,7 @@ func replace(t *testing.T, keys string) {
 // TestFetcherOfTheServiceAccount: with file capabilities jacamar-auth can do more
 // than the account that starts it, which must not say who is who.
 func TestFetcherOfTheServiceAccount(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: it gives a program capabilities")
-	}
-	t.Parallel()
-	s := keyless(t)
-	must(t, s.ServeAs(s.Crew.Runner))
-	runner, err := site.LookupAccount(s.Crew.Runner)
-	must(t, err)
+	s, runner := serviced(t)
 	keys := filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")
 	must(t, os.Chown(keys, int(runner.UID), int(runner.GID)))
 	if stdout, stderr, err := (entry{s, s.Auth, &runner}).config(t, s.ConfigFile); err == nil || stdout != "" || !strings.Contains(stderr, misconfigured) {
