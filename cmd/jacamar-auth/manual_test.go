@@ -27,6 +27,7 @@ func TestManual(t *testing.T) {
 			}},
 			{Title: "FILES", Terms: []manual.Term{
 				{Word: "/etc/gitlab-runner/jacamar.toml", Meaning: "The usual place of the configuration; see jacamar.toml(5)."},
+				{Word: "jacamar-keys", Meaning: "Beside this program: asks the server for its public keys, without privileges."},
 				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth: the server's public keys."},
 			}},
 			{Title: "SEE ALSO", Paragraphs: []string{"jacamar(1), jacamar.toml(5), sudo(8), capabilities(7)"}},

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -22,10 +24,12 @@ func retire() error {
 	if err := noNewPrivs(); err != nil {
 		return fmt.Errorf("cannot set no_new_privs: %w", err)
 	}
-	if os.Geteuid() == 0 {
-		if err := becomeNobody(); err != nil {
-			return fmt.Errorf("cannot give up root: %w", err)
-		}
+	powerful, err := mayBecomeAnybody()
+	if err == nil && powerful {
+		err = becomeNobody()
+	}
+	if err != nil {
+		return fmt.Errorf("cannot give up root: %w", err)
 	}
 	if err := dropCapabilities(); err != nil {
 		return fmt.Errorf("cannot give up capabilities: %w", err)
@@ -43,21 +47,35 @@ func retire() error {
 	return nil
 }
 
-// becomeNobody changes every id. A root that may change none has not the power
-// that would have to be given up: in a container without CAP_SETUID, or in a
-// user namespace of one account.
+// mayBecomeAnybody tells whether root is the machine's, and whole. Any other has
+// not the power that would have to be given up: in a user namespace with ids of its
+// own, or in a container without these capabilities.
+func mayBecomeAnybody() (bool, error) {
+	head, held := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
+	if err := unix.Capget(&head, &held[0]); err != nil {
+		return false, err
+	}
+	const needed = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+	if os.Geteuid() != 0 || held[0].Effective&needed != needed {
+		return false, nil
+	}
+	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
+		text, err := os.ReadFile(file)
+		if err != nil || !slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"}) {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 func becomeNobody() error {
-	err := syscall.Setgroups([]int{})
-	if err == nil {
-		err = syscall.Setresgid(nobody, nobody, nobody)
+	if err := syscall.Setgroups([]int{}); err != nil {
+		return err
 	}
-	if err == nil {
-		err = syscall.Setresuid(nobody, nobody, nobody)
+	if err := syscall.Setresgid(nobody, nobody, nobody); err != nil {
+		return err
 	}
-	if err == unix.EPERM || err == unix.EINVAL {
-		return nil
-	}
-	return err
+	return syscall.Setresuid(nobody, nobody, nobody)
 }
 
 // The kernel keeps capabilities, and no_new_privs, by thread.

@@ -70,7 +70,7 @@ func built(t *testing.T) string {
 func TestRetired(t *testing.T) {
 	type ids struct{ uid, gid, groups string }
 	service := &syscall.Credential{Uid: 4242, Gid: 4243, Groups: []uint32{4244}}
-	itself := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
+	itself, all := []syscall.SysProcIDMap{{Size: 1}}, []syscall.SysProcIDMap{{Size: 1<<32 - 1}}
 	for _, c := range []struct {
 		name    string
 		root    bool
@@ -83,10 +83,16 @@ func TestRetired(t *testing.T) {
 			Credential: service, AmbientCaps: []uintptr{unix.CAP_SETUID, unix.CAP_SETGID},
 		}, nil, ids{"4242", "4243", "4244"}},
 		{"a root that may not change its groups", true, nil, []string{"setpriv", "--clear-groups", "--bounding-set=-setgid"}, ids{"0", "0", ""}},
-		{"a root that may not change its uid", true, nil, []string{"setpriv", "--bounding-set=-setuid"}, ids{"0", "65534", ""}},
-		{"a root with nobody else beside it", true, &syscall.SysProcAttr{
-			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: itself, GidMappings: itself, GidMappingsEnableSetgroups: true,
-		}, nil, ids{"0", "0", ""}},
+		{"a root that may not change its uid", true, nil, []string{"setpriv", "--clear-groups", "--bounding-set=-setuid"}, ids{"0", "0", ""}},
+		{"a root with no other uid beside it", true, &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: itself, GidMappings: all, GidMappingsEnableSetgroups: true,
+		}, []string{"setpriv", "--clear-groups"}, ids{"0", "0", ""}},
+		{"a root with no other gid beside it", true, &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: all, GidMappings: itself, GidMappingsEnableSetgroups: true,
+		}, []string{"setpriv", "--clear-groups"}, ids{"0", "0", ""}},
+		{"root in a namespace that is the machine's in all but name", true, &syscall.SysProcAttr{
+			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: all, GidMappings: all, GidMappingsEnableSetgroups: true,
+		}, nil, ids{"65534", "65534", ""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.root && os.Geteuid() != 0 {
@@ -170,5 +176,38 @@ func TestEndsWithItsParent(t *testing.T) {
 	}
 	if n != 1 || err != nil {
 		t.Errorf("it is still there 5 s after its parent: %v", err)
+	}
+}
+
+// TestAsksNobodyWithPower: where a part of it cannot be given up, no question is
+// asked.
+func TestAsksNobodyWithPower(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: nobody else has what would be given up")
+	}
+	if _, err := os.Stat("/usr/bin/strace"); err != nil {
+		t.Skip("strace is not installed")
+	}
+	bin := built(t)
+	for call, want := range map[string]string{
+		"setgroups:error=EPERM":   "cannot give up root: operation not permitted",
+		"setresgid:error=EPERM":   "cannot give up root: operation not permitted",
+		"setresuid:error=EAGAIN":  "cannot give up root: resource temporarily unavailable",
+		"capget:error=EPERM":      "cannot give up root: operation not permitted",
+		"capset:error=EPERM":      "cannot give up capabilities: operation not permitted",
+		"getppid:retval=1:when=2": "jacamar-auth is gone",
+	} {
+		t.Run(call, func(t *testing.T) {
+			name, _, _ := strings.Cut(call, ":")
+			// Nobody listens there: an answer would say so.
+			cmd := exec.Command("/usr/bin/strace", "-f", "-o", os.DevNull, "-e", "trace="+name, "-e", "inject="+call,
+				filepath.Join(bin, "jacamar-keys"), "http://127.0.0.1:1/keys")
+			var stdout, stderr strings.Builder
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			err := cmd.Run()
+			if err == nil || stdout.Len() != 0 || !strings.Contains(stderr.String(), want) {
+				t.Errorf("%v: %q, %q", err, stdout.String(), stderr.String())
+			}
+		})
 	}
 }
