@@ -1,11 +1,17 @@
 package identity
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"jacamar-ci/test/site"
 )
 
 // TestFetcherIsTrusted: what jacamar-keys brings says who is who, so it is run
@@ -56,7 +62,7 @@ func replace(t *testing.T, keys string) {
 	must(t, os.WriteFile(keys, []byte("#!/bin/sh\ncat "+keys+"\n"), 0o755))
 }
 
-// TestFetcherOfTheServiceAccount: with file capabilities jacamar-auth can do more
+// TestFetcherOfTheServiceAccount: A1, with file capabilities jacamar-auth can do more
 // than the account that starts it, which must not say who is who.
 func TestFetcherOfTheServiceAccount(t *testing.T) {
 	s, runner := serviced(t)
@@ -68,5 +74,31 @@ func TestFetcherOfTheServiceAccount(t *testing.T) {
 	must(t, os.Chown(keys, 0, 0))
 	if _, stderr, err := (entry{s, s.Auth, &runner}).config(t, s.ConfigFile); err != nil {
 		t.Errorf("root's own: %v: %q", err, stderr)
+	}
+}
+
+// TestFetcherEndsWithTheStage stops a config stage that waits for a server, in the
+// two ways that a runner has: nothing of it goes on.
+func TestFetcherEndsWithTheStage(t *testing.T) {
+	t.Parallel()
+	for name, signal := range map[string]syscall.Signal{"E1 SIGTERM": syscall.SIGTERM, "E4 SIGKILL": syscall.SIGKILL} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { close(asked); <-r.Context().Done() }))
+			t.Cleanup(server.Close)
+			s := keyless(t, func(c site.Config) { c.Set("general", "jwks_url", server.URL+"/keys") })
+			j, response := s.Job("id -un"), filepath.Join(s.Dir, "response.json")
+			must(t, os.WriteFile(response, j.Response(), 0o600))
+			cmd := exec.Command(s.Auth, "config", "--configuration", s.ConfigFile)
+			cmd.Env = []string{"JOB_RESPONSE_FILE=" + response}
+			must(t, cmd.Start())
+			<-asked
+			must(t, cmd.Process.Signal(signal))
+			if err := cmd.Wait(); err == nil {
+				t.Error("it succeeded")
+			}
+			site.NoProcess(t, 2*time.Second, site.Marked(server.URL))
+		})
 	}
 }
