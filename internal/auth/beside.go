@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -26,10 +28,14 @@ func (d *driver) keysProgram() (job.AbsPath, error) {
 	if d.empowered() {
 		judge = trustedfile.JudgeRoot
 	}
-	if faults := judge(p); len(faults) > 0 {
-		return p, failure.Configf("cannot fetch keys: %w", &faults[0])
+	faults := judge(p)
+	switch {
+	case len(faults) == 0:
+		return p, nil
+	case errors.Is(&faults[0], fs.ErrNotExist):
+		return p, failure.Configf("cannot fetch keys: %s is missing: install all programs from one package", p)
 	}
-	return p, nil
+	return p, failure.Configf("cannot fetch keys: %w", &faults[0])
 }
 
 // beside finds another of the programs, where this one is.

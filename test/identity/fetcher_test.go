@@ -23,7 +23,7 @@ func TestFetcherIsTrusted(t *testing.T) {
 		want   string // "" is that it is run
 	}{
 		"A1 as it was installed":   {func(*testing.T, string) {}, ""},
-		"A1 missing":               {func(t *testing.T, keys string) { must(t, os.Remove(keys)) }, "jacamar-keys: it does not exist"},
+		"A1 missing":               {func(t *testing.T, keys string) { must(t, os.Remove(keys)) }, "jacamar-keys is missing: install all programs from one package"},
 		"A1 for its group":         {func(t *testing.T, keys string) { must(t, os.Chmod(keys, 0o775)) }, "jacamar-keys: it is writable by group"},
 		"A1 for all":               {func(t *testing.T, keys string) { must(t, os.Chmod(keys, 0o757)) }, "jacamar-keys: it is writable by others"},
 		"A1 a link":                {func(t *testing.T, keys string) { relink(t, keys) }, "jacamar-keys: it is a symbolic link"},
