@@ -78,7 +78,8 @@ func TestDescendants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("bash", "-c", "(sleep 1000 & echo; wait) & wait")
+	// Neither shell ends by itself when what it waits for is killed.
+	cmd := exec.Command("bash", "-c", "(sleep 1000 & echo; wait; exec sleep 1000) & wait; exec sleep 1000")
 	cmd.Stdout = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -90,9 +91,9 @@ func TestDescendants(t *testing.T) {
 	tree := Descendants(os.Getpid())
 	below := Descendants(cmd.Process.Pid)
 	if !slices.Contains(tree, cmd.Process.Pid) || len(below) != 2 || !slices.Contains(tree, below[1]) {
-		t.Errorf("of this process %v, of the shell %d %v", tree, cmd.Process.Pid, below)
+		t.Fatalf("of this process %v, of the shell %d %v", tree, cmd.Process.Pid, below)
 	}
-	for _, pid := range append(below, cmd.Process.Pid) {
+	for _, pid := range []int{below[1], below[0], cmd.Process.Pid} {
 		if err := SignalDescendant(pid, unix.SIGKILL); err != nil {
 			t.Errorf("%d: %v", pid, err)
 		}
