@@ -1,6 +1,7 @@
 package privdrop
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -126,5 +127,5 @@ func dropBounding(lowPorts bool) error {
 // beyond tells, by the answers to dropping and to reading it, that the kernel does
 // not know capability c. One refusal alone ends no list of what is to be dropped.
 func beyond(c uintptr, drop, read error) bool {
-	return c > 0 && drop == unix.EINVAL && read == unix.EINVAL
+	return c > 0 && errors.Is(drop, unix.EINVAL) && errors.Is(read, unix.EINVAL)
 }
