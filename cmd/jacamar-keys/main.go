@@ -1,5 +1,5 @@
 // Command jacamar-keys asks GitLab for its public keys and prints the answer, for
-// jacamar-auth, which starts it: it has the network code, and no privileges.
+// jacamar-auth, which starts it: it has HTTP and TLS, and no privileges.
 package main
 
 import (

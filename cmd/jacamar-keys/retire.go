@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/capability"
 )
 
 // nobody is the account that owns nothing, on every distribution.
@@ -51,21 +51,12 @@ func retire() error {
 // not the power that would have to be given up: in a user namespace with ids of its
 // own, or in a container without these capabilities.
 func mayBecomeAnybody() (bool, error) {
-	head, held := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
-	if err := unix.Capget(&head, &held[0]); err != nil {
+	held, err := capability.Effective()
+	if err != nil || os.Geteuid() != 0 || !held.Has(unix.CAP_SETUID) || !held.Has(unix.CAP_SETGID) {
 		return false, err
 	}
-	const needed = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
-	if os.Geteuid() != 0 || held[0].Effective&needed != needed {
-		return false, nil
-	}
-	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
-		text, err := os.ReadFile(file)
-		if err != nil || !slices.Equal(strings.Fields(string(text)), []string{"0", "0", "4294967295"}) {
-			return false, err
-		}
-	}
-	return true, nil
+	foreign, err := capability.ForeignIDs()
+	return foreign == "", err
 }
 
 func becomeNobody() error {

@@ -40,13 +40,18 @@ func (d *driver) keysProgram() (job.AbsPath, error) {
 
 // beside finds another of the programs, where this one is.
 func beside(name string) (job.AbsPath, error) {
-	own, err := os.Readlink("/proc/self/exe")
+	self, err := own()
 	if err != nil {
-		return job.AbsPath{}, failure.Privatef("cannot find %s: %w", name, err)
+		return job.AbsPath{}, err
 	}
-	p, err := job.ParseAbsPath(filepath.Join(filepath.Dir(own), name))
+	return job.ParseAbsPath(filepath.Join(filepath.Dir(self.String()), name))
+}
+
+// own is the file of this program.
+func own() (job.AbsPath, error) {
+	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
-		return job.AbsPath{}, failure.Privatef("cannot find %s: %w", name, err)
+		return job.AbsPath{}, failure.Privatef("cannot find this program's own file: %w", err)
 	}
-	return p, nil
+	return job.ParseAbsPath(self)
 }

@@ -43,11 +43,7 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 	if s.File, err = job.ParseAbsPath(d.call.Configuration); err != nil {
 		return s, err
 	}
-	own, err := os.Readlink("/proc/self/exe")
-	if err != nil {
-		return s, err
-	}
-	if s.Own, err = job.ParseAbsPath(own); err != nil {
+	if s.Own, err = own(); err != nil {
 		return s, err
 	}
 	s.Fetcher, s.FetcherErr = d.keysProgram()

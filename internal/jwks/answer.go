@@ -19,9 +19,8 @@ const (
 	// MaxBundle is the longest CA file in bytes; a system's has 0.2 MiB.
 	MaxBundle = 4 << 20
 
-	// Connect bounds the connection, and the TLS handshake; Total all of it.
-	Connect = 5 * time.Second
-	Total   = 10 * time.Second
+	// Total bounds the whole question.
+	Total = 10 * time.Second
 )
 
 // Answer is what a server sent, or how far the question came.

@@ -40,7 +40,8 @@ func Run(t *testing.T, program string) {
 	})
 }
 
-// Build makes one program in bin. It runs make, so that the scripts see the flags and tags of the Makefile.
+// Build makes one program in bin. It runs make, so that tests see the flags and
+// tags of the Makefile.
 func Build(t *testing.T, program, bin string) {
 	t.Helper()
 	root, err := filepath.Abs("../..")

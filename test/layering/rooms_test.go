@@ -35,13 +35,14 @@ const (
 // end in *, for each of several rooms of one kind; the first row counts.
 var rooms = []room{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
-	{path: "cmd/jacamar-keys", may: []string{"internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
+	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/failure", "internal/job", "internal/noauth"}},
 	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/version"}},
 
 	{path: "internal/job", never: effects},
 	{path: "internal/failure", never: effects},
 	{path: "internal/version", never: []string{"os", "net", "syscall"}},
+	{path: "internal/capability", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/proctree", beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
@@ -98,7 +99,7 @@ var rooms = []room{
 	{path: auth + "policy", may: []string{auth + "identity", "internal/failure", "internal/job"}, never: effects},
 	{
 		path: auth + "privdrop", may: []string{
-			auth + "policy", "internal/failure", "internal/job", "internal/monitor", "internal/rlimit", "internal/seccomp",
+			auth + "policy", "internal/capability", "internal/failure", "internal/job", "internal/monitor", "internal/rlimit", "internal/seccomp",
 		},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},

@@ -23,6 +23,7 @@ var rooms = []room{
 	{"internal/auth/internal/privdrop", [][]string{
 		{"./test/e2e", "-run", "^(TestPosture|TestNoFallback|TestSudoRules)$"}, identitySuite,
 	}},
+	{"internal/capability", [][]string{{"./internal/auth/internal/privdrop"}, {"./cmd/jacamar-keys"}}},
 	{"internal/jwks/fetch", [][]string{identitySuite}},
 	{"cmd/jacamar-keys", [][]string{identitySuite}},
 	{"internal/jobrun/internal/posture", [][]string{{"./test/e2e", "-run", "^TestPosture$"}}},

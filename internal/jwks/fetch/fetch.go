@@ -1,5 +1,5 @@
-// Package fetch asks a server for its key set. It is the only room that speaks
-// to the network, and jacamar-keys the only program that has it.
+// Package fetch asks a server for its key set. It is the only room with HTTP and
+// TLS, and jacamar-keys the only program that has it.
 package fetch
 
 import (
@@ -22,6 +22,9 @@ import (
 	"jacamar-ci/internal/jwks"
 )
 
+// connect bounds the connection, and the TLS handshake.
+const connect = 5 * time.Second
+
 // server is where the key set comes from.
 type server struct {
 	url     *url.URL
@@ -37,7 +40,7 @@ func Ask(ctx context.Context, address string, bundle io.Reader) jwks.Answer {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return jwks.Answer{Problem: "it is not the address of a server"}
 	}
-	return server{u, bundle, jwks.Connect, jwks.Total}.ask(ctx)
+	return server{u, bundle, connect, jwks.Total}.ask(ctx)
 }
 
 // ask asks once. What the server sends is bounded in time and size and must look

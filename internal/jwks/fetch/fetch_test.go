@@ -32,7 +32,7 @@ func newServer(t *testing.T, serve http.HandlerFunc) server {
 		t.Fatal(err)
 	}
 	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw})
-	return server{u, bytes.NewReader(bundle), jwks.Connect, jwks.Total}
+	return server{u, bytes.NewReader(bundle), connect, jwks.Total}
 }
 
 func sends(kind, body string) http.HandlerFunc {

@@ -1,8 +1,9 @@
 // Package child runs the few helper programs that the privileged process asks:
-// getent, the site's validation script and jacamar-keys. It is the one place where it starts
-// anything before it has become the user, so the posture is decided once: the
-// given environment and no other, a session of its own, an input that ends, a
-// limit on time and on output, and at the end nobody of the process group alive.
+// getent, the site's validation script and jacamar-keys. It is the one place where
+// it starts anything before it has become the user, so the posture is decided
+// once: the given environment and no other, a session of its own, an input that
+// ends, a limit on time and on output, and at the end nobody of the process group
+// alive.
 package child
 
 import (

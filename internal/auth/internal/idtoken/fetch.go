@@ -3,6 +3,7 @@ package idtoken
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 // server is where the key set comes from, by way of jacamar-keys: this process
-// has no network code.
+// has neither HTTP nor TLS.
 type server struct {
 	url     *url.URL
 	caFile  job.AbsPath
@@ -38,22 +39,22 @@ func (s server) fetch(ctx context.Context) (jwks.Answer, error) {
 		Limit: jwks.Total + time.Second, MaxOutput: jwks.MaxAnswer, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	if err := faultOf(r, err); err != nil {
-		return jwks.Answer{}, s.fault("%s: %w", program, err)
+		return jwks.Answer{}, s.fault(fmt.Errorf("%s: %w", program, err))
 	}
 	a, err := jwks.Parse(r.Stdout)
 	switch {
 	case err != nil:
-		return jwks.Answer{}, s.fault("%s is not of this version: install all programs from one package", program)
+		return jwks.Answer{}, s.fault(fmt.Errorf("%s is not of this version: install all programs from one package", program))
 	case a.Bundle:
 		return a, failure.Configf("cannot use the CA file %s: %s", bundle.Name(), a.Problem)
 	case a.Problem != "":
-		return a, s.fault("%s", job.Printable(a.Problem))
+		return a, s.fault(errors.New(job.Printable(a.Problem)))
 	}
 	return a, nil
 }
 
-func (s server) fault(format string, args ...any) error {
-	return failure.Privatef("cannot fetch keys from "+strings.ReplaceAll(s.url.Redacted(), "%", "%%")+": "+format, args...)
+func (s server) fault(err error) error {
+	return failure.Privatef("cannot fetch keys from %s: %w", s.url.Redacted(), err)
 }
 
 // faultOf says why a run of jacamar-keys gave no answer, nil when it gave one.

@@ -3,12 +3,11 @@ package privdrop
 import (
 	"errors"
 	"fmt"
-	"os"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/failure"
 )
 
@@ -18,7 +17,7 @@ func MayChangeIDs() error {
 	if err := hostIDs(); err != nil {
 		return err
 	}
-	held, err := effective()
+	held, err := capability.Effective()
 	if err != nil {
 		return failure.Privatef("cannot read this process's capabilities: %w", err)
 	}
@@ -27,7 +26,7 @@ func MayChangeIDs() error {
 		name string
 		bit  uint
 	}{{"CAP_SETUID", unix.CAP_SETUID}, {"CAP_SETGID", unix.CAP_SETGID}} {
-		if !held.has(c.bit) {
+		if !held.Has(c.bit) {
 			missing = append(missing, c.name)
 		}
 	}
@@ -53,38 +52,14 @@ func noNewPrivs() bool {
 // there, and an account's uid is somebody else's on the machine
 // (user_namespaces(7)).
 func hostIDs() error {
-	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return failure.Privatef("cannot tell whether ids are the machine's own: %w", err)
-		}
-		if !identity(string(text)) {
-			return failure.Privatef("downscope is setuid, but this process is in a user namespace, where ids are not the machine's own (%s: %s)",
-				file, strings.Join(strings.Fields(string(text)), " "))
-		}
+	foreign, err := capability.ForeignIDs()
+	switch {
+	case err != nil:
+		return failure.Privatef("cannot tell whether ids are the machine's own: %w", err)
+	case foreign != "":
+		return failure.Privatef("downscope is setuid, but this process is in a user namespace, where ids are not the machine's own (%s)", foreign)
 	}
 	return nil
-}
-
-// identity tells whether a map gives every id to itself.
-func identity(text string) bool {
-	return slices.Equal(strings.Fields(text), []string{"0", "0", "4294967295"})
-}
-
-// capabilities are the effective ones of a thread.
-type capabilities [2]uint32
-
-func (c capabilities) has(bit uint) bool { return c[bit/32]&(1<<(bit%32)) != 0 }
-
-func effective() (capabilities, error) {
-	data, err := sets()
-	return capabilities{data[0].Effective, data[1].Effective}, err
-}
-
-func sets() (data [2]unix.CapUserData, err error) {
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	err = unix.Capget(&head, &data[0])
-	return data, err
 }
 
 // dropInheritable clears the ambient and inheritable sets of this thread: a
@@ -94,7 +69,7 @@ func dropInheritable() error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot clear the ambient capabilities: %w", err)
 	}
-	data, err := sets()
+	data, err := capability.OfThread()
 	if err != nil {
 		return fmt.Errorf("cannot read this process's capabilities: %w", err)
 	}

@@ -87,21 +87,6 @@ func TestNoFallback(t *testing.T) {
 	}
 }
 
-func TestIdentity(t *testing.T) {
-	for text, want := range map[string]bool{
-		"         0          0 4294967295\n":                                   true,
-		"         0       1000          1\n":                                   false,
-		"         0     100000      65536\n":                                   false,
-		"         0          0       1000\n":                                   false,
-		"         0          0 4294967295\n         1          1          1\n": false,
-		"": false,
-	} {
-		if identity(text) != want {
-			t.Errorf("%q: %v", text, !want)
-		}
-	}
-}
-
 // TestNoTerminal puts a terminal in the place of each descriptor in turn.
 func TestNoTerminal(t *testing.T) {
 	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/rlimit"
@@ -133,7 +134,7 @@ func TestBecomesTheAccount(t *testing.T) {
 			t.Errorf("it has the variable %s", pair)
 		}
 	}
-	if held, err := effective(); err != nil {
+	if held, err := capability.Effective(); err != nil {
 		t.Error(err)
 	} else {
 		shed(t, got, held)
@@ -142,12 +143,12 @@ func TestBecomesTheAccount(t *testing.T) {
 
 // shed checks what only a process with more than the two capabilities can take
 // away, which root in a container may not have.
-func shed(t *testing.T, got map[string]string, held capabilities) {
+func shed(t *testing.T, got map[string]string, held capability.Set) {
 	t.Helper()
-	if held.has(unix.CAP_SETPCAP) && got["CapBnd"] != "0000000000000000;" {
+	if held.Has(unix.CAP_SETPCAP) && got["CapBnd"] != "0000000000000000;" {
 		t.Errorf("the bounding set is %q", got["CapBnd"])
 	}
-	if held.has(unix.CAP_SYS_ADMIN) && got["Seccomp"] != "2;" {
+	if held.Has(unix.CAP_SYS_ADMIN) && got["Seccomp"] != "2;" {
 		t.Errorf("the filter is %q", got["Seccomp"])
 	}
 }
@@ -164,11 +165,11 @@ func TestBoundingSetAndFilterCanBeKept(t *testing.T) {
 func TestLowPortsStay(t *testing.T) {
 	needRoot(t)
 	got := launched(t, Launcher{Strategy: Setuid, Core: core, LowPorts: true}, forked(account(t, "alice", 5001)))
-	held, err := effective()
+	held, err := capability.Effective()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !held.has(unix.CAP_SETPCAP) {
+	if !held.Has(unix.CAP_SETPCAP) {
 		t.Skip("needs CAP_SETPCAP: without it the bounding set stays whole")
 	}
 	if want := fmt.Sprintf("%016x;", 1<<unix.CAP_NET_BIND_SERVICE); got["CapBnd"] != want {
@@ -230,7 +231,7 @@ func TestBlockedSignalsDoNotReachTheChild(t *testing.T) {
 func TestAmbientCapabilitiesAreGone(t *testing.T) {
 	needRoot(t)
 	_, err := onThread(func() (int, error) {
-		data, err := sets()
+		data, err := capability.OfThread()
 		if err != nil {
 			return 0, err
 		}
@@ -245,7 +246,7 @@ func TestAmbientCapabilitiesAreGone(t *testing.T) {
 		if err := dropInheritable(); err != nil {
 			return 0, err
 		}
-		left, err := sets()
+		left, err := capability.OfThread()
 		if err != nil || left[0].Inheritable != 0 || left[0].Effective != data[0].Effective {
 			t.Errorf("%+v %v", left, err)
 		}
@@ -264,11 +265,11 @@ func TestAmbientCapabilitiesAreGone(t *testing.T) {
 // while a program starts.
 func TestHardLimitIsInherited(t *testing.T) {
 	needRoot(t)
-	held, err := effective()
+	held, err := capability.Effective()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !held.has(unix.CAP_SYS_RESOURCE) {
+	if !held.Has(unix.CAP_SYS_RESOURCE) {
 		t.Skip("this root has no CAP_SYS_RESOURCE")
 	}
 	if os.Getenv("PRIVDROP_LOWERED") == "" {
@@ -342,7 +343,7 @@ func TestMayChangeIDs(t *testing.T) {
 			break // has neither: TestNoFallback looks at that
 		}
 		_, err := onThread(func() (int, error) {
-			data, err := sets()
+			data, err := capability.OfThread()
 			if err != nil {
 				return 0, err
 			}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/seccomp"
 )
 
@@ -46,16 +47,16 @@ func (l Launcher) shed() error {
 // confine does what only a privileged process can: the account's own processes
 // could not empty their bounding set, nor filter themselves without no_new_privs.
 func (l Launcher) confine() error {
-	held, err := effective()
+	held, err := capability.Effective()
 	if err != nil {
 		return fmt.Errorf("cannot read this process's capabilities: %w", err)
 	}
-	if l.Filter && held.has(unix.CAP_SYS_ADMIN) {
+	if l.Filter && held.Has(unix.CAP_SYS_ADMIN) {
 		if err := (seccomp.Filter{}).Load(); err != nil {
 			return err
 		}
 	}
-	if l.KeepBoundingSet || !held.has(unix.CAP_SETPCAP) {
+	if l.KeepBoundingSet || !held.Has(unix.CAP_SETPCAP) {
 		return nil
 	}
 	return dropBounding(l.LowPorts)

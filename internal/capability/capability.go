@@ -1,0 +1,49 @@
+// Package capability tells what a process may do beyond its account
+// (capabilities(7)), and whether its ids are the machine's (user_namespaces(7)).
+package capability
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Set is a set of capabilities.
+type Set [2]uint32
+
+// Has tells whether the capability, such as unix.CAP_SETUID, is in the set.
+func (s Set) Has(bit uint) bool { return s[bit/32]&(1<<(bit%32)) != 0 }
+
+// Effective returns the effective ones of the calling thread.
+func Effective() (Set, error) {
+	data, err := OfThread()
+	return Set{data[0].Effective, data[1].Effective}, err
+}
+
+// OfThread returns all sets of the calling thread, as capset(2) takes them.
+func OfThread() (data [2]unix.CapUserData, err error) {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	err = unix.Capget(&head, &data[0])
+	return data, err
+}
+
+// ForeignIDs returns the map by which this process's ids are not the machine's, as
+// in a user namespace, and "" where they are. Elsewhere root is not root, and an
+// account's uid is somebody else's.
+func ForeignIDs() (string, error) {
+	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		if ids := strings.Fields(string(text)); !identity(ids) {
+			return file + ": " + strings.Join(ids, " "), nil
+		}
+	}
+	return "", nil
+}
+
+// identity tells whether a map gives every id to itself.
+func identity(ids []string) bool { return slices.Equal(ids, []string{"0", "0", "4294967295"}) }

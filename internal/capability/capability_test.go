@@ -1,0 +1,62 @@
+package capability
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestIdentity(t *testing.T) {
+	for text, want := range map[string]bool{
+		"         0          0 4294967295\n":                                   true,
+		"         0       1000          1\n":                                   false,
+		"         0     100000      65536\n":                                   false,
+		"         0          0       1000\n":                                   false,
+		"         0          0 4294967295\n         1          1          1\n": false,
+		"": false,
+	} {
+		if identity(strings.Fields(text)) != want {
+			t.Errorf("%q: %v", text, !want)
+		}
+	}
+}
+
+// TestForeignIDs runs this test program in a user namespace too.
+func TestForeignIDs(t *testing.T) {
+	const inside = "CAPABILITY_TEST_NAMESPACE"
+	foreign, err := ForeignIDs()
+	if os.Getenv(inside) != "" {
+		if err != nil || !strings.HasPrefix(foreign, "/proc/self/uid_map: 0 ") {
+			t.Errorf("%q, %v", foreign, err)
+		}
+		return
+	}
+	if err != nil || foreign != "" {
+		t.Skipf("the ids of this test are not the machine's: %q, %v", foreign, err)
+	}
+	cmd := exec.Command("/usr/bin/unshare", "--user", "--map-root-user", os.Args[0], "-test.run", "^TestForeignIDs$")
+	cmd.Env = []string{inside + "=1"}
+	out, err := cmd.CombinedOutput()
+	if err != nil && strings.Contains(string(out), "unshare") {
+		t.Skipf("cannot make a user namespace: %s", out)
+	}
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestSet(t *testing.T) {
+	s := Set{1 << unix.CAP_SETUID, 1 << (unix.CAP_BPF - 32)}
+	for bit, want := range map[uint]bool{unix.CAP_SETUID: true, unix.CAP_BPF: true, unix.CAP_SETGID: false, unix.CAP_PERFMON: false} {
+		if s.Has(bit) != want {
+			t.Errorf("capability %d: %v", bit, !want)
+		}
+	}
+	held, err := Effective()
+	if err != nil || (os.Geteuid() != 0 && held.Has(unix.CAP_SETUID)) {
+		t.Errorf("%v, %v", held, err)
+	}
+}
