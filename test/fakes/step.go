@@ -84,12 +84,13 @@ func (s Store) step(arg string) int {
 
 const tick = 10 * time.Millisecond
 
-// turn waits until the job may run; false means that it was cancelled first.
+// turn waits until the job may run; false means that it ended first: it was
+// cancelled, or the scheduler found that it can never run.
 func (s Store) turn(id int) bool {
 	begin := time.Now()
 	for ; ; time.Sleep(tick) {
 		j, err := s.Job(id)
-		if err != nil {
+		if err != nil || j.over() {
 			return false
 		}
 		if j.Cancelled {

@@ -41,9 +41,21 @@ func crew(n int) Crew {
 	return Crew{Alice: prefix + "alice", Bob: prefix + "bob", Runner: prefix + "runner"}
 }
 
+// accountsLock keeps test processes that start at the same time on a new machine
+// from making the same account twice.
+const accountsLock = "/run/jacamar-test-accounts.lock"
+
 // ensure makes the accounts that are missing. They stay between runs: making one
 // is harmless to repeat and removing one is not.
 func (c Crew) ensure() error {
+	lock, err := openLock(accountsLock)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := flock(int(lock.Fd())); err != nil {
+		return fmt.Errorf("cannot lock %s: %w", accountsLock, err)
+	}
 	person := []string{"--create-home", "--shell", "/bin/bash", "--comment", "jacamar test user"}
 	service := []string{"--system", "--user-group", "--create-home", "--home-dir", "/var/lib/" + c.Runner, "--shell", "/usr/sbin/nologin", "--comment", "jacamar test service"}
 	for name, args := range map[string][]string{c.Alice: person, c.Bob: person, c.Runner: service} {
