@@ -6,6 +6,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
 )
 
 // argumentsVariable is the CI variable with a job's scheduler arguments on every
@@ -52,7 +53,7 @@ func arguments(b config.Batch, env customexec.Environ) (all []handoff.BatchArgum
 	}
 	for _, name := range names {
 		if text, ok := env.Variable(name); ok {
-			all = append(all, handoff.BatchArguments{Variable: name, Text: []byte(text[:min(len(text), longestArguments)])})
+			all = append(all, handoff.BatchArguments{Variable: name, Text: []byte(job.Cut(text, longestArguments))})
 		}
 	}
 	return all

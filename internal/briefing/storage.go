@@ -4,6 +4,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -31,7 +32,7 @@ func carried(env customexec.Environ, variable string, limit int) []byte {
 	if text == "" {
 		return nil
 	}
-	return []byte(text[:min(len(text), limit)])
+	return []byte(job.Cut(text, limit))
 }
 
 // Job is the job that the runner's process owns.

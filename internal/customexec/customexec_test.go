@@ -53,6 +53,29 @@ func TestParseEnvironRefuses(t *testing.T) {
 	}
 }
 
+// TestFaultsComeInOneOrder reads the same wrong environment many times: which
+// fault is reported, and which exit status is used, must not depend on chance.
+func TestFaultsComeInOneOrder(t *testing.T) {
+	wrong := []string{"JOB_RESPONSE_FILE=relative", "BUILD_EXIT_CODE_FILE=relative", "SYSTEM_FAILURE_EXIT_CODE=999", "BUILD_FAILURE_EXIT_CODE=999"}
+	for n, want := range []string{"JOB_RESPONSE_FILE", "BUILD_EXIT_CODE_FILE", "SYSTEM_FAILURE_EXIT_CODE", "BUILD_FAILURE_EXIT_CODE"} {
+		for range 50 {
+			if _, err := ParseEnviron(wrong[:n+1]); err == nil || !strings.Contains(err.Error(), want) {
+				t.Fatalf("%v: got %v, want a fault of %s", wrong[:n+1], err, want)
+			}
+		}
+	}
+	for range 50 {
+		e, err := ParseEnviron([]string{"BUILD_FAILURE_EXIT_CODE=x", "SYSTEM_FAILURE_EXIT_CODE=33"})
+		if err == nil || e.Codes.Status(err) != 33 {
+			t.Fatalf("the call ends with status %d (%v), not with the one that the runner gave", e.Codes.Status(err), err)
+		}
+		_, err = ParseResponse([]byte(`{"id":1,"job_info":{"project_id":2,"scoped_user_id":"x","user_id":"y","pipeline_id":"z"}}`))
+		if err == nil || !strings.Contains(err.Error(), "pipeline_id") {
+			t.Fatalf("got %v, want a fault of pipeline_id", err)
+		}
+	}
+}
+
 func TestTooLong(t *testing.T) {
 	e, _ := ParseEnviron([]string{"CUSTOM_ENV_B=" + strings.Repeat("x", 11), "CUSTOM_ENV_C=" + strings.Repeat("x", 12), "CUSTOM_ENV_A=" + strings.Repeat("x", 10), "OTHER=" + strings.Repeat("x", 99)})
 	if err := e.TooLong(12); err != nil {

@@ -1,6 +1,7 @@
 package customexec
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -46,46 +47,55 @@ func ParseEnviron(environ []string) (Environ, error) {
 		}
 	}
 	e.State, e.Login = own[StateVariable], login(own)
-	for _, read := range []func(map[string]string) error{e.readCodes, e.readPaths} {
-		if err := read(own); err != nil {
-			return e, err
-		}
-	}
-	return e, nil
+	codes, paths := e.readCodes(own), e.readPaths(own)
+	return e, cmp.Or(codes, paths)
 }
 
-func (e *Environ) readCodes(own map[string]string) error {
-	for name, code := range map[string]*int{
-		"BUILD_FAILURE_EXIT_CODE": &e.Codes.Build, "SYSTEM_FAILURE_EXIT_CODE": &e.Codes.System,
+// readCodes returns the first fault in the order below. It takes the other code
+// all the same: it may be the one that this call ends with.
+func (e *Environ) readCodes(own map[string]string) (first error) {
+	for _, v := range []struct {
+		name string
+		code *int
+	}{
+		{"BUILD_FAILURE_EXIT_CODE", &e.Codes.Build},
+		{"SYSTEM_FAILURE_EXIT_CODE", &e.Codes.System},
 	} {
-		text, ok := own[name]
+		text, ok := own[v.name]
 		if !ok {
 			continue
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 255 {
-			return failure.Privatef("cannot use the runner's %s: %q is not an exit status of a failure", name, job.Clip(text))
+			first = cmp.Or(first, error(failure.Privatef("cannot use the runner's %s: %q is not an exit status of a failure", v.name, job.Clip(text))))
+			continue
 		}
-		*code = n
+		*v.code = n
 	}
-	return nil
+	return first
 }
 
-func (e *Environ) readPaths(own map[string]string) error {
-	for name, path := range map[string]*job.AbsPath{
-		"BUILD_EXIT_CODE_FILE": &e.CodeFile, "JOB_RESPONSE_FILE": &e.Response,
+// readPaths returns the first fault in the order below.
+func (e *Environ) readPaths(own map[string]string) (first error) {
+	for _, v := range []struct {
+		name string
+		path *job.AbsPath
+	}{
+		{"BUILD_EXIT_CODE_FILE", &e.CodeFile},
+		{"JOB_RESPONSE_FILE", &e.Response},
 	} {
-		text, ok := own[name]
+		text, ok := own[v.name]
 		if !ok {
 			continue
 		}
 		p, err := job.ParseAbsPath(text)
 		if err != nil {
-			return failure.Privatef("cannot use the runner's %s: %w", name, err)
+			first = cmp.Or(first, error(failure.Privatef("cannot use the runner's %s: %w", v.name, err)))
+			continue
 		}
-		*path = p
+		*v.path = p
 	}
-	return nil
+	return first
 }
 
 // Variable returns the value of a CI variable as the runner expanded it. The

@@ -92,14 +92,19 @@ func (r *Response) readInfo(w wireJob) error {
 	if r.ProjectID, err = number("project_id", project); err != nil {
 		return err
 	}
-	for name, f := range map[string]struct {
+	for _, f := range []struct {
+		name string
 		text json.RawMessage
 		id   *job.ID
-	}{"pipeline_id": {pipeline, &r.PipelineID}, "user_id": {user, &r.UserID}, "scoped_user_id": {scoped, &r.ScopedUserID}} {
+	}{
+		{"pipeline_id", pipeline, &r.PipelineID},
+		{"user_id", user, &r.UserID},
+		{"scoped_user_id", scoped, &r.ScopedUserID},
+	} {
 		if absent(f.text) {
 			continue
 		}
-		if *f.id, err = number(name, f.text); err != nil {
+		if *f.id, err = number(f.name, f.text); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,6 @@ package failure
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Kind is who has to act. The zero value is System: an error nobody classified
@@ -32,17 +31,17 @@ type Error struct {
 	Public string
 	Hint   string
 	Cause  error
+	// complete says that Public already has the cause's text in it.
+	complete bool
 }
 
 // Error returns the full text, for the operator.
 func (e *Error) Error() string {
 	switch {
-	case e.Cause == nil:
+	case e.Cause == nil || e.complete:
 		return e.Public
 	case e.Public == "":
 		return e.Cause.Error()
-	case strings.HasSuffix(e.Public, e.Cause.Error()):
-		return e.Public // Systemf and Buildf have put the cause into it
 	}
 	return e.Public + ": " + e.Cause.Error()
 }
@@ -79,7 +78,7 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 
 func publicf(k Kind, format string, args []any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Kind: k, Public: err.Error(), Cause: errors.Unwrap(err)}
+	return &Error{Kind: k, Public: err.Error(), Cause: err, complete: true}
 }
 
 func privatef(k Kind, format string, args []any) *Error {

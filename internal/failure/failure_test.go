@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var errCause = errors.New("permission denied")
+var errCause, errOther = errors.New("permission denied"), errors.New("disk full")
 
 // TestTexts: what the operator reads has the cause once; what the user reads is
 // never the operator's own text.
@@ -17,18 +17,20 @@ func TestTexts(t *testing.T) {
 		kind               Kind
 		full, public, hint string
 	}{
-		"system":               {Systemf("cannot make x"), System, "cannot make x", "cannot make x", ""},
-		"system with a cause":  {Systemf("cannot make x: %w", errCause), System, "cannot make x: permission denied", "cannot make x: permission denied", ""},
-		"cause in the middle":  {Systemf("x: %w (mode 0700)", errCause), System, "x: permission denied (mode 0700): permission denied", "x: permission denied (mode 0700)", ""},
-		"build with a hint":    {Buildf("no such partition").WithHint("use %q", "short"), Build, "no such partition", "no such partition", `use "short"`},
-		"exit":                 {Exit(7), Build, "the job's script ended with exit code 7", "the job's script ended with exit code 7", ""},
-		"denied":               {Deniedf("root: %w", errCause), Denied, "root: permission denied", "you are not allowed to run CI jobs on this resource", ask},
-		"configuration":        {Configf("line 3"), Config, "line 3", "this CI resource is not set up correctly", ask},
-		"private":              {Privatef("/etc/x: %w", errCause), System, "/etc/x: permission denied", "this CI resource could not run the job", retry},
-		"unclassified":         {errCause, System, "permission denied", "this CI resource could not run the job", retry},
-		"wrapped":              {fmt.Errorf("outer: %w", Deniedf("inner")), Denied, "outer: inner", "you are not allowed to run CI jobs on this resource", ask},
-		"public and a cause":   {&Error{Public: "no", Cause: errCause}, System, "no: permission denied", "no", ""},
-		"denied with own text": {&Error{Kind: Denied, Public: "no", Hint: "ask Bob", Cause: errCause}, Denied, "no: permission denied", "no", "ask Bob"},
+		"system":                               {Systemf("cannot make x"), System, "cannot make x", "cannot make x", ""},
+		"system with a cause":                  {Systemf("cannot make x: %w", errCause), System, "cannot make x: permission denied", "cannot make x: permission denied", ""},
+		"cause in the middle":                  {Systemf("x: %w (mode 0700)", errCause), System, "x: permission denied (mode 0700)", "x: permission denied (mode 0700)", ""},
+		"two causes":                           {Systemf("x: %w, %w", errCause, errOther), System, "x: permission denied, disk full", "x: permission denied, disk full", ""},
+		"a cause that ends as the public text": {&Error{Public: "it was denied", Cause: errors.New("denied")}, System, "it was denied: denied", "it was denied", ""},
+		"build with a hint":                    {Buildf("no such partition").WithHint("use %q", "short"), Build, "no such partition", "no such partition", `use "short"`},
+		"exit":                                 {Exit(7), Build, "the job's script ended with exit code 7", "the job's script ended with exit code 7", ""},
+		"denied":                               {Deniedf("root: %w", errCause), Denied, "root: permission denied", "you are not allowed to run CI jobs on this resource", ask},
+		"configuration":                        {Configf("line 3"), Config, "line 3", "this CI resource is not set up correctly", ask},
+		"private":                              {Privatef("/etc/x: %w", errCause), System, "/etc/x: permission denied", "this CI resource could not run the job", retry},
+		"unclassified":                         {errCause, System, "permission denied", "this CI resource could not run the job", retry},
+		"wrapped":                              {fmt.Errorf("outer: %w", Deniedf("inner")), Denied, "outer: inner", "you are not allowed to run CI jobs on this resource", ask},
+		"public and a cause":                   {&Error{Public: "no", Cause: errCause}, System, "no: permission denied", "no", ""},
+		"denied with own text":                 {&Error{Kind: Denied, Public: "no", Hint: "ask Bob", Cause: errCause}, Denied, "no: permission denied", "no", "ask Bob"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := KindOf(tc.err); got != tc.kind {
@@ -45,8 +47,10 @@ func TestTexts(t *testing.T) {
 	if line, _ := ForUser(Deniedf("root"), true, ""); line != "root" {
 		t.Errorf("unobfuscated %q", line)
 	}
-	if !errors.Is(Systemf("x: %w", errCause), errCause) {
-		t.Error("the cause cannot be found")
+	for _, err := range []error{Systemf("x: %w", errCause), Systemf("x: %w, %w", errOther, errCause), Deniedf("x: %w", errCause)} {
+		if !errors.Is(err, errCause) {
+			t.Errorf("the cause of %q cannot be found", err)
+		}
 	}
 }
 

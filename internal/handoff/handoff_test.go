@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -132,6 +133,21 @@ func TestResults(t *testing.T) {
 				t.Errorf("directories are %v", r.Dirs)
 			}
 		})
+	}
+}
+
+// TestLongReasonsEndWithAWholeCharacter sends texts whose limit falls into each
+// byte of a character.
+func TestLongReasonsEndWithAWholeCharacter(t *testing.T) {
+	for shift := range utf8.UTFMax {
+		text := strings.Repeat("x", shift) + strings.Repeat("😀", reasonLength)
+		r := ResultOf(failure.Systemf("%s", text).WithHint("%s", text), Dirs{})
+		for _, got := range []string{r.Reason, r.Hint} {
+			kept, marked := strings.CutSuffix(got, "…")
+			if !marked || !utf8.ValidString(kept) || !strings.HasPrefix(text, kept) || len(kept) > reasonLength {
+				t.Errorf("shifted by %d: %d bytes are kept, the last of them %q", shift, len(kept), kept[len(kept)-4:])
+			}
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
 )
 
 // Result is how jacamar's stage ended. The user's side writes it, so it is
@@ -20,7 +21,7 @@ type Result struct {
 	Dirs Dirs `json:"dirs,omitzero"`
 }
 
-// reasonLength bounds each text of a result in bytes.
+// reasonLength bounds each text of a result in bytes, without its ellipsis.
 const reasonLength = 4 << 10
 
 // ResultOf turns jacamar's outcome into a result.
@@ -32,7 +33,7 @@ func ResultOf(err error, dirs Dirs) Result {
 	code, _ := failure.ScriptCode(err)
 	return Result{
 		Failed: true, Build: failure.KindOf(err) == failure.Build, Code: code,
-		Reason: clip(line), Hint: clip(hint),
+		Reason: job.Shorten(line, reasonLength), Hint: job.Shorten(hint, reasonLength),
 	}
 }
 
@@ -61,5 +62,3 @@ func decodeResult(b []byte) (Result, error) {
 	}
 	return r, nil
 }
-
-func clip(s string) string { return s[:min(len(s), reasonLength)] }

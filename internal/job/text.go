@@ -10,11 +10,29 @@ const clipLength = 64
 
 // Clip shortens a foreign value for an error message. Callers print it with %q,
 // which escapes control characters.
-func Clip(s string) string {
-	if len(s) <= clipLength {
+func Clip(s string) string { return Shorten(s, clipLength) }
+
+// Shorten keeps at most limit bytes of s, as Cut does, and marks what it took
+// away with an ellipsis.
+func Shorten(s string, limit int) string {
+	if len(s) <= limit {
 		return s
 	}
-	return strings.ToValidUTF8(s[:clipLength], "") + "…"
+	return Cut(s, limit) + "…"
+}
+
+// Cut keeps at most limit bytes of s and never ends inside a character. Bytes
+// that are not UTF-8 are cut where the limit is.
+func Cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for n := limit; n >= 0 && n > limit-utf8.UTFMax; n-- {
+		if utf8.RuneStart(s[n]) {
+			return s[:n]
+		}
+	}
+	return s[:limit]
 }
 
 // Printable replaces every control character and every invalid byte by a

@@ -40,6 +40,10 @@ func uses(t *testing.T, file string, text any, where string) (faults []string) {
 	}
 	early := beforeMain(f)
 	ast.Inspect(f, func(n ast.Node) bool {
+		if r, ok := n.(*ast.RangeStmt); ok && isMapLiteral(r.X) {
+			line := set.Position(r.Pos()).Line
+			faults = append(faults, where+":"+strconv.Itoa(line)+": range over a map literal: its order is random, and with it which fault is reported; use a slice")
+		}
 		selector, ok := n.(*ast.SelectorExpr)
 		if !ok {
 			return true
@@ -53,6 +57,15 @@ func uses(t *testing.T, file string, text any, where string) (faults []string) {
 		return true
 	})
 	return faults
+}
+
+func isMapLiteral(x ast.Expr) bool {
+	literal, ok := x.(*ast.CompositeLit)
+	if !ok {
+		return false
+	}
+	_, ok = literal.Type.(*ast.MapType)
+	return ok
 }
 
 // beforeMain are the parts of a file that are worked out before main: the values
@@ -124,6 +137,8 @@ func TestBanned(t *testing.T) {
 		{"a pattern before main", "internal/job/x.go", `package x; import "regexp"; var p = regexp.MustCompile("x")`, 1},
 		{"a pattern in a function", "internal/job/x.go", `package x; import "regexp"; func f() { _ = regexp.MustCompile("x") }`, 0},
 		{"a pattern in a variable's function", "internal/job/x.go", `package x; import "regexp"; var p = func() any { return regexp.MustCompile("x") }`, 0},
+		{"the order of a map", "internal/job/x.go", `package x; func f() { for range map[string]int{"a": 1} { } }`, 1},
+		{"the order of a slice", "internal/job/x.go", `package x; func f() { for range []string{"a"} { } }`, 0},
 		{"the environment", "internal/lockdown/x.go", `package x; import "os"; var e = os.Environ()`, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -124,6 +124,51 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+// TestEveryAllowanceIsUsed keeps the table from permitting what nothing needs: a
+// later import would pass without anybody having decided on it.
+func TestEveryAllowanceIsUsed(t *testing.T) {
+	used := map[string][]string{}
+	for _, p := range list(t, "./internal/...", "./cmd/...") {
+		if r, ok := known(p.ImportPath); ok {
+			used[r.path] = append(used[r.path], p.Imports...)
+		}
+	}
+	for _, r := range rooms {
+		for _, allowed := range r.unused(used[r.path]) {
+			t.Errorf("no package of the row %s imports %s: take the allowance away", r.path, allowed)
+		}
+	}
+}
+
+// unused lists what the row allows and none of these imports needs.
+func (r room) unused(imports []string) (all []string) {
+	for _, allowed := range r.may {
+		if !slices.ContainsFunc(imports, func(i string) bool {
+			path, ours := strings.CutPrefix(i, module)
+			return ours && is(path, allowed)
+		}) {
+			all = append(all, allowed)
+		}
+	}
+	for _, allowed := range r.beyond {
+		if !slices.Contains(imports, allowed) {
+			all = append(all, allowed)
+		}
+	}
+	return all
+}
+
+func TestUnused(t *testing.T) {
+	r := room{path: "internal/x", may: []string{"internal/job", "internal/kind/*", "internal/gone"}, beyond: []string{cli, toml}}
+	got := r.unused([]string{"fmt", module + "internal/job", module + "internal/kind/one", toml, "internal/gone"})
+	if !slices.Equal(got, []string{"internal/gone", cli}) {
+		t.Errorf("got %q", got)
+	}
+	if got := r.unused(nil); len(got) != 5 {
+		t.Errorf("without imports: %q", got)
+	}
+}
+
 func TestEveryRowIsARoom(t *testing.T) {
 	packages := list(t, "./...")
 	there := func(row string) bool {

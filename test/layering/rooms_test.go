@@ -46,7 +46,7 @@ var rooms = []room{
 	{path: "internal/proctree", beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/trustedfile", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net"}},
+	{path: "internal/trustedfile", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"net"}},
 	{
 		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/rlimit", "internal/seccomp", "internal/trustedfile"},
 		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
@@ -56,10 +56,10 @@ var rooms = []room{
 		path: "internal/handoff", may: []string{"internal/failure", "internal/job", "internal/proctree", "internal/rlimit", "internal/seccomp"},
 		never: []string{"os", "net", "syscall"},
 	},
-	{path: "internal/logging", may: []string{"internal/failure", "internal/job"}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/logging/operator", may: []string{"internal/failure", "internal/job", "internal/logging"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
+	{path: "internal/logging", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
+	{path: "internal/logging/operator", may: []string{"internal/job"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
 
-	{path: "internal/briefing", may: []string{"internal/config", "internal/customexec", "internal/handoff", "internal/proctree"}, never: effects},
+	{path: "internal/briefing", may: []string{"internal/config", "internal/customexec", "internal/handoff", "internal/job", "internal/proctree"}, never: effects},
 	{path: "internal/jwks", never: effects},
 	{path: "internal/jwks/fetch", may: []string{"internal/job", "internal/jwks"}, never: []string{"os", "os/exec", "os/user"}},
 	{path: "internal/lockdown", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
@@ -93,7 +93,7 @@ var rooms = []room{
 		beyond: []string{jose, jose + "/json"}, never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "initial", may: []string{"internal/config", "internal/failure", "internal/job"},
+		path: auth + "initial", may: []string{"internal/config", "internal/job"},
 		beyond: []string{toml}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "policy", may: []string{auth + "identity", "internal/failure", "internal/job"}, never: effects},
@@ -137,7 +137,7 @@ var rooms = []room{
 	{path: jobrun + "process", may: []string{"internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},
 	{path: jobrun + "scheduler/transcript", may: []string{jobrun + "scheduler"}, never: []string{"net", "os/exec"}}, // for tests
-	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler", "internal/failure", "internal/job"}, never: effects},
+	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler"}, never: effects},
 	{path: jobrun + "storage", may: []string{"internal/failure"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "workspace", may: []string{
 		jobrun + "folder", jobrun + "storage", "internal/failure", "internal/handoff", "internal/job", "internal/proctree",

@@ -52,19 +52,16 @@ const tokenPrefix = 8
 
 func (s Subject) fields() logrus.Fields {
 	f := logrus.Fields{}
-	for key, id := range map[string]job.ID{
-		"job": s.Job, "pipeline": s.Pipeline, "project_id": s.ProjectID, "user_id": s.UserID, "runner": s.Runner,
-	} {
-		if id != 0 {
-			f[key] = int64(id)
-		}
-	}
-	for key, text := range map[string]string{
-		"stage": string(s.Stage), "sub_stage": string(s.SubStage), "project": s.Project, "login": s.Login,
-		"jti": s.TokenID[:min(len(s.TokenID), tokenPrefix)],
-	} {
-		put(f, key, text)
-	}
+	putID(f, "job", s.Job)
+	putID(f, "pipeline", s.Pipeline)
+	putID(f, "project_id", s.ProjectID)
+	putID(f, "user_id", s.UserID)
+	putID(f, "runner", s.Runner)
+	put(f, "stage", string(s.Stage))
+	put(f, "sub_stage", string(s.SubStage))
+	put(f, "project", s.Project)
+	put(f, "login", s.Login)
+	put(f, "jti", job.Cut(s.TokenID, tokenPrefix))
 	if s.Account != nil {
 		f["account"], f["uid"] = s.Account.Name.String(), uint32(s.Account.UID)
 	}
@@ -99,8 +96,11 @@ func put(f logrus.Fields, key, text string) {
 	if text == "" {
 		return
 	}
-	if len(text) > maxText {
-		text = text[:maxText] + "…"
+	f[key] = job.Shorten(text, maxText)
+}
+
+func putID(f logrus.Fields, key string, id job.ID) {
+	if id != 0 {
+		f[key] = int64(id)
 	}
-	f[key] = text
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 
 	"jacamar-ci/internal/auth/internal/accountmap"
@@ -30,6 +31,7 @@ func accountMap(ctx context.Context, s Site) []Line {
 	for _, account := range users {
 		names = append(names, account.String())
 	}
+	slices.Sort(names)
 	lines := nobody(ctx, s.Names, "passwd", names, func(name string) Line {
 		return warn("remove the line or correct the name", "%s names %s, which is no account here", p, name)
 	})

@@ -73,9 +73,5 @@ const messageLimit = 1 << 10
 
 // oneLine makes foreign text fit for one line of a log.
 func oneLine(text string, limit int) string {
-	text = job.Printable(strings.Join(strings.Fields(text), " "))
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
-	}
-	return text
+	return job.Shorten(job.Printable(strings.Join(strings.Fields(text), " ")), limit)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
@@ -177,5 +178,5 @@ func lastLine(text string) string {
 			line = rest
 		}
 	}
-	return line[:min(len(line), 500)]
+	return job.Cut(line, 500)
 }

@@ -1,0 +1,61 @@
+package job
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestCut(t *testing.T) {
+	for _, tc := range []struct {
+		text  string
+		limit int
+		want  string
+	}{
+		{"", 0, ""},
+		{"abc", 3, "abc"},
+		{"abc", 2, "ab"},
+		{"abc", 0, ""},
+		{"aé", 2, "a"},
+		{"aé", 3, "aé"},
+		{"€uro", 1, ""},
+		{"€uro", 2, ""},
+		{"€uro", 3, "€"},
+		{"x𝄞y", 4, "x"},
+		{"x𝄞y", 5, "x𝄞"},
+		{"\x80\x80\x80\x80\x80\x80", 5, "\x80\x80\x80\x80\x80"},
+		{"é\xff\xff", 3, "é\xff"},
+	} {
+		if got := Cut(tc.text, tc.limit); got != tc.want {
+			t.Errorf("Cut(%q, %d) = %q, want %q", tc.text, tc.limit, got, tc.want)
+		}
+	}
+}
+
+// FuzzCut holds Cut and Shorten to their promises for any text and limit.
+func FuzzCut(f *testing.F) {
+	f.Add("größer als 😀 gedacht", 7)
+	f.Add("\xf0\x9f\x98", 2)
+	f.Add(strings.Repeat("\xbf", 9), 4)
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		if limit < 0 || limit > 1<<20 {
+			t.Skip("not a limit that any caller has")
+		}
+		cut := Cut(text, limit)
+		switch {
+		case !strings.HasPrefix(text, cut):
+			t.Fatalf("%q is not the beginning of %q", cut, text)
+		case len(cut) > limit:
+			t.Fatalf("%d bytes for a limit of %d", len(cut), limit)
+		case len(text) <= limit && cut != text:
+			t.Fatalf("%q was cut to %q without need", text, cut)
+		case len(text) > limit && len(cut) < limit-(utf8.UTFMax-1):
+			t.Fatalf("%q keeps %d bytes of %d", cut, len(cut), limit)
+		case utf8.ValidString(text) && !utf8.ValidString(cut):
+			t.Fatalf("%q was cut inside a character: %q", text, cut)
+		}
+		if short := Shorten(text, limit); (short == text) != (len(text) <= limit) || short != text && short != cut+"…" {
+			t.Fatalf("Shorten(%q, %d) = %q", text, limit, short)
+		}
+	})
+}
