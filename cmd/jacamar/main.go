@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
@@ -29,9 +28,6 @@ const help = `jacamar runs one stage of a CI job, as its user; jacamar-auth star
 `
 
 func main() {
-	// The job's processes die with this one by way of the thread that started
-	// them; see process.Family.Start.
-	runtime.LockOSThread()
 	if err := call(os.Args); err != nil {
 		fmt.Fprintln(os.Stderr, "jacamar:", err)
 		os.Exit(failure.DefaultCodes().System)

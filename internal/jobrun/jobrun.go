@@ -23,8 +23,7 @@ import (
 )
 
 // Serve takes its orders from the socket that is standard input, runs the stage
-// and reports. It returns an error only when there is nobody to report to. The
-// calling goroutine must be locked to its thread (see process.Family.Start).
+// and reports. It returns an error only when there is nobody to report to.
 func Serve(stdout, stderr *os.File) error {
 	socket, err := takeSocket()
 	if err != nil {
@@ -142,6 +141,15 @@ func reap(left []proctree.Process) error {
 	return errors.Join(errs...)
 }
 
+// family starts programs for this stage. Scripts are confined; what talks to a
+// batch system is not.
+func (s stage) family(confined bool) (*process.Family, error) {
+	if !confined {
+		return process.NewFamily(nil)
+	}
+	return process.NewFamily(confine.Thread(s.brief.Settings.Confinement))
+}
+
 func (s stage) runScript() error {
 	if err := confine.Process(s.brief.Settings.Confinement); err != nil {
 		return err
@@ -149,17 +157,17 @@ func (s stage) runScript() error {
 	if presence := s.attend(); presence != nil {
 		defer presence.Close()
 	}
-	family, err := process.NewFamily()
+	submits := executor.Submits(s.brief)
+	family, err := s.family(!submits)
 	if err != nil {
 		return err
 	}
-	if executor.Submits(s.brief) {
+	if submits {
 		err = executor.NewBatch(s.brief, family, s.stdout).Run(s.script, batch.Stop(s.stop))
 	} else {
 		err = executor.Local{
 			Family: family, Shell: executor.NewShell(s.brief), NoProfile: s.brief.Settings.NoProfile,
-			Confine: confine.Thread(s.brief.Settings.Confinement),
-			Stdout:  s.stdout, Stderr: s.stderr, Voice: logging.NewVoice(s.stdout),
+			Stdout: s.stdout, Stderr: s.stderr, Voice: logging.NewVoice(s.stdout),
 			Grace: s.brief.Settings.KillTimeout * 9 / 10,
 		}.Run(s.script, s.stop)
 	}

@@ -6,7 +6,6 @@ import (
 
 	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/jobrun/internal/executor"
-	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/workspace"
 	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/version"
@@ -76,7 +75,7 @@ func (s stage) endBatch() error {
 	if s.brief.Settings.Batch == nil || s.brief.Dirs.Scripts.IsZero() {
 		return nil
 	}
-	family, err := process.NewFamily()
+	family, err := s.family(false)
 	if err != nil {
 		return err
 	}

@@ -13,9 +13,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/jobrun/internal/batch"
-	"jacamar-ci/internal/jobrun/internal/confine"
 	"jacamar-ci/internal/jobrun/internal/executor"
-	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/storage"
 	"jacamar-ci/internal/jobrun/internal/workspace"
 )
@@ -106,14 +104,11 @@ func (s stage) variables() (map[string]string, error) {
 }
 
 func (s stage) ask(words ...string) ([]string, error) {
-	family, err := process.NewFamily()
+	family, err := s.family(true)
 	if err != nil {
 		return nil, err
 	}
-	login := executor.Login{
-		Family: family, Shell: executor.NewShell(s.brief), Confine: confine.Thread(s.brief.Settings.Confinement), Limit: profilesLimit,
-	}
-	return login.Ask(words...)
+	return executor.Login{Family: family, Shell: executor.NewShell(s.brief), Limit: profilesLimit}.Ask(words...)
 }
 
 // helper is the program that the runner's scripts look for in PATH.

@@ -79,7 +79,7 @@ func fork(jacamar, stage string, files []uintptr) (int, error) {
 		return 0, err
 	}
 	return syscall.ForkExec(jacamar, []string{jacamar, stage}, &syscall.ProcAttr{
-		Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "GOMAXPROCS=2"}, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "GOMAXPROCS=2", "GOTRACEBACK=none"}, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 }
 

@@ -61,6 +61,10 @@ const path = "PATH=/usr/bin:/bin"
 // that jacamar does.
 const processors = "GOMAXPROCS=2"
 
+// traceback keeps the stacks of a jacamar that dies, as for want of a thread, out
+// of the job's log: of a fatal error the runtime prints one line (package runtime).
+const traceback = "GOTRACEBACK=none"
+
 // fork starts the plan. In the child come setgroups, setgid and setuid, in this
 // order, and any error ends it before it executes anything; jacamar verifies its
 // ids again before it does.
@@ -76,7 +80,7 @@ func (l Launcher) fork(p plan, socket *os.File) (int, error) {
 		defer restore()
 		l.raise()
 		return syscall.ForkExec(p.argv[0], p.argv, &syscall.ProcAttr{
-			Dir: "/", Env: []string{path, processors},
+			Dir: "/", Env: []string{path, processors, traceback},
 			Files: []uintptr{socket.Fd(), l.Stdout.Fd(), l.Stderr.Fd()},
 			Sys:   &syscall.SysProcAttr{Credential: p.as, Setsid: true},
 		})

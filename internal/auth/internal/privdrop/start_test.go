@@ -130,7 +130,7 @@ func TestBecomesTheAccount(t *testing.T) {
 	}
 	for _, pair := range strings.Split(strings.TrimSuffix(got["env"], ";"), ";") {
 		name, _, _ := strings.Cut(pair, "=")
-		if !strings.Contains(" PATH GOMAXPROCS PWD SHLVL _ ", " "+name+" ") {
+		if !strings.Contains(" PATH GOMAXPROCS GOTRACEBACK PWD SHLVL _ ", " "+name+" ") {
 			t.Errorf("it has the variable %s", pair)
 		}
 	}

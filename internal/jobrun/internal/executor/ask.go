@@ -37,16 +37,12 @@ const askGrace = 200 * time.Millisecond
 type Login struct {
 	Family *process.Family
 	Shell  Shell
-	// Confine is what the job's own shell is confined by: the profiles are the
-	// user's, like his script.
-	Confine func() error
 	// Limit is how long the profiles may take.
 	Limit time.Duration
 }
 
 // Ask expands words in the shell, each of them quoted as the shell wants it, and
-// returns their values. What the profiles print goes nowhere. The goroutine must
-// be the one that Family.Start wants.
+// returns their values. What the profiles print goes nowhere.
 func (l Login) Ask(words ...string) ([]string, error) {
 	answer, in, err := os.Pipe()
 	if err != nil {
@@ -103,6 +99,6 @@ func (l Login) start(in *os.File, words []string) (*process.Process, error) {
 	text := fmt.Sprintf(question, strings.Join(words, " "), askFD)
 	return l.Family.Start(process.Command{
 		Path: l.Shell.Path, Args: []string{"bash", "--login", "--noprofile", "-c", text}, Env: l.Shell.Env, Dir: workDir(l.Shell.Home),
-		Files: files, Confine: l.Confine,
+		Files: files,
 	})
 }

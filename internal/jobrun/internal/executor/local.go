@@ -20,8 +20,6 @@ type Local struct {
 	Voice          logging.Voice
 	// NoProfile starts the script's shell without the login profiles.
 	NoProfile bool
-	// Confine, optional, is what the shell's thread gives up (process.Command).
-	Confine func() error
 	// Grace is how long the job has between TERM and KILL when it is stopped.
 	Grace time.Duration
 }
@@ -111,7 +109,7 @@ func (l Local) start(text, signpost, out, errs *os.File, profiles bool) (*proces
 		files = []*os.File{text, out, errs}
 	}
 	shell, err := l.Family.Start(process.Command{
-		Path: l.Shell.Path, Args: l.Shell.argv(profiles), Env: l.Shell.Env, Dir: workDir(l.Shell.Home), Files: files, Confine: l.Confine,
+		Path: l.Shell.Path, Args: l.Shell.argv(profiles), Env: l.Shell.Env, Dir: workDir(l.Shell.Home), Files: files,
 	})
 	if err != nil {
 		return nil, failure.Systemf("cannot start the job's shell: %w", err)

@@ -23,7 +23,6 @@ import (
 // of all its children.
 func TestMain(m *testing.M) {
 	if name, ok := os.LookupEnv("EXECUTOR_SCENARIO"); ok {
-		runtime.LockOSThread()
 		scenarios[name]()
 		os.Exit(0)
 	}
@@ -52,7 +51,7 @@ func scenario(t *testing.T, name string) string {
 }
 
 func local(shell, home string) Local {
-	family, err := process.NewFamily()
+	family, err := process.NewFamily(nil)
 	if err != nil {
 		panic(err)
 	}

@@ -20,17 +20,57 @@ type Family struct {
 	idle    bool
 	// alone has a token whenever the last child was collected.
 	alone chan struct{}
+	// orders reach the thread that starts programs.
+	orders chan order
 }
 
-// NewFamily makes this process the reaper of its descendants.
-func NewFamily() (*Family, error) {
+// order is a program to start, and where the outcome goes.
+type order struct {
+	command Command
+	started chan<- outcome
+}
+
+type outcome struct {
+	process *Process
+	err     error
+}
+
+// NewFamily makes this process the reaper of its descendants. prepare, optional,
+// runs once, on the thread that starts all programs of the family, and settles
+// there what the kernel hands on by thread: keyrings, filters, no_new_privs. When
+// it fails, nothing can be started.
+func NewFamily(prepare func() error) (*Family, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("cannot become the reaper of the job's processes: %w", err)
 	}
-	f := &Family{own: map[int]chan<- Status{}, idle: true, alone: make(chan struct{}, 1)}
+	f := &Family{own: map[int]chan<- Status{}, idle: true, alone: make(chan struct{}, 1), orders: make(chan order)}
 	f.started = sync.NewCond(&f.mu)
+	prepared := make(chan error)
+	go f.startAll(prepare, prepared)
+	if err := <-prepared; err != nil {
+		return nil, err
+	}
 	go f.reap()
 	return f, nil
+}
+
+// startAll starts programs from one thread that lives as long as this process:
+// the kernel kills a program when the thread that started it ends
+// (PR_SET_PDEATHSIG in prctl(2)).
+func (f *Family) startAll(prepare func() error, prepared chan<- error) {
+	runtime.LockOSThread() // never unlocked: what prepare gave up is gone for good
+	var err error
+	if prepare != nil {
+		err = prepare()
+	}
+	prepared <- err
+	if err != nil {
+		return
+	}
+	for o := range f.orders {
+		p, err := f.start(o.command)
+		o.started <- outcome{p, err}
+	}
 }
 
 // Command is a program to start, in a session of its own.
@@ -41,9 +81,6 @@ type Command struct {
 	Dir  string
 	// Files become the descriptors 0, 1, 2, …; all others are closed in it.
 	Files []*os.File
-	// Confine, optional, gives up for the program, and for it alone, what there is
-	// no way back from. It runs on the thread that starts the program.
-	Confine func() error
 }
 
 // Process is a started command.
@@ -53,32 +90,12 @@ type Process struct {
 	Done <-chan Status
 }
 
-// Start starts c. The kernel kills it should this process die: the calling
-// goroutine must be locked to a thread that lives as long as the process does,
-// since PR_SET_PDEATHSIG follows the thread (see prctl(2)).
+// Start starts c. The kernel kills it should this process die.
 func (f *Family) Start(c Command) (*Process, error) {
-	if c.Confine != nil {
-		return f.startConfined(c)
-	}
-	return f.start(c)
-}
-
-// startConfined starts c from a thread of its own, which gives up its rights for
-// good and lives, for the reason that Start has, as long as this process.
-func (f *Family) startConfined(c Command) (p *Process, err error) {
-	started := make(chan bool)
-	go func() {
-		runtime.LockOSThread()
-		if err = c.Confine(); err == nil {
-			p, err = f.start(c)
-		}
-		started <- true
-		if err == nil {
-			select {}
-		}
-	}()
-	<-started
-	return p, err
+	started := make(chan outcome)
+	f.orders <- order{c, started}
+	o := <-started
+	return o.process, o.err
 }
 
 func (f *Family) start(c Command) (*Process, error) {

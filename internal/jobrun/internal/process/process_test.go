@@ -21,7 +21,6 @@ import (
 // all children cannot be shared with the testing package, nor undone.
 func TestMain(m *testing.M) {
 	if name, ok := os.LookupEnv("PROCESS_SCENARIO"); ok {
-		runtime.LockOSThread()
 		scenarios[name]()
 		os.Exit(0)
 	}
@@ -35,12 +34,17 @@ var scenarios = map[string]func(){
 	"hurry":           hurry,
 	"adopted zombies": adoptedZombies,
 	"binary output":   binaryOutput,
-	"confined":        confined,
+	"prepared":        prepared,
+	"unprepared":      unprepared,
 	"held pipe":       heldPipe,
 }
 
 func family() *Family {
-	f, err := NewFamily()
+	return familyAfter(nil)
+}
+
+func familyAfter(prepare func() error) *Family {
+	f, err := NewFamily(prepare)
 	check(err)
 	return f
 }
@@ -218,35 +222,36 @@ func TestWriteErrorIsReportedAndTheJobIsNotBlocked(t *testing.T) {
 	}
 }
 
-func confined() {
-	f := family()
-	privileges := func(give func() error) string {
-		null, err := os.Open(os.DevNull)
-		check(err)
+func prepared() {
+	f := familyAfter(func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+	for range 2 {
 		r, w, err := os.Pipe()
 		check(err)
-		p, err := f.Start(Command{
-			Path: "/bin/grep", Args: []string{"grep", "-h", "NoNewPrivs", "/proc/self/status"}, Dir: "/", Files: []*os.File{null, w, w}, Confine: give,
-		})
-		if err != nil {
-			return err.Error()
-		}
+		p := bash(f, "grep -h NoNewPrivs /proc/self/status", w)
 		w.Close()
 		text, err := io.ReadAll(r)
 		check(err)
-		<-p.Done
-		return strings.TrimSpace(string(text))
+		fmt.Printf("%q %d\n", strings.TrimSpace(string(text)), (<-p.Done).Code)
 	}
-	fmt.Printf("%q\n", privileges(func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }))
-	fmt.Printf("%q\n", privileges(nil))
-	fmt.Printf("%q\n", privileges(func() error { return unix.EPERM }))
+	own, err := os.ReadFile("/proc/thread-self/status")
+	check(err)
+	fmt.Println(strings.Contains(string(own), "NoNewPrivs:\t0"))
 	// The parent-death signal is tied to the thread: were it gone, so were this.
-	p, err := f.Start(Command{Path: "/bin/sleep", Args: []string{"sleep", "0.2"}, Dir: "/", Confine: func() error { return nil }})
+	p, err := f.Start(Command{Path: "/bin/sleep", Args: []string{"sleep", "0.2"}, Dir: "/"})
 	check(err)
 	runtime.GC()
 	fmt.Println((<-p.Done).Signal)
 }
 
-func TestConfinedAreTheProgramAndNobodyElse(t *testing.T) {
-	expect(t, "confined", `"NoNewPrivs:\t1"`+"\n"+`"NoNewPrivs:\t0"`+"\n"+`"operation not permitted"`+"\nsignal 0\n")
+func TestPreparationReachesEveryProgramAndNotThisOne(t *testing.T) {
+	expect(t, "prepared", strings.Repeat(`"NoNewPrivs:\t1" 0`+"\n", 2)+"true\nsignal 0\n")
+}
+
+func unprepared() {
+	f, err := NewFamily(func() error { return unix.EPERM })
+	fmt.Println(f, err)
+}
+
+func TestWithoutPreparationNothingStarts(t *testing.T) {
+	expect(t, "unprepared", "<nil> operation not permitted\n")
 }
