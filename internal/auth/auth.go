@@ -84,14 +84,14 @@ func (d *driver) serve(ctx context.Context) (err error) {
 	if d.call.Stage == job.Cleanup && !d.resumed {
 		return nil // the config stage granted nothing: there is nothing of the job's
 	}
-	script, err := d.script()
+	script, err := d.env.Script(d.call.Stage, d.call.Script)
 	if err != nil {
 		return err
 	}
 	if d.facts, err = customexec.ReadResponse(d.env.Response); err != nil {
 		return err
 	}
-	if err := d.variables(); err != nil {
+	if err := d.env.TooLong(d.site.Auth.MaxEnvChars); err != nil {
 		return err
 	}
 	if d.id, err = d.identify(ctx); err != nil {
@@ -130,26 +130,6 @@ func (d *driver) configuration() (config.Config, error) {
 		}
 	}
 	return config.Load(file)
-}
-
-// script reads what a run stage shall run, before any privilege is given up: the
-// runner's directories are closed to the job's user.
-func (d *driver) script() ([]byte, error) {
-	if d.call.Stage != job.Run {
-		return nil, nil
-	}
-	if err := customexec.ClearCode(d.env.CodeFile); err != nil {
-		return nil, err
-	}
-	return customexec.ReadScript(d.call.Script)
-}
-
-// variables refuses a CI variable that is longer than the site wants.
-func (d *driver) variables() error {
-	if limit := d.site.Auth.MaxEnvChars; limit > 0 {
-		return d.env.TooLong(limit)
-	}
-	return nil
 }
 
 // finish tells the user, the runner and the operator how the call ended.

@@ -97,30 +97,25 @@ func (d *driver) brief(grant policy.Grant) (handoff.Brief, error) {
 	if !ok {
 		return handoff.Brief{}, failure.Deniedf("no account was granted")
 	}
-	sub, err := d.subStage()
-	if err != nil {
-		return handoff.Brief{}, err
-	}
-	settings, err := d.settings(account.Name)
-	if err != nil {
-		return handoff.Brief{}, err
-	}
 	owner, _ := proctree.Find(os.Getppid())
-	return handoff.Brief{
-		Stage: d.call.Stage, SubStage: sub, Account: account, Dirs: d.state.Dirs, Settings: settings,
-		Job: briefing.Job(d.facts, d.env, owner),
-	}, nil
+	b, err := briefing.Source{
+		Stage: d.call.Stage, SubStage: d.call.SubStage, Site: d.site, Env: d.env, Facts: d.facts, Account: account,
+		Dirs: d.state.Dirs, Owner: owner,
+		Matches: func(r config.Rule) (bool, error) { return matches(r, d.id, account.Name) },
+	}.Brief()
+	if err != nil {
+		return handoff.Brief{}, err
+	}
+	d.delegated(&b.Settings)
+	return b, nil
 }
 
-// settings are the site's, with what the RunAs script gave for this job.
-func (d *driver) settings(account job.Username) (s handoff.Settings, err error) {
-	s = briefing.Settings(d.site, d.env)
+// delegated puts what the RunAs script gave for this job into the settings.
+func (d *driver) delegated(s *handoff.Settings) {
 	s.DataDir, s.Message = d.dataDir(), d.message()
 	if !d.state.RunAs.DataDir.IsZero() {
 		s.Storage.VariableDataDir = false // that is a path, and a dollar in it a dollar
 	}
-	s.Batch, err = briefing.Batch(d.site, d.env, func(r config.Rule) (bool, error) { return matches(r, d.id, account) })
-	return s, err
 }
 
 // dataDir is the site's base directory, unless the RunAs script gave another.
@@ -135,17 +130,6 @@ func (d *driver) dataDir() string {
 // RunAs script for this job.
 func (d *driver) message() string {
 	return strings.Trim(string(d.site.General.JobMessage)+"\n"+d.state.RunAs.Message, "\n")
-}
-
-func (d *driver) subStage() (job.SubStage, error) {
-	if d.call.Stage != job.Run {
-		return "", nil
-	}
-	sub, err := job.ParseSubStage(d.call.SubStage)
-	if err != nil {
-		return "", failure.Privatef("cannot run the script: %w", err)
-	}
-	return sub, nil
 }
 
 // answer prints what the config stage settled; the other stages have no answer.

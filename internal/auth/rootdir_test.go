@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/job"
 )
 
@@ -24,10 +25,9 @@ func elsewhere(t *testing.T) *driver {
 // is a dollar.
 func TestDirectoryOfRunAsHasNoVariables(t *testing.T) {
 	d := elsewhere(t)
-	d.site.General.Executor, d.site.General.VariableDataDir = config.Shell, true
-	s, err := d.settings(username(t, "alice"))
-	if err != nil || s.Storage.VariableDataDir || s.DataDir != "/dev/null/$X" {
-		t.Errorf("%+v, %v", s, err)
+	s := handoff.Settings{DataDir: "$HOME", Storage: handoff.Storage{VariableDataDir: true}}
+	if d.delegated(&s); s.Storage.VariableDataDir || s.DataDir != "/dev/null/$X" {
+		t.Errorf("%+v", s)
 	}
 }
 

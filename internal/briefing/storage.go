@@ -5,7 +5,6 @@ import (
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/proctree"
 )
 
 // customBuilds is the CI variable by which a job says where its builds are, and
@@ -33,12 +32,4 @@ func carried(env customexec.Environ, variable string, limit int) []byte {
 		return nil
 	}
 	return []byte(job.Cut(text, limit))
-}
-
-// Job is the job that the runner's process owns.
-func Job(r customexec.Response, env customexec.Environ, owner proctree.Process) handoff.Job {
-	return handoff.Job{
-		ID: r.ID, Runner: env.Runner(), Project: r.Project, ProjectID: r.ProjectID, Timeout: r.Timeout, Owner: owner,
-		Temp: env.TempDir(), Helper: r.Helper, Path: carried(env, "PATH", longestArguments),
-	}
 }

@@ -6,9 +6,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/config"
-	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/handoff"
-	"jacamar-ci/internal/proctree"
 )
 
 // TestEveryKeyOfDirectoriesIsHandedOver sets each key by itself and looks for the
@@ -48,21 +46,8 @@ func TestWhatTheJobAsksForIsCarried(t *testing.T) {
 		if got := string(Settings(site(t), env).Storage.CustomBuilds); got != want {
 			t.Errorf("%.20q became %.20q", value, got)
 		}
-		if got := string(Job(customexec.Response{}, env, proctree.Process{}).Path); got != value {
+		if got := string(Source{Env: env}.job().Path); got != value {
 			t.Errorf("the path %.20q became %.20q", value, got)
 		}
-	}
-}
-
-func TestJob(t *testing.T) {
-	owner := proctree.Process{PID: 7, Start: 8, Boot: "b"}
-	got := Job(customexec.Response{ID: 1, ProjectID: 2, Project: "g/p", Timeout: 3, Helper: true},
-		environ(t, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=t0ken", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/b/g/p.tmp", "CUSTOM_ENV_PATH=/bin"), owner)
-	want := handoff.Job{
-		ID: 1, Runner: "t0ken", Project: "g/p", ProjectID: 2, Timeout: 3, Owner: owner,
-		Temp: path(t, "/b/g/p.tmp"), Helper: true, Path: []byte("/bin"),
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

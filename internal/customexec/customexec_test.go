@@ -78,12 +78,44 @@ func TestFaultsComeInOneOrder(t *testing.T) {
 
 func TestTooLong(t *testing.T) {
 	e, _ := ParseEnviron([]string{"CUSTOM_ENV_B=" + strings.Repeat("x", 11), "CUSTOM_ENV_C=" + strings.Repeat("x", 12), "CUSTOM_ENV_A=" + strings.Repeat("x", 10), "OTHER=" + strings.Repeat("x", 99)})
-	if err := e.TooLong(12); err != nil {
-		t.Errorf("at the limit: %v", err)
+	for _, limit := range []int{12, 0} {
+		if err := e.TooLong(limit); err != nil {
+			t.Errorf("with the limit %d: %v", limit, err)
+		}
 	}
 	err := e.TooLong(10)
 	if err == nil || !strings.Contains(err.Error(), "CI variable B is 11 bytes") || failure.KindOf(err) != failure.Build {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestOnlyRunStagesHaveAScript: the other stages are called without one.
+func TestOnlyRunStagesHaveAScript(t *testing.T) {
+	dir := t.TempDir()
+	e := Environ{CodeFile: abs(t, dir, "code")}
+	script := filepath.Join(dir, "script")
+	for _, file := range []string{script, e.CodeFile.String()} {
+		if err := os.WriteFile(file, []byte("echo\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, stage := range []job.Stage{job.Config, job.Prepare, job.Cleanup} {
+		text, err := e.Script(stage, script)
+		sub, serr := SubStage(stage, "build_script")
+		if err != nil || text != nil || serr != nil || sub != "" {
+			t.Errorf("%s: %q %v, %q %v", stage, text, err, sub, serr)
+		}
+	}
+	text, err := e.Script(job.Run, script)
+	sub, serr := SubStage(job.Run, "build_script")
+	if err != nil || string(text) != "echo\n" || serr != nil || sub != "build_script" {
+		t.Errorf("run: %q %v, %q %v", text, err, sub, serr)
+	}
+	if _, err := os.Lstat(e.CodeFile.String()); err == nil {
+		t.Error("the exit code of an earlier script is still there")
+	}
+	if _, err := SubStage(job.Run, "a/b"); err == nil {
+		t.Error("a path was taken for the name of a stage")
 	}
 }
 

@@ -14,6 +14,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Script reads what a run stage runs, nil for the other stages, and clears the file
+// for its exit code. It is called before any privilege is given up: the job's user
+// cannot enter the runner's directories.
+func (e Environ) Script(stage job.Stage, file string) ([]byte, error) {
+	if stage != job.Run {
+		return nil, nil
+	}
+	if err := ClearCode(e.CodeFile); err != nil {
+		return nil, err
+	}
+	return ReadScript(file)
+}
+
+// SubStage reads the runner's name of a run stage's script; the other stages have
+// none.
+func SubStage(stage job.Stage, name string) (job.SubStage, error) {
+	if stage != job.Run {
+		return "", nil
+	}
+	sub, err := job.ParseSubStage(name)
+	if err != nil {
+		return "", failure.Privatef("cannot run the script: %w", err)
+	}
+	return sub, nil
+}
+
 // ReadScript reads the script of a run stage.
 func ReadScript(file string) ([]byte, error) {
 	p, err := job.ParseAbsPath(file)

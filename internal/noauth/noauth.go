@@ -74,17 +74,15 @@ func (d *driver) serve(ctx context.Context) (err error) {
 	if d.call.Stage == job.Cleanup && !d.resumed {
 		return nil // the config stage has made nothing
 	}
-	script, err := d.script()
+	script, err := d.env.Script(d.call.Stage, d.call.Script)
 	if err != nil {
 		return err
 	}
 	if d.facts, err = customexec.ReadResponse(d.env.Response); err != nil {
 		return err
 	}
-	if limit := d.site.Auth.MaxEnvChars; limit > 0 {
-		if err := d.env.TooLong(limit); err != nil {
-			return err
-		}
+	if err := d.env.TooLong(d.site.Auth.MaxEnvChars); err != nil {
+		return err
 	}
 	if d.account, err = ownAccount(ctx); err != nil {
 		return err
@@ -106,16 +104,6 @@ func (d *driver) configuration() (config.Config, error) {
 		return config.Config{}, failure.Privatef("no --configuration, and no config stage has named one")
 	}
 	return config.Load(d.state.Configuration)
-}
-
-func (d *driver) script() ([]byte, error) {
-	if d.call.Stage != job.Run {
-		return nil, nil
-	}
-	if err := customexec.ClearCode(d.env.CodeFile); err != nil {
-		return nil, err
-	}
-	return customexec.ReadScript(d.call.Script)
 }
 
 // finish tells the user and the runner how the call ended. There is nobody here

@@ -83,20 +83,14 @@ func fork(jacamar, stage string, files []uintptr) (int, error) {
 	})
 }
 
-func (d *driver) brief() (b handoff.Brief, err error) {
-	b = handoff.Brief{Stage: d.call.Stage, Account: d.account, Dirs: d.state.Dirs, Settings: briefing.Settings(d.site, d.env)}
-	b.Settings.Downscope = string(config.None)
-	if d.call.Stage == job.Run {
-		if b.SubStage, err = job.ParseSubStage(d.call.SubStage); err != nil {
-			return b, err
-		}
-	}
-	if b.Settings.Batch, err = briefing.Batch(d.site, d.env, d.matches); err != nil {
-		return b, err
-	}
+func (d *driver) brief() (handoff.Brief, error) {
 	owner, _ := proctree.Find(os.Getppid())
-	b.Job = handoff.Job{ID: d.facts.ID, Runner: d.env.Runner(), Project: d.facts.Project, Timeout: d.facts.Timeout, Owner: owner}
-	return b, nil
+	b, err := briefing.Source{
+		Stage: d.call.Stage, SubStage: d.call.SubStage, Site: d.site, Env: d.env, Facts: d.facts, Account: d.account,
+		Dirs: d.state.Dirs, Owner: owner, Matches: d.matches,
+	}.Brief()
+	b.Settings.Downscope = string(config.None)
+	return b, err
 }
 
 // matches tells whether a rule is for this job. What only a token proves cannot

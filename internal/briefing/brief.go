@@ -1,0 +1,45 @@
+package briefing
+
+import (
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/proctree"
+)
+
+// Source is what a brief is made of, whichever program authorized the job.
+type Source struct {
+	Stage job.Stage
+	// SubStage is the runner's name of a run stage's script.
+	SubStage string
+	Site     config.Config
+	Env      customexec.Environ
+	Facts    customexec.Response
+	Account  job.Account
+	// Dirs are what the config stage settled, zero in config itself.
+	Dirs handoff.Dirs
+	// Owner is the runner's process.
+	Owner proctree.Process
+	// Matches reports whether a rule of [batch] is for the job.
+	Matches func(config.Rule) (bool, error)
+}
+
+// Brief returns all that jacamar is told of a stage.
+func (s Source) Brief() (b handoff.Brief, err error) {
+	b = handoff.Brief{Stage: s.Stage, Account: s.Account, Dirs: s.Dirs, Settings: Settings(s.Site, s.Env), Job: s.job()}
+	if b.SubStage, err = customexec.SubStage(s.Stage, s.SubStage); err != nil {
+		return b, err
+	}
+	b.Settings.Batch, err = Batch(s.Site, s.Env, s.Matches)
+	return b, err
+}
+
+// job is the job that the runner's process owns.
+func (s Source) job() handoff.Job {
+	r := s.Facts
+	return handoff.Job{
+		ID: r.ID, Runner: s.Env.Runner(), Project: r.Project, ProjectID: r.ProjectID, Timeout: r.Timeout, Owner: s.Owner,
+		Temp: s.Env.TempDir(), Helper: r.Helper, Path: carried(s.Env, "PATH", longestArguments),
+	}
+}

@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/test/site"
+	"jacamar-ci/test/stagerunner"
+)
+
+// TestAbortLeavesNoSecret aborts a job, after which the runner removes nothing: the
+// file variable and the token for git are the driver's to remove.
+func TestAbortLeavesNoSecret(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		job := s.Job(`cp "$SECRET_FILE" "$SECRET_FILE.more"`, "echo under way.", "sleep 1000")
+		job.Variables = append(job.Variables, stagerunner.Variable{Key: "SECRET_FILE", Value: "s3cret-of-the-job", File: true})
+		e := s.Runner().Start(job)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		if err := e.AwaitOutput(ctx, "build_script", "\nunder way."); err != nil {
+			t.Error(err)
+		}
+		e.Abort()
+		r := e.Wait()
+		for _, c := range r.Calls {
+			if c.Stage == "cleanup" && c.Status != 0 {
+				t.Errorf("cleanup ended with %d: %s", c.Status, c.Stderr)
+			}
+		}
+		if r.TempProjectDir == "" {
+			t.Fatal("the runner named no directory for secrets")
+		}
+		for _, name := range []string{"SECRET_FILE", "SECRET_FILE.more"} {
+			if _, err := os.Lstat(filepath.Join(r.TempProjectDir, name)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s of an aborted job is still there: %v", name, err)
+			}
+		}
+		s.NoProcess(t, 2*time.Second)
+	}, quick)
+}
+
+// TestProjectsOfOneNameHaveTheirOwnBuilds runs jobs of two projects that had the
+// same path one after the other, as after a rename at GitLab.
+func TestProjectsOfOneNameHaveTheirOwnBuilds(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		builds := map[int64]string{}
+		for _, project := range []int64{12, 13} {
+			job := s.Job("echo builds in $CI_BUILDS_DIR.")
+			job.Project.ID = project
+			job = s.WithClaims(job, s.GitLab.Claims(job, s.User))
+			r := s.Runner().Run(job)
+			want(t, r, stagerunner.Success, 0)
+			_, after, _ := strings.Cut(r.Trace, "\nbuilds in ")
+			builds[project], _, _ = strings.Cut(after, ".\n")
+		}
+		if builds[12] == "" || builds[12] == builds[13] {
+			t.Errorf("the builds of two projects are in %q and %q", builds[12], builds[13])
+		}
+	}, quick, func(c site.Config) { c.Set("general", "limit_build_dir", true) })
+}
+
+// TestMissingHelperIsReported runs jobs with an artifact where the runner's own
+// program is in no directory of the PATH: the job's own, or that of the login.
+func TestMissingHelperIsReported(t *testing.T) {
+	const warning = "gitlab-runner is not in your PATH here"
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		job := s.Job("true")
+		job.Artifacts = []stagerunner.Artifact{{Name: "a", Paths: []string{"x"}}}
+		for path, missing := range map[string]bool{"/nonexistent:/usr/bin:/bin": true, s.Helper + ":/usr/bin:/bin": false} {
+			r := s.Runner().Run(site.WithVariable(job, "PATH", path))
+			if strings.Contains(r.Trace, warning) != missing {
+				t.Errorf("with PATH=%s:\n%s", path, r.Trace)
+			}
+		}
+	}, quick)
+}
