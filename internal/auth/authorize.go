@@ -47,7 +47,7 @@ func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, 
 // question is a process of its own, so those that do not wait for another's
 // answer are asked at once.
 func (d *driver) ask(ctx context.Context, login job.Username, rules policy.Rules) (f policy.Facts, err error) {
-	names := account.System()
+	names := d.names()
 	f.Service, f.LoginsOff = d.uid, names.LoginsOff()
 	if f.Shells, err = names.Shells(); err != nil {
 		return f, err
@@ -105,7 +105,7 @@ type subjects struct {
 // this process's own, and the lists are about the account that was asked for, if
 // it exists.
 func (d *driver) subject(ctx context.Context, login job.Username, rules policy.Rules) (subjects, error) {
-	asked, err := account.System().Lookup(ctx, login)
+	asked, err := d.names().Lookup(ctx, login)
 	if !rules.Keep {
 		return subjects{asked, &asked}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 
-	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/check"
 	"jacamar-ci/internal/job"
 )
@@ -39,7 +38,7 @@ func Check(configuration string, asJSON bool) int {
 // installation gathers what the checks look at. A configuration that cannot be
 // used is a finding, not an error.
 func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
-	s.UID, s.Names = d.uid, account.System()
+	s.UID, s.Names = d.uid, d.names()
 	if s.File, err = job.ParseAbsPath(d.call.Configuration); err != nil {
 		return s, err
 	}

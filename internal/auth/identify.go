@@ -93,9 +93,12 @@ func (d *driver) stateDir(ctx context.Context) (job.AbsPath, error) {
 
 // ownAccount is the account that this process itself runs as.
 func (d *driver) ownAccount(ctx context.Context) (job.Account, error) {
-	name, err := account.System().Owner(ctx, job.Account{UID: d.uid})
+	name, err := d.names().Owner(ctx, job.Account{UID: d.uid})
 	if err != nil {
 		return job.Account{}, err
 	}
-	return account.System().Lookup(ctx, name)
+	return d.names().Lookup(ctx, name)
 }
+
+// names are the machine's name services.
+func (d *driver) names() account.Names { return account.System(nil) }

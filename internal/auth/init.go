@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/initial"
 	"jacamar-ci/internal/job"
 )
@@ -91,7 +90,7 @@ func (d *driver) service(ctx context.Context, deployment initial.Deployment, nam
 	if err != nil {
 		return job.Account{}, err
 	}
-	return account.System().Lookup(ctx, login)
+	return d.names().Lookup(ctx, login)
 }
 
 // wire prints the runner's table, or merges it into the runner's file.

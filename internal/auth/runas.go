@@ -76,11 +76,11 @@ func (d *driver) preValidate(ctx context.Context, c policy.Candidate, rules poli
 }
 
 func (d *driver) groupsOf(ctx context.Context, name job.Username) (policy.Groups, error) {
-	a, err := account.System().Lookup(ctx, name)
+	a, err := d.names().Lookup(ctx, name)
 	if err != nil {
 		return policy.Groups{}, err
 	}
-	g, err := account.System().Groups(ctx, a)
+	g, err := d.names().Groups(ctx, a)
 	return policy.Groups{Names: g.Names, Unnamed: g.Unnamed}, err
 }
 

@@ -3,6 +3,7 @@
 package capability
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -27,6 +28,25 @@ func OfThread() (data [2]unix.CapUserData, err error) {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	err = unix.Capget(&head, &data[0])
 	return data, err
+}
+
+// DropInheritable clears the ambient and inheritable sets of the calling thread: a
+// service that was started with ambient capabilities would otherwise hand them on
+// to what this thread starts, through the change of ids and through execve.
+func DropInheritable() error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot clear the ambient capabilities: %w", err)
+	}
+	data, err := OfThread()
+	if err != nil {
+		return fmt.Errorf("cannot read this process's capabilities: %w", err)
+	}
+	data[0].Inheritable, data[1].Inheritable = 0, 0
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capset(&head, &data[0]); err != nil {
+		return fmt.Errorf("cannot clear the inheritable capabilities: %w", err)
+	}
+	return nil
 }
 
 // ForeignIDs returns the map by which this process's ids are not the machine's, as

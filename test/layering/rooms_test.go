@@ -79,13 +79,13 @@ var rooms = []room{
 		"internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/job", "internal/lockdown",
 		"internal/logging", "internal/logging/operator", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
-	{path: auth + "account", may: []string{auth + "child", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
+	{path: auth + "account", may: []string{auth + "child", auth + "thread", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: auth + "check", may: []string{
 		auth + "account", auth + "accountmap", auth + "child", auth + "idtoken", auth + "privdrop", auth + "runas",
 		"internal/config", "internal/failure", "internal/job", "internal/logging/operator", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
-	{path: auth + "child", beyond: []string{unix}, never: []string{"net", "os/user"}},
+	{path: auth + "child", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 	{path: auth + "explain", may: []string{auth + "identity", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
 	{path: auth + "identity", may: []string{"internal/job"}, never: effects},
 	{
@@ -111,6 +111,7 @@ var rooms = []room{
 		path: auth + "runas", may: []string{auth + "child", auth + "identity", "internal/failure", "internal/job", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
+	{path: auth + "thread", beyond: []string{unix}, never: []string{"os", "net"}},
 
 	{path: "internal/jobrun", may: []string{
 		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "posture", jobrun + "process", jobrun + "storage", jobrun + "workspace",

@@ -13,7 +13,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 	name := username(b, me.Username)
 	for b.Loop() {
-		if _, err := System().Lookup(b.Context(), name); err != nil {
+		if _, err := System(nil).Lookup(b.Context(), name); err != nil {
 			b.Fatal(err)
 		}
 	}

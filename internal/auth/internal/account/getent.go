@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/child"
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -20,11 +21,14 @@ type Names struct {
 	limit   time.Duration
 	nologin []string
 	shells  string
+	as      *thread.IDs
 }
 
-// System returns the machine's own name services.
-func System() Names {
+// System returns the machine's own name services. getent runs with the given ids,
+// nil for this process's own.
+func System(as *thread.IDs) Names {
 	return Names{
+		as:      as,
 		getent:  []string{"/usr/bin/getent", "/bin/getent"},
 		limit:   10 * time.Second,
 		nologin: []string{"/etc/nologin", "/run/nologin"},
@@ -49,7 +53,7 @@ func (n Names) ask(ctx context.Context, database string, keys ...string) (out st
 	}
 	r, err := child.Command{
 		Path: program, Args: append([]string{database, "--"}, keys...),
-		Env:   []string{"PATH=/usr/bin:/bin", "LC_ALL=C"},
+		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, As: n.idsFor(database), NoNewPrivs: true,
 		Limit: n.limit, MaxOutput: maxAnswer, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	switch {
@@ -61,6 +65,14 @@ func (n Names) ask(ctx context.Context, database string, keys ...string) (out st
 		return "", false, fmt.Errorf("getent %s: exit status %d: %s", database, r.Code, firstLine(r.Stderr))
 	}
 	return string(r.Stdout), r.Code == 0, nil
+}
+
+// idsFor keeps root's own rights for shadow(5), which is root's to read.
+func (n Names) idsFor(database string) *thread.IDs {
+	if database == "shadow" && os.Geteuid() == 0 {
+		return nil
+	}
+	return n.as
 }
 
 func (n Names) program() (string, error) {

@@ -161,7 +161,7 @@ until [ -e "$pid" ]; do :; done; exit 1`)
 }
 
 func TestLookupWithoutGetent(t *testing.T) {
-	n := System()
+	n := System(nil)
 	n.getent = []string{"/nonexistent/a", "/nonexistent/b"}
 	_, err := n.Lookup(t.Context(), username(t, "alice"))
 	refused(t, err, "cannot look up the account alice: there is no getent at /nonexistent/a or /nonexistent/b")
@@ -181,7 +181,7 @@ func TestLookupUnknownUser(t *testing.T) {
 		name  string
 		names Names
 	}{
-		{"real name service", System()},
+		{"real name service", System(nil)},
 		{"groups fail as well", stub(t, "[ $1 = passwd ] && exit 2; exit 1")},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -20,7 +20,7 @@ func TestMissing(t *testing.T) {
 		{"group", []string{"-x", "--help"}, []string{"-x", "--help"}},
 		{"passwd", slices.Repeat([]string{"root"}, 2000), nil},
 	} {
-		got, err := System().Missing(t.Context(), tc.database, tc.names)
+		got, err := System(nil).Missing(t.Context(), tc.database, tc.names)
 		if err != nil || !slices.Equal(got, tc.want) {
 			t.Errorf("%s %.60q: %q, %v", tc.database, strings.Join(tc.names, " "), got, err)
 		}

@@ -43,7 +43,7 @@ func TestLookupOfRealAccounts(t *testing.T) {
 		if len(a.Groups) != 66 {
 			t.Errorf("%d groups, want 66", len(a.Groups))
 		}
-		named, err := System().Groups(t.Context(), a)
+		named, err := System(nil).Groups(t.Context(), a)
 		if err != nil || len(named.Unnamed) != 0 {
 			t.Fatalf("unnamed groups %v, error %v", named.Unnamed, err)
 		}
@@ -56,13 +56,13 @@ func TestLookupOfRealAccounts(t *testing.T) {
 
 func TestFactsOfRealAccounts(t *testing.T) {
 	name := temporaryAccount(t)
-	a, err := System().Lookup(t.Context(), username(t, name))
+	a, err := System(nil).Lookup(t.Context(), username(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	aging := func(want Aging) {
 		t.Helper()
-		got, err := System().Aging(t.Context(), a.Name, time.Now())
+		got, err := System(nil).Aging(t.Context(), a.Name, time.Now())
 		if err != nil || got != want {
 			t.Errorf("aging %+v, %v; want %+v", got, err, want)
 		}
@@ -74,13 +74,13 @@ func TestFactsOfRealAccounts(t *testing.T) {
 	command(t, "usermod", "--unlock", "--expiredate", "1", name)
 	aging(Aging{Known: true, Expired: true})
 
-	owner, err := System().Owner(t.Context(), a)
+	owner, err := System(nil).Owner(t.Context(), a)
 	if err != nil || owner != a.Name {
 		t.Errorf("owner %s, %v", owner, err)
 	}
 	alias := a
 	alias.Name, alias.UID = username(t, "toor"), 0
-	if owner, err = System().Owner(t.Context(), alias); err != nil || owner.String() != "root" {
+	if owner, err = System(nil).Owner(t.Context(), alias); err != nil || owner.String() != "root" {
 		t.Errorf("owner of user id 0 is %s, %v", owner, err)
 	}
 }
@@ -96,14 +96,14 @@ func TestAgingIsUnknownToAnOrdinaryUser(t *testing.T) {
 	if me.Username == "nobody" {
 		t.Skip("nss-systemd makes up a shadow entry for nobody, which everybody may read")
 	}
-	got, err := System().Aging(t.Context(), username(t, me.Username), time.Now())
+	got, err := System(nil).Aging(t.Context(), username(t, me.Username), time.Now())
 	if err != nil || got != (Aging{}) {
 		t.Errorf("aging %+v, error %v", got, err)
 	}
 }
 
 func TestShellsOfThisMachine(t *testing.T) {
-	shells, err := System().Shells()
+	shells, err := System(nil).Shells()
 	if err != nil || len(shells) == 0 {
 		t.Errorf("shells %v, error %v", shells, err)
 	}
@@ -111,7 +111,7 @@ func TestShellsOfThisMachine(t *testing.T) {
 
 func agreesWithID(t *testing.T, name string) job.Account {
 	t.Helper()
-	a, err := System().Lookup(t.Context(), username(t, name))
+	a, err := System(nil).Lookup(t.Context(), username(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,19 +1,24 @@
 // Package child runs the few helper programs that the privileged process asks:
 // getent, the site's validation script and jacamar-keys. It is the one place where
 // it starts anything before it has become the user, so the posture is decided
-// once: the given environment and no other, a session of its own, an input that
-// ends, a limit on time and on output, and at the end nobody of the process group
-// alive.
+// once: the given ids and environment and no others, a session of its own, an input
+// that ends, a limit on time and on output, and at the end no process of the process
+// group alive.
 package child
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth/internal/thread"
+	"jacamar-ci/internal/capability"
 )
 
 // Command is one helper to run.
@@ -21,6 +26,13 @@ type Command struct {
 	Path string   // absolute; PATH is never searched
 	Args []string // without the program's own name
 	Env  []string // the whole environment
+	// As are the ids that the helper runs with; nil is this process's own. It never
+	// has others, not for a moment: whoever has this process's account could
+	// otherwise take hold of it.
+	As *thread.IDs
+	// NoNewPrivs makes setuid bits and file capabilities of whatever the helper
+	// executes void (PR_SET_NO_NEW_PRIVS in prctl(2)).
+	NoNewPrivs bool
 	// Input is the helper's standard input; nil is /dev/null.
 	Input *os.File
 	// Files become the descriptors 3, 4, … of the helper, and of what it starts.
@@ -52,15 +64,41 @@ const grace = 2 * time.Second
 const stderrGrace = 100 * time.Millisecond
 
 // Run starts the helper and waits for its end. The error is a StartError, a
-// TimeoutError, an OutputError, a HeldError or the context's cause; an exit
-// status other than 0 is not an error here.
-func (c Command) Run(ctx context.Context) (Result, error) {
+// TimeoutError, an OutputError, a HeldError, a LimitError or the context's cause; an
+// exit status other than 0 is not an error here.
+func (c Command) Run(ctx context.Context) (r Result, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Limit, TimeoutError{c.Limit})
 	defer cancel()
-	// The parent-death signal is tied to the thread that started the child.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	// One thread from the start to the end: the parent-death signal is tied to the
+	// thread that started the child, and only its ids may signal the child.
+	err = thread.Run(func() error {
+		if err := c.prepareThread(); err != nil {
+			return StartError{err}
+		}
+		r, err = c.run(ctx)
+		return err
+	})
+	return r, err
+}
 
+// prepareThread makes the calling thread what the helper shall be.
+func (c Command) prepareThread() error {
+	if err := c.As.Take(); err != nil {
+		return err
+	}
+	if err := capability.DropInheritable(); err != nil {
+		return err
+	}
+	if !c.NoNewPrivs {
+		return nil
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot set no_new_privs: %w", err)
+	}
+	return nil
+}
+
+func (c Command) run(ctx context.Context) (Result, error) {
 	out, err := newDrain(c.MaxOutput)
 	if err != nil {
 		return Result{}, StartError{err}
@@ -77,6 +115,13 @@ func (c Command) Run(ctx context.Context) (Result, error) {
 	}
 	out.start()
 	errs.start()
+	limits := c.judgeLimits(cmd.Process.Pid)
+	if limits != nil {
+		ctx, cancel := context.WithCancelCause(ctx)
+		cancel(limits)
+		r, _ := supervise(ctx, cmd, out, errs)
+		return r, limits
+	}
 	return supervise(ctx, cmd, out, errs)
 }
 

@@ -62,25 +62,6 @@ func hostIDs() error {
 	return nil
 }
 
-// dropInheritable clears the ambient and inheritable sets of this thread: a
-// service that was started with ambient capabilities would hand them on to the
-// job, through the change of ids and through execve.
-func dropInheritable() error {
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return fmt.Errorf("cannot clear the ambient capabilities: %w", err)
-	}
-	data, err := capability.OfThread()
-	if err != nil {
-		return fmt.Errorf("cannot read this process's capabilities: %w", err)
-	}
-	data[0].Inheritable, data[1].Inheritable = 0, 0
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capset(&head, &data[0]); err != nil {
-		return fmt.Errorf("cannot clear the inheritable capabilities: %w", err)
-	}
-	return nil
-}
-
 // dropBounding empties the bounding set of this thread: what it starts gains no
 // capability ever, whatever bits a file has (capabilities(7)), but for low ports
 // where they are left.

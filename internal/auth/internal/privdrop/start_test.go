@@ -243,7 +243,7 @@ func TestAmbientCapabilitiesAreGone(t *testing.T) {
 		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_SETUID, 0, 0); err != nil {
 			return 0, err
 		}
-		if err := dropInheritable(); err != nil {
+		if err := capability.DropInheritable(); err != nil {
 			return 0, err
 		}
 		left, err := capability.OfThread()

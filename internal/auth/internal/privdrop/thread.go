@@ -30,7 +30,7 @@ func onThread(f func() (int, error)) (int, error) {
 
 // shed gives up on this thread what the account shall not get.
 func (l Launcher) shed() error {
-	if err := dropInheritable(); err != nil {
+	if err := capability.DropInheritable(); err != nil {
 		return err
 	}
 	var none unix.Sigset_t
