@@ -14,7 +14,6 @@ type room struct {
 
 const (
 	cli        = "github.com/urfave/cli/v2"
-	jose       = "github.com/go-jose/go-jose/v4"
 	logrus     = "github.com/sirupsen/logrus"
 	multierror = "github.com/hashicorp/go-multierror"
 	toml       = "github.com/BurntSushi/toml"
@@ -90,7 +89,7 @@ var rooms = []room{
 	{path: auth + "identity", may: []string{"internal/job"}, never: effects},
 	{
 		path: auth + "idtoken", may: []string{auth + "child", auth + "identity", "internal/failure", "internal/job", "internal/jwks", "internal/trustedfile"},
-		beyond: []string{jose, jose + "/json"}, never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
+		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
 		path: auth + "initial", may: []string{"internal/config", "internal/job"},

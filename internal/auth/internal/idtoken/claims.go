@@ -1,10 +1,9 @@
 package idtoken
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
-
-	"github.com/go-jose/go-jose/v4/json"
 
 	"jacamar-ci/internal/auth/internal/identity"
 	"jacamar-ci/internal/job"

@@ -3,18 +3,17 @@ package idtoken
 import (
 	"crypto/rsa"
 	"fmt"
-
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
+	"math/big"
 
 	"jacamar-ci/internal/jwks"
 )
 
 const (
 	maxKeys = 64
-	// minModulus is NIST SP 800-131A's lower bound. The upper one, which bounds
-	// the time of a verification, is go-jose's: 4096.
+	// minModulus is NIST SP 800-131A's lower bound, in bits. maxModulus bounds the
+	// time of a verification.
 	minModulus = 2048
+	maxModulus = 4096
 	// minExponent is FIPS 186-5's lower bound and GitLab's own value; maxExponent
 	// is what crypto/rsa takes.
 	minExponent = 65537
@@ -27,7 +26,7 @@ type KeySet struct{ keys map[string]*rsa.PublicKey }
 // Len returns the number of keys.
 func (s KeySet) Len() int { return len(s.keys) }
 
-// Has tells whether the set has a key of this id.
+// Has reports whether the set has a key of this id.
 func (s KeySet) Has(kid string) bool { return s.keys[kid] != nil }
 
 // ParseKeySet reads a JWK set (RFC 7517). Keys of other types and uses are
@@ -37,22 +36,21 @@ func ParseKeySet(b []byte) (KeySet, error) {
 	if len(b) > jwks.MaxSet {
 		return KeySet{}, fmt.Errorf("the key set has more than %d bytes", jwks.MaxSet)
 	}
-	if _, ok := decodeObject(b); !ok {
+	object, ok := decodeObject(b)
+	if !ok {
 		return KeySet{}, fmt.Errorf("the key set is not one JSON object with distinct keys")
 	}
-	var raw struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(b, &raw); err != nil {
+	entries, ok := object["keys"].([]any)
+	if !ok && object["keys"] != nil {
 		return KeySet{}, fmt.Errorf("the key set has no list of keys")
 	}
-	if len(raw.Keys) > maxKeys {
+	if len(entries) > maxKeys {
 		return KeySet{}, fmt.Errorf("the key set has more than %d keys", maxKeys)
 	}
-	return collect(raw.Keys)
+	return collect(entries)
 }
 
-func collect(entries []json.RawMessage) (KeySet, error) {
+func collect(entries []any) (KeySet, error) {
 	set := KeySet{make(map[string]*rsa.PublicKey, len(entries))}
 	for i, entry := range entries {
 		kid, key, err := parseKey(entry)
@@ -74,38 +72,64 @@ func collect(entries []json.RawMessage) (KeySet, error) {
 
 // parseKey returns no key for an entry that no id_token can be signed with: one
 // of another type or use, or without an id that a token could name.
-func parseKey(entry []byte) (kid string, key *rsa.PublicKey, err error) {
-	var kind struct {
-		Type      string `json:"kty"`
-		Use       string `json:"use"`
-		Algorithm string `json:"alg"`
-		ID        string `json:"kid"`
-	}
-	if err := json.Unmarshal(entry, &kind); err != nil {
+func parseKey(entry any) (kid string, key *rsa.PublicKey, err error) {
+	members, ok := entry.(map[string]any)
+	if !ok || !texts(members, "kty", "use", "alg", "kid") {
 		return "", nil, fmt.Errorf("is not a JWK")
 	}
-	signs := (kind.Use == "" || kind.Use == "sig") && (kind.Algorithm == "" || kind.Algorithm == string(jose.RS256))
-	if kind.Type != "RSA" || !signs || !saneKeyID(kind.ID) {
+	kid, _ = members["kid"].(string)
+	if members["kty"] != "RSA" || !absentOr(members["use"], "sig") || !absentOr(members["alg"], algorithm) || !saneKeyID(kid) {
 		return "", nil, nil
 	}
-	var jwk jose.JSONWebKey
-	if err := json.Unmarshal(entry, &jwk); err != nil {
-		return "", nil, fmt.Errorf("is not an RSA key of at most 4096 bits")
+	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth"} {
+		if _, there := members[private]; there {
+			return "", nil, fmt.Errorf("is a private key")
+		}
 	}
-	key, public := jwk.Key.(*rsa.PublicKey)
-	if !public {
-		return "", nil, fmt.Errorf("is a private key")
-	}
-	return kind.ID, key, checkStrength(key)
+	key, err = publicKey(members)
+	return kid, key, err
 }
 
-func checkStrength(key *rsa.PublicKey) error {
-	bits := key.N.BitLen()
-	switch {
-	case bits < minModulus:
-		return fmt.Errorf("has %d bits, fewer than %d", bits, minModulus)
-	case key.E < minExponent || key.E > maxExponent || key.E%2 == 0:
-		return fmt.Errorf("has the public exponent %d", key.E)
+// texts reports whether each member that is there is a text.
+func texts(members map[string]any, names ...string) bool {
+	for _, name := range names {
+		if value, there := members[name]; there && value != nil {
+			if _, text := value.(string); !text {
+				return false
+			}
+		}
 	}
-	return nil
+	return true
+}
+
+func absentOr(value any, want string) bool { return value == nil || value == "" || value == want }
+
+// publicKey reads modulus and exponent (RFC 7518 section 6.3.1).
+func publicKey(members map[string]any) (*rsa.PublicKey, error) {
+	n, ok1 := number(members["n"])
+	e, ok2 := number(members["e"])
+	switch {
+	case !ok1 || !ok2:
+		return nil, fmt.Errorf("is not an RSA key: its modulus or exponent is missing or not strict base64url")
+	case n.BitLen() > maxModulus:
+		return nil, fmt.Errorf("is not an RSA key of at most %d bits", maxModulus)
+	case n.BitLen() < minModulus:
+		return nil, fmt.Errorf("has %d bits, fewer than %d", n.BitLen(), minModulus)
+	case n.Bit(0) == 0:
+		return nil, fmt.Errorf("is not an RSA key: its modulus is even")
+	case !e.IsInt64() || e.Int64() < minExponent || e.Int64() > maxExponent || e.Bit(0) == 0:
+		return nil, fmt.Errorf("has the public exponent %s", e)
+	}
+	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
+}
+
+// number reads a Base64urlUInt: big-endian, without leading zeros (RFC 7518
+// section 2).
+func number(member any) (*big.Int, bool) {
+	text, _ := member.(string)
+	b, ok := decodePart(text)
+	if !ok || len(b) == 0 || b[0] == 0 {
+		return nil, false
+	}
+	return new(big.Int).SetBytes(b), true
 }

@@ -1,12 +1,17 @@
 package idtoken
 
 import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
 	"strings"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"jacamar-ci/internal/job"
 )
+
+// algorithm is the one that GitLab signs id_tokens with: RSASSA-PKCS1-v1_5 with
+// SHA-256 (RFC 7518 section 3.3). No other is ever accepted.
+const algorithm = "RS256"
 
 // maxToken is the longest token in bytes. GitLab's are below 4 KiB; a user in
 // hundreds of groups may come near 12.
@@ -18,12 +23,23 @@ const maxKeyID = 128
 
 // Token is an id_token of sound form. Nothing in it is believed yet.
 type Token struct {
-	jws *jose.JSONWebSignature
-	kid string
+	kid       string
+	signed    string // header and payload as they were signed (RFC 7515 section 5.2)
+	payload   []byte
+	signature []byte
 }
 
 // KeyID returns the id of the key that the token claims to be signed with.
 func (t Token) KeyID() string { return t.kid }
+
+// verify returns the payload if the key signed it.
+func (t Token) verify(key *rsa.PublicKey) ([]byte, error) {
+	sum := sha256.Sum256([]byte(t.signed))
+	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], t.signature); err != nil {
+		return nil, refuse(RuleSignature, "it does not hold under the server's key %q", t.kid)
+	}
+	return t.payload, nil
+}
 
 // Parse checks the form and the header of a token.
 func Parse(raw job.Secret) (Token, error) {
@@ -34,38 +50,30 @@ func Parse(raw job.Secret) (Token, error) {
 	case len(text) > maxToken:
 		return Token{}, refuse(RuleSize, "it has %d bytes, more than %d", len(text), maxToken)
 	}
-	header, err := parseForm(text)
+	parts, err := parseForm(text)
 	if err != nil {
 		return Token{}, err
 	}
-	kid, err := parseHeader(header)
+	kid, err := parseHeader(parts[0])
 	if err != nil {
 		return Token{}, err
 	}
-	jws, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.RS256})
-	if err != nil {
-		return Token{}, refuse(RuleForm, "it is not a JWS in compact form")
-	}
-	return Token{jws, kid}, nil
+	return Token{kid: kid, signed: text[:strings.LastIndexByte(text, '.')], payload: parts[1], signature: parts[2]}, nil
 }
 
-// parseForm returns the decoded header.
-func parseForm(text string) ([]byte, error) {
-	parts := strings.SplitN(text, ".", 4)
-	if len(parts) != 3 {
-		return nil, refuse(RuleForm, "it has not three parts")
+// parseForm returns the decoded parts: header, payload and signature.
+func parseForm(text string) (parts [3][]byte, err error) {
+	texts := strings.SplitN(text, ".", len(parts)+1)
+	if len(texts) != len(parts) {
+		return parts, refuse(RuleForm, "it has not three parts")
 	}
-	var header []byte
-	for i, part := range parts {
-		b, ok := decodePart(part)
-		if !ok {
-			return nil, refuse(RuleForm, "its part %d is not strict base64url", i+1)
-		}
-		if i == 0 {
-			header = b
+	for i, text := range texts {
+		var ok bool
+		if parts[i], ok = decodePart(text); !ok {
+			return parts, refuse(RuleForm, "its part %d is not strict base64url", i+1)
 		}
 	}
-	return header, nil
+	return parts, nil
 }
 
 // foreign are the header parameters that would take the key from the token
@@ -87,9 +95,9 @@ func parseHeader(b []byte) (kid string, err error) {
 	if typ, there := header["typ"]; there && typ != "JWT" {
 		return "", refuse(RuleHeader, "its type is not JWT")
 	}
-	if header["alg"] != string(jose.RS256) {
+	if header["alg"] != algorithm {
 		alg, _ := header["alg"].(string)
-		return "", refuse(RuleAlgorithm, "it is signed with %q, not with %q", job.Clip(alg), jose.RS256)
+		return "", refuse(RuleAlgorithm, "it is signed with %q, not with %q", job.Clip(alg), algorithm)
 	}
 	kid, _ = header["kid"].(string)
 	if !saneKeyID(kid) {
@@ -98,7 +106,7 @@ func parseHeader(b []byte) (kid string, err error) {
 	return kid, nil
 }
 
-// saneKeyID tells whether a key id is short and of characters that base64url,
+// saneKeyID reports whether a key id is short and of characters that base64url,
 // hexadecimal and dotted names use; a slash, which a path has, is not one.
 func saneKeyID(kid string) bool {
 	const extra = "-_.:=+"

@@ -190,7 +190,6 @@ func TestH4OtherFormats(t *testing.T) {
 		{"H4 type at+jwt", sign(t, soundHeader().with("typ", "at+jwt"), soundClaims()), RuleHeader},
 		{"H4 type null", sign(t, soundHeader().with("typ", nil), soundClaims()), RuleHeader},
 		{"H4 type in a list", sign(t, soundHeader().with("typ", []string{"JWT"}), soundClaims()), RuleHeader},
-		{"H4 a nonce that is none", sign(t, soundHeader().with("nonce", 7), soundClaims()), RuleForm},
 		{"H4 CI_JOB_TOKEN", "glcbt-64_aBcDeFgHiJkLmNoPqRsT", RuleForm},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -237,7 +236,7 @@ func TestH5Form(t *testing.T) {
 		{"H5 alg twice, once escaped", join(b64([]byte(`{"alg":"RS256","\u0061lg":"none","kid":"a"}`)), parts[1], parts[2]), RuleHeader},
 		{"H5 key twice in depth", join(b64([]byte(`{"alg":"RS256","kid":"a","x":[{"b":1,"b":2}]}`)), parts[1], parts[2]), RuleHeader},
 		{"H5 alg in another case", join(b64([]byte(`{"ALG":"RS256","kid":"a"}`)), parts[1], parts[2]), RuleAlgorithm},
-		{"H5 deep header", join(b64([]byte(deep)), parts[1], ""), RuleAlgorithm},
+		{"H5 deep header", join(b64([]byte(deep)), parts[1], ""), RuleHeader},
 		{"H5 endless header", join(b64([]byte(strings.Repeat("[", 9000))), "", ""), RuleHeader},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,9 +21,9 @@ func (t Token) Verify(keys KeySet, rules Rules, expected identity.Expected, now 
 	if key == nil {
 		return identity.Identity{}, refuse(RuleKey, "the server has no key %q", t.kid)
 	}
-	payload, err := t.jws.Verify(key)
+	payload, err := t.verify(key)
 	if err != nil {
-		return identity.Identity{}, refuse(RuleSignature, "it does not hold under the server's key %q", t.kid)
+		return identity.Identity{}, err
 	}
 	return judge(payload, rules, expected, now)
 }
