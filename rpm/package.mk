@@ -38,8 +38,8 @@ manual: ## write the manual pages, completions and reference pages in docs anew
 	go test ./test/manual -run '^TestConfiguration$$' -update
 
 .PHONY: docs
-docs: ## build the documentation as a site with search in DIST/site (needs mkdocs)
-	@command -v mkdocs >/dev/null || { echo 'make docs: mkdocs is not installed (apt-get install mkdocs)' >&2; exit 1; }
+docs: ## build the documentation as a site with search in DIST/site (needs mkdocs-material)
+	@command -v mkdocs >/dev/null || { echo 'make docs: mkdocs is not installed (apt-get install mkdocs mkdocs-material)' >&2; exit 1; }
 	mkdocs build --quiet --clean --strict --site-dir '$(abspath $(DIST))/site'
 
 # The last nfpm that its modules can be fetched for.
