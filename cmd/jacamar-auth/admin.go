@@ -19,7 +19,7 @@ func administration(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "executor", Usage: "`EXECUTOR` of jobs: shell, slurm, flux, pbs, lsf, sge or cobalt"},
 				&cli.StringFlag{Name: "data-dir", Usage: "`DIRECTORY` for the files of jobs, such as $HOME"},
 				&cli.StringFlag{Name: "state-dir", Usage: "`DIRECTORY` for the state of jacamar-auth"},
-				&cli.StringFlag{Name: "log", Usage: "`FILE` for the operator's log, in place of syslog"},
+				&cli.StringFlag{Name: "log", Usage: "`FILE` for the operator's log, instead of one in the state directory"},
 				&cli.StringFlag{Name: "service", Usage: "the `ACCOUNT` of the runner's service, where it is not root", Value: "gitlab-runner"},
 				&cli.StringFlag{Name: "runner-config", Usage: "merge the table for the runner into `FILE`, the runner's config.toml, in place of printing it"},
 				&cli.StringFlag{Name: "runner", Usage: "the `NAME` of the runner in that file, where it has several"},

@@ -1,7 +1,12 @@
 package auth
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,18 +16,20 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/logging/operator"
+	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/trustedfile"
 )
 
 // openLog makes the operator's log as the site configured it. A log that cannot
 // be written never stops a job.
-func (d *driver) openLog(lost func(error)) operator.Log {
+func (d *driver) openLog(ctx context.Context, lost func(error)) operator.Log {
 	l := d.site.Auth.Logging
 	if !l.Enabled {
 		return operator.Log{}
 	}
 	log, err := operator.New(operator.Settings{
-		Level: string(l.Level), Instance: d.site.General.Name, Place: place(l), Lost: lost,
+		Level: string(l.Level), Instance: d.site.General.Name, Place: d.place(ctx, l), Lost: lost,
+		Call: thisCall(), Counter: &operator.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.OpenUpdate) }},
 	})
 	if err != nil {
 		lost(err)
@@ -30,27 +37,62 @@ func (d *driver) openLog(lost func(error)) operator.Log {
 	return log
 }
 
-func place(l config.Logging) operator.Place {
+func (d *driver) place(ctx context.Context, l config.Logging) operator.Place {
 	switch {
 	case l.Address != "":
 		return operator.RemoteSyslog(l.Network, l.Address)
+	case l.Location.Syslog:
+		return operator.Syslog()
 	case l.Location.Journal:
 		return operator.Journal()
 	case !l.Location.File.IsZero():
 		return operator.File(func() (*os.File, error) { return trustedfile.OpenAppend(l.Location.File) })
 	}
-	return operator.Syslog()
+	return operator.File(func() (*os.File, error) { return d.openKept(ctx, config.LogName, trustedfile.OpenAppend) })
 }
 
-// lost tells of a log that cannot be written. The reason is not the job author's
-// to read; cleanup's words reach the runner's own log alone.
+// openKept opens a file of the state directory, which it makes where it is
+// missing.
+func (d *driver) openKept(ctx context.Context, name string, open func(job.AbsPath) (*os.File, error)) (*os.File, error) {
+	dir, err := d.stateDir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	path, err := dir.Join(name)
+	if err != nil {
+		return nil, err
+	}
+	file, err := open(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return file, err
+	}
+	// Every directory down to the first missing one is trusted by now.
+	if err := os.Mkdir(dir.String(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	return open(path)
+}
+
+// thisCall names this process among all that this host has run since its start.
+func thisCall() string {
+	p, ok := proctree.Find(os.Getpid())
+	if !ok {
+		return strconv.Itoa(os.Getpid())
+	}
+	return fmt.Sprintf("%d.%d", p.PID, p.Start)
+}
+
+// lost reports a log that cannot be written: once a job in its log, and in each
+// cleanup, whose output reaches the runner's own log alone. The reason is not the
+// job author's to read.
 func (d *driver) lost(err error) {
 	voice := logging.NewVoice(d.stderr)
-	if d.call.Unobfuscated || d.call.Stage == job.Cleanup {
+	switch {
+	case d.call.Unobfuscated || d.call.Stage == job.Cleanup:
 		voice.Warn("cannot write the operator's log: %v", err)
-		return
+	case d.call.Stage == job.Prepare:
+		voice.Warn("cannot write the operator's log (administrators: see jacamar-auth check)")
 	}
-	voice.Warn("cannot write the operator's log (administrators: see jacamar-auth check)")
 }
 
 // about is what is known of the job so far.
@@ -102,7 +144,7 @@ func (d *driver) ended(err error) {
 		end.Code, _ = failure.ScriptCode(err)
 	}
 	if d.site.General.GitLabServer == nil && err != nil {
-		d.log, _ = operator.New(operator.Settings{Level: string(config.Error), Place: operator.Syslog()})
+		d.log, _ = operator.New(operator.Settings{Level: string(config.Error), Place: operator.Syslog(), Call: thisCall()})
 	}
 	d.log.Ended(d.about(), end)
 	d.log.Close()

@@ -80,7 +80,7 @@ func (d *driver) serve(ctx context.Context) (err error) {
 	if d.site, err = d.configuration(); err != nil {
 		return err
 	}
-	d.log = d.openLog(d.lost)
+	d.log = d.openLog(ctx, d.lost)
 	if d.call.Stage == job.Cleanup && !d.resumed {
 		return nil // the config stage granted nothing: there is nothing of the job's
 	}

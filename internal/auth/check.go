@@ -56,7 +56,7 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 		return s, err
 	}
 	// The check of the log tells what is wrong with it.
-	s.Config, s.StateDir, s.Log = &d.site, d.state.StateDir, d.openLog(func(error) {})
+	s.Config, s.StateDir, s.Log = &d.site, d.state.StateDir, d.openLog(ctx, func(error) {})
 	s.Script, _ = d.runas()
 	return s, nil
 }

@@ -159,7 +159,7 @@ func checkRemoteLog(c *Config) []Fault {
 	if l.Network == "" && l.Address == "" {
 		return nil
 	}
-	faults := when(l.Location != Location{}, "auth.logging.location", "is %q, and a network and an address are for syslog only", l.Location)
+	faults := when(l.Location.Journal || !l.Location.File.IsZero(), "auth.logging.location", "is %q, and a network and an address are for syslog only", l.Location)
 	faults = append(faults, when(l.Network != "udp" && l.Network != "tcp", "auth.logging.network", `is %q: write "udp" or "tcp", together with an address`, l.Network)...)
 	return append(faults, when(!hostPort(l.Address), "auth.logging.address", "%q is not host:port, such as \"log.example.com:514\"", job.Clip(l.Address))...)
 }

@@ -86,15 +86,23 @@ func (l *LogLevel) UnmarshalText(b []byte) error { return pick(l, b, logLevels) 
 
 // Location is where the operator's log goes.
 type Location struct {
-	Journal bool
-	File    job.AbsPath // zero = syslog, or the journal
+	Syslog, Journal bool
+	File            job.AbsPath // zero = syslog, the journal, or LogName in the state directory
 }
+
+// LogName is the file in the state directory that has the operator's log where a
+// site names no other place, and CounterName the one with the number of its last
+// record, whatever the place.
+const (
+	LogName     = "operator.log"
+	CounterName = "operator.seq"
+)
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (l *Location) UnmarshalText(b []byte) (err error) {
 	switch s := string(b); {
 	case s == "syslog":
-		*l = Location{}
+		*l = Location{Syslog: true}
 	case s == "journald":
 		*l = Location{Journal: true}
 	case strings.HasPrefix(s, "/"):
@@ -108,12 +116,12 @@ func (l *Location) UnmarshalText(b []byte) (err error) {
 // String returns the location as a configuration writes it.
 func (l Location) String() string {
 	switch {
+	case l.Syslog:
+		return "syslog"
 	case l.Journal:
 		return "journald"
-	case !l.File.IsZero():
-		return l.File.String()
 	}
-	return "syslog"
+	return l.File.String()
 }
 
 // name is one spelling of a value.

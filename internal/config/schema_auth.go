@@ -161,9 +161,9 @@ func runasKeys() []Key {
 func loggingKeys() []Key {
 	return []Key{
 		{
-			Path: "auth.logging.enabled", Default: false, Since: first,
+			Path: "auth.logging.enabled", Default: true, Since: first,
 			Meaning: "Write the operator's log: a record of every decision and of every stage's end.",
-			Example: `enabled = true`,
+			Example: `enabled = false`,
 		},
 		{
 			Path: "auth.logging.level", Default: "info", Since: first,
@@ -171,17 +171,17 @@ func loggingKeys() []Key {
 			Example: `level = "debug"`,
 		},
 		{
-			Path: "auth.logging.location", Default: "syslog", Since: first,
-			Meaning: "Where records go: `syslog`, `journald` or the absolute path of a file.",
-			Example: `location = "/var/log/jacamar.log"`,
+			Path: "auth.logging.location", Otherwise: "`operator.log` in `state_dir`", Since: first,
+			Meaning: "Where records go: `syslog`, `journald` or the absolute path of a file. A file is the one place that no job and no other user can write to or flood.",
+			Example: `location = "/var/log/jacamar/operator.log"`,
 		},
 		{
-			Path: "auth.logging.network", Otherwise: "the local syslog", Since: first,
+			Path: "auth.logging.network", Otherwise: "no server", Since: first,
 			Meaning: "Protocol of a remote syslog server, `udp` or `tcp`; it needs `address`.",
 			Example: `network = "udp"`,
 		},
 		{
-			Path: "auth.logging.address", Otherwise: "the local syslog", Since: first,
+			Path: "auth.logging.address", Otherwise: "no server", Since: first,
 			Meaning: "Host and port of a remote syslog server; it needs `network`.",
 			Example: `address = "log.example.com:514"`,
 		},

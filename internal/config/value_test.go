@@ -214,7 +214,7 @@ func TestExecutorNames(t *testing.T) {
 }
 
 func TestLocation(t *testing.T) {
-	for text, want := range map[string]Location{"syslog": {}, "journald": {Journal: true}, "/var/log/x": {File: mustPath(t, "/var/log/x")}} {
+	for text, want := range map[string]Location{"syslog": {Syslog: true}, "journald": {Journal: true}, "/var/log/x": {File: mustPath(t, "/var/log/x")}} {
 		var l Location
 		if err := l.UnmarshalText([]byte(text)); err != nil || l != want || l.String() != text {
 			t.Errorf("%s: %+v %q, %v", text, l, l, err)

@@ -198,7 +198,7 @@ func TestCheckConfiguration(t *testing.T) {
 func TestCheckWarns(t *testing.T) {
 	t.Parallel()
 	s := beside(t, func(c site.Config) {
-		c.Set("auth", "logging", nil)
+		c.Set("auth", "logging", site.Table{"enabled": false})
 		if os.Geteuid() != 0 {
 			c.Set("general", "data_dir", "$HOME")
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // blackBox are the packages whose tests drive the built programs.
-var blackBox = regexp.MustCompile(`^ok\s+\S+/test/(contract|e2e|faults|identity|install|runner|storage)\t`)
+var blackBox = regexp.MustCompile(`^ok\s+\S+/test/(contract|e2e|evidence|faults|identity|install|runner|storage)\t`)
 
 // cases counts the tests of such packages that have no tests within them.
 type cases struct {

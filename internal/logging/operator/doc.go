@@ -8,6 +8,9 @@
 //	event     decision, stage_end, warning or rule
 //	msg       the record in words
 //	name      the instance, as in general.name; left out without one
+//	seq       its number on this host, taken before it is written
+//	call      the call that wrote it: process id and start
+//	call_seq  its number in that call, whose last record is the stage_end
 //
 // and, as far as it is known at that point,
 //

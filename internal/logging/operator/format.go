@@ -44,6 +44,20 @@ func escape(text []byte) []byte {
 	return out
 }
 
+// longestEscape is what one character takes at most, written as \uXXXX.
+const longestEscape = 6
+
+// escaped is how many bytes a character takes in a record.
+func escaped(r rune) int {
+	switch {
+	case r == '"' || r == '\\' || r == '\n' || r == '\r' || r == '\t' || r == '\b' || r == '\f':
+		return 2
+	case r < ' ' || r == utf8.RuneError || risky(r):
+		return longestEscape
+	}
+	return utf8.RuneLen(r)
+}
+
 // risky characters are those of Unicode's Bidi_Control, the zero-width ones, and
 // the two of its separators that some viewers take for a line end.
 func risky(r rune) bool {

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"maps"
 
 	"github.com/sirupsen/logrus"
@@ -14,14 +15,21 @@ type Settings struct {
 	// Instance is the name of this installation, "" for none.
 	Instance string
 	Place    Place
-	// Lost is told of the first record that cannot be written.
+	// Call names this call among all of the host's: its process id and start.
+	Call string
+	// Counter numbers records; nil leaves the number out.
+	Counter *Counter
+	// Lost is told of the first record that cannot be written, and of the first
+	// that cannot be numbered.
 	Lost func(error)
 }
 
-// Log is the log of one call. The zero value writes nothing.
+// Log is the log of one call. The zero value writes nothing. One goroutine writes
+// to it at a time.
 type Log struct {
 	logger   *logrus.Logger
 	outlet   *outlet
+	sequence *sequence
 	instance string
 }
 
@@ -36,7 +44,7 @@ func New(s Settings) (Log, error) {
 	logger.SetLevel(level)
 	logger.SetFormatter(formatter{frame: s.Place.frame})
 	logger.SetOutput(o)
-	return Log{logger, o, s.Instance}, nil
+	return Log{logger, o, &sequence{call: s.Call, counter: s.Counter, lost: o.tell}, s.Instance}, nil
 }
 
 // Enabled tells whether anything is written at all.
@@ -79,9 +87,11 @@ func (l Log) Warned(s Subject, err error) {
 // Walked writes what one rule said.
 func (l Log) Walked(s Subject, r Rule) {
 	if l.keeps(logrus.DebugLevel) {
-		fields := logrus.Fields{"rule": r.Name, "outcome": r.Outcome}
+		fields := logrus.Fields{}
+		put(fields, "rule", r.Name)
+		put(fields, "outcome", r.Outcome)
 		put(fields, "reason", r.Reason)
-		l.write(logrus.DebugLevel, "rule", r.Name+": "+r.Outcome, s, fields)
+		l.write(logrus.DebugLevel, "rule", bounded(r.Name+": "+r.Outcome), s, fields)
 	}
 }
 
@@ -91,6 +101,7 @@ func (l Log) write(level logrus.Level, event, msg string, s Subject, own logrus.
 	fields := s.fields()
 	maps.Copy(fields, own)
 	fields["event"] = event
+	l.sequence.mark(fields)
 	put(fields, "name", l.instance)
 	l.logger.WithFields(fields).Log(level, msg)
 }
@@ -99,14 +110,16 @@ func (l Log) write(level logrus.Level, event, msg string, s Subject, own logrus.
 func (l Log) Close() {
 	if l.outlet != nil {
 		l.outlet.close()
+		l.sequence.close()
 	}
 }
 
-// Try writes one record that says it is a test and returns why that failed.
+// Try writes one record that says it is a test. It returns why the record could
+// not be written, or else why it could not be numbered.
 func (l Log) Try() error {
 	if l.logger == nil {
 		return nil
 	}
 	l.write(logrus.ErrorLevel, "test", "jacamar-auth check: this log can be written", Subject{}, nil)
-	return l.outlet.failed
+	return cmp.Or(l.outlet.failed, l.sequence.failed)
 }

@@ -22,11 +22,15 @@ func (o *outlet) Write(p []byte) (int, error) {
 	defer o.mu.Unlock()
 	if o.failed == nil {
 		o.failed = o.send(p)
-		if o.failed != nil && o.lost != nil {
-			o.lost(o.failed)
-		}
+		o.tell(o.failed)
 	}
 	return len(p), nil
+}
+
+func (o *outlet) tell(err error) {
+	if err != nil && o.lost != nil {
+		o.lost(err)
+	}
 }
 
 func (o *outlet) send(p []byte) (err error) {

@@ -17,20 +17,6 @@ type Place struct {
 	frame frame
 }
 
-// File writes lines to the file that open gives.
-func File(open func() (*os.File, error)) Place {
-	return Place{
-		open: func() (io.WriteCloser, error) {
-			f, err := open()
-			if err != nil {
-				return nil, err
-			}
-			return f, nil
-		},
-		frame: func(_ logrus.Level, _ time.Time, line []byte) []byte { return append(line, '\n') },
-	}
-}
-
 // The sockets of the machine's own log services. Sources: syslog(3),
 // systemd-journald.service(8).
 const (

@@ -76,7 +76,7 @@ func (v Verdict) fields() (logrus.Fields, string) {
 	f := logrus.Fields{"decision": word}
 	put(f, "rule", v.Rule)
 	put(f, "reason", v.Reason)
-	return f, fmt.Sprintf("%s by %s", word, v.Rule)
+	return f, bounded(fmt.Sprintf("%s by %s", word, v.Rule))
 }
 
 func (e End) fields() (logrus.Fields, string) {
@@ -88,15 +88,29 @@ func (e End) fields() (logrus.Fields, string) {
 	return f, "stage ended: " + e.Exit
 }
 
-// maxText bounds one value in bytes. A server cuts long records (8 KiB with
-// rsyslog), and cut JSON cannot be read.
-const maxText = 1 << 10
+// maxText bounds one value as the record has it, escapes included, in bytes. A
+// server cuts long records (8 KiB with rsyslog), and cut JSON cannot be read; a
+// record has eight such values.
+const maxText = 800
 
 func put(f logrus.Fields, key, text string) {
-	if text == "" {
-		return
+	if text != "" {
+		f[key] = bounded(text)
 	}
-	f[key] = job.Shorten(text, maxText)
+}
+
+// bounded keeps as much of a text as a record may have of one value.
+func bounded(text string) string {
+	if len(text) <= maxText/longestEscape {
+		return text
+	}
+	room := maxText
+	for at, r := range text {
+		if room -= escaped(r); room < 0 {
+			return job.Cut(text, at) + "…"
+		}
+	}
+	return text
 }
 
 func putID(f logrus.Fields, key string, id job.ID) {

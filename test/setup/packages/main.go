@@ -20,18 +20,19 @@ import (
 // wanted has the programs that suites use beside the schedulers'.
 func wanted() map[string]string {
 	files := map[string]string{
-		"/usr/bin/git":              "git",
-		"/usr/bin/git-lfs":          "git-lfs",
-		"/usr/bin/hg":               "mercurial",
-		"/usr/bin/sudo":             "sudo",
-		"/usr/bin/strace":           "strace",
-		"/usr/sbin/rsyslogd":        "rsyslog",
-		"/usr/bin/rpmbuild":         "rpm",
-		"/usr/bin/busybox":          "busybox-static",
-		"/usr/sbin/getcap":          "libcap2-bin",
-		"/usr/sbin/logrotate":       "logrotate",
-		"/usr/bin/checkmodule":      "checkpolicy",
-		"/usr/bin/semodule_package": "semodule-utils",
+		"/usr/bin/git":                  "git",
+		"/usr/bin/git-lfs":              "git-lfs",
+		"/usr/bin/hg":                   "mercurial",
+		"/usr/bin/sudo":                 "sudo",
+		"/usr/bin/strace":               "strace",
+		"/usr/sbin/rsyslogd":            "rsyslog",
+		"/usr/bin/rpmbuild":             "rpm",
+		"/usr/bin/busybox":              "busybox-static",
+		"/usr/sbin/getcap":              "libcap2-bin",
+		"/usr/sbin/logrotate":           "logrotate",
+		"/lib/systemd/systemd-journald": "systemd",
+		"/usr/bin/checkmodule":          "checkpolicy",
+		"/usr/bin/semodule_package":     "semodule-utils",
 	}
 	maps.Copy(files, slurm.Programs(true))
 	maps.Copy(files, gridengine.Programs())

@@ -30,8 +30,44 @@ func Start(t testing.TB) *Server {
 	debian.Need(t, map[string]string{"/usr/sbin/rsyslogd": "rsyslog"})
 	dir := t.TempDir()
 	s := &Server{Socket: filepath.Join(dir, "log"), File: filepath.Join(dir, "messages"), UDP: freeUDP(t), TCP: freeTCP(t)}
+	s.run(t, dir, s.config(dir), s.listens)
+	return s
+}
+
+// StartLocal runs rsyslog at a socket for the programs of this machine until the
+// test ends. It does with messages what the rules say; File has every message
+// that they leave. With trusted it takes the sender's uid and program from the
+// kernel.
+func StartLocal(t testing.TB, socket, rules string, trusted bool) *Server {
+	t.Helper()
+	debian.Need(t, map[string]string{"/usr/sbin/rsyslogd": "rsyslog"})
+	dir := t.TempDir()
+	s := &Server{Socket: socket, File: filepath.Join(dir, "messages")}
+	parameters := ""
+	if trusted {
+		parameters = ` SysSock.Annotate="on" SysSock.ParseTrusted="on"`
+	}
+	s.run(t, dir, fmt.Sprintf(`
+global(workDirectory=%q)
+module(load="imuxsock" SysSock.Name=%q SysSock.Unlink="on"%s)
+%s
+template(name="whole" type="string" string="%%syslogtag%%%%msg%%\n")
+action(type="omfile" file=%q template="whole" asyncWriting="off" flushOnTXEnd="on")
+`, dir, socket, parameters, rules, s.File), func() bool {
+		conn, err := net.Dial("unixgram", socket)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
+	return s
+}
+
+// run starts rsyslogd, which the test's end stops, and waits until it listens.
+func (s *Server) run(t testing.TB, dir, text string, listens func() bool) {
+	t.Helper()
 	conf := filepath.Join(dir, "rsyslog.conf")
-	if err := os.WriteFile(conf, []byte(s.config(dir)), 0o600); err != nil {
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
@@ -46,10 +82,9 @@ func Start(t testing.TB) *Server {
 		_ = cmd.Process.Kill()
 		<-ended
 	})
-	if !eventually(10*time.Second, s.listens) {
+	if !eventually(10*time.Second, listens) {
 		t.Fatalf("rsyslogd does not listen:\n%s", out.String())
 	}
-	return s
 }
 
 func (s *Server) config(dir string) string {

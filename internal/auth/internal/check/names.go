@@ -76,17 +76,44 @@ func log(ctx context.Context, s Site) []Line {
 	if _, other := serviceAccount(ctx, s); other || !l.Enabled {
 		return nil
 	}
-	where := l.Location.String()
-	if l.Address != "" {
-		where = l.Network + " " + l.Address
-	}
+	where, file := logPlace(s)
 	if err := s.Log.Try(); err != nil {
 		return []Line{fail("make it writable, or name another place in [auth.logging]", "the operator's log cannot be written to %s: %v", where, err)}
 	}
-	if info, err := os.Stat(l.Location.File.String()); err == nil && info.Mode().Perm()&0o004 != 0 {
-		return []Line{warn("run: chmod o-r "+where, "everybody can read the operator's log %s (mode %04o)", where, info.Mode().Perm())}
+	var lines []Line
+	if info, err := os.Stat(where); file && err == nil {
+		lines = logFile(where, info)
 	}
-	return []Line{ok("a record was written to %s", where)}
+	if !file {
+		where += ", where others can write like records and flood it (\"What a place is worth\" in docs/tracing.md says how to tell them apart)"
+	}
+	return or(lines, "a record was written to %s", where)
+}
+
+// logPlace is where records go, in words; file reports whether that is a path.
+func logPlace(s Site) (where string, file bool) {
+	l := s.Config.Auth.Logging
+	switch {
+	case l.Address != "":
+		return l.Network + " " + l.Address, false
+	case l.Location != config.Location{}:
+		return l.Location.String(), !l.Location.File.IsZero()
+	}
+	return s.StateDir.String() + "/" + config.LogName, true
+}
+
+// largeLog is a size in bytes that a log has only where nothing rotates it: some
+// hundred thousand jobs.
+const largeLog = 1 << 30
+
+func logFile(where string, info os.FileInfo) (lines []Line) {
+	if info.Mode().Perm()&0o004 != 0 {
+		lines = append(lines, warn("run: chmod o-r "+where, "everybody can read the operator's log %s (mode %04o)", where, info.Mode().Perm()))
+	}
+	if info.Size() > largeLog {
+		lines = append(lines, warn("install the logrotate configuration of the package (see docs/install.md)", "the operator's log %s has %d MiB: nothing rotates it", where, info.Size()>>20))
+	}
+	return lines
 }
 
 func logins(_ context.Context, s Site) []Line {
