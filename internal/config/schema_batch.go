@@ -58,7 +58,7 @@ func waitKeys() []Key {
 		},
 		{
 			Path: "batch.pending_timeout", Otherwise: "no limit", Since: first,
-			Meaning: "How long a job may wait in the queue before it is cancelled.",
+			Meaning: "How long a job may wait: for a place below a limit on submitted jobs, and in the queue, before it is cancelled.",
 			Example: `pending_timeout = "12h"`,
 		},
 		{

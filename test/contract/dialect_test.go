@@ -93,6 +93,19 @@ func dialects() map[string]dialect {
 				refused("reserved argument", "-Nx", "SCHEDULER_PARAMETERS", "-N is set"),
 			},
 		},
+		"torque": {
+			name: "PBS", executor: "pbs", confs: []string{"PBS_DEFAULT"}, others: []string{"qstat", "qselect", "qsig", "qdel"}, submit: "qsub", cancel: "qdel", id: "PBS_JOBID",
+			hold: "-h", heldName: "it is held", limit: "-l walltime=00:00:01", limitTexts: []string{unrecorded}, limitCode: 1, tells: true,
+			rules:   rules{[]string{"-l", "walltime=0:09:00"}, "-Agroup", "-Aother", "-A group -l walltime=0:05:00", "-A other", "-Aother"},
+			illegal: illegal{"-Nmine -o /tmp/x -l nodes=1", []string{"-N", "-o"}},
+			cases: []outcome{
+				works("arguments reach the scheduler", "true", "-l walltime=0:05:00 -F words"),
+				refused("impossible", "-l nodes=50", "refused the job", "exceeds queue resource limits"),
+				refused("unknown queue", "-q nowhere", "refused the job", "Unknown queue"),
+				refused("unknown option", "-Y", "refused the job", "invalid option"),
+				refused("reserved argument", "-Nx", "SCHEDULER_PARAMETERS", "-N is set"),
+			},
+		},
 		"flux": {
 			name: "Flux", executor: "flux", confs: []string{"FLUX_URI"}, others: []string{}, submit: "flux", cancel: "flux", id: "FLUX_ENCLOSING_ID",
 			hold: "--urgency=0", heldName: "urgency=0", limit: "-t 1s", limitTexts: []string{"time limit", "TIMEOUT", "--time-limit"}, limitCode: 1,

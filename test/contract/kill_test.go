@@ -178,7 +178,7 @@ func slowSubmit(t *testing.T, c cluster) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	script := fmt.Sprintf("#!/bin/bash\n[ \"$1\" = jobs ] || sleep 0.3; %s/%s \"$@\" && sleep 0.3\n", from, c.submit)
+	script := fmt.Sprintf("#!/bin/bash\ncase $1 in jobs | --version) exec %[1]s/%[2]s \"$@\" ;; esac\nsleep 0.3; %[1]s/%[2]s \"$@\" && sleep 0.3\n", from, c.submit)
 	if err := os.WriteFile(filepath.Join(dir, c.submit), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}

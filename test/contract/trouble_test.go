@@ -55,7 +55,7 @@ func TestNoConfiguration(t *testing.T) {
 	c.env = []string{"SLURM_CONF=/nonexistent/slurm.conf"}
 	s := c.site(t)
 	e := s.Runner().Start(newJob(s, "true"))
-	for _, text := range []string{"sbatch has said nothing", "Slurm cannot be reached (Unable to process configuration file)"} {
+	for _, text := range []string{"sbatch has not ended", "Slurm cannot be reached (Unable to process configuration file)"} {
 		if err := e.AwaitOutput(await(t), "build_script", text); err != nil {
 			t.Fatalf("%v\n%s", err, e.Trace())
 		}

@@ -35,6 +35,13 @@ type Behaviour struct {
 	// History is a PBS that remembers jobs which have ended; by default it does
 	// not.
 	History bool `json:"history,omitempty"`
+	// MaxJobs is how many jobs a user may have at a time; 0 means any number.
+	MaxJobs int `json:"max_jobs,omitempty"`
+	// Refuse is what a plugin, a hook, a filter or a verifier of the site says of
+	// every job, which is then refused.
+	Refuse string `json:"refuse,omitempty"`
+	// Old is a PBS of before the nodes could write a job's output to its file.
+	Old bool `json:"old,omitempty"`
 	// AccountingDelay is how late Grid Engine's record of a job is, in seconds.
 	AccountingDelay float64 `json:"accounting_delay,omitempty"`
 }

@@ -19,6 +19,10 @@ func (p *program) cobaltSub(args []string) error {
 	}
 	nodes, _ := strconv.Atoi(o["-n"] + o["--nodecount"])
 	switch {
+	case p.store.behaviour().Refuse != "":
+		return failf(1, "component error: XMLRPC failure <Fault 1005: %q> in system.validate_job\n", p.store.behaviour().Refuse)
+	case p.full():
+		return failf(1, "<Fault 1001: \"The limit of %d jobs per user in the 'default' queue has been reached\\n\">", p.store.behaviour().MaxJobs)
 	case len(rest) != 1:
 		return failf(1, "No executable or script specified")
 	case o["-t"]+o["--time"] == "":
@@ -35,7 +39,8 @@ func (p *program) cobaltSub(args []string) error {
 	if _, held := o["-h"]; held {
 		j.Reason = "held"
 	}
-	id, err := p.submit(j, rest[0], func(f string) error { return failf(1, "command %s not found, or is not a file", f) })
+	// qsub leaves every blank out of the path.
+	id, err := p.submit(j, strings.ReplaceAll(rest[0], " ", ""), func(f string) error { return failf(1, "command %s not found, or is not a file", f) })
 	if err == nil {
 		fmt.Fprintln(p.out, id)
 	}

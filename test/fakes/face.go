@@ -46,6 +46,13 @@ func faces() map[string]face {
 				"qsig": (*program).pbsSig, "qdel": (*program).pbsDel,
 			},
 		},
+		"torque": {
+			conf: "PBS_DEFAULT", away: errExit{"qsub: cannot connect to server head (errno=15137) could not connect to trqauthd", 33}, env: func(j Job) []string { return []string{"PBS_JOBID=" + pbsID(j)} },
+			programs: map[string]func(*program, []string) error{
+				"qsub": (*program).torqueSub, "qstat": (*program).torqueStat, "qselect": (*program).torqueSelect,
+				"qsig": (*program).pbsSig, "qdel": (*program).pbsDel,
+			},
+		},
 		"flux": {
 			conf: "FLUX_URI", away: errExit{"flux-jobs: ERROR: Unable to connect to Flux: broker socket /run/flux/local was not found", 1}, truncates: true, needs: "flux", env: func(j Job) []string { return []string{"FLUX_ENCLOSING_ID=" + f58(j.ID, "f")} },
 			programs: map[string]func(*program, []string) error{"flux": (*program).flux},
@@ -81,6 +88,35 @@ func (p *program) flags(args []string, known map[string]int, refuse func(string)
 	return got, args, nil
 }
 
+// letters reads options as getopt(3) does, by its string of letters. In the order of
+// the arguments it stops at the first that is no option.
+func (p *program) letters(args []string, known string, refuse func(letter string) error) (map[string]string, []string, error) {
+	got := map[string]string{}
+	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' && args[0] != "--" {
+		word := args[0][1:]
+		args = args[1:]
+		for word != "" {
+			letter := word[:1]
+			word = word[1:]
+			at := strings.Index(known, letter)
+			if at < 0 || letter == ":" {
+				return nil, nil, refuse(letter)
+			}
+			value := ""
+			if strings.HasPrefix(known[at+1:], ":") {
+				if word == "" && len(args) == 0 {
+					return nil, nil, refuse(letter)
+				}
+				if value, word = word, ""; value == "" {
+					value, args = args[0], args[1:]
+				}
+			}
+			got["-"+letter] = strings.TrimSpace(got["-"+letter] + " " + value)
+		}
+	}
+	return got, args, nil
+}
+
 // apart takes the value off an option of one letter, as getopt(3) does: -N1.
 func apart(args []string, known map[string]int) (all []string) {
 	for _, a := range args {
@@ -91,6 +127,18 @@ func apart(args []string, known map[string]int) (all []string) {
 		all = append(all, a)
 	}
 	return all
+}
+
+// full reports whether the caller has as many jobs as the cluster lets a user have.
+func (p *program) full() bool {
+	most := p.store.behaviour().MaxJobs
+	jobs, _ := p.store.Jobs()
+	for _, j := range jobs {
+		if !j.over() && j.UID == syscall.Getuid() {
+			most--
+		}
+	}
+	return p.store.behaviour().MaxJobs > 0 && most <= 0
 }
 
 // allowed tells whether the caller may touch the job.

@@ -69,6 +69,10 @@ func (p *program) fluxBatch(args []string) error {
 		return failf(2, "flux-batch: error: the following arguments are required: SCRIPT")
 	case o["--nslots"]+o["-n"]+o["--nodes"]+o["-N"] == "":
 		return failf(1, "flux-batch: ERROR: Number of slots to allocate must be specified")
+	case p.store.behaviour().Refuse != "":
+		return failf(1, "flux-batch: ERROR: %s", p.store.behaviour().Refuse)
+	case p.full():
+		return failf(1, "flux-batch: ERROR: user has max active jobs")
 	case o["-q"]+o["--queue"] != "":
 		return failf(1, "flux-batch: ERROR: [Errno 22] Invalid queue '%s' specified", o["-q"]+o["--queue"])
 	}

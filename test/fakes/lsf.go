@@ -3,6 +3,9 @@ package fakes
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +21,10 @@ func (p *program) bsub(args []string) error {
 	}
 	n, _ := strconv.Atoi(o["-n"])
 	switch {
+	case p.store.behaviour().Refuse != "":
+		return failf(255, "%s\nRequest aborted by esub. Job not submitted.", p.store.behaviour().Refuse)
+	case p.full():
+		return p.lsfThreshold()
 	case len(rest) != 1:
 		return failf(255, "Empty job. Job not submitted.")
 	case o["-q"] != "" && o["-q"] != "normal":
@@ -25,20 +32,46 @@ func (p *program) bsub(args []string) error {
 	case n > 2:
 		return failf(255, "Too many processors requested. Job not submitted.")
 	}
-	j := p.fresh(o["-J"], o["-o"])
-	j.Dir = o["-cwd"]
+	j := p.fresh(o["-J"], lsfPattern(o["-o"]))
+	j.Dir = lsfPattern(o["-cwd"])
+	if j.Dir == "" {
+		j.Dir, _ = os.Getwd()
+	}
 	if o["-W"] != "" {
 		j.Limit = clock(o["-W"]) * orElse(p.store.behaviour().Minute, 60)
 	}
 	if _, held := o["-H"]; held {
 		j.Reason = "held"
 	}
-	id, err := p.submit(j, rest[0], func(f string) error { return failf(255, "%s: Cannot open. Job not submitted.", f) })
+	// What is submitted is a line for a shell.
+	line, err := exec.Command("/bin/sh", "-c", "printf %s "+rest[0]).Output()
+	if err != nil {
+		return failf(255, "%s: Bad argument. Job not submitted.", rest[0])
+	}
+	id, err := p.submit(j, string(line), func(f string) error { return failf(255, "%s: Cannot open. Job not submitted.", f) })
 	if err == nil {
 		fmt.Fprintf(p.out, "Job <%d> is submitted to default queue <normal>.\n", id)
 	}
 	return err
 }
+
+// lsfThreshold is bsub at MAX_PEND_JOBS: it tries again, as often as LSB_NTRIES says
+// and without end by default.
+func (p *program) lsfThreshold() error {
+	const threshold = "User <%s>: Pending job threshold reached."
+	if os.Getenv("LSB_NTRIES") == "" {
+		fmt.Fprintf(os.Stderr, threshold+" Retrying in 60 seconds...\n", owner(Job{UID: os.Getuid()}))
+		select {}
+	}
+	return failf(255, threshold+" Job not submitted.", owner(Job{UID: os.Getuid()}))
+}
+
+// lsfPattern expands the patterns of a path.
+func lsfPattern(path string) string {
+	return lsfPatterns.ReplaceAllString(path, "expanded")
+}
+
+var lsfPatterns = regexp.MustCompile(`%(?:EJ|EI|JG|J|I|P|U|G|H)`)
 
 // lsfState is what bjobs calls a job's state, with the reason of its end.
 func lsfState(j Job) (stat, why string) {

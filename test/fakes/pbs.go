@@ -15,29 +15,62 @@ func (p *program) pbsJob(id string) (Job, bool) {
 	return p.job(number)
 }
 
-// pbsSub is qsub of OpenPBS 23.06. Output is kept on the node unless -k says
-// otherwise, and then replaces what is in the file.
+// pbsLetters are the options of qsub (src/cmds/qsub.c of OpenPBS 23.06).
+const pbsLetters = "a:A:c:C:e:fGhIj:J:k:l:m:M:N:o:p:q:r:R:S:u:v:VW:XzP:"
+
+// pbsSub is qsub of OpenPBS 23.06, or of an older one. Output is kept on the node
+// unless -k says otherwise, and then replaces what is in the file.
 func (p *program) pbsSub(args []string) error {
-	known := map[string]int{"-N": 1, "-j": 1, "-k": 1, "-o": 1, "-r": 1, "-l": 1, "-q": 1, "-A": 1, "-P": 1, "-h": 0, "-f": 0, "-W": 1}
-	o, rest, err := p.flags(apart(args, known), known, func(flag string) error {
-		return failf(2, "qsub: invalid option -- '%s'\nusage: qsub [-a date_time] [-A account_string] ...", strings.TrimLeft(flag, "-"))
+	old := p.store.behaviour().Old
+	if len(args) == 1 && args[0] == "--version" {
+		fmt.Fprintln(p.out, "pbs_version = "+map[bool]string{true: "14.1.2", false: "23.06.06"}[old])
+		return nil
+	}
+	o, rest, err := p.letters(args, pbsLetters, func(letter string) error {
+		return failf(2, "qsub: invalid option -- '%s'\nusage: qsub [-a date_time] [-A account_string] ...", letter)
 	})
 	if err != nil {
 		return err
 	}
-	if len(rest) != 1 {
+	output, err := pbsPath(o["-o"])
+	switch {
+	case err != nil:
+		return err
+	case len(rest) != 1:
 		return failf(2, "usage: qsub [-a date_time] [-A account_string] ...")
-	}
-	if o["-q"] != "" && o["-q"] != "workq" {
+	case strings.Trim(o["-k"], "oed") != "" || old && strings.Contains(o["-k"], "d"):
+		return failf(2, "qsub: illegal -k value\nusage: qsub [-a date_time] [-A account_string] ...")
+	case p.store.behaviour().Refuse != "":
+		return failf(15136&0xff, "qsub: %s", p.store.behaviour().Refuse)
+	case o["-q"] != "" && o["-q"] != "workq":
 		return failf(170, "qsub: Unknown queue")
+	case p.full():
+		return failf(15142&0xff, "qsub: would exceed queue workq's per-user limit")
 	}
-	j := p.fresh(o["-N"], o["-o"])
-	j.Spool = !strings.Contains(o["-k"], "d")
+	j := p.pbsRequest(o, output)
+	j.Spool = !strings.Contains(o["-k"], "d") && output != "/dev/null"
+	return p.pbsSubmit(j, rest[0])
+}
+
+// pbsPath is the path of "[host:]path" (prepare_path.c): printable ASCII alone.
+func pbsPath(text string) (string, error) {
+	if strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) >= 0 {
+		return "", failf(2, "qsub: illegal -o value\nusage: qsub [-a date_time] [-A account_string] ...")
+	}
+	if host, path, ok := strings.Cut(text, ":"); ok && !strings.Contains(host, "/") {
+		text = path
+	}
+	return strings.ReplaceAll(strings.ReplaceAll(text, `\,`, ","), "^array_index^", ""), nil
+}
+
+// pbsRequest is a job of the options that PBS and Torque have in common.
+func (p *program) pbsRequest(o map[string]string, output string) Job {
+	j := p.fresh(o["-N"], output)
 	for _, want := range strings.FieldsFunc(o["-l"], func(r rune) bool { return r == ' ' || r == ',' }) {
 		switch name, value, _ := strings.Cut(want, "="); name {
 		case "walltime":
 			j.Limit = clock(value)
-		case "select":
+		case "select", "nodes":
 			if chunks := clock(strings.SplitN(value, ":", 2)[0]); chunks > 2 {
 				j.Reason = "Can Never Run: Insufficient amount of resource: ncpus (R: 50 A: 2 T: 2)"
 			}
@@ -46,7 +79,11 @@ func (p *program) pbsSub(args []string) error {
 	if _, held := o["-h"]; held {
 		j.Reason = "held"
 	}
-	id, err := p.submit(j, rest[0], func(f string) error { return failf(1, "qsub: script file:: %s", f) })
+	return j
+}
+
+func (p *program) pbsSubmit(j Job, script string) error {
+	id, err := p.submit(j, script, func(f string) error { return failf(1, "qsub: script file:: %s", f) })
 	if err == nil {
 		fmt.Fprintln(p.out, pbsID(Job{ID: id}))
 	}
@@ -129,18 +166,36 @@ func pbsAttributes(j Job) map[string]any {
 	return a
 }
 
+// pbsSelect is qselect, whose list of users has hosts behind "@".
 func (p *program) pbsSelect(args []string) error {
-	o, _, err := p.flags(args, map[string]int{"-u": 1, "-N": 1}, func(flag string) error { return failf(2, "qselect: invalid option -- %s", flag) })
-	if err != nil {
+	return p.selectJobs(args, "a:A:c:h:HJl:N:p:q:r:s:t:Tu:xP:")
+}
+
+func (p *program) selectJobs(args []string, known string) error {
+	o, rest, err := p.letters(args, known, func(letter string) error {
+		return failf(2, "qselect: invalid option -- '%s'\nusage: qselect ...", letter)
+	})
+	if err != nil || len(rest) > 0 {
 		return err
 	}
 	jobs, err := p.queue()
 	for _, j := range jobs {
-		if !j.over() && (o["-N"] == "" || o["-N"] == j.Name) && o["-u"] == owner(j) {
+		if !j.over() && (o["-N"] == "" || o["-N"] == j.Name) && (o["-u"] == "" || listed(owner(j), o["-u"])) {
 			fmt.Fprintln(p.out, pbsID(j))
 		}
 	}
 	return err
+}
+
+// listed reports whether a user is in a list "user[@host],...".
+func listed(user, list string) bool {
+	for entry := range strings.SplitSeq(list, ",") {
+		name, host, _ := strings.Cut(entry, "@")
+		if name == user && (host == "" || host == "pbs1") {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *program) pbsSig(args []string) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -33,6 +34,13 @@ func (p *program) sbatch(args []string) error {
 	job, err := p.request(opts)
 	if err != nil {
 		return err
+	}
+	const failed = "sbatch: error: Batch job submission failed: "
+	switch said := p.store.behaviour().Refuse; {
+	case said != "":
+		return failf(1, "sbatch: error: %s\n%sUnspecified error", strings.ReplaceAll(said, "\n", "\nsbatch: error: "), failed)
+	case p.full():
+		return failf(1, "sbatch: error: AssocMaxSubmitJobLimit\n%sJob violates accounting/QOS policy (job submit limit, user's size and/or time limits)", failed)
 	}
 	id, err := p.store.add(job, text)
 	if err != nil {
@@ -74,7 +82,7 @@ func (p *program) request(o map[string]string) (Job, error) {
 	}
 	b := p.store.behaviour()
 	j := Job{
-		Name: get("--job-name"), UID: os.Getuid(), GID: os.Getgid(), Output: strings.ReplaceAll(get("--output"), "%%", "%"), Dir: get("--chdir"),
+		Name: get("--job-name"), UID: os.Getuid(), GID: os.Getgid(), Output: stdio(get("--output")), Dir: get("--chdir"),
 		Env: os.Environ(), State: "PENDING", Reason: "None",
 	}
 	if b.Pending > 0 {
@@ -100,6 +108,22 @@ func (p *program) request(o map[string]string) (Job, error) {
 	}
 	return j, nil
 }
+
+// stdio expands the pattern of an output file as slurmd does: of a name with a
+// backslash every one is taken away and nothing is expanded (fname.c).
+func stdio(pattern string) string {
+	if strings.Contains(pattern, `\`) {
+		return strings.ReplaceAll(pattern, `\`, "")
+	}
+	return patterns.ReplaceAllStringFunc(pattern, func(found string) string {
+		if found == "%%" {
+			return "%"
+		}
+		return "expanded"
+	})
+}
+
+var patterns = regexp.MustCompile(`%(?:%|[0-9]*[AaJjNnstuxb])`)
 
 func orElse(v, otherwise float64) float64 {
 	if v == 0 {

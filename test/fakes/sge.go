@@ -2,6 +2,7 @@ package fakes
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 )
@@ -14,13 +15,21 @@ func (p *program) sgeSub(args []string) error {
 		return err
 	case len(rest) != 1 || o["-b"] != "y":
 		return failf(1, "Unable to run job: the fake takes one program, not %q.\nExiting.", rest)
+	case strings.ContainsAny(o["-N"], "\n\t\r/:@\\*?"):
+		return failf(1, "Unable to run job: denied: \"%s\" is not a valid object name (cannot contain a forbidden character).\nExiting.", o["-N"])
+	case strings.ContainsAny(owner(Job{UID: os.Getuid()}), "\\@ "):
+		return failf(1, "Unable to run job: denied: \"%s\" is not a valid object name.\nExiting.", owner(Job{UID: os.Getuid()}))
+	case p.store.behaviour().Refuse != "":
+		return failf(1, "Unable to run job: %s\nExiting.", p.store.behaviour().Refuse)
+	case p.full():
+		return failf(25, "Unable to run job: job rejected: only %d jobs are allowed per user (current job count: %d)\nExiting.", p.store.behaviour().MaxJobs, p.store.behaviour().MaxJobs)
 	case o["-q"] != "" && o["-q"] != "main.q":
 		return failf(1, "Unable to run job: Job was rejected because job requests unknown queue \"%s\"\nExiting.", o["-q"])
 	case strings.HasPrefix(o["-w"], "e") && strings.Contains(o["-l"], "arch=nothing"):
 		return failf(1, "Unable to run job: error: no suitable queues\nExiting.")
 	}
-	j := p.fresh(o["-N"], strings.TrimPrefix(o["-o"], ":"))
-	j.Dir = o["-wd"]
+	j := p.fresh(o["-N"], sgePath(o["-o"]))
+	j.Dir = sgeVariables(o["-wd"])
 	for want := range strings.FieldsSeq(o["-l"]) {
 		if limit, ok := strings.CutPrefix(want, "h_rt="); ok {
 			j.Limit = clock(limit)
@@ -29,13 +38,27 @@ func (p *program) sgeSub(args []string) error {
 	if _, held := o["-h"]; held {
 		j.Reason = "held"
 	}
-	id, err := p.submit(j, rest[0], func(f string) error {
+	id, err := p.submit(j, sgeVariables(rest[0]), func(f string) error {
 		return failf(1, "Unable to read script file because of error: error opening %s", f)
 	})
 	if err == nil {
 		fmt.Fprintln(p.out, id)
 	}
 	return err
+}
+
+// sgePath is the first path of a list "[[host]:]path,...".
+func sgePath(list string) string {
+	entry, _, _ := strings.Cut(list, ",")
+	if _, path, ok := strings.Cut(entry, ":"); ok {
+		entry = path
+	}
+	return sgeVariables(entry)
+}
+
+// sgeVariables expands Grid Engine's variables; two dollar signs are one.
+func sgeVariables(path string) string {
+	return strings.NewReplacer("$$", "$", "$HOME", "/expanded", "$USER", "expanded", "$JOB_ID", "expanded", "$JOB_NAME", "expanded", "$HOSTNAME", "expanded", "$TASK_ID", "expanded").Replace(path)
 }
 
 // sgeStat is "qstat -xml", in which a job that has ended is not.

@@ -43,25 +43,34 @@ var (
 	errNotFound = errors.New("not found")
 )
 
+// notStarted is the error of a program that did not run at all. It may start later
+// where what it lacks are processes, which others give back.
+type notStarted struct {
+	error
+	later bool
+}
+
+func (n notStarted) Unwrap() error { return n.error }
+
 // Run implements Commander.
 func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply {
 	path, err := p.find(c.Argv[0])
 	if err != nil {
-		return scheduler.Reply{Err: err}
+		return scheduler.Reply{Err: notStarted{error: err}}
 	}
 	stdout, outEnd, err := newCapture()
 	if err != nil {
-		return scheduler.Reply{Err: err}
+		return scheduler.Reply{Err: notStarted{error: err}}
 	}
 	stderr, errEnd, err := newCapture()
 	if err != nil {
-		return scheduler.Reply{Err: err}
+		return scheduler.Reply{Err: notStarted{error: err}}
 	}
 	child, err := p.start(path, c, outEnd, errEnd)
 	outEnd.Close()
 	errEnd.Close()
 	if err != nil {
-		return scheduler.Reply{Err: err}
+		return scheduler.Reply{Err: crowded(err)}
 	}
 	r := wait(ctx, child, stdout.full, stderr.full)
 	r.Stdout, r.Stderr = stdout.text(), stderr.text()
@@ -98,8 +107,12 @@ func (p Programs) start(path string, c scheduler.Command, out, errs *os.File) (*
 		return nil, err
 	}
 	defer null.Close()
+	dir := p.Dir
+	if info, err := os.Stat(c.Dir); err == nil && info.IsDir() {
+		dir = c.Dir
+	}
 	return p.Family.Start(process.Command{
-		Path: path, Args: c.Argv, Env: append(append([]string(nil), p.Env...), c.Env...), Dir: p.Dir,
+		Path: path, Args: c.Argv, Env: append(append([]string(nil), p.Env...), c.Env...), Dir: dir,
 		Files: []*os.File{null, out, errs},
 	})
 }

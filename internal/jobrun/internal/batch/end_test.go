@@ -114,7 +114,7 @@ func TestSubmit(t *testing.T) {
 		{"refused", func(w *world) {
 			w.set("sbatch", scheduler.Reply{Code: 1, Stderr: "Welcome!\nsbatch: error: Batch job submission failed: Invalid account"})
 		}, "build", "Batch job submission failed: Invalid account", time.Second, 1, false},
-		{"not found", func(w *world) { w.set("sbatch", scheduler.Reply{Err: errNotFound}) }, "system", "not found", 5 * time.Second, 1, false},
+		{"not found", func(w *world) { w.set("sbatch", scheduler.Reply{Err: notStarted{error: errNotFound}}) }, "system", "not found", 5 * time.Second, 1, false},
 		{"the controller comes back", func(w *world) {
 			works(w)
 			w.set("sbatch", down)

@@ -152,14 +152,22 @@ const repeat = 5 * time.Minute
 // line returns what to say of a pending job, "" for nothing.
 func (w *waiting) line(system string, id scheduler.ID, s scheduler.State, now time.Time) string {
 	said := fmt.Sprintf("%s job %s is pending: %s (%s)", system, id, s.Reason.Text, s.Reason.Name)
-	if said == w.said && now.Sub(w.at) < repeat {
+	if !w.due(said, now) {
 		return ""
 	}
-	w.said, w.at = said, now
 	if s.Start.After(now) {
 		said += ", expected to start " + when(s.Start, now)
 	}
 	return said
+}
+
+// due reports whether a line has to be said, and remembers that it is.
+func (w *waiting) due(said string, now time.Time) bool {
+	if said == w.said && now.Sub(w.at) < repeat {
+		return false
+	}
+	w.said, w.at = said, now
+	return true
 }
 
 // when names a time to come, with the day if it is not today.

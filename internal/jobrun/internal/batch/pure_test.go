@@ -88,20 +88,6 @@ func TestNextPoll(t *testing.T) {
 	}
 }
 
-func TestLastLine(t *testing.T) {
-	for text, want := range map[string]string{
-		"":                                   "",
-		"sbatch: error: invalid partition\n": "invalid partition",
-		"Welcome\nsbatch: error: a\nsbatch: error: Batch job submission failed: b\n":    "Batch job submission failed: b",
-		"sbatch: unrecognized option '--x'\nTry \"sbatch --help\" for more information": "sbatch: unrecognized option '--x'",
-		strings.Repeat("x", 600): strings.Repeat("x", 500),
-	} {
-		if got := lastLine(text); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-	}
-}
-
 func TestWhen(t *testing.T) {
 	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.Local)
 	for _, tt := range []struct {

@@ -13,12 +13,13 @@ import (
 // ended. Whatever happens, the job is over when it returns, or the record of it
 // is left for Cleanup.
 func (t Task) Run(script []byte, stop Stop) error {
+	ctx, cancel := until(stop.Asked)
+	defer cancel()
+	t.Scheduler = t.version(ctx)
 	args, err := t.arguments()
 	if err != nil {
 		return err
 	}
-	ctx, cancel := until(stop.Asked)
-	defer cancel()
 	t.Sweep(ctx)
 	if err := t.dir().create(script, t.Shell); err != nil {
 		return err
@@ -51,8 +52,16 @@ func until(c <-chan struct{}) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
+// version is the batch system that is there, where there are several of one name.
+func (t Task) version(ctx context.Context) scheduler.Scheduler {
+	if v, ok := t.Scheduler.(scheduler.Versioned); ok {
+		return v.Of(t.run(ctx, v.Version(), queryLimit))
+	}
+	return t.Scheduler
+}
+
 // arguments settles what is asked of the batch system.
-func (t Task) arguments() ([]string, error) {
+func (t Task) arguments() ([]scheduler.Argument, error) {
 	request := scheduler.Request{Defaults: t.Settings.DefaultArgs, AllowReserved: t.Settings.AllowIllegalArgs}
 	for _, r := range t.Settings.Rules {
 		request.Rules = append(request.Rules, scheduler.Rule{Name: r.Name, Words: r.Args, Required: r.Required})
@@ -73,6 +82,7 @@ type run struct {
 	stop      Stop
 	id        scheduler.ID
 	submitted time.Time
+	command   scheduler.Command
 
 	eyes    *eyes
 	poller  *poller
@@ -91,9 +101,11 @@ func (r *run) note() error {
 
 // whole is the way from submission to outcome; ctx ends when the job is told to
 // stop.
-func (r *run) whole(ctx context.Context, args []string) error {
+func (r *run) whole(ctx context.Context, args []scheduler.Argument) error {
 	sending, sent := flight(r.stop)
-	id, err := r.submit(sending, ctx, args)
+	s := r.submission(args, r.submitted)
+	r.command = s.command
+	id, err := s.send(sending, ctx)
 	sent()
 	if err != nil {
 		return r.notSubmitted(err)

@@ -3,11 +3,9 @@ package batch
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
@@ -20,6 +18,8 @@ const (
 	absentLimit = 20 * time.Second
 	// lookDelay is the first pause between two looks for a submission.
 	lookDelay = time.Second
+	// fullDelay is the first pause before a full limit is tried again.
+	fullDelay = 5 * time.Second
 	// silence is how long a submission may take before the job's author is told.
 	silence = 10 * time.Second
 )
@@ -47,61 +47,125 @@ func flight(stop Stop) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// submit hands the job over, exactly once. A submission that was certainly never
-// sent is tried again; one of which nothing is known is looked up by its name,
-// and never sent again: a controller may take it in long after its client gave up.
-func (t Task) submit(ctx, stop context.Context, args []string) (scheduler.ID, error) {
+// submission is a job on its way to the batch system.
+type submission struct {
+	Task
+	command scheduler.Command
+	args    []scheduler.Argument
+	begun   time.Time
+
+	unreached time.Time // since when the request cannot be sent, zero for never
+	pause     time.Duration
+	waiting   waiting // for a limit
+}
+
+// submission prepares the command for the arguments.
+func (t Task) submission(args []scheduler.Argument, begun time.Time) *submission {
 	command := t.Scheduler.Submit(scheduler.Spec{
 		Name: t.Name, Script: t.dir().path(wrapperFile), Output: t.dir().path(logFile), Dir: t.WorkDir,
-	}, args)
+	}, scheduler.Words(args))
+	return &submission{Task: t, command: command, args: args, begun: begun}
+}
+
+// send hands the job over, exactly once. A request that certainly was not taken is
+// sent again while that has a point; one of which nothing is known is looked up by
+// its name, and never sent again: a controller may take it in long after its client
+// gave up.
+func (s *submission) send(ctx, stop context.Context) (scheduler.ID, error) {
+	for {
+		reply := s.call(ctx)
+		answer := s.Scheduler.ParseSubmit(reply)
+		switch {
+		case answer.Verdict == scheduler.Accepted:
+			return answer.ID, nil
+		case answer.Verdict == scheduler.Refused:
+			return "", unsent{s.refused(answer.Said)}
+		case answer.Verdict == scheduler.Uncertain && !errors.As(reply.Err, &notStarted{}):
+			return s.lookUp(stop, reply, answer.Said)
+		}
+		pause, err := s.again(reply, answer)
+		if err == nil && !sleep(stop, pause) {
+			err = errStopped
+		}
+		if err != nil {
+			return "", unsent{err}
+		}
+	}
+}
+
+var errStopped = errors.New("the job was told to stop")
+
+// again decides how long to wait before the request is sent again.
+func (s *submission) again(reply scheduler.Reply, answer scheduler.Submission) (time.Duration, error) {
+	var none notStarted
+	switch {
+	case answer.Verdict == scheduler.Full:
+		return s.full(answer.Said)
+	case answer.Verdict == scheduler.Unreachable:
+		return s.unreachable(s.Scheduler.Name()+" cannot be reached", answer.Said.Lead)
+	case errors.As(reply.Err, &none) && none.later:
+		return s.unreachable("no process can be started", none.Error())
+	}
+	return 0, failure.Systemf("cannot submit the job: %w", reply.Err)
+}
+
+// call runs the submit program once. One that takes long is told of.
+func (s *submission) call(ctx context.Context) scheduler.Reply {
 	late := time.AfterFunc(silence, func() {
-		t.Voice.Note("waiting for %s to take the job; %s has said nothing for %s", t.Scheduler.Name(), command.Argv[0], silence)
+		s.Voice.Note("waiting for %s to take the job; %s has not ended for %v", s.Scheduler.Name(), s.command.Argv[0], silence)
 	})
 	defer late.Stop()
-	pause, told := lookDelay, false
-	for end := time.Now().Add(submitPatience); ; pause = min(2*pause, t.Settings.CommandDelay) {
-		reply := t.run(ctx, command, submitLimit)
-		s := t.Scheduler.ParseSubmit(reply)
-		if s.Verdict != scheduler.Unreachable {
-			return t.answered(stop, end, reply, s)
-		}
-		if time.Now().After(end) || !sleep(stop, pause) {
-			return "", unsent{failure.Systemf("cannot submit the job: %s cannot be reached: %s", t.Scheduler.Name(), lastLine(s.Text))}
-		}
-		late.Stop()
-		if !told {
-			t.Voice.Note("%s cannot be reached (%s); it is tried again for %s", t.Scheduler.Name(), lastLine(s.Text), submitPatience)
-			told = true
-		}
-	}
+	return s.run(ctx, s.command, submitLimit)
 }
 
-// answered is what follows from an answer that was more than none.
-func (t Task) answered(stop context.Context, end time.Time, reply scheduler.Reply, s scheduler.Submission) (scheduler.ID, error) {
+// unreachable decides how long to wait before a request that could not be sent is
+// sent again.
+func (s *submission) unreachable(what, why string) (time.Duration, error) {
+	now := time.Now()
 	switch {
-	case s.Verdict == scheduler.Accepted:
-		return s.ID, nil
-	case s.Verdict == scheduler.Refused:
-		return "", unsent{t.refused(s.Text)}
-	case errors.Is(reply.Err, errNotFound):
-		return "", unsent{failure.Systemf("cannot submit the job: %w", reply.Err)}
+	case s.unreached.IsZero():
+		s.unreached, s.pause = now, lookDelay
+		s.Voice.Note("%s (%s); it is tried again for %v", what, why, submitPatience)
+	case now.Sub(s.unreached) >= submitPatience:
+		return 0, failure.Systemf("cannot submit the job: %s: %s", what, why)
+	default:
+		s.pause = min(2*s.pause, s.Settings.CommandDelay)
 	}
-	return t.lookUp(stop, end, reply, s.Text)
+	return s.pause, nil
 }
 
-// refused is the outcome of a request that the batch system read and declined.
-func (t Task) refused(said string) error {
-	return failure.Buildf("%s refused the job: %s", t.Scheduler.Name(), lastLine(said)).
-		WithHint("look at SCHEDULER_PARAMETERS")
+// full decides how long to wait before a request is sent again that met a limit on
+// submitted jobs. It waits as long as a job may wait in the queue.
+func (s *submission) full(said scheduler.Said) (time.Duration, error) {
+	now, limit := time.Now(), s.Settings.PendingTimeout
+	if limit > 0 && now.Sub(s.begun) >= limit {
+		s.show(said)
+		return 0, failure.Buildf("%s took no more jobs of yours for %v: %s", s.Scheduler.Name(), limit, said.Lead).
+			WithHint("let fewer jobs be submitted at a time, as with resource_group or a smaller parallel, or end jobs of yours in the queue")
+	}
+	patience := "this job waits for the others to end"
+	if limit > 0 {
+		patience += ", up to " + limit.String()
+	}
+	if s.waiting.due(said.Lead, now) {
+		s.Voice.Note("%s takes no more jobs of yours now: %s; %s", s.Scheduler.Name(), said.Lead, patience)
+	}
+	s.unreached = time.Time{}
+	s.pause = min(max(2*s.pause, fullDelay), max(s.Settings.CommandDelay, fullDelay))
+	if left := limit - now.Sub(s.begun); limit > 0 {
+		return min(jitter(s.pause), left), nil
+	}
+	return jitter(s.pause), nil
 }
 
 // lookUp finds out whether a submission was taken, by its name, or from the
 // claim: a job that runs tells so itself.
-func (t Task) lookUp(ctx context.Context, end time.Time, reply scheduler.Reply, said string) (scheduler.ID, error) {
-	t.Voice.Note("%s gave no clear answer to the submission (%s); looking for the job by its name", t.Scheduler.Name(), clue(reply, said))
+func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, said scheduler.Said) (scheduler.ID, error) {
+	s.Voice.Note("%s gave no clear answer to the submission (%s); looking for the job by its name", s.Scheduler.Name(), clue(reply, said))
 	var absent time.Time
-	for pause := lookDelay; ; pause = min(2*pause, t.Settings.CommandDelay) {
-		found, err := t.find(ctx)
+	end := time.Now().Add(submitPatience)
+	for pause := lookDelay; ; pause = min(2*pause, s.Settings.CommandDelay) {
+		found, err := s.find(ctx)
 		switch {
 		case len(found) > 0:
 			return found[0].ID, nil
@@ -110,26 +174,35 @@ func (t Task) lookUp(ctx context.Context, end time.Time, reply scheduler.Reply, 
 		case absent.IsZero():
 			absent = time.Now()
 		case time.Since(absent) >= absentLimit:
-			return "", failure.Systemf("%s did not take the job (%s)", t.Scheduler.Name(), clue(reply, said))
+			s.show(said)
+			return "", failure.Systemf("%s did not take the job (%s)", s.Scheduler.Name(), clue(reply, said))
 		}
 		if time.Now().After(end) || !sleep(ctx, pause) {
-			return "", failure.Systemf("%s does not say whether it took the job (%s)", t.Scheduler.Name(), clue(reply, said))
+			s.show(said)
+			return "", failure.Systemf("%s does not say whether it took the job (%s)", s.Scheduler.Name(), clue(reply, said))
 		}
 	}
 }
 
 // find asks for the submission by its name.
-func (t Task) find(ctx context.Context) ([]scheduler.Found, error) {
+func (t Task) find(ctx context.Context) (ours []scheduler.Found, err error) {
 	finder, ok := t.Scheduler.(scheduler.Finder)
 	if !ok {
 		return nil, errors.New("it cannot look jobs up by name")
 	}
 	all, err := finder.ParseFind(t.run(ctx, finder.Find(t.User, t.Name), queryLimit))
-	var ours []scheduler.Found
 	for _, f := range all {
-		// Some lists have what was asked for and no names.
-		if f.Name == t.Name || f.Name == "" {
+		switch owned, asks := finder.(scheduler.Owned); {
+		case f.Name == t.Name:
 			ours = append(ours, f)
+		case f.Name == "" && asks:
+			reply := t.run(ctx, owned.Owner(f.ID), queryLimit)
+			user, name := owned.ParseOwner(reply)
+			if reply.Err != nil {
+				err = reply.Err
+			} else if user == t.User && name == t.Name {
+				ours = append(ours, f)
+			}
 		}
 	}
 	return ours, err
@@ -153,30 +226,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	}
-}
-
-func clue(r scheduler.Reply, said string) string {
-	if r.Err != nil {
-		return r.Err.Error()
-	}
-	if said == "" {
-		return "it said nothing"
-	}
-	return lastLine(said)
-}
-
-// lastLine is the line of a message that says why; the ones before it are often
-// the site's banner. The program's name in front is left out.
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	line := lines[len(lines)-1]
-	if strings.HasPrefix(line, "Try ") && len(lines) > 1 {
-		line = lines[len(lines)-2]
-	}
-	for _, level := range []string{": error: ", ": fatal: "} {
-		if _, rest, ok := strings.Cut(line, level); ok {
-			line = rest
-		}
-	}
-	return job.Cut(line, 500)
 }

@@ -18,10 +18,10 @@ const (
 
 // summarize says at the end what the job took, as far as that is known.
 func (r *run) summarize() {
-	if !r.began {
-		return
+	lines := []string{"submitted: " + commandLine(r.command)}
+	if r.began {
+		lines = append(lines, r.summary(r.usage())...)
 	}
-	lines := r.summary(r.usage())
 	r.Voice.Section("jacamar_batch", fmt.Sprintf("%s job %s", r.Scheduler.Name(), r.id), lines)
 }
 

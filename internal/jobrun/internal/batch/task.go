@@ -54,9 +54,10 @@ func prefix(runner string) string { return fmt.Sprintf("ci-%s-", runner) }
 func (t Task) dir() directory { return directory(filepath.Join(t.Scripts.String(), t.Name)) }
 
 // Limits on the batch system's commands. A controller that is away lets them
-// hang: Slurm's for 10 to 60 s before they give up by themselves.
+// hang: Slurm's for 10 to 60 s before they give up by themselves. sbatch tries for
+// two minutes by itself where the controller takes no jobs.
 const (
-	submitLimit = 90 * time.Second
+	submitLimit = 150 * time.Second
 	queryLimit  = 30 * time.Second
 	cancelLimit = 30 * time.Second
 )

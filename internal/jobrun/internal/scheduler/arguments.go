@@ -1,7 +1,9 @@
 package scheduler
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"jacamar-ci/internal/failure"
@@ -33,7 +35,7 @@ type Request struct {
 // Resolve settles the arguments: defaults, overruled by rules that are defaults,
 // overruled by the job's own, and the required ones. Warnings are for the job's
 // log.
-func (g Grammar) Resolve(r Request) (args, warnings []string, err error) {
+func (g Grammar) Resolve(r Request) (args []Argument, warnings []string, err error) {
 	user, warnings, err := g.user(r)
 	if err != nil {
 		return nil, nil, err
@@ -46,14 +48,15 @@ func (g Grammar) Resolve(r Request) (args, warnings []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	all := append(giveWay(weak, append(user, names(required)...)), user...)
-	for _, req := range required {
-		all = append(all, req.Argument)
+	return slices.Concat(giveWay(weak, slices.Concat(user, required)), user, required), warnings, nil
+}
+
+// Words are the words of the arguments, in their order.
+func Words(args []Argument) (words []string) {
+	for _, a := range args {
+		words = append(words, a.Words...)
 	}
-	for _, a := range all {
-		args = append(args, a.Words...)
-	}
-	return args, warnings, nil
+	return words
 }
 
 // user reads the job's own texts.
@@ -61,9 +64,10 @@ func (g Grammar) user(r Request) (args []Argument, warnings []string, err error)
 	for _, t := range r.User {
 		parsed, err := g.read(t)
 		if err != nil {
-			return nil, nil, failure.Buildf("%s: %w", t.Name, err)
+			return nil, nil, unreadable(t.Name, err)
 		}
 		for _, a := range parsed {
+			a.Source = Source{Name: t.Name}
 			switch {
 			case !a.Reserved:
 				args = append(args, a)
@@ -78,44 +82,32 @@ func (g Grammar) user(r Request) (args []Argument, warnings []string, err error)
 	return args, warnings, nil
 }
 
-// requirement is a required argument and the rule that wants it.
-type requirement struct {
-	Argument
-	rule string
+// unreadable is the failure of a job whose arguments cannot be read.
+func unreadable(name string, err error) error {
+	f := failure.Buildf("%s: %w", name, err)
+	if m := (misuse{}); errors.As(err, &m) && m.cure != "" {
+		return f.WithHint("%s", m.cure)
+	}
+	return f
 }
 
 // site reads the defaults and the rules. A fault there is the administrators'.
-func (g Grammar) site(r Request) (required []requirement, weak []Argument, err error) {
+func (g Grammar) site(r Request) (required, weak []Argument, err error) {
 	if weak, err = g.siteWords("default_args", r.Defaults); err != nil {
 		return nil, nil, err
 	}
 	for _, rule := range r.Rules {
 		got, err := g.siteWords(rule.Name, rule.Words)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, nil, err
-		}
-		if !rule.Required {
+		case rule.Required: // the last rule that matched wins
+			required = append(giveWay(required, got), got...)
+		default:
 			weak = append(giveWay(weak, got), got...)
-			continue
 		}
-		required = overrule(required, rule.Name, got)
 	}
 	return required, weak, nil
-}
-
-// overrule adds a rule's arguments; the last rule that matched wins over those
-// before it, option by option.
-func overrule(required []requirement, rule string, args []Argument) []requirement {
-	var kept []requirement
-	for _, r := range required {
-		if !has(args, r.Name) {
-			kept = append(kept, r)
-		}
-	}
-	for _, a := range args {
-		kept = append(kept, requirement{a, rule})
-	}
-	return kept
 }
 
 func (g Grammar) siteWords(name string, words []string) ([]Argument, error) {
@@ -123,10 +115,11 @@ func (g Grammar) siteWords(name string, words []string) ([]Argument, error) {
 	if err != nil {
 		return nil, failure.Systemf("the site's %s: %w", name, err)
 	}
-	for _, a := range args {
+	for i, a := range args {
 		if a.Reserved {
 			return nil, failure.Systemf("the site's %s has %s, which is set by Jacamar", name, a.Flag)
 		}
+		args[i].Source = Source{Name: name, Site: true}
 	}
 	return args, nil
 }
@@ -140,17 +133,19 @@ func (g Grammar) read(t Text) ([]Argument, error) {
 }
 
 // obey removes what repeats a required argument and refuses what contradicts it.
-func obey(user []Argument, required []requirement) ([]Argument, error) {
+func obey(user, required []Argument) ([]Argument, error) {
 	var kept []Argument
 next:
 	for _, a := range user {
 		for _, req := range required {
-			if a.Name != req.Name {
+			switch {
+			case !a.couldBe(req.Name):
 				continue
-			}
-			if a.Value != req.Value {
-				return nil, failure.Buildf("%q contradicts %q, which %s requires of this job",
-					strings.Join(a.Words, " "), strings.Join(req.Words, " "), req.rule)
+			case a.Name != req.Name:
+				return nil, failure.Buildf("%q could contradict %q, which %s requires of this job", shown(a), shown(req), req.Source.Name).
+					WithHint("write the option out: %s", strings.Join(a.Among, " or "))
+			case a.Value != req.Value:
+				return nil, failure.Buildf("%q contradicts %q, which %s requires of this job", shown(a), shown(req), req.Source.Name)
 			}
 			continue next
 		}
@@ -159,30 +154,21 @@ next:
 	return kept, nil
 }
 
-// giveWay returns the arguments of weak that no argument of strong repeats.
+func shown(a Argument) string { return strings.Join(a.Words, " ") }
+
+// giveWay returns the arguments of weak that no argument of strong repeats. An
+// abbreviation that could be one of several repeats none: the program takes the
+// last of two, which is the strong one.
 func giveWay(weak, strong []Argument) []Argument {
 	var kept []Argument
 	for _, w := range weak {
-		if !has(strong, w.Name) {
+		if !slices.ContainsFunc(strong, func(s Argument) bool { return s.Name == w.Name }) {
 			kept = append(kept, w)
 		}
 	}
 	return kept
 }
 
-func has(args []Argument, name string) bool {
-	for _, a := range args {
-		if a.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
-func names(required []requirement) []Argument {
-	var args []Argument
-	for _, r := range required {
-		args = append(args, r.Argument)
-	}
-	return args
-}
+// couldBe reports whether the argument is the option, or an abbreviation of which
+// nobody but the program's version says that it is not.
+func (a Argument) couldBe(name string) bool { return a.Name == name || slices.Contains(a.Among, name) }

@@ -66,9 +66,21 @@ type Argument struct {
 	Value    string   // its value, "" for none
 	Words    []string // the words as given
 	Reserved bool
+	// Among are the long names that an abbreviation could stand for, when it is the
+	// program's version that decides; Name is then as written.
+	Among []string
+	// Source is where the argument comes from: a CI variable, or a name of the
+	// site's configuration.
+	Source Source
 }
 
-// Parse reads words as getopt_long(3) would: --name=value, --name value, unique
+// Source is an origin of arguments. Site is true for the site's configuration.
+type Source struct {
+	Name string
+	Site bool
+}
+
+// Parse reads words as getopt_long(3) would: --name=value, --name value,
 // abbreviations, -Nvalue, -N value and -HNvalue. A word that is no option is an
 // error, since the submit program would take it for the script.
 func (g Grammar) Parse(words []string) ([]Argument, error) {
@@ -87,7 +99,7 @@ func (g Grammar) Parse(words []string) ([]Argument, error) {
 		case strings.HasPrefix(w, "-") && w != "-" && w != "--":
 			got, n, err = g.cluster(words)
 		default:
-			err = fmt.Errorf("%q is not an option; a value with spaces needs quotes", job.Clip(w))
+			err = stray(w, "is not an option; a value with spaces needs quotes")
 		}
 		if err != nil {
 			return nil, err
@@ -100,11 +112,11 @@ func (g Grammar) Parse(words []string) ([]Argument, error) {
 // long reads one --option and tells how many words it took.
 func (g Grammar) long(words []string) ([]Argument, int, error) {
 	name, value, attached := strings.Cut(words[0][2:], "=")
-	opt, err := g.lookup(name)
+	opt, among, err := g.lookup(name, attached)
 	if err != nil {
 		return nil, 0, err
 	}
-	arg := Argument{Name: opt.Long, Flag: opt.flag(), Value: value, Words: words[:1:1], Reserved: opt.Reserved}
+	arg := Argument{Name: opt.Long, Flag: opt.flag(), Value: value, Words: words[:1:1], Reserved: opt.Reserved, Among: among}
 	switch {
 	case attached && opt.Value == None:
 		return nil, 0, fmt.Errorf("--%s takes no value", opt.Long)
@@ -117,25 +129,51 @@ func (g Grammar) long(words []string) ([]Argument, int, error) {
 	return []Argument{arg}, 2, nil
 }
 
-// lookup finds an option by its name or by an abbreviation that fits no other.
-func (g Grammar) lookup(name string) (Option, error) {
-	var fits []Option
+// lookup finds an option by its name or by an abbreviation. The list is longer than
+// that of any one version, so that an abbreviation which could stand for several is
+// left to the program, unless one of them belongs to the engine or only some of
+// them take the next word for a value.
+func (g Grammar) lookup(name string, attached bool) (opt Option, among []string, err error) {
+	fits := g.fitting(name)
+	switch {
+	case len(fits) == 0:
+		// Newer than this list, or a typing error that the program will name.
+		return Option{Long: name, Value: Optional}, nil, nil
+	case len(fits) == 1:
+		return fits[0], nil, nil
+	}
+	opt = Option{Long: name, Value: fits[0].Value}
+	for _, o := range fits {
+		if o.Reserved || (!attached && (o.Value == Required) != (opt.Value == Required)) {
+			return Option{}, nil, fmt.Errorf("--%s could be --%s or --%s", job.Clip(name), fits[0].Long, other(fits[0], o, fits[1]))
+		}
+		if o.Value != None && opt.Value == None {
+			opt.Value = o.Value
+		}
+		among = append(among, o.Long)
+	}
+	return opt, among, nil
+}
+
+// other is the second of two options to name.
+func other(first, found, second Option) string {
+	if found.Long == first.Long {
+		return second.Long
+	}
+	return found.Long
+}
+
+// fitting are the options that a name or an abbreviation stands for.
+func (g Grammar) fitting(name string) (fits []Option) {
 	for _, o := range g {
 		if o.Long == name {
-			return o, nil
+			return []Option{o}
 		}
 		if name != "" && strings.HasPrefix(o.Long, name) {
 			fits = append(fits, o)
 		}
 	}
-	switch len(fits) {
-	case 1:
-		return fits[0], nil
-	case 0:
-		// Newer than this list, or a typing error that the program will name.
-		return Option{Long: name, Value: Optional}, nil
-	}
-	return Option{}, fmt.Errorf("--%s could be --%s or --%s", job.Clip(name), fits[0].Long, fits[1].Long)
+	return fits
 }
 
 // cluster reads one word of short options, of which the last may have a value in
@@ -145,7 +183,7 @@ func (g Grammar) cluster(words []string) ([]Argument, int, error) {
 	letters := words[0][1:]
 	for i := 0; i < len(letters); i++ {
 		if !isLetter(letters[i]) {
-			return nil, 0, fmt.Errorf("%q is not an option", job.Clip(words[0]))
+			return nil, 0, stray(words[0], "is not an option")
 		}
 		opt := g.short(letters[i])
 		arg := Argument{Name: opt.Long, Flag: opt.flag(), Words: []string{"-" + letters[i:i+1]}, Reserved: opt.Reserved}

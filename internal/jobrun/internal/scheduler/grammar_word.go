@@ -2,9 +2,8 @@ package scheduler
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-
-	"jacamar-ci/internal/job"
 )
 
 // Words puts options into the grammar that their program spells with one dash,
@@ -44,7 +43,7 @@ func (g Grammar) word(words []string) ([]Argument, int, error) {
 			Name: o.Long, Flag: o.flag(), Value: strings.Join(words[1:n], " "), Words: words[:n:n], Reserved: o.Reserved,
 		}}, n, nil
 	}
-	return nil, 0, fmt.Errorf("%q is not an option that is known here; a value stands apart from its option, and one with spaces needs quotes", job.Clip(words[0]))
+	return nil, 0, stray(words[0], "is not an option that is known here; a value stands apart from its option, and one with spaces needs quotes")
 }
 
 // Gives tells whether the arguments have one of the options, by their long names.
@@ -54,10 +53,7 @@ func (g Grammar) Gives(args []string, names ...string) bool {
 	if err != nil {
 		return false
 	}
-	for _, name := range names {
-		if has(parsed, name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(parsed, func(a Argument) bool {
+		return slices.ContainsFunc(names, a.couldBe)
+	})
 }

@@ -102,13 +102,13 @@ func FuzzResolveWords(f *testing.F) {
 		if err != nil {
 			return
 		}
-		parsed, err := g.Parse(args)
+		parsed, err := g.Parse(Words(args))
 		if err != nil {
-			t.Fatalf("%q does not parse again: %v", args, err)
+			t.Fatalf("%q does not parse again: %v", Words(args), err)
 		}
 		for _, a := range parsed {
 			if a.Reserved {
-				t.Errorf("%q has a reserved option", args)
+				t.Errorf("%q has a reserved option", Words(args))
 			}
 		}
 	})

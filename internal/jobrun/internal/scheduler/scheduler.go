@@ -10,6 +10,7 @@ type ID string
 type Command struct {
 	Argv []string
 	Env  []string
+	Dir  string // where it runs, "" for anywhere
 }
 
 // Reply is what a command gave back. Err is set when there is no answer to
@@ -66,6 +67,22 @@ type Found struct {
 	State State
 }
 
+// Owned is a Finder whose list has no names: the job itself is asked for them.
+type Owned interface {
+	Owner(id ID) Command
+	// ParseOwner returns "" for a job that is not there.
+	ParseOwner(Reply) (user, name string)
+}
+
+// Versioned is a batch system whose versions have to be spoken to differently.
+type Versioned interface {
+	// Version asks the submit program for its version.
+	Version() Command
+	// Of is the batch system that gave the answer; what the answer does not say is
+	// assumed to be the least.
+	Of(Reply) Scheduler
+}
+
 // NameCanceller can end jobs by their name, for when an id was never learned.
 type NameCanceller interface {
 	CancelName(user, name string) Command
@@ -104,7 +121,8 @@ func (u Usage) Efficiency() (part float64, ok bool) {
 type Submission struct {
 	Verdict Verdict
 	ID      ID     // Accepted only
-	Text    string // what the batch system said, otherwise
+	Error   string // the text of the line that carries the error, "" for none
+	Said    Said   // what the batch system said, unless it accepted
 }
 
 // Verdict on a submission.
@@ -118,6 +136,9 @@ const (
 	Accepted
 	// Refused: the batch system read the request and said no.
 	Refused
-	// Unreachable: the request was never sent.
+	// Unreachable: the request was never sent, or answered that it was not looked at.
 	Unreachable
+	// Full: a limit on the number of submitted jobs is reached. The request may be
+	// sent again.
+	Full
 )

@@ -26,16 +26,6 @@ func (Cobalt) Submit(s scheduler.Spec, args []string) scheduler.Command {
 		"--output=/dev/null", "--error=/dev/null", "--debuglog=/dev/null", "--cwd="+s.Dir, "--mode=script", s.Script)}
 }
 
-var replies = scheduler.Replies{
-	// The queue manager may have something to say about the job behind its number.
-	ID:          scheduler.Pattern(`^([1-9][0-9]{0,9})(?: .*)?$`),
-	Unreachable: scheduler.Pattern(`Failed to connect to (?:system|queue-manager)|:cn:(?:system|queue-manager|service-location)|Connection refused`),
-	Uncertain:   scheduler.Pattern(`(?i)timed? ?out|connection|communication|ssl|reset|exception`),
-}
-
-// ParseSubmit implements scheduler.Scheduler.
-func (Cobalt) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Judge(r) }
-
 const columns = "JobID:JobName:State:Location"
 
 // Queries implements scheduler.Scheduler.

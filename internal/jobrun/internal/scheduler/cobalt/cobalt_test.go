@@ -50,7 +50,7 @@ func TestSubmitReplies(t *testing.T) {
 		"option": {scheduler.Reply{Code: 2, Stderr: "qsub.py: error: no such option: --nonsense\n"}, scheduler.Refused, ""},
 		"away":   {scheduler.Reply{Code: 1, Stderr: "component error: Failed to connect to system: client_utils.py:L#181:cn:system\n\n"}, scheduler.Unreachable, ""},
 		"failed": {scheduler.Reply{Stderr: "failed to create the job.  Maybe a queue isn't there?\n"}, scheduler.Uncertain, ""},
-		"silent": {scheduler.Reply{Code: 1, Stderr: "Connection timed out\n"}, scheduler.Uncertain, ""},
+		"silent": {scheduler.Reply{Code: 1, Stderr: "[Errno 110] Connection timed out\n"}, scheduler.Uncertain, ""},
 	} {
 		if got := (Cobalt{}).ParseSubmit(tt.reply); got.Verdict != tt.verdict || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)

@@ -30,21 +30,6 @@ func (f Flux) Submit(s scheduler.Spec, args []string) scheduler.Command {
 		"--job-name="+s.Name, "--output=/dev/null", "--error=/dev/null", "--cwd="+s.Dir, s.Script)...)
 }
 
-// Both forms of an id: Flux marks it with a letter that is not ASCII, unless it
-// is told not to.
-var replies = scheduler.Replies{
-	ID:          scheduler.Pattern(`^((?:ƒ|f)[1-9A-HJ-NP-Za-km-z]{1,12})$`),
-	Unreachable: scheduler.Pattern(`broker socket .* was not found|Unable to connect to Flux|No such file or directory.*local|Connection refused`),
-	Uncertain:   scheduler.Pattern(`(?i)timed? ?out|Connection reset|Broken pipe|Function not implemented|Protocol error|lost connection`),
-}
-
-// ParseSubmit implements scheduler.Scheduler.
-func (Flux) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := replies.Judge(r)
-	s.ID = ascii(s.ID)
-	return s
-}
-
 // ascii is the id as every terminal and every locale can write it.
 func ascii(id scheduler.ID) scheduler.ID {
 	return scheduler.ID(strings.Replace(string(id), "ƒ", "f", 1))

@@ -5,7 +5,11 @@
 // LSF have written down of its words. No LSF was asked.
 package lsf
 
-import "jacamar-ci/internal/jobrun/internal/scheduler"
+import (
+	"strings"
+
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
 
 // LSF implements scheduler.Scheduler.
 type LSF struct{}
@@ -15,20 +19,27 @@ func (LSF) Name() string { return "LSF" }
 
 // Submit implements scheduler.Scheduler. LSF keeps output on the node until the
 // end and adds a report to it, or mails it; the job writes its log itself and
-// there is nothing left for LSF to deliver. The job must not run twice: -rn.
+// there is nothing left for LSF to deliver. The job must not run twice: -rn. What
+// is submitted is a line for a shell. In the value of -cwd a percent sign begins a
+// pattern, which cannot be escaped; by default a job runs where bsub did. bsub would
+// try again without end where a limit is reached or no daemon answers, hence
+// LSB_NTRIES.
 func (LSF) Submit(s scheduler.Spec, args []string) scheduler.Command {
-	return scheduler.Command{Argv: append(append([]string{"bsub"}, args...),
-		"-J", s.Name, "-o", "/dev/null", "-cwd", s.Dir, "-rn", s.Script)}
+	argv := append(append([]string{"bsub"}, args...), "-J", s.Name, "-o", "/dev/null", "-rn")
+	if !strings.Contains(s.Dir, "%") {
+		argv = append(argv, "-cwd", s.Dir)
+	}
+	return scheduler.Command{Argv: append(argv, shellWord(s.Script)), Env: []string{"LSB_NTRIES=1"}, Dir: s.Dir}
 }
 
-var replies = scheduler.Replies{
-	ID:          scheduler.Pattern(`^Job <([1-9][0-9]{0,9})> is submitted to (?:default )?queue <.*>\.$`),
-	Unreachable: scheduler.Pattern(`Cannot connect to LSF|LSF is down|Request from non-LSF host rejected|lsf\.conf.*(?:No such file|not found)`),
-	Uncertain:   scheduler.Pattern(`(?i)not responding|timed? ?out|communication|connection|still trying|LSF library call`),
+// shellWord makes one word of a shell out of a path.
+func shellWord(path string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._+-@=:,%"
+	if strings.Trim(path, plain) == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }
-
-// ParseSubmit implements scheduler.Scheduler.
-func (LSF) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Judge(r) }
 
 // fields are what is asked of bjobs.
 const fields = "jobid job_name stat exit_code exit_reason exec_host pend_reason"

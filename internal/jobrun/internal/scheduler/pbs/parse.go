@@ -62,16 +62,24 @@ func parseText(r scheduler.Reply) scheduler.State {
 	if s, answered := absent(r); answered {
 		return s
 	}
-	if r.Err != nil || r.Code != 0 || strings.Count("\n"+r.Stdout, "\nJob Id: ") != 1 {
+	a, ok := readText(r)
+	if !ok {
 		return scheduler.State{}
 	}
-	a := attributes{}
+	return a.state()
+}
+
+func readText(r scheduler.Reply) (a attributes, ok bool) {
+	if r.Err != nil || r.Code != 0 || strings.Count("\n"+r.Stdout, "\nJob Id: ") != 1 {
+		return nil, false
+	}
+	a = attributes{}
 	for line := range strings.SplitSeq(strings.ReplaceAll(r.Stdout, "\n\t", ""), "\n") {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), " = "); ok {
 			a[name] = value
 		}
 	}
-	return a.state()
+	return a, true
 }
 
 // parseHistory is parseText for a question that not every version understands.
@@ -106,6 +114,10 @@ func (a attributes) state() scheduler.State {
 func (a attributes) end(s *scheduler.State, code int, known bool) {
 	name := "Exit_status=" + strconv.Itoa(code)
 	kind, special := statuses[code]
+	if _, lower := a["exit_status"]; lower {
+		name, kind = "exit_status="+strconv.Itoa(code), torqueStatuses[code]
+		special = kind.words != ""
+	}
 	switch {
 	case a["substate"] == terminated:
 		s.Class, s.Words, s.Name = scheduler.Cancelled, "it was deleted", "deleted"

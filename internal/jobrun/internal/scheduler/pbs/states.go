@@ -59,6 +59,20 @@ var statuses = map[int]status{
 	-1:  {scheduler.Lost, "its node could not start it"},
 }
 
+// torqueStatuses are those of Torque's exit_status (JOB_EXEC_* of
+// src/include/pbs_job.h of Torque 6.1).
+var torqueStatuses = map[int]status{
+	-14: {scheduler.Lost, "its node's prologue is to run again"},
+	-13: {scheduler.Lost, "its node could not make its cgroups"},
+	-12: {scheduler.TimeLimit, "it used more processor time than it had asked for"},
+	-11: {scheduler.TimeLimit, "it ran longer than its walltime"},
+	-10: {scheduler.MemoryLimit, "it used more memory than it had asked for"},
+	-9:  {scheduler.Lost, "its node could not open its output"},
+	-8:  {scheduler.Lost, "its node could not start its command"},
+	-2:  {scheduler.Lost, "its node could not prepare its files"},
+	-1:  {scheduler.Lost, "its node could not start it"},
+}
+
 // comments explain why a job waits, from the scheduler's comment; the first that
 // fits counts.
 var comments = []struct {

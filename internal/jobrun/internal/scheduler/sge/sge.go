@@ -5,7 +5,11 @@
 // printed (testdata).
 package sge
 
-import "jacamar-ci/internal/jobrun/internal/scheduler"
+import (
+	"strings"
+
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
 
 // SGE implements scheduler.Scheduler.
 type SGE struct{}
@@ -20,17 +24,21 @@ func (SGE) Name() string { return "Grid Engine" }
 func (SGE) Submit(s scheduler.Spec, args []string) scheduler.Command {
 	argv := append([]string{"qsub", "-w", "e"}, args...)
 	return scheduler.Command{Argv: append(argv, "-terse", "-b", "y", "-shell", "n", "-r", "n", "-j", "y",
-		"-N", s.Name, "-o", ":"+s.Output, "-wd", s.Dir, s.Script)}
+		"-N", s.Name, "-o", output(s.Output), "-wd", variables.Replace(s.Dir), variables.Replace(s.Script))}
 }
 
-var replies = scheduler.Replies{
-	ID:          scheduler.Pattern(`^(?:Your job )?([1-9][0-9]{0,9})(?: \(".*"\) has been submitted)?$`),
-	Unreachable: scheduler.Pattern(`Connection refused|SGE_ROOT directory .* doesn't exist|can't resolve host name|Please set the environment variable SGE_ROOT`),
-	Uncertain:   scheduler.Pattern(`(?i)timed? ?out|timeout|commlib error|unable to send message|failed receiving gdi|can't connect`),
-}
+// variables keeps Grid Engine from reading a dollar sign as the begin of one of its
+// variables ($HOME, $USER, ... of qsub(1); source/daemons/execd/get_path.c).
+var variables = strings.NewReplacer("$", "$$")
 
-// ParseSubmit implements scheduler.Scheduler.
-func (SGE) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Judge(r) }
+// output is the value of -o, a list with hosts before colons. A path with a comma
+// cannot be in it; then the job writes its log by itself.
+func output(path string) string {
+	if strings.Contains(path, ",") {
+		return ":/dev/null"
+	}
+	return ":" + variables.Replace(path)
+}
 
 // Queries implements scheduler.Scheduler: the user's queued and running jobs,
 // then the accounting file, which every Grid Engine writes, some seconds late.

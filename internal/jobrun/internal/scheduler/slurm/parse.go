@@ -8,17 +8,9 @@ import (
 )
 
 var (
-	replies = scheduler.Replies{
-		ID:          scheduler.Pattern(`^(?:Submitted batch job )?([1-9][0-9]{0,9}(?:;[A-Za-z0-9_.-]+)?)$`),
-		Unreachable: scheduler.Pattern(`Unable to contact slurm controller|Munge encode failed|Could not establish a configuration source|Unable to process configuration file|Connection refused`),
-		Uncertain:   scheduler.Pattern(`(?i)timed out|not responding|zero bytes|communication|transmit|authentication|connection|temporarily|disconnect|backup|retry|primary`),
-	}
 	idForm     = scheduler.Pattern(`^[1-9][0-9]{0,9}(;[A-Za-z0-9_.-]+)?$`)
 	unknownJob = scheduler.Pattern(`Invalid job id specified`)
 )
-
-// ParseSubmit implements scheduler.Scheduler.
-func (Slurm) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Judge(r) }
 
 // parseQueue reads squeue's one line "state|start|nodes|reason"; the reason is
 // last since only it may hold a bar. No line means that the job left the queue.

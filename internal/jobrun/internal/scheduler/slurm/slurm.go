@@ -22,11 +22,19 @@ func (Slurm) Grammar() scheduler.Grammar { return grammar() }
 // all the same.
 func (Slurm) Submit(s scheduler.Spec, args []string) scheduler.Command {
 	return scheduler.Command{Argv: append(append([]string{"sbatch"}, args...), "--parsable", "--no-requeue", "--job-name="+s.Name,
-		"--output="+escape(s.Output), "--open-mode=append", "--chdir="+s.Dir, s.Script)}
+		"--output="+output(s.Output), "--open-mode=append", "--chdir="+s.Dir, s.Script)}
 }
 
-// escape keeps sbatch from reading a percent sign in a file name as a pattern.
-func escape(path string) string { return strings.ReplaceAll(path, "%", "%%") }
+// output is the file name pattern for a path. A percent sign is written twice. Of
+// a path with a backslash Slurm takes every backslash away, some versions also
+// where two stand together (src/slurmd/common/fname.c, src/common/print_fields.c):
+// it has no pattern, and the job writes its log by itself.
+func output(path string) string {
+	if strings.Contains(path, `\`) {
+		return "/dev/null"
+	}
+	return strings.ReplaceAll(path, "%", "%%")
+}
 
 // Queries implements scheduler.Scheduler: squeue knows what is queued, scontrol
 // what ended in the last minutes (MinJobAge), sacct the rest.

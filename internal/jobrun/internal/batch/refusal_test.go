@@ -1,0 +1,386 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/scheduler/cobalt"
+	"jacamar-ci/internal/jobrun/internal/scheduler/flux"
+	"jacamar-ci/internal/jobrun/internal/scheduler/lsf"
+	"jacamar-ci/internal/jobrun/internal/scheduler/pbs"
+	"jacamar-ci/internal/jobrun/internal/scheduler/sge"
+	"jacamar-ci/internal/jobrun/internal/scheduler/slurm"
+)
+
+// all are the schedulers by the names of the table.
+var all = map[string]scheduler.Scheduler{
+	"Slurm": slurm.Slurm{}, "PBS": pbs.PBS{}, "LSF": lsf.LSF{}, "SGE": sge.SGE{}, "Flux": flux.Flux{}, "Cobalt": cobalt.Cobalt{},
+}
+
+// answers is a Commander whose submit program gives the answers, one after the
+// other and the last again, and whose other programs know nothing.
+type answers struct {
+	replies []scheduler.Reply
+	submits []time.Time
+}
+
+func (a *answers) Run(_ context.Context, c scheduler.Command) scheduler.Reply {
+	if len(c.Argv) < 4 || c.Argv[0] != "flux" && !strings.HasSuffix(c.Argv[0], "sub") && c.Argv[0] != "sbatch" || c.Argv[1] == "jobs" {
+		return scheduler.Reply{Code: 1, Stderr: "nothing is known"}
+	}
+	a.submits = append(a.submits, time.Now())
+	return a.replies[min(len(a.submits), len(a.replies))-1]
+}
+
+// dialogue runs a job whose submission gets the answers.
+func dialogue(t *testing.T, s scheduler.Scheduler, settings handoff.Batch, stop Stop, replies ...scheduler.Reply) (w *world, a *answers, err error, took time.Duration) {
+	t.Helper()
+	w = newWorld(t)
+	a = &answers{replies: replies}
+	settings.CommandDelay, settings.NFSTimeout, settings.CancelGrace = 30*time.Second, time.Minute, 10*time.Second
+	w.task.Scheduler, w.task.Commands, w.task.Settings = s, a, settings
+	err, took = w.run(stop)
+	return w, a, err, took
+}
+
+func wrote(variable, text string) handoff.Batch {
+	return handoff.Batch{Arguments: []handoff.BatchArguments{{Variable: variable, Text: []byte(text)}}}
+}
+
+// Every way in which a submission fails, as the scheduler words it: what becomes of
+// the job, and what its log shows. "refused" and "full" are the job's failure at
+// once; a submission that is "uncertain" is looked for, one that is "unreachable"
+// sent again.
+func TestRefusals(t *testing.T) {
+	const policy = "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+	tests := []struct {
+		system string
+		code   int
+		stderr string
+		want   string
+		lead   string   // in the error
+		lines  []string // shown before it
+	}{
+		// Slurm 22.05 (recorded), and the texts of src/common/slurm_errno.c.
+		{"Slurm", 1, "sbatch: error: invalid partition specified: nowhere\nsbatch: error: Batch job submission failed: Invalid partition name specified", "refused", "Invalid partition name specified", []string{"invalid partition specified: nowhere"}},
+		{"Slurm", 1, "sbatch: error: choose one with --account\nsbatch: error: Batch job submission failed: Unspecified error", "refused", "choose one with --account", []string{"choose one with --account", "Unspecified error"}},
+		{"Slurm", 1, "sbatch: error: partition night is temporarily closed: no communication with the backup controller\nsbatch: error: Batch job submission failed: Unspecified error", "refused", "night is temporarily closed", nil},
+		{"Slurm", 1, "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\nsbatch: error: Batch job submission failed: Invalid account or account/partition combination specified", "refused", "Invalid account", nil},
+		{"Slurm", 1, "sbatch: error: lua: connection to the project database timed out; retry later\nsbatch: error: cli_filter plugin terminated with error", "refused", "connection to the project database timed out", nil},
+		{"Slurm", 1, "sbatch: error: QOSMaxNodePerUserLimit\nsbatch: error: " + policy, "refused", "QOSMaxNodePerUserLimit", []string{"QOSMaxNodePerUserLimit", "Job violates"}},
+		{"Slurm", 1, "sbatch: error: This does not look like a batch script.  The first\nsbatch: error: line must start with #! followed by the path to an interpreter.\nsbatch: error: For instance: #!/bin/sh", "refused", "#!/bin/sh", []string{"does not look like a batch script"}},
+		{"Slurm", 1, "*********************\n* Welcome to Nowhere *\n*********************\n\x1b[31msbatch: error: Batch job submission failed: Access/permission denied\x1b[0m\r\n", "refused", "Access/permission denied", nil},
+		{"Slurm", 255, "sbatch: unrecognized option '--nonsense'\nTry \"sbatch --help\" for more information", "refused", "unrecognized option '--nonsense'", nil},
+		{"Slurm", 255, "sbatch: option '--o=x' is ambiguous; possibilities: '--open-mode' '--output'", "refused", "ambiguous", nil},
+		{"Slurm", 1, "You have no project on this machine.\nApply at https://hpc.example.org\n", "refused", "Apply at", []string{"You have no project"}},
+		{"Slurm", 1, "", "refused", "sbatch printed nothing", nil},
+		{"Slurm", 1, "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: " + policy, "full", "AssocMaxSubmitJobLimit", nil},
+		{"Slurm", 1, "sbatch: error: AssocGrpSubmitJobsLimit\nsbatch: error: " + policy, "full", "AssocGrpSubmitJobsLimit", nil},
+		{"Slurm", 1, "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: " + policy, "full", "QOSMaxSubmitJobPerUserLimit", nil},
+		{"Slurm", 1, "sbatch: error: QOSGrpSubmitJobsLimit\nsbatch: error: " + policy, "full", "QOSGrpSubmitJobsLimit", nil},
+		{"Slurm", 1, "sbatch: error: MaxSubmitJobsPerAccount\nsbatch: error: " + policy, "full", "MaxSubmitJobsPerAccount", nil},
+		{"Slurm", 1, "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying\nsbatch: error: Batch job submission failed: Resource temporarily unavailable", "full", "Resource temporarily unavailable", nil},
+		{"Slurm", 1, "sbatch: error: Batch job submission failed: MaxJobCount limit reached", "full", "MaxJobCount", nil},
+		{"Slurm", 1, "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "uncertain", "Socket timed out", nil},
+		{"Slurm", 1, "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received", "uncertain", "Zero Bytes", nil},
+		{"Slurm", 1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (receive failure)", "uncertain", "receive failure", nil},
+		{"Slurm", 1, "sbatch: error: Batch job submission failed: Protocol authentication error", "uncertain", "Protocol authentication error", nil},
+		{"Slurm", 139, "", "uncertain", "it printed nothing", nil},
+		{"Slurm", 1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", "unreachable", "connect failure", nil},
+		{"Slurm", 1, "sbatch: error: Munge encode failed: Failed to access \"/run/munge/socket\"\nsbatch: error: Batch job submission failed: Protocol authentication error", "unreachable", "Protocol authentication error", nil},
+		{"Slurm", 1, "sbatch: error: ClusterName needs to be specified\nsbatch: fatal: Unable to process configuration file", "unreachable", "Unable to process configuration file", nil},
+		// OpenPBS 23.06 (recorded), src/lib/Liblog/pbs_messages.c; a hook's code is 32.
+		{"PBS", 170, "qsub: Unknown queue", "refused", "Unknown queue", nil},
+		{"PBS", 188, "qsub: Job violates queue and/or server resource limits", "refused", "Job violates queue", nil},
+		{"PBS", 2, "qsub: invalid option -- 'Y'\nusage: qsub [-a date_time] [-A account_string] [-c interval]\n\t[-C directive_prefix] [-e path]\n       qsub --version\n", "refused", "invalid option -- 'Y'", nil},
+		{"PBS", 32, "qsub: the communication with protocol office timed out\nchoose a project with -P\n", "refused", "choose a project with -P", []string{"protocol office timed out"}},
+		{"PBS", 32, "qsub: End of File\n", "refused", "End of File", nil},
+		{"PBS", 32, "qsub: would exceed queue night's per-user limit", "refused", "would exceed", nil},
+		{"PBS", 38, "qsub: would exceed queue workq's per-user limit", "full", "would exceed queue workq's per-user limit", nil},
+		{"PBS", 38, "qsub: would exceed complex's per-project limit of jobs in 'Q' state", "full", "would exceed", nil},
+		{"PBS", 39, "qsub: would exceed per-user limit on resource ncpus in queue workq", "full", "on resource ncpus", nil},
+		{"PBS", 39, "qsub: would exceed user alice's limit on resource mem in complex for jobs in 'Q' state", "full", "would exceed", nil},
+		{"PBS", 198, "qsub: Maximum number of jobs for user alice already in queue workq", "full", "Maximum number", nil},
+		{"PBS", 198, "qsub: Maximum number of jobs already in complex", "full", "Maximum number", nil},
+		{"PBS", 183, "qsub: End of File", "uncertain", "End of File", nil},
+		{"PBS", 183, "qsub: Protocol failure in commit", "uncertain", "Protocol failure", nil},
+		{"PBS", 162, "Connection refused\nqsub: cannot connect to server pbs1 (errno=15010)", "unreachable", "cannot connect to server", nil},
+		// Torque 6.1: src/cmds/qsub_functions.c, src/include/pbs_error_db.h.
+		{"PBS", 172, "qsub: submit error (Unknown queue MSG=cannot locate queue)", "refused", "Unknown queue", nil},
+		{"PBS", 2, "[qsub: illegal -k value]\n\nusage: qsub [-a date_time] [-A account_string] [-b secs]\n    [-c [ none | { enabled | periodic |\n", "refused", "illegal -k value", nil},
+		{"PBS", 3, "no valid allocation: the protocol office has timed out\nqsub: Your job has been administratively rejected by the queueing system.\nqsub: There may be a more detailed explanation prior to this notice.\n", "refused", "no valid allocation", []string{"administratively rejected"}},
+		{"PBS", 1, "qsub: submit error (Maximum number of jobs already in queue MSG=total number of current user's jobs exceeds the queue limit: user alice, queue batch)", "full", "Maximum number of jobs", nil},
+		{"PBS", 1, "qsub: submit error (Maximum number of jobs already in queue for user)", "full", "Maximum number of jobs", nil},
+		{"PBS", 1, "qsub: submit error (Time out)", "uncertain", "Time out", nil},
+		{"PBS", 1, "qsub: submit error (Job exceeds queue resource limits MSG=cannot satisfy queue max walltime requirement: Time out)", "refused", "Job exceeds", nil},
+		{"PBS", 1, "qsub: cannot connect to server head (errno=15137) could not connect to trqauthd", "unreachable", "trqauthd", nil},
+		{"PBS", 1, "qsub: submit error (Pbs Server is currently too busy to service this request. Please retry this request.)", "unreachable", "too busy", nil},
+		// LSF 10.1: the texts of lsb_errmsg.
+		{"LSF", 255, "nowhere: No such queue. Job not submitted.", "refused", "No such queue", nil},
+		{"LSF", 255, "Communication timeout: No such queue. Job not submitted.", "refused", "No such queue", nil},
+		{"LSF", 255, "You must select an LSF User group that matches the condo type.\nthe connection to the LSF library call timed out\nRequest aborted by esub. Job not submitted.", "refused", "timed out", []string{"You must select", "aborted by esub"}},
+		{"LSF", 255, "Project not specified.  Please specify a project using the -P flag.\n------------------\nRequest aborted by esub. Job not submitted.\n", "refused", "Project not specified", nil},
+		{"LSF", 255, "Too many processors requested. Job not submitted.", "refused", "Too many", nil},
+		{"LSF", 255, "User <alice>: Pending job threshold reached. Retrying in 60 seconds...", "full", "Pending job threshold reached", nil},
+		{"LSF", 255, "Group <all users>: Pending job threshold reached. Job not submitted.", "full", "Pending job threshold reached", nil},
+		{"LSF", 255, "Contacting batch daemon: Communication timeout. Job not submitted.", "uncertain", "Communication timeout", nil},
+		{"LSF", 255, "Failed in an LSF library call: Communication time out. Job not submitted.", "uncertain", "library call", nil},
+		{"LSF", 255, "Batch protocol error. Job not submitted.", "uncertain", "protocol", nil},
+		{"LSF", 255, "Cannot connect to LSF. Please wait ...", "unreachable", "Cannot connect to LSF", nil},
+		{"LSF", 255, "LSF is down. Please wait ...", "unreachable", "LSF is down", nil},
+		// Grid Engine 8.1.9 (recorded), source/daemons/qmaster/msg_qmaster.h.
+		{"SGE", 1, "Unable to run job: Job was rejected because job requests unknown queue \"nowhere.q\"\nExiting.", "refused", "unknown queue", nil},
+		{"SGE", 1, "Unable to run job: unknown resource \"timeout\"\nExiting.", "refused", "unknown resource", nil},
+		{"SGE", 1, "Unable to run job: give a project with -P\nerror: commlib error: got read timeout\nExiting.", "refused", "commlib error", []string{"give a project with -P"}},
+		{"SGE", 1, "Unable to run job: error: no suitable queues\nExiting.", "refused", "no suitable queues", nil},
+		{"SGE", 2, "qsub: invalid option argument \"-nonsense\"", "refused", "invalid option argument", nil},
+		{"SGE", 1, "Unable to run job: job rejected: only 2 jobs are allowed per user (current job count: 2)\nExiting.", "refused", "only 2 jobs", nil},
+		{"SGE", 25, "Unable to run job: job rejected: only 2 jobs are allowed per user (current job count: 2)\nExiting.", "full", "only 2 jobs are allowed per user", nil},
+		{"SGE", 25, "Unable to run job: job rejected: only 1000 jobs are allowed per cluster\nExiting.", "full", "per cluster", nil},
+		{"SGE", 25, "Unable to run job: the licence server is asked again tomorrow\nExiting.", "full", "licence server", nil},
+		{"SGE", 1, "Unable to run job: unable to send message to qmaster using port 6444 on host \"ge1\": got send error\nExiting.", "uncertain", "got send error", nil},
+		{"SGE", 1, "Unable to run job: failed receiving gdi request response for mid=1 (got syncron message receive timeout error).\nExiting.", "uncertain", "failed receiving", nil},
+		{"SGE", 1, "error: commlib error: got select error (Connection refused)", "unreachable", "Connection refused", nil},
+		{"SGE", 1, "error: SGE_ROOT directory \"/nowhere\" doesn't exist", "unreachable", "SGE_ROOT", nil},
+		// Flux 0.88 (recorded), src/plugins/mf_priority.cpp of flux-accounting.
+		{"Flux", 1, "flux-batch: ERROR: 'nowhere' is not a valid queue", "refused", "not a valid queue", nil},
+		{"Flux", 2, "usage: flux batch [OPTIONS...] [SCRIPT] [ARGS...]\nflux batch: error: unrecognized arguments: --nonsense", "refused", "unrecognized arguments", nil},
+		{"Flux", 1, "flux-batch: ERROR: [Errno 22] queue timed out is closed: connection reset\nask for another\nflux-batch: ERROR: [Errno 110] Connection timed out", "refused", "Connection timed out", []string{"queue timed out is closed", "ask for another"}},
+		{"Flux", 1, "flux-batch: ERROR: cannot find user/bank or user/default bank entry for uid: 1006", "refused", "cannot find user/bank", nil},
+		{"Flux", 1, "flux-batch: ERROR: [Errno 22] user has max active jobs", "full", "user has max active jobs", nil},
+		{"Flux", 1, "flux-batch: ERROR: user has max active jobs", "full", "user has max active jobs", nil},
+		{"Flux", 1, "flux-batch: ERROR: [Errno 104] Connection reset by peer", "uncertain", "Connection reset", nil},
+		{"Flux", 1, "Traceback (most recent call last):\n  File \"x.py\", line 1\nOSError: lost\n", "uncertain", "OSError: lost", nil},
+		{"Flux", 1, "flux-batch: ERROR: Unable to connect to Flux: broker socket /run/flux/local was not found", "unreachable", "Unable to connect", nil},
+		// Cobalt 1.0: src/lib/Components/cqm.py, src/lib/client_utils.py.
+		{"Cobalt", 1, "<Fault 1001: \"trying to add job to non-existent queue 'ssl exception'\">", "refused", "non-existent queue", nil},
+		{"Cobalt", 1, "node count out of realistic range", "refused", "realistic range", nil},
+		{"Cobalt", 2, "Usage: qsub.py --help\nUsage: qsub.py [options] <executable>\n\nqsub.py: error: no such option: --reset", "refused", "no such option: --reset", nil},
+		{"Cobalt", 1, "component error: XMLRPC failure <Fault 1005: \"connection timed out is no project\"> in system.validate_job\n\n", "refused", "is no project", nil},
+		{"Cobalt", 1, "<Fault 1001: \"The limit of 2 jobs per user in the 'default' queue has been reached\\n\">", "full", "The limit of 2 jobs", nil},
+		{"Cobalt", 1, "<Fault 1: \"<class 'socket.error'>:[Errno 104] Connection reset by peer\">", "uncertain", "Fault 1", nil},
+		{"Cobalt", 1, "('The read operation timed out',)", "uncertain", "timed out", nil},
+		{"Cobalt", 1, "[Errno 104] Connection reset by peer", "uncertain", "Connection reset", nil},
+		{"Cobalt", 1, "component error: Failed to connect to system: client_utils.py:L#181:cn:system\n\n", "unreachable", "Failed to connect", nil},
+	}
+	for i, tt := range tests {
+		t.Run(fmt.Sprintf("%d %s %s", i, tt.system, tt.want), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, _ *world) {
+				settings := wrote("SCHEDULER_PARAMETERS", "")
+				settings.PendingTimeout = time.Second
+				w, a, err, took := dialogue(t, all[tt.system], settings, never(), scheduler.Reply{Code: tt.code, Stderr: tt.stderr})
+				kind, atLeast, note := "build", time.Duration(0), ""
+				switch tt.want {
+				case "full":
+					atLeast, note = time.Second, "takes no more jobs of yours now"
+				case "uncertain":
+					kind, note = "system", "looking for the job by its name"
+				case "unreachable":
+					kind, atLeast, note = "system", submitPatience, "cannot be reached"
+				}
+				if outcome(err) != kind || err == nil || !strings.Contains(err.Error(), tt.lead) {
+					t.Errorf("%s: %v\n%s", outcome(err), err, w.log)
+				}
+				if took < atLeast || tt.want == "refused" && took > 0 {
+					t.Errorf("took %v", took)
+				}
+				if many := len(a.submits) > 1; many != (tt.want == "full" || tt.want == "unreachable") {
+					t.Errorf("%d submissions", len(a.submits))
+				}
+				if !strings.Contains(w.log.String(), note) || strings.Contains(w.log.String(), "\x1b[31m") || strings.Contains(w.log.String(), "Welcome") {
+					t.Errorf("the log: %q", w.log)
+				}
+				for _, line := range tt.lines {
+					if !strings.Contains(w.log.String(), line) {
+						t.Errorf("no %q in %q", line, w.log)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A limit is waited for, saying so at first and then now and then, and the job is
+// submitted once.
+func TestFullLimit(t *testing.T) {
+	full := scheduler.Reply{Code: 1, Stderr: "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"}
+	inWorld(t, func(t *testing.T, w *world) {
+		w.set("sbatch", full)
+		time.AfterFunc(12*time.Minute, func() { w.restore("sbatch") })
+		w.onSubmit = func() { w.start(); w.finish(0, false, "COMPLETED") }
+		err, took := w.run(never())
+		if err != nil || took < 12*time.Minute || took > 13*time.Minute {
+			t.Errorf("%v after %v", err, took)
+		}
+		if n := strings.Count(w.log.String(), "takes no more jobs of yours now: AssocMaxSubmitJobLimit"); n != 3 {
+			t.Errorf("told %d times in 12 minutes, want 3\n%s", n, w.log)
+		}
+		if n := w.count("sbatch"); n < 12 || n > 30 {
+			t.Errorf("%d tries in 12 minutes", n)
+		}
+	})
+	t.Run("for as long as a job may wait", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.task.Settings.PendingTimeout = 10 * time.Minute
+			w.set("sbatch", full)
+			err, took := w.run(never())
+			line, hint := failure.ForUser(err, false, "")
+			if outcome(err) != "build" || took < 10*time.Minute || took > 11*time.Minute {
+				t.Errorf("%v after %v", err, took)
+			}
+			if !strings.Contains(line, "no more jobs of yours for 10m0s: AssocMaxSubmitJobLimit") || !strings.Contains(hint, "resource_group") {
+				t.Errorf("%q, %q", line, hint)
+			}
+			if !strings.Contains(w.log.String(), "up to 10m0s") || w.recorded() {
+				t.Errorf("%q, recorded %v", w.log, w.recorded())
+			}
+		})
+	})
+	t.Run("cancelled", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.set("sbatch", full)
+			err, took := w.run(after(7*time.Minute, 0))
+			if outcome(err) != "exit 143" || took != 7*time.Minute {
+				t.Errorf("%v after %v", err, took)
+			}
+			if _, ok := w.called("scancel"); ok || w.recorded() {
+				t.Error("a job that was never submitted is looked for")
+			}
+		})
+	})
+	t.Run("then the time in the queue", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.task.Settings.PendingTimeout = 10 * time.Minute
+			w.set("sbatch", full)
+			time.AfterFunc(6*time.Minute, func() { w.restore("sbatch") })
+			err, took := w.run(never())
+			if outcome(err) != "build" || took < 10*time.Minute || took > 11*time.Minute || !strings.Contains(err.Error(), "did not start within") {
+				t.Errorf("%v after %v", err, took)
+			}
+		})
+	})
+	t.Run("and then the controller", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *world) {
+			w.set("sbatch", full)
+			time.AfterFunc(8*time.Minute, func() {
+				w.set("sbatch", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"})
+			})
+			time.AfterFunc(11*time.Minute, func() { w.restore("sbatch") })
+			w.onSubmit = func() { w.start(); w.finish(0, false, "COMPLETED") }
+			if err, took := w.run(never()); err != nil || took < 11*time.Minute {
+				t.Errorf("%v after %v", err, took)
+			}
+		})
+	})
+}
+
+// An answer ends the wait: nothing is said of a program that has ended.
+func TestSilenceEndsWithTheAnswer(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.delay("sbatch", 5*time.Second)
+		w.set("sbatch", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"})
+		_, took := w.run(never())
+		if strings.Contains(w.log.String(), "has not ended") || took < absentLimit {
+			t.Errorf("%v: %s", took, w.log)
+		}
+	})
+}
+
+// The site's argument that is refused is the site's failure, and says so; the
+// job's is the job's, whatever the site asks for beside it.
+func TestWhoseArgument(t *testing.T) {
+	refusal := func(text string) scheduler.Reply {
+		return scheduler.Reply{Code: 1, Stderr: "sbatch: error: " + text + "\nsbatch: error: Batch job submission failed: Invalid partition name specified"}
+	}
+	unrecognized := scheduler.Reply{Code: 255, Stderr: "sbatch: unrecognized option '--nonsense=5'\nTry \"sbatch --help\" for more information"}
+	for _, tt := range []struct {
+		name             string
+		defaults         string
+		job              string
+		reply            scheduler.Reply
+		kind, line, hint string
+	}{
+		{"the job's option", "--comment=x", "--nonsense=5", unrecognized, "build", "--nonsense", "change --nonsense=5 in SCHEDULER_PARAMETERS"},
+		{"the site's option", "--nonsense=5", "-N 1", unrecognized, "system", `the site's argument "--nonsense=5" (default_args)`, "administrators"},
+		{"the job's value", "-A main", "-p nowhere", refusal("invalid partition specified: nowhere"), "build", "Invalid partition", "change -p nowhere in SCHEDULER_PARAMETERS"},
+		{"the site's value", "-p nowhere", "-N 1", refusal("invalid partition specified: nowhere"), "system", `"-p nowhere"`, "administrators"},
+		{"a letter", "-Z", "", scheduler.Reply{Code: 255, Stderr: "sbatch: invalid option -- 'Z'"}, "system", `"-Z"`, "administrators"},
+		{"a word of the message", "--exclusive=user", "", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"}, "build", "policy", "no arguments of its own"},
+		{"nobody's", "-p main", "-N 1", refusal("something"), "build", "Invalid partition", "look at SCHEDULER_PARAMETERS"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, _ *world) {
+				settings := wrote("SCHEDULER_PARAMETERS", tt.job)
+				settings.DefaultArgs = strings.Fields(tt.defaults)
+				w, _, err, _ := dialogue(t, slurm.Slurm{}, settings, never(), tt.reply)
+				line, hint := failure.ForUser(err, false, "")
+				if outcome(err) != tt.kind || !strings.Contains(line, tt.line) || !strings.Contains(hint, tt.hint) {
+					t.Errorf("%s, %q, %q", outcome(err), line, hint)
+				}
+				if !strings.Contains(w.log.String(), "collapsed=true") || !strings.Contains(w.log.String(), "sbatch "+tt.defaults) && tt.defaults != "" {
+					t.Errorf("the command is not in %q", w.log)
+				}
+			})
+		})
+	}
+}
+
+// A user with as many processes as the limit allows reads how many that are, and
+// the job waits for them.
+func TestNoProcess(t *testing.T) {
+	none := crowded(fmt.Errorf("cannot start /usr/bin/sbatch: %w", syscall.EAGAIN))
+	for _, want := range []string{"/usr/bin/sbatch", "your account has ", "processes and threads"} {
+		if !strings.Contains(none.Error(), want) {
+			t.Errorf("%q does not say %q", none, want)
+		}
+	}
+	inWorld(t, func(t *testing.T, w *world) {
+		w.set("sbatch", scheduler.Reply{Err: none})
+		time.AfterFunc(time.Minute, func() { w.restore("sbatch") })
+		w.onSubmit = func() { w.start(); w.finish(0, false, "COMPLETED") }
+		if err, took := w.run(never()); err != nil || took < time.Minute || !strings.Contains(w.log.String(), "no process can be started (cannot start") {
+			t.Errorf("%v after %v: %s", err, took, w.log)
+		}
+	})
+	inWorld(t, func(t *testing.T, w *world) {
+		w.set("sbatch", scheduler.Reply{Err: none})
+		if err, _ := w.run(never()); outcome(err) != "system" || !strings.Contains(err.Error(), "your account has ") {
+			t.Error(err)
+		}
+		if n := w.count("squeue"); n != 0 {
+			t.Errorf("%d looks for a job that was never sent", n)
+		}
+	})
+}
+
+func TestTasks(t *testing.T) {
+	uid, threads := status("Name:\tx\nUid:\t1006\t1006\t0\t1006\nThreads:\t7\n")
+	if uid != 1006 || threads != 7 {
+		t.Errorf("%d, %d", uid, threads)
+	}
+	if uid, threads := status("garbage"); uid != -1 || threads != 0 {
+		t.Errorf("%d, %d", uid, threads)
+	}
+	if n := tasks("/proc", syscall.Getuid()); n < 1 {
+		t.Errorf("%d tasks of this very process", n)
+	}
+}
+
+// A command is shown as one would type it.
+func TestCommandLine(t *testing.T) {
+	c := scheduler.Command{Env: []string{"LSB_NTRIES=1"}, Argv: []string{"bsub", "-J", "a b", "", "it's", "--x=$(id)", "/plain/path"}}
+	if got, want := commandLine(c), `LSB_NTRIES=1 bsub -J 'a b' '' 'it'\''s' '--x=$(id)' /plain/path`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	c.Argv = append(c.Argv, strings.Repeat("é", 4000))
+	if got := commandLine(c); len(got) > longestCommand+len("…") || !strings.HasSuffix(got, "é…") && !strings.HasSuffix(got, "…") {
+		t.Errorf("%d bytes", len(got))
+	}
+}
