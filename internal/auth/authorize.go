@@ -32,11 +32,14 @@ func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, 
 	if candidate, err = d.state.RunAs.apply(candidate, configured); err != nil {
 		return policy.Grant{}, decision, err
 	}
-	if !d.resumed {
-		if d.state.Facts, err = d.ask(ctx, candidate.Login(), rules); err != nil {
-			return policy.Grant{}, decision, err
-		}
+	if d.resumed {
+		err = d.completeGroups(ctx, candidate.Login(), rules)
+	} else {
 		d.state.TokenID, d.state.Job = d.id.Token.ID, d.id.JobID
+		d.state.Facts, err = d.ask(ctx, candidate.Login(), rules)
+	}
+	if err != nil {
+		return policy.Grant{}, decision, err
 	}
 	grant, decision := policy.Decide(d.id, candidate, d.state.Facts, rules)
 	return grant, decision, ruled(decision)
@@ -58,7 +61,7 @@ func (d *driver) ask(ctx context.Context, login job.Username, rules policy.Rules
 	}
 	f.Account = asked.runs
 	err = together(
-		func() (err error) { f.Groups, err = groups(ctx, names, asked.lists); return err },
+		func() (err error) { f.Groups, err = compareGroups(ctx, names, asked.lists, login, rules); return err },
 		func() (err error) { f.Aging, err = aging(ctx, names, f.Account.Name); return err },
 		func() (err error) { f.Owner, err = names.Owner(ctx, f.Account); return err },
 	)
@@ -79,14 +82,6 @@ func together(all ...func() error) error {
 		}
 	}
 	return nil
-}
-
-func groups(ctx context.Context, names account.Names, a *job.Account) (policy.Groups, error) {
-	if a == nil {
-		return policy.Groups{}, nil
-	}
-	g, err := names.Groups(ctx, *a)
-	return policy.Groups{Names: g.Names, Unnamed: g.Unnamed}, err
 }
 
 func aging(ctx context.Context, names account.Names, name job.Username) (policy.Aging, error) {

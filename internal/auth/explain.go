@@ -50,7 +50,7 @@ func (d *driver) explain(ctx context.Context, q Question) (w explain.Walk, err e
 	}
 	_, w.Decision = policy.Decide(d.id, candidate, facts, rules)
 	w.Steps = append(w.Steps, w.Decision.Steps...)
-	w.Account, w.Groups = &facts.Account, facts.Groups.Names
+	w.Account = &facts.Account
 	return w, nil
 }
 
@@ -106,8 +106,8 @@ func (d *driver) explainRunAs(ctx context.Context, q Question, c policy.Candidat
 	if !ok {
 		return c, step(policy.Skipped, "not set"), nil
 	}
-	groups, err := d.groupsOf(ctx, c.Login())
-	if unknown := (account.UnknownError{}); err != nil && !errors.As(err, &unknown) {
+	groups, err := d.groupsOf(ctx, c.Login(), rules)
+	if err != nil {
 		return policy.Candidate{}, nil, err
 	}
 	before := policy.PreValidate(c, groups, rules)

@@ -2,9 +2,7 @@ package auth
 
 import (
 	"context"
-	"errors"
 
-	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/auth/internal/runas"
 	"jacamar-ci/internal/failure"
@@ -68,20 +66,11 @@ func (d *driver) preValidate(ctx context.Context, c policy.Candidate, rules poli
 	if !rules.PreValidation {
 		return nil
 	}
-	groups, err := d.groupsOf(ctx, c.Login())
-	if unknown := (account.UnknownError{}); err != nil && !errors.As(err, &unknown) {
+	groups, err := d.groupsOf(ctx, c.Login(), rules)
+	if err != nil {
 		return err
 	}
 	return ruled(policy.PreValidate(c, groups, rules))
-}
-
-func (d *driver) groupsOf(ctx context.Context, name job.Username) (policy.Groups, error) {
-	a, err := d.names().Lookup(ctx, name)
-	if err != nil {
-		return policy.Groups{}, err
-	}
-	g, err := d.names().Groups(ctx, a)
-	return policy.Groups{Names: g.Names, Unnamed: g.Unnamed}, err
 }
 
 // apply gives the candidate that follows from the answer. A script that the

@@ -25,7 +25,7 @@ type state struct {
 	Dirs          handoff.Dirs `json:"dirs"`
 }
 
-const stateVersion = 1
+const stateVersion = 2
 
 // maxState keeps the state far from the 128 KiB that one environment string may
 // have (MAX_ARG_STRLEN in execve(2)): every byte is one less for the job's own
@@ -33,13 +33,13 @@ const stateVersion = 1
 const maxState = 32 << 10
 
 func (s state) encode() (string, error) {
-	s.Version = stateVersion
+	s.Version, s.Facts = stateVersion, withoutGroups(s.Facts)
 	text, err := json.Marshal(s)
 	if err != nil {
 		return "", fmt.Errorf("cannot write the job's state: %w", err)
 	}
 	if len(text) > maxState {
-		return "", failure.Privatef("cannot keep the job's state: %d bytes, over %d (an account with very many groups?)", len(text), maxState)
+		return "", failure.Privatef("cannot keep the job's state: %d bytes, over %d", len(text), maxState)
 	}
 	return string(text), nil
 }

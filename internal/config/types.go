@@ -22,14 +22,18 @@ func (l *List[T]) open() any {
 }
 
 // Group is the name of a local group. Directory services allow spaces in it;
-// group(5) and its lists are cut at ":" and ",".
+// group(5) and its lists are cut at ":" and ",". A number is not one: getent(1)
+// looks it up as an id.
 type Group string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (g *Group) UnmarshalText(b []byte) error {
 	s := string(b)
-	if strings.TrimSpace(s) != s || strings.ContainsAny(s, ":,") || job.Printable(s) != s {
+	switch {
+	case strings.TrimSpace(s) != s || strings.ContainsAny(s, ":,") || job.Printable(s) != s:
 		return fmt.Errorf("%q is not a group name", job.Clip(s))
+	case strings.Trim(strings.TrimLeft(s, "+-"), "0123456789") == "":
+		return fmt.Errorf("%q is a number, not the name of a group", job.Clip(s))
 	}
 	*g = Group(s)
 	return nil

@@ -15,7 +15,7 @@ import (
 
 // Version of the message. Both binaries come from one package; a difference
 // means a half-finished upgrade, and is refused.
-const Version = 1
+const Version = 2
 
 // Brief is all that jacamar knows of a job. It never sees the site's
 // configuration file, the runner's environment or the token.

@@ -23,7 +23,7 @@ const (
 func (k kind) limit() (n uint32, ok bool) {
 	switch k {
 	case briefFrame:
-		return 1 << 20, true
+		return 2 << 20, true // an account's groups alone can take 0.7 MiB
 	case scriptFrame:
 		return job.MaxScript, true
 	case terminateFrame:

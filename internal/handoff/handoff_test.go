@@ -34,7 +34,7 @@ func sample(t testing.TB, sub job.SubStage) Brief {
 	}
 	return Brief{
 		Version: Version, Stage: job.Run, SubStage: sub,
-		Account:  job.Account{Name: name, UID: 1000, GID: 100, Groups: []job.GID{100, 200}, Home: home, Shell: home},
+		Account:  job.Account{Name: name, UID: 1000, GID: 100, Groups: job.GIDs{100, 200}, Home: home, Shell: home},
 		Job:      Job{ID: 7, Runner: "abc", Project: "group/project", Timeout: 3600, Owner: proctree.Process{PID: 1, Start: 2, Boot: "b"}},
 		Settings: Settings{Executor: "shell", DataDir: "$HOME", BashEnv: []job.Env{pair}, Downscope: "setuid", KillTimeout: time.Minute},
 		Dirs:     Dirs{Builds: home, Cache: home, Scripts: home},
@@ -165,7 +165,7 @@ func frame(kind byte, length uint32, payload string) string {
 }
 
 func TestHostileBytes(t *testing.T) {
-	good := `{"version":1,"stage":"config","account":{"name":"a","uid":1,"gid":1,"groups":[],"home":"/","shell":"/bin/sh"},` +
+	good := `{"version":2,"stage":"config","account":{"name":"a","uid":1,"gid":1,"groups":"1,5-7","home":"/","shell":"/bin/sh"},` +
 		`"job":{"id":1,"runner":"","project":"","timeout":0,"owner":{"pid":0,"start":0,"boot":""}},` +
 		`"settings":{"executor":"","data_dir":"","shell_path":"","downscope":"","kill_timeout":0}}`
 	if _, _, _, err := Accept(rw(frame('B', uint32(len(good)), good))); err != nil {
@@ -175,13 +175,13 @@ func TestHostileBytes(t *testing.T) {
 		"empty":            "",
 		"half a header":    "B\x00",
 		"unknown type":     frame('X', 0, ""),
-		"too long":         frame('B', 1<<20+1, ""),
+		"too long":         frame('B', 2<<20+1, ""),
 		"cut off":          frame('B', 10, "{}"),
 		"wrong order":      frame('S', 0, ""),
 		"not JSON":         frame('B', 3, "abc"),
 		"two values":       frame('B', uint32(len(good)+2), good+"{}"),
 		"unknown field":    brief(strings.Replace(good, `"version"`, `"extra":1,"version"`, 1)),
-		"other version":    brief(strings.Replace(good, `"version":1`, `"version":2`, 1)),
+		"other version":    brief(strings.Replace(good, `"version":2`, `"version":1`, 1)),
 		"unchecked name":   brief(strings.Replace(good, `"name":"a"`, `"name":"../root"`, 1)),
 		"numeric name":     brief(strings.Replace(good, `"name":"a"`, `"name":"0"`, 1)),
 		"relative home":    brief(strings.Replace(good, `"home":"/"`, `"home":"tmp"`, 1)),
@@ -227,7 +227,7 @@ func TestTooMuchIsNotSent(t *testing.T) {
 	if err := NewAuthEnd(rw("")).Send(b, make([]byte, job.MaxScript+1)); err == nil {
 		t.Error("a script over the limit was sent")
 	}
-	b.Settings.Message = strings.Repeat("x", 1<<20)
+	b.Settings.Message = strings.Repeat("x", 2<<20)
 	if err := NewAuthEnd(rw("")).Send(b, nil); err == nil {
 		t.Error("a brief over the limit was sent")
 	}

@@ -6,7 +6,7 @@ type Account struct {
 	Name   Username `json:"name"`
 	UID    UID      `json:"uid"`
 	GID    GID      `json:"gid"`
-	Groups []GID    `json:"groups"`
+	Groups GIDs     `json:"groups"`
 	Home   AbsPath  `json:"home"`
 	Shell  AbsPath  `json:"shell"`
 }

@@ -4,6 +4,15 @@
 // and so on) are reached through getent(1). The process that holds privilege
 // loads none of them.
 //
+// # Groups
+//
+// getent initgroups gives the ids of an account's groups, and is quick. getent group
+// prints the members of each group, for which a directory may need seconds a group,
+// and names in any encoding. So names are asked for only where a rule is about them:
+// first the ids of the names that a list has (GroupIDs), which are as many as the list
+// is long, whatever the account is in; then the names of the account's groups
+// (GroupNames), within a bound.
+//
 // # What cannot be known
 //
 // getent initgroups ends with status 0 in three cases that look alike: the user

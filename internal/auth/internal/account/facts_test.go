@@ -3,7 +3,6 @@ package account
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -68,66 +67,6 @@ func TestAgingRefuses(t *testing.T) {
 			got, err := stub(t, c.script).Aging(t.Context(), username(t, "alice"), time.Now())
 			refused(t, err, "cannot look up the account alice: "+c.want)
 			if got != (Aging{}) {
-				t.Errorf("an error came with %+v", got)
-			}
-		})
-	}
-}
-
-func TestGroups(t *testing.T) {
-	a := job.Account{Name: username(t, "alice"), Groups: []job.GID{3, 5, 70, 4294967294}}
-	for _, c := range []struct {
-		name, answer string
-		status       string
-		want         Groups
-	}{
-		{
-			"all", "sys:x:3:\ntwo words:x:5:alice,bob\nusers:*:70:a:b\nlast::4294967294:\n", "0",
-			Groups{Names: []string{"sys", "two words", "users", "last"}},
-		},
-		{"none", "", "2", Groups{Unnamed: []job.GID{3, 5, 70, 4294967294}}},
-		{
-			"first and last without a name", "five:x:5:\nusers:x:70:\n", "2",
-			Groups{Names: []string{"five", "users"}, Unnamed: []job.GID{3, 4294967294}},
-		},
-		{
-			"some between", "sys:x:3:\nlast:x:4294967294:\n", "2",
-			Groups{Names: []string{"sys", "last"}, Unnamed: []job.GID{5, 70}},
-		},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			n := stub(t, `[ "$*" = "group -- 3 5 70 4294967294" ] || exit 9; printf '`+strings.ReplaceAll(c.answer, "\n", `\n`)+`'; exit `+c.status)
-			got, err := n.Groups(t.Context(), a)
-			if err != nil || !reflect.DeepEqual(got, c.want) {
-				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
-			}
-		})
-	}
-}
-
-func TestGroupsOfNobodyAskNobody(t *testing.T) {
-	got, err := stub(t, "exit 9").Groups(t.Context(), job.Account{Name: username(t, "alice")})
-	if err != nil || !reflect.DeepEqual(got, Groups{}) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-}
-
-func TestGroupsRefuses(t *testing.T) {
-	a := job.Account{Name: username(t, "alice"), Groups: []job.GID{3, 5}}
-	for _, c := range []struct{ name, script, want string }{
-		{"cut off", "printf sys:x:3:", "getent group: the answer is cut off"},
-		{"three fields", "echo sys:x:3", "getent group: the entry has 3 fields, not 4"},
-		{"empty name", "echo :x:3:", `getent group: "" is not the name of a group`},
-		{"name not UTF-8", `printf '\377:x:3:\n'`, `getent group: "\xff" is not the name of a group`},
-		{"id is none", "echo sys:x:03:", `getent group: "03" is not a user or group id`},
-		{"not asked for", "echo sys:x:4:", "getent group: the answer has group 4, which was not asked for"},
-		{"twice", "echo sys:x:3:; echo sys:x:3:", "getent group: the answer has group 3, which was not asked for"},
-		{"failure", "exit 1", "getent group: exit status 1: "},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := stub(t, c.script).Groups(t.Context(), a)
-			refused(t, err, "cannot look up the account alice: "+c.want)
-			if !reflect.DeepEqual(got, Groups{}) {
 				t.Errorf("an error came with %+v", got)
 			}
 		})

@@ -17,24 +17,30 @@ import (
 
 // Names answers from the name services of the machine.
 type Names struct {
-	getent  []string // where getent may be; the first that exists is asked
-	limit   time.Duration
-	nologin []string
-	shells  string
-	as      *thread.IDs
+	getent []string // where getent may be; the first that exists is asked
+	// limit is how long an answer about an account may take, groupLimit one about
+	// groups.
+	limit, groupLimit time.Duration
+	nologin           []string
+	shells            string
+	as                *thread.IDs
 }
 
 // System returns the machine's own name services. getent runs with the given ids,
 // nil for this process's own.
 func System(as *thread.IDs) Names {
 	return Names{
-		as:      as,
-		getent:  []string{"/usr/bin/getent", "/bin/getent"},
-		limit:   10 * time.Second,
-		nologin: []string{"/etc/nologin", "/run/nologin"},
-		shells:  "/etc/shells",
+		as:         as,
+		getent:     []string{"/usr/bin/getent", "/bin/getent"},
+		limit:      10 * time.Second,
+		groupLimit: time.Minute, // a directory looks up every member of a group
+		nologin:    []string{"/etc/nologin", "/run/nologin"},
+		shells:     "/etc/shells",
 	}
 }
+
+// groupDatabase is the one whose entries have members.
+const groupDatabase = "group"
 
 // maxAnswer bounds an answer in bytes: 65536 groups with ten digits each, or the
 // member lists of a large site's groups.
@@ -51,10 +57,14 @@ func (n Names) ask(ctx context.Context, database string, keys ...string) (out st
 	if err != nil {
 		return "", false, err
 	}
+	limit := n.limit
+	if database == groupDatabase {
+		limit = n.groupLimit
+	}
 	r, err := child.Command{
 		Path: program, Args: append([]string{database, "--"}, keys...),
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, As: n.idsFor(database), NoNewPrivs: true,
-		Limit: n.limit, MaxOutput: maxAnswer, MaxErrors: 4 << 10,
+		Limit: limit, MaxOutput: maxAnswer, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	switch {
 	case err != nil:

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
@@ -42,11 +41,25 @@ func (n Names) Lookup(ctx context.Context, name job.Username) (job.Account, erro
 	case g.err != nil:
 		return job.Account{}, cannot(name, g.err)
 	}
-	a.Groups, err = withPrimary(g.gids, a.GID)
+	a.Groups, err = job.SortGIDs(append(g.gids, a.GID)...)
 	if err != nil {
 		return job.Account{}, cannot(name, err)
 	}
 	return a, nil
+}
+
+// GroupsOf returns the groups of an account that was looked up before, as Lookup
+// does.
+func (n Names) GroupsOf(ctx context.Context, a job.Account) (job.GIDs, error) {
+	gids, err := n.initgroups(ctx, a.Name)
+	if err != nil {
+		return nil, cannot(a.Name, err)
+	}
+	all, err := job.SortGIDs(append(gids, a.GID)...)
+	if err != nil {
+		return nil, cannot(a.Name, err)
+	}
+	return all, nil
 }
 
 type groupsAnswer struct {
@@ -83,17 +96,4 @@ func (n Names) initgroups(ctx context.Context, name job.Username) ([]job.GID, er
 		return nil, fmt.Errorf("getent initgroups: %w", err)
 	}
 	return gids, nil
-}
-
-// maxGroups is NGROUPS_MAX, the most that setgroups(2) takes.
-const maxGroups = 65536
-
-func withPrimary(gids []job.GID, primary job.GID) ([]job.GID, error) {
-	all := append(slices.Clone(gids), primary)
-	slices.Sort(all)
-	all = slices.Compact(all)
-	if len(all) > maxGroups {
-		return nil, fmt.Errorf("it is in %d groups, more than the kernel's %d", len(all), maxGroups)
-	}
-	return all, nil
 }

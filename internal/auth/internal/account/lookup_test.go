@@ -18,7 +18,7 @@ const alice = "alice:x:1001:2001:Alice:/home/alice:/bin/bash\n"
 
 func TestLookupReadsTheAnswer(t *testing.T) {
 	want := job.Account{
-		Name: username(t, "alice"), UID: 1001, GID: 2001, Groups: []job.GID{2001},
+		Name: username(t, "alice"), UID: 1001, GID: 2001, Groups: job.GIDs{2001},
 		Home: path(t, "/home/alice"), Shell: path(t, "/bin/bash"),
 	}
 	with := func(change func(*job.Account)) job.Account {
@@ -34,17 +34,17 @@ func TestLookupReadsTheAnswer(t *testing.T) {
 		{"no padding", alice, "alice\n", want},
 		{
 			"groups are sorted and single", alice, "alice                 50 2001 3 50 4\n",
-			with(func(a *job.Account) { a.Groups = []job.GID{3, 4, 50, 2001} }),
+			with(func(a *job.Account) { a.Groups = job.GIDs{3, 4, 50, 2001} }),
 		},
 		{
 			"highest ids", "alice:x:4294967294:4294967294::/home/alice:/bin/bash\n", "alice 4294967293\n",
 			with(func(a *job.Account) {
-				a.UID, a.GID, a.Groups = 4294967294, 4294967294, []job.GID{4294967293, 4294967294}
+				a.UID, a.GID, a.Groups = 4294967294, 4294967294, job.GIDs{4294967293, 4294967294}
 			}),
 		},
 		{
 			"root is an account like others here", "alice:x:0:0::/home/alice:/bin/bash\n", "alice 0\n",
-			with(func(a *job.Account) { a.UID, a.GID, a.Groups = 0, 0, []job.GID{0} }),
+			with(func(a *job.Account) { a.UID, a.GID, a.Groups = 0, 0, job.GIDs{0} }),
 		},
 		{
 			"empty shell", "alice:x:1001:2001:Alice:/home/alice:\n", "alice\n",
@@ -103,8 +103,8 @@ func TestLookupRefusesAnswersItCannotBelieve(t *testing.T) {
 		{"group 2^32-1", alice, "alice 4294967295\n", `getent initgroups: group id: "4294967295" is not a user or group id`},
 		{"group by name", alice, "alice wheel\n", `getent initgroups: group id: "wheel" is not a user or group id`},
 		{"group with a tab", alice, "alice 1\t2\n", `getent initgroups: group id: "1\t2" is not a user or group id`},
-		{"65536 groups and another primary one", alice, "alice " + numbers(10000, 65536) + "\n", "it is in 65537 groups, more than the kernel's 65536"},
-		{"70000 groups", alice, "alice " + numbers(1, 70000) + "\n", "it is in 70000 groups, more than the kernel's 65536"},
+		{"65536 groups and another primary one", alice, "alice " + numbers(10000, 65536) + "\n", "65537 groups are more than the kernel's 65536"},
+		{"70000 groups", alice, "alice " + numbers(1, 70000) + "\n", "70000 groups are more than the kernel's 65536"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := answers(t, c.passwd, c.initgroups).Lookup(t.Context(), username(t, "alice"))

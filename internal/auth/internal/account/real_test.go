@@ -43,13 +43,25 @@ func TestLookupOfRealAccounts(t *testing.T) {
 		if len(a.Groups) != 66 {
 			t.Errorf("%d groups, want 66", len(a.Groups))
 		}
-		named, err := System(nil).Groups(t.Context(), a)
+		named, err := System(nil).GroupNames(t.Context(), a.Groups)
 		if err != nil || len(named.Unnamed) != 0 {
 			t.Fatalf("unnamed groups %v, error %v", named.Unnamed, err)
 		}
 		want := append(slices.Clone(groups), name)
 		if got := slices.Sorted(slices.Values(named.Names)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
 			t.Errorf("group names %v", got)
+		}
+		ids, err := System(nil).GroupIDs(t.Context(), append(want, "jci-no-such-group"))
+		if err != nil || len(ids) != len(want) {
+			t.Errorf("%d ids of %d names, %v", len(ids), len(want), err)
+		}
+		for name, id := range ids {
+			if !a.Groups.Has(id) {
+				t.Errorf("%s has the id %d, which the account has not", name, id)
+			}
+		}
+		if again, err := System(nil).GroupsOf(t.Context(), a); err != nil || !slices.Equal(again, a.Groups) {
+			t.Errorf("asked again: %v, %v", again, err)
 		}
 	})
 }

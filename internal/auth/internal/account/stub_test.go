@@ -19,7 +19,7 @@ func stub(t *testing.T, script string) Names {
 		t.Fatal(err)
 	}
 	return Names{
-		getent: []string{filepath.Join(dir, "none"), program}, limit: 20 * time.Second,
+		getent: []string{filepath.Join(dir, "none"), program}, limit: 20 * time.Second, groupLimit: 20 * time.Second,
 		nologin: []string{filepath.Join(dir, "etc"), filepath.Join(dir, "run")},
 		shells:  filepath.Join(dir, "shells"),
 	}

@@ -22,7 +22,6 @@ type Walk struct {
 	// Account is the one that the decision is about, nil where it did not come to
 	// that.
 	Account *job.Account
-	Groups  []string // the account's, by name
 	// Decided by the rules when nothing before them refused.
 	Decision policy.Decision
 }
@@ -93,6 +92,10 @@ func (w Walk) Write(out io.Writer) error {
 	return table.Flush()
 }
 
+// longestGroups bounds the account's groups in bytes: an administrator sees at a
+// glance whether they are many, and id(1) shows them all.
+const longestGroups = 1 << 10
+
 func (w Walk) head() [][2]string {
 	id, head := w.ID, [][2]string{{"Configuration", w.Configuration.String()}}
 	if id.User.Login == "" {
@@ -113,7 +116,7 @@ func (w Walk) verdict() [][2]string {
 	if a := w.Account; a != nil {
 		lines = append(lines,
 			[2]string{"Account", fmt.Sprintf("%s (uid %d, gid %d)", a.Name, a.UID, a.GID)},
-			[2]string{"Groups", strings.Join(w.Groups, ", ")},
+			[2]string{"Groups", job.Shorten(a.Groups.String(), longestGroups)},
 			[2]string{"Home", a.Home.String()}, [2]string{"Shell", a.Shell.String()})
 	}
 	return lines

@@ -86,7 +86,7 @@ func walk(t *testing.T) Walk {
 		Steps: []policy.Step{
 			{Rule: "token: form", Outcome: policy.OK}, {Rule: policy.Root, Outcome: policy.OK, Reason: "not root"}, {Rule: policy.UserAllow, Outcome: policy.Skipped, Reason: "not set"},
 		},
-		Account: &job.Account{Name: name, UID: 1001, GID: 100, Home: path("/home/alice"), Shell: path("/bin/bash")}, Groups: []string{"users", "ci"},
+		Account:  &job.Account{Name: name, UID: 1001, GID: 100, Home: path("/home/alice"), Shell: path("/bin/bash"), Groups: job.GIDs{100, 4000, 4001, 4002}},
 		Decision: policy.Decision{Allowed: true, Rule: policy.Default, Reason: "no rule refuses the job"},
 	}
 }
@@ -109,7 +109,7 @@ Decision  the job may run
 By        default
 Because   no rule refuses the job
 Account   alice (uid 1001, gid 100)
-Groups    users, ci
+Groups    100,4000-4002
 Home      /home/alice
 Shell     /bin/bash
 `

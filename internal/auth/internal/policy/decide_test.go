@@ -76,7 +76,7 @@ func TestDecideRules(t *testing.T) {
 		{"root", func(m *matter) { m.facts.Account.UID, m.rules.MinUID = 0, 0 }, Root, Deny, "alice has user id 0"},
 		{"root's group", func(m *matter) { m.facts.Account.GID = 0 }, Root, Deny, "the primary group of alice is group 0"},
 		{
-			"root's group as a further one", func(m *matter) { m.facts.Account.Groups = []job.GID{0, 2001} },
+			"root's group as a further one", func(m *matter) { m.facts.Account.Groups = job.GIDs{0, 2001} },
 			Root, OK, "neither the user nor the primary group is root",
 		},
 		{"nobody", func(m *matter) { m.facts.Account.UID = 65534 }, Nobody, Deny, "alice has the user id of nobody"},

@@ -13,7 +13,9 @@
 // allowlist is set, the job is refused. A list that is set and empty is set: as
 // an allowlist it matches nobody. Entries are compared exactly.
 //
-// A group id without a name cannot be compared with groups_blocklist; where that
+// An entry of a list of groups is compared by the id that the name service gives for
+// it, and by the names that it gives for the account's groups (Membership). A group
+// id without a readable name cannot be compared with groups_blocklist; where that
 // list is in use and would have the last word, such an account is refused.
 //
 // # The account

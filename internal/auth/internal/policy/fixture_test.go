@@ -52,10 +52,10 @@ func good(t testing.TB) matter {
 		candidate: Candidate{login: alice},
 		facts: Facts{
 			Account: job.Account{
-				Name: alice, UID: 1001, GID: 2001, Groups: []job.GID{50, 2001},
+				Name: alice, UID: 1001, GID: 2001, Groups: job.GIDs{50, 2001},
 				Home: abs(t, "/home/alice"), Shell: abs(t, "/bin/bash"),
 			},
-			Groups: Groups{Names: []string{"staff", "alice"}}, Aging: Aging{Known: true}, Owner: alice,
+			Aging: Aging{Known: true}, Owner: alice,
 			Shells: []job.AbsPath{abs(t, "/bin/sh"), abs(t, "/bin/bash")}, Service: 998,
 		},
 		rules: Rules{Source: UserLogin, MinUID: 1000},

@@ -41,13 +41,20 @@ func overlap(a, b []string) bool {
 	return false
 }
 
+// named compares the groups of an account whose names are all known.
+func (m Membership) named(r Rules) Groups {
+	m.Named = true
+	g, _ := m.Compare(r)
+	return g
+}
+
 // TestListsAgainstTheModel walks every state of the four lists: not set, set and
 // empty, others only, the user's only, both; for four kinds of group membership.
 func TestListsAgainstTheModel(t *testing.T) {
 	users := [][]string{nil, {}, {"bob"}, {"alice"}, {"bob", "alice"}}
 	groups := [][]string{nil, {}, {"wheel"}, {"staff"}, {"wheel", "staff"}}
 	list := func(e []string) List { return List{Set: e != nil, Entries: e} }
-	members := []Groups{{}, {Names: []string{"x", "staff"}}, {Unnamed: []job.GID{5}}, {Names: []string{"x", "staff"}, Unnamed: []job.GID{5}}}
+	members := []Membership{{}, {Names: []string{"x", "staff"}}, {Unnamed: job.GIDs{5}}, {Names: []string{"x", "staff"}, Unnamed: job.GIDs{5}}}
 	count := 0
 	for i := range 625 {
 		r := Rules{
@@ -55,17 +62,17 @@ func TestListsAgainstTheModel(t *testing.T) {
 			UserAllow:     list(users[i%5]), UserBlock: users[i/5%5],
 			GroupAllow: list(groups[i/25%5]), GroupBlock: groups[i/125],
 		}
-		for _, g := range members {
-			m := good(t)
+		for _, of := range members {
+			m, g := good(t), of.named(r)
 			m.facts.Groups = g
 			m.rules.UserAllow, m.rules.UserBlock, m.rules.GroupAllow, m.rules.GroupBlock = r.UserAllow, r.UserBlock, r.GroupAllow, r.GroupBlock
 			_, d := m.decide()
-			want := model("alice", g.Names, len(g.Unnamed) > 0, r)
+			want := model("alice", of.Names, len(of.Unnamed) > 0, r)
 			if d.Allowed != want {
-				t.Errorf("rules %+v, groups %+v: allowed %v, the model says %v", r, g, d.Allowed, want)
+				t.Errorf("rules %+v, groups %+v: allowed %v, the model says %v", r, of, d.Allowed, want)
 			}
 			if pre := PreValidate(m.candidate, g, r); pre.Allowed != want || pre.Rule != d.Rule {
-				t.Errorf("rules %+v, groups %+v: before RunAs %v by %s, later %v by %s", r, g, pre.Allowed, pre.Rule, want, d.Rule)
+				t.Errorf("rules %+v, groups %+v: before RunAs %v by %s, later %v by %s", r, of, pre.Allowed, pre.Rule, want, d.Rule)
 			}
 			count++
 		}
@@ -88,22 +95,22 @@ func TestListsProperties(t *testing.T) {
 	}
 	agrees := func(ua, ub, ga, gb, in uint8, uset, gset, unnamed bool) bool {
 		r := Rules{UserAllow: List{uset, pick(ua)}, UserBlock: pick(ub), GroupAllow: List{gset, pick(ga)}, GroupBlock: pick(gb), PreValidation: true}
-		g := Groups{Names: pick(in)}
+		m := Membership{Names: pick(in)}
 		if unnamed {
-			g.Unnamed = []job.GID{7}
+			m.Unnamed = job.GIDs{7}
 		}
-		return PreValidate(Candidate{login: username(t, "alice")}, g, r).Allowed == model("alice", g.Names, unnamed, r)
+		return PreValidate(Candidate{login: username(t, "alice")}, m.named(r), r).Allowed == model("alice", m.Names, unnamed, r)
 	}
 	if err := quick.Check(agrees, nil); err != nil {
 		t.Error(err)
 	}
 	// Nobody gains by a longer blocklist or a shorter allowlist.
 	monotone := func(ua, ub, ga, gb, in, more uint8, uset, gset bool) bool {
-		g := Groups{Names: pick(in)}
+		m := Membership{Names: pick(in)}
 		c := Candidate{login: username(t, "alice")}
 		tight := Rules{UserAllow: List{uset, pick(ua &^ more)}, UserBlock: pick(ub | more), GroupAllow: List{gset, pick(ga &^ more)}, GroupBlock: pick(gb | more), PreValidation: true}
 		loose := Rules{UserAllow: List{uset, pick(ua)}, UserBlock: pick(ub), GroupAllow: List{gset, pick(ga)}, GroupBlock: pick(gb), PreValidation: true}
-		return !PreValidate(c, g, tight).Allowed || PreValidate(c, g, loose).Allowed
+		return !PreValidate(c, m.named(tight), tight).Allowed || PreValidate(c, m.named(loose), loose).Allowed
 	}
 	if err := quick.Check(monotone, nil); err != nil {
 		t.Error(err)
@@ -114,7 +121,7 @@ func TestListsTellWhoDecided(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		rules  Rules
-		groups Groups
+		groups Membership
 		rule   Rule
 		reason string
 		steps  string
@@ -122,91 +129,91 @@ func TestListsTellWhoDecided(t *testing.T) {
 		{
 			"nothing set",
 			Rules{},
-			Groups{},
+			Membership{},
 			Default, "no rule refuses the job",
 			"[skipped: not set][skipped: not set][skipped: not set][skipped: not set]",
 		},
 		{
 			"user allowed and blocked",
 			Rules{UserAllow: allow("bob", "alice"), UserBlock: []string{"alice"}},
-			Groups{},
+			Membership{},
 			UserAllow, `"alice" is in the list`,
 			`[ok: "alice" is in the list][skipped: user_allowlist has decided][skipped: user_allowlist has decided][skipped: user_allowlist has decided]`,
 		},
 		{
 			"user blocked, group allowed",
 			Rules{UserBlock: []string{"alice"}, GroupAllow: allow("staff")},
-			Groups{Names: []string{"staff"}},
+			Membership{Names: []string{"staff"}},
 			UserBlock, `"alice" is in the list`,
 			`[skipped: not set][deny: "alice" is in the list][skipped: user_blocklist has decided][skipped: user_blocklist has decided]`,
 		},
 		{
 			"group allowed and blocked",
 			Rules{UserAllow: allow("bob"), GroupAllow: allow("staff"), GroupBlock: []string{"staff"}},
-			Groups{Names: []string{"x", "staff"}},
+			Membership{Names: []string{"x", "staff"}},
 			GroupAllow, `"staff" is in the list`,
 			`[skipped: no match][skipped: not set][ok: "staff" is in the list][skipped: groups_allowlist has decided]`,
 		},
 		{
 			"group blocked",
 			Rules{GroupBlock: []string{"staff"}},
-			Groups{Names: []string{"x", "staff"}},
+			Membership{Names: []string{"x", "staff"}},
 			GroupBlock, `"staff" is in the list`,
 			`[skipped: not set][skipped: not set][skipped: not set][deny: "staff" is in the list]`,
 		},
 		{
 			"group without a name",
 			Rules{GroupBlock: []string{"wheel"}},
-			Groups{Names: []string{"x"}, Unnamed: []job.GID{77, 78}},
-			GroupBlock, "group 77 has no name, so it cannot be compared with the list",
-			"[skipped: not set][skipped: not set][skipped: not set][deny: group 77 has no name, so it cannot be compared with the list]",
+			Membership{Names: []string{"x"}, Unnamed: job.GIDs{77, 78}},
+			GroupBlock, "group 77 has no name that can be compared with the list",
+			"[skipped: not set][skipped: not set][skipped: not set][deny: group 77 has no name that can be compared with the list]",
 		},
 		{
 			"group without a name, no blocklist",
 			Rules{},
-			Groups{Unnamed: []job.GID{77}},
+			Membership{Unnamed: job.GIDs{77}},
 			Default, "no rule refuses the job",
 			"[skipped: not set][skipped: not set][skipped: not set][skipped: not set]",
 		},
 		{
 			"group without a name, after a match",
 			Rules{GroupAllow: allow("x"), GroupBlock: []string{"wheel"}},
-			Groups{Names: []string{"x"}, Unnamed: []job.GID{77}},
+			Membership{Names: []string{"x"}, Unnamed: job.GIDs{77}},
 			GroupAllow, `"x" is in the list`,
 			`[skipped: not set][skipped: not set][ok: "x" is in the list][skipped: groups_allowlist has decided]`,
 		},
 		{
 			"in no allowlist",
 			Rules{UserAllow: allow("bob"), UserBlock: []string{"eve"}},
-			Groups{},
+			Membership{},
 			NoMatch, `"alice" is in no allowlist`,
 			`[skipped: no match][skipped: no match][skipped: not set][skipped: not set][deny: "alice" is in no allowlist]`,
 		},
 		{
 			"empty user allowlist",
 			Rules{UserAllow: allow()},
-			Groups{},
+			Membership{},
 			NoMatch, `"alice" is in no allowlist`,
 			`[skipped: no match][skipped: not set][skipped: not set][skipped: not set][deny: "alice" is in no allowlist]`,
 		},
 		{
 			"empty group allowlist",
 			Rules{GroupAllow: allow()},
-			Groups{Names: []string{"staff"}},
+			Membership{Names: []string{"staff"}},
 			NoMatch, `"alice" is in no allowlist`,
 			`[skipped: not set][skipped: not set][skipped: no match][skipped: not set][deny: "alice" is in no allowlist]`,
 		},
 		{
 			"a user is not a group",
 			Rules{GroupAllow: allow("alice"), UserBlock: []string{"staff"}},
-			Groups{Names: []string{"staff"}},
+			Membership{Names: []string{"staff"}},
 			NoMatch, `"alice" is in no allowlist`,
 			`[skipped: not set][skipped: no match][skipped: no match][skipped: not set][deny: "alice" is in no allowlist]`,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.rules.PreValidation = true
-			d := PreValidate(Candidate{login: username(t, "alice")}, c.groups, c.rules)
+			d := PreValidate(Candidate{login: username(t, "alice")}, c.groups.named(c.rules), c.rules)
 			if d.Rule != c.rule || d.Reason != c.reason {
 				t.Errorf("decided by %s: %s", d.Rule, d.Reason)
 			}

@@ -70,13 +70,6 @@ type Facts struct {
 	Service job.UID
 }
 
-// Groups are the names of an account's groups, and the ids that have none. With
-// Rules.Keep they are those of the name that the job asked for, if it has any.
-type Groups struct {
-	Names   []string
-	Unnamed []job.GID
-}
-
 // Aging is the state of the account's shadow entry; without Known it is not
 // known, and nothing follows from it.
 type Aging struct {

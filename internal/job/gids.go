@@ -1,0 +1,107 @@
+package job
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MaxGroups is NGROUPS_MAX, the most groups that setgroups(2) takes.
+const MaxGroups = 65536
+
+// GIDs are group ids in rising order, each once and at most MaxGroups of them.
+//
+// Their text is a list of ranges, "4,24-27,100000": an account can have so many
+// groups that a list of numbers would be longer than one environment string may be
+// (MAX_ARG_STRLEN in execve(2)), and a directory gives them out in a row.
+type GIDs []GID
+
+// SortGIDs returns the distinct ids in rising order.
+func SortGIDs(ids ...GID) (GIDs, error) {
+	all := slices.Clone(ids)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(all) > MaxGroups {
+		return nil, fmt.Errorf("%d groups are more than the kernel's %d", len(all), MaxGroups)
+	}
+	return all, nil
+}
+
+// Has reports whether id is one of them.
+func (g GIDs) Has(id GID) bool {
+	_, found := slices.BinarySearch(g, id)
+	return found
+}
+
+// String returns the ranges.
+func (g GIDs) String() string {
+	var b []byte
+	for first := 0; first < len(g); {
+		last := first
+		for last+1 < len(g) && g[last+1] == g[last]+1 {
+			last++
+		}
+		if first > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(g[first]), 10)
+		if last > first {
+			b = strconv.AppendUint(append(b, '-'), uint64(g[last]), 10)
+		}
+		first = last + 1
+	}
+	return string(b)
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (g GIDs) MarshalText() ([]byte, error) {
+	for i := range g {
+		if i > 0 && g[i-1] >= g[i] || g[i] == noID {
+			return nil, fmt.Errorf("group ids are not in rising order")
+		}
+	}
+	return []byte(g.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler. It accepts what MarshalText
+// writes, and nothing else.
+func (g *GIDs) UnmarshalText(text []byte) error {
+	var all GIDs
+	for part := range strings.SplitSeq(string(text), ",") {
+		if len(text) == 0 {
+			break
+		}
+		first, last, err := parseRange(part)
+		if err != nil {
+			return err
+		}
+		if n := len(all); n > 0 && first <= all[n-1]+1 {
+			return fmt.Errorf("%q does not follow %d", Clip(part), all[n-1])
+		}
+		if uint64(len(all))+uint64(last-first)+1 > MaxGroups {
+			return fmt.Errorf("there are more than %d groups", MaxGroups)
+		}
+		for id := first; id <= last; id++ {
+			all = append(all, id)
+		}
+	}
+	*g = all
+	return nil
+}
+
+// parseRange reads "7" or "7-9". The last id is never the greatest of its type, so
+// that one can count beyond it.
+func parseRange(s string) (first, last GID, err error) {
+	from, to, several := strings.Cut(s, "-")
+	if first, err = ParseGID(from); err != nil || !several {
+		return first, first, err
+	}
+	if last, err = ParseGID(to); err != nil {
+		return 0, 0, err
+	}
+	if last <= first {
+		return 0, 0, fmt.Errorf("%q is not a range of group ids", Clip(s))
+	}
+	return first, last, nil
+}
