@@ -42,7 +42,7 @@ type Membership struct {
 }
 
 // ListedGroups are the entries of both lists of groups.
-func (r Rules) ListedGroups() []string { return slices.Concat(r.GroupAllow.Entries, r.GroupBlock) }
+func (r Rules) ListedGroups() []string { return slices.Concat(r.GroupAllow.inForce(), r.GroupBlock) }
 
 // NeedsGroups reports whether a list of groups has a say about the login that g does
 // not answer: none is set, a list of users decides before, or g is the answer.
@@ -56,7 +56,8 @@ func (r Rules) NeedsGroups(login job.Username, g Groups) bool {
 // sources one name several ids. settled is false where the names of the groups could
 // change the result.
 func (m Membership) Compare(r Rules) (g Groups, settled bool) {
-	g = Groups{Compared: r.groupLists(), Allowed: m.first(r.GroupAllow.Entries), Blocked: m.first(r.GroupBlock)}
+	allow := r.GroupAllow.inForce()
+	g = Groups{Compared: r.groupLists(), Allowed: m.first(allow), Blocked: m.first(r.GroupBlock)}
 	if g.Allowed > 0 {
 		return g, true
 	}
@@ -67,7 +68,7 @@ func (m Membership) Compare(r Rules) (g Groups, settled bool) {
 	case names && !m.Named:
 		g.Unknown = m.firstUnknown(r.GroupBlock)
 	}
-	return g, m.Named || !names && len(r.GroupAllow.Entries) == 0
+	return g, m.Named || !names && len(allow) == 0
 }
 
 // first returns the first entry that is one of the account's groups.

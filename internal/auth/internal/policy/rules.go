@@ -49,6 +49,14 @@ type List struct {
 	Entries []string
 }
 
+// inForce are the entries of a list that is set.
+func (l List) inForce() []string {
+	if !l.Set {
+		return nil
+	}
+	return l.Entries
+}
+
 // Globs is an allowlist of globs.
 type Globs struct {
 	Set     bool
