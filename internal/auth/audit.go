@@ -29,7 +29,7 @@ func (d *driver) openLog(ctx context.Context, lost func(error)) operator.Log {
 	}
 	log, err := operator.New(operator.Settings{
 		Level: string(l.Level), Instance: d.site.General.Name, Place: d.place(ctx, l), Lost: lost,
-		Call: thisCall(), Counter: &operator.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.OpenUpdate) }},
+		Call: thisCall(), Counter: &operator.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.Self().OpenUpdate) }},
 	})
 	if err != nil {
 		lost(err)
@@ -46,9 +46,9 @@ func (d *driver) place(ctx context.Context, l config.Logging) operator.Place {
 	case l.Location.Journal:
 		return operator.Journal()
 	case !l.Location.File.IsZero():
-		return operator.File(func() (*os.File, error) { return trustedfile.OpenAppend(l.Location.File) })
+		return operator.File(func() (*os.File, error) { return trustedfile.Self().OpenAppend(l.Location.File) })
 	}
-	return operator.File(func() (*os.File, error) { return d.openKept(ctx, config.LogName, trustedfile.OpenAppend) })
+	return operator.File(func() (*os.File, error) { return d.openKept(ctx, config.LogName, trustedfile.Self().OpenAppend) })
 }
 
 // openKept opens a file of the state directory, which it makes where it is

@@ -20,7 +20,6 @@ import (
 	"jacamar-ci/internal/lockdown"
 	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/logging/operator"
-	"jacamar-ci/internal/trustedfile"
 )
 
 // Call is the command line of one call by the runner.
@@ -125,7 +124,7 @@ func (d *driver) configuration() (config.Config, error) {
 	}
 	d.state.Configuration = file
 	if d.empowered() {
-		if faults := trustedfile.JudgeRoot(file); len(faults) > 0 {
+		if faults := d.trust().Judge(file); len(faults) > 0 {
 			return config.Config{}, failure.Configf("cannot use the configuration: %w", &faults[0])
 		}
 	}

@@ -82,15 +82,6 @@ func (d *driver) reaper(l privdrop.Launcher, grant policy.Grant, brief handoff.B
 	}
 }
 
-// jacamar finds the unprivileged half: the configured one, else the one beside
-// this program.
-func (d *driver) jacamar() (job.AbsPath, error) {
-	if p := d.site.Auth.JacamarPath; !p.IsZero() {
-		return p, nil
-	}
-	return beside("jacamar")
-}
-
 // brief is all that jacamar is told.
 func (d *driver) brief(grant policy.Grant) (handoff.Brief, error) {
 	account, ok := grant.Account()

@@ -17,25 +17,52 @@ import (
 // only what is root's is believed.
 func (d *driver) empowered() bool { return d.uid != 0 && privdrop.MayChangeIDs() == nil }
 
-// keysProgram is the program that fetches keys, which say who is who: it is
+// trust is whose files and programs this process believes.
+func (d *driver) trust() trustedfile.Trust {
+	if d.empowered() {
+		return trustedfile.Root()
+	}
+	return trustedfile.Self()
+}
+
+// keysProgram is the program that fetches keys, which decide who is who: it is
 // trusted like this one.
 func (d *driver) keysProgram() (job.AbsPath, error) {
 	p, err := beside("jacamar-keys")
 	if err != nil {
 		return p, err
 	}
-	judge := trustedfile.Judge
-	if d.empowered() {
-		judge = trustedfile.JudgeRoot
+	return p, d.judgeProgram("fetch keys", p)
+}
+
+// jacamar is the unprivileged half. It is judged although it has no privileges: it
+// runs as every user.
+func (d *driver) jacamar() (job.AbsPath, error) {
+	p, err := d.jacamarPath()
+	if err != nil {
+		return p, err
 	}
-	faults := judge(p)
+	return p, d.judgeProgram("run jobs", p)
+}
+
+// jacamarPath is the configured program, else the one beside this one.
+func (d *driver) jacamarPath() (job.AbsPath, error) {
+	if p := d.site.Auth.JacamarPath; !p.IsZero() {
+		return p, nil
+	}
+	return beside("jacamar")
+}
+
+// judgeProgram refuses a program that others could have put there.
+func (d *driver) judgeProgram(purpose string, p job.AbsPath) error {
+	faults := d.trust().JudgeProgram(p)
 	switch {
 	case len(faults) == 0:
-		return p, nil
+		return nil
 	case errors.Is(&faults[0], fs.ErrNotExist):
-		return p, failure.Configf("cannot fetch keys: %s is missing: install all programs from one package", p)
+		return failure.Configf("cannot %s: %s is missing: install all programs from one package", purpose, p)
 	}
-	return p, failure.Configf("cannot fetch keys: %w", &faults[0])
+	return failure.Configf("cannot %s: %w", purpose, &faults[0])
 }
 
 // beside finds another of the programs, where this one is.

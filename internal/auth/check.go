@@ -38,7 +38,7 @@ func Check(configuration string, asJSON bool) int {
 // installation gathers what the checks look at. A configuration that cannot be
 // used is a finding, not an error.
 func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
-	s.UID, s.Names = d.uid, d.names()
+	s.UID, s.Trust, s.Names = d.uid, d.trust(), d.names()
 	if s.File, err = job.ParseAbsPath(d.call.Configuration); err != nil {
 		return s, err
 	}
@@ -52,7 +52,7 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 	if s.Keys, s.Err = d.keySource(ctx); s.Err != nil {
 		return s, nil
 	}
-	if s.Jacamar, err = d.jacamar(); err != nil {
+	if s.Jacamar, err = d.jacamarPath(); err != nil {
 		return s, err
 	}
 	// The check of the log tells what is wrong with it.

@@ -8,7 +8,6 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/trustedfile"
 )
 
 // rules are the site's, in the policy room's terms.
@@ -39,7 +38,7 @@ func (d *driver) accounts() (map[job.ID]job.Username, error) {
 	if d.site.Auth.AccountSource != config.Map {
 		return nil, nil
 	}
-	text, err := trustedfile.Read(d.site.Auth.AccountMap, accountmap.MaxSize)
+	text, err := d.trust().Read(d.site.Auth.AccountMap, accountmap.MaxSize)
 	if err != nil {
 		return nil, failure.Configf("cannot use the account map: %w", err)
 	}

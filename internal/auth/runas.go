@@ -24,7 +24,7 @@ type delegation struct {
 // runas is the site's validation script; ok is false where it has none.
 func (d *driver) runas() (s runas.Script, ok bool) {
 	r := d.site.Auth.RunAs
-	s = runas.Script{Path: r.ValidationScript, SHA256: string(r.SHA256), Env: r.ValidationEnv, Federated: r.Federated}
+	s = runas.Script{Path: r.ValidationScript, Trust: d.trust(), SHA256: string(r.SHA256), Env: r.ValidationEnv, Federated: r.Federated}
 	return s, !s.Path.IsZero()
 }
 

@@ -18,7 +18,7 @@ const maxSize = 1 << 20
 // Load reads the configuration at path. Its error is a failure.Config that
 // names every fault of the file.
 func Load(path job.AbsPath) (Config, error) {
-	text, err := trustedfile.Read(path, maxSize)
+	text, err := trustedfile.Self().Read(path, maxSize)
 	if err != nil {
 		return Config{}, failure.Configf("cannot use the configuration: %w", err)
 	}

@@ -12,13 +12,13 @@ import (
 // OpenAppend opens the file at path for writing at its end, and for reading,
 // under the rules of Open, and makes it with mode 0600 when it does not exist: a
 // log that others could replace would be a way to write into any file.
-func OpenAppend(path job.AbsPath) (*os.File, error) { return openOwn(path, unix.O_APPEND) }
+func (t Trust) OpenAppend(path job.AbsPath) (*os.File, error) { return t.openOwn(path, unix.O_APPEND) }
 
 // OpenUpdate is OpenAppend for a file that is read and written anywhere.
-func OpenUpdate(path job.AbsPath) (*os.File, error) { return openOwn(path, 0) }
+func (t Trust) OpenUpdate(path job.AbsPath) (*os.File, error) { return t.openOwn(path, 0) }
 
-func openOwn(path job.AbsPath, flags int) (*os.File, error) {
-	w := newWalk(path, rules{limit: unlimited}, false)
+func (t Trust) openOwn(path job.AbsPath, flags int) (*os.File, error) {
+	w := newWalk(path, t, rules{limit: unlimited}, false)
 	defer w.close()
 	last, ok := w.toParent()
 	if !ok {

@@ -13,7 +13,7 @@ import (
 // appends writes text at the end of the file at path.
 func appends(t *testing.T, path, text string) {
 	t.Helper()
-	f, err := OpenAppend(abs(t, path))
+	f, err := Self().OpenAppend(abs(t, path))
 	must(t, err)
 	_, err = f.WriteString(text)
 	must(t, err)
@@ -36,7 +36,7 @@ func TestAppendMakesAPrivateFileAndKeepsWhatIsThere(t *testing.T) {
 
 func TestAppendFollowsTheEnd(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "log")
-	f, err := OpenAppend(abs(t, path))
+	f, err := Self().OpenAppend(abs(t, path))
 	must(t, err)
 	defer f.Close()
 	appends(t, path, "other\n")
@@ -48,7 +48,7 @@ func TestAppendFollowsTheEnd(t *testing.T) {
 }
 
 func TestAppendDescriptorIsNotInherited(t *testing.T) {
-	f, err := OpenAppend(abs(t, filepath.Join(trustedDir(t), "log")))
+	f, err := Self().OpenAppend(abs(t, filepath.Join(trustedDir(t), "log")))
 	must(t, err)
 	defer f.Close()
 	if flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
@@ -83,7 +83,7 @@ func TestAppendRefuses(t *testing.T) {
 			tc.make(t, dir, path)
 			done := make(chan error, 1)
 			go func() {
-				f, err := OpenAppend(abs(t, path))
+				f, err := Self().OpenAppend(abs(t, path))
 				if err == nil {
 					f.Close()
 				}
@@ -112,7 +112,7 @@ func TestAppendRefusesAnothersFile(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "log")
 	write(t, path, "", 0o600)
 	must(t, os.Chown(path, 4242, 4242))
-	if f, err := OpenAppend(abs(t, path)); err == nil || !strings.Contains(err.Error(), "is owned by uid 4242") {
+	if f, err := Self().OpenAppend(abs(t, path)); err == nil || !strings.Contains(err.Error(), "is owned by uid 4242") {
 		f.Close()
 		t.Errorf("got %v", err)
 	}

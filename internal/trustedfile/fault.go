@@ -15,7 +15,8 @@ type Fault struct {
 	File    string // the file that was asked for
 	Path    string // what is at fault: the file, or a directory or link on the way
 	Problem string // follows the name of Path: "is writable by group (mode 0775)"
-	Mend    string // a command or a sentence
+	Fix     string // a command or a sentence
+	UID     uint32 // owner of Path, as far as the reason is about that
 	Err     error  // the system's error where that is the reason
 }
 
@@ -31,7 +32,7 @@ func (f *Fault) Error() string {
 			subject = "its directory " + subject
 		}
 	}
-	return fmt.Sprintf("cannot %s %s: %s %s: %s", verb, show(f.File), subject, f.Problem, f.Mend)
+	return fmt.Sprintf("cannot %s %s: %s %s: %s", verb, show(f.File), subject, f.Problem, f.Fix)
 }
 
 // Unwrap returns the system's error, so that errors.Is(err, fs.ErrNotExist) holds.
@@ -43,19 +44,19 @@ func systemFault(path string, err error) Fault {
 	f := Fault{Path: path, Err: err}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.Problem, f.Mend = "does not exist", "create it or correct the path"
+		f.Problem, f.Fix = "does not exist", "create it or correct the path"
 	case errors.Is(err, fs.ErrPermission):
-		f.Problem, f.Mend = "cannot be reached by this account", "give the account that runs jacamar-auth the right to read it"
+		f.Problem, f.Fix = "cannot be reached by this account", "give the account that runs jacamar-auth the right to read it"
 	case errors.Is(err, unix.ELOOP):
-		f.Problem, f.Mend = "is one of too many symbolic links", "name the file by its real path"
+		f.Problem, f.Fix = "is one of too many symbolic links", "name the file by its real path"
 	default:
-		f.Problem, f.Mend = "cannot be read: "+err.Error(), "look at the file system"
+		f.Problem, f.Fix = "cannot be read: "+err.Error(), "look at the file system"
 	}
 	return f
 }
 
 func tooLong(path string, limit int64) *Fault {
-	return &Fault{File: path, Path: path, Problem: fmt.Sprintf("is longer than %d bytes", limit), Mend: "name the right file or shorten it"}
+	return &Fault{File: path, Path: path, Problem: fmt.Sprintf("is longer than %d bytes", limit), Fix: "name the right file or shorten it"}
 }
 
 // show quotes a path that a shell or a terminal could take for something else.

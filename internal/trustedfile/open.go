@@ -12,19 +12,19 @@ import (
 
 // Open opens the file at path for reading when it can be trusted and is not
 // longer than limit bytes. Its first fault is the error, as a *Fault.
-func Open(path job.AbsPath, limit int64) (*os.File, error) {
-	return open(path, rules{limit: limit})
+func (t Trust) Open(path job.AbsPath, limit int64) (*os.File, error) {
+	return t.open(path, rules{limit: limit})
 }
 
 // OpenExecutable is Open for a program: the file must have an execute bit too.
 // The descriptor is for reading, so that what is checked is what will run.
-func OpenExecutable(path job.AbsPath, limit int64) (*os.File, error) {
-	return open(path, rules{limit: limit, executable: true})
+func (t Trust) OpenExecutable(path job.AbsPath, limit int64) (*os.File, error) {
+	return t.open(path, rules{limit: limit, executable: true})
 }
 
 // Read returns the contents of the file at path under the rules of Open.
-func Read(path job.AbsPath, limit int64) ([]byte, error) {
-	f, err := Open(path, limit)
+func (t Trust) Read(path job.AbsPath, limit int64) ([]byte, error) {
+	f, err := t.Open(path, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -41,22 +41,20 @@ func Read(path job.AbsPath, limit int64) ([]byte, error) {
 
 // Judge lists every reason not to trust the file at path: its own faults and
 // those of each directory and link on the way. It reads nothing of the file.
-func Judge(path job.AbsPath) []Fault {
-	return newWalk(path, rules{limit: unlimited}, true).judge()
+func (t Trust) Judge(path job.AbsPath) []Fault {
+	return t.judge(path, rules{limit: unlimited}, (*walk).toParent)
 }
 
-// JudgeRoot is Judge for a file that only root may have made. It is for a process
-// with more power than its account: what the account itself could write must not
-// steer it.
-func JudgeRoot(path job.AbsPath) []Fault {
-	w := newWalk(path, rules{limit: unlimited}, true)
-	w.euid = 0
-	return w.judge()
+// JudgeProgram is Judge for a program that is going to be run by its path, which
+// may be a symbolic link to it.
+func (t Trust) JudgeProgram(path job.AbsPath) []Fault {
+	return t.judge(path, rules{limit: unlimited, executable: true}, (*walk).toTarget)
 }
 
-func (w *walk) judge() []Fault {
+func (t Trust) judge(path job.AbsPath, r rules, way func(*walk) (string, bool)) []Fault {
+	w := newWalk(path, t, r, true)
 	defer w.close()
-	if last, ok := w.toParent(); ok {
+	if last, ok := way(w); ok {
 		w.file(last)
 	}
 	return w.faults
@@ -64,8 +62,8 @@ func (w *walk) judge() []Fault {
 
 const unlimited = 1<<63 - 1
 
-func open(path job.AbsPath, r rules) (*os.File, error) {
-	w := newWalk(path, r, false)
+func (t Trust) open(path job.AbsPath, r rules) (*os.File, error) {
+	w := newWalk(path, t, r, false)
 	defer w.close()
 	last, ok := w.toParent()
 	if !ok || !w.file(last) {
@@ -90,7 +88,7 @@ func (w *walk) openAs(name string, flags int) (fd int, ok bool) {
 	if err != nil {
 		w.systemFault(w.at.join(name), err)
 	} else {
-		w.add(judgeFile(w.at.join(name), st, w.euid, w.rules))
+		w.add(w.trust.judgeFile(w.at.join(name), st, w.rules))
 	}
 	if len(w.faults) == 0 {
 		return fd, true

@@ -22,7 +22,7 @@ func TestReadsWhatIsTrusted(t *testing.T) {
 			path := filepath.Join(dir, name)
 			os.Remove(path)
 			write(t, path, text, mode)
-			got, err := Read(abs(t, path), 100)
+			got, err := Self().Read(abs(t, path), 100)
 			if err != nil || string(got) != text {
 				t.Errorf("%s with mode %v: %q, %v", name, mode, got, err)
 			}
@@ -33,7 +33,7 @@ func TestReadsWhatIsTrusted(t *testing.T) {
 func TestOpenGivesACloseOnExecDescriptor(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "text", 0o600)
-	f, err := Open(abs(t, path), 100)
+	f, err := Self().Open(abs(t, path), 100)
 	must(t, err)
 	defer f.Close()
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0)
@@ -91,7 +91,7 @@ func TestRefusesEveryParent(t *testing.T) {
 			"keep the file elsewhere, below directories that only root can write")
 		must(t, os.Chmod(parent, 0o755))
 	}
-	if _, err := Read(abs(t, file), 1); err != nil {
+	if _, err := Self().Read(abs(t, file), 1); err != nil {
 		t.Errorf("mended: %v", err)
 	}
 }
@@ -104,7 +104,7 @@ func TestRefusesTmp(t *testing.T) {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	file := filepath.Join(dir, "file")
 	write(t, file, "", 0o600)
-	if f, err := Open(abs(t, file), 1); err == nil {
+	if f, err := Self().Open(abs(t, file), 1); err == nil {
 		f.Close()
 		t.Error("a file below /tmp was opened")
 	}
@@ -148,7 +148,7 @@ func TestRefusesOtherNamesOfOpenFiles(t *testing.T) {
 	must(t, err)
 	defer f.Close()
 	for _, name := range []string{"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/proc/thread-self/fd/0", "/proc/self/fd/" + itoa(f.Fd()), "/proc/self/exe"} {
-		if f, err := Open(abs(t, name), 1<<40); err == nil {
+		if f, err := Self().Open(abs(t, name), 1<<40); err == nil {
 			f.Close()
 			t.Errorf("%s was opened", name)
 		}
@@ -156,7 +156,7 @@ func TestRefusesOtherNamesOfOpenFiles(t *testing.T) {
 }
 
 func TestMissingIsErrNotExist(t *testing.T) {
-	_, err := Read(abs(t, filepath.Join(trustedDir(t), "missing")), 1)
+	_, err := Self().Read(abs(t, filepath.Join(trustedDir(t), "missing")), 1)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
@@ -165,7 +165,7 @@ func TestMissingIsErrNotExist(t *testing.T) {
 func TestLimit(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "12345", 0o600)
-	if got, err := Read(abs(t, path), 5); err != nil || string(got) != "12345" {
+	if got, err := Self().Read(abs(t, path), 5); err != nil || string(got) != "12345" {
 		t.Errorf("at the limit: %q, %v", got, err)
 	}
 	refused(t, path, rules{limit: 4}, "cannot trust "+path+": it is longer than 4 bytes: name the right file or shorten it")
@@ -176,10 +176,10 @@ func TestLimit(t *testing.T) {
 // TestLimitHoldsForWhatTheSizeHides: a file can have more bytes than its size
 // says, as all those of /proc do, or grow while it is read.
 func TestLimitHoldsForWhatTheSizeHides(t *testing.T) {
-	if _, err := Read(abs(t, "/proc/self/status"), 16); err == nil || !strings.Contains(err.Error(), "longer than 16 bytes") {
+	if _, err := Self().Read(abs(t, "/proc/self/status"), 16); err == nil || !strings.Contains(err.Error(), "longer than 16 bytes") {
 		t.Errorf("%v", err)
 	}
-	if got, err := Read(abs(t, "/proc/self/status"), 1<<20); err != nil || len(got) == 0 {
+	if got, err := Self().Read(abs(t, "/proc/self/status"), 1<<20); err != nil || len(got) == 0 {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
@@ -190,7 +190,7 @@ func TestExecutable(t *testing.T) {
 	refused(t, path, rules{limit: 100, executable: true}, "cannot trust "+path+": it is not executable (mode 0644): run: chmod a+x "+path)
 	for _, mode := range []fs.FileMode{0o500, 0o555, 0o755} {
 		must(t, os.Chmod(path, mode))
-		f, err := OpenExecutable(abs(t, path), 100)
+		f, err := Self().OpenExecutable(abs(t, path), 100)
 		if err != nil {
 			t.Fatalf("mode %v: %v", mode, err)
 		}

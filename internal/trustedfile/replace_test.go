@@ -14,7 +14,7 @@ func TestReplacedWhileOpen(t *testing.T) {
 	dir := trustedDir(t)
 	file, other := filepath.Join(dir, "file"), filepath.Join(dir, "other")
 	write(t, file, "old", 0o600)
-	f, err := Open(abs(t, file), 100)
+	f, err := Self().Open(abs(t, file), 100)
 	must(t, err)
 	defer f.Close()
 	write(t, other, "new", 0o666)
@@ -51,7 +51,7 @@ func TestReplacedWhileOpening(t *testing.T) {
 	})
 	opened := 0
 	for range 3000 {
-		got, err := Read(abs(t, in("file")), 100)
+		got, err := Self().Read(abs(t, in("file")), 100)
 		if err != nil {
 			continue
 		}

@@ -29,7 +29,7 @@ func trustedDir(t *testing.T) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	file := filepath.Join(dir, "probe")
 	write(t, file, "", 0o600)
-	if faults := Judge(abs(t, file)); len(faults) > 0 {
+	if faults := Self().Judge(abs(t, file)); len(faults) > 0 {
 		t.Skipf("the home of this account is not trusted itself: %v", &faults[0])
 	}
 	return dir
@@ -74,7 +74,7 @@ func refused(t *testing.T, path string, r rules, want string) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {
-		f, err := open(abs(t, path), r)
+		f, err := Self().open(abs(t, path), r)
 		if err == nil {
 			f.Close()
 		}

@@ -1,7 +1,7 @@
 package trustedfile
 
 import (
-	"os"
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -11,37 +11,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// walk goes from the root directory to a file, one component at a time, and
-// judges what it passes.
+// walk goes from the root directory to a file or a directory, one component at a
+// time, and judges what it passes.
 type walk struct {
 	path   string
 	rules  rules
-	euid   uint32
+	trust  Trust
 	all    bool // go on after a fault
 	faults []Fault
+	// missing makes a directory that does not exist, nil for none.
+	missing func(dir int, name string) error
 
-	at      place
-	pending []string // components still to go, the file's own name last
-	links   int
+	at      directory
+	pending []string // components still to go, the last one's own name last
+	linked  int      // how many of these are from the text of a link
+	links   int      // how many links were followed
 }
 
-// place is an open directory and its real path.
-type place struct {
+// directory is an open directory (O_PATH), its real path, and what stat(2) says.
+type directory struct {
 	fd   int
 	path string
+	st   facts
 }
 
-func (p place) join(name string) string { return path.Join(p.path, name) }
+func (d directory) join(name string) string { return path.Join(d.path, name) }
 
 // maxLinks is the kernel's own bound on symbolic links in one path
 // (path_resolution(7)).
 const maxLinks = 40
 
-func newWalk(p job.AbsPath, r rules, all bool) *walk {
-	return &walk{
-		path: p.String(), rules: r, euid: uint32(os.Geteuid()), all: all,
-		at: place{fd: -1}, pending: components(p.String()),
-	}
+func newWalk(p job.AbsPath, t Trust, r rules, all bool) *walk {
+	return &walk{path: p.String(), rules: r, trust: t, all: all, at: directory{fd: -1}, pending: components(p.String())}
 }
 
 func components(p string) []string {
@@ -62,23 +63,60 @@ func (w *walk) toParent() (last string, ok bool) {
 		w.fault(w.path, "is a directory, not a file", "name a file")
 		return "", false
 	}
-	if !w.enter(unix.AT_FDCWD, "/", "/") {
+	if !w.enterRoot() || !w.steps(1) {
 		return "", false
 	}
-	for len(w.pending) > 1 {
-		name := w.pending[0]
-		w.pending = w.pending[1:]
-		if !w.step(name) {
+	return w.pending[0], true
+}
+
+// toTarget is toParent, but goes on where the last component is a symbolic link.
+// The last component need not exist. It is "." for a link to a directory that the
+// walk is in already.
+func (w *walk) toTarget() (last string, ok bool) {
+	for last, ok = w.toParent(); ok; {
+		st, err := fstatat(w.at.fd, last)
+		if err != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
+			return last, true
+		}
+		w.take()
+		if !w.follow(last) || !w.steps(1) {
 			return "", false
 		}
+		if len(w.pending) == 0 {
+			return ".", true
+		}
+		last = w.pending[0]
 	}
-	return w.pending[0], true
+	return "", false
+}
+
+// steps goes on until that many components are left.
+func (w *walk) steps(left int) bool {
+	for len(w.pending) > left {
+		if !w.step(w.take()) {
+			return false
+		}
+	}
+	return true
+}
+
+// take removes the next component from those to go.
+func (w *walk) take() string {
+	name := w.pending[0]
+	w.pending = w.pending[1:]
+	w.linked--
+	return name
 }
 
 // step enters the directory name, or takes up the text of the link name.
 func (w *walk) step(name string) bool {
 	full := w.at.join(name)
 	st, err := fstatat(w.at.fd, name)
+	// What is missing where a link leads is not made: the link may be wrong.
+	if errors.Is(err, unix.ENOENT) && w.missing != nil && w.linked < 0 {
+		err = w.missing(w.at.fd, name)
+		st.Mode = unix.S_IFDIR
+	}
 	switch {
 	case err != nil:
 		w.systemFault(full, err)
@@ -92,6 +130,8 @@ func (w *walk) step(name string) bool {
 	return w.enter(w.at.fd, name, full)
 }
 
+func (w *walk) enterRoot() bool { return w.enter(unix.AT_FDCWD, "/", "/") }
+
 // enter opens a directory and judges the descriptor. O_PATH needs no right to
 // list the directory, only the right to pass.
 func (w *walk) enter(parent int, name, full string) bool {
@@ -101,13 +141,12 @@ func (w *walk) enter(parent int, name, full string) bool {
 		return false
 	}
 	w.close()
-	w.at = place{fd, full}
-	st, err := fstat(fd)
-	if err != nil {
+	w.at = directory{fd: fd, path: full}
+	if w.at.st, err = fstat(fd); err != nil {
 		w.systemFault(full, err)
 		return false
 	}
-	w.add(judgeDirectory(full, st, w.euid))
+	w.add(w.trust.judgeDirectory(full, w.at.st))
 	return w.mayGoOn()
 }
 
@@ -118,18 +157,20 @@ func (w *walk) follow(name string) bool {
 		w.systemFault(full, unix.ELOOP)
 		return false
 	}
-	target, owner, err := readlink(w.at.fd, name)
+	target, link, err := readlink(w.at.fd, name)
 	if err != nil {
 		w.systemFault(full, err)
 		return false
 	}
-	w.add(judgeLink(full, owner, w.euid))
+	w.add(w.trust.judgeLink(full, link, w.at.st))
 	if !w.mayGoOn() {
 		return false
 	}
-	w.pending = append(components(target), w.pending...)
+	way := components(target)
+	w.linked = max(w.linked, 0) + len(way)
+	w.pending = append(way, w.pending...)
 	if strings.HasPrefix(target, "/") {
-		return w.enter(unix.AT_FDCWD, "/", "/")
+		return w.enterRoot()
 	}
 	return true
 }
@@ -143,7 +184,7 @@ func (w *walk) file(name string) bool {
 		w.systemFault(full, err)
 		return false
 	}
-	w.add(judgeFile(full, st, w.euid, w.rules))
+	w.add(w.trust.judgeFile(full, st, w.rules))
 	return len(w.faults) == 0
 }
 
@@ -160,8 +201,8 @@ func (w *walk) add(faults []Fault) {
 	}
 }
 
-func (w *walk) fault(path, problem, mend string) {
-	w.add([]Fault{{Path: path, Problem: problem, Mend: mend}})
+func (w *walk) fault(path, problem, fix string) {
+	w.add([]Fault{{Path: path, Problem: problem, Fix: fix}})
 }
 
 func (w *walk) systemFault(path string, err error) {

@@ -26,7 +26,7 @@ func TestFollowsLinksOnTheWay(t *testing.T) {
 		must(t, os.Symlink(target, in(name)))
 	}
 	for _, name := range []string{"absolute/file", "relative/file", "dots/file", "up/file", "chain/file", "elsewhere/back/file", "self/self/real/deep/file", "real/over/file"} {
-		if got, err := Read(abs(t, in(name)), 100); err != nil || string(got) != "text" {
+		if got, err := Self().Read(abs(t, in(name)), 100); err != nil || string(got) != "text" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
@@ -44,7 +44,7 @@ func TestJudgesWhereALinkLeads(t *testing.T) {
 	mkdir(t, in("loops"), 0o755)
 	must(t, os.Symlink("b", in("loops/a")))
 	must(t, os.Symlink("a", in("loops/b")))
-	for _, faults := range [][]Fault{Judge(abs(t, in("loops/a/file")))} {
+	for _, faults := range [][]Fault{Self().Judge(abs(t, in("loops/a/file")))} {
 		if len(faults) != 1 || faults[0].Problem != "is one of too many symbolic links" {
 			t.Errorf("loop: %+v", faults)
 		}
@@ -69,11 +69,12 @@ func TestRefusesOtherOwners(t *testing.T) {
 	refused(t, in("sub/file"), plain, "cannot trust "+in("sub/file")+": it is owned by uid 12345, not by root: run: chown root "+in("sub/file"))
 	must(t, os.Chown(in("sub/file"), 0, other))
 	must(t, os.Chown(in("sub"), other, 0))
-	refused(t, in("sub/file"), plain, "cannot trust "+in("sub/file")+": its directory "+in("sub")+" is owned by uid 12345, not by root: run: chown root "+in("sub"))
+	refused(t, in("sub/file"), plain, "cannot trust "+in("sub/file")+": its directory "+in("sub")+" is owned by uid 12345, not by root: "+
+		"keep it below directories that belong to root, or run: chown root "+in("sub"))
 	must(t, os.Chown(in("sub"), 0, 0))
 	must(t, os.Lchown(in("link"), other, 0))
 	refused(t, in("link/file"), plain, "cannot trust "+in("link/file")+": its directory "+in("link")+" is owned by uid 12345, not by root: run: chown -h root "+in("link"))
-	if _, err := Open(abs(t, in("sub/file")), 1); err != nil {
+	if _, err := Self().Open(abs(t, in("sub/file")), 1); err != nil {
 		t.Errorf("a foreign group alone: %v", err)
 	}
 }
@@ -112,9 +113,9 @@ func TestJudgeListsEveryFault(t *testing.T) {
 	}
 	for _, path := range []string{"a/b/file", "a/again/again/b/file"} {
 		var got []string
-		for _, f := range Judge(abs(t, in(path))) {
+		for _, f := range Self().Judge(abs(t, in(path))) {
 			got = append(got, f.Path+" "+f.Problem)
-			if f.File != in(path) || f.Mend == "" {
+			if f.File != in(path) || f.Fix == "" {
 				t.Errorf("%+v", f)
 			}
 		}
@@ -127,14 +128,14 @@ func TestJudgeListsEveryFault(t *testing.T) {
 func TestJudgeOfGoodAndMissing(t *testing.T) {
 	dir := trustedDir(t)
 	write(t, filepath.Join(dir, "file"), "", 0o600)
-	if faults := Judge(abs(t, filepath.Join(dir, "file"))); faults != nil {
+	if faults := Self().Judge(abs(t, filepath.Join(dir, "file"))); faults != nil {
 		t.Errorf("%+v", faults)
 	}
-	faults := Judge(abs(t, filepath.Join(dir, "missing")))
+	faults := Self().Judge(abs(t, filepath.Join(dir, "missing")))
 	if len(faults) != 1 || faults[0].Problem != "does not exist" {
 		t.Errorf("%+v", faults)
 	}
-	if faults := Judge(abs(t, "/")); len(faults) != 1 {
+	if faults := Self().Judge(abs(t, "/")); len(faults) != 1 {
 		t.Errorf("%+v", faults)
 	}
 }
@@ -144,16 +145,16 @@ func TestJudgeRoot(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "", 0o600)
 	if os.Geteuid() != 0 {
-		if Judge(abs(t, path)) != nil || JudgeRoot(abs(t, path)) == nil {
+		if Self().Judge(abs(t, path)) != nil || Root().Judge(abs(t, path)) == nil {
 			t.Error("a file of this account is taken for root's")
 		}
 		return
 	}
-	if faults := JudgeRoot(abs(t, path)); faults != nil {
+	if faults := Root().Judge(abs(t, path)); faults != nil {
 		t.Errorf("%+v", faults)
 	}
 	must(t, os.Chown(path, 4242, 0))
-	if faults := JudgeRoot(abs(t, path)); len(faults) != 1 {
+	if faults := Root().Judge(abs(t, path)); len(faults) != 1 {
 		t.Errorf("%+v", faults)
 	}
 }
@@ -168,8 +169,8 @@ func TestLeavesNoDescriptor(t *testing.T) {
 	before := descriptors(t)
 	for range 50 {
 		for _, name := range []string{"a/file", "link/file", "a/bad", "a/missing", "missing/file", "link/bad/x"} {
-			Judge(abs(t, in(name)))
-			if f, err := Open(abs(t, in(name)), 10); err == nil {
+			Self().Judge(abs(t, in(name)))
+			if f, err := Self().Open(abs(t, in(name)), 10); err == nil {
 				f.Close()
 			}
 		}

@@ -45,6 +45,8 @@ var rooms = []room{
 	{path: "internal/proctree", beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
+	{path: "internal/mounts", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/trustedfile", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"net"}},
 	{
 		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/rlimit", "internal/seccomp", "internal/trustedfile"},
@@ -81,7 +83,7 @@ var rooms = []room{
 	{path: auth + "account", may: []string{auth + "child", auth + "thread", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: auth + "check", may: []string{
-		auth + "account", auth + "accountmap", auth + "child", auth + "idtoken", auth + "privdrop", auth + "runas",
+		auth + "account", auth + "accountmap", auth + "child", auth + "idtoken", auth + "privdrop", auth + "rootdir", auth + "runas",
 		"internal/config", "internal/failure", "internal/job", "internal/logging/operator", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "child", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
@@ -103,7 +105,7 @@ var rooms = []room{
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "rootdir", may: []string{"internal/failure", "internal/job"},
+		path: auth + "rootdir", may: []string{"internal/failure", "internal/job", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{
@@ -129,7 +131,7 @@ var rooms = []room{
 		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
-		path: jobrun + "folder", may: []string{jobrun + "storage", "internal/failure", "internal/job"},
+		path: jobrun + "folder", may: []string{jobrun + "storage", "internal/failure", "internal/job", "internal/mounts", "internal/noreplace", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "follow", beyond: []string{unix}, never: []string{"net", "os/exec"}},
@@ -138,7 +140,7 @@ var rooms = []room{
 	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},
 	{path: jobrun + "scheduler/transcript", may: []string{jobrun + "scheduler"}, never: []string{"net", "os/exec"}}, // for tests
 	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler"}, never: effects},
-	{path: jobrun + "storage", may: []string{"internal/failure"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "storage", may: []string{"internal/failure", "internal/mounts"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "workspace", may: []string{
 		jobrun + "folder", jobrun + "storage", "internal/failure", "internal/handoff", "internal/job", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},

@@ -9,6 +9,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/logging/operator"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // Site is the installation to look at.
@@ -19,6 +20,8 @@ type Site struct {
 	Err    error
 
 	UID job.UID
+	// Trust is whose files and programs jacamar-auth believes there.
+	Trust trustedfile.Trust
 	// Own is the program that runs, Jacamar the unprivileged half.
 	Own, Jacamar job.AbsPath
 	// Fetcher is jacamar-keys, and FetcherErr says why it is not trusted.

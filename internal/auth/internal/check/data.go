@@ -3,46 +3,98 @@ package check
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
+
+	"jacamar-ci/internal/auth/internal/rootdir"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // dataDirectory must let each account have a directory of its own in it, and no
-// account touch another's.
-func dataDirectory(_ context.Context, s Site) []Line {
+// account touch another's. It is judged by the function that judges it for a job.
+func dataDirectory(ctx context.Context, s Site) []Line {
 	dir := s.Config.General.DataDir.String()
 	if !strings.HasPrefix(dir, "/") {
-		return []Line{ok("jobs live in %s of their account", dir)}
+		return or(s.judgeHome(ctx), "jobs live in %s of their account", dir)
 	}
+	p, err := job.ParseAbsPath(dir)
+	if err != nil {
+		return []Line{fail("correct general.data_dir", "%v", err)}
+	}
+	faults := s.dataTrust().JudgeDirectory(p)
+	if len(faults) == 1 && errors.Is(&faults[0], fs.ErrNotExist) {
+		return []Line{fail("make it: install -d -m 0755 "+dir+"; and then "+s.ownDirectories(dir), "%s does not exist", faults[0].Path)}
+	}
+	lines := failures(faults)
 	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return []Line{fail("run: mkdir -m 1777 "+dir, "%s does not exist", dir)}
-	case err != nil:
-		return []Line{fail("look at the file system", "%v", err)}
-	case !info.IsDir():
-		return []Line{fail("name a directory", "%s is not a directory", dir)}
+	if len(lines) == 0 && err == nil {
+		lines = s.judgeDataDir(dir, info.Mode())
 	}
-	return or(judgeDataDir(dir, info), "%s is there for all accounts", dir)
+	return or(lines, "%s is there for all accounts", dir)
 }
 
-func judgeDataDir(dir string, info fs.FileInfo) (lines []Line) {
-	perm, sticky := info.Mode().Perm(), info.Mode()&fs.ModeSticky != 0
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Uid != 0 {
-		lines = append(lines, fail("run: chown root "+dir, "%s belongs to uid %d, who could replace the directory of any account", dir, stat.Uid))
+// dataTrust is whose directories may be on the way to data_dir: with jobs of one
+// account also that account's, and where root makes directories root's alone.
+func (s Site) dataTrust() trustedfile.Trust {
+	switch {
+	case s.makesDirectories():
+		return rootdir.Trust()
+	case s.Config.Auth.Downscope == config.None:
+		return trustedfile.Jobs(s.UID)
+	}
+	return trustedfile.Jobs(0)
+}
+
+func (s Site) makesDirectories() bool {
+	return s.Config.Auth.RootDirCreation && s.Config.Auth.Downscope == config.Setuid
+}
+
+// ownDirectories is how accounts get their directories without one that all can
+// write: there each account could take the names of the others.
+func (s Site) ownDirectories(dir string) string {
+	each := "make a directory for each account: install -d -m 0700 -o ACCOUNT " + dir + "/ACCOUNT"
+	if s.UID == 0 && s.Config.Auth.Downscope == config.Setuid {
+		return "set auth.root_dir_creation = true, or " + each
+	}
+	return each
+}
+
+func (s Site) judgeDataDir(dir string, mode fs.FileMode) (lines []Line) {
+	perm := mode.Perm()
+	switch {
+	case perm&0o011 == 0:
+		lines = append(lines, fail("run: chmod o+x "+dir, "the accounts of jobs cannot enter %s (mode %04o)", dir, perm))
+	case perm&0o001 == 0:
+		lines = append(lines, warn("have the accounts of jobs in that group", "only the members of its group can enter %s (mode %04o)", dir, perm))
 	}
 	switch {
-	case perm&0o022 != 0 && !sticky:
-		lines = append(lines, fail("run: chmod +t "+dir, "any account could replace the directory of another in %s (mode %04o)", dir, perm))
-	case perm&0o001 == 0:
-		lines = append(lines, fail("run: chmod o+x "+dir, "the accounts of jobs cannot enter %s (mode %04o)", dir, perm))
-	case perm&0o002 == 0:
-		lines = append(lines, warn(fmt.Sprintf("make one for each account, or run: chmod 1777 %s", dir), "accounts without a directory of their own in %s cannot run jobs (mode %04o)", dir, perm))
+	case perm&0o022 != 0:
+		lines = append(lines, warn("run: chmod go-w "+dir+"; and then "+s.ownDirectories(dir),
+			"any account that can write %s can make the directory of another account there, whose jobs are then refused", dir))
+	case !s.makesDirectories() && s.Config.Auth.Downscope != config.None:
+		lines = append(lines, warn(s.ownDirectories(dir), "accounts without a directory of their own in %s cannot run jobs (mode %04o)", dir, perm))
 	}
 	return lines
+}
+
+// judgeHome judges the home of this account, where all jobs are its own. The homes
+// of other accounts are judged by their jobs: no privileged program looks into them.
+func (s Site) judgeHome(ctx context.Context) []Line {
+	if s.Config.Auth.Downscope != config.None || s.UID == 0 {
+		return nil
+	}
+	name, err := s.Names.Owner(ctx, job.Account{UID: s.UID})
+	if err != nil {
+		return nil // the check of the name service reports it
+	}
+	account, err := s.Names.Lookup(ctx, name)
+	if err != nil {
+		return nil
+	}
+	return failures(trustedfile.Jobs(s.UID).JudgeDirectory(account.Home))
 }
 
 // usual is where GitLab Runner keeps its configuration.

@@ -8,7 +8,6 @@ import (
 
 	"jacamar-ci/internal/auth/internal/accountmap"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/trustedfile"
 )
 
 func accountMap(ctx context.Context, s Site) []Line {
@@ -16,10 +15,10 @@ func accountMap(ctx context.Context, s Site) []Line {
 	if p.IsZero() {
 		return nil
 	}
-	if lines := untrusted(p); len(lines) > 0 {
+	if lines := s.untrusted(p); len(lines) > 0 {
 		return lines
 	}
-	text, err := trustedfile.Read(p, accountmap.MaxSize)
+	text, err := s.Trust.Read(p, accountmap.MaxSize)
 	if err != nil {
 		return []Line{fail("make it readable", "%v", err)}
 	}
@@ -43,12 +42,12 @@ func runAs(_ context.Context, s Site) []Line {
 	if p.IsZero() {
 		return nil
 	}
-	lines := untrusted(p)
+	lines := s.untrusted(p)
 	if len(lines) == 0 {
 		if err := s.Script.Check(); err != nil {
 			lines = append(lines, fail("correct the script or [auth.runas]", "%v", err))
 		}
-		lines = append(lines, interpreter(p)...)
+		lines = append(lines, s.interpreter(p)...)
 	}
 	if b, err := os.ReadFile("/proc/sys/vm/memfd_noexec"); err == nil && strings.TrimSpace(string(b)) == "2" {
 		lines = append(lines, fail("run: sysctl vm.memfd_noexec=1", "the kernel forbids to run validation scripts from memory"))
@@ -57,8 +56,8 @@ func runAs(_ context.Context, s Site) []Line {
 }
 
 // interpreter looks for the program of a "#!" line (execve(2)).
-func interpreter(script job.AbsPath) []Line {
-	b, err := trustedfile.Read(script, 64<<20)
+func (s Site) interpreter(script job.AbsPath) []Line {
+	b, err := s.Trust.Read(script, 64<<20)
 	first, _, _ := strings.Cut(string(b), "\n")
 	rest, isScript := strings.CutPrefix(first, "#!")
 	words := strings.Fields(rest)

@@ -11,16 +11,18 @@ import (
 )
 
 // untrusted are the reasons not to believe a file, as failures.
-func untrusted(p job.AbsPath) []Line {
+func (s Site) untrusted(p job.AbsPath) []Line { return failures(s.Trust.Judge(p)) }
+
+func failures(faults []trustedfile.Fault) []Line {
 	var lines []Line
-	for _, f := range trustedfile.Judge(p) {
-		lines = append(lines, fail(f.Mend, "%s %s", f.Path, f.Problem))
+	for _, f := range faults {
+		lines = append(lines, fail(f.Fix, "%s %s", f.Path, f.Problem))
 	}
 	return lines
 }
 
 func configuration(_ context.Context, s Site) []Line {
-	lines := untrusted(s.File)
+	lines := s.untrusted(s.File)
 	var fault *trustedfile.Fault
 	var several *multierror.Error
 	switch {
@@ -45,5 +47,5 @@ func caFile(_ context.Context, s Site) []Line {
 	if p.IsZero() {
 		return nil
 	}
-	return or(untrusted(p), "%s can be trusted", p)
+	return or(s.untrusted(p), "%s can be trusted", p)
 }

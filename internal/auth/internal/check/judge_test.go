@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // found compares results and a part of each text; every finding that is not ok
@@ -83,33 +84,86 @@ func TestJudgeMap(t *testing.T) {
 }
 
 func TestJudgeDataDir(t *testing.T) {
-	dir := t.TempDir()
+	setuid, none := config.Setuid, config.None
 	for name, tc := range map[string]struct {
 		mode  fs.FileMode
-		owner int
+		root  bool // root_dir_creation
+		scope config.Downscope
 		want  []string
 	}{
-		"for all":            {0o777 | fs.ModeSticky, 0, nil},
-		"one for each":       {0o755, 0, []string{"warn without a directory of their own"}},
-		"not sticky":         {0o777, 0, []string{"fail could replace"}},
-		"writable by group":  {0o775, 0, []string{"fail could replace"}},
-		"closed":             {0o700, 0, []string{"fail cannot enter"}},
-		"another's":          {0o777 | fs.ModeSticky, 4242, []string{"fail belongs to uid 4242"}},
-		"another's and open": {0o777, 4242, []string{"fail belongs to uid 4242", "fail could replace"}},
+		"for all":               {0o777 | fs.ModeSticky, false, setuid, []string{"warn can make the directory of another account"}},
+		"for a group":           {0o775 | fs.ModeSticky, false, setuid, []string{"warn can make the directory of another account"}},
+		"for a group alone":     {0o770 | fs.ModeSticky, false, setuid, []string{"warn only the members of its group", "warn can make the directory of another account"}},
+		"one for each":          {0o755, false, setuid, []string{"warn without a directory of their own"}},
+		"made by root":          {0o755, true, setuid, nil},
+		"root without the ids":  {0o755, true, config.Sudo, []string{"warn without a directory of their own"}},
+		"all jobs are one's":    {0o755, false, none, nil},
+		"closed":                {0o700, true, setuid, []string{"fail cannot enter"}},
+		"closed, for one":       {0o711, true, setuid, nil},
+		"open for a group only": {0o750, true, setuid, []string{"warn only the members of its group can enter"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if os.Geteuid() != 0 {
-				t.Skip("needs root: it gives a directory to another account")
-			}
-			if err := errors.Join(os.Chmod(dir, tc.mode), os.Chown(dir, tc.owner, 0)); err != nil {
-				t.Fatal(err)
-			}
-			info, err := os.Stat(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
-			found(t, judgeDataDir(dir, info), tc.want...)
+			s := Site{Config: &config.Config{}}
+			s.Config.Auth.RootDirCreation, s.Config.Auth.Downscope = tc.root, tc.scope
+			found(t, s.judgeDataDir("/data", tc.mode), tc.want...)
 		})
+	}
+}
+
+// TestDataDirectoryIsJudged by the rules of the deployment: whose directories may be
+// there.
+func TestDataDirectoryIsJudged(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it gives directories to another account")
+	}
+	const service, other = 4242, 4243
+	for name, tc := range map[string]struct {
+		owner int
+		mode  fs.FileMode
+		root  bool
+		scope config.Downscope
+		want  []string
+	}{
+		"root's, sticky":              {0, 0o777 | fs.ModeSticky, false, config.Setuid, []string{"warn can make"}},
+		"root's, sticky, made by it":  {0, 0o777 | fs.ModeSticky, true, config.Setuid, []string{"fail is writable by group and others (mode 1777)"}},
+		"made by root":                {0, 0o755, true, config.Setuid, []string{"ok for all accounts"}},
+		"not sticky":                  {0, 0o777, false, config.Setuid, []string{"fail is writable by group and others (mode 0777)"}},
+		"writable by group":           {0, 0o775 | fs.ModeSetgid, false, config.Setuid, []string{"fail is writable by group (mode 2775)"}},
+		"the service account's":       {service, 0o755, false, config.Setuid, []string{"fail is owned by uid 4242"}},
+		"the service account's, none": {service, 0o755, false, config.None, []string{"ok for all accounts"}},
+		"another's, sticky":           {other, 0o777 | fs.ModeSticky, false, config.Setuid, []string{"fail is owned by uid 4243", "fail is writable"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			must := func(errs ...error) {
+				if err := errors.Join(errs...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			must(os.MkdirAll("/srv", 0o755))
+			dir, err := os.MkdirTemp("/srv", "check-test-")
+			must(err)
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			must(os.Chown(dir, tc.owner, -1), os.Chmod(dir, tc.mode))
+			s := Site{UID: service, Config: &config.Config{}}
+			s.Config.Auth.RootDirCreation, s.Config.Auth.Downscope = tc.root, tc.scope
+			must(s.Config.General.DataDir.UnmarshalText([]byte(dir)))
+			found(t, dataDirectory(t.Context(), s), tc.want...)
+		})
+	}
+}
+
+// TestNoAdviceOpensAHole: a directory that all can write is never recommended.
+func TestNoAdviceOpensAHole(t *testing.T) {
+	for _, mode := range []fs.FileMode{0o700, 0o711, 0o750, 0o755, 0o770, 0o775, 0o777, 0o777 | fs.ModeSticky} {
+		for _, uid := range []job.UID{0, 7} {
+			s := Site{UID: uid, Config: &config.Config{}}
+			s.Config.Auth.Downscope = config.Setuid
+			for _, l := range s.judgeDataDir("/data", mode) {
+				if strings.Contains(l.Mend, "777") || strings.Contains(l.Mend, "+t") || strings.Contains(l.Mend, "o+w") {
+					t.Errorf("mode %v: %+v", mode, l)
+				}
+			}
+		}
 	}
 }
 
@@ -187,7 +241,7 @@ func TestInterpreter(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		found(t, interpreter(absPath(t, path)), want...)
+		found(t, Site{Trust: trustedfile.Self()}.interpreter(absPath(t, path)), want...)
 	}
 }
 

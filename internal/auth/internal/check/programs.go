@@ -18,7 +18,7 @@ import (
 // ownProgram looks at who may run the privileged half, where it has privileges of
 // its own: whoever may run it chooses its configuration's path.
 func ownProgram(_ context.Context, s Site) []Line {
-	lines := untrusted(s.Own)
+	lines := s.untrusted(s.Own)
 	info, err := os.Stat(s.Own.String())
 	if err == nil && info.Mode().Perm()&0o001 != 0 && privileged(s.Own, info) {
 		lines = append(lines, fail("run: chmod 0750 "+s.Own.String(), "%s has privileges and everybody may run it (mode %04o)", s.Own, info.Mode().Perm()))
@@ -34,14 +34,14 @@ func privileged(p job.AbsPath, info fs.FileInfo) bool {
 
 // jacamar must be one that every account can run and none can change.
 func jacamar(ctx context.Context, s Site) []Line {
-	lines := untrusted(s.Jacamar)
+	lines := failures(s.Trust.JudgeProgram(s.Jacamar))
 	if len(lines) > 0 {
 		return lines
 	}
 	for p := s.Jacamar.String(); ; p = path.Dir(p) {
 		info, err := os.Stat(p)
 		if err == nil && info.Mode().Perm()&0o001 == 0 {
-			lines = append(lines, fail("run: chmod o+x "+p, "the accounts of jobs cannot run %s: %s has mode %04o", s.Jacamar, p, info.Mode().Perm()))
+			lines = append(lines, fail("install the programs where every account may enter, such as /opt/jacamar, or run: chmod o+x "+p, "the accounts of jobs cannot run %s: %s has mode %04o", s.Jacamar, p, info.Mode().Perm()))
 		}
 		if p == "/" {
 			break

@@ -27,7 +27,7 @@ func (s server) bundle() (*os.File, error) {
 	case s.caFile.IsZero():
 		return firstBundle(systemBundles[:])
 	}
-	f, err := trustedfile.Open(s.caFile, jwks.MaxBundle)
+	f, err := trustedfile.Self().Open(s.caFile, jwks.MaxBundle)
 	if err != nil {
 		return nil, failure.Configf("cannot use the CA file: %w", err)
 	}

@@ -63,7 +63,7 @@ func (s store) load() (record, error) {
 
 // read is load without making the directory.
 func (s store) read() (record, error) {
-	b, err := trustedfile.Read(s.file, maxRecord)
+	b, err := trustedfile.Self().Read(s.file, maxRecord)
 	var fault *trustedfile.Fault
 	if errors.As(err, &fault) && path.Base(fault.Path) != path.Base(s.file.String()) {
 		return record{}, failure.Configf("cannot use the state directory %s: %w", s.dir, err)

@@ -7,12 +7,12 @@ package rootdir
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // Make makes the directory with the account's name below dataDir and gives it to
@@ -25,56 +25,57 @@ func Make(dataDir job.AbsPath, a job.Account) error {
 	return nil
 }
 
+// Trust is whose directories may be on the way to a place where root makes
+// directories: root's alone, without a symbolic link.
+func Trust() trustedfile.Trust { return trustedfile.Trust{NoLinks: true} }
+
 func makeIn(dataDir job.AbsPath, a job.Account) error {
-	parent, err := enter(dataDir)
+	parent, err := Trust().OpenDirectory(dataDir)
 	if err != nil {
-		return err
+		return explain(err)
 	}
 	defer unix.Close(parent)
-	if err := unix.Mkdirat(parent, a.Name.String(), 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
-		return err
+	made := unix.Mkdirat(parent, a.Name.String(), 0o700)
+	if made != nil && !errors.Is(made, unix.EEXIST) {
+		return made
 	}
 	dir, err := unix.Openat(parent, a.Name.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dir)
+	if made == nil {
+		if err := closeToOthers(dir); err != nil {
+			return errors.Join(err, unix.Unlinkat(parent, a.Name.String(), unix.AT_REMOVEDIR))
+		}
+	}
 	return give(dir, a)
 }
 
-// enter opens a directory by way of directories that only root can write. There
-// is no symbolic link on the way.
-func enter(path job.AbsPath) (int, error) {
-	at, err := step(unix.AT_FDCWD, "/", "/")
-	for name := range strings.SplitSeq(strings.Trim(path.String(), "/"), "/") {
-		if err != nil {
-			return -1, err
-		}
-		above := at
-		at, err = step(above, name, path.String())
-		unix.Close(above)
+// explain shortens what is wrong with the way to the directory.
+func explain(err error) error {
+	var fault *trustedfile.Fault
+	switch {
+	case !errors.As(err, &fault):
+		return err
+	case fault.Err != nil:
+		return fmt.Errorf("%s: %w", fault.Path, fault.Err)
 	}
-	return at, err
+	return fmt.Errorf("%s %s, so that it can be written by others than root: %s", fault.Path, fault.Problem, fault.Fix)
 }
 
-func step(at int, name, path string) (int, error) {
-	fd, err := unix.Openat(at, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOTDIR) {
-		return -1, fmt.Errorf("%q in %s is not a directory: name the real path, without symbolic links", name, path)
-	}
-	if err != nil {
-		return -1, fmt.Errorf("%q in %s: %w", name, path, err)
-	}
+// closeToOthers repairs the mode of a new directory, to which inherited access
+// control lists and some network file systems add rights.
+func closeToOthers(dir int) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		unix.Close(fd)
-		return -1, err
+	if err := unix.Fstat(dir, &st); err != nil || st.Mode&0o077 == 0 {
+		return err
 	}
-	if st.Uid != 0 || st.Mode&0o022 != 0 {
-		unix.Close(fd)
-		return -1, fmt.Errorf("%q in %s (owner %d, mode %04o) can be written by others than root", name, path, st.Uid, st.Mode&0o7777)
+	_ = unix.Fchmod(dir, 0o700|st.Mode&unix.S_ISGID)
+	if err := unix.Fstat(dir, &st); err != nil || st.Mode&0o077 == 0 {
+		return err
 	}
-	return fd, nil
+	return fmt.Errorf("its file system keeps no modes: a new directory has mode %04o", st.Mode&0o777)
 }
 
 // give gives a directory to the account if it is a new one: root's, closed to

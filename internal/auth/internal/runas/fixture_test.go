@@ -34,7 +34,7 @@ func trustedDir(t testing.TB) string {
 	if err := os.WriteFile(probe, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if faults := trustedfile.Judge(abs(t, probe)); len(faults) > 0 {
+	if faults := trustedfile.Self().Judge(abs(t, probe)); len(faults) > 0 {
 		t.Skipf("the home of this account is not trusted itself: %v", &faults[0])
 	}
 	return dir
@@ -47,7 +47,7 @@ func script(t testing.TB, text string) Script {
 	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return Script{Path: abs(t, path), limit: 20 * time.Second}
+	return Script{Path: abs(t, path), Trust: trustedfile.Self(), limit: 20 * time.Second}
 }
 
 func bash(t testing.TB, body string) Script {

@@ -9,7 +9,6 @@ import (
 
 	"jacamar-ci/internal/auth/internal/identity"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/trustedfile"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +35,7 @@ func (s Script) Check() error {
 // open reads the script into memory that nobody can change any more, checks its
 // sum, and returns it for reading and executing.
 func (s Script) open() (program *os.File, sum string, err error) {
-	file, err := trustedfile.OpenExecutable(s.Path, scriptLimit)
+	file, err := s.Trust.OpenExecutable(s.Path, scriptLimit)
 	if err != nil {
 		return nil, "", err
 	}

@@ -11,11 +11,14 @@ import (
 	"jacamar-ci/internal/auth/internal/identity"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // Script is the site's [auth.runas].
 type Script struct {
 	Path job.AbsPath
+	// Trust is whose script is believed.
+	Trust trustedfile.Trust
 	// SHA256 is the sum that the script must have, in lower-case hexadecimal; ""
 	// is any.
 	SHA256 string

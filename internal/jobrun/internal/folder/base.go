@@ -3,51 +3,59 @@ package folder
 import (
 	"errors"
 	"fmt"
-	"path"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/storage"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // Base opens the directory at p, the only path that is ever looked up, and makes
 // it where it is missing. It may be a symbolic link, of the user's or of root's,
 // to a directory that fulfils the rules: homes are small, and users lead their
-// base to scratch.
+// base to scratch. Each directory on the way is judged: the runner's scripts use the
+// path, so whoever could replace one of them could run code as the user.
 func Base(p job.AbsPath, rules Rules) (*Folder, error) {
-	parent, err := openParent(path.Dir(p.String()))
-	if err != nil {
-		return nil, storage.Explain(fmt.Sprintf("cannot make %s", p), p.String(), err)
-	}
-	defer unix.Close(parent)
-	made, err := makeIn(parent, p, rules)
+	at, err := rules.find(p, nil)
 	if err != nil {
 		return nil, err
 	}
-	f, err := openIn(parent, p, rules)
+	defer at.Close()
+	made, err := makeIn(at, p, rules)
 	if err != nil {
-		return nil, storage.Explain(fmt.Sprintf("cannot open %s", p), p.String(), err)
+		return nil, err
 	}
-	return f.unless(f.accept(made))
+	f, err := openIn(at, p, rules)
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		return f.unless(f.acceptNew(at.Dir, at.Name))
+	}
+	return f.unless(f.accept())
 }
 
-// Given opens a directory that the user himself named, and makes it, with those
-// above it, where they are missing. It must be his, and nobody else may write
-// it; the rules hold for what is made below.
+// Given opens a directory that the user named, and makes it, with those above it,
+// where they are missing. It must be the user's, and nobody else may write it; the
+// rules hold for what is made below.
 func Given(p job.AbsPath, rules Rules) (*Folder, error) {
-	parent, err := makeParents(path.Dir(p.String()), rules.mode())
+	at, err := rules.find(p, func(dir int, name string) error { return makeParent(dir, name, p, rules) })
 	if err != nil {
-		return nil, storage.Explain(fmt.Sprintf("cannot make %s", p), p.String(), err)
-	}
-	defer unix.Close(parent)
-	if _, err := makeIn(parent, p, rules); err != nil {
 		return nil, err
 	}
-	f, err := openIn(parent, p, rules)
+	defer at.Close()
+	made, err := makeIn(at, p, rules)
 	if err != nil {
-		return nil, storage.Explain(fmt.Sprintf("cannot open %s", p), p.String(), err)
+		return nil, err
+	}
+	f, err := openIn(at, p, rules)
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		return f.unless(f.acceptNew(at.Dir, at.Name))
 	}
 	return f.unless(f.acceptGiven())
 }
@@ -55,16 +63,51 @@ func Given(p job.AbsPath, rules Rules) (*Folder, error) {
 // Existing is Given for a directory that is there. Its error is unix.ENOENT
 // where there is none.
 func Existing(p job.AbsPath, rules Rules) (*Folder, error) {
-	parent, err := openParent(path.Dir(p.String()))
+	at, err := rules.find(p, nil)
 	if err != nil {
-		return nil, err
+		return nil, missing(err)
 	}
-	defer unix.Close(parent)
-	f, err := openIn(parent, p, rules)
+	defer at.Close()
+	f, err := openIn(at, p, rules)
 	if err != nil {
-		return nil, err
+		return nil, missing(err)
 	}
 	return f.unless(f.acceptGiven())
+}
+
+// missing makes the error of something that is not there a plain one.
+func missing(err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		return unix.ENOENT
+	}
+	return err
+}
+
+// find judges the way to a directory.
+func (r Rules) find(p job.AbsPath, missing func(int, string) error) (trustedfile.Entry, error) {
+	at, err := trustedfile.Jobs(r.Owner).Find(p, missing)
+	var fault *trustedfile.Fault
+	switch {
+	case err == nil:
+		return at, nil
+	case !errors.As(err, &fault) || fault.Err != nil:
+		return at, storage.Explain(fmt.Sprintf("cannot make %s", p), p.String(), err)
+	}
+	return at, r.refuse(p, fault)
+}
+
+// refuse explains what is wrong with the way to a directory. Some of it the user can
+// fix.
+func (r Rules) refuse(p job.AbsPath, fault *trustedfile.Fault) error {
+	subject, who := fault.Path+", on the way to it,", "tell the administrators of this resource: "
+	if fault.Path == p.String() {
+		subject = "it"
+	}
+	if fault.UID == uint32(r.Owner) {
+		who = ""
+	}
+	return failure.Systemf("cannot use %s: %s %s: others could replace what is there", p, subject, fault.Problem).
+		WithHint("%s%s", who, fault.Fix)
 }
 
 // unless closes f when there is an error.
@@ -77,9 +120,9 @@ func (f *Folder) unless(err error) (*Folder, error) {
 }
 
 func (f *Folder) acceptGiven() error {
-	var st unix.Stat_t
-	if err := fstat(f.fd, &st); err != nil {
-		return storage.Explain(fmt.Sprintf("cannot look at %s", f.path), f.path.String(), err)
+	st, err := f.stat()
+	if err != nil {
+		return err
 	}
 	if err := f.rules.judgeOwner(f.path.String(), &st); err != nil {
 		return err
@@ -91,71 +134,49 @@ func (f *Folder) acceptGiven() error {
 	return nil
 }
 
-func openParent(dir string) (int, error) {
-	return openat(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY)
-}
-
-// makeParents makes what is missing of a path, each in the directory that was
-// made before.
-func makeParents(dir string, mode uint32) (int, error) {
-	fd, err := openParent(dir)
-	if !errors.Is(err, unix.ENOENT) || dir == "/" {
-		return fd, err
-	}
-	above, err := makeParents(path.Dir(dir), mode)
+// makeParent makes a directory above one that the user named.
+func makeParent(dir int, name string, p job.AbsPath, rules Rules) error {
+	at := trustedfile.Entry{Dir: dir, Name: name}
+	made, err := makeIn(at, p, rules)
 	if err != nil {
-		return -1, err
+		return err
 	}
-	defer unix.Close(above)
-	err = again(func() error { return unix.Mkdirat(above, path.Base(dir), mode) })
-	if err != nil && !errors.Is(err, unix.EEXIST) {
-		return -1, err
+	f, err := openIn(at, p, rules)
+	if err != nil {
+		return err
 	}
-	return openat(above, path.Base(dir), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	defer f.Close()
+	if made {
+		return f.acceptNew(dir, name)
+	}
+	return f.accept()
 }
 
-// makeIn makes the last component of p in its parent, and tells whether it was
-// missing.
-func makeIn(parent int, p job.AbsPath, rules Rules) (made bool, err error) {
-	err = again(func() error { return unix.Mkdirat(parent, path.Base(p.String()), rules.mode()) })
+// makeIn makes an entry, and reports whether it was missing. What is missing where a
+// link leads is not made: the link may be wrong.
+func makeIn(at trustedfile.Entry, p job.AbsPath, rules Rules) (made bool, err error) {
+	if at.Linked {
+		return false, nil
+	}
+	err = again(func() error { return unix.Mkdirat(at.Dir, at.Name, rules.mode()) })
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return false, storage.Explain(fmt.Sprintf("cannot make %s", p), p.String(), err)
 	}
 	return err == nil, nil
 }
 
-// openIn opens the last component of p in its parent, through a link where it is
-// one.
-func openIn(parent int, p job.AbsPath, rules Rules) (*Folder, error) {
-	name := path.Base(p.String())
-	if err := judgeAbove(parent); err != nil {
-		return nil, err
+// openIn opens an entry, which is not a link any more.
+func openIn(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Folder, error) {
+	fd, err := openat(at.Dir, at.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	switch {
+	case err == nil:
+		return &Folder{fd, p, rules}, nil
+	case errors.Is(err, unix.ENOENT) && at.Linked:
+		return nil, failure.Systemf("cannot open %s: it is a symbolic link to %s, which does not exist: %w", p, at.Path, err).
+			WithHint("make that directory, closed to others: mkdir -m 700 %s", at.Path)
+	case errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP):
+		return nil, failure.Systemf("cannot use %s: it is not a directory", p).
+			WithHint("remove %s, or name another directory", at.Path)
 	}
-	fd, err := openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
-	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
-		fd, err = openLink(parent, name, p, rules)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &Folder{fd, p, rules}, nil
-}
-
-// judgeAbove judges the directory that the base is in.
-func judgeAbove(parent int) error {
-	var st unix.Stat_t
-	if err := fstat(parent, &st); err != nil {
-		return err
-	}
-	return judgeParent(pathOf(parent), &st)
-}
-
-// pathOf is the real path of a descriptor, for a message.
-func pathOf(fd int) string {
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd), buf)
-	if err != nil {
-		return "its parent directory"
-	}
-	return string(buf[:n])
+	return nil, storage.Explain(fmt.Sprintf("cannot open %s", p), p.String(), err)
 }

@@ -27,12 +27,13 @@ func TestBase(t *testing.T) {
 		"a FIFO":            {fifo, me(), "it is not a directory"},
 		"link":              {linkTo("target", 0o700), me(), ""},
 		"link to open":      {linkTo("target", 0o755), me(), "others may enter it (mode 0755)"},
-		"link to nothing":   {linkTo("", 0), me(), "a symbolic link to \"nowhere\", which does not exist"},
+		"link to nothing":   {linkTo("", 0), me(), "/parent/nowhere, which does not exist"},
 		"link to a file":    {linkToFile, me(), "not a directory"},
 		"link to itself":    {linkToItself, me(), "too many levels of symbolic links"},
-		"swappable":         {parent(0o777), me(), "everybody may replace it (mode 0777)"},
+		"swappable":         {parent(0o777), me(), "parent, on the way to it, is writable by group and others (mode 0777): others could replace what is there"},
 		"sticky":            {parent(0o1777), me(), ""},
-		"group of a parent": {parent(0o775), me(), ""},
+		"sticky group":      {parent(0o1775), me(), ""},
+		"group of a parent": {parent(0o775), me(), "is writable by group (mode 0775)"},
 		"missing parent":    {noParent, me(), "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +92,7 @@ func TestLinkThroughASwappableDirectory(t *testing.T) {
 	must(t, os.Mkdir(shared, 0o700), os.Mkdir(filepath.Join(shared, "mine"), 0o700), unix.Chmod(shared, 0o777))
 	must(t, os.Symlink(filepath.Join(shared, "mine"), filepath.Join(top, "base")))
 	_, err := Base(abs(t, filepath.Join(top, "base")), me())
-	if err == nil || !strings.Contains(err.Error(), shared+": everybody may replace it") {
+	if err == nil || !strings.Contains(err.Error(), shared+", on the way to it, is writable by group and others") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -106,7 +107,7 @@ func TestBaseOfOthers(t *testing.T) {
 		"other's link": {func(t *testing.T, p string) {
 			linkTo("target", 0o700)(t, p)
 			must(t, os.Lchown(p, stranger, -1))
-		}, "it is a symbolic link of uid 65533, not yours"},
+		}, "it is owned by uid 65533, not by root"},
 		"link to other's": {func(t *testing.T, p string) {
 			linkTo("target", 0o700)(t, p)
 			must(t, os.Chown(filepath.Join(filepath.Dir(p), "target"), stranger, -1))

@@ -11,15 +11,16 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/jobrun/internal/storage"
+	"jacamar-ci/internal/noreplace"
 )
 
-// File opens a regular file in f, never through a link and never waiting; flags
-// are those of open(2). Its error is unix.ENOENT where there is none.
+// File opens a regular file in f, never through a link and never waiting but for a
+// lease; flags are those of open(2). Its error is unix.ENOENT where there is none.
 func (f *Folder) File(name string, flags int) (*os.File, error) {
 	if err := proper(name); err != nil {
 		return nil, err
 	}
-	fd, err := openat(f.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	fd, err := openFile(f.fd, name, flags)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, err
 	}
@@ -117,14 +118,17 @@ func (f *Folder) Names() ([]string, error) {
 }
 
 // Move moves an entry of f to another directory of the same file system, where
-// nothing of that name may be.
+// nothing of that name may be: its error is then unix.EEXIST. It is unix.ENOENT
+// when f has no such entry.
 func (f *Folder) Move(name string, to *Folder, newName string) error {
 	for _, n := range []string{name, newName} {
 		if err := proper(n); err != nil {
 			return err
 		}
 	}
-	return again(func() error {
-		return unix.Renameat2(f.fd, name, to.fd, newName, unix.RENAME_NOREPLACE)
-	})
+	err := noreplace.Rename(f.fd, name, to.fd, newName)
+	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return storage.Explain(fmt.Sprintf("cannot move %s to %s", f.shown(name), to.shown(newName)), f.path.String(), err)
 }

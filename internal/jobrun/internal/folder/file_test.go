@@ -134,3 +134,24 @@ func TestRemoveEmpty(t *testing.T) {
 		t.Errorf("left is %s", got)
 	}
 }
+
+// TestFileWithALease: a file server's lease makes an open that may not wait fail
+// until the server gives the lease up.
+func TestFileWithALease(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	must(t, f.Write("a", []byte("text")))
+	server, err := os.OpenFile(filepath.Join(top, "a"), os.O_RDWR, 0)
+	must(t, err)
+	defer server.Close()
+	if _, err := unix.FcntlInt(server.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Skipf("this file system has no leases: %v", err)
+	}
+	if _, err := openat(f.fd, "a", unix.O_RDONLY|unix.O_NONBLOCK); err != unix.EWOULDBLOCK {
+		t.Fatalf("the lease makes an open fail with %v", err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { _, _ = unix.FcntlInt(server.Fd(), unix.F_SETLEASE, unix.F_UNLCK) })
+	if text, err := f.Read("a", 10); string(text) != "text" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}

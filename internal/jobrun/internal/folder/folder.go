@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/storage"
+	"jacamar-ci/internal/mounts"
 )
 
 // Folder is an open directory that was judged.
@@ -38,7 +40,10 @@ func (f *Folder) Make(elem ...string) (*Folder, error) {
 		if oerr != nil {
 			return nil, oerr
 		}
-		return below, below.accept(err == nil)
+		if err == nil {
+			return below, below.acceptNew(at.fd, name)
+		}
+		return below, below.accept()
 	})
 }
 
@@ -50,7 +55,7 @@ func (f *Folder) Open(elem ...string) (*Folder, error) {
 		if err != nil {
 			return nil, err
 		}
-		return below, below.accept(false)
+		return below, below.accept()
 	})
 }
 
@@ -107,19 +112,73 @@ func (f *Folder) enter(name string) (*Folder, error) {
 	return &Folder{fd, path, f.rules}, nil
 }
 
-// accept judges a directory; one that was just made gets its whole mode, of
-// which the umask takes a part.
-func (f *Folder) accept(made bool) error {
-	if made && f.rules.Group {
-		if err := unix.Fchmod(f.fd, f.rules.mode()); err != nil {
-			return storage.Explain(fmt.Sprintf("cannot set the mode of %s", f.path), f.path.String(), err)
+// accept judges a directory that was there. The process of another job may have made
+// it just now.
+func (f *Folder) accept() error {
+	st, err := f.stat()
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(settleTime); f.rules.wide(&st) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if st, err = f.stat(); err != nil {
+			return err
 		}
 	}
-	var st unix.Stat_t
-	if err := fstat(f.fd, &st); err != nil {
-		return storage.Explain(fmt.Sprintf("cannot look at %s", f.path), f.path.String(), err)
-	}
 	return f.rules.judge(f.path.String(), &st)
+}
+
+// settleTime is how long another process may need between making a directory and
+// setting its mode.
+const settleTime = 300 * time.Millisecond
+
+// acceptNew accepts the directory that this process has just made as name in dir, or
+// removes it: the next job's user must read the same reason.
+func (f *Folder) acceptNew(dir int, name string) error {
+	err := f.settle()
+	if err != nil {
+		_ = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
+	}
+	return err
+}
+
+// settle gives a new directory its mode: the umask takes a part of what mkdir(2) was
+// told, and inherited access control lists and some network file systems add to it.
+func (f *Folder) settle() error {
+	st, err := f.stat()
+	if err != nil {
+		return err
+	}
+	want, wide := f.rules.mode(), f.rules.wide(&st)
+	if st.Mode&0o777 != want {
+		_ = unix.Fchmod(f.fd, want|st.Mode&unix.S_ISGID) // the mode that it then has decides
+		if st, err = f.stat(); err != nil {
+			return err
+		}
+	}
+	if err := f.rules.judgeOwner(f.path.String(), &st); err != nil {
+		return err
+	}
+	if f.rules.wide(&st) {
+		return f.withoutModes(&st)
+	}
+	if names, err := f.Names(); wide && (err != nil || len(names) > 0) {
+		return failure.Systemf("cannot use %s: others could enter it for a moment, and it is not empty", f.path).
+			WithHint("look at what is in it and remove it: its file system adds rights to new directories")
+	}
+	return nil
+}
+
+func (f *Folder) withoutModes(st *unix.Stat_t) error {
+	m := mounts.Of(f.path.String())
+	return failure.Systemf("cannot use %s: a new directory there has mode %04o, and chmod does not change it", f.path, st.Mode&0o777).
+		WithHint("the file system at %s (%s) keeps no modes: use a directory elsewhere, or ask its administrators to have it mounted for you alone (CIFS: uid=, dir_mode=0700)", m.Point, m.Type)
+}
+
+func (f *Folder) stat() (st unix.Stat_t, err error) {
+	if err := fstat(f.fd, &st); err != nil {
+		return st, storage.Explain(fmt.Sprintf("cannot look at %s", f.path), f.path.String(), err)
+	}
+	return st, nil
 }
 
 func (f *Folder) shown(name string) string { return f.path.String() + "/" + name }

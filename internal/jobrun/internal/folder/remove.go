@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/jobrun/internal/storage"
+	"jacamar-ci/internal/mounts"
+	"jacamar-ci/internal/noreplace"
 )
 
 // ErrLate means that a removal ran out of time; what it left can be removed by
@@ -25,7 +27,7 @@ func (f *Folder) Remove(name string, until time.Time) error {
 	if err := proper(name); err != nil {
 		return err
 	}
-	r := remover{until: until, mount: storage.MountID(f.fd), device: f.device()}
+	r := remover{until: until, mount: mounts.ID(f.fd), device: f.device()}
 	if r.entry(f.fd, name, unknown, 0); r.late {
 		return ErrLate
 	}
@@ -109,7 +111,7 @@ func (r *remover) raise(dir int, name string) bool {
 	err := unix.EEXIST
 	for err == unix.EEXIST {
 		r.raised++
-		err = errno(unix.Renameat2(dir, name, r.top, fmt.Sprintf("raised-%d", r.raised), unix.RENAME_NOREPLACE))
+		err = errno(noreplace.Rename(dir, name, r.top, fmt.Sprintf("raised-%d", r.raised)))
 	}
 	if err != 0 {
 		return false

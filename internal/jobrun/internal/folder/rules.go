@@ -1,10 +1,15 @@
 package folder
 
 import (
+	"os"
+	"strconv"
+	"strings"
+
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/mounts"
 )
 
 // Rules are what every directory of a job must be: its user's own, and closed to
@@ -25,28 +30,39 @@ func (r Rules) judge(path string, st *unix.Stat_t) error {
 	if err := r.judgeOwner(path, st); err != nil {
 		return err
 	}
-	if perm := st.Mode & 0o777; perm&^r.mode() != 0 {
-		return failure.Systemf("cannot use %s: others may enter it (mode %04o)", path, perm).
-			WithHint("make it private: chmod %o %s", r.mode(), path)
+	if r.wide(st) {
+		m := mounts.Of(path)
+		return failure.Systemf("cannot use %s: others may enter it (mode %04o)", path, st.Mode&0o777).
+			WithHint("make it private: chmod %o %s (if that changes nothing, the file system at %s, %s, keeps no modes)", r.mode(), path, m.Point, m.Type)
 	}
 	return nil
 }
+
+// wide reports whether others have more rights than they should.
+func (r Rules) wide(st *unix.Stat_t) bool { return st.Mode&0o777&^r.mode() != 0 }
 
 func (r Rules) judgeOwner(path string, st *unix.Stat_t) error {
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return failure.Systemf("cannot use %s: it is not a directory", path)
 	case st.Uid != uint32(r.Owner):
-		return failure.Systemf("cannot use %s: owned by uid %d, not by you (uid %d)", path, st.Uid, r.Owner)
+		return failure.Systemf("cannot use %s: owned by uid %d%s, not by you (uid %d)", path, st.Uid, nameOf(st.Uid), r.Owner).
+			WithHint("only uid %d or an administrator can remove it; an administrator makes it for you: install -d -m 0700 -o %d %s", st.Uid, r.Owner, path)
 	}
 	return nil
 }
 
-// judgeParent refuses a directory in which anybody could swap what is in it.
-func judgeParent(path string, st *unix.Stat_t) error {
-	if st.Mode&0o002 != 0 && st.Mode&unix.S_ISVTX == 0 {
-		return failure.Systemf("cannot use a directory in %s: everybody may replace it (mode %04o)", path, st.Mode&0o7777).
-			WithHint("tell its administrators: it needs the sticky bit, chmod +t %s", path)
+// nameOf is the name of an account, for a message. It is "" for one that only a name
+// service knows: passwd(5) is enough for an account that made a directory here.
+func nameOf(uid uint32) string {
+	text, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return ""
 	}
-	return nil
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Split(line, ":"); len(fields) > 3 && fields[2] == strconv.FormatUint(uint64(uid), 10) {
+			return " (" + job.Printable(fields[0]) + ")"
+		}
+	}
+	return ""
 }

@@ -2,6 +2,7 @@ package folder
 
 import (
 	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +13,23 @@ func openat(dir int, name string, flags int) (fd int, err error) {
 		return err
 	})
 	return fd, err
+}
+
+// leaseTime is longer than the kernel lets another process keep a lease on a file
+// that is wanted (lease-break-time of proc_sys_fs(5), 45 s).
+const leaseTime = 50 * time.Second
+
+// openFile opens a file without waiting for the other end of a FIFO. Another
+// process's lease is waited for, such as one of Samba, or of this host's own NFS
+// server on behalf of a client: it makes an open that may not wait fail (EWOULDBLOCK
+// in open(2)).
+func openFile(dir int, name string, flags int) (fd int, err error) {
+	for deadline := time.Now().Add(leaseTime); ; time.Sleep(20 * time.Millisecond) {
+		fd, err = openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
+			return fd, err
+		}
+	}
 }
 
 func fstat(fd int, st *unix.Stat_t) error {

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/jobrun/internal/storage"
+	"jacamar-ci/internal/mounts"
 )
 
 // tree removes a directory. why is the reason for which it was not unlinked.
@@ -83,7 +83,7 @@ func (r *remover) entries(dir, depth int) error {
 // began; where the system does not tell mounts, another file system.
 func (r *remover) foreign(dir int) bool {
 	if r.mount != 0 {
-		return storage.MountID(dir) != r.mount
+		return mounts.ID(dir) != r.mount
 	}
 	var st unix.Stat_t
 	return fstat(dir, &st) != nil || st.Dev != r.device

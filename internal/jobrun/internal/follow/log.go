@@ -129,12 +129,13 @@ func (l *Log) stale(err error) error {
 }
 
 // reopen opens the path and judges what it finds. Nothing there is no error: the
-// file may not exist yet, or not any more.
+// file may not exist yet, or not any more. Neither is a file on which another
+// process has a lease (EWOULDBLOCK in open(2)): it gives the lease up meanwhile.
 func (l *Log) reopen() (Change, error) {
 	l.opened = time.Now()
 	f, err := open(l.path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESTALE):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ESTALE), errors.Is(err, syscall.EWOULDBLOCK):
 		return NoChange, nil
 	case errors.Is(err, errForeign):
 		return l.refuse(), nil

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/mounts"
 )
 
 func TestExplain(t *testing.T) {
@@ -21,31 +22,43 @@ func TestExplain(t *testing.T) {
 		line string
 		hint string // a part of it
 	}{
-		"quota":           {unix.EDQUOT, "cannot write x: disk quota exceeded", "your quota on / is full: remove files"},
-		"full":            {unix.ENOSPC, "cannot write x: no space left on device", "is full"},
-		"read-only":       {unix.EROFS, "cannot write x: read-only file system", "is mounted for reading only"},
-		"stale":           {unix.ESTALE, "cannot write x: stale file handle", "retry the job"},
-		"I/O":             {unix.EIO, "cannot write x: input/output error", "the storage at"},
-		"no locks":        {unix.ENOLCK, "cannot write x: no locks available", "gives no file locks"},
-		"Lustre no flock": {unix.ENOSYS, "cannot write x: function not implemented", "-o flock"},
-		"missing parent":  {unix.ENOENT, "cannot write x: no such file or directory", "the directory above it must exist"},
-		"denied":          {unix.EACCES, "cannot write x: permission denied", ""},
-		"with a path":     {&fs.PathError{Op: "open", Path: "/secret", Err: unix.EACCES}, "cannot write x: permission denied", ""},
-		"own words":       {errors.New("it is odd"), "cannot write x: it is odd", ""},
-		"known":           {fmt.Errorf("more: %w", failure.Buildf("no such partition").WithHint("pick one")), "no such partition", "pick one"},
+		"quota":          {unix.EDQUOT, "cannot write x: disk quota exceeded", "your quota on / is full: remove files"},
+		"full":           {unix.ENOSPC, "cannot write x: no space left on device", "is full"},
+		"read-only":      {unix.EROFS, "cannot write x: read-only file system", "is mounted for reading only"},
+		"stale":          {unix.ESTALE, "cannot write x: stale file handle", "retry the job"},
+		"I/O":            {unix.EIO, "cannot write x: input/output error", "the file system at"},
+		"unsupported":    {unix.EINVAL, "cannot write x: invalid argument", "refuses it: tell its administrators"},
+		"busy":           {unix.EBUSY, "cannot write x: device or resource busy", "a process still uses it"},
+		"in its place":   {unix.ENOTDIR, "cannot write x: not a directory", "something else is in its place: ls -la "},
+		"missing parent": {unix.ENOENT, "cannot write x: no such file or directory", "the directory above it must exist"},
+		"denied":         {unix.EACCES, "cannot write x: permission denied", "look at its owner and mode"},
+		"with a path":    {&fs.PathError{Op: "open", Path: "/secret", Err: unix.EACCES}, "cannot write x: permission denied", "look at its owner and mode"},
+		"own words":      {errors.New("it is odd"), "cannot write x: it is odd", ""},
+		"known":          {fmt.Errorf("more: %w", failure.Buildf("no such partition").WithHint("pick one")), "no such partition", "pick one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := Explain("cannot write x", dir, tc.err)
 			if f.Error() != f.Public {
 				t.Errorf("the operator reads %q", f.Error())
 			}
-			if f.Public != tc.line || (tc.hint == "") != (f.Hint == "") || !strings.Contains(strings.ReplaceAll(f.Hint, mountOf(dir).point, "/"), tc.hint) {
+			if f.Public != tc.line || (tc.hint == "") != (f.Hint == "") || !strings.Contains(strings.ReplaceAll(f.Hint, mounts.Of(dir).Point, "/"), tc.hint) {
 				t.Errorf("%q, hint %q", f.Public, f.Hint)
 			}
 			if want := failure.KindOf(tc.err); failure.KindOf(f) != want {
 				t.Errorf("kind %v, want %v", failure.KindOf(f), want)
 			}
 		})
+	}
+}
+
+func TestExplainLock(t *testing.T) {
+	for err, want := range map[error]bool{
+		unix.ENOLCK: true, unix.ENOSYS: true, unix.EOPNOTSUPP: true, unix.EINVAL: true, unix.EIO: false, unix.EACCES: false,
+	} {
+		f := ExplainLock("cannot lock x", "/", err)
+		if strings.Contains(f.Hint, "gives no file locks") != want || f.Hint == "" {
+			t.Errorf("%v: hint %q", err, f.Hint)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/mounts"
 )
 
 // use is how much of something is in use; a limit of 0 is none.
@@ -68,7 +70,7 @@ func bytesOf(u use) string {
 // spaceAt asks the file system of path, in the terms of df(1): what only root
 // can use is not there.
 func spaceAt(path string) (space, error) {
-	fd, err := openNearest(path)
+	fd, err := mounts.OpenNearest(path)
 	if err != nil {
 		return space{}, err
 	}

@@ -5,6 +5,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/mounts"
 )
 
 // quota is a user's or a group's on one file system.
@@ -21,18 +23,18 @@ const (
 
 // quotasAt asks for the quotas that what is written at path counts against: the
 // user's, and that of the directory's group.
-func quotasAt(m mount, path string) (found []quota) {
-	fd, err := openNearest(path)
+func quotasAt(m mounts.Mount, path string) (found []quota) {
+	fd, err := mounts.OpenNearest(path)
 	if err != nil {
 		return nil
 	}
 	defer unix.Close(fd)
-	if s, ok := quotaOf(fd, m.source, userQuota, os.Geteuid()); ok {
+	if s, ok := quotaOf(fd, m.Source, userQuota, os.Geteuid()); ok {
 		found = append(found, quota{"your quota", s})
 	}
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) == nil {
-		if s, ok := quotaOf(fd, m.source, groupQuota, int(st.Gid)); ok {
+		if s, ok := quotaOf(fd, m.Source, groupQuota, int(st.Gid)); ok {
 			found = append(found, quota{"your group's quota", s})
 		}
 	}

@@ -1,14 +1,18 @@
 package storage
 
-import "fmt"
+import (
+	"fmt"
+
+	"jacamar-ci/internal/mounts"
+)
 
 // Tight tells in one line when the storage at path is full or nearly so: that of
 // the file system, or of a quota that counts there. It is "" otherwise, and where
 // the system tells no figures.
 func Tight(path string) string {
-	m := mountOf(path)
+	m := mounts.Of(path)
 	for _, q := range quotasAt(m, path) {
-		if line := tightLine(q.whose+" on "+m.point, q.space); line != "" {
+		if line := tightLine(q.whose+" on "+m.Point, q.space); line != "" {
 			return line
 		}
 	}
@@ -16,7 +20,7 @@ func Tight(path string) string {
 	if err != nil {
 		return ""
 	}
-	return tightLine("the file system "+m.point, s)
+	return tightLine("the file system "+m.Point, s)
 }
 
 func tightLine(what string, s space) string {

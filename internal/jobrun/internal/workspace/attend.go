@@ -37,7 +37,7 @@ func (w *Workspace) Attend() (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, attendance(l.Slot, unix.F_RDLCK)); err != nil {
+	if err := lockCommand(file, unix.F_OFD_SETLK, attendance(l.Slot, unix.F_RDLCK)); err != nil {
 		file.Close()
 		return nil, err
 	}
@@ -54,6 +54,6 @@ func attendance(slot int, kind int16) *unix.Flock_t {
 // may do so: where the storage does not say, another directory is as good.
 func (p *pool) attended(slot int) bool {
 	found := attendance(slot, unix.F_WRLCK)
-	err := unix.FcntlFlock(p.file.Fd(), unix.F_OFD_GETLK, found)
+	err := lockCommand(p.file, unix.F_OFD_GETLK, found)
 	return err != nil || found.Type != unix.F_UNLCK
 }

@@ -50,19 +50,17 @@ func lock(dir *folder.Folder, log *journal) (*pool, error) {
 	}
 }
 
-// await takes the lock. An open file description lock (fcntl(2)) ends with the
-// last process that has the file open, over NFS too, and so cannot go stale. The
-// kernel's own waiting would be no better over NFS, where it asks in intervals
-// of up to half a minute.
+// await takes the lock. The kernel's own waiting would be no better over NFS, where
+// it asks in intervals of up to half a minute.
 func await(file *os.File, deadline time.Time) error {
 	whole := unix.Flock_t{Type: unix.F_WRLCK, Len: maxSlots * recordSize}
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &whole)
+		err := lockCommand(file, unix.F_OFD_SETLK, &whole)
 		switch {
 		case err == nil:
 			return nil
 		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINTR):
-			return storage.Explain("cannot lock "+file.Name(), file.Name(), err)
+			return storage.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
 		case time.Now().After(deadline):
 			return failure.Systemf("cannot lock %s: another job of yours keeps it for more than %v", file.Name(), lockLimit).
 				WithHint("look for a process of yours named jacamar that does not go on")

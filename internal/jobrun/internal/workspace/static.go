@@ -1,6 +1,8 @@
 package workspace
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +41,8 @@ func (w *Workspace) makeStatic(l lease, root, scripts *folder.Folder) (*folder.F
 	return builds, nil
 }
 
-// setEnd sets the time of a job's mark.
+// setEnd sets the time of a job's mark. Where the file system does not let its user
+// set times, the mark has the time as its text.
 func setEnd(beside *folder.Folder, id job.ID, at time.Time) error {
 	name := id.String() + endsSuffix
 	file, err := beside.File(name, unix.O_RDWR|unix.O_CREAT)
@@ -48,7 +51,11 @@ func setEnd(beside *folder.Folder, id job.ID, at time.Time) error {
 	}
 	defer file.Close()
 	stamp := unix.NsecToTimeval(at.UnixNano())
-	if err := unix.Futimes(int(file.Fd()), []unix.Timeval{stamp, stamp}); err != nil {
+	err = unix.Futimes(int(file.Fd()), []unix.Timeval{stamp, stamp})
+	if slices.ContainsFunc([]error{unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM, unix.EINVAL}, func(u error) bool { return errors.Is(err, u) }) {
+		return beside.Write(name, []byte(at.UTC().Format(time.RFC3339)))
+	}
+	if err != nil {
 		return storage.Explain("cannot set the time of "+file.Name(), file.Name(), err)
 	}
 	return nil
@@ -78,7 +85,7 @@ func (w *Workspace) sweepStaticOf(root, beside *folder.Folder, now time.Time) {
 		if err != nil {
 			continue
 		}
-		if ended := staticEnd(beside, id); ended.IsZero() || ended.Add(days).After(now) {
+		if ended, known := staticEnd(beside, id); !known || ended.Add(days).After(now) {
 			continue
 		}
 		if w.discard(root, beside, id.String()) == nil {
@@ -88,9 +95,16 @@ func (w *Workspace) sweepStaticOf(root, beside *folder.Folder, now time.Time) {
 }
 
 // staticEnd is when a job ended; without a mark, when its directory last changed.
-func staticEnd(beside *folder.Folder, id job.ID) time.Time {
-	if ended := beside.Time(id.String() + endsSuffix); !ended.IsZero() {
-		return ended
+// The later one counts of a mark's time and its text.
+func staticEnd(beside *folder.Folder, id job.ID) (ended time.Time, known bool) {
+	mark := id.String() + endsSuffix
+	if ended = beside.Time(mark); ended.IsZero() {
+		ended = beside.Time(id.String())
+		return ended, !ended.IsZero()
 	}
-	return beside.Time(id.String())
+	text, _ := beside.Read(mark, int64(len(time.RFC3339)))
+	if written, err := time.Parse(time.RFC3339, string(text)); err == nil && written.After(ended) {
+		return written, true
+	}
+	return ended, true
 }

@@ -42,16 +42,21 @@ func TestStaticDirectoriesAreSwept(t *testing.T) {
 		mark time.Duration // before now; 0 is no mark
 		dir  time.Duration
 		gone bool
+		text time.Duration // in the mark, before now; 0 is none
 	}{
-		"fresh":                      {3, time.Hour, time.Hour, false},
-		"two days of three":          {3, 2 * day, 9 * day, false},
-		"four days of three":         {3, 4 * day, time.Minute, true},
-		"still running":              {3, -2 * day, 9 * day, false},
-		"kept by touch":              {3, time.Second, 99 * day, false},
-		"none are kept":              {0, time.Second, time.Second, true},
-		"none are kept, but running": {0, -time.Hour, day, false},
-		"no mark, fresh":             {3, 0, day, false},
-		"no mark, old":               {3, 0, 4 * day, true},
+		"fresh":                      {3, time.Hour, time.Hour, false, 0},
+		"two days of three":          {3, 2 * day, 9 * day, false, 0},
+		"four days of three":         {3, 4 * day, time.Minute, true, 0},
+		"still running":              {3, -2 * day, 9 * day, false, 0},
+		"kept by touch":              {3, time.Second, 99 * day, false, 0},
+		"none are kept":              {0, time.Second, time.Second, true, 0},
+		"none are kept, but running": {0, -time.Hour, day, false, 0},
+		"no mark, fresh":             {3, 0, day, false, 0},
+		"no mark, old":               {3, 0, 4 * day, true, 0},
+		"running, by the text":       {0, day, day, false, -time.Hour},
+		"four days, by the text":     {3, 9 * day, 9 * day, true, 4 * day},
+		"two days, by the text":      {3, 9 * day, 9 * day, false, 2 * day},
+		"touched after the text":     {3, day, 9 * day, false, 8 * day},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := self(t)
@@ -59,8 +64,11 @@ func TestStaticDirectoriesAreSwept(t *testing.T) {
 			old := filepath.Join(filepath.Dir(o.Brief.Dirs.Builds.String()), "1")
 			put(t, old+"/group/project/README", "x")
 			if tc.mark != 0 {
-				put(t, old+endsSuffix, "")
-				at := time.Now().Add(-tc.mark)
+				at, text := time.Now().Add(-tc.mark), ""
+				if tc.text != 0 {
+					text = time.Now().Add(-tc.text).UTC().Format(time.RFC3339)
+				}
+				put(t, old+endsSuffix, text)
 				must(t, os.Chtimes(old+endsSuffix, at, at))
 			}
 			at := time.Now().Add(-tc.dir)

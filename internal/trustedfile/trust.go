@@ -1,0 +1,118 @@
+package trustedfile
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+)
+
+// Trust is whose files, directories and links are believed. The zero value
+// believes root alone, and no directory that others can write.
+type Trust struct {
+	// Account is one more owner beside root; 0 for none.
+	Account job.UID
+	// Sticky accepts a directory of root's that others can write when it is sticky,
+	// as /tmp is: there each entry can be replaced by its own owner alone. That is
+	// enough on the way to a directory whose owner is judged as well. It is not
+	// enough for a file that others could make before its owner does.
+	Sticky bool
+	// NoLinks refuses every symbolic link.
+	NoLinks bool
+}
+
+// Self believes root and the account of this process.
+func Self() Trust { return Trust{Account: job.UID(os.Geteuid())} }
+
+// Root believes root alone. It is for a process with more power than its account:
+// what the account itself could write must not steer it.
+func Root() Trust { return Trust{} }
+
+// Jobs believes root and one account, and accepts sticky directories of root's: for
+// the directories of the account's jobs.
+func Jobs(account job.UID) Trust { return Trust{Account: account, Sticky: true} }
+
+func (t Trust) believes(owner uint32) bool { return owner == 0 || owner == uint32(t.Account) }
+
+// forAnother reports whether the process has rights that the trusted account has
+// not: then no link of that account's may lead it anywhere.
+func (t Trust) forAnother() bool { return t.Account != 0 && t.Account != job.UID(os.Geteuid()) }
+
+// owners is for messages.
+func (t Trust) owners() string {
+	if t.Account == 0 {
+		return "root"
+	}
+	return fmt.Sprintf("root or uid %d", t.Account)
+}
+
+// judgeFile judges the file itself.
+func (t Trust) judgeFile(path string, st facts, r rules) []Fault {
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG {
+		return []Fault{{Path: path, Problem: "is " + typeName(kind) + ", not a regular file", Fix: "name a regular file by its real path"}}
+	}
+	faults := t.judgeAccess(path, st)
+	if st.Size > r.limit {
+		faults = append(faults, *tooLong(path, r.limit))
+	}
+	if r.executable && st.Mode&0o111 == 0 {
+		faults = append(faults, Fault{Path: path, Problem: fmt.Sprintf("is not executable (mode %04o)", st.Mode&0o7777), Fix: "run: chmod a+x " + show(path)})
+	}
+	return faults
+}
+
+// judgeDirectory judges a directory on the way, or one that is wanted itself.
+func (t Trust) judgeDirectory(path string, st facts) []Fault {
+	sticky := st.Mode&unix.S_ISVTX != 0
+	if t.Sticky && sticky && st.UID == 0 {
+		return nil
+	}
+	faults := t.judgeAccess(path, st)
+	for i := range faults {
+		switch {
+		case !t.believes(st.UID):
+			// Another account's directory, such as a home, must stay so.
+			faults[i].Fix = "keep it below directories that belong to root, or " + faults[i].Fix
+		case t.Sticky && st.UID == 0:
+			faults[i].Fix += ", or if others must make directories there: chmod +t " + show(path)
+		case !t.Sticky && sticky && st.Mode&0o002 != 0:
+			// A directory that is meant for all, such as /tmp, must stay so.
+			faults[i].Fix = "keep the file elsewhere, below directories that only root can write"
+		}
+	}
+	return faults
+}
+
+// judgeLink judges a symbolic link by its owner, and by that of the directory it is
+// in when the account must not lead this process: the mode of a link says nothing
+// (symlink(7)).
+func (t Trust) judgeLink(path string, link, directory facts) []Fault {
+	switch {
+	case t.NoLinks:
+		return []Fault{{Path: path, UID: link.UID, Problem: "is a symbolic link", Fix: "name the real path"}}
+	case t.forAnother() && (link.UID != 0 || directory.UID != 0):
+		return []Fault{{Path: path, UID: link.UID, Problem: fmt.Sprintf("is a symbolic link that uid %d can change", t.Account), Fix: "name the real path"}}
+	case !t.believes(link.UID):
+		return []Fault{t.ownerFault(path, link.UID, "run: chown -h root ")}
+	}
+	return nil
+}
+
+func (t Trust) judgeAccess(path string, st facts) (faults []Fault) {
+	if !t.believes(st.UID) {
+		faults = append(faults, t.ownerFault(path, st.UID, "run: chown root "))
+	}
+	if who, bits := writers(st.Mode); who != "" {
+		faults = append(faults, Fault{
+			Path: path, UID: st.UID, Problem: fmt.Sprintf("is writable by %s (mode %04o)", who, st.Mode&0o7777),
+			Fix: "run: chmod " + bits + " " + show(path),
+		})
+	}
+	return faults
+}
+
+func (t Trust) ownerFault(path string, owner uint32, command string) Fault {
+	return Fault{Path: path, UID: owner, Problem: fmt.Sprintf("is owned by uid %d, not by %s", owner, t.owners()), Fix: command + show(path)}
+}
