@@ -17,6 +17,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/monitor"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/trustedfile"
 	"jacamar-ci/internal/version"
 )
 
@@ -47,22 +48,37 @@ func (d *driver) run(script []byte) error {
 	return d.answer(result)
 }
 
-// start starts the jacamar of the configuration, or the one beside this program.
-func (d *driver) start() (*monitor.Child, error) {
-	jacamar := d.site.Auth.JacamarPath.String()
-	if jacamar == "" {
+// program is the jacamar of the configuration, or the one beside this program. Only
+// root or this account may have put it there.
+func (d *driver) program() (job.AbsPath, error) {
+	p := d.site.Auth.JacamarPath
+	if p.IsZero() {
 		own, err := os.Readlink("/proc/self/exe")
 		if err != nil {
-			return nil, fmt.Errorf("cannot find jacamar: %w", err)
+			return p, fmt.Errorf("cannot find jacamar: %w", err)
 		}
-		jacamar = filepath.Join(filepath.Dir(own), "jacamar")
+		if p, err = job.ParseAbsPath(filepath.Join(filepath.Dir(own), "jacamar")); err != nil {
+			return p, fmt.Errorf("cannot find jacamar: %w", err)
+		}
+	}
+	if faults := trustedfile.Self().JudgeProgram(p); len(faults) > 0 {
+		return p, failure.Configf("cannot run jobs: %w", &faults[0])
+	}
+	return p, nil
+}
+
+// start starts jacamar.
+func (d *driver) start() (*monitor.Child, error) {
+	jacamar, err := d.program()
+	if err != nil {
+		return nil, err
 	}
 	out := d.stdout
 	if d.call.Stage == job.Config {
 		out = d.stderr
 	}
 	child, err := monitor.Start(func(socket *os.File) (int, error) {
-		return fork(jacamar, string(d.call.Stage), []uintptr{socket.Fd(), out.Fd(), d.stderr.Fd()})
+		return fork(jacamar.String(), string(d.call.Stage), []uintptr{socket.Fd(), out.Fd(), d.stderr.Fd()})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", jacamar, err)

@@ -71,7 +71,7 @@ var rooms = []room{
 
 	{path: "internal/noauth", may: []string{
 		"internal/briefing", "internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/job", "internal/lockdown",
-		"internal/logging", "internal/monitor", "internal/proctree", "internal/version",
+		"internal/logging", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 
 	{path: "internal/auth", may: []string{
