@@ -32,7 +32,7 @@ func (d *driver) keysProgram() (job.AbsPath, error) {
 	if err != nil {
 		return p, err
 	}
-	return p, d.judgeProgram("fetch keys", p)
+	return p, untrusted("fetch keys", p, d.trust().Judge(p))
 }
 
 // jacamar is the unprivileged half. It is judged although it has no privileges: it
@@ -42,7 +42,7 @@ func (d *driver) jacamar() (job.AbsPath, error) {
 	if err != nil {
 		return p, err
 	}
-	return p, d.judgeProgram("run jobs", p)
+	return p, untrusted("run jobs", p, d.trust().JudgeProgram(p))
 }
 
 // jacamarPath is the configured program, else the one beside this one.
@@ -53,9 +53,8 @@ func (d *driver) jacamarPath() (job.AbsPath, error) {
 	return beside("jacamar")
 }
 
-// judgeProgram refuses a program that others could have put there.
-func (d *driver) judgeProgram(purpose string, p job.AbsPath) error {
-	faults := d.trust().JudgeProgram(p)
+// untrusted is the first fault of a program that others could have put there.
+func untrusted(purpose string, p job.AbsPath, faults []trustedfile.Fault) error {
 	switch {
 	case len(faults) == 0:
 		return nil

@@ -48,7 +48,7 @@ func (t Trust) Judge(path job.AbsPath) []Fault {
 // JudgeProgram is Judge for a program that is going to be run by its path, which
 // may be a symbolic link to it.
 func (t Trust) JudgeProgram(path job.AbsPath) []Fault {
-	return t.judge(path, rules{limit: unlimited, executable: true}, (*walk).toTarget)
+	return t.judge(path, rules{limit: unlimited}, (*walk).toTarget)
 }
 
 func (t Trust) judge(path job.AbsPath, r rules, way func(*walk) (string, bool)) []Fault {

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -24,16 +25,32 @@ func dataDirectory(ctx context.Context, s Site) []Line {
 	if err != nil {
 		return []Line{fail("correct general.data_dir", "%v", err)}
 	}
-	faults := s.dataTrust().JudgeDirectory(p)
-	if len(faults) == 1 && errors.Is(&faults[0], fs.ErrNotExist) {
-		return []Line{fail("make it: install -d -m 0755 "+dir+"; and then "+s.ownDirectories(dir), "%s does not exist", faults[0].Path)}
-	}
-	lines := failures(faults)
 	info, err := os.Stat(dir)
-	if len(lines) == 0 && err == nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []Line{fail("make it: install -d -m 0755 "+dir+"; and then "+s.ownDirectories(dir), "%s does not exist", dir)}
+	case err != nil:
+		return []Line{fail("look at the file system", "%v", err)}
+	case !info.IsDir():
+		return []Line{fail("name a directory", "%s is not a directory", dir)}
+	}
+	lines := replaceable(dir, s.dataTrust().JudgeDirectory(p))
+	if len(lines) == 0 {
 		lines = s.judgeDataDir(dir, info.Mode())
 	}
 	return or(lines, "%s is there for all accounts", dir)
+}
+
+// replaceable are the reasons why directories of accounts are not safe there.
+func replaceable(dir string, faults []trustedfile.Fault) (lines []Line) {
+	for _, f := range faults {
+		who := "any account"
+		if f.UID != 0 {
+			who = fmt.Sprintf("uid %d", f.UID)
+		}
+		lines = append(lines, fail(f.Fix, "%s could replace the directory of another in %s: %s %s", who, dir, f.Path, f.Problem))
+	}
+	return lines
 }
 
 // dataTrust is whose directories may be on the way to data_dir: with jobs of one
