@@ -27,5 +27,6 @@ func (s *Site) Beside(t testing.TB, change ...func(Config)) *Site {
 	if err := errors.Join(other.directories(), other.Reconfigure(change...)); err != nil {
 		t.Fatal(err)
 	}
+	other.JudgeJobs(t)
 	return &other
 }

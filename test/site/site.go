@@ -35,6 +35,10 @@ type Site struct {
 	Crew Crew
 
 	install *Install
+	// test is what each job is judged for, nil for none; settings is the
+	// configuration as it was last written.
+	test     *verdicts
+	settings Config
 	// service is the runner's account, nil for this process's own.
 	service *Account
 	// strategy is auth.downscope where it is not the usual one, flags what stands
@@ -59,6 +63,7 @@ func New(t testing.TB, change ...func(Config)) *Site {
 			t.Error(err)
 		}
 	})
+	s.JudgeJobs(t)
 	return s
 }
 
@@ -132,6 +137,7 @@ func (s *Site) Reconfigure(change ...func(Config)) error {
 	for _, f := range change {
 		f(c)
 	}
+	s.settings = c
 	return c.write(s.ConfigFile)
 }
 
@@ -140,8 +146,13 @@ func (s *Site) Close() error {
 	return errors.Join(s.GitLab.Close(), os.RemoveAll(s.Dir))
 }
 
-// Runner is a runner wired to the driver as the deployment guide says.
-func (s *Site) Runner() *stagerunner.Runner {
+// Runner is a runner wired to the driver as the deployment guide says. After each of
+// its jobs the test fails unless the job left nothing behind: see Aftermath.
+func (s *Site) Runner() *stagerunner.Runner { return s.RunnerInside() }
+
+// RunnerInside is Runner for a driver, and directories of jobs, in another mount
+// namespace: enter is the command that enters it, with its arguments.
+func (s *Site) RunnerInside(enter ...string) *stagerunner.Runner {
 	r := &stagerunner.Runner{
 		Custom: stagerunner.Custom{
 			Config:  s.command("config", "--configuration", s.ConfigFile),
@@ -151,6 +162,12 @@ func (s *Site) Runner() *stagerunner.Runner {
 		},
 		ShortToken: "t0kenXyz1", ServerCA: s.GitLab.CA, TempRoot: s.temp(), RetryPause: -1, StagePause: -1,
 		Environ: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"},
+	}
+	for _, argv := range []*[]string{&r.Custom.Config, &r.Custom.Prepare, &r.Custom.Run, &r.Custom.Cleanup} {
+		*argv = slices.Concat(enter, *argv)
+	}
+	if s.test != nil {
+		r.Judge = func(result stagerunner.Result) { s.test.judge(s.Aftermath(r, result, enter...)) }
 	}
 	if s.service != nil {
 		r.Credential = &stagerunner.Credential{UID: s.service.UID, GID: s.service.GID, Groups: s.service.Groups}

@@ -8,7 +8,7 @@ import (
 // finish turns the job's error into what GitLab and the user are told.
 func (e *Execution) finish(err error) {
 	e.result = Result{
-		BuildsDir: e.dirs.builds, CacheDir: e.dirs.cache, ProjectDir: e.dirs.project, TempProjectDir: e.dirs.temp(),
+		JobID: e.job.ID, BuildsDir: e.dirs.builds, CacheDir: e.dirs.cache, ProjectDir: e.dirs.project, TempProjectDir: e.dirs.temp(),
 		ConcurrentID: e.slot, ConcurrentProID: e.projectSlot, Duration: time.Since(e.began),
 	}
 	e.result.Calls, e.result.Config = e.snapshot()
@@ -22,6 +22,9 @@ func (e *Execution) finish(err error) {
 	}
 	e.result.Trace = e.trace.String()
 	e.journal.end()
+	if judge := e.runner.Judge; judge != nil {
+		judge(e.result)
+	}
 }
 
 func remark(o Outcome) string {

@@ -21,6 +21,7 @@ const (
 
 // Result is all that is known of a finished job.
 type Result struct {
+	JobID   int64
 	Outcome Outcome
 	// ExitCode is what GitLab is told for a ScriptFailure, 0 for none.
 	ExitCode int

@@ -70,6 +70,9 @@ type Runner struct {
 
 	// Hooks let a test watch and meddle.
 	Hooks Hooks `json:"-"`
+	// Judge, unless it is nil, is called with the result of each job, before anything
+	// that waits for the job goes on: what every job must fulfil is checked there.
+	Judge func(Result) `json:"-"`
 
 	slots slots
 }

@@ -10,11 +10,13 @@ import (
 	"strings"
 	"testing"
 
+	"jacamar-ci/test/setup/syscalls"
 	"jacamar-ci/test/site"
 	"jacamar-ci/test/stagerunner"
 )
 
 func TestMain(m *testing.M) {
+	syscalls.Main()
 	if os.Getenv(guestVariable) != "" {
 		os.Exit(m.Run()) // the installation is not the guest's to remove
 	}

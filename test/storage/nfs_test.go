@@ -58,12 +58,14 @@ func onNFS(t *testing.T, given string) {
 	s, err := install.Open()
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
+	s.JudgeJobs(t)
 	one := newNode(t, "one")
-	base := dataDirAt(t, s, mountPoint, func(c site.Config) { c.Set("general", "limit_build_dir", true) })
-	t.Run("all stages", func(t *testing.T) { allStages(t, s, one, base) })
+	t.Run("all stages", func(t *testing.T) { allStages(t, s, one) })
 	if testing.Short() {
 		t.Skip("two hosts take the guest half a minute: SHORT= runs them")
 	}
+	t.Run("life", func(t *testing.T) { life(t, s, place{mountPoint, one.enter()}) })
+	dataDirAt(t, s, mountPoint, func(c site.Config) { c.Set("general", "limit_build_dir", true) })
 	t.Run("two hosts", func(t *testing.T) { twoHosts(t, s, one, newNode(t, "two")) })
 }
 
@@ -93,36 +95,31 @@ func (n node) path(path string) string {
 	return filepath.Join("/proc", strconv.Itoa(n.pid), "root", path)
 }
 
-// runner is a runner of the site on the node.
-func (n node) runner(s *site.Site) *stagerunner.Runner {
-	r := s.Runner()
-	for _, argv := range []*[]string{&r.Custom.Config, &r.Custom.Prepare, &r.Custom.Run, &r.Custom.Cleanup} {
-		*argv = append([]string{"nsenter", "--target", strconv.Itoa(n.pid), "--mount", "--uts", "--"}, *argv...)
-	}
-	return r
+// enter is the command that runs another one on the node.
+func (n node) enter() []string {
+	return []string{"/usr/bin/nsenter", "--target", strconv.Itoa(n.pid), "--mount", "--uts", "--"}
 }
 
-// allStages runs a job with every stage twice; the second has the first one's
-// clone and cache. The short run has one job without sources: the guest is slow.
-func allStages(t *testing.T, s *site.Site, n node, base string) {
-	jobs, count := []stagerunner.Job{s.Job("true")}, 7
-	if !testing.Short() {
-		jobs, count = []stagerunner.Job{wholeJob(t, s), wholeJob(t, s)}, 11
+// runner is a runner of the site on the node.
+func (n node) runner(s *site.Site) *stagerunner.Runner { return s.RunnerInside(n.enter()...) }
+
+// allStages runs a job with every stage there is without sources. Its build directory
+// is removed at its end, deep as it is. The guest is slow: the long run has more.
+func allStages(t *testing.T, s *site.Site, n node) {
+	base := dataDirAt(t, s, mountPoint, func(c site.Config) {
+		c.Set("general", "static_builds_dir", true)
+		c.Set("general", "static_builds_days", 0)
+	})
+	r := n.runner(s).Run(s.Job(deep))
+	want(t, r, stagerunner.Success, 0)
+	shows(t, r, "on one in "+mountPoint)
+	if len(r.Calls) != 7 {
+		t.Errorf("it had the stages %v", r.Stages())
 	}
-	for _, job := range jobs {
-		r := n.runner(s).Run(job)
-		want(t, r, stagerunner.Success, 0)
-		shows(t, r, "on one in "+mountPoint)
-		if len(r.Calls) != count {
-			t.Errorf("it had the stages %v", r.Stages())
-		}
-		if count == 11 {
-			shows(t, r, "Checking out ", "found 1 matching files", "201 Created", "the note says hello", "tidied up")
-		}
-		for _, c := range r.Calls {
-			t.Logf("%-28s %v", c.Stage, c.Duration.Round(time.Millisecond))
-		}
+	for _, c := range r.Calls {
+		t.Logf("%-28s %v", c.Stage, c.Duration.Round(time.Millisecond))
 	}
+	leaves(t, s, place{mountPoint, n.enter()}, base, "builds builds/.trash builds/static builds/static/t0kenXyz1 cache scripts scripts/.trash scripts/t0kenXyz1")
 	if err := os.WriteFile(n.path(filepath.Join(base, "of-root")), nil, 0o600); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("root may write there: %v", err)
 	}

@@ -64,6 +64,9 @@ func Open() (n *Namespace, stop func(), err error) {
 	return &Namespace{pid: cmd.Process.Pid, dir: dir}, stop, nil
 }
 
+// PID is the process that keeps the namespace.
+func (n *Namespace) PID() int { return n.pid }
+
 // Enter returns a command line that runs argv inside. The process is the same, so
 // signals, descriptors and exit status are argv's own.
 func (n *Namespace) Enter(argv ...string) []string {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 
 	"jacamar-ci/test/setup/debian"
+	"jacamar-ci/test/setup/fuse"
 	"jacamar-ci/test/setup/gridengine"
 	"jacamar-ci/test/setup/guest"
 	"jacamar-ci/test/setup/ldap"
@@ -33,11 +34,13 @@ func wanted() map[string]string {
 		"/lib/systemd/systemd-journald": "systemd",
 		"/usr/bin/checkmodule":          "checkpolicy",
 		"/usr/bin/semodule_package":     "semodule-utils",
+		"/usr/bin/setfacl":              "acl",
 	}
 	maps.Copy(files, slurm.Programs(true))
 	maps.Copy(files, gridengine.Programs())
 	maps.Copy(files, ldap.Packages())
 	maps.Copy(files, guest.Programs())
+	maps.Copy(files, fuse.Programs())
 	return files
 }
 
