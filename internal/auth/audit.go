@@ -13,6 +13,7 @@ import (
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/logging/operator"
@@ -152,3 +153,10 @@ func (d *driver) ended(err error) {
 
 // warn records what did not stop the work.
 func (d *driver) warn(err error) { d.log.Warned(d.about(), err) }
+
+// leftBehind records what the stage could not remove, as jacamar reports it.
+func (d *driver) leftBehind(left []handoff.Leftover) {
+	for _, l := range left {
+		d.warn(fmt.Errorf("left behind: %s", l.Reason))
+	}
+}

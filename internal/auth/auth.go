@@ -102,6 +102,7 @@ func (d *driver) serve(ctx context.Context) (err error) {
 	}
 	d.granted(decision)
 	result, err := d.become(grant, script)
+	d.leftBehind(result.Left)
 	if err != nil {
 		return err
 	}

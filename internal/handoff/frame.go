@@ -29,7 +29,7 @@ func (k kind) limit() (n uint32, ok bool) {
 	case terminateFrame:
 		return 0, true
 	case resultFrame:
-		return 64 << 10, true
+		return 128 << 10, true
 	}
 	return 0, false
 }

@@ -256,3 +256,29 @@ func FuzzResult(f *testing.F) {
 		}
 	})
 }
+
+// TestLeftovers: what could not be removed arrives, bounded on both sides.
+func TestLeftovers(t *testing.T) {
+	var left []Leftover
+	for range 50 {
+		left = append(left, Leftover{Path: "/" + strings.Repeat("<", 5000), Reason: strings.Repeat("\x01", 5000)})
+	}
+	for name, err := range map[string]error{"success": nil, "failure": failure.Systemf("%s", strings.Repeat("<", 1<<20)).WithHint("%s", strings.Repeat("<", 1<<20))} {
+		t.Run(name, func(t *testing.T) {
+			auth, _, conn := conversation(t)
+			sent := make(chan error, 1)
+			go func() { sent <- (&JobEnd{conn}).Report(ResultOf(err, sample(t, "").Dirs).WithLeft(left)) }()
+			r, rerr := auth.Result()
+			if err := errors.Join(rerr, <-sent); err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Left) != maxLeft || len(r.Left[0].Path) != leftoverLength || len(r.Left[0].Reason) != leftoverLength {
+				t.Errorf("%d arrive, the first has %d and %d bytes", len(r.Left), len(r.Left[0].Path), len(r.Left[0].Reason))
+			}
+		})
+	}
+	r, err := decodeResult([]byte(`{"left":[` + strings.Repeat(`{"path":"/","reason":"x"},`, 500) + `{}]}`))
+	if err != nil || len(r.Left) != maxLeft {
+		t.Errorf("of a hostile peer arrive %d, %v", len(r.Left), err)
+	}
+}

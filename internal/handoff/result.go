@@ -19,6 +19,34 @@ type Result struct {
 	Hint   string `json:"hint,omitempty"`
 	// Dirs are set by the config stage.
 	Dirs Dirs `json:"dirs,omitzero"`
+	// Left is what the stage should have removed and could not, at most maxLeft.
+	Left []Leftover `json:"left,omitempty"`
+}
+
+// Leftover is something of a job that could not be removed.
+type Leftover struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"` // names the path
+}
+
+// maxLeft bounds how many leftovers a result has, and leftoverLength each of their
+// texts in bytes: all of them fit in its frame.
+const (
+	maxLeft        = 8
+	leftoverLength = 512
+)
+
+// WithLeft returns the result with what the stage could not remove.
+func (r Result) WithLeft(left []Leftover) Result {
+	r.Left = bounded(left)
+	return r
+}
+
+func bounded(left []Leftover) (all []Leftover) {
+	for _, l := range left[:min(len(left), maxLeft)] {
+		all = append(all, Leftover{Path: job.Cut(l.Path, leftoverLength), Reason: job.Cut(l.Reason, leftoverLength)})
+	}
+	return all
 }
 
 // reasonLength bounds each text of a result in bytes, without its ellipsis.
@@ -60,5 +88,6 @@ func decodeResult(b []byte) (Result, error) {
 	if r.Failed && r.Reason == "" {
 		return Result{}, fmt.Errorf("cannot read jacamar's result: a failure without reason")
 	}
+	r.Left = bounded(r.Left)
 	return r, nil
 }

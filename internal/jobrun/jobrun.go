@@ -34,14 +34,20 @@ func Serve(stdout, stderr *os.File) error {
 		return err
 	}
 	s := stage{brief: brief, script: script, stop: listen(end), stdout: stdout, stderr: stderr}
-	dirs, err := s.run()
+	settled, err := s.run()
 	select {
 	case <-s.stop.Lost:
 		// Should the result arrive all the same, it must not be the script's.
 		err = errors.New("jacamar-auth was lost")
 	default:
 	}
-	return end.Report(handoff.ResultOf(err, dirs))
+	return end.Report(handoff.ResultOf(err, settled.dirs).WithLeft(settled.left))
+}
+
+// settled is what a stage came to beside its success.
+type settled struct {
+	dirs handoff.Dirs
+	left []handoff.Leftover // what could not be removed
 }
 
 // briefLimit is how long the brief may be on its way. It is sent at once; a
@@ -112,22 +118,22 @@ type stage struct {
 	stdout, stderr *os.File
 }
 
-func (s stage) run() (handoff.Dirs, error) {
+func (s stage) run() (settled, error) {
 	if err := posture.Verify(s.brief.Account, s.brief.Settings.Downscope != "none"); err != nil {
-		return handoff.Dirs{}, err
+		return settled{}, err
 	}
 	if len(s.brief.Reap) > 0 {
-		return handoff.Dirs{}, reap(s.brief.Reap)
+		return settled{}, reap(s.brief.Reap)
 	}
 	switch s.brief.Stage {
 	case job.Config:
 		return s.config()
 	case job.Prepare:
-		return handoff.Dirs{}, s.prepare()
+		return settled{}, s.prepare()
 	case job.Run:
-		return handoff.Dirs{}, s.runScript()
+		return settled{}, s.runScript()
 	default:
-		return handoff.Dirs{}, s.cleanup()
+		return s.cleanup()
 	}
 }
 

@@ -12,21 +12,28 @@ import (
 )
 
 // config makes the job's directories and tells where they are.
-func (s stage) config() (handoff.Dirs, error) {
+func (s stage) config() (settled, error) {
 	if err := executor.CheckBatch(s.brief); err != nil {
-		return handoff.Dirs{}, err
+		return settled{}, err
 	}
 	variables, err := s.variables()
 	if err != nil {
-		return handoff.Dirs{}, err
+		return settled{}, err
 	}
-	return inWorkspace(s, storageLimit, variables, (*workspace.Workspace).Config)
+	return inWorkspace(s, storageLimit, variables, func(w *workspace.Workspace) (settled, error) {
+		dirs, err := w.Config()
+		return settled{dirs, w.Left()}, err
+	})
 }
 
 // prepare says in the job's log where and as whom the job runs.
 func (s stage) prepare() error {
-	_, err := inWorkspace(s, storageLimit, nil, func(w *workspace.Workspace) (struct{}, error) {
-		return struct{}{}, w.Prepare()
+	left, err := inWorkspace(s, storageLimit, nil, func(w *workspace.Workspace) ([]handoff.Leftover, error) {
+		if err := w.Prepare(); err != nil {
+			return nil, err
+		}
+		left, _ := w.Leftovers() // what cannot be read keeps no job from running
+		return left, nil
 	})
 	if err != nil {
 		return err
@@ -41,8 +48,22 @@ func (s stage) prepare() error {
 	if s.brief.Settings.Downscope == "none" {
 		voice.Note("This resource runs every job as the account %s (downscope = \"none\").", s.brief.Account.Name)
 	}
+	reportLeft(voice, left)
 	s.forewarn(voice)
 	return nil
+}
+
+// reportedLeft is how many leftovers a job's log shows.
+const reportedLeft = 3
+
+// reportLeft shows what cleanups of earlier jobs could not remove.
+func reportLeft(voice logging.Voice, left []handoff.Leftover) {
+	for _, l := range left[:min(len(left), reportedLeft)] {
+		voice.Warn("left behind by an earlier job of yours: %s", l.Reason)
+	}
+	if more := len(left) - reportedLeft; more > 0 {
+		voice.Warn("left behind by earlier jobs of yours: %d more files or directories", more)
+	}
 }
 
 // forewarn tells of what would go wrong later, and more quietly.
@@ -58,15 +79,16 @@ func (s stage) forewarn(voice logging.Voice) {
 	}
 }
 
-// cleanup gives up what the job held. Nothing of it reaches the user.
-func (s stage) cleanup() error {
+// cleanup gives up what the job held. Nothing of it reaches the user but what stays,
+// in the next job.
+func (s stage) cleanup() (settled, error) {
 	if err := s.endBatch(); err != nil {
-		return err
+		return settled{}, err
 	}
-	_, err := inWorkspace(s, cleanupLimit, nil, func(w *workspace.Workspace) (struct{}, error) {
-		return struct{}{}, w.Cleanup()
+	return inWorkspace(s, cleanupLimit, nil, func(w *workspace.Workspace) (settled, error) {
+		err := w.Cleanup()
+		return settled{left: w.Left()}, err
 	})
-	return err
 }
 
 // endBatch ends what the job left with a batch system. When that cannot be seen

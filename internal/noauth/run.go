@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/monitor"
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/trustedfile"
@@ -42,6 +43,9 @@ func (d *driver) run(script []byte) error {
 		}
 	}()
 	result, err := watch.Wait(child, end)
+	for _, l := range result.Left {
+		logging.NewVoice(d.output()).Warn("left behind: %s", l.Reason)
+	}
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,10 @@ func (f *Folder) Path() job.AbsPath { return f.path }
 // Close gives the descriptor back.
 func (f *Folder) Close() { unix.Close(f.fd) }
 
+// ErrNotDirectory is the reason for refusing a link or a file in the place of a
+// directory below a Folder.
+var ErrNotDirectory = errors.New("it is not a directory")
+
 // Make opens a directory below f, elem after elem, and makes what is missing.
 // Each on the way is judged. The caller closes the result.
 func (f *Folder) Make(elem ...string) (*Folder, error) {
@@ -104,7 +108,7 @@ func (f *Folder) enter(name string) (*Folder, error) {
 	case errors.Is(err, unix.ENOENT):
 		return nil, err
 	case errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP):
-		return nil, failure.Systemf("cannot use %s: it is not a directory", path).
+		return nil, failure.Systemf("cannot use %s: %w", path, ErrNotDirectory).
 			WithHint("remove it; a symbolic link may stand for the base directory only")
 	case err != nil:
 		return nil, storage.Explain(fmt.Sprintf("cannot open %s", path), f.path.String(), err)

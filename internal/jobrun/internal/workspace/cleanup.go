@@ -24,13 +24,19 @@ const (
 // something of what earlier jobs left.
 func (w *Workspace) Cleanup() error {
 	err := w.end(w.brief.Job.Runner, w.brief.Job.ID, time.Now().Add(ownTime), true)
+	if len(w.left) == 0 {
+		w.note(w.brief.Dirs.Scripts.String(), err)
+	}
 	spare := time.Now().Add(spareTime)
 	w.sweep(spare)
-	if root, err := w.knownRoot(); err == nil {
+	root, rerr := w.knownRoot()
+	if rerr == nil {
 		w.sweepStatic(root, time.Now())
-		_ = emptyTrash(root, spare)
+		rerr = w.emptyTrash(root, "", spare)
 		root.Close()
 	}
+	w.note(w.base.Path().String(), rerr)
+	w.record()
 	return err
 }
 
@@ -38,7 +44,7 @@ func (w *Workspace) Cleanup() error {
 func (w *Workspace) knownRoot() (*folder.Folder, error) {
 	own, err := customBuilds(w.brief)
 	if err != nil {
-		return nil, err
+		return nil, unix.ENOENT // then the config stage has made none
 	}
 	return w.root(lease{Custom: own})
 }
@@ -166,8 +172,13 @@ func (w *Workspace) forget(p *pool, claims []claim) {
 		switch {
 		case err == nil:
 			scripts.Close()
-		case errors.Is(err, unix.ENOENT) && p.put(n, claim{}, "forgotten") == nil:
-			claims[n] = claim{}
+		case errors.Is(err, unix.ENOENT):
+			if err = p.put(n, claim{}, "forgotten"); err == nil {
+				claims[n] = claim{}
+			}
+			w.note(p.file.Name(), err)
+		default:
+			w.note(w.base.Path().String()+"/scripts/"+c.Runner+"/"+c.Job.String(), err)
 		}
 	}
 }

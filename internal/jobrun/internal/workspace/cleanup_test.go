@@ -340,7 +340,11 @@ func TestTrashIsEmptiedNextTime(t *testing.T) {
 	root, err := w.base.Open("builds")
 	must(t, err)
 	defer root.Close()
-	must(t, emptyTrash(root, time.Now().Add(-time.Second)))
+	must(t, w.emptyTrash(root, "000", time.Now().Add(-time.Second)))
+	// Both have waited since 1970.
+	if left := w.Left(); len(left) != 1 || !strings.Contains(left[0].Reason, "000-1-1 in the time that cleanups have: it has been there since 1970-01-01") {
+		t.Errorf("noted are %+v", left)
+	}
 	if got := len(strings.Fields(files(t, trash))); got != 8 {
 		t.Errorf("%d entries are left", got)
 	}
@@ -348,4 +352,37 @@ func TestTrashIsEmptiedNextTime(t *testing.T) {
 	if got := files(t, trash); got != "" {
 		t.Errorf("left is %s", got)
 	}
+}
+
+// TestPrepareMakesTheSecretsPrivate, also where the group may read everything else.
+func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
+	modes := func(o Order) (group, temp os.FileMode) {
+		stat := func(path string) os.FileMode {
+			info, err := os.Lstat(path)
+			must(t, err)
+			return info.Mode()
+		}
+		return stat(filepath.Dir(o.Brief.Job.Temp.String())), stat(o.Brief.Job.Temp.String())
+	}
+	for shared, want := range map[bool]os.FileMode{false: 0o700, true: 0o750} {
+		o := order(t, self(t), 1)
+		o.Brief.Settings.Storage.GroupPermissions = shared
+		o = configure(t, o)
+		prepare(t, o)
+		if group, temp := modes(o); group.Perm() != want || temp != os.ModeDir|0o700 {
+			t.Errorf("%v: modes are %v and %v", shared, group, temp)
+		}
+		must(t, os.Chmod(o.Brief.Job.Temp.String(), 0o755))
+		prepare(t, o) // a second time, and it is repaired
+		if _, temp := modes(o); temp != os.ModeDir|0o700 {
+			t.Errorf("%v: the mode is %v", shared, temp)
+		}
+		cleanup(t, o)
+		if exists(o.Brief.Job.Temp.String()) {
+			t.Error("it is left")
+		}
+	}
+	o := configure(t, order(t, self(t), 1))
+	must(t, os.Symlink("/tmp", filepath.Dir(o.Brief.Job.Temp.String())))
+	prepare(t, o)
 }

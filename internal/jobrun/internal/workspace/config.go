@@ -20,6 +20,11 @@ func (w *Workspace) Config() (handoff.Dirs, error) {
 	}
 	defer cache.Close()
 	dirs.Cache = cache.Path()
+	defer func() {
+		if len(w.left) > 0 {
+			w.record()
+		}
+	}()
 	// Another job's cleanup may take the scripts directory away before it has its
 	// lease, for one whose job died young.
 	for range 10 {
@@ -28,7 +33,8 @@ func (w *Workspace) Config() (handoff.Dirs, error) {
 		}
 	}
 	if err != nil {
-		_ = w.removeScripts(w.brief.Job.Runner, w.brief.Job.ID.String(), time.Now().Add(failedConfigTime))
+		rerr := w.removeScripts(w.brief.Job.Runner, w.brief.Job.ID.String(), time.Now().Add(failedConfigTime))
+		w.note(w.base.Path().String()+"/scripts", rerr)
 		return handoff.Dirs{}, err
 	}
 	return dirs, nil
@@ -136,7 +142,7 @@ func (w *Workspace) inherit(dead claim, l lease, root *folder.Folder) {
 	defer scripts.Close()
 	old, err := readLease(scripts)
 	if err == nil && !old.Static && old.Pool == l.Pool && old.Slot == l.Slot && old.Custom == l.Custom {
-		_ = w.removeSecrets(old, root, time.Now().Add(inheritTime))
+		_ = w.removeSecrets(old, root, time.Now().Add(inheritTime)) // which notes what stays
 	}
 }
 

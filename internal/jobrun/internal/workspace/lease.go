@@ -96,5 +96,7 @@ func (w *Workspace) removeSecrets(l lease, root *folder.Folder, until time.Time)
 		return err
 	}
 	defer parent.Close()
-	return parent.Remove(way[last], until)
+	err = parent.Remove(way[last], until)
+	w.note(parent.Path().String()+"/"+way[last], err)
+	return err
 }

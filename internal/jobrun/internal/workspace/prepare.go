@@ -61,8 +61,20 @@ func (w *Workspace) renew(l lease, scripts *folder.Folder) error {
 	if err != nil {
 		return err
 	}
-	builds.Close()
-	return l.write(scripts)
+	defer builds.Close()
+	if err := l.write(scripts); err != nil {
+		return err
+	}
+	if l.Temp == "" {
+		return nil
+	}
+	// The runner's scripts write secrets there with the umask of the job, and would
+	// make it with that too.
+	err = builds.Private(strings.Split(l.Temp, "/")...)
+	if errors.Is(err, folder.ErrNotDirectory) {
+		return nil // a job put a link on the way: its user decides where that leads
+	}
+	return err
 }
 
 // confirm writes the lease's claim again, if the slot is still the job's.

@@ -65,20 +65,25 @@ func setEnd(beside *folder.Folder, id job.ID, at time.Time) error {
 func (w *Workspace) sweepStatic(root *folder.Folder, now time.Time) {
 	all, err := root.Open(staticDir)
 	if err != nil {
+		w.note(root.Path().String()+"/"+staticDir, err)
 		return
 	}
 	defer all.Close()
-	runners, _ := all.Names()
+	runners, err := all.Names()
+	w.note(all.Path().String(), err)
 	for _, runner := range runners {
-		if beside, err := all.Open(runner); err == nil {
+		beside, err := all.Open(runner)
+		if err == nil {
 			w.sweepStaticOf(root, beside, now)
 			beside.Close()
 		}
+		w.noteStorage(all.Path().String()+"/"+runner, err)
 	}
 }
 
 func (w *Workspace) sweepStaticOf(root, beside *folder.Folder, now time.Time) {
-	names, _ := beside.Names()
+	names, err := beside.Names()
+	w.note(beside.Path().String(), err)
 	days := time.Duration(w.brief.Settings.Storage.StaticBuildsDays) * 24 * time.Hour
 	for _, name := range names {
 		id, err := job.ParseID(strings.TrimSuffix(name, endsSuffix))
@@ -88,9 +93,11 @@ func (w *Workspace) sweepStaticOf(root, beside *folder.Folder, now time.Time) {
 		if ended, known := staticEnd(beside, id); !known || ended.Add(days).After(now) {
 			continue
 		}
-		if w.discard(root, beside, id.String()) == nil {
-			_ = beside.Remove(id.String()+endsSuffix, now.Add(time.Second))
+		err = w.discard(root, beside, id.String())
+		if err == nil {
+			err = beside.Remove(id.String()+endsSuffix, now.Add(time.Second))
 		}
+		w.note(beside.Path().String()+"/"+id.String(), err)
 	}
 }
 

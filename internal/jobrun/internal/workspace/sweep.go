@@ -17,10 +17,12 @@ import (
 func (w *Workspace) sweep(until time.Time) {
 	scripts, err := w.base.Open("scripts")
 	if err != nil {
+		w.note(w.base.Path().String()+"/scripts", err)
 		return
 	}
 	defer scripts.Close()
-	runners, _ := scripts.Names()
+	runners, err := scripts.Names()
+	w.note(scripts.Path().String(), err)
 	for _, runner := range slices.DeleteFunc(runners, func(n string) bool { return n == trashDir }) {
 		w.sweepRunner(scripts, runner, until)
 	}
@@ -29,16 +31,18 @@ func (w *Workspace) sweep(until time.Time) {
 func (w *Workspace) sweepRunner(scripts *folder.Folder, runner string, until time.Time) {
 	dir, err := scripts.Open(runner)
 	if err != nil {
+		w.noteStorage(scripts.Path().String()+"/"+runner, err)
 		return
 	}
 	defer dir.Close()
-	names, _ := dir.Names()
+	names, err := dir.Names()
+	w.note(dir.Path().String(), err)
 	for _, name := range names {
 		id, err := job.ParseID(name)
 		if err != nil || time.Now().After(until) {
 			continue
 		}
-		_ = w.end(runner, id, until, false)
+		w.note(dir.Path().String()+"/"+name, w.end(runner, id, until, false))
 	}
 }
 
@@ -61,24 +65,24 @@ func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
 		return err
 	}
 	defer parent.Close()
-	if w.brief.Settings.RetainLogs && keepLogs(parent, id, until) {
+	if w.brief.Settings.RetainLogs && w.keepLogs(parent, id, until) {
 		return nil
 	}
 	if err := w.discard(all, parent, id); err != nil {
 		return err
 	}
-	return emptyTrash(all, until)
+	return w.emptyTrash(all, id, until)
 }
 
 // keepLogs takes away what is no log, and tells whether something is left.
-func keepLogs(parent *folder.Folder, id string, until time.Time) bool {
+func (w *Workspace) keepLogs(parent *folder.Folder, id string, until time.Time) bool {
 	scripts, err := parent.Open(id)
 	if err != nil {
 		return false
 	}
 	defer scripts.Close()
 	for _, name := range []string{leaseFile, leaseFile + ".new"} {
-		_ = scripts.Remove(name, until)
+		w.note(scripts.Path().String()+"/"+name, scripts.Remove(name, until))
 	}
 	names, err := scripts.Names()
 	return err == nil && len(names) > 0
@@ -93,10 +97,10 @@ func (w *Workspace) removeUnleased(runner, id string, until time.Time) error {
 	}
 	defer parent.Close()
 	if scripts, err := parent.Open(id); err == nil {
-		_ = scripts.Remove(leaseFile+".new", until)
+		w.note(scripts.Path().String(), scripts.Remove(leaseFile+".new", until))
 		scripts.Close()
 	}
-	_ = parent.RemoveEmpty(id)
+	_ = parent.RemoveEmpty(id) // it stays as long as it has logs
 	return nil
 }
 
@@ -113,9 +117,14 @@ func (w *Workspace) trim(p *pool, root *folder.Folder, claims []claim) {
 		most = len(names)
 	}
 	for _, n := range beyond(names, claims, s.MaxBuildDir, most) {
-		if !p.attended(n) && w.discard(root, p.dir, slotName(n)) == nil {
+		if p.attended(n) {
+			continue
+		}
+		err := w.discard(root, p.dir, slotName(n))
+		if err == nil {
 			p.log.note(p.dir, n, "trimmed")
 		}
+		w.note(p.dir.Path().String()+"/"+slotName(n), err)
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -30,9 +33,9 @@ func (w *Workspace) discard(root, from *folder.Folder, name string) error {
 	return err
 }
 
-// emptyTrash removes until the time is over; the next cleanup goes on. It returns
-// the first reason for something that stays, unless that is the time.
-func emptyTrash(root *folder.Folder, until time.Time) error {
+// emptyTrash removes until the time is over; the next cleanup goes on. What cannot be
+// removed is noted. It is an error only when it was named own.
+func (w *Workspace) emptyTrash(root *folder.Folder, own string, until time.Time) error {
 	trash, err := root.Open(trashDir)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -45,9 +48,35 @@ func emptyTrash(root *folder.Folder, until time.Time) error {
 	for _, name := range names {
 		rerr := trash.Remove(name, until)
 		if errors.Is(rerr, folder.ErrLate) {
+			w.noteLate(trash, names, until)
 			break
 		}
-		err = errors.Join(err, rerr)
+		w.note(trash.Path().String()+"/"+name, rerr)
+		if own != "" && strings.HasPrefix(name, own+"-") {
+			err = errors.Join(err, rerr)
+		}
 	}
 	return err
+}
+
+// patience is how long something may wait in the trash before that is worth a note: a
+// large directory takes several cleanups.
+const patience = 24 * time.Hour
+
+// noteLate notes the oldest entry when it has waited for long.
+func (w *Workspace) noteLate(trash *folder.Folder, names []string, now time.Time) {
+	oldest := slices.MinFunc(names, func(a, b string) int { return discarded(a).Compare(discarded(b)) })
+	if since := discarded(oldest); now.Sub(since) > patience {
+		path := trash.Path().String() + "/" + oldest
+		w.note(path, fmt.Errorf("cannot remove %s in the time that cleanups have: it has been there since %s", path, since.UTC().Format(time.DateOnly)))
+	}
+}
+
+// discarded is when an entry came into the trash, by its name.
+func discarded(name string) time.Time {
+	nanoseconds, err := strconv.ParseInt(name[strings.LastIndexByte(name, '-')+1:], 10, 64)
+	if err != nil {
+		return time.Unix(0, 0)
+	}
+	return time.Unix(0, nanoseconds)
 }

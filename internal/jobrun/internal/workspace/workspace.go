@@ -25,6 +25,7 @@ type Workspace struct {
 	base      *folder.Folder
 	here      place
 	self      proctree.Process
+	left      []handoff.Leftover // what could not be removed
 }
 
 // Open opens the base directory, making it if need be: the one that the config
