@@ -172,7 +172,7 @@ func openIn(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Folder, error) {
 	case err == nil:
 		return &Folder{fd, p, rules}, nil
 	case errors.Is(err, unix.ENOENT) && at.Linked:
-		return nil, failure.Systemf("cannot open %s: it is a symbolic link to %s, which does not exist: %w", p, at.Path, err).
+		return nil, failure.Systemf("cannot open %s: it is a symbolic link to %s, which does not exist", p, at.Path).
 			WithHint("make that directory, closed to others: mkdir -m 700 %s", at.Path)
 	case errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP):
 		return nil, failure.Systemf("cannot use %s: it is not a directory", p).
