@@ -39,7 +39,7 @@ build: ## build bin/jacamar-auth, bin/jacamar and the two that they need beside 
 
 install: build ## install them below PREFIX (default /usr/local), in DESTDIR
 	install -d -m 0755 '$(BINDIR)'
-	install -m 0755 bin/jacamar '$(BINDIR)/jacamar'
+	install -m 0711 bin/jacamar '$(BINDIR)/jacamar'
 	install -m 0755 bin/jacamar-noauth '$(BINDIR)/jacamar-noauth'
 	install -m 0755 bin/jacamar-keys '$(BINDIR)/jacamar-keys'
 	install -m 0750 bin/jacamar-auth '$(BINDIR)/jacamar-auth'

@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun"
@@ -28,10 +30,24 @@ const help = `jacamar runs one stage of a CI job, as its user; jacamar-auth star
 `
 
 func main() {
-	if err := call(os.Args); err != nil {
+	err := closeMemory()
+	if err == nil {
+		err = call(os.Args)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "jacamar:", err)
 		os.Exit(failure.DefaultCodes().System)
 	}
+}
+
+// closeMemory keeps the job out: it has the same account, and would have the
+// confinement of this process, its descriptors and its word (PR_SET_DUMPABLE in
+// prctl(2)). A file that its account cannot read is so from execve(2) on.
+func closeMemory() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot keep other processes out of this one's memory: %w", err)
+	}
+	return nil
 }
 
 // call carries out what the command line asks for. The stage is there for those

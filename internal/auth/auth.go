@@ -16,6 +16,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/lockdown"
 	"jacamar-ci/internal/logging"
@@ -37,6 +38,7 @@ type Call struct {
 
 // Main carries out one call and returns the exit status for the runner.
 func Main(call Call) int {
+	thread := inherit.NewThread()
 	was, err := lockdown.Enter()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "jacamar-auth:", err)
@@ -44,7 +46,8 @@ func Main(call Call) int {
 	}
 	env, err := customexec.ParseEnviron(was.Environ)
 	d := &driver{
-		call: call, env: env, core: was.Core, uid: job.UID(os.Geteuid()), stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
+		call: call, env: env, core: was.Core, thread: thread, uid: job.UID(os.Geteuid()),
+		stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
 	}
 	if err == nil {
 		err = d.serve(context.Background())
@@ -59,6 +62,7 @@ type driver struct {
 	stdout, stderr *os.File
 	uid            job.UID
 	core           unix.Rlimit // on core files, as the runner has it
+	thread         *inherit.Thread
 	state          state
 	resumed        bool
 	site           config.Config

@@ -34,17 +34,18 @@ func (d *driver) become(grant policy.Grant, script []byte) (handoff.Result, erro
 	}
 	launcher := privdrop.Launcher{
 		Strategy: privdrop.Strategy(d.site.Auth.Downscope), Jacamar: jacamar, Stdout: d.jobOutput(), Stderr: d.stderr, Core: d.core,
-		Limits: brief.Settings.Confinement.Limits, Filter: !d.site.Auth.Seccomp.Disabled, KeepBoundingSet: d.site.Auth.KeepBoundingSet,
-		LowPorts: d.site.General.Executor == config.PBS,
+		Limits: brief.Settings.Confinement.Limits, Filter: !d.site.Auth.Seccomp.Disabled,
+		NoNewPrivs: brief.Settings.ConfinesJacamar(), Thread: d.thread,
 	}
 	watch := monitor.Monitor{Runner: d.stdout, KillTimeout: d.site.General.KillTimeout, Reap: d.reaper(launcher, grant, brief)}
 	if err := watch.Ready(); err != nil {
 		return handoff.Result{}, fmt.Errorf("cannot watch over the job: %w", err)
 	}
-	child, err := launcher.Start(grant, d.call.Stage)
+	child, as, err := launcher.Start(grant, d.call.Stage)
 	if err != nil {
 		return handoff.Result{}, err
 	}
+	brief.Start = as
 	end := handoff.NewAuthEnd(child.Socket)
 	// Beside the watch: the account may have stopped its jacamar, which then reads
 	// nothing, and the runner must still be able to end the job.
@@ -67,12 +68,12 @@ func (d *driver) jobOutput() *os.File {
 // reaper ends, as the account, processes that only the account may signal.
 func (d *driver) reaper(l privdrop.Launcher, grant policy.Grant, brief handoff.Brief) func([]proctree.Process) error {
 	return func(left []proctree.Process) error {
-		child, err := l.Start(grant, job.Cleanup)
+		child, as, err := l.Start(grant, job.Cleanup)
 		if err != nil {
 			return err
 		}
 		defer child.Close()
-		brief.Stage, brief.SubStage, brief.Reap = job.Cleanup, "", left
+		brief.Stage, brief.SubStage, brief.Reap, brief.Start = job.Cleanup, "", left, as
 		end := handoff.NewAuthEnd(child.Socket)
 		if err := end.Send(brief, nil); err != nil {
 			return err

@@ -96,7 +96,6 @@ func TestConfinement(t *testing.T) {
 		"a list":             {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: []seccomp.Call{ptrace}}}},
 		"limits":             {config.Auth{Limits: config.Limits{NoFile: nofile}}, handoff.Confinement{Limits: []rlimit.Limit{{Resource: "nofile", Range: nofile}}}},
 		"the stack's size":   {config.Auth{SetStackSize: true}, handoff.Confinement{RaiseStack: true}},
-		"the bounding set":   {config.Auth{KeepBoundingSet: true}, handoff.Confinement{}},
 		"a filter it cannot": {config.Auth{Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, handoff.Confinement{}},
 	} {
 		s := site(t)

@@ -95,9 +95,8 @@ type Auth struct {
 	AccountMap      job.AbsPath   `toml:"account_map"`      // set for map only
 	MaxEnvChars     int           `toml:"max_env_chars"`    // 0 = no limit
 
-	NoNewPrivs      bool `toml:"no_new_privs"`
-	KeepBoundingSet bool `toml:"keep_bounding_set"`
-	SetStackSize    bool `toml:"set_stack_size"`
+	NoNewPrivs   bool `toml:"no_new_privs"`
+	SetStackSize bool `toml:"set_stack_size"`
 
 	RunAs   RunAs   `toml:"runas"`
 	Logging Logging `toml:"logging"`

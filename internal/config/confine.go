@@ -2,6 +2,8 @@ package config
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"jacamar-ci/internal/rlimit"
 	"jacamar-ci/internal/seccomp"
@@ -10,7 +12,7 @@ import (
 // Seccomp is the table [auth.seccomp].
 type Seccomp struct {
 	Disabled   bool           `toml:"disabled"`
-	BlockAll   bool           `toml:"block_all"` // then AllowCalls is not empty
+	BlockAll   bool           `toml:"block_all"`
 	BlockCalls []seccomp.Call `toml:"block_calls"`
 	AllowCalls []seccomp.Call `toml:"allow_calls"`
 }
@@ -84,9 +86,29 @@ func checkSeccomp(c *Config) (faults []Fault) {
 		faults = append(faults, when(k.set && s.Disabled, key, "has no effect: the filter is disabled")...)
 		faults = append(faults, when(k.set && !c.Auth.NoNewPrivs, key, "needs no_new_privs = true under [auth]")...)
 	}
-	faults = append(faults, when(s.BlockAll && len(s.AllowCalls) == 0, "auth.seccomp.allow_calls", "missing: under block_all no program could run without it")...)
-	faults = append(faults, when(!s.BlockAll && s.AllowCalls != nil, "auth.seccomp.allow_calls", "is for block_all only")...)
-	return append(faults, when(s.BlockAll && s.BlockCalls != nil, "auth.seccomp.block_calls", "has no effect: block_all refuses them already")...)
+	listed := s.BlockAll || s.BlockCalls != nil
+	faults = append(faults, when(!listed && s.AllowCalls != nil, "auth.seccomp.allow_calls", "has no effect without block_all or block_calls")...)
+	faults = append(faults, when(s.BlockAll && s.BlockCalls != nil, "auth.seccomp.block_calls", "has no effect: block_all refuses them already")...)
+	for _, call := range s.BlockCalls {
+		faults = append(faults, when(slices.Contains(s.AllowCalls, call), "auth.seccomp.allow_calls", "names %s, and so does block_calls", call)...)
+	}
+	return append(faults, startable(*s)...)
+}
+
+// startable refuses lists under which no job could start. Who blocks one call of a
+// family blocks all that do the same.
+func startable(s Seccomp) []Fault {
+	f := s.Filter()
+	if f == nil {
+		return nil
+	}
+	if s.BlockAll && len(s.AllowCalls) == 0 {
+		return when(true, "auth.seccomp.allow_calls", "missing: under block_all no program could run without it")
+	}
+	lacking := strings.Join(f.Lacking(), ", ")
+	faults := when(s.BlockAll && lacking != "", "auth.seccomp.allow_calls", "lacks calls without which no job starts: %s", lacking)
+	return append(faults, when(!s.BlockAll && lacking != "", "auth.seccomp.block_calls",
+		"refuses calls without which no job starts, by their names or by those of calls that do the same: %s: allow_calls can leave them", lacking)...)
 }
 
 // least is what jacamar itself needs beside a job: it has the same limits, as
@@ -112,8 +134,15 @@ func checkLimits(c *Config) (faults []Fault) {
 		"and stack under [auth.limits] contradict each other: remove one")...)
 }
 
-func warnConfinement(c *Config) []Fault {
-	return when(c.Auth.NoNewPrivs && c.Auth.KeepBoundingSet, "auth.keep_bounding_set", "has no effect: with %s no program gains a capability", "no_new_privs")
+// warnConfinement names what a list refuses beyond what it names, once the site has
+// decided which of it to allow.
+func warnConfinement(c *Config) (faults []Fault) {
+	s := c.Auth.Seccomp
+	for _, call := range s.AllowCalls {
+		idle := !s.BlockAll && !slices.Contains(seccomp.Filter{Block: s.BlockCalls}.Refused(), call)
+		faults = append(faults, when(idle, "auth.seccomp.allow_calls", "has no effect for %s: block_calls does not refuse it", call)...)
+	}
+	return faults
 }
 
 // number gives an integer of the file the form of text.

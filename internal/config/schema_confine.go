@@ -5,13 +5,8 @@ func privilegeKeys() []Key {
 	return []Key{
 		{
 			Path: "auth.no_new_privs", Default: false, Since: first,
-			Meaning: "Keep jobs from gaining privileges by programs that have them (setuid bits, file capabilities): sudo, newuidmap of rootless podman, pbs_iff and the like do not work in them.",
+			Meaning: "Keep jobs from gaining privileges by programs that have them (setuid bits, file capabilities): sudo, newuidmap of rootless podman, pbs_iff and the like do not work in them. It holds for scripts on the runner's host and for the `jacamar` that runs them; not for commands of a batch system, and not for what the account runs there beside jobs: sessions, cron, a service manager of the user's.",
 			Example: `no_new_privs = true`,
-		},
-		{
-			Path: "auth.keep_bounding_set", Default: false, Since: first,
-			Meaning: "Leave jobs the capability bounding set, without which setuid programs become root in name only. It is emptied where jacamar-auth may do so, that is as root; with PBS CAP_NET_BIND_SERVICE stays, which pbs_iff needs.",
-			Example: `keep_bounding_set = true`,
 		},
 		{
 			Path: "auth.set_stack_size", Default: false, Since: first,
@@ -35,13 +30,13 @@ func seccompKeys() []Key {
 		},
 		{
 			Path: "auth.seccomp.block_calls", Otherwise: "none", Since: first,
-			Meaning: "System calls that jobs are refused, by their names in syscalls(2). It needs `no_new_privs`.",
+			Meaning: "System calls that jobs are refused, by their names in syscalls(2): each with those that do the same (`open` with `openat`, `openat2` and `creat`, `kill` with `tgkill` and `pidfd_send_signal`, and so on), and `io_uring`, which does many of them by itself. Calls of 32-bit programs, and those that are newer than Jacamar, do not exist then. It needs `no_new_privs`.",
 			Example: `block_calls = ["ptrace", "bpf"]`,
 		},
 		{
 			Path: "auth.seccomp.allow_calls", Otherwise: "none; required for `block_all`", Since: first,
-			Meaning: "System calls that jobs may make under `block_all`, by their names in syscalls(2): all that the shell and every program of a job need.",
-			Example: `allow_calls = ["read", "write", "execve"]`,
+			Meaning: "System calls that jobs may make all the same, by their names in syscalls(2). Under `block_all` these are all that the shell and every program of a job need (`strace -c -f` counts them); beside `block_calls` those that it would refuse beyond what it names, such as `io_uring_setup`, `io_uring_enter` and `io_uring_register`.",
+			Example: `allow_calls = ["io_uring_setup", "io_uring_enter", "io_uring_register"]`,
 		},
 	}
 }

@@ -93,9 +93,9 @@ var companions = map[string]string{
 	"auth.account_map":         "account_source = \"map\"\n",
 	"auth.logging.network":     "[auth.logging]\naddress = \"log:514\"\n",
 	"auth.logging.address":     "[auth.logging]\nnetwork = \"udp\"\n",
-	"auth.seccomp.block_all":   "no_new_privs = true\n[auth.seccomp]\nallow_calls = [\"read\"]\n",
+	"auth.seccomp.block_all":   "no_new_privs = true\n[auth.seccomp]\nallow_calls = " + enough + "\n",
 	"auth.seccomp.block_calls": "no_new_privs = true\n[auth.seccomp]\n",
-	"auth.seccomp.allow_calls": "no_new_privs = true\n[auth.seccomp]\nblock_all = true\n",
+	"auth.seccomp.allow_calls": "no_new_privs = true\n[auth.seccomp]\nblock_calls = [\"connect\"]\n",
 	"auth.runas.user_variable": runasScript, "auth.runas.sha256": runasScript, "auth.runas.validation_env": runasScript, "auth.runas.federated": runasScript,
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/rlimit"
@@ -29,6 +30,8 @@ type Brief struct {
 	// Dirs are what the config stage settled; empty in config itself and in a
 	// cleanup that follows a failed config.
 	Dirs Dirs `json:"dirs,omitzero"`
+	// Start is what was promised of this start.
+	Start inherit.Start `json:"start,omitzero"`
 	// Reap names processes of the account that outlived an earlier jacamar and
 	// that jacamar-auth may not signal itself; with it, the stage is not run.
 	Reap []proctree.Process `json:"reap,omitempty"`
@@ -79,6 +82,10 @@ type Settings struct {
 	// Batch is set for the executors that submit to a scheduler.
 	Batch *Batch `json:"batch,omitempty"`
 }
+
+// ConfinesJacamar reports whether what confines the job confines jacamar as a whole,
+// from its first instruction: not where it talks to a batch system.
+func (s Settings) ConfinesJacamar() bool { return s.Confinement.NoNewPrivs && s.Batch == nil }
 
 // Confinement is what the job's processes on this host may do and have.
 type Confinement struct {

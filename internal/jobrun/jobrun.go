@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/confine"
@@ -119,7 +120,7 @@ type stage struct {
 }
 
 func (s stage) run() (settled, error) {
-	if err := posture.Verify(s.brief.Account, s.brief.Settings.Downscope != "none"); err != nil {
+	if err := posture.Verify(s.brief.Account, s.brief.Settings.Downscope != "none", s.brief.Start); err != nil {
 		return settled{}, err
 	}
 	if len(s.brief.Reap) > 0 {
@@ -150,10 +151,12 @@ func reap(left []proctree.Process) error {
 // family starts programs for this stage. Scripts are confined; what talks to a
 // batch system is not.
 func (s stage) family(confined bool) (*process.Family, error) {
-	if !confined {
-		return process.NewFamily(nil)
-	}
-	return process.NewFamily(confine.Thread(s.brief.Settings.Confinement))
+	return process.NewFamily(func() error {
+		if err := inherit.Settle(s.brief.Start, s.brief.Account.UID); err != nil || !confined {
+			return err
+		}
+		return confine.Job(s.brief.Settings.Confinement)
+	})
 }
 
 func (s stage) runScript() error {

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/lockdown"
 	"jacamar-ci/internal/logging"
@@ -32,6 +33,7 @@ type Call struct {
 
 // Main carries out one call and returns the exit status for the runner.
 func Main(call Call) int {
+	thread := inherit.NewThread()
 	was, err := lockdown.Enter()
 	if err == nil {
 		// There is nothing to hide from the account itself; its jobs have its limit.
@@ -42,7 +44,7 @@ func Main(call Call) int {
 		return failure.DefaultCodes().System
 	}
 	env, err := customexec.ParseEnviron(was.Environ)
-	d := &driver{call: call, env: env, stdout: os.Stdout, stderr: os.Stderr}
+	d := &driver{call: call, env: env, thread: thread, stdout: os.Stdout, stderr: os.Stderr}
 	if err == nil {
 		err = d.serve(context.Background())
 	}
@@ -54,6 +56,7 @@ type driver struct {
 	call           Call
 	env            customexec.Environ
 	stdout, stderr *os.File
+	thread         *inherit.Thread
 	state          state
 	resumed        bool
 	site           config.Config

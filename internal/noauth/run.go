@@ -4,16 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/briefing"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/monitor"
@@ -32,7 +30,7 @@ func (d *driver) run(script []byte) error {
 	if err := watch.Ready(); err != nil {
 		return fmt.Errorf("cannot watch over the job: %w", err)
 	}
-	child, err := d.start()
+	child, err := d.start(&brief)
 	if err != nil {
 		return err
 	}
@@ -71,8 +69,8 @@ func (d *driver) program() (job.AbsPath, error) {
 	return p, nil
 }
 
-// start starts jacamar.
-func (d *driver) start() (*monitor.Child, error) {
+// start starts jacamar, and notes in the brief what it can verify.
+func (d *driver) start(brief *handoff.Brief) (*monitor.Child, error) {
 	jacamar, err := d.program()
 	if err != nil {
 		return nil, err
@@ -81,8 +79,14 @@ func (d *driver) start() (*monitor.Child, error) {
 	if d.call.Stage == job.Config {
 		out = d.stderr
 	}
+	brief.Start.NoNewPrivs = brief.Settings.ConfinesJacamar()
 	child, err := monitor.Start(func(socket *os.File) (int, error) {
-		return fork(jacamar.String(), string(d.call.Stage), []uintptr{socket.Fd(), out.Fd(), d.stderr.Fd()})
+		return d.thread.Run(func(t *inherit.Thread) (pid int, err error) {
+			if brief.Start, err = t.Shed(brief.Start, d.account.UID); err != nil {
+				return 0, err
+			}
+			return fork(jacamar.String(), string(d.call.Stage), []uintptr{socket.Fd(), out.Fd(), d.stderr.Fd()})
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", jacamar, err)
@@ -90,14 +94,8 @@ func (d *driver) start() (*monitor.Child, error) {
 	return child, nil
 }
 
-// fork starts jacamar in a session of its own and with no signal blocked.
+// fork starts jacamar in a session of its own.
 func fork(jacamar, stage string, files []uintptr) (int, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var none unix.Sigset_t
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil); err != nil {
-		return 0, err
-	}
 	return syscall.ForkExec(jacamar, []string{jacamar, stage}, &syscall.ProcAttr{
 		Dir: "/", Env: []string{"PATH=/usr/bin:/bin", "GOMAXPROCS=2", "GOTRACEBACK=none"}, Files: files, Sys: &syscall.SysProcAttr{Setsid: true},
 	})

@@ -4,13 +4,14 @@ import "golang.org/x/sys/unix"
 
 // Filter says which system calls a job may not make.
 type Filter struct {
-	// OnlyAllowed refuses everything but Allow; otherwise only Block is refused.
+	// OnlyAllowed refuses everything but Allow; otherwise only Block is refused, with
+	// what does the same (Refused), but for Allow.
 	OnlyAllowed bool   `json:"only_allowed,omitempty"`
 	Allow       []Call `json:"allow,omitempty"`
 	Block       []Call `json:"block,omitempty"`
 }
 
-// Plain tells whether the filter has nothing but what every filter has.
+// Plain reports whether the filter has nothing but what every filter has.
 func (f Filter) Plain() bool { return !f.OnlyAllowed && len(f.Block) == 0 }
 
 // Verdicts (seccomp(2)). A call of a foreign instruction set, which a list of
@@ -21,12 +22,14 @@ const (
 	absent    = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 )
 
-// Offsets in struct seccomp_data. Of the second argument only the low half is
-// looked at, as the kernel's ioctl does; all architectures here have it first.
+// Offsets in struct seccomp_data. Of an argument only the low half is looked at, as
+// the kernel does with each that is looked at here; all architectures here have it
+// first.
 const (
-	offsetNumber    = 0
-	offsetArch      = 4
-	offsetSecondArg = 16 + 8
+	offsetNumber = 0
+	offsetArch   = 4
+	offsetArgs   = 16
+	argSize      = 8
 )
 
 // Program compiles the filter to the classic BPF that the kernel runs before
@@ -45,16 +48,73 @@ func (f Filter) Program() []unix.SockFilter {
 		p = append(p, below(secondABI), verdict(absent))
 	}
 	p = append(p, terminal(unix.SYS_IOCTL)...)
-	for _, c := range f.Block {
-		p = append(p, unless(c.number, 1), verdict(refused))
+	if f.OnlyAllowed {
+		return append(p, f.permitting()...)
 	}
-	if !f.OnlyAllowed {
-		return append(p, verdict(permitted))
-	}
+	return append(p, f.refusing()...)
+}
+
+// permitting permits the list and nothing else.
+func (f Filter) permitting() (p []unix.SockFilter) {
 	for _, c := range f.Allow {
 		p = append(p, unless(c.number, 1), verdict(permitted))
 	}
 	return append(p, verdict(refused))
+}
+
+// refusing refuses the list. Beside one, calls that are newer than the table do not
+// exist: nothing is known of what they do.
+func (f Filter) refusing() (p []unix.SockFilter) {
+	if f.Plain() {
+		return []unix.SockFilter{verdict(permitted)}
+	}
+	p = append(p, below(newest()+1), verdict(absent))
+	calls := f.Refused()
+	for _, c := range calls {
+		p = append(p, unless(c.number, 1), verdict(refusalOf(c.name)))
+	}
+	for _, g := range f.guarded(calls) {
+		p = append(p, g.program()...)
+	}
+	return append(p, verdict(permitted))
+}
+
+// refusalOf a call. The C library tries clone3 first, and clone only where there is
+// no clone3.
+func refusalOf(name string) uint32 {
+	if name == "clone3" {
+		return absent
+	}
+	return refused
+}
+
+// newest is the highest number that a call has.
+func newest() (n uint32) {
+	for _, c := range calls {
+		n = max(n, c.number)
+	}
+	return n
+}
+
+// program leaves the number of the call loaded.
+func (g guard) program() []unix.SockFilter {
+	c, err := ParseCall(g.call)
+	if err != nil {
+		return nil
+	}
+	if g.mask == 1<<32-1 {
+		return []unix.SockFilter{unless(c.number, 1), verdict(refusalOf(c.name))}
+	}
+	matches := none(g.mask, 1)
+	if g.equal {
+		matches = unless(g.mask, 1)
+	}
+	return []unix.SockFilter{
+		unless(c.number, 4),
+		load(uint32(offsetArgs + g.arg*argSize)),
+		matches, verdict(refused),
+		load(offsetNumber),
+	}
 }
 
 // terminal refuses the two ioctls of terminal injection, and leaves the number
@@ -62,7 +122,7 @@ func (f Filter) Program() []unix.SockFilter {
 func terminal(ioctl uint32) []unix.SockFilter {
 	return []unix.SockFilter{
 		unless(ioctl, 6),
-		load(offsetSecondArg),
+		load(offsetArgs + argSize),
 		unless(unix.TIOCSTI, 1), verdict(refused),
 		unless(unix.TIOCLINUX, 1), verdict(refused),
 		load(offsetNumber),
@@ -80,6 +140,11 @@ func verdict(v uint32) unix.SockFilter {
 // unless jumps over n instructions when the loaded value is another one.
 func unless(value uint32, n int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: uint8(n), K: value}
+}
+
+// none jumps over n instructions when the loaded value has no bit of the mask.
+func none(mask uint32, n int) unix.SockFilter {
+	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jf: uint8(n), K: mask}
 }
 
 // below jumps over one instruction when the loaded value is less than limit.

@@ -10,6 +10,7 @@ import (
 type system struct {
 	arch, number uint32
 	second       uint64
+	args         [6]uint64 // with the second in it unless they are given
 }
 
 // decide runs a program as the kernel would. It knows the instructions that the
@@ -20,9 +21,11 @@ func decide(t *testing.T, program []unix.SockFilter, s system) uint32 {
 	for pc := 0; pc < len(program); pc++ {
 		switch i := program[pc]; i.Code {
 		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
-			a = map[uint32]uint32{offsetArch: s.arch, offsetNumber: s.number, offsetSecondArg: uint32(s.second)}[i.K]
+			a = s.word(t, i.K)
 		case unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K:
 			pc += jump(a == i.K, i)
+		case unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K:
+			pc += jump(a&i.K != 0, i)
 		case unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K:
 			pc += jump(a >= i.K, i)
 		case unix.BPF_JMP | unix.BPF_JA:
@@ -34,6 +37,22 @@ func decide(t *testing.T, program []unix.SockFilter, s system) uint32 {
 		}
 	}
 	t.Fatal("the program ended without a verdict")
+	return 0
+}
+
+// word is what the kernel has at an offset of struct seccomp_data.
+func (s system) word(t *testing.T, offset uint32) uint32 {
+	t.Helper()
+	s.args[1] |= s.second
+	switch {
+	case offset == offsetNumber:
+		return s.number
+	case offset == offsetArch:
+		return s.arch
+	case offset >= offsetArgs && (offset-offsetArgs)%argSize == 0:
+		return uint32(s.args[(offset-offsetArgs)/argSize])
+	}
+	t.Fatalf("the program reads offset %d", offset)
 	return 0
 }
 
@@ -57,7 +76,9 @@ func TestVerdicts(t *testing.T) {
 	var none Filter
 	block := Filter{Block: []Call{call(t, "mkdirat"), call(t, "bpf")}}
 	only := Filter{OnlyAllowed: true, Allow: []Call{call(t, "read"), call(t, "ioctl")}, Block: []Call{call(t, "write")}}
-	own := func(name string, second uint64) system { return system{native, call(t, name).number, second} }
+	own := func(name string, second uint64) system {
+		return system{arch: native, number: call(t, name).number, second: second}
+	}
 	for name, c := range map[string]struct {
 		filter Filter
 		system system
@@ -69,7 +90,7 @@ func TestVerdicts(t *testing.T) {
 		"TIOCLINUX":                           {none, own("ioctl", unix.TIOCLINUX), refused},
 		"TIOCSTI with dirt in the high half":  {none, own("ioctl", 1<<32|unix.TIOCSTI), refused},
 		"TIOCSTI's number of another call":    {none, own("read", unix.TIOCSTI), permitted},
-		"another architecture nobody knows":   {none, system{unix.AUDIT_ARCH_S390X, 54, 0}, absent},
+		"another architecture nobody knows":   {none, system{arch: unix.AUDIT_ARCH_S390X, number: 54}, absent},
 		"the first blocked call":              {block, own("mkdirat", 0), refused},
 		"the last blocked call":               {block, own("bpf", 0), refused},
 		"a call beside the blocked ones":      {block, own("read", 0), permitted},
@@ -80,8 +101,8 @@ func TestVerdicts(t *testing.T) {
 		"a call that is blocked":              {only, own("write", 0), refused},
 		"an allowed ioctl":                    {only, own("ioctl", unix.TIOCGWINSZ), permitted},
 		"TIOCSTI where ioctl is allowed":      {only, own("ioctl", unix.TIOCSTI), refused},
-		"a number that no call has":           {only, system{native, 5000, 0}, refused},
-		"a number that no call has, at large": {none, system{native, 5000, 0}, permitted},
+		"a number that no call has":           {only, system{arch: native, number: 5000}, refused},
+		"a number that no call has, at large": {none, system{arch: native, number: 5000}, permitted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := decide(t, c.filter.Program(), c.system); got != c.want {
@@ -107,14 +128,14 @@ func TestForeignCalls(t *testing.T) {
 			"under a list":      {Filter{Block: []Call{call(t, "bpf")}}, a.ioctl + 1, 0, absent},
 			"under block_all":   {Filter{OnlyAllowed: true}, a.ioctl + 1, 0, absent},
 		} {
-			if got := decide(t, c.filter.Program(), system{a.arch, c.number, uint64(c.second)}); got != c.want {
+			if got := decide(t, c.filter.Program(), system{arch: a.arch, number: c.number, second: uint64(c.second)}); got != c.want {
 				t.Errorf("%s: verdict %#x, want %#x", name, got, c.want)
 			}
 		}
 	}
 	if secondABI != 0 {
 		for _, number := range []uint32{secondABI, secondABI + 514, 1<<32 - 1} {
-			if got := decide(t, Filter{}.Program(), system{native, number, unix.TIOCSTI}); got != absent {
+			if got := decide(t, Filter{}.Program(), system{arch: native, number: number, second: unix.TIOCSTI}); got != absent {
 				t.Errorf("call %#x of the second ABI: verdict %#x", number, got)
 			}
 		}

@@ -21,13 +21,22 @@ func NoNewPrivs() error {
 // Load puts the filter on the calling thread, to which the goroutine must be
 // locked, and on what that thread starts. It needs NoNewPrivs or CAP_SYS_ADMIN.
 // There is no way back.
-func (f Filter) Load() error {
+func (f Filter) Load() error { return f.load(0) }
+
+// LoadAll puts the filter on all threads of this process, and with it the calling
+// thread's no_new_privs (SECCOMP_FILTER_FLAG_TSYNC in seccomp(2)).
+func (f Filter) LoadAll() error { return f.load(unix.SECCOMP_FILTER_FLAG_TSYNC) }
+
+func (f Filter) load(flags uintptr) error {
 	code := f.Program()
 	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&program)))
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&program)))
 	runtime.KeepAlive(code)
-	if errno != 0 {
+	switch {
+	case errno != 0:
 		return fmt.Errorf("cannot set the system-call filter: %w", errno)
+	case thread != 0:
+		return fmt.Errorf("cannot set the system-call filter: thread %d has another one", thread)
 	}
 	return nil
 }

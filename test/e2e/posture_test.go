@@ -117,9 +117,6 @@ func posture(t *testing.T, s *site.Site, deployment string) map[string]string {
 		table["limit"] = regexp.MustCompile(`core file size [^;]*`).ReplaceAllString(table["limit"], "core file size 0 0 bytes")
 	}
 	if deployment == "root" {
-		if has(unix.CAP_SETPCAP) {
-			table["CapBnd"] = none
-		}
 		if has(unix.CAP_SYS_ADMIN) {
 			table["Seccomp"] = "2"
 		}

@@ -36,7 +36,7 @@ var rooms = []room{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/failure", "internal/job", "internal/noauth"}},
-	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/version"}},
+	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/version"}, beyond: []string{unix}},
 
 	{path: "internal/job", never: effects},
 	{path: "internal/failure", never: effects},
@@ -54,13 +54,17 @@ var rooms = []room{
 	},
 	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
-		path: "internal/handoff", may: []string{"internal/failure", "internal/job", "internal/proctree", "internal/rlimit", "internal/seccomp"},
+		path: "internal/handoff", may: []string{"internal/failure", "internal/inherit", "internal/job", "internal/proctree", "internal/rlimit", "internal/seccomp"},
 		never: []string{"os", "net", "syscall"},
 	},
 	{path: "internal/logging", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/logging/operator", may: []string{"internal/job"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
 
 	{path: "internal/briefing", may: []string{"internal/config", "internal/customexec", "internal/handoff", "internal/job", "internal/proctree"}, never: effects},
+	{
+		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/seccomp"},
+		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
+	},
 	{path: "internal/jwks", never: effects},
 	{path: "internal/jwks/fetch", may: []string{"internal/job", "internal/jwks"}, never: []string{"os", "os/exec", "os/user"}},
 	{path: "internal/lockdown", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
@@ -70,14 +74,14 @@ var rooms = []room{
 	},
 
 	{path: "internal/noauth", may: []string{
-		"internal/briefing", "internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/job", "internal/lockdown",
+		"internal/briefing", "internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/lockdown",
 		"internal/logging", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 
 	{path: "internal/auth", may: []string{
 		auth + "account", auth + "accountmap", auth + "check", auth + "explain", auth + "identity", auth + "idtoken",
 		auth + "initial", auth + "policy", auth + "privdrop", auth + "rootdir", auth + "runas", "internal/briefing",
-		"internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/job", "internal/lockdown",
+		"internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/lockdown",
 		"internal/logging", "internal/logging/operator", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "account", may: []string{auth + "child", auth + "thread", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
@@ -100,7 +104,7 @@ var rooms = []room{
 	{path: auth + "policy", may: []string{auth + "identity", "internal/failure", "internal/job"}, never: effects},
 	{
 		path: auth + "privdrop", may: []string{
-			auth + "policy", "internal/capability", "internal/failure", "internal/job", "internal/monitor", "internal/rlimit", "internal/seccomp",
+			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/rlimit",
 		},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
@@ -116,7 +120,7 @@ var rooms = []room{
 
 	{path: "internal/jobrun", may: []string{
 		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "posture", jobrun + "process", jobrun + "storage", jobrun + "workspace",
-		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree", "internal/version",
+		"internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/logging", "internal/proctree", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "batch", may: []string{
 		jobrun + "follow", jobrun + "process", jobrun + "scheduler", jobrun + "storage",
@@ -135,7 +139,7 @@ var rooms = []room{
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "follow", beyond: []string{unix}, never: []string{"net", "os/exec"}},
-	{path: jobrun + "posture", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "posture", may: []string{"internal/inherit", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "process", may: []string{"internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},
 	{path: jobrun + "scheduler/transcript", may: []string{jobrun + "scheduler"}, never: []string{"net", "os/exec"}}, // for tests

@@ -168,7 +168,11 @@ func (i *Install) build() error {
 			return fmt.Errorf("cannot build %s: %w\n%s", path, err, strings.TrimSpace(string(out)))
 		}
 		// Whatever the umask is, the job's account must be able to run it.
-		if err := os.Chmod(target, 0o755); err != nil {
+		mode := os.FileMode(0o755)
+		if name == "jacamar" {
+			mode = 0o711 // as the packages install it
+		}
+		if err := os.Chmod(target, mode); err != nil {
 			return err
 		}
 	}

@@ -1,8 +1,6 @@
 package privdrop
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -60,28 +58,4 @@ func hostIDs() error {
 		return failure.Privatef("downscope is setuid, but this process is in a user namespace, where ids are not the machine's own (%s)", foreign)
 	}
 	return nil
-}
-
-// dropBounding empties the bounding set of this thread: what it starts gains no
-// capability ever, whatever bits a file has (capabilities(7)), but for low ports
-// where they are left.
-func dropBounding(lowPorts bool) error {
-	for c := uintptr(0); ; c++ {
-		if lowPorts && c == unix.CAP_NET_BIND_SERVICE {
-			continue
-		}
-		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
-		if beyond(c, err, unix.Prctl(unix.PR_CAPBSET_READ, c, 0, 0, 0)) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("cannot drop capability %d from the bounding set: %w", c, err)
-		}
-	}
-}
-
-// beyond tells, by the answers to dropping and to reading it, that the kernel does
-// not know capability c. One refusal alone ends no list of what is to be dropped.
-func beyond(c uintptr, drop, read error) bool {
-	return c > 0 && errors.Is(drop, unix.EINVAL) && errors.Is(read, unix.EINVAL)
 }

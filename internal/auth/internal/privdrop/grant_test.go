@@ -52,7 +52,7 @@ func TestStart(t *testing.T) {
 		{"no such strategy", "/bin/true", "su", failure.Config, "is not a strategy"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			child, err := Launcher{Strategy: c.strategy, Jacamar: program(t, c.program), Stdout: os.Stdout, Stderr: os.Stderr, Core: core}.Start(grant, job.Run)
+			child, _, err := Launcher{Strategy: c.strategy, Jacamar: program(t, c.program), Stdout: os.Stdout, Stderr: os.Stderr, Core: core}.Start(grant, job.Run)
 			if c.want != "" {
 				if child != nil || failure.KindOf(err) != c.kind || err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%v, %v, want %q", child, err, c.want)

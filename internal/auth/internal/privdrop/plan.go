@@ -24,14 +24,15 @@ const (
 type plan struct {
 	argv []string
 	as   *syscall.Credential
+	uid  job.UID
 }
 
 func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
-	own := plan{argv: []string{l.Jacamar.String(), string(stage)}}
+	own := plan{argv: []string{l.Jacamar.String(), string(stage)}, uid: a.UID}
 	switch l.Strategy {
 	case Setuid:
 		own.as = credential(a)
-		return own, first(noTerminal, MayChangeIDs)
+		return own, first(noTerminal, MayChangeIDs, MemoryIsClosed)
 	case Sudo:
 		own.argv = append([]string{sudo, "-n", "-H", "-u", a.Name.String(), "--"}, own.argv...)
 		return own, first(noTerminal, MaySudo)

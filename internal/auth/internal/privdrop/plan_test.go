@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 )
 
@@ -126,7 +127,7 @@ func TestMaySudo(t *testing.T) {
 	if err := MaySudo(); err != nil {
 		t.Errorf("with sudo: %v", err)
 	}
-	_, err := onThread(func() (int, error) {
+	_, err := inherit.NewThread().Run(func(*inherit.Thread) (int, error) {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return 0, err
 		}
@@ -165,5 +166,16 @@ func TestFirst(t *testing.T) {
 	}
 	if err := first(yes, yes); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestJudgeSuidDumpable(t *testing.T) {
+	for value, refused := range map[string]bool{"0": false, "1": true, "2": false, "": false} {
+		if err := judgeSuidDumpable(value); (err != nil) != refused {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+	if err := MemoryIsClosed(); err != nil {
+		t.Errorf("on this machine: %v", err)
 	}
 }

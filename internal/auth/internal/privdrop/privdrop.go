@@ -10,7 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/monitor"
 	"jacamar-ci/internal/rlimit"
@@ -26,30 +28,34 @@ type Launcher struct {
 	// Limits are those of the site. jacamar sets them itself, as far as it may;
 	// hard ones are raised here, where this process may.
 	Limits []rlimit.Limit
-	// Filter and KeepBoundingSet hold for Setuid, as far as this process's own
-	// capabilities go.
-	Filter          bool
-	KeepBoundingSet bool
-	// LowPorts leaves CAP_NET_BIND_SERVICE in an emptied bounding set: a PBS server
-	// believes who asks by the port of pbs_iff, which has a setuid bit for it.
-	LowPorts bool
+	// Filter sets the system-call filter without lists, with Setuid and where this
+	// process's own capabilities suffice.
+	Filter bool
+	// NoNewPrivs is set for jacamar as a whole, which sets it itself behind Sudo.
+	NoNewPrivs bool
+	// Thread starts the first jacamar; nil for any.
+	Thread *inherit.Thread
 }
 
-// Start starts jacamar for one stage as the granted account.
-func (l Launcher) Start(grant policy.Grant, stage job.Stage) (*monitor.Child, error) {
+// Start starts jacamar for one stage as the granted account. What it returns beside
+// it is for jacamar to verify.
+func (l Launcher) Start(grant policy.Grant, stage job.Stage) (child *monitor.Child, as inherit.Start, err error) {
 	account, ok := grant.Account()
 	if !ok {
-		return nil, failure.Deniedf("no account was granted")
+		return nil, as, failure.Deniedf("no account was granted")
 	}
 	plan, err := l.plan(account, stage)
 	if err != nil {
-		return nil, err
+		return nil, as, err
 	}
-	child, err := monitor.Start(func(socket *os.File) (int, error) { return l.fork(plan, socket) })
+	child, err = monitor.Start(func(socket *os.File) (pid int, err error) {
+		pid, as, err = l.fork(plan, socket)
+		return pid, err
+	})
 	if err != nil {
-		return nil, failure.Privatef("cannot start jacamar as %s: %w", account.Name, err)
+		return nil, as, failure.Privatef("cannot start jacamar as %s: %w", account.Name, err)
 	}
-	return child, nil
+	return child, as, nil
 }
 
 // path is all the environment that jacamar starts with; the job's own is built
@@ -68,9 +74,12 @@ const traceback = "GOTRACEBACK=none"
 // fork starts the plan. In the child come setgroups, setgid and setuid, in this
 // order, and any error ends it before it executes anything; jacamar verifies its
 // ids again before it does.
-func (l Launcher) fork(p plan, socket *os.File) (int, error) {
-	return onThread(func() (int, error) {
-		if err := l.shed(); err != nil {
+func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err error) {
+	if as, err = l.promise(); err != nil {
+		return 0, as, err
+	}
+	pid, err = l.Thread.Run(func(t *inherit.Thread) (pid int, err error) {
+		if as, err = t.Shed(as, p.uid); err != nil {
 			return 0, err
 		}
 		restore, err := l.lendCore()
@@ -85,6 +94,23 @@ func (l Launcher) fork(p plan, socket *os.File) (int, error) {
 			Sys:   &syscall.SysProcAttr{Credential: p.as, Setsid: true},
 		})
 	})
+	return pid, as, err
+}
+
+// promise is what a start by this process can have beyond the strategy itself. What
+// is set for sudo would be in the way of sudo.
+func (l Launcher) promise() (as inherit.Start, err error) {
+	if l.Strategy == Sudo {
+		return inherit.Start{Sudo: true}, nil
+	}
+	as.NoNewPrivs = l.NoNewPrivs
+	if l.Strategy != Setuid {
+		return as, nil
+	}
+	held, err := capability.Effective()
+	as.Filter = l.Filter && held.Has(unix.CAP_SYS_ADMIN)
+	as.NoBounding = l.NoNewPrivs && held.Has(unix.CAP_SETPCAP)
+	return as, err
 }
 
 // lendCore has the limit on core files for the time of a fork as the job shall

@@ -1,7 +1,6 @@
 package privdrop
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/rlimit"
 )
@@ -94,7 +94,7 @@ func forked(a job.Account) func(*Launcher) (int, *os.File, error) {
 		}
 		theirs := os.NewFile(uintptr(pair[1]), "theirs")
 		defer theirs.Close()
-		pid, err := l.fork(p, theirs)
+		pid, _, err := l.fork(p, theirs)
 		return pid, os.NewFile(uintptr(pair[0]), "ours"), err
 	}
 }
@@ -134,46 +134,64 @@ func TestBecomesTheAccount(t *testing.T) {
 			t.Errorf("it has the variable %s", pair)
 		}
 	}
-	if held, err := capability.Effective(); err != nil {
-		t.Error(err)
-	} else {
-		shed(t, got, held)
-	}
 }
 
-// shed checks what only a process with more than the two capabilities can take
-// away, which root in a container may not have.
-func shed(t *testing.T, got map[string]string, held capability.Set) {
-	t.Helper()
-	if held.Has(unix.CAP_SETPCAP) && got["CapBnd"] != "0000000000000000;" {
-		t.Errorf("the bounding set is %q", got["CapBnd"])
-	}
-	if held.Has(unix.CAP_SYS_ADMIN) && got["Seccomp"] != "2;" {
-		t.Errorf("the filter is %q", got["Seccomp"])
-	}
-}
-
-func TestBoundingSetAndFilterCanBeKept(t *testing.T) {
+// TestBoundingSetFollowsNoNewPrivs: without the flag it stays as it is, and with it
+// goes where that can be.
+func TestBoundingSetFollowsNoNewPrivs(t *testing.T) {
 	needRoot(t)
-	got := launched(t, Launcher{Strategy: Setuid, Core: core, KeepBoundingSet: true}, forked(account(t, "alice", 5001)))
-	if got["CapBnd"] == "0000000000000000;" || got["Seccomp"] != "0;" || got["Groups"] != ";" {
-		t.Errorf("bounding set %q, filter %q, groups %q", got["CapBnd"], got["Seccomp"], got["Groups"])
-	}
-}
-
-// A client of PBS proves who it is by a low port, and gets nothing else.
-func TestLowPortsStay(t *testing.T) {
-	needRoot(t)
-	got := launched(t, Launcher{Strategy: Setuid, Core: core, LowPorts: true}, forked(account(t, "alice", 5001)))
 	held, err := capability.Effective()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !held.Has(unix.CAP_SETPCAP) {
-		t.Skip("needs CAP_SETPCAP: without it the bounding set stays whole")
+	own, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if want := fmt.Sprintf("%016x;", 1<<unix.CAP_NET_BIND_SERVICE); got["CapBnd"] != want {
-		t.Errorf("the bounding set is %q, want %q", got["CapBnd"], want)
+	_, whole, _ := strings.Cut(line(own, "CapBnd"), "\t")
+	for name, c := range map[string]struct {
+		launcher   Launcher
+		bounding   string
+		noNewPrivs string
+		filter     string
+	}{
+		"nothing": {Launcher{}, whole, "0", "0"},
+		"filter":  {Launcher{Filter: true}, whole, "0", "2"},
+		"flag":    {Launcher{NoNewPrivs: true}, strings.Repeat("0", 16), "1", "0"},
+	} {
+		if name == "flag" && !held.Has(unix.CAP_SETPCAP) {
+			c.bounding = whole
+		}
+		if !held.Has(unix.CAP_SYS_ADMIN) {
+			c.filter = "0"
+		}
+		c.launcher.Strategy, c.launcher.Core = Setuid, core
+		got := launched(t, c.launcher, forked(account(t, "alice", 5001)))
+		if got["CapBnd"] != c.bounding+";" || got["NoNewPrivs"] != c.noNewPrivs+";" || got["Seccomp"] != c.filter+";" {
+			t.Errorf("%s: bounding set %q, no_new_privs %q, filter %q", name, got["CapBnd"], got["NoNewPrivs"], got["Seccomp"])
+		}
+	}
+}
+
+// TestPromise: what is promised is what this process can, and for sudo nothing.
+func TestPromise(t *testing.T) {
+	held, err := capability.Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := Launcher{Filter: true, NoNewPrivs: true}
+	for strategy, want := range map[Strategy]inherit.Start{
+		Sudo:   {Sudo: true},
+		None:   {NoNewPrivs: true},
+		Setuid: {NoNewPrivs: true, Filter: held.Has(unix.CAP_SYS_ADMIN), NoBounding: held.Has(unix.CAP_SETPCAP)},
+	} {
+		all.Strategy = strategy
+		if got, err := all.promise(); err != nil || got != want {
+			t.Errorf("%s: %+v %v, want %+v", strategy, got, err, want)
+		}
+	}
+	if got, err := (Launcher{Strategy: Setuid}).promise(); err != nil || got != (inherit.Start{}) {
+		t.Errorf("nothing asked: %+v %v", got, err)
 	}
 }
 
@@ -212,7 +230,7 @@ func TestBlockedSignalsDoNotReachTheChild(t *testing.T) {
 	var all unix.Sigset_t
 	all.Val[0] = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGUSR1-1)
 	got := launched(t, Launcher{Strategy: Setuid, Core: core}, func(l *Launcher) (pid int, socket *os.File, err error) {
-		_, err = onThread(func() (int, error) {
+		_, err = inherit.NewThread().Run(func(*inherit.Thread) (int, error) {
 			if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil); err != nil {
 				return 0, err
 			}
@@ -223,40 +241,6 @@ func TestBlockedSignalsDoNotReachTheChild(t *testing.T) {
 	})
 	if got["SigBlk"] != "0000000000000000;" {
 		t.Errorf("blocked: %q", got["SigBlk"])
-	}
-}
-
-// TestAmbientCapabilitiesAreGone starts from a process that has some, as a
-// service with AmbientCapabilities= has.
-func TestAmbientCapabilitiesAreGone(t *testing.T) {
-	needRoot(t)
-	_, err := onThread(func() (int, error) {
-		data, err := capability.OfThread()
-		if err != nil {
-			return 0, err
-		}
-		data[0].Inheritable |= 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
-		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		if err := unix.Capset(&head, &data[0]); err != nil {
-			return 0, err
-		}
-		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_SETUID, 0, 0); err != nil {
-			return 0, err
-		}
-		if err := capability.DropInheritable(); err != nil {
-			return 0, err
-		}
-		left, err := capability.OfThread()
-		if err != nil || left[0].Inheritable != 0 || left[0].Effective != data[0].Effective {
-			t.Errorf("%+v %v", left, err)
-		}
-		if set, err := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, unix.CAP_SETUID, 0, 0); err != nil || set != 0 {
-			t.Errorf("ambient: %d %v", set, err)
-		}
-		return 0, nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -301,7 +285,7 @@ func span(t *testing.T, text string) rlimit.Range {
 }
 
 func TestWithoutAGrantNobodyIsStarted(t *testing.T) {
-	c, err := Launcher{Strategy: None, Jacamar: program(t, "/bin/true"), Stdout: os.Stdout, Stderr: os.Stderr}.Start(policy.Grant{}, job.Run)
+	c, _, err := Launcher{Strategy: None, Jacamar: program(t, "/bin/true"), Stdout: os.Stdout, Stderr: os.Stderr}.Start(policy.Grant{}, job.Run)
 	if c != nil || failure.KindOf(err) != failure.Denied {
 		t.Errorf("%v, %v", c, err)
 	}
@@ -342,7 +326,7 @@ func TestMayChangeIDs(t *testing.T) {
 		if os.Geteuid() != 0 {
 			break // has neither: TestNoFallback looks at that
 		}
-		_, err := onThread(func() (int, error) {
+		_, err := inherit.NewThread().Run(func(*inherit.Thread) (int, error) {
 			data, err := capability.OfThread()
 			if err != nil {
 				return 0, err
@@ -365,7 +349,7 @@ func TestMissingCapabilitiesAreExplained(t *testing.T) {
 		t.Skip("the tests themselves run with no_new_privs")
 	}
 	for set, want := range []string{"run it as root, or give the file capabilities", "no_new_privs is set"} {
-		_, err := onThread(func() (int, error) {
+		_, err := inherit.NewThread().Run(func(*inherit.Thread) (int, error) {
 			if set == 1 {
 				if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 					return 0, err

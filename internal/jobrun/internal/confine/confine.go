@@ -4,6 +4,10 @@
 package confine
 
 import (
+	"fmt"
+	"slices"
+	"syscall"
+
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
@@ -37,16 +41,34 @@ func beyond(err error) error {
 	return failure.Systemf("cannot set the job's limits: %w", err).WithHint("the site asks for more than the runner's service has: its administrators can raise that")
 }
 
-// Thread returns what gives up the calling thread's rights for the program that
-// it starts next; nil when there is nothing to give up.
-func Thread(c handoff.Confinement) func() error {
-	if !c.NoNewPrivs {
+// Job confines the programs that the calling thread starts, to which the goroutine
+// must be locked, and this process with them, on all its threads: a job that took it
+// over would gain nothing. What this process itself needs it keeps, the thread does
+// not.
+func Job(c handoff.Confinement) error {
+	switch {
+	case !c.NoNewPrivs:
+		return nil
+	case c.Filter == nil:
+		return noNewPrivs()
+	}
+	if err := seccomp.NoNewPrivs(); err != nil {
+		return err
+	}
+	whole := c.Filter.Sparing(own())
+	if err := whole.LoadAll(); err != nil {
+		return err
+	}
+	if slices.Equal(whole.Program(), c.Filter.Program()) {
 		return nil
 	}
-	return func() error {
-		if err := seccomp.NoNewPrivs(); err != nil || c.Filter == nil {
-			return err
-		}
-		return c.Filter.Load()
+	return c.Filter.Load()
+}
+
+// noNewPrivs sets it on all threads, where no filter does.
+func noNewPrivs() error {
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); errno != 0 {
+		return fmt.Errorf("cannot set no_new_privs: %w", errno)
 	}
+	return nil
 }

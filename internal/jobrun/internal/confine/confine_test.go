@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,10 @@ import (
 const confinementEnv = "CONFINE_TEST"
 
 // report is what a program shows that a confined process starts.
-const report = `umask; ulimit -Sn; ulimit -Hn; ulimit -Ss; ulimit -Hs; grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status; mkdir "$1" && rmdir "$1"`
+const report = `umask; ulimit -Sn; ulimit -Hn; ulimit -Ss; ulimit -Hs; grep -E '^(NoNewPrivs|Seccomp):' /proc/self/status
+flags() { who=$1; shift; echo "$who" $(sed -nE 's/^(NoNewPrivs|Seccomp_filters):\s*//p' "$@" | paste -d' ' - - | sort -u); }
+flags process /proc/$PPID/task/*/status; flags program /proc/self/status; ls -d /proc/$PPID/task/* | wc -l
+mkdir "$1" && rmdir "$1"`
 
 // TestMain lets the test program stand in for jacamar: what it gives up there is
 // no way back from.
@@ -41,11 +45,17 @@ func confined(text []byte) error {
 	if err := Process(c); err != nil {
 		return err
 	}
-	runtime.LockOSThread()
-	if thread := Thread(c); thread != nil {
-		if err := thread(); err != nil {
-			return err
-		}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		done <- confinedThread(c)
+	}()
+	return <-done
+}
+
+func confinedThread(c handoff.Confinement) error {
+	if err := Job(c); err != nil {
+		return err
 	}
 	cmd := exec.Command("/bin/bash", "-c", report, "bash", os.Args[1])
 	cmd.Stdout, cmd.Env = os.Stdout, []string{"PATH=/usr/bin:/bin"}
@@ -135,8 +145,61 @@ func mayRaise(t *testing.T) bool {
 	return data[0].Effective&(1<<unix.CAP_SYS_RESOURCE) != 0
 }
 
-func TestNothingToGiveUp(t *testing.T) {
-	if Thread(handoff.Confinement{Filter: &seccomp.Filter{}}) != nil {
-		t.Error("without no_new_privs a filter cannot be set, and must not be tried")
+// TestWholeProcess: what confines the job confines all threads of the process that
+// starts it, but for the calls that the process itself needs. Under a list that
+// leaves these out the thread has one filter more than the rest.
+func TestWholeProcess(t *testing.T) {
+	parse := func(names ...string) (calls []seccomp.Call) {
+		for _, name := range names {
+			c, err := seccomp.ParseCall(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls = append(calls, c)
+		}
+		return calls
+	}
+	for name, c := range map[string]struct {
+		confinement      handoff.Confinement
+		process, program string // flag and number of filters
+	}{
+		"nothing":                {handoff.Confinement{}, "0 0", "0 0"},
+		"a filter without flag":  {handoff.Confinement{Filter: &seccomp.Filter{}}, "0 0", "0 0"},
+		"the flag alone":         {handoff.Confinement{NoNewPrivs: true}, "1 0", "1 0"},
+		"the filter":             {handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}, "1 1", "1 1"},
+		"calls that it can miss": {handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: parse("ptrace", "bpf")}}, "1 1", "1 1"},
+		// The thread is one of the process.
+		"calls that it needs": {handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: parse("pidfd_open")}}, "1 1 1 2", "1 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := run(t, c.confinement)
+			if err != nil || len(got) < 10 {
+				t.Fatal(err, got)
+			}
+			if got[7] != "process "+c.process || got[8] != "program "+c.program {
+				t.Errorf("%q, want process %s and program %s", got[7:9], c.process, c.program)
+			}
+		})
+	}
+}
+
+// TestNeededIsNoWayOut: what jacamar keeps for itself gives a job that took it over
+// no other program, account, host or device.
+func TestNeededIsNoWayOut(t *testing.T) {
+	known := own()
+	if len(known) < 80 {
+		t.Errorf("only %d calls of the list are known here", len(known))
+	}
+	for _, out := range []string{
+		"ptrace", "process_vm_writev", "pidfd_getfd", "socket", "connect", "bpf", "mount", "unshare", "setns", "keyctl", "io_uring_setup", "personality",
+		"setuid", "ioctl", "perf_event_open", "userfaultfd", "chroot", "mknodat", "open_by_handle_at", "init_module",
+	} {
+		c, err := seccomp.ParseCall(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(known, c) {
+			t.Errorf("%s is among them", out)
+		}
 	}
 }

@@ -9,21 +9,24 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 )
 
 // Verify refuses on any surprise. changed is false when the account was to be
-// kept as it was; then only the user id is compared.
-func Verify(a job.Account, changed bool) error {
-	if err := verifyUser(a); err != nil || !changed {
+// kept as it was; then of the ids only the user's is compared.
+func Verify(a job.Account, changed bool, s inherit.Start) error {
+	if err := verifyUser(a); err != nil {
 		return err
 	}
-	for _, verify := range []func(job.Account) error{verifyGroup, verifyGroups, verifyNoWayBack} {
-		if err := verify(a); err != nil {
-			return err
+	if changed {
+		for _, verify := range []func(job.Account) error{verifyGroup, verifyGroups, verifyNoWayBack} {
+			if err := verify(a); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return inherit.Verify(s, a.UID)
 }
 
 func verifyUser(a job.Account) error {

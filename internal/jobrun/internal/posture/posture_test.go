@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 )
 
@@ -39,7 +40,7 @@ func TestVerifyComparesEveryID(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := own(t)
 			c.change(&a)
-			if err := Verify(a, true); err == nil || !strings.Contains(err.Error(), c.want) {
+			if err := Verify(a, true, inherit.Start{}); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
@@ -49,11 +50,11 @@ func TestVerifyComparesEveryID(t *testing.T) {
 func TestVerifyOfAKeptAccountLooksAtTheUserAlone(t *testing.T) {
 	a := own(t)
 	a.GID, a.Groups = a.GID+1, nil
-	if err := Verify(a, false); err != nil {
+	if err := Verify(a, false, inherit.Start{}); err != nil {
 		t.Error(err)
 	}
 	a.UID++
-	if err := Verify(a, false); err == nil {
+	if err := Verify(a, false, inherit.Start{}); err == nil {
 		t.Error("another user was accepted")
 	}
 }
@@ -61,7 +62,7 @@ func TestVerifyOfAKeptAccountLooksAtTheUserAlone(t *testing.T) {
 // TestVerifyTriesTheWayBack: for root the ids are to be had, and for an ordinary
 // user they are not.
 func TestVerifyTriesTheWayBack(t *testing.T) {
-	err := Verify(own(t), true)
+	err := Verify(own(t), true, inherit.Start{})
 	switch root := os.Getuid() == 0; {
 	case root && (err == nil || !strings.Contains(err.Error(), "root's ids can be had back")):
 		t.Errorf("as root: %v", err)

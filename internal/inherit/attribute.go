@@ -1,0 +1,115 @@
+package inherit
+
+import (
+	"fmt"
+
+	"jacamar-ci/internal/job"
+)
+
+// By is who sees to it that a job has of an attribute what the list says.
+type By string
+
+// The parties.
+const (
+	// Kernel: fork(2) or execve(2) resets it, whatever the service had.
+	Kernel By = "the kernel"
+	// Starter: jacamar-auth or jacamar-noauth, before jacamar is started.
+	Starter By = "jacamar-auth"
+	// Jacamar: jacamar, before it starts anything of the job.
+	Jacamar By = "jacamar"
+	// Service: nobody. A job has it as the runner's service has it.
+	Service By = "the runner's service"
+)
+
+// Attribute is one thing that a process has from the one that started it.
+type Attribute struct {
+	Name string
+	// Job is what a job has.
+	Job string
+	// Differs says how that can differ from what a login has, and what to do about
+	// it; "" when it cannot.
+	Differs string
+	By      By
+	// Fields are those of the kernel's structures that hold it, Status its lines of
+	// /proc/PID/status, Files its files in /proc/PID, Options those of prctl(2)
+	// and Calls the system calls that change it.
+	Fields, Status, Files, Options, Calls []string
+
+	// shed is run by what starts jacamar, on the thread that does.
+	shed func(*Thread, *Start) error
+	// settle is run by jacamar, on the thread that starts the job's programs.
+	settle func() error
+	// verify is run by jacamar, after shed, or after settle where there is one.
+	verify func(Start, job.UID) error
+}
+
+// Verified reports whether jacamar refuses a job that has something else.
+func (a Attribute) Verified() bool { return a.verify != nil }
+
+// verifiedFirst is for the ids, of which a Start says nothing: jacamar compares
+// them with the account before it comes to this list (package posture).
+func verifiedFirst(Start, job.UID) error { return nil }
+
+// Start says how jacamar was started: what was promised that it can verify.
+type Start struct {
+	// Sudo: sudo(8) and its PAM session came in between.
+	Sudo bool `json:"sudo,omitempty"`
+	// NoNewPrivs is set, with nothing left in the capability bounding set when
+	// NoBounding is too.
+	NoNewPrivs bool `json:"no_new_privs,omitempty"`
+	NoBounding bool `json:"no_bounding,omitempty"`
+	// Filter is a system-call filter that was set from outside.
+	Filter bool `json:"filter,omitempty"`
+	// LoginUID is the account's, for the kernel's audit records.
+	LoginUID bool `json:"login_uid,omitempty"`
+}
+
+// Shed gives up on this thread what the program that it starts shall not have.
+// uid is the account's. It returns the start with what it could promise beyond.
+func (t *Thread) Shed(s Start, uid job.UID) (Start, error) {
+	t.uid = uid
+	for i := range list {
+		if a := &list[i]; a.shed != nil {
+			if err := a.shed(t, &s); err != nil {
+				return s, fmt.Errorf("cannot give up the %s of the runner's service: %w", a.Name, err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// Settle makes this thread, to which the goroutine must be locked, fit to start
+// programs of the job, and verifies what it made.
+func Settle(s Start, uid job.UID) error {
+	for i := range list {
+		a := &list[i]
+		if a.settle == nil {
+			continue
+		}
+		err := a.settle()
+		if err == nil && a.verify != nil {
+			err = a.verify(s, uid)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot give the job a %s of its own: %w", a.Name, err)
+		}
+	}
+	return nil
+}
+
+// Verify refuses when something of this process is not as it was promised.
+func Verify(s Start, uid job.UID) error {
+	for i := range list {
+		a := &list[i]
+		if a.verify == nil || a.settle != nil {
+			continue
+		}
+		if err := a.verify(s, uid); err != nil {
+			return fmt.Errorf("the %s of the job would be the runner's: %w", a.Name, err)
+		}
+	}
+	return nil
+}
+
+// List returns the whole list.
+func List() []Attribute { return append([]Attribute(nil), list[:]...) }

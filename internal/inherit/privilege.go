@@ -1,0 +1,114 @@
+package inherit
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/capability"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/seccomp"
+)
+
+func dropInheritable(*Thread, *Start) error { return capability.DropInheritable() }
+
+// clearSecureBits lets root be root again (capabilities(7)). With SECBIT_NOROOT a
+// program with a setuid bit becomes uid 0 without the capability to give it up.
+func clearSecureBits(_ *Thread, s *Start) error {
+	bits, err := secureBits()
+	if err != nil || bits == 0 {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_SECUREBITS, 0, 0, 0, 0); err != nil && !s.NoNewPrivs {
+		return fmt.Errorf("they are %#x (SecureBits= in its unit?): %w", bits, err)
+	}
+	return nil
+}
+
+// verifySecureBits accepts any where no program gains a privilege.
+func verifySecureBits(s Start, _ job.UID) error {
+	bits, err := secureBits()
+	if err == nil && bits != 0 && !s.NoNewPrivs {
+		err = fmt.Errorf("they are %#x", bits)
+	}
+	return err
+}
+
+func secureBits() (int, error) { return unix.PrctlRetInt(unix.PR_GET_SECUREBITS, 0, 0, 0, 0) }
+
+// setNoNewPrivs sets it for jacamar as a whole, where the job has it.
+func setNoNewPrivs(_ *Thread, s *Start) error {
+	if !s.NoNewPrivs {
+		return nil
+	}
+	return seccomp.NoNewPrivs()
+}
+
+func verifyNoNewPrivs(s Start, _ job.UID) error {
+	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err == nil && s.NoNewPrivs && set != 1 {
+		err = errors.New("it is not set")
+	}
+	return err
+}
+
+// setFilter sets the filter without lists, which an account could not set without
+// no_new_privs.
+func setFilter(_ *Thread, s *Start) error {
+	if !s.Filter {
+		return nil
+	}
+	return seccomp.Filter{}.Load()
+}
+
+func verifyFilter(s Start, _ job.UID) error {
+	mode, err := unix.PrctlRetInt(unix.PR_GET_SECCOMP, 0, 0, 0, 0)
+	if err == nil && s.Filter && mode != unix.SECCOMP_MODE_FILTER {
+		err = errors.New("there is none")
+	}
+	return err
+}
+
+// emptyBounding empties the bounding set where no program gains a capability
+// anyway. Elsewhere it stays whole: without CAP_SETUID in it a program with a
+// setuid bit cannot give up root, and setuid(2) tells it that it did.
+func emptyBounding(_ *Thread, s *Start) error {
+	if !s.NoBounding {
+		return nil
+	}
+	for c := uintptr(0); ; c++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if beyond(c, err, unix.Prctl(unix.PR_CAPBSET_READ, c, 0, 0, 0)) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("cannot drop capability %d: %w", c, err)
+		}
+	}
+}
+
+// beyond reports, by the answers to dropping and to reading it, that the kernel
+// does not know capability c. One refusal alone ends no list of what is to be
+// dropped.
+func beyond(c uintptr, drop, read error) bool {
+	return c > 0 && errors.Is(drop, unix.EINVAL) && errors.Is(read, unix.EINVAL)
+}
+
+func verifyBounding(s Start, _ job.UID) error {
+	if !s.NoBounding {
+		return nil
+	}
+	for c := uintptr(0); ; c++ {
+		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
+		if beyond(c, err, err) {
+			return nil
+		}
+		if err == nil && set != 0 {
+			err = fmt.Errorf("capability %d is in it", c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
