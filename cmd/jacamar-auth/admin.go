@@ -47,8 +47,9 @@ func administration(status *int) []*cli.Command {
 		{
 			Name: "keys", Usage: "the server's public keys",
 			Subcommands: []*cli.Command{{
-				Name: "refresh", Usage: "fetch the keys and keep them, for a timer", Flags: []cli.Flag{configuration()},
-				Action: alone(func(c *cli.Context) { *status = auth.RefreshKeys(c.String("configuration")) }),
+				Name: "refresh", Usage: "fetch the keys and keep them, for a timer",
+				Flags:  []cli.Flag{configuration(), &cli.BoolFlag{Name: "forget", Usage: "believe no key that was fetched before"}},
+				Action: alone(func(c *cli.Context) { *status = auth.RefreshKeys(c.String("configuration"), c.Bool("forget")) }),
 			}},
 			Action: func(c *cli.Context) error { return usage("keys has no command %q, but refresh", c.Args().First()) },
 		},

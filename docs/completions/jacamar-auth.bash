@@ -20,7 +20,7 @@ _jacamar_auth() {
     'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --runner-config --runner --force --help' ;;
     'check') words='--configuration --json --help' ;;
     'explain') words='--configuration --token --job-response --claims --runas --target --help' ;;
-    'keys refresh') words='--configuration --help' ;;
+    'keys refresh') words='--configuration --forget --help' ;;
     'keys') words='refresh' ;;
     *) words='' ;;
   esac

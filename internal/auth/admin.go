@@ -39,12 +39,12 @@ func complain(err error, status int) int {
 	return status
 }
 
-// RefreshKeys fetches the server's keys and keeps them, for a timer. The exit
-// status is 0 or 1.
-func RefreshKeys(configuration string) int {
+// RefreshKeys fetches the server's keys and keeps them, for a timer. With forget, no
+// key is believed any more that was fetched before. The exit status is 0 or 1.
+func RefreshKeys(configuration string, forget bool) int {
 	d, err := administrator(&configuration)
 	if err == nil {
-		err = d.refreshKeys(context.Background())
+		err = d.refreshKeys(context.Background(), forget)
 	}
 	if err != nil {
 		return complain(err, 1)
@@ -52,15 +52,21 @@ func RefreshKeys(configuration string) int {
 	return 0
 }
 
-func (d *driver) refreshKeys(ctx context.Context) (err error) {
+func (d *driver) refreshKeys(ctx context.Context, forget bool) (err error) {
 	if d.site, err = d.configuration(); err != nil {
 		return err
 	}
+	d.log = d.openLog(ctx, d.lost)
+	defer d.log.Close()
 	keys, err := d.keySource(ctx)
 	if err != nil {
 		return err
 	}
-	set, err := keys.Refresh(ctx, time.Now())
+	fetch := keys.Refresh
+	if forget {
+		fetch = keys.Forget
+	}
+	set, err := fetch(ctx, time.Now())
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 // identify verifies the job's token against the key set of the site's GitLab and
 // against what the runner was told of the job.
 func (d *driver) identify(ctx context.Context) (identity.Identity, error) {
-	raw, err := d.env.Token(string(d.site.General.JWTEnvVariable), d.facts)
+	raw, err := d.env.Token(string(d.site.General.JWTEnvVariable), d.facts, d.tokenAdvice())
 	if err != nil {
 		return identity.Identity{}, err
 	}
@@ -35,11 +35,15 @@ func expected(r customexec.Response) identity.Expected {
 	}
 }
 
+func (d *driver) tokenAdvice() string {
+	return customexec.TokenAdvice(string(d.site.General.JWTEnvVariable), d.site.General.JWTRequiredAud)
+}
+
 // tokenRules are the site's. An expired token is good for the stages after
 // config when config has accepted the very same one, and always for cleanup.
 func (d *driver) tokenRules() idtoken.Rules {
 	rules := idtoken.Rules{
-		Issuer: d.site.General.JWTIssuer, Audience: d.site.General.JWTRequiredAud,
+		Issuer: d.site.General.JWTIssuer, Audience: d.site.General.JWTRequiredAud, Advice: d.tokenAdvice(),
 		RunnerIDs: d.site.Auth.RunnerIDs.Items, AllowForks: d.site.Auth.AllowForkPipelines,
 		Accepted: d.state.TokenID,
 	}

@@ -246,13 +246,14 @@ func TestToken(t *testing.T) {
 	}
 	e, _ := ParseEnviron([]string{"CUSTOM_ENV_T=eyJ.replaced.later", "CUSTOM_ENV_U=plain", "CUSTOM_ENV_V=eyJ.only.here", "CUSTOM_ENV_W="})
 	for name, want := range map[string]string{"T": "eyJh.b.c", "U": "plain", "V": "eyJ.only.here"} {
-		if got, err := e.Token(name, r); err != nil || got.Reveal() != want {
+		if got, err := e.Token(name, r, ""); err != nil || got.Reveal() != want {
 			t.Errorf("%s: got %q, %v", name, got.Reveal(), err)
 		}
 	}
 	for _, name := range []string{"W", "X"} {
-		_, err := e.Token(name, r)
-		if line, hint := failure.ForUser(err, false, ""); err == nil || !strings.Contains(line, name) || !strings.Contains(hint, "id_tokens") {
+		_, err := e.Token(name, r, TokenAdvice(name, "https://x"))
+		want := "write in the job in .gitlab-ci.yml:  id_tokens: { " + name + `: { aud: "https://x" } }`
+		if line, hint := failure.ForUser(err, false, ""); err == nil || !strings.Contains(line, name) || hint != want {
 			t.Errorf("%s: %v (%s)", name, err, hint)
 		}
 	}

@@ -127,19 +127,20 @@ func (e Environ) TooLong(limit int) error {
 // Token returns the id_token in the variable of that name. The copy in the job
 // response is preferred: GitLab puts its own entry before a variable of the same
 // name that somebody else defined.
-func (e Environ) Token(name string, r Response) (job.Secret, error) {
+func (e Environ) Token(name string, r Response, advice string) (job.Secret, error) {
 	if token, ok := r.tokens[name]; ok {
 		return job.NewSecret(token), nil
 	}
 	if token := e.custom[name]; token != "" {
 		return job.NewSecret(token), nil
 	}
-	return job.Secret{}, missingToken(name)
+	return job.Secret{}, failure.Buildf("the job has no id_token %s", name).WithHint("%s", advice)
 }
 
-func missingToken(name string) error {
-	f := failure.Buildf("the job has no id_token %s", name)
-	return f.WithHint("add to the job in .gitlab-ci.yml:  id_tokens: { %s: { aud: <the address of this GitLab> } }", name)
+// TokenAdvice tells a job's author how to get a token with that audience.
+// Source: https://docs.gitlab.com/ci/yaml/#id_tokens
+func TokenAdvice(variable, audience string) string {
+	return fmt.Sprintf("write in the job in .gitlab-ci.yml:  id_tokens: { %s: { aud: %q } }", variable, audience)
 }
 
 // Runner returns the runner's short token, by which it names its build

@@ -31,8 +31,9 @@ type Error struct {
 	Public string
 	Hint   string
 	Cause  error
-	// complete says that Public already has the cause's text in it.
-	complete bool
+	// complete says that Public already has the cause's text in it, apart that it is
+	// no part of what the operator reads.
+	complete, apart bool
 }
 
 // Error returns the full text, for the operator.
@@ -40,7 +41,7 @@ func (e *Error) Error() string {
 	switch {
 	case e.Cause == nil || e.complete:
 		return e.Public
-	case e.Public == "":
+	case e.Public == "" || e.apart:
 		return e.Cause.Error()
 	}
 	return e.Public + ": " + e.Cause.Error()
@@ -73,6 +74,13 @@ func Privatef(format string, args ...any) *Error { return privatef(System, forma
 // WithHint returns e with the line that says what to do.
 func (e *Error) WithHint(format string, args ...any) *Error {
 	e.Hint = fmt.Sprintf(format, args...)
+	return e
+}
+
+// WithPublic returns e with a line for the job's author. The operator still reads
+// the cause alone, which may say more.
+func (e *Error) WithPublic(format string, args ...any) *Error {
+	e.Public, e.apart = fmt.Sprintf(format, args...), true
 	return e
 }
 

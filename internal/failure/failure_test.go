@@ -29,6 +29,7 @@ func TestTexts(t *testing.T) {
 		"private":                              {Privatef("/etc/x: %w", errCause), System, "/etc/x: permission denied", "this CI resource could not run the job", retry},
 		"unclassified":                         {errCause, System, "permission denied", "this CI resource could not run the job", retry},
 		"wrapped":                              {fmt.Errorf("outer: %w", Deniedf("inner")), Denied, "outer: inner", "you are not allowed to run CI jobs on this resource", ask},
+		"public beside a cause":                {Deniedf("rule: %w", errCause).WithPublic("no %s", "way").WithHint("go"), Denied, "rule: permission denied", "no way", "go"},
 		"public and a cause":                   {&Error{Public: "no", Cause: errCause}, System, "no: permission denied", "no", ""},
 		"denied with own text":                 {&Error{Kind: Denied, Public: "no", Hint: "ask Bob", Cause: errCause}, Denied, "no: permission denied", "no", "ask Bob"},
 	} {

@@ -45,7 +45,9 @@ func TestKeysAreAskedOnceAJob(t *testing.T) {
 	}
 }
 
-// TestMadeUpKeyIDs: H2, tokens with made-up ids are no way to flood the server.
+// TestMadeUpKeyIDs: H2, tokens with made-up ids are no way to flood the server. It
+// cannot be known of an id for which the server was not asked yet, so that is no
+// verdict.
 func TestMadeUpKeyIDs(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -54,10 +56,18 @@ func TestMadeUpKeyIDs(t *testing.T) {
 	for range 3 {
 		attempt{rule: "token: key"}.judge(t, s, s.Runner().Run(header("kid", "made-up")(s)))
 	}
+	must(t, os.Remove(logFile(s)))
+	attempt{line: unknownYet}.judge(t, s, s.Runner().Run(header("kid", "made-up-too")(s)))
+	ends := events(t, s, "stage_end")
+	if len(ends) == 0 || ends[0].Exit != "system" || !strings.Contains(ends[0].Reason, `its key "made-up-too" is not among those of `) {
+		t.Errorf("recorded %+v", ends)
+	}
 	if n := asked.Load(); n > 2 {
 		t.Errorf("the server was asked %d times", n)
 	}
 }
+
+const unknownYet = "ERROR: this CI resource does not know the key of the job's id_token yet"
 
 // TestRotation: H11, the key of a token that config accepted is withdrawn before
 // the next stage; and a new key is found.
@@ -84,8 +94,48 @@ func TestRotation(t *testing.T) {
 	ran(t, s, r.Run(sign(foreign())), "") // with the keys that are kept
 	age(t, s, 2*time.Minute)
 	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
+	warned := func() (n int) {
+		for _, w := range events(t, s, "warning") {
+			if strings.Contains(w.Reason, "all keys changed at once: there were "+foreign().ID+" of ") && w.Level == "warning" {
+				n++
+			}
+		}
+		return n
+	}
+	if warned() != 1 {
+		t.Errorf("recorded %+v", events(t, s, "warning"))
+	}
+	// Whoever else may have answered there, the former keys serve for their day.
+	ran(t, s, s.Runner().Run(sign(foreign())), "")
+	out, err := exec.Command(s.Auth, "keys", "refresh", "--forget", "--configuration", s.ConfigFile).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	age(t, s, 2*time.Minute)
 	must(t, os.Remove(logFile(s)))
 	attempt{rule: "token: key"}.judge(t, s, s.Runner().Run(sign(foreign())))
+}
+
+// TestRefreshNoticesOtherKeys: the timer says so where an operator looks for it.
+func TestRefreshNoticesOtherKeys(t *testing.T) {
+	t.Parallel()
+	var other atomic.Bool
+	s := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key := base.site.GitLab.CI
+		if other.Load() {
+			key = foreign()
+		}
+		gitlab.JSON(gitlab.Set(key.JWK())).ServeHTTP(w, r)
+	}))
+	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
+	other.Store(true)
+	if out, err := exec.Command(s.Auth, "keys", "refresh", "--configuration", s.ConfigFile).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if w := events(t, s, "warning"); len(w) != 1 || !strings.Contains(w[0].Reason, "all keys changed at once") {
+		t.Errorf("recorded %+v", w)
+	}
+	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
 }
 
 // kept is the file with the keys.

@@ -132,6 +132,20 @@ const (
 	failed        = "ERROR: this CI resource could not run the job"
 )
 
+// lineOf is what a user reads of a refusal by the rule: more than that it is one only
+// where the user is the one who can change it.
+func lineOf(rule string) string {
+	switch rule {
+	case "account_unknown":
+		return "ERROR: there is no account "
+	case "token: audience":
+		return "ERROR: the job's id_token has "
+	case "token: expired":
+		return "ERROR: the job's id_token has expired: it was valid until "
+	}
+	return refused
+}
+
 // attempt is one job and what must become of it.
 type attempt struct {
 	name   string
@@ -199,7 +213,7 @@ func (a attempt) judge(t *testing.T, s *site.Site, r stagerunner.Result) {
 	}
 	line := a.line
 	if a.rule != "" && line == "" {
-		line = refused
+		line = lineOf(a.rule)
 	}
 	if line == "" {
 		ran(t, s, r, a.as)

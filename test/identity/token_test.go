@@ -159,7 +159,6 @@ func TestHeader(t *testing.T) {
 	attempts(t, []attempt{
 		{name: "H2 kid absent", job: header("kid", nil), rule: "token: key id"},
 		{name: "H2 kid empty", job: header("kid", ""), rule: "token: key id"},
-		{name: "H2 kid unknown", job: header("kid", "made-up"), rule: "token: key"},
 		{name: "H2 kid is a path", job: header("kid", "../../etc/passwd"), rule: "token: key id"},
 		{name: "H2 kid is a device", job: header("kid", "/dev/zero"), rule: "token: key id"},
 		{name: "H2 kid with a quote", job: header("kid", `x' OR '1'='1`), rule: "token: key id"},

@@ -163,7 +163,7 @@ func noted(format string) bool {
 func public(t *testing.T) map[string]bool {
 	t.Helper()
 	formats := map[string]bool{}
-	call := regexp.MustCompile(`failure\.(?:Buildf|Systemf)\(("(?:[^"\\]|\\.)*")`)
+	call := regexp.MustCompile(`(?:failure\.(?:Buildf|Systemf)|\.WithPublic)\(("(?:[^"\\]|\\.)*")`)
 	for _, dir := range []string{"internal", "cmd"} {
 		err := filepath.WalkDir(filepath.Join(top, dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

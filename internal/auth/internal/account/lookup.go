@@ -37,7 +37,9 @@ func (n Names) Lookup(ctx context.Context, name job.Username) (job.Account, erro
 	g := <-groups
 	switch {
 	case !found:
-		return job.Account{}, &failure.Error{Kind: failure.Denied, Cause: UnknownError{name}}
+		return job.Account{}, failure.Deniedf("%w", UnknownError{name}).
+			WithPublic("there is no account %s on this machine", name).
+			WithHint("ask its administrators for one; if you have one, retry the job, as the name service may not have been reached")
 	case g.err != nil:
 		return job.Account{}, cannot(name, g.err)
 	}

@@ -59,8 +59,10 @@ func own(values map[string]any) identity.Expected {
 // Look returns a set that has the key, as For does, but keeps nothing.
 func (k *Keys) Look(ctx context.Context, kid string, now time.Time) (KeySet, error) {
 	kept, err := k.store.read()
-	if err == nil && kept.set.Has(kid) && within(kept.fetched, max(k.settings.MaxAge, k.settings.StaleMax), now) {
-		return kept.set, nil
+	if err == nil {
+		if last, believed := k.serving(kept, kid, now); believed {
+			return last.set, nil
+		}
 	}
 	fresh, err := k.ask(ctx, now)
 	switch {

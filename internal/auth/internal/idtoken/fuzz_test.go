@@ -105,7 +105,7 @@ func FuzzKeySet(f *testing.F) {
 func FuzzRecord(f *testing.F) {
 	key := fuzzKey(f)
 	raw := marshal(f, set(jwk(ciID, &key.PublicKey)))
-	b, err := record{raw: raw, fetched: issued, tried: issued}.encode("https://x.example/keys")
+	b, err := record{fetchedSet: fetchedSet{raw: raw, fetched: issued}, tried: issued}.encode("https://x.example/keys")
 	if err != nil {
 		f.Fatal(err)
 	}

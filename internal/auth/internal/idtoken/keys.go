@@ -69,21 +69,42 @@ func (k *Keys) For(ctx context.Context, kid string, now time.Time) (KeySet, erro
 	case failure.KindOf(err) == failure.Config:
 		return KeySet{}, err
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		k.settings.Warn(failure.Privatef("the kept keys are fetched anew: %w", err))
+		k.settings.Warn(failure.Privatef("the kept keys are fetched again: %w", err))
 	case within(kept.fetched, k.settings.MaxAge, now) && kept.set.Has(kid):
 		return kept.set, nil
 	}
-	set, err := k.renew(ctx, kept, now)
-	switch {
-	case err == nil && !set.Has(kid):
-		return KeySet{}, refuse(RuleKey, "the server has no key %q", kid)
-	case err == nil:
-		return set, nil
-	case !kept.set.Has(kid) || !within(kept.fetched, max(k.settings.MaxAge, k.settings.StaleMax), now):
-		return KeySet{}, unavailable(err, kid)
+	current, err := k.renew(ctx, kept, kid, now)
+	if err != nil {
+		return k.stale(kept, kid, now, err)
 	}
-	k.settings.Warn(failure.Privatef("keys of %s still serve: %w", kept.fetched.UTC().Format(time.RFC3339), err))
-	return kept.set, nil
+	if last, believed := k.serving(current, kid, now); believed {
+		return last.set, nil
+	}
+	if current.asked != kid {
+		return KeySet{}, notYet(kid, current, now)
+	}
+	return KeySet{}, refuse(RuleKey, "the server has no key %q", kid)
+}
+
+// stale returns a kept set that has the key, while the server cannot be asked for
+// the reason given.
+func (k *Keys) stale(kept record, kid string, now time.Time, reason error) (KeySet, error) {
+	last, believed := k.serving(kept, kid, now)
+	if !believed {
+		return KeySet{}, unavailable(reason, kid)
+	}
+	k.settings.Warn(failure.Privatef("keys of %s still serve: %w", last.fetched.UTC().Format(time.RFC3339), reason))
+	return last.set, nil
+}
+
+// serving finds the kept set with the key, as far as it is believed without the
+// server: one that the server has replaced for no longer than MaxAge.
+func (k *Keys) serving(kept record, kid string, now time.Time) (last fetchedSet, believed bool) {
+	limit := max(k.settings.MaxAge, k.settings.StaleMax)
+	if last = kept.fetchedSet; kept.before != nil && !last.set.Has(kid) {
+		last, limit = *kept.before, k.settings.MaxAge
+	}
+	return last, last.set.Has(kid) && within(last.fetched, limit, now)
 }
 
 // unavailable is the failure of a token that cannot be judged for want of its key.
@@ -94,43 +115,79 @@ func unavailable(err error, kid string) error {
 	return failure.Privatef("cannot verify a token: its key %q is not at hand, and %w", kid, err)
 }
 
-// renew asks the server for a set in place of the kept one, unless it was asked
-// within the last minute; then the answer of that time stands.
-func (k *Keys) renew(ctx context.Context, kept record, now time.Time) (KeySet, error) {
+// notYet is the failure of a token whose key may be newer than the kept set, at a
+// time when the server is not asked.
+func notYet(kid string, kept record, now time.Time) error {
+	wait := max(pause-now.Sub(kept.tried), time.Second).Round(time.Second)
+	return failure.Privatef("cannot verify a token: its key %q is not among those of %s ago, and the server is not asked again for %s",
+		kid, whole(now.Sub(kept.fetched)), wait).
+		WithPublic("this CI resource does not know the key of the job's id_token yet").
+		WithHint("retry the job in %s: GitLab's keys are looked up at most once a minute", wait)
+}
+
+// renew asks the server for a set with the key to replace the kept one, unless it was
+// asked within the last minute; then the answer of that time stands.
+func (k *Keys) renew(ctx context.Context, kept record, kid string, now time.Time) (record, error) {
 	if within(kept.tried, pause, now) {
 		// A set of later than the question is not its answer: the clock was set back.
 		if !kept.tried.Equal(kept.fetched) {
-			return KeySet{}, fmt.Errorf("%s failed to give keys %s ago", k.server.url.Redacted(), whole(now.Sub(kept.tried)))
+			return record{}, fmt.Errorf("%s failed to give keys %s ago", k.server.url.Redacted(), whole(now.Sub(kept.tried)))
 		}
-		return kept.set, nil
+		return kept, nil
 	}
 	// Noted before the answer is there, so that others do not ask meanwhile.
 	if kept.set.Len() > 0 {
-		kept.tried = now
+		kept.tried, kept.asked = now, kid
 		k.keep(kept)
 	}
 	fresh, err := k.ask(ctx, now)
 	if err != nil {
-		return KeySet{}, err
+		return record{}, err
 	}
-	k.keep(fresh)
-	return fresh.set, nil
+	fresh.asked = kid
+	next := k.replace(kept, fresh)
+	k.keep(next)
+	return next, nil
 }
 
-// Refresh fetches the set and keeps it, whatever was kept before. It is for a
-// timer at sites that want the network out of the jobs' way.
+// replace gives the operator notice of a change that a rotation of keys does not
+// make.
+func (k *Keys) replace(kept, fresh record) record {
+	next, change := fresh.replacing(kept)
+	if change != "" {
+		k.settings.Warn(failure.Privatef("%s: %s", k.server.url.Redacted(), change))
+	}
+	return next
+}
+
+// Refresh fetches the set and keeps it. It is for a timer at sites that want the
+// network out of the jobs' way.
 func (k *Keys) Refresh(ctx context.Context, now time.Time) (KeySet, error) {
-	if _, err := k.store.load(); failure.KindOf(err) == failure.Config {
+	return k.refresh(ctx, now, false)
+}
+
+// Forget is Refresh after which nothing is believed that was fetched before.
+func (k *Keys) Forget(ctx context.Context, now time.Time) (KeySet, error) {
+	return k.refresh(ctx, now, true)
+}
+
+func (k *Keys) refresh(ctx context.Context, now time.Time, forget bool) (KeySet, error) {
+	kept, err := k.store.load()
+	if failure.KindOf(err) == failure.Config {
 		return KeySet{}, err
 	}
 	fresh, err := k.ask(ctx, now)
 	if err != nil {
 		return KeySet{}, err
 	}
-	if err := k.store.save(fresh); err != nil {
+	next := k.replace(kept, fresh)
+	if forget {
+		next.before = nil
+	}
+	if err := k.store.save(next); err != nil {
 		return KeySet{}, failure.Privatef("cannot keep the keys in %s: %w", k.settings.StateDir, err)
 	}
-	return fresh.set, nil
+	return next.set, nil
 }
 
 // ask fetches the set and reads it.
@@ -143,7 +200,7 @@ func (k *Keys) ask(ctx context.Context, now time.Time) (record, error) {
 	if err != nil {
 		return record{}, failure.Privatef("cannot use the keys of %s: %w", k.server.url.Redacted(), err)
 	}
-	return record{set, a.Set, now, now}, nil
+	return record{fetchedSet: fetchedSet{set, a.Set, now}, tried: now}, nil
 }
 
 // keep saves what it can: a full disk must not stop a job whose keys are at hand.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ const (
 	warned  outcome = "served with a warning"
 	refused outcome = "refused"
 	down    outcome = "no answer"
+	later   outcome = "not known yet"
 )
 
 func (s *site) ask(st step) outcome {
@@ -43,6 +45,11 @@ func (s *site) ask(st step) outcome {
 	case isRule && rule == RuleKey && isDenied(err):
 		return refused
 	case err != nil && failure.KindOf(err) == failure.System:
+		line, hint := failure.ForUser(err, false, "job 9")
+		if line == "this CI resource does not know the key of the job's id_token yet" {
+			s.hints = append(s.hints, hint)
+			return later
+		}
 		return down
 	case err == nil && set.Has(st.kid) && len(s.warned) > before:
 		return warned
@@ -89,12 +96,12 @@ func TestKeysOverTime(t *testing.T) {
 		}},
 		{"H2 made-up key ids ask once a minute", []step{
 			{0, ciID, true, 1, served},
-			{time.Second, "made-up", true, 1, refused},
-			{60 * time.Second, "made-up", true, 1, refused},
+			{time.Second, "made-up", true, 1, later},
+			{60 * time.Second, "made-up", true, 1, later},
 			{61 * time.Second, "made-up", true, 2, refused},
-			{62 * time.Second, "made-up-2", true, 2, refused},
+			{62 * time.Second, "made-up-2", true, 2, later},
 			{63 * time.Second, ciID, true, 2, served},
-			{121 * time.Second, "made-up", true, 2, refused},
+			{121 * time.Second, "made-up", true, 2, refused}, // the answer of a minute ago was about this very key
 			{122 * time.Second, "made-up", true, 3, refused},
 		}},
 		{"an unknown key while the server is down is no verdict", []step{
@@ -105,6 +112,8 @@ func TestKeysOverTime(t *testing.T) {
 		}},
 		{"the first of all tokens is made up", []step{
 			{0, "made-up", true, 1, refused},
+			{time.Second, "made-up", true, 1, refused},
+			{time.Second, "made-up-2", true, 1, later},
 			{time.Second, ciID, true, 1, served},
 		}},
 		{"a set of later than now does not serve while the server is down", []step{
@@ -130,20 +139,32 @@ func TestKeysOverTime(t *testing.T) {
 	}
 }
 
+// TestWhenToRetry: who is told to retry is told when the server is asked again.
+func TestWhenToRetry(t *testing.T) {
+	s := primed(t)
+	for after, want := range map[time.Duration]string{0: "1m0s", 20 * time.Second: "40s", 60 * time.Second: "1s"} {
+		s.hints = nil
+		if got := s.ask(step{after: after, kid: "newer", up: true}); got != later || len(s.hints) != 1 || !strings.HasPrefix(s.hints[0], "retry the job in "+want+": ") {
+			t.Errorf("after %v: %s, %q, want %s", after, got, s.hints, want)
+		}
+	}
+	s.wantAsked(1)
+}
+
 // TestH11Rotation: the key changes between two stages, and the second stage's
-// token is signed with the new one.
+// token is signed with the new one. A key that the server took back is not believed.
 func TestH11Rotation(t *testing.T) {
 	s := primed(t)
-	s.behave(sends(marshal(t, set(jwk("new", &otherKey().PublicKey)))))
+	s.behave(sends(marshal(t, set(jwk(loginID, &loginKey().PublicKey), jwk("new", &otherKey().PublicKey)))))
 	got, err := s.keys().For(ctx, "new", issued.Add(2*time.Minute))
-	if err != nil || !got.Has("new") {
-		t.Fatalf("H11 key rotated between stages: %v, %v", got, err)
+	if err != nil || !got.Has("new") || len(s.warned) > 0 {
+		t.Fatalf("H11 key rotated between stages: %v, %v, %v", got, err, s.warned)
 	}
 	s.wantAsked(2)
-	if _, err := s.keys().For(ctx, ciID, issued.Add(2*time.Minute)); err == nil {
-		t.Error("a key that the server took back is still used")
+	if set, err := s.keys().For(ctx, ciID, issued.Add(4*time.Minute)); err == nil {
+		t.Errorf("a key that the server took back is still used: %v", set)
 	}
-	s.wantAsked(2)
+	s.wantAsked(3)
 }
 
 // TestKeysConcurrently is many processes at once, some of which ask the server,

@@ -3,7 +3,10 @@ package idtoken
 import (
 	"crypto/rsa"
 	"fmt"
+	"maps"
 	"math/big"
+	"slices"
+	"strings"
 
 	"jacamar-ci/internal/jwks"
 )
@@ -28,6 +31,29 @@ func (s KeySet) Len() int { return len(s.keys) }
 
 // Has reports whether the set has a key of this id.
 func (s KeySet) Has(kid string) bool { return s.keys[kid] != nil }
+
+// shares reports whether both sets have a key in common: the same id alone may be
+// another's choice.
+func (s KeySet) shares(other KeySet) bool {
+	for kid, key := range s.keys {
+		if o := other.keys[kid]; o != nil && o.Equal(key) {
+			return true
+		}
+	}
+	return false
+}
+
+// namedKeys is how many ids String returns.
+const namedKeys = 4
+
+// String returns the ids of the keys, of many the first.
+func (s KeySet) String() string {
+	ids := slices.Sorted(maps.Keys(s.keys))
+	if len(ids) > namedKeys {
+		ids = append(ids[:namedKeys], "…")
+	}
+	return strings.Join(ids, ", ")
+}
 
 // ParseKeySet reads a JWK set (RFC 7517). Keys of other types and uses are
 // skipped; a set in which a signing key is weak, private or ambiguous is refused

@@ -44,7 +44,7 @@ type refusal struct {
 
 func (r *refusal) Error() string { return string(r.rule) + ": " + r.text }
 
-func refuse(rule Rule, format string, args ...any) error {
+func refuse(rule Rule, format string, args ...any) *failure.Error {
 	return failure.Deniedf("%w", &refusal{rule, fmt.Sprintf(format, args...)})
 }
 

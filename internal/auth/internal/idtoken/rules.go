@@ -14,6 +14,8 @@ type Rules struct {
 	Issuer string
 	// Audience must be aud or one of its entries. Required.
 	Audience string
+	// Advice tells the job's author what to write for a token with that audience.
+	Advice string
 	// MaxLife bounds exp - iat; 0 is no bound.
 	MaxLife time.Duration
 	// RunnerIDs are this site's runners; empty is any.

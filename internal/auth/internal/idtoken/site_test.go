@@ -45,6 +45,7 @@ type site struct {
 	// settings lead there.
 	settings KeySettings
 	warned   []error
+	hints    []string // for users
 }
 
 func newSite(t testing.TB) *site {

@@ -30,8 +30,8 @@ type store struct {
 	url  string
 }
 
-// maxRecord is the longest file in bytes.
-const maxRecord = jwks.MaxSet + 4<<10
+// maxRecord is the longest file in bytes: two sets.
+const maxRecord = 2*jwks.MaxSet + 4<<10
 
 func newStore(dir job.AbsPath, url string) (store, error) {
 	if dir.IsZero() {

@@ -1,7 +1,9 @@
 package idtoken
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"jacamar-ci/internal/auth/internal/identity"
@@ -49,7 +51,7 @@ func acceptToken(c *claims, rules Rules, now time.Time) (identity.Token, error) 
 		return identity.Token{}, refuse(RuleIssuer, "%q made it, not %q", job.Clip(s), rules.Issuer)
 	}
 	if !audience(c.values["aud"], rules.Audience) {
-		return identity.Token{}, refuse(RuleAudience, "it is not for %q", rules.Audience)
+		return identity.Token{}, wrongAudience(c.values["aud"], rules)
 	}
 	token := identity.Token{
 		ID:        c.text("jti", nameLength),
@@ -79,6 +81,25 @@ func audience(aud any, want string) bool {
 	return slices.Contains(list, any(want))
 }
 
+// wrongAudience is the refusal of a mistake that job authors often make. What it
+// repeats is of their own token, whose signature holds.
+func wrongAudience(aud any, rules Rules) error {
+	has := "no aud"
+	switch aud := aud.(type) {
+	case string:
+		has = fmt.Sprintf("the aud %q", job.Clip(aud))
+	case []any:
+		var all []string
+		for _, a := range aud {
+			all = append(all, fmt.Sprint(a))
+		}
+		has = fmt.Sprintf("the aud %q", job.Clip(strings.Join(all, ", ")))
+	}
+	return refuse(RuleAudience, "it is not for %q: it has %s", rules.Audience, has).
+		WithPublic("the job's id_token has %s, and this resource expects %q", has, rules.Audience).
+		WithHint("%s", rules.Advice)
+}
+
 func checkTimes(t identity.Token, rules Rules, now time.Time) error {
 	life := t.Expires.Sub(t.IssuedAt)
 	switch {
@@ -100,7 +121,9 @@ func checkTimes(t identity.Token, rules Rules, now time.Time) error {
 		end = end.Add(rules.Expiry.grace)
 	}
 	if !now.Before(end) {
-		return refuse(RuleExpired, "it ended %s ago", whole(now.Sub(t.Expires)))
+		return refuse(RuleExpired, "it ended %s ago", whole(now.Sub(t.Expires))).
+			WithPublic("the job's id_token has expired: it was valid until %s", t.Expires.UTC().Format("2006-01-02 15:04:05 UTC")).
+			WithHint("start the job again; a token is valid for as long as the job's timeout allows, which may be too short for the job")
 	}
 	return nil
 }

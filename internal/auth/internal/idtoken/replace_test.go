@@ -1,0 +1,240 @@
+package idtoken
+
+import (
+	"crypto/rsa"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/failure"
+)
+
+// impostor is a key set that has none of the server's keys.
+func impostor(t *testing.T) []byte {
+	return marshal(t, set(jwk("impostor", &otherKey().PublicKey)))
+}
+
+// notices are the warnings about keys that all changed.
+func (s *site) notices() (all []string) {
+	for _, w := range s.warned {
+		if text := w.Error(); strings.Contains(text, "all keys changed at once") || strings.Contains(text, "keys of before are back") {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// TestEveryKeyChanged: another set at the server's address does not take the former
+// keys' place, the operator is told, and the former server takes its place back.
+func TestEveryKeyChanged(t *testing.T) {
+	s := primed(t)
+	other, own := impostor(t), soundSet(t)
+	for i, st := range []struct {
+		after   time.Duration
+		kid     string
+		set     []byte
+		asked   int32
+		served  bool
+		notices int
+	}{
+		{2 * time.Minute, "impostor", other, 2, true, 1},
+		{2*time.Minute + time.Second, ciID, other, 2, true, 1}, // not asked for within a minute
+		{4 * time.Minute, ciID, other, 3, true, 1},
+		{4 * time.Minute, "impostor", other, 3, true, 1},
+		{6 * time.Minute, loginID, own, 4, true, 2}, // the server is back
+		{6*time.Minute + time.Second, "impostor", own, 4, false, 2},
+		{8 * time.Minute, "impostor", own, 5, false, 2},
+		{8 * time.Minute, ciID, own, 5, true, 2},
+	} {
+		s.behave(sends(st.set))
+		got, err := s.keys().For(ctx, st.kid, issued.Add(st.after))
+		if (err == nil) != st.served || got.Has(st.kid) != st.served {
+			t.Errorf("step %d: %v, %v", i, got, err)
+		}
+		s.wantAsked(st.asked)
+		if n := s.notices(); len(n) != st.notices {
+			t.Errorf("step %d: notices %q", i, n)
+		}
+	}
+	n := s.notices()
+	for i, want := range []string{
+		s.https.URL + "/oauth/discovery/keys: all keys changed at once: there were " + loginID + ", " + ciID + " of ", "the keys of before are back (" + loginID + ", " + ciID + "): those of impostor of ",
+	} {
+		if !strings.Contains(n[i], want) {
+			t.Errorf("notice %q, want %q", n[i], want)
+		}
+	}
+}
+
+// TestFormerKeysEnd: keys that the server does not publish any more are believed as
+// long as any, and not longer while it is down.
+func TestFormerKeysEnd(t *testing.T) {
+	const day = 24 * time.Hour
+	s := primed(t)
+	s.behave(sends(impostor(t)))
+	ask := func(after time.Duration, kid string, served bool) {
+		t.Helper()
+		if got, err := s.keys().For(ctx, kid, issued.Add(after)); (err == nil) != served {
+			t.Errorf("%s after %v: %v, %v", kid, after, got, err)
+		}
+	}
+	ask(2*time.Minute, "impostor", true)
+	ask(day, ciID, true)
+	ask(day+time.Second, ciID, false)
+	s.behave(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	ask(day+3*time.Minute, ciID, false)
+	ask(3*day, "impostor", true) // stale, and the server is down
+}
+
+// TestFormerKeysWhileTheServerIsDown: they serve for their day.
+func TestFormerKeysWhileTheServerIsDown(t *testing.T) {
+	s := primed(t)
+	s.behave(sends(impostor(t)))
+	if _, err := s.keys().For(ctx, "impostor", issued.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	s.behave(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	before := len(s.warned)
+	if got, err := s.keys().For(ctx, ciID, issued.Add(4*time.Minute)); err != nil || !got.Has(ciID) || len(s.warned) == before {
+		t.Errorf("%v, %v, warned %v", got, err, s.warned[before:])
+	}
+	if set, err := s.keys().Look(ctx, ciID, issued.Add(4*time.Minute)); err != nil || !set.Has(ciID) {
+		t.Errorf("an administrator sees %v, %v", set, err)
+	}
+}
+
+// TestRotationsAreNoNotice: what GitLab does when it rotates a key, and sets that
+// change while others of the former keys are kept.
+func TestRotationsAreNoNotice(t *testing.T) {
+	s := primed(t)
+	both := marshal(t, set(jwk(ciID, &ciKey().PublicKey), jwk("next", &otherKey().PublicKey)))
+	s.behave(sends(both))
+	if _, err := s.keys().For(ctx, "next", issued.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	s.behave(sends(marshal(t, set(jwk("next", &otherKey().PublicKey)))))
+	if _, err := s.keys().Refresh(ctx, issued.Add(4*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.warned) > 0 {
+		t.Errorf("warned: %v", s.warned)
+	}
+	if _, err := s.keys().For(ctx, ciID, issued.Add(4*time.Minute)); err == nil {
+		t.Error("the withdrawn key is still believed")
+	}
+}
+
+// TestSameIDsOfOtherKeys: an id is anybody's to choose.
+func TestSameIDsOfOtherKeys(t *testing.T) {
+	s := primed(t)
+	s.behave(sends(marshal(t, set(jwk(ciID, &otherKey().PublicKey), jwk(loginID, &otherKey().PublicKey)))))
+	if _, err := s.keys().Refresh(ctx, issued.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.notices(); len(n) != 1 {
+		t.Errorf("notices %q", n)
+	}
+}
+
+// TestForget: after that nothing of before is believed; Refresh alone keeps it.
+func TestForget(t *testing.T) {
+	for name, tc := range map[string]struct {
+		fetch  func(*Keys) error
+		served bool
+	}{
+		"refresh": {func(k *Keys) error { _, err := k.Refresh(ctx, issued.Add(2*time.Minute)); return err }, true},
+		"forget":  {func(k *Keys) error { _, err := k.Forget(ctx, issued.Add(2*time.Minute)); return err }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := primed(t)
+			s.behave(sends(impostor(t)))
+			if err := tc.fetch(s.keys()); err != nil {
+				t.Fatal(err)
+			}
+			if n := s.notices(); len(n) != 1 {
+				t.Errorf("notices %q", n)
+			}
+			_, err := s.keys().For(ctx, ciID, issued.Add(2*time.Minute+time.Second))
+			if (err == nil) != tc.served {
+				t.Errorf("the former key: %v", err)
+			}
+		})
+	}
+}
+
+// TestReplacing walks what can be kept when a fresh set comes.
+func TestReplacing(t *testing.T) {
+	of := func(kid string) fetchedSet {
+		key := map[string]func() *rsa.PrivateKey{"a": ciKey, "b": loginKey, "c": otherKey}[kid]
+		k, err := ParseKeySet(marshal(t, set(jwk(kid, &key().PublicKey))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fetchedSet{set: k, fetched: issued}
+	}
+	a, b, c := of("a"), of("b"), of("c")
+	for name, tc := range map[string]struct {
+		kept, before *fetchedSet
+		fresh        fetchedSet
+		want         string // the former set
+		change       string
+	}{
+		"the first":                  {nil, nil, a, "", ""},
+		"the same again":             {&a, nil, a, "", ""},
+		"the same, beside another":   {&a, &b, a, "b", ""},
+		"another":                    {&a, nil, b, "a", "all keys changed at once"},
+		"another, beside a third":    {&a, &b, c, "a", "all keys changed at once"},
+		"the former":                 {&a, &b, b, "", "the keys of before are back"},
+		"the first of a damaged one": {nil, &b, a, "", ""},
+	} {
+		kept := record{before: tc.before}
+		if tc.kept != nil {
+			kept.fetchedSet = *tc.kept
+		}
+		next, change := record{fetchedSet: tc.fresh}.replacing(kept)
+		former := ""
+		if next.before != nil {
+			former = next.before.set.String()
+		}
+		if former != tc.want || !strings.HasPrefix(change, tc.change) || (change == "") != (tc.change == "") || !next.set.shares(tc.fresh.set) {
+			t.Errorf("%s: former %q, change %q", name, former, change)
+		}
+	}
+}
+
+// TestDamagedFormerSet: a record is believed as a whole or not at all.
+func TestDamagedFormerSet(t *testing.T) {
+	s := primed(t)
+	s.behave(sends(impostor(t)))
+	if _, err := s.keys().Refresh(ctx, issued.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(s.stateFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := decodeRecord([]byte(`{"version":1,"url":"u","set":`+string(soundSet(t))+`,"before":{"fetched":1,"set":{"keys":[]}}}`), "u"); err == nil {
+		t.Error("a record with a former set of no use was read")
+	}
+	r, err := decodeRecord(text, s.keys().server.url.String())
+	if err != nil || r.before == nil || !r.before.set.Has(ciID) || !r.before.fetched.Equal(issued.Truncate(time.Second)) {
+		t.Errorf("read %+v, %v", r, err)
+	}
+}
+
+func TestKeySetNamesFewKeys(t *testing.T) {
+	var keys []fields
+	for _, kid := range []string{"f", "e", "d", "c", "b", "a"} {
+		keys = append(keys, jwk(kid, &otherKey().PublicKey))
+	}
+	many, err := ParseKeySet(marshal(t, set(keys...)))
+	few, ferr := ParseKeySet(marshal(t, set(keys[2:]...)))
+	if err != nil || ferr != nil || many.String() != "a, b, c, d, …" || few.String() != "a, b, c, d" {
+		t.Errorf("%q, %q, %v, %v", many, few, err, ferr)
+	}
+	if failure.KindOf(notYet("x", record{}, issued)) != failure.System {
+		t.Error("a key that is not known yet is a verdict")
+	}
+}
