@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 // cluster is a batch system under test.
 type cluster struct {
 	dialect
+	kind string   // which of the dialects
 	conf string   // the path of a played or own cluster's configuration
 	env  []string // the pairs that lead the scheduler's programs to it
 	bin  string   // scheduler_bin, "" for the system's own
@@ -78,11 +79,17 @@ func realCluster(t *testing.T) cluster {
 	if real.err != nil {
 		t.Fatal(real.err)
 	}
-	return cluster{dialect: dialects()["slurm"], conf: real.cluster.Conf(), env: []string{real.cluster.Env()}, real: real.cluster}
+	return cluster{dialect: dialects()["slurm"], kind: "slurm", conf: real.cluster.Conf(), env: []string{real.cluster.Env()}, real: real.cluster}
 }
 
 // ownCluster is a real cluster that a test may break.
 func ownCluster(t *testing.T) cluster {
+	t.Helper()
+	return clusterOf(t, slurm.Options{})
+}
+
+// clusterOf is a real cluster of the test's own.
+func clusterOf(t *testing.T, o slurm.Options) cluster {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("a real Slurm needs root: slurmd starts jobs as other users")
@@ -91,7 +98,7 @@ func ownCluster(t *testing.T) cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := slurm.Up(dir, slurm.Options{})
+	own, err := slurm.Up(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +107,7 @@ func ownCluster(t *testing.T) cluster {
 			t.Error(err)
 		}
 	})
-	return cluster{dialect: dialects()["slurm"], conf: own.Conf(), env: []string{own.Env()}, real: own}
+	return cluster{dialect: dialects()["slurm"], kind: "slurm", conf: own.Conf(), env: []string{own.Env()}, real: own}
 }
 
 func fakeCluster(t *testing.T, kind string) cluster {
@@ -128,7 +135,7 @@ func fakeCluster(t *testing.T, kind string) cluster {
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	go store.Serve(ctx, filepath.Join(bin, fakes.Program))
-	c := cluster{dialect: dialects()[kind], conf: store.Conf(), env: []string{store.Env()}, bin: bin, fake: &store}
+	c := cluster{dialect: dialects()[kind], kind: kind, conf: store.Conf(), env: []string{store.Env()}, bin: bin, fake: &store}
 	if c.quick() {
 		if err := store.Behave(fakes.Behaviour{KillWait: 0.5}); err != nil {
 			t.Fatal(err)

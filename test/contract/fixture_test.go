@@ -23,16 +23,20 @@ func newJob(s *site.Site, script ...string) stagerunner.Job {
 	return s.WithClaims(j, s.GitLab.Claims(j, s.User))
 }
 
-// allow makes the file for which a script waits in its home.
+// allow makes the file for which a script waits in its home, and removes.
 func allow(t *testing.T, s *site.Site, name string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(s.Account.Home, name), nil, 0o666); err != nil {
+	file := filepath.Join(s.Account.Home, name)
+	if err := os.WriteFile(file+".new", nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
 	if os.Geteuid() == 0 {
-		if err := os.Chown(filepath.Join(s.Account.Home, name), int(s.Account.UID), int(s.Account.GID)); err != nil {
+		if err := os.Chown(file+".new", int(s.Account.UID), int(s.Account.GID)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,10 +30,10 @@ func TestGridEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{self, "-test.v", "-real=sge", "-test.run=" + strings.Join([]string{
-		"^Test(Outcome", "OnlyUserScriptsAreSubmitted", "Log", "Scripts", "Cancel", "CancelledBySomebody", "PendingTimeout", "TimeLimit", "ThirtyAtOnce", "Killed", "KilledClient)$",
+		"^Test(Outcome", "OnlyUserScriptsAreSubmitted", "Log", "Scripts", "Cancel", "CancelledBySomebody", "PendingTimeout", "TimeLimit", "ThirtyAtOnce", "Killed", "KilledClient", "SiteArgumentIsRefused", "Paths", "AccountNames)$",
 	}, "|")}
 	cmd := gridengine.Inside(append(args, "-test.short")...)
-	cmd.Env = append(os.Environ(), insideGridEngine+"=1")
+	cmd.Env = append(os.Environ(), insideGridEngine+"=1", insideAccounts+"=1")
 	out, err := cmd.CombinedOutput()
 	report(t, string(out))
 	if err != nil {
@@ -55,11 +56,33 @@ func report(t *testing.T, out string) {
 	t.Logf("%d tests of the contract passed over a real Grid Engine", passed)
 }
 
-// bringUp starts Grid Engine where this process was started for it.
+// bringUp makes what this process was started for: accounts, a Grid Engine or both.
 func bringUp() (down func() error, err error) {
-	if os.Getenv(insideGridEngine) == "" {
-		return func() error { return nil }, nil
+	var downs []func() error
+	down = func() error {
+		var errs []error
+		for _, d := range downs {
+			errs = append(errs, d())
+		}
+		return errors.Join(errs...)
 	}
+	for _, step := range []struct {
+		mark string
+		up   func() (func() error, error)
+	}{{insideAccounts, nameAccounts}, {insideGridEngine, gridEngineUp}} {
+		if os.Getenv(step.mark) == "" {
+			continue
+		}
+		d, err := step.up()
+		if err != nil {
+			return nil, err
+		}
+		downs = append(downs, d)
+	}
+	return down, nil
+}
+
+func gridEngineUp() (down func() error, err error) {
 	dir := filepath.Join("/srv", fmt.Sprintf("jacamar-ge-%d", os.Getpid()))
 	c, err := gridengine.Up(dir)
 	if err != nil {

@@ -26,7 +26,7 @@ func installed(t *testing.T, kind string) cluster {
 	if err != nil {
 		t.Skipf("-real=%s: %v", kind, err)
 	}
-	c := cluster{dialect: d, bin: filepath.Dir(program)}
+	c := cluster{dialect: d, kind: kind, bin: filepath.Dir(program)}
 	for _, name := range d.confs {
 		if v, ok := os.LookupEnv(name); ok {
 			c.env = append(c.env, name+"="+v)

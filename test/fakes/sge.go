@@ -10,15 +10,18 @@ import (
 func (p *program) sgeSub(args []string) error {
 	known := map[string]int{"-w": 1, "-terse": 0, "-b": 1, "-shell": 1, "-r": 1, "-j": 1, "-N": 1, "-o": 1, "-wd": 1, "-l": 1, "-q": 1, "-pe": 2, "-h": 0, "-P": 1}
 	o, rest, err := p.flags(args, known, func(flag string) error { return failf(2, "qsub: invalid option argument \"%s\"", flag) })
+	user := owner(Job{UID: os.Getuid()})
 	switch {
 	case err != nil:
 		return err
 	case len(rest) != 1 || o["-b"] != "y":
 		return failf(1, "Unable to run job: the fake takes one program, not %q.\nExiting.", rest)
-	case strings.ContainsAny(o["-N"], "\n\t\r/:@\\*?"):
-		return failf(1, "Unable to run job: denied: \"%s\" is not a valid object name (cannot contain a forbidden character).\nExiting.", o["-N"])
-	case strings.ContainsAny(owner(Job{UID: os.Getuid()}), "\\@ "):
-		return failf(1, "Unable to run job: denied: \"%s\" is not a valid object name.\nExiting.", owner(Job{UID: os.Getuid()}))
+	case strings.ContainsAny(o["-N"]+user, "\\"):
+		return failf(1, "Unable to run job: Backslash ('\\') not allowed in objectname\nExiting.")
+	case strings.ContainsAny(o["-N"]+user, "@"):
+		return failf(1, "Unable to run job: At ('@') not allowed in objectname\nExiting.")
+	case strings.ContainsAny(o["-N"], "\n\t\r/:*?"):
+		return failf(1, "Unable to run job: %s not allowed in objectname\nExiting.", o["-N"])
 	case p.store.behaviour().Refuse != "":
 		return failf(1, "Unable to run job: %s\nExiting.", p.store.behaviour().Refuse)
 	case p.full():
@@ -38,7 +41,7 @@ func (p *program) sgeSub(args []string) error {
 	if _, held := o["-h"]; held {
 		j.Reason = "held"
 	}
-	id, err := p.submit(j, sgeVariables(rest[0]), func(f string) error {
+	id, err := p.submit(j, rest[0], func(f string) error {
 		return failf(1, "Unable to read script file because of error: error opening %s", f)
 	})
 	if err == nil {

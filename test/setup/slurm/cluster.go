@@ -18,6 +18,8 @@ type Options struct {
 	Accounting bool // MariaDB and slurmdbd, for sacct
 	// Conf are lines added to slurm.conf, which win over the package's own.
 	Conf []string
+	// Files are the texts of files beside slurm.conf, by their names.
+	Files map[string]string
 }
 
 // Cluster is a running cluster below one directory.

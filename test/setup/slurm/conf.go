@@ -29,6 +29,11 @@ func (c *Cluster) layout(o Options) error {
 	if err := os.WriteFile(c.Conf(), []byte(c.slurmConf(ports, o.Conf)), 0o644); err != nil {
 		return err
 	}
+	for name, text := range o.Files {
+		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
 	if !c.dbd {
 		return nil
 	}

@@ -140,6 +140,7 @@ func TestRefusals(t *testing.T) {
 		{"SGE", 1, "Unable to run job: unknown resource \"timeout\"\nExiting.", "refused", "unknown resource", nil},
 		{"SGE", 1, "Unable to run job: give a project with -P\nerror: commlib error: got read timeout\nExiting.", "refused", "commlib error", []string{"give a project with -P"}},
 		{"SGE", 1, "Unable to run job: error: no suitable queues\nExiting.", "refused", "no suitable queues", nil},
+		{"SGE", 0, "stdout:verification: found suitable queue(s)\n", "refused", "verification: found", nil},
 		{"SGE", 2, "qsub: invalid option argument \"-nonsense\"", "refused", "invalid option argument", nil},
 		{"SGE", 1, "Unable to run job: job rejected: only 2 jobs are allowed per user (current job count: 2)\nExiting.", "refused", "only 2 jobs", nil},
 		{"SGE", 25, "Unable to run job: job rejected: only 2 jobs are allowed per user (current job count: 2)\nExiting.", "full", "only 2 jobs are allowed per user", nil},
@@ -154,6 +155,7 @@ func TestRefusals(t *testing.T) {
 		{"Flux", 2, "usage: flux batch [OPTIONS...] [SCRIPT] [ARGS...]\nflux batch: error: unrecognized arguments: --nonsense", "refused", "unrecognized arguments", nil},
 		{"Flux", 1, "flux-batch: ERROR: [Errno 22] queue timed out is closed: connection reset\nask for another\nflux-batch: ERROR: [Errno 110] Connection timed out", "refused", "Connection timed out", []string{"queue timed out is closed", "ask for another"}},
 		{"Flux", 1, "flux-batch: ERROR: cannot find user/bank or user/default bank entry for uid: 1006", "refused", "cannot find user/bank", nil},
+		{"Flux", 1, "flux-batch: ERROR: [Errno 22] Connection reset by peer", "refused", "Connection reset", nil},
 		{"Flux", 1, "flux-batch: ERROR: [Errno 22] user has max active jobs", "full", "user has max active jobs", nil},
 		{"Flux", 1, "flux-batch: ERROR: user has max active jobs", "full", "user has max active jobs", nil},
 		{"Flux", 1, "flux-batch: ERROR: [Errno 104] Connection reset by peer", "uncertain", "Connection reset", nil},
@@ -175,7 +177,11 @@ func TestRefusals(t *testing.T) {
 			inWorld(t, func(t *testing.T, _ *world) {
 				settings := wrote("SCHEDULER_PARAMETERS", "")
 				settings.PendingTimeout = time.Second
-				w, a, err, took := dialogue(t, all[tt.system], settings, never(), scheduler.Reply{Code: tt.code, Stderr: tt.stderr})
+				reply := scheduler.Reply{Code: tt.code, Stderr: tt.stderr}
+				if out, ok := strings.CutPrefix(tt.stderr, "stdout:"); ok {
+					reply = scheduler.Reply{Code: tt.code, Stdout: out}
+				}
+				w, a, err, took := dialogue(t, all[tt.system], settings, never(), reply)
 				kind, atLeast, note := "build", time.Duration(0), ""
 				switch tt.want {
 				case "full":

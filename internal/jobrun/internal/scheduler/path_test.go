@@ -39,7 +39,7 @@ func TestPathsInSyntax(t *testing.T) {
 		{"LSF, shell", all["lsf"], `/a b;$(c)'d'\`, `-cwd /a b;$(c)'d'\/home '/a b;$(c)'\''d'\''\/job'`},
 		{"LSF, pattern", all["lsf"], "/%J", "-rn /%J/job"},
 		{"Grid Engine", all["sge"], "/plain", "-o :/plain/log -wd /plain/home /plain/job"},
-		{"Grid Engine, variable", all["sge"], "/$HOME", "-o :/$$HOME/log -wd /$$HOME/home /$$HOME/job"},
+		{"Grid Engine, variable", all["sge"], "/$HOME", "-o :/$$HOME/log -wd /$$HOME/home /$HOME/job"},
 		{"Grid Engine, list", all["sge"], "/a,b", "-o :/dev/null -wd /a,b/home /a,b/job"},
 		{"Flux", all["flux"], "/{{id}}", "--output=/dev/null --error=/dev/null --cwd=/{{id}}/home /{{id}}/job"},
 		{"Cobalt", all["cobalt"], "/$jobid", "--output=/dev/null --error=/dev/null --debuglog=/dev/null --cwd=/$jobid/home"},

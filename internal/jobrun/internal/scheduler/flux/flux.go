@@ -75,10 +75,10 @@ func (Flux) Grammar() scheduler.Grammar {
 	var g scheduler.Grammar
 	g.Add(scheduler.Required, `nslots/n cores-per-slot/c gpus-per-slot/g nodes/N time-limit/t bank/B queue/q urgency dependency
 		begin-time setopt/o setattr/S env env-remove env-file rlimit requires conf broker-opts/O add-file flags
-		signal bg-wait taskmap input`)
-	g.Add(scheduler.None, "exclusive/x unbuffered/u quiet")
+		signal bg-wait taskmap input add-brokers`)
+	g.Add(scheduler.None, "exclusive/x unbuffered/u label-io/l quiet")
 	g.Add(scheduler.Optional, "dump")
 	g.Reserve(scheduler.Required, "job-name output error cwd cc bcc")
-	g.Reserve(scheduler.None, "help/h wrap dry-run")
+	g.Reserve(scheduler.None, "help/h wrap dry-run list-plugins")
 	return g
 }

@@ -10,19 +10,22 @@ import "jacamar-ci/internal/jobrun/internal/scheduler"
 // to.
 var replies = scheduler.Replies{
 	ID:    scheduler.Pattern(`^((?:ƒ|f)[1-9A-HJ-NP-Za-km-z]{1,12})$`),
-	Error: scheduler.Pattern(`^flux-batch: ERROR: (?:\[Errno [0-9]+\] )?(.*)$`),
+	Error: scheduler.Pattern(`^flux-batch: ERROR: (.*)$`),
 	First: true,
 	Unreachable: scheduler.Sentences(
-		`(?:Unable to connect to Flux: |flux_open: )?(?:broker socket \S+ was not found|Connection refused|Permission denied)`,
-		`Unable to connect to Flux: .*`, `No such file or directory: '?\S*/local'?`,
+		number+`(?:Unable to connect to Flux: |flux_open: )?broker socket \S+ was not found`, number+`Unable to connect to Flux: .*`,
+		`(?:\[Errno 111\] )?Connection refused`, `(?:\[Errno 2\] )?No such file or directory: '?\S*/local'?`,
 	),
 	// max_active_jobs of flux-accounting (src/plugins/mf_priority.cpp).
-	Full: scheduler.Sentences(`user has max active jobs`),
+	Full: scheduler.Sentences(number + `user has max active jobs`),
 	Uncertain: scheduler.Sentences(
-		`Connection (?:timed out|reset by peer)`, `Broken pipe`, `Function not implemented`, `Protocol error`, `No route to host`,
-		`Host is unreachable`, `[Ll]ost connection(?: to Flux)?`, `Operation timed out`, `[Tt]imed out`, `Timer expired`,
+		`(?:\[Errno 110\] )?Connection timed out`, `(?:\[Errno 104\] )?Connection reset by peer`, `(?:\[Errno 32\] )?Broken pipe`,
+		`(?:\[Errno 38\] )?Function not implemented`, `(?:\[Errno 71\] )?Protocol error`, `(?:\[Errno 113\] )?No route to host`,
+		`(?:\[Errno 62\] )?Timer expired`, number+`[Ll]ost connection(?: to Flux)?`,
 	),
 }
+
+const number = `(?:\[Errno [0-9]+\] )?`
 
 // ParseSubmit implements scheduler.Scheduler.
 func (Flux) ParseSubmit(r scheduler.Reply) scheduler.Submission {

@@ -30,10 +30,15 @@ var replies = scheduler.Replies{
 // full is the exit status of a submission that a limit prevents (qsub(1)).
 const full = 25
 
+// verified is the answer to "-w v" and "-w p", with which nothing is submitted.
+var verified = scheduler.Pattern(`(?m)^verification: found .*$`)
+
 // ParseSubmit implements scheduler.Scheduler.
 func (SGE) ParseSubmit(r scheduler.Reply) scheduler.Submission {
 	s := replies.Judge(r)
 	switch {
+	case r.Err == nil && r.Code == 0 && s.Verdict == scheduler.Uncertain && verified().MatchString(r.Stdout):
+		s.Verdict = scheduler.Refused
 	case r.Err != nil || r.Code == 0:
 	case r.Code == full && s.Verdict == scheduler.Refused:
 		s.Verdict = scheduler.Full

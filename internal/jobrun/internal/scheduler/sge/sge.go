@@ -24,7 +24,7 @@ func (SGE) Name() string { return "Grid Engine" }
 func (SGE) Submit(s scheduler.Spec, args []string) scheduler.Command {
 	argv := append([]string{"qsub", "-w", "e"}, args...)
 	return scheduler.Command{Argv: append(argv, "-terse", "-b", "y", "-shell", "n", "-r", "n", "-j", "y",
-		"-N", s.Name, "-o", output(s.Output), "-wd", variables.Replace(s.Dir), variables.Replace(s.Script))}
+		"-N", s.Name, "-o", output(s.Output), "-wd", variables.Replace(s.Dir), s.Script)}
 }
 
 // variables keeps Grid Engine from reading a dollar sign as the begin of one of its
@@ -82,11 +82,11 @@ func command(program string, args ...string) scheduler.Command {
 // Univa Grid Engine 8.6.
 func (SGE) Grammar() scheduler.Grammar {
 	var g scheduler.Grammar
-	g.Words(1, "a ac ar A binding c ckpt ct dc dl hold_jid hold_jid_ad js jc jsv l m M masterq mods now P p q R S u v w xd par mbind masterl rou umask adds clearp clears clone")
-	g.Words(0, "cwd h hard soft notify V verify")
+	g.Words(1, "a ac ar A binding c ckpt ct dc dl hold_jid hold_jid_ad js jc jsv l m M masterq mods now P p q R S u v w xd par mbind masterl rou umask adds clearp clears clone C sc")
+	g.Words(0, "cwd h hard soft notify V")
 	g.Words(2, "pe")
 	g.ReserveWords(1, "b e j N o pty r shell sync t tc tcon wd @")
-	g.ReserveWords(0, "terse help clear")
+	g.ReserveWords(0, "terse help clear verify")
 	g.Words(1, "i")
 	return g
 }
