@@ -19,7 +19,7 @@ import (
 
 const help = `jacamar-keys asks a server for its public keys; jacamar-auth starts it.
 
-  jacamar-keys URL <CA-FILE
+  jacamar-keys URL [PROXY] <CA-FILE
   jacamar-keys --version
   jacamar-keys --help
 `
@@ -34,15 +34,19 @@ func main() {
 }
 
 func call(args []string) error {
-	if len(args) != 2 || args[1] == "" {
-		return errors.New("it takes one argument (see jacamar-keys --help)")
+	if len(args) < 2 || len(args) > 3 || args[1] == "" {
+		return errors.New("it takes an address, and that of a proxy (see jacamar-keys --help)")
 	}
+	proxy := ""
 	switch {
+	case len(args) == 3:
+		proxy = args[2]
 	case args[1] == "--version":
 		return write(version.Text())
 	case args[1] == "--help":
 		return write(help)
-	case strings.HasPrefix(args[1], "-"):
+	}
+	if strings.HasPrefix(args[1], "-") {
 		return fmt.Errorf("no such option: %q (see jacamar-keys --help)", args[1])
 	}
 	if _, err := lockdown.Enter(); err != nil {
@@ -51,7 +55,7 @@ func call(args []string) error {
 	if err := retire(); err != nil {
 		return err
 	}
-	return fetch.Ask(context.Background(), args[1], os.Stdin).Write(os.Stdout)
+	return fetch.Ask(context.Background(), args[1], proxy, os.Stdin).Write(os.Stdout)
 }
 
 func write(text string) error {

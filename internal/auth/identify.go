@@ -72,7 +72,7 @@ func (d *driver) keySource(ctx context.Context) (*idtoken.Keys, error) {
 	}
 	general := d.site.General
 	return idtoken.NewKeys(idtoken.KeySettings{
-		GitLab: general.GitLabServer, JWKS: general.JWKSURL, CAFile: general.TLSCAFile, StateDir: dir,
+		GitLab: general.GitLabServer, JWKS: general.JWKSURL, AnyLoopbackPort: general.InsecureLoopbackHTTP, Proxy: general.HTTPSProxy.URL(), CAFile: general.TLSCAFile, StateDir: dir,
 		MaxAge: general.JWKSMaxAge, StaleMax: general.JWKSStaleMax, Program: d.keysProgram, Warn: d.warn,
 	})
 }

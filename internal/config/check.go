@@ -3,11 +3,13 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jwks"
 )
 
 // check looks at values that are of their types, for what they say of each
@@ -22,6 +24,7 @@ type check struct {
 var checks = []check{
 	{"durations", nil, checkDurations},
 	{"key ages", []string{"general.jwks_max_age", "general.jwks_stale_max"}, checkKeyAges},
+	{"key server", []string{"general.gitlab_server", "general.jwks_url", "general.insecure_loopback_http"}, checkKeyServer},
 	{"cancel grace", []string{"general.executor", "general.kill_timeout", "batch.cancel_grace"}, checkCancelGrace},
 	{"data directory", []string{"general.data_dir", "general.variable_data_dir"}, checkDataDir},
 	{"root's directories", []string{"general.data_dir", "general.variable_data_dir", "general.custom_build_dir"}, checkRootDir},
@@ -83,6 +86,24 @@ func checkKeyAges(c *Config) []Fault {
 	g := &c.General
 	return when(g.JWKSStaleMax < g.JWKSMaxAge, "general.jwks_stale_max",
 		"%v is shorter than jwks_max_age (%v)", g.JWKSStaleMax, g.JWKSMaxAge)
+}
+
+// checkKeyServer refuses an address at which any local user could publish keys, which
+// say who is who.
+func checkKeyServer(c *Config) []Fault {
+	g := &c.General
+	err := jwks.Judge(g.keyServer(), jwks.ReservedPorts, g.InsecureLoopbackHTTP)
+	return when(err != nil, g.keyServerKey(), "%v (insecure_loopback_http = true accepts it, for a test)", err)
+}
+
+func (g *General) keyServer() *url.URL { return jwks.Address(g.GitLabServer, g.JWKSURL) }
+
+// keyServerKey is the key that the address of the keys comes from.
+func (g *General) keyServerKey() string {
+	if g.JWKSURL != nil {
+		return "general.jwks_url"
+	}
+	return "general.gitlab_server"
 }
 
 // checkCancelGrace keeps the order of the ends: jacamar must still be alive to

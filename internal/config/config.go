@@ -36,6 +36,7 @@ type General struct {
 	JobMessage   Message       `toml:"job_message"` // "" = none
 	GitLabServer *url.URL      `toml:"gitlab_server"`
 	TLSCAFile    job.AbsPath   `toml:"tls-ca-file"` // zero = the system's authorities
+	HTTPSProxy   Proxy         `toml:"https_proxy"` // zero = none
 	UserBashEnv  []job.Env     `toml:"user_bash_env"`
 	StateDir     job.AbsPath   `toml:"state_dir"` // zero = see StateDirOf
 	Token
@@ -62,8 +63,10 @@ type Token struct {
 	JWTRequiredAud string        `toml:"jwt_required_aud"`
 	JWTExpDelay    time.Duration `toml:"jwt_exp_delay"`
 	JWKSURL        *url.URL      `toml:"jwks_url"` // nil = below gitlab_server
-	JWKSMaxAge     time.Duration `toml:"jwks_max_age"`
-	JWKSStaleMax   time.Duration `toml:"jwks_stale_max"`
+	// InsecureLoopbackHTTP accepts keys from a port that any local user can take.
+	InsecureLoopbackHTTP bool          `toml:"insecure_loopback_http"`
+	JWKSMaxAge           time.Duration `toml:"jwks_max_age"`
+	JWKSStaleMax         time.Duration `toml:"jwks_stale_max"`
 }
 
 // Auth is the table [auth].

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"jacamar-ci/internal/jwks"
+
 	"github.com/BurntSushi/toml"
 )
 
@@ -130,7 +132,8 @@ func sound(t *testing.T, c Config) {
 		"executor":       g.Executor == Shell || g.Executor == Slurm,
 		"data_dir":       strings.HasPrefix(g.DataDir.String(), "/") || strings.HasPrefix(g.DataDir.String(), "$HOME") || g.VariableDataDir && strings.HasPrefix(g.DataDir.String(), "$"),
 		"root_dir":       !a.RootDirCreation || strings.HasPrefix(g.DataDir.String(), "/") && !strings.Contains(g.DataDir.String(), "$") && !g.CustomBuildDir,
-		"server":         g.GitLabServer != nil && (g.GitLabServer.Scheme == "https" || loopback(g.GitLabServer.Hostname())),
+		"server":         g.GitLabServer != nil && jwks.Judge(g.GitLabServer, jwks.ReservedPorts, true) == nil,
+		"key server":     jwks.Judge(g.keyServer(), jwks.ReservedPorts, g.InsecureLoopbackHTTP) == nil,
 		"issuer":         g.JWTIssuer != "" && g.JWTRequiredAud != "" && g.JWTEnvVariable != "",
 		"downscope":      a.Downscope == Setuid || a.Downscope == Sudo || a.Downscope == None,
 		"min_uid":        a.MinUID >= 100 && a.MinUID != 1<<32-1,

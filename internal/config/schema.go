@@ -76,7 +76,7 @@ func typeName(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
-	case reflect.TypeFor[*url.URL]():
+	case reflect.TypeFor[*url.URL](), reflect.TypeFor[Proxy]():
 		return "URL"
 	case reflect.TypeFor[job.AbsPath]():
 		return "path"

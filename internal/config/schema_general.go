@@ -44,13 +44,18 @@ func jobKeys() []Key {
 		},
 		{
 			Path: "general.gitlab_server", Required: true, Since: first,
-			Meaning: "Address of the GitLab server whose signature is believed. It is https, or http to a loopback address. Nothing that a job says can replace it.",
+			Meaning: "Address of the GitLab server whose signature is believed. It is https, or http to a loopback address on a port under 1024, where only root can listen. Nothing that a job says can replace it.",
 			Example: `gitlab_server = "https://gitlab.example.com"`,
 		},
 		{
 			Path: "general.tls-ca-file", Otherwise: "the system's certificate authorities", Since: first,
 			Meaning: "File with the certificate authorities (PEM) for connections to the server. The spelling is the runner's.",
 			Example: `tls-ca-file = "/etc/gitlab-runner/certs/ca.pem"`,
+		},
+		{
+			Path: "general.https_proxy", Otherwise: "no proxy; none is ever taken from the environment", Since: first,
+			Meaning: "Web proxy by which GitLab's keys are fetched: an http address with a port. TLS is spoken with GitLab through it, so the proxy cannot change the keys. Jobs and git do not use it.",
+			Example: `https_proxy = "http://proxy.example.com:3128"`,
 		},
 		{
 			Path: "general.user_bash_env", Otherwise: "none", Since: first,
@@ -89,8 +94,13 @@ func tokenKeys() []Key {
 		},
 		{
 			Path: "general.jwks_url", Otherwise: "`/oauth/discovery/keys` below `gitlab_server`", Since: first,
-			Meaning: "Address of the server's public keys.",
+			Meaning: "Address of the server's public keys, for a mirror of them. The rules for `gitlab_server` hold.",
 			Example: `jwks_url = "https://gitlab.example.com/-/jwks"`,
+		},
+		{
+			Path: "general.insecure_loopback_http", Default: false, Since: first,
+			Meaning: "Accept keys over http from a loopback port of 1024 or higher. Any user of the machine who gets that port decides who is who: for tests on a machine of one's own.",
+			Example: `insecure_loopback_http = true`,
 		},
 		{
 			Path: "general.jwks_max_age", Default: "24h", Since: first,

@@ -3,10 +3,12 @@ package config
 import (
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"path"
 	"strings"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jwks"
 )
 
 // List is a list of names that a site may leave out. An allowlist that is set
@@ -101,6 +103,20 @@ func (v *Variable) UnmarshalText(b []byte) error {
 		return fmt.Errorf("%q is not a variable name", job.Clip(string(b)))
 	}
 	*v = Variable(b)
+	return nil
+}
+
+// Proxy is the address of a web proxy; the zero value is none.
+type Proxy struct{ u *url.URL }
+
+// URL returns the address, nil for none.
+func (p Proxy) URL() *url.URL { return p.u }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Proxy) UnmarshalText(b []byte) (err error) {
+	if p.u, err = jwks.ParseProxy(string(b)); err != nil {
+		return fmt.Errorf("cannot be used: %w", err)
+	}
 	return nil
 }
 

@@ -3,13 +3,13 @@ package config
 import (
 	"encoding"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"reflect"
 	"strings"
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jwks"
 	"jacamar-ci/internal/rlimit"
 )
 
@@ -112,18 +112,14 @@ func parseServer(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q is not a URL: write \"https://gitlab.example.com\"", job.Clip(s))
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
 		return nil, fmt.Errorf("the URL may not have a user, a query or a fragment")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return nil, fmt.Errorf("%q is not protected: use https (http is for a loopback address such as 127.0.0.1 only)", job.Clip(s))
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("%q is not an https URL", job.Clip(s))
 	}
+	// The port is judged together with insecure_loopback_http.
+	if err := jwks.Judge(u, jwks.ReservedPorts, true); err != nil {
+		return nil, fmt.Errorf("%q is not protected: %w", job.Clip(s), err)
+	}
 	return u, nil
-}
-
-// loopback wants the address itself: what a name resolves to is not ours to say.
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.IsLoopback()
 }
 
 // kindOf names the TOML type of a decoded value.

@@ -105,7 +105,9 @@ func TestServer(t *testing.T) {
 		{"https://gitlab.example.com:8443", "https://gitlab.example.com:8443", ""},
 		{"https://[2001:db8::1]", "https://[2001:db8::1]", ""},
 		{"https://10.1.2.3", "https://10.1.2.3", ""},
-		{"http://127.0.0.1:8080", "http://127.0.0.1:8080", ""},
+		{"http://127.0.0.1:80", "http://127.0.0.1:80", ""},
+		{"http://127.0.0.1:8080", "", "general.gitlab_server: any user of this machine can listen on port 8080"},
+		{"http://[::1]:1024", "", "can listen on port 1024"},
 		{"http://127.9.9.9", "http://127.9.9.9", ""},
 		{"http://[::1]:80/x", "http://[::1]:80/x", ""},
 		{"http://gitlab.example.com", "", "is not protected"},
@@ -142,6 +144,54 @@ func TestServer(t *testing.T) {
 		if g.GitLabServer.String() != tc.want || g.JWTIssuer != tc.want || g.JWTRequiredAud != tc.want {
 			t.Errorf("%q: %v, issuer %q, audience %q, want %q", tc.value, g.GitLabServer, g.JWTIssuer, g.JWTRequiredAud, tc.want)
 		}
+	}
+}
+
+// TestKeyServer: what is judged is the address that keys come from, and the key that
+// accepts any port says so.
+func TestKeyServer(t *testing.T) {
+	const port = "any user of this machine can listen on port 8080 of a loopback address: use https, or a port under 1024 (insecure_loopback_http = true accepts it, for a test)"
+	for _, tc := range []struct{ lines, fault, warning string }{
+		{`gitlab_server = "http://127.0.0.1:8080"`, "general.gitlab_server: " + port, ""},
+		{`gitlab_server = "http://127.0.0.1:8080"
+jwks_url = "https://keys.example.com/set"`, "", ""},
+		{`gitlab_server = "https://gitlab.example.com"
+jwks_url = "http://127.0.0.1:8080/set"`, "general.jwks_url: " + port, ""},
+		{`gitlab_server = "http://127.0.0.1:8080"
+insecure_loopback_http = true`, "", "general.insecure_loopback_http: is true: any user of this machine who gets the port of 127.0.0.1:8080 decides who is who"},
+		{`gitlab_server = "https://gitlab.example.com"
+insecure_loopback_http = true`, "", "general.insecure_loopback_http: has no effect: general.gitlab_server needs none"},
+		{`gitlab_server = "http://10.0.0.1"
+insecure_loopback_http = true`, "is not protected", ""},
+		{`gitlab_server = "http://127.0.0.1"
+https_proxy = "http://proxy.example.com:3128"`, "", "general.https_proxy: has no effect: the keys are at an http address"},
+		{`gitlab_server = "https://gitlab.example.com"
+https_proxy = "http://proxy.example.com:3128"`, "", ""},
+		{`gitlab_server = "https://gitlab.example.com"
+https_proxy = "proxy.example.com:3128"`, "general.https_proxy: cannot be used: it is not the address of a proxy", ""},
+		{`gitlab_server = "https://gitlab.example.com"
+https_proxy = "http://a:secret@proxy.example.com:3128"`, "general.https_proxy: cannot be used: a proxy that wants a password is not supported", ""},
+		{`gitlab_server = "https://gitlab.example.com"
+https_proxy = "none"`, "general.https_proxy: cannot be used", ""},
+	} {
+		c, err := parse(strings.Replace(dropKey(minimal, "general", "gitlab_server"), "[general]\n", "[general]\n"+tc.lines+"\n", 1))
+		said(t, tc.lines, err, tc.fault)
+		if strings.Contains(fmt.Sprint(err), "secret") {
+			t.Errorf("%s: the fault repeats the password", tc.lines)
+		}
+		var warnings []string
+		for _, w := range c.Warnings {
+			if strings.HasPrefix(w.Key, "general.insecure") || strings.HasPrefix(w.Key, "general.https") {
+				warnings = append(warnings, w.Key+": "+w.Text)
+			}
+		}
+		if got := strings.Join(warnings, "; "); got != tc.warning {
+			t.Errorf("%s: warned %q, want %q", tc.lines, got, tc.warning)
+		}
+	}
+	c, err := general("https_proxy", `"http://proxy.example.com:3128/"`)
+	if err != nil || c.General.HTTPSProxy.URL().String() != "http://proxy.example.com:3128" {
+		t.Errorf("%v, %v", c.General.HTTPSProxy.URL(), err)
 	}
 }
 

@@ -3,11 +3,14 @@ package config
 import (
 	"slices"
 	"time"
+
+	"jacamar-ci/internal/jwks"
 )
 
 // warnings look at what is valid and seldom meant.
 var warnings = []check{
 	{"no log", nil, warnNoLog},
+	{"keys over http", nil, warnKeyServer},
 	{"empty allowlists", nil, warnEmptyAllowlists},
 	{"lists that overlap", nil, warnOverlap},
 	{"pipeline sources", nil, warnSources},
@@ -18,6 +21,17 @@ var warnings = []check{
 
 func warnNoLog(c *Config) []Fault {
 	return when(!c.Auth.Logging.Enabled, "auth.logging.enabled", "is false: no decision of jacamar-auth is recorded")
+}
+
+func warnKeyServer(c *Config) []Fault {
+	g := &c.General
+	u := g.keyServer()
+	insecure := jwks.Judge(u, jwks.ReservedPorts, false) != nil
+	return slices.Concat(
+		when(insecure, "general.insecure_loopback_http", "is true: any user of this machine who gets the port of %s decides who is who", u.Host),
+		when(g.InsecureLoopbackHTTP && !insecure, "general.insecure_loopback_http", "has no effect: %s needs none", g.keyServerKey()),
+		when(g.HTTPSProxy.URL() != nil && u.Scheme != "https", "general.https_proxy", "has no effect: the keys are at an http address"),
+	)
 }
 
 func warnEmptyAllowlists(c *Config) (faults []Fault) {

@@ -87,7 +87,7 @@ func TestFetcherEndsWithTheStage(t *testing.T) {
 			asked := make(chan struct{})
 			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { close(asked); <-r.Context().Done() }))
 			t.Cleanup(server.Close)
-			s := keyless(t, func(c site.Config) { c.Set("general", "jwks_url", server.URL+"/keys") })
+			s := keyless(t, atAnyPort(server.URL+"/keys"))
 			j, response := s.Job("id -un"), filepath.Join(s.Dir, "response.json")
 			must(t, os.WriteFile(response, j.Response(), 0o600))
 			cmd := exec.Command(s.Auth, "config", "--configuration", s.ConfigFile)

@@ -34,7 +34,15 @@ func served(t *testing.T, h http.Handler) *site.Site {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	return keyless(t, func(c site.Config) { c.Set("general", "jwks_url", server.URL+"/keys") })
+	return keyless(t, atAnyPort(server.URL+"/keys"))
+}
+
+// atAnyPort has keys fetched over http from a port that is not root's.
+func atAnyPort(url string) func(site.Config) {
+	return func(c site.Config) {
+		c.Set("general", "jwks_url", url)
+		c.Set("general", "insecure_loopback_http", true)
+	}
 }
 
 // once calls the config stage a single time and returns it with its peak memory.

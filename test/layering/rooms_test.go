@@ -49,7 +49,7 @@ var rooms = []room{
 	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/trustedfile", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"net"}},
 	{
-		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/rlimit", "internal/seccomp", "internal/trustedfile"},
+		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/trustedfile"},
 		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
 	},
 	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},

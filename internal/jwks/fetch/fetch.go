@@ -28,39 +28,50 @@ const connect = 5 * time.Second
 // server is where the key set comes from.
 type server struct {
 	url     *url.URL
+	proxy   *url.URL      // by which an https server is reached, nil for none
 	bundle  io.Reader     // the CAs that may vouch for it, in PEM form
 	connect time.Duration // bound on the connection and on the TLS handshake
 	total   time.Duration // bound on all of it
 }
 
-// Ask asks the server at the address once. Only the CAs of the bundle, in PEM
-// form, may vouch for it; for an http address nothing is read of it.
-func Ask(ctx context.Context, address string, bundle io.Reader) jwks.Answer {
+// Ask asks the server at the address once, an https server by the proxy of that
+// address, "" for none. Only the CAs of the bundle, in PEM form, may vouch for the
+// server; for an http address nothing is read of it.
+func Ask(ctx context.Context, address, proxy string, bundle io.Reader) jwks.Answer {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return jwks.Answer{Problem: "it is not the address of a server"}
 	}
-	return server{u, bundle, connect, jwks.Total}.ask(ctx)
+	s := server{url: u, bundle: bundle, connect: connect, total: jwks.Total}
+	if proxy != "" && u.Scheme == "https" {
+		if s.proxy, err = jwks.ParseProxy(proxy); err != nil {
+			return jwks.Answer{Problem: "the proxy cannot be used: " + err.Error()}
+		}
+	}
+	return s.ask(ctx)
 }
 
 // ask asks once. What the server sends is bounded in time and size and must look
 // like a key set; what it means is for jacamar-auth to say.
 func (s server) ask(ctx context.Context) jwks.Answer {
-	client, err := s.client()
+	var connected, ready atomic.Bool
+	client, err := s.client(&connected)
 	if err != nil {
 		return jwks.Answer{Problem: err.Error(), Bundle: true}
 	}
 	defer client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(ctx, s.total)
 	defer cancel()
-	var connected, ready atomic.Bool
 	a, err := s.exchange(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		ConnectDone: func(_, _ string, err error) { connected.CompareAndSwap(false, err == nil) },
+		ConnectDone: func(_, _ string, err error) { connected.CompareAndSwap(false, err == nil && s.proxy == nil) },
 		GotConn:     func(httptrace.GotConnInfo) { ready.Store(true) },
 	}), client)
 	a.Connected, a.Secured = connected.Load(), ready.Load() && s.url.Scheme == "https"
 	if err != nil {
 		a.Set, a.Problem = nil, plain(err).Error()
+	}
+	if err != nil && s.proxy != nil && !a.Connected {
+		a.Problem = fmt.Sprintf("the proxy %s gives no connection: %s", s.proxy.Host, a.Problem)
 	}
 	return a
 }
@@ -86,8 +97,9 @@ func (s server) exchange(ctx context.Context, client *http.Client) (a jwks.Answe
 }
 
 // client takes nothing from the environment: no proxy, no CA, no resolver
-// options; and it follows no redirect.
-func (s server) client() (*http.Client, error) {
+// options; and it follows no redirect. It notes when a proxy has connected it with
+// the server.
+func (s server) client(connected *atomic.Bool) (*http.Client, error) {
 	dialer := &net.Dialer{Timeout: s.connect, Resolver: &net.Resolver{PreferGo: true}}
 	transport := &http.Transport{
 		DialContext:            dialer.DialContext,
@@ -96,6 +108,16 @@ func (s server) client() (*http.Client, error) {
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 32 << 10,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+	}
+	if s.proxy != nil {
+		transport.Proxy = http.ProxyURL(s.proxy)
+		transport.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, r *http.Response) error {
+			if r.StatusCode != http.StatusOK {
+				return fmt.Errorf("it answers with status %d", r.StatusCode)
+			}
+			connected.Store(true)
+			return nil
+		}
 	}
 	if s.url.Scheme == "https" {
 		pool, err := roots(s.bundle)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func newServer(t *testing.T, serve http.HandlerFunc) server {
 		t.Fatal(err)
 	}
 	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw})
-	return server{u, bytes.NewReader(bundle), connect, jwks.Total}
+	return server{url: u, bundle: bytes.NewReader(bundle), connect: connect, total: jwks.Total}
 }
 
 func sends(kind, body string) http.HandlerFunc {
@@ -186,7 +187,7 @@ func TestA5Client(t *testing.T) {
 	t.Setenv("SSL_CERT_FILE", planted)
 	t.Setenv("SSL_CERT_DIR", filepath.Dir(planted))
 	s := newServer(t, sends("application/json", "{}"))
-	client, err := s.client()
+	client, err := s.client(new(atomic.Bool))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func TestA5Client(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for _, address := range []string{"", "gitlab.site.example", "file:///etc/passwd", "https:///x", "https:keys", "ftp://127.0.0.1/", "http://%zz"} {
-		if a := Ask(t.Context(), address, strings.NewReader("")); a.Problem != "it is not the address of a server" {
+		if a := Ask(t.Context(), address, "", strings.NewReader("")); a.Problem != "it is not the address of a server" {
 			t.Errorf("%q: %+v", address, a)
 		}
 	}

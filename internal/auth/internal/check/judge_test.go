@@ -43,6 +43,7 @@ func TestJudgeServer(t *testing.T) {
 	}{
 		"all well":            {func(*idtoken.Probe) {}, []string{"ok offers 2 keys", "ok agree", "ok 2 keys are kept"}},
 		"no Date":             {func(p *idtoken.Probe) { p.SkewKnown = false }, []string{"ok offers", "ok kept"}},
+		"other keys kept":     {func(p *idtoken.Probe) { p.Foreign = true }, []string{"ok offers 2 keys", "warn none of the keys that are kept", "ok agree", "ok kept"}},
 		"nothing kept yet":    {func(p *idtoken.Probe) { p.KeptErr = fs.ErrNotExist }, []string{"ok offers", "ok agree", "ok the first job fetches them"}},
 		"old keys, server up": {func(p *idtoken.Probe) { p.KeptAge = 2 * day }, []string{"ok offers", "ok agree", "ok kept"}},
 		"down, keys kept":     {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, KeptKeys: 2, KeptAge: time.Hour} }, []string{"fail cannot fetch", "ok kept"}},

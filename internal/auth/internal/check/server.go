@@ -49,11 +49,14 @@ func judgeServer(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
 	case p.Err == nil:
 		lines = append(lines, ok("%s offers %d keys", p.URL, p.Keys))
 	case !p.Connected:
-		lines = append(lines, fail("see that GitLab is up and that this host reaches it", "%v", p.Err))
+		lines = append(lines, fail("see that GitLab is up and that this host reaches it; general.https_proxy names a web proxy", "%v", p.Err))
 	case strings.HasPrefix(p.URL, "https") && !p.Secured:
 		lines = append(lines, fail("name the authority of its certificate in general.tls-ca-file", "%v", p.Err))
 	default:
 		lines = append(lines, fail("see what answers there; general.jwks_url names another address", "%v", p.Err))
+	}
+	if p.Foreign {
+		lines = append(lines, warn("see who answers there, and compare its keys with those that GitLab publishes", "%s offers none of the keys that are kept", p.URL))
 	}
 	lines = append(lines, judgeSkew(p)...)
 	return append(lines, judgeKept(p, maxAge, staleMax)...)

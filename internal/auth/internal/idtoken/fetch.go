@@ -18,6 +18,7 @@ import (
 // has neither HTTP nor TLS.
 type server struct {
 	url     *url.URL
+	proxy   *url.URL // nil for none
 	caFile  job.AbsPath
 	program func() (job.AbsPath, error)
 }
@@ -34,8 +35,12 @@ func (s server) fetch(ctx context.Context) (jwks.Answer, error) {
 		return jwks.Answer{}, err
 	}
 	defer bundle.Close()
+	args := []string{s.url.String()}
+	if s.proxy != nil {
+		args = append(args, s.proxy.String())
+	}
 	r, err := child.Command{
-		Path: program.String(), Args: []string{s.url.String()}, Input: bundle,
+		Path: program.String(), Args: args, Input: bundle,
 		Limit: jwks.Total + time.Second, MaxOutput: jwks.MaxAnswer, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	if err := faultOf(r, err); err != nil {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -201,7 +200,7 @@ func newPlain(t *testing.T) string {
 
 func TestFetchOverLoopbackHTTP(t *testing.T) {
 	s := newSite(t)
-	s.settings.GitLab = parseURL(t, newPlain(t))
+	s.settings.GitLab, s.settings.AnyLoopbackPort = parseURL(t, newPlain(t)), true
 	// No CA is needed, and none is read.
 	s.settings.CAFile = absPath(t, "/nonexistent/ca.pem")
 	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
@@ -285,15 +284,54 @@ func TestEndpointRefuses(t *testing.T) {
 	}
 }
 
-func TestEndpointAcceptsLoopback(t *testing.T) {
-	for _, u := range []string{"http://127.0.0.1:8080", "http://127.9.9.9", "http://[::1]:80", "https://gitlab.site.example:8443"} {
-		if _, err := endpoint(parseURL(t, u), nil); err != nil {
+func TestEndpointAccepts(t *testing.T) {
+	for u, anyPort := range map[string]bool{
+		"http://127.0.0.1:1023": false, "http://127.9.9.9": false, "http://[::1]:80": false, "https://gitlab.site.example:8443": false, "http://127.0.0.1:8080": true,
+	} {
+		if _, err := endpoint(KeySettings{GitLab: parseURL(t, u), AnyLoopbackPort: anyPort}); err != nil {
 			t.Errorf("%s: %v", u, err)
 		}
 	}
-	var none *url.URL
-	if _, err := endpoint(none, parseURL(t, "https://x.example/keys")); err != nil {
+	if _, err := endpoint(KeySettings{JWKS: parseURL(t, "https://x.example/keys")}); err != nil {
 		t.Errorf("the site's own address alone: %v", err)
+	}
+	_, err := endpoint(KeySettings{GitLab: parseURL(t, "http://127.0.0.1:8080")})
+	if failure.KindOf(err) != failure.Config || !strings.Contains(err.Error(), "any user of this machine can listen on port 8080") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestReservedPorts: this machine may leave fewer ports to root than usual.
+func TestReservedPorts(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "start")
+	for text, want := range map[string]int{"1024\n": 1024, "0\n": 0, "80\n": 80, "32768\n": 1024, "x\n": 0, "": 0} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := reservedPorts(file); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+	if got := reservedPorts(file + "-missing"); got != 1024 {
+		t.Errorf("on a kernel that does not say: %d", got)
+	}
+}
+
+// TestProxyIsHandedOn: jacamar-keys is told of the proxy, and no other argument.
+func TestProxyIsHandedOn(t *testing.T) {
+	s := newSite(t)
+	program := filepath.Join(trustedDir(t), "jacamar-keys")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$# $2.\" >&2; exit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.settings.Program = func() (job.AbsPath, error) { return job.ParseAbsPath(program) }
+	for proxy, want := range map[string]string{"": "it failed: 1 .", "http://proxy.example:3128": "it failed: 2 http://proxy.example:3128."} {
+		s.settings.Proxy = nil
+		if proxy != "" {
+			s.settings.Proxy = parseURL(t, proxy)
+		}
+		_, err := s.keys().For(ctx, ciID, issued)
+		wantSystem(t, err, want)
 	}
 }
 

@@ -22,6 +22,12 @@ type KeySettings struct {
 	GitLab *url.URL
 	// JWKS is the address of the key set itself (jwks_url), nil for GitLab's own.
 	JWKS *url.URL
+	// AnyLoopbackPort accepts http from a port that is not root's
+	// (insecure_loopback_http).
+	AnyLoopbackPort bool
+	// Proxy is a web proxy by which an https server is reached (https_proxy), nil for
+	// none.
+	Proxy *url.URL
 	// CAFile has the CAs that may vouch for the server (tls-ca-file), zero for the
 	// system's.
 	CAFile job.AbsPath
@@ -47,7 +53,7 @@ type Keys struct {
 
 // NewKeys checks the settings; it opens nothing.
 func NewKeys(s KeySettings) (*Keys, error) {
-	u, err := endpoint(s.GitLab, s.JWKS)
+	u, err := endpoint(s)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +64,7 @@ func NewKeys(s KeySettings) (*Keys, error) {
 	if s.Warn == nil {
 		s.Warn = func(error) {}
 	}
-	return &Keys{s, server{u, s.CAFile, s.Program}, kept}, nil
+	return &Keys{s, server{u, s.Proxy, s.CAFile, s.Program}, kept}, nil
 }
 
 // For returns a set that has the key a token names. It asks the server when the

@@ -251,6 +251,23 @@ func TestProbe(t *testing.T) {
 			t.Errorf("URL %q, want %q", p.URL, want)
 		}
 	})
+	t.Run("other keys than those that are kept", func(t *testing.T) {
+		s := newSite(t)
+		if _, err := s.keys().For(ctx, ciID, now); err != nil {
+			t.Fatal(err)
+		}
+		if p := s.keys().Probe(ctx, now); p.Foreign {
+			t.Errorf("the same keys: %+v", p)
+		}
+		s.behave(sends(impostor(t)))
+		if p := s.keys().Probe(ctx, now); !p.Foreign || p.Err != nil || p.Keys != 1 {
+			t.Errorf("Probe: %+v", p)
+		}
+		s.behave(sends([]byte(`{"keys":[]}`)))
+		if p := s.keys().Probe(ctx, now); p.Foreign || p.Err == nil {
+			t.Errorf("no keys: %+v", p)
+		}
+	})
 	t.Run("E9 the server's clock is an hour ahead", func(t *testing.T) {
 		s := newSite(t)
 		s.behave(func(w http.ResponseWriter, r *http.Request) {
@@ -289,7 +306,7 @@ func TestProbe(t *testing.T) {
 	t.Run("loopback http", func(t *testing.T) {
 		s := newSite(t)
 		plain := newPlain(t)
-		s.settings.JWKS = parseURL(t, plain)
+		s.settings.JWKS, s.settings.AnyLoopbackPort = parseURL(t, plain), true
 		if p := s.keys().Probe(ctx, now); !p.Connected || p.Secured || p.Err != nil {
 			t.Errorf("Probe: %+v", p)
 		}

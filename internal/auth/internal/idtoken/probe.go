@@ -23,6 +23,8 @@ type Probe struct {
 	// KeptKeys and KeptAge are of the set in the state directory.
 	KeptKeys int
 	KeptAge  time.Duration
+	// Foreign is set where the server offers none of them.
+	Foreign bool
 	// KeptErr says why there is none to believe, nil when there is.
 	KeptErr error
 }
@@ -37,14 +39,16 @@ func (k *Keys) Probe(ctx context.Context, now time.Time) Probe {
 	if !a.Date.IsZero() {
 		p.Skew, p.SkewKnown = a.Date.Sub(now.Add(time.Since(start))).Round(time.Second), true
 	}
+	var offered KeySet
 	if err == nil {
-		set, err := ParseKeySet(a.Set)
-		p.Keys, p.Err = set.Len(), err
+		offered, p.Err = ParseKeySet(a.Set)
+		p.Keys = offered.Len()
 	}
 	kept, err := k.store.read()
 	p.KeptErr = err
 	if err == nil {
 		p.KeptKeys, p.KeptAge = kept.set.Len(), now.Sub(kept.fetched)
+		p.Foreign = p.Err == nil && !offered.shares(kept.set)
 	}
 	return p
 }

@@ -26,7 +26,7 @@ func (s *site) notices() (all []string) {
 	return all
 }
 
-// TestEveryKeyChanged: another set at the server's address does not take the former
+// TestEveryKeyChanged: H11, another set at the server's address does not take the former
 // keys' place, the operator is told, and the former server takes its place back.
 func TestEveryKeyChanged(t *testing.T) {
 	s := primed(t)

@@ -1,0 +1,76 @@
+package jwks
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+)
+
+// discovery is where GitLab publishes its keys, below its own address. Source:
+// https://docs.gitlab.com/ci/secrets/id_token_authentication/
+const discovery = "oauth/discovery/keys"
+
+// Address returns the address of the key set: keys where the site names one, else
+// GitLab's own; nil without either.
+func Address(gitlab, keys *url.URL) *url.URL {
+	if keys != nil || gitlab == nil {
+		return keys
+	}
+	return gitlab.JoinPath(discovery)
+}
+
+// ReservedPorts ends the ports on which Linux lets only root listen, unless it is
+// told otherwise (ip(7), ip_unprivileged_port_start).
+const ReservedPorts = 1024
+
+// Judge says why keys from an address need not be the server's: over https, TLS
+// proves it; over http it must be this machine's, and a port under reserved, which
+// no ordinary user can take. anyPort is for a site that wants any loopback port all
+// the same.
+func Judge(u *url.URL, reserved int, anyPort bool) error {
+	switch {
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme != "http" || !loopback(u.Hostname()):
+		return errors.New("use https; http is for a loopback address alone, such as http://127.0.0.1")
+	case !anyPort && port(u) >= reserved:
+		return fmt.Errorf("any user of this machine can listen on port %d of a loopback address: use https, or a port under %d", port(u), reserved)
+	}
+	return nil
+}
+
+// loopback takes an address only: what a name leads to is for others to say.
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// port is that of an http address. One that is no number is the highest.
+func port(u *url.URL) int {
+	text := u.Port()
+	if text == "" {
+		return 80
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 1 << 16
+	}
+	return int(n)
+}
+
+// ParseProxy reads the address of a web proxy, "http://proxy.example:3128". What is
+// said to the proxy itself is not secret, and TLS is spoken with the server behind it.
+func ParseProxy(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || port(u) == 0 || port(u) == 1<<16:
+		return nil, errors.New(`it is not the address of a proxy: write "http://proxy.example.com:3128"`)
+	case u.User != nil:
+		return nil, errors.New("a proxy that wants a password is not supported")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, errors.New("the address of a proxy has no path, query or fragment")
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}

@@ -1,0 +1,106 @@
+package jwks
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func parse(t testing.TB, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestAddress(t *testing.T) {
+	gitlab, keys := parse(t, "https://x.example/git"), parse(t, "https://keys.example/set")
+	if got := Address(gitlab, nil); got.String() != "https://x.example/git/oauth/discovery/keys" {
+		t.Error(got)
+	}
+	if got := Address(gitlab, keys); got != keys {
+		t.Error(got)
+	}
+	if got := Address(nil, keys); got != keys {
+		t.Error(got)
+	}
+	if got := Address(nil, nil); got != nil {
+		t.Error(got)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	const remote, free = "use https; http is for a loopback address alone", "any user of this machine can listen on port "
+	for _, c := range []struct {
+		address  string
+		reserved int
+		anyPort  bool
+		want     string
+	}{
+		{"https://gitlab.example", ReservedPorts, false, ""},
+		{"https://127.0.0.1:8443", ReservedPorts, false, ""},
+		{"http://127.0.0.1", ReservedPorts, false, ""},
+		{"http://127.0.0.1:80", ReservedPorts, false, ""},
+		{"http://127.9.9.9:1023", ReservedPorts, false, ""},
+		{"http://[::1]:1023", ReservedPorts, false, ""},
+		{"http://127.0.0.1:1024", ReservedPorts, false, free + "1024"},
+		{"http://[::1]:8080", ReservedPorts, false, free + "8080"},
+		{"http://127.0.0.1:1024", ReservedPorts, true, ""},
+		{"http://127.0.0.1:99999", ReservedPorts, false, free},
+		{"http://127.0.0.1:80", 80, false, free + "80"},
+		{"http://127.0.0.1", 80, false, free + "80"},
+		{"http://127.0.0.1:79", 80, false, ""},
+		{"http://127.0.0.1:0", 0, false, free + "0"},
+		{"http://127.0.0.1:80", 0, true, ""},
+		{"http://10.0.0.1:80", ReservedPorts, true, remote},
+		{"http://localhost", ReservedPorts, true, remote},
+		{"http://gitlab.example", ReservedPorts, true, remote},
+		{"ftp://127.0.0.1:21", ReservedPorts, true, remote},
+	} {
+		err := Judge(parse(t, c.address), c.reserved, c.anyPort)
+		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s, reserved %d, any port %v: %v, want %q", c.address, c.reserved, c.anyPort, err, c.want)
+		}
+	}
+}
+
+func TestParseProxy(t *testing.T) {
+	for in, want := range map[string]string{
+		"http://proxy.example:3128": "http://proxy.example:3128", "http://proxy.example:3128/": "http://proxy.example:3128",
+		"http://10.1.2.3:80": "http://10.1.2.3:80", "http://[2001:db8::1]:8080": "http://[2001:db8::1]:8080",
+	} {
+		if got, err := ParseProxy(in); err != nil || got.String() != want {
+			t.Errorf("%q: %v, %v", in, got, err)
+		}
+	}
+	for in, want := range map[string]string{
+		"": "not the address", "proxy.example:3128": "not the address", "proxy": "not the address", "http://proxy.example": "not the address", "https://proxy.example:3128": "not the address",
+		"socks5://proxy.example:1080": "not the address", "http://:3128": "not the address", "http://proxy.example:0": "not the address", "http://proxy.example:70000": "not the address",
+		"http://proxy.example:x": "not the address", "http://user:secret@proxy.example:3128": "wants a password", "http://user@proxy.example:3128": "wants a password",
+		"http://proxy.example:3128/x": "no path", "http://proxy.example:3128?a": "no path", "http://proxy.example:3128?": "no path", "http://proxy.example:3128#a": "no path", "http://[::1:3128": "not the address",
+	} {
+		if got, err := ParseProxy(in); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q: %v, %v; want %q", in, got, err, want)
+		}
+	}
+}
+
+// FuzzParseProxy: what is accepted is nothing but a host and a port, and reads as
+// itself again.
+func FuzzParseProxy(f *testing.F) {
+	for _, seed := range []string{"http://proxy.example:3128", "http://u:p@x:1", "http://[::1]:2/", "http://x:99999"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		u, err := ParseProxy(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseProxy(u.String())
+		if err != nil || again.String() != u.String() || u.Scheme != "http" || u.Hostname() == "" || u.User != nil || u.Path != "" {
+			t.Errorf("%q is %v, and that %v, %v", s, u, again, err)
+		}
+	})
+}
