@@ -59,7 +59,7 @@ func (d *driver) initialize(ctx context.Context, s Start) error {
 		return err
 	}
 	fmt.Fprintf(d.stdout, "wrote %s\n", file)
-	if err := d.wire(initial.Wiring{Program: own, Configuration: file.String()}, s); err != nil {
+	if err := d.wire(initial.Wiring{Program: own, Configuration: file.String()}, s, owner.UID); err != nil {
 		return err
 	}
 	return d.checkAs(owner, own, file)
@@ -94,12 +94,16 @@ func (d *driver) service(ctx context.Context, deployment initial.Deployment, nam
 }
 
 // wire prints the runner's table, or merges it into the runner's file.
-func (d *driver) wire(w initial.Wiring, s Start) error {
+func (d *driver) wire(w initial.Wiring, s Start, service job.UID) error {
 	if s.RunnerConfig != "" {
-		if err := w.MergeFile(s.RunnerConfig, s.Runner); err != nil {
-			return err
+		file, err := job.ParseAbsPath(s.RunnerConfig)
+		if err != nil {
+			return fmt.Errorf("--runner-config: %w", err)
 		}
-		_, err := fmt.Fprintf(d.stdout, "wired a runner of %s to it\n", s.RunnerConfig)
+		if err := w.MergeFile(file, s.Runner, service); err != nil {
+			return fmt.Errorf("cannot wire the runner: %w", err)
+		}
+		_, err = fmt.Fprintf(d.stdout, "wired a runner of %s to it\n", s.RunnerConfig)
 		return err
 	}
 	stanza, err := w.Stanza()

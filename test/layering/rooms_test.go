@@ -98,8 +98,8 @@ var rooms = []room{
 		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "initial", may: []string{"internal/config", "internal/job"},
-		beyond: []string{toml}, never: []string{"net", "os/exec", "os/user"},
+		path: auth + "initial", may: []string{"internal/config", "internal/job", "internal/noreplace", "internal/trustedfile"},
+		beyond: []string{toml, unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "policy", may: []string{auth + "identity", "internal/failure", "internal/job"}, never: effects},
 	{

@@ -55,7 +55,10 @@ func (s *Site) Aftermath(r *stagerunner.Runner, job stagerunner.Result, enter ..
 	last := map[string]stagerunner.Call{}
 	for _, c := range job.Calls {
 		last[c.Stage] = c
-		if c.Stage == "cleanup" && (c.Status != 0 || c.StdoutCount+c.StderrCount > 0) {
+		// Where the configuration cannot be used, neither stage can do anything.
+		config := last["config"]
+		same := config.Status != 0 && config.Status == c.Status && string(config.Stderr) == string(c.Stderr)
+		if c.Stage == "cleanup" && !same && (c.Status != 0 || c.StdoutCount+c.StderrCount > 0) {
 			faults = append(faults, fmt.Sprintf("job %d: cleanup ended with status %d (%s) and wrote %q%q", job.JobID, c.Status, c.Failure, c.Stdout, c.Stderr))
 		}
 	}

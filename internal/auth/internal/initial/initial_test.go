@@ -1,9 +1,11 @@
 package initial
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"jacamar-ci/internal/config"
@@ -118,7 +120,7 @@ func TestPlace(t *testing.T) {
 	if text, err := os.ReadFile(path.String()); err != nil || !strings.HasSuffix(string(text), "# new\n") {
 		t.Errorf("%v: the file was not replaced", err)
 	}
-	if left, _ := filepath.Glob(dir + "/.jacamar-*"); len(left) > 0 {
+	if left, _ := filepath.Glob(dir + "/.jacamar*"); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
@@ -164,27 +166,92 @@ func TestParseDeployment(t *testing.T) {
 	}
 }
 
-// TestMergeFile: the file keeps its mode, and a link is not followed.
+// self is the account that the tests run as.
+func self() job.UID { return job.UID(os.Geteuid()) }
+
+const runnerText = "[[runners]]\n  name = \"a\"\n"
+
+// TestMergeFile: the file keeps its owner and its mode, less what is for everybody.
 func TestMergeFile(t *testing.T) {
-	dir := t.TempDir()
-	file, link := dir+"/config.toml", dir+"/link.toml"
-	if err := os.WriteFile(file, []byte("[[runners]]\n  name = \"a\"\n"), 0o640); err != nil {
-		t.Fatal(err)
+	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o600, 0o640: 0o640, 0o644: 0o640, 0o666: 0o660, 0o604 | os.ModeSetgid: 0o600} {
+		file := trustedDir(t) + "/config.toml"
+		must(t, os.WriteFile(file, []byte(runnerText), 0o600), os.Chmod(file, mode))
+		must(t, wiring.MergeFile(absPath(t, file), "", self()))
+		info, err := os.Stat(file)
+		must(t, err)
+		if info.Mode() != want {
+			t.Errorf("mode %v became %v, want %v", mode, info.Mode(), want)
+		}
+		if text, _ := os.ReadFile(file); !strings.Contains(string(text), "config_exec") {
+			t.Errorf("not merged:\n%s", text)
+		}
+		if entries, _ := os.ReadDir(filepath.Dir(file)); len(entries) != 1 {
+			t.Errorf("left are %v", entries)
+		}
 	}
-	if err := os.Symlink(file, link); err != nil {
-		t.Fatal(err)
+}
+
+// TestMergeFileRefuses what others could have put there.
+func TestMergeFileRefuses(t *testing.T) {
+	const service, other = 4242, 4243
+	for name, tc := range map[string]struct {
+		plant func(dir string) error
+		path  string
+		why   string // "" is merged
+	}{
+		"plain":                        {func(string) error { return nil }, "real/config.toml", ""},
+		"the service's":                {func(d string) error { return chown(service, d+"/real", d+"/real/config.toml") }, "real/config.toml", ""},
+		"the service's, in root's":     {func(d string) error { return chown(service, d+"/real/config.toml") }, "real/config.toml", ""},
+		"another's":                    {func(d string) error { return chown(other, d+"/real/config.toml") }, "real/config.toml", "is owned by uid 4243"},
+		"another's directory":          {func(d string) error { return chown(other, d+"/real") }, "real/config.toml", "is owned by uid 4243"},
+		"writable directory":           {func(d string) error { return os.Chmod(d+"/real", 0o777) }, "real/config.toml", "is writable by group and others"},
+		"sticky directory":             {func(d string) error { return os.Chmod(d+"/real", 0o777|os.ModeSticky) }, "real/config.toml", "is writable by group and others"},
+		"link":                         {func(d string) error { return os.Symlink("real/config.toml", d+"/link") }, "link", "is a symbolic link"},
+		"root's link to the directory": {func(d string) error { return os.Symlink("real", d+"/link") }, "link/config.toml", ""},
+		"the service's link": {func(d string) error {
+			return errors.Join(os.Symlink("real", d+"/link"), chown(service, d+"/link"))
+		}, "link/config.toml", "is a symbolic link that uid 4242 can change"},
+		"a link in the service's directory": {func(d string) error {
+			return errors.Join(os.Mkdir(d+"/home", 0o755), os.Symlink("../real", d+"/home/link"), chown(service, d+"/home"))
+		}, "home/link/config.toml", "is a symbolic link that uid 4242 can change"},
+		"FIFO": {func(d string) error {
+			return errors.Join(os.Remove(d+"/real/config.toml"), syscall.Mkfifo(d+"/real/config.toml", 0o600))
+		}, "real/config.toml", "is not a regular file"},
+		"missing": {func(d string) error { return os.Remove(d + "/real/config.toml") }, "real/config.toml", "no such file or directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root works in directories of other accounts")
+			}
+			dir := trustedDir(t)
+			must(t, os.Mkdir(dir+"/real", 0o755), os.WriteFile(dir+"/real/config.toml", []byte(runnerText), 0o600), tc.plant(dir))
+			err := wiring.MergeFile(absPath(t, filepath.Join(dir, tc.path)), "", service)
+			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
+				t.Errorf("got %v, want %q", err, tc.why)
+			}
+			if name == "FIFO" {
+				return // to read it would wait for a writer
+			}
+			text, _ := os.ReadFile(dir + "/real/config.toml")
+			if merged := strings.Contains(string(text), "config_exec"); merged != (tc.why == "") {
+				t.Errorf("the file has\n%s", text)
+			}
+		})
 	}
-	if err := wiring.MergeFile(link, ""); err == nil {
-		t.Error("a link was followed")
+}
+
+func chown(uid int, paths ...string) (err error) {
+	for _, p := range paths {
+		err = errors.Join(err, os.Lchown(p, uid, -1))
 	}
-	if err := wiring.MergeFile(file, ""); err != nil {
-		t.Fatal(err)
-	}
-	info, err := os.Stat(file)
-	if err != nil || info.Mode().Perm() != 0o640 {
-		t.Errorf("%v, mode %v", err, info.Mode())
-	}
-	if text, _ := os.ReadFile(file); !strings.Contains(string(text), "config_exec") {
-		t.Errorf("not merged:\n%s", text)
+	return err
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -2,13 +2,12 @@ package initial
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // Access is whose a file is, and who may read it.
@@ -31,22 +30,26 @@ func AccessFor(service job.Account, maker job.UID) Access {
 // place first: a file that jobs could not use never gets there. An existing file
 // is an error unless force is set.
 func Place(path job.AbsPath, text string, access Access, force bool) error {
-	f, err := os.CreateTemp(filepath.Dir(path.String()), ".jacamar-*")
+	t, err := openTarget(path, trustedfile.Self())
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone by then, when all went well
-	_, err = f.WriteString(text)
-	if err := errors.Join(err, f.Sync()); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := loads(f.Name()); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Chown(access.UID, access.GID), f.Chmod(access.Mode), f.Close()); err != nil {
+	defer t.close()
+	d, err := t.draft()
+	if err != nil {
 		return err
 	}
-	return moveTo(path.String(), f.Name(), force)
+	defer d.discard()
+	if _, err := d.WriteString(text); err != nil {
+		return err
+	}
+	if err := loads(filepath.Join(filepath.Dir(t.entry.Path), d.name)); err != nil {
+		return err
+	}
+	if err := errors.Join(d.Chown(access.UID, access.GID), d.Chmod(access.Mode)); err != nil {
+		return err
+	}
+	return d.place(force)
 }
 
 func loads(name string) error {
@@ -55,18 +58,5 @@ func loads(name string) error {
 		return err
 	}
 	_, err = config.Load(p)
-	return err
-}
-
-// moveTo links without force, because a rename would replace a file that came
-// after we looked.
-func moveTo(path, from string, force bool) error {
-	if force {
-		return os.Rename(from, path)
-	}
-	err := os.Link(from, path)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists: give --force to replace it", path)
-	}
 	return err
 }

@@ -5,17 +5,26 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // maxRunnerFile is far above any runner's configuration, in bytes.
 const maxRunnerFile = 4 << 20
 
 // MergeFile merges the wiring into a runner's config.toml, which keeps its owner
-// and its mode. The runner notices the new file by itself.
-func (w Wiring) MergeFile(path, runner string) error {
-	text, info, err := read(path)
+// and its mode, less what others than owner and group may do: it has the runner's
+// token. The file and the way to it must belong to root or to the service account.
+// The runner notices the new file by itself.
+func (w Wiring) MergeFile(path job.AbsPath, runner string, service job.UID) error {
+	t, err := openTarget(path, trustedfile.Trust{Account: service})
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	text, was, err := read(t, service)
 	if err != nil {
 		return err
 	}
@@ -23,38 +32,45 @@ func (w Wiring) MergeFile(path, runner string) error {
 	if err != nil {
 		return fmt.Errorf("cannot edit %s: %w", path, err)
 	}
-	return replace(path, merged, info)
+	return replace(t, merged, was)
 }
 
-func read(path string) (string, os.FileInfo, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+// file is what the new file has of the old one.
+type file struct {
+	uid, gid int
+	mode     os.FileMode
+}
+
+func read(t target, service job.UID) (text string, was file, err error) {
+	f, err := t.open()
 	if err != nil {
-		return "", nil, err
+		return "", was, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", nil, err
+		return "", was, err
 	}
-	if !info.Mode().IsRegular() {
-		return "", nil, fmt.Errorf("%s is not a regular file", path)
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok || !info.Mode().IsRegular():
+		return "", was, fmt.Errorf("%s is not a regular file", t.path)
+	case stat.Uid != 0 && stat.Uid != uint32(service):
+		return "", was, fmt.Errorf("%s is owned by uid %d, not by root or the account of the service (uid %d)", t.path, stat.Uid, service)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxRunnerFile))
-	return string(text), info, err
+	b, err := io.ReadAll(io.LimitReader(f, maxRunnerFile))
+	return string(b), file{int(stat.Uid), int(stat.Gid), info.Mode().Perm() &^ 0o007}, err
 }
 
-func replace(path, text string, was os.FileInfo) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".config-*")
+func replace(t target, text string, was file) error {
+	d, err := t.draft()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(f.Name()) }() // gone by then, when all went well
-	_, err = f.WriteString(text)
-	if stat, ok := was.Sys().(*syscall.Stat_t); ok {
-		err = errors.Join(err, f.Chown(int(stat.Uid), int(stat.Gid)))
-	}
-	if err := errors.Join(err, f.Chmod(was.Mode().Perm()), f.Sync(), f.Close()); err != nil {
+	defer d.discard()
+	_, err = d.WriteString(text)
+	if err := errors.Join(err, d.Chown(was.uid, was.gid), d.Chmod(was.mode)); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	return d.place(true)
 }
