@@ -2,7 +2,9 @@ package config
 
 import (
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"jacamar-ci/internal/jwks"
 )
@@ -17,6 +19,7 @@ var warnings = []check{
 	{"keys without effect", nil, warnNoEffect},
 	{"busy polling", nil, warnPolling},
 	{"confinement", nil, warnConfinement},
+	{"blanks", nil, warnBlank},
 }
 
 func warnNoLog(c *Config) []Fault {
@@ -104,4 +107,10 @@ const politeDelay = 5 * time.Second
 
 func warnPolling(c *Config) []Fault {
 	return when(c.Batch.CommandDelay < politeDelay, "batch.command_delay", "%v is a burden for the scheduler: use %v or more", c.Batch.CommandDelay, politeDelay)
+}
+
+// warnBlank: the runner's scripts do not quote the path of a local cache.
+func warnBlank(c *Config) []Fault {
+	dir := c.General.DataDir.String()
+	return when(strings.ContainsFunc(dir, unicode.IsSpace), "general.data_dir", "%q has a blank in it: GitLab Runner cannot use local caches below it", dir)
 }

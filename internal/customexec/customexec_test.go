@@ -170,6 +170,25 @@ func TestHelperIsNeeded(t *testing.T) {
 	}
 }
 
+func TestStepRunnerIsNeeded(t *testing.T) {
+	for fields, want := range map[string]bool{
+		``:                        false,
+		`,"run":null`:             false,
+		`,"run":""`:               false,
+		`,"run":"[]"`:             false,
+		`,"run":[]`:               false,
+		`,"run":7`:                false,
+		`,"run":"x"`:              false,
+		`,"run":[{"name":"a"}]`:   true,
+		`,"run":"[{\"name\":1}]"`: true,
+	} {
+		r, err := ParseResponse([]byte(`{"id":1,"job_info":{"project_id":2}` + fields + `}`))
+		if r.StepRunner != want || err != nil {
+			t.Errorf("%s: %v, %v", fields, r.StepRunner, err)
+		}
+	}
+}
+
 func TestTempDir(t *testing.T) {
 	for value, want := range map[string]string{"/b/000/g/p.tmp": "/b/000/g/p.tmp", ".tmp": "", "": "", "/b/../x.tmp": "", "/b/a\nb.tmp": ""} {
 		e, err := ParseEnviron([]string{"CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=" + value})

@@ -27,6 +27,9 @@ type Response struct {
 	// Helper tells that the job has caches or artifacts, for which the runner's
 	// scripts call the runner's own program.
 	Helper bool
+	// StepRunner reports that the job is written with "run:", for which the
+	// runner's script calls the program step-runner.
+	StepRunner bool
 	// tokens are the first values of the job's variables that look like a JWT.
 	tokens map[string]string
 }
@@ -55,6 +58,7 @@ type wireJob struct {
 	info, git, runner, variables   json.RawMessage
 	id                             json.RawMessage
 	cache, artifacts, dependencies json.RawMessage
+	run                            json.RawMessage
 }
 
 // ParseResponse reads a job response. Unknown fields are passed over; a field
@@ -63,7 +67,7 @@ func ParseResponse(text []byte) (Response, error) {
 	var w wireJob
 	err := object(text, map[string]*json.RawMessage{
 		"id": &w.id, "job_info": &w.info, "git_info": &w.git, "runner_info": &w.runner, "variables": &w.variables,
-		"cache": &w.cache, "artifacts": &w.artifacts, "dependencies": &w.dependencies,
+		"cache": &w.cache, "artifacts": &w.artifacts, "dependencies": &w.dependencies, "run": &w.run,
 	})
 	if err != nil {
 		return Response{}, err
@@ -77,7 +81,7 @@ func ParseResponse(text []byte) (Response, error) {
 			return Response{}, err
 		}
 	}
-	r.Helper = w.needsHelper()
+	r.Helper, r.StepRunner = w.needsHelper(), w.hasSteps()
 	return r, nil
 }
 
@@ -177,6 +181,19 @@ func (r *Response) readTokens(w wireJob) error {
 		}
 	}
 	return nil
+}
+
+// hasSteps reports whether the field run has a step. GitLab sends the list as a
+// text, the runner writes it as a list. Like needsHelper it only decides on a
+// warning.
+func (w wireJob) hasSteps() bool {
+	list := w.run
+	var text string
+	if json.Unmarshal(w.run, &text) == nil {
+		list = json.RawMessage(text)
+	}
+	var steps []json.RawMessage
+	return json.Unmarshal(list, &steps) == nil && len(steps) > 0
 }
 
 // needsHelper looks for what the runner's scripts call its own program for.

@@ -38,6 +38,13 @@ func ScriptCode(err error) (code int, ok bool) {
 	return 0, false
 }
 
+// Public reports whether err has a text that is meant for its user. One that nobody
+// classified has none: its words are those of the inside.
+func Public(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Public != ""
+}
+
 // ForUser returns what the job log shows of err: one line and, where there is
 // one, the hint. Without full, a text that is the operator's stays hidden
 // behind words that lead the user to one; quote is what the user is asked to

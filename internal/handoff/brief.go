@@ -51,6 +51,8 @@ type Job struct {
 	// Helper tells that the job's scripts will look for gitlab-runner in PATH, for
 	// caches or artifacts.
 	Helper bool `json:"helper,omitempty"`
+	// StepRunner is the same of step-runner, for a job that is written with "run:".
+	StepRunner bool `json:"step_runner,omitempty"`
 	// Path is the job's own variable PATH, empty when it sets none. It is bytes,
 	// since a user's text need not be what a JSON string can carry.
 	Path []byte `json:"path,omitempty"`

@@ -3,6 +3,7 @@ package handoff
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -106,14 +107,17 @@ func TestResults(t *testing.T) {
 		err  error
 		kind failure.Kind
 		code int
+		user string // what the job's user reads, "" for anything
 	}{
-		"success":         {nil, failure.System, 0},
-		"exit 7":          {failure.Exit(7), failure.Build, 7},
-		"build, no code":  {failure.Buildf("no such partition"), failure.Build, 0},
-		"quota":           {failure.Systemf("disk full").WithHint("remove files"), failure.System, 0},
-		"unknown error":   {errors.New("boom"), failure.System, 0},
-		"very long":       {failure.Systemf("%s", strings.Repeat("x", 1<<20)), failure.System, 0},
-		"denied is plain": {failure.Deniedf("no"), failure.System, 0},
+		"success":         {nil, failure.System, 0, ""},
+		"exit 7":          {failure.Exit(7), failure.Build, 7, "the job's script ended with exit code 7"},
+		"build, no code":  {failure.Buildf("no such partition"), failure.Build, 0, "no such partition"},
+		"quota":           {failure.Systemf("disk full").WithHint("remove files"), failure.System, 0, "disk full"},
+		"unknown error":   {errors.New("boom"), failure.System, 0, "this CI resource could not run the job"},
+		"private":         {failure.Privatef("boom"), failure.System, 0, "this CI resource could not run the job"},
+		"wrapped":         {fmt.Errorf("boom: %w", failure.Systemf("disk full")), failure.System, 0, "disk full"},
+		"very long":       {failure.Systemf("%s", strings.Repeat("x", 1<<20)), failure.System, 0, ""},
+		"denied is plain": {failure.Deniedf("boom"), failure.System, 0, "this CI resource could not run the job"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			auth, _, conn := conversation(t)
@@ -128,6 +132,12 @@ func TestResults(t *testing.T) {
 			}
 			if code, _ := failure.ScriptCode(got); code != tc.code {
 				t.Errorf("code %d, want %d", code, tc.code)
+			}
+			if line, _ := failure.ForUser(got, false, ""); tc.user != "" && line != tc.user {
+				t.Errorf("the user reads %q, want %q", line, tc.user)
+			}
+			if tc.err != nil && !strings.Contains(tc.err.Error(), strings.TrimSuffix(got.Error(), "…")) {
+				t.Errorf("the operator reads %q of %q", got, tc.err)
 			}
 			if tc.err == nil && r.Dirs != dirs {
 				t.Errorf("directories are %v", r.Dirs)

@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"jacamar-ci/internal/failure"
@@ -17,6 +18,8 @@ type Result struct {
 	Code   int    `json:"code,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	Hint   string `json:"hint,omitempty"`
+	// Private keeps the reason for the operator: it is not in words for a user.
+	Private bool `json:"private,omitempty"`
 	// Dirs are set by the config stage.
 	Dirs Dirs `json:"dirs,omitzero"`
 	// Left is what the stage should have removed and could not, at most maxLeft.
@@ -61,7 +64,7 @@ func ResultOf(err error, dirs Dirs) Result {
 	code, _ := failure.ScriptCode(err)
 	return Result{
 		Failed: true, Build: failure.KindOf(err) == failure.Build, Code: code,
-		Reason: job.Shorten(line, reasonLength), Hint: job.Shorten(hint, reasonLength),
+		Reason: job.Shorten(line, reasonLength), Hint: job.Shorten(hint, reasonLength), Private: !failure.Public(err),
 	}
 }
 
@@ -73,6 +76,9 @@ func (r Result) Err() error {
 	kind := failure.System
 	if r.Build {
 		kind = failure.Build
+	}
+	if r.Private {
+		return &failure.Error{Kind: kind, Code: r.Code, Cause: errors.New(r.Reason)}
 	}
 	return &failure.Error{Kind: kind, Code: r.Code, Public: r.Reason, Hint: r.Hint}
 }

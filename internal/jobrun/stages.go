@@ -3,8 +3,10 @@ package jobrun
 import (
 	"os"
 	"strings"
+	"unicode"
 
 	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/executor"
 	"jacamar-ci/internal/jobrun/internal/workspace"
 	"jacamar-ci/internal/logging"
@@ -74,9 +76,22 @@ func (s stage) forewarn(voice logging.Voice) {
 	if unusedCustom(s.brief.Settings.Storage) {
 		voice.Warn("CUSTOM_CI_BUILDS_DIR has no effect on this resource")
 	}
-	if s.missingHelper() {
+	if blankPath(s.brief) {
+		voice.Warn("the build directory has a blank in its path: GitLab Runner cannot use local caches there")
+	}
+	if s.brief.Job.Helper && s.missing("gitlab-runner") {
 		voice.Warn("gitlab-runner is not in your PATH here: the job's caches and artifacts will be skipped")
 	}
+	if s.brief.Job.StepRunner && s.missing("step-runner") {
+		voice.Warn("step-runner is not in your PATH here, and a job with \"run:\" needs it: install it there, or write the job with \"script:\"")
+	}
+}
+
+// blankPath reports whether the runner's scripts, which do not quote the path of a
+// local cache, will get it wrong.
+func blankPath(b handoff.Brief) bool {
+	blank := func(p job.AbsPath) bool { return strings.ContainsFunc(p.String(), unicode.IsSpace) }
+	return b.Job.Helper && (blank(b.Dirs.Builds) || blank(b.Dirs.Cache))
 }
 
 // cleanup gives up what the job held. Nothing of it reaches the user but what stays,

@@ -111,20 +111,14 @@ func (s stage) ask(words ...string) ([]string, error) {
 	return executor.Login{Family: family, Shell: executor.NewShell(s.brief), Limit: profilesLimit}.Ask(words...)
 }
 
-// helper is the program that the runner's scripts look for in PATH.
-const helper = "gitlab-runner"
-
-// missingHelper tells whether the job needs the helper and its PATH lacks it,
-// where that can be found out: the runner's scripts would only skip their work.
-func (s stage) missingHelper() bool {
-	if !s.brief.Job.Helper {
-		return false
-	}
+// missing reports whether the job's PATH lacks a program that the runner's scripts
+// look for, as far as that can be found out.
+func (s stage) missing(program string) bool {
 	if path := string(s.brief.Job.Path); path != "" {
-		found, err := within(s, pressureLimit, func() (bool, error) { return inPath(helper, path), nil })
+		found, err := within(s, pressureLimit, func() (bool, error) { return inPath(program, path), nil })
 		return err == nil && !found
 	}
-	answer, err := s.ask(`"$(type -P ` + helper + `)"`)
+	answer, err := s.ask(`"$(type -P ` + program + `)"`)
 	return err == nil && answer[0] == ""
 }
 

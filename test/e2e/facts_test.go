@@ -80,3 +80,32 @@ func TestMissingHelperIsReported(t *testing.T) {
 		}
 	}, quick)
 }
+
+// TestStepRunner runs a job that is written with "run:", as the runner hands it to
+// a custom executor: as the script "step-runner ci".
+func TestStepRunner(t *testing.T) {
+	const warning = "step-runner is not in your PATH here"
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		bin := filepath.Join(s.Dir, "step-runner")
+		if err := os.Mkdir(bin, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(bin, "step-runner"), []byte("#!/bin/sh\n[ \"$*\" = ci ] || exit 64\necho \"steps: $STEPS\"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		job := s.Job("step-runner ci")
+		job.Run = []byte(`[{"name":"hello","script":"echo hello"}]`)
+		job = site.WithVariable(job, "STEPS", string(job.Run))
+
+		r := s.Runner().Run(job)
+		want(t, r, stagerunner.ScriptFailure, 127)
+		if !strings.Contains(r.Trace, warning) {
+			t.Errorf("nothing is said of step-runner:\n%s", r.Trace)
+		}
+		r = s.Runner().Run(site.WithVariable(job, "PATH", bin+":/usr/bin:/bin"))
+		want(t, r, stagerunner.Success, 0)
+		if strings.Contains(r.Trace, warning) || !strings.Contains(r.Trace, `steps: [{"name":"hello"`) {
+			t.Errorf("step-runner was there:\n%s", r.Trace)
+		}
+	}, quick)
+}

@@ -1,6 +1,7 @@
 package stagerunner
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -27,6 +28,10 @@ type Job struct {
 	// Script is before_script followed by script.
 	Script      []string
 	AfterScript []string
+	// Run is the field run of the job response, as JSON: the steps of a job that is
+	// written with "run:". The runner gives such a job the script "step-runner ci"
+	// and the steps in the variable STEPS.
+	Run json.RawMessage
 	// Steps are further steps, such as release, which run as step_<name>.
 	Steps        []Step
 	Cache        []Cache

@@ -25,6 +25,7 @@ type response struct {
 	Credentials   []any            `json:"credentials"`
 	Dependencies  []map[string]any `json:"dependencies"`
 	Features      map[string]any   `json:"features"`
+	Run           json.RawMessage  `json:"run,omitempty"`
 }
 
 type jobInfo struct {
@@ -80,7 +81,7 @@ func (j *Job) response(inputs any) []byte {
 			Depth: j.depth(), Protected: j.Git.Protected,
 		},
 		RunnerInfo: map[string]any{"timeout": int(j.timeout().Seconds())},
-		Inputs:     inputs, Variables: j.Variables, Steps: j.responseSteps(),
+		Inputs:     inputs, Run: j.Run, Variables: j.Variables, Steps: j.responseSteps(),
 		Image: map[string]any{"name": j.Image}, Features: map[string]any{
 			"trace_sections": true, "failure_reasons": []string{"unknown_failure", "script_failure", "runner_system_failure", "job_execution_timeout"},
 		},

@@ -46,7 +46,14 @@ func (p *Pump) Drain(limit time.Duration) error {
 
 // move splices until the end of in. When out cannot be written any more, the
 // rest is thrown away, so that a job in the middle of stopping does not block.
+//
+// A regular file is written, not spliced to: two descriptors may share its
+// position, as after ">log 2>&1". write(2) takes its turn at that position,
+// splice(2) does not, and one output then covers the other.
 func move(in, out int) error {
+	if regular(out) {
+		return copyAll(in, out)
+	}
 	for {
 		n, err := unix.Splice(in, nil, out, nil, pipeSize, 0)
 		switch {
@@ -62,6 +69,11 @@ func move(in, out int) error {
 			return nil
 		}
 	}
+}
+
+func regular(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
 // copyAll is for where splice(2) does not work: not to a terminal, nor to a file

@@ -125,7 +125,7 @@ func (p *pool) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	return storage.Explain("cannot use the claims in "+p.file.Name(), p.file.Name(), err)
+	return storage.Explain("cannot use the list of build directories in "+p.file.Name(), p.file.Name(), err)
 }
 
 // close unlocks. An error may be of a write that the file server refused only
