@@ -23,6 +23,9 @@ var rooms = []room{
 	{"internal/auth/internal/privdrop", [][]string{
 		{"./test/e2e", "-run", "^(TestPosture|TestNoFallback|TestSudoRules)$"}, identitySuite,
 	}},
+	{"internal/failure", [][]string{{"./internal/handoff"}}},
+	{"internal/customexec", [][]string{identitySuite}},
+	{"internal/logging/operator", [][]string{{"./test/evidence", "-run", "^(TestDefaultPlace|TestManualFindsWhatIsMissing)$"}, identitySuite}},
 	{"internal/capability", [][]string{{"./internal/auth/internal/privdrop"}, {"./cmd/jacamar-keys"}}},
 	{"internal/jwks/fetch", [][]string{identitySuite}},
 	{"cmd/jacamar-keys", [][]string{identitySuite}},
