@@ -3,6 +3,7 @@ package failure
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -42,6 +43,9 @@ func TestTexts(t *testing.T) {
 			}
 			if line, hint := ForUser(tc.err, false, "job 9"); line != tc.public || hint != tc.hint {
 				t.Errorf("the user reads %q, %q", line, hint)
+			}
+			if own := strings.HasPrefix(tc.full, tc.public); Public(tc.err) != own {
+				t.Errorf("has a text for its user: %v", !own)
 			}
 		})
 	}

@@ -82,8 +82,6 @@ func readNumber(f *os.File) (uint64, error) {
 }
 
 func (c *Counter) close() {
-	if c.file != nil {
-		_ = c.file.Close()
-		c.file = nil
-	}
+	_ = c.file.Close()
+	c.file = nil
 }

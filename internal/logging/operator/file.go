@@ -39,14 +39,13 @@ func (l lines) Write(record []byte) (int, error) {
 // Close implements io.Closer.
 func (lines) Close() error { return nil }
 
-// torn reports whether a file ends inside a line. What has no size, as a device,
-// has no lines to look at.
+// torn reports whether a file ends inside a line.
 func torn(f *os.File) bool {
 	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
+	if err != nil {
 		return false
 	}
 	var last [1]byte
-	n, _ := f.ReadAt(last[:], info.Size()-1)
+	n, _ := f.ReadAt(last[:], info.Size()-1) // nothing is read of an empty file
 	return n == 1 && last[0] != '\n'
 }

@@ -107,7 +107,7 @@ func bounded(text string) string {
 	room := maxText
 	for at, r := range text {
 		if room -= escaped(r); room < 0 {
-			return job.Cut(text, at) + "…"
+			return text[:at] + "…"
 		}
 	}
 	return text

@@ -135,7 +135,8 @@ func TestCounterThatCannotBeUsed(t *testing.T) {
 		"text":         {holding("twelve\n"), "does not have a number"},
 		"short":        {holding("12\n"), "does not have a number"},
 		"long":         {holding(strings.Repeat("0", 21) + "\n"), "does not have a number"},
-		"no line end":  {holding(strings.Repeat("1", 21)), "does not have a number"},
+		"no line end":  {holding(strings.Repeat("0", 21)), "does not have a number"},
+		"no digits":    {holding(strings.Repeat("x", 20) + "\n"), "does not have a number"},
 		"two lines":    {holding(fmt.Sprintf("%020d\n\n", 7)), "does not have a number"},
 		"locked": {func(t *testing.T, path string) *Counter {
 			f, err := os.Create(path)
@@ -189,6 +190,24 @@ func TestCounterThatCannotBeUsed(t *testing.T) {
 				t.Errorf("it took %v", d)
 			}
 		})
+	}
+}
+
+// TestCounterWaitsForItsTurn: another call has the lock for a moment.
+func TestCounterWaitsForItsTurn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "seq")
+	other, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := syscall.Flock(int(other.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	release := time.AfterFunc(lockLimit/5, func() { _ = syscall.Flock(int(other.Fd()), syscall.LOCK_UN) })
+	defer release.Stop()
+	if n, err := counterAt(path).next(); n != 1 || err != nil {
+		t.Errorf("number %d, %v", n, err)
 	}
 }
 

@@ -57,13 +57,17 @@ func stayRecords(t *testing.T, text string) {
 			}
 		}
 		got, _ := r["login"].(string)
-		kept, marked := strings.CutSuffix(got, "…")
+		kept, marked := strings.TrimSuffix(got, "…"), bounded(text) != text
 		want := strings.ToValidUTF8(text, "\ufffd")
 		if whole := strings.Join(strings.Split(got, "\ufffd"), ""); text != "" && !marked && whole != strings.ReplaceAll(want, "\ufffd", "") {
 			t.Fatalf("%q is recorded as %q", text, got)
 		}
-		if marked && len(kept) > maxText {
-			t.Fatalf("%.40q… keeps %d bytes", text, len(kept))
+		size := 0
+		for _, r := range kept {
+			size += escaped(r)
+		}
+		if marked && (size > maxText || size <= maxText-longestEscape) {
+			t.Fatalf("%.40q… keeps %d bytes of %d", text, size, maxText)
 		}
 	}
 }
@@ -96,4 +100,31 @@ func FuzzRecord(f *testing.F) {
 	}
 	f.Add(strings.Join(pieces, ""))
 	f.Fuzz(stayRecords)
+}
+
+// TestEscapedSizes writes every character that is of interest and compares its size
+// in the record with what is reckoned for it.
+func TestEscapedSizes(t *testing.T) {
+	for r := range rune(0x10000) {
+		if r >= 0xd800 && r < 0xe000 {
+			continue // halves of a pair, which no text has
+		}
+		if r == utf8.RuneError {
+			continue // stands for a byte that is no text, too, which takes more
+		}
+		if r == 0x3000 {
+			r += 0xb000 // letters of no interest
+		}
+		m := &memory{}
+		l, err := New(Settings{Level: "info", Place: m.place()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Ended(Subject{Login: "<" + string(r) + ">"}, End{})
+		_, rest, _ := strings.Cut(m.String(), `"login":"<`)
+		in, _, ok := strings.Cut(rest, `>"`)
+		if !ok || len(in) != escaped(r) {
+			t.Errorf("%U stands in the record as %q, and %d bytes are reckoned for it", r, in, escaped(r))
+		}
+	}
 }
