@@ -145,6 +145,32 @@ func TestParseResponse(t *testing.T) {
 	}
 }
 
+func TestReadResponse(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name, text string) job.AbsPath {
+		p, err := job.ParseAbsPath(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text != "" {
+			if err := os.WriteFile(p.String(), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return p
+	}
+	if r, err := ReadResponse(path("good", good)); err != nil || r.ID != 42 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	for want, file := range map[string]job.AbsPath{
+		"named no JOB_RESPONSE_FILE": {}, "no such file": path("missing", ""), "not a JSON object": path("list", "[]"), "id": path("empty", "{}"),
+	} {
+		if r, err := ReadResponse(file); err == nil || !strings.Contains(err.Error(), want) || r.ID != 0 || failure.Public(err) {
+			t.Errorf("%s: got %+v, %v", want, r, err)
+		}
+	}
+}
+
 func TestParseResponseWithoutOptionalFields(t *testing.T) {
 	r, err := ParseResponse([]byte(`{"id":1,"job_info":{"project_id":2,"user_id":null,"pipeline_id":0}}`))
 	if err != nil || r.Project != "project-2" || r.UserID != 0 || r.PipelineID != 0 || r.Timeout != 0 {

@@ -118,10 +118,7 @@ func WriteCode(p job.AbsPath, code int) error {
 		return failure.Privatef("cannot write the script's exit code: %w", err)
 	}
 	_, err = file.WriteString(strconv.Itoa(code) + "\n")
-	if cerr := file.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err = errors.Join(err, file.Close()); err != nil {
 		return failure.Privatef("cannot write the script's exit code: %w", err)
 	}
 	return nil
