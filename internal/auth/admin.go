@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/lockdown"
 )
@@ -29,8 +30,9 @@ func administrator(configuration *string, paths ...*string) (*driver, error) {
 		return nil, err
 	}
 	return &driver{
-		call: Call{Stage: job.Config, Configuration: *configuration, Unobfuscated: true},
-		uid:  job.UID(os.Geteuid()), stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
+		call:   Call{Stage: job.Config, Configuration: *configuration, Unobfuscated: true},
+		powers: capability.BeyondAccount(), administers: true,
+		uid: job.UID(os.Geteuid()), stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
 	}, nil
 }
 
@@ -58,6 +60,9 @@ func (d *driver) refreshKeys(ctx context.Context, forget bool) (err error) {
 	}
 	d.log = d.openLog(ctx, d.lost)
 	defer d.log.Close()
+	if err = d.findHelper(); err != nil {
+		return err
+	}
 	keys, err := d.keySource(ctx)
 	if err != nil {
 		return err
@@ -70,6 +75,6 @@ func (d *driver) refreshKeys(ctx context.Context, forget bool) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(d.stdout, "%d keys kept in %s\n", set.Len(), d.state.StateDir)
+	_, err = fmt.Fprintf(d.stdout, "%d keys kept in %s\n", set.Len(), keys.Dir())
 	return err
 }

@@ -2,9 +2,7 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -47,31 +45,25 @@ func (d *driver) place(ctx context.Context, l config.Logging) operator.Place {
 	case l.Location.Journal:
 		return operator.Journal()
 	case !l.Location.File.IsZero():
-		return operator.File(func() (*os.File, error) { return trustedfile.Self().OpenAppend(l.Location.File) })
+		return operator.File(func() (*os.File, error) { return d.openNamed(l.Location.File) })
 	}
 	return operator.File(func() (*os.File, error) { return d.openKept(ctx, config.LogName, trustedfile.Self().OpenAppend) })
 }
 
-// openKept opens a file of the state directory, which it makes where it is
-// missing.
+// openKept opens a file of the state directory.
 func (d *driver) openKept(ctx context.Context, name string, open func(job.AbsPath) (*os.File, error)) (*os.File, error) {
 	dir, err := d.stateDir(ctx)
 	if err != nil {
 		return nil, err
 	}
-	path, err := dir.Join(name)
-	if err != nil {
-		return nil, err
-	}
-	file, err := open(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return file, err
-	}
-	// Every directory down to the first missing one is trusted by now.
-	if err := os.Mkdir(dir.String(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, err
-	}
-	return open(path)
+	return dir.Open(name, open)
+}
+
+// openNamed opens a file that the site named, as the account that has the state: the
+// account of the service must not write in it.
+func (d *driver) openNamed(path job.AbsPath) (file *os.File, err error) {
+	err = d.helperIDs().Open(func() error { file, err = trustedfile.Self().OpenAppend(path); return err })
+	return file, err
 }
 
 // thisCall names this process among all that this host has run since its start.

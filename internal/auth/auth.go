@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/state"
+	"jacamar-ci/internal/auth/internal/thread"
+	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
@@ -46,7 +49,7 @@ func Main(call Call) int {
 	}
 	env, err := customexec.ParseEnviron(was.Environ)
 	d := &driver{
-		call: call, env: env, core: was.Core, thread: thread, uid: job.UID(os.Geteuid()),
+		call: call, env: env, core: was.Core, thread: thread, powers: capability.BeyondAccount(), uid: job.UID(os.Geteuid()),
 		stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
 	}
 	if err == nil {
@@ -63,13 +66,24 @@ type driver struct {
 	uid            job.UID
 	core           unix.Rlimit // on core files, as the runner has it
 	thread         *inherit.Thread
-	state          state
-	resumed        bool
-	site           config.Config
-	facts          customexec.Response
-	id             identity.Identity
-	log            operator.Log
-	begun          time.Time
+	// sealed is the state as it came, state what the config stage settled: after
+	// unseal, or as config itself finds it.
+	sealed  state.Sealed
+	resumed bool
+	state   state.State
+	// file is the configuration, site what it says.
+	file  job.AbsPath
+	site  config.Config
+	facts customexec.Response
+	id    identity.Identity
+	// powers tells that this process may do what its account may not.
+	powers bool
+	// administers tells that no runner calls it.
+	administers bool
+	// helper are the ids of helpers, nil for this process's own.
+	helper *thread.IDs
+	log    operator.Log
+	begun  time.Time
 }
 
 // serve is the security argument. Nothing that the job's author controls is
@@ -77,13 +91,16 @@ type driver struct {
 // before the rules have granted an account; and from there on only that account
 // touches what is his.
 func (d *driver) serve(ctx context.Context) (err error) {
-	if d.state, d.resumed, err = decodeState(d.env.State); err != nil {
+	if err = d.resume(); err != nil {
 		return err
 	}
 	if d.site, err = d.configuration(); err != nil {
 		return err
 	}
 	d.log = d.openLog(ctx, d.lost)
+	if err = d.findHelper(); err != nil {
+		return err
+	}
 	if d.call.Stage == job.Cleanup && !d.resumed {
 		return nil // the config stage granted nothing: there is nothing of the job's
 	}
@@ -93,6 +110,9 @@ func (d *driver) serve(ctx context.Context) (err error) {
 	}
 	if d.facts, err = customexec.ReadResponse(d.env.Response); err != nil {
 		return err
+	}
+	if err := d.unseal(ctx); err != nil {
+		return d.denied(err)
 	}
 	if err := d.env.TooLong(d.site.Auth.MaxEnvChars); err != nil {
 		return err
@@ -110,24 +130,28 @@ func (d *driver) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return d.answer(result)
+	return d.answer(ctx, result)
 }
 
 // configuration loads the site's file: the one of the command line, or the one
-// that the config stage of this job was given.
+// that the config stage of this job was given. Its seal is not verified yet: it is
+// where the key is found.
 func (d *driver) configuration() (config.Config, error) {
-	file := d.state.Configuration
+	file := d.sealed.Configuration()
 	if d.call.Configuration != "" {
 		named, err := job.ParseAbsPath(d.call.Configuration)
 		if err != nil {
 			return config.Config{}, failure.Configf("--configuration: %w", err)
+		}
+		if d.resumed && named != file {
+			return config.Config{}, failure.Configf("the job began with the configuration %s, and now it is %s", file, named)
 		}
 		file = named
 	}
 	if file.IsZero() {
 		return config.Config{}, failure.Privatef("no --configuration, and no config stage has named one")
 	}
-	d.state.Configuration = file
+	d.file = file
 	if d.empowered() {
 		if faults := d.trust().Judge(file); len(faults) > 0 {
 			return config.Config{}, failure.Configf("cannot use the configuration: %w", &faults[0])

@@ -29,13 +29,13 @@ func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, 
 		}
 	}
 	_, configured := d.runas()
-	if candidate, err = d.state.RunAs.apply(candidate, configured); err != nil {
+	if candidate, err = apply(d.state.RunAs, candidate, configured); err != nil {
 		return policy.Grant{}, decision, err
 	}
 	if d.resumed {
 		err = d.completeGroups(ctx, candidate.Login(), rules)
 	} else {
-		d.state.TokenID, d.state.Job = d.id.Token.ID, d.id.JobID
+		d.state.TokenID = d.id.Token.ID
 		d.state.Facts, err = d.ask(ctx, candidate.Login(), rules)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -125,12 +126,11 @@ func (d *driver) message() string {
 }
 
 // answer prints what the config stage settled; the other stages have no answer.
-func (d *driver) answer(result handoff.Result) error {
+func (d *driver) answer(ctx context.Context, result handoff.Result) error {
 	if d.call.Stage != job.Config {
 		return nil
 	}
-	d.state.Dirs = result.Dirs
-	state, err := d.state.encode()
+	state, err := d.seal(ctx, result.Dirs)
 	if err != nil {
 		return err
 	}

@@ -6,16 +6,15 @@ import (
 	"os"
 	"path/filepath"
 
-	"jacamar-ci/internal/auth/internal/privdrop"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
 )
 
-// empowered tells whether this process can do what its account cannot, as with
-// file capabilities. Then that account must not be the one to say for whom, and
-// only what is root's is believed.
-func (d *driver) empowered() bool { return d.uid != 0 && privdrop.MayChangeIDs() == nil }
+// empowered reports whether this process can do what its account cannot, as with
+// file capabilities. Then that account must not decide for whom, and only what is
+// root's is believed.
+func (d *driver) empowered() bool { return d.uid != 0 && d.powers }
 
 // trust is whose files and programs this process believes.
 func (d *driver) trust() trustedfile.Trust {

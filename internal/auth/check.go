@@ -49,6 +49,10 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 	if d.site, s.Err = d.configuration(); s.Err != nil {
 		return s, nil
 	}
+	if s.Helper, err = d.examineHelper(); err != nil {
+		return s, err
+	}
+	s.Names = d.names()
 	if s.Keys, s.Err = d.keySource(ctx); s.Err != nil {
 		return s, nil
 	}
@@ -56,7 +60,7 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 		return s, err
 	}
 	// The check of the log tells what is wrong with it.
-	s.Config, s.StateDir, s.Log = &d.site, d.state.StateDir, d.openLog(ctx, func(error) {})
+	s.Config, s.StateDir, s.Log = &d.site, s.Keys.Dir(), d.openLog(ctx, func(error) {})
 	s.Script, _ = d.runas()
 	return s, nil
 }

@@ -20,7 +20,10 @@ func (d *driver) explain(ctx context.Context, q Question) (w explain.Walk, err e
 	if d.site, err = d.configuration(); err != nil {
 		return w, err
 	}
-	w.Configuration = d.state.Configuration
+	if err = d.findHelper(); err != nil {
+		return w, err
+	}
+	w.Configuration = d.file
 	if w.Steps, err = d.explainToken(ctx, q); err != nil {
 		return w, err
 	}
@@ -128,6 +131,6 @@ func (d *driver) explainRunAs(ctx context.Context, q Question, c policy.Candidat
 	if err != nil {
 		return policy.Candidate{}, nil, err
 	}
-	c, err = answer.apply(c, true)
+	c, err = apply(answer, c, true)
 	return c, append(before.Steps, step(policy.OK, "%s accepts %s", script.Path, c.Login())...), err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/identity"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/customexec"
@@ -72,27 +71,9 @@ func (d *driver) keySource(ctx context.Context) (*idtoken.Keys, error) {
 	}
 	general := d.site.General
 	return idtoken.NewKeys(idtoken.KeySettings{
-		GitLab: general.GitLabServer, JWKS: general.JWKSURL, AnyLoopbackPort: general.InsecureLoopbackHTTP, Proxy: general.HTTPSProxy.URL(), CAFile: general.TLSCAFile, StateDir: dir,
-		MaxAge: general.JWKSMaxAge, StaleMax: general.JWKSStaleMax, Program: d.keysProgram, Warn: d.warn,
+		GitLab: general.GitLabServer, JWKS: general.JWKSURL, AnyLoopbackPort: general.InsecureLoopbackHTTP, Proxy: general.HTTPSProxy.URL(), CAFile: general.TLSCAFile, State: dir,
+		MaxAge: general.JWKSMaxAge, StaleMax: general.JWKSStaleMax, Program: d.keysProgram, FetchAs: d.fetchIDs(), Warn: d.warn,
 	})
-}
-
-// stateDir is where this process keeps keys between jobs.
-func (d *driver) stateDir(ctx context.Context) (job.AbsPath, error) {
-	if !d.state.StateDir.IsZero() {
-		return d.state.StateDir, nil
-	}
-	var home job.AbsPath
-	if d.uid != 0 && d.site.General.StateDir.IsZero() {
-		own, err := d.ownAccount(ctx)
-		if err != nil {
-			return job.AbsPath{}, err
-		}
-		home = own.Home
-	}
-	dir, err := d.site.General.StateDirOf(int(d.uid), home)
-	d.state.StateDir = dir
-	return dir, err
 }
 
 // ownAccount is the account that this process itself runs as.
@@ -103,6 +84,3 @@ func (d *driver) ownAccount(ctx context.Context) (job.Account, error) {
 	}
 	return d.names().Lookup(ctx, name)
 }
-
-// names are the machine's name services.
-func (d *driver) names() account.Names { return account.System(nil) }

@@ -29,6 +29,7 @@ func ruled(d policy.Decision) error {
 // The rules of refusals that come from elsewhere than the policy and the token.
 const (
 	ruleRunAs   = "runas"
+	ruleState   = "state"
 	ruleUnknown = "account_unknown"
 	ruleOther   = "other"
 )

@@ -5,55 +5,47 @@ import (
 
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/auth/internal/runas"
+	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/logging/operator"
 )
 
-// delegation is what the RunAs script answered in the config stage.
-type delegation struct {
-	Asked bool `json:"asked,omitempty"`
-	// Target is the account that the job asked for and the script accepted.
-	Target job.Username `json:"target,omitzero"`
-	// Named is the account that the script itself named.
-	Named   job.Username `json:"named,omitzero"`
-	DataDir job.AbsPath  `json:"data_dir,omitzero"`
-	Message string       `json:"message,omitempty"`
-}
-
 // runas is the site's validation script; ok is false where it has none.
 func (d *driver) runas() (s runas.Script, ok bool) {
 	r := d.site.Auth.RunAs
-	s = runas.Script{Path: r.ValidationScript, Trust: d.trust(), SHA256: string(r.SHA256), Env: r.ValidationEnv, Federated: r.Federated}
+	s = runas.Script{
+		Path: r.ValidationScript, Trust: d.trust(), SHA256: string(r.SHA256), Env: r.ValidationEnv, Federated: r.Federated, As: d.helperIDs(),
+	}
 	return s, !s.Path.IsZero()
 }
 
 // delegate asks the script whether the job may have the account that was chosen,
 // or the one that the job itself asks for. What it answers is a proposal: every
 // rule holds for the account that comes out.
-func (d *driver) delegate(ctx context.Context, c policy.Candidate, rules policy.Rules) (delegation, error) {
+func (d *driver) delegate(ctx context.Context, c policy.Candidate, rules policy.Rules) (state.Delegation, error) {
 	script, ok := d.runas()
 	if !ok {
-		return delegation{}, nil
+		return state.Delegation{}, nil
 	}
 	if err := d.preValidate(ctx, c, rules); err != nil {
-		return delegation{}, err
+		return state.Delegation{}, err
 	}
 	wanted, _ := d.env.Variable(string(d.site.Auth.RunAs.UserVariable))
 	target, err := runas.ParseTarget(wanted)
 	if err != nil {
-		return delegation{}, &ruling{rule: ruleRunAs, err: err}
+		return state.Delegation{}, &ruling{rule: ruleRunAs, err: err}
 	}
 	return d.askScript(ctx, script, c, target)
 }
 
-func (d *driver) askScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (delegation, error) {
+func (d *driver) askScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (state.Delegation, error) {
 	a, err := script.Ask(ctx, d.id, c.Login(), target)
 	if err != nil {
-		return delegation{}, &ruling{rule: ruleRunAs, err: err}
+		return state.Delegation{}, &ruling{rule: ruleRunAs, err: err}
 	}
 	d.log.Walked(d.about(), operator.Rule{Name: ruleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
-	answer := delegation{Asked: true, Target: target, DataDir: a.DataDir, Message: a.Message}
+	answer := state.Delegation{Asked: true, Target: target, DataDir: a.DataDir, Message: a.Message}
 	if a.Named {
 		answer.Named = a.Username
 	}
@@ -75,7 +67,7 @@ func (d *driver) preValidate(ctx context.Context, c policy.Candidate, rules poli
 
 // apply gives the candidate that follows from the answer. A script that the
 // config stage of this job did not know was not asked, so it accepted nothing.
-func (a delegation) apply(c policy.Candidate, configured bool) (policy.Candidate, error) {
+func apply(a state.Delegation, c policy.Candidate, configured bool) (policy.Candidate, error) {
 	switch {
 	case configured && !a.Asked:
 		return policy.Candidate{}, &ruling{rule: ruleRunAs, err: failure.Deniedf("the script was configured after the job's config stage")}

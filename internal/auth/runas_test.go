@@ -8,6 +8,7 @@ import (
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/identity"
 	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -33,17 +34,17 @@ func chosen(t *testing.T, login string) policy.Candidate {
 
 func TestDelegationSettlesTheAccount(t *testing.T) {
 	for name, tc := range map[string]struct {
-		answer     delegation
+		answer     state.Delegation
 		configured bool
 		want       string // "" is a refusal
 	}{
-		"no script":                     {delegation{}, false, "alice"},
-		"accepted":                      {delegation{Asked: true}, true, "alice"},
-		"accepted the target":           {delegation{Asked: true, Target: username(t, "svc")}, true, "svc"},
-		"named another":                 {delegation{Asked: true, Named: username(t, "carol")}, true, "carol"},
-		"named another than the target": {delegation{Asked: true, Target: username(t, "svc"), Named: username(t, "carol")}, true, "carol"},
-		"script removed since":          {delegation{Asked: true, Named: username(t, "carol")}, false, "carol"},
-		"script new since":              {delegation{}, true, ""},
+		"no script":                     {state.Delegation{}, false, "alice"},
+		"accepted":                      {state.Delegation{Asked: true}, true, "alice"},
+		"accepted the target":           {state.Delegation{Asked: true, Target: username(t, "svc")}, true, "svc"},
+		"named another":                 {state.Delegation{Asked: true, Named: username(t, "carol")}, true, "carol"},
+		"named another than the target": {state.Delegation{Asked: true, Target: username(t, "svc"), Named: username(t, "carol")}, true, "carol"},
+		"script removed since":          {state.Delegation{Asked: true, Named: username(t, "carol")}, false, "carol"},
+		"script new since":              {state.Delegation{}, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// The answer travels from the config stage to the others as JSON.
@@ -51,11 +52,11 @@ func TestDelegationSettlesTheAccount(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var answer delegation
+			var answer state.Delegation
 			if err := json.Unmarshal(text, &answer); err != nil {
 				t.Fatal(err)
 			}
-			got, err := answer.apply(chosen(t, "alice"), tc.configured)
+			got, err := apply(answer, chosen(t, "alice"), tc.configured)
 			if got.Login().String() != tc.want || (err == nil) != (tc.want != "") {
 				t.Errorf("%q, %v", got.Login(), err)
 			}
@@ -68,15 +69,15 @@ func TestDelegationSettlesTheAccount(t *testing.T) {
 func TestBotNeedsAName(t *testing.T) {
 	bot := chosen(t, "project_1_bot_abc")
 	for name, tc := range map[string]struct {
-		answer  delegation
+		answer  state.Delegation
 		refused bool
 	}{
-		"accepted":            {delegation{Asked: true}, true},
-		"accepted the target": {delegation{Asked: true, Target: username(t, "svc")}, true},
-		"named":               {delegation{Asked: true, Named: username(t, "svc")}, false},
+		"accepted":            {state.Delegation{Asked: true}, true},
+		"accepted the target": {state.Delegation{Asked: true, Target: username(t, "svc")}, true},
+		"named":               {state.Delegation{Asked: true, Named: username(t, "svc")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := tc.answer.apply(bot, true)
+			c, err := apply(tc.answer, bot, true)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,59 +1,106 @@
 package auth
 
 import (
-	"encoding/json"
-	"fmt"
+	"context"
+	"os"
+	"syscall"
 
-	"jacamar-ci/internal/auth/internal/policy"
-	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/state"
+	"jacamar-ci/internal/auth/internal/statedir"
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/job"
 )
 
-// state is what the config stage settled for the later stages of the same job.
-// It travels in job_env, which a job's author cannot write. It saves the later
-// stages their questions to the name service and to the RunAs script; token and
-// rules are looked at again by each.
-type state struct {
-	Version       int          `json:"v"`
-	Configuration job.AbsPath  `json:"config"`
-	StateDir      job.AbsPath  `json:"state_dir"`
-	Job           job.ID       `json:"job"`
-	TokenID       string       `json:"jti"`
-	Facts         policy.Facts `json:"facts"`
-	RunAs         delegation   `json:"runas"`
-	Dirs          handoff.Dirs `json:"dirs"`
+// resume takes the state apart that the config stage gave to the later stages.
+// Config itself takes none, whatever its environment has.
+func (d *driver) resume() (err error) {
+	if d.call.Stage == job.Config || d.env.State == "" {
+		return nil
+	}
+	d.sealed, err = state.Parse(d.env.State)
+	d.resumed = err == nil
+	return stateRefused(err)
 }
 
-const stateVersion = 2
-
-// maxState keeps the state far from the 128 KiB that one environment string may
-// have (MAX_ARG_STRLEN in execve(2)): every byte is one less for the job's own
-// variables.
-const maxState = 32 << 10
-
-func (s state) encode() (string, error) {
-	s.Version, s.Facts = stateVersion, withoutGroups(s.Facts)
-	text, err := json.Marshal(s)
+// unseal believes the state if it is this job's, as the config stage made it.
+func (d *driver) unseal(ctx context.Context) error {
+	if !d.resumed {
+		return nil
+	}
+	dir, err := d.stateDir(ctx)
 	if err != nil {
-		return "", fmt.Errorf("cannot write the job's state: %w", err)
+		return err
 	}
-	if len(text) > maxState {
-		return "", failure.Privatef("cannot keep the job's state: %d bytes, over %d", len(text), maxState)
+	key, err := state.LoadKey(dir)
+	if err != nil {
+		return stateRefused(err)
 	}
-	return string(text), nil
+	defer key.Forget()
+	d.state, err = d.sealed.Open(key, d.owner())
+	return stateRefused(err)
 }
 
-// decodeState reads the state; ok is false when there is none.
-func decodeState(text string) (s state, ok bool, err error) {
-	if text == "" {
-		return state{}, false, nil
+// seal is the state for the later stages.
+func (d *driver) seal(ctx context.Context, dirs handoff.Dirs) (string, error) {
+	dir, err := d.stateDir(ctx)
+	if err != nil {
+		return "", err
 	}
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return state{}, false, failure.Privatef("cannot read the job's state: %w", err)
+	key, err := state.MakeKey(dir)
+	if err != nil {
+		return "", err
 	}
-	if s.Version != stateVersion {
-		return state{}, false, failure.Privatef("cannot read the job's state: version %d, not %d (was the package upgraded during the job?)", s.Version, stateVersion)
+	defer key.Forget()
+	d.state.Job, d.state.Dirs, d.state.Facts = d.owner(), dirs, withoutGroups(d.state.Facts)
+	return d.state.Seal(key, d.file)
+}
+
+// owner is what the state of this call belongs to.
+func (d *driver) owner() state.Job {
+	return state.Job{ID: d.facts.ID, Project: d.facts.ProjectID, Service: d.uid, Downscope: string(d.site.Auth.Downscope)}
+}
+
+func stateRefused(err error) error {
+	if err == nil {
+		return nil
 	}
-	return s, true, nil
+	return &ruling{rule: ruleState, err: err}
+}
+
+// stateDir is where this process keeps its own state. The configuration alone says
+// where that is.
+func (d *driver) stateDir(ctx context.Context) (statedir.Dir, error) {
+	path, err := d.site.General.StateDirOf(d.uid == 0 || d.empowered(), func() (job.AbsPath, error) { return d.ownHome(ctx) })
+	if err != nil {
+		return statedir.Dir{}, err
+	}
+	return statedir.New(path, d.stateIDs(path))
+}
+
+// stateIDs are the ids to work with there, nil for this process's own. An
+// administrator who is root works as the helper account where that has the directory:
+// then the service has capabilities, and could not use what is root's.
+func (d *driver) stateIDs(path job.AbsPath) *thread.IDs {
+	if d.uid != 0 || !d.administers || d.helper == nil {
+		return d.helperIDs()
+	}
+	info, err := os.Lstat(path.String())
+	if err != nil {
+		return nil
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Uid != d.helper.UID {
+		return nil
+	}
+	return d.helper
+}
+
+// ownHome is the home of the account that this process itself runs as.
+func (d *driver) ownHome(ctx context.Context) (job.AbsPath, error) {
+	if a, err := account.Local().Owner(d.uid); err == nil {
+		return a.Home, nil
+	}
+	own, err := d.ownAccount(ctx)
+	return own.Home, err
 }

@@ -49,6 +49,19 @@ func DropInheritable() error {
 	return nil
 }
 
+// BeyondAccount reports whether this process may change to other accounts of the
+// machine, which none of its account's other processes may without a program like
+// this one. Where that cannot be found out it does: whoever can make the answer fail
+// must not profit from it.
+func BeyondAccount() bool {
+	held, err := Effective()
+	if err == nil && !held.Has(unix.CAP_SETUID) && !held.Has(unix.CAP_SETGID) {
+		return false
+	}
+	foreign, err := ForeignIDs()
+	return err != nil || foreign == ""
+}
+
 // ForeignIDs returns the map by which this process's ids are not the machine's, as
 // in a user namespace, and "" where they are. Elsewhere root is not root, and an
 // account's uid is somebody else's.

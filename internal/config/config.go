@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"time"
 
-	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
 
@@ -73,6 +72,9 @@ type Token struct {
 type Auth struct {
 	Downscope   Downscope   `toml:"downscope"`
 	JacamarPath job.AbsPath `toml:"jacamar_path"` // zero = beside jacamar-auth
+	// HelperAccount is what helpers run as, and owns the state, as far as
+	// jacamar-auth may change to it.
+	HelperAccount job.Username `toml:"helper_account"`
 
 	RootDirCreation bool `toml:"root_dir_creation"`
 
@@ -155,17 +157,22 @@ type Rule struct {
 	Required bool `toml:"required"`
 }
 
+// packagedState is where packages keep the state.
+const packagedState = "/var/lib/jacamar"
+
 // StateDirOf returns the directory of jacamar-auth's own state: the one that the
-// file names, else /var/lib/jacamar for root, else one in the home of the
-// service account, which could not use what root keeps.
-func (g *General) StateDirOf(euid int, home job.AbsPath) (job.AbsPath, error) {
+// file names, else the packages' for a process that is privileged, else one in the
+// home of the service account.
+func (g *General) StateDirOf(privileged bool, home func() (job.AbsPath, error)) (job.AbsPath, error) {
 	switch {
 	case !g.StateDir.IsZero():
 		return g.StateDir, nil
-	case euid == 0:
-		return job.ParseAbsPath("/var/lib/jacamar")
-	case home.IsZero():
-		return job.AbsPath{}, failure.Configf("the service account (uid %d) has no home: set general.state_dir", euid)
+	case privileged:
+		return job.ParseAbsPath(packagedState)
 	}
-	return home.Join(".jacamar-state")
+	dir, err := home()
+	if err != nil {
+		return dir, err
+	}
+	return dir.Join(".jacamar-state")
 }

@@ -19,6 +19,12 @@ func accountKeys() []Key {
 			Example: `jacamar_path = "/opt/jacamar/bin/jacamar"`,
 		},
 		{
+			Path: "auth.helper_account", Default: "jacamar", Since: first,
+			Meaning: "Local system account without login that no person and no service uses. Where jacamar-auth has file capabilities, `state_dir` belongs to it, and getent and the RunAs script run as it, " +
+				"out of the reach of the runner's service account. Where jacamar-auth is root, getent runs as it if it exists; `root` leaves getent to root.",
+			Example: `helper_account = "jacamar-b"`,
+		},
+		{
 			Path: "auth.root_dir_creation", Default: false, Since: first,
 			Meaning: "Let jacamar-auth, as root, make each account's directory below `data_dir`, which then must be writable by root alone.",
 			Example: `root_dir_creation = true`,

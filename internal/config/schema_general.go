@@ -63,8 +63,9 @@ func jobKeys() []Key {
 			Example: `user_bash_env = ["LMOD_ADMIN_FILE=none"]`,
 		},
 		{
-			Path: "general.state_dir", Otherwise: "`/var/lib/jacamar` for root, else `.jacamar-state` in the home of the service account", Since: first,
-			Meaning: "Directory of jacamar-auth's own state, such as the server's public keys. It belongs to the account that runs jacamar-auth, with mode 0700.",
+			Path: "general.state_dir", Otherwise: "`/var/lib/jacamar` for root and with file capabilities, else `.jacamar-state` in the home of the service account", Since: first,
+			Meaning: "Directory of jacamar-auth's own state: the server's public keys, and the key that seals what a job's stages hand on. It has mode 0700 and belongs to root where jacamar-auth is root, " +
+				"to `auth.helper_account` where it has file capabilities, else to the service account.",
 			Example: `state_dir = "/var/lib/jacamar-b"`,
 		},
 	}

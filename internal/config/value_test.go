@@ -1,12 +1,12 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
 
@@ -374,25 +374,29 @@ func TestRules(t *testing.T) {
 }
 
 func TestStateDir(t *testing.T) {
-	g := General{}
+	g, lost := General{}, errors.New("the service account has no home")
 	for _, tc := range []struct {
-		set, home string
-		euid      int
-		want      string
+		set, home  string
+		privileged bool
+		want       string // "" is the error
 	}{
-		{"/x", "/root", 0, "/x"},
-		{"/x", "/home/runner", 998, "/x"},
-		{"", "/root", 0, "/var/lib/jacamar"},
-		{"", "/home/runner", 998, "/home/runner/.jacamar-state"},
-		{"", "", 0, "/var/lib/jacamar"},
+		{"/x", "", true, "/x"},
+		{"/x", "", false, "/x"},
+		{"", "", true, "/var/lib/jacamar"},
+		{"", "/home/runner", true, "/var/lib/jacamar"},
+		{"", "/home/runner", false, "/home/runner/.jacamar-state"},
+		{"", "", false, ""},
 	} {
 		g.StateDir = mustPath(t, tc.set)
-		if got, err := g.StateDirOf(tc.euid, mustPath(t, tc.home)); err != nil || got.String() != tc.want {
+		got, err := g.StateDirOf(tc.privileged, func() (job.AbsPath, error) {
+			if tc.home == "" {
+				return job.AbsPath{}, lost
+			}
+			return mustPath(t, tc.home), nil
+		})
+		if got.String() != tc.want || (err == nil) != (tc.want != "") || err != nil && !errors.Is(err, lost) {
 			t.Errorf("%+v: %q, %v", tc, got, err)
 		}
-	}
-	if dir, err := g.StateDirOf(998, job.AbsPath{}); failure.KindOf(err) != failure.Config {
-		t.Errorf("without a home: %q, %v", dir, err)
 	}
 }
 

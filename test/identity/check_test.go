@@ -241,7 +241,7 @@ func TestCheckPrivileges(t *testing.T) {
 		other := s.Beside(t)
 		must(t, other.Reconfigure(func(c site.Config) { c.Set("auth", "logging", logging(other)) }))
 		r, _ := check(t, other)
-		has(t, r, "warn account: this is root, and "+other.StateDir+" belongs to "+runner.Name)
+		has(t, r, "warn account: this is root, and the runner's service is "+runner.Name)
 		if _, err := os.Stat(logFile(other)); err == nil {
 			t.Error("root made the service's log")
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -230,7 +231,7 @@ func TestPrivilegedProgram(t *testing.T) {
 	t.Run("A1 a later stage names another configuration", func(t *testing.T) {
 		file := own(t, runner)
 		cmd := exec.Command(s.Auth, "prepare")
-		cmd.Env = []string{fmt.Sprintf(`JACAMAR_CI_STATE={"v":1,"config":%q,"jti":"x"}`, file)}
+		cmd.Env = []string{fmt.Sprintf("JACAMAR_CI_STATE=2 %064d %s {}", 0, url.PathEscape(file))}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: runner.UID, Gid: runner.GID}}
 		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), misconfigured) {
 			t.Errorf("%v: %q", err, out)

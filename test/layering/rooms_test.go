@@ -80,21 +80,23 @@ var rooms = []room{
 
 	{path: "internal/auth", may: []string{
 		auth + "account", auth + "accountmap", auth + "check", auth + "explain", auth + "identity", auth + "idtoken",
-		auth + "initial", auth + "policy", auth + "privdrop", auth + "rootdir", auth + "runas", "internal/briefing",
-		"internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/lockdown",
+		auth + "initial", auth + "policy", auth + "privdrop", auth + "rootdir", auth + "runas", auth + "state", auth + "statedir", auth + "thread", "internal/briefing",
+		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/lockdown",
 		"internal/logging", "internal/logging/operator", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "account", may: []string{auth + "child", auth + "thread", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: auth + "check", may: []string{
-		auth + "account", auth + "accountmap", auth + "child", auth + "idtoken", auth + "privdrop", auth + "rootdir", auth + "runas",
+		auth + "account", auth + "accountmap", auth + "child", auth + "idtoken", auth + "privdrop", auth + "rootdir", auth + "runas", auth + "statedir",
 		"internal/config", "internal/failure", "internal/job", "internal/logging/operator", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "child", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 	{path: auth + "explain", may: []string{auth + "identity", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
 	{path: auth + "identity", may: []string{"internal/job"}, never: effects},
 	{
-		path: auth + "idtoken", may: []string{auth + "child", auth + "identity", "internal/failure", "internal/job", "internal/jwks", "internal/trustedfile"},
+		path: auth + "idtoken", may: []string{
+			auth + "child", auth + "identity", auth + "statedir", auth + "thread", "internal/failure", "internal/job", "internal/jwks", "internal/trustedfile",
+		},
 		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
@@ -113,8 +115,15 @@ var rooms = []room{
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "runas", may: []string{auth + "child", auth + "identity", "internal/failure", "internal/job", "internal/trustedfile"},
+		path: auth + "runas", may: []string{auth + "child", auth + "identity", auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
+	},
+	{path: auth + "state", may: []string{
+		auth + "policy", auth + "statedir", "internal/failure", "internal/handoff", "internal/job",
+	}, never: []string{"os", "net", "syscall"}},
+	{
+		path: auth + "statedir", may: []string{auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
+		never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "thread", beyond: []string{unix}, never: []string{"os", "net"}},
 

@@ -19,10 +19,10 @@ type Account struct {
 	Home     string
 }
 
-// Crew are the accounts of one test process: two people, and the service account
-// of the runner. A test may say of every process of such an account that it is
+// Crew are the accounts of one test process: two people, the service account of
+// the runner, and the account of jacamar-auth's helpers and state. A test may say of every process of such an account that it is
 // its own.
-type Crew struct{ Alice, Bob, Runner string }
+type Crew struct{ Alice, Bob, Runner, Helper string }
 
 // crews is how many test processes may run at once: an ordinary user cannot make
 // accounts, and has one only.
@@ -38,7 +38,7 @@ func crew(n int) Crew {
 	if n > 0 {
 		prefix = fmt.Sprintf("jci%d-", n)
 	}
-	return Crew{Alice: prefix + "alice", Bob: prefix + "bob", Runner: prefix + "runner"}
+	return Crew{Alice: prefix + "alice", Bob: prefix + "bob", Runner: prefix + "runner", Helper: prefix + "helper"}
 }
 
 // accountsLock keeps test processes that start at the same time on a new machine
@@ -58,7 +58,8 @@ func (c Crew) ensure() error {
 	}
 	person := []string{"--create-home", "--shell", "/bin/bash", "--comment", "jacamar test user"}
 	service := []string{"--system", "--user-group", "--create-home", "--home-dir", "/var/lib/" + c.Runner, "--shell", "/usr/sbin/nologin", "--comment", "jacamar test service"}
-	for name, args := range map[string][]string{c.Alice: person, c.Bob: person, c.Runner: service} {
+	helper := []string{"--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "--comment", "jacamar test helpers"}
+	for name, args := range map[string][]string{c.Alice: person, c.Bob: person, c.Runner: service, c.Helper: helper} {
 		if _, err := user.Lookup(name); err == nil {
 			continue
 		}
@@ -77,7 +78,7 @@ func (c Crew) evict() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	for _, name := range []string{c.Alice, c.Bob, c.Runner} {
+	for _, name := range []string{c.Alice, c.Bob, c.Runner, c.Helper} {
 		a, err := LookupAccount(name)
 		if err != nil {
 			continue // not made yet

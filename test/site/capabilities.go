@@ -12,8 +12,8 @@ import (
 )
 
 // ServeAs makes the runner an ordinary service account whose jacamar-auth has
-// the file capabilities setuid and setgid, and nobody else's permission to run
-// it: the package with capabilities.
+// the file capabilities setuid and setgid and can be run by no other account, and
+// whose state is the helper account's: the package with capabilities.
 func (s *Site) ServeAs(name string) error {
 	account, err := LookupAccount(name)
 	if err != nil {
@@ -36,6 +36,11 @@ func (s *Site) ServeAs(name string) error {
 		return fmt.Errorf("cannot give %s its capabilities: %w", auth, err)
 	}
 	s.Auth = auth
+	helper, err := LookupAccount(s.Crew.Helper)
+	if err != nil {
+		return err
+	}
+	s.keeper = &helper
 	return s.serveAs(account)
 }
 

@@ -28,13 +28,17 @@ func (c Config) Set(table, key string, value any) {
 
 // config is a configuration under which a job of the site's user succeeds.
 func (s *Site) config() Config {
-	return Config{
+	c := Config{
 		"general": {
 			"executor": "shell", "data_dir": s.dataDir(), "gitlab_server": s.GitLab.URL, "tls-ca-file": s.GitLab.CAFile,
 			"jwt_env_variable": TokenVariable, "state_dir": s.StateDir, "kill_timeout": "5s",
 		},
 		"auth": {"downscope": s.downscope(), "jacamar_path": s.Jacamar},
 	}
+	if os.Geteuid() == 0 {
+		c.Set("auth", "helper_account", s.Crew.Helper)
+	}
+	return c
 }
 
 // Slurm makes a site submit its jobs to the cluster of that slurm.conf, with the

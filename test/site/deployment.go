@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"os"
 	"testing"
 )
@@ -71,12 +72,11 @@ func (s *Site) ServeWithoutAuth() error {
 // serveAs makes an account the runner's.
 func (s *Site) serveAs(account Account) error {
 	s.service = &account
-	for _, dir := range []string{s.StateDir, s.temp()} {
-		if err := os.Chown(dir, int(account.UID), int(account.GID)); err != nil {
-			return err
-		}
+	keeper := account
+	if s.keeper != nil {
+		keeper = *s.keeper
 	}
-	return nil
+	return errors.Join(os.Chown(s.StateDir, int(keeper.UID), int(keeper.GID)), os.Chown(s.temp(), int(account.UID), int(account.GID)))
 }
 
 // Service is the runner's own account, nil when it is this process's.

@@ -41,6 +41,8 @@ type Site struct {
 	settings Config
 	// service is the runner's account, nil for this process's own.
 	service *Account
+	// keeper is who the state belongs to, nil for the runner's account.
+	keeper *Account
 	// strategy is auth.downscope where it is not the usual one, flags what stands
 	// before the stage.
 	strategy string

@@ -28,7 +28,9 @@ type Site struct {
 	Fetcher    job.AbsPath
 	FetcherErr error
 	StateDir   job.AbsPath
-	Names      account.Names
+	// Helper is the account that helpers run as.
+	Helper Helper
+	Names  account.Names
 	// Keys, Log and Script are nil, or zero, without a configuration.
 	Keys   *idtoken.Keys
 	Log    operator.Log
@@ -51,6 +53,7 @@ var checks = []one{
 	{"jacamar", true, jacamar},
 	{"jacamar-keys", false, fetcher},
 	{"privileges", true, privileges},
+	{"helper account", true, helper},
 	{"user namespace", false, userNamespace},
 	{"state directory", true, stateDirectory},
 	{"CA file", true, caFile},

@@ -220,8 +220,9 @@ func TestDataDirectory(t *testing.T) {
 
 func TestParentOf(t *testing.T) {
 	dir := t.TempDir()
-	found(t, parentOf(absPath(t, dir+"/new")), "ok will be made")
-	found(t, parentOf(absPath(t, dir+"/a/b")), "fail neither")
+	found(t, Site{}.parentOf(absPath(t, dir+"/new")), "ok will be made")
+	found(t, Site{}.parentOf(absPath(t, dir+"/a/b")), "fail neither")
+	found(t, Site{Helper: Helper{Required: true}}.parentOf(absPath(t, dir+"/new")), "fail is missing")
 }
 
 func TestInterpreter(t *testing.T) {
@@ -265,5 +266,22 @@ func TestPrivileged(t *testing.T) {
 	}
 	if !privileged(absPath(t, path), stat()) {
 		t.Error("a setuid file has none")
+	}
+}
+
+func TestHelper(t *testing.T) {
+	for want, site := range map[string]Site{
+		"fail no such account":      {Helper: Helper{Required: true, Problem: "no such account", Fix: "run: useradd"}},
+		"ok out of the reach of":    {UID: 998, Helper: Helper{Required: true, InUse: true}},
+		"ok getent runs as":         {Helper: Helper{InUse: true}},
+		"warn getent runs as root":  {Helper: Helper{Fix: "run: useradd"}},
+		"fail it has a login shell": {Helper: Helper{Problem: "it has a login shell", Fix: "run: usermod"}},
+	} {
+		found(t, helper(t.Context(), site), want)
+	}
+	for name, site := range map[string]Site{"sudo": {UID: 998}, "root by name": {}} {
+		if lines := helper(t.Context(), site); len(lines) > 0 {
+			t.Errorf("%s: %+v", name, lines)
+		}
 	}
 }

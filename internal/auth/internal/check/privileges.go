@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"jacamar-ci/internal/auth/internal/child"
@@ -47,7 +46,7 @@ func sudo(ctx context.Context, s Site) []Line {
 		return []Line{warn("install the rule of share/jacamar-ci/sudoers, for the one group whose members may run CI jobs",
 			"sudo does not let uid %d run %s as nobody; jobs need a rule for their accounts", s.UID, s.Jacamar)}
 	}
-	return []Line{ok("sudo lets uid %d run %s", s.UID, s.Jacamar)}
+	return []Line{ok("sudo lets uid %d run %s; whoever has that account has, by the same rule, the accounts of jobs", s.UID, s.Jacamar)}
 }
 
 // userNamespace refuses a place where root is not root (user_namespaces(7)).
@@ -74,20 +73,5 @@ func viewpoint(ctx context.Context, s Site) []Line {
 		return nil
 	}
 	return []Line{warn(fmt.Sprintf("run it as the service: runuser -u %s -- jacamar-auth check --configuration %s", name, s.File),
-		"this is root, and %s belongs to %s: the log and the state directory were not tried", s.StateDir, name)}
-}
-
-// serviceAccount is the owner of the state directory, where this process is root
-// and the owner is an account that the machine knows.
-func serviceAccount(ctx context.Context, s Site) (job.Username, bool) {
-	info, err := os.Stat(s.StateDir.String())
-	if err != nil || s.UID != 0 {
-		return job.Username{}, false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || stat.Uid == 0 {
-		return job.Username{}, false
-	}
-	name, err := s.Names.Owner(ctx, job.Account{UID: job.UID(stat.Uid)})
-	return name, err == nil
+		"this is root, and the runner's service is %s: the log and the state directory were not tried", name)}
 }

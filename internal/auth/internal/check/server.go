@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -9,30 +10,39 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/auth/internal/statedir"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
 
 // stateDirectory is looked at through the keys that are kept in it.
 func stateDirectory(ctx context.Context, s Site) []Line {
-	if _, other := serviceAccount(ctx, s); other {
-		return nil
+	if _, other := serviceAccount(ctx, s); other || s.Helper.Lost {
+		return nil // whose it is to be cannot be told
 	}
 	if _, missing := os.Stat(s.StateDir.String()); os.IsNotExist(missing) {
-		return parentOf(s.StateDir)
+		return s.parentOf(s.StateDir)
 	}
-	if err := s.Keys.Kept(); err != nil && failure.KindOf(err) == failure.Config {
-		return []Line{fail(fmt.Sprintf("run: chown %d %s && chmod 0700 %[2]s", s.UID, s.StateDir), "%v", err)}
+	var fault *statedir.Fault
+	switch err := s.Keys.Kept(); {
+	case errors.As(err, &fault):
+		return []Line{fail(fault.Fix, "%s: %v", fault.Dir, fault.Err)}
+	case failure.KindOf(err) == failure.Config:
+		return []Line{fail("correct general.state_dir", "%v", err)}
 	}
-	return []Line{ok("%s keeps the server's keys", s.StateDir)}
+	return []Line{ok("%s keeps GitLab's keys, and the key that seals the state of jobs", s.StateDir)}
 }
 
-// parentOf tells whether a directory can be made when it is needed.
-func parentOf(dir job.AbsPath) []Line {
+// parentOf reports whether a directory can be made when it is needed: the helper
+// account can write in no directory that is not its own.
+func (s Site) parentOf(dir job.AbsPath) []Line {
+	if s.Helper.Required {
+		return []Line{fail(fmt.Sprintf("run: install -d -m 0700 -o %s -g %[1]s %s", s.Helper.Name, dir), "%s is missing", dir)}
+	}
 	parent := path.Dir(dir.String())
 	info, err := os.Stat(parent)
 	if err != nil || !info.IsDir() {
-		return []Line{fail("run: install -d -m 0700 "+dir.String(), "neither %s nor the directory above it is there", dir)}
+		return []Line{fail(fmt.Sprintf("run: install -d -m 0700 -o %d %s", s.UID, dir), "neither %s nor the directory above it is there", dir)}
 	}
 	return []Line{ok("%s will be made by the first job", dir)}
 }

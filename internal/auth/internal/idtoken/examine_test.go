@@ -103,7 +103,7 @@ func TestLookKeepsNothing(t *testing.T) {
 	if err != nil || !got.Has(ciID) {
 		t.Fatal(err)
 	}
-	if _, err := os.Lstat(s.settings.StateDir.String()); err == nil {
+	if _, err := os.Lstat(s.stateDir.String()); err == nil {
 		t.Error("Look made the state directory")
 	}
 	if _, err := s.keys().Look(ctx, "made-up", issued); !hasRule(err, RuleKey) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/child"
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jwks"
@@ -21,6 +22,7 @@ type server struct {
 	proxy   *url.URL // nil for none
 	caFile  job.AbsPath
 	program func() (job.AbsPath, error)
+	as      *thread.IDs
 }
 
 // fetch has the server asked once. An answer can be of use beside an error: it
@@ -40,7 +42,7 @@ func (s server) fetch(ctx context.Context) (jwks.Answer, error) {
 		args = append(args, s.proxy.String())
 	}
 	r, err := child.Command{
-		Path: program.String(), Args: args, Input: bundle,
+		Path: program.String(), Args: args, Input: bundle, As: s.as, NoNewPrivs: true,
 		Limit: jwks.Total + time.Second, MaxOutput: jwks.MaxAnswer, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	if err := faultOf(r, err); err != nil {

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"time"
 
+	"jacamar-ci/internal/auth/internal/statedir"
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -31,14 +33,16 @@ type KeySettings struct {
 	// CAFile has the CAs that may vouch for the server (tls-ca-file), zero for the
 	// system's.
 	CAFile job.AbsPath
-	// StateDir is where the set is kept, of the effective uid and 0700, or root's.
-	StateDir job.AbsPath
+	// State is where the set is kept.
+	State statedir.Dir
 	// MaxAge is how long a fetched set is used without asking again.
 	MaxAge time.Duration
 	// StaleMax is how long it is used while the server cannot be asked.
 	StaleMax time.Duration
 	// Program finds jacamar-keys, once keys have to be fetched.
 	Program func() (job.AbsPath, error)
+	// FetchAs are the ids that it runs with, nil for this process's own.
+	FetchAs *thread.IDs
 	// Warn is told what did not stop the work: a set that could not be kept, a
 	// server that is down while an older set still serves. nil hears nothing.
 	Warn func(error)
@@ -57,15 +61,14 @@ func NewKeys(s KeySettings) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, err := newStore(s.StateDir, u.String())
-	if err != nil {
-		return nil, err
-	}
 	if s.Warn == nil {
 		s.Warn = func(error) {}
 	}
-	return &Keys{s, server{u, s.Proxy, s.CAFile, s.Program}, kept}, nil
+	return &Keys{s, server{u, s.Proxy, s.CAFile, s.Program, s.FetchAs}, newStore(s.State, u.String())}, nil
 }
+
+// Dir returns the directory in which sets are kept.
+func (k *Keys) Dir() job.AbsPath { return k.store.dir.Path() }
 
 // For returns a set that has the key a token names. It asks the server when the
 // kept set is missing, too old or without that key, and at most once a minute.
@@ -191,7 +194,7 @@ func (k *Keys) refresh(ctx context.Context, now time.Time, forget bool) (KeySet,
 		next.before = nil
 	}
 	if err := k.store.save(next); err != nil {
-		return KeySet{}, failure.Privatef("cannot keep the keys in %s: %w", k.settings.StateDir, err)
+		return KeySet{}, failure.Privatef("cannot keep the keys in %s: %w", k.Dir(), err)
 	}
 	return next.set, nil
 }
@@ -212,6 +215,6 @@ func (k *Keys) ask(ctx context.Context, now time.Time) (record, error) {
 // keep saves what it can: a full disk must not stop a job whose keys are at hand.
 func (k *Keys) keep(r record) {
 	if err := k.store.save(r); err != nil {
-		k.settings.Warn(failure.Privatef("cannot keep the keys in %s: %w", k.settings.StateDir, err))
+		k.settings.Warn(failure.Privatef("cannot keep the keys in %s: %w", k.Dir(), err))
 	}
 }

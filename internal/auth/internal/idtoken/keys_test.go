@@ -196,7 +196,7 @@ func TestKeysConcurrently(t *testing.T) {
 		}
 		select {
 		case <-done:
-			if files, _ := os.ReadDir(s.settings.StateDir.String()); len(files) != 1 {
+			if files, _ := os.ReadDir(s.stateDir.String()); len(files) != 1 {
 				t.Errorf("%d files are left, want 1", len(files))
 			}
 			return
@@ -325,7 +325,7 @@ func TestProbe(t *testing.T) {
 		if p.Connected || p.Secured || p.Err == nil || p.KeptErr == nil || p.SkewKnown {
 			t.Errorf("Probe: %+v", p)
 		}
-		if _, err := os.Lstat(s.settings.StateDir.String()); err == nil {
+		if _, err := os.Lstat(s.stateDir.String()); err == nil {
 			t.Error("Probe made the state directory")
 		}
 	})

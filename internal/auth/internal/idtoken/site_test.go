@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/auth/internal/statedir"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jwks/fetch"
 )
@@ -44,6 +45,7 @@ type site struct {
 	asked atomic.Int32
 	// settings lead there.
 	settings KeySettings
+	stateDir job.AbsPath
 	warned   []error
 	hints    []string // for users
 }
@@ -60,10 +62,10 @@ func newSite(t testing.TB) *site {
 	s.https.StartTLS()
 	t.Cleanup(s.https.Close)
 	dir := trustedDir(t)
+	s.stateDir = absPath(t, filepath.Join(dir, "state"))
 	s.settings = KeySettings{
 		GitLab:   parseURL(t, s.https.URL),
 		CAFile:   caFile(t, dir, s.https.Certificate()),
-		StateDir: absPath(t, filepath.Join(dir, "state")),
 		MaxAge:   24 * time.Hour,
 		StaleMax: 168 * time.Hour,
 		Program:  func() (job.AbsPath, error) { return job.ParseAbsPath(os.Args[0]) },
@@ -75,6 +77,10 @@ func newSite(t testing.TB) *site {
 // keys is a fresh process of the site.
 func (s *site) keys() *Keys {
 	s.t.Helper()
+	var err error
+	if s.settings.State, err = statedir.New(s.stateDir, nil); err != nil {
+		s.t.Fatal(err)
+	}
 	k, err := NewKeys(s.settings)
 	if err != nil {
 		s.t.Fatal(err)
@@ -97,7 +103,7 @@ func (s *site) wantAsked(n int32) {
 // stateFile is the one file that is kept.
 func (s *site) stateFile() string {
 	s.t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.settings.StateDir.String(), "*"))
+	files, err := filepath.Glob(filepath.Join(s.stateDir.String(), "*"))
 	if err != nil || len(files) != 1 {
 		s.t.Fatalf("the state directory has %q (%v), want one file", files, err)
 	}

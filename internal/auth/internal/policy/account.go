@@ -80,6 +80,8 @@ func serviceAccount(m matter) Step {
 	switch {
 	case m.rules.Keep:
 		return skip(ServiceAccount, "downscope is none")
+	case m.facts.Account.Name == m.rules.Helper:
+		return deny(ServiceAccount, "%s is auth.helper_account, which jacamar-auth keeps for itself", m.facts.Account.Name)
 	case m.facts.Account.UID == m.facts.Service:
 		return deny(ServiceAccount, "%s is the account that the runner itself uses", m.facts.Account.Name)
 	}

@@ -27,6 +27,8 @@ type Rules struct {
 	ProtectedRefs  bool
 	Nologin        bool
 	MinUID         job.UID
+	// Helper is the account that jacamar-auth keeps for itself.
+	Helper job.Username
 	// Keep is downscope = "none": jobs run as the service account.
 	Keep bool
 }

@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/child"
 	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
@@ -26,6 +27,8 @@ type Script struct {
 	// Federated names the identity provider whose extern_uid the script gets as
 	// JWT_FEDERATED_UID; "" is none.
 	Federated string
+	// As are the ids that the script runs with, nil for this process's own.
+	As *thread.IDs
 
 	limit time.Duration // 0 is the usual timeLimit
 }
@@ -68,7 +71,7 @@ func (s Script) Ask(ctx context.Context, id identity.Identity, user, target job.
 	defer program.Close()
 	call := newCall(s.Path, user, target)
 	r, err := child.Command{
-		Path: programName, Args: call.args, Env: env, Files: []*os.File{program},
+		Path: programName, Args: call.args, Env: env, Files: []*os.File{program}, As: s.As,
 		Limit: s.timeLimit(), MaxOutput: outputLimit, MaxErrors: notesLimit,
 	}.Run(ctx)
 	var start child.StartError

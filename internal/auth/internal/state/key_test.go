@@ -1,0 +1,164 @@
+package state
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"jacamar-ci/internal/auth/internal/statedir"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// directory is one that is not there yet, below one that trustedfile believes.
+func directory(t testing.TB) (statedir.Dir, string) {
+	t.Helper()
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent, err := os.MkdirTemp(home, ".jacamar-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(parent) })
+	path := filepath.Join(parent, "state")
+	d, err := statedir.New(parsed(t, job.ParseAbsPath, path), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, filepath.Join(path, keyFile)
+}
+
+func made(t testing.TB) (Key, statedir.Dir, string) {
+	t.Helper()
+	d, path := directory(t)
+	k, err := MakeKey(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, d, path
+}
+
+func TestKeyIsMadeOnce(t *testing.T) {
+	first, d, path := made(t)
+	if bytes.Equal(first.secret[:], make([]byte, keySize)) {
+		t.Error("the key is empty")
+	}
+	for name, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": MakeKey, "LoadKey": LoadKey} {
+		if k, err := read(d); err != nil || *k.secret != *first.secret {
+			t.Errorf("%s gives another key, or none: %v", name, err)
+		}
+	}
+	if info, err := os.Lstat(path); err != nil || info.Mode() != 0o600 || info.Size() != keySize {
+		t.Errorf("%v %v", info, err)
+	}
+	if other, _, _ := made(t); *other.secret == *first.secret {
+		t.Error("two directories have one key")
+	}
+}
+
+// TestFirstJobsAgree: many config stages begin at once where there is no key yet.
+func TestFirstJobsAgree(t *testing.T) {
+	d, _ := directory(t)
+	var keys [16]Key
+	var all sync.WaitGroup
+	for i := range keys {
+		all.Go(func() {
+			var err error
+			if keys[i], err = MakeKey(d); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for _, k := range keys {
+		if k.secret == nil || *k.secret != *keys[0].secret {
+			t.Fatal("they have different keys")
+		}
+	}
+}
+
+// TestReplacedKey: states of before are refused in one line, and jobs go on.
+func TestReplacedKey(t *testing.T) {
+	k, d, path := made(t)
+	file := parsed(t, job.ParseAbsPath, "/x")
+	text, err := full(t).Seal(k, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	_, err = LoadKey(d)
+	refused(t, "no key", err, "was replaced during the job")
+	next, err := MakeKey(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = reopen(text, next, own)
+	refused(t, "the next key", err, "sealed with another key")
+}
+
+func TestDamagedKey(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(path string) error
+		want  string
+	}{
+		"empty":     {func(p string) error { return os.Truncate(p, 0) }, "it has 0 bytes, not 32"},
+		"cut":       {func(p string) error { return os.Truncate(p, keySize-1) }, "it has 31 bytes, not 32"},
+		"longer":    {func(p string) error { return os.Truncate(p, keySize+1) }, "longer than 32 bytes"},
+		"open":      {func(p string) error { return os.Chmod(p, 0o644) }, "open to other accounts"},
+		"writable":  {func(p string) error { return os.Chmod(p, 0o620) }, "writable by group"},
+		"directory": {func(p string) error { os.Remove(p); return os.Mkdir(p, 0o700) }, "a directory"},
+	} {
+		_, d, path := made(t)
+		if err := c.spoil(path); err != nil {
+			t.Fatal(err)
+		}
+		for what, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": MakeKey, "LoadKey": LoadKey} {
+			k, err := read(d)
+			if failure.KindOf(err) != failure.Config || !strings.Contains(fmt.Sprint(err), c.want) || !strings.Contains(fmt.Sprint(err), "remove it") || k.secret != nil {
+				t.Errorf("%s, %s: %v, want a fault of the configuration with %q", name, what, err, c.want)
+			}
+		}
+	}
+}
+
+func TestUnusableDirectory(t *testing.T) {
+	d, path := directory(t)
+	if err := os.Chmod(filepath.Dir(filepath.Dir(path)), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": MakeKey, "LoadKey": LoadKey} {
+		if _, err := read(d); failure.KindOf(err) != failure.Config || strings.Contains(err.Error(), "remove it") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestKeyIsNotShown(t *testing.T) {
+	k := keyOf(0xab)
+	for _, text := range []string{fmt.Sprint(k), fmt.Sprintf("%v %+v %#v", k, k, k)} {
+		if strings.Contains(text, "abab") || strings.Contains(text, "171 171") {
+			t.Errorf("%s", text)
+		}
+	}
+	k.Forget()
+	if *k.secret != [keySize]byte{} {
+		t.Error("the key is still there")
+	}
+}
+
+func BenchmarkLoadKey(b *testing.B) {
+	_, d, _ := made(b)
+	for b.Loop() {
+		if _, err := LoadKey(d); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

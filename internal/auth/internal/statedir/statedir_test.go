@@ -1,0 +1,303 @@
+package statedir
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth/internal/thread"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+func absPath(t testing.TB, s string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// place is a path for a state directory below a directory that trustedfile
+// believes, which nothing below /tmp is.
+func place(t testing.TB) string {
+	t.Helper()
+	above := "/var/lib" // root's home is closed to other accounts
+	if os.Geteuid() != 0 {
+		home, err := os.UserHomeDir()
+		must(t, err)
+		above = home
+	}
+	parent, err := os.MkdirTemp(above, ".jacamar-test-")
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(parent) })
+	must(t, os.Chmod(parent, 0o755))
+	return filepath.Join(parent, "state")
+}
+
+func open(t testing.TB, path string, as *thread.IDs) Dir {
+	t.Helper()
+	d, err := New(absPath(t, path), as)
+	must(t, err)
+	return d
+}
+
+// stocked is a directory with one file, "file", that has "x".
+func stocked(t testing.TB) (Dir, string) {
+	t.Helper()
+	path := place(t)
+	d := open(t, path, nil)
+	if _, err := d.Load("file", 10); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	must(t, d.Replace("file", []byte("x")))
+	return d, path
+}
+
+func asRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it gives a file to another account")
+	}
+}
+
+func TestKeepsFiles(t *testing.T) {
+	path := place(t)
+	d := open(t, path, nil)
+	if _, err := d.Read("file", 10); failure.KindOf(err) == failure.System || err == nil {
+		t.Errorf("reading from a directory that does not exist: %v, want a fault of the configuration", err)
+	}
+	if _, err := d.Load("file", 10); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Load: %v", err)
+	}
+	must(t, d.Add("file", []byte("first")))
+	if err := d.Add("file", []byte("second")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("Add over a file: %v", err)
+	}
+	if b, err := d.Read("file", 10); err != nil || string(b) != "first" {
+		t.Errorf("%q, %v", b, err)
+	}
+	must(t, d.Replace("file", []byte("third")))
+	if b, err := d.Load("file", 5); err != nil || string(b) != "third" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := d.Load("file", 4); err == nil {
+		t.Error("a file that is too long was read")
+	}
+	for name, want := range map[string]fs.FileMode{path: 0o700 | fs.ModeDir, path + "/file": 0o600} {
+		if info, err := os.Lstat(name); err != nil || info.Mode() != want {
+			t.Errorf("%s has mode %v, %v; want %v", name, info.Mode(), err, want)
+		}
+	}
+	if left, err := os.ReadDir(path); err != nil || len(left) != 1 {
+		t.Errorf("%v is there: %v", left, err)
+	}
+}
+
+// TestJudges: a directory that others could change, and each parent that they
+// could, is a fault of the configuration; a file that they could is not believed.
+func TestJudges(t *testing.T) {
+	const config, file = failure.Config, failure.System
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, dir string)
+		kind  failure.Kind
+		want  string
+	}{
+		{"writable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir, 0o770)) }, config, "its mode is 0770, not 0700: run: chown -R "},
+		{"writable by others", func(t *testing.T, dir string) { must(t, os.Chmod(dir, 0o707)) }, config, "its mode is 0707, not 0700"},
+		{"readable by group", func(t *testing.T, dir string) {
+			if os.Geteuid() == 0 {
+				t.Skip("needs an ordinary user: what is root's may be read by others")
+			}
+			must(t, os.Chmod(dir, 0o750))
+		}, config, "mode is 0750, not 0700"},
+		{"a file in its place", func(t *testing.T, dir string) { must(t, os.RemoveAll(dir)); must(t, os.WriteFile(dir, nil, 0o700)) }, config, "it is not a directory: remove it"},
+		{"a link in its place", func(t *testing.T, dir string) {
+			must(t, os.Rename(dir, dir+".real"))
+			must(t, os.Symlink(dir+".real", dir))
+		}, config, "it is not a directory"},
+		{"parent writable by others", func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, config, "is writable by group and others (mode 0777): run: chmod go-w "},
+		{"another account's", func(t *testing.T, dir string) { asRoot(t); must(t, os.Chown(dir, 65534, 65534)) }, config, "uid 65534"},
+		{"file writable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o660)) }, file, "writable by group"},
+		{"file readable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o640)) }, file, "open to other accounts (mode 0640)"},
+		{"file readable by others", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o604)) }, file, "open to other accounts (mode 0604)"},
+		{"file another account's", func(t *testing.T, dir string) { asRoot(t); must(t, os.Chown(dir+"/file", 65534, 0)) }, file, "uid 65534"},
+		{"file a link", func(t *testing.T, dir string) {
+			must(t, os.Rename(dir+"/file", dir+"/other"))
+			must(t, os.Symlink("other", dir+"/file"))
+		}, file, "symbolic link"},
+		{"file a FIFO", func(t *testing.T, dir string) {
+			must(t, os.Remove(dir+"/file"))
+			must(t, unix.Mkfifo(dir+"/file", 0o600))
+		}, file, "FIFO"},
+		{"file a directory", func(t *testing.T, dir string) { must(t, os.Remove(dir+"/file")); must(t, os.Mkdir(dir+"/file", 0o700)) }, file, "directory"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, path := stocked(t)
+			c.spoil(t, path)
+			for name, read := range map[string]func(string, int64) ([]byte, error){"Read": d.Read, "Load": d.Load} {
+				b, err := read("file", 10)
+				if err == nil || failure.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: %q, %v; want kind %s and %q", name, b, err, c.kind, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestNothingIsMadeBelowAnUntrustedDirectory(t *testing.T) {
+	path := place(t)
+	must(t, os.Chmod(filepath.Dir(path), 0o777))
+	if _, err := open(t, path, nil).Load("file", 10); failure.KindOf(err) != failure.Config {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Lstat(path); err == nil {
+		t.Error("the directory was made")
+	}
+	if _, err := open(t, filepath.Join(path, "a", "b"), nil).Load("file", 10); failure.KindOf(err) != failure.Config {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestProblem(t *testing.T) {
+	for _, c := range []struct {
+		owner uint32
+		mode  fs.FileMode
+		euid  uint32
+		want  string
+	}{
+		{0, 0o700, 0, ""},
+		{0, 0o755, 0, ""},
+		{0, 0o775, 0, "its mode is 0775, not 0700"},
+		{0, 0o757, 0, "its mode is 0757, not 0700"},
+		{0, 0o755, 990, "it belongs to uid 0, not to 990"},
+		{0, 0o700, 990, "it belongs to uid 0, not to 990"},
+		{990, 0o700, 990, ""},
+		{990, 0o750, 990, "its mode is 0750, not 0700"},
+		{990, 0o600, 990, "its mode is 0600, not 0700"},
+		{990, 0o700, 0, "it belongs to uid 990, not to 0"},
+		{990, 0o700, 991, "it belongs to uid 990, not to 991"},
+	} {
+		if got := problem(c.owner, c.mode, c.euid); got != c.want {
+			t.Errorf("owner %d, mode %04o, as %d: %q, want %q", c.owner, c.mode, c.euid, got, c.want)
+		}
+	}
+}
+
+// TestAsAnotherAccount: the directory is that account's, and root's is not.
+func TestAsAnotherAccount(t *testing.T) {
+	asRoot(t)
+	path := place(t)
+	other := &thread.IDs{UID: 5001, GID: 5002}
+	d := open(t, path, other)
+	_, err := d.Load("file", 10)
+	if want := "install -d -m 0700 -o 5001 -g 5002 " + path; failure.KindOf(err) != failure.Config || !strings.Contains(err.Error(), want) {
+		t.Errorf("below root's directory: %v, want the command %q", err, want)
+	}
+	must(t, os.Mkdir(path, 0o700))
+	if _, err := d.Load("file", 10); failure.KindOf(err) != failure.Config {
+		t.Errorf("root's directory: %v", err)
+	}
+	must(t, os.Chown(path, 5001, 5002))
+	must(t, d.Add("file", []byte("x")))
+	if b, err := d.Read("file", 10); err != nil || string(b) != "x" {
+		t.Errorf("%q, %v", b, err)
+	}
+	var stat unix.Stat_t
+	if err := unix.Lstat(path+"/file", &stat); err != nil || stat.Uid != 5001 || stat.Gid != 5002 {
+		t.Errorf("the file belongs to %d:%d, %v", stat.Uid, stat.Gid, err)
+	}
+	if _, err := open(t, path, nil).Read("file", 10); failure.KindOf(err) != failure.Config {
+		t.Errorf("with root's own ids: %v", err)
+	}
+}
+
+func TestAddIsDoneOnce(t *testing.T) {
+	d, _ := stocked(t)
+	const writers = 16
+	results := make([]error, writers)
+	var all sync.WaitGroup
+	for i := range results {
+		all.Go(func() { results[i] = d.Add("key", []byte{byte(i)}) })
+	}
+	all.Wait()
+	winner := -1
+	for i, err := range results {
+		switch {
+		case err == nil && winner >= 0:
+			t.Errorf("%d and %d both added the file", winner, i)
+		case err == nil:
+			winner = i
+		case !errors.Is(err, fs.ErrExist):
+			t.Error(err)
+		}
+	}
+	if b, err := d.Read("key", 1); err != nil || winner < 0 || b[0] != byte(winner) {
+		t.Errorf("%v, %v; %d added it", b, err, winner)
+	}
+}
+
+func TestSweep(t *testing.T) {
+	d, path := stocked(t)
+	old, young, foreign := filepath.Join(path, temporary+"OLD"), filepath.Join(path, temporary+"YOUNG"), filepath.Join(path, "other-OLD")
+	for _, f := range []string{old, young, foreign} {
+		must(t, os.WriteFile(f, nil, 0o600))
+	}
+	past := time.Now().Add(-2 * time.Hour)
+	for _, f := range []string{old, foreign} {
+		must(t, os.Chtimes(f, past, past))
+	}
+	must(t, d.Replace("file", nil))
+	for f, want := range map[string]bool{old: false, young: true, foreign: true} {
+		if _, err := os.Lstat(f); (err == nil) != want {
+			t.Errorf("%s is there: %v, want %v", f, err == nil, want)
+		}
+	}
+}
+
+func TestFailedWritesLeaveNothing(t *testing.T) {
+	d, path := stocked(t)
+	// A name that no file system takes stands for one that takes no file.
+	long := strings.Repeat("n", 300)
+	for name, put := range map[string]func(string, []byte) error{"Replace": d.Replace, "Add": d.Add} {
+		if err := put(long, nil); err == nil || strings.Contains(err.Error(), temporary) {
+			t.Errorf("%s: %v, want why in plain words", name, err)
+		}
+	}
+	if left, err := os.ReadDir(path); err != nil || len(left) != 1 {
+		t.Errorf("%v is left: %v", left, err)
+	}
+	must(t, os.RemoveAll(path))
+	if err := d.Replace("file", nil); err == nil {
+		t.Error("a file was kept without a directory")
+	}
+}
+
+func TestPathMustBeUsable(t *testing.T) {
+	if _, err := New(job.AbsPath{}, nil); failure.KindOf(err) != failure.Config {
+		t.Errorf("no path: %v", err)
+	}
+	d := open(t, "/"+strings.Repeat("d/", 2040)+"d", nil)
+	if _, err := d.Read(strings.Repeat("n", 100), 1); failure.KindOf(err) != failure.Config {
+		t.Errorf("a path that is too long: %v", err)
+	}
+	if d.Path() != absPath(t, "/"+strings.Repeat("d/", 2040)+"d") {
+		t.Error(d.Path())
+	}
+}
