@@ -140,7 +140,7 @@ func TestCheckBroken(t *testing.T) {
 	r, status := check(t, s)
 	bad := r.worse(t)
 	for _, want := range []string{
-		"fail jacamar: the accounts of jobs cannot run", "fail state directory: cannot use the state directory", "fail CA file: " + ca + " is owned by uid 4242",
+		"fail jacamar: the accounts of jobs cannot run", "fail state directory: " + s.StateDir + ": it belongs to uid 4242, not to 0", "fail CA file: " + ca + " is owned by uid 4242",
 		"fail CA file: " + ca + " is writable by others", "fail key server:", "fail key server: no keys are kept either", "warn lists: auth.user_allowlist names \"jci-no-such-user\"",
 		"warn lists: auth.groups_blocklist names", "warn account map: " + accounts + " names jci-no-such-user", "fail RunAs: " + script + " is writable by group and others",
 		"fail shells: there is no program /nonexistent/bash", "warn shells: auth.shell_allowlist names /nonexistent/zsh", "fail data directory: any account could replace",
