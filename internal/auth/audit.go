@@ -28,7 +28,7 @@ func (d *driver) openLog(ctx context.Context, lost func(error)) operator.Log {
 	}
 	log, err := operator.New(operator.Settings{
 		Level: string(l.Level), Instance: d.site.General.Name, Place: d.place(ctx, l), Lost: lost,
-		Call: thisCall(), Counter: &operator.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.Self().OpenUpdate) }},
+		Call: thisCall(), Counter: &operator.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.Trust.OpenUpdate) }},
 	})
 	if err != nil {
 		lost(err)
@@ -47,16 +47,16 @@ func (d *driver) place(ctx context.Context, l config.Logging) operator.Place {
 	case !l.Location.File.IsZero():
 		return operator.File(func() (*os.File, error) { return d.openNamed(l.Location.File) })
 	}
-	return operator.File(func() (*os.File, error) { return d.openKept(ctx, config.LogName, trustedfile.Self().OpenAppend) })
+	return operator.File(func() (*os.File, error) { return d.openKept(ctx, config.LogName, trustedfile.Trust.OpenAppend) })
 }
 
 // openKept opens a file of the state directory.
-func (d *driver) openKept(ctx context.Context, name string, open func(job.AbsPath) (*os.File, error)) (*os.File, error) {
+func (d *driver) openKept(ctx context.Context, name string, open func(trustedfile.Trust, job.AbsPath) (*os.File, error)) (*os.File, error) {
 	dir, err := d.stateDir(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return dir.Open(name, open)
+	return dir.Open(name, func(path job.AbsPath) (*os.File, error) { return open(trustedfile.Self(), path) })
 }
 
 // openNamed opens a file that the site named, as the account that has the state: the

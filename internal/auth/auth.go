@@ -98,11 +98,12 @@ func (d *driver) serve(ctx context.Context) (err error) {
 		return err
 	}
 	d.log = d.openLog(ctx, d.lost)
-	if err = d.findHelper(); err != nil {
-		return err
-	}
+	unusable := d.findHelper()
 	if d.call.Stage == job.Cleanup && !d.resumed {
 		return nil // the config stage granted nothing: there is nothing of the job's
+	}
+	if unusable != nil {
+		return unusable
 	}
 	script, err := d.env.Script(d.call.Stage, d.call.Script)
 	if err != nil {

@@ -56,7 +56,8 @@ func (d Dir) Load(name string, limit int64) (b []byte, err error) {
 	return b, err
 }
 
-// Open has a file opened by open, and makes the directory where there is none.
+// Open has a file opened by open, which is called with the ids of the directory's
+// account, and makes the directory where there is none.
 func (d Dir) Open(name string, open func(job.AbsPath) (*os.File, error)) (f *os.File, err error) {
 	err = d.making(name, func(file job.AbsPath) error { f, err = open(file); return err })
 	return f, err
