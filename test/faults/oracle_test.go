@@ -18,6 +18,7 @@ func (r *rig) inflict(p point, code int) (hit bool, wrong []string) {
 	hit = struck(log, p)
 	_ = os.Remove(log)
 	wrong = append(r.judge(p, e, code), r.left(e)...)
+	wrong = append(wrong, r.records()...)
 	wrong = append(wrong, r.next(p, e, code)...)
 	if len(wrong) > 0 {
 		wrong = append(wrong, e.result.Trace)

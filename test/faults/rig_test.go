@@ -24,6 +24,7 @@ type rig struct {
 	// truth is what a script has to say of itself.
 	truth string
 	jobs  int
+	log   reader
 }
 
 // rigs sets a site up for each deployment with another way to the account.

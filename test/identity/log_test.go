@@ -250,7 +250,7 @@ func TestLocalLog(t *testing.T) {
 	})
 }
 
-// TestLogThatCannotBeWritten: the job runs; the user is told without internals,
+// TestLogThatCannotBeWritten is F4: the job runs; the user is told without internals,
 // the runner's own log with them.
 func TestLogThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
