@@ -3,8 +3,11 @@ package contract
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -114,5 +117,42 @@ func TestNamedCluster(t *testing.T) {
 	}
 	e.Cancel()
 	want(t, e.Wait(), stagerunner.Canceled, 0)
+	c.once(t, batchName(r, j))
+}
+
+// A user with as many processes as the limit allows reads how many that are, and the
+// job is submitted when some of them have ended.
+func TestProcessLimit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: processes of another account")
+	}
+	c := fakeCluster(t, "slurm")
+	const others, room = 100, 14
+	s := c.site(t, func(conf site.Config) { conf.Set("auth", "limits", site.Table{"nproc": strconv.Itoa(others + room)}) })
+	var all []*exec.Cmd
+	end := func() {
+		for _, p := range all {
+			_ = p.Process.Kill()
+			_ = p.Wait()
+		}
+		all = nil
+	}
+	defer end()
+	for range others {
+		cmd := exec.Command("sleep", "600")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: s.Account.UID, Gid: s.Account.GID}}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, cmd)
+	}
+	r := s.Runner()
+	j := site.WithVariable(newJob(s, "echo ran"), "JACAMAR_CI_NO_PROFILE", "1")
+	e := r.Start(j)
+	if err := e.AwaitOutput(await(t), "build_script", "no process can be started (your account has 1"); err != nil {
+		t.Fatalf("%v\n%s", err, e.Trace())
+	}
+	end()
+	want(t, e.Wait(), stagerunner.Success, 0, "and its limit is "+strconv.Itoa(others+room)+" (ulimit -u)", "ran\n")
 	c.once(t, batchName(r, j))
 }

@@ -35,6 +35,9 @@ const (
 	// lastBytes is how long output may come after the command itself has ended:
 	// a daemon that it left behind may hold the pipe.
 	lastBytes = 300 * time.Millisecond
+	// spareTasks are the processes and threads that a command and those who wait for
+	// it need at most. Go's runtime ends a program that gets no thread.
+	spareTasks = 8
 )
 
 var (
@@ -58,6 +61,9 @@ func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply 
 	if err != nil {
 		return scheduler.Reply{Err: notStarted{error: err}}
 	}
+	if tasks := process.CountTasks(); tasks.Short(spareTasks) {
+		return scheduler.Reply{Err: notStarted{errors.New(tasks.String()), true}}
+	}
 	stdout, outEnd, err := newCapture()
 	if err != nil {
 		return scheduler.Reply{Err: notStarted{error: err}}
@@ -70,7 +76,11 @@ func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply 
 	outEnd.Close()
 	errEnd.Close()
 	if err != nil {
-		return scheduler.Reply{Err: crowded(err)}
+		none := notStarted{error: err}
+		if errors.Is(err, unix.EAGAIN) {
+			none = notStarted{fmt.Errorf("%w: %v", err, process.CountTasks()), true}
+		}
+		return scheduler.Reply{Err: none}
 	}
 	r := wait(ctx, child, stdout.full, stderr.full)
 	r.Stdout, r.Stderr = stdout.text(), stderr.text()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -341,12 +340,7 @@ func TestWhoseArgument(t *testing.T) {
 // A user with as many processes as the limit allows reads how many that are, and
 // the job waits for them.
 func TestNoProcess(t *testing.T) {
-	none := crowded(fmt.Errorf("cannot start /usr/bin/sbatch: %w", syscall.EAGAIN))
-	for _, want := range []string{"/usr/bin/sbatch", "your account has ", "processes and threads"} {
-		if !strings.Contains(none.Error(), want) {
-			t.Errorf("%q does not say %q", none, want)
-		}
-	}
+	none := notStarted{fmt.Errorf("cannot start /usr/bin/sbatch: your account has 512 processes"), true}
 	inWorld(t, func(t *testing.T, w *world) {
 		w.set("sbatch", scheduler.Reply{Err: none})
 		time.AfterFunc(time.Minute, func() { w.restore("sbatch") })
@@ -364,19 +358,6 @@ func TestNoProcess(t *testing.T) {
 			t.Errorf("%d looks for a job that was never sent", n)
 		}
 	})
-}
-
-func TestTasks(t *testing.T) {
-	uid, threads := status("Name:\tx\nUid:\t1006\t1006\t0\t1006\nThreads:\t7\n")
-	if uid != 1006 || threads != 7 {
-		t.Errorf("%d, %d", uid, threads)
-	}
-	if uid, threads := status("garbage"); uid != -1 || threads != 0 {
-		t.Errorf("%d, %d", uid, threads)
-	}
-	if n := tasks("/proc", syscall.Getuid()); n < 1 {
-		t.Errorf("%d tasks of this very process", n)
-	}
 }
 
 // A command is shown as one would type it.
