@@ -33,7 +33,7 @@ func TestDefaultPlace(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if owner := info.Sys().(*syscall.Stat_t).Uid; info.Mode() != 0o600 || owner != serviceUID(s) {
+				if owner := info.Sys().(*syscall.Stat_t).Uid; info.Mode() != 0o600 || owner != keeperUID(s) {
 					t.Errorf("%s: mode %v, owner %d", file, info.Mode(), owner)
 				}
 			}
@@ -70,6 +70,14 @@ func TestNobodyForgesTheFile(t *testing.T) {
 		r := s.Runner().Run(j)
 		if r.Outcome != stagerunner.Success {
 			t.Errorf("an attack succeeded:\n%s", r.Trace)
+		}
+		if s.Keeper() != nil {
+			// The account of the runner's service has no more to do with the log than a job.
+			for i, a := range attacks {
+				if _, err := try(t, s.Service().Name, "sh", "-c", a); err == nil {
+					t.Errorf("attack %d succeeded as the account of the runner's service", i)
+				}
+			}
 		}
 		whole(t, parse(t, readLog(t, log))[before:], j, r)
 		if got := server.Await(t, `"mallory"`); !strings.Contains(got, "jacamar-auth") {

@@ -25,7 +25,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
-		if err := os.Chown(dir, int(serviceUID(s)), -1); err != nil {
+		if err := os.Chown(dir, int(keeperUID(s)), -1); err != nil {
 			t.Fatal(err)
 		}
 		log := filepath.Join(dir, "operator.log")

@@ -96,8 +96,16 @@ func passes(t *testing.T, s *site.Site, script ...string) (stagerunner.Job, stag
 	return j, r
 }
 
-// as runs a command as an account, without a job.
+// as runs a command as an account, without a job. It must succeed.
 func as(t *testing.T, name string, argv ...string) {
+	t.Helper()
+	if out, err := try(t, name, argv...); err != nil {
+		t.Fatalf("%q as %s: %v: %s", argv, name, err, out)
+	}
+}
+
+// try is as for a command that may fail.
+func try(t *testing.T, name string, argv ...string) ([]byte, error) {
 	t.Helper()
 	account, err := site.LookupAccount(name)
 	if err != nil {
@@ -106,9 +114,7 @@ func as(t *testing.T, name string, argv ...string) {
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: account.UID, Gid: account.GID, Groups: account.Groups}}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%q as %s: %v: %s", argv, name, err, out)
-	}
+	return cmd.CombinedOutput()
 }
 
 // forged are lines like records, with the number of a job that there is not.
@@ -116,6 +122,14 @@ const forged = `{"account":"root","call":"1.1","call_seq":1,"decision":"allow","
 
 // shellQuoted is forged for a script.
 func shellQuoted() string { return "'" + strings.ReplaceAll(forged, "'", `'\''`) + "'" }
+
+// keeperUID is the account that has the state, and with it the log.
+func keeperUID(s *site.Site) uint32 {
+	if a := s.Keeper(); a != nil {
+		return a.UID
+	}
+	return serviceUID(s)
+}
 
 // serviceUID is the account that runs jacamar-auth.
 func serviceUID(s *site.Site) uint32 {

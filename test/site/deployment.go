@@ -79,5 +79,8 @@ func (s *Site) serveAs(account Account) error {
 	return errors.Join(os.Chown(s.StateDir, int(keeper.UID), int(keeper.GID)), os.Chown(s.temp(), int(account.UID), int(account.GID)))
 }
 
+// Keeper is the account that has the state, nil when it is the runner's own.
+func (s *Site) Keeper() *Account { return s.keeper }
+
 // Service is the runner's own account, nil when it is this process's.
 func (s *Site) Service() *Account { return s.service }
