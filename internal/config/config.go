@@ -93,6 +93,7 @@ type Auth struct {
 	AllowBotAccounts   bool `toml:"allow_bot_accounts"`
 	AllowForkPipelines bool `toml:"allow_fork_pipelines"`
 	EnforceNologin     bool `toml:"enforce_nologin"`
+	RequireShadow      bool `toml:"require_shadow"`
 
 	MinUID          job.UID       `toml:"min_uid"`
 	AccountSource   AccountSource `toml:"account_source"`

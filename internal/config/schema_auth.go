@@ -56,6 +56,11 @@ func accountKeys() []Key {
 			Example: `enforce_nologin = true`,
 		},
 		{
+			Path: "auth.require_shadow", Default: false, Since: first,
+			Meaning: "Refuse an account whose entry of shadow(5) cannot be read, as it may be locked or expired. Accounts of a directory have no such entry. Without this, what is not known refuses nobody.",
+			Example: `require_shadow = true`,
+		},
+		{
 			Path: "auth.max_env_chars", Default: int64(0), Since: first,
 			Meaning: "The longest single CI variable that is accepted, in bytes; 0 for no limit. A longer one fails the job with its name. From about 131050 bytes on, the kernel does not let the runner hand a variable over at all.",
 			Example: `max_env_chars = 65536`,

@@ -41,6 +41,22 @@ func (n Names) Aging(ctx context.Context, name job.Username, now time.Time) (Agi
 	return a, nil
 }
 
+// ReadsShadow reports whether getent may read shadow(5). It asks for the entries of
+// accounts that every machine has in its files, and of a given one: root and nobody
+// have entries that anybody may read, made up by nss-systemd(8).
+func (n Names) ReadsShadow(ctx context.Context, name job.Username) (bool, error) {
+	out, _, err := n.ask(ctx, "shadow", "daemon", "bin", name.String())
+	if err != nil {
+		return false, cannot(name, err)
+	}
+	for line := range strings.Lines(out) {
+		if entry, _, _ := strings.Cut(line, ":"); entry != "root" && entry != "nobody" {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 const secondsPerDay = 24 * 60 * 60
 
 // The fields of shadow(5), counted from 0. Dates are days since 1970.

@@ -52,6 +52,26 @@ func TestAgingUnknown(t *testing.T) {
 	}
 }
 
+func TestReadsShadow(t *testing.T) {
+	for _, c := range []struct {
+		name, script string
+		want         bool
+	}{
+		{"nothing", "exit 2", false},
+		{"all", "printf 'daemon:*:1::::::\\nbin:*:1::::::\\nalice:!:1::::::\\n'", true},
+		{"one of the machine's", "echo 'daemon:*:1::::::'; exit 2", true},
+		{"its own", "echo 'alice:*:1::::::'; exit 2", true},
+		{"made up", "echo 'root:!*:::::1::'; echo 'nobody:!*:::::1::'; exit 2", false},
+	} {
+		n := stub(t, `[ "$*" = "shadow -- daemon bin alice" ] || exit 9; `+c.script)
+		if got, err := n.ReadsShadow(t.Context(), username(t, "alice")); err != nil || got != c.want {
+			t.Errorf("%s: %v, %v", c.name, got, err)
+		}
+	}
+	_, err := stub(t, "exit 1").ReadsShadow(t.Context(), username(t, "alice"))
+	refused(t, err, "cannot look up the account alice: getent shadow: exit status 1: ")
+}
+
 func TestAgingRefuses(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
 		{"garbage", "echo what", "getent shadow: the entry has 1 fields, not 9"},

@@ -59,6 +59,7 @@ var checks = []one{
 	{"CA file", true, caFile},
 	{"key server", true, keyServer},
 	{"name service", false, nameService},
+	{"shadow", true, shadow},
 	{"lists", true, lists},
 	{"account map", true, accountMap},
 	{"RunAs", true, runAs},

@@ -78,6 +78,24 @@ func TestServerMends(t *testing.T) {
 	}
 }
 
+func TestJudgeShadow(t *testing.T) {
+	name, err := job.ParseUsername("runner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		reads, required bool
+		want            string
+	}{
+		{true, false, "ok are refused, as far as shadow(5) has them"},
+		{true, true, "ok are refused, as far as shadow(5) has them"},
+		{false, false, "warn locked and expired accounts run jobs"},
+		{false, true, "fail auth.require_shadow refuses every job"},
+	} {
+		found(t, judgeShadow(c.reads, c.required, name), c.want)
+	}
+}
+
 func TestJudgeMap(t *testing.T) {
 	found(t, judgeMap("         0          0 4294967295\n"), "ok machine's own")
 	found(t, judgeMap("         0       1000          1\n"), "fail user namespace")

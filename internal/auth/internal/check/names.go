@@ -29,6 +29,35 @@ func nameService(ctx context.Context, s Site) []Line {
 	return []Line{ok("the name service knows %s", name)}
 }
 
+// shadow looks whether locked and expired accounts can be told from others. What root
+// may read says nothing of what a service with another account may.
+func shadow(ctx context.Context, s Site) []Line {
+	if _, other := serviceAccount(ctx, s); other {
+		return nil
+	}
+	name, err := s.Names.Owner(ctx, job.Account{UID: s.UID})
+	if err != nil {
+		return nil // the check of the name service has it
+	}
+	reads, err := s.Names.ReadsShadow(ctx, name)
+	if err != nil {
+		return []Line{fail("see that getent(1) answers: getent shadow daemon", "%v", err)}
+	}
+	return judgeShadow(reads, s.Config.Auth.RequireShadow, name)
+}
+
+func judgeShadow(reads, required bool, name job.Username) []Line {
+	group := fmt.Sprintf("let it read shadow(5), by its group where the file has one (usermod -aG shadow %s), and start the runner's service again", name)
+	switch {
+	case reads:
+		return []Line{ok("locked and expired accounts are refused, as far as shadow(5) has them")}
+	case required:
+		return []Line{fail(group+"; or remove auth.require_shadow", "%s cannot read shadow(5), so that auth.require_shadow refuses every job", name)}
+	}
+	return []Line{warn(group+`; or see "Locked and expired accounts" in docs/authorization.md`,
+		"%s cannot read shadow(5): locked and expired accounts run jobs", name)}
+}
+
 // lists looks for entries that name nobody.
 func lists(ctx context.Context, s Site) []Line {
 	a := s.Config.Auth

@@ -96,6 +96,16 @@ func duplicateUID(m matter) Step {
 	return ok(DuplicateUID, "user id %d is that of %s only", a.UID, a.Name)
 }
 
+func shadowKnown(m matter) Step {
+	switch {
+	case !m.rules.RequireShadow:
+		return skip(RequireShadow, "not set")
+	case !m.facts.Aging.Known:
+		return deny(RequireShadow, "no shadow entry of %s can be read, so that it may be locked or expired", m.facts.Account.Name)
+	}
+	return ok(RequireShadow, "the shadow entry of %s was read", m.facts.Account.Name)
+}
+
 func locked(m matter) Step {
 	switch {
 	case !m.facts.Aging.Known:

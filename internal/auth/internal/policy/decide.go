@@ -28,7 +28,7 @@ type matter struct {
 // judges is Decide without the lists, in its order.
 var judges = []func(matter) Step{
 	botMapped, accountName, root, nobody, uidRange, minUID, serviceAccount, duplicateUID,
-	locked, expired, nologinShell, shellAllowed, enforceNologin,
+	shadowKnown, locked, expired, nologinShell, shellAllowed, enforceNologin,
 	pipelineSource, projectBlocked, projectAllowed, protectedRefs,
 }
 

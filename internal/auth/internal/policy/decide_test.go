@@ -26,6 +26,7 @@ func TestDecideGrantsTheAccount(t *testing.T) {
 		{MinUID, OK, "user id 1001 is not under 1000"},
 		{ServiceAccount, OK, "the runner itself uses user id 998"},
 		{DuplicateUID, OK, "user id 1001 is that of alice only"},
+		{RequireShadow, Skipped, "not set"},
 		{Locked, OK, "the account is not locked"},
 		{Expired, OK, "the account is not expired"},
 		{NologinShell, OK, "the login shell is /bin/bash"},
@@ -127,6 +128,11 @@ func TestDecideRules(t *testing.T) {
 		},
 		{"locked", func(m *matter) { m.facts.Aging.Locked = true }, Locked, Deny, "the account alice is locked"},
 		{"lock not known", func(m *matter) { m.facts.Aging = Aging{Locked: true} }, Locked, Skipped, "no shadow entry can be read"},
+		{"shadow entry required and read", func(m *matter) { m.rules.RequireShadow = true }, RequireShadow, OK, "the shadow entry of alice was read"},
+		{
+			"shadow entry required", func(m *matter) { m.rules.RequireShadow, m.facts.Aging = true, Aging{} },
+			RequireShadow, Deny, "no shadow entry of alice can be read, so that it may be locked or expired",
+		},
 		{"expired", func(m *matter) { m.facts.Aging.Expired = true }, Expired, Deny, "the account alice is expired"},
 		{"expiry not known", func(m *matter) { m.facts.Aging = Aging{Expired: true} }, Expired, Skipped, "no shadow entry can be read"},
 		{

@@ -25,6 +25,7 @@ const (
 	MinUID         Rule = "min_uid"
 	ServiceAccount Rule = "service_account"
 	DuplicateUID   Rule = "duplicate_uid"
+	RequireShadow  Rule = "require_shadow"
 	Locked         Rule = "locked"
 	Expired        Rule = "expired"
 	NologinShell   Rule = "nologin_shell"

@@ -26,7 +26,10 @@ type Rules struct {
 	ProjectBlock   []Glob
 	ProtectedRefs  bool
 	Nologin        bool
-	MinUID         job.UID
+	// RequireShadow refuses an account of which it is not known whether it is locked
+	// or expired.
+	RequireShadow bool
+	MinUID        job.UID
 	// Helper is the account that jacamar-auth keeps for itself.
 	Helper job.Username
 	// Keep is downscope = "none": jobs run as the service account.
