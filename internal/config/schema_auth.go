@@ -57,7 +57,7 @@ func accountKeys() []Key {
 		},
 		{
 			Path: "auth.require_shadow", Default: false, Since: first,
-			Meaning: "Refuse an account whose entry of shadow(5) cannot be read, as it may be locked or expired. Accounts of a directory have no such entry. Without this, what is not known refuses nobody.",
+			Meaning: "Refuse an account whose entry of shadow(5) cannot be read, as it may be locked or expired. Accounts of a directory mostly have none. Without this, what is not known refuses nobody.",
 			Example: `require_shadow = true`,
 		},
 		{

@@ -22,7 +22,7 @@ import (
 func Packages() map[string]string {
 	return map[string]string{
 		"/usr/sbin/slapd": "slapd", "/usr/sbin/slapadd": "slapd", "/usr/sbin/nslcd": "nslcd",
-		"/usr/lib/*/libnss_ldap.so.2": "libnss-ldapd", "/usr/lib/libnss_extrausers.so.2": "libnss-extrausers",
+		"/usr/lib/*/libnss_ldap.so.2": "libnss-ldapd", "/usr/bin/ldapsearch": "ldap-utils", "/usr/lib/libnss_extrausers.so.2": "libnss-extrausers",
 	}
 }
 
@@ -32,7 +32,12 @@ type Person struct {
 	UID   int // also of its own group
 	Home  string
 	Shell string
+	// Locked stands for whatever attribute a directory has for it.
+	Locked bool
 }
+
+// Unlocked is a filter for accounts that are not locked.
+const Unlocked = "(!(description=locked))"
 
 // Group is a group of the directory.
 type Group struct {
@@ -84,7 +89,11 @@ func (d *Directory) Stop() {
 
 func (d *Directory) path(name string) string { return filepath.Join(d.dir, name) }
 
-const suffix = "dc=site,dc=example"
+// Suffix is the base of all entries.
+const Suffix = "dc=site,dc=example"
+
+// URI is the address of the directory.
+func (d *Directory) URI() string { return d.uri }
 
 func (d *Directory) write(people []Person, groups []Group) error {
 	if err := os.Mkdir(d.path("db"), 0o700); err != nil {
@@ -101,7 +110,7 @@ database mdb
 suffix %q
 directory %s
 access to * by * read
-`, d.path("slapd.pid"), suffix, d.path("db"))
+`, d.path("slapd.pid"), Suffix, d.path("db"))
 	if err := os.WriteFile(d.path("slapd.conf"), []byte(conf), 0o600); err != nil {
 		return err
 	}
@@ -115,14 +124,18 @@ access to * by * read
 
 func entries(people []Person, groups []Group) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "dn: %s\nobjectClass: dcObject\nobjectClass: organization\no: site\ndc: site\n\n", suffix)
+	fmt.Fprintf(&b, "dn: %s\nobjectClass: dcObject\nobjectClass: organization\no: site\ndc: site\n\n", Suffix)
 	for _, p := range people {
-		fmt.Fprintf(&b, "dn: uid=%s,%s\nobjectClass: account\nobjectClass: posixAccount\nobjectClass: shadowAccount\nuid: %[1]s\ncn: %[1]s\nuidNumber: %[3]d\ngidNumber: %[3]d\nhomeDirectory: %[4]s\nloginShell: %[5]s\n\n",
-			p.Name, suffix, p.UID, p.Home, p.Shell)
+		fmt.Fprintf(&b, "dn: uid=%s,%s\nobjectClass: account\nobjectClass: posixAccount\nobjectClass: shadowAccount\nuid: %[1]s\ncn: %[1]s\nuidNumber: %[3]d\ngidNumber: %[3]d\nhomeDirectory: %[4]s\nloginShell: %[5]s\n",
+			p.Name, Suffix, p.UID, p.Home, p.Shell)
+		if p.Locked {
+			b.WriteString("description: locked\n")
+		}
+		b.WriteString("\n")
 		groups = append(groups, Group{Name: p.Name, GID: p.UID})
 	}
 	for _, g := range groups {
-		fmt.Fprintf(&b, "dn: cn=%s,%s\nobjectClass: posixGroup\ncn: %[1]s\ngidNumber: %[3]d\n", g.Name, suffix, g.GID)
+		fmt.Fprintf(&b, "dn: cn=%s,%s\nobjectClass: posixGroup\ncn: %[1]s\ngidNumber: %[3]d\n", g.Name, Suffix, g.GID)
 		for _, m := range g.Members {
 			fmt.Fprintf(&b, "memberUid: %s\n", m)
 		}
@@ -132,12 +145,12 @@ func entries(people []Person, groups []Group) string {
 }
 
 // Serve makes the name service of a namespace ask the directory, after the
-// machine's files. It empties /run there.
-func (d *Directory) Serve(t testing.TB, ns *namespace.Namespace) {
+// machine's files, with further lines of nslcd.conf(5). It empties /run there.
+func (d *Directory) Serve(t testing.TB, ns *namespace.Namespace, lines ...string) {
 	t.Helper()
-	conf := fmt.Sprintf("uid nslcd\ngid nslcd\nuri %s\nbase %s\nbind_timelimit 1\ntimelimit 1\nreconnect_sleeptime 1\nreconnect_retrytime 1\n", d.uri, suffix)
+	conf := fmt.Sprintf("uid nslcd\ngid nslcd\nuri %s\nbase %s\nbind_timelimit 1\ntimelimit 1\nreconnect_sleeptime 1\nreconnect_retrytime 1\n", d.uri, Suffix)
 	for path, text := range map[string]string{
-		"/etc/nslcd.conf":    conf,
+		"/etc/nslcd.conf":    conf + strings.Join(lines, "\n") + "\n",
 		"/etc/nsswitch.conf": "passwd: files ldap\ngroup: files ldap\nshadow: files ldap\nhosts: files dns\n",
 	} {
 		if err := ns.Put(path, text, 0o644); err != nil {

@@ -35,27 +35,35 @@ func shadow(ctx context.Context, s Site) []Line {
 	if _, other := serviceAccount(ctx, s); other {
 		return nil
 	}
-	name, err := s.Names.Owner(ctx, job.Account{UID: s.UID})
+	asker, err := s.asksShadow(ctx)
 	if err != nil {
 		return nil // the check of the name service has it
 	}
-	reads, err := s.Names.ReadsShadow(ctx, name)
+	reads, err := s.Names.ReadsShadow(ctx, asker)
 	if err != nil {
 		return []Line{fail("see that getent(1) answers: getent shadow daemon", "%v", err)}
 	}
-	return judgeShadow(reads, s.Config.Auth.RequireShadow, name)
+	return judgeShadow(reads, s.Config.Auth.RequireShadow, asker)
 }
 
-func judgeShadow(reads, required bool, name job.Username) []Line {
-	group := fmt.Sprintf("let it read shadow(5), by its group where the file has one (usermod -aG shadow %s), and start the runner's service again", name)
+// asksShadow is the account as which getent looks for entries of shadow(5).
+func (s Site) asksShadow(ctx context.Context) (job.Username, error) {
+	if s.Helper.InUse && s.UID != 0 {
+		return s.Helper.Name, nil
+	}
+	return s.Names.Owner(ctx, job.Account{UID: s.UID})
+}
+
+func judgeShadow(reads, required bool, asker job.Username) []Line {
+	mend := fmt.Sprintf("let %s read it, by its group where the file has one (usermod -aG shadow %[1]s), and start the runner's service again", asker)
 	switch {
 	case reads:
 		return []Line{ok("locked and expired accounts are refused, as far as shadow(5) has them")}
 	case required:
-		return []Line{fail(group+"; or remove auth.require_shadow", "%s cannot read shadow(5), so that auth.require_shadow refuses every job", name)}
+		return []Line{fail(mend+"; or remove auth.require_shadow", "%s cannot read shadow(5), so that auth.require_shadow refuses every job", asker)}
 	}
-	return []Line{warn(group+`; or see "Locked and expired accounts" in docs/authorization.md`,
-		"%s cannot read shadow(5): locked and expired accounts run jobs", name)}
+	return []Line{warn(mend+`; or see "Locked and expired accounts" in docs/authorization.md`,
+		"%s cannot read shadow(5): locked and expired accounts run jobs", asker)}
 }
 
 // lists looks for entries that name nobody.
