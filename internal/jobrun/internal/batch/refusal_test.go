@@ -93,7 +93,7 @@ func TestRefusals(t *testing.T) {
 		{"Slurm", 1, "sbatch: error: Batch job submission failed: Protocol authentication error", "uncertain", "Protocol authentication error", nil},
 		{"Slurm", 139, "", "uncertain", "it printed nothing", nil},
 		{"Slurm", 1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", "unreachable", "connect failure", nil},
-		{"Slurm", 1, "sbatch: error: Munge encode failed: Failed to access \"/run/munge/socket\"\nsbatch: error: Batch job submission failed: Protocol authentication error", "unreachable", "Protocol authentication error", nil},
+		{"Slurm", 1, "sbatch: error: Munge encode failed: Failed to access \"/run/munge/socket\"\nsbatch: error: Batch job submission failed: Protocol authentication error", "unreachable", "Protocol authentication error", []string{"Munge encode failed"}},
 		{"Slurm", 1, "sbatch: error: ClusterName needs to be specified\nsbatch: fatal: Unable to process configuration file", "unreachable", "Unable to process configuration file", nil},
 		// OpenPBS 23.06 (recorded), src/lib/Liblog/pbs_messages.c; a hook's code is 32.
 		{"PBS", 170, "qsub: Unknown queue", "refused", "Unknown queue", nil},

@@ -102,9 +102,9 @@ func (s *submission) again(reply scheduler.Reply, answer scheduler.Submission) (
 	case answer.Verdict == scheduler.Full:
 		return s.full(answer.Said)
 	case answer.Verdict == scheduler.Unreachable:
-		return s.unreachable(s.Scheduler.Name()+" cannot be reached", answer.Said.Lead)
+		return s.unreachable(s.Scheduler.Name()+" cannot be reached", answer.Said)
 	case errors.As(reply.Err, &none) && none.later:
-		return s.unreachable("no process can be started", none.Error())
+		return s.unreachable("no process can be started", scheduler.Said{Lead: none.Error()})
 	}
 	return 0, failure.Systemf("cannot submit the job: %w", reply.Err)
 }
@@ -120,14 +120,15 @@ func (s *submission) call(ctx context.Context) scheduler.Reply {
 
 // unreachable decides how long to wait before a request that could not be sent is
 // sent again.
-func (s *submission) unreachable(what, why string) (time.Duration, error) {
+func (s *submission) unreachable(what string, why scheduler.Said) (time.Duration, error) {
 	now := time.Now()
 	switch {
 	case s.unreached.IsZero():
 		s.unreached, s.pause = now, lookDelay
-		s.Voice.Note("%s (%s); it is tried again for %v", what, why, submitPatience)
+		s.show(why)
+		s.Voice.Note("%s (%s); it is tried again for %v", what, why.Lead, submitPatience)
 	case now.Sub(s.unreached) >= submitPatience:
-		return 0, failure.Systemf("cannot submit the job: %s: %s", what, why)
+		return 0, failure.Systemf("cannot submit the job: %s: %s", what, why.Lead)
 	default:
 		s.pause = min(2*s.pause, s.Settings.CommandDelay)
 	}

@@ -143,7 +143,7 @@ next:
 				continue
 			case a.Name != req.Name:
 				return nil, failure.Buildf("%q could contradict %q, which %s requires of this job", shown(a), shown(req), req.Source.Name).
-					WithHint("write the option out: %s", strings.Join(a.Among, " or "))
+					WithHint("write the option out: --%s", strings.Join(a.Among, " or --"))
 			case a.Value != req.Value:
 				return nil, failure.Buildf("%q contradicts %q, which %s requires of this job", shown(a), shown(req), req.Source.Name)
 			}

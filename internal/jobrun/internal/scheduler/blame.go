@@ -57,8 +57,8 @@ func (s Said) has(text string) bool {
 // name where it is quoted, or stands before or behind a colon.
 func (s Said) hasName(text string) bool {
 	return s.find(text, func(before, after string) bool {
-		return (before == "" || strings.HasSuffix(before, ": ") || strings.HasSuffix(before, "=") || quote(lastRune(before))) &&
-			(after == "" || after == "." || strings.HasPrefix(after, ": ") || quote(firstRune(after)))
+		return (before == "" || strings.HasSuffix(before, ": ") || strings.HasSuffix(before, "=") || isQuote(lastRune(before))) &&
+			(after == "" || after == "." || strings.HasPrefix(after, ": ") || isQuote(firstRune(after)))
 	})
 }
 
@@ -87,4 +87,4 @@ func continues(r rune) bool {
 	return r == '-' || r == '_' || (r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)))
 }
 
-func quote(r rune) bool { return strings.ContainsRune("'\"`<>", r) }
+func isQuote(r rune) bool { return strings.ContainsRune("'\"`<>", r) }

@@ -145,7 +145,9 @@ func (g Grammar) lookup(name string, attached bool) (opt Option, among []string,
 	opt = Option{Long: name, Value: fits[0].Value}
 	for _, o := range fits {
 		if o.Reserved || (!attached && (o.Value == Required) != (opt.Value == Required)) {
-			return Option{}, nil, fmt.Errorf("--%s could be --%s or --%s", job.Clip(name), fits[0].Long, other(fits[0], o, fits[1]))
+			return Option{}, nil, misuse{
+				fmt.Sprintf("--%s could be --%s or --%s", job.Clip(name), fits[0].Long, other(fits[0], o, fits[1])), "write the option out",
+			}
 		}
 		if o.Value != None && opt.Value == None {
 			opt.Value = o.Value

@@ -83,7 +83,7 @@ var pendings = []struct {
 	text string
 	hope scheduler.Hope
 }{
-	{scheduler.Pattern(`(?i)dependency condition invalid or never`), "it depends on a job that will never end as demanded", never},
+	{scheduler.Pattern(`(?:^|; ?)(?:Job d|D)ependency condition invalid or never satisfied`), "it depends on a job that will never end as demanded", never},
 	{scheduler.Pattern(`(?i)dependency condition not satisfied`), "it depends on a job that has not ended", waits},
 	{scheduler.Pattern(`(?i)suspended by (?:the )?user`), "it is held; bresume lets it go", held},
 	{scheduler.Pattern(`(?i)suspended by (?:\w+ )?admin`), "an administrator holds it", held},

@@ -19,6 +19,7 @@ func TestJSON(t *testing.T) {
 		"queued for ever":       {`"job_state":"Q","comment":"Can Never Run: Insufficient amount of resource: ncpus"`, "pending never"},
 		"waiting for resources": {`"job_state":"Q","comment":"Not Running: Insufficient amount of resource: ncpus"`, "pending waits"},
 		"held":                  {`"job_state":"H","comment":"Can Never Run: x"`, "pending held"},
+		"a hook's comment":      {`"job_state":"Q","comment":"this queue Can Never Run on Friday after too many failed attempts"`, "pending waits"},
 		"held after failures":   {`"job_state":"H","comment":"job held, too many failed attempts to run"`, "pending broken"},
 		"running":               {`"job_state":"R","exec_host":"n1/0*2+n1/1+n2/0"`, "running on n1,n2"},
 		"exiting":               {`"job_state":"E","exec_host":"n1/0"`, "completing on n1"},

@@ -80,12 +80,14 @@ var comments = []struct {
 	text string
 	hope scheduler.Hope
 }{
-	{scheduler.Pattern(`Can Never Run`), "it asks for more than there is", never},
+	// src/scheduler/constant.h and src/server/req_runjob.c, from the beginning: hooks
+	// and administrators write comments as well.
+	{scheduler.Pattern(`^Can Never Run`), "it asks for more than there is", never},
 	{scheduler.Pattern(`(?i)insufficient amount of resource|not enough|no free nodes|would conflict`), "it waits for resources to become free", waits},
 	{scheduler.Pattern(`(?i)higher priority|top ?jobs?|strict order`), "other jobs are ahead of it", waits},
 	{scheduler.Pattern(`(?i)limit (has been )?reached|reached .*limit`), "a limit of its user, project or queue is reached", waits},
 	{scheduler.Pattern(`(?i)queue not started|not in a running state`), "its queue starts no jobs now", waits},
-	{scheduler.Pattern(`(?i)too many (failed|unsuccessful) attempts|held too many`), "it could not be started", scheduler.Broken},
+	{scheduler.Pattern(`^(?:job held, too many failed|Job held, too many unsuccessful) attempts`), "it could not be started", scheduler.Broken},
 	{scheduler.Pattern(`(?i)dedicated|primetime|reservation`), "the machine is reserved for others now", waits},
 }
 
