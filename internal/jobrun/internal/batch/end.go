@@ -175,7 +175,7 @@ func (e *ending) cancel(ctx context.Context, id scheduler.ID) (over bool, err er
 	case reply.Err != nil:
 		return false, reply.Err
 	case reply.Code != 0:
-		return false, errors.New(clue(reply, scheduler.Hear(reply)))
+		return false, errors.New(clue(reply, scheduler.MessageOf(reply)))
 	case s.Phase == scheduler.Unknown:
 		return false, fmt.Errorf("%s does not answer", e.Scheduler.Name())
 	}

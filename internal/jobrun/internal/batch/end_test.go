@@ -141,7 +141,7 @@ func TestSubmit(t *testing.T) {
 		{"nobody knows", func(w *world) {
 			w.set("sbatch", scheduler.Reply{Err: errTooLong})
 			w.set("squeue", scheduler.Reply{Err: errTooLong})
-		}, "system", "does not say whether", 8 * time.Minute, 1, true},
+		}, "system", "it is not known whether", 8 * time.Minute, 1, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

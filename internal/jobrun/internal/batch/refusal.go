@@ -11,69 +11,64 @@ import (
 // refused is the outcome of a request that the batch system read and declined. It
 // is the site's failure when what is declined is an argument of the site's
 // configuration, and of none of the job's.
-func (s *submission) refused(said scheduler.Said) error {
-	s.show(said)
+func (s *submission) refused(message scheduler.Message) error {
+	s.show(message)
 	s.Voice.Section("jacamar_batch", "the command that was refused", []string{commandLine(s.command)})
-	why := said.Lead
+	why := message.Lead
 	if why == "" {
 		why = s.command.Argv[0] + " printed nothing"
 	}
-	named := said.Named(s.args)
-	if len(named) > 0 && !given(named) {
+	named := message.Named(s.args)
+	if _, given := ofJob(named); len(named) > 0 && !given {
 		return failure.Systemf("%s refused the site's argument %q (%s): %s", s.Scheduler.Name(),
-			strings.Join(named[0].Words, " "), named[0].Source.Name, said.Text()).
+			strings.Join(named[0].Words, " "), named[0].Source.Name, message.Text()).
 			WithHint("this is not the job's argument: ask the resource's administrators")
 	}
 	return failure.Buildf("%s refused the job: %s", s.Scheduler.Name(), why).WithHint("%s", s.advice(named))
 }
 
-// given reports whether one of the arguments is the job's own.
-func given(args []scheduler.Argument) bool {
-	for _, a := range args {
-		if !a.Source.Site {
-			return true
-		}
+// ofJob is the first of the arguments that is the job's own.
+func ofJob(args []scheduler.Argument) (a scheduler.Argument, given bool) {
+	i := slices.IndexFunc(args, func(a scheduler.Argument) bool { return !a.Source.Site })
+	if i < 0 {
+		return a, false
 	}
-	return false
+	return args[i], true
 }
 
-// advice says which of the job's arguments to change.
+// advice names the job's argument that has to change.
 func (s *submission) advice(named []scheduler.Argument) string {
-	for _, a := range named {
-		if !a.Source.Site {
-			return "change " + strings.Join(a.Words, " ") + " in " + a.Source.Name
-		}
+	if a, given := ofJob(named); given {
+		return "change " + strings.Join(a.Words, " ") + " in " + a.Source.Name
 	}
-	for _, a := range s.args {
-		if !a.Source.Site {
-			return "look at " + a.Source.Name
-		}
+	if a, given := ofJob(s.args); given {
+		return "look at " + a.Source.Name
 	}
 	return "this job has no arguments of its own; it can give some in SCHEDULER_PARAMETERS"
 }
 
 // show repeats what a program printed, where it is more than one line.
-func (s *submission) show(said scheduler.Said) {
-	if len(said.Lines) < 2 {
+func (s *submission) show(message scheduler.Message) {
+	if len(message.Lines) < 2 {
 		return
 	}
 	s.Voice.Note("%s printed:", s.command.Argv[0])
-	for _, line := range said.Lines {
+	for _, line := range message.Lines {
 		s.Voice.Note("    %s", line)
 	}
 }
 
 // clue is the short form of an answer that decides nothing.
-func clue(r scheduler.Reply, said scheduler.Said) string {
+func clue(r scheduler.Reply, message scheduler.Message) string {
 	switch {
-	case r.Err != nil && said.Lead != "":
-		return r.Err.Error() + ", after it printed: " + said.Lead
+	case r.Err != nil && message.Lead != "":
+		return r.Err.Error() + ", after it printed: " + message.Lead
 	case r.Err != nil:
 		return r.Err.Error()
-	case said.Lead == "":
+	case message.Lead == "":
 		return "it printed nothing"
 	}
-	return said.Lead
+	return message.Lead
 }
 
 // longestCommand bounds what is shown of a command in bytes.

@@ -91,6 +91,8 @@ func TestRefusals(t *testing.T) {
 		{"Slurm", 1, "sbatch: error: Batch job submission failed: Zero Bytes were transmitted or received", "uncertain", "Zero Bytes", nil},
 		{"Slurm", 1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (receive failure)", "uncertain", "receive failure", nil},
 		{"Slurm", 1, "sbatch: error: Batch job submission failed: Protocol authentication error", "uncertain", "Protocol authentication error", nil},
+		{"Slurm", 1, "stdout:sbatch: error: Batch job submission failed: Socket timed out on send/recv operation\n", "uncertain", "Socket timed out", nil},
+		{"Slurm", 1, "stdout:sbatch: error: AssocMaxSubmitJobLimit\r\nsbatch: error: " + policy + "\r\n", "full", "AssocMaxSubmitJobLimit", nil},
 		{"Slurm", 139, "", "uncertain", "it printed nothing", nil},
 		{"Slurm", 1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", "unreachable", "connect failure", nil},
 		{"Slurm", 1, "sbatch: error: Munge encode failed: Failed to access \"/run/munge/socket\"\nsbatch: error: Batch job submission failed: Protocol authentication error", "unreachable", "Protocol authentication error", []string{"Munge encode failed"}},

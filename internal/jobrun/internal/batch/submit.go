@@ -79,9 +79,9 @@ func (s *submission) send(ctx, stop context.Context) (scheduler.ID, error) {
 		case answer.Verdict == scheduler.Accepted:
 			return answer.ID, nil
 		case answer.Verdict == scheduler.Refused:
-			return "", unsent{s.refused(answer.Said)}
+			return "", unsent{s.refused(answer.Message)}
 		case answer.Verdict == scheduler.Uncertain && !errors.As(reply.Err, &notStarted{}):
-			return s.lookUp(stop, reply, answer.Said)
+			return s.lookUp(stop, reply, answer.Message)
 		}
 		pause, err := s.again(reply, answer)
 		if err == nil && !sleep(stop, pause) {
@@ -100,11 +100,11 @@ func (s *submission) again(reply scheduler.Reply, answer scheduler.Submission) (
 	var none notStarted
 	switch {
 	case answer.Verdict == scheduler.Full:
-		return s.full(answer.Said)
+		return s.full(answer.Message)
 	case answer.Verdict == scheduler.Unreachable:
-		return s.unreachable(s.Scheduler.Name()+" cannot be reached", answer.Said)
+		return s.unreachable(s.Scheduler.Name()+" cannot be reached", answer.Message)
 	case errors.As(reply.Err, &none) && none.later:
-		return s.unreachable("no process can be started", scheduler.Said{Lead: none.Error()})
+		return s.unreachable("no process can be started", scheduler.Message{Lead: none.Error()})
 	}
 	return 0, failure.Systemf("cannot submit the job: %w", reply.Err)
 }
@@ -120,7 +120,7 @@ func (s *submission) call(ctx context.Context) scheduler.Reply {
 
 // unreachable decides how long to wait before a request that could not be sent is
 // sent again.
-func (s *submission) unreachable(what string, why scheduler.Said) (time.Duration, error) {
+func (s *submission) unreachable(what string, why scheduler.Message) (time.Duration, error) {
 	now := time.Now()
 	switch {
 	case s.unreached.IsZero():
@@ -137,19 +137,19 @@ func (s *submission) unreachable(what string, why scheduler.Said) (time.Duration
 
 // full decides how long to wait before a request is sent again that met a limit on
 // submitted jobs. It waits as long as a job may wait in the queue.
-func (s *submission) full(said scheduler.Said) (time.Duration, error) {
+func (s *submission) full(message scheduler.Message) (time.Duration, error) {
 	now, limit := time.Now(), s.Settings.PendingTimeout
 	if limit > 0 && now.Sub(s.begun) >= limit {
-		s.show(said)
-		return 0, failure.Buildf("%s took no more jobs of yours for %v: %s", s.Scheduler.Name(), limit, said.Lead).
+		s.show(message)
+		return 0, failure.Buildf("%s took no more jobs of yours for %v: %s", s.Scheduler.Name(), limit, message.Lead).
 			WithHint("let fewer jobs be submitted at a time, as with resource_group or a smaller parallel, or end jobs of yours in the queue")
 	}
 	patience := "this job waits for the others to end"
 	if limit > 0 {
 		patience += ", up to " + limit.String()
 	}
-	if s.waiting.due(said.Lead, now) {
-		s.Voice.Note("%s takes no more jobs of yours now: %s; %s", s.Scheduler.Name(), said.Lead, patience)
+	if s.waiting.due(message.Lead, now) {
+		s.Voice.Note("%s takes no more jobs of yours now: %s; %s", s.Scheduler.Name(), message.Lead, patience)
 	}
 	s.unreached = time.Time{}
 	s.pause = min(max(2*s.pause, fullDelay), max(s.Settings.CommandDelay, fullDelay))
@@ -161,8 +161,8 @@ func (s *submission) full(said scheduler.Said) (time.Duration, error) {
 
 // lookUp finds out whether a submission was taken, by its name, or from the
 // claim: a job that runs tells so itself.
-func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, said scheduler.Said) (scheduler.ID, error) {
-	s.Voice.Note("%s gave no clear answer to the submission (%s); looking for the job by its name", s.Scheduler.Name(), clue(reply, said))
+func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, message scheduler.Message) (scheduler.ID, error) {
+	s.Voice.Note("%s gave no clear answer to the submission (%s); looking for the job by its name", s.Scheduler.Name(), clue(reply, message))
 	var absent time.Time
 	end := time.Now().Add(submitPatience)
 	for pause := lookDelay; ; pause = min(2*pause, s.Settings.CommandDelay) {
@@ -175,12 +175,12 @@ func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, said sch
 		case absent.IsZero():
 			absent = time.Now()
 		case time.Since(absent) >= absentLimit:
-			s.show(said)
-			return "", failure.Systemf("%s did not take the job (%s)", s.Scheduler.Name(), clue(reply, said))
+			s.show(message)
+			return "", failure.Systemf("%s did not take the job (%s)", s.Scheduler.Name(), clue(reply, message))
 		}
 		if time.Now().After(end) || !sleep(ctx, pause) {
-			s.show(said)
-			return "", failure.Systemf("%s does not say whether it took the job (%s)", s.Scheduler.Name(), clue(reply, said))
+			s.show(message)
+			return "", failure.Systemf("it is not known whether %s took the job (%s)", s.Scheduler.Name(), clue(reply, message))
 		}
 	}
 }

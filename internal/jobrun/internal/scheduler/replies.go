@@ -40,14 +40,16 @@ func (f Replies) Judge(r Reply) Submission {
 	if r.Err == nil && r.Code == 0 && len(ids) == 1 {
 		return Submission{Verdict: Accepted, ID: ids[0]}
 	}
-	s := Submission{Verdict: Uncertain, Said: Hear(r)}
+	s := Submission{Verdict: Uncertain, Message: MessageOf(r)}
 	if r.Err != nil || r.Code == 0 {
 		return s
 	}
-	var found bool
-	if s.Error, found = f.failure(r.Stderr); found {
-		s.Verdict = f.verdict(s.Error)
-		return s
+	for _, output := range []string{r.Stderr, r.Stdout} { // a site's wrapper may have one for both
+		var found bool
+		if s.Error, found = f.failure(output); found {
+			s.Verdict = f.verdict(s.Error)
+			return s
+		}
 	}
 	if len(ids) == 0 && !crashed(r) {
 		s.Verdict = Refused
@@ -56,8 +58,8 @@ func (f Replies) Judge(r Reply) Submission {
 }
 
 // failure is the error that the program reports.
-func (f Replies) failure(stderr string) (text string, found bool) {
-	for line := range strings.SplitSeq(newlines.Replace(stderr), "\n") {
+func (f Replies) failure(output string) (text string, found bool) {
+	for line := range strings.SplitSeq(newlines.Replace(output), "\n") {
 		m := f.Error().FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
 			continue

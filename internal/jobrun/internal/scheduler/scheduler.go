@@ -120,9 +120,9 @@ func (u Usage) Efficiency() (part float64, ok bool) {
 // Submission is what became of a submit command.
 type Submission struct {
 	Verdict Verdict
-	ID      ID     // Accepted only
-	Error   string // the text of the line that carries the error, "" for none
-	Said    Said   // what the batch system said, unless it accepted
+	ID      ID      // Accepted only
+	Error   string  // the text of the line that carries the error, "" for none
+	Message Message // what the program printed, unless it accepted
 }
 
 // Verdict on a submission.
@@ -134,7 +134,7 @@ const (
 	Uncertain Verdict = iota
 	// Accepted: the job is in the batch system's hands.
 	Accepted
-	// Refused: the batch system read the request and said no.
+	// Refused: the batch system read the request and declined it.
 	Refused
 	// Unreachable: the request was never sent, or answered that it was not looked at.
 	Unreachable

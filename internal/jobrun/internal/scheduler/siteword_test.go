@@ -97,7 +97,7 @@ func judgeRefusal(t *testing.T, name, form string, code int, words string) {
 	t.Helper()
 	r := scheduler.Reply{Code: code, Stderr: fmt.Sprintf(form, words)}
 	got := all[name].ParseSubmit(r)
-	if got.Verdict != scheduler.Refused || got.Said.Lead == "" {
+	if got.Verdict != scheduler.Refused || got.Message.Lead == "" {
 		t.Errorf("%s: verdict %d on %q", name, got.Verdict, r.Stderr)
 	}
 	// An error that the program reports is not made doubtful by what is printed

@@ -65,13 +65,13 @@ func TestSubmitTranscripts(t *testing.T) {
 		"qsub-terse":      {Verdict: scheduler.Accepted, ID: "1"},
 		"qsub-plain":      {Verdict: scheduler.Accepted, ID: "2"},
 		"qsub-array":      {Verdict: scheduler.Uncertain},
-		"qsub-impossible": {Verdict: scheduler.Refused, Said: scheduler.Said{Lead: "no suitable queues"}},
-		"qsub-bad-queue":  {Verdict: scheduler.Refused, Said: scheduler.Said{Lead: "unknown queue"}},
-		"qsub-bad-option": {Verdict: scheduler.Refused, Said: scheduler.Said{Lead: "-nonsense"}},
-		"qsub-bad-value":  {Verdict: scheduler.Refused, Said: scheduler.Said{Lead: "nosuch"}},
+		"qsub-impossible": {Verdict: scheduler.Refused, Message: scheduler.Message{Lead: "no suitable queues"}},
+		"qsub-bad-queue":  {Verdict: scheduler.Refused, Message: scheduler.Message{Lead: "unknown queue"}},
+		"qsub-bad-option": {Verdict: scheduler.Refused, Message: scheduler.Message{Lead: "-nonsense"}},
+		"qsub-bad-value":  {Verdict: scheduler.Refused, Message: scheduler.Message{Lead: "nosuch"}},
 	} {
 		got := SGE{}.ParseSubmit(recorded(t, name))
-		if got.Verdict != want.Verdict || got.ID != want.ID || !strings.Contains(got.Said.Text(), want.Said.Lead) {
+		if got.Verdict != want.Verdict || got.ID != want.ID || !strings.Contains(got.Message.Text(), want.Message.Lead) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

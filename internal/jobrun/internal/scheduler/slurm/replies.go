@@ -41,15 +41,15 @@ var replies = scheduler.Replies{
 }
 
 const (
-	// authentication is said of an answer that cannot be authenticated, and of a
-	// request, which then was not sent.
+	// authentication is the error of an answer that cannot be authenticated, and of
+	// a request, which then was not sent.
 	authentication = `Protocol authentication error`
 	// policy stands for limits of every kind; the line before it names the limit.
 	policy = `Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)`
 )
 
 var (
-	// unsigned is said by the authentication plugin when a request cannot be signed
+	// unsigned is printed by the authentication plugin when a request cannot be signed
 	// (src/plugins/auth/munge/auth_munge.c).
 	unsigned = scheduler.Pattern(`(?m)^[\w.+-]+: error: Munge encode failed: `)
 	// submitLimit are the limits on the number of submitted jobs
@@ -61,11 +61,11 @@ var (
 // ParseSubmit implements scheduler.Scheduler.
 func (Slurm) ParseSubmit(r scheduler.Reply) scheduler.Submission {
 	s := replies.Judge(r)
-	stderr := strings.ReplaceAll(r.Stderr, "\r\n", "\n")
+	output := strings.ReplaceAll(r.Stderr+"\n"+r.Stdout, "\r\n", "\n")
 	switch {
-	case s.Error == authentication && unsigned().MatchString(stderr):
+	case s.Error == authentication && unsigned().MatchString(output):
 		s.Verdict = scheduler.Unreachable
-	case s.Error == policy && submitLimit().MatchString(stderr):
+	case s.Error == policy && submitLimit().MatchString(output):
 		s.Verdict = scheduler.Full
 	}
 	return s

@@ -144,23 +144,23 @@ func TestSubmitReplies(t *testing.T) {
 	for name, want := range map[string]scheduler.Submission{
 		"sbatch-parsable":       {Verdict: accepted, ID: "10"},
 		"sbatch-plain":          {Verdict: accepted, ID: "11"},
-		"sbatch-ambiguous":      {Verdict: refused, Said: scheduler.Said{Lead: "ambiguous"}},
-		"sbatch-bad-option":     {Verdict: refused, Said: scheduler.Said{Lead: "--nonsense"}},
-		"sbatch-bad-partition":  {Verdict: refused, Said: scheduler.Said{Lead: "Invalid partition name"}},
-		"sbatch-crlf":           {Verdict: refused, Said: scheduler.Said{Lead: "DOS line breaks"}},
-		"sbatch-missing-script": {Verdict: refused, Said: scheduler.Said{Lead: "nothere.sh"}},
-		"sbatch-no-shebang":     {Verdict: refused, Said: scheduler.Said{Lead: "#!"}},
-		"sbatch-too-big":        {Verdict: refused, Said: scheduler.Said{Lead: "too long"}},
-		"sbatch-uid":            {Verdict: refused, Said: scheduler.Said{Lead: "--uid"}},
-		"sbatch-silent":         {Verdict: uncertain, Said: scheduler.Said{Lead: "timed out"}},
-		"sbatch-refused":        {Verdict: unreachable, Said: scheduler.Said{Lead: "Unable to contact"}},
-		"sbatch-no-conf":        {Verdict: unreachable, Said: scheduler.Said{Lead: "Unable to process"}},
-		"sbatch-munge-down":     {Verdict: unreachable, Said: scheduler.Said{Lead: "Munge encode failed"}},
-		"sbatch-submit-limit":   {Verdict: scheduler.Full, Said: scheduler.Said{Lead: "AssocMaxSubmitJobLimit"}},
-		"sbatch-account":        {Verdict: refused, Said: scheduler.Said{Lead: "Invalid account"}},
-		"sbatch-plugin":         {Verdict: refused, Said: scheduler.Said{Lead: "choose one with --account"}},
-		"sbatch-plugin-lines":   {Verdict: refused, Said: scheduler.Said{Lead: "second line"}},
-		"sbatch-filter":         {Verdict: refused, Said: scheduler.Said{Lead: "timed out; retry later"}},
+		"sbatch-ambiguous":      {Verdict: refused, Message: scheduler.Message{Lead: "ambiguous"}},
+		"sbatch-bad-option":     {Verdict: refused, Message: scheduler.Message{Lead: "--nonsense"}},
+		"sbatch-bad-partition":  {Verdict: refused, Message: scheduler.Message{Lead: "Invalid partition name"}},
+		"sbatch-crlf":           {Verdict: refused, Message: scheduler.Message{Lead: "DOS line breaks"}},
+		"sbatch-missing-script": {Verdict: refused, Message: scheduler.Message{Lead: "nothere.sh"}},
+		"sbatch-no-shebang":     {Verdict: refused, Message: scheduler.Message{Lead: "#!"}},
+		"sbatch-too-big":        {Verdict: refused, Message: scheduler.Message{Lead: "too long"}},
+		"sbatch-uid":            {Verdict: refused, Message: scheduler.Message{Lead: "--uid"}},
+		"sbatch-silent":         {Verdict: uncertain, Message: scheduler.Message{Lead: "timed out"}},
+		"sbatch-refused":        {Verdict: unreachable, Message: scheduler.Message{Lead: "Unable to contact"}},
+		"sbatch-no-conf":        {Verdict: unreachable, Message: scheduler.Message{Lead: "Unable to process"}},
+		"sbatch-munge-down":     {Verdict: unreachable, Message: scheduler.Message{Lead: "Munge encode failed"}},
+		"sbatch-submit-limit":   {Verdict: scheduler.Full, Message: scheduler.Message{Lead: "AssocMaxSubmitJobLimit"}},
+		"sbatch-account":        {Verdict: refused, Message: scheduler.Message{Lead: "Invalid account"}},
+		"sbatch-plugin":         {Verdict: refused, Message: scheduler.Message{Lead: "choose one with --account"}},
+		"sbatch-plugin-lines":   {Verdict: refused, Message: scheduler.Message{Lead: "second line"}},
+		"sbatch-filter":         {Verdict: refused, Message: scheduler.Message{Lead: "timed out; retry later"}},
 	} {
 		_, reply := transcript(t, "testdata/22.05/"+name+".txt")
 		check(t, name, Slurm{}.ParseSubmit(reply), want)
@@ -172,7 +172,7 @@ func TestSubmitReplies(t *testing.T) {
 	}{
 		{"cluster", scheduler.Reply{Stdout: "123;west\n"}, scheduler.Submission{Verdict: accepted, ID: "123;west"}},
 		{"banner", scheduler.Reply{Stdout: "Welcome to 2 clusters!\n\n123\nBye\n"}, scheduler.Submission{Verdict: accepted, ID: "123"}},
-		{"two ids", scheduler.Reply{Stdout: "123\n124\n"}, scheduler.Submission{Verdict: uncertain, Said: scheduler.Said{Lead: "123"}}},
+		{"two ids", scheduler.Reply{Stdout: "123\n124\n"}, scheduler.Submission{Verdict: uncertain, Message: scheduler.Message{Lead: "123"}}},
 		{"an id and a failure", scheduler.Reply{Stdout: "123\n", Code: 1}, scheduler.Submission{Verdict: uncertain}},
 		{"nothing", scheduler.Reply{}, scheduler.Submission{Verdict: uncertain}},
 		{"garbage", scheduler.Reply{Stdout: "\x00\xff12 3"}, scheduler.Submission{Verdict: uncertain}},
@@ -187,7 +187,7 @@ func TestSubmitReplies(t *testing.T) {
 
 func check(t *testing.T, name string, got, want scheduler.Submission) {
 	t.Helper()
-	if got.Verdict != want.Verdict || got.ID != want.ID || !strings.Contains(got.Said.Text(), want.Said.Lead) {
+	if got.Verdict != want.Verdict || got.ID != want.ID || !strings.Contains(got.Message.Text(), want.Message.Lead) {
 		t.Errorf("%s: %+v, want %+v", name, got, want)
 	}
 }

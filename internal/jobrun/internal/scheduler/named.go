@@ -8,13 +8,13 @@ import (
 
 // Named are the arguments that a program's words speak of: those whose option is
 // there, otherwise those whose value is, each as a word of its own.
-func (s Said) Named(args []Argument) []Argument {
+func (s Message) Named(args []Argument) []Argument {
 	var byOption, byValue []Argument
 	for _, a := range args {
 		switch {
 		case s.has(option(a)) || s.has(quotedLetter(a)):
 			byOption = append(byOption, a)
-		case telling(a.Value) && s.hasName(a.Value):
+		case distinct(a.Value) && s.hasName(a.Value):
 			byValue = append(byValue, a)
 		}
 	}
@@ -41,13 +41,13 @@ func quotedLetter(a Argument) string {
 	return option(a)
 }
 
-// telling reports whether a value is unlikely to stand in a message by chance.
-func telling(value string) bool {
+// distinct reports whether a value is unlikely to stand in a message by chance.
+func distinct(value string) bool {
 	return len(value) > 2 && strings.IndexFunc(value, unicode.IsLetter) >= 0
 }
 
 // has reports whether a text stands in one of the lines as a word of its own.
-func (s Said) has(text string) bool {
+func (s Message) has(text string) bool {
 	return s.find(text, func(before, after string) bool {
 		return !continues(lastRune(before)) && !continues(firstRune(after))
 	})
@@ -55,7 +55,7 @@ func (s Said) has(text string) bool {
 
 // hasName is has for a text that could be a word of the message by chance: it is a
 // name where it is quoted, or stands before or behind a colon.
-func (s Said) hasName(text string) bool {
+func (s Message) hasName(text string) bool {
 	return s.find(text, func(before, after string) bool {
 		return (before == "" || strings.HasSuffix(before, ": ") || strings.HasSuffix(before, "=") || isQuote(lastRune(before))) &&
 			(after == "" || after == "." || strings.HasPrefix(after, ": ") || isQuote(firstRune(after)))
@@ -63,7 +63,7 @@ func (s Said) hasName(text string) bool {
 }
 
 // find reports whether the text is in a line with surroundings that fit.
-func (s Said) find(text string, fits func(before, after string) bool) bool {
+func (s Message) find(text string, fits func(before, after string) bool) bool {
 	for _, line := range s.Lines {
 		for from := 0; ; {
 			i := strings.Index(line[from:], text)

@@ -10,7 +10,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-func TestHear(t *testing.T) {
+func TestMessageOf(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply Reply
 		lead  string
@@ -35,7 +35,7 @@ func TestHear(t *testing.T) {
 		"controls and Latin-1": {Reply{Stderr: "a\x00b\x08c\xe9d\te\u202ef\n"}, "a?b?c?d ef", []string{"a?b?c?d ef"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Hear(tt.reply)
+			got := MessageOf(tt.reply)
 			if got.Lead != tt.lead || !slices.Equal(got.Lines, tt.lines) {
 				t.Errorf("%q, %q", got.Lead, got.Lines)
 			}
@@ -44,30 +44,30 @@ func TestHear(t *testing.T) {
 }
 
 // The end of a long text is kept, and the line that leads.
-func TestHearIsBounded(t *testing.T) {
-	many := Hear(Reply{Stderr: strings.Repeat("line\n", 100) + "last\n"})
-	if n := len(many.Lines); n > maxSaidLines || n < maxSaidLines-3 || many.Lines[0] != "[…]" || many.Lines[n-1] != "last" {
+func TestMessageIsBounded(t *testing.T) {
+	many := MessageOf(Reply{Stderr: strings.Repeat("line\n", 100) + "last\n"})
+	if n := len(many.Lines); n > maxMessageLines || n < maxMessageLines-3 || many.Lines[0] != "[…]" || many.Lines[n-1] != "last" {
 		t.Errorf("%q", many.Lines)
 	}
-	far := Hear(Reply{Stderr: "the reason\n" + strings.Repeat("sbatch: error: Batch job submission failed: Unspecified error\n", 100)})
-	if len(far.Lines) > maxSaidLines || far.Lead != "the reason" || !slices.Contains(far.Lines, "the reason") {
+	far := MessageOf(Reply{Stderr: "the reason\n" + strings.Repeat("sbatch: error: Batch job submission failed: Unspecified error\n", 100)})
+	if len(far.Lines) > maxMessageLines || far.Lead != "the reason" || !slices.Contains(far.Lines, "the reason") {
 		t.Errorf("%q", far.Lines)
 	}
-	long := Hear(Reply{Stderr: strings.Repeat(strings.Repeat("é", 3000)+"\n", 10)})
-	if size := len(strings.Join(long.Lines, "\n")); size > maxSaidBytes || !utf8.ValidString(long.Lead) || len(long.Lead) > maxSaidLine {
+	long := MessageOf(Reply{Stderr: strings.Repeat(strings.Repeat("é", 3000)+"\n", 10)})
+	if size := len(strings.Join(long.Lines, "\n")); size > maxMessageBytes || !utf8.ValidString(long.Lead) || len(long.Lead) > maxMessageLine {
 		t.Errorf("%d bytes, %q", size, long.Lead)
 	}
 }
 
 // Whatever a program prints, what a log shows of it is few printable lines, and it
 // is something when there were words.
-func FuzzHear(f *testing.F) {
+func FuzzMessageOf(f *testing.F) {
 	for _, seed := range []string{"sbatch: error: no\n", "\x1b[31mx\x1b[0m", "usage: x\n y", strings.Repeat("a\n", 50), strings.Repeat("é", 5000), "* a *\r\nb"} {
 		f.Add(seed, seed)
 	}
 	f.Fuzz(func(t *testing.T, stderr, stdout string) {
-		s := Hear(Reply{Stderr: stderr, Stdout: stdout})
-		if len(s.Lines) > maxSaidLines || len(strings.Join(s.Lines, "\n")) > maxSaidBytes {
+		s := MessageOf(Reply{Stderr: stderr, Stdout: stdout})
+		if len(s.Lines) > maxMessageLines || len(strings.Join(s.Lines, "\n")) > maxMessageBytes {
 			t.Errorf("%d lines", len(s.Lines))
 		}
 		for _, line := range append(s.Lines, s.Lead) {
@@ -106,7 +106,7 @@ func TestNamed(t *testing.T) {
 		"--acc: phys is closed, as is -p nowhere": "partition account",
 	} {
 		var names []string
-		for _, a := range (Said{Lines: []string{text}}).Named(args) {
+		for _, a := range (Message{Lines: []string{text}}).Named(args) {
 			names = append(names, a.Name)
 		}
 		if got := strings.Join(names, " "); got != want {

@@ -8,10 +8,10 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Said is what a batch system's program printed, in the form in which a job's log
+// Message is what a batch system's program printed, in the form in which a job's log
 // can show it: printable lines, few enough to be read.
-type Said struct {
-	// Lead is the line that says most about the failure, "" when nothing was said.
+type Message struct {
+	// Lead is the line that tells most about the failure, "" when nothing was printed.
 	Lead string
 	// Lines are all lines in their order, the lead among them.
 	Lines []string
@@ -19,36 +19,36 @@ type Said struct {
 
 // Bounds of what is repeated of one program's output.
 const (
-	maxSaidLines = 20
-	maxSaidBytes = 4 << 10
-	maxSaidLine  = 1 << 10
+	maxMessageLines = 20
+	maxMessageBytes = 4 << 10
+	maxMessageLine  = 1 << 10
 )
 
 // Hear makes a program's output readable: its error output, and its standard output
 // where the error output gives no reason. Banners, usage texts and lines without
 // words are left out; the lead is the last line that is left, or the one before it
 // where that only says that there was an error.
-func Hear(r Reply) Said {
-	lines := speech(r.Stderr)
+func MessageOf(r Reply) Message {
+	lines := messageLines(r.Stderr)
 	lead := leading(lines)
 	if lead < 0 {
-		lines = append(speech(r.Stdout), lines...)
+		lines = append(messageLines(r.Stdout), lines...)
 		lead = leading(lines)
 	}
 	if len(lines) == 0 {
-		return Said{}
+		return Message{}
 	}
 	if lead < 0 {
 		lead = len(lines) - 1
 	}
-	return Said{Lead: withoutName(lines[lead]), Lines: bound(lines, lead)}
+	return Message{Lead: withoutName(lines[lead]), Lines: bound(lines, lead)}
 }
 
 // Text is all lines as one.
-func (s Said) Text() string { return strings.Join(s.Lines, "; ") }
+func (s Message) Text() string { return strings.Join(s.Lines, "; ") }
 
-// speech are the printable lines of an output that have words of their own.
-func speech(output string) []string {
+// messageLines are the printable lines of an output that have words of their own.
+func messageLines(output string) []string {
 	var lines []string
 	usage := false
 	for line := range strings.SplitSeq(newlines.Replace(output), "\n") {
@@ -85,7 +85,7 @@ func readable(line string) string {
 		}
 		return r
 	}, line)
-	return cut(strings.TrimSpace(job.Printable(line)), maxSaidLine)
+	return cut(strings.TrimSpace(job.Printable(line)), maxMessageLine)
 }
 
 // banner reports whether a line is decoration: without letter or digit, or framed
@@ -126,12 +126,12 @@ func withoutName(line string) string {
 // bound keeps as many of the last lines as fit, and the lead.
 func bound(lines []string, lead int) []string {
 	first, size := len(lines), len(lines[lead])
-	for first > 0 && len(lines)-first < maxSaidLines-3 {
+	for first > 0 && len(lines)-first < maxMessageLines-3 {
 		next := len(lines[first-1])
 		if first-1 == lead {
 			next = 0
 		}
-		if size += next + 1; size > maxSaidBytes-64 {
+		if size += next + 1; size > maxMessageBytes-64 {
 			break
 		}
 		first--
