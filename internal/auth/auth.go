@@ -5,7 +5,6 @@ package auth
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"time"
@@ -42,12 +41,11 @@ type Call struct {
 // Main carries out one call and returns the exit status for the runner.
 func Main(call Call) int {
 	thread := inherit.NewThread()
-	was, err := lockdown.Enter()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "jacamar-auth:", err)
-		return failure.DefaultCodes().System
-	}
+	was, locked := lockdown.Enter()
 	env, err := customexec.ParseEnviron(was.Environ)
+	if locked != nil {
+		err = failure.Privatef("cannot lock this process down: %w", locked)
+	}
 	d := &driver{
 		call: call, env: env, core: was.Core, thread: thread, powers: capability.BeyondAccount(), uid: job.UID(os.Geteuid()),
 		stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),

@@ -13,9 +13,18 @@ import (
 	"jacamar-ci/test/site"
 )
 
-// told looks for secrets in what the driver has printed.
+// inner are words of what is inside the programs.
+var inner = []string{"goroutine ", "jacamar-auth: ", "handoff", "close_range", "prctl"}
+
+// told looks in what the driver has printed for secrets, and for words that its
+// user cannot understand.
 func told(e ended) (wrong []string) {
 	for _, c := range e.result.Calls {
+		for _, word := range inner {
+			if c.Stage != "cleanup" && (bytes.Contains(c.Stdout, []byte(word)) || bytes.Contains(c.Stderr, []byte(word))) {
+				wrong = append(wrong, fmt.Sprintf("the user reads %q from %s: %q", word, c.Stage, append(c.Stdout, c.Stderr...)))
+			}
+		}
 		for _, secret := range e.secret {
 			if bytes.Contains(c.Stdout, []byte(secret)) || bytes.Contains(c.Stderr, []byte(secret)) {
 				wrong = append(wrong, "a secret is in the output of "+c.Stage)
