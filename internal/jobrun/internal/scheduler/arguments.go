@@ -85,7 +85,7 @@ func (g Grammar) user(r Request) (args []Argument, warnings []string, err error)
 // unreadable is the failure of a job whose arguments cannot be read.
 func unreadable(name string, err error) error {
 	f := failure.Buildf("%s: %w", name, err)
-	if m := (misuse{}); errors.As(err, &m) && m.cure != "" {
+	if m := (misuse{}); errors.As(err, &m) {
 		return f.WithHint("%s", m.cure)
 	}
 	return f

@@ -88,6 +88,7 @@ func TestNamed(t *testing.T) {
 	args := []Argument{
 		arg("partition", "--partition", "nowhere", "-p", "nowhere"), arg("account", "--account", "phys", "--acc=phys"),
 		arg("nodes", "--nodes", "2", "-N2"), arg("exclusive", "--exclusive", "user", "--exclusive=user"),
+		arg("Z", "-Z", "quick", "-Zquick"), arg("comment", "--comment", "ab", "--comment=ab"), arg("pe", "-pe", "smp 4", "-pe", "smp", "4"),
 	}
 	for text, want := range map[string]string{
 		"invalid partition specified: nowhere":    "partition",
@@ -103,6 +104,10 @@ func TestNamed(t *testing.T) {
 		"invalid option -- 'N'":                   "nodes",
 		"bad -N value":                            "nodes",
 		"2: too many":                             "",
+		"ab: too short to be told":                "",
+		"illegal -Z value":                        "Z",
+		"-Zquick is new":                          "",
+		"-pe is unknown":                          "pe",
 		"--acc: phys is closed, as is -p nowhere": "partition account",
 	} {
 		var names []string

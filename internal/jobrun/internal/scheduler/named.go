@@ -35,10 +35,11 @@ func option(a Argument) string {
 
 // quotedLetter is how getopt(3) calls an option of one letter.
 func quotedLetter(a Argument) string {
-	if word := a.Words[0]; len(word) > 1 && word[1] != '-' {
-		return "-- '" + word[1:2] + "'"
+	letter := strings.TrimPrefix(a.Words[0], "-")
+	if strings.HasPrefix(letter, "-") {
+		return option(a)
 	}
-	return option(a)
+	return "-- '" + letter[:min(1, len(letter))] + "'"
 }
 
 // distinct reports whether a value is unlikely to stand in a message by chance.
