@@ -44,10 +44,16 @@ func (d *driver) place(ctx context.Context, l config.Logging) operator.Place {
 		return operator.Syslog()
 	case l.Location.Journal:
 		return operator.Journal()
-	case !l.Location.File.IsZero():
-		return operator.File(func() (*os.File, error) { return d.openNamed(l.Location.File) })
 	}
-	return operator.File(func() (*os.File, error) { return d.openKept(ctx, config.LogName, trustedfile.Trust.OpenAppend) })
+	return operator.File(func() (*os.File, error) { return d.logFile(ctx) })
+}
+
+// logFile opens the log of a site that has it in a file.
+func (d *driver) logFile(ctx context.Context) (*os.File, error) {
+	if named := d.site.Auth.Logging.Location.File; !named.IsZero() {
+		return d.openNamed(named)
+	}
+	return d.openKept(ctx, config.LogName, trustedfile.Trust.OpenAppend)
 }
 
 // openKept opens a file of the state directory.

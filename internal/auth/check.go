@@ -61,6 +61,7 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 	}
 	// The check of the log tells what is wrong with it.
 	s.Config, s.StateDir, s.Log = &d.site, s.Keys.Dir(), d.openLog(ctx, func(error) {})
+	s.LogFile = func() (*os.File, error) { return d.logFile(ctx) }
 	s.Script, _ = d.runas()
 	return s, nil
 }

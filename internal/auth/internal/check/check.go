@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"os"
 
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/idtoken"
@@ -32,9 +33,11 @@ type Site struct {
 	Helper Helper
 	Names  account.Names
 	// Keys, Log and Script are nil, or zero, without a configuration.
-	Keys   *idtoken.Keys
-	Log    operator.Log
-	Script runas.Script
+	Keys *idtoken.Keys
+	Log  operator.Log
+	// LogFile opens the log where it is in a file.
+	LogFile func() (*os.File, error)
+	Script  runas.Script
 }
 
 // one is a named check. A check without a finding has nothing to say of this

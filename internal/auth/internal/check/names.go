@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"jacamar-ci/internal/auth/internal/account"
@@ -118,10 +117,9 @@ func log(ctx context.Context, s Site) []Line {
 		return []Line{fail("make it writable, or name another place in [auth.logging]", "the operator's log cannot be written to %s: %v", where, err)}
 	}
 	var lines []Line
-	if info, err := os.Stat(where); file && err == nil {
-		lines = logFile(where, info)
-	}
-	if !file {
+	if file {
+		lines = logFile(s, where)
+	} else {
 		where += ", where others can write like records and flood it (\"What a place is worth\" in docs/tracing.md says how to tell them apart)"
 	}
 	return or(lines, "a record was written to %s", where)
@@ -143,7 +141,16 @@ func logPlace(s Site) (where string, file bool) {
 // hundred thousand jobs.
 const largeLog = 1 << 30
 
-func logFile(where string, info os.FileInfo) (lines []Line) {
+func logFile(s Site, where string) (lines []Line) {
+	f, err := s.LogFile()
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
 	if info.Mode().Perm()&0o004 != 0 {
 		lines = append(lines, warn("run: chmod o-r "+where, "everybody can read the operator's log %s (mode %04o)", where, info.Mode().Perm()))
 	}
