@@ -178,5 +178,12 @@ func openIn(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Folder, error) {
 		return nil, failure.Systemf("cannot use %s: it is not a directory", p).
 			WithHint("remove %s, or name another directory", at.Path)
 	}
+	// One that this account may not open has an owner all the same.
+	var st unix.Stat_t
+	if again(func() error { return unix.Fstatat(at.Dir, at.Name, &st, unix.AT_SYMLINK_NOFOLLOW) }) == nil {
+		if oerr := rules.judgeOwner(p.String(), &st); oerr != nil {
+			return nil, oerr
+		}
+	}
 	return nil, storage.Explain(fmt.Sprintf("cannot open %s", p), p.String(), err)
 }
