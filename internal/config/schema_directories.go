@@ -9,12 +9,12 @@ func directoryKeys() []Key {
 		},
 		{
 			Path: "general.custom_build_dir", Default: false, Since: first,
-			Meaning: "Let users say where their builds are, by the CI variable `CUSTOM_CI_BUILDS_DIR`: a directory of their own.",
+			Meaning: "Let users say where their builds are, by the CI variable `CUSTOM_CI_BUILDS_DIR`: a directory of their own, on the way to which others can replace nothing.",
 			Example: `custom_build_dir = true`,
 		},
 		{
 			Path: "general.group_permissions", Default: false, Since: first,
-			Meaning: "Make directories with mode 0750 in place of 0700.",
+			Meaning: "Make directories with mode 0750 instead of 0700. The runner's directory of file variables and tokens, beside the project, has mode 0700 all the same.",
 			Example: `group_permissions = true`,
 		},
 		{

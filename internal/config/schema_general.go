@@ -14,7 +14,8 @@ func jobKeys() []Key {
 		{
 			Path: "general.data_dir", Required: true, Since: first,
 			Meaning: "Base directory of all files of a job: an absolute path, below which each account has a directory of its name, or `$HOME` (or `~`) with or without a path behind it, " +
-				"below which it is `.jacamar-ci`. With `variable_data_dir` it may have other variables.",
+				"below which it is `.jacamar-ci`. With `variable_data_dir` it may have other variables. Each directory on the way must belong to root or to the job's account, and nobody else may write it; " +
+				"a directory of root's that others can write must be sticky.",
 			Example: `data_dir = "$HOME"`,
 		},
 		{

@@ -17,6 +17,8 @@ type Entry struct {
 	Path string
 	// Linked reports that a symbolic link led to it.
 	Linked bool
+
+	device uint64 // of Dir
 }
 
 // Find judges the way to path and finds its last component, where that is a
@@ -31,7 +33,7 @@ func (t Trust) Find(path job.AbsPath, missing func(dir int, name string) error) 
 		w.close()
 		return Entry{}, &w.faults[0]
 	}
-	return Entry{Dir: w.at.fd, Name: last, Path: w.at.join(last), Linked: w.linked > 0}, nil
+	return Entry{Dir: w.at.fd, Name: last, Path: w.at.join(last), Linked: w.linked > 0, device: w.at.st.Dev}, nil
 }
 
 // OpenDirectory opens the directory at path (O_PATH) when it and each directory on
@@ -51,6 +53,20 @@ func (t Trust) JudgeDirectory(path job.AbsPath) []Fault {
 	defer w.close()
 	_ = w.enterRoot() && w.steps(0)
 	return w.faults
+}
+
+// JudgeMount refuses an entry that has been opened as fd when another account mounted
+// its file system. The error is a *Fault.
+func (e Entry) JudgeMount(fd int, t Trust) error {
+	opened, err := fstat(fd)
+	if err != nil {
+		return &Fault{File: e.Path, Path: e.Path, Err: err, Problem: "cannot be read", Fix: "look at the file system"}
+	}
+	if faults := t.judgeMounted(e.Path, fd, opened.Dev, e.device); len(faults) > 0 {
+		faults[0].File = e.Path
+		return &faults[0]
+	}
+	return nil
 }
 
 // Close closes the directory.

@@ -72,6 +72,26 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestMounts: whoever mounted a FUSE file system is believed like an owner.
+func TestMounts(t *testing.T) {
+	for _, tc := range []struct {
+		trust   Trust
+		mounter uint32
+		want    string
+	}{
+		{Root(), 0, ""},
+		{Jobs(1000), 1000, ""},
+		{Jobs(1000), 0, ""},
+		{Jobs(1000), 1001, "is a FUSE file system that uid 1001 mounted, not root or uid 1000"},
+		{Root(), 1000, "is a FUSE file system that uid 1000 mounted, not root"},
+	} {
+		got := tc.trust.judgeMount("/m", tc.mounter)
+		if (len(got) == 0) != (tc.want == "") || (len(got) > 0 && (got[0].Problem != tc.want || got[0].UID != tc.mounter || got[0].Fix != "run: umount /m")) {
+			t.Errorf("%+v, want %q", got, tc.want)
+		}
+	}
+}
+
 // TestStickyDirectories: only root's, and only where they are accepted at all.
 func TestStickyDirectories(t *testing.T) {
 	jobs := Jobs(1000)

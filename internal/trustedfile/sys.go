@@ -11,6 +11,7 @@ type facts struct {
 	Mode uint32 // st_mode, type bits included
 	UID  uint32
 	Size int64
+	Dev  uint64
 }
 
 func openat(dir int, name string, flags int) (fd int, err error) {
@@ -56,7 +57,7 @@ func readlink(dir int, name string) (target string, owner facts, err error) {
 }
 
 func factsOf(st *unix.Stat_t) facts {
-	return facts{Mode: st.Mode, UID: st.Uid, Size: st.Size}
+	return facts{Mode: st.Mode, UID: st.Uid, Size: st.Size, Dev: uint64(st.Dev)}
 }
 
 // again repeats a call that a signal cut short: Go's runtime preempts its

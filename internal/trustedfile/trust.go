@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/mounts"
 )
 
 // Trust is whose files, directories and links are believed. The zero value
@@ -83,6 +84,28 @@ func (t Trust) judgeDirectory(path string, st facts) []Fault {
 		}
 	}
 	return faults
+}
+
+// judgeMounted judges the mount of an open directory, where another one begins there.
+func (t Trust) judgeMounted(path string, fd int, device, above uint64) []Fault {
+	if device == above {
+		return nil
+	}
+	if uid, ok := mounts.Mounter(fd, device); ok {
+		return t.judgeMount(path, uid)
+	}
+	return nil
+}
+
+// judgeMount judges a FUSE mount: its daemon decides what owners and modes it shows.
+func (t Trust) judgeMount(path string, mounter uint32) []Fault {
+	if t.believes(mounter) {
+		return nil
+	}
+	return []Fault{{
+		Path: path, UID: mounter, Problem: fmt.Sprintf("is a FUSE file system that uid %d mounted, not %s", mounter, t.owners()),
+		Fix: "run: umount " + show(path),
+	}}
 }
 
 // judgeLink judges a symbolic link by its owner, and by that of the directory it is

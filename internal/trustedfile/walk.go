@@ -140,12 +140,14 @@ func (w *walk) enter(parent int, name, full string) bool {
 		w.systemFault(full, err)
 		return false
 	}
+	above := w.at.st
 	w.close()
 	w.at = directory{fd: fd, path: full}
 	if w.at.st, err = fstat(fd); err != nil {
 		w.systemFault(full, err)
 		return false
 	}
+	w.add(w.trust.judgeMounted(full, fd, w.at.st.Dev, above.Dev))
 	w.add(w.trust.judgeDirectory(full, w.at.st))
 	return w.mayGoOn()
 }

@@ -47,7 +47,7 @@ var rooms = []room{
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/mounts", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/trustedfile", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"net"}},
+	{path: "internal/trustedfile", may: []string{"internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
 	{
 		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/trustedfile"},
 		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},

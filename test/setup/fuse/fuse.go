@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,10 +28,27 @@ func Programs() map[string]string {
 // over, with bindfs(1)'s own options. The test is skipped where there is no FUSE.
 func Bind(t testing.TB, n *namespace.Namespace, source, dir string, options ...string) {
 	t.Helper()
+	bind(t, n, nil, source, dir, options)
+}
+
+// BindAs is Bind by an ordinary account, which a site can allow to let others use what
+// it mounts (fuse.conf of fuse(8)).
+func BindAs(t testing.TB, n *namespace.Namespace, uid, gid uint32, source, dir string, options ...string) {
+	t.Helper()
+	debian.Need(t, Programs())
+	if err := n.Put("/etc/fuse.conf", "user_allow_other\n", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	as := []string{"/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", uid), fmt.Sprintf("--regid=%d", gid), "--clear-groups"}
+	bind(t, n, as, source, dir, options)
+}
+
+func bind(t testing.TB, n *namespace.Namespace, as []string, source, dir string, options []string) {
+	t.Helper()
 	debian.Need(t, Programs())
 	device(t, n)
 	// Everybody may use it, as a file system of the site.
-	argv := n.Enter(append([]string{"/usr/bin/bindfs", "-f", "-o", "allow_other"}, append(options, source, dir)...)...)
+	argv := n.Enter(slices.Concat(as, []string{"/usr/bin/bindfs", "-f", "-o", "allow_other"}, options, []string{source, dir})...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StderrPipe()
@@ -72,17 +90,23 @@ func mounted(n *namespace.Namespace, dir string) bool {
 	return err == nil && strings.Contains(string(table), " "+dir+" ") && strings.Contains(string(table), "fuse")
 }
 
-// device makes sure that there is /dev/fuse inside, if need be in a /dev of the
-// namespace's own.
+// device makes sure that there is /dev/fuse for all inside, if need be in a /dev of
+// the namespace's own.
 func device(t testing.TB, n *namespace.Namespace) {
 	t.Helper()
 	if systems, err := os.ReadFile("/proc/filesystems"); err != nil || !strings.Contains(string(systems), "\tfuse\n") {
 		t.Skip("this kernel has no FUSE")
 	}
-	if _, err := os.Stat("/dev/fuse"); err == nil {
+	info, err := os.Stat("/dev/fuse")
+	if err == nil && info.Mode().Perm() == 0o666 {
 		return
 	}
 	if _, err := n.Run("/bin/sh", "-c", `set -e
+if [ -e /dev/fuse ]; then
+  mount -t tmpfs -o mode=0755 tmpfs /mnt
+  mknod -m 666 /mnt/fuse c 10 229; mount --bind /mnt/fuse /dev/fuse
+  exit
+fi
 mount -t tmpfs -o mode=0755 tmpfs /dev
 mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/zero c 1 5; mknod -m 666 /dev/full c 1 7
 mknod -m 666 /dev/random c 1 8; mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/tty c 5 0

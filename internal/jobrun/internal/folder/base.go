@@ -86,19 +86,18 @@ func missing(err error) error {
 // find judges the way to a directory.
 func (r Rules) find(p job.AbsPath, missing func(int, string) error) (trustedfile.Entry, error) {
 	at, err := trustedfile.Jobs(r.Owner).Find(p, missing)
+	return at, r.explain(p, err)
+}
+
+// explain says what is wrong with the way to a directory. Some of it the user can fix.
+func (r Rules) explain(p job.AbsPath, err error) error {
 	var fault *trustedfile.Fault
 	switch {
 	case err == nil:
-		return at, nil
+		return nil
 	case !errors.As(err, &fault) || fault.Err != nil:
-		return at, storage.Explain(fmt.Sprintf("cannot make %s", p), p.String(), err)
+		return storage.Explain(fmt.Sprintf("cannot make %s", p), p.String(), err)
 	}
-	return at, r.refuse(p, fault)
-}
-
-// refuse explains what is wrong with the way to a directory. Some of it the user can
-// fix.
-func (r Rules) refuse(p job.AbsPath, fault *trustedfile.Fault) error {
 	subject, who := fault.Path+", on the way to it,", "tell the administrators of this resource: "
 	if fault.Path == p.String() {
 		subject = "it"
@@ -170,7 +169,8 @@ func openIn(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Folder, error) {
 	fd, err := openat(at.Dir, at.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	switch {
 	case err == nil:
-		return &Folder{fd, p, rules}, nil
+		f := &Folder{fd, p, rules}
+		return f.unless(rules.explain(p, at.JudgeMount(fd, trustedfile.Jobs(rules.Owner))))
 	case errors.Is(err, unix.ENOENT) && at.Linked:
 		return nil, failure.Systemf("cannot open %s: it is a symbolic link to %s, which does not exist", p, at.Path).
 			WithHint("make that directory, closed to others: mkdir -m 700 %s", at.Path)
