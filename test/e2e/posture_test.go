@@ -109,7 +109,7 @@ func posture(t *testing.T, s *site.Site, deployment string) map[string]string {
 		"NoNewPrivs": "0", "Seccomp": field("Seccomp"), "SigBlk": none, "SigIgn": none,
 		"umask": "0022", "dir": s.Account.Home, "tty": "0", "terminal": "no", "session": "own 1",
 		"fd":       "0 /memfd; 1 pipe; 2 pipe",
-		"variable": "HOME; JACAMAR_CI_SHELL; JACAMAR_CI_STAGE; LANG; LOGNAME; PATH; PWD; SHELL; SHLVL; USER",
+		"variable": variables(t, s),
 		"limit":    shown(prefixed("limit ", output(t, "/bin/cat", "/proc/self/limits")))["limit"],
 	}
 	if deployment == "sudo" {
@@ -122,6 +122,22 @@ func posture(t *testing.T, s *site.Site, deployment string) map[string]string {
 		}
 	}
 	return table
+}
+
+// variables are the names of those that a login shell exports here, whatever the
+// profiles of this machine add, and the two of jacamar's.
+func variables(t *testing.T, s *site.Site) string {
+	t.Helper()
+	argv := []string{
+		"/usr/bin/env", "-i", "HOME=" + s.Account.Home, "USER=x", "LOGNAME=x", "SHELL=/bin/bash", "PATH=/usr/bin:/bin", "LANG=C.UTF-8",
+		"/bin/bash", "--login", "-c", "compgen -e",
+	}
+	if os.Geteuid() == 0 {
+		argv = append([]string{"/usr/sbin/runuser", "-u", s.Account.Name, "--"}, argv...)
+	}
+	names := append(strings.Fields(output(t, argv...)), "JACAMAR_CI_SHELL", "JACAMAR_CI_STAGE")
+	slices.Sort(names)
+	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return name == "_" || name == "OLDPWD" }), "; ")
 }
 
 func prefixed(prefix, text string) string {

@@ -26,6 +26,8 @@ func wanted() map[string]string {
 		"/usr/bin/hg":                   "mercurial",
 		"/usr/bin/sudo":                 "sudo",
 		"/usr/bin/strace":               "strace",
+		"/usr/bin/gcc":                  "gcc",
+		"/usr/include/stdio.h":          "libc6-dev",
 		"/usr/sbin/rsyslogd":            "rsyslog",
 		"/usr/bin/rpmbuild":             "rpm",
 		"/usr/bin/busybox":              "busybox-static",
