@@ -238,3 +238,20 @@ func TestFindLeavesNoDescriptor(t *testing.T) {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
+
+// TestJudgeMount: a directory of the same file system, and one that cannot be looked at.
+func TestJudgeMount(t *testing.T) {
+	dir := layout(t, "d 755 me a")
+	e, err := Self().Find(abs(t, dir+"/a"), nil)
+	must(t, err)
+	defer e.Close()
+	fd, err := unix.Openat(e.Dir, e.Name, unix.O_PATH|unix.O_CLOEXEC, 0)
+	must(t, err)
+	if err := e.JudgeMount(fd, Self()); err != nil {
+		t.Error(err)
+	}
+	unix.Close(fd)
+	if err := e.JudgeMount(-1, Self()); !errors.Is(err, unix.EBADF) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -56,7 +56,7 @@ func TestLinks(t *testing.T) {
 		{"root's, for another account", Trust{Account: other}, 0, 0, ""},
 		{"the other account's", Trust{Account: other}, uint32(other), 0, "is a symbolic link that uid "},
 		{"in a directory of the other account's", Trust{Account: other}, 0, uint32(other), "is a symbolic link that uid "},
-		{"a stranger's, for another account", Trust{Account: other}, uint32(other) + 1, 0, "is a symbolic link that uid "},
+		{"a stranger's, for another account", Trust{Account: other}, uint32(other) + 1, 0, "is owned by uid "},
 		{"a stranger's, for root alone", Root(), uint32(other), 0, "is owned by uid "},
 		{"no links", Trust{NoLinks: true}, 0, 0, "is a symbolic link"},
 	} {

@@ -39,7 +39,7 @@ func (t Trust) believes(owner uint32) bool { return owner == 0 || owner == uint3
 
 // forAnother reports whether the process has rights that the trusted account has
 // not: then no link of that account's may lead it anywhere.
-func (t Trust) forAnother() bool { return t.Account != 0 && t.Account != job.UID(os.Geteuid()) }
+func (t Trust) forAnother() bool { return t.Account != job.UID(os.Geteuid()) }
 
 // owners is for messages.
 func (t Trust) owners() string {
@@ -115,10 +115,10 @@ func (t Trust) judgeLink(path string, link, directory facts) []Fault {
 	switch {
 	case t.NoLinks:
 		return []Fault{{Path: path, UID: link.UID, Problem: "is a symbolic link", Fix: "name the real path"}}
-	case t.forAnother() && (link.UID != 0 || directory.UID != 0):
-		return []Fault{{Path: path, UID: link.UID, Problem: fmt.Sprintf("is a symbolic link that uid %d can change", t.Account), Fix: "name the real path"}}
 	case !t.believes(link.UID):
 		return []Fault{t.ownerFault(path, link.UID, "run: chown -h root ")}
+	case t.forAnother() && (link.UID != 0 || directory.UID != 0):
+		return []Fault{{Path: path, UID: link.UID, Problem: fmt.Sprintf("is a symbolic link that uid %d can change", t.Account), Fix: "name the real path"}}
 	}
 	return nil
 }

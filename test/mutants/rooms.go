@@ -29,6 +29,7 @@ var rooms = []room{
 	{"internal/capability", [][]string{{"./internal/auth/internal/privdrop"}, {"./cmd/jacamar-keys"}}},
 	{"internal/jwks/fetch", [][]string{identitySuite}},
 	{"cmd/jacamar-keys", [][]string{identitySuite}},
+	{"internal/trustedfile", [][]string{{"./test/storage", "-run", "^(TestWayToTheDirectories|TestAnothersFileSystem)$"}}},
 	{"internal/jobrun/internal/posture", [][]string{{"./test/e2e", "-run", "^TestPosture$"}}},
 }
 

@@ -40,6 +40,10 @@ func (d directory) create(script []byte, shell string) error {
 	if err := os.Mkdir(string(d), 0o700); err != nil {
 		return d.unusable(err)
 	}
+	// Some file systems add rights to what is made, and scripts have secrets.
+	if err := os.Chmod(string(d), 0o700); err != nil {
+		return d.unusable(err)
+	}
 	for _, f := range []struct {
 		name string
 		text []byte
