@@ -41,7 +41,7 @@ install: build ## install them below PREFIX (default /usr/local), in DESTDIR
 	install -d -m 0755 '$(BINDIR)'
 	install -m 0711 bin/jacamar '$(BINDIR)/jacamar'
 	install -m 0755 bin/jacamar-noauth '$(BINDIR)/jacamar-noauth'
-	install -m 0755 bin/jacamar-keys '$(BINDIR)/jacamar-keys'
+	install -m 0711 bin/jacamar-keys '$(BINDIR)/jacamar-keys'
 	install -m 0750 bin/jacamar-auth '$(BINDIR)/jacamar-auth'
 	@rpm/install-share '$(DESTDIR)' '$(PREFIX)'
 

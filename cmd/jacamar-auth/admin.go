@@ -21,6 +21,7 @@ func administration(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "state-dir", Usage: "`DIRECTORY` for the state of jacamar-auth"},
 				&cli.StringFlag{Name: "log", Usage: "`FILE` for the operator's log, instead of one in the state directory"},
 				&cli.StringFlag{Name: "service", Usage: "the `ACCOUNT` of the runner's service, where it is not root", Value: "gitlab-runner"},
+				&cli.StringFlag{Name: "helper-account", Usage: "the `ACCOUNT` for helpers and state, where it is not jacamar"},
 				&cli.StringFlag{Name: "runner-config", Usage: "merge the table for the runner into `FILE`, the runner's config.toml, in place of printing it"},
 				&cli.StringFlag{Name: "runner", Usage: "the `NAME` of the runner in that file, where it has several"},
 				&cli.BoolFlag{Name: "force", Usage: "replace a configuration that exists"},
@@ -60,7 +61,7 @@ func initialize(c *cli.Context) int {
 	return auth.Init(auth.Start{
 		Configuration: c.String("configuration"), Server: c.String("gitlab-server"), CAFile: c.String("tls-ca-file"),
 		Deployment: c.String("deployment"), Executor: c.String("executor"), DataDir: c.String("data-dir"), StateDir: c.String("state-dir"),
-		Service: c.String("service"), RunnerConfig: c.String("runner-config"), Runner: c.String("runner"), Log: c.String("log"), Force: c.Bool("force"),
+		Service: c.String("service"), Helper: c.String("helper-account"), RunnerConfig: c.String("runner-config"), Runner: c.String("runner"), Log: c.String("log"), Force: c.Bool("force"),
 	})
 }
 

@@ -3,7 +3,7 @@ _jacamar_auth() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path='' word words
   COMPREPLY=()
   case $previous in
-    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--runner-config|--runner|--token|--job-response|--claims|--target) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--helper-account|--runner-config|--runner|--token|--job-response|--claims|--target) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
@@ -17,7 +17,7 @@ _jacamar_auth() {
     'prepare') words='--help' ;;
     'run') words='--help' ;;
     'cleanup') words='--configuration --help' ;;
-    'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --runner-config --runner --force --help' ;;
+    'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --helper-account --runner-config --runner --force --help' ;;
     'check') words='--configuration --json --help' ;;
     'explain') words='--configuration --token --job-response --claims --runas --target --help' ;;
     'keys refresh') words='--configuration --forget --help' ;;

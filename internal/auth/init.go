@@ -20,6 +20,7 @@ type Start struct {
 	Server, CAFile, DataDir            string
 	Deployment, Executor, StateDir     string
 	Service, RunnerConfig, Runner, Log string
+	Helper                             string
 	Force                              bool
 }
 
@@ -67,7 +68,7 @@ func (d *driver) initialize(ctx context.Context, s Start) error {
 
 // choice asks for what the command line left open, if there is somebody to ask.
 func (d *driver) choice(s Start) (initial.Choice, error) {
-	c := initial.Choice{Server: s.Server, DataDir: s.DataDir, Executor: s.Executor, CAFile: s.CAFile, StateDir: s.StateDir, Log: s.Log}
+	c := initial.Choice{Server: s.Server, DataDir: s.DataDir, Executor: s.Executor, CAFile: s.CAFile, StateDir: s.StateDir, Log: s.Log, Helper: s.Helper}
 	questions := c.Questions(&s.Deployment)
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil && len(questions) > 0 {
 		return c, fmt.Errorf("there is no terminal to ask on: give %s", initial.Flags(questions))

@@ -49,7 +49,7 @@ func TestInstalled(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
 			m := machine{Site: rootSite(t)}
-			m.root = emptyRoot(t, m.Dir, m.Crew.Runner)
+			m.root = emptyRoot(t, m.Dir, m.Crew)
 			if out, err := rpmInstall(m.root, "--nodeps", packages(t, kind.flavour)); err != nil {
 				t.Fatal(out, err)
 			}
@@ -132,6 +132,7 @@ func (m *machine) initialize(t *testing.T, deployment string) {
 	argv := []string{
 		m.auth, "init", "--configuration", m.config, "--gitlab-server", m.GitLab.URL, "--tls-ca-file", m.GitLab.CAFile,
 		"--deployment", deployment, "--executor", "shell", "--data-dir", "$HOME", "--runner-config", runnerConfig, "--runner", "hpc",
+		"--helper-account", m.Crew.Helper,
 	}
 	if m.service != nil {
 		argv = append(argv, "--service", m.service.Name)

@@ -15,13 +15,18 @@ import (
 )
 
 // emptyRoot is a machine with nothing but a shell for the packages' scripts and
-// the accounts root and gitlab-runner, which has the ids of a real account here:
-// what is installed belongs to that account.
-func emptyRoot(t *testing.T, parent, service string) string {
+// the accounts root, gitlab-runner and jacamar, which have the ids of real accounts
+// here: what is installed belongs to those.
+func emptyRoot(t *testing.T, parent string, crew site.Crew) string {
 	t.Helper()
-	account, err := site.LookupAccount(service)
-	if err != nil {
-		t.Fatal(err)
+	passwd, group := "root:x:0:0::/root:/bin/sh\n", "root:x:0:\n"
+	for name, real := range map[string]string{"gitlab-runner": crew.Runner, "jacamar": crew.Helper} {
+		account, err := site.LookupAccount(real)
+		if err != nil {
+			t.Fatal(err)
+		}
+		passwd += fmt.Sprintf("%s:x:%d:%d::/:/bin/sh\n", name, account.UID, account.GID)
+		group += fmt.Sprintf("%s:x:%d:\n", name, account.GID)
 	}
 	root, err := os.MkdirTemp(parent, "root-")
 	if err != nil {
@@ -33,8 +38,7 @@ func emptyRoot(t *testing.T, parent, service string) string {
 		err = errors.Join(err, os.MkdirAll(filepath.Join(root, dir), mode))
 	}
 	err = errors.Join(err,
-		os.WriteFile(root+"/etc/passwd", fmt.Appendf(nil, "root:x:0:0::/root:/bin/sh\ngitlab-runner:x:%d:%d::/:/bin/sh\n", account.UID, account.GID), 0o644),
-		os.WriteFile(root+"/etc/group", fmt.Appendf(nil, "root:x:0:\ngitlab-runner:x:%d:\n", account.GID), 0o644),
+		os.WriteFile(root+"/etc/passwd", []byte(passwd), 0o644), os.WriteFile(root+"/etc/group", []byte(group), 0o644),
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +106,7 @@ func sameAsTable(t *testing.T, root, name string) {
 // TestExclusive: one flavour refuses to be installed beside the other.
 func TestExclusive(t *testing.T) {
 	s := rootSite(t)
-	root := emptyRoot(t, s.Dir, s.Crew.Runner)
+	root := emptyRoot(t, s.Dir, s.Crew)
 	// What Debian knows of libraries rpm does not: only these are ignored.
 	provide := packages(t, flavours[0])
 	if out, err := rpmInstall(root, "--nodeps", provide); err != nil {
@@ -117,7 +121,7 @@ func TestExclusive(t *testing.T) {
 // TestRelocated: the tree can be put elsewhere and works there.
 func TestRelocated(t *testing.T) {
 	s := rootSite(t)
-	root := emptyRoot(t, s.Dir, s.Crew.Runner)
+	root := emptyRoot(t, s.Dir, s.Crew)
 	if out, err := rpmInstall(root, "--nodeps", "--prefix", "/apps/jacamar", packages(t, flavours[0])); err != nil {
 		t.Fatal(out, err)
 	}

@@ -24,7 +24,7 @@ func (s *Site) ServeAs(name string) error {
 		return err
 	}
 	auth, keys := filepath.Join(bin, "jacamar-auth"), filepath.Join(bin, "jacamar-keys")
-	err = errors.Join(copyProgram(auth, s.Auth), copyProgram(keys, filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")), os.Chmod(keys, 0o755))
+	err = errors.Join(copyProgram(auth, s.Auth), copyProgram(keys, filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")), os.Chmod(keys, 0o711))
 	if err != nil {
 		return err
 	}

@@ -169,7 +169,7 @@ func (i *Install) build() error {
 		}
 		// Whatever the umask is, the job's account must be able to run it.
 		mode := os.FileMode(0o755)
-		if name == "jacamar" {
+		if name == "jacamar" || name == "jacamar-keys" {
 			mode = 0o711 // as the packages install it
 		}
 		if err := os.Chmod(target, mode); err != nil {

@@ -28,15 +28,12 @@ func ParseDeployment(text string) (Deployment, error) {
 	return "", fmt.Errorf("deployment %q is none of root, caps, sudo, none", text)
 }
 
-// packagedState is the directory that the package with capabilities makes for
-// the service account.
-const packagedState = "/var/lib/jacamar"
-
 // Choice is what an administrator chose. Its texts are not yet checked: the
 // configuration that they become is.
 type Choice struct {
 	Server, DataDir, Executor string
 	CAFile, StateDir, Log     string // "" = left out
+	Helper                    string // "" = left out
 	Deployment                Deployment
 }
 
@@ -48,15 +45,11 @@ func (c Choice) values() map[string]any {
 		downscope = string(c.Deployment)
 	case Root, Caps:
 	}
-	state := c.StateDir
-	if state == "" && c.Deployment == Caps {
-		state = packagedState
-	}
 	all := map[string]any{
 		"auth.logging.enabled":  true,
 		"general.gitlab_server": c.Server, "general.data_dir": c.DataDir, "general.executor": c.Executor,
-		"auth.logging.location": c.Log,
-		"general.tls-ca-file":   c.CAFile, "general.state_dir": state, "auth.downscope": downscope,
+		"auth.logging.location": c.Log, "auth.helper_account": c.Helper,
+		"general.tls-ca-file": c.CAFile, "general.state_dir": c.StateDir, "auth.downscope": downscope,
 	}
 	for key, value := range all {
 		if value == "" {

@@ -48,7 +48,7 @@ func TestRenderLoads(t *testing.T) {
 	for _, d := range Deployments() {
 		t.Run(string(d), func(t *testing.T) {
 			c := choice()
-			c.Deployment, c.DataDir = d, `/data/"quoted"`
+			c.Deployment, c.DataDir, c.Helper = d, `/data/"quoted"`, "jacamar-b"
 			text, err := Render(c)
 			if err != nil {
 				t.Fatal(err)
@@ -65,8 +65,8 @@ func TestRenderLoads(t *testing.T) {
 			if string(got.Auth.Downscope) != want || got.General.DataDir.String() != c.DataDir || !got.Auth.Logging.Enabled {
 				t.Errorf("%s: downscope %s, data_dir %s", d, got.Auth.Downscope, got.General.DataDir)
 			}
-			if state := got.General.StateDir.String(); (state == "/var/lib/jacamar") != (d == Caps) {
-				t.Errorf("%s: state_dir %q", d, state)
+			if state := got.General.StateDir.String(); state != "" || got.Auth.HelperAccount.String() != "jacamar-b" {
+				t.Errorf("%s: state_dir %q, helper_account %s", d, state, got.Auth.HelperAccount)
 			}
 			if len(got.Warnings) > 0 {
 				t.Errorf("warnings %v", got.Warnings)
