@@ -32,6 +32,9 @@ func TestForeignIDs(t *testing.T) {
 		if err != nil || !strings.HasPrefix(foreign, "/proc/self/uid_map: 0 ") {
 			t.Errorf("%q, %v", foreign, err)
 		}
+		if BeyondAccount() {
+			t.Error("what this process may do to other accounts is none of the machine's")
+		}
 		return
 	}
 	if err != nil || foreign != "" {
@@ -58,5 +61,36 @@ func TestSet(t *testing.T) {
 	held, err := Effective()
 	if err != nil || (os.Geteuid() != 0 && held.Has(unix.CAP_SETUID)) {
 		t.Errorf("%v, %v", held, err)
+	}
+}
+
+// TestBeyondAccount runs this test program where nothing can be opened as well: an
+// answer that cannot be had is not taken for "no".
+func TestBeyondAccount(t *testing.T) {
+	const blind = "CAPABILITY_TEST_BLIND"
+	held, err := Effective()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Getenv(blind) != "" {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ForeignIDs(); err == nil {
+			t.Error("the maps can still be read")
+		}
+		if BeyondAccount() != held.Has(unix.CAP_SETUID) {
+			t.Errorf("it is %v", BeyondAccount())
+		}
+		return
+	}
+	foreign, err := ForeignIDs()
+	if want := held.Has(unix.CAP_SETUID) && foreign == ""; err != nil || BeyondAccount() != want {
+		t.Errorf("%v, want %v: %v", BeyondAccount(), want, err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestBeyondAccount$")
+	cmd.Env = []string{blind + "=1"}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }

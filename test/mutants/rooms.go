@@ -23,6 +23,9 @@ var rooms = []room{
 	{"internal/auth/internal/privdrop", [][]string{
 		{"./test/e2e", "-run", "^(TestPosture|TestNoFallback|TestSudoRules)$"}, identitySuite,
 	}},
+	{"internal/auth/internal/state", [][]string{{"./test/service", "-run", "^(TestEveryMember|TestStateOfAnotherJob|TestReplacedKey|TestFirstJobs)$"}}},
+	{"internal/auth/internal/statedir", [][]string{{"./internal/auth/internal/state"}, {"./test/service", "-run", "^(TestStateDirectory|TestKeyIsTheHelpers)$"}}},
+	{"internal/auth/internal/thread", [][]string{{"./internal/auth/internal/child"}, {"./test/service", "-run", "^(TestWhoAsks|TestHelpersCannotBeGrabbed)$"}}},
 	{"internal/failure", [][]string{{"./internal/handoff"}}},
 	{"internal/customexec", [][]string{identitySuite}},
 	{"internal/logging/operator", [][]string{{"./test/evidence", "-run", "^(TestDefaultPlace|TestManualFindsWhatIsMissing)$"}, identitySuite}},

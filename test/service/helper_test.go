@@ -35,7 +35,7 @@ func lookup(t *testing.T, name string) site.Account {
 	return a
 }
 
-// TestHelpersCannotBeGrabbed: while config runs, another process of the service's
+// TestHelpersCannotBeGrabbed: K1, while config runs, another process of the service's
 // account tries to take hold of jacamar-auth and of all that it starts. Each helper
 // must have been there to be tried.
 func TestHelpersCannotBeGrabbed(t *testing.T) {
@@ -80,7 +80,7 @@ func TestHelpersCannotBeGrabbed(t *testing.T) {
 	}
 }
 
-// TestKeyIsTheHelpers: neither the service nor a user can read what seals states.
+// TestKeyIsTheHelpers: K1, neither the service nor a user can read what seals states.
 func TestKeyIsTheHelpers(t *testing.T) {
 	s := opened(t, "capabilities")
 	a := attack(t, s, s.Job())
@@ -100,7 +100,7 @@ func TestKeyIsTheHelpers(t *testing.T) {
 	}
 }
 
-// TestWhoAsks: helpers have the account that the deployment gives them, and it is not
+// TestWhoAsks: K1, helpers have the account that the deployment gives them, and it is not
 // the service's where another one can be had.
 func TestWhoAsks(t *testing.T) {
 	for _, c := range []struct {
@@ -173,7 +173,7 @@ func reasons(t *testing.T, s *site.Site) string {
 	return strings.Join(all, "\n")
 }
 
-// TestUnusableHelper: with file capabilities no job runs without an account to keep
+// TestUnusableHelper: K1, with file capabilities no job runs without an account to keep
 // things from the service's, and the fix is one that works.
 func TestUnusableHelper(t *testing.T) {
 	for _, c := range []struct{ name, account, problem, fix string }{
@@ -228,7 +228,7 @@ func worksAsSaid(t *testing.T, message, account string) {
 	}
 }
 
-// TestStateDirectory: with file capabilities it is the helper account's, and what
+// TestStateDirectory: K1, with file capabilities it is the helper account's, and what
 // check says to do makes it so.
 func TestStateDirectory(t *testing.T) {
 	for name, spoil := range map[string]func(s *site.Site) error{
@@ -280,7 +280,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestHelperRunsNoJobs: the account that has the key is no account for jobs.
+// TestHelperRunsNoJobs: K1, the account that has the key is no account for jobs.
 func TestHelperRunsNoJobs(t *testing.T) {
 	s := opened(t, "capabilities")
 	accounts := filepath.Join(s.Dir, "accounts")

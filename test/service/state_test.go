@@ -69,7 +69,7 @@ func other(v any) any {
 	return nil
 }
 
-// TestEveryMember changes each value of a state, one at a time, and takes it to every
+// TestEveryMember, for K1, changes each value of a state, one at a time, and takes it to every
 // later stage.
 func TestEveryMember(t *testing.T) {
 	for _, name := range sealedDeployments {
@@ -106,7 +106,7 @@ func TestEveryMember(t *testing.T) {
 	}
 }
 
-// TestNumbersOfAnother: the account keeps its name and gets the ids of another, with
+// TestNumbersOfAnother: K1, the account keeps its name and gets the ids of another, with
 // the groups of root, disk and shadow.
 func TestNumbersOfAnother(t *testing.T) {
 	for _, name := range sealedDeployments {
@@ -133,7 +133,7 @@ func TestNumbersOfAnother(t *testing.T) {
 	}
 }
 
-// TestRandomChanges edits the text of a state at random, seeded so that a failure
+// TestRandomChanges, for K1, edits the text of a state at random, seeded so that a failure
 // comes again.
 func TestRandomChanges(t *testing.T) {
 	for _, name := range sealedDeployments {
@@ -162,7 +162,7 @@ func TestRandomChanges(t *testing.T) {
 	}
 }
 
-// TestStateOfAnotherJob: a state that is sealed opens for its own job alone.
+// TestStateOfAnotherJob: K1, a state that is sealed opens for its own job alone.
 func TestStateOfAnotherJob(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestStateOfAnotherJob(t *testing.T) {
 	}
 }
 
-// TestStateOfAnotherSite: two configurations with one state directory have one key.
+// TestStateOfAnotherSite: K1, two configurations with one state directory have one key.
 func TestStateOfAnotherSite(t *testing.T) {
 	s := opened(t, "capabilities")
 	loose := filepath.Join(s.Dir, "loose.toml")
@@ -216,7 +216,7 @@ func TestStateOfAnotherSite(t *testing.T) {
 	}
 }
 
-// TestConfigTakesNoState: whatever is in the environment, config asks again.
+// TestConfigTakesNoState: K1, whatever is in the environment, config asks again.
 func TestConfigTakesNoState(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func TestRunCannotTakeIDs(t *testing.T) {
 // limited makes this program run one helper, under limits that its caller set.
 const limited = "JACAMAR_TEST_LIMITED"
 
-// TestLimits: a limit that could make a helper leave something out is a refusal;
+// TestLimits: K1, a limit that could make a helper leave something out is a refusal;
 // one just at the floor is not.
 func TestLimits(t *testing.T) {
 	ids := other(t)
