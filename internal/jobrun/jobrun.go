@@ -175,7 +175,7 @@ func (s stage) runScript() error {
 		err = executor.NewBatch(s.brief, family, s.stdout).Run(s.script, batch.Stop(s.stop))
 	} else {
 		err = executor.Local{
-			Family: family, Shell: executor.NewShell(s.brief), NoProfile: s.brief.Settings.NoProfile,
+			Family: family, Shell: executor.NewShell(s.brief), Profiles: executor.NewProfiles(s.brief),
 			Stdout: s.stdout, Stderr: s.stderr, Voice: logging.NewVoice(s.stdout),
 			Grace: s.brief.Settings.KillTimeout * 9 / 10,
 		}.Run(s.script, s.stop)

@@ -20,9 +20,9 @@ import (
 const looks = `
 sed 's/^/status /' /proc/self/status
 sed 's/^/limit /' /proc/self/limits
-for fd in /proc/$$/fd/*; do [ -L $fd ] && { printf 'fd %s ' ${fd##*/}; readlink $fd; }; done
+for fd in /proc/$BASHPID/fd/*; do [ -L $fd ] && { printf 'fd %s ' ${fd##*/}; readlink $fd; }; done
 for name in $(compgen -e); do echo "variable $name"; done
-read -r pid comm state ppid pgrp session tty rest </proc/$$/stat
+read -r pid comm state ppid pgrp session tty rest </proc/$BASHPID/stat
 echo "session own $((session == $$ && pgrp == $$))"
 echo "tty $tty"
 if { : </dev/tty; } 2>/dev/null; then echo "terminal yes"; else echo "terminal no"; fi
@@ -108,7 +108,7 @@ func posture(t *testing.T, s *site.Site, deployment string) map[string]string {
 		"CapInh": none, "CapPrm": none, "CapEff": none, "CapAmb": none, "CapBnd": field("CapBnd"),
 		"NoNewPrivs": "0", "Seccomp": field("Seccomp"), "SigBlk": none, "SigIgn": none,
 		"umask": "0022", "dir": s.Account.Home, "tty": "0", "terminal": "no", "session": "own 1",
-		"fd":       "0 /memfd; 1 pipe; 2 pipe",
+		"fd":       "0 /dev/null; 1 pipe; 2 pipe",
 		"variable": variables(t, s),
 		"limit":    shown(prefixed("limit ", output(t, "/bin/cat", "/proc/self/limits")))["limit"],
 	}

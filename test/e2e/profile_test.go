@@ -74,10 +74,10 @@ func TestProfilesChangeNoResult(t *testing.T) {
 
 func TestProfileShapesTheEnvironment(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
-		inHome(t, s, ".bash_profile", "export FROM_PROFILE=yes PATH=$PATH:/opt/mine\nmodule() { echo \"module $1\"; }; export -f module\n")
-		r := s.Runner().Run(s.Job(`echo "$FROM_PROFILE $PATH $(module load)"`))
+		inHome(t, s, ".bash_profile", "export FROM_PROFILE=yes PATH=$PATH:/opt/mine\ngreet() { echo \"hello $1\"; }\n")
+		r := s.Runner().Run(s.Job(`echo "$FROM_PROFILE $PATH $(greet you)"`))
 		want(t, r, stagerunner.Success, 0)
-		if !strings.Contains(r.Trace, "yes /usr/local/bin:/usr/bin:/bin") || !strings.Contains(r.Trace, ":/opt/mine module load") {
+		if !strings.Contains(r.Trace, "yes /usr/local/bin:/usr/bin:/bin") || !strings.Contains(r.Trace, ":/opt/mine hello you") {
 			t.Errorf("the log:\n%s", r.Trace)
 		}
 	})

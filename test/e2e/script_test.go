@@ -46,7 +46,7 @@ func TestScriptBytes(t *testing.T) {
 		}{
 			"empty":                 {"", ""},
 			"no final newline":      {"printf a", "a"},
-			"reads its input":       {"read line\ndata\nprintf '%s' \"$line\"\n", "data"},
+			"reads its input":       {"read line; printf '%s' \"$?:$line\"\n", "1:"},
 			"NUL in a comment":      {"# \x00\nprintf b\n", "b"},
 			"carriage return":       {"printf 'c\r'\n", "c\r"},
 			"invalid UTF-8":         {"printf '\xff\xfe'\n", "\xff\xfe"},

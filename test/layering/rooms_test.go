@@ -132,7 +132,7 @@ var rooms = []room{
 		"internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/logging", "internal/proctree", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "batch", may: []string{
-		jobrun + "follow", jobrun + "process", jobrun + "scheduler", jobrun + "storage",
+		jobrun + "follow", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "storage",
 		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
@@ -140,7 +140,7 @@ var rooms = []room{
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "executor", may: []string{
-		jobrun + "batch", jobrun + "follow", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
+		jobrun + "batch", jobrun + "follow", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
 		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
@@ -148,6 +148,7 @@ var rooms = []room{
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "follow", beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "loginshell", never: effects},
 	{path: jobrun + "posture", may: []string{"internal/inherit", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "process", may: []string{"internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/storage"
 )
@@ -22,21 +23,20 @@ type directory string
 func (d directory) path(name string) string { return filepath.Join(string(d), name) }
 
 const (
-	scriptFile   = "script"   // the job's script
-	wrapperFile  = "job"      // what is submitted
-	logFile      = "log"      // output of the script
-	profilesFile = "profiles" // there until the login profiles are done
-	startedFile  = "started"  // the claim; written by the wrapper when it starts
-	endedFile    = "ended"    // the end mark
-	recordFile   = "record"   // what the engine intends and knows
-	probeFile    = "probe"    // tells whether there is room
+	scriptFile  = "script"  // the job's script, empty once it has begun
+	wrapperFile = "job"     // what is submitted
+	logFile     = "log"     // output of the script
+	startedFile = "started" // the claim; written by the wrapper when it starts
+	endedFile   = "ended"   // the end mark
+	recordFile  = "record"  // what the engine intends and knows
+	probeFile   = "probe"   // tells whether there is room
 
 	probeSize = 4096 // bytes
 )
 
 // create makes the directory and what has to be there before submitting. The
 // log is made here, with a private mode, and its inode stays.
-func (d directory) create(script []byte, shell string) error {
+func (d directory) create(script []byte, wrapper string) error {
 	if err := os.Mkdir(string(d), 0o700); err != nil {
 		return d.unusable(err)
 	}
@@ -49,10 +49,9 @@ func (d directory) create(script []byte, shell string) error {
 		text []byte
 		mode fs.FileMode
 	}{
-		{scriptFile, script, 0o700},
-		{wrapperFile, []byte(wrapperText(d, shell)), 0o700},
+		{scriptFile, loginshell.Content(script), 0o600},
+		{wrapperFile, []byte(wrapper), 0o700},
 		{logFile, nil, 0o600},
-		{profilesFile, nil, 0o600},
 	} {
 		if err := os.WriteFile(d.path(f.name), f.text, f.mode); err != nil {
 			return d.unusable(err)
@@ -98,11 +97,7 @@ func (d directory) remove(retain bool) error {
 	if !retain {
 		return os.RemoveAll(string(d))
 	}
-	return errors.Join(d.drop(recordFile), d.drop(profilesFile))
-}
-
-func (d directory) drop(name string) error {
-	if err := os.Remove(d.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(d.path(recordFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -120,7 +115,9 @@ type start struct {
 
 // end is what it tells when the script has ended.
 type end struct {
-	code int   // 0 to 255
+	code int // 0 to 255
+	// idle says that not one command of the script has run.
+	idle bool
 	told bool  // the wrapper was sent TERM
 	size int64 // of the log in bytes, -1 when unknown
 	at   time.Time
@@ -170,7 +167,7 @@ func parseEnd(text string) (end, bool) {
 	if err != nil || size < 0 {
 		size = -1
 	}
-	return end{code: code, told: f["told"] == "1", size: size, at: scheduler.ParseUnix(f["end"])}, true
+	return end{code: code, idle: f["began"] == "0", told: f["told"] == "1", size: size, at: scheduler.ParseUnix(f["end"])}, true
 }
 
 func fields(text string) map[string]string {

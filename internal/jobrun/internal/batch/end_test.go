@@ -202,7 +202,7 @@ func leave(t *testing.T, w *world, ci, name string, r record) directory {
 		t.Fatal(err)
 	}
 	d := directory(filepath.Join(scripts, name))
-	if err := d.create([]byte("true"), "/bin/bash"); err != nil {
+	if err := d.create([]byte("true"), bashWrapper(d).text()); err != nil {
 		t.Fatal(err)
 	}
 	r.Name = name

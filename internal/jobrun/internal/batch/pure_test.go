@@ -16,10 +16,12 @@ func TestParseEnd(t *testing.T) {
 		want end
 		ok   bool
 	}{
-		{"code=0\ntold=0\nsize=12\nend=1795193340\n", end{0, false, 12, time.Unix(1795193340, 0)}, true},
-		{"code=255\ntold=1\nsize=-1\nend=1\n", end{255, true, -1, time.Unix(1, 0)}, true},
-		{"code=7\n", end{7, false, -1, time.Time{}}, true},
-		{"code=7", end{7, false, -1, time.Time{}}, true},
+		{"code=0\ntold=0\nsize=12\nend=1795193340\n", end{size: 12, at: time.Unix(1795193340, 0)}, true},
+		{"code=255\ntold=1\nsize=-1\nend=1\n", end{code: 255, told: true, size: -1, at: time.Unix(1, 0)}, true},
+		{"code=7\n", end{code: 7, size: -1}, true},
+		{"code=7", end{code: 7, size: -1}, true},
+		{"code=7\nbegan=1\n", end{code: 7, size: -1}, true},
+		{"code=7\nbegan=0\n", end{code: 7, idle: true, size: -1}, true},
 		{"", end{}, false},
 		{"code=\n", end{}, false},
 		{"code=256\n", end{}, false},

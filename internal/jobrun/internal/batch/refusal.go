@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
@@ -93,5 +94,5 @@ func shown(word string) string {
 	if word != "" && strings.Trim(word, plain) == "" {
 		return word
 	}
-	return quote(word)
+	return loginshell.Quote(word)
 }

@@ -21,7 +21,7 @@ func (t Task) Run(script []byte, stop Stop) error {
 		return err
 	}
 	t.Sweep(ctx)
-	if err := t.dir().create(script, t.Shell); err != nil {
+	if err := t.dir().create(script, t.wrapping().text()); err != nil {
 		return err
 	}
 	r := &run{Task: t, stop: stop, submitted: time.Now()}

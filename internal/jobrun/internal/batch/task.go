@@ -8,6 +8,7 @@ import (
 
 	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/proctree"
@@ -28,8 +29,10 @@ type Task struct {
 	Name    string      // unique name of the submission; see Name
 	User    string
 	Shell   string // bash's path
-	WorkDir string
-	Retain  bool // keep the log and the marks
+	// Profiles is what the script's shell reads before it.
+	Profiles loginshell.Profiles
+	WorkDir  string
+	Retain   bool // keep the log and the marks
 
 	Host string
 	Self proctree.Process
@@ -52,6 +55,10 @@ func prefix(runner string) string { return fmt.Sprintf("ci-%s-", runner) }
 
 // dir is the directory of this submission.
 func (t Task) dir() directory { return directory(filepath.Join(t.Scripts.String(), t.Name)) }
+
+func (t Task) wrapping() wrapping {
+	return wrapping{dir: t.dir(), shell: t.Shell, profiles: t.Profiles, patience: patience}
+}
 
 // Limits on the batch system's commands. A controller that is away lets them
 // hang: Slurm's for 10 to 60 s before they give up by themselves. sbatch tries for

@@ -20,6 +20,8 @@ func (t Task) verdict(id scheduler.ID, mark *end, began bool, s scheduler.State)
 		return nil
 	case s.Phase == scheduler.Done && s.Class != scheduler.Ended:
 		return t.limit(id, s)
+	case mark != nil && mark.idle:
+		return failure.Systemf("the shell of the job's script ended (exit code %d) before the script began", mark.code)
 	case mark != nil:
 		return failure.Exit(mark.code)
 	case s.Reason.Hope == scheduler.Never:

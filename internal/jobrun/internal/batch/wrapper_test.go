@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 )
 
 // submitted makes a submission's directory in a place whose name no shell can be
@@ -16,10 +18,14 @@ import (
 func submitted(t *testing.T, script string) directory {
 	t.Helper()
 	d := directory(filepath.Join(t.TempDir(), `a b'c"$(x)`))
-	if err := d.create([]byte(script), "/bin/bash"); err != nil {
+	if err := d.create([]byte(script), bashWrapper(d).text()); err != nil {
 		t.Fatal(err)
 	}
 	return d
+}
+
+func bashWrapper(d directory) wrapping {
+	return wrapping{dir: d, shell: "/bin/bash", profiles: loginshell.Login, patience: patience}
 }
 
 // node runs the wrapper as a batch system does: its output goes to the log.
@@ -31,7 +37,8 @@ func node(t *testing.T, d directory, home string) *exec.Cmd {
 	}
 	t.Cleanup(func() { log.Close() })
 	cmd := exec.Command(d.path(wrapperFile))
-	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, []string{"PATH=/usr/bin:/bin", "HOME=" + home}
+	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, []string{"PATH=/usr/bin:/bin", "HOME=" + home, "LANG=C.UTF-8"}
+	cmd.Dir = home
 	return cmd
 }
 

@@ -6,26 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
 )
-
-// askFD is the descriptor that takes the answers. Profiles print to 1 and 2 and
-// lock with 9; nobody is known to use this one.
-const askFD = 8
-
-// question is what a login shell is asked with: --noprofile, and then the very
-// files that it would read by itself (bash(1), INVOCATION), because only so the
-// answer can be given as well when one of them ends the shell.
-const question = `answer() { trap - EXIT; printf '%%s\0' %s >&%d; }
-trap answer EXIT
-[ ! -r /etc/profile ] || . /etc/profile
-for file in ~/.bash_profile ~/.bash_login ~/.profile; do
-	[ ! -r "$file" ] || { . "$file"; break; }
-done
-answer`
 
 // maxAnswer bounds what is read, in bytes.
 const maxAnswer = 64 << 10
@@ -94,11 +79,8 @@ func (l Login) start(in *os.File, words []string) (*process.Process, error) {
 		return nil, err
 	}
 	defer null.Close()
-	files := make([]*os.File, askFD+1) // nil ones are closed in the shell
-	files[0], files[1], files[2], files[askFD] = null, null, null, in
-	text := fmt.Sprintf(question, strings.Join(words, " "), askFD)
 	return l.Family.Start(process.Command{
-		Path: l.Shell.Path, Args: []string{"bash", "--login", "--noprofile", "-c", text}, Env: l.Shell.Env, Dir: workDir(l.Shell.Home),
-		Files: files,
+		Path: l.Shell.Path, Args: loginshell.Args(loginshell.Program{}.Ask(words...), loginshell.Login), Env: loginshell.Environ(l.Shell.Env),
+		Dir: workDir(l.Shell.Home), Files: []*os.File{0: null, 1: null, 2: null, loginshell.ScriptFD: in, loginshell.NoticesFD: null},
 	})
 }

@@ -90,7 +90,7 @@ func NewBatch(b handoff.Brief, family *process.Family, out *os.File) batch.Task 
 		Hints:     follow.Hints,
 		Voice:     logging.NewVoice(out), Log: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
-		User: b.Account.Name.String(), Shell: shell.Path, WorkDir: workDir(shell.Home),
+		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Settings), WorkDir: workDir(shell.Home),
 		Retain: b.Settings.RetainLogs, Host: host, Self: self,
 	}
 }

@@ -61,46 +61,18 @@ func stageName(b handoff.Brief) string {
 	return string(b.Stage)
 }
 
-// Descriptors of the login shell beside 0 to 2.
-const (
-	scriptFD = 3 // the script, read from its start
-	marchFD  = 4 // takes one byte when the profiles are done
-)
-
-// login is what the login shell executes after its profiles. It becomes a fresh
-// shell, so that no logout file runs at the end and no option, trap or function
-// of a profile changes what the script does; the byte tells that the profiles
-// let it come this far.
-func login(shell string) string {
-	quoted := "'" + strings.ReplaceAll(shell, "'", `'\''`) + "'"
-	return fmt.Sprintf("printf . >&%d && exec %s 0<&%d %d<&- %d>&-", marchFD, quoted, scriptFD, scriptFD, marchFD)
-}
-
-// argv returns the shell's arguments; without profiles, the script's shell is
-// started directly and reads the script as its input.
-func (s Shell) argv(profiles bool) []string {
-	if profiles {
-		return []string{"bash", "--login", "-c", login(s.Path)}
-	}
-	return []string{"bash"}
-}
-
-// inMemory puts the script into a file without a name, at its start. A shell
-// reads a file in blocks, where it would read a pipe byte by byte, and nothing
-// is left on a disk.
-func inMemory(script []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate("script", unix.MFD_CLOEXEC)
+// memory returns a file without a name that holds content. What is in it is on no
+// disk, and a shell reads a file in blocks, where it would read a pipe byte by
+// byte.
+func memory(name string, content []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("cannot hold the script in memory: %w", err)
+		return nil, fmt.Errorf("cannot make a file in memory: %w", err)
 	}
-	file := os.NewFile(uintptr(fd), "script")
-	if _, err := file.Write(script); err != nil {
+	file := os.NewFile(uintptr(fd), name)
+	if _, err := file.Write(content); err != nil {
 		file.Close()
-		return nil, fmt.Errorf("cannot hold the script in memory: %w", err)
-	}
-	if _, err := file.Seek(0, 0); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("cannot hold the script in memory: %w", err)
+		return nil, fmt.Errorf("cannot write a file in memory: %w", err)
 	}
 	return file, nil
 }

@@ -20,6 +20,8 @@ type Family struct {
 	idle    bool
 	// alone has a token whenever the last child was collected.
 	alone chan struct{}
+	// collected has a token whenever some child was.
+	collected chan struct{}
 	// orders reach the thread that starts programs.
 	orders chan order
 }
@@ -43,7 +45,7 @@ func NewFamily(prepare func() error) (*Family, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("cannot become the reaper of the job's processes: %w", err)
 	}
-	f := &Family{own: map[int]chan<- Status{}, idle: true, alone: make(chan struct{}, 1), orders: make(chan order)}
+	f := &Family{own: map[int]chan<- Status{}, idle: true, alone: make(chan struct{}, 1), collected: make(chan struct{}, 1), orders: make(chan order)}
 	f.started = sync.NewCond(&f.mu)
 	prepared := make(chan error)
 	go f.startAll(prepare, prepared)
@@ -142,10 +144,7 @@ func (f *Family) wait() {
 	if len(f.own) > 0 {
 		return
 	}
-	select {
-	case f.alone <- struct{}{}:
-	default:
-	}
+	post(f.alone)
 	for f.idle = true; f.idle; {
 		f.started.Wait()
 	}
@@ -161,6 +160,15 @@ func (f *Family) collect(pid int) {
 	if done, ok := f.own[pid]; ok {
 		delete(f.own, pid)
 		done <- statusOf(ws)
+	}
+	post(f.collected)
+}
+
+// post puts a token into c unless there is one.
+func post(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 

@@ -35,19 +35,6 @@ func (f *Family) Sweep(grace time.Duration, hurry <-chan struct{}) (found int, e
 	return len(told), true
 }
 
-// Await waits at most for limit until the last child has gone by itself.
-func (f *Family) Await(limit time.Duration, hurry <-chan struct{}) {
-	for late := time.After(limit); !f.Empty(); {
-		select {
-		case <-f.alone:
-		case <-hurry:
-			return
-		case <-late:
-			return
-		}
-	}
-}
-
 // afterKill is how long a killed process may take to go: one in an
 // uninterruptible wait (a hung file server) does not die.
 const afterKill = time.Second

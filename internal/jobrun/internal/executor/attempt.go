@@ -1,0 +1,100 @@
+package executor
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/proctree"
+)
+
+// attempt runs the script once, after profiles of this kind.
+func (l Local) attempt(script []byte, read loginshell.Profiles, stop Stop) (end ending, err error) {
+	w, err := l.wire(script)
+	if err != nil {
+		return end, err
+	}
+	defer w.close()
+	shell, err := l.start(w, read)
+	if err != nil {
+		return end, err
+	}
+	end.status, end.passed = l.wait(shell, w, stop)
+	for _, pump := range w.pumps {
+		_ = pump.Drain(drainLimit)
+	}
+	w.output.drain(drainLimit)
+	end.output = w.output
+	end.began, err = emptied(w.script)
+	return end, err
+}
+
+// emptied reports whether the script began: its first command empties its file
+// (loginshell). Where that cannot be known the script must neither run again nor
+// count as run.
+func emptied(script *os.File) (bool, error) {
+	info, err := script.Stat()
+	if err != nil {
+		return false, fmt.Errorf("cannot see whether the script began: %w", err)
+	}
+	return info.Size() == 0, nil
+}
+
+func (l Local) start(w *wiring, read loginshell.Profiles) (*process.Process, error) {
+	program := loginshell.Program{Gate: true, Hide: l.Profiles.Hide}
+	shell, err := l.Family.Start(process.Command{
+		Path: l.Shell.Path, Args: loginshell.Args(program.Run(), read), Env: loginshell.Environ(l.Shell.Env),
+		Dir: workDir(l.Shell.Home), Files: w.files[:],
+	})
+	if err != nil {
+		return nil, failure.Systemf("cannot start the job's shell: %w", err)
+	}
+	return shell, nil
+}
+
+// wait waits for the shell to end or to be stopped, and then sees to it that
+// nothing of the job is left. It reports whether the shell came past its profiles.
+func (l Local) wait(shell *process.Process, w *wiring, stop Stop) (status process.Status, passed bool) {
+	known := process.Known{}
+	reached, late := w.started(), time.After(l.Profiles.Patience)
+	for {
+		select {
+		case <-reached:
+			passed, reached, late = true, nil, nil
+			known = l.Family.Snapshot(append(proctree.Children(shell.PID), shell.PID)...)
+			w.open()
+		case <-late:
+			late = nil
+			l.Voice.Note("your login profiles have not ended after %v; the job waits for them (JACAMAR_CI_NO_PROFILE=true leaves them out)", l.Profiles.Patience)
+			w.output.show(l.Stdout)
+		case status := <-shell.Done:
+			l.tidy(known, stop)
+			return status, passed
+		case <-stop.Asked:
+			if _, ended := l.Family.Sweep(l.Grace, stop.Lost); !ended {
+				return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}, passed
+			}
+			return <-shell.Done, passed
+		}
+	}
+}
+
+// tidy ends what an ended script left running. What the profiles started is not
+// waited for: it would serve on.
+func (l Local) tidy(known process.Known, stop Stop) {
+	others, grace := l.Family.Await(lastWords, stop.Asked, known), leftoverGrace
+	if others == 0 {
+		grace = profileGrace
+	}
+	switch _, ended := l.Family.Sweep(grace, stop.Lost); {
+	case !ended:
+		l.Voice.Warn("processes that the script left behind could not be ended")
+	case others > 0:
+		l.Voice.Note("ended %d process(es) that the script left running", others)
+	}
+}

@@ -1,0 +1,60 @@
+package executor
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
+)
+
+// Profiles is how the login profiles are treated.
+type Profiles struct {
+	// Read is what of them is read.
+	Read loginshell.Profiles
+	// Hide keeps what they print out of the job's log, unless something is wrong
+	// with them.
+	Hide bool
+	// Warned claims the job's one warning of profiles that end the shell. It
+	// returns true where the job has had it.
+	Warned func() bool
+	// Patience is how long they may take without a word in the job's log.
+	Patience time.Duration
+}
+
+// patience is the usual Patience.
+const patience = 15 * time.Second
+
+// firstScript is the sub-stage that every job begins with; see RunStages in
+// GitLab Runner's executors/custom. What profiles print is in its output.
+const firstScript job.SubStage = "prepare_script"
+
+// NewProfiles returns how a brief's stage treats profiles.
+func NewProfiles(b handoff.Brief) Profiles {
+	warned := filepath.Join(b.Dirs.Scripts.String(), loginshell.WarnedFile)
+	return Profiles{
+		Read: profiles(b.Settings), Hide: b.SubStage != firstScript, Patience: patience,
+		Warned: func() bool { return !claim(warned) },
+	}
+}
+
+func profiles(s handoff.Settings) loginshell.Profiles {
+	if s.NoProfile {
+		return loginshell.Environment
+	}
+	return loginshell.Login
+}
+
+// claim makes a file. It returns false only where the file was there.
+func claim(path string) bool {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return !errors.Is(err, fs.ErrExist)
+	}
+	file.Close()
+	return true
+}

@@ -1,0 +1,106 @@
+package loginshell
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+)
+
+// Descriptors of the guard beside 0 to 2. Only ScriptFD and NoticesFD must be
+// there.
+const (
+	ScriptFD  = 3 // the script's file, see Content; for a question, where the answers go
+	PassedFD  = 4 // takes a line when the profiles are done
+	GateFD    = 5 // has the line that Gate waits for
+	NoticesFD = 6 // takes what the guard itself prints
+	HiddenFD  = 7 // takes what the profiles print, with Hide
+)
+
+// Profiles is what the login shell reads before the script.
+type Profiles string
+
+const (
+	// Login is what `bash --login` reads: /etc/profile, the first profile of the
+	// home, and the file that BASH_ENV names (bash(1), INVOCATION).
+	Login Profiles = "login"
+	// Environment is the file that BASH_ENV names.
+	Environment Profiles = "environment"
+	// None is nothing at all.
+	None Profiles = "none"
+)
+
+// Program is what the two shells do. The script begins in the directory in which
+// the guard was started, wherever the profiles went.
+type Program struct {
+	// Gate makes the login shell wait for a line from GateFD before it reads the
+	// script.
+	Gate bool
+	// Hide sends what the profiles print to HiddenFD.
+	Hide bool
+}
+
+// Args returns the arguments of bash for a program, its own name first.
+func Args(program string, p Profiles) []string {
+	return []string{"bash", "--login", "--noprofile", "-c", program, "bash", string(p)}
+}
+
+// Environ returns the environment for a guard. BASH_ENV has another name in it:
+// bash would read that file before the program.
+func Environ(env []string) []string {
+	out := make([]string, len(env))
+	for i, pair := range env {
+		if value, ok := strings.CutPrefix(pair, "BASH_ENV="); ok {
+			pair = "JACAMAR_BASH_ENV=" + value
+		}
+		out[i] = pair
+	}
+	return out
+}
+
+// Content returns what the script's file holds: the script without zero bytes,
+// which bash passes over, and one at the end.
+func Content(script []byte) []byte {
+	return append(bytes.ReplaceAll(script, []byte{0}, nil), 0)
+}
+
+// Run returns the program that runs the script from the file at ScriptFD. Its
+// exit status is the script's, where the script began.
+func (p Program) Run() string {
+	gate := ""
+	if p.Gate {
+		gate = waitAtGate
+	}
+	return p.text("", strings.Replace(flat(script), "@GATE@", gate, 1))
+}
+
+// Ask returns the program that expands words, each of them quoted as the shell
+// wants it, and writes their values to ScriptFD, a zero byte behind each. Where a
+// profile ends the shell, the values are those of that moment.
+func (p Program) Ask(words ...string) string {
+	answer := "trap - EXIT; printf '%s\\0' " + strings.Join(words, " ") + " >/proc/$$/fd/" + strconv.Itoa(ScriptFD)
+	return p.text("trap "+Quote(answer)+" EXIT;", answer+";")
+}
+
+// text puts a program together: before runs ahead of the profiles, after behind
+// them. Both are on one line.
+func (p Program) text(before, after string) string {
+	hide := ""
+	if p.Hide {
+		hide = hideOutput
+	}
+	return strings.NewReplacer(
+		"@HIDE@", hide, "@BEFORE@", before, "@AFTER@", after,
+		"@BUILTINS@", builtins, "@RESERVED@", reserved, "@SIGNALS@", signals, "@TUNING@", tuning,
+	).Replace(flat(frame))
+}
+
+// WarnedFile is made in the job's own directory by whichever shell first warns of
+// profiles that end it: one warning a job.
+const WarnedFile = "profiles-warned"
+
+// Quote makes one word of a shell out of any text.
+func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// flat puts shell text on one line: bash counts the lines of an evaluated script
+// on from the line that evaluates it.
+func flat(text string) string { return strings.Join(strings.Fields(text), " ") }

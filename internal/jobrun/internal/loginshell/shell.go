@@ -1,0 +1,98 @@
+package loginshell
+
+// frame is both processes. The guard survives TERM, which ends all processes of a
+// job that is stopped, so that the script's trap decides on the exit code; a
+// script that sent the guard TERM (as $$ names the guard) and then succeeded has
+// failed. What bash prints about a killed child goes to NoticesFD, and is at the
+// same time how the guard knows that a signal killed the login shell. The guard
+// ends without exit: as a login shell it would read ~/.bash_logout.
+//
+// The login shell is the end of a pipeline. In a subshell in parentheses bash 5.2
+// takes the end of a sourced file for the end of the subshell: "read x; true" as
+// the last line of the file replaces the shell by true(1).
+const frame = `
+trap 'JACAMAR_TOLD=15' TERM;
+shopt -u lastpipe;
+exec 8>&2 2>&6 6>&-;
+: | {
+	exec </dev/null 2>&8 3>&- 4>&- 5>&- 8>&-; @HIDE@ exec 7>&-;
+	@BEFORE@
+	` + readProfiles + `
+	if { ` + reset + ` } >/dev/null 2>&1; then
+		` + reopen + `
+		@AFTER@
+	fi;
+};
+JACAMAR_CODE=$?;
+if [[ JACAMAR_CODE -gt 128 && -s /dev/fd/2 ]]; then JACAMAR_TOLD=$((JACAMAR_CODE - 128));
+elif [[ JACAMAR_CODE -ne 0 ]]; then JACAMAR_TOLD=; fi;
+if [[ $JACAMAR_TOLD ]]; then trap - TERM; kill -$JACAMAR_TOLD $$; fi;
+jacamar_status() { return $JACAMAR_CODE; };
+jacamar_status`
+
+const hideOutput = `exec >&7 2>&7;`
+
+// readProfiles reads the files of a login shell as bash itself does. Each stands in a
+// list with "||", where errexit has no effect: a profile that sets it and then
+// fails would end the shell.
+const readProfiles = `
+JACAMAR_PROFILES=$1 JACAMAR_SHOPT=$BASHOPTS JACAMAR_DIR=$PWD; set --; unset BASH_EXECUTION_STRING;
+if [[ ${JACAMAR_BASH_ENV+x} ]]; then export BASH_ENV="$JACAMAR_BASH_ENV"; unset JACAMAR_BASH_ENV; fi;
+if [[ $JACAMAR_PROFILES == login ]]; then
+	if [[ -r /etc/profile ]]; then . /etc/profile || [[ 1 ]]; fi;
+	if [[ -r ~/.bash_profile ]]; then . ~/.bash_profile || [[ 1 ]];
+	elif [[ -r ~/.bash_login ]]; then . ~/.bash_login || [[ 1 ]];
+	elif [[ -r ~/.profile ]]; then . ~/.profile || [[ 1 ]]; fi;
+fi;
+if [[ ${JACAMAR_PROFILES-} != none && ${BASH_ENV-} ]]; then
+	JACAMAR_FILE=$BASH_ENV;
+	if [[ $JACAMAR_FILE == *[\$\` + "`" + `\\]* ]]; then eval "JACAMAR_FILE=\"$BASH_ENV\""; fi;
+	if [[ $JACAMAR_FILE != */* ]]; then JACAMAR_FILE=./$JACAMAR_FILE; fi;
+	if [[ -r $JACAMAR_FILE ]]; then . "$JACAMAR_FILE" || [[ 1 ]]; fi;
+fi;`
+
+// reset undoes what a profile must not leave behind. POSIX mode comes first, by
+// an assignment: in it unset, trap and set are what they say, even where a profile
+// has functions of these names. The test at the end fails where an extdebug trap
+// skips commands, which then count as successful.
+const reset = `
+JACAMAR_LEFT=$BASHOPTS; enable @BUILTINS@; POSIXLY_CORRECT=y;
+unset -f @BUILTINS@ &&
+trap - @SIGNALS@ &&
+set +abefkmptuvxCEHPT -hB && set +o pipefail && set +o history && set -- && set +o posix && {
+	unset -f . : [; enable . : [ @BUILTINS@; unalias . : [ @BUILTINS@ @RESERVED@;
+	shopt -u inherit_errexit; shopt -u expand_aliases;
+	if [[ $BASHOPTS != "$JACAMAR_SHOPT" ]]; then
+		IFS=:;
+		for JACAMAR_NAME in $BASHOPTS; do
+			if [[ :$JACAMAR_SHOPT: != *:$JACAMAR_NAME:* ]]; then shopt -u $JACAMAR_NAME; fi;
+		done;
+		for JACAMAR_NAME in $JACAMAR_SHOPT; do
+			if [[ :$BASHOPTS: != *:$JACAMAR_NAME:* ]]; then shopt -s $JACAMAR_NAME; fi;
+		done;
+	fi;
+	if [[ :$JACAMAR_LEFT: == *:expand_aliases:* ]]; then shopt -s expand_aliases; fi;
+	disown -a; hash -r; unset BASH_XTRACEFD @TUNING@; [[ 1 ]];
+} &&
+unset IFS && IFS=$' \t\n' && [[ $- != *r* ]] &&
+if [[ $PWD != "$JACAMAR_DIR" || ! . -ef /proc/$$/cwd ]]; then cd -- "$JACAMAR_DIR"; fi &&
+unset JACAMAR_DIR JACAMAR_PROFILES JACAMAR_SHOPT JACAMAR_LEFT JACAMAR_NAME JACAMAR_FILE JACAMAR_SCRIPT &&
+kill -CONT $$ &&
+! [[ 1 -eq 2 ]];`
+
+// reopen gives the script the input and output that the guard was started with.
+const reopen = `
+[[ /dev/fd/1 -ef /proc/$$/fd/1 ]] || exec >>/proc/$$/fd/1;
+[[ /dev/fd/2 -ef /proc/$$/fd/8 ]] || exec 2>>/proc/$$/fd/8;
+exec </dev/null;`
+
+// script waits, reads the script to its zero byte and evaluates it. The script's
+// own first command is the one after which it never runs again. Until bash 5.1 the
+// lines of an evaluated text were counted from 0.
+const script = `
+if { echo >/proc/$$/fd/4 && @GATE@ IFS= read -r -d '' JACAMAR_SCRIPT </proc/$$/fd/3; } 2>/dev/null; then
+	if [[ $LINENO == 0 ]]; then JACAMAR_SCRIPT=$'\n'$JACAMAR_SCRIPT; fi;
+	eval "unset JACAMAR_SCRIPT; >|/proc/$$/fd/3 || exit 125; $JACAMAR_SCRIPT";
+else exit 125; fi;`
+
+const waitAtGate = `read -r JACAMAR_SCRIPT </proc/$$/fd/5 &&`
