@@ -28,7 +28,7 @@ type Profile struct {
 const Common = `unset BASH_ENV
 profile_function() { echo "function $1"; }
 profile_variable=unexported
-export SCRATCH=/scratch/jacamar
+export SCRATCH=~/scratch
 `
 
 // Mark is the file of the home that gets a line whenever the script runs.
