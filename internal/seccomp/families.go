@@ -51,7 +51,7 @@ var families = [...]family{
 	// Files by name.
 	{"open openat openat2 creat", "open_by_handle_at"},
 	{"name_to_handle_at open_by_handle_at", ""},
-	{"stat oldstat lstat oldlstat fstat oldfstat newfstatat fstatat statx", ""},
+	{"stat oldstat lstat oldlstat fstat oldfstat newfstatat statx", ""},
 	{"access faccessat faccessat2", ""},
 	{"chmod fchmod fchmodat fchmodat2", ""},
 	{"chown lchown fchown fchownat", ""},

@@ -19,8 +19,8 @@ var needed = [...]string{
 	// To move its output, and to find and end what it leaves.
 	"getdents64 poll ppoll pidfd_open pidfd_send_signal readlinkat shutdown splice wait4 waitid",
 	// To look after the job's directories.
-	"faccessat faccessat2 fchmod fchmodat flock fstat fstatat fstatfs fsync ftruncate getcwd linkat lseek mkdirat newfstatat openat openat2",
-	"pread64 pwrite64 quotactl quotactl_fd readv renameat renameat2 statfs statx symlinkat umask uname unlinkat utimensat writev",
+	"faccessat faccessat2 fchmod fchmodat flock fstat fstatfs fsync ftruncate getcwd linkat lseek mkdirat newfstatat openat openat2",
+	"pread64 pwrite64 quotactl quotactl_fd readv renameat renameat2 statfs statx symlinkat umask uname unlinkat utimensat utimes writev",
 }
 
 func own() (calls []seccomp.Call) {
