@@ -24,6 +24,9 @@ type nodeRun struct {
 func onNode(t *testing.T, d directory, home string, limit time.Duration) (r nodeRun) {
 	t.Helper()
 	cmd := node(t, d, home)
+	// Not by its own path: while tests run beside each other, a child of another one
+	// may have the file open for writing (ETXTBSY).
+	cmd.Path, cmd.Args = "/bin/bash", []string{"bash", d.path(wrapperFile)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

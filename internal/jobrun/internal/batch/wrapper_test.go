@@ -2,6 +2,7 @@ package batch
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -60,6 +61,8 @@ func TestWrapper(t *testing.T) {
 		{"success", "echo out; echo err >&2", "", 0, "out\nerr\n"},
 		{"exit code", "exit 7", "", 7, ""},
 		{"killed by a signal", "kill -KILL $$", "", 137, ""},
+		{"its own shell killed by a signal", "echo last; kill -KILL $BASHPID", "", 137, "last\n"},
+		{"positional parameters of the profile", "echo $#", "set -- x y", 0, "0\n"},
 		{"sees no input", "cat; echo end", "", 0, "end\n"},
 		{"sees the profile", "echo $X", "export X=y", 0, "y\n"},
 		{"no options of the profile", "false; echo $?", "set -e", 0, "1\n"},
@@ -89,7 +92,7 @@ func TestWrapper(t *testing.T) {
 			if began, ok := d.started(); !ok || began.at.IsZero() || began.node == "" {
 				t.Errorf("start %+v %v", began, ok)
 			}
-			if !strings.HasSuffix(log, tt.log) || strings.Count(log, "once") > 1 {
+			if !strings.HasSuffix(log, tt.log) || strings.Count(log, "once") > 1 || strings.Contains(log, "Killed") {
 				t.Errorf("log %q, want %q", log, tt.log)
 			}
 		})
@@ -152,24 +155,72 @@ func TestWrapperWithoutItsDirectory(t *testing.T) {
 	}
 }
 
-// A signal to the whole job ends the script, and the wrapper lives to tell.
+// A signal to the whole job reaches the script's own trap, and the wrapper lives to
+// write the mark.
 func TestWrapperIsTold(t *testing.T) {
-	d := submitted(t, "echo ready; sleep 60")
-	cmd := node(t, d, t.TempDir())
+	for script, want := range map[string]int{
+		"echo ready; sleep 60": 143,
+		"trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done": 9,
+		"trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done": 143,
+	} {
+		d := submitted(t, script)
+		mark := terminated(t, d, t.TempDir(), "ready")
+		if mark.code != want || !mark.told || mark.idle {
+			t.Errorf("%s: mark %+v, want code %d", script, mark, want)
+		}
+	}
+}
+
+// A job that is stopped while its profiles run does not begin its script.
+func TestWrapperIsToldInAProfile(t *testing.T) {
+	d, home := submitted(t, "echo RAN"), t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, ".bash_profile"), []byte("echo ready; sleep 60\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mark := terminated(t, d, home, "ready")
+	if log := read(t, d, logFile); mark.code != 143 || !mark.idle || strings.Contains(log, "RAN") || !strings.Contains(log, "before its login profiles had ended") {
+		t.Errorf("mark %+v, log %q", mark, log)
+	}
+}
+
+// A profile that takes long is named in the log, and the script runs after it.
+func TestWrapperNamesASlowProfile(t *testing.T) {
+	home := t.TempDir()
+	d := directory(filepath.Join(t.TempDir(), "job"))
+	w := bashWrapper(d)
+	w.patience = 100 * time.Millisecond
+	if err := d.create([]byte("echo RAN"), w.text()); err != nil {
+		t.Fatal(err)
+	}
+	wait := "while ! grep -q 'have not ended' '" + d.path(logFile) + "'; do sleep 0.02; done\n"
+	if err := os.WriteFile(filepath.Join(home, ".bash_profile"), []byte(wait), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := node(t, d, home).Run(); err != nil {
+		t.Fatal(err)
+	}
+	if log := read(t, d, logFile); log != fmt.Sprintf(slow, w.patience)+"\nRAN\n" {
+		t.Errorf("log %q", log)
+	}
+}
+
+// terminated sends TERM to a wrapper and all below it once the log has a text.
+func terminated(t *testing.T, d directory, home, text string) end {
+	t.Helper()
+	cmd := node(t, d, home)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !says(t, d, "ready"); {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !says(t, d, text); {
 		<-time.After(10 * time.Millisecond)
 	}
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if mark, ok := d.ended(); !ok || mark.code != 143 || !mark.told {
-		t.Errorf("mark %+v %v", mark, ok)
-	}
+	mark, _ := d.ended()
+	return mark
 }
 
 // Nothing of the script is in what the batch system gets to keep.

@@ -38,6 +38,11 @@ var scenarios = map[string]func(){
 	"no shell":        noShell,
 	"no home":         noHome,
 	"ask":             askOnce,
+	"stages":          stages,
+	"hidden":          hidden,
+	"slow profile":    slowProfile,
+	"stopped profile": stoppedProfile,
+	"daemons":         daemons,
 }
 
 func scenario(t *testing.T, name string) string {

@@ -37,6 +37,7 @@ var scenarios = map[string]func(){
 	"prepared":        prepared,
 	"unprepared":      unprepared,
 	"held pipe":       heldPipe,
+	"known":           known,
 }
 
 func family() *Family {
@@ -255,3 +256,16 @@ func unprepared() {
 func TestWithoutPreparationNothingStarts(t *testing.T) {
 	expect(t, "unprepared", "<nil> operation not permitted\n")
 }
+
+// known leaves processes of two generations behind.
+func known() {
+	f := family()
+	<-bash(f, "setsid sleep 1000 & (setsid bash -c 'sleep 1001 & wait' &)", os.Stdout).Done
+	old := f.Snapshot()
+	<-bash(f, "setsid sleep 1002 & (setsid sleep 1003 &)", os.Stdout).Done
+	fmt.Println(f.Await(10*time.Millisecond, nil, old), f.Await(time.Hour, nil, f.Snapshot()))
+	f.Sweep(time.Second, nil)
+	fmt.Println(f.Await(time.Hour, nil, old))
+}
+
+func TestKnownProcessesAreNotWaitedFor(t *testing.T) { expect(t, "known", "2 0\n0\n") }
