@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -35,7 +34,10 @@ func TestEveryProfile(t *testing.T) {
 // afterProfile runs the job of one profile.
 func afterProfile(t *testing.T, s *site.Site, p profiles.Profile) {
 	home := s.Account.Home
-	atHome(t, s, p)
+	if os.Geteuid() != 0 {
+		t.Skip("the home of an ordinary user who runs the tests is not ours to change")
+	}
+	p.Install(t, home, int(s.Account.UID), int(s.Account.GID))
 	job := s.Job()
 	job.Bare = true
 	job.Raw = map[string][]byte{"build_script": []byte(p.ScriptText())}
@@ -71,44 +73,4 @@ func sameLines(out, want string) bool {
 		}
 	}
 	return true
-}
-
-// atHome puts a profile into the home of the job's account for the time of a test.
-func atHome(t *testing.T, s *site.Site, p profiles.Profile) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("the home of an ordinary user who runs the tests is not ours to change")
-	}
-	home := s.Account.Home
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	logout, err := os.ReadFile(filepath.Join(home, ".bash_logout"))
-	must(p.Write(home))
-	must(os.MkdirAll(filepath.Join(home, "scratch"), 0o700))
-	must(os.WriteFile(filepath.Join(home, profiles.Mark), nil, 0o600))
-	t.Cleanup(func() {
-		must(p.Remove(home))
-		must(os.RemoveAll(filepath.Join(home, "scratch")))
-		must(os.Remove(filepath.Join(home, profiles.Mark)))
-		if err == nil {
-			must(os.WriteFile(filepath.Join(home, ".bash_logout"), logout, 0o644))
-		}
-	})
-	own := []string{"scratch", profiles.Mark, ".bash_profile", ".bash_logout"}
-	for name := range p.Files {
-		top, _, _ := strings.Cut(name, "/")
-		own = append(own, top)
-	}
-	for _, name := range own {
-		must(filepath.WalkDir(filepath.Join(home, name), func(path string, _ os.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			return os.Lchown(path, int(s.Account.UID), int(s.Account.GID))
-		}))
-	}
 }

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,44 @@ func (p Profile) Home(t testing.TB) string {
 	}
 	t.Cleanup(func() { _ = os.Chmod(home, 0o700) })
 	return home
+}
+
+// Install puts the profile, a directory for SCRATCH and no marks into the home of an
+// account for the time of a test.
+func (p Profile) Install(t testing.TB, home string, uid, gid int) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	scratch, mark, logout := filepath.Join(home, "scratch"), filepath.Join(home, Mark), filepath.Join(home, ".bash_logout")
+	before, err := os.ReadFile(logout)
+	must(p.Write(home))
+	must(os.MkdirAll(scratch, 0o700))
+	must(os.WriteFile(mark, nil, 0o600))
+	t.Cleanup(func() {
+		must(errors.Join(p.Remove(home), os.RemoveAll(scratch), os.Remove(mark)))
+		if err == nil {
+			must(os.WriteFile(logout, before, 0o644))
+		}
+	})
+	own := []string{scratch, mark, logout, filepath.Join(home, ".bash_profile")}
+	for name := range p.Files {
+		own = append(own, filepath.Join(home, top(name)))
+	}
+	for _, path := range own {
+		must(filepath.WalkDir(path, func(path string, _ os.DirEntry, err error) error {
+			return errors.Join(err, os.Lchown(path, uid, gid))
+		}))
+	}
+}
+
+// top is the first directory of a path, or the file that is none.
+func top(path string) string {
+	first, _, _ := strings.Cut(path, "/")
+	return first
 }
 
 // Marks returns how often the script has run.

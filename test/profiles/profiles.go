@@ -91,8 +91,7 @@ func (p Profile) Write(home string) error {
 func (p Profile) Remove(home string) error {
 	errs := []error{os.Remove(filepath.Join(home, ".bash_profile")), os.Remove(filepath.Join(home, ".bash_logout"))}
 	for name := range p.Files {
-		top, _, _ := strings.Cut(name, "/")
-		errs = append(errs, os.RemoveAll(filepath.Join(home, top)))
+		errs = append(errs, os.RemoveAll(filepath.Join(home, top(name))))
 	}
 	return errors.Join(errs...)
 }

@@ -7,6 +7,24 @@ func tools() []Profile {
 	return []Profile{conda(), micromamba(), nvm(), sdkman(), pyenv(), virtualenvwrapper(), spack(), lmod(), environmentModules(), promptHook(), environment(), agent()}
 }
 
+// Lmod is the file that the init files of Debian's package of Lmod are in.
+const Lmod = "/usr/share/lmod/lmod/init/bash"
+
+// Login is a profile of several tools at once, with the machine's own Lmod.
+func Login() Profile {
+	p := conda()
+	other := nvm()
+	p.Name = "conda, nvm and Lmod"
+	p.Text += "\n" + other.Text + "\n. " + Lmod + "\nmodule use ~/modulefiles"
+	for name, text := range other.Files {
+		p.Files[name] = text
+	}
+	p.Files["modulefiles/hello/1.0.lua"] = `setenv("HELLO", "from a module")` + "\n"
+	p.Script += "\n" + other.Script + "\nmodule load hello; echo \"$HELLO\""
+	p.Output += other.Output + "from a module\n"
+	return p
+}
+
 // conda is the block of `conda init bash`: an evaluated hook that defines the
 // function conda, which evaluates what the program prints.
 func conda() Profile {

@@ -131,8 +131,10 @@ func aptInstall(pkgs []string) error {
 	return errors.Join(apt([]string{"update"}), apt(args))
 }
 
+// apt leaves the machine's logins as they are: no package adds to /etc/profile.d.
 func apt(args []string) error {
-	cmd := exec.Command("apt-get", append([]string{"-q", "-o", "DPkg::Lock::Timeout=300"}, args...)...)
+	options := []string{"-q", "-o", "DPkg::Lock::Timeout=300", "-o", "DPkg::Options::=--path-exclude=/etc/profile.d/*"}
+	cmd := exec.Command("apt-get", append(options, args...)...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("apt-get %v: %w\n%s", args, err, out)
