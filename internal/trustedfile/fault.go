@@ -17,6 +17,7 @@ type Fault struct {
 	Problem string // follows the name of Path: "is writable by group (mode 0775)"
 	Fix     string // a command or a sentence
 	UID     uint32 // owner of Path, as far as the reason is about that
+	Whose   string // where Problem is that Path is another account's: "is owned by", to be followed by the account UID
 	Err     error  // the system's error where that is the reason
 }
 

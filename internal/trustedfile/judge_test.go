@@ -82,8 +82,8 @@ func TestMounts(t *testing.T) {
 		{Root(), 0, ""},
 		{Jobs(1000), 1000, ""},
 		{Jobs(1000), 0, ""},
-		{Jobs(1000), 1001, "is a FUSE file system that uid 1001 mounted, not root or uid 1000"},
-		{Root(), 1000, "is a FUSE file system that uid 1000 mounted, not root"},
+		{Jobs(1000), 1001, "is a FUSE file system mounted by uid 1001, not by root or uid 1000"},
+		{Root(), 1000, "is a FUSE file system mounted by uid 1000, not by root"},
 	} {
 		got := tc.trust.judgeMount("/m", tc.mounter)
 		if (len(got) == 0) != (tc.want == "") || (len(got) > 0 && (got[0].Problem != tc.want || got[0].UID != tc.mounter || got[0].Fix != "run: umount /m")) {

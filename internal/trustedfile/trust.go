@@ -102,10 +102,7 @@ func (t Trust) judgeMount(path string, mounter uint32) []Fault {
 	if t.believes(mounter) {
 		return nil
 	}
-	return []Fault{{
-		Path: path, UID: mounter, Problem: fmt.Sprintf("is a FUSE file system that uid %d mounted, not %s", mounter, t.owners()),
-		Fix: "run: umount " + show(path),
-	}}
+	return []Fault{t.foreign(path, "is a FUSE file system mounted by", mounter, "run: umount ")}
 }
 
 // judgeLink judges a symbolic link by its owner, and by that of the directory it is
@@ -137,5 +134,12 @@ func (t Trust) judgeAccess(path string, st facts) (faults []Fault) {
 }
 
 func (t Trust) ownerFault(path string, owner uint32, command string) Fault {
-	return Fault{Path: path, UID: owner, Problem: fmt.Sprintf("is owned by uid %d, not by %s", owner, t.owners()), Fix: command + show(path)}
+	return t.foreign(path, "is owned by", owner, command)
+}
+
+// foreign is the fault of what belongs to an account that is not believed.
+func (t Trust) foreign(path, whose string, account uint32, command string) Fault {
+	return Fault{
+		Path: path, UID: account, Whose: whose, Problem: fmt.Sprintf("%s uid %d, not by %s", whose, account, t.owners()), Fix: command + show(path),
+	}
 }

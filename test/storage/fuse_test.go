@@ -57,7 +57,7 @@ func TestAnothersFileSystem(t *testing.T) {
 			r.Hooks.Launch = func(string) []string { return launch }
 			job := r.Run(bare(s))
 			want(t, job, stagerunner.SystemFailure, 0)
-			shows(t, job, fmt.Sprintf("cannot use %s: it is a FUSE file system that uid %d mounted, not root or uid %d: others could replace what is there", base, bob.UID, s.Account.UID))
+			shows(t, job, fmt.Sprintf("cannot use %s: it is a FUSE file system mounted by %s, not by root or you: others could replace what is there", base, bob.Name))
 			if left := below(t, source); len(left) > 0 {
 				t.Errorf("the job made %v", left)
 			}

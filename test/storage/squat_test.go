@@ -43,7 +43,7 @@ func squat(t *testing.T, s *site.Site) {
 	}
 	r := s.Runner().Run(bare(s))
 	want(t, r, stagerunner.SystemFailure, 0)
-	shows(t, r, fmt.Sprintf("cannot use %s: owned by uid %d (%s), not by you (uid %d)", base, bob.UID, bob.Name, s.Account.UID))
+	shows(t, r, fmt.Sprintf("cannot use %s: owned by %s, not by you", base, bob.Name))
 	fix := regexp.MustCompile(`an administrator makes it for you: (install .*)\n`).FindStringSubmatch(r.Trace)
 	if fix == nil {
 		t.Fatalf("the log has no fix:\n%s", r.Trace)

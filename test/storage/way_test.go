@@ -63,20 +63,20 @@ var layouts = map[string]layout{
 	}, why: "/open, on the way to it, is writable by group and others (mode 0777)", fix: "chmod +t "},
 	"of another owner, sticky": {plant: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", made(d+"/data", 0o1777, b.UID, b.GID)
-	}, why: "/data, on the way to it, is owned by uid ", fix: "tell the administrators of this resource: keep it below directories that belong to root"},
+	}, why: "/data, on the way to it, is owned by BOB, not by root or you", fix: "tell the administrators of this resource: keep it below directories that belong to root"},
 	"below another owner's": {plant: func(d string, a, b site.Account) (string, error) {
 		return d + "/bob/data", first(made(d+"/bob/data", 0o1777, 0, 0), made(d+"/bob", 0o755, b.UID, b.GID))
-	}, why: "/bob, on the way to it, is owned by uid "},
+	}, why: "/bob, on the way to it, is owned by BOB, not by root or you"},
 	"by a link of another's": {plant: func(d string, a, b site.Account) (string, error) {
 		return d + "/link", first(made(d+"/data", 0o1777, 0, 0), os.Symlink("data", d+"/link"), os.Lchown(d+"/link", int(b.UID), int(b.GID)))
-	}, why: "/link, on the way to it, is owned by uid "},
+	}, why: "/link, on the way to it, is owned by BOB, not by root or you"},
 	"own link to a writable place": {plant: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o755, 0, 0), made(d+"/open", 0o777, 0, 0), made(d+"/open/x", 0o700, a.UID, a.GID),
 			os.Symlink(d+"/open/x", d+"/data/"+a.Name), os.Lchown(d+"/data/"+a.Name, int(a.UID), int(a.GID)))
 	}, why: "/open, on the way to it, is writable by group and others (mode 0777)"},
 	"taken by another": {plant: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/data/"+a.Name, 0o700, b.UID, b.GID))
-	}, why: "owned by uid ", fix: "an administrator makes it for you: install -d -m 0700 -o "},
+	}, why: "owned by BOB, not by you", fix: "an administrator makes it for you: install -d -m 0700 -o "},
 	"own builds": {plant: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/own", 0o755, a.UID, a.GID))
 	}, builds: "own/builds/deep"},
@@ -85,7 +85,7 @@ var layouts = map[string]layout{
 	}, builds: "own/builds", why: "/own, on the way to it, is writable by group (mode 0775): others could replace what is there", fix: "run: chmod g-w "},
 	"own builds in a project's directory": {plant: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/project", 0o2770, b.UID, a.GID), made(d+"/project/mine", 0o700, a.UID, a.GID))
-	}, builds: "project/mine", why: "/project, on the way to it, is owned by uid "},
+	}, builds: "project/mine", why: "/project, on the way to it, is owned by BOB, not by root or you"},
 }
 
 func first(errs ...error) error {
@@ -143,7 +143,7 @@ func judged(t *testing.T, s *site.Site, l layout, bob site.Account) {
 		outcome, code = stagerunner.ScriptFailure, 1
 	}
 	want(t, r, outcome, code)
-	shows(t, r, l.why, l.fix)
+	shows(t, r, strings.ReplaceAll(l.why, "BOB", bob.Name), l.fix)
 	if _, prepared := r.Call("prepare"); prepared {
 		t.Error("the job was prepared there")
 	}

@@ -98,6 +98,10 @@ func (r Rules) explain(p job.AbsPath, err error) error {
 	case !errors.As(err, &fault) || fault.Err != nil:
 		return storage.Explain(fmt.Sprintf("cannot make %s", p), p.String(), err)
 	}
+	problem := fault.Problem
+	if fault.Whose != "" {
+		problem = fmt.Sprintf("%s %s, not by root or you", fault.Whose, accountName(fault.UID))
+	}
 	subject, who := fault.Path+", on the way to it,", "tell the administrators of this resource: "
 	if fault.Path == p.String() {
 		subject = "it"
@@ -105,7 +109,7 @@ func (r Rules) explain(p job.AbsPath, err error) error {
 	if fault.UID == uint32(r.Owner) {
 		who = ""
 	}
-	return failure.Systemf("cannot use %s: %s %s: others could replace what is there", p, subject, fault.Problem).
+	return failure.Systemf("cannot use %s: %s %s: others could replace what is there", p, subject, problem).
 		WithHint("%s%s", who, fault.Fix)
 }
 

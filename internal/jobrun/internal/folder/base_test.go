@@ -103,15 +103,15 @@ func TestBaseOfOthers(t *testing.T) {
 		plant func(t *testing.T, path string)
 		why   string
 	}{
-		"other's directory": {func(t *testing.T, p string) { dir(0o700)(t, p); must(t, os.Chown(p, stranger, -1)) }, "owned by uid 65533, not by you (uid 0)"},
+		"other's directory": {func(t *testing.T, p string) { dir(0o700)(t, p); must(t, os.Chown(p, stranger, -1)) }, "owned by account 65533, not by you"},
 		"other's link": {func(t *testing.T, p string) {
 			linkTo("target", 0o700)(t, p)
 			must(t, os.Lchown(p, stranger, -1))
-		}, "it is owned by uid 65533, not by root"},
+		}, "it is owned by account 65533, not by root or you"},
 		"link to other's": {func(t *testing.T, p string) {
 			linkTo("target", 0o700)(t, p)
 			must(t, os.Chown(filepath.Join(filepath.Dir(p), "target"), stranger, -1))
-		}, "owned by uid 65533"},
+		}, "owned by account 65533"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(private(t), "base")
@@ -166,7 +166,7 @@ func TestGivenOfRoot(t *testing.T) {
 	asRoot(t, "give files away")
 	path := filepath.Join(private(t), "given")
 	must(t, os.Mkdir(path, 0o755), os.Chown(path, stranger, -1))
-	if _, err := Given(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), "owned by uid 65533") {
+	if _, err := Given(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), "owned by account 65533") {
 		t.Errorf("got %v", err)
 	}
 }

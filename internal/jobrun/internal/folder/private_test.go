@@ -33,7 +33,7 @@ func TestPrivate(t *testing.T) {
 		"another's": {func(t *testing.T, top string) {
 			asRoot(t, "give files away")
 			must(t, os.MkdirAll(top+"/a/b.tmp", 0o700), os.Chown(top+"/a/b.tmp", stranger, -1))
-		}, me(), 0o700, "owned by uid 65533"},
+		}, me(), 0o700, "owned by account 65533"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			top := filepath.Join(private(t), "base")

@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -46,23 +47,20 @@ func (r Rules) judgeOwner(path string, st *unix.Stat_t) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return failure.Systemf("cannot use %s: it is not a directory", path)
 	case st.Uid != uint32(r.Owner):
-		return failure.Systemf("cannot use %s: owned by uid %d%s, not by you (uid %d)", path, st.Uid, nameOf(st.Uid), r.Owner).
-			WithHint("only uid %d or an administrator can remove it; an administrator makes it for you: install -d -m 0700 -o %d %s", st.Uid, r.Owner, path)
+		return failure.Systemf("cannot use %s: owned by %s, not by you", path, accountName(st.Uid)).
+			WithHint("only its owner or an administrator can remove it; an administrator makes it for you: install -d -m 0700 -o %d %s", r.Owner, path)
 	}
 	return nil
 }
 
-// nameOf is the name of an account, for a message. It is "" for one that only a name
-// service knows: passwd(5) is enough for an account that made a directory here.
-func nameOf(uid uint32) string {
-	text, err := os.ReadFile("/etc/passwd")
-	if err != nil {
-		return ""
-	}
+// accountName is an account's name for a message, or its number where passwd(5) has
+// none: a name service could take longer than the message is worth.
+func accountName(uid uint32) string {
+	text, _ := os.ReadFile("/etc/passwd") // without it, the number
 	for line := range strings.Lines(string(text)) {
 		if fields := strings.Split(line, ":"); len(fields) > 3 && fields[2] == strconv.FormatUint(uint64(uid), 10) {
-			return " (" + job.Printable(fields[0]) + ")"
+			return job.Printable(fields[0])
 		}
 	}
-	return ""
+	return fmt.Sprintf("account %d", uid)
 }

@@ -83,9 +83,9 @@ func TestDirectoriesOfOthersAreRefused(t *testing.T) {
 	if os.Geteuid() == 0 {
 		other := filepath.Join(a.Home.String(), "other")
 		must(t, os.Mkdir(other, 0o755), os.Chown(other, 65533, -1))
-		cases[other] = "owned by uid 65533, not by you"
+		cases[other] = "owned by account 65533, not by you"
 	} else {
-		cases["/etc"] = "owned by uid 0, not by you"
+		cases["/etc"] = "owned by root, not by you"
 		cases["/nowhere"] = "permission denied"
 	}
 	for dir, why := range cases {
