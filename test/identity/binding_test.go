@@ -234,6 +234,7 @@ func TestTokenExchanged(t *testing.T) {
 			s := beside(t)
 			j := s.Job("id -un")
 			r := s.Runner()
+			r.Judge = nil // cleanup is refused as well
 			var dir string
 			r.Hooks.TempDir = func(d string) { dir = d }
 			r.Hooks.Ended = func(c stagerunner.Call) {

@@ -84,6 +84,14 @@ func logging(s *site.Site) site.Table {
 	return site.Table{"enabled": true, "level": "debug", "location": logFile(s)}
 }
 
+// keepLog makes the file of the records, as the account's that has the state: it
+// writes them.
+func keepLog(t testing.TB, s *site.Site) {
+	t.Helper()
+	must(t, os.WriteFile(logFile(s), nil, 0o600))
+	must(t, os.Chown(logFile(s), int(s.Keeper().UID), int(s.Keeper().GID)))
+}
+
 // record is a record of the operator's log.
 type record struct {
 	Event, Decision, Rule, Reason, Exit, Stage, Login, Project, Account, Level, JTI, Name string

@@ -231,7 +231,7 @@ func TestForm(t *testing.T) {
 			j := s.Job("id -un")
 			deep := json.RawMessage(`{"a":` + strings.Repeat("[", 4000) + strings.Repeat("]", 4000) + `}`)
 			return site.WithToken(j, gitlab.Sign(s.GitLab.CI.Header(), deep, gitlab.RS256(s.GitLab.CI)))
-		}, rule: "token: issuer"},
+		}, rule: "token: claims"},
 		{name: "H5 claims are a list", job: func(s *site.Site) stagerunner.Job {
 			return site.WithToken(s.Job("id -un"), gitlab.Sign(s.GitLab.CI.Header(), json.RawMessage(`[]`), gitlab.RS256(s.GitLab.CI)))
 		}, rule: "token: claims"},
