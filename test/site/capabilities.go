@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,6 +64,10 @@ func copyProgram(to, from string) error {
 		return err
 	}
 	defer in.Close()
+	// A child that another goroutine starts meanwhile would keep the file open for
+	// writing until its execve: no program that is open so can be run (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)
 	if err != nil {
 		return err
