@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
@@ -152,11 +153,22 @@ func reap(left []proctree.Process) error {
 // batch system is not.
 func (s stage) family(confined bool) (*process.Family, error) {
 	return process.NewFamily(func() error {
-		if err := inherit.Settle(s.brief.Start, s.brief.Account.UID); err != nil || !confined {
-			return err
+		if err := inherit.Settle(s.brief.Start, s.brief.Account.UID); err != nil {
+			return unsettled(err)
+		}
+		if !confined {
+			return nil
 		}
 		return confine.Job(s.brief.Settings.Confinement)
 	})
+}
+
+// unsettled explains what the account itself can do about it.
+func unsettled(err error) error {
+	if errors.Is(err, unix.EDQUOT) {
+		return failure.Systemf("%w", err).WithHint("your account has as many keys as the kernel allows (/proc/key-users): remove some with keyctl, or end sessions that hold them")
+	}
+	return err
 }
 
 func (s stage) runScript() error {

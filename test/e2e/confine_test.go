@@ -230,3 +230,23 @@ func TestConfinementCoversJacamar(t *testing.T) {
 		})
 	}
 }
+
+// TestOpenMemoryIsRefused: with fs.suid_dumpable 1 the kernel lets an account into the
+// program that becomes it; the value is that of a mount namespace of the test's own.
+func TestOpenMemoryIsRefused(t *testing.T) {
+	s := deployment(t, "root").Open(t, quick)
+	for value, refused := range map[string]bool{"1": true, "2": false} {
+		file := filepath.Join(s.Dir, "suid_dumpable")
+		if err := os.WriteFile(file, []byte(value+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := under(s, "/usr/bin/unshare", "--mount", "/bin/sh", "-c", `mount --bind "`+file+`" /proc/sys/fs/suid_dumpable && exec "$0" "$@"`)
+		res := r.Run(s.Job("echo $((40 + 2))."))
+		if ran := strings.Contains(res.Trace, "\n42."); ran == refused {
+			t.Errorf("%s: the script ran: %v:\n%s", value, ran, all(res))
+		}
+		if told := strings.Contains(all(res), "fs.suid_dumpable is 1"); told != refused {
+			t.Errorf("%s: told %v:\n%s", value, told, all(res))
+		}
+	}
+}

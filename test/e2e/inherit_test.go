@@ -185,6 +185,30 @@ func judgeKeys(t *testing.T, s *site.Site, text string) string {
 	return lines[0]
 }
 
+// TestAccountWithoutRoomForAKeyring: a job never runs with the keyring of the service
+// for want of one of its own.
+func TestAccountWithoutRoomForAKeyring(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it acts as another account")
+	}
+	privileged(t, func(t *testing.T, s *site.Site) {
+		program := postureProgram(t, s)
+		keys := func(verb string) {
+			output(t, "/usr/bin/setpriv", "--reuid="+s.Account.Name, "--regid="+fmt.Sprint(s.Account.GID), "--init-groups", "--", program, "keys", verb)
+		}
+		t.Cleanup(func() { keys("clear") })
+		keys("fill")
+		// A process without any session keyring may have one beyond its quota.
+		res := served(t, s, program, "", s.Job("echo $((40 + 2))."))[0]
+		want(t, res, stagerunner.SystemFailure, 0)
+		if strings.Contains(res.Trace, "\n42.") || !strings.Contains(res.Trace, "your account has as many keys as the kernel allows") {
+			t.Errorf("the log:\n%s", res.Trace)
+		}
+		keys("clear")
+		want(t, s.Runner().Run(s.Job("true")), stagerunner.Success, 0)
+	})
+}
+
 // as makes an account the one of the site's jobs.
 func as(t *testing.T, s *site.Site, name string) {
 	t.Helper()

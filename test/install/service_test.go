@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,38 @@ func TestStopTimes(t *testing.T) {
 	job, err := time.ParseDuration(config.Reference()[i].Default.(string))
 	if err != nil || service <= runner || runner <= job {
 		t.Errorf("%v: service %v, runner %v, job %v", err, service, runner, job)
+	}
+}
+
+// TestRunnerIsBounded: the runner's unit lets no job take all processes of the host,
+// and keeps the runner's files where no other account can use up the space.
+func TestRunnerIsBounded(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(shared(t), "systemd/gitlab-runner.service.d/jacamar.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	setting := func(name string) string {
+		m := regexp.MustCompile(`(?m)^`+name+`=(.*)$`).FindAllStringSubmatch(string(text), -1)
+		if len(m) != 1 {
+			t.Fatalf("%s is set %d times", name, len(m))
+		}
+		return m[0][1]
+	}
+	if share, err := strconv.Atoi(strings.TrimSuffix(setting("TasksMax"), "%")); err != nil || share < 1 || share > 90 {
+		t.Errorf("TasksMax=%s: %v", setting("TasksMax"), err)
+	}
+	if processes, err := strconv.Atoi(setting("LimitNPROC")); err != nil || processes < 4096 || processes > 1<<17 {
+		t.Errorf("LimitNPROC=%s: %v", setting("LimitNPROC"), err)
+	}
+	dir := setting("CacheDirectory")
+	if setting("CacheDirectoryMode") != "0700" || setting("Environment") != "TMPDIR=%C/"+dir || strings.Contains(dir, "/") {
+		t.Errorf("TMPDIR is %s, and %s has mode %s", setting("Environment"), dir, setting("CacheDirectoryMode"))
+	}
+	for _, flavour := range flavours {
+		rules, err := os.ReadFile(filepath.Join(top, "rpm/tmpfiles-"+flavour+".conf"))
+		if err != nil || !strings.Contains(string(rules), "\ne /var/cache/"+dir+" - - - 30d\n") {
+			t.Errorf("%s: %v: nothing clears /var/cache/%s in\n%s", flavour, err, dir, rules)
+		}
 	}
 }
 

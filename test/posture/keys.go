@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +27,26 @@ func keys(what string) error {
 	case "revoke":
 		_, err := unix.KeyctlInt(unix.KEYCTL_REVOKE, unix.KEY_SPEC_SESSION_KEYRING, 0, 0, 0)
 		return err
+	case "fill":
+		return fill()
+	case "clear":
+		_, err := unix.KeyctlInt(unix.KEYCTL_CLEAR, unix.KEY_SPEC_USER_KEYRING, 0, 0, 0)
+		return err
 	}
 	return fmt.Errorf("there is no %q", what)
+}
+
+// fill adds keys to the user keyring until the account may have no more.
+func fill() error {
+	for n := range 100_000 {
+		switch _, err := unix.AddKey("user", fmt.Sprint("posture:", n), []byte("x"), unix.KEY_SPEC_USER_KEYRING); {
+		case errors.Is(err, unix.EDQUOT):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return errors.New("there is no end to what the account may have")
 }
 
 // members are the keys of the session keyring.

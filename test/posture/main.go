@@ -3,6 +3,7 @@
 //
 //	posture look                     what the parent, a shell, has: JSON, by attribute
 //	posture keys add|find|own|revoke of the session keyring
+//	posture keys fill|clear          of the user keyring
 //	posture service UID GID GROUPS LOGIN COMMAND…
 //	                                 become a service that hands on all it can, with the
 //	                                 login uid LOGIN unless that is empty, and run COMMAND

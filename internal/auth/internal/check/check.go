@@ -56,6 +56,7 @@ var checks = []one{
 	{"jacamar", true, jacamar},
 	{"jacamar-keys", false, fetcher},
 	{"privileges", true, privileges},
+	{"SELinux", true, selinux},
 	{"helper account", true, helper},
 	{"user namespace", false, userNamespace},
 	{"state directory", true, stateDirectory},

@@ -21,6 +21,9 @@ func privileges(ctx context.Context, s Site) []Line {
 		if err := privdrop.MayChangeIDs(); err != nil {
 			return []Line{fail("run this check under the runner's account, and mend what is missing", "%v", err)}
 		}
+		if err := privdrop.MemoryIsClosed(); err != nil {
+			return []Line{fail("run: sysctl fs.suid_dumpable=0, or 2 for core files that root alone can read", "%v", err)}
+		}
 		return []Line{ok("uid %d may become the accounts of jobs by setuid", s.UID)}
 	case config.Sudo:
 		return sudo(ctx, s)

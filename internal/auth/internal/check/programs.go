@@ -48,7 +48,7 @@ func jacamar(ctx context.Context, s Site) []Line {
 		}
 	}
 	if len(lines) == 0 {
-		lines = sameVersion(ctx, s.Jacamar)
+		lines = append(sameVersion(ctx, s.Jacamar), readable(s.Jacamar)...)
 	}
 	return or(lines, "%s can be trusted, can be run by all and is of this version", s.Jacamar)
 }

@@ -30,7 +30,7 @@ func MemoryIsClosed() error {
 
 func judgeSuidDumpable(value string) error {
 	if value == "1" {
-		return failure.Privatef("downscope is setuid, but fs.suid_dumpable is 1, with which the kernel lets an account into a program that becomes it: run sysctl fs.suid_dumpable=0, or 2")
+		return failure.Privatef("downscope is setuid, but fs.suid_dumpable is 1, with which the kernel lets an account into a program that becomes it")
 	}
 	return nil
 }
