@@ -33,16 +33,23 @@ func (d *driver) become(grant policy.Grant, script []byte) (handoff.Result, erro
 	if err := d.makeRootDir(brief.Account); err != nil {
 		return handoff.Result{}, err
 	}
+	watch := monitor.Monitor{Runner: d.stdout, KillTimeout: d.site.General.KillTimeout, UID: uint32(brief.Account.UID), Left: d.left}
+	stdout, stderr, err := watch.Outputs(d.jobOutput(), d.stderr)
+	if err != nil {
+		return handoff.Result{}, err
+	}
 	launcher := privdrop.Launcher{
-		Strategy: privdrop.Strategy(d.site.Auth.Downscope), Jacamar: jacamar, Stdout: d.jobOutput(), Stderr: d.stderr, Core: d.core,
+		Strategy: privdrop.Strategy(d.site.Auth.Downscope), Jacamar: jacamar, Stdout: stdout, Stderr: stderr, Core: d.core,
 		Limits: brief.Settings.Confinement.Limits, Filter: !d.site.Auth.Seccomp.Disabled,
 		NoNewPrivs: brief.Settings.ConfinesJacamar(), Thread: d.thread,
 	}
-	watch := monitor.Monitor{Runner: d.stdout, KillTimeout: d.site.General.KillTimeout, Reap: d.reaper(launcher, grant, brief)}
+	watch.Account = d.signaller(launcher, grant, brief)
 	if err := watch.Ready(); err != nil {
 		return handoff.Result{}, fmt.Errorf("cannot watch over the job: %w", err)
 	}
 	child, as, err := launcher.Start(grant, d.call.Stage)
+	stdout.Close()
+	stderr.Close()
 	if err != nil {
 		return handoff.Result{}, err
 	}
@@ -64,24 +71,6 @@ func (d *driver) jobOutput() *os.File {
 		return d.stderr
 	}
 	return d.stdout
-}
-
-// reaper ends, as the account, processes that only the account may signal.
-func (d *driver) reaper(l privdrop.Launcher, grant policy.Grant, brief handoff.Brief) func([]proctree.Process) error {
-	return func(left []proctree.Process) error {
-		child, as, err := l.Start(grant, job.Cleanup)
-		if err != nil {
-			return err
-		}
-		defer child.Close()
-		brief.Stage, brief.SubStage, brief.Reap, brief.Start = job.Cleanup, "", left, as
-		end := handoff.NewAuthEnd(child.Socket)
-		if err := end.Send(brief, nil); err != nil {
-			return err
-		}
-		_, err = end.Result()
-		return err
-	}
 }
 
 // brief is all that jacamar is told.

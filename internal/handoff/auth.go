@@ -46,11 +46,12 @@ func (a *AuthEnd) Terminate() error {
 	return writeFrame(a.conn, terminateFrame, nil)
 }
 
-// Result waits for jacamar's result. io.EOF means that jacamar ended without one.
+// Result waits for jacamar's result. io.EOF means that jacamar ended without one,
+// and a CrashError that it crashed.
 func (a *AuthEnd) Result() (Result, error) {
 	k, payload, err := readFrame(a.conn)
 	if err != nil {
-		return Result{}, err
+		return Result{}, a.crashed(err)
 	}
 	if k != resultFrame {
 		return Result{}, fmt.Errorf("jacamar sent a %q frame, not its result", byte(k))

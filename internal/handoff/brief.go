@@ -32,9 +32,9 @@ type Brief struct {
 	Dirs Dirs `json:"dirs,omitzero"`
 	// Start is what was promised of this start.
 	Start inherit.Start `json:"start,omitzero"`
-	// Reap names processes of the account that outlived an earlier jacamar and
-	// that jacamar-auth may not signal itself; with it, the stage is not run.
-	Reap []proctree.Process `json:"reap,omitempty"`
+	// Reap asks for no stage: jacamar ends processes that outlived an earlier jacamar
+	// and that only their account may signal, as jacamar-auth names them.
+	Reap bool `json:"reap,omitempty"`
 }
 
 // Job is what the unprivileged side may know of the job.

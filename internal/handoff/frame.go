@@ -15,6 +15,9 @@ const (
 	briefFrame     kind = 'B'
 	scriptFrame    kind = 'S'
 	terminateFrame kind = 'T'
+	helloFrame     kind = 'H'
+	killFrame      kind = 'K'
+	doneFrame      kind = 'D'
 	resultFrame    kind = 'R'
 )
 
@@ -26,8 +29,12 @@ func (k kind) limit() (n uint32, ok bool) {
 		return 2 << 20, true // an account's groups alone can take 0.7 MiB
 	case scriptFrame:
 		return job.MaxScript, true
-	case terminateFrame:
+	case terminateFrame, doneFrame:
 		return 0, true
+	case helloFrame:
+		return 256, true
+	case killFrame:
+		return 64 << 10, true
 	case resultFrame:
 		return 128 << 10, true
 	}
@@ -61,12 +68,8 @@ func readFrame(r io.Reader) (kind, []byte, error) {
 		return 0, nil, err
 	}
 	k, n := kind(head[0]), binary.BigEndian.Uint32(head[1:])
-	limit, ok := k.limit()
-	if !ok {
-		return 0, nil, fmt.Errorf("unknown frame type %q", byte(k))
-	}
-	if n > limit {
-		return 0, nil, fmt.Errorf("a %q frame of %d bytes is over its limit of %d", k, n, limit)
+	if limit, ok := k.limit(); !ok || n > limit {
+		return 0, nil, &headError{head}
 	}
 	payload := make([]byte, n)
 	if _, err := io.ReadFull(r, payload); err != nil {
@@ -74,6 +77,11 @@ func readFrame(r io.Reader) (kind, []byte, error) {
 	}
 	return k, payload, nil
 }
+
+// headError is a header that no frame can have.
+type headError struct{ head [headerLength]byte }
+
+func (e *headError) Error() string { return fmt.Sprintf("%q begins no frame", e.head[:]) }
 
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {

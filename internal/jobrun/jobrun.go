@@ -21,7 +21,6 @@ import (
 	"jacamar-ci/internal/jobrun/internal/posture"
 	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/logging"
-	"jacamar-ci/internal/proctree"
 )
 
 // Serve takes its orders from the socket that is standard input, runs the stage
@@ -35,6 +34,15 @@ func Serve(stdout, stderr *os.File) error {
 	if err != nil {
 		return err
 	}
+	if stdout, stderr, err = settle(socket, stdout, stderr); err != nil {
+		return err
+	}
+	if err := end.Hello(hello()); err != nil {
+		return fmt.Errorf("jacamar-auth has ended: %w", err)
+	}
+	if brief.Reap {
+		return reap(end, brief)
+	}
 	s := stage{brief: brief, script: script, stop: listen(end), stdout: stdout, stderr: stderr}
 	settled, err := s.run()
 	select {
@@ -43,7 +51,10 @@ func Serve(stdout, stderr *os.File) error {
 		err = errors.New("jacamar-auth was lost")
 	default:
 	}
-	return end.Report(handoff.ResultOf(err, settled.dirs).WithLeft(settled.left))
+	if err := end.Report(handoff.ResultOf(err, settled.dirs).WithLeft(settled.left)); err != nil {
+		return fmt.Errorf("jacamar-auth has ended before the stage: %w", err)
+	}
+	return nil
 }
 
 // settled is what a stage came to beside its success.
@@ -124,9 +135,6 @@ func (s stage) run() (settled, error) {
 	if err := posture.Verify(s.brief.Account, s.brief.Settings.Downscope != "none", s.brief.Start); err != nil {
 		return settled{}, err
 	}
-	if len(s.brief.Reap) > 0 {
-		return settled{}, reap(s.brief.Reap)
-	}
 	switch s.brief.Stage {
 	case job.Config:
 		return s.config()
@@ -137,16 +145,6 @@ func (s stage) run() (settled, error) {
 	default:
 		return s.cleanup()
 	}
-}
-
-// reap kills processes of this account for a jacamar-auth that has not the
-// right to, one with file capabilities for changing ids only.
-func reap(left []proctree.Process) error {
-	var errs []error
-	for _, p := range left {
-		errs = append(errs, p.Signal(unix.SIGKILL))
-	}
-	return errors.Join(errs...)
 }
 
 // family starts programs for this stage. Scripts are confined; what talks to a

@@ -3,15 +3,21 @@ package monitor
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/handoff"
 )
 
 // Child is a started jacamar.
 type Child struct {
+	// PID is that of what was started: of jacamar, or of a sudo whose child it is.
 	PID int
 	// Socket is connected to its standard input.
 	Socket *os.File
+	// jacamar is nil until it has said hello.
+	jacamar *jacamar
 }
 
 // Start makes the handoff's socket and lets fork start jacamar, or what becomes
@@ -38,3 +44,48 @@ func (c *Child) Cut() { _ = unix.Shutdown(int(c.Socket.Fd()), unix.SHUT_WR) }
 // Close ends both sides, also for a reader of this process who is still waiting;
 // what has arrived can be read.
 func (c *Child) Close() { _ = unix.Shutdown(int(c.Socket.Fd()), unix.SHUT_RDWR) }
+
+// limit bounds each read and write of the socket.
+func (c *Child) limit(d time.Duration) error {
+	t := unix.NsecToTimeval(d.Nanoseconds())
+	for _, option := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
+		if err := unix.SetsockoptTimeval(int(c.Socket.Fd()), unix.SOL_SOCKET, option, &t); err != nil {
+			return fmt.Errorf("cannot limit the wait for jacamar: %w", err)
+		}
+	}
+	return nil
+}
+
+// ended reports whether a child has ended. It does not wait for it, so that its
+// pid is not given to another process.
+func ended(pid int) bool {
+	var info unix.Siginfo
+	for {
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return err != nil || info.Signo != 0
+		}
+	}
+}
+
+// jacamar is one that has said hello. Below a sudo it is no child of this process,
+// and is held by a descriptor: its pid is another process's once it has ended.
+type jacamar struct {
+	hello handoff.Hello
+	pid   int
+	fd    int // -1 when it had ended by then
+}
+
+func (c *Child) meet(h handoff.Hello) {
+	fd, err := unix.PidfdOpen(h.PID, 0)
+	if err != nil {
+		fd = -1
+	}
+	c.jacamar = &jacamar{h, h.PID, fd}
+}
+
+func (j *jacamar) alive() bool {
+	state := []unix.PollFd{{Fd: int32(j.fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(state, 0)
+	return j.fd >= 0 && err == nil && n == 0
+}

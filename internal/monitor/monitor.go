@@ -1,11 +1,9 @@
 // Package monitor stays with a started jacamar until nothing of the job is left.
-// It relays the runner's wish to stop, notices the runner's death, and ends what
-// jacamar could not end itself.
+// It relays the runner's request to stop, notices the runner's death, and ends what
+// jacamar could not end itself. Each of its waits has a limit.
 package monitor
 
 import (
-	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,9 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/handoff"
-	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/pump"
 )
 
 // Monitor watches one jacamar.
@@ -24,90 +21,120 @@ type Monitor struct {
 	Runner *os.File
 	// KillTimeout is how long jacamar has from the runner's SIGTERM on.
 	KillTimeout time.Duration
-	// Reap ends processes of the account that this process may not signal.
-	Reap func([]proctree.Process) error
-	stop chan os.Signal
+	// Account begins to signal as the job's account. It is nil where this process
+	// needs no other to signal what the job leaves.
+	Account func() (Account, error)
+	// Left is called with an error that names the processes that could not be ended.
+	Left func(error)
+	// UID is the account's, whose processes are counted where there are too many.
+	UID uint32
+
+	stop, change chan os.Signal
+	out, errs    *pump.Pump
 }
 
 // Ready makes this process the heir of whatever jacamar leaves, and starts to
 // catch the runner's signals, before there is anything that they could end.
 func (m *Monitor) Ready() error {
-	m.stop = make(chan os.Signal, 1)
+	m.stop, m.change = make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(m.stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(m.change, syscall.SIGCHLD)
 	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 }
 
-// outcome is what is known of jacamar's end.
-type outcome struct {
-	result handoff.Result
-	err    error
-}
-
-// Wait returns jacamar's result once jacamar and all its descendants are gone.
-// A stage that was stopped never succeeds.
-func (m *Monitor) Wait(c *Child, end *handoff.AuthEnd) (handoff.Result, error) {
-	said, ended := make(chan outcome, 1), make(chan struct{})
-	go func() {
-		result, err := end.Result()
-		said <- outcome{result, err}
-	}()
-	go func() {
-		waitFor(c.PID)
-		close(ended)
-	}()
-	stopped := m.watch(c, end, ended)
-	c.Close()
-	m.sweep()
-	last := <-said
-	switch {
-	case last.err != nil:
-		return handoff.Result{}, m.died(last.err, stopped)
-	case stopped && !last.result.Failed:
-		return handoff.Result{}, failure.Systemf("the job was stopped by the runner")
+// Outputs makes the pipes that jacamar writes to instead of the runner's. A process
+// that the kernel does not end keeps its descriptors open, and the runner waits for
+// the end of its pipes: they stay in this process alone. The caller closes both
+// ends once jacamar has them.
+//
+// What comes through the second one before jacamar's hello is not of the job: it
+// is sudo's, or Go's runtime could not start.
+func (m *Monitor) Outputs(stdout, stderr *os.File) (out, errs *os.File, err error) {
+	if m.out, out, err = pump.New(stdout, outputSize); err != nil {
+		return nil, nil, err
 	}
-	return last.result, last.result.Err()
+	m.out.Start()
+	m.errs, errs, err = pump.New(stderr, 0)
+	return out, errs, err
 }
 
-// watch waits for jacamar's end and tells whether the runner asked for it.
-func (m *Monitor) watch(c *Child, end *handoff.AuthEnd, ended <-chan struct{}) (stopped bool) {
-	var late <-chan time.Time
-	gone := m.runnerGone()
+// outputSize of the pipe for the job's log, in bytes. All stages of a service account
+// share the limit of pump.Size.
+const outputSize = pump.Size / 2
+
+// Wait returns jacamar's result once jacamar and all its descendants are gone, or
+// were not ended by the kernel in time. A stage that was stopped never succeeds,
+// nor does one that leaves something running.
+func (m *Monitor) Wait(c *Child, end *handoff.AuthEnd) (handoff.Result, error) {
+	said := m.listen(end)
+	e := m.ending(c, m.watch(c, end, said))
+	left := leftError{e.run(time.Now().Add(endLimit)), e.err}
+	c.Close()
+	v := verdict{last: said.last(), stopped: e.course.stopped, left: left, status: e.status}
+	m.meet(c, said)
+	if c.jacamar != nil {
+		v.hello = c.jacamar.hello
+	} else if m.errs != nil {
+		v.early = m.errs.Text(earlyText)
+	}
+	if len(left.all) > 0 {
+		m.Left(left)
+	}
+	m.drain(c.jacamar != nil, len(left.all) > 0)
+	return v.last.result, v.err()
+}
+
+// earlyText bounds what is kept of a start that failed, in bytes.
+const earlyText = 1 << 10
+
+// watch returns when jacamar has ended, or is to be ended by force.
+func (m *Monitor) watch(c *Child, end *handoff.AuthEnd, said *words) course {
+	course := course{killTimeout: m.KillTimeout}
+	gone, over := m.runnerGone(), said.over
 	for {
 		select {
-		case <-ended:
-			return stopped
-		case <-m.stop:
-			if stopped {
-				continue
+		case <-m.change:
+			if ended(c.PID) {
+				return course
 			}
-			stopped, late = true, time.After(m.KillTimeout)
-			go end.Terminate() //nolint:errcheck // a jacamar that does not read is killed when it is late
+		case <-said.hello:
+			m.meet(c, said)
+		case <-over:
+			over, course = nil, course.after(spoken, time.Now())
+		case <-m.stop:
+			if !course.stopped {
+				go end.Terminate() //nolint:errcheck // a jacamar that does not read is killed when it is late
+			}
+			course = course.after(stopAsked, time.Now())
 		case <-gone:
-			stopped, gone, late = true, nil, time.After(farewell)
+			gone, course = nil, course.after(runnerLost, time.Now())
 			c.Cut()
-		case <-late:
-			late = nil
+		case <-course.late():
 			c.Cut()
-			// What was started may be sudo, whose child is jacamar.
-			m.kill(append([]int{c.PID}, proctree.Descendants(c.PID)...))
+			return course
 		}
 	}
 }
 
-// farewell is how long jacamar has to end everything once the runner is dead:
-// long enough to cancel a batch job.
-const farewell = 60 * time.Second
+const (
+	// drainLimit is how long the runner may take to read the rest of the log.
+	drainLimit = 30 * time.Second
+	// heldLimit is the same where a process that does not end holds the pipes.
+	heldLimit = time.Second
+)
 
-// died explains an end without a result.
-func (m *Monitor) died(err error, stopped bool) error {
-	if stopped {
-		return failure.Systemf("the job was stopped by the runner")
+// drain waits for what is still on its way to the runner.
+func (m *Monitor) drain(met, held bool) {
+	limit := drainLimit
+	if held {
+		limit = heldLimit
 	}
-	// A reset is an end that came before the brief was read.
-	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-		err = errors.New("jacamar ended without a result")
+	if m.out != nil {
+		_ = m.out.Drain(limit)
 	}
-	return failure.Privatef("the job's own half of Jacamar died: %w", err)
+	if m.errs != nil && met {
+		_ = m.errs.Drain(limit)
+	}
 }
 
 // runnerGone is closed when nobody reads the job's log any more.
@@ -128,12 +155,4 @@ func (m *Monitor) runnerGone() <-chan struct{} {
 		}
 	}()
 	return gone
-}
-
-func waitFor(pid int) {
-	for {
-		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR {
-			return
-		}
-	}
 }

@@ -26,11 +26,14 @@ func (d *driver) run(script []byte) error {
 	if err != nil {
 		return err
 	}
-	watch := monitor.Monitor{Runner: d.stdout, KillTimeout: d.site.General.KillTimeout}
+	watch := monitor.Monitor{
+		Runner: d.stdout, KillTimeout: d.site.General.KillTimeout, UID: uint32(d.account.UID),
+		Left: func(err error) { logging.NewVoice(d.output()).Warn("%v", err) },
+	}
 	if err := watch.Ready(); err != nil {
 		return fmt.Errorf("cannot watch over the job: %w", err)
 	}
-	child, err := d.start(&brief)
+	child, err := d.start(&watch, &brief)
 	if err != nil {
 		return err
 	}
@@ -70,7 +73,7 @@ func (d *driver) program() (job.AbsPath, error) {
 }
 
 // start starts jacamar, and notes in the brief what it can verify.
-func (d *driver) start(brief *handoff.Brief) (*monitor.Child, error) {
+func (d *driver) start(watch *monitor.Monitor, brief *handoff.Brief) (*monitor.Child, error) {
 	jacamar, err := d.program()
 	if err != nil {
 		return nil, err
@@ -79,13 +82,19 @@ func (d *driver) start(brief *handoff.Brief) (*monitor.Child, error) {
 	if d.call.Stage == job.Config {
 		out = d.stderr
 	}
+	stdout, stderr, err := watch.Outputs(out, d.stderr)
+	if err != nil {
+		return nil, err
+	}
+	defer stdout.Close()
+	defer stderr.Close()
 	brief.Start.NoNewPrivs = brief.Settings.ConfinesJacamar()
 	child, err := monitor.Start(func(socket *os.File) (int, error) {
 		return d.thread.Run(func(t *inherit.Thread) (pid int, err error) {
 			if brief.Start, err = t.Shed(brief.Start, d.account.UID); err != nil {
 				return 0, err
 			}
-			return fork(jacamar.String(), string(d.call.Stage), []uintptr{socket.Fd(), out.Fd(), d.stderr.Fd()})
+			return fork(jacamar.String(), string(d.call.Stage), []uintptr{socket.Fd(), stdout.Fd(), stderr.Fd()})
 		})
 	})
 	if err != nil {

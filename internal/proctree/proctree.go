@@ -73,68 +73,30 @@ func gone(err error) error {
 	return err
 }
 
-// Descendants lists the live tree below pid, parents before their children.
-func Descendants(pid int) []int {
-	var all []int
-	for queue := []int{pid}; len(queue) > 0; queue = queue[1:] {
-		kids := Children(queue[0])
-		all, queue = append(all, kids...), append(queue, kids...)
-	}
-	return all
-}
-
 // Children reads the child list of every thread of pid (proc_pid_task(5)).
 func Children(pid int) []int {
-	dir := "/proc/" + strconv.Itoa(pid) + "/task"
-	threads, err := os.ReadDir(dir)
+	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
 	if err != nil {
 		return nil
 	}
 	var kids []int
 	for _, thread := range threads {
-		text, err := os.ReadFile(dir + "/" + thread.Name() + "/children")
-		if err != nil {
-			continue
-		}
-		for _, field := range bytes.Fields(text) {
-			if kid, err := strconv.Atoi(string(field)); err == nil {
-				kids = append(kids, kid)
-			}
+		if tid, err := strconv.Atoi(thread.Name()); err == nil {
+			kids = append(kids, childrenOf(pid, tid)...)
 		}
 	}
 	return kids
 }
 
-// SignalDescendant sends sig to pid if it is a descendant of this process.
-func SignalDescendant(pid int, sig unix.Signal) error {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return gone(err)
-	}
-	defer unix.Close(fd)
-	if !isDescendant(pid) {
-		return nil
-	}
-	return gone(unix.PidfdSendSignal(fd, sig, nil, 0))
-}
-
-// isDescendant follows the parents of pid up to this process. A parent that
-// ends during the walk breaks it, and its child then has a new one: look again.
-func isDescendant(pid int) bool {
-	for range 3 {
-		if reaches(pid, os.Getpid()) {
-			return true
+// childrenOf reads the child list of one thread.
+func childrenOf(pid, tid int) (kids []int) {
+	text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid) + "/children")
+	for _, field := range bytes.Fields(text) {
+		if kid, err := strconv.Atoi(string(field)); err == nil {
+			kids = append(kids, kid)
 		}
 	}
-	return false
-}
-
-func reaches(pid, ancestor int) bool {
-	for pid > 1 && pid != ancestor {
-		stat, _ := readStat(pid)
-		pid = stat.parent
-	}
-	return pid == ancestor
+	return kids
 }
 
 type stat struct {

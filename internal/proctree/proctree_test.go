@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,9 +63,6 @@ func TestSignalSparesAStranger(t *testing.T) {
 	if err := stranger.Signal(unix.SIGKILL); err != nil || p.Gone() {
 		t.Fatalf("a stranger was hit (%v)", err)
 	}
-	if err := SignalDescendant(1, unix.Signal(0)); err != nil {
-		t.Errorf("init is no descendant, yet: %v", err)
-	}
 	if err := p.Signal(unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +91,17 @@ func TestDescendants(t *testing.T) {
 	if !slices.Contains(tree, cmd.Process.Pid) || len(below) != 2 || !slices.Contains(tree, below[1]) {
 		t.Fatalf("of this process %v, of the shell %d %v", tree, cmd.Process.Pid, below)
 	}
-	for _, pid := range []int{below[1], below[0], cmd.Process.Pid} {
-		if err := SignalDescendant(pid, unix.SIGKILL); err != nil {
-			t.Errorf("%d: %v", pid, err)
+	var met []int
+	Walk(time.Now().Add(time.Minute), func(m Member) {
+		if m.PID == cmd.Process.Pid || slices.Contains(below, m.PID) {
+			met = append(met, m.PID)
+			if err := m.Signal(unix.SIGKILL); err != nil {
+				t.Errorf("%d: %v", m.PID, err)
+			}
 		}
+	})
+	if len(met) != 3 || met[0] != cmd.Process.Pid {
+		t.Errorf("met %v", met)
 	}
 	if ws := wait(cmd); ws.Signal() != unix.SIGKILL {
 		t.Errorf("ended by %v", ws.Signal())

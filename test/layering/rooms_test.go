@@ -42,6 +42,7 @@ var rooms = []room{
 	{path: "internal/failure", never: effects},
 	{path: "internal/version", never: []string{"os", "net", "syscall"}},
 	{path: "internal/capability", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
+	{path: "internal/pump", beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: "internal/proctree", beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
@@ -69,7 +70,7 @@ var rooms = []room{
 	{path: "internal/jwks/fetch", may: []string{"internal/job", "internal/jwks"}, never: []string{"os", "os/exec", "os/user"}},
 	{path: "internal/lockdown", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{
-		path: "internal/monitor", may: []string{"internal/failure", "internal/handoff", "internal/proctree"},
+		path: "internal/monitor", may: []string{"internal/failure", "internal/handoff", "internal/proctree", "internal/pump"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 
@@ -150,7 +151,7 @@ var rooms = []room{
 	{path: jobrun + "follow", beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "loginshell", never: effects},
 	{path: jobrun + "posture", may: []string{"internal/inherit", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
-	{path: jobrun + "process", may: []string{"internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "process", may: []string{"internal/proctree", "internal/pump"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},
 	{path: jobrun + "scheduler/transcript", may: []string{jobrun + "scheduler"}, never: []string{"net", "os/exec"}}, // for tests
 	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler"}, never: effects},

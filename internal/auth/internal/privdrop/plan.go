@@ -1,6 +1,7 @@
 package privdrop
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -43,6 +44,27 @@ func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 		return own, nil
 	}
 	return plan{}, failure.Configf("downscope %q is not a strategy", string(l.Strategy))
+}
+
+// attributes gives what is started a session of its own, out of reach of the runner's
+// terminal. A sudo is left in this session where that has none: it stops itself when
+// its command was stopped, and of all that this process could send it only SIGCONT
+// within a session passes (kill(2)). jacamar then makes a session itself.
+func (p plan) attributes() *syscall.SysProcAttr {
+	if p.argv[0] == sudo && !sessionTerminal() {
+		return &syscall.SysProcAttr{Setpgid: true}
+	}
+	return &syscall.SysProcAttr{Credential: p.as, Setsid: true}
+}
+
+// sessionTerminal reports whether this session has a controlling terminal, as far as
+// it can be known (tty(4)).
+func sessionTerminal() bool {
+	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return !errors.Is(err, unix.ENXIO)
 }
 
 // first returns the first refusal.

@@ -91,7 +91,7 @@ func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err 
 		return syscall.ForkExec(p.argv[0], p.argv, &syscall.ProcAttr{
 			Dir: "/", Env: []string{path, processors, traceback},
 			Files: []uintptr{socket.Fd(), l.Stdout.Fd(), l.Stderr.Fd()},
-			Sys:   &syscall.SysProcAttr{Credential: p.as, Setsid: true},
+			Sys:   p.attributes(),
 		})
 	})
 	return pid, as, err

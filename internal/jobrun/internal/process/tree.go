@@ -1,7 +1,6 @@
 package process
 
 import (
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,52 +8,90 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// sweepRound is how long Sweep waits for the last child before it looks again
-// for descendants that came up meanwhile.
-const sweepRound = 20 * time.Millisecond
-
 // Sweep ends every descendant: TERM as soon as it is seen, KILL when grace is
 // over or hurry is closed. It returns how many there were, and false when some
-// are left one second after they were sent KILL.
+// are left some seconds after they were sent KILL.
 func (f *Family) Sweep(grace time.Duration, hurry <-chan struct{}) (found int, ended bool) {
-	told, end := map[int]bool{}, tell
-	kill, giveUp := time.After(grace), (<-chan time.Time)(nil)
+	told := map[int]bool{}
+	f.request(told, time.Now().Add(grace), hurry)
+	ended = f.kill(told)
+	return len(told), ended
+}
+
+const (
+	// round is how long a sweep waits for a child to end before it looks again for
+	// descendants that came up meanwhile. It also waits for walkShare times as long as
+	// the look took: a tree of thousands is not to cost a processor.
+	round     = 20 * time.Millisecond
+	walkShare = 5
+	// afterKill is how long killed processes may take to go: one in an
+	// uninterruptible wait (a hung file server) does not die.
+	afterKill = 3 * time.Second
+)
+
+// request sends TERM to every descendant, once, until none is left, the deadline
+// has passed or hurry is closed.
+func (f *Family) request(told map[int]bool, deadline time.Time, hurry <-chan struct{}) {
+	late := time.After(time.Until(deadline))
 	for !f.Empty() {
-		end(told)
+		begun := time.Now()
+		f.tell(told, deadline)
 		select {
 		case <-f.alone:
-		case <-time.After(sweepRound):
+		case <-time.After(round + walkShare*time.Since(begun)):
 		case <-hurry:
-			end, kill, hurry, giveUp = killAll, nil, nil, time.After(afterKill)
-		case <-kill:
-			end, kill, hurry, giveUp = killAll, nil, nil, time.After(afterKill)
-		case <-giveUp:
-			return len(told), false
+			return
+		case <-late:
+			return
 		}
 	}
-	return len(told), true
 }
 
-// afterKill is how long a killed process may take to go: one in an
-// uninterruptible wait (a hung file server) does not die.
-const afterKill = time.Second
-
-func killAll(told map[int]bool) {
-	for _, pid := range proctree.Descendants(os.Getpid()) {
-		told[pid] = true
-		_ = proctree.SignalDescendant(pid, unix.SIGKILL)
-	}
-}
-
-// tell sends TERM to every descendant that was not told yet. CONT lets a
-// stopped one act on it.
-func tell(told map[int]bool) {
-	for _, pid := range proctree.Descendants(os.Getpid()) {
+// tell sends TERM to the descendants that were not told yet. CONT lets a stopped
+// one act on it.
+func (f *Family) tell(told map[int]bool, deadline time.Time) {
+	f.eachChild(func(pid int) {
 		if !told[pid] {
 			told[pid] = true
-			_ = proctree.SignalDescendant(pid, unix.SIGTERM)
-			_ = proctree.SignalDescendant(pid, unix.SIGCONT)
+			_ = unix.Kill(pid, unix.SIGTERM)
+			_ = unix.Kill(pid, unix.SIGCONT)
 		}
+	})
+	proctree.Walk(deadline, func(m proctree.Member) {
+		if !told[m.PID] {
+			told[m.PID] = true
+			_ = m.Signal(unix.SIGTERM)
+			_ = m.Signal(unix.SIGCONT)
+		}
+	})
+}
+
+// kill sends KILL to the children, and to what becomes a child as they end, until
+// none is left. It returns false when some are after afterKill.
+func (f *Family) kill(told map[int]bool) bool {
+	for late := time.After(afterKill); !f.Empty(); {
+		f.eachChild(func(pid int) {
+			told[pid] = true
+			_ = proctree.Kill(pid)
+		})
+		select {
+		case <-f.collected:
+		case <-f.alone:
+		case <-time.After(round):
+		case <-late:
+			return false
+		}
+	}
+	return true
+}
+
+// eachChild visits the children, those that /proc hides included. It holds the
+// lock, without which one could be collected and its pid be another process's.
+func (f *Family) eachChild(visit func(pid int)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pid := range proctree.Own() {
+		visit(pid)
 	}
 }
 

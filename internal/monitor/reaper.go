@@ -1,0 +1,56 @@
+package monitor
+
+import (
+	"fmt"
+	"time"
+
+	"jacamar-ci/internal/handoff"
+)
+
+// Reaper is a jacamar that ends processes as its account, for a process that has
+// not the right to, nor to change ids.
+type Reaper struct {
+	child *Child
+	end   *handoff.AuthEnd
+}
+
+// reaperLimit is how long a reaper may take for its start, and for each answer. It is
+// a process of the account, whose others can stop it.
+const reaperLimit = 2 * time.Second
+
+// NewReaper briefs a started jacamar. On an error the jacamar is told to end.
+func NewReaper(c *Child, brief handoff.Brief) (*Reaper, error) {
+	brief.SubStage, brief.Reap = "", true
+	r := &Reaper{c, handoff.NewAuthEnd(c.Socket)}
+	err := c.limit(reaperLimit)
+	if err == nil {
+		err = r.end.Send(brief, nil)
+	}
+	var hello handoff.Hello
+	if err == nil {
+		hello, err = r.end.Greeting()
+	}
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("cannot signal as the account: %w", err)
+	}
+	c.meet(hello)
+	return r, nil
+}
+
+// Kill implements Account.
+func (r *Reaper) Kill(pids []int) error {
+	if err := r.end.Kill(pids); err != nil {
+		return fmt.Errorf("cannot signal as the account: %w", err)
+	}
+	return nil
+}
+
+// Starter implements Account.
+func (r *Reaper) Starter() int { return r.child.PID }
+
+// Close implements Account.
+func (r *Reaper) Close() *Child {
+	r.child.Close()
+	return r.child
+}

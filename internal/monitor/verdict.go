@@ -1,0 +1,78 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
+)
+
+// verdict is what a stage came to.
+type verdict struct {
+	last    outcome
+	hello   handoff.Hello // zero when jacamar did not say it
+	status  unix.WaitStatus
+	early   string // what came through its standard error before the hello
+	stopped bool
+	left    leftError
+}
+
+// err returns the stage's failure. A build failure stays the job's own whatever it
+// has left; a success with something left is none.
+func (v verdict) err() error {
+	switch failed := v.last.result.Failed; {
+	case v.stopped && (v.last.err != nil || !failed):
+		return failure.Systemf("the job was stopped by the runner")
+	case len(v.left.all) > 0 && (v.last.err != nil || !failed):
+		return failure.Systemf("%s", v.left.Error()).WithHint("%s", v.left.hint())
+	case v.last.err != nil:
+		return v.died()
+	}
+	return v.last.result.Err()
+}
+
+// died explains an end without a result.
+func (v verdict) died() error {
+	crash := (*handoff.CrashError)(nil)
+	switch err := v.last.err; {
+	case errors.As(err, &crash) && crash.Threads():
+		return Crowded(v.last.tasks, v.hello.Processes, err)
+	case !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET):
+		return failure.Privatef("jacamar, which runs the job, failed: %w", err)
+	case v.hello.PID != 0 && v.status.Signaled():
+		return failure.Systemf("jacamar, which runs the job, was killed by signal %d (%s)", int(v.status.Signal()), unix.SignalName(v.status.Signal())).
+			WithHint("the job did so itself, or the machine was short of memory")
+	}
+	// A reset is an end that came before the brief was read.
+	text := "jacamar ended without a result"
+	if v.status.Exited() && v.status.ExitStatus() != 0 {
+		text += fmt.Sprintf(" (exit status %d)", v.status.ExitStatus())
+	}
+	if early := strings.TrimSpace(v.early); early != "" {
+		text += ": " + early
+	}
+	return failure.Privatef("%s", text)
+}
+
+// Crowded is the failure of a start for which the account has too many processes
+// and threads: tasks of them, which is 0 where that is not known, as is the limit.
+func Crowded(tasks int, limit uint64, cause error) error {
+	text := "no more processes or threads can be started as your account"
+	switch {
+	case tasks > 0 && limit > 0:
+		text += fmt.Sprintf(": it has %d, and its limit is %d (RLIMIT_NPROC, ulimit -u)", tasks, limit)
+	case limit > 0:
+		text += fmt.Sprintf(": its limit is %d (RLIMIT_NPROC, ulimit -u)", limit)
+	case tasks > 0:
+		text += fmt.Sprintf(": it has %d, and the machine or the runner's service allows no more", tasks)
+	}
+	f := failure.Systemf("%s", text).WithHint("end what you do not need on this machine, or start fewer processes in the job")
+	f.Cause = cause
+	return f
+}

@@ -1,0 +1,71 @@
+package monitor
+
+import (
+	"errors"
+
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/proctree"
+)
+
+// words is what jacamar says of itself.
+type words struct {
+	// hello is closed when greeting was set.
+	hello    chan struct{}
+	greeting handoff.Hello
+	// over is closed when there will be no more, and outcome was set.
+	over    chan struct{}
+	outcome outcome
+}
+
+// outcome is what is known of jacamar's end.
+type outcome struct {
+	result handoff.Result
+	err    error
+	// tasks is how many processes and threads the account had when jacamar was refused
+	// one, 0 where that is not known.
+	tasks int
+}
+
+func (m *Monitor) listen(end *handoff.AuthEnd) *words {
+	w := &words{hello: make(chan struct{}), over: make(chan struct{})}
+	go func() {
+		defer close(w.over)
+		w.outcome = w.hear(end)
+		if crash := (*handoff.CrashError)(nil); errors.As(w.outcome.err, &crash) && crash.Threads() {
+			w.outcome.tasks = proctree.Tasks(m.UID)
+		}
+	}()
+	return w
+}
+
+func (w *words) hear(end *handoff.AuthEnd) (o outcome) {
+	if w.greeting, o.err = end.Greeting(); o.err != nil {
+		return o
+	}
+	close(w.hello)
+	o.result, o.err = end.Result()
+	return o
+}
+
+// last waits for the outcome of a conversation that was closed.
+func (w *words) last() outcome {
+	<-w.over
+	return w.outcome
+}
+
+// meet takes note, once, of a jacamar that has said hello: it runs, and what comes
+// through its standard error is of the job.
+func (m *Monitor) meet(c *Child, said *words) {
+	select {
+	case <-said.hello:
+	default:
+		return
+	}
+	if c.jacamar != nil {
+		return
+	}
+	c.meet(said.greeting)
+	if m.errs != nil {
+		m.errs.Start()
+	}
+}

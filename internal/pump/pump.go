@@ -1,0 +1,147 @@
+// Package pump moves what one process writes to where another one reads it. A
+// writer that holds the pump's pipe cannot hold up the reader: whoever has the pump
+// decides when there was enough.
+package pump
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pump is a pipe whose content is moved to a file.
+type Pump struct {
+	in   int
+	out  *os.File
+	done chan error
+}
+
+// Size of a pipe in bytes, where the kernel allows that much: a larger one means
+// fewer switches between writer and pump. The pipes of an ordinary user may hold
+// 64 MiB together (pipe-user-pages-soft in pipe(7)): these are a hundred large ones.
+const Size = 512 << 10
+
+// New makes a pump to out and returns the end to write to, which the caller closes
+// once the writer has it. Nothing is moved before Start.
+func New(out *os.File, size int) (*Pump, *os.File, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	if size > 0 {
+		_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, size)
+	}
+	return &Pump{in: fds[0], out: out, done: make(chan error, 1)}, os.NewFile(uintptr(fds[1]), "pump"), nil
+}
+
+// Start begins to move.
+func (p *Pump) Start() { go func() { p.done <- move(p.in, int(p.out.Fd())) }() }
+
+// Drain waits until all has been moved, at most for limit: a process that belongs
+// to another account, or one that the kernel does not end, may hold the pipe. It
+// returns the first write error.
+func (p *Pump) Drain(limit time.Duration) error {
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case err := <-p.done:
+		return err
+	case <-late.C:
+		return nil
+	}
+}
+
+// Text returns what is in a pump that was not started, at most limit bytes.
+func (p *Pump) Text(limit int) string {
+	if err := unix.SetNonblock(p.in, true); err != nil {
+		return ""
+	}
+	text := make([]byte, limit)
+	n, err := unix.Read(p.in, text)
+	for errors.Is(err, unix.EINTR) {
+		n, err = unix.Read(p.in, text)
+	}
+	return string(text[:max(n, 0)])
+}
+
+// move splices until the end of in. When out cannot be written any more, the
+// rest is thrown away, so that a job in the middle of stopping does not block.
+//
+// A regular file is written, not spliced to: two descriptors may share its
+// position, as after ">log 2>&1". write(2) takes its turn at that position,
+// splice(2) does not, and one output then covers the other.
+func move(in, out int) error {
+	if regular(out) {
+		return copyAll(in, out)
+	}
+	for {
+		n, err := unix.Splice(in, nil, out, nil, Size, 0)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			waitWritable(out)
+		case err == unix.EPIPE:
+			discard(in)
+			return err
+		case err != nil:
+			return copyAll(in, out)
+		case n == 0:
+			return nil
+		}
+	}
+}
+
+func regular(fd int) bool {
+	var st unix.Stat_t
+	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+}
+
+// copyAll is for where splice(2) does not work: not to a terminal, nor to a file
+// opened for appending, nor when memory is short.
+func copyAll(in, out int) error {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := unix.Read(in, buf)
+		if n > 0 {
+			if werr := writeAll(out, buf[:n]); werr != nil {
+				discard(in)
+				return werr
+			}
+		}
+		if n == 0 || (err != nil && err != unix.EINTR) {
+			return nil
+		}
+	}
+}
+
+func writeAll(out int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(out, b)
+		switch {
+		case err == unix.EAGAIN:
+			waitWritable(out)
+		case err == unix.EINTR:
+		case err != nil:
+			return err
+		default:
+			b = b[n:]
+		}
+	}
+	return nil
+}
+
+func waitWritable(fd int) {
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, -1)
+}
+
+func discard(in int) {
+	buf := make([]byte, 64<<10)
+	for {
+		if n, err := unix.Read(in, buf); n == 0 || (err != nil && err != unix.EINTR) {
+			return
+		}
+	}
+}
