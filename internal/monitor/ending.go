@@ -44,12 +44,14 @@ type ending struct {
 	account Account
 	begun   int
 	err     error // why nothing can be done as the account
+	first   int   // the pid of the child whose status is kept
 	status  unix.WaitStatus
-	first   int
+	// signal sends SIGKILL.
+	signal func(pid int) error
 }
 
 func (m *Monitor) ending(c *Child, course course) *ending {
-	return &ending{m: m, course: course, started: map[int]*Child{c.PID: c}, first: c.PID}
+	return &ending{m: m, course: course, started: map[int]*Child{c.PID: c}, first: c.PID, signal: proctree.Kill}
 }
 
 // run returns the processes that are left at the deadline.
@@ -105,7 +107,7 @@ func (e *ending) kids() []int {
 func (e *ending) kill(kids []int) {
 	var denied []int
 	for _, pid := range kids {
-		if proctree.Kill(pid) == unix.EPERM {
+		if e.signal(pid) == unix.EPERM {
 			denied = append(denied, pid)
 		}
 	}

@@ -67,10 +67,11 @@ const outputSize = pump.Size / 2
 // nor does one that leaves something running.
 func (m *Monitor) Wait(c *Child, end *handoff.AuthEnd) (handoff.Result, error) {
 	said := m.listen(end)
-	e := m.ending(c, m.watch(c, end, said))
+	course, forced := m.watch(c, end, said)
+	e := m.ending(c, course)
 	left := leftError{e.run(time.Now().Add(endLimit)), e.err}
 	c.Close()
-	v := verdict{last: said.last(), stopped: e.course.stopped, left: left, status: e.status}
+	v := verdict{last: said.last(), forced: forced, stopped: e.course.stopped, left: left, status: e.status}
 	m.meet(c, said)
 	if c.jacamar != nil {
 		v.hello = c.jacamar.hello
@@ -88,16 +89,17 @@ func (m *Monitor) Wait(c *Child, end *handoff.AuthEnd) (handoff.Result, error) {
 const earlyText = 1 << 10
 
 // watch returns when jacamar has ended, or is to be ended by force.
-func (m *Monitor) watch(c *Child, end *handoff.AuthEnd, said *words) course {
-	course := course{killTimeout: m.KillTimeout}
-	gone, over := m.runnerGone(), said.over
+func (m *Monitor) watch(c *Child, end *handoff.AuthEnd, said *words) (course course, forced bool) {
+	course.killTimeout = m.KillTimeout
+	gone, hello, over := m.runnerGone(), said.hello, said.over
 	for {
 		select {
 		case <-m.change:
 			if ended(c.PID) {
-				return course
+				return course, false
 			}
-		case <-said.hello:
+		case <-hello:
+			hello = nil
 			m.meet(c, said)
 		case <-over:
 			over, course = nil, course.after(spoken, time.Now())
@@ -111,7 +113,7 @@ func (m *Monitor) watch(c *Child, end *handoff.AuthEnd, said *words) course {
 			c.Cut()
 		case <-course.late():
 			c.Cut()
-			return course
+			return course, true
 		}
 	}
 }

@@ -19,6 +19,7 @@ type verdict struct {
 	hello   handoff.Hello // zero when jacamar did not say it
 	status  unix.WaitStatus
 	early   string // what came through its standard error before the hello
+	forced  bool   // it did not end by itself
 	stopped bool
 	left    leftError
 }
@@ -45,6 +46,8 @@ func (v verdict) died() error {
 		return Crowded(v.last.tasks, v.hello.Processes, err)
 	case !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET):
 		return failure.Privatef("jacamar, which runs the job, failed: %w", err)
+	case v.forced:
+		return failure.Privatef("jacamar, which runs the job, closed its conversation without a result and did not end")
 	case v.hello.PID != 0 && v.status.Signaled():
 		return failure.Systemf("jacamar, which runs the job, was killed by signal %d (%s)", int(v.status.Signal()), unix.SignalName(v.status.Signal())).
 			WithHint("the job did so itself, or the machine was short of memory")
@@ -72,7 +75,5 @@ func Crowded(tasks int, limit uint64, cause error) error {
 	case tasks > 0:
 		text += fmt.Sprintf(": it has %d, and the machine or the runner's service allows no more", tasks)
 	}
-	f := failure.Systemf("%s", text).WithHint("end what you do not need on this machine, or start fewer processes in the job")
-	f.Cause = cause
-	return f
+	return &failure.Error{Public: text, Hint: "end what you do not need on this machine, or start fewer processes in the job", Cause: cause}
 }

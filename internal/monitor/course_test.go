@@ -1,0 +1,57 @@
+package monitor
+
+import (
+	"testing"
+	"time"
+)
+
+func TestCourse(t *testing.T) {
+	const kill = 10 * time.Second
+	begun := time.Now()
+	type step struct {
+		event event
+		at    time.Duration
+	}
+	for name, c := range map[string]struct {
+		steps   []step
+		stopped bool
+		limit   time.Duration // from the beginning; 0 for none
+	}{
+		"nothing":                         {nil, false, 0},
+		"asked":                           {[]step{{stopAsked, 0}}, true, kill},
+		"asked twice":                     {[]step{{stopAsked, 0}, {stopAsked, 3 * time.Second}}, true, kill},
+		"the runner is gone":              {[]step{{runnerLost, 0}}, true, farewell},
+		"asked, then gone":                {[]step{{stopAsked, 0}, {runnerLost, time.Second}}, true, kill},
+		"gone, then asked":                {[]step{{runnerLost, 0}, {stopAsked, time.Second}}, true, farewell},
+		"a result":                        {[]step{{spoken, time.Second}}, false, time.Second + exitLimit},
+		"a result after a request":        {[]step{{stopAsked, 0}, {spoken, time.Second}}, true, time.Second + exitLimit},
+		"a result shortly before the end": {[]step{{stopAsked, 0}, {spoken, 9 * time.Second}}, true, kill},
+		"a request after a result":        {[]step{{spoken, 0}, {stopAsked, time.Second}}, true, exitLimit},
+		"a request after a result, with more time": {[]step{{spoken, 0}, {runnerLost, time.Second}}, true, exitLimit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			course := course{killTimeout: kill}
+			for _, s := range c.steps {
+				course = course.after(s.event, begun.Add(s.at))
+			}
+			if course.stopped != c.stopped {
+				t.Errorf("stopped is %v", course.stopped)
+			}
+			if late := course.late(); (late == nil) != (c.limit == 0) {
+				t.Errorf("late is %v", late)
+			}
+			if c.limit != 0 && !course.deadline.Equal(begun.Add(c.limit)) {
+				t.Errorf("the deadline is %v after the beginning, want %v", course.deadline.Sub(begun), c.limit)
+			}
+		})
+	}
+}
+
+func TestLateComesAtTheDeadline(t *testing.T) {
+	c := course{killTimeout: 10 * time.Millisecond}.after(stopAsked, time.Now())
+	select {
+	case <-c.late():
+	case <-time.After(10 * time.Second):
+		t.Error("it did not come")
+	}
+}

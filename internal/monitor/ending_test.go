@@ -1,0 +1,319 @@
+package monitor
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/proctree"
+)
+
+// TestMain runs each scenario in a process of its own: a process is heir of its
+// descendants for good, and only one of its parts can wait for them.
+func TestMain(m *testing.M) {
+	if name, ok := os.LookupEnv("MONITOR_SCENARIO"); ok {
+		scenarios[name]()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+var scenarios = map[string]func(){
+	"a tree":            aTree,
+	"a chain":           aChain,
+	"comets":            comets,
+	"no child":          noChild,
+	"by the account":    byTheAccount,
+	"account fails":     accountFails,
+	"account is closed": accountIsClosed,
+	"a stopped child":   stoppedChild,
+	"a request":         request,
+	"nobody can":        nobodyCan,
+
+	"well":                   well,
+	"stays after its result": staysAfterItsResult,
+	"closes its socket":      closesItsSocket,
+	"asked":                  asked,
+	"heeds":                  heeds,
+	"runner goes":            runnerGoes,
+	"dies early":             diesEarly,
+	"is killed":              isKilled,
+	"crashes":                crashes,
+	"cannot be ended":        cannotBeEnded,
+}
+
+func expect(t *testing.T, name, want string) {
+	t.Helper()
+	t.Parallel()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "MONITOR_SCENARIO="+name)
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != want {
+		t.Errorf("%v, and it printed\n%swant\n%s", err, out, want)
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Println("error:", err)
+		os.Exit(1)
+	}
+}
+
+func ready() *Monitor {
+	m := &Monitor{}
+	check(m.Ready())
+	return m
+}
+
+// started starts a shell that prints a line, and reads it. The shell has a session
+// of its own, as jacamar has.
+func started(script string) *Child {
+	cmd := exec.Command("/usr/bin/setsid", "/bin/bash", "-c", script)
+	out, err := cmd.StdoutPipe()
+	check(err)
+	check(cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if line != "ready\n" {
+		check(fmt.Errorf("the shell said %q (%v)", line, err))
+	}
+	return &Child{PID: cmd.Process.Pid}
+}
+
+func soon() time.Time { return time.Now().Add(20 * time.Second) }
+
+func aTree() {
+	m := ready()
+	c := started("trap '' TERM HUP; sleep 1000 & setsid sleep 1001 & (setsid sh -c 'sleep 1002 & sleep 1003' &); sleep 0.1; echo ready; wait")
+	e := m.ending(c, course{})
+	left := e.run(soon())
+	fmt.Println(len(left), len(proctree.Own()), e.status.Signal())
+}
+
+func TestTreeIsEnded(t *testing.T) { expect(t, "a tree", "0 0 killed\n") }
+
+// aChain is of processes that each start the next one, in a session of its own.
+func aChain() {
+	m := ready()
+	c := started(`f() { if [ $1 = 0 ]; then echo ready; sleep 1000; else (f $(($1 - 1))); fi; :; }; f 60; sleep 1001`)
+	fmt.Println(len(m.ending(c, course{}).run(soon())), len(proctree.Own()))
+}
+
+func TestChainIsEnded(t *testing.T) { expect(t, "a chain", "0 0\n") }
+
+func comets() {
+	m := ready()
+	c := started(`f() { setsid bash -c "$body" & }; export body='(eval "$body") & exit'; for i in 1 2 3 4; do (bash -c "$body" &); done; echo ready; sleep 1000`)
+	fmt.Println(len(m.ending(c, course{}).run(soon())), len(proctree.Own()))
+}
+
+func TestCometsAreEnded(t *testing.T) { expect(t, "comets", "0 0\n") }
+
+func noChild() {
+	m := ready()
+	begun := time.Now()
+	left := m.ending(&Child{PID: 1}, course{}).run(begun.Add(time.Hour))
+	fmt.Println(len(left), time.Since(begun) < 10*time.Second)
+}
+
+func TestNoChildTakesNoTime(t *testing.T) { expect(t, "no child", "0 true\n") }
+
+// stub is an account without the rights of one: it kills by a way that is not open
+// to the ending.
+type stub struct {
+	err    error
+	asked  [][]int
+	closed int
+	child  *Child
+}
+
+func (s *stub) Kill(pids []int) error {
+	s.asked = append(s.asked, pids)
+	if s.err != nil {
+		return s.err
+	}
+	for _, pid := range pids {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	return nil
+}
+
+func (s *stub) Starter() int {
+	if s.child == nil {
+		return 0
+	}
+	return s.child.PID
+}
+
+func (s *stub) Close() *Child { s.closed++; return s.child }
+
+// denied makes an ending that may not signal anything itself.
+func (m *Monitor) denied(c *Child) *ending {
+	e := m.ending(c, course{})
+	e.signal = func(int) error { return unix.EPERM }
+	return e
+}
+
+func byTheAccount() {
+	m, s := ready(), &stub{}
+	m.Account = func() (Account, error) { return s, nil }
+	c := started("setsid sleep 1000 & sleep 0.1; echo ready; wait")
+	left := m.denied(c).run(soon())
+	fmt.Println(len(left), len(proctree.Own()), len(s.asked) >= 2, s.asked[0][0] == c.PID, s.closed)
+}
+
+func TestAccountEndsWhatThisProcessMayNot(t *testing.T) {
+	expect(t, "by the account", "0 0 true true 1\n")
+}
+
+func accountFails() {
+	m, s, begun := ready(), &stub{err: errors.New("out")}, 0
+	m.Account = func() (Account, error) {
+		if begun++; begun == 1 {
+			return nil, errors.New("no start")
+		}
+		return s, nil
+	}
+	c := started("echo ready; exec sleep 1000")
+	e := m.denied(c)
+	left := e.run(time.Now().Add(300 * time.Millisecond))
+	fmt.Println(len(left), left[0].PID == c.PID, left[0].Name, begun, s.closed, e.err)
+	_ = unix.Kill(c.PID, unix.SIGKILL)
+}
+
+func TestAccountIsTriedAFewTimes(t *testing.T) {
+	expect(t, "account fails", "1 true sleep 3 2 out\n")
+}
+
+// accountIsClosed has an account whose own process is left by itself while it is in
+// use, and is ended like any other afterwards.
+func accountIsClosed() {
+	m := ready()
+	var means *Child
+	m.Account = func() (Account, error) {
+		means = started("echo ready; exec sleep 1001")
+		return &stub{child: means}, nil
+	}
+	c := started("echo ready; exec sleep 1000")
+	e := m.denied(c)
+	var last []int
+	e.signal = func(pid int) error {
+		last = append(last, pid)
+		if means != nil && pid == means.PID {
+			return unix.Kill(pid, unix.SIGKILL)
+		}
+		return unix.EPERM
+	}
+	left := e.run(soon())
+	fmt.Println(len(left), last[0] == c.PID, last[len(last)-1] == means.PID, e.started[means.PID] == means)
+}
+
+func TestMeansAreEndedLast(t *testing.T) { expect(t, "account is closed", "0 true true true\n") }
+
+// stoppedChild is one that ends by itself once it is continued.
+func stoppedChild() {
+	m := ready()
+	c := started("echo ready; kill -STOP $$; exit 5")
+	for stopped := false; !stopped; {
+		stopped = proctree.Look(c.PID).State == 'T'
+	}
+	e := m.denied(c)
+	fmt.Println(len(e.run(soon())), e.status.ExitStatus())
+}
+
+func TestStoppedChildIsContinued(t *testing.T) { expect(t, "a stopped child", "0 5\n") }
+
+func request() {
+	m := ready()
+	c := started("echo ready; exec sleep 1000")
+	e := m.denied(c)
+	m.stop <- unix.SIGTERM
+	left := e.run(time.Now().Add(200 * time.Millisecond))
+	fmt.Println(len(left), e.course.stopped)
+	_ = unix.Kill(c.PID, unix.SIGKILL)
+}
+
+func TestRequestIsHeededMeanwhile(t *testing.T) { expect(t, "a request", "1 true\n") }
+
+func nobodyCan() {
+	m := ready()
+	c := started("echo ready; exec sleep 1000")
+	begun := time.Now()
+	left := m.denied(c).run(begun.Add(200 * time.Millisecond))
+	took := time.Since(begun)
+	fmt.Println(left[0].PID == c.PID, took >= 200*time.Millisecond, took < 10*time.Second)
+	_ = unix.Kill(c.PID, unix.SIGKILL)
+}
+
+func TestWhatIsLeftIsReportedInTime(t *testing.T) { expect(t, "nobody can", "true true true\n") }
+
+// TestTargets: below a sudo it is jacamar that the account ends, while it lives; what
+// has not said hello can be jacamar itself.
+func TestTargets(t *testing.T) {
+	alive, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/bin/cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	dead := &Child{PID: 20}
+	dead.meet(handoff.Hello{PID: cmd.Process.Pid})
+	if !dead.jacamar.alive() {
+		t.Error("a live process counts as ended")
+	}
+	in.Close()
+	_ = cmd.Wait()
+	gone := &Child{PID: 21}
+	gone.meet(handoff.Hello{PID: cmd.Process.Pid})
+	e := &ending{started: map[int]*Child{
+		10: {PID: 10, jacamar: &jacamar{pid: 11, fd: alive}},
+		12: {PID: 12, jacamar: &jacamar{pid: 12, fd: alive}},
+		13: {PID: 13},
+		20: dead,
+		21: gone,
+	}}
+	if got := fmt.Sprint(e.targets([]int{10, 12, 13, 14, 20, 21})); got != "[11 12 13 14]" {
+		t.Errorf("%s", got)
+	}
+	if got := e.targets(nil); got != nil {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestEnded(t *testing.T) {
+	cmd := exec.Command("/bin/cat")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if ended(cmd.Process.Pid) {
+		t.Error("a live process counts as ended")
+	}
+	in.Close()
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !ended(cmd.Process.Pid) || !ended(cmd.Process.Pid) {
+		t.Error("one that has ended does not count so, or was waited for")
+	}
+	_ = cmd.Wait()
+	if !ended(cmd.Process.Pid) {
+		t.Error("one that is no child counts as alive")
+	}
+}

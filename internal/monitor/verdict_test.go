@@ -1,0 +1,113 @@
+package monitor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/proctree"
+)
+
+func TestVerdict(t *testing.T) {
+	hello := handoff.Hello{PID: 42, Processes: 64}
+	one := leftError{all: []proctree.Sight{{PID: 7, Name: "sleep", State: 'S', UID: 1000}}}
+	waits := leftError{all: []proctree.Sight{{PID: 7, Name: "jacamar", State: 'D', UID: 1000}}}
+	build := handoff.Result{Failed: true, Build: true, Code: 7, Reason: "exit 7"}
+	system := handoff.Result{Failed: true, Reason: "storage"}
+	killed, exited := unix.WaitStatus(9), unix.WaitStatus(2<<8)
+	crash := &handoff.CrashError{Text: "fatal error: newosproc"}
+	for name, c := range map[string]struct {
+		v    verdict
+		kind failure.Kind
+		user string // what the user reads, "" for success
+		full string // part of what the operator reads
+	}{
+		"success":                     {verdict{hello: hello}, failure.System, "", ""},
+		"build failure":               {verdict{last: outcome{result: build}}, failure.Build, "exit 7", "exit 7"},
+		"stopped success":             {verdict{stopped: true}, failure.System, "the job was stopped by the runner", ""},
+		"stopped build failure":       {verdict{last: outcome{result: build}, stopped: true}, failure.Build, "exit 7", ""},
+		"stopped without a result":    {verdict{last: outcome{err: io.EOF}, stopped: true}, failure.System, "the job was stopped by the runner", ""},
+		"success that leaves one":     {verdict{left: one}, failure.System, "1 process of the job could not be ended: sleep (pid 7, state S, uid 1000)", ""},
+		"build failure leaves one":    {verdict{last: outcome{result: build}, left: one}, failure.Build, "exit 7", ""},
+		"system failure leaves one":   {verdict{last: outcome{result: system}, left: waits}, failure.System, "storage", ""},
+		"no result, and one is left":  {verdict{last: outcome{err: io.EOF}, left: waits}, failure.System, "1 process of the job could not be ended: jacamar (pid 7, state D, uid 1000)", ""},
+		"stopped, and one is left":    {verdict{last: outcome{err: io.EOF}, left: one, stopped: true}, failure.System, "the job was stopped by the runner", ""},
+		"killed":                      {verdict{last: outcome{err: io.EOF}, hello: hello, status: killed}, failure.System, "jacamar, which runs the job, was killed by signal 9 (SIGKILL)", ""},
+		"killed, and a reset":         {verdict{last: outcome{err: syscall.ECONNRESET}, hello: hello, status: killed}, failure.System, "jacamar, which runs the job, was killed by signal 9 (SIGKILL)", ""},
+		"ended by force":              {verdict{last: outcome{err: io.EOF}, hello: hello, status: killed, forced: true}, failure.System, "this CI resource could not run the job", "closed its conversation"},
+		"killed before its hello":     {verdict{last: outcome{err: io.EOF}, status: killed}, failure.System, "this CI resource could not run the job", "jacamar ended without a result"},
+		"ended with a status":         {verdict{last: outcome{err: io.EOF}, hello: hello, status: exited}, failure.System, "this CI resource could not run the job", "jacamar ended without a result (exit status 2)"},
+		"ended well without a result": {verdict{last: outcome{err: io.EOF}, hello: hello}, failure.System, "this CI resource could not run the job", "jacamar ended without a result"},
+		"with early words":            {verdict{last: outcome{err: io.EOF}, status: exited, early: "sudo: no\n"}, failure.System, "this CI resource could not run the job", "jacamar ended without a result (exit status 2): sudo: no"},
+		"nonsense":                    {verdict{last: outcome{err: errors.New("odd")}, hello: hello}, failure.System, "this CI resource could not run the job", "jacamar, which runs the job, failed: odd"},
+		"no thread":                   {verdict{last: outcome{err: crash, tasks: 64}, hello: hello}, failure.System, "no more processes or threads can be started as your account: it has 64, and its limit is 64 (RLIMIT_NPROC, ulimit -u)", "newosproc"},
+		"another crash":               {verdict{last: outcome{err: &handoff.CrashError{Text: "panic: x"}}, hello: hello}, failure.System, "this CI resource could not run the job", "jacamar crashed: panic: x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.v.err()
+			if (err == nil) != (c.user == "") || failure.KindOf(err) != c.kind {
+				t.Fatalf("it is %v", err)
+			}
+			if err == nil {
+				return
+			}
+			if line, _ := failure.ForUser(err, false, ""); line != c.user {
+				t.Errorf("the user reads %q, want %q", line, c.user)
+			}
+			if !strings.Contains(err.Error(), c.full) {
+				t.Errorf("the operator reads %q, want %q", err, c.full)
+			}
+		})
+	}
+}
+
+func TestHintTellsOfStorage(t *testing.T) {
+	for state, want := range map[byte]bool{'D': true, 'S': false} {
+		err := verdict{left: leftError{all: []proctree.Sight{{PID: 7, Name: "x", State: 'S'}, {PID: 8, Name: "y", State: state}}}}.err()
+		if _, hint := failure.ForUser(err, false, ""); strings.Contains(hint, "storage") != want {
+			t.Errorf("state %c: %q", state, hint)
+		}
+	}
+}
+
+func TestCrowded(t *testing.T) {
+	for want, f := range map[string]error{
+		"no more processes or threads can be started as your account: it has 5, and its limit is 6 (RLIMIT_NPROC, ulimit -u)":           Crowded(5, 6, nil),
+		"no more processes or threads can be started as your account: its limit is 6 (RLIMIT_NPROC, ulimit -u)":                         Crowded(0, 6, nil),
+		"no more processes or threads can be started as your account: it has 5, and the machine or the runner's service allows no more": Crowded(5, 0, nil),
+		"no more processes or threads can be started as your account":                                                                   Crowded(0, 0, nil),
+	} {
+		if line, hint := failure.ForUser(f, false, ""); line != want || hint == "" {
+			t.Errorf("%q, %q, want %q", line, hint, want)
+		}
+	}
+}
+
+func TestLeftNamesSome(t *testing.T) {
+	var l leftError
+	for n := range shown + 2 {
+		l.all = append(l.all, proctree.Sight{PID: 100 + n, Name: "x", State: 'S', UID: -1})
+	}
+	for n, want := range map[int]string{
+		1:         "1 process of the job could not be ended: x (pid 100, state S)",
+		2:         "2 processes of the job could not be ended: x (pid 100, state S), x (pid 101, state S)",
+		shown:     fmt.Sprintf("%d processes of the job could not be ended", shown),
+		shown + 2: fmt.Sprintf("x (pid %d, state S), 2 more", 100+shown-1),
+	} {
+		got := leftError{all: l.all[:n]}.Error()
+		if !strings.Contains(got, want) || strings.Contains(got, "more") != (n > shown) {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	l.all, l.account = l.all[:1], errors.New("sudo said no")
+	if got := l.Error(); !strings.HasSuffix(got, " (sudo said no)") {
+		t.Errorf("%q", got)
+	}
+}

@@ -1,0 +1,182 @@
+package monitor
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/handoff"
+)
+
+// player is a stand-in for jacamar: this program, as a child of the scenario's.
+type player struct {
+	monitor *Monitor
+	child   *Child
+	end     *handoff.AuthEnd
+	stderr  *os.File // what the runner reads
+	left    []error
+}
+
+// play starts a shell that has the job's end of the socket as standard input, and
+// talks through it by printf.
+func play(m *Monitor, script string) *player {
+	p := &player{monitor: m}
+	m.Left = func(err error) { p.left = append(p.left, err) }
+	var err error
+	var stderr *os.File
+	p.stderr, stderr, err = os.Pipe()
+	check(err)
+	check(m.Ready())
+	out, errs, err := m.Outputs(m.Runner, stderr)
+	check(err)
+	p.child, err = Start(func(socket *os.File) (int, error) {
+		process, err := os.StartProcess("/bin/bash", []string{"bash", "-c", script}, &os.ProcAttr{Files: []*os.File{socket, out, errs}})
+		if err != nil {
+			return 0, err
+		}
+		return process.Pid, nil
+	})
+	check(err)
+	out.Close()
+	errs.Close()
+	p.end = handoff.NewAuthEnd(p.child.Socket)
+	return p
+}
+
+func (p *player) wait() (took time.Duration, err error) {
+	begun := time.Now()
+	_, err = p.monitor.Wait(p.child, p.end)
+	return time.Since(begun), err
+}
+
+// hello and result say a frame, through a function of bash.
+const (
+	hello  = `say() { printf "$1\0\0\0\x$(printf %x ${#2})%s" "$2" >&0; }; say H "{\"pid\":$$}"; `
+	result = `say R '{}'; `
+)
+
+func runner() (r, w *os.File) {
+	r, w, err := os.Pipe()
+	check(err)
+	return r, w
+}
+
+func well() {
+	_, w := runner()
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"echo early >&2; "+result)
+	took, err := p.wait()
+	text := make([]byte, 100)
+	n, _ := p.stderr.Read(text)
+	fmt.Println(err, took < exitLimit, len(p.left), strings.TrimSpace(string(text[:n])))
+}
+
+func staysAfterItsResult() {
+	_, w := runner()
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, "trap '' TERM; "+hello+result+"while :; do sleep 1000; done")
+	took, err := p.wait()
+	fmt.Println(err, took >= exitLimit, took < exitLimit+endLimit, len(p.left))
+}
+
+func closesItsSocket() {
+	_, w := runner()
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"exec </dev/null; sleep 1000")
+	took, err := p.wait()
+	line, _ := failure.ForUser(err, false, "")
+	fmt.Println(line, took >= exitLimit, took < exitLimit+endLimit)
+}
+
+func asked() {
+	_, w := runner()
+	m := &Monitor{Runner: w, KillTimeout: 200 * time.Millisecond}
+	p := play(m, hello+"sleep 1000")
+	m.stop <- unix.SIGTERM
+	took, err := p.wait()
+	fmt.Println(err, took >= m.KillTimeout, took < exitLimit)
+}
+
+// heeds is told of the request by a frame, and says its own result.
+func heeds() {
+	_, w := runner()
+	m := &Monitor{Runner: w, KillTimeout: time.Hour}
+	p := play(m, hello+`read -N 1 frame; [ "$frame" = T ] && say R '{"failed":true,"build":true,"code":7,"reason":"x"}'`)
+	m.stop <- unix.SIGTERM
+	took, err := p.wait()
+	fmt.Println(err, took < 20*time.Second)
+}
+
+func runnerGoes() {
+	r, w := runner()
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"cat; "+result)
+	r.Close()
+	took, err := p.wait()
+	fmt.Println(err, took < farewell)
+}
+
+func diesEarly() {
+	_, w := runner()
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, "echo sorry >&2; exit 3")
+	_, err := p.wait()
+	p.stderr.SetReadDeadline(time.Now())
+	text, _ := io.ReadAll(p.stderr)
+	line, _ := failure.ForUser(err, false, "")
+	fmt.Printf("%s|%v|%q\n", line, err, text)
+}
+
+func isKilled() {
+	_, w := runner()
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"kill -9 $$")
+	_, err := p.wait()
+	fmt.Println(err)
+}
+
+func crashes() {
+	_, w := runner()
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour, UID: uint32(os.Getuid())}, hello+"printf 'fatal error: newosproc\\n' >&0; sleep 0.1")
+	_, err := p.wait()
+	line, _ := failure.ForUser(err, false, "")
+	fmt.Println(strings.HasPrefix(line, "no more processes or threads can be started as your account: it has "), strings.HasSuffix(err.Error(), "jacamar crashed: fatal error: newosproc"))
+}
+
+// cannotBeEnded is for an account that nobody can signal as.
+func cannotBeEnded() {
+	_, w := runner()
+	m := &Monitor{Runner: w, KillTimeout: time.Hour}
+	p := play(m, hello+result+"exec sleep 1000")
+	said := m.listen(p.end)
+	<-said.over
+	e := m.ending(p.child, course{})
+	e.signal = func(int) error { return unix.EPERM }
+	left := leftError{all: e.run(time.Now())}
+	fmt.Println(len(left.all), verdict{last: said.last(), left: left}.err() != nil)
+	_ = unix.Kill(p.child.PID, unix.SIGKILL)
+}
+
+func TestWell(t *testing.T) { expect(t, "well", "<nil> true 0 early\n") }
+func TestStaysAfterItsResult(t *testing.T) {
+	expect(t, "stays after its result", "<nil> true true 0\n")
+}
+func TestClosesItsSocket(t *testing.T) {
+	expect(t, "closes its socket", "this CI resource could not run the job true true\n")
+}
+func TestAskedToStop(t *testing.T) {
+	expect(t, "asked", "the job was stopped by the runner true true\n")
+}
+func TestHeedsTheRequest(t *testing.T) { expect(t, "heeds", "x true\n") }
+func TestRunnerGoes(t *testing.T) {
+	expect(t, "runner goes", "the job was stopped by the runner true\n")
+}
+func TestIsKilled(t *testing.T) {
+	expect(t, "is killed", "jacamar, which runs the job, was killed by signal 9 (SIGKILL)\n")
+}
+func TestCrashForWantOfAThread(t *testing.T) { expect(t, "crashes", "true true\n") }
+func TestCannotBeEnded(t *testing.T)         { expect(t, "cannot be ended", "1 true\n") }
+
+func TestDiesEarly(t *testing.T) {
+	expect(t, "dies early", `this CI resource could not run the job|jacamar ended without a result (exit status 3): sorry|""`+"\n")
+}

@@ -1,0 +1,255 @@
+package proctree
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// shell starts a shell that prints a line, and returns it with the line. It and all
+// that has its session are killed when the test ends.
+func shell(t *testing.T, script string, attr *syscall.SysProcAttr) (*exec.Cmd, string) {
+	t.Helper()
+	cmd := exec.Command("/bin/bash", "-c", script)
+	cmd.SysProcAttr = attr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd, strings.TrimSpace(line)
+}
+
+var ownSessionOf = &syscall.SysProcAttr{Setsid: true}
+
+func TestKillReachesTheGroup(t *testing.T) {
+	// Job control (-m) gives what is in the background a group of its own.
+	cmd, line := shell(t, `set -m; sleep 1000 & echo $!; set +m; sleep 1001; :`, ownSessionOf)
+	var other int
+	if _, err := fmt.Sscan(line, &other); err != nil {
+		t.Fatal(err)
+	}
+	same := Children(cmd.Process.Pid)
+	for len(same) < 2 { // until the second sleep is there
+		same = Children(cmd.Process.Pid)
+	}
+	if err := Kill(cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	for _, pid := range same {
+		p, alive := Find(pid)
+		gone := !alive || p.Gone()
+		for end := time.Now().Add(5 * time.Second); pid != other && !gone && time.Now().Before(end); gone = p.Gone() {
+		}
+		if gone != (pid != other) {
+			t.Errorf("%d: gone is %v, and %d has another group", pid, gone, other)
+		}
+	}
+	_ = unix.Kill(other, unix.SIGKILL)
+}
+
+// TestKillSparesTheOwnSession: a child in this session may be in the group of others.
+func TestKillSparesTheOwnSession(t *testing.T) {
+	one, _ := shell(t, "echo; exec sleep 1000", &syscall.SysProcAttr{Setpgid: true})
+	other, _ := shell(t, "echo; exec sleep 1000", &syscall.SysProcAttr{Setpgid: true, Pgid: one.Process.Pid})
+	if err := Kill(one.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	if ws := wait(one); ws.Signal() != unix.SIGKILL {
+		t.Errorf("ended by %v", ws.Signal())
+	}
+	p, ok := Find(other.Process.Pid)
+	if !ok || p.Gone() {
+		t.Error("another process of the group was killed")
+	}
+}
+
+func TestKillOfNoProcess(t *testing.T) {
+	for _, pid := range []int{-1, 0, 1} {
+		if err := Kill(pid); err != unix.EINVAL {
+			t.Errorf("%d: %v", pid, err)
+		}
+	}
+	cmd := exec.Command("/bin/true")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Kill(cmd.Process.Pid); err != nil {
+		t.Errorf("one that has ended: %v", err)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the thread ends with its ids
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, 65534, 65534, 65534); errno != 0 {
+			done <- errno
+			return
+		}
+		done <- Kill(os.Getppid())
+	}()
+	if err := <-done; err != unix.EPERM {
+		t.Errorf("another account's process: %v", err)
+	}
+}
+
+// TestWalk visits each of a tree once, parents first, also what was left by its
+// parent, and nobody else.
+func TestWalk(t *testing.T) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	cmd, line := shell(t, `orphan=$(setsid sh -c 'sleep 1000 >/dev/null & echo $!'); (sleep 1001 & wait; exec sleep 1002) & echo $orphan $!; wait`, nil)
+	var orphan, child int
+	if _, err := fmt.Sscan(line, &orphan, &child); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = unix.Kill(orphan, unix.SIGKILL)
+		_, _ = unix.Wait4(orphan, nil, 0, nil)
+	})
+	for len(Children(child)) == 0 {
+	}
+	grandchild := Children(child)[0]
+	var met []int
+	Walk(time.Now().Add(time.Minute), func(m Member) {
+		p, ok := Find(m.PID)
+		if !ok || p.Start != m.Start {
+			t.Errorf("%d has the start %d, not %d", m.PID, m.Start, p.Start)
+		}
+		met = append(met, m.PID)
+	})
+	for _, pid := range []int{cmd.Process.Pid, orphan, child, grandchild} {
+		if i := slices.Index(met, pid); i < 0 || slices.Contains(met[i+1:], pid) {
+			t.Errorf("%d is not once in %v", pid, met)
+		}
+	}
+	if slices.Index(met, child) > slices.Index(met, grandchild) || slices.Contains(met, os.Getpid()) || slices.Contains(met, os.Getppid()) {
+		t.Errorf("met %v", met)
+	}
+	Walk(time.Now(), func(m Member) { t.Errorf("met %d after the deadline", m.PID) })
+	for _, pid := range []int{orphan, child, grandchild} {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+}
+
+// TestWalkPassesOverTheEnded: one that only waits to be waited for is not visited.
+func TestWalkPassesOverTheEnded(t *testing.T) {
+	cmd := exec.Command("/bin/true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(Own(), cmd.Process.Pid) {
+		t.Error("it is no child")
+	}
+	Walk(time.Now().Add(time.Minute), func(m Member) {
+		if m.PID == cmd.Process.Pid {
+			t.Error("it was visited")
+		}
+	})
+}
+
+// TestMeetSparesAStranger: a pid that was listed below the tree is another process's
+// by the time that it is looked at.
+func TestMeetSparesAStranger(t *testing.T) {
+	cmd, _ := shell(t, "echo; exec sleep 1000", nil)
+	visited := 0
+	visit := func(Member) { visited++ }
+	if meet(cmd.Process.Pid, map[int]bool{1 << 21: true}, visit) || visited != 0 {
+		t.Error("a process of another tree was visited")
+	}
+	if !meet(cmd.Process.Pid, map[int]bool{os.Getpid(): true}, visit) || visited != 1 {
+		t.Error("a child was not visited")
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if meet(cmd.Process.Pid, map[int]bool{os.Getpid(): true}, visit) || visited != 1 {
+		t.Error("a process that is gone was visited")
+	}
+}
+
+func TestLook(t *testing.T) {
+	cmd := sleeper(t, "/bin/sleep", "1000")
+	s := Look(cmd.Process.Pid)
+	for s.State != 'S' { // until it sleeps
+		s = Look(cmd.Process.Pid)
+	}
+	if s.Name != "sleep" || s.UID != os.Geteuid() || s.PID != cmd.Process.Pid || s.Waits() {
+		t.Errorf("%+v", s)
+	}
+	if want := fmt.Sprintf("sleep (pid %d, state S, uid %d)", s.PID, os.Geteuid()); s.String() != want {
+		t.Errorf("%q, want %q", s, want)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if s := Look(cmd.Process.Pid); s.String() != fmt.Sprintf("pid %d, which /proc hides", cmd.Process.Pid) || s.UID != -1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestNameAndState(t *testing.T) {
+	for text, want := range map[string]string{
+		"1 (init) S 0 1":      "init S",
+		"2 (a) b (c) ) D 0 1": "a) b (c)  D",
+		"":                    " ?",
+		"3 (x)":               " ?",
+		"4 (x) ":              " ?",
+		") 5 ( D":             " ?",
+		"6 () Z 1":            " Z",
+	} {
+		name, state := nameAndState([]byte(text))
+		if got := fmt.Sprintf("%s %c", name, state); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestTasksCountsThreads compares the count before and after there are more of them.
+func TestTasksCountsThreads(t *testing.T) {
+	uid := uint32(os.Getuid())
+	if os.Geteuid() == 0 {
+		uid = 3999999 // nobody's
+		if n := Tasks(uid); n != 0 {
+			t.Fatalf("nobody has %d processes", n)
+		}
+		for range 3 {
+			cmd := exec.Command("/bin/sleep", "1000")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer cmd.Wait()
+			defer cmd.Process.Kill()
+		}
+		if n := Tasks(uid); n != 3 {
+			t.Errorf("%d processes, want 3", n)
+		}
+		return
+	}
+	if n := Tasks(uid); n < 2 {
+		t.Errorf("this program alone has more than %d threads", n)
+	}
+}
