@@ -23,11 +23,7 @@ func (l leftError) Error() string {
 	if more := len(l.all) - shown; more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	text := fmt.Sprintf("%d processes", len(l.all))
-	if len(l.all) == 1 {
-		text = "1 process"
-	}
-	text += " of the job could not be ended: " + strings.Join(names, ", ")
+	text := fmt.Sprintf("processes of the job could not be ended: %s", strings.Join(names, ", "))
 	if l.account != nil {
 		text += fmt.Sprintf(" (%v)", l.account)
 	}

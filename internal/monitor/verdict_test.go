@@ -34,10 +34,10 @@ func TestVerdict(t *testing.T) {
 		"stopped success":             {verdict{stopped: true}, failure.System, "the job was stopped by the runner", ""},
 		"stopped build failure":       {verdict{last: outcome{result: build}, stopped: true}, failure.Build, "exit 7", ""},
 		"stopped without a result":    {verdict{last: outcome{err: io.EOF}, stopped: true}, failure.System, "the job was stopped by the runner", ""},
-		"success that leaves one":     {verdict{left: one}, failure.System, "1 process of the job could not be ended: sleep (pid 7, state S, uid 1000)", ""},
+		"success that leaves one":     {verdict{left: one}, failure.System, "processes of the job could not be ended: sleep (pid 7, state S, uid 1000)", ""},
 		"build failure leaves one":    {verdict{last: outcome{result: build}, left: one}, failure.Build, "exit 7", ""},
 		"system failure leaves one":   {verdict{last: outcome{result: system}, left: waits}, failure.System, "storage", ""},
-		"no result, and one is left":  {verdict{last: outcome{err: io.EOF}, left: waits}, failure.System, "1 process of the job could not be ended: jacamar (pid 7, state D, uid 1000)", ""},
+		"no result, and one is left":  {verdict{last: outcome{err: io.EOF}, left: waits}, failure.System, "processes of the job could not be ended: jacamar (pid 7, state D, uid 1000)", ""},
 		"stopped, and one is left":    {verdict{last: outcome{err: io.EOF}, left: one, stopped: true}, failure.System, "the job was stopped by the runner", ""},
 		"killed":                      {verdict{last: outcome{err: io.EOF}, hello: hello, status: killed}, failure.System, "jacamar, which runs the job, was killed by signal 9 (SIGKILL)", ""},
 		"killed, and a reset":         {verdict{last: outcome{err: syscall.ECONNRESET}, hello: hello, status: killed}, failure.System, "jacamar, which runs the job, was killed by signal 9 (SIGKILL)", ""},
@@ -96,9 +96,9 @@ func TestLeftNamesSome(t *testing.T) {
 		l.all = append(l.all, proctree.Sight{PID: 100 + n, Name: "x", State: 'S', UID: -1})
 	}
 	for n, want := range map[int]string{
-		1:         "1 process of the job could not be ended: x (pid 100, state S)",
-		2:         "2 processes of the job could not be ended: x (pid 100, state S), x (pid 101, state S)",
-		shown:     fmt.Sprintf("%d processes of the job could not be ended", shown),
+		1:         "processes of the job could not be ended: x (pid 100, state S)",
+		2:         "processes of the job could not be ended: x (pid 100, state S), x (pid 101, state S)",
+		shown:     "processes of the job could not be ended: x",
 		shown + 2: fmt.Sprintf("x (pid %d, state S), 2 more", 100+shown-1),
 	} {
 		got := leftError{all: l.all[:n]}.Error()
