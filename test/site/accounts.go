@@ -1,7 +1,9 @@
 package site
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -71,9 +73,10 @@ func (c Crew) ensure() error {
 	return nil
 }
 
-// evict kills what a killed test process has left running as the crew, and removes
-// the records of its batch jobs: accounts that exist for tests only, and that the
-// holder of the lock has to itself.
+// evict kills what a killed test process has left running as the crew, and empties
+// the homes of its people, where such a process can have left a login profile or the
+// records of its batch jobs: accounts that exist for tests only, and that the holder
+// of the lock has to itself.
 func (c Crew) evict() error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -92,11 +95,28 @@ func (c Crew) evict() error {
 				return err
 			}
 		}
-		if err := os.RemoveAll(filepath.Join(a.Home, ".jacamar-ci", "scripts")); err != nil {
+		if name != c.Alice && name != c.Bob {
+			continue
+		}
+		if err := a.resetHome("/etc/skel"); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// resetHome gives an account the home that useradd(8) made from a skeleton.
+func (a Account) resetHome(skeleton string) error {
+	entries, err := os.ReadDir(a.Home)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(a.Home, e.Name())))
+	}
+	return errors.Join(err, os.CopyFS(a.Home, os.DirFS(skeleton)), filepath.WalkDir(a.Home, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, int(a.UID), int(a.GID)))
+	}))
 }
 
 // LookupAccount returns an account with all its groups.

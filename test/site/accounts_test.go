@@ -1,6 +1,7 @@
 package site
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -34,6 +35,25 @@ func TestJobAccountIsNeverRoot(t *testing.T) {
 	}
 	if a.UID == 0 {
 		t.Errorf("jobs would run as %+v", a)
+	}
+}
+
+// TestHomeIsReset: of what a killed test has left in a home, nothing stays.
+func TestHomeIsReset(t *testing.T) {
+	skeleton := t.TempDir()
+	a := Account{Name: "x", UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: t.TempDir()}
+	err := errors.Join(
+		os.WriteFile(skeleton+"/.bashrc", []byte("new"), 0o644), os.WriteFile(a.Home+"/.bashrc", []byte("old"), 0o400),
+		os.WriteFile(a.Home+"/.bash_profile", []byte("exit 0\n"), 0o644), os.MkdirAll(a.Home+"/.jacamar-ci/scripts", 0o700),
+		os.Symlink(skeleton, a.Home+"/link"), a.resetHome(skeleton),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(a.Home)
+	text, readable := os.ReadFile(a.Home + "/.bashrc")
+	if err := errors.Join(err, readable); err != nil || len(left) != 1 || string(text) != "new" {
+		t.Errorf("%v, with %q in .bashrc: %v", left, text, err)
 	}
 }
 
