@@ -5,7 +5,8 @@ package loginshell
 // script that sent the guard TERM (as $$ names the guard) and then succeeded has
 // failed. What bash prints about a killed child goes to NoticesFD, and is at the
 // same time how the guard knows that a signal killed the login shell. The guard
-// ends without exit: as a login shell it would read ~/.bash_logout.
+// ends without exit: as a login shell it would read ~/.bash_logout. Where the site
+// blocks kill(2), the exit code says what the signal would have.
 //
 // The login shell is the end of a pipeline. In a subshell in parentheses bash 5.2
 // takes the end of a sourced file for the end of the subshell: "read x; true" as
@@ -26,7 +27,7 @@ exec 8>&2 2>&6 6>&-;
 JACAMAR_CODE=$?;
 if [[ JACAMAR_CODE -gt 128 && -s /dev/fd/2 ]]; then JACAMAR_TOLD=$((JACAMAR_CODE - 128));
 elif [[ JACAMAR_CODE -ne 0 ]]; then JACAMAR_TOLD=; fi;
-if [[ $JACAMAR_TOLD ]]; then trap - TERM; kill -$JACAMAR_TOLD $$; fi;
+if [[ $JACAMAR_TOLD ]]; then trap - TERM; kill -$JACAMAR_TOLD $$; JACAMAR_CODE=$((128 + JACAMAR_TOLD)); fi;
 jacamar_status() { return $JACAMAR_CODE; };
 jacamar_status`
 
@@ -77,7 +78,7 @@ set +abefkmptuvxCEHPT -hB && set +o pipefail && set +o history && set -- && set 
 unset IFS && IFS=$' \t\n' && [[ $- != *r* ]] &&
 if [[ $PWD != "$JACAMAR_DIR" || ! . -ef /proc/$$/cwd ]]; then cd -- "$JACAMAR_DIR"; fi &&
 unset JACAMAR_DIR JACAMAR_PROFILES JACAMAR_SHOPT JACAMAR_LEFT JACAMAR_NAME JACAMAR_FILE JACAMAR_SCRIPT &&
-kill -CONT $$ &&
+{ kill -CONT $$; [[ 1 ]]; } &&
 ! [[ 1 -eq 2 ]];`
 
 // reopen gives the script the input and output that the guard was started with.
