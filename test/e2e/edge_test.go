@@ -66,22 +66,43 @@ func TestEnvironmentNearlyFull(t *testing.T) {
 }
 
 // TestScriptsStartWithALoginEnvironment: what the job has beside its own variables
-// is the same few names whatever the runner and the job were given.
+// is what a login shell of its account has, whatever the runner and the job were
+// given.
 func TestScriptsStartWithALoginEnvironment(t *testing.T) {
-	const few = "HOME JACAMAR_CI_SHELL JACAMAR_CI_STAGE LANG LOGNAME OLDPWD PATH PWD SHELL SHLVL TZ USER _"
+	const show = "env -0 | tr '\\n\\0' ' \\n' | sed 's/^/has /'"
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		j := s.Job()
-		j.Raw = map[string][]byte{"build_script": []byte("env -0 | tr '\\n\\0' ' \\n' | sed 's/^/has /'\n")}
+		j.Raw = map[string][]byte{"build_script": []byte(show + "\n")}
 		r := s.Runner().Run(site.WithVariable(j, "MINE", "x"))
 		want(t, r, stagerunner.Success, 0)
-		for line := range strings.Lines(r.Trace) {
-			name, _, found := strings.Cut(strings.TrimPrefix(line, "has "), "=")
-			if found && strings.HasPrefix(line, "has ") && !strings.Contains(" "+few+" ", " "+name+" ") {
-				t.Errorf("the script starts with %s", strings.TrimSpace(line))
-			}
-		}
-		if !strings.Contains(r.Trace, "has PATH=/usr/local/bin:/usr/bin:/bin") {
+		call, _ := r.Call("build_script")
+		got, expected := exported(string(call.Stdout)), exported(inLogin(t, s, show))
+		if len(got) < 5 {
 			t.Errorf("the log:\n%s", r.Trace)
 		}
+		for name, value := range got {
+			if is, ok := expected[name]; !ok || is != value {
+				t.Errorf("the script has %s=%q, a login %q", name, value, is)
+			}
+		}
+		for name := range expected {
+			if _, ok := got[name]; !ok {
+				t.Errorf("the script has no %s", name)
+			}
+		}
 	})
+}
+
+// exported are the variables and functions of an environment, without those that
+// tell of the service, of jacamar and of the shell's own state.
+func exported(text string) map[string]string {
+	const own = " JACAMAR_CI_SHELL JACAMAR_CI_STAGE LANG OLDPWD PWD SHLVL TZ _ "
+	env := map[string]string{}
+	for line := range strings.Lines(text) {
+		pair, shown := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "has ")
+		if name, value, _ := strings.Cut(pair, "="); shown && !strings.Contains(own, " "+name+" ") {
+			env[name] = value
+		}
+	}
+	return env
 }

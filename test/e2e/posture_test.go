@@ -128,16 +128,23 @@ func posture(t *testing.T, s *site.Site, deployment string) map[string]string {
 // profiles of this machine add, and the two of jacamar's.
 func variables(t *testing.T, s *site.Site) string {
 	t.Helper()
+	names := append(strings.Fields(inLogin(t, s, "compgen -e")), "JACAMAR_CI_SHELL", "JACAMAR_CI_STAGE")
+	slices.Sort(names)
+	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return name == "_" || name == "OLDPWD" }), "; ")
+}
+
+// inLogin runs a command in a login shell of the site's account that has nothing
+// from this process.
+func inLogin(t *testing.T, s *site.Site, command string) string {
+	t.Helper()
 	argv := []string{
-		"/usr/bin/env", "-i", "HOME=" + s.Account.Home, "USER=x", "LOGNAME=x", "SHELL=/bin/bash", "PATH=/usr/bin:/bin", "LANG=C.UTF-8",
-		"/bin/bash", "--login", "-c", "compgen -e",
+		"/usr/bin/env", "-i", "HOME=" + s.Account.Home, "USER=" + s.Account.Name, "LOGNAME=" + s.Account.Name, "SHELL=/bin/bash",
+		"PATH=/usr/bin:/bin", "LANG=C.UTF-8", "/bin/bash", "--login", "-c", command,
 	}
 	if os.Geteuid() == 0 {
 		argv = append([]string{"/usr/sbin/runuser", "-u", s.Account.Name, "--"}, argv...)
 	}
-	names := append(strings.Fields(output(t, argv...)), "JACAMAR_CI_SHELL", "JACAMAR_CI_STAGE")
-	slices.Sort(names)
-	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return name == "_" || name == "OLDPWD" }), "; ")
+	return output(t, argv...)
 }
 
 func prefixed(prefix, text string) string {
