@@ -49,8 +49,8 @@ func (v *verdicts) judge(faults []string) {
 }
 
 // Aftermath lists what is wrong with a finished job beyond its outcome: a cleanup
-// that failed or had something to say, a stage of a successful job that failed, and
-// files of the job that are still there.
+// that failed or had something to say, a stage of a successful job that failed (the
+// commands of after_script may), and files of the job that are still there.
 func (s *Site) Aftermath(r *stagerunner.Runner, job stagerunner.Result, enter ...string) (faults []string) {
 	last := map[string]stagerunner.Call{}
 	for _, c := range job.Calls {
@@ -63,7 +63,9 @@ func (s *Site) Aftermath(r *stagerunner.Runner, job stagerunner.Result, enter ..
 		}
 	}
 	for stage, c := range last {
-		if job.Outcome == stagerunner.Success && c.Status != 0 && stage != "cleanup" {
+		var own *stagerunner.BuildError
+		ignored := stage == "after_script" && errors.As(c.Err, &own)
+		if job.Outcome == stagerunner.Success && c.Status != 0 && stage != "cleanup" && !ignored {
 			faults = append(faults, fmt.Sprintf("job %d succeeded, and its stage %s ended with status %d: %s", job.JobID, stage, c.Status, c.Failure))
 		}
 	}
