@@ -2,15 +2,20 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/test/site"
 	"jacamar-ci/test/stagerunner"
@@ -102,9 +107,13 @@ func (g garden) sweep(t *testing.T, s *site.Site, poison func(*testing.T, garden
 	must(t, os.Chmod(g.seen, 0o777))
 	g.clear(t)
 	r, j := s.Runner(), s.Job()
-	j.Script = []string{"cat /proc/$PPID/environ >>" + g.seen + "/jacamar; : >" + g.seen + "/jacamar.ran", g.bait("script")}
+	gate := filepath.Join(g.seen, "gate")
+	must(t, unix.Mkfifo(gate, 0o600))
+	must(t, os.Chown(gate, int(s.Account.UID), int(s.Account.GID)))
+	j.Script = []string{"echo jacamar: $PPID.; read -r line <" + gate, g.bait("script")}
 	poison(t, g, r, &j)
-	want(t, r.Run(j), stagerunner.Success, 0)
+	e := r.Start(j)
+	want(t, g.lookAtJacamar(t, e, gate), stagerunner.Success, 0)
 	for _, f := range g.found(t) {
 		info, err := f.Info()
 		must(t, err)
@@ -124,6 +133,29 @@ func (g garden) sweep(t *testing.T, s *site.Site, poison func(*testing.T, garden
 		}
 	}
 	s.NoProcess(t, 0)
+}
+
+// lookAtJacamar notes the environment of the jacamar whose script waits at the gate:
+// it shows that to root alone. Then it opens the gate.
+func (g garden) lookAtJacamar(t *testing.T, e *stagerunner.Execution, gate string) stagerunner.Result {
+	t.Helper()
+	open, err := os.OpenFile(gate, os.O_RDWR, 0)
+	must(t, err)
+	defer open.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	err = e.AwaitOutput(ctx, "build_script", "\njacamar: ")
+	pid := regexp.MustCompile(`(?m)^jacamar: (\d+)\.`).FindStringSubmatch(e.Trace())
+	if err != nil || pid == nil {
+		e.Abort()
+		t.Fatalf("no jacamar (%v) in\n%s", err, e.Wait().Trace)
+	}
+	text, err := os.ReadFile(filepath.Join("/proc", pid[1], "environ"))
+	must(t, err)
+	must(t, errors.Join(os.WriteFile(filepath.Join(g.seen, "jacamar"), text, 0o600), os.WriteFile(filepath.Join(g.seen, "jacamar.ran"), nil, 0o600)))
+	_, err = open.WriteString("\n")
+	must(t, err)
+	return e.Wait()
 }
 
 // had are the plants that a process found in its environment.
