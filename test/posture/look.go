@@ -35,17 +35,15 @@ func look(pid int) map[string]string {
 		"timer slack":                 option(unix.PR_GET_TIMERSLACK),
 		"execution domain":            number(unix.SYS_PERSONALITY, 0xffffffff, 0),
 
-		"resource limits":   flat(read(dir + "/limits")),
-		"blocked signals":   status["SigBlk"],
-		"signal actions":    status["SigIgn"],
-		"umask":             status["Umask"],
-		"working directory": link(dir, "cwd"),
-		"root directory":    link(dir, "root"),
-		"namespaces":        namespaces(dir),
-		"descriptors":       descriptors(dir),
-		// session, terminal and process group: fields 6, 7 and 5 of proc(5), counted
-		// from the state.
-		"session and terminal": fmt.Sprintf("leads %v, terminal %s", stat[3] == fmt.Sprint(pid) && stat[2] == fmt.Sprint(pid), stat[4]),
+		"resource limits":      flat(read(dir + "/limits")),
+		"blocked signals":      status["SigBlk"],
+		"signal actions":       status["SigIgn"],
+		"umask":                status["Umask"],
+		"working directory":    link(dir, "cwd"),
+		"root directory":       link(dir, "root"),
+		"namespaces":           namespaces(dir),
+		"descriptors":          descriptors(dir),
+		"session and terminal": session(pid, stat),
 		"dumpable":             fmt.Sprint(dumpable(dir)),
 		"core dump filter":     read(dir + "/coredump_filter"),
 
@@ -59,6 +57,15 @@ func look(pid int) map[string]string {
 		"pending signals and timers": status["SigPnd"] + " " + status["ShdPnd"],
 		"tracing":                    status["TracerPid"],
 	}
+}
+
+// session reports whether a shell, or its parent of which it is a subshell, leads the
+// session and the process group. Parent, group, session and terminal are fields 4 to
+// 7 of proc_pid_stat(5), counted here from the state.
+func session(pid int, stat []string) string {
+	parent, group, own, terminal := stat[1], stat[2], stat[3], stat[4]
+	leads := group == own && (own == fmt.Sprint(pid) || own == parent)
+	return fmt.Sprintf("leads %v, terminal %s", leads, terminal)
 }
 
 func statusOf(dir string) map[string]string {
