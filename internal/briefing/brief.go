@@ -40,6 +40,6 @@ func (s Source) job() handoff.Job {
 	r := s.Facts
 	return handoff.Job{
 		ID: r.ID, Runner: s.Env.Runner(), Project: r.Project, ProjectID: r.ProjectID, Timeout: r.Timeout, Owner: s.Owner,
-		Temp: s.Env.TempDir(), Helper: r.Helper, StepRunner: r.StepRunner, Path: carried(s.Env, "PATH", longestArguments),
+		Temp: s.Env.TempDir(), Helper: r.Helper, StepRunner: r.StepRunner, Image: r.Image, Services: r.Services, Path: carried(s.Env, "PATH", longestArguments),
 	}
 }

@@ -25,7 +25,7 @@ func source(t *testing.T) Source {
 	site.Batch.Rules = []config.Rule{{Args: []string{"-p", "ci"}}}
 	return Source{
 		Stage: job.Run, SubStage: "build_script", Site: site, Account: job.Account{Name: name, UID: 1},
-		Facts: customexec.Response{ID: 1, ProjectID: 2, Project: "g/p", Timeout: 3, Helper: true, StepRunner: true},
+		Facts: customexec.Response{ID: 1, ProjectID: 2, Project: "g/p", Timeout: 3, Helper: true, StepRunner: true, Image: true, Services: true},
 		Env:   environ(t, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=t0ken", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/b/g/p.tmp", "CUSTOM_ENV_PATH=/bin"),
 		Dirs:  handoff.Dirs{Builds: path(t, "/b")}, Owner: proctree.Process{PID: 7, Start: 8, Boot: "b"},
 		Matches: func(config.Rule) (bool, error) { return true, nil },
@@ -40,7 +40,7 @@ func TestBriefHasWhatItsSourceHas(t *testing.T) {
 	}
 	want := handoff.Job{
 		ID: 1, Runner: "t0ken", Project: "g/p", ProjectID: 2, Timeout: 3, Owner: s.Owner,
-		Temp: path(t, "/b/g/p.tmp"), Helper: true, StepRunner: true, Path: []byte("/bin"),
+		Temp: path(t, "/b/g/p.tmp"), Helper: true, StepRunner: true, Image: true, Services: true, Path: []byte("/bin"),
 	}
 	if !reflect.DeepEqual(got.Job, want) {
 		t.Errorf("job %+v\nwant %+v", got.Job, want)

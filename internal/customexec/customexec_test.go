@@ -215,6 +215,25 @@ func TestStepRunnerIsNeeded(t *testing.T) {
 	}
 }
 
+func TestImageAndServices(t *testing.T) {
+	for _, tt := range []struct {
+		fields          string
+		image, services bool
+	}{
+		{``, false, false},
+		{`,"image":null,"services":null`, false, false},
+		{`,"image":{"name":""},"services":[]`, false, false},
+		{`,"image":7,"services":"x"`, false, false},
+		{`,"image":{"name":"busybox"}`, true, false},
+		{`,"services":[{"name":"postgres"}]`, false, true},
+	} {
+		r, err := ParseResponse([]byte(`{"id":1,"job_info":{"project_id":2}` + tt.fields + `}`))
+		if r.Image != tt.image || r.Services != tt.services || err != nil {
+			t.Errorf("%s: %v, %v, %v", tt.fields, r.Image, r.Services, err)
+		}
+	}
+}
+
 func TestTempDir(t *testing.T) {
 	for value, want := range map[string]string{"/b/000/g/p.tmp": "/b/000/g/p.tmp", ".tmp": "", "": "", "/b/../x.tmp": "", "/b/a\nb.tmp": ""} {
 		e, err := ParseEnviron([]string{"CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=" + value})

@@ -30,6 +30,8 @@ type Response struct {
 	// StepRunner reports that the job is written with "run:", for which the
 	// runner's script calls the program step-runner.
 	StepRunner bool
+	// Image and Services report that the job names them.
+	Image, Services bool
 	// tokens are the first values of the job's variables that look like a JWT.
 	tokens map[string]string
 }
@@ -58,7 +60,7 @@ type wireJob struct {
 	info, git, runner, variables   json.RawMessage
 	id                             json.RawMessage
 	cache, artifacts, dependencies json.RawMessage
-	run                            json.RawMessage
+	run, image, services           json.RawMessage
 }
 
 // ParseResponse reads a job response. Unknown fields are passed over; a field
@@ -67,7 +69,7 @@ func ParseResponse(text []byte) (Response, error) {
 	var w wireJob
 	err := object(text, map[string]*json.RawMessage{
 		"id": &w.id, "job_info": &w.info, "git_info": &w.git, "runner_info": &w.runner, "variables": &w.variables,
-		"cache": &w.cache, "artifacts": &w.artifacts, "dependencies": &w.dependencies, "run": &w.run,
+		"cache": &w.cache, "artifacts": &w.artifacts, "dependencies": &w.dependencies, "run": &w.run, "image": &w.image, "services": &w.services,
 	})
 	if err != nil {
 		return Response{}, err
@@ -82,6 +84,7 @@ func ParseResponse(text []byte) (Response, error) {
 		}
 	}
 	r.Helper, r.StepRunner = w.needsHelper(), w.hasSteps()
+	r.Image, r.Services = w.hasImage(), w.hasServices()
 	return r, nil
 }
 
@@ -194,6 +197,20 @@ func (w wireJob) hasSteps() bool {
 	}
 	var steps []json.RawMessage
 	return json.Unmarshal(list, &steps) == nil && len(steps) > 0
+}
+
+// hasImage and hasServices, like hasSteps, only decide on a warning. Where a job has
+// no image the runner writes one without a name.
+func (w wireJob) hasImage() bool {
+	var image struct {
+		Name string `json:"name"`
+	}
+	return json.Unmarshal(w.image, &image) == nil && image.Name != ""
+}
+
+func (w wireJob) hasServices() bool {
+	var services []json.RawMessage
+	return json.Unmarshal(w.services, &services) == nil && len(services) > 0
 }
 
 // needsHelper looks for what the runner's scripts call its own program for.

@@ -53,6 +53,9 @@ type Job struct {
 	Helper bool `json:"helper,omitempty"`
 	// StepRunner is the same of step-runner, for a job that is written with "run:".
 	StepRunner bool `json:"step_runner,omitempty"`
+	// Image and Services report that the job names them; they have no effect here.
+	Image    bool `json:"image,omitempty"`
+	Services bool `json:"services,omitempty"`
 	// Path is the job's own variable PATH, empty when it sets none. It is bytes,
 	// since a user's text need not be what a JSON string can carry.
 	Path []byte `json:"path,omitempty"`

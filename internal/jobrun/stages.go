@@ -82,6 +82,12 @@ func (s stage) forewarn(voice logging.Voice) {
 	if s.brief.Job.Helper && s.missing("gitlab-runner") {
 		voice.Warn("gitlab-runner is not in your PATH here: the job's caches and artifacts will be skipped")
 	}
+	if s.brief.Job.Image {
+		voice.Warn("image: has no effect on this resource: the job runs with the programs of this machine")
+	}
+	if s.brief.Job.Services {
+		voice.Warn("services: has no effect on this resource: no service is started for the job")
+	}
 	if s.brief.Job.StepRunner && s.missing("step-runner") {
 		voice.Warn("step-runner is not in your PATH here, and a job with \"run:\" needs it: install it there, or write the job with \"script:\"")
 	}

@@ -81,6 +81,29 @@ func TestMissingHelperIsReported(t *testing.T) {
 	}, quick)
 }
 
+// TestImageAndServices: what has no effect is reported once, in prepare, and the job
+// runs on this machine.
+func TestImageAndServices(t *testing.T) {
+	warnings := []string{"image: has no effect on this resource", "services: has no effect on this resource"}
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		plain := s.Job("true")
+		named := s.Job("true")
+		named.Image, named.Services = "python:3.12", []string{"postgres:17"}
+		for _, tt := range []struct {
+			job   stagerunner.Job
+			times int
+		}{{plain, 0}, {named, 1}} {
+			r := s.Runner().Run(tt.job)
+			want(t, r, stagerunner.Success, 0)
+			for _, w := range warnings {
+				if got := strings.Count(r.Trace, w); got != tt.times {
+					t.Errorf("%q stands %d times, want %d, in:\n%s", w, got, tt.times, r.Trace)
+				}
+			}
+		}
+	})
+}
+
 // TestStepRunner runs a job that is written with "run:", as the runner hands it to
 // a custom executor: as the script "step-runner ci".
 func TestStepRunner(t *testing.T) {

@@ -22,6 +22,8 @@ type Job struct {
 	// ServerURL is where artifacts go.
 	ServerURL string
 	Image     string
+	// Services are names of images, as of `services:`.
+	Services []string
 	// Timeout of the whole job, 0 for one hour.
 	Timeout   time.Duration
 	Variables []Variable

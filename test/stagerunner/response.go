@@ -86,6 +86,9 @@ func (j *Job) response(inputs any) []byte {
 			"trace_sections": true, "failure_reasons": []string{"unknown_failure", "script_failure", "runner_system_failure", "job_execution_timeout"},
 		},
 	}
+	for _, name := range j.Services {
+		r.Services = append(r.Services, map[string]any{"name": name})
+	}
 	for _, c := range j.Cache {
 		r.Cache = append(r.Cache, map[string]any{"key": c.Key, "paths": c.Paths, "policy": "pull-push", "when": orSuccess(c.When)})
 	}
