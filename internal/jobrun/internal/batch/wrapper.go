@@ -47,7 +47,7 @@ if [ -n "${BASH_ENV+x}" ]; then
 	unset BASH_ENV
 fi
 login() {
-	"$shell" --login --noprofile -c @PROGRAM@ bash "$1" < /dev/null 2>&9 3< "$dir/script" 4>&8 6> /dev/null 8>&- 9>&-
+	"$shell" --login --noprofile -c @PROGRAM@ bash "$1" < /dev/null 2>&9 3< "$dir/script" 4>&8 8>&- 9>&-
 }
 waiting() { [ -s "$dir/script" ]; }
 watch() {

@@ -81,6 +81,6 @@ func (l Login) start(in *os.File, words []string) (*process.Process, error) {
 	defer null.Close()
 	return l.Family.Start(process.Command{
 		Path: l.Shell.Path, Args: loginshell.Args(loginshell.Program{}.Ask(words...), loginshell.Login), Env: loginshell.Environ(l.Shell.Env),
-		Dir: workDir(l.Shell.Home), Files: []*os.File{0: null, 1: null, 2: null, loginshell.ScriptFD: in, loginshell.NoticesFD: null},
+		Dir: workDir(l.Shell.Home), Files: []*os.File{0: null, 1: null, 2: null, loginshell.ScriptFD: in},
 	})
 }

@@ -106,13 +106,13 @@ func everySignal() {
 	}
 }
 
-// TestDeathBySignalSaysWhich holds for the process that $$ names and for the one
-// that runs the script.
+// TestDeathBySignalSaysWhich sends signals to the process that $$ names, and to the
+// one below it that runs the script, of which there is only the exit code.
 func TestDeathBySignalSaysWhich(t *testing.T) {
 	var want strings.Builder
 	for _, sig := range deaths {
-		line := fmt.Sprintf("%d true the job's script was ended by signal %d (%s)\n", 128+int(sig), int(sig), unix.SignalName(sig))
-		want.WriteString(line + line)
+		fmt.Fprintf(&want, "%d true the job's script was ended by signal %d (%s)\n", 128+int(sig), int(sig), unix.SignalName(sig))
+		fmt.Fprintf(&want, "%[1]d true the job's script ended with exit code %[1]d\n", 128+int(sig))
 	}
 	if out := scenario(t, "every signal"); out != want.String() {
 		t.Errorf("got\n%swant\n%s", out, want.String())

@@ -46,9 +46,6 @@ func (l Local) wire(script []byte) (w *wiring, err error) {
 	if w.script, err = w.hold(loginshell.ScriptFD, "script", loginshell.Content(script)); err != nil {
 		return w, err
 	}
-	if _, err = w.hold(loginshell.NoticesFD, "notices", nil); err != nil {
-		return w, err
-	}
 	return w, w.connect(l.Profiles.Hide)
 }
 

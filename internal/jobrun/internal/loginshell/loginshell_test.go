@@ -56,7 +56,7 @@ func (l login) run(t testing.TB, home, script string) (r result) {
 	cmd.Env = Environ([]string{"HOME=" + home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8"})
 	cmd.Dir, cmd.Stdout, cmd.Stderr = home, out, out
 	cmd.ExtraFiles = []*os.File{
-		ScriptFD - 3: file("script", Content([]byte(script))), PassedFD - 3: file("passed", nil), NoticesFD - 3: file("notices", nil),
+		ScriptFD - 3: file("script", Content([]byte(script))), PassedFD - 3: file("passed", nil),
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

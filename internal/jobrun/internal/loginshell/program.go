@@ -6,14 +6,13 @@ import (
 	"strings"
 )
 
-// Descriptors of the guard beside 0 to 2. Only ScriptFD and NoticesFD must be
-// there.
+// Descriptors of the guard beside 0 to 2. Only ScriptFD must be there; the guard
+// itself uses 8 and 9.
 const (
-	ScriptFD  = 3 // the script's file, see Content; for a question, where the answers go
-	PassedFD  = 4 // takes a line when the profiles are done
-	GateFD    = 5 // has the line that Gate waits for
-	NoticesFD = 6 // takes what the guard itself prints
-	HiddenFD  = 7 // takes what the profiles print, with Hide
+	ScriptFD = 3 // the script's file, see Content; for a question, where the answers go
+	PassedFD = 4 // takes a line when the profiles are done
+	GateFD   = 5 // has the line that Gate waits for
+	HiddenFD = 7 // takes what the profiles print, with Hide
 )
 
 // Profiles is what the login shell reads before the script.

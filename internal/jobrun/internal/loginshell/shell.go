@@ -3,31 +3,29 @@ package loginshell
 // frame is both processes. The guard survives TERM, which ends all processes of a
 // job that is stopped, so that the script's trap decides on the exit code; a
 // script that sent the guard TERM (as $$ names the guard) and then succeeded has
-// failed. What bash prints about a killed child goes to NoticesFD, and is at the
-// same time how the guard knows that a signal killed the login shell. The guard
-// ends without exit: as a login shell it would read ~/.bash_logout. Where the site
-// blocks kill(2), the exit code says what the signal would have.
+// failed. What bash prints about a killed child goes nowhere. The guard ends
+// without exit: as a login shell it would read ~/.bash_logout. Where the site blocks
+// kill(2), the exit code is what the signal would have made it.
 //
-// The login shell is the end of a pipeline. In a subshell in parentheses bash 5.2
-// takes the end of a sourced file for the end of the subshell: "read x; true" as
-// the last line of the file replaces the shell by true(1).
+// The login shell is the beginning of a pipeline whose end, by lastpipe, is the
+// guard itself. In a subshell in parentheses bash 5.2 takes the end of a sourced
+// file for the end of the subshell: "read x; true" as the last line of the file
+// replaces the shell by true(1).
 const frame = `
-trap 'JACAMAR_TOLD=15' TERM;
-shopt -u lastpipe;
-exec 8>&2 2>&6 6>&-;
-: | {
-	exec </dev/null 2>&8 3>&- 4>&- 5>&- 8>&-; @HIDE@ exec 7>&-;
+trap 'JACAMAR_TOLD=1' TERM;
+shopt -s lastpipe;
+exec 9>&1 8>&2 2>/dev/null;
+{
+	exec </dev/null >&9 2>&8 3>&- 4>&- 5>&- 8>&- 9>&-; @HIDE@ exec 7>&-; shopt -u lastpipe;
 	@BEFORE@
 	` + readProfiles + `
 	if { ` + reset + ` } >/dev/null 2>&1; then
 		` + reopen + `
 		@AFTER@
 	fi;
-};
-JACAMAR_CODE=$?;
-if [[ JACAMAR_CODE -gt 128 && -s /dev/fd/2 ]]; then JACAMAR_TOLD=$((JACAMAR_CODE - 128));
-elif [[ JACAMAR_CODE -ne 0 ]]; then JACAMAR_TOLD=; fi;
-if [[ $JACAMAR_TOLD ]]; then trap - TERM; kill -$JACAMAR_TOLD $$; JACAMAR_CODE=$((128 + JACAMAR_TOLD)); fi;
+} | :;
+JACAMAR_CODE=${PIPESTATUS[0]};
+if [[ JACAMAR_CODE -eq 0 && -n $JACAMAR_TOLD ]]; then trap - TERM; kill -TERM $$; JACAMAR_CODE=143; fi;
 jacamar_status() { return $JACAMAR_CODE; };
 jacamar_status`
 
@@ -61,7 +59,8 @@ JACAMAR_LEFT=$BASHOPTS; enable @BUILTINS@; POSIXLY_CORRECT=y;
 unset -f @BUILTINS@ &&
 trap - @SIGNALS@ &&
 set +abefkmptuvxCEHPT -hB && set +o pipefail && set +o history && set -- && set +o posix && {
-	unset -f . : [; enable . : [ @BUILTINS@; unalias . : [ @BUILTINS@ @RESERVED@;
+	unset -f . : [; enable . : [ @BUILTINS@;
+	if [[ ${#BASH_ALIASES[@]} -gt 0 ]]; then unalias . : [ @BUILTINS@ @RESERVED@; fi;
 	shopt -u inherit_errexit; shopt -u expand_aliases;
 	if [[ $BASHOPTS != "$JACAMAR_SHOPT" ]]; then
 		IFS=:;
