@@ -1,0 +1,147 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"jacamar-ci/internal/job"
+)
+
+// Config is what an image wants of whoever runs it: the part of the OCI image
+// configuration (image-spec, config.md) that decides how a script starts.
+type Config struct {
+	Architecture string   `json:"architecture"`
+	OS           string   `json:"os"`
+	User         string   `json:"user"`
+	Env          []string `json:"env"` // NAME=value
+	Entrypoint   []string `json:"entrypoint"`
+	Cmd          []string `json:"cmd"`
+	WorkingDir   string   `json:"working_dir"`
+	// Ports are the exposed TCP ports, ascending.
+	Ports []uint16 `json:"ports"`
+}
+
+const (
+	// maxConfig bounds the text of a configuration, in bytes.
+	maxConfig = 4 << 20
+	// maxEntries bounds each list in it.
+	maxEntries = 4096
+)
+
+// wireConfig mirrors the JSON names of the specification.
+type wireConfig struct {
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"`
+	Config       struct {
+		User         string
+		Env          []string
+		Entrypoint   []string
+		Cmd          []string
+		WorkingDir   string
+		ExposedPorts map[string]struct{}
+	} `json:"config"`
+}
+
+// ParseConfig reads an image's configuration as a registry keeps it, or as
+// podman-image-inspect(1) and skopeo-inspect(1) with --config print it.
+func ParseConfig(text []byte) (Config, error) {
+	if len(text) > maxConfig {
+		return Config{}, fmt.Errorf("the image's configuration is longer than %d bytes", maxConfig)
+	}
+	var w wireConfig
+	if err := json.Unmarshal(text, &w); err != nil {
+		return Config{}, fmt.Errorf("cannot read the image's configuration: %w", err)
+	}
+	c := Config{
+		Architecture: w.Architecture, OS: w.OS, User: w.Config.User, Env: w.Config.Env,
+		Entrypoint: w.Config.Entrypoint, Cmd: w.Config.Cmd, WorkingDir: w.Config.WorkingDir,
+		Ports: ports(w.Config.ExposedPorts),
+	}
+	return c, c.check()
+}
+
+// check refuses what no process can be started with: a NUL in a text (execve(2)),
+// a variable without a name, lists without bounds.
+func (c Config) check() error {
+	for name, list := range c.lists() {
+		if len(list) > maxEntries {
+			return fmt.Errorf("the image's %s has more than %d entries", name, maxEntries)
+		}
+		for _, text := range list {
+			if strings.IndexByte(text, 0) >= 0 {
+				return fmt.Errorf("the image's %s has a NUL in it", name)
+			}
+		}
+	}
+	for _, pair := range c.Env {
+		if strings.IndexByte(pair, '=') <= 0 {
+			return fmt.Errorf("the image's environment has %q, which is not NAME=value", job.Clip(pair))
+		}
+	}
+	if c.WorkingDir != "" && !strings.HasPrefix(c.WorkingDir, "/") {
+		return fmt.Errorf("the image's working directory %q is not absolute", job.Clip(c.WorkingDir))
+	}
+	return nil
+}
+
+func (c Config) lists() map[string][]string {
+	return map[string][]string{
+		"environment": c.Env, "entrypoint": c.Entrypoint, "command": c.Cmd, "user, working directory or architecture": {c.User, c.WorkingDir, c.Architecture, c.OS},
+	}
+}
+
+// ports reads the names of ExposedPorts, "8080" or "8080/tcp". What is not TCP
+// cannot be waited for and is left out.
+func ports(names map[string]struct{}) []uint16 {
+	var list []uint16
+	for name := range names {
+		number, protocol, given := strings.Cut(name, "/")
+		if given && protocol != "tcp" {
+			continue
+		}
+		if n, err := strconv.ParseUint(number, 10, 16); err == nil && n > 0 {
+			list = append(list, uint16(n))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Command returns the argv that an engine has to start: the entrypoint with the
+// given arguments. A job's own entrypoint replaces the image's; the list [""] means
+// none, as in .gitlab-ci.yml.
+func (c Config) Command(override []string, args ...string) []string {
+	entrypoint := c.Entrypoint
+	if len(override) > 0 {
+		entrypoint = override
+	}
+	if len(entrypoint) == 1 && entrypoint[0] == "" {
+		entrypoint = nil
+	}
+	return slices.Concat(entrypoint, args)
+}
+
+// Inspected reads the answer of podman-image-inspect(1): a list with one image. It
+// returns the image's configuration and the digest under which it was pulled.
+func Inspected(text []byte) (Config, string, error) {
+	var images []json.RawMessage
+	if err := json.Unmarshal(text, &images); err != nil {
+		return Config{}, "", fmt.Errorf("cannot read the engine's answer: %w", err)
+	}
+	if len(images) != 1 {
+		return Config{}, "", fmt.Errorf("the engine described %d images, want 1", len(images))
+	}
+	var pulled struct{ Digest string }
+	if err := json.Unmarshal(images[0], &pulled); err != nil {
+		return Config{}, "", fmt.Errorf("cannot read the engine's answer: %w", err)
+	}
+	if !isDigest(pulled.Digest) {
+		return Config{}, "", errors.New("the engine named no digest of the image")
+	}
+	c, err := ParseConfig(images[0])
+	return c, pulled.Digest, err
+}

@@ -1,0 +1,137 @@
+package image
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"jacamar-ci/internal/job"
+)
+
+// Credential is a login for a registry, or for a part of it.
+type Credential struct {
+	// Scope is the registry with its port, and optionally the beginning of a
+	// repository's path, as keys of `auths` in containers-auth.json(5).
+	Scope    string
+	User     string
+	Password job.Secret
+}
+
+// Login is what one place knows of logins. Source names the place in the job's log.
+type Login struct {
+	Source      string
+	Credentials []Credential
+}
+
+// maxAuths bounds the text of a docker configuration, in bytes.
+const maxAuths = 64 << 10
+
+// ParseAuths reads the `auths` of a docker configuration, such as the variable
+// DOCKER_AUTH_CONFIG. ignored names keys that would run a program of the user's
+// choice, which are left out.
+func ParseAuths(text string) (list []Credential, ignored []string, err error) {
+	if len(text) > maxAuths {
+		return nil, nil, fmt.Errorf("it is longer than %d bytes", maxAuths)
+	}
+	var file struct {
+		Auths map[string]struct {
+			Auth     string `json:"auth"`
+			Username string `json:"username"`
+			Password string `json:"password"`
+		} `json:"auths"`
+		CredsStore  json.RawMessage `json:"credsStore"`
+		CredHelpers json.RawMessage `json:"credHelpers"`
+	}
+	if err := json.Unmarshal([]byte(text), &file); err != nil {
+		// The decoder's own text may quote a password.
+		return nil, nil, errors.New("it is not JSON of the form {\"auths\": {\"REGISTRY\": {\"auth\": \"…\"}}}")
+	}
+	for _, scope := range slices.Sorted(maps.Keys(file.Auths)) {
+		entry := file.Auths[scope]
+		c := Credential{Scope: normalScope(scope), User: entry.Username, Password: job.NewSecret(entry.Password)}
+		if entry.Auth != "" {
+			if c.User, c.Password, err = decodeAuth(entry.Auth); err != nil {
+				return nil, nil, fmt.Errorf("the entry %q: %w", job.Clip(scope), err)
+			}
+		}
+		if c.User != "" {
+			list = append(list, c)
+		}
+	}
+	for name, value := range map[string]json.RawMessage{"credsStore": file.CredsStore, "credHelpers": file.CredHelpers} {
+		if len(value) > 0 {
+			ignored = append(ignored, name)
+		}
+	}
+	slices.Sort(ignored)
+	return list, ignored, nil
+}
+
+func decodeAuth(auth string) (user string, password job.Secret, err error) {
+	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(auth))
+	if err != nil {
+		return "", job.Secret{}, errors.New("auth is not base64")
+	}
+	user, secret, found := strings.Cut(strings.TrimRight(string(text), "\x00"), ":")
+	if !found || user == "" {
+		return "", job.Secret{}, errors.New("auth is not user:password in base64")
+	}
+	return user, job.NewSecret(secret), nil
+}
+
+// normalScope drops the scheme and the version of the interface that docker writes
+// into the keys of its file, and gives Docker Hub its one name.
+func normalScope(scope string) string {
+	for _, scheme := range []string{"https://", "http://"} {
+		scope = strings.TrimPrefix(scope, scheme)
+	}
+	scope = strings.TrimSuffix(scope, "/")
+	for _, version := range []string{"/v1", "/v2"} {
+		scope = strings.TrimSuffix(scope, version)
+	}
+	host, path, found := strings.Cut(scope, "/")
+	if host == legacyDomain {
+		host = defaultDomain
+	}
+	if found {
+		return host + "/" + path
+	}
+	return host
+}
+
+// NewCredential returns a login for a registry at an address such as those of
+// GitLab's credentials[].
+func NewCredential(address, user string, password job.Secret) Credential {
+	return Credential{Scope: normalScope(address), User: user, Password: password}
+}
+
+// covers reports whether the login is for the image: whole components of the path
+// count, so that host/a is not for host/ab.
+func (c Credential) covers(r Reference) bool {
+	return r.Name() == c.Scope || strings.HasPrefix(r.Name(), c.Scope+"/")
+}
+
+// Select returns the login for an image: the longest scope that covers it, and of
+// the same scope the first source's.
+func Select(r Reference, logins []Login) (c Credential, source string, found bool) {
+	for _, l := range logins {
+		for _, candidate := range l.Credentials {
+			if candidate.covers(r) && (!found || len(candidate.Scope) > len(c.Scope)) {
+				c, source, found = candidate, l.Source, true
+			}
+		}
+	}
+	return c, source, found
+}
+
+// AuthFile returns the text of a containers-auth.json(5) with this login alone. It
+// has the password in clear text.
+func (c Credential) AuthFile() []byte {
+	auth := base64.StdEncoding.EncodeToString([]byte(c.User + ":" + c.Password.Reveal()))
+	text, _ := json.Marshal(map[string]map[string]map[string]string{"auths": {c.Scope: {"auth": auth}}})
+	return text
+}

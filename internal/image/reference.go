@@ -1,0 +1,174 @@
+// Package image holds what an `image:` or `services:` name means, without any
+// container engine: references to registries, the configuration of an image, the
+// order of pull policies and the credentials for a registry. All of it is pure.
+package image
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"jacamar-ci/internal/job"
+)
+
+// Reference names an image in a registry with every part that Docker fills in by
+// default, so that one image has one name for every engine and every rule.
+// The grammar is that of the distribution project (reference/reference.go):
+//
+//	[domain[:port]/]path[:tag][@digest]
+type Reference struct {
+	domain, path string
+	tag          string // "" only where there is a digest
+	digest       string // "" or algorithm:hex
+}
+
+const (
+	defaultDomain = "docker.io"
+	legacyDomain  = "index.docker.io"
+	officialPath  = "library/"
+	defaultTag    = "latest"
+	// maxName bounds domain and path together, in bytes, as registries do.
+	maxName = 255
+	maxTag  = 128
+)
+
+// ParseReference reads the name of an image as the docker executor of GitLab
+// Runner does: `busybox` is docker.io/library/busybox:latest. A docker:// in front
+// is dropped; every other transport is refused.
+func ParseReference(name string) (Reference, error) {
+	text := strings.TrimPrefix(name, "docker://")
+	switch {
+	case strings.TrimSpace(text) == "":
+		return Reference{}, errors.New("the image has no name")
+	case strings.Contains(text, "://"):
+		scheme, _, _ := strings.Cut(text, "://")
+		return Reference{}, fmt.Errorf("the image %q: the transport %s:// is not supported", job.Clip(name), job.Clip(scheme))
+	}
+	r, err := parse(text)
+	if err != nil {
+		return Reference{}, fmt.Errorf("the image %q: %w", job.Clip(name), err)
+	}
+	return r, nil
+}
+
+func parse(text string) (Reference, error) {
+	var r Reference
+	rest, digest, digested := strings.Cut(text, "@")
+	if digested {
+		if !isDigest(digest) {
+			return r, errors.New("the part behind @ is not a digest such as sha256: and 64 hexadecimal digits")
+		}
+		r.digest = digest
+	}
+	rest, r.tag = cutTag(rest)
+	if r.tag != "" && !isTag(r.tag) {
+		return r, fmt.Errorf("the tag %q is not 1 to %d letters, digits, _, . and -", job.Clip(r.tag), maxTag)
+	}
+	if strings.HasSuffix(rest, ":") {
+		return r, errors.New("the tag is empty")
+	}
+	if r.tag == "" && !digested {
+		r.tag = defaultTag
+	}
+	r.domain, r.path = splitDomain(rest)
+	return r, r.check()
+}
+
+// cutTag takes the tag off: what follows the last colon, unless that colon belongs
+// to a port.
+func cutTag(s string) (rest, tag string) {
+	i := strings.LastIndexByte(s, ':')
+	if i < 0 || i == len(s)-1 || strings.IndexByte(s[i:], '/') >= 0 {
+		return s, ""
+	}
+	return s[:i], s[i+1:]
+}
+
+// splitDomain decides as Docker does whether the first component is a registry:
+// it has a dot, a colon or an upper-case letter, or is localhost.
+func splitDomain(s string) (domain, path string) {
+	first, rest, found := strings.Cut(s, "/")
+	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" && strings.ToLower(first) == first {
+		domain, path = defaultDomain, s
+	} else {
+		domain, path = first, rest
+	}
+	if domain == legacyDomain {
+		domain = defaultDomain
+	}
+	if domain == defaultDomain && !strings.Contains(path, "/") {
+		path = officialPath + path
+	}
+	return domain, path
+}
+
+func (r Reference) check() error {
+	switch {
+	case len(r.domain)+1+len(r.path) > maxName:
+		return fmt.Errorf("the name is longer than %d bytes", maxName)
+	case !isDomain(r.domain):
+		return fmt.Errorf("%q is not the address of a registry", job.Clip(r.domain))
+	case strings.ToLower(r.path) != r.path:
+		return fmt.Errorf("%q has upper-case letters, which a repository cannot have", job.Clip(r.path))
+	}
+	for component := range strings.SplitSeq(r.path, "/") {
+		if !isComponent(component) {
+			return fmt.Errorf("%q is not the name of a repository", job.Clip(r.path))
+		}
+	}
+	return nil
+}
+
+// IsZero reports whether r was never set.
+func (r Reference) IsZero() bool { return r.domain == "" }
+
+// Domain returns the registry, with its port where it has one.
+func (r Reference) Domain() string { return r.domain }
+
+// Name returns registry and repository, as rules and credentials match them.
+func (r Reference) Name() string { return r.domain + "/" + r.path }
+
+// Tag returns the tag, "" where the reference has a digest alone.
+func (r Reference) Tag() string { return r.tag }
+
+// Digest returns algorithm:hex, "" for none.
+func (r Reference) Digest() string { return r.digest }
+
+// String returns the whole name.
+func (r Reference) String() string {
+	s := r.Name()
+	if r.tag != "" {
+		s += ":" + r.tag
+	}
+	if r.digest != "" {
+		s += "@" + r.digest
+	}
+	return s
+}
+
+// Pinned returns r with the digest that a registry gave for it, so that a tag that
+// moves cannot change the image between two stages of a job.
+func (r Reference) Pinned(digest string) (Reference, error) {
+	if !isDigest(digest) {
+		return Reference{}, fmt.Errorf("%q is not a digest", job.Clip(digest))
+	}
+	r.digest = digest
+	return r, nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (r Reference) MarshalText() ([]byte, error) {
+	if r.IsZero() {
+		return nil, nil
+	}
+	return []byte(r.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler; empty text is the zero value.
+func (r *Reference) UnmarshalText(text []byte) (err error) {
+	*r = Reference{}
+	if len(text) > 0 {
+		*r, err = ParseReference(string(text))
+	}
+	return err
+}
