@@ -1,0 +1,111 @@
+package container
+
+import (
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// Verdict is why an image could not be fetched.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Failed       Verdict = iota // none of the others: the engine's own words decide
+	Fetched                     // it was fetched
+	NotFound                    // the registry has no such image
+	Denied                      // the registry wants a login, or another one
+	Unreachable                 // no answer from the registry
+	Untrusted                   // the registry's certificate cannot be verified
+	Throttled                   // the registry asks for fewer requests
+	NoSpace                     // the disk, or the account's quota, is full
+	WrongMachine                // the image is for another architecture
+)
+
+// patterns are texts of registries, of Go's network packages and of the kernel, in
+// lower case. The order decides: what says why comes before what says that.
+var patterns = []struct {
+	verdict Verdict
+	texts   []string
+}{
+	{NoSpace, []string{"no space left on device", "disk quota exceeded"}},
+	{Throttled, []string{"toomanyrequests", "too many requests", "429"}},
+	{Untrusted, []string{"x509:", "certificate signed by unknown authority", "tls: failed to verify certificate", "certificate verify failed"}},
+	{WrongMachine, []string{"no image found in manifest list for architecture", "no image found in image index for architecture", "exec format error"}},
+	{Denied, []string{"unauthorized", "authentication required", "denied", "invalid username/password", "no basic auth credentials"}},
+	{NotFound, []string{"manifest unknown", "name unknown", "not found", "repository name not known"}},
+	{Unreachable, []string{
+		"connection refused", "no such host", "i/o timeout", "connection reset", "tls handshake timeout", "no route to host", "network is unreachable",
+		"unexpected eof", "received unexpected http status: 5", "temporary failure in name resolution", "dial tcp",
+	}},
+}
+
+// Classify reads the words of an engine that could not fetch an image and returns
+// the verdict with the line that says why.
+func Classify(r Reply) (Verdict, string) {
+	if r.Code == 0 {
+		return Fetched, ""
+	}
+	lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
+	for _, p := range patterns {
+		for i := len(lines) - 1; i >= 0; i-- {
+			if containsAny(strings.ToLower(lines[i]), p.texts) {
+				return p.verdict, tidy(lines[i])
+			}
+		}
+	}
+	return Failed, tidy(lines[len(lines)-1])
+}
+
+func containsAny(line string, texts []string) bool {
+	for _, text := range texts {
+		if strings.Contains(line, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxReason bounds the line of an engine that a job's log shows, in bytes.
+const maxReason = 500
+
+// tidy makes a foreign line fit for a job's log: printable, bounded, and without
+// the user and password that an address may have.
+func tidy(line string) string {
+	line = job.Printable(strings.TrimSpace(line))
+	if len(line) > maxReason {
+		line = strings.ToValidUTF8(line[:maxReason], "") + "…"
+	}
+	return withoutUserinfo(line)
+}
+
+// withoutUserinfo removes user:password@ from every address in s (RFC 3986, 3.2.1).
+func withoutUserinfo(s string) string {
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, "://")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("://")
+		end := strings.IndexAny(rest, "/?# \t\"'")
+		if end < 0 {
+			end = len(rest)
+		}
+		if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
+			rest = rest[at+1:]
+		}
+		s = rest
+	}
+}
+
+// Kind says who has to act.
+func (v Verdict) Kind() failure.Kind {
+	switch v {
+	case NotFound, Denied, WrongMachine:
+		return failure.Build
+	}
+	return failure.System
+}

@@ -1,0 +1,63 @@
+package container
+
+import (
+	"strings"
+	"testing"
+
+	"jacamar-ci/internal/failure"
+)
+
+// TestClassify has what podman 4.3 and 5.4, apptainer 1.6, charliecloud 0.31 and
+// skopeo 1.9 print for each answer of a registry.
+func TestClassify(t *testing.T) {
+	for _, tt := range []struct {
+		stderr  string
+		verdict Verdict
+		reason  string
+	}{
+		{"Trying to pull r.example.com/a:1...\nError: initializing source docker://r.example.com/a:1: reading manifest 1 in r.example.com/a: manifest unknown: manifest unknown", NotFound, "manifest unknown"},
+		{"Error: initializing source docker://r/a:1: reading manifest 1 in r/a: unauthorized: authentication required", Denied, "unauthorized"},
+		{"FATAL:   While making image from oci registry: requested access to the resource is denied", Denied, "denied"},
+		{"error: unauthorized or not in registry: r.example.com:443/a:1", Denied, "unauthorized"},
+		{"Error: copying: toomanyrequests: You have reached your pull rate limit", Throttled, "toomanyrequests"},
+		{"Error: received unexpected HTTP status: 500 Internal Server Error", Unreachable, "500"},
+		{"Error: pinging container registry r:1: Get \"https://r:1/v2/\": dial tcp 127.0.0.1:1: connect: connection refused", Unreachable, "connection refused"},
+		{"Error: pinging: Get \"https://u:pw@r/v2/\": x509: certificate signed by unknown authority", Untrusted, "https://r/v2/"},
+		{"Error: dial tcp: lookup r.example.com: no such host", Unreachable, "no such host"},
+		{"Error: writing blob: storing blob to file \"/t/storage1/1\": write /t/storage1/1: no space left on device", NoSpace, "no space"},
+		{"Error: writing blob: write /t/1: disk quota exceeded", NoSpace, "quota"},
+		{"Error: choosing an image from manifest list: no image found in manifest list for architecture arm64", WrongMachine, "arm64"},
+		{"Error: something new\x1b[2J", Failed, "something new?[2J"},
+		{"", Failed, ""},
+	} {
+		v, reason := Classify(Reply{Code: 125, Stderr: tt.stderr})
+		if v != tt.verdict || !strings.Contains(reason, tt.reason) || strings.Contains(reason, "pw@") {
+			t.Errorf("%.60q: %v %q", tt.stderr, v, reason)
+		}
+	}
+	if v, reason := Classify(Reply{Stderr: "denied"}); v != Fetched || reason != "" {
+		t.Errorf("a success: %v %q", v, reason)
+	}
+}
+
+func TestKind(t *testing.T) {
+	for v := Failed; v <= WrongMachine; v++ {
+		want := failure.System
+		if v == NotFound || v == Denied || v == WrongMachine {
+			want = failure.Build
+		}
+		if v.Kind() != want {
+			t.Errorf("%d: %v", v, v.Kind())
+		}
+	}
+}
+
+func FuzzClassify(f *testing.F) {
+	f.Add("Get \"https://u:p@r/\": x509: y")
+	f.Fuzz(func(t *testing.T, stderr string) {
+		_, reason := Classify(Reply{Code: 1, Stderr: stderr})
+		if len(reason) > maxReason+4 || strings.ContainsAny(reason, "\n\r\x1b") {
+			t.Errorf("%q", reason)
+		}
+	})
+}
