@@ -1,0 +1,156 @@
+// Package journal keeps, in files that only jacamar-auth writes, which jobs live and
+// how the others ended. A live job is one small file of events, one JSON object a
+// line (the form of Flux RFC 18 event logs); at its end the lines go into the file
+// of the day. There is no lock file, no database and no daemon.
+//
+// A journal that cannot be written stops no job: every function returns an error
+// that the caller reports and then passes over.
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/proctree"
+)
+
+// Key names a live job by numbers that were verified; none of it is text of the
+// job's author.
+type Key struct {
+	UID     job.UID
+	Project job.ID
+	Job     job.ID
+}
+
+// String is the name of the job's live file.
+func (k Key) String() string {
+	return strconv.FormatUint(uint64(k.UID), 10) + "." + k.Project.String() + "." + k.Job.String()
+}
+
+// ParseKey reads the name of a live file.
+func ParseKey(name string) (Key, error) {
+	parts := strings.Split(name, ".")
+	if len(parts) != 3 {
+		return Key{}, fmt.Errorf("%q is not the name of a live job", job.Clip(name))
+	}
+	uid, err := strconv.ParseUint(parts[0], 10, 32)
+	if err != nil {
+		return Key{}, fmt.Errorf("%q is not the name of a live job", job.Clip(name))
+	}
+	project, err1 := job.ParseID(parts[1])
+	id, err2 := job.ParseID(parts[2])
+	k := Key{job.UID(uid), project, id}
+	if err1 != nil || err2 != nil || k.String() != name {
+		return Key{}, fmt.Errorf("%q is not the name of a live job", job.Clip(name))
+	}
+	return k, nil
+}
+
+// Name is what happened.
+type Name string
+
+// The events, in the order of a job's life.
+const (
+	Refused   Name = "refused"   // a config stage refused the job
+	Held      Name = "held"      // a config stage waits: a drain or a cap
+	Granted   Name = "granted"   // the rules allow the job
+	Settled   Name = "settled"   // the config stage made the directories
+	Stage     Name = "stage"     // a stage began
+	StageEnd  Name = "stage_end" // a stage ended
+	Batch     Name = "batch"     // as the account's jacamar reports: the batch job's phase
+	Disk      Name = "disk"      // as the account's jacamar reports: the size of the build directory
+	Ended     Name = "ended"     // cleanup ran
+	Reaped    Name = "reaped"    // the job was cleaned up after its runner was gone
+	Truncated Name = "truncated" // the live file is full
+)
+
+// Event is one line.
+type Event struct {
+	// Time in seconds since 1970, UTC.
+	Time    float64 `json:"timestamp"`
+	Name    Name    `json:"name"`
+	Context Context `json:"context"`
+}
+
+// Context is what an event has to report. Which fields are set depends on the event.
+type Context struct {
+	Job       job.ID            `json:"job,omitempty"`
+	Pipeline  job.ID            `json:"pipeline,omitempty"`
+	Project   string            `json:"project,omitempty"`
+	ProjectID job.ID            `json:"project_id,omitempty"`
+	Ref       string            `json:"ref,omitempty"`
+	Login     string            `json:"login,omitempty"`
+	Account   string            `json:"account,omitempty"`
+	UID       *job.UID          `json:"uid,omitempty"`
+	Host      string            `json:"host,omitempty"`
+	Executor  string            `json:"executor,omitempty"`
+	Rule      string            `json:"rule,omitempty"`
+	Reason    string            `json:"reason,omitempty"`
+	Owner     *proctree.Process `json:"owner,omitempty"` // the runner
+	// Until is when the job's own time is over, in seconds since 1970.
+	Until int64 `json:"until,omitempty"`
+
+	Base    string `json:"base,omitempty"`
+	Builds  string `json:"builds,omitempty"`
+	Scripts string `json:"scripts,omitempty"`
+
+	Stage   string            `json:"stage,omitempty"`
+	Process *proctree.Process `json:"process,omitempty"` // the stage's jacamar-auth
+	Exit    string            `json:"exit,omitempty"`    // ok, or the kind of the failure
+	Code    int               `json:"code,omitempty"`    // the script's exit code
+	Seconds float64           `json:"seconds,omitempty"`
+	CPU     float64           `json:"cpu,omitempty"`  // processor seconds of everything that the stage ran
+	Peak    int64             `json:"peak,omitempty"` // largest resident set of one process, bytes
+	System  string            `json:"system,omitempty"`
+	BatchID string            `json:"batch_id,omitempty"`
+	Phase   string            `json:"phase,omitempty"`
+	Node    string            `json:"node,omitempty"`
+	Bytes   int64             `json:"bytes,omitempty"`
+	Files   int64             `json:"files,omitempty"`
+	Partial bool              `json:"partial,omitempty"` // the size is of a part
+}
+
+const (
+	// maxLine bounds one event with its line feed, in bytes. A write(2) of so little
+	// with O_APPEND is whole on every local file system.
+	maxLine = 2 << 10
+	// maxField bounds one text of an event, in bytes, so that a line fits.
+	maxField = 256
+)
+
+// At stamps an event.
+func At(t time.Time, name Name, c Context) Event {
+	return Event{Time: math.Round(float64(t.UnixMilli())) / 1000, Name: name, Context: c}
+}
+
+// line encodes an event. Texts are made printable and shortened, so that a reader
+// at a terminal is safe from them and a line has its bound.
+func (e Event) line() ([]byte, error) {
+	c := &e.Context
+	for _, text := range []*string{
+		&c.Project, &c.Ref, &c.Login, &c.Account, &c.Host, &c.Executor, &c.Rule, &c.Reason, &c.Base, &c.Builds, &c.Scripts,
+		&c.Stage, &c.Exit, &c.System, &c.BatchID, &c.Phase, &c.Node,
+	} {
+		*text = shorten(job.Printable(*text), maxField)
+	}
+	text, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode the event %s: %w", e.Name, err)
+	}
+	if len(text) >= maxLine {
+		return nil, fmt.Errorf("the event %s has %d bytes, over %d", e.Name, len(text)+1, maxLine)
+	}
+	return append(text, '\n'), nil
+}
+
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	return strings.ToValidUTF8(s[:limit], "") + "…"
+}

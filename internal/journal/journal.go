@@ -1,0 +1,254 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+)
+
+const (
+	liveDir = "live"
+	dayDir  = "days"
+	markDir = "marks"
+
+	// maxLive bounds a live file, in bytes, and maxDay the file of a day: refusals
+	// beyond it are not kept, so that a flood of them fills no disk.
+	maxLive = 64 << 10
+	maxDay  = 64 << 20
+
+	dirMode  = 0o2750 // the group of the journal may read
+	fileMode = 0o640
+)
+
+// Journal is the part of a journal that belongs to one host.
+type Journal struct {
+	host *os.File // the host's directory
+	path string
+}
+
+// Open opens the journal of a host below dir, which must exist and belong to the
+// account that this process writes files as, and makes the host's own part of it.
+func Open(dir job.AbsPath, host string) (*Journal, error) {
+	if !validHost(host) {
+		return nil, fmt.Errorf("cannot keep a journal: %q is not the name of a host", job.Clip(host))
+	}
+	top, err := unix.Open(dir.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the journal %s: %w", dir, err)
+	}
+	defer unix.Close(top)
+	if err := own(top, dir.String(), unix.S_IFDIR); err != nil {
+		return nil, err
+	}
+	fd, err := subdirectory(top, host, path.Join(dir.String(), host))
+	if err != nil {
+		return nil, err
+	}
+	j := &Journal{os.NewFile(uintptr(fd), path.Join(dir.String(), host)), path.Join(dir.String(), host)}
+	return j, nil
+}
+
+// Close gives the journal's descriptor back.
+func (j *Journal) Close() error { return j.host.Close() }
+
+func validHost(host string) bool {
+	return host != "" && len(host) <= 64 && host[0] != '.' && !strings.ContainsAny(host, "/\x00") && job.Printable(host) == host
+}
+
+// subdirectory opens a directory below parent, and makes it if it is missing.
+func subdirectory(parent int, name, shown string) (int, error) {
+	if err := unix.Mkdirat(parent, name, dirMode&0o777); err != nil && !errors.Is(err, unix.EEXIST) {
+		return -1, fmt.Errorf("cannot make %s: %w", shown, err)
+	}
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("cannot open %s: %w", shown, err)
+	}
+	if err := own(fd, shown, unix.S_IFDIR); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// own refuses what another account could have put there: a foreign owner, write
+// access of others, another kind of file, a file with a second name.
+func own(fd int, shown string, kind uint32) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("cannot examine %s: %w", shown, err)
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != kind:
+		return fmt.Errorf("cannot use %s: it is not what a journal has there", shown)
+	case st.Uid != 0 && int(st.Uid) != unix.Geteuid():
+		return fmt.Errorf("cannot use %s: owned by uid %d, not by uid %d", shown, st.Uid, unix.Geteuid())
+	case st.Mode&0o022 != 0:
+		return fmt.Errorf("cannot use %s: mode %04o lets others write it", shown, st.Mode&0o7777)
+	case kind == unix.S_IFREG && st.Nlink != 1:
+		return fmt.Errorf("cannot use %s: it has %d names", shown, st.Nlink)
+	}
+	return nil
+}
+
+// Live is the open file of one live job. While it is open its first byte is locked
+// for reading, which ends with this process, however that ends: readers see by it
+// that a stage runs.
+type Live struct {
+	journal *Journal
+	key     Key
+	file    *os.File
+}
+
+// Create begins the file of a job, or continues one that an earlier try of the
+// same job's config stage began.
+func (j *Journal) Create(k Key, first ...Event) (*Live, error) { return j.open(k, unix.O_CREAT, first) }
+
+// Resume continues the file of a job. A missing one is fs.ErrNotExist.
+func (j *Journal) Resume(k Key, first ...Event) (*Live, error) { return j.open(k, 0, first) }
+
+func (j *Journal) open(k Key, flags int, first []Event) (*Live, error) {
+	file, err := j.file(liveDir, k.String(), flags)
+	if err != nil {
+		return nil, err
+	}
+	l := &Live{j, k, file}
+	held := unix.Flock_t{Type: unix.F_RDLCK, Start: 0, Len: 1}
+	if err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &held); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
+	}
+	if err := l.Append(first...); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// file opens a file of the journal for reading and for writing at its end.
+func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
+	shown := path.Join(j.path, dir, name)
+	parent, err := subdirectory(int(j.host.Fd()), dir, path.Join(j.path, dir))
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(parent)
+	// O_NONBLOCK: a FIFO in its place must not hold this process.
+	fd, err := unix.Openat(parent, name, unix.O_RDWR|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|flags, fileMode)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open %s: %w", shown, err)
+	}
+	file := os.NewFile(uintptr(fd), shown)
+	if err := own(fd, shown, unix.S_IFREG); err != nil {
+		file.Close()
+		return nil, err
+	}
+	if flags&unix.O_CREAT != 0 {
+		// The umask of this process is 077, and the group is to read.
+		if err := unix.Fchmod(fd, fileMode); err != nil {
+			file.Close()
+			return nil, fmt.Errorf("cannot set the mode of %s: %w", shown, err)
+		}
+	}
+	return file, nil
+}
+
+// Append adds events, each by one write. A full file takes one last event, which
+// reports that the others are missing.
+func (l *Live) Append(events ...Event) error {
+	size, err := l.file.Seek(0, 2)
+	if err != nil {
+		return fmt.Errorf("cannot append to %s: %w", l.file.Name(), err)
+	}
+	for _, e := range events {
+		e.Context.Job = l.key.Job
+		line, err := e.line()
+		if err != nil {
+			return err
+		}
+		if size+int64(len(line)) > maxLive-maxLine {
+			return l.truncate(size, e)
+		}
+		if _, err := l.file.Write(line); err != nil {
+			return fmt.Errorf("cannot append to %s: %w", l.file.Name(), err)
+		}
+		size += int64(len(line))
+	}
+	return nil
+}
+
+func (l *Live) truncate(size int64, e Event) error {
+	if size > maxLive-maxLine {
+		return nil // it has its last event
+	}
+	line, err := Event{Time: e.Time, Name: Truncated, Context: Context{Job: l.key.Job}}.line()
+	if err != nil {
+		return err
+	}
+	line = append(line[:len(line)-1], []byte(strings.Repeat(" ", maxLine-len(line))+"\n")...)
+	_, err = l.file.Write(line)
+	return err
+}
+
+// Close ends this stage's hold on the job's file.
+func (l *Live) Close() error { return l.file.Close() }
+
+// End appends the last event, moves all lines into the file of the day and removes
+// the live file. Where it is interrupted the job is in both, which readers notice.
+func (l *Live) End(last Event) error {
+	defer l.file.Close()
+	if err := l.Append(last); err != nil {
+		return err
+	}
+	text := make([]byte, maxLive)
+	n, err := l.file.ReadAt(text, 0)
+	if n == 0 {
+		return fmt.Errorf("cannot read %s: %w", l.file.Name(), err)
+	}
+	if err := l.journal.appendDay(last.Time, text[:n], false); err != nil {
+		return err
+	}
+	parent, err := subdirectory(int(l.journal.host.Fd()), liveDir, path.Join(l.journal.path, liveDir))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	if err := unix.Unlinkat(parent, l.key.String(), 0); err != nil {
+		return fmt.Errorf("cannot remove %s: %w", l.file.Name(), err)
+	}
+	return nil
+}
+
+// Refuse records a job that no account was granted for.
+func (j *Journal) Refuse(e Event) error {
+	line, err := e.line()
+	if err != nil {
+		return err
+	}
+	return j.appendDay(e.Time, line, true)
+}
+
+// appendDay adds lines to the file of the day. What can be done without is left out
+// once that file is large.
+func (j *Journal) appendDay(when float64, lines []byte, spare bool) error {
+	day := time.Unix(int64(when), 0).UTC().Format(time.DateOnly) + ".jsonl"
+	file, err := j.file(dayDir, day, unix.O_CREAT)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || spare && info.Size() > maxDay {
+		return err
+	}
+	if _, err := file.Write(lines); err != nil {
+		return fmt.Errorf("cannot append to %s: %w", file.Name(), err)
+	}
+	return nil
+}

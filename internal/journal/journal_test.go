@@ -1,0 +1,284 @@
+package journal
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/job"
+)
+
+var start = time.Date(2026, 11, 28, 23, 59, 59, 0, time.UTC)
+
+func open(t *testing.T) (*Journal, job.AbsPath) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	p, err := job.ParseAbsPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := Open(p, "login1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j, p
+}
+
+var key = Key{UID: 1001, Project: 12, Job: 4711}
+
+func lives(t *testing.T, p job.AbsPath) []Record {
+	t.Helper()
+	records, err := Lives(p, "login1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return records
+}
+
+func day(t *testing.T, p job.AbsPath) []Record {
+	t.Helper()
+	var records []Record
+	days, err := Days(p, "login1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range days {
+		text, err := os.ReadFile(filepath.Join(p.String(), "login1", dayDir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		records = append(records, Day("login1", text)...)
+	}
+	return records
+}
+
+// must fails the test with a journal's error.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLifeOfAJob(t *testing.T) {
+	j, p := open(t)
+	l, err := j.Create(key, At(start, Granted, Context{Account: "alice", Until: start.Add(time.Hour).Unix()}))
+	must(t, err)
+	r := lives(t, p)
+	if len(r) != 1 || r[0].Key != key || !r[0].Running || StateOf(r[0], false, start) != Running {
+		t.Fatalf("while a stage runs: %+v", r)
+	}
+	must(t, l.Close())
+	if r = lives(t, p); r[0].Running || StateOf(r[0], false, start) != Between {
+		t.Fatalf("between stages: %+v", r)
+	}
+	l, err = j.Resume(key, At(start.Add(time.Second), Stage, Context{Stage: "build_script"}))
+	must(t, err)
+	must(t, l.End(At(start.Add(2*time.Second), Ended, Context{Exit: "ok"})))
+	if r = lives(t, p); len(r) != 0 {
+		t.Fatalf("after the end: %+v", r)
+	}
+	r = day(t, p)
+	if len(r) != 1 || len(r[0].Events) != 3 || r[0].Events[0].Context.Account != "alice" || r[0].Events[2].Context.Job != 4711 {
+		t.Errorf("%+v", r)
+	}
+	if _, err := j.Resume(key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the ended job can be continued: %v", err)
+	}
+}
+
+// A process that is killed leaves no lock: the test runs itself as the stage.
+func TestKilledStageIsNotRunning(t *testing.T) {
+	if dir := os.Getenv("JOURNAL_DIR"); dir != "" {
+		p, err := job.ParseAbsPath(dir)
+		must(t, err)
+		j, err := Open(p, "login1")
+		must(t, err)
+		_, err = j.Create(key, At(start, Granted, Context{}))
+		must(t, err)
+		must(t, syscall.Kill(os.Getpid(), syscall.SIGKILL))
+		select {}
+	}
+	_, p := open(t)
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestKilledStageIsNotRunning$")
+	cmd.Env = append(os.Environ(), "JOURNAL_DIR="+p.String())
+	if out, _ := cmd.CombinedOutput(); cmd.ProcessState.Exited() {
+		t.Fatalf("it was not killed: %s", out)
+	}
+	if r := lives(t, p); len(r) != 1 || r[0].Running || StateOf(r[0], true, start) != Ghost {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestStateOf(t *testing.T) {
+	granted := []Event{At(start, Granted, Context{Until: start.Add(time.Hour).Unix()})}
+	for _, tt := range []struct {
+		name    string
+		running bool
+		gone    bool
+		after   time.Duration
+		want    State
+	}{
+		{"a stage runs", true, false, time.Minute, Running},
+		{"a stage runs, and the runner is gone", true, true, time.Minute, Running},
+		{"a stage runs too long", true, false, 2 * time.Hour, Overdue},
+		{"between", false, false, time.Minute, Between},
+		{"quiet", false, false, 16 * time.Minute, Quiet},
+		{"the runner is gone", false, true, time.Second, Ghost},
+		{"over its time", false, false, 2 * time.Hour, Ghost},
+	} {
+		if got := StateOf(Record{Events: granted, Running: tt.running}, tt.gone, start.Add(tt.after)); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	if got := StateOf(Record{}, false, start); got != Quiet {
+		t.Errorf("an empty file: %s", got)
+	}
+}
+
+// What another account could have put there is refused, and nothing outside is
+// written.
+func TestPlanted(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "outside")
+	must(t, os.WriteFile(outside, nil, 0o600))
+	for name, plant := range map[string]func(path string) error{
+		"a symbolic link": func(path string) error { return os.Symlink(outside, path) },
+		"a hard link":     func(path string) error { return os.Link(outside, path) },
+		"a FIFO":          func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a directory":     func(path string) error { return os.Mkdir(path, 0o700) },
+		"writable by all": func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o666), os.Chmod(path, 0o666)) },
+		"of another owner": func(path string) error {
+			return errors.Join(os.WriteFile(path, nil, 0o640), os.Chown(path, 65534, 65534))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "of another owner" && os.Geteuid() != 0 {
+				t.Skip("only root can give files away")
+			}
+			j, p := open(t)
+			live := filepath.Join(p.String(), "login1", liveDir)
+			must(t, os.Mkdir(live, 0o750))
+			must(t, plant(filepath.Join(live, key.String())))
+			if l, err := j.Create(key, At(start, Granted, Context{})); err == nil {
+				t.Errorf("it is used: %v", l.file.Name())
+			}
+			if info, err := os.Stat(outside); err != nil || info.Size() != 0 {
+				t.Errorf("outside was written: %v, %v", info, err)
+			}
+		})
+	}
+}
+
+func TestJournalOfOthersIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	p, err := job.ParseAbsPath(dir)
+	must(t, err)
+	must(t, os.Chmod(dir, 0o770))
+	if _, err := Open(p, "login1"); err == nil || !strings.Contains(err.Error(), "lets others write") {
+		t.Error(err)
+	}
+	must(t, os.Chmod(dir, 0o750))
+	for _, host := range []string{"", "a/b", ".", "..", ".hidden", "a\x00", "a\nb", strings.Repeat("x", 65)} {
+		if _, err := Open(p, host); err == nil {
+			t.Errorf("host %q is taken", host)
+		}
+	}
+	if _, err := Open(p, "../x"); err == nil {
+		t.Error("a host leads out of the journal")
+	}
+}
+
+func TestFullLiveFile(t *testing.T) {
+	j, p := open(t)
+	l, err := j.Create(key, At(start, Granted, Context{}))
+	must(t, err)
+	for range 2000 {
+		must(t, l.Append(At(start, Batch, Context{Reason: strings.Repeat("x", 200)})))
+	}
+	info, err := os.Stat(filepath.Join(p.String(), "login1", liveDir, key.String()))
+	must(t, err)
+	if info.Size() > maxLive {
+		t.Errorf("%d bytes", info.Size())
+	}
+	r := lives(t, p)[0]
+	if e := r.Events[len(r.Events)-1]; e.Name != Truncated || e.Context.Job != key.Job {
+		t.Errorf("the last event is %+v", e)
+	}
+}
+
+func TestHostileText(t *testing.T) {
+	j, p := open(t)
+	l, err := j.Create(key, At(start, Granted, Context{Project: "a\x1b[2J\n{\"name\":\"ended\"}", Ref: strings.Repeat("ü", 4096), Reason: string([]byte{0xff, 0})}))
+	must(t, err)
+	must(t, l.Close())
+	r := lives(t, p)
+	if len(r[0].Events) != 1 || strings.ContainsAny(r[0].Events[0].Context.Project, "\x1b\n") || len(r[0].Events[0].Context.Ref) > maxField+4 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	j, p := open(t)
+	must(t, j.Refuse(At(start, Refused, Context{Job: 1, Rule: "user_blocklist"})))
+	must(t, j.Refuse(At(start.Add(2*time.Second), Refused, Context{Job: 1, Rule: "user_blocklist"})))
+	if r := day(t, p); len(r) != 2 || r[0].Events[0].Context.Rule != "user_blocklist" {
+		t.Errorf("%+v", r)
+	}
+	if days, err := Days(p, "login1"); err != nil || len(days) != 2 || days[0] != "2026-11-28.jsonl" {
+		t.Errorf("%v, %v", days, err)
+	}
+	name := filepath.Join(p.String(), "login1", dayDir, "2026-11-28.jsonl")
+	must(t, os.Truncate(name, maxDay+1))
+	must(t, j.Refuse(At(start, Refused, Context{})))
+	if info, err := os.Stat(name); err != nil || info.Size() != maxDay+1 {
+		t.Errorf("a full day grows: %v, %v", info, err)
+	}
+}
+
+// Half lines and doubles are what interrupted writes leave.
+func TestDay(t *testing.T) {
+	line := func(at int, name Name, id job.ID) string {
+		text, err := At(start.Add(time.Duration(at)*time.Second), name, Context{Job: id}).line()
+		must(t, err)
+		return string(text)
+	}
+	first := line(0, Granted, 1) + line(1, Stage, 1) + line(2, Ended, 1)
+	text := first + line(0, Granted, 2) + `{"timestamp":1,"na` + "\n" + first + line(9, Granted, 1) + line(10, Ended, 1) + `{"timestamp":2,"name":"x"`
+	r := Day("h", []byte(text))
+	if len(r) != 3 || len(r[0].Events) != 3 || len(r[1].Events) != 1 || len(r[2].Events) != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestParseKey(t *testing.T) {
+	if k, err := ParseKey(key.String()); err != nil || k != key {
+		t.Errorf("%v, %v", k, err)
+	}
+	for _, name := range []string{"", "a", "1.2", "1.2.3.4", "01.2.3", "1.2.x", "-1.2.3", "4294967296.1.1", "1.2.3 "} {
+		if k, err := ParseKey(name); err == nil {
+			t.Errorf("%q is %v", name, k)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("{\"timestamp\":1,\"name\":\"granted\",\"context\":{\"job\":1}}\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, r := range Day("h", text) {
+			StateOf(r, false, start)
+			if len(r.Events) == 0 {
+				t.Error("a record without an event")
+			}
+		}
+	})
+}
