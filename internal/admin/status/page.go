@@ -1,0 +1,73 @@
+package status
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"time"
+)
+
+//go:embed page.html
+var pageText string
+
+// Page writes the snapshot as one HTML file without scripts and without anything
+// from elsewhere. With public, names of people and projects are left out.
+func (s Snapshot) Page(w io.Writer, public bool) error {
+	page, err := template.New("page").Funcs(template.FuncMap{
+		"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05") },
+		"age":   func(t time.Time) string { return Duration(s.Made.Sub(t)) },
+		"bytes": Bytes,
+		"cpu":   func(seconds float64) string { return Duration(time.Duration(seconds * float64(time.Second))) },
+	}).Parse(pageText)
+	if err != nil {
+		return fmt.Errorf("cannot read the template of the page: %w", err)
+	}
+	if public {
+		s = s.anonymous()
+	}
+	return page.Execute(w, s)
+}
+
+// anonymous leaves out who and what.
+func (s Snapshot) anonymous() Snapshot {
+	strip := func(jobs []Job) []Job {
+		list := make([]Job, len(jobs))
+		for i, j := range jobs {
+			j.Project, j.Ref, j.Account, j.Login, j.Directory = "", "", "", "", ""
+			list[i] = j
+		}
+		return list
+	}
+	s.Live, s.Ended, s.Usage = strip(s.Live), strip(s.Ended), nil
+	return s
+}
+
+// Duration writes a time as people read it: 41s, 3m05s, 2h10m, 4d03h.
+func Duration(d time.Duration) string {
+	seconds := int64(max(d, 0) / time.Second)
+	switch {
+	case seconds < 60:
+		return fmt.Sprintf("%ds", seconds)
+	case seconds < 3600:
+		return fmt.Sprintf("%dm%02ds", seconds/60, seconds%60)
+	case seconds < 86400:
+		return fmt.Sprintf("%dh%02dm", seconds/3600, seconds%3600/60)
+	}
+	return fmt.Sprintf("%dd%02dh", seconds/86400, seconds%86400/3600)
+}
+
+// Bytes writes a size with binary units, "" for 0.
+func Bytes(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	size, unit := float64(n), 0
+	for size >= 1024 && unit < 4 {
+		size, unit = size/1024, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", size, []string{"", "KiB", "MiB", "GiB", "TiB"}[unit])
+}

@@ -1,0 +1,242 @@
+// Package status turns the journal into what administrators look at: a page, a JSON
+// document and metrics. It only reads, has no privileges, and treats every text of
+// the journal as foreign.
+package status
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/journal"
+	"jacamar-ci/internal/proctree"
+)
+
+// Job is one job, live or ended, as a table shows it.
+type Job struct {
+	Host      string        `json:"host"`
+	ID        string        `json:"job"`
+	Project   string        `json:"project,omitempty"`
+	Ref       string        `json:"ref,omitempty"`
+	Account   string        `json:"account,omitempty"`
+	Login     string        `json:"login,omitempty"`
+	Executor  string        `json:"executor,omitempty"`
+	Stage     string        `json:"stage,omitempty"`
+	Began     time.Time     `json:"began"`
+	Last      time.Time     `json:"last"` // newest event
+	BatchID   string        `json:"batch_id,omitempty"`
+	Phase     string        `json:"phase,omitempty"`
+	Node      string        `json:"node,omitempty"`
+	Directory string        `json:"directory,omitempty"`
+	State     journal.State `json:"state,omitempty"` // of a live job
+	Exit      string        `json:"exit,omitempty"`  // of an ended job
+	Code      int           `json:"code,omitempty"`
+	CPU       float64       `json:"cpu_seconds"`
+	Peak      int64         `json:"peak_bytes"`
+	Disk      int64         `json:"disk_bytes"`
+}
+
+// Notice is something that an administrator has to look at, with what to do.
+type Notice struct {
+	ID   string `json:"id"` // stable, for monitoring
+	What string `json:"what"`
+	Do   string `json:"do"`
+}
+
+// Count is a number with its name.
+type Count struct {
+	Name  string `json:"name"`
+	Count int    `json:"count"`
+}
+
+// Usage is what one account used, over the ended jobs of the period.
+type Usage struct {
+	Account string  `json:"account"`
+	Jobs    int     `json:"jobs"`
+	Failed  int     `json:"failed"`
+	CPU     float64 `json:"cpu_seconds"`
+	Wall    float64 `json:"wall_seconds"`
+	Disk    int64   `json:"disk_bytes"` // largest known size of its build directories
+}
+
+// Snapshot is everything that the page shows. Its JSON form is an interface: fields
+// are only ever added.
+type Snapshot struct {
+	Schema    int       `json:"schema"`
+	Made      time.Time `json:"made"`
+	Hosts     []string  `json:"hosts"`
+	Drain     string    `json:"drain,omitempty"`
+	Attention []Notice  `json:"attention"`
+	Live      []Job     `json:"live"`
+	Ended     []Job     `json:"ended"`
+	Refusals  []Count   `json:"refusals"`
+	Failures  []Count   `json:"failures"`
+	Usage     []Usage   `json:"usage"`
+}
+
+// Schema is the version of the JSON form.
+const Schema = 1
+
+// Input is what a snapshot is made from.
+type Input struct {
+	Now   time.Time
+	Hosts []string
+	// Live and Past are the records of live jobs, and of the ended jobs and refusals
+	// of the period that is shown.
+	Live, Past []journal.Record
+	// Drain is the message of a drain that is in force, "" for none.
+	Drain string
+	// Gone reports whether a process certainly ended.
+	Gone func(proctree.Process) bool
+}
+
+const (
+	// lastEnded is how many ended jobs the page lists.
+	lastEnded = 50
+	// longWait is how long a batch job may be pending before it is worth a look.
+	longWait = time.Hour
+)
+
+// Make builds the snapshot.
+func Make(in Input) Snapshot {
+	s := Snapshot{Schema: Schema, Made: in.Now.UTC(), Hosts: in.Hosts, Drain: in.Drain, Attention: []Notice{}, Live: []Job{}, Ended: []Job{}}
+	for _, r := range in.Live {
+		s.Live = append(s.Live, live(r, in))
+	}
+	slices.SortFunc(s.Live, func(a, b Job) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID)) })
+	refused, failed := map[string]int{}, map[string]int{}
+	for _, r := range in.Past {
+		if e, ok := r.Find(journal.Refused); ok {
+			refused[cmp.Or(e.Context.Rule, "unknown")]++
+			continue
+		}
+		j := describe(r)
+		s.Ended = append(s.Ended, j)
+		if j.Exit != "ok" {
+			failed[cmp.Or(j.Exit, "unknown")]++
+		}
+	}
+	s.Usage = usage(s.Ended)
+	slices.SortStableFunc(s.Ended, func(a, b Job) int { return b.Last.Compare(a.Last) })
+	s.Ended = s.Ended[:min(len(s.Ended), lastEnded)]
+	s.Refusals, s.Failures = counts(refused), counts(failed)
+	s.Attention = append(s.Attention, attention(s.Live, in.Now)...)
+	return s
+}
+
+func live(r journal.Record, in Input) Job {
+	j := describe(r)
+	gone := false
+	if e, ok := r.Find(journal.Granted); ok && e.Context.Owner != nil {
+		gone = in.Gone(*e.Context.Owner)
+	}
+	j.State = journal.StateOf(r, gone, in.Now)
+	if j.State != journal.Running && j.State != journal.Overdue {
+		j.Stage = ""
+	}
+	return j
+}
+
+// describe reads a record's events in their order, so that the newest counts.
+func describe(r journal.Record) Job {
+	j := Job{Host: r.Host, Last: r.Last().UTC()}
+	if r.Live {
+		j.ID = r.Key.Job.String()
+	}
+	for i, e := range r.Events {
+		c := e.Context
+		if i == 0 {
+			j.Began = time.UnixMilli(int64(e.Time * 1000)).UTC()
+		}
+		if c.Job != 0 {
+			j.ID = c.Job.String()
+		}
+		switch e.Name {
+		case journal.Granted:
+			j.Project, j.Ref, j.Account, j.Login, j.Executor = c.Project, c.Ref, c.Account, c.Login, c.Executor
+		case journal.Settled:
+			j.Directory = c.Builds
+		case journal.Stage:
+			j.Stage = c.Stage
+		case journal.StageEnd:
+			j.CPU, j.Peak = j.CPU+c.CPU, max(j.Peak, c.Peak)
+			j.fail(c)
+		case journal.Batch:
+			j.BatchID, j.Phase, j.Node = c.BatchID, c.Phase, c.Node
+		case journal.Disk:
+			j.Disk = c.Bytes
+		case journal.Ended, journal.Reaped:
+			j.fail(c)
+		}
+	}
+	return j
+}
+
+// fail keeps the first failure: later stages of a failed job do not change why it
+// failed.
+func (j *Job) fail(c journal.Context) {
+	if c.Exit != "" && (j.Exit == "" || j.Exit == "ok") {
+		j.Exit, j.Code = c.Exit, c.Code
+	}
+}
+
+func counts(of map[string]int) []Count {
+	list := []Count{}
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		list = append(list, Count{name, of[name]})
+	}
+	slices.SortStableFunc(list, func(a, b Count) int { return b.Count - a.Count })
+	return list
+}
+
+func usage(ended []Job) []Usage {
+	of := map[string]*Usage{}
+	for _, j := range ended {
+		u := of[j.Account]
+		if u == nil {
+			u = &Usage{Account: j.Account}
+			of[j.Account] = u
+		}
+		u.Jobs++
+		if j.Exit != "ok" {
+			u.Failed++
+		}
+		u.CPU, u.Wall, u.Disk = u.CPU+j.CPU, u.Wall+j.Last.Sub(j.Began).Seconds(), max(u.Disk, j.Disk)
+	}
+	list := []Usage{}
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		list = append(list, *of[name])
+	}
+	slices.SortStableFunc(list, func(a, b Usage) int { return cmp.Compare(b.CPU, a.CPU) })
+	return list
+}
+
+// attention lists what does not end by itself, the most urgent kind first.
+func attention(live []Job, now time.Time) []Notice {
+	var list []Notice
+	for _, kind := range []struct {
+		id, what, do string
+		is           func(Job) bool
+	}{
+		{"ghost", "left by a runner that is gone", "run: jacamar-auth reap", func(j Job) bool { return j.State == journal.Ghost }},
+		{"overdue", "running beyond their time", "run: jacamar-admin stop JOB, for each of them", func(j Job) bool { return j.State == journal.Overdue }},
+		{"quiet", "without an event for a long time", "see whether gitlab-runner is well on that host", func(j Job) bool { return j.State == journal.Quiet }},
+		{"pending", "pending in the batch system for over an hour", "run: jacamar-admin show JOB, for the reason", func(j Job) bool {
+			return j.State == journal.Running && j.Phase == "pending" && now.Sub(j.Last) > longWait
+		}},
+	} {
+		var ids []string
+		for _, j := range live {
+			if kind.is(j) {
+				ids = append(ids, j.ID)
+			}
+		}
+		if len(ids) > 0 {
+			list = append(list, Notice{kind.id, fmt.Sprintf("%d %s: %s", len(ids), kind.what, strings.Join(ids[:min(len(ids), 10)], ", ")), kind.do})
+		}
+	}
+	return list
+}
