@@ -1,0 +1,179 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/admin/status"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
+	"jacamar-ci/internal/proctree"
+)
+
+var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+
+// fill writes a journal with a live job of alice, an ended one of bob and a refusal.
+func fill(t *testing.T) Journals {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	js, err := ParseJournals([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(js[0], "login1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	self, _ := proctree.Find(os.Getpid())
+	begin := func(id job.ID, account, project string) *journal.Live {
+		l, err := j.Create(journal.Key{UID: 1, Project: 2, Job: id}, journal.At(now.Add(-time.Hour), journal.Granted, journal.Context{
+			Account: account, Project: project, Executor: "slurm", Owner: &self, Until: now.Add(time.Hour).Unix(),
+		}), journal.At(now.Add(-time.Minute), journal.Stage, journal.Context{Stage: "build_script"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	live := begin(1, "alice", "climate/icon")
+	t.Cleanup(func() { live.Close() })
+	if err := begin(2, "bob", "climate\x1b[31m/x").End(journal.At(now.Add(-time.Second), journal.Ended, journal.Context{Exit: "script_failure", Code: 7})); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Refuse(journal.At(now.Add(-time.Second), journal.Refused, journal.Context{Job: 3, Login: "carol", Rule: "user_blocklist", Reason: "carol is listed"})); err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+func jobs(t *testing.T, o JobsOptions) string {
+	t.Helper()
+	o.Filter.Since = 24 * time.Hour
+	var out bytes.Buffer
+	if err := Jobs(&out, o, now); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+func TestJobs(t *testing.T) {
+	js := fill(t)
+	for _, tt := range []struct {
+		name string
+		o    JobsOptions
+		want []string
+	}{
+		{"live", JobsOptions{}, []string{"1 climate/icon alice slurm running build_script 1h00m - - - -"}},
+		{"ended", JobsOptions{Ended: true}, []string{"2 climate?[31m/x bob slurm script_failure 7 59m59s 0s - 1s"}},
+		{"refused", JobsOptions{Refused: true}, []string{"3 - carol user_blocklist " + now.Add(-time.Second).Local().Format(time.DateTime) + " carol is listed"}},
+		{"of another account", JobsOptions{Filter: Filter{Account: "bob"}}, nil},
+		{"of a group", JobsOptions{Filter: Filter{Project: "climate"}}, []string{"1 climate/icon alice slurm running build_script 1h00m - - - -"}},
+		{"of a part of a name", JobsOptions{Filter: Filter{Project: "clim"}}, nil},
+		{"in another state", JobsOptions{Filter: Filter{State: "ghost"}}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.o.Journals = js
+			lines := strings.Split(strings.TrimSpace(jobs(t, tt.o)), "\n")
+			var got []string
+			for _, line := range lines[1:] {
+				got = append(got, strings.Join(strings.Fields(line), " "))
+			}
+			if strings.Join(got, "|") != strings.Join(tt.want, "|") {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+	var list []status.Job
+	if err := json.Unmarshal([]byte(jobs(t, JobsOptions{Journals: js, JSON: true})), &list); err != nil || len(list) != 1 || list[0].ID != "1" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if got := jobs(t, JobsOptions{Journals: js, JSON: true, Filter: Filter{Account: "nobody"}}); got != "[]\n" {
+		t.Errorf("no jobs are %q", got)
+	}
+}
+
+func TestShow(t *testing.T) {
+	js := fill(t)
+	var out bytes.Buffer
+	if err := Show(&out, js, 2, 24*time.Hour, false, now); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"host login1", "granted", "account=bob", "+59m00s", "exit=script_failure code=7"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "\x1b") {
+		t.Error("a name reaches the terminal as it is")
+	}
+	if err := Show(&out, js, 99, time.Hour, false, now); err == nil || !strings.Contains(err.Error(), "no job 99") {
+		t.Error(err)
+	}
+}
+
+func TestNoJournal(t *testing.T) {
+	js, err := ParseJournals([]string{filepath.Join(t.TempDir(), "none")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Jobs(&bytes.Buffer{}, JobsOptions{Journals: js}, now); err == nil || !strings.Contains(err.Error(), "no job has run yet") {
+		t.Error(err)
+	}
+}
+
+func TestStatusFiles(t *testing.T) {
+	dir := t.TempDir()
+	o := StatusOptions{
+		Journals: fill(t), HTML: filepath.Join(dir, "index.html"), JSON: filepath.Join(dir, "status.json"), Metrics: filepath.Join(dir, "jacamar.prom"),
+		Counters: filepath.Join(dir, "counters.json"), Since: 24 * time.Hour,
+	}
+	for range 2 {
+		if s, err := Status(o, now); err != nil || len(s.Live) != 1 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+	}
+	for name, want := range map[string]string{o.HTML: "climate/icon", o.JSON: `"schema":1`, o.Metrics: `jacamar_refused_total{rule="user_blocklist"} 1`} {
+		text, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s: no %q: %v", name, want, err)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".jacamar-*")); err != nil || len(left) != 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+	o.HTML = filepath.Join(dir, "none", "index.html")
+	if _, err := Status(o, now); err == nil {
+		t.Error("a page that cannot be written is no error")
+	}
+}
+
+// TestPageInABrowser is skipped where there is none: it looks for what a narrow
+// screen cannot show.
+func TestPageInABrowser(t *testing.T) {
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("chromium is not installed")
+	}
+	dir := t.TempDir()
+	page := filepath.Join(dir, "index.html")
+	if _, err := Status(StatusOptions{Journals: fill(t), HTML: page, Since: 24 * time.Hour}, now); err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range map[string]string{"wide": "1280,900", "narrow": "390,844"} {
+		shot := filepath.Join(dir, name+".png")
+		out, err := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--user-data-dir="+filepath.Join(dir, "profile"),
+			"--window-size="+size, "--screenshot="+shot, "file://"+page).CombinedOutput()
+		if info, serr := os.Stat(shot); serr != nil || info.Size() == 0 {
+			t.Errorf("%s: %v, %v: %s", name, err, serr, out)
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"jacamar-ci/internal/admin/status"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
+)
+
+// JobsOptions are those of `jacamar-admin jobs`.
+type JobsOptions struct {
+	Journals Journals
+	Filter   Filter
+	Ended    bool // the ended jobs instead of the live ones
+	Refused  bool // the refused ones
+	JSON     bool
+}
+
+// Jobs prints a table of jobs.
+func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
+	in, err := o.Journals.input(o.Filter, now)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.Refused:
+		return refusals(w, in, o)
+	case o.JSON:
+		return writeJSON(w, o.Filter.choose(o.list(status.Make(in))))
+	case o.Ended:
+		return endedTable(w, o.Filter.choose(status.Make(in).Ended), now)
+	}
+	return liveTable(w, o.Filter.choose(status.Make(in).Live), now)
+}
+
+func (o JobsOptions) list(s status.Snapshot) []status.Job {
+	if o.Ended {
+		return s.Ended
+	}
+	return s.Live
+}
+
+// Watch prints the table again whenever the period is over, until ctx ends. With
+// JSON each table is one line.
+func Watch(ctx context.Context, w io.Writer, o JobsOptions, period time.Duration) error {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		if !o.JSON {
+			fmt.Fprintf(w, "\n%s\n", time.Now().Format(time.DateTime))
+		}
+		if err := Jobs(w, o, time.Now()); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+func writeJSON(w io.Writer, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("cannot encode the answer: %w", err)
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
+}
+
+// table aligns columns. Cells are foreign text, so they are made printable; an empty
+// one is a dash, so that columns can be counted.
+func table(w io.Writer, header []string, rows [][]string) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.Join(header, "\t"))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = cmp.Or(job.Printable(row[i]), "-")
+		}
+		fmt.Fprintln(t, strings.Join(row, "\t"))
+	}
+	return t.Flush()
+}
+
+func liveTable(w io.Writer, jobs []status.Job, now time.Time) error {
+	var rows [][]string
+	for _, j := range jobs {
+		rows = append(rows, []string{
+			j.ID, j.Project, j.Account, j.Executor, string(j.State), j.Stage, status.Duration(now.Sub(j.Began)), j.BatchID, j.Phase, j.Node, j.Directory,
+		})
+	}
+	return table(w, []string{"JOB", "PROJECT", "ACCOUNT", "EXECUTOR", "STATE", "STAGE", "SINCE", "BATCH-ID", "PHASE", "NODE", "DIRECTORY"}, rows)
+}
+
+func endedTable(w io.Writer, jobs []status.Job, now time.Time) error {
+	var rows [][]string
+	for _, j := range jobs {
+		result := j.Exit
+		if j.Code != 0 {
+			result = fmt.Sprintf("%s %d", j.Exit, j.Code)
+		}
+		rows = append(rows, []string{
+			j.ID, j.Project, j.Account, j.Executor, result, status.Duration(j.Last.Sub(j.Began)), status.Duration(time.Duration(j.CPU * float64(time.Second))),
+			status.Bytes(j.Peak), status.Duration(now.Sub(j.Last)),
+		})
+	}
+	return table(w, []string{"JOB", "PROJECT", "ACCOUNT", "EXECUTOR", "RESULT", "TOOK", "CPU", "MEMORY", "AGO"}, rows)
+}
+
+func refusals(w io.Writer, in status.Input, o JobsOptions) error {
+	var rows [][]string
+	list := []journal.Event{}
+	for _, r := range in.Past {
+		e, ok := r.Find(journal.Refused)
+		if !ok || o.Filter.Account != "" && e.Context.Account != o.Filter.Account || o.Filter.Project != "" && e.Context.Project != o.Filter.Project {
+			continue
+		}
+		list = append(list, e)
+		at := time.UnixMilli(int64(e.Time * 1000)).Format(time.DateTime)
+		rows = append(rows, []string{e.Context.Job.String(), e.Context.Project, e.Context.Login, e.Context.Rule, at, e.Context.Reason})
+	}
+	if o.JSON {
+		return writeJSON(w, list)
+	}
+	return table(w, []string{"JOB", "PROJECT", "LOGIN", "RULE", "TIME", "REASON"}, rows)
+}
+
+// Show prints every event of one job, live or ended.
+func Show(w io.Writer, js Journals, id job.ID, since time.Duration, asJSON bool, now time.Time) error {
+	in, err := js.input(Filter{Since: since}, now)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, r := range append(in.Live, in.Past...) {
+		if !isOf(r, id) {
+			continue
+		}
+		found = true
+		if asJSON {
+			err = writeJSON(w, r.Events)
+		} else {
+			err = events(w, r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !found {
+		return fmt.Errorf("the journal has no job %s of the last %s", id, status.Duration(since))
+	}
+	return nil
+}
+
+func isOf(r journal.Record, id job.ID) bool {
+	return r.Live && r.Key.Job == id || len(r.Events) > 0 && r.Events[0].Context.Job == id
+}
+
+// events prints a record's events with the time between them.
+func events(w io.Writer, r journal.Record) error {
+	var rows [][]string
+	last := 0.0
+	for _, e := range r.Events {
+		after := ""
+		if last != 0 {
+			after = "+" + status.Duration(time.Duration((e.Time-last)*float64(time.Second)))
+		}
+		last = e.Time
+		rows = append(rows, []string{time.UnixMilli(int64(e.Time * 1000)).Format(time.DateTime), after, string(e.Name), details(e.Context)})
+	}
+	fmt.Fprintf(w, "host %s\n", job.Printable(r.Host))
+	return table(w, []string{"TIME", "AFTER", "EVENT", "DETAILS"}, rows)
+}
+
+// details is an event's context as NAME=value words.
+func details(c journal.Context) string {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err.Error()
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err.Error()
+	}
+	var words []string
+	for _, name := range []string{
+		"project", "ref", "login", "account", "uid", "executor", "rule", "reason", "stage", "exit", "code", "seconds", "cpu", "peak",
+		"system", "batch_id", "phase", "node", "bytes", "files", "partial", "base", "builds", "scripts",
+	} {
+		if value, ok := fields[name]; ok {
+			words = append(words, name+"="+strings.Trim(string(value), `"`))
+		}
+	}
+	return strings.Join(words, " ")
+}
