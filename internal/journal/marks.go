@@ -1,0 +1,226 @@
+package journal
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+)
+
+// Mark is what administrators put beside the journal to keep new jobs out, or to
+// end one.
+type Mark struct {
+	// Message is what users read.
+	Message string `json:"message"`
+	// Until is when the mark ends by itself, in seconds since 1970; 0 means never.
+	Until int64 `json:"until,omitempty"`
+	// Hold is how long a config stage waits for the mark's end before it refuses the
+	// job, in seconds.
+	Hold int64 `json:"hold,omitempty"`
+	// Allow are accounts that a drain is not for.
+	Allow []job.UID `json:"allow,omitempty"`
+	Made  int64     `json:"made"` // seconds since 1970
+}
+
+// InForce reports whether the mark has not ended.
+func (m Mark) InForce(now time.Time) bool { return m.Until == 0 || now.Unix() < m.Until }
+
+// MarkName is the name of a mark's file.
+type MarkName string
+
+// Drain keeps all jobs out.
+const Drain MarkName = "drain"
+
+const (
+	accountPrefix = "account-"
+	projectPrefix = "project-"
+	stopPrefix    = "stop-"
+	stopAccount   = "stopaccount-"
+
+	maxMark    = 4 << 10 // bytes of a mark
+	maxMessage = 1 << 10 // bytes of its message
+)
+
+// DrainAccount keeps the jobs of an account out.
+func DrainAccount(uid job.UID) MarkName {
+	return MarkName(accountPrefix + strconv.FormatUint(uint64(uid), 10))
+}
+
+// DrainProject keeps the jobs of a project out.
+func DrainProject(id job.ID) MarkName { return MarkName(projectPrefix + id.String()) }
+
+// StopJob ends one job.
+func StopJob(id job.ID) MarkName { return MarkName(stopPrefix + id.String()) }
+
+// StopAccount ends all jobs of an account that began before the mark was made.
+func StopAccount(uid job.UID) MarkName {
+	return MarkName(stopAccount + strconv.FormatUint(uint64(uid), 10))
+}
+
+// ErrNoMark reports that there was nothing to remove.
+var ErrNoMark = errors.New("there is no such mark")
+
+// SetMark writes a mark. A reader sees the old one or the new one, never a part.
+func SetMark(dir job.AbsPath, name MarkName, m Mark) error {
+	m.Message = shorten(strings.TrimSpace(job.Printable(m.Message)), maxMessage)
+	text, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("cannot encode the mark %s: %w", name, err)
+	}
+	parent, err := marks(dir, true)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	shown := path.Join(dir.String(), markDir, string(name))
+	temporary := fmt.Sprintf(".%s.%d", name, os.Getpid())
+	fd, err := unix.Openat(parent, temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, fileMode)
+	if err != nil {
+		return fmt.Errorf("cannot write %s: %w", shown, err)
+	}
+	file := os.NewFile(uintptr(fd), shown)
+	_, err = file.Write(append(text, '\n'))
+	err = errors.Join(err, file.Chmod(fileMode), file.Close())
+	if err == nil {
+		err = unix.Renameat(parent, temporary, parent, string(name))
+	}
+	if err != nil {
+		_ = unix.Unlinkat(parent, temporary, 0)
+		return fmt.Errorf("cannot write %s: %w", shown, err)
+	}
+	return nil
+}
+
+// RemoveMark ends a mark. ErrNoMark means that there was none.
+func RemoveMark(dir job.AbsPath, name MarkName) error {
+	parent, err := marks(dir, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ErrNoMark
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(parent)
+	err = unix.Unlinkat(parent, string(name), 0)
+	if errors.Is(err, unix.ENOENT) {
+		return ErrNoMark
+	}
+	if err != nil {
+		return fmt.Errorf("cannot remove %s: %w", path.Join(dir.String(), markDir, string(name)), err)
+	}
+	return nil
+}
+
+// marks opens the directory of the marks.
+func marks(dir job.AbsPath, create bool) (int, error) {
+	top, err := unix.Open(dir.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("cannot open the journal %s: %w", dir, err)
+	}
+	defer unix.Close(top)
+	if err := own(top, dir.String(), unix.S_IFDIR); err != nil {
+		return -1, err
+	}
+	shown := path.Join(dir.String(), markDir)
+	if create {
+		return subdirectory(top, markDir, shown)
+	}
+	fd, err := unix.Openat(top, markDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("cannot open %s: %w", shown, err)
+	}
+	if err := own(fd, shown, unix.S_IFDIR); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// GetMark reads a mark; ok is false where there is none.
+func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
+	parent, err := marks(dir, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, false, nil
+	}
+	if err != nil {
+		return m, false, err
+	}
+	defer unix.Close(parent)
+	shown := path.Join(dir.String(), markDir, string(name))
+	fd, err := unix.Openat(parent, string(name), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return m, false, nil
+	}
+	if err != nil {
+		return m, false, fmt.Errorf("cannot open %s: %w", shown, err)
+	}
+	file := os.NewFile(uintptr(fd), shown)
+	defer file.Close()
+	if err := own(fd, shown, unix.S_IFREG); err != nil {
+		return m, false, err
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxMark))
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	if err != nil {
+		return m, false, fmt.Errorf("cannot read %s: %w", shown, err)
+	}
+	m.Message = shorten(job.Printable(m.Message), maxMessage)
+	return m, true, nil
+}
+
+// Marks returns the names of all marks, sorted.
+func Marks(dir job.AbsPath) ([]MarkName, error) {
+	entries, err := os.ReadDir(filepath.Join(dir.String(), markDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the marks: %w", err)
+	}
+	var names []MarkName
+	for _, e := range entries {
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, MarkName(e.Name()))
+		}
+	}
+	return names, nil
+}
+
+// KeptOut returns the first mark in force that keeps a new job out: of its account, of
+// its project, of all. A mark that cannot be read is an error, which stops no job.
+func KeptOut(dir job.AbsPath, k Key, now time.Time) (m Mark, ok bool, err error) {
+	for _, name := range []MarkName{DrainAccount(k.UID), DrainProject(k.Project), Drain} {
+		m, ok, err = GetMark(dir, name)
+		if err != nil {
+			return Mark{}, false, err
+		}
+		if ok && m.InForce(now) && !slices.Contains(m.Allow, k.UID) {
+			return m, true, nil
+		}
+	}
+	return Mark{}, false, nil
+}
+
+// Stopped returns the mark by which administrators ended a job that began at a time.
+func Stopped(dir job.AbsPath, k Key, began time.Time) (m Mark, ok bool, err error) {
+	m, ok, err = GetMark(dir, StopJob(k.Job))
+	if ok || err != nil {
+		return m, ok, err
+	}
+	m, ok, err = GetMark(dir, StopAccount(k.UID))
+	return m, ok && began.Unix() <= m.Made, err
+}

@@ -1,0 +1,79 @@
+package journal
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/job"
+)
+
+func TestKeptOut(t *testing.T) {
+	_, p := open(t)
+	if _, ok, err := KeptOut(p, key, start); ok || err != nil {
+		t.Fatalf("without marks: %v, %v", ok, err)
+	}
+	for _, tt := range []struct {
+		name MarkName
+		mark Mark
+		want bool
+	}{
+		{Drain, Mark{Message: "all"}, true},
+		{Drain, Mark{Message: "over", Until: start.Unix()}, false},
+		{Drain, Mark{Message: "not yet over", Until: start.Unix() + 1}, true},
+		{Drain, Mark{Message: "not for this account", Allow: []job.UID{key.UID}}, false},
+		{DrainAccount(key.UID), Mark{Message: "the account"}, true},
+		{DrainAccount(key.UID + 1), Mark{Message: "another account"}, false},
+		{DrainProject(key.Project), Mark{Message: "the project"}, true},
+		{DrainProject(key.Project + 1), Mark{Message: "another project"}, false},
+	} {
+		must(t, SetMark(p, tt.name, tt.mark))
+		m, ok, err := KeptOut(p, key, start)
+		if ok != tt.want || err != nil || ok && m.Message != tt.mark.Message {
+			t.Errorf("%s %+v: %+v, %v, %v", tt.name, tt.mark, m, ok, err)
+		}
+		must(t, RemoveMark(p, tt.name))
+		if err := RemoveMark(p, tt.name); !errors.Is(err, ErrNoMark) {
+			t.Errorf("removed again: %v", err)
+		}
+	}
+	if names, err := Marks(p); err != nil || len(names) != 0 {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+func TestStopped(t *testing.T) {
+	_, p := open(t)
+	must(t, SetMark(p, StopJob(key.Job), Mark{Message: "too loud\x1b[2J"}))
+	if m, ok, err := Stopped(p, key, start); !ok || err != nil || m.Message != "too loud?[2J" {
+		t.Errorf("%+v, %v, %v", m, ok, err)
+	}
+	must(t, RemoveMark(p, StopJob(key.Job)))
+	must(t, SetMark(p, StopAccount(key.UID), Mark{Made: start.Unix()}))
+	if _, ok, _ := Stopped(p, key, start); !ok {
+		t.Error("a job that began before is not stopped")
+	}
+	if _, ok, _ := Stopped(p, key, start.Add(time.Second)); ok {
+		t.Error("a job that began afterwards is stopped")
+	}
+}
+
+// A planted mark neither stops a job nor holds the reader.
+func TestPlantedMark(t *testing.T) {
+	_, p := open(t)
+	must(t, SetMark(p, StopJob(1), Mark{}))
+	dir := filepath.Join(p.String(), markDir)
+	must(t, syscall.Mkfifo(filepath.Join(dir, string(Drain)), 0o600))
+	if _, ok, err := KeptOut(p, key, start); ok || err == nil {
+		t.Errorf("a FIFO: %v, %v", ok, err)
+	}
+	must(t, os.Remove(filepath.Join(dir, string(Drain))))
+	must(t, os.WriteFile(filepath.Join(dir, string(Drain)), []byte("{\"message\":"), 0o640))
+	if _, ok, err := KeptOut(p, key, start); ok || err == nil || !strings.Contains(err.Error(), "cannot read") {
+		t.Errorf("half a mark: %v, %v", ok, err)
+	}
+}
