@@ -33,7 +33,9 @@ func app() *cli.App {
 			}
 			return cli.ShowAppHelp(c)
 		},
-		Commands: []*cli.Command{jobsCommand(), showCommand(), statusCommand()},
+		Commands: []*cli.Command{
+			jobsCommand(), showCommand(), statusCommand(), drainCommand(), resumeCommand(), stopCommand(),
+		},
 	}
 }
 
@@ -82,7 +84,7 @@ func jobsOptions(c *cli.Context) (o admin.JobsOptions, err error) {
 		Ended: c.Bool("ended"), Refused: c.Bool("refused"), JSON: c.Bool("json"),
 		Filter: admin.Filter{Account: c.String("account"), Project: c.String("project"), State: c.String("state")},
 	}
-	if o.Filter.Since, err = parsePeriod(c.String("since")); err != nil {
+	if o.Filter.Since, err = parsePeriod("since", c.String("since")); err != nil {
 		return o, err
 	}
 	o.Journals, err = admin.ParseJournals(c.StringSlice("journal"))
@@ -90,7 +92,7 @@ func jobsOptions(c *cli.Context) (o admin.JobsOptions, err error) {
 }
 
 // parsePeriod reads a duration of Go, or a number of days such as 7d.
-func parsePeriod(text string) (time.Duration, error) {
+func parsePeriod(flag, text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		text = days + "h"
 		d, err := time.ParseDuration(text)
@@ -100,7 +102,7 @@ func parsePeriod(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("--since %q is not a time: write 12h or 7d", text)
+		return 0, fmt.Errorf("--%s %q is not a time: write 12h or 7d", flag, text)
 	}
 	return d, nil
 }
@@ -120,7 +122,7 @@ func showCommand() *cli.Command {
 			if err != nil {
 				return fmt.Errorf("show: %w", err)
 			}
-			since, err := parsePeriod(c.String("since"))
+			since, err := parsePeriod("since", c.String("since"))
 			if err != nil {
 				return err
 			}
@@ -145,7 +147,7 @@ func statusCommand() *cli.Command {
 			&cli.BoolFlag{Name: "public", Usage: "leave names of people and projects out of the page"},
 		},
 		Action: func(c *cli.Context) error {
-			since, err := parsePeriod(c.String("since"))
+			since, err := parsePeriod("since", c.String("since"))
 			if err != nil {
 				return err
 			}

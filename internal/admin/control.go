@@ -1,0 +1,165 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
+)
+
+// longestDrain bounds how long a drain lasts, so that none is forgotten.
+const longestDrain = 14 * 24 * time.Hour
+
+// DrainOptions are those of `jacamar-admin drain`.
+type DrainOptions struct {
+	Journal job.AbsPath
+	// Name is the mark: of all jobs, of an account or of a project.
+	Name    journal.MarkName
+	Message string
+	Until   time.Duration // how long the drain lasts
+	Hold    time.Duration // how long a job waits before it is refused
+	Allow   []job.UID
+}
+
+// SetDrain keeps new jobs out. Jobs that run are not touched.
+func SetDrain(w io.Writer, o DrainOptions, now time.Time) error {
+	switch {
+	case o.Message == "":
+		return errors.New("a drain needs --message: users read it in the log of a refused job")
+	case o.Until <= 0 || o.Until > longestDrain:
+		return fmt.Errorf("--until is at most %d days", int(longestDrain/(24*time.Hour)))
+	}
+	end := now.Add(o.Until)
+	m := journal.Mark{Message: o.Message, Until: end.Unix(), Hold: int64(o.Hold / time.Second), Allow: o.Allow, Made: now.Unix()}
+	if err := journal.SetMark(o.Journal, o.Name, m); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s is set until %s. Pause the runner in GitLab as well: then jobs wait there instead of failing here.\n", o.Name, end.Format(time.DateTime))
+	return err
+}
+
+// Resume ends a drain. To end one that is not there is no error.
+func Resume(w io.Writer, dir job.AbsPath, name journal.MarkName) error {
+	err := journal.RemoveMark(dir, name)
+	if errors.Is(err, journal.ErrNoMark) {
+		_, err = fmt.Fprintf(w, "%s is not set: nothing to do\n", name)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s is removed\n", name)
+	return err
+}
+
+// liveJobs reads the live jobs that a choice is for.
+func liveJobs(dir job.AbsPath, chosen func(journal.Record) bool) ([]journal.Record, error) {
+	hosts, err := journal.Hosts(dir)
+	if err != nil {
+		return nil, err
+	}
+	var all []journal.Record
+	for _, host := range hosts {
+		lives, err := journal.Lives(dir, host)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range lives {
+			if chosen(r) {
+				all = append(all, r)
+			}
+		}
+	}
+	return all, nil
+}
+
+// StopOptions are those of `jacamar-admin stop`.
+type StopOptions struct {
+	Journal job.AbsPath
+	Jobs    []job.ID
+	Account *job.UID // all jobs of an account
+	Message string
+}
+
+// Stop ends jobs the way that a cancel in GitLab does: their current stage gets
+// SIGTERM, and later stages but cleanup refuse to run.
+func Stop(w io.Writer, o StopOptions, now time.Time) error {
+	mark := journal.Mark{Message: o.Message, Made: now.Unix(), Until: now.Add(longestDrain).Unix()}
+	names := []journal.MarkName{}
+	for _, id := range o.Jobs {
+		names = append(names, journal.StopJob(id))
+	}
+	if o.Account != nil {
+		names = append(names, journal.StopAccount(*o.Account))
+	}
+	for _, name := range names {
+		if err := journal.SetMark(o.Journal, name, mark); err != nil {
+			return err
+		}
+	}
+	lives, err := liveJobs(o.Journal, o.chooses)
+	if err != nil {
+		return err
+	}
+	for _, r := range lives {
+		if err := stopStage(w, r); err != nil {
+			return err
+		}
+	}
+	if len(lives) == 0 {
+		_, err = fmt.Fprintln(w, "no such job lives: nothing to do")
+	}
+	return err
+}
+
+func (o StopOptions) chooses(r journal.Record) bool {
+	if o.Account != nil && r.Key.UID == *o.Account {
+		return true
+	}
+	for _, id := range o.Jobs {
+		if r.Key.Job == id {
+			return true
+		}
+	}
+	return false
+}
+
+// stopStage ends the stage that runs, if one does.
+func stopStage(w io.Writer, r journal.Record) error {
+	stage, ok := r.Find(journal.Stage)
+	if !r.Running || !ok || stage.Context.Process == nil {
+		_, err := fmt.Fprintf(w, "job %s: no stage runs; its next one will refuse\n", r.Key.Job)
+		return err
+	}
+	if err := stage.Context.Process.Signal(unix.SIGTERM); err != nil {
+		return fmt.Errorf("cannot stop job %s (process %d): %w", r.Key.Job, stage.Context.Process.PID, err)
+	}
+	_, err := fmt.Fprintf(w, "job %s: its stage %s is told to end\n", r.Key.Job, job.Printable(stage.Context.Stage))
+	return err
+}
+
+// waitPeriod is how often AwaitIdle reads the journal again.
+const waitPeriod = time.Second
+
+// AwaitIdle returns when no job lives, or ctx ends.
+func AwaitIdle(ctx context.Context, dir job.AbsPath) error {
+	tick := time.NewTicker(waitPeriod)
+	defer tick.Stop()
+	for {
+		lives, err := liveJobs(dir, func(journal.Record) bool { return true })
+		if err != nil || len(lives) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
+	"jacamar-ci/internal/proctree"
+)
+
+func TestDrainAndResume(t *testing.T) {
+	dir := fill(t)[0]
+	var out bytes.Buffer
+	o := DrainOptions{Journal: dir, Name: journal.Drain, Message: "maintenance until 14:00", Until: time.Hour, Hold: time.Minute}
+	if err := SetDrain(&out, o, now); err != nil {
+		t.Fatal(err)
+	}
+	m, ok, err := journal.KeptOut(dir, journal.Key{UID: 5, Project: 6, Job: 7}, now)
+	if err != nil || !ok || m.Message != o.Message || m.Hold != 60 {
+		t.Errorf("%+v, %v, %v", m, ok, err)
+	}
+	for _, want := range []string{"drain is removed", "nothing to do"} {
+		out.Reset()
+		if err := Resume(&out, dir, journal.Drain); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%q, %v, want %q", out.String(), err, want)
+		}
+	}
+	for want, bad := range map[string]DrainOptions{
+		"--message": {Journal: dir, Name: journal.Drain, Until: time.Hour},
+		"--until":   {Journal: dir, Name: journal.Drain, Message: "x", Until: 15 * 24 * time.Hour},
+	} {
+		if err := SetDrain(&out, bad, now); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func TestStopSignalsTheStage(t *testing.T) {
+	dir := fill(t)[0]
+	sleep := exec.Command("sleep", "300")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p, ok := proctree.Find(sleep.Process.Pid)
+	if !ok {
+		t.Fatal("the process cannot be found")
+	}
+	j, err := journal.Open(dir, "login1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	live, err := j.Create(journal.Key{UID: 1001, Project: 2, Job: 9}, journal.At(now, journal.Stage, journal.Context{Stage: "build_script", Process: &p}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	var out bytes.Buffer
+	if err := Stop(&out, StopOptions{Journal: dir, Jobs: []job.ID{9}, Message: "too loud"}, now); err != nil || !strings.Contains(out.String(), "job 9") {
+		t.Fatalf("%q, %v", out.String(), err)
+	}
+	if err := sleep.Wait(); err == nil || sleep.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
+		t.Errorf("%v", sleep.ProcessState)
+	}
+	if m, ok, err := journal.Stopped(dir, journal.Key{UID: 1001, Job: 9}, now); err != nil || !ok || m.Message != "too loud" {
+		t.Errorf("%+v, %v, %v", m, ok, err)
+	}
+	out.Reset()
+	if err := Stop(&out, StopOptions{Journal: dir, Jobs: []job.ID{1234}}, now); err != nil || !strings.Contains(out.String(), "nothing to do") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+func TestAwaitIdle(t *testing.T) {
+	dir := fill(t)[0]
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := AwaitIdle(ctx, dir); err == nil {
+		t.Error("it does not wait for the live job")
+	}
+	j, err := journal.Open(dir, "login1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	live, err := j.Resume(journal.Key{UID: 1, Project: 2, Job: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := live.End(journal.At(now, journal.Ended, journal.Context{Exit: "ok"})); err != nil {
+		t.Fatal(err)
+	}
+	if err := AwaitIdle(context.Background(), dir); err != nil {
+		t.Error(err)
+	}
+}
