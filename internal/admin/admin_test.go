@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -153,27 +152,5 @@ func TestStatusFiles(t *testing.T) {
 	o.HTML = filepath.Join(dir, "none", "index.html")
 	if _, err := Status(o, now); err == nil {
 		t.Error("a page that cannot be written is no error")
-	}
-}
-
-// TestPageInABrowser is skipped where there is none: it looks for what a narrow
-// screen cannot show.
-func TestPageInABrowser(t *testing.T) {
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed")
-	}
-	dir := t.TempDir()
-	page := filepath.Join(dir, "index.html")
-	if _, err := Status(StatusOptions{Journals: fill(t), HTML: page, Since: 24 * time.Hour}, now); err != nil {
-		t.Fatal(err)
-	}
-	for name, size := range map[string]string{"wide": "1280,900", "narrow": "390,844"} {
-		shot := filepath.Join(dir, name+".png")
-		out, err := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--user-data-dir="+filepath.Join(dir, "profile"),
-			"--window-size="+size, "--screenshot="+shot, "file://"+page).CombinedOutput()
-		if info, serr := os.Stat(shot); serr != nil || info.Size() == 0 {
-			t.Errorf("%s: %v, %v: %s", name, err, serr, out)
-		}
 	}
 }

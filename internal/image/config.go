@@ -67,13 +67,13 @@ func ParseConfig(text []byte) (Config, error) {
 // check refuses what no process can be started with: a NUL in a text (execve(2)),
 // a variable without a name, lists without bounds.
 func (c Config) check() error {
-	for name, list := range c.lists() {
-		if len(list) > maxEntries {
-			return fmt.Errorf("the image's %s has more than %d entries", name, maxEntries)
+	for _, l := range c.lists() {
+		if len(l.texts) > maxEntries {
+			return fmt.Errorf("the image's %s has more than %d entries", l.name, maxEntries)
 		}
-		for _, text := range list {
+		for _, text := range l.texts {
 			if strings.IndexByte(text, 0) >= 0 {
-				return fmt.Errorf("the image's %s has a NUL in it", name)
+				return fmt.Errorf("the image's %s has a NUL in it", l.name)
 			}
 		}
 	}
@@ -88,9 +88,16 @@ func (c Config) check() error {
 	return nil
 }
 
-func (c Config) lists() map[string][]string {
-	return map[string][]string{
-		"environment": c.Env, "entrypoint": c.Entrypoint, "command": c.Cmd, "user, working directory or architecture": {c.User, c.WorkingDir, c.Architecture, c.OS},
+// namedList is one list of texts of a configuration, with its name for errors.
+type namedList struct {
+	name  string
+	texts []string
+}
+
+func (c Config) lists() []namedList {
+	return []namedList{
+		{"environment", c.Env}, {"entrypoint", c.Entrypoint}, {"command", c.Cmd},
+		{"user, working directory or architecture", []string{c.User, c.WorkingDir, c.Architecture, c.OS}},
 	}
 }
 

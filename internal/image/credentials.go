@@ -62,12 +62,12 @@ func ParseAuths(text string) (list []Credential, ignored []string, err error) {
 			list = append(list, c)
 		}
 	}
-	for name, value := range map[string]json.RawMessage{"credsStore": file.CredsStore, "credHelpers": file.CredHelpers} {
-		if len(value) > 0 {
-			ignored = append(ignored, name)
-		}
+	if len(file.CredHelpers) > 0 {
+		ignored = append(ignored, "credHelpers")
 	}
-	slices.Sort(ignored)
+	if len(file.CredsStore) > 0 {
+		ignored = append(ignored, "credsStore")
+	}
 	return list, ignored, nil
 }
 

@@ -67,6 +67,10 @@ var rooms = []room{
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
 	},
 	{path: "internal/jwks", never: effects},
+	{path: "internal/image", may: []string{"internal/job"}, never: effects},
+	{path: "internal/journal", may: []string{"internal/job", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: "internal/admin", may: []string{"internal/admin/status", "internal/job", "internal/journal", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: "internal/admin/status", may: []string{"internal/job", "internal/journal", "internal/proctree"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/jwks/fetch", may: []string{"internal/job", "internal/jwks"}, never: []string{"os", "os/exec", "os/user"}},
 	{path: "internal/lockdown", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{
@@ -136,6 +140,8 @@ var rooms = []room{
 		jobrun + "follow", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "storage",
 		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "container", may: []string{"internal/failure", "internal/image", "internal/job"}, never: effects},
+	{path: jobrun + "container/podman", may: []string{jobrun + "container", "internal/failure", "internal/image"}, never: effects},
 	{
 		path: jobrun + "confine", may: []string{"internal/failure", "internal/handoff", "internal/rlimit", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
