@@ -141,7 +141,6 @@ var rooms = []room{
 		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "container", may: []string{"internal/failure", "internal/image", "internal/job"}, never: effects},
-	{path: jobrun + "container/podman", may: []string{jobrun + "container", "internal/failure", "internal/image"}, never: effects},
 	{
 		path: jobrun + "confine", may: []string{"internal/failure", "internal/handoff", "internal/rlimit", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
