@@ -23,7 +23,7 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)
 SETUP   := if [ $$(id -u) -eq 0 ]; then go run ./test/setup/packages; fi
 # SHORT= runs the long cases too: every moment of a kill, a real time limit.
 SHORT   ?= -short
-GOTEST  := go test -count=1 -timeout 25m $(SHORT)
+GOTEST  := go test -count=1 -timeout 45m $(SHORT)
 TALLY   := go run ./test/tally
 FUZZTIME ?= 30s
 BIN     ?= bin
