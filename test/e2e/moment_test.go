@@ -62,6 +62,7 @@ func stopAt(t *testing.T, s *site.Site, n int, after time.Duration) bool {
 	}
 	mark := filepath.Join(dir, fmt.Sprint(n))
 	r := s.Runner()
+	r.Judge = nil // a cleanup that is stopped leaves what it had not come to: see below
 	var now running
 	r.Hooks.Started, r.Hooks.Ended = now.start, now.end
 	e := r.Start(brief(s, mark))
@@ -87,6 +88,11 @@ func stopAt(t *testing.T, s *site.Site, n int, after time.Duration) bool {
 		}
 		if c.Err == nil && strings.Contains(res.Trace, "the job was stopped") {
 			t.Errorf("SIGTERM %v after the start, to %s: a stopped call has succeeded", after, stage)
+		}
+	}
+	if stage != "cleanup" {
+		for _, fault := range s.Aftermath(r, res) {
+			t.Error(fault)
 		}
 	}
 	s.NoProcess(t, 2*time.Second)
