@@ -35,12 +35,10 @@ func (d *driver) signaller(l privdrop.Launcher, grant policy.Grant, brief handof
 type asAccount struct{ ids *thread.IDs }
 
 // Kill implements monitor.Account.
-func (a asAccount) Kill(pids []int) error {
+func (a asAccount) Kill(c handoff.Condemned) error {
 	return thread.Run(func() error {
 		return a.ids.Open(func() error {
-			for _, pid := range pids {
-				_ = proctree.Kill(pid)
-			}
+			proctree.KillAll(c.PIDs, c.Below)
 			return nil
 		})
 	})

@@ -46,24 +46,31 @@ func (a *AuthEnd) Greeting() (Hello, error) {
 	return decodeHello(payload)
 }
 
+// Condemned are processes that a jacamar is to end as its account.
+type Condemned struct {
+	PIDs []int `json:"pids"`
+	// Below means all that is below these processes, not they themselves.
+	Below bool `json:"below,omitempty"`
+}
+
 // maxPIDs are the pids that one message names.
 const maxPIDs = 4096
 
 // Kill has a reaping jacamar send SIGKILL to processes, and returns when it has.
 // The caller sees to it that no pid becomes another process's meanwhile.
-func (a *AuthEnd) Kill(pids []int) error {
-	for len(pids) > 0 {
-		n := min(len(pids), maxPIDs)
-		if err := a.kill(pids[:n]); err != nil {
+func (a *AuthEnd) Kill(c Condemned) error {
+	for len(c.PIDs) > 0 {
+		n := min(len(c.PIDs), maxPIDs)
+		if err := a.kill(Condemned{c.PIDs[:n], c.Below}); err != nil {
 			return err
 		}
-		pids = pids[n:]
+		c.PIDs = c.PIDs[n:]
 	}
 	return nil
 }
 
-func (a *AuthEnd) kill(pids []int) error {
-	text, err := json.Marshal(pids)
+func (a *AuthEnd) kill(c Condemned) error {
+	text, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("cannot name processes: %w", err)
 	}
@@ -78,12 +85,12 @@ func (a *AuthEnd) kill(pids []int) error {
 
 // Condemned waits for the next processes that jacamar-auth wants ended. Any error
 // means that there are no more.
-func (j *JobEnd) Condemned() (pids []int, err error) {
+func (j *JobEnd) Condemned() (c Condemned, err error) {
 	text, err := expect(j.conn, killFrame)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	return pids, json.Unmarshal(text, &pids)
+	return c, json.Unmarshal(text, &c)
 }
 
 // Done answers Condemned.

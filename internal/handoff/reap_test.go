@@ -49,31 +49,37 @@ func TestCondemned(t *testing.T) {
 				got <- all
 				return
 			}
-			all = append(all, some...)
+			all = append(all, some.PIDs...)
+			if some.Below != (len(some.PIDs) == 1) {
+				t.Errorf("%d processes, and below is %v", len(some.PIDs), some.Below)
+			}
 			if job.Done() != nil {
 				return
 			}
 		}
 	}()
-	if err := auth.Kill(pids); err != nil {
+	if err := auth.Kill(Condemned{PIDs: pids[1:]}); err != nil {
 		t.Fatal(err)
 	}
-	if err := auth.Kill(nil); err != nil {
+	if err := auth.Kill(Condemned{PIDs: pids[:1], Below: true}); err != nil {
+		t.Error(err)
+	}
+	if err := auth.Kill(Condemned{Below: true}); err != nil {
 		t.Error(err)
 	}
 	ours.Close()
-	if all := <-got; !slices.Equal(all, pids) {
+	if all := <-got; !slices.Equal(all, append(pids[1:len(pids):len(pids)], pids[0])) {
 		t.Errorf("%d of %d were named", len(all), len(pids))
 	}
-	if err := auth.Kill(pids[:1]); err == nil {
+	if err := auth.Kill(Condemned{PIDs: pids[:1]}); err == nil {
 		t.Error("a reaper that is gone has ended something")
 	}
-	for name, text := range map[string]string{"not JSON": frame('K', 1, "x"), "an order": frame('T', 0, ""), "nothing": ""} {
+	for name, text := range map[string]string{"not JSON": frame('K', 1, "x"), "a list": frame('K', 3, "[2]"), "an order": frame('T', 0, ""), "nothing": ""} {
 		if pids, err := (&JobEnd{rw(text)}).Condemned(); err == nil {
 			t.Errorf("%s: accepted as %v", name, pids)
 		}
 	}
-	if err := NewAuthEnd(rw(frame('R', 2, "{}"))).Kill([]int{2}); err == nil {
+	if err := NewAuthEnd(rw(frame('R', 2, "{}"))).Kill(Condemned{PIDs: []int{2}}); err == nil {
 		t.Error("a result was taken for an answer")
 	}
 }

@@ -63,13 +63,11 @@ func reap(end *handoff.JobEnd, brief handoff.Brief) error {
 		return err
 	}
 	for {
-		pids, err := end.Condemned()
+		c, err := end.Condemned()
 		if err != nil {
 			return nil
 		}
-		for _, pid := range pids {
-			_ = proctree.Kill(pid)
-		}
+		proctree.KillAll(c.PIDs, c.Below)
 		if err := end.Done(); err != nil {
 			return err
 		}

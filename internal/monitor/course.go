@@ -20,7 +20,7 @@ const (
 	// long enough to cancel a batch job.
 	farewell = 60 * time.Second
 	// exitLimit is how long jacamar may take to end once it has said its result.
-	exitLimit = 5 * time.Second
+	exitLimit = 2 * time.Second
 	// endLimit is how long killed processes may take to end: one that waits in the
 	// kernel, for a file server that does not answer, takes as long as that.
 	endLimit = 5 * time.Second

@@ -6,14 +6,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/proctree"
 )
 
 // Account sends signals as the job's account.
 type Account interface {
-	// Kill sends SIGKILL to processes and to their groups. The caller sees to it that
-	// no pid becomes another process's meanwhile.
-	Kill(pids []int) error
+	// Kill sends SIGKILL to processes and to their groups, or to all that is below
+	// them. The caller sees to it that no pid becomes another process's meanwhile.
+	Kill(c handoff.Condemned) error
 	// Starter is the pid of a child of this process that the means themselves need, 0
 	// for none.
 	Starter() int
@@ -28,7 +29,9 @@ const (
 	// reaped is how many ended children are waited for in a round.
 	reaped = 1000
 	// minPause and maxPause bound the time between two rounds without an event.
-	minPause, maxPause = time.Millisecond, 50 * time.Millisecond
+	minPause, maxPause = time.Millisecond, 200 * time.Millisecond
+	// lookShare times as long as a look at all of /proc takes is the pause after it.
+	lookShare = 5
 )
 
 // ending ends every child of this process, round after round: what a killed one
@@ -57,15 +60,20 @@ func (m *Monitor) ending(c *Child, course course) *ending {
 // run returns the processes that are left at the deadline.
 func (e *ending) run(deadline time.Time) []proctree.Sight {
 	for pause := minPause; ; {
+		begun := time.Now()
 		e.reap()
 		kids := e.kids()
 		if !time.Now().Before(deadline) {
 			e.drop()
-			return looks(kids)
+			return e.looks(kids)
 		}
 		switch {
 		case len(kids) > 0:
 			e.kill(kids)
+			if pause >= maxPause {
+				e.killBelow(kids)
+				pause = max(pause, lookShare*time.Since(begun))
+			}
 		case e.account == nil:
 			return nil
 		default:
@@ -75,9 +83,13 @@ func (e *ending) run(deadline time.Time) []proctree.Sight {
 	}
 }
 
-func looks(pids []int) (all []proctree.Sight) {
+// looks shows what is left, the jacamar below a sudo included.
+func (e *ending) looks(pids []int) (all []proctree.Sight) {
 	for _, pid := range pids {
 		all = append(all, proctree.Look(pid))
+		if c := e.started[pid]; c != nil && c.jacamar != nil && c.jacamar.pid != pid && c.jacamar.alive() {
+			all = append(all, proctree.Look(c.jacamar.pid))
+		}
 	}
 	return all
 }
@@ -111,7 +123,10 @@ func (e *ending) kill(kids []int) {
 			denied = append(denied, pid)
 		}
 	}
-	e.asAccount(e.targets(denied))
+	if len(denied) == 0 {
+		return
+	}
+	e.asAccount(handoff.Condemned{PIDs: e.targets(denied)})
 	for _, pid := range denied {
 		// A sudo stops itself when its command was stopped. It is in this session, whose
 		// members may continue each other (kill(2)).
@@ -119,10 +134,18 @@ func (e *ending) kill(kids []int) {
 	}
 }
 
+// killBelow ends what is below children that do not end, as those that wait in the
+// kernel: while they are there, nothing of it becomes a child of this process.
+func (e *ending) killBelow(kids []int) {
+	roots := append(e.targets(kids), kids...)
+	proctree.KillBelow(roots...)
+	e.asAccount(handoff.Condemned{PIDs: roots, Below: true})
+}
+
 // targets are the processes that the account is to end: not a sudo, but the jacamar
 // below it.
-func (e *ending) targets(denied []int) (pids []int) {
-	for _, pid := range denied {
+func (e *ending) targets(kids []int) (pids []int) {
+	for _, pid := range kids {
 		c := e.started[pid]
 		switch {
 		case c == nil || c.jacamar == nil || c.jacamar.pid == pid:
@@ -134,8 +157,9 @@ func (e *ending) targets(denied []int) (pids []int) {
 	return pids
 }
 
-func (e *ending) asAccount(pids []int) {
-	if len(pids) == 0 || e.m.Account == nil {
+// asAccount asks the account, and begins anew where its means fail.
+func (e *ending) asAccount(c handoff.Condemned) {
+	if len(c.PIDs) == 0 || e.m.Account == nil {
 		return
 	}
 	if e.account == nil {
@@ -143,12 +167,13 @@ func (e *ending) asAccount(pids []int) {
 			return
 		}
 		e.begun++
-		if e.account, e.err = e.m.Account(); e.err != nil {
-			e.account = nil
+		account, err := e.m.Account()
+		if e.err = err; err != nil {
 			return
 		}
+		e.account = account
 	}
-	if e.err = e.account.Kill(pids); e.err != nil {
+	if e.err = e.account.Kill(c); e.err != nil {
 		e.drop()
 	}
 }
@@ -173,5 +198,5 @@ func (e *ending) wait(pause time.Duration, deadline time.Time) time.Duration {
 		e.course = e.course.after(stopAsked, time.Now())
 	case <-time.After(min(pause, time.Until(deadline))):
 	}
-	return min(2*pause, maxPause)
+	return max(pause, min(2*pause, maxPause))
 }

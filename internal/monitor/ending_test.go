@@ -134,15 +134,12 @@ type stub struct {
 	child  *Child
 }
 
-func (s *stub) Kill(pids []int) error {
-	s.asked = append(s.asked, pids)
-	if s.err != nil {
-		return s.err
+func (s *stub) Kill(c handoff.Condemned) error {
+	s.asked = append(s.asked, c.PIDs)
+	if s.err == nil {
+		proctree.KillAll(c.PIDs, c.Below)
 	}
-	for _, pid := range pids {
-		_ = unix.Kill(pid, unix.SIGKILL)
-	}
-	return nil
+	return s.err
 }
 
 func (s *stub) Starter() int {

@@ -39,8 +39,8 @@ func NewReaper(c *Child, brief handoff.Brief) (*Reaper, error) {
 }
 
 // Kill implements Account.
-func (r *Reaper) Kill(pids []int) error {
-	if err := r.end.Kill(pids); err != nil {
+func (r *Reaper) Kill(c handoff.Condemned) error {
+	if err := r.end.Kill(c); err != nil {
 		return fmt.Errorf("cannot signal as the account: %w", err)
 	}
 	return nil

@@ -21,6 +21,17 @@ func Kill(pid int) error {
 	return gone(unix.Kill(pid, unix.SIGKILL))
 }
 
+// KillAll is Kill for each, or with below KillBelow for all.
+func KillAll(pids []int, below bool) {
+	if below {
+		KillBelow(pids...)
+		return
+	}
+	for _, pid := range pids {
+		_ = Kill(pid)
+	}
+}
+
 func ownSession(pid int) bool {
 	theirs, err := unix.Getsid(pid)
 	if err != nil {

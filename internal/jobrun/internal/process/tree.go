@@ -69,7 +69,8 @@ func (f *Family) tell(told map[int]bool, deadline time.Time) {
 // kill sends KILL to the children, and to what becomes a child as they end, until
 // none is left. It returns false when some are after afterKill.
 func (f *Family) kill(told map[int]bool) bool {
-	for late := time.After(afterKill); !f.Empty(); {
+	late, pause := time.After(afterKill), round
+	for !f.Empty() {
 		f.eachChild(func(pid int) {
 			told[pid] = true
 			_ = proctree.Kill(pid)
@@ -77,7 +78,11 @@ func (f *Family) kill(told map[int]bool) bool {
 		select {
 		case <-f.collected:
 		case <-f.alone:
-		case <-time.After(round):
+		case <-time.After(pause):
+			// What is below a child that does not end never becomes one.
+			begun := time.Now()
+			proctree.KillBelow(proctree.Own()...)
+			pause += walkShare * time.Since(begun)
 		case <-late:
 			return false
 		}
