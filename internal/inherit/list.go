@@ -215,7 +215,7 @@ var list = [...]Attribute{
 		shed:    setFilter, verify: verifyFilter,
 	},
 
-	// What begins anew.
+	// What begins again.
 	{
 		Name: "identity of the process", By: Kernel,
 		Job: "its own",

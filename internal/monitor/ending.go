@@ -157,7 +157,7 @@ func (e *ending) targets(kids []int) (pids []int) {
 	return pids
 }
 
-// asAccount asks the account, and begins anew where its means fail.
+// asAccount asks the account, and begins again where its means fail.
 func (e *ending) asAccount(c handoff.Condemned) {
 	if len(c.PIDs) == 0 || e.m.Account == nil {
 		return

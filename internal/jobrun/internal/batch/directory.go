@@ -29,7 +29,7 @@ const (
 	startedFile = "started" // the claim; written by the wrapper when it starts
 	endedFile   = "ended"   // the end mark
 	recordFile  = "record"  // what the engine intends and knows
-	probeFile   = "probe"   // tells whether there is room
+	probeFile   = "probe"   // reports whether there is room
 
 	probeSize = 4096 // bytes
 )

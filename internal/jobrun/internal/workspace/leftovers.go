@@ -70,7 +70,7 @@ func (w *Workspace) Leftovers() (all []handoff.Leftover, err error) {
 		return nil, err
 	}
 	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, nil // a record that is broken is written anew
+		return nil, nil // a broken record is written again
 	}
 	return slices.DeleteFunc(all, func(l handoff.Leftover) bool {
 		_, err := os.Lstat(l.Path)

@@ -114,7 +114,7 @@ func TestNote(t *testing.T) {
 	}
 }
 
-// TestBrokenRecord of leftovers is written anew.
+// TestBrokenRecord of leftovers is written again.
 func TestBrokenRecord(t *testing.T) {
 	o := configure(t, order(t, self(t), 1))
 	file := filepath.Join(o.Brief.Dirs.Base.String(), leftoversFile)
