@@ -20,7 +20,7 @@ import (
 // JudgeJobs makes the test fail for each job of the site's runners that leaves
 // something behind. A test in which that is right takes Judge out of its runner.
 func (s *Site) JudgeJobs(t testing.TB) {
-	v := &verdicts{t: t}
+	v := &verdicts{t: t, latest: map[string]int64{}}
 	t.Cleanup(v.close)
 	s.test = v
 }
@@ -30,6 +30,26 @@ type verdicts struct {
 	mu   sync.Mutex
 	t    testing.TB
 	over bool
+	// latest is the job that was given a directory for builds last.
+	latest map[string]int64
+}
+
+func (v *verdicts) give(jobID int64, buildsDir string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.latest[buildsDir] = jobID
+}
+
+// givenOn reports whether another job was given the job's directory for builds since.
+// What is in it is that one's, which is judged for it.
+func (v *verdicts) givenOn(job stagerunner.Result) bool {
+	if v == nil {
+		return false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	latest, given := v.latest[job.BuildsDir]
+	return given && latest != job.JobID
 }
 
 func (v *verdicts) close() {
@@ -92,7 +112,7 @@ func (s *Site) left(r *stagerunner.Runner, job stagerunner.Result, enter []strin
 	if retained, _ := s.settings["general"]["retain_logs"].(bool); !retained && v.has(scripts, strconv.FormatInt(job.JobID, 10)) {
 		left = append(left, filepath.Join(scripts, strconv.FormatInt(job.JobID, 10)))
 	}
-	if v.has(filepath.Dir(job.TempProjectDir), filepath.Base(job.TempProjectDir)) {
+	if v.has(filepath.Dir(job.TempProjectDir), filepath.Base(job.TempProjectDir)) && !s.test.givenOn(job) {
 		left = append(left, job.TempProjectDir)
 	}
 	for _, trash := range []string{

@@ -169,6 +169,7 @@ func (s *Site) RunnerInside(enter ...string) *stagerunner.Runner {
 		*argv = slices.Concat(enter, *argv)
 	}
 	if s.test != nil {
+		r.Given = s.test.give
 		r.Judge = func(result stagerunner.Result) { s.test.judge(s.Aftermath(r, result, enter...)) }
 	}
 	if s.service != nil {

@@ -73,6 +73,9 @@ type Runner struct {
 	// Judge, unless it is nil, is called with the result of each job, before anything
 	// that waits for the job goes on: what every job must fulfil is checked there.
 	Judge func(Result) `json:"-"`
+	// Given, unless it is nil, is called when the config stage has given a job its
+	// directory for builds.
+	Given func(jobID int64, buildsDir string) `json:"-"`
 
 	slots slots
 }

@@ -93,6 +93,9 @@ func (t *try) settle() (err error) {
 	if t.e.dirs, err = t.e.layout(t.config); err != nil {
 		return err
 	}
+	if given := t.e.runner.Given; given != nil {
+		given(t.e.job.ID, t.e.dirs.builds)
+	}
 	t.e.using(t.config)
 	return nil
 }
