@@ -20,11 +20,11 @@ LDFLAGS := -s -w -X $(PKG).number=$(VERSION) -X $(PKG).commit=$(COMMIT) -X $(PKG
 GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 
 # As root the Debian packages that the suites use are installed first.
-SETUP   := if [ $$(id -u) -eq 0 ]; then go run ./test/setup/packages; fi
+SETUP   := if [ $$(id -u) -eq 0 ]; then go run ./test/harness/setup/packages; fi
 # SHORT= runs the long cases too: every moment of a kill, a real time limit.
 SHORT   ?= -short
 GOTEST  := go test -count=1 -timeout 45m $(SHORT)
-TALLY   := go run ./test/tally
+TALLY   := go run ./tools/testsummary
 FUZZTIME ?= 30s
 BIN     ?= bin
 PROGRAMS ?= ./cmd/jacamar-auth ./cmd/jacamar ./cmd/jacamar-noauth ./cmd/jacamar-keys
@@ -50,13 +50,13 @@ uninstall: ## remove what install put there
 	@rpm/install-share --remove '$(DESTDIR)' '$(PREFIX)'
 
 demo: ## run a pipeline of this repository through the whole of it (EXECUTOR=slurm: on a Slurm cluster)
-	@go run ./test/demo $(if $(EXECUTOR),-executor $(EXECUTOR)) $(ARGS)
+	@go run ./tools/demo $(if $(EXECUTOR),-executor $(EXECUTOR)) $(ARGS)
 
 test: ## run every suite that can run here; as root, the Debian packages for them are installed
 	@$(SETUP)
 	go vet ./...
 	@$(GOTEST) -v ./... | $(TALLY)
-	@if [ $$(id -u) -eq 0 ]; then echo 'Once more, as an ordinary user:'; test/setup/as-user ./internal/... | $(TALLY); fi
+	@if [ $$(id -u) -eq 0 ]; then echo 'Once more, as an ordinary user:'; test/harness/setup/as-user ./internal/... | $(TALLY); fi
 
 test-root: ## run the suites that have a part for root; as anybody else it fails
 	@if [ $$(id -u) -ne 0 ]; then echo 'make test-root: you are not root' >&2; exit 1; fi
@@ -66,7 +66,7 @@ test-root: ## run the suites that have a part for root; as anybody else it fails
 test-runner: ## run whole jobs under the official gitlab-runner (GITLAB_RUNNER=PATH, or on PATH)
 	@$(SETUP)
 	@if [ ! -x "$${GITLAB_RUNNER:-$$(command -v gitlab-runner)}" ]; then echo 'make test-runner: no gitlab-runner on PATH, and GITLAB_RUNNER names none' >&2; exit 1; fi
-	@$(GOTEST) -v ./test/runner | $(TALLY)
+	@$(GOTEST) -v ./test/suites/gitlabrunner | $(TALLY)
 
 # The points are dealt out to as many processes, each with test accounts of its own.
 PARTS ?= 2
@@ -74,16 +74,16 @@ PARTS ?= 2
 test-faults: ## strike the programs at every system call that they make (root; strace)
 	@if [ $$(id -u) -ne 0 ]; then echo 'make test-faults: you are not root' >&2; exit 1; fi
 	@$(SETUP)
-	@mkdir -p dist && rm -f dist/faults-*.log && go test -c -o dist/faults.test ./test/faults
-	@cd test/faults; for part in $$(seq 0 $$(($(PARTS) - 1))); do \
-	  ../../dist/faults.test -test.v -test.timeout 90m -test.run '^TestFaults$$' -sweep -part $$part/$(PARTS) >../../dist/faults-$$part.log 2>&1 & all="$$all $$!"; \
-	done; for one in $$all; do wait $$one || failed=1; done; awk -f count.awk ../../dist/faults-*.log; exit $${failed:-0}
+	@mkdir -p dist && rm -f dist/faults-*.log && go test -c -o dist/faults.test ./test/suites/faultinjection
+	@cd test/suites/faultinjection; for part in $$(seq 0 $$(($(PARTS) - 1))); do \
+	  ../../../dist/faults.test -test.v -test.timeout 90m -test.run '^TestFaults$$' -sweep -part $$part/$(PARTS) >../../../dist/faults-$$part.log 2>&1 & all="$$all $$!"; \
+	done; for one in $$all; do wait $$one || failed=1; done; awk -f count.awk ../../../dist/faults-*.log; exit $${failed:-0}
 
 bench: ## measure (root): a stage against sudo, su and bare bash; memory; the job log
-	@go run ./test/bench $(ARGS)
+	@go run ./tools/bench $(ARGS)
 
 mutants: ## (root) turn every condition of the rules and of the change of account round, and list what no test notices (ARGS=-only=REGEXP)
-	@go run ./test/mutants $(ARGS)
+	@go run ./tools/mutation $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' . | sort | while IFS=: read -r file name; do \
@@ -94,7 +94,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 lint: ## gofmt, vet, the layering of the rooms, and golangci-lint where it is installed
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted" >&2; exit 1; fi
 	go vet ./...
-	go test -count=1 ./test/layering ./cmd/...
+	go test -count=1 ./test/repo/layering ./cmd/...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
 	else echo 'golangci-lint is not installed: the rules of .golangci.yml beyond the above were not looked at'; fi
 

@@ -30,12 +30,12 @@ rpm-container: ## the same in podman or docker, in the image IMAGE
 
 test-install: ## build the packages, install them into empty roots, and run jobs through what is installed
 	@$(SETUP)
-	@$(GOTEST) -v ./test/install | $(TALLY)
+	@$(GOTEST) -v ./test/suites/install | $(TALLY)
 
 .PHONY: manual
 manual: ## write the manual pages, completions and reference pages in docs anew
 	go test ./cmd/jacamar ./cmd/jacamar-auth -run '^TestManual$$' -update-manual
-	go test ./test/manual -run '^TestConfiguration$$' -update
+	go test ./test/repo/docs -run '^TestConfiguration$$' -update
 
 .PHONY: docs
 docs: ## build the documentation as a site with search in DIST/site (needs mkdocs-material)

@@ -3,8 +3,8 @@ package main
 import (
 	"testing"
 
-	"jacamar-ci/test/cmdline"
-	"jacamar-ci/test/deps"
+	"jacamar-ci/test/repo/cmdline"
+	"jacamar-ci/test/repo/deps"
 )
 
 func TestMain(m *testing.M) { cmdline.Main(m) }

@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/test/cmdline"
+	"jacamar-ci/test/repo/cmdline"
 )
 
 // asked starts jacamar-keys with a server that does not answer, and returns it

@@ -6,8 +6,8 @@ import (
 
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/noauth"
-	"jacamar-ci/test/cmdline"
-	"jacamar-ci/test/deps"
+	"jacamar-ci/test/repo/cmdline"
+	"jacamar-ci/test/repo/deps"
 )
 
 func TestMain(m *testing.M) { cmdline.Main(m) }

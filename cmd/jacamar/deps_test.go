@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"jacamar-ci/test/deps"
+	"jacamar-ci/test/repo/deps"
 )
 
 func TestDeps(t *testing.T) {

@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"jacamar-ci/test/cmdline"
+	"jacamar-ci/test/repo/cmdline"
 )
 
 func TestMain(m *testing.M) { cmdline.Main(m) }

@@ -7,19 +7,19 @@ import (
 	"strings"
 	"testing"
 
-	"jacamar-ci/test/manual"
+	"jacamar-ci/test/repo/docs"
 )
 
 var updateManual = flag.Bool("update-manual", false, "write the documentation anew")
 
 // program is what the manual says of the command line; TestHelp holds it against
 // what the program itself says.
-func program() manual.Program {
-	file := []manual.Option{{Names: []string{"configuration"}, Value: "FILE", Usage: "with --no-auth: the site's FILE"}}
-	return manual.Program{
+func program() docs.Program {
+	file := []docs.Option{{Names: []string{"configuration"}, Value: "FILE", Usage: "with --no-auth: the site's FILE"}}
+	return docs.Program{
 		Name: "jacamar", Usage: "run one stage of a CI job, as its user",
-		Commands: []manual.Command{
-			{Usage: "run one stage of a CI job, as its user", Options: []manual.Option{
+		Commands: []docs.Command{
+			{Usage: "run one stage of a CI job, as its user", Options: []docs.Option{
 				{Names: []string{"no-auth"}, Usage: "before a stage: run it without jacamar-auth, for a runner of one's own"},
 				{Names: []string{"version"}, Usage: "print the version"},
 			}},
@@ -32,14 +32,14 @@ func program() manual.Program {
 }
 
 func TestManual(t *testing.T) {
-	program().Hold(t, *updateManual, "../../docs", manual.Text{
+	program().Hold(t, *updateManual, "../../docs", docs.Text{
 		Section: 1,
 		Description: []string{
 			"jacamar-auth(8) starts `jacamar` as the account of a job, one process for each stage. It makes the job's directories, runs its scripts on this host or through a batch system, and ends whatever they leave running.",
 			"It takes its orders from the socket that is its standard input. It reads no configuration file, has no privileges and makes no network connection.",
 			"With `--no-auth` it is called by GitLab Runner in the place of jacamar-auth, by an account that has a runner of its own: it becomes `jacamar-noauth`, which is beside it, and whoever may send that runner jobs may be that account. It is not for root.",
 		},
-		After: []manual.Section{{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar.toml(5)"}}},
+		After: []docs.Section{{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar.toml(5)"}}},
 	})
 }
 

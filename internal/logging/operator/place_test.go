@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/test/setup/rsyslog"
+	"jacamar-ci/test/harness/setup/rsyslog"
 )
 
 // entered is what a sink gets to see of one record.

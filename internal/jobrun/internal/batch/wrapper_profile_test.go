@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/jobrun/internal/loginshell"
-	"jacamar-ci/test/profiles"
+	"jacamar-ci/test/harness/profiles"
 )
 
 // nodeRun is what became of a script on a node.

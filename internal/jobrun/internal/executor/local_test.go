@@ -3,6 +3,7 @@ package executor
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -98,6 +99,8 @@ func TestEveryExitCodeIsTheScriptsOwn(t *testing.T) {
 var deaths = []unix.Signal{unix.SIGHUP, unix.SIGABRT, unix.SIGKILL, unix.SIGSEGV, unix.SIGTERM, unix.SIGUSR1}
 
 func everySignal() {
+	// A signal that nohup(1) had ignored would be ignored by the shells as well.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	l := local("/bin/bash", "/nonexistent")
 	for _, sig := range deaths {
 		for _, process := range []string{"$$", "$BASHPID"} {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/test/profiles"
+	"jacamar-ci/test/harness/profiles"
 )
 
 // shells are the bashes to test: /bin/bash, and what JACAMAR_TEST_BASH names, with

@@ -1,4 +1,0 @@
-// Package contract holds what every batch system has to do for a CI job, as
-// tests that run whole jobs through both programs: over the fakes, and over real
-// schedulers where they can run. The same tests pass on all of them.
-package contract

@@ -1,0 +1,170 @@
+package fakerunner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const tries = 3
+
+// play is the whole way of a job.
+func (e *Execution) play(ctx context.Context) {
+	defer close(e.done)
+	ctx, stop := context.WithTimeoutCause(ctx, e.job.timeout(), errJobTimeout)
+	defer stop()
+	e.trace.line("Running with gitlab-runner %s (fakerunner)", version)
+	e.trace.line("Preparing the \"custom\" executor")
+	t, err := e.prepare(ctx)
+	if err == nil {
+		err = e.stages(ctx, t)
+		t.cleanup()
+	}
+	e.runner.slots.free(wholeRunner, e.slot)
+	e.runner.slots.free(e.job.Project.ID, e.projectSlot)
+	e.finish(err)
+}
+
+// prepare tries config and prepare. A failure that is the job's own is final.
+func (e *Execution) prepare(ctx context.Context) (*try, error) {
+	var err error
+	for n := 1; n <= tries; n++ {
+		var t *try
+		if t, err = e.newTry(n); err != nil {
+			return nil, err
+		}
+		if err = t.prepare(ctx); err == nil {
+			return t, nil
+		}
+		t.cleanup()
+		var own *BuildError
+		switch {
+		case errors.As(err, &own):
+			return nil, err
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case n < tries:
+			e.trace.line("ERROR: Preparation failed: %v", err)
+			pause := orDefault(e.runner.RetryPause, 3*time.Second)
+			e.trace.line("Will be retried in %v ...", pause)
+			rest(ctx, pause)
+		}
+	}
+	return nil, err
+}
+
+// stages runs the sub-stages. When the job's own time ends or it is stopped,
+// that decides, and the stage which is still running is ended.
+func (e *Execution) stages(ctx context.Context, t *try) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	run, stop := context.WithCancelCause(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.substages(run, t) }()
+	select {
+	case err := <-ended:
+		stop(nil)
+		return err
+	case <-ctx.Done():
+	}
+	stop(context.Cause(ctx))
+	await(ended, orDefault(e.runner.FinishWait, 5*time.Minute))
+	return context.Cause(ctx)
+}
+
+// substages is the order of the run calls.
+func (e *Execution) substages(ctx context.Context, t *try) error {
+	if e.job.Bare {
+		return e.userScripts(ctx, t)
+	}
+	e.trace.line("Preparing environment")
+	if err := t.run(ctx, "prepare_script", e.script(t, "prepare_script")); err != nil {
+		return err
+	}
+	err := e.sources(ctx, t)
+	if err == nil {
+		err = e.userScripts(ctx, t)
+	}
+	e.leaveScript(statusWord(err))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	err = prior(err, e.uploads(ctx, t, err != nil))
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	e.trace.line("Cleaning up project directory and file based variables")
+	return prior(err, t.run(ctx, "cleanup_file_variables", e.script(t, "cleanup_file_variables")))
+}
+
+// sources gets what the script needs.
+func (e *Execution) sources(ctx context.Context, t *try) error {
+	e.trace.line("Getting source from Git repository")
+	if err := e.attempts(ctx, t, "get_sources", "GET_SOURCES_ATTEMPTS"); err != nil {
+		return err
+	}
+	if e.has("restore_cache", len(e.job.Cache) > 0) {
+		e.trace.line("Restoring cache")
+		if err := e.attempts(ctx, t, "restore_cache", "RESTORE_CACHE_ATTEMPTS"); err != nil {
+			return err
+		}
+	}
+	if e.has("download_artifacts", len(e.job.Dependencies) > 0) {
+		e.trace.line("Downloading artifacts")
+		return e.attempts(ctx, t, "download_artifacts", "ARTIFACT_DOWNLOAD_ATTEMPTS")
+	}
+	return nil
+}
+
+// attempts runs a stage as often as the job's variable says, on any failure.
+func (e *Execution) attempts(ctx context.Context, t *try, stage, key string) error {
+	pause := orDefault(e.runner.StagePause, 5*time.Second)
+	n := e.attemptsAllowed(key)
+	for i := 1; ; i++ {
+		err := t.run(ctx, stage, e.script(t, stage))
+		if err == nil || i >= n || ctx.Err() != nil {
+			return err
+		}
+		e.trace.line("ERROR: %s failed: %v", stage, err)
+		rest(ctx, pause)
+		pause *= 2
+		if stage == "get_sources" && i == 1 {
+			if err := t.run(ctx, "clear_worktree", e.script(t, "clear_worktree")); err != nil {
+				e.trace.line("WARNING: clear_worktree failed: %v", err)
+			}
+		}
+	}
+}
+
+func (e *Execution) attemptsAllowed(key string) int {
+	var n int
+	if _, err := fmt.Sscanf(e.job.value(key), "%d", &n); err != nil || n < 1 || n > 10 {
+		return 1
+	}
+	return n
+}
+
+// has tells whether a stage is run: when the job has it, or a test gave its script.
+func (e *Execution) has(stage string, own bool) bool {
+	_, raw := e.job.Raw[stage]
+	return own || raw
+}
+
+// prior keeps the first failure: a later one changes neither reason nor code.
+func prior(first, later error) error {
+	if first != nil {
+		return first
+	}
+	return later
+}
+
+func rest(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

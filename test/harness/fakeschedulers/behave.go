@@ -1,0 +1,177 @@
+package fakeschedulers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Behaviour says how the cluster acts; the zero value is a good one.
+type Behaviour struct {
+	// Programs misbehave by their name.
+	Programs map[string]Fault `json:"programs,omitempty"`
+	// Pending keeps new jobs waiting so many seconds, for PendingReason.
+	Pending       float64 `json:"pending,omitempty"`
+	PendingReason string  `json:"pending_reason,omitempty"`
+	// End is a state in which a running job ends at once, as NODE_FAIL; its
+	// processes are killed.
+	End string `json:"end,omitempty"`
+	// Away is a server that cannot be reached.
+	Away bool `json:"away,omitempty"`
+	// Lost makes the queue forget every job.
+	Lost bool `json:"lost,omitempty"`
+	// Minute is how long a minute of a time limit lasts, in seconds; 0 means 60.
+	Minute float64 `json:"minute,omitempty"`
+	// KillWait is the time between TERM and KILL, in seconds; 0 means 5.
+	KillWait float64 `json:"kill_wait,omitempty"`
+	// NoAccounting is a cluster without slurmdbd.
+	NoAccounting bool `json:"no_accounting,omitempty"`
+	// History is a PBS that remembers jobs which have ended; by default it does
+	// not.
+	History bool `json:"history,omitempty"`
+	// MaxJobs is how many jobs a user may have at a time; 0 means any number.
+	MaxJobs int `json:"max_jobs,omitempty"`
+	// Refuse is what a plugin, a hook, a filter or a verifier of the site says of
+	// every job, which is then refused.
+	Refuse string `json:"refuse,omitempty"`
+	// Old is a PBS of before the nodes could write a job's output to its file.
+	Old bool `json:"old,omitempty"`
+	// AccountingDelay is how late Grid Engine's record of a job is, in seconds.
+	AccountingDelay float64 `json:"accounting_delay,omitempty"`
+}
+
+// Fault is how one program misbehaves.
+type Fault struct {
+	// Before and After are what happens around its work: "hang", "fail", "die"
+	// (by a signal), or "" for nothing. After "fail" or "hang" Before, no work is
+	// done.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	// Banner is printed on standard output first.
+	Banner string `json:"banner,omitempty"`
+	// Instead replaces its standard output.
+	Instead *string `json:"instead,omitempty"`
+	// Stderr is said when it fails.
+	Stderr string `json:"stderr,omitempty"`
+	// Seconds bounds a hang; 0 means that it never ends.
+	Seconds float64 `json:"seconds,omitempty"`
+	// Times is how often it misbehaves; 0 means always.
+	Times int `json:"times,omitempty"`
+}
+
+// Create makes an empty cluster in dir, which every user may change. Kind is the
+// scheduler that it plays, one of Kinds.
+func Create(dir, kind string) (Store, error) {
+	s := Store{dir, kind}
+	if faces()[kind].conf == "" {
+		return s, fmt.Errorf("%q is no scheduler that is played here", kind)
+	}
+	for _, d := range []string{dir, s.path("jobs")} {
+		if err := os.MkdirAll(d, 0o777); err != nil {
+			return s, err
+		}
+		if err := os.Chmod(d, 0o777); err != nil {
+			return s, err
+		}
+	}
+	return s, os.WriteFile(s.Conf(), []byte("# a fake cluster\n"), 0o644)
+}
+
+// Conf is the path of the cluster's configuration.
+func (s Store) Conf() string { return s.path(s.kind + ".conf") }
+
+// Env is the pair that leads the scheduler's commands to the cluster.
+func (s Store) Env() string { return faces()[s.kind].conf + "=" + s.Conf() }
+
+// Behave sets how the cluster acts from now on.
+func (s Store) Behave(b Behaviour) error {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.path("behave.new"), text, 0o666); err != nil {
+		return err
+	}
+	return os.Rename(s.path("behave.new"), s.path("behave.json"))
+}
+
+func (s Store) behaviour() (b Behaviour) {
+	text, err := os.ReadFile(s.path("behave.json"))
+	if err == nil {
+		_ = json.Unmarshal(text, &b)
+	}
+	return b
+}
+
+// fault returns how the program misbehaves this time.
+func (s Store) fault(program string) (f Fault) {
+	_ = s.locked(func() error {
+		b := s.behaviour()
+		f = b.Programs[program]
+		if f.Times > 0 {
+			left := f
+			if left.Times--; left.Times == 0 {
+				delete(b.Programs, program)
+			} else {
+				b.Programs[program] = left
+			}
+			return s.Behave(b)
+		}
+		return nil
+	})
+	return f
+}
+
+// Call is one run of a program.
+type Call struct {
+	Time time.Time `json:"time"`
+	Argv []string  `json:"argv"`
+}
+
+func (s Store) record(argv []string) {
+	text, _ := json.Marshal(Call{time.Now(), argv})
+	f, err := os.OpenFile(s.path("calls"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err == nil {
+		_, _ = f.Write(append(text, '\n'))
+		f.Close()
+	}
+}
+
+// Calls returns the runs of a program so far; "" means of all.
+func (s Store) Calls(program string) ([]Call, error) {
+	text, err := os.ReadFile(s.path("calls"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var calls []Call
+	for line := range strings.Lines(string(text)) {
+		var c Call
+		if json.Unmarshal([]byte(line), &c) == nil && (program == "" || filepath.Base(c.Argv[0]) == program) {
+			calls = append(calls, c)
+		}
+	}
+	return calls, err
+}
+
+// happen does what a fault says; it returns false when the program shall end.
+func (f Fault) happen(what string) bool {
+	switch what {
+	case "hang":
+		if f.Seconds == 0 {
+			select {}
+		}
+		time.Sleep(time.Duration(f.Seconds * float64(time.Second)))
+		return true
+	case "die":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "fail":
+		return false
+	}
+	return true
+}

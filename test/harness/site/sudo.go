@@ -1,0 +1,52 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/harness/setup/debian"
+)
+
+// sudoers is the directory of rules that packages and sites add.
+const sudoers = "/etc/sudoers.d"
+
+// ServeBySudo makes the runner an ordinary service account which a sudo rule lets
+// run jacamar, and nothing else, as the crew's people. More lines of sudoers(5)
+// can be added; RUNNER in them is the account. The rule goes when the test ends.
+func (s *Site) ServeBySudo(t testing.TB, lines ...string) error {
+	debian.Need(t, map[string]string{"/usr/bin/sudo": "sudo"})
+	account, err := LookupAccount(s.Crew.Runner)
+	if err != nil {
+		return err
+	}
+	rule := fmt.Sprintf("RUNNER ALL=(%s,%s) NOPASSWD: %s config, %[3]s prepare, %[3]s run, %[3]s cleanup",
+		s.Crew.Alice, s.Crew.Bob, s.Jacamar)
+	text := strings.ReplaceAll(strings.Join(append(lines, rule), "\n")+"\n", "RUNNER", account.Name)
+	file := filepath.Join(sudoers, "jacamar-test-"+account.Name)
+	t.Cleanup(func() { os.Remove(file) })
+	s.strategy = "sudo"
+	return errors.Join(s.addRule(file, text), s.serveAs(account))
+}
+
+// addRule never leaves a file there that visudo has not read: a wrong one would
+// lock everybody out of sudo.
+func (s *Site) addRule(file, text string) error {
+	draft := filepath.Join(s.Dir, "sudoers")
+	if err := os.WriteFile(draft, []byte(text), 0o440); err != nil {
+		return err
+	}
+	if out, err := exec.Command("/usr/sbin/visudo", "-cf", draft).CombinedOutput(); err != nil {
+		return fmt.Errorf("visudo refuses the rule: %w: %s\n%s", err, out, text)
+	}
+	// Renamed into place, below a name with a dot that sudo does not read.
+	next := file + ".new"
+	if err := os.WriteFile(next, []byte(text), 0o440); err != nil {
+		return err
+	}
+	return os.Rename(next, file)
+}

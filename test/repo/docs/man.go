@@ -1,0 +1,122 @@
+package docs
+
+import (
+	"fmt"
+	"strings"
+
+	"jacamar-ci/internal/config"
+)
+
+// Text is what a manual page says beside its options.
+type Text struct {
+	Section     int
+	Description []string // paragraphs
+	// After are further sections, in order.
+	After []Section
+}
+
+// Section is a titled part of a manual page: paragraphs, or terms with what they
+// mean.
+type Section struct {
+	Title      string
+	Paragraphs []string
+	Terms      []Term
+}
+
+// Term is a word and its meaning.
+type Term struct{ Word, Meaning string }
+
+// page writes man(7) macros.
+type page struct{ strings.Builder }
+
+func (p *page) head(name string, section int, what string) {
+	fmt.Fprintf(p, ".TH %s %d \"\" \"Jacamar CI\" \"Jacamar CI\"\n", quote(strings.ToUpper(name)), section)
+	p.section("NAME")
+	fmt.Fprintf(p, "%s \\- %s\n", roff(name), roff(what))
+}
+
+func (p *page) section(title string) { fmt.Fprintf(p, ".SH %s\n", quote(title)) }
+
+func (p *page) term(word, meaning string) {
+	fmt.Fprintf(p, ".TP\n.B %s\n%s\n", quote(word), roff(meaning))
+}
+
+func (p *page) add(s Section) {
+	p.section(s.Title)
+	for i, text := range s.Paragraphs {
+		if i > 0 {
+			p.WriteString(".PP\n")
+		}
+		fmt.Fprintln(p, roff(text))
+	}
+	for _, t := range s.Terms {
+		p.term(t.Word, t.Meaning)
+	}
+}
+
+// roff makes text safe for roff: no line of it is taken for a macro, and a dash
+// stays the one that can be typed. Back quotes, which mark code in Markdown,
+// become bold. See groff_char(7).
+func roff(text string) string {
+	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)
+	for strings.Count(text, "`") >= 2 {
+		text = strings.Replace(text, "`", `\fB`, 1)
+		text = strings.Replace(text, "`", `\fR`, 1)
+	}
+	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
+		text = `\&` + text
+	}
+	return text
+}
+
+func quote(text string) string { return `"` + strings.ReplaceAll(roff(text), `"`, `\(dq`) + `"` }
+
+// Man is the program's manual page.
+func (p Program) Man(t Text) string {
+	var out page
+	out.head(p.Name, t.Section, p.Usage)
+	out.section("SYNOPSIS")
+	for i, c := range p.Commands {
+		if i > 0 {
+			out.WriteString(".br\n")
+		}
+		fmt.Fprintf(&out, ".B %s\n", quote(p.Synopsis(c)))
+	}
+	out.add(Section{Title: "DESCRIPTION", Paragraphs: t.Description})
+	out.section("OPTIONS")
+	for _, o := range p.Commands[0].Options {
+		out.term(o.forms(), o.Usage)
+	}
+	out.section("COMMANDS")
+	for _, c := range p.Commands[1:] {
+		out.term(strings.TrimSpace(strings.Join(c.Path, " ")+" "+c.Args), c.Usage)
+		for _, o := range c.Options {
+			out.WriteString(".RS\n")
+			out.term(o.forms(), o.Usage)
+			out.WriteString(".RE\n")
+		}
+	}
+	for _, s := range t.After {
+		out.add(s)
+	}
+	return out.String()
+}
+
+// ConfigMan is jacamar.toml(5).
+func ConfigMan(keys []config.Key) string {
+	var out page
+	out.head("jacamar.toml", 5, "the configuration of jacamar-auth")
+	out.add(Section{Title: "DESCRIPTION", Paragraphs: []string{"The file is TOML. It and every directory above it belong to root or to the account that runs `jacamar-auth`, and nobody else may write them. " +
+		"It is read anew in every stage. An unknown key, a value of the wrong type and a value that is out of range are all told, each with its line, and no job runs."}})
+	table := ""
+	for _, k := range keys {
+		if t := tableOf(k.Path); t != table {
+			table = t
+			out.section(header(t))
+		}
+		out.term(nameOf(k.Path), k.Meaning+" "+outline(k))
+		fmt.Fprintf(&out, ".RS\n.PP\nExample: \\fB%s\\fR\n.RE\n", roff(k.Example))
+	}
+	out.add(Section{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar(1)"}})
+	return out.String()
+}

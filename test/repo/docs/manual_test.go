@@ -1,0 +1,92 @@
+package docs
+
+import (
+	"flag"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"jacamar-ci/internal/config"
+)
+
+var update = flag.Bool("update", false, "write the documentation anew")
+
+// TestConfiguration holds what is said of the configuration against its schema.
+func TestConfiguration(t *testing.T) {
+	Hold(t, *update, "../../../docs/configuration.md", Configuration(config.Reference()))
+	Hold(t, *update, "../../../docs/man/jacamar.toml.5", ConfigMan(config.Reference()))
+}
+
+// TestEveryKeyIsOnTheConfigurationPage counts apart from how the page is made.
+func TestEveryKeyIsOnTheConfigurationPage(t *testing.T) {
+	page := Configuration(config.Reference())
+	for _, k := range config.Reference() {
+		if n := strings.Count(page, "\n### "+k.Path+"\n"); n != 1 {
+			t.Errorf("%s is documented %d times", k.Path, n)
+		}
+	}
+	if headings := strings.Count(page, "\n### "); headings != len(config.Reference()) {
+		t.Errorf("%d headings for %d keys", headings, len(config.Reference()))
+	}
+}
+
+func sample() *cli.App {
+	return &cli.App{
+		Name: "sample", Usage: "be an example",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say less"}},
+		Commands: []*cli.Command{
+			{Name: "run", Usage: "run a script", ArgsUsage: "SCRIPT", Flags: []cli.Flag{&cli.StringFlag{Name: "file", Usage: "read `FILE`", Required: true}}},
+			{Name: "keys", Usage: "keys", Subcommands: []*cli.Command{{Name: "refresh", Usage: "fetch them"}}},
+		},
+	}
+}
+
+func TestSynopsis(t *testing.T) {
+	p := Of(sample())
+	for i, want := range []string{"sample [--quiet]", "sample run --file FILE SCRIPT", "sample keys refresh"} {
+		if got := p.Synopsis(p.Commands[i]); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestUndocumented(t *testing.T) {
+	app := sample()
+	if got := Of(app).Undocumented(); len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+	app.Commands[0].Flags = append(app.Commands[0].Flags, &cli.StringFlag{Name: "bare"})
+	app.Commands[1].Subcommands[0].Usage = ""
+	if got := strings.Join(Of(app).Undocumented(), ", "); got != "sample run --bare, sample keys refresh" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestRoff: no text becomes a macro, and what is typed can be copied.
+func TestRoff(t *testing.T) {
+	for text, want := range map[string]string{
+		"--file": `\-\-file`, ".so /etc/passwd": `\&.so /etc/passwd`, `a\b`: `a\eb`, "the `x` and ` alone": "the \\fBx\\fR and ` alone",
+	} {
+		if got := roff(text); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestCompletion asks bash itself what it would offer.
+func TestCompletion(t *testing.T) {
+	for line, want := range map[string]string{
+		"sample ": "--quiet --help run keys", "sample r": "run", "sample run --": "--file --help", "sample keys ": "refresh",
+		"sample keys refresh --": "--help", "sample -q run --f": "--file",
+	} {
+		script := Of(sample()).Bash() + `
+read -ra COMP_WORDS <<<"$1"; case $1 in *' ') COMP_WORDS+=('') ;; esac
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _sample; echo "${COMPREPLY[*]}"`
+		out, err := exec.Command("bash", "-c", script, "bash", line).CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("%q: %v, got %q, want %q", line, err, out, want)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package docs
+
+import (
+	"fmt"
+	"strings"
+
+	"jacamar-ci/internal/config"
+)
+
+func tableOf(path string) string { return path[:strings.LastIndexByte(path, '.')] }
+func nameOf(path string) string  { return path[strings.LastIndexByte(path, '.')+1:] }
+
+// header is the line that begins a table in the file.
+func header(table string) string {
+	if table == "batch.rule" {
+		return "[[batch.rule]]"
+	}
+	return "[" + table + "]"
+}
+
+// outline says of a key what fits on a line.
+func outline(k config.Key) string {
+	switch {
+	case k.Required:
+		return fmt.Sprintf("(%s, required)", k.Type())
+	case k.Default != nil:
+		return fmt.Sprintf("(%s, default %s)", k.Type(), literal(k.Default))
+	}
+	return fmt.Sprintf("(%s, when left out: %s)", k.Type(), k.Otherwise)
+}
+
+// literal writes a default as TOML has it.
+func literal(v any) string {
+	if s, ok := v.(string); ok {
+		return fmt.Sprintf("`%q`", s)
+	}
+	return fmt.Sprintf("`%v`", v)
+}
+
+// Configuration is the page of all keys.
+func Configuration(keys []config.Key) string {
+	var out strings.Builder
+	out.WriteString(configurationHead)
+	table := ""
+	for _, k := range keys {
+		if t := tableOf(k.Path); t != table {
+			table = t
+			fmt.Fprintf(&out, "\n## %s\n", header(t))
+		}
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n| type | when left out | since |\n| --- | --- | --- |\n| %s | %s | %s |\n\n```toml\n%s\n```\n",
+			k.Path, k.Meaning, k.Type(), leftOut(k), k.Since, k.Example)
+	}
+	return out.String()
+}
+
+func leftOut(k config.Key) string {
+	switch {
+	case k.Required:
+		return "an error: it must be given"
+	case k.Default != nil:
+		return literal(k.Default)
+	}
+	return k.Otherwise
+}
+
+const configurationHead = `# Configuration reference
+
+One TOML file, named to ` + "`jacamar-auth`" + ` by ` + "`--configuration`" + `. ` + "`make manual`" + ` makes this page
+from the schema that the program itself uses.
+
+The file is believed when it and every directory above it belong to root or to the account that runs
+jacamar-auth (to root alone where jacamar-auth has file capabilities), and nobody else can write them.
+It is read anew in every stage, so a change needs no restart. All faults of a file are told at once, each with its line; until they are mended no job runs.
+` + "`jacamar-auth check`" + ` tells them too.
+`
+
+// Markdown is the page of all commands and options.
+func (p Program) Markdown() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "# Commands of %s\n\n%s. `make manual` makes this page from the program's own command line.\n", p.Name, sentence(p.Usage))
+	for _, c := range p.Commands {
+		if len(c.Path) > 0 {
+			fmt.Fprintf(&out, "\n## %s %s\n\n%s.\n", p.Name, strings.Join(c.Path, " "), sentence(c.Usage))
+		}
+		fmt.Fprintf(&out, "\n```\n%s\n```\n", p.Synopsis(c))
+		if len(c.Options) > 0 {
+			out.WriteString("\n| option | meaning |\n| --- | --- |\n")
+		}
+		for _, o := range c.Options {
+			fmt.Fprintf(&out, "| `%s` | %s |\n", o.forms(), strings.ReplaceAll(o.Usage, "|", `\|`))
+		}
+	}
+	return out.String()
+}
+
+func sentence(usage string) string { return strings.ToUpper(usage[:1]) + usage[1:] }

@@ -1,0 +1,44 @@
+// Package e2e runs whole CI jobs through the built programs, under every way to
+// deploy them, and looks at what the runner, the user and the machine see.
+package e2e
+
+import (
+	"os"
+	"testing"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/site"
+)
+
+func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
+
+// everywhere runs a test under every deployment that this process can set up.
+func everywhere(t *testing.T, test func(*testing.T, *site.Site), change ...func(site.Config)) {
+	t.Helper()
+	for _, d := range site.Deployments() {
+		t.Run(d.Name, func(t *testing.T) { test(t, d.Open(t, change...)) })
+	}
+}
+
+// privileged runs a test where jacamar-auth changes the account by privileges of
+// its own, or else where there is nothing to change: for what does not depend on
+// how the account is reached.
+func privileged(t *testing.T, test func(*testing.T, *site.Site), change ...func(site.Config)) {
+	t.Helper()
+	for _, d := range site.Deployments() {
+		if d.Name == "root" || d.Name == "capabilities" || (d.Name == "user" && os.Geteuid() != 0) {
+			t.Run(d.Name, func(t *testing.T) { test(t, d.Open(t, change...)) })
+		}
+	}
+}
+
+// quick makes the time limits short enough for tests.
+func quick(c site.Config) { c.Set("general", "kill_timeout", "3s") }
+
+// want compares a job's end with what the runner should report.
+func want(t testing.TB, r fakerunner.Result, outcome fakerunner.Outcome, code int) {
+	t.Helper()
+	if r.Outcome != outcome || r.ExitCode != code {
+		t.Errorf("the job ended as %s with code %d (%s), want %s with %d; its log:\n%s", r.Outcome, r.ExitCode, r.Reason, outcome, code, r.Trace)
+	}
+}

@@ -1,0 +1,202 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/site"
+)
+
+// long is a script that tells when it runs, and then runs for long, in a tree of
+// processes of which one is detached.
+const long = "setsid sleep 1000 & sleep 1001 & echo under way\nwait\n"
+
+// limit is how long anything that a test waits for may take.
+const limit = 20 * time.Second
+
+// begin starts a job with the script and waits until it is under way.
+func begin(t *testing.T, r *fakerunner.Runner, job fakerunner.Job, script string) *fakerunner.Execution {
+	t.Helper()
+	job.Raw = map[string][]byte{"build_script": []byte(script)}
+	e := r.Start(job)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := e.AwaitOutput(ctx, "build_script", "under way"); err != nil {
+		e.Abort()
+		t.Fatalf("%v; the log:\n%s", err, e.Wait().Trace)
+	}
+	return e
+}
+
+func TestStopReachesTheJobAtOnce(t *testing.T) {
+	privileged(t, func(t *testing.T, s *site.Site) {
+		// A machine that is busy with other tests may be late by itself; a driver
+		// that is late is so every time.
+		best := time.Hour
+		for range 5 {
+			if best = min(best, stopLatency(t, s)); best <= 100*time.Millisecond {
+				return
+			}
+		}
+		t.Errorf("the job was told after %v at best", best)
+	}, quick)
+}
+
+// stopLatency is the time from SIGTERM to the driver until the script says that
+// it got one.
+func stopLatency(t *testing.T, s *site.Site) time.Duration {
+	t.Helper()
+	told := make(chan time.Time, 1)
+	r := s.Runner()
+	r.Hooks.Output = func(_ string, _ fakerunner.Stream, piece []byte) {
+		if strings.Contains(string(piece), "got TERM") {
+			told <- time.Now()
+		}
+	}
+	e := begin(t, r, s.Job(), "trap 'echo got TERM; exit 9' TERM\necho under way\nsleep 1000 & wait\n")
+	p := process(t, e, "build_script")
+	start := time.Now()
+	if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	res := e.Wait()
+	want(t, res, fakerunner.ScriptFailure, 9)
+	select {
+	case at := <-told:
+		return at.Sub(start)
+	default:
+		t.Fatalf("the job was never told; the log:\n%s", res.Trace)
+		return 0
+	}
+}
+
+func process(t *testing.T, e *fakerunner.Execution, stage string) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	p, err := e.AwaitStage(ctx, stage, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.PID
+}
+
+func TestScriptThatIgnoresTermIsKilled(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		e := begin(t, s.Runner(), s.Job(), "trap '' TERM\necho under way\nwhile :; do sleep 0.2; done\n")
+		p := process(t, e, "build_script")
+		start := time.Now()
+		if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		want(t, e.Wait(), fakerunner.ScriptFailure, 137)
+		if took := time.Since(start); took < 2*time.Second || took > 5*time.Second {
+			t.Errorf("with kill_timeout = 3s it took %v", took)
+		}
+		s.NoProcess(t, 0)
+	}, quick)
+}
+
+func TestScriptThatAnswersTermWithSuccessFailsAllTheSame(t *testing.T) {
+	privileged(t, func(t *testing.T, s *site.Site) {
+		e := begin(t, s.Runner(), s.Job(), "trap 'exit 0' TERM\necho under way\nsleep 1000 & wait\n")
+		if err := syscall.Kill(-process(t, e, "build_script"), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		want(t, e.Wait(), fakerunner.ScriptFailure, 143)
+	}, quick)
+}
+
+// awaitText reads until text has come, and returns all that came.
+func awaitText(t *testing.T, r *os.File, text string) string {
+	t.Helper()
+	if err := r.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		t.Fatal(err)
+	}
+	var seen strings.Builder
+	for buf := make([]byte, 4096); !strings.Contains(seen.String(), text); {
+		n, err := r.Read(buf)
+		seen.Write(buf[:n])
+		if err != nil {
+			t.Fatalf("%v after:\n%s", err, seen.String())
+		}
+	}
+	return seen.String()
+}
+
+// underWay starts a runner of its own for a job, and returns what its log has once
+// the script says that it is under way.
+func underWay(t *testing.T, s *site.Site, job fakerunner.Job) (*exec.Cmd, string) {
+	t.Helper()
+	cmd, err := s.Detached(s.Runner(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close() })
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	return cmd, awaitText(t, out, "\nunder way")
+}
+
+// TestStopInEarlyStages sends SIGTERM while config and prepare run: whatever
+// comes of it, it is not a success, which the runner would take for one.
+func TestStopInEarlyStages(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		for _, stage := range []string{"config", "prepare"} {
+			t.Run(stage, func(t *testing.T) {
+				r := s.Runner()
+				r.Hooks.Started = func(p fakerunner.Process) {
+					if p.Stage == stage {
+						_ = syscall.Kill(-p.PID, syscall.SIGTERM)
+					}
+				}
+				res := r.Run(s.Job("echo never"))
+				if res.Outcome == fakerunner.Success || strings.Contains(res.Trace, "$ echo never") {
+					t.Errorf("ended as %s; the log:\n%s", res.Outcome, res.Trace)
+				}
+				s.NoProcess(t, 2*time.Second)
+			})
+		}
+	}, quick)
+}
+
+// TestStoppedJacamarDoesNotHoldTheStage has the user stop the unprivileged half
+// before it has read its script, which is longer than a socket's buffer.
+func TestStoppedJacamarDoesNotHoldTheStage(t *testing.T) {
+	everywhere(t, func(t *testing.T, s *site.Site) {
+		job := s.Job()
+		job.Raw = map[string][]byte{"build_script": []byte("kill -STOP $PPID\nsleep 1000\n# " + strings.Repeat("x", 4<<20))}
+		e := s.Runner().Start(job)
+		p := process(t, e, "build_script")
+		stopped := func(q site.Process) bool {
+			text, _ := os.ReadFile("/proc/" + strconv.Itoa(q.PID) + "/stat")
+			return strings.HasSuffix(q.Exe, "/jacamar") && strings.Contains(string(text), ") T ")
+		}
+		site.SomeProcess(t, limit, stopped)
+		start := time.Now()
+		if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if r := e.Wait(); r.Outcome == fakerunner.Success {
+			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
+		}
+		if took := time.Since(start); took > 6*time.Second {
+			t.Errorf("with kill_timeout = 3s it took %v", took)
+		}
+		s.NoProcess(t, 2*time.Second)
+	}, quick)
+}

@@ -1,0 +1,120 @@
+package evidence
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/harness/setup/journald"
+	"jacamar-ci/test/harness/setup/rsyslog"
+	"jacamar-ci/test/harness/site"
+)
+
+// shipped is the package's configuration for rsyslog, adapted to a site as it
+// says.
+func shipped(t *testing.T, s *site.Site, file string) string {
+	t.Helper()
+	text := readLog(t, "../../../rpm/share/rsyslog.conf")
+	for from, to := range map[string]string{
+		"@PREFIX@/bin/jacamar-auth":   s.Auth,
+		`$!uid == "0"`:                fmt.Sprintf(`$!uid == "%d"`, serviceUID(s)),
+		`$!_UID == "0"`:               fmt.Sprintf(`$!_UID == "%d"`, serviceUID(s)),
+		"/var/log/jacamar/syslog.log": file,
+	} {
+		if !strings.Contains(text, from) {
+			t.Fatalf("rpm/share/rsyslog.conf has no %s", from)
+		}
+		text = strings.ReplaceAll(text, from, to)
+	}
+	return text
+}
+
+// messages are the records in a file of rsyslog's, which has a head before each.
+func messages(t *testing.T, text string) (all []record) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		_, rest, ok := strings.Cut(line, "jacamar-auth[")
+		_, rest, begun := strings.Cut(rest, "]: ")
+		if !ok || !begun {
+			t.Fatalf("the line %q is not as rsyslog writes it", line)
+		}
+		all = append(all, parse(t, rest)...)
+	}
+	return all
+}
+
+// TestShippedRsyslog: with the package's file and a real rsyslogd, the records
+// arrive, all of them, and what other users and jobs send in their name does not.
+func TestShippedRsyslog(t *testing.T) {
+	rootOnly(t)
+	deployments(t, func(t *testing.T, s *site.Site) {
+		file := filepath.Join(t.TempDir(), "log", "syslog.log")
+		server := rsyslog.StartLocal(t, filepath.Join(s.Dir, "socket"), shipped(t, s, file), true)
+		devLog(t, server.Socket)
+		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; logger --id=1 -t jacamar-auth -p authpriv.warning %[1]s", shellQuoted())
+		as(t, s.Crew.Bob, "sh", "-c", send)
+		j, r := passes(t, s, send)
+		as(t, s.Crew.Bob, "sh", "-c", send+"; logger -t jacamar-auth the end")
+		// What is not taken for a record is left to the other rules.
+		if left := server.Await(t, "the end"); strings.Count(left, "mallory") != 6 || strings.Contains(left, `"seq":2`) {
+			t.Errorf("the forged lines, and no others, should be here:\n%s", left)
+		}
+		whole(t, messages(t, readLog(t, file)), j, r)
+		info, err := os.Stat(file)
+		if err != nil || info.Mode() != 0o600 {
+			t.Errorf("mode %v, %v", info.Mode(), err)
+		}
+	}, located("syslog"))
+}
+
+// TestShippedRsyslogWithoutTheParameters: where rsyslog does not know who sent a
+// message, the rule takes none.
+func TestShippedRsyslogWithoutTheParameters(t *testing.T) {
+	rootOnly(t)
+	s := site.New(t, located("syslog"))
+	file := filepath.Join(t.TempDir(), "syslog.log")
+	server := rsyslog.StartLocal(t, filepath.Join(s.Dir, "socket"), shipped(t, s, file), false)
+	devLog(t, server.Socket)
+	passes(t, s, "logger -t jacamar-auth the end")
+	server.Await(t, `"event":"stage_end"`)
+	if _, err := os.Stat(file); err == nil {
+		t.Errorf("taken all the same:\n%s", readLog(t, file))
+	}
+}
+
+// TestManualsJournalMatch: the commands of the manual, asked of a real journald,
+// give the records and nothing that others sent in their name.
+func TestManualsJournalMatch(t *testing.T) {
+	rootOnly(t)
+	manual := readLog(t, "../../../docs/tracing.md")
+	command := regexp.MustCompile(`(?m)^journalctl (_UID=0 SYSLOG_IDENTIFIER=jacamar-auth) `).FindStringSubmatch(manual)
+	stricter := regexp.MustCompile("journalctl (_EXE=/opt/jacamar/bin/jacamar-auth)").FindStringSubmatch(manual)
+	if command == nil || stricter == nil {
+		t.Fatal("docs/tracing.md does not say how to ask the journal")
+	}
+	deployments(t, func(t *testing.T, s *site.Site) {
+		journal := journald.Start(t, "")
+		devLog(t, journald.DevLog)
+		journal.Join(t)
+		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; printf 'SYSLOG_IDENTIFIER=jacamar-auth\\n_UID=0\\n_EXE=%s\\nMESSAGE=%%s\\n' %[1]s | logger --journald", shellQuoted(), s.Auth)
+		as(t, s.Crew.Bob, "sh", "-c", send)
+		j, r := passes(t, s, send)
+		if all := journal.Read(t, "SYSLOG_IDENTIFIER=jacamar-auth"); len(all) != 4+2*len(r.Calls) {
+			t.Fatalf("the journal has %d messages, want 4 forged ones and %d records", len(all), 2*len(r.Calls))
+		}
+		uid := strings.ReplaceAll(command[1], "_UID=0", fmt.Sprintf("_UID=%d", serviceUID(s)))
+		var text strings.Builder
+		for _, e := range journal.Read(t, strings.Fields(uid)...) {
+			text.WriteString(e.Message + "\n")
+		}
+		whole(t, parse(t, text.String()), j, r)
+		for _, e := range journal.Read(t, strings.ReplaceAll(stricter[1], "/opt/jacamar/bin/jacamar-auth", s.Auth)) {
+			if rec := parse(t, e.Message); len(rec) != 1 || rec[0].Job != j.ID || e.Exe != s.Auth {
+				t.Errorf("%+v", e)
+			}
+		}
+	}, located("journald"))
+}

@@ -1,0 +1,129 @@
+package faultinjection
+
+import (
+	"flag"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/test/harness/site"
+)
+
+// The sweep is for `make test-faults`, which runs its parts side by side.
+var (
+	whole = flag.Bool("sweep", false, "every point, not a sample")
+	part  = flag.String("part", "0/1", "which part of the points, as number/parts")
+	only  = flag.String("point", "", "one point, as a failed test names it, or all that begin so")
+)
+
+func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
+
+// sampled is how long a sample may take in each deployment.
+const sampled = 3 * time.Second
+
+// TestFaults strikes a job at points that are drawn by lot, or with -sweep at all
+// of them.
+func TestFaults(t *testing.T) {
+	var number, parts int
+	if _, err := fmt.Sscanf(*part, "%d/%d", &number, &parts); err != nil {
+		t.Fatal(err)
+	}
+	rigs(t, func(t *testing.T, r *rig) {
+		all := r.points(t)
+		known := len(all)
+		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		if *whole {
+			all = slices.DeleteFunc(all, func(p point) bool { return lot(p)/1000%share(r.deployment) != 0 })
+		}
+		c := count{begun: time.Now()}
+		for _, p := range all {
+			switch {
+			case !strings.HasPrefix(p.String(), *only), *whole && lot(p)%parts != number:
+				continue
+			case *only == "" && !*whole && c.time() > sampled:
+				continue
+			}
+			hit, wrong := r.inflict(p, 7*(lot(p)/parts%2))
+			c.add(hit, wrong)
+			if len(wrong) > 0 {
+				t.Errorf("%s (struck: %v): %q", p, hit, wrong)
+			}
+		}
+		fmt.Printf("faults: %s: %d of %d points tried, %d hit, %d violations, in %v\n", r.deployment, c.tried, known, c.hit, c.violations, c.time())
+		if c.hit == 0 {
+			t.Error("no fault has happened")
+		}
+	})
+}
+
+// lot is a number that a point has for good.
+func lot(p point) int {
+	h := fnv.New32a()
+	fmt.Fprint(h, p)
+	return int(h.Sum32() >> 1)
+}
+
+// count is what came of the points.
+type count struct {
+	tried, hit, violations int
+	begun                  time.Time
+}
+
+func (c *count) add(hit bool, wrong []string) {
+	c.tried++
+	if hit {
+		c.hit++
+	}
+	if len(wrong) > 0 {
+		c.violations++
+	}
+	if c.tried%200 == 0 {
+		fmt.Printf("faults: %d tried, in %v\n", c.tried, c.time())
+	}
+}
+
+func (c *count) time() time.Duration { return time.Since(c.begun).Round(time.Second) }
+
+// share is which part of all points the sweep takes: the deployments differ in few
+// of them, and root's has them all.
+func share(deployment string) int {
+	if deployment == "root" {
+		return 1
+	}
+	return 4
+}
+
+// looked are the stages to count calls in, of which a sample has one.
+func looked() []string {
+	if *whole || *only != "" {
+		return stages[:]
+	}
+	return []string{stages[rand.IntN(len(stages))]}
+}
+
+// points are all of a deployment in these stages.
+func (r *rig) points(t *testing.T) (all []point) {
+	t.Helper()
+	wanted := looked()
+	for _, p := range programs {
+		for _, stage := range wanted {
+			if !p.works(stage) {
+				continue
+			}
+			counts, err := r.counts(p, stage)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(counts) == 0 {
+				t.Fatalf("nothing was traced of %s in %s", p, stage)
+			}
+			all = append(all, points(p, stage, counts)...)
+		}
+	}
+	return all
+}

@@ -1,0 +1,79 @@
+package faultinjection
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"jacamar-ci/test/harness/fakerunner"
+)
+
+// inflict runs a job with the fault and a job after it, and tells whether the
+// fault has happened and what was wrong.
+func (r *rig) inflict(p point, code int) (hit bool, wrong []string) {
+	e, log, err := r.traced(p.program, p.stage, code, "-e", "trace="+p.call, "-e", p.inject())
+	if err != nil {
+		return false, []string{err.Error()}
+	}
+	hit = struck(log, p)
+	_ = os.Remove(log)
+	wrong = append(r.judge(p, e, code), r.left(e)...)
+	wrong = append(wrong, r.records()...)
+	wrong = append(wrong, r.next(p, e, code)...)
+	if len(wrong) > 0 {
+		wrong = append(wrong, e.result.Trace)
+	}
+	return hit, append(wrong, r.reset()...)
+}
+
+// next runs the job after a job that did not come through, or of which the cleanup
+// had the fault. A job that did has shown by its later stages that all is well.
+func (r *rig) next(p point, e ended, code int) []string {
+	if ran(e, code) && p.stage != "cleanup" {
+		return nil
+	}
+	next := r.run(code, nil)
+	if ran(next, code) && len(next.said) == 1 && next.said[0] == r.truth {
+		return nil
+	}
+	return []string{fmt.Sprintf("the next job ended as %s, and said %q", next.result.Outcome, next.said)}
+}
+
+// ran tells whether the job has ended as its script did.
+func ran(e ended, code int) bool {
+	if code == 0 {
+		return e.result.Outcome == fakerunner.Success
+	}
+	return e.result.Outcome == fakerunner.ScriptFailure && e.result.ExitCode == code
+}
+
+// judge compares the end of a job with what its script did. Before the script the
+// runner tries again, and after it nothing changes the result any more: there a
+// fault must not be seen at all.
+func (r *rig) judge(p point, e ended, code int) (wrong []string) {
+	honest := ran(e, code) && len(e.said) == 1
+	for _, said := range e.said {
+		// A script that was ended may have said the first part only.
+		if said != r.truth && (honest || !strings.HasPrefix(r.truth, said)) {
+			wrong = append(wrong, fmt.Sprintf("the script ran as %q, not as %q", said, r.truth))
+		}
+	}
+	if len(e.said) > 1 {
+		wrong = append(wrong, fmt.Sprintf("the script ran %d times", len(e.said)))
+	}
+	switch {
+	case p.program == jacamar && p.fault == kill && ran(e, 128+9) && len(e.said) == 0:
+		// Only a living jacamar tells of an end: what was killed is its child, before
+		// that became the shell.
+	case !honest && e.result.Outcome != fakerunner.SystemFailure:
+		wrong = append(wrong, fmt.Sprintf("the job ended as %s with code %d, and its script with %d, which ran %d times", e.result.Outcome, e.result.ExitCode, code, len(e.said)))
+	case !honest && p.stage != "build_script":
+		wrong = append(wrong, fmt.Sprintf("the job ended as %s", e.result.Outcome))
+	case honest && !strings.Contains(e.result.Trace, "the last words"):
+		wrong = append(wrong, "the job's log has not what the script printed")
+	}
+	if c, _ := e.result.Call("cleanup"); c.Err != nil && p.stage != "cleanup" {
+		wrong = append(wrong, fmt.Sprintf("the cleanup failed: %s", c.Stderr))
+	}
+	return append(wrong, told(e)...)
+}

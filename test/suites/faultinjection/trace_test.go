@@ -1,0 +1,57 @@
+package faultinjection
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const strace = "/usr/bin/strace"
+
+// needStrace skips where no program can be traced.
+func needStrace(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat(strace); err != nil {
+		t.Skip("strace is not installed")
+	}
+	if out, err := exec.Command(strace, "-o", os.DevNull, "/bin/true").CombinedOutput(); err != nil {
+		t.Skipf("no program can be traced here: %s", out)
+	}
+}
+
+// traced is the command line that traces a program into a log. The tracer is
+// nobody's parent (-DDD), so that the runner and jacamar-auth start what they
+// start otherwise; and it lets go of whatever the program executes (-b).
+func traced(log string, words ...string) []string {
+	return append([]string{strace, "-DDD", "-f", "-b", "execve", "-q", "-o", log}, words...)
+}
+
+// entry is the begin of a system call in a log, with the thread first.
+var entry = regexp.MustCompile(`^(\d+) +([a-z_0-9]+)\(`)
+
+// counted is how often each call happens, in the thread that does it most.
+func counted(log string) (map[string]int, error) {
+	text, err := os.ReadFile(log)
+	if err != nil {
+		return nil, err
+	}
+	each, most := map[string]int{}, map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		if m := entry.FindStringSubmatch(line); m != nil {
+			each[m[0]]++
+			most[m[2]] = max(most[m[2]], each[m[0]])
+		}
+	}
+	return most, nil
+}
+
+// struck tells whether the log has the fault in it.
+func struck(log string, p point) bool {
+	text, _ := os.ReadFile(log)
+	if p.fault == kill {
+		return strings.Contains(string(text), "+++ killed by SIGKILL")
+	}
+	return strings.Contains(string(text), "(INJECTED)")
+}

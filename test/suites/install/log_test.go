@@ -1,0 +1,144 @@
+package install
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/repo/docs"
+)
+
+var (
+	updateLogs = flag.Bool("update-logs", false, "write docs/job-log.md anew")
+	logsDir    = flag.String("logs-dir", "", "keep the logs as they were written in this directory")
+)
+
+// sampleJob is a job whose log is worth to be looked at.
+type sampleJob struct {
+	title, what string
+	script      []string
+	slurm       bool
+	change      func(fakerunner.Job) fakerunner.Job
+	configure   func(site.Config, *site.Site)
+}
+
+func unchanged(j fakerunner.Job) fakerunner.Job { return j }
+
+func sampleJobs() []sampleJob {
+	plain := func(site.Config, *site.Site) {}
+	return []sampleJob{
+		{"A job that succeeds", "With a message of the site's (`job_message`).", []string{"echo hello"}, false, unchanged, func(c site.Config, _ *site.Site) {
+			c.Set("general", "job_message", "Maintenance on Friday from 08:00.")
+		}},
+		{"A script that fails", "The exit code is the script's own.", []string{"echo hello", "exit 3"}, false, unchanged, plain},
+		{"A job in a batch system", "Its facts are in a section that GitLab folds.", []string{"echo hello"}, true, func(j fakerunner.Job) fakerunner.Job {
+			return site.WithVariable(j, "SCHEDULER_PARAMETERS", "-n 1")
+		}, plain},
+		{"Arguments that are refused", "", []string{"echo hello"}, true, func(j fakerunner.Job) fakerunner.Job {
+			return site.WithVariable(j, "SCHEDULER_PARAMETERS", "--output=mine.txt")
+		}, plain},
+		{"A job without a token", "", []string{"echo hello"}, false, func(j fakerunner.Job) fakerunner.Job { return site.WithToken(j, "") }, plain},
+		{"A user who may not run jobs", "The reason is in the operator's log only.", []string{"echo hello"}, false, unchanged, func(c site.Config, s *site.Site) {
+			c.Set("auth", "user_blocklist", []string{s.Account.Name})
+		}},
+	}
+}
+
+// TestJobLogs holds docs/job-log.md against what jobs really write.
+func TestJobLogs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: the sample is of an account that is not the runner's")
+	}
+	slurm, data := clusters(t, "slurm")["slurm"], everybodys(t)
+	s := site.New(t)
+	var page strings.Builder
+	page.WriteString(logHead)
+	for i, sample := range sampleJobs() {
+		other := s.Beside(t, func(c site.Config) {
+			if sample.slurm {
+				settle(c, site.Config{"general": {"executor": "slurm", "data_dir": "$HOME"}, "auth": {"downscope": "setuid"}, "batch": {}}, s, data, slurm)
+			}
+			sample.configure(c, s)
+		})
+		runner := other.Runner()
+		r := runner.Run(sample.change(other.Job(sample.script...)))
+		escapes(t, r.Trace)
+		fmt.Fprintf(&page, "\n## %s\n\n", sample.title)
+		if sample.what != "" {
+			fmt.Fprintf(&page, "%s\n\n", sample.what)
+		}
+		fmt.Fprintf(&page, "```text\n%s```\n", readable(r.Trace, other))
+		if *logsDir != "" {
+			if err := os.WriteFile(filepath.Join(*logsDir, fmt.Sprintf("%d.log", i)), []byte(r.Trace), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	path := filepath.Join(top, "docs/job-log.md")
+	if *updateLogs {
+		docs.Hold(t, true, path, page.String())
+	}
+	committed, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(stable(string(committed)), stable(page.String())); diff != "" {
+		t.Errorf("%s is not what jobs write (-committed +written); -update-logs writes it anew:\n%s", path, diff)
+	}
+}
+
+// stable leaves out the lines that depend on how quickly a batch system answers,
+// and on what another test, killed halfway, has left in the account's home.
+func stable(page string) string {
+	return regexp.MustCompile(`(?m)^(?:Slurm job 1 |nodes: |ran: |waited: |.*an earlier job of yours).*\n`).ReplaceAllString(page, "")
+}
+
+const logHead = `# What a job's log looks like
+
+Logs of jobs in the test suite, as text; names, numbers and times are made the same for each run. The lines of GitLab
+Runner itself are shortened, as the suite plays it. In GitLab, sections can be folded, warnings are yellow and errors red.
+`
+
+// known are the escape sequences that GitLab's log view understands: colours,
+// and "erase line", which marks its sections. Source:
+// https://docs.gitlab.com/ci/jobs/job_logs/
+var (
+	known   = regexp.MustCompile("\x1b\\[[0-9;]*m|\x1b\\[0?K|section_(?:start|end):[0-9]+:[a-z_]+(?:\\[collapsed=true\\])?\r\x1b\\[0K")
+	control = regexp.MustCompile("[\x00-\x08\x0b-\x1f\x7f]")
+)
+
+// escapes fails for a sequence that GitLab would show as rubbish.
+func escapes(t *testing.T, trace string) {
+	t.Helper()
+	if left := control.FindString(known.ReplaceAllString(trace, "")); left != "" {
+		t.Errorf("the log has the control character %q:\n%q", left, trace)
+	}
+	if starts, ends := strings.Count(trace, "section_start:"), strings.Count(trace, "section_end:"); starts != ends {
+		t.Errorf("%d sections begin and %d end", starts, ends)
+	}
+	if on, off := regexp.MustCompile("\x1b\\[[0-9;]*[1-9][0-9;]*m").FindAllString(trace, -1), strings.Count(trace, "\x1b[0m")+strings.Count(trace, "\x1b[0;m"); len(on) != off {
+		t.Errorf("%d colours begin and %d end", len(on), off)
+	}
+}
+
+// readable is the log as plain text, with what differs from run to run made the
+// same.
+func readable(trace string, s *site.Site) string {
+	host, _ := os.Hostname()
+	text := known.ReplaceAllString(trace, "")
+	text = strings.NewReplacer(s.Account.Home, "/home/alice", s.Account.Name, "alice", s.Crew.Runner, "gitlab-runner", host, "login1", s.Dir, "/srv/site").Replace(text)
+	for pattern, same := range map[string]string{
+		`\b[0-9]{5,}\b`: "4711", `Jacamar [^)\s]+\)`: "Jacamar 0.1.0)", `driver jacamar \S+\.\.\.`: "driver jacamar 0.1.0...", `\b[0-9.]+(?:ms|µs|s)\b`: "1s", `cpu [0-9:.]+`: "cpu 00:01",
+	} {
+		text = regexp.MustCompile(pattern).ReplaceAllString(text, same)
+	}
+	return strings.TrimRight(text, "\n") + "\n"
+}

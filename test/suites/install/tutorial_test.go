@@ -1,0 +1,117 @@
+package install
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/site"
+)
+
+// fresh makes a machine of this one, for one process and what it starts: its own
+// /opt, /etc, /var/lib and packages. dnf is rpm's, without the dependencies that
+// only a distribution with rpm knows.
+const fresh = `set -eu
+mount -t tmpfs -o mode=0755 none /opt
+mount -t tmpfs -o mode=0755 none /usr/lib/tmpfiles.d
+cp -a /etc "$SCRATCH/etc" && mount --bind "$SCRATCH/etc" /etc
+mount -t tmpfs -o mode=0755 none /var/lib
+mount -t tmpfs -o mode=0755 none "$TREE/dist"
+mkdir -p /etc/gitlab-runner /var/lib/rpm
+rm -rf /etc/gitlab-runner/*
+rpm --dbpath /var/lib/rpm --initdb
+dnf() { shift 2; rpm --dbpath /var/lib/rpm -i --nodeps "$@"; }
+printf '[[runners]]\n  name = "tutorial"\n' >/etc/gitlab-runner/config.toml
+chmod 0600 /etc/gitlab-runner/config.toml
+cd "$TREE"
+`
+
+// play runs the order of the test as the runner would, by what the tutorial made
+// of the runner's config.toml.
+const play = `
+grep -q 'config_exec = "/opt/jacamar/bin/jacamar-auth"' /etc/gitlab-runner/config.toml
+"$FAKERUNNER" <"$SCRATCH/order.json" >"$SCRATCH/result.json"
+`
+
+// TestTutorial runs the blocks of the tutorial, in order and in one shell, and
+// then the job that it ends with.
+func TestTutorial(t *testing.T) {
+	s := rootSite(t)
+	if out, err := run("", "unshare", "--mount", "true"); err != nil {
+		t.Skipf("this machine gives root no mount namespace: %s", out)
+	}
+	text, err := os.ReadFile(filepath.Join(top, "docs/tutorial.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) < 4 {
+		t.Fatalf("only %d blocks were found", len(blocks))
+	}
+	script := fresh
+	for _, b := range blocks {
+		script += b[1]
+	}
+	// The server of the test has a certificate of its own, and there is no syslog.
+	const server = "--gitlab-server https://gitlab.example.com"
+	if !strings.Contains(script, server) {
+		t.Fatalf("no block has %q", server)
+	}
+	script = strings.Replace(script, server, "--gitlab-server "+s.GitLab.URL+" --tls-ca-file "+s.GitLab.CAFile+" --log /var/lib/jacamar/auth.log", 1)
+	r := inFresh(t, s, script+play)
+	if r.Outcome != fakerunner.Success || !strings.Contains(r.Trace, s.Account.Name+"\n") {
+		t.Errorf("%s %s:\n%s", r.Outcome, r.Reason, r.Trace)
+	}
+}
+
+// inFresh runs the script on a fresh machine and returns the job's end.
+func inFresh(t *testing.T, s *site.Site, script string) (r fakerunner.Result) {
+	t.Helper()
+	tree, err := filepath.Abs(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(tree, "dist"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	scratch, err := os.MkdirTemp(s.Dir, "tutorial-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, err := json.Marshal(fakerunner.Order{Runner: wiredTo("/opt/jacamar/bin/jacamar-auth", s), Job: s.Job("id -un")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(scratch+"/order.json", order, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", script)
+	cmd.Env = append(os.Environ(), "SCRATCH="+scratch, "TREE="+tree, "FAKERUNNER="+filepath.Join(s.Helper, "fakerunner"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	} else if !strings.Contains(string(out), "refused, as root must be") {
+		t.Errorf("explain did not refuse root:\n%s", out)
+	}
+	result, err := os.ReadFile(scratch + "/result.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(result, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// wiredTo is the runner as init wires it.
+func wiredTo(auth string, s *site.Site) *fakerunner.Runner {
+	const file = "/etc/gitlab-runner/jacamar.toml"
+	r := s.Runner()
+	r.Custom.Config, r.Custom.Cleanup = []string{auth, "config", "--configuration", file}, []string{auth, "cleanup", "--configuration", file}
+	r.Custom.Prepare, r.Custom.Run = []string{auth, "prepare"}, []string{auth, "run"}
+	return r
+}

@@ -1,0 +1,158 @@
+package schedulers
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/slurm"
+	"jacamar-ci/test/harness/site"
+)
+
+// A job that runs while Slurm's authentication service is away is judged by the
+// mark that it leaves; one that comes then is told, and waits for the service.
+func TestMungeDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute: sbatch tries to authenticate for a while")
+	}
+	c := ownCluster(t)
+	s := c.site(t)
+	r := s.Runner()
+	j := newJob(s, "echo ready; until [ -e $HOME/go-$CI_JOB_ID ]; do sleep 0.05; done; rm $HOME/go-$CI_JOB_ID; exit 5")
+	j = site.WithVariable(j, "CI_JOB_ID", itoa(j.ID))
+	e := r.Start(j)
+	if err := e.AwaitOutput(await(t), "build_script", "ready\n"); err != nil {
+		t.Fatalf("%v\n%s", err, e.Trace())
+	}
+	if err := c.real.Kill("munged"); err != nil {
+		t.Fatal(err)
+	}
+	allow(t, s, "go-"+itoa(j.ID))
+	want(t, e.Wait(), fakerunner.ScriptFailure, 5)
+	e = r.Start(newJob(s, "echo ran"))
+	if err := e.AwaitOutput(await(t), "build_script", "Slurm cannot be reached"); err != nil {
+		t.Fatalf("%v\n%s", err, e.Trace())
+	}
+	if err := c.real.StartMunge(); err != nil {
+		t.Fatal(err)
+	}
+	want(t, e.Wait(), fakerunner.Success, 0, "ran")
+}
+
+// A configuration that is not there is named to the job's author while Slurm
+// waits for it, and the job can be cancelled all the time.
+func TestNoConfiguration(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute: sbatch waits that long for its configuration")
+	}
+	c := realCluster(t)
+	c.env = []string{"SLURM_CONF=/nonexistent/slurm.conf"}
+	s := c.site(t)
+	e := s.Runner().Start(newJob(s, "true"))
+	for _, text := range []string{"sbatch has not ended", "Slurm cannot be reached (Unable to process configuration file)"} {
+		if err := e.AwaitOutput(await(t), "build_script", text); err != nil {
+			t.Fatalf("%v\n%s", err, e.Trace())
+		}
+	}
+	e.Cancel()
+	want(t, e.Wait(), fakerunner.Canceled, 0)
+}
+
+// A full file system below the log fails the job in words, whatever its script
+// makes of it, and leaves no job and no process.
+func TestStorageFull(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it mounts a small file system")
+	}
+	c := fakeCluster(t, "slurm")
+	dir := filepath.Join(filepath.Dir(filepath.Dir(c.conf)), "small")
+	if err := errors.Join(os.Mkdir(dir, 0o755), unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "size=1m,mode=1777")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	s := c.site(t, func(conf site.Config) { conf.Set("general", "data_dir", dir) })
+	r := s.Runner()
+	for _, tt := range []struct {
+		end     string
+		outcome fakerunner.Outcome
+		code    int
+	}{
+		{"exit 0", fakerunner.Success, 0},
+		{"exit 3", fakerunner.ScriptFailure, 3},
+	} {
+		if tt.code == 0 && testing.Short() {
+			continue
+		}
+		j := newJob(s, "head -c 3000000 /dev/zero | tr '\\0' z || :; "+tt.end)
+		res := r.Run(j)
+		res.Trace = strings.ReplaceAll(res.Trace, "z", "")
+		want(t, res, tt.outcome, tt.code, "no space left on device", "missing from its log", "remove files there")
+		c.once(t, batchName(r, j))
+	}
+	s.NoProcess(t, 10*time.Second)
+}
+
+// A job for a cluster by name is followed and ended there: Slurm's id has the
+// cluster in it.
+func TestNamedCluster(t *testing.T) {
+	c := realCluster(t)
+	s := c.site(t)
+	r := s.Runner()
+	j := parameters(newJob(s, "exit 4"), "--clusters="+slurm.ClusterName)
+	want(t, r.Run(j), fakerunner.ScriptFailure, 4, ";"+slurm.ClusterName)
+	c.once(t, batchName(r, j))
+	j = parameters(newJob(s, "echo ready; sleep 300"), "-M "+slurm.ClusterName)
+	e := r.Start(j)
+	if err := e.AwaitOutput(await(t), "build_script", "ready\n"); err != nil {
+		t.Fatalf("%v\n%s", err, e.Trace())
+	}
+	e.Cancel()
+	want(t, e.Wait(), fakerunner.Canceled, 0)
+	c.once(t, batchName(r, j))
+}
+
+// A user with as many processes as the limit allows reads how many that are, and the
+// job is submitted when some of them have ended.
+func TestProcessLimit(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: processes of another account")
+	}
+	c := fakeCluster(t, "slurm")
+	const others, room = 100, 14
+	s := c.site(t, func(conf site.Config) { conf.Set("auth", "limits", site.Table{"nproc": strconv.Itoa(others + room)}) })
+	var all []*exec.Cmd
+	end := func() {
+		for _, p := range all {
+			_ = p.Process.Kill()
+			_ = p.Wait()
+		}
+		all = nil
+	}
+	defer end()
+	for range others {
+		cmd := exec.Command("sleep", "600")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: s.Account.UID, Gid: s.Account.GID}}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, cmd)
+	}
+	r := s.Runner()
+	j := site.WithVariable(newJob(s, "echo ran"), "JACAMAR_CI_NO_PROFILE", "1")
+	e := r.Start(j)
+	if err := e.AwaitOutput(await(t), "build_script", "no process can be started (your account has 1"); err != nil {
+		t.Fatalf("%v\n%s", err, e.Trace())
+	}
+	end()
+	want(t, e.Wait(), fakerunner.Success, 0, "and its limit is "+strconv.Itoa(others+room)+" (ulimit -u)", "ran\n")
+	c.once(t, batchName(r, j))
+}

@@ -1,0 +1,66 @@
+package storage
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/fuse"
+	"jacamar-ci/test/harness/setup/namespace"
+	"jacamar-ci/test/harness/site"
+)
+
+// TestStorageWithoutModes (C9) has a file system on which chmod changes nothing and
+// everything is open to all, as CIFS can be: each job is refused with that reason, and
+// what it made is gone.
+func TestStorageWithoutModes(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a directory by FUSE for all")
+	}
+	s := site.New(t)
+	dir, ns := jobsDir(t, s), namespace.Start(t)
+	source := filepath.Join(s.Dir, "source")
+	must(t, os.Mkdir(source, 0o755), os.Chmod(source, os.ModeSticky|0o777))
+	fuse.Bind(t, ns, source, dir, "--chmod-ignore", "-p", "0777,a+t")
+	for range 2 {
+		r := s.RunnerInside(ns.Enter()...).Run(bare(s))
+		want(t, r, fakerunner.SystemFailure, 0)
+		shows(t, r, "cannot use "+filepath.Join(dir, s.Account.Name)+": a new directory there has mode 0777, and chmod does not change it", "the file system at "+dir+" (fuse) keeps no modes")
+		if left := below(t, source); len(left) > 0 {
+			t.Errorf("left is %v", left)
+		}
+	}
+}
+
+// TestAnothersFileSystem (C10) has bob take the name of alice's directory and cover it by
+// a FUSE file system of his own, which shows it as hers and closed to others. In each
+// deployment her job is refused.
+func TestAnothersFileSystem(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it mounts as another account")
+	}
+	for _, d := range site.Deployments() {
+		t.Run(d.Name, func(t *testing.T) {
+			s := d.Open(t)
+			bob, err := site.LookupAccount(s.Crew.Bob)
+			must(t, err)
+			base, ns := dataDir(t, s), namespace.Start(t)
+			source := filepath.Join(s.Dir, "source")
+			must(t, made(base, 0o700, bob.UID, bob.GID), made(source, 0o755, bob.UID, bob.GID))
+			fuse.BindAs(t, ns, bob.UID, bob.GID, source, base, fmt.Sprintf("--force-user=%d", s.Account.UID), "-p", "0700")
+			r, launch := s.Runner(), ns.Enter() // to enter the namespace takes root
+			if c := r.Credential; c != nil {
+				launch = append(launch, "/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", c.UID), fmt.Sprintf("--regid=%d", c.GID), "--init-groups")
+			}
+			r.Hooks.Launch = func(string) []string { return launch }
+			job := r.Run(bare(s))
+			want(t, job, fakerunner.SystemFailure, 0)
+			shows(t, job, fmt.Sprintf("cannot use %s: it is a FUSE file system mounted by %s, not by root or you: others could replace what is there", base, bob.Name))
+			if left := below(t, source); len(left) > 0 {
+				t.Errorf("the job made %v", left)
+			}
+		})
+	}
+}

@@ -1,0 +1,155 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/debian"
+	"jacamar-ci/test/harness/setup/guest"
+	"jacamar-ci/test/harness/site"
+)
+
+// guestVariable has, in the guest, the installation to use.
+const guestVariable = "JACAMAR_TEST_GUEST"
+
+// TestOnNFS (C7, C9) runs jobs whose data_dir is on NFS: the kernel's server and client,
+// root_squash, attributes kept for a minute. The machine's own kernel may have
+// neither, so a kernel of its own does it.
+func TestOnNFS(t *testing.T) {
+	if text := os.Getenv(guestVariable); text != "" {
+		onNFS(t, text)
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be the root of a guest with NFS")
+	}
+	debian.Need(t, guest.Programs())
+	install, err := site.Installed()
+	must(t, err)
+	given, err := json.Marshal(install)
+	must(t, err)
+	s := site.New(t)
+	program := filepath.Join(s.Dir, "storage.test")
+	self, err := os.ReadFile("/proc/self/exe")
+	must(t, err, os.WriteFile(program, self, 0o755))
+	ctx, stop := context.WithTimeout(context.Background(), 6*time.Minute)
+	defer stop()
+	out, err := guest.Run(ctx, s.Dir, []string{guestVariable + "=" + string(given)}, program, "-test.v", "-test.run=^TestOnNFS$", "-test.short="+strconv.FormatBool(testing.Short()))
+	t.Logf("in the guest:\n%s", out)
+	must(t, err)
+	if !strings.Contains(out, "--- PASS: TestOnNFS/all_stages") {
+		t.Error("the test has not passed there")
+	}
+}
+
+func onNFS(t *testing.T, given string) {
+	install := new(site.Install)
+	must(t, json.Unmarshal([]byte(given), install))
+	s, err := install.Open()
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	s.JudgeJobs(t)
+	one := newNode(t, "one")
+	t.Run("all stages", func(t *testing.T) { allStages(t, s, one) })
+	if testing.Short() {
+		t.Skip("two hosts take the guest half a minute: SHORT= runs them")
+	}
+	t.Run("life", func(t *testing.T) { life(t, s, place{mountPoint, one.enter()}) })
+	dataDirAt(t, s, mountPoint, func(c site.Config) { c.Set("general", "limit_build_dir", true) })
+	t.Run("two hosts", func(t *testing.T) { twoHosts(t, s, one, newNode(t, "two")) })
+}
+
+// mountPoint is where each node has the export.
+const mountPoint = "/mnt/nfs"
+
+// node is a host of its own as far as NFS and Jacamar can tell: a mount with its
+// own caches, and a host name.
+type node struct{ pid int }
+
+func newNode(t *testing.T, name string) node {
+	t.Helper()
+	cmd := exec.Command("unshare", "--mount", "--uts", "bash", "-c", `hostname $1 && mkdir -p $2 &&
+mount -i -t nfs4 -o addr=127.0.0.1,clientaddr=127.0.0.1,vers=4.2,actimeo=60,nosharecache 127.0.0.1:/ $2 && echo up && exec sleep 1000`, "-", name, mountPoint)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	must(t, err, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	if n, _ := out.Read(make([]byte, 3)); n != 3 {
+		t.Fatal("the node did not come up")
+	}
+	return node{cmd.Process.Pid}
+}
+
+// path is a path on the node.
+func (n node) path(path string) string {
+	return filepath.Join("/proc", strconv.Itoa(n.pid), "root", path)
+}
+
+// enter is the command that runs another one on the node.
+func (n node) enter() []string {
+	return []string{"/usr/bin/nsenter", "--target", strconv.Itoa(n.pid), "--mount", "--uts", "--"}
+}
+
+// runner is a runner of the site on the node.
+func (n node) runner(s *site.Site) *fakerunner.Runner { return s.RunnerInside(n.enter()...) }
+
+// allStages runs a job with every stage there is without sources. Its build directory
+// is removed at its end, deep as it is. The guest is slow: the long run has more.
+func allStages(t *testing.T, s *site.Site, n node) {
+	base := dataDirAt(t, s, mountPoint, func(c site.Config) {
+		c.Set("general", "static_builds_dir", true)
+		c.Set("general", "static_builds_days", 0)
+	})
+	r := n.runner(s).Run(s.Job(deep))
+	want(t, r, fakerunner.Success, 0)
+	shows(t, r, "on one in "+mountPoint)
+	if len(r.Calls) != 7 {
+		t.Errorf("it had the stages %v", r.Stages())
+	}
+	for _, c := range r.Calls {
+		t.Logf("%-28s %v", c.Stage, c.Duration.Round(time.Millisecond))
+	}
+	leaves(t, s, place{mountPoint, n.enter()}, base, "builds builds/.trash builds/static builds/static/t0kenXyz1 cache scripts scripts/.trash scripts/t0kenXyz1")
+	if err := os.WriteFile(n.path(filepath.Join(base, "of-root")), nil, 0o600); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("root may write there: %v", err)
+	}
+	mounts, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(n.pid), "mounts"))
+	must(t, err)
+	if !strings.Contains(string(mounts), "acregmin=60,acdirmin=60") {
+		t.Errorf("the mounts are\n%s", mounts)
+	}
+}
+
+// twoHosts has jobs of one project on two hosts, each of which keeps what it has
+// seen of the directories for a minute: claims are seen at once all the same.
+func twoHosts(t *testing.T, s *site.Site, one, two node) {
+	hold := filepath.Join(s.Dir, "hold")
+	must(t, os.WriteFile(hold, nil, 0o644))
+	e := one.runner(s).Start(s.Job("while [ -e " + hold + " ]; do sleep 0.2; done"))
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	must(t, e.AwaitOutput(ctx, "build_script", "$ while"))
+	beside := two.runner(s).Run(s.Job("true"))
+	want(t, beside, fakerunner.Success, 0)
+	must(t, os.Remove(hold))
+	r := e.Wait()
+	want(t, r, fakerunner.Success, 0)
+	if beside.BuildsDir == r.BuildsDir {
+		t.Errorf("both jobs had %s", r.BuildsDir)
+	}
+	behind := two.runner(s).Run(s.Job("true"))
+	want(t, behind, fakerunner.Success, 0)
+	if behind.BuildsDir != r.BuildsDir {
+		t.Errorf("behind the job in %s one on the other host had %s", r.BuildsDir, behind.BuildsDir)
+	}
+}

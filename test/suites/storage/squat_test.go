@@ -1,0 +1,109 @@
+package storage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/site"
+)
+
+// TestSquatting (C12) has another account take the name of alice's directory in a data_dir
+// that all can write. Her job's log says who did, check warns of the directory before,
+// and what both say to do lets the job run and keeps others from doing it again.
+func TestSquatting(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it makes directories as other accounts")
+	}
+	for _, d := range site.Deployments() {
+		if d.Changes {
+			t.Run(d.Name, func(t *testing.T) { squat(t, d.Open(t)) })
+		}
+	}
+}
+
+func squat(t *testing.T, s *site.Site) {
+	bob, err := site.LookupAccount(s.Crew.Bob)
+	must(t, err)
+	base := dataDir(t, s)
+	dir := filepath.Dir(base)
+	asBob := []string{"/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", bob.UID), fmt.Sprintf("--regid=%d", bob.GID), "--clear-groups", "/bin/mkdir", base}
+	must(t, exec.Command(asBob[0], asBob[1:]...).Run())
+	before := advice(t, s)
+	if !strings.Contains(before, "can make the directory of another account there") {
+		t.Errorf("check has no warning:\n%s", before)
+	}
+	r := s.Runner().Run(bare(s))
+	want(t, r, fakerunner.SystemFailure, 0)
+	shows(t, r, fmt.Sprintf("cannot use %s: owned by %s, not by you", base, bob.Name))
+	fix := regexp.MustCompile(`an administrator makes it for you: (install .*)\n`).FindStringSubmatch(r.Trace)
+	if fix == nil {
+		t.Fatalf("the log has no fix:\n%s", r.Trace)
+	}
+	// As the messages say: what is in the way goes, the directory is closed, and the
+	// account gets one of its own.
+	must(t, os.Rename(base, base+".old"))
+	for _, command := range []string{"chmod go-w " + dir, fix[1]} {
+		if out, err := exec.Command("/bin/sh", "-c", command).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", command, err, out)
+		}
+	}
+	want(t, s.Runner().Run(bare(s)), fakerunner.Success, 0)
+	must(t, os.Rename(base, base+".older"))
+	if exec.Command(asBob[0], asBob[1:]...).Run() == nil {
+		t.Error("it can be done again")
+	}
+	if d := s.Service(); d == nil {
+		// Root's own jacamar-auth makes them, as check says.
+		if !strings.Contains(before, "set auth.root_dir_creation = true") {
+			t.Errorf("check does not say how:\n%s", before)
+		}
+		dataDirAt(t, s, dir, func(c site.Config) { c.Set("auth", "root_dir_creation", true) })
+		want(t, s.Runner().Run(bare(s)), fakerunner.Success, 0)
+	}
+	if after := advice(t, s); strings.Contains(after, "another account there") {
+		t.Errorf("check still warns:\n%s", after)
+	}
+}
+
+// opens matches a command that opens a directory to others, or sudo to more than jobs.
+var opens = regexp.MustCompile(`\b[0-7]?777 |o\+w|ALL,!root`)
+
+// advice is what check says of the data directory, and fails the test for advice that
+// opens a directory to others.
+func advice(t *testing.T, s *site.Site) string {
+	t.Helper()
+	argv := []string{s.Auth, "check", "--json", "--configuration", s.ConfigFile}
+	if a := s.Service(); a != nil {
+		argv = slices.Concat([]string{"/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", a.UID), fmt.Sprintf("--regid=%d", a.GID), "--init-groups"}, argv)
+	}
+	out, err := exec.Command(argv[0], argv[1:]...).Output()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	var report struct {
+		Lines []struct{ Check, Result, Text, Mend, Fix string }
+	}
+	must(t, json.Unmarshal(out, &report))
+	var text strings.Builder
+	for _, l := range report.Lines {
+		if l.Mend += l.Fix; opens.MatchString(l.Mend) {
+			t.Errorf("%s: %s", l.Text, l.Mend)
+		}
+		if l.Check == "data directory" {
+			fmt.Fprintf(&text, "%s %s: %s\n", l.Result, l.Text, l.Mend)
+		}
+	}
+	if text.Len() == 0 {
+		t.Errorf("check says nothing of the data directory: %s", out)
+	}
+	return text.String()
+}

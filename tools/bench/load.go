@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/slurm"
+	"jacamar-ci/test/harness/site"
+)
+
+const (
+	loadJobs   = 100
+	loadWindow = time.Minute
+)
+
+// underLoad prints what running jobs cost that only wait for their batch jobs.
+func underLoad(s *site.Site, c *slurm.Cluster) error {
+	if err := s.Reconfigure(site.Slurm(c.Conf(), ""), func(conf site.Config) { conf.Set("batch", "command_delay", "30s") }); err != nil {
+		return err
+	}
+	r := s.Runner()
+	var running []*fakerunner.Execution
+	for range loadJobs {
+		running = append(running, r.Start(s.Job("echo ready; sleep 1000")))
+	}
+	defer stopAll(running)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	for _, e := range running {
+		if err := e.AwaitOutput(ctx, "build_script", "ready\n"); err != nil {
+			return fmt.Errorf("%w\n%s", err, e.Trace())
+		}
+	}
+	// The first questions about a new job come at shorter intervals.
+	time.Sleep(40 * time.Second)
+	return observe(ctx, c, running)
+}
+
+func observe(ctx context.Context, c *slurm.Cluster, running []*fakerunner.Execution) error {
+	pairs, err := pairsOf(ctx, running)
+	if err != nil {
+		return err
+	}
+	calls, err := queries(ctx, c)
+	if err != nil {
+		return err
+	}
+	before, err := cpuOf(pairs)
+	if err != nil {
+		return err
+	}
+	time.Sleep(loadWindow)
+	used, err := cpuOf(pairs)
+	if err != nil {
+		return err
+	}
+	after, err := queries(ctx, c)
+	if err != nil {
+		return err
+	}
+	memory, err := memoryOf(pairs)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%d running batch jobs, command_delay 30s, for %v\n\n", loadJobs, loadWindow)
+	fmt.Printf("questions to the controller    %.2f a second\n", float64(after-calls)/loadWindow.Seconds())
+	fmt.Printf("CPU of both programs           %.1f %% of one core\n", 100*(used-before).Seconds()/loadWindow.Seconds())
+	fmt.Printf("memory of both programs (PSS)  %.1f MiB a job\n", memory/loadJobs)
+	return nil
+}
+
+// pairsOf are the jacamar-auth and jacamar of every job.
+func pairsOf(ctx context.Context, running []*fakerunner.Execution) (pairs []pair, err error) {
+	for _, e := range running {
+		p, err := e.AwaitStage(ctx, "build_script", 1)
+		if err != nil {
+			return nil, err
+		}
+		kids := proctree.Children(p.PID)
+		if len(kids) != 1 {
+			return nil, fmt.Errorf("jacamar-auth has the children %v", kids)
+		}
+		pairs = append(pairs, pair{auth: p.PID, jacamar: kids[0]})
+	}
+	return pairs, nil
+}
+
+func cpuOf(pairs []pair) (total time.Duration, err error) {
+	for _, p := range pairs {
+		used, err := p.cpu()
+		if err != nil {
+			return 0, err
+		}
+		total += used
+	}
+	return total, nil
+}
+
+func memoryOf(pairs []pair) (total float64, err error) {
+	for _, p := range pairs {
+		for _, pid := range []int{p.auth, p.jacamar} {
+			m, err := pss(pid)
+			if err != nil {
+				return 0, err
+			}
+			total += m
+		}
+	}
+	return total, nil
+}
+
+var jobQueries = regexp.MustCompile(`REQUEST_JOB_INFO\w*\s*\(\s*\d+\)\s*count:(\d+)`)
+
+// queries is how many questions about jobs the controller was asked so far, by
+// its own count (sdiag(1)).
+func queries(ctx context.Context, c *slurm.Cluster) (n int, err error) {
+	out, err := c.Command(ctx, "sdiag").Output()
+	if err != nil {
+		return 0, err
+	}
+	text, _, _ := strings.Cut(string(out), "Remote Procedure Call statistics by user")
+	for _, m := range jobQueries.FindAllStringSubmatch(text, -1) {
+		count, err := strconv.Atoi(m[1])
+		if err != nil {
+			return 0, err
+		}
+		n += count
+	}
+	return n, nil
+}
+
+func stopAll(running []*fakerunner.Execution) {
+	var all sync.WaitGroup
+	for _, e := range running {
+		e.Abort()
+		all.Go(func() { e.Wait() })
+	}
+	all.Wait()
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// room is a package whose conditions are changed, and the suites beyond its own
+// tests that look at what it does, quickest first.
+type room struct {
+	path   string
+	suites [][]string
+}
+
+var identitySuite = []string{"./test/suites/authz"}
+
+// rooms are those that decide and those that give up privileges.
+var rooms = []room{
+	{"internal/auth/internal/policy", [][]string{identitySuite}},
+	{"internal/auth/internal/idtoken", [][]string{identitySuite}},
+	{"internal/auth/internal/privdrop", [][]string{
+		{"./test/suites/e2e", "-run", "^(TestPosture|TestNoFallback|TestSudoRules)$"}, identitySuite,
+	}},
+	{"internal/auth/internal/state", [][]string{{"./test/suites/service", "-run", "^(TestEveryMember|TestStateOfAnotherJob|TestReplacedKey|TestFirstJobs)$"}}},
+	{"internal/auth/internal/statedir", [][]string{{"./internal/auth/internal/state"}, {"./test/suites/service", "-run", "^(TestStateDirectory|TestKeyIsTheHelpers)$"}}},
+	{"internal/auth/internal/thread", [][]string{{"./internal/auth/internal/child"}, {"./test/suites/service", "-run", "^(TestWhoAsks|TestHelpersCannotBeGrabbed)$"}}},
+	{"internal/failure", [][]string{{"./internal/handoff"}}},
+	{"internal/customexec", [][]string{identitySuite}},
+	{"internal/logging/operator", [][]string{{"./test/suites/evidence", "-run", "^(TestDefaultPlace|TestManualFindsWhatIsMissing)$"}, identitySuite}},
+	{"internal/inherit", [][]string{{"./internal/auth/internal/privdrop"}, {"./test/suites/e2e", "-run", "^(TestJobIsLikeALogin|TestKeyringsAreNotShared)$"}}},
+	{"internal/seccomp", [][]string{{"./internal/config"}, {"./test/suites/e2e", "-run", "NoDetour$|^TestOnlyAllowedCalls$"}}},
+	{"internal/jobrun/internal/confine", [][]string{{"./test/suites/e2e", "-run", "^(TestConfinementCoversJacamar|TestOnlyAllowedCalls)$"}}},
+	{"internal/capability", [][]string{{"./internal/auth/internal/privdrop"}, {"./cmd/jacamar-keys"}}},
+	{"internal/jwks/fetch", [][]string{identitySuite}},
+	{"cmd/jacamar-keys", [][]string{identitySuite}},
+	{"internal/trustedfile", [][]string{{"./test/suites/storage", "-run", "^(TestWayToTheDirectories|TestAnothersFileSystem)$"}}},
+	{"internal/jobrun/internal/posture", [][]string{{"./test/suites/e2e", "-run", "^TestPosture$"}}},
+}
+
+func suitesOf(path string) [][]string {
+	for _, r := range rooms {
+		if r.path == path {
+			return r.suites
+		}
+	}
+	return nil
+}
+
+// everyMutant reads the rooms, from the top of the repository.
+func everyMutant() (all []mutant, err error) {
+	for _, r := range rooms {
+		files, err := filepath.Glob(filepath.Join(r.path, "*.go"))
+		if err != nil {
+			return nil, err
+		}
+		if len(files) == 0 {
+			return nil, fmt.Errorf("%s has no source: run it from the top of the repository", r.path)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return nil, err
+			}
+			found, err := mutants(r.path, filepath.Base(file), string(text))
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, found...)
+		}
+	}
+	return all, nil
+}
