@@ -8,27 +8,27 @@ import (
 	"strings"
 	"time"
 
+	"jacamar-ci/internal/auditlog"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/logging"
-	"jacamar-ci/internal/logging/operator"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/trustedfile"
 )
 
 // openLog makes the operator's log as the site configured it. A log that cannot
 // be written never stops a job.
-func (d *driver) openLog(ctx context.Context, lost func(error)) operator.Log {
+func (d *driver) openLog(ctx context.Context, lost func(error)) auditlog.Log {
 	l := d.site.Auth.Logging
 	if !l.Enabled {
-		return operator.Log{}
+		return auditlog.Log{}
 	}
-	log, err := operator.New(operator.Settings{
+	log, err := auditlog.New(auditlog.Settings{
 		Level: string(l.Level), Instance: d.site.General.Name, Place: d.place(ctx, l), Lost: lost,
-		Call: thisCall(), Counter: &operator.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.Trust.OpenUpdate) }},
+		Call: thisCall(), Counter: &auditlog.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.Trust.OpenUpdate) }},
 	})
 	if err != nil {
 		lost(err)
@@ -36,16 +36,16 @@ func (d *driver) openLog(ctx context.Context, lost func(error)) operator.Log {
 	return log
 }
 
-func (d *driver) place(ctx context.Context, l config.Logging) operator.Place {
+func (d *driver) place(ctx context.Context, l config.Logging) auditlog.Place {
 	switch {
 	case l.Address != "":
-		return operator.RemoteSyslog(l.Network, l.Address)
+		return auditlog.RemoteSyslog(l.Network, l.Address)
 	case l.Location.Syslog:
-		return operator.Syslog()
+		return auditlog.Syslog()
 	case l.Location.Journal:
-		return operator.Journal()
+		return auditlog.Journal()
 	}
-	return operator.File(func() (*os.File, error) { return d.logFile(ctx) })
+	return auditlog.File(func() (*os.File, error) { return d.logFile(ctx) })
 }
 
 // logFile opens the log of a site that has it in a file.
@@ -85,7 +85,7 @@ func thisCall() string {
 // cleanup, whose output reaches the runner's own log alone. The reason is not the
 // job author's to read.
 func (d *driver) lost(err error) {
-	voice := logging.NewVoice(d.stderr)
+	voice := joblog.NewVoice(d.stderr)
 	switch {
 	case d.call.Unobfuscated || d.call.Stage == job.Cleanup:
 		voice.Warn("cannot write the operator's log: %v", err)
@@ -95,8 +95,8 @@ func (d *driver) lost(err error) {
 }
 
 // about is what is known of the job so far.
-func (d *driver) about() operator.Subject {
-	s := operator.Subject{
+func (d *driver) about() auditlog.Subject {
+	s := auditlog.Subject{
 		Stage: d.call.Stage, SubStage: job.SubStage(d.call.SubStage), Job: d.facts.ID, Pipeline: d.facts.PipelineID,
 		ProjectID: d.facts.ProjectID, UserID: d.facts.UserID,
 	}
@@ -113,7 +113,7 @@ func (d *driver) about() operator.Subject {
 // granted records the decision that lets the job run.
 func (d *driver) granted(decision policy.Decision) {
 	d.walked(decision.Steps)
-	d.log.Decided(d.about(), operator.Verdict{Allowed: true, Rule: string(decision.Rule), Reason: decision.Reason})
+	d.log.Decided(d.about(), auditlog.Verdict{Allowed: true, Rule: string(decision.Rule), Reason: decision.Reason})
 }
 
 // denied records the decision that refuses the job, and returns the refusal. A
@@ -122,7 +122,7 @@ func (d *driver) denied(err error) error {
 	if failure.KindOf(err) == failure.Denied {
 		rule, steps := ruleOf(err)
 		d.walked(steps)
-		d.log.Decided(d.about(), operator.Verdict{Rule: rule, Reason: strings.TrimPrefix(err.Error(), rule+": ")})
+		d.log.Decided(d.about(), auditlog.Verdict{Rule: rule, Reason: strings.TrimPrefix(err.Error(), rule+": ")})
 	}
 	return err
 }
@@ -130,20 +130,20 @@ func (d *driver) denied(err error) error {
 // walked records what each rule said, for a site that logs at level debug.
 func (d *driver) walked(steps []policy.Step) {
 	for _, s := range steps {
-		d.log.Walked(d.about(), operator.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
+		d.log.Walked(d.about(), auditlog.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
 	}
 }
 
 // ended records how the stage ended. Where the configuration cannot be read it
 // cannot say where records go either: then they go to the machine's syslog.
 func (d *driver) ended(err error) {
-	end := operator.End{Exit: "ok", Duration: time.Since(d.begun)}
+	end := auditlog.End{Exit: "ok", Duration: time.Since(d.begun)}
 	if err != nil {
 		end.Exit, end.Reason = failure.KindOf(err).String(), err.Error()
 		end.Code, _ = failure.ScriptCode(err)
 	}
 	if d.site.General.GitLabServer == nil && err != nil {
-		d.log, _ = operator.New(operator.Settings{Level: string(config.Error), Place: operator.Syslog(), Call: thisCall()})
+		d.log, _ = auditlog.New(auditlog.Settings{Level: string(config.Error), Place: auditlog.Syslog(), Call: thisCall()})
 	}
 	d.log.Ended(d.about(), end)
 	d.log.Close()
@@ -153,7 +153,7 @@ func (d *driver) ended(err error) {
 func (d *driver) warn(err error) { d.log.Warned(d.about(), err) }
 
 // leftBehind records what the stage could not remove, as jacamar reports it.
-func (d *driver) leftBehind(left []handoff.Leftover) {
+func (d *driver) leftBehind(left []ipc.Leftover) {
 	for _, l := range left {
 		d.warn(fmt.Errorf("left behind: %s", l.Reason))
 	}

@@ -11,7 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auditlog"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/capability"
@@ -20,9 +21,8 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/lockdown"
-	"jacamar-ci/internal/logging"
-	"jacamar-ci/internal/logging/operator"
 )
 
 // Call is the command line of one call by the runner.
@@ -73,14 +73,14 @@ type driver struct {
 	file  job.AbsPath
 	site  config.Config
 	facts customexec.Response
-	id    identity.Identity
+	id    claims.Identity
 	// powers tells that this process may do what its account may not.
 	powers bool
 	// administers tells that no runner calls it.
 	administers bool
 	// helper are the ids of helpers, nil for this process's own.
 	helper *thread.IDs
-	log    operator.Log
+	log    auditlog.Log
 	begun  time.Time
 }
 
@@ -164,7 +164,7 @@ func (d *driver) finish(err error) int {
 	status := d.env.Codes.Status(err)
 	if err != nil {
 		line, hint := failure.ForUser(err, d.call.Unobfuscated, d.quote())
-		logging.NewVoice(d.output()).Fail(line, hint)
+		joblog.NewVoice(d.output()).Fail(line, hint)
 		if code, ok := failure.ScriptCode(err); ok {
 			if werr := customexec.WriteCode(d.env.CodeFile, code); werr != nil {
 				err, status = werr, d.env.Codes.System

@@ -1,7 +1,7 @@
 package auth
 
 import (
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
@@ -10,7 +10,7 @@ import (
 
 // matches tells whether a rule is for this job. Project and namespace are those
 // that the job runs in, by its token.
-func matches(r config.Rule, id identity.Identity, account job.Username) (bool, error) {
+func matches(r config.Rule, id claims.Identity, account job.Username) (bool, error) {
 	if r.User != (job.Username{}) && r.User != account {
 		return false, nil
 	}

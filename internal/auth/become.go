@@ -12,7 +12,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/monitor"
 	"jacamar-ci/internal/proctree"
@@ -21,22 +21,22 @@ import (
 
 // become starts jacamar as the granted account, hands it its brief and stays
 // until the stage is over.
-func (d *driver) become(grant policy.Grant, script []byte) (handoff.Result, error) {
+func (d *driver) become(grant policy.Grant, script []byte) (ipc.Result, error) {
 	jacamar, err := d.jacamar()
 	if err != nil {
-		return handoff.Result{}, err
+		return ipc.Result{}, err
 	}
 	brief, err := d.brief(grant)
 	if err != nil {
-		return handoff.Result{}, err
+		return ipc.Result{}, err
 	}
 	if err := d.makeRootDir(brief.Account); err != nil {
-		return handoff.Result{}, err
+		return ipc.Result{}, err
 	}
 	watch := monitor.Monitor{Runner: d.stdout, KillTimeout: d.site.General.KillTimeout, UID: uint32(brief.Account.UID), Left: d.left}
 	stdout, stderr, err := watch.Outputs(d.jobOutput(), d.stderr)
 	if err != nil {
-		return handoff.Result{}, err
+		return ipc.Result{}, err
 	}
 	launcher := privdrop.Launcher{
 		Strategy: privdrop.Strategy(d.site.Auth.Downscope), Jacamar: jacamar, Stdout: stdout, Stderr: stderr, Core: d.core,
@@ -45,16 +45,16 @@ func (d *driver) become(grant policy.Grant, script []byte) (handoff.Result, erro
 	}
 	watch.Account = d.signaller(launcher, grant, brief)
 	if err := watch.Ready(); err != nil {
-		return handoff.Result{}, fmt.Errorf("cannot watch over the job: %w", err)
+		return ipc.Result{}, fmt.Errorf("cannot watch over the job: %w", err)
 	}
 	child, as, err := launcher.Start(grant, d.call.Stage)
 	stdout.Close()
 	stderr.Close()
 	if err != nil {
-		return handoff.Result{}, err
+		return ipc.Result{}, err
 	}
 	brief.Start = as
-	end := handoff.NewAuthEnd(child.Socket)
+	end := ipc.NewAuthEnd(child.Socket)
 	// Beside the watch: the account may have stopped its jacamar, which then reads
 	// nothing, and the runner must still be able to end the job.
 	go func() {
@@ -74,10 +74,10 @@ func (d *driver) jobOutput() *os.File {
 }
 
 // brief is all that jacamar is told.
-func (d *driver) brief(grant policy.Grant) (handoff.Brief, error) {
+func (d *driver) brief(grant policy.Grant) (ipc.Brief, error) {
 	account, ok := grant.Account()
 	if !ok {
-		return handoff.Brief{}, failure.Deniedf("no account was granted")
+		return ipc.Brief{}, failure.Deniedf("no account was granted")
 	}
 	owner, _ := proctree.Find(os.Getppid())
 	b, err := briefing.Source{
@@ -86,14 +86,14 @@ func (d *driver) brief(grant policy.Grant) (handoff.Brief, error) {
 		Matches: func(r config.Rule) (bool, error) { return matches(r, d.id, account.Name) },
 	}.Brief()
 	if err != nil {
-		return handoff.Brief{}, err
+		return ipc.Brief{}, err
 	}
 	d.delegated(&b.Settings)
 	return b, nil
 }
 
 // delegated puts what the RunAs script gave for this job into the settings.
-func (d *driver) delegated(s *handoff.Settings) {
+func (d *driver) delegated(s *ipc.Settings) {
 	s.DataDir, s.Message = d.dataDir(), d.message()
 	if !d.state.RunAs.DataDir.IsZero() {
 		s.Storage.VariableDataDir = false // that is a path, and a dollar in it a dollar
@@ -115,7 +115,7 @@ func (d *driver) message() string {
 }
 
 // answer prints what the config stage settled; the other stages have no answer.
-func (d *driver) answer(ctx context.Context, result handoff.Result) error {
+func (d *driver) answer(ctx context.Context, result ipc.Result) error {
 	if d.call.Stage != job.Config {
 		return nil
 	}

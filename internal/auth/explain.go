@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/explain"
-	"jacamar-ci/internal/auth/internal/identity"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/auth/internal/runas"
@@ -62,11 +62,11 @@ func (d *driver) explain(ctx context.Context, q Question) (w explain.Walk, err e
 // of an ended job has expired.
 func (d *driver) explainToken(ctx context.Context, q Question) ([]policy.Step, error) {
 	if q.Claims != "" {
-		claims, err := readFile(q.Claims)
+		payload, err := readFile(q.Claims)
 		if err != nil {
 			return nil, err
 		}
-		d.id, err = idtoken.Examine(claims, d.tokenRules(), identity.Expected{}, time.Now())
+		d.id, err = idtoken.Examine(payload, d.tokenRules(), claims.Expected{}, time.Now())
 		return explain.Token(err, false), nil
 	}
 	if err := d.readResponse(q.Response); err != nil {
@@ -88,14 +88,14 @@ func (d *driver) explainToken(ctx context.Context, q Question) ([]policy.Step, e
 	return explain.Token(nil, true), nil
 }
 
-func (d *driver) verified(ctx context.Context, token idtoken.Token) (identity.Identity, error) {
+func (d *driver) verified(ctx context.Context, token idtoken.Token) (claims.Identity, error) {
 	keys, err := d.keySource(ctx)
 	if err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	set, err := keys.Look(ctx, token.KeyID(), time.Now())
 	if err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	return token.Verify(set, d.tokenRules(), expected(d.facts), time.Now())
 }

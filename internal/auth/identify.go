@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/job"
@@ -12,24 +12,24 @@ import (
 
 // identify verifies the job's token against the key set of the site's GitLab and
 // against what the runner was told of the job.
-func (d *driver) identify(ctx context.Context) (identity.Identity, error) {
+func (d *driver) identify(ctx context.Context) (claims.Identity, error) {
 	raw, err := d.env.Token(string(d.site.General.JWTEnvVariable), d.facts, d.tokenAdvice())
 	if err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	token, err := idtoken.Parse(raw)
 	if err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	keys, err := d.keys(ctx, token.KeyID())
 	if err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	return token.Verify(keys, d.tokenRules(), expected(d.facts), time.Now())
 }
 
-func expected(r customexec.Response) identity.Expected {
-	return identity.Expected{
+func expected(r customexec.Response) claims.Expected {
+	return claims.Expected{
 		JobID: r.ID, ProjectID: r.ProjectID, PipelineID: r.PipelineID, UserID: r.UserID, ScopedUserID: r.ScopedUserID,
 	}
 }

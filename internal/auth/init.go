@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/auth/internal/initial"
+	"jacamar-ci/internal/auth/internal/setup"
 	"jacamar-ci/internal/job"
 )
 
@@ -52,39 +52,39 @@ func (d *driver) initialize(ctx context.Context, s Start) error {
 	if err != nil {
 		return err
 	}
-	text, err := initial.Render(choice)
+	text, err := setup.Render(choice)
 	if err != nil {
 		return err
 	}
-	if err := initial.Place(file, text, initial.AccessFor(owner, d.uid), s.Force); err != nil {
+	if err := setup.Place(file, text, setup.AccessFor(owner, d.uid), s.Force); err != nil {
 		return err
 	}
 	fmt.Fprintf(d.stdout, "wrote %s\n", file)
-	if err := d.wire(initial.Wiring{Program: own, Configuration: file.String()}, s, owner.UID); err != nil {
+	if err := d.wire(setup.Wiring{Program: own, Configuration: file.String()}, s, owner.UID); err != nil {
 		return err
 	}
 	return d.checkAs(owner, own, file)
 }
 
 // choice asks for what the command line left open, if there is somebody to ask.
-func (d *driver) choice(s Start) (initial.Choice, error) {
-	c := initial.Choice{Server: s.Server, DataDir: s.DataDir, Executor: s.Executor, CAFile: s.CAFile, StateDir: s.StateDir, Log: s.Log, Helper: s.Helper}
+func (d *driver) choice(s Start) (setup.Choice, error) {
+	c := setup.Choice{Server: s.Server, DataDir: s.DataDir, Executor: s.Executor, CAFile: s.CAFile, StateDir: s.StateDir, Log: s.Log, Helper: s.Helper}
 	questions := c.Questions(&s.Deployment)
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil && len(questions) > 0 {
-		return c, fmt.Errorf("there is no terminal to ask on: give %s", initial.Flags(questions))
+		return c, fmt.Errorf("there is no terminal to ask on: give %s", setup.Flags(questions))
 	}
-	if err := initial.Ask(os.Stdin, d.stdout, questions); err != nil {
+	if err := setup.Ask(os.Stdin, d.stdout, questions); err != nil {
 		return c, err
 	}
 	var err error
-	c.Deployment, err = initial.ParseDeployment(s.Deployment)
+	c.Deployment, err = setup.ParseDeployment(s.Deployment)
 	return c, err
 }
 
 // service is the account that will run jacamar-auth. Only root can make a file
 // for another one.
-func (d *driver) service(ctx context.Context, deployment initial.Deployment, name string) (job.Account, error) {
-	if d.uid != 0 || deployment == initial.Root {
+func (d *driver) service(ctx context.Context, deployment setup.Deployment, name string) (job.Account, error) {
+	if d.uid != 0 || deployment == setup.Root {
 		return d.ownAccount(ctx)
 	}
 	login, err := job.ParseUsername(name)
@@ -95,7 +95,7 @@ func (d *driver) service(ctx context.Context, deployment initial.Deployment, nam
 }
 
 // wire prints the runner's table, or merges it into the runner's file.
-func (d *driver) wire(w initial.Wiring, s Start, service job.UID) error {
+func (d *driver) wire(w setup.Wiring, s Start, service job.UID) error {
 	if s.RunnerConfig != "" {
 		file, err := job.ParseAbsPath(s.RunnerConfig)
 		if err != nil {

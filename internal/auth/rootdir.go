@@ -1,7 +1,7 @@
 package auth
 
 import (
-	"jacamar-ci/internal/auth/internal/rootdir"
+	"jacamar-ci/internal/auth/internal/basedir"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
@@ -16,5 +16,5 @@ func (d *driver) makeRootDir(account job.Account) error {
 	if err != nil {
 		return failure.Configf("cannot use data_dir with root_dir_creation: %w", err)
 	}
-	return rootdir.Make(dataDir, account)
+	return basedir.Make(dataDir, account)
 }

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/config"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
@@ -25,7 +25,7 @@ func elsewhere(t *testing.T) *driver {
 // is a dollar.
 func TestDirectoryOfRunAsHasNoVariables(t *testing.T) {
 	d := elsewhere(t)
-	s := handoff.Settings{DataDir: "$HOME", Storage: handoff.Storage{VariableDataDir: true}}
+	s := ipc.Settings{DataDir: "$HOME", Storage: ipc.Storage{VariableDataDir: true}}
 	if d.delegated(&s); s.Storage.VariableDataDir || s.DataDir != "/dev/null/$X" {
 		t.Errorf("%+v", s)
 	}

@@ -3,12 +3,12 @@ package auth
 import (
 	"context"
 
+	"jacamar-ci/internal/auditlog"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/auth/internal/runas"
 	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/logging/operator"
 )
 
 // runas is the site's validation script; ok is false where it has none.
@@ -44,7 +44,7 @@ func (d *driver) askScript(ctx context.Context, script runas.Script, c policy.Ca
 	if err != nil {
 		return state.Delegation{}, &ruling{rule: ruleRunAs, err: err}
 	}
-	d.log.Walked(d.about(), operator.Rule{Name: ruleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
+	d.log.Walked(d.about(), auditlog.Rule{Name: ruleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
 	answer := state.Delegation{Asked: true, Target: target, DataDir: a.DataDir, Message: a.Message}
 	if a.Named {
 		answer.Named = a.Username

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/auth/internal/account"
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/failure"
@@ -25,7 +25,7 @@ func username(t *testing.T, name string) job.Username {
 // chosen is what a login asks for before RunAs.
 func chosen(t *testing.T, login string) policy.Candidate {
 	t.Helper()
-	c, d := policy.Choose(identity.Identity{User: identity.User{ID: 7, Login: login}}, policy.Rules{Source: policy.UserLogin, AllowBots: true})
+	c, d := policy.Choose(claims.Identity{User: claims.User{ID: 7, Login: login}}, policy.Rules{Source: policy.UserLogin, AllowBots: true})
 	if !d.Allowed {
 		t.Fatal(d.Reason)
 	}
@@ -82,7 +82,7 @@ func TestBotNeedsAName(t *testing.T) {
 				t.Fatal(err)
 			}
 			facts := policy.Facts{Account: job.Account{Name: c.Login(), UID: 2000, GID: 2000}}
-			_, d := policy.Decide(identity.Identity{}, c, facts, policy.Rules{})
+			_, d := policy.Decide(claims.Identity{}, c, facts, policy.Rules{})
 			if got := d.Steps[0].Outcome == policy.Deny; d.Steps[0].Rule != policy.BotAccount || got != tc.refused {
 				t.Errorf("%+v", d.Steps[0])
 			}

@@ -9,7 +9,7 @@ import (
 	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/auth/internal/statedir"
 	"jacamar-ci/internal/auth/internal/thread"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
@@ -43,7 +43,7 @@ func (d *driver) unseal(ctx context.Context) error {
 }
 
 // seal is the state for the later stages.
-func (d *driver) seal(ctx context.Context, dirs handoff.Dirs) (string, error) {
+func (d *driver) seal(ctx context.Context, dirs ipc.Dirs) (string, error) {
 	dir, err := d.stateDir(ctx)
 	if err != nil {
 		return "", err

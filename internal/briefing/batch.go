@@ -5,7 +5,7 @@ import (
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
@@ -20,12 +20,12 @@ const longestArguments = 64 << 10
 // Batch is what the batch executors are told; nil for the others. matches says
 // which rules are for the job. Rules of other projects stay here: they are
 // nobody else's business.
-func Batch(site config.Config, env customexec.Environ, matches func(config.Rule) (bool, error)) (*handoff.Batch, error) {
+func Batch(site config.Config, env customexec.Environ, matches func(config.Rule) (bool, error)) (*ipc.Batch, error) {
 	if site.General.Executor == config.Shell {
 		return nil, nil
 	}
 	b := site.Batch
-	out := &handoff.Batch{
+	out := &ipc.Batch{
 		SchedulerBin: b.SchedulerBin, Env: b.EnvVars,
 		CommandDelay: b.CommandDelay, NFSTimeout: b.NFSTimeout, PendingTimeout: b.PendingTimeout, CancelGrace: b.CancelGrace,
 		WaitForImpossible: b.WaitForImpossible, AllowIllegalArgs: b.AllowIllegalArgs, Accounting: b.SlurmSacct,
@@ -37,14 +37,14 @@ func Batch(site config.Config, env customexec.Environ, matches func(config.Rule)
 			return nil, err
 		}
 		if ok {
-			out.Rules = append(out.Rules, handoff.BatchRule{Name: RuleName(i, rule), Args: rule.Args, Required: rule.Required})
+			out.Rules = append(out.Rules, ipc.BatchRule{Name: RuleName(i, rule), Args: rule.Args, Required: rule.Required})
 		}
 	}
 	return out, nil
 }
 
 // arguments are the job's own, in the order of the site's list.
-func arguments(b config.Batch, env customexec.Environ) (all []handoff.BatchArguments) {
+func arguments(b config.Batch, env customexec.Environ) (all []ipc.BatchArguments) {
 	names := []string{argumentsVariable}
 	for _, v := range b.ArgumentsVariable {
 		if string(v) != argumentsVariable {
@@ -53,7 +53,7 @@ func arguments(b config.Batch, env customexec.Environ) (all []handoff.BatchArgum
 	}
 	for _, name := range names {
 		if text, ok := env.Variable(name); ok {
-			all = append(all, handoff.BatchArguments{Variable: name, Text: []byte(job.Cut(text, longestArguments))})
+			all = append(all, ipc.BatchArguments{Variable: name, Text: []byte(job.Cut(text, longestArguments))})
 		}
 	}
 	return all

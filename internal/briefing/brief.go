@@ -3,7 +3,7 @@ package briefing
 import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 )
@@ -18,7 +18,7 @@ type Source struct {
 	Facts    customexec.Response
 	Account  job.Account
 	// Dirs are what the config stage settled, zero in config itself.
-	Dirs handoff.Dirs
+	Dirs ipc.Dirs
 	// Owner is the runner's process.
 	Owner proctree.Process
 	// Matches reports whether a rule of [batch] is for the job.
@@ -26,8 +26,8 @@ type Source struct {
 }
 
 // Brief returns all that jacamar is told of a stage.
-func (s Source) Brief() (b handoff.Brief, err error) {
-	b = handoff.Brief{Stage: s.Stage, Account: s.Account, Dirs: s.Dirs, Settings: Settings(s.Site, s.Env), Job: s.job()}
+func (s Source) Brief() (b ipc.Brief, err error) {
+	b = ipc.Brief{Stage: s.Stage, Account: s.Account, Dirs: s.Dirs, Settings: Settings(s.Site, s.Env), Job: s.job()}
 	if b.SubStage, err = customexec.SubStage(s.Stage, s.SubStage); err != nil {
 		return b, err
 	}
@@ -36,9 +36,9 @@ func (s Source) Brief() (b handoff.Brief, err error) {
 }
 
 // job is the job that the runner's process owns.
-func (s Source) job() handoff.Job {
+func (s Source) job() ipc.Job {
 	r := s.Facts
-	return handoff.Job{
+	return ipc.Job{
 		ID: r.ID, Runner: s.Env.Runner(), Project: r.Project, ProjectID: r.ProjectID, Timeout: r.Timeout, Owner: s.Owner,
 		Temp: s.Env.TempDir(), Helper: r.Helper, StepRunner: r.StepRunner, Image: r.Image, Services: r.Services, Path: carried(s.Env, "PATH", longestArguments),
 	}

@@ -8,7 +8,7 @@ import (
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 )
@@ -27,7 +27,7 @@ func source(t *testing.T) Source {
 		Stage: job.Run, SubStage: "build_script", Site: site, Account: job.Account{Name: name, UID: 1},
 		Facts: customexec.Response{ID: 1, ProjectID: 2, Project: "g/p", Timeout: 3, Helper: true, StepRunner: true, Image: true, Services: true},
 		Env:   environ(t, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=t0ken", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/b/g/p.tmp", "CUSTOM_ENV_PATH=/bin"),
-		Dirs:  handoff.Dirs{Builds: path(t, "/b")}, Owner: proctree.Process{PID: 7, Start: 8, Boot: "b"},
+		Dirs:  ipc.Dirs{Builds: path(t, "/b")}, Owner: proctree.Process{PID: 7, Start: 8, Boot: "b"},
 		Matches: func(config.Rule) (bool, error) { return true, nil },
 	}
 }
@@ -38,7 +38,7 @@ func TestBriefHasWhatItsSourceHas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := handoff.Job{
+	want := ipc.Job{
 		ID: 1, Runner: "t0ken", Project: "g/p", ProjectID: 2, Timeout: 3, Owner: s.Owner,
 		Temp: path(t, "/b/g/p.tmp"), Helper: true, StepRunner: true, Image: true, Services: true, Path: []byte("/bin"),
 	}
@@ -53,7 +53,7 @@ func TestBriefHasWhatItsSourceHas(t *testing.T) {
 	}
 }
 
-// TestNoFactOfTheJobIsLeftOut fails for a new member of handoff.Job that Brief does
+// TestNoFactOfTheJobIsLeftOut fails for a new member of ipc.Job that Brief does
 // not fill.
 func TestNoFactOfTheJobIsLeftOut(t *testing.T) {
 	b, err := source(t).Brief()

@@ -9,7 +9,7 @@ import (
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/rlimit"
 	"jacamar-ci/internal/seccomp"
@@ -56,7 +56,7 @@ func site(t *testing.T) config.Config {
 
 func TestSettings(t *testing.T) {
 	got := Settings(site(t), environ(t, "LANG=C.UTF-8", "SECRET=x"))
-	want := handoff.Settings{
+	want := ipc.Settings{
 		Executor: "shell", DataDir: "/data", ShellPath: path(t, "/bin/bash"), BashEnv: []job.Env{env(t, "A=b")},
 		Login: []job.Env{env(t, "LANG=C.UTF-8")}, Downscope: "setuid", Message: "hello", KillTimeout: time.Minute, RetainLogs: true,
 	}
@@ -88,15 +88,15 @@ func TestConfinement(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		auth config.Auth
-		want handoff.Confinement
+		want ipc.Confinement
 	}{
-		"nothing asked":      {config.Auth{}, handoff.Confinement{}},
-		"no new privileges":  {config.Auth{NoNewPrivs: true}, handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}},
-		"no filter":          {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{Disabled: true}}, handoff.Confinement{NoNewPrivs: true}},
-		"a list":             {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: []seccomp.Call{ptrace}}}},
-		"limits":             {config.Auth{Limits: config.Limits{NoFile: nofile}}, handoff.Confinement{Limits: []rlimit.Limit{{Resource: "nofile", Range: nofile}}}},
-		"the stack's size":   {config.Auth{SetStackSize: true}, handoff.Confinement{RaiseStack: true}},
-		"a filter it cannot": {config.Auth{Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, handoff.Confinement{}},
+		"nothing asked":      {config.Auth{}, ipc.Confinement{}},
+		"no new privileges":  {config.Auth{NoNewPrivs: true}, ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}},
+		"no filter":          {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{Disabled: true}}, ipc.Confinement{NoNewPrivs: true}},
+		"a list":             {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: []seccomp.Call{ptrace}}}},
+		"limits":             {config.Auth{Limits: config.Limits{NoFile: nofile}}, ipc.Confinement{Limits: []rlimit.Limit{{Resource: "nofile", Range: nofile}}}},
+		"the stack's size":   {config.Auth{SetStackSize: true}, ipc.Confinement{RaiseStack: true}},
+		"a filter it cannot": {config.Auth{Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, ipc.Confinement{}},
 	} {
 		s := site(t)
 		s.Auth = c.auth
@@ -116,7 +116,7 @@ func TestBatchIsForBatchExecutors(t *testing.T) {
 	s.General.Executor = config.Slurm
 	s.Batch.CommandDelay, s.Batch.DefaultArgs = time.Second, []string{"-N1"}
 	b, err := Batch(s, environ(t), always)
-	if want := (&handoff.Batch{CommandDelay: time.Second, DefaultArgs: []string{"-N1"}}); err != nil || !reflect.DeepEqual(b, want) {
+	if want := (&ipc.Batch{CommandDelay: time.Second, DefaultArgs: []string{"-N1"}}); err != nil || !reflect.DeepEqual(b, want) {
 		t.Errorf("got %+v, %v, want %+v", b, err, want)
 	}
 }
@@ -126,7 +126,7 @@ func TestBatchRules(t *testing.T) {
 	s.General.Executor, s.General.GitLabServer = config.Slurm, &url.URL{}
 	s.Batch.Rules = []config.Rule{{Project: "a/b", Args: []string{"-A"}}, {Namespace: "n", Args: []string{"-B"}, Required: true}, {Args: []string{"-C"}}}
 	b, err := Batch(s, environ(t), func(r config.Rule) (bool, error) { return r.Project == "", nil })
-	want := []handoff.BatchRule{
+	want := []ipc.BatchRule{
 		{Name: `[[batch.rule]] number 2 (namespace "n")`, Args: []string{"-B"}, Required: true}, {Name: "[[batch.rule]] number 3", Args: []string{"-C"}},
 	}
 	if err != nil || !reflect.DeepEqual(b.Rules, want) {
@@ -149,7 +149,7 @@ func TestBatchArguments(t *testing.T) {
 		long[i] = 'x'
 	}
 	b, err := Batch(s, environ(t, "CUSTOM_ENV_OTHER="+string(long), "CUSTOM_ENV_SCHEDULER_PARAMETERS=-N 1", "OTHER=mine"), always)
-	want := []handoff.BatchArguments{{Variable: "SCHEDULER_PARAMETERS", Text: []byte("-N 1")}, {Variable: "OTHER", Text: long[:longestArguments]}}
+	want := []ipc.BatchArguments{{Variable: "SCHEDULER_PARAMETERS", Text: []byte("-N 1")}, {Variable: "OTHER", Text: long[:longestArguments]}}
 	if err != nil || !reflect.DeepEqual(b.Arguments, want) {
 		t.Errorf("got %d arguments, %v", len(b.Arguments), err)
 	}

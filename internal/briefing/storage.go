@@ -3,7 +3,7 @@ package briefing
 import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
@@ -17,8 +17,8 @@ const (
 
 // storage is what is told about directories. What the job asks for is only
 // carried: it is judged, and used, as the job's user.
-func storage(g config.General, env customexec.Environ) handoff.Storage {
-	return handoff.Storage{
+func storage(g config.General, env customexec.Environ) ipc.Storage {
+	return ipc.Storage{
 		VariableDataDir: g.VariableDataDir, GroupPermissions: g.GroupPermissions,
 		LimitBuildDir: g.LimitBuildDir, MaxBuildDir: g.MaxBuildDir, UncapCleanup: g.UncapBuildDirCleanup, FileLockDebug: g.FileLockDebug,
 		StaticBuildsDir: g.StaticBuildsDir, StaticBuildsDays: g.StaticBuildsDays,

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/config"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 )
 
 // TestEveryKeyOfDirectoriesIsHandedOver sets each key by itself and looks for the
@@ -28,7 +28,7 @@ func TestEveryKeyOfDirectoriesIsHandedOver(t *testing.T) {
 	}
 }
 
-func changes(a, b handoff.Storage) (count int) {
+func changes(a, b ipc.Storage) (count int) {
 	before, after := reflect.ValueOf(a), reflect.ValueOf(b)
 	for i := range before.NumField() {
 		if !reflect.DeepEqual(before.Field(i).Interface(), after.Field(i).Interface()) {

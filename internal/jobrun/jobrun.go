@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
 	"jacamar-ci/internal/inherit"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/confine"
+	"jacamar-ci/internal/jobrun/internal/dropcheck"
 	"jacamar-ci/internal/jobrun/internal/executor"
-	"jacamar-ci/internal/jobrun/internal/posture"
 	"jacamar-ci/internal/jobrun/internal/process"
-	"jacamar-ci/internal/logging"
 )
 
 // Serve takes its orders from the socket that is standard input, runs the stage
@@ -51,7 +51,7 @@ func Serve(stdout, stderr *os.File) error {
 		err = errors.New("jacamar-auth was lost")
 	default:
 	}
-	if err := end.Report(handoff.ResultOf(err, settled.dirs).WithLeft(settled.left)); err != nil {
+	if err := end.Report(ipc.ResultOf(err, settled.dirs).WithLeft(settled.left)); err != nil {
 		return fmt.Errorf("jacamar-auth has ended before the stage: %w", err)
 	}
 	return nil
@@ -59,17 +59,17 @@ func Serve(stdout, stderr *os.File) error {
 
 // settled is what a stage came to beside its success.
 type settled struct {
-	dirs handoff.Dirs
-	left []handoff.Leftover // what could not be removed
+	dirs ipc.Dirs
+	left []ipc.Leftover // what could not be removed
 }
 
 // briefLimit is how long the brief may be on its way. It is sent at once; a
 // jacamar-auth that took a start for a failed one waits for this process to end.
 const briefLimit = 30 * time.Second
 
-func accept(socket *os.File) (end *handoff.JobEnd, brief handoff.Brief, script []byte, err error) {
+func accept(socket *os.File) (end *ipc.JobEnd, brief ipc.Brief, script []byte, err error) {
 	if err = patience(socket, briefLimit); err == nil {
-		end, brief, script, err = handoff.Accept(socket)
+		end, brief, script, err = ipc.Accept(socket)
 	}
 	if err == nil {
 		err = patience(socket, 0)
@@ -107,16 +107,16 @@ func takeSocket() (*os.File, error) {
 }
 
 // listen turns jacamar-auth's orders into channels.
-func listen(end *handoff.JobEnd) executor.Stop {
+func listen(end *ipc.JobEnd) executor.Stop {
 	asked, lost := make(chan struct{}), make(chan struct{})
 	go func() {
-		if end.Next() == handoff.Lost {
+		if end.Next() == ipc.Lost {
 			close(lost) // first: whoever is asked to stop must see why
 			close(asked)
 			return
 		}
 		close(asked)
-		for end.Next() != handoff.Lost {
+		for end.Next() != ipc.Lost {
 		}
 		close(lost)
 	}()
@@ -125,14 +125,14 @@ func listen(end *handoff.JobEnd) executor.Stop {
 
 // stage is one stage at work.
 type stage struct {
-	brief          handoff.Brief
+	brief          ipc.Brief
 	script         []byte
 	stop           executor.Stop
 	stdout, stderr *os.File
 }
 
 func (s stage) run() (settled, error) {
-	if err := posture.Verify(s.brief.Account, s.brief.Settings.Downscope != "none", s.brief.Start); err != nil {
+	if err := dropcheck.Verify(s.brief.Account, s.brief.Settings.Downscope != "none", s.brief.Start); err != nil {
 		return settled{}, err
 	}
 	switch s.brief.Stage {
@@ -186,14 +186,14 @@ func (s stage) runScript() error {
 	} else {
 		err = executor.Local{
 			Family: family, Shell: executor.NewShell(s.brief), Profiles: executor.NewProfiles(s.brief),
-			Stdout: s.stdout, Stderr: s.stderr, Voice: logging.NewVoice(s.stdout),
+			Stdout: s.stdout, Stderr: s.stderr, Voice: joblog.NewVoice(s.stdout),
 			Grace: s.brief.Settings.KillTimeout * 9 / 10,
 		}.Run(s.script, s.stop)
 	}
 	if err != nil {
 		// A command that met a full disk seldom says whose it was and how full.
 		if line := s.pressure(); line != "" {
-			logging.NewVoice(s.stdout).Warn("%s", line)
+			joblog.NewVoice(s.stdout).Warn("%s", line)
 		}
 	}
 	return err

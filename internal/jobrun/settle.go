@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
-	"jacamar-ci/internal/jobrun/internal/posture"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/jobrun/internal/dropcheck"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -47,8 +47,8 @@ func move(file *os.File, name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), unix.Close(null)
 }
 
-func hello() handoff.Hello {
-	h := handoff.Hello{PID: os.Getpid()}
+func hello() ipc.Hello {
+	h := ipc.Hello{PID: os.Getpid()}
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
 		h.Processes = limit.Cur
@@ -58,8 +58,8 @@ func hello() handoff.Hello {
 
 // reap ends processes of this account for a jacamar-auth that has not the right to.
 // It ends with the conversation.
-func reap(end *handoff.JobEnd, brief handoff.Brief) error {
-	if err := posture.Verify(brief.Account, brief.Settings.Downscope != "none", brief.Start); err != nil {
+func reap(end *ipc.JobEnd, brief ipc.Brief) error {
+	if err := dropcheck.Verify(brief.Account, brief.Settings.Downscope != "none", brief.Start); err != nil {
 		return err
 	}
 	for {

@@ -5,11 +5,11 @@ import (
 	"strings"
 	"unicode"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/executor"
 	"jacamar-ci/internal/jobrun/internal/workspace"
-	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/version"
 )
 
@@ -30,7 +30,7 @@ func (s stage) config() (settled, error) {
 
 // prepare says in the job's log where and as whom the job runs.
 func (s stage) prepare() error {
-	left, err := inWorkspace(s, storageLimit, nil, func(w *workspace.Workspace) ([]handoff.Leftover, error) {
+	left, err := inWorkspace(s, storageLimit, nil, func(w *workspace.Workspace) ([]ipc.Leftover, error) {
 		if err := w.Prepare(); err != nil {
 			return nil, err
 		}
@@ -41,7 +41,7 @@ func (s stage) prepare() error {
 		return err
 	}
 	host, _ := os.Hostname()
-	voice := logging.NewVoice(s.stdout)
+	voice := joblog.NewVoice(s.stdout)
 	for line := range strings.Lines(s.brief.Settings.Message) {
 		voice.Note("%s", strings.TrimSuffix(line, "\n"))
 	}
@@ -59,7 +59,7 @@ func (s stage) prepare() error {
 const reportedLeft = 3
 
 // reportLeft shows what cleanups of earlier jobs could not remove.
-func reportLeft(voice logging.Voice, left []handoff.Leftover) {
+func reportLeft(voice joblog.Voice, left []ipc.Leftover) {
 	for _, l := range left[:min(len(left), reportedLeft)] {
 		voice.Warn("left behind by an earlier job of yours: %s", l.Reason)
 	}
@@ -69,7 +69,7 @@ func reportLeft(voice logging.Voice, left []handoff.Leftover) {
 }
 
 // forewarn tells of what would go wrong later, and more quietly.
-func (s stage) forewarn(voice logging.Voice) {
+func (s stage) forewarn(voice joblog.Voice) {
 	if line := s.pressure(); line != "" {
 		voice.Warn("%s", line)
 	}
@@ -95,7 +95,7 @@ func (s stage) forewarn(voice logging.Voice) {
 
 // blankPath reports whether the runner's scripts, which do not quote the path of a
 // local cache, will get it wrong.
-func blankPath(b handoff.Brief) bool {
+func blankPath(b ipc.Brief) bool {
 	blank := func(p job.AbsPath) bool { return strings.ContainsFunc(p.String(), unicode.IsSpace) }
 	return b.Job.Helper && (blank(b.Dirs.Builds) || blank(b.Dirs.Cache))
 }

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/batch"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/executor"
-	"jacamar-ci/internal/jobrun/internal/storage"
 	"jacamar-ci/internal/jobrun/internal/workspace"
 )
 
@@ -136,7 +136,7 @@ func inPath(name, path string) bool {
 func (s stage) pressure() string {
 	line, _ := within(s, pressureLimit, func() (string, error) {
 		for _, dir := range []string{s.brief.Dirs.Builds.String(), s.brief.Dirs.Base.String()} {
-			if line := storage.Tight(dir); dir != "" && line != "" {
+			if line := diskspace.Tight(dir); dir != "" && line != "" {
 				return line, nil
 			}
 		}
@@ -147,6 +147,6 @@ func (s stage) pressure() string {
 
 // unusedCustom tells whether the job asks for something that the site does not
 // allow.
-func unusedCustom(s handoff.Storage) bool {
+func unusedCustom(s ipc.Storage) bool {
 	return !s.CustomBuildDir && strings.TrimSpace(string(s.CustomBuilds)) != ""
 }

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 )
 
 // Child is a started jacamar.
@@ -71,12 +71,12 @@ func ended(pid int) bool {
 // jacamar is one that has said hello. Below a sudo it is no child of this process,
 // and is held by a descriptor: its pid is another process's once it has ended.
 type jacamar struct {
-	hello handoff.Hello
+	hello ipc.Hello
 	pid   int
 	fd    int // -1 when it had ended by then
 }
 
-func (c *Child) meet(h handoff.Hello) {
+func (c *Child) meet(h ipc.Hello) {
 	fd, err := unix.PidfdOpen(h.PID, 0)
 	if err != nil {
 		fd = -1

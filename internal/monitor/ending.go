@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -14,7 +14,7 @@ import (
 type Account interface {
 	// Kill sends SIGKILL to processes and to their groups, or to all that is below
 	// them. The caller sees to it that no pid becomes another process's meanwhile.
-	Kill(c handoff.Condemned) error
+	Kill(c ipc.Condemned) error
 	// Starter is the pid of a child of this process that the means themselves need, 0
 	// for none.
 	Starter() int
@@ -126,7 +126,7 @@ func (e *ending) kill(kids []int) {
 	if len(denied) == 0 {
 		return
 	}
-	e.asAccount(handoff.Condemned{PIDs: e.targets(denied)})
+	e.asAccount(ipc.Condemned{PIDs: e.targets(denied)})
 	for _, pid := range denied {
 		// A sudo stops itself when its command was stopped. It is in this session, whose
 		// members may continue each other (kill(2)).
@@ -139,7 +139,7 @@ func (e *ending) kill(kids []int) {
 func (e *ending) killBelow(kids []int) {
 	roots := append(e.targets(kids), kids...)
 	proctree.KillBelow(roots...)
-	e.asAccount(handoff.Condemned{PIDs: roots, Below: true})
+	e.asAccount(ipc.Condemned{PIDs: roots, Below: true})
 }
 
 // targets are the processes that the account is to end: not a sudo, but the jacamar
@@ -158,7 +158,7 @@ func (e *ending) targets(kids []int) (pids []int) {
 }
 
 // asAccount asks the account, and begins again where its means fail.
-func (e *ending) asAccount(c handoff.Condemned) {
+func (e *ending) asAccount(c ipc.Condemned) {
 	if len(c.PIDs) == 0 || e.m.Account == nil {
 		return
 	}

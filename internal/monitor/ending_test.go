@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -134,7 +134,7 @@ type stub struct {
 	child  *Child
 }
 
-func (s *stub) Kill(c handoff.Condemned) error {
+func (s *stub) Kill(c ipc.Condemned) error {
 	s.asked = append(s.asked, c.PIDs)
 	if s.err == nil {
 		proctree.KillAll(c.PIDs, c.Below)
@@ -267,14 +267,14 @@ func TestTargets(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead := &Child{PID: 20}
-	dead.meet(handoff.Hello{PID: cmd.Process.Pid})
+	dead.meet(ipc.Hello{PID: cmd.Process.Pid})
 	if !dead.jacamar.alive() {
 		t.Error("a live process counts as ended")
 	}
 	in.Close()
 	_ = cmd.Wait()
 	gone := &Child{PID: 21}
-	gone.meet(handoff.Hello{PID: cmd.Process.Pid})
+	gone.meet(ipc.Hello{PID: cmd.Process.Pid})
 	e := &ending{started: map[int]*Child{
 		10: {PID: 10, jacamar: &jacamar{pid: 11, fd: alive}},
 		12: {PID: 12, jacamar: &jacamar{pid: 12, fd: alive}},

@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"time"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 )
 
 // Reaper is a jacamar that ends processes as its account, for a process that has
 // not the right to, nor to change ids.
 type Reaper struct {
 	child *Child
-	end   *handoff.AuthEnd
+	end   *ipc.AuthEnd
 }
 
 // reaperLimit is how long a reaper may take for its start, and for each answer. It is
@@ -19,14 +19,14 @@ type Reaper struct {
 const reaperLimit = 2 * time.Second
 
 // NewReaper briefs a started jacamar. On an error the jacamar is told to end.
-func NewReaper(c *Child, brief handoff.Brief) (*Reaper, error) {
+func NewReaper(c *Child, brief ipc.Brief) (*Reaper, error) {
 	brief.SubStage, brief.Reap = "", true
-	r := &Reaper{c, handoff.NewAuthEnd(c.Socket)}
+	r := &Reaper{c, ipc.NewAuthEnd(c.Socket)}
 	err := c.limit(reaperLimit)
 	if err == nil {
 		err = r.end.Send(brief, nil)
 	}
-	var hello handoff.Hello
+	var hello ipc.Hello
 	if err == nil {
 		hello, err = r.end.Greeting()
 	}
@@ -39,7 +39,7 @@ func NewReaper(c *Child, brief handoff.Brief) (*Reaper, error) {
 }
 
 // Kill implements Account.
-func (r *Reaper) Kill(c handoff.Condemned) error {
+func (r *Reaper) Kill(c ipc.Condemned) error {
 	if err := r.end.Kill(c); err != nil {
 		return fmt.Errorf("cannot signal as the account: %w", err)
 	}

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 )
 
 // verdict is what a stage came to.
 type verdict struct {
 	last    outcome
-	hello   handoff.Hello // zero when jacamar did not say it
+	hello   ipc.Hello // zero when jacamar did not say it
 	status  unix.WaitStatus
 	early   string // what came through its standard error before the hello
 	forced  bool   // it did not end by itself
@@ -40,7 +40,7 @@ func (v verdict) err() error {
 
 // died explains an end without a result.
 func (v verdict) died() error {
-	crash := (*handoff.CrashError)(nil)
+	crash := (*ipc.CrashError)(nil)
 	switch err := v.last.err; {
 	case errors.As(err, &crash) && crash.Threads():
 		return Crowded(v.last.tasks, v.hello.Processes, err)

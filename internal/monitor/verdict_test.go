@@ -11,18 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/proctree"
 )
 
 func TestVerdict(t *testing.T) {
-	hello := handoff.Hello{PID: 42, Processes: 64}
+	hello := ipc.Hello{PID: 42, Processes: 64}
 	one := leftError{all: []proctree.Sight{{PID: 7, Name: "sleep", State: 'S', UID: 1000}}}
 	waits := leftError{all: []proctree.Sight{{PID: 7, Name: "jacamar", State: 'D', UID: 1000}}}
-	build := handoff.Result{Failed: true, Build: true, Code: 7, Reason: "exit 7"}
-	system := handoff.Result{Failed: true, Reason: "storage"}
+	build := ipc.Result{Failed: true, Build: true, Code: 7, Reason: "exit 7"}
+	system := ipc.Result{Failed: true, Reason: "storage"}
 	killed, exited := unix.WaitStatus(9), unix.WaitStatus(2<<8)
-	crash := &handoff.CrashError{Text: "fatal error: newosproc"}
+	crash := &ipc.CrashError{Text: "fatal error: newosproc"}
 	for name, c := range map[string]struct {
 		v    verdict
 		kind failure.Kind
@@ -48,7 +48,7 @@ func TestVerdict(t *testing.T) {
 		"with early words":            {verdict{last: outcome{err: io.EOF}, status: exited, early: "sudo: no\n"}, failure.System, "this CI resource could not run the job", "jacamar ended without a result (exit status 2): sudo: no"},
 		"nonsense":                    {verdict{last: outcome{err: errors.New("odd")}, hello: hello}, failure.System, "this CI resource could not run the job", "jacamar, which runs the job, failed: odd"},
 		"no thread":                   {verdict{last: outcome{err: crash, tasks: 64}, hello: hello}, failure.System, "no more processes or threads can be started as your account: it has 64, and its limit is 64 (RLIMIT_NPROC, ulimit -u)", "newosproc"},
-		"another crash":               {verdict{last: outcome{err: &handoff.CrashError{Text: "panic: x"}}, hello: hello}, failure.System, "this CI resource could not run the job", "jacamar crashed: panic: x"},
+		"another crash":               {verdict{last: outcome{err: &ipc.CrashError{Text: "panic: x"}}, hello: hello}, failure.System, "this CI resource could not run the job", "jacamar crashed: panic: x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.v.err()

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 )
 
 // player is a stand-in for jacamar: this program, as a child of the scenario's.
 type player struct {
 	monitor *Monitor
 	child   *Child
-	end     *handoff.AuthEnd
+	end     *ipc.AuthEnd
 	stderr  *os.File // what the runner reads
 	left    []error
 }
@@ -45,7 +45,7 @@ func play(m *Monitor, script string) *player {
 	check(err)
 	out.Close()
 	errs.Close()
-	p.end = handoff.NewAuthEnd(p.child.Socket)
+	p.end = ipc.NewAuthEnd(p.child.Socket)
 	return p
 }
 

@@ -3,7 +3,7 @@ package monitor
 import (
 	"errors"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -11,7 +11,7 @@ import (
 type words struct {
 	// hello is closed when greeting was set.
 	hello    chan struct{}
-	greeting handoff.Hello
+	greeting ipc.Hello
 	// over is closed when there will be no more, and outcome was set.
 	over    chan struct{}
 	outcome outcome
@@ -19,26 +19,26 @@ type words struct {
 
 // outcome is what is known of jacamar's end.
 type outcome struct {
-	result handoff.Result
+	result ipc.Result
 	err    error
 	// tasks is how many processes and threads the account had when jacamar was refused
 	// one, 0 where that is not known.
 	tasks int
 }
 
-func (m *Monitor) listen(end *handoff.AuthEnd) *words {
+func (m *Monitor) listen(end *ipc.AuthEnd) *words {
 	w := &words{hello: make(chan struct{}), over: make(chan struct{})}
 	go func() {
 		defer close(w.over)
 		w.outcome = w.hear(end)
-		if crash := (*handoff.CrashError)(nil); errors.As(w.outcome.err, &crash) && crash.Threads() {
+		if crash := (*ipc.CrashError)(nil); errors.As(w.outcome.err, &crash) && crash.Threads() {
 			w.outcome.tasks = proctree.Tasks(m.UID)
 		}
 	}()
 	return w
 }
 
-func (w *words) hear(end *handoff.AuthEnd) (o outcome) {
+func (w *words) hear(end *ipc.AuthEnd) (o outcome) {
 	if w.greeting, o.err = end.Greeting(); o.err != nil {
 		return o
 	}

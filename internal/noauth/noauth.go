@@ -17,8 +17,8 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/lockdown"
-	"jacamar-ci/internal/logging"
 )
 
 // Call is the command line of one call by the runner.
@@ -116,7 +116,7 @@ func (d *driver) finish(err error) int {
 		return 0
 	}
 	line, hint := failure.ForUser(err, true, "")
-	logging.NewVoice(d.output()).Fail(line, hint)
+	joblog.NewVoice(d.output()).Fail(line, hint)
 	if code, ok := failure.ScriptCode(err); ok && customexec.WriteCode(d.env.CodeFile, code) != nil {
 		return d.env.Codes.System
 	}

@@ -8,7 +8,7 @@ import (
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
@@ -22,7 +22,7 @@ func path(t *testing.T, s string) job.AbsPath {
 }
 
 func TestStateTravels(t *testing.T) {
-	want := state{Configuration: path(t, "/etc/x.toml"), Dirs: handoff.Dirs{Builds: path(t, "/d/builds"), Cache: path(t, "/d/cache"), Scripts: path(t, "/d/s")}}
+	want := state{Configuration: path(t, "/etc/x.toml"), Dirs: ipc.Dirs{Builds: path(t, "/d/builds"), Cache: path(t, "/d/cache"), Scripts: path(t, "/d/s")}}
 	text, err := want.encode()
 	if err != nil {
 		t.Fatal(err)

@@ -5,16 +5,16 @@ import (
 	"fmt"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
 // state is what the config stage settled for the later stages of the same job.
 // It travels in job_env.
 type state struct {
-	Version       string       `json:"v"`
-	Configuration job.AbsPath  `json:"config"`
-	Dirs          handoff.Dirs `json:"dirs"`
+	Version       string      `json:"v"`
+	Configuration job.AbsPath `json:"config"`
+	Dirs          ipc.Dirs    `json:"dirs"`
 }
 
 // stateVersion is never one of jacamar-auth's: a runner that was changed between

@@ -28,7 +28,7 @@ var rooms = []room{
 	{"internal/auth/internal/thread", [][]string{{"./internal/auth/internal/child"}, {"./test/suites/service", "-run", "^(TestWhoAsks|TestHelpersCannotBeGrabbed)$"}}},
 	{"internal/failure", [][]string{{"./internal/handoff"}}},
 	{"internal/customexec", [][]string{identitySuite}},
-	{"internal/logging/operator", [][]string{{"./test/suites/evidence", "-run", "^(TestDefaultPlace|TestManualFindsWhatIsMissing)$"}, identitySuite}},
+	{"internal/auditlog", [][]string{{"./test/suites/evidence", "-run", "^(TestDefaultPlace|TestManualFindsWhatIsMissing)$"}, identitySuite}},
 	{"internal/inherit", [][]string{{"./internal/auth/internal/privdrop"}, {"./test/suites/e2e", "-run", "^(TestJobIsLikeALogin|TestKeyringsAreNotShared)$"}}},
 	{"internal/seccomp", [][]string{{"./internal/config"}, {"./test/suites/e2e", "-run", "NoDetour$|^TestOnlyAllowedCalls$"}}},
 	{"internal/jobrun/internal/confine", [][]string{{"./test/suites/e2e", "-run", "^(TestConfinementCoversJacamar|TestOnlyAllowedCalls)$"}}},
@@ -36,7 +36,7 @@ var rooms = []room{
 	{"internal/jwks/fetch", [][]string{identitySuite}},
 	{"cmd/jacamar-keys", [][]string{identitySuite}},
 	{"internal/trustedfile", [][]string{{"./test/suites/storage", "-run", "^(TestWayToTheDirectories|TestAnothersFileSystem)$"}}},
-	{"internal/jobrun/internal/posture", [][]string{{"./test/suites/e2e", "-run", "^TestPosture$"}}},
+	{"internal/jobrun/internal/dropcheck", [][]string{{"./test/suites/e2e", "-run", "^TestPosture$"}}},
 }
 
 func suitesOf(path string) [][]string {

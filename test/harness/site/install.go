@@ -153,7 +153,7 @@ var commands = map[string]string{
 	"jacamar-noauth": "jacamar-ci/cmd/jacamar-noauth",
 	"jacamar-keys":   "jacamar-ci/cmd/jacamar-keys",
 	"gitlab-runner":  "jacamar-ci/test/harness/fakerunner/gitlab-runner",
-	"fakerunner":    "jacamar-ci/test/harness/fakerunner/standalone",
+	"fakerunner":     "jacamar-ci/test/harness/fakerunner/standalone",
 }
 
 func (i *Install) build() error {

@@ -55,13 +55,13 @@ var rooms = []room{
 	},
 	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
-		path: "internal/handoff", may: []string{"internal/failure", "internal/inherit", "internal/job", "internal/proctree", "internal/rlimit", "internal/seccomp"},
+		path: "internal/ipc", may: []string{"internal/failure", "internal/inherit", "internal/job", "internal/proctree", "internal/rlimit", "internal/seccomp"},
 		never: []string{"os", "net", "syscall"},
 	},
-	{path: "internal/logging", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/logging/operator", may: []string{"internal/job"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
+	{path: "internal/joblog", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
+	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
 
-	{path: "internal/briefing", may: []string{"internal/config", "internal/customexec", "internal/handoff", "internal/job", "internal/proctree"}, never: effects},
+	{path: "internal/briefing", may: []string{"internal/config", "internal/customexec", "internal/ipc", "internal/job", "internal/proctree"}, never: effects},
 	{
 		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
@@ -74,41 +74,41 @@ var rooms = []room{
 	{path: "internal/jwks/fetch", may: []string{"internal/job", "internal/jwks"}, never: []string{"os", "os/exec", "os/user"}},
 	{path: "internal/lockdown", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{
-		path: "internal/monitor", may: []string{"internal/failure", "internal/handoff", "internal/proctree", "internal/pump"},
+		path: "internal/monitor", may: []string{"internal/failure", "internal/ipc", "internal/proctree", "internal/pump"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 
 	{path: "internal/noauth", may: []string{
-		"internal/briefing", "internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/lockdown",
-		"internal/logging", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
+		"internal/briefing", "internal/config", "internal/customexec", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
+		"internal/joblog", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 
 	{path: "internal/auth", may: []string{
-		auth + "account", auth + "accountmap", auth + "check", auth + "explain", auth + "identity", auth + "idtoken",
-		auth + "initial", auth + "policy", auth + "privdrop", auth + "rootdir", auth + "runas", auth + "state", auth + "statedir", auth + "thread", "internal/briefing",
-		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/lockdown",
-		"internal/logging", "internal/logging/operator", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
+		auth + "account", auth + "accountmap", auth + "check", auth + "explain", auth + "claims", auth + "idtoken",
+		auth + "setup", auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread", "internal/briefing",
+		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
+		"internal/joblog", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
-	{path: auth + "account", may: []string{auth + "child", auth + "thread", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
+	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: auth + "check", may: []string{
-		auth + "account", auth + "accountmap", auth + "child", auth + "idtoken", auth + "privdrop", auth + "rootdir", auth + "runas", auth + "statedir",
-		"internal/config", "internal/failure", "internal/job", "internal/logging/operator", "internal/trustedfile", "internal/version",
+		auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
+		"internal/config", "internal/failure", "internal/job", "internal/auditlog", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
-	{path: auth + "child", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
-	{path: auth + "explain", may: []string{auth + "identity", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
-	{path: auth + "identity", may: []string{"internal/job"}, never: effects},
+	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
+	{path: auth + "explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
+	{path: auth + "claims", may: []string{"internal/job"}, never: effects},
 	{
 		path: auth + "idtoken", may: []string{
-			auth + "child", auth + "identity", auth + "statedir", auth + "thread", "internal/failure", "internal/job", "internal/jwks", "internal/trustedfile",
+			auth + "subprocess", auth + "claims", auth + "statedir", auth + "thread", "internal/failure", "internal/job", "internal/jwks", "internal/trustedfile",
 		},
 		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "initial", may: []string{"internal/config", "internal/job", "internal/noreplace", "internal/trustedfile"},
+		path: auth + "setup", may: []string{"internal/config", "internal/job", "internal/noreplace", "internal/trustedfile"},
 		beyond: []string{toml, unix}, never: []string{"net", "os/exec", "os/user"},
 	},
-	{path: auth + "policy", may: []string{auth + "identity", "internal/failure", "internal/job"}, never: effects},
+	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/job"}, never: effects},
 	{
 		path: auth + "privdrop", may: []string{
 			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/rlimit",
@@ -116,15 +116,15 @@ var rooms = []room{
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "rootdir", may: []string{"internal/failure", "internal/job", "internal/trustedfile"},
+		path: auth + "basedir", may: []string{"internal/failure", "internal/job", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "runas", may: []string{auth + "child", auth + "identity", auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
+		path: auth + "runas", may: []string{auth + "subprocess", auth + "claims", auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "state", may: []string{
-		auth + "policy", auth + "statedir", "internal/failure", "internal/handoff", "internal/job",
+		auth + "policy", auth + "statedir", "internal/failure", "internal/ipc", "internal/job",
 	}, never: []string{"os", "net", "syscall"}},
 	{
 		path: auth + "statedir", may: []string{auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
@@ -133,35 +133,35 @@ var rooms = []room{
 	{path: auth + "thread", beyond: []string{unix}, never: []string{"os", "net"}},
 
 	{path: "internal/jobrun", may: []string{
-		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "posture", jobrun + "process", jobrun + "storage", jobrun + "workspace",
-		"internal/failure", "internal/handoff", "internal/inherit", "internal/job", "internal/logging", "internal/proctree", "internal/version",
+		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "dropcheck", jobrun + "process", jobrun + "diskspace", jobrun + "workspace",
+		"internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/joblog", "internal/proctree", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "batch", may: []string{
-		jobrun + "follow", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "storage",
-		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
+		jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "diskspace",
+		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "container", may: []string{"internal/failure", "internal/image", "internal/job"}, never: effects},
 	{
-		path: jobrun + "confine", may: []string{"internal/failure", "internal/handoff", "internal/rlimit", "internal/seccomp"},
+		path: jobrun + "confine", may: []string{"internal/failure", "internal/ipc", "internal/rlimit", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "executor", may: []string{
-		jobrun + "batch", jobrun + "follow", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
-		"internal/failure", "internal/handoff", "internal/job", "internal/logging", "internal/proctree",
+		jobrun + "batch", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
+		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
-		path: jobrun + "folder", may: []string{jobrun + "storage", "internal/failure", "internal/job", "internal/mounts", "internal/noreplace", "internal/trustedfile"},
+		path: jobrun + "safedir", may: []string{jobrun + "diskspace", "internal/failure", "internal/job", "internal/mounts", "internal/noreplace", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
-	{path: jobrun + "follow", beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "tail", beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "loginshell", never: effects},
-	{path: jobrun + "posture", may: []string{"internal/inherit", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "dropcheck", may: []string{"internal/inherit", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "process", may: []string{"internal/proctree", "internal/pump"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},
-	{path: jobrun + "scheduler/transcript", may: []string{jobrun + "scheduler"}, never: []string{"net", "os/exec"}}, // for tests
+	{path: jobrun + "scheduler/schedulertest", may: []string{jobrun + "scheduler"}, never: []string{"net", "os/exec"}}, // for tests
 	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler"}, never: effects},
-	{path: jobrun + "storage", may: []string{"internal/failure", "internal/mounts"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "diskspace", may: []string{"internal/failure", "internal/mounts"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "workspace", may: []string{
-		jobrun + "folder", jobrun + "storage", "internal/failure", "internal/handoff", "internal/job", "internal/proctree",
+		jobrun + "safedir", jobrun + "diskspace", "internal/failure", "internal/ipc", "internal/job", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/child"
+	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
@@ -61,7 +61,7 @@ func (n Names) ask(ctx context.Context, database string, keys ...string) (out st
 	if database == groupDatabase {
 		limit = n.groupLimit
 	}
-	r, err := child.Command{
+	r, err := subprocess.Command{
 		Path: program, Args: append([]string{database, "--"}, keys...),
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, As: n.idsFor(database), NoNewPrivs: true,
 		Limit: limit, MaxOutput: maxAnswer, MaxErrors: 4 << 10,

@@ -4,12 +4,12 @@ import (
 	"context"
 	"os"
 
+	"jacamar-ci/internal/auditlog"
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/auth/internal/runas"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/logging/operator"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -34,7 +34,7 @@ type Site struct {
 	Names  account.Names
 	// Keys, Log and Script are nil, or zero, without a configuration.
 	Keys *idtoken.Keys
-	Log  operator.Log
+	Log  auditlog.Log
 	// LogFile opens the log where it is in a file.
 	LogFile func() (*os.File, error)
 	Script  runas.Script

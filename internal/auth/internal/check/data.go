@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	"jacamar-ci/internal/auth/internal/rootdir"
+	"jacamar-ci/internal/auth/internal/basedir"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
@@ -58,7 +58,7 @@ func replaceable(dir string, faults []trustedfile.Fault) (lines []Line) {
 func (s Site) dataTrust() trustedfile.Trust {
 	switch {
 	case s.makesDirectories():
-		return rootdir.Trust()
+		return basedir.Trust()
 	case s.Config.Auth.Downscope == config.None:
 		return trustedfile.Jobs(s.UID)
 	}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/child"
 	"jacamar-ci/internal/auth/internal/privdrop"
+	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 )
@@ -41,7 +41,7 @@ func sudo(ctx context.Context, s Site) []Line {
 	if !executable(sudoPath) {
 		return []Line{fail("install sudo, or use another downscope", "there is no %s", sudoPath)}
 	}
-	r, err := child.Command{
+	r, err := subprocess.Command{
 		Path: sudoPath, Args: []string{"-n", "-l", "-u", "nobody", "--", s.Jacamar.String(), string(job.Config)},
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10, MaxErrors: 4 << 10,
 	}.Run(ctx)

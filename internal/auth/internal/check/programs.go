@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/auth/internal/child"
+	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/version"
 )
@@ -62,7 +62,7 @@ func fetcher(ctx context.Context, s Site) []Line {
 }
 
 func sameVersion(ctx context.Context, p job.AbsPath) []Line {
-	r, err := child.Command{Path: p.String(), Args: []string{"--version"}, Env: []string{"PATH=/usr/bin:/bin"}, Limit: 5 * time.Second, MaxOutput: 4 << 10}.Run(ctx)
+	r, err := subprocess.Command{Path: p.String(), Args: []string{"--version"}, Env: []string{"PATH=/usr/bin:/bin"}, Limit: 5 * time.Second, MaxOutput: 4 << 10}.Run(ctx)
 	first, _, _ := strings.Cut(string(r.Stdout), "\n")
 	switch {
 	case err != nil:

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/child"
+	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 )
@@ -109,7 +109,7 @@ func ask(ctx context.Context, s Site, places []string, argv []string) (answer, [
 		env = append(env, e.Name()+"="+e.Value())
 	}
 	begin := time.Now()
-	r, err := child.Command{Path: program.String(), Args: argv[1:], Env: env, Limit: pingLimit, MaxOutput: 1 << 20, MaxErrors: 64 << 10}.Run(ctx)
+	r, err := subprocess.Command{Path: program.String(), Args: argv[1:], Env: env, Limit: pingLimit, MaxOutput: 1 << 20, MaxErrors: 64 << 10}.Run(ctx)
 	if err == nil && r.Signal != 0 {
 		err = fmt.Errorf("it was ended by signal %d", int(r.Signal))
 	}

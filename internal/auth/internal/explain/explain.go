@@ -8,7 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/job"
@@ -17,7 +17,7 @@ import (
 // Walk is a decision from the token to the account.
 type Walk struct {
 	Configuration job.AbsPath
-	ID            identity.Identity
+	ID            claims.Identity
 	Steps         []policy.Step
 	// Account is the one that the decision is about, nil where it did not come to
 	// that.

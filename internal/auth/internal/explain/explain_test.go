@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/job"
@@ -79,9 +79,9 @@ func walk(t *testing.T) Walk {
 	}
 	return Walk{
 		Configuration: path("/etc/x.toml"),
-		ID: identity.Identity{
-			JobID: 9, Pipeline: identity.Pipeline{ID: 70, Source: "push"}, Project: identity.Project{ID: 7, Path: "hpc/solver"},
-			User: identity.User{ID: 42, Login: "al\x1bice"},
+		ID: claims.Identity{
+			JobID: 9, Pipeline: claims.Pipeline{ID: 70, Source: "push"}, Project: claims.Project{ID: 7, Path: "hpc/solver"},
+			User: claims.User{ID: 42, Login: "al\x1bice"},
 		},
 		Steps: []policy.Step{
 			{Rule: "token: form", Outcome: policy.OK}, {Rule: policy.Root, Outcome: policy.OK, Reason: "not root"}, {Rule: policy.UserAllow, Outcome: policy.Skipped, Reason: "not set"},

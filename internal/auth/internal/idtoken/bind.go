@@ -3,37 +3,37 @@ package idtoken
 import (
 	"slices"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 )
 
 // bind reads the claims about the job and holds them against the job that
 // GitLab gave to this runner. The one comparison of job ids makes the token of
 // any other job useless here.
-func bind(c *claims, token identity.Token, rules Rules, expected identity.Expected) (identity.Identity, error) {
+func bind(c *claimSet, token claims.Token, rules Rules, expected claims.Expected) (claims.Identity, error) {
 	// GitLab signs the ID tokens of people's logins with a key of the same set.
 	if !c.has("job_id") {
-		return identity.Identity{}, refuse(RuleLogin, "it is of no CI job; a login gives such tokens")
+		return claims.Identity{}, refuse(RuleLogin, "it is of no CI job; a login gives such tokens")
 	}
 	id := read(c, expected)
 	id.Token = token
 	if c.err != nil {
-		return identity.Identity{}, c.err
+		return claims.Identity{}, c.err
 	}
 	if err := checkJob(id, rules, expected); err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	return id, nil
 }
 
-func read(c *claims, expected identity.Expected) identity.Identity {
+func read(c *claimSet, expected claims.Expected) claims.Identity {
 	project, source, namespace := projects(c, expected)
-	return identity.Identity{
+	return claims.Identity{
 		JobID:     c.id("job_id"),
 		Project:   project,
 		Source:    source,
 		Namespace: namespace,
-		Pipeline:  identity.Pipeline{ID: c.id("pipeline_id"), Source: c.text("pipeline_source", nameLength)},
-		User: identity.User{
+		Pipeline:  claims.Pipeline{ID: c.id("pipeline_id"), Source: c.text("pipeline_source", nameLength)},
+		User: claims.User{
 			ID:          c.id("user_id"),
 			Login:       c.text("user_login", nameLength),
 			Email:       c.optional("user_email", pathLength),
@@ -41,7 +41,7 @@ func read(c *claims, expected identity.Expected) identity.Identity {
 			Identities:  c.externals("user_identities"),
 			Groups:      c.paths("groups_direct"),
 		},
-		Ref: identity.Ref{
+		Ref: claims.Ref{
 			Name:      c.text("ref", pathLength),
 			Type:      c.text("ref_type", nameLength),
 			Path:      c.optional("ref_path", pathLength),
@@ -56,21 +56,21 @@ func read(c *claims, expected identity.Expected) identity.Identity {
 // since 18.3. Before, one claim was the fork's (18.2.2) or the job's (earlier);
 // where it is not the expected project, it can only be a fork's, and the job's
 // own path and namespace are unknown.
-func projects(c *claims, expected identity.Expected) (project, source identity.Project, ns identity.Namespace) {
-	source = identity.Project{ID: c.id("project_id"), Path: c.text("project_path", pathLength)}
-	sourceNS := identity.Namespace{ID: c.id("namespace_id"), Path: c.text("namespace_path", pathLength)}
+func projects(c *claimSet, expected claims.Expected) (project, source claims.Project, ns claims.Namespace) {
+	source = claims.Project{ID: c.id("project_id"), Path: c.text("project_path", pathLength)}
+	sourceNS := claims.Namespace{ID: c.id("namespace_id"), Path: c.text("namespace_path", pathLength)}
 	switch {
 	case c.has("job_project_id"):
-		project = identity.Project{ID: c.id("job_project_id"), Path: c.text("job_project_path", pathLength)}
-		return project, source, identity.Namespace{ID: c.id("job_namespace_id"), Path: c.text("job_namespace_path", pathLength)}
+		project = claims.Project{ID: c.id("job_project_id"), Path: c.text("job_project_path", pathLength)}
+		return project, source, claims.Namespace{ID: c.id("job_namespace_id"), Path: c.text("job_namespace_path", pathLength)}
 	case source.ID == expected.ProjectID:
 		return source, source, sourceNS
 	}
-	return identity.Project{ID: expected.ProjectID}, source, identity.Namespace{}
+	return claims.Project{ID: expected.ProjectID}, source, claims.Namespace{}
 }
 
 // checkJob skips what the runner was too old to pass on (0).
-func checkJob(id identity.Identity, rules Rules, expected identity.Expected) error {
+func checkJob(id claims.Identity, rules Rules, expected claims.Expected) error {
 	switch {
 	case expected.ProjectID == 0:
 		return refuse(RuleProject, "GitLab did not say of which project the job is")

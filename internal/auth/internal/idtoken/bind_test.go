@@ -4,14 +4,14 @@ import (
 	"strings"
 	"testing"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
 
 func TestH9OtherJobs(t *testing.T) {
 	ours := func(r *Rules) { r.RunnerIDs = []job.ID{2, 3} }
 	forks := func(r *Rules) { r.AllowForks = true }
-	expect := func(change func(*identity.Expected)) identity.Expected {
+	expect := func(change func(*claims.Expected)) claims.Expected {
 		e := soundExpected()
 		change(&e)
 		return e
@@ -20,24 +20,24 @@ func TestH9OtherJobs(t *testing.T) {
 		name     string
 		claims   fields
 		rules    func(*Rules)
-		expected identity.Expected
+		expected claims.Expected
 		want     Rule
 	}{
 		{"H9 another job", soundClaims().with("job_id", "1002"), nil, soundExpected(), RuleJob},
-		{"H9 the same token in two jobs", soundClaims(), nil, expect(func(e *identity.Expected) { e.JobID = 1002 }), RuleJob},
+		{"H9 the same token in two jobs", soundClaims(), nil, expect(func(e *claims.Expected) { e.JobID = 1002 }), RuleJob},
 		{"H9 another project", soundClaims().with("job_project_id", "22").with("project_id", "22"), nil, soundExpected(), RuleProject},
 		{"H9 another project, forks allowed", soundClaims().with("job_project_id", "22").with("project_id", "22"), forks, soundExpected(), RuleProject},
 		{"H9 our project as the source only", soundClaims().with("job_project_id", "22"), forks, soundExpected(), RuleProject},
 		{"H9 another project, before GitLab 18.3", oldGitLab(soundClaims()).with("project_id", "22"), nil, soundExpected(), RuleFork},
-		{"no project known", soundClaims(), nil, expect(func(e *identity.Expected) { e.ProjectID = 0 }), RuleProject},
-		{"no project known, before GitLab 18.3, forks allowed", oldGitLab(soundClaims()), forks, expect(func(e *identity.Expected) { e.ProjectID = 0 }), RuleProject},
+		{"no project known", soundClaims(), nil, expect(func(e *claims.Expected) { e.ProjectID = 0 }), RuleProject},
+		{"no project known, before GitLab 18.3, forks allowed", oldGitLab(soundClaims()), forks, expect(func(e *claims.Expected) { e.ProjectID = 0 }), RuleProject},
 		{"a fork", fork(), nil, soundExpected(), RuleFork},
 		{"a fork, before GitLab 18.3", oldGitLab(fork()), nil, soundExpected(), RuleFork},
 		{"H9 another pipeline", soundClaims().with("pipeline_id", "502"), nil, soundExpected(), RulePipeline},
-		{"a pipeline the runner does not tell", soundClaims().with("pipeline_id", "502"), nil, expect(func(e *identity.Expected) { e.PipelineID = 0 }), ""},
+		{"a pipeline the runner does not tell", soundClaims().with("pipeline_id", "502"), nil, expect(func(e *claims.Expected) { e.PipelineID = 0 }), ""},
 		{"H9 another user", soundClaims().with("user_id", "43"), nil, soundExpected(), RuleUser},
-		{"a user the runner does not tell", soundClaims().with("user_id", "43"), nil, expect(func(e *identity.Expected) { e.UserID = 0 }), ""},
-		{"a composite identity", soundClaims(), nil, expect(func(e *identity.Expected) { e.ScopedUserID = 42 }), RuleComposite},
+		{"a user the runner does not tell", soundClaims().with("user_id", "43"), nil, expect(func(e *claims.Expected) { e.UserID = 0 }), ""},
+		{"a composite identity", soundClaims(), nil, expect(func(e *claims.Expected) { e.ScopedUserID = 42 }), RuleComposite},
 		{"one of our runners", soundClaims(), ours, soundExpected(), ""},
 		{"H9 another site's runner", soundClaims().with("runner_id", 4), ours, soundExpected(), RuleRunner},
 		{"H9 another site's runner, as text", soundClaims().with("runner_id", "4"), ours, soundExpected(), RuleRunner},

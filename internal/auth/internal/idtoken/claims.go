@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
 
@@ -19,24 +19,24 @@ const (
 // lastSecond is the end of the year 9999, the last that RFC 3339 can write.
 const lastSecond = 253402300799
 
-// claims reads typed values out of a token's payload. The first claim that has
+// claimSet reads typed values out of a token's payload. The first claim that has
 // not its type is kept as the error; absent and null are the same, as GitLab
 // writes null for what it does not know.
-type claims struct {
+type claimSet struct {
 	values map[string]any
 	err    error
 }
 
-func (c *claims) fail(name, problem string) {
+func (c *claimSet) fail(name, problem string) {
 	if c.err == nil {
 		c.err = refuse(RuleClaims, "%s %s", name, problem)
 	}
 }
 
-func (c *claims) has(name string) bool { return c.values[name] != nil }
+func (c *claimSet) has(name string) bool { return c.values[name] != nil }
 
 // text reads a required text.
-func (c *claims) text(name string, limit int) string {
+func (c *claimSet) text(name string, limit int) string {
 	s := c.optional(name, limit)
 	if s == "" {
 		c.fail(name, "is missing or empty")
@@ -45,7 +45,7 @@ func (c *claims) text(name string, limit int) string {
 }
 
 // optional reads a text that may be absent.
-func (c *claims) optional(name string, limit int) string {
+func (c *claimSet) optional(name string, limit int) string {
 	if !c.has(name) {
 		return ""
 	}
@@ -53,7 +53,7 @@ func (c *claims) optional(name string, limit int) string {
 }
 
 // check is the one door for text: of a bounded length and printable.
-func (c *claims) check(name string, value any, limit int) string {
+func (c *claimSet) check(name string, value any, limit int) string {
 	s, ok := value.(string)
 	switch {
 	case !ok:
@@ -69,7 +69,7 @@ func (c *claims) check(name string, value any, limit int) string {
 }
 
 // id reads a required id, which GitLab writes as a text.
-func (c *claims) id(name string) job.ID {
+func (c *claimSet) id(name string) job.ID {
 	s, _ := c.values[name].(string)
 	id, err := job.ParseID(s)
 	if err != nil {
@@ -79,7 +79,7 @@ func (c *claims) id(name string) job.ID {
 }
 
 // number reads the one optional id that GitLab writes as a number.
-func (c *claims) number(name string) job.ID {
+func (c *claimSet) number(name string) job.ID {
 	if n, ok := c.values[name].(json.Number); ok {
 		id, err := job.ParseID(n.String())
 		if err != nil {
@@ -94,7 +94,7 @@ func (c *claims) number(name string) job.ID {
 }
 
 // flag reads a required boolean, which GitLab writes as a text.
-func (c *claims) flag(name string) bool {
+func (c *claimSet) flag(name string) bool {
 	switch c.values[name] {
 	case true, "true":
 		return true
@@ -106,7 +106,7 @@ func (c *claims) flag(name string) bool {
 }
 
 // second reads a required NumericDate in whole seconds (RFC 7519 section 2).
-func (c *claims) second(name string) time.Time {
+func (c *claimSet) second(name string) time.Time {
 	n, _ := c.values[name].(json.Number)
 	s, err := strconv.ParseInt(n.String(), 10, 64)
 	if err != nil || s < 0 || s > lastSecond {
@@ -117,7 +117,7 @@ func (c *claims) second(name string) time.Time {
 }
 
 // list reads an optional list.
-func (c *claims) list(name string) []any {
+func (c *claimSet) list(name string) []any {
 	l, ok := c.values[name].([]any)
 	if !ok && c.has(name) {
 		c.fail(name, "is not a list")
@@ -125,7 +125,7 @@ func (c *claims) list(name string) []any {
 	return l
 }
 
-func (c *claims) paths(name string) []string {
+func (c *claimSet) paths(name string) []string {
 	var paths []string
 	for _, v := range c.list(name) {
 		paths = append(paths, c.check(name, v, pathLength))
@@ -135,11 +135,11 @@ func (c *claims) paths(name string) []string {
 
 // externals reads user_identities. An entry without an id, as a half-made link
 // leaves it, names nobody and is left out.
-func (c *claims) externals(name string) []identity.External {
-	var all []identity.External
+func (c *claimSet) externals(name string) []claims.External {
+	var all []claims.External
 	for _, v := range c.list(name) {
 		entry, _ := v.(map[string]any)
-		e := identity.External{
+		e := claims.External{
 			Provider:  c.check(name, entry["provider"], nameLength),
 			ExternUID: c.check(name, entry["extern_uid"], pathLength),
 		}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 )
 
 // Order returns every rule in the order in which they are asked.
@@ -25,18 +25,18 @@ func (t Token) Unverified() []byte { return t.payload }
 // The error is the first rule that refuses them. The identity is there also then,
 // with what could be read of it. Without an expected job, the one that the claims
 // say they are of is expected.
-func Examine(payload []byte, rules Rules, expected identity.Expected, now time.Time) (identity.Identity, error) {
+func Examine(payload []byte, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
 	values, ok := decodeObject(payload)
 	if !ok {
-		return identity.Identity{}, refuse(RuleClaims, "they are not one JSON object with distinct keys")
+		return claims.Identity{}, refuse(RuleClaims, "they are not one JSON object with distinct keys")
 	}
-	if expected == (identity.Expected{}) {
+	if expected == (claims.Expected{}) {
 		expected = own(values)
 	}
-	c := &claims{values: values}
+	c := &claimSet{values: values}
 	id := read(c, expected)
-	id.Token = identity.Token{ID: c.optional("jti", nameLength), Issuer: c.optional("iss", pathLength)}
-	checked := &claims{values: values}
+	id.Token = claims.Token{ID: c.optional("jti", nameLength), Issuer: c.optional("iss", pathLength)}
+	checked := &claimSet{values: values}
 	token, err := acceptToken(checked, rules, now)
 	if err != nil {
 		return id, err
@@ -47,9 +47,9 @@ func Examine(payload []byte, rules Rules, expected identity.Expected, now time.T
 
 // own is the job that claims say they are of, for claims without a job to be
 // held against.
-func own(values map[string]any) identity.Expected {
-	c := &claims{values: values}
-	e := identity.Expected{JobID: c.id("job_id"), ProjectID: c.id("project_id")}
+func own(values map[string]any) claims.Expected {
+	c := &claimSet{values: values}
+	e := claims.Expected{JobID: c.id("job_id"), ProjectID: c.id("project_id")}
 	if c.has("job_project_id") {
 		e.ProjectID = c.id("job_project_id")
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
 
@@ -44,7 +44,7 @@ func TestOrderIsComplete(t *testing.T) {
 // TestExamineReadsWhatVerifyReads: of sound claims both say the same, but for
 // the times, which only verified claims have.
 func TestExamineReadsWhatVerifyReads(t *testing.T) {
-	for name, expected := range map[string]identity.Expected{"for a job": soundExpected(), "for their own job": {}} {
+	for name, expected := range map[string]claims.Expected{"for a job": soundExpected(), "for their own job": {}} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Examine(marshal(t, soundClaims()), soundRules(), expected, issued)
 			if err != nil {
@@ -62,19 +62,19 @@ func TestExamineReadsWhatVerifyReads(t *testing.T) {
 func TestExamineRefusesAndStillReads(t *testing.T) {
 	for name, tc := range map[string]struct {
 		payload  []byte
-		expected identity.Expected
+		expected claims.Expected
 		want     Rule
 		login    string
 	}{
-		"not an object":     {[]byte("[]"), identity.Expected{}, RuleClaims, ""},
-		"twice":             {[]byte(`{"job_id":"1","job_id":"2"}`), identity.Expected{}, RuleClaims, ""},
-		"issuer":            {marshal(t, soundClaims().with("iss", "https://other")), identity.Expected{}, RuleIssuer, "alice"},
-		"audience":          {marshal(t, soundClaims().with("aud", "x")), identity.Expected{}, RuleAudience, "alice"},
-		"expired":           {marshal(t, soundClaims().with("exp", issued.Unix()-3600).with("iat", issued.Unix()-7200)), identity.Expected{}, RuleExpired, "alice"},
-		"login token":       {marshal(t, soundClaims().with("job_id", absent)), identity.Expected{}, RuleLogin, "alice"},
-		"fork":              {marshal(t, fork()), identity.Expected{}, RuleFork, "alice"},
-		"other job":         {marshal(t, soundClaims()), identity.Expected{JobID: 1, ProjectID: 20}, RuleJob, "alice"},
-		"a claim is absent": {marshal(t, soundClaims().with("ref", absent)), identity.Expected{}, RuleClaims, "alice"},
+		"not an object":     {[]byte("[]"), claims.Expected{}, RuleClaims, ""},
+		"twice":             {[]byte(`{"job_id":"1","job_id":"2"}`), claims.Expected{}, RuleClaims, ""},
+		"issuer":            {marshal(t, soundClaims().with("iss", "https://other")), claims.Expected{}, RuleIssuer, "alice"},
+		"audience":          {marshal(t, soundClaims().with("aud", "x")), claims.Expected{}, RuleAudience, "alice"},
+		"expired":           {marshal(t, soundClaims().with("exp", issued.Unix()-3600).with("iat", issued.Unix()-7200)), claims.Expected{}, RuleExpired, "alice"},
+		"login token":       {marshal(t, soundClaims().with("job_id", absent)), claims.Expected{}, RuleLogin, "alice"},
+		"fork":              {marshal(t, fork()), claims.Expected{}, RuleFork, "alice"},
+		"other job":         {marshal(t, soundClaims()), claims.Expected{JobID: 1, ProjectID: 20}, RuleJob, "alice"},
+		"a claim is absent": {marshal(t, soundClaims().with("ref", absent)), claims.Expected{}, RuleClaims, "alice"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id, err := Examine(tc.payload, soundRules(), tc.expected, issued)

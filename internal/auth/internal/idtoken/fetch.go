@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/child"
+	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
@@ -41,7 +41,7 @@ func (s server) fetch(ctx context.Context) (jwks.Answer, error) {
 	if s.proxy != nil {
 		args = append(args, s.proxy.String())
 	}
-	r, err := child.Command{
+	r, err := subprocess.Command{
 		Path: program.String(), Args: args, Input: bundle, As: s.as, NoNewPrivs: true,
 		Limit: jwks.Total + time.Second, MaxOutput: jwks.MaxAnswer, MaxErrors: 4 << 10,
 	}.Run(ctx)
@@ -65,7 +65,7 @@ func (s server) fault(err error) error {
 }
 
 // faultOf says why a run of jacamar-keys gave no answer, nil when it gave one.
-func faultOf(r child.Result, err error) error {
+func faultOf(r subprocess.Result, err error) error {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(r.Stderr)), "\n")
 	switch {
 	case err != nil:

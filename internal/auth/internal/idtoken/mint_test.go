@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
 
@@ -96,8 +96,8 @@ func oldGitLab(f fields) fields {
 
 func soundRules() Rules { return Rules{Issuer: siteIssuer, Audience: siteAudience} }
 
-func soundExpected() identity.Expected {
-	return identity.Expected{JobID: 1001, ProjectID: 20, PipelineID: 501, UserID: 42}
+func soundExpected() claims.Expected {
+	return claims.Expected{JobID: 1001, ProjectID: 20, PipelineID: 501, UserID: 42}
 }
 
 func marshal(t testing.TB, v any) []byte {
@@ -152,11 +152,11 @@ func soundKeys(t testing.TB) KeySet {
 }
 
 // verify is the whole way of a token whose keys are known.
-func verify(t testing.TB, token string, rules Rules, expected identity.Expected, now time.Time) (identity.Identity, error) {
+func verify(t testing.TB, token string, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
 	t.Helper()
 	tok, err := Parse(job.NewSecret(token))
 	if err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	return tok.Verify(soundKeys(t), rules, expected, now)
 }

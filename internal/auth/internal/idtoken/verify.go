@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
 
@@ -15,45 +15,45 @@ const skew = time.Minute
 
 // Verify checks the signature with the token's own key of the set, and then
 // every claim against the rules and the job that is expected.
-func (t Token) Verify(keys KeySet, rules Rules, expected identity.Expected, now time.Time) (identity.Identity, error) {
+func (t Token) Verify(keys KeySet, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
 	if err := rules.check(); err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	key := keys.keys[t.kid]
 	if key == nil {
-		return identity.Identity{}, refuse(RuleKey, "the server has no key %q", t.kid)
+		return claims.Identity{}, refuse(RuleKey, "the server has no key %q", t.kid)
 	}
 	payload, err := t.verify(key)
 	if err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	return judge(payload, rules, expected, now)
 }
 
 // judge reads the claims, which the server has signed.
-func judge(payload []byte, rules Rules, expected identity.Expected, now time.Time) (identity.Identity, error) {
+func judge(payload []byte, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
 	values, ok := decodeObject(payload)
 	if !ok {
-		return identity.Identity{}, refuse(RuleClaims, "they are not one JSON object with distinct keys")
+		return claims.Identity{}, refuse(RuleClaims, "they are not one JSON object with distinct keys")
 	}
-	c := &claims{values: values}
+	c := &claimSet{values: values}
 	token, err := acceptToken(c, rules, now)
 	if err != nil {
-		return identity.Identity{}, err
+		return claims.Identity{}, err
 	}
 	return bind(c, token, rules, expected)
 }
 
 // acceptToken holds the claims about the token itself against the rules.
-func acceptToken(c *claims, rules Rules, now time.Time) (identity.Token, error) {
+func acceptToken(c *claimSet, rules Rules, now time.Time) (claims.Token, error) {
 	if iss := c.values["iss"]; iss != rules.Issuer {
 		s, _ := iss.(string)
-		return identity.Token{}, refuse(RuleIssuer, "%q made it, not %q", job.Clip(s), rules.Issuer)
+		return claims.Token{}, refuse(RuleIssuer, "%q made it, not %q", job.Clip(s), rules.Issuer)
 	}
 	if !audience(c.values["aud"], rules.Audience) {
-		return identity.Token{}, wrongAudience(c.values["aud"], rules)
+		return claims.Token{}, wrongAudience(c.values["aud"], rules)
 	}
-	token := identity.Token{
+	token := claims.Token{
 		ID:        c.text("jti", nameLength),
 		Issuer:    rules.Issuer,
 		IssuedAt:  c.second("iat"),
@@ -61,7 +61,7 @@ func acceptToken(c *claims, rules Rules, now time.Time) (identity.Token, error) 
 		Expires:   c.second("exp"),
 	}
 	if c.err != nil {
-		return identity.Token{}, c.err
+		return claims.Token{}, c.err
 	}
 	return token, checkTimes(token, rules, now)
 }
@@ -100,7 +100,7 @@ func wrongAudience(aud any, rules Rules) error {
 		WithHint("%s", rules.Advice)
 }
 
-func checkTimes(t identity.Token, rules Rules, now time.Time) error {
+func checkTimes(t claims.Token, rules Rules, now time.Time) error {
 	life := t.Expires.Sub(t.IssuedAt)
 	switch {
 	case t.IssuedAt.After(now.Add(skew)):

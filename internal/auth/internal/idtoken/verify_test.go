@@ -7,27 +7,27 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
 
-func soundIdentity() identity.Identity {
-	return identity.Identity{
+func soundIdentity() claims.Identity {
+	return claims.Identity{
 		JobID:     1001,
-		Project:   identity.Project{ID: 20, Path: "hpc/solver"},
-		Source:    identity.Project{ID: 20, Path: "hpc/solver"},
-		Namespace: identity.Namespace{ID: 7, Path: "hpc"},
-		Pipeline:  identity.Pipeline{ID: 501, Source: "push"},
-		User: identity.User{
+		Project:   claims.Project{ID: 20, Path: "hpc/solver"},
+		Source:    claims.Project{ID: 20, Path: "hpc/solver"},
+		Namespace: claims.Namespace{ID: 7, Path: "hpc"},
+		Pipeline:  claims.Pipeline{ID: 501, Source: "push"},
+		User: claims.User{
 			ID: 42, Login: "alice", Email: "alice@site.example", AccessLevel: "developer",
-			Identities: []identity.External{{Provider: "ldapmain", ExternUID: "uid=alice,dc=site"}},
+			Identities: []claims.External{{Provider: "ldapmain", ExternUID: "uid=alice,dc=site"}},
 			Groups:     []string{"hpc", "hpc/solvers"},
 		},
-		Ref:         identity.Ref{Name: "main", Type: "branch", Path: "refs/heads/main", Protected: true},
+		Ref:         claims.Ref{Name: "main", Type: "branch", Path: "refs/heads/main", Protected: true},
 		RunnerID:    3,
 		Environment: "production",
-		Token: identity.Token{
+		Token: claims.Token{
 			ID: "6f9e3c1e-5a04-4c39-9c8e-0f2f5d3a7b11", Issuer: siteIssuer,
 			IssuedAt: issued, NotBefore: issued.Add(-5 * time.Second), Expires: issued.Add(time.Hour),
 		},
@@ -41,35 +41,35 @@ func TestVerifyReads(t *testing.T) {
 		name   string
 		claims fields
 		rules  func(*Rules)
-		want   func(*identity.Identity)
+		want   func(*claims.Identity)
 	}{
 		{"GitLab 18.4", soundClaims(), nil, nil},
 		{"GitLab 18.2", oldGitLab(soundClaims()), nil, nil},
-		{"GitLab 15.7", oldGitLab(soundClaims()).with("user_access_level", absent).with("ref_path", absent).with("runner_id", absent), nil, func(id *identity.Identity) {
+		{"GitLab 15.7", oldGitLab(soundClaims()).with("user_access_level", absent).with("ref_path", absent).with("runner_id", absent), nil, func(id *claims.Identity) {
 			id.User.AccessLevel, id.Ref.Path, id.RunnerID = "", "", 0
 		}},
-		{"what a user may lack", soundClaims().with("user_identities", absent).with("groups_direct", absent).with("environment", absent).with("user_email", absent), nil, func(id *identity.Identity) {
+		{"what a user may lack", soundClaims().with("user_identities", absent).with("groups_direct", absent).with("environment", absent).with("user_email", absent), nil, func(id *claims.Identity) {
 			id.User.Identities, id.User.Groups, id.Environment, id.User.Email = nil, nil, "", ""
 		}},
-		{"the same as null", soundClaims().with("user_identities", nil).with("groups_direct", nil).with("environment", nil).with("user_email", nil).with("user_access_level", nil), nil, func(id *identity.Identity) {
+		{"the same as null", soundClaims().with("user_identities", nil).with("groups_direct", nil).with("environment", nil).with("user_email", nil).with("user_access_level", nil), nil, func(id *claims.Identity) {
 			id.User.Identities, id.User.Groups, id.Environment, id.User.Email, id.User.AccessLevel = nil, nil, "", "", ""
 		}},
-		{"a half-made link", soundClaims().with("user_identities", []fields{{"provider": "x", "extern_uid": ""}, {"provider": "", "extern_uid": "y"}}), nil, func(id *identity.Identity) { id.User.Identities = nil }},
+		{"a half-made link", soundClaims().with("user_identities", []fields{{"provider": "x", "extern_uid": ""}, {"provider": "", "extern_uid": "y"}}), nil, func(id *claims.Identity) { id.User.Identities = nil }},
 		{"runner id as text", soundClaims().with("runner_id", "3"), nil, nil},
 		{"protected as boolean", soundClaims().with("ref_protected", true), nil, nil},
-		{"not protected", soundClaims().with("ref_protected", "false"), nil, func(id *identity.Identity) { id.Ref.Protected = false }},
-		{"not protected, as boolean", soundClaims().with("ref_protected", false), nil, func(id *identity.Identity) { id.Ref.Protected = false }},
-		{"other letters than ASCII", soundClaims().with("ref", "größe-π").with("user_login", "zoë"), nil, func(id *identity.Identity) { id.Ref.Name, id.User.Login = "größe-π", "zoë" }},
-		{"names at the longest", soundClaims().with("user_login", strings.Repeat("a", 255)).with("ref", strings.Repeat("r", 4096)), nil, func(id *identity.Identity) {
+		{"not protected", soundClaims().with("ref_protected", "false"), nil, func(id *claims.Identity) { id.Ref.Protected = false }},
+		{"not protected, as boolean", soundClaims().with("ref_protected", false), nil, func(id *claims.Identity) { id.Ref.Protected = false }},
+		{"other letters than ASCII", soundClaims().with("ref", "größe-π").with("user_login", "zoë"), nil, func(id *claims.Identity) { id.Ref.Name, id.User.Login = "größe-π", "zoë" }},
+		{"names at the longest", soundClaims().with("user_login", strings.Repeat("a", 255)).with("ref", strings.Repeat("r", 4096)), nil, func(id *claims.Identity) {
 			id.User.Login, id.Ref.Name = strings.Repeat("a", 255), strings.Repeat("r", 4096)
 		}},
 		{"an audience list", soundClaims().with("aud", []string{"vault", siteAudience}), nil, nil},
-		{"an allowed fork, GitLab 18.4", fork(), forks, func(id *identity.Identity) {
-			id.Source = identity.Project{ID: 21, Path: "mallory/solver"}
+		{"an allowed fork, GitLab 18.4", fork(), forks, func(id *claims.Identity) {
+			id.Source = claims.Project{ID: 21, Path: "mallory/solver"}
 		}},
-		{"an allowed fork, GitLab 18.2.2", oldGitLab(fork()), forks, func(id *identity.Identity) {
-			id.Source = identity.Project{ID: 21, Path: "mallory/solver"}
-			id.Project.Path, id.Namespace = "", identity.Namespace{}
+		{"an allowed fork, GitLab 18.2.2", oldGitLab(fork()), forks, func(id *claims.Identity) {
+			id.Source = claims.Project{ID: 21, Path: "mallory/solver"}
+			id.Project.Path, id.Namespace = "", claims.Namespace{}
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestVerifyEveryByteCounts(t *testing.T) {
 // once, and the signature is what is refused.
 func TestVerifyBelievesNothingUnsigned(t *testing.T) {
 	token := signBytes(t, marshal(t, soundHeader()), []byte(`{"iss":"x","iss":"y"}`), otherKey())
-	_, err := verify(t, token, soundRules(), identity.Expected{}, issued)
+	_, err := verify(t, token, soundRules(), claims.Expected{}, issued)
 	wantRefusal(t, err, RuleSignature, token)
 }
 

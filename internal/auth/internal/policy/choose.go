@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
 
@@ -25,7 +25,7 @@ func (c Candidate) Named(name job.Username) Candidate { return Candidate{login: 
 
 // Choose finds the account that the job asks for. It falls back on nothing: a
 // user whom the site's source does not know is refused.
-func Choose(id identity.Identity, r Rules) (Candidate, Decision) {
+func Choose(id claims.Identity, r Rules) (Candidate, Decision) {
 	bot := botStep(id.User, r)
 	c, source := fromSource(id.User, r)
 	c.bot = id.User.Bot() && r.Source != Mapped
@@ -36,7 +36,7 @@ func Choose(id identity.Identity, r Rules) (Candidate, Decision) {
 	return c, d
 }
 
-func botStep(u identity.User, r Rules) Step {
+func botStep(u claims.User, r Rules) Step {
 	switch {
 	case !u.Bot():
 		return ok(BotAccount, "%q is not a bot or service account of GitLab", u.Login)
@@ -46,7 +46,7 @@ func botStep(u identity.User, r Rules) Step {
 	return ok(BotAccount, "%q is a bot or service account of GitLab, which allow_bot_accounts accepts", u.Login)
 }
 
-func fromSource(u identity.User, r Rules) (Candidate, Step) {
+func fromSource(u claims.User, r Rules) (Candidate, Step) {
 	switch r.Source {
 	case UserLogin:
 		return parsed(u.Login, "the user's name at GitLab")

@@ -3,23 +3,23 @@ package policy
 import (
 	"testing"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
 
 func TestChoose(t *testing.T) {
-	alice := identity.User{ID: 42, Login: "alice", Identities: []identity.External{
+	alice := claims.User{ID: 42, Login: "alice", Identities: []claims.External{
 		{Provider: "ldapmain", ExternUID: "al"},
 		{Provider: "saml", ExternUID: "uid=al,dc=site"},
 		{Provider: "twice", ExternUID: "al"},
 		{Provider: "twice", ExternUID: "bob"},
 	}}
-	bot := identity.User{ID: 99, Login: "project_7_bot_1f", Identities: []identity.External{{Provider: "ldapmain", ExternUID: "al"}}}
+	bot := claims.User{ID: 99, Login: "project_7_bot_1f", Identities: []claims.External{{Provider: "ldapmain", ExternUID: "al"}}}
 	accounts := map[job.ID]job.Username{42: username(t, "al"), 99: username(t, "svc")}
 	for _, c := range []struct {
 		name   string
-		user   identity.User
+		user   claims.User
 		rules  Rules
 		login  string
 		bot    bool
@@ -35,21 +35,21 @@ func TestChoose(t *testing.T) {
 		},
 		{
 			"login is a number",
-			identity.User{Login: "1000"},
+			claims.User{Login: "1000"},
 			Rules{Source: UserLogin},
 			"", false,
 			AccountSource, `the user's name at GitLab: the account name "1000" is a number`,
 		},
 		{
 			"login empty",
-			identity.User{},
+			claims.User{},
 			Rules{Source: UserLogin},
 			"", false,
 			AccountSource, "the user's name at GitLab: the account name is empty",
 		},
 		{
 			"login with a slash",
-			identity.User{Login: "a/../root"},
+			claims.User{Login: "a/../root"},
 			Rules{Source: UserLogin},
 			"", false,
 			AccountSource, `the user's name at GitLab: the account name "a/../root" has a character that account names do not have`,
@@ -81,7 +81,7 @@ func TestChoose(t *testing.T) {
 		{"map", alice, Rules{Source: Mapped, Map: accounts}, "al", false, AccountSource, "the account map says al for user 42"},
 		{
 			"map without the user",
-			identity.User{ID: 43, Login: "alice"},
+			claims.User{ID: 43, Login: "alice"},
 			Rules{Source: Mapped, Map: accounts},
 			"", false,
 			AccountSource, `the account map has no entry for user 43 ("alice")`,
@@ -123,7 +123,7 @@ func TestChoose(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, d := Choose(identity.Identity{User: c.user}, c.rules)
+			got, d := Choose(claims.Identity{User: c.user}, c.rules)
 			if got.Login().String() != c.login || got.bot != c.bot {
 				t.Errorf("candidate %q bot %v, want %q bot %v", got.Login(), got.bot, c.login, c.bot)
 			}
@@ -177,7 +177,7 @@ func TestABotNeverRunsByItsName(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := good(t)
-			m.id.User = identity.User{ID: 99, Login: "service_account_ab"}
+			m.id.User = claims.User{ID: 99, Login: "service_account_ab"}
 			m.rules.AllowBots = true
 			chosen, d := Choose(m.id, m.rules)
 			if !d.Allowed {

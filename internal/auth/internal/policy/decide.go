@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
 
@@ -19,7 +19,7 @@ func (g Grant) Account() (a job.Account, ok bool) {
 
 // matter is what the rules look at.
 type matter struct {
-	id        identity.Identity
+	id        claims.Identity
 	candidate Candidate
 	facts     Facts
 	rules     Rules
@@ -33,7 +33,7 @@ var judges = []func(matter) Step{
 }
 
 // Decide walks every rule for the account that the job would get.
-func Decide(id identity.Identity, c Candidate, f Facts, r Rules) (Grant, Decision) {
+func Decide(id claims.Identity, c Candidate, f Facts, r Rules) (Grant, Decision) {
 	m := matter{id, c, f, r}
 	var steps []Step
 	for _, judge := range judges {

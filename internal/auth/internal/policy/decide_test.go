@@ -6,7 +6,7 @@ import (
 	"reflect"
 	"testing"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -305,7 +305,7 @@ func TestNothingIsGrantedByZeroValues(t *testing.T) {
 	if a, ok := (Grant{}).Account(); ok || !reflect.DeepEqual(a, job.Account{}) {
 		t.Errorf("the zero grant has the account %v", a)
 	}
-	if g, d := Decide(identity.Identity{}, Candidate{}, Facts{}, Rules{}); d.Allowed || g != (Grant{}) {
+	if g, d := Decide(claims.Identity{}, Candidate{}, Facts{}, Rules{}); d.Allowed || g != (Grant{}) {
 		t.Errorf("nothing at all was granted: %+v", d)
 	}
 	if d := conclude(nil); d.Allowed {

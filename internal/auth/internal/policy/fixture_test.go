@@ -3,7 +3,7 @@ package policy
 import (
 	"testing"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
 
@@ -43,11 +43,11 @@ func good(t testing.TB) matter {
 	t.Helper()
 	alice := username(t, "alice")
 	return matter{
-		id: identity.Identity{
-			Project:  identity.Project{ID: 7, Path: "hpc/solver"},
-			Pipeline: identity.Pipeline{ID: 70, Source: "push"},
-			User:     identity.User{ID: 42, Login: "alice", Email: "alice@site.example"},
-			Ref:      identity.Ref{Name: "main", Type: "branch"},
+		id: claims.Identity{
+			Project:  claims.Project{ID: 7, Path: "hpc/solver"},
+			Pipeline: claims.Pipeline{ID: 70, Source: "push"},
+			User:     claims.User{ID: 42, Login: "alice", Email: "alice@site.example"},
+			Ref:      claims.Ref{Name: "main", Type: "branch"},
 		},
 		candidate: Candidate{login: alice},
 		facts: Facts{

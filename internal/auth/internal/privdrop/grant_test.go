@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	proved "jacamar-ci/internal/auth/internal/identity"
+	proved "jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"

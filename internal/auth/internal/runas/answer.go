@@ -3,7 +3,7 @@ package runas
 import (
 	"fmt"
 
-	"jacamar-ci/internal/auth/internal/child"
+	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -25,7 +25,7 @@ type Answer struct {
 	SHA256 string
 }
 
-func (r reply) answer(asked job.Username, sum string, ran child.Result) Answer {
+func (r reply) answer(asked job.Username, sum string, ran subprocess.Result) Answer {
 	a := Answer{
 		Username: asked, DataDir: r.dataDir, Message: r.message,
 		Notes: oneLine(string(ran.Stderr), notesLimit), SHA256: sum,
@@ -38,7 +38,7 @@ func (r reply) answer(asked job.Username, sum string, ran child.Result) Answer {
 
 // judge accepts an exit status of 0 with an output of the agreed form, and
 // nothing else.
-func judge(ran child.Result, err error) (reply, error) {
+func judge(ran subprocess.Result, err error) (reply, error) {
 	switch {
 	case err != nil:
 		return reply{}, err
@@ -52,7 +52,7 @@ func judge(ran child.Result, err error) (reply, error) {
 
 // refusal is the failure of a call that was not accepted. A script that refuses
 // by its exit status can tell the user why.
-func (c call) refusal(ran child.Result, why error) error {
+func (c call) refusal(ran subprocess.Result, why error) error {
 	f := failure.Deniedf("the validation script did not accept the call %s: %w%s", c, why, notes(ran))
 	if ran.Code == 0 {
 		return f
@@ -64,7 +64,7 @@ func (c call) refusal(ran child.Result, why error) error {
 	return f
 }
 
-func notes(ran child.Result) string {
+func notes(ran subprocess.Result) string {
 	if text := oneLine(string(ran.Stderr), notesLimit); text != "" {
 		return "; it says: " + text
 	}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 
@@ -268,20 +268,20 @@ func TestTheUsualLimit(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	for _, c := range []struct {
 		name      string
-		ids       []identity.External
+		ids       []claims.External
 		federated string
 		want      []string // what follows the claims
 	}{
 		{"none", nil, "", nil},
-		{"name in capitals", []identity.External{{Provider: "Open-ID.connect 2é", ExternUID: "x"}}, "", []string{"JWT_IDENTITY_OPEN_ID_CONNECT_2_=x"}},
-		{"every edge of the letters and digits", []identity.External{{Provider: "AZaz09@[`{/:", ExternUID: "x"}}, "", []string{"JWT_IDENTITY_AZAZ09______=x"}},
-		{"two at one provider", []identity.External{{Provider: "a", ExternUID: "1"}, {Provider: "b", ExternUID: "2"}, {Provider: "a", ExternUID: "3"}}, "a", []string{"JWT_IDENTITY_B=2"}},
-		{"two names, one variable", []identity.External{{Provider: "a-b", ExternUID: "1"}, {Provider: "a_b", ExternUID: "2"}}, "a-b", []string{"JWT_FEDERATED_UID=1"}},
-		{"federated is another", []identity.External{{Provider: "a", ExternUID: "1"}}, "b", []string{"JWT_IDENTITY_A=1"}},
-		{"no federated provider", []identity.External{{Provider: "", ExternUID: "1"}}, "", []string{"JWT_IDENTITY_=1"}},
+		{"name in capitals", []claims.External{{Provider: "Open-ID.connect 2é", ExternUID: "x"}}, "", []string{"JWT_IDENTITY_OPEN_ID_CONNECT_2_=x"}},
+		{"every edge of the letters and digits", []claims.External{{Provider: "AZaz09@[`{/:", ExternUID: "x"}}, "", []string{"JWT_IDENTITY_AZAZ09______=x"}},
+		{"two at one provider", []claims.External{{Provider: "a", ExternUID: "1"}, {Provider: "b", ExternUID: "2"}, {Provider: "a", ExternUID: "3"}}, "a", []string{"JWT_IDENTITY_B=2"}},
+		{"two names, one variable", []claims.External{{Provider: "a-b", ExternUID: "1"}, {Provider: "a_b", ExternUID: "2"}}, "a-b", []string{"JWT_FEDERATED_UID=1"}},
+		{"federated is another", []claims.External{{Provider: "a", ExternUID: "1"}}, "b", []string{"JWT_IDENTITY_A=1"}},
+		{"no federated provider", []claims.External{{Provider: "", ExternUID: "1"}}, "", []string{"JWT_IDENTITY_=1"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			id := identity.Identity{User: identity.User{Identities: c.ids}}
+			id := claims.Identity{User: claims.User{Identities: c.ids}}
 			got, err := Script{Federated: c.federated}.environment(id)
 			if err != nil {
 				t.Fatal(err)

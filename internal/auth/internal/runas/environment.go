@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -16,7 +16,7 @@ const (
 
 // environment is the whole environment of the script. A name stands in it once:
 // the site's variables may replace PATH and LANG, and never a claim.
-func (s Script) environment(id identity.Identity) ([]string, error) {
+func (s Script) environment(id claims.Identity) ([]string, error) {
 	names, values := []string{"PATH", "LANG"}, map[string]string{"PATH": "/usr/bin:/bin", "LANG": "C"}
 	for _, e := range s.Env {
 		if strings.HasPrefix(e.Name(), claimPrefix) {
@@ -31,7 +31,7 @@ func (s Script) environment(id identity.Identity) ([]string, error) {
 	for _, n := range names {
 		env = append(env, n+"="+values[n])
 	}
-	env = append(env, claims(id)...)
+	env = append(env, claimVariables(id)...)
 	env = append(env, identities(id.User)...)
 	if uid, found := id.User.External(s.Federated); found && s.Federated != "" {
 		env = append(env, claimPrefix+"FEDERATED_UID="+uid)
@@ -39,9 +39,9 @@ func (s Script) environment(id identity.Identity) ([]string, error) {
 	return env, nil
 }
 
-// claims are the verified claims of the token; one that GitLab did not send is
+// claimVariables are the verified claims of the token; one that GitLab did not send is
 // there and empty.
-func claims(id identity.Identity) []string {
+func claimVariables(id claims.Identity) []string {
 	return []string{
 		"JWT_USER_LOGIN=" + id.User.Login,
 		"JWT_USER_EMAIL=" + id.User.Email,
@@ -68,7 +68,7 @@ func number(id job.ID) string {
 // identities are the user's accounts at external providers, a variable for each
 // provider. Where two accounts would share a variable there is none: a script
 // could not know which of them it was given.
-func identities(u identity.User) []string {
+func identities(u claims.User) []string {
 	seen := map[string]int{}
 	for _, e := range u.Identities {
 		seen[variable(e.Provider)]++

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
@@ -55,14 +55,14 @@ func bash(t testing.TB, body string) Script {
 	return script(t, "#!/bin/bash\n"+body+"\n")
 }
 
-func alice() identity.Identity {
-	return identity.Identity{
-		JobID: 9, Project: identity.Project{ID: 7, Path: "hpc/solver"}, Source: identity.Project{ID: 8, Path: "fork/solver"},
-		Namespace: identity.Namespace{ID: 5, Path: "hpc"}, Pipeline: identity.Pipeline{ID: 70, Source: "push"},
-		User: identity.User{ID: 42, Login: "alice", Email: "alice@site.example", Identities: []identity.External{
+func alice() claims.Identity {
+	return claims.Identity{
+		JobID: 9, Project: claims.Project{ID: 7, Path: "hpc/solver"}, Source: claims.Project{ID: 8, Path: "fork/solver"},
+		Namespace: claims.Namespace{ID: 5, Path: "hpc"}, Pipeline: claims.Pipeline{ID: 70, Source: "push"},
+		User: claims.User{ID: 42, Login: "alice", Email: "alice@site.example", Identities: []claims.External{
 			{Provider: "saml-main", ExternUID: "A 1"}, {Provider: "ldapmain", ExternUID: "uid=al,dc=site"},
 		}},
-		Ref: identity.Ref{Name: "$(id)", Protected: true}, Token: identity.Token{Issuer: "https://gitlab.site.example"},
+		Ref: claims.Ref{Name: "$(id)", Protected: true}, Token: claims.Token{Issuer: "https://gitlab.site.example"},
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +22,7 @@ const scriptLimit = 64 << 20
 
 // Check tells why Ask could not start the script, nil if it could.
 func (s Script) Check() error {
-	if _, err := s.environment(identity.Identity{}); err != nil {
+	if _, err := s.environment(claims.Identity{}); err != nil {
 		return err
 	}
 	program, _, err := s.open()

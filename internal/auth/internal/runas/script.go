@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"jacamar-ci/internal/auth/internal/child"
-	"jacamar-ci/internal/auth/internal/identity"
+	"jacamar-ci/internal/auth/internal/claims"
+	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
@@ -59,7 +59,7 @@ func ParseTarget(text string) (job.Username, error) {
 // An error of kind failure.Config is a fault in the site's set-up, and the script
 // was not run; failure.Denied is a script that ran and did not accept in the one
 // way in which it can; failure.System is an interruption through ctx.
-func (s Script) Ask(ctx context.Context, id identity.Identity, user, target job.Username) (Answer, error) {
+func (s Script) Ask(ctx context.Context, id claims.Identity, user, target job.Username) (Answer, error) {
 	env, err := s.environment(id)
 	if err != nil {
 		return Answer{}, err
@@ -70,11 +70,11 @@ func (s Script) Ask(ctx context.Context, id identity.Identity, user, target job.
 	}
 	defer program.Close()
 	call := newCall(s.Path, user, target)
-	r, err := child.Command{
+	r, err := subprocess.Command{
 		Path: programName, Args: call.args, Env: env, Files: []*os.File{program}, As: s.As,
 		Limit: s.timeLimit(), MaxOutput: outputLimit, MaxErrors: notesLimit,
 	}.Run(ctx)
-	var start child.StartError
+	var start subprocess.StartError
 	switch {
 	case errors.As(err, &start):
 		return Answer{}, failure.Configf("cannot run the validation script %s: %w", s.Path, start.Err)

@@ -14,7 +14,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
@@ -26,7 +26,7 @@ type State struct {
 	TokenID string       `json:"jti"`
 	Facts   policy.Facts `json:"facts"`
 	RunAs   Delegation   `json:"runas"`
-	Dirs    handoff.Dirs `json:"dirs"`
+	Dirs    ipc.Dirs     `json:"dirs"`
 }
 
 // Job is what a state belongs to.

@@ -9,7 +9,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
@@ -45,7 +45,7 @@ func full(t testing.TB) State {
 			Aging:   policy.Aging{Known: true}, Owner: name("alice"), Shells: []job.AbsPath{path("/bin/bash")}, Service: 998,
 		},
 		RunAs: Delegation{Asked: true, Target: name("svc"), Named: name("carol"), DataDir: path("/data"), Message: "hello"},
-		Dirs:  handoff.Dirs{Base: path("/home/alice/.jacamar-ci"), Builds: path("/b"), Cache: path("/c"), Scripts: path("/s")},
+		Dirs:  ipc.Dirs{Base: path("/home/alice/.jacamar-ci"), Builds: path("/b"), Cache: path("/c"), Scripts: path("/s")},
 	}
 }
 

@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
-	"jacamar-ci/internal/jobrun/internal/storage"
 )
 
 // directory holds the files of one submission.
@@ -61,7 +61,7 @@ func (d directory) create(script []byte, wrapper string) error {
 }
 
 func (d directory) unusable(err error) error {
-	return storage.Explain("cannot prepare the batch job in "+string(d), string(d), err)
+	return diskspace.Explain("cannot prepare the batch job in "+string(d), string(d), err)
 }
 
 // full fails when the storage takes nothing more: then it took the end of the log
@@ -71,7 +71,7 @@ func (d directory) full() *failure.Error {
 	err := os.WriteFile(probe, make([]byte, probeSize), 0o600)
 	_ = os.Remove(probe)
 	if err != nil {
-		return storage.Explain("cannot write to "+string(d), string(d), err)
+		return diskspace.Explain("cannot write to "+string(d), string(d), err)
 	}
 	return nil
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"jacamar-ci/internal/jobrun/internal/follow"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/tail"
 )
 
 // The waits between two looks at the job's files; a hint ends a wait. As often as
@@ -21,7 +21,7 @@ type eyes struct {
 	task    Task
 	id      scheduler.ID
 	dir     directory
-	log     *follow.Log
+	log     *tail.Log
 	claimed time.Time  // since when the claim is there
 	began   bool       // and has been told
 	started chan start // takes one value when the wrapper has begun
@@ -34,7 +34,7 @@ type eyes struct {
 // open begins the watch.
 func open(t Task, id scheduler.ID) *eyes {
 	e := &eyes{
-		task: t, id: id, dir: t.dir(), log: follow.New(t.dir().path(logFile)),
+		task: t, id: id, dir: t.dir(), log: tail.New(t.dir().path(logFile)),
 		started: make(chan start, 1), ended: make(chan end, 1), failed: make(chan error, 1), done: make(chan struct{}),
 	}
 	ctx, quit := context.WithCancel(context.Background())
@@ -48,7 +48,7 @@ func (e *eyes) watch(ctx context.Context) {
 	defer close(e.done)
 	hints, stop := e.hints()
 	defer stop()
-	pace := follow.Pace{Min: shortLook, Max: longLook}
+	pace := tail.Pace{Min: shortLook, Max: longLook}
 	refreshed := time.Now()
 	for {
 		if s, ok := e.begun(); ok {
@@ -122,11 +122,11 @@ func on(node string) string {
 func (e *eyes) copy() (grew bool, err error) {
 	n, change, err := e.log.Step(e.task.Log)
 	switch change {
-	case follow.Truncated:
+	case tail.Truncated:
 		e.task.Voice.Warn("the job's output file became shorter; what follows is its new beginning")
-	case follow.Replaced:
+	case tail.Replaced:
 		e.task.Voice.Warn("the job's output file was replaced; what follows is the new one")
-	case follow.Refused:
+	case tail.Refused:
 		e.task.Voice.Warn("the job's output file was replaced by something that is no file; the first one is followed on")
 	}
 	return n > 0, err

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/scheduler/cobalt"
 	"jacamar-ci/internal/jobrun/internal/scheduler/flux"
@@ -39,7 +39,7 @@ func (a *answers) Run(_ context.Context, c scheduler.Command) scheduler.Reply {
 }
 
 // dialogue runs a job whose submission gets the answers.
-func dialogue(t *testing.T, s scheduler.Scheduler, settings handoff.Batch, stop Stop, replies ...scheduler.Reply) (w *world, a *answers, err error, took time.Duration) {
+func dialogue(t *testing.T, s scheduler.Scheduler, settings ipc.Batch, stop Stop, replies ...scheduler.Reply) (w *world, a *answers, err error, took time.Duration) {
 	t.Helper()
 	w = newWorld(t)
 	a = &answers{replies: replies}
@@ -49,8 +49,8 @@ func dialogue(t *testing.T, s scheduler.Scheduler, settings handoff.Batch, stop 
 	return w, a, err, took
 }
 
-func wrote(variable, text string) handoff.Batch {
-	return handoff.Batch{Arguments: []handoff.BatchArguments{{Variable: variable, Text: []byte(text)}}}
+func wrote(variable, text string) ipc.Batch {
+	return ipc.Batch{Arguments: []ipc.BatchArguments{{Variable: variable, Text: []byte(text)}}}
 }
 
 // Every way in which a submission fails, as the scheduler words it: what becomes of

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
@@ -299,8 +299,8 @@ func TestSilenceForGood(t *testing.T) {
 func TestArguments(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		w.task.Settings.DefaultArgs = []string{"--partition=ci"}
-		w.task.Settings.Rules = []handoff.BatchRule{{Name: "rule 1", Args: []string{"--account=x"}, Required: true}}
-		w.task.Settings.Arguments = []handoff.BatchArguments{{Variable: "SCHEDULER_PARAMETERS", Text: []byte("-N 2 --comment='$(id)'")}}
+		w.task.Settings.Rules = []ipc.BatchRule{{Name: "rule 1", Args: []string{"--account=x"}, Required: true}}
+		w.task.Settings.Arguments = []ipc.BatchArguments{{Variable: "SCHEDULER_PARAMETERS", Text: []byte("-N 2 --comment='$(id)'")}}
 		w.onSubmit = func() { w.start(); w.finish(0, false, "COMPLETED") }
 		if err, _ := w.run(never()); err != nil {
 			t.Fatal(err)
@@ -310,7 +310,7 @@ func TestArguments(t *testing.T) {
 		}
 	})
 	inWorld(t, func(t *testing.T, w *world) {
-		w.task.Settings.Arguments = []handoff.BatchArguments{{Variable: "SITE_ARGS", Text: []byte("--output=/x")}}
+		w.task.Settings.Arguments = []ipc.BatchArguments{{Variable: "SITE_ARGS", Text: []byte("--output=/x")}}
 		err, _ := w.run(never())
 		if outcome(err) != "build" || !strings.Contains(err.Error(), "SITE_ARGS") || w.count("sbatch") != 0 {
 			t.Errorf("%v, %d submissions", err, w.count("sbatch"))

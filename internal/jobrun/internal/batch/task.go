@@ -6,11 +6,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
-	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -18,11 +18,11 @@ import (
 type Task struct {
 	Scheduler scheduler.Scheduler
 	Commands  Commander
-	Settings  handoff.Batch
+	Settings  ipc.Batch
 	// Hints tell of changes in a directory, before they would be seen; optional.
 	Hints func(dir string) (hints <-chan struct{}, stop func(), err error)
 
-	Voice logging.Voice
+	Voice joblog.Voice
 	Log   io.Writer // takes the script's output
 
 	Scripts job.AbsPath // the CI job's own directory, on storage that the nodes see

@@ -12,11 +12,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/scheduler/slurm"
-	"jacamar-ci/internal/logging"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -77,8 +77,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, log: &syncBuffer{}, exit: "0:0", slow: map[string]time.Duration{}, reply: map[string]scheduler.Reply{}}
 	self, _ := proctree.Find(os.Getpid())
 	w.task = Task{
-		Scheduler: slurm.Slurm{}, Commands: w, Voice: logging.NewVoice(w.log), Log: w.log,
-		Settings: handoff.Batch{CommandDelay: 30 * time.Second, NFSTimeout: time.Minute, CancelGrace: 10 * time.Second},
+		Scheduler: slurm.Slurm{}, Commands: w, Voice: joblog.NewVoice(w.log), Log: w.log,
+		Settings: ipc.Batch{CommandDelay: 30 * time.Second, NFSTimeout: time.Minute, CancelGrace: 10 * time.Second},
 		Scripts:  scripts, Name: "ci-runner-1", User: "alice", Shell: "/bin/bash", WorkDir: "/", Host: "here", Self: self,
 	}
 	return w

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/rlimit"
 	"jacamar-ci/internal/seccomp"
 )
@@ -22,7 +22,7 @@ const umask = 0o022
 
 // Process sets this process's limits and umask, which all its children have,
 // scheduler commands as well: batch systems hand them on to the nodes.
-func Process(c handoff.Confinement) error {
+func Process(c ipc.Confinement) error {
 	unix.Umask(umask)
 	if c.RaiseStack {
 		if err := rlimit.RaiseStack(); err != nil {
@@ -45,7 +45,7 @@ func beyond(err error) error {
 // must be locked, and this process with them, on all its threads: a job that took it
 // over would gain nothing. What this process itself needs it keeps, the thread does
 // not.
-func Job(c handoff.Confinement) error {
+func Job(c ipc.Confinement) error {
 	switch {
 	case !c.NoNewPrivs:
 		return nil

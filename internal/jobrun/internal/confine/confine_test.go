@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/rlimit"
 	"jacamar-ci/internal/seccomp"
 )
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 func confined(text []byte) error {
-	var c handoff.Confinement
+	var c ipc.Confinement
 	if err := json.Unmarshal(text, &c); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func confined(text []byte) error {
 	return <-done
 }
 
-func confinedThread(c handoff.Confinement) error {
+func confinedThread(c ipc.Confinement) error {
 	if err := Job(c); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func confinedThread(c handoff.Confinement) error {
 	return nil
 }
 
-func run(t *testing.T, c handoff.Confinement) ([]string, error) {
+func run(t *testing.T, c ipc.Confinement) ([]string, error) {
 	t.Helper()
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -94,14 +94,14 @@ func TestConfined(t *testing.T) {
 		block = append(block, other)
 	}
 	for name, c := range map[string]struct {
-		confinement handoff.Confinement
+		confinement ipc.Confinement
 		want        map[int]string // by line
 	}{
-		"by nothing":             {handoff.Confinement{}, map[int]string{0: "0022", 5: "NoNewPrivs:\t0", 6: "Seccomp:\t0"}},
-		"by limits":              {handoff.Confinement{Limits: []rlimit.Limit{limit(t, "nofile=100:200")}}, map[int]string{1: "100", 2: "200", 5: "NoNewPrivs:\t0"}},
-		"by a limit and a stack": {handoff.Confinement{Limits: []rlimit.Limit{limit(t, "nofile=100")}, RaiseStack: true}, map[int]string{1: "100", 2: "100"}},
-		"by no new privileges":   {handoff.Confinement{NoNewPrivs: true}, map[int]string{5: "NoNewPrivs:\t1", 6: "Seccomp:\t0"}},
-		"by a filter":            {handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}, map[int]string{5: "NoNewPrivs:\t1", 6: "Seccomp:\t2"}},
+		"by nothing":             {ipc.Confinement{}, map[int]string{0: "0022", 5: "NoNewPrivs:\t0", 6: "Seccomp:\t0"}},
+		"by limits":              {ipc.Confinement{Limits: []rlimit.Limit{limit(t, "nofile=100:200")}}, map[int]string{1: "100", 2: "200", 5: "NoNewPrivs:\t0"}},
+		"by a limit and a stack": {ipc.Confinement{Limits: []rlimit.Limit{limit(t, "nofile=100")}, RaiseStack: true}, map[int]string{1: "100", 2: "100"}},
+		"by no new privileges":   {ipc.Confinement{NoNewPrivs: true}, map[int]string{5: "NoNewPrivs:\t1", 6: "Seccomp:\t0"}},
+		"by a filter":            {ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}, map[int]string{5: "NoNewPrivs:\t1", 6: "Seccomp:\t2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := run(t, c.confinement)
@@ -118,7 +118,7 @@ func TestConfined(t *testing.T) {
 			}
 		})
 	}
-	if _, err := run(t, handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: block}}); err != nil {
+	if _, err := run(t, ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: block}}); err != nil {
 		t.Errorf("a blocked call stopped more than itself: %v", err)
 	}
 }
@@ -129,7 +129,7 @@ func TestLimitOutOfReach(t *testing.T) {
 	if mayRaise(t) {
 		t.Skip("this process may raise limits: none is out of its reach")
 	}
-	got, err := run(t, handoff.Confinement{Limits: []rlimit.Limit{limit(t, "locks=10"), limit(t, "locks=20")}})
+	got, err := run(t, ipc.Confinement{Limits: []rlimit.Limit{limit(t, "locks=10"), limit(t, "locks=20")}})
 	if err == nil || !strings.HasPrefix(got[0], "cannot set the job's limits: locks=20:20: operation not permitted (the hard limit is 10)") {
 		t.Errorf("%q %v", got, err)
 	}
@@ -160,16 +160,16 @@ func TestWholeProcess(t *testing.T) {
 		return calls
 	}
 	for name, c := range map[string]struct {
-		confinement      handoff.Confinement
+		confinement      ipc.Confinement
 		process, program string // flag and number of filters
 	}{
-		"nothing":                {handoff.Confinement{}, "0 0", "0 0"},
-		"a filter without flag":  {handoff.Confinement{Filter: &seccomp.Filter{}}, "0 0", "0 0"},
-		"the flag alone":         {handoff.Confinement{NoNewPrivs: true}, "1 0", "1 0"},
-		"the filter":             {handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}, "1 1", "1 1"},
-		"calls that it can miss": {handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: parse("ptrace", "bpf")}}, "1 1", "1 1"},
+		"nothing":                {ipc.Confinement{}, "0 0", "0 0"},
+		"a filter without flag":  {ipc.Confinement{Filter: &seccomp.Filter{}}, "0 0", "0 0"},
+		"the flag alone":         {ipc.Confinement{NoNewPrivs: true}, "1 0", "1 0"},
+		"the filter":             {ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}, "1 1", "1 1"},
+		"calls that it can miss": {ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: parse("ptrace", "bpf")}}, "1 1", "1 1"},
 		// The thread is one of the process.
-		"calls that it needs": {handoff.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: parse("pidfd_open")}}, "1 1 1 2", "1 2"},
+		"calls that it needs": {ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: parse("pidfd_open")}}, "1 1 1 2", "1 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := run(t, c.confinement)

@@ -5,9 +5,9 @@ import (
 	"slices"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/batch"
-	"jacamar-ci/internal/jobrun/internal/follow"
 	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/scheduler/cobalt"
@@ -16,7 +16,7 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler/pbs"
 	"jacamar-ci/internal/jobrun/internal/scheduler/sge"
 	"jacamar-ci/internal/jobrun/internal/scheduler/slurm"
-	"jacamar-ci/internal/logging"
+	"jacamar-ci/internal/jobrun/internal/tail"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -31,7 +31,7 @@ var schedulers = map[string]scheduler.Scheduler{
 }
 
 // CheckBatch tells whether every command that the brief's executor runs is there.
-func CheckBatch(b handoff.Brief) error {
+func CheckBatch(b ipc.Brief) error {
 	if b.Settings.Batch == nil {
 		return nil
 	}
@@ -71,13 +71,13 @@ func programs(s scheduler.Scheduler, accounting bool) []string {
 
 // Submits tells whether the brief's script is for a batch system: only the job
 // author's own scripts are.
-func Submits(b handoff.Brief) bool {
+func Submits(b ipc.Brief) bool {
 	return b.Settings.Batch != nil && b.SubStage.UserScript()
 }
 
 // NewBatch prepares a submission of the brief's script. Its commands run as
 // children of the family.
-func NewBatch(b handoff.Brief, family *process.Family, out *os.File) batch.Task {
+func NewBatch(b ipc.Brief, family *process.Family, out *os.File) batch.Task {
 	shell := NewShell(b)
 	host, _ := os.Hostname()
 	self, _ := proctree.Find(os.Getpid())
@@ -87,8 +87,8 @@ func NewBatch(b handoff.Brief, family *process.Family, out *os.File) batch.Task 
 		Scheduler: schedulers[b.Settings.Executor],
 		Commands:  batch.Programs{Family: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
 		Settings:  settings,
-		Hints:     follow.Hints,
-		Voice:     logging.NewVoice(out), Log: out,
+		Hints:     tail.Hints,
+		Voice:     joblog.NewVoice(out), Log: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
 		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Settings), WorkDir: workDir(shell.Home),
 		Retain: b.Settings.RetainLogs, Host: host, Self: self,

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
 // commandDirs is where the scheduler's commands are looked for.
-func commandDirs(s handoff.Batch, env []string) []string {
+func commandDirs(s ipc.Batch, env []string) []string {
 	if !s.SchedulerBin.IsZero() {
 		return []string{s.SchedulerBin.String()}
 	}
@@ -20,7 +20,7 @@ func commandDirs(s handoff.Batch, env []string) []string {
 
 // commandEnv is the environment of the scheduler's commands. They find each other
 // by PATH, and so does what they start in the job: flux batch has it run flux.
-func commandEnv(env []string, s handoff.Batch) []string {
+func commandEnv(env []string, s ipc.Batch) []string {
 	if bin := s.SchedulerBin.String(); bin != "" {
 		env = with(env, "PATH", strings.TrimSuffix(bin+":"+value(env, "PATH"), ":"))
 	}

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
-	"jacamar-ci/internal/logging"
 )
 
 // Local runs scripts on this host.
@@ -18,7 +18,7 @@ type Local struct {
 	Family         *process.Family
 	Shell          Shell
 	Stdout, Stderr *os.File
-	Voice          logging.Voice
+	Voice          joblog.Voice
 	Profiles       Profiles
 	// Grace is how long the job has between TERM and KILL when it is stopped.
 	Grace time.Duration

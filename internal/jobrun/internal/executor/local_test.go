@@ -3,8 +3,8 @@ package executor
 import (
 	"fmt"
 	"os"
-	"os/signal"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strings"
@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
-	"jacamar-ci/internal/logging"
 )
 
 // TestMain runs each scenario in a process of its own, which becomes the reaper
@@ -64,7 +64,7 @@ func local(shell, home string) Local {
 	}
 	return Local{
 		Family: family, Shell: Shell{Path: shell, Env: []string{"PATH=" + searchPath, "HOME=" + home}, Home: home},
-		Stdout: os.Stdout, Stderr: os.Stderr, Voice: logging.NewVoice(os.Stdout), Grace: 200 * time.Millisecond,
+		Stdout: os.Stdout, Stderr: os.Stderr, Voice: joblog.NewVoice(os.Stdout), Grace: 200 * time.Millisecond,
 		Profiles: Profiles{Read: loginshell.Login, Warned: func() bool { return false }, Patience: patience},
 	}
 }
@@ -204,7 +204,7 @@ func TestShellEnvironment(t *testing.T) {
 	home, _ := job.ParseAbsPath("/home/alice")
 	login, _ := job.ParseAbsPath("/bin/zsh")
 	extra, _ := job.ParseEnv("LMOD_ADMIN_FILE=none")
-	b := handoff.Brief{Stage: job.Run, SubStage: job.BuildScript, Account: job.Account{Name: name, Home: home, Shell: login}, Settings: handoff.Settings{BashEnv: []job.Env{extra}}}
+	b := ipc.Brief{Stage: job.Run, SubStage: job.BuildScript, Account: job.Account{Name: name, Home: home, Shell: login}, Settings: ipc.Settings{BashEnv: []job.Env{extra}}}
 	s := NewShell(b)
 	if s.Path != "/bin/bash" || s.Home != "/home/alice" {
 		t.Errorf("got %+v", s)

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 )
@@ -34,7 +34,7 @@ const patience = 15 * time.Second
 const firstScript job.SubStage = "prepare_script"
 
 // NewProfiles returns how a brief's stage treats profiles.
-func NewProfiles(b handoff.Brief) Profiles {
+func NewProfiles(b ipc.Brief) Profiles {
 	warned := filepath.Join(b.Dirs.Scripts.String(), loginshell.WarnedFile)
 	return Profiles{
 		Read: profiles(b.Settings), Hide: b.SubStage != firstScript, Patience: patience,
@@ -42,7 +42,7 @@ func NewProfiles(b handoff.Brief) Profiles {
 	}
 }
 
-func profiles(s handoff.Settings) loginshell.Profiles {
+func profiles(s ipc.Settings) loginshell.Profiles {
 	if s.NoProfile {
 		return loginshell.Environment
 	}

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
-	"jacamar-ci/internal/logging"
 )
 
 // inProfile runs a scenario in a home with a profile, without the BASH_ENV that the
@@ -79,7 +79,7 @@ func hidden() {
 func slowProfile() {
 	l := local("/bin/bash", os.Getenv("HOME"))
 	l.Profiles.Patience = 100 * time.Millisecond
-	l.Voice = logging.NewVoice(noticed{filepath.Join(os.Getenv("HOME"), "noticed")})
+	l.Voice = joblog.NewVoice(noticed{filepath.Join(os.Getenv("HOME"), "noticed")})
 	report(l.Run([]byte("echo script"), never()))
 }
 

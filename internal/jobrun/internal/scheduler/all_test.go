@@ -17,9 +17,9 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler/flux"
 	"jacamar-ci/internal/jobrun/internal/scheduler/lsf"
 	"jacamar-ci/internal/jobrun/internal/scheduler/pbs"
+	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 	"jacamar-ci/internal/jobrun/internal/scheduler/sge"
 	"jacamar-ci/internal/jobrun/internal/scheduler/slurm"
-	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
 )
 
 var all = map[string]scheduler.Scheduler{
@@ -114,7 +114,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 			for what, r := range map[string]scheduler.Reply{
 				"killed": killed, "noise": {Stdout: "\x00\xff noise\n"}, "a message": {Code: 3, Stderr: "something else went wrong\n"},
 			} {
-				if got := transcript.Say(q.Parse(r)); got != "unknown" {
+				if got := schedulertest.Say(q.Parse(r)); got != "unknown" {
 					t.Errorf("%s, question %d, %s: %s", name, i, what, got)
 				}
 			}
@@ -173,7 +173,7 @@ func fuzz(f *testing.F, name string, seeds ...string) {
 	}
 	files, _ := filepath.Glob(filepath.Join(name, "testdata", "*", "*.txt"))
 	for _, file := range files {
-		if _, r, err := transcript.Read(file); err == nil {
+		if _, r, err := schedulertest.Read(file); err == nil {
 			f.Add(r.Stdout, r.Stderr, r.Code)
 		}
 	}
@@ -181,10 +181,10 @@ func fuzz(f *testing.F, name string, seeds ...string) {
 		r := scheduler.Reply{Stdout: stdout, Stderr: stderr, Code: code}
 		noise, some := unreadable(r)
 		for _, q := range s.Queries("1", true) {
-			if err := transcript.Faults(q.Parse(r)); err != nil {
+			if err := schedulertest.Faults(q.Parse(r)); err != nil {
 				t.Error(err)
 			}
-			if got := transcript.Say(q.Parse(noise)); some && got != "unknown" {
+			if got := schedulertest.Say(q.Parse(noise)); some && got != "unknown" {
 				t.Errorf("%s: %+v is %s, want unknown", q.Argv[0], noise, got)
 			}
 		}
@@ -194,7 +194,7 @@ func fuzz(f *testing.F, name string, seeds ...string) {
 		if finder, ok := s.(scheduler.Finder); ok {
 			found, _ := finder.ParseFind(r)
 			for _, job := range found {
-				if err := transcript.Faults(job.State); err != nil || job.ID == "" || job.ID[0] == '-' {
+				if err := schedulertest.Faults(job.State); err != nil || job.ID == "" || job.ID[0] == '-' {
 					t.Errorf("found %+v: %v", job, err)
 				}
 			}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 )
@@ -29,14 +29,14 @@ type claim struct {
 const spare = time.Hour
 
 // newClaim is the claim of a job that the runner's process owns.
-func newClaim(j handoff.Job, here place, now time.Time) claim {
+func newClaim(j ipc.Job, here place, now time.Time) claim {
 	until := now.Add(time.Duration(j.Timeout)*time.Second + spare).Truncate(time.Second)
 	return claim{Runner: j.Runner, Job: j.ID, Owner: j.Owner, Place: here, Until: until}
 }
 
 func (c claim) free() bool { return c.Job == 0 }
 
-func (c claim) of(j handoff.Job) bool { return c.Job == j.ID && c.Runner == j.Runner }
+func (c claim) of(j ipc.Job) bool { return c.Job == j.ID && c.Runner == j.Runner }
 
 // over tells whether the claim holds no longer for anybody but its own job.
 func (c claim) over(here place, now time.Time) bool {
@@ -76,7 +76,7 @@ func decodeClaim(record []byte) (c claim, used bool) {
 
 // choose finds the slot for a job: the one it has already, or the lowest that may
 // be taken. claims are those of the slots that were ever used.
-func choose(claims []claim, j handoff.Job, open func(slot int, c claim) bool) (slot int, err error) {
+func choose(claims []claim, j ipc.Job, open func(slot int, c claim) bool) (slot int, err error) {
 	slot = len(claims)
 	for n, c := range claims {
 		switch {

@@ -9,14 +9,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 )
 
 func sample(id job.ID) claim {
 	owner, _ := proctree.Find(os.Getpid())
-	return newClaim(handoff.Job{ID: id, Runner: "t0ken", Timeout: 3600, Owner: owner}, thisPlace(), time.Now())
+	return newClaim(ipc.Job{ID: id, Runner: "t0ken", Timeout: 3600, Owner: owner}, thisPlace(), time.Now())
 }
 
 func TestClaimIsOver(t *testing.T) {
@@ -58,7 +58,7 @@ func TestClaimIsOver(t *testing.T) {
 
 func TestClaimOutlivesTheTimeout(t *testing.T) {
 	now := time.Now()
-	c := newClaim(handoff.Job{ID: 1, Timeout: 600}, place{}, now)
+	c := newClaim(ipc.Job{ID: 1, Timeout: 600}, place{}, now)
 	if c.over(place{}, now.Add(600*time.Second+spare-2*time.Second)) || !c.over(place{}, now.Add(600*time.Second+spare+time.Second)) {
 		t.Errorf("the claim holds until %v", c.Until)
 	}
@@ -106,7 +106,7 @@ func TestBrokenRecords(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
-	mine := handoff.Job{ID: 7, Runner: "t0ken"}
+	mine := ipc.Job{ID: 7, Runner: "t0ken"}
 	live, over, free, own := sample(1), sample(2), claim{}, sample(7)
 	otherRunner := sample(7)
 	otherRunner.Runner = "another"

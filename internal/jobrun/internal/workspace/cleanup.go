@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // Limits on a cleanup, for which the runner and GitLab wait and in which nobody
@@ -41,7 +41,7 @@ func (w *Workspace) Cleanup() error {
 }
 
 // knownRoot is the root of builds of this job, where there is one.
-func (w *Workspace) knownRoot() (*folder.Folder, error) {
+func (w *Workspace) knownRoot() (*safedir.Folder, error) {
 	own, err := customBuilds(w.brief)
 	if err != nil {
 		return nil, unix.ENOENT // then the config stage has made none
@@ -85,7 +85,7 @@ func (w *Workspace) end(runner string, id job.ID, until time.Time, own bool) err
 	return w.endSlot(l, root, until, own)
 }
 
-func (w *Workspace) endSlot(l lease, root *folder.Folder, until time.Time, own bool) error {
+func (w *Workspace) endSlot(l lease, root *safedir.Folder, until time.Time, own bool) error {
 	held, err := w.takeOver(l, root, own)
 	if err != nil || held == alive {
 		return err
@@ -111,7 +111,7 @@ const (
 
 // takeOver makes this process the owner of a claim, so that the claim is over
 // should this process be killed.
-func (w *Workspace) takeOver(l lease, root *folder.Folder, own bool) (held holding, err error) {
+func (w *Workspace) takeOver(l lease, root *safedir.Folder, own bool) (held holding, err error) {
 	dir, err := root.Open(l.Pool)
 	if errors.Is(err, unix.ENOENT) {
 		return nobodys, nil
@@ -138,7 +138,7 @@ func (w *Workspace) takeOver(l lease, root *folder.Folder, own bool) (held holdi
 }
 
 // release gives a slot up, and takes away what there is too much of.
-func (w *Workspace) release(l lease, root *folder.Folder) (err error) {
+func (w *Workspace) release(l lease, root *safedir.Folder) (err error) {
 	dir, err := root.Open(l.Pool)
 	if err != nil {
 		return err
@@ -183,7 +183,7 @@ func (w *Workspace) forget(p *pool, claims []claim) {
 	}
 }
 
-func (w *Workspace) endStatic(l lease, root, scripts *folder.Folder, until time.Time, own bool) error {
+func (w *Workspace) endStatic(l lease, root, scripts *safedir.Folder, until time.Time, own bool) error {
 	if !own && !w.over(l.claim) {
 		return nil
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
 
@@ -282,7 +282,7 @@ func TestTrimOfMany(t *testing.T) {
 			cleanup(t, o)
 		}
 		last := jobs[0]
-		last.Brief.Dirs, last.Brief.Job.ID, last.Brief.Settings.Storage.MaxBuildDir = handoff.Dirs{}, 99, 2
+		last.Brief.Dirs, last.Brief.Job.ID, last.Brief.Settings.Storage.MaxBuildDir = ipc.Dirs{}, 99, 2
 		last = configure(t, last)
 		cleanup(t, last)
 		if got := list(t, filepath.Dir(last.Brief.Dirs.Builds.String())); got != want {

@@ -6,17 +6,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // Config makes the job's directories and gives it a build directory that no other
 // job has. Calling it again gives the same.
-func (w *Workspace) Config() (handoff.Dirs, error) {
-	dirs := handoff.Dirs{Base: w.base.Path()}
+func (w *Workspace) Config() (ipc.Dirs, error) {
+	dirs := ipc.Dirs{Base: w.base.Path()}
 	cache, err := w.base.Make("cache")
 	if err != nil {
-		return handoff.Dirs{}, err
+		return ipc.Dirs{}, err
 	}
 	defer cache.Close()
 	dirs.Cache = cache.Path()
@@ -35,12 +35,12 @@ func (w *Workspace) Config() (handoff.Dirs, error) {
 	if err != nil {
 		rerr := w.removeScripts(w.brief.Job.Runner, w.brief.Job.ID.String(), time.Now().Add(failedConfigTime))
 		w.note(w.base.Path().String()+"/scripts", rerr)
-		return handoff.Dirs{}, err
+		return ipc.Dirs{}, err
 	}
 	return dirs, nil
 }
 
-func (w *Workspace) claimAll(dirs *handoff.Dirs) error {
+func (w *Workspace) claimAll(dirs *ipc.Dirs) error {
 	scripts, err := w.base.Make(w.scriptsName()...)
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (w *Workspace) claimAll(dirs *handoff.Dirs) error {
 const failedConfigTime = 5 * time.Second
 
 // claimBuilds gives the job its build directory and writes its lease.
-func (w *Workspace) claimBuilds(scripts *folder.Folder) (*folder.Folder, error) {
+func (w *Workspace) claimBuilds(scripts *safedir.Folder) (*safedir.Folder, error) {
 	root, custom, err := w.buildsRoot()
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (w *Workspace) claimBuilds(scripts *folder.Folder) (*folder.Folder, error) 
 
 // claimSlot takes a slot of the pool. The claim is written last: whoever dies
 // before has taken nothing, and a lease without its claim is nobody's.
-func (w *Workspace) claimSlot(l lease, root, scripts *folder.Folder) (_ *folder.Folder, err error) {
+func (w *Workspace) claimSlot(l lease, root, scripts *safedir.Folder) (_ *safedir.Folder, err error) {
 	dir, err := root.Make(l.Pool)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ const inheritTime = 5 * time.Second
 
 // inherit clears the secrets of the dead job that had the slot before: from now
 // on nobody can tell whose they are.
-func (w *Workspace) inherit(dead claim, l lease, root *folder.Folder) {
+func (w *Workspace) inherit(dead claim, l lease, root *safedir.Folder) {
 	if dead.free() || dead.of(w.brief.Job) {
 		return
 	}
@@ -148,7 +148,7 @@ func (w *Workspace) inherit(dead claim, l lease, root *folder.Folder) {
 
 // poolName is what jobs share build directories with: the jobs of their runner,
 // or with limit_build_dir those of their project, also on other runners.
-func poolName(b handoff.Brief) string {
+func poolName(b ipc.Brief) string {
 	if b.Settings.Storage.LimitBuildDir {
 		return projectName(b.Job.Project) + "_" + b.Job.ProjectID.String()
 	}

@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
-	"jacamar-ci/internal/jobrun/internal/storage"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // customVariable is the CI variable by which a job says where its builds are.
@@ -17,7 +17,7 @@ const customVariable = "CUSTOM_CI_BUILDS_DIR"
 // customBuilds is the directory that the job asks for, zero when it asks for
 // none or the site does not allow it. An empty value is none: GitLab has no way
 // to take a group's variable away from a job.
-func customBuilds(b handoff.Brief) (job.AbsPath, error) {
+func customBuilds(b ipc.Brief) (job.AbsPath, error) {
 	text := string(b.Settings.Storage.CustomBuilds)
 	if !b.Settings.Storage.CustomBuildDir || strings.TrimSpace(text) == "" {
 		return job.AbsPath{}, nil
@@ -60,9 +60,9 @@ func expandOwn(text string, account job.Account) (string, error) {
 
 // givenBuilds opens the directory. Unless the storage fails, what is wrong with
 // it is the job's own doing.
-func givenBuilds(p job.AbsPath, rules folder.Rules) (*folder.Folder, error) {
-	f, err := folder.Given(p, rules)
-	if err == nil || storage.Broken(err) {
+func givenBuilds(p job.AbsPath, rules safedir.Rules) (*safedir.Folder, error) {
+	f, err := safedir.Given(p, rules)
+	if err == nil || diskspace.Broken(err) {
 		return f, err
 	}
 	_, hint := failure.ForUser(err, true, "")

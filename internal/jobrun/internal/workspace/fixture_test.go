@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 )
@@ -43,10 +43,10 @@ func order(t testing.TB, a job.Account, id job.ID) Order {
 	t.Helper()
 	owner, _ := proctree.Find(os.Getpid())
 	return Order{
-		Brief: handoff.Brief{
+		Brief: ipc.Brief{
 			Stage: job.Config, Account: a,
-			Job:      handoff.Job{ID: id, Runner: "t0ken", Project: "group/project", ProjectID: 12, Timeout: 3600, Owner: owner},
-			Settings: handoff.Settings{DataDir: "$HOME", Storage: handoff.Storage{StaticBuildsDays: 7}},
+			Job:      ipc.Job{ID: id, Runner: "t0ken", Project: "group/project", ProjectID: 12, Timeout: 3600, Owner: owner},
+			Settings: ipc.Settings{DataDir: "$HOME", Storage: ipc.Storage{StaticBuildsDays: 7}},
 		},
 		Unsettled: func(job.AbsPath) bool { return false },
 	}

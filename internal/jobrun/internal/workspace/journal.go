@@ -7,9 +7,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // journal writes down what is done with claims, where a site looks for a fault
@@ -18,7 +18,7 @@ type journal struct{ who string }
 
 const journalFile = ".claims.log"
 
-func newJournal(on bool, j handoff.Job, stage job.Stage, here place) *journal {
+func newJournal(on bool, j ipc.Job, stage job.Stage, here place) *journal {
 	if !on {
 		return nil
 	}
@@ -27,7 +27,7 @@ func newJournal(on bool, j handoff.Job, stage job.Stage, here place) *journal {
 
 // note adds a line to the pool's file, which is locked like its claims. A journal
 // that cannot be written stops nothing.
-func (l *journal) note(dir *folder.Folder, slot int, what string) {
+func (l *journal) note(dir *safedir.Folder, slot int, what string) {
 	if l == nil {
 		return
 	}

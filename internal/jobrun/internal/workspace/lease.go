@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // lease is the file in a job's scripts directory that says what the job has: all
@@ -32,7 +32,7 @@ const (
 	leaseLimit = 16 << 10 // bytes
 )
 
-func readLease(scripts *folder.Folder) (l lease, err error) {
+func readLease(scripts *safedir.Folder) (l lease, err error) {
 	text, err := scripts.Read(leaseFile, leaseLimit)
 	if err != nil {
 		return lease{}, err
@@ -43,7 +43,7 @@ func readLease(scripts *folder.Folder) (l lease, err error) {
 	return l, nil
 }
 
-func (l lease) write(scripts *folder.Folder) error {
+func (l lease) write(scripts *safedir.Folder) error {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return err
@@ -61,11 +61,11 @@ func (l lease) path() []string {
 
 // root opens the directory that the lease's build directory is below. Its error
 // is unix.ENOENT when it is gone.
-func (w *Workspace) root(l lease) (*folder.Folder, error) {
+func (w *Workspace) root(l lease) (*safedir.Folder, error) {
 	if l.Custom.IsZero() {
 		return w.base.Open("builds")
 	}
-	return folder.Existing(l.Custom, w.rules)
+	return safedir.Existing(l.Custom, w.rules)
 }
 
 // tempBelow is the runner's directory of secrets as a path below the build
@@ -82,7 +82,7 @@ func tempBelow(temp, builds job.AbsPath) string {
 
 // removeSecrets clears what the runner leaves beside a project after a timeout or
 // an abort: file variables, and git's configuration with the job's token.
-func (w *Workspace) removeSecrets(l lease, root *folder.Folder, until time.Time) error {
+func (w *Workspace) removeSecrets(l lease, root *safedir.Folder, until time.Time) error {
 	if l.Temp == "" {
 		return nil
 	}

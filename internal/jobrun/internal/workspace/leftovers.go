@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // leftoversFile is the file in the base that lists what cleanups could not remove,
@@ -27,10 +27,10 @@ const (
 // note keeps the reason for which something is left. What only takes more time than
 // there is, is done by the next cleanup.
 func (w *Workspace) note(path string, err error) {
-	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, folder.ErrLate) || len(w.left) == maxLeftovers {
+	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, safedir.ErrLate) || len(w.left) == maxLeftovers {
 		return
 	}
-	w.left = append(w.left, handoff.Leftover{Path: path, Reason: job.Cut(err.Error(), leftoverReasons)})
+	w.left = append(w.left, ipc.Leftover{Path: path, Reason: job.Cut(err.Error(), leftoverReasons)})
 }
 
 // noteStorage is note for what may be the user's own: a file in the place of a
@@ -45,8 +45,8 @@ func (w *Workspace) noteStorage(path string, err error) {
 // there. Where that cannot be written, the operator's log has it all the same.
 func (w *Workspace) record() {
 	earlier, err := w.Leftovers()
-	all := append(slices.Clone(w.left), slices.DeleteFunc(earlier, func(l handoff.Leftover) bool {
-		return slices.ContainsFunc(w.left, func(now handoff.Leftover) bool { return now.Path == l.Path })
+	all := append(slices.Clone(w.left), slices.DeleteFunc(earlier, func(l ipc.Leftover) bool {
+		return slices.ContainsFunc(w.left, func(now ipc.Leftover) bool { return now.Path == l.Path })
 	})...)
 	if len(all) == 0 {
 		if err == nil {
@@ -60,11 +60,11 @@ func (w *Workspace) record() {
 }
 
 // Left is what this stage could not remove.
-func (w *Workspace) Left() []handoff.Leftover { return w.left }
+func (w *Workspace) Left() []ipc.Leftover { return w.left }
 
 // Leftovers are what earlier cleanups could not remove and what is still there. The
 // error is unix.ENOENT when there never was anything.
-func (w *Workspace) Leftovers() (all []handoff.Leftover, err error) {
+func (w *Workspace) Leftovers() (all []ipc.Leftover, err error) {
 	text, err := w.base.Read(leftoversFile, leftoversLimit)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (w *Workspace) Leftovers() (all []handoff.Leftover, err error) {
 	if err := json.Unmarshal(text, &all); err != nil {
 		return nil, nil // a broken record is written again
 	}
-	return slices.DeleteFunc(all, func(l handoff.Leftover) bool {
+	return slices.DeleteFunc(all, func(l ipc.Leftover) bool {
 		_, err := os.Lstat(l.Path)
 		return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
 	}), nil

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 )
 
 // immutable makes a file that not even root can remove, until the test is over.
@@ -128,7 +128,7 @@ func TestBrokenRecord(t *testing.T) {
 		t.Error("it is still there")
 	}
 	must(t, os.Mkdir(file, 0o700))
-	w.left = []handoff.Leftover{{Path: "/", Reason: "x"}}
+	w.left = []ipc.Leftover{{Path: "/", Reason: "x"}}
 	w.record() // which cannot be written, and stops nothing
 }
 

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/jobrun/internal/folder"
-	"jacamar-ci/internal/jobrun/internal/storage"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // pool is a set of numbered build directories, locked. Its file of claims has one
 // record a slot and never changes its length: over a network file system a lock
 // makes what is in the locked file current, and nothing else.
 type pool struct {
-	dir  *folder.Folder
+	dir  *safedir.Folder
 	file *os.File
 	log  *journal
 }
@@ -30,7 +30,7 @@ const lockLimit = 30 * time.Second
 
 // lock opens the claims in dir and keeps others out until the pool is closed,
 // which closes dir as well.
-func lock(dir *folder.Folder, log *journal) (*pool, error) {
+func lock(dir *safedir.Folder, log *journal) (*pool, error) {
 	p := &pool{dir: dir, log: log}
 	deadline := time.Now().Add(lockLimit)
 	for {
@@ -60,7 +60,7 @@ func await(file *os.File, deadline time.Time) error {
 		case err == nil:
 			return nil
 		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINTR):
-			return storage.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
+			return diskspace.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
 		case time.Now().After(deadline):
 			return failure.Systemf("cannot lock %s: another job of yours keeps it for more than %v", file.Name(), lockLimit).
 				WithHint("look for a process of yours named jacamar that does not go on")
@@ -125,7 +125,7 @@ func (p *pool) explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	return storage.Explain("cannot use the list of build directories in "+p.file.Name(), p.file.Name(), err)
+	return diskspace.Explain("cannot use the list of build directories in "+p.file.Name(), p.file.Name(), err)
 }
 
 // close unlocks. An error may be of a write that the file server refused only

@@ -11,13 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // opened is a pool in a new directory.
 func opened(t testing.TB, dir string) *pool {
 	t.Helper()
-	f, err := folder.Base(abs(t, dir), folder.Rules{Owner: job.UID(os.Geteuid())})
+	f, err := safedir.Base(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
 	must(t, err)
 	p, err := lock(f, nil)
 	must(t, err)
@@ -96,7 +96,7 @@ func TestClaimsFileThatIsNone(t *testing.T) {
 	} {
 		dir := filepath.Join(self(t).Home.String(), "pool")
 		must(t, os.Mkdir(dir, 0o700), plant(filepath.Join(dir, claimsFile)))
-		f, err := folder.Base(abs(t, dir), folder.Rules{Owner: job.UID(os.Geteuid())})
+		f, err := safedir.Base(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
 		must(t, err)
 		if _, err := lock(f, nil); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: %v", name, err)

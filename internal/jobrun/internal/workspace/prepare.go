@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // Prepare makes sure that the build directory is still the job's, and notes where
@@ -36,7 +36,7 @@ func (w *Workspace) Prepare() error {
 // a claim is who called the driver in the config stage. If that process is gone
 // already it was a wrapper of the site's, and not the runner: then no process
 // stands for the job, and only time ends its claim.
-func (w *Workspace) renew(l lease, scripts *folder.Folder) error {
+func (w *Workspace) renew(l lease, scripts *safedir.Folder) error {
 	if w.here.gone(l.Place, l.Owner) {
 		l.Owner.PID = 0
 	}
@@ -71,14 +71,14 @@ func (w *Workspace) renew(l lease, scripts *folder.Folder) error {
 	// The runner's scripts write secrets there with the umask of the job, and would
 	// make it with that too.
 	err = builds.Private(strings.Split(l.Temp, "/")...)
-	if errors.Is(err, folder.ErrNotDirectory) {
+	if errors.Is(err, safedir.ErrNotDirectory) {
 		return nil // a job put a link on the way: its user decides where that leads
 	}
 	return err
 }
 
 // confirm writes the lease's claim again, if the slot is still the job's.
-func (w *Workspace) confirm(l lease, root *folder.Folder) (err error) {
+func (w *Workspace) confirm(l lease, root *safedir.Folder) (err error) {
 	dir, err := root.Open(l.Pool)
 	if errors.Is(err, unix.ENOENT) {
 		return w.lost()

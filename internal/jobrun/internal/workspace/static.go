@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
-	"jacamar-ci/internal/jobrun/internal/storage"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // staticDir has one build directory for each job (static_builds_dir).
@@ -21,7 +21,7 @@ const staticDir = "static"
 // keep the directory for longer by touch(1).
 const endsSuffix = ".ends"
 
-func (w *Workspace) makeStatic(l lease, root, scripts *folder.Folder) (*folder.Folder, error) {
+func (w *Workspace) makeStatic(l lease, root, scripts *safedir.Folder) (*safedir.Folder, error) {
 	beside, err := root.Make(staticDir, l.Runner)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (w *Workspace) makeStatic(l lease, root, scripts *folder.Folder) (*folder.F
 
 // setEnd sets the time of a job's mark. Where the file system does not let its user
 // set times, the mark has the time as its text.
-func setEnd(beside *folder.Folder, id job.ID, at time.Time) error {
+func setEnd(beside *safedir.Folder, id job.ID, at time.Time) error {
 	name := id.String() + endsSuffix
 	file, err := beside.File(name, unix.O_RDWR|unix.O_CREAT)
 	if err != nil {
@@ -56,13 +56,13 @@ func setEnd(beside *folder.Folder, id job.ID, at time.Time) error {
 		return beside.Write(name, []byte(at.UTC().Format(time.RFC3339)))
 	}
 	if err != nil {
-		return storage.Explain("cannot set the time of "+file.Name(), file.Name(), err)
+		return diskspace.Explain("cannot set the time of "+file.Name(), file.Name(), err)
 	}
 	return nil
 }
 
 // sweepStatic takes the directories away whose days are over.
-func (w *Workspace) sweepStatic(root *folder.Folder, now time.Time) {
+func (w *Workspace) sweepStatic(root *safedir.Folder, now time.Time) {
 	all, err := root.Open(staticDir)
 	if err != nil {
 		w.note(root.Path().String()+"/"+staticDir, err)
@@ -81,7 +81,7 @@ func (w *Workspace) sweepStatic(root *folder.Folder, now time.Time) {
 	}
 }
 
-func (w *Workspace) sweepStaticOf(root, beside *folder.Folder, now time.Time) {
+func (w *Workspace) sweepStaticOf(root, beside *safedir.Folder, now time.Time) {
 	names, err := beside.Names()
 	w.note(beside.Path().String(), err)
 	days := time.Duration(w.brief.Settings.Storage.StaticBuildsDays) * 24 * time.Hour
@@ -103,7 +103,7 @@ func (w *Workspace) sweepStaticOf(root, beside *folder.Folder, now time.Time) {
 
 // staticEnd is when a job ended; without a mark, when its directory last changed.
 // The later one counts of a mark's time and its text.
-func staticEnd(beside *folder.Folder, id job.ID) (ended time.Time, known bool) {
+func staticEnd(beside *safedir.Folder, id job.ID) (ended time.Time, known bool) {
 	mark := id.String() + endsSuffix
 	if ended = beside.Time(mark); ended.IsZero() {
 		ended = beside.Time(id.String())

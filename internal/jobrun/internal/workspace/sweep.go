@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // sweep clears away earlier jobs of the account that are over and whose own
@@ -28,7 +28,7 @@ func (w *Workspace) sweep(until time.Time) {
 	}
 }
 
-func (w *Workspace) sweepRunner(scripts *folder.Folder, runner string, until time.Time) {
+func (w *Workspace) sweepRunner(scripts *safedir.Folder, runner string, until time.Time) {
 	dir, err := scripts.Open(runner)
 	if err != nil {
 		w.noteStorage(scripts.Path().String()+"/"+runner, err)
@@ -75,7 +75,7 @@ func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
 }
 
 // keepLogs takes away what is no log, and tells whether something is left.
-func (w *Workspace) keepLogs(parent *folder.Folder, id string, until time.Time) bool {
+func (w *Workspace) keepLogs(parent *safedir.Folder, id string, until time.Time) bool {
 	scripts, err := parent.Open(id)
 	if err != nil {
 		return false
@@ -106,7 +106,7 @@ func (w *Workspace) removeUnleased(runner, id string, until time.Time) error {
 
 // trim moves build directories beyond max_build_dir to the trash: the highest
 // that no job has, one at a time unless the site wants all at once.
-func (w *Workspace) trim(p *pool, root *folder.Folder, claims []claim) {
+func (w *Workspace) trim(p *pool, root *safedir.Folder, claims []claim) {
 	s := w.brief.Settings.Storage
 	if !s.LimitBuildDir || s.MaxBuildDir == 0 {
 		return

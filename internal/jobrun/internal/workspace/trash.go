@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // trashDir holds directories that are being removed. Moved there, one is gone for
@@ -20,7 +20,7 @@ import (
 const trashDir = ".trash"
 
 // discard moves an entry to the trash. What is gone already is no error.
-func (w *Workspace) discard(root, from *folder.Folder, name string) error {
+func (w *Workspace) discard(root, from *safedir.Folder, name string) error {
 	trash, err := root.Make(trashDir)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (w *Workspace) discard(root, from *folder.Folder, name string) error {
 
 // emptyTrash removes until the time is over; the next cleanup goes on. What cannot be
 // removed is noted. It is an error only when it was named own.
-func (w *Workspace) emptyTrash(root *folder.Folder, own string, until time.Time) error {
+func (w *Workspace) emptyTrash(root *safedir.Folder, own string, until time.Time) error {
 	trash, err := root.Open(trashDir)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -47,7 +47,7 @@ func (w *Workspace) emptyTrash(root *folder.Folder, own string, until time.Time)
 	names, err := trash.Names()
 	for _, name := range names {
 		rerr := trash.Remove(name, until)
-		if errors.Is(rerr, folder.ErrLate) {
+		if errors.Is(rerr, safedir.ErrLate) {
 			w.noteLate(trash, names, until)
 			break
 		}
@@ -64,7 +64,7 @@ func (w *Workspace) emptyTrash(root *folder.Folder, own string, until time.Time)
 const patience = 24 * time.Hour
 
 // noteLate notes the oldest entry when it has waited for long.
-func (w *Workspace) noteLate(trash *folder.Folder, names []string, now time.Time) {
+func (w *Workspace) noteLate(trash *safedir.Folder, names []string, now time.Time) {
 	oldest := slices.MinFunc(names, func(a, b string) int { return discarded(a).Compare(discarded(b)) })
 	if since := discarded(oldest); now.Sub(since) > patience {
 		path := trash.Path().String() + "/" + oldest

@@ -1,15 +1,15 @@
 package workspace
 
 import (
-	"jacamar-ci/internal/handoff"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/jobrun/internal/folder"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 	"jacamar-ci/internal/proctree"
 )
 
 // Order is what a workspace is for.
 type Order struct {
-	Brief handoff.Brief
+	Brief ipc.Brief
 	// Variables are those of the user's login shell that Variables asks for.
 	Variables map[string]string
 	// Unsettled tells whether a job's scripts directory has a record of a batch
@@ -19,13 +19,13 @@ type Order struct {
 
 // Workspace is the base directory of one account's jobs, opened for one of them.
 type Workspace struct {
-	brief     handoff.Brief
+	brief     ipc.Brief
 	unsettled func(job.AbsPath) bool
-	rules     folder.Rules
-	base      *folder.Folder
+	rules     safedir.Rules
+	base      *safedir.Folder
 	here      place
 	self      proctree.Process
-	left      []handoff.Leftover // what could not be removed
+	left      []ipc.Leftover // what could not be removed
 }
 
 // Open opens the base directory, making it if need be: the one that the config
@@ -38,8 +38,8 @@ func Open(o Order) (*Workspace, error) {
 			return nil, err
 		}
 	}
-	rules := folder.Rules{Owner: o.Brief.Account.UID, Group: o.Brief.Settings.Storage.GroupPermissions}
-	f, err := folder.Base(base, rules)
+	rules := safedir.Rules{Owner: o.Brief.Account.UID, Group: o.Brief.Settings.Storage.GroupPermissions}
+	f, err := safedir.Base(base, rules)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func Open(o Order) (*Workspace, error) {
 func (w *Workspace) Close() { w.base.Close() }
 
 // buildsRoot opens the directory that build directories are made in.
-func (w *Workspace) buildsRoot() (*folder.Folder, job.AbsPath, error) {
+func (w *Workspace) buildsRoot() (*safedir.Folder, job.AbsPath, error) {
 	own, err := customBuilds(w.brief)
 	if err != nil {
 		return nil, job.AbsPath{}, err

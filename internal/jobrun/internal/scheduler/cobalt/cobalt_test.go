@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
-	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
+	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 )
 
 // As print_tabular of Cobalt has it.
@@ -30,7 +30,7 @@ func TestTable(t *testing.T) {
 		"silent":       {scheduler.Reply{}, "unknown"},
 		"down":         {scheduler.Reply{Code: 1, Stderr: "component error: Failed to connect to queue-manager: client_utils.py:L#181:cn:queue-manager\n\n"}, "unknown"},
 	} {
-		if got := transcript.Say(parseJob(tt.reply, "12")); got != tt.want {
+		if got := schedulertest.Say(parseJob(tt.reply, "12")); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
-	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
+	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 )
 
 // What flux-core 0.88 printed: a job's state as its rows have it.
@@ -18,7 +18,7 @@ func TestTranscripts(t *testing.T) {
 		"jobs-held": "pending held", "jobs-dependency": "pending waits", "jobs-impossible": "done ended never",
 		"jobs-unknown": "missing", "jobs-away": "unknown",
 	} {
-		if got := transcript.Say(parseJob(recorded(t, name))); got != want {
+		if got := schedulertest.Say(parseJob(recorded(t, name))); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
@@ -42,7 +42,7 @@ func TestTranscripts(t *testing.T) {
 
 func recorded(t *testing.T, name string) scheduler.Reply {
 	t.Helper()
-	_, r, err := transcript.Read(filepath.Join("testdata/0.88", name+".txt"))
+	_, r, err := schedulertest.Read(filepath.Join("testdata/0.88", name+".txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +69,7 @@ func TestRows(t *testing.T) {
 		"two rows":      {"fK|n|RUN||||16|||||\nfL|n|RUN||||16|||||\n", "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := transcript.Say(parseJob(scheduler.Reply{Stdout: tt.row})); got != tt.want {
+			if got := schedulertest.Say(parseJob(scheduler.Reply{Stdout: tt.row})); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
@@ -83,7 +83,7 @@ func TestNoJob(t *testing.T) {
 		"flux-jobs: ERROR: broker socket /run/flux/local was not found\n":        "unknown",
 		"flux-jobs: ERROR: flux_open: broker socket /run/flux/local refused us ": "unknown",
 	} {
-		if got := transcript.Say(parseJob(scheduler.Reply{Code: 1, Stderr: text})); got != want {
+		if got := schedulertest.Say(parseJob(scheduler.Reply{Code: 1, Stderr: text})); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}

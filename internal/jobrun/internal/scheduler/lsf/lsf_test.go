@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
-	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
+	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 )
 
 func jsonOf(record string) string {
@@ -35,7 +35,7 @@ func TestJSON(t *testing.T) {
 		"another error":    {`"ERROR":"Batch daemon is busy"`, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := transcript.Say(parseJob(scheduler.Reply{Stdout: jsonOf(tt.record)})); got != tt.want {
+			if got := schedulertest.Say(parseJob(scheduler.Reply{Stdout: jsonOf(tt.record)})); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
@@ -45,7 +45,7 @@ func TestJSON(t *testing.T) {
 // LSF makes its callers wait, and says so around the answer.
 func TestPatience(t *testing.T) {
 	const wait = "Cannot connect to LSF. Please wait ...\n"
-	if got := transcript.Say(parseJob(scheduler.Reply{Stdout: wait + jsonOf(`"STAT":"DONE"`) + "\n" + wait})); got != "done ended 0" {
+	if got := schedulertest.Say(parseJob(scheduler.Reply{Stdout: wait + jsonOf(`"STAT":"DONE"`) + "\n" + wait})); got != "done ended 0" {
 		t.Error(got)
 	}
 	if got := (LSF{}).ParseSubmit(scheduler.Reply{Stdout: wait + "Job <12> is submitted to queue <ci>.\n"}); got.Verdict != scheduler.Accepted {
@@ -76,7 +76,7 @@ func TestHistory(t *testing.T) {
 		"limit": {"Fri Nov 20 18:01:01: Exited with exit code 140. The CPU time used is 0.1 seconds;\n" +
 			"Fri Nov 20 18:01:01: Completed <exit>; TERM_RUNL\n                     IMIT: job killed after reaching LSF run time limit;\n", "done time"},
 	} {
-		if got := transcript.Say(parseHistory(scheduler.Reply{Stdout: history + tt.more})); got != tt.want {
+		if got := schedulertest.Say(parseHistory(scheduler.Reply{Stdout: history + tt.more})); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
@@ -89,7 +89,7 @@ func TestHistory(t *testing.T) {
 		"two jobs":   {scheduler.Reply{Stdout: history + history}, "unknown"},
 		"noise":      {scheduler.Reply{Stdout: "Completed <exit>\n"}, "unknown"},
 	} {
-		if got := transcript.Say(parseHistory(tt.reply)); got != tt.want {
+		if got := schedulertest.Say(parseHistory(tt.reply)); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
@@ -103,7 +103,7 @@ func TestWithoutJSON(t *testing.T) {
 		}
 		return scheduler.Reply{Stdout: history}
 	})
-	if transcript.Say(got) != "running" {
+	if schedulertest.Say(got) != "running" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
-	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
+	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 )
 
 func jsonOf(attributes string) string {
@@ -38,7 +38,7 @@ func TestJSON(t *testing.T) {
 		"no state":              {`"x":1`, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := transcript.Say(parseJSON(scheduler.Reply{Stdout: jsonOf(tt.attributes)})); got != tt.want {
+			if got := schedulertest.Say(parseJSON(scheduler.Reply{Stdout: jsonOf(tt.attributes)})); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
@@ -60,7 +60,7 @@ func TestTranscripts(t *testing.T) {
 		if strings.Contains(name, "json") {
 			parse = parseJSON
 		}
-		if got := transcript.Say(parse(recorded(t, name))); got != want {
+		if got := schedulertest.Say(parse(recorded(t, name))); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
@@ -87,14 +87,14 @@ func TestForgotten(t *testing.T) {
 		answers = answers[1:]
 		return r
 	})
-	if transcript.Say(got) != "missing" {
+	if schedulertest.Say(got) != "missing" {
 		t.Errorf("%+v", got)
 	}
 }
 
 func recorded(t *testing.T, name string) scheduler.Reply {
 	t.Helper()
-	_, r, err := transcript.Read(filepath.Join("testdata/23.06", name+".txt"))
+	_, r, err := schedulertest.Read(filepath.Join("testdata/23.06", name+".txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestNoJob(t *testing.T) {
 		"two jobs":               {scheduler.Reply{Stdout: `{"Jobs":{"1.s":{"job_state":"R"},"2.s":{"job_state":"F"}}}`}, "unknown"},
 		"an answer and an error": {scheduler.Reply{Code: 1, Stdout: jsonOf(`"job_state":"F"`)}, "unknown"},
 	} {
-		if got := transcript.Say(parseJSON(tt.reply)); got != tt.want {
+		if got := schedulertest.Say(parseJSON(tt.reply)); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
@@ -136,7 +136,7 @@ func TestWithoutJSON(t *testing.T) {
 		return scheduler.Reply{Stdout: text}
 	}
 	s := scheduler.Walk(ladder, ask)
-	if got := transcript.Say(s); got != "pending waits" {
+	if got := schedulertest.Say(s); got != "pending waits" {
 		t.Errorf("%s, want pending", got)
 	}
 	gone := scheduler.Walk(ladder, func(c scheduler.Command) scheduler.Reply {
@@ -145,7 +145,7 @@ func TestWithoutJSON(t *testing.T) {
 		}
 		return scheduler.Reply{Code: 153, Stderr: "qstat: Unknown Job Id 64.pbs1\n"}
 	})
-	if got := transcript.Say(gone); got != "missing" {
+	if got := schedulertest.Say(gone); got != "missing" {
 		t.Errorf("a job that is gone is %s, want missing", got)
 	}
 }
@@ -158,7 +158,7 @@ func TestText(t *testing.T) {
 		"two jobs": {"Job Id: 64.s\n    job_state = C\nJob Id: 65.s\n    job_state = R\n", "unknown"},
 		"no job":   {"Hello\n    job_state = R\n", "unknown"},
 	} {
-		if got := transcript.Say(parseText(scheduler.Reply{Stdout: tt.text})); got != tt.want {
+		if got := schedulertest.Say(parseText(scheduler.Reply{Stdout: tt.text})); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
-	"jacamar-ci/internal/jobrun/internal/scheduler/transcript"
+	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 )
 
 func recorded(t *testing.T, name string) scheduler.Reply {
 	t.Helper()
-	_, r, err := transcript.Read(filepath.Join("testdata/8.1.9", name+".txt"))
+	_, r, err := schedulertest.Read(filepath.Join("testdata/8.1.9", name+".txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,23 +23,23 @@ func TestQueueTranscripts(t *testing.T) {
 	list := recorded(t, "qstat-list")
 	for id, want := range map[scheduler.ID]string{"3": "running on ge1", "10": "pending broken", "4": "pending held", "8": "pending broken", "33": "missing", "0": "missing"} {
 		s := parseQueue(list, id)
-		if got := transcript.Say(s); got != want {
+		if got := schedulertest.Say(s); got != want {
 			t.Errorf("job %s: %s, want %s", id, got, want)
 		}
 		if id == "3" && s.Start.IsZero() {
 			t.Error("no start")
 		}
 	}
-	if got := transcript.Say(parseQueue(recorded(t, "qstat-empty"), "3")); got != "missing" {
+	if got := schedulertest.Say(parseQueue(recorded(t, "qstat-empty"), "3")); got != "missing" {
 		t.Errorf("an empty queue: %s", got)
 	}
 	cut := list
 	cut.Stdout = cut.Stdout[:len(cut.Stdout)-30]
-	if got := transcript.Say(parseQueue(cut, "33")); got != "unknown" {
+	if got := schedulertest.Say(parseQueue(cut, "33")); got != "unknown" {
 		t.Errorf("half a list: %s", got)
 	}
 	down := scheduler.Reply{Code: 1, Stderr: "error: commlib error: got select error (Connection refused)\n"}
-	if got := transcript.Say(parseQueue(down, "3")); got != "unknown" {
+	if got := schedulertest.Say(parseQueue(down, "3")); got != "unknown" {
 		t.Errorf("qmaster down: %s", got)
 	}
 }
@@ -49,13 +49,13 @@ func TestAccountingTranscripts(t *testing.T) {
 		"qacct-failed": "done ended 7 on ge1", "qacct-timeout": "done time on ge1", "qacct-deleted": "done cancelled on ge1",
 		"qacct-killed": "done cancelled on ge1", "qacct-unknown": "missing",
 	} {
-		if got := transcript.Say(parseAccounting(recorded(t, name))); got != want {
+		if got := schedulertest.Say(parseAccounting(recorded(t, name))); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 	twice := recorded(t, "qacct-failed")
 	twice.Stdout += twice.Stdout
-	if got := transcript.Say(parseAccounting(twice)); got != "unknown" {
+	if got := schedulertest.Say(parseAccounting(twice)); got != "unknown" {
 		t.Errorf("two records: %s", got)
 	}
 }
@@ -92,7 +92,7 @@ func TestLetters(t *testing.T) {
 		"r": "running", "qw": "pending waits", "hqw": "pending held", "Eqw": "pending broken", "dr": "completing", "t": "running",
 		"s": "running", "dt": "completing", "Rr": "running", "Rq": "unknown", "hRwq": "pending held", "x": "unknown", "": "unknown", "rx": "unknown",
 	} {
-		if got := transcript.Say(queued{"state": letters}.state()); got != want {
+		if got := schedulertest.Say(queued{"state": letters}.state()); got != want {
 			t.Errorf("%q: %s, want %s", letters, got, want)
 		}
 	}

@@ -1,0 +1,163 @@
+package basedir
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// The account need not exist: nobody looks it up here.
+const uid, gid, stranger = 64123, 64124, 64125
+
+func alice(t *testing.T) job.Account {
+	t.Helper()
+	name, err := job.ParseUsername("alice")
+	must(t, err)
+	return job.Account{Name: name, UID: uid, GID: gid}
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// trusted is a new directory below directories that only root can write, which
+// those below /tmp are not.
+func trusted(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes directories for others")
+	}
+	must(t, os.MkdirAll("/srv", 0o755))
+	dir, err := os.MkdirTemp("/srv", "jacamar-rootdir-")
+	must(t, err, os.Chmod(dir, 0o755))
+	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+func abs(t *testing.T, path string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(path)
+	must(t, err)
+	return p
+}
+
+func mkdir(path string, mode uint32, owner int) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Chmod(path, mode); err != nil {
+		return err
+	}
+	return os.Chown(path, owner, -1)
+}
+
+func TestMake(t *testing.T) {
+	for name, tc := range map[string]struct {
+		plant func(dataDir string) error // dataDir exists; the place is dataDir/alice
+		why   string
+	}{
+		"missing":                 {func(string) error { return nil }, ""},
+		"there already":           {func(d string) error { return mkdir(d+"/alice", 0o700, uid) }, ""},
+		"there, and open":         {func(d string) error { return mkdir(d+"/alice", 0o755, uid) }, ""},
+		"left half made":          {func(d string) error { return mkdir(d+"/alice", 0o700, 0) }, ""},
+		"root's, with files":      {func(d string) error { return os.MkdirAll(d+"/alice/x", 0o700) }, "with something in it"},
+		"root's, hidden files":    {func(d string) error { return os.MkdirAll(d+"/alice/.x", 0o700) }, "with something in it"},
+		"root's, open":            {func(d string) error { return mkdir(d+"/alice", 0o755, 0) }, "of root's own (mode 0755)"},
+		"somebody else's":         {func(d string) error { return mkdir(d+"/alice", 0o700, stranger) }, "owned by uid 64125"},
+		"link":                    {func(d string) error { return os.Symlink("/root", d+"/alice") }, "not a directory"},
+		"dangling link":           {func(d string) error { return os.Symlink("nowhere", d+"/alice") }, "not a directory"},
+		"file":                    {func(d string) error { return os.WriteFile(d+"/alice", nil, 0o700) }, "not a directory"},
+		"FIFO":                    {func(d string) error { return unix.Mkfifo(d+"/alice", 0o700) }, "not a directory"},
+		"parent of a group":       {func(d string) error { return unix.Chmod(d, 0o775) }, "can be written by others than root"},
+		"parent of all":           {func(d string) error { return unix.Chmod(d, 0o1777) }, "can be written by others than root"},
+		"parent of a user":        {func(d string) error { return os.Chown(d, stranger, -1) }, "can be written by others than root"},
+		"grandparent of a group":  {func(d string) error { return unix.Chmod(filepath.Dir(d), 0o775) }, "can be written by others than root"},
+		"parent that is a link":   {func(d string) error { return linked(d) }, "name the real path"},
+		"parent that is missing":  {os.Remove, "no such file or directory"},
+		"parent with setgid":      {func(d string) error { return unix.Chmod(d, 0o2755) }, ""},
+		"parent closed to others": {func(d string) error { return unix.Chmod(d, 0o700) }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dataDir := filepath.Join(trusted(t), "data")
+			must(t, os.Mkdir(dataDir, 0o755), tc.plant(dataDir))
+			for range 2 { // a second job finds what the first has made
+				err := Make(abs(t, dataDir), alice(t))
+				if tc.why == "" {
+					must(t, err)
+					belongs(t, dataDir+"/alice")
+					continue
+				}
+				if err == nil || !strings.Contains(err.Error(), tc.why) || failure.KindOf(err) != failure.Config {
+					t.Errorf("got %v, want %q", err, tc.why)
+				}
+			}
+		})
+	}
+}
+
+func linked(d string) error {
+	if err := os.Rename(d, d+"-real"); err != nil {
+		return err
+	}
+	return os.Symlink(d+"-real", d)
+}
+
+func belongs(t *testing.T, path string) {
+	t.Helper()
+	info, err := os.Lstat(path)
+	must(t, err)
+	if st := info.Sys().(*syscall.Stat_t); st.Uid != uid || !info.IsDir() {
+		t.Errorf("%v, owner %d", info.Mode(), st.Uid)
+	}
+}
+
+func TestNewDirectoryIsPrivateUnderAnyUmask(t *testing.T) {
+	dataDir := trusted(t)
+	old := unix.Umask(0)
+	defer unix.Umask(old)
+	must(t, Make(abs(t, dataDir), alice(t)))
+	info, err := os.Lstat(dataDir + "/alice")
+	must(t, err)
+	if st := info.Sys().(*syscall.Stat_t); info.Mode().Perm() != 0o700 || st.Gid != gid {
+		t.Errorf("%v, group %d", info.Mode(), st.Gid)
+	}
+}
+
+func TestOrdinaryUserCannot(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root can")
+	}
+	if err := Make(abs(t, "/usr"), alice(t)); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestDescriptorsAreGivenBack after every kind of refusal.
+func TestDescriptorsAreGivenBack(t *testing.T) {
+	dataDir := trusted(t)
+	must(t, os.Symlink("x", dataDir+"/alice"))
+	before, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	for range 10 {
+		_ = Make(abs(t, dataDir), alice(t))
+		_ = Make(abs(t, dataDir+"/missing/x"), alice(t))
+		_ = Make(abs(t, "/tmp"), alice(t))
+	}
+	after, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	if len(after) != len(before) {
+		t.Errorf("%d descriptors are open, before it were %d", len(after), len(before))
+	}
+}

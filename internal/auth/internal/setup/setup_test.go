@@ -1,0 +1,257 @@
+package setup
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+)
+
+// trustedDir is below the home of this account: what is below a world-writable
+// directory would be refused.
+func trustedDir(t *testing.T) string {
+	t.Helper()
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Skipf("this account has no home: %v", err)
+	}
+	dir, err := os.MkdirTemp(home, "initial-test-")
+	if err != nil {
+		t.Skipf("cannot make a directory in the home of this account: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func absPath(t *testing.T, text string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func owner() Access { return Access{os.Geteuid(), os.Getegid(), 0o600} }
+
+func choice() Choice {
+	return Choice{Server: "https://gitlab.example.com", DataDir: "$HOME", Executor: "shell", Deployment: Root}
+}
+
+// TestRenderLoads: what is written says what was chosen and nothing else.
+func TestRenderLoads(t *testing.T) {
+	for _, d := range Deployments() {
+		t.Run(string(d), func(t *testing.T) {
+			c := choice()
+			c.Deployment, c.DataDir, c.Helper = d, `/data/"quoted"`, "jacamar-b"
+			text, err := Render(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := absPath(t, trustedDir(t)+"/jacamar.toml")
+			if err := Place(path, text, owner(), false); err != nil {
+				t.Fatal(err)
+			}
+			got, err := config.Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[Deployment]string{Root: "setuid", Caps: "setuid", Sudo: "sudo", None: "none"}[d]
+			if string(got.Auth.Downscope) != want || got.General.DataDir.String() != c.DataDir || !got.Auth.Logging.Enabled {
+				t.Errorf("%s: downscope %s, data_dir %s", d, got.Auth.Downscope, got.General.DataDir)
+			}
+			if state := got.General.StateDir.String(); state != "" || got.Auth.HelperAccount.String() != "jacamar-b" {
+				t.Errorf("%s: state_dir %q, helper_account %s", d, state, got.Auth.HelperAccount)
+			}
+			if len(got.Warnings) > 0 {
+				t.Errorf("warnings %v", got.Warnings)
+			}
+		})
+	}
+}
+
+// TestEveryKeyCanBeUncommented: the file names every key, each once.
+func TestEveryKeyCanBeUncommented(t *testing.T) {
+	text, err := Render(choice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range config.Reference() {
+		_, name := cut(k.Path)
+		if !strings.Contains(text, "\n"+name+" = ") && !strings.Contains(text, "\n#"+k.Example+"\n") {
+			t.Errorf("%s is not in the file", k.Path)
+		}
+	}
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "# ") && len(line) > width+1 {
+			t.Errorf("a long line: %q", line)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	dir := trustedDir(t)
+	path := absPath(t, dir+"/jacamar.toml")
+	good, err := Render(choice())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Place(path, good+"\n[general]\n", owner(), false); err == nil || !strings.Contains(err.Error(), "general") {
+		t.Errorf("a faulty file: %v", err)
+	}
+	if err := Place(path, good, owner(), false); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path.String())
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, mode %v", err, info.Mode())
+	}
+	if err := Place(path, good+"# new\n", owner(), false); err == nil || !strings.Contains(err.Error(), "--force") {
+		t.Errorf("an existing file: %v", err)
+	}
+	if err := Place(path, good+"# new\n", owner(), true); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(path.String()); err != nil || !strings.HasSuffix(string(text), "# new\n") {
+		t.Errorf("%v: the file was not replaced", err)
+	}
+	if left, _ := filepath.Glob(dir + "/.jacamar*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestAccessFor(t *testing.T) {
+	service := job.Account{UID: 999, GID: 998}
+	if got, want := AccessFor(service, 0), (Access{0, 998, 0o640}); got != want {
+		t.Errorf("made by root: %+v", got)
+	}
+	if got, want := AccessFor(service, 999), (Access{999, 998, 0o600}); got != want {
+		t.Errorf("made by the service: %+v", got)
+	}
+}
+
+func TestAsk(t *testing.T) {
+	var c Choice
+	deployment := ""
+	var out strings.Builder
+	if err := Ask(strings.NewReader("\nhttps://g\n\nslurm\n\n"), &out, c.Questions(&deployment)); err != nil {
+		t.Fatal(err)
+	}
+	if c.Server != "https://g" || deployment != "root" || c.Executor != "slurm" || c.DataDir != "$HOME" {
+		t.Errorf("%+v, %s", c, deployment)
+	}
+	if n := strings.Count(out.String(), "Address of the GitLab server: "); n != 2 {
+		t.Errorf("asked %d times for what has no default", n)
+	}
+	if left := c.Questions(&deployment); len(left) != 0 {
+		t.Errorf("still open: %s", Flags(left))
+	}
+	c = Choice{}
+	if err := Ask(strings.NewReader(""), &out, c.Questions(&deployment)); err == nil || !strings.Contains(err.Error(), "--gitlab-server") {
+		t.Errorf("no answer: %v", err)
+	}
+}
+
+func TestParseDeployment(t *testing.T) {
+	if _, err := ParseDeployment("docker"); err == nil {
+		t.Error("docker is a deployment")
+	}
+	if d, err := ParseDeployment("caps"); err != nil || d != Caps {
+		t.Error(d, err)
+	}
+}
+
+// self is the account that the tests run as.
+func self() job.UID { return job.UID(os.Geteuid()) }
+
+const runnerText = "[[runners]]\n  name = \"a\"\n"
+
+// TestMergeFile: the file keeps its owner and its mode, less what is for everybody.
+func TestMergeFile(t *testing.T) {
+	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o600, 0o640: 0o640, 0o644: 0o640, 0o666: 0o660, 0o604 | os.ModeSetgid: 0o600} {
+		file := trustedDir(t) + "/config.toml"
+		must(t, os.WriteFile(file, []byte(runnerText), 0o600), os.Chmod(file, mode))
+		must(t, wiring.MergeFile(absPath(t, file), "", self()))
+		info, err := os.Stat(file)
+		must(t, err)
+		if info.Mode() != want {
+			t.Errorf("mode %v became %v, want %v", mode, info.Mode(), want)
+		}
+		if text, _ := os.ReadFile(file); !strings.Contains(string(text), "config_exec") {
+			t.Errorf("not merged:\n%s", text)
+		}
+		if entries, _ := os.ReadDir(filepath.Dir(file)); len(entries) != 1 {
+			t.Errorf("left are %v", entries)
+		}
+	}
+}
+
+// TestMergeFileRefuses what others could have put there.
+func TestMergeFileRefuses(t *testing.T) {
+	const service, other = 4242, 4243
+	for name, tc := range map[string]struct {
+		plant func(dir string) error
+		path  string
+		why   string // "" is merged
+	}{
+		"plain":                        {func(string) error { return nil }, "real/config.toml", ""},
+		"the service's":                {func(d string) error { return chown(service, d+"/real", d+"/real/config.toml") }, "real/config.toml", ""},
+		"the service's, in root's":     {func(d string) error { return chown(service, d+"/real/config.toml") }, "real/config.toml", ""},
+		"another's":                    {func(d string) error { return chown(other, d+"/real/config.toml") }, "real/config.toml", "is owned by uid 4243"},
+		"another's directory":          {func(d string) error { return chown(other, d+"/real") }, "real/config.toml", "is owned by uid 4243"},
+		"writable directory":           {func(d string) error { return os.Chmod(d+"/real", 0o777) }, "real/config.toml", "is writable by group and others"},
+		"sticky directory":             {func(d string) error { return os.Chmod(d+"/real", 0o777|os.ModeSticky) }, "real/config.toml", "is writable by group and others"},
+		"link":                         {func(d string) error { return os.Symlink("real/config.toml", d+"/link") }, "link", "is a symbolic link"},
+		"root's link to the directory": {func(d string) error { return os.Symlink("real", d+"/link") }, "link/config.toml", ""},
+		"the service's link": {func(d string) error {
+			return errors.Join(os.Symlink("real", d+"/link"), chown(service, d+"/link"))
+		}, "link/config.toml", "is a symbolic link that uid 4242 can change"},
+		"a link in the service's directory": {func(d string) error {
+			return errors.Join(os.Mkdir(d+"/home", 0o755), os.Symlink("../real", d+"/home/link"), chown(service, d+"/home"))
+		}, "home/link/config.toml", "is a symbolic link that uid 4242 can change"},
+		"FIFO": {func(d string) error {
+			return errors.Join(os.Remove(d+"/real/config.toml"), syscall.Mkfifo(d+"/real/config.toml", 0o600))
+		}, "real/config.toml", "is not a regular file"},
+		"missing": {func(d string) error { return os.Remove(d + "/real/config.toml") }, "real/config.toml", "no such file or directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root works in directories of other accounts")
+			}
+			dir := trustedDir(t)
+			must(t, os.Mkdir(dir+"/real", 0o755), os.WriteFile(dir+"/real/config.toml", []byte(runnerText), 0o600), tc.plant(dir))
+			err := wiring.MergeFile(absPath(t, filepath.Join(dir, tc.path)), "", service)
+			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
+				t.Errorf("got %v, want %q", err, tc.why)
+			}
+			if name == "FIFO" {
+				return // to read it would wait for a writer
+			}
+			text, _ := os.ReadFile(dir + "/real/config.toml")
+			if merged := strings.Contains(string(text), "config_exec"); merged != (tc.why == "") {
+				t.Errorf("the file has\n%s", text)
+			}
+		})
+	}
+}
+
+func chown(uid int, paths ...string) (err error) {
+	for _, p := range paths {
+		err = errors.Join(err, os.Lchown(p, uid, -1))
+	}
+	return err
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

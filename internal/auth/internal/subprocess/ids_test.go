@@ -1,0 +1,125 @@
+package subprocess
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth/internal/thread"
+)
+
+func other(t *testing.T) *thread.IDs {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can start a helper with other ids")
+	}
+	return &thread.IDs{UID: 5001, GID: 5002, Groups: []int{7, 8}}
+}
+
+func TestRunAsAnother(t *testing.T) {
+	cmd := sh(`grep -E '^(Uid|Gid|Groups|CapPrm|CapInh|CapAmb|NoNewPrivs):' /proc/$$/status | tr -s '\t ' ' '`)
+	cmd.As = other(t)
+	cmd.NoNewPrivs = true
+	got, err := cmd.Run(t.Context())
+	want := "Uid: 5001 5001 5001 5001\nGid: 5002 5002 5002 5002\nGroups: 7 8 \nCapInh: 0000000000000000\nCapPrm: 0000000000000000\nCapAmb: 0000000000000000\nNoNewPrivs: 1\n"
+	if err != nil || !strings.HasPrefix(string(got.Stdout), want) {
+		t.Errorf("%v: %s, want %s", err, got.Stdout, want)
+	}
+	// The next helper and this process are as before.
+	got, err = sh(`grep -E '^(Uid|NoNewPrivs):' /proc/$$/status | tr -s '\t ' ' '`).Run(t.Context())
+	if want := "Uid: 0 0 0 0\nNoNewPrivs: 0\n"; err != nil || string(got.Stdout) != want {
+		t.Errorf("%v: %s, want %s", err, got.Stdout, want)
+	}
+}
+
+// TestRunEndsAnother: this process may not have the right to signal another
+// account's processes, as one with the capabilities setuid and setgid alone.
+func TestRunEndsAnother(t *testing.T) {
+	cmd := sh("trap '' TERM; while :; do sleep 1000; done")
+	cmd.As, cmd.Limit = other(t), 300*time.Millisecond
+	marker := markOf(t, &cmd)
+	if _, err := cmd.Run(t.Context()); !errors.Is(err, TimeoutError{cmd.Limit}) {
+		t.Errorf("error %v", err)
+	}
+	awaitNoneMarked(t, marker)
+}
+
+func TestRunCannotTakeIDs(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root can take every id")
+	}
+	cmd := sh("echo it ran")
+	cmd.As = &thread.IDs{UID: 5001, GID: 5002}
+	got, err := cmd.Run(t.Context())
+	if start := (StartError{}); !errors.As(err, &start) || !errors.Is(err, unix.EPERM) || len(got.Stdout) > 0 {
+		t.Errorf("%v: %q", err, got.Stdout)
+	}
+}
+
+// limited makes this program run one helper, under limits that its caller set.
+const limited = "JACAMAR_TEST_LIMITED"
+
+// TestLimits: K1, a limit that could make a helper leave something out is a refusal;
+// one just at the floor is not.
+func TestLimits(t *testing.T) {
+	ids := other(t)
+	if os.Getenv(limited) != "" {
+		cmd := sh("echo it ran")
+		cmd.As = ids
+		got, err := cmd.Run(t.Context())
+		fmt.Printf("\n%s%v\n", got.Stdout, err)
+		return
+	}
+	for _, c := range []struct {
+		option      string
+		under, just int64
+		what        string
+	}{
+		{"--nofile", 63, 64, "open files"},
+		{"--nproc", 63, 64, "processes"},
+		{"--as", 1<<30 - 1, 1 << 30, "address space"},
+		{"--data", 256<<20 - 1, 256 << 20, "data"},
+		{"--stack", 1<<20 - 1, 1 << 20, "stack"},
+		{"--fsize", 1<<20 - 1, 1 << 20, "file size"},
+		{"--cpu", 59, 60, "processor time"},
+		{"--sigpending", 63, 64, "pending signals"},
+	} {
+		for limit, ran := range map[int64]bool{c.under: false, c.just: true} {
+			cmd := exec.Command("/usr/bin/prlimit", fmt.Sprintf("%s=%d:", c.option, limit), os.Args[0], "-test.run", "^TestLimits$")
+			cmd.Env = []string{limited + "=1"}
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s=%d: %v: %s", c.option, limit, err, out)
+			}
+			refused := strings.Contains(string(out), fmt.Sprintf("its limit on %s", c.what)) && strings.Contains(string(out), fmt.Sprintf("is %d, below %d", limit, c.just))
+			if strings.Contains(string(out), "\n<nil>\n") != ran || refused == ran {
+				t.Errorf("%s=%d: %s", c.option, limit, out)
+			}
+		}
+	}
+}
+
+// TestLimitsOfAnEndedHelper: they can be read as long as it is not waited for.
+func TestLimitsOfAnEndedHelper(t *testing.T) {
+	ids := other(t)
+	cmd := exec.Command("/bin/true")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	awaitExit(cmd.Process.Pid)
+	if err := (Command{As: ids}).judgeLimits(cmd.Process.Pid); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := (Command{As: ids}).judgeLimits(cmd.Process.Pid); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("a helper that is gone: %v", err)
+	}
+}

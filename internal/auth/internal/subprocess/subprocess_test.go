@@ -1,0 +1,311 @@
+package subprocess
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func sh(script string, args ...string) Command {
+	return Command{
+		Path: "/bin/sh", Args: append([]string{"-c", script, "sh"}, args...),
+		Env:   []string{"PATH=/usr/bin:/bin"},
+		Limit: 20 * time.Second, MaxOutput: 64 << 10, MaxErrors: 1 << 10,
+	}
+}
+
+func TestRunGivesWhatTheHelperLeft(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		script string
+		want   Result
+	}{
+		{"nothing", "exit 0", Result{}},
+		{"both outputs", "echo out; echo err >&2", Result{Stdout: []byte("out\n"), Stderr: []byte("err\n")}},
+		{"exit status", "exit 7", Result{Code: 7}},
+		{"highest exit status", "exit 255", Result{Code: 255}},
+		{"signal", "kill -SEGV $$", Result{Signal: syscall.SIGSEGV}},
+		{"signal after an answer", "echo out; kill -KILL $$", Result{Stdout: []byte("out\n"), Signal: syscall.SIGKILL}},
+		{"arguments are not expanded", `printf %s "$1$2"`, Result{Stdout: []byte("$(id);--x")}},
+		{"input is empty", "cat; test -c /proc/self/fd/0", Result{}},
+		{"directory", "pwd", Result{Stdout: []byte("/\n")}},
+		{"session and group of its own", `set -- $(cat /proc/$$/stat); test $1 = $5 && test $1 = $6`, Result{}},
+		{"a full output is no fault", "head -c 65536 /dev/zero", Result{Stdout: make([]byte, 65536)}},
+		{"a long standard error is cut", "head -c 100000 /dev/zero >&2; echo out", Result{Stdout: []byte("out\n"), Stderr: make([]byte, 1024)}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := sh(c.script, "$(id);", "--x").Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got.Stdout, c.want.Stdout) || !bytes.Equal(got.Stderr, c.want.Stderr) {
+				t.Errorf("output %.80q, %.80q; want %.80q, %.80q", got.Stdout, got.Stderr, c.want.Stdout, c.want.Stderr)
+			}
+			if got.Code != c.want.Code || got.Signal != c.want.Signal {
+				t.Errorf("code %d signal %d, want %d and %d", got.Code, got.Signal, c.want.Code, c.want.Signal)
+			}
+		})
+	}
+}
+
+func TestRunPassesTheGivenEnvironmentOnly(t *testing.T) {
+	t.Setenv("JACAMAR_TEST_LEAK", "1")
+	for _, c := range []struct {
+		name string
+		env  []string
+		want string
+	}{
+		{"none", nil, ""},
+		{"some", []string{"A=1", "B=x y"}, "A=1\nB=x y\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := Command{Path: "/usr/bin/env", Env: c.env, Limit: 20 * time.Second, MaxOutput: 4096}
+			got, err := cmd.Run(t.Context())
+			if err != nil || string(got.Stdout) != c.want {
+				t.Errorf("environment %q, error %v; want %q", got.Stdout, err, c.want)
+			}
+		})
+	}
+}
+
+func TestRunPassesTheGivenDescriptorsOnly(t *testing.T) {
+	// As the privileged process does at its start: whoever began this test may
+	// have left descriptors open that are not ours.
+	if err := unix.CloseRange(3, 1<<31, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		t.Skipf("the kernel has no close_range with CLOEXEC: %v", err)
+	}
+	f, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd := sh(`ls /proc/$$/fd; readlink /proc/$$/fd/3`)
+	cmd.Files = []*os.File{f}
+	got, err := cmd.Run(t.Context())
+	if want := "0\n1\n2\n3\n/dev/null\n"; err != nil || string(got.Stdout) != want {
+		t.Errorf("descriptors %q, error %v; want %q", got.Stdout, err, want)
+	}
+}
+
+// daemon leaves a process in a session of its own that holds the output. The
+// substitution ends when that process has its session and has let go of the
+// pipe: before, it would still belong to the group that is ended.
+const daemon = `exec 9>&1; x=$(setsid -f sh -c 'exec sleep 1000 >&9 2>/dev/null')`
+
+func TestRunEndsWhatMisbehaves(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		script string
+		limit  time.Duration
+		want   error
+		stdout string
+	}{
+		{"hangs", "echo begun; exec sleep 1000", 300 * time.Millisecond, TimeoutError{300 * time.Millisecond}, "begun\n"},
+		{"hangs and ignores TERM", "trap '' TERM; while :; do sleep 1000; done", 300 * time.Millisecond, TimeoutError{300 * time.Millisecond}, ""},
+		{"waits for a child that hangs", "sleep 1000", 300 * time.Millisecond, TimeoutError{300 * time.Millisecond}, ""},
+		{"one byte too much", "head -c 65537 /dev/zero", 20 * time.Second, OutputError{64 << 10}, string(make([]byte, 65536))},
+		{"prints without end", "exec cat /dev/zero", 20 * time.Second, OutputError{64 << 10}, string(make([]byte, 65536))},
+		{"daemon in another session holds the output", daemon + "; echo out", 20 * time.Second, HeldError{}, "out\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			begin := time.Now()
+			cmd := sh(c.script)
+			cmd.Limit = c.limit
+			marker := markOf(t, &cmd)
+			got, err := cmd.Run(t.Context())
+			if !errors.Is(err, c.want) {
+				t.Errorf("error %v, want %v", err, c.want)
+			}
+			if string(got.Stdout) != c.stdout {
+				t.Errorf("stdout %.80q, want %.80q", got.Stdout, c.stdout)
+			}
+			if d := time.Since(begin); d > 10*time.Second {
+				t.Errorf("took %s", d)
+			}
+			if c.want == (HeldError{}) {
+				endMarked(t, marker)
+				return
+			}
+			awaitNoneMarked(t, marker)
+		})
+	}
+}
+
+func TestRunEndsBackgroundChildrenOfTheGroup(t *testing.T) {
+	cmd := sh("(sleep 1000; echo late) & echo out")
+	marker := markOf(t, &cmd)
+	got, err := cmd.Run(t.Context())
+	if err != nil || string(got.Stdout) != "out\n" {
+		t.Errorf("stdout %q, error %v", got.Stdout, err)
+	}
+	awaitNoneMarked(t, marker)
+}
+
+func TestRunForgivesADaemonOnStandardError(t *testing.T) {
+	cmd := sh("echo why >&2; x=$(setsid -f sh -c 'exec sleep 1000 >/dev/null'); echo out")
+	marker := markOf(t, &cmd)
+	got, err := cmd.Run(t.Context())
+	if err != nil || string(got.Stdout) != "out\n" || string(got.Stderr) != "why\n" {
+		t.Errorf("stdout %q, stderr %q, error %v", got.Stdout, got.Stderr, err)
+	}
+	endMarked(t, marker)
+}
+
+func TestRunStopsWithItsContext(t *testing.T) {
+	reason := errors.New("the runner gave up")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	fifo := filepath.Join(t.TempDir(), "begun")
+	begun := awaitWriter(t, fifo)
+	go func() { <-begun; cancel(reason) }()
+	cmd := sh(`echo >"$1"; exec sleep 1000`, fifo)
+	marker := markOf(t, &cmd)
+	if _, err := cmd.Run(ctx); !errors.Is(err, reason) {
+		t.Errorf("error %v, want %v", err, reason)
+	}
+	awaitNoneMarked(t, marker)
+}
+
+// parentRole makes this test program the parent that TestRunEndsWithItsParent
+// kills; its value is where the helper reports.
+const parentRole = "JACAMAR_TEST_PARENT_OF"
+
+func TestRunEndsWithItsParent(t *testing.T) {
+	if fifo := os.Getenv(parentRole); fifo != "" {
+		cmd := sh(`echo >"$1"; exec sleep 1000`, fifo)
+		cmd.Env = append(cmd.Env, os.Getenv("JACAMAR_TEST_MARKER"))
+		_, err := cmd.Run(t.Context())
+		t.Fatalf("the helper ended: %v", err)
+	}
+	fifo := filepath.Join(t.TempDir(), "begun")
+	begun := awaitWriter(t, fifo)
+	helper := sh("")
+	marker := markOf(t, &helper)
+	parent := exec.Command(os.Args[0], "-test.run=^TestRunEndsWithItsParent$")
+	parent.Env = []string{parentRole + "=" + fifo, "JACAMAR_TEST_MARKER=" + marker}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait() // killed, as it should be
+	awaitNoneMarked(t, marker)
+}
+
+// TestRunOutlivesThreads ends threads of this program while a helper runs. The
+// kernel takes the end of the thread that started it for the end of its parent.
+func TestRunOutlivesThreads(t *testing.T) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			ended := make(chan struct{})
+			go func() {
+				// A thread ends with the goroutine that it is locked to.
+				runtime.LockOSThread()
+				close(ended)
+			}()
+			<-ended
+		}
+	}()
+	for range 40 {
+		got, err := sh("sleep 0.02; echo out").Run(t.Context())
+		if err != nil || string(got.Stdout) != "out\n" || got.Signal != 0 {
+			t.Errorf("stdout %q, signal %d, error %v", got.Stdout, got.Signal, err)
+		}
+	}
+	close(stop)
+	<-stopped
+}
+
+// TestRunWithoutAStatus lets the kernel forget ended children: an end that
+// nobody saw is no success.
+func TestRunWithoutAStatus(t *testing.T) {
+	signal.Ignore(unix.SIGCHLD)
+	defer func() {
+		// To listen is what undoes Ignore; Reset does not.
+		ended := make(chan os.Signal, 1)
+		signal.Notify(ended, unix.SIGCHLD)
+		signal.Stop(ended)
+	}()
+	if got, err := sh("exit 0").Run(t.Context()); !errors.Is(err, unix.ECHILD) {
+		t.Errorf("result %+v, error %v", got, err)
+	}
+}
+
+func TestRunCannotStart(t *testing.T) {
+	for _, c := range []struct {
+		name, path string
+		want       syscall.Errno
+	}{
+		{"missing", "/nonexistent/helper", syscall.ENOENT},
+		{"a directory", "/tmp", syscall.EACCES},
+		{"not executable", "/etc/passwd", syscall.EACCES},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cmd := sh("")
+			cmd.Path = c.path
+			_, err := cmd.Run(t.Context())
+			if err != (StartError{c.want}) || !errors.Is(err, c.want) {
+				t.Errorf("error %v, want %v", err, StartError{c.want})
+			}
+		})
+	}
+}
+
+func TestRunLeavesNoDescriptorsBehind(t *testing.T) {
+	count := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	run := func(script string, path string) {
+		cmd := sh(script)
+		cmd.Path = path
+		_, _ = cmd.Run(t.Context())
+	}
+	run("exit 0", "/bin/sh") // the runtime opens its own at the first use
+	before := count()
+	for range 10 {
+		run("echo out", "/bin/sh")
+		run("exec cat /dev/zero", "/bin/sh")
+		run("", "/nonexistent")
+	}
+	if after := count(); after > before {
+		t.Errorf("%d descriptors before, %d after", before, after)
+	}
+}
+
+func TestErrorsRead(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{TimeoutError{30 * time.Second}, "it took longer than 30s"},
+		{OutputError{65536}, "it printed more than 65536 bytes"},
+		{StartError{syscall.ENOENT}, "it cannot be started: no such file or directory"},
+		{HeldError{}, "it left a process behind that holds its output"},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}

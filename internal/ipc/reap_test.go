@@ -1,0 +1,109 @@
+package ipc
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestHello(t *testing.T) {
+	auth, _, conn := conversation(t)
+	want := Hello{PID: 42, Processes: 1 << 40}
+	go func() { _ = (&JobEnd{conn}).Hello(want) }()
+	if got, err := auth.Greeting(); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	conn.Close()
+	if _, err := auth.Greeting(); err != io.EOF {
+		t.Errorf("got %v, want io.EOF", err)
+	}
+	for name, text := range map[string]string{
+		"a result":      result(`{}`),
+		"not JSON":      frame('H', 1, "x"),
+		"pid 0":         frame('H', 9, `{"pid":0}`),
+		"pid of init":   frame('H', 9, `{"pid":1}`),
+		"all processes": frame('H', 10, `{"pid":-1}`),
+		"too long":      frame('H', 257, ""),
+	} {
+		if h, err := NewAuthEnd(rw(text)).Greeting(); err == nil {
+			t.Errorf("%s: accepted as %+v", name, h)
+		}
+	}
+}
+
+// TestCondemned has a reaper told of more processes than one message names.
+func TestCondemned(t *testing.T) {
+	auth, ours, conn := conversation(t)
+	var pids []int
+	for n := range 2*maxPIDs + 1 {
+		pids = append(pids, 1<<22-n)
+	}
+	job, got := &JobEnd{conn}, make(chan []int)
+	go func() {
+		var all []int
+		for {
+			some, err := job.Condemned()
+			if err != nil {
+				got <- all
+				return
+			}
+			all = append(all, some.PIDs...)
+			if some.Below != (len(some.PIDs) == 1) {
+				t.Errorf("%d processes, and below is %v", len(some.PIDs), some.Below)
+			}
+			if job.Done() != nil {
+				return
+			}
+		}
+	}()
+	if err := auth.Kill(Condemned{PIDs: pids[1:]}); err != nil {
+		t.Fatal(err)
+	}
+	if err := auth.Kill(Condemned{PIDs: pids[:1], Below: true}); err != nil {
+		t.Error(err)
+	}
+	if err := auth.Kill(Condemned{Below: true}); err != nil {
+		t.Error(err)
+	}
+	ours.Close()
+	if all := <-got; !slices.Equal(all, append(pids[1:len(pids):len(pids)], pids[0])) {
+		t.Errorf("%d of %d were named", len(all), len(pids))
+	}
+	if err := auth.Kill(Condemned{PIDs: pids[:1]}); err == nil {
+		t.Error("a reaper that is gone has ended something")
+	}
+	for name, text := range map[string]string{"not JSON": frame('K', 1, "x"), "a list": frame('K', 3, "[2]"), "an order": frame('T', 0, ""), "nothing": ""} {
+		if pids, err := (&JobEnd{rw(text)}).Condemned(); err == nil {
+			t.Errorf("%s: accepted as %v", name, pids)
+		}
+	}
+	if err := NewAuthEnd(rw(frame('R', 2, "{}"))).Kill(Condemned{PIDs: []int{2}}); err == nil {
+		t.Error("a result was taken for an answer")
+	}
+}
+
+// TestCrash: what Go's runtime writes begins no frame, whatever it begins with.
+func TestCrash(t *testing.T) {
+	for text, threads := range map[string]bool{
+		"fatal error: newosproc\n":                     true,
+		"panic: x\n\ngoroutine 1 [running]:\n":         false,
+		"SIGSEGV: segmentation violation\n":            false,
+		"unexpected fault address 0x0\nfatal error: x": false,
+		"fatal error: " + strings.Repeat("x", 1<<20):   false,
+	} {
+		for name, read := range map[string]func() error{
+			"hello":  func() error { _, err := NewAuthEnd(rw(text)).Greeting(); return err },
+			"result": func() error { _, err := NewAuthEnd(rw(text)).Result(); return err },
+		} {
+			var crash *CrashError
+			if err := read(); !errors.As(err, &crash) {
+				t.Fatalf("%s, %.20q: %v", name, text, err)
+			}
+			if crash.Threads() != threads || !strings.HasPrefix(text, crash.Text) || len(crash.Text) > crashText || len(crash.Text) < min(len(text)-1, crashText) {
+				t.Errorf("%s, %.20q: %v, %d bytes %.80q", name, text, crash.Threads(), len(crash.Text), crash.Text)
+			}
+		}
+	}
+}

@@ -1,0 +1,49 @@
+// Package joblog is the voice in which Jacamar speaks in a job's log: few
+// lines, each of them Jacamar's own by its prefix, none of them able to carry
+// foreign control characters.
+package joblog
+
+import (
+	"fmt"
+	"io"
+
+	"jacamar-ci/internal/job"
+)
+
+// Voice writes lines to a job's log. A write error is not reported: when the
+// log is gone, the runner is, and other means end the job.
+type Voice struct{ w io.Writer }
+
+// NewVoice speaks on w.
+func NewVoice(w io.Writer) Voice { return Voice{w} }
+
+// GitLab's log view understands these sequences of ECMA-48; plain viewers show
+// the words between them.
+const (
+	yellow = "\x1b[0;33m"
+	red    = "\x1b[31;1m"
+	reset  = "\x1b[0m"
+)
+
+// Note says how things are.
+func (v Voice) Note(format string, args ...any) { v.line("", "", format, args) }
+
+// Warn says what the reader may want to change.
+func (v Voice) Warn(format string, args ...any) { v.line(yellow, "WARNING: ", format, args) }
+
+// Fail says in one line why the stage failed and, where there is one, in a
+// second what to do.
+func (v Voice) Fail(line, hint string) {
+	v.line(red, "ERROR: ", "%s", []any{line})
+	if hint != "" {
+		v.line("", "       ", "%s", []any{hint})
+	}
+}
+
+func (v Voice) line(color, word, format string, args []any) {
+	text := word + job.Printable(fmt.Sprintf(format, args...))
+	if color != "" {
+		text = color + text + reset
+	}
+	_, _ = io.WriteString(v.w, text+"\n")
+}

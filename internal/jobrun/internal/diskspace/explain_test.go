@@ -1,0 +1,119 @@
+package diskspace
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/mounts"
+)
+
+func TestExplain(t *testing.T) {
+	dir := t.TempDir()
+	for name, tc := range map[string]struct {
+		err  error
+		line string
+		hint string // a part of it
+	}{
+		"quota":          {unix.EDQUOT, "cannot write x: disk quota exceeded", "your quota on / is full: remove files"},
+		"full":           {unix.ENOSPC, "cannot write x: no space left on device", "is full"},
+		"read-only":      {unix.EROFS, "cannot write x: read-only file system", "is mounted for reading only"},
+		"stale":          {unix.ESTALE, "cannot write x: stale file handle", "retry the job"},
+		"I/O":            {unix.EIO, "cannot write x: input/output error", "the file system at"},
+		"unsupported":    {unix.EINVAL, "cannot write x: invalid argument", "refuses it: tell its administrators"},
+		"busy":           {unix.EBUSY, "cannot write x: device or resource busy", "a process still uses it"},
+		"in its place":   {unix.ENOTDIR, "cannot write x: not a directory", "something else is in its place: ls -la "},
+		"missing parent": {unix.ENOENT, "cannot write x: no such file or directory", "the directory above it must exist"},
+		"denied":         {unix.EACCES, "cannot write x: permission denied", "look at its owner and mode"},
+		"with a path":    {&fs.PathError{Op: "open", Path: "/secret", Err: unix.EACCES}, "cannot write x: permission denied", "look at its owner and mode"},
+		"own words":      {errors.New("it is odd"), "cannot write x: it is odd", ""},
+		"known":          {fmt.Errorf("more: %w", failure.Buildf("no such partition").WithHint("pick one")), "no such partition", "pick one"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := Explain("cannot write x", dir, tc.err)
+			if f.Error() != f.Public {
+				t.Errorf("the operator reads %q", f.Error())
+			}
+			if f.Public != tc.line || (tc.hint == "") != (f.Hint == "") || !strings.Contains(strings.ReplaceAll(f.Hint, mounts.Of(dir).Point, "/"), tc.hint) {
+				t.Errorf("%q, hint %q", f.Public, f.Hint)
+			}
+			if want := failure.KindOf(tc.err); failure.KindOf(f) != want {
+				t.Errorf("kind %v, want %v", failure.KindOf(f), want)
+			}
+		})
+	}
+}
+
+func TestExplainLock(t *testing.T) {
+	for err, want := range map[error]bool{
+		unix.ENOLCK: true, unix.ENOSYS: true, unix.EOPNOTSUPP: true, unix.EINVAL: true, unix.EIO: false, unix.EACCES: false,
+	} {
+		f := ExplainLock("cannot lock x", "/", err)
+		if strings.Contains(f.Hint, "gives no file locks") != want || f.Hint == "" {
+			t.Errorf("%v: hint %q", err, f.Hint)
+		}
+	}
+}
+
+func TestFullFileSystemHasItsFigures(t *testing.T) {
+	full := tmpfs(t, "size=1m,nr_inodes=100")
+	if err := os.WriteFile(filepath.Join(full, "big"), make([]byte, 2<<20), 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("got %v", err)
+	}
+	f := Explain("cannot make "+full+"/a/b", full+"/a/b", unix.ENOSPC)
+	if want := "the file system " + full + " is full: 1.0 of 1 MiB: remove files there, or tell its administrators"; f.Hint != want {
+		t.Errorf("the hint is %q, want %q", f.Hint, want)
+	}
+	if want := "the file system " + full + " is full: 1.0 of 1 MiB"; Tight(full) != want {
+		t.Errorf("Tight gives %q, want %q", Tight(full), want)
+	}
+}
+
+func TestFileSystemWithoutFreeInodes(t *testing.T) {
+	full := tmpfs(t, "size=64m,nr_inodes=3")
+	for i := 0; ; i++ {
+		if err := os.Mkdir(filepath.Join(full, fmt.Sprint(i)), 0o700); err != nil {
+			f := Explain("cannot make it", full, err)
+			if !strings.Contains(f.Hint, "is full: 3 of 3 files and directories") {
+				t.Errorf("the hint is %q", f.Hint)
+			}
+			return
+		}
+	}
+}
+
+// tmpfs mounts a small file system.
+func tmpfs(t *testing.T, options string) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a file system")
+	}
+	dir := filepath.Join(t.TempDir(), "with space")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options); err != nil {
+		t.Skipf("cannot mount a tmpfs here: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+func TestBroken(t *testing.T) {
+	for err, want := range map[error]bool{
+		unix.EDQUOT: true, unix.ENOSPC: true, unix.EIO: true, unix.ESTALE: true,
+		unix.EACCES: false, unix.ENOENT: false, unix.EROFS: false, errors.New("x"): false,
+		Explain("cannot write", "/", &fs.PathError{Err: unix.EIO}): true,
+	} {
+		if got := Broken(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package safedir
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestBase(t *testing.T) {
+	for name, tc := range map[string]struct {
+		plant func(t *testing.T, path string)
+		rules Rules
+		why   string // "" is accepted
+	}{
+		"missing":           {func(*testing.T, string) {}, me(), ""},
+		"private":           {dir(0o700), me(), ""},
+		"even more so":      {dir(0o500), me(), ""},
+		"group reads":       {dir(0o750), me(), "others may enter it (mode 0750)"},
+		"others enter":      {dir(0o701), me(), "others may enter it (mode 0701)"},
+		"group wanted":      {dir(0o750), group(), ""},
+		"group writes":      {dir(0o770), group(), "others may enter it (mode 0770)"},
+		"private, group":    {dir(0o700), group(), ""},
+		"a file":            {file, me(), "it is not a directory"},
+		"a FIFO":            {fifo, me(), "it is not a directory"},
+		"link":              {linkTo("target", 0o700), me(), ""},
+		"link to open":      {linkTo("target", 0o755), me(), "others may enter it (mode 0755)"},
+		"link to nothing":   {linkTo("", 0), me(), "/parent/nowhere, which does not exist"},
+		"link to a file":    {linkToFile, me(), "not a directory"},
+		"link to itself":    {linkToItself, me(), "too many levels of symbolic links"},
+		"swappable":         {parent(0o777), me(), "parent, on the way to it, is writable by group and others (mode 0777): others could replace what is there"},
+		"sticky":            {parent(0o1777), me(), ""},
+		"sticky group":      {parent(0o1775), me(), ""},
+		"group of a parent": {parent(0o775), me(), "is writable by group (mode 0775)"},
+		"missing parent":    {noParent, me(), "no such file or directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(private(t), "parent", "base")
+			must(t, os.Mkdir(filepath.Dir(path), 0o700))
+			tc.plant(t, path)
+			f, err := Base(abs(t, path), tc.rules)
+			if err == nil {
+				f.Close()
+			}
+			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
+				t.Errorf("got %v, want %q", err, tc.why)
+			}
+		})
+	}
+}
+
+func group() Rules { r := me(); r.Group = true; return r }
+
+func dir(mode os.FileMode) func(*testing.T, string) {
+	return func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o700), os.Chmod(path, mode)) }
+}
+
+func file(t *testing.T, path string)     { must(t, write(path)) }
+func fifo(t *testing.T, path string)     { must(t, unix.Mkfifo(path, 0o600)) }
+func noParent(t *testing.T, path string) { must(t, os.Remove(filepath.Dir(path))) }
+
+func linkTo(target string, mode os.FileMode) func(*testing.T, string) {
+	return func(t *testing.T, path string) {
+		if target == "" {
+			must(t, os.Symlink("nowhere", path))
+			return
+		}
+		dir(mode)(t, filepath.Join(filepath.Dir(path), target))
+		must(t, os.Symlink(target, path))
+	}
+}
+
+func linkToFile(t *testing.T, path string) {
+	must(t, write(path+"-file"), os.Symlink("base-file", path))
+}
+
+func linkToItself(t *testing.T, path string) { must(t, os.Symlink("base", path)) }
+
+func parent(mode os.FileMode) func(*testing.T, string) {
+	return func(t *testing.T, path string) {
+		must(t, unix.Chmod(filepath.Dir(path), uint32(mode)))
+	}
+}
+
+// TestLinkThroughASwappableDirectory: the link is sound, the place that it leads
+// to is not.
+func TestLinkThroughASwappableDirectory(t *testing.T) {
+	top := private(t)
+	shared := filepath.Join(top, "shared")
+	must(t, os.Mkdir(shared, 0o700), os.Mkdir(filepath.Join(shared, "mine"), 0o700), unix.Chmod(shared, 0o777))
+	must(t, os.Symlink(filepath.Join(shared, "mine"), filepath.Join(top, "base")))
+	_, err := Base(abs(t, filepath.Join(top, "base")), me())
+	if err == nil || !strings.Contains(err.Error(), shared+", on the way to it, is writable by group and others") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBaseOfOthers(t *testing.T) {
+	asRoot(t, "give files away")
+	for name, tc := range map[string]struct {
+		plant func(t *testing.T, path string)
+		why   string
+	}{
+		"other's directory": {func(t *testing.T, p string) { dir(0o700)(t, p); must(t, os.Chown(p, stranger, -1)) }, "owned by account 65533, not by you"},
+		"other's link": {func(t *testing.T, p string) {
+			linkTo("target", 0o700)(t, p)
+			must(t, os.Lchown(p, stranger, -1))
+		}, "it is owned by account 65533, not by root or you"},
+		"link to other's": {func(t *testing.T, p string) {
+			linkTo("target", 0o700)(t, p)
+			must(t, os.Chown(filepath.Join(filepath.Dir(p), "target"), stranger, -1))
+		}, "owned by account 65533"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(private(t), "base")
+			tc.plant(t, path)
+			if _, err := Base(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), tc.why) {
+				t.Errorf("got %v, want %q", err, tc.why)
+			}
+		})
+	}
+}
+
+func TestGiven(t *testing.T) {
+	for name, tc := range map[string]struct {
+		plant func(t *testing.T, path string)
+		why   string
+	}{
+		"missing":             {func(*testing.T, string) {}, ""},
+		"missing with parent": {noParent, ""},
+		"others read":         {dir(0o755), ""},
+		"group writes":        {dir(0o775), "others may write it (mode 0775)"},
+		"all write":           {dir(0o1777), "others may write it"},
+		"link":                {linkTo("target", 0o755), ""},
+		"a file":              {file, "it is not a directory"},
+		"file for a parent": {func(t *testing.T, p string) {
+			noParent(t, p)
+			file(t, filepath.Dir(p))
+		}, "not a directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(private(t), "parent", "given")
+			must(t, os.Mkdir(filepath.Dir(path), 0o700))
+			tc.plant(t, path)
+			f, err := Given(abs(t, path), me())
+			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
+				t.Fatalf("got %v, want %q", err, tc.why)
+			}
+			if err != nil {
+				return
+			}
+			defer f.Close()
+			below, err := f.Make("sub")
+			must(t, err)
+			below.Close()
+			if got := mode(t, filepath.Join(path, "sub")); got != 0o700 {
+				t.Errorf("below it the mode is %04o", got)
+			}
+		})
+	}
+}
+
+func TestGivenOfRoot(t *testing.T) {
+	asRoot(t, "give files away")
+	path := filepath.Join(private(t), "given")
+	must(t, os.Mkdir(path, 0o755), os.Chown(path, stranger, -1))
+	if _, err := Given(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), "owned by account 65533") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestExisting(t *testing.T) {
+	top := private(t)
+	for _, missing := range []string{"a", "a/b/c"} {
+		if _, err := Existing(abs(t, filepath.Join(top, missing)), me()); err != unix.ENOENT {
+			t.Errorf("%s: %v", missing, err)
+		}
+	}
+	dir(0o755)(t, filepath.Join(top, "a"))
+	f, err := Existing(abs(t, filepath.Join(top, "a")), me())
+	must(t, err)
+	f.Close()
+	dir(0o777)(t, filepath.Join(top, "b"))
+	if _, err := Existing(abs(t, filepath.Join(top, "b")), me()); err == nil || !strings.Contains(err.Error(), "others may write it") {
+		t.Errorf("got %v", err)
+	}
+}

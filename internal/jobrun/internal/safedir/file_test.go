@@ -1,0 +1,157 @@
+package safedir
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestFiles(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	for _, text := range []string{"one", "two, which is longer", ""} {
+		must(t, f.Write("a", []byte(text)))
+		got, err := f.Read("a", 100)
+		if string(got) != text || err != nil {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if got := mode(t, filepath.Join(top, "a")); got != 0o600 {
+		t.Errorf("the mode is %04o", got)
+	}
+	if names, err := f.Names(); err != nil || !slices.Equal(names, []string{"a"}) {
+		t.Errorf("%v, %v", names, err)
+	}
+	if _, err := f.Read("missing", 1); err != unix.ENOENT {
+		t.Errorf("got %v", err)
+	}
+	must(t, f.Write("a", make([]byte, 11)))
+	if _, err := f.Read("a", 10); err == nil || !strings.Contains(err.Error(), "longer than 10 bytes") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestNoFileIsReachedThroughALink: neither read nor written.
+func TestNoFileIsReachedThroughALink(t *testing.T) {
+	outside := filepath.Join(private(t), "precious")
+	must(t, write(outside))
+	for name, plant := range map[string]func(path string) error{
+		"link": func(p string) error { return os.Symlink(outside, p) },
+		"FIFO": func(p string) error { return unix.Mkfifo(p, 0o600) },
+		"dir":  func(p string) error { return os.Mkdir(p, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			top := private(t)
+			f := base(t, top, me())
+			must(t, plant(filepath.Join(top, "a")), plant(filepath.Join(top, "b.new")))
+			if _, err := f.Read("a", 10); err == nil {
+				t.Error("it was read")
+			}
+			if err := f.Write("b", []byte("evil")); err == nil {
+				t.Error("it was written")
+			}
+			if text, _ := os.ReadFile(outside); string(text) != "x" {
+				t.Errorf("the file outside has %q", text)
+			}
+		})
+	}
+}
+
+func TestWriteToAFullDiskKeepsTheOldText(t *testing.T) {
+	top := tmpfs(t, "size=64k")
+	f := base(t, filepath.Join(top, "base"), me())
+	must(t, f.Write("a", []byte("old")))
+	err := f.Write("a", make([]byte, 1<<20))
+	if err == nil || !strings.Contains(err.Error(), "no space left on device") {
+		t.Errorf("got %v", err)
+	}
+	if text, err := f.Read("a", 100); string(text) != "old" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+func TestMove(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	to, err := f.Make("to")
+	must(t, err)
+	defer to.Close()
+	must(t, os.Mkdir(filepath.Join(top, "a"), 0o700), os.Mkdir(filepath.Join(top, "b"), 0o700))
+	must(t, f.Move("a", to, "x"))
+	if err := f.Move("b", to, "x"); err != unix.EEXIST {
+		t.Errorf("over something: %v", err)
+	}
+	if err := f.Move("a", to, "y"); err != unix.ENOENT {
+		t.Errorf("what is gone: %v", err)
+	}
+}
+
+func TestHas(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	must(t, f.Write("a", nil))
+	file, err := f.File("a", unix.O_RDONLY)
+	must(t, err)
+	defer file.Close()
+	if !f.Has("a", file) {
+		t.Error("it is not seen")
+	}
+	must(t, f.Write("a", nil))
+	if f.Has("a", file) {
+		t.Error("another file is taken for it")
+	}
+	must(t, f.Remove("a", later()))
+	if f.Has("a", file) {
+		t.Error("it is gone")
+	}
+}
+
+func TestTime(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	must(t, f.Write("a", nil), os.Chtimes(filepath.Join(top, "a"), time.Time{}, time.Unix(1e9, 0)))
+	if got := f.Time("a"); got.Unix() != 1e9 || !f.Time("b").IsZero() {
+		t.Errorf("%v, %v", got, f.Time("b"))
+	}
+}
+
+func TestRemoveEmpty(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	must(t, os.MkdirAll(filepath.Join(top, "full/x"), 0o700), os.Mkdir(filepath.Join(top, "empty"), 0o700), os.Symlink("empty", filepath.Join(top, "link")))
+	must(t, f.RemoveEmpty("empty"))
+	for _, name := range []string{"full", "link", "missing", ".."} {
+		if f.RemoveEmpty(name) == nil {
+			t.Errorf("%s is gone", name)
+		}
+	}
+	if got := list(t, top); got != "full link" {
+		t.Errorf("left is %s", got)
+	}
+}
+
+// TestFileWithALease: a file server's lease makes an open that may not wait fail
+// until the server gives the lease up.
+func TestFileWithALease(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	must(t, f.Write("a", []byte("text")))
+	server, err := os.OpenFile(filepath.Join(top, "a"), os.O_RDWR, 0)
+	must(t, err)
+	defer server.Close()
+	if _, err := unix.FcntlInt(server.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Skipf("this file system has no leases: %v", err)
+	}
+	if _, err := openat(f.fd, "a", unix.O_RDONLY|unix.O_NONBLOCK); err != unix.EWOULDBLOCK {
+		t.Fatalf("the lease makes an open fail with %v", err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { _, _ = unix.FcntlInt(server.Fd(), unix.F_SETLEASE, unix.F_UNLCK) })
+	if text, err := f.Read("a", 10); string(text) != "text" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+}

@@ -1,0 +1,80 @@
+package safedir
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// encounters is how often the work below must succeed and how often be refused
+// while a racer swaps directories.
+const encounters = 300
+
+// TestRacer has somebody swap a directory for a symbolic link, back and forth,
+// while it is made, written and removed. Nothing of that may happen where the
+// link leads to.
+func TestRacer(t *testing.T) {
+	outside := private(t)
+	must(t, os.MkdirAll(filepath.Join(outside, "b"), 0o700), write(filepath.Join(outside, "b", "precious")), write(filepath.Join(outside, "precious")))
+	top := private(t)
+	f := base(t, top, me())
+	a, link := filepath.Join(top, "a"), filepath.Join(top, "link")
+	must(t, os.Mkdir(a, 0o700), os.Symlink(outside, link))
+	stop, done, swapped := make(chan struct{}), sync.WaitGroup{}, 0
+	done.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE) == nil {
+				swapped++
+			}
+		}
+	})
+	worked, refused, limit := 0, 0, time.Now().Add(20*time.Second)
+	for i := 0; (worked < encounters || refused < encounters) && time.Now().Before(limit); i++ {
+		below, err := f.Make("a", "b")
+		if err != nil {
+			refused++
+			continue
+		}
+		worked++
+		must(t, below.Write("file", []byte("evil")))
+		below.Close()
+		if i%10 == 0 {
+			_ = f.Remove("a", later())
+			must(t, complete(a, link, outside))
+		}
+		if d, err := f.Open("a"); err == nil {
+			_ = d.Remove("b", later())
+			d.Close()
+		}
+	}
+	close(stop)
+	done.Wait()
+	if got := list(t, outside) + " " + list(t, filepath.Join(outside, "b")); got != "b precious precious" {
+		t.Errorf("outside is %s", got)
+	}
+	t.Logf("%d worked, %d were refused, %d swaps", worked, refused, swapped)
+	if worked < encounters || refused < encounters {
+		t.Error("the racer never met the work")
+	}
+}
+
+// complete makes anew what was removed of the pair that the racer swaps, which it
+// cannot do while one is missing.
+func complete(a, link, outside string) error {
+	if _, err := os.Lstat(a); err == nil {
+		return nil
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		return os.Symlink(outside, a)
+	}
+	return os.Mkdir(a, 0o700)
+}

@@ -1,0 +1,257 @@
+package safedir
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestRemove(t *testing.T) {
+	for name, plant := range map[string]func(t *testing.T, path string){
+		"nothing":   func(*testing.T, string) {},
+		"file":      file,
+		"FIFO":      fifo,
+		"directory": dir(0o700),
+		"tree":      tree,
+		"odd names": func(t *testing.T, p string) {
+			for _, n := range []string{"a\nb", " ", "-rf", "*", "\xff\xfe", strings.Repeat("x", 255), "..."} {
+				must(t, os.MkdirAll(filepath.Join(p, n), 0o700), write(filepath.Join(p, n, n)))
+			}
+		},
+		"closed directories": func(t *testing.T, p string) {
+			tree(t, p)
+			for _, d := range []string{"a/b/c", "a/b", "a", ""} {
+				must(t, os.Chmod(filepath.Join(p, d), 0o000))
+			}
+		},
+		"read-only directories, as module caches are": func(t *testing.T, p string) {
+			tree(t, p)
+			must(t, os.Chmod(filepath.Join(p, "a/b"), 0o555), os.Chmod(filepath.Join(p, "a"), 0o555), os.Chmod(p, 0o555))
+		},
+		"many entries": func(t *testing.T, p string) {
+			must(t, os.Mkdir(p, 0o700))
+			for i := range 2000 {
+				must(t, write(filepath.Join(p, fmt.Sprint(i))))
+			}
+		},
+		"deeper than any path": deep,
+	} {
+		t.Run(name, func(t *testing.T) {
+			top := private(t)
+			plant(t, filepath.Join(top, "victim"))
+			must(t, write(filepath.Join(top, "other")))
+			if err := base(t, top, me()).Remove("victim", later()); err != nil {
+				t.Error(err)
+			}
+			if left := list(t, top); left != "other" {
+				t.Errorf("left is %s", left)
+			}
+		})
+	}
+}
+
+func tree(t *testing.T, p string) {
+	must(t, os.MkdirAll(filepath.Join(p, "a/b/c"), 0o700), write(filepath.Join(p, "a/b/c/f")), write(filepath.Join(p, "a/f")),
+		os.Symlink("f", filepath.Join(p, "a/link")), os.Symlink("nowhere", filepath.Join(p, "dangling")))
+}
+
+// deep makes a chain of directories with more levels than this process may have
+// descriptors, and longer than a path may be.
+func deep(t *testing.T, p string) {
+	t.Helper()
+	var old unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 200, Max: old.Max}))
+	t.Cleanup(func() { must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old)) })
+	must(t, os.Mkdir(p, 0o700))
+	at, err := unix.Open(p, unix.O_DIRECTORY, 0)
+	must(t, err)
+	for range 2500 {
+		must(t, unix.Mkdirat(at, "d", 0o700))
+		next, err := unix.Openat(at, "d", unix.O_DIRECTORY, 0)
+		must(t, err)
+		unix.Close(at)
+		at = next
+	}
+	unix.Close(at)
+}
+
+func list(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " ")
+}
+
+// TestRemoveFollowsNoLink has links to what must stay, as the entry itself and
+// inside.
+func TestRemoveFollowsNoLink(t *testing.T) {
+	outside := private(t)
+	tree(t, filepath.Join(outside, "precious"))
+	top := private(t)
+	must(t, os.Symlink(filepath.Join(outside, "precious"), filepath.Join(top, "link")))
+	must(t, os.Mkdir(filepath.Join(top, "dir"), 0o700), os.Symlink(outside, filepath.Join(top, "dir/link")), os.Symlink("..", filepath.Join(top, "dir/up")))
+	f := base(t, top, me())
+	must(t, f.Remove("link", later()), f.Remove("dir", later()))
+	if left := list(t, top); left != "" {
+		t.Errorf("left is %s", left)
+	}
+	if left := list(t, filepath.Join(outside, "precious")); left != "a dangling" {
+		t.Errorf("outside is left: %s", left)
+	}
+}
+
+func TestRemoveStopsAtMounts(t *testing.T) {
+	for name, mount := range map[string]func(path string) error{
+		"file system": func(p string) error { return unix.Mount("tmpfs", p, "tmpfs", 0, "size=1m") },
+		"bind mount":  func(p string) error { return unix.Mount(p, p, "", unix.MS_BIND, "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			asRoot(t, "mount")
+			top := private(t)
+			point := filepath.Join(top, "victim", "a", "mounted")
+			must(t, os.MkdirAll(point, 0o700), write(filepath.Join(top, "victim", "f")), write(filepath.Join(top, "victim", "a", "f")))
+			if err := mount(point); err != nil {
+				t.Skipf("cannot mount here: %v", err)
+			}
+			t.Cleanup(func() { _ = unix.Unmount(point, unix.MNT_DETACH) })
+			must(t, write(filepath.Join(point, "precious")))
+			err := base(t, top, me()).Remove("victim", later())
+			if err == nil || !strings.Contains(err.Error(), "something is mounted there") {
+				t.Errorf("got %v", err)
+			}
+			if left := list(t, point); left != "precious" {
+				t.Errorf("in the mount is left: %q", left)
+			}
+			if left := list(t, filepath.Join(top, "victim")) + list(t, filepath.Join(top, "victim", "a")); left != "amounted" {
+				t.Errorf("beside it is left: %q", left)
+			}
+		})
+	}
+}
+
+func TestRemoveGoesOnNextTime(t *testing.T) {
+	top := private(t)
+	victim := filepath.Join(top, "victim")
+	for i := range 200 {
+		tree(t, filepath.Join(victim, fmt.Sprint(i)))
+	}
+	f := base(t, top, me())
+	if err := f.Remove("victim", time.Now().Add(-time.Second)); err != ErrLate {
+		t.Fatalf("got %v", err)
+	}
+	calls := 0
+	for ; ; calls++ {
+		// Long enough for a few entries, far too short for all.
+		err := f.Remove("victim", time.Now().Add(time.Millisecond))
+		if err == nil {
+			break
+		}
+		if err != ErrLate || calls > 10000 {
+			t.Fatalf("after %d calls: %v", calls, err)
+		}
+	}
+	if left := list(t, top); left != "" || calls < 2 {
+		t.Errorf("left is %q after %d calls", left, calls)
+	}
+}
+
+// TestRemoveTogether: the cleanups of two jobs empty the same trash.
+func TestRemoveTogether(t *testing.T) {
+	top := private(t)
+	for range 50 {
+		tree(t, filepath.Join(top, "victim"))
+		var all sync.WaitGroup
+		for range 3 {
+			f := base(t, top, me())
+			all.Go(func() {
+				if err := f.Remove("victim", later()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		if all.Wait(); t.Failed() || list(t, top) != "" {
+			t.Fatalf("left is %q", list(t, top))
+		}
+	}
+}
+
+// TestRemoveTakesTheRest: what is somebody else's stays, all else goes.
+func TestRemoveTakesTheRest(t *testing.T) {
+	asRoot(t, "make a file immutable")
+	top := private(t)
+	tree(t, filepath.Join(top, "victim"))
+	fixed := filepath.Join(top, "victim/a/b/c/f")
+	if err := immutable(fixed, true); err != nil {
+		t.Skipf("this file system has no immutable files: %v", err)
+	}
+	t.Cleanup(func() { must(t, immutable(fixed, false)) })
+	err := base(t, top, me()).Remove("victim", later())
+	if err == nil || !strings.Contains(err.Error(), "operation not permitted") {
+		t.Errorf("got %v", err)
+	}
+	if left := list(t, filepath.Join(top, "victim")) + list(t, filepath.Join(top, "victim/a")); left != "ab" {
+		t.Errorf("left is %q", left)
+	}
+}
+
+// immutable sets or clears the attribute of chattr(1).
+func immutable(path string, on bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	flags := 0
+	if on {
+		flags = 0x10 // FS_IMMUTABLE_FL of linux/fs.h
+	}
+	return unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, flags)
+}
+
+// tmpfs mounts a small file system.
+func tmpfs(t *testing.T, options string) string {
+	t.Helper()
+	asRoot(t, "mount a file system")
+	dir := filepath.Join(private(t), "small")
+	must(t, os.Mkdir(dir, 0o700))
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options+",mode=700"); err != nil {
+		t.Skipf("cannot mount a tmpfs here: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+func TestParseOfBrokenListings(t *testing.T) {
+	good := make([]byte, 24)
+	good[16], good[18], good[19] = 24, directory, 'a'
+	for name, tc := range map[string]struct {
+		buf  []byte
+		want string
+	}{
+		"none":             {nil, ""},
+		"one":              {good, "a4"},
+		"two":              {append(append([]byte{}, good...), good...), "a4a4"},
+		"cut off":          {good[:20], ""},
+		"length zero":      {make([]byte, 40), ""},
+		"dot is passed by": {append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24, 0, directory, '.', 0, 0, 0, 0}, good...), "a4"},
+	} {
+		got := ""
+		for e := range parse(tc.buf) {
+			got += fmt.Sprint(e.name, e.kind)
+		}
+		if got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}

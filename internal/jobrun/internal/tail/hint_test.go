@@ -1,0 +1,53 @@
+package tail
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestHints(t *testing.T) {
+	dir := t.TempDir()
+	hints, stop, err := Hints(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for _, name := range []string{"log", "log", "ended"} {
+		write(t, filepath.Join(dir, name), "a")
+		select {
+		case <-hints:
+		case <-time.After(5 * time.Second):
+			t.Fatalf("no hint of a write to %s", name)
+		}
+	}
+}
+
+// A flood is few hints.
+func TestHintsAreFew(t *testing.T) {
+	dir := t.TempDir()
+	hints, stop, err := Hints(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	begin := time.Now()
+	n := 0
+	for range 5000 {
+		write(t, filepath.Join(dir, "log"), "a")
+		select {
+		case <-hints:
+			n++
+		default:
+		}
+	}
+	if most := int(time.Since(begin)/hintPause) + 2; n > most {
+		t.Errorf("%d hints in %v, want at most %d", n, time.Since(begin), most)
+	}
+}
+
+func TestHintsOfNothing(t *testing.T) {
+	if _, _, err := Hints(filepath.Join(t.TempDir(), "none")); err == nil {
+		t.Error("a directory that is not there was watched")
+	}
+}

@@ -1,0 +1,269 @@
+package tail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// step makes one step that opens the path anew.
+func step(t *testing.T, l *Log, w io.Writer) Change {
+	t.Helper()
+	l.opened = time.Time{}
+	_, c, err := l.Step(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestStep(t *testing.T) {
+	mkfifo := func(t *testing.T, p string) {
+		if err := syscall.Mkfifo(p, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(t *testing.T, p string) {
+		secret := filepath.Join(t.TempDir(), "secret")
+		write(t, secret, "secret")
+		if err := os.Symlink(secret, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(t *testing.T, p string) {
+		if err := os.Remove(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		name   string
+		first  func(t *testing.T, p string)
+		then   func(t *testing.T, p string)
+		want   string
+		change Change
+	}{
+		{"appears late", func(*testing.T, string) {}, func(t *testing.T, p string) { write(t, p, "a") }, "a", NoChange},
+		{"grows", func(t *testing.T, p string) { write(t, p, "a") }, func(t *testing.T, p string) { write(t, p, "b") }, "ab", NoChange},
+		{"is deleted", func(t *testing.T, p string) { write(t, p, "a") }, remove, "a", NoChange},
+		{
+			"is truncated and written again", func(t *testing.T, p string) { write(t, p, "long") },
+			func(t *testing.T, p string) { os.Truncate(p, 0); write(t, p, "b") }, "longb", Truncated,
+		},
+		{
+			"is replaced by a file", func(t *testing.T, p string) { write(t, p, "old") },
+			func(t *testing.T, p string) { os.Rename(p, p+".1"); write(t, p, "new") }, "oldnew", Replaced,
+		},
+		{
+			"is replaced by a link", func(t *testing.T, p string) { write(t, p, "a") },
+			func(t *testing.T, p string) { os.Rename(p, p+".1"); link(t, p); write(t, p+".1", "b") }, "ab", NoChange,
+		},
+		{
+			"is replaced by a fifo", func(t *testing.T, p string) { write(t, p, "a") },
+			func(t *testing.T, p string) { remove(t, p); mkfifo(t, p) }, "a", Refused,
+		},
+		{"is a link from the start", link, func(*testing.T, string) {}, "", NoChange},
+		{"is a fifo from the start", mkfifo, func(*testing.T, string) {}, "", NoChange},
+		{"is a directory", func(t *testing.T, p string) { os.Mkdir(p, 0o700) }, func(*testing.T, string) {}, "", NoChange},
+		{
+			"has NUL, half runes and no newline", func(t *testing.T, p string) { write(t, p, "\x00\xc3") },
+			func(t *testing.T, p string) { write(t, p, "\xa9\r\x1b[0m") }, "\x00\xc3\xa9\r\x1b[0m", NoChange,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "log")
+			l := New(path)
+			defer l.Close()
+			var got bytes.Buffer
+			tt.first(t, path)
+			step(t, l, &got)
+			tt.then(t, path)
+			if c := step(t, l, &got); c != tt.change {
+				t.Errorf("change %v, want %v", c, tt.change)
+			}
+			step(t, l, &got)
+			if got.String() != tt.want {
+				t.Errorf("read %q, want %q", &got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRefusalIsToldOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.Symlink("/etc/passwd", path); err != nil {
+		t.Fatal(err)
+	}
+	l := New(path)
+	if c := step(t, l, io.Discard); c != Refused {
+		t.Errorf("first look: %v, want Refused", c)
+	}
+	if c := step(t, l, io.Discard); c != NoChange {
+		t.Errorf("second look: %v, want NoChange", c)
+	}
+}
+
+// Whatever the sizes of the writes, what comes out is what went in.
+func TestByteExact(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	random := rand.New(rand.NewPCG(1, 2))
+	var want, got bytes.Buffer
+	l := New(path)
+	defer l.Close()
+	for range 200 {
+		chunk := make([]byte, random.IntN(200_000))
+		for i := range chunk {
+			chunk[i] = byte(random.Uint32())
+		}
+		want.Write(chunk)
+		write(t, path, string(chunk))
+		if random.IntN(2) == 0 {
+			step(t, l, &got)
+		}
+	}
+	step(t, l, &got)
+	step(t, l, &got)
+	if !bytes.Equal(got.Bytes(), want.Bytes()) {
+		t.Errorf("read %d bytes, wrote %d, or they differ", got.Len(), want.Len())
+	}
+}
+
+func TestConstantMemory(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, make([]byte, 64<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l := New(path)
+	defer l.Close()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for l.Offset() < 64<<20 {
+		if n, _, err := l.Step(io.Discard); err != nil || n > stepBytes+64<<10 {
+			t.Fatalf("a step of %d bytes, error %v", n, err)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 1<<20 {
+		t.Errorf("reading 64 MiB allocated %d bytes", used)
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestReaderGone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	write(t, path, "a")
+	if _, _, err := New(path).Step(broken{}); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("error %v, want EPIPE", err)
+	}
+}
+
+// Between two openings only the open file is looked at.
+func TestReopensOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "log")
+		write(t, path, "a")
+		l := New(path)
+		defer l.Close()
+		var got bytes.Buffer
+		l.Step(&got)
+		os.Rename(path, path+".1")
+		write(t, path, "b")
+		<-time.After(reopenEvery / 2)
+		if _, c, _ := l.Step(&got); c != NoChange {
+			t.Errorf("after half the time: %v", c)
+		}
+		<-time.After(reopenEvery / 2)
+		if _, c, _ := l.Step(&got); c != Replaced || got.String() != "ab" {
+			t.Errorf("after the time: %v, read %q", c, &got)
+		}
+	})
+}
+
+func TestDrain(t *testing.T) {
+	tests := []struct {
+		name     string
+		size     int64
+		late     string        // written after lateBy
+		lateBy   time.Duration //
+		want     string
+		complete bool
+		took     time.Duration
+	}{
+		{"all is there", 5, "", 0, "start", true, 0},
+		{"the rest comes late", 8, "end", 3 * time.Second, "startend", true, 3*time.Second + 250*time.Millisecond},
+		{"the rest never comes", 8, "", 0, "start", false, time.Minute + 250*time.Millisecond},
+		{"length unknown", -1, "", 0, "start", true, quiet + 250*time.Millisecond},
+		{"length unknown, still growing", -1, "end", 500 * time.Millisecond, "startend", true, 500*time.Millisecond + quiet + 500*time.Millisecond},
+		{"more than the writer knew of", 3, "", 0, "start", true, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "log")
+				write(t, path, "start")
+				if tt.late != "" {
+					time.AfterFunc(tt.lateBy, func() { write(t, path, tt.late) })
+				}
+				l := New(path)
+				defer l.Close()
+				var got bytes.Buffer
+				begin := time.Now()
+				complete, err := l.Drain(t.Context(), &got, tt.size, time.Minute)
+				if err != nil || complete != tt.complete || got.String() != tt.want {
+					t.Errorf("complete %v, error %v, read %q", complete, err, &got)
+				}
+				if took := time.Since(begin); took > tt.took+20*time.Millisecond {
+					t.Errorf("took %v, want about %v", took, tt.took)
+				}
+			})
+		})
+	}
+}
+
+func TestDrainIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		complete, err := New(filepath.Join(t.TempDir(), "none")).Drain(ctx, io.Discard, 5, time.Hour)
+		if complete || err != nil || time.Since(begin) != time.Second {
+			t.Errorf("complete %v, error %v after %v", complete, err, time.Since(begin))
+		}
+	})
+}
+
+func TestPace(t *testing.T) {
+	p := Pace{Min: 10 * time.Millisecond, Max: 150 * time.Millisecond}
+	var got []string
+	for _, news := range []bool{false, false, false, false, false, false, true, false} {
+		got = append(got, p.Next(news).String())
+	}
+	if s := strings.Join(got, " "); s != "10ms 20ms 40ms 80ms 150ms 150ms 10ms 20ms" {
+		t.Error(s)
+	}
+}
