@@ -58,7 +58,7 @@ func administration(status *int) []*cli.Command {
 }
 
 func initialize(c *cli.Context) int {
-	return auth.Init(auth.Start{
+	return auth.Init(auth.InitOptions{
 		Configuration: c.String("configuration"), Server: c.String("gitlab-server"), CAFile: c.String("tls-ca-file"),
 		Deployment: c.String("deployment"), Executor: c.String("executor"), DataDir: c.String("data-dir"), StateDir: c.String("state-dir"),
 		Service: c.String("service"), Helper: c.String("helper-account"), RunnerConfig: c.String("runner-config"), Runner: c.String("runner"), Log: c.String("log"), Force: c.Bool("force"),
@@ -77,7 +77,7 @@ func alone(do func(*cli.Context)) cli.ActionFunc {
 }
 
 func explain(c *cli.Context, status *int) error {
-	q := auth.Question{
+	q := auth.ExplainOptions{
 		Configuration: c.String("configuration"), Token: c.String("token"), Response: c.String("job-response"), Claims: c.String("claims"),
 		RunAs: c.Bool("runas"), Target: c.String("target"),
 	}

@@ -52,7 +52,7 @@ func call(args []string) error {
 	if _, err := lockdown.Enter(); err != nil {
 		return err
 	}
-	if err := retire(); err != nil {
+	if err := dropPrivileges(); err != nil {
 		return err
 	}
 	return fetch.Ask(context.Background(), args[1], proxy, os.Stdin).Write(os.Stdout)

@@ -15,11 +15,11 @@ import (
 // nobody is the account that owns nothing, on every distribution.
 const nobody = 65534
 
-// retire gives up for good what this process could do beyond any account: what a
+// dropPrivileges gives up for good what this process could do beyond any account: what a
 // server sends is read without. Where it was root it becomes nobody, whose other
 // processes cannot look into this one, since it executes nothing any more and so
 // stays undumpable (prctl(2)).
-func retire() error {
+func dropPrivileges() error {
 	parent := os.Getppid()
 	if err := noNewPrivs(); err != nil {
 		return fmt.Errorf("cannot set no_new_privs: %w", err)
@@ -55,7 +55,7 @@ func mayBecomeAnybody() (bool, error) {
 	if err != nil || os.Geteuid() != 0 || !held.Has(unix.CAP_SETUID) || !held.Has(unix.CAP_SETGID) {
 		return false, err
 	}
-	foreign, err := capability.ForeignIDs()
+	foreign, err := capability.UserNamespaceMap()
 	return foreign == "", err
 }
 

@@ -12,10 +12,10 @@ import (
 	"jacamar-ci/internal/lockdown"
 )
 
-// administrator makes a driver for a command that no runner calls. The paths are
+// newAdminDriver makes a driver for a command that no runner calls. The paths are
 // those of the command line: they are completed before this process leaves the
 // directory that they are relative to.
-func administrator(configuration *string, paths ...*string) (*driver, error) {
+func newAdminDriver(configuration *string, paths ...*string) (*driver, error) {
 	for _, p := range append(paths, configuration) {
 		if *p == "" {
 			continue
@@ -36,7 +36,7 @@ func administrator(configuration *string, paths ...*string) (*driver, error) {
 	}, nil
 }
 
-func complain(err error, status int) int {
+func fail(err error, status int) int {
 	fmt.Fprintln(os.Stderr, "jacamar-auth:", err)
 	return status
 }
@@ -44,12 +44,12 @@ func complain(err error, status int) int {
 // RefreshKeys fetches the server's keys and keeps them, for a timer. With forget, no
 // key is believed any more that was fetched before. The exit status is 0 or 1.
 func RefreshKeys(configuration string, forget bool) int {
-	d, err := administrator(&configuration)
+	d, err := newAdminDriver(&configuration)
 	if err == nil {
 		err = d.refreshKeys(context.Background(), forget)
 	}
 	if err != nil {
-		return complain(err, 1)
+		return fail(err, 1)
 	}
 	return 0
 }

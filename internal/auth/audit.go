@@ -85,7 +85,7 @@ func thisCall() string {
 // cleanup, whose output reaches the runner's own log alone. The reason is not the
 // job author's to read.
 func (d *driver) lost(err error) {
-	voice := joblog.NewVoice(d.stderr)
+	voice := joblog.NewWriter(d.stderr)
 	switch {
 	case d.call.Unobfuscated || d.call.Stage == job.Cleanup:
 		voice.Warn("cannot write the operator's log: %v", err)

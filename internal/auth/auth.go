@@ -151,7 +151,7 @@ func (d *driver) configuration() (config.Config, error) {
 		return config.Config{}, failure.Privatef("no --configuration, and no config stage has named one")
 	}
 	d.file = file
-	if d.empowered() {
+	if d.hasExtraPrivileges() {
 		if faults := d.trust().Judge(file); len(faults) > 0 {
 			return config.Config{}, failure.Configf("cannot use the configuration: %w", &faults[0])
 		}
@@ -164,9 +164,9 @@ func (d *driver) finish(err error) int {
 	status := d.env.Codes.Status(err)
 	if err != nil {
 		line, hint := failure.ForUser(err, d.call.Unobfuscated, d.quote())
-		joblog.NewVoice(d.output()).Fail(line, hint)
+		joblog.NewWriter(d.output()).Fail(line, hint)
 		if code, ok := failure.ScriptCode(err); ok {
-			if werr := customexec.WriteCode(d.env.CodeFile, code); werr != nil {
+			if werr := customexec.WriteExitCode(d.env.CodeFile, code); werr != nil {
 				err, status = werr, d.env.Codes.System
 			}
 		}

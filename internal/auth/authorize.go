@@ -21,7 +21,7 @@ func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, 
 	}
 	candidate, decision := policy.Choose(d.id, rules)
 	if !decision.Allowed {
-		return policy.Grant{}, decision, ruled(decision)
+		return policy.Grant{}, decision, denialFor(decision)
 	}
 	if !d.resumed {
 		if d.state.RunAs, err = d.delegate(ctx, candidate, rules); err != nil {
@@ -42,7 +42,7 @@ func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, 
 		return policy.Grant{}, decision, err
 	}
 	grant, decision := policy.Decide(d.id, candidate, d.state.Facts, rules)
-	return grant, decision, ruled(decision)
+	return grant, decision, denialFor(decision)
 }
 
 // ask asks the name service, once a job: what it says in the config stage holds
@@ -101,7 +101,7 @@ type subjects struct {
 // it exists.
 func (d *driver) subject(ctx context.Context, login job.Username, rules policy.Rules) (subjects, error) {
 	asked, err := d.names().Lookup(ctx, login)
-	if !rules.Keep {
+	if !rules.RunAsService {
 		return subjects{asked, &asked}, err
 	}
 	s := subjects{lists: &asked}

@@ -54,7 +54,7 @@ func (d *driver) become(grant policy.Grant, script []byte) (ipc.Result, error) {
 		return ipc.Result{}, err
 	}
 	brief.Start = as
-	end := ipc.NewAuthEnd(child.Socket)
+	end := ipc.NewParentConn(child.Socket)
 	// Beside the watch: the account may have stopped its jacamar, which then reads
 	// nothing, and the runner must still be able to end the job.
 	go func() {
@@ -74,10 +74,10 @@ func (d *driver) jobOutput() *os.File {
 }
 
 // brief is all that jacamar is told.
-func (d *driver) brief(grant policy.Grant) (ipc.Brief, error) {
+func (d *driver) brief(grant policy.Grant) (ipc.Request, error) {
 	account, ok := grant.Account()
 	if !ok {
-		return ipc.Brief{}, failure.Deniedf("no account was granted")
+		return ipc.Request{}, failure.Deniedf("no account was granted")
 	}
 	owner, _ := proctree.Find(os.Getppid())
 	b, err := briefing.Source{
@@ -86,7 +86,7 @@ func (d *driver) brief(grant policy.Grant) (ipc.Brief, error) {
 		Matches: func(r config.Rule) (bool, error) { return matches(r, d.id, account.Name) },
 	}.Brief()
 	if err != nil {
-		return ipc.Brief{}, err
+		return ipc.Request{}, err
 	}
 	d.delegated(&b.Settings)
 	return b, nil
@@ -123,5 +123,5 @@ func (d *driver) answer(ctx context.Context, result ipc.Result) error {
 	if err != nil {
 		return err
 	}
-	return customexec.Settled(result.Dirs.Builds, result.Dirs.Cache, version.Number(), state).Write(d.stdout)
+	return customexec.NewConfigOutput(result.Dirs.Builds, result.Dirs.Cache, version.Number(), state).Write(d.stdout)
 }

@@ -11,14 +11,14 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// empowered reports whether this process can do what its account cannot, as with
+// hasExtraPrivileges reports whether this process can do what its account cannot, as with
 // file capabilities. Then that account must not decide for whom, and only what is
 // root's is believed.
-func (d *driver) empowered() bool { return d.uid != 0 && d.powers }
+func (d *driver) hasExtraPrivileges() bool { return d.uid != 0 && d.powers }
 
 // trust is whose files and programs this process believes.
 func (d *driver) trust() trustedfile.Trust {
-	if d.empowered() {
+	if d.hasExtraPrivileges() {
 		return trustedfile.Root()
 	}
 	return trustedfile.Self()
@@ -27,7 +27,7 @@ func (d *driver) trust() trustedfile.Trust {
 // keysProgram is the program that fetches keys, which decide who is who: it is
 // trusted like this one.
 func (d *driver) keysProgram() (job.AbsPath, error) {
-	p, err := beside("jacamar-keys")
+	p, err := siblingProgram("jacamar-keys")
 	if err != nil {
 		return p, err
 	}
@@ -49,7 +49,7 @@ func (d *driver) jacamarPath() (job.AbsPath, error) {
 	if p := d.site.Auth.JacamarPath; !p.IsZero() {
 		return p, nil
 	}
-	return beside("jacamar")
+	return siblingProgram("jacamar")
 }
 
 // untrusted is the first fault of a program that others could have put there.
@@ -63,17 +63,17 @@ func untrusted(purpose string, p job.AbsPath, faults []trustedfile.Fault) error 
 	return failure.Configf("cannot %s: %w", purpose, &faults[0])
 }
 
-// beside finds another of the programs, where this one is.
-func beside(name string) (job.AbsPath, error) {
-	self, err := own()
+// siblingProgram finds another of the programs, where this one is.
+func siblingProgram(name string) (job.AbsPath, error) {
+	self, err := ownPath()
 	if err != nil {
 		return job.AbsPath{}, err
 	}
 	return job.ParseAbsPath(filepath.Join(filepath.Dir(self.String()), name))
 }
 
-// own is the file of this program.
-func own() (job.AbsPath, error) {
+// ownPath is the file of this program.
+func ownPath() (job.AbsPath, error) {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return job.AbsPath{}, failure.Privatef("cannot find this program's own file: %w", err)

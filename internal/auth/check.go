@@ -14,14 +14,14 @@ const notChecked = 3
 // Check looks at the installation and prints what it finds. The exit status is 0
 // when all is well, 1 with warnings, 2 with faults, 3 when it could not look.
 func Check(configuration string, asJSON bool) int {
-	d, err := administrator(&configuration)
+	d, err := newAdminDriver(&configuration)
 	if err != nil {
-		return complain(err, notChecked)
+		return fail(err, notChecked)
 	}
 	ctx := context.Background()
 	site, err := d.installation(ctx)
 	if err != nil {
-		return complain(err, notChecked)
+		return fail(err, notChecked)
 	}
 	report := check.Run(ctx, site)
 	site.Log.Close()
@@ -30,7 +30,7 @@ func Check(configuration string, asJSON bool) int {
 		print = report.WriteJSON
 	}
 	if err := print(os.Stdout); err != nil {
-		return complain(err, notChecked)
+		return fail(err, notChecked)
 	}
 	return report.Status()
 }
@@ -42,7 +42,7 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 	if s.File, err = job.ParseAbsPath(d.call.Configuration); err != nil {
 		return s, err
 	}
-	if s.Own, err = own(); err != nil {
+	if s.Own, err = ownPath(); err != nil {
 		return s, err
 	}
 	s.Fetcher, s.FetcherErr = d.keysProgram()

@@ -16,7 +16,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-func (d *driver) explain(ctx context.Context, q Question) (w explain.Walk, err error) {
+func (d *driver) explain(ctx context.Context, q ExplainOptions) (w explain.Walk, err error) {
 	if d.site, err = d.configuration(); err != nil {
 		return w, err
 	}
@@ -60,7 +60,7 @@ func (d *driver) explain(ctx context.Context, q Question) (w explain.Walk, err e
 // explainToken judges the token or the claims and reads them in any case: an
 // administrator wants to see all that stands in the way of a job, and the token
 // of an ended job has expired.
-func (d *driver) explainToken(ctx context.Context, q Question) ([]policy.Step, error) {
+func (d *driver) explainToken(ctx context.Context, q ExplainOptions) ([]policy.Step, error) {
 	if q.Claims != "" {
 		payload, err := readFile(q.Claims)
 		if err != nil {
@@ -101,7 +101,7 @@ func (d *driver) verified(ctx context.Context, token idtoken.Token) (claims.Iden
 }
 
 // explainRunAs gives no candidate when the walk ends here.
-func (d *driver) explainRunAs(ctx context.Context, q Question, c policy.Candidate, rules policy.Rules) (policy.Candidate, []policy.Step, error) {
+func (d *driver) explainRunAs(ctx context.Context, q ExplainOptions, c policy.Candidate, rules policy.Rules) (policy.Candidate, []policy.Step, error) {
 	script, ok := d.runas()
 	step := func(outcome policy.Outcome, format string, args ...any) []policy.Step {
 		return []policy.Step{{Rule: ruleRunAs, Outcome: outcome, Reason: fmt.Sprintf(format, args...)}}

@@ -9,8 +9,8 @@ import (
 	"jacamar-ci/internal/customexec"
 )
 
-// Question is what an administrator asks: what would become of this job?
-type Question struct {
+// ExplainOptions is what an administrator asks: what would become of this job?
+type ExplainOptions struct {
 	Configuration string
 	// Token and Response are files: the job's id_token and the runner's
 	// JOB_RESPONSE_FILE. Claims is one with a token's claims alone.
@@ -29,17 +29,17 @@ const (
 )
 
 // Explain walks the decision about a job and prints it.
-func Explain(q Question) int {
-	d, err := administrator(&q.Configuration, &q.Token, &q.Response, &q.Claims)
+func Explain(q ExplainOptions) int {
+	d, err := newAdminDriver(&q.Configuration, &q.Token, &q.Response, &q.Claims)
 	if err != nil {
-		return complain(err, notExplained)
+		return fail(err, notExplained)
 	}
 	walk, err := d.explain(context.Background(), q)
 	if err == nil {
 		err = walk.Write(os.Stdout)
 	}
 	if err != nil {
-		return complain(err, notExplained)
+		return fail(err, notExplained)
 	}
 	if _, refused := walk.Refused(); refused {
 		return explainedDeny

@@ -80,7 +80,7 @@ func (d *driver) completeGroups(ctx context.Context, login job.Username, r polic
 	}
 	switch {
 	case !r.NeedsGroups(login, f.Groups):
-	case r.Keep:
+	case r.RunAsService:
 		f.Groups, err = d.groupsOf(ctx, login, r)
 	default:
 		f.Groups, err = compareGroups(ctx, d.names(), &f.Account, login, r)

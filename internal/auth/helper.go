@@ -53,7 +53,7 @@ func (d *driver) lostCapabilities() error {
 }
 
 func (d *driver) mayHaveHelper() bool {
-	return d.empowered() || d.uid == 0 && d.site.Auth.HelperAccount.String() != "root"
+	return d.hasExtraPrivileges() || d.uid == 0 && d.site.Auth.HelperAccount.String() != "root"
 }
 
 // helperFault is why the helper account cannot be used, and what to do.
@@ -72,7 +72,7 @@ func addAccount(name job.Username) string {
 
 // examineHelper is findHelper for an administrator, for whom a fault is a finding.
 func (d *driver) examineHelper() (check.Helper, error) {
-	h := check.Helper{Name: d.site.Auth.HelperAccount, Required: d.empowered()}
+	h := check.Helper{Name: d.site.Auth.HelperAccount, Required: d.hasExtraPrivileges()}
 	var fault *helperFault
 	switch err := d.findHelper(); {
 	case errors.As(err, &fault):
@@ -115,7 +115,7 @@ func (d *driver) names() account.Names { return account.System(d.helper) }
 // helperIDs are the ids of what must be out of the reach of the service account: the
 // RunAs script and the files of the state. They stay root's where this is root.
 func (d *driver) helperIDs() *thread.IDs {
-	if d.empowered() {
+	if d.hasExtraPrivileges() {
 		return d.helper
 	}
 	return nil
@@ -125,7 +125,7 @@ func (d *driver) helperIDs() *thread.IDs {
 // of the other helpers: it must not be able to read the key that seals states. Root
 // leaves the change to the program itself.
 func (d *driver) fetchIDs() *thread.IDs {
-	if d.empowered() {
+	if d.hasExtraPrivileges() {
 		return &thread.IDs{UID: nobody, GID: nobody}
 	}
 	return nil

@@ -13,9 +13,9 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Start is what an administrator gave of a first configuration; what is empty is
+// InitOptions is what an administrator gave of a first configuration; what is empty is
 // asked for, or has a default.
-type Start struct {
+type InitOptions struct {
 	Configuration                      string
 	Server, CAFile, DataDir            string
 	Deployment, Executor, StateDir     string
@@ -27,15 +27,15 @@ type Start struct {
 // Init writes a first configuration, wires a runner to it and checks the
 // installation, by becoming `jacamar-auth check` as the account of the service.
 // It returns only when it could not.
-func Init(s Start) int {
-	d, err := administrator(&s.Configuration, &s.CAFile, &s.RunnerConfig, &s.Log)
+func Init(s InitOptions) int {
+	d, err := newAdminDriver(&s.Configuration, &s.CAFile, &s.RunnerConfig, &s.Log)
 	if err == nil {
 		err = d.initialize(context.Background(), s)
 	}
-	return complain(err, notChecked)
+	return fail(err, notChecked)
 }
 
-func (d *driver) initialize(ctx context.Context, s Start) error {
+func (d *driver) initialize(ctx context.Context, s InitOptions) error {
 	file, err := job.ParseAbsPath(s.Configuration)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (d *driver) initialize(ctx context.Context, s Start) error {
 }
 
 // choice asks for what the command line left open, if there is somebody to ask.
-func (d *driver) choice(s Start) (setup.Choice, error) {
+func (d *driver) choice(s InitOptions) (setup.Choice, error) {
 	c := setup.Choice{Server: s.Server, DataDir: s.DataDir, Executor: s.Executor, CAFile: s.CAFile, StateDir: s.StateDir, Log: s.Log, Helper: s.Helper}
 	questions := c.Questions(&s.Deployment)
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil && len(questions) > 0 {
@@ -95,7 +95,7 @@ func (d *driver) service(ctx context.Context, deployment setup.Deployment, name 
 }
 
 // wire prints the runner's table, or merges it into the runner's file.
-func (d *driver) wire(w setup.Wiring, s Start, service job.UID) error {
+func (d *driver) wire(w setup.Wiring, s InitOptions, service job.UID) error {
 	if s.RunnerConfig != "" {
 		file, err := job.ParseAbsPath(s.RunnerConfig)
 		if err != nil {

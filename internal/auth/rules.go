@@ -19,7 +19,7 @@ func (d *driver) rules() (policy.Rules, error) {
 		GroupAllow: list(a.GroupsAllowlist), GroupBlock: list(a.GroupsBlocklist).Entries,
 		PreValidation: a.ListsPreValidation, ShellAllow: list(a.ShellAllowlist),
 		PipelineSource: list(a.PipelineSourceAllowlist), ProtectedRefs: a.ProtectedRefsOnly,
-		Nologin: a.EnforceNologin, RequireShadow: a.RequireShadow, MinUID: a.MinUID, Helper: a.HelperAccount, Keep: a.Downscope == config.None,
+		Nologin: a.EnforceNologin, RequireShadow: a.RequireShadow, MinUID: a.MinUID, Helper: a.HelperAccount, RunAsService: a.Downscope == config.None,
 	}
 	r.ProjectAllow.Set = a.ProjectAllowlist.Set
 	var err error

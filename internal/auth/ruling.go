@@ -8,22 +8,22 @@ import (
 	"jacamar-ci/internal/auth/internal/policy"
 )
 
-// ruling is a refusal together with the rule that decided and the walk to it.
-type ruling struct {
+// denial is a refusal together with the rule that decided and the walk to it.
+type denial struct {
 	rule  string
 	steps []policy.Step
 	err   error
 }
 
-func (r *ruling) Error() string { return r.err.Error() }
-func (r *ruling) Unwrap() error { return r.err }
+func (r *denial) Error() string { return r.err.Error() }
+func (r *denial) Unwrap() error { return r.err }
 
-// ruled is the refusal that a decision is; nil for one that allows.
-func ruled(d policy.Decision) error {
+// denialFor is the refusal that a decision is; nil for one that allows.
+func denialFor(d policy.Decision) error {
 	if d.Allowed {
 		return nil
 	}
-	return &ruling{string(d.Rule), d.Steps, d.Err()}
+	return &denial{string(d.Rule), d.Steps, d.Err()}
 }
 
 // The rules of refusals that come from elsewhere than the policy and the token.
@@ -36,7 +36,7 @@ const (
 
 // ruleOf returns the rule of a refusal, and the walk to it where there was one.
 func ruleOf(err error) (rule string, steps []policy.Step) {
-	var r *ruling
+	var r *denial
 	var unknown account.UnknownError
 	switch {
 	case errors.As(err, &r):

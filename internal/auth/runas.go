@@ -34,7 +34,7 @@ func (d *driver) delegate(ctx context.Context, c policy.Candidate, rules policy.
 	wanted, _ := d.env.Variable(string(d.site.Auth.RunAs.UserVariable))
 	target, err := runas.ParseTarget(wanted)
 	if err != nil {
-		return state.Delegation{}, &ruling{rule: ruleRunAs, err: err}
+		return state.Delegation{}, &denial{rule: ruleRunAs, err: err}
 	}
 	return d.askScript(ctx, script, c, target)
 }
@@ -42,7 +42,7 @@ func (d *driver) delegate(ctx context.Context, c policy.Candidate, rules policy.
 func (d *driver) askScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (state.Delegation, error) {
 	a, err := script.Ask(ctx, d.id, c.Login(), target)
 	if err != nil {
-		return state.Delegation{}, &ruling{rule: ruleRunAs, err: err}
+		return state.Delegation{}, &denial{rule: ruleRunAs, err: err}
 	}
 	d.log.Walked(d.about(), auditlog.Rule{Name: ruleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
 	answer := state.Delegation{Asked: true, Target: target, DataDir: a.DataDir, Message: a.Message}
@@ -62,7 +62,7 @@ func (d *driver) preValidate(ctx context.Context, c policy.Candidate, rules poli
 	if err != nil {
 		return err
 	}
-	return ruled(policy.PreValidate(c, groups, rules))
+	return denialFor(policy.PreValidate(c, groups, rules))
 }
 
 // apply gives the candidate that follows from the answer. A script that the
@@ -70,7 +70,7 @@ func (d *driver) preValidate(ctx context.Context, c policy.Candidate, rules poli
 func apply(a state.Delegation, c policy.Candidate, configured bool) (policy.Candidate, error) {
 	switch {
 	case configured && !a.Asked:
-		return policy.Candidate{}, &ruling{rule: ruleRunAs, err: failure.Deniedf("the script was configured after the job's config stage")}
+		return policy.Candidate{}, &denial{rule: ruleRunAs, err: failure.Deniedf("the script was configured after the job's config stage")}
 	case a.Named != job.Username{}:
 		return c.Named(a.Named), nil
 	case a.Target != job.Username{}:

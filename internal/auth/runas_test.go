@@ -97,9 +97,9 @@ func TestRuleOf(t *testing.T) {
 		want  string
 		steps int
 	}{
-		"policy":          {ruled(denied), "root", 1},
-		"wrapped":         {failure.Deniedf("x: %w", ruled(denied)), "root", 1},
-		"runas":           {&ruling{rule: ruleRunAs, err: errors.New("no")}, "runas", 0},
+		"policy":          {denialFor(denied), "root", 1},
+		"wrapped":         {failure.Deniedf("x: %w", denialFor(denied)), "root", 1},
+		"runas":           {&denial{rule: ruleRunAs, err: errors.New("no")}, "runas", 0},
 		"unknown account": {&failure.Error{Kind: failure.Denied, Cause: account.UnknownError{}}, "account_unknown", 0},
 		"something else":  {failure.Deniedf("no"), "other", 0},
 	} {
@@ -109,10 +109,10 @@ func TestRuleOf(t *testing.T) {
 			}
 		})
 	}
-	if ruled(policy.Decision{Allowed: true}) != nil {
+	if denialFor(policy.Decision{Allowed: true}) != nil {
 		t.Error("a decision that allows is a refusal")
 	}
-	if failure.KindOf(ruled(denied)) != failure.Denied {
+	if failure.KindOf(denialFor(denied)) != failure.Denied {
 		t.Error("a ruling hides its kind")
 	}
 }

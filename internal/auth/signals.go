@@ -17,7 +17,7 @@ import (
 // signaller returns how processes are ended that only the job's account may signal:
 // with the right to change ids by a thread of this process, else by a jacamar that
 // was started for it. Without a change of account there is nothing to do so for.
-func (d *driver) signaller(l privdrop.Launcher, grant policy.Grant, brief ipc.Brief) func() (monitor.Account, error) {
+func (d *driver) signaller(l privdrop.Launcher, grant policy.Grant, brief ipc.Request) func() (monitor.Account, error) {
 	switch l.Strategy {
 	case privdrop.Setuid:
 		a := brief.Account
@@ -51,7 +51,7 @@ func (asAccount) Starter() int { return 0 }
 func (asAccount) Close() *monitor.Child { return nil }
 
 // reaper starts a jacamar as the account. The job's log is no place for its words.
-func reaper(l privdrop.Launcher, grant policy.Grant, brief ipc.Brief) (monitor.Account, error) {
+func reaper(l privdrop.Launcher, grant policy.Grant, brief ipc.Request) (monitor.Account, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot signal as the account: %w", err)
@@ -69,5 +69,5 @@ func reaper(l privdrop.Launcher, grant policy.Grant, brief ipc.Brief) (monitor.A
 // left reports processes that could not be ended, to the operator and to the user.
 func (d *driver) left(err error) {
 	d.warn(err)
-	joblog.NewVoice(d.output()).Warn("%v", err)
+	joblog.NewWriter(d.output()).Warn("%v", err)
 }

@@ -66,13 +66,13 @@ func stateRefused(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &ruling{rule: ruleState, err: err}
+	return &denial{rule: ruleState, err: err}
 }
 
 // stateDir is where this process keeps its own state. The configuration alone says
 // where that is.
 func (d *driver) stateDir(ctx context.Context) (statedir.Dir, error) {
-	path, err := d.site.General.StateDirOf(d.uid == 0 || d.empowered(), func() (job.AbsPath, error) { return d.ownHome(ctx) })
+	path, err := d.site.General.StateDirOf(d.uid == 0 || d.hasExtraPrivileges(), func() (job.AbsPath, error) { return d.ownHome(ctx) })
 	if err != nil {
 		return statedir.Dir{}, err
 	}

@@ -26,8 +26,8 @@ type Source struct {
 }
 
 // Brief returns all that jacamar is told of a stage.
-func (s Source) Brief() (b ipc.Brief, err error) {
-	b = ipc.Brief{Stage: s.Stage, Account: s.Account, Dirs: s.Dirs, Settings: Settings(s.Site, s.Env), Job: s.job()}
+func (s Source) Brief() (b ipc.Request, err error) {
+	b = ipc.Request{Stage: s.Stage, Account: s.Account, Dirs: s.Dirs, Settings: Settings(s.Site, s.Env), Job: s.job()}
 	if b.SubStage, err = customexec.SubStage(s.Stage, s.SubStage); err != nil {
 		return b, err
 	}

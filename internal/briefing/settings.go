@@ -28,7 +28,7 @@ func Settings(site config.Config, env customexec.Environ) ipc.Settings {
 
 // confinement leaves a filter out that jacamar could not set.
 func confinement(a config.Auth) ipc.Confinement {
-	c := ipc.Confinement{NoNewPrivs: a.NoNewPrivs, Limits: a.Limits.Given(), RaiseStack: a.SetStackSize}
+	c := ipc.Confinement{NoNewPrivs: a.NoNewPrivs, Limits: a.Limits.Set(), RaiseStack: a.SetStackSize}
 	if a.NoNewPrivs {
 		c.Filter = a.Seccomp.Filter()
 	}

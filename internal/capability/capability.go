@@ -58,14 +58,14 @@ func BeyondAccount() bool {
 	if err == nil && !held.Has(unix.CAP_SETUID) && !held.Has(unix.CAP_SETGID) {
 		return false
 	}
-	foreign, err := ForeignIDs()
+	foreign, err := UserNamespaceMap()
 	return err != nil || foreign == ""
 }
 
-// ForeignIDs returns the map by which this process's ids are not the machine's, as
+// UserNamespaceMap returns the map by which this process's ids are not the machine's, as
 // in a user namespace, and "" where they are. Elsewhere root is not root, and an
 // account's uid is somebody else's.
-func ForeignIDs() (string, error) {
+func UserNamespaceMap() (string, error) {
 	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
 		text, err := os.ReadFile(file)
 		if err != nil {

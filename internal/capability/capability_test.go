@@ -27,7 +27,7 @@ func TestIdentity(t *testing.T) {
 // TestForeignIDs runs this test program in a user namespace too.
 func TestForeignIDs(t *testing.T) {
 	const inside = "CAPABILITY_TEST_NAMESPACE"
-	foreign, err := ForeignIDs()
+	foreign, err := UserNamespaceMap()
 	if os.Getenv(inside) != "" {
 		if err != nil || !strings.HasPrefix(foreign, "/proc/self/uid_map: 0 ") {
 			t.Errorf("%q, %v", foreign, err)
@@ -76,7 +76,7 @@ func TestBeyondAccount(t *testing.T) {
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ForeignIDs(); err == nil {
+		if _, err := UserNamespaceMap(); err == nil {
 			t.Error("the maps can still be read")
 		}
 		if BeyondAccount() != held.Has(unix.CAP_SETUID) {
@@ -84,7 +84,7 @@ func TestBeyondAccount(t *testing.T) {
 		}
 		return
 	}
-	foreign, err := ForeignIDs()
+	foreign, err := UserNamespaceMap()
 	if want := held.Has(unix.CAP_SETUID) && foreign == ""; err != nil || BeyondAccount() != want {
 		t.Errorf("%v, want %v: %v", BeyondAccount(), want, err)
 	}

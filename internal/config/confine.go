@@ -46,8 +46,8 @@ type Limits struct {
 	Stack      rlimit.Range `toml:"stack"`
 }
 
-// Given returns the limits that the table sets.
-func (l Limits) Given() (given []rlimit.Limit) {
+// Set returns the limits that the table sets.
+func (l Limits) Set() (given []rlimit.Limit) {
 	for _, one := range []rlimit.Limit{
 		{Resource: "as", Range: l.AS},
 		{Resource: "core", Range: l.Core},
@@ -124,7 +124,7 @@ var least = []rlimit.Limit{
 }
 
 func checkLimits(c *Config) (faults []Fault) {
-	for _, l := range c.Auth.Limits.Given() {
+	for _, l := range c.Auth.Limits.Set() {
 		for _, m := range least {
 			faults = append(faults, when(l.Resource == m.Resource && l.Soft < m.Soft, "auth.limits."+l.Resource,
 				"%s is too low: jacamar itself needs %d", l.Range, m.Soft)...)

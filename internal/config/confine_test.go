@@ -49,12 +49,12 @@ func TestEveryLimitIsGiven(t *testing.T) {
 			continue
 		}
 		want, err := rlimit.Parse(name + "=8G:unlimited")
-		if got := c.Auth.Limits.Given(); err != nil || !reflect.DeepEqual(got, []rlimit.Limit{want}) {
+		if got := c.Auth.Limits.Set(); err != nil || !reflect.DeepEqual(got, []rlimit.Limit{want}) {
 			t.Errorf("%v, want %v alone", got, want)
 		}
 	}
 	c, err := parse(minimal)
-	if got := c.Auth.Limits.Given(); err != nil || got != nil {
+	if got := c.Auth.Limits.Set(); err != nil || got != nil {
 		t.Errorf("without the table: %v %v", got, err)
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Answer is what the config stage prints: the only thing that it ever writes on
+// ConfigOutput is what the config stage prints: the only thing that it ever writes on
 // standard output. Source: executors/custom/api/config.go of GitLab Runner.
-type Answer struct {
+type ConfigOutput struct {
 	BuildsDir job.AbsPath `json:"builds_dir"`
 	CacheDir  job.AbsPath `json:"cache_dir"`
 	// BuildsDirIsShared stays false: every concurrent job of a runner and
@@ -31,11 +31,11 @@ type Driver struct {
 	Version string `json:"version"`
 }
 
-// Settled is the answer of a config stage that found the directories; state is
+// NewConfigOutput is the answer of a config stage that found the directories; state is
 // what the later stages need of it.
-func Settled(builds, cache job.AbsPath, version, state string) Answer {
+func NewConfigOutput(builds, cache job.AbsPath, version, state string) ConfigOutput {
 	host, _ := os.Hostname()
-	return Answer{
+	return ConfigOutput{
 		BuildsDir: builds, CacheDir: cache, Hostname: host,
 		Driver: Driver{Name: "jacamar", Version: strings.TrimPrefix(version, "v")},
 		JobEnv: map[string]string{StateVariable: state},
@@ -44,7 +44,7 @@ func Settled(builds, cache job.AbsPath, version, state string) Answer {
 }
 
 // Write prints the answer in one piece.
-func (a Answer) Write(w io.Writer) error {
+func (a ConfigOutput) Write(w io.Writer) error {
 	text, err := json.Marshal(a)
 	if err != nil {
 		return err

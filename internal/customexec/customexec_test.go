@@ -392,38 +392,38 @@ func TestGrowingFile(t *testing.T) {
 
 func TestExitCodeFile(t *testing.T) {
 	file := abs(t, t.TempDir(), "code")
-	if err := ClearCode(file); err != nil {
+	if err := RemoveExitCode(file); err != nil {
 		t.Errorf("nothing to clear: %v", err)
 	}
-	if err := WriteCode(file, 7); err != nil {
+	if err := WriteExitCode(file, 7); err != nil {
 		t.Fatal(err)
 	}
 	if text, _ := os.ReadFile(file.String()); string(text) != "7\n" {
 		t.Errorf("it holds %q", text)
 	}
-	if err := WriteCode(file, 8); err == nil {
+	if err := WriteExitCode(file, 8); err == nil {
 		t.Error("an existing file was written")
 	}
-	if err := ClearCode(file); err != nil {
+	if err := RemoveExitCode(file); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteCode(file, 255); err != nil {
+	if err := WriteExitCode(file, 255); err != nil {
 		t.Fatal(err)
 	}
-	if err := ClearCode(job.AbsPath{}); err != nil {
+	if err := RemoveExitCode(job.AbsPath{}); err != nil {
 		t.Errorf("no file named: %v", err)
 	}
-	if err := WriteCode(job.AbsPath{}, 1); err != nil {
+	if err := WriteExitCode(job.AbsPath{}, 1); err != nil {
 		t.Errorf("no file named: %v", err)
 	}
-	if err := WriteCode(abs(t, "/nonexistent/code"), 1); err == nil {
+	if err := WriteExitCode(abs(t, "/nonexistent/code"), 1); err == nil {
 		t.Error("written nowhere")
 	}
 }
 
 func TestAnswer(t *testing.T) {
 	var b bytes.Buffer
-	a := Answer{BuildsDir: abs(t, "/b"), CacheDir: abs(t, "/c"), Hostname: "h", Driver: Driver{"jacamar", "1"}, JobEnv: map[string]string{StateVariable: `{"a":"b"}`}, Shell: "bash"}
+	a := ConfigOutput{BuildsDir: abs(t, "/b"), CacheDir: abs(t, "/c"), Hostname: "h", Driver: Driver{"jacamar", "1"}, JobEnv: map[string]string{StateVariable: `{"a":"b"}`}, Shell: "bash"}
 	if err := a.Write(&b); err != nil {
 		t.Fatal(err)
 	}

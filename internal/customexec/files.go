@@ -21,7 +21,7 @@ func (e Environ) Script(stage job.Stage, file string) ([]byte, error) {
 	if stage != job.Run {
 		return nil, nil
 	}
-	if err := ClearCode(e.CodeFile); err != nil {
+	if err := RemoveExitCode(e.CodeFile); err != nil {
 		return nil, err
 	}
 	return ReadScript(file)
@@ -96,9 +96,9 @@ func readWhole(file io.Reader, size, limit int64) ([]byte, error) {
 	return append(text, rest...), err
 }
 
-// ClearCode removes the exit code of an earlier stage: the runner never does,
+// RemoveExitCode removes the exit code of an earlier stage: the runner never does,
 // and would take it for this one's.
-func ClearCode(p job.AbsPath) error {
+func RemoveExitCode(p job.AbsPath) error {
 	if p.IsZero() {
 		return nil
 	}
@@ -108,8 +108,8 @@ func ClearCode(p job.AbsPath) error {
 	return nil
 }
 
-// WriteCode tells the runner the exit code of a failed script.
-func WriteCode(p job.AbsPath, code int) error {
+// WriteExitCode tells the runner the exit code of a failed script.
+func WriteExitCode(p job.AbsPath, code int) error {
 	if p.IsZero() {
 		return nil
 	}

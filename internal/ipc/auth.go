@@ -7,19 +7,19 @@ import (
 	"sync"
 )
 
-// AuthEnd is the end of the socket that jacamar-auth holds. Its methods may be
+// ParentConn is the end of the socket that jacamar-auth holds. Its methods may be
 // called at once; a peer that does not read holds up Send and Terminate for as
 // long as it likes.
-type AuthEnd struct {
+type ParentConn struct {
 	conn    io.ReadWriter
 	sending sync.Mutex
 }
 
-// NewAuthEnd takes the connected socket.
-func NewAuthEnd(conn io.ReadWriter) *AuthEnd { return &AuthEnd{conn: conn} }
+// NewParentConn takes the connected socket.
+func NewParentConn(conn io.ReadWriter) *ParentConn { return &ParentConn{conn: conn} }
 
 // Send gives jacamar its brief and, for a run stage, the script.
-func (a *AuthEnd) Send(b Brief, script []byte) error {
+func (a *ParentConn) Send(b Request, script []byte) error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
 	b.Version = Version
@@ -40,7 +40,7 @@ func (a *AuthEnd) Send(b Brief, script []byte) error {
 }
 
 // Terminate asks jacamar to end the job now.
-func (a *AuthEnd) Terminate() error {
+func (a *ParentConn) Terminate() error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
 	return writeFrame(a.conn, terminateFrame, nil)
@@ -48,7 +48,7 @@ func (a *AuthEnd) Terminate() error {
 
 // Result waits for jacamar's result. io.EOF means that jacamar ended without one,
 // and a CrashError that it crashed.
-func (a *AuthEnd) Result() (Result, error) {
+func (a *ParentConn) Result() (Result, error) {
 	k, payload, err := readFrame(a.conn)
 	if err != nil {
 		return Result{}, a.crashed(err)

@@ -18,9 +18,9 @@ import (
 // means a half-finished upgrade, and is refused.
 const Version = 2
 
-// Brief is all that jacamar knows of a job. It never sees the site's
+// Request is all that jacamar knows of a job. It never sees the site's
 // configuration file, the runner's environment or the token.
-type Brief struct {
+type Request struct {
 	Version  int          `json:"version"`
 	Stage    job.Stage    `json:"stage"`
 	SubStage job.SubStage `json:"sub_stage,omitempty"`
@@ -102,20 +102,20 @@ type Confinement struct {
 	RaiseStack bool `json:"raise_stack,omitempty"`
 }
 
-// decodeBrief reads a brief strictly: an unknown field or a second value is an
+// decodeRequest reads a brief strictly: an unknown field or a second value is an
 // error, and every typed value checks itself.
-func decodeBrief(b []byte) (Brief, error) {
+func decodeRequest(b []byte) (Request, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	var brief Brief
+	var brief Request
 	if err := d.Decode(&brief); err != nil {
-		return Brief{}, fmt.Errorf("cannot read the brief: %w", err)
+		return Request{}, fmt.Errorf("cannot read the brief: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return Brief{}, fmt.Errorf("cannot read the brief: it has more than one value")
+		return Request{}, fmt.Errorf("cannot read the brief: it has more than one value")
 	}
 	if brief.Version != Version {
-		return Brief{}, fmt.Errorf("jacamar-auth speaks version %d of the handoff and jacamar version %d: install both from one package", brief.Version, Version)
+		return Request{}, fmt.Errorf("jacamar-auth speaks version %d of the handoff and jacamar version %d: install both from one package", brief.Version, Version)
 	}
 	return brief, nil
 }

@@ -23,7 +23,7 @@ const crashText = 4 << 10
 
 // crashed turns an error for bytes that begin no frame into the text that they
 // begin.
-func (a *AuthEnd) crashed(err error) error {
+func (a *ParentConn) crashed(err error) error {
 	var none *headError
 	if !errors.As(err, &none) {
 		return err

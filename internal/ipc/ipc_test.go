@@ -19,7 +19,7 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-func sample(t testing.TB, sub job.SubStage) Brief {
+func sample(t testing.TB, sub job.SubStage) Request {
 	t.Helper()
 	name, err := job.ParseUsername("alice")
 	if err != nil {
@@ -33,7 +33,7 @@ func sample(t testing.TB, sub job.SubStage) Brief {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Brief{
+	return Request{
 		Version: Version, Stage: job.Run, SubStage: sub,
 		Account:  job.Account{Name: name, UID: 1000, GID: 100, Groups: job.GIDs{100, 200}, Home: home, Shell: home},
 		Job:      Job{ID: 7, Runner: "abc", Project: "group/project", Timeout: 3600, Owner: proctree.Process{PID: 1, Start: 2, Boot: "b"}},
@@ -45,11 +45,11 @@ func sample(t testing.TB, sub job.SubStage) Brief {
 var exported = cmp.AllowUnexported(job.Username{}, job.AbsPath{}, job.Env{})
 
 // conversation connects the two ends.
-func conversation(t *testing.T) (*AuthEnd, net.Conn, net.Conn) {
+func conversation(t *testing.T) (*ParentConn, net.Conn, net.Conn) {
 	t.Helper()
 	a, j := net.Pipe()
 	t.Cleanup(func() { a.Close(); j.Close() })
-	return NewAuthEnd(a), a, j
+	return NewParentConn(a), a, j
 }
 
 func TestBriefAndScriptArrive(t *testing.T) {
@@ -82,13 +82,13 @@ func TestBriefAndScriptArrive(t *testing.T) {
 
 func TestOrders(t *testing.T) {
 	auth, theirs, conn := conversation(t)
-	end := &JobEnd{conn}
+	end := &ChildConn{conn}
 	go func() {
 		_ = auth.Terminate()
 		_ = auth.Terminate()
 		theirs.Close()
 	}()
-	for i, want := range []Order{Terminate, Terminate, Lost, Lost} {
+	for i, want := range []Control{Terminate, Terminate, ParentGone, ParentGone} {
 		if got := end.Next(); got != want {
 			t.Errorf("order %d is %v, want %v", i, got, want)
 		}
@@ -96,7 +96,7 @@ func TestOrders(t *testing.T) {
 	auth, theirs, conn = conversation(t)
 	_ = auth
 	go func() { _, _ = theirs.Write([]byte("B\x00\x00\x00\x00")) }()
-	if got := (&JobEnd{conn}).Next(); got != Lost {
+	if got := (&ChildConn{conn}).Next(); got != ParentGone {
 		t.Errorf("nonsense is taken for %v", got)
 	}
 }
@@ -121,7 +121,7 @@ func TestResults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			auth, _, conn := conversation(t)
-			go func() { _ = (&JobEnd{conn}).Report(ResultOf(tc.err, dirs)) }()
+			go func() { _ = (&ChildConn{conn}).Report(ResultOf(tc.err, dirs)) }()
 			r, err := auth.Result()
 			if err != nil {
 				t.Fatal(err)
@@ -215,7 +215,7 @@ func TestHostileBytes(t *testing.T) {
 		"hostile dirs":     result(`{"dirs":{"builds":"../x","cache":"/","scripts":"/"}}`),
 	} {
 		t.Run("result "+name, func(t *testing.T) {
-			if r, err := NewAuthEnd(rw(text)).Result(); err == nil {
+			if r, err := NewParentConn(rw(text)).Result(); err == nil {
 				t.Errorf("accepted as %+v", r)
 			}
 		})
@@ -234,18 +234,18 @@ func rw(text string) io.ReadWriter {
 
 func TestTooMuchIsNotSent(t *testing.T) {
 	b := sample(t, job.BuildScript)
-	if err := NewAuthEnd(rw("")).Send(b, make([]byte, job.MaxScript+1)); err == nil {
+	if err := NewParentConn(rw("")).Send(b, make([]byte, job.MaxScript+1)); err == nil {
 		t.Error("a script over the limit was sent")
 	}
 	b.Settings.Message = strings.Repeat("x", 2<<20)
-	if err := NewAuthEnd(rw("")).Send(b, nil); err == nil {
+	if err := NewParentConn(rw("")).Send(b, nil); err == nil {
 		t.Error("a brief over the limit was sent")
 	}
 }
 
 func FuzzAccept(f *testing.F) {
 	var b bytes.Buffer
-	if err := NewAuthEnd(&b).Send(sample(f, job.BuildScript), []byte("echo")); err != nil {
+	if err := NewParentConn(&b).Send(sample(f, job.BuildScript), []byte("echo")); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
@@ -260,7 +260,7 @@ func FuzzAccept(f *testing.F) {
 func FuzzResult(f *testing.F) {
 	f.Add([]byte(result(`{"failed":true,"build":true,"code":7,"reason":"x"}`)))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := NewAuthEnd(rw(string(text))).Result()
+		r, err := NewParentConn(rw(string(text))).Result()
 		if code, ok := failure.ScriptCode(r.Err()); err == nil && ok && (code < 1 || code > 255) {
 			t.Errorf("code %d", code)
 		}
@@ -277,7 +277,7 @@ func TestLeftovers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			auth, _, conn := conversation(t)
 			sent := make(chan error, 1)
-			go func() { sent <- (&JobEnd{conn}).Report(ResultOf(err, sample(t, "").Dirs).WithLeft(left)) }()
+			go func() { sent <- (&ChildConn{conn}).Report(ResultOf(err, sample(t, "").Dirs).WithLeft(left)) }()
 			r, rerr := auth.Result()
 			if err := errors.Join(rerr, <-sent); err != nil {
 				t.Fatal(err)

@@ -6,28 +6,28 @@ import (
 	"io"
 )
 
-// JobEnd is the end of the socket that jacamar holds.
-type JobEnd struct{ conn io.ReadWriter }
+// ChildConn is the end of the socket that jacamar holds.
+type ChildConn struct{ conn io.ReadWriter }
 
 // Accept reads what jacamar-auth sends first: the brief and, for a run stage,
 // the script.
-func Accept(conn io.ReadWriter) (*JobEnd, Brief, []byte, error) {
+func Accept(conn io.ReadWriter) (*ChildConn, Request, []byte, error) {
 	text, err := expect(conn, briefFrame)
 	if err != nil {
-		return nil, Brief{}, nil, fmt.Errorf("cannot read the brief: %w", err)
+		return nil, Request{}, nil, fmt.Errorf("cannot read the brief: %w", err)
 	}
-	brief, err := decodeBrief(text)
+	brief, err := decodeRequest(text)
 	if err != nil {
-		return nil, Brief{}, nil, err
+		return nil, Request{}, nil, err
 	}
 	if brief.SubStage == "" {
-		return &JobEnd{conn}, brief, nil, nil
+		return &ChildConn{conn}, brief, nil, nil
 	}
 	script, err := expect(conn, scriptFrame)
 	if err != nil {
-		return nil, Brief{}, nil, fmt.Errorf("cannot read the script: %w", err)
+		return nil, Request{}, nil, fmt.Errorf("cannot read the script: %w", err)
 	}
-	return &JobEnd{conn}, brief, script, nil
+	return &ChildConn{conn}, brief, script, nil
 }
 
 func expect(r io.Reader, want kind) ([]byte, error) {
@@ -41,28 +41,28 @@ func expect(r io.Reader, want kind) ([]byte, error) {
 	return payload, nil
 }
 
-// Order is what jacamar-auth wants after the brief.
-type Order int
+// Control is what jacamar-auth wants after the brief.
+type Control int
 
 const (
 	// Terminate asks for the end of the job: the runner wants it to stop.
-	Terminate Order = iota
-	// Lost means that jacamar-auth is gone, or speaks nonsense: nobody is left
+	Terminate Control = iota
+	// ParentGone means that jacamar-auth is gone, or speaks nonsense: nobody is left
 	// to report to, and the job must end at once.
-	Lost
+	ParentGone
 )
 
 // Next waits for the next order.
-func (j *JobEnd) Next() Order {
+func (j *ChildConn) Next() Control {
 	k, _, err := readFrame(j.conn)
 	if err != nil || k != terminateFrame {
-		return Lost
+		return ParentGone
 	}
 	return Terminate
 }
 
 // Report sends the stage's result, the last thing that jacamar does.
-func (j *JobEnd) Report(r Result) error {
+func (j *ChildConn) Report(r Result) error {
 	text, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("cannot write the result: %w", err)

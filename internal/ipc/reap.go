@@ -26,7 +26,7 @@ func decodeHello(b []byte) (h Hello, err error) {
 }
 
 // Hello greets jacamar-auth.
-func (j *JobEnd) Hello(h Hello) error {
+func (j *ChildConn) Hello(h Hello) error {
 	text, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("cannot write the hello: %w", err)
@@ -35,7 +35,7 @@ func (j *JobEnd) Hello(h Hello) error {
 }
 
 // Greeting waits for jacamar's hello. Its errors are those of Result.
-func (a *AuthEnd) Greeting() (Hello, error) {
+func (a *ParentConn) Greeting() (Hello, error) {
 	k, payload, err := readFrame(a.conn)
 	switch {
 	case err != nil:
@@ -58,7 +58,7 @@ const maxPIDs = 4096
 
 // Kill has a reaping jacamar send SIGKILL to processes, and returns when it has.
 // The caller sees to it that no pid becomes another process's meanwhile.
-func (a *AuthEnd) Kill(c Condemned) error {
+func (a *ParentConn) Kill(c Condemned) error {
 	for len(c.PIDs) > 0 {
 		n := min(len(c.PIDs), maxPIDs)
 		if err := a.kill(Condemned{c.PIDs[:n], c.Below}); err != nil {
@@ -69,7 +69,7 @@ func (a *AuthEnd) Kill(c Condemned) error {
 	return nil
 }
 
-func (a *AuthEnd) kill(c Condemned) error {
+func (a *ParentConn) kill(c Condemned) error {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("cannot name processes: %w", err)
@@ -85,7 +85,7 @@ func (a *AuthEnd) kill(c Condemned) error {
 
 // Condemned waits for the next processes that jacamar-auth wants ended. Any error
 // means that there are no more.
-func (j *JobEnd) Condemned() (c Condemned, err error) {
+func (j *ChildConn) Condemned() (c Condemned, err error) {
 	text, err := expect(j.conn, killFrame)
 	if err != nil {
 		return c, err
@@ -94,4 +94,4 @@ func (j *JobEnd) Condemned() (c Condemned, err error) {
 }
 
 // Done answers Condemned.
-func (j *JobEnd) Done() error { return writeFrame(j.conn, doneFrame, nil) }
+func (j *ChildConn) Done() error { return writeFrame(j.conn, doneFrame, nil) }

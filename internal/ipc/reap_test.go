@@ -11,7 +11,7 @@ import (
 func TestHello(t *testing.T) {
 	auth, _, conn := conversation(t)
 	want := Hello{PID: 42, Processes: 1 << 40}
-	go func() { _ = (&JobEnd{conn}).Hello(want) }()
+	go func() { _ = (&ChildConn{conn}).Hello(want) }()
 	if got, err := auth.Greeting(); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -27,7 +27,7 @@ func TestHello(t *testing.T) {
 		"all processes": frame('H', 10, `{"pid":-1}`),
 		"too long":      frame('H', 257, ""),
 	} {
-		if h, err := NewAuthEnd(rw(text)).Greeting(); err == nil {
+		if h, err := NewParentConn(rw(text)).Greeting(); err == nil {
 			t.Errorf("%s: accepted as %+v", name, h)
 		}
 	}
@@ -40,7 +40,7 @@ func TestCondemned(t *testing.T) {
 	for n := range 2*maxPIDs + 1 {
 		pids = append(pids, 1<<22-n)
 	}
-	job, got := &JobEnd{conn}, make(chan []int)
+	job, got := &ChildConn{conn}, make(chan []int)
 	go func() {
 		var all []int
 		for {
@@ -75,11 +75,11 @@ func TestCondemned(t *testing.T) {
 		t.Error("a reaper that is gone has ended something")
 	}
 	for name, text := range map[string]string{"not JSON": frame('K', 1, "x"), "a list": frame('K', 3, "[2]"), "an order": frame('T', 0, ""), "nothing": ""} {
-		if pids, err := (&JobEnd{rw(text)}).Condemned(); err == nil {
+		if pids, err := (&ChildConn{rw(text)}).Condemned(); err == nil {
 			t.Errorf("%s: accepted as %v", name, pids)
 		}
 	}
-	if err := NewAuthEnd(rw(frame('R', 2, "{}"))).Kill(Condemned{PIDs: []int{2}}); err == nil {
+	if err := NewParentConn(rw(frame('R', 2, "{}"))).Kill(Condemned{PIDs: []int{2}}); err == nil {
 		t.Error("a result was taken for an answer")
 	}
 }
@@ -94,8 +94,8 @@ func TestCrash(t *testing.T) {
 		"fatal error: " + strings.Repeat("x", 1<<20):   false,
 	} {
 		for name, read := range map[string]func() error{
-			"hello":  func() error { _, err := NewAuthEnd(rw(text)).Greeting(); return err },
-			"result": func() error { _, err := NewAuthEnd(rw(text)).Result(); return err },
+			"hello":  func() error { _, err := NewParentConn(rw(text)).Greeting(); return err },
+			"result": func() error { _, err := NewParentConn(rw(text)).Result(); return err },
 		} {
 			var crash *CrashError
 			if err := read(); !errors.As(err, &crash) {

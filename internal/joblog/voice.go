@@ -10,12 +10,12 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Voice writes lines to a job's log. A write error is not reported: when the
+// Writer writes lines to a job's log. A write error is not reported: when the
 // log is gone, the runner is, and other means end the job.
-type Voice struct{ w io.Writer }
+type Writer struct{ w io.Writer }
 
-// NewVoice speaks on w.
-func NewVoice(w io.Writer) Voice { return Voice{w} }
+// NewWriter speaks on w.
+func NewWriter(w io.Writer) Writer { return Writer{w} }
 
 // GitLab's log view understands these sequences of ECMA-48; plain viewers show
 // the words between them.
@@ -26,21 +26,21 @@ const (
 )
 
 // Note says how things are.
-func (v Voice) Note(format string, args ...any) { v.line("", "", format, args) }
+func (v Writer) Note(format string, args ...any) { v.line("", "", format, args) }
 
 // Warn says what the reader may want to change.
-func (v Voice) Warn(format string, args ...any) { v.line(yellow, "WARNING: ", format, args) }
+func (v Writer) Warn(format string, args ...any) { v.line(yellow, "WARNING: ", format, args) }
 
 // Fail says in one line why the stage failed and, where there is one, in a
 // second what to do.
-func (v Voice) Fail(line, hint string) {
+func (v Writer) Fail(line, hint string) {
 	v.line(red, "ERROR: ", "%s", []any{line})
 	if hint != "" {
 		v.line("", "       ", "%s", []any{hint})
 	}
 }
 
-func (v Voice) line(color, word, format string, args []any) {
+func (v Writer) line(color, word, format string, args []any) {
 	text := word + job.Printable(fmt.Sprintf(format, args...))
 	if color != "" {
 		text = color + text + reset

@@ -46,7 +46,7 @@ func Serve(stdout, stderr *os.File) error {
 	s := stage{brief: brief, script: script, stop: listen(end), stdout: stdout, stderr: stderr}
 	settled, err := s.run()
 	select {
-	case <-s.stop.Lost:
+	case <-s.stop.Abort:
 		// Should the result arrive all the same, it must not be the script's.
 		err = errors.New("jacamar-auth was lost")
 	default:
@@ -67,7 +67,7 @@ type settled struct {
 // jacamar-auth that took a start for a failed one waits for this process to end.
 const briefLimit = 30 * time.Second
 
-func accept(socket *os.File) (end *ipc.JobEnd, brief ipc.Brief, script []byte, err error) {
+func accept(socket *os.File) (end *ipc.ChildConn, brief ipc.Request, script []byte, err error) {
 	if err = patience(socket, briefLimit); err == nil {
 		end, brief, script, err = ipc.Accept(socket)
 	}
@@ -107,25 +107,25 @@ func takeSocket() (*os.File, error) {
 }
 
 // listen turns jacamar-auth's orders into channels.
-func listen(end *ipc.JobEnd) executor.Stop {
+func listen(end *ipc.ChildConn) executor.Stop {
 	asked, lost := make(chan struct{}), make(chan struct{})
 	go func() {
-		if end.Next() == ipc.Lost {
+		if end.Next() == ipc.ParentGone {
 			close(lost) // first: whoever is asked to stop must see why
 			close(asked)
 			return
 		}
 		close(asked)
-		for end.Next() != ipc.Lost {
+		for end.Next() != ipc.ParentGone {
 		}
 		close(lost)
 	}()
-	return executor.Stop{Asked: asked, Lost: lost}
+	return executor.Stop{Terminate: asked, Abort: lost}
 }
 
 // stage is one stage at work.
 type stage struct {
-	brief          ipc.Brief
+	brief          ipc.Request
 	script         []byte
 	stop           executor.Stop
 	stdout, stderr *os.File
@@ -149,8 +149,8 @@ func (s stage) run() (settled, error) {
 
 // family starts programs for this stage. Scripts are confined; what talks to a
 // batch system is not.
-func (s stage) family(confined bool) (*process.Family, error) {
-	return process.NewFamily(func() error {
+func (s stage) family(confined bool) (*process.Reaper, error) {
+	return process.NewReaper(func() error {
 		if err := inherit.Settle(s.brief.Start, s.brief.Account.UID); err != nil {
 			return unsettled(err)
 		}
@@ -186,14 +186,14 @@ func (s stage) runScript() error {
 	} else {
 		err = executor.Local{
 			Family: family, Shell: executor.NewShell(s.brief), Profiles: executor.NewProfiles(s.brief),
-			Stdout: s.stdout, Stderr: s.stderr, Voice: joblog.NewVoice(s.stdout),
+			Stdout: s.stdout, Stderr: s.stderr, Voice: joblog.NewWriter(s.stdout),
 			Grace: s.brief.Settings.KillTimeout * 9 / 10,
 		}.Run(s.script, s.stop)
 	}
 	if err != nil {
 		// A command that met a full disk seldom says whose it was and how full.
 		if line := s.pressure(); line != "" {
-			joblog.NewVoice(s.stdout).Warn("%s", line)
+			joblog.NewWriter(s.stdout).Warn("%s", line)
 		}
 	}
 	return err

@@ -58,7 +58,7 @@ func hello() ipc.Hello {
 
 // reap ends processes of this account for a jacamar-auth that has not the right to.
 // It ends with the conversation.
-func reap(end *ipc.JobEnd, brief ipc.Brief) error {
+func reap(end *ipc.ChildConn, brief ipc.Request) error {
 	if err := dropcheck.Verify(brief.Account, brief.Settings.Downscope != "none", brief.Start); err != nil {
 		return err
 	}

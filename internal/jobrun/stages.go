@@ -41,7 +41,7 @@ func (s stage) prepare() error {
 		return err
 	}
 	host, _ := os.Hostname()
-	voice := joblog.NewVoice(s.stdout)
+	voice := joblog.NewWriter(s.stdout)
 	for line := range strings.Lines(s.brief.Settings.Message) {
 		voice.Note("%s", strings.TrimSuffix(line, "\n"))
 	}
@@ -59,7 +59,7 @@ func (s stage) prepare() error {
 const reportedLeft = 3
 
 // reportLeft shows what cleanups of earlier jobs could not remove.
-func reportLeft(voice joblog.Voice, left []ipc.Leftover) {
+func reportLeft(voice joblog.Writer, left []ipc.Leftover) {
 	for _, l := range left[:min(len(left), reportedLeft)] {
 		voice.Warn("left behind by an earlier job of yours: %s", l.Reason)
 	}
@@ -69,7 +69,7 @@ func reportLeft(voice joblog.Voice, left []ipc.Leftover) {
 }
 
 // forewarn tells of what would go wrong later, and more quietly.
-func (s stage) forewarn(voice joblog.Voice) {
+func (s stage) forewarn(voice joblog.Writer) {
 	if line := s.pressure(); line != "" {
 		voice.Warn("%s", line)
 	}
@@ -95,7 +95,7 @@ func (s stage) forewarn(voice joblog.Voice) {
 
 // blankPath reports whether the runner's scripts, which do not quote the path of a
 // local cache, will get it wrong.
-func blankPath(b ipc.Brief) bool {
+func blankPath(b ipc.Request) bool {
 	blank := func(p job.AbsPath) bool { return strings.ContainsFunc(p.String(), unicode.IsSpace) }
 	return b.Job.Helper && (blank(b.Dirs.Builds) || blank(b.Dirs.Cache))
 }

@@ -33,7 +33,7 @@ func Enter() (was Inherited, err error) {
 	if was.Core, err = noCore(); err != nil {
 		return was, fmt.Errorf("cannot forbid core dumps: %w", err)
 	}
-	if err := heedSignals(); err != nil {
+	if err := resetSignals(); err != nil {
 		return was, err
 	}
 	if err := os.Chdir("/"); err != nil {

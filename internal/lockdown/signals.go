@@ -20,10 +20,10 @@ const (
 	signals = 64
 )
 
-// heedSignals gives every signal that the caller had ignored its default action
+// resetSignals gives every signal that the caller had ignored its default action
 // again: an ignored signal stays ignored over execve(2), and a job whose TERM,
 // PIPE or HUP are ignored does not end as its author expects.
-func heedSignals() error {
+func resetSignals() error {
 	for n := 1; n <= signals; n++ {
 		var is action
 		if err := sigaction(n, nil, &is); err != nil {

@@ -16,9 +16,9 @@ const (
 )
 
 const (
-	// farewell is how long jacamar has to end everything once the runner is dead:
+	// cancelGrace is how long jacamar has to end everything once the runner is dead:
 	// long enough to cancel a batch job.
-	farewell = 60 * time.Second
+	cancelGrace = 60 * time.Second
 	// exitLimit is how long jacamar may take to end once it has said its result.
 	exitLimit = 2 * time.Second
 	// endLimit is how long killed processes may take to end: one that waits in the
@@ -45,7 +45,7 @@ func (c course) after(e event, now time.Time) course {
 		}
 		c.stopped, limit = true, c.killTimeout
 	case runnerLost:
-		c.stopped, limit = true, farewell
+		c.stopped, limit = true, cancelGrace
 	case spoken:
 	}
 	if at := now.Add(limit); c.deadline.IsZero() || at.Before(c.deadline) {

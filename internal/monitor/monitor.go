@@ -65,7 +65,7 @@ const outputSize = pump.Size / 2
 // Wait returns jacamar's result once jacamar and all its descendants are gone, or
 // were not ended by the kernel in time. A stage that was stopped never succeeds,
 // nor does one that leaves something running.
-func (m *Monitor) Wait(c *Child, end *ipc.AuthEnd) (ipc.Result, error) {
+func (m *Monitor) Wait(c *Child, end *ipc.ParentConn) (ipc.Result, error) {
 	said := m.listen(end)
 	course, forced := m.watch(c, end, said)
 	e := m.ending(c, course)
@@ -89,7 +89,7 @@ func (m *Monitor) Wait(c *Child, end *ipc.AuthEnd) (ipc.Result, error) {
 const earlyText = 1 << 10
 
 // watch returns when jacamar has ended, or is to be ended by force.
-func (m *Monitor) watch(c *Child, end *ipc.AuthEnd, said *words) (course course, forced bool) {
+func (m *Monitor) watch(c *Child, end *ipc.ParentConn, said *words) (course course, forced bool) {
 	course.killTimeout = m.KillTimeout
 	gone, hello, over := m.runnerGone(), said.hello, said.over
 	for {

@@ -11,7 +11,7 @@ import (
 // not the right to, nor to change ids.
 type Reaper struct {
 	child *Child
-	end   *ipc.AuthEnd
+	end   *ipc.ParentConn
 }
 
 // reaperLimit is how long a reaper may take for its start, and for each answer. It is
@@ -19,9 +19,9 @@ type Reaper struct {
 const reaperLimit = 2 * time.Second
 
 // NewReaper briefs a started jacamar. On an error the jacamar is told to end.
-func NewReaper(c *Child, brief ipc.Brief) (*Reaper, error) {
+func NewReaper(c *Child, brief ipc.Request) (*Reaper, error) {
 	brief.SubStage, brief.Reap = "", true
-	r := &Reaper{c, ipc.NewAuthEnd(c.Socket)}
+	r := &Reaper{c, ipc.NewParentConn(c.Socket)}
 	err := c.limit(reaperLimit)
 	if err == nil {
 		err = r.end.Send(brief, nil)

@@ -18,7 +18,7 @@ import (
 type player struct {
 	monitor *Monitor
 	child   *Child
-	end     *ipc.AuthEnd
+	end     *ipc.ParentConn
 	stderr  *os.File // what the runner reads
 	left    []error
 }
@@ -45,7 +45,7 @@ func play(m *Monitor, script string) *player {
 	check(err)
 	out.Close()
 	errs.Close()
-	p.end = ipc.NewAuthEnd(p.child.Socket)
+	p.end = ipc.NewParentConn(p.child.Socket)
 	return p
 }
 
@@ -115,7 +115,7 @@ func runnerGoes() {
 	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"cat; "+result)
 	r.Close()
 	took, err := p.wait()
-	fmt.Println(err, took < farewell)
+	fmt.Println(err, took < cancelGrace)
 }
 
 func diesEarly() {

@@ -26,7 +26,7 @@ type outcome struct {
 	tasks int
 }
 
-func (m *Monitor) listen(end *ipc.AuthEnd) *words {
+func (m *Monitor) listen(end *ipc.ParentConn) *words {
 	w := &words{hello: make(chan struct{}), over: make(chan struct{})}
 	go func() {
 		defer close(w.over)
@@ -38,7 +38,7 @@ func (m *Monitor) listen(end *ipc.AuthEnd) *words {
 	return w
 }
 
-func (w *words) hear(end *ipc.AuthEnd) (o outcome) {
+func (w *words) hear(end *ipc.ParentConn) (o outcome) {
 	if w.greeting, o.err = end.Greeting(); o.err != nil {
 		return o
 	}

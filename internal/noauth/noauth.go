@@ -116,8 +116,8 @@ func (d *driver) finish(err error) int {
 		return 0
 	}
 	line, hint := failure.ForUser(err, true, "")
-	joblog.NewVoice(d.output()).Fail(line, hint)
-	if code, ok := failure.ScriptCode(err); ok && customexec.WriteCode(d.env.CodeFile, code) != nil {
+	joblog.NewWriter(d.output()).Fail(line, hint)
+	if code, ok := failure.ScriptCode(err); ok && customexec.WriteExitCode(d.env.CodeFile, code) != nil {
 		return d.env.Codes.System
 	}
 	return d.env.Codes.Status(err)

@@ -28,7 +28,7 @@ func (d *driver) run(script []byte) error {
 	}
 	watch := monitor.Monitor{
 		Runner: d.stdout, KillTimeout: d.site.General.KillTimeout, UID: uint32(d.account.UID),
-		Left: func(err error) { joblog.NewVoice(d.output()).Warn("%v", err) },
+		Left: func(err error) { joblog.NewWriter(d.output()).Warn("%v", err) },
 	}
 	if err := watch.Ready(); err != nil {
 		return fmt.Errorf("cannot watch over the job: %w", err)
@@ -37,7 +37,7 @@ func (d *driver) run(script []byte) error {
 	if err != nil {
 		return err
 	}
-	end := ipc.NewAuthEnd(child.Socket)
+	end := ipc.NewParentConn(child.Socket)
 	go func() {
 		if end.Send(brief, script) != nil {
 			child.Cut()
@@ -45,7 +45,7 @@ func (d *driver) run(script []byte) error {
 	}()
 	result, err := watch.Wait(child, end)
 	for _, l := range result.Left {
-		joblog.NewVoice(d.output()).Warn("left behind: %s", l.Reason)
+		joblog.NewWriter(d.output()).Warn("left behind: %s", l.Reason)
 	}
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (d *driver) program() (job.AbsPath, error) {
 }
 
 // start starts jacamar, and notes in the brief what it can verify.
-func (d *driver) start(watch *monitor.Monitor, brief *ipc.Brief) (*monitor.Child, error) {
+func (d *driver) start(watch *monitor.Monitor, brief *ipc.Request) (*monitor.Child, error) {
 	jacamar, err := d.program()
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func fork(jacamar, stage string, files []uintptr) (int, error) {
 	})
 }
 
-func (d *driver) brief() (ipc.Brief, error) {
+func (d *driver) brief() (ipc.Request, error) {
 	owner, _ := proctree.Find(os.Getppid())
 	b, err := briefing.Source{
 		Stage: d.call.Stage, SubStage: d.call.SubStage, Site: d.site, Env: d.env, Facts: d.facts, Account: d.account,
@@ -139,5 +139,5 @@ func (d *driver) answer(result ipc.Result) error {
 	if err != nil {
 		return err
 	}
-	return customexec.Settled(result.Dirs.Builds, result.Dirs.Cache, version.Number(), state).Write(d.stdout)
+	return customexec.NewConfigOutput(result.Dirs.Builds, result.Dirs.Cache, version.Number(), state).Write(d.stdout)
 }

@@ -40,16 +40,16 @@ type Site struct {
 	Script  runas.Script
 }
 
-// one is a named check. A check without a finding has nothing to say of this
+// check is a named check. A check without a finding has nothing to say of this
 // site.
-type one struct {
+type check struct {
 	name string
 	// configured checks need a configuration.
 	configured bool
 	run        func(context.Context, Site) []Line
 }
 
-var checks = []one{
+var checks = []check{
 	{"configuration", false, configuration},
 	{"account", true, viewpoint},
 	{"jacamar-auth", false, ownProgram},
@@ -93,7 +93,7 @@ func Run(ctx context.Context, s Site) Report {
 	if s.Config == nil {
 		r.Lines = append(r.Lines, Line{
 			Check: "configuration", Result: Fail, Text: "the checks that need a configuration were left out",
-			Mend: "correct the faults above and check again",
+			Fix: "correct the faults above and check again",
 		})
 	}
 	r.Result = worst(r.Lines)

@@ -27,7 +27,7 @@ func found(t *testing.T, got []Line, want ...string) {
 		if string(got[i].Result) != result || !strings.Contains(got[i].Text, text) {
 			t.Errorf("line %d is %+v, want %q", i, got[i], w)
 		}
-		if (got[i].Result == OK) != (got[i].Mend == "") {
+		if (got[i].Result == OK) != (got[i].Fix == "") {
 			t.Errorf("the mend of %+v", got[i])
 		}
 	}
@@ -72,7 +72,7 @@ func TestServerMends(t *testing.T) {
 		"tls-ca-file":           {URL: "https://x", Connected: true, Err: down},
 		"jwks_url":              {URL: "http://127.0.0.1", Connected: true, Err: down},
 	} {
-		if got := judgeServer(p, 1, 1)[0].Mend; !strings.Contains(got, want) {
+		if got := judgeServer(p, 1, 1)[0].Fix; !strings.Contains(got, want) {
 			t.Errorf("%+v: %q", p, got)
 		}
 	}
@@ -178,7 +178,7 @@ func TestNoAdviceOpensAHole(t *testing.T) {
 			s := Site{UID: uid, Config: &config.Config{}}
 			s.Config.Auth.Downscope = config.Setuid
 			for _, l := range s.judgeDataDir("/data", mode) {
-				if strings.Contains(l.Mend, "777") || strings.Contains(l.Mend, "+t") || strings.Contains(l.Mend, "o+w") {
+				if strings.Contains(l.Fix, "777") || strings.Contains(l.Fix, "+t") || strings.Contains(l.Fix, "o+w") {
 					t.Errorf("mode %v: %+v", mode, l)
 				}
 			}

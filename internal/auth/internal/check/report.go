@@ -24,18 +24,18 @@ type Line struct {
 	Check  string `json:"check"`
 	Result Result `json:"result"`
 	Text   string `json:"text"`
-	// Mend says what to do; empty for ok.
-	Mend string `json:"mend,omitempty"`
+	// Fix says what to do; empty for ok.
+	Fix string `json:"mend,omitempty"`
 }
 
 func ok(format string, args ...any) Line { return Line{Result: OK, Text: fmt.Sprintf(format, args...)} }
 
 func warn(mend, format string, args ...any) Line {
-	return Line{Result: Warn, Text: fmt.Sprintf(format, args...), Mend: mend}
+	return Line{Result: Warn, Text: fmt.Sprintf(format, args...), Fix: mend}
 }
 
 func fail(mend, format string, args ...any) Line {
-	return Line{Result: Fail, Text: fmt.Sprintf(format, args...), Mend: mend}
+	return Line{Result: Fail, Text: fmt.Sprintf(format, args...), Fix: mend}
 }
 
 // Report is all findings about one installation.
@@ -96,8 +96,8 @@ func (r Report) WriteText(w io.Writer) error {
 	for _, l := range r.Lines {
 		count[l.Result]++
 		fmt.Fprintf(&b, "%-4s  %-*s  %s\n", l.Result, width, l.Check, job.Printable(l.Text))
-		if l.Mend != "" {
-			fmt.Fprintf(&b, "%*s  mend: %s\n", width+6, "", job.Printable(l.Mend))
+		if l.Fix != "" {
+			fmt.Fprintf(&b, "%*s  mend: %s\n", width+6, "", job.Printable(l.Fix))
 		}
 	}
 	fmt.Fprintf(&b, "%s: %d fail, %d warn, %d ok\n", r.Result, count[Fail], count[Warn], count[OK])

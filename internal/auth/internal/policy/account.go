@@ -8,21 +8,21 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-func botMapped(m matter) Step {
+func botMapped(m input) Step {
 	if m.candidate.bot {
 		return deny(BotAccount, "neither the account map nor the RunAs script names an account for the bot %q", m.id.User.Login)
 	}
 	return ok(BotAccount, "the account was not chosen by a bot's name")
 }
 
-func accountName(m matter) Step {
+func accountName(m input) Step {
 	a, login := m.facts.Account, m.candidate.login
 	switch {
 	case login == job.Username{}:
 		return deny(AccountName, "no account was chosen")
-	case m.rules.Keep && a.UID != m.facts.Service:
+	case m.rules.RunAsService && a.UID != m.facts.Service:
 		return deny(AccountName, "downscope is none: the job would run with user id %d, not as %s", m.facts.Service, a.Name)
-	case m.rules.Keep:
+	case m.rules.RunAsService:
 		return ok(AccountName, "downscope is none: jobs of %s run as the service account %s", login, a.Name)
 	case a.Name != login:
 		return deny(AccountName, "the account %q is not the one that was chosen, %s", a.Name.String(), login)
@@ -30,7 +30,7 @@ func accountName(m matter) Step {
 	return ok(AccountName, "the account is %s", login)
 }
 
-func root(m matter) Step {
+func root(m input) Step {
 	switch a := m.facts.Account; {
 	case a.UID == 0:
 		return deny(Root, "%s has user id 0", a.Name)
@@ -45,7 +45,7 @@ func root(m matter) Step {
 // Source: user_namespaces(7).
 const overflow = 65534
 
-func nobody(m matter) Step {
+func nobody(m input) Step {
 	switch a := m.facts.Account; {
 	case a.UID == overflow:
 		return deny(Nobody, "%s has the user id of nobody", a.Name)
@@ -58,7 +58,7 @@ func nobody(m matter) Step {
 // uidRange refuses ids that some interface reads as another number: those over
 // 2^31-1 are negative to some tools, 2^32-1 is "unchanged" to setresuid(2), and
 // 65535 was that with 16 bits.
-func uidRange(m matter) Step {
+func uidRange(m input) Step {
 	a := m.facts.Account
 	for _, id := range []uint32{uint32(a.UID), uint32(a.GID)} {
 		if id > math.MaxInt32 || id == math.MaxUint16 {
@@ -68,7 +68,7 @@ func uidRange(m matter) Step {
 	return ok(UIDRange, "user id %d, primary group %d", a.UID, a.GID)
 }
 
-func minUID(m matter) Step {
+func minUID(m input) Step {
 	a, least := m.facts.Account, m.rules.MinUID
 	if a.UID < least {
 		return deny(MinUID, "%s has user id %d, under %d", a.Name, a.UID, least)
@@ -76,9 +76,9 @@ func minUID(m matter) Step {
 	return ok(MinUID, "user id %d is not under %d", a.UID, least)
 }
 
-func serviceAccount(m matter) Step {
+func serviceAccount(m input) Step {
 	switch {
-	case m.rules.Keep:
+	case m.rules.RunAsService:
 		return skip(ServiceAccount, "downscope is none")
 	case m.facts.Account.Name == m.rules.Helper:
 		return deny(ServiceAccount, "%s is auth.helper_account, which jacamar-auth keeps for itself", m.facts.Account.Name)
@@ -88,7 +88,7 @@ func serviceAccount(m matter) Step {
 	return ok(ServiceAccount, "the runner itself uses user id %d", m.facts.Service)
 }
 
-func duplicateUID(m matter) Step {
+func duplicateUID(m input) Step {
 	a, owner := m.facts.Account, m.facts.Owner
 	if owner != a.Name {
 		return deny(DuplicateUID, "user id %d belongs to %q as well as to %s", a.UID, owner.String(), a.Name)
@@ -96,7 +96,7 @@ func duplicateUID(m matter) Step {
 	return ok(DuplicateUID, "user id %d is that of %s only", a.UID, a.Name)
 }
 
-func shadowKnown(m matter) Step {
+func shadowKnown(m input) Step {
 	switch {
 	case !m.rules.RequireShadow:
 		return skip(RequireShadow, "not set")
@@ -106,7 +106,7 @@ func shadowKnown(m matter) Step {
 	return ok(RequireShadow, "the shadow entry of %s was read", m.facts.Account.Name)
 }
 
-func locked(m matter) Step {
+func locked(m input) Step {
 	switch {
 	case !m.facts.Aging.Known:
 		return skip(Locked, "no shadow entry can be read")
@@ -116,7 +116,7 @@ func locked(m matter) Step {
 	return ok(Locked, "the account is not locked")
 }
 
-func expired(m matter) Step {
+func expired(m input) Step {
 	switch {
 	case !m.facts.Aging.Known:
 		return skip(Expired, "no shadow entry can be read")
@@ -126,7 +126,7 @@ func expired(m matter) Step {
 	return ok(Expired, "the account is not expired")
 }
 
-func nologinShell(m matter) Step {
+func nologinShell(m input) Step {
 	shell := m.facts.Account.Shell.String()
 	if base := path.Base(shell); base == "nologin" || base == "false" {
 		return deny(NologinShell, "the login shell of %s is %s", m.facts.Account.Name, shell)
@@ -134,7 +134,7 @@ func nologinShell(m matter) Step {
 	return ok(NologinShell, "the login shell is %s", shell)
 }
 
-func shellAllowed(m matter) Step {
+func shellAllowed(m input) Step {
 	shell, allow := m.facts.Account.Shell, m.rules.ShellAllow
 	switch {
 	case allow.Set && slices.Contains(allow.Entries, shell.String()):

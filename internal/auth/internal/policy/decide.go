@@ -17,8 +17,8 @@ func (g Grant) Account() (a job.Account, ok bool) {
 	return *g.account, true
 }
 
-// matter is what the rules look at.
-type matter struct {
+// input is what the rules look at.
+type input struct {
 	id        claims.Identity
 	candidate Candidate
 	facts     Facts
@@ -26,7 +26,7 @@ type matter struct {
 }
 
 // judges is Decide without the lists, in its order.
-var judges = []func(matter) Step{
+var judges = []func(input) Step{
 	botMapped, accountName, root, nobody, uidRange, minUID, serviceAccount, duplicateUID,
 	shadowKnown, locked, expired, nologinShell, shellAllowed, enforceNologin,
 	pipelineSource, projectBlocked, projectAllowed, protectedRefs,
@@ -34,7 +34,7 @@ var judges = []func(matter) Step{
 
 // Decide walks every rule for the account that the job would get.
 func Decide(id claims.Identity, c Candidate, f Facts, r Rules) (Grant, Decision) {
-	m := matter{id, c, f, r}
+	m := input{id, c, f, r}
 	var steps []Step
 	for _, judge := range judges {
 		steps = append(steps, judge(m))

@@ -52,170 +52,170 @@ func TestDecideGrantsTheAccount(t *testing.T) {
 func TestDecideRules(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(m *matter)
+		change func(m *input)
 		rule   Rule // whose step is looked at; the rule that decides when denied
 		want   Outcome
 		reason string
 	}{
 		{
-			"unmapped bot", func(m *matter) { m.candidate.bot = true },
+			"unmapped bot", func(m *input) { m.candidate.bot = true },
 			BotAccount, Deny, `neither the account map nor the RunAs script names an account for the bot "alice"`,
 		},
-		{"nothing chosen", func(m *matter) { m.candidate = Candidate{} }, AccountName, Deny, "no account was chosen"},
+		{"nothing chosen", func(m *input) { m.candidate = Candidate{} }, AccountName, Deny, "no account was chosen"},
 		{
-			"nothing chosen, nothing found", func(m *matter) { m.candidate, m.facts.Account.Name = Candidate{}, job.Username{} },
+			"nothing chosen, nothing found", func(m *input) { m.candidate, m.facts.Account.Name = Candidate{}, job.Username{} },
 			AccountName, Deny, "no account was chosen",
 		},
 		{
-			"another account", func(m *matter) { m.candidate.login = username(t, "bob") },
+			"another account", func(m *input) { m.candidate.login = username(t, "bob") },
 			AccountName, Deny, `the account "alice" is not the one that was chosen, bob`,
 		},
 		{
-			"another case", func(m *matter) { m.candidate.login = username(t, "Alice") },
+			"another case", func(m *input) { m.candidate.login = username(t, "Alice") },
 			AccountName, Deny, `the account "alice" is not the one that was chosen, Alice`,
 		},
-		{"root", func(m *matter) { m.facts.Account.UID, m.rules.MinUID = 0, 0 }, Root, Deny, "alice has user id 0"},
-		{"root's group", func(m *matter) { m.facts.Account.GID = 0 }, Root, Deny, "the primary group of alice is group 0"},
+		{"root", func(m *input) { m.facts.Account.UID, m.rules.MinUID = 0, 0 }, Root, Deny, "alice has user id 0"},
+		{"root's group", func(m *input) { m.facts.Account.GID = 0 }, Root, Deny, "the primary group of alice is group 0"},
 		{
-			"root's group as a further one", func(m *matter) { m.facts.Account.Groups = job.GIDs{0, 2001} },
+			"root's group as a further one", func(m *input) { m.facts.Account.Groups = job.GIDs{0, 2001} },
 			Root, OK, "neither the user nor the primary group is root",
 		},
-		{"nobody", func(m *matter) { m.facts.Account.UID = 65534 }, Nobody, Deny, "alice has the user id of nobody"},
-		{"nogroup", func(m *matter) { m.facts.Account.GID = 65534 }, Nobody, Deny, "the primary group of alice is that of nobody"},
+		{"nobody", func(m *input) { m.facts.Account.UID = 65534 }, Nobody, Deny, "alice has the user id of nobody"},
+		{"nogroup", func(m *input) { m.facts.Account.GID = 65534 }, Nobody, Deny, "the primary group of alice is that of nobody"},
 		{
-			"beside nobody", func(m *matter) { m.facts.Account.UID, m.facts.Account.GID = 65533, 65533 },
+			"beside nobody", func(m *input) { m.facts.Account.UID, m.facts.Account.GID = 65533, 65533 },
 			Nobody, OK, "neither the user nor the primary group is nobody",
 		},
 		{
-			"uid -1", func(m *matter) { m.facts.Account.UID = math.MaxUint32 },
+			"uid -1", func(m *input) { m.facts.Account.UID = math.MaxUint32 },
 			UIDRange, Deny, "alice has the id 4294967295, which not every interface reads as such",
 		},
 		{
-			"uid 2^31", func(m *matter) { m.facts.Account.UID = 1 << 31 },
+			"uid 2^31", func(m *input) { m.facts.Account.UID = 1 << 31 },
 			UIDRange, Deny, "alice has the id 2147483648, which not every interface reads as such",
 		},
 		{
-			"uid 2^31-1", func(m *matter) { m.facts.Account.UID = math.MaxInt32 },
+			"uid 2^31-1", func(m *input) { m.facts.Account.UID = math.MaxInt32 },
 			UIDRange, OK, "user id 2147483647, primary group 2001",
 		},
 		{
-			"uid 65535", func(m *matter) { m.facts.Account.UID = 65535 },
+			"uid 65535", func(m *input) { m.facts.Account.UID = 65535 },
 			UIDRange, Deny, "alice has the id 65535, which not every interface reads as such",
 		},
 		{
-			"gid -1", func(m *matter) { m.facts.Account.GID = math.MaxUint32 },
+			"gid -1", func(m *input) { m.facts.Account.GID = math.MaxUint32 },
 			UIDRange, Deny, "alice has the id 4294967295, which not every interface reads as such",
 		},
 		{
-			"gid 65535", func(m *matter) { m.facts.Account.GID = 65535 },
+			"gid 65535", func(m *input) { m.facts.Account.GID = 65535 },
 			UIDRange, Deny, "alice has the id 65535, which not every interface reads as such",
 		},
-		{"uid 65536", func(m *matter) { m.facts.Account.UID = 65536 }, UIDRange, OK, "user id 65536, primary group 2001"},
-		{"under the minimum", func(m *matter) { m.facts.Account.UID = 999 }, MinUID, Deny, "alice has user id 999, under 1000"},
-		{"the minimum", func(m *matter) { m.facts.Account.UID = 1000 }, MinUID, OK, "user id 1000 is not under 1000"},
-		{"a lower minimum", func(m *matter) { m.facts.Account.UID, m.rules.MinUID = 500, 500 }, MinUID, OK, "user id 500 is not under 500"},
+		{"uid 65536", func(m *input) { m.facts.Account.UID = 65536 }, UIDRange, OK, "user id 65536, primary group 2001"},
+		{"under the minimum", func(m *input) { m.facts.Account.UID = 999 }, MinUID, Deny, "alice has user id 999, under 1000"},
+		{"the minimum", func(m *input) { m.facts.Account.UID = 1000 }, MinUID, OK, "user id 1000 is not under 1000"},
+		{"a lower minimum", func(m *input) { m.facts.Account.UID, m.rules.MinUID = 500, 500 }, MinUID, OK, "user id 500 is not under 500"},
 		{
-			"the runner's account", func(m *matter) { m.facts.Service = 1001 },
+			"the runner's account", func(m *input) { m.facts.Service = 1001 },
 			ServiceAccount, Deny, "alice is the account that the runner itself uses",
 		},
 		{
-			"alias", func(m *matter) { m.facts.Owner = username(t, "bob") },
+			"alias", func(m *input) { m.facts.Owner = username(t, "bob") },
 			DuplicateUID, Deny, `user id 1001 belongs to "bob" as well as to alice`,
 		},
 		{
-			"owner not asked", func(m *matter) { m.facts.Owner = job.Username{} },
+			"owner not asked", func(m *input) { m.facts.Owner = job.Username{} },
 			DuplicateUID, Deny, `user id 1001 belongs to "" as well as to alice`,
 		},
-		{"locked", func(m *matter) { m.facts.Aging.Locked = true }, Locked, Deny, "the account alice is locked"},
-		{"lock not known", func(m *matter) { m.facts.Aging = Aging{Locked: true} }, Locked, Skipped, "no shadow entry can be read"},
-		{"shadow entry required and read", func(m *matter) { m.rules.RequireShadow = true }, RequireShadow, OK, "the shadow entry of alice was read"},
+		{"locked", func(m *input) { m.facts.Aging.Locked = true }, Locked, Deny, "the account alice is locked"},
+		{"lock not known", func(m *input) { m.facts.Aging = Aging{Locked: true} }, Locked, Skipped, "no shadow entry can be read"},
+		{"shadow entry required and read", func(m *input) { m.rules.RequireShadow = true }, RequireShadow, OK, "the shadow entry of alice was read"},
 		{
-			"shadow entry required", func(m *matter) { m.rules.RequireShadow, m.facts.Aging = true, Aging{} },
+			"shadow entry required", func(m *input) { m.rules.RequireShadow, m.facts.Aging = true, Aging{} },
 			RequireShadow, Deny, "no shadow entry of alice can be read, so that it may be locked or expired",
 		},
-		{"expired", func(m *matter) { m.facts.Aging.Expired = true }, Expired, Deny, "the account alice is expired"},
-		{"expiry not known", func(m *matter) { m.facts.Aging = Aging{Expired: true} }, Expired, Skipped, "no shadow entry can be read"},
+		{"expired", func(m *input) { m.facts.Aging.Expired = true }, Expired, Deny, "the account alice is expired"},
+		{"expiry not known", func(m *input) { m.facts.Aging = Aging{Expired: true} }, Expired, Skipped, "no shadow entry can be read"},
 		{
-			"shell nologin", func(m *matter) { m.facts.Account.Shell = abs(t, "/usr/sbin/nologin") },
+			"shell nologin", func(m *input) { m.facts.Account.Shell = abs(t, "/usr/sbin/nologin") },
 			NologinShell, Deny, "the login shell of alice is /usr/sbin/nologin",
 		},
-		{"shell false, allowed twice", func(m *matter) {
+		{"shell false, allowed twice", func(m *input) {
 			m.facts.Account.Shell = abs(t, "/bin/false")
 			m.facts.Shells = []job.AbsPath{m.facts.Account.Shell}
 			m.rules.ShellAllow = allow("/bin/false")
 		}, NologinShell, Deny, "the login shell of alice is /bin/false"},
-		{"shell with a longer name", func(m *matter) {
+		{"shell with a longer name", func(m *input) {
 			m.facts.Account.Shell = abs(t, "/opt/falsehood")
 			m.facts.Shells = []job.AbsPath{m.facts.Account.Shell}
 		}, NologinShell, OK, "the login shell is /opt/falsehood"},
 		{
-			"shell unknown to the machine", func(m *matter) { m.facts.Account.Shell = abs(t, "/opt/shell") },
+			"shell unknown to the machine", func(m *input) { m.facts.Account.Shell = abs(t, "/opt/shell") },
 			ShellAllow, Deny, "the list is not set and /opt/shell is not in /etc/shells",
 		},
-		{"shell listed, unknown to the machine", func(m *matter) {
+		{"shell listed, unknown to the machine", func(m *input) {
 			m.facts.Account.Shell = abs(t, "/opt/shell")
 			m.rules.ShellAllow = allow("/bin/sh", "/opt/shell")
 		}, ShellAllow, OK, "/opt/shell is in the list"},
 		{
-			"shell not listed", func(m *matter) { m.rules.ShellAllow = allow("/bin/sh") },
+			"shell not listed", func(m *input) { m.rules.ShellAllow = allow("/bin/sh") },
 			ShellAllow, Deny, "/bin/bash is not in the list",
 		},
 		{
-			"empty shell list", func(m *matter) { m.rules.ShellAllow = allow() },
+			"empty shell list", func(m *input) { m.rules.ShellAllow = allow() },
 			ShellAllow, Deny, "/bin/bash is not in the list",
 		},
 		{
-			"shell list not set", func(m *matter) { m.rules.ShellAllow = List{Entries: []string{"/bin/zsh"}} },
+			"shell list not set", func(m *input) { m.rules.ShellAllow = List{Entries: []string{"/bin/zsh"}} },
 			ShellAllow, OK, "/bin/bash is in /etc/shells",
 		},
 		{
-			"logins off", func(m *matter) { m.rules.Nologin, m.facts.LoginsOff = true, true },
+			"logins off", func(m *input) { m.rules.Nologin, m.facts.LoginsOff = true, true },
 			EnforceNologin, Deny, "logins are switched off by /etc/nologin or /run/nologin",
 		},
-		{"logins off, not enforced", func(m *matter) { m.facts.LoginsOff = true }, EnforceNologin, Skipped, "not set"},
-		{"logins on", func(m *matter) { m.rules.Nologin = true }, EnforceNologin, OK, "logins are not switched off"},
+		{"logins off, not enforced", func(m *input) { m.facts.LoginsOff = true }, EnforceNologin, Skipped, "not set"},
+		{"logins on", func(m *input) { m.rules.Nologin = true }, EnforceNologin, OK, "logins are not switched off"},
 		{
-			"pipeline source listed", func(m *matter) { m.rules.PipelineSource = allow("web", "push") },
+			"pipeline source listed", func(m *input) { m.rules.PipelineSource = allow("web", "push") },
 			PipelineSource, OK, `"push" is in the list`,
 		},
 		{
-			"pipeline source not listed", func(m *matter) { m.rules.PipelineSource = allow("web") },
+			"pipeline source not listed", func(m *input) { m.rules.PipelineSource = allow("web") },
 			PipelineSource, Deny, `"push" is not in the list`,
 		},
 		{
-			"empty pipeline source list", func(m *matter) { m.rules.PipelineSource = allow() },
+			"empty pipeline source list", func(m *input) { m.rules.PipelineSource = allow() },
 			PipelineSource, Deny, `"push" is not in the list`,
 		},
 		{
-			"project blocked", func(m *matter) { m.rules.ProjectBlock = globs(t, "x/y", "hpc/*") },
+			"project blocked", func(m *input) { m.rules.ProjectBlock = globs(t, "x/y", "hpc/*") },
 			ProjectBlock, Deny, `"hpc/solver" matches "hpc/*"`,
 		},
 		{
-			"project not blocked", func(m *matter) { m.rules.ProjectBlock = globs(t, "x/y") },
+			"project not blocked", func(m *input) { m.rules.ProjectBlock = globs(t, "x/y") },
 			ProjectBlock, OK, `"hpc/solver" matches no entry`,
 		},
-		{"project blocked and allowed", func(m *matter) {
+		{"project blocked and allowed", func(m *input) {
 			m.rules.ProjectBlock = globs(t, "**/solver")
 			m.rules.ProjectAllow = Globs{true, globs(t, "hpc/**")}
 		}, ProjectBlock, Deny, `"hpc/solver" matches "**/solver"`},
 		{
-			"project allowed", func(m *matter) { m.rules.ProjectAllow = Globs{true, globs(t, "x/y", "hpc/**")} },
+			"project allowed", func(m *input) { m.rules.ProjectAllow = Globs{true, globs(t, "x/y", "hpc/**")} },
 			ProjectAllow, OK, `"hpc/solver" matches "hpc/**"`,
 		},
 		{
-			"project not allowed", func(m *matter) { m.rules.ProjectAllow = Globs{true, globs(t, "x/y")} },
+			"project not allowed", func(m *input) { m.rules.ProjectAllow = Globs{true, globs(t, "x/y")} },
 			ProjectAllow, Deny, `"hpc/solver" matches no entry`,
 		},
 		{
-			"empty project list", func(m *matter) { m.rules.ProjectAllow = Globs{Set: true} },
+			"empty project list", func(m *input) { m.rules.ProjectAllow = Globs{Set: true} },
 			ProjectAllow, Deny, `"hpc/solver" matches no entry`,
 		},
 		{
-			"protected ref", func(m *matter) { m.rules.ProtectedRefs, m.id.Ref.Protected = true, true },
+			"protected ref", func(m *input) { m.rules.ProtectedRefs, m.id.Ref.Protected = true, true },
 			ProtectedRefs, OK, `"main" is protected`,
 		},
-		{"unprotected ref", func(m *matter) { m.rules.ProtectedRefs = true }, ProtectedRefs, Deny, `"main" is not protected`},
-		{"protected ref, not asked for", func(m *matter) { m.id.Ref.Protected = true }, ProtectedRefs, Skipped, "not set"},
+		{"unprotected ref", func(m *input) { m.rules.ProtectedRefs = true }, ProtectedRefs, Deny, `"main" is not protected`},
+		{"protected ref, not asked for", func(m *input) { m.id.Ref.Protected = true }, ProtectedRefs, Skipped, "not set"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := good(t)
@@ -238,33 +238,33 @@ func TestDecideRules(t *testing.T) {
 func TestKeepAllowsTheServiceAccountOnly(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(m *matter)
+		change func(m *input)
 		want   Rule
 		reason string
 	}{
 		{
-			"the account of the job's user is the service account", func(m *matter) { m.facts.Service = 1001 },
+			"the account of the job's user is the service account", func(m *input) { m.facts.Service = 1001 },
 			Default, "downscope is none: jobs of alice run as the service account alice",
 		},
 		{
-			"job of another user", func(m *matter) { m.facts.Service, m.candidate.login = 1001, username(t, "bob") },
+			"job of another user", func(m *input) { m.facts.Service, m.candidate.login = 1001, username(t, "bob") },
 			Default, "downscope is none: jobs of bob run as the service account alice",
 		},
-		{"another account", func(*matter) {}, AccountName, "downscope is none: the job would run with user id 998, not as alice"},
-		{"root", func(m *matter) { m.facts.Service, m.facts.Account.UID = 0, 0 }, Root, "alice has user id 0"},
-		{"under the minimum", func(m *matter) { m.facts.Service, m.facts.Account.UID = 998, 998 }, MinUID, "alice has user id 998, under 1000"},
-		{"the lists look at the job's user", func(m *matter) {
+		{"another account", func(*input) {}, AccountName, "downscope is none: the job would run with user id 998, not as alice"},
+		{"root", func(m *input) { m.facts.Service, m.facts.Account.UID = 0, 0 }, Root, "alice has user id 0"},
+		{"under the minimum", func(m *input) { m.facts.Service, m.facts.Account.UID = 998, 998 }, MinUID, "alice has user id 998, under 1000"},
+		{"the lists look at the job's user", func(m *input) {
 			m.facts.Service, m.candidate.login = 1001, username(t, "bob")
 			m.rules.UserAllow = allow("alice")
 		}, NoMatch, `"bob" is in no allowlist`},
-		{"the job's user is in a list", func(m *matter) {
+		{"the job's user is in a list", func(m *input) {
 			m.facts.Service, m.candidate.login = 1001, username(t, "bob")
 			m.rules.UserAllow = allow("bob")
 		}, UserAllow, `"bob" is in the list`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := good(t)
-			m.rules.Keep = true
+			m.rules.RunAsService = true
 			c.change(&m)
 			g, d := m.decide()
 			if d.Rule != c.want {

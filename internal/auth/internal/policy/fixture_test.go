@@ -39,10 +39,10 @@ func globs(t testing.TB, patterns ...string) []Glob {
 }
 
 // good is a job that every rule lets pass: alice's, on a site with usual rules.
-func good(t testing.TB) matter {
+func good(t testing.TB) input {
 	t.Helper()
 	alice := username(t, "alice")
-	return matter{
+	return input{
 		id: claims.Identity{
 			Project:  claims.Project{ID: 7, Path: "hpc/solver"},
 			Pipeline: claims.Pipeline{ID: 70, Source: "push"},
@@ -62,7 +62,7 @@ func good(t testing.TB) matter {
 	}
 }
 
-func (m matter) decide() (Grant, Decision) { return Decide(m.id, m.candidate, m.facts, m.rules) }
+func (m input) decide() (Grant, Decision) { return Decide(m.id, m.candidate, m.facts, m.rules) }
 
 func allow(entries ...string) List { return List{Set: true, Entries: entries} }
 

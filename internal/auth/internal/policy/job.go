@@ -2,7 +2,7 @@ package policy
 
 import "slices"
 
-func enforceNologin(m matter) Step {
+func enforceNologin(m input) Step {
 	switch {
 	case !m.rules.Nologin:
 		return skip(EnforceNologin, "not set")
@@ -12,7 +12,7 @@ func enforceNologin(m matter) Step {
 	return ok(EnforceNologin, "logins are not switched off")
 }
 
-func pipelineSource(m matter) Step {
+func pipelineSource(m input) Step {
 	source, allow := m.id.Pipeline.Source, m.rules.PipelineSource
 	switch {
 	case !allow.Set:
@@ -23,7 +23,7 @@ func pipelineSource(m matter) Step {
 	return deny(PipelineSource, "%q is not in the list", source)
 }
 
-func projectBlocked(m matter) Step {
+func projectBlocked(m input) Step {
 	project, block := m.id.Project.Path, m.rules.ProjectBlock
 	if len(block) == 0 {
 		return skip(ProjectBlock, "not set")
@@ -34,7 +34,7 @@ func projectBlocked(m matter) Step {
 	return ok(ProjectBlock, "%q matches no entry", project)
 }
 
-func projectAllowed(m matter) Step {
+func projectAllowed(m input) Step {
 	project, allow := m.id.Project.Path, m.rules.ProjectAllow
 	if !allow.Set {
 		return skip(ProjectAllow, "not set")
@@ -53,7 +53,7 @@ func firstMatch(list []Glob, project string) (Glob, bool) {
 	return list[i], true
 }
 
-func protectedRefs(m matter) Step {
+func protectedRefs(m input) Step {
 	switch {
 	case !m.rules.ProtectedRefs:
 		return skip(ProtectedRefs, "not set")

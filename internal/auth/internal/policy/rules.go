@@ -32,8 +32,8 @@ type Rules struct {
 	MinUID        job.UID
 	// Helper is the account that jacamar-auth keeps for itself.
 	Helper job.Username
-	// Keep is downscope = "none": jobs run as the service account.
-	Keep bool
+	// RunAsService is downscope = "none": jobs run as the service account.
+	RunAsService bool
 }
 
 // Source is where the name of the account comes from.

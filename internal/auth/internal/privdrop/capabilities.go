@@ -50,7 +50,7 @@ func noNewPrivs() bool {
 // there, and an account's uid is somebody else's on the machine
 // (user_namespaces(7)).
 func hostIDs() error {
-	foreign, err := capability.ForeignIDs()
+	foreign, err := capability.UserNamespaceMap()
 	switch {
 	case err != nil:
 		return failure.Privatef("cannot tell whether ids are the machine's own: %w", err)

@@ -20,7 +20,7 @@ func granted(t *testing.T) (policy.Grant, Strategy) {
 	a, strategy, rules := account(t, "alice", 5001), Setuid, policy.Rules{Source: policy.UserLogin}
 	facts := policy.Facts{Owner: a.Name, Shells: []job.AbsPath{program(t, "/bin/bash")}}
 	if euid := os.Geteuid(); euid != 0 {
-		a.UID, strategy, rules.Keep, facts.Service = job.UID(euid), None, true, job.UID(euid)
+		a.UID, strategy, rules.RunAsService, facts.Service = job.UID(euid), None, true, job.UID(euid)
 	}
 	a.Shell = facts.Shells[0]
 	facts.Account = a

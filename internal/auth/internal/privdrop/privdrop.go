@@ -82,7 +82,7 @@ func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err 
 		if as, err = t.Shed(as, p.uid); err != nil {
 			return 0, err
 		}
-		restore, err := l.lendCore()
+		restore, err := l.withCoreLimit()
 		if err != nil {
 			return 0, err
 		}
@@ -113,9 +113,9 @@ func (l Launcher) promise() (as inherit.Start, err error) {
 	return as, err
 }
 
-// lendCore has the limit on core files for the time of a fork as the job shall
+// withCoreLimit has the limit on core files for the time of a fork as the job shall
 // inherit it. This process itself dumps none all the while (see lockdown).
-func (l Launcher) lendCore() (restore func(), err error) {
+func (l Launcher) withCoreLimit() (restore func(), err error) {
 	var own unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &own); err != nil {
 		return nil, fmt.Errorf("cannot read the limit on core files: %w", err)

@@ -23,7 +23,7 @@ type Commander interface {
 
 // Programs runs real programs as children of this process.
 type Programs struct {
-	Family *process.Family
+	Family *process.Reaper
 	Dirs   []string // where the programs are looked for, in this order
 	Env    []string
 	Dir    string // where they run

@@ -28,7 +28,7 @@ func (r *run) stopJob() error {
 	if r.began || !r.dir().claim() {
 		r.tellScript()
 	}
-	r.unsure = r.end(r.stop.Lost)
+	r.unsure = r.end(r.stop.Abort)
 	size := int64(-1)
 	if mark, ok := r.dir().ended(); ok {
 		r.mark, size = &mark, mark.size
@@ -42,10 +42,10 @@ func (r *run) stopJob() error {
 // tellScript sends TERM to the script and its children and waits for the mark.
 func (r *run) tellScript() {
 	signaller, ok := r.Scheduler.(scheduler.Signaller)
-	if !ok || closed(r.stop.Lost) {
+	if !ok || closed(r.stop.Abort) {
 		return
 	}
-	ctx, cancel := until(r.stop.Lost)
+	ctx, cancel := until(r.stop.Abort)
 	defer cancel()
 	ctx, cancel = context.WithTimeout(ctx, r.Settings.CancelGrace)
 	defer cancel()
@@ -170,7 +170,7 @@ func (e *ending) cancel(ctx context.Context, id scheduler.ID) (over bool, err er
 	s := e.ask(ctx, id)
 	e.ids[id] = s
 	switch {
-	case s.Gone():
+	case s.Finished():
 		return true, nil
 	case reply.Err != nil:
 		return false, reply.Err

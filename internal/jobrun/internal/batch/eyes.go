@@ -16,8 +16,8 @@ const (
 	refreshTime = time.Second
 )
 
-// eyes watch the job's files: they copy the log as it grows and see the marks.
-type eyes struct {
+// watcher watch the job's files: they copy the log as it grows and see the marks.
+type watcher struct {
 	task    Task
 	id      scheduler.ID
 	dir     directory
@@ -32,8 +32,8 @@ type eyes struct {
 }
 
 // open begins the watch.
-func open(t Task, id scheduler.ID) *eyes {
-	e := &eyes{
+func open(t Task, id scheduler.ID) *watcher {
+	e := &watcher{
 		task: t, id: id, dir: t.dir(), log: tail.New(t.dir().path(logFile)),
 		started: make(chan start, 1), ended: make(chan end, 1), failed: make(chan error, 1), done: make(chan struct{}),
 	}
@@ -44,14 +44,14 @@ func open(t Task, id scheduler.ID) *eyes {
 }
 
 // watch looks until ctx ends or the script has ended.
-func (e *eyes) watch(ctx context.Context) {
+func (e *watcher) watch(ctx context.Context) {
 	defer close(e.done)
 	hints, stop := e.hints()
 	defer stop()
 	pace := tail.Pace{Min: shortLook, Max: longLook}
 	refreshed := time.Now()
 	for {
-		if s, ok := e.begun(); ok {
+		if s, ok := e.checkStarted(); ok {
 			e.started <- s
 		}
 		grew, err := e.copy()
@@ -78,7 +78,7 @@ func (e *eyes) watch(ctx context.Context) {
 
 // hints are those of the job's directory, none where there is no watching it: an
 // account may have few watches (user.max_inotify_instances).
-func (e *eyes) hints() (<-chan struct{}, func()) {
+func (e *watcher) hints() (<-chan struct{}, func()) {
 	if e.task.Hints == nil {
 		return nil, func() {}
 	}
@@ -93,9 +93,9 @@ func (e *eyes) hints() (<-chan struct{}, func()) {
 // writes to it then, which a full disk prevents.
 const claimTime = time.Second
 
-// begun looks for the wrapper's beginning, once, and says so here: the script's
+// checkStarted looks for the wrapper's beginning, once, and says so here: the script's
 // own lines come after it.
-func (e *eyes) begun() (start, bool) {
+func (e *watcher) checkStarted() (start, bool) {
 	if e.began {
 		return start{}, false
 	}
@@ -119,7 +119,7 @@ func on(node string) string {
 }
 
 // copy takes one step in the log.
-func (e *eyes) copy() (grew bool, err error) {
+func (e *watcher) copy() (grew bool, err error) {
 	n, change, err := e.log.Step(e.task.Log)
 	switch change {
 	case tail.Truncated:
@@ -132,9 +132,9 @@ func (e *eyes) copy() (grew bool, err error) {
 	return n > 0, err
 }
 
-// drain copies the rest of the log once the script has ended; size is how long
+// copyRest copies the rest of the log once the script has ended; size is how long
 // the log is, -1 when nobody knows. It must not be called before watch returned.
-func (e *eyes) drain(ctx context.Context, size int64) error {
+func (e *watcher) copyRest(ctx context.Context, size int64) error {
 	defer e.log.Close()
 	complete, err := e.log.Drain(ctx, e.task.Log, size, e.task.Settings.NFSTimeout)
 	if err == nil && !complete && ctx.Err() == nil {

@@ -8,33 +8,33 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-// judge turns one answer after the other into what to do. It keeps the little
+// decider turns one answer after the other into what to do. It keeps the little
 // history that single answers do not have, and does nothing itself.
-type judge struct {
+type decider struct {
 	task      Task
 	id        scheduler.ID
 	submitted time.Time
 
-	missing time.Time // since when the batch system has no such job
-	silent  time.Time // since when it gives no answer
-	over    time.Time // since when it says that the job is done
-	told    bool      // that it gives no answer
-	doubts  int       // answers in a row by which the job has no future
+	missing       time.Time // since when the batch system has no such job
+	silent        time.Time // since when it gives no answer
+	over          time.Time // since when it says that the job is done
+	warned        bool      // that it gives no answer
+	unschedulable int       // answers in a row by which the job has no future
 }
 
 const (
-	// silenceLimit is how long a batch system may give no answer before the job
+	// unreachableLimit is how long a batch system may give no answer before the job
 	// is given up, unless the job's own marks end it first. Maintenance of a
 	// controller takes minutes.
-	silenceLimit = time.Hour
-	// silenceTold is when the job's author is told.
-	silenceTold = 2 * time.Minute
-	// markWait is how long a mark may be late when the batch system says that
+	unreachableLimit = time.Hour
+	// unreachableNotice is when the job's author is told.
+	unreachableNotice = 2 * time.Minute
+	// statusFileWait is how long a mark may be late when the batch system says that
 	// the job did not come to its own end.
-	markWait = 2 * time.Second
-	// sure is how many answers it takes to believe that a job has no future:
+	statusFileWait = 2 * time.Second
+	// confirmations is how many answers it takes to believe that a job has no future:
 	// some reasons are there only while the scheduler starts, or a node does.
-	sure = 2
+	confirmations = 2
 )
 
 // step is what to do next.
@@ -42,12 +42,12 @@ type step uint8
 
 const (
 	carryOn step = iota
-	settle       // the batch system's record is the end
+	finish       // the batch system's record is the end
 	giveUp       // cancel the job; the outcome is the judge's
 )
 
-// hear takes an answer. began tells that the wrapper has started.
-func (j *judge) hear(s scheduler.State, began bool, now time.Time) (step, error) {
+// observe takes an answer. began tells that the wrapper has started.
+func (j *decider) observe(s scheduler.State, began bool, now time.Time) (step, error) {
 	j.note(s, now)
 	switch {
 	case s.Phase == scheduler.Done:
@@ -59,12 +59,12 @@ func (j *judge) hear(s scheduler.State, began bool, now time.Time) (step, error)
 	case s.Phase == scheduler.Pending:
 		return j.pending(s, now)
 	}
-	j.doubts = 0
+	j.unschedulable = 0
 	return carryOn, nil
 }
 
 // note keeps the times since when things are as they are.
-func (j *judge) note(s scheduler.State, now time.Time) {
+func (j *decider) note(s scheduler.State, now time.Time) {
 	keep := func(t *time.Time, holds bool) {
 		switch {
 		case !holds:
@@ -80,18 +80,18 @@ func (j *judge) note(s scheduler.State, now time.Time) {
 
 // done waits for the script's own mark, which storage may show later than the
 // batch system says that the job is over.
-func (j *judge) done(s scheduler.State, began bool, now time.Time) step {
-	wait := markWait
-	if s.Class == scheduler.Ended && (began || s.Reason.Hope != scheduler.Never) {
+func (j *decider) done(s scheduler.State, began bool, now time.Time) step {
+	wait := statusFileWait
+	if s.Class == scheduler.Ended && (began || s.Reason.Hope != scheduler.Unsatisfiable) {
 		wait = j.task.Settings.NFSTimeout
 	}
 	if now.Sub(j.over) >= wait {
-		return settle
+		return finish
 	}
 	return carryOn
 }
 
-func (j *judge) lost(now time.Time) (step, error) {
+func (j *decider) lost(now time.Time) (step, error) {
 	if now.Sub(j.missing) < j.task.Settings.NFSTimeout {
 		return carryOn, nil
 	}
@@ -99,41 +99,41 @@ func (j *judge) lost(now time.Time) (step, error) {
 		j.task.Scheduler.Name(), j.id)
 }
 
-func (j *judge) silence(now time.Time) (step, error) {
+func (j *decider) silence(now time.Time) (step, error) {
 	since := now.Sub(j.silent)
-	if since >= silenceTold && !j.told {
-		j.told = true
+	if since >= unreachableNotice && !j.warned {
+		j.warned = true
 		j.task.Voice.Note("%s does not answer; the job goes on, and it is asked again", j.task.Scheduler.Name())
 	}
-	if since < silenceLimit {
+	if since < unreachableLimit {
 		return carryOn, nil
 	}
-	return giveUp, failure.Systemf("%s has not answered for %v", j.task.Scheduler.Name(), silenceLimit)
+	return giveUp, failure.Systemf("%s has not answered for %v", j.task.Scheduler.Name(), unreachableLimit)
 }
 
 // pending decides whether waiting has a point.
-func (j *judge) pending(s scheduler.State, now time.Time) (step, error) {
+func (j *decider) pending(s scheduler.State, now time.Time) (step, error) {
 	if limit := j.task.Settings.PendingTimeout; limit > 0 && now.Sub(j.submitted) >= limit {
 		return giveUp, failure.Buildf("%s job %s did not start within %v: %s (%s)",
-			j.task.Scheduler.Name(), j.id, limit, s.Reason.Text, s.Reason.Name).
+			j.task.Scheduler.Name(), j.id, limit, s.Reason.Description, s.Reason.Name).
 			WithHint("this resource lets a job wait no longer than that; ask for less, or at another time")
 	}
-	err := j.futile(s)
+	err := j.cannotStart(s)
 	if err == nil {
-		j.doubts = 0
+		j.unschedulable = 0
 		return carryOn, nil
 	}
-	if j.doubts++; j.doubts < sure {
+	if j.unschedulable++; j.unschedulable < confirmations {
 		return carryOn, nil
 	}
 	return giveUp, err
 }
 
-func (j *judge) futile(s scheduler.State) error {
+func (j *decider) cannotStart(s scheduler.State) error {
 	switch {
-	case s.Reason.Hope == scheduler.Broken:
-		return failure.Systemf("%s could not start job %s: %s (%s)", j.task.Scheduler.Name(), j.id, s.Reason.Text, s.Reason.Name)
-	case s.Reason.Hope == scheduler.Never && !j.task.Settings.WaitForImpossible:
+	case s.Reason.Hope == scheduler.LaunchFailed:
+		return failure.Systemf("%s could not start job %s: %s (%s)", j.task.Scheduler.Name(), j.id, s.Reason.Description, s.Reason.Name)
+	case s.Reason.Hope == scheduler.Unsatisfiable && !j.task.Settings.WaitForImpossible:
 		return j.task.hopeless(j.id, s)
 	}
 	return nil
@@ -151,7 +151,7 @@ const repeat = 5 * time.Minute
 
 // line returns what to say of a pending job, "" for nothing.
 func (w *waiting) line(system string, id scheduler.ID, s scheduler.State, now time.Time) string {
-	said := fmt.Sprintf("%s job %s is pending: %s (%s)", system, id, s.Reason.Text, s.Reason.Name)
+	said := fmt.Sprintf("%s job %s is pending: %s (%s)", system, id, s.Reason.Description, s.Reason.Name)
 	if !w.due(said, now) {
 		return ""
 	}

@@ -72,7 +72,7 @@ func jitter(d time.Duration) time.Duration {
 
 // ask walks the ladder of questions once.
 func (t Task) ask(ctx context.Context, id scheduler.ID) scheduler.State {
-	return scheduler.Walk(t.Scheduler.Queries(id, t.Settings.Accounting), func(c scheduler.Command) scheduler.Reply {
+	return scheduler.Resolve(t.Scheduler.Queries(id, t.Settings.Accounting), func(c scheduler.Command) scheduler.Reply {
 		return t.run(ctx, c, queryLimit)
 	})
 }

@@ -110,7 +110,7 @@ func TestWhen(t *testing.T) {
 func TestWaitingLine(t *testing.T) {
 	var w waiting
 	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.Local)
-	s := scheduler.State{Phase: scheduler.Pending, Reason: scheduler.Reason{Name: "Priority", Text: "others first"}, Start: now.Add(time.Hour)}
+	s := scheduler.State{Phase: scheduler.Pending, Reason: scheduler.Reason{Name: "Priority", Description: "others first"}, Start: now.Add(time.Hour)}
 	if got := w.line("Slurm", "5", s, now); got != "Slurm job 5 is pending: others first (Priority), expected to start at 15:00" {
 		t.Error(got)
 	}
@@ -129,7 +129,7 @@ func TestVerdict(t *testing.T) {
 	var task Task
 	task.Scheduler = fakeName{}
 	done := func(c scheduler.Class) scheduler.State {
-		return scheduler.State{Phase: scheduler.Done, Class: c, Name: "NAME", Words: "words", By: "7"}
+		return scheduler.State{Phase: scheduler.Done, Class: c, Name: "NAME", Description: "words", By: "7"}
 	}
 	for _, tt := range []struct {
 		class scheduler.Class

@@ -13,7 +13,7 @@ import (
 // ended. Whatever happens, the job is over when it returns, or the record of it
 // is left for Cleanup.
 func (t Task) Run(script []byte, stop Stop) error {
-	ctx, cancel := until(stop.Asked)
+	ctx, cancel := until(stop.Terminate)
 	defer cancel()
 	t.Scheduler = t.version(ctx)
 	args, err := t.arguments()
@@ -84,7 +84,7 @@ type run struct {
 	submitted time.Time
 	command   scheduler.Command
 
-	eyes    *eyes
+	eyes    *watcher
 	poller  *poller
 	began   bool
 	start   start
@@ -115,7 +115,7 @@ func (r *run) whole(ctx context.Context, args []scheduler.Argument) error {
 		r.Voice.Warn("%v", err)
 	}
 	r.Voice.Note("%s job %s (%s) was submitted", r.Scheduler.Name(), id, r.Name)
-	if l, ok := r.Scheduler.(scheduler.Limited); ok {
+	if l, ok := r.Scheduler.(scheduler.Constrained); ok {
 		r.Voice.Note("%s", l.Limits())
 	}
 	work, cancel := context.WithCancel(context.Background())
@@ -133,9 +133,9 @@ func (r *run) whole(ctx context.Context, args []scheduler.Argument) error {
 // that there is none.
 func (r *run) notSubmitted(err error) error {
 	if none := (unsent{}); !errors.As(err, &none) {
-		r.unsure = r.end(r.stop.Lost)
+		r.unsure = r.end(r.stop.Abort)
 	}
-	if closed(r.stop.Asked) {
+	if closed(r.stop.Terminate) {
 		return stopped(nil)
 	}
 	return err
@@ -144,21 +144,21 @@ func (r *run) notSubmitted(err error) error {
 // follow waits for what comes first: the script's mark, the batch system's
 // record, a reason to give up, or the order to stop.
 func (r *run) follow() error {
-	j := judge{task: r.Task, id: r.id, submitted: r.submitted}
+	j := decider{task: r.Task, id: r.id, submitted: r.submitted}
 	for {
 		select {
-		case <-r.stop.Asked:
+		case <-r.stop.Terminate:
 			return r.stopJob()
 		case r.start = <-r.eyes.started:
 			r.began = true
 		case mark := <-r.eyes.ended:
 			return r.settleMark(mark)
 		case err := <-r.eyes.failed:
-			r.unsure = r.end(r.stop.Lost)
+			r.unsure = r.end(r.stop.Abort)
 			return failure.Systemf("cannot follow the job's output: %w", err)
 		case r.state = <-r.poller.states:
-			switch step, err := j.hear(r.state, r.began, time.Now()); step {
-			case settle:
+			switch step, err := j.observe(r.state, r.began, time.Now()); step {
+			case finish:
 				return r.settleRecord()
 			case giveUp:
 				return r.giveUp(err)

@@ -282,7 +282,7 @@ func TestSilenceForGood(t *testing.T) {
 			}
 		}
 		err, took := w.run(never())
-		if outcome(err) != "system" || took > silenceLimit+15*time.Minute {
+		if outcome(err) != "system" || took > unreachableLimit+15*time.Minute {
 			t.Errorf("%v after %v", err, took)
 		}
 		if n := strings.Count(w.log.String(), "does not answer; the job goes on"); n != 1 {

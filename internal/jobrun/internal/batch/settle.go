@@ -24,7 +24,7 @@ func (r *run) settleMark(mark end) error {
 	if mark.code != 0 {
 		r.awaitEnd(mark)
 	}
-	if mark.told && mark.code != 0 && r.state.Phase != scheduler.Done && !closed(r.stop.Asked) {
+	if mark.told && mark.code != 0 && r.state.Phase != scheduler.Done && !closed(r.stop.Terminate) {
 		r.Voice.Note("%s told the script to end (SIGTERM) and has no record of why; a limit of time is the usual reason", r.Scheduler.Name())
 	}
 	return r.verdict(r.id, r.mark, true, r.state)
@@ -43,14 +43,14 @@ func (r *run) awaitEnd(mark end) {
 	for r.state.Phase != scheduler.Done {
 		select {
 		case r.state = <-r.poller.states:
-			if !r.state.Gone() {
+			if !r.state.Finished() {
 				forgotten = nil
 			} else if forgotten == nil {
 				forgotten = time.After(reasonWait)
 			}
 		case <-forgotten:
 			return
-		case <-r.stop.Asked:
+		case <-r.stop.Terminate:
 			return
 		case <-late:
 			return
@@ -74,7 +74,7 @@ func (r *run) settleRecord() error {
 
 // giveUp ends a job that has no future.
 func (r *run) giveUp(why error) error {
-	r.unsure = r.end(r.stop.Lost)
+	r.unsure = r.end(r.stop.Abort)
 	if err := r.drain(-1); err != nil {
 		return err
 	}
@@ -87,12 +87,12 @@ func (r *run) drain(size int64) error {
 	r.eyes.quit()
 	select {
 	case <-r.eyes.done:
-	case <-r.stop.Lost:
+	case <-r.stop.Abort:
 		return nil
 	}
-	ctx, cancel := until(r.stop.Lost)
+	ctx, cancel := until(r.stop.Abort)
 	defer cancel()
-	if err := r.eyes.drain(ctx, size); err != nil {
+	if err := r.eyes.copyRest(ctx, size); err != nil {
 		return failure.Systemf("cannot follow the job's output: %w", err)
 	}
 	if full := r.dir().full(); full != nil {

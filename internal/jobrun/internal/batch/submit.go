@@ -38,7 +38,7 @@ func flight(stop Stop) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		select {
-		case <-stop.Asked:
+		case <-stop.Terminate:
 			sleep(ctx, inFlight)
 			cancel()
 		case <-ctx.Done():

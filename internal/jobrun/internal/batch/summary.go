@@ -28,7 +28,7 @@ func (r *run) summarize() {
 // usage asks the accounting, where the site has one.
 func (r *run) usage() scheduler.Usage {
 	accountant, ok := r.Scheduler.(scheduler.Accountant)
-	if !ok || !r.Settings.Accounting || closed(r.stop.Asked) {
+	if !ok || !r.Settings.Accounting || closed(r.stop.Terminate) {
 		return scheduler.Usage{}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), usageLimit)

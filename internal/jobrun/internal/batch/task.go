@@ -22,7 +22,7 @@ type Task struct {
 	// Hints tell of changes in a directory, before they would be seen; optional.
 	Hints func(dir string) (hints <-chan struct{}, stop func(), err error)
 
-	Voice joblog.Voice
+	Voice joblog.Writer
 	Log   io.Writer // takes the script's output
 
 	Scripts job.AbsPath // the CI job's own directory, on storage that the nodes see
@@ -39,7 +39,7 @@ type Task struct {
 }
 
 // Stop is how the outside ends a job: Asked in good order, Lost at once.
-type Stop struct{ Asked, Lost <-chan struct{} }
+type Stop struct{ Terminate, Abort <-chan struct{} }
 
 // Name is the batch system's name for a CI job's script. Steps other than the
 // main script have their own, so that each name is submitted once.

@@ -24,7 +24,7 @@ func (t Task) verdict(id scheduler.ID, mark *end, began bool, s scheduler.State)
 		return failure.Systemf("the shell of the job's script ended (exit code %d) before the script began", mark.code)
 	case mark != nil:
 		return failure.Exit(mark.code)
-	case s.Reason.Hope == scheduler.Never:
+	case s.Reason.Hope == scheduler.Unsatisfiable:
 		return t.hopeless(id, s)
 	case !began:
 		return failure.Systemf("%s job %s ended (%s) and its script never began", t.Scheduler.Name(), id, ended(s)).
@@ -47,7 +47,7 @@ func (t Task) recorded(id scheduler.ID, s scheduler.State) error {
 
 // limit is the outcome of a job that did not come to its own end.
 func (t Task) limit(id scheduler.ID, s scheduler.State) error {
-	what := fmt.Sprintf("%s ended job %s: %s (%s)", t.Scheduler.Name(), id, s.Words, s.Name)
+	what := fmt.Sprintf("%s ended job %s: %s (%s)", t.Scheduler.Name(), id, s.Description, s.Name)
 	switch s.Class {
 	case scheduler.TimeLimit:
 		return failure.Buildf("%s", what).WithHint("ask for more time in SCHEDULER_PARAMETERS%s", t.example(s.Class))
@@ -63,7 +63,7 @@ func (t Task) limit(id scheduler.ID, s scheduler.State) error {
 
 // example is how the batch system's users would ask for it.
 func (t Task) example(c scheduler.Class) string {
-	if a, ok := t.Scheduler.(scheduler.Adviser); ok && a.Advice(c) != "" {
+	if a, ok := t.Scheduler.(scheduler.Hinter); ok && a.Advice(c) != "" {
 		return ", as with " + a.Advice(c)
 	}
 	return ""
@@ -71,7 +71,7 @@ func (t Task) example(c scheduler.Class) string {
 
 // hopeless is the outcome of a request that can never start.
 func (t Task) hopeless(id scheduler.ID, s scheduler.State) error {
-	return failure.Buildf("%s job %s can never start: %s (%s)", t.Scheduler.Name(), id, s.Reason.Text, s.Reason.Name).
+	return failure.Buildf("%s job %s can never start: %s (%s)", t.Scheduler.Name(), id, s.Reason.Description, s.Reason.Name).
 		WithHint("change the request in SCHEDULER_PARAMETERS")
 }
 

@@ -77,7 +77,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, log: &syncBuffer{}, exit: "0:0", slow: map[string]time.Duration{}, reply: map[string]scheduler.Reply{}}
 	self, _ := proctree.Find(os.Getpid())
 	w.task = Task{
-		Scheduler: slurm.Slurm{}, Commands: w, Voice: joblog.NewVoice(w.log), Log: w.log,
+		Scheduler: slurm.Slurm{}, Commands: w, Voice: joblog.NewWriter(w.log), Log: w.log,
 		Settings: ipc.Batch{CommandDelay: 30 * time.Second, NFSTimeout: time.Minute, CancelGrace: 10 * time.Second},
 		Scripts:  scripts, Name: "ci-runner-1", User: "alice", Shell: "/bin/bash", WorkDir: "/", Host: "here", Self: self,
 	}
@@ -255,11 +255,11 @@ func (w *world) print(text string) {
 }
 
 // never is a job that nobody stops.
-func never() Stop { return Stop{Asked: make(chan struct{}), Lost: make(chan struct{})} }
+func never() Stop { return Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})} }
 
 // after stops the job, and loses the other half, at these times; 0 means never.
 func after(asked, lost time.Duration) Stop {
-	s := Stop{Asked: make(chan struct{}), Lost: make(chan struct{})}
+	s := Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})}
 	a, l := make(chan struct{}), make(chan struct{})
 	if asked > 0 {
 		time.AfterFunc(asked, func() { close(a) })
@@ -267,7 +267,7 @@ func after(asked, lost time.Duration) Stop {
 	if lost > 0 {
 		time.AfterFunc(lost, func() { close(l) })
 	}
-	s.Asked, s.Lost = a, l
+	s.Terminate, s.Abort = a, l
 	return s
 }
 

@@ -20,7 +20,7 @@ const askGrace = 200 * time.Millisecond
 
 // Login is a login shell of the user's that is only asked something.
 type Login struct {
-	Family *process.Family
+	Family *process.Reaper
 	Shell  Shell
 	// Limit is how long the profiles may take.
 	Limit time.Duration

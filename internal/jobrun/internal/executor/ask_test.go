@@ -19,7 +19,7 @@ const askLimit = 3 * time.Second
 
 // askOnce is a scenario: it asks the login shell in HOME and prints the answers.
 func askOnce() {
-	family, err := process.NewFamily(nil)
+	family, err := process.NewReaper(nil)
 	if err != nil {
 		panic(err)
 	}

@@ -75,8 +75,8 @@ func (l Local) wait(shell *process.Process, w *wiring, stop Stop) (status proces
 		case status := <-shell.Done:
 			l.tidy(known, stop)
 			return status, passed
-		case <-stop.Asked:
-			if _, ended := l.Family.Sweep(l.Grace, stop.Lost); !ended {
+		case <-stop.Terminate:
+			if _, ended := l.Family.Sweep(l.Grace, stop.Abort); !ended {
 				return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}, passed
 			}
 			return <-shell.Done, passed
@@ -87,11 +87,11 @@ func (l Local) wait(shell *process.Process, w *wiring, stop Stop) (status proces
 // tidy ends what an ended script left running. What the profiles started is not
 // waited for: it would serve on.
 func (l Local) tidy(known process.Known, stop Stop) {
-	others, grace := l.Family.Await(lastWords, stop.Asked, known), leftoverGrace
+	others, grace := l.Family.Await(lastWords, stop.Terminate, known), leftoverGrace
 	if others == 0 {
 		grace = profileGrace
 	}
-	switch _, ended := l.Family.Sweep(grace, stop.Lost); {
+	switch _, ended := l.Family.Sweep(grace, stop.Abort); {
 	case !ended:
 		l.Voice.Warn("processes that the script left behind could not be ended")
 	case others > 0:

@@ -31,7 +31,7 @@ var schedulers = map[string]scheduler.Scheduler{
 }
 
 // CheckBatch tells whether every command that the brief's executor runs is there.
-func CheckBatch(b ipc.Brief) error {
+func CheckBatch(b ipc.Request) error {
 	if b.Settings.Batch == nil {
 		return nil
 	}
@@ -71,13 +71,13 @@ func programs(s scheduler.Scheduler, accounting bool) []string {
 
 // Submits tells whether the brief's script is for a batch system: only the job
 // author's own scripts are.
-func Submits(b ipc.Brief) bool {
+func Submits(b ipc.Request) bool {
 	return b.Settings.Batch != nil && b.SubStage.UserScript()
 }
 
 // NewBatch prepares a submission of the brief's script. Its commands run as
 // children of the family.
-func NewBatch(b ipc.Brief, family *process.Family, out *os.File) batch.Task {
+func NewBatch(b ipc.Request, family *process.Reaper, out *os.File) batch.Task {
 	shell := NewShell(b)
 	host, _ := os.Hostname()
 	self, _ := proctree.Find(os.Getpid())
@@ -88,7 +88,7 @@ func NewBatch(b ipc.Brief, family *process.Family, out *os.File) batch.Task {
 		Commands:  batch.Programs{Family: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
 		Settings:  settings,
 		Hints:     tail.Hints,
-		Voice:     joblog.NewVoice(out), Log: out,
+		Voice:     joblog.NewWriter(out), Log: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
 		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Settings), WorkDir: workDir(shell.Home),
 		Retain: b.Settings.RetainLogs, Host: host, Self: self,

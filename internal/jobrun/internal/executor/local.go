@@ -15,10 +15,10 @@ import (
 
 // Local runs scripts on this host.
 type Local struct {
-	Family         *process.Family
+	Family         *process.Reaper
 	Shell          Shell
 	Stdout, Stderr *os.File
-	Voice          joblog.Voice
+	Voice          joblog.Writer
 	Profiles       Profiles
 	// Grace is how long the job has between TERM and KILL when it is stopped.
 	Grace time.Duration
@@ -41,14 +41,14 @@ const (
 // own exit code makes the result a build failure.
 func (l Local) Run(script []byte, stop Stop) error {
 	end, err := l.attempt(script, l.Profiles.Read, stop)
-	if err == nil && !end.began && !closed(stop.Asked) && l.Profiles.Read != loginshell.None {
+	if err == nil && !end.began && !closed(stop.Terminate) && l.Profiles.Read != loginshell.None {
 		l.warn(end)
 		end, err = l.attempt(script, loginshell.None, stop)
 	}
 	if err != nil {
 		return err
 	}
-	return end.outcome(closed(stop.Asked))
+	return end.outcome(closed(stop.Terminate))
 }
 
 // warn reports profiles that ended the shell, once a job.

@@ -58,18 +58,18 @@ func scenario(t *testing.T, name string) string {
 }
 
 func local(shell, home string) Local {
-	family, err := process.NewFamily(nil)
+	family, err := process.NewReaper(nil)
 	if err != nil {
 		panic(err)
 	}
 	return Local{
 		Family: family, Shell: Shell{Path: shell, Env: []string{"PATH=" + searchPath, "HOME=" + home}, Home: home},
-		Stdout: os.Stdout, Stderr: os.Stderr, Voice: joblog.NewVoice(os.Stdout), Grace: 200 * time.Millisecond,
+		Stdout: os.Stdout, Stderr: os.Stderr, Voice: joblog.NewWriter(os.Stdout), Grace: 200 * time.Millisecond,
 		Profiles: Profiles{Read: loginshell.Login, Warned: func() bool { return false }, Patience: patience},
 	}
 }
 
-func never() Stop { return Stop{Asked: make(chan struct{}), Lost: make(chan struct{})} }
+func never() Stop { return Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})} }
 
 func report(err error) {
 	code, ok := failure.ScriptCode(err)
@@ -150,7 +150,7 @@ func stoppedScript() {
 		"trap '' TERM; touch %s; while :; do sleep 0.05; done",
 	} {
 		file := fmt.Sprintf("%s/%d", dir, i)
-		report(l.Run(fmt.Appendf(nil, script, file), Stop{Asked: when(file), Lost: make(chan struct{})}))
+		report(l.Run(fmt.Appendf(nil, script, file), Stop{Terminate: when(file), Abort: make(chan struct{})}))
 	}
 	fmt.Println(l.Family.Empty())
 }
@@ -171,7 +171,7 @@ func lostScript() {
 	l := local("/bin/bash", "/nonexistent")
 	l.Grace = time.Hour
 	at := when(dir + "/file")
-	err = l.Run(fmt.Appendf(nil, "trap '' TERM; touch %s/file; while :; do sleep 0.05; done", dir), Stop{Asked: at, Lost: at})
+	err = l.Run(fmt.Appendf(nil, "trap '' TERM; touch %s/file; while :; do sleep 0.05; done", dir), Stop{Terminate: at, Abort: at})
 	report(err)
 	fmt.Println(l.Family.Empty())
 }
@@ -204,7 +204,7 @@ func TestShellEnvironment(t *testing.T) {
 	home, _ := job.ParseAbsPath("/home/alice")
 	login, _ := job.ParseAbsPath("/bin/zsh")
 	extra, _ := job.ParseEnv("LMOD_ADMIN_FILE=none")
-	b := ipc.Brief{Stage: job.Run, SubStage: job.BuildScript, Account: job.Account{Name: name, Home: home, Shell: login}, Settings: ipc.Settings{BashEnv: []job.Env{extra}}}
+	b := ipc.Request{Stage: job.Run, SubStage: job.BuildScript, Account: job.Account{Name: name, Home: home, Shell: login}, Settings: ipc.Settings{BashEnv: []job.Env{extra}}}
 	s := NewShell(b)
 	if s.Path != "/bin/bash" || s.Home != "/home/alice" {
 		t.Errorf("got %+v", s)

@@ -34,7 +34,7 @@ const patience = 15 * time.Second
 const firstScript job.SubStage = "prepare_script"
 
 // NewProfiles returns how a brief's stage treats profiles.
-func NewProfiles(b ipc.Brief) Profiles {
+func NewProfiles(b ipc.Request) Profiles {
 	warned := filepath.Join(b.Dirs.Scripts.String(), loginshell.WarnedFile)
 	return Profiles{
 		Read: profiles(b.Settings), Hide: b.SubStage != firstScript, Patience: patience,

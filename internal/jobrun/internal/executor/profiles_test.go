@@ -79,7 +79,7 @@ func hidden() {
 func slowProfile() {
 	l := local("/bin/bash", os.Getenv("HOME"))
 	l.Profiles.Patience = 100 * time.Millisecond
-	l.Voice = joblog.NewVoice(noticed{filepath.Join(os.Getenv("HOME"), "noticed")})
+	l.Voice = joblog.NewWriter(noticed{filepath.Join(os.Getenv("HOME"), "noticed")})
 	report(l.Run([]byte("echo script"), never()))
 }
 
@@ -103,7 +103,7 @@ func TestASlowProfileIsNamed(t *testing.T) {
 // stoppedProfile stops a job whose profile hangs.
 func stoppedProfile() {
 	l := local("/bin/bash", os.Getenv("HOME"))
-	report(l.Run([]byte("echo script"), Stop{Asked: when(filepath.Join(os.Getenv("HOME"), "hangs")), Lost: make(chan struct{})}))
+	report(l.Run([]byte("echo script"), Stop{Terminate: when(filepath.Join(os.Getenv("HOME"), "hangs")), Abort: make(chan struct{})}))
 	fmt.Println(l.Family.Empty())
 }
 

@@ -27,7 +27,7 @@ const bash = "/bin/bash"
 
 // NewShell builds the login environment: from the account database, never from
 // a caller's environment.
-func NewShell(b ipc.Brief) Shell {
+func NewShell(b ipc.Request) Shell {
 	path := b.Settings.ShellPath.String()
 	if path == "" {
 		path = bash
@@ -54,7 +54,7 @@ func replace(env []string, by []job.Env) []string {
 	return env
 }
 
-func stageName(b ipc.Brief) string {
+func stageName(b ipc.Request) string {
 	if b.SubStage != "" {
 		return string(b.SubStage)
 	}

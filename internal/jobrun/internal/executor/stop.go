@@ -4,8 +4,8 @@ package executor
 
 // Stop is how the outside ends a job.
 type Stop struct {
-	// Asked is closed when the job shall end in good order.
-	Asked <-chan struct{}
-	// Lost is closed, always with or after Asked, when it must end at once.
-	Lost <-chan struct{}
+	// Terminate is closed when the job shall end in good order.
+	Terminate <-chan struct{}
+	// Abort is closed, always with or after Asked, when it must end at once.
+	Abort <-chan struct{}
 }

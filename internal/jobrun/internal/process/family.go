@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Family is all descendants of this process. It alone waits for children: a
+// Reaper is all descendants of this process. It alone waits for children: a
 // second waiter (os/exec) in the same process would steal exit statuses.
-type Family struct {
+type Reaper struct {
 	mu      sync.Mutex
 	started *sync.Cond
 	own     map[int]chan<- Status
@@ -37,15 +37,15 @@ type outcome struct {
 	err     error
 }
 
-// NewFamily makes this process the reaper of its descendants. prepare, optional,
+// NewReaper makes this process the reaper of its descendants. prepare, optional,
 // runs once, on the thread that starts all programs of the family, and settles
 // there what the kernel hands on by thread: keyrings, filters, no_new_privs. When
 // it fails, nothing can be started.
-func NewFamily(prepare func() error) (*Family, error) {
+func NewReaper(prepare func() error) (*Reaper, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("cannot become the reaper of the job's processes: %w", err)
 	}
-	f := &Family{own: map[int]chan<- Status{}, idle: true, alone: make(chan struct{}, 1), collected: make(chan struct{}, 1), orders: make(chan order)}
+	f := &Reaper{own: map[int]chan<- Status{}, idle: true, alone: make(chan struct{}, 1), collected: make(chan struct{}, 1), orders: make(chan order)}
 	f.started = sync.NewCond(&f.mu)
 	prepared := make(chan error)
 	go f.startAll(prepare, prepared)
@@ -59,7 +59,7 @@ func NewFamily(prepare func() error) (*Family, error) {
 // startAll starts programs from one thread that lives as long as this process:
 // the kernel kills a program when the thread that started it ends
 // (PR_SET_PDEATHSIG in prctl(2)).
-func (f *Family) startAll(prepare func() error, prepared chan<- error) {
+func (f *Reaper) startAll(prepare func() error, prepared chan<- error) {
 	runtime.LockOSThread() // never unlocked: what prepare gave up is gone for good
 	var err error
 	if prepare != nil {
@@ -93,14 +93,14 @@ type Process struct {
 }
 
 // Start starts c. The kernel kills it should this process die.
-func (f *Family) Start(c Command) (*Process, error) {
+func (f *Reaper) Start(c Command) (*Process, error) {
 	started := make(chan outcome)
 	f.orders <- order{c, started}
 	o := <-started
 	return o.process, o.err
 }
 
-func (f *Family) start(c Command) (*Process, error) {
+func (f *Reaper) start(c Command) (*Process, error) {
 	files := make([]uintptr, len(c.Files))
 	for i, file := range c.Files {
 		files[i] = file.Fd()
@@ -125,7 +125,7 @@ func (f *Family) start(c Command) (*Process, error) {
 // an adopted one is only reaped. The child is looked at first (WNOWAIT) and
 // taken under the lock, so that one which ends before Start has noted it is
 // not mistaken for a stranger.
-func (f *Family) reap() {
+func (f *Reaper) reap() {
 	for {
 		pid, err := peek()
 		f.mu.Lock()
@@ -140,7 +140,7 @@ func (f *Family) reap() {
 }
 
 // wait sleeps until something was started; without children none can be adopted.
-func (f *Family) wait() {
+func (f *Reaper) wait() {
 	if len(f.own) > 0 {
 		return
 	}
@@ -150,7 +150,7 @@ func (f *Family) wait() {
 	}
 }
 
-func (f *Family) collect(pid int) {
+func (f *Reaper) collect(pid int) {
 	var ws unix.WaitStatus
 	var usage unix.Rusage
 	got, err := unix.Wait4(pid, &ws, unix.WNOHANG, &usage)

@@ -12,7 +12,7 @@ type Known map[proctree.Process]bool
 
 // Snapshot returns the descendants that are there now, without those whose pids
 // are given.
-func (f *Family) Snapshot(without ...int) Known {
+func (f *Reaper) Snapshot(without ...int) Known {
 	known := Known{}
 	for _, pid := range proctree.Descendants(os.Getpid()) {
 		if p, ok := proctree.Find(pid); ok {
@@ -43,7 +43,7 @@ func (k Known) others() (n int) {
 // started, are left. It returns how many others there still are. A process that
 // is not known is below a child of this one that is not known either, so there is
 // an event for every change.
-func (f *Family) Await(limit time.Duration, hurry <-chan struct{}, known Known) (others int) {
+func (f *Reaper) Await(limit time.Duration, hurry <-chan struct{}, known Known) (others int) {
 	for late := time.After(limit); !f.Empty(); {
 		if others = known.others(); others == 0 {
 			return 0

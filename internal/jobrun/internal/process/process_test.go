@@ -40,12 +40,12 @@ var scenarios = map[string]func(){
 	"known":           known,
 }
 
-func family() *Family {
+func family() *Reaper {
 	return familyAfter(nil)
 }
 
-func familyAfter(prepare func() error) *Family {
-	f, err := NewFamily(prepare)
+func familyAfter(prepare func() error) *Reaper {
+	f, err := NewReaper(prepare)
 	check(err)
 	return f
 }
@@ -57,7 +57,7 @@ func check(err error) {
 	}
 }
 
-func bash(f *Family, script string, out *os.File) *Process {
+func bash(f *Reaper, script string, out *os.File) *Process {
 	null, err := os.Open(os.DevNull)
 	check(err)
 	p, err := f.Start(Command{Path: "/bin/bash", Args: []string{"bash", "-c", script}, Dir: "/", Files: []*os.File{null, out, out}, Env: []string{"PATH=/usr/bin:/bin"}})
@@ -249,7 +249,7 @@ func TestPreparationReachesEveryProgramAndNotThisOne(t *testing.T) {
 }
 
 func unprepared() {
-	f, err := NewFamily(func() error { return unix.EPERM })
+	f, err := NewReaper(func() error { return unix.EPERM })
 	fmt.Println(f, err)
 }
 

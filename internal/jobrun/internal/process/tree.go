@@ -11,7 +11,7 @@ import (
 // Sweep ends every descendant: TERM as soon as it is seen, KILL when grace is
 // over or hurry is closed. It returns how many there were, and false when some
 // are left some seconds after they were sent KILL.
-func (f *Family) Sweep(grace time.Duration, hurry <-chan struct{}) (found int, ended bool) {
+func (f *Reaper) Sweep(grace time.Duration, hurry <-chan struct{}) (found int, ended bool) {
 	told := map[int]bool{}
 	f.request(told, time.Now().Add(grace), hurry)
 	ended = f.kill(told)
@@ -31,7 +31,7 @@ const (
 
 // request sends TERM to every descendant, once, until none is left, the deadline
 // has passed or hurry is closed.
-func (f *Family) request(told map[int]bool, deadline time.Time, hurry <-chan struct{}) {
+func (f *Reaper) request(told map[int]bool, deadline time.Time, hurry <-chan struct{}) {
 	late := time.After(time.Until(deadline))
 	for !f.Empty() {
 		begun := time.Now()
@@ -49,7 +49,7 @@ func (f *Family) request(told map[int]bool, deadline time.Time, hurry <-chan str
 
 // tell sends TERM to the descendants that were not told yet. CONT lets a stopped
 // one act on it.
-func (f *Family) tell(told map[int]bool, deadline time.Time) {
+func (f *Reaper) tell(told map[int]bool, deadline time.Time) {
 	f.eachChild(func(pid int) {
 		if !told[pid] {
 			told[pid] = true
@@ -68,7 +68,7 @@ func (f *Family) tell(told map[int]bool, deadline time.Time) {
 
 // kill sends KILL to the children, and to what becomes a child as they end, until
 // none is left. It returns false when some are after afterKill.
-func (f *Family) kill(told map[int]bool) bool {
+func (f *Reaper) kill(told map[int]bool) bool {
 	late, pause := time.After(afterKill), round
 	for !f.Empty() {
 		f.eachChild(func(pid int) {
@@ -92,7 +92,7 @@ func (f *Family) kill(told map[int]bool) bool {
 
 // eachChild visits the children, those that /proc hides included. It holds the
 // lock, without which one could be collected and its pid be another process's.
-func (f *Family) eachChild(visit func(pid int)) {
+func (f *Reaper) eachChild(visit func(pid int)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, pid := range proctree.Own() {
@@ -101,7 +101,7 @@ func (f *Family) eachChild(visit func(pid int)) {
 }
 
 // Empty tells whether this process has no children at all.
-func (f *Family) Empty() bool {
+func (f *Reaper) Empty() bool {
 	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
 	return err == unix.ECHILD
 }

@@ -37,10 +37,10 @@ func Base(p job.AbsPath, rules Rules) (*Folder, error) {
 	return f.unless(f.accept())
 }
 
-// Given opens a directory that the user named, and makes it, with those above it,
+// OpenCreate opens a directory that the user named, and makes it, with those above it,
 // where they are missing. It must be the user's, and nobody else may write it; the
 // rules hold for what is made below.
-func Given(p job.AbsPath, rules Rules) (*Folder, error) {
+func OpenCreate(p job.AbsPath, rules Rules) (*Folder, error) {
 	at, err := rules.find(p, func(dir int, name string) error { return makeParent(dir, name, p, rules) })
 	if err != nil {
 		return nil, err
@@ -60,9 +60,9 @@ func Given(p job.AbsPath, rules Rules) (*Folder, error) {
 	return f.unless(f.acceptGiven())
 }
 
-// Existing is Given for a directory that is there. Its error is unix.ENOENT
+// OpenExisting is Given for a directory that is there. Its error is unix.ENOENT
 // where there is none.
-func Existing(p job.AbsPath, rules Rules) (*Folder, error) {
+func OpenExisting(p job.AbsPath, rules Rules) (*Folder, error) {
 	at, err := rules.find(p, nil)
 	if err != nil {
 		return nil, missing(err)

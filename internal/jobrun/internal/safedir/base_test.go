@@ -144,7 +144,7 @@ func TestGiven(t *testing.T) {
 			path := filepath.Join(private(t), "parent", "given")
 			must(t, os.Mkdir(filepath.Dir(path), 0o700))
 			tc.plant(t, path)
-			f, err := Given(abs(t, path), me())
+			f, err := OpenCreate(abs(t, path), me())
 			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
 				t.Fatalf("got %v, want %q", err, tc.why)
 			}
@@ -166,7 +166,7 @@ func TestGivenOfRoot(t *testing.T) {
 	asRoot(t, "give files away")
 	path := filepath.Join(private(t), "given")
 	must(t, os.Mkdir(path, 0o755), os.Chown(path, stranger, -1))
-	if _, err := Given(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), "owned by account 65533") {
+	if _, err := OpenCreate(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), "owned by account 65533") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -174,16 +174,16 @@ func TestGivenOfRoot(t *testing.T) {
 func TestExisting(t *testing.T) {
 	top := private(t)
 	for _, missing := range []string{"a", "a/b/c"} {
-		if _, err := Existing(abs(t, filepath.Join(top, missing)), me()); err != unix.ENOENT {
+		if _, err := OpenExisting(abs(t, filepath.Join(top, missing)), me()); err != unix.ENOENT {
 			t.Errorf("%s: %v", missing, err)
 		}
 	}
 	dir(0o755)(t, filepath.Join(top, "a"))
-	f, err := Existing(abs(t, filepath.Join(top, "a")), me())
+	f, err := OpenExisting(abs(t, filepath.Join(top, "a")), me())
 	must(t, err)
 	f.Close()
 	dir(0o777)(t, filepath.Join(top, "b"))
-	if _, err := Existing(abs(t, filepath.Join(top, "b")), me()); err == nil || !strings.Contains(err.Error(), "others may write it") {
+	if _, err := OpenExisting(abs(t, filepath.Join(top, "b")), me()); err == nil || !strings.Contains(err.Error(), "others may write it") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -135,7 +135,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 // Every scheduler is explained to its users in their own words.
 func TestAdvice(t *testing.T) {
 	for name, s := range all {
-		a, ok := s.(scheduler.Adviser)
+		a, ok := s.(scheduler.Hinter)
 		if !ok {
 			continue
 		}

@@ -44,11 +44,11 @@ func (g Grammar) Resolve(r Request) (args []Argument, warnings []string, err err
 	if err != nil {
 		return nil, nil, err
 	}
-	user, err = obey(user, required)
+	user, err = applyRequired(user, required)
 	if err != nil {
 		return nil, nil, err
 	}
-	return slices.Concat(giveWay(weak, slices.Concat(user, required)), user, required), warnings, nil
+	return slices.Concat(dropOverridden(weak, slices.Concat(user, required)), user, required), warnings, nil
 }
 
 // Words are the words of the arguments, in their order.
@@ -102,9 +102,9 @@ func (g Grammar) site(r Request) (required, weak []Argument, err error) {
 		case err != nil:
 			return nil, nil, err
 		case rule.Required: // the last rule that matched wins
-			required = append(giveWay(required, got), got...)
+			required = append(dropOverridden(required, got), got...)
 		default:
-			weak = append(giveWay(weak, got), got...)
+			weak = append(dropOverridden(weak, got), got...)
 		}
 	}
 	return required, weak, nil
@@ -132,8 +132,8 @@ func (g Grammar) read(t Text) ([]Argument, error) {
 	return g.Parse(words)
 }
 
-// obey removes what repeats a required argument and refuses what contradicts it.
-func obey(user, required []Argument) ([]Argument, error) {
+// applyRequired removes what repeats a required argument and refuses what contradicts it.
+func applyRequired(user, required []Argument) ([]Argument, error) {
 	var kept []Argument
 next:
 	for _, a := range user {
@@ -156,10 +156,10 @@ next:
 
 func shown(a Argument) string { return strings.Join(a.Words, " ") }
 
-// giveWay returns the arguments of weak that no argument of strong repeats. An
+// dropOverridden returns the arguments of weak that no argument of strong repeats. An
 // abbreviation that could be one of several repeats none: the program takes the
 // last of two, which is the strong one.
-func giveWay(weak, strong []Argument) []Argument {
+func dropOverridden(weak, strong []Argument) []Argument {
 	var kept []Argument
 	for _, w := range weak {
 		if !slices.ContainsFunc(strong, func(s Argument) bool { return s.Name == w.Name }) {

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Replies are the forms of a submit program's answers. What became of a submission
+// SubmitPatterns are the forms of a submit program's answers. What became of a submission
 // that failed is decided by sentences of the batch system itself, each of them
 // whole, on the line that carries the error: names of partitions, accounts, plugins
 // and files in the text decide nothing.
-type Replies struct {
+type SubmitPatterns struct {
 	// ID is the form of a line with the job's id, which is its first group.
 	ID func() *regexp.Regexp
 	// Error is the form of a line that carries the error, which is its first group.
@@ -32,10 +32,10 @@ func Sentences(sentences ...string) func() *regexp.Regexp {
 	return Pattern(`^(?:` + strings.Join(sentences, `|`) + `)$`)
 }
 
-// Judge reads the answer to a submission. Sites put banners around submit
+// Classify reads the answer to a submission. Sites put banners around submit
 // programs, so the id is the one line that has its form; two such lines are no
 // answer.
-func (f Replies) Judge(r Reply) Submission {
+func (f SubmitPatterns) Classify(r Reply) Submission {
 	ids := f.ids(r.Stdout)
 	if r.Err == nil && r.Code == 0 && len(ids) == 1 {
 		return Submission{Verdict: Accepted, ID: ids[0]}
@@ -58,7 +58,7 @@ func (f Replies) Judge(r Reply) Submission {
 }
 
 // failure is the error that the program reports.
-func (f Replies) failure(output string) (text string, found bool) {
+func (f SubmitPatterns) failure(output string) (text string, found bool) {
 	for line := range strings.SplitSeq(newlines.Replace(output), "\n") {
 		m := f.Error().FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
@@ -71,7 +71,7 @@ func (f Replies) failure(output string) (text string, found bool) {
 	return text, found
 }
 
-func (f Replies) verdict(text string) Verdict {
+func (f SubmitPatterns) verdict(text string) Verdict {
 	says := func(form func() *regexp.Regexp) bool { return form != nil && form().MatchString(text) }
 	switch {
 	case says(f.Unreachable):
@@ -97,7 +97,7 @@ func crashed(r Reply) bool {
 	return traceback().MatchString(r.Stderr)
 }
 
-func (f Replies) ids(stdout string) (ids []ID) {
+func (f SubmitPatterns) ids(stdout string) (ids []ID) {
 	for line := range strings.Lines(stdout) {
 		if m := f.ID().FindStringSubmatch(strings.TrimSpace(line)); m != nil {
 			ids = append(ids, ID(m[1]))
@@ -106,14 +106,14 @@ func (f Replies) ids(stdout string) (ids []ID) {
 	return ids
 }
 
-// Adviser knows the arguments by which a job asks for more of what it ran out of.
-type Adviser interface {
+// Hinter knows the arguments by which a job asks for more of what it ran out of.
+type Hinter interface {
 	// Advice is an example for the class, "--time=2:00:00", or "".
 	Advice(Class) string
 }
 
-// Limited is a batch system that cannot do all that others can.
-type Limited interface {
+// Constrained is a batch system that cannot do all that others can.
+type Constrained interface {
 	// Limits says what it cannot do, in plain words for the job's author.
 	Limits() string
 }

@@ -32,11 +32,11 @@ const (
 
 // State is a batch system's view of one job.
 type State struct {
-	Phase Phase
-	Class Class  // for Done
-	Name  string // the batch system's own word, "TIMEOUT"
-	Words string // the same in plain words
-	By    string // who cancelled it, where that is recorded
+	Phase       Phase
+	Class       Class  // for Done
+	Name        string // the batch system's own word, "TIMEOUT"
+	Description string // the same in plain words
+	By          string // who cancelled it, where that is recorded
 
 	Reason Reason // why it waits, or why it ended
 	Exit   Exit   // of the script, for Done
@@ -56,33 +56,33 @@ type Exit struct {
 
 // Reason is why a job is not running.
 type Reason struct {
-	Name string // the batch system's own word, "PartitionNodeLimit"
-	Text string // plain words; the name itself when nobody wrote any
-	Hope Hope
+	Name        string // the batch system's own word, "PartitionNodeLimit"
+	Description string // plain words; the name itself when nobody wrote any
+	Hope        PendingKind
 }
 
-// Hope is whether a pending job will start.
-type Hope uint8
+// PendingKind is whether a pending job will start.
+type PendingKind uint8
 
 const (
 	// Waits: it starts when its turn comes.
-	Waits Hope = iota
+	Queued PendingKind = iota
 	// Held: somebody has to release it first.
 	Held
 	// Never: nothing that can be expected makes it start.
-	Never
+	Unsatisfiable
 	// Broken: the batch system tried to start it and could not.
-	Broken
+	LaunchFailed
 )
 
-// Gone tells whether the job takes no resources any more as far as the batch
+// Finished tells whether the job takes no resources any more as far as the batch
 // system knows.
-func (s State) Gone() bool { return s.Phase == Done || (s.Phase == Unknown && s.Missing) }
+func (s State) Finished() bool { return s.Phase == Done || (s.Phase == Unknown && s.Missing) }
 
-// Walk asks the ladder through ask until a question is answered for good. A job
+// Resolve asks the ladder through ask until a question is answered for good. A job
 // that is missing from one place may be in the next; a job that is done may have
 // its exit status in the next.
-func Walk(ladder []Query, ask func(Command) Reply) State {
+func Resolve(ladder []Query, ask func(Command) Reply) State {
 	var best State
 	for i, q := range ladder {
 		s := q.Parse(ask(q.Command))

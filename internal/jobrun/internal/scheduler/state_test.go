@@ -36,7 +36,7 @@ func TestWalk(t *testing.T) {
 				ladder = append(ladder, Query{Parse: func(Reply) State { return s }})
 			}
 			asked := 0
-			got := Walk(ladder, func(Command) Reply { asked++; return Reply{} })
+			got := Resolve(ladder, func(Command) Reply { asked++; return Reply{} })
 			if got != tt.want || asked != tt.asked {
 				t.Errorf("%+v after %d questions, want %+v after %d", got, asked, tt.want, tt.asked)
 			}

@@ -12,11 +12,11 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// claim says which job uses a build directory. Nothing of a job runs between its
+// reservation says which job uses a build directory. Nothing of a job runs between its
 // stages, so no process can hold a lock for all of it; instead a claim ends when
 // the job's cleanup gives it up, when the process that owns it is dead, or when
 // the job's time is over.
-type claim struct {
+type reservation struct {
 	Runner string           `json:"runner"`
 	Job    job.ID           `json:"job"` // 0 for nobody's
 	Owner  proctree.Process `json:"owner"`
@@ -29,17 +29,17 @@ type claim struct {
 const spare = time.Hour
 
 // newClaim is the claim of a job that the runner's process owns.
-func newClaim(j ipc.Job, here place, now time.Time) claim {
+func newClaim(j ipc.Job, here place, now time.Time) reservation {
 	until := now.Add(time.Duration(j.Timeout)*time.Second + spare).Truncate(time.Second)
-	return claim{Runner: j.Runner, Job: j.ID, Owner: j.Owner, Place: here, Until: until}
+	return reservation{Runner: j.Runner, Job: j.ID, Owner: j.Owner, Place: here, Until: until}
 }
 
-func (c claim) free() bool { return c.Job == 0 }
+func (c reservation) free() bool { return c.Job == 0 }
 
-func (c claim) of(j ipc.Job) bool { return c.Job == j.ID && c.Runner == j.Runner }
+func (c reservation) of(j ipc.Job) bool { return c.Job == j.ID && c.Runner == j.Runner }
 
 // over tells whether the claim holds no longer for anybody but its own job.
-func (c claim) over(here place, now time.Time) bool {
+func (c reservation) over(here place, now time.Time) bool {
 	return now.After(c.Until) || here.gone(c.Place, c.Owner)
 }
 
@@ -49,7 +49,7 @@ const recordSize = 512
 
 // encode writes the claim as a record; one of nobody's is not empty, so that a
 // slot which was never used can be told from one which is free.
-func (c claim) encode() ([]byte, error) {
+func (c reservation) encode() ([]byte, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
@@ -63,20 +63,20 @@ func (c claim) encode() ([]byte, error) {
 // decodeClaim reads a record; used is false for a slot that never was. A record
 // that is broken is nobody's: only a job that takes or gives up the slot writes
 // it, and one that died in the middle of that has no directory to lose.
-func decodeClaim(record []byte) (c claim, used bool) {
+func decodeClaim(record []byte) (c reservation, used bool) {
 	text := bytes.TrimRight(record, "\x00")
 	if len(text) == 0 {
-		return claim{}, false
+		return reservation{}, false
 	}
 	if json.Unmarshal(text, &c) != nil {
-		return claim{}, true
+		return reservation{}, true
 	}
 	return c, true
 }
 
 // choose finds the slot for a job: the one it has already, or the lowest that may
 // be taken. claims are those of the slots that were ever used.
-func choose(claims []claim, j ipc.Job, open func(slot int, c claim) bool) (slot int, err error) {
+func choose(claims []reservation, j ipc.Job, open func(slot int, c reservation) bool) (slot int, err error) {
 	slot = len(claims)
 	for n, c := range claims {
 		switch {

@@ -14,7 +14,7 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-func sample(id job.ID) claim {
+func sample(id job.ID) reservation {
 	owner, _ := proctree.Find(os.Getpid())
 	return newClaim(ipc.Job{ID: id, Runner: "t0ken", Timeout: 3600, Owner: owner}, thisPlace(), time.Now())
 }
@@ -27,22 +27,22 @@ func TestClaimIsOver(t *testing.T) {
 	nameless := here
 	nameless.Machine = ""
 	for name, tc := range map[string]struct {
-		change func(*claim)
+		change func(*reservation)
 		here   place
 		want   bool
 	}{
-		"owner lives":                     {func(*claim) {}, here, false},
-		"owner is dead":                   {func(c *claim) { c.Owner = gone }, here, true},
-		"time is over":                    {func(c *claim) { c.Until = now.Add(-time.Second) }, here, true},
-		"time is over on another host":    {func(c *claim) { c.Place.Host, c.Until = "other", now.Add(-time.Second) }, here, true},
-		"dead, on another host":           {func(c *claim) { c.Owner, c.Place.Host = gone, "other" }, here, false},
-		"dead, on a machine so called":    {func(c *claim) { c.Owner, c.Place.Machine = gone, "0123" }, here, false},
-		"dead, in another container":      {func(c *claim) { c.Owner, c.Place.PIDs = gone, "pid:[1]" }, here, false},
-		"dead, before the machine booted": {func(c *claim) { c.Owner = otherBoot }, here, true},
-		"booted, but maybe not this one":  {func(c *claim) { c.Owner, c.Place = otherBoot, nameless }, nameless, false},
-		"dead, on a nameless machine":     {func(c *claim) { c.Owner, c.Place = gone, nameless }, nameless, true},
-		"no owner":                        {func(c *claim) { c.Owner = proctree.Process{} }, here, false},
-		"pid used again":                  {func(c *claim) { c.Owner.Start-- }, here, true},
+		"owner lives":                     {func(*reservation) {}, here, false},
+		"owner is dead":                   {func(c *reservation) { c.Owner = gone }, here, true},
+		"time is over":                    {func(c *reservation) { c.Until = now.Add(-time.Second) }, here, true},
+		"time is over on another host":    {func(c *reservation) { c.Place.Host, c.Until = "other", now.Add(-time.Second) }, here, true},
+		"dead, on another host":           {func(c *reservation) { c.Owner, c.Place.Host = gone, "other" }, here, false},
+		"dead, on a machine so called":    {func(c *reservation) { c.Owner, c.Place.Machine = gone, "0123" }, here, false},
+		"dead, in another container":      {func(c *reservation) { c.Owner, c.Place.PIDs = gone, "pid:[1]" }, here, false},
+		"dead, before the machine booted": {func(c *reservation) { c.Owner = otherBoot }, here, true},
+		"booted, but maybe not this one":  {func(c *reservation) { c.Owner, c.Place = otherBoot, nameless }, nameless, false},
+		"dead, on a nameless machine":     {func(c *reservation) { c.Owner, c.Place = gone, nameless }, nameless, true},
+		"no owner":                        {func(c *reservation) { c.Owner = proctree.Process{} }, here, false},
+		"pid used again":                  {func(c *reservation) { c.Owner.Start-- }, here, true},
 	} {
 		if tc.here.Machine == "" && name != "booted, but maybe not this one" && name != "dead, on a nameless machine" {
 			t.Log("this machine has no machine-id")
@@ -68,7 +68,7 @@ func TestRecords(t *testing.T) {
 	longest := sample(1<<63 - 1)
 	longest.Runner, longest.Place.Host = strings.Repeat("r", 32), strings.Repeat("h", 64)
 	longest.Owner.Start = 1<<64 - 1
-	for _, c := range []claim{{}, sample(7), longest} {
+	for _, c := range []reservation{{}, sample(7), longest} {
 		record, err := c.encode()
 		if err != nil || len(record) != recordSize {
 			t.Fatalf("%d bytes, %v", len(record), err)
@@ -107,32 +107,32 @@ func TestBrokenRecords(t *testing.T) {
 
 func TestChoose(t *testing.T) {
 	mine := ipc.Job{ID: 7, Runner: "t0ken"}
-	live, over, free, own := sample(1), sample(2), claim{}, sample(7)
+	live, over, free, own := sample(1), sample(2), reservation{}, sample(7)
 	otherRunner := sample(7)
 	otherRunner.Runner = "another"
 	for name, tc := range map[string]struct {
-		claims []claim
+		claims []reservation
 		want   int
 	}{
 		"first of all":            {nil, 0},
-		"behind live ones":        {[]claim{live, live}, 2},
-		"lowest free":             {[]claim{live, free, free}, 1},
-		"lowest over":             {[]claim{live, over, free}, 1},
-		"free before over":        {[]claim{free, over}, 0},
-		"its own":                 {[]claim{live, own}, 1},
-		"its own, behind a free":  {[]claim{free, over, own}, 2},
-		"same id, other instance": {[]claim{otherRunner}, 1},
+		"behind live ones":        {[]reservation{live, live}, 2},
+		"lowest free":             {[]reservation{live, free, free}, 1},
+		"lowest over":             {[]reservation{live, over, free}, 1},
+		"free before over":        {[]reservation{free, over}, 0},
+		"its own":                 {[]reservation{live, own}, 1},
+		"its own, behind a free":  {[]reservation{free, over, own}, 2},
+		"same id, other instance": {[]reservation{otherRunner}, 1},
 	} {
-		got, err := choose(tc.claims, mine, func(_ int, c claim) bool { return c.free() || c.Job == 2 })
+		got, err := choose(tc.claims, mine, func(_ int, c reservation) bool { return c.free() || c.Job == 2 })
 		if got != tc.want || err != nil {
 			t.Errorf("%s: %d, %v", name, got, err)
 		}
 	}
-	full := make([]claim, maxSlots)
+	full := make([]reservation, maxSlots)
 	for i := range full {
 		full[i] = live
 	}
-	if _, err := choose(full, mine, func(int, claim) bool { return false }); err == nil || !strings.Contains(err.Error(), "among 1000") {
+	if _, err := choose(full, mine, func(int, reservation) bool { return false }); err == nil || !strings.Contains(err.Error(), "among 1000") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func (w *Workspace) knownRoot() (*safedir.Folder, error) {
 	if err != nil {
 		return nil, unix.ENOENT // then the config stage has made none
 	}
-	return w.root(lease{Custom: own})
+	return w.root(jobRecord{Custom: own})
 }
 
 // end clears away a job: this one, or an earlier one that is over and whose own
@@ -85,7 +85,7 @@ func (w *Workspace) end(runner string, id job.ID, until time.Time, own bool) err
 	return w.endSlot(l, root, until, own)
 }
 
-func (w *Workspace) endSlot(l lease, root *safedir.Folder, until time.Time, own bool) error {
+func (w *Workspace) endSlot(l jobRecord, root *safedir.Folder, until time.Time, own bool) error {
 	held, err := w.takeOver(l, root, own)
 	if err != nil || held == alive {
 		return err
@@ -111,7 +111,7 @@ const (
 
 // takeOver makes this process the owner of a claim, so that the claim is over
 // should this process be killed.
-func (w *Workspace) takeOver(l lease, root *safedir.Folder, own bool) (held holding, err error) {
+func (w *Workspace) takeOver(l jobRecord, root *safedir.Folder, own bool) (held holding, err error) {
 	dir, err := root.Open(l.Pool)
 	if errors.Is(err, unix.ENOENT) {
 		return nobodys, nil
@@ -138,7 +138,7 @@ func (w *Workspace) takeOver(l lease, root *safedir.Folder, own bool) (held hold
 }
 
 // release gives a slot up, and takes away what there is too much of.
-func (w *Workspace) release(l lease, root *safedir.Folder) (err error) {
+func (w *Workspace) release(l jobRecord, root *safedir.Folder) (err error) {
 	dir, err := root.Open(l.Pool)
 	if err != nil {
 		return err
@@ -150,7 +150,7 @@ func (w *Workspace) release(l lease, root *safedir.Folder) (err error) {
 	defer p.closing(&err)
 	c, err := p.claim(l.Slot)
 	if err == nil && c.Runner == l.Runner && c.Job == l.Job {
-		err = p.put(l.Slot, claim{}, "released")
+		err = p.put(l.Slot, reservation{}, "released")
 	}
 	claims, cerr := p.claims()
 	if cerr != nil {
@@ -163,7 +163,7 @@ func (w *Workspace) release(l lease, root *safedir.Folder) (err error) {
 
 // forget gives up the claims of dead jobs of which nothing else is left: their
 // cleanup was killed in its last moment.
-func (w *Workspace) forget(p *pool, claims []claim) {
+func (w *Workspace) forget(p *pool, claims []reservation) {
 	for n, c := range claims {
 		if c.free() || !w.open(p, n, c) {
 			continue
@@ -173,8 +173,8 @@ func (w *Workspace) forget(p *pool, claims []claim) {
 		case err == nil:
 			scripts.Close()
 		case errors.Is(err, unix.ENOENT):
-			if err = p.put(n, claim{}, "forgotten"); err == nil {
-				claims[n] = claim{}
+			if err = p.put(n, reservation{}, "forgotten"); err == nil {
+				claims[n] = reservation{}
 			}
 			w.note(p.file.Name(), err)
 		default:
@@ -183,8 +183,8 @@ func (w *Workspace) forget(p *pool, claims []claim) {
 	}
 }
 
-func (w *Workspace) endStatic(l lease, root, scripts *safedir.Folder, until time.Time, own bool) error {
-	if !own && !w.over(l.claim) {
+func (w *Workspace) endStatic(l jobRecord, root, scripts *safedir.Folder, until time.Time, own bool) error {
+	if !own && !w.over(l.reservation) {
 		return nil
 	}
 	l.Owner, l.Place = w.self, w.here

@@ -308,7 +308,7 @@ func list(t *testing.T, dir string) string {
 func TestBeyond(t *testing.T) {
 	live := sample(1)
 	names := []string{"000", "001", "002", "003", "010", ".claims", "4", "0005", "x"}
-	claims := []claim{{}, live, {}, live}
+	claims := []reservation{{}, live, {}, live}
 	for name, tc := range map[string]struct {
 		keep, most int
 		want       []int

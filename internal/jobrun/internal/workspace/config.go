@@ -65,7 +65,7 @@ func (w *Workspace) claimBuilds(scripts *safedir.Folder) (*safedir.Folder, error
 		return nil, err
 	}
 	defer root.Close()
-	l := lease{claim: newClaim(w.brief.Job, w.here, time.Now()), Custom: custom}
+	l := jobRecord{reservation: newClaim(w.brief.Job, w.here, time.Now()), Custom: custom}
 	if w.brief.Settings.Storage.StaticBuildsDir {
 		l.Static = true
 		return w.makeStatic(l, root, scripts)
@@ -76,7 +76,7 @@ func (w *Workspace) claimBuilds(scripts *safedir.Folder) (*safedir.Folder, error
 
 // claimSlot takes a slot of the pool. The claim is written last: whoever dies
 // before has taken nothing, and a lease without its claim is nobody's.
-func (w *Workspace) claimSlot(l lease, root, scripts *safedir.Folder) (_ *safedir.Folder, err error) {
+func (w *Workspace) claimSlot(l jobRecord, root, scripts *safedir.Folder) (_ *safedir.Folder, err error) {
 	dir, err := root.Make(l.Pool)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (w *Workspace) claimSlot(l lease, root, scripts *safedir.Folder) (_ *safedi
 	if err != nil {
 		return nil, err
 	}
-	if l.Slot, err = choose(claims, w.brief.Job, func(slot int, c claim) bool { return w.open(p, slot, c) }); err != nil {
+	if l.Slot, err = choose(claims, w.brief.Job, func(slot int, c reservation) bool { return w.open(p, slot, c) }); err != nil {
 		return nil, err
 	}
 	builds, err := dir.Make(slotName(l.Slot))
@@ -101,7 +101,7 @@ func (w *Workspace) claimSlot(l lease, root, scripts *safedir.Folder) (_ *safedi
 		w.inherit(claims[l.Slot], l, root)
 	}
 	if err = l.write(scripts); err == nil {
-		err = p.put(l.Slot, l.claim, "claimed")
+		err = p.put(l.Slot, l.reservation, "claimed")
 	}
 	if err != nil {
 		builds.Close()
@@ -112,13 +112,13 @@ func (w *Workspace) claimSlot(l lease, root, scripts *safedir.Folder) (_ *safedi
 
 // open tells whether a job may take a slot: nobody has it, or whoever had it is
 // over, and no stage of either goes on.
-func (w *Workspace) open(p *pool, slot int, c claim) bool {
+func (w *Workspace) open(p *pool, slot int, c reservation) bool {
 	return (c.free() || w.over(c)) && !p.attended(slot)
 }
 
 // over tells whether a claim may be taken by another job. One whose batch job may
 // still be running may not: that job writes to the build directory.
-func (w *Workspace) over(c claim) bool {
+func (w *Workspace) over(c reservation) bool {
 	if !c.over(w.here, time.Now()) {
 		return false
 	}
@@ -131,7 +131,7 @@ const inheritTime = 5 * time.Second
 
 // inherit clears the secrets of the dead job that had the slot before: from now
 // on nobody can tell whose they are.
-func (w *Workspace) inherit(dead claim, l lease, root *safedir.Folder) {
+func (w *Workspace) inherit(dead reservation, l jobRecord, root *safedir.Folder) {
 	if dead.free() || dead.of(w.brief.Job) {
 		return
 	}
@@ -148,7 +148,7 @@ func (w *Workspace) inherit(dead claim, l lease, root *safedir.Folder) {
 
 // poolName is what jobs share build directories with: the jobs of their runner,
 // or with limit_build_dir those of their project, also on other runners.
-func poolName(b ipc.Brief) string {
+func poolName(b ipc.Request) string {
 	if b.Settings.Storage.LimitBuildDir {
 		return projectName(b.Job.Project) + "_" + b.Job.ProjectID.String()
 	}

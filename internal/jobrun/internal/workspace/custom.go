@@ -17,7 +17,7 @@ const customVariable = "CUSTOM_CI_BUILDS_DIR"
 // customBuilds is the directory that the job asks for, zero when it asks for
 // none or the site does not allow it. An empty value is none: GitLab has no way
 // to take a group's variable away from a job.
-func customBuilds(b ipc.Brief) (job.AbsPath, error) {
+func customBuilds(b ipc.Request) (job.AbsPath, error) {
 	text := string(b.Settings.Storage.CustomBuilds)
 	if !b.Settings.Storage.CustomBuildDir || strings.TrimSpace(text) == "" {
 		return job.AbsPath{}, nil
@@ -61,7 +61,7 @@ func expandOwn(text string, account job.Account) (string, error) {
 // givenBuilds opens the directory. Unless the storage fails, what is wrong with
 // it is the job's own doing.
 func givenBuilds(p job.AbsPath, rules safedir.Rules) (*safedir.Folder, error) {
-	f, err := safedir.Given(p, rules)
+	f, err := safedir.OpenCreate(p, rules)
 	if err == nil || diskspace.Broken(err) {
 		return f, err
 	}

@@ -43,7 +43,7 @@ func order(t testing.TB, a job.Account, id job.ID) Order {
 	t.Helper()
 	owner, _ := proctree.Find(os.Getpid())
 	return Order{
-		Brief: ipc.Brief{
+		Brief: ipc.Request{
 			Stage: job.Config, Account: a,
 			Job:      ipc.Job{ID: id, Runner: "t0ken", Project: "group/project", ProjectID: 12, Timeout: 3600, Owner: owner},
 			Settings: ipc.Settings{DataDir: "$HOME", Storage: ipc.Storage{StaticBuildsDays: 7}},

@@ -13,11 +13,11 @@ import (
 	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
-// lease is the file in a job's scripts directory that says what the job has: all
+// jobRecord is the file in a job's scripts directory that says what the job has: all
 // that is needed to clear it away, also for another job when its own cleanup
 // never comes.
-type lease struct {
-	claim
+type jobRecord struct {
+	reservation
 	// Custom is the user's own directory for builds, zero for the usual one.
 	Custom job.AbsPath `json:"custom,omitzero"`
 	Static bool        `json:"static,omitempty"`
@@ -32,18 +32,18 @@ const (
 	leaseLimit = 16 << 10 // bytes
 )
 
-func readLease(scripts *safedir.Folder) (l lease, err error) {
+func readLease(scripts *safedir.Folder) (l jobRecord, err error) {
 	text, err := scripts.Read(leaseFile, leaseLimit)
 	if err != nil {
-		return lease{}, err
+		return jobRecord{}, err
 	}
 	if err := json.Unmarshal(text, &l); err != nil || l.Slot < 0 || l.Slot >= maxSlots {
-		return lease{}, fmt.Errorf("cannot read the lease in %s", scripts.Path())
+		return jobRecord{}, fmt.Errorf("cannot read the lease in %s", scripts.Path())
 	}
 	return l, nil
 }
 
-func (l lease) write(scripts *safedir.Folder) error {
+func (l jobRecord) write(scripts *safedir.Folder) error {
 	text, err := json.Marshal(l)
 	if err != nil {
 		return err
@@ -52,7 +52,7 @@ func (l lease) write(scripts *safedir.Folder) error {
 }
 
 // path is the build directory below the root of builds.
-func (l lease) path() []string {
+func (l jobRecord) path() []string {
 	if l.Static {
 		return []string{staticDir, l.Runner, l.Job.String()}
 	}
@@ -61,11 +61,11 @@ func (l lease) path() []string {
 
 // root opens the directory that the lease's build directory is below. Its error
 // is unix.ENOENT when it is gone.
-func (w *Workspace) root(l lease) (*safedir.Folder, error) {
+func (w *Workspace) root(l jobRecord) (*safedir.Folder, error) {
 	if l.Custom.IsZero() {
 		return w.base.Open("builds")
 	}
-	return safedir.Existing(l.Custom, w.rules)
+	return safedir.OpenExisting(l.Custom, w.rules)
 }
 
 // tempBelow is the runner's directory of secrets as a path below the build
@@ -82,7 +82,7 @@ func tempBelow(temp, builds job.AbsPath) string {
 
 // removeSecrets clears what the runner leaves beside a project after a timeout or
 // an abort: file variables, and git's configuration with the job's token.
-func (w *Workspace) removeSecrets(l lease, root *safedir.Folder, until time.Time) error {
+func (w *Workspace) removeSecrets(l jobRecord, root *safedir.Folder, until time.Time) error {
 	if l.Temp == "" {
 		return nil
 	}

@@ -16,7 +16,7 @@ const hidden = ".jacamar-ci"
 
 // Variables are the names in data_dir whose values only the user's login shell
 // knows.
-func Variables(b ipc.Brief) (names []string) {
+func Variables(b ipc.Request) (names []string) {
 	if !b.Settings.Storage.VariableDataDir || !b.Dirs.Base.IsZero() {
 		return nil
 	}
@@ -42,7 +42,7 @@ func ofAccount(a job.Account, name string) (value string, known bool) {
 
 // locate finds the base. In a directory that is the account's own it is hidden;
 // in any other, which many accounts share, it has the account's name.
-func locate(b ipc.Brief, variables map[string]string) (job.AbsPath, error) {
+func locate(b ipc.Request, variables map[string]string) (job.AbsPath, error) {
 	dataDir, account := b.Settings.DataDir, b.Account
 	if dataDir == account.Home.String() {
 		dataDir = "$HOME"

@@ -88,7 +88,7 @@ func (p *pool) extend() error {
 
 // claims reads the records of all slots that were ever used. Slots are taken from
 // the lowest on, so that the first unused one is the end.
-func (p *pool) claims() (all []claim, err error) {
+func (p *pool) claims() (all []reservation, err error) {
 	buf := make([]byte, 8*recordSize)
 	for at := int64(0); ; at += int64(len(buf)) {
 		n, err := p.file.ReadAt(buf, at)
@@ -109,7 +109,7 @@ func (p *pool) claims() (all []claim, err error) {
 }
 
 // put writes a slot's claim.
-func (p *pool) put(slot int, c claim, what string) error {
+func (p *pool) put(slot int, c reservation, what string) error {
 	record, err := c.encode()
 	if err != nil {
 		return err
@@ -143,10 +143,10 @@ func (p *pool) closing(err *error) {
 }
 
 // claim reads one slot's record.
-func (p *pool) claim(slot int) (claim, error) {
+func (p *pool) claim(slot int) (reservation, error) {
 	record := make([]byte, recordSize)
 	if _, err := p.file.ReadAt(record, int64(slot)*recordSize); err != nil {
-		return claim{}, p.explain(err)
+		return reservation{}, p.explain(err)
 	}
 	c, _ := decodeClaim(record)
 	return c, nil

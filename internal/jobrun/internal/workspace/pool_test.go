@@ -34,7 +34,7 @@ func TestPoolKeepsClaims(t *testing.T) {
 	for n := range count {
 		must(t, p.put(n, sample(job.ID(n+1)), ""))
 	}
-	must(t, p.put(3, claim{}, ""), p.close())
+	must(t, p.put(3, reservation{}, ""), p.close())
 	p = opened(t, dir)
 	defer p.close()
 	all, err := p.claims()

@@ -36,7 +36,7 @@ func (w *Workspace) Prepare() error {
 // a claim is who called the driver in the config stage. If that process is gone
 // already it was a wrapper of the site's, and not the runner: then no process
 // stands for the job, and only time ends its claim.
-func (w *Workspace) renew(l lease, scripts *safedir.Folder) error {
+func (w *Workspace) renew(l jobRecord, scripts *safedir.Folder) error {
 	if w.here.gone(l.Place, l.Owner) {
 		l.Owner.PID = 0
 	}
@@ -78,7 +78,7 @@ func (w *Workspace) renew(l lease, scripts *safedir.Folder) error {
 }
 
 // confirm writes the lease's claim again, if the slot is still the job's.
-func (w *Workspace) confirm(l lease, root *safedir.Folder) (err error) {
+func (w *Workspace) confirm(l jobRecord, root *safedir.Folder) (err error) {
 	dir, err := root.Open(l.Pool)
 	if errors.Is(err, unix.ENOENT) {
 		return w.lost()
@@ -98,7 +98,7 @@ func (w *Workspace) confirm(l lease, root *safedir.Folder) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.put(l.Slot, l.claim, "confirmed")
+	return p.put(l.Slot, l.reservation, "confirmed")
 }
 
 func (w *Workspace) lost() error {

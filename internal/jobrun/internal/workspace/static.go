@@ -21,7 +21,7 @@ const staticDir = "static"
 // keep the directory for longer by touch(1).
 const endsSuffix = ".ends"
 
-func (w *Workspace) makeStatic(l lease, root, scripts *safedir.Folder) (*safedir.Folder, error) {
+func (w *Workspace) makeStatic(l jobRecord, root, scripts *safedir.Folder) (*safedir.Folder, error) {
 	beside, err := root.Make(staticDir, l.Runner)
 	if err != nil {
 		return nil, err

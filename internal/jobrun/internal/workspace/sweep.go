@@ -106,7 +106,7 @@ func (w *Workspace) removeUnleased(runner, id string, until time.Time) error {
 
 // trim moves build directories beyond max_build_dir to the trash: the highest
 // that no job has, one at a time unless the site wants all at once.
-func (w *Workspace) trim(p *pool, root *safedir.Folder, claims []claim) {
+func (w *Workspace) trim(p *pool, root *safedir.Folder, claims []reservation) {
 	s := w.brief.Settings.Storage
 	if !s.LimitBuildDir || s.MaxBuildDir == 0 {
 		return
@@ -129,7 +129,7 @@ func (w *Workspace) trim(p *pool, root *safedir.Folder, claims []claim) {
 }
 
 // beyond picks the slots to take away, the highest first.
-func beyond(names []string, claims []claim, keep, most int) (slots []int) {
+func beyond(names []string, claims []reservation, keep, most int) (slots []int) {
 	for _, name := range names {
 		n, err := strconv.Atoi(name)
 		if err != nil || slotName(n) != name || n < keep || (n < len(claims) && !claims[n].free()) {

@@ -9,7 +9,7 @@ import (
 
 // Order is what a workspace is for.
 type Order struct {
-	Brief ipc.Brief
+	Brief ipc.Request
 	// Variables are those of the user's login shell that Variables asks for.
 	Variables map[string]string
 	// Unsettled tells whether a job's scripts directory has a record of a batch
@@ -19,7 +19,7 @@ type Order struct {
 
 // Workspace is the base directory of one account's jobs, opened for one of them.
 type Workspace struct {
-	brief     ipc.Brief
+	brief     ipc.Request
 	unsettled func(job.AbsPath) bool
 	rules     safedir.Rules
 	base      *safedir.Folder

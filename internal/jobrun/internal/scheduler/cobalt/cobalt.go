@@ -104,12 +104,12 @@ func stateOf(row map[string]string) scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: known.phase, Name: row["State"], Words: known.words}
+	s := scheduler.State{Phase: known.phase, Name: row["State"], Description: known.words}
 	if row["Location"] != "None" {
 		s.Nodes = row["Location"]
 	}
 	if s.Phase == scheduler.Pending {
-		s.Reason = scheduler.Reason{Name: row["State"], Text: known.words, Hope: known.hope}
+		s.Reason = scheduler.Reason{Name: row["State"], Description: known.words, Hope: known.hope}
 	}
 	return s
 }

@@ -7,7 +7,7 @@ import "jacamar-ci/internal/jobrun/internal/scheduler"
 // (src/lib/client_utils.py); then it hands the job to the queue manager, and prints
 // what is raised there as it is: a fault, whose text has names of the user's and of
 // the site's in it, or an exception of sockets, of TLS and of HTTP.
-var replies = scheduler.Replies{
+var replies = scheduler.SubmitPatterns{
 	// The queue manager may have something to say about the job behind its number.
 	ID:    scheduler.Pattern(`^([1-9][0-9]{0,9})(?: .*)?$`),
 	Error: scheduler.Pattern(`^(component error: .*|<Fault .*|<ProtocolError .*|client_utils\.py:.*|\[Errno .*|\(?'?(?:The (?:read|write|handshake) operation )?timed out.*|\S+ operation timed out|BadStatusLine.*)$`),
@@ -31,4 +31,4 @@ var replies = scheduler.Replies{
 }
 
 // ParseSubmit implements scheduler.Scheduler.
-func (Cobalt) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Judge(r) }
+func (Cobalt) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Classify(r) }

@@ -42,7 +42,7 @@ func (j row) judge() scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: known.phase, Name: j.state, Words: known.words, Nodes: j.nodes, Start: unix(j.start)}
+	s := scheduler.State{Phase: known.phase, Name: j.state, Description: known.words, Nodes: j.nodes, Start: unix(j.start)}
 	switch s.Phase {
 	case scheduler.Pending:
 		s.Start, s.Reason = unix(j.estimate), j.reason(known)
@@ -56,11 +56,11 @@ func (j row) judge() scheduler.State {
 func (j row) reason(known state) scheduler.Reason {
 	switch {
 	case j.urgency == "0" && j.state != "DEPEND":
-		return scheduler.Reason{Name: "urgency=0", Text: "it is held; flux job urgency lets it go", Hope: scheduler.Held}
+		return scheduler.Reason{Name: "urgency=0", Description: "it is held; flux job urgency lets it go", Hope: scheduler.Held}
 	case j.needs != "" && j.state == "DEPEND":
-		return scheduler.Reason{Name: j.needs, Text: known.words, Hope: scheduler.Waits}
+		return scheduler.Reason{Name: j.needs, Description: known.words, Hope: scheduler.Queued}
 	}
-	return scheduler.Reason{Name: j.state, Text: known.words, Hope: scheduler.Waits}
+	return scheduler.Reason{Name: j.state, Description: known.words, Hope: scheduler.Queued}
 }
 
 // end is how a job ended: by the result, and by the exception that ended it.
@@ -69,10 +69,10 @@ func (j row) end(s scheduler.State) scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s.Name, s.Class, s.Words = j.result, known.class, known.words
+	s.Name, s.Class, s.Description = j.result, known.class, known.words
 	if why, fatal := exceptions[j.exception]; fatal && j.result == "FAILED" {
-		s.Class, s.Words = why.class, why.words
-		s.Reason = scheduler.Reason{Name: j.note, Text: why.words, Hope: why.hope}
+		s.Class, s.Description = why.class, why.words
+		s.Reason = scheduler.Reason{Name: j.note, Description: why.words, Hope: why.hope}
 		return s
 	}
 	code, err := strconv.Atoi(j.code)

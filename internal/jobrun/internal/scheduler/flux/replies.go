@@ -8,7 +8,7 @@ import "jacamar-ci/internal/jobrun/internal/scheduler"
 // before it (src/bindings/python/flux/util.py of flux-core). An id is written in
 // two forms: Flux marks it with a letter that is not ASCII, unless it is told not
 // to.
-var replies = scheduler.Replies{
+var replies = scheduler.SubmitPatterns{
 	ID:    scheduler.Pattern(`^((?:ƒ|f)[1-9A-HJ-NP-Za-km-z]{1,12})$`),
 	Error: scheduler.Pattern(`^flux-batch: ERROR: (.*)$`),
 	First: true,
@@ -29,7 +29,7 @@ const number = `(?:\[Errno [0-9]+\] )?`
 
 // ParseSubmit implements scheduler.Scheduler.
 func (Flux) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := replies.Judge(r)
+	s := replies.Classify(r)
 	s.ID = ascii(s.ID)
 	return s
 }

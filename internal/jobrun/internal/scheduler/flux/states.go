@@ -22,7 +22,7 @@ var states = map[string]state{
 type end struct {
 	class scheduler.Class
 	words string
-	hope  scheduler.Hope
+	hope  scheduler.PendingKind
 }
 
 // results are those of flux-jobs(1).
@@ -37,8 +37,8 @@ var results = map[string]end{
 // flux-job-exceptions(7)). What is allocated or depended upon and can never be is
 // the request's fault.
 var exceptions = map[string]end{
-	"alloc":        {scheduler.Ended, "it asks for more than there is", scheduler.Never},
-	"dependency":   {scheduler.Ended, "it depends on a job that will never end as demanded", scheduler.Never},
+	"alloc":        {scheduler.Ended, "it asks for more than there is", scheduler.Unsatisfiable},
+	"dependency":   {scheduler.Ended, "it depends on a job that will never end as demanded", scheduler.Unsatisfiable},
 	"exec":         {scheduler.Lost, "it could not be started, or its node was lost", 0},
 	"node-failure": {scheduler.Lost, "a node of it failed", 0},
 	"prolog":       {scheduler.Lost, "its nodes could not be made ready", 0},

@@ -97,7 +97,7 @@ func TestHistory(t *testing.T) {
 
 // A version whose bjobs has no JSON is asked by bhist.
 func TestWithoutJSON(t *testing.T) {
-	got := scheduler.Walk(LSF{}.Queries("12", false), func(c scheduler.Command) scheduler.Reply {
+	got := scheduler.Resolve(LSF{}.Queries("12", false), func(c scheduler.Command) scheduler.Reply {
 		if c.Argv[0] == "bjobs" {
 			return scheduler.Reply{Code: 255, Stderr: "bjobs: illegal option -- json\nUsage: bjobs ...\n"}
 		}

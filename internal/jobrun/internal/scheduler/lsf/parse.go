@@ -64,7 +64,7 @@ func (j record) state() scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: row.phase, Class: row.class, Name: j.Stat, Words: row.words, Nodes: strings.ReplaceAll(j.Hosts, ":", ",")}
+	s := scheduler.State{Phase: row.phase, Class: row.class, Name: j.Stat, Description: row.words, Nodes: strings.ReplaceAll(j.Hosts, ":", ",")}
 	switch s.Phase {
 	case scheduler.Pending:
 		s.Reason = reasonOf(j.Reason, row)
@@ -79,7 +79,7 @@ func (j record) state() scheduler.State {
 func end(s *scheduler.State, why, code string) {
 	word, _, _ := strings.Cut(why, ":")
 	if t, ok := terminations[strings.TrimSpace(word)]; ok {
-		s.Name, s.Class, s.Words = strings.TrimSpace(word), t.class, t.words
+		s.Name, s.Class, s.Description = strings.TrimSpace(word), t.class, t.words
 	}
 	n, err := strconv.Atoi(code)
 	if code == "" && s.Name == "DONE" {

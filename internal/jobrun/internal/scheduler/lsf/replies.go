@@ -7,7 +7,7 @@ import "jacamar-ci/internal/jobrun/internal/scheduler"
 // published lsbatch library), with the name that was wrong before it: "NAME: X".
 // An esub prints what it likes, before that line. The texts about daemons that do
 // not answer are those of lserrno(3) and of IBM's command reference.
-var replies = scheduler.Replies{
+var replies = scheduler.SubmitPatterns{
 	ID:    scheduler.Pattern(`^Job <([1-9][0-9]{0,9})> is submitted to (?:default )?queue <.*>\.$`),
 	Error: scheduler.Pattern(`^(.*\. Job not submitted\.|(?:User|Group|Project|Cluster|Queue|Job group)? ?(?:<.*>: )?Pending (?:job|slot) threshold reached\..*|Cannot connect to LSF\..*|LSF is down\..*|(?:LSF |Batch |batch )?(?:system )?daemon not responding.*|Failed in an LSF library call: .*|Request from non-LSF host rejected\.?|.*lsf\.conf.*)$`),
 	Unreachable: scheduler.Sentences(
@@ -32,4 +32,4 @@ var replies = scheduler.Replies{
 func daemon(text string) string { return `(?:` + text + `)(?:\. Job not submitted\.)?` }
 
 // ParseSubmit implements scheduler.Scheduler.
-func (LSF) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Judge(r) }
+func (LSF) ParseSubmit(r scheduler.Reply) scheduler.Submission { return replies.Classify(r) }

@@ -9,13 +9,13 @@ import (
 type state struct {
 	phase scheduler.Phase
 	class scheduler.Class
-	hope  scheduler.Hope
+	hope  scheduler.PendingKind
 	words string
 }
 
 const (
 	pending, running, done = scheduler.Pending, scheduler.Running, scheduler.Done
-	waits, held, never     = scheduler.Waits, scheduler.Held, scheduler.Never
+	waits, held, never     = scheduler.Queued, scheduler.Held, scheduler.Unsatisfiable
 	lost, cancelled        = scheduler.Lost, scheduler.Cancelled
 )
 
@@ -81,7 +81,7 @@ var terminations = map[string]termination{
 var pendings = []struct {
 	form func() *regexp.Regexp
 	text string
-	hope scheduler.Hope
+	hope scheduler.PendingKind
 }{
 	{scheduler.Pattern(`(?:^|; ?)(?:Job d|D)ependency condition invalid or never satisfied`), "it depends on a job that will never end as demanded", never},
 	{scheduler.Pattern(`(?i)dependency condition not satisfied`), "it depends on a job that has not ended", waits},
@@ -96,7 +96,7 @@ var pendings = []struct {
 }
 
 func reasonOf(text string, row state) scheduler.Reason {
-	r := scheduler.Reason{Name: text, Text: row.words, Hope: row.hope}
+	r := scheduler.Reason{Name: text, Description: row.words, Hope: row.hope}
 	if text == "" {
 		r.Name = "PEND"
 	}
@@ -105,7 +105,7 @@ func reasonOf(text string, row state) scheduler.Reason {
 	}
 	for _, p := range pendings {
 		if p.form().MatchString(text) {
-			r.Text, r.Hope = p.text, p.hope
+			r.Description, r.Hope = p.text, p.hope
 			break
 		}
 	}

@@ -98,7 +98,7 @@ func (a attributes) state() scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: row.phase, Name: a["job_state"], Words: row.words, Nodes: a.nodes(), Start: a.start()}
+	s := scheduler.State{Phase: row.phase, Name: a["job_state"], Description: row.words, Nodes: a.nodes(), Start: a.start()}
 	code, hasCode := a.exit()
 	switch {
 	case s.Phase == pending:
@@ -120,13 +120,13 @@ func (a attributes) end(s *scheduler.State, code int, known bool) {
 	}
 	switch {
 	case a["substate"] == terminated:
-		s.Class, s.Words, s.Name = scheduler.Cancelled, "it was deleted", "deleted"
+		s.Class, s.Description, s.Name = scheduler.Cancelled, "it was deleted", "deleted"
 	case !known:
-		s.Class, s.Words = scheduler.Lost, "it ended without an exit status"
+		s.Class, s.Description = scheduler.Lost, "it ended without an exit status"
 	case special:
-		s.Class, s.Words, s.Name = kind.class, kind.words, name
+		s.Class, s.Description, s.Name = kind.class, kind.words, name
 	case code < 0:
-		s.Class, s.Words, s.Name = scheduler.Lost, "PBS could not run it", name
+		s.Class, s.Description, s.Name = scheduler.Lost, "PBS could not run it", name
 	case code >= 256:
 		s.Exit, s.Name = scheduler.Exit{Known: code < 384, Signal: code - 256}, name
 	default:

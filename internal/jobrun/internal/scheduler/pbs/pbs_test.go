@@ -82,7 +82,7 @@ func TestTranscripts(t *testing.T) {
 // A job that PBS has forgotten is missing, whatever is asked.
 func TestForgotten(t *testing.T) {
 	answers := []string{"json-over-off", "text-over-off", "history-json-failed-off", "history-text-failed-off"}
-	got := scheduler.Walk(PBS{}.Queries("1", false), func(scheduler.Command) scheduler.Reply {
+	got := scheduler.Resolve(PBS{}.Queries("1", false), func(scheduler.Command) scheduler.Reply {
 		r := recorded(t, answers[0])
 		answers = answers[1:]
 		return r
@@ -135,11 +135,11 @@ func TestWithoutJSON(t *testing.T) {
 		}
 		return scheduler.Reply{Stdout: text}
 	}
-	s := scheduler.Walk(ladder, ask)
+	s := scheduler.Resolve(ladder, ask)
 	if got := schedulertest.Say(s); got != "pending waits" {
 		t.Errorf("%s, want pending", got)
 	}
-	gone := scheduler.Walk(ladder, func(c scheduler.Command) scheduler.Reply {
+	gone := scheduler.Resolve(ladder, func(c scheduler.Command) scheduler.Reply {
 		if r := ask(c); r.Code != 0 {
 			return r
 		}

@@ -6,7 +6,7 @@ import "jacamar-ci/internal/jobrun/internal/scheduler"
 // number modulo 256 (src/cmds/qsub.c); X is a text of src/lib/Liblog/pbs_messages.c,
 // of src/lib/Libdis/dis.c, or a hook's own. Torque prints "qsub: submit error (X)",
 // with details behind MSG= (src/cmds/qsub_functions.c, src/include/pbs_error_db.h).
-var replies = scheduler.Replies{
+var replies = scheduler.SubmitPatterns{
 	ID:    scheduler.Pattern(`^([0-9]{1,12}(?:\.[A-Za-z0-9_.-]+)?)$`),
 	Error: scheduler.Pattern(`^qsub: (.*)$`),
 	First: true,
@@ -40,7 +40,7 @@ var hookCodes = map[int]bool{(15136 & 0xff): true, (15169 & 0xff): true}
 
 // ParseSubmit implements scheduler.Scheduler.
 func (PBS) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := replies.Judge(r)
+	s := replies.Classify(r)
 	if r.Err == nil && hookCodes[r.Code] && s.Error != "" {
 		s.Verdict = scheduler.Refused
 	}

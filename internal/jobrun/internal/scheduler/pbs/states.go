@@ -8,13 +8,13 @@ import (
 
 type state struct {
 	phase scheduler.Phase
-	hope  scheduler.Hope
+	hope  scheduler.PendingKind
 	words string
 }
 
 const (
 	pending, running, completing, done = scheduler.Pending, scheduler.Running, scheduler.Completing, scheduler.Done
-	waits, held, never                 = scheduler.Waits, scheduler.Held, scheduler.Never
+	waits, held, never                 = scheduler.Queued, scheduler.Held, scheduler.Unsatisfiable
 )
 
 // states are the letters of job_state, from JOB STATES of qstat(1B) of OpenPBS;
@@ -78,7 +78,7 @@ var torqueStatuses = map[int]status{
 var comments = []struct {
 	form func() *regexp.Regexp
 	text string
-	hope scheduler.Hope
+	hope scheduler.PendingKind
 }{
 	// src/scheduler/constant.h and src/server/req_runjob.c, from the beginning: hooks
 	// and administrators write comments as well.
@@ -87,19 +87,19 @@ var comments = []struct {
 	{scheduler.Pattern(`(?i)higher priority|top ?jobs?|strict order`), "other jobs are ahead of it", waits},
 	{scheduler.Pattern(`(?i)limit (has been )?reached|reached .*limit`), "a limit of its user, project or queue is reached", waits},
 	{scheduler.Pattern(`(?i)queue not started|not in a running state`), "its queue starts no jobs now", waits},
-	{scheduler.Pattern(`^(?:job held, too many failed|Job held, too many unsuccessful) attempts`), "it could not be started", scheduler.Broken},
+	{scheduler.Pattern(`^(?:job held, too many failed|Job held, too many unsuccessful) attempts`), "it could not be started", scheduler.LaunchFailed},
 	{scheduler.Pattern(`(?i)dedicated|primetime|reservation`), "the machine is reserved for others now", waits},
 }
 
 // reasonOf explains why a job waits. A held job stays held whatever the comment
 // of an earlier look says, unless PBS itself holds it because it failed to start.
 func reasonOf(a attributes, row state) scheduler.Reason {
-	r := scheduler.Reason{Name: a["job_state"], Text: row.words, Hope: row.hope}
+	r := scheduler.Reason{Name: a["job_state"], Description: row.words, Hope: row.hope}
 	for _, c := range comments {
-		if !c.form().MatchString(a["comment"]) || (row.hope == held && c.hope != scheduler.Broken) {
+		if !c.form().MatchString(a["comment"]) || (row.hope == held && c.hope != scheduler.LaunchFailed) {
 			continue
 		}
-		return scheduler.Reason{Name: a["comment"], Text: c.text, Hope: c.hope}
+		return scheduler.Reason{Name: a["comment"], Description: c.text, Hope: c.hope}
 	}
 	if a["comment"] != "" {
 		r.Name = a["comment"]

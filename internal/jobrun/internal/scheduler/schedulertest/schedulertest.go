@@ -55,7 +55,7 @@ func Say(s scheduler.State) string {
 	if s.Exit.Signal != 0 {
 		words = append(words, "signal "+strconv.Itoa(s.Exit.Signal))
 	}
-	if s.Phase == scheduler.Done && s.Reason.Hope == scheduler.Never {
+	if s.Phase == scheduler.Done && s.Reason.Hope == scheduler.Unsatisfiable {
 		words = append(words, "never")
 	}
 	if s.Nodes != "" {
@@ -68,11 +68,11 @@ func Say(s scheduler.State) string {
 // name, an exit status of a job that is not done, a missing job that is known.
 func Faults(s scheduler.State) error {
 	switch {
-	case s.Phase != scheduler.Unknown && (s.Name == "" || s.Words == ""):
+	case s.Phase != scheduler.Unknown && (s.Name == "" || s.Description == ""):
 		return fmt.Errorf("%+v has no name or no words", s)
 	case s.Phase != scheduler.Unknown && s.Missing:
 		return fmt.Errorf("%+v is both known and missing", s)
-	case s.Phase == scheduler.Pending && s.Reason.Text == "":
+	case s.Phase == scheduler.Pending && s.Reason.Description == "":
 		return fmt.Errorf("%+v is pending for no reason", s)
 	case s.Exit.Known && (s.Exit.Code < 0 || s.Exit.Code > 255 || s.Exit.Signal < 0 || s.Exit.Signal > 127):
 		return fmt.Errorf("%+v has an impossible exit status", s)

@@ -67,9 +67,9 @@ func (j queued) state() scheduler.State {
 		if !strings.Contains(letters, row.letter) {
 			continue
 		}
-		s := scheduler.State{Phase: row.phase, Name: letters, Words: row.words}
+		s := scheduler.State{Phase: row.phase, Name: letters, Description: row.words}
 		if row.phase == scheduler.Pending {
-			s.Reason = scheduler.Reason{Name: letters, Text: row.words, Hope: row.hope}
+			s.Reason = scheduler.Reason{Name: letters, Description: row.words, Hope: row.hope}
 			return s
 		}
 		_, s.Nodes, _ = strings.Cut(j["queue_name"], "@")
@@ -116,14 +116,14 @@ func parseAccounting(r scheduler.Reply) scheduler.State {
 	if ferr != nil || cerr != nil {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: scheduler.Done, Name: fmt.Sprintf("failed=%d", failed), Nodes: f["hostname"], Words: "Grid Engine could not run it"}
+	s := scheduler.State{Phase: scheduler.Done, Name: fmt.Sprintf("failed=%d", failed), Nodes: f["hostname"], Description: "Grid Engine could not run it"}
 	s.Start, _ = time.ParseInLocation(time.ANSIC, f["start_time"], time.Local)
 	end, special := failures[failed]
 	if !special {
 		s.Class = scheduler.Lost
 		return s
 	}
-	s.Class, s.Words = end.class, end.words
+	s.Class, s.Description = end.class, end.words
 	if s.Class == scheduler.Ended {
 		s.Exit = scheduler.Exit{Known: true, Code: code}
 	}

@@ -7,7 +7,7 @@ import "jacamar-ci/internal/jobrun/internal/scheduler"
 // (source/daemons/qmaster/msg_qmaster.h), of a job submission verifier, or of the
 // communication library (source/libs/gdi/msg_gdilib.h), which also speaks alone,
 // after "error: ".
-var replies = scheduler.Replies{
+var replies = scheduler.SubmitPatterns{
 	ID:    scheduler.Pattern(`^(?:Your job )?([1-9][0-9]{0,9})(?: \(".*"\) has been submitted)?$`),
 	Error: scheduler.Pattern(`^(?:Unable to run job: |Unable to initialize environment because of error: |error: |critical error: )(.*)$`),
 	First: true,
@@ -35,7 +35,7 @@ var verified = scheduler.Pattern(`(?m)^verification: found .*$`)
 
 // ParseSubmit implements scheduler.Scheduler.
 func (SGE) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := replies.Judge(r)
+	s := replies.Classify(r)
 	switch {
 	case r.Err == nil && r.Code == 0 && s.Verdict == scheduler.Uncertain && verified().MatchString(r.Stdout):
 		s.Verdict = scheduler.Refused

@@ -9,13 +9,13 @@ const known = "dEhrRsStTwqNP"
 var states = []struct {
 	letter string
 	phase  scheduler.Phase
-	hope   scheduler.Hope
+	hope   scheduler.PendingKind
 	words  string
 }{
-	{"E", scheduler.Pending, scheduler.Broken, "it could not be started; qstat -j says why"},
+	{"E", scheduler.Pending, scheduler.LaunchFailed, "it could not be started; qstat -j says why"},
 	{"d", scheduler.Completing, 0, "it is being deleted"},
 	{"h", scheduler.Pending, scheduler.Held, "it is held; qrls lets it go"},
-	{"w", scheduler.Pending, scheduler.Waits, "it waits for its turn"},
+	{"w", scheduler.Pending, scheduler.Queued, "it waits for its turn"},
 	{"r", scheduler.Running, 0, "it is running"},
 	{"t", scheduler.Running, 0, "it is on its way to its node"},
 	{"s", scheduler.Running, 0, "it is suspended"},

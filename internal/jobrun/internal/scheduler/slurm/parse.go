@@ -76,9 +76,9 @@ func stateOf(name, reason string) scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: row.phase, Class: row.class, Name: name, Words: row.words, Reason: reasonOf(reason)}
+	s := scheduler.State{Phase: row.phase, Class: row.class, Name: name, Description: row.words, Reason: reasonOf(reason)}
 	if row.hope != waits {
-		s.Reason.Hope, s.Reason.Text = row.hope, row.words
+		s.Reason.Hope, s.Reason.Description = row.hope, row.words
 	}
 	return s
 }

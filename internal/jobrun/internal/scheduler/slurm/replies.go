@@ -11,7 +11,7 @@ import (
 // slurm_errtab (src/common/slurm_errno.c) or of strerror(3), never a text of the
 // site; plugins and the controller's own details come before it. The tables are
 // those of Slurm 20.11 to 26.05.
-var replies = scheduler.Replies{
+var replies = scheduler.SubmitPatterns{
 	ID:    scheduler.Pattern(`^(?:Submitted batch job )?([1-9][0-9]{0,9}(?:;[A-Za-z0-9_.-]+)?)$`),
 	Error: scheduler.Pattern(`^[\w.+-]+: (?:error: Batch job submission failed|fatal): (.*)$`),
 	Unreachable: scheduler.Sentences(
@@ -60,7 +60,7 @@ var (
 
 // ParseSubmit implements scheduler.Scheduler.
 func (Slurm) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := replies.Judge(r)
+	s := replies.Classify(r)
 	output := strings.ReplaceAll(r.Stderr+"\n"+r.Stdout, "\r\n", "\n")
 	switch {
 	case s.Error == authentication && unsigned().MatchString(output):

@@ -242,11 +242,11 @@ func TestEveryReason(t *testing.T) {
 		if got := []string{"waits", "held", "never", "broken"}[r.Hope]; got != word {
 			t.Errorf("%s: %s, want %s", name, got, word)
 		}
-		if r.Text == name {
+		if r.Description == name {
 			t.Errorf("%s has no plain words", name)
 		}
 	}
-	if r := reasonOf("SomethingNew"); r.Hope != waits || r.Text != "SomethingNew" {
+	if r := reasonOf("SomethingNew"); r.Hope != waits || r.Description != "SomethingNew" {
 		t.Errorf("a new reason: %+v, want its own name, and to wait", r)
 	}
 }

@@ -10,14 +10,14 @@ import (
 type state struct {
 	phase scheduler.Phase
 	class scheduler.Class
-	hope  scheduler.Hope
+	hope  scheduler.PendingKind
 	words string
 }
 
 const (
 	pending, running, completing, done = scheduler.Pending, scheduler.Running, scheduler.Completing, scheduler.Done
 	ended, lost                        = scheduler.Ended, scheduler.Lost
-	waits, held, never, broken         = scheduler.Waits, scheduler.Held, scheduler.Never, scheduler.Broken
+	waits, held, never, broken         = scheduler.Queued, scheduler.Held, scheduler.Unsatisfiable, scheduler.LaunchFailed
 )
 
 // states are Slurm's, from JOB STATE CODES of squeue(1) and sacct(1).
@@ -58,7 +58,7 @@ var states = map[string]state{
 // counts.
 var reasons = []struct {
 	names, text string
-	hope        scheduler.Hope
+	hope        scheduler.PendingKind
 }{
 	{"None WaitingForScheduling", "the scheduler has not looked at it yet", waits},
 	{"Priority", "other jobs are ahead of it", waits},
@@ -97,9 +97,9 @@ func reasonOf(name string) scheduler.Reason {
 	for _, r := range reasons {
 		for pattern := range strings.FieldsSeq(r.names) {
 			if ok, _ := path.Match(pattern, word); ok {
-				return scheduler.Reason{Name: name, Text: r.text, Hope: r.hope}
+				return scheduler.Reason{Name: name, Description: r.text, Hope: r.hope}
 			}
 		}
 	}
-	return scheduler.Reason{Name: name, Text: name}
+	return scheduler.Reason{Name: name, Description: name}
 }
