@@ -98,7 +98,7 @@ lint: ## gofmt, vet, the layering of the rooms, and golangci-lint where it is in
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
 	else echo 'golangci-lint is not installed: the rules of .golangci.yml beyond the above were not looked at'; fi
 
-deps: ## write cmd/*/deps.txt anew: every package that is linked
+deps: ## write cmd/*/deps.txt again: every package that is linked
 	go test ./cmd/... -run '^TestDeps$$' -update
 
 clean: ## remove what was built

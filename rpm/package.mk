@@ -33,7 +33,7 @@ test-install: ## build the packages, install them into empty roots, and run jobs
 	@$(GOTEST) -v ./test/suites/install | $(TALLY)
 
 .PHONY: manual
-manual: ## write the manual pages, completions and reference pages in docs anew
+manual: ## write the manual pages, completions and reference pages in docs again
 	go test ./cmd/jacamar ./cmd/jacamar-auth -run '^TestManual$$' -update-manual
 	go test ./test/repo/docs -run '^TestConfiguration$$' -update
 

@@ -7,7 +7,7 @@ import (
 	"jacamar-ci/test/repo/docs"
 )
 
-var updateManual = flag.Bool("update-manual", false, "write the documentation anew")
+var updateManual = flag.Bool("update-manual", false, "write the documentation again")
 
 func TestManual(t *testing.T) {
 	var status int

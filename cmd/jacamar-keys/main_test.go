@@ -17,7 +17,7 @@ func TestDeps(t *testing.T) {
 		"github.com/BurntSushi/toml":    "the configuration never comes here",
 		"github.com/sirupsen/logrus":    "the operator's log is jacamar-auth's",
 		"github.com/urfave/cli":         "its one word needs no library",
-		"jacamar-ci/internal/auth":      "the privileged rooms are behind a wall",
+		"jacamar-ci/internal/auth":      "the privileged packages are behind a wall",
 		"jacamar-ci/internal/config":    "the configuration never comes here",
 		"jacamar-ci/internal/jobrun":    "that is jacamar, another process",
 		"os/exec":                       "it executes nothing",

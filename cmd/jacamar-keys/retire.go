@@ -15,7 +15,7 @@ import (
 // nobody is the account that owns nothing, on every distribution.
 const nobody = 65534
 
-// dropPrivileges gives up for good what this process could do beyond any account: what a
+// dropPrivileges gives up permanently what this process could do beyond any account: what a
 // server sends is read without. Where it was root it becomes nobody, whose other
 // processes cannot look into this one, since it executes nothing any more and so
 // stays undumpable (prctl(2)).
@@ -47,7 +47,7 @@ func dropPrivileges() error {
 	return nil
 }
 
-// mayBecomeAnybody tells whether root is the machine's, and whole. Any other has
+// mayBecomeAnybody reports whether root is the machine's, and whole. Any other has
 // not the power that would have to be given up: in a user namespace with ids of its
 // own, or in a container without these capabilities.
 func mayBecomeAnybody() (bool, error) {

@@ -17,7 +17,7 @@ func TestDeps(t *testing.T) {
 		"github.com/BurntSushi/toml":     "the configuration never comes here",
 		"github.com/sirupsen/logrus":     "the operator's log is jacamar-auth's",
 		"github.com/urfave/cli":          "its one word needs no library, and each stage would pay for it",
-		"jacamar-ci/internal/auth":       "the privileged rooms are behind a wall",
+		"jacamar-ci/internal/auth":       "the privileged packages are behind a wall",
 		"jacamar-ci/internal/config":     "the configuration never comes here",
 		"jacamar-ci/internal/customexec": "the runner's contract is jacamar-auth's: the brief has what is needed of it",
 		"os/exec":                        "process.Family alone waits for children",

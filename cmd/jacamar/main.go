@@ -2,7 +2,7 @@
 // the account that jacamar-auth chose.
 //
 // It has no command line library: jacamar-auth starts it for every stage, with
-// one word, and what it never does it shall not load.
+// one word, and what it never does it must not load.
 package main
 
 import (

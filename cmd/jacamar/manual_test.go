@@ -10,7 +10,7 @@ import (
 	"jacamar-ci/test/repo/docs"
 )
 
-var updateManual = flag.Bool("update-manual", false, "write the documentation anew")
+var updateManual = flag.Bool("update-manual", false, "write the documentation again")
 
 // program is what the manual says of the command line; TestHelp holds it against
 // what the program itself says.

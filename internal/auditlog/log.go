@@ -47,7 +47,7 @@ func New(s Settings) (Log, error) {
 	return Log{logger, o, &sequence{call: s.Call, counter: s.Counter, lost: o.tell}, s.Instance}, nil
 }
 
-// Enabled tells whether anything is written at all.
+// Enabled reports whether anything is written at all.
 func (l Log) Enabled() bool { return l.logger != nil }
 
 // Decided writes a decision: at level info when it allows, warning when it denies.

@@ -28,7 +28,7 @@ const (
 func Syslog() Place { return localSyslog(syslogSocket) }
 
 // RemoteSyslog writes to a syslog server; network is udp or tcp, address
-// host:port. Over udp nothing tells whether a record arrives.
+// host:port. Over udp nothing reports whether a record arrives.
 func RemoteSyslog(network, address string) Place {
 	host, err := os.Hostname()
 	if err != nil {

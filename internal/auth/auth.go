@@ -1,6 +1,6 @@
 // Package auth is the privileged half: it decides whether a job may run, and as
 // whom, and becomes that account. What it believes, and in which order, is the
-// function serve below; each of its lines is a room of its own.
+// function serve below; each of its lines is a package of its own.
 package auth
 
 import (
@@ -74,9 +74,9 @@ type driver struct {
 	site  config.Config
 	facts customexec.Response
 	id    claims.Identity
-	// powers tells that this process may do what its account may not.
+	// powers reports that this process may do what its account may not.
 	powers bool
-	// administers tells that no runner calls it.
+	// administers reports that no runner calls it.
 	administers bool
 	// helper are the ids of helpers, nil for this process's own.
 	helper *thread.IDs

@@ -8,7 +8,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// matches tells whether a rule is for this job. Project and namespace are those
+// matches reports whether a rule is for this job. Project and namespace are those
 // that the job runs in, by its token.
 func matches(r config.Rule, id claims.Identity, account job.Username) (bool, error) {
 	if r.User != (job.Username{}) && r.User != account {

@@ -10,7 +10,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// rules are the site's, in the policy room's terms.
+// rules are the site's, in the package policy's terms.
 func (d *driver) rules() (policy.Rules, error) {
 	a := d.site.Auth
 	r := policy.Rules{

@@ -14,7 +14,7 @@ import (
 // Set is a set of capabilities.
 type Set [2]uint32
 
-// Has tells whether the capability, such as unix.CAP_SETUID, is in the set.
+// Has reports whether the capability, such as unix.CAP_SETUID, is in the set.
 func (s Set) Has(bit uint) bool { return s[bit/32]&(1<<(bit%32)) != 0 }
 
 // Effective returns the effective ones of the calling thread.
@@ -78,5 +78,5 @@ func UserNamespaceMap() (string, error) {
 	return "", nil
 }
 
-// identity tells whether a map gives every id to itself.
+// identity reports whether a map gives every id to itself.
 func identity(ids []string) bool { return slices.Equal(ids, []string{"0", "0", "4294967295"}) }

@@ -67,7 +67,7 @@ func when(bad bool, key, format string, args ...any) []Fault {
 	return []Fault{{Key: key, Text: fmt.Sprintf(format, args...)}}
 }
 
-// checkDurations wants some time where none would mean at once or for ever.
+// checkDurations wants some time where none would mean at once or indefinitely.
 func checkDurations(c *Config) (faults []Fault) {
 	for _, d := range []struct {
 		key  string

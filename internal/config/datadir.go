@@ -104,7 +104,7 @@ func (d DataDir) String() string { return d.text }
 
 func (d DataDir) belowHome() bool { return d.text == home || strings.HasPrefix(d.text, home+"/") }
 
-// variable tells whether there is one beside $HOME at the beginning.
+// variable reports whether there is one beside $HOME at the beginning.
 func (d DataDir) variable() bool {
 	return strings.Contains(strings.TrimPrefix(d.text, home), "$") || (strings.HasPrefix(d.text, home) && !d.belowHome())
 }

@@ -33,7 +33,7 @@ func (f Fault) Error() string {
 	return b.String() + f.Text
 }
 
-// covers tells whether the fault is of the key itself or of a table or an array
+// covers reports whether the fault is of the key itself or of a table or an array
 // that it is in.
 func (f Fault) covers(key string) bool {
 	rest, ok := strings.CutPrefix(key, f.Key)

@@ -19,7 +19,7 @@ func directoryKeys() []Key {
 		},
 		{
 			Path: "general.limit_build_dir", Default: false, Since: first,
-			Meaning: "Let the runners of an account share the build directories of a project, in place of a set of directories for each runner: fewer copies of each clone.",
+			Meaning: "Let the runners of an account share the build directories of a project, instead of a set of directories for each runner: fewer copies of each clone.",
 			Example: `limit_build_dir = true`,
 		},
 		{
@@ -29,7 +29,7 @@ func directoryKeys() []Key {
 		},
 		{
 			Path: "general.uncap_build_dir_cleanup", Default: false, Since: first,
-			Meaning: "Take away all build directories beyond `max_build_dir` at the end of a job, in place of one.",
+			Meaning: "Take away all build directories beyond `max_build_dir` at the end of a job, instead of one.",
 			Example: `uncap_build_dir_cleanup = true`,
 		},
 		{

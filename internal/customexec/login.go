@@ -23,7 +23,7 @@ func login(own map[string]string) (env []job.Env) {
 // longestName in bytes; the longest time zone in use has 30.
 const longestName = 64
 
-// plain tells whether s is a name such as de_DE.UTF-8@euro, Europe/Berlin or
+// plain reports whether s is a name such as de_DE.UTF-8@euro, Europe/Berlin or
 // CET-1CEST,M3.5.0: never an absolute path, and never one that climbs.
 func plain(s string) bool {
 	return s != "" && len(s) <= longestName && s[0] != '/' && !strings.Contains(s, "..") && strings.Trim(s, nameCharacters) == ""

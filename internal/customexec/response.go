@@ -24,7 +24,7 @@ type Response struct {
 	Project string
 	// Timeout of the job in seconds, 0 if unknown.
 	Timeout int
-	// Helper tells that the job has caches or artifacts, for which the runner's
+	// Helper reports that the job has caches or artifacts, for which the runner's
 	// scripts call the runner's own program.
 	Helper bool
 	// StepRunner reports that the job is written with "run:", for which the

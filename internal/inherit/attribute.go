@@ -64,7 +64,7 @@ type Start struct {
 	LoginUID bool `json:"login_uid,omitempty"`
 }
 
-// Shed gives up on this thread what the program that it starts shall not have.
+// Shed gives up on this thread what the program that it starts must not have.
 // uid is the account's. It returns the start with what it could promise beyond.
 func (t *Thread) Shed(s Start, uid job.UID) (Start, error) {
 	t.uid = uid

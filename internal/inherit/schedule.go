@@ -10,7 +10,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// resetPolicy takes a real-time policy away, which can hold a processor for good.
+// resetPolicy takes a real-time policy away, which can hold a processor permanently.
 // What a service gives to be less urgent than others, its jobs have as well.
 func resetPolicy(*Thread, *Start) error {
 	policy, err := schedulingPolicy()

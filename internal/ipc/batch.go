@@ -22,7 +22,7 @@ type Batch struct {
 
 	WaitForImpossible bool `json:"wait_for_impossible,omitempty"`
 	AllowIllegalArgs  bool `json:"allow_illegal_args,omitempty"`
-	// Accounting tells that the scheduler keeps records of finished jobs.
+	// Accounting reports that the scheduler keeps records of finished jobs.
 	Accounting bool `json:"accounting,omitempty"`
 
 	DefaultArgs []string    `json:"default_args,omitempty"`

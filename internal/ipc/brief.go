@@ -48,7 +48,7 @@ type Job struct {
 	// Temp is where the runner keeps the job's secrets, its file variables among
 	// them; zero before the prepare stage.
 	Temp job.AbsPath `json:"temp,omitzero"`
-	// Helper tells that the job's scripts will look for gitlab-runner in PATH, for
+	// Helper reports that the job's scripts will look for gitlab-runner in PATH, for
 	// caches or artifacts.
 	Helper bool `json:"helper,omitempty"`
 	// StepRunner is the same of step-runner, for a job that is written with "run:".

@@ -5,7 +5,7 @@ import "jacamar-ci/internal/job"
 // Storage are the keys of [general] about directories, and what the job itself
 // asks for.
 type Storage struct {
-	// VariableDataDir tells that data_dir has variables of the user's login shell.
+	// VariableDataDir reports that data_dir has variables of the user's login shell.
 	VariableDataDir  bool `json:"variable_data_dir,omitempty"`
 	GroupPermissions bool `json:"group_permissions,omitempty"`
 
@@ -17,7 +17,7 @@ type Storage struct {
 	StaticBuildsDir  bool `json:"static_builds_dir,omitempty"`
 	StaticBuildsDays int  `json:"static_builds_days,omitempty"`
 
-	// CustomBuildDir tells that users may say where their builds are.
+	// CustomBuildDir reports that users may say where their builds are.
 	CustomBuildDir bool `json:"custom_build_dir,omitempty"`
 	// CustomBuilds is the job's CUSTOM_CI_BUILDS_DIR, empty when it sets none.
 	CustomBuilds []byte `json:"custom_builds,omitempty"`

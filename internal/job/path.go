@@ -32,7 +32,7 @@ func ParseAbsPath(s string) (AbsPath, error) {
 // String returns the path, "" for the zero value.
 func (p AbsPath) String() string { return p.p }
 
-// IsZero tells whether the path was never set.
+// IsZero reports whether the path was never set.
 func (p AbsPath) IsZero() bool { return p.p == "" }
 
 // Join adds elements below p. The result is checked like any other path, so an

@@ -24,7 +24,7 @@ func (s Secret) Reveal() string {
 	return *s.s
 }
 
-// IsZero tells whether there is no value.
+// IsZero reports whether there is no value.
 func (s Secret) IsZero() bool { return s.Reveal() == "" }
 
 // Format implements fmt.Formatter for every verb.

@@ -55,7 +55,7 @@ func ParseSubStage(s string) (SubStage, error) {
 	return SubStage(s), nil
 }
 
-// UserScript tells whether the script is the job author's own, which a batch
+// UserScript reports whether the script is the job author's own, which a batch
 // executor submits; all others are the runner's and stay on its host.
 func (s SubStage) UserScript() bool {
 	return s == BuildScript || strings.HasPrefix(string(s), "step_")

@@ -47,7 +47,7 @@ func Printable(s string) string {
 	}, s)
 }
 
-// made tells whether s is one or more bytes of the ASCII letters, digits and
+// made reports whether s is one or more bytes of the ASCII letters, digits and
 // extra. Regular expressions would say the same, but compiling them costs every
 // start of both binaries a third of a millisecond.
 func made(s, extra string) bool {

@@ -31,7 +31,7 @@ func ParseUsername(s string) (Username, error) {
 	return Username{s}, nil
 }
 
-// numeric tells whether a tool could take s for a user id: 1000, 0x3e8, 0x.
+// numeric reports whether a tool could take s for a user id: 1000, 0x3e8, 0x.
 func numeric(s string) bool {
 	if hex, ok := strings.CutPrefix(strings.ToLower(s), "0x"); ok {
 		return strings.Trim(hex, "0123456789abcdef") == ""

@@ -19,7 +19,7 @@ import (
 )
 
 // Limits on waiting for storage: a file server that is away can keep a process
-// waiting for ever.
+// waiting indefinitely.
 const (
 	storageLimit  = time.Minute
 	cleanupLimit  = 2 * time.Minute
@@ -145,7 +145,7 @@ func (s stage) pressure() string {
 	return line
 }
 
-// unusedCustom tells whether the job asks for something that the site does not
+// unusedCustom reports whether the job asks for something that the site does not
 // allow.
 func unusedCustom(s ipc.Storage) bool {
 	return !s.CustomBuildDir && strings.TrimSpace(string(s.CustomBuilds)) != ""

@@ -25,9 +25,9 @@ const (
 
 // Answer is what a server sent, or how far the question came.
 type Answer struct {
-	// Connected tells whether anything listens there.
+	// Connected reports whether anything listens there.
 	Connected bool `json:"connected"`
-	// Secured tells whether its certificate was verified; false for http.
+	// Secured reports whether its certificate was verified; false for http.
 	Secured bool `json:"secured"`
 	// Date is the server's clock; zero when it did not say.
 	Date time.Time `json:"date,omitzero"`
@@ -36,7 +36,7 @@ type Answer struct {
 	Set []byte `json:"set,omitempty"`
 	// Problem says why there is no set, "" when there is one.
 	Problem string `json:"problem,omitempty"`
-	// Bundle tells that the problem is the CA file's.
+	// Bundle reports that the problem is the CA file's.
 	Bundle bool `json:"bundle,omitempty"`
 }
 

@@ -14,7 +14,7 @@ import (
 // Inherited is what the caller gave and this process does without.
 type Inherited struct {
 	Environ []string
-	// Core is the limit on core files, which a job shall have as it was.
+	// Core is the limit on core files, which a job must have as it was.
 	Core unix.Rlimit
 }
 

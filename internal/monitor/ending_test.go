@@ -16,7 +16,7 @@ import (
 )
 
 // TestMain runs each scenario in a process of its own: a process is heir of its
-// descendants for good, and only one of its parts can wait for them.
+// descendants permanently, and only one of its parts can wait for them.
 func TestMain(m *testing.M) {
 	if name, ok := os.LookupEnv("MONITOR_SCENARIO"); ok {
 		scenarios[name]()

@@ -120,7 +120,7 @@ func (d *driver) brief() (ipc.Request, error) {
 	return b, err
 }
 
-// matches tells whether a rule is for this job. What only a token proves cannot
+// matches reports whether a rule is for this job. What only a token proves cannot
 // be asked for here.
 func (d *driver) matches(r config.Rule) (bool, error) {
 	if r.Project != "" || r.Namespace != "" || r.RefProtected != nil {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Process names one process for good: the kernel uses a pid again, but not
+// Process names one process permanently: the kernel uses a pid again, but not
 // within the same boot with the same start.
 type Process struct {
 	PID int `json:"pid"`
@@ -37,7 +37,7 @@ func Boot() string {
 	return strings.TrimSpace(string(text))
 }
 
-// Gone tells whether p certainly runs no longer on this host; one that only waits
+// Gone reports whether p certainly runs no longer on this host; one that only waits
 // to be reaped does not run. What cannot be known is not gone. /proc alone does not tell: mounted with hidepid, it hides
 // other users' processes as if they had ended.
 func (p Process) Gone() bool {

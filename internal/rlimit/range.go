@@ -22,7 +22,7 @@ type Range struct {
 	Soft, Hard uint64
 }
 
-// Given tells whether there is a limit.
+// Given reports whether there is a limit.
 func (r Range) Given() bool { return r.set }
 
 // ParseRange reads "SOFT:HARD", or one value for both. A value is a number, with

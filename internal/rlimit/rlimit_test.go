@@ -111,7 +111,7 @@ func obey(order string) error {
 	return l.Set(0)
 }
 
-// seen starts the test program anew, sets limits in it, and returns what a child
+// seen starts the test program again, sets limits in it, and returns what a child
 // of it has.
 func seen(t *testing.T, before func(pid int), orders ...string) (map[string]string, error) {
 	t.Helper()
@@ -175,7 +175,7 @@ func TestRaiseStack(t *testing.T) {
 	}
 }
 
-// mayRaise tells whether this process has CAP_SYS_RESOURCE, which even root may
+// mayRaise reports whether this process has CAP_SYS_RESOURCE, which even root may
 // lack in a container.
 func mayRaise(t *testing.T) bool {
 	t.Helper()

@@ -48,8 +48,8 @@ func TestOpenGivesACloseOnExecDescriptor(t *testing.T) {
 func TestRefusesFileModes(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	for _, tc := range []struct {
-		mode      fs.FileMode
-		who, mend string
+		mode     fs.FileMode
+		who, fix string
 	}{
 		{0o620, "group (mode 0620)", "g-w"},
 		{0o660, "group (mode 0660)", "g-w"},
@@ -63,7 +63,7 @@ func TestRefusesFileModes(t *testing.T) {
 		{0o602 | fs.ModeSticky, "others (mode 1602)", "o-w"},
 	} {
 		write(t, path, "", tc.mode)
-		refused(t, path, plain, "cannot trust "+path+": it is writable by "+tc.who+": run: chmod "+tc.mend+" "+path)
+		refused(t, path, plain, "cannot trust "+path+": it is writable by "+tc.who+": run: chmod "+tc.fix+" "+path)
 		must(t, os.Remove(path))
 	}
 }
@@ -76,15 +76,15 @@ func TestRefusesEveryParent(t *testing.T) {
 	for _, parent := range []string{"", "a", "a/b", "a/b/c"} {
 		parent = filepath.Join(dir, parent)
 		for _, tc := range []struct {
-			mode      fs.FileMode
-			who, mend string
+			mode     fs.FileMode
+			who, fix string
 		}{
 			{0o775, "group (mode 0775)", "g-w"},
 			{0o757, "others (mode 0757)", "o-w"},
 			{0o777, "group and others (mode 0777)", "go-w"},
 		} {
 			must(t, os.Chmod(parent, tc.mode))
-			refused(t, file, plain, "cannot trust "+file+": its directory "+parent+" is writable by "+tc.who+": run: chmod "+tc.mend+" "+parent)
+			refused(t, file, plain, "cannot trust "+file+": its directory "+parent+" is writable by "+tc.who+": run: chmod "+tc.fix+" "+parent)
 		}
 		must(t, os.Chmod(parent, 0o777|fs.ModeSticky))
 		refused(t, file, plain, "cannot trust "+file+": its directory "+parent+" is writable by group and others (mode 1777): "+
@@ -92,7 +92,7 @@ func TestRefusesEveryParent(t *testing.T) {
 		must(t, os.Chmod(parent, 0o755))
 	}
 	if _, err := Self().Read(abs(t, file), 1); err != nil {
-		t.Errorf("mended: %v", err)
+		t.Errorf("fixed: %v", err)
 	}
 }
 
@@ -124,14 +124,14 @@ func TestRefusesWhatIsNotARegularFile(t *testing.T) {
 	defer listener.Close()
 	must(t, os.Chmod(in("socket"), 0o600))
 
-	const mend = ", not a regular file: name a regular file by its real path"
+	const fix = ", not a regular file: name a regular file by its real path"
 	for name, what := range map[string]string{
 		"directory": "a directory", "fifo": "a FIFO", "socket": "a socket",
 		"link": "a symbolic link", "dangling": "a symbolic link", "loop": "a symbolic link",
 	} {
-		refused(t, in(name), plain, "cannot trust "+in(name)+": it is "+what+mend)
+		refused(t, in(name), plain, "cannot trust "+in(name)+": it is "+what+fix)
 	}
-	refused(t, "/dev/null", plain, "cannot trust /dev/null: it is a device"+mend)
+	refused(t, "/dev/null", plain, "cannot trust /dev/null: it is a device"+fix)
 	refused(t, "/", plain, "cannot trust /: it is a directory, not a file: name a file")
 	refused(t, in("missing"), plain, "cannot open "+in("missing")+": it does not exist: create it or correct the path")
 	refused(t, in("no/file"), plain, "cannot open "+in("no/file")+": its directory "+in("no")+" does not exist: create it or correct the path")
@@ -212,9 +212,9 @@ func TestUnreadable(t *testing.T) {
 	file := filepath.Join(dir, "closed/file")
 	mkdir(t, filepath.Dir(file), 0o700)
 	write(t, file, "", 0o000)
-	const mend = "cannot be reached by this account: give the account that runs jacamar-auth the right to read it"
-	refused(t, file, plain, "cannot open "+file+": it "+mend)
+	const fix = "cannot be reached by this account: give the account that runs jacamar-auth the right to read it"
+	refused(t, file, plain, "cannot open "+file+": it "+fix)
 	must(t, os.Chmod(filepath.Dir(file), 0o000))
 	t.Cleanup(func() { os.Chmod(filepath.Dir(file), 0o700) })
-	refused(t, file, plain, "cannot open "+file+": it "+mend)
+	refused(t, file, plain, "cannot open "+file+": it "+fix)
 }

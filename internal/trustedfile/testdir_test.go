@@ -69,7 +69,7 @@ func rootOnly(t *testing.T) {
 }
 
 // refused opens path, which must fail with want as its text, in good time: a
-// FIFO without a writer would hold a careless open for ever.
+// FIFO without a writer would hold a careless open indefinitely.
 func refused(t *testing.T, path string, r rules, want string) {
 	t.Helper()
 	done := make(chan error, 1)

@@ -10,8 +10,8 @@ import (
 
 // mutant is one changed condition.
 type mutant struct {
-	room, file, function string
-	line                 int
+	pkg, file, function string
+	line                int
 	// was is the condition's text, now what it becomes.
 	was, now string
 	// nth counts changes of one text in one function.
@@ -22,7 +22,7 @@ type mutant struct {
 
 // name stays the same while other lines of the file change.
 func (m mutant) name() string {
-	name := fmt.Sprintf("%s/%s %s: %s", m.room, m.file, m.function, m.now)
+	name := fmt.Sprintf("%s/%s %s: %s", m.pkg, m.file, m.function, m.now)
 	if m.nth > 1 {
 		name += fmt.Sprintf(" #%d", m.nth)
 	}
@@ -39,7 +39,7 @@ type edit struct {
 
 // mutants returns every mutant of a file: each condition as its opposite, and
 // each && as || and the other way round.
-func mutants(room, file, text string) ([]mutant, error) {
+func mutants(pkg, file, text string) ([]mutant, error) {
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, file, text, parser.SkipObjectResolution)
 	if err != nil {
@@ -55,7 +55,7 @@ func mutants(room, file, text string) ([]mutant, error) {
 		}
 		for _, e := range edits(function) {
 			was := text[offset(e.from):offset(e.to)]
-			m := mutant{room: room, file: file, function: function.Name.Name, line: set.Position(e.from).Line, was: flat(was)}
+			m := mutant{pkg: pkg, file: file, function: function.Name.Name, line: set.Position(e.from).Line, was: flat(was)}
 			now := strings.ReplaceAll(e.by, "…", was)
 			m.now, m.source = flat(now), text[:offset(e.from)]+now+text[offset(e.to):]
 			seen[m.name()]++

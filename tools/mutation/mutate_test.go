@@ -30,7 +30,7 @@ func g(m map[string]bool) bool { return m["x"] }
 `
 
 func TestMutants(t *testing.T) {
-	all, err := mutants("room", "p.go", sample)
+	all, err := mutants("package", "p.go", sample)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestMutants(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	if name := all[4].name(); name != "room/p.go f: !(a) #2" {
+	if name := all[4].name(); name != "package/p.go f: !(a) #2" {
 		t.Errorf("the second of one text is %q", name)
 	}
 }
@@ -64,9 +64,9 @@ func TestEveryRoomHasMutants(t *testing.T) {
 			t.Errorf("two are named %s", m.name())
 		}
 		names[m.name()] = true
-		found[m.room]++
+		found[m.pkg]++
 	}
-	for _, r := range rooms {
+	for _, r := range packages {
 		if found[r.path] == 0 {
 			t.Errorf("%s has none", r.path)
 		}

@@ -35,7 +35,7 @@ func (m mutant) killedBy(limit time.Duration, tests ...string) (bool, error) {
 
 // overlay writes what the go command's -overlay reads.
 func (m mutant) overlay(dir string) (string, error) {
-	original, err := filepath.Abs(filepath.Join(m.room, m.file))
+	original, err := filepath.Abs(filepath.Join(m.pkg, m.file))
 	if err != nil {
 		return "", err
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// trial runs the tests against mutants: those of their rooms, several at once, and
+// trial runs the tests against mutants: those of their packages, several at once, and
 // unless it is for these alone, the black-box suites against what is left.
 type trial struct {
 	parallel int
@@ -55,27 +55,27 @@ func (t trial) run(all []mutant) (r report, err error) {
 	return r, nil
 }
 
-// sound makes sure that the rooms' tests pass with an overlay that changes nothing.
+// sound makes sure that the packages' tests pass with an overlay that changes nothing.
 func sound(all []mutant) error {
 	done := map[string]bool{}
 	for _, m := range all {
-		if done[m.room] {
+		if done[m.pkg] {
 			continue
 		}
-		done[m.room] = true
-		text, err := os.ReadFile(filepath.Join(m.room, m.file))
+		done[m.pkg] = true
+		text, err := os.ReadFile(filepath.Join(m.pkg, m.file))
 		if err != nil {
 			return err
 		}
 		m.source = string(text)
-		if failed, err := m.killedBy(time.Minute*5, "./"+m.room); failed || err != nil {
-			return errors.Join(err, fmt.Errorf("the tests of %s fail as they are", m.room))
+		if failed, err := m.killedBy(time.Minute*5, "./"+m.pkg); failed || err != nil {
+			return errors.Join(err, fmt.Errorf("the tests of %s fail as they are", m.pkg))
 		}
 	}
 	return nil
 }
 
-// own returns the mutants that the tests of their rooms let pass.
+// own returns the mutants that the tests of their packages let pass.
 func (t trial) own(all []mutant) (left []mutant, err error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -83,13 +83,13 @@ func (t trial) own(all []mutant) (left []mutant, err error) {
 	for range t.parallel {
 		wg.Go(func() {
 			for m := range todo {
-				killed, kerr := m.killedBy(time.Minute*2, "./"+m.room)
+				killed, kerr := m.killedBy(time.Minute*2, "./"+m.pkg)
 				mu.Lock()
 				switch {
 				case kerr != nil:
 					err = kerr
 				case !killed:
-					fmt.Println("the room's own tests pass:", m)
+					fmt.Println("the package's own tests pass:", m)
 					left = append(left, m)
 				}
 				mu.Unlock()
@@ -108,7 +108,7 @@ func (t trial) suites(m mutant) (killed bool, err error) {
 	if t.alone {
 		return false, nil
 	}
-	for _, suite := range suitesOf(m.room) {
+	for _, suite := range suitesOf(m.pkg) {
 		if killed, err = m.killedBy(time.Minute*12, suite...); killed || err != nil {
 			return killed, err
 		}

@@ -1,4 +1,4 @@
-// Package fetch asks a server for its key set. It is the only room with HTTP and
+// Package fetch asks a server for its key set. It is the only package with HTTP and
 // TLS, and jacamar-keys the only program that has it.
 package fetch
 

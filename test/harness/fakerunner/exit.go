@@ -44,7 +44,7 @@ func (e *UnknownFailure) Error() string {
 type CodeFile struct {
 	Present bool
 	Text    string
-	// Code is the number on the first line; Valid tells whether it is one.
+	// Code is the number on the first line; Valid reports whether it is one.
 	Code  int
 	Valid bool
 }

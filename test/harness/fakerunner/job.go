@@ -125,7 +125,7 @@ func (j *Job) depth() int {
 	return j.Git.Depth
 }
 
-// whenMatches tells whether a cache or artifact is saved after this end.
+// whenMatches reports whether a cache or artifact is saved after this end.
 func whenMatches(when string, failed bool) bool {
 	switch when {
 	case "always":

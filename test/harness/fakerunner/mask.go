@@ -51,7 +51,7 @@ func (m *masker) next(p []byte) []byte {
 	return out
 }
 
-// match tells whether data starts with a phrase (whole) or might, once more
+// match reports whether data starts with a phrase (whole) or might, once more
 // has arrived.
 func (m *masker) match(data []byte) (n int, whole bool) {
 	for _, p := range m.phrases {

@@ -87,7 +87,7 @@ func (c command) signal(pid int, sig syscall.Signal) error {
 	if c.credential == nil {
 		return syscall.Kill(-pid, sig)
 	}
-	// The shell's own kill, since a setuid of this process would be for good.
+	// The shell's own kill, since a setuid of this process would be permanently.
 	sh := exec.Command("/bin/sh", "-c", fmt.Sprintf("kill -s %d -- -%d", int(sig), pid))
 	sh.Env = []string{"PATH=/usr/bin:/bin"}
 	sh.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential.syscall()}

@@ -146,7 +146,7 @@ func (e *Execution) attemptsAllowed(key string) int {
 	return n
 }
 
-// has tells whether a stage is run: when the job has it, or a test gave its script.
+// has reports whether a stage is run: when the job has it, or a test gave its script.
 func (e *Execution) has(stage string, own bool) bool {
 	_, raw := e.job.Raw[stage]
 	return own || raw

@@ -231,7 +231,7 @@ func TestHeldPipeWithoutProcessGroup(t *testing.T) {
 	}
 }
 
-// alive tells whether a process runs; one that only waits to be reaped does not.
+// alive reports whether a process runs; one that only waits to be reaped does not.
 func alive(pid string) bool {
 	stat, err := os.ReadFile("/proc/" + pid + "/stat")
 	if err != nil {

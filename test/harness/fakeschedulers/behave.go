@@ -159,7 +159,7 @@ func (s Store) Calls(program string) ([]Call, error) {
 	return calls, err
 }
 
-// happen does what a fault says; it returns false when the program shall end.
+// happen does what a fault says; it returns false when the program must end.
 func (f Fault) happen(what string) bool {
 	switch what {
 	case "hang":

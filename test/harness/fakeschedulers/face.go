@@ -141,7 +141,7 @@ func (p *program) full() bool {
 	return p.store.behaviour().MaxJobs > 0 && most <= 0
 }
 
-// allowed tells whether the caller may touch the job.
+// allowed reports whether the caller may touch the job.
 func allowed(j Job) bool { return syscall.Getuid() == 0 || syscall.Getuid() == j.UID }
 
 // end marks a job to be ended.

@@ -124,7 +124,7 @@ func (s Store) start(j Job) (*exec.Cmd, error) {
 	return cmd, cmd.Start()
 }
 
-// finds tells whether a program is on the job's PATH.
+// finds reports whether a program is on the job's PATH.
 func (j Job) finds(program string) bool {
 	for _, pair := range j.Env {
 		dirs, ok := strings.CutPrefix(pair, "PATH=")

@@ -1,5 +1,5 @@
 // Command posture shows what a process has from the one that started it, for tests
-// that compare a job with a login, and starts others with what a job shall not have.
+// that compare a job with a login, and starts others with what a job must not have.
 //
 //	posture look                     what the parent, a shell, has: JSON, by attribute
 //	posture keys add|find|own|revoke of the session keyring

@@ -9,9 +9,9 @@ import (
 // Deployment is one way to set the programs up.
 type Deployment struct {
 	Name string
-	// Root tells that only root can set it up; otherwise anybody can.
+	// Root reports that only root can set it up; otherwise anybody can.
 	Root bool
-	// Changes tells that the job runs as another account than the runner.
+	// Changes reports that the job runs as another account than the runner.
 	Changes bool
 	serve   func(*Site, testing.TB) error
 }

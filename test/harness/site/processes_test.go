@@ -70,7 +70,7 @@ func TestZombieIsNotAlive(t *testing.T) {
 	site.NoProcess(t, 5*time.Second, func(p site.Process) bool { return p.PID == cmd.Process.Pid })
 }
 
-// recorder takes a failure in place of the test.
+// recorder takes a failure instead of the test.
 type recorder struct {
 	testing.TB
 	failed bool

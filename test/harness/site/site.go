@@ -133,7 +133,7 @@ func (s *Site) downscope() string {
 	return "none"
 }
 
-// Reconfigure writes the configuration anew.
+// Reconfigure writes the configuration again.
 func (s *Site) Reconfigure(change ...func(Config)) error {
 	c := s.config()
 	for _, f := range change {
@@ -220,7 +220,7 @@ func (s *Site) Job(script ...string) fakerunner.Job {
 	return s.WithClaims(j, s.GitLab.Claims(j, s.User))
 }
 
-// WithClaims gives a job a token with these claims, in place of its own.
+// WithClaims gives a job a token with these claims, instead of its own.
 func (s *Site) WithClaims(j fakerunner.Job, c gitlab.Claims) fakerunner.Job {
 	return WithToken(j, s.GitLab.Token(c))
 }

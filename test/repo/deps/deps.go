@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write deps.txt anew")
+var update = flag.Bool("update", false, "write deps.txt again")
 
 // list is the committed list, in the directory of the program.
 const list = "deps.txt"

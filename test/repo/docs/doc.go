@@ -2,5 +2,5 @@
 // themselves say: manual pages, completions and tables from the command line,
 // the configuration's reference from its schema. Tests hold the committed files
 // against it, so that no option is without documentation and none is documented
-// that does not exist. `make manual` writes the files anew.
+// that does not exist. `make manual` writes the files again.
 package docs

@@ -26,7 +26,7 @@ func Hold(t *testing.T, update bool, path, want string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s is not what the code says (-want +got); make manual writes it anew:\n%s", path, diff)
+		t.Errorf("%s is not what the code says (-want +got); make manual writes it again:\n%s", path, diff)
 	}
 }
 

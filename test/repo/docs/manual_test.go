@@ -11,7 +11,7 @@ import (
 	"jacamar-ci/internal/config"
 )
 
-var update = flag.Bool("update", false, "write the documentation anew")
+var update = flag.Bool("update", false, "write the documentation again")
 
 // TestConfiguration holds what is said of the configuration against its schema.
 func TestConfiguration(t *testing.T) {

@@ -140,7 +140,7 @@ func TestMigrating(t *testing.T) {
 	}
 }
 
-// TestEveryPublicMessageIsOnThePage: what a user may read has its mend there.
+// TestEveryPublicMessageIsOnThePage: what a user may read has its fix there.
 func TestEveryPublicMessageIsOnThePage(t *testing.T) {
 	headings := regexp.MustCompile(`(?m)^### (.*)$`).FindAllStringSubmatch(readPage(t, "troubleshooting.md"), -1)
 	for format := range public(t) {

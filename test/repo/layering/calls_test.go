@@ -1,16 +1,16 @@
 package layering
 
-// ban is a call that nobody makes, or only some rooms.
+// ban is a call that nobody makes, or only some packages.
 type ban struct {
 	pkg   string
 	names []string
 	why   string
-	// in limits the ban to rooms that begin so; empty is all of internal and cmd.
+	// in limits the ban to packages that begin so; empty is all of internal and cmd.
 	in []string
 	// early limits the ban to what runs before main: the values of package
 	// variables.
 	early bool
-	// except are the files, or rooms, that make the call for all others.
+	// except are the files, or packages, that make the call for all others.
 	except []string
 }
 

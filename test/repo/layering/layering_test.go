@@ -41,7 +41,7 @@ func list(t *testing.T, args ...string) []listed {
 	}
 }
 
-// is tells whether pattern names the room path.
+// is tells whether pattern names the package path.
 func is(path, pattern string) bool {
 	kind, several := strings.CutSuffix(pattern, "*")
 	name, below := strings.CutPrefix(path, kind)
@@ -49,13 +49,13 @@ func is(path, pattern string) bool {
 }
 
 // known finds the row of a package.
-func known(importPath string) (room, bool) {
-	for _, r := range rooms {
+func known(importPath string) (pkg, bool) {
+	for _, r := range packages {
 		if is(strings.TrimPrefix(importPath, module), r.path) {
 			return r, true
 		}
 	}
-	return room{}, false
+	return pkg{}, false
 }
 
 func TestRoomsImportWhatTheArrowsAllow(t *testing.T) {
@@ -67,7 +67,7 @@ func TestRoomsImportWhatTheArrowsAllow(t *testing.T) {
 		t.Run(strings.TrimPrefix(p.ImportPath, module), func(t *testing.T) {
 			r, ok := known(p.ImportPath)
 			if !ok {
-				t.Fatal("this room has no row in rooms_test.go: say there what it may import")
+				t.Fatal("this package has no row in packages_test.go: say there what it may import")
 			}
 			for _, i := range p.Imports {
 				if why := r.refuses(i, standard[i]); why != "" {
@@ -78,25 +78,25 @@ func TestRoomsImportWhatTheArrowsAllow(t *testing.T) {
 	}
 }
 
-// textOnly are packages that no room is refused: they read and write text and
+// textOnly are packages that no package is refused: they read and write text and
 // touch no network, whatever they are called.
 var textOnly = []string{"net/netip", "net/url"}
 
-// refuses tells why a room may not import a package; "" when it may.
-func (r room) refuses(path string, standard bool) string {
+// refuses tells why a package may not import a package; "" when it may.
+func (r pkg) refuses(path string, standard bool) string {
 	switch rest, ours := strings.CutPrefix(path, module); {
 	case ours && !slices.ContainsFunc(r.may, func(p string) bool { return is(rest, p) }):
 		return "no arrow leads there"
 	case !ours && !standard && !slices.Contains(r.beyond, path):
-		return "a module of others that this room has not been given"
+		return "a module of others that this package has not been given"
 	case standard && !slices.Contains(textOnly, path) && slices.ContainsFunc(r.never, func(n string) bool { return under(path, n) }):
-		return "this room does without it"
+		return "this package does without it"
 	}
 	return ""
 }
 
 func TestRefuses(t *testing.T) {
-	r := room{path: "internal/x", may: []string{"internal/job", "internal/kind/*"}, beyond: []string{cli}, never: []string{"os", "net"}}
+	r := pkg{path: "internal/x", may: []string{"internal/job", "internal/kind/*"}, beyond: []string{cli}, never: []string{"os", "net"}}
 	for _, c := range []struct {
 		path     string
 		standard bool
@@ -133,7 +133,7 @@ func TestEveryAllowanceIsUsed(t *testing.T) {
 			used[r.path] = append(used[r.path], p.Imports...)
 		}
 	}
-	for _, r := range rooms {
+	for _, r := range packages {
 		for _, allowed := range r.unused(used[r.path]) {
 			t.Errorf("no package of the row %s imports %s: take the allowance away", r.path, allowed)
 		}
@@ -141,7 +141,7 @@ func TestEveryAllowanceIsUsed(t *testing.T) {
 }
 
 // unused lists what the row allows and none of these imports needs.
-func (r room) unused(imports []string) (all []string) {
+func (r pkg) unused(imports []string) (all []string) {
 	for _, allowed := range r.may {
 		if !slices.ContainsFunc(imports, func(i string) bool {
 			path, ours := strings.CutPrefix(i, module)
@@ -159,7 +159,7 @@ func (r room) unused(imports []string) (all []string) {
 }
 
 func TestUnused(t *testing.T) {
-	r := room{path: "internal/x", may: []string{"internal/job", "internal/kind/*", "internal/gone"}, beyond: []string{cli, toml}}
+	r := pkg{path: "internal/x", may: []string{"internal/job", "internal/kind/*", "internal/gone"}, beyond: []string{cli, toml}}
 	got := r.unused([]string{"fmt", module + "internal/job", module + "internal/kind/one", toml, "internal/gone"})
 	if !slices.Equal(got, []string{"internal/gone", cli}) {
 		t.Errorf("got %q", got)
@@ -169,12 +169,12 @@ func TestUnused(t *testing.T) {
 	}
 }
 
-func TestEveryRowIsARoom(t *testing.T) {
-	packages := list(t, "./...")
+func TestEveryRowIsAPackage(t *testing.T) {
+	linked := list(t, "./...")
 	there := func(row string) bool {
-		return slices.ContainsFunc(packages, func(p listed) bool { return is(strings.TrimPrefix(p.ImportPath, module), row) })
+		return slices.ContainsFunc(linked, func(p listed) bool { return is(strings.TrimPrefix(p.ImportPath, module), row) })
 	}
-	for _, r := range rooms {
+	for _, r := range packages {
 		for _, path := range append([]string{r.path}, r.may...) {
 			if !there(path) {
 				t.Errorf("%s, in the row of %s, does not exist", path, r.path)

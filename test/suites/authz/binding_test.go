@@ -134,7 +134,7 @@ func TestStolenToken(t *testing.T) {
 		return j
 	}
 	for _, a := range []attempt{
-		{name: "H9 in place of the thief's own, CI_JOB_ID overridden", job: func(s *site.Site) fakerunner.Job {
+		{name: "H9 instead of the thief's own, CI_JOB_ID overridden", job: func(s *site.Site) fakerunner.Job {
 			return dress(site.WithToken(s.Job("id -un"), token(victim)))
 		}, rule: "token: job"},
 		{name: "H9 by a project variable, the job has no token of its own", job: func(s *site.Site) fakerunner.Job {

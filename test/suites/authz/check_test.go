@@ -15,7 +15,7 @@ import (
 )
 
 // finding is a line of check's report.
-type finding struct{ Check, Result, Text, Mend string }
+type finding struct{ Check, Result, Text, Fix string }
 
 type report struct {
 	Configuration, Name, Result string
@@ -40,13 +40,13 @@ func check(t *testing.T, s *site.Site, prefix ...string) (report, int) {
 	return r, cmd.ProcessState.ExitCode()
 }
 
-// worse are the lines that are not ok, as "check: text"; each must have its mend.
+// worse are the lines that are not ok, as "check: text"; each must have its fix.
 func (r report) worse(t *testing.T) []string {
 	t.Helper()
 	var out []string
 	for _, l := range r.Lines {
-		if (l.Result == "ok") != (l.Mend == "") {
-			t.Errorf("the mend of %+v", l)
+		if (l.Result == "ok") != (l.Fix == "") {
+			t.Errorf("the fix of %+v", l)
 		}
 		if l.Result != "ok" {
 			out = append(out, l.Result+" "+l.Check+": "+l.Text)

@@ -166,7 +166,7 @@ func age(t *testing.T, s *site.Site, by time.Duration) {
 	must(t, os.WriteFile(file, text, 0o600))
 }
 
-// TestKeptKeys: H12, kept keys that cannot be believed are fetched anew; where the
+// TestKeptKeys: H12, kept keys that cannot be believed are fetched again; where the
 // server is down as well, the job does not run.
 func TestKeptKeys(t *testing.T) {
 	t.Parallel()

@@ -165,7 +165,7 @@ type attempt struct {
 	rule string
 	// line is what the user must read where that is not a refusal.
 	line string
-	// decided tells that the job was allowed and failed afterwards.
+	// decided reports that the job was allowed and failed afterwards.
 	decided bool
 	// anything may become of the job; only see or after judge it.
 	anything bool

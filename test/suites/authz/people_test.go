@@ -108,7 +108,7 @@ func inTown(t testing.TB) *namespace.Namespace {
 	return town.ns
 }
 
-// settle writes the account files anew, inside.
+// settle writes the account files again, inside.
 func settle(dir string) (err error) {
 	if town.ns, town.stop, err = namespace.Open(); err != nil {
 		return err

@@ -47,7 +47,7 @@ func TestArgumentsThatAreNone(t *testing.T) {
 	}
 }
 
-// started runs a program with exactly these arguments, which os/exec would mend.
+// started runs a program with exactly these arguments, which os/exec would fix.
 func started(t *testing.T, program string, argv []string) ([]byte, syscall.WaitStatus) {
 	t.Helper()
 	null, err := os.Open(os.DevNull)

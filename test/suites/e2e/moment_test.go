@@ -50,7 +50,7 @@ func brief(s *site.Site, mark string) fakerunner.Job {
 	return job
 }
 
-// stopAt stops a job after some time, and tells whether a call was running then.
+// stopAt stops a job after some time, and reports whether a call was running then.
 func stopAt(t *testing.T, s *site.Site, n int, after time.Duration) bool {
 	t.Helper()
 	dir := filepath.Join(s.Dir, "marks")

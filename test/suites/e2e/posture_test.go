@@ -49,7 +49,7 @@ func hostile(s *site.Site) *fakerunner.Runner {
 }
 
 // TestPosture compares all that a job's shell has of its process, in every
-// deployment, with what it shall have.
+// deployment, with what it must have.
 func TestPosture(t *testing.T) {
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
@@ -95,7 +95,7 @@ func shown(text string) map[string]string {
 
 const none = "0000000000000000"
 
-// posture is what a job shall have in a deployment.
+// posture is what a job must have in a deployment.
 func posture(t *testing.T, s *site.Site, deployment string) map[string]string {
 	t.Helper()
 	four := func(id uint32) string { return fmt.Sprintf("%[1]d %[1]d %[1]d %[1]d", id) }
@@ -168,7 +168,7 @@ func field(name string) string {
 	return value
 }
 
-// has tells whether this process has a capability, which root in a container may
+// has reports whether this process has a capability, which root in a container may
 // lack.
 func has(capability uint) bool {
 	var data [2]unix.CapUserData

@@ -61,7 +61,7 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// lot is a number that a point has for good.
+// lot is a number that a point has permanently.
 func lot(p point) int {
 	h := fnv.New32a()
 	fmt.Fprint(h, p)

@@ -8,7 +8,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// inflict runs a job with the fault and a job after it, and tells whether the
+// inflict runs a job with the fault and a job after it, and reports whether the
 // fault has happened and what was wrong.
 func (r *rig) inflict(p point, code int) (hit bool, wrong []string) {
 	e, log, err := r.traced(p.program, p.stage, code, "-e", "trace="+p.call, "-e", p.inject())
@@ -39,7 +39,7 @@ func (r *rig) next(p point, e ended, code int) []string {
 	return []string{fmt.Sprintf("the next job ended as %s, and said %q", next.result.Outcome, next.said)}
 }
 
-// ran tells whether the job has ended as its script did.
+// ran reports whether the job has ended as its script did.
 func ran(e ended, code int) bool {
 	if code == 0 {
 		return e.result.Outcome == fakerunner.Success

@@ -27,7 +27,7 @@ const (
 
 var programs = [...]program{driver, jacamar, fetcher}
 
-// works tells whether the program has something of its own to do in a stage.
+// works reports whether the program has something of its own to do in a stage.
 func (p program) works(stage string) bool {
 	switch p {
 	case fetcher:

@@ -47,7 +47,7 @@ func counted(log string) (map[string]int, error) {
 	return most, nil
 }
 
-// struck tells whether the log has the fault in it.
+// struck reports whether the log has the fault in it.
 func struck(log string, p point) bool {
 	text, _ := os.ReadFile(log)
 	if p.fault == kill {

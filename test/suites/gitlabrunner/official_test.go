@@ -144,7 +144,7 @@ func TestOfficialRunner(t *testing.T) {
 	}
 }
 
-// trustsNoSubmodule tells whether the runner has the server's CA in the
+// trustsNoSubmodule reports whether the runner has the server's CA in the
 // repository's own configuration, where a submodule's clone does not look.
 func trustsNoSubmodule(t *testing.T, trace string) bool {
 	t.Helper()

@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	updateLogs = flag.Bool("update-logs", false, "write docs/job-log.md anew")
+	updateLogs = flag.Bool("update-logs", false, "write docs/job-log.md again")
 	logsDir    = flag.String("logs-dir", "", "keep the logs as they were written in this directory")
 )
 
@@ -91,7 +91,7 @@ func TestJobLogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(stable(string(committed)), stable(page.String())); diff != "" {
-		t.Errorf("%s is not what jobs write (-committed +written); -update-logs writes it anew:\n%s", path, diff)
+		t.Errorf("%s is not what jobs write (-committed +written); -update-logs writes it again:\n%s", path, diff)
 	}
 }
 

@@ -180,7 +180,7 @@ func (c cluster) fluxID(t *testing.T, number string) string {
 	return ""
 }
 
-// quick tells that the waits may be short and the numbers small: the fakes share
+// quick reports that the waits may be short and the numbers small: the fakes share
 // the engine with Slurm's, which is tried at length.
 func (c cluster) quick() bool { return c.fake != nil && c.executor != "slurm" }
 

@@ -12,7 +12,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// LoginsOff tells whether logins are switched off, as before a shutdown.
+// LoginsOff reports whether logins are switched off, as before a shutdown.
 // Source: nologin(5), pam_nologin(8). A file that cannot be looked at counts as
 // present.
 func (n Names) LoginsOff() bool {

@@ -9,7 +9,7 @@
 //
 // Empty lines and what follows a "#" mean nothing. A user stands in the file
 // once; an account may stand in it for several users. The number is the user's
-// for good, so the map is safe where users can rename themselves.
+// permanently, so the map is safe where users can rename themselves.
 //
 // One line that cannot be read makes the whole file useless: the account that it
 // was to give may be the reason why another line was written.

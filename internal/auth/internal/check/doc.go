@@ -1,5 +1,5 @@
 // Package check looks at an installation for its administrator: what would stop
-// jobs, or let the wrong ones run, each with the mend.
+// jobs, or let the wrong ones run, each with the fix.
 //
 // Every check is an entry in one table. What it can see depends on the account
 // that asks, so it is run under the account of the runner's service. Nothing is

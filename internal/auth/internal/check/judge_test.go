@@ -16,7 +16,7 @@ import (
 )
 
 // found compares results and a part of each text; every finding that is not ok
-// must have its mend.
+// must have its fix.
 func found(t *testing.T, got []Line, want ...string) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -28,7 +28,7 @@ func found(t *testing.T, got []Line, want ...string) {
 			t.Errorf("line %d is %+v, want %q", i, got[i], w)
 		}
 		if (got[i].Result == OK) != (got[i].Fix == "") {
-			t.Errorf("the mend of %+v", got[i])
+			t.Errorf("the fix of %+v", got[i])
 		}
 	}
 }
@@ -64,8 +64,8 @@ func TestJudgeServer(t *testing.T) {
 	}
 }
 
-// TestServerMends: each kind of failure has its own mend.
-func TestServerMends(t *testing.T) {
+// TestServerFixes: each kind of failure has its own fix.
+func TestServerFixes(t *testing.T) {
 	down := errors.New("x")
 	for want, p := range map[string]idtoken.Probe{
 		"see that GitLab is up": {URL: "https://x", Err: down},

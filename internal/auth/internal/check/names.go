@@ -54,14 +54,14 @@ func (s Site) asksShadow(ctx context.Context) (job.Username, error) {
 }
 
 func judgeShadow(reads, required bool, asker job.Username) []Line {
-	mend := fmt.Sprintf("let %s read it, by its group where the file has one (usermod -aG shadow %[1]s), and start the runner's service again", asker)
+	fix := fmt.Sprintf("let %s read it, by its group where the file has one (usermod -aG shadow %[1]s), and start the runner's service again", asker)
 	switch {
 	case reads:
 		return []Line{ok("locked and expired accounts are refused, as far as shadow(5) has them")}
 	case required:
-		return []Line{fail(mend+"; or remove auth.require_shadow", "%s cannot read shadow(5), so that auth.require_shadow refuses every job", asker)}
+		return []Line{fail(fix+"; or remove auth.require_shadow", "%s cannot read shadow(5), so that auth.require_shadow refuses every job", asker)}
 	}
-	return []Line{warn(mend+`; or see "Locked and expired accounts" in docs/authorization.md`,
+	return []Line{warn(fix+`; or see "Locked and expired accounts" in docs/authorization.md`,
 		"%s cannot read shadow(5): locked and expired accounts run jobs", asker)}
 }
 

@@ -14,12 +14,12 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// privileges tells whether this very process could become another account.
+// privileges reports whether this very process could become another account.
 func privileges(ctx context.Context, s Site) []Line {
 	switch s.Config.Auth.Downscope {
 	case config.Setuid:
 		if err := privdrop.MayChangeIDs(); err != nil {
-			return []Line{fail("run this check under the runner's account, and mend what is missing", "%v", err)}
+			return []Line{fail("run this check under the runner's account, and fix what is missing", "%v", err)}
 		}
 		if err := privdrop.MemoryIsClosed(); err != nil {
 			return []Line{fail("run: sysctl fs.suid_dumpable=0, or 2 for core files that root alone can read", "%v", err)}

@@ -26,7 +26,7 @@ func ownProgram(_ context.Context, s Site) []Line {
 	return or(lines, "%s can be trusted", s.Own)
 }
 
-// privileged tells whether running the file gives privileges.
+// privileged reports whether running the file gives privileges.
 func privileged(p job.AbsPath, info fs.FileInfo) bool {
 	size, err := unix.Getxattr(p.String(), "security.capability", nil)
 	return info.Mode()&fs.ModeSetuid != 0 || (err == nil && size > 0)
@@ -66,7 +66,7 @@ func sameVersion(ctx context.Context, p job.AbsPath) []Line {
 	first, _, _ := strings.Cut(string(r.Stdout), "\n")
 	switch {
 	case err != nil:
-		return []Line{fail("install it anew", "%s --version: %v", p, err)}
+		return []Line{fail("install it again", "%s --version: %v", p, err)}
 	case first != "Version: "+version.Number():
 		return []Line{fail("install all programs from one package", "%s is %q, and this program is of version %s", p, first, version.Number())}
 	}

@@ -25,17 +25,17 @@ type Line struct {
 	Result Result `json:"result"`
 	Text   string `json:"text"`
 	// Fix says what to do; empty for ok.
-	Fix string `json:"mend,omitempty"`
+	Fix string `json:"fix,omitempty"`
 }
 
 func ok(format string, args ...any) Line { return Line{Result: OK, Text: fmt.Sprintf(format, args...)} }
 
-func warn(mend, format string, args ...any) Line {
-	return Line{Result: Warn, Text: fmt.Sprintf(format, args...), Fix: mend}
+func warn(fix, format string, args ...any) Line {
+	return Line{Result: Warn, Text: fmt.Sprintf(format, args...), Fix: fix}
 }
 
-func fail(mend, format string, args ...any) Line {
-	return Line{Result: Fail, Text: fmt.Sprintf(format, args...), Fix: mend}
+func fail(fix, format string, args ...any) Line {
+	return Line{Result: Fail, Text: fmt.Sprintf(format, args...), Fix: fix}
 }
 
 // Report is all findings about one installation.
@@ -97,7 +97,7 @@ func (r Report) WriteText(w io.Writer) error {
 		count[l.Result]++
 		fmt.Fprintf(&b, "%-4s  %-*s  %s\n", l.Result, width, l.Check, job.Printable(l.Text))
 		if l.Fix != "" {
-			fmt.Fprintf(&b, "%*s  mend: %s\n", width+6, "", job.Printable(l.Fix))
+			fmt.Fprintf(&b, "%*s  fix: %s\n", width+6, "", job.Printable(l.Fix))
 		}
 	}
 	fmt.Fprintf(&b, "%s: %d fail, %d warn, %d ok\n", r.Result, count[Fail], count[Warn], count[OK])

@@ -45,9 +45,9 @@ func TestText(t *testing.T) {
 	want := strings.Join([]string{
 		"ok    a            all is well",
 		"warn  longer name  hm <a??[2Jb>",
-		"                   mend: do this",
+		"                   fix: do this",
 		"fail  c            no",
-		"                   mend: do that",
+		"                   fix: do that",
 		"fail: 1 fail, 1 warn, 1 ok", "",
 	}, "\n")
 	if diff := cmp.Diff(want, b.String()); diff != "" {

@@ -79,29 +79,29 @@ const (
 )
 
 func judgeSkew(p idtoken.Probe) []Line {
-	const mend = "set the clock of this host by NTP (chronyc tracking)"
+	const fix = "set the clock of this host by NTP (chronyc tracking)"
 	switch off := p.Skew.Abs(); {
 	case !p.SkewKnown:
 		return nil
 	case off > skewLimit:
-		return []Line{fail(mend, "the server's clock and this host's are %s apart", off)}
+		return []Line{fail(fix, "the server's clock and this host's are %s apart", off)}
 	case off > skewWorry:
-		return []Line{warn(mend, "the server's clock and this host's are %s apart", off)}
+		return []Line{warn(fix, "the server's clock and this host's are %s apart", off)}
 	}
 	return []Line{ok("the server's clock and this host's agree")}
 }
 
 func judgeKept(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
-	const mend = "run: jacamar-auth keys refresh"
+	const fix = "run: jacamar-auth keys refresh"
 	switch {
 	case p.KeptErr != nil && p.Err != nil:
-		return []Line{fail(mend, "no keys are kept either: no job can run")}
+		return []Line{fail(fix, "no keys are kept either: no job can run")}
 	case p.KeptErr != nil:
 		return []Line{ok("no keys are kept yet: the first job fetches them")}
 	case p.KeptAge > staleMax:
-		return []Line{warn(mend, "the kept keys are %s old and of no use", p.KeptAge.Round(time.Hour))}
+		return []Line{warn(fix, "the kept keys are %s old and of no use", p.KeptAge.Round(time.Hour))}
 	case p.KeptAge > maxAge && p.Err != nil:
-		return []Line{warn(mend, "the kept keys are %s old; they serve until %s", p.KeptAge.Round(time.Minute), staleMax)}
+		return []Line{warn(fix, "the kept keys are %s old; they serve until %s", p.KeptAge.Round(time.Minute), staleMax)}
 	}
 	return []Line{ok("%d keys are kept", p.KeptKeys)}
 }

@@ -4,7 +4,7 @@
 // The claims are those of
 // https://docs.gitlab.com/ci/secrets/id_token_authentication/. Every text is
 // bounded in length and free of control characters once it stands here; the
-// token room, which makes these values, has refused the rest.
+// package idtoken, which makes these values, has refused the rest.
 package claims
 
 import (
@@ -68,7 +68,7 @@ type Ref struct {
 // Token identifies the token itself.
 type Token struct {
 	// ID is the jti claim. GitLab makes one token a job, so it names one job's
-	// token for good and can stand in a log.
+	// token permanently and can stand in a log.
 	ID        string
 	Issuer    string
 	IssuedAt  time.Time
@@ -76,6 +76,6 @@ type Token struct {
 	Expires   time.Time
 }
 
-// Fork tells whether the code comes from another project than the one whose
+// Fork reports whether the code comes from another project than the one whose
 // runners and variables the job uses.
 func (id Identity) Fork() bool { return id.Source.ID != id.Project.ID }

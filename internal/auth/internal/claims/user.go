@@ -47,7 +47,7 @@ func (u User) External(provider string) (externUID string, ok bool) {
 	return externUID, ok
 }
 
-// Bot tells whether the user looks like an account that GitLab made for a
+// Bot reports whether the user looks like an account that GitLab made for a
 // project, a group, a service or itself. Makers of service accounts can choose
 // a name and an address that look like a person's: a "no" is not a proof.
 //

@@ -1,5 +1,5 @@
 // Package explain puts the walk of a whole decision into words for an
-// administrator. It decides nothing: the steps are those of the rooms that do.
+// administrator. It decides nothing: the steps are those of the packages that do.
 package explain
 
 import (

@@ -13,7 +13,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// refusal is a real one of the token room.
+// refusal is a real one of the package idtoken.
 func refusal(t *testing.T) error {
 	t.Helper()
 	_, err := idtoken.Parse(job.NewSecret("a.b"))

@@ -121,7 +121,7 @@ func TestKeysOverTime(t *testing.T) {
 			{-time.Hour, ciID, false, 2, down},
 			{-time.Hour + time.Second, ciID, false, 2, down},
 		}},
-		{"a clock set back asks anew", []step{
+		{"a clock set back asks again", []step{
 			{0, ciID, true, 1, served},
 			{-time.Hour, ciID, true, 2, served},
 			{-time.Hour, ciID, true, 2, served},

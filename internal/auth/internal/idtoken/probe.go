@@ -9,9 +9,9 @@ import (
 // keys.
 type Probe struct {
 	URL string
-	// Connected tells whether anything listens there.
+	// Connected reports whether anything listens there.
 	Connected bool
-	// Secured tells whether its certificate was verified; false for http.
+	// Secured reports whether its certificate was verified; false for http.
 	Secured bool
 	// Skew is how far its clock is before ours, to a second, where it says.
 	Skew      time.Duration

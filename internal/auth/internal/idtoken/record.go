@@ -108,7 +108,7 @@ func decodeSet(raw []byte, fetched int64) (fetchedSet, error) {
 	return fetchedSet{set, raw, time.Unix(fetched, 0)}, nil
 }
 
-// within tells whether t is at most limit ago. A time in the future, as a clock
+// within reports whether t is at most limit ago. A time in the future, as a clock
 // that was set back leaves it, is not.
 func within(t time.Time, limit time.Duration, now time.Time) bool {
 	ago := now.Sub(t)

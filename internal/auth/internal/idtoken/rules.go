@@ -40,7 +40,7 @@ type Expiry struct {
 // Grace tolerates an accepted token for a time after its end.
 func Grace(d time.Duration) Expiry { return Expiry{grace: d} }
 
-// Ignored tolerates an accepted token for ever. It is for cleanup, which must
+// Ignored tolerates an accepted token indefinitely. It is for cleanup, which must
 // not leave a batch job behind.
 func Ignored() Expiry { return Expiry{ignored: true} }
 

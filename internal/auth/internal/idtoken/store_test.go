@@ -62,7 +62,7 @@ func asRoot(t *testing.T) {
 }
 
 // TestH12KeptKeys: a kept set that cannot be believed is not. It is fetched
-// anew; while the server is down as well, the job is refused.
+// again; while the server is down as well, the job is refused.
 func TestH12KeptKeys(t *testing.T) {
 	rewrite := func(old, new string) func(t *testing.T, file string) {
 		return func(t *testing.T, file string) {
@@ -124,8 +124,8 @@ func TestH12KeptKeys(t *testing.T) {
 	}
 }
 
-// TestH12Mend: what replaced a set that was not believed is believed again.
-func TestH12Mend(t *testing.T) {
+// TestH12Fix: what replaced a set that was not believed is believed again.
+func TestH12Fix(t *testing.T) {
 	s := primed(t)
 	if err := os.Chmod(s.stateFile(), 0o666); err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func acceptToken(c *claimSet, rules Rules, now time.Time) (claims.Token, error) 
 	return token, checkTimes(token, rules, now)
 }
 
-// audience tells whether aud, one text or a list of texts (RFC 7519 section
+// audience reports whether aud, one text or a list of texts (RFC 7519 section
 // 4.1.3), has the wanted one.
 func audience(aud any, want string) bool {
 	list, ok := aud.([]any)

@@ -359,7 +359,7 @@ func TestH8Clock(t *testing.T) {
 }
 
 func TestRuleOf(t *testing.T) {
-	if rule, ok := RuleOf(failure.Deniedf("by another room")); ok {
+	if rule, ok := RuleOf(failure.Deniedf("by another package")); ok {
 		t.Errorf("RuleOf = %q of a denial that is no rule's", rule)
 	}
 	if _, ok := RuleOf(nil); ok {

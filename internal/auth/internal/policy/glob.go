@@ -48,7 +48,7 @@ func ParseGlob(s string) (Glob, error) {
 // String returns the pattern as it was written.
 func (g Glob) String() string { return g.text }
 
-// Match tells whether the pattern covers the whole of a project's path.
+// Match reports whether the pattern covers the whole of a project's path.
 func (g Glob) Match(project string) bool {
 	return matchParts(g.parts, strings.Split(strings.ToLower(project), "/"))
 }

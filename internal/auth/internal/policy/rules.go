@@ -77,7 +77,7 @@ type Facts struct {
 	Owner job.Username
 	// Shells are the login shells of the machine, /etc/shells.
 	Shells []job.AbsPath
-	// LoginsOff tells that /etc/nologin or /run/nologin exists.
+	// LoginsOff reports that /etc/nologin or /run/nologin exists.
 	LoginsOff bool
 	// Service is the user id of the runner's own account.
 	Service job.UID

@@ -113,7 +113,7 @@ func (l Launcher) promise() (as inherit.Start, err error) {
 	return as, err
 }
 
-// withCoreLimit has the limit on core files for the time of a fork as the job shall
+// withCoreLimit has the limit on core files for the time of a fork as the job must
 // inherit it. This process itself dumps none all the while (see lockdown).
 func (l Launcher) withCoreLimit() (restore func(), err error) {
 	var own unix.Rlimit

@@ -244,8 +244,8 @@ func TestBlockedSignalsDoNotReachTheChild(t *testing.T) {
 	}
 }
 
-// TestHardLimitIsInherited lowers hard limits of this process for good, and so
-// runs in one of its own. That of the stack is the one which the kernel sets anew
+// TestHardLimitIsInherited lowers hard limits of this process permanently, and so
+// runs in one of its own. That of the stack is the one which the kernel sets again
 // while a program starts.
 func TestHardLimitIsInherited(t *testing.T) {
 	needRoot(t)

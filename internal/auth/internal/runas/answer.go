@@ -13,7 +13,7 @@ type Answer struct {
 	// Username is the account to run as: the one that the script named, else the
 	// one that it was asked about.
 	Username job.Username
-	// Named tells that the script itself named the account.
+	// Named reports that the script itself named the account.
 	Named bool
 	// DataDir replaces the site's data_dir for this job; the zero value does not.
 	DataDir job.AbsPath

@@ -12,7 +12,7 @@ import (
 // width of a comment's lines, in bytes.
 const width = 96
 
-const introduction = "Configuration of Jacamar CI. It is read anew in every stage of every job; " +
+const introduction = "Configuration of Jacamar CI. It is read again in every stage of every job; " +
 	"`jacamar-auth check` says what is wrong with it. Keys behind a # are examples, not defaults. See jacamar.toml(5)."
 
 // Render writes the configuration: the keys of the choice, and every other key

@@ -163,7 +163,7 @@ func problem(owner uint32, mode fs.FileMode, euid uint32) string {
 	return fmt.Sprintf("its mode is %04o, not 0700", mode)
 }
 
-// Replace puts a file there, in place of one of that name.
+// Replace puts a file there, instead of one of that name.
 func (d Dir) Replace(name string, b []byte) error {
 	return d.put(b, func(root *os.Root, temp string) error { return root.Rename(temp, name) })
 }

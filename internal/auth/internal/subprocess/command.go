@@ -81,7 +81,7 @@ func (c Command) Run(ctx context.Context) (r Result, err error) {
 	return r, err
 }
 
-// prepareThread makes the calling thread what the helper shall be.
+// prepareThread makes the calling thread what the helper must be.
 func (c Command) prepareThread() error {
 	if err := c.As.Take(); err != nil {
 		return err

@@ -12,7 +12,7 @@ type drain struct {
 	kept  []byte
 	// over is closed when there was more than limit.
 	over chan struct{}
-	// done is closed at the end; cut tells that the end never came.
+	// done is closed at the end; cut reports that the end never came.
 	done chan struct{}
 	cut  bool
 }
@@ -26,7 +26,7 @@ func newDrain(limit int) (*drain, error) {
 }
 
 // start reads in the background. The helper has the writing end by now; ours
-// would keep the pipe open for ever.
+// would keep the pipe open indefinitely.
 func (d *drain) start() {
 	d.w.Close()
 	go d.read()
@@ -63,7 +63,7 @@ func (d *drain) exceeded() bool {
 }
 
 // finish waits for the end of the output, at the latest until the deadline, and
-// tells whether somebody still holds the writing end then.
+// reports whether somebody still holds the writing end then.
 func (d *drain) finish(deadline time.Time) (held bool) {
 	// A pipe's reading end takes deadlines on every Linux that Go supports.
 	_ = d.r.SetReadDeadline(deadline)

@@ -130,7 +130,7 @@ func (t Task) notEnded(id scheduler.ID, err error) error {
 	return fmt.Errorf("cannot see %s job %s ended: %w", t.Scheduler.Name(), name, err)
 }
 
-// once asks, cancels what is there and tells whether all is over.
+// once asks, cancels what is there and reports whether all is over.
 func (e *ending) once(ctx context.Context, id scheduler.ID) (over bool, err error) {
 	if id != "" {
 		return e.cancel(ctx, id)

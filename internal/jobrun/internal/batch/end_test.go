@@ -168,7 +168,7 @@ func TestSubmit(t *testing.T) {
 	}
 }
 
-// Being told to stop during a submission waits for its answer, but not for ever.
+// Being told to stop during a submission waits for its answer, but not indefinitely.
 func TestStopDuringSubmission(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -46,7 +46,7 @@ const (
 	giveUp       // cancel the job; the outcome is the judge's
 )
 
-// observe takes an answer. began tells that the wrapper has started.
+// observe takes an answer. began reports that the wrapper has started.
 func (j *decider) observe(s scheduler.State, began bool, now time.Time) (step, error) {
 	j.note(s, now)
 	switch {

@@ -62,6 +62,6 @@ func leftovers(pattern string) []leftover {
 	return found
 }
 
-// Unsettled tells whether a CI job's directory has a record of a submission that
+// Unsettled reports whether a CI job's directory has a record of a submission that
 // nobody has seen the end of.
 func Unsettled(scripts job.AbsPath) bool { return len(leftovers(scripts.String())) > 0 }

@@ -277,7 +277,7 @@ func (w *world) run(stop Stop) (err error, took time.Duration) {
 	return err, time.Since(begin)
 }
 
-// recorded tells whether a record is left for a later cleanup.
+// recorded reports whether a record is left for a later cleanup.
 func (w *world) recorded() bool {
 	_, err := os.Stat(w.task.dir().path(recordFile))
 	return err == nil

@@ -99,7 +99,7 @@ func fullWords(path string) string {
 	return fmt.Sprintf("the file system %s is full", m.Point)
 }
 
-// Broken tells whether err is the storage's own fault, and not that of who asked
+// Broken reports whether err is the storage's own fault, and not that of who asked
 // for something impossible.
 func Broken(err error) bool {
 	for _, errno := range []error{unix.EDQUOT, unix.ENOSPC, unix.EIO, unix.ESTALE, unix.ETIMEDOUT} {

@@ -35,7 +35,7 @@ func TestVerifyComparesEveryID(t *testing.T) {
 		{"another user", func(a *job.Account) { a.UID++ }, "user ids are"},
 		{"another group", func(a *job.Account) { a.GID++ }, "group ids are"},
 		{"a group too many", func(a *job.Account) { a.Groups = append(a.Groups, 4294967294) }, "groups are"},
-		{"two groups in place of what there is", func(a *job.Account) { a.Groups = []job.GID{4294967293, 4294967294} }, "groups are"},
+		{"two groups instead of what there is", func(a *job.Account) { a.Groups = []job.GID{4294967293, 4294967294} }, "groups are"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := own(t)

@@ -30,7 +30,7 @@ var schedulers = map[string]scheduler.Scheduler{
 	"slurm":  slurm.Slurm{},
 }
 
-// CheckBatch tells whether every command that the brief's executor runs is there.
+// CheckBatch reports whether every command that the brief's executor runs is there.
 func CheckBatch(b ipc.Request) error {
 	if b.Settings.Batch == nil {
 		return nil
@@ -69,7 +69,7 @@ func programs(s scheduler.Scheduler, accounting bool) []string {
 	return names
 }
 
-// Submits tells whether the brief's script is for a batch system: only the job
+// Submits reports whether the brief's script is for a batch system: only the job
 // author's own scripts are.
 func Submits(b ipc.Request) bool {
 	return b.Settings.Batch != nil && b.SubStage.UserScript()

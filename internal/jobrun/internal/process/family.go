@@ -60,7 +60,7 @@ func NewReaper(prepare func() error) (*Reaper, error) {
 // the kernel kills a program when the thread that started it ends
 // (PR_SET_PDEATHSIG in prctl(2)).
 func (f *Reaper) startAll(prepare func() error, prepared chan<- error) {
-	runtime.LockOSThread() // never unlocked: what prepare gave up is gone for good
+	runtime.LockOSThread() // never unlocked: what prepare gave up is gone permanently
 	var err error
 	if prepare != nil {
 		err = prepare()

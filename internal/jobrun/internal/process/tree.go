@@ -100,7 +100,7 @@ func (f *Reaper) eachChild(visit func(pid int)) {
 	}
 }
 
-// Empty tells whether this process has no children at all.
+// Empty reports whether this process has no children at all.
 func (f *Reaper) Empty() bool {
 	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
 	return err == unix.ECHILD

@@ -86,7 +86,7 @@ func (f *Folder) RemoveEmpty(name string) error {
 	return again(func() error { return unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR) })
 }
 
-// Has tells whether the name still stands for an open file.
+// Has reports whether the name still stands for an open file.
 func (f *Folder) Has(name string, file *os.File) bool {
 	var named, opened unix.Stat_t
 	err := again(func() error { return unix.Fstatat(f.fd, name, &named, unix.AT_SYMLINK_NOFOLLOW) })

@@ -67,7 +67,7 @@ func TestRacer(t *testing.T) {
 	}
 }
 
-// complete makes anew what was removed of the pair that the racer swaps, which it
+// complete makes again what was removed of the pair that the racer swaps, which it
 // cannot do while one is missing.
 func complete(a, link, outside string) error {
 	if _, err := os.Lstat(a); err == nil {

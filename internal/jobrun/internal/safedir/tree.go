@@ -79,7 +79,7 @@ func (r *remover) entries(dir, depth int) error {
 	return nil
 }
 
-// foreign tells whether a directory is on another mount than where the removal
+// foreign reports whether a directory is on another mount than where the removal
 // began; where the system does not tell mounts, another file system.
 func (r *remover) foreign(dir int) bool {
 	if r.mount != 0 {

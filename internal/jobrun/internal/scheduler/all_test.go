@@ -150,7 +150,7 @@ func TestAdvice(t *testing.T) {
 }
 
 // unreadable is a reply with nothing of its words left: every letter is the same.
-// It tells whether something is left to be read; silence is an answer to some.
+// It reports whether something is left to be read; silence is an answer to some.
 func unreadable(r scheduler.Reply) (scheduler.Reply, bool) {
 	blur := func(text string) string {
 		return strings.Map(func(c rune) rune {

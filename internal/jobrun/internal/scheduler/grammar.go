@@ -7,7 +7,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Value tells whether an option takes a value (getopt_long(3)).
+// Value reports whether an option takes a value (getopt_long(3)).
 type Value uint8
 
 // The three kinds: an optional value is only ever attached, as --nice=5.

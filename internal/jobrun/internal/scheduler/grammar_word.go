@@ -23,7 +23,7 @@ func (g *Grammar) words(values int, names string, reserved bool) {
 	}
 }
 
-// ofWords tells whether the program knows no other form of option.
+// ofWords reports whether the program knows no other form of option.
 func (g Grammar) ofWords() bool { return len(g) > 0 && g[0].Word }
 
 // word reads one option and the words that belong to it. What is not in the list
@@ -46,7 +46,7 @@ func (g Grammar) word(words []string) ([]Argument, int, error) {
 	return nil, 0, stray(words[0], "is not an option that is known here; a value stands apart from its option, and one with spaces needs quotes")
 }
 
-// Gives tells whether the arguments have one of the options, by their long names.
+// Gives reports whether the arguments have one of the options, by their long names.
 // Arguments that cannot be read have none.
 func (g Grammar) Gives(args []string, names ...string) bool {
 	parsed, err := g.Parse(args)

@@ -75,11 +75,11 @@ const (
 	LaunchFailed
 )
 
-// Finished tells whether the job takes no resources any more as far as the batch
+// Finished reports whether the job takes no resources any more as far as the batch
 // system knows.
 func (s State) Finished() bool { return s.Phase == Done || (s.Phase == Unknown && s.Missing) }
 
-// Resolve asks the ladder through ask until a question is answered for good. A job
+// Resolve asks the ladder through ask until a question is answered permanently. A job
 // that is missing from one place may be in the next; a job that is done may have
 // its exit status in the next.
 func Resolve(ladder []Query, ask func(Command) Reply) State {
@@ -103,7 +103,7 @@ func Resolve(ladder []Query, ask func(Command) Reply) State {
 	return best
 }
 
-// settled tells whether asking further can add nothing.
+// settled reports whether asking further can add nothing.
 func (s State) settled() bool {
 	return s.Phase != Unknown && (s.Phase != Done || s.Exit.Known)
 }

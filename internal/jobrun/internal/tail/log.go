@@ -70,7 +70,7 @@ func (l *Log) Step(w io.Writer) (n int64, c Change, err error) {
 	return l.fresh(w)
 }
 
-// fresh opens the path anew and copies what the file has more.
+// fresh opens the path again and copies what the file has more.
 func (l *Log) fresh(w io.Writer) (int64, Change, error) {
 	c, err := l.reopen()
 	if err != nil || l.file == nil {
@@ -119,7 +119,7 @@ func (l *Log) checkLength() (Change, error) {
 }
 
 // stale forgives a file handle that its server no longer knows: the next step
-// opens the path anew.
+// opens the path again.
 func (l *Log) stale(err error) error {
 	if !errors.Is(err, syscall.ESTALE) {
 		return fmt.Errorf("cannot read the job's output: %w", err)

@@ -28,7 +28,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// step makes one step that opens the path anew.
+// step makes one step that opens the path again.
 func step(t *testing.T, l *Log, w io.Writer) Change {
 	t.Helper()
 	l.opened = time.Time{}

@@ -50,7 +50,7 @@ func attendance(slot int, kind int16) *unix.Flock_t {
 	return &unix.Flock_t{Type: kind, Start: maxSlots*recordSize + int64(slot), Len: 1}
 }
 
-// attended tells whether a stage of some job goes on in the slot's directory, or
+// attended reports whether a stage of some job goes on in the slot's directory, or
 // may do so: where the storage does not say, another directory is as good.
 func (p *pool) attended(slot int) bool {
 	found := attendance(slot, unix.F_WRLCK)

@@ -38,7 +38,7 @@ func (c reservation) free() bool { return c.Job == 0 }
 
 func (c reservation) of(j ipc.Job) bool { return c.Job == j.ID && c.Runner == j.Runner }
 
-// over tells whether the claim holds no longer for anybody but its own job.
+// over reports whether the claim holds no longer for anybody but its own job.
 func (c reservation) over(here place, now time.Time) bool {
 	return now.After(c.Until) || here.gone(c.Place, c.Owner)
 }

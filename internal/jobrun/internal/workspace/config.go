@@ -110,13 +110,13 @@ func (w *Workspace) claimSlot(l jobRecord, root, scripts *safedir.Folder) (_ *sa
 	return builds, nil
 }
 
-// open tells whether a job may take a slot: nobody has it, or whoever had it is
+// open reports whether a job may take a slot: nobody has it, or whoever had it is
 // over, and no stage of either goes on.
 func (w *Workspace) open(p *pool, slot int, c reservation) bool {
 	return (c.free() || w.over(c)) && !p.attended(slot)
 }
 
-// over tells whether a claim may be taken by another job. One whose batch job may
+// over reports whether a claim may be taken by another job. One whose batch job may
 // still be running may not: that job writes to the build directory.
 func (w *Workspace) over(c reservation) bool {
 	if !c.over(w.here, time.Now()) {

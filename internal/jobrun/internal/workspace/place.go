@@ -42,7 +42,7 @@ func thisProcess() proctree.Process {
 	return p
 }
 
-// gone tells whether the process certainly runs no longer. One of another place
+// gone reports whether the process certainly runs no longer. One of another place
 // may; so may one of another boot, unless the machine is known to be the same.
 func (here place) gone(at place, p proctree.Process) bool {
 	if at != here || p.PID == 0 {

@@ -25,7 +25,7 @@ type pool struct {
 const claimsFile = ".claims"
 
 // lockLimit is how long other jobs of the user may keep the claims locked. They
-// need milliseconds; a process that was stopped in the middle needs for ever.
+// need milliseconds; a process that was stopped in the middle needs indefinitely.
 const lockLimit = 30 * time.Second
 
 // lock opens the claims in dir and keeps others out until the pool is closed,

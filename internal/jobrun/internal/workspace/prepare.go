@@ -32,7 +32,7 @@ func (w *Workspace) Prepare() error {
 	return w.renew(l, scripts)
 }
 
-// renew writes the lease and the claim anew with what is known now. The owner of
+// renew writes the lease and the claim again with what is known now. The owner of
 // a claim is who called the driver in the config stage. If that process is gone
 // already it was a wrapper of the site's, and not the runner: then no process
 // stands for the job, and only time ends its claim.

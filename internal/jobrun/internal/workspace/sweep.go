@@ -74,7 +74,7 @@ func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
 	return w.emptyTrash(all, id, until)
 }
 
-// keepLogs takes away what is no log, and tells whether something is left.
+// keepLogs takes away what is no log, and reports whether something is left.
 func (w *Workspace) keepLogs(parent *safedir.Folder, id string, until time.Time) bool {
 	scripts, err := parent.Open(id)
 	if err != nil {

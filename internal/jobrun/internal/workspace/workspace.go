@@ -12,7 +12,7 @@ type Order struct {
 	Brief ipc.Request
 	// Variables are those of the user's login shell that Variables asks for.
 	Variables map[string]string
-	// Unsettled tells whether a job's scripts directory has a record of a batch
+	// Unsettled reports whether a job's scripts directory has a record of a batch
 	// job that may still be running.
 	Unsettled func(scripts job.AbsPath) bool
 }

@@ -27,7 +27,7 @@ func Inside(argv ...string) *exec.Cmd {
 
 // isolate names this host and gives it its one address.
 func isolate(dir string) error {
-	// Nothing that is mounted here shall be seen outside.
+	// Nothing that is mounted here must be seen outside.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cannot make mounts private: %w", err)
 	}

@@ -100,7 +100,7 @@ action(type="omfile" file=%q template="whole" asyncWriting="off" flushOnTXEnd="o
 `, dir, s.Socket, port(s.UDP), port(s.TCP), s.File)
 }
 
-// listens tells whether all three ways are open.
+// listens reports whether all three ways are open.
 func (s *Server) listens() bool {
 	if _, err := os.Stat(s.Socket); err != nil {
 		return false

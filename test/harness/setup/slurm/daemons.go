@@ -18,7 +18,7 @@ func (c *Cluster) startMunge() error {
 	return c.StartMunge()
 }
 
-// StartMunge starts munged, in place of one that was killed.
+// StartMunge starts munged, instead of one that was killed.
 func (c *Cluster) StartMunge() error {
 	dir := filepath.Join(c.dir, "munge")
 	if err := ignoreMissing(os.Remove(c.mungeSocket())); err != nil {

@@ -174,7 +174,7 @@ func alive(pid int) bool {
 	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
-// environHas tells whether the process was started with all of these pairs.
+// environHas reports whether the process was started with all of these pairs.
 func environHas(pid int, pairs ...string) bool {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {

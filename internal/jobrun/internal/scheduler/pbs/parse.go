@@ -91,7 +91,7 @@ func parseHistory(r scheduler.Reply) scheduler.State {
 }
 
 // state makes sense of a job's attributes. A job that is exiting and has its exit
-// status is done, whatever still happens to its files: it may hang there for ever
+// status is done, whatever still happens to its files: it may hang there indefinitely
 // when they cannot be delivered.
 func (a attributes) state() scheduler.State {
 	row, ok := states[a["job_state"]]

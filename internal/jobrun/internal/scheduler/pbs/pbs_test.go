@@ -16,7 +16,7 @@ func jsonOf(attributes string) string {
 func TestJSON(t *testing.T) {
 	for name, tt := range map[string]struct{ attributes, want string }{
 		"queued":                {`"job_state":"Q"`, "pending waits"},
-		"queued for ever":       {`"job_state":"Q","comment":"Can Never Run: Insufficient amount of resource: ncpus"`, "pending never"},
+		"queued indefinitely":   {`"job_state":"Q","comment":"Can Never Run: Insufficient amount of resource: ncpus"`, "pending never"},
 		"waiting for resources": {`"job_state":"Q","comment":"Not Running: Insufficient amount of resource: ncpus"`, "pending waits"},
 		"held":                  {`"job_state":"H","comment":"Can Never Run: x"`, "pending held"},
 		"a hook's comment":      {`"job_state":"Q","comment":"this queue Can Never Run on Friday after too many failed attempts"`, "pending waits"},

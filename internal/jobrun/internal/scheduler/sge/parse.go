@@ -92,7 +92,7 @@ func (SGE) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
 }
 
 // record reads qacct's lines "name   value". Two records are no answer: numbers
-// are given anew when they have run out.
+// are given again when they have run out.
 func record(r scheduler.Reply) (f map[string]string, ok bool) {
 	if r.Err != nil || r.Code != 0 || strings.Count("\n"+r.Stdout, "\njobnumber ") != 1 {
 		return nil, false

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// room is a package whose conditions are changed, and the suites beyond its own
+// pkg is a package whose conditions are changed, and the suites beyond its own
 // tests that look at what it does, quickest first.
-type room struct {
+type pkg struct {
 	path   string
 	suites [][]string
 }
 
 var identitySuite = []string{"./test/suites/authz"}
 
-// rooms are those that decide and those that give up privileges.
-var rooms = []room{
+// packages are those that decide and those that give up privileges.
+var packages = []pkg{
 	{"internal/auth/internal/policy", [][]string{identitySuite}},
 	{"internal/auth/internal/idtoken", [][]string{identitySuite}},
 	{"internal/auth/internal/privdrop", [][]string{
@@ -40,7 +40,7 @@ var rooms = []room{
 }
 
 func suitesOf(path string) [][]string {
-	for _, r := range rooms {
+	for _, r := range packages {
 		if r.path == path {
 			return r.suites
 		}
@@ -48,9 +48,9 @@ func suitesOf(path string) [][]string {
 	return nil
 }
 
-// everyMutant reads the rooms, from the top of the repository.
+// everyMutant reads the packages, from the top of the repository.
 func everyMutant() (all []mutant, err error) {
-	for _, r := range rooms {
+	for _, r := range packages {
 		files, err := filepath.Glob(filepath.Join(r.path, "*.go"))
 		if err != nil {
 			return nil, err

@@ -3,10 +3,10 @@ package layering
 // module is the prefix of every import path of ours.
 const module = "jacamar-ci/"
 
-// room is a package and what it may import beside the standard library.
-type room struct {
+// pkg is a package and what it may import beside the standard library.
+type pkg struct {
 	path   string
-	may    []string // rooms
+	may    []string // packages
 	beyond []string // packages of others
 	// never are packages of the standard library, each with what below it.
 	never []string
@@ -20,19 +20,19 @@ const (
 	unix       = "golang.org/x/sys/unix"
 )
 
-// effects are what a pure room has no use for: it gets values and gives values.
+// effects are what a pure package has no use for: it gets values and gives values.
 var effects = []string{"os", "net", "syscall", "runtime", "context", "io/fs", "path/filepath"}
 
 // auth and jobrun lie behind nested internal directories, which the compiler
-// guards already: neither half can import a room of the other.
+// guards already: neither half can import a package of the other.
 const (
 	auth   = "internal/auth/internal/"
 	jobrun = "internal/jobrun/internal/"
 )
 
-// rooms are all there are. A room that is not here yet fails the test. A path may
-// end in *, for each of several rooms of one kind; the first row counts.
-var rooms = []room{
+// packages are all there are. A package that is not here yet fails the test. A path may
+// end in *, for each of several packages of one kind; the first row counts.
+var packages = []pkg{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/failure", "internal/job", "internal/noauth"}},
