@@ -94,7 +94,7 @@ func cleanupOf(s *site.Site, dir string) (took time.Duration, err error) {
 	r := s.Runner()
 	r.Hooks.Ended = func(c fakerunner.Call) {
 		if c.Stage == "cleanup_file_variables" {
-			err = plant(surplus, s.Account)
+			err = makeTree(surplus, s.Account)
 		}
 	}
 	result := r.Run(s.Job("true"))
@@ -108,14 +108,14 @@ func cleanupOf(s *site.Site, dir string) (took time.Duration, err error) {
 // rmOf lets the same account remove the same with rm.
 func rmOf(s *site.Site, dir string) (time.Duration, error) {
 	dir = filepath.Join(dir, "surplus")
-	if err := plant(dir, s.Account); err != nil {
+	if err := makeTree(dir, s.Account); err != nil {
 		return 0, err
 	}
 	return subject{"rm -rf", as(s.Account, "rm", "-rf", dir)}.run()
 }
 
-// plant makes the tree, as the account's own.
-func plant(dir string, a site.Account) error {
+// makeTree makes the tree, as the account's own.
+func makeTree(dir string, a site.Account) error {
 	text := `mkdir -p -m 700 "$1" && cd "$1" && for ((i = 0; i < $2; i++)); do mkdir $i; (cd $i && for ((j = 0; j < $3; j++)); do >$j; done); done`
 	cmd := as(a, "bash", "-c", text, "-", dir, strconv.Itoa(trees), strconv.Itoa(leaves))()
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -69,7 +69,7 @@ type Fault struct {
 // scheduler that it plays, one of Kinds.
 func Create(dir, kind string) (Store, error) {
 	s := Store{dir, kind}
-	if faces()[kind].conf == "" {
+	if schedulerDefs()[kind].conf == "" {
 		return s, fmt.Errorf("%q is no scheduler that is played here", kind)
 	}
 	for _, d := range []string{dir, s.path("jobs")} {
@@ -87,7 +87,7 @@ func Create(dir, kind string) (Store, error) {
 func (s Store) Conf() string { return s.path(s.kind + ".conf") }
 
 // Env is the pair that leads the scheduler's commands to the cluster.
-func (s Store) Env() string { return faces()[s.kind].conf + "=" + s.Conf() }
+func (s Store) Env() string { return schedulerDefs()[s.kind].conf + "=" + s.Conf() }
 
 // Behave sets how the cluster acts from now on.
 func (s Store) Behave(b Behaviour) error {

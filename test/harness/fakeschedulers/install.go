@@ -20,7 +20,7 @@ func Install(dir, kind string) error {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the fakes: %w\n%s", err, out)
 	}
-	for name := range faces()[kind].programs {
+	for name := range schedulerDefs()[kind].programs {
 		if err := os.Symlink(Program, filepath.Join(dir, name)); err != nil {
 			return err
 		}

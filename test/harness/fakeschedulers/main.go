@@ -34,7 +34,7 @@ func Main(argv []string) int {
 	if name == "fake-slurmstepd" {
 		return store.step(argv[1])
 	}
-	if f, ok := faces()[store.kind]; ok && store.behaviour().Away {
+	if f, ok := schedulerDefs()[store.kind]; ok && store.behaviour().Away {
 		store.record(argv)
 		return status(f.away)
 	}
@@ -78,7 +78,7 @@ func status(err error) int {
 
 // find is the cluster that the environment names.
 func find() Store {
-	for kind, f := range faces() {
+	for kind, f := range schedulerDefs() {
 		if conf := os.Getenv(f.conf); filepath.Base(conf) == kind+".conf" {
 			return Store{filepath.Dir(conf), kind}
 		}
@@ -87,7 +87,7 @@ func find() Store {
 }
 
 func (p *program) run(args []string) error {
-	f := faces()[p.store.kind]
+	f := schedulerDefs()[p.store.kind]
 	if act, ok := f.programs[p.now]; ok {
 		return act(p, args)
 	}

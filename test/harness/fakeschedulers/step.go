@@ -106,7 +106,7 @@ func (s Store) turn(id int) bool {
 }
 
 func (s Store) start(j Job) (*exec.Cmd, error) {
-	if needs := faces()[s.kind].needs; needs != "" && !j.finds(needs) {
+	if needs := schedulerDefs()[s.kind].needs; needs != "" && !j.finds(needs) {
 		return nil, fmt.Errorf("start failed: %s: %w", needs, fs.ErrNotExist)
 	}
 	out, err := s.output(j)
@@ -116,7 +116,7 @@ func (s Store) start(j Job) (*exec.Cmd, error) {
 	defer out.Close()
 	cmd := exec.Command(s.script(j.ID))
 	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, j.Dir
-	cmd.Env = append(j.Env, faces()[s.kind].env(j)...)
+	cmd.Env = append(j.Env, schedulerDefs()[s.kind].env(j)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if _, err := os.Stat(j.Dir); err != nil {
 		cmd.Dir = filepath.Clean("/tmp")
@@ -141,7 +141,7 @@ func (j Job) finds(program string) bool {
 // empties it, PBS may keep it on the node until the end.
 func (s Store) output(j Job) (*os.File, error) {
 	path, how := j.Output, os.O_APPEND
-	if faces()[s.kind].truncates {
+	if schedulerDefs()[s.kind].truncates {
 		how = os.O_TRUNC
 	}
 	if j.Spool {
@@ -189,7 +189,7 @@ func (s Store) guard(id, pid int, state chan<- string, stop <-chan struct{}) {
 // kill sends TERM to all of the job and KILL after KillWait, as slurmd does.
 func (s Store) kill(j Job, why string, b Behaviour, state chan<- string, stop <-chan struct{}) {
 	state <- why
-	f := faces()[s.kind]
+	f := schedulerDefs()[s.kind]
 	if f.killsAtOnce {
 		_ = syscall.Kill(-j.PID, syscall.SIGKILL)
 		return

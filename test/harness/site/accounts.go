@@ -21,26 +21,26 @@ type Account struct {
 	Home     string
 }
 
-// Crew are the accounts of one test process: two people, the service account of
+// Accounts are the accounts of one test process: two people, the service account of
 // the runner, and the account of jacamar-auth's helpers and state. A test may say of every process of such an account that it is
 // its own.
-type Crew struct{ Alice, Bob, Runner, Helper string }
+type Accounts struct{ Alice, Bob, Runner, Helper string }
 
-// crews is how many test processes may run at once: an ordinary user cannot make
+// accountSets is how many test processes may run at once: an ordinary user cannot make
 // accounts, and has one only.
-func crews() int {
+func accountSets() int {
 	if os.Geteuid() == 0 {
 		return 8
 	}
 	return 1
 }
 
-func crew(n int) Crew {
+func accountSet(n int) Accounts {
 	prefix := "jci-"
 	if n > 0 {
 		prefix = fmt.Sprintf("jci%d-", n)
 	}
-	return Crew{Alice: prefix + "alice", Bob: prefix + "bob", Runner: prefix + "runner", Helper: prefix + "helper"}
+	return Accounts{Alice: prefix + "alice", Bob: prefix + "bob", Runner: prefix + "runner", Helper: prefix + "helper"}
 }
 
 // accountsLock keeps test processes that start at the same time on a new machine
@@ -49,7 +49,7 @@ const accountsLock = "/run/jacamar-test-accounts.lock"
 
 // ensure makes the accounts that are missing. They stay between runs: making one
 // is harmless to repeat and removing one is not.
-func (c Crew) ensure() error {
+func (c Accounts) ensure() error {
 	lock, err := openLock(accountsLock)
 	if err != nil {
 		return err
@@ -73,11 +73,11 @@ func (c Crew) ensure() error {
 	return nil
 }
 
-// evict kills what a killed test process has left running as the crew, and empties
+// endProcesses kills what a killed test process has left running as accounts of the set, and empties
 // the homes of its people, where such a process can have left a login profile or the
 // records of its batch jobs: accounts that exist for tests only, and that the holder
 // of the lock has to itself.
-func (c Crew) evict() error {
+func (c Accounts) endProcesses() error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
@@ -152,7 +152,7 @@ func parseID(text string) (uint32, error) {
 }
 
 // jobAccount is who jobs run as.
-func (c Crew) jobAccount() (Account, error) {
+func (c Accounts) jobAccount() (Account, error) {
 	if os.Geteuid() == 0 {
 		if err := c.ensure(); err != nil {
 			return Account{}, err

@@ -12,24 +12,24 @@ func TestAccounts(t *testing.T) {
 		t.Skip("only root can make accounts")
 	}
 	for range 2 { // the second time finds them
-		if err := crew(0).ensure(); err != nil {
+		if err := accountSet(0).ensure(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	alice, err := LookupAccount(crew(0).Alice)
+	alice, err := LookupAccount(accountSet(0).Alice)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if alice.UID < 1000 || alice.Home != "/home/"+alice.Name || len(alice.Groups) == 0 {
 		t.Errorf("%+v", alice)
 	}
-	if runner, err := LookupAccount(crew(0).Runner); err != nil || runner.UID >= 1000 || runner.UID == 0 {
+	if runner, err := LookupAccount(accountSet(0).Runner); err != nil || runner.UID >= 1000 || runner.UID == 0 {
 		t.Errorf("%+v %v: the service account is a system account", runner, err)
 	}
 }
 
 func TestJobAccountIsNeverRoot(t *testing.T) {
-	a, err := crew(0).jobAccount()
+	a, err := accountSet(0).jobAccount()
 	if err != nil {
 		t.Fatal(err)
 	}

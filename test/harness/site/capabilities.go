@@ -37,7 +37,7 @@ func (s *Site) ServeAs(name string) error {
 		return fmt.Errorf("cannot give %s its capabilities: %w", auth, err)
 	}
 	s.Auth = auth
-	helper, err := LookupAccount(s.Crew.Helper)
+	helper, err := LookupAccount(s.Accounts.Helper)
 	if err != nil {
 		return err
 	}

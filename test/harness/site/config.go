@@ -36,7 +36,7 @@ func (s *Site) config() Config {
 		"auth": {"downscope": s.downscope(), "jacamar_path": s.Jacamar},
 	}
 	if os.Geteuid() == 0 {
-		c.Set("auth", "helper_account", s.Crew.Helper)
+		c.Set("auth", "helper_account", s.Accounts.Helper)
 	}
 	return c
 }

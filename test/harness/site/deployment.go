@@ -20,7 +20,7 @@ type Deployment struct {
 func Deployments() []Deployment {
 	return []Deployment{
 		{"root", true, true, func(*Site, testing.TB) error { return nil }},
-		{"capabilities", true, true, func(s *Site, _ testing.TB) error { return s.ServeAs(s.Crew.Runner) }},
+		{"capabilities", true, true, func(s *Site, _ testing.TB) error { return s.ServeAs(s.Accounts.Runner) }},
 		{"sudo", true, true, func(s *Site, t testing.TB) error { return s.ServeBySudo(t) }},
 		{"user", false, false, func(s *Site, _ testing.TB) error { return s.ServeUnchanged() }},
 		{"no-auth", false, false, func(s *Site, _ testing.TB) error { return s.ServeWithoutAuth() }},
@@ -31,7 +31,7 @@ func Deployments() []Deployment {
 // nobody's own. It differs from "user" in names alone.
 func Shared() Deployment {
 	return Deployment{"none", true, false, func(s *Site, _ testing.TB) (err error) {
-		if s.Account, err = LookupAccount(s.Crew.Bob); err != nil {
+		if s.Account, err = LookupAccount(s.Accounts.Bob); err != nil {
 			return err
 		}
 		return s.ServeUnchanged()

@@ -3,8 +3,8 @@
 // configuration, a GitLab, and a runner wired to the driver as the deployment
 // guide says.
 //
-// As root it makes accounts, several crews of them, and jobs run as the first of
+// As root it makes accounts, several sets of them, and jobs run as the first of
 // the crew; as an ordinary user nothing is downscoped and jobs run as that user.
-// One process at a time has a crew, so that a test may say of every process of
+// One process at a time has a set of accounts, so that a test may say of every process of
 // its accounts that it is the test's own.
 package site

@@ -20,8 +20,8 @@ type Install struct {
 	// Bin has jacamar-auth, jacamar, the runner's helper as gitlab-runner, and
 	// fakerunner.
 	Bin string
-	// Crew are this process's accounts.
-	Crew Crew
+	// Accounts are this process's accounts.
+	Accounts Accounts
 
 	lock *os.File
 	// jobs counts them: the sites' jobs run as the same accounts.
@@ -37,35 +37,35 @@ func Installed() (*Install, error) { return installed() }
 
 const dirPrefix = "jacamar-site-"
 
-// NewInstall takes a crew, waiting for one if need be, removes what a killed
-// process of that crew has left, and builds the programs.
+// NewInstall takes a set of accounts, waiting for one if need be, removes what a killed
+// process of that set has left, and builds the programs.
 func NewInstall() (*Install, error) {
 	parent, err := parentDir()
 	if err != nil {
 		return nil, err
 	}
-	lock, n, err := takeCrew(parent)
+	lock, n, err := lockAccountSet(parent)
 	if err != nil {
 		return nil, err
 	}
 	prefix := fmt.Sprintf("%s%d-", dirPrefix, n)
-	if err := errors.Join(crew(n).evict(), sweep(filepath.Join(parent, prefix+"*"))); err != nil {
+	if err := errors.Join(accountSet(n).endProcesses(), sweep(filepath.Join(parent, prefix+"*"))); err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
 	dir, err := os.MkdirTemp(parent, fmt.Sprintf("%s%d-", prefix, os.Getpid()))
 	if err != nil {
 		return nil, errors.Join(err, lock.Close())
 	}
-	i := &Install{Dir: dir, Bin: filepath.Join(dir, "bin"), Crew: crew(n), lock: lock}
+	i := &Install{Dir: dir, Bin: filepath.Join(dir, "bin"), Accounts: accountSet(n), lock: lock}
 	if err := errors.Join(os.Chmod(dir, 0o755), i.build()); err != nil {
 		return nil, errors.Join(err, i.Remove())
 	}
 	return i, nil
 }
 
-// takeCrew takes the first crew that is free, or waits for the first one.
-func takeCrew(parent string) (lock *os.File, n int, err error) {
-	for n := range crews() {
+// lockAccountSet takes the first set of accounts that is free, or waits for the first one.
+func lockAccountSet(parent string) (lock *os.File, n int, err error) {
+	for n := range accountSets() {
 		if lock, err := tryLock(lockFile(parent, n)); err == nil {
 			return lock, n, nil
 		}
@@ -107,7 +107,7 @@ func openLock(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 }
 
-// exclusive waits for the lock that holds every other process of the crew off.
+// exclusive waits for the lock that holds every other process of the set off.
 // The waiting counts towards the time that go test gives a package, so it is
 // said aloud.
 func exclusive(path string) (*os.File, error) {
@@ -131,7 +131,7 @@ func flock(fd int) error {
 	}
 }
 
-// sweep removes directories. Whoever has the crew's lock is alone, so that all of
+// sweep removes directories. Whoever has the lock of the set is alone, so that all of
 // them are a killed process's.
 func sweep(pattern string) error {
 	left, err := filepath.Glob(pattern)

@@ -31,8 +31,8 @@ type Site struct {
 	// User is who triggers jobs, Account who they run as.
 	User    gitlab.User
 	Account Account
-	// Crew are the accounts that this process has to itself.
-	Crew Crew
+	// Accounts are the accounts that this process has to itself.
+	Accounts Accounts
 
 	install *Install
 	// test is what each job is judged for, nil for none; settings is the
@@ -76,7 +76,7 @@ func (i *Install) Open(change ...func(Config)) (*Site, error) {
 		return nil, err
 	}
 	s := &Site{
-		Dir: dir, install: i, Crew: i.Crew, ConfigFile: filepath.Join(dir, "jacamar.toml"), StateDir: filepath.Join(dir, "state"),
+		Dir: dir, install: i, Accounts: i.Accounts, ConfigFile: filepath.Join(dir, "jacamar.toml"), StateDir: filepath.Join(dir, "state"),
 		Auth: filepath.Join(i.Bin, "jacamar-auth"), Jacamar: filepath.Join(i.Bin, "jacamar"), Helper: i.Bin,
 	}
 	if err := s.open(change); err != nil {
@@ -89,7 +89,7 @@ func (s *Site) open(change []func(Config)) (err error) {
 	if err := s.directories(); err != nil {
 		return err
 	}
-	if s.Account, err = s.Crew.jobAccount(); err != nil {
+	if s.Account, err = s.Accounts.jobAccount(); err != nil {
 		return err
 	}
 	s.User = gitlab.User{ID: 7, Login: s.Account.Name, Email: s.Account.Name + "@example.org"}

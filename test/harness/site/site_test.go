@@ -64,7 +64,7 @@ func TestServiceAccountWithCapabilities(t *testing.T) {
 		t.Skip("only root can give a file its capabilities")
 	}
 	s := site.New(t)
-	if err := s.ServeAs(s.Crew.Runner); err != nil {
+	if err := s.ServeAs(s.Accounts.Runner); err != nil {
 		t.Fatal(err)
 	}
 	r := s.Runner().Run(s.Job("id -un", `grep -E '^Cap(Prm|Eff|Inh|Amb)' /proc/self/status`))

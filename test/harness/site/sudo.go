@@ -16,16 +16,16 @@ import (
 const sudoers = "/etc/sudoers.d"
 
 // ServeBySudo makes the runner an ordinary service account which a sudo rule lets
-// run jacamar, and nothing else, as the crew's people. More lines of sudoers(5)
+// run jacamar, and nothing else, as the test users. More lines of sudoers(5)
 // can be added; RUNNER in them is the account. The rule goes when the test ends.
 func (s *Site) ServeBySudo(t testing.TB, lines ...string) error {
 	debian.Need(t, map[string]string{"/usr/bin/sudo": "sudo"})
-	account, err := LookupAccount(s.Crew.Runner)
+	account, err := LookupAccount(s.Accounts.Runner)
 	if err != nil {
 		return err
 	}
 	rule := fmt.Sprintf("RUNNER ALL=(%s,%s) NOPASSWD: %s config, %[3]s prepare, %[3]s run, %[3]s cleanup",
-		s.Crew.Alice, s.Crew.Bob, s.Jacamar)
+		s.Accounts.Alice, s.Accounts.Bob, s.Jacamar)
 	text := strings.ReplaceAll(strings.Join(append(lines, rule), "\n")+"\n", "RUNNER", account.Name)
 	file := filepath.Join(sudoers, "jacamar-test-"+account.Name)
 	t.Cleanup(func() { os.Remove(file) })

@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // lowest sets min_uid, so that other rules get their say.
@@ -119,19 +120,19 @@ func TestServiceAccount(t *testing.T) {
 		"B7 by a high minimum": {func(site.Config) {}, "min_uid"},
 		"B7 by itself": {func(c site.Config) {
 			c.Set("auth", "min_uid", 100)
-			c.Set("auth", "user_allowlist", []string{common(t).Crew.Runner})
+			c.Set("auth", "user_allowlist", []string{common(t).Accounts.Runner})
 		}, "service_account"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := keyless(t)
-			must(t, s.ServeAs(s.Crew.Runner))
+			testutil.Must(t, s.ServeAs(s.Accounts.Runner))
 			keepLog(t, s)
-			must(t, s.Reconfigure(func(c site.Config) {
+			testutil.Must(t, s.Reconfigure(func(c site.Config) {
 				c.Set("auth", "logging", logging(s))
 				tc.change(c)
 			}))
-			attempt{rule: tc.want}.judge(t, s, s.Runner().Run(by(s.Crew.Runner)(s)))
+			attempt{rule: tc.want}.judge(t, s, s.Runner().Run(by(s.Accounts.Runner)(s)))
 		})
 	}
 }
@@ -173,7 +174,7 @@ func TestNologin(t *testing.T) {
 	}
 	t.Parallel()
 	ns := namespace.Start(t)
-	must(t, ns.Empty("/run"))
+	testutil.Must(t, ns.Empty("/run"))
 	if _, err := ns.Run("touch", "/run/nologin"); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func TestGroups(t *testing.T) {
 		script, _ := r.Call("build_script")
 		name, _, _ := strings.Cut(string(script.Stdout[strings.Index(string(script.Stdout), "id -un")+len("id -un\x1b[0;m\n"):]), "\n")
 		want, err := inTown(t).Run("id", "-G", strings.TrimSpace(name))
-		must(t, err)
+		testutil.Must(t, err)
 		got := printed(t, r, "groups")
 		expected := strings.Fields(want)
 		slices.Sort(got)
@@ -272,7 +273,7 @@ func TestNameService(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			ns := namespace.Start(t)
-			must(t, stub(ns, tc.body))
+			testutil.Must(t, stub(ns, tc.body))
 			if strings.HasPrefix(tc.name, "B11 hangs") {
 				hangs(t, ns)
 				return
@@ -287,7 +288,7 @@ func TestNameService(t *testing.T) {
 // One call is enough: the runner's three tries take three times as long.
 func hangs(t *testing.T, ns *namespace.Namespace) {
 	t.Helper()
-	s := beside(t)
+	s := newSibling(t)
 	c, _ := once(t, s, ns.Enter()...)
 	if c.Status != 2 || !strings.Contains(string(c.Stderr), failed) || c.Duration > 45*time.Second {
 		t.Errorf("status %d after %v: %s", c.Status, c.Duration, c.Stderr)
@@ -333,11 +334,11 @@ func TestAnswerIsKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ns := namespace.Start(t)
-			s := beside(t)
+			s := newSibling(t)
 			r := in(ns, s)
 			r.Hooks.Ended = func(c fakerunner.Call) {
 				if c.Stage == "config" {
-					must(t, stub(ns, body))
+					testutil.Must(t, stub(ns, body))
 				}
 			}
 			ran(t, s, r.Run(s.Job("id -un")), "")

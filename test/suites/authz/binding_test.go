@@ -13,6 +13,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // told changes what the runner was told of the job, and not its token.
@@ -121,7 +122,7 @@ func token(j fakerunner.Job) string { return j.Variables[0].Value }
 // TestStolenToken: H9, the token of another job that is running, with every
 // variable that a job's author can set.
 func TestStolenToken(t *testing.T) {
-	s := beside(t)
+	s := newSibling(t)
 	victim := waiting(t, s)
 	id := strconv.FormatInt(victim.ID, 10)
 	dress := func(j fakerunner.Job) fakerunner.Job {
@@ -154,14 +155,14 @@ func TestOverriddenToken(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: the thief has an account of his own")
 	}
-	s := beside(t)
+	s := newSibling(t)
 	victim := waiting(t, s)
-	thief := gitlab.User{ID: 8, Login: s.Crew.Bob, Email: "bob@example.org"}
+	thief := gitlab.User{ID: 8, Login: s.Accounts.Bob, Email: "bob@example.org"}
 	j := s.Job("id -un")
 	j.UserID = thief.ID
 	j = s.WithClaims(j, s.GitLab.Claims(j, thief))
 	j = site.WithVariable(site.WithVariable(j, site.TokenVariable, token(victim)), "CI_JOB_ID", strconv.FormatInt(victim.ID, 10))
-	other := beside(t)
+	other := newSibling(t)
 	ran(t, other, other.Runner().Run(j), thief.Login)
 	for _, r := range events(t, other, "decision") {
 		if r.Login != thief.Login || r.Account != thief.Login || r.Job != j.ID {
@@ -173,7 +174,7 @@ func TestOverriddenToken(t *testing.T) {
 // TestFinishedJob: H9, the token of a job that is over.
 func TestFinishedJob(t *testing.T) {
 	t.Parallel()
-	s := beside(t)
+	s := newSibling(t)
 	first := s.Job("id -un")
 	ran(t, s, s.Runner().Run(first), "")
 	attempt{job: func(s *site.Site) fakerunner.Job {
@@ -197,7 +198,7 @@ func TestExpiryBetweenStages(t *testing.T) {
 	}{"H8 no grace": {"0s", fakerunner.SystemFailure}, "H8 the site's grace": {"1h", fakerunner.Success}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t, func(c site.Config) { c.Set("general", "jwt_exp_delay", tc.delay) })
+			s := newSibling(t, func(c site.Config) { c.Set("general", "jwt_exp_delay", tc.delay) })
 			r := s.Runner().Run(late(s))
 			if r.Outcome != tc.want {
 				t.Errorf("the job ended as %s:\n%s", r.Outcome, output(r))
@@ -231,7 +232,7 @@ func TestTokenExchanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
+			s := newSibling(t)
 			j := s.Job("id -un")
 			r := s.Runner()
 			r.Judge = nil // cleanup is refused as well
@@ -285,36 +286,29 @@ func exchange(t *testing.T, file, token string) {
 func TestResponseFile(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(t *testing.T, file string){
-		"H9 response gone":     func(t *testing.T, file string) { must(t, os.Remove(file)) },
-		"H9 response is empty": func(t *testing.T, file string) { must(t, os.Truncate(file, 0)) },
+		"H9 response gone":     func(t *testing.T, file string) { testutil.Must(t, os.Remove(file)) },
+		"H9 response is empty": func(t *testing.T, file string) { testutil.Must(t, os.Truncate(file, 0)) },
 		"H9 response is a link": func(t *testing.T, file string) {
-			must(t, os.Rename(file, file+".real"))
-			must(t, os.Symlink(file+".real", file))
+			testutil.Must(t, os.Rename(file, file+".real"))
+			testutil.Must(t, os.Symlink(file+".real", file))
 		},
-		"H9 response written by others": func(t *testing.T, file string) { must(t, os.Chmod(file, 0o666)) },
+		"H9 response written by others": func(t *testing.T, file string) { testutil.Must(t, os.Chmod(file, 0o666)) },
 		"H9 response is a directory": func(t *testing.T, file string) {
-			must(t, os.Remove(file))
-			must(t, os.Mkdir(file, 0o700))
+			testutil.Must(t, os.Remove(file))
+			testutil.Must(t, os.Mkdir(file, 0o700))
 		},
 		"H9 response names the job twice": func(t *testing.T, file string) {
 			text, err := os.ReadFile(file)
-			must(t, err)
-			must(t, os.WriteFile(file, []byte(`{"id":1,`+string(text[1:])), 0o600))
+			testutil.Must(t, err)
+			testutil.Must(t, os.WriteFile(file, []byte(`{"id":1,`+string(text[1:])), 0o600))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
+			s := newSibling(t)
 			r := s.Runner()
 			r.Hooks.TempDir = func(dir string) { spoil(t, filepath.Join(dir, "response.json")) }
 			attempt{line: failed}.judge(t, s, r.Run(s.Job("id -un")))
 		})
-	}
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestCheckLog: what `jacamar-auth check` finds out about the operator's log.
@@ -21,26 +22,26 @@ func TestCheckLog(t *testing.T) {
 		"default place": {nil, nil, "ok log: a record was written to DIR/operator.log"},
 		"off":           {site.Table{"enabled": false}, nil, ""},
 		"readable by all": {nil, func(t *testing.T, dir string) {
-			must(t, os.WriteFile(filepath.Join(dir, "operator.log"), nil, 0o600))
-			must(t, os.Chmod(filepath.Join(dir, "operator.log"), 0o644))
+			testutil.Must(t, os.WriteFile(filepath.Join(dir, "operator.log"), nil, 0o600))
+			testutil.Must(t, os.Chmod(filepath.Join(dir, "operator.log"), 0o644))
 		}, "warn log: everybody can read the operator's log DIR/operator.log (mode 0644)"},
 		"never rotated": {nil, func(t *testing.T, dir string) {
-			must(t, os.WriteFile(filepath.Join(dir, "operator.log"), nil, 0o600))
-			must(t, os.Truncate(filepath.Join(dir, "operator.log"), 3<<30))
+			testutil.Must(t, os.WriteFile(filepath.Join(dir, "operator.log"), nil, 0o600))
+			testutil.Must(t, os.Truncate(filepath.Join(dir, "operator.log"), 3<<30))
 		}, "warn log: the operator's log DIR/operator.log has 3072 MiB: nothing rotates it"},
 		"writable by all": {nil, func(t *testing.T, dir string) {
-			must(t, os.WriteFile(filepath.Join(dir, "operator.log"), nil, 0o600))
-			must(t, os.Chmod(filepath.Join(dir, "operator.log"), 0o666))
+			testutil.Must(t, os.WriteFile(filepath.Join(dir, "operator.log"), nil, 0o600))
+			testutil.Must(t, os.Chmod(filepath.Join(dir, "operator.log"), 0o666))
 		}, "fail log: the operator's log cannot be written to DIR/operator.log: "},
 		"no number": {nil, func(t *testing.T, dir string) {
-			must(t, os.WriteFile(filepath.Join(dir, "operator.seq"), []byte("x"), 0o600))
+			testutil.Must(t, os.WriteFile(filepath.Join(dir, "operator.seq"), []byte("x"), 0o600))
 		}, "fail log: the operator's log cannot be written to DIR/operator.log: its records have no numbers: "},
 		"another place": {site.Table{"network": "udp", "address": "127.0.0.1:9"}, nil, "ok log: a record was written to udp 127.0.0.1:9, where others can write like records"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
-			must(t, s.Reconfigure(func(c site.Config) {
+			s := newSibling(t)
+			testutil.Must(t, s.Reconfigure(func(c site.Config) {
 				if tc.table != nil {
 					c.Set("auth", "logging", tc.table)
 				}

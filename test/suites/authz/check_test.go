@@ -12,6 +12,7 @@ import (
 
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // finding is a line of check's report.
@@ -58,8 +59,8 @@ func (r report) worse(t *testing.T) []string {
 // TestCheckGood: on a good installation all lines are ok.
 func TestCheckGood(t *testing.T) {
 	t.Parallel()
-	s := beside(t)
-	must(t, s.Reconfigure(func(c site.Config) {
+	s := newSibling(t)
+	testutil.Must(t, s.Reconfigure(func(c site.Config) {
 		c.Set("general", "name", "cluster-a")
 		c.Set("auth", "logging", logging(s))
 		if os.Geteuid() != 0 {
@@ -108,18 +109,18 @@ func TestCheckBroken(t *testing.T) {
 	s := keyless(t)
 	spoil := func(name, text string, mode os.FileMode, uid int) string {
 		file := filepath.Join(s.Dir, name)
-		must(t, os.WriteFile(file, []byte(text), 0o600))
-		must(t, errors.Join(os.Chmod(file, mode), os.Chown(file, uid, 0)))
+		testutil.Must(t, os.WriteFile(file, []byte(text), 0o600))
+		testutil.Must(t, errors.Join(os.Chmod(file, mode), os.Chown(file, uid, 0)))
 		return file
 	}
-	must(t, os.Chown(s.StateDir, 4242, 0))
+	testutil.Must(t, os.Chown(s.StateDir, 4242, 0))
 	script := spoil("script", "#!/nonexistent/python\n", 0o722, 0)
 	ca := spoil("ca", "none", 0o646, 4242)
 	accounts := spoil("accounts", "7 jci-no-such-user\n", 0o644, 0)
 	jacamar := spoil("jacamar", "#!/bin/sh\n", 0o600, 0)
-	must(t, os.Mkdir(filepath.Join(s.Dir, "data"), 0o777))
-	must(t, os.Chmod(filepath.Join(s.Dir, "data"), 0o777))
-	must(t, s.Reconfigure(func(c site.Config) {
+	testutil.Must(t, os.Mkdir(filepath.Join(s.Dir, "data"), 0o777))
+	testutil.Must(t, os.Chmod(filepath.Join(s.Dir, "data"), 0o777))
+	testutil.Must(t, s.Reconfigure(func(c site.Config) {
 		c.Set("general", "executor", "slurm")
 		c.Set("general", "tls-ca-file", ca)
 		c.Set("general", "jwks_url", "https://127.0.0.1:1/keys")
@@ -166,20 +167,22 @@ func TestCheckConfiguration(t *testing.T) {
 		want  []string
 	}{
 		"several faults": {func(t *testing.T, s *site.Site) {
-			must(t, s.Reconfigure(func(c site.Config) {
+			testutil.Must(t, s.Reconfigure(func(c site.Config) {
 				c.Set("general", "kill_timeout", "soon")
 				c.Set("general", "exector", "shell")
 				c.Set("auth", "downscope", "magic")
 			}))
 		}, []string{"fail configuration: line", "fail configuration: line", "fail configuration: line"}},
-		"missing":             {func(t *testing.T, s *site.Site) { must(t, os.Remove(s.ConfigFile)) }, []string{"does not exist"}},
-		"not TOML":            {func(t *testing.T, s *site.Site) { must(t, os.WriteFile(s.ConfigFile, []byte("[general\n"), 0o644)) }, []string{"not valid TOML"}},
-		"writable by others":  {func(t *testing.T, s *site.Site) { must(t, os.Chmod(s.ConfigFile, 0o666)) }, []string{"is writable by group and others"}},
-		"untrusted directory": {func(t *testing.T, s *site.Site) { must(t, os.Chmod(s.Dir, 0o777)) }, []string{"is writable by group and others"}},
+		"missing": {func(t *testing.T, s *site.Site) { testutil.Must(t, os.Remove(s.ConfigFile)) }, []string{"does not exist"}},
+		"not TOML": {func(t *testing.T, s *site.Site) {
+			testutil.Must(t, os.WriteFile(s.ConfigFile, []byte("[general\n"), 0o644))
+		}, []string{"not valid TOML"}},
+		"writable by others":  {func(t *testing.T, s *site.Site) { testutil.Must(t, os.Chmod(s.ConfigFile, 0o666)) }, []string{"is writable by group and others"}},
+		"untrusted directory": {func(t *testing.T, s *site.Site) { testutil.Must(t, os.Chmod(s.Dir, 0o777)) }, []string{"is writable by group and others"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
+			s := newSibling(t)
 			tc.spoil(t, s)
 			r, status := check(t, s)
 			bad := r.worse(t)
@@ -197,7 +200,7 @@ func TestCheckConfiguration(t *testing.T) {
 
 func TestCheckWarns(t *testing.T) {
 	t.Parallel()
-	s := beside(t, func(c site.Config) {
+	s := newSibling(t, func(c site.Config) {
 		c.Set("auth", "logging", site.Table{"enabled": false})
 		if os.Geteuid() != 0 {
 			c.Set("general", "data_dir", "$HOME")
@@ -219,9 +222,9 @@ func TestCheckPrivileges(t *testing.T) {
 	}
 	t.Parallel()
 	s := keyless(t)
-	must(t, s.ServeAs(s.Crew.Runner))
-	runner, err := site.LookupAccount(s.Crew.Runner)
-	must(t, err)
+	testutil.Must(t, s.ServeAs(s.Accounts.Runner))
+	runner, err := site.LookupAccount(s.Accounts.Runner)
+	testutil.Must(t, err)
 	as := []string{"/usr/bin/setpriv", "--reuid", runner.Name, "--regid", runner.Name, "--init-groups"}
 	has := func(t *testing.T, r report, want string) {
 		t.Helper()
@@ -238,8 +241,8 @@ func TestCheckPrivileges(t *testing.T) {
 		has(t, r, "ok jacamar-auth: ")
 	})
 	t.Run("root in the service's place", func(t *testing.T) {
-		other := s.Beside(t)
-		must(t, other.Reconfigure(func(c site.Config) { c.Set("auth", "logging", logging(other)) }))
+		other := s.NewSibling(t)
+		testutil.Must(t, other.Reconfigure(func(c site.Config) { c.Set("auth", "logging", logging(other)) }))
 		r, _ := check(t, other)
 		has(t, r, "warn account: this is root, and the runner's service is "+runner.Name)
 		if _, err := os.Stat(logFile(other)); err == nil {
@@ -255,36 +258,36 @@ func TestCheckPrivileges(t *testing.T) {
 	})
 	t.Run("everybody may run it", func(t *testing.T) {
 		open := filepath.Join(s.Dir, "bin", "open")
-		must(t, exec.Command("cp", "--preserve=all", s.Auth, open).Run())
-		must(t, os.Chmod(open, 0o755))
+		testutil.Must(t, exec.Command("cp", "--preserve=all", s.Auth, open).Run())
+		testutil.Must(t, os.Chmod(open, 0o755))
 		other := *s
 		other.Auth = open
 		r, _ := check(t, &other, as...)
 		has(t, r, "fail jacamar-auth: "+open+" has privileges and everybody may run it (mode 0755)")
 	})
 	t.Run("downscope none as root", func(t *testing.T) {
-		other := beside(t, func(c site.Config) { c.Set("auth", "downscope", "none") })
+		other := newSibling(t, func(c site.Config) { c.Set("auth", "downscope", "none") })
 		r, _ := check(t, other)
 		has(t, r, "fail privileges: downscope is none and this is root")
 	})
 	t.Run("user namespace", func(t *testing.T) {
-		other := beside(t)
+		other := newSibling(t)
 		r, _ := check(t, other, "/usr/bin/unshare", "--user", "--map-root-user")
 		has(t, r, "fail user namespace: ")
 	})
 	t.Run("logins switched off", func(t *testing.T) {
 		ns := namespace.Start(t)
-		must(t, ns.Empty("/run"))
+		testutil.Must(t, ns.Empty("/run"))
 		_, err := ns.Run("touch", "/run/nologin")
-		must(t, err)
-		other := beside(t, func(c site.Config) { c.Set("auth", "enforce_nologin", true) })
+		testutil.Must(t, err)
+		other := newSibling(t, func(c site.Config) { c.Set("auth", "enforce_nologin", true) })
 		r, _ := check(t, other, ns.Enter()...)
 		has(t, r, "warn logins: ")
 	})
 	t.Run("name service broken", func(t *testing.T) {
 		ns := namespace.Start(t)
-		must(t, stub(ns, "exit 1"))
-		r, _ := check(t, beside(t), ns.Enter()...)
+		testutil.Must(t, stub(ns, "exit 1"))
+		r, _ := check(t, newSibling(t), ns.Enter()...)
 		has(t, r, "fail name service: ")
 	})
 }

@@ -16,13 +16,14 @@ import (
 	"jacamar-ci/test/harness/setup/ldap"
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // home makes the home directory of an account that the machine does not know.
 func home(t *testing.T, s *site.Site, name string, uid int) string {
 	t.Helper()
 	dir := filepath.Join(s.Dir, "home-"+name)
-	must(t, errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, uid, uid)))
+	testutil.Must(t, errors.Join(os.Mkdir(dir, 0o700), os.Chown(dir, uid, uid)))
 	return dir
 }
 
@@ -42,7 +43,7 @@ func TestDirectory(t *testing.T) {
 	}
 	t.Parallel()
 	const name, uid = "jci-ldap", 31001
-	s := beside(t)
+	s := newSibling(t)
 	dir := home(t, s, name, uid)
 	d := ldap.Start(t,
 		[]ldap.Person{{Name: name, UID: uid, Home: dir, Shell: "/bin/bash"}, {Name: "jci-ldaproot", UID: 0, Home: dir, Shell: "/bin/bash"}},
@@ -74,7 +75,7 @@ func TestDirectory(t *testing.T) {
 	})
 	// The directory is lost: nobody becomes anybody else, and it takes not long.
 	d.Stop()
-	other := beside(t)
+	other := newSibling(t)
 	j := by(name)(other)
 	c, _ := onceOf(t, other, j, ns.Enter()...)
 	if c.Status != 2 || len(c.Stdout) != 0 || c.Duration > 45*time.Second {
@@ -90,18 +91,18 @@ func TestExtraUsers(t *testing.T) {
 	t.Parallel()
 	debian.Need(t, map[string]string{"/usr/lib/libnss_extrausers.so.2": "libnss-extrausers"})
 	const name, uid = "jci-extra", 31002
-	s := beside(t)
+	s := newSibling(t)
 	ns := namespace.Start(t)
-	must(t, os.MkdirAll("/var/lib/extrausers", 0o755))
-	must(t, ns.Empty("/var/lib/extrausers"))
-	must(t, ns.Put("/etc/nsswitch.conf", "passwd: files extrausers\ngroup: files extrausers\nshadow: files extrausers\nhosts: files dns\n", 0o644))
+	testutil.Must(t, os.MkdirAll("/var/lib/extrausers", 0o755))
+	testutil.Must(t, ns.Empty("/var/lib/extrausers"))
+	testutil.Must(t, ns.Put("/etc/nsswitch.conf", "passwd: files extrausers\ngroup: files extrausers\nshadow: files extrausers\nhosts: files dns\n", 0o644))
 	for file, line := range map[string]string{
 		"passwd": fmt.Sprintf("%s:x:%d:%[2]d::%s:/bin/bash", name, uid, home(t, s, name, uid)),
 		"group":  fmt.Sprintf("%s:x:%d:\nextra:x:31200:%[1]s", name, uid),
 		"shadow": name + ":*:19000:0:99999:7:::",
 	} {
 		_, err := ns.Run("sh", "-c", "umask 022; printf '%s\n' \"$1\" >/var/lib/extrausers/"+file, "sh", line)
-		must(t, err)
+		testutil.Must(t, err)
 	}
 	unknownHere(t, name)
 	attempt{

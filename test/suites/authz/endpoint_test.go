@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestWhoHasThePort: H11, a key server over http at a loopback address is whoever has
@@ -47,7 +48,7 @@ func TestWhoHasThePort(t *testing.T) {
 				t.Errorf("check: status %d:\n%s", status, out)
 			}
 			// What the key's name says is what it does.
-			must(t, s.Reconfigure(atAnyPort(impostor.URL+"/keys")))
+			testutil.Must(t, s.Reconfigure(atAnyPort(impostor.URL+"/keys")))
 			if r := s.Runner().Run(forged()); r.Outcome != fakerunner.Success {
 				t.Errorf("with insecure_loopback_http the job ended as %s:\n%s", r.Outcome, output(r))
 			}
@@ -65,7 +66,7 @@ func TestPortsOfRoot(t *testing.T) {
 	}
 	t.Parallel()
 	listener, err := net.Listen("tcp", fmt.Sprintf("127.83.%d.%d:81", os.Getpid()>>8&0xff, os.Getpid()&0xff))
-	must(t, err)
+	testutil.Must(t, err)
 	server := &http.Server{Handler: gitlab.JSON(gitlab.Set(common(t).GitLab.CI.JWK()))}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { _ = server.Close() })
@@ -126,16 +127,16 @@ func connecting(t *testing.T, to string) *connector {
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	hidden, err := gitlab.StartWith(t.TempDir(), gitlab.Certificate{OtherName: true}) // elsewhere.test
-	must(t, err)
+	testutil.Must(t, err)
 	t.Cleanup(func() { _ = hidden.Close() })
 	impostor, err := gitlab.StartWith(t.TempDir(), gitlab.Certificate{OtherName: true})
-	must(t, err)
+	testutil.Must(t, err)
 	t.Cleanup(func() { _ = impostor.Close() })
 	open := func(t *testing.T, proxy string) (*site.Site, fakerunner.Job) {
 		s := keyless(t)
 		ca := filepath.Join(s.Dir, "hidden-ca.pem")
-		must(t, os.WriteFile(ca, []byte(hidden.CA), 0o644))
-		must(t, s.Reconfigure(func(c site.Config) {
+		testutil.Must(t, os.WriteFile(ca, []byte(hidden.CA), 0o644))
+		testutil.Must(t, s.Reconfigure(func(c site.Config) {
 			c.Set("auth", "logging", logging(s))
 			c.Set("general", "jwks_url", "https://elsewhere.test/-/jwks")
 			c.Set("general", "tls-ca-file", ca)

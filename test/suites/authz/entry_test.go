@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // entry is a call of the driver by an account of its own choosing.
@@ -29,14 +30,14 @@ func (e entry) config(t *testing.T, configuration string, extra ...*os.File) (st
 	t.Helper()
 	j := e.s.Job("id -un")
 	dir, merr := os.MkdirTemp(e.s.Dir, "runner")
-	must(t, merr)
+	testutil.Must(t, merr)
 	response := filepath.Join(dir, "response.json")
-	must(t, os.WriteFile(response, j.Response(), 0o600))
+	testutil.Must(t, os.WriteFile(response, j.Response(), 0o600))
 	cmd := exec.Command(e.program, "config", "--configuration", configuration)
 	cmd.Env = []string{"JOB_RESPONSE_FILE=" + response, "BUILD_FAILURE_EXIT_CODE=1", "SYSTEM_FAILURE_EXIT_CODE=2"}
 	cmd.Stdin, cmd.Dir, cmd.ExtraFiles = os.Stdin, "/", extra
 	if e.as != nil {
-		must(t, errors.Join(os.Chown(dir, int(e.as.UID), int(e.as.GID)), os.Chown(response, int(e.as.UID), int(e.as.GID))))
+		testutil.Must(t, errors.Join(os.Chown(dir, int(e.as.UID), int(e.as.GID)), os.Chown(response, int(e.as.UID), int(e.as.GID))))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: e.as.UID, Gid: e.as.GID, Groups: e.as.Groups}}
 	}
 	var out, errs bytes.Buffer
@@ -68,22 +69,22 @@ func TestConfigurationFile(t *testing.T) {
 	}{
 		{name: "A1 as it should be", spoil: func(_ *testing.T, s *site.Site) (string, []*os.File) { return s.ConfigFile, nil }, well: true},
 		{name: "A1 link", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Symlink(s.ConfigFile, s.Dir+"/link.toml"))
+			testutil.Must(t, os.Symlink(s.ConfigFile, s.Dir+"/link.toml"))
 			return s.Dir + "/link.toml", nil
 		}},
 		{name: "A1 FIFO", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, syscall.Mkfifo(s.Dir+"/fifo", 0o600))
+			testutil.Must(t, syscall.Mkfifo(s.Dir+"/fifo", 0o600))
 			return s.Dir + "/fifo", nil
 		}},
 		{name: "A1 standard input", spoil: func(*testing.T, *site.Site) (string, []*os.File) { return "/dev/stdin", nil }},
 		{name: "A1 descriptor", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
 			f, err := os.Open(s.ConfigFile)
-			must(t, err)
+			testutil.Must(t, err)
 			return "/proc/self/fd/3", []*os.File{f}
 		}},
 		{name: "A1 descriptor by another name", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
 			f, err := os.Open(s.ConfigFile)
-			must(t, err)
+			testutil.Must(t, err)
 			return "/dev/fd/3", []*os.File{f}
 		}},
 		{name: "A1 device", spoil: func(*testing.T, *site.Site) (string, []*os.File) { return "/dev/zero", nil }},
@@ -97,42 +98,42 @@ func TestConfigurationFile(t *testing.T) {
 		}},
 		{name: "A1 empty name", spoil: func(*testing.T, *site.Site) (string, []*os.File) { return "", nil }},
 		{name: "A1 writable by others", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Chmod(s.ConfigFile, 0o646))
+			testutil.Must(t, os.Chmod(s.ConfigFile, 0o646))
 			return s.ConfigFile, nil
 		}},
 		{name: "A1 writable by group", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Chmod(s.ConfigFile, 0o664))
+			testutil.Must(t, os.Chmod(s.ConfigFile, 0o664))
 			return s.ConfigFile, nil
 		}},
 		{name: "A1 directory writable by others", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Chmod(s.Dir, 0o757))
+			testutil.Must(t, os.Chmod(s.Dir, 0o757))
 			return s.ConfigFile, nil
 		}},
 		{name: "A1 sticky directory", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Chmod(s.Dir, 0o777|os.ModeSticky))
+			testutil.Must(t, os.Chmod(s.Dir, 0o777|os.ModeSticky))
 			return s.ConfigFile, nil
 		}},
 		{name: "A1 parent writable by group", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
 			below := s.Dir + "/a"
-			must(t, os.MkdirAll(below+"/b", 0o755))
-			must(t, os.Rename(s.ConfigFile, below+"/b/jacamar.toml"))
-			must(t, os.Chmod(below, 0o775))
+			testutil.Must(t, os.MkdirAll(below+"/b", 0o755))
+			testutil.Must(t, os.Rename(s.ConfigFile, below+"/b/jacamar.toml"))
+			testutil.Must(t, os.Chmod(below, 0o775))
 			return below + "/b/jacamar.toml", nil
 		}},
 		{name: "A1 of another owner", root: true, spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Chown(s.ConfigFile, 4242, 0))
+			testutil.Must(t, os.Chown(s.ConfigFile, 4242, 0))
 			return s.ConfigFile, nil
 		}},
 		{name: "A1 directory of another owner", root: true, spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Chown(s.Dir, 4242, 0))
+			testutil.Must(t, os.Chown(s.Dir, 4242, 0))
 			return s.ConfigFile, nil
 		}},
 		{name: "A1 empty", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Truncate(s.ConfigFile, 0))
+			testutil.Must(t, os.Truncate(s.ConfigFile, 0))
 			return s.ConfigFile, nil
 		}},
 		{name: "A1 64 MiB", spoil: func(t *testing.T, s *site.Site) (string, []*os.File) {
-			must(t, os.Truncate(s.ConfigFile, 64<<20))
+			testutil.Must(t, os.Truncate(s.ConfigFile, 64<<20))
 			return s.ConfigFile, nil
 		}},
 	} {
@@ -141,7 +142,7 @@ func TestConfigurationFile(t *testing.T) {
 			if tc.root && os.Geteuid() != 0 {
 				t.Skip("needs root: it gives a file to another account")
 			}
-			s := beside(t)
+			s := newSibling(t)
 			path, extra := tc.spoil(t, s)
 			for _, f := range extra {
 				defer f.Close()
@@ -168,9 +169,9 @@ func serviced(t *testing.T) (*site.Site, site.Account) {
 	}
 	t.Parallel()
 	s := keyless(t)
-	must(t, s.ServeAs(s.Crew.Runner))
-	runner, err := site.LookupAccount(s.Crew.Runner)
-	must(t, err)
+	testutil.Must(t, s.ServeAs(s.Accounts.Runner))
+	runner, err := site.LookupAccount(s.Accounts.Runner)
+	testutil.Must(t, err)
 	return s, runner
 }
 
@@ -178,10 +179,10 @@ func serviced(t *testing.T) (*site.Site, site.Account) {
 // account alone, and takes its configuration from root alone.
 func TestPrivilegedProgram(t *testing.T) {
 	s, runner := serviced(t)
-	bob, err := site.LookupAccount(s.Crew.Bob)
-	must(t, err)
+	bob, err := site.LookupAccount(s.Accounts.Bob)
+	testutil.Must(t, err)
 	nobody, err := site.LookupAccount("nobody")
-	must(t, err)
+	testutil.Must(t, err)
 
 	for name, who := range map[string]site.Account{"A1 nobody may not run it": nobody, "A1 a user may not run it": bob} {
 		t.Run(name, func(t *testing.T) {
@@ -198,19 +199,19 @@ func TestPrivilegedProgram(t *testing.T) {
 
 	// A program that was installed wrongly: everybody may run it.
 	open := filepath.Join(s.Dir, "open")
-	must(t, exec.Command("cp", "--preserve=all", s.Auth, open).Run())
-	must(t, os.Chmod(open, 0o755))
+	testutil.Must(t, exec.Command("cp", "--preserve=all", s.Auth, open).Run())
+	testutil.Must(t, os.Chmod(open, 0o755))
 	if out, err := exec.Command("getcap", open).Output(); err != nil || !strings.Contains(string(out), "cap_setuid") {
 		t.Fatalf("%q, %v: the copy has no capabilities", out, err)
 	}
 	own := func(t *testing.T, who site.Account) string {
 		dir := filepath.Join(s.Dir, "own-"+who.Name)
-		must(t, os.MkdirAll(dir, 0o755))
+		testutil.Must(t, os.MkdirAll(dir, 0o755))
 		text, err := os.ReadFile(s.ConfigFile)
-		must(t, err)
+		testutil.Must(t, err)
 		file := filepath.Join(dir, "jacamar.toml")
-		must(t, os.WriteFile(file, bytes.ReplaceAll(text, []byte(s.StateDir), []byte(dir+"/state")), 0o644))
-		must(t, errors.Join(os.Chown(dir, int(who.UID), int(who.GID)), os.Chown(file, int(who.UID), int(who.GID))))
+		testutil.Must(t, os.WriteFile(file, bytes.ReplaceAll(text, []byte(s.StateDir), []byte(dir+"/state")), 0o644))
+		testutil.Must(t, errors.Join(os.Chown(dir, int(who.UID), int(who.GID)), os.Chown(file, int(who.UID), int(who.GID))))
 		return file
 	}
 	for name, who := range map[string]site.Account{"A1 a user's own configuration": bob, "A1 the runner's own configuration": runner} {
@@ -223,7 +224,7 @@ func TestPrivilegedProgram(t *testing.T) {
 	}
 	t.Run("A1 root's file in the runner's directory", func(t *testing.T) {
 		file := own(t, runner)
-		must(t, os.Chown(file, 0, 0))
+		testutil.Must(t, os.Chown(file, 0, 0))
 		if stdout, _, err := (entry{s, open, &runner}).config(t, file); err == nil {
 			t.Errorf("accepted: %q", stdout)
 		}

@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // kept files of a job, as an administrator has them after it.
@@ -20,12 +21,12 @@ type evidence struct{ token, response, claims string }
 func keep(t *testing.T, s *site.Site, j fakerunner.Job) evidence {
 	t.Helper()
 	e := evidence{filepath.Join(s.Dir, "token"), filepath.Join(s.Dir, "response.json"), filepath.Join(s.Dir, "claims.json")}
-	must(t, os.WriteFile(e.token, []byte(token(j)+"\n"), 0o600))
-	must(t, os.WriteFile(e.response, j.Response(), 0o600))
+	testutil.Must(t, os.WriteFile(e.token, []byte(token(j)+"\n"), 0o600))
+	testutil.Must(t, os.WriteFile(e.response, j.Response(), 0o600))
 	if parts := strings.Split(token(j), "."); len(parts) == 3 {
 		claims, err := base64.RawURLEncoding.DecodeString(parts[1])
-		must(t, err)
-		must(t, os.WriteFile(e.claims, claims, 0o600))
+		testutil.Must(t, err)
+		testutil.Must(t, os.WriteFile(e.claims, claims, 0o600))
 	}
 	return e
 }
@@ -72,8 +73,8 @@ func TestExplain(t *testing.T) {
 			if tc.root && os.Geteuid() != 0 {
 				t.Skip("needs root: an ordinary user's jobs run as himself")
 			}
-			s := beside(t)
-			must(t, s.Reconfigure(func(c site.Config) {
+			s := newSibling(t)
+			testutil.Must(t, s.Reconfigure(func(c site.Config) {
 				c.Set("general", "state_dir", common(t).StateDir)
 				if tc.change != nil {
 					tc.change(s, c)
@@ -129,7 +130,7 @@ func oneSpace(text string) string {
 func prime(t *testing.T) {
 	t.Helper()
 	if files, _ := filepath.Glob(filepath.Join(common(t).StateDir, "keys-*.json")); len(files) == 0 {
-		once(t, beside(t))
+		once(t, newSibling(t))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestFetcherIsTrusted: what jacamar-keys brings says who is who, so it is run
@@ -23,20 +24,20 @@ func TestFetcherIsTrusted(t *testing.T) {
 		want   string // "" is that it is run
 	}{
 		"A1 as it was installed":   {func(*testing.T, string) {}, ""},
-		"A1 missing":               {func(t *testing.T, keys string) { must(t, os.Remove(keys)) }, "jacamar-keys is missing: install all programs from one package"},
-		"A1 for its group":         {func(t *testing.T, keys string) { must(t, os.Chmod(keys, 0o775)) }, "jacamar-keys: it is writable by group"},
-		"A1 for all":               {func(t *testing.T, keys string) { must(t, os.Chmod(keys, 0o757)) }, "jacamar-keys: it is writable by others"},
+		"A1 missing":               {func(t *testing.T, keys string) { testutil.Must(t, os.Remove(keys)) }, "jacamar-keys is missing: install all programs from one package"},
+		"A1 for its group":         {func(t *testing.T, keys string) { testutil.Must(t, os.Chmod(keys, 0o775)) }, "jacamar-keys: it is writable by group"},
+		"A1 for all":               {func(t *testing.T, keys string) { testutil.Must(t, os.Chmod(keys, 0o757)) }, "jacamar-keys: it is writable by others"},
 		"A1 a link":                {func(t *testing.T, keys string) { relink(t, keys) }, "jacamar-keys: it is a symbolic link"},
-		"A1 a directory for all":   {func(t *testing.T, keys string) { must(t, os.Chmod(filepath.Dir(keys), 0o777)) }, "is writable by group and others"},
+		"A1 a directory for all":   {func(t *testing.T, keys string) { testutil.Must(t, os.Chmod(filepath.Dir(keys), 0o777)) }, "is writable by group and others"},
 		"A1 another program of it": {func(t *testing.T, keys string) { replace(t, keys) }, "not of this version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := keyless(t)
 			bin := filepath.Join(s.Dir, "bin")
-			must(t, os.Mkdir(bin, 0o755))
+			testutil.Must(t, os.Mkdir(bin, 0o755))
 			for _, program := range []string{"jacamar-auth", "jacamar-keys", "jacamar"} {
-				must(t, exec.Command("cp", filepath.Join(filepath.Dir(s.Auth), program), bin).Run())
+				testutil.Must(t, exec.Command("cp", filepath.Join(filepath.Dir(s.Auth), program), bin).Run())
 			}
 			s.Auth = filepath.Join(bin, "jacamar-auth")
 			tc.change(t, filepath.Join(bin, "jacamar-keys"))
@@ -53,13 +54,13 @@ func TestFetcherIsTrusted(t *testing.T) {
 }
 
 func relink(t *testing.T, keys string) {
-	must(t, os.Rename(keys, keys+".old"))
-	must(t, os.Symlink(keys+".old", keys))
+	testutil.Must(t, os.Rename(keys, keys+".old"))
+	testutil.Must(t, os.Symlink(keys+".old", keys))
 }
 
 func replace(t *testing.T, keys string) {
-	must(t, os.Remove(keys))
-	must(t, os.WriteFile(keys, []byte("#!/bin/sh\ncat "+keys+"\n"), 0o755))
+	testutil.Must(t, os.Remove(keys))
+	testutil.Must(t, os.WriteFile(keys, []byte("#!/bin/sh\ncat "+keys+"\n"), 0o755))
 }
 
 // TestFetcherOfTheServiceAccount: A1, with file capabilities jacamar-auth can do more
@@ -67,11 +68,11 @@ func replace(t *testing.T, keys string) {
 func TestFetcherOfTheServiceAccount(t *testing.T) {
 	s, runner := serviced(t)
 	keys := filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")
-	must(t, os.Chown(keys, int(runner.UID), int(runner.GID)))
+	testutil.Must(t, os.Chown(keys, int(runner.UID), int(runner.GID)))
 	if stdout, stderr, err := (entry{s, s.Auth, &runner}).config(t, s.ConfigFile); err == nil || stdout != "" || !strings.Contains(stderr, misconfigured) {
 		t.Errorf("%v: %q, %q", err, stdout, stderr)
 	}
-	must(t, os.Chown(keys, 0, 0))
+	testutil.Must(t, os.Chown(keys, 0, 0))
 	if _, stderr, err := (entry{s, s.Auth, &runner}).config(t, s.ConfigFile); err != nil {
 		t.Errorf("root's own: %v: %q", err, stderr)
 	}
@@ -89,12 +90,12 @@ func TestFetcherEndsWithTheStage(t *testing.T) {
 			t.Cleanup(server.Close)
 			s := keyless(t, atAnyPort(server.URL+"/keys"))
 			j, response := s.Job("id -un"), filepath.Join(s.Dir, "response.json")
-			must(t, os.WriteFile(response, j.Response(), 0o600))
+			testutil.Must(t, os.WriteFile(response, j.Response(), 0o600))
 			cmd := exec.Command(s.Auth, "config", "--configuration", s.ConfigFile)
 			cmd.Env = []string{"JOB_RESPONSE_FILE=" + response}
-			must(t, cmd.Start())
+			testutil.Must(t, cmd.Start())
 			<-asked
-			must(t, cmd.Process.Signal(signal))
+			testutil.Must(t, cmd.Process.Signal(signal))
 			if err := cmd.Wait(); err == nil {
 				t.Error("it succeeded")
 			}

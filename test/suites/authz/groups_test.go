@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/test/harness/setup/debian"
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // membership is a directory of groups in which an account is.
@@ -55,10 +56,10 @@ var memberships = []membership{
 func joined(t *testing.T, groups string) *namespace.Namespace {
 	t.Helper()
 	debian.Need(t, map[string]string{"/usr/lib/libnss_extrausers.so.2": "libnss-extrausers"})
-	must(t, os.MkdirAll("/var/lib/extrausers", 0o755))
+	testutil.Must(t, os.MkdirAll("/var/lib/extrausers", 0o755))
 	ns := namespace.Start(t)
-	must(t, ns.Put("/etc/nsswitch.conf", "passwd: files\ngroup: files extrausers\nshadow: files\nhosts: files dns\n", 0o644))
-	must(t, ns.Empty("/var/lib/extrausers"))
+	testutil.Must(t, ns.Put("/etc/nsswitch.conf", "passwd: files\ngroup: files extrausers\nshadow: files\nhosts: files dns\n", 0o644))
+	testutil.Must(t, ns.Empty("/var/lib/extrausers"))
 	argv := ns.Enter("sh", "-c", "umask 022; cat >/var/lib/extrausers/group")
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin = strings.NewReader(groups)
@@ -145,7 +146,7 @@ func TestSlowNamesOfGroups(t *testing.T) {
 	t.Parallel()
 	account := common(t).Account.Name
 	ns := joined(t, "slow:x:200000:"+account+"\nother:x:200001:\n")
-	must(t, stub(ns, `[ "$1" = group ] && sleep 12; exec /usr/bin/getent.real "$@"`))
+	testutil.Must(t, stub(ns, `[ "$1" = group ] && sleep 12; exec /usr/bin/getent.real "$@"`))
 	for _, a := range []attempt{
 		{name: "B11 no list"},
 		{name: "B11 a list of users decides before", change: auth("user_allowlist", names{account}, "groups_blocklist", names{"other"})},
@@ -238,10 +239,10 @@ func TestGroupsOfTwoSources(t *testing.T) {
 	t.Parallel()
 	account := common(t).Account.Name
 	ns := joined(t, "twice:x:200000:\n")
-	must(t, ns.Put("/etc/nsswitch.conf", "passwd: files\ngroup: extrausers files\nshadow: files\nhosts: files dns\n", 0o644))
+	testutil.Must(t, ns.Put("/etc/nsswitch.conf", "passwd: files\ngroup: extrausers files\nshadow: files\nhosts: files dns\n", 0o644))
 	_, _, group, err := machineFiles()
-	must(t, err)
-	must(t, ns.Put("/etc/group", group+"twice:x:200001:"+account+"\n", 0o644))
+	testutil.Must(t, err)
+	testutil.Must(t, ns.Put("/etc/group", group+"twice:x:200001:"+account+"\n", 0o644))
 	for _, a := range []attempt{
 		{name: "B8 allowed", change: auth("groups_allowlist", names{"twice"})},
 		{name: "B8 blocked", change: auth("groups_blocklist", names{"twice"}), rule: "groups_blocklist"},
@@ -272,9 +273,9 @@ func TestListsChangedDuringTheJob(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
+			s := newSibling(t)
 			set := func(change func(*site.Site, site.Config)) {
-				must(t, s.Reconfigure(func(c site.Config) {
+				testutil.Must(t, s.Reconfigure(func(c site.Config) {
 					c.Set("general", "state_dir", common(t).StateDir)
 					c.Set("auth", "logging", logging(s))
 					change(s, c)
@@ -304,11 +305,11 @@ func TestManyGroupsAreKept(t *testing.T) {
 	}
 	t.Parallel()
 	ns := joined(t, lines(most, 1)(common(t).Account.Name))
-	s := beside(t)
+	s := newSibling(t)
 	r := in(ns, s)
 	r.Hooks.Ended = func(c fakerunner.Call) {
 		if c.Stage == "config" {
-			must(t, stub(ns, "exit 1"))
+			testutil.Must(t, stub(ns, "exit 1"))
 		}
 	}
 	ran(t, s, r.Run(s.Job("id -un")), "")

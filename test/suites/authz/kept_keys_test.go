@@ -17,6 +17,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // counted serves good keys and counts.
@@ -56,7 +57,7 @@ func TestMadeUpKeyIDs(t *testing.T) {
 	for range 3 {
 		attempt{rule: "token: key"}.judge(t, s, s.Runner().Run(header("kid", "made-up")(s)))
 	}
-	must(t, os.Remove(logFile(s)))
+	testutil.Must(t, os.Remove(logFile(s)))
 	attempt{line: unknownYet}.judge(t, s, s.Runner().Run(header("kid", "made-up-too")(s)))
 	ends := events(t, s, "stage_end")
 	if len(ends) == 0 || ends[0].Exit != "system" || !strings.Contains(ends[0].Reason, `its key "made-up-too" is not among those of `) {
@@ -112,7 +113,7 @@ func TestRotation(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	age(t, s, 2*time.Minute)
-	must(t, os.Remove(logFile(s)))
+	testutil.Must(t, os.Remove(logFile(s)))
 	attempt{rule: "token: key"}.judge(t, s, s.Runner().Run(sign(foreign())))
 }
 
@@ -153,17 +154,17 @@ func age(t *testing.T, s *site.Site, by time.Duration) {
 	t.Helper()
 	file := kept(t, s)
 	text, err := os.ReadFile(file)
-	must(t, err)
+	testutil.Must(t, err)
 	var fields map[string]json.RawMessage
-	must(t, json.Unmarshal(text, &fields))
+	testutil.Must(t, json.Unmarshal(text, &fields))
 	for _, name := range []string{"fetched", "tried"} {
 		var at int64
-		must(t, json.Unmarshal(fields[name], &at))
+		testutil.Must(t, json.Unmarshal(fields[name], &at))
 		fields[name] = json.RawMessage(fmt.Sprint(at - int64(by.Seconds())))
 	}
 	text, err = json.Marshal(fields)
-	must(t, err)
-	must(t, os.WriteFile(file, text, 0o600))
+	testutil.Must(t, err)
+	testutil.Must(t, os.WriteFile(file, text, 0o600))
 }
 
 // TestKeptKeys: H12, kept keys that cannot be believed are fetched again; where the
@@ -181,26 +182,26 @@ func TestKeptKeys(t *testing.T) {
 		{name: "H12 older than a day", spoil: func(t *testing.T, s *site.Site, _ string) { age(t, s, 25*time.Hour) }, believed: true},
 		{name: "H12 older than a week", spoil: func(t *testing.T, s *site.Site, _ string) { age(t, s, 169*time.Hour) }},
 		{name: "H12 of tomorrow", spoil: func(t *testing.T, s *site.Site, _ string) { age(t, s, -24*time.Hour) }},
-		{name: "H12 written by others", spoil: func(t *testing.T, _ *site.Site, f string) { must(t, os.Chmod(f, 0o666)) }},
-		{name: "H12 written by group", spoil: func(t *testing.T, _ *site.Site, f string) { must(t, os.Chmod(f, 0o660)) }},
-		{name: "H12 cut off", spoil: func(t *testing.T, _ *site.Site, f string) { must(t, os.Truncate(f, 200)) }},
-		{name: "H12 empty", spoil: func(t *testing.T, _ *site.Site, f string) { must(t, os.Truncate(f, 0)) }},
+		{name: "H12 written by others", spoil: func(t *testing.T, _ *site.Site, f string) { testutil.Must(t, os.Chmod(f, 0o666)) }},
+		{name: "H12 written by group", spoil: func(t *testing.T, _ *site.Site, f string) { testutil.Must(t, os.Chmod(f, 0o660)) }},
+		{name: "H12 cut off", spoil: func(t *testing.T, _ *site.Site, f string) { testutil.Must(t, os.Truncate(f, 200)) }},
+		{name: "H12 empty", spoil: func(t *testing.T, _ *site.Site, f string) { testutil.Must(t, os.Truncate(f, 0)) }},
 		{name: "H12 a link", spoil: func(t *testing.T, s *site.Site, f string) {
-			must(t, os.Rename(f, s.Dir+"/moved"))
-			must(t, os.Symlink(s.Dir+"/moved", f))
+			testutil.Must(t, os.Rename(f, s.Dir+"/moved"))
+			testutil.Must(t, os.Symlink(s.Dir+"/moved", f))
 		}},
 		{name: "H12 a FIFO", spoil: func(t *testing.T, _ *site.Site, f string) {
-			must(t, os.Remove(f))
-			must(t, syscall.Mkfifo(f, 0o600))
+			testutil.Must(t, os.Remove(f))
+			testutil.Must(t, syscall.Mkfifo(f, 0o600))
 		}},
 		{name: "H12 of another server", spoil: func(t *testing.T, _ *site.Site, f string) {
 			text, err := os.ReadFile(f)
-			must(t, err)
-			must(t, os.WriteFile(f, bytes.Replace(text, []byte("127.0.0.1"), []byte("127.0.0.2"), 1), 0o600))
+			testutil.Must(t, err)
+			testutil.Must(t, os.WriteFile(f, bytes.Replace(text, []byte("127.0.0.1"), []byte("127.0.0.2"), 1), 0o600))
 		}},
-		{name: "H12 of another owner", root: true, spoil: func(t *testing.T, _ *site.Site, f string) { must(t, os.Chown(f, 4242, 4242)) }},
-		{name: "H12 directory written by others", spoil: func(t *testing.T, s *site.Site, _ string) { must(t, os.Chmod(s.StateDir, 0o777)) }, line: misconfigured},
-		{name: "H12 directory of another owner", root: true, spoil: func(t *testing.T, s *site.Site, _ string) { must(t, os.Chown(s.StateDir, 4242, 4242)) }, line: misconfigured},
+		{name: "H12 of another owner", root: true, spoil: func(t *testing.T, _ *site.Site, f string) { testutil.Must(t, os.Chown(f, 4242, 4242)) }},
+		{name: "H12 directory written by others", spoil: func(t *testing.T, s *site.Site, _ string) { testutil.Must(t, os.Chmod(s.StateDir, 0o777)) }, line: misconfigured},
+		{name: "H12 directory of another owner", root: true, spoil: func(t *testing.T, s *site.Site, _ string) { testutil.Must(t, os.Chown(s.StateDir, 4242, 4242)) }, line: misconfigured},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -215,7 +216,7 @@ func TestKeptKeys(t *testing.T) {
 				t.Fatal(output(prime))
 			}
 			tc.spoil(t, s, kept(t, s))
-			must(t, os.Remove(logFile(s)))
+			testutil.Must(t, os.Remove(logFile(s)))
 			down.Store(true)
 			runner := s.Runner()
 			if tc.line != "" {
@@ -245,11 +246,11 @@ func TestKeptKeys(t *testing.T) {
 func forgetFailure(t *testing.T, s *site.Site) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(s.StateDir, "keys-*.json"))
-	must(t, err)
+	testutil.Must(t, err)
 	for _, f := range files {
-		must(t, os.Remove(f))
+		testutil.Must(t, os.Remove(f))
 	}
-	must(t, os.Remove(logFile(s)))
+	testutil.Must(t, os.Remove(logFile(s)))
 }
 
 // TestRefreshKeys: a timer of root's keeps the keys for a service account that may
@@ -262,7 +263,7 @@ func TestRefreshKeys(t *testing.T) {
 	var asked atomic.Int32
 	var down atomic.Bool
 	s := served(t, counted(&asked, &down))
-	must(t, s.ServeAs(s.Crew.Runner))
+	testutil.Must(t, s.ServeAs(s.Accounts.Runner))
 	keepLog(t, s)
 	refresh := func() (string, error) {
 		out, err := exec.Command(s.Auth, "keys", "refresh", "--configuration", s.ConfigFile).CombinedOutput()

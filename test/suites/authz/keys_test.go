@@ -18,14 +18,15 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // keyless is a site that has no keys yet.
 func keyless(t *testing.T, change ...func(site.Config)) *site.Site {
 	t.Helper()
-	s := beside(t, append([]func(site.Config){func(c site.Config) { c.Set("general", "state_dir", nil) }}, change...)...)
+	s := newSibling(t, append([]func(site.Config){func(c site.Config) { c.Set("general", "state_dir", nil) }}, change...)...)
 	all := append([]func(site.Config){func(c site.Config) { c.Set("auth", "logging", logging(s)) }}, change...)
-	must(t, s.Reconfigure(all...)) // with the state directory of its own
+	testutil.Must(t, s.Reconfigure(all...)) // with the state directory of its own
 	return s
 }
 
@@ -56,9 +57,9 @@ func once(t *testing.T, s *site.Site, prefix ...string) (fakerunner.Call, int64)
 func onceOf(t *testing.T, s *site.Site, j fakerunner.Job, prefix ...string) (fakerunner.Call, int64) {
 	t.Helper()
 	dir, err := os.MkdirTemp(s.Dir, "runner")
-	must(t, err)
+	testutil.Must(t, err)
 	response := filepath.Join(dir, "response.json")
-	must(t, os.WriteFile(response, j.Response(), 0o600))
+	testutil.Must(t, os.WriteFile(response, j.Response(), 0o600))
 	argv := append(prefix, s.Auth, "config", "--configuration", s.ConfigFile)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = []string{"JOB_RESPONSE_FILE=" + response, "BUILD_FAILURE_EXIT_CODE=1", "SYSTEM_FAILURE_EXIT_CODE=2"}
@@ -123,7 +124,7 @@ func TestKeyServer(t *testing.T) {
 	elsewhere := httptest.NewServer(gitlab.JSON(gitlab.Set(b.GitLab.CI.JWK())))
 	t.Cleanup(elsewhere.Close)
 	short, err := gitlab.NewKey(1024)
-	must(t, err)
+	testutil.Must(t, err)
 	kid := b.GitLab.CI.ID
 	for _, tc := range []struct {
 		name    string
@@ -202,12 +203,12 @@ func TestCertificate(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			server, err := gitlab.StartWith(dir, tc)
-			must(t, err)
+			testutil.Must(t, err)
 			t.Cleanup(func() { _ = server.Close() })
 			s := keyless(t)
 			ca := filepath.Join(s.Dir, "other-ca.pem")
-			must(t, os.WriteFile(ca, []byte(server.CA), 0o644))
-			must(t, s.Reconfigure(func(c site.Config) {
+			testutil.Must(t, os.WriteFile(ca, []byte(server.CA), 0o644))
+			testutil.Must(t, s.Reconfigure(func(c site.Config) {
 				c.Set("auth", "logging", logging(s))
 				c.Set("general", "jwks_url", server.URL+"/-/jwks")
 				c.Set("general", "tls-ca-file", ca)

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/setup/rsyslog"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // logged sets [auth.logging].
@@ -26,7 +27,7 @@ func logged(table site.Table) func(*site.Site, site.Config) {
 // with all that is needed to find out later who ran what as whom.
 func TestRecordsOfAJob(t *testing.T) {
 	t.Parallel()
-	s := beside(t, func(c site.Config) { c.Set("general", "name", "cluster-a") })
+	s := newSibling(t, func(c site.Config) { c.Set("general", "name", "cluster-a") })
 	j := s.Job("id -un")
 	r := s.Runner().Run(j)
 	ran(t, s, r, "")
@@ -83,8 +84,8 @@ func TestRecordsOfFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
-			must(t, s.Reconfigure(func(c site.Config) {
+			s := newSibling(t)
+			testutil.Must(t, s.Reconfigure(func(c site.Config) {
 				c.Set("general", "state_dir", common(t).StateDir)
 				c.Set("auth", "logging", logging(s))
 				if tc.change != nil {
@@ -116,8 +117,8 @@ func TestLevels(t *testing.T) {
 	} {
 		t.Run(level, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
-			must(t, s.Reconfigure(func(c site.Config) {
+			s := newSibling(t)
+			testutil.Must(t, s.Reconfigure(func(c site.Config) {
 				c.Set("auth", "logging", site.Table{"enabled": true, "level": level, "location": logFile(s)})
 				c.Set("auth", "user_allowlist", names{})
 			}))
@@ -134,8 +135,8 @@ func TestLevels(t *testing.T) {
 		})
 	}
 	t.Run("not enabled", func(t *testing.T) {
-		s := beside(t)
-		must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "logging", site.Table{"enabled": false, "location": logFile(s)}) }))
+		s := newSibling(t)
+		testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "logging", site.Table{"enabled": false, "location": logFile(s)}) }))
 		once(t, s)
 		if _, err := os.Stat(logFile(s)); err == nil {
 			t.Error("something was written")
@@ -158,32 +159,32 @@ func TestRemoteLog(t *testing.T) {
 	}
 	t.Run("udp", func(t *testing.T) {
 		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-		must(t, err)
+		testutil.Must(t, err)
 		defer conn.Close()
-		s := beside(t)
-		must(t, s.Reconfigure(func(c site.Config) {
+		s := newSibling(t)
+		testutil.Must(t, s.Reconfigure(func(c site.Config) {
 			logged(site.Table{"enabled": true, "network": "udp", "address": conn.LocalAddr().String()})(s, c)
 		}))
 		once(t, s)
-		must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		testutil.Must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
 		for range 2 {
 			b := make([]byte, 64<<10)
 			n, _, err := conn.ReadFrom(b)
-			must(t, err)
+			testutil.Must(t, err)
 			check(t, string(b[:n]))
 		}
 	})
 	t.Run("tcp", func(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
+		testutil.Must(t, err)
 		defer listener.Close()
-		s := beside(t)
-		must(t, s.Reconfigure(func(c site.Config) {
+		s := newSibling(t)
+		testutil.Must(t, s.Reconfigure(func(c site.Config) {
 			logged(site.Table{"enabled": true, "network": "tcp", "address": listener.Addr().String()})(s, c)
 		}))
 		once(t, s)
 		conn, err := listener.Accept()
-		must(t, err)
+		testutil.Must(t, err)
 		defer conn.Close()
 		lines := bufio.NewScanner(conn)
 		n := 0
@@ -208,19 +209,19 @@ func TestLocalLog(t *testing.T) {
 	ns := namespace.Start(t)
 	journal := filepath.Join(t.TempDir(), "socket")
 	conn, err := net.ListenPacket("unixgram", journal)
-	must(t, err)
+	testutil.Must(t, err)
 	defer conn.Close()
-	must(t, ns.Empty("/run"))
+	testutil.Must(t, ns.Empty("/run"))
 	for _, script := range []string{
 		"mkdir /run/dev && mount -t tmpfs tmpfs /run/dev && cp -a /dev/null /dev/zero /dev/urandom /run/dev && ln -s " + server.Socket + " /run/dev/log && mount --move /run/dev /dev",
 		"mkdir -p /run/systemd/journal && ln -s " + journal + " /run/systemd/journal/socket",
 	} {
 		_, err := ns.Run("sh", "-c", script)
-		must(t, err)
+		testutil.Must(t, err)
 	}
 	t.Run("syslog", func(t *testing.T) {
-		s := beside(t)
-		must(t, s.Reconfigure(func(c site.Config) {
+		s := newSibling(t)
+		testutil.Must(t, s.Reconfigure(func(c site.Config) {
 			logged(site.Table{"location": "syslog"})(s, c)
 			c.Set("general", "name", "by-syslog")
 		}))
@@ -231,20 +232,20 @@ func TestLocalLog(t *testing.T) {
 		}
 	})
 	t.Run("journald", func(t *testing.T) {
-		s := beside(t)
-		must(t, s.Reconfigure(func(c site.Config) { logged(site.Table{"enabled": true, "location": "journald"})(s, c) }))
+		s := newSibling(t)
+		testutil.Must(t, s.Reconfigure(func(c site.Config) { logged(site.Table{"enabled": true, "location": "journald"})(s, c) }))
 		once(t, s, ns.Enter()...)
-		must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+		testutil.Must(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
 		b := make([]byte, 64<<10)
 		n, _, err := conn.ReadFrom(b)
-		must(t, err)
+		testutil.Must(t, err)
 		if !strings.HasPrefix(string(b[:n]), "PRIORITY=6\nSYSLOG_FACILITY=10\nSYSLOG_IDENTIFIER=jacamar-auth\nMESSAGE={") {
 			t.Errorf("arrived as %q", b[:n])
 		}
 	})
 	t.Run("a configuration that cannot be read", func(t *testing.T) {
-		s := beside(t)
-		must(t, os.Chmod(s.ConfigFile, 0o666))
+		s := newSibling(t)
+		testutil.Must(t, os.Chmod(s.ConfigFile, 0o666))
 		once(t, s, ns.Enter()...)
 		server.Await(t, "cannot trust "+s.ConfigFile)
 	})
@@ -268,9 +269,9 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 			if _, err := os.Stat("/run/systemd/journal/socket"); err == nil && name == "no journal" {
 				t.Skip("this machine has a journal")
 			}
-			s := beside(t)
-			must(t, os.Symlink("/etc/hostname", s.Dir+"/link"))
-			must(t, s.Reconfigure(func(c site.Config) { logged(table(s))(s, c) }))
+			s := newSibling(t)
+			testutil.Must(t, os.Symlink("/etc/hostname", s.Dir+"/link"))
+			testutil.Must(t, s.Reconfigure(func(c site.Config) { logged(table(s))(s, c) }))
 			runner := s.Runner()
 			runner.Judge = nil // cleanup reports the log, as judged below
 			r := runner.Run(s.Job("id -un"))
@@ -291,8 +292,8 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 		})
 	}
 	t.Run("unobfuscated", func(t *testing.T) {
-		s := beside(t)
-		must(t, s.Reconfigure(func(c site.Config) {
+		s := newSibling(t)
+		testutil.Must(t, s.Reconfigure(func(c site.Config) {
 			logged(site.Table{"enabled": true, "location": s.Dir + "/missing/log"})(s, c)
 		}))
 		r := s.Runner()

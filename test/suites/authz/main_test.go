@@ -19,6 +19,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -61,12 +62,12 @@ func common(t testing.TB) *site.Site {
 	return base.site
 }
 
-// beside is a site for one case, which keeps its records. The keys are those that
+// newSibling is a site for one case, which keeps its records. The keys are those that
 // are kept already.
-func beside(t testing.TB, change ...func(site.Config)) *site.Site {
+func newSibling(t testing.TB, change ...func(site.Config)) *site.Site {
 	t.Helper()
 	b := common(t)
-	s := b.Beside(t)
+	s := b.NewSibling(t)
 	all := append([]func(site.Config){func(c site.Config) {
 		c.Set("general", "state_dir", b.StateDir)
 		c.Set("auth", "logging", logging(s))
@@ -88,8 +89,8 @@ func logging(s *site.Site) site.Table {
 // writes them.
 func keepLog(t testing.TB, s *site.Site) {
 	t.Helper()
-	must(t, os.WriteFile(logFile(s), nil, 0o600))
-	must(t, os.Chown(logFile(s), int(s.Keeper().UID), int(s.Keeper().GID)))
+	testutil.Must(t, os.WriteFile(logFile(s), nil, 0o600))
+	testutil.Must(t, os.Chown(logFile(s), int(s.Keeper().UID), int(s.Keeper().GID)))
 }
 
 // record is a record of the operator's log.
@@ -192,7 +193,7 @@ func attempts(t *testing.T, all []attempt) {
 
 func (a attempt) try(t *testing.T) {
 	t.Helper()
-	s := beside(t)
+	s := newSibling(t)
 	if a.change != nil {
 		if err := s.Reconfigure(func(c site.Config) {
 			c.Set("general", "state_dir", common(t).StateDir)

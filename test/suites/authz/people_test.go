@@ -17,6 +17,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // person is an account that exists in the tests' namespace only.
@@ -104,7 +105,7 @@ func inTown(t testing.TB) *namespace.Namespace {
 	}
 	dir := common(t).Dir
 	town.once.Do(func() { town.err = settle(dir) })
-	must(t, town.err)
+	testutil.Must(t, town.err)
 	return town.ns
 }
 

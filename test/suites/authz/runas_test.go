@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func scriptFile(s *site.Site) string { return filepath.Join(s.Dir, "validate") }
@@ -158,7 +159,7 @@ func TestRunAsFaults(t *testing.T) {
 		}
 	}
 	open := t.TempDir()
-	must(t, os.Chmod(open, 0o777))
+	testutil.Must(t, os.Chmod(open, 0o777))
 	svc := answer("svc")
 	townsfolk(t, []attempt{
 		{name: "B9 exit status", job: by("ordinary"), change: validated(svc + "; exit 1"), rule: "runas"},
@@ -218,8 +219,8 @@ func TestRunAsHangs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
-			must(t, s.Reconfigure(func(c site.Config) {
+			s := newSibling(t)
+			testutil.Must(t, s.Reconfigure(func(c site.Config) {
 				c.Set("general", "state_dir", common(t).StateDir)
 				c.Set("auth", "logging", logging(s))
 				validated(body)(s, c)
@@ -266,8 +267,8 @@ func TestRunAsAnswer(t *testing.T) {
 		{
 			name: "B9 data_dir", job: by("ordinary"), as: "svc",
 			change: func(s *site.Site, c site.Config) {
-				must(t, os.MkdirAll(data(s), 0o711))
-				must(t, os.Chown(data(s), 20009, 20009))
+				testutil.Must(t, os.MkdirAll(data(s), 0o711))
+				testutil.Must(t, os.Chown(data(s), 20009, 20009))
 				validated(fmt.Sprintf(`echo '{"username":"svc","data_dir":%q}'`, data(s)))(s, c)
 			},
 			see: func(t *testing.T, s *site.Site, r fakerunner.Result) {
@@ -319,9 +320,9 @@ func TestRunAsHoldsForTheJob(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := beside(t)
+			s := newSibling(t)
 			configure := func(change func(*site.Site, site.Config)) {
-				must(t, s.Reconfigure(func(c site.Config) {
+				testutil.Must(t, s.Reconfigure(func(c site.Config) {
 					c.Set("general", "state_dir", common(t).StateDir)
 					c.Set("auth", "logging", logging(s))
 					change(s, c)

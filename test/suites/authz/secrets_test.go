@@ -20,6 +20,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // marks are parts of a token that nothing may show: of its claims and of its
@@ -90,10 +91,10 @@ func TestTokenIsNowhere(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-			must(t, err)
-			s := beside(t)
+			testutil.Must(t, err)
+			s := newSibling(t)
 			configure := func(log site.Table) {
-				must(t, s.Reconfigure(func(c site.Config) {
+				testutil.Must(t, s.Reconfigure(func(c site.Config) {
 					c.Set("general", "state_dir", common(t).StateDir)
 					c.Set("auth", "logging", log)
 					if tc.change != nil {
@@ -107,7 +108,7 @@ func TestTokenIsNowhere(t *testing.T) {
 					quietly(t, s, tc.job, loud)
 				}
 			}
-			must(t, conn.Close())
+			testutil.Must(t, conn.Close())
 			if log, err := os.ReadFile(logFile(s)); tc.name != "D5 configuration" && (err != nil || len(log) == 0) {
 				t.Errorf("nothing was logged: %v", err)
 			}
@@ -168,7 +169,7 @@ func inFiles(t *testing.T, dir string, marks []string) {
 func TestLogOverNetworkIsQuiet(t *testing.T) {
 	t.Parallel()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	must(t, err)
+	testutil.Must(t, err)
 	var mu sync.Mutex
 	var got []byte
 	go func() {
@@ -185,8 +186,8 @@ func TestLogOverNetworkIsQuiet(t *testing.T) {
 	}()
 	var all []string
 	for _, tc := range failing {
-		s := beside(t)
-		must(t, s.Reconfigure(func(c site.Config) {
+		s := newSibling(t)
+		testutil.Must(t, s.Reconfigure(func(c site.Config) {
 			c.Set("general", "state_dir", common(t).StateDir)
 			c.Set("auth", "logging", site.Table{"enabled": true, "level": "debug", "network": "udp", "address": conn.LocalAddr().String()})
 			if tc.change != nil {
@@ -207,7 +208,7 @@ func TestLogOverNetworkIsQuiet(t *testing.T) {
 		defer mu.Unlock()
 		return bytes.Count(got, []byte(`"event":"stage_end"`)) >= len(failing)
 	})
-	must(t, conn.Close())
+	testutil.Must(t, conn.Close())
 	mu.Lock()
 	defer mu.Unlock()
 	if m := shows(got, all); m != "" || len(got) == 0 {
@@ -222,21 +223,21 @@ func TestProcessesAreQuiet(t *testing.T) {
 	}
 	t.Parallel()
 	nobody, err := site.LookupAccount("nobody")
-	must(t, err)
-	s := beside(t)
+	testutil.Must(t, err)
+	s := newSibling(t)
 	j := s.Job("id -un", "sleep 0.3")
 	watch := exec.Command("sh", "-c", `echo up; while [ -z "$end" ]; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; read -t 0.01 end; done; true`)
 	watch.Path, watch.Args[0] = "/bin/bash", "bash"
 	watch.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody.UID, Gid: nobody.GID}}
 	input, err := watch.StdinPipe()
-	must(t, err)
+	testutil.Must(t, err)
 	var seen bytes.Buffer
 	watch.Stdout = &seen
-	must(t, watch.Start())
+	testutil.Must(t, watch.Start())
 	ran(t, s, s.Runner().Run(j), "")
 	_, err = fmt.Fprintln(input, "end")
-	must(t, err)
-	must(t, watch.Wait())
+	testutil.Must(t, err)
+	testutil.Must(t, watch.Wait())
 	if !bytes.Contains(seen.Bytes(), []byte("jacamar-auth")) {
 		t.Error("the watcher saw nothing")
 	}
@@ -256,9 +257,9 @@ func TestNoCore(t *testing.T) {
 	}))
 	j := s.Job("true")
 	dir, err := os.MkdirTemp(s.Dir, "runner")
-	must(t, err)
+	testutil.Must(t, err)
 	response := filepath.Join(dir, "response.json")
-	must(t, os.WriteFile(response, j.Response(), 0o600))
+	testutil.Must(t, os.WriteFile(response, j.Response(), 0o600))
 	for _, sig := range []syscall.Signal{syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGQUIT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			cmd := exec.Command("bash", "-c", `ulimit -c unlimited; exec "$@"`, "bash", s.Auth, "config", "--configuration", s.ConfigFile)
@@ -266,13 +267,13 @@ func TestNoCore(t *testing.T) {
 			cmd.Env = []string{"JOB_RESPONSE_FILE=" + response, "GOTRACEBACK=crash"}
 			var out bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &out
-			must(t, cmd.Start())
+			testutil.Must(t, cmd.Start())
 			select {
 			case <-asked:
 			case <-time.After(10 * time.Second):
 				t.Error("the driver did not ask for keys")
 			}
-			must(t, cmd.Process.Signal(sig))
+			testutil.Must(t, cmd.Process.Signal(sig))
 			if err := cmd.Wait(); err == nil {
 				t.Error("it ended well")
 			}
@@ -284,7 +285,7 @@ func TestNoCore(t *testing.T) {
 			}
 		})
 	}
-	must(t, os.Remove(response))
+	testutil.Must(t, os.Remove(response))
 	inFiles(t, dir, marks(token(j)))
 }
 
@@ -310,7 +311,7 @@ func TestLogInjection(t *testing.T) {
 		}},
 		attempt{name: "D6 RunAs script", anything: true, after: wellFormed, change: func(s *site.Site, c site.Config) {
 			file := filepath.Join(s.Dir, "nasty")
-			must(t, os.WriteFile(file, []byte(nasty), 0o644))
+			testutil.Must(t, os.WriteFile(file, []byte(nasty), 0o644))
 			validated("cat "+file+" >&2; exit 1")(s, c)
 		}},
 		attempt{name: "D6 account that is asked for", anything: true, after: wellFormed, change: validated("true"), job: func(s *site.Site) fakerunner.Job {
@@ -325,7 +326,7 @@ func TestLogInjection(t *testing.T) {
 func wellFormed(t *testing.T, s *site.Site, r fakerunner.Result) {
 	t.Helper()
 	text, err := os.ReadFile(logFile(s))
-	must(t, err)
+	testutil.Must(t, err)
 	for line := range strings.Lines(string(text)) {
 		var fields map[string]any
 		if err := json.Unmarshal([]byte(line), &fields); err != nil || fields["event"] == nil || fields["stage"] == nil {

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/test/harness/setup/ldap"
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // shadowed is a namespace whose only entries of shadow(5) are these, in a file of
@@ -22,12 +23,12 @@ import (
 func shadowed(t *testing.T, entries, group string) *namespace.Namespace {
 	t.Helper()
 	debian.Need(t, map[string]string{"/usr/lib/libnss_extrausers.so.2": "libnss-extrausers"})
-	must(t, os.MkdirAll("/var/lib/extrausers", 0o755))
+	testutil.Must(t, os.MkdirAll("/var/lib/extrausers", 0o755))
 	ns := namespace.Start(t)
-	must(t, ns.Put("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: extrausers\nhosts: files dns\n", 0o644))
-	must(t, ns.Empty("/var/lib/extrausers"))
+	testutil.Must(t, ns.Put("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: extrausers\nhosts: files dns\n", 0o644))
+	testutil.Must(t, ns.Empty("/var/lib/extrausers"))
 	_, err := ns.Run("sh", "-c", `cd /var/lib/extrausers && printf '%s' "$1" >shadow && chmod 0640 shadow && chgrp "$2" shadow`, "sh", entries, group)
-	must(t, err)
+	testutil.Must(t, err)
 	return ns
 }
 
@@ -43,7 +44,7 @@ func serviceRecords(t *testing.T, s *site.Site) (all []record) {
 	}
 	for line := range strings.Lines(string(text)) {
 		var r record
-		must(t, json.Unmarshal([]byte(line), &r))
+		testutil.Must(t, json.Unmarshal([]byte(line), &r))
 		all = append(all, r)
 	}
 	return all
@@ -90,16 +91,16 @@ func TestLockedAccounts(t *testing.T) {
 						rule, result = c.root, "ok"
 					}
 					// sudo asks PAM about who calls it, and about nobody else.
-					entries := machines + s.Crew.Runner + usable
+					entries := machines + s.Accounts.Runner + usable
 					if c.entry != "" {
 						entries += s.Account.Name + c.entry
 					}
 					group := "root"
 					if c.readable {
-						group = map[string]string{"root": "root", "capabilities": s.Crew.Helper, "sudo": s.Crew.Runner}[d.Name]
+						group = map[string]string{"root": "root", "capabilities": s.Accounts.Helper, "sudo": s.Accounts.Runner}[d.Name]
 					}
 					ns := shadowed(t, entries, group)
-					must(t, s.Reconfigure(func(c2 site.Config) {
+					testutil.Must(t, s.Reconfigure(func(c2 site.Config) {
 						c2.Set("auth", "require_shadow", c.required)
 						c2.Set("auth", "logging", site.Table{"enabled": true})
 					}))
@@ -164,7 +165,7 @@ func TestLockedInADirectory(t *testing.T) {
 	}
 	t.Parallel()
 	const free, locked, uid = "jci-ldapfree", "jci-ldaplocked", 31010
-	s := beside(t)
+	s := newSibling(t)
 	d := ldap.Start(t, []ldap.Person{
 		{Name: free, UID: uid, Home: home(t, s, free, uid), Shell: "/bin/bash"},
 		{Name: locked, UID: uid + 1, Home: home(t, s, locked, uid+1), Shell: "/bin/bash", Locked: true},
@@ -173,7 +174,7 @@ func TestLockedInADirectory(t *testing.T) {
 	d.Serve(t, unfiltered)
 	d.Serve(t, filtered, "filter passwd (&(objectClass=posixAccount)"+ldap.Unlocked+")")
 	script := func(s *site.Site, c site.Config) {
-		must(t, os.WriteFile(scriptFile(s), []byte(documentedScript(t, d)), 0o700))
+		testutil.Must(t, os.WriteFile(scriptFile(s), []byte(documentedScript(t, d)), 0o700))
 		c.Set("auth", "runas", site.Table{"validation_script": scriptFile(s)})
 	}
 	for _, a := range []struct {
@@ -191,8 +192,8 @@ func TestLockedInADirectory(t *testing.T) {
 		t.Run(a.name, a.try)
 	}
 	d.Stop()
-	s2 := beside(t)
-	must(t, s2.Reconfigure(func(c site.Config) {
+	s2 := newSibling(t)
+	testutil.Must(t, s2.Reconfigure(func(c site.Config) {
 		c.Set("general", "state_dir", common(t).StateDir)
 		c.Set("auth", "logging", logging(s2))
 		script(s2, c)
@@ -204,7 +205,7 @@ func TestLockedInADirectory(t *testing.T) {
 func documentedScript(t *testing.T, d *ldap.Directory) string {
 	t.Helper()
 	page, err := os.ReadFile("../../../docs/authorization.md")
-	must(t, err)
+	testutil.Must(t, err)
 	_, rest, found := strings.Cut(string(page), "  ```bash\n")
 	block, _, ended := strings.Cut(rest, "  ```\n")
 	if !found || !ended {

@@ -52,7 +52,7 @@ func TestBlankInThePathIsReported(t *testing.T) {
 					j = site.WithVariable(j, "CUSTOM_CI_BUILDS_DIR", filepath.Join(dir, c.custom))
 				}
 				r := s.Runner().Run(j)
-				want(t, r, fakerunner.Success, 0)
+				site.Want(t, r, fakerunner.Success, 0)
 				if strings.Contains(r.Trace, warning) != c.warned {
 					t.Errorf("the warning is missing, or out of place:\n%s", r.Trace)
 				}

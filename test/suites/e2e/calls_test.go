@@ -223,14 +223,14 @@ func TestOnlyAllowedCalls(t *testing.T) {
 		job := s.Job()
 		job.Raw = map[string][]byte{"build_script": []byte("(trap '' TERM; sleep 1000) &\n" + threads + "\nexit 7\n")}
 		res := s.Runner().Run(job)
-		want(t, res, fakerunner.ScriptFailure, 7)
+		site.Want(t, res, fakerunner.ScriptFailure, 7)
 		if call, _ := res.Call("build_script"); !strings.HasPrefix(string(call.Stdout), "1 2\n") {
 			t.Errorf("jacamar has %q", call.Stdout)
 		}
 		s.NoProcess(t, 0)
 		e, _ := longJob(t, s)
 		e.Cancel()
-		want(t, e.Wait(), fakerunner.Canceled, 0)
+		site.Want(t, e.Wait(), fakerunner.Canceled, 0)
 		s.NoProcess(t, 0)
 	}, quick)
 }
@@ -245,7 +245,7 @@ func TestOnlyAllowedCallsForTheQuestion(t *testing.T) {
 		job := s.Job()
 		job.Raw = map[string][]byte{"build_script": []byte("echo in $PWD\n")}
 		res := s.Runner().Run(job)
-		want(t, res, fakerunner.Success, 0)
+		site.Want(t, res, fakerunner.Success, 0)
 		if !strings.HasPrefix(res.BuildsDir, s.Account.Home) {
 			t.Errorf("the job was in %s", res.BuildsDir)
 		}

@@ -23,7 +23,7 @@ func said(t *testing.T, s *site.Site, script string) string {
 	job := s.Job()
 	job.Raw = map[string][]byte{"build_script": []byte(script + "\n")}
 	res := s.Runner().Run(job)
-	want(t, res, fakerunner.Success, 0)
+	site.Want(t, res, fakerunner.Success, 0)
 	call, _ := res.Call("build_script")
 	return string(call.Stdout)
 }
@@ -173,7 +173,7 @@ func TestJacamarIsClosedFromItsStart(t *testing.T) {
 			ended := make(chan error, 1)
 			go func() { ended <- watch.Wait() }()
 			for running := true; running; {
-				want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
+				site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
 				select {
 				case err := <-ended:
 					running = false
@@ -220,7 +220,7 @@ func TestConfinementCoversJacamar(t *testing.T) {
 					job.Raw[stage] = []byte(threads + "\n")
 				}
 				res := s.Runner().Run(job)
-				want(t, res, fakerunner.Success, 0)
+				site.Want(t, res, fakerunner.Success, 0)
 				for stage := range job.Raw {
 					if call, _ := res.Call(stage); string(call.Stdout) != expected {
 						t.Errorf("%s, %s: jacamar has %q, want %q", name, stage, call.Stdout, expected)

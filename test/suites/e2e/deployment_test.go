@@ -38,9 +38,9 @@ func TestSudoRules(t *testing.T) {
 			}
 			r := s.Runner().Run(s.Job("echo umask $(umask).", "exit 7"))
 			if c.refused {
-				want(t, r, fakerunner.SystemFailure, 0)
+				site.Want(t, r, fakerunner.SystemFailure, 0)
 			} else {
-				want(t, r, fakerunner.ScriptFailure, 7)
+				site.Want(t, r, fakerunner.ScriptFailure, 7)
 				if !strings.Contains(r.Trace, "umask 0022.") {
 					t.Errorf("the umask is another:\n%s", r.Trace)
 				}
@@ -82,7 +82,7 @@ func TestNoFallback(t *testing.T) {
 				r.Judge = nil // not even cleanup has what it needs to write the operator's log
 			}
 			res := r.Run(s.Job("echo never"))
-			want(t, res, fakerunner.SystemFailure, 0)
+			site.Want(t, res, fakerunner.SystemFailure, 0)
 			if strings.Contains(res.Trace, "$ echo never") || !strings.Contains(all(res), c.reason) {
 				t.Errorf("want no script, and %q, in:\n%s", c.reason, all(res))
 			}

@@ -7,6 +7,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // longest is the longest value of a CI variable with a name of two letters: the
@@ -22,7 +23,7 @@ func TestLongestVariable(t *testing.T) {
 	}
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		try := func(limit int, file bool, script string) fakerunner.Result {
-			must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "max_env_chars", limit) }))
+			testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "max_env_chars", limit) }))
 			j := s.Job(script)
 			j.Variables = append(j.Variables, fakerunner.Variable{Key: "XX", Value: strings.Repeat("x", longest), Raw: true, File: file})
 			return s.Runner().Run(j)
@@ -30,7 +31,7 @@ func TestLongestVariable(t *testing.T) {
 		for name, limit := range map[string]int{"without max_env_chars": 0, "with as many allowed": longest} {
 			t.Run(name, func(t *testing.T) {
 				r := try(limit, false, "echo length ${#XX}.")
-				want(t, r, fakerunner.Success, 0)
+				site.Want(t, r, fakerunner.Success, 0)
 				if !strings.Contains(r.Trace, fmt.Sprintf("length %d.", longest)) {
 					t.Errorf("the log:\n%s", r.Trace)
 				}
@@ -58,7 +59,7 @@ func TestEnvironmentNearlyFull(t *testing.T) {
 		}
 		j = site.WithVariable(j, "REST", strings.Repeat("x", 64<<10))
 		r := s.Runner().Run(j)
-		want(t, r, fakerunner.Success, 0)
+		site.Want(t, r, fakerunner.Success, 0)
 		if !strings.Contains(r.Trace, "still here") {
 			t.Errorf("the log:\n%.2000s", r.Trace)
 		}
@@ -74,7 +75,7 @@ func TestScriptsStartWithALoginEnvironment(t *testing.T) {
 		j := s.Job()
 		j.Raw = map[string][]byte{"build_script": []byte(show + "\n")}
 		r := s.Runner().Run(site.WithVariable(j, "MINE", "x"))
-		want(t, r, fakerunner.Success, 0)
+		site.Want(t, r, fakerunner.Success, 0)
 		call, _ := r.Call("build_script")
 		got, expected := exported(string(call.Stdout)), exported(inLogin(t, s, show))
 		if len(got) < 5 {

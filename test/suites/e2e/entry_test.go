@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/setup/debian"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestArgumentsThatAreNone: a program that is started without its own name, or with
@@ -51,20 +52,20 @@ func TestArgumentsThatAreNone(t *testing.T) {
 func started(t *testing.T, program string, argv []string) ([]byte, syscall.WaitStatus) {
 	t.Helper()
 	null, err := os.Open(os.DevNull)
-	must(t, err)
+	testutil.Must(t, err)
 	defer null.Close()
 	file, err := os.CreateTemp(t.TempDir(), "out")
-	must(t, err)
+	testutil.Must(t, err)
 	defer file.Close()
 	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{Files: []uintptr{null.Fd(), file.Fd(), file.Fd()}})
-	must(t, err)
+	testutil.Must(t, err)
 	hangs := time.AfterFunc(20*time.Second, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
 	defer hangs.Stop()
 	var status syscall.WaitStatus
 	_, err = syscall.Wait4(pid, &status, 0, nil)
-	must(t, err)
+	testutil.Must(t, err)
 	out, err := os.ReadFile(file.Name())
-	must(t, err)
+	testutil.Must(t, err)
 	return out, status
 }
 
@@ -97,7 +98,7 @@ func TestClosedDescriptors(t *testing.T) {
 				s.NoProcess(t, 5*time.Second)
 			})
 		}
-		want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
+		site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
 	})
 }
 
@@ -107,7 +108,7 @@ func TestClosedDescriptors(t *testing.T) {
 func TestInheritedDescriptors(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		secret := filepath.Join(s.Dir, "leaked")
-		must(t, os.WriteFile(secret, []byte("leaked"), 0o644))
+		testutil.Must(t, os.WriteFile(secret, []byte("leaked"), 0o644))
 		foreign := []string{secret, s.Dir, "/"}
 		line := fmt.Sprintf("exec 3<%[1]s 7</ 8<%[2]s 9>>/dev/null 63<%[1]s 200<%[1]s", secret, s.Dir)
 		e := begin(t, launched(s, line), s.Job(), "ls -l /proc/self/fd | sed 's/^/job: /'\n[ -r /proc/$PPID/environ ] && echo readable.\necho jacamar: $PPID.\necho under way\nsleep 1000\n")
@@ -149,7 +150,7 @@ func TestInheritedDescriptors(t *testing.T) {
 func openFiles(t *testing.T, pid string) map[string]string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join("/proc", pid, "fd"))
-	must(t, err)
+	testutil.Must(t, err)
 	files := map[string]string{}
 	for _, e := range entries {
 		if to, err := os.Readlink(filepath.Join("/proc", pid, "fd", e.Name())); err == nil { // else it was closed just now
@@ -197,7 +198,7 @@ func TestJobReachesNobodyAboveIt(t *testing.T) {
 			j := s.Job()
 			j.Raw = map[string][]byte{"build_script": []byte(reaching)}
 			r := s.Runner().Run(j)
-			want(t, r, fakerunner.Success, 0)
+			site.Want(t, r, fakerunner.Success, 0)
 			if strings.Contains(r.Trace, "reached: ") || !strings.Contains(r.Trace, "ancestors: ") || strings.Contains(r.Trace, "ancestors: 1\n") {
 				t.Errorf("the log:\n%s", r.Trace)
 			}
@@ -219,7 +220,7 @@ func TestTerminalOfTheCaller(t *testing.T) {
 	}
 	privileged(t, func(t *testing.T, s *site.Site) {
 		r := launched(s, terminal).Run(s.Job(opens))
-		want(t, r, fakerunner.Success, 0)
+		site.Want(t, r, fakerunner.Success, 0)
 		if !strings.Contains(r.Trace, "\nthere is none") {
 			t.Errorf("the log:\n%s", r.Trace)
 		}
@@ -232,8 +233,8 @@ func TestTerminalOfTheCaller(t *testing.T) {
 func TestTextIsNeverACommand(t *testing.T) {
 	s := site.New(t)
 	marks := filepath.Join(s.Dir, "marks")
-	must(t, os.Mkdir(marks, 0o755))
-	must(t, os.Chmod(marks, 0o777))
+	testutil.Must(t, os.Mkdir(marks, 0o755))
+	testutil.Must(t, os.Chmod(marks, 0o777))
 	for i, form := range []string{"$(touch %s)", "`touch %s`", "; touch %s;", "'; touch %s; '", "\"; touch %s; \"", "main\ntouch %s\n", "| touch %s", "--exec=touch %s", "-oProxyCommand=touch %s"} {
 		text := fmt.Sprintf(form, filepath.Join(marks, fmt.Sprint(i)))
 		t.Run(form, func(t *testing.T) {
@@ -271,9 +272,9 @@ func TestNothingOfTheUsersIsOpenedWithPrivilege(t *testing.T) {
 	for _, command := range []*[]string{&r.Custom.Config, &r.Custom.Prepare, &r.Custom.Run, &r.Custom.Cleanup} {
 		*command = append([]string{"/usr/bin/strace", "-f", "-qq", "-Y", "-A", "-o", calls, "-e", "trace=%file"}, *command...)
 	}
-	want(t, r.Run(s.Job("echo $PWD >here")), fakerunner.Success, 0)
+	site.Want(t, r.Run(s.Job("echo $PWD >here")), fakerunner.Success, 0)
 	text, err := os.ReadFile(calls)
-	must(t, err)
+	testutil.Must(t, err)
 	seen := map[string]int{}
 	for line := range strings.Lines(string(text)) {
 		_, rest, _ := strings.Cut(line, "<")

@@ -19,19 +19,13 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// bait runs every program in which a plant would act, and notes the environment.
-func (g garden) bait(who string) string {
+// assignments runs every program in which an injected variable would act, and notes the environment.
+func (g envInjection) assignments(who string) string {
 	lines := []string{fmt.Sprintf("env -0 >>%[1]s/%[2]s; if [ ! -e %[1]s/%[2]s.ran ]; then", g.seen, who)}
-	for _, p := range plants {
+	for _, p := range injections {
 		if p.acts != nil {
 			lines = append(lines, "'"+strings.Join(p.acts, "' '")+"' </dev/null >/dev/null 2>&1 || :")
 		}
@@ -40,20 +34,20 @@ func (g garden) bait(who string) string {
 }
 
 // places are where an environment can be poisoned.
-var places = map[string]func(*testing.T, garden, *fakerunner.Runner, *fakerunner.Job){
-	"the runner's environment": func(_ *testing.T, g garden, r *fakerunner.Runner, _ *fakerunner.Job) {
+var places = map[string]func(*testing.T, envInjection, *fakerunner.Runner, *fakerunner.Job){
+	"the runner's environment": func(_ *testing.T, g envInjection, r *fakerunner.Runner, _ *fakerunner.Job) {
 		r.Environ = append(r.Environ, g.pairs()...)
 	},
-	"job_env": func(t *testing.T, g garden, r *fakerunner.Runner, _ *fakerunner.Job) {
+	"job_env": func(t *testing.T, g envInjection, r *fakerunner.Runner, _ *fakerunner.Job) {
 		forge(t, g, r)
 	},
-	"CUSTOM_ENV_": func(_ *testing.T, g garden, r *fakerunner.Runner, _ *fakerunner.Job) {
+	"CUSTOM_ENV_": func(_ *testing.T, g envInjection, r *fakerunner.Runner, _ *fakerunner.Job) {
 		for _, pair := range g.pairs() {
 			r.Environ = append(r.Environ, "CUSTOM_ENV_"+pair)
 		}
 	},
 	// As GitLab takes them; the script exports them, which bash refuses for two.
-	"the job's variables": func(_ *testing.T, g garden, _ *fakerunner.Runner, j *fakerunner.Job) {
+	"the job's variables": func(_ *testing.T, g envInjection, _ *fakerunner.Runner, j *fakerunner.Job) {
 		for _, pair := range g.pairs() {
 			if name, value, _ := strings.Cut(pair, "="); !strings.Contains(name, "%") && !strings.HasSuffix(name, "OPTS") {
 				j.Variables = append(j.Variables, fakerunner.Variable{Key: name, Value: value, Raw: true})
@@ -62,9 +56,9 @@ var places = map[string]func(*testing.T, garden, *fakerunner.Runner, *fakerunner
 	},
 }
 
-// forge adds the plants to what config answers, as if the driver had put them into
+// forge adds the injected variables to what config answers, as if the driver had put them into
 // job_env itself.
-func forge(t *testing.T, g garden, r *fakerunner.Runner) {
+func forge(t *testing.T, g envInjection, r *fakerunner.Runner) {
 	t.Helper()
 	env := map[string]string{}
 	for _, pair := range g.pairs() {
@@ -72,9 +66,9 @@ func forge(t *testing.T, g garden, r *fakerunner.Runner) {
 		env[name] = value
 	}
 	more, err := json.Marshal(env)
-	must(t, err)
+	testutil.Must(t, err)
 	file := filepath.Join(g.evil, "job_env")
-	must(t, os.WriteFile(file, bytes.Trim(more, "{}"), 0o644))
+	testutil.Must(t, os.WriteFile(file, bytes.Trim(more, "{}"), 0o644))
 	const program = `answer=$("${@:2}") || exit; printf %s "${answer/'"job_env":{'/'"job_env":{'$(<"$1"),}"`
 	r.Custom.Config = append([]string{"/bin/bash", "-c", program, "bash", file}, r.Custom.Config...)
 }
@@ -88,35 +82,35 @@ func TestMarkersNeverAct(t *testing.T) {
 	for _, name := range []string{"root", "capabilities", "sudo"} {
 		t.Run(name, func(t *testing.T) {
 			s := deployment(t, name).Open(t)
-			g := plant(t, s)
-			proved.Do(func() { g.prove(t) })
+			g := newInjection(t, s)
+			proved.Do(func() { g.verifyEach(t) })
 			script := filepath.Join(s.Dir, "runas")
-			must(t, os.WriteFile(script, []byte("#!/bin/bash\n"+g.bait("runas")+"\n"), 0o755))
-			must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "runas", site.Table{"validation_script": script}) }))
-			inHome(t, s, ".bash_profile", g.bait("profile")+"\n")
+			testutil.Must(t, os.WriteFile(script, []byte("#!/bin/bash\n"+g.assignments("runas")+"\n"), 0o755))
+			testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "runas", site.Table{"validation_script": script}) }))
+			inHome(t, s, ".bash_profile", g.assignments("profile")+"\n")
 			for place, poison := range places {
-				t.Run(place, func(t *testing.T) { g.sweep(t, s, poison, place == "the job's variables") })
+				t.Run(place, func(t *testing.T) { g.inject(t, s, poison, place == "the job's variables") })
 			}
 		})
 	}
 }
 
-func (g garden) sweep(t *testing.T, s *site.Site, poison func(*testing.T, garden, *fakerunner.Runner, *fakerunner.Job), asked bool) {
-	must(t, os.RemoveAll(g.seen))
-	must(t, os.Mkdir(g.seen, 0o777))
-	must(t, os.Chmod(g.seen, 0o777))
+func (g envInjection) inject(t *testing.T, s *site.Site, poison func(*testing.T, envInjection, *fakerunner.Runner, *fakerunner.Job), asked bool) {
+	testutil.Must(t, os.RemoveAll(g.seen))
+	testutil.Must(t, os.Mkdir(g.seen, 0o777))
+	testutil.Must(t, os.Chmod(g.seen, 0o777))
 	g.clear(t)
 	r, j := s.Runner(), s.Job()
 	gate := filepath.Join(g.seen, "gate")
-	must(t, unix.Mkfifo(gate, 0o600))
-	must(t, os.Chown(gate, int(s.Account.UID), int(s.Account.GID)))
-	j.Script = []string{"echo jacamar: $PPID.; read -r line <" + gate, g.bait("script")}
+	testutil.Must(t, unix.Mkfifo(gate, 0o600))
+	testutil.Must(t, os.Chown(gate, int(s.Account.UID), int(s.Account.GID)))
+	j.Script = []string{"echo jacamar: $PPID.; read -r line <" + gate, g.assignments("script")}
 	poison(t, g, r, &j)
 	e := r.Start(j)
-	want(t, g.lookAtJacamar(t, e, gate), fakerunner.Success, 0)
+	site.Want(t, g.lookAtJacamar(t, e, gate), fakerunner.Success, 0)
 	for _, f := range g.found(t) {
 		info, err := f.Info()
-		must(t, err)
+		testutil.Must(t, err)
 		if uid := info.Sys().(*syscall.Stat_t).Uid; !asked || uid != s.Account.UID {
 			t.Errorf("%s acted, as the user %d", f.Name(), uid)
 		}
@@ -128,7 +122,7 @@ func (g garden) sweep(t *testing.T, s *site.Site, poison func(*testing.T, garden
 		if _, err := os.Stat(filepath.Join(g.seen, who+".ran")); err != nil {
 			t.Errorf("%s was not reached: %v", who, err)
 		}
-		if had := g.had(t, who); len(had) > 0 {
+		if had := g.inherited(t, who); len(had) > 0 {
 			t.Errorf("%s was given %q", who, had)
 		}
 	}
@@ -137,10 +131,10 @@ func (g garden) sweep(t *testing.T, s *site.Site, poison func(*testing.T, garden
 
 // lookAtJacamar notes the environment of the jacamar whose script waits at the gate:
 // it shows that to root alone. Then it opens the gate.
-func (g garden) lookAtJacamar(t *testing.T, e *fakerunner.Execution, gate string) fakerunner.Result {
+func (g envInjection) lookAtJacamar(t *testing.T, e *fakerunner.Execution, gate string) fakerunner.Result {
 	t.Helper()
 	open, err := os.OpenFile(gate, os.O_RDWR, 0)
-	must(t, err)
+	testutil.Must(t, err)
 	defer open.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -151,18 +145,18 @@ func (g garden) lookAtJacamar(t *testing.T, e *fakerunner.Execution, gate string
 		t.Fatalf("no jacamar (%v) in\n%s", err, e.Wait().Trace)
 	}
 	text, err := os.ReadFile(filepath.Join("/proc", pid[1], "environ"))
-	must(t, err)
-	must(t, errors.Join(os.WriteFile(filepath.Join(g.seen, "jacamar"), text, 0o600), os.WriteFile(filepath.Join(g.seen, "jacamar.ran"), nil, 0o600)))
+	testutil.Must(t, err)
+	testutil.Must(t, errors.Join(os.WriteFile(filepath.Join(g.seen, "jacamar"), text, 0o600), os.WriteFile(filepath.Join(g.seen, "jacamar.ran"), nil, 0o600)))
 	_, err = open.WriteString("\n")
-	must(t, err)
+	testutil.Must(t, err)
 	return e.Wait()
 }
 
-// had are the plants that a process found in its environment.
-func (g garden) had(t *testing.T, who string) (had []string) {
+// inherited are the injected variables that a process found in its environment.
+func (g envInjection) inherited(t *testing.T, who string) (had []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(g.seen, who))
-	must(t, err)
+	testutil.Must(t, err)
 	pairs := strings.Split(string(text), "\x00")
 	for _, pair := range pairs {
 		name, value, _ := strings.Cut(pair, "=")
@@ -182,13 +176,13 @@ func TestAuthoritiesOfTheCaller(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		r := under(s)
 		r.Environ = append(r.Environ, "SSL_CERT_FILE="+s.GitLab.CAFile, "SSL_CERT_DIR="+filepath.Dir(s.GitLab.CAFile))
-		must(t, s.Reconfigure(func(c site.Config) { c.Set("general", "tls-ca-file", nil) }))
+		testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("general", "tls-ca-file", nil) }))
 		res := r.Run(s.Job("echo never"))
-		want(t, res, fakerunner.SystemFailure, 0)
+		site.Want(t, res, fakerunner.SystemFailure, 0)
 		if text := all(res); strings.Contains(text, "$ echo never") || !strings.Contains(text, "certificate") {
 			t.Errorf("want no script, and a certificate that is refused, in:\n%s", text)
 		}
-		must(t, s.Reconfigure())
-		want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
+		testutil.Must(t, s.Reconfigure())
+		site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
 	})
 }

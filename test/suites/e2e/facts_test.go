@@ -55,7 +55,7 @@ func TestProjectsOfOneNameHaveTheirOwnBuilds(t *testing.T) {
 			job.Project.ID = project
 			job = s.WithClaims(job, s.GitLab.Claims(job, s.User))
 			r := s.Runner().Run(job)
-			want(t, r, fakerunner.Success, 0)
+			site.Want(t, r, fakerunner.Success, 0)
 			_, after, _ := strings.Cut(r.Trace, "\nbuilds in ")
 			builds[project], _, _ = strings.Cut(after, ".\n")
 		}
@@ -94,7 +94,7 @@ func TestImageAndServices(t *testing.T) {
 			times int
 		}{{plain, 0}, {named, 1}} {
 			r := s.Runner().Run(tt.job)
-			want(t, r, fakerunner.Success, 0)
+			site.Want(t, r, fakerunner.Success, 0)
 			for _, w := range warnings {
 				if got := strings.Count(r.Trace, w); got != tt.times {
 					t.Errorf("%q stands %d times, want %d, in:\n%s", w, got, tt.times, r.Trace)
@@ -121,12 +121,12 @@ func TestStepRunner(t *testing.T) {
 		job = site.WithVariable(job, "STEPS", string(job.Run))
 
 		r := s.Runner().Run(job)
-		want(t, r, fakerunner.ScriptFailure, 127)
+		site.Want(t, r, fakerunner.ScriptFailure, 127)
 		if !strings.Contains(r.Trace, warning) {
 			t.Errorf("nothing is said of step-runner:\n%s", r.Trace)
 		}
 		r = s.Runner().Run(site.WithVariable(job, "PATH", bin+":/usr/bin:/bin"))
-		want(t, r, fakerunner.Success, 0)
+		site.Want(t, r, fakerunner.Success, 0)
 		if strings.Contains(r.Trace, warning) || !strings.Contains(r.Trace, `steps: [{"name":"hello"`) {
 			t.Errorf("step-runner was there:\n%s", r.Trace)
 		}

@@ -17,7 +17,7 @@ import (
 // user and without internals, and that nothing of it was run or left.
 func refused(t *testing.T, s *site.Site, r fakerunner.Result) {
 	t.Helper()
-	want(t, r, fakerunner.SystemFailure, 0)
+	site.Want(t, r, fakerunner.SystemFailure, 0)
 	if strings.Contains(r.Trace, "$ echo never") {
 		t.Errorf("the script ran; the log:\n%s", r.Trace)
 	}
@@ -164,7 +164,7 @@ func TestFullDataDirectory(t *testing.T) {
 	t.Cleanup(func() { _ = unix.Unmount(full, unix.MNT_DETACH) })
 	privileged(t, func(t *testing.T, s *site.Site) {
 		r := patient(s).Run(s.Job("echo never"))
-		want(t, r, fakerunner.SystemFailure, 0)
+		site.Want(t, r, fakerunner.SystemFailure, 0)
 		if !strings.Contains(r.Trace, "no space left on device") || !strings.Contains(r.Trace, "is full: 4 of 4 files and directories") {
 			t.Errorf("the log does not say so:\n%s", r.Trace)
 		}
@@ -183,7 +183,7 @@ func TestTenJobsAtOnce(t *testing.T) {
 		dirs := map[string]bool{}
 		for range jobs {
 			res := <-results
-			want(t, res, fakerunner.Success, 0)
+			site.Want(t, res, fakerunner.Success, 0)
 			if dirs[res.BuildsDir] {
 				t.Errorf("two jobs had the directory %s", res.BuildsDir)
 			}

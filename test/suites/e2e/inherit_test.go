@@ -138,7 +138,7 @@ func TestKeyringsAreNotShared(t *testing.T) {
 			program := postureProgram(t, s)
 			users := []string{s.Account.Name, s.Account.Name, s.Account.Name}
 			if d.Changes {
-				users[1] = s.Crew.Bob
+				users[1] = s.Accounts.Bob
 			}
 			var jobs []fakerunner.Job
 			for _, user := range users {
@@ -147,7 +147,7 @@ func TestKeyringsAreNotShared(t *testing.T) {
 			}
 			seen := map[string]string{}
 			for i, res := range served(t, s, program, "", jobs...) {
-				want(t, res, fakerunner.Success, 0)
+				site.Want(t, res, fakerunner.Success, 0)
 				as(t, s, users[i])
 				for _, stage := range []string{"build_script", "after_script"} {
 					call, _ := res.Call(stage)
@@ -200,12 +200,12 @@ func TestAccountWithoutRoomForAKeyring(t *testing.T) {
 		keys("fill")
 		// A process without any session keyring may have one beyond its quota.
 		res := served(t, s, program, "", s.Job("echo $((40 + 2))."))[0]
-		want(t, res, fakerunner.SystemFailure, 0)
+		site.Want(t, res, fakerunner.SystemFailure, 0)
 		if strings.Contains(res.Trace, "\n42.") || !strings.Contains(res.Trace, "your account has as many keys as the kernel allows") {
 			t.Errorf("the log:\n%s", res.Trace)
 		}
 		keys("clear")
-		want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
+		site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"os"
 	"testing"
 
-	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
 )
 
@@ -34,11 +33,3 @@ func privileged(t *testing.T, test func(*testing.T, *site.Site), change ...func(
 
 // quick makes the time limits short enough for tests.
 func quick(c site.Config) { c.Set("general", "kill_timeout", "3s") }
-
-// want compares a job's end with what the runner should report.
-func want(t testing.TB, r fakerunner.Result, outcome fakerunner.Outcome, code int) {
-	t.Helper()
-	if r.Outcome != outcome || r.ExitCode != code {
-		t.Errorf("the job ended as %s with code %d (%s), want %s with %d; its log:\n%s", r.Outcome, r.ExitCode, r.Reason, outcome, code, r.Trace)
-	}
-}

@@ -27,7 +27,7 @@ func TestStopAtAnyTime(t *testing.T) {
 		t.Run(d.Name, func(t *testing.T) {
 			s := d.Open(t, quick)
 			start := time.Now()
-			want(t, s.Runner().Run(brief(s, "")), fakerunner.Success, 0)
+			site.Want(t, s.Runner().Run(brief(s, "")), fakerunner.Success, 0)
 			whole := time.Since(start)
 			struck, n := 0, 0
 			for ; struck < moments && n < 3*moments; n++ {
@@ -74,7 +74,7 @@ func stopAt(t *testing.T, s *site.Site, n int, after time.Duration) bool {
 	res := e.Wait()
 	_, err := os.Stat(mark)
 	if pid == 0 {
-		want(t, res, fakerunner.Success, 0)
+		site.Want(t, res, fakerunner.Success, 0)
 		return false
 	}
 	for _, c := range res.Calls {

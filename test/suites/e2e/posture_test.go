@@ -57,7 +57,7 @@ func TestPosture(t *testing.T) {
 			job := s.Job()
 			job.Raw = map[string][]byte{"build_script": []byte(looks)}
 			res := hostile(s).Run(job)
-			want(t, res, fakerunner.Success, 0)
+			site.Want(t, res, fakerunner.Success, 0)
 			call, _ := res.Call("build_script")
 			has := shown(string(call.Stdout))
 			for name, value := range posture(t, s, d.Name) {

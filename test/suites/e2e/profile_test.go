@@ -58,14 +58,14 @@ func TestProfilesChangeNoResult(t *testing.T) {
 				inHome(t, s, ".bash_logout", "echo logged out; exit 5\n")
 				job := s.Job("echo from the script")
 				r := s.Runner().Run(job)
-				want(t, r, fakerunner.Success, 0)
+				site.Want(t, r, fakerunner.Success, 0)
 				// A profile that exits is followed by its own shell's logout file.
 				if (strings.Contains(r.Trace, "logged out") && !strings.HasPrefix(name, "exits")) || !strings.Contains(r.Trace, "from the script") {
 					t.Errorf("the log:\n%s", r.Trace)
 				}
 				job = s.Job()
 				job.Raw = map[string][]byte{"build_script": []byte("exit 7\n")}
-				want(t, s.Runner().Run(job), fakerunner.ScriptFailure, 7)
+				site.Want(t, s.Runner().Run(job), fakerunner.ScriptFailure, 7)
 				s.NoProcess(t, 0)
 			})
 		}
@@ -76,7 +76,7 @@ func TestProfileShapesTheEnvironment(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		inHome(t, s, ".bash_profile", "export FROM_PROFILE=yes PATH=$PATH:/opt/mine\ngreet() { echo \"hello $1\"; }\n")
 		r := s.Runner().Run(s.Job(`echo "$FROM_PROFILE $PATH $(greet you)"`))
-		want(t, r, fakerunner.Success, 0)
+		site.Want(t, r, fakerunner.Success, 0)
 		if !strings.Contains(r.Trace, "yes /usr/local/bin:/usr/bin:/bin") || !strings.Contains(r.Trace, ":/opt/mine hello you") {
 			t.Errorf("the log:\n%s", r.Trace)
 		}

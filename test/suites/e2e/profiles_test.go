@@ -51,7 +51,7 @@ func afterProfile(t *testing.T, s *site.Site, p profiles.Profile) {
 		}
 		return
 	}
-	want(t, r, fakerunner.ScriptFailure, profiles.Code)
+	site.Want(t, r, fakerunner.ScriptFailure, profiles.Code)
 	if out := string(call.Stdout) + string(call.Stderr); marks != 1 || !sameLines(out, p.Want()) {
 		t.Errorf("the script ran %d times and printed\n%s\nwant\n%s", marks, out, p.Want())
 	}

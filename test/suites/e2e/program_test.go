@@ -8,6 +8,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestJacamarIsJudged (A16) has a jacamar that another account could have put there. It
@@ -17,42 +18,42 @@ func TestJacamarIsJudged(t *testing.T) {
 		t.Skip("only root can give a program to another account")
 	}
 	for name, tc := range map[string]struct {
-		plant func(t *testing.T, dir, program string, bob site.Account) // dir is root's, and has the program
+		setup func(t *testing.T, dir, program string, bob site.Account) // dir is root's, and has the program
 		why   string
 	}{
 		"as it should be":         {func(*testing.T, string, string, site.Account) {}, ""},
-		"writable by all":         {func(t *testing.T, _, p string, _ site.Account) { must(t, os.Chmod(p, 0o777)) }, "it is writable by group and others (mode 0777)"},
-		"writable by its group":   {func(t *testing.T, _, p string, _ site.Account) { must(t, os.Chmod(p, 0o775)) }, "it is writable by group (mode 0775)"},
-		"another's":               {func(t *testing.T, _, p string, b site.Account) { must(t, os.Chown(p, int(b.UID), -1)) }, "it is owned by uid "},
-		"in a directory for all":  {func(t *testing.T, d, _ string, _ site.Account) { must(t, os.Chmod(d, 0o777)) }, "is writable by group and others (mode 0777)"},
-		"in a sticky directory":   {func(t *testing.T, d, _ string, _ site.Account) { must(t, os.Chmod(d, 0o777|os.ModeSticky)) }, "is writable by group and others (mode 1777)"},
-		"in another's directory":  {func(t *testing.T, d, _ string, b site.Account) { must(t, os.Chown(d, int(b.UID), -1)) }, "is owned by uid "},
+		"writable by all":         {func(t *testing.T, _, p string, _ site.Account) { testutil.Must(t, os.Chmod(p, 0o777)) }, "it is writable by group and others (mode 0777)"},
+		"writable by its group":   {func(t *testing.T, _, p string, _ site.Account) { testutil.Must(t, os.Chmod(p, 0o775)) }, "it is writable by group (mode 0775)"},
+		"another's":               {func(t *testing.T, _, p string, b site.Account) { testutil.Must(t, os.Chown(p, int(b.UID), -1)) }, "it is owned by uid "},
+		"in a directory for all":  {func(t *testing.T, d, _ string, _ site.Account) { testutil.Must(t, os.Chmod(d, 0o777)) }, "is writable by group and others (mode 0777)"},
+		"in a sticky directory":   {func(t *testing.T, d, _ string, _ site.Account) { testutil.Must(t, os.Chmod(d, 0o777|os.ModeSticky)) }, "is writable by group and others (mode 1777)"},
+		"in another's directory":  {func(t *testing.T, d, _ string, b site.Account) { testutil.Must(t, os.Chown(d, int(b.UID), -1)) }, "is owned by uid "},
 		"behind root's link":      {func(t *testing.T, d, p string, _ site.Account) { relink(t, d, p, 0o755, 0) }, ""},
 		"behind a link of others": {func(t *testing.T, d, p string, b site.Account) { relink(t, d, p, 0o755, int(b.UID)) }, "is owned by uid "},
 		"where a link leads":      {func(t *testing.T, d, p string, _ site.Account) { relink(t, d, p, 0o777, 0) }, "is writable by group and others (mode 0777)"},
-		"missing":                 {func(t *testing.T, _, p string, _ site.Account) { must(t, os.Remove(p)) }, ""},
+		"missing":                 {func(t *testing.T, _, p string, _ site.Account) { testutil.Must(t, os.Remove(p)) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, d := range site.Deployments() {
 				t.Run(d.Name, func(t *testing.T) {
 					s := d.Open(t)
-					bob, err := site.LookupAccount(s.Crew.Bob)
-					must(t, err)
+					bob, err := site.LookupAccount(s.Accounts.Bob)
+					testutil.Must(t, err)
 					dir := filepath.Join(s.Dir, "programs")
 					program, marker := filepath.Join(dir, "jacamar"), filepath.Join(s.Dir, "tmp", "marker")
 					// What runs would leave its mark, whoever it runs as.
-					must(t, os.Mkdir(dir, 0o755))
-					must(t, os.Chmod(filepath.Dir(marker), 0o777))
-					must(t, os.WriteFile(program, []byte("#!/bin/sh\n: >"+marker+"\n"), 0o755))
-					tc.plant(t, dir, program, bob)
-					must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "jacamar_path", program) }))
+					testutil.Must(t, os.Mkdir(dir, 0o755))
+					testutil.Must(t, os.Chmod(filepath.Dir(marker), 0o777))
+					testutil.Must(t, os.WriteFile(program, []byte("#!/bin/sh\n: >"+marker+"\n"), 0o755))
+					tc.setup(t, dir, program, bob)
+					testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "jacamar_path", program) }))
 					r := s.Runner()
 					if d.Name != "no-auth" {
 						r = unobfuscated(s)
 					}
 					r.Judge = nil // what is planted here is no jacamar
 					res := r.Run(s.Job("true"))
-					want(t, res, fakerunner.SystemFailure, 0)
+					site.Want(t, res, fakerunner.SystemFailure, 0)
 					_, err = os.Stat(marker)
 					// sudo's rule is for another path.
 					if runs := tc.why == "" && name != "missing" && d.Name != "sudo"; (err == nil) != runs {
@@ -72,9 +73,9 @@ func TestJacamarIsJudged(t *testing.T) {
 func relink(t *testing.T, dir, program string, mode os.FileMode, uid int) {
 	t.Helper()
 	elsewhere := filepath.Join(dir, "elsewhere")
-	must(t, os.Mkdir(elsewhere, 0o755))
-	must(t, os.Chmod(elsewhere, mode))
-	must(t, os.Rename(program, filepath.Join(elsewhere, "jacamar")))
-	must(t, os.Symlink(filepath.Join(elsewhere, "jacamar"), program))
-	must(t, os.Lchown(program, uid, -1))
+	testutil.Must(t, os.Mkdir(elsewhere, 0o755))
+	testutil.Must(t, os.Chmod(elsewhere, mode))
+	testutil.Must(t, os.Rename(program, filepath.Join(elsewhere, "jacamar")))
+	testutil.Must(t, os.Symlink(filepath.Join(elsewhere, "jacamar"), program))
+	testutil.Must(t, os.Lchown(program, uid, -1))
 }

@@ -25,7 +25,7 @@ func TestOneFileForBothOutputs(t *testing.T) {
 		}
 		r := s.Runner()
 		r.Custom.Run = append([]string{"/bin/sh", "-c", `case " $* " in *" build_script ") exec "$@" >"$0" 2>&1; esac; exec "$@"`, log}, r.Custom.Run...)
-		want(t, r.Run(s.Job(fmt.Sprintf("for i in $(seq %d); do echo out $i; echo err $i >&2; done", lines))), fakerunner.Success, 0)
+		site.Want(t, r.Run(s.Job(fmt.Sprintf("for i in $(seq %d); do echo out $i; echo err $i >&2; done", lines))), fakerunner.Success, 0)
 		text, err := os.ReadFile(log)
 		if err != nil {
 			t.Fatal(err)

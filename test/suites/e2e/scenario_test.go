@@ -41,7 +41,7 @@ func TestScenarios(t *testing.T) {
 
 func succeeds(t *testing.T, s *site.Site) {
 	r := s.Runner().Run(s.Job("echo account $(id -un)."))
-	want(t, r, fakerunner.Success, 0)
+	site.Want(t, r, fakerunner.Success, 0)
 	if !strings.Contains(r.Trace, "account "+s.Account.Name+".") {
 		t.Errorf("it ran as another account:\n%s", r.Trace)
 	}
@@ -59,7 +59,7 @@ func runnerUID(s *site.Site) uint32 {
 }
 
 func exits(t *testing.T, s *site.Site) {
-	want(t, s.Runner().Run(s.Job("exit 7", "echo never")), fakerunner.ScriptFailure, 7)
+	site.Want(t, s.Runner().Run(s.Job("exit 7", "echo never")), fakerunner.ScriptFailure, 7)
 	s.NoProcess(t, 0)
 }
 
@@ -96,7 +96,7 @@ func timesOut(t *testing.T, s *site.Site) {
 func killShell(t *testing.T, s *site.Site) {
 	job := s.Job()
 	job.Raw = map[string][]byte{"build_script": []byte("setsid sleep 1000 & sleep 1001 &\nkill -KILL $$\n")}
-	want(t, s.Runner().Run(job), fakerunner.ScriptFailure, 137)
+	site.Want(t, s.Runner().Run(job), fakerunner.ScriptFailure, 137)
 	s.NoProcess(t, 0)
 }
 

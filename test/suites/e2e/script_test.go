@@ -29,7 +29,7 @@ func TestExitCodes(t *testing.T) {
 					outcome = fakerunner.Success
 				}
 				r := s.Runner().Run(job)
-				want(t, r, outcome, code)
+				site.Want(t, r, outcome, code)
 				if call, _ := r.Call("build_script"); code != 0 && (call.Status != 1 || call.CodeFile.Code != code) {
 					t.Errorf("exit status %d and %+v in the code file, want 1 and %d", call.Status, call.CodeFile, code)
 				}
@@ -60,7 +60,7 @@ func TestScriptBytes(t *testing.T) {
 				job := s.Job()
 				job.Raw = map[string][]byte{"build_script": []byte(tc.script)}
 				r := s.Runner().Run(job)
-				want(t, r, fakerunner.Success, 0)
+				site.Want(t, r, fakerunner.Success, 0)
 				call, _ := r.Call("build_script")
 				if got := string(call.Stdout) + string(call.Stderr); got != tc.out {
 					t.Errorf("the output is %q, want %q", clip(got), clip(tc.out))
@@ -86,7 +86,7 @@ func TestLargeOutputIsByteExact(t *testing.T) {
 		job := s.Job()
 		job.Raw = map[string][]byte{"build_script": fmt.Appendf(nil, "cat %s; cat %s >&2", file, file)}
 		r := s.Runner().Run(job)
-		want(t, r, fakerunner.Success, 0)
+		site.Want(t, r, fakerunner.Success, 0)
 		call, _ := r.Call("build_script")
 		if !bytes.Equal(call.Stdout, data) || !bytes.Equal(call.Stderr, data) {
 			t.Errorf("of %d bytes, %d and %d arrived, or other ones", len(data), len(call.Stdout), len(call.Stderr))
@@ -109,7 +109,7 @@ func TestLeftoversEndWithTheirStage(t *testing.T) {
 				job.Raw = map[string][]byte{"build_script": []byte(script + "\necho done\nexit 3\n")}
 				start := time.Now()
 				r := s.Runner().Run(job)
-				want(t, r, fakerunner.ScriptFailure, 3)
+				site.Want(t, r, fakerunner.ScriptFailure, 3)
 				if took := time.Since(start); took > 10*time.Second {
 					t.Errorf("the job took %v", took)
 				}
@@ -124,7 +124,7 @@ func TestOutputOfAProcessSubstitutionIsComplete(t *testing.T) {
 		job := s.Job()
 		job.Raw = map[string][]byte{"build_script": []byte("exec > >(sleep 0.2; cat) 2>&1\necho the last words\nexit 4\n")}
 		r := s.Runner().Run(job)
-		want(t, r, fakerunner.ScriptFailure, 4)
+		site.Want(t, r, fakerunner.ScriptFailure, 4)
 		if !strings.Contains(r.Trace, "the last words") {
 			t.Errorf("they are missing:\n%s", r.Trace)
 		}

@@ -67,7 +67,7 @@ func stopLatency(t *testing.T, s *site.Site) time.Duration {
 		t.Fatal(err)
 	}
 	res := e.Wait()
-	want(t, res, fakerunner.ScriptFailure, 9)
+	site.Want(t, res, fakerunner.ScriptFailure, 9)
 	select {
 	case at := <-told:
 		return at.Sub(start)
@@ -96,7 +96,7 @@ func TestScriptThatIgnoresTermIsKilled(t *testing.T) {
 		if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		want(t, e.Wait(), fakerunner.ScriptFailure, 137)
+		site.Want(t, e.Wait(), fakerunner.ScriptFailure, 137)
 		if took := time.Since(start); took < 2*time.Second || took > 5*time.Second {
 			t.Errorf("with kill_timeout = 3s it took %v", took)
 		}
@@ -110,7 +110,7 @@ func TestScriptThatAnswersTermWithSuccessFailsAllTheSame(t *testing.T) {
 		if err := syscall.Kill(-process(t, e, "build_script"), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		want(t, e.Wait(), fakerunner.ScriptFailure, 143)
+		site.Want(t, e.Wait(), fakerunner.ScriptFailure, 143)
 	}, quick)
 }
 

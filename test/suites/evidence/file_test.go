@@ -60,7 +60,7 @@ func TestNobodyForgesTheFile(t *testing.T) {
 			fmt.Sprintf("echo 99999999999999999999 >%s/operator.seq", s.StateDir),
 		}
 		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; logger -t 'jacamar-auth[4242]' -p authpriv.warning %[1]s", shellQuoted())
-		as(t, s.Crew.Bob, "sh", "-c", send)
+		as(t, s.Accounts.Bob, "sh", "-c", send)
 		before := len(parse(t, readLog(t, log)))
 		script := []string{send, "failed=0"}
 		for i, a := range attacks {

@@ -55,9 +55,9 @@ func TestShippedRsyslog(t *testing.T) {
 		server := rsyslog.StartLocal(t, filepath.Join(s.Dir, "socket"), shipped(t, s, file), true)
 		devLog(t, server.Socket)
 		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; logger --id=1 -t jacamar-auth -p authpriv.warning %[1]s", shellQuoted())
-		as(t, s.Crew.Bob, "sh", "-c", send)
+		as(t, s.Accounts.Bob, "sh", "-c", send)
 		j, r := passes(t, s, send)
-		as(t, s.Crew.Bob, "sh", "-c", send+"; logger -t jacamar-auth the end")
+		as(t, s.Accounts.Bob, "sh", "-c", send+"; logger -t jacamar-auth the end")
 		// What is not taken for a record is left to the other rules.
 		if left := server.Await(t, "the end"); strings.Count(left, "mallory") != 6 || strings.Contains(left, `"seq":2`) {
 			t.Errorf("the forged lines, and no others, should be here:\n%s", left)
@@ -100,7 +100,7 @@ func TestManualsJournalMatch(t *testing.T) {
 		devLog(t, journald.DevLog)
 		journal.Join(t)
 		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; printf 'SYSLOG_IDENTIFIER=jacamar-auth\\n_UID=0\\n_EXE=%s\\nMESSAGE=%%s\\n' %[1]s | logger --journald", shellQuoted(), s.Auth)
-		as(t, s.Crew.Bob, "sh", "-c", send)
+		as(t, s.Accounts.Bob, "sh", "-c", send)
 		j, r := passes(t, s, send)
 		if all := journal.Read(t, "SYSLOG_IDENTIFIER=jacamar-auth"); len(all) != 4+2*len(r.Calls) {
 			t.Fatalf("the journal has %d messages, want 4 forged ones and %d records", len(all), 2*len(r.Calls))

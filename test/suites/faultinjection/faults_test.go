@@ -33,22 +33,22 @@ func TestFaults(t *testing.T) {
 	if _, err := fmt.Sscanf(*part, "%d/%d", &number, &parts); err != nil {
 		t.Fatal(err)
 	}
-	rigs(t, func(t *testing.T, r *rig) {
+	harnesses(t, func(t *testing.T, r *harness) {
 		all := r.points(t)
 		known := len(all)
 		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		if *whole {
-			all = slices.DeleteFunc(all, func(p point) bool { return lot(p)/1000%share(r.deployment) != 0 })
+			all = slices.DeleteFunc(all, func(p point) bool { return pointHash(p)/1000%share(r.deployment) != 0 })
 		}
 		c := count{begun: time.Now()}
 		for _, p := range all {
 			switch {
-			case !strings.HasPrefix(p.String(), *only), *whole && lot(p)%parts != number:
+			case !strings.HasPrefix(p.String(), *only), *whole && pointHash(p)%parts != number:
 				continue
 			case *only == "" && !*whole && c.time() > sampled:
 				continue
 			}
-			hit, wrong := r.inflict(p, 7*(lot(p)/parts%2))
+			hit, wrong := r.inject(p, 7*(pointHash(p)/parts%2))
 			c.add(hit, wrong)
 			if len(wrong) > 0 {
 				t.Errorf("%s (struck: %v): %q", p, hit, wrong)
@@ -61,8 +61,8 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// lot is a number that a point has permanently.
-func lot(p point) int {
+// pointHash is a number that a point has permanently.
+func pointHash(p point) int {
 	h := fnv.New32a()
 	fmt.Fprint(h, p)
 	return int(h.Sum32() >> 1)
@@ -107,7 +107,7 @@ func looked() []string {
 }
 
 // points are all of a deployment in these stages.
-func (r *rig) points(t *testing.T) (all []point) {
+func (r *harness) points(t *testing.T) (all []point) {
 	t.Helper()
 	wanted := looked()
 	for _, p := range programs {

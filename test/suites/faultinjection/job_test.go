@@ -20,8 +20,8 @@ type ended struct {
 	begun  time.Time
 }
 
-// testimony has a script say as what it runs, before it ends with the code.
-const testimony = `{
+// recordScript has a script say as what it runs, before it ends with the code.
+const recordScript = `{
 while read -r name value; do
 case $name in Uid:|Gid:|Groups:|Cap???:|NoNewPrivs:|Seccomp:|SigBlk:|SigIgn:) printf '%%s %%s;' $name "${value//	/ }";; esac
 done </proc/self/status
@@ -34,15 +34,15 @@ exit %d
 
 // run runs a job whose script ends with the code. The calls of the driver are
 // started by what launch says.
-func (r *rig) run(code int, launch func(stage string) []string) ended {
+func (r *harness) run(code int, launch func(stage string) []string) ended {
 	r.jobs++
 	said := filepath.Join(r.evidence, fmt.Sprint(r.jobs))
 	secret := fmt.Sprintf("scripts-own-secret-%d-%d", os.Getpid(), r.jobs)
 	job := r.site.Job()
 	job.Timeout, job.Bare = time.Minute, true
-	job.Raw = map[string][]byte{"build_script": fmt.Appendf(nil, testimony, said, secret, code)}
+	job.Raw = map[string][]byte{"build_script": fmt.Appendf(nil, recordScript, said, secret, code)}
 	runner := r.site.Runner()
-	runner.Judge = nil // a fault can keep cleanup from its work: the rig itself judges what is left
+	runner.Judge = nil // a fault can keep cleanup from its work: the harness itself judges what is left
 	runner.Hooks.Launch, runner.FinishWait = launch, 5*time.Second
 	e := ended{begun: time.Now(), secret: []string{secret, job.Token}}
 	for _, v := range job.Variables {

@@ -36,7 +36,7 @@ func told(e ended) (wrong []string) {
 
 // left looks for what must not be there after a job: processes, and secrets in
 // files.
-func (r *rig) left(e ended) (wrong []string) {
+func (r *harness) left(e ended) (wrong []string) {
 	var alive []site.Process
 	if !site.Eventually(3*time.Second, func() bool {
 		alive, _ = site.Find(r.own)
@@ -59,7 +59,7 @@ func (r *rig) left(e ended) (wrong []string) {
 }
 
 // own picks what the accounts run, and as an ordinary user what the site runs.
-func (r *rig) own(p site.Process) bool {
+func (r *harness) own(p site.Process) bool {
 	if os.Geteuid() != 0 {
 		return r.site.Own()(p)
 	}
@@ -68,7 +68,7 @@ func (r *rig) own(p site.Process) bool {
 }
 
 // files are all that a job may have written to.
-func (r *rig) files(since time.Time) (all []string) {
+func (r *harness) files(since time.Time) (all []string) {
 	roots := []string{r.site.Dir}
 	if os.Geteuid() == 0 {
 		roots = append(roots, r.site.Account.Home)
@@ -92,7 +92,7 @@ func (r *rig) files(since time.Time) (all []string) {
 
 // fresh are the entries of a directory that everybody uses which are of the
 // job's time, and of one of its accounts.
-func (r *rig) fresh(dir string, since time.Time) (all []string) {
+func (r *harness) fresh(dir string, since time.Time) (all []string) {
 	entries, _ := os.ReadDir(dir)
 	for _, entry := range entries {
 		info, err := entry.Info()
@@ -112,7 +112,7 @@ func (r *rig) fresh(dir string, since time.Time) (all []string) {
 
 // reset takes away what a job whose cleanup was not to be had has kept: its claim
 // holds as long as the runner lives, which is this process.
-func (r *rig) reset() []string {
+func (r *harness) reset() []string {
 	if os.Geteuid() != 0 {
 		return nil
 	}

@@ -8,9 +8,9 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// inflict runs a job with the fault and a job after it, and reports whether the
+// inject runs a job with the fault and a job after it, and reports whether the
 // fault has happened and what was wrong.
-func (r *rig) inflict(p point, code int) (hit bool, wrong []string) {
+func (r *harness) inject(p point, code int) (hit bool, wrong []string) {
 	e, log, err := r.traced(p.program, p.stage, code, "-e", "trace="+p.call, "-e", p.inject())
 	if err != nil {
 		return false, []string{err.Error()}
@@ -28,7 +28,7 @@ func (r *rig) inflict(p point, code int) (hit bool, wrong []string) {
 
 // next runs the job after a job that did not come through, or of which the cleanup
 // had the fault. A job that did has shown by its later stages that all is well.
-func (r *rig) next(p point, e ended, code int) []string {
+func (r *harness) next(p point, e ended, code int) []string {
 	if ran(e, code) && p.stage != "cleanup" {
 		return nil
 	}
@@ -50,7 +50,7 @@ func ran(e ended, code int) bool {
 // judge compares the end of a job with what its script did. Before the script the
 // runner tries again, and after it nothing changes the result any more: there a
 // fault must not be seen at all.
-func (r *rig) judge(p point, e ended, code int) (wrong []string) {
+func (r *harness) judge(p point, e ended, code int) (wrong []string) {
 	honest := ran(e, code) && len(e.said) == 1
 	for _, said := range e.said {
 		// A script that was ended may have said the first part only.

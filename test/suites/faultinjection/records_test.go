@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// reader follows the operator's log over the jobs of a rig.
+// reader follows the operator's log over the jobs of a harness.
 type reader struct {
 	offset  int64
 	numbers map[int64]bool
@@ -19,7 +19,7 @@ type reader struct {
 
 // records looks at what a job has added to the operator's log: whatever failed, a
 // line is one record, and no number comes twice.
-func (r *rig) records() (wrong []string) {
+func (r *harness) records() (wrong []string) {
 	file, err := os.Open(filepath.Join(r.site.StateDir, "operator.log"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

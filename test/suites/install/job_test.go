@@ -49,14 +49,14 @@ func TestInstalled(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
 			m := machine{Site: rootSite(t)}
-			m.root = emptyRoot(t, m.Dir, m.Crew)
+			m.root = emptyRoot(t, m.Dir, m.Accounts)
 			if out, err := rpmInstall(m.root, "--nodeps", packages(t, kind.flavour)); err != nil {
 				t.Fatal(out, err)
 			}
 			sameAsTable(t, m.root, kind.flavour)
 			m.auth, m.config = m.root+"/opt/jacamar/bin/jacamar-auth", m.root+"/etc/gitlab-runner/jacamar.toml"
 			if kind.service {
-				account, err := site.LookupAccount(m.Crew.Runner)
+				account, err := site.LookupAccount(m.Accounts.Runner)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -132,7 +132,7 @@ func (m *machine) initialize(t *testing.T, deployment string) {
 	argv := []string{
 		m.auth, "init", "--configuration", m.config, "--gitlab-server", m.GitLab.URL, "--tls-ca-file", m.GitLab.CAFile,
 		"--deployment", deployment, "--executor", "shell", "--data-dir", "$HOME", "--runner-config", runnerConfig, "--runner", "hpc",
-		"--helper-account", m.Crew.Helper,
+		"--helper-account", m.Accounts.Helper,
 	}
 	if m.service != nil {
 		argv = append(argv, "--service", m.service.Name)

@@ -62,7 +62,7 @@ func TestJobLogs(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(logHead)
 	for i, sample := range sampleJobs() {
-		other := s.Beside(t, func(c site.Config) {
+		other := s.NewSibling(t, func(c site.Config) {
 			if sample.slurm {
 				settle(c, site.Config{"general": {"executor": "slurm", "data_dir": "$HOME"}, "auth": {"downscope": "setuid"}, "batch": {}}, s, data, slurm)
 			}
@@ -134,7 +134,7 @@ func escapes(t *testing.T, trace string) {
 func readable(trace string, s *site.Site) string {
 	host, _ := os.Hostname()
 	text := known.ReplaceAllString(trace, "")
-	text = strings.NewReplacer(s.Account.Home, "/home/alice", s.Account.Name, "alice", s.Crew.Runner, "gitlab-runner", host, "login1", s.Dir, "/srv/site").Replace(text)
+	text = strings.NewReplacer(s.Account.Home, "/home/alice", s.Account.Name, "alice", s.Accounts.Runner, "gitlab-runner", host, "login1", s.Dir, "/srv/site").Replace(text)
 	for pattern, same := range map[string]string{
 		`\b[0-9]{5,}\b`: "4711", `Jacamar [^)\s]+\)`: "Jacamar 0.1.0)", `driver jacamar \S+\.\.\.`: "driver jacamar 0.1.0...", `\b[0-9.]+(?:ms|µs|s)\b`: "1s", `cpu [0-9:.]+`: "cpu 00:01",
 	} {

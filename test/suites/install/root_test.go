@@ -17,10 +17,10 @@ import (
 // emptyRoot is a machine with nothing but a shell for the packages' scripts and
 // the accounts root, gitlab-runner and jacamar, which have the ids of real accounts
 // here: what is installed belongs to those.
-func emptyRoot(t *testing.T, parent string, crew site.Crew) string {
+func emptyRoot(t *testing.T, parent string, accounts site.Accounts) string {
 	t.Helper()
 	passwd, group := "root:x:0:0::/root:/bin/sh\n", "root:x:0:\n"
-	for name, real := range map[string]string{"gitlab-runner": crew.Runner, "jacamar": crew.Helper} {
+	for name, real := range map[string]string{"gitlab-runner": accounts.Runner, "jacamar": accounts.Helper} {
 		account, err := site.LookupAccount(real)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +106,7 @@ func sameAsTable(t *testing.T, root, name string) {
 // TestExclusive: one flavour refuses to be installed beside the other.
 func TestExclusive(t *testing.T) {
 	s := rootSite(t)
-	root := emptyRoot(t, s.Dir, s.Crew)
+	root := emptyRoot(t, s.Dir, s.Accounts)
 	// What Debian knows of libraries rpm does not: only these are ignored.
 	provide := packages(t, flavours[0])
 	if out, err := rpmInstall(root, "--nodeps", provide); err != nil {
@@ -121,7 +121,7 @@ func TestExclusive(t *testing.T) {
 // TestRelocated: the tree can be put elsewhere and works there.
 func TestRelocated(t *testing.T) {
 	s := rootSite(t)
-	root := emptyRoot(t, s.Dir, s.Crew)
+	root := emptyRoot(t, s.Dir, s.Accounts)
 	if out, err := rpmInstall(root, "--nodeps", "--prefix", "/apps/jacamar", packages(t, flavours[0])); err != nil {
 		t.Fatal(out, err)
 	}

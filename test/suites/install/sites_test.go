@@ -96,7 +96,7 @@ func TestSitesRun(t *testing.T) {
 			}
 			executor, _ := published["general"]["executor"].(string)
 			c := batch[executor]
-			other := s.Beside(t, func(conf site.Config) { settle(conf, published, s, data, c) })
+			other := s.NewSibling(t, func(conf site.Config) { settle(conf, published, s, data, c) })
 			if serve, ok := deployments[name]; ok {
 				if err := errors.Join(serve(other), os.Chown(other.ConfigFile, int(s.Account.UID), int(s.Account.GID))); err != nil {
 					t.Fatal(err)

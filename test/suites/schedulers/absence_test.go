@@ -32,7 +32,7 @@ func TestVanished(t *testing.T) {
 		if err := c.fake.Behave(fakeschedulers.Behaviour{End: "NODE_FAIL", Lost: true}); err != nil {
 			t.Fatal(err)
 		}
-		want(t, e.Wait(), fakerunner.SystemFailure, 0, "no record of job", "left no mark")
+		site.Want(t, e.Wait(), fakerunner.SystemFailure, 0, "no record of job", "left no mark")
 	})
 }
 
@@ -52,7 +52,7 @@ func TestServerDown(t *testing.T) {
 			t.Fatal(err)
 		}
 		allow(t, s, "go-"+itoa(j.ID))
-		want(t, e.Wait(), fakerunner.ScriptFailure, 5, "to its end\n")
+		site.Want(t, e.Wait(), fakerunner.ScriptFailure, 5, "to its end\n")
 		if err := c.fake.Behave(fakeschedulers.Behaviour{}); err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestPBSHistory(t *testing.T) {
 	}
 	s := c.site(t)
 	r := s.Runner()
-	want(t, r.Run(parameters(newJob(s, "sleep 300"), c.limit)), fakerunner.ScriptFailure, 1, "longer than its walltime", "Exit_status=-29", "-l walltime=")
+	site.Want(t, r.Run(parameters(newJob(s, "sleep 300"), c.limit)), fakerunner.ScriptFailure, 1, "longer than its walltime", "Exit_status=-29", "-l walltime=")
 }
 
 // A site whose scheduler is not there says which program it looked for, before
@@ -78,7 +78,7 @@ func TestExecutorIsMissing(t *testing.T) {
 			c := fakeCluster(t, kind)
 			c.bin = "/nonexistent/bin"
 			s := c.site(t)
-			want(t, s.Runner().Run(newJob(s, "true")), fakerunner.SystemFailure, 0, program+": not found", "/nonexistent/bin")
+			site.Want(t, s.Runner().Run(newJob(s, "true")), fakerunner.SystemFailure, 0, program+": not found", "/nonexistent/bin")
 		})
 	}
 }

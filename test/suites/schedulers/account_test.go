@@ -134,11 +134,11 @@ func accountWorks(t *testing.T, c cluster, name string) {
 	s.User = gitlab.User{ID: 8, Login: name, Email: "someone@example.org"}
 	r := s.Runner()
 	if c.kind == "sge" && strings.ContainsAny(name, `\@`) {
-		want(t, r.Run(newJob(s, "echo ran")), fakerunner.ScriptFailure, 1, "Grid Engine refused the job", "not allowed in objectname")
+		site.Want(t, r.Run(newJob(s, "echo ran")), fakerunner.ScriptFailure, 1, "Grid Engine refused the job", "not allowed in objectname")
 		return
 	}
 	j := newJob(s, `echo "on ${`+c.id+`:?} as $(id -un) in $HOME"; exit 7`)
-	want(t, r.Run(j), fakerunner.ScriptFailure, 7, "as "+name+" in "+s.Account.Home+"\n")
+	site.Want(t, r.Run(j), fakerunner.ScriptFailure, 7, "as "+name+" in "+s.Account.Home+"\n")
 	c.once(t, batchName(r, j))
 	j = parameters(newJob(s, "echo ran"), c.hold)
 	e := r.Start(j)
@@ -146,7 +146,7 @@ func accountWorks(t *testing.T, c cluster, name string) {
 		t.Fatalf("%v\n%s", err, e.Trace())
 	}
 	e.Cancel()
-	want(t, e.Wait(), fakerunner.Canceled, 0)
+	site.Want(t, e.Wait(), fakerunner.Canceled, 0)
 	c.gone(t, batchName(r, j))
 	if c.fake == nil {
 		return
@@ -155,7 +155,7 @@ func accountWorks(t *testing.T, c cluster, name string) {
 		t.Fatal(err)
 	}
 	j = newJob(s, "sleep 3; echo ran")
-	want(t, r.Run(j), fakerunner.Success, 0, "looking for the job by its name", "ran\n")
+	site.Want(t, r.Run(j), fakerunner.Success, 0, "looking for the job by its name", "ran\n")
 	c.once(t, batchName(r, j))
 }
 

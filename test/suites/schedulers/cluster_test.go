@@ -49,8 +49,8 @@ func TestMain(m *testing.M) {
 
 // cluster is a batch system under test.
 type cluster struct {
-	dialect
-	kind string   // which of the dialects
+	schedulerCase
+	kind string   // which of schedulerCases
 	conf string   // the path of a played or own cluster's configuration
 	env  []string // the pairs that lead the scheduler's programs to it
 	bin  string   // scheduler_bin, "" for the system's own
@@ -79,7 +79,7 @@ func realCluster(t *testing.T) cluster {
 	if real.err != nil {
 		t.Fatal(real.err)
 	}
-	return cluster{dialect: dialects()["slurm"], kind: "slurm", conf: real.cluster.Conf(), env: []string{real.cluster.Env()}, real: real.cluster}
+	return cluster{schedulerCase: schedulerCases()["slurm"], kind: "slurm", conf: real.cluster.Conf(), env: []string{real.cluster.Env()}, real: real.cluster}
 }
 
 // ownCluster is a real cluster that a test may break.
@@ -107,7 +107,7 @@ func clusterOf(t *testing.T, o slurm.Options) cluster {
 			t.Error(err)
 		}
 	})
-	return cluster{dialect: dialects()["slurm"], kind: "slurm", conf: own.Conf(), env: []string{own.Env()}, real: own}
+	return cluster{schedulerCase: schedulerCases()["slurm"], kind: "slurm", conf: own.Conf(), env: []string{own.Env()}, real: own}
 }
 
 func fakeCluster(t *testing.T, kind string) cluster {
@@ -135,7 +135,7 @@ func fakeCluster(t *testing.T, kind string) cluster {
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	go store.Serve(ctx, filepath.Join(bin, fakeschedulers.Program))
-	c := cluster{dialect: dialects()[kind], kind: kind, conf: store.Conf(), env: []string{store.Env()}, bin: bin, fake: &store}
+	c := cluster{schedulerCase: schedulerCases()[kind], kind: kind, conf: store.Conf(), env: []string{store.Env()}, bin: bin, fake: &store}
 	if c.quick() {
 		if err := store.Behave(fakeschedulers.Behaviour{KillWait: 0.5}); err != nil {
 			t.Fatal(err)

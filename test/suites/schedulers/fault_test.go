@@ -32,7 +32,7 @@ func TestNodeFailure(t *testing.T) {
 		} else if c.records {
 			texts = []string{c.name + " ended job"}
 		}
-		want(t, e.Wait(), fakerunner.SystemFailure, 0, texts...)
+		site.Want(t, e.Wait(), fakerunner.SystemFailure, 0, texts...)
 		c.once(t, batchName(r, j))
 	})
 }
@@ -72,7 +72,7 @@ func TestTimeLimit(t *testing.T) {
 		s := c.site(t)
 		r := s.Runner()
 		j := parameters(newJob(s, "echo ready; sleep 300"), c.limit)
-		want(t, r.Run(j), fakerunner.ScriptFailure, c.limitCode, c.limitTexts...)
+		site.Want(t, r.Run(j), fakerunner.ScriptFailure, c.limitCode, c.limitTexts...)
 		s.NoProcess(t, 10*time.Second)
 	})
 }
@@ -119,7 +119,7 @@ func TestControllerRestart(t *testing.T) {
 			if strings.Contains(res.Trace, secondStart) && res.Outcome == fakerunner.SystemFailure {
 				t.Skip("this Slurm's controller, killed before it had saved the job's start, started the job again; the wrapper refused to run it, and Slurm ended the job with the wrapper")
 			}
-			want(t, res, tt.outcome, tt.code, "ran to its end\n")
+			site.Want(t, res, tt.outcome, tt.code, "ran to its end\n")
 		})
 	}
 }
@@ -153,7 +153,7 @@ func TestControllerHangs(t *testing.T) {
 	}
 	e.Cancel()
 	time.AfterFunc(5*time.Second, wake)
-	want(t, e.Wait(), fakerunner.Canceled, 0)
+	site.Want(t, e.Wait(), fakerunner.Canceled, 0)
 	c.once(t, batchName(r, j))
 	s.NoProcess(t, 10*time.Second)
 }
@@ -192,7 +192,7 @@ func TestMisbehaviour(t *testing.T) {
 			r := s.Runner()
 			j := newJob(s, "sleep 1; echo ran")
 			res := r.Run(j)
-			want(t, res, tt.outcome, 0, tt.text)
+			site.Want(t, res, tt.outcome, 0, tt.text)
 			jobs, err := c.fake.Jobs()
 			if err != nil || len(jobs) != 1 || strings.Count(res.Trace, "ran\n") != 1 {
 				t.Errorf("%d jobs, %v; the script ran %d times", len(jobs), err, strings.Count(res.Trace, "ran\n"))
@@ -206,5 +206,5 @@ func TestMisbehaviour(t *testing.T) {
 func TestSchedulerMissing(t *testing.T) {
 	c := fakeCluster(t, "slurm")
 	s := c.site(t, func(conf site.Config) { conf.Set("batch", "scheduler_bin", "/nonexistent/bin") })
-	want(t, s.Runner().Run(newJob(s, "true")), fakerunner.SystemFailure, 0, "sbatch: not found", "/nonexistent/bin")
+	site.Want(t, s.Runner().Run(newJob(s, "true")), fakerunner.SystemFailure, 0, "sbatch: not found", "/nonexistent/bin")
 }

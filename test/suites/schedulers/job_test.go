@@ -22,22 +22,6 @@ func await(t *testing.T) context.Context {
 	return ctx
 }
 
-// want fails the test unless the job ended so, and its log has the texts.
-func want(t *testing.T, r fakerunner.Result, o fakerunner.Outcome, code int, texts ...string) {
-	t.Helper()
-	if r.Outcome != o || r.ExitCode != code {
-		t.Errorf("%s with exit code %d, want %s with %d", r.Outcome, r.ExitCode, o, code)
-	}
-	for _, text := range texts {
-		if !strings.Contains(r.Trace, text) {
-			t.Errorf("the log does not have %q", text)
-		}
-	}
-	if t.Failed() {
-		t.Log(r.Trace)
-	}
-}
-
 func parameters(j fakerunner.Job, text string) fakerunner.Job {
 	return site.WithVariable(j, "SCHEDULER_PARAMETERS", text)
 }
@@ -64,7 +48,7 @@ func TestOutcome(t *testing.T) {
 					if tt.args != "" {
 						j = parameters(j, tt.args)
 					}
-					want(t, r.Run(j), tt.outcome, tt.code, tt.texts...)
+					site.Want(t, r.Run(j), tt.outcome, tt.code, tt.texts...)
 					if tt.submitted {
 						c.once(t, batchName(r, j))
 					} else {
@@ -86,7 +70,7 @@ func TestOnlyUserScriptsAreSubmitted(t *testing.T) {
 		j.AfterScript = []string{`echo "after=[$` + c.id + `]"`}
 		j.Steps = []fakerunner.Step{{Name: "release", Script: []string{`echo "release=${` + c.id + `:?}"`}}}
 		res := r.Run(j)
-		want(t, res, fakerunner.Success, 0, "main=", "after=[]", "release=")
+		site.Want(t, res, fakerunner.Success, 0, "main=", "after=[]", "release=")
 		c.once(t, batchName(r, j))
 		c.once(t, batchName(r, j)+"-step_release")
 	})
@@ -107,7 +91,7 @@ func TestLog(t *testing.T) {
 		}
 		allow(t, s, "go-"+itoa(j.ID))
 		res := e.Wait()
-		want(t, res, fakerunner.Success, 0)
+		site.Want(t, res, fakerunner.Success, 0)
 		call, _ := res.Call("build_script")
 		if text := "a\x00b\xffc\r\x1b[1m" + strings.Repeat("x", 100000) + "\nno newline at the end"; !strings.Contains(string(call.Stdout), text) {
 			t.Errorf("the log is not what was written (%d bytes)", len(call.Stdout))
@@ -129,7 +113,7 @@ func TestScripts(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				j := newJob(s)
 				j.Raw = map[string][]byte{"build_script": []byte(text)}
-				want(t, r.Run(j), fakerunner.Success, 0, "whole")
+				site.Want(t, r.Run(j), fakerunner.Success, 0, "whole")
 			})
 		}
 	})
@@ -152,7 +136,7 @@ func TestCancel(t *testing.T) {
 			if c.tells {
 				texts = append(texts, "told")
 			}
-			want(t, e.Wait(), fakerunner.Canceled, 0, texts...)
+			site.Want(t, e.Wait(), fakerunner.Canceled, 0, texts...)
 			c.once(t, batchName(r, j))
 		})
 		t.Run("running and stubborn", func(t *testing.T) {
@@ -162,7 +146,7 @@ func TestCancel(t *testing.T) {
 				t.Fatalf("%v\n%s", err, e.Trace())
 			}
 			e.Cancel()
-			want(t, e.Wait(), fakerunner.Canceled, 0)
+			site.Want(t, e.Wait(), fakerunner.Canceled, 0)
 			if got := c.once(t, batchName(r, j)); got.state != "CANCELLED" {
 				t.Errorf("%v, want it cancelled", got)
 			}
@@ -175,7 +159,7 @@ func TestCancel(t *testing.T) {
 			}
 			e.Cancel()
 			res := e.Wait()
-			want(t, res, fakerunner.Canceled, 0, "it is held")
+			site.Want(t, res, fakerunner.Canceled, 0, "it is held")
 			if strings.Contains(res.Trace, "ran\n") {
 				t.Error("the script ran")
 			}
@@ -198,9 +182,9 @@ func TestCancelledBySomebody(t *testing.T) {
 		}
 		c.kill(t, c.queue(t, batchName(r, j), false)[0].id)
 		if c.records {
-			want(t, e.Wait(), fakerunner.ScriptFailure, 1, "was cancelled")
+			site.Want(t, e.Wait(), fakerunner.ScriptFailure, 1, "was cancelled")
 		} else {
-			want(t, e.Wait(), fakerunner.ScriptFailure, 1, unrecorded)
+			site.Want(t, e.Wait(), fakerunner.ScriptFailure, 1, unrecorded)
 		}
 	})
 }
@@ -211,7 +195,7 @@ func TestPendingTimeout(t *testing.T) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "pending_timeout", "3s") })
 		r := s.Runner()
 		j := parameters(newJob(s, "echo ran"), c.hold)
-		want(t, r.Run(j), fakerunner.ScriptFailure, 1, "did not start within 3s", "held")
+		site.Want(t, r.Run(j), fakerunner.ScriptFailure, 1, "did not start within 3s", "held")
 		c.gone(t, batchName(r, j))
 	})
 }

@@ -146,7 +146,7 @@ func killAll(t *testing.T, c cluster, s *site.Site, r *fakerunner.Runner, kill f
 		})
 	}
 	all.Wait()
-	want(t, r.Run(newJob(s, "true")), fakerunner.Success, 0)
+	site.Want(t, r.Run(newJob(s, "true")), fakerunner.Success, 0)
 	for _, name := range names {
 		if left := c.queue(t, name, false); len(left) > 0 {
 			site.Eventually(15*time.Second, func() bool { left = c.queue(t, name, false); return len(left) == 0 })

@@ -41,7 +41,7 @@ func limited(t *testing.T, c cluster, limit string) {
 		}
 		begin := time.Now()
 		e.Cancel()
-		want(t, e.Wait(), fakerunner.Canceled, 0, limit)
+		site.Want(t, e.Wait(), fakerunner.Canceled, 0, limit)
 		if took := time.Since(begin); took > 15*time.Second {
 			t.Errorf("the cancel took %v", took)
 		}
@@ -50,7 +50,7 @@ func limited(t *testing.T, c cluster, limit string) {
 	t.Run("too long", func(t *testing.T) {
 		other := c.site(t, func(conf site.Config) { conf.Set("batch", "pending_timeout", "2s") })
 		brief, j := other.Runner(), newJob(other, "echo ran")
-		want(t, brief.Run(j), fakerunner.ScriptFailure, 1, "up to 2s", "took no more jobs of yours for 2s", limit, "resource_group")
+		site.Want(t, brief.Run(j), fakerunner.ScriptFailure, 1, "up to 2s", "took no more jobs of yours for 2s", limit, "resource_group")
 		c.never(t, batchName(brief, j))
 	})
 	t.Run("until there is a place", func(t *testing.T) {
@@ -61,13 +61,13 @@ func limited(t *testing.T, c cluster, limit string) {
 		}
 		end()
 		res := e.Wait()
-		want(t, res, fakerunner.Success, 0, full, limit, "ran\n", "was submitted")
+		site.Want(t, res, fakerunner.Success, 0, full, limit, "ran\n", "was submitted")
 		if n := strings.Count(res.Trace, full); n != 1 {
 			t.Errorf("told %d times", n)
 		}
 		c.once(t, batchName(r, j))
 	})
-	want(t, first.Wait(), fakerunner.Success, 0)
+	site.Want(t, first.Wait(), fakerunner.Success, 0)
 }
 
 // A job that meets a full limit on submitted jobs waits for a place, and is then

@@ -46,7 +46,7 @@ func TestPaths(t *testing.T) {
 				r := s.Runner()
 				j := newJob(s, "echo first; echo in $PWD; echo last >&2; exit 7")
 				res := r.Run(j)
-				want(t, res, fakerunner.ScriptFailure, 7, "first\n", "last\n", "was submitted")
+				site.Want(t, res, fakerunner.ScriptFailure, 7, "first\n", "last\n", "was submitted")
 				if !strings.HasPrefix(res.BuildsDir, dir+"/") {
 					t.Errorf("it ran in %s, not below %s", res.BuildsDir, dir)
 				}

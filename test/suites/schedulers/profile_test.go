@@ -20,7 +20,7 @@ func TestTools(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p.Install(t, s.Account.Home, int(s.Account.UID), int(s.Account.GID))
 			r := s.Runner().Run(newJob(s, strings.Split(p.Script, "\n")...))
-			want(t, r, fakerunner.Success, 0, strings.Split(strings.TrimSpace(p.Output), "\n")...)
+			site.Want(t, r, fakerunner.Success, 0, strings.Split(strings.TrimSpace(p.Output), "\n")...)
 			if cleanup, ok := r.Call("cleanup"); !ok || cleanup.Status != 0 {
 				t.Errorf("cleanup ended with %d", cleanup.Status)
 			}

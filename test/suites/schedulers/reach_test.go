@@ -18,7 +18,7 @@ var realName = flag.String("real", "", "run over an installed scheduler: flux, l
 
 func installed(t *testing.T, kind string) cluster {
 	t.Helper()
-	d, ok := dialects()[kind]
+	d, ok := schedulerCases()[kind]
 	if !ok {
 		t.Fatalf("-real=%s is none of the schedulers here", kind)
 	}
@@ -26,7 +26,7 @@ func installed(t *testing.T, kind string) cluster {
 	if err != nil {
 		t.Skipf("-real=%s: %v", kind, err)
 	}
-	c := cluster{dialect: d, kind: kind, bin: filepath.Dir(program)}
+	c := cluster{schedulerCase: d, kind: kind, bin: filepath.Dir(program)}
 	for _, name := range d.confs {
 		if v, ok := os.LookupEnv(name); ok {
 			c.env = append(c.env, name+"="+v)

@@ -27,7 +27,7 @@ func TestSiteRefuses(t *testing.T) {
 			j := newJob(s, "echo ran")
 			begin := time.Now()
 			res := r.Run(j)
-			want(t, res, fakerunner.ScriptFailure, 1, "refused the job", said)
+			site.Want(t, res, fakerunner.ScriptFailure, 1, "refused the job", said)
 			if took := time.Since(begin); took > 15*time.Second || strings.Contains(res.Trace, "no clear answer") || strings.Contains(res.Trace, "has not ended") {
 				t.Errorf("%q took %v\n%s", said, took, res.Trace)
 			}
@@ -46,7 +46,7 @@ func TestSiteArgumentIsRefused(t *testing.T) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "default_args", declined) })
 		r := s.Runner()
 		j := newJob(s, "echo ran")
-		want(t, r.Run(j), fakerunner.SystemFailure, 0, "refused the site's argument", "default_args", "administrators")
+		site.Want(t, r.Run(j), fakerunner.SystemFailure, 0, "refused the site's argument", "default_args", "administrators")
 		c.never(t, batchName(r, j))
 	})
 }
@@ -92,7 +92,7 @@ function slurm_cli_post_submit() return slurm.SUCCESS end
 		t.Run(comment, func(t *testing.T) {
 			j := parameters(newJob(s, "echo ran"), "--comment="+comment)
 			begin := time.Now()
-			want(t, r.Run(j), fakerunner.ScriptFailure, 1, texts...)
+			site.Want(t, r.Run(j), fakerunner.ScriptFailure, 1, texts...)
 			if took := time.Since(begin); took > 15*time.Second {
 				t.Errorf("took %v", took)
 			}
@@ -100,6 +100,6 @@ function slurm_cli_post_submit() return slurm.SUCCESS end
 		})
 	}
 	j := newJob(s, "echo ran")
-	want(t, r.Run(j), fakerunner.Success, 0, "ran")
+	site.Want(t, r.Run(j), fakerunner.Success, 0, "ran")
 	c.once(t, batchName(r, j))
 }

@@ -43,7 +43,7 @@ func TestRules(t *testing.T) {
 				if tt.site != "" {
 					j = site.WithVariable(j, "SITE_PARAMETERS", tt.site)
 				}
-				want(t, r.Run(j), tt.outcome, tt.code, tt.texts...)
+				site.Want(t, r.Run(j), tt.outcome, tt.code, tt.texts...)
 				if tt.outcome == fakerunner.Success {
 					c.once(t, batchName(r, j))
 				} else {
@@ -60,7 +60,7 @@ func TestIllegalArgumentsAllowed(t *testing.T) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "allow_illegal_args", true) })
 		r := s.Runner()
 		j := parameters(newJob(s, "echo ran"), c.illegal.args)
-		want(t, r.Run(j), fakerunner.Success, 0, append(c.illegal.flags, "ran", "WARNING")...)
+		site.Want(t, r.Run(j), fakerunner.Success, 0, append(c.illegal.flags, "ran", "WARNING")...)
 		c.once(t, batchName(r, j))
 	})
 }
@@ -91,7 +91,7 @@ func TestStray(t *testing.T) {
 		if left := c.queue(t, batchName(r, j), false); len(left) != 1 {
 			t.Fatalf("%v are queued, want the stray", left)
 		}
-		want(t, r.Run(newJob(s, "true")), fakerunner.Success, 0, "ended the "+c.name+" job "+batchName(r, j))
+		site.Want(t, r.Run(newJob(s, "true")), fakerunner.Success, 0, "ended the "+c.name+" job "+batchName(r, j))
 		c.once(t, batchName(r, j))
 	})
 }
@@ -115,7 +115,7 @@ func TestRetainLogs(t *testing.T) {
 		r := s.Runner()
 		j := newJob(s, "echo ran")
 		res := r.Run(j)
-		want(t, res, fakerunner.Success, 0, "ran")
+		site.Want(t, res, fakerunner.Success, 0, "ran")
 		base := filepath.Join(res.BuildsDir, "..", "..", "..")
 		dir := filepath.Join(base, "scripts", r.ShortToken, itoa(j.ID), batchName(r, j))
 		if _, err := os.Stat(filepath.Join(dir, "log")); (err == nil) != retain {

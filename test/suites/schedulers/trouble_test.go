@@ -37,7 +37,7 @@ func TestMungeDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	allow(t, s, "go-"+itoa(j.ID))
-	want(t, e.Wait(), fakerunner.ScriptFailure, 5)
+	site.Want(t, e.Wait(), fakerunner.ScriptFailure, 5)
 	e = r.Start(newJob(s, "echo ran"))
 	if err := e.AwaitOutput(await(t), "build_script", "Slurm cannot be reached"); err != nil {
 		t.Fatalf("%v\n%s", err, e.Trace())
@@ -45,7 +45,7 @@ func TestMungeDown(t *testing.T) {
 	if err := c.real.StartMunge(); err != nil {
 		t.Fatal(err)
 	}
-	want(t, e.Wait(), fakerunner.Success, 0, "ran")
+	site.Want(t, e.Wait(), fakerunner.Success, 0, "ran")
 }
 
 // A configuration that is not there is named to the job's author while Slurm
@@ -64,7 +64,7 @@ func TestNoConfiguration(t *testing.T) {
 		}
 	}
 	e.Cancel()
-	want(t, e.Wait(), fakerunner.Canceled, 0)
+	site.Want(t, e.Wait(), fakerunner.Canceled, 0)
 }
 
 // A full file system below the log fails the job in words, whatever its script
@@ -95,7 +95,7 @@ func TestStorageFull(t *testing.T) {
 		j := newJob(s, "head -c 3000000 /dev/zero | tr '\\0' z || :; "+tt.end)
 		res := r.Run(j)
 		res.Trace = strings.ReplaceAll(res.Trace, "z", "")
-		want(t, res, tt.outcome, tt.code, "no space left on device", "missing from its log", "remove files there")
+		site.Want(t, res, tt.outcome, tt.code, "no space left on device", "missing from its log", "remove files there")
 		c.once(t, batchName(r, j))
 	}
 	s.NoProcess(t, 10*time.Second)
@@ -108,7 +108,7 @@ func TestNamedCluster(t *testing.T) {
 	s := c.site(t)
 	r := s.Runner()
 	j := parameters(newJob(s, "exit 4"), "--clusters="+slurm.ClusterName)
-	want(t, r.Run(j), fakerunner.ScriptFailure, 4, ";"+slurm.ClusterName)
+	site.Want(t, r.Run(j), fakerunner.ScriptFailure, 4, ";"+slurm.ClusterName)
 	c.once(t, batchName(r, j))
 	j = parameters(newJob(s, "echo ready; sleep 300"), "-M "+slurm.ClusterName)
 	e := r.Start(j)
@@ -116,7 +116,7 @@ func TestNamedCluster(t *testing.T) {
 		t.Fatalf("%v\n%s", err, e.Trace())
 	}
 	e.Cancel()
-	want(t, e.Wait(), fakerunner.Canceled, 0)
+	site.Want(t, e.Wait(), fakerunner.Canceled, 0)
 	c.once(t, batchName(r, j))
 }
 
@@ -153,6 +153,6 @@ func TestProcessLimit(t *testing.T) {
 		t.Fatalf("%v\n%s", err, e.Trace())
 	}
 	end()
-	want(t, e.Wait(), fakerunner.Success, 0, "and its limit is "+strconv.Itoa(others+room)+" (ulimit -u)", "ran\n")
+	site.Want(t, e.Wait(), fakerunner.Success, 0, "and its limit is "+strconv.Itoa(others+room)+" (ulimit -u)", "ran\n")
 	c.once(t, batchName(r, j))
 }

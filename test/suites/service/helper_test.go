@@ -13,6 +13,7 @@ import (
 	"jacamar-ci/test/harness/setup/debian"
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // built compiles one of the programs in testdata, where every account can run it.
@@ -24,14 +25,14 @@ func built(t *testing.T, s *site.Site, name string) string {
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	must(t, os.Chmod(target, 0o755))
+	testutil.Must(t, os.Chmod(target, 0o755))
 	return target
 }
 
 func lookup(t *testing.T, name string) site.Account {
 	t.Helper()
 	a, err := site.LookupAccount(name)
-	must(t, err)
+	testutil.Must(t, err)
 	return a
 }
 
@@ -41,19 +42,19 @@ func lookup(t *testing.T, name string) site.Account {
 func TestHelpersCannotBeGrabbed(t *testing.T) {
 	s := opened(t, "capabilities")
 	script := filepath.Join(s.Dir, "validate")
-	must(t, os.WriteFile(script, []byte("#!/bin/sh\nsleep 0.05\n"), 0o755))
-	must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "runas", site.Table{"validation_script": script}) }))
+	testutil.Must(t, os.WriteFile(script, []byte("#!/bin/sh\nsleep 0.05\n"), 0o755))
+	testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "runas", site.Table{"validation_script": script}) }))
 	grab, a := built(t, s, "grab"), attack(t, s, s.Job())
-	helper, nobody := fmt.Sprint(lookup(t, s.Crew.Helper).UID), "65534"
+	helper, nobody := fmt.Sprint(lookup(t, s.Accounts.Helper).UID), "65534"
 	want := map[string]string{"getent": helper, "sleep": helper, "jacamar-keys": nobody}
 	for round := 0; len(want) > 0; round++ {
 		if round == 60 {
 			t.Fatalf("these were never there to be grabbed: %v", want)
 		}
 		keys, err := filepath.Glob(filepath.Join(s.StateDir, "keys-*.json"))
-		must(t, err)
+		testutil.Must(t, err)
 		for _, k := range keys {
-			must(t, os.Remove(k)) // so that they are fetched
+			testutil.Must(t, os.Remove(k)) // so that they are fetched
 		}
 		r := finished(t, a.command("", grab, s.Auth, "config", "--configuration", s.ConfigFile))
 		if r.status != 0 {
@@ -94,7 +95,7 @@ func TestKeyIsTheHelpers(t *testing.T) {
 		}
 	}
 	cmd := a.command("", "/bin/cat", key)
-	cmd.SysProcAttr = credential(lookup(t, s.Crew.Helper))
+	cmd.SysProcAttr = credential(lookup(t, s.Accounts.Helper))
 	if r := finished(t, cmd); r.status != 0 || len(r.stdout) != 32 {
 		t.Errorf("its owner: %s", r)
 	}
@@ -120,7 +121,7 @@ func TestWhoAsks(t *testing.T) {
 					cfg.Set("auth", "helper_account", c.account)
 				}
 			})
-			uid := map[string]uint32{"root": 0, "helper": lookup(t, s.Crew.Helper).UID, "service": lookup(t, s.Crew.Runner).UID}
+			uid := map[string]uint32{"root": 0, "helper": lookup(t, s.Accounts.Helper).UID, "service": lookup(t, s.Accounts.Runner).UID}
 			for database, want := range map[string]string{"passwd": c.names, "initgroups": c.names, "shadow": c.shadow} {
 				a := inside(t, attack(t, s, s.Job()), database)
 				r := a.config(t, "")
@@ -129,8 +130,8 @@ func TestWhoAsks(t *testing.T) {
 				}
 			}
 			script := filepath.Join(s.Dir, "validate")
-			must(t, os.WriteFile(script, []byte("#!/bin/sh\necho as $(id -u) >&2\nexit 1\n"), 0o755))
-			must(t, s.Reconfigure(func(cfg site.Config) {
+			testutil.Must(t, os.WriteFile(script, []byte("#!/bin/sh\necho as $(id -u) >&2\nexit 1\n"), 0o755))
+			testutil.Must(t, s.Reconfigure(func(cfg site.Config) {
 				cfg.Set("auth", "runas", site.Table{"validation_script": script})
 				cfg.Set("auth", "logging", site.Table{"enabled": true, "location": logFile(s)})
 				if c.account != "" {
@@ -151,12 +152,12 @@ func inside(t *testing.T, a attacker, database string) attacker {
 	t.Helper()
 	ns := namespace.Start(t)
 	real, err := os.ReadFile("/usr/bin/getent")
-	must(t, err)
-	must(t, ns.Empty("/run"))
-	must(t, os.WriteFile(a.path("getent"), real, 0o755))
+	testutil.Must(t, err)
+	testutil.Must(t, ns.Empty("/run"))
+	testutil.Must(t, os.WriteFile(a.path("getent"), real, 0o755))
 	_, err = ns.Run("cp", a.path("getent"), "/run/getent")
-	must(t, err)
-	must(t, ns.Put("/usr/bin/getent", "#!/bin/sh\n[ \"$1\" = "+database+" ] && { echo \"as $(id -u)\" >&2; exit 9; }\nexec /run/getent \"$@\"\n", 0o755))
+	testutil.Must(t, err)
+	testutil.Must(t, ns.Put("/usr/bin/getent", "#!/bin/sh\n[ \"$1\" = "+database+" ] && { echo \"as $(id -u)\" >&2; exit 9; }\nexec /run/getent \"$@\"\n", 0o755))
 	a.prefix = ns.Enter()
 	if who := a.s.Service(); who != nil {
 		a.prefix = append(a.prefix, "/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", who.UID), fmt.Sprintf("--regid=%d", who.GID), "--clear-groups")
@@ -185,8 +186,8 @@ func TestUnusableHelper(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := opened(t, "capabilities")
-			account := strings.NewReplacer("RUNNER", s.Crew.Runner, "ALICE", s.Crew.Alice).Replace(c.account)
-			must(t, s.Reconfigure(func(cfg site.Config) { cfg.Set("auth", "helper_account", account) }))
+			account := strings.NewReplacer("RUNNER", s.Accounts.Runner, "ALICE", s.Accounts.Alice).Replace(c.account)
+			testutil.Must(t, s.Reconfigure(func(cfg site.Config) { cfg.Set("auth", "helper_account", account) }))
 			a := attack(t, s, s.Job())
 			r := finished(t, a.command("", s.Auth, "-u", "config", "--configuration", s.ConfigFile))
 			if r.status != 2 || r.stdout != "" || !strings.Contains(r.stderr, "cannot use auth.helper_account "+account+": "+c.problem) || !strings.Contains(r.stderr, c.fix) {
@@ -214,9 +215,9 @@ func worksAsSaid(t *testing.T, message, account string) {
 		t.Fatalf("no command in %q", message)
 	}
 	root := t.TempDir()
-	must(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
+	testutil.Must(t, os.Mkdir(filepath.Join(root, "etc"), 0o755))
 	for _, name := range []string{"passwd", "group", "shadow", "gshadow"} {
-		must(t, os.WriteFile(filepath.Join(root, "etc", name), nil, 0o644))
+		testutil.Must(t, os.WriteFile(filepath.Join(root, "etc", name), nil, 0o644))
 	}
 	if out, err := exec.Command("/usr/sbin/useradd", append([]string{"--prefix", root}, argv[1:]...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v: %s", command, err, out)
@@ -243,7 +244,7 @@ func TestStateDirectory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, "capabilities")
-			must(t, spoil(s))
+			testutil.Must(t, spoil(s))
 			a := attack(t, s, s.Job())
 			r := finished(t, a.command("", s.Auth, "-u", "config", "--configuration", s.ConfigFile))
 			_, fix, found := strings.Cut(colors.ReplaceAllString(r.stderr, ""), "run: ")
@@ -284,8 +285,8 @@ func TestLimits(t *testing.T) {
 func TestHelperRunsNoJobs(t *testing.T) {
 	s := opened(t, "capabilities")
 	accounts := filepath.Join(s.Dir, "accounts")
-	must(t, os.WriteFile(accounts, []byte("7 "+s.Crew.Helper+"\n"), 0o644))
-	must(t, s.Reconfigure(func(c site.Config) {
+	testutil.Must(t, os.WriteFile(accounts, []byte("7 "+s.Accounts.Helper+"\n"), 0o644))
+	testutil.Must(t, s.Reconfigure(func(c site.Config) {
 		c.Set("auth", "account_source", "map")
 		c.Set("auth", "account_map", accounts)
 		c.Set("auth", "min_uid", 100)

@@ -19,16 +19,10 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // opened is a deployment in which the service has an account of its own.
 func opened(t *testing.T, name string, change ...func(site.Config)) *site.Site {
@@ -39,7 +33,7 @@ func opened(t *testing.T, name string, change ...func(site.Config)) *site.Site {
 			all := append([]func(site.Config){func(c site.Config) {
 				c.Set("auth", "logging", site.Table{"enabled": true, "level": "debug", "location": logFile(s)})
 			}}, change...)
-			must(t, s.Reconfigure(all...))
+			testutil.Must(t, s.Reconfigure(all...))
 			return s
 		}
 	}
@@ -61,13 +55,13 @@ type attacker struct {
 func attack(t *testing.T, s *site.Site, job fakerunner.Job) attacker {
 	t.Helper()
 	dir, err := os.MkdirTemp(s.Dir, "runner-")
-	must(t, err)
+	testutil.Must(t, err)
 	a := attacker{s: s, job: job, dir: dir}
-	must(t, os.WriteFile(a.path("script"), []byte("#!/bin/bash\necho it runs as $(id)\n"), 0o700))
-	must(t, os.WriteFile(a.path("response.json"), job.Response(), 0o600))
+	testutil.Must(t, os.WriteFile(a.path("script"), []byte("#!/bin/bash\necho it runs as $(id)\n"), 0o700))
+	testutil.Must(t, os.WriteFile(a.path("response.json"), job.Response(), 0o600))
 	for _, file := range []string{dir, a.path("script"), a.path("response.json")} {
 		if who := s.Service(); who != nil {
-			must(t, os.Chown(file, int(who.UID), int(who.GID)))
+			testutil.Must(t, os.Chown(file, int(who.UID), int(who.GID)))
 		}
 	}
 	return a
@@ -160,10 +154,10 @@ type record struct{ Event, Decision, Rule, Reason, Stage string }
 func records(t *testing.T, s *site.Site) (all []record) {
 	t.Helper()
 	text, err := os.ReadFile(logFile(s))
-	must(t, err)
+	testutil.Must(t, err)
 	for line := range strings.Lines(string(text)) {
 		var r record
-		must(t, json.Unmarshal([]byte(line), &r))
+		testutil.Must(t, json.Unmarshal([]byte(line), &r))
 		all = append(all, r)
 	}
 	return all

@@ -13,6 +13,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // sealedDeployments are those in which the service has an account of its own.
@@ -42,14 +43,14 @@ func split(t *testing.T, state string) (head string, body map[string]any) {
 	if i < 0 {
 		t.Fatalf("a state without JSON: %q", state)
 	}
-	must(t, json.Unmarshal([]byte(state[i:]), &body))
+	testutil.Must(t, json.Unmarshal([]byte(state[i:]), &body))
 	return state[:i], body
 }
 
 func join(t *testing.T, head string, body map[string]any) string {
 	t.Helper()
 	text, err := json.Marshal(body)
-	must(t, err)
+	testutil.Must(t, err)
 	return head + string(text)
 }
 
@@ -112,8 +113,8 @@ func TestNumbersOfAnother(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, name)
-			bob, err := site.LookupAccount(s.Crew.Bob)
-			must(t, err)
+			bob, err := site.LookupAccount(s.Accounts.Bob)
+			testutil.Must(t, err)
 			a := attack(t, s, s.Job())
 			head, body := split(t, a.state(t))
 			leaves("", body, nil, func(path string, _ any, replace func(any)) {
@@ -167,8 +168,8 @@ func TestStateOfAnotherJob(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, name)
-			bob, err := site.LookupAccount(s.Crew.Bob)
-			must(t, err)
+			bob, err := site.LookupAccount(s.Accounts.Bob)
+			testutil.Must(t, err)
 			a := attack(t, s, s.Job())
 			second := attack(t, s, s.Job())
 			bobs := s.Job()
@@ -196,8 +197,8 @@ func TestStateOfAnotherSite(t *testing.T) {
 	s := opened(t, "capabilities")
 	loose := filepath.Join(s.Dir, "loose.toml")
 	text, err := os.ReadFile(s.ConfigFile)
-	must(t, err)
-	must(t, os.WriteFile(loose, text, 0o644))
+	testutil.Must(t, err)
+	testutil.Must(t, os.WriteFile(loose, text, 0o644))
 	a := attack(t, s, s.Job())
 	other := *s
 	other.ConfigFile = loose
@@ -222,8 +223,8 @@ func TestConfigTakesNoState(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, name)
 			script := filepath.Join(s.Dir, "validate")
-			must(t, os.WriteFile(script, []byte("#!/bin/sh\necho '{\"user_message\":\"asked by '$$'\"}'\n"), 0o755))
-			must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "runas", site.Table{"validation_script": script}) }))
+			testutil.Must(t, os.WriteFile(script, []byte("#!/bin/sh\necho '{\"user_message\":\"asked by '$$'\"}'\n"), 0o755))
+			testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "runas", site.Table{"validation_script": script}) }))
 			a := attack(t, s, s.Job())
 			first := a.state(t)
 			for what, state := range map[string]string{"its own": first, "of an old version": `{"v":1}`, "none": "x"} {
@@ -261,7 +262,7 @@ func TestFirstJobs(t *testing.T) {
 		var answer struct {
 			JobEnv map[string]string `json:"job_env"`
 		}
-		must(t, json.Unmarshal([]byte(states[i].stdout), &answer))
+		testutil.Must(t, json.Unmarshal([]byte(states[i].stdout), &answer))
 		if r := a.stage(t, "prepare", answer.JobEnv["JACAMAR_CI_STATE"]); r.status != 0 {
 			t.Errorf("job %d: %s", i, r)
 		}
@@ -273,7 +274,7 @@ func TestReplacedKey(t *testing.T) {
 	s := opened(t, "capabilities")
 	a := attack(t, s, s.Job())
 	state := a.state(t)
-	must(t, os.Remove(filepath.Join(s.StateDir, "seal.key")))
+	testutil.Must(t, os.Remove(filepath.Join(s.StateDir, "seal.key")))
 	a.refused(t, "without the key", a.stage(t, "run", state), "the key that seals the states of jobs was replaced during the job")
 	next := attack(t, s, s.Job())
 	if r := next.stage(t, "run", next.state(t)); r.status != 0 {

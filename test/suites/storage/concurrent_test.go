@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // slots is how many build directories the jobs of TestManyJobs share.
@@ -70,7 +71,7 @@ func TestManyJobs(t *testing.T) {
 	}
 	s.NoProcess(t, 5*time.Second)
 	for _, r := range c.runners {
-		want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
+		site.Want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
 	}
 	nothingLeft(t, base)
 }
@@ -208,8 +209,8 @@ func TestDyingScriptKeepsItsDirectory(t *testing.T) {
 	base := dataDir(t, s, func(c site.Config) { c.Set("general", "kill_timeout", "2s") })
 	job := s.Job("kill -STOP $PPID", `exec 9>>"$CI_BUILDS_DIR/marker"`, "flock -n 9", `touch "$CI_BUILDS_DIR/inside"`, "sleep 1000")
 	cmd, err := s.Detached(s.Runner(), job)
-	must(t, err)
-	must(t, cmd.Start())
+	testutil.Must(t, err)
+	testutil.Must(t, cmd.Start())
 	var inside []string
 	if !site.Eventually(20*time.Second, func() bool {
 		inside, _ = filepath.Glob(base + "/builds/*/*/inside")
@@ -217,19 +218,19 @@ func TestDyingScriptKeepsItsDirectory(t *testing.T) {
 	}) {
 		t.Fatal("the script never ran")
 	}
-	must(t, cmd.Process.Kill())
+	testutil.Must(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	dir := filepath.Dir(inside[0])
 	next := s.Runner().Run(s.Job(`exec 9>>"$CI_BUILDS_DIR/marker"`, "flock -n 9 || { echo TAKEN; exit 99; }"))
-	want(t, next, fakerunner.Success, 0)
+	site.Want(t, next, fakerunner.Success, 0)
 	if next.BuildsDir == dir {
 		t.Errorf("the next job had %s while the script was in it", dir)
 	}
 	stopped := site.SomeProcess(t, time.Second, func(p site.Process) bool { return s.Own()(p) && p.Exe == s.Jacamar })
-	must(t, syscall.Kill(stopped.PID, syscall.SIGCONT))
+	testutil.Must(t, syscall.Kill(stopped.PID, syscall.SIGCONT))
 	s.NoProcess(t, 10*time.Second)
 	after := s.Runner().Run(s.Job("true"))
-	want(t, after, fakerunner.Success, 0)
+	site.Want(t, after, fakerunner.Success, 0)
 	if after.BuildsDir != dir {
 		t.Errorf("after the script's end a job has %s, not %s", after.BuildsDir, dir)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // profile gives the job's account a login profile for the time of a test.
@@ -18,13 +19,13 @@ func profile(t *testing.T, s *site.Site, text string) {
 	}
 	file := filepath.Join(s.Account.Home, ".bash_profile")
 	was, absent := os.ReadFile(file)
-	must(t, os.WriteFile(file, []byte(text), 0o644), os.Chown(file, int(s.Account.UID), int(s.Account.GID)))
+	testutil.Must(t, os.WriteFile(file, []byte(text), 0o644), os.Chown(file, int(s.Account.UID), int(s.Account.GID)))
 	t.Cleanup(func() {
 		if absent != nil {
-			must(t, os.Remove(file))
+			testutil.Must(t, os.Remove(file))
 			return
 		}
-		must(t, os.WriteFile(file, was, 0o644))
+		testutil.Must(t, os.WriteFile(file, was, 0o644))
 	})
 }
 
@@ -33,7 +34,7 @@ func profile(t *testing.T, s *site.Site, text string) {
 func TestVariableDataDir(t *testing.T) {
 	s := site.New(t)
 	scratch := filepath.Dir(dataDir(t, s))
-	must(t, s.Reconfigure(func(c site.Config) {
+	testutil.Must(t, s.Reconfigure(func(c site.Config) {
 		c.Set("general", "variable_data_dir", true)
 		c.Set("general", "data_dir", "$SCRATCH")
 	}))
@@ -60,14 +61,14 @@ func TestVariableDataDir(t *testing.T) {
 			profile(t, s, tc.profile)
 			r := s.Runner().Run(s.Job("true"))
 			if tc.fails == "" {
-				want(t, r, fakerunner.Success, 0)
+				site.Want(t, r, fakerunner.Success, 0)
 				if !strings.HasPrefix(r.BuildsDir, scratch+"/"+s.Account.Name+"/builds/") {
 					t.Errorf("builds are in %q", r.BuildsDir)
 				}
 				return
 			}
-			want(t, r, fakerunner.SystemFailure, 0)
-			shows(t, r, tc.fails)
+			site.Want(t, r, fakerunner.SystemFailure, 0)
+			site.Shows(t, r, tc.fails)
 			if call, _ := r.Call("config"); len(call.Stdout) > 0 {
 				t.Errorf("config printed %q", call.Stdout)
 			}
@@ -93,14 +94,14 @@ func TestCustomBuildsDir(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := s.Runner().Run(site.WithVariable(s.Job("true"), "CUSTOM_CI_BUILDS_DIR", tc.value))
 			if tc.fails == "" {
-				want(t, r, fakerunner.Success, 0)
+				site.Want(t, r, fakerunner.Success, 0)
 				if !strings.HasPrefix(r.BuildsDir, tc.builds) {
 					t.Errorf("builds are in %q, want them in %q", r.BuildsDir, tc.builds)
 				}
 				return
 			}
-			want(t, r, fakerunner.ScriptFailure, 1)
-			shows(t, r, tc.fails)
+			site.Want(t, r, fakerunner.ScriptFailure, 1)
+			site.Shows(t, r, tc.fails)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestFullStorage (C8) fills a data_dir of 1 MiB right before a stage, each in turn:
@@ -26,9 +27,9 @@ func TestFullStorage(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m,mode=1777"); err != nil {
 		t.Skipf("cannot mount a tmpfs: %v", err)
 	}
-	t.Cleanup(func() { must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
+	t.Cleanup(func() { testutil.Must(t, unix.Unmount(dir, unix.MNT_DETACH)) })
 	repo, err := s.GitLab.AddRepository("group/project", repository(t, map[string]string{"README": strings.Repeat("read me\n", 10000)}))
-	must(t, err)
+	testutil.Must(t, err)
 	lines := []string{"o space left on device", "the file system " + dir + " is full: 1.0 of 1 MiB"}
 	for _, tc := range []struct {
 		stage   string
@@ -57,10 +58,10 @@ func TestFullStorage(t *testing.T) {
 			job = s.WithClaims(job, s.GitLab.Claims(job, s.User))
 			ballast := filepath.Join(dir, "ballast")
 			r := s.Runner()
-			before(r, tc.stage, func() { must(t, fill(ballast)) })
+			before(r, tc.stage, func() { testutil.Must(t, fill(ballast)) })
 			res := r.Run(job)
-			want(t, res, tc.outcome, tc.code)
-			shows(t, res, tc.shows...)
+			site.Want(t, res, tc.outcome, tc.code)
+			site.Shows(t, res, tc.shows...)
 			call, _ := res.Call("cleanup")
 			if call.Status != 0 || len(call.Stdout)+len(call.Stderr) > 0 {
 				t.Errorf("cleanup ended with status %d and said %q%q", call.Status, call.Stdout, call.Stderr)
@@ -70,7 +71,7 @@ func TestFullStorage(t *testing.T) {
 					t.Errorf("%s is left", path)
 				}
 			}
-			must(t, os.Remove(ballast), os.RemoveAll(base))
+			testutil.Must(t, os.Remove(ballast), os.RemoveAll(base))
 		})
 	}
 }

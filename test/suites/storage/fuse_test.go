@@ -10,6 +10,7 @@ import (
 	"jacamar-ci/test/harness/setup/fuse"
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestStorageWithoutModes (C9) has a file system on which chmod changes nothing and
@@ -22,12 +23,12 @@ func TestStorageWithoutModes(t *testing.T) {
 	s := site.New(t)
 	dir, ns := jobsDir(t, s), namespace.Start(t)
 	source := filepath.Join(s.Dir, "source")
-	must(t, os.Mkdir(source, 0o755), os.Chmod(source, os.ModeSticky|0o777))
+	testutil.Must(t, os.Mkdir(source, 0o755), os.Chmod(source, os.ModeSticky|0o777))
 	fuse.Bind(t, ns, source, dir, "--chmod-ignore", "-p", "0777,a+t")
 	for range 2 {
 		r := s.RunnerInside(ns.Enter()...).Run(bare(s))
-		want(t, r, fakerunner.SystemFailure, 0)
-		shows(t, r, "cannot use "+filepath.Join(dir, s.Account.Name)+": a new directory there has mode 0777, and chmod does not change it", "the file system at "+dir+" (fuse) keeps no modes")
+		site.Want(t, r, fakerunner.SystemFailure, 0)
+		site.Shows(t, r, "cannot use "+filepath.Join(dir, s.Account.Name)+": a new directory there has mode 0777, and chmod does not change it", "the file system at "+dir+" (fuse) keeps no modes")
 		if left := below(t, source); len(left) > 0 {
 			t.Errorf("left is %v", left)
 		}
@@ -44,11 +45,11 @@ func TestAnothersFileSystem(t *testing.T) {
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
 			s := d.Open(t)
-			bob, err := site.LookupAccount(s.Crew.Bob)
-			must(t, err)
+			bob, err := site.LookupAccount(s.Accounts.Bob)
+			testutil.Must(t, err)
 			base, ns := dataDir(t, s), namespace.Start(t)
 			source := filepath.Join(s.Dir, "source")
-			must(t, made(base, 0o700, bob.UID, bob.GID), made(source, 0o755, bob.UID, bob.GID))
+			testutil.Must(t, made(base, 0o700, bob.UID, bob.GID), made(source, 0o755, bob.UID, bob.GID))
 			fuse.BindAs(t, ns, bob.UID, bob.GID, source, base, fmt.Sprintf("--force-user=%d", s.Account.UID), "-p", "0700")
 			r, launch := s.Runner(), ns.Enter() // to enter the namespace takes root
 			if c := r.Credential; c != nil {
@@ -56,8 +57,8 @@ func TestAnothersFileSystem(t *testing.T) {
 			}
 			r.Hooks.Launch = func(string) []string { return launch }
 			job := r.Run(bare(s))
-			want(t, job, fakerunner.SystemFailure, 0)
-			shows(t, job, fmt.Sprintf("cannot use %s: it is a FUSE file system mounted by %s, not by root or you: others could replace what is there", base, bob.Name))
+			site.Want(t, job, fakerunner.SystemFailure, 0)
+			site.Shows(t, job, fmt.Sprintf("cannot use %s: it is a FUSE file system mounted by %s, not by root or you: others could replace what is there", base, bob.Name))
 			if left := below(t, source); len(left) > 0 {
 				t.Errorf("the job made %v", left)
 			}

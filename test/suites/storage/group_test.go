@@ -12,6 +12,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestGroupReadsNoSecrets (C11) has directories that the group may read, and another
@@ -28,25 +29,25 @@ func TestGroupReadsNoSecrets(t *testing.T) {
 }
 
 func groupReads(t *testing.T, s *site.Site) {
-	bob, err := site.LookupAccount(s.Crew.Bob)
-	must(t, err)
+	bob, err := site.LookupAccount(s.Accounts.Bob)
+	testutil.Must(t, err)
 	base := dataDir(t, s, func(c site.Config) { c.Set("general", "group_permissions", true) })
-	must(t, os.Chmod(filepath.Dir(base), 0o1777|os.ModeSticky))
+	testutil.Must(t, os.Chmod(filepath.Dir(base), 0o1777|os.ModeSticky))
 	job := wholeJob(t, s)
 	// What the job before this one could have left.
 	temp := filepath.Join(base, "builds/t0kenXyz1/000/group/whole.tmp")
 	plain := s.Job(`mkdir -p "$CI_BUILDS_DIR/group/whole.tmp" && chmod 777 "$CI_BUILDS_DIR/group/whole.tmp"`)
-	want(t, s.Runner().Run(plain), fakerunner.Success, 0)
+	site.Want(t, s.Runner().Run(plain), fakerunner.Success, 0)
 	if info, err := os.Stat(temp); err != nil || info.Mode().Perm() != 0o777 {
 		t.Fatalf("%v: the directory of secrets is not there before", err)
 	}
 	hold := filepath.Join(s.Dir, "hold")
-	must(t, os.WriteFile(hold, nil, 0o644))
+	testutil.Must(t, os.WriteFile(hold, nil, 0o644))
 	job.Script = append([]string{"umask", `echo "token: $(grep -c glcbt "$RUNNER_TEMP_PROJECT_DIR/.gitlab-runner.ext.conf")"`, "while [ -e " + hold + " ]; do sleep 0.05; done"}, job.Script...)
 	e := s.Runner().Start(job)
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
-	must(t, e.AwaitOutput(ctx, "build_script", "$ while"))
+	testutil.Must(t, e.AwaitOutput(ctx, "build_script", "$ while"))
 	look := func(path string) string {
 		cmd := exec.Command("/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", bob.UID), fmt.Sprintf("--regid=%d", s.Account.GID), "--clear-groups", "/bin/cat", path)
 		out, _ := cmd.CombinedOutput()
@@ -60,9 +61,9 @@ func groupReads(t *testing.T, s *site.Site) {
 			t.Errorf("the group reads of %s %q", name, got)
 		}
 	}
-	must(t, os.Remove(hold))
+	testutil.Must(t, os.Remove(hold))
 	r := e.Wait()
-	want(t, r, fakerunner.Success, 0)
+	site.Want(t, r, fakerunner.Success, 0)
 	// The job itself reads them, and they would be open to all but for the directory.
-	shows(t, r, "the note says hello", "\ntoken: 1\n", "\n0022\n")
+	site.Shows(t, r, "the note says hello", "\ntoken: 1\n", "\n0022\n")
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestInitFollowsNoSwappedDirectory (C13) runs `jacamar-auth init --runner-config` as root
@@ -29,23 +30,23 @@ func TestInitFollowsNoSwappedDirectory(t *testing.T) {
 		runs = 100
 	}
 	s := site.New(t)
-	service, err := site.LookupAccount(s.Crew.Runner)
-	must(t, err)
+	service, err := site.LookupAccount(s.Accounts.Runner)
+	testutil.Must(t, err)
 	home, roots := filepath.Join(s.Dir, "home"), filepath.Join(s.Dir, "roots")
-	must(t, made(home, 0o755, service.UID, service.GID), made(home+"/gr", 0o2777, service.UID, service.GID), made(roots, 0o700, 0, 0))
-	must(t, unix.Chmod(home+"/gr", 0o2755))
+	testutil.Must(t, made(home, 0o755, service.UID, service.GID), made(home+"/gr", 0o2777, service.UID, service.GID), made(roots, 0o700, 0, 0))
+	testutil.Must(t, unix.Chmod(home+"/gr", 0o2755))
 	const text = "[[runners]]\n  name = \"hpc\"\n"
-	must(t, os.WriteFile(roots+"/config.toml", []byte(text), 0o600))
+	testutil.Must(t, os.WriteFile(roots+"/config.toml", []byte(text), 0o600))
 	// A program that the service account cannot run ends init before its check.
 	program := filepath.Join(s.Dir, "jacamar-auth")
-	must(t, exec.Command("cp", s.Auth, program).Run(), os.Chmod(program, 0o700))
+	testutil.Must(t, exec.Command("cp", s.Auth, program).Run(), os.Chmod(program, 0o700))
 	for name, target := range map[string]string{"an absolute link": roots, "a relative link": "../roots"} {
 		t.Run(name, func(t *testing.T) {
-			must(t, os.Symlink(target, home+"/link"), os.Lchown(home+"/link", int(service.UID), int(service.GID)))
+			testutil.Must(t, os.Symlink(target, home+"/link"), os.Lchown(home+"/link", int(service.UID), int(service.GID)))
 			swaps, stop := swapper(service, home+"/gr", home+"/link")
 			merged, refused := 0, 0
 			for i := range runs {
-				must(t, reset(home, text, service))
+				testutil.Must(t, reset(home, text, service))
 				out, err := exec.Command(program, "init", "--configuration", fmt.Sprintf("%s/jacamar-%d.toml", s.Dir, i), "--gitlab-server", s.GitLab.URL, "--tls-ca-file", s.GitLab.CAFile,
 					"--deployment", "caps", "--executor", "shell", "--data-dir", "$HOME", "--service", service.Name, "--runner-config", home+"/gr/config.toml", "--force").CombinedOutput()
 				if err == nil {
@@ -57,7 +58,7 @@ func TestInitFollowsNoSwappedDirectory(t *testing.T) {
 					refused++
 				}
 			}
-			must(t, stop())
+			testutil.Must(t, stop())
 			t.Logf("%d merged, %d refused, %d swaps", merged, refused, swaps.Load())
 			if merged == 0 || refused == 0 {
 				t.Error("the swapper never met init")
@@ -69,11 +70,11 @@ func TestInitFollowsNoSwappedDirectory(t *testing.T) {
 				t.Errorf("%v; root's file has\n%s", err, got)
 			}
 			info, err := os.Stat(home + "/gr/config.toml")
-			must(t, err)
+			testutil.Must(t, err)
 			if info.Mode() != 0o660 && info.Mode() != 0o666 { // the last one may not have been merged
 				t.Errorf("the file has mode %v", info.Mode())
 			}
-			must(t, os.Remove(home+"/link"))
+			testutil.Must(t, os.Remove(home+"/link"))
 		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestLeftBehind (C9) has a job leave a file that not even root can remove. The cleanup
@@ -48,7 +49,7 @@ func leftBehind(t *testing.T, s *site.Site) {
 		}
 	}
 	first := r.Run(s.Job(`touch "$CI_BUILDS_DIR/keep"`))
-	want(t, first, fakerunner.Success, 0)
+	site.Want(t, first, fakerunner.Success, 0)
 	if file == "" {
 		t.Skip("this file system has no immutable files")
 	}
@@ -57,7 +58,7 @@ func leftBehind(t *testing.T, s *site.Site) {
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("in the trash are %v, %v", kept, err)
 	}
-	free := func() { must(t, exec.Command("/usr/bin/chattr", "-i", kept[0]).Run()) }
+	free := func() { testutil.Must(t, exec.Command("/usr/bin/chattr", "-i", kept[0]).Run()) }
 	t.Cleanup(func() {
 		if _, err := os.Lstat(kept[0]); err == nil {
 			free()
@@ -65,13 +66,13 @@ func leftBehind(t *testing.T, s *site.Site) {
 	})
 	reason := "cannot remove " + filepath.Dir(kept[0]) + ": operation not permitted"
 	next := r.Run(s.Job("true"))
-	want(t, next, fakerunner.Success, 0)
+	site.Want(t, next, fakerunner.Success, 0)
 	silent(next)
 	if c, _ := next.Call("prepare"); !strings.Contains(string(c.Stdout), "WARNING: left behind by an earlier job of yours: "+reason) {
 		t.Errorf("prepare wrote %q", c.Stdout)
 	}
 	text, err := os.ReadFile(log)
-	must(t, err)
+	testutil.Must(t, err)
 	warnings := 0
 	for line := range strings.Lines(string(text)) {
 		if strings.Contains(line, `"event":"warning"`) && strings.Contains(line, `"stage":"cleanup"`) && strings.Contains(line, reason) {
@@ -82,9 +83,9 @@ func leftBehind(t *testing.T, s *site.Site) {
 		t.Errorf("%d cleanups are recorded with it:\n%s", warnings, text)
 	}
 	free()
-	want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
+	site.Want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
 	last := s.Runner().Run(s.Job("true"))
-	want(t, last, fakerunner.Success, 0)
+	site.Want(t, last, fakerunner.Success, 0)
 	if c, _ := last.Call("prepare"); strings.Contains(string(c.Stdout), "left behind") {
 		t.Errorf("prepare wrote %q", c.Stdout)
 	}

@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/setup/syscalls"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // place is storage for jobs as the driver sees it, which may be in a mount namespace
@@ -44,8 +45,8 @@ func life(t *testing.T, s *site.Site, p place) {
 		job := wholeJob(t, s)
 		job.Script = append(job.Script, deep)
 		r := s.RunnerInside(p.enter...).Run(job)
-		want(t, r, fakerunner.Success, 0)
-		shows(t, r, "the note says hello", "tidied up", "201 Created")
+		site.Want(t, r, fakerunner.Success, 0)
+		site.Shows(t, r, "the note says hello", "tidied up", "201 Created")
 		leaves(t, s, p, base, "builds builds/.trash builds/static builds/static/t0kenXyz1 cache scripts scripts/.trash scripts/t0kenXyz1")
 	})
 	t.Run("surplus directories", func(t *testing.T) { surplus(t, s, p, base) })
@@ -65,13 +66,13 @@ func surplus(t *testing.T, s *site.Site, p place, base string) {
 	first := r.Start(hold)
 	ctx, stop := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer stop()
-	must(t, first.AwaitOutput(ctx, "build_script", "\nholds "))
+	testutil.Must(t, first.AwaitOutput(ctx, "build_script", "\nholds "))
 	second := r.Start(hold)
-	must(t, second.AwaitOutput(ctx, "build_script", "\nholds "))
+	testutil.Must(t, second.AwaitOutput(ctx, "build_script", "\nholds "))
 	second.Abort()
-	want(t, second.Wait(), fakerunner.Aborted, 0)
+	site.Want(t, second.Wait(), fakerunner.Aborted, 0)
 	first.Abort()
-	want(t, first.Wait(), fakerunner.Aborted, 0)
+	site.Want(t, first.Wait(), fakerunner.Aborted, 0)
 	leaves(t, s, p, base, "builds builds/.trash builds/project_12 builds/project_12/000 builds/project_12/000/group "+
 		"builds/project_12/000/group/project builds/static builds/static/t0kenXyz1 cache scripts scripts/.trash scripts/t0kenXyz1")
 }
@@ -88,7 +89,7 @@ func leaves(t *testing.T, s *site.Site, p place, base, want string) {
 		argv = argv[slices.Index(argv, "/usr/bin/find"):]
 	}
 	out, err := exec.Command(argv[0], argv[1:]...).Output()
-	must(t, err)
+	testutil.Must(t, err)
 	found := strings.Fields(string(out))
 	slices.Sort(found)
 	if got := strings.Join(found, " "); got != want {
@@ -116,7 +117,7 @@ func TestLifeOnTmpfs(t *testing.T) {
 	s := site.New(t)
 	dir, ns := jobsDir(t, s), namespace.Start(t)
 	_, err := ns.Run("mount", "-t", "tmpfs", "-o", "mode=1777,size=64m", "tmpfs", dir)
-	must(t, err)
+	testutil.Must(t, err)
 	life(t, s, place{dir, ns.Enter()})
 }
 
@@ -130,7 +131,7 @@ func TestLifeOnBindfs(t *testing.T) {
 	s := site.New(t)
 	dir, ns := jobsDir(t, s), namespace.Start(t)
 	source := filepath.Join(s.Dir, "source")
-	must(t, os.Mkdir(source, 0o755), os.Chmod(source, os.ModeSticky|0o777))
+	testutil.Must(t, os.Mkdir(source, 0o755), os.Chmod(source, os.ModeSticky|0o777))
 	fuse.Bind(t, ns, source, dir, "--create-with-perms=g+rwx")
 	life(t, s, place{dir, ns.Enter()})
 }

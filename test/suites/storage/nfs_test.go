@@ -17,6 +17,7 @@ import (
 	"jacamar-ci/test/harness/setup/debian"
 	"jacamar-ci/test/harness/setup/guest"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // guestVariable has, in the guest, the installation to use.
@@ -35,18 +36,18 @@ func TestOnNFS(t *testing.T) {
 	}
 	debian.Need(t, guest.Programs())
 	install, err := site.Installed()
-	must(t, err)
+	testutil.Must(t, err)
 	given, err := json.Marshal(install)
-	must(t, err)
+	testutil.Must(t, err)
 	s := site.New(t)
 	program := filepath.Join(s.Dir, "storage.test")
 	self, err := os.ReadFile("/proc/self/exe")
-	must(t, err, os.WriteFile(program, self, 0o755))
+	testutil.Must(t, err, os.WriteFile(program, self, 0o755))
 	ctx, stop := context.WithTimeout(context.Background(), 6*time.Minute)
 	defer stop()
 	out, err := guest.Run(ctx, s.Dir, []string{guestVariable + "=" + string(given)}, program, "-test.v", "-test.run=^TestOnNFS$", "-test.short="+strconv.FormatBool(testing.Short()))
 	t.Logf("in the guest:\n%s", out)
-	must(t, err)
+	testutil.Must(t, err)
 	if !strings.Contains(out, "--- PASS: TestOnNFS/all_stages") {
 		t.Error("the test has not passed there")
 	}
@@ -54,10 +55,10 @@ func TestOnNFS(t *testing.T) {
 
 func onNFS(t *testing.T, given string) {
 	install := new(site.Install)
-	must(t, json.Unmarshal([]byte(given), install))
+	testutil.Must(t, json.Unmarshal([]byte(given), install))
 	s, err := install.Open()
-	must(t, err)
-	t.Cleanup(func() { must(t, s.Close()) })
+	testutil.Must(t, err)
+	t.Cleanup(func() { testutil.Must(t, s.Close()) })
 	s.JudgeJobs(t)
 	one := newNode(t, "one")
 	t.Run("all stages", func(t *testing.T) { allStages(t, s, one) })
@@ -82,7 +83,7 @@ func newNode(t *testing.T, name string) node {
 mount -i -t nfs4 -o addr=127.0.0.1,clientaddr=127.0.0.1,vers=4.2,actimeo=60,nosharecache 127.0.0.1:/ $2 && echo up && exec sleep 1000`, "-", name, mountPoint)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
-	must(t, err, cmd.Start())
+	testutil.Must(t, err, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	if n, _ := out.Read(make([]byte, 3)); n != 3 {
 		t.Fatal("the node did not come up")
@@ -111,8 +112,8 @@ func allStages(t *testing.T, s *site.Site, n node) {
 		c.Set("general", "static_builds_days", 0)
 	})
 	r := n.runner(s).Run(s.Job(deep))
-	want(t, r, fakerunner.Success, 0)
-	shows(t, r, "on one in "+mountPoint)
+	site.Want(t, r, fakerunner.Success, 0)
+	site.Shows(t, r, "on one in "+mountPoint)
 	if len(r.Calls) != 7 {
 		t.Errorf("it had the stages %v", r.Stages())
 	}
@@ -124,7 +125,7 @@ func allStages(t *testing.T, s *site.Site, n node) {
 		t.Errorf("root may write there: %v", err)
 	}
 	mounts, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(n.pid), "mounts"))
-	must(t, err)
+	testutil.Must(t, err)
 	if !strings.Contains(string(mounts), "acregmin=60,acdirmin=60") {
 		t.Errorf("the mounts are\n%s", mounts)
 	}
@@ -134,21 +135,21 @@ func allStages(t *testing.T, s *site.Site, n node) {
 // seen of the directories for a minute: claims are seen at once all the same.
 func twoHosts(t *testing.T, s *site.Site, one, two node) {
 	hold := filepath.Join(s.Dir, "hold")
-	must(t, os.WriteFile(hold, nil, 0o644))
+	testutil.Must(t, os.WriteFile(hold, nil, 0o644))
 	e := one.runner(s).Start(s.Job("while [ -e " + hold + " ]; do sleep 0.2; done"))
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
-	must(t, e.AwaitOutput(ctx, "build_script", "$ while"))
+	testutil.Must(t, e.AwaitOutput(ctx, "build_script", "$ while"))
 	beside := two.runner(s).Run(s.Job("true"))
-	want(t, beside, fakerunner.Success, 0)
-	must(t, os.Remove(hold))
+	site.Want(t, beside, fakerunner.Success, 0)
+	testutil.Must(t, os.Remove(hold))
 	r := e.Wait()
-	want(t, r, fakerunner.Success, 0)
+	site.Want(t, r, fakerunner.Success, 0)
 	if beside.BuildsDir == r.BuildsDir {
 		t.Errorf("both jobs had %s", r.BuildsDir)
 	}
 	behind := two.runner(s).Run(s.Job("true"))
-	want(t, behind, fakerunner.Success, 0)
+	site.Want(t, behind, fakerunner.Success, 0)
 	if behind.BuildsDir != r.BuildsDir {
 		t.Errorf("behind the job in %s one on the other host had %s", r.BuildsDir, behind.BuildsDir)
 	}

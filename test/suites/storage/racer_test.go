@@ -15,6 +15,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestRacer (C1) has the job's user swap each directory of his jobs for a symbolic
@@ -47,9 +48,9 @@ func race(t *testing.T, s *site.Site, starts int64) {
 		}
 		return j
 	}
-	want(t, r.Run(job()), fakerunner.Success, 0)
+	site.Want(t, r.Run(job()), fakerunner.Success, 0)
 	outside := filepath.Join(s.Dir, "outside")
-	must(t, plant(outside, s.Account))
+	testutil.Must(t, makeTree(outside, s.Account))
 	before := snapshot(t, outside)
 	racer := &racer{base: base, outside: outside}
 	stop := racer.start(s.Account)
@@ -65,7 +66,7 @@ func race(t *testing.T, s *site.Site, starts int64) {
 			t.Fatalf("%d of %d stages have started in time", started, starts)
 		}
 	}
-	must(t, stop())
+	testutil.Must(t, stop())
 	t.Logf("%d stages started, %d of them failed; %d swaps", started, failed, racer.swaps.Load())
 	if failed == 0 || failed == started || racer.swaps.Load() < starts {
 		t.Error("the racer never met the stages")
@@ -73,12 +74,12 @@ func race(t *testing.T, s *site.Site, starts int64) {
 	if after := snapshot(t, outside); after != before {
 		t.Errorf("outside was\n%s\nand is\n%s", before, after)
 	}
-	want(t, r.Run(job()), fakerunner.Success, 0)
+	site.Want(t, r.Run(job()), fakerunner.Success, 0)
 }
 
-// plant makes what the links lead to: the user's own, and shaped like what it
+// makeTree makes what the links lead to: the user's own, and shaped like what it
 // stands in for, so that nothing but the driver's care protects it.
-func plant(dir string, a site.Account) error {
+func makeTree(dir string, a site.Account) error {
 	var errs []error
 	for _, path := range []string{"", "000", "t0kenXyz1", "t0kenXyz1/000", "t0kenXyz1/1", "000/group", "000/group/project.tmp", ".trash", "key"} {
 		path = filepath.Join(dir, path)
@@ -97,7 +98,7 @@ func snapshot(t *testing.T, dir string) string {
 	var text strings.Builder
 	for _, path := range append([]string{"."}, below(t, dir)...) {
 		var st unix.Stat_t
-		must(t, unix.Lstat(filepath.Join(dir, path), &st))
+		testutil.Must(t, unix.Lstat(filepath.Join(dir, path), &st))
 		fmt.Fprintf(&text, "%s %o %d %d %d\n", path, st.Mode, st.Size, st.Mtim.Nano(), st.Ctim.Nano())
 	}
 	return text.String()

@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // run runs a command in a directory, with no configuration of its caller's.
@@ -33,7 +34,7 @@ func repository(t testing.TB, files map[string]string) (dir string) {
 	dir = t.TempDir()
 	run(t, dir, "git", "init", "-q", "-b", "main")
 	for name, text := range files {
-		must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+		testutil.Must(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
 	run(t, dir, "git", "add", ".")
 	run(t, dir, "git", "commit", "-q", "-m", "Add files")
@@ -45,7 +46,7 @@ func repository(t testing.TB, files map[string]string) (dir string) {
 func wholeJob(t testing.TB, s *site.Site) fakerunner.Job {
 	t.Helper()
 	repo, err := s.GitLab.AddRepository("group/whole", repository(t, map[string]string{"README": "read me\n"}))
-	must(t, err)
+	testutil.Must(t, err)
 	job := site.WithSources(s.Job("cat README", `echo "the note says $(cat "$NOTE")"`, "mkdir -p kept made", "date > kept/one", "echo 2 > made/two"), repo)
 	job = site.WithVariable(job, "PATH", s.Helper+":/usr/local/bin:/usr/bin:/bin")
 	job.Variables = append(job.Variables, fakerunner.Variable{Key: "NOTE", Value: "hello", File: true})

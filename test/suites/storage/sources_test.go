@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/setup/debian"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // serveHg serves a Mercurial repository of one file over http until the test is
@@ -20,15 +21,15 @@ func serveHg(t *testing.T) (address, revision string) {
 	t.Helper()
 	dir := t.TempDir()
 	run(t, dir, "hg", "init")
-	must(t, os.WriteFile(filepath.Join(dir, "README"), []byte("read me\n"), 0o644))
+	testutil.Must(t, os.WriteFile(filepath.Join(dir, "README"), []byte("read me\n"), 0o644))
 	run(t, dir, "hg", "commit", "-q", "--addremove", "-m", "Add a file")
 	cmd := exec.Command("hg", "serve", "--address", "127.0.0.1", "--port", "0", "--print-url")
 	cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin", "HOME=" + dir, "LANG=C.UTF-8"}
 	out, err := cmd.StdoutPipe()
-	must(t, err, cmd.Start())
+	testutil.Must(t, err, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	address, err = bufio.NewReader(out).ReadString('\n')
-	must(t, err)
+	testutil.Must(t, err)
 	return strings.TrimSpace(address), run(t, dir, "hg", "log", "-r", "tip", "-T", "{node}")
 }
 
@@ -56,8 +57,8 @@ func TestMercurial(t *testing.T) {
 		job := s.Job("hg identify --id --debug", "cat README", "test ! -e mine", "touch mine .hg/kept", `stat -c "of %U" .hg/store`)
 		job.Raw = map[string][]byte{"get_sources": fmt.Appendf(nil, hgSources, project, address, revision)}
 		r := s.Runner().Run(job)
-		want(t, r, fakerunner.Success, 0)
-		shows(t, r, "\n"+revision+"\n", "read me", "of "+s.Account.Name)
+		site.Want(t, r, fakerunner.Success, 0)
+		site.Shows(t, r, "\n"+revision+"\n", "read me", "of "+s.Account.Name)
 	}
 	if _, err := os.Stat(filepath.Join(project, ".hg/kept")); os.Geteuid() == 0 && err != nil {
 		t.Errorf("the clone was not used again: %v", err)
@@ -95,9 +96,9 @@ func TestHelper(t *testing.T) {
 				job.Artifacts = []fakerunner.Artifact{{Paths: []string{"kept"}}}
 			}
 			r := s.Runner().Run(job)
-			want(t, r, fakerunner.Success, 0)
+			site.Want(t, r, fakerunner.Success, 0)
 			if tc.found {
-				shows(t, r, "found 1 matching files", "201 Created")
+				site.Shows(t, r, "found 1 matching files", "201 Created")
 			}
 			silent := tc.found || tc.plain
 			prepare, _ := r.Call("prepare")

@@ -14,6 +14,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestSquatting (C12) has another account take the name of alice's directory in a data_dir
@@ -31,33 +32,33 @@ func TestSquatting(t *testing.T) {
 }
 
 func squat(t *testing.T, s *site.Site) {
-	bob, err := site.LookupAccount(s.Crew.Bob)
-	must(t, err)
+	bob, err := site.LookupAccount(s.Accounts.Bob)
+	testutil.Must(t, err)
 	base := dataDir(t, s)
 	dir := filepath.Dir(base)
 	asBob := []string{"/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", bob.UID), fmt.Sprintf("--regid=%d", bob.GID), "--clear-groups", "/bin/mkdir", base}
-	must(t, exec.Command(asBob[0], asBob[1:]...).Run())
+	testutil.Must(t, exec.Command(asBob[0], asBob[1:]...).Run())
 	before := advice(t, s)
 	if !strings.Contains(before, "can make the directory of another account there") {
 		t.Errorf("check has no warning:\n%s", before)
 	}
 	r := s.Runner().Run(bare(s))
-	want(t, r, fakerunner.SystemFailure, 0)
-	shows(t, r, fmt.Sprintf("cannot use %s: owned by %s, not by you", base, bob.Name))
+	site.Want(t, r, fakerunner.SystemFailure, 0)
+	site.Shows(t, r, fmt.Sprintf("cannot use %s: owned by %s, not by you", base, bob.Name))
 	fix := regexp.MustCompile(`an administrator makes it for you: (install .*)\n`).FindStringSubmatch(r.Trace)
 	if fix == nil {
 		t.Fatalf("the log has no fix:\n%s", r.Trace)
 	}
 	// As the messages say: what is in the way goes, the directory is closed, and the
 	// account gets one of its own.
-	must(t, os.Rename(base, base+".old"))
+	testutil.Must(t, os.Rename(base, base+".old"))
 	for _, command := range []string{"chmod go-w " + dir, fix[1]} {
 		if out, err := exec.Command("/bin/sh", "-c", command).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", command, err, out)
 		}
 	}
-	want(t, s.Runner().Run(bare(s)), fakerunner.Success, 0)
-	must(t, os.Rename(base, base+".older"))
+	site.Want(t, s.Runner().Run(bare(s)), fakerunner.Success, 0)
+	testutil.Must(t, os.Rename(base, base+".older"))
 	if exec.Command(asBob[0], asBob[1:]...).Run() == nil {
 		t.Error("it can be done again")
 	}
@@ -67,7 +68,7 @@ func squat(t *testing.T, s *site.Site) {
 			t.Errorf("check does not say how:\n%s", before)
 		}
 		dataDirAt(t, s, dir, func(c site.Config) { c.Set("auth", "root_dir_creation", true) })
-		want(t, s.Runner().Run(bare(s)), fakerunner.Success, 0)
+		site.Want(t, s.Runner().Run(bare(s)), fakerunner.Success, 0)
 	}
 	if after := advice(t, s); strings.Contains(after, "another account there") {
 		t.Errorf("check still warns:\n%s", after)
@@ -92,7 +93,7 @@ func advice(t *testing.T, s *site.Site) string {
 	var report struct {
 		Lines []struct{ Check, Result, Text, Fix string }
 	}
-	must(t, json.Unmarshal(out, &report))
+	testutil.Must(t, json.Unmarshal(out, &report))
 	var text strings.Builder
 	for _, l := range report.Lines {
 		if opens.MatchString(l.Fix) {

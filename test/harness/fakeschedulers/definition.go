@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// face is one scheduler as its users see it.
-type face struct {
+// schedulerDef is one scheduler as its users see it.
+type schedulerDef struct {
 	conf     string // the variable that names its configuration
 	programs map[string]func(*program, []string) error
 	env      func(Job) []string // what a job's script finds
@@ -26,13 +26,13 @@ type face struct {
 }
 
 // Kinds are the schedulers that are played.
-func Kinds() []string { return slices.Sorted(maps.Keys(faces())) }
+func Kinds() []string { return slices.Sorted(maps.Keys(schedulerDefs())) }
 
-func faces() map[string]face {
+func schedulerDefs() map[string]schedulerDef {
 	id := func(name string) func(Job) []string {
 		return func(j Job) []string { return []string{fmt.Sprintf("%s=%d", name, j.ID)} }
 	}
-	return map[string]face{
+	return map[string]schedulerDef{
 		"slurm": {conf: "SLURM_CONF", away: errExit{"slurm_load_jobs error: Unable to contact slurm controller (connect failure)", 1}, env: func(j Job) []string {
 			return []string{fmt.Sprintf("SLURM_JOB_ID=%d", j.ID), "SLURM_JOB_NODELIST=n1", "SLURMD_NODENAME=n1"}
 		}, programs: map[string]func(*program, []string) error{

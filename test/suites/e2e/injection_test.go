@@ -9,12 +9,13 @@ import (
 	"testing"
 
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
-// planted is a variable that makes some program act. MARKS in a value is the
+// injected is a variable that makes some program act. MARKS in a value is the
 // directory in which whoever acts leaves a file of the variable's name, EVIL the
 // one with what the variable leads to.
-type planted struct {
+type injected struct {
 	name, value string
 	// with are further variables that this one needs.
 	with []string
@@ -23,8 +24,8 @@ type planted struct {
 	acts []string
 }
 
-// plants are the variables that have been turned against privileged programs.
-var plants = []planted{
+// injections are the variables that have been turned against privileged programs.
+var injections = []injected{
 	{name: "LD_PRELOAD", value: "EVIL/preload.so", acts: []string{"/bin/true"}},
 	{name: "LD_AUDIT", value: "EVIL/audit.so", acts: []string{"/bin/true"}},
 	{name: "LD_LIBRARY_PATH", value: "EVIL/lib", acts: []string{"/bin/bash", "-c", ":"}},
@@ -101,50 +102,50 @@ char *tgoto(const char *c, int x, int y) { return 0; }
 int tputs(const char *s, int n, int (*f)(int)) { return 0; }
 `
 
-// garden is where the plants of one test grow.
-type garden struct {
+// envInjection is where the injected variables of one test grow.
+type envInjection struct {
 	evil, marks, seen string
 	account           site.Account
 }
 
-// plant makes what the variables lead to.
-func plant(t *testing.T, s *site.Site) garden {
+// newInjection makes what the variables lead to.
+func newInjection(t *testing.T, s *site.Site) envInjection {
 	t.Helper()
-	g := garden{filepath.Join(s.Dir, "evil"), filepath.Join(s.Dir, "marks"), filepath.Join(s.Dir, "seen"), s.Account}
+	g := envInjection{filepath.Join(s.Dir, "evil"), filepath.Join(s.Dir, "marks"), filepath.Join(s.Dir, "seen"), s.Account}
 	for _, dir := range []string{g.evil, g.marks, g.seen, filepath.Join(g.evil, "lib")} {
-		must(t, os.MkdirAll(dir, 0o755))
-		must(t, os.Chmod(dir, 0o777))
+		testutil.Must(t, os.MkdirAll(dir, 0o755))
+		testutil.Must(t, os.Chmod(dir, 0o777))
 	}
 	for name, text := range map[string]string{
 		"BASH_ENV": ": >MARKS/BASH_ENV\n", "ENV": ": >MARKS/ENV\n", "library.c": library,
 		"evil.pm": "open(my $f, '>', 'MARKS/PERL5OPT'); 1;\n", "sitecustomize.py": "open('MARKS/PYTHONPATH', 'w')\n",
 		"evil.js": "require('fs').writeFileSync('MARKS/NODE_OPTIONS', '')\n",
 	} {
-		must(t, os.WriteFile(filepath.Join(g.evil, name), []byte(g.text(text)), 0o755))
+		testutil.Must(t, os.WriteFile(filepath.Join(g.evil, name), []byte(g.text(text)), 0o755))
 	}
 	for file, mark := range map[string]string{"preload.so": "LD_PRELOAD", "audit.so": "LD_AUDIT", "lib/libtinfo.so.6": "LD_LIBRARY_PATH"} {
 		out, err := exec.Command("gcc", "-w", "-shared", "-fPIC", `-DMARK="`+g.marks+"/"+mark+`"`, "-o", filepath.Join(g.evil, file), filepath.Join(g.evil, "library.c")).CombinedOutput()
 		if err != nil {
 			t.Logf("without a library for %s: %v: %s", mark, err, out)
-			must(t, os.RemoveAll(filepath.Join(g.evil, strings.Split(file, "/")[0])))
+			testutil.Must(t, os.RemoveAll(filepath.Join(g.evil, strings.Split(file, "/")[0])))
 		}
 	}
 	return g
 }
 
-func (g garden) text(s string) string {
+func (g envInjection) text(s string) string {
 	return strings.NewReplacer("MARKS", g.marks, "EVIL", g.evil).Replace(s)
 }
 
-// pairs are all plants as an environment has them.
-func (g garden) pairs() (all []string) {
-	for _, p := range plants {
+// pairs are all injected variables as an environment has them.
+func (g envInjection) pairs() (all []string) {
+	for _, p := range injections {
 		all = append(append(all, g.text(p.name+"="+p.value)), p.more(g)...)
 	}
 	return all
 }
 
-func (p planted) more(g garden) (all []string) {
+func (p injected) more(g envInjection) (all []string) {
 	for _, pair := range p.with {
 		all = append(all, g.text(pair))
 	}
@@ -152,7 +153,7 @@ func (p planted) more(g garden) (all []string) {
 }
 
 // names are those of the variables.
-func (g garden) names() (all []string) {
+func (g envInjection) names() (all []string) {
 	for _, pair := range g.pairs() {
 		name, _, _ := strings.Cut(pair, "=")
 		all = append(all, name)
@@ -161,23 +162,23 @@ func (g garden) names() (all []string) {
 }
 
 // found are the marks that somebody left.
-func (g garden) found(t *testing.T) []os.DirEntry {
+func (g envInjection) found(t *testing.T) []os.DirEntry {
 	t.Helper()
 	found, err := os.ReadDir(g.marks)
-	must(t, err)
+	testutil.Must(t, err)
 	return found
 }
 
 // clear takes all marks away.
-func (g garden) clear(t *testing.T) {
+func (g envInjection) clear(t *testing.T) {
 	t.Helper()
 	for _, f := range g.found(t) {
-		must(t, os.Remove(filepath.Join(g.marks, f.Name())))
+		testutil.Must(t, os.Remove(filepath.Join(g.marks, f.Name())))
 	}
 }
 
-// lacks says what a plant needs and is not here: the program, or the library.
-func (g garden) lacks(p planted) error {
+// missing says what an injected variable needs and is not here: the program, or the library.
+func (g envInjection) missing(p injected) error {
 	_, err := os.Stat(p.acts[0])
 	if value := g.text(p.value); err == nil && strings.HasPrefix(value, g.evil) {
 		_, err = os.Stat(value)
@@ -185,20 +186,20 @@ func (g garden) lacks(p planted) error {
 	return err
 }
 
-// prove tries each plant by itself, as the job's account: a mark that cannot
+// verifyEach tries each injected variable by itself, as the job's account: a mark that cannot
 // appear would prove nothing by its absence.
-func (g garden) prove(t *testing.T) {
+func (g envInjection) verifyEach(t *testing.T) {
 	t.Helper()
-	for _, p := range plants {
+	for _, p := range injections {
 		if p.acts != nil {
-			t.Run(p.name+" acts", func(t *testing.T) { g.act(t, p) })
+			t.Run(p.name+" acts", func(t *testing.T) { g.verify(t, p) })
 		}
 	}
 	g.clear(t)
 }
 
-func (g garden) act(t *testing.T, p planted) {
-	if err := g.lacks(p); err != nil {
+func (g envInjection) verify(t *testing.T, p injected) {
+	if err := g.missing(p); err != nil {
 		t.Skipf("not everything for it is here: %v", err)
 	}
 	g.clear(t)

@@ -2,9 +2,9 @@ package schedulers
 
 import "jacamar-ci/test/harness/fakerunner"
 
-// dialect is what a test has to know of a scheduler to ask it for something, and
+// schedulerCase is what a test has to know of a scheduler to ask it for something, and
 // what its users are told.
-type dialect struct {
+type schedulerCase struct {
 	name, executor string
 	confs          []string // the variables that lead its programs to it
 	submit, cancel string
@@ -62,8 +62,8 @@ func works(name, script, args string, texts ...string) outcome {
 
 const unrecorded = "has no record of why"
 
-func dialects() map[string]dialect {
-	return map[string]dialect{
+func schedulerCases() map[string]schedulerCase {
+	return map[string]schedulerCase{
 		"slurm": {
 			name: "Slurm", executor: "slurm", confs: []string{"SLURM_CONF"}, others: []string{"squeue", "scontrol", "sacct", "scancel"}, submit: "sbatch", cancel: "scancel", id: "SLURM_JOB_ID",
 			hold: "--hold", heldName: "JobHeldUser", limit: "--time=1", limitTexts: []string{"time limit", "TIMEOUT", "--time"}, limitCode: 1,

@@ -13,8 +13,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// rig is a site whose programs can be traced.
-type rig struct {
+// harness is a site whose programs can be traced.
+type harness struct {
 	deployment string
 	site       *site.Site
 	// traces is where tracers write, evidence where jobs do, which take any account.
@@ -27,21 +27,21 @@ type rig struct {
 	log   reader
 }
 
-// rigs sets a site up for each deployment with another way to the account.
-func rigs(t *testing.T, test func(*testing.T, *rig)) {
+// harnesses sets a site up for each deployment with another way to the account.
+func harnesses(t *testing.T, test func(*testing.T, *harness)) {
 	t.Helper()
 	needStrace(t)
 	for _, d := range site.Deployments() {
 		if d.Name != "root" && d.Name != "capabilities" && d.Name != "user" {
 			continue
 		}
-		t.Run(d.Name, func(t *testing.T) { test(t, newRig(t, d)) })
+		t.Run(d.Name, func(t *testing.T) { test(t, newHarness(t, d)) })
 	}
 }
 
-func newRig(t *testing.T, d site.Deployment) *rig {
+func newHarness(t *testing.T, d site.Deployment) *harness {
 	t.Helper()
-	r := &rig{deployment: d.Name, site: d.Open(t)}
+	r := &harness{deployment: d.Name, site: d.Open(t)}
 	r.traces, r.evidence = filepath.Join(r.site.Dir, "traces"), filepath.Join(r.site.Dir, "evidence")
 	if err := r.separate(); err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func newRig(t *testing.T, d site.Deployment) *rig {
 }
 
 // learn runs a job without faults.
-func (r *rig) learn(t *testing.T) {
+func (r *harness) learn(t *testing.T) {
 	t.Helper()
 	e := r.run(0, nil)
 	if e.result.Outcome != fakerunner.Success || len(e.said) != 1 {
@@ -76,7 +76,7 @@ func (r *rig) learn(t *testing.T) {
 }
 
 // separate gives the site a jacamar-auth beside which nobody else's programs are.
-func (r *rig) separate() error {
+func (r *harness) separate() error {
 	shared, bin := filepath.Dir(r.site.Jacamar), filepath.Join(r.site.Dir, "bin")
 	r.wrappers = map[program]wrapper{
 		jacamar: {filepath.Join(bin, "jacamar"), r.site.Jacamar},
@@ -101,12 +101,12 @@ func (w wrapper) wrap(words ...string) error {
 	return errors.Join(os.WriteFile(next, []byte(text), 0o600), os.Chmod(next, 0o755), os.Rename(next, w.path))
 }
 
-func (r *rig) unwrap() error {
+func (r *harness) unwrap() error {
 	return errors.Join(r.wrappers[jacamar].wrap(), r.wrappers[fetcher].wrap())
 }
 
 // forget takes the kept keys away.
-func (r *rig) forget() error {
+func (r *harness) forget() error {
 	kept, err := filepath.Glob(filepath.Join(r.site.StateDir, "keys-*"))
 	for _, file := range kept {
 		err = errors.Join(err, os.Remove(file))
@@ -116,7 +116,7 @@ func (r *rig) forget() error {
 
 // traced runs a job of which one program is traced in one stage, the first time
 // that the runner comes to it.
-func (r *rig) traced(p program, stage string, code int, words ...string) (e ended, log string, err error) {
+func (r *harness) traced(p program, stage string, code int, words ...string) (e ended, log string, err error) {
 	log = filepath.Join(r.traces, fmt.Sprint("log", r.jobs))
 	armed := true
 	if stage == keyless {
@@ -144,7 +144,7 @@ func (r *rig) traced(p program, stage string, code int, words ...string) (e ende
 }
 
 // counts is how often each call happens in a program in a stage.
-func (r *rig) counts(p program, stage string) (map[string]int, error) {
+func (r *harness) counts(p program, stage string) (map[string]int, error) {
 	e, log, err := r.traced(p, stage, 0)
 	defer os.Remove(log)
 	if err != nil {
