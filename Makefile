@@ -58,7 +58,7 @@ test: ## run every suite that can run here; as root, the Debian packages for the
 	@$(GOTEST) -v ./... | $(TALLY)
 	@if [ $$(id -u) -eq 0 ]; then echo 'Once more, as an ordinary user:'; test/harness/setup/as-user ./internal/... | $(TALLY); fi
 
-test-root: ## run the suites that have a part for root; as anybody else it fails
+test-root: ## run the suites that have a part for root; fails as another user
 	@if [ $$(id -u) -ne 0 ]; then echo 'make test-root: you are not root' >&2; exit 1; fi
 	@$(SETUP)
 	@$(GOTEST) -v $$(grep -rlE 'Geteuid\(\)|site\.New\(' --include='*_test.go' . | xargs -n 1 dirname | sort -u) | $(TALLY)
@@ -71,7 +71,7 @@ test-runner: ## run whole jobs under the official gitlab-runner (GITLAB_RUNNER=P
 # The points are dealt out to as many processes, each with test accounts of its own.
 PARTS ?= 2
 
-test-faults: ## strike the programs at every system call that they make (root; strace)
+test-faults: ## inject a fault at every system call (root; strace)
 	@if [ $$(id -u) -ne 0 ]; then echo 'make test-faults: you are not root' >&2; exit 1; fi
 	@$(SETUP)
 	@mkdir -p dist && rm -f dist/faults-*.log && go test -c -o dist/faults.test ./test/suites/faultinjection
@@ -79,10 +79,10 @@ test-faults: ## strike the programs at every system call that they make (root; s
 	  ../../../dist/faults.test -test.v -test.timeout 90m -test.run '^TestFaults$$' -sweep -part $$part/$(PARTS) >../../../dist/faults-$$part.log 2>&1 & all="$$all $$!"; \
 	done; for one in $$all; do wait $$one || failed=1; done; awk -f count.awk ../../../dist/faults-*.log; exit $${failed:-0}
 
-bench: ## measure (root): a stage against sudo, su and bare bash; memory; the job log
+bench: ## measure (root) a stage against sudo, su and bare bash; memory; the job log
 	@go run ./tools/bench $(ARGS)
 
-mutants: ## (root) turn every condition of the rules and of the change of account round, and list what no test notices (ARGS=-only=REGEXP)
+mutants: ## negate each condition of the deciding packages (mutation testing; root) (ARGS=-only=REGEXP)
 	@go run ./tools/mutation $(ARGS)
 
 fuzz: ## run every fuzz target for FUZZTIME (default 30s)
@@ -91,12 +91,12 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 	  go test -run '^$$' -fuzz "^$${name#func }$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null || exit 1; \
 	done
 
-lint: ## gofmt, vet, the layering of the rooms, and golangci-lint where it is installed
+lint: ## gofmt, vet, the layering of the packages, and golangci-lint where it is installed
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted" >&2; exit 1; fi
 	go vet ./...
 	go test -count=1 ./test/repo/layering ./cmd/...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; \
-	else echo 'golangci-lint is not installed: the rules of .golangci.yml beyond the above were not looked at'; fi
+	else echo 'golangci-lint is not installed: the rules of .golangci.yml beyond the above were not checked'; fi
 
 deps: ## write cmd/*/deps.txt again: every package that is linked
 	go test ./cmd/... -run '^TestDeps$$' -update

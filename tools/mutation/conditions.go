@@ -50,14 +50,14 @@ func (c *collector) add(e ast.Expr) {
 	c.all = append(c.all, e)
 }
 
-// constant tells whether e is the word true or false: which of them is returned
+// constant reports whether e is the word true or false: which of them is returned
 // says the condition before it.
 func constant(e ast.Expr) bool {
 	name, ok := e.(*ast.Ident)
 	return ok && (name.Name == "true" || name.Name == "false")
 }
 
-// joined tells whether e is two conditions, which are changed each by itself, as is
+// joined reports whether e is two conditions, which are changed each by itself, as is
 // the operator between them.
 func joined(e ast.Expr) bool {
 	b, ok := e.(*ast.BinaryExpr)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// killedBy runs tests with the mutant in place of the file. A test that hangs has
+// killedBy runs tests with the mutant instead of the file. A test that hangs has
 // noticed as well, which is said: on a busy machine it may only have been slow.
 func (m mutant) killedBy(limit time.Duration, tests ...string) (bool, error) {
 	dir, err := os.MkdirTemp("", "mutant-")

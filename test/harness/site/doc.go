@@ -4,7 +4,7 @@
 // guide says.
 //
 // As root it makes accounts, several sets of them, and jobs run as the first of
-// the crew; as an ordinary user nothing is downscoped and jobs run as that user.
+// the set; as an ordinary user nothing is downscoped and jobs run as that user.
 // One process at a time has a set of accounts, so that a test may say of every process of
 // its accounts that it is the test's own.
 package site

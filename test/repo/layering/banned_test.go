@@ -112,7 +112,7 @@ func banned(pkg, name, where string, early bool) string {
 	return ""
 }
 
-// under tells whether a file is dir, or in it.
+// under reports whether a file is dir, or in it.
 func under(where, dir string) bool {
 	return where == dir || strings.HasPrefix(where, dir+"/")
 }
@@ -172,7 +172,7 @@ func TestEveryExceptionIsNeeded(t *testing.T) {
 	}
 }
 
-// mentions tells whether a file uses a name of the ban.
+// mentions reports whether a file uses a name of the ban.
 func mentions(t *testing.T, file string, b ban) (found bool) {
 	t.Helper()
 	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)

@@ -41,7 +41,7 @@ func list(t *testing.T, args ...string) []listed {
 	}
 }
 
-// is tells whether pattern names the package path.
+// is reports whether pattern names the package path.
 func is(path, pattern string) bool {
 	kind, several := strings.CutSuffix(pattern, "*")
 	name, below := strings.CutPrefix(path, kind)

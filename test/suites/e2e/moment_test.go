@@ -29,16 +29,16 @@ func TestStopAtAnyTime(t *testing.T) {
 			start := time.Now()
 			site.Want(t, s.Runner().Run(brief(s, "")), fakerunner.Success, 0)
 			whole := time.Since(start)
-			struck, n := 0, 0
-			for ; struck < moments && n < 3*moments; n++ {
+			hits, n := 0, 0
+			for ; hits < moments && n < 3*moments; n++ {
 				if stopAt(t, s, n, rand.N(whole)) {
-					struck++
+					hits++
 				}
 			}
-			if struck < moments {
-				t.Errorf("only %d of %d signals met a running call", struck, n)
+			if hits < moments {
+				t.Errorf("only %d of %d signals met a running call", hits, n)
 			}
-			t.Logf("%d of %d signals met a running call", struck, n)
+			t.Logf("%d of %d signals met a running call", hits, n)
 		})
 	}
 }

@@ -27,8 +27,8 @@ const tree = "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP INT; sleep 1002
 type blow struct {
 	name   string
 	script string
-	// strike is done once the script is under way.
-	strike func(e *fakerunner.Execution, jacamar int) error
+	// act is done once the script is under way.
+	act func(e *fakerunner.Execution, jacamar int) error
 }
 
 var blows = []blow{
@@ -88,8 +88,8 @@ func (p place) play(t *testing.T, b blow) {
 	if jacamar, err := underWay(e); err != nil {
 		t.Errorf("%s: %v; the log:\n%s", name, err, e.Trace())
 		e.Abort()
-	} else if begun = time.Now(); b.strike != nil {
-		if err := b.strike(e, jacamar); err != nil {
+	} else if begun = time.Now(); b.act != nil {
+		if err := b.act(e, jacamar); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

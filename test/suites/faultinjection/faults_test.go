@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
 // sampled is how long a sample may take in each deployment.
 const sampled = 3 * time.Second
 
-// TestFaults strikes a job at points that are drawn by lot, or with -sweep at all
+// TestFaults injects faults into a job at points that are chosen at random, or with -sweep at all
 // of them.
 func TestFaults(t *testing.T) {
 	var number, parts int
@@ -51,7 +51,7 @@ func TestFaults(t *testing.T) {
 			hit, wrong := r.inject(p, 7*(pointHash(p)/parts%2))
 			c.add(hit, wrong)
 			if len(wrong) > 0 {
-				t.Errorf("%s (struck: %v): %q", p, hit, wrong)
+				t.Errorf("%s (injected: %v): %q", p, hit, wrong)
 			}
 		}
 		fmt.Printf("faults: %s: %d of %d points tried, %d hit, %d violations, in %v\n", r.deployment, c.tried, known, c.hit, c.violations, c.time())

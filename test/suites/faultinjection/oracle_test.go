@@ -15,7 +15,7 @@ func (r *harness) inject(p point, code int) (hit bool, wrong []string) {
 	if err != nil {
 		return false, []string{err.Error()}
 	}
-	hit = struck(log, p)
+	hit = injected(log, p)
 	_ = os.Remove(log)
 	wrong = append(r.judge(p, e, code), r.left(e)...)
 	wrong = append(wrong, r.records()...)

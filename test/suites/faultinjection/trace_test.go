@@ -47,8 +47,8 @@ func counted(log string) (map[string]int, error) {
 	return most, nil
 }
 
-// struck reports whether the log has the fault in it.
-func struck(log string, p point) bool {
+// injected reports whether the log has the fault in it.
+func injected(log string, p point) bool {
 	text, _ := os.ReadFile(log)
 	if p.fault == kill {
 		return strings.Contains(string(text), "+++ killed by SIGKILL")
