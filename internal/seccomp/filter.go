@@ -1,6 +1,24 @@
+// Package seccomp makes the system-call filter of a job (seccomp(2)) and puts it
+// on a thread. Its first use is against terminal injection: TIOCSTI and
+// TIOCLINUX let a program type into a terminal that it has inherited
+// (CVE-2005-4890, CVE-2023-28339, CVE-2023-1523).
+//
+// A refused call fails with EPERM, as if the kernel did not permit it: programs
+// expect that and say what they could not do.
 package seccomp
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+)
+
+//go:generate go run generate.go
 
 // Filter says which system calls a job may not make.
 type Filter struct {
@@ -159,3 +177,63 @@ func skip(n uint32) unix.SockFilter {
 // architecture is another instruction set that this machine's kernel runs, with
 // its number of ioctl(2).
 type architecture struct{ arch, ioctl uint32 }
+
+// Call is a system call that this machine's architecture has.
+type Call struct {
+	name   string
+	number uint32
+}
+
+// ParseCall finds a system call by its name, as in syscalls(2).
+func ParseCall(name string) (Call, error) {
+	i := slices.IndexFunc(calls[:], func(c Call) bool { return c.name == name })
+	if i < 0 {
+		return Call{}, fmt.Errorf("%q is not a system call of this machine's architecture", job.Clip(name))
+	}
+	return calls[i], nil
+}
+
+// String returns the name.
+func (c Call) String() string { return c.name }
+
+// MarshalText implements encoding.TextMarshaler.
+func (c Call) MarshalText() ([]byte, error) { return []byte(c.name), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler with ParseCall's check.
+func (c *Call) UnmarshalText(b []byte) (err error) {
+	*c, err = ParseCall(string(b))
+	return err
+}
+
+// NoNewPrivs keeps the calling thread, and what it starts, from ever gaining a
+// privilege by execve(2): setuid bits and file capabilities mean nothing to it
+// (PR_SET_NO_NEW_PRIVS in prctl(2)). There is no way back.
+func NoNewPrivs() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("cannot set no_new_privs: %w", err)
+	}
+	return nil
+}
+
+// Load puts the filter on the calling thread, to which the goroutine must be
+// locked, and on what that thread starts. It needs NoNewPrivs or CAP_SYS_ADMIN.
+// There is no way back.
+func (f Filter) Load() error { return f.load(0) }
+
+// LoadAll puts the filter on all threads of this process, and with it the calling
+// thread's no_new_privs (SECCOMP_FILTER_FLAG_TSYNC in seccomp(2)).
+func (f Filter) LoadAll() error { return f.load(unix.SECCOMP_FILTER_FLAG_TSYNC) }
+
+func (f Filter) load(flags uintptr) error {
+	code := f.Program()
+	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&program)))
+	runtime.KeepAlive(code)
+	switch {
+	case errno != 0:
+		return fmt.Errorf("cannot set the system-call filter: %w", errno)
+	case thread != 0:
+		return fmt.Errorf("cannot set the system-call filter: thread %d has another one", thread)
+	}
+	return nil
+}

@@ -1,13 +1,31 @@
+// Package trustedfile opens a file that a privileged process will believe.
+//
+// A file is believed when it is a regular file that only root or the process's
+// own account can change: both it and every directory and symbolic link on the
+// way to it are owned by one of the two, and nobody else may write the file or
+// one of those directories. A sticky directory such as /tmp is refused like any
+// other that others can write.
+//
+// Every judgement is made on an open descriptor, never on a name, and the last
+// component of the path may not be a symbolic link. A link on the way to the
+// last component is followed by its text, one component at a time, so that each
+// directory it leads through is judged as well (/var/run and a relocated
+// /etc/gitlab-runner are such links at real sites).
+//
+// An access control list that lets somebody else write shows in the group bits
+// of the mode, because those are its mask (acl(5)); it needs no look of its own.
+// The kernel's own files (/proc/self/fd/N, /dev/stdin) are links and refused.
 package trustedfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"jacamar-ci/internal/job"
-
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
 )
 
 // Open opens the file at path for reading when it can be trusted and is not
@@ -96,3 +114,96 @@ func (w *walk) openAs(name string, flags int) (fd int, ok bool) {
 	unix.Close(fd)
 	return -1, false
 }
+
+// OpenAppend opens the file at path for writing at its end, and for reading,
+// under the rules of Open, and makes it with mode 0600 when it does not exist: a
+// log that others could replace would be a way to write into any file.
+func (t Trust) OpenAppend(path job.AbsPath) (*os.File, error) { return t.openOwn(path, unix.O_APPEND) }
+
+// OpenUpdate is OpenAppend for a file that is read and written anywhere.
+func (t Trust) OpenUpdate(path job.AbsPath) (*os.File, error) { return t.openOwn(path, 0) }
+
+func (t Trust) openOwn(path job.AbsPath, flags int) (*os.File, error) {
+	w := newWalk(path, t, rules{limit: unlimited}, false)
+	defer w.close()
+	last, ok := w.toParent()
+	if !ok {
+		return nil, &w.faults[0]
+	}
+	if _, err := fstatat(w.at.fd, last); !errors.Is(err, unix.ENOENT) && !w.file(last) {
+		return nil, &w.faults[0]
+	}
+	fd, ok := w.openAs(last, unix.O_RDWR|unix.O_CREAT|flags)
+	if !ok {
+		return nil, &w.faults[0]
+	}
+	return os.NewFile(uintptr(fd), path.String()), nil
+}
+
+// Entry is a name in a directory that was judged together with the whole way to it.
+type Entry struct {
+	// Dir is the directory (O_PATH), which the caller closes.
+	Dir int
+	// Name is the entry's name. It was not that of a symbolic link, and need not
+	// exist.
+	Name string
+	// Path is the entry's real path.
+	Path string
+	// Linked reports that a symbolic link led to it.
+	Linked bool
+
+	device uint64 // of Dir
+}
+
+// Find judges the way to path and finds its last component, where that is a
+// symbolic link the one that it leads to. It makes a missing directory on the way by
+// missing, unless that is nil; what is missing where a link leads is an error. The
+// error is a *Fault.
+func (t Trust) Find(path job.AbsPath, missing func(dir int, name string) error) (Entry, error) {
+	w := newWalk(path, t, rules{}, false)
+	w.missing = missing
+	last, ok := w.toTarget()
+	if !ok {
+		w.close()
+		return Entry{}, &w.faults[0]
+	}
+	return Entry{Dir: w.at.fd, Name: last, Path: w.at.join(last), Linked: w.linked > 0, device: w.at.st.Dev}, nil
+}
+
+// OpenDirectory opens the directory at path (O_PATH) when it and each directory on
+// the way can be trusted. The error is a *Fault.
+func (t Trust) OpenDirectory(path job.AbsPath) (fd int, err error) {
+	w := newWalk(path, t, rules{}, false)
+	if !w.enterRoot() || !w.steps(0) {
+		w.close()
+		return -1, &w.faults[0]
+	}
+	return w.at.fd, nil
+}
+
+// JudgeDirectory lists every reason not to trust the directory at path.
+func (t Trust) JudgeDirectory(path job.AbsPath) []Fault {
+	w := newWalk(path, t, rules{}, true)
+	defer w.close()
+	if w.enterRoot() {
+		w.steps(0)
+	}
+	return w.faults
+}
+
+// JudgeMount refuses an entry that has been opened as fd when another account mounted
+// its file system. The error is a *Fault.
+func (e Entry) JudgeMount(fd int, t Trust) error {
+	opened, err := fstat(fd)
+	if err != nil {
+		return &Fault{File: e.Path, Path: e.Path, Err: err, Problem: "cannot be read", Fix: "look at the file system"}
+	}
+	if faults := t.judgeMounted(e.Path, fd, opened.Dev, e.device); len(faults) > 0 {
+		faults[0].File = e.Path
+		return &faults[0]
+	}
+	return nil
+}
+
+// Close closes the directory.
+func (e Entry) Close() { unix.Close(e.Dir) }
