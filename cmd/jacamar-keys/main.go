@@ -55,7 +55,7 @@ func call(args []string) error {
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
-	return fetch.Ask(context.Background(), args[1], proxy, os.Stdin).Write(os.Stdout)
+	return fetch.KeySet(context.Background(), args[1], proxy, os.Stdin).Write(os.Stdout)
 }
 
 func write(text string) error {

@@ -31,7 +31,7 @@ func newAdminDriver(configuration *string, paths ...*string) (*driver, error) {
 	}
 	return &driver{
 		call:   Call{Stage: job.Config, Configuration: *configuration, Unobfuscated: true},
-		powers: capability.BeyondAccount(), administers: true,
+		powers: capability.CanSwitchAccounts(), administers: true,
 		uid: job.UID(os.Geteuid()), stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
 	}, nil
 }

@@ -47,7 +47,7 @@ func Main(call Call) int {
 		err = failure.Privatef("cannot lock this process down: %w", locked)
 	}
 	d := &driver{
-		call: call, env: env, core: was.Core, thread: thread, powers: capability.BeyondAccount(), uid: job.UID(os.Geteuid()),
+		call: call, env: env, core: was.Core, thread: thread, powers: capability.CanSwitchAccounts(), uid: job.UID(os.Geteuid()),
 		stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
 	}
 	if err == nil {
@@ -152,7 +152,7 @@ func (d *driver) configuration() (config.Config, error) {
 	}
 	d.file = file
 	if d.hasExtraPrivileges() {
-		if faults := d.trust().Judge(file); len(faults) > 0 {
+		if faults := d.trust().Check(file); len(faults) > 0 {
 			return config.Config{}, failure.Configf("cannot use the configuration: %w", &faults[0])
 		}
 	}

@@ -31,7 +31,7 @@ func (d *driver) keysProgram() (job.AbsPath, error) {
 	if err != nil {
 		return p, err
 	}
-	return p, untrusted("fetch keys", p, d.trust().Judge(p))
+	return p, untrusted("fetch keys", p, d.trust().Check(p))
 }
 
 // jacamar is the unprivileged half. It is judged although it has no privileges: it
@@ -41,7 +41,7 @@ func (d *driver) jacamar() (job.AbsPath, error) {
 	if err != nil {
 		return p, err
 	}
-	return p, untrusted("run jobs", p, d.trust().JudgeProgram(p))
+	return p, untrusted("run jobs", p, d.trust().CheckProgram(p))
 }
 
 // jacamarPath is the configured program, else the one beside this one.

@@ -19,12 +19,12 @@ func (s Set) Has(bit uint) bool { return s[bit/32]&(1<<(bit%32)) != 0 }
 
 // Effective returns the effective ones of the calling thread.
 func Effective() (Set, error) {
-	data, err := OfThread()
+	data, err := ThreadSets()
 	return Set{data[0].Effective, data[1].Effective}, err
 }
 
-// OfThread returns all sets of the calling thread, as capset(2) takes them.
-func OfThread() (data [2]unix.CapUserData, err error) {
+// ThreadSets returns all sets of the calling thread, as capset(2) takes them.
+func ThreadSets() (data [2]unix.CapUserData, err error) {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	err = unix.Capget(&head, &data[0])
 	return data, err
@@ -37,7 +37,7 @@ func DropInheritable() error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot clear the ambient capabilities: %w", err)
 	}
-	data, err := OfThread()
+	data, err := ThreadSets()
 	if err != nil {
 		return fmt.Errorf("cannot read this process's capabilities: %w", err)
 	}
@@ -49,11 +49,11 @@ func DropInheritable() error {
 	return nil
 }
 
-// BeyondAccount reports whether this process may change to other accounts of the
+// CanSwitchAccounts reports whether this process may change to other accounts of the
 // machine, which none of its account's other processes may without a program like
 // this one. Where that cannot be found out it does: whoever can make the answer fail
 // must not profit from it.
-func BeyondAccount() bool {
+func CanSwitchAccounts() bool {
 	held, err := Effective()
 	if err == nil && !held.Has(unix.CAP_SETUID) && !held.Has(unix.CAP_SETGID) {
 		return false
@@ -71,12 +71,12 @@ func UserNamespaceMap() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if ids := strings.Fields(string(text)); !identity(ids) {
+		if ids := strings.Fields(string(text)); !isIdentity(ids) {
 			return file + ": " + strings.Join(ids, " "), nil
 		}
 	}
 	return "", nil
 }
 
-// identity reports whether a map gives every id to itself.
-func identity(ids []string) bool { return slices.Equal(ids, []string{"0", "0", "4294967295"}) }
+// isIdentity reports whether a map gives every id to itself.
+func isIdentity(ids []string) bool { return slices.Equal(ids, []string{"0", "0", "4294967295"}) }

@@ -18,7 +18,7 @@ func TestIdentity(t *testing.T) {
 		"         0          0 4294967295\n         1          1          1\n": false,
 		"": false,
 	} {
-		if identity(strings.Fields(text)) != want {
+		if isIdentity(strings.Fields(text)) != want {
 			t.Errorf("%q: %v", text, !want)
 		}
 	}
@@ -32,7 +32,7 @@ func TestForeignIDs(t *testing.T) {
 		if err != nil || !strings.HasPrefix(foreign, "/proc/self/uid_map: 0 ") {
 			t.Errorf("%q, %v", foreign, err)
 		}
-		if BeyondAccount() {
+		if CanSwitchAccounts() {
 			t.Error("what this process may do to other accounts is none of the machine's")
 		}
 		return
@@ -79,14 +79,14 @@ func TestBeyondAccount(t *testing.T) {
 		if _, err := UserNamespaceMap(); err == nil {
 			t.Error("the maps can still be read")
 		}
-		if BeyondAccount() != held.Has(unix.CAP_SETUID) {
-			t.Errorf("it is %v", BeyondAccount())
+		if CanSwitchAccounts() != held.Has(unix.CAP_SETUID) {
+			t.Errorf("it is %v", CanSwitchAccounts())
 		}
 		return
 	}
 	foreign, err := UserNamespaceMap()
-	if want := held.Has(unix.CAP_SETUID) && foreign == ""; err != nil || BeyondAccount() != want {
-		t.Errorf("%v, want %v: %v", BeyondAccount(), want, err)
+	if want := held.Has(unix.CAP_SETUID) && foreign == ""; err != nil || CanSwitchAccounts() != want {
+		t.Errorf("%v, want %v: %v", CanSwitchAccounts(), want, err)
 	}
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestBeyondAccount$")
 	cmd.Env = []string{blind + "=1"}

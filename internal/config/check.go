@@ -92,11 +92,11 @@ func checkKeyAges(c *Config) []Fault {
 // say who is who.
 func checkKeyServer(c *Config) []Fault {
 	g := &c.General
-	err := jwks.Judge(g.keyServer(), jwks.ReservedPorts, g.InsecureLoopbackHTTP)
+	err := jwks.CheckURL(g.keyServer(), jwks.ReservedPorts, g.InsecureLoopbackHTTP)
 	return when(err != nil, g.keyServerKey(), "%v (insecure_loopback_http = true accepts it, for a test)", err)
 }
 
-func (g *General) keyServer() *url.URL { return jwks.Address(g.GitLabServer, g.JWKSURL) }
+func (g *General) keyServer() *url.URL { return jwks.KeySetURL(g.GitLabServer, g.JWKSURL) }
 
 // keyServerKey is the key that the address of the keys comes from.
 func (g *General) keyServerKey() string {

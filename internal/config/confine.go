@@ -66,7 +66,7 @@ func (l Limits) Set() (given []rlimit.Limit) {
 		{Resource: "sigpending", Range: l.SigPending},
 		{Resource: "stack", Range: l.Stack},
 	} {
-		if one.Given() {
+		if one.IsSet() {
 			given = append(given, one)
 		}
 	}
@@ -105,7 +105,7 @@ func startable(s Seccomp) []Fault {
 	if s.BlockAll && len(s.AllowCalls) == 0 {
 		return when(true, "auth.seccomp.allow_calls", "missing: under block_all no program could run without it")
 	}
-	lacking := strings.Join(f.Lacking(), ", ")
+	lacking := strings.Join(f.MissingEssentials(), ", ")
 	faults := when(s.BlockAll && lacking != "", "auth.seccomp.allow_calls", "lacks calls without which no job starts: %s", lacking)
 	return append(faults, when(!s.BlockAll && lacking != "", "auth.seccomp.block_calls",
 		"refuses calls without which no job starts, by their names or by those of calls that do the same: %s: allow_calls can leave them", lacking)...)
@@ -130,7 +130,7 @@ func checkLimits(c *Config) (faults []Fault) {
 				"%s is too low: jacamar itself needs %d", l.Range, m.Soft)...)
 		}
 	}
-	return append(faults, when(c.Auth.SetStackSize && c.Auth.Limits.Stack.Given(), "auth.set_stack_size",
+	return append(faults, when(c.Auth.SetStackSize && c.Auth.Limits.Stack.IsSet(), "auth.set_stack_size",
 		"and stack under [auth.limits] contradict each other: remove one")...)
 }
 

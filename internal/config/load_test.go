@@ -97,7 +97,7 @@ func privateDir(t *testing.T) string {
 		t.Skipf("cannot make a directory in the home of this account: %v", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	for _, f := range trustedfile.Self().Judge(mustPath(t, filepath.Join(dir, "file"))) {
+	for _, f := range trustedfile.Self().Check(mustPath(t, filepath.Join(dir, "file"))) {
 		if f.Path != f.File {
 			t.Skipf("the home of this account is not trusted itself: %v", &f)
 		}

@@ -116,7 +116,7 @@ func parseServer(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q is not an https URL", job.Clip(s))
 	}
 	// The port is judged together with insecure_loopback_http.
-	if err := jwks.Judge(u, jwks.ReservedPorts, true); err != nil {
+	if err := jwks.CheckURL(u, jwks.ReservedPorts, true); err != nil {
 		return nil, fmt.Errorf("%q is not protected: %w", job.Clip(s), err)
 	}
 	return u, nil

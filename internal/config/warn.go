@@ -29,7 +29,7 @@ func warnNoLog(c *Config) []Fault {
 func warnKeyServer(c *Config) []Fault {
 	g := &c.General
 	u := g.keyServer()
-	insecure := jwks.Judge(u, jwks.ReservedPorts, false) != nil
+	insecure := jwks.CheckURL(u, jwks.ReservedPorts, false) != nil
 	return slices.Concat(
 		when(insecure, "general.insecure_loopback_http", "is true: any user of this machine who gets the port of %s decides who is who", u.Host),
 		when(g.InsecureLoopbackHTTP && !insecure, "general.insecure_loopback_http", "has no effect: %s needs none", g.keyServerKey()),

@@ -165,7 +165,7 @@ func TestReadResponse(t *testing.T) {
 	for want, file := range map[string]job.AbsPath{
 		"named no JOB_RESPONSE_FILE": {}, "no such file": path("missing", ""), "not a JSON object": path("list", "[]"), "id": path("empty", "{}"),
 	} {
-		if r, err := ReadResponse(file); err == nil || !strings.Contains(err.Error(), want) || r.ID != 0 || failure.Public(err) {
+		if r, err := ReadResponse(file); err == nil || !strings.Contains(err.Error(), want) || r.ID != 0 || failure.HasPublicText(err) {
 			t.Errorf("%s: got %+v, %v", want, r, err)
 		}
 	}

@@ -31,17 +31,17 @@ type Error struct {
 	Public string
 	Hint   string
 	Cause  error
-	// complete says that Public already has the cause's text in it, apart that it is
+	// publicHasCause says that Public already has the cause's text in it, apart that it is
 	// no part of what the operator reads.
-	complete, apart bool
+	publicHasCause, privateCause bool
 }
 
 // Error returns the full text, for the operator.
 func (e *Error) Error() string {
 	switch {
-	case e.Cause == nil || e.complete:
+	case e.Cause == nil || e.publicHasCause:
 		return e.Public
-	case e.Public == "" || e.apart:
+	case e.Public == "" || e.privateCause:
 		return e.Cause.Error()
 	}
 	return e.Public + ": " + e.Cause.Error()
@@ -80,13 +80,13 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 // WithPublic returns e with a line for the job's author. The operator still reads
 // the cause alone, which may say more.
 func (e *Error) WithPublic(format string, args ...any) *Error {
-	e.Public, e.apart = fmt.Sprintf(format, args...), true
+	e.Public, e.privateCause = fmt.Sprintf(format, args...), true
 	return e
 }
 
 func publicf(k Kind, format string, args []any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Kind: k, Public: err.Error(), Cause: err, complete: true}
+	return &Error{Kind: k, Public: err.Error(), Cause: err, publicHasCause: true}
 }
 
 func privatef(k Kind, format string, args []any) *Error {
@@ -149,9 +149,9 @@ func ScriptCode(err error) (code int, ok bool) {
 	return 0, false
 }
 
-// Public reports whether err has a text that is meant for its user. One that nobody
+// HasPublicText reports whether err has a text that is meant for its user. One that nobody
 // classified has none: its words are those of the inside.
-func Public(err error) bool {
+func HasPublicText(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Public != ""
 }

@@ -43,7 +43,7 @@ func TestTexts(t *testing.T) {
 			if line, hint := ForUser(tc.err, false, "job 9"); line != tc.public || hint != tc.hint {
 				t.Errorf("the user reads %q, %q", line, hint)
 			}
-			if own := tc.hint != ask && tc.hint != retry; Public(tc.err) != own {
+			if own := tc.hint != ask && tc.hint != retry; HasPublicText(tc.err) != own {
 				t.Errorf("has a text for its user: %v", !own)
 			}
 		})

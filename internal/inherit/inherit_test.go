@@ -198,7 +198,7 @@ func TestSecureBitsThatStay(t *testing.T) {
 
 // giveUp takes a capability from the thread.
 func giveUp(bit uint) error {
-	data, err := capability.OfThread()
+	data, err := capability.ThreadSets()
 	if err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func TestAmbientCapabilitiesAreGone(t *testing.T) {
 		t.Skip("needs root: it raises capabilities")
 	}
 	err := onThread(func() error {
-		data, err := capability.OfThread()
+		data, err := capability.ThreadSets()
 		if err != nil {
 			return err
 		}
@@ -231,7 +231,7 @@ func TestAmbientCapabilitiesAreGone(t *testing.T) {
 		if err := dropInheritable(nil, nil); err != nil {
 			return err
 		}
-		left, err := capability.OfThread()
+		left, err := capability.ThreadSets()
 		if err != nil || left[0].Inheritable != 0 || left[0].Effective != data[0].Effective {
 			t.Errorf("%+v %v", left, err)
 		}

@@ -64,7 +64,7 @@ func ResultOf(err error, dirs Dirs) Result {
 	code, _ := failure.ScriptCode(err)
 	return Result{
 		Failed: true, Build: failure.KindOf(err) == failure.Build, Code: code,
-		Reason: job.Shorten(line, reasonLength), Hint: job.Shorten(hint, reasonLength), Private: !failure.Public(err),
+		Reason: job.Shorten(line, reasonLength), Hint: job.Shorten(hint, reasonLength), Private: !failure.HasPublicText(err),
 	}
 }
 

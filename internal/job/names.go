@@ -30,16 +30,16 @@ func ParseUsername(s string) (Username, error) {
 		return Username{}, fmt.Errorf("the account name is empty")
 	case len(s) > usernameLength:
 		return Username{}, fmt.Errorf("the account name %q is longer than %d bytes", Clip(s), usernameLength)
-	case numeric(s):
+	case looksNumeric(s):
 		return Username{}, fmt.Errorf("the account name %q is a number", Clip(s))
-	case !made(s, `_.@\-`) || (!alnum(s[0]) && s[0] != '_') || strings.Contains(s, ".."):
+	case !onlyAlnum(s, `_.@\-`) || (!isAlnum(s[0]) && s[0] != '_') || strings.Contains(s, ".."):
 		return Username{}, fmt.Errorf("the account name %q has a character that account names do not have", Clip(s))
 	}
 	return Username{s}, nil
 }
 
-// numeric reports whether a tool could take s for a user id: 1000, 0x3e8, 0x.
-func numeric(s string) bool {
+// looksNumeric reports whether a tool could take s for a user id: 1000, 0x3e8, 0x.
+func looksNumeric(s string) bool {
 	if hex, ok := strings.CutPrefix(strings.ToLower(s), "0x"); ok {
 		return strings.Trim(hex, "0123456789abcdef") == ""
 	}
@@ -79,7 +79,7 @@ func ParseEnv(pair string) (Env, error) {
 	switch {
 	case !ok:
 		return Env{}, fmt.Errorf("%q is not of the form NAME=value", Clip(pair))
-	case !made(name, "_") || digit(name[0]):
+	case !onlyAlnum(name, "_") || isDigit(name[0]):
 		return Env{}, fmt.Errorf("%q is not a variable name", Clip(name))
 	case strings.ContainsRune(value, 0):
 		return Env{}, fmt.Errorf("the value of %s has a NUL byte", name)

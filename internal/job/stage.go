@@ -49,7 +49,7 @@ const subStageLength = 128
 
 // ParseSubStage checks the form of a sub-stage's name.
 func ParseSubStage(s string) (SubStage, error) {
-	if !made(s, "_.-") || !letter(s[0]) || len(s) > subStageLength {
+	if !onlyAlnum(s, "_.-") || !isLetter(s[0]) || len(s) > subStageLength {
 		return "", fmt.Errorf("%q is not a run stage", Clip(s))
 	}
 	return SubStage(s), nil

@@ -49,23 +49,23 @@ func Printable(s string) string {
 	}, s)
 }
 
-// made reports whether s is one or more bytes of the ASCII letters, digits and
+// onlyAlnum reports whether s is one or more bytes of the ASCII letters, digits and
 // extra. Regular expressions would say the same, but compiling them costs every
 // start of both binaries a third of a millisecond.
-func made(s, extra string) bool {
+func onlyAlnum(s, extra string) bool {
 	for i := range len(s) {
-		if !alnum(s[i]) && strings.IndexByte(extra, s[i]) < 0 {
+		if !isAlnum(s[i]) && strings.IndexByte(extra, s[i]) < 0 {
 			return false
 		}
 	}
 	return s != ""
 }
 
-func alnum(c byte) bool { return letter(c) || digit(c) }
+func isAlnum(c byte) bool { return isLetter(c) || isDigit(c) }
 
-func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-func digit(c byte) bool { return '0' <= c && c <= '9' }
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // Secret is text that must never be printed. Every way in which fmt or a JSON
 // encoder would show it gives a fixed word; Reveal is the one way to its value.
@@ -76,7 +76,7 @@ type Secret struct{ s *string }
 // NewSecret wraps s.
 func NewSecret(s string) Secret { return Secret{&s} }
 
-const hidden = "[secret]"
+const secretText = "[secret]"
 
 // Reveal returns the value.
 func (s Secret) Reveal() string {
@@ -90,7 +90,7 @@ func (s Secret) Reveal() string {
 func (s Secret) IsZero() bool { return s.Reveal() == "" }
 
 // Format implements fmt.Formatter for every verb.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secretText) }
 
 // MarshalText implements encoding.TextMarshaler.
-func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(secretText), nil }

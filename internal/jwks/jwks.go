@@ -17,18 +17,18 @@ import (
 const (
 	// MaxSet is the longest key set in bytes. GitLab's has two keys in 1 KiB.
 	MaxSet = 256 << 10
-	// MaxAnswer is the longest encoded answer in bytes: a set takes a third more
+	// MaxResult is the longest encoded answer in bytes: a set takes a third more
 	// in base64.
-	MaxAnswer = 2 * MaxSet
+	MaxResult = 2 * MaxSet
 	// MaxBundle is the longest CA file in bytes; a system's has 0.2 MiB.
 	MaxBundle = 4 << 20
 
-	// Total bounds the whole question.
-	Total = 10 * time.Second
+	// Timeout bounds the whole question.
+	Timeout = 10 * time.Second
 )
 
-// Answer is what a server sent, or how far the question came.
-type Answer struct {
+// Result is what a server sent, or how far the question came.
+type Result struct {
 	// Connected reports whether anything listens there.
 	Connected bool `json:"connected"`
 	// Secured reports whether its certificate was verified; false for http.
@@ -45,47 +45,47 @@ type Answer struct {
 }
 
 // Write encodes the answer.
-func (a Answer) Write(w io.Writer) error { return json.NewEncoder(w).Encode(a) }
+func (a Result) Write(w io.Writer) error { return json.NewEncoder(w).Encode(a) }
 
 // Parse decodes what Write wrote, all of it.
-func Parse(b []byte) (a Answer, err error) {
+func Parse(b []byte) (a Result, err error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&a); err != nil {
-		return Answer{}, err
+		return Result{}, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return Answer{}, errors.New("there is more than one answer")
+		return Result{}, errors.New("there is more than one answer")
 	}
 	return a, nil
 }
 
-// discovery is where GitLab publishes its keys, below its own address. Source:
+// discoveryPath is where GitLab publishes its keys, below its own address. Source:
 // https://docs.gitlab.com/ci/secrets/id_token_authentication/
-const discovery = "oauth/discovery/keys"
+const discoveryPath = "oauth/discovery/keys"
 
-// Address returns the address of the key set: keys where the site names one, else
+// KeySetURL returns the address of the key set: keys where the site names one, else
 // GitLab's own; nil without either.
-func Address(gitlab, keys *url.URL) *url.URL {
+func KeySetURL(gitlab, keys *url.URL) *url.URL {
 	if keys != nil || gitlab == nil {
 		return keys
 	}
-	return gitlab.JoinPath(discovery)
+	return gitlab.JoinPath(discoveryPath)
 }
 
 // ReservedPorts ends the ports on which Linux lets only root listen, unless it is
 // told otherwise (ip(7), ip_unprivileged_port_start).
 const ReservedPorts = 1024
 
-// Judge says why keys from an address need not be the server's: over https, TLS
+// CheckURL says why keys from an address need not be the server's: over https, TLS
 // proves it; over http it must be this machine's, and a port under reserved, which
 // no ordinary user can take. anyPort is for a site that wants any loopback port all
 // the same.
-func Judge(u *url.URL, reserved int, anyPort bool) error {
+func CheckURL(u *url.URL, reserved int, anyPort bool) error {
 	switch {
 	case u.Scheme == "https":
 		return nil
-	case u.Scheme != "http" || !loopback(u.Hostname()):
+	case u.Scheme != "http" || !isLoopback(u.Hostname()):
 		return errors.New("use https; http is for a loopback address alone, such as http://127.0.0.1")
 	case !anyPort && port(u) >= reserved:
 		return fmt.Errorf("any user of this machine can listen on port %d of a loopback address: use https, or a port under %d", port(u), reserved)
@@ -93,8 +93,8 @@ func Judge(u *url.URL, reserved int, anyPort bool) error {
 	return nil
 }
 
-// loopback takes an address only: what a name leads to is for others to say.
-func loopback(host string) bool {
+// isLoopback takes an address only: what a name leads to is for others to say.
+func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
 }

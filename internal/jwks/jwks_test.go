@@ -10,7 +10,7 @@ import (
 )
 
 func TestAnswerGoesThrough(t *testing.T) {
-	for _, a := range []Answer{
+	for _, a := range []Result{
 		{},
 		{Connected: true, Secured: true, Date: time.Unix(1700000000, 0).UTC(), Set: []byte("{\"keys\":[]}\x00\xff")},
 		{Problem: "it refuses the connection"},
@@ -21,7 +21,7 @@ func TestAnswerGoesThrough(t *testing.T) {
 		if err := a.Write(&b); err != nil {
 			t.Fatal(err)
 		}
-		if b.Len() > MaxAnswer {
+		if b.Len() > MaxResult {
 			t.Errorf("%d bytes, over the bound", b.Len())
 		}
 		if got, err := Parse(b.Bytes()); err != nil || !reflect.DeepEqual(got, a) {
@@ -51,16 +51,16 @@ func parse(t testing.TB, s string) *url.URL {
 
 func TestAddress(t *testing.T) {
 	gitlab, keys := parse(t, "https://x.example/git"), parse(t, "https://keys.example/set")
-	if got := Address(gitlab, nil); got.String() != "https://x.example/git/oauth/discovery/keys" {
+	if got := KeySetURL(gitlab, nil); got.String() != "https://x.example/git/oauth/discovery/keys" {
 		t.Error(got)
 	}
-	if got := Address(gitlab, keys); got != keys {
+	if got := KeySetURL(gitlab, keys); got != keys {
 		t.Error(got)
 	}
-	if got := Address(nil, keys); got != keys {
+	if got := KeySetURL(nil, keys); got != keys {
 		t.Error(got)
 	}
-	if got := Address(nil, nil); got != nil {
+	if got := KeySetURL(nil, nil); got != nil {
 		t.Error(got)
 	}
 }
@@ -93,7 +93,7 @@ func TestJudge(t *testing.T) {
 		{"http://gitlab.example", ReservedPorts, true, remote},
 		{"ftp://127.0.0.1:21", ReservedPorts, true, remote},
 	} {
-		err := Judge(parse(t, c.address), c.reserved, c.anyPort)
+		err := CheckURL(parse(t, c.address), c.reserved, c.anyPort)
 		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s, reserved %d, any port %v: %v, want %q", c.address, c.reserved, c.anyPort, err, c.want)
 		}

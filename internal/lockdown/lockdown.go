@@ -31,7 +31,7 @@ func Enter() (was Inherited, err error) {
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return was, fmt.Errorf("cannot seal the inherited descriptors: %w", err)
 	}
-	if was.Core, err = noCore(); err != nil {
+	if was.Core, err = forbidCoreDumps(); err != nil {
 		return was, fmt.Errorf("cannot forbid core dumps: %w", err)
 	}
 	if err := resetSignals(); err != nil {
@@ -43,10 +43,10 @@ func Enter() (was Inherited, err error) {
 	return was, nil
 }
 
-// noCore also makes the process's files in /proc root's own, and keeps debuggers
+// forbidCoreDumps also makes the process's files in /proc root's own, and keeps debuggers
 // off (PR_SET_DUMPABLE in prctl(2)). Only the soft limit is lowered: a job's can
 // then be what it was.
-func noCore() (was unix.Rlimit, err error) {
+func forbidCoreDumps() (was unix.Rlimit, err error) {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return was, err
 	}
@@ -56,15 +56,15 @@ func noCore() (was unix.Rlimit, err error) {
 	return was, unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 0, Max: was.Max})
 }
 
-// action is the kernel's struct sigaction, which on all of Go's 64-bit Linux
+// sigAction is the kernel's struct sigaction, which on all of Go's 64-bit Linux
 // architectures begins with the handler and fits into this.
-type action struct {
+type sigAction struct {
 	handler uintptr
 	rest    [7]uint64
 }
 
 const (
-	ignored = 1 // SIG_IGN
+	sigIgn  = 1 // SIG_IGN
 	setSize = 8 // sizeof(sigset_t) in the kernel, 64 signals
 	signals = 64
 )
@@ -74,21 +74,21 @@ const (
 // PIPE or HUP are ignored does not end as its author expects.
 func resetSignals() error {
 	for n := 1; n <= signals; n++ {
-		var is action
+		var is sigAction
 		if err := sigaction(n, nil, &is); err != nil {
 			return fmt.Errorf("cannot read the action of signal %d: %w", n, err)
 		}
-		if is.handler != ignored {
+		if is.handler != sigIgn {
 			continue
 		}
-		if err := sigaction(n, new(action), nil); err != nil {
+		if err := sigaction(n, new(sigAction), nil); err != nil {
 			return fmt.Errorf("cannot heed signal %d: %w", n, err)
 		}
 	}
 	return nil
 }
 
-func sigaction(n int, set, was *action) error {
+func sigaction(n int, set, was *sigAction) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(n), uintptr(unsafe.Pointer(set)), uintptr(unsafe.Pointer(was)), setSize, 0, 0)
 	if errno != 0 {
 		return errno

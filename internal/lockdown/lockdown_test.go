@@ -141,10 +141,10 @@ func TestIgnoredSignalsAreHeeded(t *testing.T) {
 	if s.Ignored != "SigIgn: 0000000000000000" {
 		t.Errorf("the child has %q", s.Ignored)
 	}
-	if n := int(syscall.SIGKILL); sigaction(n, nil, new(action)) != nil {
+	if n := int(syscall.SIGKILL); sigaction(n, nil, new(sigAction)) != nil {
 		t.Error("the action of a signal that cannot be changed cannot be read")
 	}
-	if sigaction(signals+1, nil, new(action)) == nil {
+	if sigaction(signals+1, nil, new(sigAction)) == nil {
 		t.Error("there is a signal 65")
 	}
 }

@@ -66,7 +66,7 @@ func (d *driver) program() (job.AbsPath, error) {
 			return p, fmt.Errorf("cannot find jacamar: %w", err)
 		}
 	}
-	if faults := trustedfile.Self().JudgeProgram(p); len(faults) > 0 {
+	if faults := trustedfile.Self().CheckProgram(p); len(faults) > 0 {
 		return p, failure.Configf("cannot run jobs: %w", &faults[0])
 	}
 	return p, nil

@@ -27,8 +27,8 @@ type Range struct {
 	Soft, Hard uint64
 }
 
-// Given reports whether there is a limit.
-func (r Range) Given() bool { return r.set }
+// IsSet reports whether there is a limit.
+func (r Range) IsSet() bool { return r.set }
 
 // ParseRange reads "SOFT:HARD", or one value for both. A value is a number, with
 // one of the letters K, M, G, T for powers of 1024, or "unlimited".
@@ -51,25 +51,25 @@ func ParseRange(s string) (Range, error) {
 	return r, nil
 }
 
-const word = "unlimited"
+const unlimitedText = "unlimited"
 
 func parseValue(s string) (uint64, error) {
-	if s == word {
+	if s == unlimitedText {
 		return Unlimited, nil
 	}
 	digits, shift := s, 0
-	if i := strings.IndexByte("KMGT", last(s)); i >= 0 {
+	if i := strings.IndexByte("KMGT", lastByte(s)); i >= 0 {
 		digits, shift = s[:len(s)-1], 10*(i+1)
 	}
 	n, err := strconv.ParseUint(digits, 10, 63)
 	if err != nil || n > math.MaxInt64>>shift {
-		return 0, fmt.Errorf("%q is not a limit: write a number such as \"1024\" or \"8M\", or %q, or two of them as \"SOFT:HARD\"", job.Clip(s), word)
+		return 0, fmt.Errorf("%q is not a limit: write a number such as \"1024\" or \"8M\", or %q, or two of them as \"SOFT:HARD\"", job.Clip(s), unlimitedText)
 	}
 	return n << shift, nil
 }
 
-// last is the last byte of s, 0 when there is none.
-func last(s string) byte {
+// lastByte is the last byte of s, 0 when there is none.
+func lastByte(s string) byte {
 	if s == "" {
 		return 0
 	}
@@ -81,7 +81,7 @@ func (r Range) String() string { return format(r.Soft) + ":" + format(r.Hard) }
 
 func format(n uint64) string {
 	if n == Unlimited {
-		return word
+		return unlimitedText
 	}
 	return strconv.FormatUint(n, 10)
 }
@@ -124,14 +124,14 @@ var resources = [...]struct {
 // Parse reads "RESOURCE=SOFT:HARD".
 func Parse(s string) (Limit, error) {
 	name, value, _ := strings.Cut(s, "=")
-	if _, ok := number(name); !ok {
+	if _, ok := resourceNumber(name); !ok {
 		return Limit{}, fmt.Errorf("%q is not a resource with a limit", job.Clip(name))
 	}
 	r, err := ParseRange(value)
 	return Limit{name, r}, err
 }
 
-func number(name string) (int, bool) {
+func resourceNumber(name string) (int, bool) {
 	for _, r := range resources {
 		if r.name == name {
 			return r.number, true
@@ -155,7 +155,7 @@ func (l *Limit) UnmarshalText(b []byte) (err error) {
 // Set gives a process the limit; 0 is this one. To raise a hard limit, or to
 // touch another account's process, needs CAP_SYS_RESOURCE.
 func (l Limit) Set(pid int) error {
-	resource, ok := number(l.Resource)
+	resource, ok := resourceNumber(l.Resource)
 	if !ok {
 		return fmt.Errorf("%q is not a resource with a limit", job.Clip(l.Resource))
 	}
@@ -164,15 +164,15 @@ func (l Limit) Set(pid int) error {
 	case errors.Is(err, syscall.ESRCH):
 		return nil // it has ended, and what becomes of it is told elsewhere
 	case err != nil:
-		return fmt.Errorf("%s: %w%s", l, err, why(err, resource, pid))
+		return fmt.Errorf("%s: %w%s", l, err, hardLimitNote(err, resource, pid))
 	}
 	return nil
 }
 
-// Lift lifts this process's hard limit to that of l, and lowers none: a child can
+// RaiseHard lifts this process's hard limit to that of l, and lowers none: a child can
 // then set l itself. It needs CAP_SYS_RESOURCE where there is something to lift.
-func (l Limit) Lift() error {
-	resource, ok := number(l.Resource)
+func (l Limit) RaiseHard() error {
+	resource, ok := resourceNumber(l.Resource)
 	if !ok {
 		return fmt.Errorf("%q is not a resource with a limit", job.Clip(l.Resource))
 	}
@@ -183,7 +183,7 @@ func (l Limit) Lift() error {
 	return Limit{l.Resource, Range{true, has.Cur, l.Hard}}.Set(0)
 }
 
-func why(err error, resource, pid int) string {
+func hardLimitNote(err error, resource, pid int) string {
 	var has unix.Rlimit
 	if !errors.Is(err, syscall.EPERM) || unix.Prlimit(pid, resource, nil, &has) != nil {
 		return ""

@@ -37,7 +37,7 @@ func TestParseRangeRefuses(t *testing.T) {
 		"", ":", "1:", ":1", "-1", "+1", "1.5", "0x10", "1 2", " 1", "1:2:3", "K", "1k", "1MB", "infinity", "-", "2:1", "unlimited:1",
 		"9223372036854775808", "8388608T", "18446744073709551615", "99999999999999999999", "1\n", "1_000",
 	} {
-		if r, err := ParseRange(text); err == nil || r.Given() {
+		if r, err := ParseRange(text); err == nil || r.IsSet() {
 			t.Errorf("%q is %+v, %v", text, r, err)
 		}
 	}
@@ -45,7 +45,7 @@ func TestParseRangeRefuses(t *testing.T) {
 
 func TestZeroRangeSaysNothing(t *testing.T) {
 	none, err := ParseRange("0")
-	if (Range{}).Given() || err != nil || !none.Given() {
+	if (Range{}).IsSet() || err != nil || !none.IsSet() {
 		t.Errorf("a range of none (%+v, %v) must differ from no range", none, err)
 	}
 }
@@ -106,7 +106,7 @@ func obey(order string) error {
 		return err
 	}
 	if lift {
-		return l.Lift()
+		return l.RaiseHard()
 	}
 	return l.Set(0)
 }
@@ -243,7 +243,7 @@ func TestNumbersAreTheKernels(t *testing.T) {
 		"nproc": "Max processes", "rss": "Max resident set", "rtprio": "Max realtime priority", "rttime": "Max realtime timeout",
 		"sigpending": "Max pending signals", "stack": "Max stack size", "nofile": "Max open files",
 	} {
-		n, ok := number(name)
+		n, ok := resourceNumber(name)
 		var has unix.Rlimit
 		if err := unix.Getrlimit(n, &has); !ok || err != nil {
 			t.Fatal(name, err)

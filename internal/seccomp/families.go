@@ -134,9 +134,9 @@ var families = [...]family{
 	{"adjtimex clock_adjtime", "settimeofday clock_settime stime"},
 }
 
-// detours are what a ring does by itself, on no list of calls: opening, connecting,
+// ringCalls are what a ring does by itself, on no list of calls: opening, connecting,
 // reading and writing (io_uring(7)). A list of refused calls refuses rings.
-const detours = "io_uring_setup io_uring_enter io_uring_register"
+const ringCalls = "io_uring_setup io_uring_enter io_uring_register"
 
 // guard refuses a call by one of its arguments: when one call is refused, another
 // one that does the same if it is asked to.
@@ -149,14 +149,14 @@ type guard struct {
 	equal bool
 }
 
-// namespaces are the flags of clone(2) for new ones.
-const namespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
+// namespaceFlags are the flags of clone(2) for new ones.
+const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
 var guards = [...]guard{
 	{named: "connect", call: "sendto", arg: 3, mask: unix.MSG_FASTOPEN},
 	{named: "connect", call: "sendmsg", arg: 2, mask: unix.MSG_FASTOPEN},
 	{named: "connect", call: "sendmmsg", arg: 3, mask: unix.MSG_FASTOPEN},
-	{named: "unshare", call: "clone", arg: 0, mask: namespaces},
+	{named: "unshare", call: "clone", arg: 0, mask: namespaceFlags},
 	// Its flags are in memory, which no filter sees.
 	{named: "unshare", call: "clone3", arg: 0, mask: 1<<32 - 1},
 	{named: "seccomp", call: "prctl", arg: 0, mask: unix.PR_SET_SECCOMP, equal: true},
@@ -168,7 +168,7 @@ func (f Filter) Refused() []Call {
 	if len(f.Block) == 0 {
 		return nil
 	}
-	refused := strings.Fields(detours)
+	refused := strings.Fields(ringCalls)
 	for _, c := range f.Block {
 		refused = append(refused, c.name)
 		for _, family := range families {
@@ -187,8 +187,8 @@ func (f Filter) Refused() []Call {
 	return calls
 }
 
-// guarded returns the guards that hold beside the refused calls.
-func (f Filter) guarded(refused []Call) (held []guard) {
+// activeGuards returns the guards that hold beside the refused calls.
+func (f Filter) activeGuards(refused []Call) (held []guard) {
 	has := func(calls []Call, name string) bool {
 		return slices.ContainsFunc(calls, func(c Call) bool { return c.name == name })
 	}
@@ -200,8 +200,8 @@ func (f Filter) guarded(refused []Call) (held []guard) {
 	return held
 }
 
-// Sparing returns a filter that permits these calls, whatever the lists say.
-func (f Filter) Sparing(calls []Call) Filter {
+// WithAllowed returns a filter that permits these calls, whatever the lists say.
+func (f Filter) WithAllowed(calls []Call) Filter {
 	f.Allow = append(slices.Clone(f.Allow), calls...)
 	return f
 }
@@ -211,8 +211,8 @@ func (f Filter) Sparing(calls []Call) Filter {
 const essential = "chdir clone close dup3 execve exit exit_group fcntl futex getppid mmap mprotect munmap openat pipe2 prctl read" +
 	" rt_sigaction rt_sigprocmask rt_sigreturn setsid wait4 write"
 
-// Lacking returns the calls that the lists refuse and without which no job starts.
-func (f Filter) Lacking() (names []string) {
+// MissingEssentials returns the calls that the lists refuse and without which no job starts.
+func (f Filter) MissingEssentials() (names []string) {
 	refused := f.Refused()
 	for _, name := range strings.Fields(essential) {
 		c, err := ParseCall(name)

@@ -66,7 +66,7 @@ func TestNamingOneRefusesTheFamily(t *testing.T) {
 				continue // of another architecture
 			}
 			program := Filter{Block: []Call{c}}.Program()
-			for _, member := range strings.Fields(f.calls + " " + f.also + " " + detours) {
+			for _, member := range strings.Fields(f.calls + " " + f.also + " " + ringCalls) {
 				m, err := ParseCall(member)
 				if err != nil {
 					continue
@@ -75,7 +75,7 @@ func TestNamingOneRefusesTheFamily(t *testing.T) {
 				if member == "clone3" {
 					want = absent
 				}
-				if got := decide(t, program, system{arch: native, number: m.number}); got != want {
+				if got := decide(t, program, system{arch: nativeArch, number: m.number}); got != want {
 					t.Errorf("%s is named: the verdict of %s is %#x", named, member, got)
 				}
 			}
@@ -132,7 +132,7 @@ func sameFamily(a, b string) bool {
 
 func TestRings(t *testing.T) {
 	block := []Call{call(t, "ptrace")}
-	for _, name := range strings.Fields(detours) {
+	for _, name := range strings.Fields(ringCalls) {
 		ring := call(t, name)
 		for what, c := range map[string]struct {
 			filter Filter
@@ -141,11 +141,11 @@ func TestRings(t *testing.T) {
 			"without a list":   {Filter{}, permitted},
 			"beside a list":    {Filter{Block: block}, refused},
 			"wanted":           {Filter{Block: block, Allow: []Call{ring}}, permitted},
-			"spared":           {Filter{Block: block}.Sparing([]Call{ring}), permitted},
+			"spared":           {Filter{Block: block}.WithAllowed([]Call{ring}), permitted},
 			"under block_all":  {Filter{OnlyAllowed: true}, refused},
 			"allowed under it": {Filter{OnlyAllowed: true, Allow: []Call{ring}}, permitted},
 		} {
-			if got := decide(t, c.filter.Program(), system{arch: native, number: ring.number}); got != c.want {
+			if got := decide(t, c.filter.Program(), system{arch: nativeArch, number: ring.number}); got != c.want {
 				t.Errorf("%s, %s: %#x", name, what, got)
 			}
 		}
@@ -155,7 +155,7 @@ func TestRings(t *testing.T) {
 // TestCallsThatAreNewerThanTheTable do not exist beside a list: one of them could do
 // what the list refuses.
 func TestCallsThatAreNewerThanTheTable(t *testing.T) {
-	last := newest()
+	last := newestNumber()
 	for _, c := range calls {
 		if c.number > last {
 			t.Errorf("%s is %d, above %d", c.name, c.number, last)
@@ -163,11 +163,11 @@ func TestCallsThatAreNewerThanTheTable(t *testing.T) {
 	}
 	block := Filter{Block: []Call{call(t, "bpf")}}.Program()
 	for number, want := range map[uint32]uint32{last: permitted, last + 1: absent, last + 1000: absent} {
-		if got := decide(t, block, system{arch: native, number: number}); got != want {
+		if got := decide(t, block, system{arch: nativeArch, number: number}); got != want {
 			t.Errorf("call %d, of %d: %#x", number, last, got)
 		}
 	}
-	if got := decide(t, Filter{}.Program(), system{arch: native, number: last + 1}); got != permitted {
+	if got := decide(t, Filter{}.Program(), system{arch: nativeArch, number: last + 1}); got != permitted {
 		t.Errorf("without a list: %#x", got)
 	}
 }
@@ -204,7 +204,7 @@ func TestGuards(t *testing.T) {
 			continue // arm64 has no fork
 		}
 		program := Filter{Block: []Call{call(t, c.named)}}.Program()
-		if got := decide(t, program, system{arch: native, number: m.number, args: c.args}); got != c.want {
+		if got := decide(t, program, system{arch: nativeArch, number: m.number, args: c.args}); got != c.want {
 			t.Errorf("%s is named: %s with %#x: %#x, want %#x", c.named, c.call, c.args, got, c.want)
 		}
 	}
@@ -216,7 +216,7 @@ func TestGuardsGiveWay(t *testing.T) {
 	block := []Call{call(t, "unshare"), call(t, "connect"), call(t, "sendmsg")}
 	f := Filter{Block: block, Allow: []Call{call(t, "clone"), call(t, "clone3")}}
 	for name, want := range map[string]uint32{"clone": permitted, "clone3": permitted, "sendmsg": refused, "unshare": refused} {
-		s := system{arch: native, number: call(t, name).number, args: [6]uint64{1<<32 - 1, 1<<32 - 1, 0}}
+		s := system{arch: nativeArch, number: call(t, name).number, args: [6]uint64{1<<32 - 1, 1<<32 - 1, 0}}
 		if got := decide(t, f.Program(), s); got != want {
 			t.Errorf("%s: %#x, want %#x", name, got, want)
 		}
@@ -228,7 +228,7 @@ func TestEveryCallAfterAGuardIsJudged(t *testing.T) {
 	f := Filter{Block: []Call{call(t, "connect"), call(t, "unshare"), call(t, "seccomp")}}
 	harmless := [6]uint64{}
 	for _, g := range guards {
-		if got := decide(t, f.Program(), system{arch: native, number: call(t, g.call).number, args: harmless}); got != permitted && g.call != "clone3" {
+		if got := decide(t, f.Program(), system{arch: nativeArch, number: call(t, g.call).number, args: harmless}); got != permitted && g.call != "clone3" {
 			t.Errorf("%s without the flag: %#x", g.call, got)
 		}
 	}
@@ -253,7 +253,7 @@ func TestLacking(t *testing.T) {
 		"all that it takes":   {Filter{OnlyAllowed: true, Allow: everything}, ""},
 		"blocked and unknown": {Filter{Block: []Call{call(t, "openat2"), call(t, "readv")}}, "openat read"},
 	} {
-		if got := strings.Join(c.filter.Lacking(), " "); got != c.want {
+		if got := strings.Join(c.filter.MissingEssentials(), " "); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
@@ -262,7 +262,7 @@ func TestLacking(t *testing.T) {
 // TestSparingLeavesTheFilterAlone.
 func TestSparingLeavesTheFilterAlone(t *testing.T) {
 	f := Filter{Block: []Call{call(t, "ptrace")}, Allow: make([]Call, 0, 4)}
-	f.Sparing([]Call{call(t, "bpf")}).Sparing([]Call{call(t, "read")})
+	f.WithAllowed([]Call{call(t, "bpf")}).WithAllowed([]Call{call(t, "read")})
 	if len(f.Allow) != 0 || len(f.Allow[:1:1]) == 1 && f.Allow[:1][0] != (Call{}) {
 		t.Errorf("%+v", f)
 	}

@@ -29,8 +29,8 @@ type Filter struct {
 	Block       []Call `json:"block,omitempty"`
 }
 
-// Plain reports whether the filter has nothing but what every filter has.
-func (f Filter) Plain() bool { return !f.OnlyAllowed && len(f.Block) == 0 }
+// IsDefault reports whether the filter has nothing but what every filter has.
+func (f Filter) IsDefault() bool { return !f.OnlyAllowed && len(f.Block) == 0 }
 
 // Verdicts (seccomp(2)). A call of a foreign instruction set, which a list of
 // this one's calls says nothing about, does not exist.
@@ -54,60 +54,60 @@ const (
 // each system call.
 func (f Filter) Program() []unix.SockFilter {
 	p := []unix.SockFilter{load(offsetArch)}
-	for _, a := range foreign {
+	for _, a := range foreignABIs {
 		body := []unix.SockFilter{verdict(absent)}
-		if f.Plain() {
-			body = append([]unix.SockFilter{load(offsetNumber)}, append(terminal(a.ioctl), verdict(permitted))...)
+		if f.IsDefault() {
+			body = append([]unix.SockFilter{load(offsetNumber)}, append(refuseTerminalInjection(a.ioctl), verdict(permitted))...)
 		}
 		p = append(append(p, unless(a.arch, len(body))), body...)
 	}
-	p = append(p, unless(native, 1), skip(1), verdict(absent), load(offsetNumber))
+	p = append(p, unless(nativeArch, 1), skip(1), verdict(absent), load(offsetNumber))
 	if secondABI != 0 {
 		p = append(p, below(secondABI), verdict(absent))
 	}
-	p = append(p, terminal(unix.SYS_IOCTL)...)
+	p = append(p, refuseTerminalInjection(unix.SYS_IOCTL)...)
 	if f.OnlyAllowed {
-		return append(p, f.permitting()...)
+		return append(p, f.allowListProgram()...)
 	}
-	return append(p, f.refusing()...)
+	return append(p, f.blockListProgram()...)
 }
 
-// permitting permits the list and nothing else.
-func (f Filter) permitting() (p []unix.SockFilter) {
+// allowListProgram permits the list and nothing else.
+func (f Filter) allowListProgram() (p []unix.SockFilter) {
 	for _, c := range f.Allow {
 		p = append(p, unless(c.number, 1), verdict(permitted))
 	}
 	return append(p, verdict(refused))
 }
 
-// refusing refuses the list. Beside one, calls that are newer than the table do not
+// blockListProgram refuses the list. Beside one, calls that are newer than the table do not
 // exist: nothing is known of what they do.
-func (f Filter) refusing() (p []unix.SockFilter) {
-	if f.Plain() {
+func (f Filter) blockListProgram() (p []unix.SockFilter) {
+	if f.IsDefault() {
 		return []unix.SockFilter{verdict(permitted)}
 	}
-	p = append(p, below(newest()+1), verdict(absent))
+	p = append(p, below(newestNumber()+1), verdict(absent))
 	calls := f.Refused()
 	for _, c := range calls {
-		p = append(p, unless(c.number, 1), verdict(refusalOf(c.name)))
+		p = append(p, unless(c.number, 1), verdict(refusalFor(c.name)))
 	}
-	for _, g := range f.guarded(calls) {
+	for _, g := range f.activeGuards(calls) {
 		p = append(p, g.program()...)
 	}
 	return append(p, verdict(permitted))
 }
 
-// refusalOf a call. The C library tries clone3 first, and clone only where there is
+// refusalFor a call. The C library tries clone3 first, and clone only where there is
 // no clone3.
-func refusalOf(name string) uint32 {
+func refusalFor(name string) uint32 {
 	if name == "clone3" {
 		return absent
 	}
 	return refused
 }
 
-// newest is the highest number that a call has.
-func newest() (n uint32) {
+// newestNumber is the highest number that a call has.
+func newestNumber() (n uint32) {
 	for _, c := range calls {
 		n = max(n, c.number)
 	}
@@ -121,9 +121,9 @@ func (g guard) program() []unix.SockFilter {
 		return nil
 	}
 	if g.mask == 1<<32-1 {
-		return []unix.SockFilter{unless(c.number, 1), verdict(refusalOf(c.name))}
+		return []unix.SockFilter{unless(c.number, 1), verdict(refusalFor(c.name))}
 	}
-	matches := none(g.mask, 1)
+	matches := unlessAnyBit(g.mask, 1)
 	if g.equal {
 		matches = unless(g.mask, 1)
 	}
@@ -135,9 +135,9 @@ func (g guard) program() []unix.SockFilter {
 	}
 }
 
-// terminal refuses the two ioctls of terminal injection, and leaves the number
+// refuseTerminalInjection refuses the two ioctls of terminal injection, and leaves the number
 // of the call loaded.
-func terminal(ioctl uint32) []unix.SockFilter {
+func refuseTerminalInjection(ioctl uint32) []unix.SockFilter {
 	return []unix.SockFilter{
 		unless(ioctl, 6),
 		load(offsetArgs + argSize),
@@ -160,8 +160,8 @@ func unless(value uint32, n int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: uint8(n), K: value}
 }
 
-// none jumps over n instructions when the loaded value has no bit of the mask.
-func none(mask uint32, n int) unix.SockFilter {
+// unlessAnyBit jumps over n instructions when the loaded value has no bit of the mask.
+func unlessAnyBit(mask uint32, n int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jf: uint8(n), K: mask}
 }
 
@@ -174,9 +174,9 @@ func skip(n uint32) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JA, K: n}
 }
 
-// architecture is another instruction set that this machine's kernel runs, with
+// foreignABI is another instruction set that this machine's kernel runs, with
 // its number of ioctl(2).
-type architecture struct{ arch, ioctl uint32 }
+type foreignABI struct{ arch, ioctl uint32 }
 
 // Call is a system call that this machine's architecture has.
 type Call struct {

@@ -77,7 +77,7 @@ func TestVerdicts(t *testing.T) {
 	block := Filter{Block: []Call{call(t, "mkdirat"), call(t, "bpf")}}
 	only := Filter{OnlyAllowed: true, Allow: []Call{call(t, "read"), call(t, "ioctl")}, Block: []Call{call(t, "write")}}
 	own := func(name string, second uint64) system {
-		return system{arch: native, number: call(t, name).number, second: second}
+		return system{arch: nativeArch, number: call(t, name).number, second: second}
 	}
 	for name, c := range map[string]struct {
 		filter Filter
@@ -101,8 +101,8 @@ func TestVerdicts(t *testing.T) {
 		"a call that is blocked":              {only, own("write", 0), refused},
 		"an allowed ioctl":                    {only, own("ioctl", unix.TIOCGWINSZ), permitted},
 		"TIOCSTI where ioctl is allowed":      {only, own("ioctl", unix.TIOCSTI), refused},
-		"a number that no call has":           {only, system{arch: native, number: 5000}, refused},
-		"a number that no call has, at large": {none, system{arch: native, number: 5000}, permitted},
+		"a number that no call has":           {only, system{arch: nativeArch, number: 5000}, refused},
+		"a number that no call has, at large": {none, system{arch: nativeArch, number: 5000}, permitted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := decide(t, c.filter.Program(), c.system); got != c.want {
@@ -115,7 +115,7 @@ func TestVerdicts(t *testing.T) {
 // TestForeignCalls tries the instruction sets that the kernel runs beside the
 // machine's own, which are a way around a filter that only knows one.
 func TestForeignCalls(t *testing.T) {
-	for _, a := range foreign {
+	for _, a := range foreignABIs {
 		for name, c := range map[string]struct {
 			filter         Filter
 			number, second uint32
@@ -135,7 +135,7 @@ func TestForeignCalls(t *testing.T) {
 	}
 	if secondABI != 0 {
 		for _, number := range []uint32{secondABI, secondABI + 514, 1<<32 - 1} {
-			if got := decide(t, Filter{}.Program(), system{arch: native, number: number, second: unix.TIOCSTI}); got != absent {
+			if got := decide(t, Filter{}.Program(), system{arch: nativeArch, number: number, second: unix.TIOCSTI}); got != absent {
 				t.Errorf("call %#x of the second ABI: verdict %#x", number, got)
 			}
 		}
@@ -152,7 +152,7 @@ func TestPlain(t *testing.T) {
 		{Filter{OnlyAllowed: true}, false},
 		{Filter{Block: []Call{call(t, "read")}}, false},
 	} {
-		if c.filter.Plain() != c.want {
+		if c.filter.IsDefault() != c.want {
 			t.Errorf("%+v: %v", c.filter, !c.want)
 		}
 	}

@@ -87,7 +87,7 @@ func TestFind(t *testing.T) {
 				rootOnly(t)
 			}
 			dir := layout(t, tc.lines...)
-			e, err := Self().Find(abs(t, filepath.Join(dir, tc.path)), nil)
+			e, err := Self().FindEntry(abs(t, filepath.Join(dir, tc.path)), nil)
 			if err != nil {
 				if tc.entry != "" || !strings.Contains(err.Error(), tc.why) {
 					t.Errorf("got %v, want %q", err, tc.why)
@@ -126,7 +126,7 @@ func TestFindMakesWhatIsMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var made []string
-			e, err := Self().Find(abs(t, filepath.Join(layout(t, tc.lines...), tc.path)), func(dir int, name string) error {
+			e, err := Self().FindEntry(abs(t, filepath.Join(layout(t, tc.lines...), tc.path)), func(dir int, name string) error {
 				made = append(made, name)
 				return unix.Mkdirat(dir, name, 0o700)
 			})
@@ -143,10 +143,10 @@ func TestFindMakesWhatIsMissing(t *testing.T) {
 // TestFindJudgesWhatItMakes: the directory may not be what was asked for.
 func TestFindJudgesWhatItMakes(t *testing.T) {
 	odd := errors.New("the disk is full")
-	if _, err := Self().Find(abs(t, layout(t)+"/a/x"), func(int, string) error { return odd }); !errors.Is(err, odd) {
+	if _, err := Self().FindEntry(abs(t, layout(t)+"/a/x"), func(int, string) error { return odd }); !errors.Is(err, odd) {
 		t.Errorf("got %v", err)
 	}
-	_, err := Self().Find(abs(t, layout(t)+"/a/x"), func(dir int, name string) error {
+	_, err := Self().FindEntry(abs(t, layout(t)+"/a/x"), func(dir int, name string) error {
 		return errors.Join(unix.Mkdirat(dir, name, 0o700), unix.Fchmodat(dir, name, 0o777, 0))
 	})
 	if err == nil || !strings.Contains(err.Error(), "is writable by group and others (mode 0777)") {
@@ -166,18 +166,18 @@ func TestOpenDirectory(t *testing.T) {
 		if err == nil {
 			unix.Close(fd)
 		}
-		faults := Self().JudgeDirectory(abs(t, filepath.Join(dir, path)))
+		faults := Self().CheckDirectory(abs(t, filepath.Join(dir, path)))
 		if (len(faults) == 0) != (why == "") || (len(faults) > 0 && !strings.Contains(faults[0].Problem, why)) {
 			t.Errorf("%s: judged as %+v, want %q", path, faults, why)
 		}
 	}
-	if faults := Self().JudgeDirectory(abs(t, "/")); len(faults) > 0 {
+	if faults := Self().CheckDirectory(abs(t, "/")); len(faults) > 0 {
 		t.Errorf("/: %+v", faults)
 	}
 	if _, err := (Trust{NoLinks: true, Account: Self().Account}).OpenDirectory(abs(t, dir+"/l")); err == nil || !strings.Contains(err.Error(), "is a symbolic link") {
 		t.Errorf("got %v", err)
 	}
-	for _, f := range Self().JudgeDirectory(abs(t, dir+"/a/open/c/missing")) {
+	for _, f := range Self().CheckDirectory(abs(t, dir+"/a/open/c/missing")) {
 		if f.File != dir+"/a/open/c/missing" || f.Fix == "" {
 			t.Errorf("%+v", f)
 		}
@@ -191,7 +191,7 @@ func TestJobs(t *testing.T) {
 	for path, why := range map[string]string{
 		"shared/home/x": "", "own/x/y": "", "theirs/x": "is writable by group and others",
 	} {
-		e, err := Jobs(account).Find(abs(t, filepath.Join(dir, path)), nil)
+		e, err := Jobs(account).FindEntry(abs(t, filepath.Join(dir, path)), nil)
 		if (err == nil) != (why == "") || (err != nil && !strings.Contains(err.Error(), why)) {
 			t.Errorf("%s: got %v, want %q", path, err, why)
 		}
@@ -200,7 +200,7 @@ func TestJobs(t *testing.T) {
 		}
 	}
 	// This process is root: no link of the account's may lead it.
-	if _, err := Jobs(account).Find(abs(t, dir+"/own/l"), nil); err == nil || !strings.Contains(err.Error(), "is a symbolic link that uid 54321 can change") {
+	if _, err := Jobs(account).FindEntry(abs(t, dir+"/own/l"), nil); err == nil || !strings.Contains(err.Error(), "is a symbolic link that uid 54321 can change") {
 		t.Errorf("got %v", err)
 	}
 	if got := Jobs(account); got != (Trust{Account: job.UID(account), Sticky: true}) {
@@ -214,7 +214,7 @@ func TestJudgeProgram(t *testing.T) {
 		"bin/program": "", "bin/link": "", "bin/far": "is writable by group and others", "open/program": "is writable by group and others",
 		"bin": "is a directory", "bin/missing": "does not exist",
 	} {
-		faults := Self().JudgeProgram(abs(t, filepath.Join(dir, path)))
+		faults := Self().CheckProgram(abs(t, filepath.Join(dir, path)))
 		if (len(faults) == 0) != (why == "") || (len(faults) > 0 && !strings.Contains(faults[0].Problem, why)) {
 			t.Errorf("%s: %+v, want %q", path, faults, why)
 		}
@@ -226,7 +226,7 @@ func TestFindLeavesNoDescriptor(t *testing.T) {
 	before := descriptors(t)
 	for range 50 {
 		for _, path := range []string{"a/x", "l", "open/x", "missing/x", "loop"} {
-			if e, err := Self().Find(abs(t, filepath.Join(dir, path)), nil); err == nil {
+			if e, err := Self().FindEntry(abs(t, filepath.Join(dir, path)), nil); err == nil {
 				e.Close()
 			}
 			if fd, err := Self().OpenDirectory(abs(t, filepath.Join(dir, path))); err == nil {
@@ -242,16 +242,16 @@ func TestFindLeavesNoDescriptor(t *testing.T) {
 // TestJudgeMount: a directory of the same file system, and one that cannot be looked at.
 func TestJudgeMount(t *testing.T) {
 	dir := layout(t, "d 755 me a")
-	e, err := Self().Find(abs(t, dir+"/a"), nil)
+	e, err := Self().FindEntry(abs(t, dir+"/a"), nil)
 	must(t, err)
 	defer e.Close()
 	fd, err := unix.Openat(e.Dir, e.Name, unix.O_PATH|unix.O_CLOEXEC, 0)
 	must(t, err)
-	if err := e.JudgeMount(fd, Self()); err != nil {
+	if err := e.CheckMount(fd, Self()); err != nil {
 		t.Error(err)
 	}
 	unix.Close(fd)
-	if err := e.JudgeMount(-1, Self()); !errors.Is(err, unix.EBADF) {
+	if err := e.CheckMount(-1, Self()); !errors.Is(err, unix.EBADF) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -12,13 +12,13 @@ import (
 
 // Fault is one reason not to believe a file, and what to do about it.
 type Fault struct {
-	File    string // the file that was asked for
-	Path    string // what is at fault: the file, or a directory or link on the way
-	Problem string // follows the name of Path: "is writable by group (mode 0775)"
-	Fix     string // a command or a sentence
-	UID     uint32 // owner of Path, as far as the reason is about that
-	Whose   string // where Problem is that Path is another account's: "is owned by", to be followed by the account UID
-	Err     error  // the system's error where that is the reason
+	File     string // the file that was asked for
+	Path     string // what is at fault: the file, or a directory or link on the way
+	Problem  string // follows the name of Path: "is writable by group (mode 0775)"
+	Fix      string // a command or a sentence
+	UID      uint32 // owner of Path, as far as the reason is about that
+	Relation string // where Problem is that Path is another account's: "is owned by", to be followed by the account UID
+	Err      error  // the system's error where that is the reason
 }
 
 // Error returns the fault as one line.
@@ -28,18 +28,18 @@ func (f *Fault) Error() string {
 		verb = "open"
 	}
 	if f.Path != f.File {
-		subject = show(f.Path)
+		subject = quotePath(f.Path)
 		if strings.HasPrefix(f.File, strings.TrimSuffix(f.Path, "/")+"/") {
 			subject = "its directory " + subject
 		}
 	}
-	return fmt.Sprintf("cannot %s %s: %s %s: %s", verb, show(f.File), subject, f.Problem, f.Fix)
+	return fmt.Sprintf("cannot %s %s: %s %s: %s", verb, quotePath(f.File), subject, f.Problem, f.Fix)
 }
 
 // Unwrap returns the system's error, so that errors.Is(err, fs.ErrNotExist) holds.
 func (f *Fault) Unwrap() error { return f.Err }
 
-func (f Fault) same(other Fault) bool { return f.Path == other.Path && f.Problem == other.Problem }
+func (f Fault) sameAs(other Fault) bool { return f.Path == other.Path && f.Problem == other.Problem }
 
 func systemFault(path string, err error) Fault {
 	f := Fault{Path: path, Err: err}
@@ -60,8 +60,8 @@ func tooLong(path string, limit int64) *Fault {
 	return &Fault{File: path, Path: path, Problem: fmt.Sprintf("is longer than %d bytes", limit), Fix: "name the right file or shorten it"}
 }
 
-// show quotes a path that a shell or a terminal could take for something else.
-func show(path string) string {
+// quotePath quotes a path that a shell or a terminal could take for something else.
+func quotePath(path string) string {
 	special := func(r rune) bool {
 		plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./@+,:-", r)
 		return !plain

@@ -31,13 +31,13 @@ import (
 // Open opens the file at path for reading when it can be trusted and is not
 // longer than limit bytes. Its first fault is the error, as a *Fault.
 func (t Trust) Open(path job.AbsPath, limit int64) (*os.File, error) {
-	return t.open(path, rules{limit: limit})
+	return t.open(path, fileRules{limit: limit})
 }
 
 // OpenExecutable is Open for a program: the file must have an execute bit too.
 // The descriptor is for reading, so that what is checked is what will run.
 func (t Trust) OpenExecutable(path job.AbsPath, limit int64) (*os.File, error) {
-	return t.open(path, rules{limit: limit, executable: true})
+	return t.open(path, fileRules{limit: limit, executable: true})
 }
 
 // Read returns the contents of the file at path under the rules of Open.
@@ -49,7 +49,7 @@ func (t Trust) Read(path job.AbsPath, limit int64) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", show(path.String()), err)
+		return nil, fmt.Errorf("cannot read %s: %w", quotePath(path.String()), err)
 	}
 	if int64(len(b)) > limit {
 		return nil, tooLong(path.String(), limit)
@@ -57,34 +57,34 @@ func (t Trust) Read(path job.AbsPath, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// Judge lists every reason not to trust the file at path: its own faults and
+// Check lists every reason not to trust the file at path: its own faults and
 // those of each directory and link on the way. It reads nothing of the file.
-func (t Trust) Judge(path job.AbsPath) []Fault {
-	return t.judge(path, rules{limit: unlimited}, (*walk).toParent)
+func (t Trust) Check(path job.AbsPath) []Fault {
+	return t.checkFile(path, fileRules{limit: unlimited}, (*walk).openParent)
 }
 
-// JudgeProgram is Judge for a program that is going to be run by its path, which
+// CheckProgram is Judge for a program that is going to be run by its path, which
 // may be a symbolic link to it.
-func (t Trust) JudgeProgram(path job.AbsPath) []Fault {
-	return t.judge(path, rules{limit: unlimited}, (*walk).toTarget)
+func (t Trust) CheckProgram(path job.AbsPath) []Fault {
+	return t.checkFile(path, fileRules{limit: unlimited}, (*walk).openTargetParent)
 }
 
-func (t Trust) judge(path job.AbsPath, r rules, way func(*walk) (string, bool)) []Fault {
+func (t Trust) checkFile(path job.AbsPath, r fileRules, way func(*walk) (string, bool)) []Fault {
 	w := newWalk(path, t, r, true)
 	defer w.close()
 	if last, ok := way(w); ok {
-		w.file(last)
+		w.checkFile(last)
 	}
 	return w.faults
 }
 
 const unlimited = 1<<63 - 1
 
-func (t Trust) open(path job.AbsPath, r rules) (*os.File, error) {
+func (t Trust) open(path job.AbsPath, r fileRules) (*os.File, error) {
 	w := newWalk(path, t, r, false)
 	defer w.close()
-	last, ok := w.toParent()
-	if !ok || !w.file(last) {
+	last, ok := w.openParent()
+	if !ok || !w.checkFile(last) {
 		return nil, &w.faults[0]
 	}
 	fd, ok := w.openAs(last, unix.O_RDONLY)
@@ -97,16 +97,16 @@ func (t Trust) open(path job.AbsPath, r rules) (*os.File, error) {
 // openAs opens what file has judged by its name, and judges the descriptor
 // again: it is the one that will be believed.
 func (w *walk) openAs(name string, flags int) (fd int, ok bool) {
-	fd, err := openat(w.at.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	fd, err := openat(w.current.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
-		w.systemFault(w.at.join(name), err)
+		w.systemFault(w.current.join(name), err)
 		return -1, false
 	}
 	st, err := fstat(fd)
 	if err != nil {
-		w.systemFault(w.at.join(name), err)
+		w.systemFault(w.current.join(name), err)
 	} else {
-		w.add(w.trust.judgeFile(w.at.join(name), st, w.rules))
+		w.add(w.trust.fileFaults(w.current.join(name), st, w.rules))
 	}
 	if len(w.faults) == 0 {
 		return fd, true
@@ -124,13 +124,13 @@ func (t Trust) OpenAppend(path job.AbsPath) (*os.File, error) { return t.openOwn
 func (t Trust) OpenUpdate(path job.AbsPath) (*os.File, error) { return t.openOwn(path, 0) }
 
 func (t Trust) openOwn(path job.AbsPath, flags int) (*os.File, error) {
-	w := newWalk(path, t, rules{limit: unlimited}, false)
+	w := newWalk(path, t, fileRules{limit: unlimited}, false)
 	defer w.close()
-	last, ok := w.toParent()
+	last, ok := w.openParent()
 	if !ok {
 		return nil, &w.faults[0]
 	}
-	if _, err := fstatat(w.at.fd, last); !errors.Is(err, unix.ENOENT) && !w.file(last) {
+	if _, err := fstatat(w.current.fd, last); !errors.Is(err, unix.ENOENT) && !w.checkFile(last) {
 		return nil, &w.faults[0]
 	}
 	fd, ok := w.openAs(last, unix.O_RDWR|unix.O_CREAT|flags)
@@ -155,50 +155,50 @@ type Entry struct {
 	device uint64 // of Dir
 }
 
-// Find judges the way to path and finds its last component, where that is a
+// FindEntry judges the way to path and finds its last component, where that is a
 // symbolic link the one that it leads to. It makes a missing directory on the way by
 // missing, unless that is nil; what is missing where a link leads is an error. The
 // error is a *Fault.
-func (t Trust) Find(path job.AbsPath, missing func(dir int, name string) error) (Entry, error) {
-	w := newWalk(path, t, rules{}, false)
-	w.missing = missing
-	last, ok := w.toTarget()
+func (t Trust) FindEntry(path job.AbsPath, missing func(dir int, name string) error) (Entry, error) {
+	w := newWalk(path, t, fileRules{}, false)
+	w.makeMissing = missing
+	last, ok := w.openTargetParent()
 	if !ok {
 		w.close()
 		return Entry{}, &w.faults[0]
 	}
-	return Entry{Dir: w.at.fd, Name: last, Path: w.at.join(last), Linked: w.linked > 0, device: w.at.st.Dev}, nil
+	return Entry{Dir: w.current.fd, Name: last, Path: w.current.join(last), Linked: w.linkedLeft > 0, device: w.current.st.Dev}, nil
 }
 
 // OpenDirectory opens the directory at path (O_PATH) when it and each directory on
 // the way can be trusted. The error is a *Fault.
 func (t Trust) OpenDirectory(path job.AbsPath) (fd int, err error) {
-	w := newWalk(path, t, rules{}, false)
-	if !w.enterRoot() || !w.steps(0) {
+	w := newWalk(path, t, fileRules{}, false)
+	if !w.enterRoot() || !w.stepUntil(0) {
 		w.close()
 		return -1, &w.faults[0]
 	}
-	return w.at.fd, nil
+	return w.current.fd, nil
 }
 
-// JudgeDirectory lists every reason not to trust the directory at path.
-func (t Trust) JudgeDirectory(path job.AbsPath) []Fault {
-	w := newWalk(path, t, rules{}, true)
+// CheckDirectory lists every reason not to trust the directory at path.
+func (t Trust) CheckDirectory(path job.AbsPath) []Fault {
+	w := newWalk(path, t, fileRules{}, true)
 	defer w.close()
 	if w.enterRoot() {
-		w.steps(0)
+		w.stepUntil(0)
 	}
 	return w.faults
 }
 
-// JudgeMount refuses an entry that has been opened as fd when another account mounted
+// CheckMount refuses an entry that has been opened as fd when another account mounted
 // its file system. The error is a *Fault.
-func (e Entry) JudgeMount(fd int, t Trust) error {
+func (e Entry) CheckMount(fd int, t Trust) error {
 	opened, err := fstat(fd)
 	if err != nil {
 		return &Fault{File: e.Path, Path: e.Path, Err: err, Problem: "cannot be read", Fix: "look at the file system"}
 	}
-	if faults := t.judgeMounted(e.Path, fd, opened.Dev, e.device); len(faults) > 0 {
+	if faults := t.mountedFaults(e.Path, fd, opened.Dev, e.device); len(faults) > 0 {
 		faults[0].File = e.Path
 		return &faults[0]
 	}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var plain = rules{limit: 1 << 20}
+var plain = fileRules{limit: 1 << 20}
 
 func TestReadsWhatIsTrusted(t *testing.T) {
 	dir := trustedDir(t)
@@ -169,7 +169,7 @@ func TestLimit(t *testing.T) {
 	if got, err := Self().Read(abs(t, path), 5); err != nil || string(got) != "12345" {
 		t.Errorf("at the limit: %q, %v", got, err)
 	}
-	refused(t, path, rules{limit: 4}, "cannot trust "+path+": it is longer than 4 bytes: name the right file or shorten it")
+	refused(t, path, fileRules{limit: 4}, "cannot trust "+path+": it is longer than 4 bytes: name the right file or shorten it")
 	must(t, os.Truncate(path, 1<<40))
 	refused(t, path, plain, "cannot trust "+path+": it is longer than 1048576 bytes: name the right file or shorten it")
 }
@@ -188,7 +188,7 @@ func TestLimitHoldsForWhatTheSizeHides(t *testing.T) {
 func TestExecutable(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "script")
 	write(t, path, "#!/bin/sh\n", 0o644)
-	refused(t, path, rules{limit: 100, executable: true}, "cannot trust "+path+": it is not executable (mode 0644): run: chmod a+x "+path)
+	refused(t, path, fileRules{limit: 100, executable: true}, "cannot trust "+path+": it is not executable (mode 0644): run: chmod a+x "+path)
 	for _, mode := range []fs.FileMode{0o500, 0o555, 0o755} {
 		must(t, os.Chmod(path, mode))
 		f, err := Self().OpenExecutable(abs(t, path), 100)
@@ -202,7 +202,7 @@ func TestExecutable(t *testing.T) {
 		f.Close()
 	}
 	must(t, os.Chmod(path, 0o775))
-	refused(t, path, rules{limit: 100, executable: true}, "cannot trust "+path+": it is writable by group (mode 0775): run: chmod g-w "+path)
+	refused(t, path, fileRules{limit: 100, executable: true}, "cannot trust "+path+": it is writable by group (mode 0775): run: chmod g-w "+path)
 }
 
 func TestUnreadable(t *testing.T) {

@@ -29,7 +29,7 @@ func trustedDir(t *testing.T) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	file := filepath.Join(dir, "probe")
 	write(t, file, "", 0o600)
-	if faults := Self().Judge(abs(t, file)); len(faults) > 0 {
+	if faults := Self().Check(abs(t, file)); len(faults) > 0 {
 		t.Skipf("the home of this account is not trusted itself: %v", &faults[0])
 	}
 	return dir
@@ -70,7 +70,7 @@ func rootOnly(t *testing.T) {
 
 // refused opens path, which must fail with want as its text, in good time: a
 // FIFO without a writer would hold a careless open indefinitely.
-func refused(t *testing.T, path string, r rules, want string) {
+func refused(t *testing.T, path string, r fileRules, want string) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {

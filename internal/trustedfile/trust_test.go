@@ -31,8 +31,8 @@ func TestOwners(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, sticky := range []bool{false, true} {
 				trust := Trust{Account: tc.account, Sticky: sticky}
-				same(t, trust.judgeFile("/f", facts{Mode: unix.S_IFREG | 0o600, UID: tc.owner}, plain), tc.want)
-				same(t, trust.judgeDirectory("/d", facts{Mode: unix.S_IFDIR | 0o755, UID: tc.owner}), tc.want)
+				same(t, trust.fileFaults("/f", fileStat{Mode: unix.S_IFREG | 0o600, UID: tc.owner}, plain), tc.want)
+				same(t, trust.directoryFaults("/d", fileStat{Mode: unix.S_IFDIR | 0o755, UID: tc.owner}), tc.want)
 			}
 		})
 	}
@@ -61,7 +61,7 @@ func TestLinks(t *testing.T) {
 		{"no links", Trust{NoLinks: true}, 0, 0, "is a symbolic link"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			got := tc.trust.judgeLink("/l", facts{Mode: unix.S_IFLNK | 0o777, UID: tc.link}, facts{Mode: unix.S_IFDIR | 0o755, UID: tc.directory})
+			got := tc.trust.linkFaults("/l", fileStat{Mode: unix.S_IFLNK | 0o777, UID: tc.link}, fileStat{Mode: unix.S_IFDIR | 0o755, UID: tc.directory})
 			if (len(got) == 0) != (tc.want == "") || (len(got) > 0 && !strings.HasPrefix(got[0].Problem, tc.want)) {
 				t.Errorf("got %+v, want %q", got, tc.want)
 			}
@@ -85,7 +85,7 @@ func TestMounts(t *testing.T) {
 		{Jobs(1000), 1001, "is a FUSE file system mounted by uid 1001, not by root or uid 1000"},
 		{Root(), 1000, "is a FUSE file system mounted by uid 1000, not by root"},
 	} {
-		got := tc.trust.judgeMount("/m", tc.mounter)
+		got := tc.trust.mountFaults("/m", tc.mounter)
 		if (len(got) == 0) != (tc.want == "") || (len(got) > 0 && (got[0].Problem != tc.want || got[0].UID != tc.mounter || got[0].Fix != "run: umount /m")) {
 			t.Errorf("%+v, want %q", got, tc.want)
 		}
@@ -118,7 +118,7 @@ func TestStickyDirectories(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var got []string
-			for _, f := range tc.trust.judgeDirectory("/d", facts{Mode: unix.S_IFDIR | tc.mode, UID: tc.uid}) {
+			for _, f := range tc.trust.directoryFaults("/d", fileStat{Mode: unix.S_IFDIR | tc.mode, UID: tc.uid}) {
 				got = append(got, f.Problem, f.Fix)
 				if f.UID != tc.uid || f.Path != "/d" {
 					t.Errorf("%+v", f)
@@ -135,12 +135,12 @@ func TestStickyDirectories(t *testing.T) {
 func TestModes(t *testing.T) {
 	for mode := range uint32(0o10000) {
 		bad := mode&0o022 != 0
-		file := Root().judgeFile("/f", facts{Mode: unix.S_IFREG | mode}, plain)
-		dir := Root().judgeDirectory("/d", facts{Mode: unix.S_IFDIR | mode})
+		file := Root().fileFaults("/f", fileStat{Mode: unix.S_IFREG | mode}, plain)
+		dir := Root().directoryFaults("/d", fileStat{Mode: unix.S_IFDIR | mode})
 		if (len(file) == 1) != bad || (len(dir) == 1) != bad {
 			t.Errorf("mode %04o: %v %v", mode, file, dir)
 		}
-		run := Root().judgeFile("/f", facts{Mode: unix.S_IFREG | mode}, rules{executable: true})
+		run := Root().fileFaults("/f", fileStat{Mode: unix.S_IFREG | mode}, fileRules{executable: true})
 		if wantRun := mode&0o111 == 0; (len(run) == len(file)+1) != wantRun {
 			t.Errorf("mode %04o, executable: %v", mode, run)
 		}
@@ -152,12 +152,12 @@ func TestTypes(t *testing.T) {
 		unix.S_IFDIR: "a directory", unix.S_IFLNK: "a symbolic link", unix.S_IFIFO: "a FIFO", unix.S_IFSOCK: "a socket",
 		unix.S_IFBLK: "a device", unix.S_IFCHR: "a device", 0: "of an unknown type",
 	} {
-		same(t, Root().judgeFile("/f", facts{Mode: kind | 0o600}, plain), "is "+name+", not a regular file")
+		same(t, Root().fileFaults("/f", fileStat{Mode: kind | 0o600}, plain), "is "+name+", not a regular file")
 	}
 }
 
 func TestAllFaultsOfOneFile(t *testing.T) {
-	got := Root().judgeFile("/f", facts{Mode: unix.S_IFREG | 0o666, UID: 7, Size: 11}, rules{limit: 10, executable: true})
+	got := Root().fileFaults("/f", fileStat{Mode: unix.S_IFREG | 0o666, UID: 7, Size: 11}, fileRules{limit: 10, executable: true})
 	same(t, got, "is owned by uid 7, not by root", "is writable by group and others (mode 0666)", "is longer than 10 bytes", "is not executable (mode 0666)")
 }
 
@@ -185,11 +185,11 @@ func same(t *testing.T, got []Fault, want ...string) {
 
 func TestShowQuotesWhatAShellWouldRead(t *testing.T) {
 	const plain = "/azAZ09_.@+,:-/x"
-	if got := show(plain); got != plain {
+	if got := quotePath(plain); got != plain {
 		t.Errorf("%s became %s", plain, got)
 	}
 	for _, r := range " \t\n\"'`$&;|<>(){}[]*?!#~\\^%=é\u202e" {
-		if path := "/a" + string(r); show(path) == path {
+		if path := "/a" + string(r); quotePath(path) == path {
 			t.Errorf("%q is not quoted", path)
 		}
 	}

@@ -14,25 +14,25 @@ import (
 // walk goes from the root directory to a file or a directory, one component at a
 // time, and judges what it passes.
 type walk struct {
-	path   string
-	rules  rules
-	trust  Trust
-	all    bool // go on after a fault
-	faults []Fault
-	// missing makes a directory that does not exist, nil for none.
-	missing func(dir int, name string) error
+	path       string
+	rules      fileRules
+	trust      Trust
+	collectAll bool // go on after a fault
+	faults     []Fault
+	// makeMissing makes a directory that does not exist, nil for none.
+	makeMissing func(dir int, name string) error
 
-	at      directory
-	pending []string // components still to go, the last one's own name last
-	linked  int      // how many of these are from the text of a link
-	links   int      // how many links were followed
+	current       directory
+	pending       []string // components still to go, the last one's own name last
+	linkedLeft    int      // how many of these are from the text of a link
+	linksFollowed int      // how many links were followed
 }
 
 // directory is an open directory (O_PATH), its real path, and what stat(2) says.
 type directory struct {
 	fd   int
 	path string
-	st   facts
+	st   fileStat
 }
 
 func (d directory) join(name string) string { return path.Join(d.path, name) }
@@ -41,8 +41,8 @@ func (d directory) join(name string) string { return path.Join(d.path, name) }
 // (path_resolution(7)).
 const maxLinks = 40
 
-func newWalk(p job.AbsPath, t Trust, r rules, all bool) *walk {
-	return &walk{path: p.String(), rules: r, trust: t, all: all, at: directory{fd: -1}, pending: components(p.String())}
+func newWalk(p job.AbsPath, t Trust, r fileRules, all bool) *walk {
+	return &walk{path: p.String(), rules: r, trust: t, collectAll: all, current: directory{fd: -1}, pending: components(p.String())}
 }
 
 func components(p string) []string {
@@ -50,36 +50,36 @@ func components(p string) []string {
 }
 
 func (w *walk) close() {
-	if w.at.fd >= 0 {
-		unix.Close(w.at.fd)
-		w.at.fd = -1
+	if w.current.fd >= 0 {
+		unix.Close(w.current.fd)
+		w.current.fd = -1
 	}
 }
 
-// toParent opens the directory that holds the file and returns the file's name
+// openParent opens the directory that holds the file and returns the file's name
 // in it; ok is false when the walk cannot or may not go on.
-func (w *walk) toParent() (last string, ok bool) {
+func (w *walk) openParent() (last string, ok bool) {
 	if len(w.pending) == 0 {
 		w.fault(w.path, "is a directory, not a file", "name a file")
 		return "", false
 	}
-	if !w.enterRoot() || !w.steps(1) {
+	if !w.enterRoot() || !w.stepUntil(1) {
 		return "", false
 	}
 	return w.pending[0], true
 }
 
-// toTarget is toParent, but goes on where the last component is a symbolic link.
+// openTargetParent is toParent, but goes on where the last component is a symbolic link.
 // The last component need not exist. It is "." for a link to a directory that the
 // walk is in already.
-func (w *walk) toTarget() (last string, ok bool) {
-	for last, ok = w.toParent(); ok; {
-		st, err := fstatat(w.at.fd, last)
+func (w *walk) openTargetParent() (last string, ok bool) {
+	for last, ok = w.openParent(); ok; {
+		st, err := fstatat(w.current.fd, last)
 		if err != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
 			return last, true
 		}
-		w.take()
-		if !w.follow(last) || !w.steps(1) {
+		w.next()
+		if !w.follow(last) || !w.stepUntil(1) {
 			return "", false
 		}
 		if len(w.pending) == 0 {
@@ -90,31 +90,31 @@ func (w *walk) toTarget() (last string, ok bool) {
 	return "", false
 }
 
-// steps goes on until that many components are left.
-func (w *walk) steps(left int) bool {
+// stepUntil goes on until that many components are left.
+func (w *walk) stepUntil(left int) bool {
 	for len(w.pending) > left {
-		if !w.step(w.take()) {
+		if !w.step(w.next()) {
 			return false
 		}
 	}
 	return true
 }
 
-// take removes the next component from those to go.
-func (w *walk) take() string {
+// next removes the next component from those to go.
+func (w *walk) next() string {
 	name := w.pending[0]
 	w.pending = w.pending[1:]
-	w.linked--
+	w.linkedLeft--
 	return name
 }
 
 // step enters the directory name, or takes up the text of the link name.
 func (w *walk) step(name string) bool {
-	full := w.at.join(name)
-	st, err := fstatat(w.at.fd, name)
+	full := w.current.join(name)
+	st, err := fstatat(w.current.fd, name)
 	// What is missing where a link leads is not made: the link may be wrong.
-	if errors.Is(err, unix.ENOENT) && w.missing != nil && w.linked < 0 {
-		err = w.missing(w.at.fd, name)
+	if errors.Is(err, unix.ENOENT) && w.makeMissing != nil && w.linkedLeft < 0 {
+		err = w.makeMissing(w.current.fd, name)
 		st.Mode = unix.S_IFDIR
 	}
 	switch {
@@ -127,7 +127,7 @@ func (w *walk) step(name string) bool {
 		w.fault(full, "is not a directory", "name the file by its real path")
 		return false
 	}
-	return w.enter(w.at.fd, name, full)
+	return w.enter(w.current.fd, name, full)
 }
 
 func (w *walk) enterRoot() bool { return w.enter(unix.AT_FDCWD, "/", "/") }
@@ -140,36 +140,36 @@ func (w *walk) enter(parent int, name, full string) bool {
 		w.systemFault(full, err)
 		return false
 	}
-	above := w.at.st
+	above := w.current.st
 	w.close()
-	w.at = directory{fd: fd, path: full}
-	if w.at.st, err = fstat(fd); err != nil {
+	w.current = directory{fd: fd, path: full}
+	if w.current.st, err = fstat(fd); err != nil {
 		w.systemFault(full, err)
 		return false
 	}
-	w.add(w.trust.judgeMounted(full, fd, w.at.st.Dev, above.Dev))
-	w.add(w.trust.judgeDirectory(full, w.at.st))
-	return w.mayGoOn()
+	w.add(w.trust.mountedFaults(full, fd, w.current.st.Dev, above.Dev))
+	w.add(w.trust.directoryFaults(full, w.current.st))
+	return w.mayContinue()
 }
 
 // follow puts the components of a link's text in front of what is still to go.
 func (w *walk) follow(name string) bool {
-	full := w.at.join(name)
-	if w.links++; w.links > maxLinks {
+	full := w.current.join(name)
+	if w.linksFollowed++; w.linksFollowed > maxLinks {
 		w.systemFault(full, unix.ELOOP)
 		return false
 	}
-	target, link, err := readlink(w.at.fd, name)
+	target, link, err := readlink(w.current.fd, name)
 	if err != nil {
 		w.systemFault(full, err)
 		return false
 	}
-	w.add(w.trust.judgeLink(full, link, w.at.st))
-	if !w.mayGoOn() {
+	w.add(w.trust.linkFaults(full, link, w.current.st))
+	if !w.mayContinue() {
 		return false
 	}
 	way := components(target)
-	w.linked = max(w.linked, 0) + len(way)
+	w.linkedLeft = max(w.linkedLeft, 0) + len(way)
 	w.pending = append(way, w.pending...)
 	if strings.HasPrefix(target, "/") {
 		return w.enterRoot()
@@ -177,27 +177,27 @@ func (w *walk) follow(name string) bool {
 	return true
 }
 
-// file judges the last component by its name, before anything is opened:
+// checkFile judges the last component by its name, before anything is opened:
 // opening a device or a FIFO can already have an effect.
-func (w *walk) file(name string) bool {
-	full := w.at.join(name)
-	st, err := fstatat(w.at.fd, name)
+func (w *walk) checkFile(name string) bool {
+	full := w.current.join(name)
+	st, err := fstatat(w.current.fd, name)
 	if err != nil {
 		w.systemFault(full, err)
 		return false
 	}
-	w.add(w.trust.judgeFile(full, st, w.rules))
+	w.add(w.trust.fileFaults(full, st, w.rules))
 	return len(w.faults) == 0
 }
 
-func (w *walk) mayGoOn() bool { return w.all || len(w.faults) == 0 }
+func (w *walk) mayContinue() bool { return w.collectAll || len(w.faults) == 0 }
 
 // add keeps faults in the order found; a link back to a directory already
 // judged must not repeat them.
 func (w *walk) add(faults []Fault) {
 	for _, f := range faults {
 		f.File = w.path
-		if !slices.ContainsFunc(w.faults, f.same) {
+		if !slices.ContainsFunc(w.faults, f.sameAs) {
 			w.faults = append(w.faults, f)
 		}
 	}
@@ -211,8 +211,8 @@ func (w *walk) systemFault(path string, err error) {
 	w.add([]Fault{systemFault(path, err)})
 }
 
-// facts are what a judgement needs of stat(2).
-type facts struct {
+// fileStat are what a judgement needs of stat(2).
+type fileStat struct {
 	Mode uint32 // st_mode, type bits included
 	UID  uint32
 	Size int64
@@ -220,54 +220,54 @@ type facts struct {
 }
 
 func openat(dir int, name string, flags int) (fd int, err error) {
-	err = again(func() error {
+	err = retry(func() error {
 		fd, err = unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0o600)
 		return err
 	})
 	return fd, err
 }
 
-func fstat(fd int) (facts, error) {
+func fstat(fd int) (fileStat, error) {
 	var st unix.Stat_t
-	err := again(func() error { return unix.Fstat(fd, &st) })
-	return factsOf(&st), err
+	err := retry(func() error { return unix.Fstat(fd, &st) })
+	return newFileStat(&st), err
 }
 
-func fstatat(dir int, name string) (facts, error) {
+func fstatat(dir int, name string) (fileStat, error) {
 	var st unix.Stat_t
-	err := again(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
-	return factsOf(&st), err
+	err := retry(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	return newFileStat(&st), err
 }
 
 // readlink opens the link itself, so that its text and its owner are of one
 // and the same link (readlinkat(2), empty pathname).
-func readlink(dir int, name string) (target string, owner facts, err error) {
+func readlink(dir int, name string) (target string, owner fileStat, err error) {
 	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
-		return "", facts{}, err
+		return "", fileStat{}, err
 	}
 	defer unix.Close(fd)
 	if owner, err = fstat(fd); err != nil {
-		return "", facts{}, err
+		return "", fileStat{}, err
 	}
 	buf := make([]byte, unix.PathMax)
 	n, err := unix.Readlinkat(fd, "", buf)
 	if err != nil {
-		return "", facts{}, err
+		return "", fileStat{}, err
 	}
 	if n == len(buf) {
-		return "", facts{}, unix.ENAMETOOLONG
+		return "", fileStat{}, unix.ENAMETOOLONG
 	}
 	return string(buf[:n]), owner, nil
 }
 
-func factsOf(st *unix.Stat_t) facts {
-	return facts{Mode: st.Mode, UID: st.Uid, Size: st.Size, Dev: uint64(st.Dev)}
+func newFileStat(st *unix.Stat_t) fileStat {
+	return fileStat{Mode: st.Mode, UID: st.Uid, Size: st.Size, Dev: uint64(st.Dev)}
 }
 
-// again repeats a call that a signal cut short: Go's runtime preempts its
+// retry repeats a call that a signal cut short: Go's runtime preempts its
 // threads by signals, and a network file system lets them through.
-func again(call func() error) error {
+func retry(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err

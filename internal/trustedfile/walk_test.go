@@ -44,7 +44,7 @@ func TestJudgesWhereALinkLeads(t *testing.T) {
 	mkdir(t, in("loops"), 0o755)
 	must(t, os.Symlink("b", in("loops/a")))
 	must(t, os.Symlink("a", in("loops/b")))
-	for _, faults := range [][]Fault{Self().Judge(abs(t, in("loops/a/file")))} {
+	for _, faults := range [][]Fault{Self().Check(abs(t, in("loops/a/file")))} {
 		if len(faults) != 1 || faults[0].Problem != "is one of too many symbolic links" {
 			t.Errorf("loop: %+v", faults)
 		}
@@ -113,7 +113,7 @@ func TestJudgeListsEveryFault(t *testing.T) {
 	}
 	for _, path := range []string{"a/b/file", "a/again/again/b/file"} {
 		var got []string
-		for _, f := range Self().Judge(abs(t, in(path))) {
+		for _, f := range Self().Check(abs(t, in(path))) {
 			got = append(got, f.Path+" "+f.Problem)
 			if f.File != in(path) || f.Fix == "" {
 				t.Errorf("%+v", f)
@@ -128,14 +128,14 @@ func TestJudgeListsEveryFault(t *testing.T) {
 func TestJudgeOfGoodAndMissing(t *testing.T) {
 	dir := trustedDir(t)
 	write(t, filepath.Join(dir, "file"), "", 0o600)
-	if faults := Self().Judge(abs(t, filepath.Join(dir, "file"))); faults != nil {
+	if faults := Self().Check(abs(t, filepath.Join(dir, "file"))); faults != nil {
 		t.Errorf("%+v", faults)
 	}
-	faults := Self().Judge(abs(t, filepath.Join(dir, "missing")))
+	faults := Self().Check(abs(t, filepath.Join(dir, "missing")))
 	if len(faults) != 1 || faults[0].Problem != "does not exist" {
 		t.Errorf("%+v", faults)
 	}
-	if faults := Self().Judge(abs(t, "/")); len(faults) != 1 {
+	if faults := Self().Check(abs(t, "/")); len(faults) != 1 {
 		t.Errorf("%+v", faults)
 	}
 }
@@ -145,16 +145,16 @@ func TestJudgeRoot(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "", 0o600)
 	if os.Geteuid() != 0 {
-		if Self().Judge(abs(t, path)) != nil || Root().Judge(abs(t, path)) == nil {
+		if Self().Check(abs(t, path)) != nil || Root().Check(abs(t, path)) == nil {
 			t.Error("a file of this account is taken for root's")
 		}
 		return
 	}
-	if faults := Root().Judge(abs(t, path)); faults != nil {
+	if faults := Root().Check(abs(t, path)); faults != nil {
 		t.Errorf("%+v", faults)
 	}
 	must(t, os.Chown(path, 4242, 0))
-	if faults := Root().Judge(abs(t, path)); len(faults) != 1 {
+	if faults := Root().Check(abs(t, path)); len(faults) != 1 {
 		t.Errorf("%+v", faults)
 	}
 }
@@ -169,7 +169,7 @@ func TestLeavesNoDescriptor(t *testing.T) {
 	before := descriptors(t)
 	for range 50 {
 		for _, name := range []string{"a/file", "link/file", "a/bad", "a/missing", "missing/file", "link/bad/x"} {
-			Self().Judge(abs(t, in(name)))
+			Self().Check(abs(t, in(name)))
 			if f, err := Self().Open(abs(t, in(name)), 10); err == nil {
 				f.Close()
 			}

@@ -23,45 +23,45 @@ import (
 	"jacamar-ci/internal/jwks"
 )
 
-// connect bounds the connection, and the TLS handshake.
-const connect = 5 * time.Second
+// connectTimeout bounds the connection, and the TLS handshake.
+const connectTimeout = 5 * time.Second
 
 // server is where the key set comes from.
 type server struct {
-	url     *url.URL
-	proxy   *url.URL      // by which an https server is reached, nil for none
-	bundle  io.Reader     // the CAs that may vouch for it, in PEM form
-	connect time.Duration // bound on the connection and on the TLS handshake
-	total   time.Duration // bound on all of it
+	url            *url.URL
+	proxy          *url.URL      // by which an https server is reached, nil for none
+	bundle         io.Reader     // the CAs that may vouch for it, in PEM form
+	connectTimeout time.Duration // bound on the connection and on the TLS handshake
+	totalTimeout   time.Duration // bound on all of it
 }
 
-// Ask asks the server at the address once, an https server by the proxy of that
+// KeySet asks the server at the address once, an https server by the proxy of that
 // address, "" for none. Only the CAs of the bundle, in PEM form, may vouch for the
 // server; for an http address nothing is read of it.
-func Ask(ctx context.Context, address, proxy string, bundle io.Reader) jwks.Answer {
+func KeySet(ctx context.Context, address, proxy string, bundle io.Reader) jwks.Result {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return jwks.Answer{Problem: "it is not the address of a server"}
+		return jwks.Result{Problem: "it is not the address of a server"}
 	}
-	s := server{url: u, bundle: bundle, connect: connect, total: jwks.Total}
+	s := server{url: u, bundle: bundle, connectTimeout: connectTimeout, totalTimeout: jwks.Timeout}
 	if proxy != "" && u.Scheme == "https" {
 		if s.proxy, err = jwks.ParseProxy(proxy); err != nil {
-			return jwks.Answer{Problem: "the proxy cannot be used: " + err.Error()}
+			return jwks.Result{Problem: "the proxy cannot be used: " + err.Error()}
 		}
 	}
-	return s.ask(ctx)
+	return s.fetch(ctx)
 }
 
-// ask asks once. What the server sends is bounded in time and size and must look
+// fetch asks once. What the server sends is bounded in time and size and must look
 // like a key set; what it means is for jacamar-auth to say.
-func (s server) ask(ctx context.Context) jwks.Answer {
+func (s server) fetch(ctx context.Context) jwks.Result {
 	var connected, ready atomic.Bool
 	client, err := s.client(&connected)
 	if err != nil {
-		return jwks.Answer{Problem: err.Error(), Bundle: true}
+		return jwks.Result{Problem: err.Error(), Bundle: true}
 	}
 	defer client.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(ctx, s.total)
+	ctx, cancel := context.WithTimeout(ctx, s.totalTimeout)
 	defer cancel()
 	a, err := s.exchange(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		ConnectDone: func(_, _ string, err error) { connected.CompareAndSwap(false, err == nil && s.proxy == nil) },
@@ -69,7 +69,7 @@ func (s server) ask(ctx context.Context) jwks.Answer {
 	}), client)
 	a.Connected, a.Secured = connected.Load(), ready.Load() && s.url.Scheme == "https"
 	if err != nil {
-		a.Set, a.Problem = nil, plain(err).Error()
+		a.Set, a.Problem = nil, shortReason(err).Error()
 	}
 	if err != nil && s.proxy != nil && !a.Connected {
 		a.Problem = fmt.Sprintf("the proxy %s gives no connection: %s", s.proxy.Host, a.Problem)
@@ -77,7 +77,7 @@ func (s server) ask(ctx context.Context) jwks.Answer {
 	return a
 }
 
-func (s server) exchange(ctx context.Context, client *http.Client) (a jwks.Answer, err error) {
+func (s server) exchange(ctx context.Context, client *http.Client) (a jwks.Result, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
 	if err != nil {
 		return a, err
@@ -101,10 +101,10 @@ func (s server) exchange(ctx context.Context, client *http.Client) (a jwks.Answe
 // options; and it follows no redirect. It notes when a proxy has connected it with
 // the server.
 func (s server) client(connected *atomic.Bool) (*http.Client, error) {
-	dialer := &net.Dialer{Timeout: s.connect, Resolver: &net.Resolver{PreferGo: true}}
+	dialer := &net.Dialer{Timeout: s.connectTimeout, Resolver: &net.Resolver{PreferGo: true}}
 	transport := &http.Transport{
 		DialContext:            dialer.DialContext,
-		TLSHandshakeTimeout:    s.connect,
+		TLSHandshakeTimeout:    s.connectTimeout,
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
 		MaxResponseHeaderBytes: 32 << 10,
@@ -121,7 +121,7 @@ func (s server) client(connected *atomic.Bool) (*http.Client, error) {
 		}
 	}
 	if s.url.Scheme == "https" {
-		pool, err := roots(s.bundle)
+		pool, err := readRoots(s.bundle)
 		if err != nil {
 			return nil, err
 		}
@@ -148,8 +148,8 @@ func checkHead(r *http.Response) error {
 	return nil
 }
 
-// plain says in few words what went wrong on the way.
-func plain(err error) error {
+// shortReason says in few words what went wrong on the way.
+func shortReason(err error) error {
 	var timeout net.Error
 	var wrapped *url.Error
 	switch {
@@ -163,10 +163,10 @@ func plain(err error) error {
 	return err
 }
 
-// roots reads the CAs. crypto/x509 by itself would look at SSL_CERT_FILE and
+// readRoots reads the CAs. crypto/x509 by itself would look at SSL_CERT_FILE and
 // SSL_CERT_DIR, which are the caller's to set even for a program with file
 // capabilities.
-func roots(bundle io.Reader) (*x509.CertPool, error) {
+func readRoots(bundle io.Reader) (*x509.CertPool, error) {
 	b, err := io.ReadAll(io.LimitReader(bundle, jwks.MaxBundle+1))
 	switch {
 	case err != nil:

@@ -33,7 +33,7 @@ func newServer(t *testing.T, serve http.HandlerFunc) server {
 		t.Fatal(err)
 	}
 	bundle := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: https.Certificate().Raw})
-	return server{url: u, bundle: bytes.NewReader(bundle), connect: connect, total: jwks.Total}
+	return server{url: u, bundle: bytes.NewReader(bundle), connectTimeout: connectTimeout, totalTimeout: jwks.Timeout}
 }
 
 func sends(kind, body string) http.HandlerFunc {
@@ -46,7 +46,7 @@ func sends(kind, body string) http.HandlerFunc {
 func TestAnswer(t *testing.T) {
 	s := newServer(t, sends("application/json", `{"keys":[]}`))
 	before := time.Now().Add(-2 * time.Second)
-	a := s.ask(t.Context())
+	a := s.fetch(t.Context())
 	if string(a.Set) != `{"keys":[]}` || !a.Connected || !a.Secured || a.Problem != "" || a.Bundle || a.Date.Before(before) {
 		t.Errorf("%+v", a)
 	}
@@ -82,7 +82,7 @@ func TestH11HowFar(t *testing.T) {
 			}
 			sound.bundle, s.bundle = bytes.NewReader(bundle), bytes.NewReader(bundle)
 			c.change(&s)
-			a := s.ask(t.Context())
+			a := s.fetch(t.Context())
 			if a.Connected != c.connected || a.Secured != c.secured || a.Bundle != c.bundle || (c.problem == "") != (a.Problem == "") || !strings.Contains(a.Problem, c.problem) {
 				t.Errorf("%+v", a)
 			}
@@ -125,9 +125,9 @@ func TestH11Slow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, serve)
-			s.connect, s.total = 100*time.Millisecond, 200*time.Millisecond
+			s.connectTimeout, s.totalTimeout = 100*time.Millisecond, 200*time.Millisecond
 			start := time.Now()
-			if a := s.ask(t.Context()); a.Problem != "it does not answer in time" || a.Set != nil {
+			if a := s.fetch(t.Context()); a.Problem != "it does not answer in time" || a.Set != nil {
 				t.Errorf("%+v", a)
 			}
 			if took := time.Since(start); took > 5*time.Second {
@@ -150,7 +150,7 @@ func TestH11Memory(t *testing.T) {
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	a := s.ask(t.Context())
+	a := s.fetch(t.Context())
 	runtime.ReadMemStats(&after)
 	if len(a.Set) != jwks.MaxSet+1 {
 		t.Errorf("a set of %d bytes, want %d: %s", len(a.Set), jwks.MaxSet+1, a.Problem)
@@ -160,7 +160,7 @@ func TestH11Memory(t *testing.T) {
 		t.Errorf("%d MiB were allocated", got)
 	}
 	var written bytes.Buffer
-	if err := a.Write(&written); err != nil || written.Len() > jwks.MaxAnswer {
+	if err := a.Write(&written); err != nil || written.Len() > jwks.MaxResult {
 		t.Errorf("the longest answer has %d bytes, more than is read: %v", written.Len(), err)
 	}
 }
@@ -168,7 +168,7 @@ func TestH11Memory(t *testing.T) {
 func TestStopsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	s := newServer(t, func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
-	if a := s.ask(ctx); a.Problem == "" {
+	if a := s.fetch(ctx); a.Problem == "" {
 		t.Errorf("%+v", a)
 	}
 }
@@ -195,7 +195,7 @@ func TestA5Client(t *testing.T) {
 	if transport.Proxy != nil {
 		t.Error("A5: a proxy may be taken from somewhere")
 	}
-	other, err := roots(strings.NewReader(otherCA))
+	other, err := readRoots(strings.NewReader(otherCA))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestA5Client(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for _, address := range []string{"", "gitlab.site.example", "file:///etc/passwd", "https:///x", "https:keys", "ftp://127.0.0.1/", "http://%zz"} {
-		if a := Ask(t.Context(), address, "", strings.NewReader("")); a.Problem != "it is not the address of a server" {
+		if a := KeySet(t.Context(), address, "", strings.NewReader("")); a.Problem != "it is not the address of a server" {
 			t.Errorf("%q: %+v", address, a)
 		}
 	}

@@ -78,7 +78,7 @@ func (s server) by(t *testing.T, address string) server {
 func TestProxyConnects(t *testing.T) {
 	p := newProxy(t)
 	s := newServer(t, sends("application/json", `{"keys":[]}`)).by(t, p.URL)
-	if a := s.ask(t.Context()); string(a.Set) != `{"keys":[]}` || !a.Connected || !a.Secured || a.Problem != "" {
+	if a := s.fetch(t.Context()); string(a.Set) != `{"keys":[]}` || !a.Connected || !a.Secured || a.Problem != "" {
 		t.Errorf("%+v", a)
 	}
 	if n := p.connects.Load(); n != 1 {
@@ -97,7 +97,7 @@ func TestProxyThatIsNotTheServer(t *testing.T) {
 	t.Cleanup(impostor.Close)
 	p := newProxy(t)
 	p.to = impostor.Listener.Addr()
-	a := newServer(t, sends("application/json", "{}")).by(t, p.URL).ask(t.Context())
+	a := newServer(t, sends("application/json", "{}")).by(t, p.URL).fetch(t.Context())
 	if !a.Connected || a.Secured || a.Set != nil || !strings.Contains(a.Problem, "certificate") {
 		t.Errorf("%+v", a)
 	}
@@ -164,9 +164,9 @@ func TestProxyMisbehaves(t *testing.T) {
 			p := httptest.NewServer(c.serve)
 			t.Cleanup(p.Close)
 			s := newServer(t, sends("application/json", "{}")).by(t, p.URL)
-			s.total = 2 * time.Second
+			s.totalTimeout = 2 * time.Second
 			begin := time.Now()
-			a := s.ask(t.Context())
+			a := s.fetch(t.Context())
 			if a.Connected || a.Secured || a.Set != nil || !strings.HasPrefix(a.Problem, "the proxy "+s.proxy.Host+" gives no connection: "+c.want) {
 				t.Errorf("%+v", a)
 			}
@@ -176,7 +176,7 @@ func TestProxyMisbehaves(t *testing.T) {
 		})
 	}
 	t.Run("nobody listens", func(t *testing.T) {
-		a := newServer(t, sends("application/json", "{}")).by(t, "http://127.0.0.1:1").ask(t.Context())
+		a := newServer(t, sends("application/json", "{}")).by(t, "http://127.0.0.1:1").fetch(t.Context())
 		if a.Connected || a.Problem != "the proxy 127.0.0.1:1 gives no connection: it refuses the connection" {
 			t.Errorf("%+v", a)
 		}
@@ -191,15 +191,15 @@ func TestProxyOfTheCaller(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a := Ask(t.Context(), s.url.String(), p.URL, bytes.NewReader(bundle)); a.Problem != "" || p.connects.Load() != 1 {
+	if a := KeySet(t.Context(), s.url.String(), p.URL, bytes.NewReader(bundle)); a.Problem != "" || p.connects.Load() != 1 {
 		t.Errorf("%+v after %d connections", a, p.connects.Load())
 	}
 	plain := httptest.NewServer(sends("application/json", "{}"))
 	t.Cleanup(plain.Close)
-	if a := Ask(t.Context(), plain.URL, p.URL, strings.NewReader("")); a.Problem != "" || p.connects.Load() != 1 {
+	if a := KeySet(t.Context(), plain.URL, p.URL, strings.NewReader("")); a.Problem != "" || p.connects.Load() != 1 {
 		t.Errorf("over http: %+v after %d connections", a, p.connects.Load())
 	}
-	if a := Ask(t.Context(), s.url.String(), "socks5://x:1", bytes.NewReader(bundle)); !strings.HasPrefix(a.Problem, "the proxy cannot be used: ") {
+	if a := KeySet(t.Context(), s.url.String(), "socks5://x:1", bytes.NewReader(bundle)); !strings.HasPrefix(a.Problem, "the proxy cannot be used: ") {
 		t.Errorf("%+v", a)
 	}
 }

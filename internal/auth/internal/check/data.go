@@ -34,7 +34,7 @@ func dataDirectory(ctx context.Context, s Site) []Line {
 	case !info.IsDir():
 		return []Line{fail("name a directory", "%s is not a directory", dir)}
 	}
-	lines := replaceable(dir, s.dataTrust().JudgeDirectory(p))
+	lines := replaceable(dir, s.dataTrust().CheckDirectory(p))
 	if len(lines) == 0 {
 		lines = s.judgeDataDir(dir, info.Mode())
 	}
@@ -111,7 +111,7 @@ func (s Site) judgeHome(ctx context.Context) []Line {
 	if err != nil {
 		return nil
 	}
-	return failures(trustedfile.Jobs(s.UID).JudgeDirectory(account.Home))
+	return failures(trustedfile.Jobs(s.UID).CheckDirectory(account.Home))
 }
 
 // usual is where GitLab Runner keeps its configuration.

@@ -11,7 +11,7 @@ import (
 )
 
 // untrusted are the reasons not to believe a file, as failures.
-func (s Site) untrusted(p job.AbsPath) []Line { return failures(s.Trust.Judge(p)) }
+func (s Site) untrusted(p job.AbsPath) []Line { return failures(s.Trust.Check(p)) }
 
 func failures(faults []trustedfile.Fault) []Line {
 	var lines []Line

@@ -34,7 +34,7 @@ func privileged(p job.AbsPath, info fs.FileInfo) bool {
 
 // jacamar must be one that every account can run and none can change.
 func jacamar(ctx context.Context, s Site) []Line {
-	lines := failures(s.Trust.JudgeProgram(s.Jacamar))
+	lines := failures(s.Trust.CheckProgram(s.Jacamar))
 	if len(lines) > 0 {
 		return lines
 	}

@@ -101,7 +101,7 @@ func ask(ctx context.Context, s Site, places []string, argv []string) (answer, [
 	if err != nil {
 		return answer{}, []Line{warn("install it", "there is no %s", argv[0])}
 	}
-	if lines := failures(s.Trust.JudgeProgram(program)); len(lines) > 0 {
+	if lines := failures(s.Trust.CheckProgram(program)); len(lines) > 0 {
 		return answer{}, append(lines, warn("correct that and check again", "%s was not run", program))
 	}
 	env := []string{"PATH=" + strings.Join(append(places, "/usr/bin", "/bin"), ":"), "LC_ALL=C"}

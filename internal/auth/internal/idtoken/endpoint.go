@@ -13,14 +13,14 @@ import (
 // endpoint returns the address of the key set, and refuses one whose answers need
 // not be the server's.
 func endpoint(s KeySettings) (*url.URL, error) {
-	u := jwks.Address(s.GitLab, s.JWKS)
+	u := jwks.KeySetURL(s.GitLab, s.JWKS)
 	switch {
 	case u == nil:
 		return nil, failure.Configf("cannot verify a token: neither gitlab_server nor jwks_url is configured")
 	case u.Host == "" || u.User != nil || u.Fragment != "":
 		return nil, failure.Configf("cannot fetch keys from %q: it is not the plain address of a server", u.Redacted())
 	}
-	if err := jwks.Judge(u, reservedPorts(unprivilegedPorts), s.AnyLoopbackPort); err != nil {
+	if err := jwks.CheckURL(u, reservedPorts(unprivilegedPorts), s.AnyLoopbackPort); err != nil {
 		return nil, failure.Configf("cannot fetch keys from %q: %w", u.Redacted(), err)
 	}
 	return u, nil

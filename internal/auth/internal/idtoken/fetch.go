@@ -27,14 +27,14 @@ type server struct {
 
 // fetch has the server asked once. An answer can be of use beside an error: it
 // tells how far the question came.
-func (s server) fetch(ctx context.Context) (jwks.Answer, error) {
+func (s server) fetch(ctx context.Context) (jwks.Result, error) {
 	program, err := s.program()
 	if err != nil {
-		return jwks.Answer{}, err
+		return jwks.Result{}, err
 	}
 	bundle, err := s.bundle()
 	if err != nil {
-		return jwks.Answer{}, err
+		return jwks.Result{}, err
 	}
 	defer bundle.Close()
 	args := []string{s.url.String()}
@@ -43,15 +43,15 @@ func (s server) fetch(ctx context.Context) (jwks.Answer, error) {
 	}
 	r, err := subprocess.Command{
 		Path: program.String(), Args: args, Input: bundle, As: s.as, NoNewPrivs: true,
-		Limit: jwks.Total + time.Second, MaxOutput: jwks.MaxAnswer, MaxErrors: 4 << 10,
+		Limit: jwks.Timeout + time.Second, MaxOutput: jwks.MaxResult, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	if err := faultOf(r, err); err != nil {
-		return jwks.Answer{}, s.fault(fmt.Errorf("%s: %w", program, err))
+		return jwks.Result{}, s.fault(fmt.Errorf("%s: %w", program, err))
 	}
 	a, err := jwks.Parse(r.Stdout)
 	switch {
 	case err != nil:
-		return jwks.Answer{}, s.fault(fmt.Errorf("%s is not of this version: install all programs from one package", program))
+		return jwks.Result{}, s.fault(fmt.Errorf("%s is not of this version: install all programs from one package", program))
 	case a.Bundle:
 		return a, failure.Configf("cannot use the CA file %s: %s", bundle.Name(), a.Problem)
 	case a.Problem != "":

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) != 2 || !strings.HasPrefix(os.Args[1], "http") {
 		os.Exit(m.Run())
 	}
-	if err := fetch.Ask(context.Background(), os.Args[1], "", os.Stdin).Write(os.Stdout); err != nil {
+	if err := fetch.KeySet(context.Background(), os.Args[1], "", os.Stdin).Write(os.Stdout); err != nil {
 		os.Exit(2)
 	}
 }

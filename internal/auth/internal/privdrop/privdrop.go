@@ -132,6 +132,6 @@ func (l Launcher) withCoreLimit() (restore func(), err error) {
 // of the stack that it had at the beginning (finalize_exec in fs/exec.c).
 func (l Launcher) raise() {
 	for _, limit := range l.Limits {
-		_ = limit.Lift()
+		_ = limit.RaiseHard()
 	}
 }

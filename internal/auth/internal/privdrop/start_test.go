@@ -327,7 +327,7 @@ func TestMayChangeIDs(t *testing.T) {
 			break // has neither: TestNoFallback looks at that
 		}
 		_, err := inherit.NewThread().Run(func(*inherit.Thread) (int, error) {
-			data, err := capability.OfThread()
+			data, err := capability.ThreadSets()
 			if err != nil {
 				return 0, err
 			}

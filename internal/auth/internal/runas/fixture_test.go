@@ -34,7 +34,7 @@ func trustedDir(t testing.TB) string {
 	if err := os.WriteFile(probe, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if faults := trustedfile.Self().Judge(abs(t, probe)); len(faults) > 0 {
+	if faults := trustedfile.Self().Check(abs(t, probe)); len(faults) > 0 {
 		t.Skipf("the home of this account is not trusted itself: %v", &faults[0])
 	}
 	return dir

@@ -23,7 +23,7 @@ type target struct {
 }
 
 func openTarget(path job.AbsPath, trust trustedfile.Trust) (target, error) {
-	entry, err := trust.Find(path, nil)
+	entry, err := trust.FindEntry(path, nil)
 	if err != nil {
 		return target{}, err
 	}

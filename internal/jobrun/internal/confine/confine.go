@@ -55,7 +55,7 @@ func Job(c ipc.Confinement) error {
 	if err := seccomp.NoNewPrivs(); err != nil {
 		return err
 	}
-	whole := c.Filter.Sparing(own())
+	whole := c.Filter.WithAllowed(own())
 	if err := whole.LoadAll(); err != nil {
 		return err
 	}

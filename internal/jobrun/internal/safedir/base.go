@@ -85,7 +85,7 @@ func missing(err error) error {
 
 // find judges the way to a directory.
 func (r Rules) find(p job.AbsPath, missing func(int, string) error) (trustedfile.Entry, error) {
-	at, err := trustedfile.Jobs(r.Owner).Find(p, missing)
+	at, err := trustedfile.Jobs(r.Owner).FindEntry(p, missing)
 	return at, r.explain(p, err)
 }
 
@@ -99,8 +99,8 @@ func (r Rules) explain(p job.AbsPath, err error) error {
 		return diskspace.Explain(fmt.Sprintf("cannot make %s", p), p.String(), err)
 	}
 	problem := fault.Problem
-	if fault.Whose != "" {
-		problem = fmt.Sprintf("%s %s, not by root or you", fault.Whose, accountName(fault.UID))
+	if fault.Relation != "" {
+		problem = fmt.Sprintf("%s %s, not by root or you", fault.Relation, accountName(fault.UID))
 	}
 	subject, who := fault.Path+", on the way to it,", "tell the administrators of this resource: "
 	if fault.Path == p.String() {
@@ -174,7 +174,7 @@ func openIn(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Folder, error) {
 	switch {
 	case err == nil:
 		f := &Folder{fd, p, rules}
-		return f.unless(rules.explain(p, at.JudgeMount(fd, trustedfile.Jobs(rules.Owner))))
+		return f.unless(rules.explain(p, at.CheckMount(fd, trustedfile.Jobs(rules.Owner))))
 	case errors.Is(err, unix.ENOENT) && at.Linked:
 		return nil, failure.Systemf("cannot open %s: it is a symbolic link to %s, which does not exist", p, at.Path).
 			WithHint("make that directory, closed to others: mkdir -m 700 %s", at.Path)
