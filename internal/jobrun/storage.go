@@ -47,7 +47,7 @@ func within[T any](s stage, limit time.Duration, work func() (T, error)) (T, err
 		return a.value, a.err
 	case <-time.After(limit):
 		var none T
-		return none, failure.Systemf("the storage of %s has not answered for %v", s.place(), limit).
+		return none, failure.Systemf("the storage of %s has not responded for %v", s.place(), limit).
 			WithHint("it may be back when you retry the job; if not, tell its administrators")
 	}
 }
@@ -63,7 +63,7 @@ func (s stage) place() string {
 // inWorkspace does work in the job's workspace.
 func inWorkspace[T any](s stage, limit time.Duration, variables map[string]string, work func(*workspace.Workspace) (T, error)) (T, error) {
 	return within(s, limit, func() (T, error) {
-		w, err := workspace.Open(workspace.Order{Brief: s.brief, Variables: variables, Unsettled: batch.Unsettled})
+		w, err := workspace.Open(workspace.Order{Brief: s.brief, Variables: variables, Unsettled: batch.HasOrphans})
 		if err != nil {
 			var none T
 			return none, err

@@ -32,7 +32,7 @@ func TestVanished(t *testing.T) {
 		if err := c.fake.Behave(fakeschedulers.Behaviour{End: "NODE_FAIL", Lost: true}); err != nil {
 			t.Fatal(err)
 		}
-		site.Want(t, e.Wait(), fakerunner.SystemFailure, 0, "no record of job", "left no mark")
+		site.Want(t, e.Wait(), fakerunner.SystemFailure, 0, "no longer has a record of job", "did not record an exit status")
 	})
 }
 

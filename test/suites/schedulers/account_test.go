@@ -155,7 +155,7 @@ func accountWorks(t *testing.T, c cluster, name string) {
 		t.Fatal(err)
 	}
 	j = newJob(s, "sleep 3; echo ran")
-	site.Want(t, r.Run(j), fakerunner.Success, 0, "looking for the job by its name", "ran\n")
+	site.Want(t, r.Run(j), fakerunner.Success, 0, "searching for the job by name", "ran\n")
 	c.once(t, batchName(r, j))
 }
 

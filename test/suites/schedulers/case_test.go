@@ -60,7 +60,7 @@ func works(name, script, args string, texts ...string) outcome {
 	return outcome{name, script, args, fakerunner.Success, 0, texts, true}
 }
 
-const unrecorded = "has no record of why"
+const unrecorded = "without recording a reason"
 
 func schedulerCases() map[string]schedulerCase {
 	return map[string]schedulerCase{

@@ -12,7 +12,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-const full = "takes no more jobs of yours now"
+const full = "accepts no more of your jobs now"
 
 // occupied starts a job that takes the only place there is, and returns what lets it
 // end.
@@ -50,7 +50,7 @@ func limited(t *testing.T, c cluster, limit string) {
 	t.Run("too long", func(t *testing.T) {
 		other := c.site(t, func(conf site.Config) { conf.Set("batch", "pending_timeout", "2s") })
 		brief, j := other.Runner(), newJob(other, "echo ran")
-		site.Want(t, brief.Run(j), fakerunner.ScriptFailure, 1, "up to 2s", "took no more jobs of yours for 2s", limit, "resource_group")
+		site.Want(t, brief.Run(j), fakerunner.ScriptFailure, 1, "up to 2s", "accepted no more of your jobs for 2s", limit, "resource_group")
 		c.never(t, batchName(brief, j))
 	})
 	t.Run("until there is a place", func(t *testing.T) {

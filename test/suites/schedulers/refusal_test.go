@@ -28,7 +28,7 @@ func TestSiteRefuses(t *testing.T) {
 			begin := time.Now()
 			res := r.Run(j)
 			site.Want(t, res, fakerunner.ScriptFailure, 1, "refused the job", said)
-			if took := time.Since(begin); took > 15*time.Second || strings.Contains(res.Trace, "no clear answer") || strings.Contains(res.Trace, "has not ended") {
+			if took := time.Since(begin); took > 15*time.Second || strings.Contains(res.Trace, "no clear reply") || strings.Contains(res.Trace, "has been running") {
 				t.Errorf("%q took %v\n%s", said, took, res.Trace)
 			}
 			c.never(t, batchName(r, j))

@@ -91,7 +91,7 @@ func TestStray(t *testing.T) {
 		if left := c.queue(t, batchName(r, j), false); len(left) != 1 {
 			t.Fatalf("%v are queued, want the stray", left)
 		}
-		site.Want(t, r.Run(newJob(s, "true")), fakerunner.Success, 0, "ended the "+c.name+" job "+batchName(r, j))
+		site.Want(t, r.Run(newJob(s, "true")), fakerunner.Success, 0, "cancelled the "+c.name+" job "+batchName(r, j))
 		c.once(t, batchName(r, j))
 	})
 }

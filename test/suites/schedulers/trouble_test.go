@@ -39,7 +39,7 @@ func TestMungeDown(t *testing.T) {
 	allow(t, s, "go-"+itoa(j.ID))
 	site.Want(t, e.Wait(), fakerunner.ScriptFailure, 5)
 	e = r.Start(newJob(s, "echo ran"))
-	if err := e.AwaitOutput(await(t), "build_script", "Slurm cannot be reached"); err != nil {
+	if err := e.AwaitOutput(await(t), "build_script", "Slurm is unreachable"); err != nil {
 		t.Fatalf("%v\n%s", err, e.Trace())
 	}
 	if err := c.real.StartMunge(); err != nil {
@@ -58,7 +58,7 @@ func TestNoConfiguration(t *testing.T) {
 	c.env = []string{"SLURM_CONF=/nonexistent/slurm.conf"}
 	s := c.site(t)
 	e := s.Runner().Start(newJob(s, "true"))
-	for _, text := range []string{"sbatch has not ended", "Slurm cannot be reached (Unable to process configuration file)"} {
+	for _, text := range []string{"sbatch has been running", "Slurm is unreachable (Unable to process configuration file)"} {
 		if err := e.AwaitOutput(await(t), "build_script", text); err != nil {
 			t.Fatalf("%v\n%s", err, e.Trace())
 		}
@@ -149,7 +149,7 @@ func TestProcessLimit(t *testing.T) {
 	r := s.Runner()
 	j := site.WithVariable(newJob(s, "echo ran"), "JACAMAR_CI_NO_PROFILE", "1")
 	e := r.Start(j)
-	if err := e.AwaitOutput(await(t), "build_script", "no process can be started (your account has 1"); err != nil {
+	if err := e.AwaitOutput(await(t), "build_script", "cannot start a process (your account has 1"); err != nil {
 		t.Fatalf("%v\n%s", err, e.Trace())
 	}
 	end()

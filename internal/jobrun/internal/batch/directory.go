@@ -2,6 +2,7 @@ package batch
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -17,32 +18,32 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-// directory holds the files of one submission.
+// directory contains the files of one submission.
 type directory string
 
 func (d directory) path(name string) string { return filepath.Join(string(d), name) }
 
 const (
-	scriptFile  = "script"  // the job's script, empty once it has begun
+	scriptFile  = "script"  // the job's script, empty once it has started
 	wrapperFile = "job"     // what is submitted
 	logFile     = "log"     // output of the script
-	startedFile = "started" // the claim; written by the wrapper when it starts
-	endedFile   = "ended"   // the end mark
-	recordFile  = "record"  // what the engine intends and knows
-	probeFile   = "probe"   // reports whether there is room
+	startedFile = "started" // the start lock; contains the start status
+	endedFile   = "ended"   // the end status
+	recordFile  = "record"  // the submission, for a later cleanup
+	probeFile   = "probe"   // written to check for free space
 
 	probeSize = 4096 // bytes
 )
 
-// create makes the directory and what has to be there before submitting. The
-// log is made here, with a private mode, and its inode stays.
+// create creates the directory and the files that a submission needs. It creates the
+// log too, with a private mode, so that its inode never changes.
 func (d directory) create(script []byte, wrapper string) error {
 	if err := os.Mkdir(string(d), 0o700); err != nil {
-		return d.unusable(err)
+		return d.prepareError(err)
 	}
-	// Some file systems add rights to what is made, and scripts have secrets.
+	// Some file systems add permissions to a new directory; scripts contain secrets.
 	if err := os.Chmod(string(d), 0o700); err != nil {
-		return d.unusable(err)
+		return d.prepareError(err)
 	}
 	for _, f := range []struct {
 		name string
@@ -54,19 +55,19 @@ func (d directory) create(script []byte, wrapper string) error {
 		{logFile, nil, 0o600},
 	} {
 		if err := os.WriteFile(d.path(f.name), f.text, f.mode); err != nil {
-			return d.unusable(err)
+			return d.prepareError(err)
 		}
 	}
 	return nil
 }
 
-func (d directory) unusable(err error) error {
+func (d directory) prepareError(err error) error {
 	return diskspace.Explain("cannot prepare the batch job in "+string(d), string(d), err)
 }
 
-// full fails when the storage takes nothing more: then it took the end of the log
-// from nobody either.
-func (d directory) full() *failure.Error {
+// checkSpace fails when the storage accepts no more data: then the end of the log may
+// be missing too.
+func (d directory) checkSpace() *failure.Error {
 	probe := d.path(probeFile)
 	err := os.WriteFile(probe, make([]byte, probeSize), 0o600)
 	_ = os.Remove(probe)
@@ -76,23 +77,23 @@ func (d directory) full() *failure.Error {
 	return nil
 }
 
-// claim takes the job away from the wrapper. It returns false when the wrapper
-// was first.
-func (d directory) claim() bool {
+// takeStartLock keeps the wrapper from running the script. It returns false when the
+// wrapper has the lock.
+func (d directory) takeStartLock() bool {
 	f, err := os.OpenFile(d.path(startedFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		// Without the directory the wrapper cannot claim either.
+		// Without the directory the wrapper cannot take the lock either.
 		return !errors.Is(err, fs.ErrExist)
 	}
 	f.Close()
 	return true
 }
 
-// remove takes the files away; with retain, the log and the marks stay. The
-// script goes first: without it nothing can run any more.
+// remove removes the files; with retain, the log and the status files stay. It removes
+// the script first: without it nothing can run.
 func (d directory) remove(retain bool) error {
 	if err := os.Remove(d.path(scriptFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return d.unusable(err)
+		return d.prepareError(err)
 	}
 	if !retain {
 		return os.RemoveAll(string(d))
@@ -103,44 +104,44 @@ func (d directory) remove(retain bool) error {
 	return nil
 }
 
-// refresh makes a network file system look at the directory again: it answers
-// from memory whether a name exists until the directory itself is read.
+// refresh makes a network file system query its server: until the directory itself is
+// read, the client may report from its cache that a name does not exist.
 func (d directory) refresh() { _, _ = os.ReadDir(string(d)) }
 
-// start is what the wrapper tells when it begins.
-type start struct {
+// startStatus is what the wrapper records when it starts.
+type startStatus struct {
 	node string
 	at   time.Time
 }
 
-// end is what it tells when the script has ended.
-type end struct {
+// endStatus is what the wrapper records when the script has ended.
+type endStatus struct {
 	code int // 0 to 255
-	// idle says that not one command of the script has run.
-	idle bool
-	told bool  // the wrapper was sent TERM
-	size int64 // of the log in bytes, -1 when unknown
-	at   time.Time
+	// scriptNotRun is set when no command of the script has run.
+	scriptNotRun bool
+	terminated   bool  // the wrapper was sent TERM
+	size         int64 // of the log in bytes, -1 when unknown
+	at           time.Time
 }
 
-func (d directory) started() (start, bool) {
-	text, err := readMark(d.path(startedFile))
+func (d directory) readStart() (startStatus, bool) {
+	text, err := readStatusFile(d.path(startedFile))
 	if err != nil {
-		return start{}, false
+		return startStatus{}, false
 	}
 	return parseStart(text), true
 }
 
-func (d directory) ended() (end, bool) {
-	text, err := readMark(d.path(endedFile))
+func (d directory) readEnd() (endStatus, bool) {
+	text, err := readStatusFile(d.path(endedFile))
 	if err != nil {
-		return end{}, false
+		return endStatus{}, false
 	}
 	return parseEnd(text)
 }
 
-// readMark reads a small file, never through a link and never waiting.
-func readMark(path string) (string, error) {
+// readStatusFile reads a small file. It follows no link and never blocks.
+func readStatusFile(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return "", err
@@ -150,27 +151,27 @@ func readMark(path string) (string, error) {
 	return string(text), err
 }
 
-// parseStart reads what there is: a full disk leaves an empty claim.
-func parseStart(text string) start {
-	f := fields(text)
-	return start{node: f["node"], at: scheduler.ParseUnix(f["start"])}
+// parseStart accepts missing values: on a full disk the file is empty.
+func parseStart(text string) startStatus {
+	f := parseFields(text)
+	return startStatus{node: f["node"], at: scheduler.ParseUnix(f["start"])}
 }
 
-// parseEnd is strict about the exit code; a mark without one is none.
-func parseEnd(text string) (end, bool) {
-	f := fields(text)
+// parseEnd returns false for a file without a valid exit code.
+func parseEnd(text string) (endStatus, bool) {
+	f := parseFields(text)
 	code, err := strconv.Atoi(f["code"])
 	if err != nil || code < 0 || code > 255 {
-		return end{}, false
+		return endStatus{}, false
 	}
 	size, err := strconv.ParseInt(f["size"], 10, 64)
 	if err != nil || size < 0 {
 		size = -1
 	}
-	return end{code: code, idle: f["began"] == "0", told: f["told"] == "1", size: size, at: scheduler.ParseUnix(f["end"])}, true
+	return endStatus{code: code, scriptNotRun: f["began"] == "0", terminated: f["told"] == "1", size: size, at: scheduler.ParseUnix(f["end"])}, true
 }
 
-func fields(text string) map[string]string {
+func parseFields(text string) map[string]string {
 	f := map[string]string{}
 	for line := range strings.Lines(text) {
 		if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
@@ -178,4 +179,107 @@ func fields(text string) map[string]string {
 		}
 	}
 	return f
+}
+
+// wrapperTemplate is the script that is submitted. It contains no part of the job's
+// own script, which may contain tokens: batch systems keep submitted scripts in
+// directories and databases that other users can read.
+//
+// The traps have no action of their own. bash waits for the script before it runs a
+// trap; without one, the signal that ends the script would also end the wrapper before
+// it can record the exit status. Messages of bash about a killed script are discarded.
+// The wrapper opens the log itself: many batch systems keep a job's output on the node
+// until the end. The end status contains the log's length on the node, so that the
+// engine can wait for all of it.
+//
+// The script's file is empty once the script has started (loginshell). Only the shell
+// that the wrapper waits for can empty it, so a file that is not empty afterwards may
+// run again. Descriptor 8 is a pipe that receives a line when the profiles are done.
+const wrapperTemplate = `#!@SHELL@
+# Submitted by Jacamar CI: runs the job's script once and records its exit status.
+dir=@DIR@
+shell=@QUOTED@
+told=0
+trap 'told=1' TERM
+trap : HUP INT QUIT USR1 USR2 ALRM XCPU XFSZ
+now() { printf '%(%s)T' -1; }
+
+set -o noclobber
+if ! { printf 'node=%s\nstart=%s\n' "$HOSTNAME" "$(now)" > "$dir/started"; } 2> /dev/null; then
+	echo 'This job was cancelled, or has run before. It does not run again.' >&2
+	exit 75
+fi
+[ ! -w "$dir/log" ] || exec >> "$dir/log" 2>&1
+exec 8<> <(:) 9>&2
+
+if [ -n "${BASH_ENV+x}" ]; then
+	export JACAMAR_BASH_ENV="$BASH_ENV"
+	unset BASH_ENV
+fi
+login() {
+	"$shell" --login --noprofile -c @PROGRAM@ bash "$1" < /dev/null 2>&9 3< "$dir/script" 4>&8 8>&- 9>&-
+}
+waiting() { [ -s "$dir/script" ]; }
+watch() {
+	read -r -t @NOTICE@ -u 8 || echo @SLOW@ >&9
+}
+warn() {
+	[ -e @WARNED@ ] || echo "WARNING: a login profile ended or replaced the shell (exit code $code) before the job's script;" @ADVICE@ >&9
+	: > @WARNED@
+}
+
+{
+	watch &
+	login @PROFILES@
+	code=$?
+	echo >&8
+	wait
+	if waiting && [ "$told" = 1 ]; then
+		echo 'The job was stopped before its login profiles had ended.' >&9
+		[ "$code" != 0 ] || code=143
+	elif waiting; then
+		warn
+		login none
+		code=$?
+	fi
+} 2> /dev/null
+began=1
+if waiting; then
+	began=0
+	[ "$code" != 0 ] || code=1
+fi
+
+set +o noclobber
+{ size=$(stat -L -c %s /dev/fd/3 2> /dev/null); } 3>&1
+printf 'code=%s\nbegan=%s\ntold=%s\nsize=%s\nend=%s\n' "$code" "$began" "$told" "${size:--1}" "$(now)" > "$dir/ended.new" &&
+	mv -f "$dir/ended.new" "$dir/ended"
+exit "$code"
+`
+
+// Messages of the wrapper about profiles.
+const (
+	slowProfileMessage = "The login profiles are still running after %v; the job waits for them (JACAMAR_CI_NO_PROFILE=true skips them)."
+	noProfileAdvice    = "the script runs without profiles. Correct the profile, or set the variable JACAMAR_CI_NO_PROFILE to true."
+)
+
+// profileNotice is the time after which the wrapper reports slow profiles.
+const profileNotice = 15 * time.Second
+
+// render returns the wrapper as it is submitted.
+func (w wrapperParams) render() string {
+	warned := filepath.Join(filepath.Dir(string(w.dir)), loginshell.WarnedFile)
+	return strings.NewReplacer(
+		"@SHELL@", w.shell, "@QUOTED@", loginshell.Quote(w.shell), "@DIR@", loginshell.Quote(string(w.dir)),
+		"@PROGRAM@", loginshell.Quote(loginshell.Program{}.Run()), "@PROFILES@", string(w.profiles),
+		"@NOTICE@", strconv.FormatFloat(w.profileNotice.Seconds(), 'f', 3, 64), "@SLOW@", loginshell.Quote(fmt.Sprintf(slowProfileMessage, w.profileNotice)),
+		"@WARNED@", loginshell.Quote(warned), "@ADVICE@", loginshell.Quote(noProfileAdvice),
+	).Replace(wrapperTemplate)
+}
+
+// wrapperParams are the values that a wrapper depends on.
+type wrapperParams struct {
+	dir           directory
+	shell         string // bash's path
+	profiles      loginshell.Profiles
+	profileNotice time.Duration
 }

@@ -3,43 +3,49 @@ package batch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
 const (
-	// submitPatience is how long a controller that cannot be reached is tried
-	// again, and how long a submission that may have been taken is looked for.
-	submitPatience = 5 * time.Minute
-	// absentLimit is the same when the controller answers that it has no such
-	// job: it may only just be taking it in.
+	// retryLimit bounds the retries while the controller is unreachable, and the
+	// search for a submission that may have been accepted.
+	retryLimit = 5 * time.Minute
+	// absentLimit bounds the search when the controller replies that it has no such
+	// job: it may still be processing the submission.
 	absentLimit = 20 * time.Second
-	// lookDelay is the first pause between two looks for a submission.
-	lookDelay = time.Second
-	// fullDelay is the first pause before a full limit is tried again.
-	fullDelay = 5 * time.Second
-	// silence is how long a submission may take before the job's author is told.
-	silence = 10 * time.Second
+	// firstRetryDelay is the first pause between two tries to find or send a
+	// submission.
+	firstRetryDelay = time.Second
+	// firstFullDelay is the first pause after a limit on submitted jobs was reached.
+	firstFullDelay = 5 * time.Second
+	// slowSubmit is the time after which the job's log reports a slow submission.
+	slowSubmit = 10 * time.Second
 )
 
-// unsent is a failure after which the batch system certainly has no such job.
-type unsent struct{ error }
+// notAccepted is a failure after which the batch system certainly does not have the
+// job.
+type notAccepted struct{ error }
 
-func (u unsent) Unwrap() error { return u.error }
+func (u notAccepted) Unwrap() error { return u.error }
 
-// inFlight is how long a submission that is under way may still take when the
-// job is told to stop: one that is cut off leaves it open whether it arrived.
-const inFlight = 15 * time.Second
+// submitGrace is how long a running submit command may continue after the request
+// to stop: when it is killed, nothing shows whether the submission arrived.
+const submitGrace = 15 * time.Second
 
-// flight gives the context for submitting: it ends some time after stop.
-func flight(stop Stop) (context.Context, context.CancelFunc) {
+// submitContext returns the context for submitting: it ends submitGrace after stop.
+func submitContext(stop Stop) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		select {
 		case <-stop.Terminate:
-			sleep(ctx, inFlight)
+			sleep(ctx, submitGrace)
 			cancel()
 		case <-ctx.Done():
 		}
@@ -47,87 +53,87 @@ func flight(stop Stop) (context.Context, context.CancelFunc) {
 	return ctx, cancel
 }
 
-// submission is a job on its way to the batch system.
+// submission is a job that is being submitted.
 type submission struct {
 	Task
 	command scheduler.Command
 	args    []scheduler.Argument
-	begun   time.Time
+	started time.Time
 
-	unreached time.Time // since when the request cannot be sent, zero for never
-	pause     time.Duration
-	waiting   waiting // for a limit
+	unreachableSince time.Time // zero while requests can be sent
+	pause            time.Duration
+	notices          noticeTimer // for a limit on submitted jobs
 }
 
-// submission prepares the command for the arguments.
-func (t Task) submission(args []scheduler.Argument, begun time.Time) *submission {
+// newSubmission builds the submit command.
+func (t Task) newSubmission(args []scheduler.Argument, begun time.Time) *submission {
 	command := t.Scheduler.Submit(scheduler.Spec{
 		Name: t.Name, Script: t.dir().path(wrapperFile), Output: t.dir().path(logFile), Dir: t.WorkDir,
 	}, scheduler.Words(args))
-	return &submission{Task: t, command: command, args: args, begun: begun}
+	return &submission{Task: t, command: command, args: args, started: begun}
 }
 
-// send hands the job over, exactly once. A request that certainly was not taken is
-// sent again while that has a point; one of which nothing is known is looked up by
-// its name, and never sent again: a controller may take it in long after its client
-// gave up.
+// send submits the job exactly once. It retries a request that certainly was not
+// accepted, within limits. It searches for a submission of unknown outcome by name
+// and never sends it again: a controller may process a request long after its client
+// timed out.
 func (s *submission) send(ctx, stop context.Context) (scheduler.ID, error) {
 	for {
-		reply := s.call(ctx)
+		reply := s.submitOnce(ctx)
 		answer := s.Scheduler.ParseSubmit(reply)
 		switch {
 		case answer.Verdict == scheduler.Accepted:
 			return answer.ID, nil
 		case answer.Verdict == scheduler.Refused:
-			return "", unsent{s.refused(answer.Message)}
+			return "", notAccepted{s.refusal(answer.Message)}
 		case answer.Verdict == scheduler.Uncertain && !errors.As(reply.Err, &notStarted{}):
 			return s.lookUp(stop, reply, answer.Message)
 		}
-		pause, err := s.again(reply, answer)
+		pause, err := s.retryDelay(reply, answer)
 		if err == nil && !sleep(stop, pause) {
 			err = errStopped
 		}
 		if err != nil {
-			return "", unsent{err}
+			return "", notAccepted{err}
 		}
 	}
 }
 
-var errStopped = errors.New("the job was told to stop")
+var errStopped = errors.New("the job was stopped")
 
-// again decides how long to wait before the request is sent again.
-func (s *submission) again(reply scheduler.Reply, answer scheduler.Submission) (time.Duration, error) {
+// retryDelay returns how long to wait before the request is sent again, or an error
+// when no retry is useful.
+func (s *submission) retryDelay(reply scheduler.Reply, answer scheduler.Submission) (time.Duration, error) {
 	var none notStarted
 	switch {
 	case answer.Verdict == scheduler.Full:
-		return s.full(answer.Message)
+		return s.retryFull(answer.Message)
 	case answer.Verdict == scheduler.Unreachable:
-		return s.unreachable(s.Scheduler.Name()+" cannot be reached", answer.Message)
-	case errors.As(reply.Err, &none) && none.later:
-		return s.unreachable("no process can be started", scheduler.Message{Lead: none.Error()})
+		return s.retryUnreachable(s.Scheduler.Name()+" is unreachable", answer.Message)
+	case errors.As(reply.Err, &none) && none.retry:
+		return s.retryUnreachable("cannot start a process", scheduler.Message{Lead: none.Error()})
 	}
 	return 0, failure.Systemf("cannot submit the job: %w", reply.Err)
 }
 
-// call runs the submit program once. One that takes long is told of.
-func (s *submission) call(ctx context.Context) scheduler.Reply {
-	late := time.AfterFunc(silence, func() {
-		s.Voice.Note("waiting for %s to take the job; %s has not ended for %v", s.Scheduler.Name(), s.command.Argv[0], silence)
+// submitOnce runs the submit command once. It reports a slow one in the job's log.
+func (s *submission) submitOnce(ctx context.Context) scheduler.Reply {
+	late := time.AfterFunc(slowSubmit, func() {
+		s.Messages.Note("waiting for %s to accept the job; %s has been running for %v", s.Scheduler.Name(), s.command.Argv[0], slowSubmit)
 	})
 	defer late.Stop()
-	return s.run(ctx, s.command, submitLimit)
+	return s.runCommand(ctx, s.command, submitLimit)
 }
 
-// unreachable decides how long to wait before a request that could not be sent is
-// sent again.
-func (s *submission) unreachable(what string, why scheduler.Message) (time.Duration, error) {
+// retryUnreachable is retryDelay for a request that could not be sent.
+func (s *submission) retryUnreachable(what string, why scheduler.Message) (time.Duration, error) {
 	now := time.Now()
 	switch {
-	case s.unreached.IsZero():
-		s.unreached, s.pause = now, lookDelay
-		s.show(why)
-		s.Voice.Note("%s (%s); it is tried again for %v", what, why.Lead, submitPatience)
-	case now.Sub(s.unreached) >= submitPatience:
+	case s.unreachableSince.IsZero():
+		s.unreachableSince, s.pause = now, firstRetryDelay
+		s.showOutput(why)
+		s.Messages.Note("%s (%s); retrying for up to %v", what, why.Lead, retryLimit)
+	case now.Sub(s.unreachableSince) >= retryLimit:
 		return 0, failure.Systemf("cannot submit the job: %s: %s", what, why.Lead)
 	default:
 		s.pause = min(2*s.pause, s.Settings.CommandDelay)
@@ -135,37 +141,36 @@ func (s *submission) unreachable(what string, why scheduler.Message) (time.Durat
 	return s.pause, nil
 }
 
-// full decides how long to wait before a request is sent again that met a limit on
-// submitted jobs. It waits as long as a job may wait in the queue.
-func (s *submission) full(message scheduler.Message) (time.Duration, error) {
+// retryFull is retryDelay for a request that met a limit on submitted jobs. The wait
+// counts towards the time that a job may be pending.
+func (s *submission) retryFull(message scheduler.Message) (time.Duration, error) {
 	now, limit := time.Now(), s.Settings.PendingTimeout
-	if limit > 0 && now.Sub(s.begun) >= limit {
-		s.show(message)
-		return 0, failure.Buildf("%s took no more jobs of yours for %v: %s", s.Scheduler.Name(), limit, message.Lead).
-			WithHint("let fewer jobs be submitted at a time, as with resource_group or a smaller parallel, or end jobs of yours in the queue")
+	if limit > 0 && now.Sub(s.started) >= limit {
+		s.showOutput(message)
+		return 0, failure.Buildf("%s accepted no more of your jobs for %v: %s", s.Scheduler.Name(), limit, message.Lead).
+			WithHint("submit fewer jobs at a time, for example with resource_group or a smaller value of parallel, or cancel other jobs of yours in the queue")
 	}
-	patience := "this job waits for the others to end"
+	wait := "this job waits until others end"
 	if limit > 0 {
-		patience += ", up to " + limit.String()
+		wait += ", up to " + limit.String()
 	}
-	if s.waiting.due(message.Lead, now) {
-		s.Voice.Note("%s takes no more jobs of yours now: %s; %s", s.Scheduler.Name(), message.Lead, patience)
+	if s.notices.due(message.Lead, now) {
+		s.Messages.Note("%s accepts no more of your jobs now: %s; %s", s.Scheduler.Name(), message.Lead, wait)
 	}
-	s.unreached = time.Time{}
-	s.pause = min(max(2*s.pause, fullDelay), max(s.Settings.CommandDelay, fullDelay))
-	if left := limit - now.Sub(s.begun); limit > 0 {
+	s.unreachableSince = time.Time{}
+	s.pause = min(max(2*s.pause, firstFullDelay), max(s.Settings.CommandDelay, firstFullDelay))
+	if left := limit - now.Sub(s.started); limit > 0 {
 		return min(jitter(s.pause), left), nil
 	}
 	return jitter(s.pause), nil
 }
 
-// lookUp finds out whether a submission was taken, by its name, or from the
-// claim: a job that runs tells so itself.
+// lookUp searches for a submission of unknown outcome by its name.
 func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, message scheduler.Message) (scheduler.ID, error) {
-	s.Voice.Note("%s gave no clear answer to the submission (%s); looking for the job by its name", s.Scheduler.Name(), clue(reply, message))
+	s.Messages.Note("%s gave no clear reply to the submission (%s); searching for the job by name", s.Scheduler.Name(), explain(reply, message))
 	var absent time.Time
-	end := time.Now().Add(submitPatience)
-	for pause := lookDelay; ; pause = min(2*pause, s.Settings.CommandDelay) {
+	end := time.Now().Add(retryLimit)
+	for pause := firstRetryDelay; ; pause = min(2*pause, s.Settings.CommandDelay) {
 		found, err := s.find(ctx)
 		switch {
 		case len(found) > 0:
@@ -175,29 +180,29 @@ func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, message 
 		case absent.IsZero():
 			absent = time.Now()
 		case time.Since(absent) >= absentLimit:
-			s.show(message)
-			return "", failure.Systemf("%s did not take the job (%s)", s.Scheduler.Name(), clue(reply, message))
+			s.showOutput(message)
+			return "", failure.Systemf("%s did not accept the job (%s)", s.Scheduler.Name(), explain(reply, message))
 		}
 		if time.Now().After(end) || !sleep(ctx, pause) {
-			s.show(message)
-			return "", failure.Systemf("it is not known whether %s took the job (%s)", s.Scheduler.Name(), clue(reply, message))
+			s.showOutput(message)
+			return "", failure.Systemf("cannot determine whether %s accepted the job (%s)", s.Scheduler.Name(), explain(reply, message))
 		}
 	}
 }
 
-// find asks for the submission by its name.
+// find queries the batch system for the submission by its name.
 func (t Task) find(ctx context.Context) (ours []scheduler.Found, err error) {
 	finder, ok := t.Scheduler.(scheduler.Finder)
 	if !ok {
-		return nil, errors.New("it cannot look jobs up by name")
+		return nil, fmt.Errorf("%s cannot find jobs by name", t.Scheduler.Name())
 	}
-	all, err := finder.ParseFind(t.run(ctx, finder.Find(t.User, t.Name), queryLimit))
+	all, err := finder.ParseFind(t.runCommand(ctx, finder.Find(t.User, t.Name), queryLimit))
 	for _, f := range all {
 		switch owned, asks := finder.(scheduler.Owned); {
 		case f.Name == t.Name:
 			ours = append(ours, f)
 		case f.Name == "" && asks:
-			reply := t.run(ctx, owned.Owner(f.ID), queryLimit)
+			reply := t.runCommand(ctx, owned.Owner(f.ID), queryLimit)
 			user, name := owned.ParseOwner(reply)
 			if reply.Err != nil {
 				err = reply.Err
@@ -209,17 +214,17 @@ func (t Task) find(ctx context.Context) (ours []scheduler.Found, err error) {
 	return ours, err
 }
 
-// run runs one of the batch system's commands within a limit of its own.
-func (t Task) run(ctx context.Context, c scheduler.Command, limit time.Duration) scheduler.Reply {
+// runCommand runs one of the batch system's commands for at most limit.
+func (t Task) runCommand(ctx context.Context, c scheduler.Command, limit time.Duration) scheduler.Reply {
 	if ctx.Err() != nil {
-		return scheduler.Reply{Err: errTooLong}
+		return scheduler.Reply{Err: errTimeout}
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return t.Commands.Run(ctx, c)
 }
 
-// sleep waits; it returns false when ctx ended first.
+// sleep returns false when ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
@@ -227,4 +232,92 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-time.After(d):
 		return true
 	}
+}
+
+// refusal is the outcome of a request that the batch system read and declined. It is
+// a system failure when the message names an argument of the site's configuration
+// and none of the job's.
+func (s *submission) refusal(message scheduler.Message) error {
+	s.showOutput(message)
+	s.Messages.Section("jacamar_batch", "the refused command", []string{commandLine(s.command)})
+	why := message.Lead
+	if why == "" {
+		why = s.command.Argv[0] + " printed nothing"
+	}
+	named := message.Named(s.args)
+	if _, given := firstOfJob(named); len(named) > 0 && !given {
+		return failure.Systemf("%s refused the site's argument %q (%s): %s", s.Scheduler.Name(),
+			strings.Join(named[0].Words, " "), named[0].Source.Name, message.Text()).
+			WithHint("the argument is not one of the job's: ask the resource's administrators to correct it")
+	}
+	return failure.Buildf("%s refused the job: %s", s.Scheduler.Name(), why).WithHint("%s", s.advice(named))
+}
+
+// firstOfJob returns the first argument that comes from the job.
+func firstOfJob(args []scheduler.Argument) (a scheduler.Argument, given bool) {
+	i := slices.IndexFunc(args, func(a scheduler.Argument) bool { return !a.Source.Site })
+	if i < 0 {
+		return a, false
+	}
+	return args[i], true
+}
+
+// advice names the job's argument to change.
+func (s *submission) advice(named []scheduler.Argument) string {
+	if a, given := firstOfJob(named); given {
+		return "change " + strings.Join(a.Words, " ") + " in " + a.Source.Name
+	}
+	if a, given := firstOfJob(s.args); given {
+		return "correct the arguments in " + a.Source.Name
+	}
+	return "this job sets no arguments of its own; it can set them in SCHEDULER_PARAMETERS"
+}
+
+// showOutput copies a program's output to the job's log if it has several lines.
+func (s *submission) showOutput(message scheduler.Message) {
+	if len(message.Lines) < 2 {
+		return
+	}
+	s.Messages.Note("%s printed:", s.command.Argv[0])
+	for _, line := range message.Lines {
+		s.Messages.Note("    %s", line)
+	}
+}
+
+// explain describes an inconclusive reply in short.
+func explain(r scheduler.Reply, message scheduler.Message) string {
+	switch {
+	case r.Err != nil && message.Lead != "":
+		return r.Err.Error() + ", after it printed: " + message.Lead
+	case r.Err != nil:
+		return r.Err.Error()
+	case message.Lead == "":
+		return "it printed nothing"
+	}
+	return message.Lead
+}
+
+// longestCommand bounds what is shown of a command, in bytes.
+const longestCommand = 4 << 10
+
+// commandLine formats a command for a shell.
+func commandLine(c scheduler.Command) string {
+	var words []string
+	for _, w := range slices.Concat(c.Env, c.Argv) {
+		words = append(words, quoteWord(w))
+	}
+	line := strings.Join(words, " ")
+	if len(line) > longestCommand {
+		line = strings.ToValidUTF8(line[:longestCommand], "") + "…"
+	}
+	return line
+}
+
+// quoteWord quotes a word of a command line where a shell requires it.
+func quoteWord(word string) string {
+	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._+-=:,@%"
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return loginshell.Quote(word)
 }

@@ -12,20 +12,20 @@ import (
 	"jacamar-ci/test/harness/profiles"
 )
 
-// nodeRun is what became of a script on a node.
+// nodeRun is the result of a script on a node.
 type nodeRun struct {
-	mark  end
+	mark  endStatus
 	log   string
 	marks int
 	hung  bool
 }
 
-// onNode runs a wrapper whose job has a home with a profile.
-func onNode(t *testing.T, d directory, home string, limit time.Duration) (r nodeRun) {
+// runOnNode runs a wrapper whose job has a home with a profile.
+func runOnNode(t *testing.T, d directory, home string, limit time.Duration) (r nodeRun) {
 	t.Helper()
 	cmd := node(t, d, home)
-	// Not by its own path: while tests run beside each other, a child of another one
-	// may have the file open for writing (ETXTBSY).
+	// Not by its own path: while tests run in parallel, a child of another one may have
+	// the file open for writing (ETXTBSY).
 	cmd.Path, cmd.Args = "/bin/bash", []string{"bash", d.path(wrapperFile)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -35,7 +35,7 @@ func onNode(t *testing.T, d directory, home string, limit time.Duration) (r node
 	_ = cmd.Wait()
 	r.hung = !late.Stop()
 	profiles.End(home, cmd.Process.Pid)
-	r.mark, _ = d.ended()
+	r.mark, _ = d.readEnd()
 	r.log = read(t, d, logFile)
 	r.marks = profiles.Marks(t, home)
 	return r
@@ -47,21 +47,21 @@ func TestWrapperAfterEveryProfile(t *testing.T) {
 		t.Run(p.Name, func(t *testing.T) {
 			t.Parallel()
 			d := submitted(t, p.ScriptText())
-			r := onNode(t, d, p.Home(t), time.Minute)
+			r := runOnNode(t, d, p.Home(t), time.Minute)
 			if r.marks > 1 || (r.mark.code == 0 && r.marks != 1) {
 				t.Fatalf("the script ran %d times, %+v", r.marks, r.mark)
 			}
 			if p.Races && r.mark.code == 128+int(syscall.SIGKILL) {
 				return
 			}
-			if r.hung || r.mark.code != profiles.Code || r.mark.idle || r.marks != 1 || !strings.HasSuffix(r.log, p.Want()) {
+			if r.hung || r.mark.code != profiles.Code || r.mark.scriptNotRun || r.marks != 1 || !strings.HasSuffix(r.log, p.Want()) {
 				t.Errorf("the script ran %d times, %+v, hung %v; the log:\n%s\nwant\n%s", r.marks, r.mark, r.hung, r.log, p.Want())
 			}
 			if warned := strings.Count(r.log, "JACAMAR_CI_NO_PROFILE"); (warned == 1) != p.Ends {
-				t.Errorf("the log names JACAMAR_CI_NO_PROFILE %d times:\n%s", warned, r.log)
+				t.Errorf("the log contains JACAMAR_CI_NO_PROFILE %d times:\n%s", warned, r.log)
 			}
 			if strings.Contains(r.log, "Killed") || strings.Contains(r.log, "JACAMAR_SCRIPT") {
-				t.Errorf("the log has words of the machinery:\n%s", r.log)
+				t.Errorf("the log contains internal messages:\n%s", r.log)
 			}
 		})
 	}
@@ -81,13 +81,13 @@ func TestWrapperAfterRandomProfiles(t *testing.T) {
 			t.Parallel()
 			home := p.Home(t)
 			d := submitted(t, "echo run >>"+loginshell.Quote(filepath.Join(home, profiles.Mark))+"\nexit "+strconv.Itoa(want)+"\n")
-			r := onNode(t, d, home, 3*time.Second)
+			r := runOnNode(t, d, home, 3*time.Second)
 			switch {
 			case r.marks > 1:
 				t.Errorf("%s: the script ran %d times", p.Name, r.marks)
 			case r.hung:
 			case r.mark.at.IsZero():
-				t.Errorf("%s: the wrapper left no mark; the log:\n%s", p.Name, r.log)
+				t.Errorf("%s: the wrapper recorded no end; the log:\n%s", p.Name, r.log)
 			case r.mark.code == 0 && (r.marks != 1 || want != 0):
 				t.Errorf("%s: success, though the script ran %d times and ends with %d; the log:\n%s", p.Name, r.marks, want, r.log)
 			}

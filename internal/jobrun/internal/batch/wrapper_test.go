@@ -14,22 +14,23 @@ import (
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 )
 
-// submitted makes a submission's directory in a place whose name no shell can be
-// indifferent to.
+// submitted creates a submission's directory whose name contains shell
+// metacharacters.
 func submitted(t *testing.T, script string) directory {
 	t.Helper()
 	d := directory(filepath.Join(t.TempDir(), `a b'c"$(x)`))
-	if err := d.create([]byte(script), bashWrapper(d).text()); err != nil {
+	if err := d.create([]byte(script), bashWrapper(d).render()); err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-func bashWrapper(d directory) wrapping {
-	return wrapping{dir: d, shell: "/bin/bash", profiles: loginshell.Login, patience: patience}
+func bashWrapper(d directory) wrapperParams {
+	return wrapperParams{dir: d, shell: "/bin/bash", profiles: loginshell.Login, profileNotice: profileNotice}
 }
 
-// node runs the wrapper as a batch system does: its output goes to the log.
+// node prepares a run of the wrapper as a batch system does it: its output goes to the
+// log.
 func node(t *testing.T, d directory, home string) *exec.Cmd {
 	t.Helper()
 	log, err := os.OpenFile(d.path(logFile), os.O_WRONLY|os.O_APPEND, 0)
@@ -68,7 +69,7 @@ func TestWrapper(t *testing.T) {
 		{"no options of the profile", "false; echo $?", "set -e", 0, "1\n"},
 		{"no exit trap of the profile", "exit 3", "trap 'exit 9' EXIT", 3, ""},
 		{"the profile ends the shell", "echo once", "exit 4", 0, "once\n"},
-		{"the profile ends the shell well", "echo once; exit 5", "exit 0", 5, "once\n"},
+		{"the profile ends the shell with 0", "echo once; exit 5", "exit 0", 5, "once\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,12 +85,12 @@ func TestWrapper(t *testing.T) {
 			if got := cmd.ProcessState.ExitCode(); got != tt.code {
 				t.Errorf("exit code %d, want %d", got, tt.code)
 			}
-			mark, ok := d.ended()
+			mark, ok := d.readEnd()
 			log := read(t, d, logFile)
-			if !ok || mark.code != tt.code || mark.told || mark.at.IsZero() || mark.size != int64(len(log)) {
+			if !ok || mark.code != tt.code || mark.terminated || mark.at.IsZero() || mark.size != int64(len(log)) {
 				t.Errorf("mark %+v %v, log of %d bytes", mark, ok, len(log))
 			}
-			if began, ok := d.started(); !ok || began.at.IsZero() || began.node == "" {
+			if began, ok := d.readStart(); !ok || began.at.IsZero() || began.node == "" {
 				t.Errorf("start %+v %v", began, ok)
 			}
 			if !strings.HasSuffix(log, tt.log) || strings.Count(log, "once") > 1 || strings.Contains(log, "Killed") {
@@ -99,29 +100,29 @@ func TestWrapper(t *testing.T) {
 	}
 }
 
-// The script runs once: not after it was given up, and not a second time.
-func TestWrapperClaims(t *testing.T) {
+// The script runs at most once, and not after the job was abandoned.
+func TestWrapperStartLock(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		claim func(t *testing.T, d directory)
+		name string
+		lock func(t *testing.T, d directory)
 	}{
-		{"given up", func(t *testing.T, d directory) {
-			if !d.claim() {
-				t.Fatal("a free claim was not given")
+		{"abandoned", func(t *testing.T, d directory) {
+			if !d.takeStartLock() {
+				t.Fatal("cannot take a free lock")
 			}
 		}},
 		{"run before", func(t *testing.T, d directory) {
 			if err := node(t, d, t.TempDir()).Run(); err != nil {
 				t.Fatal(err)
 			}
-			if d.claim() {
-				t.Fatal("a taken claim was given")
+			if d.takeStartLock() {
+				t.Fatal("the wrapper's lock was taken again")
 			}
 			if err := os.Truncate(d.path(logFile), 0); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"script taken away", func(t *testing.T, d directory) {
+		{"script removed", func(t *testing.T, d directory) {
 			if err := d.remove(true); err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +130,7 @@ func TestWrapperClaims(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := submitted(t, "echo RAN")
-			tt.claim(t, d)
+			tt.lock(t, d)
 			err := node(t, d, t.TempDir()).Run()
 			if log := read(t, d, logFile); err == nil || strings.Contains(log, "RAN") {
 				t.Errorf("%v, log %q", err, log)
@@ -138,7 +139,7 @@ func TestWrapperClaims(t *testing.T) {
 	}
 }
 
-// A node that comes late to a directory that is gone runs nothing.
+// A node that starts after the directory was removed runs nothing.
 func TestWrapperWithoutItsDirectory(t *testing.T) {
 	d := submitted(t, "echo RAN")
 	wrapper := read(t, d, wrapperFile)
@@ -150,14 +151,14 @@ func TestWrapperWithoutItsDirectory(t *testing.T) {
 	if err == nil || bytes.Contains(out, []byte("RAN")) {
 		t.Errorf("%v %q", err, out)
 	}
-	if !d.claim() {
-		t.Error("without a directory the claim cannot be the wrapper's")
+	if !d.takeStartLock() {
+		t.Error("without a directory the wrapper cannot have the lock")
 	}
 }
 
-// A signal to the whole job reaches the script's own trap, and the wrapper lives to
-// write the mark.
-func TestWrapperIsTold(t *testing.T) {
+// A signal to the whole job reaches the script's own trap, and the wrapper survives it
+// and records the end.
+func TestWrapperTerminated(t *testing.T) {
 	for script, want := range map[string]int{
 		"echo ready; sleep 60": 143,
 		"trap 'exit 9' TERM; echo ready; while :; do sleep 0.1; done": 9,
@@ -165,65 +166,65 @@ func TestWrapperIsTold(t *testing.T) {
 	} {
 		d := submitted(t, script)
 		mark := terminated(t, d, t.TempDir(), "ready")
-		if mark.code != want || !mark.told || mark.idle {
+		if mark.code != want || !mark.terminated || mark.scriptNotRun {
 			t.Errorf("%s: mark %+v, want code %d", script, mark, want)
 		}
 	}
 }
 
-// A job that is stopped while its profiles run does not begin its script.
-func TestWrapperIsToldInAProfile(t *testing.T) {
+// A job that is stopped while its profiles run does not start its script.
+func TestWrapperTerminatedInAProfile(t *testing.T) {
 	d, home := submitted(t, "echo RAN"), t.TempDir()
 	if err := os.WriteFile(filepath.Join(home, ".bash_profile"), []byte("echo ready; sleep 60\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	mark := terminated(t, d, home, "ready")
-	if log := read(t, d, logFile); mark.code != 143 || !mark.idle || strings.Contains(log, "RAN") || !strings.Contains(log, "before its login profiles had ended") {
+	if log := read(t, d, logFile); mark.code != 143 || !mark.scriptNotRun || strings.Contains(log, "RAN") || !strings.Contains(log, "before its login profiles had ended") {
 		t.Errorf("mark %+v, log %q", mark, log)
 	}
 }
 
-// A profile that takes long is named in the log, and the script runs after it.
-func TestWrapperNamesASlowProfile(t *testing.T) {
+// The log reports a slow profile, and the script runs after it.
+func TestWrapperReportsASlowProfile(t *testing.T) {
 	home := t.TempDir()
 	d := directory(filepath.Join(t.TempDir(), "job"))
 	w := bashWrapper(d)
-	w.patience = 100 * time.Millisecond
-	if err := d.create([]byte("echo RAN"), w.text()); err != nil {
+	w.profileNotice = 100 * time.Millisecond
+	if err := d.create([]byte("echo RAN"), w.render()); err != nil {
 		t.Fatal(err)
 	}
-	wait := "while ! grep -q 'have not ended' '" + d.path(logFile) + "'; do sleep 0.02; done\n"
+	wait := "while ! grep -q 'still running' '" + d.path(logFile) + "'; do sleep 0.02; done\n"
 	if err := os.WriteFile(filepath.Join(home, ".bash_profile"), []byte(wait), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := node(t, d, home).Run(); err != nil {
 		t.Fatal(err)
 	}
-	if log := read(t, d, logFile); log != fmt.Sprintf(slow, w.patience)+"\nRAN\n" {
+	if log := read(t, d, logFile); log != fmt.Sprintf(slowProfileMessage, w.profileNotice)+"\nRAN\n" {
 		t.Errorf("log %q", log)
 	}
 }
 
-// terminated sends TERM to a wrapper and all below it once the log has a text.
-func terminated(t *testing.T, d directory, home, text string) end {
+// terminated sends TERM to a wrapper and its descendants when the log contains a text.
+func terminated(t *testing.T, d directory, home, text string) endStatus {
 	t.Helper()
 	cmd := node(t, d, home)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !says(t, d, text); {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !logContains(t, d, text); {
 		<-time.After(10 * time.Millisecond)
 	}
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	mark, _ := d.ended()
+	mark, _ := d.readEnd()
 	return mark
 }
 
-// Nothing of the script is in what the batch system gets to keep.
+// The wrapper, which the batch system may keep, contains nothing of the script.
 func TestWrapperHoldsNoSecret(t *testing.T) {
 	d := submitted(t, "echo glcbt-secret-token")
 	if text := read(t, d, wrapperFile); strings.Contains(text, "secret") {
@@ -237,8 +238,8 @@ func TestWrapperHoldsNoSecret(t *testing.T) {
 	}
 }
 
-// The wrapper writes the log itself, whatever the batch system does with what the
-// job prints.
+// The wrapper writes the log itself, whatever the batch system does with the job's
+// output.
 func TestWrapperWritesTheLog(t *testing.T) {
 	d := submitted(t, "echo out; echo err >&2")
 	cmd := node(t, d, t.TempDir())
@@ -246,15 +247,15 @@ func TestWrapperWritesTheLog(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
 	}
-	if !says(t, d, "out\nerr\n") {
+	if !logContains(t, d, "out\nerr\n") {
 		t.Error("the log does not have what the script printed")
 	}
-	if mark, ok := d.ended(); !ok || mark.size != int64(len("out\nerr\n")) {
+	if mark, ok := d.readEnd(); !ok || mark.size != int64(len("out\nerr\n")) {
 		t.Errorf("mark %+v, want the length of the log", mark)
 	}
 }
 
-func says(t *testing.T, d directory, text string) bool {
+func logContains(t *testing.T, d directory, text string) bool {
 	t.Helper()
 	log, err := os.ReadFile(d.path(logFile))
 	if err != nil {

@@ -41,7 +41,7 @@ func CheckBatch(b ipc.Request) error {
 			WithHint("install jacamar and jacamar-auth from one package")
 	}
 	env := commandEnv(NewShell(b).Env, *b.Settings.Batch)
-	if err := (batch.Programs{Dirs: commandDirs(*b.Settings.Batch, env)}).Lacks(programs(s, b.Settings.Batch.Accounting)); err != nil {
+	if err := (batch.Programs{Dirs: commandDirs(*b.Settings.Batch, env)}).Missing(programs(s, b.Settings.Batch.Accounting)); err != nil {
 		return failure.Systemf("cannot use the executor %q: %w", b.Settings.Executor, err).
 			WithHint("the resource's administrators set batch.scheduler_bin to the directory of the commands")
 	}
@@ -85,10 +85,10 @@ func NewBatch(b ipc.Request, family *process.Reaper, out *os.File) batch.Task {
 	env := commandEnv(shell.Env, settings)
 	return batch.Task{
 		Scheduler: schedulers[b.Settings.Executor],
-		Commands:  batch.Programs{Family: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
+		Commands:  batch.Programs{Reaper: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
 		Settings:  settings,
 		Hints:     tail.Hints,
-		Voice:     joblog.NewWriter(out), Log: out,
+		Messages:  joblog.NewWriter(out), Output: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
 		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Settings), WorkDir: workDir(shell.Home),
 		Retain: b.Settings.RetainLogs, Host: host, Self: self,

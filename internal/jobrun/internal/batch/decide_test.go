@@ -13,21 +13,21 @@ import (
 func TestParseEnd(t *testing.T) {
 	tests := []struct {
 		text string
-		want end
+		want endStatus
 		ok   bool
 	}{
-		{"code=0\ntold=0\nsize=12\nend=1795193340\n", end{size: 12, at: time.Unix(1795193340, 0)}, true},
-		{"code=255\ntold=1\nsize=-1\nend=1\n", end{code: 255, told: true, size: -1, at: time.Unix(1, 0)}, true},
-		{"code=7\n", end{code: 7, size: -1}, true},
-		{"code=7", end{code: 7, size: -1}, true},
-		{"code=7\nbegan=1\n", end{code: 7, size: -1}, true},
-		{"code=7\nbegan=0\n", end{code: 7, idle: true, size: -1}, true},
-		{"", end{}, false},
-		{"code=\n", end{}, false},
-		{"code=256\n", end{}, false},
-		{"code=-1\n", end{}, false},
-		{"code=x\n", end{}, false},
-		{"cod", end{}, false},
+		{"code=0\ntold=0\nsize=12\nend=1795193340\n", endStatus{size: 12, at: time.Unix(1795193340, 0)}, true},
+		{"code=255\ntold=1\nsize=-1\nend=1\n", endStatus{code: 255, terminated: true, size: -1, at: time.Unix(1, 0)}, true},
+		{"code=7\n", endStatus{code: 7, size: -1}, true},
+		{"code=7", endStatus{code: 7, size: -1}, true},
+		{"code=7\nbegan=1\n", endStatus{code: 7, size: -1}, true},
+		{"code=7\nbegan=0\n", endStatus{code: 7, scriptNotRun: true, size: -1}, true},
+		{"", endStatus{}, false},
+		{"code=\n", endStatus{}, false},
+		{"code=256\n", endStatus{}, false},
+		{"code=-1\n", endStatus{}, false},
+		{"code=x\n", endStatus{}, false},
+		{"cod", endStatus{}, false},
 	}
 	for _, tt := range tests {
 		if got, ok := parseEnd(tt.text); got != tt.want || ok != tt.ok {
@@ -36,7 +36,7 @@ func TestParseEnd(t *testing.T) {
 	}
 }
 
-func FuzzMarks(f *testing.F) {
+func FuzzStatusFiles(f *testing.F) {
 	f.Add("code=0\ntold=0\nsize=12\nend=1795193340\n")
 	f.Add("node=n1\nstart=1795193340\n")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -47,18 +47,18 @@ func FuzzMarks(f *testing.F) {
 	})
 }
 
-func TestMarksAreFiles(t *testing.T) {
+func TestStatusFilesAreRegular(t *testing.T) {
 	d := submitted(t, "true")
 	if err := syscall.Mkfifo(d.path(endedFile), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if e, ok := d.ended(); ok {
+	if e, ok := d.readEnd(); ok {
 		t.Errorf("a FIFO gave %+v", e)
 	}
 	if err := syscall.Symlink("/proc/self/environ", d.path(startedFile)); err != nil {
 		t.Fatal(err)
 	}
-	if s, ok := d.started(); ok {
+	if s, ok := d.readStart(); ok {
 		t.Errorf("a link gave %+v", s)
 	}
 }
@@ -67,7 +67,7 @@ func TestNextPoll(t *testing.T) {
 	const delay = 30 * time.Second
 	for _, tt := range []struct {
 		wait, took time.Duration
-		hurried    bool
+		urgent     bool
 		want       time.Duration
 	}{
 		{time.Second, 0, false, 2 * time.Second},
@@ -75,11 +75,11 @@ func TestNextPoll(t *testing.T) {
 		{delay, 0, false, delay},
 		{delay, 2 * time.Second, false, delay},
 		{delay, 20 * time.Second, false, 200 * time.Second},
-		{delay, 2 * time.Minute, false, longest},
+		{delay, 2 * time.Minute, false, maxPoll},
 		{50 * time.Millisecond, 0, true, 100 * time.Millisecond},
 		{longPoll, 20 * time.Second, true, longPoll},
 	} {
-		if got := next(tt.wait, tt.took, delay, tt.hurried); got != tt.want {
+		if got := nextDelay(tt.wait, tt.took, delay, tt.urgent); got != tt.want {
 			t.Errorf("%+v: %v", tt, got)
 		}
 	}
@@ -90,7 +90,7 @@ func TestNextPoll(t *testing.T) {
 	}
 }
 
-func TestWhen(t *testing.T) {
+func TestStartTime(t *testing.T) {
 	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.Local)
 	for _, tt := range []struct {
 		at   time.Time
@@ -100,15 +100,15 @@ func TestWhen(t *testing.T) {
 		{now.Add(24 * time.Hour), "on 21 November at 14:00"},
 		{now.AddDate(1, 0, 0), "on 20 November at 14:00"},
 	} {
-		if got := when(tt.at, now); got != tt.want {
+		if got := startTime(tt.at, now); got != tt.want {
 			t.Errorf("%v: %q, want %q", tt.at, got, tt.want)
 		}
 	}
 }
 
-// The estimate is told with the reason, and does not by itself make a line.
-func TestWaitingLine(t *testing.T) {
-	var w waiting
+// The estimated start is shown with the reason; a change of it alone makes no line.
+func TestPendingLine(t *testing.T) {
+	var w noticeTimer
 	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.Local)
 	s := scheduler.State{Phase: scheduler.Pending, Reason: scheduler.Reason{Name: "Priority", Description: "others first"}, Start: now.Add(time.Hour)}
 	if got := w.line("Slurm", "5", s, now); got != "Slurm job 5 is pending: others first (Priority), expected to start at 15:00" {
@@ -119,13 +119,13 @@ func TestWaitingLine(t *testing.T) {
 		t.Error(got)
 	}
 	s.Start = now.Add(-time.Minute)
-	if got := w.line("Slurm", "5", s, now.Add(repeat)); got != "Slurm job 5 is pending: others first (Priority)" {
+	if got := w.line("Slurm", "5", s, now.Add(noticeInterval)); got != "Slurm job 5 is pending: others first (Priority)" {
 		t.Error(got)
 	}
 }
 
-// Every class has an audience and words.
-func TestVerdict(t *testing.T) {
+// Every class has a failure kind and a message.
+func TestOutcomeByClass(t *testing.T) {
 	var task Task
 	task.Scheduler = fakeName{}
 	done := func(c scheduler.Class) scheduler.State {
@@ -142,15 +142,15 @@ func TestVerdict(t *testing.T) {
 		{scheduler.Cancelled, failure.Build, ""},
 		{scheduler.Lost, failure.System, ""},
 	} {
-		for _, mark := range []*end{nil, {code: 1}} {
-			err := task.verdict("5", mark, true, done(tt.class))
+		for _, status := range []*endStatus{nil, {code: 1}} {
+			err := task.outcome("5", status, true, done(tt.class))
 			line, hint := failure.ForUser(err, false, "")
 			if failure.KindOf(err) != tt.kind || !strings.Contains(line, "job 5") || !strings.Contains(hint, tt.hint) {
-				t.Errorf("class %d, mark %v: %v, %q, %q", tt.class, mark, failure.KindOf(err), line, hint)
+				t.Errorf("class %d, status %v: %v, %q, %q", tt.class, status, failure.KindOf(err), line, hint)
 			}
 		}
-		if err := task.verdict("5", &end{code: 0}, true, done(tt.class)); err != nil {
-			t.Errorf("class %d: a script that ended well gave %v", tt.class, err)
+		if err := task.outcome("5", &endStatus{code: 0}, true, done(tt.class)); err != nil {
+			t.Errorf("class %d: a script that succeeded gave %v", tt.class, err)
 		}
 	}
 }

@@ -20,9 +20,9 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// world is a Slurm without processes, in the time of a synctest bubble. Its jobs
-// change when a test says so; the commands that the engine sends are real.
-type world struct {
+// simulator is a Slurm without processes, in the time of a synctest bubble. Tests
+// change the state of its jobs; the commands that the engine sends are real.
+type simulator struct {
 	t    *testing.T
 	task Task
 	log  *syncBuffer
@@ -31,10 +31,10 @@ type world struct {
 	calls []call
 	row   string // what squeue shows of the job: "STATE|start|nodes|reason"
 	exit  string // its ExitCode in scontrol
-	name  string // under which it was submitted, "" before
+	name  string // of the submission, "" before
 	slow  map[string]time.Duration
 	reply map[string]scheduler.Reply
-	// onSubmit and onCancel are what the job does.
+	// onSubmit, onCancel and onSignal are the job's reactions.
 	onSubmit, onCancel, onSignal func()
 }
 
@@ -60,13 +60,13 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-// inWorld runs a test in a world of its own.
-func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
+// simulate runs a test with its own simulator.
+func simulate(t *testing.T, test func(t *testing.T, w *simulator)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { test(t, newWorld(t)) })
+	synctest.Test(t, func(t *testing.T) { test(t, newSimulator(t)) })
 }
 
-func newWorld(t *testing.T) *world {
+func newSimulator(t *testing.T) *simulator {
 	scripts, err := job.ParseAbsPath(t.TempDir() + "/scripts/runner/1")
 	if err != nil {
 		t.Fatal(err)
@@ -74,10 +74,10 @@ func newWorld(t *testing.T) *world {
 	if err := os.MkdirAll(scripts.String(), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, log: &syncBuffer{}, exit: "0:0", slow: map[string]time.Duration{}, reply: map[string]scheduler.Reply{}}
+	w := &simulator{t: t, log: &syncBuffer{}, exit: "0:0", slow: map[string]time.Duration{}, reply: map[string]scheduler.Reply{}}
 	self, _ := proctree.Find(os.Getpid())
 	w.task = Task{
-		Scheduler: slurm.Slurm{}, Commands: w, Voice: joblog.NewWriter(w.log), Log: w.log,
+		Scheduler: slurm.Slurm{}, Commands: w, Messages: joblog.NewWriter(w.log), Output: w.log,
 		Settings: ipc.Batch{CommandDelay: 30 * time.Second, NFSTimeout: time.Minute, CancelGrace: 10 * time.Second},
 		Scripts:  scripts, Name: "ci-runner-1", User: "alice", Shell: "/bin/bash", WorkDir: "/", Host: "here", Self: self,
 	}
@@ -85,14 +85,14 @@ func newWorld(t *testing.T) *world {
 }
 
 // Run implements Commander.
-func (w *world) Run(ctx context.Context, c scheduler.Command) scheduler.Reply {
+func (w *simulator) Run(ctx context.Context, c scheduler.Command) scheduler.Reply {
 	w.mu.Lock()
 	w.calls = append(w.calls, call{time.Now(), c.Argv})
 	delay, canned := w.slow[c.Argv[0]], w.reply[c.Argv[0]]
 	_, instead := w.reply[c.Argv[0]]
 	w.mu.Unlock()
 	if delay > 0 && !sleep(ctx, delay) {
-		return scheduler.Reply{Err: errTooLong}
+		return scheduler.Reply{Err: errTimeout}
 	}
 	if instead {
 		return canned
@@ -100,7 +100,7 @@ func (w *world) Run(ctx context.Context, c scheduler.Command) scheduler.Reply {
 	return w.answer(c.Argv)
 }
 
-func (w *world) answer(argv []string) scheduler.Reply {
+func (w *simulator) answer(argv []string) scheduler.Reply {
 	w.mu.Lock()
 	row, exit, name := w.row, w.exit, w.name
 	w.mu.Unlock()
@@ -131,7 +131,7 @@ func (w *world) answer(argv []string) scheduler.Reply {
 	return scheduler.Reply{Code: 127}
 }
 
-func (w *world) submit(argv []string) {
+func (w *simulator) submit(argv []string) {
 	w.mu.Lock()
 	w.name, w.row = w.task.Name, "PENDING|N/A||Resources"
 	act := w.onSubmit
@@ -141,7 +141,7 @@ func (w *world) submit(argv []string) {
 	}
 }
 
-func (w *world) cancel(argv []string) {
+func (w *simulator) cancel(argv []string) {
 	act := w.onCancel
 	if slices.Contains(argv, "-s") {
 		act = w.onSignal
@@ -154,40 +154,40 @@ func (w *world) cancel(argv []string) {
 }
 
 // state changes what the queue shows.
-func (w *world) state(state, nodes, reason string) {
+func (w *simulator) state(state, nodes, reason string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.row = state + "|N/A|" + nodes + "|" + reason
 }
 
-// forget makes the queue lose the job.
-func (w *world) forget() {
+// forget removes the job from the queue.
+func (w *simulator) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.row = ""
 }
 
-func (w *world) set(program string, r scheduler.Reply) {
+func (w *simulator) set(program string, r scheduler.Reply) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.reply[program] = r
 }
 
-func (w *world) restore(program string) {
+func (w *simulator) restore(program string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.reply, program)
 	delete(w.slow, program)
 }
 
-func (w *world) delay(program string, d time.Duration) {
+func (w *simulator) delay(program string, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.slow[program] = d
 }
 
-// count is how often a program was called.
-func (w *world) count(program string) (n int) {
+// count returns how often a program was called.
+func (w *simulator) count(program string) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.calls {
@@ -198,8 +198,8 @@ func (w *world) count(program string) (n int) {
 	return n
 }
 
-// called returns when a command with all of these words was first sent.
-func (w *world) called(words ...string) (time.Time, bool) {
+// called returns when a command with all of these arguments was first sent.
+func (w *simulator) called(words ...string) (time.Time, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, c := range w.calls {
@@ -210,17 +210,17 @@ func (w *world) called(words ...string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// start plays the wrapper's beginning.
-func (w *world) start() {
+// start simulates the start of the wrapper.
+func (w *simulator) start() {
 	w.state("RUNNING", "n1", "None")
 	w.put(startedFile, fmt.Sprintf("node=n1\nstart=%d\n", time.Now().Unix()))
 }
 
-// finish plays the wrapper's end, and Slurm's shortly after.
-func (w *world) finish(code int, told bool, state string) {
+// finish simulates the end of the wrapper, and shortly after the end in Slurm.
+func (w *simulator) finish(code int, terminated bool, state string) {
 	text, _ := os.ReadFile(w.task.dir().path(logFile))
-	mark := map[bool]int{true: 1}[told]
-	w.put(endedFile, fmt.Sprintf("code=%d\ntold=%d\nsize=%d\nend=%d\n", code, mark, len(text), time.Now().Unix()))
+	told := map[bool]int{true: 1}[terminated]
+	w.put(endedFile, fmt.Sprintf("code=%d\ntold=%d\nsize=%d\nend=%d\n", code, told, len(text), time.Now().Unix()))
 	time.AfterFunc(200*time.Millisecond, func() {
 		w.mu.Lock()
 		w.exit = fmt.Sprintf("%d:0", code)
@@ -229,8 +229,8 @@ func (w *world) finish(code int, told bool, state string) {
 	})
 }
 
-// put writes one of the job's files, unless the job was given up.
-func (w *world) put(name, text string) {
+// put writes one of the job's files, unless the job was abandoned.
+func (w *simulator) put(name, text string) {
 	if name == startedFile {
 		f, err := os.OpenFile(w.task.dir().path(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
@@ -244,7 +244,7 @@ func (w *world) put(name, text string) {
 }
 
 // print adds to the job's log.
-func (w *world) print(text string) {
+func (w *simulator) print(text string) {
 	f, err := os.OpenFile(w.task.dir().path(logFile), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		w.t.Error(err)
@@ -254,31 +254,29 @@ func (w *world) print(text string) {
 	_, _ = f.WriteString(text)
 }
 
-// never is a job that nobody stops.
-func never() Stop { return Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})} }
+// noStop never stops the job.
+func noStop() Stop { return Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})} }
 
-// after stops the job, and loses the other half, at these times; 0 means never.
-func after(asked, lost time.Duration) Stop {
-	s := Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})}
-	a, l := make(chan struct{}), make(chan struct{})
-	if asked > 0 {
-		time.AfterFunc(asked, func() { close(a) })
+// stopAfter closes Terminate and Abort after these times; 0 means never.
+func stopAfter(terminate, abort time.Duration) Stop {
+	t, a := make(chan struct{}), make(chan struct{})
+	if terminate > 0 {
+		time.AfterFunc(terminate, func() { close(t) })
 	}
-	if lost > 0 {
-		time.AfterFunc(lost, func() { close(l) })
+	if abort > 0 {
+		time.AfterFunc(abort, func() { close(a) })
 	}
-	s.Terminate, s.Abort = a, l
-	return s
+	return Stop{Terminate: t, Abort: a}
 }
 
-func (w *world) run(stop Stop) (err error, took time.Duration) {
+func (w *simulator) run(stop Stop) (err error, took time.Duration) {
 	begin := time.Now()
 	err = w.task.Run([]byte("#!/bin/bash\ntrue\n"), stop)
 	return err, time.Since(begin)
 }
 
-// recorded reports whether a record is left for a later cleanup.
-func (w *world) recorded() bool {
+// hasRecord reports whether a record remains for a later cleanup.
+func (w *simulator) hasRecord() bool {
 	_, err := os.Stat(w.task.dir().path(recordFile))
 	return err == nil
 }

@@ -23,8 +23,8 @@ var all = map[string]scheduler.Scheduler{
 	"Slurm": slurm.Slurm{}, "PBS": pbs.PBS{}, "LSF": lsf.LSF{}, "SGE": sge.SGE{}, "Flux": flux.Flux{}, "Cobalt": cobalt.Cobalt{},
 }
 
-// answers is a Commander whose submit program gives the answers, one after the
-// other and the last again, and whose other programs know nothing.
+// answers is a Commander whose submit program returns the replies in turn, the last
+// one repeatedly, and whose other programs fail.
 type answers struct {
 	replies []scheduler.Reply
 	submits []time.Time
@@ -38,10 +38,10 @@ func (a *answers) Run(_ context.Context, c scheduler.Command) scheduler.Reply {
 	return a.replies[min(len(a.submits), len(a.replies))-1]
 }
 
-// dialogue runs a job whose submission gets the answers.
-func dialogue(t *testing.T, s scheduler.Scheduler, settings ipc.Batch, stop Stop, replies ...scheduler.Reply) (w *world, a *answers, err error, took time.Duration) {
+// dialogue runs a job whose submission gets the replies.
+func dialogue(t *testing.T, s scheduler.Scheduler, settings ipc.Batch, stop Stop, replies ...scheduler.Reply) (w *simulator, a *answers, err error, took time.Duration) {
 	t.Helper()
-	w = newWorld(t)
+	w = newSimulator(t)
 	a = &answers{replies: replies}
 	settings.CommandDelay, settings.NFSTimeout, settings.CancelGrace = 30*time.Second, time.Minute, 10*time.Second
 	w.task.Scheduler, w.task.Commands, w.task.Settings = s, a, settings
@@ -53,9 +53,9 @@ func wrote(variable, text string) ipc.Batch {
 	return ipc.Batch{Arguments: []ipc.BatchArguments{{Variable: variable, Text: []byte(text)}}}
 }
 
-// Every way in which a submission fails, as the scheduler words it: what becomes of
-// the job, and what its log shows. "refused" and "full" are the job's failure at
-// once; a submission that is "uncertain" is looked for, one that is "unreachable"
+// TestRefusals contains the schedulers' messages for failed submissions, and for each
+// the outcome and what the job's log shows. "refused" fails the job at once, "full"
+// when it lasts; an "uncertain" submission is searched for, and an "unreachable" one
 // sent again.
 func TestRefusals(t *testing.T) {
 	const policy = "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
@@ -175,25 +175,25 @@ func TestRefusals(t *testing.T) {
 	}
 	for i, tt := range tests {
 		t.Run(fmt.Sprintf("%d %s %s", i, tt.system, tt.want), func(t *testing.T) {
-			inWorld(t, func(t *testing.T, _ *world) {
+			simulate(t, func(t *testing.T, _ *simulator) {
 				settings := wrote("SCHEDULER_PARAMETERS", "")
 				settings.PendingTimeout = time.Second
 				reply := scheduler.Reply{Code: tt.code, Stderr: tt.stderr}
 				if out, ok := strings.CutPrefix(tt.stderr, "stdout:"); ok {
 					reply = scheduler.Reply{Code: tt.code, Stdout: out}
 				}
-				w, a, err, took := dialogue(t, all[tt.system], settings, never(), reply)
+				w, a, err, took := dialogue(t, all[tt.system], settings, noStop(), reply)
 				kind, atLeast, note := "build", time.Duration(0), ""
 				switch tt.want {
 				case "full":
-					atLeast, note = time.Second, "takes no more jobs of yours now"
+					atLeast, note = time.Second, "accepts no more of your jobs now"
 				case "uncertain":
-					kind, note = "system", "looking for the job by its name"
+					kind, note = "system", "searching for the job by name"
 				case "unreachable":
-					kind, atLeast, note = "system", submitPatience, "cannot be reached"
+					kind, atLeast, note = "system", retryLimit, "is unreachable"
 				}
-				if outcome(err) != kind || err == nil || !strings.Contains(err.Error(), tt.lead) {
-					t.Errorf("%s: %v\n%s", outcome(err), err, w.log)
+				if outcomeOf(err) != kind || err == nil || !strings.Contains(err.Error(), tt.lead) {
+					t.Errorf("%s: %v\n%s", outcomeOf(err), err, w.log)
 				}
 				if took < atLeast || tt.want == "refused" && took > 0 {
 					t.Errorf("took %v", took)
@@ -214,95 +214,95 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// A limit is waited for, saying so at first and then now and then, and the job is
-// submitted once.
+// At a limit on submitted jobs the job waits, with a notice at first and then at
+// intervals, and is submitted once.
 func TestFullLimit(t *testing.T) {
 	full := scheduler.Reply{Code: 1, Stderr: "sbatch: error: AssocMaxSubmitJobLimit\nsbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"}
-	inWorld(t, func(t *testing.T, w *world) {
+	simulate(t, func(t *testing.T, w *simulator) {
 		w.set("sbatch", full)
 		time.AfterFunc(12*time.Minute, func() { w.restore("sbatch") })
 		w.onSubmit = func() { w.start(); w.finish(0, false, "COMPLETED") }
-		err, took := w.run(never())
+		err, took := w.run(noStop())
 		if err != nil || took < 12*time.Minute || took > 13*time.Minute {
 			t.Errorf("%v after %v", err, took)
 		}
-		if n := strings.Count(w.log.String(), "takes no more jobs of yours now: AssocMaxSubmitJobLimit"); n != 3 {
-			t.Errorf("told %d times in 12 minutes, want 3\n%s", n, w.log)
+		if n := strings.Count(w.log.String(), "accepts no more of your jobs now: AssocMaxSubmitJobLimit"); n != 3 {
+			t.Errorf("%d notices in 12 minutes, want 3\n%s", n, w.log)
 		}
 		if n := w.count("sbatch"); n < 12 || n > 30 {
 			t.Errorf("%d tries in 12 minutes", n)
 		}
 	})
 	t.Run("for as long as a job may wait", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
+		simulate(t, func(t *testing.T, w *simulator) {
 			w.task.Settings.PendingTimeout = 10 * time.Minute
 			w.set("sbatch", full)
-			err, took := w.run(never())
+			err, took := w.run(noStop())
 			line, hint := failure.ForUser(err, false, "")
-			if outcome(err) != "build" || took < 10*time.Minute || took > 11*time.Minute {
+			if outcomeOf(err) != "build" || took < 10*time.Minute || took > 11*time.Minute {
 				t.Errorf("%v after %v", err, took)
 			}
-			if !strings.Contains(line, "no more jobs of yours for 10m0s: AssocMaxSubmitJobLimit") || !strings.Contains(hint, "resource_group") {
+			if !strings.Contains(line, "no more of your jobs for 10m0s: AssocMaxSubmitJobLimit") || !strings.Contains(hint, "resource_group") {
 				t.Errorf("%q, %q", line, hint)
 			}
-			if !strings.Contains(w.log.String(), "up to 10m0s") || w.recorded() {
-				t.Errorf("%q, recorded %v", w.log, w.recorded())
+			if !strings.Contains(w.log.String(), "up to 10m0s") || w.hasRecord() {
+				t.Errorf("%q, recorded %v", w.log, w.hasRecord())
 			}
 		})
 	})
 	t.Run("cancelled", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
+		simulate(t, func(t *testing.T, w *simulator) {
 			w.set("sbatch", full)
-			err, took := w.run(after(7*time.Minute, 0))
-			if outcome(err) != "exit 143" || took != 7*time.Minute {
+			err, took := w.run(stopAfter(7*time.Minute, 0))
+			if outcomeOf(err) != "exit 143" || took != 7*time.Minute {
 				t.Errorf("%v after %v", err, took)
 			}
-			if _, ok := w.called("scancel"); ok || w.recorded() {
-				t.Error("a job that was never submitted is looked for")
+			if _, ok := w.called("scancel"); ok || w.hasRecord() {
+				t.Error("a job that was never submitted is searched for")
 			}
 		})
 	})
 	t.Run("then the time in the queue", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
+		simulate(t, func(t *testing.T, w *simulator) {
 			w.task.Settings.PendingTimeout = 10 * time.Minute
 			w.set("sbatch", full)
 			time.AfterFunc(6*time.Minute, func() { w.restore("sbatch") })
-			err, took := w.run(never())
-			if outcome(err) != "build" || took < 10*time.Minute || took > 11*time.Minute || !strings.Contains(err.Error(), "did not start within") {
+			err, took := w.run(noStop())
+			if outcomeOf(err) != "build" || took < 10*time.Minute || took > 11*time.Minute || !strings.Contains(err.Error(), "did not start within") {
 				t.Errorf("%v after %v", err, took)
 			}
 		})
 	})
 	t.Run("and then the controller", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *world) {
+		simulate(t, func(t *testing.T, w *simulator) {
 			w.set("sbatch", full)
 			time.AfterFunc(8*time.Minute, func() {
 				w.set("sbatch", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)"})
 			})
 			time.AfterFunc(11*time.Minute, func() { w.restore("sbatch") })
 			w.onSubmit = func() { w.start(); w.finish(0, false, "COMPLETED") }
-			if err, took := w.run(never()); err != nil || took < 11*time.Minute {
+			if err, took := w.run(noStop()); err != nil || took < 11*time.Minute {
 				t.Errorf("%v after %v", err, took)
 			}
 		})
 	})
 }
 
-// An answer ends the wait: nothing is said of a program that has ended.
-func TestSilenceEndsWithTheAnswer(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
+// The log contains no notice about a slow submit program that has ended.
+func TestNoSlowNoticeAfterReply(t *testing.T) {
+	simulate(t, func(t *testing.T, w *simulator) {
 		w.delay("sbatch", 5*time.Second)
 		w.set("sbatch", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"})
-		_, took := w.run(never())
-		if strings.Contains(w.log.String(), "has not ended") || took < absentLimit {
+		_, took := w.run(noStop())
+		if strings.Contains(w.log.String(), "has been running") || took < absentLimit {
 			t.Errorf("%v: %s", took, w.log)
 		}
 	})
 }
 
-// The site's argument that is refused is the site's failure, and says so; the
-// job's is the job's, whatever the site asks for beside it.
-func TestWhoseArgument(t *testing.T) {
+// A refused argument of the site is a system failure; one of the job is the job's
+// failure, whatever arguments the site adds.
+func TestRefusedArgument(t *testing.T) {
 	refusal := func(text string) scheduler.Reply {
 		return scheduler.Reply{Code: 1, Stderr: "sbatch: error: " + text + "\nsbatch: error: Batch job submission failed: Invalid partition name specified"}
 	}
@@ -319,17 +319,17 @@ func TestWhoseArgument(t *testing.T) {
 		{"the job's value", "-A main", "-p nowhere", refusal("invalid partition specified: nowhere"), "build", "Invalid partition", "change -p nowhere in SCHEDULER_PARAMETERS"},
 		{"the site's value", "-p nowhere", "-N 1", refusal("invalid partition specified: nowhere"), "system", `"-p nowhere"`, "administrators"},
 		{"a letter", "-Z", "", scheduler.Reply{Code: 255, Stderr: "sbatch: invalid option -- 'Z'"}, "system", `"-Z"`, "administrators"},
-		{"a word of the message", "--exclusive=user", "", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"}, "build", "policy", "no arguments of its own"},
-		{"nobody's", "-p main", "-N 1", refusal("something"), "build", "Invalid partition", "look at SCHEDULER_PARAMETERS"},
+		{"a value that occurs in the message", "--exclusive=user", "", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"}, "build", "policy", "no arguments of its own"},
+		{"no argument named", "-p main", "-N 1", refusal("something"), "build", "Invalid partition", "correct the arguments in SCHEDULER_PARAMETERS"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, _ *world) {
+			simulate(t, func(t *testing.T, _ *simulator) {
 				settings := wrote("SCHEDULER_PARAMETERS", tt.job)
 				settings.DefaultArgs = strings.Fields(tt.defaults)
-				w, _, err, _ := dialogue(t, slurm.Slurm{}, settings, never(), tt.reply)
+				w, _, err, _ := dialogue(t, slurm.Slurm{}, settings, noStop(), tt.reply)
 				line, hint := failure.ForUser(err, false, "")
-				if outcome(err) != tt.kind || !strings.Contains(line, tt.line) || !strings.Contains(hint, tt.hint) {
-					t.Errorf("%s, %q, %q", outcome(err), line, hint)
+				if outcomeOf(err) != tt.kind || !strings.Contains(line, tt.line) || !strings.Contains(hint, tt.hint) {
+					t.Errorf("%s, %q, %q", outcomeOf(err), line, hint)
 				}
 				if !strings.Contains(w.log.String(), "collapsed=true") || !strings.Contains(w.log.String(), "sbatch "+tt.defaults) && tt.defaults != "" {
 					t.Errorf("the command is not in %q", w.log)
@@ -339,30 +339,29 @@ func TestWhoseArgument(t *testing.T) {
 	}
 }
 
-// A user with as many processes as the limit allows reads how many that are, and
-// the job waits for them.
+// At the limit of processes the job waits, and its log shows how many there are.
 func TestNoProcess(t *testing.T) {
 	none := notStarted{fmt.Errorf("cannot start /usr/bin/sbatch: your account has 512 processes"), true}
-	inWorld(t, func(t *testing.T, w *world) {
+	simulate(t, func(t *testing.T, w *simulator) {
 		w.set("sbatch", scheduler.Reply{Err: none})
 		time.AfterFunc(time.Minute, func() { w.restore("sbatch") })
 		w.onSubmit = func() { w.start(); w.finish(0, false, "COMPLETED") }
-		if err, took := w.run(never()); err != nil || took < time.Minute || !strings.Contains(w.log.String(), "no process can be started (cannot start") {
+		if err, took := w.run(noStop()); err != nil || took < time.Minute || !strings.Contains(w.log.String(), "cannot start a process (cannot start") {
 			t.Errorf("%v after %v: %s", err, took, w.log)
 		}
 	})
-	inWorld(t, func(t *testing.T, w *world) {
+	simulate(t, func(t *testing.T, w *simulator) {
 		w.set("sbatch", scheduler.Reply{Err: none})
-		if err, _ := w.run(never()); outcome(err) != "system" || !strings.Contains(err.Error(), "your account has ") {
+		if err, _ := w.run(noStop()); outcomeOf(err) != "system" || !strings.Contains(err.Error(), "your account has ") {
 			t.Error(err)
 		}
 		if n := w.count("squeue"); n != 0 {
-			t.Errorf("%d looks for a job that was never sent", n)
+			t.Errorf("%d searches for a job that was never sent", n)
 		}
 	})
 }
 
-// A command is shown as one would type it.
+// A command is shown with the quotes that a shell requires.
 func TestCommandLine(t *testing.T) {
 	c := scheduler.Command{Env: []string{"LSB_NTRIES=1"}, Argv: []string{"bsub", "-J", "a b", "", "it's", "--x=$(id)", "/plain/path"}}
 	if got, want := commandLine(c), `LSB_NTRIES=1 bsub -J 'a b' '' 'it'\''s' '--x=$(id)' /plain/path`; got != want {

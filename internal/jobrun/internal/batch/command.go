@@ -23,34 +23,34 @@ type Commander interface {
 
 // Programs runs real programs as children of this process.
 type Programs struct {
-	Family *process.Reaper
-	Dirs   []string // where the programs are looked for, in this order
+	Reaper *process.Reaper
+	Dirs   []string // searched for the programs, in this order
 	Env    []string
-	Dir    string // where they run
+	Dir    string // the working directory
 }
 
 const (
 	// outputLimit bounds what is read of one command's output, in bytes.
 	outputLimit = 1 << 20
-	// lastBytes is how long output may come after the command itself has ended:
-	// a daemon that it left behind may hold the pipe.
-	lastBytes = 300 * time.Millisecond
-	// spareTasks are the processes and threads that a command and those who wait for
-	// it need at most. Go's runtime ends a program that gets no thread.
+	// outputGrace is how long to read output after the command itself has ended: a
+	// daemon that it left behind may hold the pipe open.
+	outputGrace = 300 * time.Millisecond
+	// spareTasks is how many processes and threads a command and the wait for it need
+	// at most. Go's runtime aborts a program that cannot create a thread.
 	spareTasks = 8
 )
 
 var (
-	errTooLong  = errors.New("it did not answer in time")
-	errTooMuch  = errors.New("it prints without end")
-	errNotFound = errors.New("not found")
+	errTimeout     = errors.New("timed out")
+	errOutputLimit = errors.New("output limit exceeded")
+	errNotFound    = errors.New("not found")
 )
 
-// notStarted is the error of a program that did not run at all. It may start later
-// where what it lacks are processes, which others give back.
+// notStarted is the error of a program that did not run at all. retry reports that a
+// later try may succeed, because the account had no process left.
 type notStarted struct {
 	error
-	later bool
+	retry bool
 }
 
 func (n notStarted) Unwrap() error { return n.error }
@@ -82,7 +82,7 @@ func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply 
 		}
 		return scheduler.Reply{Err: none}
 	}
-	r := wait(ctx, child, stdout.full, stderr.full)
+	r := wait(ctx, child, stdout.limitReached, stderr.limitReached)
 	r.Stdout, r.Stderr = stdout.text(), stderr.text()
 	if r.Err != nil {
 		r.Err = fmt.Errorf("%s: %w", c.Argv[0], r.Err)
@@ -90,9 +90,8 @@ func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply 
 	return r
 }
 
-// Lacks returns the first program that is not there, with where it was looked
-// for.
-func (p Programs) Lacks(names []string) error {
+// Missing returns an error for the first program that is not in the directories.
+func (p Programs) Missing(names []string) error {
 	for _, name := range names {
 		if _, err := p.find(name); err != nil {
 			return err
@@ -121,28 +120,28 @@ func (p Programs) start(path string, c scheduler.Command, out, errs *os.File) (*
 	if info, err := os.Stat(c.Dir); err == nil && info.IsDir() {
 		dir = c.Dir
 	}
-	return p.Family.Start(process.Command{
+	return p.Reaper.Start(process.Command{
 		Path: path, Args: c.Argv, Env: append(append([]string(nil), p.Env...), c.Env...), Dir: dir,
 		Files: []*os.File{null, out, errs},
 	})
 }
 
-// wait waits for the command; the command leads a session of its own, so a kill
-// reaches all that it started.
+// wait waits for the command; the command leads its own session, so a kill of the
+// process group reaches its children too.
 func wait(ctx context.Context, child *process.Process, full ...<-chan struct{}) scheduler.Reply {
 	var why error
 	select {
 	case s := <-child.Done:
 		if s.Signal != 0 {
-			return scheduler.Reply{Err: fmt.Errorf("it was ended by signal %d", int(s.Signal))}
+			return scheduler.Reply{Err: fmt.Errorf("killed by signal %d", int(s.Signal))}
 		}
 		return scheduler.Reply{Code: s.Code}
 	case <-ctx.Done():
-		why = errTooLong
+		why = errTimeout
 	case <-full[0]:
-		why = errTooMuch
+		why = errOutputLimit
 	case <-full[1]:
-		why = errTooMuch
+		why = errOutputLimit
 	}
 	_ = unix.Kill(-child.PID, unix.SIGKILL)
 	<-child.Done
@@ -151,10 +150,10 @@ func wait(ctx context.Context, child *process.Process, full ...<-chan struct{}) 
 
 // capture collects one output of a command.
 type capture struct {
-	pipe *os.File
-	buf  []byte
-	full chan struct{} // closed when there is more than the limit
-	done chan struct{}
+	pipe         *os.File
+	buf          []byte
+	limitReached chan struct{} // closed when the output exceeds the limit
+	done         chan struct{}
 }
 
 func newCapture() (*capture, *os.File, error) {
@@ -162,7 +161,7 @@ func newCapture() (*capture, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
 	}
-	c := &capture{pipe: r, full: make(chan struct{}), done: make(chan struct{})}
+	c := &capture{pipe: r, limitReached: make(chan struct{}), done: make(chan struct{})}
 	go c.read()
 	return c, w, nil
 }
@@ -171,15 +170,15 @@ func (c *capture) read() {
 	defer close(c.done)
 	c.buf, _ = io.ReadAll(io.LimitReader(c.pipe, outputLimit))
 	if len(c.buf) == outputLimit {
-		close(c.full)
+		close(c.limitReached)
 	}
 }
 
-// text returns what came, once the command has ended.
+// text returns the output, after the command has ended.
 func (c *capture) text() string {
 	select {
 	case <-c.done:
-	case <-time.After(lastBytes):
+	case <-time.After(outputGrace):
 	}
 	c.pipe.Close()
 	<-c.done

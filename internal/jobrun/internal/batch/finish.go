@@ -1,0 +1,258 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
+
+// How long the batch system may take to report why a script failed: it is queried
+// because a limit or a lost node looks like a failing script. After SIGTERM the
+// processes of a job end slowly.
+const (
+	reasonLimit           = 5 * time.Second
+	terminatedReasonLimit = time.Minute
+)
+
+// finishByStatusFile returns the outcome of a script whose wrapper recorded its end.
+func (r *submittedJob) finishByStatusFile(mark endStatus) error {
+	r.endStatus, r.started = &mark, true
+	if err := r.copyRest(mark.size); err != nil {
+		return err
+	}
+	if mark.code != 0 {
+		r.awaitReason(mark)
+	}
+	if mark.terminated && mark.code != 0 && r.state.Phase != scheduler.Done && !isClosed(r.stop.Terminate) {
+		r.Messages.Note("%s sent SIGTERM to the script without recording a reason; the usual reason is a time limit", r.Scheduler.Name())
+	}
+	return r.outcome(r.id, r.endStatus, true, r.state)
+}
+
+// awaitReason polls the batch system until it reports the job as done, or has had no
+// record of it for a while: some batch systems keep no records.
+func (r *submittedJob) awaitReason(mark endStatus) {
+	limit := reasonLimit
+	if mark.terminated {
+		limit = terminatedReasonLimit
+	}
+	close(r.poller.urgent)
+	timeout := time.After(limit)
+	var noRecord <-chan time.Time
+	for r.state.Phase != scheduler.Done {
+		select {
+		case r.state = <-r.poller.states:
+			if !r.state.Finished() {
+				noRecord = nil
+			} else if noRecord == nil {
+				noRecord = time.After(reasonLimit)
+			}
+		case <-noRecord:
+			return
+		case <-r.stop.Terminate:
+			return
+		case <-timeout:
+			return
+		}
+	}
+}
+
+// finishByQueue returns the outcome of a job that the batch system reports as done
+// and whose status file is late or missing.
+func (r *submittedJob) finishByQueue() error {
+	size := int64(-1)
+	r.dir().refresh()
+	if mark, ok := r.dir().readEnd(); ok {
+		r.endStatus, size = &mark, mark.size
+	}
+	if err := r.copyRest(size); err != nil {
+		return err
+	}
+	return r.outcome(r.id, r.endStatus, r.started, r.state)
+}
+
+// abandon cancels a job that cannot succeed.
+func (r *submittedJob) abandon(why error) error {
+	r.cancelErr = r.cancel(r.stop.Abort)
+	if err := r.copyRest(-1); err != nil {
+		return err
+	}
+	return why
+}
+
+// copyRest ends the watch and copies the rest of the log.
+func (r *submittedJob) copyRest(size int64) error {
+	r.watcher.quit()
+	select {
+	case <-r.watcher.done:
+	case <-r.stop.Abort:
+		return nil
+	}
+	ctx, cancel := until(r.stop.Abort)
+	defer cancel()
+	if err := r.watcher.copyRest(ctx, size); err != nil {
+		return failure.Systemf("cannot read the job's output: %w", err)
+	}
+	if full := r.dir().checkSpace(); full != nil {
+		r.Messages.Warn("%v; the end of the job's output is missing from this log", full)
+		r.Messages.Note("%s", full.Hint)
+	}
+	return nil
+}
+
+// refusedCode is the wrapper's exit code when it did not run the script.
+const refusedCode = 75
+
+// outcome derives the stage's outcome. status is nil when the wrapper recorded no
+// end; s is the latest state that the batch system reported.
+func (t Task) outcome(id scheduler.ID, status *endStatus, started bool, s scheduler.State) error {
+	switch {
+	case status != nil && status.code == 0:
+		return nil
+	case s.Phase == scheduler.Done && s.Class != scheduler.Ended:
+		return t.outcomeByClass(id, s)
+	case status != nil && status.scriptNotRun:
+		return failure.Systemf("the shell of the job's script ended (exit code %d) before the script began", status.code)
+	case status != nil:
+		return failure.Exit(status.code)
+	case s.Reason.Hope == scheduler.Unsatisfiable:
+		return t.unsatisfiable(id, s)
+	case !started:
+		return failure.Systemf("%s job %s ended (%s) and its script did not start", t.Scheduler.Name(), id, describeEnd(s)).
+			WithHint("the nodes must be able to write to %s", t.Scripts)
+	}
+	return t.outcomeWithoutStatus(id, s)
+}
+
+// outcomeWithoutStatus is the outcome of a script that started and whose end the
+// wrapper did not record, for example because its storage is full.
+func (t Task) outcomeWithoutStatus(id scheduler.ID, s scheduler.State) error {
+	switch {
+	case !s.Exit.Known || s.Exit.Code == refusedCode || s.Exit.Signal != 0:
+		return failure.Systemf("%s job %s ended (%s) and its script did not record an exit status", t.Scheduler.Name(), id, describeEnd(s))
+	case s.Exit.Code != 0:
+		return failure.Exit(s.Exit.Code)
+	}
+	return nil
+}
+
+// outcomeByClass is the outcome of a job that the batch system ended.
+func (t Task) outcomeByClass(id scheduler.ID, s scheduler.State) error {
+	what := fmt.Sprintf("%s ended job %s: %s (%s)", t.Scheduler.Name(), id, s.Description, s.Name)
+	switch s.Class {
+	case scheduler.TimeLimit:
+		return failure.Buildf("%s", what).WithHint("request more time in SCHEDULER_PARAMETERS%s", t.requestExample(s.Class))
+	case scheduler.MemoryLimit:
+		return failure.Buildf("%s", what).WithHint("request more memory in SCHEDULER_PARAMETERS%s", t.requestExample(s.Class))
+	case scheduler.Deadline:
+		return failure.Buildf("%s", what).WithHint("set a later deadline in SCHEDULER_PARAMETERS%s, or none", t.requestExample(s.Class))
+	case scheduler.Cancelled:
+		return failure.Buildf("%s job %s was cancelled%s, not by this CI job", t.Scheduler.Name(), id, cancelledBy(s.By))
+	}
+	return failure.Systemf("%s", what)
+}
+
+// requestExample returns an example of the option that changes such a limit.
+func (t Task) requestExample(c scheduler.Class) string {
+	if a, ok := t.Scheduler.(scheduler.Hinter); ok && a.Advice(c) != "" {
+		return ", for example " + a.Advice(c)
+	}
+	return ""
+}
+
+// unsatisfiable is the outcome of a request that can never start.
+func (t Task) unsatisfiable(id scheduler.ID, s scheduler.State) error {
+	return failure.Buildf("%s job %s can never start: %s (%s)", t.Scheduler.Name(), id, s.Reason.Description, s.Reason.Name).
+		WithHint("change the request in SCHEDULER_PARAMETERS")
+}
+
+func cancelledBy(uid string) string {
+	if uid == "" {
+		return ""
+	}
+	return " by uid " + job.Clip(uid)
+}
+
+// describeEnd is the batch system's name of the final state, with the exit status.
+func describeEnd(s scheduler.State) string {
+	words := []string{s.Name}
+	if s.Exit.Known {
+		words = append(words, fmt.Sprintf("exit code %d", s.Exit.Code))
+	}
+	if s.Exit.Known && s.Exit.Signal != 0 {
+		words = append(words, fmt.Sprintf("signal %d", s.Exit.Signal))
+	}
+	return strings.Join(words, ", ")
+}
+
+const (
+	// usageTries and usagePause bound the wait for an accounting record, which
+	// arrives a little after the end.
+	usageTries = 3
+	usagePause = 300 * time.Millisecond
+	usageLimit = 2 * time.Second
+)
+
+// summarize shows the job's resource usage at the end, as far as known.
+func (r *submittedJob) summarize() {
+	lines := []string{"submitted: " + commandLine(r.command)}
+	if r.started {
+		lines = append(lines, r.summary(r.usage())...)
+	}
+	r.Messages.Section("jacamar_batch", fmt.Sprintf("%s job %s", r.Scheduler.Name(), r.id), lines)
+}
+
+// usage queries the accounting, where the site has one.
+func (r *submittedJob) usage() scheduler.Usage {
+	accountant, ok := r.Scheduler.(scheduler.Accountant)
+	if !ok || !r.Settings.Accounting || isClosed(r.stop.Terminate) {
+		return scheduler.Usage{}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), usageLimit)
+	defer cancel()
+	var u scheduler.Usage
+	for range usageTries {
+		u = accountant.ParseUsage(r.runCommand(ctx, accountant.Usage(r.id), usageLimit))
+		if u.CPU > 0 || !sleep(ctx, usagePause) {
+			break
+		}
+	}
+	return u
+}
+
+// summary returns the lines of the summary; unknown values are left out.
+func (r *submittedJob) summary(u scheduler.Usage) []string {
+	var lines []string
+	add := func(known bool, format string, args ...any) {
+		if known {
+			lines = append(lines, fmt.Sprintf(format, args...))
+		}
+	}
+	nodes := first(u.Nodes, r.state.Nodes, r.startStatus.node)
+	add(nodes != "", "nodes: %s", nodes)
+	if r.endStatus != nil && !r.startStatus.at.IsZero() {
+		add(true, "ran: %v", r.endStatus.at.Sub(r.startStatus.at))
+	} else {
+		add(u.Elapsed > 0, "ran: %v", u.Elapsed)
+	}
+	waited := r.startStatus.at.Sub(r.submitted.Truncate(time.Second))
+	add(!r.startStatus.at.IsZero() && waited >= 0, "waited: %v", waited)
+	part, ok := u.Efficiency()
+	add(ok, "CPU efficiency: %.0f %% of %d CPUs", 100*part, u.CPUs)
+	add(u.Memory > 0, "peak memory of a task: %.1f MiB", float64(u.Memory)/(1<<20))
+	return lines
+}
+
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}

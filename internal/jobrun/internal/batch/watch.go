@@ -1,0 +1,214 @@
+package batch
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/tail"
+)
+
+// The waits between two checks of the job's files; a hint ends a wait. A network
+// file system is made to query its server once in each refreshInterval.
+const (
+	minWatchDelay   = 10 * time.Millisecond
+	maxWatchDelay   = time.Second
+	refreshInterval = time.Second
+)
+
+// watcher copies the growing log and polls the status files.
+type watcher struct {
+	task          Task
+	id            scheduler.ID
+	dir           directory
+	log           *tail.Log
+	startLockSeen time.Time        // when the start file was first found
+	reported      bool             // the start was reported
+	started       chan startStatus // receives one value when the wrapper has started
+	ended         chan endStatus   // receives one value when the script has ended
+	failed        chan error       // receives the error that ends the watch
+	done          chan struct{}
+	quit          context.CancelFunc
+}
+
+// newWatcher starts the watch.
+func newWatcher(t Task, id scheduler.ID) *watcher {
+	e := &watcher{
+		task: t, id: id, dir: t.dir(), log: tail.New(t.dir().path(logFile)),
+		started: make(chan startStatus, 1), ended: make(chan endStatus, 1), failed: make(chan error, 1), done: make(chan struct{}),
+	}
+	ctx, quit := context.WithCancel(context.Background())
+	e.quit = quit
+	go e.watch(ctx)
+	return e
+}
+
+// watch runs until ctx ends or the script has ended.
+func (e *watcher) watch(ctx context.Context) {
+	defer close(e.done)
+	hints, stop := e.hints()
+	defer stop()
+	pace := tail.Pace{Min: minWatchDelay, Max: maxWatchDelay}
+	refreshed := time.Now()
+	for {
+		if s, ok := e.checkStarted(); ok {
+			e.started <- s
+		}
+		grew, err := e.copyLog()
+		if err != nil {
+			e.failed <- err
+			return
+		}
+		if time.Since(refreshed) >= refreshInterval {
+			e.dir.refresh()
+			refreshed = time.Now()
+		}
+		if mark, ok := e.dir.readEnd(); ok {
+			e.ended <- mark
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-hints:
+		case <-time.After(pace.Next(grew)):
+		}
+	}
+}
+
+// hints are those of the job's directory. There are none where it cannot be watched:
+// an account may have few inotify instances (user.max_inotify_instances).
+func (e *watcher) hints() (<-chan struct{}, func()) {
+	if e.task.Hints == nil {
+		return nil, func() {}
+	}
+	c, stop, err := e.task.Hints(string(e.dir))
+	if err != nil {
+		return nil, func() {}
+	}
+	return c, stop
+}
+
+// emptyStartLimit is how long the start file may be empty: the wrapper creates it
+// before it writes to it, and a full disk prevents the write.
+const emptyStartLimit = time.Second
+
+// checkStarted reports the wrapper's start, once. It writes the message itself so
+// that the message precedes the script's output.
+func (e *watcher) checkStarted() (startStatus, bool) {
+	if e.reported {
+		return startStatus{}, false
+	}
+	s, ok := e.dir.readStart()
+	if ok && e.startLockSeen.IsZero() {
+		e.startLockSeen = time.Now()
+	}
+	if !ok || (s == startStatus{} && time.Since(e.startLockSeen) < emptyStartLimit) {
+		return startStatus{}, false
+	}
+	e.reported = true
+	e.task.Messages.Note("%s job %s started%s", e.task.Scheduler.Name(), e.id, onNode(s.node))
+	return s, true
+}
+
+func onNode(node string) string {
+	if node == "" {
+		return ""
+	}
+	return " on " + node
+}
+
+// copyLog copies what was added to the log.
+func (e *watcher) copyLog() (grew bool, err error) {
+	n, change, err := e.log.Step(e.task.Output)
+	switch change {
+	case tail.Truncated:
+		e.task.Messages.Warn("the job's output file was truncated; its new content follows")
+	case tail.Replaced:
+		e.task.Messages.Warn("the job's output file was replaced; the new file follows")
+	case tail.Refused:
+		e.task.Messages.Warn("the job's output file was replaced by something that is not a file; the original file is still shown")
+	}
+	return n > 0, err
+}
+
+// copyRest copies the rest of the log after the script has ended; size is the length
+// of the log in bytes, -1 when unknown. It must not be called before watch returned.
+func (e *watcher) copyRest(ctx context.Context, size int64) error {
+	defer e.log.Close()
+	complete, err := e.log.Drain(ctx, e.task.Output, size, e.task.Settings.NFSTimeout)
+	if err == nil && !complete && ctx.Err() == nil {
+		e.task.Messages.Warn("the end of the job's output did not appear within %v; it may be incomplete", e.task.Settings.NFSTimeout)
+	}
+	return err
+}
+
+// firstPoll is the wait before the first query; each following one is twice as long,
+// up to the site's command_delay.
+const firstPoll = time.Second
+
+// poller queries the batch system for the state of one job at intervals. It runs
+// concurrently, so that a controller that hangs blocks nothing else.
+type poller struct {
+	task   Task
+	id     scheduler.ID
+	states chan scheduler.State
+	urgent chan struct{} // closed to query often, while the outcome is awaited
+}
+
+func (t Task) newPoller(id scheduler.ID) *poller {
+	return &poller{task: t, id: id, states: make(chan scheduler.State), urgent: make(chan struct{})}
+}
+
+func (p *poller) run(ctx context.Context) {
+	wait, hurried := min(firstPoll, p.task.Settings.CommandDelay), p.urgent
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hurried:
+			hurried, wait = nil, shortPoll/2
+		case <-time.After(jitter(wait)):
+		}
+		begin := time.Now()
+		s := p.task.queryState(ctx, p.id)
+		select {
+		case <-ctx.Done():
+			return
+		case p.states <- s:
+		}
+		wait = nextDelay(wait, time.Since(begin), p.task.Settings.CommandDelay, hurried == nil)
+	}
+}
+
+const (
+	// shortPoll and longPoll bound the waits while the end of a job is awaited.
+	shortPoll = 100 * time.Millisecond
+	longPoll  = 2 * time.Second
+	// slowFactor times the duration of a query is the least wait after it, which
+	// keeps the load on a slow controller low.
+	slowFactor = 10
+	// maxPoll bounds that wait.
+	maxPoll = 5 * time.Minute
+)
+
+// nextDelay returns the wait that follows wait, after a query of duration took.
+func nextDelay(wait, took, delay time.Duration, hurried bool) time.Duration {
+	if hurried {
+		return min(2*wait, longPoll)
+	}
+	return max(min(2*wait, delay), min(slowFactor*took, maxPoll))
+}
+
+// jitter spreads the queries of jobs that started together.
+func jitter(d time.Duration) time.Duration {
+	return d + time.Duration(rand.Int64N(int64(d)/5+1)) //nolint:gosec // not used for security
+}
+
+// queryState runs the scheduler's queries until one shows the job's state.
+func (t Task) queryState(ctx context.Context, id scheduler.ID) scheduler.State {
+	return scheduler.Resolve(t.Scheduler.Queries(id, t.Settings.Accounting), func(c scheduler.Command) scheduler.Reply {
+		return t.runCommand(ctx, c, queryLimit)
+	})
+}
