@@ -1,7 +1,7 @@
-# Packages and what belongs to them; included by the Makefile.
+# Packaging and documentation; the Makefile includes it.
 DIST ?= dist
 ARCH ?= $(shell uname -m)
-# The same sources give the same packages: their time is the commit's.
+# Reproducible: every time in a package is that of the commit.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y VERSION)
 NAME := jacamar-ci-$(VERSION)
 RPMBUILD = rpmbuild --quiet --nodeps --target $(ARCH) --define '_topdir $(abspath $(DIST))/rpmbuild' --define '_rpmdir $(abspath $(DIST))' \
@@ -9,14 +9,15 @@ RPMBUILD = rpmbuild --quiet --nodeps --target $(ARCH) --define '_topdir $(abspat
 
 .PHONY: dist rpm rpm-container test-install
 
-dist: ## make DIST/jacamar-ci-VERSION.tar.gz: the sources with the modules that they need
+# The sources with the modules that they need, as DIST/jacamar-ci-VERSION.tar.gz.
+dist:
 	rm -rf '$(DIST)/$(NAME)' && mkdir -p '$(DIST)/$(NAME)'
 	git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from=- --ignore-failed-read 2>/dev/null | tar --extract --directory '$(DIST)/$(NAME)'
 	cd '$(DIST)/$(NAME)' && go mod vendor
 	tar --create --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s --directory '$(DIST)' '$(NAME)' | gzip -n >'$(DIST)/$(NAME).tar.gz'
 	rm -rf '$(DIST)/$(NAME)'
 
-rpm: dist ## build both RPMs in DIST for ARCH (x86_64, aarch64, ppc64le)
+rpm: dist ## build both RPMs in DIST, for ARCH (x86_64, aarch64, ppc64le)
 	mkdir -p '$(DIST)/rpmbuild/SOURCES' && cp '$(DIST)/$(NAME).tar.gz' '$(DIST)/rpmbuild/SOURCES/'
 	$(RPMBUILD) rpm/jacamar-ci.spec
 	$(RPMBUILD) --with caps rpm/jacamar-ci.spec
@@ -24,25 +25,26 @@ rpm: dist ## build both RPMs in DIST for ARCH (x86_64, aarch64, ppc64le)
 	rpm/verify package rpm/jacamar-ci.files '$(DIST)/$(NAME)-1.$(ARCH).rpm'
 	rpm/verify package rpm/jacamar-ci-caps.files '$(DIST)/jacamar-ci-caps-$(VERSION)-1.$(ARCH).rpm'
 
-rpm-container: ## the same in podman or docker, in the image IMAGE
+# make rpm in podman or docker, in the image IMAGE.
+rpm-container:
 	$(or $(shell command -v podman docker | head -1),$(error neither podman nor docker is installed)) run --rm -v '$(CURDIR):/src' -w /src '$(or $(IMAGE),docker.io/library/golang:1.26)' \
 	  sh -c 'apt-get update -q && apt-get install -yq --no-install-recommends rpm && git config --global --add safe.directory /src && make rpm'
 
-test-install: ## build the packages, install them into empty roots, and run jobs through what is installed
+test-install: ## build the packages, install them into empty roots, run jobs with them
 	@$(SETUP)
 	@$(GOTEST) -v ./test/suites/install | $(TALLY)
 
 .PHONY: manual
-manual: ## write the manual pages, completions and reference pages in docs again
+manual: ## generate manual pages, completions and reference pages in docs
 	go test ./cmd/jacamar ./cmd/jacamar-auth -run '^TestManual$$' -update-manual
 	go test ./test/repo/docs -run '^TestConfiguration$$' -update
 
 .PHONY: docs
-docs: ## build the documentation as a site with search in DIST/site (needs mkdocs-material)
+docs: ## build the documentation site in DIST/site (needs mkdocs-material)
 	@command -v mkdocs >/dev/null || { echo 'make docs: mkdocs is not installed (apt-get install mkdocs mkdocs-material)' >&2; exit 1; }
 	mkdocs build --quiet --clean --strict --site-dir '$(abspath $(DIST))/site'
 
-# The last nfpm that its modules can be fetched for.
+# The newest version of nfpm whose modules the module proxy has.
 NFPM ?= go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.41.0
 DEBARCH = $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(patsubst ppc64le,ppc64el,$(ARCH))))
 STAGE = $(abspath $(DIST))/stage
@@ -52,16 +54,18 @@ stage:
 	rm -rf '$(STAGE)'
 	GOARCH=$(patsubst ppc64el,ppc64le,$(DEBARCH)) $(MAKE) --no-print-directory install DESTDIR='$(STAGE)' PREFIX=/opt/jacamar
 
-deb: stage ## build the Debian package in DIST
+deb: stage
 	STAGE='$(STAGE)' DEBARCH=$(DEBARCH) VERSION=$(VERSION) \
 	  $(NFPM) package --config rpm/nfpm.yaml --packager deb --target '$(DIST)/'
 
-tarball: stage ## make a tarball of the installed tree, whose programs are static
+# The installed tree.
+tarball: stage
 	tar --create --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --directory '$(STAGE)/opt' jacamar | gzip -n >'$(DIST)/$(NAME)-linux-$(ARCH).tar.gz'
 
-sbom: stage ## write what is linked, as CycloneDX
+# The bill of materials, in CycloneDX.
+sbom: stage
 	go run ./rpm/sbom $(VERSION) $(addprefix '$(STAGE)'/opt/jacamar/bin/,jacamar-auth jacamar jacamar-keys jacamar-noauth) >'$(DIST)/$(NAME).cdx.json'
 
-release: rpm deb tarball sbom ## all packages, the bill of materials and checksums in DIST
+release: rpm deb tarball sbom ## build all packages, the bill of materials and checksums in DIST
 	rm -rf '$(STAGE)'
 	cd '$(DIST)' && sha256sum $$(ls *.rpm *.deb *.tar.gz *.cdx.json) >SHA256SUMS
