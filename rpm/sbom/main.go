@@ -1,6 +1,5 @@
 // Command sbom writes the bill of materials of programs as CycloneDX: the Go
-// toolchain and every module that is linked, as the programs themselves record
-// them. Source: cyclonedx.org/docs/1.5/json and `go help buildinfo`.
+// toolchain and every linked module, as recorded in the programs. Source: cyclonedx.org/docs/1.5/json and `go help buildinfo`.
 //
 //	sbom VERSION PROGRAM...
 package main

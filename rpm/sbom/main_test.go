@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestWrite reads what this test's own program records: it is linked from the
-// toolchain alone, and given twice it is told once.
+// TestWrite lists this test's own program, which links only the toolchain; a program
+// that is given twice is listed once.
 func TestWrite(t *testing.T) {
 	own, err := os.Executable()
 	if err != nil {
@@ -30,7 +30,7 @@ func TestWrite(t *testing.T) {
 func TestWriteRefuses(t *testing.T) {
 	for _, file := range []string{"/nonexistent", "main.go"} {
 		if err := write(&strings.Builder{}, "1", []string{file}); err == nil {
-			t.Errorf("%s was taken for a program", file)
+			t.Errorf("%s was accepted as a program", file)
 		}
 	}
 }
