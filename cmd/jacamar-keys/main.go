@@ -1,4 +1,4 @@
-// Command jacamar-keys asks GitLab for its public keys and prints the answer, for
+// Command jacamar-keys fetches GitLab's public keys and prints the result for
 // jacamar-auth, which starts it: it has HTTP and TLS, and no privileges.
 package main
 
@@ -17,7 +17,7 @@ import (
 	"jacamar-ci/internal/version"
 )
 
-const help = `jacamar-keys asks a server for its public keys; jacamar-auth starts it.
+const help = `jacamar-keys fetches a server's public keys; jacamar-auth starts it.
 
   jacamar-keys URL [PROXY] <CA-FILE
   jacamar-keys --version
@@ -25,7 +25,8 @@ const help = `jacamar-keys asks a server for its public keys; jacamar-auth start
 `
 
 func main() {
-	// The thread whose death-signal retire sets must not end before the process.
+	// dropPrivileges sets the parent-death signal of this thread, which must not end
+	// before the process.
 	runtime.LockOSThread()
 	if err := call(os.Args); err != nil {
 		fmt.Fprintln(os.Stderr, "jacamar-keys:", err)
@@ -35,7 +36,7 @@ func main() {
 
 func call(args []string) error {
 	if len(args) < 2 || len(args) > 3 || args[1] == "" {
-		return errors.New("it takes an address, and that of a proxy (see jacamar-keys --help)")
+		return errors.New("usage: jacamar-keys URL [PROXY] (see jacamar-keys --help)")
 	}
 	proxy := ""
 	switch {

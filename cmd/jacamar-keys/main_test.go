@@ -13,20 +13,20 @@ func TestCommandLine(t *testing.T) { cmdline.Run(t, "jacamar-keys") }
 
 func TestDeps(t *testing.T) {
 	deps.Check(t, deps.Limits{Linked: 200, Never: map[string]string{
-		"github.com/go-jose":            "a key set is read by who believes it: jacamar-auth",
-		"github.com/BurntSushi/toml":    "the configuration never comes here",
-		"github.com/sirupsen/logrus":    "the operator's log is jacamar-auth's",
-		"github.com/urfave/cli":         "its one word needs no library",
-		"jacamar-ci/internal/auth":      "the privileged packages are behind a wall",
-		"jacamar-ci/internal/config":    "the configuration never comes here",
-		"jacamar-ci/internal/jobrun":    "that is jacamar, another process",
+		"github.com/go-jose":            "only jacamar-auth parses a key set",
+		"github.com/BurntSushi/toml":    "it does not read the configuration",
+		"github.com/sirupsen/logrus":    "only jacamar-auth writes the operator's log",
+		"github.com/urfave/cli":         "its single argument needs no library",
+		"jacamar-ci/internal/auth":      "the privileged packages are internal to jacamar-auth",
+		"jacamar-ci/internal/config":    "it does not read the configuration",
+		"jacamar-ci/internal/jobrun":    "only jacamar runs jobs",
 		"os/exec":                       "it executes nothing",
-		"os/user":                       "it asks for no account",
-		"net/http/pprof":                "no door for looking in",
-		"vendor/golang.org/x/net/http2": "nethttpomithttp2 keeps it out: no request of ours needs it",
+		"os/user":                       "it looks up no account",
+		"net/http/pprof":                "no profiling server",
+		"vendor/golang.org/x/net/http2": "nethttpomithttp2 excludes it: no request needs HTTP/2",
 		"plugin":                        "nothing is loaded at run time",
-		"runtime/cgo":                   "static: and only so can all threads change their account at once",
-		"testing":                       "test doors are not for the shipped program",
-		"jacamar-ci/test":               "test doors are not for the shipped program",
+		"runtime/cgo":                   "static: AllThreadsSyscall, which changes all threads at once, needs that",
+		"testing":                       "test code is not for the shipped program",
+		"jacamar-ci/test":               "test code is not for the shipped program",
 	}})
 }

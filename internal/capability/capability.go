@@ -1,5 +1,5 @@
-// Package capability tells what a process may do beyond its account
-// (capabilities(7)), and whether its ids are the machine's (user_namespaces(7)).
+// Package capability reads and drops capabilities (capabilities(7)) and detects user
+// namespaces (user_namespaces(7)).
 package capability
 
 import (
@@ -17,22 +17,22 @@ type Set [2]uint32
 // Has reports whether the capability, such as unix.CAP_SETUID, is in the set.
 func (s Set) Has(bit uint) bool { return s[bit/32]&(1<<(bit%32)) != 0 }
 
-// Effective returns the effective ones of the calling thread.
+// Effective returns the effective set of the calling thread.
 func Effective() (Set, error) {
 	data, err := ThreadSets()
 	return Set{data[0].Effective, data[1].Effective}, err
 }
 
-// ThreadSets returns all sets of the calling thread, as capset(2) takes them.
+// ThreadSets returns all sets of the calling thread in the form of capset(2).
 func ThreadSets() (data [2]unix.CapUserData, err error) {
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	err = unix.Capget(&head, &data[0])
 	return data, err
 }
 
-// DropInheritable clears the ambient and inheritable sets of the calling thread: a
-// service that was started with ambient capabilities would otherwise hand them on
-// to what this thread starts, through the change of ids and through execve.
+// DropInheritable clears the ambient and inheritable sets of the calling thread. A
+// service that was started with ambient capabilities would otherwise pass them to
+// the programs that this thread starts, through the change of ids and execve(2).
 func DropInheritable() error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot clear the ambient capabilities: %w", err)
@@ -50,9 +50,9 @@ func DropInheritable() error {
 }
 
 // CanSwitchAccounts reports whether this process may change to other accounts of the
-// machine, which none of its account's other processes may without a program like
-// this one. Where that cannot be found out it does: whoever can make the answer fail
-// must not profit from it.
+// machine, which other processes of its account may not. If that cannot be
+// determined the result is true: an attacker who can make the query fail must not
+// gain by it.
 func CanSwitchAccounts() bool {
 	held, err := Effective()
 	if err == nil && !held.Has(unix.CAP_SETUID) && !held.Has(unix.CAP_SETGID) {
@@ -62,9 +62,9 @@ func CanSwitchAccounts() bool {
 	return err != nil || foreign == ""
 }
 
-// UserNamespaceMap returns the map by which this process's ids are not the machine's, as
-// in a user namespace, and "" where they are. Elsewhere root is not root, and an
-// account's uid is somebody else's.
+// UserNamespaceMap returns the id map of the user namespace that this process is in,
+// "" for the initial one. In a user namespace root is not the machine's root, and a
+// uid can be that of another account outside.
 func UserNamespaceMap() (string, error) {
 	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
 		text, err := os.ReadFile(file)
@@ -78,5 +78,5 @@ func UserNamespaceMap() (string, error) {
 	return "", nil
 }
 
-// isIdentity reports whether a map gives every id to itself.
+// isIdentity reports whether a map maps every id to itself.
 func isIdentity(ids []string) bool { return slices.Equal(ids, []string{"0", "0", "4294967295"}) }

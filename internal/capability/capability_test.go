@@ -24,8 +24,8 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// TestForeignIDs runs this test program in a user namespace too.
-func TestForeignIDs(t *testing.T) {
+// TestUserNamespaceMap runs this test program in a user namespace too.
+func TestUserNamespaceMap(t *testing.T) {
 	const inside = "CAPABILITY_TEST_NAMESPACE"
 	foreign, err := UserNamespaceMap()
 	if os.Getenv(inside) != "" {
@@ -33,14 +33,14 @@ func TestForeignIDs(t *testing.T) {
 			t.Errorf("%q, %v", foreign, err)
 		}
 		if CanSwitchAccounts() {
-			t.Error("what this process may do to other accounts is none of the machine's")
+			t.Error("this process is reported to be able to switch accounts of the machine")
 		}
 		return
 	}
 	if err != nil || foreign != "" {
 		t.Skipf("the ids of this test are not the machine's: %q, %v", foreign, err)
 	}
-	cmd := exec.Command("/usr/bin/unshare", "--user", "--map-root-user", os.Args[0], "-test.run", "^TestForeignIDs$")
+	cmd := exec.Command("/usr/bin/unshare", "--user", "--map-root-user", os.Args[0], "-test.run", "^TestUserNamespaceMap$")
 	cmd.Env = []string{inside + "=1"}
 	out, err := cmd.CombinedOutput()
 	if err != nil && strings.Contains(string(out), "unshare") {
@@ -64,9 +64,9 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// TestBeyondAccount runs this test program where nothing can be opened as well: an
-// answer that cannot be had is not taken for "no".
-func TestBeyondAccount(t *testing.T) {
+// TestCanSwitchAccounts also runs this test program where no file can be opened: a
+// failed query does not count as "no".
+func TestCanSwitchAccounts(t *testing.T) {
 	const blind = "CAPABILITY_TEST_BLIND"
 	held, err := Effective()
 	if err != nil {
@@ -88,7 +88,7 @@ func TestBeyondAccount(t *testing.T) {
 	if want := held.Has(unix.CAP_SETUID) && foreign == ""; err != nil || CanSwitchAccounts() != want {
 		t.Errorf("%v, want %v: %v", CanSwitchAccounts(), want, err)
 	}
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestBeyondAccount$")
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestCanSwitchAccounts$")
 	cmd.Env = []string{blind + "=1"}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)

@@ -42,7 +42,12 @@ func TestFilter(t *testing.T) {
 // TestEveryLimitIsGiven sets each resource alone and looks for it among those
 // that reach the jobs.
 func TestEveryLimitIsGiven(t *testing.T) {
-	for _, name := range rlimit.Names() {
+	all := reflect.VisibleFields(reflect.TypeFor[Limits]())
+	if len(all) != 16 {
+		t.Errorf("%d resources, want the 16 of getrlimit(2)", len(all))
+	}
+	for _, field := range all {
+		name := field.Tag.Get("toml")
 		c, err := parse(minimal + "[auth.limits]\n" + name + " = \"8G:unlimited\"\n")
 		if err != nil {
 			t.Error(err)

@@ -168,9 +168,9 @@ https_proxy = "http://proxy.example.com:3128"`, "", "general.https_proxy: has no
 		{`gitlab_server = "https://gitlab.example.com"
 https_proxy = "http://proxy.example.com:3128"`, "", ""},
 		{`gitlab_server = "https://gitlab.example.com"
-https_proxy = "proxy.example.com:3128"`, "general.https_proxy: cannot be used: it is not the address of a proxy", ""},
+https_proxy = "proxy.example.com:3128"`, "general.https_proxy: cannot be used: not the URL of a proxy", ""},
 		{`gitlab_server = "https://gitlab.example.com"
-https_proxy = "http://a:secret@proxy.example.com:3128"`, "general.https_proxy: cannot be used: a proxy that wants a password is not supported", ""},
+https_proxy = "http://a:secret@proxy.example.com:3128"`, "general.https_proxy: cannot be used: a proxy with a password is not supported", ""},
 		{`gitlab_server = "https://gitlab.example.com"
 https_proxy = "none"`, "general.https_proxy: cannot be used", ""},
 	} {

@@ -1,5 +1,5 @@
-// Package failure sorts what can go wrong by who has to act on it, and says
-// once, in one switch each, which exit status and which words follow.
+// Package failure classifies failures by who has to act on them. The class decides
+// the exit status of a stage and the text that the job log shows.
 package failure
 
 import (
@@ -7,36 +7,36 @@ import (
 	"fmt"
 )
 
-// Kind is who has to act. The zero value is System: an error nobody classified
-// is never blamed on the job's author.
+// Kind is who has to act. The zero value is System: unclassified errors count as
+// system failures and are never attributed to the job's author.
 type Kind uint8
 
 const (
-	// System is a fault of the resource; GitLab may retry the job.
+	// System is a failure of this CI resource; GitLab may retry the job.
 	System Kind = iota
-	// Build is a fault of the job: its script failed, or asked for the impossible.
+	// Build is a failure of the job: its script failed or made an impossible request.
 	Build
-	// Denied is a job that the site's rules refuse.
+	// Denied is a job that the site's rules refuse to run.
 	Denied
-	// Config is a fault in the administrator's files.
+	// Config is an error in the administrator's files.
 	Config
 )
 
-// Error is a classified failure. Public is the line that the job log shows;
-// Hint, optional, is the line after it: what to do. Cause, optional, is for the
-// operator alone.
+// Error is a classified failure. Public is the line that the job log shows. The
+// optional Hint is the line after it: what to do. The optional Cause is only for
+// the operator.
 type Error struct {
 	Kind   Kind
-	Code   int // exit code of the job's script, for Build; 0 means none is known
+	Code   int // exit code of the job's script, for Build; 0 if unknown
 	Public string
 	Hint   string
 	Cause  error
-	// publicHasCause says that Public already has the cause's text in it, apart that it is
-	// no part of what the operator reads.
+	// publicHasCause: Public already contains the text of Cause. privateCause: the
+	// operator reads only Cause, without Public.
 	publicHasCause, privateCause bool
 }
 
-// Error returns the full text, for the operator.
+// Error returns the full text for the operator.
 func (e *Error) Error() string {
 	switch {
 	case e.Cause == nil || e.publicHasCause:
@@ -50,10 +50,10 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Systemf is a fault of the resource whose text the job's author may read.
+// Systemf is a failure of this resource whose text the job's author may read.
 func Systemf(format string, args ...any) *Error { return publicf(System, format, args) }
 
-// Buildf is a fault of the job without an exit code of its own.
+// Buildf is a failure of the job without an exit code.
 func Buildf(format string, args ...any) *Error { return publicf(Build, format, args) }
 
 // Exit is the failure of the job's script with its exit code, 1 to 255.
@@ -61,24 +61,23 @@ func Exit(code int) *Error {
 	return &Error{Kind: Build, Code: code, Public: fmt.Sprintf("the job's script ended with exit code %d", code)}
 }
 
-// Deniedf is a refusal. The text goes to the operator only.
+// Deniedf is a refusal. Only the operator sees the text.
 func Deniedf(format string, args ...any) *Error { return privatef(Denied, format, args) }
 
-// Configf is a fault in the administrator's files. The text goes to the
-// operator only.
+// Configf is an error in the administrator's files. Only the operator sees the text.
 func Configf(format string, args ...any) *Error { return privatef(Config, format, args) }
 
-// Privatef is a fault of the resource whose text goes to the operator only.
+// Privatef is a failure of this resource. Only the operator sees the text.
 func Privatef(format string, args ...any) *Error { return privatef(System, format, args) }
 
-// WithHint returns e with the line that says what to do.
+// WithHint sets the line that suggests what to do, and returns e.
 func (e *Error) WithHint(format string, args ...any) *Error {
 	e.Hint = fmt.Sprintf(format, args...)
 	return e
 }
 
-// WithPublic returns e with a line for the job's author. The operator still reads
-// the cause alone, which may say more.
+// WithPublic sets the line for the job's author, and returns e. The operator still
+// reads only the cause, which may contain more.
 func (e *Error) WithPublic(format string, args ...any) *Error {
 	e.Public, e.privateCause = fmt.Sprintf(format, args...), true
 	return e
@@ -102,7 +101,7 @@ func KindOf(err error) Kind {
 	return System
 }
 
-// String returns the kind's name in the operator's records.
+// String returns the kind's name in the operator's log.
 func (k Kind) String() string {
 	switch k {
 	case Build:
@@ -116,19 +115,19 @@ func (k Kind) String() string {
 	}
 }
 
-// Codes are the two exit statuses that the runner understands, taken from
-// BUILD_FAILURE_EXIT_CODE and SYSTEM_FAILURE_EXIT_CODE. Any other status is
-// "unknown" to it. Source: https://docs.gitlab.com/runner/executors/custom/
+// Codes are the two exit statuses that the runner requests by
+// BUILD_FAILURE_EXIT_CODE and SYSTEM_FAILURE_EXIT_CODE. It treats any other status
+// as an unknown failure. Source: https://docs.gitlab.com/runner/executors/custom/
 type Codes struct {
 	Build  int
 	System int
 }
 
-// DefaultCodes are the runner's present values, for a call without it.
+// DefaultCodes are the runner's current values, for a call without the variables.
 func DefaultCodes() Codes { return Codes{Build: 1, System: 2} }
 
-// Status returns the exit status that stands for err. Only a Build failure is
-// the job author's; everything else asks for an administrator.
+// Status returns the exit status for err. Only a Build failure is the job author's;
+// everything else needs an administrator.
 func (c Codes) Status(err error) int {
 	switch {
 	case err == nil:
@@ -140,7 +139,7 @@ func (c Codes) Status(err error) int {
 	}
 }
 
-// ScriptCode returns the job script's own exit code when err carries one.
+// ScriptCode returns the exit code of the job's script if err has one.
 func ScriptCode(err error) (code int, ok bool) {
 	var e *Error
 	if errors.As(err, &e) && e.Kind == Build && e.Code != 0 {
@@ -149,17 +148,16 @@ func ScriptCode(err error) (code int, ok bool) {
 	return 0, false
 }
 
-// HasPublicText reports whether err has a text that is meant for its user. One that nobody
-// classified has none: its words are those of the inside.
+// HasPublicText reports whether err has a text for the job's author. An unclassified
+// error has none: its text is for the operator.
 func HasPublicText(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Public != ""
 }
 
-// ForUser returns what the job log shows of err: one line and, where there is
-// one, the hint. Without full, a text that is the operator's stays hidden
-// behind words that lead the user to one; quote is what the user is asked to
-// quote, such as "job 123".
+// ForUser returns what the job log shows of err: one line and the hint, if any.
+// Unless full is set, a general text that refers to the administrators replaces one
+// for the operator; quote is the reference for their log, such as "job 123".
 func ForUser(err error, full bool, quote string) (line, hint string) {
 	var e *Error
 	if !errors.As(err, &e) {

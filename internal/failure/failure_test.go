@@ -8,8 +8,8 @@ import (
 
 var errCause, errOther = errors.New("permission denied"), errors.New("disk full")
 
-// TestTexts: what the operator reads has the cause once; what the user reads is
-// never the operator's own text.
+// TestTexts: the operator's text contains the cause once; the user's text never
+// contains the operator's.
 func TestTexts(t *testing.T) {
 	const ask, retry = "ask its administrators, quoting job 9", "retry it; if that fails as well, ask its administrators, quoting job 9"
 	for name, tc := range map[string]struct {
@@ -29,7 +29,7 @@ func TestTexts(t *testing.T) {
 		"private":                              {Privatef("/etc/x: %w", errCause), System, "/etc/x: permission denied", "this CI resource could not run the job", retry},
 		"unclassified":                         {errCause, System, "permission denied", "this CI resource could not run the job", retry},
 		"wrapped":                              {fmt.Errorf("outer: %w", Deniedf("inner")), Denied, "outer: inner", "you are not allowed to run CI jobs on this resource", ask},
-		"public beside a cause":                {Deniedf("rule: %w", errCause).WithPublic("no %s", "way").WithHint("go"), Denied, "rule: permission denied", "no way", "go"},
+		"public with a cause":                  {Deniedf("rule: %w", errCause).WithPublic("no %s", "way").WithHint("go"), Denied, "rule: permission denied", "no way", "go"},
 		"public and a cause":                   {&Error{Public: "no", Cause: errCause}, System, "no: permission denied", "no", ""},
 		"denied with own text":                 {&Error{Kind: Denied, Public: "no", Hint: "ask Bob", Cause: errCause}, Denied, "no: permission denied", "no", "ask Bob"},
 	} {

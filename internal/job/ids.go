@@ -7,12 +7,11 @@ import (
 	"strings"
 )
 
-// ID is the number GitLab gives a CI job, a pipeline, a project or a user.
-// It is positive; GitLab's database keeps it in a signed 64-bit column.
+// ID is GitLab's number of a CI job, a pipeline, a project or a user. It is
+// positive; GitLab's database stores it in a signed 64-bit column.
 type ID int64
 
-// ParseID reads an ID in the one decimal spelling GitLab uses: no sign, no
-// leading zero, no spaces.
+// ParseID reads an ID in decimal, without sign, leading zero or spaces.
 func ParseID(s string) (ID, error) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n <= 0 || strconv.FormatInt(n, 10) != s {
@@ -24,8 +23,8 @@ func ParseID(s string) (ID, error) {
 // String returns the decimal form.
 func (id ID) String() string { return strconv.FormatInt(int64(id), 10) }
 
-// noID is the value -1 which setresuid(2) and chown(2) read as "leave
-// unchanged"; a process that used it as an id would keep its privileges.
+// noID is the value -1, which setresuid(2) and chown(2) take as "leave unchanged":
+// a process that used it as an id would keep its privileges.
 const noID = 1<<32 - 1
 
 // UID is a Linux user id that can be given to setresuid(2).
@@ -54,14 +53,14 @@ func parseKernelID(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// MaxGroups is NGROUPS_MAX, the most groups that setgroups(2) takes.
+// MaxGroups is NGROUPS_MAX, the maximum of setgroups(2).
 const MaxGroups = 65536
 
-// GIDs are group ids in rising order, each once and at most MaxGroups of them.
+// GIDs are at most MaxGroups distinct group ids in rising order.
 //
-// Their text is a list of ranges, "4,24-27,100000": an account can have so many
-// groups that a list of numbers would be longer than one environment string may be
-// (MAX_ARG_STRLEN in execve(2)), and a directory gives them out in a row.
+// Their text form is a list of ranges, "4,24-27,100000": an account can have so many
+// groups that a list of numbers would exceed the longest environment string
+// (MAX_ARG_STRLEN in execve(2)), and directories assign the ids consecutively.
 type GIDs []GID
 
 // SortGIDs returns the distinct ids in rising order.
@@ -75,13 +74,13 @@ func SortGIDs(ids ...GID) (GIDs, error) {
 	return all, nil
 }
 
-// Has reports whether id is one of them.
+// Has reports whether id is in g.
 func (g GIDs) Has(id GID) bool {
 	_, found := slices.BinarySearch(g, id)
 	return found
 }
 
-// String returns the ranges.
+// String returns the list of ranges.
 func (g GIDs) String() string {
 	var b []byte
 	for first := 0; first < len(g); {
@@ -137,8 +136,8 @@ func (g *GIDs) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parseRange reads "7" or "7-9". The last id is never the greatest of its type, so
-// that one can count beyond it.
+// parseRange reads "7" or "7-9". ParseGID refuses the greatest value of the type, so
+// the caller can count beyond last.
 func parseRange(s string) (first, last GID, err error) {
 	from, to, several := strings.Cut(s, "-")
 	if first, err = ParseGID(from); err != nil || !several {

@@ -1,9 +1,9 @@
-// Package job holds the values that the two binaries speak about: job and
-// account identities, stages, paths, secrets and environment pairs.
+// Package job holds the values that all programs share: job and account
+// identities, stages, paths, secrets and environment pairs.
 //
-// Every type here is checked once, by its constructor or when it is decoded, so
-// that code which receives a value never checks it again. The package does no
-// input or output and imports the standard library only.
+// Each type is checked once, by its constructor or when it is decoded. Code that
+// receives a value need not check it again. The package does no input or output
+// and imports only the standard library.
 package job
 
 import (
@@ -14,16 +14,15 @@ import (
 
 // Username is the name of a local account.
 //
-// The form is the portable one of useradd(8), widened by upper case and by the
-// dot, "@" and backslash that directory services use; it never starts with a
-// dash, a dot or a digit-only run that a tool could take for a number, and so
-// it can stand in a path or an argument list.
+// The form is the portable one of useradd(8), extended by upper case and by the
+// dot, "@" and backslash that directory services use. It never starts with a
+// dash or a dot and is never a number, so it is safe in a path or an argument
+// list.
 type Username struct{ name string }
 
 const usernameLength = 256
 
-// ParseUsername checks the form of a name; whether the account exists is the
-// name service's answer.
+// ParseUsername checks the form of a name, not whether the account exists.
 func ParseUsername(s string) (Username, error) {
 	switch {
 	case s == "":
@@ -72,8 +71,8 @@ type Account struct {
 // Env is one environment variable.
 type Env struct{ name, value string }
 
-// ParseEnv reads "NAME=value". The name is that of a shell variable, the value
-// any text without NUL.
+// ParseEnv reads "NAME=value". The name must be valid for a shell variable; the
+// value is any text without NUL.
 func ParseEnv(pair string) (Env, error) {
 	name, value, ok := strings.Cut(pair, "=")
 	switch {
@@ -108,7 +107,7 @@ func (e *Env) UnmarshalText(b []byte) (err error) {
 // AbsPath is an absolute, cleaned path without control characters.
 type AbsPath struct{ p string }
 
-// pathLength is PATH_MAX of limits.h, its terminating NUL included.
+// pathLength is PATH_MAX of limits.h, including the terminating NUL.
 const pathLength = 4096
 
 // ParseAbsPath accepts an absolute path that is already in its shortest form.
@@ -134,8 +133,8 @@ func (p AbsPath) String() string { return p.p }
 // IsZero reports whether the path was never set.
 func (p AbsPath) IsZero() bool { return p.p == "" }
 
-// Join adds elements below p. The result is checked like any other path, so an
-// element cannot climb out.
+// Join adds elements below p. The result is checked like any other path: an
+// element cannot leave p by "..".
 func (p AbsPath) Join(elem ...string) (AbsPath, error) {
 	return ParseAbsPath(p.p + "/" + strings.Join(elem, "/"))
 }

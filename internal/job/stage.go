@@ -33,16 +33,15 @@ func (s *Stage) UnmarshalText(b []byte) (err error) {
 }
 
 // SubStage names what one run call does: get_sources, build_script, … GitLab
-// adds new ones over time, so the set is open; only the form is checked.
+// adds names over time, so only the form is checked.
 type SubStage string
 
 // BuildScript is the sub-stage with the job's before_script and script. The
-// custom executor still calls it so where the rest of the runner says
-// step_script.
+// custom executor keeps this name; the rest of the runner uses step_script.
 const BuildScript SubStage = "build_script"
 
-// MaxScript is the longest script of a run stage in bytes. GitLab's own limit on
-// a job's configuration is far below it.
+// MaxScript is the longest script of a run stage in bytes. GitLab's limit on a
+// job's configuration is far below it.
 const MaxScript = 64 << 20
 
 const subStageLength = 128
@@ -55,8 +54,8 @@ func ParseSubStage(s string) (SubStage, error) {
 	return SubStage(s), nil
 }
 
-// UserScript reports whether the script is the job author's own, which a batch
-// executor submits; all others are the runner's and stay on its host.
+// UserScript reports whether the job's author wrote the script. A batch executor
+// submits these; all other scripts are the runner's and run on its host.
 func (s SubStage) UserScript() bool {
 	return s == BuildScript || strings.HasPrefix(string(s), "step_")
 }

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// clipLength is how many bytes of a foreign value an error message may repeat.
+// clipLength is how many bytes of an untrusted value an error message may repeat.
 const clipLength = 64
 
-// Clip shortens a foreign value for an error message. Callers print it with %q,
+// Clip shortens an untrusted value for an error message. Callers print it with %q,
 // which escapes control characters.
 func Clip(s string) string { return Shorten(s, clipLength) }
 
-// Shorten keeps at most limit bytes of s, as Cut does, and marks what it took
-// away with an ellipsis.
+// Shorten keeps at most limit bytes of s, as Cut does, and marks an omission with
+// an ellipsis.
 func Shorten(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -23,8 +23,8 @@ func Shorten(s string, limit int) string {
 	return Cut(s, limit) + "…"
 }
 
-// Cut keeps at most limit bytes of s and never ends inside a character. Bytes
-// that are not UTF-8 are cut where the limit is.
+// Cut keeps at most limit bytes of s and never splits a UTF-8 character. Bytes that
+// are not UTF-8 are cut at the limit.
 func Cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -38,8 +38,8 @@ func Cut(s string, limit int) string {
 }
 
 // Printable replaces every control character and every invalid byte by a
-// question mark, so that foreign text can stand in a log line: it can neither
-// start a line of its own nor move a terminal's cursor.
+// question mark, so that untrusted text is safe in a log line: it can neither
+// start a new line nor move a terminal's cursor.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || (r >= 0x7f && r < 0xa0) || r == utf8.RuneError || r == 0x2028 || r == 0x2029 {
@@ -50,8 +50,8 @@ func Printable(s string) string {
 }
 
 // onlyAlnum reports whether s is one or more bytes of the ASCII letters, digits and
-// extra. Regular expressions would say the same, but compiling them costs every
-// start of both binaries a third of a millisecond.
+// extra. A regular expression would do, but compiling it costs each start of a
+// program a third of a millisecond.
 func onlyAlnum(s, extra string) bool {
 	for i := range len(s) {
 		if !isAlnum(s[i]) && strings.IndexByte(extra, s[i]) < 0 {
@@ -67,10 +67,9 @@ func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// Secret is text that must never be printed. Every way in which fmt or a JSON
-// encoder would show it gives a fixed word; Reveal is the one way to its value.
-// The value is behind a pointer because fmt does not ask the methods of a
-// struct's unexported fields.
+// Secret is text that must never be printed. Formatting it with fmt or encoding it
+// as JSON gives a fixed text; only Reveal returns the value. The value is behind a
+// pointer because fmt does not call the methods of a struct's unexported fields.
 type Secret struct{ s *string }
 
 // NewSecret wraps s.

@@ -1,5 +1,5 @@
-// Package jwks is what jacamar-keys, which asks a server for its key set, tells
-// jacamar-auth, which alone reads such a set and believes it.
+// Package jwks is the protocol between jacamar-keys, which fetches a server's key
+// set, and jacamar-auth, which alone parses and trusts it.
 package jwks
 
 import (
@@ -17,55 +17,53 @@ import (
 const (
 	// MaxSet is the longest key set in bytes. GitLab's has two keys in 1 KiB.
 	MaxSet = 256 << 10
-	// MaxResult is the longest encoded answer in bytes: a set takes a third more
-	// in base64.
+	// MaxResult is the longest encoded Result in bytes: base64 adds a third to a set.
 	MaxResult = 2 * MaxSet
-	// MaxBundle is the longest CA file in bytes; a system's has 0.2 MiB.
+	// MaxBundle is the longest CA file in bytes; that of a distribution has 0.2 MiB.
 	MaxBundle = 4 << 20
 
-	// Timeout bounds the whole question.
+	// Timeout bounds the whole request.
 	Timeout = 10 * time.Second
 )
 
-// Result is what a server sent, or how far the question came.
+// Result is the server's response, or how far the request came.
 type Result struct {
-	// Connected reports whether anything listens there.
+	// Connected reports whether a server accepted the connection.
 	Connected bool `json:"connected"`
 	// Secured reports whether its certificate was verified; false for http.
 	Secured bool `json:"secured"`
-	// Date is the server's clock; zero when it did not say.
+	// Date is the server's clock; zero without a Date header.
 	Date time.Time `json:"date,omitzero"`
-	// Set is as it was sent. It may be longer than MaxSet by one byte, and so is
-	// known to be too long.
+	// Set is the response body. One that is too long is cut to MaxSet + 1 bytes.
 	Set []byte `json:"set,omitempty"`
-	// Problem says why there is no set, "" when there is one.
+	// Problem is why there is no set, "" if there is one.
 	Problem string `json:"problem,omitempty"`
-	// Bundle reports that the problem is the CA file's.
+	// Bundle reports that the CA file is the problem.
 	Bundle bool `json:"bundle,omitempty"`
 }
 
-// Write encodes the answer.
-func (a Result) Write(w io.Writer) error { return json.NewEncoder(w).Encode(a) }
+// Write encodes the result.
+func (r Result) Write(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
 
-// Parse decodes what Write wrote, all of it.
-func Parse(b []byte) (a Result, err error) {
+// Parse decodes the output of Write and refuses anything after it.
+func Parse(b []byte) (r Result, err error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&a); err != nil {
+	if err := d.Decode(&r); err != nil {
 		return Result{}, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return Result{}, errors.New("there is more than one answer")
+		return Result{}, errors.New("more than one result")
 	}
-	return a, nil
+	return r, nil
 }
 
-// discoveryPath is where GitLab publishes its keys, below its own address. Source:
+// discoveryPath is where GitLab publishes its keys, relative to its URL. Source:
 // https://docs.gitlab.com/ci/secrets/id_token_authentication/
 const discoveryPath = "oauth/discovery/keys"
 
-// KeySetURL returns the address of the key set: keys where the site names one, else
-// GitLab's own; nil without either.
+// KeySetURL returns the URL of the key set: keys if the site configures it, else that
+// of GitLab; nil without either.
 func KeySetURL(gitlab, keys *url.URL) *url.URL {
 	if keys != nil || gitlab == nil {
 		return keys
@@ -73,33 +71,33 @@ func KeySetURL(gitlab, keys *url.URL) *url.URL {
 	return gitlab.JoinPath(discoveryPath)
 }
 
-// ReservedPorts ends the ports on which Linux lets only root listen, unless it is
-// told otherwise (ip(7), ip_unprivileged_port_start).
+// ReservedPorts is the first port on which users other than root may listen by
+// default (ip_unprivileged_port_start in ip(7)).
 const ReservedPorts = 1024
 
-// CheckURL says why keys from an address need not be the server's: over https, TLS
-// proves it; over http it must be this machine's, and a port under reserved, which
-// no ordinary user can take. anyPort is for a site that wants any loopback port all
-// the same.
+// CheckURL refuses a URL whose response could come from another than the key server.
+// Over https, TLS authenticates the server. Over http the address must be a loopback
+// address with a port under reserved, which unprivileged users cannot open; anyPort
+// accepts any loopback port.
 func CheckURL(u *url.URL, reserved int, anyPort bool) error {
 	switch {
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http" || !isLoopback(u.Hostname()):
-		return errors.New("use https; http is for a loopback address alone, such as http://127.0.0.1")
+		return errors.New("use https; http is only accepted for a loopback address such as http://127.0.0.1")
 	case !anyPort && port(u) >= reserved:
 		return fmt.Errorf("any user of this machine can listen on port %d of a loopback address: use https, or a port under %d", port(u), reserved)
 	}
 	return nil
 }
 
-// isLoopback takes an address only: what a name leads to is for others to say.
+// isLoopback accepts only an address: others control what a name resolves to.
 func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback()
 }
 
-// port is that of an http address. One that is no number is the highest.
+// port returns the port of an http URL, 1<<16 for an invalid one.
 func port(u *url.URL) int {
 	text := u.Port()
 	if text == "" {
@@ -112,17 +110,17 @@ func port(u *url.URL) int {
 	return int(n)
 }
 
-// ParseProxy reads the address of a web proxy, "http://proxy.example:3128". What is
-// said to the proxy itself is not secret, and TLS is spoken with the server behind it.
+// ParseProxy reads the URL of a web proxy, "http://proxy.example:3128". The request
+// to the proxy itself is not secret; TLS runs end to end with the server.
 func ParseProxy(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "" || port(u) == 0 || port(u) == 1<<16:
-		return nil, errors.New(`it is not the address of a proxy: write "http://proxy.example.com:3128"`)
+		return nil, errors.New(`not the URL of a proxy: write "http://proxy.example.com:3128"`)
 	case u.User != nil:
-		return nil, errors.New("a proxy that wants a password is not supported")
+		return nil, errors.New("a proxy with a password is not supported")
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, errors.New("the address of a proxy has no path, query or fragment")
+		return nil, errors.New("the URL of a proxy has no path, query or fragment")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-func TestAnswerGoesThrough(t *testing.T) {
+func TestResultRoundTrip(t *testing.T) {
 	for _, a := range []Result{
 		{},
 		{Connected: true, Secured: true, Date: time.Unix(1700000000, 0).UTC(), Set: []byte("{\"keys\":[]}\x00\xff")},
-		{Problem: "it refuses the connection"},
+		{Problem: "connection refused"},
 		{Problem: "it has \"no\"\ncertificate", Bundle: true},
 		{Set: make([]byte, MaxSet+1)},
 	} {
@@ -49,7 +49,7 @@ func parse(t testing.TB, s string) *url.URL {
 	return u
 }
 
-func TestAddress(t *testing.T) {
+func TestKeySetURL(t *testing.T) {
 	gitlab, keys := parse(t, "https://x.example/git"), parse(t, "https://keys.example/set")
 	if got := KeySetURL(gitlab, nil); got.String() != "https://x.example/git/oauth/discovery/keys" {
 		t.Error(got)
@@ -65,8 +65,8 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
-	const remote, free = "use https; http is for a loopback address alone", "any user of this machine can listen on port "
+func TestCheckURL(t *testing.T) {
+	const remote, free = "use https; http is only accepted for a loopback address", "any user of this machine can listen on port "
 	for _, c := range []struct {
 		address  string
 		reserved int
@@ -110,10 +110,10 @@ func TestParseProxy(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"": "not the address", "proxy.example:3128": "not the address", "proxy": "not the address", "http://proxy.example": "not the address", "https://proxy.example:3128": "not the address",
-		"socks5://proxy.example:1080": "not the address", "http://:3128": "not the address", "http://proxy.example:0": "not the address", "http://proxy.example:70000": "not the address",
-		"http://proxy.example:x": "not the address", "http://user:secret@proxy.example:3128": "wants a password", "http://user@proxy.example:3128": "wants a password",
-		"http://proxy.example:3128/x": "no path", "http://proxy.example:3128?a": "no path", "http://proxy.example:3128?": "no path", "http://proxy.example:3128#a": "no path", "http://[::1:3128": "not the address",
+		"": "not the URL", "proxy.example:3128": "not the URL", "proxy": "not the URL", "http://proxy.example": "not the URL", "https://proxy.example:3128": "not the URL",
+		"socks5://proxy.example:1080": "not the URL", "http://:3128": "not the URL", "http://proxy.example:0": "not the URL", "http://proxy.example:70000": "not the URL",
+		"http://proxy.example:x": "not the URL", "http://user:secret@proxy.example:3128": "with a password", "http://user@proxy.example:3128": "with a password",
+		"http://proxy.example:3128/x": "no path", "http://proxy.example:3128?a": "no path", "http://proxy.example:3128?": "no path", "http://proxy.example:3128#a": "no path", "http://[::1:3128": "not the URL",
 	} {
 		if got, err := ParseProxy(in); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v, %v; want %q", in, got, err, want)
@@ -121,8 +121,7 @@ func TestParseProxy(t *testing.T) {
 	}
 }
 
-// FuzzParseProxy: what is accepted is nothing but a host and a port, and reads as
-// itself again.
+// FuzzParseProxy: an accepted URL consists of a host and a port, and parses to itself.
 func FuzzParseProxy(f *testing.F) {
 	for _, seed := range []string{"http://proxy.example:3128", "http://u:p@x:1", "http://[::1]:2/", "http://x:99999"} {
 		f.Add(seed)

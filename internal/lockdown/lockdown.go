@@ -1,6 +1,5 @@
-// Package lockdown puts the process that the runner started into a known state
-// before it looks at anything: whoever started it chose its environment, its
-// descriptors, its signals and its limits.
+// Package lockdown puts the process into a known state before it reads anything: the
+// caller that started it chose its environment, descriptors, signals and limits.
 package lockdown
 
 import (
@@ -12,27 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inherited is what the caller gave and this process does without.
+// Inherited is the state from the caller that this process has removed.
 type Inherited struct {
 	Environ []string
-	// Core is the limit on core files, which a job must have as it was.
+	// Core is the limit on core files, to be restored for a job.
 	Core unix.Rlimit
 }
 
-// Enter empties the environment and returns what it was. From here on no library
-// can be steered by a variable (SSL_CERT_FILE, HTTPS_PROXY, GODEBUG, TMPDIR, …),
-// no descriptor beyond 2 reaches a child, files are made private, no signal is
-// ignored, and no other process of the caller may look into this one's memory or
-// make it dump core.
+// Enter removes the inherited state and returns it. Afterwards no variable controls a
+// library (SSL_CERT_FILE, HTTPS_PROXY, GODEBUG, TMPDIR, …), no descriptor above 2
+// reaches a child, new files are private, no signal is ignored, and no other process
+// of the caller can read this one's memory or make it dump core.
 func Enter() (was Inherited, err error) {
 	was.Environ = os.Environ()
 	os.Clearenv()
 	unix.Umask(0o077)
 	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return was, fmt.Errorf("cannot seal the inherited descriptors: %w", err)
+		return was, fmt.Errorf("cannot set close-on-exec on the inherited descriptors: %w", err)
 	}
 	if was.Core, err = forbidCoreDumps(); err != nil {
-		return was, fmt.Errorf("cannot forbid core dumps: %w", err)
+		return was, fmt.Errorf("cannot disable core dumps: %w", err)
 	}
 	if err := resetSignals(); err != nil {
 		return was, err
@@ -43,9 +41,9 @@ func Enter() (was Inherited, err error) {
 	return was, nil
 }
 
-// forbidCoreDumps also makes the process's files in /proc root's own, and keeps debuggers
-// off (PR_SET_DUMPABLE in prctl(2)). Only the soft limit is lowered: a job's can
-// then be what it was.
+// forbidCoreDumps also makes root the owner of the process's files in /proc and
+// prevents tracing by the caller (PR_SET_DUMPABLE in prctl(2)). It lowers only the
+// soft limit, so that a job's can be restored.
 func forbidCoreDumps() (was unix.Rlimit, err error) {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return was, err
@@ -56,8 +54,8 @@ func forbidCoreDumps() (was unix.Rlimit, err error) {
 	return was, unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 0, Max: was.Max})
 }
 
-// sigAction is the kernel's struct sigaction, which on all of Go's 64-bit Linux
-// architectures begins with the handler and fits into this.
+// sigAction has the size of the kernel's struct sigaction or more; on all of Go's
+// 64-bit Linux architectures that begins with the handler.
 type sigAction struct {
 	handler uintptr
 	rest    [7]uint64
@@ -69,9 +67,9 @@ const (
 	signals = 64
 )
 
-// resetSignals gives every signal that the caller had ignored its default action
-// again: an ignored signal stays ignored over execve(2), and a job whose TERM,
-// PIPE or HUP are ignored does not end as its author expects.
+// resetSignals restores the default action of every signal that the caller ignores:
+// an ignored signal stays ignored across execve(2), and a job that ignores TERM,
+// PIPE or HUP does not end as its author expects.
 func resetSignals() error {
 	for n := 1; n <= signals; n++ {
 		var is sigAction
@@ -82,7 +80,7 @@ func resetSignals() error {
 			continue
 		}
 		if err := sigaction(n, new(sigAction), nil); err != nil {
-			return fmt.Errorf("cannot heed signal %d: %w", n, err)
+			return fmt.Errorf("cannot reset the action of signal %d: %w", n, err)
 		}
 	}
 	return nil

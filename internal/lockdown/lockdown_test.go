@@ -12,11 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// seen is what the test program tells of itself after Enter, and what a child of
-// its sees.
+// seen is the state of the test program after Enter, and of its child.
 type seen struct {
 	Environ  []string // that Enter returned
-	Left     []string // that is left
+	Left     []string // after Enter
 	Core     uint64   // that Enter returned
 	CoreNow  uint64
 	Dumpable int
@@ -29,7 +28,7 @@ type seen struct {
 
 const order = "LOCKDOWN_TEST"
 
-// TestMain lets the test program stand in for jacamar-auth.
+// TestMain lets the test program act as jacamar-auth.
 func TestMain(m *testing.M) {
 	if os.Getenv(order) == "" {
 		os.Exit(m.Run())
@@ -64,7 +63,7 @@ func child(name string, args ...string) string {
 	return strings.Join(strings.Fields(string(out)), " ")
 }
 
-// enter starts the test program by a shell that sets the stage for it.
+// enter starts the test program by a shell that first runs the commands of stage.
 func enter(t *testing.T, stage string, env ...string) seen {
 	t.Helper()
 	cmd := exec.Command("/bin/bash", "-c", stage+"\nexec \"$0\"", os.Args[0])
@@ -81,7 +80,7 @@ func enter(t *testing.T, stage string, env ...string) seen {
 	return s
 }
 
-func TestEnvironmentIsTakenAway(t *testing.T) {
+func TestEnvironmentIsCleared(t *testing.T) {
 	hostile := []string{"LD_PRELOAD=", "SSL_CERT_FILE=/tmp/ca", "HTTPS_PROXY=http://evil", "TMPDIR=/tmp/evil", "BASH_ENV=/tmp/x", "CUSTOM_ENV_A=b c", "EMPTY="}
 	s := enter(t, "", hostile...)
 	for _, pair := range hostile {
@@ -94,20 +93,20 @@ func TestEnvironmentIsTakenAway(t *testing.T) {
 	}
 }
 
-func TestPlaceAndModes(t *testing.T) {
+func TestDirectoryAndModes(t *testing.T) {
 	s := enter(t, "umask 0")
 	if s.Dir != "/" || s.Umask != 0o077 || s.Dumpable != 0 {
 		t.Errorf("%+v", s)
 	}
 }
 
-func TestCallersDirectoryMayBeGone(t *testing.T) {
+func TestCallerDirectoryRemoved(t *testing.T) {
 	if s := enter(t, `mkdir d && cd d && rmdir ../d`); s.Dir != "/" {
 		t.Errorf("%+v", s)
 	}
 }
 
-func TestNoCoreFileAndTheLimitIsKnown(t *testing.T) {
+func TestNoCoreFile(t *testing.T) {
 	for stage, want := range map[string]uint64{"ulimit -c unlimited": unix.RLIM_INFINITY, "ulimit -Sc 3": 3 * 1024, "ulimit -c 0": 0} {
 		if s := enter(t, stage); s.Core != want || s.CoreNow != 0 {
 			t.Errorf("%s: the limit was %d and is %d", stage, s.Core, s.CoreNow)
@@ -115,7 +114,7 @@ func TestNoCoreFileAndTheLimitIsKnown(t *testing.T) {
 	}
 }
 
-func TestDescriptorsReachNoChild(t *testing.T) {
+func TestDescriptorsNotInherited(t *testing.T) {
 	for name, stage := range map[string]string{
 		"leaked":        "for n in {3..200}; do eval \"exec $n</etc/passwd\"; done",
 		"a directory":   "exec 3</ 99</root 2>&1",
@@ -127,8 +126,8 @@ func TestDescriptorsReachNoChild(t *testing.T) {
 	}
 }
 
-// TestClosedDescriptorsAreThere closes each of 0 and 2; 1 carries the answer.
-func TestClosedDescriptorsAreThere(t *testing.T) {
+// TestClosedDescriptorsAreOpened closes each of 0 and 2; 1 carries the result.
+func TestClosedDescriptorsAreOpened(t *testing.T) {
 	for _, stage := range []string{"exec 0<&-", "exec 2>&-", "exec 0<&- 2>&-"} {
 		if s := enter(t, stage); s.FDs != "0 1 2 3" {
 			t.Errorf("%s: the child has %q", stage, s.FDs)
@@ -136,7 +135,7 @@ func TestClosedDescriptorsAreThere(t *testing.T) {
 	}
 }
 
-func TestIgnoredSignalsAreHeeded(t *testing.T) {
+func TestIgnoredSignalsAreReset(t *testing.T) {
 	s := enter(t, "trap '' HUP INT QUIT USR1 TERM PIPE ALRM CHLD TSTP TTIN TTOU XCPU XFSZ  36")
 	if s.Ignored != "SigIgn: 0000000000000000" {
 		t.Errorf("the child has %q", s.Ignored)

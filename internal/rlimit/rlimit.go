@@ -1,13 +1,12 @@
-// Package rlimit has the resource limits that a site gives its jobs
-// (getrlimit(2)), which PAM would set at a login and nobody sets where an account
-// is reached by setuid(2) alone.
+// Package rlimit sets the resource limits that a site configures for its jobs
+// (getrlimit(2)). PAM would set them at a login; without a login nothing else does.
 package rlimit
 
 import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
+
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,17 +20,17 @@ import (
 const Unlimited = math.MaxUint64
 
 // Range is a soft and a hard limit in the unit of its resource: bytes, seconds,
-// or a count. The zero value says nothing, which is not the same as none.
+// or a count. The zero value means "not configured", which differs from unlimited.
 type Range struct {
 	set        bool
 	Soft, Hard uint64
 }
 
-// IsSet reports whether there is a limit.
+// IsSet reports whether a limit is configured.
 func (r Range) IsSet() bool { return r.set }
 
-// ParseRange reads "SOFT:HARD", or one value for both. A value is a number, with
-// one of the letters K, M, G, T for powers of 1024, or "unlimited".
+// ParseRange reads "SOFT:HARD", or one value for both. A value is a number, with an
+// optional K, M, G or T for powers of 1024, or "unlimited".
 func ParseRange(s string) (Range, error) {
 	soft, hard, two := strings.Cut(s, ":")
 	if !two {
@@ -68,7 +67,7 @@ func parseValue(s string) (uint64, error) {
 	return n << shift, nil
 }
 
-// lastByte is the last byte of s, 0 when there is none.
+// lastByte is the last byte of s, 0 if s is empty.
 func lastByte(s string) byte {
 	if s == "" {
 		return 0
@@ -98,7 +97,7 @@ type Limit struct {
 	Range
 }
 
-// resources are the names of limits.conf(5), and of rttime, which it lacks.
+// resources are the names of limits.conf(5), and rttime, which it lacks.
 var resources = [...]struct {
 	name   string
 	number int
@@ -152,8 +151,8 @@ func (l *Limit) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// Set gives a process the limit; 0 is this one. To raise a hard limit, or to
-// touch another account's process, needs CAP_SYS_RESOURCE.
+// Set applies the limit to a process; pid 0 is this one. Raising a hard limit and
+// changing a process of another account need CAP_SYS_RESOURCE.
 func (l Limit) Set(pid int) error {
 	resource, ok := resourceNumber(l.Resource)
 	if !ok {
@@ -162,15 +161,15 @@ func (l Limit) Set(pid int) error {
 	err := unix.Prlimit(pid, resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil)
 	switch {
 	case errors.Is(err, syscall.ESRCH):
-		return nil // it has ended, and what becomes of it is told elsewhere
+		return nil // the process has ended; the caller learns that by waiting for it
 	case err != nil:
 		return fmt.Errorf("%s: %w%s", l, err, hardLimitNote(err, resource, pid))
 	}
 	return nil
 }
 
-// RaiseHard lifts this process's hard limit to that of l, and lowers none: a child can
-// then set l itself. It needs CAP_SYS_RESOURCE where there is something to lift.
+// RaiseHard raises this process's hard limit to that of l if it is lower, so that a
+// child can set l itself. Raising needs CAP_SYS_RESOURCE.
 func (l Limit) RaiseHard() error {
 	resource, ok := resourceNumber(l.Resource)
 	if !ok {
@@ -191,23 +190,13 @@ func hardLimitNote(err error, resource, pid int) string {
 	return " (the hard limit is " + format(has.Max) + ")"
 }
 
-// RaiseStack gives this process the stack size that its hard limit allows. The
-// kernel cuts the soft one down to 8 MiB when a program with a setuid bit or
-// file capabilities starts (see bprm->secureexec in the kernel's fs/exec.c).
+// RaiseStack raises this process's soft stack limit to the hard one. The kernel
+// lowers the soft limit to 8 MiB when a program with a setuid bit or file
+// capabilities starts (see bprm->secureexec in the kernel's fs/exec.c).
 func RaiseStack() error {
 	var has unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_STACK, &has); err != nil {
 		return fmt.Errorf("stack: %w", err)
 	}
 	return Limit{"stack", Range{true, has.Max, has.Max}}.Set(0)
-}
-
-// Names are the resources, sorted.
-func Names() []string {
-	var names []string
-	for _, r := range resources {
-		names = append(names, r.name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -5,7 +5,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"slices"
+
 	"strconv"
 	"strings"
 	"testing"
@@ -43,15 +43,16 @@ func TestParseRangeRefuses(t *testing.T) {
 	}
 }
 
-func TestZeroRangeSaysNothing(t *testing.T) {
+func TestZeroRangeIsNotSet(t *testing.T) {
 	none, err := ParseRange("0")
 	if (Range{}).IsSet() || err != nil || !none.IsSet() {
 		t.Errorf("a range of none (%+v, %v) must differ from no range", none, err)
 	}
 }
 
-func TestLimitTravelsAsText(t *testing.T) {
-	for _, name := range Names() {
+func TestLimitText(t *testing.T) {
+	for _, r := range resources {
+		name := r.name
 		l := Limit{name, Range{true, 1, Unlimited}}
 		text, err := l.MarshalText()
 		if err != nil || string(text) != name+"=1:unlimited" {
@@ -67,24 +68,20 @@ func TestLimitTravelsAsText(t *testing.T) {
 			t.Errorf("%q is %v", text, l)
 		}
 	}
-	if len(Names()) != 16 || !slices.IsSorted(Names()) {
-		t.Errorf("%v", Names())
-	}
 }
 
-// limits is what a program sees that this process starts, by its name in
-// /proc/PID/limits.
+// reportEnv holds the limits that the test program sets on itself.
 const reportEnv = "RLIMIT_TEST_SET"
 
-// TestMain lets the test program stand in for one that sets limits on itself and
-// then becomes a program which shows them.
+// TestMain lets the test program act as one that sets limits on itself and then
+// executes a program that shows them.
 func TestMain(m *testing.M) {
-	orders := os.Getenv(reportEnv)
-	if orders == "" {
+	settings := os.Getenv(reportEnv)
+	if settings == "" {
 		os.Exit(m.Run())
 	}
-	for _, order := range strings.Fields(orders) {
-		if err := obey(order); err != nil {
+	for _, setting := range strings.Fields(settings) {
+		if err := apply(setting); err != nil {
 			os.Stdout.WriteString(err.Error() + "\n")
 			os.Exit(1)
 		}
@@ -96,16 +93,16 @@ func TestMain(m *testing.M) {
 	}
 }
 
-func obey(order string) error {
-	if order == "stack" {
+func apply(setting string) error {
+	if setting == "stack" {
 		return RaiseStack()
 	}
-	text, lift := strings.CutPrefix(order, "lift:")
+	text, raise := strings.CutPrefix(setting, "raise:")
 	l, err := Parse(text)
 	if err != nil {
 		return err
 	}
-	if lift {
+	if raise {
 		return l.RaiseHard()
 	}
 	return l.Set(0)
@@ -113,10 +110,10 @@ func obey(order string) error {
 
 // seen starts the test program again, sets limits in it, and returns what a child
 // of it has.
-func seen(t *testing.T, before func(pid int), orders ...string) (map[string]string, error) {
+func seen(t *testing.T, before func(pid int), settings ...string) (map[string]string, error) {
 	t.Helper()
 	cmd := exec.Command("/bin/sh", "-c", `echo && read go && exec "$0"`, os.Args[0])
-	cmd.Env = []string{reportEnv + "=" + strings.Join(orders, " ")}
+	cmd.Env = []string{reportEnv + "=" + strings.Join(settings, " ")}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -128,8 +125,8 @@ func seen(t *testing.T, before func(pid int), orders ...string) (map[string]stri
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// The shell speaks once it runs: at the end of execve(2) the kernel still sets
-	// the stack limit that it had at the beginning.
+	// The shell prints a line once it runs: at the end of execve(2) the kernel still
+	// sets the stack limit that it had at the beginning.
 	if _, err := stdout.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
@@ -201,12 +198,12 @@ func TestOnlyThePrivilegedRaise(t *testing.T) {
 	}
 }
 
-func TestLift(t *testing.T) {
-	got, err := seen(t, func(int) {}, "locks=10:20", "lift:locks=5:15")
+func TestRaiseHard(t *testing.T) {
+	got, err := seen(t, func(int) {}, "locks=10:20", "raise:locks=5:15")
 	if err != nil || got["Max file locks"] != "10:20" {
 		t.Errorf("a limit was lowered: %v %v", got["Max file locks"], err)
 	}
-	got, err = seen(t, func(int) {}, "locks=10:20", "lift:locks=15:30")
+	got, err = seen(t, func(int) {}, "locks=10:20", "raise:locks=15:30")
 	if mayRaise(t) {
 		if err != nil || got["Max file locks"] != "10:30" {
 			t.Errorf("%v %v", got["Max file locks"], err)
@@ -218,7 +215,7 @@ func TestLift(t *testing.T) {
 	}
 }
 
-func TestSetOnAProcessThatEnded(t *testing.T) {
+func TestSetEndedProcess(t *testing.T) {
 	cmd := exec.Command("/bin/true")
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,16 @@ package seccomp
 
 import "golang.org/x/sys/unix"
 
+const (
+	nativeArch = unix.AUDIT_ARCH_X86_64
+	// secondABI is the first number of x32 (__X32_SYSCALL_BIT), which few kernels
+	// enable.
+	secondABI = 0x40000000
+)
+
+// foreignABIs: i386; the number is that of asm/unistd_32.h.
+var foreignABIs = [...]foreignABI{{unix.AUDIT_ARCH_I386, 54}}
+
 var calls = [...]Call{
 	{"read", unix.SYS_READ}, {"write", unix.SYS_WRITE}, {"open", unix.SYS_OPEN}, {"close", unix.SYS_CLOSE},
 	{"stat", unix.SYS_STAT}, {"fstat", unix.SYS_FSTAT}, {"lstat", unix.SYS_LSTAT}, {"poll", unix.SYS_POLL},

@@ -4,6 +4,14 @@ package seccomp
 
 import "golang.org/x/sys/unix"
 
+const (
+	nativeArch = unix.AUDIT_ARCH_AARCH64
+	secondABI  = 0
+)
+
+// foreignABIs: 32-bit ARM; the number is that of asm/unistd-eabi.h.
+var foreignABIs = [...]foreignABI{{unix.AUDIT_ARCH_ARM, 54}}
+
 var calls = [...]Call{
 	{"io_setup", unix.SYS_IO_SETUP}, {"io_destroy", unix.SYS_IO_DESTROY}, {"io_submit", unix.SYS_IO_SUBMIT}, {"io_cancel", unix.SYS_IO_CANCEL},
 	{"io_getevents", unix.SYS_IO_GETEVENTS}, {"setxattr", unix.SYS_SETXATTR}, {"lsetxattr", unix.SYS_LSETXATTR}, {"fsetxattr", unix.SYS_FSETXATTR},

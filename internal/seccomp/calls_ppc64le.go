@@ -4,6 +4,13 @@ package seccomp
 
 import "golang.org/x/sys/unix"
 
+const (
+	nativeArch = unix.AUDIT_ARCH_PPC64LE
+	secondABI  = 0
+)
+
+var foreignABIs = [0]foreignABI{}
+
 var calls = [...]Call{
 	{"restart_syscall", unix.SYS_RESTART_SYSCALL}, {"exit", unix.SYS_EXIT}, {"fork", unix.SYS_FORK}, {"read", unix.SYS_READ},
 	{"write", unix.SYS_WRITE}, {"open", unix.SYS_OPEN}, {"close", unix.SYS_CLOSE}, {"waitpid", unix.SYS_WAITPID},

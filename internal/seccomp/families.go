@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// family is a set of system calls by each of which a program gets done what it gets
-// done by another one of them. A list that names one of calls refuses all of them,
-// and also those by which the same can be had beside other things.
+// family is a set of equivalent system calls: a program can use any of them instead
+// of another. A list that names one of calls refuses all of them, and also the calls
+// that can have the same effect among others.
 type family struct{ calls, also string }
 
 // families are those of Linux (syscalls(2)). Names that an architecture lacks are
-// passed over: socketcall and ipc are ppc64le's, which has the calls themselves too.
+// ignored: only ppc64le has socketcall and ipc, besides the separate calls.
 var families = [...]family{
 	// Processes.
 	{"clone clone3 fork vfork", ""},
@@ -33,7 +33,7 @@ var families = [...]family{
 	{"nanosleep clock_nanosleep", ""},
 	{"futex futex_wait futex_wake futex_requeue futex_waitv", ""},
 
-	// Who a process is and what it may have.
+	// Identity and limits of a process.
 	{"setuid setreuid setresuid setfsuid", ""},
 	{"setgid setregid setresgid setfsgid", ""},
 	{"setrlimit ulimit", "prlimit64"},
@@ -48,7 +48,7 @@ var families = [...]family{
 	{"iopl ioperm", ""},
 	{"uname olduname oldolduname", ""},
 
-	// Files by name.
+	// Files by path.
 	{"open openat openat2 creat", "open_by_handle_at"},
 	{"name_to_handle_at open_by_handle_at", ""},
 	{"stat oldstat lstat oldlstat fstat oldfstat newfstatat statx", ""},
@@ -77,7 +77,7 @@ var families = [...]family{
 	{"mount move_mount mount_setattr fsopen fsconfig fsmount fspick open_tree open_tree_attr", ""},
 	{"umount umount2", ""},
 
-	// What is open.
+	// Open files.
 	{"read readv pread64 preadv preadv2", "io_submit"},
 	{"write writev pwrite64 pwritev pwritev2", "io_submit"},
 	{"fsync fdatasync", "io_submit sync sync_file_range sync_file_range2 syncfs"},
@@ -134,22 +134,22 @@ var families = [...]family{
 	{"adjtimex clock_adjtime", "settimeofday clock_settime stime"},
 }
 
-// ringCalls are what a ring does by itself, on no list of calls: opening, connecting,
-// reading and writing (io_uring(7)). A list of refused calls refuses rings.
+// ringCalls create and use a ring, which opens, connects, reads and writes without
+// system calls that a filter sees (io_uring(7)). Every block list refuses rings.
 const ringCalls = "io_uring_setup io_uring_enter io_uring_register"
 
-// guard refuses a call by one of its arguments: when one call is refused, another
-// one that does the same if it is asked to.
+// guard refuses a call by one of its arguments: if the call named is refused, another
+// call must not have the same effect by that argument.
 type guard struct {
 	named, call string
-	// arg counts from 0. It is refused when a bit of the mask is set or, where equal,
-	// when it is the mask.
+	// arg counts from 0. The call is refused if the argument has a bit of the mask or,
+	// with equal, if it is the mask.
 	arg   int
 	mask  uint32
 	equal bool
 }
 
-// namespaceFlags are the flags of clone(2) for new ones.
+// namespaceFlags are the flags of clone(2) for new namespaces.
 const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
 var guards = [...]guard{
@@ -157,13 +157,13 @@ var guards = [...]guard{
 	{named: "connect", call: "sendmsg", arg: 2, mask: unix.MSG_FASTOPEN},
 	{named: "connect", call: "sendmmsg", arg: 3, mask: unix.MSG_FASTOPEN},
 	{named: "unshare", call: "clone", arg: 0, mask: namespaceFlags},
-	// Its flags are in memory, which no filter sees.
+	// The flags of clone3 are in memory, which a filter cannot read.
 	{named: "unshare", call: "clone3", arg: 0, mask: 1<<32 - 1},
 	{named: "seccomp", call: "prctl", arg: 0, mask: unix.PR_SET_SECCOMP, equal: true},
 }
 
-// Refused returns the calls that a list of refused ones comes to: each with its
-// family, and the detours around all of them, but for what is allowed by name.
+// Refused returns the calls that Block refuses: each with its family, and the ring
+// calls, except those in Allow.
 func (f Filter) Refused() []Call {
 	if len(f.Block) == 0 {
 		return nil
@@ -187,7 +187,7 @@ func (f Filter) Refused() []Call {
 	return calls
 }
 
-// activeGuards returns the guards that hold beside the refused calls.
+// activeGuards returns the guards that apply in addition to the refused calls.
 func (f Filter) activeGuards(refused []Call) (held []guard) {
 	has := func(calls []Call, name string) bool {
 		return slices.ContainsFunc(calls, func(c Call) bool { return c.name == name })
@@ -200,18 +200,18 @@ func (f Filter) activeGuards(refused []Call) (held []guard) {
 	return held
 }
 
-// WithAllowed returns a filter that permits these calls, whatever the lists say.
+// WithAllowed returns a filter that also permits these calls.
 func (f Filter) WithAllowed(calls []Call) Filter {
 	f.Allow = append(slices.Clone(f.Allow), calls...)
 	return f
 }
 
-// essential are the calls without which jacamar starts no shell, or the C library no
-// program.
+// essential are the calls that jacamar needs to start a shell, or the C library to
+// start a program.
 const essential = "chdir clone close dup3 execve exit exit_group fcntl futex getppid mmap mprotect munmap openat pipe2 prctl read" +
 	" rt_sigaction rt_sigprocmask rt_sigreturn setsid wait4 write"
 
-// MissingEssentials returns the calls that the lists refuse and without which no job starts.
+// MissingEssentials returns the refused calls that every job needs to start.
 func (f Filter) MissingEssentials() (names []string) {
 	refused := f.Refused()
 	for _, name := range strings.Fields(essential) {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// known are the names of all calls of all architectures.
+// known returns the names of all calls of all architectures.
 func known(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("calls_*.go")
@@ -56,9 +56,9 @@ func refusedBy(name string, t *testing.T) (names []string) {
 	return names
 }
 
-// TestNamingOneRefusesTheFamily goes by the verdicts of the program that the kernel
-// runs: each member is refused when any other is named.
-func TestNamingOneRefusesTheFamily(t *testing.T) {
+// TestMemberRefusesFamily checks the verdicts of the compiled program: each member is
+// refused when any other is named.
+func TestMemberRefusesFamily(t *testing.T) {
 	for _, f := range families {
 		for _, named := range strings.Fields(f.calls) {
 			c, err := ParseCall(named)
@@ -83,7 +83,7 @@ func TestNamingOneRefusesTheFamily(t *testing.T) {
 	}
 }
 
-// TestAlsoIsOneWay: what can do the same beside other things does not stand for it.
+// TestAlsoIsOneWay: naming a more general call does not refuse the special ones.
 func TestAlsoIsOneWay(t *testing.T) {
 	for named, spared := range map[string]string{
 		"unlinkat": "rmdir", "prlimit64": "ptrace", "process_vm_readv": "ptrace", "open_by_handle_at": "open", "socket": "connect", "sendto": "connect",
@@ -94,8 +94,8 @@ func TestAlsoIsOneWay(t *testing.T) {
 	}
 }
 
-// TestRelativesByName: a call whose name is another's with what the kernel adds to
-// names of newer ones is of the same family, or is known to be something else.
+// TestRelativesByName: a call with the name of another and one of the kernel's
+// suffixes for newer calls is of the same family or is listed as unrelated.
 func TestRelativesByName(t *testing.T) {
 	different := strings.Fields("lock mount stat time times")
 	names := known(t)
@@ -139,7 +139,7 @@ func TestRings(t *testing.T) {
 			want   uint32
 		}{
 			"without a list":   {Filter{}, permitted},
-			"beside a list":    {Filter{Block: block}, refused},
+			"with a list":      {Filter{Block: block}, refused},
 			"wanted":           {Filter{Block: block, Allow: []Call{ring}}, permitted},
 			"spared":           {Filter{Block: block}.WithAllowed([]Call{ring}), permitted},
 			"under block_all":  {Filter{OnlyAllowed: true}, refused},
@@ -152,9 +152,8 @@ func TestRings(t *testing.T) {
 	}
 }
 
-// TestCallsThatAreNewerThanTheTable do not exist beside a list: one of them could do
-// what the list refuses.
-func TestCallsThatAreNewerThanTheTable(t *testing.T) {
+// TestNewerCalls: with a list, calls newer than the table fail with ENOSYS.
+func TestNewerCalls(t *testing.T) {
 	last := newestNumber()
 	for _, c := range calls {
 		if c.number > last {
@@ -210,9 +209,9 @@ func TestGuards(t *testing.T) {
 	}
 }
 
-// TestGuardsGiveWay: a call that is allowed by name is allowed with all arguments, and
-// one that is refused is refused with all.
-func TestGuardsGiveWay(t *testing.T) {
+// TestGuardsYieldToLists: a call that is allowed by name is allowed with all
+// arguments, and a refused one is refused with all.
+func TestGuardsYieldToLists(t *testing.T) {
 	block := []Call{call(t, "unshare"), call(t, "connect"), call(t, "sendmsg")}
 	f := Filter{Block: block, Allow: []Call{call(t, "clone"), call(t, "clone3")}}
 	for name, want := range map[string]uint32{"clone": permitted, "clone3": permitted, "sendmsg": refused, "unshare": refused} {
@@ -223,8 +222,8 @@ func TestGuardsGiveWay(t *testing.T) {
 	}
 }
 
-// TestEveryCallAfterAGuardIsJudged: a guard leaves the number of the call loaded.
-func TestEveryCallAfterAGuardIsJudged(t *testing.T) {
+// TestGuardKeepsNumber: a guard leaves the number of the call loaded.
+func TestGuardKeepsNumber(t *testing.T) {
 	f := Filter{Block: []Call{call(t, "connect"), call(t, "unshare"), call(t, "seccomp")}}
 	harmless := [6]uint64{}
 	for _, g := range guards {
@@ -234,7 +233,7 @@ func TestEveryCallAfterAGuardIsJudged(t *testing.T) {
 	}
 }
 
-func TestLacking(t *testing.T) {
+func TestMissingEssentials(t *testing.T) {
 	all := strings.Fields(essential)
 	var everything []Call
 	for _, name := range all {
@@ -259,8 +258,7 @@ func TestLacking(t *testing.T) {
 	}
 }
 
-// TestSparingLeavesTheFilterAlone.
-func TestSparingLeavesTheFilterAlone(t *testing.T) {
+func TestWithAllowedCopies(t *testing.T) {
 	f := Filter{Block: []Call{call(t, "ptrace")}, Allow: make([]Call, 0, 4)}
 	f.WithAllowed([]Call{call(t, "bpf")}).WithAllowed([]Call{call(t, "read")})
 	if len(f.Allow) != 0 || len(f.Allow[:1:1]) == 1 && f.Allow[:1][0] != (Call{}) {

@@ -1,10 +1,9 @@
-// Package seccomp makes the system-call filter of a job (seccomp(2)) and puts it
-// on a thread. Its first use is against terminal injection: TIOCSTI and
-// TIOCLINUX let a program type into a terminal that it has inherited
-// (CVE-2005-4890, CVE-2023-28339, CVE-2023-1523).
+// Package seccomp compiles the system-call filter of a job (seccomp(2)) and loads
+// it. Each filter prevents terminal injection: TIOCSTI and TIOCLINUX let a program
+// type into a terminal that it has inherited (CVE-2005-4890, CVE-2023-28339,
+// CVE-2023-1523).
 //
-// A refused call fails with EPERM, as if the kernel did not permit it: programs
-// expect that and say what they could not do.
+// A refused call fails with EPERM, an error that programs expect and report.
 package seccomp
 
 import (
@@ -20,29 +19,29 @@ import (
 
 //go:generate go run generate.go
 
-// Filter says which system calls a job may not make.
+// Filter defines which system calls a job may not make.
 type Filter struct {
-	// OnlyAllowed refuses everything but Allow; otherwise only Block is refused, with
-	// what does the same (Refused), but for Allow.
+	// OnlyAllowed refuses all calls except Allow. Otherwise the calls in Block and
+	// their equivalents (Refused) are refused, except those in Allow.
 	OnlyAllowed bool   `json:"only_allowed,omitempty"`
 	Allow       []Call `json:"allow,omitempty"`
 	Block       []Call `json:"block,omitempty"`
 }
 
-// IsDefault reports whether the filter has nothing but what every filter has.
+// IsDefault reports whether the filter only has the rules that every filter has.
 func (f Filter) IsDefault() bool { return !f.OnlyAllowed && len(f.Block) == 0 }
 
-// Verdicts (seccomp(2)). A call of a foreign instruction set, which a list of
-// this one's calls says nothing about, does not exist.
+// Verdicts (seccomp(2)). The lists do not cover calls of a foreign instruction set;
+// such calls fail with ENOSYS.
 const (
 	permitted = unix.SECCOMP_RET_ALLOW
 	refused   = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
 	absent    = unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)
 )
 
-// Offsets in struct seccomp_data. Of an argument only the low half is looked at, as
-// the kernel does with each that is looked at here; all architectures here have it
-// first.
+// Offsets in struct seccomp_data. Only the low half of an argument is compared: the
+// kernel ignores the high half of those that are compared here. All supported
+// architectures store the low half first.
 const (
 	offsetNumber = 0
 	offsetArch   = 4
@@ -72,7 +71,7 @@ func (f Filter) Program() []unix.SockFilter {
 	return append(p, f.blockListProgram()...)
 }
 
-// allowListProgram permits the list and nothing else.
+// allowListProgram permits only the calls in the list.
 func (f Filter) allowListProgram() (p []unix.SockFilter) {
 	for _, c := range f.Allow {
 		p = append(p, unless(c.number, 1), verdict(permitted))
@@ -80,8 +79,8 @@ func (f Filter) allowListProgram() (p []unix.SockFilter) {
 	return append(p, verdict(refused))
 }
 
-// blockListProgram refuses the list. Beside one, calls that are newer than the table do not
-// exist: nothing is known of what they do.
+// blockListProgram refuses the calls in the list. With a list, calls that are newer
+// than the table fail with ENOSYS: they could be equivalents of a refused call.
 func (f Filter) blockListProgram() (p []unix.SockFilter) {
 	if f.IsDefault() {
 		return []unix.SockFilter{verdict(permitted)}
@@ -97,8 +96,8 @@ func (f Filter) blockListProgram() (p []unix.SockFilter) {
 	return append(p, verdict(permitted))
 }
 
-// refusalFor a call. The C library tries clone3 first, and clone only where there is
-// no clone3.
+// refusalFor returns the verdict for a refused call. The C library tries clone3 first
+// and falls back to clone only on ENOSYS.
 func refusalFor(name string) uint32 {
 	if name == "clone3" {
 		return absent
@@ -106,7 +105,7 @@ func refusalFor(name string) uint32 {
 	return refused
 }
 
-// newestNumber is the highest number that a call has.
+// newestNumber is the highest number of a call in the table.
 func newestNumber() (n uint32) {
 	for _, c := range calls {
 		n = max(n, c.number)
@@ -114,7 +113,7 @@ func newestNumber() (n uint32) {
 	return n
 }
 
-// program leaves the number of the call loaded.
+// program returns the guard's instructions; they leave the number of the call loaded.
 func (g guard) program() []unix.SockFilter {
 	c, err := ParseCall(g.call)
 	if err != nil {
@@ -135,8 +134,8 @@ func (g guard) program() []unix.SockFilter {
 	}
 }
 
-// refuseTerminalInjection refuses the two ioctls of terminal injection, and leaves the number
-// of the call loaded.
+// refuseTerminalInjection refuses the two ioctls of terminal injection; it leaves the
+// number of the call loaded.
 func refuseTerminalInjection(ioctl uint32) []unix.SockFilter {
 	return []unix.SockFilter{
 		unless(ioctl, 6),
@@ -155,17 +154,17 @@ func verdict(v uint32) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: v}
 }
 
-// unless jumps over n instructions when the loaded value is another one.
+// unless jumps over n instructions if the loaded value differs from value.
 func unless(value uint32, n int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: uint8(n), K: value}
 }
 
-// unlessAnyBit jumps over n instructions when the loaded value has no bit of the mask.
+// unlessAnyBit jumps over n instructions if the loaded value has no bit of the mask.
 func unlessAnyBit(mask uint32, n int) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jf: uint8(n), K: mask}
 }
 
-// below jumps over one instruction when the loaded value is less than limit.
+// below jumps over one instruction if the loaded value is less than limit.
 func below(limit uint32) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K, Jf: 1, K: limit}
 }
@@ -174,11 +173,11 @@ func skip(n uint32) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JA, K: n}
 }
 
-// foreignABI is another instruction set that this machine's kernel runs, with
-// its number of ioctl(2).
+// foreignABI is another instruction set that the kernel supports, with its number of
+// ioctl(2).
 type foreignABI struct{ arch, ioctl uint32 }
 
-// Call is a system call that this machine's architecture has.
+// Call is a system call of this machine's architecture.
 type Call struct {
 	name   string
 	number uint32
@@ -205,9 +204,9 @@ func (c *Call) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// NoNewPrivs keeps the calling thread, and what it starts, from ever gaining a
-// privilege by execve(2): setuid bits and file capabilities mean nothing to it
-// (PR_SET_NO_NEW_PRIVS in prctl(2)). There is no way back.
+// NoNewPrivs disables setuid bits and file capabilities for the calling thread and
+// the programs that it starts (PR_SET_NO_NEW_PRIVS in prctl(2)). This is
+// irreversible.
 func NoNewPrivs() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot set no_new_privs: %w", err)
@@ -215,13 +214,13 @@ func NoNewPrivs() error {
 	return nil
 }
 
-// Load puts the filter on the calling thread, to which the goroutine must be
-// locked, and on what that thread starts. It needs NoNewPrivs or CAP_SYS_ADMIN.
-// There is no way back.
+// Load applies the filter to the calling thread, to which the goroutine must be
+// locked, and to the programs that it starts. It needs NoNewPrivs or CAP_SYS_ADMIN.
+// This is irreversible.
 func (f Filter) Load() error { return f.load(0) }
 
-// LoadAll puts the filter on all threads of this process, and with it the calling
-// thread's no_new_privs (SECCOMP_FILTER_FLAG_TSYNC in seccomp(2)).
+// LoadAll applies the filter and the calling thread's no_new_privs to all threads of
+// this process (SECCOMP_FILTER_FLAG_TSYNC in seccomp(2)).
 func (f Filter) LoadAll() error { return f.load(unix.SECCOMP_FILTER_FLAG_TSYNC) }
 
 func (f Filter) load(flags uintptr) error {
@@ -233,7 +232,7 @@ func (f Filter) load(flags uintptr) error {
 	case errno != 0:
 		return fmt.Errorf("cannot set the system-call filter: %w", errno)
 	case thread != 0:
-		return fmt.Errorf("cannot set the system-call filter: thread %d has another one", thread)
+		return fmt.Errorf("cannot set the system-call filter: thread %d has a different filter", thread)
 	}
 	return nil
 }

@@ -6,22 +6,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// system is what the kernel shows a filter of one call (struct seccomp_data).
+// system is the kernel's input to a filter for one call (struct seccomp_data).
 type system struct {
 	arch, number uint32
 	second       uint64
 	args         [6]uint64 // with the second in it unless they are given
 }
 
-// decide runs a program as the kernel would. It knows the instructions that the
-// filter is made of, and fails the test on any other.
+// decide runs a program as the kernel would. It implements the instructions that
+// filters use, and fails the test on any other.
 func decide(t *testing.T, program []unix.SockFilter, s system) uint32 {
 	t.Helper()
 	var a uint32
 	for pc := 0; pc < len(program); pc++ {
 		switch i := program[pc]; i.Code {
 		case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
-			a = s.word(t, i.K)
+			a = s.field(t, i.K)
 		case unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K:
 			pc += jump(a == i.K, i)
 		case unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K:
@@ -40,8 +40,8 @@ func decide(t *testing.T, program []unix.SockFilter, s system) uint32 {
 	return 0
 }
 
-// word is what the kernel has at an offset of struct seccomp_data.
-func (s system) word(t *testing.T, offset uint32) uint32 {
+// field returns the 32 bits at an offset of struct seccomp_data.
+func (s system) field(t *testing.T, offset uint32) uint32 {
 	t.Helper()
 	s.args[1] |= s.second
 	switch {
@@ -90,12 +90,12 @@ func TestVerdicts(t *testing.T) {
 		"TIOCLINUX":                           {none, own("ioctl", unix.TIOCLINUX), refused},
 		"TIOCSTI with dirt in the high half":  {none, own("ioctl", 1<<32|unix.TIOCSTI), refused},
 		"TIOCSTI's number of another call":    {none, own("read", unix.TIOCSTI), permitted},
-		"another architecture nobody knows":   {none, system{arch: unix.AUDIT_ARCH_S390X, number: 54}, absent},
+		"an unknown architecture":             {none, system{arch: unix.AUDIT_ARCH_S390X, number: 54}, absent},
 		"the first blocked call":              {block, own("mkdirat", 0), refused},
 		"the last blocked call":               {block, own("bpf", 0), refused},
-		"a call beside the blocked ones":      {block, own("read", 0), permitted},
-		"TIOCSTI beside blocked calls":        {block, own("ioctl", unix.TIOCSTI), refused},
-		"an ioctl beside blocked calls":       {block, own("ioctl", unix.TIOCGWINSZ), permitted},
+		"a call besides the blocked ones":     {block, own("read", 0), permitted},
+		"TIOCSTI with blocked calls":          {block, own("ioctl", unix.TIOCSTI), refused},
+		"an ioctl with blocked calls":         {block, own("ioctl", unix.TIOCGWINSZ), permitted},
 		"an allowed call":                     {only, own("read", 0), permitted},
 		"a call that is not allowed":          {only, own("openat", 0), refused},
 		"a call that is blocked":              {only, own("write", 0), refused},
@@ -112,8 +112,8 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestForeignCalls tries the instruction sets that the kernel runs beside the
-// machine's own, which are a way around a filter that only knows one.
+// TestForeignCalls tries the other instruction sets that the kernel supports: a
+// filter for one of them could be bypassed by another.
 func TestForeignCalls(t *testing.T) {
 	for _, a := range foreignABIs {
 		for name, c := range map[string]struct {
@@ -142,7 +142,7 @@ func TestForeignCalls(t *testing.T) {
 	}
 }
 
-func TestPlain(t *testing.T) {
+func TestIsDefault(t *testing.T) {
 	for _, c := range []struct {
 		filter Filter
 		want   bool
@@ -158,7 +158,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestEveryCallCanBeListed also bounds the program: the kernel takes 4096
+// TestEveryCallCanBeListed also bounds the program: the kernel accepts 4096
 // instructions (BPF_MAXINSNS).
 func TestEveryCallCanBeListed(t *testing.T) {
 	f := Filter{OnlyAllowed: true, Allow: calls[:], Block: calls[:]}
@@ -189,7 +189,7 @@ func TestParseCallRefuses(t *testing.T) {
 	}
 }
 
-func TestCallsTravelAsText(t *testing.T) {
+func TestCallText(t *testing.T) {
 	var c Call
 	if err := c.UnmarshalText([]byte("ptrace")); err != nil || c != call(t, "ptrace") {
 		t.Errorf("%v %v", c, err)
@@ -198,6 +198,6 @@ func TestCallsTravelAsText(t *testing.T) {
 		t.Errorf("%s %v", text, err)
 	}
 	if err := c.UnmarshalText([]byte("nonsense")); err == nil {
-		t.Error("nonsense was taken for a call")
+		t.Error("an invalid name was accepted")
 	}
 }

@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onAThread runs f on a thread that ends with it: what is tried here cannot be
-// taken back.
+// onAThread runs f on a thread that ends with it: the changes are irreversible.
 func onAThread(f func() error) error {
 	result := make(chan error)
 	go func() {
@@ -29,7 +28,7 @@ func confine(f Filter) error {
 	return f.Load()
 }
 
-func TestLoadedFilterHolds(t *testing.T) {
+func TestLoadedFilterApplies(t *testing.T) {
 	dir := t.TempDir()
 	f := Filter{Block: []Call{call(t, "mkdirat")}}
 	err := onAThread(func() error {
@@ -102,9 +101,9 @@ func TestChildrenInherit(t *testing.T) {
 	}
 }
 
-// TestLoadNeedsAPrivilegeOrNone: an ordinary process may only filter itself when
-// it can gain nothing any more, for it could confuse a setuid program otherwise.
-func TestLoadNeedsAPrivilegeOrNone(t *testing.T) {
+// TestLoadNeedsNoNewPrivs: an unprivileged process may only filter itself with
+// no_new_privs, because a filter could otherwise break a setuid program.
+func TestLoadNeedsNoNewPrivs(t *testing.T) {
 	err := onAThread(func() error { return Filter{}.Load() })
 	if root := os.Geteuid() == 0; root != (err == nil) {
 		t.Errorf("as root %v: %v", root, err)

@@ -10,7 +10,7 @@ import (
 
 const wholeEnv = "SECCOMP_TEST_WHOLE"
 
-// TestMain lets the test program confine itself: there is no way back from it.
+// TestMain lets the test program confine itself, which is irreversible.
 func TestMain(m *testing.M) {
 	scenario := os.Getenv(wholeEnv)
 	if scenario == "" {

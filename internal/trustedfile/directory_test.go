@@ -12,7 +12,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// account is a uid that no process has; only root can give it anything.
+// account is a uid that no process has; only root can give it a file.
 const account = 54321
 
 // layout makes entries below a trusted directory: "d MODE UID NAME", "l UID NAME
@@ -55,7 +55,7 @@ func octal(t *testing.T, text string) (mode uint32) {
 	return mode
 }
 
-func TestFind(t *testing.T) {
+func TestFindEntry(t *testing.T) {
 	for name, tc := range map[string]struct {
 		lines []string
 		path  string
@@ -107,8 +107,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestFindMakesWhatIsMissing on the way, but not where a link leads.
-func TestFindMakesWhatIsMissing(t *testing.T) {
+// TestFindEntryCreatesMissing directories, but not behind a link.
+func TestFindEntryCreatesMissing(t *testing.T) {
 	for name, tc := range map[string]struct {
 		lines []string
 		path  string
@@ -140,8 +140,8 @@ func TestFindMakesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestFindJudgesWhatItMakes: the directory may not be what was asked for.
-func TestFindJudgesWhatItMakes(t *testing.T) {
+// TestFindEntryChecksCreated: the created directory may not be the intended one.
+func TestFindEntryChecksCreated(t *testing.T) {
 	odd := errors.New("the disk is full")
 	if _, err := Self().FindEntry(abs(t, layout(t)+"/a/x"), func(int, string) error { return odd }); !errors.Is(err, odd) {
 		t.Errorf("got %v", err)
@@ -168,7 +168,7 @@ func TestOpenDirectory(t *testing.T) {
 		}
 		faults := Self().CheckDirectory(abs(t, filepath.Join(dir, path)))
 		if (len(faults) == 0) != (why == "") || (len(faults) > 0 && !strings.Contains(faults[0].Problem, why)) {
-			t.Errorf("%s: judged as %+v, want %q", path, faults, why)
+			t.Errorf("%s: got faults %+v, want %q", path, faults, why)
 		}
 	}
 	if faults := Self().CheckDirectory(abs(t, "/")); len(faults) > 0 {
@@ -199,7 +199,7 @@ func TestJobs(t *testing.T) {
 			e.Close()
 		}
 	}
-	// This process is root: no link of the account's may lead it.
+	// This process is root: it must not follow a link of the account.
 	if _, err := Jobs(account).FindEntry(abs(t, dir+"/own/l"), nil); err == nil || !strings.Contains(err.Error(), "is a symbolic link that uid 54321 can change") {
 		t.Errorf("got %v", err)
 	}
@@ -208,7 +208,7 @@ func TestJobs(t *testing.T) {
 	}
 }
 
-func TestJudgeProgram(t *testing.T) {
+func TestCheckProgram(t *testing.T) {
 	dir := layout(t, "d 755 me bin", "f bin/program", "l me bin/link program", "d 777 me open", "f open/program", "l me bin/far DIR/open/program")
 	for path, why := range map[string]string{
 		"bin/program": "", "bin/link": "", "bin/far": "is writable by group and others", "open/program": "is writable by group and others",
@@ -221,7 +221,7 @@ func TestJudgeProgram(t *testing.T) {
 	}
 }
 
-func TestFindLeavesNoDescriptor(t *testing.T) {
+func TestFindEntryLeavesNoDescriptor(t *testing.T) {
 	dir := layout(t, "d 755 me a", "l me l a/x", "d 777 me open", "l me loop loop")
 	before := descriptors(t)
 	for range 50 {
@@ -239,8 +239,8 @@ func TestFindLeavesNoDescriptor(t *testing.T) {
 	}
 }
 
-// TestJudgeMount: a directory of the same file system, and one that cannot be looked at.
-func TestJudgeMount(t *testing.T) {
+// TestCheckMount: a directory of the same file system, and one without stat data.
+func TestCheckMount(t *testing.T) {
 	dir := layout(t, "d 755 me a")
 	e, err := Self().FindEntry(abs(t, dir+"/a"), nil)
 	must(t, err)

@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Fault is one reason not to believe a file, and what to do about it.
+// Fault is one reason not to trust a file, and what to do about it.
 type Fault struct {
-	File     string // the file that was asked for
-	Path     string // what is at fault: the file, or a directory or link on the way
-	Problem  string // follows the name of Path: "is writable by group (mode 0775)"
+	File     string // the requested file
+	Path     string // what is at fault: the file, or a directory or link on its path
+	Problem  string // predicate for Path: "is writable by group (mode 0775)"
 	Fix      string // a command or a sentence
-	UID      uint32 // owner of Path, as far as the reason is about that
-	Relation string // where Problem is that Path is another account's: "is owned by", to be followed by the account UID
-	Err      error  // the system's error where that is the reason
+	UID      uint32 // owner of Path, if the problem is about that
+	Relation string // if Path belongs to another account, the predicate that the account's name completes: "is owned by"
+	Err      error  // the system's error, if that is the reason
 }
 
 // Error returns the fault as one line.
@@ -47,7 +47,7 @@ func systemFault(path string, err error) Fault {
 	case errors.Is(err, fs.ErrNotExist):
 		f.Problem, f.Fix = "does not exist", "create it or correct the path"
 	case errors.Is(err, fs.ErrPermission):
-		f.Problem, f.Fix = "cannot be reached by this account", "give the account that runs jacamar-auth the right to read it"
+		f.Problem, f.Fix = "is not accessible to this account", "give the account that runs jacamar-auth the right to read it"
 	case errors.Is(err, unix.ELOOP):
 		f.Problem, f.Fix = "is one of too many symbolic links", "name the file by its real path"
 	default:
@@ -60,7 +60,7 @@ func tooLong(path string, limit int64) *Fault {
 	return &Fault{File: path, Path: path, Problem: fmt.Sprintf("is longer than %d bytes", limit), Fix: "name the right file or shorten it"}
 }
 
-// quotePath quotes a path that a shell or a terminal could take for something else.
+// quotePath quotes a path that a shell or a terminal would interpret.
 func quotePath(path string) string {
 	special := func(r rune) bool {
 		plain := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_./@+,:-", r)

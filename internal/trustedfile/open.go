@@ -1,20 +1,20 @@
-// Package trustedfile opens a file that a privileged process will believe.
+// Package trustedfile opens files whose contents a privileged process relies on.
 //
-// A file is believed when it is a regular file that only root or the process's
-// own account can change: both it and every directory and symbolic link on the
-// way to it are owned by one of the two, and nobody else may write the file or
-// one of those directories. A sticky directory such as /tmp is refused like any
-// other that others can write.
+// A file is trusted if it is a regular file that only root or the account of the
+// process can change: the file and every directory and symbolic link on the path
+// are owned by one of the two, and no other account may write the file or one of
+// those directories. A sticky directory such as /tmp is refused like any other
+// directory that others can write.
 //
-// Every judgement is made on an open descriptor, never on a name, and the last
-// component of the path may not be a symbolic link. A link on the way to the
-// last component is followed by its text, one component at a time, so that each
-// directory it leads through is judged as well (/var/run and a relocated
-// /etc/gitlab-runner are such links at real sites).
+// Every check is made on an open descriptor, never on a name, and the last
+// component of the path may not be a symbolic link. A link earlier in the path is
+// resolved here, one component at a time, so that each directory that it leads
+// through is checked as well (/var/run and a relocated /etc/gitlab-runner are such
+// links at real sites).
 //
-// An access control list that lets somebody else write shows in the group bits
-// of the mode, because those are its mask (acl(5)); it needs no look of its own.
-// The kernel's own files (/proc/self/fd/N, /dev/stdin) are links and refused.
+// An access control list that lets another account write shows in the group bits
+// of the mode, because those are its mask (acl(5)); it needs no separate check.
+// The kernel's own files (/proc/self/fd/N, /dev/stdin) are links and are refused.
 package trustedfile
 
 import (
@@ -28,14 +28,15 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Open opens the file at path for reading when it can be trusted and is not
-// longer than limit bytes. Its first fault is the error, as a *Fault.
+// Open opens the file at path for reading if it can be trusted and is not longer
+// than limit bytes. The error is its first *Fault.
 func (t Trust) Open(path job.AbsPath, limit int64) (*os.File, error) {
 	return t.open(path, fileRules{limit: limit})
 }
 
-// OpenExecutable is Open for a program: the file must have an execute bit too.
-// The descriptor is for reading, so that what is checked is what will run.
+// OpenExecutable is Open for a program: the file must also have an execute bit.
+// The caller runs the program by the descriptor, so the file that was checked is the
+// file that runs.
 func (t Trust) OpenExecutable(path job.AbsPath, limit int64) (*os.File, error) {
 	return t.open(path, fileRules{limit: limit, executable: true})
 }
@@ -58,13 +59,13 @@ func (t Trust) Read(path job.AbsPath, limit int64) ([]byte, error) {
 }
 
 // Check lists every reason not to trust the file at path: its own faults and
-// those of each directory and link on the way. It reads nothing of the file.
+// those of each directory and link on the path. It does not read the file.
 func (t Trust) Check(path job.AbsPath) []Fault {
 	return t.checkFile(path, fileRules{limit: unlimited}, (*walk).openParent)
 }
 
-// CheckProgram is Judge for a program that is going to be run by its path, which
-// may be a symbolic link to it.
+// CheckProgram is Check for a program that is run by its path, which may be a
+// symbolic link to it.
 func (t Trust) CheckProgram(path job.AbsPath) []Fault {
 	return t.checkFile(path, fileRules{limit: unlimited}, (*walk).openTargetParent)
 }
@@ -94,8 +95,8 @@ func (t Trust) open(path job.AbsPath, r fileRules) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path.String()), nil
 }
 
-// openAs opens what file has judged by its name, and judges the descriptor
-// again: it is the one that will be believed.
+// openAs opens the file that checkFile has checked by name, and checks the
+// descriptor again: only that one is certain to be the file that is read.
 func (w *walk) openAs(name string, flags int) (fd int, ok bool) {
 	fd, err := openat(w.current.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
@@ -115,12 +116,12 @@ func (w *walk) openAs(name string, flags int) (fd int, ok bool) {
 	return -1, false
 }
 
-// OpenAppend opens the file at path for writing at its end, and for reading,
-// under the rules of Open, and makes it with mode 0600 when it does not exist: a
-// log that others could replace would be a way to write into any file.
+// OpenAppend opens the file at path for reading and for appending under the rules
+// of Open. It creates a missing file with mode 0600. If others could replace the
+// file, they could make this process write into any file.
 func (t Trust) OpenAppend(path job.AbsPath) (*os.File, error) { return t.openOwn(path, unix.O_APPEND) }
 
-// OpenUpdate is OpenAppend for a file that is read and written anywhere.
+// OpenUpdate is OpenAppend for a file that is written at any offset.
 func (t Trust) OpenUpdate(path job.AbsPath) (*os.File, error) { return t.openOwn(path, 0) }
 
 func (t Trust) openOwn(path job.AbsPath, flags int) (*os.File, error) {
@@ -140,25 +141,24 @@ func (t Trust) openOwn(path job.AbsPath, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path.String()), nil
 }
 
-// Entry is a name in a directory that was judged together with the whole way to it.
+// Entry is a name in a directory that was checked with its whole path.
 type Entry struct {
 	// Dir is the directory (O_PATH), which the caller closes.
 	Dir int
-	// Name is the entry's name. It was not that of a symbolic link, and need not
-	// exist.
+	// Name is the entry's name. It is not that of a symbolic link and need not exist.
 	Name string
 	// Path is the entry's real path.
 	Path string
-	// Linked reports that a symbolic link led to it.
+	// Linked reports whether the path contained a symbolic link to it.
 	Linked bool
 
 	device uint64 // of Dir
 }
 
-// FindEntry judges the way to path and finds its last component, where that is a
-// symbolic link the one that it leads to. It makes a missing directory on the way by
-// missing, unless that is nil; what is missing where a link leads is an error. The
-// error is a *Fault.
+// FindEntry checks the directories of path and finds its last component; if that is
+// a symbolic link, the one that it leads to. It calls missing, unless nil, to create a
+// missing directory; a missing directory behind a link is an error. The error is a
+// *Fault.
 func (t Trust) FindEntry(path job.AbsPath, missing func(dir int, name string) error) (Entry, error) {
 	w := newWalk(path, t, fileRules{}, false)
 	w.makeMissing = missing
@@ -170,8 +170,8 @@ func (t Trust) FindEntry(path job.AbsPath, missing func(dir int, name string) er
 	return Entry{Dir: w.current.fd, Name: last, Path: w.current.join(last), Linked: w.linkedLeft > 0, device: w.current.st.Dev}, nil
 }
 
-// OpenDirectory opens the directory at path (O_PATH) when it and each directory on
-// the way can be trusted. The error is a *Fault.
+// OpenDirectory opens the directory at path (O_PATH) if it and each directory on
+// the path can be trusted. The error is a *Fault.
 func (t Trust) OpenDirectory(path job.AbsPath) (fd int, err error) {
 	w := newWalk(path, t, fileRules{}, false)
 	if !w.enterRoot() || !w.stepUntil(0) {
@@ -191,8 +191,8 @@ func (t Trust) CheckDirectory(path job.AbsPath) []Fault {
 	return w.faults
 }
 
-// CheckMount refuses an entry that has been opened as fd when another account mounted
-// its file system. The error is a *Fault.
+// CheckMount refuses an entry, opened as fd, whose file system another account has
+// mounted. The error is a *Fault.
 func (e Entry) CheckMount(fd int, t Trust) error {
 	opened, err := fstat(fd)
 	if err != nil {

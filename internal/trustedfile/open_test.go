@@ -16,7 +16,7 @@ import (
 
 var plain = fileRules{limit: 1 << 20}
 
-func TestReadsWhatIsTrusted(t *testing.T) {
+func TestReadTrusted(t *testing.T) {
 	dir := trustedDir(t)
 	for _, mode := range []fs.FileMode{0o400, 0o440, 0o444, 0o600, 0o640, 0o644, 0o700, 0o755} {
 		for name, text := range map[string]string{"empty": "", "text": "key = 1\n"} {
@@ -31,7 +31,7 @@ func TestReadsWhatIsTrusted(t *testing.T) {
 	}
 }
 
-func TestOpenGivesACloseOnExecDescriptor(t *testing.T) {
+func TestOpenCloseOnExec(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "text", 0o600)
 	f, err := Self().Open(abs(t, path), 100)
@@ -97,8 +97,8 @@ func TestRefusesEveryParent(t *testing.T) {
 	}
 }
 
-// TestRefusesTmp: the sticky bit keeps others from removing a file there, and
-// not from making one before we do.
+// TestRefusesTmp: the sticky bit keeps others from removing a file, but not from
+// creating it first.
 func TestRefusesTmp(t *testing.T) {
 	dir, err := os.MkdirTemp("/tmp", "trustedfile-test-")
 	must(t, err)
@@ -111,7 +111,7 @@ func TestRefusesTmp(t *testing.T) {
 	}
 }
 
-func TestRefusesWhatIsNotARegularFile(t *testing.T) {
+func TestRefusesIrregularFile(t *testing.T) {
 	dir := trustedDir(t)
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mkdir(t, in("directory"), 0o755)
@@ -140,9 +140,9 @@ func TestRefusesWhatIsNotARegularFile(t *testing.T) {
 	refused(t, in(strings.Repeat("n", 300)), plain, "cannot open "+in(strings.Repeat("n", 300))+": it cannot be read: file name too long: look at the file system")
 }
 
-// TestRefusesOtherNamesOfOpenFiles: whoever can start the program chooses what
-// these names mean.
-func TestRefusesOtherNamesOfOpenFiles(t *testing.T) {
+// TestRefusesProcLinks: the caller that starts the program chooses what these names
+// mean.
+func TestRefusesProcLinks(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "text", 0o600)
 	f, err := os.Open(path)
@@ -174,9 +174,9 @@ func TestLimit(t *testing.T) {
 	refused(t, path, plain, "cannot trust "+path+": it is longer than 1048576 bytes: name the right file or shorten it")
 }
 
-// TestLimitHoldsForWhatTheSizeHides: a file can have more bytes than its size
-// says, as all those of /proc do, or grow while it is read.
-func TestLimitHoldsForWhatTheSizeHides(t *testing.T) {
+// TestLimitIgnoresSize: a file can have more bytes than st_size, as those of /proc
+// do, or grow while it is read.
+func TestLimitIgnoresSize(t *testing.T) {
 	if _, err := Self().Read(abs(t, "/proc/self/status"), 16); err == nil || !strings.Contains(err.Error(), "longer than 16 bytes") {
 		t.Errorf("%v", err)
 	}
@@ -230,7 +230,7 @@ func appends(t *testing.T, path, text string) {
 	must(t, f.Close())
 }
 
-func TestAppendMakesAPrivateFileAndKeepsWhatIsThere(t *testing.T) {
+func TestAppendCreatesPrivateFile(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "log")
 	appends(t, path, "one\n")
 	appends(t, path, "two\n")
@@ -257,7 +257,7 @@ func TestAppendFollowsTheEnd(t *testing.T) {
 	}
 }
 
-func TestAppendDescriptorIsNotInherited(t *testing.T) {
+func TestAppendCloseOnExec(t *testing.T) {
 	f, err := Self().OpenAppend(abs(t, filepath.Join(trustedDir(t), "log")))
 	must(t, err)
 	defer f.Close()
@@ -317,7 +317,7 @@ func TestAppendRefuses(t *testing.T) {
 	}
 }
 
-func TestAppendRefusesAnothersFile(t *testing.T) {
+func TestAppendRefusesForeignFile(t *testing.T) {
 	rootOnly(t)
 	path := filepath.Join(trustedDir(t), "log")
 	write(t, path, "", 0o600)

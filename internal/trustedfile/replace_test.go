@@ -20,13 +20,12 @@ func TestReplacedWhileOpen(t *testing.T) {
 	write(t, other, "new", 0o666)
 	must(t, os.Rename(other, file))
 	if got, err := io.ReadAll(f); err != nil || string(got) != "old" {
-		t.Errorf("%q, %v: the descriptor is not of the file that was judged", got, err)
+		t.Errorf("%q, %v: the descriptor is not of the file that was checked", got, err)
 	}
 }
 
 // TestReplacedWhileOpening swaps the name between a trusted file and one of
-// each kind that is refused. Whatever wins, the contents of the others must
-// never come out.
+// each kind that is refused. The contents of the others must never be read.
 func TestReplacedWhileOpening(t *testing.T) {
 	dir := trustedDir(t)
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -63,7 +62,7 @@ func TestReplacedWhileOpening(t *testing.T) {
 	close(stop)
 	swapper.Wait()
 	if opened == 0 {
-		t.Error("the trusted file was never opened: the test shows nothing")
+		t.Error("the trusted file was never opened: the test proves nothing")
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// trustedDir makes a directory whose every parent can be trusted. t.TempDir
-// cannot serve: /tmp is for all.
+// trustedDir makes a directory whose parents can all be trusted. t.TempDir cannot
+// be used: every user can write /tmp.
 func trustedDir(t *testing.T) string {
 	t.Helper()
 	base, err := os.UserHomeDir()

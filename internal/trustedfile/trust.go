@@ -10,38 +10,38 @@ import (
 	"jacamar-ci/internal/mounts"
 )
 
-// Trust is whose files, directories and links are believed. The zero value
-// believes root alone, and no directory that others can write.
+// Trust defines whose files, directories and links are trusted. The zero value
+// trusts only root, and no directory that others can write.
 type Trust struct {
-	// Account is one more owner beside root; 0 for none.
+	// Account is a trusted owner besides root; 0 for none.
 	Account job.UID
-	// Sticky accepts a directory of root's that others can write when it is sticky,
-	// as /tmp is: there each entry can be replaced by its own owner alone. That is
-	// enough on the way to a directory whose owner is judged as well. It is not
-	// enough for a file that others could make before its owner does.
+	// Sticky accepts a sticky directory of root that others can write, such as /tmp:
+	// there only the owner of an entry can replace it. That is enough on the path to a
+	// directory whose owner is checked as well. It is not enough for a file that
+	// others could create before its owner does.
 	Sticky bool
 	// NoLinks refuses every symbolic link.
 	NoLinks bool
 }
 
-// Self believes root and the account of this process.
+// Self trusts root and the account of this process.
 func Self() Trust { return Trust{Account: job.UID(os.Geteuid())} }
 
-// Root believes root alone. It is for a process with more power than its account:
-// what the account itself could write must not steer it.
+// Root trusts only root. It is for a process with more privileges than its account:
+// files that the account can write must not control it.
 func Root() Trust { return Trust{} }
 
-// Jobs believes root and one account, and accepts sticky directories of root's: for
-// the directories of the account's jobs.
+// Jobs trusts root and one account, and accepts sticky directories of root. It is
+// for the directories of the account's jobs.
 func Jobs(account job.UID) Trust { return Trust{Account: account, Sticky: true} }
 
 func (t Trust) trusts(owner uint32) bool { return owner == 0 || owner == uint32(t.Account) }
 
-// exceedsAccount reports whether the process has rights that the trusted account has
-// not: then no link of that account's may lead it anywhere.
+// exceedsAccount reports whether the process has rights that the trusted account
+// lacks: then it must not follow links of that account.
 func (t Trust) exceedsAccount() bool { return t.Account != job.UID(os.Geteuid()) }
 
-// ownersText is for messages.
+// ownersText lists the trusted owners for a message.
 func (t Trust) ownersText() string {
 	if t.Account == 0 {
 		return "root"
@@ -49,7 +49,7 @@ func (t Trust) ownersText() string {
 	return fmt.Sprintf("root or uid %d", t.Account)
 }
 
-// fileFaults judges the file itself.
+// fileFaults checks the file itself.
 func (t Trust) fileFaults(path string, st fileStat, r fileRules) []Fault {
 	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG {
 		return []Fault{{Path: path, Problem: "is " + typeName(kind) + ", not a regular file", Fix: "name a regular file by its real path"}}
@@ -64,7 +64,7 @@ func (t Trust) fileFaults(path string, st fileStat, r fileRules) []Fault {
 	return faults
 }
 
-// directoryFaults judges a directory on the way, or one that is wanted itself.
+// directoryFaults checks a directory on the path or at its end.
 func (t Trust) directoryFaults(path string, st fileStat) []Fault {
 	sticky := st.Mode&unix.S_ISVTX != 0
 	if t.Sticky && sticky && st.UID == 0 {
@@ -74,19 +74,20 @@ func (t Trust) directoryFaults(path string, st fileStat) []Fault {
 	for i := range faults {
 		switch {
 		case !t.trusts(st.UID):
-			// Another account's directory, such as a home, must stay so.
+			// The directory of another account, such as a home, keeps its owner.
 			faults[i].Fix = "keep it below directories that belong to root, or " + faults[i].Fix
 		case t.Sticky && st.UID == 0:
 			faults[i].Fix += ", or if others must make directories there: chmod +t " + quotePath(path)
 		case !t.Sticky && sticky && st.Mode&0o002 != 0:
-			// A directory that is meant for all, such as /tmp, must stay so.
+			// A directory for all users, such as /tmp, keeps its mode.
 			faults[i].Fix = "keep the file elsewhere, below directories that only root can write"
 		}
 	}
 	return faults
 }
 
-// mountedFaults judges the mount of an open directory, where another one begins there.
+// mountedFaults checks the mount of an open directory that is on another device than
+// the one above.
 func (t Trust) mountedFaults(path string, fd int, device, above uint64) []Fault {
 	if device == above {
 		return nil
@@ -97,7 +98,7 @@ func (t Trust) mountedFaults(path string, fd int, device, above uint64) []Fault 
 	return nil
 }
 
-// mountFaults judges a FUSE mount: its daemon decides what owners and modes it shows.
+// mountFaults checks a FUSE mount: its daemon decides which owners and modes it shows.
 func (t Trust) mountFaults(path string, mounter uint32) []Fault {
 	if t.trusts(mounter) {
 		return nil
@@ -105,8 +106,8 @@ func (t Trust) mountFaults(path string, mounter uint32) []Fault {
 	return []Fault{t.foreignFault(path, "is a FUSE file system mounted by", mounter, "run: umount ")}
 }
 
-// linkFaults judges a symbolic link by its owner, and by that of the directory it is
-// in when the account must not lead this process: the mode of a link says nothing
+// linkFaults checks a symbolic link by its owner and, if this process exceeds the
+// account, by the owner of its directory. The mode of a link is not used
 // (symlink(7)).
 func (t Trust) linkFaults(path string, link, directory fileStat) []Fault {
 	switch {
@@ -137,14 +138,14 @@ func (t Trust) ownerFault(path string, owner uint32, command string) Fault {
 	return t.foreignFault(path, "is owned by", owner, command)
 }
 
-// foreignFault is the fault of what belongs to an account that is not believed.
+// foreignFault is the fault of a file of an untrusted account.
 func (t Trust) foreignFault(path, whose string, account uint32, command string) Fault {
 	return Fault{
 		Path: path, UID: account, Relation: whose, Problem: fmt.Sprintf("%s uid %d, not by %s", whose, account, t.ownersText()), Fix: command + quotePath(path),
 	}
 }
 
-// fileRules are what the caller asks of the file itself.
+// fileRules are the caller's requirements on the file itself.
 type fileRules struct {
 	limit      int64 // longest size in bytes
 	executable bool

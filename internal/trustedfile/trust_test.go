@@ -38,8 +38,8 @@ func TestOwners(t *testing.T) {
 	}
 }
 
-// TestLinks: the owner of a link counts, and with more rights than the account has
-// also that nothing of the account's can have put it there.
+// TestLinks: the owner of a link counts; a process with more rights than the account
+// also refuses a link that the account could have created.
 func TestLinks(t *testing.T) {
 	self := job.UID(os.Geteuid())
 	own, other := uint32(self), self+4242
@@ -72,7 +72,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestMounts: whoever mounted a FUSE file system is believed like an owner.
+// TestMounts: the account that mounted a FUSE file system counts as an owner.
 func TestMounts(t *testing.T) {
 	for _, tc := range []struct {
 		trust   Trust
@@ -92,7 +92,7 @@ func TestMounts(t *testing.T) {
 	}
 }
 
-// TestStickyDirectories: only root's, and only where they are accepted at all.
+// TestStickyDirectories: only those of root, and only if sticky ones are accepted.
 func TestStickyDirectories(t *testing.T) {
 	jobs := Jobs(1000)
 	for _, tc := range []struct {
@@ -183,7 +183,7 @@ func same(t *testing.T, got []Fault, want ...string) {
 	}
 }
 
-func TestShowQuotesWhatAShellWouldRead(t *testing.T) {
+func TestQuotePath(t *testing.T) {
 	const plain = "/azAZ09_.@+,:-/x"
 	if got := quotePath(plain); got != plain {
 		t.Errorf("%s became %s", plain, got)

@@ -11,24 +11,24 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// walk goes from the root directory to a file or a directory, one component at a
-// time, and judges what it passes.
+// walk resolves a path from the root directory, one component at a time, and checks
+// each directory and link.
 type walk struct {
 	path       string
 	rules      fileRules
 	trust      Trust
-	collectAll bool // go on after a fault
+	collectAll bool // continue after a fault
 	faults     []Fault
-	// makeMissing makes a directory that does not exist, nil for none.
+	// makeMissing creates a missing directory; nil to report it as a fault.
 	makeMissing func(dir int, name string) error
 
 	current       directory
-	pending       []string // components still to go, the last one's own name last
-	linkedLeft    int      // how many of these are from the text of a link
-	linksFollowed int      // how many links were followed
+	pending       []string // components still to resolve
+	linkedLeft    int      // number of these that are from the text of a link
+	linksFollowed int
 }
 
-// directory is an open directory (O_PATH), its real path, and what stat(2) says.
+// directory is an open directory (O_PATH), its real path and its stat(2) data.
 type directory struct {
 	fd   int
 	path string
@@ -37,8 +37,7 @@ type directory struct {
 
 func (d directory) join(name string) string { return path.Join(d.path, name) }
 
-// maxLinks is the kernel's own bound on symbolic links in one path
-// (path_resolution(7)).
+// maxLinks is the kernel's limit on symbolic links in one path (path_resolution(7)).
 const maxLinks = 40
 
 func newWalk(p job.AbsPath, t Trust, r fileRules, all bool) *walk {
@@ -56,8 +55,8 @@ func (w *walk) close() {
 	}
 }
 
-// openParent opens the directory that holds the file and returns the file's name
-// in it; ok is false when the walk cannot or may not go on.
+// openParent opens the directory of the file and returns the file's name in it; ok
+// is false if the walk must stop.
 func (w *walk) openParent() (last string, ok bool) {
 	if len(w.pending) == 0 {
 		w.fault(w.path, "is a directory, not a file", "name a file")
@@ -69,9 +68,9 @@ func (w *walk) openParent() (last string, ok bool) {
 	return w.pending[0], true
 }
 
-// openTargetParent is toParent, but goes on where the last component is a symbolic link.
-// The last component need not exist. It is "." for a link to a directory that the
-// walk is in already.
+// openTargetParent is openParent, but follows the last component if it is a symbolic
+// link. The last component need not exist. It is "." for a link to the current
+// directory of the walk.
 func (w *walk) openTargetParent() (last string, ok bool) {
 	for last, ok = w.openParent(); ok; {
 		st, err := fstatat(w.current.fd, last)
@@ -90,7 +89,7 @@ func (w *walk) openTargetParent() (last string, ok bool) {
 	return "", false
 }
 
-// stepUntil goes on until that many components are left.
+// stepUntil continues until that many components are left.
 func (w *walk) stepUntil(left int) bool {
 	for len(w.pending) > left {
 		if !w.step(w.next()) {
@@ -100,7 +99,7 @@ func (w *walk) stepUntil(left int) bool {
 	return true
 }
 
-// next removes the next component from those to go.
+// next removes and returns the next pending component.
 func (w *walk) next() string {
 	name := w.pending[0]
 	w.pending = w.pending[1:]
@@ -108,11 +107,11 @@ func (w *walk) next() string {
 	return name
 }
 
-// step enters the directory name, or takes up the text of the link name.
+// step enters the directory name, or follows the link name.
 func (w *walk) step(name string) bool {
 	full := w.current.join(name)
 	st, err := fstatat(w.current.fd, name)
-	// What is missing where a link leads is not made: the link may be wrong.
+	// A missing directory behind a link is not created: the link may be wrong.
 	if errors.Is(err, unix.ENOENT) && w.makeMissing != nil && w.linkedLeft < 0 {
 		err = w.makeMissing(w.current.fd, name)
 		st.Mode = unix.S_IFDIR
@@ -132,8 +131,8 @@ func (w *walk) step(name string) bool {
 
 func (w *walk) enterRoot() bool { return w.enter(unix.AT_FDCWD, "/", "/") }
 
-// enter opens a directory and judges the descriptor. O_PATH needs no right to
-// list the directory, only the right to pass.
+// enter opens a directory and checks the descriptor. O_PATH requires search
+// permission only, not read permission.
 func (w *walk) enter(parent int, name, full string) bool {
 	fd, err := openat(parent, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
@@ -152,7 +151,7 @@ func (w *walk) enter(parent int, name, full string) bool {
 	return w.mayContinue()
 }
 
-// follow puts the components of a link's text in front of what is still to go.
+// follow puts the components of a link's text in front of the pending ones.
 func (w *walk) follow(name string) bool {
 	full := w.current.join(name)
 	if w.linksFollowed++; w.linksFollowed > maxLinks {
@@ -177,8 +176,8 @@ func (w *walk) follow(name string) bool {
 	return true
 }
 
-// checkFile judges the last component by its name, before anything is opened:
-// opening a device or a FIFO can already have an effect.
+// checkFile checks the last component by name before it is opened: opening a device
+// or a FIFO can have an effect.
 func (w *walk) checkFile(name string) bool {
 	full := w.current.join(name)
 	st, err := fstatat(w.current.fd, name)
@@ -192,8 +191,8 @@ func (w *walk) checkFile(name string) bool {
 
 func (w *walk) mayContinue() bool { return w.collectAll || len(w.faults) == 0 }
 
-// add keeps faults in the order found; a link back to a directory already
-// judged must not repeat them.
+// add keeps faults in the order found, without repeating those of a directory that a
+// link leads back to.
 func (w *walk) add(faults []Fault) {
 	for _, f := range faults {
 		f.File = w.path
@@ -211,7 +210,7 @@ func (w *walk) systemFault(path string, err error) {
 	w.add([]Fault{systemFault(path, err)})
 }
 
-// fileStat are what a judgement needs of stat(2).
+// fileStat is the part of stat(2) that the checks need.
 type fileStat struct {
 	Mode uint32 // st_mode, type bits included
 	UID  uint32
@@ -239,8 +238,8 @@ func fstatat(dir int, name string) (fileStat, error) {
 	return newFileStat(&st), err
 }
 
-// readlink opens the link itself, so that its text and its owner are of one
-// and the same link (readlinkat(2), empty pathname).
+// readlink opens the link itself, so that its text and its owner are those of the
+// same link (readlinkat(2), empty pathname).
 func readlink(dir int, name string) (target string, owner fileStat, err error) {
 	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
@@ -265,8 +264,8 @@ func newFileStat(st *unix.Stat_t) fileStat {
 	return fileStat{Mode: st.Mode, UID: st.Uid, Size: st.Size, Dev: uint64(st.Dev)}
 }
 
-// retry repeats a call that a signal cut short: Go's runtime preempts its
-// threads by signals, and a network file system lets them through.
+// retry repeats a call that a signal interrupted: Go's runtime preempts its
+// threads by signals, and network file systems do not block them.
 func retry(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, unix.EINTR) {

@@ -12,7 +12,7 @@ import (
 
 func itoa(fd uintptr) string { return strconv.FormatUint(uint64(fd), 10) }
 
-func TestFollowsLinksOnTheWay(t *testing.T) {
+func TestFollowsLinksInPath(t *testing.T) {
 	dir := trustedDir(t)
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mkdir(t, in("real/deep"), 0o755)
@@ -32,7 +32,7 @@ func TestFollowsLinksOnTheWay(t *testing.T) {
 	}
 }
 
-func TestJudgesWhereALinkLeads(t *testing.T) {
+func TestChecksLinkTarget(t *testing.T) {
 	dir := trustedDir(t)
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mkdir(t, in("open/inner"), 0o755)
@@ -79,8 +79,8 @@ func TestRefusesOtherOwners(t *testing.T) {
 	}
 }
 
-// TestAccessControlList: a list that lets one more account write the file shows
-// in the mode.
+// TestAccessControlList: an ACL that lets another account write the file shows in
+// the mode.
 func TestAccessControlList(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "", 0o644)
@@ -97,7 +97,7 @@ func TestAccessControlList(t *testing.T) {
 	refused(t, path, plain, "cannot trust "+path+": it is writable by group (mode 0664): run: chmod g-w "+path)
 }
 
-func TestJudgeListsEveryFault(t *testing.T) {
+func TestCheckListsEveryFault(t *testing.T) {
 	dir := trustedDir(t)
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mkdir(t, in("a/b"), 0o755)
@@ -125,7 +125,7 @@ func TestJudgeListsEveryFault(t *testing.T) {
 	}
 }
 
-func TestJudgeOfGoodAndMissing(t *testing.T) {
+func TestCheckGoodAndMissing(t *testing.T) {
 	dir := trustedDir(t)
 	write(t, filepath.Join(dir, "file"), "", 0o600)
 	if faults := Self().Check(abs(t, filepath.Join(dir, "file"))); faults != nil {
@@ -140,13 +140,13 @@ func TestJudgeOfGoodAndMissing(t *testing.T) {
 	}
 }
 
-// TestJudgeRoot: what belongs to this account is not root's.
-func TestJudgeRoot(t *testing.T) {
+// TestCheckRoot: a file of this account does not count as one of root.
+func TestCheckRoot(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "", 0o600)
 	if os.Geteuid() != 0 {
 		if Self().Check(abs(t, path)) != nil || Root().Check(abs(t, path)) == nil {
-			t.Error("a file of this account is taken for root's")
+			t.Error("a file of this account counts as one of root")
 		}
 		return
 	}
@@ -175,7 +175,7 @@ func TestLeavesNoDescriptor(t *testing.T) {
 			}
 		}
 	}
-	// Fewer are another test's, which the collector has closed meanwhile.
+	// Fewer belong to another test, which the garbage collector has closed meanwhile.
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}

@@ -1,5 +1,5 @@
-// Package version says which build a binary is. The values are set by the
-// linker (see LDFLAGS in the Makefile).
+// Package version identifies the build of a program. The linker sets the values
+// (LDFLAGS in the Makefile).
 package version
 
 import (

@@ -1,5 +1,5 @@
-// Package fetch asks a server for its key set. It is the only package with HTTP and
-// TLS, and jacamar-keys the only program that has it.
+// Package fetch fetches the key set of a server. It is the only package that uses
+// HTTP and TLS, and only jacamar-keys links it.
 package fetch
 
 import (
@@ -23,25 +23,25 @@ import (
 	"jacamar-ci/internal/jwks"
 )
 
-// connectTimeout bounds the connection, and the TLS handshake.
+// connectTimeout bounds the connection and, separately, the TLS handshake.
 const connectTimeout = 5 * time.Second
 
 // server is where the key set comes from.
 type server struct {
 	url            *url.URL
-	proxy          *url.URL      // by which an https server is reached, nil for none
-	bundle         io.Reader     // the CAs that may vouch for it, in PEM form
-	connectTimeout time.Duration // bound on the connection and on the TLS handshake
-	totalTimeout   time.Duration // bound on all of it
+	proxy          *url.URL      // for an https server, nil for none
+	bundle         io.Reader     // the trusted CAs in PEM form
+	connectTimeout time.Duration // bounds the connection and, separately, the TLS handshake
+	totalTimeout   time.Duration
 }
 
-// KeySet asks the server at the address once, an https server by the proxy of that
-// address, "" for none. Only the CAs of the bundle, in PEM form, may vouch for the
-// server; for an http address nothing is read of it.
+// KeySet requests the key set at the URL address once, over https through the proxy
+// at the URL proxy, "" for none. Only the CAs of the bundle, in PEM form, are trusted;
+// for an http address it is not read.
 func KeySet(ctx context.Context, address, proxy string, bundle io.Reader) jwks.Result {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return jwks.Result{Problem: "it is not the address of a server"}
+		return jwks.Result{Problem: "not the URL of a server"}
 	}
 	s := server{url: u, bundle: bundle, connectTimeout: connectTimeout, totalTimeout: jwks.Timeout}
 	if proxy != "" && u.Scheme == "https" {
@@ -52,8 +52,8 @@ func KeySet(ctx context.Context, address, proxy string, bundle io.Reader) jwks.R
 	return s.fetch(ctx)
 }
 
-// fetch asks once. What the server sends is bounded in time and size and must look
-// like a key set; what it means is for jacamar-auth to say.
+// fetch requests the key set once. The response is bounded in time and size and its
+// headers are checked; jacamar-auth parses the body.
 func (s server) fetch(ctx context.Context) jwks.Result {
 	var connected, ready atomic.Bool
 	client, err := s.client(&connected)
@@ -72,7 +72,7 @@ func (s server) fetch(ctx context.Context) jwks.Result {
 		a.Set, a.Problem = nil, shortReason(err).Error()
 	}
 	if err != nil && s.proxy != nil && !a.Connected {
-		a.Problem = fmt.Sprintf("the proxy %s gives no connection: %s", s.proxy.Host, a.Problem)
+		a.Problem = fmt.Sprintf("the proxy %s cannot connect: %s", s.proxy.Host, a.Problem)
 	}
 	return a
 }
@@ -93,13 +93,12 @@ func (s server) exchange(ctx context.Context, client *http.Client) (a jwks.Resul
 		return a, err
 	}
 	a.Set, err = io.ReadAll(io.LimitReader(response.Body, jwks.MaxSet+1))
-	// A server that is hung up on may end its answer properly where it stands.
+	// A server whose connection was cut may end its response properly at that point.
 	return a, cmp.Or(err, ctx.Err())
 }
 
-// client takes nothing from the environment: no proxy, no CA, no resolver
-// options; and it follows no redirect. It notes when a proxy has connected it with
-// the server.
+// client uses nothing from the environment (proxy, CA, resolver options) and follows
+// no redirect. It sets connected once a proxy has connected it with the server.
 func (s server) client(connected *atomic.Bool) (*http.Client, error) {
 	dialer := &net.Dialer{Timeout: s.connectTimeout, Resolver: &net.Resolver{PreferGo: true}}
 	transport := &http.Transport{
@@ -114,7 +113,7 @@ func (s server) client(connected *atomic.Bool) (*http.Client, error) {
 		transport.Proxy = http.ProxyURL(s.proxy)
 		transport.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, r *http.Response) error {
 			if r.StatusCode != http.StatusOK {
-				return fmt.Errorf("it answers with status %d", r.StatusCode)
+				return fmt.Errorf("HTTP status %d", r.StatusCode)
 			}
 			connected.Store(true)
 			return nil
@@ -137,46 +136,45 @@ func checkHead(r *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case r.StatusCode >= 300 && r.StatusCode < 400:
-		return fmt.Errorf("it redirects to %q: name the final address", job.Clip(r.Header.Get("Location")))
+		return fmt.Errorf("redirect to %q: configure the final URL", job.Clip(r.Header.Get("Location")))
 	case r.StatusCode != http.StatusOK:
-		return fmt.Errorf("it answers with status %d", r.StatusCode)
+		return fmt.Errorf("HTTP status %d", r.StatusCode)
 	case r.Header.Get("Content-Encoding") != "":
-		return fmt.Errorf("it sends compressed data, which was not asked for")
+		return fmt.Errorf("the response is compressed, which was not requested")
 	case kind != "application/json" && kind != "application/jwk-set+json":
-		return fmt.Errorf("it sends %q, not JSON", job.Clip(kind))
+		return fmt.Errorf("the response is %q, not JSON", job.Clip(kind))
 	}
 	return nil
 }
 
-// shortReason says in few words what went wrong on the way.
+// shortReason returns a short text for errors of the transport.
 func shortReason(err error) error {
 	var timeout net.Error
 	var wrapped *url.Error
 	switch {
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("it does not answer in time")
+		return fmt.Errorf("timed out")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("it refuses the connection")
+		return fmt.Errorf("connection refused")
 	case errors.As(err, &wrapped):
 		return wrapped.Err
 	}
 	return err
 }
 
-// readRoots reads the CAs. crypto/x509 by itself would look at SSL_CERT_FILE and
-// SSL_CERT_DIR, which are the caller's to set even for a program with file
-// capabilities.
+// readRoots reads the CAs. crypto/x509 by itself would use SSL_CERT_FILE and
+// SSL_CERT_DIR, which the caller controls even for a program with file capabilities.
 func readRoots(bundle io.Reader) (*x509.CertPool, error) {
 	b, err := io.ReadAll(io.LimitReader(bundle, jwks.MaxBundle+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("it cannot be read: %w", err)
+		return nil, fmt.Errorf("cannot read it: %w", err)
 	case len(b) > jwks.MaxBundle:
-		return nil, fmt.Errorf("it is longer than %d bytes", jwks.MaxBundle)
+		return nil, fmt.Errorf("longer than %d bytes", jwks.MaxBundle)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(b) {
-		return nil, errors.New("it has no certificate in PEM form")
+		return nil, errors.New("no certificate in PEM form")
 	}
 	return pool, nil
 }

@@ -21,7 +21,7 @@ import (
 	"jacamar-ci/internal/jwks"
 )
 
-// newServer is a server over TLS, and what asks it with the CA that it has.
+// newServer starts a TLS server and returns the client's view of it, with its CA.
 func newServer(t *testing.T, serve http.HandlerFunc) server {
 	t.Helper()
 	https := httptest.NewUnstartedServer(serve)
@@ -43,7 +43,7 @@ func sends(kind, body string) http.HandlerFunc {
 	}
 }
 
-func TestAnswer(t *testing.T) {
+func TestKeySet(t *testing.T) {
 	s := newServer(t, sends("application/json", `{"keys":[]}`))
 	before := time.Now().Add(-2 * time.Second)
 	a := s.fetch(t.Context())
@@ -52,9 +52,9 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestH11HowFar: what an administrator is told of a server that is not as it
-// should be depends on how far the question came.
-func TestH11HowFar(t *testing.T) {
+// TestH11Progress: what an administrator reads about a faulty server depends on how
+// far the request came.
+func TestH11Progress(t *testing.T) {
 	sound := newServer(t, sends("application/json", "{}"))
 	for _, c := range []struct {
 		name               string
@@ -64,11 +64,11 @@ func TestH11HowFar(t *testing.T) {
 		problem            string
 	}{
 		{"sound", func(*server) {}, true, true, false, ""},
-		{"nobody listens", func(s *server) { s.url.Host = "127.0.0.1:1" }, false, false, false, "it refuses the connection"},
+		{"no listener", func(s *server) { s.url.Host = "127.0.0.1:1" }, false, false, false, "connection refused"},
 		{"an unknown certificate", func(s *server) { s.bundle = strings.NewReader(otherCA) }, true, false, false, "certificate"},
 		{"no certificate in the CA file", func(s *server) { s.bundle = strings.NewReader("-----BEGIN X-----") }, false, false, true, "no certificate in PEM form"},
 		{"a CA file without end", func(s *server) { s.bundle = zeros{} }, false, false, true, "longer than 4194304 bytes"},
-		{"a CA file that cannot be read", func(s *server) { s.bundle = closed(t) }, false, false, true, "cannot be read"},
+		{"a CA file that cannot be read", func(s *server) { s.bundle = closed(t) }, false, false, true, "cannot read it"},
 		{"https where http is spoken", func(s *server) { s.url.Host = plain80(t) }, true, false, false, "HTTP response to HTTPS client"},
 		{"http", func(s *server) { s.url = &url.URL{Scheme: "http", Host: plain80(t)} }, true, false, false, ""},
 	} {
@@ -112,7 +112,7 @@ func plain80(t *testing.T) string {
 	return plain.Listener.Addr().String()
 }
 
-// TestH11Slow: a server that takes its time is left.
+// TestH11Slow: the request to a slow server times out.
 func TestH11Slow(t *testing.T) {
 	for name, serve := range map[string]http.HandlerFunc{
 		"headers": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
@@ -127,7 +127,7 @@ func TestH11Slow(t *testing.T) {
 			s := newServer(t, serve)
 			s.connectTimeout, s.totalTimeout = 100*time.Millisecond, 200*time.Millisecond
 			start := time.Now()
-			if a := s.fetch(t.Context()); a.Problem != "it does not answer in time" || a.Set != nil {
+			if a := s.fetch(t.Context()); a.Problem != "timed out" || a.Set != nil {
 				t.Errorf("%+v", a)
 			}
 			if took := time.Since(start); took > 5*time.Second {
@@ -161,7 +161,7 @@ func TestH11Memory(t *testing.T) {
 	}
 	var written bytes.Buffer
 	if err := a.Write(&written); err != nil || written.Len() > jwks.MaxResult {
-		t.Errorf("the longest answer has %d bytes, more than is read: %v", written.Len(), err)
+		t.Errorf("the longest result has %d bytes, more than is read: %v", written.Len(), err)
 	}
 }
 
@@ -174,8 +174,8 @@ func TestStopsWithTheContext(t *testing.T) {
 }
 
 // TestA5Client plants a proxy and a CA, as the caller of a program with file
-// capabilities can. What net/http and crypto/x509 read they keep for the
-// process, so the client itself is looked at, not one request of it.
+// capabilities can. net/http and crypto/x509 cache what they read for the process,
+// so the test inspects the client, not a request.
 func TestA5Client(t *testing.T) {
 	for _, name := range []string{"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy"} {
 		t.Setenv(name, "http://127.0.0.1:9")
@@ -193,14 +193,14 @@ func TestA5Client(t *testing.T) {
 	}
 	transport := client.Transport.(*http.Transport)
 	if transport.Proxy != nil {
-		t.Error("A5: a proxy may be taken from somewhere")
+		t.Error("A5: the client can use a proxy from the environment")
 	}
 	other, err := readRoots(strings.NewReader(otherCA))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if pool := transport.TLSClientConfig.RootCAs; pool == nil || pool.Equal(other) {
-		t.Error("A5: the planted CA is believed")
+		t.Error("A5: the planted CA is trusted")
 	}
 	if transport.TLSClientConfig.InsecureSkipVerify || transport.TLSClientConfig.MinVersion < tls.VersionTLS12 {
 		t.Error("the server is not verified as it should be")
@@ -209,13 +209,13 @@ func TestA5Client(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for _, address := range []string{"", "gitlab.site.example", "file:///etc/passwd", "https:///x", "https:keys", "ftp://127.0.0.1/", "http://%zz"} {
-		if a := KeySet(t.Context(), address, "", strings.NewReader("")); a.Problem != "it is not the address of a server" {
+		if a := KeySet(t.Context(), address, "", strings.NewReader("")); a.Problem != "not the URL of a server" {
 			t.Errorf("%q: %+v", address, a)
 		}
 	}
 }
 
-// otherCA is one that has signed nothing.
+// otherCA has not signed the server's certificate.
 const otherCA = `-----BEGIN CERTIFICATE-----
 MIIBezCCASGgAwIBAgIUEv5OKdOn0GK7w72EVClNQ/s57FowCgYIKoZIzj0EAwIw
 EjEQMA4GA1UEAwwHYW5vdGhlcjAgFw0yNjExMjExMzUyMThaGA8yMTI2MTAyODEz

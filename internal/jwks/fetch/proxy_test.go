@@ -21,12 +21,11 @@ import (
 )
 
 // proxy is a web proxy that connects its clients with any server (RFC 9110 section
-// 9.3.6), and counts.
+// 9.3.6) and counts the connections.
 type proxy struct {
 	*httptest.Server
 	connects atomic.Int32
-	// to is the server that it connects with instead, nil for the one that is asked
-	// for.
+	// to is the server that it connects with instead, nil for the requested one.
 	to net.Addr
 }
 
@@ -64,7 +63,7 @@ func (p *proxy) connect(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(client, server)
 }
 
-// by makes the question go by a proxy.
+// by returns s with a proxy.
 func (s server) by(t *testing.T, address string) server {
 	t.Helper()
 	u, err := url.Parse(address)
@@ -82,15 +81,15 @@ func TestProxyConnects(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	if n := p.connects.Load(); n != 1 {
-		t.Errorf("the proxy was asked %d times", n)
+		t.Errorf("the proxy got %d requests", n)
 	}
 }
 
-// TestProxyThatIsNotTheServer: what the proxy puts in the server's place is not
-// believed, and no request of ours reaches it.
-func TestProxyThatIsNotTheServer(t *testing.T) {
-	var asked atomic.Int32
-	impostor := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+// TestProxyImpostor: a server that the proxy substitutes is not trusted and gets no
+// request.
+func TestProxyImpostor(t *testing.T) {
+	var requests atomic.Int32
+	impostor := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
 	impostor.TLS = &tls.Config{Certificates: []tls.Certificate{foreign(t)}}
 	impostor.Config.ErrorLog = log.New(io.Discard, "", 0)
 	impostor.StartTLS()
@@ -101,12 +100,12 @@ func TestProxyThatIsNotTheServer(t *testing.T) {
 	if !a.Connected || a.Secured || a.Set != nil || !strings.Contains(a.Problem, "certificate") {
 		t.Errorf("%+v", a)
 	}
-	if n := asked.Load(); n != 0 {
+	if n := requests.Load(); n != 0 {
 		t.Errorf("the impostor got %d requests", n)
 	}
 }
 
-// foreign is a certificate for the server's address that nobody vouches for.
+// foreign is a certificate for the server's address from an untrusted CA.
 func foreign(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -123,7 +122,8 @@ func foreign(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestProxyMisbehaves: H11, how far the question came is told, in time and in bounds.
+// TestProxyMisbehaves: H11, the result shows how far the request came, in time and
+// within bounds.
 func TestProxyMisbehaves(t *testing.T) {
 	raw := func(answer func(net.Conn)) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
@@ -141,16 +141,16 @@ func TestProxyMisbehaves(t *testing.T) {
 		serve http.HandlerFunc
 		want  string
 	}{
-		{"it wants a password", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) }, "it answers with status 407"},
-		{"it forbids the server", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "it answers with status 403"},
-		{"it cannot reach the server", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, "it answers with status 502"},
+		{"it requires a password", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(407) }, "HTTP status 407"},
+		{"it forbids the server", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, "HTTP status 403"},
+		{"it cannot reach the server", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, "HTTP status 502"},
 		{"it redirects", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "http://evil/")
 			w.WriteHeader(302)
-		}, "it answers with status 302"},
-		{"it says nothing", raw(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), "it does not answer in time"},
+		}, "HTTP status 302"},
+		{"it sends nothing", raw(func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }), "timed out"},
 		{"it hangs up", raw(func(net.Conn) {}), "unexpected EOF"},
-		{"it speaks something else", raw(func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH\r\n") }), "malformed HTTP"},
+		{"it uses another protocol", raw(func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH\r\n") }), "malformed HTTP"},
 		{"its head has no end", raw(func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\n")
 			for {
@@ -167,7 +167,7 @@ func TestProxyMisbehaves(t *testing.T) {
 			s.totalTimeout = 2 * time.Second
 			begin := time.Now()
 			a := s.fetch(t.Context())
-			if a.Connected || a.Secured || a.Set != nil || !strings.HasPrefix(a.Problem, "the proxy "+s.proxy.Host+" gives no connection: "+c.want) {
+			if a.Connected || a.Secured || a.Set != nil || !strings.HasPrefix(a.Problem, "the proxy "+s.proxy.Host+" cannot connect: "+c.want) {
 				t.Errorf("%+v", a)
 			}
 			if took := time.Since(begin); took > 4*time.Second {
@@ -175,16 +175,16 @@ func TestProxyMisbehaves(t *testing.T) {
 			}
 		})
 	}
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("no listener", func(t *testing.T) {
 		a := newServer(t, sends("application/json", "{}")).by(t, "http://127.0.0.1:1").fetch(t.Context())
-		if a.Connected || a.Problem != "the proxy 127.0.0.1:1 gives no connection: it refuses the connection" {
+		if a.Connected || a.Problem != "the proxy 127.0.0.1:1 cannot connect: connection refused" {
 			t.Errorf("%+v", a)
 		}
 	})
 }
 
-// TestProxyOfTheCaller: Ask takes the proxy that it is given, for https alone.
-func TestProxyOfTheCaller(t *testing.T) {
+// TestProxyArgument: KeySet uses the given proxy, only for https.
+func TestProxyArgument(t *testing.T) {
 	p := newProxy(t)
 	s := newServer(t, sends("application/json", `{"keys":[]}`))
 	bundle, err := io.ReadAll(s.bundle)

@@ -174,10 +174,10 @@ func TestProxy(t *testing.T) {
 	})
 	t.Run("none", func(t *testing.T) { refused(t, "", "cannot fetch keys from https://elsewhere.test/-/jwks: ") })
 	t.Run("nobody listens", func(t *testing.T) {
-		refused(t, "http://127.0.0.1:1", "the proxy 127.0.0.1:1 gives no connection: it refuses the connection")
+		refused(t, "http://127.0.0.1:1", "the proxy 127.0.0.1:1 cannot connect: connection refused")
 	})
 	t.Run("knows no such server", func(t *testing.T) {
-		refused(t, connecting(t, "127.0.0.1:1").URL, "gives no connection: it answers with status 502")
+		refused(t, connecting(t, "127.0.0.1:1").URL, "cannot connect: HTTP status 502")
 	})
 	t.Run("leads elsewhere", func(t *testing.T) {
 		refused(t, connecting(t, strings.TrimPrefix(impostor.URL, "https://")).URL, "certificate")

@@ -12,20 +12,19 @@ import (
 	"jacamar-ci/internal/capability"
 )
 
-// nobody is the account that owns nothing, on every distribution.
+// nobody is the uid and gid of the account that owns no files, on every distribution.
 const nobody = 65534
 
-// dropPrivileges gives up permanently what this process could do beyond any account: what a
-// server sends is read without. Where it was root it becomes nobody, whose other
-// processes cannot look into this one, since it executes nothing any more and so
-// stays undumpable (prctl(2)).
+// dropPrivileges permanently gives up all privileges before data from a server is
+// read. A root process becomes nobody; other processes of nobody cannot read its
+// memory, because it executes no program and so stays undumpable (prctl(2)).
 func dropPrivileges() error {
 	parent := os.Getppid()
 	if err := noNewPrivs(); err != nil {
 		return fmt.Errorf("cannot set no_new_privs: %w", err)
 	}
-	powerful, err := mayBecomeAnybody()
-	if err == nil && powerful {
+	full, err := isFullRoot()
+	if err == nil && full {
 		err = becomeNobody()
 	}
 	if err != nil {
@@ -37,20 +36,21 @@ func dropPrivileges() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot stay undumpable: %w", err)
 	}
-	// The kernel took it back with the account; jacamar-auth may be gone by now.
+	// The kernel cleared the signal when the account changed; jacamar-auth may have
+	// ended since.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
-		return fmt.Errorf("cannot follow jacamar-auth: %w", err)
+		return fmt.Errorf("cannot set the parent-death signal: %w", err)
 	}
 	if os.Getppid() != parent {
-		return errors.New("jacamar-auth is gone")
+		return errors.New("jacamar-auth has ended")
 	}
 	return nil
 }
 
-// mayBecomeAnybody reports whether root is the machine's, and whole. Any other has
-// not the power that would have to be given up: in a user namespace with ids of its
-// own, or in a container without these capabilities.
-func mayBecomeAnybody() (bool, error) {
+// isFullRoot reports whether this process is root of the machine with the
+// capabilities to change ids. Root in a user namespace with other ids, or in a
+// container without these capabilities, has no account to give up.
+func isFullRoot() (bool, error) {
 	held, err := capability.Effective()
 	if err != nil || os.Geteuid() != 0 || !held.Has(unix.CAP_SETUID) || !held.Has(unix.CAP_SETGID) {
 		return false, err
@@ -69,7 +69,8 @@ func becomeNobody() error {
 	return syscall.Setresuid(nobody, nobody, nobody)
 }
 
-// The kernel keeps capabilities, and no_new_privs, by thread.
+// Capabilities and no_new_privs are attributes of a thread, so that the functions
+// below call the kernel on all threads.
 
 func dropCapabilities() error {
 	head, none := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}

@@ -17,9 +17,9 @@ import (
 	"jacamar-ci/test/repo/cmdline"
 )
 
-// asked starts jacamar-keys with a server that does not answer, and returns it
-// at the moment at which its question has arrived.
-func asked(t *testing.T, as *syscall.SysProcAttr, command ...string) *exec.Cmd {
+// startWaiting starts jacamar-keys with a server that does not respond, and returns
+// it once its request has arrived.
+func startWaiting(t *testing.T, as *syscall.SysProcAttr, command ...string) *exec.Cmd {
 	t.Helper()
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -34,18 +34,18 @@ func asked(t *testing.T, as *syscall.SysProcAttr, command ...string) *exec.Cmd {
 	}
 	ended := make(chan struct{})
 	go func() {
-		_ = cmd.Wait() // killed, or it fails and asks nobody
+		_ = cmd.Wait() // killed, or it fails without a request
 		server.Close()
 		close(ended)
 	}()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-	question, err := server.Accept()
+	request, err := server.Accept()
 	if err != nil {
-		t.Fatalf("it has not asked: %v", err)
+		t.Fatalf("no request: %v", err)
 	}
-	t.Cleanup(func() { question.Close() })
-	if line, err := bufio.NewReader(question).ReadString('\n'); err != nil || !strings.HasPrefix(line, "GET /keys ") {
-		t.Fatalf("asked %q, %v", line, err)
+	t.Cleanup(func() { request.Close() })
+	if line, err := bufio.NewReader(request).ReadString('\n'); err != nil || !strings.HasPrefix(line, "GET /keys ") {
+		t.Fatalf("got the request %q, %v", line, err)
 	}
 	return cmd
 }
@@ -65,9 +65,9 @@ func built(t *testing.T) string {
 	return bin
 }
 
-// TestRetired looks at every thread: what the kernel keeps by thread, one could
-// have kept.
-func TestRetired(t *testing.T) {
+// TestDropPrivileges checks every thread: a single one could have kept attributes
+// that the kernel stores by thread.
+func TestDropPrivileges(t *testing.T) {
 	type ids struct{ uid, gid, groups string }
 	service := &syscall.Credential{Uid: 4242, Gid: 4243, Groups: []uint32{4244}}
 	itself, all := []syscall.SysProcIDMap{{Size: 1}}, []syscall.SysProcIDMap{{Size: 1<<32 - 1}}
@@ -84,13 +84,13 @@ func TestRetired(t *testing.T) {
 		}, nil, ids{"4242", "4243", "4244"}},
 		{"a root that may not change its groups", true, nil, []string{"setpriv", "--clear-groups", "--bounding-set=-setgid"}, ids{"0", "0", ""}},
 		{"a root that may not change its uid", true, nil, []string{"setpriv", "--clear-groups", "--bounding-set=-setuid"}, ids{"0", "0", ""}},
-		{"a root with no other uid beside it", true, &syscall.SysProcAttr{
+		{"a root without other uids", true, &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: itself, GidMappings: all, GidMappingsEnableSetgroups: true,
 		}, []string{"setpriv", "--clear-groups"}, ids{"0", "0", ""}},
-		{"a root with no other gid beside it", true, &syscall.SysProcAttr{
+		{"a root without other gids", true, &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: all, GidMappings: itself, GidMappingsEnableSetgroups: true,
 		}, []string{"setpriv", "--clear-groups"}, ids{"0", "0", ""}},
-		{"root in a namespace that is the machine's in all but name", true, &syscall.SysProcAttr{
+		{"root in a namespace with the ids of the machine", true, &syscall.SysProcAttr{
 			Cloneflags: syscall.CLONE_NEWUSER, UidMappings: all, GidMappings: all, GidMappingsEnableSetgroups: true,
 		}, nil, ids{"65534", "65534", ""}},
 	} {
@@ -98,7 +98,7 @@ func TestRetired(t *testing.T) {
 			if c.root && os.Geteuid() != 0 {
 				t.Skip("needs root")
 			}
-			pid := asked(t, c.as, c.command...).Process.Pid
+			pid := startWaiting(t, c.as, c.command...).Process.Pid
 			threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
 			if err != nil || len(threads) < 2 {
 				t.Fatalf("%d threads: %v", len(threads), err)
@@ -119,13 +119,13 @@ func TestRetired(t *testing.T) {
 			}
 			var owner unix.Stat_t
 			if err := unix.Stat(fmt.Sprintf("/proc/%d/mem", pid), &owner); err != nil || owner.Uid != 0 {
-				t.Errorf("its memory is uid %d's to look at: %v", owner.Uid, err)
+				t.Errorf("uid %d can read its memory: %v", owner.Uid, err)
 			}
 		})
 	}
 }
 
-// one is the id that all four of a kind are, or all of them.
+// one returns the id if all four are the same, else all of them.
 func one(ids string) string {
 	all := strings.Fields(ids)
 	if len(slices.Compact(slices.Clone(all))) == 1 {
@@ -149,10 +149,10 @@ func status(t *testing.T, file string) map[string]string {
 	return s
 }
 
-// TestEndsWithItsParent: the kernel takes the death signal back from a process
-// that changes its account.
+// TestEndsWithItsParent: the kernel clears the parent-death signal of a process that
+// changes its account.
 func TestEndsWithItsParent(t *testing.T) {
-	parent := asked(t, nil, "/bin/sh", "-c", `"$@" & wait`, "sh")
+	parent := startWaiting(t, nil, "/bin/sh", "-c", `"$@" & wait`, "sh")
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", parent.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
@@ -179,11 +179,10 @@ func TestEndsWithItsParent(t *testing.T) {
 	}
 }
 
-// TestAsksNobodyWithPower: where a part of it cannot be given up, no question is
-// asked.
-func TestAsksNobodyWithPower(t *testing.T) {
+// TestNoRequestWithPrivileges: if a privilege cannot be given up, no request is sent.
+func TestNoRequestWithPrivileges(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: nobody else has what would be given up")
+		t.Skip("needs root: other accounts have no privileges to give up")
 	}
 	if _, err := os.Stat("/usr/bin/strace"); err != nil {
 		t.Skip("strace is not installed")
@@ -195,11 +194,11 @@ func TestAsksNobodyWithPower(t *testing.T) {
 		"setresuid:error=EAGAIN":  "cannot give up root: resource temporarily unavailable",
 		"capget:error=EPERM":      "cannot give up root: operation not permitted",
 		"capset:error=EPERM":      "cannot give up capabilities: operation not permitted",
-		"getppid:retval=1:when=2": "jacamar-auth is gone",
+		"getppid:retval=1:when=2": "jacamar-auth has ended",
 	} {
 		t.Run(call, func(t *testing.T) {
 			name, _, _ := strings.Cut(call, ":")
-			// Nobody listens there: an answer would say so.
+			// No server listens there: a request would print a result.
 			cmd := exec.Command("/usr/bin/strace", "-f", "-o", os.DevNull, "-e", "trace="+name, "-e", "inject="+call,
 				filepath.Join(bin, "jacamar-keys"), "http://127.0.0.1:1/keys")
 			var stdout, stderr strings.Builder
