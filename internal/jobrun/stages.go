@@ -24,7 +24,7 @@ func (s stage) config() (settled, error) {
 	}
 	return inWorkspace(s, storageLimit, variables, func(w *workspace.Workspace) (settled, error) {
 		dirs, err := w.Config()
-		return settled{dirs, w.Left()}, err
+		return settled{dirs, w.Unremoved()}, err
 	})
 }
 
@@ -34,7 +34,7 @@ func (s stage) prepare() error {
 		if err := w.Prepare(); err != nil {
 			return nil, err
 		}
-		left, _ := w.Leftovers() // what cannot be read keeps no job from running
+		left, _ := w.EarlierLeftovers() // what cannot be read keeps no job from running
 		return left, nil
 	})
 	if err != nil {
@@ -108,7 +108,7 @@ func (s stage) cleanup() (settled, error) {
 	}
 	return inWorkspace(s, cleanupLimit, nil, func(w *workspace.Workspace) (settled, error) {
 		err := w.Cleanup()
-		return settled{left: w.Left()}, err
+		return settled{left: w.Unremoved()}, err
 	})
 }
 

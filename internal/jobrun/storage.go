@@ -63,7 +63,7 @@ func (s stage) place() string {
 // inWorkspace does work in the job's workspace.
 func inWorkspace[T any](s stage, limit time.Duration, variables map[string]string, work func(*workspace.Workspace) (T, error)) (T, error) {
 	return within(s, limit, func() (T, error) {
-		w, err := workspace.Open(workspace.Order{Brief: s.brief, Variables: variables, Unsettled: batch.HasOrphans})
+		w, err := workspace.Open(workspace.Options{Brief: s.brief, Variables: variables, HasOrphans: batch.HasOrphans})
 		if err != nil {
 			var none T
 			return none, err
@@ -77,7 +77,7 @@ func inWorkspace[T any](s stage, limit time.Duration, variables map[string]strin
 // cannot, because a job has removed its own directories or the storage does not
 // answer, the script will tell better why.
 func (s stage) attend() io.Closer {
-	presence, _ := inWorkspace(s, pressureLimit, nil, (*workspace.Workspace).Attend)
+	presence, _ := inWorkspace(s, pressureLimit, nil, (*workspace.Workspace).LockStage)
 	return presence
 }
 

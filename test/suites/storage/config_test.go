@@ -50,7 +50,7 @@ func TestVariableDataDir(t *testing.T) {
 		"exits with 1":            {set + "exit 1\n", ""},
 		"exits with 0":            {set + "exit 0\n", ""},
 		"exits before":            {"exit 1\n" + set, "your login"},
-		"sets nothing":            {"true\n", "your login shell sets no SCRATCH"},
+		"sets nothing":            {"true\n", "your login shell does not set SCRATCH"},
 		"sets a relative path":    {"export SCRATCH=here\n", `the path "here" is not absolute`},
 		"climbs":                  {"export SCRATCH=/tmp/../etc\n", `has a ".." in it`},
 		"sets two lines":          {"export SCRATCH=$'" + scratch + "\\n/etc'\n", "has control characters"},

@@ -2,6 +2,11 @@ package workspace
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,49 +15,50 @@ import (
 	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
-// Limits on a cleanup, for which the runner and GitLab wait and in which nobody
-// can be told anything.
+// Limits on a cleanup: the runner and GitLab wait for its end.
 const (
-	// ownTime is for what the job itself leaves: little, unless storage is slow.
-	ownTime = time.Minute
-	// spareTime is for what earlier jobs left, and for directories that are too
-	// many or too old. What is not done is done by the next cleanup.
-	spareTime = 20 * time.Second
+	// ownCleanupTime bounds the removal of the job's own files: few, unless storage is
+	// slow.
+	ownCleanupTime = time.Minute
+	// otherCleanupTime bounds the removal of the files of earlier jobs and of excess or
+	// expired directories. The next cleanup continues.
+	otherCleanupTime = 20 * time.Second
 )
 
-// Cleanup gives up what the job held, and takes away its scripts and secrets and
-// something of what earlier jobs left.
+// Cleanup releases the job's build directory and removes its scripts and secrets, and
+// within the time limit those of earlier jobs that have ended.
 func (w *Workspace) Cleanup() error {
-	err := w.end(w.brief.Job.Runner, w.brief.Job.ID, time.Now().Add(ownTime), true)
-	if len(w.left) == 0 {
-		w.note(w.brief.Dirs.Scripts.String(), err)
+	err := w.removeJob(w.brief.Job.Runner, w.brief.Job.ID, time.Now().Add(ownCleanupTime), true)
+	if len(w.unremoved) == 0 {
+		w.noteLeftover(w.brief.Dirs.Scripts.String(), err)
 	}
-	spare := time.Now().Add(spareTime)
-	w.sweep(spare)
-	root, rerr := w.knownRoot()
+	until := time.Now().Add(otherCleanupTime)
+	w.removeEndedJobs(until)
+	root, rerr := w.existingRoot()
 	if rerr == nil {
-		w.sweepStatic(root, time.Now())
-		rerr = w.emptyTrash(root, "", spare)
+		w.removeExpiredStatic(root, time.Now())
+		rerr = w.emptyTrash(root, "", until)
 		root.Close()
 	}
-	w.note(w.base.Path().String(), rerr)
-	w.record()
+	w.noteLeftover(w.base.Path().String(), rerr)
+	w.writeLeftovers()
 	return err
 }
 
-// knownRoot is the root of builds of this job, where there is one.
-func (w *Workspace) knownRoot() (*safedir.Folder, error) {
-	own, err := customBuilds(w.brief)
+// existingRoot opens this job's root of builds. The error is unix.ENOENT when it does
+// not exist.
+func (w *Workspace) existingRoot() (*safedir.Folder, error) {
+	custom, err := customBuildsPath(w.brief)
 	if err != nil {
-		return nil, unix.ENOENT // then the config stage has made none
+		return nil, unix.ENOENT // the config stage failed too
 	}
-	return w.root(jobRecord{Custom: own})
+	return w.rootOf(jobRecord{Custom: custom})
 }
 
-// end clears away a job: this one, or an earlier one that is over and whose own
-// cleanup never came. Its claim goes last, so that whoever dies before leaves
-// something by which the next one finds the rest.
-func (w *Workspace) end(runner string, id job.ID, until time.Time, own bool) error {
+// removeJob removes the files of a job: this one (own), or an earlier one that has
+// ended and whose own cleanup did not run. It releases the reservation last: if this
+// process dies before that, the next cleanup can find the rest.
+func (w *Workspace) removeJob(runner string, id job.ID, until time.Time, own bool) error {
 	scripts, err := w.base.Open("scripts", runner, id.String())
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -61,17 +67,17 @@ func (w *Workspace) end(runner string, id job.ID, until time.Time, own bool) err
 		return err
 	}
 	defer scripts.Close()
-	if !own && w.unsettled(scripts.Path()) {
+	if !own && w.hasOrphans(scripts.Path()) {
 		return nil
 	}
-	l, err := readLease(scripts)
+	rec, err := readJobRecord(scripts)
 	if errors.Is(err, unix.ENOENT) && !own {
-		return w.removeUnleased(runner, id.String(), until)
+		return w.removeUnrecorded(runner, id.String(), until)
 	}
-	if err != nil || l.Runner != runner || l.Job != id {
+	if err != nil || rec.Runner != runner || rec.Job != id {
 		return errors.Join(err, w.removeScripts(runner, id.String(), until))
 	}
-	root, err := w.root(l)
+	root, err := w.rootOf(rec)
 	if errors.Is(err, unix.ENOENT) {
 		return w.removeScripts(runner, id.String(), until)
 	}
@@ -79,119 +85,186 @@ func (w *Workspace) end(runner string, id job.ID, until time.Time, own bool) err
 		return err
 	}
 	defer root.Close()
-	if l.Static {
-		return w.endStatic(l, root, scripts, until, own)
+	if rec.Static {
+		return w.removeStaticJob(rec, root, scripts, until, own)
 	}
-	return w.endSlot(l, root, until, own)
+	return w.removeSlotJob(rec, root, until, own)
 }
 
-func (w *Workspace) endSlot(l jobRecord, root *safedir.Folder, until time.Time, own bool) error {
-	held, err := w.takeOver(l, root, own)
-	if err != nil || held == alive {
+func (w *Workspace) removeSlotJob(rec jobRecord, root *safedir.Folder, until time.Time, own bool) error {
+	held, err := w.takeOver(rec, root, own)
+	if err != nil || held == inUse {
 		return err
 	}
-	if held == ours {
-		err = w.removeSecrets(l, root, until)
+	if held == owned {
+		err = w.removeSecrets(rec, root, until)
 	}
-	err = errors.Join(err, w.removeScripts(l.Runner, l.Job.String(), until))
-	if held == ours {
-		err = errors.Join(err, w.release(l, root))
+	err = errors.Join(err, w.removeScripts(rec.Runner, rec.Job.String(), until))
+	if held == owned {
+		err = errors.Join(err, w.release(rec, root))
 	}
 	return err
 }
 
-// holding is what is found of a lease's claim.
-type holding int
+// reservationState is the state of the reservation that a job's record names.
+type reservationState int
 
 const (
-	nobodys holding = iota // the slot is free or another job's
-	alive                  // the job may still be running
-	ours                   // the job is over and this process clears it away
+	notReserved reservationState = iota // the slot is free or another job's
+	inUse                               // the job may still be running
+	owned                               // the job has ended and this process removes it
 )
 
-// takeOver makes this process the owner of a claim, so that the claim is over
-// should this process be killed.
-func (w *Workspace) takeOver(l jobRecord, root *safedir.Folder, own bool) (held holding, err error) {
-	dir, err := root.Open(l.Pool)
+// takeOver makes this process the owner of a reservation, so that the reservation ends
+// if this process is killed.
+func (w *Workspace) takeOver(rec jobRecord, root *safedir.Folder, own bool) (held reservationState, err error) {
+	dir, err := root.Open(rec.Pool)
 	if errors.Is(err, unix.ENOENT) {
-		return nobodys, nil
+		return notReserved, nil
 	}
 	if err != nil {
-		return alive, err
+		return inUse, err
 	}
-	p, err := lock(dir, w.journal())
+	p, err := lockPool(dir, w.newLockLog())
 	if err != nil {
-		return alive, err
+		return inUse, err
 	}
-	defer p.closing(&err)
-	c, err := p.claim(l.Slot)
+	defer p.closeInto(&err)
+	r, err := p.reservation(rec.Slot)
 	switch {
 	case err != nil:
-		return alive, err
-	case c.Runner != l.Runner || c.Job != l.Job:
-		return nobodys, nil
-	case !own && !w.open(p, l.Slot, c):
-		return alive, nil
+		return inUse, err
+	case r.Runner != rec.Runner || r.Job != rec.Job:
+		return notReserved, nil
+	case !own && !w.available(p, rec.Slot, r):
+		return inUse, nil
 	}
-	c.Owner, c.Place = w.self, w.here
-	return ours, p.put(l.Slot, c, "is being cleared")
+	r.Owner, r.Host = w.self, w.host
+	return owned, p.write(rec.Slot, r, "cleanup started")
 }
 
-// release gives a slot up, and takes away what there is too much of.
-func (w *Workspace) release(l jobRecord, root *safedir.Folder) (err error) {
-	dir, err := root.Open(l.Pool)
+// release releases a slot, and removes excess build directories.
+func (w *Workspace) release(rec jobRecord, root *safedir.Folder) (err error) {
+	dir, err := root.Open(rec.Pool)
 	if err != nil {
 		return err
 	}
-	p, err := lock(dir, w.journal())
+	p, err := lockPool(dir, w.newLockLog())
 	if err != nil {
 		return err
 	}
-	defer p.closing(&err)
-	c, err := p.claim(l.Slot)
-	if err == nil && c.Runner == l.Runner && c.Job == l.Job {
-		err = p.put(l.Slot, reservation{}, "released")
+	defer p.closeInto(&err)
+	r, err := p.reservation(rec.Slot)
+	if err == nil && r.Runner == rec.Runner && r.Job == rec.Job {
+		err = p.write(rec.Slot, reservation{}, "released")
 	}
-	claims, cerr := p.claims()
-	if cerr != nil {
-		return errors.Join(err, cerr)
+	all, rerr := p.reservations()
+	if rerr != nil {
+		return errors.Join(err, rerr)
 	}
-	w.forget(p, claims)
-	w.trim(p, root, claims)
+	w.releaseDead(p, all)
+	w.trimPool(p, root, all)
 	return err
 }
 
-// forget gives up the claims of dead jobs of which nothing else is left: their
-// cleanup was killed in its last moment.
-func (w *Workspace) forget(p *pool, claims []reservation) {
-	for n, c := range claims {
-		if c.free() || !w.open(p, n, c) {
+// releaseDead releases the reservations of dead jobs without a scripts directory:
+// their cleanup was killed just before its end.
+func (w *Workspace) releaseDead(p *pool, all []reservation) {
+	for n, r := range all {
+		if r.free() || !w.available(p, n, r) {
 			continue
 		}
-		scripts, err := w.base.Open("scripts", c.Runner, c.Job.String())
+		scripts, err := w.base.Open("scripts", r.Runner, r.Job.String())
 		switch {
 		case err == nil:
 			scripts.Close()
 		case errors.Is(err, unix.ENOENT):
-			if err = p.put(n, reservation{}, "forgotten"); err == nil {
-				claims[n] = reservation{}
+			if err = p.write(n, reservation{}, "released, its job is dead"); err == nil {
+				all[n] = reservation{}
 			}
-			w.note(p.file.Name(), err)
+			w.noteLeftover(p.file.Name(), err)
 		default:
-			w.note(w.base.Path().String()+"/scripts/"+c.Runner+"/"+c.Job.String(), err)
+			w.noteLeftover(w.base.Path().String()+"/scripts/"+r.Runner+"/"+r.Job.String(), err)
 		}
 	}
 }
 
-func (w *Workspace) endStatic(l jobRecord, root, scripts *safedir.Folder, until time.Time, own bool) error {
-	if !own && !w.over(l.reservation) {
+func (w *Workspace) removeStaticJob(rec jobRecord, root, scripts *safedir.Folder, until time.Time, own bool) error {
+	if !own && !w.holderEnded(rec.reservation) {
 		return nil
 	}
-	l.Owner, l.Place = w.self, w.here
-	err := l.write(scripts)
-	if beside, oerr := root.Open(staticDir, l.Runner); oerr == nil {
-		err = errors.Join(err, setEnd(beside, l.Job, time.Now()))
-		beside.Close()
+	rec.Owner, rec.Host = w.self, w.host
+	err := rec.write(scripts)
+	if dir, oerr := root.Open(staticDir, rec.Runner); oerr == nil {
+		err = errors.Join(err, writeEndTime(dir, rec.Job, time.Now()))
+		dir.Close()
 	}
-	return errors.Join(err, w.removeSecrets(l, root, until), w.removeScripts(l.Runner, l.Job.String(), until))
+	return errors.Join(err, w.removeSecrets(rec, root, until), w.removeScripts(rec.Runner, rec.Job.String(), until))
+}
+
+// trashDir contains directories that are being removed. A directory that is moved there
+// no longer exists for jobs, however long its removal takes: a partly removed build
+// directory would break the next job's git.
+const trashDir = ".trash"
+
+// discard moves an entry to the trash. It is no error if the entry does not exist.
+func (w *Workspace) discard(root, from *safedir.Folder, name string) error {
+	trash, err := root.Make(trashDir)
+	if err != nil {
+		return err
+	}
+	defer trash.Close()
+	err = from.Move(name, trash, fmt.Sprintf("%s-%d-%d", name, os.Getpid(), time.Now().UnixNano()))
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// emptyTrash removes entries until the deadline; the next cleanup continues. It notes
+// what it cannot remove, and returns an error only for entries that were named own.
+func (w *Workspace) emptyTrash(root *safedir.Folder, own string, until time.Time) error {
+	trash, err := root.Open(trashDir)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer trash.Close()
+	names, err := trash.Names()
+	for _, name := range names {
+		rerr := trash.Remove(name, until)
+		if errors.Is(rerr, safedir.ErrLate) {
+			w.noteOldTrash(trash, names, until)
+			break
+		}
+		w.noteLeftover(trash.Path().String()+"/"+name, rerr)
+		if own != "" && strings.HasPrefix(name, own+"-") {
+			err = errors.Join(err, rerr)
+		}
+	}
+	return err
+}
+
+// trashNoticeTime is how long an entry may stay in the trash before it is reported: a
+// large directory takes several cleanups.
+const trashNoticeTime = 24 * time.Hour
+
+// noteOldTrash notes the oldest entry if it has been there for too long.
+func (w *Workspace) noteOldTrash(trash *safedir.Folder, names []string, now time.Time) {
+	oldest := slices.MinFunc(names, func(a, b string) int { return discardTime(a).Compare(discardTime(b)) })
+	if since := discardTime(oldest); now.Sub(since) > trashNoticeTime {
+		path := trash.Path().String() + "/" + oldest
+		w.noteLeftover(path, fmt.Errorf("cannot remove %s within the time limit of a cleanup: it has been there since %s", path, since.UTC().Format(time.DateOnly)))
+	}
+}
+
+// discardTime is when an entry was moved to the trash, according to its name.
+func discardTime(name string) time.Time {
+	nanoseconds, err := strconv.ParseInt(name[strings.LastIndexByte(name, '-')+1:], 10, 64)
+	if err != nil {
+		return time.Unix(0, 0)
+	}
+	return time.Unix(0, nanoseconds)
 }

@@ -12,12 +12,12 @@ import (
 )
 
 func TestCleanup(t *testing.T) {
-	a := self(t)
-	o := configure(t, order(t, a, 1))
+	a := testAccount(t)
+	o := configure(t, options(t, a, 1))
 	prepare(t, o)
-	play(t, o)
-	put(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/script", "echo $SECRET")
-	put(t, o.Brief.Dirs.Cache.String()+"/group/project/key/cache.zip", "x")
+	writeJobFiles(t, o)
+	writeFile(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/script", "echo $SECRET")
+	writeFile(t, o.Brief.Dirs.Cache.String()+"/group/project/key/cache.zip", "x")
 	cleanup(t, o)
 	if got, want := files(t, o.Brief.Dirs.Base.String()), "builds builds/t0ken builds/t0ken/000 builds/t0ken/000/group builds/t0ken/000/group/project "+
 		"builds/t0ken/000/group/project/README cache cache/group cache/group/project cache/group/project/key cache/group/project/key/cache.zip "+
@@ -25,7 +25,7 @@ func TestCleanup(t *testing.T) {
 		t.Errorf("left is %s\nwant %s", got, want)
 	}
 	cleanup(t, o) // a second one finds nothing to do
-	if next := configure(t, order(t, a, 2)); slot(next) != "000" {
+	if next := configure(t, options(t, a, 2)); slot(next) != "000" {
 		t.Errorf("the next job has %s", slot(next))
 	}
 }
@@ -33,11 +33,11 @@ func TestCleanup(t *testing.T) {
 // TestCleanupOfAMovedProject: GIT_CLONE_PATH moves the project, and its secrets
 // with it.
 func TestCleanupOfAMovedProject(t *testing.T) {
-	o := configure(t, order(t, self(t), 1))
+	o := configure(t, options(t, testAccount(t), 1))
 	builds := o.Brief.Dirs.Builds.String()
 	o.Brief.Job.Temp = abs(t, builds+"/go/src/x.tmp")
 	prepare(t, o)
-	put(t, builds+"/go/src/x.tmp/SECRET", "hush")
+	writeFile(t, builds+"/go/src/x.tmp/SECRET", "hush")
 	cleanup(t, o)
 	if got := files(t, builds); got != "go go/src" {
 		t.Errorf("left is %s", got)
@@ -46,28 +46,28 @@ func TestCleanupOfAMovedProject(t *testing.T) {
 
 // TestCleanupFollowsNothingOutside has links in every place that cleanup goes to.
 func TestCleanupFollowsNothingOutside(t *testing.T) {
-	for name, plant := range map[string]func(o Order, outside string) string{
-		"build directory": func(o Order, _ string) string { return o.Brief.Dirs.Builds.String() },
-		"pool":            func(o Order, _ string) string { return filepath.Dir(o.Brief.Dirs.Builds.String()) },
-		"all builds":      func(o Order, _ string) string { return o.Brief.Dirs.Base.String() + "/builds" },
-		"group":           func(o Order, _ string) string { return o.Brief.Dirs.Builds.String() + "/group" },
-		"temp":            func(o Order, _ string) string { return o.Brief.Dirs.Builds.String() + "/group/project.tmp" },
-		"scripts":         func(o Order, _ string) string { return o.Brief.Dirs.Scripts.String() },
-		"all scripts":     func(o Order, _ string) string { return filepath.Dir(o.Brief.Dirs.Scripts.String()) },
-		"in the scripts":  func(o Order, _ string) string { return o.Brief.Dirs.Scripts.String() + "/ci-t0ken-1" },
+	for name, plant := range map[string]func(o Options, outside string) string{
+		"build directory": func(o Options, _ string) string { return o.Brief.Dirs.Builds.String() },
+		"pool":            func(o Options, _ string) string { return filepath.Dir(o.Brief.Dirs.Builds.String()) },
+		"all builds":      func(o Options, _ string) string { return o.Brief.Dirs.Base.String() + "/builds" },
+		"group":           func(o Options, _ string) string { return o.Brief.Dirs.Builds.String() + "/group" },
+		"temp":            func(o Options, _ string) string { return o.Brief.Dirs.Builds.String() + "/group/project.tmp" },
+		"scripts":         func(o Options, _ string) string { return o.Brief.Dirs.Scripts.String() },
+		"all scripts":     func(o Options, _ string) string { return filepath.Dir(o.Brief.Dirs.Scripts.String()) },
+		"in the scripts":  func(o Options, _ string) string { return o.Brief.Dirs.Scripts.String() + "/ci-t0ken-1" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := self(t)
-			o := configure(t, order(t, a, 1))
+			a := testAccount(t)
+			o := configure(t, options(t, a, 1))
 			prepare(t, o)
-			play(t, o)
-			put(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/script", "x")
+			writeJobFiles(t, o)
+			writeFile(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/script", "x")
 			outside := filepath.Join(a.Home.String(), "precious")
 			target := plant(o, outside)
-			// What the link leads to looks just like what was there.
+			// The target of the link looks like the directory that it replaces.
 			must(t, os.Rename(target, outside), os.Symlink(outside, target))
 			before := files(t, outside)
-			_ = workspace(t, o).Cleanup()
+			_ = openWorkspace(t, o).Cleanup()
 			if after := files(t, outside); after != before {
 				t.Errorf("outside was %s\nand is %s", before, after)
 			}
@@ -76,15 +76,15 @@ func TestCleanupFollowsNothingOutside(t *testing.T) {
 }
 
 func TestRetainLogs(t *testing.T) {
-	o := order(t, self(t), 1)
+	o := options(t, testAccount(t), 1)
 	o.Brief.Settings.RetainLogs = true
 	o = configure(t, o)
-	put(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/log", "x")
+	writeFile(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/log", "x")
 	cleanup(t, o)
 	if got := files(t, o.Brief.Dirs.Scripts.String()); got != "ci-t0ken-1 ci-t0ken-1/log" {
 		t.Errorf("left is %s", got)
 	}
-	again := order(t, o.Brief.Account, 2)
+	again := options(t, o.Brief.Account, 2)
 	again.Brief.Settings.RetainLogs = true
 	again = configure(t, again)
 	cleanup(t, again)
@@ -93,28 +93,28 @@ func TestRetainLogs(t *testing.T) {
 	}
 }
 
-// TestNextCleanupClearsDeadJobs: jobs whose own cleanup never came, because their
-// runner was killed.
-func TestNextCleanupClearsDeadJobs(t *testing.T) {
-	a := self(t)
-	var deadJobs []Order
+// TestNextCleanupRemovesDeadJobs: the cleanup of jobs whose runner was killed did not
+// run.
+func TestNextCleanupRemovesDeadJobs(t *testing.T) {
+	a := testAccount(t)
+	var deadJobs []Options
 	for id := range 3 {
-		o := order(t, a, job.ID(id+1))
+		o := options(t, a, job.ID(id+1))
 		o.Brief.Job.Owner = dead(t)
 		o.Brief.Job.Runner = []string{"t0ken", "t0ken", "another"}[id]
-		if id == 1 { // beside the first, not in its place
-			o.Unsettled = func(job.AbsPath) bool { return true }
+		if id == 1 { // next to the first, not instead of it
+			o.HasOrphans = func(job.AbsPath) bool { return true }
 		}
 		o = configure(t, o)
-		prepareAs(t, o)
-		play(t, o)
-		put(t, o.Brief.Dirs.Scripts.String()+"/x/script", "hush")
+		prepareDead(t, o)
+		writeJobFiles(t, o)
+		writeFile(t, o.Brief.Dirs.Scripts.String()+"/x/script", "hush")
 		deadJobs = append(deadJobs, o)
 	}
-	live := configure(t, order(t, a, 10))
+	live := configure(t, options(t, a, 10))
 	prepare(t, live)
-	play(t, live)
-	last := configure(t, order(t, a, 11))
+	writeJobFiles(t, live)
+	last := configure(t, options(t, a, 11))
 	cleanup(t, last)
 	left := files(t, live.Brief.Dirs.Base.String())
 	for _, o := range deadJobs {
@@ -126,109 +126,109 @@ func TestNextCleanupClearsDeadJobs(t *testing.T) {
 		t.Errorf("%d secrets are left, and the live job's must be: %s", n, left)
 	}
 	if !exists(live.Brief.Dirs.Scripts.String() + "/lease") {
-		t.Error("the live job lost its lease")
+		t.Error("the live job lost its record")
 	}
 }
 
-// TestJobsWithUnsettledBatchJobsStay until the batch engine has ended them.
-func TestJobsWithUnsettledBatchJobsStay(t *testing.T) {
-	a := self(t)
-	o := order(t, a, 1)
+// TestJobsWithOrphansStay until the batch engine has cancelled the orphans.
+func TestJobsWithOrphansStay(t *testing.T) {
+	a := testAccount(t)
+	o := options(t, a, 1)
 	o.Brief.Job.Owner = dead(t)
 	o = configure(t, o)
-	put(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/record", "{}")
-	other := order(t, a, 2)
-	unsettled := true
-	other.Unsettled = func(scripts job.AbsPath) bool { return unsettled && scripts == o.Brief.Dirs.Scripts }
+	writeFile(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/record", "{}")
+	other := options(t, a, 2)
+	orphans := true
+	other.HasOrphans = func(scripts job.AbsPath) bool { return orphans && scripts == o.Brief.Dirs.Scripts }
 	other = configure(t, other)
 	cleanup(t, other)
 	if !exists(o.Brief.Dirs.Scripts.String() + "/ci-t0ken-1/record") {
 		t.Error("the record is gone")
 	}
-	unsettled = false
+	orphans = false
 	other = configure(t, other)
 	cleanup(t, other)
 	if exists(o.Brief.Dirs.Scripts.String()) {
-		t.Error("the settled job's scripts are left")
+		t.Error("the scripts of the job without orphans are left")
 	}
 }
 
-// TestKilledCleanupIsTakenUp: the process that was clearing a job is dead, and
-// its runner lives.
-func TestKilledCleanupIsTakenUp(t *testing.T) {
-	a := self(t)
-	o := configure(t, order(t, a, 1))
+// TestKilledCleanupIsContinued: the process that was removing a job's files is dead,
+// and the job's runner lives.
+func TestKilledCleanupIsContinued(t *testing.T) {
+	a := testAccount(t)
+	o := configure(t, options(t, a, 1))
 	prepare(t, o)
-	play(t, o)
-	w := workspace(t, o)
+	writeJobFiles(t, o)
+	w := openWorkspace(t, o)
 	w.self = dead(t)
 	scripts, err := w.base.Open(w.scriptsName()...)
 	must(t, err)
 	defer scripts.Close()
-	l, err := readLease(scripts)
+	l, err := readJobRecord(scripts)
 	must(t, err)
-	root, err := w.root(l)
+	root, err := w.rootOf(l)
 	must(t, err)
 	defer root.Close()
-	if held, err := w.takeOver(l, root, true); held != ours || err != nil {
+	if held, err := w.takeOver(l, root, true); held != owned || err != nil {
 		t.Fatalf("%v, %v", held, err)
 	}
-	other := configure(t, order(t, a, 2))
+	other := configure(t, options(t, a, 2))
 	cleanup(t, other)
 	if exists(o.Brief.Dirs.Scripts.String()) || exists(o.Brief.Job.Temp.String()) {
 		t.Error("its scripts or secrets are left")
 	}
-	if next := configure(t, order(t, a, 3)); slot(next) != "000" {
+	if next := configure(t, options(t, a, 3)); slot(next) != "000" {
 		t.Errorf("the next job has %s", slot(next))
 	}
 }
 
-// TestClaimWithoutScriptsIsForgotten: the cleanup was killed in its last moment.
-func TestClaimWithoutScriptsIsForgotten(t *testing.T) {
-	a := self(t)
-	o := order(t, a, 1)
+// TestReservationWithoutScriptsIsReleased: the cleanup was killed just before its end.
+func TestReservationWithoutScriptsIsReleased(t *testing.T) {
+	a := testAccount(t)
+	o := options(t, a, 1)
 	o.Brief.Job.Owner = dead(t)
 	o = configure(t, o)
 	must(t, os.RemoveAll(o.Brief.Dirs.Scripts.String()))
-	live := order(t, a, 2)
-	live.Unsettled = func(job.AbsPath) bool { return true } // not in the dead one's place
+	live := options(t, a, 2)
+	live.HasOrphans = func(job.AbsPath) bool { return true } // not in the slot of the dead one
 	live = configure(t, live)
-	other := order(t, a, 3)
-	other.Unsettled = live.Unsettled
+	other := options(t, a, 3)
+	other.HasOrphans = live.HasOrphans
 	other = configure(t, other)
-	other.Unsettled = order(t, a, 3).Unsettled
+	other.HasOrphans = options(t, a, 3).HasOrphans
 	cleanup(t, other)
-	p := opened(t, filepath.Dir(o.Brief.Dirs.Builds.String()))
+	p := openPool(t, filepath.Dir(o.Brief.Dirs.Builds.String()))
 	defer p.close()
-	all, err := p.claims()
+	all, err := p.reservations()
 	must(t, err)
 	if len(all) != 3 || !all[0].free() || all[1].free() || !all[2].free() {
 		t.Errorf("%+v", all)
 	}
 }
 
-// TestCleanupOfALostClaim: another job has the directory, so nothing in it is
-// touched.
-func TestCleanupOfALostClaim(t *testing.T) {
-	a := self(t)
-	o := configure(t, order(t, a, 1))
+// TestCleanupOfALostReservation: another job has the directory, so nothing in it is
+// changed.
+func TestCleanupOfALostReservation(t *testing.T) {
+	a := testAccount(t)
+	o := configure(t, options(t, a, 1))
 	prepare(t, o)
 	must(t, os.Remove(filepath.Dir(o.Brief.Dirs.Builds.String())+"/.claims"))
-	next := configure(t, order(t, a, 2))
+	next := configure(t, options(t, a, 2))
 	prepare(t, next)
-	play(t, next)
+	writeJobFiles(t, next)
 	cleanup(t, o)
 	if !exists(next.Brief.Job.Temp.String()+"/SECRET") || exists(o.Brief.Dirs.Scripts.String()) {
 		t.Errorf("left is %s", files(t, o.Brief.Dirs.Base.String()))
 	}
-	if third := configure(t, order(t, a, 3)); slot(third) != "001" {
-		t.Errorf("the claim of the other job was given up: a third has %s", slot(third))
+	if third := configure(t, options(t, a, 3)); slot(third) != "001" {
+		t.Errorf("the reservation of the other job was released: a third has %s", slot(third))
 	}
 }
 
 func TestCleanupWithoutAnything(t *testing.T) {
-	a := self(t)
-	o := configure(t, order(t, a, 1))
+	a := testAccount(t)
+	o := configure(t, options(t, a, 1))
 	must(t, os.RemoveAll(o.Brief.Dirs.Base.String()))
 	cleanup(t, o)
 }
@@ -245,7 +245,7 @@ func TestTrim(t *testing.T) {
 		"all":           {0, true, []string{"000 001 002 003", "000 001 002 003", "000 001 002 003", "000 001 002 003"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			jobs := limited(t, 4, tc.keep, tc.uncap)
+			jobs := limitedJobs(t, 4, tc.keep, tc.uncap)
 			for i, n := range []int{0, 1, 3, 2} {
 				cleanup(t, jobs[n])
 				if got := list(t, filepath.Dir(jobs[n].Brief.Dirs.Builds.String())); got != tc.want[i] {
@@ -259,25 +259,25 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// limited are jobs of one project that are under way, each in its slot.
-func limited(t *testing.T, count, keep int, uncap bool) (jobs []Order) {
+// limitedJobs are running jobs of one project, each in its slot.
+func limitedJobs(t *testing.T, count, keep int, uncap bool) (jobs []Options) {
 	t.Helper()
-	a := self(t)
+	a := testAccount(t)
 	for id := range count {
-		o := order(t, a, job.ID(id+1))
+		o := options(t, a, job.ID(id+1))
 		s := &o.Brief.Settings.Storage
 		s.LimitBuildDir, s.MaxBuildDir, s.UncapCleanup = true, keep, uncap
 		o = configure(t, o)
-		put(t, o.Brief.Dirs.Builds.String()+"/group/project/README", "x")
+		writeFile(t, o.Brief.Dirs.Builds.String()+"/group/project/README", "x")
 		jobs = append(jobs, o)
 	}
 	return jobs
 }
 
-// TestTrimOfMany: ten directories are there, two may be.
+// TestTrimOfMany: there are ten directories, and two are allowed.
 func TestTrimOfMany(t *testing.T) {
 	for uncap, want := range map[bool]string{false: "000 001 002 003 004 005 006 007 008", true: "000 001"} {
-		jobs := limited(t, 10, 0, uncap)
+		jobs := limitedJobs(t, 10, 0, uncap)
 		for _, o := range jobs {
 			cleanup(t, o)
 		}
@@ -305,7 +305,7 @@ func list(t *testing.T, dir string) string {
 	return strings.Join(names, " ")
 }
 
-func TestBeyond(t *testing.T) {
+func TestExcessSlots(t *testing.T) {
 	live := sample(1)
 	names := []string{"000", "001", "002", "003", "010", ".claims", "4", "0005", "x"}
 	claims := []reservation{{}, live, {}, live}
@@ -315,7 +315,7 @@ func TestBeyond(t *testing.T) {
 	}{
 		"all free": {0, 99, []int{10, 2, 0}}, "one": {0, 1, []int{10}}, "keep some": {1, 99, []int{10, 2}}, "keep all": {11, 99, nil}, "none": {0, 0, nil},
 	} {
-		got := beyond(names, claims, tc.keep, tc.most)
+		got := excessSlots(names, claims, tc.keep, tc.most)
 		if len(got) != len(tc.want) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 			continue
@@ -328,21 +328,21 @@ func TestBeyond(t *testing.T) {
 	}
 }
 
-// TestTrashIsEmptiedNextTime: what one cleanup has not the time for.
+// TestTrashIsEmptiedNextTime: one cleanup has not enough time.
 func TestTrashIsEmptiedNextTime(t *testing.T) {
-	a := self(t)
-	o := configure(t, order(t, a, 1))
+	a := testAccount(t)
+	o := configure(t, options(t, a, 1))
 	trash := o.Brief.Dirs.Base.String() + "/builds/.trash"
 	for _, dir := range []string{"000-1-1", "001-2-2"} {
-		put(t, filepath.Join(trash, dir, "a/b/c"), "x")
+		writeFile(t, filepath.Join(trash, dir, "a/b/c"), "x")
 	}
-	w := workspace(t, o)
+	w := openWorkspace(t, o)
 	root, err := w.base.Open("builds")
 	must(t, err)
 	defer root.Close()
 	must(t, w.emptyTrash(root, "000", time.Now().Add(-time.Second)))
-	// Both have waited since 1970.
-	if left := w.Left(); len(left) != 1 || !strings.Contains(left[0].Reason, "000-1-1 in the time that cleanups have: it has been there since 1970-01-01") {
+	// Both have been there since 1970.
+	if left := w.Unremoved(); len(left) != 1 || !strings.Contains(left[0].Reason, "000-1-1 within the time limit of a cleanup: it has been there since 1970-01-01") {
 		t.Errorf("noted are %+v", left)
 	}
 	if got := len(strings.Fields(files(t, trash))); got != 8 {
@@ -356,7 +356,7 @@ func TestTrashIsEmptiedNextTime(t *testing.T) {
 
 // TestPrepareMakesTheSecretsPrivate, also where the group may read everything else.
 func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
-	modes := func(o Order) (group, temp os.FileMode) {
+	modes := func(o Options) (group, temp os.FileMode) {
 		stat := func(path string) os.FileMode {
 			info, err := os.Lstat(path)
 			must(t, err)
@@ -365,7 +365,7 @@ func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
 		return stat(filepath.Dir(o.Brief.Job.Temp.String())), stat(o.Brief.Job.Temp.String())
 	}
 	for shared, want := range map[bool]os.FileMode{false: 0o700, true: 0o750} {
-		o := order(t, self(t), 1)
+		o := options(t, testAccount(t), 1)
 		o.Brief.Settings.Storage.GroupPermissions = shared
 		o = configure(t, o)
 		prepare(t, o)
@@ -382,7 +382,7 @@ func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
 			t.Error("it is left")
 		}
 	}
-	o := configure(t, order(t, self(t), 1))
+	o := configure(t, options(t, testAccount(t), 1))
 	must(t, os.Symlink("/tmp", filepath.Dir(o.Brief.Job.Temp.String())))
 	prepare(t, o)
 }

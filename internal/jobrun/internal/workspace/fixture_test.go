@@ -28,8 +28,8 @@ func abs(t testing.TB, path string) job.AbsPath {
 	return p
 }
 
-// self is an account whose home is a new directory, with this process's user id.
-func self(t testing.TB) job.Account {
+// testAccount is an account whose home is a new directory, with this process's user id.
+func testAccount(t testing.TB) job.Account {
 	t.Helper()
 	home, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err, os.Chmod(home, 0o700))
@@ -38,21 +38,21 @@ func self(t testing.TB) job.Account {
 	return job.Account{Name: name, UID: job.UID(os.Geteuid()), GID: job.GID(os.Getegid()), Home: abs(t, home), Shell: abs(t, "/bin/bash")}
 }
 
-// order is a job whose runner is this very process.
-func order(t testing.TB, a job.Account, id job.ID) Order {
+// options describe a job whose runner is this process.
+func options(t testing.TB, a job.Account, id job.ID) Options {
 	t.Helper()
 	owner, _ := proctree.Find(os.Getpid())
-	return Order{
+	return Options{
 		Brief: ipc.Request{
 			Stage: job.Config, Account: a,
 			Job:      ipc.Job{ID: id, Runner: "t0ken", Project: "group/project", ProjectID: 12, Timeout: 3600, Owner: owner},
 			Settings: ipc.Settings{DataDir: "$HOME", Storage: ipc.Storage{StaticBuildsDays: 7}},
 		},
-		Unsettled: func(job.AbsPath) bool { return false },
+		HasOrphans: func(job.AbsPath) bool { return false },
 	}
 }
 
-func workspace(t testing.TB, o Order) *Workspace {
+func openWorkspace(t testing.TB, o Options) *Workspace {
 	t.Helper()
 	w, err := Open(o)
 	must(t, err)
@@ -60,36 +60,36 @@ func workspace(t testing.TB, o Order) *Workspace {
 	return w
 }
 
-// configure runs a job's config stage and gives back the order for its later ones.
-func configure(t testing.TB, o Order) Order {
+// configure runs a job's config stage and returns the options for its later stages.
+func configure(t testing.TB, o Options) Options {
 	t.Helper()
-	dirs, err := workspace(t, o).Config()
+	dirs, err := openWorkspace(t, o).Config()
 	must(t, err)
 	o.Brief.Dirs = dirs
 	o.Brief.Job.Temp = abs(t, filepath.Join(dirs.Builds.String(), o.Brief.Job.Project+".tmp"))
 	return o
 }
 
-func prepare(t testing.TB, o Order) { t.Helper(); must(t, workspace(t, o).Prepare()) }
-func cleanup(t testing.TB, o Order) { t.Helper(); must(t, workspace(t, o).Cleanup()) }
+func prepare(t testing.TB, o Options) { t.Helper(); must(t, openWorkspace(t, o).Prepare()) }
+func cleanup(t testing.TB, o Options) { t.Helper(); must(t, openWorkspace(t, o).Cleanup()) }
 
-// slot is the last part of an order's build directory.
-func slot(o Order) string { return filepath.Base(o.Brief.Dirs.Builds.String()) }
+// slot is the last part of the build directory's path.
+func slot(o Options) string { return filepath.Base(o.Brief.Dirs.Builds.String()) }
 
-// put makes a file and the directories above it.
-func put(t testing.TB, path, text string) {
+// writeFile creates a file and its parent directories.
+func writeFile(t testing.TB, path, text string) {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600))
 }
 
-// play does what the runner's scripts do in a build directory, up to the point
-// at which a job is aborted.
-func play(t testing.TB, o Order) {
+// writeJobFiles writes the files that the runner's scripts leave in the build directory
+// of an aborted job.
+func writeJobFiles(t testing.TB, o Options) {
 	t.Helper()
 	project := filepath.Join(o.Brief.Dirs.Builds.String(), o.Brief.Job.Project)
-	put(t, filepath.Join(project, "README"), "x")
-	put(t, filepath.Join(project+".tmp", "SECRET"), "hush")
-	put(t, filepath.Join(project+".tmp", ".gitlab-runner.ext.conf"), "token")
+	writeFile(t, filepath.Join(project, "README"), "x")
+	writeFile(t, filepath.Join(project+".tmp", "SECRET"), "hush")
+	writeFile(t, filepath.Join(project+".tmp", ".gitlab-runner.ext.conf"), "token")
 }
 
 func exists(path string) bool {
@@ -97,8 +97,8 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// files lists everything below a directory but the files of this package itself
-// and the trash, unless something is in it.
+// files lists everything in a directory except the files of this package itself and an
+// empty trash.
 func files(t testing.TB, dir string) string {
 	t.Helper()
 	var all []string

@@ -9,19 +9,21 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
-// hidden is the base's name in a directory that is the account's own.
-const hidden = ".jacamar-ci"
+// hiddenName is the name of the base in a directory that the account owns.
+const hiddenName = ".jacamar-ci"
 
-// Variables are the names in data_dir whose values only the user's login shell
-// knows.
+// Variables returns the names in data_dir whose values come from the user's login
+// shell.
 func Variables(b ipc.Request) (names []string) {
 	if !b.Settings.Storage.VariableDataDir || !b.Dirs.Base.IsZero() {
 		return nil
 	}
 	os.Expand(b.Settings.DataDir, func(name string) string {
-		if _, known := ofAccount(b.Account, name); !known && !slices.Contains(names, name) {
+		if _, known := accountVariable(b.Account, name); !known && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 		return ""
@@ -29,8 +31,8 @@ func Variables(b ipc.Request) (names []string) {
 	return names
 }
 
-// ofAccount are the variables that login(1) sets from the account database.
-func ofAccount(a job.Account, name string) (value string, known bool) {
+// accountVariable returns a variable that login(1) sets from the account database.
+func accountVariable(a job.Account, name string) (value string, known bool) {
 	switch name {
 	case "HOME":
 		return a.Home.String(), true
@@ -40,8 +42,8 @@ func ofAccount(a job.Account, name string) (value string, known bool) {
 	return "", false
 }
 
-// locate finds the base. In a directory that is the account's own it is hidden;
-// in any other, which many accounts share, it has the account's name.
+// locate returns the path of the base directory. In a directory that the account owns
+// its name is hidden; in a shared directory it is the account's name.
 func locate(b ipc.Request, variables map[string]string) (job.AbsPath, error) {
 	dataDir, account := b.Settings.DataDir, b.Account
 	if dataDir == account.Home.String() {
@@ -49,11 +51,11 @@ func locate(b ipc.Request, variables map[string]string) (job.AbsPath, error) {
 	}
 	for _, home := range []string{"$HOME", "~"} {
 		if rest, ok := strings.CutPrefix(dataDir, home); ok && (rest == "" || rest[0] == '/') && !strings.Contains(rest, "$") {
-			return account.Home.Join(rest, hidden)
+			return account.Home.Join(rest, hiddenName)
 		}
 	}
 	if b.Settings.Storage.VariableDataDir {
-		return resolved(dataDir, account, variables)
+		return expandDataDir(dataDir, account, variables)
 	}
 	dir, err := job.ParseAbsPath(dataDir)
 	if err != nil {
@@ -62,12 +64,12 @@ func locate(b ipc.Request, variables map[string]string) (job.AbsPath, error) {
 	return dir.Join(account.Name.String())
 }
 
-// resolved puts the values in and judges what comes out, which a profile of the
-// user's had its hand in.
-func resolved(dataDir string, account job.Account, variables map[string]string) (job.AbsPath, error) {
+// expandDataDir expands the variables and validates the result, which the user's
+// profiles control.
+func expandDataDir(dataDir string, account job.Account, variables map[string]string) (job.AbsPath, error) {
 	missing := ""
 	text := os.Expand(dataDir, func(name string) string {
-		value, known := ofAccount(account, name)
+		value, known := accountVariable(account, name)
 		if !known {
 			value = variables[name]
 		}
@@ -77,20 +79,81 @@ func resolved(dataDir string, account job.Account, variables map[string]string) 
 		return value
 	})
 	if missing != "" {
-		return job.AbsPath{}, failure.Systemf("cannot find the directory for your jobs, %s: your login shell sets no %s", dataDir, missing).
-			WithHint("look at what `bash --login -c 'echo $%s'` prints on this machine, and at your profiles", missing)
+		return job.AbsPath{}, failure.Systemf("cannot find the directory for your jobs, %s: your login shell does not set %s", dataDir, missing).
+			WithHint("check what `bash --login -c 'echo $%s'` prints on this machine, and correct your login profiles", missing)
 	}
 	dir, err := job.ParseAbsPath(text)
 	if err != nil {
 		return job.AbsPath{}, failure.Systemf("cannot find the directory for your jobs, %s: %w", dataDir, err)
 	}
-	if own(dir, account.UID) {
-		return dir.Join(hidden)
+	if isOwner(dir, account.UID) {
+		return dir.Join(hiddenName)
 	}
 	return dir.Join(account.Name.String())
 }
 
-func own(dir job.AbsPath, uid job.UID) bool {
+func isOwner(dir job.AbsPath, uid job.UID) bool {
 	info, err := os.Stat(dir.String())
 	return err == nil && info.Sys().(*syscall.Stat_t).Uid == uint32(uid)
+}
+
+// customVariable is the CI variable by which a job chooses the directory of its builds.
+const customVariable = "CUSTOM_CI_BUILDS_DIR"
+
+// customBuildsPath returns the directory that the job chose, zero when it chose none
+// or the site does not allow it. An empty value is no choice: GitLab cannot remove a
+// group's variable from a job.
+func customBuildsPath(b ipc.Request) (job.AbsPath, error) {
+	text := string(b.Settings.Storage.CustomBuilds)
+	if !b.Settings.Storage.CustomBuildDir || strings.TrimSpace(text) == "" {
+		return job.AbsPath{}, nil
+	}
+	text, err := expandAccountVariables(text, b.Account)
+	if err != nil {
+		return job.AbsPath{}, err
+	}
+	p, err := job.ParseAbsPath(text)
+	if err != nil {
+		return job.AbsPath{}, failure.Buildf("cannot use %s: %w", customVariable, err).
+			WithHint("use an absolute path, or one that begins with $HOME")
+	}
+	return p, nil
+}
+
+// expandAccountVariables expands the variables whose values are in the account
+// database. Others would need the user's shell.
+func expandAccountVariables(text string, account job.Account) (string, error) {
+	if rest, ok := strings.CutPrefix(text, "~"); ok && (rest == "" || rest[0] == '/') {
+		text = "$HOME" + rest
+	}
+	unknown := ""
+	text = os.Expand(text, func(name string) string {
+		value, known := accountVariable(account, name)
+		if !known {
+			unknown = name
+		}
+		return value
+	})
+	if at := strings.IndexByte(text, '$'); unknown == "" && at >= 0 {
+		unknown = text[at:]
+	}
+	if unknown != "" {
+		return "", failure.Buildf("cannot use %s: it contains the unknown variable %q", customVariable, job.Clip(unknown)).
+			WithHint("write the full path; only $HOME, $USER and $LOGNAME are expanded")
+	}
+	return text, nil
+}
+
+// openCustomBuilds opens the directory that the job chose. An error is the job's
+// failure unless the storage failed.
+func openCustomBuilds(p job.AbsPath, rules safedir.Rules) (*safedir.Folder, error) {
+	f, err := safedir.OpenCreate(p, rules)
+	if err == nil || diskspace.Broken(err) {
+		return f, err
+	}
+	_, hint := failure.ForUser(err, true, "")
+	if hint == "" {
+		hint = "GitLab replaces a variable that it does not know, such as $HOME, by nothing: write the full path"
+	}
+	return nil, failure.Buildf("cannot use %s: %s", customVariable, err).WithHint("%s", hint)
 }

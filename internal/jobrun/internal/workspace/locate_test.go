@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"jacamar-ci/internal/failure"
 )
 
 func TestLocate(t *testing.T) {
-	a := self(t)
+	a := testAccount(t)
 	home := a.Home.String()
-	shared := filepath.Join(home, "shared") // is alice's own here, like the home
+	shared := filepath.Join(home, "shared") // owned by alice, like the home directory
 	others := filepath.Join(home, "others")
 	must(t, os.Mkdir(shared, 0o700))
 	if os.Geteuid() != 0 {
@@ -39,15 +41,15 @@ func TestLocate(t *testing.T) {
 		"of the account":            {"/p/$USER/$LOGNAME", true, nil, "/p/alice/alice/alice", ""},
 		"home and variable":         {"$HOME/$S", true, map[string]string{"S": "shared"}, shared + "/.jacamar-ci", ""},
 		"variable without need":     {"$HOME/x", true, nil, home + "/x/.jacamar-ci", ""},
-		"unset":                     {"$S/x", true, map[string]string{"S": ""}, "", "your login shell sets no S"},
+		"unset":                     {"$S/x", true, map[string]string{"S": ""}, "", "your login shell does not set S"},
 		"relative value":            {"$S/x", true, map[string]string{"S": "scratch"}, "", "is not absolute"},
 		"climbs":                    {"$S/x", true, map[string]string{"S": "/p/../etc"}, "", `has a ".."`},
 		"newline of a profile":      {"$S/x", true, map[string]string{"S": "/p\nWelcome!"}, "", "has control characters"},
 		"a variable in a variable":  {"$S", true, map[string]string{"S": "/p/$HOME"}, "/p/$HOME/alice", ""},
-		"several values, first bad": {"$S/$T", true, map[string]string{"T": "x"}, "", "your login shell sets no S"},
+		"several values, first bad": {"$S/$T", true, map[string]string{"T": "x"}, "", "your login shell does not set S"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := order(t, a, 1).Brief
+			b := options(t, a, 1).Brief
 			b.Settings.DataDir, b.Settings.Storage.VariableDataDir = tc.dataDir, tc.variable
 			got, err := locate(b, tc.variables)
 			if got.String() != tc.want || (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
@@ -58,7 +60,7 @@ func TestLocate(t *testing.T) {
 }
 
 func TestVariables(t *testing.T) {
-	b := order(t, self(t), 1).Brief
+	b := options(t, testAccount(t), 1).Brief
 	b.Settings.Storage.VariableDataDir = true
 	for dataDir, want := range map[string][]string{
 		"$HOME": nil, "/jobs": nil, "$USER/$LOGNAME": nil, "$S": {"S"}, "${S}/$T/$S/$HOME": {"S", "T"},
@@ -69,23 +71,113 @@ func TestVariables(t *testing.T) {
 		}
 	}
 	b.Settings.DataDir = "$S"
-	b.Dirs.Base = abs(t, "/settled")
+	b.Dirs.Base = abs(t, "/chosen")
 	if got := Variables(b); got != nil {
 		t.Errorf("after config: %v", got)
 	}
-	b = order(t, self(t), 1).Brief
+	b = options(t, testAccount(t), 1).Brief
 	b.Settings.DataDir = "$S"
 	if got := Variables(b); got != nil {
 		t.Errorf("without variable_data_dir: %v", got)
 	}
 }
 
-// TestSettledBaseIsUsed: what the config stage found holds for the others,
-// whatever data_dir means by then.
-func TestSettledBaseIsUsed(t *testing.T) {
-	o := configure(t, order(t, self(t), 1))
+// TestBaseOfTheConfigStage: later stages use the base of the config stage, whatever
+// data_dir means by then.
+func TestBaseOfTheConfigStage(t *testing.T) {
+	o := configure(t, options(t, testAccount(t), 1))
 	o.Brief.Settings.DataDir = "/elsewhere"
-	if got := workspace(t, o).base.Path(); got != o.Brief.Dirs.Base || got.IsZero() {
+	if got := openWorkspace(t, o).base.Path(); got != o.Brief.Dirs.Base || got.IsZero() {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestCustomBuilds(t *testing.T) {
+	a := testAccount(t)
+	home := a.Home.String()
+	for name, tc := range map[string]struct{ value, want, why string }{
+		"unset":             {"", "", ""},
+		"blank":             {" \n", "", ""},
+		"absolute":          {"/p/alice/ci", "/p/alice/ci", ""},
+		"not clean":         {"/p//alice/./ci/", "/p/alice/ci", ""},
+		"home":              {"$HOME/ci", home + "/ci", ""},
+		"home in braces":    {"${HOME}/ci", home + "/ci", ""},
+		"tilde":             {"~/ci", home + "/ci", ""},
+		"user":              {"/p/$USER", "/p/alice", ""},
+		"relative":          {"ci", "", `CUSTOM_CI_BUILDS_DIR: the path "ci" is not absolute`},
+		"climbs":            {"/p/../etc", "", `has a ".." in it`},
+		"newline":           {"/p/a\nb", "", "has control characters"},
+		"not UTF-8":         {"/p/\xff", "", "has control characters"},
+		"other variable":    {"$SCRATCH/ci", "", `it contains the unknown variable "SCRATCH"`},
+		"command":           {"/p/$(id)", "", `it contains the unknown variable`},
+		"other's home":      {"~bob/ci", "", "is not absolute"},
+		"longer than paths": {"/" + strings.Repeat("a/", 4000), "", "is longer than"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := options(t, a, 1).Brief
+			b.Settings.Storage.CustomBuilds, b.Settings.Storage.CustomBuildDir = []byte(tc.value), true
+			got, err := customBuildsPath(b)
+			if got.String() != tc.want || (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
+				t.Errorf("%q, %v", got, err)
+			}
+			if err != nil && failure.KindOf(err) != failure.Build {
+				t.Errorf("of kind %v, want the job's failure", failure.KindOf(err))
+			}
+			b.Settings.Storage.CustomBuildDir = false
+			if got, err := customBuildsPath(b); !got.IsZero() || err != nil {
+				t.Errorf("where the site does not allow it: %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func withCustomBuilds(o Options, dir string) Options {
+	o.Brief.Settings.Storage.CustomBuildDir, o.Brief.Settings.Storage.CustomBuilds = true, []byte(dir)
+	return o
+}
+
+func TestJobInACustomDirectory(t *testing.T) {
+	a := testAccount(t)
+	dir := filepath.Join(a.Home.String(), "new", "place")
+	o := configure(t, withCustomBuilds(options(t, a, 1), "$HOME/new/place"))
+	if got := o.Brief.Dirs.Builds.String(); got != dir+"/t0ken/000" {
+		t.Errorf("builds are in %s", got)
+	}
+	prepare(t, o)
+	writeJobFiles(t, o)
+	second := configure(t, withCustomBuilds(options(t, a, 2), dir))
+	if slot(second) != "001" {
+		t.Errorf("a second job has %s", slot(second))
+	}
+	cleanup(t, o)
+	if got, want := files(t, dir+"/t0ken/000"), "group group/project group/project/README"; got != want {
+		t.Errorf("left is %s, want %s", got, want)
+	}
+	if third := configure(t, withCustomBuilds(options(t, a, 3), dir)); slot(third) != "000" {
+		t.Errorf("a third job has %s", slot(third))
+	}
+}
+
+func TestDirectoriesOfOthersAreRefused(t *testing.T) {
+	a := testAccount(t)
+	shared := filepath.Join(a.Home.String(), "shared")
+	must(t, os.Mkdir(shared, 0o700), os.Chmod(shared, 0o777))
+	cases := map[string]string{shared: "others may write it (mode 0777)", "/proc/1/x": ""}
+	if os.Geteuid() == 0 {
+		other := filepath.Join(a.Home.String(), "other")
+		must(t, os.Mkdir(other, 0o755), os.Chown(other, 65533, -1))
+		cases[other] = "owned by account 65533, not by you"
+	} else {
+		cases["/etc"] = "owned by root, not by you"
+		cases["/nowhere"] = "permission denied"
+	}
+	for dir, why := range cases {
+		_, err := openWorkspace(t, withCustomBuilds(options(t, a, 1), dir)).Config()
+		if err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "CUSTOM_CI_BUILDS_DIR") || failure.KindOf(err) != failure.Build {
+			t.Errorf("%s: %v", dir, err)
+		}
+		if exists(a.Home.String() + "/.jacamar-ci/scripts/t0ken/1") {
+			t.Errorf("%s: the refused job left its scripts directory", dir)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -9,67 +10,69 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
-// pool is a set of numbered build directories, locked. Its file of claims has one
-// record a slot and never changes its length: over a network file system a lock
-// makes what is in the locked file current, and nothing else.
+// pool is a locked set of numbered build directories (slots). Its file of reservations
+// has one record for each slot and a fixed length: on a network file system, a lock
+// makes only the content of the locked file current.
 type pool struct {
 	dir  *safedir.Folder
 	file *os.File
-	log  *journal
+	log  *lockLog
 }
 
-const claimsFile = ".claims"
+const reservationsFile = ".claims"
 
-// lockLimit is how long other jobs of the user may keep the claims locked. They
-// need milliseconds; a process that was stopped in the middle needs indefinitely.
+// lockLimit is how long other jobs of the user may hold the lock. They need
+// milliseconds; a stopped process holds it indefinitely.
 const lockLimit = 30 * time.Second
 
-// lock opens the claims in dir and keeps others out until the pool is closed,
-// which closes dir as well.
-func lock(dir *safedir.Folder, log *journal) (*pool, error) {
+// lockPool opens and locks the pool in dir. Closing the pool unlocks it and closes dir
+// too.
+func lockPool(dir *safedir.Folder, log *lockLog) (*pool, error) {
 	p := &pool{dir: dir, log: log}
 	deadline := time.Now().Add(lockLimit)
 	for {
-		file, err := dir.File(claimsFile, unix.O_RDWR|unix.O_CREAT)
+		file, err := dir.File(reservationsFile, unix.O_RDWR|unix.O_CREAT)
 		if err != nil {
 			dir.Close()
 			return nil, err
 		}
 		p.file = file
-		if err := await(file, deadline); err != nil {
-			return p.unless(err)
+		if err := acquireLock(file, deadline); err != nil {
+			return p.orClose(err)
 		}
-		if dir.Has(claimsFile, file) {
-			return p.unless(p.extend())
+		if dir.Has(reservationsFile, file) {
+			return p.orClose(p.extend())
 		}
-		file.Close() // somebody removed it while we waited: take the new one
+		file.Close() // another process removed it during the wait: use the new one
 	}
 }
 
-// await takes the lock. The kernel's own waiting would be no better over NFS, where
-// it asks in intervals of up to half a minute.
-func await(file *os.File, deadline time.Time) error {
-	whole := unix.Flock_t{Type: unix.F_WRLCK, Len: maxSlots * recordSize}
+// acquireLock polls for the lock. A blocking lock would be no better over NFS: there the
+// kernel polls at intervals of up to half a minute.
+func acquireLock(file *os.File, deadline time.Time) error {
+	whole := unix.Flock_t{Type: unix.F_WRLCK, Len: maxSlots * reservationSize}
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := lockCommand(file, unix.F_OFD_SETLK, &whole)
+		err := setLock(file, unix.F_OFD_SETLK, &whole)
 		switch {
 		case err == nil:
 			return nil
 		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINTR):
 			return diskspace.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
 		case time.Now().After(deadline):
-			return failure.Systemf("cannot lock %s: another job of yours keeps it for more than %v", file.Name(), lockLimit).
-				WithHint("look for a process of yours named jacamar that does not go on")
+			return failure.Systemf("cannot lock %s: another job of yours has held the lock for more than %v", file.Name(), lockLimit).
+				WithHint("look for a hung jacamar process of yours")
 		}
 		time.Sleep(pause)
 	}
 }
 
-func (p *pool) unless(err error) (*pool, error) {
+func (p *pool) orClose(err error) (*pool, error) {
 	if err != nil {
 		_ = p.close()
 		return nil, err
@@ -77,30 +80,30 @@ func (p *pool) unless(err error) (*pool, error) {
 	return p, nil
 }
 
-// extend gives a new file its length, all of it a hole.
+// extend gives a new file its length, as a hole.
 func (p *pool) extend() error {
 	info, err := p.file.Stat()
-	if err == nil && info.Size() < maxSlots*recordSize {
-		err = p.file.Truncate(maxSlots * recordSize)
+	if err == nil && info.Size() < maxSlots*reservationSize {
+		err = p.file.Truncate(maxSlots * reservationSize)
 	}
 	return p.explain(err)
 }
 
-// claims reads the records of all slots that were ever used. Slots are taken from
-// the lowest on, so that the first unused one is the end.
-func (p *pool) claims() (all []reservation, err error) {
-	buf := make([]byte, 8*recordSize)
+// reservations reads the records of all slots that were ever used. Slots are taken in
+// ascending order, so that the first unused one is the end.
+func (p *pool) reservations() (all []reservation, err error) {
+	buf := make([]byte, 8*reservationSize)
 	for at := int64(0); ; at += int64(len(buf)) {
 		n, err := p.file.ReadAt(buf, at)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, p.explain(err)
 		}
-		for record := buf[:n]; len(record) >= recordSize; record = record[recordSize:] {
-			c, used := decodeClaim(record[:recordSize])
+		for record := buf[:n]; len(record) >= reservationSize; record = record[reservationSize:] {
+			r, used := decodeReservation(record[:reservationSize])
 			if !used {
 				return all, nil
 			}
-			all = append(all, c)
+			all = append(all, r)
 		}
 		if n < len(buf) {
 			return all, nil
@@ -108,16 +111,16 @@ func (p *pool) claims() (all []reservation, err error) {
 	}
 }
 
-// put writes a slot's claim.
-func (p *pool) put(slot int, c reservation, what string) error {
-	record, err := c.encode()
+// write writes the reservation of a slot; action is for the lock log.
+func (p *pool) write(slot int, r reservation, action string) error {
+	record, err := r.encode()
 	if err != nil {
 		return err
 	}
-	if _, err := p.file.WriteAt(record, int64(slot)*recordSize); err != nil {
+	if _, err := p.file.WriteAt(record, int64(slot)*reservationSize); err != nil {
 		return p.explain(err)
 	}
-	p.log.note(p.dir, slot, what)
+	p.log.add(p.dir, slot, action)
 	return nil
 }
 
@@ -128,26 +131,120 @@ func (p *pool) explain(err error) error {
 	return diskspace.Explain("cannot use the list of build directories in "+p.file.Name(), p.file.Name(), err)
 }
 
-// close unlocks. An error may be of a write that the file server refused only
-// now.
+// close unlocks the pool. It may return the error of an earlier write that the file
+// server refused only now.
 func (p *pool) close() error {
 	defer p.dir.Close()
 	return p.explain(p.file.Close())
 }
 
-// closing adds the error of closing to a function's own.
-func (p *pool) closing(err *error) {
+// closeInto closes the pool and sets *err if it was nil.
+func (p *pool) closeInto(err *error) {
 	if cerr := p.close(); *err == nil {
 		*err = cerr
 	}
 }
 
-// claim reads one slot's record.
-func (p *pool) claim(slot int) (reservation, error) {
-	record := make([]byte, recordSize)
-	if _, err := p.file.ReadAt(record, int64(slot)*recordSize); err != nil {
+// reservation reads the record of one slot.
+func (p *pool) reservation(slot int) (reservation, error) {
+	record := make([]byte, reservationSize)
+	if _, err := p.file.ReadAt(record, int64(slot)*reservationSize); err != nil {
 		return reservation{}, p.explain(err)
 	}
-	c, _ := decodeClaim(record)
-	return c, nil
+	r, _ := decodeReservation(record)
+	return r, nil
+}
+
+// setLock runs F_OFD_SETLK or F_OFD_GETLK of fcntl(2), which never block. An open file
+// description lock ends with the last process that has the file open, over NFS too,
+// and so cannot become stale.
+//
+// Where the kernel or the file system does not support them, a lock of the process
+// suffices: a process never opens a file of reservations again while it holds a lock
+// on it.
+func setLock(file *os.File, command int, lock *unix.Flock_t) error {
+	err := unix.FcntlFlock(file.Fd(), command, lock)
+	if !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	process := map[int]int{unix.F_OFD_SETLK: unix.F_SETLK, unix.F_OFD_GETLK: unix.F_GETLK}
+	return unix.FcntlFlock(file.Fd(), process[command], lock)
+}
+
+// LockStage keeps other jobs out of the job's build directory until the result is
+// closed or this process ends. A reservation depends on the job's runner; but the
+// processes of a stage may end later than a killed runner, or later than the cleanup
+// that the runner starts.
+func (w *Workspace) LockStage() (io.Closer, error) {
+	scripts, err := w.base.Open(w.scriptsName()...)
+	if err != nil {
+		return nil, err
+	}
+	defer scripts.Close()
+	rec, err := readJobRecord(scripts)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Static {
+		return io.NopCloser(nil), nil // no other job uses that directory
+	}
+	root, err := w.rootOf(rec)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	dir, err := root.Open(rec.Pool)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	file, err := dir.File(reservationsFile, unix.O_RDWR)
+	if err != nil {
+		return nil, err
+	}
+	if err := setLock(file, unix.F_OFD_SETLK, stageLock(rec.Slot, unix.F_RDLCK)); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// stageLock is the lock of a slot, on a byte after the reservations. Stages share it:
+// two stages of one job may overlap.
+func stageLock(slot int, kind int16) *unix.Flock_t {
+	return &unix.Flock_t{Type: kind, Start: maxSlots*reservationSize + int64(slot), Len: 1}
+}
+
+// stageRunning reports whether a stage of a job runs in the slot's directory. It
+// returns true when the lock cannot be read: another slot is as good.
+func (p *pool) stageRunning(slot int) bool {
+	held := stageLock(slot, unix.F_WRLCK)
+	err := setLock(p.file, unix.F_OFD_GETLK, held)
+	return err != nil || held.Type != unix.F_UNLCK
+}
+
+// lockLog records the changes of reservations, for debugging (file_lock_debug). A nil
+// lockLog writes nothing.
+type lockLog struct{ process string }
+
+const lockLogFile = ".claims.log"
+
+func openLockLog(on bool, j ipc.Job, stage job.Stage, here hostID) *lockLog {
+	if !on {
+		return nil
+	}
+	return &lockLog{fmt.Sprintf("%s pid %d job %s of runner %s %s", here.Host, os.Getpid(), j.ID, j.Runner, stage)}
+}
+
+// add appends a line to the log file in a locked pool. It ignores errors.
+func (l *lockLog) add(dir *safedir.Folder, slot int, action string) {
+	if l == nil {
+		return
+	}
+	file, err := dir.File(lockLogFile, unix.O_WRONLY|unix.O_CREAT|unix.O_APPEND)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	_, _ = fmt.Fprintf(file, "%s %s: %s %s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), l.process, slotName(slot), action)
 }

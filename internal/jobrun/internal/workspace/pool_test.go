@@ -14,104 +14,104 @@ import (
 	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
-// opened is a pool in a new directory.
-func opened(t testing.TB, dir string) *pool {
+// openPool opens a pool, in a new directory if there is none.
+func openPool(t testing.TB, dir string) *pool {
 	t.Helper()
 	f, err := safedir.Base(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
 	must(t, err)
-	p, err := lock(f, nil)
+	p, err := lockPool(f, nil)
 	must(t, err)
 	return p
 }
 
-func TestPoolKeepsClaims(t *testing.T) {
-	dir := filepath.Join(self(t).Home.String(), "pool")
-	p := opened(t, dir)
-	if all, err := p.claims(); len(all) != 0 || err != nil {
+func TestReservationsAreStored(t *testing.T) {
+	dir := filepath.Join(testAccount(t).Home.String(), "pool")
+	p := openPool(t, dir)
+	if all, err := p.reservations(); len(all) != 0 || err != nil {
 		t.Errorf("a new one has %v, %v", all, err)
 	}
 	const count = 20 // more than are read at once
 	for n := range count {
-		must(t, p.put(n, sample(job.ID(n+1)), ""))
+		must(t, p.write(n, sample(job.ID(n+1)), ""))
 	}
-	must(t, p.put(3, reservation{}, ""), p.close())
-	p = opened(t, dir)
+	must(t, p.write(3, reservation{}, ""), p.close())
+	p = openPool(t, dir)
 	defer p.close()
-	all, err := p.claims()
+	all, err := p.reservations()
 	must(t, err)
 	if len(all) != count || !all[3].free() || all[count-1].Job != count {
-		t.Errorf("%d claims: %+v", len(all), all)
+		t.Errorf("%d reservations: %+v", len(all), all)
 	}
-	if c, err := p.claim(5); c.Job != 6 || err != nil {
+	if c, err := p.reservation(5); c.Job != 6 || err != nil {
 		t.Errorf("%+v, %v", c, err)
 	}
 }
 
-// TestLockHoldsOthersOut takes the lock again, by another open file.
-func TestLockHoldsOthersOut(t *testing.T) {
-	dir := filepath.Join(self(t).Home.String(), "pool")
-	p := opened(t, dir)
-	file, err := os.OpenFile(filepath.Join(dir, claimsFile), os.O_RDWR, 0)
+// TestLockExcludesOthers takes the lock again, by another open file.
+func TestLockExcludesOthers(t *testing.T) {
+	dir := filepath.Join(testAccount(t).Home.String(), "pool")
+	p := openPool(t, dir)
+	file, err := os.OpenFile(filepath.Join(dir, reservationsFile), os.O_RDWR, 0)
 	must(t, err)
 	defer file.Close()
-	err = await(file, time.Now().Add(-time.Second))
-	if err == nil || !strings.Contains(err.Error(), "another job of yours keeps it") {
+	err = acquireLock(file, time.Now().Add(-time.Second))
+	if err == nil || !strings.Contains(err.Error(), "another job of yours has held the lock") {
 		t.Errorf("got %v", err)
 	}
 	must(t, p.close())
-	must(t, await(file, time.Now().Add(-time.Second)))
+	must(t, acquireLock(file, time.Now().Add(-time.Second)))
 }
 
-// TestRemovedClaimsFile: a user clears his directories with rm while a job waits
+// TestRemovedReservationsFile: a user removes the directories with rm while a job waits
 // for the lock.
-func TestRemovedClaimsFile(t *testing.T) {
-	dir := filepath.Join(self(t).Home.String(), "pool")
-	p := opened(t, dir)
-	must(t, p.put(0, sample(1), ""), os.Remove(filepath.Join(dir, claimsFile)))
+func TestRemovedReservationsFile(t *testing.T) {
+	dir := filepath.Join(testAccount(t).Home.String(), "pool")
+	p := openPool(t, dir)
+	must(t, p.write(0, sample(1), ""), os.Remove(filepath.Join(dir, reservationsFile)))
 	next := make(chan *pool)
-	go func() { next <- opened(t, dir) }()
+	go func() { next <- openPool(t, dir) }()
 	second := <-next // does not wait: it is a new file
-	if all, err := second.claims(); len(all) != 0 || err != nil {
+	if all, err := second.reservations(); len(all) != 0 || err != nil {
 		t.Errorf("%v, %v", all, err)
 	}
 	must(t, second.close(), p.close())
 }
 
-func TestClaimsFileTakesNoSpaceItDoesNotUse(t *testing.T) {
-	dir := filepath.Join(self(t).Home.String(), "pool")
-	p := opened(t, dir)
-	must(t, p.put(0, sample(1), ""), p.close())
+func TestReservationsFileIsSparse(t *testing.T) {
+	dir := filepath.Join(testAccount(t).Home.String(), "pool")
+	p := openPool(t, dir)
+	must(t, p.write(0, sample(1), ""), p.close())
 	var st unix.Stat_t
-	must(t, unix.Stat(filepath.Join(dir, claimsFile), &st))
+	must(t, unix.Stat(filepath.Join(dir, reservationsFile), &st))
 	if used := st.Blocks * 512; used > 16<<10 {
 		t.Errorf("it takes %d bytes", used)
 	}
 }
 
-func TestClaimsFileThatIsNone(t *testing.T) {
+func TestReservationsFileOfAnotherType(t *testing.T) {
 	for name, plant := range map[string]func(path string) error{
 		"directory": func(p string) error { return os.Mkdir(p, 0o700) },
 		"link":      func(p string) error { return os.Symlink("/etc/passwd", p) },
 		"FIFO":      func(p string) error { return unix.Mkfifo(p, 0o600) },
 	} {
-		dir := filepath.Join(self(t).Home.String(), "pool")
-		must(t, os.Mkdir(dir, 0o700), plant(filepath.Join(dir, claimsFile)))
+		dir := filepath.Join(testAccount(t).Home.String(), "pool")
+		must(t, os.Mkdir(dir, 0o700), plant(filepath.Join(dir, reservationsFile)))
 		f, err := safedir.Base(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
 		must(t, err)
-		if _, err := lock(f, nil); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		if _, err := lockPool(f, nil); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-func TestJournal(t *testing.T) {
-	a := self(t)
-	o := order(t, a, 41)
+func TestLockLog(t *testing.T) {
+	a := testAccount(t)
+	o := options(t, a, 41)
 	o.Brief.Settings.Storage.FileLockDebug = true
 	o = configure(t, o)
 	prepare(t, o)
 	cleanup(t, o)
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(o.Brief.Dirs.Builds.String()), journalFile))
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(o.Brief.Dirs.Builds.String()), lockLogFile))
 	must(t, err)
 	var actions []string
 	for line := range strings.Lines(string(text)) {
@@ -120,7 +120,47 @@ func TestJournal(t *testing.T) {
 		}
 		actions = append(actions, strings.TrimSpace(line[strings.Index(line, ": ")+2:]))
 	}
-	if got := strings.Join(actions, ", "); got != "000 claimed, 000 confirmed, 000 is being cleared, 000 released" {
-		t.Errorf("it says %s", got)
+	if got := strings.Join(actions, ", "); got != "000 reserved, 000 confirmed, 000 cleanup started, 000 released" {
+		t.Errorf("it contains %s", got)
 	}
+}
+
+// TestSlotWithARunningStage: neither the death of a job's runner nor the job's own
+// cleanup makes a slot available while a stage runs.
+func TestSlotWithARunningStage(t *testing.T) {
+	for name, end := range map[string]func(testing.TB, Options){
+		"its runner is dead": func(testing.TB, Options) {},
+		"it was cleaned up":  cleanup,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := testAccount(t)
+			o := options(t, a, 1)
+			o.Brief.Job.Owner = dead(t)
+			o = configure(t, o)
+			stage, err := openWorkspace(t, o).LockStage()
+			must(t, err)
+			again, err := openWorkspace(t, o).LockStage() // another stage of the job
+			must(t, err, again.Close())
+			end(t, o)
+			next := configure(t, options(t, a, 2))
+			if slot(next) != "001" {
+				t.Errorf("the next job has %s", slot(next))
+			}
+			cleanup(t, next)
+			must(t, stage.Close())
+			if last := configure(t, options(t, a, 3)); slot(last) != "000" {
+				t.Errorf("after the end of the stage a job has %s", slot(last))
+			}
+		})
+	}
+}
+
+func TestLockStageWithoutDirectories(t *testing.T) {
+	if _, err := openWorkspace(t, options(t, testAccount(t), 1)).LockStage(); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("got %v", err)
+	}
+	o := options(t, testAccount(t), 1)
+	o.Brief.Settings.Storage.StaticBuildsDir = true
+	stage, err := openWorkspace(t, configure(t, o)).LockStage()
+	must(t, err, stage.Close())
 }

@@ -1,36 +1,58 @@
+// Package workspace creates, reserves and removes the directories of a job. It runs as
+// the job's user and accesses all files through package safedir, so that concurrent
+// changes by other processes of the user cannot redirect it.
+//
+//	BASE/                       $HOME/.jacamar-ci, or data_dir/USER
+//	  builds/POOL/000/…         build directories; POOL is a runner or a project
+//	  builds/POOL/.claims       reservations of them (pool.go)
+//	  builds/static/RUNNER/ID/  build directories with static_builds_dir
+//	  builds/.trash/            what is being removed
+//	  cache/                    the runner's local caches
+//	  scripts/RUNNER/ID/        files of the executor, and the job's record (jobrecord.go)
+//
+// A directory that the user chose replaces builds.
 package workspace
 
 import (
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/safedir"
 	"jacamar-ci/internal/proctree"
 )
 
-// Order is what a workspace is for.
-type Order struct {
+// Options describe the job of a workspace.
+type Options struct {
 	Brief ipc.Request
-	// Variables are those of the user's login shell that Variables asks for.
+	// Variables are the values, from the user's login shell, of the names that the
+	// function Variables returns.
 	Variables map[string]string
-	// Unsettled reports whether a job's scripts directory has a record of a batch
+	// HasOrphans reports whether a job's scripts directory has a record of a batch
 	// job that may still be running.
-	Unsettled func(scripts job.AbsPath) bool
+	HasOrphans func(scripts job.AbsPath) bool
 }
 
 // Workspace is the base directory of one account's jobs, opened for one of them.
 type Workspace struct {
-	brief     ipc.Request
-	unsettled func(job.AbsPath) bool
-	rules     safedir.Rules
-	base      *safedir.Folder
-	here      place
-	self      proctree.Process
-	left      []ipc.Leftover // what could not be removed
+	brief      ipc.Request
+	hasOrphans func(job.AbsPath) bool
+	rules      safedir.Rules
+	base       *safedir.Folder
+	host       hostID
+	self       proctree.Process
+	unremoved  []ipc.Leftover // what this stage could not remove
 }
 
-// Open opens the base directory, making it if need be: the one that the config
-// stage settled, or in config itself the one that data_dir means.
-func Open(o Order) (*Workspace, error) {
+// Open opens the base directory and creates it if necessary: the one that the config
+// stage chose, or in the config stage the one that data_dir specifies.
+func Open(o Options) (*Workspace, error) {
 	base := o.Brief.Dirs.Base
 	if base.IsZero() {
 		var err error
@@ -43,30 +65,95 @@ func Open(o Order) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{brief: o.Brief, unsettled: o.Unsettled, rules: rules, base: f, here: thisPlace(), self: thisProcess()}, nil
+	return &Workspace{brief: o.Brief, hasOrphans: o.HasOrphans, rules: rules, base: f, host: currentHost(), self: currentProcess()}, nil
 }
 
-// Close gives the base directory back.
+// Close closes the base directory.
 func (w *Workspace) Close() { w.base.Close() }
 
-// buildsRoot opens the directory that build directories are made in.
-func (w *Workspace) buildsRoot() (*safedir.Folder, job.AbsPath, error) {
-	own, err := customBuilds(w.brief)
+// buildsRoot opens the directory that contains the build directories; custom is its
+// path if the job chose it.
+func (w *Workspace) buildsRoot() (root *safedir.Folder, custom job.AbsPath, err error) {
+	custom, err = customBuildsPath(w.brief)
 	if err != nil {
 		return nil, job.AbsPath{}, err
 	}
-	if !own.IsZero() {
-		f, err := givenBuilds(own, w.rules)
-		return f, own, err
+	if !custom.IsZero() {
+		root, err = openCustomBuilds(custom, w.rules)
+		return root, custom, err
 	}
-	f, err := w.base.Make("builds")
-	return f, job.AbsPath{}, err
+	root, err = w.base.Make("builds")
+	return root, job.AbsPath{}, err
 }
 
 func (w *Workspace) scriptsName() []string {
 	return []string{"scripts", w.brief.Job.Runner, w.brief.Job.ID.String()}
 }
 
-func (w *Workspace) journal() *journal {
-	return newJournal(w.brief.Settings.Storage.FileLockDebug, w.brief.Job, w.brief.Stage, w.here)
+func (w *Workspace) newLockLog() *lockLog {
+	return openLockLog(w.brief.Settings.Storage.FileLockDebug, w.brief.Job, w.brief.Stage, w.host)
+}
+
+// leftoversFile in the base directory lists what cleanups could not remove, for the
+// logs of later jobs: the log of a cleanup stage is not shown to the user.
+const leftoversFile = "leftovers"
+
+const (
+	maxLeftovers    = 20
+	leftoversLimit  = 64 << 10 // bytes
+	leftoverReasons = 600      // bytes of one reason
+)
+
+// noteLeftover adds the reason why path was not removed. It skips what only ran into
+// the deadline: the next cleanup removes that.
+func (w *Workspace) noteLeftover(path string, err error) {
+	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, safedir.ErrLate) || len(w.unremoved) == maxLeftovers {
+		return
+	}
+	w.unremoved = append(w.unremoved, ipc.Leftover{Path: path, Reason: job.Cut(err.Error(), leftoverReasons)})
+}
+
+// noteStorageError is noteLeftover for a path that may be the user's own: it reports
+// failing storage, but not a file of the user's where a directory of jobs could be.
+func (w *Workspace) noteStorageError(path string, err error) {
+	if number := unix.Errno(0); errors.As(err, &number) {
+		w.noteLeftover(path, err)
+	}
+}
+
+// writeLeftovers writes the list of leftovers, with those of earlier cleanups that
+// still exist. If that fails, the operator's log still contains this stage's.
+func (w *Workspace) writeLeftovers() {
+	earlier, err := w.EarlierLeftovers()
+	all := append(slices.Clone(w.unremoved), slices.DeleteFunc(earlier, func(l ipc.Leftover) bool {
+		return slices.ContainsFunc(w.unremoved, func(now ipc.Leftover) bool { return now.Path == l.Path })
+	})...)
+	if len(all) == 0 {
+		if err == nil {
+			_ = w.base.Remove(leftoversFile, time.Now().Add(time.Second))
+		}
+		return
+	}
+	if text, err := json.MarshalIndent(all[:min(len(all), maxLeftovers)], "", "  "); err == nil {
+		_ = w.base.Write(leftoversFile, text)
+	}
+}
+
+// Unremoved lists what this stage could not remove.
+func (w *Workspace) Unremoved() []ipc.Leftover { return w.unremoved }
+
+// EarlierLeftovers lists what earlier cleanups could not remove and still exists. The
+// error is unix.ENOENT when there is no list.
+func (w *Workspace) EarlierLeftovers() (all []ipc.Leftover, err error) {
+	text, err := w.base.Read(leftoversFile, leftoversLimit)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, nil // writeLeftovers replaces a corrupt list
+	}
+	return slices.DeleteFunc(all, func(l ipc.Leftover) bool {
+		_, err := os.Lstat(l.Path)
+		return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
+	}), nil
 }

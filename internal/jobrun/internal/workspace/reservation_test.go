@@ -16,11 +16,11 @@ import (
 
 func sample(id job.ID) reservation {
 	owner, _ := proctree.Find(os.Getpid())
-	return newClaim(ipc.Job{ID: id, Runner: "t0ken", Timeout: 3600, Owner: owner}, thisPlace(), time.Now())
+	return newReservation(ipc.Job{ID: id, Runner: "t0ken", Timeout: 3600, Owner: owner}, currentHost(), time.Now())
 }
 
-func TestClaimIsOver(t *testing.T) {
-	now, here := time.Now(), thisPlace()
+func TestReservationExpired(t *testing.T) {
+	now, here := time.Now(), currentHost()
 	gone := dead(t)
 	otherBoot := gone
 	otherBoot.Boot = "00000000-0000-0000-0000-000000000000"
@@ -28,84 +28,84 @@ func TestClaimIsOver(t *testing.T) {
 	nameless.Machine = ""
 	for name, tc := range map[string]struct {
 		change func(*reservation)
-		here   place
+		here   hostID
 		want   bool
 	}{
 		"owner lives":                     {func(*reservation) {}, here, false},
 		"owner is dead":                   {func(c *reservation) { c.Owner = gone }, here, true},
 		"time is over":                    {func(c *reservation) { c.Until = now.Add(-time.Second) }, here, true},
-		"time is over on another host":    {func(c *reservation) { c.Place.Host, c.Until = "other", now.Add(-time.Second) }, here, true},
-		"dead, on another host":           {func(c *reservation) { c.Owner, c.Place.Host = gone, "other" }, here, false},
-		"dead, on a machine so called":    {func(c *reservation) { c.Owner, c.Place.Machine = gone, "0123" }, here, false},
-		"dead, in another container":      {func(c *reservation) { c.Owner, c.Place.PIDs = gone, "pid:[1]" }, here, false},
+		"time is over on another host":    {func(c *reservation) { c.Host.Host, c.Until = "other", now.Add(-time.Second) }, here, true},
+		"dead, on another host":           {func(c *reservation) { c.Owner, c.Host.Host = gone, "other" }, here, false},
+		"dead, on a machine of that name": {func(c *reservation) { c.Owner, c.Host.Machine = gone, "0123" }, here, false},
+		"dead, in another container":      {func(c *reservation) { c.Owner, c.Host.PIDNamespace = gone, "pid:[1]" }, here, false},
 		"dead, before the machine booted": {func(c *reservation) { c.Owner = otherBoot }, here, true},
-		"booted, but maybe not this one":  {func(c *reservation) { c.Owner, c.Place = otherBoot, nameless }, nameless, false},
-		"dead, on a nameless machine":     {func(c *reservation) { c.Owner, c.Place = gone, nameless }, nameless, true},
+		"booted, maybe another machine":   {func(c *reservation) { c.Owner, c.Host = otherBoot, nameless }, nameless, false},
+		"dead, on a nameless machine":     {func(c *reservation) { c.Owner, c.Host = gone, nameless }, nameless, true},
 		"no owner":                        {func(c *reservation) { c.Owner = proctree.Process{} }, here, false},
 		"pid used again":                  {func(c *reservation) { c.Owner.Start-- }, here, true},
 	} {
-		if tc.here.Machine == "" && name != "booted, but maybe not this one" && name != "dead, on a nameless machine" {
+		if tc.here.Machine == "" && name != "booted, maybe another machine" && name != "dead, on a nameless machine" {
 			t.Log("this machine has no machine-id")
 			continue
 		}
 		c := sample(1)
 		tc.change(&c)
-		if got := c.over(tc.here, now); got != tc.want {
+		if got := c.expired(tc.here, now); got != tc.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
 
-func TestClaimOutlivesTheTimeout(t *testing.T) {
+func TestReservationOutlivesTheTimeout(t *testing.T) {
 	now := time.Now()
-	c := newClaim(ipc.Job{ID: 1, Timeout: 600}, place{}, now)
-	if c.over(place{}, now.Add(600*time.Second+spare-2*time.Second)) || !c.over(place{}, now.Add(600*time.Second+spare+time.Second)) {
-		t.Errorf("the claim holds until %v", c.Until)
+	c := newReservation(ipc.Job{ID: 1, Timeout: 600}, hostID{}, now)
+	if c.expired(hostID{}, now.Add(600*time.Second+reservationSlack-2*time.Second)) || !c.expired(hostID{}, now.Add(600*time.Second+reservationSlack+time.Second)) {
+		t.Errorf("the reservation lasts until %v", c.Until)
 	}
 }
 
 func TestRecords(t *testing.T) {
 	longest := sample(1<<63 - 1)
-	longest.Runner, longest.Place.Host = strings.Repeat("r", 32), strings.Repeat("h", 64)
+	longest.Runner, longest.Host.Host = strings.Repeat("r", 32), strings.Repeat("h", 64)
 	longest.Owner.Start = 1<<64 - 1
 	for _, c := range []reservation{{}, sample(7), longest} {
 		record, err := c.encode()
-		if err != nil || len(record) != recordSize {
+		if err != nil || len(record) != reservationSize {
 			t.Fatalf("%d bytes, %v", len(record), err)
 		}
-		got, used := decodeClaim(record)
+		got, used := decodeReservation(record)
 		if diff := cmp.Diff(c, got); diff != "" || !used {
 			t.Errorf("used %v: %s", used, diff)
 		}
 	}
-	if _, used := decodeClaim(make([]byte, recordSize)); used {
-		t.Error("a slot that never was counts as used")
+	if _, used := decodeReservation(make([]byte, reservationSize)); used {
+		t.Error("a slot that was never used counts as used")
 	}
-	longest.Runner = strings.Repeat("r", recordSize)
+	longest.Runner = strings.Repeat("r", reservationSize)
 	if _, err := longest.encode(); err == nil {
 		t.Error("a record that does not fit is written")
 	}
 }
 
-// TestBrokenRecords: whatever the bytes are, they are nobody's claim.
-func TestBrokenRecords(t *testing.T) {
+// TestCorruptRecords: a corrupt record means a free slot.
+func TestCorruptRecords(t *testing.T) {
 	whole, err := sample(7).encode()
 	must(t, err)
 	text := bytes.TrimRight(whole, "\x00")
 	for cut := 1; cut < len(text); cut++ {
-		torn := append(append([]byte{}, text[:cut]...), make([]byte, recordSize-cut)...)
-		if c, used := decodeClaim(torn); !used || !c.free() {
+		torn := append(append([]byte{}, text[:cut]...), make([]byte, reservationSize-cut)...)
+		if c, used := decodeReservation(torn); !used || !c.free() {
 			t.Fatalf("cut at %d: %+v", cut, c)
 		}
 	}
-	for _, broken := range []string{"x", "[]", `"a"`, "\xff", strings.Repeat("{", recordSize), `{"job":"1"}`, `{"job":1.5}`} {
-		if c, used := decodeClaim([]byte(broken)); !used || !c.free() {
+	for _, broken := range []string{"x", "[]", `"a"`, "\xff", strings.Repeat("{", reservationSize), `{"job":"1"}`, `{"job":1.5}`} {
+		if c, used := decodeReservation([]byte(broken)); !used || !c.free() {
 			t.Errorf("%q: %+v", broken, c)
 		}
 	}
 }
 
-func TestChoose(t *testing.T) {
+func TestChooseSlot(t *testing.T) {
 	mine := ipc.Job{ID: 7, Runner: "t0ken"}
 	live, over, free, own := sample(1), sample(2), reservation{}, sample(7)
 	otherRunner := sample(7)
@@ -123,7 +123,7 @@ func TestChoose(t *testing.T) {
 		"its own, behind a free":  {[]reservation{free, over, own}, 2},
 		"same id, other instance": {[]reservation{otherRunner}, 1},
 	} {
-		got, err := choose(tc.claims, mine, func(_ int, c reservation) bool { return c.free() || c.Job == 2 })
+		got, err := chooseSlot(tc.claims, mine, func(_ int, c reservation) bool { return c.free() || c.Job == 2 })
 		if got != tc.want || err != nil {
 			t.Errorf("%s: %d, %v", name, got, err)
 		}
@@ -132,7 +132,7 @@ func TestChoose(t *testing.T) {
 	for i := range full {
 		full[i] = live
 	}
-	if _, err := choose(full, mine, func(int, reservation) bool { return false }); err == nil || !strings.Contains(err.Error(), "among 1000") {
+	if _, err := chooseSlot(full, mine, func(int, reservation) bool { return false }); err == nil || !strings.Contains(err.Error(), "among 1000") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -143,10 +143,10 @@ func FuzzRecord(f *testing.F) {
 	f.Add(record)
 	f.Add([]byte(`{"job":1}`))
 	f.Fuzz(func(t *testing.T, record []byte) {
-		c, used := decodeClaim(record)
+		c, used := decodeReservation(record)
 		if !c.free() && !used {
-			t.Errorf("%+v of a slot that never was", c)
+			t.Errorf("%+v of a slot that was never used", c)
 		}
-		_ = c.over(thisPlace(), time.Now())
+		_ = c.expired(currentHost(), time.Now())
 	})
 }

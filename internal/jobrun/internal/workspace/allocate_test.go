@@ -13,8 +13,8 @@ import (
 )
 
 func TestLayout(t *testing.T) {
-	a := self(t)
-	o := configure(t, order(t, a, 41))
+	a := testAccount(t)
+	o := configure(t, options(t, a, 41))
 	base := a.Home.String() + "/.jacamar-ci"
 	for got, want := range map[string]string{
 		o.Brief.Dirs.Base.String():    base,
@@ -35,7 +35,7 @@ func TestLayout(t *testing.T) {
 }
 
 func TestGroupPermissions(t *testing.T) {
-	o := order(t, self(t), 41)
+	o := options(t, testAccount(t), 41)
 	o.Brief.Settings.Storage.GroupPermissions = true
 	o = configure(t, o)
 	for _, dir := range []string{o.Brief.Dirs.Base.String(), o.Brief.Dirs.Builds.String(), o.Brief.Dirs.Cache.String(), o.Brief.Dirs.Scripts.String()} {
@@ -46,15 +46,15 @@ func TestGroupPermissions(t *testing.T) {
 }
 
 func TestLimitedDirectoriesBelongToTheProject(t *testing.T) {
-	a := self(t)
-	limited := func(id job.ID, runner, project string, number job.ID) Order {
-		o := order(t, a, id)
+	a := testAccount(t)
+	limited := func(id job.ID, runner, project string, number job.ID) Options {
+		o := options(t, a, id)
 		o.Brief.Settings.Storage.LimitBuildDir = true
 		o.Brief.Job.Runner, o.Brief.Job.Project, o.Brief.Job.ProjectID = runner, project, number
 		return configure(t, o)
 	}
 	for _, tc := range []struct {
-		order Order
+		order Options
 		want  string
 	}{
 		{limited(1, "one", "group/ci-example", 123), "builds/ci-example_123/000"},
@@ -81,10 +81,10 @@ func TestProjectName(t *testing.T) {
 }
 
 func TestConfigAgainGivesTheSame(t *testing.T) {
-	a := self(t)
-	first := configure(t, order(t, a, 1))
-	configure(t, order(t, a, 2))
-	again := configure(t, order(t, a, 1))
+	a := testAccount(t)
+	first := configure(t, options(t, a, 1))
+	configure(t, options(t, a, 2))
+	again := configure(t, options(t, a, 1))
 	if first.Brief.Dirs != again.Brief.Dirs {
 		t.Errorf("%v, then %v", first.Brief.Dirs, again.Brief.Dirs)
 	}
@@ -92,23 +92,23 @@ func TestConfigAgainGivesTheSame(t *testing.T) {
 
 func TestSlotsOfDeadJobsAreUsedAgain(t *testing.T) {
 	for name, tc := range map[string]struct {
-		spoil     func(*Order)
-		unsettled bool
-		want      string
+		spoil   func(*Options)
+		orphans bool
+		want    string
 	}{
-		"live":                          {func(*Order) {}, false, "001"},
-		"runner died":                   {func(o *Order) { o.Brief.Job.Owner = dead(t) }, false, "000"},
-		"runner died, batch job unseen": {func(o *Order) { o.Brief.Job.Owner = dead(t) }, true, "001"},
-		"time over, batch job unseen":   {func(o *Order) { o.Brief.Job.Timeout = -int(2 * time.Hour / time.Second) }, true, "000"},
+		"live":                        {func(*Options) {}, false, "001"},
+		"runner died":                 {func(o *Options) { o.Brief.Job.Owner = dead(t) }, false, "000"},
+		"runner died, batch job left": {func(o *Options) { o.Brief.Job.Owner = dead(t) }, true, "001"},
+		"time over, batch job left":   {func(o *Options) { o.Brief.Job.Timeout = -int(2 * time.Hour / time.Second) }, true, "000"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := self(t)
-			o := order(t, a, 1)
+			a := testAccount(t)
+			o := options(t, a, 1)
 			tc.spoil(&o)
 			configure(t, o)
-			next := order(t, a, 2)
-			next.Unsettled = func(scripts job.AbsPath) bool {
-				return tc.unsettled && scripts.String() == a.Home.String()+"/.jacamar-ci/scripts/t0ken/1"
+			next := options(t, a, 2)
+			next.HasOrphans = func(scripts job.AbsPath) bool {
+				return tc.orphans && scripts.String() == a.Home.String()+"/.jacamar-ci/scripts/t0ken/1"
 			}
 			if next = configure(t, next); slot(next) != tc.want {
 				t.Errorf("the next job has %s", slot(next))
@@ -117,16 +117,16 @@ func TestSlotsOfDeadJobsAreUsedAgain(t *testing.T) {
 	}
 }
 
-// TestInheritedSecretsAreCleared: a job that takes a dead one's directory begins
-// without its secrets, and with its clone.
-func TestInheritedSecretsAreCleared(t *testing.T) {
-	a := self(t)
-	o := order(t, a, 1)
+// TestPredecessorSecretsAreRemoved: a job that takes the directory of a dead one gets
+// its clone but not its secrets.
+func TestPredecessorSecretsAreRemoved(t *testing.T) {
+	a := testAccount(t)
+	o := options(t, a, 1)
 	o.Brief.Job.Owner = dead(t)
 	o = configure(t, o)
-	prepareAs(t, o)
-	play(t, o)
-	next := order(t, a, 2)
+	prepareDead(t, o)
+	writeJobFiles(t, o)
+	next := options(t, a, 2)
 	next.Brief.Job.Project = "group/elsewhere"
 	next = configure(t, next)
 	if got, want := files(t, next.Brief.Dirs.Builds.String()), "group group/project group/project/README"; got != want || slot(next) != "000" {
@@ -134,21 +134,21 @@ func TestInheritedSecretsAreCleared(t *testing.T) {
 	}
 }
 
-// prepareAs is prepare for a job whose runner is dead in the test's world, but
-// was alive then.
-func prepareAs(t *testing.T, o Order) {
+// prepareDead is prepare for a job whose runner is dead in the test, as if it had been
+// alive then.
+func prepareDead(t *testing.T, o Options) {
 	t.Helper()
-	w := workspace(t, o)
+	w := openWorkspace(t, o)
 	scripts, err := w.base.Open(w.scriptsName()...)
 	must(t, err)
 	defer scripts.Close()
-	l, err := readLease(scripts)
+	l, err := readJobRecord(scripts)
 	must(t, err)
 	l.Temp = tempBelow(o.Brief.Job.Temp, o.Brief.Dirs.Builds)
 	must(t, l.write(scripts))
 }
 
-func TestPrepareNotesWhereSecretsAre(t *testing.T) {
+func TestTempBelow(t *testing.T) {
 	builds := abs(t, "/b/000")
 	for temp, want := range map[string]string{
 		"/b/000/group/project.tmp": "group/project.tmp", "/b/000/x.tmp": "x.tmp",
@@ -167,36 +167,38 @@ func TestPrepareNotesWhereSecretsAre(t *testing.T) {
 	}
 }
 
-func TestPrepareFindsTheDirectoryLost(t *testing.T) {
+func TestPrepareWithoutTheDirectory(t *testing.T) {
 	for name, tc := range map[string]struct {
-		spoil func(t *testing.T, o Order)
+		spoil func(t *testing.T, o Options)
 		why   string
 	}{
-		"everything removed": {func(t *testing.T, o Order) { must(t, os.RemoveAll(o.Brief.Dirs.Base.String())) }, "cannot find the job's build directory"},
-		"slot removed":       {func(t *testing.T, o Order) { must(t, os.RemoveAll(o.Brief.Dirs.Builds.String())) }, "cannot find the job's build directory"},
-		"pool removed":       {func(t *testing.T, o Order) { must(t, os.RemoveAll(filepath.Dir(o.Brief.Dirs.Builds.String()))) }, "cannot find the job's build directory"},
-		"lease removed":      {func(t *testing.T, o Order) { must(t, os.Remove(o.Brief.Dirs.Scripts.String()+"/lease")) }, "cannot find the job's build directory"},
-		"claims removed":     {func(t *testing.T, o Order) { must(t, os.Remove(filepath.Dir(o.Brief.Dirs.Builds.String())+"/.claims")) }, "another job of yours has it now"},
-		"taken by another": {func(t *testing.T, o Order) {
-			next := order(t, o.Brief.Account, 2)
+		"everything removed": {func(t *testing.T, o Options) { must(t, os.RemoveAll(o.Brief.Dirs.Base.String())) }, "cannot find the job's build directory"},
+		"slot removed":       {func(t *testing.T, o Options) { must(t, os.RemoveAll(o.Brief.Dirs.Builds.String())) }, "cannot find the job's build directory"},
+		"pool removed":       {func(t *testing.T, o Options) { must(t, os.RemoveAll(filepath.Dir(o.Brief.Dirs.Builds.String()))) }, "cannot find the job's build directory"},
+		"record removed":     {func(t *testing.T, o Options) { must(t, os.Remove(o.Brief.Dirs.Scripts.String()+"/lease")) }, "cannot find the job's build directory"},
+		"reservations removed": {func(t *testing.T, o Options) {
+			must(t, os.Remove(filepath.Dir(o.Brief.Dirs.Builds.String())+"/.claims"))
+		}, "another job of yours has it now"},
+		"taken by another": {func(t *testing.T, o Options) {
+			next := options(t, o.Brief.Account, 2)
 			next.Brief.Job.Timeout = 10
 			must(t, os.Remove(filepath.Dir(o.Brief.Dirs.Builds.String())+"/.claims"))
 			configure(t, next)
 		}, "another job of yours has it now"},
-		"open to others":      {func(t *testing.T, o Order) { must(t, os.Chmod(o.Brief.Dirs.Builds.String(), 0o755)) }, "others may enter it"},
-		"a link in its place": {func(t *testing.T, o Order) { swap(t, o.Brief.Dirs.Builds.String()) }, "it is not a directory"},
-		"a broken lease":      {func(t *testing.T, o Order) { put(t, o.Brief.Dirs.Scripts.String()+"/lease", "{") }, "cannot read the lease"},
-		"a hostile lease": {func(t *testing.T, o Order) {
-			put(t, o.Brief.Dirs.Scripts.String()+"/lease", `{"pool":"../../x","slot":0}`)
+		"open to others":      {func(t *testing.T, o Options) { must(t, os.Chmod(o.Brief.Dirs.Builds.String(), 0o755)) }, "others may enter it"},
+		"a link in its place": {func(t *testing.T, o Options) { replaceByLink(t, o.Brief.Dirs.Builds.String()) }, "it is not a directory"},
+		"a corrupt record":    {func(t *testing.T, o Options) { writeFile(t, o.Brief.Dirs.Scripts.String()+"/lease", "{") }, "cannot read the job's record"},
+		"a hostile record": {func(t *testing.T, o Options) {
+			writeFile(t, o.Brief.Dirs.Scripts.String()+"/lease", `{"pool":"../../x","slot":0}`)
 		}, "is not the name of a directory"},
-		"a slot out of range": {func(t *testing.T, o Order) {
-			put(t, o.Brief.Dirs.Scripts.String()+"/lease", `{"pool":"t0ken","slot":-1}`)
-		}, "cannot read the lease"},
+		"a slot out of range": {func(t *testing.T, o Options) {
+			writeFile(t, o.Brief.Dirs.Scripts.String()+"/lease", `{"pool":"t0ken","slot":-1}`)
+		}, "cannot read the job's record"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := configure(t, order(t, self(t), 1))
+			o := configure(t, options(t, testAccount(t), 1))
 			tc.spoil(t, o)
-			err := workspace(t, o).Prepare()
+			err := openWorkspace(t, o).Prepare()
 			if err == nil || !strings.Contains(err.Error(), tc.why) || failure.KindOf(err) != failure.System {
 				t.Errorf("got %v, want %q", err, tc.why)
 			}
@@ -204,35 +206,35 @@ func TestPrepareFindsTheDirectoryLost(t *testing.T) {
 	}
 }
 
-func swap(t *testing.T, path string) {
+func replaceByLink(t *testing.T, path string) {
 	must(t, os.Rename(path, path+".old"), os.Symlink(path+".old", path))
 }
 
 // TestWrapperIsNotTakenForTheRunner: where a site's wrapper calls the driver, the
-// caller of the config stage is gone by the time of prepare. The claim must hold
-// all the same.
+// caller of the config stage has ended before prepare. The reservation must hold
+// nevertheless.
 func TestWrapperIsNotTakenForTheRunner(t *testing.T) {
-	a := self(t)
-	o := order(t, a, 1)
+	a := testAccount(t)
+	o := options(t, a, 1)
 	o.Brief.Job.Owner = dead(t)
 	o = configure(t, o)
 	prepare(t, o)
-	if next := configure(t, order(t, a, 2)); slot(next) != "001" {
+	if next := configure(t, options(t, a, 2)); slot(next) != "001" {
 		t.Errorf("the next job has %s too", slot(next))
 	}
 	cleanup(t, o)
-	if next := configure(t, order(t, a, 3)); slot(next) != "000" {
+	if next := configure(t, options(t, a, 3)); slot(next) != "000" {
 		t.Errorf("after its end the next job has %s", slot(next))
 	}
 }
 
 func TestJobsOfOtherHosts(t *testing.T) {
-	a := self(t)
-	elsewhere := func(host string, id job.ID, timeout int) Order {
-		o := order(t, a, id)
+	a := testAccount(t)
+	elsewhere := func(host string, id job.ID, timeout int) Options {
+		o := options(t, a, id)
 		o.Brief.Job.Owner, o.Brief.Job.Timeout = dead(t), timeout
-		w := workspace(t, o)
-		w.here = place{Host: host, PIDs: w.here.PIDs}
+		w := openWorkspace(t, o)
+		w.host = hostID{Host: host, PIDNamespace: w.host.PIDNamespace}
 		dirs, err := w.Config()
 		must(t, err)
 		o.Brief.Dirs = dirs
@@ -241,23 +243,23 @@ func TestJobsOfOtherHosts(t *testing.T) {
 	if got := slot(elsewhere("one", 1, 3600)); got != "000" {
 		t.Fatalf("it has %s", got)
 	}
-	if got := slot(configure(t, order(t, a, 2))); got != "001" {
-		t.Errorf("beside a live job of another host a job has %s", got)
+	if got := slot(configure(t, options(t, a, 2))); got != "001" {
+		t.Errorf("next to a live job of another host a job has %s", got)
 	}
 	if got := slot(elsewhere("two", 3, -7200)); got != "002" {
 		t.Fatalf("it has %s", got)
 	}
-	if got := slot(configure(t, order(t, a, 4))); got != "002" {
+	if got := slot(configure(t, options(t, a, 4))); got != "002" {
 		t.Errorf("after the time of a job of another host the next has %s", got)
 	}
 }
 
 func TestFailedConfigLeavesNothing(t *testing.T) {
-	a := self(t)
-	o := order(t, a, 1)
+	a := testAccount(t)
+	o := options(t, a, 1)
 	must(t, os.MkdirAll(a.Home.String()+"/.jacamar-ci/builds", 0o700), os.Chmod(a.Home.String()+"/.jacamar-ci", 0o700))
 	must(t, os.Symlink("/tmp", a.Home.String()+"/.jacamar-ci/builds/t0ken"))
-	if _, err := workspace(t, o).Config(); err == nil || !strings.Contains(err.Error(), "it is not a directory") {
+	if _, err := openWorkspace(t, o).Config(); err == nil || !strings.Contains(err.Error(), "it is not a directory") {
 		t.Errorf("got %v", err)
 	}
 	if exists(a.Home.String() + "/.jacamar-ci/scripts/t0ken/1") {
@@ -265,14 +267,14 @@ func TestFailedConfigLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestOwnerIsNoted(t *testing.T) {
-	o := configure(t, order(t, self(t), 1))
+func TestOwnerIsRecorded(t *testing.T) {
+	o := configure(t, options(t, testAccount(t), 1))
 	me, _ := proctree.Find(os.Getpid())
-	p := opened(t, filepath.Dir(o.Brief.Dirs.Builds.String()))
+	p := openPool(t, filepath.Dir(o.Brief.Dirs.Builds.String()))
 	defer p.close()
-	c, err := p.claim(0)
+	c, err := p.reservation(0)
 	must(t, err)
-	if c.Owner != me || c.Place != thisPlace() || c.Job != 1 || c.Runner != "t0ken" {
+	if c.Owner != me || c.Host != currentHost() || c.Job != 1 || c.Runner != "t0ken" {
 		t.Errorf("%+v", c)
 	}
 }

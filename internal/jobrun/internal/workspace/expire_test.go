@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-func static(o Order, days int) Order {
+func withStatic(o Options, days int) Options {
 	o.Brief.Settings.Storage.StaticBuildsDir, o.Brief.Settings.Storage.StaticBuildsDays = true, days
 	return o
 }
 
 func TestStaticDirectories(t *testing.T) {
-	a := self(t)
-	first := configure(t, static(order(t, a, 1), 3))
-	second := configure(t, static(order(t, a, 2), 3))
+	a := testAccount(t)
+	first := configure(t, withStatic(options(t, a, 1), 3))
+	second := configure(t, withStatic(options(t, a, 2), 3))
 	base := a.Home.String() + "/.jacamar-ci/builds/static/t0ken/"
 	if first.Brief.Dirs.Builds.String() != base+"1" || second.Brief.Dirs.Builds.String() != base+"2" {
 		t.Errorf("%v and %v", first.Brief.Dirs.Builds, second.Brief.Dirs.Builds)
 	}
-	for _, o := range []Order{first, second} {
+	for _, o := range []Options{first, second} {
 		prepare(t, o)
-		play(t, o)
+		writeJobFiles(t, o)
 	}
 	cleanup(t, first)
 	if got, want := list(t, base+"1/group"), "project"; got != want || exists(first.Brief.Dirs.Scripts.String()) {
@@ -33,16 +33,15 @@ func TestStaticDirectories(t *testing.T) {
 	}
 }
 
-// TestStaticDirectoriesAreSwept by the time when each job ended, or would have at
-// the latest.
-func TestStaticDirectoriesAreSwept(t *testing.T) {
+// TestStaticDirectoriesExpire by the end of each job, or its latest possible end.
+func TestStaticDirectoriesExpire(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, tc := range map[string]struct {
 		days int
-		mark time.Duration // before now; 0 is no mark
+		end  time.Duration // time of the end file, before now; 0 is no file
 		dir  time.Duration
 		gone bool
-		text time.Duration // in the mark, before now; 0 is none
+		text time.Duration // in the end file, before now; 0 is none
 	}{
 		"fresh":                      {3, time.Hour, time.Hour, false, 0},
 		"two days of three":          {3, 2 * day, 9 * day, false, 0},
@@ -51,44 +50,44 @@ func TestStaticDirectoriesAreSwept(t *testing.T) {
 		"kept by touch":              {3, time.Second, 99 * day, false, 0},
 		"none are kept":              {0, time.Second, time.Second, true, 0},
 		"none are kept, but running": {0, -time.Hour, day, false, 0},
-		"no mark, fresh":             {3, 0, day, false, 0},
-		"no mark, old":               {3, 0, 4 * day, true, 0},
+		"no end file, fresh":         {3, 0, day, false, 0},
+		"no end file, old":           {3, 0, 4 * day, true, 0},
 		"running, by the text":       {0, day, day, false, -time.Hour},
 		"four days, by the text":     {3, 9 * day, 9 * day, true, 4 * day},
 		"two days, by the text":      {3, 9 * day, 9 * day, false, 2 * day},
 		"touched after the text":     {3, day, 9 * day, false, 8 * day},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := self(t)
-			o := configure(t, static(order(t, a, 9), tc.days))
+			a := testAccount(t)
+			o := configure(t, withStatic(options(t, a, 9), tc.days))
 			old := filepath.Join(filepath.Dir(o.Brief.Dirs.Builds.String()), "1")
-			put(t, old+"/group/project/README", "x")
-			if tc.mark != 0 {
-				at, text := time.Now().Add(-tc.mark), ""
+			writeFile(t, old+"/group/project/README", "x")
+			if tc.end != 0 {
+				at, text := time.Now().Add(-tc.end), ""
 				if tc.text != 0 {
 					text = time.Now().Add(-tc.text).UTC().Format(time.RFC3339)
 				}
-				put(t, old+endsSuffix, text)
+				writeFile(t, old+endsSuffix, text)
 				must(t, os.Chtimes(old+endsSuffix, at, at))
 			}
 			at := time.Now().Add(-tc.dir)
 			must(t, os.Chtimes(old, at, at))
 			cleanup(t, o)
 			if gone := !exists(old); gone != tc.gone || (gone && exists(old+endsSuffix)) {
-				t.Errorf("gone: %v, mark gone: %v", gone, !exists(old+endsSuffix))
+				t.Errorf("gone: %v, end file gone: %v", gone, !exists(old+endsSuffix))
 			}
 		})
 	}
 }
 
-// TestOtherRunnersStaticDirectoriesAreSwept, and what is not a job's is left.
-func TestOtherRunnersStaticDirectoriesAreSwept(t *testing.T) {
-	a := self(t)
-	o := configure(t, static(order(t, a, 9), 3))
+// TestOtherRunnersStaticDirectoriesExpire, and other files stay.
+func TestOtherRunnersStaticDirectoriesExpire(t *testing.T) {
+	a := testAccount(t)
+	o := configure(t, withStatic(options(t, a, 9), 3))
 	all := filepath.Dir(filepath.Dir(o.Brief.Dirs.Builds.String()))
 	at := time.Now().Add(-100 * 24 * time.Hour)
 	for _, name := range []string{"former/1", "former/notes", "t0ken/x.ends", "t0ken/007"} {
-		put(t, filepath.Join(all, name, "f"), "x")
+		writeFile(t, filepath.Join(all, name, "f"), "x")
 		must(t, os.Chtimes(filepath.Join(all, name), at, at))
 	}
 	cleanup(t, o)
@@ -100,19 +99,19 @@ func TestOtherRunnersStaticDirectoriesAreSwept(t *testing.T) {
 }
 
 func TestDeadStaticJob(t *testing.T) {
-	a := self(t)
-	o := static(order(t, a, 1), 3)
+	a := testAccount(t)
+	o := withStatic(options(t, a, 1), 3)
 	o.Brief.Job.Owner = dead(t)
 	o = configure(t, o)
-	prepareAs(t, o)
-	play(t, o)
-	next := configure(t, static(order(t, a, 2), 3))
+	prepareDead(t, o)
+	writeJobFiles(t, o)
+	next := configure(t, withStatic(options(t, a, 2), 3))
 	cleanup(t, next)
 	if exists(o.Brief.Dirs.Scripts.String()) || exists(o.Brief.Job.Temp.String()) || !exists(o.Brief.Dirs.Builds.String()) {
 		t.Errorf("left is %s", files(t, o.Brief.Dirs.Base.String()))
 	}
 	if ended := time.Since(modified(t, o.Brief.Dirs.Builds.String()+endsSuffix)); ended > time.Minute || ended < -time.Second {
-		t.Errorf("its end was noted as %v ago", ended)
+		t.Errorf("the recorded end was %v ago", ended)
 	}
 }
 
@@ -125,9 +124,9 @@ func modified(t *testing.T, path string) time.Time {
 
 // TestSameJobOnTwoInstances: two GitLab servers count their jobs from one.
 func TestSameJobOnTwoInstances(t *testing.T) {
-	a := self(t)
-	one := static(order(t, a, 1), 3)
-	two := static(order(t, a, 1), 3)
+	a := testAccount(t)
+	one := withStatic(options(t, a, 1), 3)
+	two := withStatic(options(t, a, 1), 3)
 	two.Brief.Job.Runner = "another"
 	if one, two = configure(t, one), configure(t, two); one.Brief.Dirs.Builds == two.Brief.Dirs.Builds {
 		t.Errorf("both have %v", one.Brief.Dirs.Builds)

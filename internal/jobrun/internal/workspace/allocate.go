@@ -1,0 +1,268 @@
+package workspace
+
+import (
+	"errors"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/jobrun/internal/safedir"
+)
+
+// Config creates the job's directories and reserves a build directory for it. A second
+// call returns the same directories.
+func (w *Workspace) Config() (ipc.Dirs, error) {
+	dirs := ipc.Dirs{Base: w.base.Path()}
+	cache, err := w.base.Make("cache")
+	if err != nil {
+		return ipc.Dirs{}, err
+	}
+	defer cache.Close()
+	dirs.Cache = cache.Path()
+	defer func() {
+		if len(w.unremoved) > 0 {
+			w.writeLeftovers()
+		}
+	}()
+	// The cleanup of another job may remove a scripts directory that has no record yet,
+	// as that of a job that died early.
+	for range 10 {
+		if err = w.allocate(&dirs); !errors.Is(err, unix.ENOENT) {
+			break
+		}
+	}
+	if err != nil {
+		rerr := w.removeScripts(w.brief.Job.Runner, w.brief.Job.ID.String(), time.Now().Add(failedConfigTime))
+		w.noteLeftover(w.base.Path().String()+"/scripts", rerr)
+		return ipc.Dirs{}, err
+	}
+	return dirs, nil
+}
+
+func (w *Workspace) allocate(dirs *ipc.Dirs) error {
+	scripts, err := w.base.Make(w.scriptsName()...)
+	if err != nil {
+		return err
+	}
+	defer scripts.Close()
+	builds, err := w.allocateBuilds(scripts)
+	if err != nil {
+		return err
+	}
+	defer builds.Close()
+	dirs.Scripts, dirs.Builds = scripts.Path(), builds.Path()
+	return nil
+}
+
+// failedConfigTime bounds the removal of what a failed config stage has made.
+const failedConfigTime = 5 * time.Second
+
+// allocateBuilds chooses the build directory and writes the job's record.
+func (w *Workspace) allocateBuilds(scripts *safedir.Folder) (*safedir.Folder, error) {
+	root, custom, err := w.buildsRoot()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	rec := jobRecord{reservation: newReservation(w.brief.Job, w.host, time.Now()), Custom: custom}
+	if w.brief.Settings.Storage.StaticBuildsDir {
+		rec.Static = true
+		return w.makeStaticBuilds(rec, root, scripts)
+	}
+	rec.Pool = poolName(w.brief)
+	return w.allocateSlot(rec, root, scripts)
+}
+
+// allocateSlot reserves a slot of the pool. It writes the reservation last: a process
+// that dies before that has reserved nothing, and a job's record without its
+// reservation has no effect.
+func (w *Workspace) allocateSlot(rec jobRecord, root, scripts *safedir.Folder) (_ *safedir.Folder, err error) {
+	dir, err := root.Make(rec.Pool)
+	if err != nil {
+		return nil, err
+	}
+	p, err := lockPool(dir, w.newLockLog())
+	if err != nil {
+		return nil, err
+	}
+	defer p.closeInto(&err)
+	all, err := p.reservations()
+	if err != nil {
+		return nil, err
+	}
+	if rec.Slot, err = chooseSlot(all, w.brief.Job, func(slot int, r reservation) bool { return w.available(p, slot, r) }); err != nil {
+		return nil, err
+	}
+	builds, err := dir.Make(slotName(rec.Slot))
+	if err != nil {
+		return nil, err
+	}
+	if rec.Slot < len(all) {
+		w.removePredecessorSecrets(all[rec.Slot], rec, root)
+	}
+	if err = rec.write(scripts); err == nil {
+		err = p.write(rec.Slot, rec.reservation, "reserved")
+	}
+	if err != nil {
+		builds.Close()
+		return nil, err
+	}
+	return builds, nil
+}
+
+// available reports whether a job may take a slot: it is free or its job has ended, and
+// no stage runs in it.
+func (w *Workspace) available(p *pool, slot int, r reservation) bool {
+	return (r.free() || w.holderEnded(r)) && !p.stageRunning(slot)
+}
+
+// holderEnded reports whether another job may take a reservation. A reservation whose
+// batch job may still run is not available: that job writes to the build directory.
+func (w *Workspace) holderEnded(r reservation) bool {
+	if !r.expired(w.host, time.Now()) {
+		return false
+	}
+	scripts, err := w.base.Path().Join("scripts", r.Runner, r.Job.String())
+	return err != nil || time.Now().After(r.Until) || !w.hasOrphans(scripts)
+}
+
+// predecessorTime bounds the removal of a dead predecessor's secrets.
+const predecessorTime = 5 * time.Second
+
+// removePredecessorSecrets removes the secrets of the dead job that had the slot
+// before: afterwards nothing shows that they belong to it.
+func (w *Workspace) removePredecessorSecrets(dead reservation, rec jobRecord, root *safedir.Folder) {
+	if dead.free() || dead.belongsTo(w.brief.Job) {
+		return
+	}
+	scripts, err := w.base.Open("scripts", dead.Runner, dead.Job.String())
+	if err != nil {
+		return
+	}
+	defer scripts.Close()
+	old, err := readJobRecord(scripts)
+	if err == nil && !old.Static && old.Pool == rec.Pool && old.Slot == rec.Slot && old.Custom == rec.Custom {
+		_ = w.removeSecrets(old, root, time.Now().Add(predecessorTime)) // it notes the error
+	}
+}
+
+// poolName names the pool that a job shares with the other jobs of its runner, or with
+// limit_build_dir with those of its project, also on other runners.
+func poolName(b ipc.Request) string {
+	if b.Settings.Storage.LimitBuildDir {
+		return projectName(b.Job.Project) + "_" + b.Job.ProjectID.String()
+	}
+	return b.Job.Runner
+}
+
+// Prepare verifies that the build directory is still reserved for the job, and records
+// where the runner will keep its secrets.
+func (w *Workspace) Prepare() error {
+	scripts, err := w.base.Open(w.scriptsName()...)
+	if errors.Is(err, unix.ENOENT) {
+		return w.directoryMissing()
+	}
+	if err != nil {
+		return err
+	}
+	defer scripts.Close()
+	rec, err := readJobRecord(scripts)
+	if errors.Is(err, unix.ENOENT) {
+		return w.directoryMissing()
+	}
+	if err != nil {
+		return err
+	}
+	return w.renew(rec, scripts)
+}
+
+// renew updates the job's record and its reservation. The owner of a reservation is
+// the process that called the driver in the config stage. If that process has ended
+// already, it was a wrapper of the site and not the runner: then the reservation has
+// no owner, and only its time limit ends it.
+func (w *Workspace) renew(rec jobRecord, scripts *safedir.Folder) error {
+	if w.host.processGone(rec.Host, rec.Owner) {
+		rec.Owner.PID = 0
+	}
+	rec.Temp = tempBelow(w.brief.Job.Temp, w.brief.Dirs.Builds)
+	root, err := w.rootOf(rec)
+	if errors.Is(err, unix.ENOENT) {
+		return w.directoryMissing()
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if !rec.Static {
+		if err := w.confirmReservation(rec, root); err != nil {
+			return err
+		}
+	}
+	builds, err := root.Open(rec.buildPath()...)
+	if errors.Is(err, unix.ENOENT) {
+		return w.directoryMissing()
+	}
+	if err != nil {
+		return err
+	}
+	defer builds.Close()
+	if err := rec.write(scripts); err != nil {
+		return err
+	}
+	if rec.Temp == "" {
+		return nil
+	}
+	// The runner's scripts create it and the secrets in it with the job's umask.
+	err = builds.Private(strings.Split(rec.Temp, "/")...)
+	if errors.Is(err, safedir.ErrNotDirectory) {
+		return nil // a job replaced a directory by a link, which is its user's decision
+	}
+	return err
+}
+
+// confirmReservation writes the reservation again if the slot is still the job's.
+func (w *Workspace) confirmReservation(rec jobRecord, root *safedir.Folder) (err error) {
+	dir, err := root.Open(rec.Pool)
+	if errors.Is(err, unix.ENOENT) {
+		return w.directoryMissing()
+	}
+	if err != nil {
+		return err
+	}
+	p, err := lockPool(dir, w.newLockLog())
+	if err != nil {
+		return err
+	}
+	defer p.closeInto(&err)
+	r, err := p.reservation(rec.Slot)
+	if err == nil && !r.belongsTo(w.brief.Job) {
+		err = failure.Systemf("cannot use %s: another job of yours has it now", w.brief.Dirs.Builds).WithHint("retry the job")
+	}
+	if err != nil {
+		return err
+	}
+	return p.write(rec.Slot, rec.reservation, "confirmed")
+}
+
+func (w *Workspace) directoryMissing() error {
+	return failure.Systemf("cannot find the job's build directory %s", w.brief.Dirs.Builds).
+		WithHint("it existed in the job's first stage: check whether a script of yours removes it, and retry the job")
+}
+
+// projectName is the last part of a project's path, as the name of a directory.
+func projectName(project string) string {
+	name := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-", r) {
+			return r
+		}
+		return '-'
+	}, path.Base(project))
+	return strings.TrimLeft(name[:min(len(name), projectLength)], ".-")
+}
+
+// projectLength in bytes leaves space for the project's number within NAME_MAX.
+const projectLength = 100
