@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"jacamar-ci/internal/auth"
+	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/version"
 )
@@ -54,7 +55,7 @@ func stage(status *int, name job.Stage, args, what string, flags ...cli.Flag) *c
 			if c.NArg() != wanted {
 				return usage("%s takes %d arguments, not %d", name, wanted, c.NArg())
 			}
-			*status = auth.Main(auth.Call{
+			*status = auth.Main(driver.Call{
 				Stage: name, Configuration: c.String("configuration"), Script: c.Args().Get(0), SubStage: c.Args().Get(1),
 				Unobfuscated: c.Bool("unobfuscated"),
 			})

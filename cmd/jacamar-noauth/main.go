@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/noauth"
@@ -24,7 +25,7 @@ func main() {
 
 // parse reads `jacamar --no-auth STAGE …`, with the flag or, called by its own
 // name, without it.
-func parse(args []string) (call noauth.Call, err error) {
+func parse(args []string) (call driver.Call, err error) {
 	if len(args) > 1 && args[1] == "--no-auth" {
 		args = args[1:]
 	}

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/noauth"
 	"jacamar-ci/test/repo/cmdline"
 	"jacamar-ci/test/repo/deps"
 )
@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { cmdline.Main(m) }
 func TestCommandLine(t *testing.T) { cmdline.Run(t, "jacamar-noauth") }
 
 func TestParse(t *testing.T) {
-	for line, want := range map[string]noauth.Call{
+	for line, want := range map[string]driver.Call{
 		"jacamar --no-auth config --configuration /c":  {Stage: job.Config, Configuration: "/c"},
 		"jacamar-noauth config --configuration /c":     {Stage: job.Config, Configuration: "/c"},
 		"jacamar --no-auth config --configuration=/c":  {Stage: job.Config, Configuration: "/c"},

@@ -3,18 +3,18 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"jacamar-ci/internal/programs"
 )
 
-// withoutAuth becomes jacamar-noauth, which is beside this program: it alone
-// reads the configuration, and this one stays without that code.
+// withoutAuth becomes jacamar-noauth, which is in the directory of this program: it
+// alone reads the configuration, and this one stays without that code.
 func withoutAuth(args []string) error {
-	own, err := os.Readlink("/proc/self/exe")
+	program, err := programs.Sibling("jacamar-noauth")
 	if err != nil {
-		return fmt.Errorf("cannot find jacamar-noauth: %w", err)
+		return err
 	}
-	program := filepath.Join(filepath.Dir(own), "jacamar-noauth")
-	err = syscall.Exec(program, args, os.Environ())
+	err = syscall.Exec(program.String(), args, os.Environ())
 	return fmt.Errorf("cannot run %s: %w", program, err)
 }

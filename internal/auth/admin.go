@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/capability"
+	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/lockdown"
 )
@@ -15,7 +16,7 @@ import (
 // newAdminDriver makes a driver for a command that no runner calls. The paths are
 // those of the command line: they are completed before this process leaves the
 // directory that they are relative to.
-func newAdminDriver(configuration *string, paths ...*string) (*driver, error) {
+func newAdminDriver(configuration *string, paths ...*string) (*authDriver, error) {
 	for _, p := range append(paths, configuration) {
 		if *p == "" {
 			continue
@@ -29,10 +30,12 @@ func newAdminDriver(configuration *string, paths ...*string) (*driver, error) {
 	if _, err := lockdown.Enter(); err != nil {
 		return nil, err
 	}
-	return &driver{
-		call:   Call{Stage: job.Config, Configuration: *configuration, Unobfuscated: true},
-		powers: capability.CanSwitchAccounts(), administers: true,
-		uid: job.UID(os.Geteuid()), stdout: os.Stdout, stderr: os.Stderr, begun: time.Now(),
+	return &authDriver{
+		Session: driver.Session{
+			Call:   driver.Call{Stage: job.Config, Configuration: *configuration, Unobfuscated: true},
+			Stdout: os.Stdout, Stderr: os.Stderr, Started: time.Now(),
+		},
+		powers: capability.CanSwitchAccounts(), administers: true, uid: job.UID(os.Geteuid()),
 	}, nil
 }
 
@@ -54,8 +57,8 @@ func RefreshKeys(configuration string, forget bool) int {
 	return 0
 }
 
-func (d *driver) refreshKeys(ctx context.Context, forget bool) (err error) {
-	if d.site, err = d.configuration(); err != nil {
+func (d *authDriver) refreshKeys(ctx context.Context, forget bool) (err error) {
+	if err = d.configure(); err != nil {
 		return err
 	}
 	d.log = d.openLog(ctx, d.lost)
@@ -75,6 +78,6 @@ func (d *driver) refreshKeys(ctx context.Context, forget bool) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(d.stdout, "%d keys kept in %s\n", set.Len(), keys.Dir())
+	_, err = fmt.Fprintf(d.Stdout, "%d keys kept in %s\n", set.Len(), keys.Dir())
 	return err
 }

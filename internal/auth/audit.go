@@ -21,13 +21,13 @@ import (
 
 // openLog makes the operator's log as the site configured it. A log that cannot
 // be written never stops a job.
-func (d *driver) openLog(ctx context.Context, lost func(error)) auditlog.Log {
-	l := d.site.Auth.Logging
+func (d *authDriver) openLog(ctx context.Context, lost func(error)) auditlog.Log {
+	l := d.Site.Auth.Logging
 	if !l.Enabled {
 		return auditlog.Log{}
 	}
 	log, err := auditlog.New(auditlog.Settings{
-		Level: string(l.Level), Instance: d.site.General.Name, Place: d.place(ctx, l), Lost: lost,
+		Level: string(l.Level), Instance: d.Site.General.Name, Place: d.place(ctx, l), Lost: lost,
 		Call: thisCall(), Counter: &auditlog.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.Trust.OpenUpdate) }},
 	})
 	if err != nil {
@@ -36,7 +36,7 @@ func (d *driver) openLog(ctx context.Context, lost func(error)) auditlog.Log {
 	return log
 }
 
-func (d *driver) place(ctx context.Context, l config.Logging) auditlog.Place {
+func (d *authDriver) place(ctx context.Context, l config.Logging) auditlog.Place {
 	switch {
 	case l.Address != "":
 		return auditlog.RemoteSyslog(l.Network, l.Address)
@@ -49,15 +49,15 @@ func (d *driver) place(ctx context.Context, l config.Logging) auditlog.Place {
 }
 
 // logFile opens the log of a site that has it in a file.
-func (d *driver) logFile(ctx context.Context) (*os.File, error) {
-	if named := d.site.Auth.Logging.Location.File; !named.IsZero() {
+func (d *authDriver) logFile(ctx context.Context) (*os.File, error) {
+	if named := d.Site.Auth.Logging.Location.File; !named.IsZero() {
 		return d.openNamed(named)
 	}
 	return d.openKept(ctx, config.LogName, trustedfile.Trust.OpenAppend)
 }
 
 // openKept opens a file of the state directory.
-func (d *driver) openKept(ctx context.Context, name string, open func(trustedfile.Trust, job.AbsPath) (*os.File, error)) (*os.File, error) {
+func (d *authDriver) openKept(ctx context.Context, name string, open func(trustedfile.Trust, job.AbsPath) (*os.File, error)) (*os.File, error) {
 	dir, err := d.stateDir(ctx)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (d *driver) openKept(ctx context.Context, name string, open func(trustedfil
 
 // openNamed opens a file that the site named, as the account that has the state: the
 // account of the service must not write in it.
-func (d *driver) openNamed(path job.AbsPath) (file *os.File, err error) {
+func (d *authDriver) openNamed(path job.AbsPath) (file *os.File, err error) {
 	err = d.helperIDs().Open(func() error { file, err = trustedfile.Self().OpenAppend(path); return err })
 	return file, err
 }
@@ -84,21 +84,21 @@ func thisCall() string {
 // lost reports a log that cannot be written: once a job in its log, and in each
 // cleanup, whose output reaches the runner's own log alone. The reason is not the
 // job author's to read.
-func (d *driver) lost(err error) {
-	voice := joblog.NewWriter(d.stderr)
+func (d *authDriver) lost(err error) {
+	voice := joblog.NewWriter(d.Stderr)
 	switch {
-	case d.call.Unobfuscated || d.call.Stage == job.Cleanup:
+	case d.Call.Unobfuscated || d.Call.Stage == job.Cleanup:
 		voice.Warn("cannot write the operator's log: %v", err)
-	case d.call.Stage == job.Prepare:
+	case d.Call.Stage == job.Prepare:
 		voice.Warn("cannot write the operator's log (administrators: see jacamar-auth check)")
 	}
 }
 
 // about is what is known of the job so far.
-func (d *driver) about() auditlog.Subject {
+func (d *authDriver) about() auditlog.Subject {
 	s := auditlog.Subject{
-		Stage: d.call.Stage, SubStage: job.SubStage(d.call.SubStage), Job: d.facts.ID, Pipeline: d.facts.PipelineID,
-		ProjectID: d.facts.ProjectID, UserID: d.facts.UserID,
+		Stage: d.Call.Stage, SubStage: job.SubStage(d.Call.SubStage), Job: d.Facts.ID, Pipeline: d.Facts.PipelineID,
+		ProjectID: d.Facts.ProjectID, UserID: d.Facts.UserID,
 	}
 	if id := d.id; id.JobID != 0 {
 		s.Pipeline, s.Project, s.ProjectID = id.Pipeline.ID, id.Project.Path, id.Project.ID
@@ -111,14 +111,14 @@ func (d *driver) about() auditlog.Subject {
 }
 
 // granted records the decision that lets the job run.
-func (d *driver) granted(decision policy.Decision) {
+func (d *authDriver) granted(decision policy.Decision) {
 	d.walked(decision.Steps)
 	d.log.Decided(d.about(), auditlog.Verdict{Allowed: true, Rule: string(decision.Rule), Reason: decision.Reason})
 }
 
 // denied records the decision that refuses the job, and returns the refusal. A
 // failure on the way to a decision is none; the record of the stage's end has it.
-func (d *driver) denied(err error) error {
+func (d *authDriver) denied(err error) error {
 	if failure.KindOf(err) == failure.Denied {
 		rule, steps := ruleOf(err)
 		d.walked(steps)
@@ -128,7 +128,7 @@ func (d *driver) denied(err error) error {
 }
 
 // walked records what each rule said, for a site that logs at level debug.
-func (d *driver) walked(steps []policy.Step) {
+func (d *authDriver) walked(steps []policy.Step) {
 	for _, s := range steps {
 		d.log.Walked(d.about(), auditlog.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
 	}
@@ -136,13 +136,13 @@ func (d *driver) walked(steps []policy.Step) {
 
 // ended records how the stage ended. Where the configuration cannot be read it
 // cannot say where records go either: then they go to the machine's syslog.
-func (d *driver) ended(err error) {
-	end := auditlog.End{Exit: "ok", Duration: time.Since(d.begun)}
+func (d *authDriver) ended(err error) {
+	end := auditlog.End{Exit: "ok", Duration: time.Since(d.Started)}
 	if err != nil {
 		end.Exit, end.Reason = failure.KindOf(err).String(), err.Error()
 		end.Code, _ = failure.ScriptCode(err)
 	}
-	if d.site.General.GitLabServer == nil && err != nil {
+	if d.Site.General.GitLabServer == nil && err != nil {
 		d.log, _ = auditlog.New(auditlog.Settings{Level: string(config.Error), Place: auditlog.Syslog(), Call: thisCall()})
 	}
 	d.log.Ended(d.about(), end)
@@ -150,10 +150,10 @@ func (d *driver) ended(err error) {
 }
 
 // warn records what did not stop the work.
-func (d *driver) warn(err error) { d.log.Warned(d.about(), err) }
+func (d *authDriver) warn(err error) { d.log.Warned(d.about(), err) }
 
 // leftBehind records what the stage could not remove, as jacamar reports it.
-func (d *driver) leftBehind(left []ipc.Leftover) {
+func (d *authDriver) leftBehind(left []ipc.Leftover) {
 	for _, l := range left {
 		d.warn(fmt.Errorf("left behind: %s", l.Reason))
 	}

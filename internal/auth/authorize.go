@@ -14,7 +14,7 @@ import (
 // authorize finds the account that the job asks for and puts it, and the job,
 // before the site's rules. The name service and the site's RunAs script are asked
 // in the config stage only; the rules hold in every stage.
-func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, error) {
+func (d *authDriver) authorize(ctx context.Context) (policy.Grant, policy.Decision, error) {
 	rules, err := d.rules()
 	if err != nil {
 		return policy.Grant{}, policy.Decision{}, err
@@ -23,7 +23,7 @@ func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, 
 	if !decision.Allowed {
 		return policy.Grant{}, decision, denialFor(decision)
 	}
-	if !d.resumed {
+	if !d.Resumed {
 		if d.state.RunAs, err = d.delegate(ctx, candidate, rules); err != nil {
 			return policy.Grant{}, decision, err
 		}
@@ -32,7 +32,7 @@ func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, 
 	if candidate, err = apply(d.state.RunAs, candidate, configured); err != nil {
 		return policy.Grant{}, decision, err
 	}
-	if d.resumed {
+	if d.Resumed {
 		err = d.completeGroups(ctx, candidate.Login(), rules)
 	} else {
 		d.state.TokenID = d.id.Token.ID
@@ -49,7 +49,7 @@ func (d *driver) authorize(ctx context.Context) (policy.Grant, policy.Decision, 
 // for all stages, also when it says something else later, or nothing. Each
 // question is a process of its own, so those that do not wait for another's
 // answer are asked at once.
-func (d *driver) ask(ctx context.Context, login job.Username, rules policy.Rules) (f policy.Facts, err error) {
+func (d *authDriver) ask(ctx context.Context, login job.Username, rules policy.Rules) (f policy.Facts, err error) {
 	names := d.names()
 	f.Service, f.LoginsOff = d.uid, names.LoginsOff()
 	if f.Shells, err = names.Shells(); err != nil {
@@ -99,7 +99,7 @@ type subjects struct {
 // subject finds them by the login. Without a change of account the job runs as
 // this process's own, and the lists are about the account that was asked for, if
 // it exists.
-func (d *driver) subject(ctx context.Context, login job.Username, rules policy.Rules) (subjects, error) {
+func (d *authDriver) subject(ctx context.Context, login job.Username, rules policy.Rules) (subjects, error) {
 	asked, err := d.names().Lookup(ctx, login)
 	if !rules.RunAsService {
 		return subjects{asked, &asked}, err

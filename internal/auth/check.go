@@ -6,6 +6,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/check"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/programs"
 )
 
 // notChecked is the exit status that monitoring plugins use for unknown.
@@ -37,16 +38,16 @@ func Check(configuration string, asJSON bool) int {
 
 // installation gathers what the checks look at. A configuration that cannot be
 // used is a finding, not an error.
-func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
+func (d *authDriver) installation(ctx context.Context) (s check.Site, err error) {
 	s.UID, s.Trust, s.Names = d.uid, d.trust(), d.names()
-	if s.File, err = job.ParseAbsPath(d.call.Configuration); err != nil {
+	if s.File, err = job.ParseAbsPath(d.Call.Configuration); err != nil {
 		return s, err
 	}
-	if s.Own, err = ownPath(); err != nil {
+	if s.Own, err = programs.Own(); err != nil {
 		return s, err
 	}
 	s.Fetcher, s.FetcherErr = d.keysProgram()
-	if d.site, s.Err = d.configuration(); s.Err != nil {
+	if s.Err = d.configure(); s.Err != nil {
 		return s, nil
 	}
 	if s.Helper, err = d.examineHelper(); err != nil {
@@ -56,11 +57,11 @@ func (d *driver) installation(ctx context.Context) (s check.Site, err error) {
 	if s.Keys, s.Err = d.keySource(ctx); s.Err != nil {
 		return s, nil
 	}
-	if s.Jacamar, err = d.jacamarPath(); err != nil {
+	if s.Jacamar, err = d.JacamarPath(); err != nil {
 		return s, err
 	}
 	// The check of the log tells what is wrong with it.
-	s.Config, s.StateDir, s.Log = &d.site, s.Keys.Dir(), d.openLog(ctx, func(error) {})
+	s.Config, s.StateDir, s.Log = &d.Site, s.Keys.Dir(), d.openLog(ctx, func(error) {})
 	s.LogFile = func() (*os.File, error) { return d.logFile(ctx) }
 	s.Script, _ = d.runas()
 	return s, nil

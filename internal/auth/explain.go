@@ -16,14 +16,14 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-func (d *driver) explain(ctx context.Context, q ExplainOptions) (w explain.Walk, err error) {
-	if d.site, err = d.configuration(); err != nil {
+func (d *authDriver) explain(ctx context.Context, q ExplainOptions) (w explain.Walk, err error) {
+	if err = d.configure(); err != nil {
 		return w, err
 	}
 	if err = d.findHelper(); err != nil {
 		return w, err
 	}
-	w.Configuration = d.file
+	w.Configuration = d.File
 	if w.Steps, err = d.explainToken(ctx, q); err != nil {
 		return w, err
 	}
@@ -60,7 +60,7 @@ func (d *driver) explain(ctx context.Context, q ExplainOptions) (w explain.Walk,
 // explainToken judges the token or the claims and reads them in any case: an
 // administrator wants to see all that stands in the way of a job, and the token
 // of an ended job has expired.
-func (d *driver) explainToken(ctx context.Context, q ExplainOptions) ([]policy.Step, error) {
+func (d *authDriver) explainToken(ctx context.Context, q ExplainOptions) ([]policy.Step, error) {
 	if q.Claims != "" {
 		payload, err := readFile(q.Claims)
 		if err != nil {
@@ -82,13 +82,13 @@ func (d *driver) explainToken(ctx context.Context, q ExplainOptions) ([]policy.S
 	}
 	if d.id, err = d.verified(ctx, token); err != nil {
 		refusal := err
-		d.id, _ = idtoken.Examine(token.Unverified(), d.tokenRules(), expected(d.facts), time.Now())
+		d.id, _ = idtoken.Examine(token.Unverified(), d.tokenRules(), expected(d.Facts), time.Now())
 		return explain.Token(refusal, true), nil
 	}
 	return explain.Token(nil, true), nil
 }
 
-func (d *driver) verified(ctx context.Context, token idtoken.Token) (claims.Identity, error) {
+func (d *authDriver) verified(ctx context.Context, token idtoken.Token) (claims.Identity, error) {
 	keys, err := d.keySource(ctx)
 	if err != nil {
 		return claims.Identity{}, err
@@ -97,11 +97,11 @@ func (d *driver) verified(ctx context.Context, token idtoken.Token) (claims.Iden
 	if err != nil {
 		return claims.Identity{}, err
 	}
-	return token.Verify(set, d.tokenRules(), expected(d.facts), time.Now())
+	return token.Verify(set, d.tokenRules(), expected(d.Facts), time.Now())
 }
 
 // explainRunAs gives no candidate when the walk ends here.
-func (d *driver) explainRunAs(ctx context.Context, q ExplainOptions, c policy.Candidate, rules policy.Rules) (policy.Candidate, []policy.Step, error) {
+func (d *authDriver) explainRunAs(ctx context.Context, q ExplainOptions, c policy.Candidate, rules policy.Rules) (policy.Candidate, []policy.Step, error) {
 	script, ok := d.runas()
 	step := func(outcome policy.Outcome, format string, args ...any) []policy.Step {
 		return []policy.Step{{Rule: ruleRunAs, Outcome: outcome, Reason: fmt.Sprintf(format, args...)}}

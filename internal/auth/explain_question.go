@@ -49,12 +49,12 @@ func Explain(q ExplainOptions) int {
 
 // readResponse reads the job that the token is held against. The file is an
 // administrator's copy, so it is judged by its contents only.
-func (d *driver) readResponse(path string) error {
+func (d *authDriver) readResponse(path string) error {
 	text, err := readFile(path)
 	if err != nil {
 		return err
 	}
-	d.facts, err = customexec.ParseResponse(text)
+	d.Facts, err = customexec.ParseResponse(text)
 	if err != nil {
 		return fmt.Errorf("cannot read the job response %s: %w", path, err)
 	}

@@ -41,7 +41,7 @@ func compareGroups(ctx context.Context, names account.Names, a *job.Account, log
 }
 
 // groupsOf compares the groups of the account of a name, which need not exist.
-func (d *driver) groupsOf(ctx context.Context, login job.Username, r policy.Rules) (policy.Groups, error) {
+func (d *authDriver) groupsOf(ctx context.Context, login job.Username, r policy.Rules) (policy.Groups, error) {
 	if !r.NeedsGroups(login, policy.Groups{}) {
 		return policy.Groups{}, nil
 	}
@@ -71,7 +71,7 @@ func withoutGroups(f policy.Facts) policy.Facts {
 
 // completeGroups asks in a later stage for what the state does not have: groups that
 // it had no place for, and the comparison with lists that the site changed since.
-func (d *driver) completeGroups(ctx context.Context, login job.Username, r policy.Rules) (err error) {
+func (d *authDriver) completeGroups(ctx context.Context, login job.Username, r policy.Rules) (err error) {
 	f := &d.state.Facts
 	if len(f.Account.Groups) == 0 {
 		if f.Account.Groups, err = d.names().GroupsOf(ctx, f.Account); err != nil {

@@ -18,8 +18,8 @@ import (
 // it. With file capabilities there must be one: whoever has the account of the
 // service could otherwise write the answers of what runs as it. Root has no such
 // neighbor, and keeps getent to itself where there is none.
-func (d *driver) findHelper() error {
-	name := d.site.Auth.HelperAccount
+func (d *authDriver) findHelper() error {
+	name := d.Site.Auth.HelperAccount
 	if !d.mayHaveHelper() {
 		return d.lostCapabilities()
 	}
@@ -45,15 +45,15 @@ func (d *driver) findHelper() error {
 
 // lostCapabilities refuses before anything else where capabilities are missing: the
 // state, say, cannot be used either, and is not what is wrong.
-func (d *driver) lostCapabilities() error {
-	if d.uid == 0 || d.site.Auth.Downscope != config.Setuid {
+func (d *authDriver) lostCapabilities() error {
+	if d.uid == 0 || d.Site.Auth.Downscope != config.Setuid {
 		return nil
 	}
 	return privdrop.MayChangeIDs()
 }
 
-func (d *driver) mayHaveHelper() bool {
-	return d.hasExtraPrivileges() || d.uid == 0 && d.site.Auth.HelperAccount.String() != "root"
+func (d *authDriver) mayHaveHelper() bool {
+	return d.hasExtraPrivileges() || d.uid == 0 && d.Site.Auth.HelperAccount.String() != "root"
 }
 
 // helperFault is why the helper account cannot be used, and what to do.
@@ -71,8 +71,8 @@ func addAccount(name job.Username) string {
 }
 
 // examineHelper is findHelper for an administrator, for whom a fault is a finding.
-func (d *driver) examineHelper() (check.Helper, error) {
-	h := check.Helper{Name: d.site.Auth.HelperAccount, Required: d.hasExtraPrivileges()}
+func (d *authDriver) examineHelper() (check.Helper, error) {
+	h := check.Helper{Name: d.Site.Auth.HelperAccount, Required: d.hasExtraPrivileges()}
 	var fault *helperFault
 	switch err := d.findHelper(); {
 	case errors.As(err, &fault):
@@ -110,11 +110,11 @@ func helperProblem(a job.Account, service job.UID) (problem, fix string) {
 const nobody = 65534
 
 // names are the machine's name services.
-func (d *driver) names() account.Names { return account.System(d.helper) }
+func (d *authDriver) names() account.Names { return account.System(d.helper) }
 
 // helperIDs are the ids of what must be out of the reach of the service account: the
 // RunAs script and the files of the state. They stay root's where this is root.
-func (d *driver) helperIDs() *thread.IDs {
+func (d *authDriver) helperIDs() *thread.IDs {
 	if d.hasExtraPrivileges() {
 		return d.helper
 	}
@@ -124,7 +124,7 @@ func (d *driver) helperIDs() *thread.IDs {
 // fetchIDs are those of the program that speaks with the network. They are not those
 // of the other helpers: it must not be able to read the key that seals states. Root
 // leaves the change to the program itself.
-func (d *driver) fetchIDs() *thread.IDs {
+func (d *authDriver) fetchIDs() *thread.IDs {
 	if d.hasExtraPrivileges() {
 		return &thread.IDs{UID: nobody, GID: nobody}
 	}

@@ -12,8 +12,8 @@ import (
 
 // identify verifies the job's token against the key set of the site's GitLab and
 // against what the runner was told of the job.
-func (d *driver) identify(ctx context.Context) (claims.Identity, error) {
-	raw, err := d.env.Token(string(d.site.General.JWTEnvVariable), d.facts, d.tokenAdvice())
+func (d *authDriver) identify(ctx context.Context) (claims.Identity, error) {
+	raw, err := d.Env.Token(string(d.Site.General.JWTEnvVariable), d.Facts, d.tokenAdvice())
 	if err != nil {
 		return claims.Identity{}, err
 	}
@@ -25,7 +25,7 @@ func (d *driver) identify(ctx context.Context) (claims.Identity, error) {
 	if err != nil {
 		return claims.Identity{}, err
 	}
-	return token.Verify(keys, d.tokenRules(), expected(d.facts), time.Now())
+	return token.Verify(keys, d.tokenRules(), expected(d.Facts), time.Now())
 }
 
 func expected(r customexec.Response) claims.Expected {
@@ -34,29 +34,29 @@ func expected(r customexec.Response) claims.Expected {
 	}
 }
 
-func (d *driver) tokenAdvice() string {
-	return customexec.TokenAdvice(string(d.site.General.JWTEnvVariable), d.site.General.JWTRequiredAud)
+func (d *authDriver) tokenAdvice() string {
+	return customexec.TokenAdvice(string(d.Site.General.JWTEnvVariable), d.Site.General.JWTRequiredAud)
 }
 
 // tokenRules are the site's. An expired token is good for the stages after
 // config when config has accepted the very same one, and always for cleanup.
-func (d *driver) tokenRules() idtoken.Rules {
+func (d *authDriver) tokenRules() idtoken.Rules {
 	rules := idtoken.Rules{
-		Issuer: d.site.General.JWTIssuer, Audience: d.site.General.JWTRequiredAud, Advice: d.tokenAdvice(),
-		RunnerIDs: d.site.Auth.RunnerIDs.Items, AllowForks: d.site.Auth.AllowForkPipelines,
+		Issuer: d.Site.General.JWTIssuer, Audience: d.Site.General.JWTRequiredAud, Advice: d.tokenAdvice(),
+		RunnerIDs: d.Site.Auth.RunnerIDs.Items, AllowForks: d.Site.Auth.AllowForkPipelines,
 		Accepted: d.state.TokenID,
 	}
-	switch d.call.Stage {
+	switch d.Call.Stage {
 	case job.Config:
 	case job.Cleanup:
 		rules.Expiry = idtoken.Ignored()
 	default:
-		rules.Expiry = idtoken.Grace(d.site.General.JWTExpDelay)
+		rules.Expiry = idtoken.Grace(d.Site.General.JWTExpDelay)
 	}
 	return rules
 }
 
-func (d *driver) keys(ctx context.Context, kid string) (idtoken.KeySet, error) {
+func (d *authDriver) keys(ctx context.Context, kid string) (idtoken.KeySet, error) {
 	keys, err := d.keySource(ctx)
 	if err != nil {
 		return idtoken.KeySet{}, err
@@ -64,12 +64,12 @@ func (d *driver) keys(ctx context.Context, kid string) (idtoken.KeySet, error) {
 	return keys.For(ctx, kid, time.Now())
 }
 
-func (d *driver) keySource(ctx context.Context) (*idtoken.Keys, error) {
+func (d *authDriver) keySource(ctx context.Context) (*idtoken.Keys, error) {
 	dir, err := d.stateDir(ctx)
 	if err != nil {
 		return nil, err
 	}
-	general := d.site.General
+	general := d.Site.General
 	return idtoken.NewKeys(idtoken.KeySettings{
 		GitLab: general.GitLabServer, JWKS: general.JWKSURL, AnyLoopbackPort: general.InsecureLoopbackHTTP, Proxy: general.HTTPSProxy.URL(), CAFile: general.TLSCAFile, State: dir,
 		MaxAge: general.JWKSMaxAge, StaleMax: general.JWKSStaleMax, Program: d.keysProgram, FetchAs: d.fetchIDs(), Warn: d.warn,
@@ -77,7 +77,7 @@ func (d *driver) keySource(ctx context.Context) (*idtoken.Keys, error) {
 }
 
 // ownAccount is the account that this process itself runs as.
-func (d *driver) ownAccount(ctx context.Context) (job.Account, error) {
+func (d *authDriver) ownAccount(ctx context.Context) (job.Account, error) {
 	name, err := d.names().Owner(ctx, job.Account{UID: d.uid})
 	if err != nil {
 		return job.Account{}, err

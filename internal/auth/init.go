@@ -11,6 +11,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/setup"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/programs"
 )
 
 // InitOptions is what an administrator gave of a first configuration; what is empty is
@@ -35,7 +36,7 @@ func Init(s InitOptions) int {
 	return fail(err, notChecked)
 }
 
-func (d *driver) initialize(ctx context.Context, s InitOptions) error {
+func (d *authDriver) initialize(ctx context.Context, s InitOptions) error {
 	file, err := job.ParseAbsPath(s.Configuration)
 	if err != nil {
 		return err
@@ -48,7 +49,7 @@ func (d *driver) initialize(ctx context.Context, s InitOptions) error {
 	if err != nil {
 		return err
 	}
-	own, err := os.Readlink("/proc/self/exe")
+	own, err := programs.Own()
 	if err != nil {
 		return err
 	}
@@ -59,21 +60,21 @@ func (d *driver) initialize(ctx context.Context, s InitOptions) error {
 	if err := setup.Place(file, text, setup.AccessFor(owner, d.uid), s.Force); err != nil {
 		return err
 	}
-	fmt.Fprintf(d.stdout, "wrote %s\n", file)
-	if err := d.wire(setup.Wiring{Program: own, Configuration: file.String()}, s, owner.UID); err != nil {
+	fmt.Fprintf(d.Stdout, "wrote %s\n", file)
+	if err := d.wire(setup.Wiring{Program: own.String(), Configuration: file.String()}, s, owner.UID); err != nil {
 		return err
 	}
-	return d.checkAs(owner, own, file)
+	return d.checkAs(owner, own.String(), file)
 }
 
 // choice asks for what the command line left open, if there is somebody to ask.
-func (d *driver) choice(s InitOptions) (setup.Choice, error) {
+func (d *authDriver) choice(s InitOptions) (setup.Choice, error) {
 	c := setup.Choice{Server: s.Server, DataDir: s.DataDir, Executor: s.Executor, CAFile: s.CAFile, StateDir: s.StateDir, Log: s.Log, Helper: s.Helper}
 	questions := c.Questions(&s.Deployment)
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil && len(questions) > 0 {
 		return c, fmt.Errorf("there is no terminal to ask on: give %s", setup.Flags(questions))
 	}
-	if err := setup.Ask(os.Stdin, d.stdout, questions); err != nil {
+	if err := setup.Ask(os.Stdin, d.Stdout, questions); err != nil {
 		return c, err
 	}
 	var err error
@@ -83,7 +84,7 @@ func (d *driver) choice(s InitOptions) (setup.Choice, error) {
 
 // service is the account that will run jacamar-auth. Only root can make a file
 // for another one.
-func (d *driver) service(ctx context.Context, deployment setup.Deployment, name string) (job.Account, error) {
+func (d *authDriver) service(ctx context.Context, deployment setup.Deployment, name string) (job.Account, error) {
 	if d.uid != 0 || deployment == setup.Root {
 		return d.ownAccount(ctx)
 	}
@@ -95,7 +96,7 @@ func (d *driver) service(ctx context.Context, deployment setup.Deployment, name 
 }
 
 // wire prints the runner's table, or merges it into the runner's file.
-func (d *driver) wire(w setup.Wiring, s InitOptions, service job.UID) error {
+func (d *authDriver) wire(w setup.Wiring, s InitOptions, service job.UID) error {
 	if s.RunnerConfig != "" {
 		file, err := job.ParseAbsPath(s.RunnerConfig)
 		if err != nil {
@@ -104,20 +105,20 @@ func (d *driver) wire(w setup.Wiring, s InitOptions, service job.UID) error {
 		if err := w.MergeFile(file, s.Runner, service); err != nil {
 			return fmt.Errorf("cannot wire the runner: %w", err)
 		}
-		_, err = fmt.Fprintf(d.stdout, "wired a runner of %s to it\n", s.RunnerConfig)
+		_, err = fmt.Fprintf(d.Stdout, "wired a runner of %s to it\n", s.RunnerConfig)
 		return err
 	}
 	stanza, err := w.Stanza()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(d.stdout, "\nFor the runner's config.toml, in its [[runners]]:\n\n%s\n", stanza)
+	_, err = fmt.Fprintf(d.Stdout, "\nFor the runner's config.toml, in its [[runners]]:\n\n%s\n", stanza)
 	return err
 }
 
 // checkAs becomes the check, as the account of the service: what a check can see
 // depends on who asks. It returns only when it could not.
-func (d *driver) checkAs(owner job.Account, own string, file job.AbsPath) error {
+func (d *authDriver) checkAs(owner job.Account, own string, file job.AbsPath) error {
 	if owner.UID != d.uid {
 		groups := make([]int, 0, len(owner.Groups))
 		for _, g := range owner.Groups {

@@ -8,8 +8,8 @@ import (
 )
 
 // makeRootDir makes the account's base directory where the site wants root to.
-func (d *driver) makeRootDir(account job.Account) error {
-	if !d.site.Auth.RootDirCreation || d.site.Auth.Downscope != config.Setuid || d.call.Stage != job.Config {
+func (d *authDriver) makeRootDir(account job.Account) error {
+	if !d.Site.Auth.RootDirCreation || d.Site.Auth.Downscope != config.Setuid || d.Call.Stage != job.Config {
 		return nil
 	}
 	dataDir, err := job.ParseAbsPath(d.dataDir())

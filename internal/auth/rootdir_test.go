@@ -10,13 +10,13 @@ import (
 
 // elsewhere is a directory that the RunAs script gave, and that nobody can make
 // anything in.
-func elsewhere(t *testing.T) *driver {
+func elsewhere(t *testing.T) *authDriver {
 	t.Helper()
 	dir, err := job.ParseAbsPath("/dev/null/$X")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &driver{}
+	d := &authDriver{}
 	d.state.RunAs.DataDir = dir
 	return d
 }
@@ -48,7 +48,7 @@ func TestRootMakesDirectoriesInTheConfigStageOnly(t *testing.T) {
 		"sudo":      {true, config.Sudo, job.Config, false},
 	} {
 		d := elsewhere(t)
-		d.site.Auth.RootDirCreation, d.site.Auth.Downscope, d.call.Stage = tc.asked, tc.down, tc.stage
+		d.Site.Auth.RootDirCreation, d.Site.Auth.Downscope, d.Call.Stage = tc.asked, tc.down, tc.stage
 		if err := d.makeRootDir(job.Account{Name: username(t, "alice"), UID: 1, GID: 1}); (err != nil) != tc.tried {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 // rules are the site's, in the package policy's terms.
-func (d *driver) rules() (policy.Rules, error) {
-	a := d.site.Auth
+func (d *authDriver) rules() (policy.Rules, error) {
+	a := d.Site.Auth
 	r := policy.Rules{
 		Source: policy.Source(a.AccountSource), Provider: a.AccountProvider, AllowBots: a.AllowBotAccounts,
 		UserAllow: list(a.UserAllowlist), UserBlock: list(a.UserBlocklist).Entries,
@@ -34,17 +34,17 @@ func (d *driver) rules() (policy.Rules, error) {
 }
 
 // accounts reads the site's map of users to accounts, where that is the source.
-func (d *driver) accounts() (map[job.ID]job.Username, error) {
-	if d.site.Auth.AccountSource != config.Map {
+func (d *authDriver) accounts() (map[job.ID]job.Username, error) {
+	if d.Site.Auth.AccountSource != config.Map {
 		return nil, nil
 	}
-	text, err := d.trust().Read(d.site.Auth.AccountMap, accountmap.MaxSize)
+	text, err := d.trust().Read(d.Site.Auth.AccountMap, accountmap.MaxSize)
 	if err != nil {
 		return nil, failure.Configf("cannot use the account map: %w", err)
 	}
 	users, err := accountmap.Parse(text)
 	if err != nil {
-		return nil, failure.Configf("cannot use the account map %s: %w", d.site.Auth.AccountMap, err)
+		return nil, failure.Configf("cannot use the account map %s: %w", d.Site.Auth.AccountMap, err)
 	}
 	return users, nil
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // runas is the site's validation script; ok is false where it has none.
-func (d *driver) runas() (s runas.Script, ok bool) {
-	r := d.site.Auth.RunAs
+func (d *authDriver) runas() (s runas.Script, ok bool) {
+	r := d.Site.Auth.RunAs
 	s = runas.Script{
 		Path: r.ValidationScript, Trust: d.trust(), SHA256: string(r.SHA256), Env: r.ValidationEnv, Federated: r.Federated, As: d.helperIDs(),
 	}
@@ -23,7 +23,7 @@ func (d *driver) runas() (s runas.Script, ok bool) {
 // delegate asks the script whether the job may have the account that was chosen,
 // or the one that the job itself asks for. What it answers is a proposal: every
 // rule holds for the account that comes out.
-func (d *driver) delegate(ctx context.Context, c policy.Candidate, rules policy.Rules) (state.Delegation, error) {
+func (d *authDriver) delegate(ctx context.Context, c policy.Candidate, rules policy.Rules) (state.Delegation, error) {
 	script, ok := d.runas()
 	if !ok {
 		return state.Delegation{}, nil
@@ -31,7 +31,7 @@ func (d *driver) delegate(ctx context.Context, c policy.Candidate, rules policy.
 	if err := d.preValidate(ctx, c, rules); err != nil {
 		return state.Delegation{}, err
 	}
-	wanted, _ := d.env.Variable(string(d.site.Auth.RunAs.UserVariable))
+	wanted, _ := d.Env.Variable(string(d.Site.Auth.RunAs.UserVariable))
 	target, err := runas.ParseTarget(wanted)
 	if err != nil {
 		return state.Delegation{}, &denial{rule: ruleRunAs, err: err}
@@ -39,7 +39,7 @@ func (d *driver) delegate(ctx context.Context, c policy.Candidate, rules policy.
 	return d.askScript(ctx, script, c, target)
 }
 
-func (d *driver) askScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (state.Delegation, error) {
+func (d *authDriver) askScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (state.Delegation, error) {
 	a, err := script.Ask(ctx, d.id, c.Login(), target)
 	if err != nil {
 		return state.Delegation{}, &denial{rule: ruleRunAs, err: err}
@@ -54,7 +54,7 @@ func (d *driver) askScript(ctx context.Context, script runas.Script, c policy.Ca
 
 // preValidate puts the name that the job came with before the lists, where the
 // site wants that. An account that does not exist is in no group.
-func (d *driver) preValidate(ctx context.Context, c policy.Candidate, rules policy.Rules) error {
+func (d *authDriver) preValidate(ctx context.Context, c policy.Candidate, rules policy.Rules) error {
 	if !rules.PreValidation {
 		return nil
 	}

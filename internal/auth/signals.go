@@ -9,7 +9,6 @@ import (
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/monitor"
 	"jacamar-ci/internal/proctree"
 )
@@ -17,7 +16,7 @@ import (
 // signaller returns how processes are ended that only the job's account may signal:
 // with the right to change ids by a thread of this process, else by a jacamar that
 // was started for it. Without a change of account there is nothing to do so for.
-func (d *driver) signaller(l privdrop.Launcher, grant policy.Grant, brief ipc.Request) func() (monitor.Account, error) {
+func signaller(l privdrop.Launcher, grant policy.Grant, brief ipc.Request) func() (monitor.Account, error) {
 	switch l.Strategy {
 	case privdrop.Setuid:
 		a := brief.Account
@@ -67,7 +66,7 @@ func reaper(l privdrop.Launcher, grant policy.Grant, brief ipc.Request) (monitor
 }
 
 // left reports processes that could not be ended, to the operator and to the user.
-func (d *driver) left(err error) {
+func (d *authDriver) left(err error) {
 	d.warn(err)
-	joblog.NewWriter(d.output()).Warn("%v", err)
+	d.WarnUser(err)
 }

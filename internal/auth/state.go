@@ -15,18 +15,18 @@ import (
 
 // resume takes the state apart that the config stage gave to the later stages.
 // Config itself takes none, whatever its environment has.
-func (d *driver) resume() (err error) {
-	if d.call.Stage == job.Config || d.env.State == "" {
+func (d *authDriver) resume() (err error) {
+	if d.Call.Stage == job.Config || d.Env.State == "" {
 		return nil
 	}
-	d.sealed, err = state.Parse(d.env.State)
-	d.resumed = err == nil
+	d.sealed, err = state.Parse(d.Env.State)
+	d.Resumed = err == nil
 	return stateRefused(err)
 }
 
 // unseal believes the state if it is this job's, as the config stage made it.
-func (d *driver) unseal(ctx context.Context) error {
-	if !d.resumed {
+func (d *authDriver) unseal(ctx context.Context) error {
+	if !d.Resumed {
 		return nil
 	}
 	dir, err := d.stateDir(ctx)
@@ -43,7 +43,7 @@ func (d *driver) unseal(ctx context.Context) error {
 }
 
 // seal is the state for the later stages.
-func (d *driver) seal(ctx context.Context, dirs ipc.Dirs) (string, error) {
+func (d *authDriver) seal(ctx context.Context, dirs ipc.Dirs) (string, error) {
 	dir, err := d.stateDir(ctx)
 	if err != nil {
 		return "", err
@@ -54,12 +54,12 @@ func (d *driver) seal(ctx context.Context, dirs ipc.Dirs) (string, error) {
 	}
 	defer key.Forget()
 	d.state.Job, d.state.Dirs, d.state.Facts = d.owner(), dirs, withoutGroups(d.state.Facts)
-	return d.state.Seal(key, d.file)
+	return d.state.Seal(key, d.File)
 }
 
 // owner is what the state of this call belongs to.
-func (d *driver) owner() state.Job {
-	return state.Job{ID: d.facts.ID, Project: d.facts.ProjectID, Service: d.uid, Downscope: string(d.site.Auth.Downscope)}
+func (d *authDriver) owner() state.Job {
+	return state.Job{ID: d.Facts.ID, Project: d.Facts.ProjectID, Service: d.uid, Downscope: string(d.Site.Auth.Downscope)}
 }
 
 func stateRefused(err error) error {
@@ -71,8 +71,8 @@ func stateRefused(err error) error {
 
 // stateDir is where this process keeps its own state. The configuration alone says
 // where that is.
-func (d *driver) stateDir(ctx context.Context) (statedir.Dir, error) {
-	path, err := d.site.General.StateDirOf(d.uid == 0 || d.hasExtraPrivileges(), func() (job.AbsPath, error) { return d.ownHome(ctx) })
+func (d *authDriver) stateDir(ctx context.Context) (statedir.Dir, error) {
+	path, err := d.Site.General.StateDirOf(d.uid == 0 || d.hasExtraPrivileges(), func() (job.AbsPath, error) { return d.ownHome(ctx) })
 	if err != nil {
 		return statedir.Dir{}, err
 	}
@@ -82,7 +82,7 @@ func (d *driver) stateDir(ctx context.Context) (statedir.Dir, error) {
 // stateIDs are the ids to work with there, nil for this process's own. An
 // administrator who is root works as the helper account where that has the directory:
 // then the service has capabilities, and could not use what is root's.
-func (d *driver) stateIDs(path job.AbsPath) *thread.IDs {
+func (d *authDriver) stateIDs(path job.AbsPath) *thread.IDs {
 	if d.uid != 0 || !d.administers || d.helper == nil {
 		return d.helperIDs()
 	}
@@ -97,7 +97,7 @@ func (d *driver) stateIDs(path job.AbsPath) *thread.IDs {
 }
 
 // ownHome is the home of the account that this process itself runs as.
-func (d *driver) ownHome(ctx context.Context) (job.AbsPath, error) {
+func (d *authDriver) ownHome(ctx context.Context) (job.AbsPath, error) {
 	if a, err := account.Local().Owner(d.uid); err == nil {
 		return a.Home, nil
 	}

@@ -1,133 +1,161 @@
-// Package noauth runs jobs without authorization, for an account that has a
-// runner of its own: whoever may send that runner jobs may be that account. It
-// reads the same configuration as jacamar-auth does, and of it everything that
-// is not about who may run; it has no privilege, no token and no network.
+// Package noauth runs jobs without authorization, for an account that has a runner of
+// its own: everyone who can send jobs to that runner can act as that account. It reads
+// the same configuration as jacamar-auth, and of it all that is not about who may run;
+// it has no privileges, no token and no network.
 package noauth
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"io"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/config"
-	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/inherit"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/joblog"
-	"jacamar-ci/internal/lockdown"
+	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/trustedfile"
 )
 
-// Call is the command line of one call by the runner.
-type Call struct {
-	Stage job.Stage
-	// Configuration is the file that config and cleanup name.
-	Configuration string
-	// Script and SubStage are given to run.
-	Script   string
-	SubStage string
-}
-
-// Main carries out one call and returns the exit status for the runner.
-func Main(call Call) int {
-	thread := inherit.NewThread()
-	was, err := lockdown.Enter()
+// Main carries out one call of the runner and returns the exit status. Nothing has to
+// be hidden from the account: it reads every error in full, and its jobs have its own
+// limit on core files.
+func Main(call driver.Call) int {
+	call.Unobfuscated = true
+	session, err := driver.Open(call)
+	s := &ownSession{Session: session}
 	if err == nil {
-		// There is nothing to hide from the account itself; its jobs have its limit.
-		err = unix.Setrlimit(unix.RLIMIT_CORE, &was.Core)
+		err = unix.Setrlimit(unix.RLIMIT_CORE, &session.Core)
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "jacamar:", err)
-		return failure.DefaultCodes().System
-	}
-	env, err := customexec.ParseEnviron(was.Environ)
-	d := &driver{call: call, env: env, thread: thread, stdout: os.Stdout, stderr: os.Stderr}
 	if err == nil {
-		err = d.serve(context.Background())
+		err = s.serve(context.Background())
 	}
-	return d.finish(err)
+	status, _ := s.Finish(err)
+	return status
 }
 
-// driver is one call at work.
-type driver struct {
-	call           Call
-	env            customexec.Environ
-	stdout, stderr *os.File
-	thread         *inherit.Thread
-	state          state
-	resumed        bool
-	site           config.Config
-	facts          customexec.Response
-	account        job.Account
+// ownSession is a session whose job runs as the account of this process.
+type ownSession struct {
+	driver.Session
+	state   state
+	account job.Account
 }
 
-func (d *driver) serve(ctx context.Context) (err error) {
+func (s *ownSession) serve(ctx context.Context) (err error) {
 	if os.Geteuid() == 0 {
 		return failure.Deniedf("--no-auth is not for root: everybody's jobs would be root's")
 	}
-	if d.state, d.resumed, err = decodeState(d.env.State); err != nil {
+	if s.state, s.Resumed, err = decodeState(s.Env.State); err != nil {
 		return err
 	}
-	if d.site, err = d.configuration(); err != nil {
+	if err = s.FindConfiguration(s.state.Configuration); err != nil {
 		return err
 	}
-	if d.call.Stage == job.Cleanup && !d.resumed {
-		return nil // the config stage has made nothing
+	if err = s.LoadConfiguration(); err != nil || s.NothingToCleanUp() {
+		return err
 	}
-	script, err := d.env.Script(d.call.Stage, d.call.Script)
+	script, err := s.ReadInput()
 	if err != nil {
 		return err
 	}
-	if d.facts, err = customexec.ReadResponse(d.env.Response); err != nil {
+	if s.account, err = ownAccount(ctx); err != nil {
 		return err
 	}
-	if err := d.env.TooLong(d.site.Auth.MaxEnvChars); err != nil {
+	return s.run(script)
+}
+
+// run runs the stage, and answers the config stage.
+func (s *ownSession) run(script []byte) error {
+	jacamar, err := s.Jacamar(trustedfile.Self())
+	if err != nil {
 		return err
 	}
-	if d.account, err = ownAccount(ctx); err != nil {
+	request, err := s.Request(s.account, s.state.Dirs, s.matches)
+	if err != nil {
 		return err
 	}
-	return d.run(script)
+	request.Settings.Downscope = string(config.None)
+	start := func(stdout, stderr *os.File) (*monitor.Child, inherit.Start, error) {
+		return s.start(jacamar, inherit.Start{NoNewPrivs: request.Settings.ConfinesJacamar()}, stdout, stderr)
+	}
+	result, err := s.Run(driver.Order{Request: request, Script: script, Start: start, Left: s.WarnUser})
+	for _, l := range result.Left {
+		s.WarnUser(fmt.Errorf("left behind: %s", l.Reason))
+	}
+	if err != nil || s.Call.Stage != job.Config {
+		return err
+	}
+	text, err := state{Configuration: s.File, Dirs: result.Dirs}.encode()
+	if err != nil {
+		return err
+	}
+	return s.Answer(result.Dirs, text)
 }
 
-// configuration loads the file of the command line, or the one that the config
-// stage of this job was given.
-func (d *driver) configuration() (config.Config, error) {
-	if d.call.Configuration != "" {
-		named, err := job.ParseAbsPath(d.call.Configuration)
-		if err != nil {
-			return config.Config{}, failure.Configf("--configuration: %w", err)
-		}
-		d.state.Configuration = named
+// start starts jacamar in a session of its own.
+func (s *ownSession) start(jacamar job.AbsPath, start inherit.Start, stdout, stderr *os.File) (*monitor.Child, inherit.Start, error) {
+	child, err := monitor.Start(func(socket *os.File) (int, error) {
+		return s.Thread.Run(func(t *inherit.Thread) (pid int, err error) {
+			if start, err = t.Shed(start, s.account.UID); err != nil {
+				return 0, err
+			}
+			return syscall.ForkExec(jacamar.String(), []string{jacamar.String(), string(s.Call.Stage)}, &syscall.ProcAttr{
+				Dir: "/", Env: monitor.Environ(), Files: []uintptr{socket.Fd(), stdout.Fd(), stderr.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true},
+			})
+		})
+	})
+	if err != nil {
+		return nil, start, fmt.Errorf("cannot start %s: %w", jacamar, err)
 	}
-	if d.state.Configuration.IsZero() {
-		return config.Config{}, failure.Privatef("no --configuration, and no config stage has named one")
-	}
-	return config.Load(d.state.Configuration)
+	return child, start, nil
 }
 
-// finish tells the user and the runner how the call ended. There is nobody here
-// from whom a reason would be kept.
-func (d *driver) finish(err error) int {
-	if err == nil {
-		return 0
+// matches reports whether a rule is for this job. What only a token proves cannot be
+// required here.
+func (s *ownSession) matches(r config.Rule) (bool, error) {
+	if r.Project != "" || r.Namespace != "" || r.RefProtected != nil {
+		return false, failure.Configf("a [[batch.rule]] asks for a project, a namespace or a protected ref, which nothing proves under --no-auth")
 	}
-	line, hint := failure.ForUser(err, true, "")
-	joblog.NewWriter(d.output()).Fail(line, hint)
-	if code, ok := failure.ScriptCode(err); ok && customexec.WriteExitCode(d.env.CodeFile, code) != nil {
-		return d.env.Codes.System
-	}
-	return d.env.Codes.Status(err)
+	return r.User == (job.Username{}) || r.User == s.account.Name, nil
 }
 
-// output is where the job's log is: the config stage's standard output is for
-// its answer, and cleanup's reaches nobody.
-func (d *driver) output() io.Writer {
-	if d.call.Stage == job.Prepare || d.call.Stage == job.Run {
-		return d.stdout
+// state is what the config stage decided for the later stages of the same job. It is
+// passed in job_env.
+type state struct {
+	Version       string      `json:"v"`
+	Configuration job.AbsPath `json:"config"`
+	Dirs          ipc.Dirs    `json:"dirs"`
+}
+
+// stateVersion is none of jacamar-auth's: a runner that changes from one to the other
+// during a job gets an error.
+const stateVersion = "no-auth 1"
+
+func (s state) encode() (string, error) {
+	s.Version = stateVersion
+	text, err := json.Marshal(s)
+	if err != nil {
+		return "", fmt.Errorf("cannot write the job's state: %w", err)
 	}
-	return d.stderr
+	return string(text), nil
+}
+
+// decodeState reads the state. Without one there was no config stage before.
+func decodeState(text string) (s state, resumed bool, err error) {
+	if text == "" {
+		return s, false, nil
+	}
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return s, false, failure.Privatef("cannot read the job's state: %w", err)
+	}
+	if s.Version != stateVersion {
+		return s, false, failure.Privatef("cannot read the job's state: version %q, not %q (was the package upgraded during the job?)", s.Version, stateVersion)
+	}
+	return s, true, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
@@ -52,25 +53,6 @@ func TestStateOfOthersIsRefused(t *testing.T) {
 	}
 }
 
-func TestParseAccount(t *testing.T) {
-	a, err := parseAccount("alice:x:5001:5002:Alice, 1st floor\xff:/home/alice:/bin/zsh\n")
-	if err != nil || a.Name.String() != "alice" || a.UID != 5001 || a.GID != 5002 || a.Home != path(t, "/home/alice") || a.Shell != path(t, "/bin/zsh") {
-		t.Errorf("%+v %v", a, err)
-	}
-	if a, err := parseAccount("alice:x:5001:5002::/home/alice:\n"); err != nil || a.Shell != path(t, "/bin/sh") {
-		t.Errorf("without a shell: %+v %v", a, err)
-	}
-	for _, line := range []string{
-		"", "alice", "alice:x:5001:5002::/home/alice", "alice:x:5001:5002::/home/alice:/bin/sh:more", "1000:x:5001:5002::/h:/bin/sh",
-		"alice:x:-1:5002::/h:/bin/sh", "alice:x:4294967295:1::/h:/bin/sh", "alice:x:1:x::/h:/bin/sh", "alice:x:1:1::h:/bin/sh", "alice:x:1:1::/h:sh",
-		"alice:x:1:1::/h:/bin/sh\nbob:x:2:2::/h:/bin/sh\n",
-	} {
-		if a, err := parseAccount(line); err == nil {
-			t.Errorf("%q is %+v", line, a)
-		}
-	}
-}
-
 func TestOwnAccount(t *testing.T) {
 	a, err := ownAccount(context.Background())
 	if err != nil || int(a.UID) != os.Geteuid() {
@@ -79,12 +61,12 @@ func TestOwnAccount(t *testing.T) {
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := ownAccount(ended); err == nil {
-		t.Error("an answer came from nobody")
+		t.Error("an account without an answer")
 	}
 }
 
-// TestRulesThatNeedAToken: what cannot be proved here is not taken on trust, nor
-// passed over.
+// TestRulesThatNeedAToken: a rule that cannot be decided here is an error, neither a
+// match nor a miss.
 func TestRulesThatNeedAToken(t *testing.T) {
 	alice, err := job.ParseUsername("alice")
 	if err != nil {
@@ -94,21 +76,21 @@ func TestRulesThatNeedAToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := driver{account: job.Account{Name: alice}}
+	s := ownSession{account: job.Account{Name: alice}}
 	yes := true
 	for name, c := range map[string]struct {
 		rule    config.Rule
 		matches bool
 		refused bool
 	}{
-		"everybody's":     {config.Rule{}, true, false},
-		"the account's":   {config.Rule{User: alice}, true, false},
-		"another's":       {config.Rule{User: bob}, false, false},
-		"a project's":     {config.Rule{Project: "a/b"}, false, true},
-		"a namespace's":   {config.Rule{Namespace: "a"}, false, true},
-		"protected refs'": {config.Rule{RefProtected: &yes}, false, true},
+		"of every job":   {config.Rule{}, true, false},
+		"of the account": {config.Rule{User: alice}, true, false},
+		"another's":      {config.Rule{User: bob}, false, false},
+		"of a project":   {config.Rule{Project: "a/b"}, false, true},
+		"of a namespace": {config.Rule{Namespace: "a"}, false, true},
+		"protected refs": {config.Rule{RefProtected: &yes}, false, true},
 	} {
-		got, err := d.matches(c.rule)
+		got, err := s.matches(c.rule)
 		if got != c.matches || (err != nil) != c.refused || (c.refused && failure.KindOf(err) != failure.Config) {
 			t.Errorf("%s: %v %v", name, got, err)
 		}
@@ -119,26 +101,8 @@ func TestNotForRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("this is not root")
 	}
-	err := (&driver{call: Call{Stage: job.Prepare}}).serve(context.Background())
+	err := (&ownSession{Session: driver.Session{Call: driver.Call{Stage: job.Prepare}}}).serve(context.Background())
 	if failure.KindOf(err) != failure.Denied || !strings.Contains(err.Error(), "not for root") {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestConfigurationIsNamedOnce(t *testing.T) {
-	for name, c := range map[string]struct {
-		call  string
-		state job.AbsPath
-		want  string
-	}{
-		"by nobody":           {"", job.AbsPath{}, "no config stage has named one"},
-		"by a relative path":  {"x.toml", job.AbsPath{}, "is not absolute"},
-		"by the command line": {"/nonexistent/call.toml", path(t, "/nonexistent/state.toml"), "/nonexistent/call.toml"},
-		"by the config stage": {"", path(t, "/nonexistent/state.toml"), "/nonexistent/state.toml"},
-	} {
-		d := driver{call: Call{Configuration: c.call}, state: state{Configuration: c.state}}
-		if _, err := d.configuration(); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %q", name, err, c.want)
-		}
 	}
 }

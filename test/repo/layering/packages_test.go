@@ -33,10 +33,10 @@ const (
 // packages are all there are. A package that is not here yet fails the test. A path may
 // end in *, for each of several packages of one kind; the first row counts.
 var packages = []pkg{
-	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
+	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
-	{path: "cmd/jacamar-noauth", may: []string{"internal/failure", "internal/job", "internal/noauth"}},
-	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/version"}, beyond: []string{unix}},
+	{path: "cmd/jacamar-noauth", may: []string{"internal/driver", "internal/failure", "internal/job", "internal/noauth"}},
+	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/programs", "internal/version"}, beyond: []string{unix}},
 
 	{path: "internal/job", never: effects},
 	{path: "internal/failure", never: effects},
@@ -61,7 +61,12 @@ var packages = []pkg{
 	{path: "internal/joblog", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
 
-	{path: "internal/briefing", may: []string{"internal/config", "internal/customexec", "internal/ipc", "internal/job", "internal/proctree"}, never: effects},
+	{path: "internal/driver", may: []string{
+		"internal/config", "internal/customexec", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
+		"internal/monitor", "internal/proctree", "internal/programs", "internal/trustedfile", "internal/version",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
+	{path: "internal/passwd", may: []string{"internal/job"}, never: effects},
+	{path: "internal/programs", may: []string{"internal/failure", "internal/job", "internal/trustedfile"}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{
 		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
@@ -79,17 +84,17 @@ var packages = []pkg{
 	},
 
 	{path: "internal/noauth", may: []string{
-		"internal/briefing", "internal/config", "internal/customexec", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
-		"internal/joblog", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
+		"internal/config", "internal/driver", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/monitor",
+		"internal/passwd", "internal/trustedfile",
 	}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 
 	{path: "internal/auth", may: []string{
 		auth + "account", auth + "accountmap", auth + "check", auth + "explain", auth + "claims", auth + "idtoken",
-		auth + "setup", auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread", "internal/briefing",
-		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
-		"internal/joblog", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/trustedfile", "internal/version",
+		auth + "setup", auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread",
+		"internal/capability", "internal/config", "internal/customexec", "internal/driver", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
+		"internal/joblog", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/trustedfile",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
-	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/failure", "internal/job"}, never: []string{"net", "os/exec", "os/user"}},
+	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: auth + "check", may: []string{
 		auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
 // Aging is what shadow(5) says of an account.
@@ -74,7 +75,7 @@ const (
 )
 
 func parseShadow(out string, name job.Username, today int64) (Aging, error) {
-	f, err := fields(out, shadowFields)
+	f, err := passwd.Fields(out, shadowFields)
 	switch {
 	case err != nil:
 		return Aging{}, err

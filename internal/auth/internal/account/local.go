@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
 // Files are the machine's own files of accounts and groups (passwd(5), group(5)).
@@ -60,7 +61,7 @@ func (f Files) entry(value string, field int) (job.Account, error) {
 		if parts := strings.SplitN(line, ":", 5); len(parts) < 5 || parts[field] != value {
 			continue
 		}
-		a, err := parsePasswd(strings.TrimSuffix(line, "\n") + "\n")
+		a, err := passwd.Parse(strings.TrimSuffix(line, "\n") + "\n")
 		if err != nil {
 			return job.Account{}, failure.Privatef("cannot read accounts: %s: %w", f.passwd, err)
 		}

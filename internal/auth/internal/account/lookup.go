@@ -6,6 +6,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
 // UnknownError says that no name service knows the account, as far as one can
@@ -74,7 +75,7 @@ func (n Names) passwd(ctx context.Context, name job.Username) (job.Account, bool
 	if err != nil || !found {
 		return job.Account{}, false, err
 	}
-	a, err := parsePasswd(out)
+	a, err := passwd.Parse(out)
 	switch {
 	case err != nil:
 		return job.Account{}, false, fmt.Errorf("getent passwd: %w", err)

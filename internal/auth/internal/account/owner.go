@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
 // Owner returns the name that the name services give for the account's user id.
@@ -21,7 +22,7 @@ func (n Names) Owner(ctx context.Context, a job.Account) (job.Username, error) {
 	case !found:
 		return job.Username{}, cannot(a.Name, fmt.Errorf("the name service does not know its user id %d", a.UID))
 	}
-	owner, err := parsePasswd(out)
+	owner, err := passwd.Parse(out)
 	switch {
 	case err != nil:
 		return job.Username{}, cannot(a.Name, fmt.Errorf("getent passwd: %w", err))

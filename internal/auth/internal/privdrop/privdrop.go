@@ -58,19 +58,6 @@ func (l Launcher) Start(grant policy.Grant, stage job.Stage) (child *monitor.Chi
 	return child, as, nil
 }
 
-// path is all the environment that jacamar starts with; the job's own is built
-// by jacamar from the brief.
-const path = "PATH=/usr/bin:/bin"
-
-// processors keeps Go's runtime in jacamar from preparing for every processor
-// that a large node has: with 256 of them its start takes longer than all else
-// that jacamar does.
-const processors = "GOMAXPROCS=2"
-
-// traceback keeps the stacks of a jacamar that dies, as for want of a thread, out
-// of the job's log: of a fatal error the runtime prints one line (package runtime).
-const traceback = "GOTRACEBACK=none"
-
 // fork starts the plan. In the child come setgroups, setgid and setuid, in this
 // order, and any error ends it before it executes anything; jacamar verifies its
 // ids again before it does.
@@ -89,7 +76,7 @@ func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err 
 		defer restore()
 		l.raise()
 		return syscall.ForkExec(p.argv[0], p.argv, &syscall.ProcAttr{
-			Dir: "/", Env: []string{path, processors, traceback},
+			Dir: "/", Env: monitor.Environ(),
 			Files: []uintptr{socket.Fd(), l.Stdout.Fd(), l.Stderr.Fd()},
 			Sys:   p.attributes(),
 		})

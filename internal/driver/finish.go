@@ -1,0 +1,36 @@
+package driver
+
+import (
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
+)
+
+// Finish reports to the user and to the runner how the call ended. It returns the exit
+// status, and the error that this status stands for.
+func (s *Session) Finish(err error) (status int, final error) {
+	if err == nil {
+		return 0, nil
+	}
+	line, hint := failure.ForUser(err, s.Call.Unobfuscated, s.jobName())
+	joblog.NewWriter(s.Log()).Fail(line, hint)
+	if code, ok := failure.ScriptCode(err); ok {
+		if failed := customexec.WriteExitCode(s.Env.CodeFile, code); failed != nil {
+			return s.Env.Codes.System, failed
+		}
+	}
+	return s.Env.Codes.Status(err), err
+}
+
+// jobName names the job as its user knows it.
+func (s *Session) jobName() string {
+	if s.Facts.ID != 0 {
+		return "job " + s.Facts.ID.String()
+	}
+	text, _ := s.Env.Variable("CI_JOB_ID")
+	if hint, err := job.ParseID(text); err == nil {
+		return "job " + hint.String()
+	}
+	return "this job's number"
+}

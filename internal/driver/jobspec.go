@@ -1,0 +1,147 @@
+package driver
+
+import (
+	"fmt"
+	"os"
+
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/proctree"
+)
+
+// The CI variables by which a job's author chooses something about its own job.
+const (
+	// noProfile leaves out the login profiles.
+	noProfile = "JACAMAR_CI_NO_PROFILE"
+	// customBuilds is where the job's builds are.
+	customBuilds = "CUSTOM_CI_BUILDS_DIR"
+	// schedulerArguments has scheduler arguments on every site; [batch]
+	// arguments_variable names more.
+	schedulerArguments = "SCHEDULER_PARAMETERS"
+)
+
+// What is passed on of a variable, in bytes. It is more than jacamar accepts, so that
+// jacamar can refuse a value that is too long.
+const (
+	longestText = 64 << 10
+	longestPath = 8 << 10
+)
+
+// Request returns what jacamar gets to know of the stage, for the account that the job
+// runs as. dirs are those that the config stage made, zero in config itself; matches
+// reports whether a rule of [batch] is for the job.
+func (s *Session) Request(account job.Account, dirs ipc.Dirs, matches func(config.Rule) (bool, error)) (r ipc.Request, err error) {
+	r = ipc.Request{Stage: s.Call.Stage, Account: account, Dirs: dirs, Settings: s.settings(), Job: s.job()}
+	if r.SubStage, err = customexec.SubStage(s.Call.Stage, s.Call.SubStage); err != nil {
+		return r, err
+	}
+	r.Settings.Batch, err = s.batch(matches)
+	return r, err
+}
+
+// job are the facts of the job. The process of the runner owns it.
+func (s *Session) job() ipc.Job {
+	owner, _ := proctree.Find(os.Getppid())
+	f := s.Facts
+	return ipc.Job{
+		ID: f.ID, Runner: s.Env.Runner(), Project: f.Project, ProjectID: f.ProjectID, Timeout: f.Timeout, Owner: owner,
+		Temp: s.Env.TempDir(), Helper: f.Helper, StepRunner: f.StepRunner, Image: f.Image, Services: f.Services, Path: s.variable("PATH", longestText),
+	}
+}
+
+// settings are those of the site, without [batch].
+func (s *Session) settings() ipc.Settings {
+	general := s.Site.General
+	value, _ := s.Env.Variable(noProfile)
+	return ipc.Settings{
+		Executor: string(general.Executor), DataDir: general.DataDir.String(), ShellPath: general.ShellPath,
+		BashEnv: general.UserBashEnv, Login: s.Env.Login, NoProfile: value == "true" || value == "1",
+		Downscope: string(s.Site.Auth.Downscope), Message: string(general.JobMessage),
+		KillTimeout: general.KillTimeout, RetainLogs: general.RetainLogs, Storage: s.storage(), Confinement: confinement(s.Site.Auth),
+	}
+}
+
+// storage is about directories. What the job requests is only passed on: jacamar
+// judges and uses it, as the job's user.
+func (s *Session) storage() ipc.Storage {
+	g := s.Site.General
+	return ipc.Storage{
+		VariableDataDir: g.VariableDataDir, GroupPermissions: g.GroupPermissions,
+		LimitBuildDir: g.LimitBuildDir, MaxBuildDir: g.MaxBuildDir, UncapCleanup: g.UncapBuildDirCleanup, FileLockDebug: g.FileLockDebug,
+		StaticBuildsDir: g.StaticBuildsDir, StaticBuildsDays: g.StaticBuildsDays,
+		CustomBuildDir: g.CustomBuildDir, CustomBuilds: s.variable(customBuilds, longestPath),
+	}
+}
+
+// confinement leaves a filter out that jacamar could not set.
+func confinement(a config.Auth) ipc.Confinement {
+	c := ipc.Confinement{NoNewPrivs: a.NoNewPrivs, Limits: a.Limits.Set(), RaiseStack: a.SetStackSize}
+	if a.NoNewPrivs {
+		c.Filter = a.Seccomp.Filter()
+	}
+	return c
+}
+
+// variable returns the value of a CI variable, nil where it is empty or not set.
+func (s *Session) variable(name string, limit int) []byte {
+	text, _ := s.Env.Variable(name)
+	if text == "" {
+		return nil
+	}
+	return []byte(job.Cut(text, limit))
+}
+
+// batch is for the batch executors; nil for the others. Rules of other projects are
+// not passed on: the job's user has no right to read them.
+func (s *Session) batch(matches func(config.Rule) (bool, error)) (*ipc.Batch, error) {
+	if s.Site.General.Executor == config.Shell {
+		return nil, nil
+	}
+	b := s.Site.Batch
+	out := &ipc.Batch{
+		SchedulerBin: b.SchedulerBin, Env: b.EnvVars,
+		CommandDelay: b.CommandDelay, NFSTimeout: b.NFSTimeout, PendingTimeout: b.PendingTimeout, CancelGrace: b.CancelGrace,
+		WaitForImpossible: b.WaitForImpossible, AllowIllegalArgs: b.AllowIllegalArgs, Accounting: b.SlurmSacct,
+		DefaultArgs: b.DefaultArgs, Arguments: s.arguments(),
+	}
+	for i, rule := range b.Rules {
+		ok, err := matches(rule)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out.Rules = append(out.Rules, ipc.BatchRule{Name: ruleName(i, rule), Args: rule.Args, Required: rule.Required})
+		}
+	}
+	return out, nil
+}
+
+// arguments are the job's own scheduler arguments, in the order of the site's list.
+func (s *Session) arguments() (all []ipc.BatchArguments) {
+	names := []string{schedulerArguments}
+	for _, v := range s.Site.Batch.ArgumentsVariable {
+		if string(v) != schedulerArguments {
+			names = append(names, string(v))
+		}
+	}
+	for _, name := range names {
+		if text, ok := s.Env.Variable(name); ok {
+			all = append(all, ipc.BatchArguments{Variable: name, Text: []byte(job.Cut(text, longestText))})
+		}
+	}
+	return all
+}
+
+// ruleName is how error messages name a rule: by its position, and by what it is for.
+func ruleName(i int, r config.Rule) string {
+	name := fmt.Sprintf("[[batch.rule]] number %d", i+1)
+	switch {
+	case r.Project != "":
+		name += fmt.Sprintf(" (project %q)", r.Project)
+	case r.Namespace != "":
+		name += fmt.Sprintf(" (namespace %q)", r.Namespace)
+	}
+	return name
+}

@@ -1,0 +1,271 @@
+package driver
+
+import (
+	"errors"
+	"net/url"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/rlimit"
+	"jacamar-ci/internal/seccomp"
+)
+
+func environ(t *testing.T, pairs ...string) customexec.Environ {
+	t.Helper()
+	e, err := customexec.ParseEnviron(pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func env(t *testing.T, pair string) job.Env {
+	t.Helper()
+	e, err := job.ParseEnv(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func path(t *testing.T, s string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func site(t *testing.T) config.Config {
+	t.Helper()
+	var c config.Config
+	c.General.Executor, c.General.ShellPath, c.General.KillTimeout = config.Shell, path(t, "/bin/bash"), time.Minute
+	if err := c.General.DataDir.UnmarshalText([]byte("/data")); err != nil {
+		t.Fatal(err)
+	}
+	c.General.UserBashEnv, c.General.JobMessage, c.General.RetainLogs = []job.Env{env(t, "A=b")}, "hello", true
+	c.Auth.Downscope = config.Setuid
+	return c
+}
+
+func TestSettings(t *testing.T) {
+	got := (&Session{Site: site(t), Env: environ(t, "LANG=C.UTF-8", "SECRET=x")}).settings()
+	want := ipc.Settings{
+		Executor: "shell", DataDir: "/data", ShellPath: path(t, "/bin/bash"), BashEnv: []job.Env{env(t, "A=b")},
+		Login: []job.Env{env(t, "LANG=C.UTF-8")}, Downscope: "setuid", Message: "hello", KillTimeout: time.Minute, RetainLogs: true,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestNoProfile(t *testing.T) {
+	for pair, want := range map[string]bool{
+		"CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=true": true, "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=1": true,
+		"CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=false": false, "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=": false, "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=0": false,
+		"JACAMAR_CI_NO_PROFILE=true": false, "X=y": false,
+	} {
+		if got := (&Session{Site: site(t), Env: environ(t, pair)}).settings().NoProfile; got != want {
+			t.Errorf("%s: %v", pair, got)
+		}
+	}
+}
+
+func TestConfinement(t *testing.T) {
+	var ptrace seccomp.Call
+	if err := ptrace.UnmarshalText([]byte("ptrace")); err != nil {
+		t.Fatal(err)
+	}
+	nofile, err := rlimit.ParseRange("10:20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		auth config.Auth
+		want ipc.Confinement
+	}{
+		"nothing asked":      {config.Auth{}, ipc.Confinement{}},
+		"no new privileges":  {config.Auth{NoNewPrivs: true}, ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}},
+		"no filter":          {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{Disabled: true}}, ipc.Confinement{NoNewPrivs: true}},
+		"a list":             {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: []seccomp.Call{ptrace}}}},
+		"limits":             {config.Auth{Limits: config.Limits{NoFile: nofile}}, ipc.Confinement{Limits: []rlimit.Limit{{Resource: "nofile", Range: nofile}}}},
+		"the stack's size":   {config.Auth{SetStackSize: true}, ipc.Confinement{RaiseStack: true}},
+		"a filter it cannot": {config.Auth{Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, ipc.Confinement{}},
+	} {
+		s := site(t)
+		s.Auth = c.auth
+		if got := (&Session{Site: s}).settings().Confinement; !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
+		}
+	}
+}
+
+func always(config.Rule) (bool, error) { return true, nil }
+
+func TestBatchIsForBatchExecutors(t *testing.T) {
+	s := site(t)
+	if b, err := (&Session{Site: s}).batch(always); b != nil || err != nil {
+		t.Errorf("for the shell: %+v, %v", b, err)
+	}
+	s.General.Executor = config.Slurm
+	s.Batch.CommandDelay, s.Batch.DefaultArgs = time.Second, []string{"-N1"}
+	b, err := (&Session{Site: s}).batch(always)
+	if want := (&ipc.Batch{CommandDelay: time.Second, DefaultArgs: []string{"-N1"}}); err != nil || !reflect.DeepEqual(b, want) {
+		t.Errorf("got %+v, %v, want %+v", b, err, want)
+	}
+}
+
+func TestBatchRules(t *testing.T) {
+	s := site(t)
+	s.General.Executor, s.General.GitLabServer = config.Slurm, &url.URL{}
+	s.Batch.Rules = []config.Rule{{Project: "a/b", Args: []string{"-A"}}, {Namespace: "n", Args: []string{"-B"}, Required: true}, {Args: []string{"-C"}}}
+	b, err := (&Session{Site: s}).batch(func(r config.Rule) (bool, error) { return r.Project == "", nil })
+	want := []ipc.BatchRule{
+		{Name: `[[batch.rule]] number 2 (namespace "n")`, Args: []string{"-B"}, Required: true}, {Name: "[[batch.rule]] number 3", Args: []string{"-C"}},
+	}
+	if err != nil || !reflect.DeepEqual(b.Rules, want) {
+		t.Errorf("got %+v, %v, want %+v", b.Rules, err, want)
+	}
+	if name := ruleName(0, s.Batch.Rules[0]); name != `[[batch.rule]] number 1 (project "a/b")` {
+		t.Errorf("%q", name)
+	}
+	wrong := errors.New("wrong")
+	if _, err := (&Session{Site: s}).batch(func(config.Rule) (bool, error) { return false, wrong }); !errors.Is(err, wrong) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBatchArguments(t *testing.T) {
+	s := site(t)
+	s.General.Executor, s.Batch.ArgumentsVariable = config.Slurm, []config.Variable{"OTHER", "SCHEDULER_PARAMETERS", "UNSET"}
+	long := make([]byte, longestText+1)
+	for i := range long {
+		long[i] = 'x'
+	}
+	b, err := (&Session{Site: s, Env: environ(t, "CUSTOM_ENV_OTHER="+string(long), "CUSTOM_ENV_SCHEDULER_PARAMETERS=-N 1", "OTHER=mine")}).batch(always)
+	want := []ipc.BatchArguments{{Variable: "SCHEDULER_PARAMETERS", Text: []byte("-N 1")}, {Variable: "OTHER", Text: long[:longestText]}}
+	if err != nil || !reflect.DeepEqual(b.Arguments, want) {
+		t.Errorf("got %d arguments, %v", len(b.Arguments), err)
+	}
+}
+
+// session is one of which every part is set.
+func session(t *testing.T) *Session {
+	t.Helper()
+	site := site(t)
+	site.General.Executor = config.Slurm
+	site.Batch.Rules = []config.Rule{{Args: []string{"-p", "ci"}}}
+	return &Session{
+		Call: Call{Stage: job.Run, SubStage: "build_script"}, Site: site,
+		Facts: customexec.Response{ID: 1, ProjectID: 2, Project: "g/p", Timeout: 3, Helper: true, StepRunner: true, Image: true, Services: true},
+		Env:   environ(t, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=t0ken", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/b/g/p.tmp", "CUSTOM_ENV_PATH=/bin"),
+	}
+}
+
+func TestRequest(t *testing.T) {
+	s, account, dirs := session(t), job.Account{UID: 1}, ipc.Dirs{Builds: path(t, "/b")}
+	owner, _ := proctree.Find(os.Getppid())
+	got, err := s.Request(account, dirs, always)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ipc.Job{
+		ID: 1, Runner: "t0ken", Project: "g/p", ProjectID: 2, Timeout: 3, Owner: owner,
+		Temp: path(t, "/b/g/p.tmp"), Helper: true, StepRunner: true, Image: true, Services: true, Path: []byte("/bin"),
+	}
+	if !reflect.DeepEqual(got.Job, want) {
+		t.Errorf("job %+v\nwant %+v", got.Job, want)
+	}
+	if got.Stage != job.Run || got.SubStage != "build_script" || got.Account.UID != 1 || got.Dirs != dirs {
+		t.Errorf("request %+v", got)
+	}
+	if got.Settings.Executor != "slurm" || got.Settings.Batch == nil || len(got.Settings.Batch.Rules) != 1 {
+		t.Errorf("settings %+v", got.Settings)
+	}
+}
+
+// TestRequestHasEveryFact fails for a new member of ipc.Job that Request does not set.
+func TestRequestHasEveryFact(t *testing.T) {
+	b, err := session(t).Request(job.Account{}, ipc.Dirs{}, always)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := reflect.ValueOf(b.Job)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("%s is not set", v.Type().Field(i).Name)
+		}
+	}
+}
+
+func TestRequestRefuses(t *testing.T) {
+	s := session(t)
+	request := func(matches func(config.Rule) (bool, error)) (ipc.Request, error) {
+		return s.Request(job.Account{}, ipc.Dirs{}, matches)
+	}
+	s.Call.SubStage = "../x"
+	if _, err := request(always); err == nil || !strings.Contains(err.Error(), "cannot run the script: ") {
+		t.Errorf("error %v", err)
+	}
+	s.Call.Stage = job.Prepare
+	if r, err := request(always); err != nil || r.SubStage != "" {
+		t.Errorf("prepare has the sub-stage %q, %v", r.SubStage, err)
+	}
+	wrong := errors.New("no such project")
+	if _, err := request(func(config.Rule) (bool, error) { return false, wrong }); !errors.Is(err, wrong) {
+		t.Errorf("error %v, want that of the rule", err)
+	}
+}
+
+// TestEveryKeyOfDirectoriesIsHandedOver sets each key by itself and looks for the
+// one thing that it changes.
+func TestEveryKeyOfDirectoriesIsHandedOver(t *testing.T) {
+	keys := reflect.TypeFor[config.Directories]()
+	for i := range keys.NumField() {
+		var g config.General
+		field := reflect.ValueOf(&g.Directories).Elem().Field(i)
+		switch field.Kind() {
+		case reflect.Bool:
+			field.SetBool(true)
+		default:
+			field.SetInt(3)
+		}
+		if changed := changes((&Session{}).storage(), (&Session{Site: config.Config{General: g}}).storage()); changed != 1 {
+			t.Errorf("%s changes %d things", keys.Field(i).Name, changed)
+		}
+	}
+}
+
+func changes(a, b ipc.Storage) (count int) {
+	before, after := reflect.ValueOf(a), reflect.ValueOf(b)
+	for i := range before.NumField() {
+		if !reflect.DeepEqual(before.Field(i).Interface(), after.Field(i).Interface()) {
+			count++
+		}
+	}
+	return count
+}
+
+func TestVariablesArePassedOn(t *testing.T) {
+	for value, want := range map[string]string{
+		"": "", "/p/alice": "/p/alice", "not\nUTF-8 \xff": "not\nUTF-8 \xff", strings.Repeat("x", longestPath+5): strings.Repeat("x", longestPath),
+	} {
+		env := environ(t, "CUSTOM_ENV_CUSTOM_CI_BUILDS_DIR="+value, "CUSTOM_ENV_PATH="+value)
+		s := &Session{Site: site(t), Env: env}
+		if got := string(s.storage().CustomBuilds); got != want {
+			t.Errorf("%.20q became %.20q", value, got)
+		}
+		if got := string(s.job().Path); got != value {
+			t.Errorf("the path %.20q became %.20q", value, got)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package driver
+
+import (
+	"fmt"
+	"os"
+
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/inherit"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/version"
+)
+
+// Order is what a stage runs.
+type Order struct {
+	Request ipc.Request
+	Script  []byte
+	// Start starts jacamar as the account, with these files as its output, and returns
+	// the state of the new process that jacamar has to verify.
+	Start func(stdout, stderr *os.File) (*monitor.Child, inherit.Start, error)
+	// Account begins to signal as the account; see monitor.Monitor.
+	Account func() (monitor.Account, error)
+	// Left is called with an error that names the processes that could not be ended.
+	Left func(error)
+}
+
+// Run starts jacamar, sends it the request and returns its result at the end of the
+// stage.
+func (s *Session) Run(o Order) (ipc.Result, error) {
+	m := monitor.Monitor{
+		Runner: s.Stdout, KillTimeout: s.Site.General.KillTimeout, UID: uint32(o.Request.Account.UID),
+		Account: o.Account, Left: o.Left,
+	}
+	stdout, stderr, err := m.Outputs(s.jobOutput(), s.Stderr)
+	if err != nil {
+		return ipc.Result{}, err
+	}
+	if err := m.Ready(); err != nil {
+		return ipc.Result{}, fmt.Errorf("cannot monitor the job: %w", err)
+	}
+	child, start, err := o.Start(stdout, stderr)
+	stdout.Close()
+	stderr.Close()
+	if err != nil {
+		return ipc.Result{}, err
+	}
+	o.Request.Start = start
+	conn := ipc.NewParentConn(child.Socket)
+	// Not before the wait, but during it: the account may have stopped its jacamar,
+	// which then reads nothing, and the runner must still be able to end the job.
+	go func() {
+		if conn.Send(o.Request, o.Script) != nil {
+			child.Cut()
+		}
+	}()
+	return m.Wait(child, conn)
+}
+
+// jobOutput keeps the config stage's standard output for its answer alone.
+func (s *Session) jobOutput() *os.File {
+	if s.Call.Stage == job.Config {
+		return s.Stderr
+	}
+	return s.Stdout
+}
+
+// Answer prints the answer of the config stage: the directories, and the state for the
+// later stages of the job.
+func (s *Session) Answer(dirs ipc.Dirs, state string) error {
+	return customexec.NewConfigOutput(dirs.Builds, dirs.Cache, version.Number(), state).Write(s.Stdout)
+}
+
+// WarnUser prints a line in the job's log.
+func (s *Session) WarnUser(err error) { joblog.NewWriter(s.Log()).Warn("%v", err) }

@@ -1,0 +1,141 @@
+// Package driver serves one call of GitLab Runner, one stage of one job, whichever
+// program authorizes the job: it takes in what the runner passes, starts jacamar,
+// waits for the end of the stage and reports it to the user and to the runner.
+//
+// For whom jacamar runs, and what is trusted before that is known, is the caller's
+// part: the functions serve in the packages auth and noauth.
+package driver
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/inherit"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/lockdown"
+	"jacamar-ci/internal/programs"
+	"jacamar-ci/internal/trustedfile"
+)
+
+// Call is the command line of one call by the runner.
+type Call struct {
+	Stage job.Stage
+	// Configuration is the file that config and cleanup name; the other stages have it
+	// from the config stage.
+	Configuration string
+	// Script and SubStage are given to run.
+	Script   string
+	SubStage string
+	// Unobfuscated shows every error to the job's user in full (-u).
+	Unobfuscated bool
+}
+
+// Session is one call in progress. Its fields are set one after the other: first those
+// of the process, then those that were read.
+type Session struct {
+	Call           Call
+	Env            customexec.Environ
+	Stdout, Stderr *os.File
+	Started        time.Time
+	// Thread starts the first jacamar.
+	Thread *inherit.Thread
+	// Core is the limit on core files that this process started with.
+	Core unix.Rlimit
+
+	// Resumed reports that the config stage of the job left state for this stage.
+	Resumed bool
+	// File is the configuration, Site its contents.
+	File  job.AbsPath
+	Site  config.Config
+	Facts customexec.Response
+}
+
+// Open locks this process down and reads its environment. It is called first, on the
+// first thread. The session can be finished even where there is an error.
+func Open(call Call) (Session, error) {
+	thread := inherit.NewThread()
+	inherited, locked := lockdown.Enter()
+	env, err := customexec.ParseEnviron(inherited.Environ)
+	if locked != nil {
+		err = failure.Privatef("cannot lock this process down: %w", locked)
+	}
+	return Session{
+		Call: call, Env: env, Stdout: os.Stdout, Stderr: os.Stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,
+	}, err
+}
+
+// FindConfiguration sets File: to the file of the command line, or to the one that the
+// config stage of this job was given, zero in the config stage itself.
+func (s *Session) FindConfiguration(first job.AbsPath) error {
+	s.File = first
+	if s.Call.Configuration != "" {
+		named, err := job.ParseAbsPath(s.Call.Configuration)
+		if err != nil {
+			return failure.Configf("--configuration: %w", err)
+		}
+		if s.Resumed && named != first {
+			return failure.Configf("the job began with the configuration %s, and now it is %s", first, named)
+		}
+		s.File = named
+	}
+	if s.File.IsZero() {
+		return failure.Privatef("no --configuration, and no config stage has named one")
+	}
+	return nil
+}
+
+// LoadConfiguration sets Site from File.
+func (s *Session) LoadConfiguration() (err error) {
+	s.Site, err = config.Load(s.File)
+	return err
+}
+
+// NothingToCleanUp reports whether this is the cleanup of a job whose config stage
+// failed.
+func (s *Session) NothingToCleanUp() bool { return s.Call.Stage == job.Cleanup && !s.Resumed }
+
+// ReadInput reads what the runner passes for the stage beside its environment: the
+// script, which it returns, and the job response.
+func (s *Session) ReadInput() (script []byte, err error) {
+	if script, err = s.Env.Script(s.Call.Stage, s.Call.Script); err != nil {
+		return nil, err
+	}
+	if s.Facts, err = customexec.ReadResponse(s.Env.Response); err != nil {
+		return nil, err
+	}
+	return script, s.Env.TooLong(s.Site.Auth.MaxEnvChars)
+}
+
+// JacamarPath returns the configured jacamar, or else the one that is installed with
+// this program.
+func (s *Session) JacamarPath() (job.AbsPath, error) {
+	if p := s.Site.Auth.JacamarPath; !p.IsZero() {
+		return p, nil
+	}
+	return programs.Sibling("jacamar")
+}
+
+// Jacamar returns the program that runs stages, after it was judged: it runs as the
+// job's user.
+func (s *Session) Jacamar(trust trustedfile.Trust) (job.AbsPath, error) {
+	p, err := s.JacamarPath()
+	if err != nil {
+		return p, err
+	}
+	return p, programs.Untrusted("run jobs", p, trust.CheckProgram(p))
+}
+
+// Log is where the job's log is. The config stage's standard output is for its answer,
+// and cleanup's goes to the runner's own log only.
+func (s *Session) Log() io.Writer {
+	if s.Call.Stage == job.Prepare || s.Call.Stage == job.Run {
+		return s.Stdout
+	}
+	return s.Stderr
+}
