@@ -72,7 +72,7 @@ func (d *authDriver) refreshKeys(ctx context.Context, forget bool) (err error) {
 	}
 	fetch := keys.Refresh
 	if forget {
-		fetch = keys.Forget
+		fetch = keys.Reset
 	}
 	set, err := fetch(ctx, time.Now())
 	if err != nil {

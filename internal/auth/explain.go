@@ -82,7 +82,7 @@ func (d *authDriver) explainToken(ctx context.Context, q ExplainOptions) ([]poli
 	}
 	if d.id, err = d.verified(ctx, token); err != nil {
 		refusal := err
-		d.id, _ = idtoken.Examine(token.Unverified(), d.tokenRules(), expected(d.Facts), time.Now())
+		d.id, _ = idtoken.Examine(token.UnverifiedClaims(), d.tokenRules(), expected(d.Facts), time.Now())
 		return explain.Token(refusal, true), nil
 	}
 	return explain.Token(nil, true), nil
@@ -93,7 +93,7 @@ func (d *authDriver) verified(ctx context.Context, token idtoken.Token) (claims.
 	if err != nil {
 		return claims.Identity{}, err
 	}
-	set, err := keys.Look(ctx, token.KeyID(), time.Now())
+	set, err := keys.Peek(ctx, token.KeyID(), time.Now())
 	if err != nil {
 		return claims.Identity{}, err
 	}

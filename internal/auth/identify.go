@@ -61,7 +61,7 @@ func (d *authDriver) keys(ctx context.Context, kid string) (idtoken.KeySet, erro
 	if err != nil {
 		return idtoken.KeySet{}, err
 	}
-	return keys.For(ctx, kid, time.Now())
+	return keys.Get(ctx, kid, time.Now())
 }
 
 func (d *authDriver) keySource(ctx context.Context) (*idtoken.Keys, error) {

@@ -52,8 +52,8 @@ func TestExplain(t *testing.T) {
 	}{
 		{name: "allowed", want: []string{"Decision the job may run", "By default", "Account @ (uid "}},
 		{name: "allowed, claims alone", claims: true, want: []string{"token: signature skipped", "Decision the job may run"}},
-		{name: "refused by the token", job: with("aud", "x"), status: 1, want: []string{"token: audience deny it is not for", "token: expired skipped not looked at", "By token: audience", "Account @"}},
-		{name: "expired long ago", job: expiredToken, status: 1, want: []string{"token: expired deny it ended 1h0m0s ago", "min_uid ok", "Account @"}},
+		{name: "refused by the token", job: with("aud", "x"), status: 1, want: []string{"token: audience deny the token has", "token: expired skipped not looked at", "By token: audience", "Account @"}},
+		{name: "expired long ago", job: expiredToken, status: 1, want: []string{"token: expired deny expired 1h0m0s ago", "min_uid ok", "Account @"}},
 		{name: "refused by a list", change: auth("user_blocklist", names{"x"}, "user_allowlist", names{}), status: 1, want: []string{"no_allowlist_match", "By no_allowlist_match"}},
 		{name: "no token at all", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "x.y") }, status: 1, want: []string{"token: form deny"}, absent: []string{"min_uid"}},
 		{name: "forged", job: spelt(turned), status: 1, want: []string{"token: signature deny"}},

@@ -68,7 +68,7 @@ func TestMadeUpKeyIDs(t *testing.T) {
 	}
 }
 
-const unknownYet = "ERROR: this CI resource does not know the key of the job's id_token yet"
+const unknownYet = "ERROR: this CI resource has not fetched the key of the job's id_token yet"
 
 // TestRotation: H11, the key of a token that config accepted is withdrawn before
 // the next stage; and a new key is found.
@@ -97,7 +97,7 @@ func TestRotation(t *testing.T) {
 	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
 	warned := func() (n int) {
 		for _, w := range events(t, s, "warning") {
-			if strings.Contains(w.Reason, "all keys changed at once: there were "+foreign().ID+" of ") && w.Level == "warning" {
+			if strings.Contains(w.Reason, "all keys changed at once, from "+foreign().ID+" (fetched ") && w.Level == "warning" {
 				n++
 			}
 		}

@@ -36,20 +36,20 @@ func found(t *testing.T, got []Line, want ...string) {
 func TestJudgeServer(t *testing.T) {
 	const day = 24 * time.Hour
 	down := errors.New("cannot fetch keys")
-	good := idtoken.Probe{URL: "https://x/keys", Connected: true, Secured: true, SkewKnown: true, Keys: 2, KeptKeys: 2, KeptAge: time.Hour}
+	good := idtoken.Probe{URL: "https://x/keys", Connected: true, Secured: true, SkewKnown: true, Keys: 2, CachedKeys: 2, CachedAge: time.Hour}
 	for name, tc := range map[string]struct {
 		change func(*idtoken.Probe)
 		want   []string
 	}{
 		"all well":            {func(*idtoken.Probe) {}, []string{"ok offers 2 keys", "ok agree", "ok 2 keys are kept"}},
 		"no Date":             {func(p *idtoken.Probe) { p.SkewKnown = false }, []string{"ok offers", "ok kept"}},
-		"other keys kept":     {func(p *idtoken.Probe) { p.Foreign = true }, []string{"ok offers 2 keys", "warn none of the keys that are kept", "ok agree", "ok kept"}},
-		"nothing kept yet":    {func(p *idtoken.Probe) { p.KeptErr = fs.ErrNotExist }, []string{"ok offers", "ok agree", "ok the first job fetches them"}},
-		"old keys, server up": {func(p *idtoken.Probe) { p.KeptAge = 2 * day }, []string{"ok offers", "ok agree", "ok kept"}},
-		"down, keys kept":     {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, KeptKeys: 2, KeptAge: time.Hour} }, []string{"fail cannot fetch", "ok kept"}},
-		"down, keys old":      {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, KeptKeys: 2, KeptAge: 2 * day} }, []string{"fail cannot fetch", "warn they serve until 168h"}},
-		"down, keys too old":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, KeptKeys: 2, KeptAge: 8 * day} }, []string{"fail cannot fetch", "warn of no use"}},
-		"down, nothing kept":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, KeptErr: fs.ErrNotExist} }, []string{"fail cannot fetch", "fail no job can run"}},
+		"other keys kept":     {func(p *idtoken.Probe) { p.NoneOffered = true }, []string{"ok offers 2 keys", "warn none of the keys that are kept", "ok agree", "ok kept"}},
+		"nothing kept yet":    {func(p *idtoken.Probe) { p.CacheErr = fs.ErrNotExist }, []string{"ok offers", "ok agree", "ok the first job fetches them"}},
+		"old keys, server up": {func(p *idtoken.Probe) { p.CachedAge = 2 * day }, []string{"ok offers", "ok agree", "ok kept"}},
+		"down, keys kept":     {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: time.Hour} }, []string{"fail cannot fetch", "ok kept"}},
+		"down, keys old":      {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 2 * day} }, []string{"fail cannot fetch", "warn they serve until 168h"}},
+		"down, keys too old":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 8 * day} }, []string{"fail cannot fetch", "warn of no use"}},
+		"down, nothing kept":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CacheErr: fs.ErrNotExist} }, []string{"fail cannot fetch", "fail no job can run"}},
 		"foreign certificate": {func(p *idtoken.Probe) { p.Secured, p.Err = false, down }, []string{"fail cannot fetch", "ok agree", "ok kept"}},
 		"useless answer":      {func(p *idtoken.Probe) { p.Err = down }, []string{"fail cannot fetch", "ok agree", "ok kept"}},
 		"a minute apart":      {func(p *idtoken.Probe) { p.Skew = -time.Minute }, []string{"ok offers", "warn 1m0s apart", "ok kept"}},

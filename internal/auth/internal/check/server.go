@@ -24,7 +24,7 @@ func stateDirectory(ctx context.Context, s Site) []Line {
 		return s.parentOf(s.StateDir)
 	}
 	var fault *statedir.Fault
-	switch err := s.Keys.Kept(); {
+	switch err := s.Keys.CheckCache(); {
 	case errors.As(err, &fault):
 		return []Line{fail(fault.Fix, "%s: %v", fault.Dir, fault.Err)}
 	case failure.KindOf(err) == failure.Config:
@@ -65,7 +65,7 @@ func judgeServer(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
 	default:
 		lines = append(lines, fail("see what answers there; general.jwks_url names another address", "%v", p.Err))
 	}
-	if p.Foreign {
+	if p.NoneOffered {
 		lines = append(lines, warn("see who answers there, and compare its keys with those that GitLab publishes", "%s offers none of the keys that are kept", p.URL))
 	}
 	lines = append(lines, judgeSkew(p)...)
@@ -94,14 +94,14 @@ func judgeSkew(p idtoken.Probe) []Line {
 func judgeKept(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
 	const fix = "run: jacamar-auth keys refresh"
 	switch {
-	case p.KeptErr != nil && p.Err != nil:
+	case p.CacheErr != nil && p.Err != nil:
 		return []Line{fail(fix, "no keys are kept either: no job can run")}
-	case p.KeptErr != nil:
+	case p.CacheErr != nil:
 		return []Line{ok("no keys are kept yet: the first job fetches them")}
-	case p.KeptAge > staleMax:
-		return []Line{warn(fix, "the kept keys are %s old and of no use", p.KeptAge.Round(time.Hour))}
-	case p.KeptAge > maxAge && p.Err != nil:
-		return []Line{warn(fix, "the kept keys are %s old; they serve until %s", p.KeptAge.Round(time.Minute), staleMax)}
+	case p.CachedAge > staleMax:
+		return []Line{warn(fix, "the kept keys are %s old and of no use", p.CachedAge.Round(time.Hour))}
+	case p.CachedAge > maxAge && p.Err != nil:
+		return []Line{warn(fix, "the kept keys are %s old; they serve until %s", p.CachedAge.Round(time.Minute), staleMax)}
 	}
-	return []Line{ok("%d keys are kept", p.KeptKeys)}
+	return []Line{ok("%d keys are kept", p.CachedKeys)}
 }

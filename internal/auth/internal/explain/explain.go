@@ -36,7 +36,7 @@ func Token(refusal error, signed bool) []policy.Step {
 	}
 	var steps []policy.Step
 	outcome, reason := policy.OK, ""
-	for _, rule := range idtoken.Order() {
+	for _, rule := range idtoken.AllRules() {
 		step := policy.Step{Rule: policy.Rule(rule), Outcome: outcome, Reason: reason}
 		switch {
 		case refusal != nil && rule == failing:
@@ -52,7 +52,7 @@ func Token(refusal error, signed bool) []policy.Step {
 
 // formal tells the rules that look at the token and not at its claims.
 func formal(rule idtoken.Rule) bool {
-	for _, r := range idtoken.Order() {
+	for _, r := range idtoken.AllRules() {
 		if r == idtoken.RuleClaims {
 			return false
 		}

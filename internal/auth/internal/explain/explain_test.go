@@ -50,7 +50,7 @@ func TestTokenSteps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			steps := Token(tc.refusal, tc.signed)
-			if len(steps) != len(idtoken.Order()) {
+			if len(steps) != len(idtoken.AllRules()) {
 				t.Errorf("%d steps", len(steps))
 			}
 			if diff := cmp.Diff(tc.want, outcomes(steps, rules...)); diff != "" {

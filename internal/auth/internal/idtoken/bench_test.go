@@ -12,7 +12,7 @@ import (
 func BenchmarkStage(b *testing.B) {
 	s := newSite(b)
 	token := job.NewSecret(soundToken(b))
-	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
@@ -20,7 +20,7 @@ func BenchmarkStage(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		set, err := s.keys().For(context.Background(), tok.KeyID(), issued)
+		set, err := s.keys().Get(context.Background(), tok.KeyID(), issued)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -56,7 +56,7 @@ func BenchmarkVerify(b *testing.B) {
 func BenchmarkKeptKeys(b *testing.B) {
 	s := newSite(b)
 	for b.Loop() {
-		if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+		if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,6 +2,7 @@ package idtoken
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -9,8 +10,85 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Longest texts in bytes: of a name (GitLab's columns have 255) and of a path
-// or address.
+// bind reads the claims about the job and compares them with the job that GitLab gave
+// to this runner, so that the token of any other job is useless here.
+func bind(c *claimSet, token claims.Token, rules Rules, expected claims.Expected) (claims.Identity, error) {
+	// GitLab signs the ID tokens of user logins with a key of the same set.
+	if !c.has("job_id") {
+		return claims.Identity{}, refuse(RuleLogin, "not a CI job token; GitLab issues such tokens for logins")
+	}
+	id := readIdentity(c, expected)
+	id.Token = token
+	if c.err != nil {
+		return claims.Identity{}, c.err
+	}
+	if err := checkJob(id, rules, expected); err != nil {
+		return claims.Identity{}, err
+	}
+	return id, nil
+}
+
+func readIdentity(c *claimSet, expected claims.Expected) claims.Identity {
+	project, source, namespace := projects(c, expected)
+	return claims.Identity{
+		JobID:     c.id("job_id"),
+		Project:   project,
+		Source:    source,
+		Namespace: namespace,
+		Pipeline:  claims.Pipeline{ID: c.id("pipeline_id"), Source: c.text("pipeline_source", nameLength)},
+		User: claims.User{
+			ID:         c.id("user_id"),
+			Login:      c.text("user_login", nameLength),
+			Email:      c.optional("user_email", pathLength),
+			Identities: c.externals("user_identities"),
+		},
+		Ref:      claims.Ref{Name: c.text("ref", pathLength), Protected: c.flag("ref_protected")},
+		RunnerID: c.number("runner_id"),
+	}
+}
+
+// projects returns the project of the job and that of its code. GitLab sends both
+// since 18.3. Before, the one claim was that of the fork (18.2.2) or of the job
+// (earlier). If it differs from the expected project it can only be a fork, and the
+// path and namespace of the job's project are unknown.
+func projects(c *claimSet, expected claims.Expected) (project, source claims.Project, ns claims.Namespace) {
+	source = claims.Project{ID: c.id("project_id"), Path: c.text("project_path", pathLength)}
+	sourceNS := claims.Namespace{ID: c.id("namespace_id"), Path: c.text("namespace_path", pathLength)}
+	switch {
+	case c.has("job_project_id"):
+		project = claims.Project{ID: c.id("job_project_id"), Path: c.text("job_project_path", pathLength)}
+		return project, source, claims.Namespace{ID: c.id("job_namespace_id"), Path: c.text("job_namespace_path", pathLength)}
+	case source.ID == expected.ProjectID:
+		return source, source, sourceNS
+	}
+	return claims.Project{ID: expected.ProjectID}, source, claims.Namespace{}
+}
+
+// checkJob skips expected values that an old runner does not pass on (0).
+func checkJob(id claims.Identity, rules Rules, expected claims.Expected) error {
+	switch {
+	case expected.ProjectID == 0:
+		return refuse(RuleProject, "the job response has no project id")
+	case id.JobID != expected.JobID:
+		return refuse(RuleJob, "issued for job %s, want job %s", id.JobID, expected.JobID)
+	case id.Project.ID != expected.ProjectID:
+		return refuse(RuleProject, "issued for project %s, want project %s", id.Project.ID, expected.ProjectID)
+	case id.Fork() && !rules.AllowForks:
+		return refuse(RuleFork, "the code comes from the fork %q (project %s)", id.Source.Path, id.Source.ID)
+	case expected.PipelineID != 0 && id.Pipeline.ID != expected.PipelineID:
+		return refuse(RulePipeline, "issued for pipeline %s, want pipeline %s", id.Pipeline.ID, expected.PipelineID)
+	case expected.UserID != 0 && id.User.ID != expected.UserID:
+		return refuse(RuleUser, "issued for user %s, want user %s", id.User.ID, expected.UserID)
+	case expected.ScopedUserID != 0:
+		return refuse(RuleComposite, "a service account acts for user %s", expected.ScopedUserID)
+	case len(rules.RunnerIDs) > 0 && !slices.Contains(rules.RunnerIDs, id.RunnerID):
+		return refuse(RuleRunner, "runner %s is not in auth.runner_ids", id.RunnerID)
+	}
+	return nil
+}
+
+// Longest texts in bytes: of a name (GitLab's columns have 255 characters) and of a
+// path or URL.
 const (
 	nameLength = 255
 	pathLength = 4096
@@ -19,9 +97,9 @@ const (
 // lastSecond is the end of the year 9999, the last that RFC 3339 can write.
 const lastSecond = 253402300799
 
-// claimSet reads typed values out of a token's payload. The first claim that has
-// not its type is kept as the error; absent and null are the same, as GitLab
-// writes null for what it does not know.
+// claimSet reads typed values from a token's payload. The first claim of a wrong type
+// is kept as the error. Absent and null are the same: GitLab writes null for unknown
+// values.
 type claimSet struct {
 	values map[string]any
 	err    error
@@ -49,11 +127,11 @@ func (c *claimSet) optional(name string, limit int) string {
 	if !c.has(name) {
 		return ""
 	}
-	return c.check(name, c.values[name], limit)
+	return c.boundedText(name, c.values[name], limit)
 }
 
-// check is the one door for text: of a bounded length and printable.
-func (c *claimSet) check(name string, value any, limit int) string {
+// boundedText reads every text: it must be printable and at most limit bytes long.
+func (c *claimSet) boundedText(name string, value any, limit int) string {
 	s, ok := value.(string)
 	switch {
 	case !ok:
@@ -68,7 +146,7 @@ func (c *claimSet) check(name string, value any, limit int) string {
 	return ""
 }
 
-// id reads a required id, which GitLab writes as a text.
+// id reads a required id, which GitLab writes as a string.
 func (c *claimSet) id(name string) job.ID {
 	s, _ := c.values[name].(string)
 	id, err := job.ParseID(s)
@@ -93,7 +171,7 @@ func (c *claimSet) number(name string) job.ID {
 	return c.id(name)
 }
 
-// flag reads a required boolean, which GitLab writes as a text.
+// flag reads a required boolean, which GitLab writes as a string.
 func (c *claimSet) flag(name string) bool {
 	switch c.values[name] {
 	case true, "true":
@@ -125,23 +203,15 @@ func (c *claimSet) list(name string) []any {
 	return l
 }
 
-func (c *claimSet) paths(name string) []string {
-	var paths []string
-	for _, v := range c.list(name) {
-		paths = append(paths, c.check(name, v, pathLength))
-	}
-	return paths
-}
-
-// externals reads user_identities. An entry without an id, as a half-made link
-// leaves it, names nobody and is left out.
+// externals reads user_identities. It omits an entry without an id, which an
+// incomplete link leaves.
 func (c *claimSet) externals(name string) []claims.External {
 	var all []claims.External
 	for _, v := range c.list(name) {
 		entry, _ := v.(map[string]any)
 		e := claims.External{
-			Provider:  c.check(name, entry["provider"], nameLength),
-			ExternUID: c.check(name, entry["extern_uid"], pathLength),
+			Provider:  c.boundedText(name, entry["provider"], nameLength),
+			ExternUID: c.boundedText(name, entry["extern_uid"], pathLength),
 		}
 		if e.Provider != "" && e.ExternUID != "" {
 			all = append(all, e)

@@ -7,34 +7,32 @@ import (
 	"jacamar-ci/internal/auth/internal/claims"
 )
 
-// Order returns every rule in the order in which they are asked.
-func Order() []Rule {
+// AllRules returns every rule in the order in which they are checked.
+func AllRules() []Rule {
 	return []Rule{
 		RuleAbsent, RuleSize, RuleForm, RuleHeader, RuleAlgorithm, RuleKeyID, RuleKey, RuleSignature, RuleClaims,
-		RuleIssuer, RuleAudience, RuleTime, RuleLife, RuleSame, RuleExpired,
+		RuleIssuer, RuleAudience, RuleTime, RuleSame, RuleExpired,
 		RuleLogin, RuleJob, RuleProject, RuleFork, RulePipeline, RuleUser, RuleComposite, RuleRunner,
 	}
 }
 
-// Unverified returns the claims of the token as text. Anybody could have written
-// them.
-func (t Token) Unverified() []byte { return t.payload }
+// UnverifiedClaims returns the claims of the token as JSON. They are not verified.
+func (t Token) UnverifiedClaims() []byte { return t.payload }
 
-// Examine reads claims that nobody has verified, to show an administrator what
-// the site's rules would make of them; what it returns must never start anything.
-// The error is the first rule that refuses them. The identity is there also then,
-// with what could be read of it. Without an expected job, the one that the claims
-// say they are of is expected.
+// Examine applies the site's rules to unverified claims, to show an administrator the
+// outcome. Its result must never be used to run anything. The error is the first rule
+// that refuses the claims; the identity has what could be read also then. Without an
+// expected job, Examine expects the job that the claims name.
 func Examine(payload []byte, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
 	values, ok := decodeObject(payload)
 	if !ok {
-		return claims.Identity{}, refuse(RuleClaims, "they are not one JSON object with distinct keys")
+		return claims.Identity{}, refuse(RuleClaims, "not one JSON object with distinct keys")
 	}
 	if expected == (claims.Expected{}) {
-		expected = own(values)
+		expected = claimedJob(values)
 	}
 	c := &claimSet{values: values}
-	id := read(c, expected)
+	id := readIdentity(c, expected)
 	id.Token = claims.Token{ID: c.optional("jti", nameLength), Issuer: c.optional("iss", pathLength)}
 	checked := &claimSet{values: values}
 	token, err := acceptToken(checked, rules, now)
@@ -45,9 +43,8 @@ func Examine(payload []byte, rules Rules, expected claims.Expected, now time.Tim
 	return id, err
 }
 
-// own is the job that claims say they are of, for claims without a job to be
-// held against.
-func own(values map[string]any) claims.Expected {
+// claimedJob returns the job that the claims name.
+func claimedJob(values map[string]any) claims.Expected {
 	c := &claimSet{values: values}
 	e := claims.Expected{JobID: c.id("job_id"), ProjectID: c.id("project_id")}
 	if c.has("job_project_id") {
@@ -56,15 +53,15 @@ func own(values map[string]any) claims.Expected {
 	return e
 }
 
-// Look returns a set that has the key, as For does, but keeps nothing.
-func (k *Keys) Look(ctx context.Context, kid string, now time.Time) (KeySet, error) {
-	kept, err := k.store.read()
+// Peek is Get without writing to the cache.
+func (k *Keys) Peek(ctx context.Context, kid string, now time.Time) (KeySet, error) {
+	cached, err := k.store.read()
 	if err == nil {
-		if last, believed := k.serving(kept, kid, now); believed {
+		if last, ok := k.usable(cached, kid, now); ok {
 			return last.set, nil
 		}
 	}
-	fresh, err := k.ask(ctx, now)
+	fresh, err := k.fetch(ctx, now)
 	switch {
 	case err != nil:
 		return KeySet{}, unavailable(err, kid)
@@ -72,4 +69,59 @@ func (k *Keys) Look(ctx context.Context, kid string, now time.Time) (KeySet, err
 		return KeySet{}, refuse(RuleKey, "the server has no key %q", kid)
 	}
 	return fresh.set, nil
+}
+
+// Probe is the state of the key server and of the cached keys, for an administrator.
+type Probe struct {
+	URL string
+	// Connected reports whether a server accepted the connection.
+	Connected bool
+	// Secured reports whether its certificate was verified; false for http.
+	Secured bool
+	// Skew is how far its clock is ahead of this host's, to a second. SkewKnown is
+	// false without a Date header.
+	Skew      time.Duration
+	SkewKnown bool
+	// Keys is the number of keys that the server offers.
+	Keys int
+	// Err is why its response is not usable, nil if it is.
+	Err error
+	// CachedKeys and CachedAge describe the set in the state directory.
+	CachedKeys int
+	CachedAge  time.Duration
+	// NoneOffered reports whether the server offers none of them.
+	NoneOffered bool
+	// CacheErr is why there is no usable set, nil if there is one.
+	CacheErr error
+}
+
+// Probe requests the key set and reads the state directory. It changes no file, so
+// that an administrator may call it as an account other than that of the service.
+func (k *Keys) Probe(ctx context.Context, now time.Time) Probe {
+	p := Probe{URL: k.server.url.Redacted()}
+	start := time.Now()
+	a, err := k.server.fetch(ctx)
+	p.Connected, p.Secured, p.Err = a.Connected, a.Secured, err
+	if !a.Date.IsZero() {
+		p.Skew, p.SkewKnown = a.Date.Sub(now.Add(time.Since(start))).Round(time.Second), true
+	}
+	var offered KeySet
+	if err == nil {
+		offered, p.Err = ParseKeySet(a.Set)
+		p.Keys = offered.Len()
+	}
+	cached, err := k.store.read()
+	p.CacheErr = err
+	if err == nil {
+		p.CachedKeys, p.CachedAge = cached.set.Len(), now.Sub(cached.fetched)
+		p.NoneOffered = p.Err == nil && !offered.shares(cached.set)
+	}
+	return p
+}
+
+// CheckCache returns why there is no usable set in the state directory, nil if there
+// is one. A fault of the directory itself is a failure.Config error.
+func (k *Keys) CheckCache() error {
+	_, err := k.store.read()
+	return err
 }

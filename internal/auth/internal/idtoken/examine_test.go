@@ -15,9 +15,9 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// TestOrderIsComplete compares with the constants of rule.go.
+// TestOrderIsComplete compares with the constants of rules.go.
 func TestOrderIsComplete(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "rule.go", nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), "rules.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestOrderIsComplete(t *testing.T) {
 		return true
 	})
 	var ordered []string
-	for _, r := range Order() {
+	for _, r := range AllRules() {
 		ordered = append(ordered, string(r))
 	}
 	if len(declared) == 0 || !slices.Equal(declared, ordered) {
@@ -91,7 +91,7 @@ func TestUnverifiedIsThePayload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(raw.Unverified()) != string(payload) {
+	if string(raw.UnverifiedClaims()) != string(payload) {
 		t.Error("the payload differs")
 	}
 }
@@ -99,14 +99,14 @@ func TestUnverifiedIsThePayload(t *testing.T) {
 // TestLookKeepsNothing: an administrator asks, under any account.
 func TestLookKeepsNothing(t *testing.T) {
 	s := newSite(t)
-	got, err := s.keys().Look(ctx, ciID, issued)
+	got, err := s.keys().Peek(ctx, ciID, issued)
 	if err != nil || !got.Has(ciID) {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(s.stateDir.String()); err == nil {
 		t.Error("Look made the state directory")
 	}
-	if _, err := s.keys().Look(ctx, "made-up", issued); !hasRule(err, RuleKey) {
+	if _, err := s.keys().Peek(ctx, "made-up", issued); !hasRule(err, RuleKey) {
 		t.Errorf("error %v", err)
 	}
 	s.wantAsked(2)
@@ -115,14 +115,14 @@ func TestLookKeepsNothing(t *testing.T) {
 func TestLookNeedsNoServer(t *testing.T) {
 	s := primed(t)
 	s.down()
-	if _, err := s.keys().Look(ctx, ciID, issued.Add(100*time.Hour)); err != nil {
+	if _, err := s.keys().Peek(ctx, ciID, issued.Add(100*time.Hour)); err != nil {
 		t.Error(err)
 	}
 	for name, look := range map[string]struct {
 		kid   string
 		after time.Duration
 	}{"too old": {ciID, 169 * time.Hour}, "another key": {"other", 0}} {
-		if _, err := s.keys().Look(ctx, look.kid, issued.Add(look.after)); err == nil || hasRule(err, RuleKey) {
+		if _, err := s.keys().Peek(ctx, look.kid, issued.Add(look.after)); err == nil || hasRule(err, RuleKey) {
 			t.Errorf("%s: error %v, want one that is no verdict", name, err)
 		}
 	}

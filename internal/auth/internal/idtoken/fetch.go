@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,26 +16,27 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jwks"
+	"jacamar-ci/internal/trustedfile"
 )
 
-// server is where the key set comes from, by way of jacamar-keys: this process
-// has neither HTTP nor TLS.
+// server is the source of the key set, accessed by jacamar-keys: this process has
+// neither HTTP nor TLS.
 type server struct {
 	url     *url.URL
 	proxy   *url.URL // nil for none
 	caFile  job.AbsPath
 	program func() (job.AbsPath, error)
-	as      *thread.IDs
+	runAs   *thread.IDs
 }
 
-// fetch has the server asked once. An answer can be of use beside an error: it
-// tells how far the question came.
+// fetch requests the key set once by jacamar-keys. With an error, the result still
+// shows how far the request came.
 func (s server) fetch(ctx context.Context) (jwks.Result, error) {
 	program, err := s.program()
 	if err != nil {
 		return jwks.Result{}, err
 	}
-	bundle, err := s.bundle()
+	bundle, err := s.openBundle()
 	if err != nil {
 		return jwks.Result{}, err
 	}
@@ -42,38 +46,108 @@ func (s server) fetch(ctx context.Context) (jwks.Result, error) {
 		args = append(args, s.proxy.String())
 	}
 	r, err := subprocess.Command{
-		Path: program.String(), Args: args, Input: bundle, As: s.as, NoNewPrivs: true,
+		Path: program.String(), Args: args, Input: bundle, As: s.runAs, NoNewPrivs: true,
 		Limit: jwks.Timeout + time.Second, MaxOutput: jwks.MaxResult, MaxErrors: 4 << 10,
 	}.Run(ctx)
-	if err := faultOf(r, err); err != nil {
-		return jwks.Result{}, s.fault(fmt.Errorf("%s: %w", program, err))
+	if err := runError(r, err); err != nil {
+		return jwks.Result{}, s.fetchError(fmt.Errorf("%s: %w", program, err))
 	}
 	a, err := jwks.Parse(r.Stdout)
 	switch {
 	case err != nil:
-		return jwks.Result{}, s.fault(fmt.Errorf("%s is not of this version: install all programs from one package", program))
+		return jwks.Result{}, s.fetchError(fmt.Errorf("%s has another version: install all programs from one package", program))
 	case a.Bundle:
 		return a, failure.Configf("cannot use the CA file %s: %s", bundle.Name(), a.Problem)
 	case a.Problem != "":
-		return a, s.fault(errors.New(job.Printable(a.Problem)))
+		return a, s.fetchError(errors.New(job.Printable(a.Problem)))
 	}
 	return a, nil
 }
 
-func (s server) fault(err error) error {
+func (s server) fetchError(err error) error {
 	return failure.Privatef("cannot fetch keys from %s: %w", s.url.Redacted(), err)
 }
 
-// faultOf says why a run of jacamar-keys gave no answer, nil when it gave one.
-func faultOf(r subprocess.Result, err error) error {
+// runError returns why a run of jacamar-keys gave no result, nil if it gave one.
+func runError(r subprocess.Result, err error) error {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(r.Stderr)), "\n")
 	switch {
 	case err != nil:
 		return err
 	case r.Signal != 0:
-		return errors.New("it was ended by " + r.Signal.String())
+		return errors.New("ended by signal: " + r.Signal.String())
 	case r.Code != 0:
-		return errors.New("it failed: " + job.Printable(first))
+		return errors.New("failed: " + job.Printable(first))
 	}
 	return nil
+}
+
+// endpoint returns the URL of the key set and refuses one that another server could
+// respond at.
+func endpoint(s KeySettings) (*url.URL, error) {
+	u := jwks.KeySetURL(s.GitLab, s.JWKS)
+	switch {
+	case u == nil:
+		return nil, failure.Configf("cannot verify a token: neither gitlab_server nor jwks_url is configured")
+	case u.Host == "" || u.User != nil || u.Fragment != "":
+		return nil, failure.Configf("cannot fetch keys from %q: not a URL of a host without user and fragment", u.Redacted())
+	}
+	if err := jwks.CheckURL(u, reservedPorts(unprivilegedPorts), s.AnyLoopbackPort); err != nil {
+		return nil, failure.Configf("cannot fetch keys from %q: %w", u.Redacted(), err)
+	}
+	return u, nil
+}
+
+// unprivilegedPorts has the first port on which any user may listen (ip(7)).
+const unprivilegedPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
+// reservedPorts returns the first unreserved port of this machine, at most the default.
+func reservedPorts(file string) int {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return jwks.ReservedPorts // a kernel before 4.11
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 16)
+	if err != nil {
+		return 0
+	}
+	return min(int(n), jwks.ReservedPorts)
+}
+
+// systemBundles are the CA files of distributions.
+var systemBundles = [...]string{
+	"/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu
+	"/etc/pki/tls/certs/ca-bundle.crt",   // Fedora, RHEL and derivatives
+	"/etc/ssl/ca-bundle.pem",             // SUSE
+	"/etc/ssl/cert.pem",                  // Alpine
+}
+
+// openBundle opens the trusted CAs: those of the site's file if configured, else those
+// of the system, none for http.
+func (s server) openBundle() (*os.File, error) {
+	switch {
+	case s.url.Scheme == "http":
+		return os.Open(os.DevNull)
+	case s.caFile.IsZero():
+		return firstBundle(systemBundles[:])
+	}
+	f, err := trustedfile.Self().Open(s.caFile, jwks.MaxBundle)
+	if err != nil {
+		return nil, failure.Configf("cannot use the CA file: %w", err)
+	}
+	return f, nil
+}
+
+func firstBundle(paths []string) (*os.File, error) {
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, failure.Privatef("cannot read the system's CA file: %w", err)
+		}
+		return f, nil
+	}
+	return nil, failure.Configf("cannot find the system's CA file: install the package ca-certificates, or set tls-ca-file")
 }

@@ -27,7 +27,7 @@ func otherCA(t *testing.T) *x509.Certificate {
 func TestA5ForeignCA(t *testing.T) {
 	s := newSite(t)
 	s.settings.CAFile = caFile(t, trustedDir(t), otherCA(t))
-	_, err := s.keys().For(context.Background(), ciID, issued)
+	_, err := s.keys().Get(context.Background(), ciID, issued)
 	wantSystem(t, err, "certificate")
 	s.wantAsked(0)
 }
@@ -77,17 +77,17 @@ func TestH11Server(t *testing.T) {
 		{"H11 HTML login page", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
 			_, _ = io.WriteString(w, "<!DOCTYPE html><html>Sign in</html>")
-		}, `sends "text/html", not JSON`},
+		}, `the response is "text/html", not JSON`},
 		{"H11 keys as text", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			_, _ = w.Write(soundSet(t))
 		}, "not JSON"},
 		{"H11 HTML that says JSON", sends([]byte("<html>")), "not one JSON object"},
-		{"H11 redirect to http", redirect(plainOther.URL, 301), "redirects to"},
-		{"H11 redirect to another host", redirect(other.URL, 302), "redirects to"},
-		{"H11 redirect to itself", redirect("/users/sign_in", 307), `redirects to "/users/sign_in"`},
-		{"H11 status 300 without location", status(300), "redirects to"},
-		{"H11 status 399", status(399), "redirects to"},
+		{"H11 redirect to http", redirect(plainOther.URL, 301), "redirect to"},
+		{"H11 redirect to another host", redirect(other.URL, 302), "redirect to"},
+		{"H11 redirect to itself", redirect("/users/sign_in", 307), `redirect to "/users/sign_in"`},
+		{"H11 status 300 without location", status(300), "redirect to"},
+		{"H11 status 399", status(399), "redirect to"},
 		{"H11 empty key list", sends([]byte(`{"keys":[]}`)), "no RSA signing key"},
 		{"H11 empty answer", sends(nil), "not one JSON object"},
 		{"H11 a header of 1 MiB", func(w http.ResponseWriter, r *http.Request) {
@@ -103,7 +103,7 @@ func TestH11Server(t *testing.T) {
 			s := newSite(t)
 			s.behave(c.serve)
 			start := time.Now()
-			_, err := s.keys().For(context.Background(), ciID, issued)
+			_, err := s.keys().Get(context.Background(), ciID, issued)
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("it took %s", took)
 			}
@@ -158,7 +158,7 @@ func TestH11Certificates(t *testing.T) {
 			// The site trusts this very certificate as a CA, so that only the
 			// fault named is left.
 			s.settings.CAFile = caFile(t, trustedDir(t), c.cert.Leaf)
-			_, err := s.keys().For(context.Background(), ciID, issued)
+			_, err := s.keys().Get(context.Background(), ciID, issued)
 			wantSystem(t, err, "certificate")
 			s.wantAsked(0)
 		})
@@ -168,7 +168,7 @@ func TestH11Certificates(t *testing.T) {
 func TestH11OldTLS(t *testing.T) {
 	s := newSite(t)
 	s.https.TLS.MinVersion, s.https.TLS.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-	_, err := s.keys().For(context.Background(), ciID, issued)
+	_, err := s.keys().Get(context.Background(), ciID, issued)
 	wantSystem(t, err, "protocol version")
 	s.wantAsked(0)
 }
@@ -176,15 +176,15 @@ func TestH11OldTLS(t *testing.T) {
 func TestH11Down(t *testing.T) {
 	s := newSite(t)
 	s.down()
-	_, err := s.keys().For(context.Background(), ciID, issued)
-	wantSystem(t, err, "refuses the connection")
+	_, err := s.keys().Get(context.Background(), ciID, issued)
+	wantSystem(t, err, "connection refused")
 }
 
 func TestFetchStopsWithTheContext(t *testing.T) {
 	s := newSite(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.behave(func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() })
-	_, err := s.keys().For(ctx, ciID, issued)
+	_, err := s.keys().Get(ctx, ciID, issued)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want the context's", err)
 	}
@@ -203,7 +203,7 @@ func TestFetchOverLoopbackHTTP(t *testing.T) {
 	s.settings.GitLab, s.settings.AnyLoopbackPort = parseURL(t, newPlain(t)), true
 	// No CA is needed, and none is read.
 	s.settings.CAFile = absPath(t, "/nonexistent/ca.pem")
-	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Error(err)
 	}
 }
@@ -214,7 +214,7 @@ func TestFetchTakesTheTypeOfKeySets(t *testing.T) {
 		w.Header().Set("Content-Type", "application/jwk-set+json")
 		_, _ = w.Write(soundSet(t))
 	})
-	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Error(err)
 	}
 }
@@ -240,7 +240,7 @@ func TestEndpointAsked(t *testing.T) {
 				s.settings.JWKS = parseURL(t, s.https.URL+c.jwks)
 			}
 			s.settings.GitLab = parseURL(t, s.https.URL+c.gitlab)
-			if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+			if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 				t.Fatal(err)
 			}
 			if got := <-asked; got != "GET "+c.want+" " {
@@ -325,12 +325,12 @@ func TestProxyIsHandedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.settings.Program = func() (job.AbsPath, error) { return job.ParseAbsPath(program) }
-	for proxy, want := range map[string]string{"": "it failed: 1 .", "http://proxy.example:3128": "it failed: 2 http://proxy.example:3128."} {
+	for proxy, want := range map[string]string{"": "failed: 1 .", "http://proxy.example:3128": "failed: 2 http://proxy.example:3128."} {
 		s.settings.Proxy = nil
 		if proxy != "" {
 			s.settings.Proxy = parseURL(t, proxy)
 		}
-		_, err := s.keys().For(ctx, ciID, issued)
+		_, err := s.keys().Get(ctx, ciID, issued)
 		wantSystem(t, err, want)
 	}
 }
@@ -341,15 +341,15 @@ func TestFetcherMisbehaves(t *testing.T) {
 	program := filepath.Join(trustedDir(t), "jacamar-keys")
 	for name, c := range map[string]struct{ script, want string }{
 		"it is not there":            {"", "no such file or directory"},
-		"it fails":                   {"#!/bin/sh\necho 'jacamar-keys: cannot give up root: x' >&2; echo more >&2; exit 2\n", "it failed: jacamar-keys: cannot give up root: x"},
-		"it is killed":               {"#!/bin/sh\nkill -9 $$\n", "it was ended by killed"},
-		"it answers nothing":         {"#!/bin/sh\n", "is not of this version: install all programs from one package"},
-		"it answers something else":  {"#!/bin/sh\necho '{\"keys\":[]}'\n", "is not of this version"},
+		"it fails":                   {"#!/bin/sh\necho 'jacamar-keys: cannot give up root: x' >&2; echo more >&2; exit 2\n", "failed: jacamar-keys: cannot give up root: x"},
+		"it is killed":               {"#!/bin/sh\nkill -9 $$\n", "ended by signal: killed"},
+		"it answers nothing":         {"#!/bin/sh\n", "has another version: install all programs from one package"},
+		"it answers something else":  {"#!/bin/sh\necho '{\"keys\":[]}'\n", "has another version"},
 		"it answers too much":        {"#!/bin/sh\nexec cat /dev/zero\n", "it printed more than 524288 bytes"},
-		"it answers and fails":       {"#!/bin/sh\necho '{}'; exit 1\n", "it failed"},
+		"it answers and fails":       {"#!/bin/sh\necho '{}'; exit 1\n", "failed"},
 		"it answers with no set":     {"#!/bin/sh\necho '{}'\n", "not one JSON object"},
 		"its problem has two lines":  {"#!/bin/sh\nprintf %s '{\"problem\":\"a\\nb\"}'\n", ": a?b"},
-		"it is handed no password":   {"#!/bin/sh\nenv >&2; exit 1\n", "it failed: PWD=/"},
+		"it is handed no password":   {"#!/bin/sh\nenv >&2; exit 1\n", "failed: PWD=/"},
 		"its input is not the CA's":  {"#!/bin/sh\ngrep -q CERTIFICATE || exit 3; echo '{\"problem\":\"read\"}'\n", ": read"},
 		"its argument is the server": {"#!/bin/sh\necho \"{\\\"problem\\\":\\\"$*\\\"}\"\n", ": " + s.https.URL + "/oauth/discovery/keys"},
 	} {
@@ -363,7 +363,7 @@ func TestFetcherMisbehaves(t *testing.T) {
 				}
 			}
 			s.settings.Program = func() (job.AbsPath, error) { return job.ParseAbsPath(program) }
-			_, err := s.keys().For(context.Background(), ciID, issued)
+			_, err := s.keys().Get(context.Background(), ciID, issued)
 			wantSystem(t, err, c.want)
 		})
 	}
@@ -373,11 +373,11 @@ func TestFetcherMisbehaves(t *testing.T) {
 // TestFetcherIsFoundWhenItIsNeeded: a stage with kept keys does not look for it.
 func TestFetcherIsFoundWhenItIsNeeded(t *testing.T) {
 	s := newSite(t)
-	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Fatal(err)
 	}
 	s.settings.Program = func() (job.AbsPath, error) { return job.AbsPath{}, failure.Configf("there is none") }
-	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.keys().Refresh(context.Background(), issued); failure.KindOf(err) != failure.Config {

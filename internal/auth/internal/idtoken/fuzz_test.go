@@ -64,7 +64,7 @@ func FuzzClaims(f *testing.F) {
 	f.Add([]byte(`{"iss":"a","iss":"b"}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		expected := soundExpected()
-		id, err := judge(payload, soundRules(), expected, issued)
+		id, err := checkPayload(payload, soundRules(), expected, issued)
 		if err != nil {
 			if !isDenied(err) || strings.ContainsAny(err.Error(), "\n\x1b") {
 				t.Errorf("%q is not one line of denial", err)
@@ -94,7 +94,7 @@ func FuzzKeySet(f *testing.F) {
 			t.Errorf("%d keys and the error %v", s.Len(), err)
 		}
 		for kid, key := range s.keys {
-			if !saneKeyID(kid) || key.N.BitLen() < 2048 || key.E < 65537 {
+			if !isKeyID(kid) || key.N.BitLen() < 2048 || key.E < 65537 {
 				t.Errorf("key %q of %d bits, e=%d", kid, key.N.BitLen(), key.E)
 			}
 		}
@@ -105,13 +105,13 @@ func FuzzKeySet(f *testing.F) {
 func FuzzRecord(f *testing.F) {
 	key := fuzzKey(f)
 	raw := marshal(f, set(jwk(ciID, &key.PublicKey)))
-	b, err := record{fetchedSet: fetchedSet{raw: raw, fetched: issued}, tried: issued}.encode("https://x.example/keys")
+	b, err := cachedKeys{fetchedSet: fetchedSet{raw: raw, fetched: issued}, attempted: issued}.encode("https://x.example/keys")
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := decodeRecord(b, "https://x.example/keys")
+		r, err := decodeCached(b, "https://x.example/keys")
 		if (err == nil) != (r.set.Len() > 0) {
 			t.Errorf("%d keys and the error %v", r.set.Len(), err)
 		}

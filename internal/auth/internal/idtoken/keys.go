@@ -14,48 +14,47 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// pause is how long after one question to the server the next is not asked, so
-// that tokens with made-up key ids cannot be turned against it.
-const pause = time.Minute
+// minFetchInterval is the time between two requests to the server, so that tokens
+// with invented key ids cannot overload it.
+const minFetchInterval = time.Minute
 
-// KeySettings are where keys come from and how long they are believed.
+// KeySettings define where keys come from and how long they are trusted.
 type KeySettings struct {
-	// GitLab is the address of GitLab (gitlab_server).
+	// GitLab is the URL of GitLab (gitlab_server).
 	GitLab *url.URL
-	// JWKS is the address of the key set itself (jwks_url), nil for GitLab's own.
+	// JWKS is the URL of the key set (jwks_url), nil for GitLab's own.
 	JWKS *url.URL
-	// AnyLoopbackPort accepts http from a port that is not root's
-	// (insecure_loopback_http).
+	// AnyLoopbackPort accepts http from an unreserved port (insecure_loopback_http).
 	AnyLoopbackPort bool
-	// Proxy is a web proxy by which an https server is reached (https_proxy), nil for
-	// none.
+	// Proxy is the web proxy for an https server (https_proxy), nil for none.
 	Proxy *url.URL
-	// CAFile has the CAs that may vouch for the server (tls-ca-file), zero for the
-	// system's.
+	// CAFile has the trusted CAs (tls-ca-file), zero for those of the system.
 	CAFile job.AbsPath
-	// State is where the set is kept.
+	// State is where the set is cached.
 	State statedir.Dir
-	// MaxAge is how long a fetched set is used without asking again.
+	// MaxAge is how long a fetched set is used without another request.
 	MaxAge time.Duration
-	// StaleMax is how long it is used while the server cannot be asked.
+	// StaleMax is how long it is used while the server is not available.
 	StaleMax time.Duration
-	// Program finds jacamar-keys, once keys have to be fetched.
+	// Program finds jacamar-keys; it is called only if keys have to be fetched.
 	Program func() (job.AbsPath, error)
 	// FetchAs are the ids that it runs with, nil for this process's own.
 	FetchAs *thread.IDs
-	// Warn is told what did not stop the work: a set that could not be kept, a
-	// server that is down while an older set still serves. nil hears nothing.
+	// Warn gets the errors that do not stop the stage, such as a set that could not be
+	// cached or a server that is not available while a cached set is usable. It may be
+	// nil.
 	Warn func(error)
 }
 
-// Keys gives the server's key set, from the state directory where it can.
+// Keys provides the server's key set, from the cache in the state directory if
+// possible.
 type Keys struct {
 	settings KeySettings
 	server   server
 	store    store
 }
 
-// NewKeys checks the settings; it opens nothing.
+// NewKeys checks the settings. It opens no file and sends no request.
 func NewKeys(s KeySettings) (*Keys, error) {
 	u, err := endpoint(s)
 	if err != nil {
@@ -67,154 +66,155 @@ func NewKeys(s KeySettings) (*Keys, error) {
 	return &Keys{s, server{u, s.Proxy, s.CAFile, s.Program, s.FetchAs}, newStore(s.State, u.String())}, nil
 }
 
-// Dir returns the directory in which sets are kept.
+// Dir returns the directory of the cache.
 func (k *Keys) Dir() job.AbsPath { return k.store.dir.Path() }
 
-// For returns a set that has the key a token names. It asks the server when the
-// kept set is missing, too old or without that key, and at most once a minute.
-func (k *Keys) For(ctx context.Context, kid string, now time.Time) (KeySet, error) {
-	kept, err := k.store.load()
+// Get returns a set with the key that a token names. It requests the set from the
+// server if the cached one is missing, too old or lacks that key, at most once a
+// minute.
+func (k *Keys) Get(ctx context.Context, kid string, now time.Time) (KeySet, error) {
+	cached, err := k.store.load()
 	switch {
 	case failure.KindOf(err) == failure.Config:
 		return KeySet{}, err
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		k.settings.Warn(failure.Privatef("the kept keys are fetched again: %w", err))
-	case within(kept.fetched, k.settings.MaxAge, now) && kept.set.Has(kid):
-		return kept.set, nil
+		k.settings.Warn(failure.Privatef("refetching the cached keys: %w", err))
+	case within(cached.fetched, k.settings.MaxAge, now) && cached.set.Has(kid):
+		return cached.set, nil
 	}
-	current, err := k.renew(ctx, kept, kid, now)
+	current, err := k.update(ctx, cached, kid, now)
 	if err != nil {
-		return k.stale(kept, kid, now, err)
+		return k.fallback(cached, kid, now, err)
 	}
-	if last, believed := k.serving(current, kid, now); believed {
+	if last, ok := k.usable(current, kid, now); ok {
 		return last.set, nil
 	}
-	if current.asked != kid {
-		return KeySet{}, notYet(kid, current, now)
+	if current.requestedKey != kid {
+		return KeySet{}, unknownKey(kid, current, now)
 	}
 	return KeySet{}, refuse(RuleKey, "the server has no key %q", kid)
 }
 
-// stale returns a kept set that has the key, while the server cannot be asked for
-// the reason given.
-func (k *Keys) stale(kept record, kid string, now time.Time, reason error) (KeySet, error) {
-	last, believed := k.serving(kept, kid, now)
-	if !believed {
+// fallback returns a cached set that has the key while the server is not available
+// for the given reason.
+func (k *Keys) fallback(cached cachedKeys, kid string, now time.Time, reason error) (KeySet, error) {
+	last, ok := k.usable(cached, kid, now)
+	if !ok {
 		return KeySet{}, unavailable(reason, kid)
 	}
-	k.settings.Warn(failure.Privatef("keys of %s still serve: %w", last.fetched.UTC().Format(time.RFC3339), reason))
+	k.settings.Warn(failure.Privatef("using keys cached at %s: %w", last.fetched.UTC().Format(time.RFC3339), reason))
 	return last.set, nil
 }
 
-// serving finds the kept set with the key, as far as it is believed without the
-// server: one that the server has replaced for no longer than MaxAge.
-func (k *Keys) serving(kept record, kid string, now time.Time) (last fetchedSet, believed bool) {
+// usable returns the cached set with the key if it may be used without a request: the
+// current set until it is too old, a former one until MaxAge.
+func (k *Keys) usable(cached cachedKeys, kid string, now time.Time) (last fetchedSet, ok bool) {
 	limit := max(k.settings.MaxAge, k.settings.StaleMax)
-	if last = kept.fetchedSet; kept.before != nil && !last.set.Has(kid) {
-		last, limit = *kept.before, k.settings.MaxAge
+	if last = cached.fetchedSet; cached.former != nil && !last.set.Has(kid) {
+		last, limit = *cached.former, k.settings.MaxAge
 	}
 	return last, last.set.Has(kid) && within(last.fetched, limit, now)
 }
 
-// unavailable is the failure of a token that cannot be judged for want of its key.
+// unavailable is the failure of a token whose key cannot be fetched.
 func unavailable(err error, kid string) error {
 	if failure.KindOf(err) == failure.Config {
 		return err
 	}
-	return failure.Privatef("cannot verify a token: its key %q is not at hand, and %w", kid, err)
+	return failure.Privatef("cannot verify a token: its key %q is not cached: %w", kid, err)
 }
 
-// notYet is the failure of a token whose key may be newer than the kept set, at a
-// time when the server is not asked.
-func notYet(kid string, kept record, now time.Time) error {
-	wait := max(pause-now.Sub(kept.tried), time.Second).Round(time.Second)
-	return failure.Privatef("cannot verify a token: its key %q is not among those of %s ago, and the server is not asked again for %s",
-		kid, whole(now.Sub(kept.fetched)), wait).
-		WithPublic("this CI resource does not know the key of the job's id_token yet").
-		WithHint("retry the job in %s: GitLab's keys are looked up at most once a minute", wait)
+// unknownKey is the failure of a token whose key may be newer than the cached set
+// before the next request to the server is due.
+func unknownKey(kid string, cached cachedKeys, now time.Time) error {
+	wait := max(minFetchInterval-now.Sub(cached.attempted), time.Second).Round(time.Second)
+	return failure.Privatef("cannot verify a token: its key %q is not among those fetched %s ago; the next request to the server is in %s",
+		kid, wholeSeconds(now.Sub(cached.fetched)), wait).
+		WithPublic("this CI resource has not fetched the key of the job's id_token yet").
+		WithHint("retry the job in %s: GitLab's keys are fetched at most once a minute", wait)
 }
 
-// renew asks the server for a set with the key to replace the kept one, unless it was
-// asked within the last minute; then the answer of that time stands.
-func (k *Keys) renew(ctx context.Context, kept record, kid string, now time.Time) (record, error) {
-	if within(kept.tried, pause, now) {
-		// A set of later than the question is not its answer: the clock was set back.
-		if !kept.tried.Equal(kept.fetched) {
-			return record{}, fmt.Errorf("%s failed to give keys %s ago", k.server.url.Redacted(), whole(now.Sub(kept.tried)))
+// update requests a set with the key from the server to replace the cached one. Within
+// minFetchInterval of the last request it returns the result of that request instead.
+func (k *Keys) update(ctx context.Context, cached cachedKeys, kid string, now time.Time) (cachedKeys, error) {
+	if within(cached.attempted, minFetchInterval, now) {
+		// fetched after attempted means that the clock was set back since.
+		if !cached.attempted.Equal(cached.fetched) {
+			return cachedKeys{}, fmt.Errorf("fetching keys from %s failed %s ago", k.server.url.Redacted(), wholeSeconds(now.Sub(cached.attempted)))
 		}
-		return kept, nil
+		return cached, nil
 	}
-	// Noted before the answer is there, so that others do not ask meanwhile.
-	if kept.set.Len() > 0 {
-		kept.tried, kept.asked = now, kid
-		k.keep(kept)
+	// Saved before the request, so that other processes send none meanwhile.
+	if cached.set.Len() > 0 {
+		cached.attempted, cached.requestedKey = now, kid
+		k.trySave(cached)
 	}
-	fresh, err := k.ask(ctx, now)
+	fresh, err := k.fetch(ctx, now)
 	if err != nil {
-		return record{}, err
+		return cachedKeys{}, err
 	}
-	fresh.asked = kid
-	next := k.replace(kept, fresh)
-	k.keep(next)
+	fresh.requestedKey = kid
+	next := k.replaceCached(cached, fresh)
+	k.trySave(next)
 	return next, nil
 }
 
-// replace gives the operator notice of a change that a rotation of keys does not
-// make.
-func (k *Keys) replace(kept, fresh record) record {
-	next, change := fresh.replacing(kept)
+// replaceCached warns the operator of a change that is not a rotation of keys.
+func (k *Keys) replaceCached(cached, fresh cachedKeys) cachedKeys {
+	next, change := fresh.replace(cached)
 	if change != "" {
 		k.settings.Warn(failure.Privatef("%s: %s", k.server.url.Redacted(), change))
 	}
 	return next
 }
 
-// Refresh fetches the set and keeps it. It is for a timer at sites that want the
-// network out of the jobs' way.
+// Refresh fetches the set and caches it. It is for a timer at sites whose jobs should
+// not wait for the network.
 func (k *Keys) Refresh(ctx context.Context, now time.Time) (KeySet, error) {
 	return k.refresh(ctx, now, false)
 }
 
-// Forget is Refresh after which nothing is believed that was fetched before.
-func (k *Keys) Forget(ctx context.Context, now time.Time) (KeySet, error) {
+// Reset is Refresh without trust in any key set that was fetched before.
+func (k *Keys) Reset(ctx context.Context, now time.Time) (KeySet, error) {
 	return k.refresh(ctx, now, true)
 }
 
-func (k *Keys) refresh(ctx context.Context, now time.Time, forget bool) (KeySet, error) {
-	kept, err := k.store.load()
+func (k *Keys) refresh(ctx context.Context, now time.Time, reset bool) (KeySet, error) {
+	cached, err := k.store.load()
 	if failure.KindOf(err) == failure.Config {
 		return KeySet{}, err
 	}
-	fresh, err := k.ask(ctx, now)
+	fresh, err := k.fetch(ctx, now)
 	if err != nil {
 		return KeySet{}, err
 	}
-	next := k.replace(kept, fresh)
-	if forget {
-		next.before = nil
+	next := k.replaceCached(cached, fresh)
+	if reset {
+		next.former = nil
 	}
 	if err := k.store.save(next); err != nil {
-		return KeySet{}, failure.Privatef("cannot keep the keys in %s: %w", k.Dir(), err)
+		return KeySet{}, failure.Privatef("cannot cache the keys in %s: %w", k.Dir(), err)
 	}
 	return next.set, nil
 }
 
-// ask fetches the set and reads it.
-func (k *Keys) ask(ctx context.Context, now time.Time) (record, error) {
+// fetch fetches and parses the set.
+func (k *Keys) fetch(ctx context.Context, now time.Time) (cachedKeys, error) {
 	a, err := k.server.fetch(ctx)
 	if err != nil {
-		return record{}, err
+		return cachedKeys{}, err
 	}
 	set, err := ParseKeySet(a.Set)
 	if err != nil {
-		return record{}, failure.Privatef("cannot use the keys of %s: %w", k.server.url.Redacted(), err)
+		return cachedKeys{}, failure.Privatef("cannot use the keys of %s: %w", k.server.url.Redacted(), err)
 	}
-	return record{fetchedSet: fetchedSet{set, a.Set, now}, tried: now}, nil
+	return cachedKeys{fetchedSet: fetchedSet{set, a.Set, now}, attempted: now}, nil
 }
 
-// keep saves what it can: a full disk must not stop a job whose keys are at hand.
-func (k *Keys) keep(r record) {
+// trySave only warns on failure: a full disk must not stop a job whose keys were
+// fetched.
+func (k *Keys) trySave(r cachedKeys) {
 	if err := k.store.save(r); err != nil {
-		k.settings.Warn(failure.Privatef("cannot keep the keys in %s: %w", k.Dir(), err))
+		k.settings.Warn(failure.Privatef("cannot cache the keys in %s: %w", k.Dir(), err))
 	}
 }

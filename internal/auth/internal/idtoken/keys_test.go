@@ -30,7 +30,7 @@ const (
 	warned  outcome = "served with a warning"
 	refused outcome = "refused"
 	down    outcome = "no answer"
-	later   outcome = "not known yet"
+	later   outcome = "not fetched yet"
 )
 
 func (s *site) ask(st step) outcome {
@@ -39,14 +39,14 @@ func (s *site) ask(st step) outcome {
 	if !st.up {
 		s.behave(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	}
-	set, err := s.keys().For(ctx, st.kid, issued.Add(st.after))
+	set, err := s.keys().Get(ctx, st.kid, issued.Add(st.after))
 	rule, isRule := RuleOf(err)
 	switch {
 	case isRule && rule == RuleKey && isDenied(err):
 		return refused
 	case err != nil && failure.KindOf(err) == failure.System:
 		line, hint := failure.ForUser(err, false, "job 9")
-		if line == "this CI resource does not know the key of the job's id_token yet" {
+		if line == "this CI resource has not fetched the key of the job's id_token yet" {
 			s.hints = append(s.hints, hint)
 			return later
 		}
@@ -156,12 +156,12 @@ func TestWhenToRetry(t *testing.T) {
 func TestH11Rotation(t *testing.T) {
 	s := primed(t)
 	s.behave(sends(marshal(t, set(jwk(loginID, &loginKey().PublicKey), jwk("new", &otherKey().PublicKey)))))
-	got, err := s.keys().For(ctx, "new", issued.Add(2*time.Minute))
+	got, err := s.keys().Get(ctx, "new", issued.Add(2*time.Minute))
 	if err != nil || !got.Has("new") || len(s.warned) > 0 {
 		t.Fatalf("H11 key rotated between stages: %v, %v, %v", got, err, s.warned)
 	}
 	s.wantAsked(2)
-	if set, err := s.keys().For(ctx, ciID, issued.Add(4*time.Minute)); err == nil {
+	if set, err := s.keys().Get(ctx, ciID, issued.Add(4*time.Minute)); err == nil {
 		t.Errorf("a key that the server took back is still used: %v", set)
 	}
 	s.wantAsked(3)
@@ -188,7 +188,7 @@ func TestKeysConcurrently(t *testing.T) {
 	for reads := 0; ; reads++ {
 		b, err := os.ReadFile(file)
 		if err == nil {
-			_, err = decodeRecord(b, k.server.url.String())
+			_, err = decodeCached(b, k.server.url.String())
 		}
 		if err != nil {
 			<-done
@@ -217,7 +217,7 @@ func TestRefresh(t *testing.T) {
 		t.Error("Refresh succeeded without a server")
 	}
 	// The failure takes nothing away.
-	if _, err := s.keys().For(ctx, ciID, issued.Add(24*time.Hour+time.Second)); err != nil {
+	if _, err := s.keys().Get(ctx, ciID, issued.Add(24*time.Hour+time.Second)); err != nil {
 		t.Error(err)
 	}
 }
@@ -225,7 +225,7 @@ func TestRefresh(t *testing.T) {
 func TestFaultyCAFile(t *testing.T) {
 	s := newSite(t)
 	s.settings.CAFile = absPath(t, "/nonexistent/ca.pem")
-	if _, err := s.keys().For(ctx, ciID, issued); failure.KindOf(err) != failure.Config {
+	if _, err := s.keys().Get(ctx, ciID, issued); failure.KindOf(err) != failure.Config {
 		t.Errorf("error %v, want a fault of the configuration", err)
 	}
 }
@@ -234,15 +234,15 @@ func TestProbe(t *testing.T) {
 	now := time.Now()
 	t.Run("all well", func(t *testing.T) {
 		s := newSite(t)
-		if _, err := s.keys().For(ctx, ciID, now.Add(-time.Hour)); err != nil {
+		if _, err := s.keys().Get(ctx, ciID, now.Add(-time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		p := s.keys().Probe(ctx, now)
-		if p.Err != nil || p.KeptErr != nil || !p.Connected || !p.Secured || p.Keys != 2 || p.KeptKeys != 2 {
+		if p.Err != nil || p.CacheErr != nil || !p.Connected || !p.Secured || p.Keys != 2 || p.CachedKeys != 2 {
 			t.Errorf("Probe: %+v", p)
 		}
-		if p.KeptAge < time.Hour || p.KeptAge > time.Hour+time.Second {
-			t.Errorf("age %s, want an hour", p.KeptAge)
+		if p.CachedAge < time.Hour || p.CachedAge > time.Hour+time.Second {
+			t.Errorf("age %s, want an hour", p.CachedAge)
 		}
 		if !p.SkewKnown || p.Skew.Abs() > 2*time.Second {
 			t.Errorf("skew %s, %v; want about none", p.Skew, p.SkewKnown)
@@ -253,18 +253,18 @@ func TestProbe(t *testing.T) {
 	})
 	t.Run("other keys than those that are kept", func(t *testing.T) {
 		s := newSite(t)
-		if _, err := s.keys().For(ctx, ciID, now); err != nil {
+		if _, err := s.keys().Get(ctx, ciID, now); err != nil {
 			t.Fatal(err)
 		}
-		if p := s.keys().Probe(ctx, now); p.Foreign {
+		if p := s.keys().Probe(ctx, now); p.NoneOffered {
 			t.Errorf("the same keys: %+v", p)
 		}
 		s.behave(sends(impostor(t)))
-		if p := s.keys().Probe(ctx, now); !p.Foreign || p.Err != nil || p.Keys != 1 {
+		if p := s.keys().Probe(ctx, now); !p.NoneOffered || p.Err != nil || p.Keys != 1 {
 			t.Errorf("Probe: %+v", p)
 		}
 		s.behave(sends([]byte(`{"keys":[]}`)))
-		if p := s.keys().Probe(ctx, now); p.Foreign || p.Err == nil {
+		if p := s.keys().Probe(ctx, now); p.NoneOffered || p.Err == nil {
 			t.Errorf("no keys: %+v", p)
 		}
 	})
@@ -322,7 +322,7 @@ func TestProbe(t *testing.T) {
 		s := newSite(t)
 		s.down()
 		p := s.keys().Probe(ctx, now)
-		if p.Connected || p.Secured || p.Err == nil || p.KeptErr == nil || p.SkewKnown {
+		if p.Connected || p.Secured || p.Err == nil || p.CacheErr == nil || p.SkewKnown {
 			t.Errorf("Probe: %+v", p)
 		}
 		if _, err := os.Lstat(s.stateDir.String()); err == nil {

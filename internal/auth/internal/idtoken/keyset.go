@@ -13,27 +13,27 @@ import (
 
 const (
 	maxKeys = 64
-	// minModulus is NIST SP 800-131A's lower bound, in bits. maxModulus bounds the
+	// minModulus is the lower bound of NIST SP 800-131A in bits. maxModulus bounds the
 	// time of a verification.
 	minModulus = 2048
 	maxModulus = 4096
-	// minExponent is FIPS 186-5's lower bound and GitLab's own value; maxExponent
-	// is what crypto/rsa takes.
+	// minExponent is the lower bound of FIPS 186-5 and GitLab's own value; maxExponent
+	// is the maximum of crypto/rsa.
 	minExponent = 65537
 	maxExponent = 1<<31 - 1
 )
 
-// KeySet is the RSA signing keys that a server published.
+// KeySet has the RSA signing keys that a server published.
 type KeySet struct{ keys map[string]*rsa.PublicKey }
 
 // Len returns the number of keys.
 func (s KeySet) Len() int { return len(s.keys) }
 
-// Has reports whether the set has a key of this id.
+// Has reports whether the set has a key with this id.
 func (s KeySet) Has(kid string) bool { return s.keys[kid] != nil }
 
-// shares reports whether both sets have a key in common: the same id alone may be
-// another's choice.
+// shares reports whether both sets have a key in common. The same id is not enough:
+// another server can choose it.
 func (s KeySet) shares(other KeySet) bool {
 	for kid, key := range s.keys {
 		if o := other.keys[kid]; o != nil && o.Equal(key) {
@@ -43,21 +43,21 @@ func (s KeySet) shares(other KeySet) bool {
 	return false
 }
 
-// namedKeys is how many ids String returns.
-const namedKeys = 4
+// shownKeys is how many ids String shows.
+const shownKeys = 4
 
-// String returns the ids of the keys, of many the first.
+// String returns the ids of the keys, at most shownKeys of them.
 func (s KeySet) String() string {
 	ids := slices.Sorted(maps.Keys(s.keys))
-	if len(ids) > namedKeys {
-		ids = append(ids[:namedKeys], "…")
+	if len(ids) > shownKeys {
+		ids = append(ids[:shownKeys], "…")
 	}
 	return strings.Join(ids, ", ")
 }
 
-// ParseKeySet reads a JWK set (RFC 7517). Keys of other types and uses are
-// skipped; a set in which a signing key is weak, private or ambiguous is refused
-// as a whole, because its server is not what the site thinks.
+// ParseKeySet reads a JWK set (RFC 7517). It skips keys of other types and uses, and
+// refuses the whole set if a signing key is weak, private or ambiguous: such a server
+// is not a correct GitLab.
 func ParseKeySet(b []byte) (KeySet, error) {
 	if len(b) > jwks.MaxSet {
 		return KeySet{}, fmt.Errorf("the key set has more than %d bytes", jwks.MaxSet)
@@ -96,15 +96,15 @@ func collect(entries []any) (KeySet, error) {
 	return set, nil
 }
 
-// parseKey returns no key for an entry that no id_token can be signed with: one
-// of another type or use, or without an id that a token could name.
+// parseKey returns no key for an entry that cannot sign an id_token: one of another
+// type or use, or without a valid id.
 func parseKey(entry any) (kid string, key *rsa.PublicKey, err error) {
 	members, ok := entry.(map[string]any)
-	if !ok || !texts(members, "kty", "use", "alg", "kid") {
+	if !ok || !areTexts(members, "kty", "use", "alg", "kid") {
 		return "", nil, fmt.Errorf("is not a JWK")
 	}
 	kid, _ = members["kid"].(string)
-	if members["kty"] != "RSA" || !absentOr(members["use"], "sig") || !absentOr(members["alg"], algorithm) || !saneKeyID(kid) {
+	if members["kty"] != "RSA" || !absentOr(members["use"], "sig") || !absentOr(members["alg"], algorithm) || !isKeyID(kid) {
 		return "", nil, nil
 	}
 	for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth"} {
@@ -116,8 +116,8 @@ func parseKey(entry any) (kid string, key *rsa.PublicKey, err error) {
 	return kid, key, err
 }
 
-// texts reports whether each member that is there is a text.
-func texts(members map[string]any, names ...string) bool {
+// areTexts reports whether each member that is present is a string.
+func areTexts(members map[string]any, names ...string) bool {
 	for _, name := range names {
 		if value, there := members[name]; there && value != nil {
 			if _, text := value.(string); !text {
@@ -132,8 +132,8 @@ func absentOr(value any, want string) bool { return value == nil || value == "" 
 
 // publicKey reads modulus and exponent (RFC 7518 section 6.3.1).
 func publicKey(members map[string]any) (*rsa.PublicKey, error) {
-	n, ok1 := number(members["n"])
-	e, ok2 := number(members["e"])
+	n, ok1 := bigUint(members["n"])
+	e, ok2 := bigUint(members["e"])
 	switch {
 	case !ok1 || !ok2:
 		return nil, fmt.Errorf("is not an RSA key: its modulus or exponent is missing or not strict base64url")
@@ -149,9 +149,9 @@ func publicKey(members map[string]any) (*rsa.PublicKey, error) {
 	return &rsa.PublicKey{N: n, E: int(e.Int64())}, nil
 }
 
-// number reads a Base64urlUInt: big-endian, without leading zeros (RFC 7518
-// section 2).
-func number(member any) (*big.Int, bool) {
+// bigUint reads a Base64urlUInt: big-endian without leading zeros (RFC 7518 section
+// 2).
+func bigUint(member any) (*big.Int, bool) {
 	text, _ := member.(string)
 	b, ok := decodePart(text)
 	if !ok || len(b) == 0 || b[0] == 0 {

@@ -19,7 +19,7 @@ func impostor(t *testing.T) []byte {
 // notices are the warnings about keys that all changed.
 func (s *site) notices() (all []string) {
 	for _, w := range s.warned {
-		if text := w.Error(); strings.Contains(text, "all keys changed at once") || strings.Contains(text, "keys of before are back") {
+		if text := w.Error(); strings.Contains(text, "all keys changed at once") || strings.Contains(text, "former keys are back") {
 			all = append(all, text)
 		}
 	}
@@ -49,7 +49,7 @@ func TestEveryKeyChanged(t *testing.T) {
 		{8 * time.Minute, ciID, own, 5, true, 2},
 	} {
 		s.behave(sends(st.set))
-		got, err := s.keys().For(ctx, st.kid, issued.Add(st.after))
+		got, err := s.keys().Get(ctx, st.kid, issued.Add(st.after))
 		if (err == nil) != st.served || got.Has(st.kid) != st.served {
 			t.Errorf("step %d: %v, %v", i, got, err)
 		}
@@ -60,7 +60,7 @@ func TestEveryKeyChanged(t *testing.T) {
 	}
 	n := s.notices()
 	for i, want := range []string{
-		s.https.URL + "/oauth/discovery/keys: all keys changed at once: there were " + loginID + ", " + ciID + " of ", "the keys of before are back (" + loginID + ", " + ciID + "): those of impostor of ",
+		s.https.URL + "/oauth/discovery/keys: all keys changed at once, from " + loginID + ", " + ciID + " (fetched ", "the former keys are back (" + loginID + ", " + ciID + "): those fetched in between are no longer trusted: impostor (fetched ",
 	} {
 		if !strings.Contains(n[i], want) {
 			t.Errorf("notice %q, want %q", n[i], want)
@@ -76,7 +76,7 @@ func TestFormerKeysEnd(t *testing.T) {
 	s.behave(sends(impostor(t)))
 	ask := func(after time.Duration, kid string, served bool) {
 		t.Helper()
-		if got, err := s.keys().For(ctx, kid, issued.Add(after)); (err == nil) != served {
+		if got, err := s.keys().Get(ctx, kid, issued.Add(after)); (err == nil) != served {
 			t.Errorf("%s after %v: %v, %v", kid, after, got, err)
 		}
 	}
@@ -92,15 +92,15 @@ func TestFormerKeysEnd(t *testing.T) {
 func TestFormerKeysWhileTheServerIsDown(t *testing.T) {
 	s := primed(t)
 	s.behave(sends(impostor(t)))
-	if _, err := s.keys().For(ctx, "impostor", issued.Add(2*time.Minute)); err != nil {
+	if _, err := s.keys().Get(ctx, "impostor", issued.Add(2*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	s.behave(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	before := len(s.warned)
-	if got, err := s.keys().For(ctx, ciID, issued.Add(4*time.Minute)); err != nil || !got.Has(ciID) || len(s.warned) == before {
+	if got, err := s.keys().Get(ctx, ciID, issued.Add(4*time.Minute)); err != nil || !got.Has(ciID) || len(s.warned) == before {
 		t.Errorf("%v, %v, warned %v", got, err, s.warned[before:])
 	}
-	if set, err := s.keys().Look(ctx, ciID, issued.Add(4*time.Minute)); err != nil || !set.Has(ciID) {
+	if set, err := s.keys().Peek(ctx, ciID, issued.Add(4*time.Minute)); err != nil || !set.Has(ciID) {
 		t.Errorf("an administrator sees %v, %v", set, err)
 	}
 }
@@ -111,7 +111,7 @@ func TestRotationsAreNoNotice(t *testing.T) {
 	s := primed(t)
 	both := marshal(t, set(jwk(ciID, &ciKey().PublicKey), jwk("next", &otherKey().PublicKey)))
 	s.behave(sends(both))
-	if _, err := s.keys().For(ctx, "next", issued.Add(2*time.Minute)); err != nil {
+	if _, err := s.keys().Get(ctx, "next", issued.Add(2*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	s.behave(sends(marshal(t, set(jwk("next", &otherKey().PublicKey)))))
@@ -121,7 +121,7 @@ func TestRotationsAreNoNotice(t *testing.T) {
 	if len(s.warned) > 0 {
 		t.Errorf("warned: %v", s.warned)
 	}
-	if _, err := s.keys().For(ctx, ciID, issued.Add(4*time.Minute)); err == nil {
+	if _, err := s.keys().Get(ctx, ciID, issued.Add(4*time.Minute)); err == nil {
 		t.Error("the withdrawn key is still believed")
 	}
 }
@@ -145,7 +145,7 @@ func TestForget(t *testing.T) {
 		served bool
 	}{
 		"refresh": {func(k *Keys) error { _, err := k.Refresh(ctx, issued.Add(2*time.Minute)); return err }, true},
-		"forget":  {func(k *Keys) error { _, err := k.Forget(ctx, issued.Add(2*time.Minute)); return err }, false},
+		"forget":  {func(k *Keys) error { _, err := k.Reset(ctx, issued.Add(2*time.Minute)); return err }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := primed(t)
@@ -156,7 +156,7 @@ func TestForget(t *testing.T) {
 			if n := s.notices(); len(n) != 1 {
 				t.Errorf("notices %q", n)
 			}
-			_, err := s.keys().For(ctx, ciID, issued.Add(2*time.Minute+time.Second))
+			_, err := s.keys().Get(ctx, ciID, issued.Add(2*time.Minute+time.Second))
 			if (err == nil) != tc.served {
 				t.Errorf("the former key: %v", err)
 			}
@@ -186,17 +186,17 @@ func TestReplacing(t *testing.T) {
 		"the same, beside another":   {&a, &b, a, "b", ""},
 		"another":                    {&a, nil, b, "a", "all keys changed at once"},
 		"another, beside a third":    {&a, &b, c, "a", "all keys changed at once"},
-		"the former":                 {&a, &b, b, "", "the keys of before are back"},
+		"the former":                 {&a, &b, b, "", "the former keys are back"},
 		"the first of a damaged one": {nil, &b, a, "", ""},
 	} {
-		kept := record{before: tc.before}
+		kept := cachedKeys{former: tc.before}
 		if tc.kept != nil {
 			kept.fetchedSet = *tc.kept
 		}
-		next, change := record{fetchedSet: tc.fresh}.replacing(kept)
+		next, change := cachedKeys{fetchedSet: tc.fresh}.replace(kept)
 		former := ""
-		if next.before != nil {
-			former = next.before.set.String()
+		if next.former != nil {
+			former = next.former.set.String()
 		}
 		if former != tc.want || !strings.HasPrefix(change, tc.change) || (change == "") != (tc.change == "") || !next.set.shares(tc.fresh.set) {
 			t.Errorf("%s: former %q, change %q", name, former, change)
@@ -215,11 +215,11 @@ func TestDamagedFormerSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := decodeRecord([]byte(`{"version":1,"url":"u","set":`+string(soundSet(t))+`,"before":{"fetched":1,"set":{"keys":[]}}}`), "u"); err == nil {
+	if _, err := decodeCached([]byte(`{"version":1,"url":"u","set":`+string(soundSet(t))+`,"before":{"fetched":1,"set":{"keys":[]}}}`), "u"); err == nil {
 		t.Error("a record with a former set of no use was read")
 	}
-	r, err := decodeRecord(text, s.keys().server.url.String())
-	if err != nil || r.before == nil || !r.before.set.Has(ciID) || !r.before.fetched.Equal(issued.Truncate(time.Second)) {
+	r, err := decodeCached(text, s.keys().server.url.String())
+	if err != nil || r.former == nil || !r.former.set.Has(ciID) || !r.former.fetched.Equal(issued.Truncate(time.Second)) {
 		t.Errorf("read %+v, %v", r, err)
 	}
 }
@@ -234,7 +234,7 @@ func TestKeySetNamesFewKeys(t *testing.T) {
 	if err != nil || ferr != nil || many.String() != "a, b, c, d, …" || few.String() != "a, b, c, d" {
 		t.Errorf("%q, %q, %v, %v", many, few, err, ferr)
 	}
-	if failure.KindOf(notYet("x", record{}, issued)) != failure.System {
+	if failure.KindOf(unknownKey("x", cachedKeys{}, issued)) != failure.System {
 		t.Error("a key that is not known yet is a verdict")
 	}
 }

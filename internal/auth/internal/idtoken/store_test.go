@@ -14,7 +14,7 @@ import (
 func primed(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t)
-	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Fatal(err)
 	}
 	s.wantAsked(1)
@@ -44,7 +44,7 @@ func TestStateDirectory(t *testing.T) {
 	if err := os.Chmod(s.stateDir.String(), 0o770); err != nil {
 		t.Fatal(err)
 	}
-	_, err := s.keys().For(context.Background(), ciID, issued)
+	_, err := s.keys().Get(context.Background(), ciID, issued)
 	if failure.KindOf(err) != failure.Config || !strings.Contains(err.Error(), "its mode is 0770") {
 		t.Errorf("error %v, want a fault of the configuration", err)
 	}
@@ -89,7 +89,7 @@ func TestH12KeptKeys(t *testing.T) {
 		{"H12 another account's", func(t *testing.T, f string) { asRoot(t); _ = os.Chown(f, 65534, 65534) }, 0},
 		{"H12 truncated", func(t *testing.T, f string) { _ = os.Truncate(f, 300) }, 0},
 		{"H12 empty", func(t *testing.T, f string) { _ = os.Truncate(f, 0) }, 0},
-		{"H12 too long", func(t *testing.T, f string) { _ = os.Truncate(f, maxRecord+1) }, 0},
+		{"H12 too long", func(t *testing.T, f string) { _ = os.Truncate(f, maxCacheFile+1) }, 0},
 		{"H12 a link", func(t *testing.T, f string) { _ = os.Rename(f, f+".x"); _ = os.Symlink(f+".x", f) }, 0},
 		{"H12 a directory", func(t *testing.T, f string) { _ = os.Remove(f); _ = os.Mkdir(f, 0o700) }, 0},
 		{"H12 of another server", rewrite(`"url":"https`, `"url":"http`), 0},
@@ -101,7 +101,7 @@ func TestH12KeptKeys(t *testing.T) {
 		t.Run(c.name+", server up", func(t *testing.T) {
 			s := primed(t)
 			c.spoil(t, s.stateFile())
-			set, err := s.keys().For(context.Background(), ciID, issued.Add(c.after))
+			set, err := s.keys().Get(context.Background(), ciID, issued.Add(c.after))
 			if c.name == "H12 a directory" {
 				// Nothing to believe, and nothing that could be put in its place.
 				if len(s.warned) != 2 {
@@ -118,8 +118,8 @@ func TestH12KeptKeys(t *testing.T) {
 			s := primed(t)
 			c.spoil(t, s.stateFile())
 			s.down()
-			_, err := s.keys().For(context.Background(), ciID, issued.Add(c.after))
-			wantSystem(t, err, "refuses the connection")
+			_, err := s.keys().Get(context.Background(), ciID, issued.Add(c.after))
+			wantSystem(t, err, "connection refused")
 		})
 	}
 }
@@ -131,7 +131,7 @@ func TestH12Fix(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+		if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -145,7 +145,7 @@ func TestKeptPerServer(t *testing.T) {
 	s := primed(t)
 	s.settings.JWKS = parseURL(t, s.https.URL+"/-/jwks")
 	for range 2 {
-		if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+		if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -161,10 +161,10 @@ func TestFullDisk(t *testing.T) {
 	k := s.keys()
 	// A name that no file system takes stands for one that takes no file.
 	k.store.file = strings.Repeat("n", 300)
-	if set, err := k.For(context.Background(), ciID, issued); err != nil || !set.Has(ciID) {
+	if set, err := k.Get(context.Background(), ciID, issued); err != nil || !set.Has(ciID) {
 		t.Fatalf("For: %v, %v", set, err)
 	}
-	if len(s.warned) == 0 || !strings.Contains(s.warned[len(s.warned)-1].Error(), "cannot keep the keys") {
+	if len(s.warned) == 0 || !strings.Contains(s.warned[len(s.warned)-1].Error(), "cannot cache the keys") {
 		t.Errorf("warned %v, want of the keys that could not be kept", s.warned)
 	}
 	if files, _ := os.ReadDir(s.stateDir.String()); len(files) != 0 {
@@ -196,7 +196,7 @@ func TestNobodyNeedsToListen(t *testing.T) {
 	if err := os.Truncate(s.stateFile(), 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.keys().For(context.Background(), ciID, issued); err != nil {
+	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// skew is how far the clocks of GitLab and of this host may be apart.
-const skew = time.Minute
+// maxSkew is the accepted difference between the clocks of GitLab and this host.
+const maxSkew = time.Minute
 
-// Verify checks the signature with the token's own key of the set, and then
-// every claim against the rules and the job that is expected.
+// Verify checks the signature with the key of the set that the token names, and then
+// every claim against the rules and the expected job.
 func (t Token) Verify(keys KeySet, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
 	if err := rules.check(); err != nil {
 		return claims.Identity{}, err
@@ -27,14 +27,14 @@ func (t Token) Verify(keys KeySet, rules Rules, expected claims.Expected, now ti
 	if err != nil {
 		return claims.Identity{}, err
 	}
-	return judge(payload, rules, expected, now)
+	return checkPayload(payload, rules, expected, now)
 }
 
-// judge reads the claims, which the server has signed.
-func judge(payload []byte, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
+// checkPayload checks the claims, whose signature was verified.
+func checkPayload(payload []byte, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
 	values, ok := decodeObject(payload)
 	if !ok {
-		return claims.Identity{}, refuse(RuleClaims, "they are not one JSON object with distinct keys")
+		return claims.Identity{}, refuse(RuleClaims, "not one JSON object with distinct keys")
 	}
 	c := &claimSet{values: values}
 	token, err := acceptToken(c, rules, now)
@@ -44,11 +44,11 @@ func judge(payload []byte, rules Rules, expected claims.Expected, now time.Time)
 	return bind(c, token, rules, expected)
 }
 
-// acceptToken holds the claims about the token itself against the rules.
+// acceptToken checks the claims about the token itself.
 func acceptToken(c *claimSet, rules Rules, now time.Time) (claims.Token, error) {
 	if iss := c.values["iss"]; iss != rules.Issuer {
 		s, _ := iss.(string)
-		return claims.Token{}, refuse(RuleIssuer, "%q made it, not %q", job.Clip(s), rules.Issuer)
+		return claims.Token{}, refuse(RuleIssuer, "issuer is %q, want %q", job.Clip(s), rules.Issuer)
 	}
 	if !audience(c.values["aud"], rules.Audience) {
 		return claims.Token{}, wrongAudience(c.values["aud"], rules)
@@ -66,8 +66,8 @@ func acceptToken(c *claimSet, rules Rules, now time.Time) (claims.Token, error) 
 	return token, checkTimes(token, rules, now)
 }
 
-// audience reports whether aud, one text or a list of texts (RFC 7519 section
-// 4.1.3), has the wanted one.
+// audience reports whether aud, a string or a list of strings (RFC 7519 section
+// 4.1.3), contains want.
 func audience(aud any, want string) bool {
 	list, ok := aud.([]any)
 	if !ok {
@@ -81,8 +81,8 @@ func audience(aud any, want string) bool {
 	return slices.Contains(list, any(want))
 }
 
-// wrongAudience is the refusal of a mistake that job authors often make. What it
-// repeats is of their own token, whose signature holds.
+// wrongAudience is the refusal of a mistake that job authors often make. It repeats
+// a value of their own token, whose signature was verified.
 func wrongAudience(aud any, rules Rules) error {
 	has := "no aud"
 	switch aud := aud.(type) {
@@ -95,37 +95,34 @@ func wrongAudience(aud any, rules Rules) error {
 		}
 		has = fmt.Sprintf("the aud %q", job.Clip(strings.Join(all, ", ")))
 	}
-	return refuse(RuleAudience, "it is not for %q: it has %s", rules.Audience, has).
+	return refuse(RuleAudience, "the token has %s, want %q", has, rules.Audience).
 		WithPublic("the job's id_token has %s, and this resource expects %q", has, rules.Audience).
 		WithHint("%s", rules.Advice)
 }
 
 func checkTimes(t claims.Token, rules Rules, now time.Time) error {
-	life := t.Expires.Sub(t.IssuedAt)
 	switch {
-	case t.IssuedAt.After(now.Add(skew)):
-		return refuse(RuleTime, "it was issued %s from now: check both clocks", whole(t.IssuedAt.Sub(now)))
-	case t.NotBefore.After(now.Add(skew)):
-		return refuse(RuleTime, "it is not valid before %s from now", whole(t.NotBefore.Sub(now)))
-	case life <= 0:
-		return refuse(RuleTime, "it ends before it was issued")
-	case rules.MaxLife > 0 && life > rules.MaxLife:
-		return refuse(RuleLife, "it lives for %s, longer than %s", life, rules.MaxLife)
+	case t.IssuedAt.After(now.Add(maxSkew)):
+		return refuse(RuleTime, "issued %s in the future: check the clocks of GitLab and of this host", wholeSeconds(t.IssuedAt.Sub(now)))
+	case t.NotBefore.After(now.Add(maxSkew)):
+		return refuse(RuleTime, "not valid for another %s: check the clocks of GitLab and of this host", wholeSeconds(t.NotBefore.Sub(now)))
+	case !t.Expires.After(t.IssuedAt):
+		return refuse(RuleTime, "its exp is not after its iat")
 	case rules.Accepted != "" && t.ID != rules.Accepted:
-		return refuse(RuleSame, "it is %q, but the config stage accepted %q", t.ID, job.Clip(rules.Accepted))
+		return refuse(RuleSame, "token id is %q, but the config stage accepted %q", t.ID, job.Clip(rules.Accepted))
 	case rules.Accepted != "" && rules.Expiry.ignored:
 		return nil
 	}
-	end := t.Expires.Add(skew)
+	end := t.Expires.Add(maxSkew)
 	if rules.Accepted != "" {
 		end = end.Add(rules.Expiry.grace)
 	}
 	if !now.Before(end) {
-		return refuse(RuleExpired, "it ended %s ago", whole(now.Sub(t.Expires))).
+		return refuse(RuleExpired, "expired %s ago", wholeSeconds(now.Sub(t.Expires))).
 			WithPublic("the job's id_token has expired: it was valid until %s", t.Expires.UTC().Format("2006-01-02 15:04:05 UTC")).
-			WithHint("start the job again; a token is valid for as long as the job's timeout allows, which may be too short for the job")
+			WithHint("start the job again; a token is valid for the job's timeout, which may be too short for the job")
 	}
 	return nil
 }
 
-func whole(d time.Duration) time.Duration { return d.Truncate(time.Second) }
+func wholeSeconds(d time.Duration) time.Duration { return d.Truncate(time.Second) }

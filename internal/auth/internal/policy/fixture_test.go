@@ -47,7 +47,7 @@ func good(t testing.TB) input {
 			Project:  claims.Project{ID: 7, Path: "hpc/solver"},
 			Pipeline: claims.Pipeline{ID: 70, Source: "push"},
 			User:     claims.User{ID: 42, Login: "alice", Email: "alice@site.example"},
-			Ref:      claims.Ref{Name: "main", Type: "branch"},
+			Ref:      claims.Ref{Name: "main"},
 		},
 		candidate: Candidate{login: alice},
 		facts: Facts{

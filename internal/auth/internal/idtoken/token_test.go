@@ -29,7 +29,7 @@ func TestParseAcceptsSoundForms(t *testing.T) {
 	}{
 		{"as GitLab sends it", soundHeader()},
 		{"without type", soundHeader().with("typ", absent)},
-		{"with a parameter nobody knows", soundHeader().with("x5t", "abc")},
+		{"with an unknown parameter", soundHeader().with("x5t", "abc")},
 		{"key id at the longest", soundHeader().with("kid", strings.Repeat("k", 128))},
 		{"key id of all characters", soundHeader().with("kid", "azAZ09-_.:=+")},
 	} {

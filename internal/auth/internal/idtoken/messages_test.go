@@ -30,7 +30,7 @@ func TestWordsForTheJobsAuthor(t *testing.T) {
 		{"a terminal's control characters", soundClaims().with("aud", "a\x1b[2J\n"), 0, wrong(`the aud "a\x1b[2J\n"`), "write this"},
 		{"a long audience", soundClaims().with("aud", strings.Repeat("a", 200)), 0, wrong(`the aud "` + strings.Repeat("a", 64) + `…"`), "write this"},
 		{"an audience that is none", soundClaims().with("aud", 7), 0, wrong("no aud"), "write this"},
-		{"expired", soundClaims(), 2 * time.Hour, ended, "start the job again; a token is valid for as long as the job's timeout allows, which may be too short for the job"},
+		{"expired", soundClaims(), 2 * time.Hour, ended, "start the job again; a token is valid for the job's timeout, which may be too short for the job"},
 		{"another issuer", soundClaims().with("iss", "x"), 0, "", ""},
 		{"another job", soundClaims().with("job_id", "1"), 0, "", ""},
 		{"of tomorrow", soundClaims(), -24 * time.Hour, "", ""},
