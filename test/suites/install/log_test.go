@@ -17,11 +17,11 @@ import (
 )
 
 var (
-	updateLogs = flag.Bool("update-logs", false, "write docs/job-log.md again")
-	logsDir    = flag.String("logs-dir", "", "keep the logs as they were written in this directory")
+	updateLogs = flag.Bool("update-logs", false, "write docs/job-log.md")
+	logsDir    = flag.String("logs-dir", "", "keep the unchanged logs in this directory")
 )
 
-// sampleJob is a job whose log is worth to be looked at.
+// sampleJob is a job whose log is on the page.
 type sampleJob struct {
 	title, what string
 	script      []string
@@ -35,11 +35,11 @@ func unchanged(j fakerunner.Job) fakerunner.Job { return j }
 func sampleJobs() []sampleJob {
 	plain := func(site.Config, *site.Site) {}
 	return []sampleJob{
-		{"A job that succeeds", "With a message of the site's (`job_message`).", []string{"echo hello"}, false, unchanged, func(c site.Config, _ *site.Site) {
+		{"A job that succeeds", "With a message of the site (`job_message`).", []string{"echo hello"}, false, unchanged, func(c site.Config, _ *site.Site) {
 			c.Set("general", "job_message", "Maintenance on Friday from 08:00.")
 		}},
 		{"A script that fails", "The exit code is the script's own.", []string{"echo hello", "exit 3"}, false, unchanged, plain},
-		{"A job in a batch system", "Its facts are in a section that GitLab folds.", []string{"echo hello"}, true, func(j fakerunner.Job) fakerunner.Job {
+		{"A job in a batch system", "Its details are in a section that GitLab folds.", []string{"echo hello"}, true, func(j fakerunner.Job) fakerunner.Job {
 			return site.WithVariable(j, "SCHEDULER_PARAMETERS", "-n 1")
 		}, plain},
 		{"Arguments that are refused", "", []string{"echo hello"}, true, func(j fakerunner.Job) fakerunner.Job {
@@ -52,7 +52,7 @@ func sampleJobs() []sampleJob {
 	}
 }
 
-// TestJobLogs holds docs/job-log.md against what jobs really write.
+// TestJobLogs compares docs/job-log.md with the logs of jobs.
 func TestJobLogs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: the sample is of an account that is not the runner's")
@@ -95,19 +95,19 @@ func TestJobLogs(t *testing.T) {
 	}
 }
 
-// stable leaves out the lines that depend on how quickly a batch system answers,
-// and on what another test, killed halfway, has left in the account's home.
+// stable removes the lines that depend on the response time of a batch system, and on
+// files that a test that was killed has left in the account's home.
 func stable(page string) string {
 	return regexp.MustCompile(`(?m)^(?:Slurm job 1 |nodes: |ran: |waited: |.*an earlier job of yours).*\n`).ReplaceAllString(page, "")
 }
 
 const logHead = `# What a job's log looks like
 
-Logs of jobs in the test suite, as text; names, numbers and times are made the same for each run. The lines of GitLab
-Runner itself are shortened, as the suite plays it. In GitLab, sections can be folded, warnings are yellow and errors red.
+Logs of jobs in the test suite, as text; names, numbers and times are replaced by fixed ones. The lines of GitLab
+Runner itself are shortened, as printed by the suite's fake runner. In GitLab, sections can be folded, warnings are yellow and errors red.
 `
 
-// known are the escape sequences that GitLab's log view understands: colours,
+// known are the escape sequences that GitLab's log view supports: colours,
 // and "erase line", which marks its sections. Source:
 // https://docs.gitlab.com/ci/jobs/job_logs/
 var (
@@ -115,7 +115,7 @@ var (
 	control = regexp.MustCompile("[\x00-\x08\x0b-\x1f\x7f]")
 )
 
-// escapes fails for a sequence that GitLab would show as rubbish.
+// escapes fails the test for a sequence that GitLab's log view does not support.
 func escapes(t *testing.T, trace string) {
 	t.Helper()
 	if left := control.FindString(known.ReplaceAllString(trace, "")); left != "" {
@@ -129,8 +129,8 @@ func escapes(t *testing.T, trace string) {
 	}
 }
 
-// readable is the log as plain text, with what differs from run to run made the
-// same.
+// readable is the log as plain text, with fixed values for what differs from run to
+// run.
 func readable(trace string, s *site.Site) string {
 	host, _ := os.Hostname()
 	text := known.ReplaceAllString(trace, "")

@@ -120,7 +120,7 @@ func log(ctx context.Context, s Site) []Line {
 	if file {
 		lines = logFile(s, where)
 	} else {
-		where += ", where others can write like records and flood it (\"What a place is worth\" in docs/tracing.md says how to tell them apart)"
+		where += ", where others can write similar records and flood it (see \"Who can write to each destination\" in docs/tracing.md)"
 	}
 	return or(lines, "a record was written to %s", where)
 }
