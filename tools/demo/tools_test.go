@@ -15,9 +15,9 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// TestMissingGitIsSaidClearly runs the check where neither git nor apt-get is
+// TestMissingGit runs the check where neither git nor apt-get is
 // on PATH.
-func TestMissingGitIsSaidClearly(t *testing.T) {
+func TestMissingGit(t *testing.T) {
 	bin := t.TempDir()
 	for _, program := range []string{"bash", "getent"} {
 		path, err := exec.LookPath(program)
@@ -35,7 +35,7 @@ func TestMissingGitIsSaidClearly(t *testing.T) {
 	}
 }
 
-func TestToolchainMustBeOpenToOthers(t *testing.T) {
+func TestToolchainIsReadable(t *testing.T) {
 	dir, err := os.MkdirTemp("", "demo-test")
 	if err != nil {
 		t.Fatal(err)

@@ -50,9 +50,9 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// TestEveryRoomHasMutants: names are what a run is narrowed down by, so that two of
+// TestEveryPackageHasMutants: names are what a run is narrowed down by, so that two of
 // one name could not be told apart.
-func TestEveryRoomHasMutants(t *testing.T) {
+func TestEveryPackageHasMutants(t *testing.T) {
 	t.Chdir("../..")
 	all, err := everyMutant()
 	if err != nil {

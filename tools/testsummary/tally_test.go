@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestTallyShowsWhatPlainGoTestShows(t *testing.T) {
+func TestTallyPrintsFailuresLikeGoTest(t *testing.T) {
 	for _, c := range []struct{ name, in, want string }{
 		{"nothing", "", "tests: 0 passed, 0 failed, 0 skipped\n"},
 		{
@@ -108,9 +108,9 @@ func TestTallyCountsBlackBoxCases(t *testing.T) {
 	}
 }
 
-// TestTallyReadsWhatGoTestPrints runs the real thing, as its output may change
+// TestTallyParsesGoTest runs the real thing, as its output may change
 // between releases of Go.
-func TestTallyReadsWhatGoTestPrints(t *testing.T) {
+func TestTallyParsesGoTest(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod": "module sample\n\ngo 1.26.0\n",

@@ -22,7 +22,7 @@ func TestCleanupOutputIsNotInTheTrace(t *testing.T) {
 	}
 }
 
-func TestJobIsOverOnlyBehindCleanup(t *testing.T) {
+func TestJobEndsAfterCleanup(t *testing.T) {
 	gate := t.TempDir() + "/gate"
 	runner := newRunner(t, on{"cleanup": `echo up; while [ ! -e "$GATE" ]; do read -t 0.02 <> <(:); done`, "run": "exit 0"})
 	runner.Environ = append(runner.Environ, "GATE="+gate)
@@ -39,7 +39,7 @@ func TestJobIsOverOnlyBehindCleanup(t *testing.T) {
 	outcome(t, e.Wait(), fakerunner.Success)
 }
 
-func TestCleanupHasItsOwnTime(t *testing.T) {
+func TestCleanupHasItsOwnTimeout(t *testing.T) {
 	runner := newRunner(t, on{"run": inStage("build_script", forever), "cleanup": "trap 'echo asked; exit 0' TERM; echo up; " + forever})
 	runner.Custom.CleanupTimeout = 2 * settled
 	j := newJob()

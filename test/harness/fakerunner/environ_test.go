@@ -89,7 +89,7 @@ func TestCleanupAfterFailedConfigHasNoState(t *testing.T) {
 	}
 }
 
-func TestTooLongVariableStopsEveryCall(t *testing.T) {
+func TestTooLongVariableFailsEveryCall(t *testing.T) {
 	r := newRunner(t, nil).Run(with(newJob("true"), "BIG", strings.Repeat("x", 128<<10)))
 	outcome(t, r, fakerunner.SystemFailure)
 	for _, c := range r.Calls {

@@ -79,7 +79,7 @@ func TestCodeFileIsNotTruncatedBetweenStages(t *testing.T) {
 	}
 }
 
-func TestLaterFailureDoesNotHideTheFirst(t *testing.T) {
+func TestFirstFailureIsReported(t *testing.T) {
 	r := newRunner(t, on{"run": `case $2 in build_script) echo 7 >"$BUILD_EXIT_CODE_FILE"; exit 1;; upload_*|cleanup_file*) exit 2;; esac`}).Run(fullJob(""))
 	outcome(t, r, fakerunner.ScriptFailure)
 	if r.ExitCode != 7 {

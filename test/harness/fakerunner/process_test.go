@@ -29,7 +29,7 @@ func fact(t *testing.T, c fakerunner.Call, name string) string {
 	return ""
 }
 
-func TestTheDriversProcess(t *testing.T) {
+func TestDriverProcess(t *testing.T) {
 	r := newRunner(t, on{"prepare": facts, "cleanup": facts}).Run(newJob("true"))
 	for _, stage := range []string{"prepare", "cleanup"} {
 		t.Run(stage, func(t *testing.T) {
@@ -51,9 +51,9 @@ func TestTheDriversProcess(t *testing.T) {
 	}
 }
 
-// TestNoFurtherDescriptors compares with a plain child of this process, which
+// TestNoOtherDescriptors compares with a plain child of this process, which
 // may itself have been started with descriptors that are passed on.
-func TestNoFurtherDescriptors(t *testing.T) {
+func TestNoOtherDescriptors(t *testing.T) {
 	plain, err := exec.Command("/bin/ls", "/proc/self/fd").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ ls -d "$TMPDIR"/script* | wc -l; [ ! -e "$BUILD_EXIT_CODE_FILE" ]`,
 	})
 }
 
-func TestDirectoryGoesAlsoWhenCleanupFails(t *testing.T) {
+func TestDirectoryRemovedWhenCleanupFails(t *testing.T) {
 	r := newRunner(t, on{"cleanup": "exit 2"}).Run(newJob("true"))
 	outcome(t, r, fakerunner.Success)
 	if _, err := os.Stat(call(t, r, "cleanup").Dir); !os.IsNotExist(err) {
@@ -137,7 +137,7 @@ func TestDirectoryGoesAlsoWhenCleanupFails(t *testing.T) {
 	}
 }
 
-func TestAnotherAccountsRunner(t *testing.T) {
+func TestRunnerOfAnotherAccount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start the driver as another account")
 	}

@@ -76,7 +76,7 @@ func TestSequence(t *testing.T) {
 	}
 }
 
-func TestFurtherStepsStopAtTheFirstFailure(t *testing.T) {
+func TestStepsStopAtTheFirstFailure(t *testing.T) {
 	j := newJob("echo main")
 	j.Steps = []fakerunner.Step{{Name: "release", Script: []string{"exit 9"}}, {Name: "later", Script: []string{"true"}}}
 	r := newRunner(t, nil).Run(j)

@@ -53,7 +53,7 @@ func TestConfigAndPrepareTimeout(t *testing.T) {
 	}
 }
 
-func TestConfigKilledByTimeoutMeansNoConfiguration(t *testing.T) {
+func TestConfigTimeoutLeavesNoConfiguration(t *testing.T) {
 	runner := newRunner(t, on{"config": `trap 'exit 0' TERM; ` + forever + `; printf '{"builds_dir":"/secure"}'`, "run": "exit 0"})
 	runner.Custom.ConfigTimeout = settled
 	r := runner.Run(newJob())
@@ -135,7 +135,7 @@ func TestStopRequests(t *testing.T) {
 	}
 }
 
-func TestCancelBehindTheScriptHasNoEffect(t *testing.T) {
+func TestCancelAfterScript(t *testing.T) {
 	j := newJob()
 	j.AfterScript = []string{"x"}
 	gate := t.TempDir() + "/gate"
@@ -196,7 +196,7 @@ func TestAnotherSessionSurvives(t *testing.T) {
 	}
 }
 
-func TestHeldPipeHoldsTheStage(t *testing.T) {
+func TestOpenPipeDelaysStage(t *testing.T) {
 	gate := t.TempDir() + "/gate"
 	runner := newRunner(t, on{"run": inStage("build_script", `setsid bash -c 'echo up; while [ ! -e "$GATE" ]; do read -t 0.02 <> <(:); done; echo last' & exit 0`)})
 	runner.Environ = append(runner.Environ, "GATE="+gate)
@@ -212,7 +212,7 @@ func TestHeldPipeHoldsTheStage(t *testing.T) {
 	}
 }
 
-func TestHeldPipeWithoutProcessGroup(t *testing.T) {
+func TestOpenPipeWithoutProcessGroup(t *testing.T) {
 	runner := newRunner(t, on{"run": inStage("build_script", `setsid bash -c 'echo "child=$$"; exec sleep 1000' & exit 0`)})
 	runner.Custom.GracefulKill, runner.Custom.ForceKill = 150*time.Millisecond, 100*time.Millisecond
 	j := newJob()
@@ -241,9 +241,9 @@ func alive(pid string) bool {
 	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
 }
 
-// TestServiceAccountReachesOnlyItsOwn is a runner without privileges whose
+// TestServiceAccountSignalsOnlyItsOwn is a runner without privileges whose
 // driver started something as another account, in the same process group.
-func TestServiceAccountReachesOnlyItsOwn(t *testing.T) {
+func TestServiceAccountSignalsOnlyItsOwn(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start the driver as another account")
 	}

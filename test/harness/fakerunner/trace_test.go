@@ -8,7 +8,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-func TestTraceMasksSecretsHoweverTheyArrive(t *testing.T) {
+func TestTraceMasksSplitSecrets(t *testing.T) {
 	script := `printf job-; read -t 0.05 <> <(:); printf 'token\n'; echo "job-to"; printf 'end job-tok'`
 	r := newRunner(t, on{"run": inStage("build_script", script)}).Run(newJob())
 	if strings.Contains(r.Trace, "job-token") {
@@ -31,7 +31,7 @@ func TestTraceMasksStandardErrorToo(t *testing.T) {
 	}
 }
 
-func TestTheLongestSecretIsMaskedWhole(t *testing.T) {
+func TestLongestSecretIsMasked(t *testing.T) {
 	j := newJob()
 	j.Variables = append(j.Variables, fakerunner.Variable{Key: "LONG", Value: "job-token-and-more", Masked: true})
 	r := newRunner(t, on{"run": inStage("build_script", "echo job-token-and-more; echo job-token-and")}).Run(j)
@@ -78,7 +78,7 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-func TestWaitingForWhatNeverComes(t *testing.T) {
+func TestAwaitMissingText(t *testing.T) {
 	e := newRunner(t, on{"run": "exit 0"}).Start(newJob())
 	if _, err := e.AwaitStage(soon(t), "after_script", 1); err == nil {
 		t.Error("a stage that never ran was seen")

@@ -63,7 +63,7 @@ func TestUnknownAccount(t *testing.T) {
 	}
 }
 
-func TestConfigIsReplacedAsAWhole(t *testing.T) {
+func TestConfigIsReplaced(t *testing.T) {
 	path := t.TempDir() + "/jacamar.toml"
 	c := Config{"general": {"executor": "shell"}, "auth": {"runas": Table{"sha256": "x"}}}
 	c.Set("auth", "user_allowlist", []string{"a", "b"})

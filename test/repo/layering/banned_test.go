@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-func TestNobodyCallsWhatIsBanned(t *testing.T) {
+func TestBannedCalls(t *testing.T) {
 	for _, p := range list(t, "./internal/...", "./cmd/...") {
 		for _, name := range p.GoFiles {
 			where := strings.TrimPrefix(p.ImportPath, module) + "/" + name

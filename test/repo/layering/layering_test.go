@@ -58,7 +58,7 @@ func known(importPath string) (pkg, bool) {
 	return pkg{}, false
 }
 
-func TestRoomsImportWhatTheArrowsAllow(t *testing.T) {
+func TestPackageImports(t *testing.T) {
 	standard := map[string]bool{}
 	for _, p := range list(t, "std") {
 		standard[p.ImportPath] = true

@@ -19,8 +19,8 @@ var speaks = map[string]bool{
 	"Systemf": true, "Buildf": true, "WithHint": true, "Warn": true, "Note": true, "Fail": true, "Section": true, "Explain": true,
 }
 
-// TestUsersReadNoInnerWords looks at every text that is written for a job's log.
-func TestUsersReadNoInnerWords(t *testing.T) {
+// TestMessagesHaveNoInternalTerms looks at every text that is written for a job's log.
+func TestMessagesHaveNoInternalTerms(t *testing.T) {
 	texts := 0
 	for _, p := range list(t, "./internal/...", "./cmd/...") {
 		for _, name := range p.GoFiles {
@@ -72,7 +72,7 @@ func spoken(t *testing.T, file string, source any) map[string]string {
 	return texts
 }
 
-func TestInnerWords(t *testing.T) {
+func TestFindInternalTerms(t *testing.T) {
 	got := spoken(t, "x.go", `package x
 func f() {
 	failure.Systemf("write handoff: %w", err).WithHint("see the brief")

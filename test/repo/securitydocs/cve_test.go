@@ -34,9 +34,9 @@ func TestEveryVulnerabilityHasItsTests(t *testing.T) {
 	}
 }
 
-// TestShapesAreTold: a row says what went wrong and why it cannot happen here, in
+// TestCVERowsAreComplete: a row says what went wrong and why it cannot happen here, in
 // words, or which other row says it.
-func TestShapesAreTold(t *testing.T) {
+func TestCVERowsAreComplete(t *testing.T) {
 	rows := read(t, "cve.md")
 	for line := range strings.Lines(text(t, "cve.md")) {
 		cells := strings.Split(line, "|")

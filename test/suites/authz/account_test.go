@@ -323,9 +323,9 @@ func stub(ns *namespace.Namespace, body string) error {
 	return ns.Put("/usr/bin/getent", "#!/bin/bash\n"+strings.ReplaceAll(body, "/usr/bin/getent.real", "/run/getent")+"\n", 0o755)
 }
 
-// TestAnswerIsKept: B11, what the name service says later in the job changes
+// TestNameServiceResultIsReused: B11, what the name service says later in the job changes
 // nothing.
-func TestAnswerIsKept(t *testing.T) {
+func TestNameServiceResultIsReused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it replaces getent in a namespace")
 	}

@@ -18,9 +18,9 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestWhoHasThePort: H11, a key server over http at a loopback address is whoever has
+// TestKeyServerOfAnotherUser: H11, a key server over http at a loopback address is whoever has
 // the port. A local user takes it with keys of his own, and signs that he is another.
-func TestWhoHasThePort(t *testing.T) {
+func TestKeyServerOfAnotherUser(t *testing.T) {
 	for _, d := range site.Deployments() {
 		if d.Name == "no-auth" {
 			continue // it asks for no keys

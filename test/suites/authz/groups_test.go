@@ -298,8 +298,8 @@ func TestListsChangedDuringTheJob(t *testing.T) {
 	}
 }
 
-// TestManyGroupsAreKept: B11, groups in a row are asked for once a job, however many.
-func TestManyGroupsAreKept(t *testing.T) {
+// TestManyGroupsInState: B11, groups in a row are asked for once a job, however many.
+func TestManyGroupsInState(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes a namespace with groups of its own")
 	}

@@ -251,9 +251,9 @@ func TestLocalLog(t *testing.T) {
 	})
 }
 
-// TestLogThatCannotBeWritten is F4: the job runs; the user is told without internals,
+// TestUnwritableLog is F4: the job runs; the user is told without internals,
 // the runner's own log with them.
-func TestLogThatCannotBeWritten(t *testing.T) {
+func TestUnwritableLog(t *testing.T) {
 	t.Parallel()
 	for name, table := range map[string]func(*site.Site) site.Table{
 		"no directory": func(s *site.Site) site.Table { return site.Table{"enabled": true, "location": s.Dir + "/missing/log"} },

@@ -82,10 +82,10 @@ var failing = []struct {
 	{"D5 nothing fails", nil, nil},
 }
 
-// TestTokenIsNowhere: D5, no failure shows the token: not to the user, not with
+// TestTokenIsNotLeaked: D5, no failure shows the token: not to the user, not with
 // -u, not in the log at its most talkative, not over the network, not in a file,
 // and not to another account that looks at the processes.
-func TestTokenIsNowhere(t *testing.T) {
+func TestTokenIsNotLeaked(t *testing.T) {
 	t.Parallel()
 	for _, tc := range failing {
 		t.Run(tc.name, func(t *testing.T) {
@@ -165,8 +165,8 @@ func inFiles(t *testing.T, dir string, marks []string) {
 	}
 }
 
-// TestLogOverNetworkIsQuiet: D5, what reaches a log server of each failure.
-func TestLogOverNetworkIsQuiet(t *testing.T) {
+// TestNoTokenInNetworkLog: D5, what reaches a log server of each failure.
+func TestNoTokenInNetworkLog(t *testing.T) {
 	t.Parallel()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	testutil.Must(t, err)
@@ -216,8 +216,8 @@ func TestLogOverNetworkIsQuiet(t *testing.T) {
 	}
 }
 
-// TestProcessesAreQuiet: D5, another account looks at /proc all the time.
-func TestProcessesAreQuiet(t *testing.T) {
+// TestNoTokenInProcesses: D5, another account looks at /proc all the time.
+func TestNoTokenInProcesses(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it looks at /proc as another account")
 	}

@@ -86,9 +86,9 @@ func mustParse(name string) seccomp.Call {
 	return c
 }
 
-// TestBlockedCallsHaveNoDetour makes every call that a list refuses, of which the
+// TestBlockedCallsHaveNoAlternative makes every call that a list refuses, of which the
 // list names a third: each call of a family is named in one of three jobs.
-func TestBlockedCallsHaveNoDetour(t *testing.T) {
+func TestBlockedCallsHaveNoAlternative(t *testing.T) {
 	numbers := callNumbers(t)
 	privileged(t, func(t *testing.T, s *site.Site) {
 		program := compiled(t, s, "calls")
@@ -118,9 +118,9 @@ func TestBlockedCallsHaveNoDetour(t *testing.T) {
 	})
 }
 
-// TestOtherNumbersAreNoDetour: beside a list the calls of 32-bit programs, of the
+// TestOtherCallNumbersFail: beside a list the calls of 32-bit programs, of the
 // second ABI and of newer kernels do not exist.
-func TestOtherNumbersAreNoDetour(t *testing.T) {
+func TestOtherCallNumbersFail(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the program knows int $0x80 and x32")
 	}
@@ -146,8 +146,8 @@ func TestOtherNumbersAreNoDetour(t *testing.T) {
 	})
 }
 
-// TestTricksAreNoDetour: calls that do by an argument what another one does.
-func TestTricksAreNoDetour(t *testing.T) {
+// TestCallsWithTheSameEffectFail: calls that do by an argument what another one does.
+func TestCallsWithTheSameEffectFail(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		program := compiled(t, s, "calls")
 		free := said(t, s, program+" tricks")
@@ -169,8 +169,8 @@ func TestTricksAreNoDetour(t *testing.T) {
 	})
 }
 
-// TestRingsAreRefusedUnlessWanted: io_uring does by itself what a list refuses.
-func TestRingsAreRefusedUnlessWanted(t *testing.T) {
+// TestIOUringRefusedByDefault: io_uring does by itself what a list refuses.
+func TestIOUringRefusedByDefault(t *testing.T) {
 	if text, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled"); err == nil && strings.TrimSpace(string(text)) != "0" {
 		t.Skip("this kernel refuses rings to all accounts (kernel.io_uring_disabled)")
 	}
@@ -235,9 +235,9 @@ func TestOnlyAllowedCalls(t *testing.T) {
 	}, quick)
 }
 
-// TestOnlyAllowedCallsForTheQuestion: a login shell that is asked for a directory is
+// TestAllowedCallsForDirectoryQuery: a login shell that is asked for a directory is
 // confined like a job, and jacamar makes the job's directories after it.
-func TestOnlyAllowedCallsForTheQuestion(t *testing.T) {
+func TestAllowedCallsForDirectoryQuery(t *testing.T) {
 	numbers := callNumbers(t)
 	allow := slices.DeleteFunc(slices.Clone(shellCalls), func(name string) bool { _, known := numbers[name]; return !known })
 	privileged(t, func(t *testing.T, s *site.Site) {

@@ -87,9 +87,9 @@ func installed(t *testing.T, s *site.Site, mode os.FileMode) {
 	s.Jacamar = filepath.Join(dir, "jacamar")
 }
 
-// TestJobCannotTakeJacamarOver: neither its own nor that of another job of the same
+// TestJobCannotControlJacamar: neither its own nor that of another job of the same
 // user, nor, where they have the same account, what is above them.
-func TestJobCannotTakeJacamarOver(t *testing.T) {
+func TestJobCannotControlJacamar(t *testing.T) {
 	for _, d := range site.Deployments() {
 		for name, mode := range modes {
 			t.Run(d.Name+"/"+name, func(t *testing.T) {
@@ -154,9 +154,9 @@ func longJob(t *testing.T, s *site.Site) (*fakerunner.Execution, string) {
 	return e, pid[1]
 }
 
-// TestJacamarIsClosedFromItsStart has a process of the user's attack every jacamar as
+// TestJacamarUndumpableFromStart has a process of the user's attack every jacamar as
 // early as it can. With the mode of the packages there is no moment for it.
-func TestJacamarIsClosedFromItsStart(t *testing.T) {
+func TestJacamarUndumpableFromStart(t *testing.T) {
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
 			s := openInstalled(t, d, 0o711)

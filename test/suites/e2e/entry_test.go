@@ -18,9 +18,9 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestArgumentsThatAreNone: a program that is started without its own name, or with
+// TestMissingArguments: a program that is started without its own name, or with
 // anything for it, says how it is used and does nothing (pkexec, CVE-2021-4034).
-func TestArgumentsThatAreNone(t *testing.T) {
+func TestMissingArguments(t *testing.T) {
 	s := site.New(t)
 	for _, program := range []string{s.Auth, s.Jacamar, filepath.Join(filepath.Dir(s.Jacamar), "jacamar-noauth")} {
 		for name, argv := range map[string][]string{
@@ -189,9 +189,9 @@ done
 echo "ancestors: $seen"
 `
 
-// TestJobReachesNobodyAboveIt: not the memory, descriptors or program of anything
+// TestJobCannotReachItsParents: not the memory, descriptors or program of anything
 // that is privileged (runc, CVE-2019-5736 and CVE-2016-9962), and no signal either.
-func TestJobReachesNobodyAboveIt(t *testing.T) {
+func TestJobCannotReachItsParents(t *testing.T) {
 	for _, name := range []string{"root", "capabilities", "sudo"} {
 		t.Run(name, func(t *testing.T) {
 			s := deployment(t, name).Open(t)
@@ -258,10 +258,10 @@ func TestTextIsNeverACommand(t *testing.T) {
 	}
 }
 
-// TestNothingOfTheUsersIsOpenedWithPrivilege watches every file name that the driver
+// TestNoPrivilegedOpenOfUserFiles watches every file name that the driver
 // gives to the kernel during a job: below the user's home, where the job lives, it
 // is jacamar alone that has any.
-func TestNothingOfTheUsersIsOpenedWithPrivilege(t *testing.T) {
+func TestNoPrivilegedOpenOfUserFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("without another account there is no home that is the user's alone")
 	}

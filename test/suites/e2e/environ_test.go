@@ -73,11 +73,11 @@ func forge(t *testing.T, g envInjection, r *fakerunner.Runner) {
 	r.Custom.Config = append([]string{"/bin/bash", "-c", program, "bash", file}, r.Custom.Config...)
 }
 
-// TestMarkersNeverAct poisons the environment in each place. Nothing of it acts in
+// TestMarkersHaveNoEffect poisons the environment in each place. Nothing of it acts in
 // the privileged program, in the RunAs script that it starts, in jacamar or in the
 // profiles; and in the script only what the job itself has asked for, as the job's
 // account.
-func TestMarkersNeverAct(t *testing.T) {
+func TestMarkersHaveNoEffect(t *testing.T) {
 	var proved sync.Once
 	for _, name := range []string{"root", "capabilities", "sudo"} {
 		t.Run(name, func(t *testing.T) {
@@ -170,9 +170,9 @@ func (g envInjection) inherited(t *testing.T, who string) (had []string) {
 	return had
 }
 
-// TestAuthoritiesOfTheCaller: a file of authorities that the environment names
+// TestCertificatesOfTheCaller: a file of authorities that the environment names
 // vouches for no key server. The same authorities in the configuration do.
-func TestAuthoritiesOfTheCaller(t *testing.T) {
+func TestCertificatesOfTheCaller(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		r := under(s)
 		r.Environ = append(r.Environ, "SSL_CERT_FILE="+s.GitLab.CAFile, "SSL_CERT_DIR="+filepath.Dir(s.GitLab.CAFile))

@@ -45,9 +45,9 @@ func TestAbortLeavesNoSecret(t *testing.T) {
 	}, quick)
 }
 
-// TestProjectsOfOneNameHaveTheirOwnBuilds runs jobs of two projects that had the
+// TestProjectsOfOneNameHaveSeparateBuilds runs jobs of two projects that had the
 // same path one after the other, as after a rename at GitLab.
-func TestProjectsOfOneNameHaveTheirOwnBuilds(t *testing.T) {
+func TestProjectsOfOneNameHaveSeparateBuilds(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		builds := map[int64]string{}
 		for _, project := range []int64{12, 13} {

@@ -196,9 +196,9 @@ func TestTenJobsAtOnce(t *testing.T) {
 	})
 }
 
-// TestDirectoryOfADeadRunnerIsUsedAgain claims a directory by a runner that dies
+// TestDirectoryOfDeadRunnerIsReused claims a directory by a runner that dies
 // before cleanup.
-func TestDirectoryOfADeadRunnerIsUsedAgain(t *testing.T) {
+func TestDirectoryOfDeadRunnerIsReused(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		job := s.Job()
 		job.Script = []string{"echo in $CI_BUILDS_DIR.", "echo under way", "sleep 1000"}

@@ -185,9 +185,9 @@ func judgeKeys(t *testing.T, s *site.Site, text string) string {
 	return lines[0]
 }
 
-// TestAccountWithoutRoomForAKeyring: a job never runs with the keyring of the service
+// TestFullKeyringQuota: a job never runs with the keyring of the service
 // for want of one of its own.
-func TestAccountWithoutRoomForAKeyring(t *testing.T) {
+func TestFullKeyringQuota(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it acts as another account")
 	}

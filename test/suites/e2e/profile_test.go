@@ -72,7 +72,7 @@ func TestProfilesChangeNoResult(t *testing.T) {
 	})
 }
 
-func TestProfileShapesTheEnvironment(t *testing.T) {
+func TestProfileChangesTheEnvironment(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		inHome(t, s, ".bash_profile", "export FROM_PROFILE=yes PATH=$PATH:/opt/mine\ngreet() { echo \"hello $1\"; }\n")
 		r := s.Runner().Run(s.Job(`echo "$FROM_PROFILE $PATH $(greet you)"`))

@@ -11,9 +11,9 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestJacamarIsJudged (A16) has a jacamar that another account could have put there. It
+// TestJacamarPathIsVerified (A16) has a jacamar that another account could have put there. It
 // would run as every user: in no deployment it is started.
-func TestJacamarIsJudged(t *testing.T) {
+func TestJacamarPathIsVerified(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a program to another account")
 	}

@@ -104,7 +104,7 @@ func TestScriptThatIgnoresTermIsKilled(t *testing.T) {
 	}, quick)
 }
 
-func TestScriptThatAnswersTermWithSuccessFailsAllTheSame(t *testing.T) {
+func TestStoppedScriptExitZeroFails(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		e := begin(t, s.Runner(), s.Job(), "trap 'exit 0' TERM\necho under way\nsleep 1000 & wait\n")
 		if err := syscall.Kill(-process(t, e, "build_script"), syscall.SIGTERM); err != nil {
@@ -174,9 +174,9 @@ func TestStopInEarlyStages(t *testing.T) {
 	}, quick)
 }
 
-// TestStoppedJacamarDoesNotHoldTheStage has the user stop the unprivileged half
+// TestStoppedJacamarDoesNotBlockStage has the user stop the unprivileged half
 // before it has read its script, which is longer than a socket's buffer.
-func TestStoppedJacamarDoesNotHoldTheStage(t *testing.T) {
+func TestStoppedJacamarDoesNotBlockStage(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		job := s.Job()
 		job.Raw = map[string][]byte{"build_script": []byte("kill -STOP $PPID\nsleep 1000\n# " + strings.Repeat("x", 4<<20))}

@@ -41,9 +41,9 @@ func TestDefaultPlace(t *testing.T) {
 	}
 }
 
-// TestNobodyForgesTheFile: neither a job nor another user can write into the log's
+// TestLogFileCannotBeForged: neither a job nor another user can write into the log's
 // file, by any name of it, nor by the log services of the machine.
-func TestNobodyForgesTheFile(t *testing.T) {
+func TestLogFileCannotBeForged(t *testing.T) {
 	rootOnly(t)
 	deployments(t, func(t *testing.T, s *site.Site) {
 		server := rsyslog.StartLocal(t, filepath.Join(s.Dir, "socket"), "", true)
@@ -86,10 +86,10 @@ func TestNobodyForgesTheFile(t *testing.T) {
 	})
 }
 
-// TestFloodKeepsNoRecordOut: with a real journal, which limits the messages of a
+// TestFloodSuppressesNoRecord: with a real journal, which limits the messages of a
 // service, a job's flood suppresses what is written there; the numbers of what is
 // left show that. The file has every record.
-func TestFloodKeepsNoRecordOut(t *testing.T) {
+func TestFloodSuppressesNoRecord(t *testing.T) {
 	rootOnly(t)
 	deployments(t, func(t *testing.T, s *site.Site) {
 		journal := journald.Start(t, "RateLimitIntervalSec=600s\nRateLimitBurst=200")

@@ -82,8 +82,8 @@ func manualsGaps(t *testing.T, s *site.Site) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestManualFindsWhatIsMissing takes a line out of the log.
-func TestManualFindsWhatIsMissing(t *testing.T) {
+// TestGapCommand takes a line out of the log.
+func TestGapCommand(t *testing.T) {
 	s := site.New(t)
 	passes(t, s, "true")
 	if gaps := manualsGaps(t, s); gaps != "" {

@@ -85,9 +85,9 @@ func TestShippedRsyslogWithoutTheParameters(t *testing.T) {
 	}
 }
 
-// TestManualsJournalMatch: the commands of the manual, asked of a real journald,
+// TestJournalctlCommand: the commands of the manual, asked of a real journald,
 // give the records and nothing that others sent in their name.
-func TestManualsJournalMatch(t *testing.T) {
+func TestJournalctlCommand(t *testing.T) {
 	rootOnly(t)
 	manual := readLog(t, "../../../docs/tracing.md")
 	command := regexp.MustCompile(`(?m)^journalctl (_UID=0 SYSLOG_IDENTIFIER=jacamar-auth) `).FindStringSubmatch(manual)

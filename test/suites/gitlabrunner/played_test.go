@@ -117,7 +117,7 @@ func between(text, before, behind string) string {
 	return text
 }
 
-func TestPlayedRunner(t *testing.T) {
+func TestFakeRunner(t *testing.T) {
 	s, repos := setUp(t)
 	runner := s.Runner()
 	play := func(ctx context.Context, j fakerunner.Job, cancel string) (report, error) {

@@ -27,9 +27,9 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestVerifyNotices: a table that says something else is an error, so that make
+// TestVerifyDetectsDifferences: a table that says something else is an error, so that make
 // rpm cannot pass by accident.
-func TestVerifyNotices(t *testing.T) {
+func TestVerifyDetectsDifferences(t *testing.T) {
 	file := packages(t, "jacamar-ci-caps")
 	table, err := os.ReadFile(filepath.Join(top, "rpm/jacamar-ci-caps.files"))
 	if err != nil {

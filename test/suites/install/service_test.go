@@ -127,9 +127,9 @@ func TestStopTimes(t *testing.T) {
 	}
 }
 
-// TestRunnerIsBounded: the runner's unit lets no job take all processes of the host,
+// TestRunnerLimits: the runner's unit lets no job take all processes of the host,
 // and keeps the runner's files where no other account can use up the space.
-func TestRunnerIsBounded(t *testing.T) {
+func TestRunnerLimits(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(shared(t), "systemd/gitlab-runner.service.d/jacamar.conf"))
 	if err != nil {
 		t.Fatal(err)

@@ -171,7 +171,7 @@ func TestCancel(t *testing.T) {
 }
 
 // A job that somebody else cancels is the job's failure, and says so.
-func TestCancelledBySomebody(t *testing.T) {
+func TestCancelledByAnotherUser(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "slurm_sacct", true) })
 		r := s.Runner()

@@ -67,7 +67,7 @@ func TestIllegalArgumentsAllowed(t *testing.T) {
 
 // What nobody cleaned up is ended by the next job of the same user and runner:
 // runner and driver are killed at once, and no cleanup comes.
-func TestStray(t *testing.T) {
+func TestOrphan(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
 		r := s.Runner()

@@ -36,10 +36,10 @@ func lookup(t *testing.T, name string) site.Account {
 	return a
 }
 
-// TestHelpersCannotBeGrabbed: K1, while config runs, another process of the service's
+// TestHelpersCannotBeTraced: K1, while config runs, another process of the service's
 // account tries to take hold of jacamar-auth and of all that it starts. Each helper
 // must have been there to be tried.
-func TestHelpersCannotBeGrabbed(t *testing.T) {
+func TestHelpersCannotBeTraced(t *testing.T) {
 	s := opened(t, "capabilities")
 	script := filepath.Join(s.Dir, "validate")
 	testutil.Must(t, os.WriteFile(script, []byte("#!/bin/sh\nsleep 0.05\n"), 0o755))
@@ -81,8 +81,8 @@ func TestHelpersCannotBeGrabbed(t *testing.T) {
 	}
 }
 
-// TestKeyIsTheHelpers: K1, neither the service nor a user can read what seals states.
-func TestKeyIsTheHelpers(t *testing.T) {
+// TestKeyBelongsToTheHelper: K1, neither the service nor a user can read what seals states.
+func TestKeyBelongsToTheHelper(t *testing.T) {
 	s := opened(t, "capabilities")
 	a := attack(t, s, s.Job())
 	a.state(t)
@@ -101,9 +101,9 @@ func TestKeyIsTheHelpers(t *testing.T) {
 	}
 }
 
-// TestWhoAsks: K1, helpers have the account that the deployment gives them, and it is not
+// TestHelperAccount: K1, helpers have the account that the deployment gives them, and it is not
 // the service's where another one can be had.
-func TestWhoAsks(t *testing.T) {
+func TestHelperAccount(t *testing.T) {
 	for _, c := range []struct {
 		deployment, account string // account is auth.helper_account
 		names, shadow       string // the user that getent runs as

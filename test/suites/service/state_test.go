@@ -107,9 +107,9 @@ func TestEveryMember(t *testing.T) {
 	}
 }
 
-// TestNumbersOfAnother: K1, the account keeps its name and gets the ids of another, with
+// TestIDsOfAnotherAccount: K1, the account keeps its name and gets the ids of another, with
 // the groups of root, disk and shadow.
-func TestNumbersOfAnother(t *testing.T) {
+func TestIDsOfAnotherAccount(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, name)
@@ -217,8 +217,8 @@ func TestStateOfAnotherSite(t *testing.T) {
 	}
 }
 
-// TestConfigTakesNoState: K1, whatever is in the environment, config asks again.
-func TestConfigTakesNoState(t *testing.T) {
+// TestConfigIgnoresState: K1, whatever is in the environment, config asks again.
+func TestConfigIgnoresState(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {
 			s := opened(t, name)

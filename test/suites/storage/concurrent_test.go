@@ -201,10 +201,10 @@ func nothingLeft(t *testing.T, base string) {
 	}
 }
 
-// TestDyingScriptKeepsItsDirectory (C7) kills the runner of a job whose script is not
+// TestDirectoryKeptUntilScriptEnds (C7) kills the runner of a job whose script is not
 // ended at once, as jacamar is stopped: until it has ended, no other job has its
 // directory.
-func TestDyingScriptKeepsItsDirectory(t *testing.T) {
+func TestDirectoryKeptUntilScriptEnds(t *testing.T) {
 	s := site.New(t)
 	base := dataDir(t, s, func(c site.Config) { c.Set("general", "kill_timeout", "2s") })
 	job := s.Job("kill -STOP $PPID", `exec 9>>"$CI_BUILDS_DIR/marker"`, "flock -n 9", `touch "$CI_BUILDS_DIR/inside"`, "sleep 1000")

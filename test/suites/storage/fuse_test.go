@@ -35,10 +35,10 @@ func TestStorageWithoutModes(t *testing.T) {
 	}
 }
 
-// TestAnothersFileSystem (C10) has bob take the name of alice's directory and cover it by
+// TestFileSystemOfAnotherAccount (C10) has bob take the name of alice's directory and cover it by
 // a FUSE file system of his own, which shows it as hers and closed to others. In each
 // deployment her job is refused.
-func TestAnothersFileSystem(t *testing.T) {
+func TestFileSystemOfAnotherAccount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it mounts as another account")
 	}

@@ -18,10 +18,10 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestInitFollowsNoSwappedDirectory (C13) runs `jacamar-auth init --runner-config` as root
+// TestInitReplacedDirectory (C13) runs `jacamar-auth init --runner-config` as root
 // on a file in a directory of the service account, which swaps the directory for a link
 // to one of root's all the while. Nothing may come there, whatever becomes of init.
-func TestInitFollowsNoSwappedDirectory(t *testing.T) {
+func TestInitReplacedDirectory(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, whose init it is")
 	}

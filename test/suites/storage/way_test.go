@@ -98,10 +98,10 @@ func first(errs ...error) error {
 	return nil
 }
 
-// TestWayToTheDirectories (C10) has the directories of jobs where others could replace
+// TestPathToTheDirectories (C10) has the directories of jobs where others could replace
 // one on the way, in each deployment: the job never runs there, and its log says
 // where and what to do. Where it says chmod, that is done, and the job runs.
-func TestWayToTheDirectories(t *testing.T) {
+func TestPathToTheDirectories(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make directories of other accounts")
 	}
@@ -150,9 +150,9 @@ func judged(t *testing.T, s *site.Site, l layout, bob site.Account) {
 	}
 }
 
-// TestHomeThatItsGroupCanWrite (C10): others of the group could replace the directories
+// TestGroupWritableHome (C10): others of the group could replace the directories
 // of jobs in it, as sshd sees it too. The message has what helps.
-func TestHomeThatItsGroupCanWrite(t *testing.T) {
+func TestGroupWritableHome(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the home of an ordinary user who runs the tests is not ours to change")
 	}

@@ -86,7 +86,7 @@ func TestCoordinator(t *testing.T) {
 	}
 }
 
-func TestWaitingForARunnerThatNeverComes(t *testing.T) {
+func TestWaitForMissingRunner(t *testing.T) {
 	s := start(t, gitlab.Certificate{})
 	ctx, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer stop()

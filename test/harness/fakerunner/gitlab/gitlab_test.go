@@ -182,7 +182,7 @@ func TestKeySetMisbehaves(t *testing.T) {
 	}
 }
 
-func TestSlowHeadersNeverCome(t *testing.T) {
+func TestSlowHeaders(t *testing.T) {
 	s := start(t, gitlab.Certificate{})
 	s.Keys.Answer(s.SlowHeaders())
 	c := client(t, s)
@@ -193,7 +193,7 @@ func TestSlowHeadersNeverCome(t *testing.T) {
 	}
 }
 
-func TestSlowBodyDribbles(t *testing.T) {
+func TestSlowBody(t *testing.T) {
 	s := start(t, gitlab.Certificate{})
 	s.Keys.Answer(s.SlowBody())
 	resp, err := client(t, s).Get(s.URL + "/-/jwks")

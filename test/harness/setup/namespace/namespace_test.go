@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestOnlyInsideIsChanged(t *testing.T) {
+func TestNamespaceLeavesHostUnchanged(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes a mount namespace")
 	}

@@ -31,9 +31,9 @@ func counted(asked *atomic.Int32, down *atomic.Bool) http.Handler {
 	})
 }
 
-// TestKeysAreAskedOnceAJob: a job of a dozen stages asks the server once, and the
+// TestKeysAreFetchedOncePerJob: a job of a dozen stages asks the server once, and the
 // next job not at all.
-func TestKeysAreAskedOnceAJob(t *testing.T) {
+func TestKeysAreFetchedOncePerJob(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	var down atomic.Bool
@@ -46,10 +46,10 @@ func TestKeysAreAskedOnceAJob(t *testing.T) {
 	}
 }
 
-// TestMadeUpKeyIDs: H2, tokens with made-up ids are no way to flood the server. It
+// TestInventedKeyIDs: H2, tokens with made-up ids are no way to flood the server. It
 // cannot be known of an id for which the server was not asked yet, so that is no
 // verdict.
-func TestMadeUpKeyIDs(t *testing.T) {
+func TestInventedKeyIDs(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
 	var down atomic.Bool
@@ -117,8 +117,8 @@ func TestRotation(t *testing.T) {
 	attempt{rule: "token: key"}.judge(t, s, s.Runner().Run(sign(foreign())))
 }
 
-// TestRefreshNoticesOtherKeys: the timer says so where an operator looks for it.
-func TestRefreshNoticesOtherKeys(t *testing.T) {
+// TestRefreshRecordsChangedKeys: the timer says so where an operator looks for it.
+func TestRefreshRecordsChangedKeys(t *testing.T) {
 	t.Parallel()
 	var other atomic.Bool
 	s := served(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -167,9 +167,9 @@ func age(t *testing.T, s *site.Site, by time.Duration) {
 	testutil.Must(t, os.WriteFile(file, text, 0o600))
 }
 
-// TestKeptKeys: H12, kept keys that cannot be believed are fetched again; where the
+// TestCachedKeys: H12, kept keys that cannot be believed are fetched again; where the
 // server is down as well, the job does not run.
-func TestKeptKeys(t *testing.T) {
+func TestCachedKeys(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name     string
