@@ -200,7 +200,7 @@ func TestHostileText(t *testing.T) {
 	}
 }
 
-func TestLostIsToldOnce(t *testing.T) {
+func TestLostRecordIsReportedOnce(t *testing.T) {
 	boom := errors.New("boom")
 	for name, place := range map[string]Place{
 		"cannot be opened":  {open: func() (io.WriteCloser, error) { return nil, boom }, frame: File(nil).frame},

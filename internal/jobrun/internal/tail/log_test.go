@@ -111,7 +111,7 @@ func TestStep(t *testing.T) {
 	}
 }
 
-func TestRefusalIsToldOnce(t *testing.T) {
+func TestRefusalIsReportedOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	if err := os.Symlink("/etc/passwd", path); err != nil {
 		t.Fatal(err)
