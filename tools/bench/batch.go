@@ -23,11 +23,11 @@ const (
 	batchAtOnce = 4
 )
 
-// clocked is a script whose first and last lines say when they were written.
+// clocked is a script whose first and last lines contain the time of writing.
 const clocked = "#!/bin/bash\ndate +first=%s%N\nsleep $((2 + RANDOM % 3)).$((RANDOM % 10))\ndate +last=%s%N\n"
 
-// delays is how late what a script wrote became known: its first line, and that
-// it had ended. A way that shows no line before the end has no first.
+// delays are the times until a script's first line and its end became known. A way that
+// shows no line before the end has no first.
 type delays struct{ first, last sample }
 
 // batchWay is one way to run a batch job.
@@ -36,7 +36,7 @@ type batchWay struct {
 	run  func() (first, last time.Duration, err error)
 }
 
-// batch compares the ways to learn of a batch job's lines and end, on a real
+// batch compares the ways to read a batch job's lines and to detect its end, on a real
 // Slurm of this machine.
 func batch(install *site.Install) error {
 	dir, err := slurm.NewDir()
@@ -107,7 +107,7 @@ func repeat(way batchWay) (d delays, err error) {
 	return d, err
 }
 
-// throughJacamar plays a job and takes the times at which the runner has them.
+// throughJacamar runs a job and takes the times at which the runner gets them.
 func throughJacamar(s *site.Site) (first, last time.Duration, err error) {
 	j := s.Job()
 	j.Raw = map[string][]byte{"build_script": []byte(clocked)}
@@ -160,7 +160,7 @@ func submit(s *site.Site, c *slurm.Cluster, log string, args ...string) *exec.Cm
 	return cmd
 }
 
-// logFile is a place for a job's output that its user can write.
+// logFile is a file for a job's output that its user can write.
 func logFile(s *site.Site) (string, error) {
 	f, err := os.CreateTemp(s.Account.Home, "bench-")
 	if err != nil {

@@ -31,8 +31,8 @@ func (s subject) run() (time.Duration, error) {
 	return took, nil
 }
 
-// language is what the played runner has, and so what a job's shells have: they
-// read the files of a locale at their start, which takes them a while.
+// language is that of the fake runner, and so of a job's shells: they read the files of
+// a locale at their start, which takes time.
 const language = "LANG=C.UTF-8"
 
 // plain is a command with root's environment.
@@ -44,8 +44,8 @@ func plain(argv ...string) func() *exec.Cmd {
 	}
 }
 
-// as is a command that the kernel starts as the account right away: what no way
-// to become a user can be faster than.
+// as is a command that the kernel starts as the account directly: the lower bound for
+// every way to become a user.
 func as(a site.Account, argv ...string) func() *exec.Cmd {
 	return func() *exec.Cmd {
 		cmd := exec.Command(argv[0], argv[1:]...)
@@ -56,7 +56,7 @@ func as(a site.Account, argv ...string) func() *exec.Cmd {
 	}
 }
 
-// again is a call of the driver once more.
+// again repeats a call of the driver.
 func again(c fakerunner.Call) func() *exec.Cmd {
 	return func() *exec.Cmd {
 		cmd := exec.Command(c.Argv[0], c.Argv[1:]...)

@@ -9,10 +9,9 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// decision takes what the whole decision costs, in processor time beyond the mere
-// start of the program: the stage of a job whose user has been put on a list since
-// its config stage reads the configuration, the job, the token and the kept keys,
-// walks every rule, and ends.
+// decision measures the decision, in processor time beyond the start of the program:
+// the stage of a job whose user was put on a blocklist after its config stage reads the
+// configuration, the job, the token and the cached keys, applies every rule, and ends.
 func (b *benchmark) decision() error {
 	var start, decided sample
 	err := b.during("prepare", "true\n", func(c fakerunner.Call) error {

@@ -12,7 +12,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// directories measures what claiming and clearing build directories costs.
+// directories measures the times to claim and to clear build directories.
 func directories(install *site.Install, rounds int) error {
 	plain, err := install.Open()
 	if err != nil {
@@ -54,7 +54,7 @@ func claims(plain, limited *site.Site, rounds int) error {
 // The tree that is cleared has this many directories with this many files each.
 const trees, leaves = 1000, 100
 
-// memory is a file system on which nothing else of the machine is waited for.
+// memory is a file system without waits for other users of the machine's disks.
 const memory = "/dev/shm"
 
 // clearing compares the cleanup of a job that finds a build directory too many
@@ -87,8 +87,8 @@ func clearing(s *site.Site) error {
 	return nil
 }
 
-// cleanupOf plays a job and gives it, right before its cleanup, a neighbour that
-// is beyond max_build_dir.
+// cleanupOf runs a job and creates, right before its cleanup, another build directory
+// beyond max_build_dir.
 func cleanupOf(s *site.Site, dir string) (took time.Duration, err error) {
 	surplus := filepath.Join(dir, s.Account.Name, "builds/project_12/001")
 	r := s.Runner()
@@ -105,7 +105,7 @@ func cleanupOf(s *site.Site, dir string) (took time.Duration, err error) {
 	return call.Duration, err
 }
 
-// rmOf lets the same account remove the same with rm.
+// rmOf removes the same tree with rm, as the same account.
 func rmOf(s *site.Site, dir string) (time.Duration, error) {
 	dir = filepath.Join(dir, "surplus")
 	if err := makeTree(dir, s.Account); err != nil {

@@ -7,14 +7,14 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// runStages are the run stages of a job that has everything: with config,
-// prepare and cleanup they are twelve.
+// runStages are the run stages of a job with all features: with config, prepare and
+// cleanup they are twelve.
 var runStages = []string{
 	"prepare_script", "get_sources", "restore_cache", "download_artifacts", "build_script", "after_script",
 	"archive_cache", "upload_artifacts_on_success", "cleanup_file_variables",
 }
 
-// wholeJobs takes the time that a job spends in the driver's calls and subtracts
+// wholeJobs measures the time that a job spends in the driver's calls and subtracts
 // that of the shells alone.
 func (b *benchmark) wholeJobs() error {
 	const jobs = 20

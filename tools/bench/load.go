@@ -20,7 +20,7 @@ const (
 	loadWindow = time.Minute
 )
 
-// underLoad prints what running jobs cost that only wait for their batch jobs.
+// underLoad prints the load of jobs that only wait for their batch jobs.
 func underLoad(s *site.Site, c *slurm.Cluster) error {
 	if err := s.Reconfigure(site.Slurm(c.Conf(), ""), func(conf site.Config) { conf.Set("batch", "command_delay", "30s") }); err != nil {
 		return err
@@ -38,7 +38,7 @@ func underLoad(s *site.Site, c *slurm.Cluster) error {
 			return fmt.Errorf("%w\n%s", err, e.Trace())
 		}
 	}
-	// The first questions about a new job come at shorter intervals.
+	// The first queries for a new job come at shorter intervals.
 	time.Sleep(40 * time.Second)
 	return observe(ctx, c, running)
 }
@@ -70,7 +70,7 @@ func observe(ctx context.Context, c *slurm.Cluster, running []*fakerunner.Execut
 		return err
 	}
 	fmt.Printf("\n%d running batch jobs, command_delay 30s, for %v\n\n", loadJobs, loadWindow)
-	fmt.Printf("questions to the controller    %.2f a second\n", float64(after-calls)/loadWindow.Seconds())
+	fmt.Printf("queries to the controller      %.2f a second\n", float64(after-calls)/loadWindow.Seconds())
 	fmt.Printf("CPU of both programs           %.1f %% of one core\n", 100*(used-before).Seconds()/loadWindow.Seconds())
 	fmt.Printf("memory of both programs (PSS)  %.1f MiB a job\n", memory/loadJobs)
 	return nil
@@ -118,8 +118,8 @@ func memoryOf(pairs []pair) (total float64, err error) {
 
 var jobQueries = regexp.MustCompile(`REQUEST_JOB_INFO\w*\s*\(\s*\d+\)\s*count:(\d+)`)
 
-// queries is how many questions about jobs the controller was asked so far, by
-// its own count (sdiag(1)).
+// queries is the number of job queries that the controller has received, by its own
+// count (sdiag(1)).
 func queries(ctx context.Context, c *slurm.Cluster) (n int, err error) {
 	out, err := c.Command(ctx, "sdiag").Output()
 	if err != nil {

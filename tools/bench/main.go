@@ -1,11 +1,11 @@
-// Command bench measures what Jacamar costs, beside what else becomes a user on
-// this machine, in one run so that the numbers can be compared:
+// Command bench compares Jacamar with other ways to become a user on this machine, in
+// one run so that the numbers can be compared:
 //
 //	go run ./tools/bench [-rounds 200] [-only local|directories|batch]
 //
-// It needs root, and uses the account jci-alice, which it makes. Times are of
-// the wall clock; the measurements take turns, so that whatever else the machine
-// does disturbs all of them alike.
+// It needs root, and uses the account jci-alice, which it creates. Times are wall-clock
+// times; the measurements take turns, so that other work of the machine affects all of
+// them equally.
 package main
 
 import (
@@ -73,8 +73,8 @@ type benchmark struct {
 	shells sample
 }
 
-// during plays a job and calls work when the given stage has ended, with
-// everything of the job in place to start that very call again.
+// during runs a job and calls work when the given stage has ended, with all files of the
+// job still there to repeat that call.
 func (b *benchmark) during(stage string, script string, work func(fakerunner.Call) error) error {
 	j := b.site.Job("true")
 	j.Raw = map[string][]byte{"build_script": []byte(script)}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// sample is what was measured of one subject.
+// sample holds the measurements of one subject.
 type sample []time.Duration
 
 // quantile returns the value that the share q of all values does not exceed.

@@ -43,7 +43,7 @@ func (b *benchmark) stages() error {
 	})
 }
 
-// sameShells is a command for a login shell that starts what a stage starts.
+// sameShells is a command for a login shell that starts the same processes as a stage.
 func (b *benchmark) sameShells() (string, error) {
 	script := filepath.Join(b.site.Dir, "script")
 	return "printf . >/dev/null && exec /bin/bash 0<" + script, os.WriteFile(script, []byte("true\n"), 0o644)

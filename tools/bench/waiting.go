@@ -37,7 +37,7 @@ func start(c fakerunner.Call) (*pair, error) {
 	p := &pair{cmd: cmd, out: r, auth: cmd.Process.Pid}
 	if line, err := bufio.NewReaderSize(io.LimitReader(r, int64(len("begun\n"))), 16).ReadString('\n'); err != nil || line != "begun\n" {
 		p.stop()
-		return nil, fmt.Errorf("the stage did not begin: %q %w", line, err)
+		return nil, fmt.Errorf("the stage did not start: %q %w", line, err)
 	}
 	kids := proctree.Children(p.auth)
 	if len(kids) != 1 {
@@ -61,7 +61,7 @@ func with(c fakerunner.Call, script string) error {
 	return os.WriteFile(c.Argv[len(c.Argv)-2], []byte(script), 0o700)
 }
 
-// memory prints what a pair needs that waits for its script.
+// memory prints the memory of a pair that waits for its script.
 func (b *benchmark) memory() error {
 	return b.during("build_script", "true\n", func(c fakerunner.Call) error {
 		if err := with(c, "echo begun\nexec sleep 1000\n"); err != nil {

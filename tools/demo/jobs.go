@@ -12,7 +12,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// demonstration makes the jobs. The toolchain is the directory of the go
+// demonstration creates the jobs. The toolchain is the directory of the go
 // command.
 type demonstration struct {
 	site      *site.Site
@@ -61,7 +61,7 @@ func (d demonstration) test(build fakerunner.Job) fakerunner.Job {
 const stages = "config prepare prepare_script get_sources restore_cache download_artifacts build_script after_script " +
 	"archive_cache upload_artifacts_on_success cleanup_file_variables cleanup"
 
-// verify looks behind the log: a stage that silently did nothing is a failure.
+// verify checks more than the log: a stage without an effect is a failure.
 func (d demonstration) verify(j fakerunner.Job, r fakerunner.Result) error {
 	if got := strings.Join(r.Stages(), " "); got != stages {
 		return fmt.Errorf("the stages were %s", got)
@@ -74,7 +74,7 @@ func (d demonstration) verify(j fakerunner.Job, r fakerunner.Result) error {
 		return fmt.Errorf("the job ran as root")
 	}
 	if strings.Contains(r.Trace, "Missing gitlab-runner") || strings.Contains(r.Trace, "Failed to") {
-		return fmt.Errorf("a cache or artifact was not moved")
+		return fmt.Errorf("a cache or artifact was not transferred")
 	}
 	archive := d.site.GitLab.Artifacts(j.ID)
 	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))

@@ -1,11 +1,11 @@
 // Command demo runs a small pipeline of this repository through jacamar-auth and
-// jacamar, with GitLab and its runner played by test/harness/fakerunner, and prints the
-// job logs as a user sees them. It ends with "Job succeeded" and status 0, or
-// says what went wrong.
+// jacamar, with the fake GitLab and runner of test/harness/fakerunner, and prints the
+// job logs as a user sees them. It ends with "Job succeeded" and status 0, or with an
+// error.
 //
 //	go run ./tools/demo [-executor shell|slurm]
 //
-// As root the jobs run as the account jci-alice, which it makes; as an ordinary
+// As root the jobs run as the account jci-alice, which it creates; as an ordinary
 // user they run as that user. With -executor slurm they run on a Slurm cluster
 // that root starts on loopback for the time of the demo.
 package main
@@ -52,7 +52,7 @@ func demo(executor string) error {
 	return errors.Join(pipeline(install, scheduler, toolchain), down(), install.Remove())
 }
 
-// pipeline runs the two jobs and looks at what they left.
+// pipeline runs the two jobs and checks that no process is left.
 func pipeline(install *site.Install, scheduler func(site.Config), toolchain string) error {
 	s, err := install.Open(scheduler)
 	if err != nil {
@@ -83,7 +83,7 @@ func pipeline(install *site.Install, scheduler func(site.Config), toolchain stri
 	return d.alone()
 }
 
-// run plays one job and prints its log as it comes.
+// run runs one job and prints its log as it arrives.
 func (d demonstration) run(j fakerunner.Job) (fakerunner.Result, error) {
 	fmt.Printf("\n---- job %q of %s, commit %.8s ----\n", j.Name, d.repo.Path, d.repo.SHA)
 	runner := d.site.Runner()
@@ -95,7 +95,7 @@ func (d demonstration) run(j fakerunner.Job) (fakerunner.Result, error) {
 	return r, nil
 }
 
-// alone makes sure that no process of the jobs is left.
+// alone checks that no process of the jobs is left.
 func (d demonstration) alone() error {
 	var left []site.Process
 	gone := site.Eventually(5*time.Second, func() bool {
@@ -104,7 +104,7 @@ func (d demonstration) alone() error {
 		return err == nil && len(left) == 0
 	})
 	if !gone {
-		return fmt.Errorf("the job has ended but these processes are alive: %v", left)
+		return fmt.Errorf("the job has ended but these processes are running: %v", left)
 	}
 	return nil
 }

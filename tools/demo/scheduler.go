@@ -8,8 +8,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// startScheduler starts what the executor needs, and says how a site uses it and
-// how it is stopped.
+// startScheduler starts the executor's batch system. It returns the site's settings for
+// it and a function that stops it.
 func startScheduler(executor string) (use func(site.Config), stop func() error, err error) {
 	switch executor {
 	case "slurm", "sbatch":

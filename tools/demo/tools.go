@@ -30,8 +30,7 @@ func missing(tools []tool) []tool {
 	return out
 }
 
-// ensureTools installs what is missing where that is possible: on Debian, as
-// root.
+// ensureTools installs missing tools on Debian as root.
 func ensureTools(tools []tool) error {
 	lack := missing(tools)
 	if len(lack) == 0 {
@@ -79,7 +78,7 @@ func findToolchain() (string, error) {
 	return bin, openToOthers(bin)
 }
 
-// openToOthers fails unless every account may go to a directory.
+// openToOthers fails unless every account can enter a directory.
 func openToOthers(dir string) error {
 	for ; dir != "/"; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
@@ -87,7 +86,7 @@ func openToOthers(dir string) error {
 			return err
 		}
 		if info.Mode().Perm()&0o005 != 0o005 {
-			return fmt.Errorf("the job's account cannot use the Go toolchain: %s has mode %04o; install Go where everybody can read it", dir, info.Mode().Perm())
+			return fmt.Errorf("the job's account cannot use the Go toolchain: %s has mode %04o; install Go where every account can read it", dir, info.Mode().Perm())
 		}
 	}
 	return nil

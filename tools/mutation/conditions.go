@@ -50,15 +50,15 @@ func (c *collector) add(e ast.Expr) {
 	c.all = append(c.all, e)
 }
 
-// constant reports whether e is the word true or false: which of them is returned
-// says the condition before it.
+// constant reports whether e is true or false itself: the condition before it decides
+// which of them is returned.
 func constant(e ast.Expr) bool {
 	name, ok := e.(*ast.Ident)
 	return ok && (name.Name == "true" || name.Name == "false")
 }
 
-// joined reports whether e is two conditions, which are changed each by itself, as is
-// the operator between them.
+// joined reports whether e consists of two conditions, which are mutated separately, as
+// is the operator between them.
 func joined(e ast.Expr) bool {
 	b, ok := e.(*ast.BinaryExpr)
 	return ok && (b.Op == token.LAND || b.Op == token.LOR)

@@ -1,12 +1,11 @@
-// Command mutation turns every single condition of the packages that decide and that
-// give up privileges into its opposite, one at a time, and runs their tests: a
-// test that passes all the same is one that is missing.
+// Command mutation negates every condition of the packages that decide and that drop
+// privileges, one at a time, and runs their tests: where all pass, a test is missing.
 //
 //	go run ./tools/mutation [-only REGEXP] [-own] [-parallel N]
 //
-// The tree is not touched: go test gets the changed file as an overlay. What the
-// tests of the package let pass, the black-box suite that covers it gets to see. There
-// is no list of exceptions: a condition that makes no difference is one to remove.
+// The source tree does not change: go test gets the changed file as an overlay. Mutants
+// that the package's tests do not detect run with the black-box suite that covers the
+// package. There is no list of exceptions: remove a condition without an effect.
 package main
 
 import (
@@ -18,10 +17,10 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "", "take only the changes whose name matches")
+	only := flag.String("only", "", "only the changes whose name matches")
 	parallel := flag.Int("parallel", 2, "how many tests run at once")
-	own := flag.Bool("own", false, "run the packages' own tests alone, which is quick")
-	list := flag.Bool("list", false, "list the changes, and run nothing")
+	own := flag.Bool("own", false, "run only the packages' own tests, which is quick")
+	list := flag.Bool("list", false, "list the changes without running tests")
 	flag.Parse()
 	pattern, err := regexp.Compile(*only)
 	if err == nil {
@@ -40,7 +39,7 @@ func hunt(only *regexp.Regexp, t trial, list bool) error {
 	}
 	chosen := slices.DeleteFunc(all, func(m mutant) bool { return !only.MatchString(m.String()) })
 	if os.Geteuid() != 0 && !list {
-		return fmt.Errorf("only as root do the packages' tests see every condition")
+		return fmt.Errorf("needs root: without it the packages' tests do not reach every condition")
 	}
 	if list {
 		for _, m := range chosen {
@@ -52,10 +51,10 @@ func hunt(only *regexp.Regexp, t trial, list bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d changes of a condition: the package's own tests notice %d, a black-box suite %d more, %d survive\n",
+	fmt.Printf("%d changes of a condition: the package's own tests detect %d, a black-box suite %d more, %d survive\n",
 		len(chosen), report.own, report.suite, len(report.survivors))
 	if len(report.survivors) > 0 {
-		return fmt.Errorf("no test notices these:\n%s", report)
+		return fmt.Errorf("no test detects these:\n%s", report)
 	}
 	return nil
 }

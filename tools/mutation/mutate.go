@@ -37,8 +37,8 @@ type edit struct {
 	by       string
 }
 
-// mutants returns every mutant of a file: each condition as its opposite, and
-// each && as || and the other way round.
+// mutants returns every mutant of a file: each condition negated, and each && as ||
+// and vice versa.
 func mutants(pkg, file, text string) ([]mutant, error) {
 	set := token.NewFileSet()
 	parsed, err := parser.ParseFile(set, file, text, parser.SkipObjectResolution)

@@ -50,8 +50,8 @@ func TestMutants(t *testing.T) {
 	}
 }
 
-// TestEveryPackageHasMutants: names are what a run is narrowed down by, so that two of
-// one name could not be told apart.
+// TestEveryPackageHasMutants: -only selects mutants by name, so each name must be
+// unique.
 func TestEveryPackageHasMutants(t *testing.T) {
 	t.Chdir("../..")
 	all, err := everyMutant()

@@ -12,7 +12,7 @@ import (
 )
 
 // killedBy runs tests with the mutant instead of the file. A test that hangs has
-// noticed as well, which is said: on a busy machine it may only have been slow.
+// detected the mutant as well, with a note: on a busy machine it may only have been slow.
 func (m mutant) killedBy(limit time.Duration, tests ...string) (bool, error) {
 	dir, err := os.MkdirTemp("", "mutant-")
 	if err != nil {
@@ -28,12 +28,12 @@ func (m mutant) killedBy(limit time.Duration, tests ...string) (bool, error) {
 		return false, fmt.Errorf("%s does not compile:\n%s", m, out)
 	}
 	if strings.Contains(string(out), "test timed out") {
-		fmt.Println("noticed by running out of time:", m)
+		fmt.Println("detected by a timeout:", m)
 	}
 	return err != nil, nil
 }
 
-// overlay writes what the go command's -overlay reads.
+// overlay writes the file for the go command's -overlay.
 func (m mutant) overlay(dir string) (string, error) {
 	original, err := filepath.Abs(filepath.Join(m.pkg, m.file))
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// pkg is a package whose conditions are changed, and the suites beyond its own
-// tests that look at what it does, quickest first.
+// pkg is a package whose conditions are changed, and the suites, in addition to
+// its own tests, that cover it, quickest first.
 type pkg struct {
 	path   string
 	suites [][]string
@@ -16,7 +16,7 @@ type pkg struct {
 
 var identitySuite = []string{"./test/suites/authz"}
 
-// packages are those that decide and those that give up privileges.
+// packages are those that decide and those that drop privileges.
 var packages = []pkg{
 	{"internal/auth/internal/policy", [][]string{identitySuite}},
 	{"internal/auth/internal/idtoken", [][]string{identitySuite}},

@@ -11,13 +11,13 @@ import (
 )
 
 // trial runs the tests against mutants: those of their packages, several at once, and
-// unless it is for these alone, the black-box suites against what is left.
+// unless it is limited to these, the black-box suites against the remaining ones.
 type trial struct {
 	parallel int
 	alone    bool
 }
 
-// report is what became of them.
+// report is the result of each mutant.
 type report struct {
 	own, suite int
 	survivors  []mutant
@@ -55,7 +55,7 @@ func (t trial) run(all []mutant) (r report, err error) {
 	return r, nil
 }
 
-// sound makes sure that the packages' tests pass with an overlay that changes nothing.
+// sound checks that the packages' tests pass with an overlay without a change.
 func sound(all []mutant) error {
 	done := map[string]bool{}
 	for _, m := range all {
@@ -69,13 +69,13 @@ func sound(all []mutant) error {
 		}
 		m.source = string(text)
 		if failed, err := m.killedBy(time.Minute*5, "./"+m.pkg); failed || err != nil {
-			return errors.Join(err, fmt.Errorf("the tests of %s fail as they are", m.pkg))
+			return errors.Join(err, fmt.Errorf("the tests of %s fail without a change", m.pkg))
 		}
 	}
 	return nil
 }
 
-// own returns the mutants that the tests of their packages let pass.
+// own returns the mutants that the tests of their packages do not detect.
 func (t trial) own(all []mutant) (left []mutant, err error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup

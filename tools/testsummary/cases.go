@@ -16,7 +16,7 @@ type cases struct {
 	passed int
 }
 
-// end takes the verdict on the package that the names are of.
+// end handles the result of the package with these names.
 func (c *cases) end(verdict string) {
 	if blackBox.MatchString(verdict) {
 		c.passed += leaves(c.names)

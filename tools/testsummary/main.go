@@ -1,11 +1,10 @@
-// Command tally reads what `go test -v` prints and shows it as plain `go test`
-// would, followed by how many tests were skipped, and for which reasons: plain
-// `go test` keeps silent about them; and how many of those that passed drive the
-// built programs.
+// Command testsummary reads the output of `go test -v` and prints it as plain `go test`
+// would, followed by the number of skipped tests with the reasons, which plain `go test`
+// does not print, and the number of passed tests that drive the built programs.
 //
 //	go test -v ./... | go run ./tools/testsummary
 //
-// Whether the tests passed is go test's exit status to tell (set -o pipefail).
+// The exit status of go test reports whether the tests passed (set -o pipefail).
 package main
 
 import (
@@ -16,7 +15,7 @@ import (
 func main() {
 	var t tally
 	if err := t.read(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "tally:", err)
+		fmt.Fprintln(os.Stderr, "testsummary:", err)
 		os.Exit(1)
 	}
 	t.summarize(os.Stdout)

@@ -11,10 +11,10 @@ import (
 	"strings"
 )
 
-// tally is what is known of the tests so far.
+// tally counts the tests so far.
 type tally struct {
 	passed, failed, skipped int
-	// reasons counts the skipped tests by what they said.
+	// reasons counts the skipped tests by reason.
 	reasons map[string]int
 	// cases are those tests that drive the built programs.
 	cases cases
@@ -26,8 +26,8 @@ type tally struct {
 type line struct{ test, text string }
 
 var (
-	// turn is a line that says whose lines follow, ended one that says how a test
-	// ended, logged what t.Log and t.Skip print. Source: `go doc test2json`.
+	// turn is a line that names the test of the lines after it, ended one with the result
+	// of a test, logged one of t.Log and t.Skip. Source: `go doc test2json`.
 	turn   = regexp.MustCompile(`^=== (?:RUN|CONT|NAME|PAUSE) +(\S+)`)
 	ended  = regexp.MustCompile(`^ *--- (PASS|FAIL|SKIP): (\S+)`)
 	logged = regexp.MustCompile(`^ +\S+\.go:\d+: (.*)`)
@@ -69,7 +69,7 @@ func (t *tally) take(text string, out io.Writer) error {
 	return nil
 }
 
-// testEnd counts a test, and forgets what it said unless it failed.
+// testEnd counts a test, and drops its output unless it failed.
 func (t *tally) testEnd(how, name, text string) {
 	switch how {
 	case "FAIL":
@@ -81,13 +81,13 @@ func (t *tally) testEnd(how, name, text string) {
 		t.cases.names = append(t.cases.names, name)
 	case "SKIP":
 		t.skipped++
-		t.reasons[cmp.Or(t.lastWords(name), "no reason given")]++
+		t.reasons[cmp.Or(t.lastLog(name), "no reason given")]++
 	}
 	t.held = slices.DeleteFunc(t.held, func(l line) bool { return l.test == name })
 }
 
-// lastWords is the last line that a test has logged.
-func (t *tally) lastWords(name string) string {
+// lastLog is the last line that a test has logged.
+func (t *tally) lastLog(name string) string {
 	for _, l := range slices.Backward(t.held) {
 		if m := logged.FindStringSubmatch(l.text); m != nil && l.test == name {
 			return m[1]

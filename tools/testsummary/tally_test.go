@@ -23,7 +23,7 @@ func TestTallyPrintsFailuresLikeGoTest(t *testing.T) {
 			"?   \tmod/a\t[no test files]\ntests: 0 passed, 0 failed, 0 skipped\n",
 		},
 		{
-			"a package that failed shows what its failed tests said",
+			"a package that failed shows the output of its failed tests",
 			"=== RUN   TestA\n    a_test.go:7: note\n--- PASS: TestA (0.00s)\n=== RUN   TestB\n    a_test.go:9: wrong\n--- FAIL: TestB (0.00s)\nFAIL\nFAIL\tmod/a\t0.1s\nFAIL\n",
 			"    a_test.go:9: wrong\n--- FAIL: TestB (0.00s)\nFAIL\nFAIL\tmod/a\t0.1s\nFAIL\ntests: 1 passed, 1 failed, 0 skipped\n",
 		},
@@ -108,7 +108,7 @@ func TestTallyCountsBlackBoxCases(t *testing.T) {
 	}
 }
 
-// TestTallyParsesGoTest runs the real thing, as its output may change
+// TestTallyParsesGoTest runs go test itself, as its output may change
 // between releases of Go.
 func TestTallyParsesGoTest(t *testing.T) {
 	dir := t.TempDir()

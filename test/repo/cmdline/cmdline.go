@@ -1,14 +1,14 @@
-// Package cmdline runs txtar scripts against a program that is built as it is
-// shipped. Beside testscript's own commands there is
+// Package cmdline runs txtar scripts against a program that make has built. In
+// addition to testscript's own commands there is
 //
 //	exits STATUS PROGRAM ARG...   run it and expect the exit status
 //
-// and on PATH, beside the program,
+// and on PATH, in the directory of the program,
 //
 //	launch [-argc0] [-close FD,FD...] PROGRAM ARG...
 //
-// which executes it as no shell would: without any argument, not even its name,
-// or with descriptors closed. $NL is a newline.
+// which executes it as a shell cannot: without any argument, not even its name, or
+// with descriptors closed. $NL is a newline.
 package cmdline
 
 import (
@@ -40,7 +40,7 @@ func Run(t *testing.T, program string) {
 	})
 }
 
-// Build makes one program in bin. It runs make, so that tests see the flags and
+// Build makes one program in bin. It runs make, so that tests use the flags and
 // tags of the Makefile.
 func Build(t *testing.T, program, bin string) {
 	t.Helper()
@@ -67,7 +67,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// status is the exit status behind what Exec returns; -1 for a signal.
+// status is the exit status in the error of Exec; -1 for a signal.
 func status(err error) int {
 	var ended *exec.ExitError
 	switch {

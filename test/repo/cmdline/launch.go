@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// launch replaces this process by the program. It returns only when it could not.
+// launch replaces this process by the program. It returns only on an error.
 func launch(args []string) error {
 	flags := flag.NewFlagSet("launch", flag.ContinueOnError)
 	argc0 := flags.Bool("argc0", false, "execute it with an empty list of arguments")
@@ -20,7 +20,7 @@ func launch(args []string) error {
 	}
 	argv := flags.Args()
 	if len(argv) == 0 {
-		return errors.New("which program?")
+		return errors.New("no program is given")
 	}
 	path, err := exec.LookPath(argv[0])
 	if err != nil {

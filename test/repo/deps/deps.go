@@ -1,5 +1,5 @@
-// Package deps holds a program to its committed list of linked packages, and to
-// what it must never link.
+// Package deps compares the packages that a program links with its committed list, and
+// with those that it must never link.
 package deps
 
 import (
@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write deps.txt again")
+var update = flag.Bool("update", false, "write deps.txt")
 
 // list is the committed list, in the directory of the program.
 const list = "deps.txt"
@@ -46,7 +46,7 @@ func Check(t *testing.T, limits Limits) {
 	}
 }
 
-// faults are what is linked and must not be.
+// faults are the linked packages that must not be linked.
 func (l Limits) faults(have []string) (faults []string) {
 	if len(have) > l.Linked {
 		faults = append(faults, fmt.Sprintf("%d packages are linked, over the %d that were agreed", len(have), l.Linked))
@@ -68,8 +68,8 @@ func header() string {
 	return "# Every package that is linked, with go1." + release + ". Written by `make deps`.\n"
 }
 
-// differences compares what is linked with the list. What is in the standard
-// library of another release of Go than the list's is left out.
+// differences compares what is linked with the list. Packages of the standard
+// library are left out where the list is of another release of Go.
 func differences(have []string, list string) (faults []string) {
 	want := strings.Split(strings.TrimSpace(list), "\n")
 	if want[0] != strings.TrimSpace(header()) {
@@ -89,7 +89,7 @@ func differences(have []string, list string) (faults []string) {
 	return faults
 }
 
-// linked asks for what the Makefile builds.
+// linked lists the packages that the Makefile links.
 func linked(t *testing.T) []string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-tags="+tags(t), ".")
@@ -125,7 +125,7 @@ func tags(t *testing.T) string {
 
 func isOurs(p string) bool { return strings.HasPrefix(p, "jacamar-ci/") }
 
-// isStandard goes by the rule of the go command: the first part of a module's
+// isStandard applies the rule of the go command: the first part of a module's
 // path has a dot, unless it is this one.
 func isStandard(p string) bool {
 	first, _, _ := strings.Cut(p, "/")

@@ -8,8 +8,8 @@ import (
 )
 
 // Bash is a completion script for Bash (see "Programmable Completion" in
-// bash(1)): the words of the program, and file names after an option that takes
-// one.
+// bash(1)): the commands and options of the program, and file names after an option that
+// takes one.
 func (p Program) Bash() string {
 	var cases strings.Builder
 	for _, c := range p.Commands {
@@ -70,7 +70,7 @@ func (p Program) next(c Command) (words []string) {
 	return words
 }
 
-// groups are the commands that only hold others.
+// groups are the commands that only contain others.
 func (p Program) groups() map[string][]string {
 	groups := map[string][]string{}
 	for _, c := range p.Commands {
@@ -81,7 +81,7 @@ func (p Program) groups() map[string][]string {
 	return groups
 }
 
-// words is a pattern of all words of commands.
+// words is a pattern of all names of commands.
 func (p Program) words() string {
 	var all []string
 	seen := map[string]bool{}

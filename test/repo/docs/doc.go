@@ -1,6 +1,5 @@
-// Package docs makes the reference documentation from what the programs
-// themselves say: manual pages, completions and tables from the command line,
-// the configuration's reference from its schema. Tests hold the committed files
-// against it, so that no option is without documentation and none is documented
-// that does not exist. `make manual` writes the files again.
+// Package docs generates the reference documentation: manual pages, completions and
+// tables from the programs' command lines, the configuration's reference from its
+// schema. Tests compare the committed files with it, so that every option is documented
+// and every documented option exists. `make manual` writes the files.
 package docs

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Hold fails the test when the committed file is not what the code makes; with
+// Hold fails the test when the committed file differs from the generated one; with
 // update it writes the file.
 func Hold(t *testing.T, update bool, path, want string) {
 	t.Helper()
@@ -26,11 +26,11 @@ func Hold(t *testing.T, update bool, path, want string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s is not what the code says (-want +got); make manual writes it again:\n%s", path, diff)
+		t.Errorf("%s differs from the generated one (-want +got); make manual writes it:\n%s", path, diff)
 	}
 }
 
-// Hold holds the manual page and the completions of a program.
+// Hold compares the manual page and the completions of a program.
 func (p Program) Hold(t *testing.T, update bool, docs string, text Text) {
 	t.Helper()
 	for _, what := range p.Undocumented() {

@@ -81,6 +81,6 @@ func TestAnchors(t *testing.T) {
 		}
 	}
 	if got["no"] {
-		t.Error("a comment in a block is taken for a heading")
+		t.Error("a comment in a code block counts as a heading")
 	}
 }

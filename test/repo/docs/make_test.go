@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestMakeHelp holds the list of targets to what fits on a screen.
+// TestMakeHelp: the list of targets fits on a screen.
 func TestMakeHelp(t *testing.T) {
 	out, err := exec.Command("make", "--no-print-directory", "-C", top, "help").CombinedOutput()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"jacamar-ci/internal/config"
 )
 
-// Text is what a manual page says beside its options.
+// Text is the content of a manual page apart from its options.
 type Text struct {
 	Section     int
 	Description []string // paragraphs
@@ -15,8 +15,8 @@ type Text struct {
 	After []Section
 }
 
-// Section is a titled part of a manual page: paragraphs, or terms with what they
-// mean.
+// Section is a titled part of a manual page: paragraphs, or terms with their
+// meanings.
 type Section struct {
 	Title      string
 	Paragraphs []string
@@ -54,8 +54,8 @@ func (p *page) add(s Section) {
 	}
 }
 
-// roff makes text safe for roff: no line of it is taken for a macro, and a dash
-// stays the one that can be typed. Back quotes, which mark code in Markdown,
+// roff escapes text for roff: no line of it is a macro, and a dash stays the ASCII
+// one. Back quotes, which mark code in Markdown,
 // become bold. See groff_char(7).
 func roff(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(text)

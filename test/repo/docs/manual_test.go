@@ -11,15 +11,15 @@ import (
 	"jacamar-ci/internal/config"
 )
 
-var update = flag.Bool("update", false, "write the documentation again")
+var update = flag.Bool("update", false, "write the documentation")
 
-// TestConfiguration holds what is said of the configuration against its schema.
+// TestConfiguration compares the configuration's pages with its schema.
 func TestConfiguration(t *testing.T) {
 	Hold(t, *update, "../../../docs/configuration.md", Configuration(config.Reference()))
 	Hold(t, *update, "../../../docs/man/jacamar.toml.5", ConfigMan(config.Reference()))
 }
 
-// TestEveryKeyIsOnTheConfigurationPage counts apart from how the page is made.
+// TestEveryKeyIsOnTheConfigurationPage counts independently of the page's generator.
 func TestEveryKeyIsOnTheConfigurationPage(t *testing.T) {
 	page := Configuration(config.Reference())
 	for _, k := range config.Reference() {
@@ -35,7 +35,7 @@ func TestEveryKeyIsOnTheConfigurationPage(t *testing.T) {
 func sample() *cli.App {
 	return &cli.App{
 		Name: "sample", Usage: "be an example",
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say less"}},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print less"}},
 		Commands: []*cli.Command{
 			{Name: "run", Usage: "run a script", ArgsUsage: "SCRIPT", Flags: []cli.Flag{&cli.StringFlag{Name: "file", Usage: "read `FILE`", Required: true}}},
 			{Name: "keys", Usage: "keys", Subcommands: []*cli.Command{{Name: "refresh", Usage: "fetch them"}}},
@@ -64,7 +64,7 @@ func TestUndocumented(t *testing.T) {
 	}
 }
 
-// TestRoff: no text becomes a macro, and what is typed can be copied.
+// TestRoff: no text becomes a macro, and commands can be copied.
 func TestRoff(t *testing.T) {
 	for text, want := range map[string]string{
 		"--file": `\-\-file`, ".so /etc/passwd": `\&.so /etc/passwd`, `a\b`: `a\eb`, "the `x` and ` alone": "the \\fBx\\fR and ` alone",
@@ -75,7 +75,7 @@ func TestRoff(t *testing.T) {
 	}
 }
 
-// TestCompletion asks bash itself what it would offer.
+// TestCompletion runs the completion in bash itself.
 func TestCompletion(t *testing.T) {
 	for line, want := range map[string]string{
 		"sample ": "--quiet --help run keys", "sample r": "run", "sample run --": "--file --help", "sample keys ": "refresh",

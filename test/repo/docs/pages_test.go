@@ -62,7 +62,7 @@ func literals(t *testing.T) map[string]string {
 // variable is the name of an environment variable, alone or before its value.
 var variable = regexp.MustCompile(`^([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+_?)(?:=.*)?$`)
 
-// otherWord looks like the name of a variable and is not: a state or a reason of
+// otherWord reports whether a text only looks like the name of a variable: a state or a reason of
 // a scheduler, a capability, or an example in the configuration's reference.
 func otherWord(text, path string) bool {
 	return strings.HasPrefix(text, "CAP_") || (strings.Contains(path, "/scheduler/") && !strings.Contains(text, "=")) ||
@@ -110,7 +110,7 @@ func TestMessages(t *testing.T) {
 		t.Fatal("there are no messages on the page")
 	}
 	for _, m := range headings {
-		if !slices.ContainsFunc(all, func(text string) bool { return says(text, m[1]) }) {
+		if !slices.ContainsFunc(all, func(text string) bool { return matches(text, m[1]) }) {
 			t.Errorf("no message of the code is %q", m[1])
 		}
 	}
@@ -118,8 +118,8 @@ func TestMessages(t *testing.T) {
 
 var verb = regexp.MustCompile(`%[0-9]*[a-z]`)
 
-// says compares a format with a heading, in which "…" is any text.
-func says(format, heading string) bool {
+// matches compares a format with a heading, in which "…" is any text.
+func matches(format, heading string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(heading), "…", ".+")
 	return regexp.MustCompile("^" + pattern + "$").MatchString(verb.ReplaceAllString(format, "…"))
 }
@@ -140,16 +140,16 @@ func TestMigrating(t *testing.T) {
 	}
 }
 
-// TestEveryPublicMessageIsOnThePage: what a user may read has its fix there.
+// TestEveryPublicMessageIsOnThePage: every message to users has its fix there.
 func TestEveryPublicMessageIsOnThePage(t *testing.T) {
 	headings := regexp.MustCompile(`(?m)^### (.*)$`).FindAllStringSubmatch(readPage(t, "troubleshooting.md"), -1)
 	for format := range public(t) {
 		if strings.Trim(verb.ReplaceAllString(format, ""), ": ") == "" {
-			continue // words of a scheduler or of the system
+			continue // text of a scheduler or of the system
 		}
-		told := slices.ContainsFunc(headings, func(m []string) bool { return says(format, m[1]) })
-		if !told && !noted(format) {
-			t.Errorf("%q has no place in docs/troubleshooting.md", format)
+		found := slices.ContainsFunc(headings, func(m []string) bool { return matches(format, m[1]) })
+		if !found && !noted(format) {
+			t.Errorf("docs/troubleshooting.md has no heading for %q", format)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func noted(format string) bool {
 	return strings.HasPrefix(format, "the site's ") || format == "cannot prepare the batch job: %w" || format == "cannot submit the job: %w"
 }
 
-// public returns the formats of the failures whose text a user reads.
+// public returns the formats of the failures that are shown to users.
 func public(t *testing.T) map[string]bool {
 	t.Helper()
 	formats := map[string]bool{}

@@ -37,7 +37,7 @@ func Of(app *cli.App) Program {
 	return p
 }
 
-// commands lists what can be called: a command that only holds others cannot.
+// commands lists the commands that can be called: one that only contains others cannot.
 func commands(above []string, list []*cli.Command) (all []Command) {
 	for _, c := range list {
 		path := append(append([]string{}, above...), c.Name)
@@ -63,8 +63,8 @@ func options(flags []cli.Flag) (all []Option) {
 	return all
 }
 
-// unquote takes the value's name out of its back quotes, as the library does for
-// its own help.
+// unquote removes the back quotes around the value's name, as the library does for its
+// own help.
 func unquote(usage string, takesValue bool) (value, text string) {
 	before, rest, quoted := strings.Cut(usage, "`")
 	name, after, closed := strings.Cut(rest, "`")
@@ -118,7 +118,7 @@ func (o Option) forms() string {
 	return text
 }
 
-// Undocumented returns what has no words of its own.
+// Undocumented returns the commands and options without a usage text.
 func (p Program) Undocumented() (missing []string) {
 	for _, c := range p.Commands {
 		if c.Usage == "" {

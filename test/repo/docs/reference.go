@@ -18,7 +18,7 @@ func header(table string) string {
 	return "[" + table + "]"
 }
 
-// outline says of a key what fits on a line.
+// outline is the summary of a key on one line.
 func outline(k config.Key) string {
 	switch {
 	case k.Required:

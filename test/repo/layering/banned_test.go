@@ -68,7 +68,7 @@ func isMapLiteral(x ast.Expr) bool {
 	return ok
 }
 
-// beforeMain are the parts of a file that are worked out before main: the values
+// beforeMain are the parts of a file that are evaluated before main: the values
 // of its variables, without the bodies of functions in them.
 func beforeMain(f *ast.File) map[ast.Node]bool {
 	early := map[ast.Node]bool{}
@@ -84,7 +84,7 @@ func beforeMain(f *ast.File) map[ast.Node]bool {
 	return early
 }
 
-// importNames maps the names that a file has for packages to their paths.
+// importNames maps a file's names of packages to their paths.
 func importNames(f *ast.File) map[string]string {
 	names := map[string]string{}
 	for _, i := range f.Imports {
@@ -98,7 +98,7 @@ func importNames(f *ast.File) map[string]string {
 	return names
 }
 
-// banned tells why a file may not use a name of a package; "" when it may.
+// banned returns the reason why a file may not use a name of a package; "" when it may.
 func banned(pkg, name, where string, early bool) string {
 	for _, b := range bans {
 		if b.pkg != pkg || !slices.Contains(b.names, name) || b.early && !early {
@@ -166,7 +166,7 @@ func TestEveryExceptionIsNeeded(t *testing.T) {
 	for _, b := range bans {
 		for _, e := range b.except {
 			if !used[b.pkg+b.names[0]+e] {
-				t.Errorf("%s uses none of %s.%v: take the exception away", e, b.pkg, b.names)
+				t.Errorf("%s uses none of %s.%v: remove the exception", e, b.pkg, b.names)
 			}
 		}
 	}

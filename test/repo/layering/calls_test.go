@@ -1,6 +1,6 @@
 package layering
 
-// ban is a call that nobody makes, or only some packages.
+// ban is a call that no package makes, or only some.
 type ban struct {
 	pkg   string
 	names []string
@@ -10,27 +10,27 @@ type ban struct {
 	// early limits the ban to what runs before main: the values of package
 	// variables.
 	early bool
-	// except are the files, or packages, that make the call for all others.
+	// except are the files, or packages, that may make the call.
 	except []string
 }
 
-// bans name the incident where there was one.
+// bans name the incident, if there was one.
 var bans = []ban{
 	{
 		pkg: "os", names: []string{"Exit"}, except: []string{"cmd/jacamar/main.go", "cmd/jacamar-auth/main.go", "cmd/jacamar-noauth/main.go", "cmd/jacamar-keys/main.go"},
-		why: "main alone exits: whatever others have deferred would be skipped",
+		why: "only main exits: an exit elsewhere skips deferred calls",
 	},
 	{
 		pkg: "log", names: []string{"Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln"},
-		why: "main alone exits, and an error is returned, not thrown",
+		why: "only main exits, and an error is returned",
 	},
 	{
 		pkg: "os", names: []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv", "Setenv"}, except: []string{"cmd/jacamar/noauth.go", "internal/lockdown"},
-		why: "whoever starts the program shapes its environment (sudo: CVE-2005-4158, CVE-2016-7543); lockdown takes it away and customexec parses it",
+		why: "the caller of the program controls its environment (sudo: CVE-2005-4158, CVE-2016-7543); lockdown empties it and customexec parses it",
 	},
 	{
 		pkg: "os", names: []string{"Create"},
-		why: "it truncates whatever is there and follows links (worse than runc's CVE-2024-45310): use OpenFile with O_EXCL or O_NOFOLLOW, or an os.Root",
+		why: "it truncates an existing file and follows links (worse than runc's CVE-2024-45310): use OpenFile with O_EXCL or O_NOFOLLOW, or an os.Root",
 	},
 	{
 		pkg: "os", names: []string{"Chown", "Lchown", "Chmod", "Chtimes", "RemoveAll"}, in: []string{"internal/auth"},
@@ -38,39 +38,39 @@ var bans = []ban{
 	},
 	{
 		pkg: "path/filepath", names: []string{"Walk", "WalkDir", "EvalSymlinks"},
-		why: "it follows names that others can change meanwhile: go by descriptors, or through an os.Root",
+		why: "it follows names that others can change meanwhile: use descriptors, or an os.Root",
 	},
 	{
 		pkg: "path/filepath", names: []string{"Glob"}, in: []string{"internal/auth"},
-		why: "it follows names that others can change meanwhile: go by descriptors, or through an os.Root",
+		why: "it follows names that others can change meanwhile: use descriptors, or an os.Root",
 	},
 	{
 		pkg: "os/exec", names: []string{"Command", "CommandContext", "LookPath"}, except: []string{"internal/noauth/account.go"},
-		why: "what a program starts with is decided in one place each: child, privdrop and process (OpenSSH ran a helper with its own groups: CVE-2021-41617)",
+		why: "only subprocess, privdrop and process choose what a program starts with (OpenSSH ran a helper with its own groups: CVE-2021-41617)",
 	},
 	{
 		pkg: "os", names: []string{"StartProcess"},
-		why: "what a program starts with is decided in one place each: child, privdrop and process (OpenSSH ran a helper with its own groups: CVE-2021-41617)",
+		why: "only subprocess, privdrop and process choose what a program starts with (OpenSSH ran a helper with its own groups: CVE-2021-41617)",
 	},
 	{
 		pkg: "syscall", names: []string{"ForkExec", "StartProcess", "Exec"},
 		except: []string{"cmd/jacamar/noauth.go", "internal/auth/init.go", auth + "privdrop", jobrun + "process", "internal/noauth/noauth.go"},
-		why:    "what a program starts with is decided in one place each: child, privdrop and process (OpenSSH ran a helper with its own groups: CVE-2021-41617)",
+		why:    "only subprocess, privdrop and process choose what a program starts with (OpenSSH ran a helper with its own groups: CVE-2021-41617)",
 	},
 	{
 		pkg: "net/http", names: []string{"DefaultClient", "DefaultTransport", "Get", "Head", "Post", "PostForm", "ProxyFromEnvironment"},
-		why: "without a time limit, with redirects and with a proxy that the environment names",
+		why: "it has no time limit, follows redirects and uses a proxy from the environment",
 	},
 	{
 		pkg: "regexp", names: []string{"MustCompile", "Compile"}, early: true,
-		why: "a pattern of a package costs every stage its compiling (0.36 ms for seven): compile it at its first use, with sync.OnceValue",
+		why: "a package's pattern is compiled in every stage (0.36 ms for seven): compile it at its first use, with sync.OnceValue",
 	},
 	{
 		pkg: "fmt", names: []string{"Print", "Printf", "Println"},
-		why: "the config stage's standard output is its answer, one JSON value: speak through logging.Voice",
+		why: "the config stage's standard output is one JSON value: print through joblog.Writer",
 	},
 	{
 		pkg: "time", names: []string{"Now", "Since", "Until", "Sleep"}, in: []string{auth + "policy", jobrun + "scheduler"},
-		why: "rules and schedulers are pure: time is a value that they are given",
+		why: "rules and schedulers are pure: time is an argument",
 	},
 }

@@ -1,3 +1,3 @@
-// Package layering keeps the packages apart. Its tests hold the arrows of the
-// architecture (which package may import which) and the calls that are banned, each with its reason.
+// Package layering separates the packages. Its tests check which package may import
+// which, and that no package makes a banned call; each ban has its reason.
 package layering

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// listed is what `go list -json` tells of a package.
+// listed is a package in the output of `go list -json`.
 type listed struct {
 	ImportPath string
 	Dir        string
@@ -20,7 +20,7 @@ type listed struct {
 	Imports    []string
 }
 
-// list asks for packages of this module.
+// list lists packages of this module.
 func list(t *testing.T, args ...string) []listed {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Dir,Standard,GoFiles,Imports"}, args...)...)
@@ -67,7 +67,7 @@ func TestPackageImports(t *testing.T) {
 		t.Run(strings.TrimPrefix(p.ImportPath, module), func(t *testing.T) {
 			r, ok := known(p.ImportPath)
 			if !ok {
-				t.Fatal("this package has no row in packages_test.go: say there what it may import")
+				t.Fatal("this package has no row in packages_test.go: add one with its allowed imports")
 			}
 			for _, i := range p.Imports {
 				if why := r.refuses(i, standard[i]); why != "" {
@@ -78,19 +78,19 @@ func TestPackageImports(t *testing.T) {
 	}
 }
 
-// textOnly are packages that no package is refused: they read and write text and
-// touch no network, whatever they are called.
+// textOnly are packages that every package may import: they parse and format text and
+// use no network, in spite of their names.
 var textOnly = []string{"net/netip", "net/url"}
 
-// refuses tells why a package may not import a package; "" when it may.
+// refuses returns the reason why a package may not import a package; "" when it may.
 func (r pkg) refuses(path string, standard bool) string {
 	switch rest, ours := strings.CutPrefix(path, module); {
 	case ours && !slices.ContainsFunc(r.may, func(p string) bool { return is(rest, p) }):
-		return "no arrow leads there"
+		return "the table does not allow this package"
 	case !ours && !standard && !slices.Contains(r.beyond, path):
-		return "a module of others that this package has not been given"
+		return "the table does not allow this external module"
 	case standard && !slices.Contains(textOnly, path) && slices.ContainsFunc(r.never, func(n string) bool { return under(path, n) }):
-		return "this package does without it"
+		return "the table forbids it for this package"
 	}
 	return ""
 }
@@ -124,8 +124,8 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// TestEveryAllowanceIsUsed keeps the table from permitting what nothing needs: a
-// later import would pass without anybody having decided on it.
+// TestEveryAllowanceIsUsed keeps the table from permitting imports that are not needed: a
+// later import would pass without a decision.
 func TestEveryAllowanceIsUsed(t *testing.T) {
 	used := map[string][]string{}
 	for _, p := range list(t, "./internal/...", "./cmd/...") {
@@ -135,12 +135,12 @@ func TestEveryAllowanceIsUsed(t *testing.T) {
 	}
 	for _, r := range packages {
 		for _, allowed := range r.unused(used[r.path]) {
-			t.Errorf("no package of the row %s imports %s: take the allowance away", r.path, allowed)
+			t.Errorf("no package of the row %s imports %s: remove the allowance", r.path, allowed)
 		}
 	}
 }
 
-// unused lists what the row allows and none of these imports needs.
+// unused lists the allowances of the row that none of these imports needs.
 func (r pkg) unused(imports []string) (all []string) {
 	for _, allowed := range r.may {
 		if !slices.ContainsFunc(imports, func(i string) bool {

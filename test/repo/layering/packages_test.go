@@ -1,14 +1,14 @@
 package layering
 
-// module is the prefix of every import path of ours.
+// module is the prefix of every import path of this module.
 const module = "jacamar-ci/"
 
-// pkg is a package and what it may import beside the standard library.
+// pkg is a package and what it may import in addition to the standard library.
 type pkg struct {
 	path   string
 	may    []string // packages
-	beyond []string // packages of others
-	// never are packages of the standard library, each with what below it.
+	beyond []string // packages of other modules
+	// never are packages of the standard library, each with those below it.
 	never []string
 }
 
@@ -20,18 +20,18 @@ const (
 	unix       = "golang.org/x/sys/unix"
 )
 
-// effects are what a pure package has no use for: it gets values and gives values.
+// effects are packages that a pure package does not import: it maps values to values.
 var effects = []string{"os", "net", "syscall", "runtime", "context", "io/fs", "path/filepath"}
 
-// auth and jobrun lie behind nested internal directories, which the compiler
-// guards already: neither half can import a package of the other.
+// auth and jobrun have nested internal directories, which the compiler enforces:
+// neither program can import packages of the other.
 const (
 	auth   = "internal/auth/internal/"
 	jobrun = "internal/jobrun/internal/"
 )
 
-// packages are all there are. A package that is not here yet fails the test. A path may
-// end in *, for each of several packages of one kind; the first row counts.
+// packages lists all packages. A package without a row fails the test. A path may
+// end in *, for each of several packages of one kind; the first matching row applies.
 var packages = []pkg{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},

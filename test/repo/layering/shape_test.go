@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// mostLines is how long a function of the privileged half may be. The longest there
-// is should be serve, which is to be read in one go.
+// mostLines is how long a function of the privileged program may be. The longest
+// should be serve, which a reader must see as a whole.
 const mostLines = 80
 
 func TestPrivilegedFunctionsAreShort(t *testing.T) {
@@ -30,7 +30,7 @@ func TestPrivilegedFunctionsAreShort(t *testing.T) {
 	}
 }
 
-// functions are the lengths in lines of a file's functions.
+// functions returns the lengths of a file's functions, in lines.
 func functions(t *testing.T, file string, text any) map[string]int {
 	t.Helper()
 	set := token.NewFileSet()

@@ -11,23 +11,23 @@ import (
 	"testing"
 )
 
-// inner are words for what is inside these programs. A user cannot know them.
-var inner = regexp.MustCompile(`(?i)\b(handoff|briefs?|leases?|claims?|frames?|sockets?|half|rooms?|postures?|grants?|slots?|pumps?|reaper|lifeline|signpost|march|descriptors?|goroutines?|errno|struct)\b`)
+// inner are internal terms of these programs, which a user cannot know.
+var inner = regexp.MustCompile(`(?i)\b(handoff|briefs?|leases?|claims?|frames?|sockets?|half|postures?|grants?|slots?|pumps?|reaper|lifeline|descriptors?|goroutines?|errno|struct)\b`)
 
-// speaks are the functions whose texts stand in a job's log.
-var speaks = map[string]bool{
+// printers are the functions whose arguments are texts for a job's log.
+var printers = map[string]bool{
 	"Systemf": true, "Buildf": true, "WithHint": true, "Warn": true, "Note": true, "Fail": true, "Section": true, "Explain": true,
 }
 
-// TestMessagesHaveNoInternalTerms looks at every text that is written for a job's log.
+// TestMessagesHaveNoInternalTerms checks every text for a job's log.
 func TestMessagesHaveNoInternalTerms(t *testing.T) {
 	texts := 0
 	for _, p := range list(t, "./internal/...", "./cmd/...") {
 		for _, name := range p.GoFiles {
-			for line, text := range spoken(t, filepath.Join(p.Dir, name), nil) {
+			for line, text := range logTexts(t, filepath.Join(p.Dir, name), nil) {
 				texts++
 				if word := inner.FindString(text); word != "" {
-					t.Errorf("%s/%s: %s: %q is a word for what is inside, in %q", strings.TrimPrefix(p.ImportPath, module), name, line, word, text)
+					t.Errorf("%s/%s: %s: %q is an internal term, in %q", strings.TrimPrefix(p.ImportPath, module), name, line, word, text)
 				}
 			}
 		}
@@ -37,8 +37,8 @@ func TestMessagesHaveNoInternalTerms(t *testing.T) {
 	}
 }
 
-// spoken are the texts for a job's log in a file, by where they stand.
-func spoken(t *testing.T, file string, source any) map[string]string {
+// logTexts are the texts for a job's log in a file, by position.
+func logTexts(t *testing.T, file string, source any) map[string]string {
 	t.Helper()
 	set := token.NewFileSet()
 	f, err := parser.ParseFile(set, file, source, parser.SkipObjectResolution)
@@ -52,7 +52,7 @@ func spoken(t *testing.T, file string, source any) map[string]string {
 			return true
 		}
 		selector, ok := call.Fun.(*ast.SelectorExpr)
-		if !ok || !speaks[selector.Sel.Name] {
+		if !ok || !printers[selector.Sel.Name] {
 			return true
 		}
 		for _, argument := range call.Args {
@@ -73,7 +73,7 @@ func spoken(t *testing.T, file string, source any) map[string]string {
 }
 
 func TestFindInternalTerms(t *testing.T) {
-	got := spoken(t, "x.go", `package x
+	got := logTexts(t, "x.go", `package x
 func f() {
 	failure.Systemf("write handoff: %w", err).WithHint("see the brief")
 	voice.Warn("the "+"lease"+" is gone")

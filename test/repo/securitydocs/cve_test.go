@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// published are the vulnerabilities of programs like this one that may never be
-// without a row.
+// published are the vulnerabilities of similar programs that must have a row.
 func published() []string {
 	ids := []string{"GHSA-cxfq-cc8j-j2pp", "GHSA-56wx-66px-9j66"}
 	for _, number := range []string{
@@ -34,28 +33,28 @@ func TestEveryVulnerabilityHasItsTests(t *testing.T) {
 	}
 }
 
-// TestCVERowsAreComplete: a row says what went wrong and why it cannot happen here, in
-// words, or which other row says it.
+// TestCVERowsAreComplete: a row describes what went wrong and why it cannot happen here,
+// or refers to another row.
 func TestCVERowsAreComplete(t *testing.T) {
 	rows := read(t, "cve.md")
 	for line := range strings.Lines(text(t, "cve.md")) {
 		cells := strings.Split(line, "|")
 		if id := strings.TrimSpace(cells[min(1, len(cells)-1)]); rows[id] != nil {
 			for _, cell := range cells[2:4] {
-				told(t, id, strings.TrimSpace(cell), rows)
+				complete(t, id, strings.TrimSpace(cell), rows)
 			}
 		}
 	}
 }
 
-func told(t *testing.T, id, cell string, rows map[string][]named) {
+func complete(t *testing.T, id, cell string, rows map[string][]named) {
 	t.Helper()
 	for _, word := range strings.FieldsFunc(cell, func(c rune) bool { return strings.ContainsRune(" ,.;", c) }) {
 		if strings.HasPrefix(word, "CVE-") && rows[word] == nil {
-			t.Errorf("%s leads to %s, which has no row", id, word)
+			t.Errorf("%s refers to %s, which has no row", id, word)
 		}
 	}
 	if len(cell) < len("As CVE-2004-1051") {
-		t.Errorf("%s says %q", id, cell)
+		t.Errorf("the row %s has only %q", id, cell)
 	}
 }

@@ -1,5 +1,5 @@
-// Package securitydocs makes sure that every attack in docs/security/ledger.md has its
-// test, and every vulnerability in docs/security/cve.md.
+// Package securitydocs checks that every attack in docs/security/ledger.md, and every
+// vulnerability in docs/security/cve.md, names tests that exist.
 package securitydocs
 
 import (
@@ -16,7 +16,7 @@ import (
 
 const root = "../../.."
 
-// required are the rows that may never be without a test.
+// required are the rows that must exist and name a test.
 func required() []string {
 	rows := []string{"C2", "C9", "C10", "C11", "C12", "C13", "D1", "D3", "D5", "D6", "K10", "K11", "K13", "K15", "K16", "K17", "K18", "K19"}
 	for class, last := range map[string]int{"A": 16, "B": 11, "F": 4, "H": 12, "K": 8} {
@@ -123,8 +123,8 @@ func TestEveryRowHasItsTests(t *testing.T) {
 	}
 }
 
-// exist fails the test for each that a row names and that is not there. It returns
-// the others with their source.
+// exist fails the test for each named test that does not exist. It returns the others
+// with their source.
 func exist(t *testing.T, row string, all []named) (there []named) {
 	t.Helper()
 	for _, n := range all {

@@ -11,8 +11,8 @@ import (
 // references are rows of the ledger in brackets, as in [A1] or [H7, K10].
 var references = regexp.MustCompile(`\[([A-Z]\d+(?:, [A-Z]\d+)*)\]`)
 
-// TestEveryPromiseNamesItsTests reads SECURITY.md: each item of what is promised
-// leads to rows of the ledger, which name tests.
+// TestEveryPromiseNamesItsTests reads SECURITY.md: each promise refers to rows of
+// the ledger, which name tests.
 func TestEveryPromiseNamesItsTests(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "SECURITY.md"))
 	if err != nil {
