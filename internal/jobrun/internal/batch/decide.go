@@ -82,7 +82,7 @@ func (j *decider) updateTimes(s scheduler.State, now time.Time) {
 // system's record of the end.
 func (j *decider) onDone(s scheduler.State, started bool, now time.Time) decision {
 	wait := statusFileWait
-	if s.Class == scheduler.Ended && (started || s.Reason.Hope != scheduler.Unsatisfiable) {
+	if s.Class == scheduler.Exited && (started || s.Reason.Kind != scheduler.Unsatisfiable) {
 		wait = j.task.Settings.NFSTimeout
 	}
 	if now.Sub(j.doneSince) >= wait {
@@ -131,9 +131,9 @@ func (j *decider) onPending(s scheduler.State, now time.Time) (decision, error) 
 
 func (j *decider) cannotStart(s scheduler.State) error {
 	switch {
-	case s.Reason.Hope == scheduler.LaunchFailed:
+	case s.Reason.Kind == scheduler.LaunchFailed:
 		return failure.Systemf("%s could not start job %s: %s (%s)", j.task.Scheduler.Name(), j.id, s.Reason.Description, s.Reason.Name)
-	case s.Reason.Hope == scheduler.Unsatisfiable && !j.task.Settings.WaitForImpossible:
+	case s.Reason.Kind == scheduler.Unsatisfiable && !j.task.Settings.WaitForImpossible:
 		return j.task.unsatisfiable(j.id, s)
 	}
 	return nil

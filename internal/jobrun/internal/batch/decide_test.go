@@ -140,7 +140,7 @@ func TestOutcomeByClass(t *testing.T) {
 		{scheduler.MemoryLimit, failure.Build, "more memory"},
 		{scheduler.Deadline, failure.Build, "deadline"},
 		{scheduler.Cancelled, failure.Build, ""},
-		{scheduler.Lost, failure.System, ""},
+		{scheduler.SystemFailure, failure.System, ""},
 	} {
 		for _, status := range []*endStatus{nil, {code: 1}} {
 			err := task.outcome("5", status, true, done(tt.class))

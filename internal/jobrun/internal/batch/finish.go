@@ -114,13 +114,13 @@ func (t Task) outcome(id scheduler.ID, status *endStatus, started bool, s schedu
 	switch {
 	case status != nil && status.code == 0:
 		return nil
-	case s.Phase == scheduler.Done && s.Class != scheduler.Ended:
+	case s.Phase == scheduler.Done && s.Class != scheduler.Exited:
 		return t.outcomeByClass(id, s)
 	case status != nil && status.scriptNotRun:
 		return failure.Systemf("the shell of the job's script ended (exit code %d) before the script began", status.code)
 	case status != nil:
 		return failure.Exit(status.code)
-	case s.Reason.Hope == scheduler.Unsatisfiable:
+	case s.Reason.Kind == scheduler.Unsatisfiable:
 		return t.unsatisfiable(id, s)
 	case !started:
 		return failure.Systemf("%s job %s ended (%s) and its script did not start", t.Scheduler.Name(), id, describeEnd(s)).

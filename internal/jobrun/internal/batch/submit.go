@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/jobrun/internal/loginshell"
+
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
@@ -82,11 +82,11 @@ func (s *submission) send(ctx, stop context.Context) (scheduler.ID, error) {
 		reply := s.submitOnce(ctx)
 		answer := s.Scheduler.ParseSubmit(reply)
 		switch {
-		case answer.Verdict == scheduler.Accepted:
+		case answer.Outcome == scheduler.Accepted:
 			return answer.ID, nil
-		case answer.Verdict == scheduler.Refused:
+		case answer.Outcome == scheduler.Refused:
 			return "", notAccepted{s.refusal(answer.Message)}
-		case answer.Verdict == scheduler.Uncertain && !errors.As(reply.Err, &notStarted{}):
+		case answer.Outcome == scheduler.Uncertain && !errors.As(reply.Err, &notStarted{}):
 			return s.lookUp(stop, reply, answer.Message)
 		}
 		pause, err := s.retryDelay(reply, answer)
@@ -106,9 +106,9 @@ var errStopped = errors.New("the job was stopped")
 func (s *submission) retryDelay(reply scheduler.Reply, answer scheduler.Submission) (time.Duration, error) {
 	var none notStarted
 	switch {
-	case answer.Verdict == scheduler.Full:
+	case answer.Outcome == scheduler.Full:
 		return s.retryFull(answer.Message)
-	case answer.Verdict == scheduler.Unreachable:
+	case answer.Outcome == scheduler.Unreachable:
 		return s.retryUnreachable(s.Scheduler.Name()+" is unreachable", answer.Message)
 	case errors.As(reply.Err, &none) && none.retry:
 		return s.retryUnreachable("cannot start a process", scheduler.Message{Lead: none.Error()})
@@ -198,7 +198,7 @@ func (t Task) find(ctx context.Context) (ours []scheduler.Found, err error) {
 	}
 	all, err := finder.ParseFind(t.runCommand(ctx, finder.Find(t.User, t.Name), queryLimit))
 	for _, f := range all {
-		switch owned, asks := finder.(scheduler.Owned); {
+		switch owned, asks := finder.(scheduler.OwnerFinder); {
 		case f.Name == t.Name:
 			ours = append(ours, f)
 		case f.Name == "" && asks:
@@ -244,7 +244,7 @@ func (s *submission) refusal(message scheduler.Message) error {
 	if why == "" {
 		why = s.command.Argv[0] + " printed nothing"
 	}
-	named := message.Named(s.args)
+	named := message.NamedArguments(s.args)
 	if _, given := firstOfJob(named); len(named) > 0 && !given {
 		return failure.Systemf("%s refused the site's argument %q (%s): %s", s.Scheduler.Name(),
 			strings.Join(named[0].Words, " "), named[0].Source.Name, message.Text()).
@@ -304,20 +304,11 @@ const longestCommand = 4 << 10
 func commandLine(c scheduler.Command) string {
 	var words []string
 	for _, w := range slices.Concat(c.Env, c.Argv) {
-		words = append(words, quoteWord(w))
+		words = append(words, scheduler.ShellWord(w))
 	}
 	line := strings.Join(words, " ")
 	if len(line) > longestCommand {
 		line = strings.ToValidUTF8(line[:longestCommand], "") + "…"
 	}
 	return line
-}
-
-// quoteWord quotes a word of a command line where a shell requires it.
-func quoteWord(word string) string {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._+-=:,@%"
-	if word != "" && strings.Trim(word, plain) == "" {
-		return word
-	}
-	return loginshell.Quote(word)
 }

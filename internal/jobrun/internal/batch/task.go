@@ -130,7 +130,7 @@ func until(c <-chan struct{}) (context.Context, context.CancelFunc) {
 // version returns the variant that is installed of a batch system that has several.
 func (t Task) version(ctx context.Context) scheduler.Scheduler {
 	if v, ok := t.Scheduler.(scheduler.Versioned); ok {
-		return v.Of(t.runCommand(ctx, v.Version(), queryLimit))
+		return v.ForVersion(t.runCommand(ctx, v.Version(), queryLimit))
 	}
 	return t.Scheduler
 }
@@ -142,7 +142,7 @@ func (t Task) arguments() ([]scheduler.Argument, error) {
 		request.Rules = append(request.Rules, scheduler.Rule{Name: r.Name, Words: r.Args, Required: r.Required})
 	}
 	for _, a := range t.Settings.Arguments {
-		request.User = append(request.User, scheduler.Text{Name: a.Variable, Text: string(a.Text)})
+		request.User = append(request.User, scheduler.UserText{Name: a.Variable, Text: string(a.Text)})
 	}
 	args, warnings, err := t.Scheduler.Grammar().Resolve(request)
 	for _, w := range warnings {

@@ -64,7 +64,7 @@ func TestEnd(t *testing.T) {
 		{"preempted with an exit code", func(w *simulator) {
 			w.start()
 			time.AfterFunc(5*time.Second, func() { w.finish(143, true, "PREEMPTED") })
-		}, "system", "made way", minute},
+		}, "system", "preempted", minute},
 		{"cancelled by another command", func(w *simulator) {
 			w.start()
 			time.AfterFunc(5*time.Second, func() { w.state("CANCELLED", "n1", "None") })

@@ -10,16 +10,15 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Text is scheduler arguments as a job's author wrote them, with the name of the
-// variable.
-type Text struct{ Name, Text string }
+// UserText contains scheduler arguments as the job's author wrote them, and the name of
+// the variable.
+type UserText struct{ Name, Text string }
 
-// Rule is a site's arguments for the jobs that it matched, word by word, with
-// the name by which an error calls it.
+// Rule contains a site's arguments for matching jobs, and the rule's name in messages.
 type Rule struct {
 	Name  string
 	Words []string
-	// Required arguments cannot be contradicted by the job's; others give way.
+	// Required arguments cannot be overridden by the job; others can.
 	Required bool
 }
 
@@ -27,20 +26,20 @@ type Rule struct {
 type Request struct {
 	Defaults []string
 	Rules    []Rule
-	User     []Text
+	User     []UserText
 	// AllowReserved drops reserved arguments of the user with a warning.
 	AllowReserved bool
 }
 
-// Resolve settles the arguments: defaults, overruled by rules that are defaults,
-// overruled by the job's own, and the required ones. Warnings are for the job's
-// log.
+// Resolve combines the arguments: the defaults, overridden by rules that are not
+// required, overridden by the job's own, and the required ones. Warnings are for the
+// job's log.
 func (g Grammar) Resolve(r Request) (args []Argument, warnings []string, err error) {
-	user, warnings, err := g.user(r)
+	user, warnings, err := g.userArguments(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	required, weak, err := g.site(r)
+	required, optional, err := g.siteArguments(r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -48,10 +47,10 @@ func (g Grammar) Resolve(r Request) (args []Argument, warnings []string, err err
 	if err != nil {
 		return nil, nil, err
 	}
-	return slices.Concat(dropOverridden(weak, slices.Concat(user, required)), user, required), warnings, nil
+	return slices.Concat(dropOverridden(optional, slices.Concat(user, required)), user, required), warnings, nil
 }
 
-// Words are the words of the arguments, in their order.
+// Words are the words of the arguments, in order.
 func Words(args []Argument) (words []string) {
 	for _, a := range args {
 		words = append(words, a.Words...)
@@ -59,12 +58,12 @@ func Words(args []Argument) (words []string) {
 	return words
 }
 
-// user reads the job's own texts.
-func (g Grammar) user(r Request) (args []Argument, warnings []string, err error) {
+// userArguments parses the job's own arguments.
+func (g Grammar) userArguments(r Request) (args []Argument, warnings []string, err error) {
 	for _, t := range r.User {
-		parsed, err := g.read(t)
+		parsed, err := g.parseUserText(t)
 		if err != nil {
-			return nil, nil, unreadable(t.Name, err)
+			return nil, nil, parseError(t.Name, err)
 		}
 		for _, a := range parsed {
 			a.Source = Source{Name: t.Name}
@@ -72,7 +71,7 @@ func (g Grammar) user(r Request) (args []Argument, warnings []string, err error)
 			case !a.Reserved:
 				args = append(args, a)
 			case r.AllowReserved:
-				warnings = append(warnings, fmt.Sprintf("%s: %s is set by Jacamar; yours is left out", t.Name, a.Flag))
+				warnings = append(warnings, fmt.Sprintf("%s: %s is set by Jacamar; your value is ignored", t.Name, a.Flag))
 			default:
 				return nil, nil, failure.Buildf("%s has the argument %q, but %s is set by Jacamar", t.Name, job.Clip(a.Words[0]), a.Flag).
 					WithHint("remove %s from %s", a.Flag, t.Name)
@@ -82,18 +81,18 @@ func (g Grammar) user(r Request) (args []Argument, warnings []string, err error)
 	return args, warnings, nil
 }
 
-// unreadable is the failure of a job whose arguments cannot be read.
-func unreadable(name string, err error) error {
+// parseError is the failure of a job whose arguments cannot be parsed.
+func parseError(name string, err error) error {
 	f := failure.Buildf("%s: %w", name, err)
-	if m := (misuse{}); errors.As(err, &m) {
-		return f.WithHint("%s", m.cure)
+	if m := (misuseError{}); errors.As(err, &m) {
+		return f.WithHint("%s", m.fix)
 	}
 	return f
 }
 
-// site reads the defaults and the rules. A fault there is the administrators'.
-func (g Grammar) site(r Request) (required, weak []Argument, err error) {
-	if weak, err = g.siteWords("default_args", r.Defaults); err != nil {
+// siteArguments parses the defaults and the rules. An error in them is a system failure.
+func (g Grammar) siteArguments(r Request) (required, optional []Argument, err error) {
+	if optional, err = g.siteWords("default_args", r.Defaults); err != nil {
 		return nil, nil, err
 	}
 	for _, rule := range r.Rules {
@@ -101,13 +100,13 @@ func (g Grammar) site(r Request) (required, weak []Argument, err error) {
 		switch {
 		case err != nil:
 			return nil, nil, err
-		case rule.Required: // the last rule that matched wins
+		case rule.Required: // the last matching rule takes precedence
 			required = append(dropOverridden(required, got), got...)
 		default:
-			weak = append(dropOverridden(weak, got), got...)
+			optional = append(dropOverridden(optional, got), got...)
 		}
 	}
-	return required, weak, nil
+	return required, optional, nil
 }
 
 func (g Grammar) siteWords(name string, words []string) ([]Argument, error) {
@@ -117,14 +116,14 @@ func (g Grammar) siteWords(name string, words []string) ([]Argument, error) {
 	}
 	for i, a := range args {
 		if a.Reserved {
-			return nil, failure.Systemf("the site's %s has %s, which is set by Jacamar", name, a.Flag)
+			return nil, failure.Systemf("the site's %s contains %s, which is set by Jacamar", name, a.Flag)
 		}
 		args[i].Source = Source{Name: name, Site: true}
 	}
 	return args, nil
 }
 
-func (g Grammar) read(t Text) ([]Argument, error) {
+func (g Grammar) parseUserText(t UserText) ([]Argument, error) {
 	words, err := Split(t.Text)
 	if err != nil {
 		return nil, err
@@ -132,7 +131,8 @@ func (g Grammar) read(t Text) ([]Argument, error) {
 	return g.Parse(words)
 }
 
-// applyRequired removes what repeats a required argument and refuses what contradicts it.
+// applyRequired removes arguments that repeat a required one and rejects those that
+// contradict it.
 func applyRequired(user, required []Argument) ([]Argument, error) {
 	var kept []Argument
 next:
@@ -142,10 +142,10 @@ next:
 			case !a.couldBe(req.Name):
 				continue
 			case a.Name != req.Name:
-				return nil, failure.Buildf("%q could contradict %q, which %s requires of this job", shown(a), shown(req), req.Source.Name).
-					WithHint("write the option out: --%s", strings.Join(a.Among, " or --"))
+				return nil, failure.Buildf("%q could contradict %q, which %s requires of this job", argumentText(a), argumentText(req), req.Source.Name).
+					WithHint("write the full option: --%s", strings.Join(a.Candidates, " or --"))
 			case a.Value != req.Value:
-				return nil, failure.Buildf("%q contradicts %q, which %s requires of this job", shown(a), shown(req), req.Source.Name)
+				return nil, failure.Buildf("%q contradicts %q, which %s requires of this job", argumentText(a), argumentText(req), req.Source.Name)
 			}
 			continue next
 		}
@@ -154,21 +154,23 @@ next:
 	return kept, nil
 }
 
-func shown(a Argument) string { return strings.Join(a.Words, " ") }
+func argumentText(a Argument) string { return strings.Join(a.Words, " ") }
 
-// dropOverridden returns the arguments of weak that no argument of strong repeats. An
-// abbreviation that could be one of several repeats none: the program takes the
-// last of two, which is the strong one.
-func dropOverridden(weak, strong []Argument) []Argument {
+// dropOverridden returns the arguments that no overriding argument repeats. An ambiguous
+// abbreviation repeats none: the program takes the last of two, which is the overriding
+// one.
+func dropOverridden(args, overriding []Argument) []Argument {
 	var kept []Argument
-	for _, w := range weak {
-		if !slices.ContainsFunc(strong, func(s Argument) bool { return s.Name == w.Name }) {
-			kept = append(kept, w)
+	for _, a := range args {
+		if !slices.ContainsFunc(overriding, func(o Argument) bool { return o.Name == a.Name }) {
+			kept = append(kept, a)
 		}
 	}
 	return kept
 }
 
-// couldBe reports whether the argument is the option, or an abbreviation of which
-// nobody but the program's version says that it is not.
-func (a Argument) couldBe(name string) bool { return a.Name == name || slices.Contains(a.Among, name) }
+// couldBe reports whether the argument is the option, or an abbreviation that some
+// version of the program may take for it.
+func (a Argument) couldBe(name string) bool {
+	return a.Name == name || slices.Contains(a.Candidates, name)
+}

@@ -104,7 +104,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func TestResolve(t *testing.T) {
-	user := func(text string) []Text { return []Text{{"SCHEDULER_PARAMETERS", text}} }
+	user := func(text string) []UserText { return []UserText{{"SCHEDULER_PARAMETERS", text}} }
 	rule := func(name, text string, required bool) Rule { return Rule{name, strings.Fields(text), required} }
 	tests := []struct {
 		name     string
@@ -114,16 +114,16 @@ func TestResolve(t *testing.T) {
 	}{
 		{"nothing", Request{}, "", 0},
 		{"the job's own", Request{User: user("-N 1 -t5")}, "-N 1 -t5", 0},
-		{"several texts in order", Request{User: []Text{{"A", "-N 1"}, {"B", "-t 5"}}}, "-N 1 -t 5", 0},
+		{"several texts in order", Request{User: []UserText{{"A", "-N 1"}, {"B", "-t 5"}}}, "-N 1 -t 5", 0},
 		{"a default", Request{Defaults: strings.Fields("-t 5")}, "-t 5", 0},
-		{"a default gives way", Request{Defaults: strings.Fields("-t 5 -N 2"), User: user("--time=9")}, "-N 2 --time=9", 0},
-		{"a weak rule overrules a default", Request{Defaults: strings.Fields("-A x"), Rules: []Rule{rule("r", "-A y", false)}}, "-A y", 0},
-		{"a weak rule gives way", Request{Rules: []Rule{rule("r", "-A y", false)}, User: user("-A z")}, "-A z", 0},
+		{"a default is overridden", Request{Defaults: strings.Fields("-t 5 -N 2"), User: user("--time=9")}, "-N 2 --time=9", 0},
+		{"an optional rule overrides a default", Request{Defaults: strings.Fields("-A x"), Rules: []Rule{rule("r", "-A y", false)}}, "-A y", 0},
+		{"an optional rule is overridden", Request{Rules: []Rule{rule("r", "-A y", false)}, User: user("-A z")}, "-A z", 0},
 		{"a required rule is added", Request{Rules: []Rule{rule("r", "--account=y", true)}, User: user("-N 1")}, "-N 1 --account=y", 0},
-		{"a required rule overrules a default", Request{Defaults: strings.Fields("-A x"), Rules: []Rule{rule("r", "-A y", true)}}, "-A y", 0},
-		{"repeating a required one is harmless", Request{Rules: []Rule{rule("r", "--account=y", true)}, User: user("-A y -N 1")}, "-N 1 --account=y", 0},
-		{"the last required rule wins", Request{Rules: []Rule{rule("r", "-A x -N 1", true), rule("s", "-A y", true)}}, "-N 1 -A y", 0},
-		{"reserved ones are dropped when the site says so", Request{AllowReserved: true, User: user("-J x -N 1 -W")}, "-N 1", 2},
+		{"a required rule overrides a default", Request{Defaults: strings.Fields("-A x"), Rules: []Rule{rule("r", "-A y", true)}}, "-A y", 0},
+		{"a required one is repeated", Request{Rules: []Rule{rule("r", "--account=y", true)}, User: user("-A y -N 1")}, "-N 1 --account=y", 0},
+		{"the last required rule takes precedence", Request{Rules: []Rule{rule("r", "-A x -N 1", true), rule("s", "-A y", true)}}, "-N 1 -A y", 0},
+		{"reserved ones are dropped where the site configured it", Request{AllowReserved: true, User: user("-J x -N 1 -W")}, "-N 1", 2},
 		{"quoted text is one word", Request{User: user(`--comment="$(id) -o x"`)}, "--comment=$(id) -o x", 0},
 	}
 	for _, tt := range tests {
@@ -143,18 +143,18 @@ func TestResolveRefuses(t *testing.T) {
 		kind    failure.Kind
 		texts   []string
 	}{
-		{"a reserved argument", Request{User: []Text{{"SITE_ARGS", "-N 1 -Jx"}}}, failure.Build, []string{"SITE_ARGS", "-Jx", "--job-name"}},
-		{"an unbalanced quote", Request{User: []Text{{"SITE_ARGS", "'"}}}, failure.Build, []string{"SITE_ARGS", "quote"}},
-		{"a word that is no option", Request{User: []Text{{"SITE_ARGS", "-- evil.sh"}}}, failure.Build, []string{"SITE_ARGS", "--"}},
+		{"a reserved argument", Request{User: []UserText{{"SITE_ARGS", "-N 1 -Jx"}}}, failure.Build, []string{"SITE_ARGS", "-Jx", "--job-name"}},
+		{"an unbalanced quote", Request{User: []UserText{{"SITE_ARGS", "'"}}}, failure.Build, []string{"SITE_ARGS", "quote"}},
+		{"a word that is not an option", Request{User: []UserText{{"SITE_ARGS", "-- evil.sh"}}}, failure.Build, []string{"SITE_ARGS", "--"}},
 		{
 			"a contradicted rule",
-			Request{Rules: []Rule{{`rule "physics"`, []string{"--account=phys"}, true}}, User: []Text{{"S", "-A bio"}}},
+			Request{Rules: []Rule{{`rule "physics"`, []string{"--account=phys"}, true}}, User: []UserText{{"S", "-A bio"}}},
 			failure.Build,
 			[]string{`rule "physics"`, "-A bio", "--account=phys"},
 		},
 		{
 			"a contradicted rule, abbreviated",
-			Request{Rules: []Rule{{`rule "physics"`, []string{"-A", "phys"}, true}}, User: []Text{{"S", "--acc bio"}}},
+			Request{Rules: []Rule{{`rule "physics"`, []string{"-A", "phys"}, true}}, User: []UserText{{"S", "--acc bio"}}},
 			failure.Build,
 			[]string{"--acc bio"},
 		},
@@ -181,15 +181,14 @@ func TestResolveRefuses(t *testing.T) {
 	}
 }
 
-// No text of a user brings a reserved option or a script name into the
-// arguments.
+// No text of a user adds a reserved option or a script name to the arguments.
 func FuzzResolve(f *testing.F) {
 	for _, s := range []string{"-N 1", "-HJx", "--job x", "--", "a", "-N 1 -- a", "--o=x", "-AJ"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		g := testGrammar()
-		args, _, err := g.Resolve(Request{User: []Text{{"U", text}}})
+		args, _, err := g.Resolve(Request{User: []UserText{{"U", text}}})
 		if err != nil {
 			return
 		}

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The worked example of the documentation is a scheduler of less than 200 lines
-// that compiles and does what it says.
+// The example in the documentation is a scheduler of less than 200 lines that compiles and
+// works as documented.
 func TestWorkedExample(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("needs the go command, which is not on PATH")

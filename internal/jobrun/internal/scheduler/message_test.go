@@ -17,15 +17,15 @@ func TestMessageOf(t *testing.T) {
 		lines []string
 	}{
 		"nothing":              {Reply{}, "", nil},
-		"no words":             {Reply{Stderr: "\n*****\n-- --\n"}, "", nil},
+		"only decoration":      {Reply{Stderr: "\n*****\n-- --\n"}, "", nil},
 		"one line":             {Reply{Stderr: "qsub: Unknown queue\n"}, "qsub: Unknown queue", []string{"qsub: Unknown queue"}},
 		"a name and a level":   {Reply{Stderr: "sbatch: error: no\n"}, "no", []string{"sbatch: error: no"}},
-		"no site's own level":  {Reply{Stderr: "my project: error: no\n"}, "my project: error: no", []string{"my project: error: no"}},
+		"another prefix":       {Reply{Stderr: "my project: error: no\n"}, "my project: error: no", []string{"my project: error: no"}},
 		"a general last line":  {Reply{Stderr: "pay first\nsbatch: error: Batch job submission failed: Unspecified error\n"}, "pay first", []string{"pay first", "sbatch: error: Batch job submission failed: Unspecified error"}},
 		"only a general line":  {Reply{Stderr: "sbatch: error: Batch job submission failed: Unspecified error\n"}, "Batch job submission failed: Unspecified error", []string{"sbatch: error: Batch job submission failed: Unspecified error"}},
 		"a reason on stdout":   {Reply{Stdout: "choose a project\n", Stderr: "Request aborted by esub. Job not submitted.\n"}, "choose a project", []string{"choose a project", "Request aborted by esub. Job not submitted."}},
 		"stdout alone":         {Reply{Stdout: "choose a project\n"}, "choose a project", []string{"choose a project"}},
-		"stdout beside it":     {Reply{Stdout: "Welcome\n", Stderr: "qsub: no\n"}, "qsub: no", []string{"qsub: no"}},
+		"both outputs":         {Reply{Stdout: "Welcome\n", Stderr: "qsub: no\n"}, "qsub: no", []string{"qsub: no"}},
 		"a usage text":         {Reply{Stderr: "x: bad -Y\nusage: x [-a b]\n\t[-c d]\n  x --version\nsee x(1)\n"}, "see x(1)", []string{"x: bad -Y", "see x(1)"}},
 		"the end of Grid Eng.": {Reply{Stderr: "Unable to run job: no.\nExiting.\n"}, "Unable to run job: no.", []string{"Unable to run job: no."}},
 		"a frame":              {Reply{Stderr: "** Hello **\n# You #\n| me |\n- a list -- of one\n"}, "- a list -- of one", []string{"- a list -- of one"}},
@@ -43,7 +43,7 @@ func TestMessageOf(t *testing.T) {
 	}
 }
 
-// The end of a long text is kept, and the line that leads.
+// The end of a long text is kept, and the lead.
 func TestMessageIsBounded(t *testing.T) {
 	many := MessageOf(Reply{Stderr: strings.Repeat("line\n", 100) + "last\n"})
 	if n := len(many.Lines); n > maxMessageLines || n < maxMessageLines-3 || many.Lines[0] != "[…]" || many.Lines[n-1] != "last" {
@@ -59,8 +59,8 @@ func TestMessageIsBounded(t *testing.T) {
 	}
 }
 
-// Whatever a program prints, what a log shows of it is few printable lines, and it
-// is something when there were words.
+// A message is a limited number of printable lines for any output, and not empty when
+// the output contains letters or digits.
 func FuzzMessageOf(f *testing.F) {
 	for _, seed := range []string{"sbatch: error: no\n", "\x1b[31mx\x1b[0m", "usage: x\n y", strings.Repeat("a\n", 50), strings.Repeat("é", 5000), "* a *\r\nb"} {
 		f.Add(seed, seed)
@@ -76,12 +76,12 @@ func FuzzMessageOf(f *testing.F) {
 			}
 		}
 		if (s.Lead == "") != (len(s.Lines) == 0) || s.Lead != "" && !slices.ContainsFunc(s.Lines, func(l string) bool { return strings.HasSuffix(l, s.Lead) }) {
-			t.Errorf("%q leads %q", s.Lead, s.Lines)
+			t.Errorf("lead %q of %q", s.Lead, s.Lines)
 		}
 	})
 }
 
-func TestNamed(t *testing.T) {
+func TestNamedArguments(t *testing.T) {
 	arg := func(name, flag, value string, words ...string) Argument {
 		return Argument{Name: name, Flag: flag, Value: value, Words: words}
 	}
@@ -104,14 +104,14 @@ func TestNamed(t *testing.T) {
 		"invalid option -- 'N'":                   "nodes",
 		"bad -N value":                            "nodes",
 		"2: too many":                             "",
-		"ab: too short to be told":                "",
+		"ab: too short to be found":               "",
 		"illegal -Z value":                        "Z",
 		"-Zquick is new":                          "",
 		"-pe is unknown":                          "pe",
 		"--acc: phys is closed, as is -p nowhere": "partition account",
 	} {
 		var names []string
-		for _, a := range (Message{Lines: []string{text}}).Named(args) {
+		for _, a := range (Message{Lines: []string{text}}).NamedArguments(args) {
 			names = append(names, a.Name)
 		}
 		if got := strings.Join(names, " "); got != want {

@@ -1,9 +1,10 @@
-// Package cobalt says how Cobalt is spoken to: qsub, qstat and qdel. It is pure.
+// Package cobalt builds the commands of Cobalt (qsub, qstat, qdel) and parses their
+// output. It is pure.
 //
-// Reference: the source of Cobalt 1.0.32. No Cobalt was asked.
+// Reference: the source of Cobalt 1.0.32. Not tested against a live Cobalt.
 //
-// Cobalt forgets a job when it ends: how it ended is known from the script's own
-// mark alone.
+// Cobalt keeps no record of a job that has ended: only the job's own status file shows
+// how it ended.
 package cobalt
 
 import (
@@ -19,8 +20,8 @@ type Cobalt struct{}
 // Name implements scheduler.Scheduler.
 func (Cobalt) Name() string { return "Cobalt" }
 
-// Submit implements scheduler.Scheduler. The job writes its log itself; Cobalt's
-// own files go where they leave nothing behind.
+// Submit implements scheduler.Scheduler. The job writes its log itself; Cobalt's own
+// output files are discarded.
 func (Cobalt) Submit(s scheduler.Spec, args []string) scheduler.Command {
 	return scheduler.Command{Argv: append(append([]string{"qsub"}, args...), "--jobname="+s.Name,
 		"--output=/dev/null", "--error=/dev/null", "--debuglog=/dev/null", "--cwd="+s.Dir, "--mode=script", s.Script)}
@@ -31,46 +32,44 @@ const columns = "JobID:JobName:State:Location"
 // Queries implements scheduler.Scheduler.
 func (Cobalt) Queries(id scheduler.ID, _ bool) []scheduler.Query {
 	return []scheduler.Query{{
-		Command: command("qstat", "--header", columns, string(id)),
+		Command: scheduler.NewCommand("qstat", "--header", columns, string(id)),
 		Parse:   func(r scheduler.Reply) scheduler.State { return parseJob(r, id) },
 	}}
 }
 
-// Cancel implements scheduler.Scheduler. qdel has TERM sent, and KILL some minutes
-// later (force_kill_delay). For a job that is not there it says nothing, with 0.
-func (Cobalt) Cancel(id scheduler.ID) scheduler.Command { return command("qdel", string(id)) }
+// Cancel implements scheduler.Scheduler. qdel causes TERM, and KILL some minutes later
+// (force_kill_delay). For a job that does not exist it prints nothing and returns 0.
+func (Cobalt) Cancel(id scheduler.ID) scheduler.Command {
+	return scheduler.NewCommand("qdel", string(id))
+}
 
 // Find implements scheduler.Finder.
 func (Cobalt) Find(user, _ string) scheduler.Command {
-	return command("qstat", "--header", columns, "-u", user)
+	return scheduler.NewCommand("qstat", "--header", columns, "-u", user)
 }
 
-// Limits implements scheduler.Limited.
+// Limits implements scheduler.Constrained.
 func (Cobalt) Limits() string {
-	return "Cobalt keeps no record of jobs that have ended: whether a job met its time limit or was deleted by somebody is not known"
+	return "Cobalt keeps no record of jobs that have ended: Jacamar cannot report whether a job reached its time limit or was deleted"
 }
 
-func command(program string, args ...string) scheduler.Command {
-	return scheduler.Command{Argv: append([]string{program}, args...), Env: []string{"LC_ALL=C"}}
-}
-
-// table reads qstat's columns below a line of "=" signs. A row in which a value
-// has blanks is not a job of ours.
-func table(r scheduler.Reply) (rows []map[string]string, err error) {
-	said := strings.TrimSpace(r.Stderr)
+// parseTable parses qstat's columns, which follow a line of "=" signs. A row in which a
+// value contains blanks is not a job of this program.
+func parseTable(r scheduler.Reply) (rows []map[string]string, err error) {
+	message := strings.TrimSpace(r.Stderr)
 	switch {
 	case r.Err != nil:
 		return nil, r.Err
-	case r.Code == 1 && said == "" && strings.TrimSpace(r.Stdout) == "":
+	case r.Code == 1 && message == "" && strings.TrimSpace(r.Stdout) == "":
 		return nil, nil // no such job
 	case r.Code != 0:
-		return nil, fmt.Errorf("qstat: %s", said)
+		return nil, fmt.Errorf("qstat: %s", message)
 	}
 	head, body, ok := strings.Cut(r.Stdout, "\n=")
 	names := strings.Fields(head)
 	_, body, _ = strings.Cut(body, "\n")
 	if !ok || strings.Join(names, ":") != columns {
-		return nil, fmt.Errorf("qstat's answer is no table")
+		return nil, fmt.Errorf("cannot parse the output of qstat")
 	}
 	for line := range strings.Lines(body) {
 		values := strings.Fields(line)
@@ -87,7 +86,7 @@ func table(r scheduler.Reply) (rows []map[string]string, err error) {
 }
 
 func parseJob(r scheduler.Reply, id scheduler.ID) scheduler.State {
-	rows, err := table(r)
+	rows, err := parseTable(r)
 	if err != nil {
 		return scheduler.State{}
 	}
@@ -104,29 +103,29 @@ func stateOf(row map[string]string) scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: known.phase, Name: row["State"], Description: known.words}
+	s := scheduler.State{Phase: known.phase, Name: row["State"], Description: known.description}
 	if row["Location"] != "None" {
 		s.Nodes = row["Location"]
 	}
 	if s.Phase == scheduler.Pending {
-		s.Reason = scheduler.Reason{Name: row["State"], Description: known.words, Hope: known.hope}
+		s.Reason = scheduler.Reason{Name: row["State"], Description: known.description, Kind: known.kind}
 	}
 	return s
 }
 
 // ParseFind implements scheduler.Finder.
 func (Cobalt) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
-	rows, err := table(r)
+	rows, err := parseTable(r)
 	var found []scheduler.Found
 	for _, row := range rows {
-		if replies.ID().MatchString(row["JobID"]) {
+		if submitPatterns.ID().MatchString(row["JobID"]) {
 			found = append(found, scheduler.Found{ID: scheduler.ID(row["JobID"]), Name: row["JobName"], State: stateOf(row)})
 		}
 	}
 	return found, err
 }
 
-// Grammar implements scheduler.Scheduler: the options of qsub, which has no letter
+// Grammar implements scheduler.Scheduler: the options of qsub, which has no short option
 // for the job's name.
 func (Cobalt) Grammar() scheduler.Grammar {
 	var g scheduler.Grammar
@@ -135,4 +134,59 @@ func (Cobalt) Grammar() scheduler.Grammar {
 	g.Reserve(scheduler.Required, "cwd debuglog error/e jobname output/o outputprefix/O mode")
 	g.Reserve(scheduler.None, "interactive/I version debug/d help")
 	return g
+}
+
+// submitPatterns match the output of qsub (src/clients/POSIX/qsub.py). It requests the
+// system component to validate the job, and prints an error of that as "component error:
+// X" (src/lib/client_utils.py); then it passes the job to the queue manager, and prints
+// an exception of that unchanged: a fault, whose text contains names of the user and of
+// the site, or an exception of sockets, TLS or HTTP.
+var submitPatterns = scheduler.SubmitPatterns{
+	// A message of the queue manager may follow the number.
+	ID:         scheduler.Pattern(`^([1-9][0-9]{0,9})(?: .*)?$`),
+	Error:      scheduler.Pattern(`^(component error: .*|<Fault .*|<ProtocolError .*|client_utils\.py:.*|\[Errno .*|\(?'?(?:The (?:read|write|handshake) operation )?timed out.*|\S+ operation timed out|BadStatusLine.*)$`),
+	FirstError: true,
+	Unreachable: scheduler.Sentences(
+		`component error: Failed to connect to (?:system|queue-manager): .*`,
+		`component error: Following exception occurred in (?:system|queue-manager): .*`,
+		`component error: Following exception occurred while trying to execute system\.\w+: .*`,
+		`client_utils\.py:L#[0-9]+:cn:(?:system|queue-manager|service-location)`,
+		`\[Errno [0-9]+\] (?:Connection refused|No route to host|Network is unreachable|Name or service not known)`,
+	),
+	// maxqueued and maxnodehours of a queue (src/lib/Components/cqm.py).
+	Full: scheduler.Sentences(`<Fault 1[0-9]{3}: "The limit of \S+ (?:jobs|node hours) per user in the '\S+' queue has been reached(?:\\n)?">`),
+	Uncertain: scheduler.Sentences(
+		// A fault of another origin: the numbers of Cobalt's own begin at 1000.
+		`<Fault [0-9]{1,3}: .*>`, `<ProtocolError for .*>`,
+		`component error: (?:Following exception occurred while trying to execute|XMLRPC failure <Fault [0-9]{1,3}: .*> in) queue-manager\.\w+(?:: .*)?`,
+		`\[Errno [0-9]+\] (?:Connection (?:reset by peer|timed out)|Broken pipe|_ssl\.c:.*)`,
+		`\(?'?(?:The (?:read|write|handshake) operation )?timed out'?,?\)?`, `BadStatusLine.*`,
+	),
+}
+
+// ParseSubmit implements scheduler.Scheduler.
+func (Cobalt) ParseSubmit(r scheduler.Reply) scheduler.Submission { return submitPatterns.Classify(r) }
+
+type stateRow struct {
+	phase       scheduler.Phase
+	kind        scheduler.PendingKind
+	description string
+}
+
+// states are those of Cobalt's queue manager. qstat shows a job that has ended only for
+// a moment.
+var states = map[string]stateRow{
+	"queued":      {scheduler.Pending, scheduler.Queued, "it is waiting in the queue"},
+	"starting":    {scheduler.Running, 0, "it is starting"},
+	"running":     {scheduler.Running, 0, "it is running"},
+	"exiting":     {scheduler.Completing, 0, "it is exiting"},
+	"killing":     {scheduler.Completing, 0, "it is being killed"},
+	"done":        {scheduler.Completing, 0, "it has ended"},
+	"preempting":  {scheduler.Running, 0, "it is being preempted"},
+	"preempted":   {scheduler.Running, 0, "it is suspended for another job"},
+	"user_hold":   {scheduler.Pending, scheduler.Held, "it is held; release it with qrls"},
+	"admin_hold":  {scheduler.Pending, scheduler.Held, "it is held by an administrator"},
+	"maxrun_hold": {scheduler.Pending, scheduler.Queued, "its user runs as many jobs as the queue allows"},
+	"dep_hold":    {scheduler.Pending, scheduler.Queued, "it depends on a job that has not ended"},
+	"dep_fail":    {scheduler.Pending, scheduler.Unsatisfiable, "it depends on a job that failed"},
 }

@@ -7,7 +7,7 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 )
 
-// As print_tabular of Cobalt has it.
+// head is the header that print_tabular of Cobalt prints.
 const head = "JobID  JobName  State    Location  \n====================================\n"
 
 func TestTable(t *testing.T) {
@@ -15,22 +15,22 @@ func TestTable(t *testing.T) {
 		reply scheduler.Reply
 		want  string
 	}{
-		"queued":       {scheduler.Reply{Stdout: head + "12      ci-r-1    queued      None\n"}, "pending waits"},
-		"held":         {scheduler.Reply{Stdout: head + "12      ci-r-1    user_hold   None\n"}, "pending held"},
-		"hopeless":     {scheduler.Reply{Stdout: head + "12      ci-r-1    dep_fail    None\n"}, "pending never"},
-		"running":      {scheduler.Reply{Stdout: head + "12      ci-r-1    running     nid00012\n"}, "running on nid00012"},
-		"being ended":  {scheduler.Reply{Stdout: head + "12      ci-r-1    killing     nid00012\n"}, "completing on nid00012"},
-		"a new state":  {scheduler.Reply{Stdout: head + "12      ci-r-1    dreaming    None\n"}, "unknown"},
-		"another job":  {scheduler.Reply{Stdout: head + "13      ci-r-1    running     None\n"}, "unknown"},
-		"gone":         {scheduler.Reply{Code: 1}, "missing"},
-		"no rows":      {scheduler.Reply{Stdout: head}, "missing"},
-		"no table":     {scheduler.Reply{Stdout: "12 ci-r-1 running None\n"}, "unknown"},
-		"other header": {scheduler.Reply{Stdout: "JobID User\n===\n12 alice\n"}, "unknown"},
-		"over":         {scheduler.Reply{Stdout: head + "   12  ci-r-1   done     nid00012  \n"}, "completing on nid00012"},
-		"silent":       {scheduler.Reply{}, "unknown"},
-		"down":         {scheduler.Reply{Code: 1, Stderr: "component error: Failed to connect to queue-manager: client_utils.py:L#181:cn:queue-manager\n\n"}, "unknown"},
+		"queued":        {scheduler.Reply{Stdout: head + "12      ci-r-1    queued      None\n"}, "pending queued"},
+		"held":          {scheduler.Reply{Stdout: head + "12      ci-r-1    user_hold   None\n"}, "pending held"},
+		"unsatisfiable": {scheduler.Reply{Stdout: head + "12      ci-r-1    dep_fail    None\n"}, "pending unsatisfiable"},
+		"running":       {scheduler.Reply{Stdout: head + "12      ci-r-1    running     nid00012\n"}, "running on nid00012"},
+		"being killed":  {scheduler.Reply{Stdout: head + "12      ci-r-1    killing     nid00012\n"}, "completing on nid00012"},
+		"a new state":   {scheduler.Reply{Stdout: head + "12      ci-r-1    dreaming    None\n"}, "unknown"},
+		"another job":   {scheduler.Reply{Stdout: head + "13      ci-r-1    running     None\n"}, "unknown"},
+		"gone":          {scheduler.Reply{Code: 1}, "missing"},
+		"no rows":       {scheduler.Reply{Stdout: head}, "missing"},
+		"no table":      {scheduler.Reply{Stdout: "12 ci-r-1 running None\n"}, "unknown"},
+		"other header":  {scheduler.Reply{Stdout: "JobID User\n===\n12 alice\n"}, "unknown"},
+		"ended":         {scheduler.Reply{Stdout: head + "   12  ci-r-1   done     nid00012  \n"}, "completing on nid00012"},
+		"no output":     {scheduler.Reply{}, "unknown"},
+		"down":          {scheduler.Reply{Code: 1, Stderr: "component error: Failed to connect to queue-manager: client_utils.py:L#181:cn:queue-manager\n\n"}, "unknown"},
 	} {
-		if got := schedulertest.Say(parseJob(tt.reply, "12")); got != tt.want {
+		if got := schedulertest.Describe(parseJob(tt.reply, "12")); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
@@ -39,7 +39,7 @@ func TestTable(t *testing.T) {
 func TestSubmitReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply   scheduler.Reply
-		verdict scheduler.Verdict
+		verdict scheduler.Outcome
 		id      scheduler.ID
 	}{
 		"id":     {scheduler.Reply{Stdout: "12\n"}, scheduler.Accepted, "12"},
@@ -52,7 +52,7 @@ func TestSubmitReplies(t *testing.T) {
 		"failed": {scheduler.Reply{Stderr: "failed to create the job.  Maybe a queue isn't there?\n"}, scheduler.Uncertain, ""},
 		"silent": {scheduler.Reply{Code: 1, Stderr: "[Errno 110] Connection timed out\n"}, scheduler.Uncertain, ""},
 	} {
-		if got := (Cobalt{}).ParseSubmit(tt.reply); got.Verdict != tt.verdict || got.ID != tt.id {
+		if got := (Cobalt{}).ParseSubmit(tt.reply); got.Outcome != tt.verdict || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -1,11 +1,15 @@
-// Package flux says how Flux is spoken to: flux batch, flux jobs, flux job kill
-// and flux cancel of Flux 0.60 and newer. It is pure.
+// Package flux builds the commands of Flux 0.60 and newer (flux batch, flux jobs, flux
+// job kill, flux cancel) and parses their output. It is pure.
 //
-// References: the manual pages of flux-core 0.88, and what its programs printed.
+// References: the manual pages of flux-core 0.88, and recorded output of its programs.
 package flux
 
 import (
+	"fmt"
+	"math"
+	"strconv"
 	"strings"
+	"time"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
@@ -16,27 +20,26 @@ type Flux struct{}
 // Name implements scheduler.Scheduler.
 func (Flux) Name() string { return "Flux" }
 
-// Submit implements scheduler.Scheduler. The job is a Flux instance of its own,
-// so that the script can use all of its allocation with flux run; flux batch
-// wants to be told a size, and one slot is the least. Flux empties the file that
-// --output names when the job starts, and writes it by itself: the job's log is
-// none of its business.
+// Submit implements scheduler.Scheduler. The job is a Flux instance of its own, so that
+// the script can use its whole allocation with flux run; flux batch requires a size, and
+// one slot is the least. Flux truncates and writes the file that --output names, so that
+// cannot be the job's log.
 func (f Flux) Submit(s scheduler.Spec, args []string) scheduler.Command {
 	argv := []string{"flux", "batch"}
-	if !f.Grammar().Gives(args, "nslots", "nodes") {
+	if !f.Grammar().Contains(args, "nslots", "nodes") {
 		argv = append(argv, "--nslots=1")
 	}
 	return command(append(append(argv, args...),
 		"--job-name="+s.Name, "--output=/dev/null", "--error=/dev/null", "--cwd="+s.Dir, s.Script)...)
 }
 
-// ascii is the id as every terminal and every locale can write it.
-func ascii(id scheduler.ID) scheduler.ID {
+// asciiID is the id in ASCII, which every terminal and locale supports.
+func asciiID(id scheduler.ID) scheduler.ID {
 	return scheduler.ID(strings.Replace(string(id), "ƒ", "f", 1))
 }
 
-// format asks for what flux-jobs(1) knows of a job; the note is last since only
-// it may hold a bar.
+// format lists the fields of flux-jobs(1); the note is the last one because only it may
+// contain a bar.
 const format = "{id}|{name}|{state}|{result}|{returncode}|{exception.type}|{urgency}|{t_run}|{annotations.sched.t_estimate}|{nodelist}|{dependencies}|{exception.note}"
 
 // Queries implements scheduler.Scheduler.
@@ -61,7 +64,7 @@ func (Flux) Find(user, name string) scheduler.Command {
 	return command(argv...)
 }
 
-// Advice implements scheduler.Adviser.
+// Advice implements scheduler.Hinter.
 func (Flux) Advice(c scheduler.Class) string {
 	return map[scheduler.Class]string{scheduler.TimeLimit: "--time-limit=2h"}[c]
 }
@@ -81,4 +84,180 @@ func (Flux) Grammar() scheduler.Grammar {
 	g.Reserve(scheduler.Required, "job-name output error cwd cc bcc")
 	g.Reserve(scheduler.None, "help/h wrap dry-run list-plugins")
 	return g
+}
+
+var unknownJob = scheduler.Pattern(`JobID \S+ unknown|[Nn]o such job|not found in job-list`)
+
+// jobRow is one line of flux jobs, with the fields of format.
+type jobRow struct {
+	id, name, state, result, code, exception, urgency, start, estimate, nodes, dependencies, note string
+}
+
+func readRow(line string) (r jobRow, ok bool) {
+	f := strings.SplitN(line, "|", 12)
+	if len(f) != 12 {
+		return r, false
+	}
+	return jobRow{f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11]}, true
+}
+
+func parseJob(r scheduler.Reply) scheduler.State {
+	line := strings.TrimSuffix(r.Stdout, "\n")
+	if r.Err != nil || line == "" {
+		return scheduler.State{Missing: r.Err == nil && unknownJob().MatchString(r.Stderr)}
+	}
+	job, ok := readRow(line)
+	if !ok || r.Code != 0 || strings.Contains(line, "\n") {
+		return scheduler.State{}
+	}
+	return job.jobState()
+}
+
+func (j jobRow) jobState() scheduler.State {
+	known, ok := states[j.state]
+	if !ok {
+		return scheduler.State{}
+	}
+	s := scheduler.State{Phase: known.phase, Name: j.state, Description: known.description, Nodes: j.nodes, Start: parseTime(j.start)}
+	switch s.Phase {
+	case scheduler.Pending:
+		s.Start, s.Reason = parseTime(j.estimate), j.reason(known)
+	case scheduler.Done:
+		return j.endState(s)
+	}
+	return s
+}
+
+// reason is why a job is pending. Urgency 0 is a hold (flux-submit(1)).
+func (j jobRow) reason(known stateRow) scheduler.Reason {
+	switch {
+	case j.urgency == "0" && j.state != "DEPEND":
+		return scheduler.Reason{Name: "urgency=0", Description: "it is held; release it with flux job urgency", Kind: scheduler.Held}
+	case j.dependencies != "" && j.state == "DEPEND":
+		return scheduler.Reason{Name: j.dependencies, Description: known.description, Kind: scheduler.Queued}
+	}
+	return scheduler.Reason{Name: j.state, Description: known.description, Kind: scheduler.Queued}
+}
+
+// endState is how a job ended, according to its result and the exception that ended it.
+func (j jobRow) endState(s scheduler.State) scheduler.State {
+	known, ok := results[j.result]
+	if !ok {
+		return scheduler.State{}
+	}
+	s.Name, s.Class, s.Description = j.result, known.class, known.description
+	if why, fatal := exceptions[j.exception]; fatal && j.result == "FAILED" {
+		s.Class, s.Description = why.class, why.description
+		s.Reason = scheduler.Reason{Name: j.note, Description: why.description, Kind: why.kind}
+		return s
+	}
+	code, err := strconv.Atoi(j.code)
+	if s.Class == scheduler.Exited && err == nil && code >= 0 && code < 256 {
+		s.Exit = scheduler.Exit{Known: true, Code: code}
+	}
+	return s
+}
+
+// parseTime parses seconds since 1970 with a fraction; 0 and "" mean unknown.
+func parseTime(text string) time.Time {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(n >= 1 && n < 1<<40) {
+		return time.Time{}
+	}
+	whole, part := math.Modf(n)
+	return time.Unix(int64(whole), int64(part*1e9))
+}
+
+// ParseFind implements scheduler.Finder.
+func (Flux) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
+	if r.Err != nil {
+		return nil, r.Err
+	}
+	if r.Code != 0 {
+		return nil, fmt.Errorf("flux jobs: %s", strings.TrimSpace(r.Stderr))
+	}
+	var found []scheduler.Found
+	for line := range strings.Lines(r.Stdout) {
+		job, ok := readRow(strings.TrimSuffix(line, "\n"))
+		if m := submitPatterns.ID().FindStringSubmatch(job.id); ok && m != nil {
+			found = append(found, scheduler.Found{ID: asciiID(scheduler.ID(m[1])), Name: job.name, State: job.jobState()})
+		}
+	}
+	return found, nil
+}
+
+// submitPatterns match the output of flux batch. It reports an error as "flux-batch:
+// ERROR: X", where X is the text of strerror(3), of the library, or of a validator or a
+// plugin of the job manager that refused the job; older versions add "[Errno N]" before
+// it (src/bindings/python/flux/util.py of flux-core). An id has two forms: it begins with
+// a letter that is not ASCII unless an environment variable forces ASCII.
+var submitPatterns = scheduler.SubmitPatterns{
+	ID:         scheduler.Pattern(`^((?:ƒ|f)[1-9A-HJ-NP-Za-km-z]{1,12})$`),
+	Error:      scheduler.Pattern(`^flux-batch: ERROR: (.*)$`),
+	FirstError: true,
+	Unreachable: scheduler.Sentences(
+		errnoPrefix+`(?:Unable to connect to Flux: |flux_open: )?broker socket \S+ was not found`, errnoPrefix+`Unable to connect to Flux: .*`,
+		`(?:\[Errno 111\] )?Connection refused`, `(?:\[Errno 2\] )?No such file or directory: '?\S*/local'?`,
+	),
+	// max_active_jobs of flux-accounting (src/plugins/mf_priority.cpp).
+	Full: scheduler.Sentences(errnoPrefix + `user has max active jobs`),
+	Uncertain: scheduler.Sentences(
+		`(?:\[Errno 110\] )?Connection timed out`, `(?:\[Errno 104\] )?Connection reset by peer`, `(?:\[Errno 32\] )?Broken pipe`,
+		`(?:\[Errno 38\] )?Function not implemented`, `(?:\[Errno 71\] )?Protocol error`, `(?:\[Errno 113\] )?No route to host`,
+		`(?:\[Errno 62\] )?Timer expired`, errnoPrefix+`[Ll]ost connection(?: to Flux)?`,
+	),
+}
+
+const errnoPrefix = `(?:\[Errno [0-9]+\] )?`
+
+// ParseSubmit implements scheduler.Scheduler.
+func (Flux) ParseSubmit(r scheduler.Reply) scheduler.Submission {
+	s := submitPatterns.Classify(r)
+	s.ID = asciiID(s.ID)
+	return s
+}
+
+type stateRow struct {
+	phase       scheduler.Phase
+	description string
+}
+
+// states are those of RFC 21 of the Flux framework. NEW and the like last only a moment.
+var states = map[string]stateRow{
+	"NEW":      {scheduler.Pending, "Flux is accepting it"},
+	"DEPEND":   {scheduler.Pending, "it depends on something that has not happened"},
+	"PRIORITY": {scheduler.Pending, "its priority is not assigned yet"},
+	"SCHED":    {scheduler.Pending, "it waits for resources to become free"},
+	"RUN":      {scheduler.Running, "it is running"},
+	"CLEANUP":  {scheduler.Completing, "it is completing"},
+	"INACTIVE": {scheduler.Done, "it ended"},
+}
+
+type endRow struct {
+	class       scheduler.Class
+	description string
+	kind        scheduler.PendingKind
+}
+
+// results are those of flux-jobs(1).
+var results = map[string]endRow{
+	"COMPLETED": {scheduler.Exited, "it completed", 0},
+	"FAILED":    {scheduler.Exited, "it failed", 0},
+	"CANCELED":  {scheduler.Cancelled, "it was cancelled", 0},
+	"TIMEOUT":   {scheduler.TimeLimit, "it ran longer than its time limit", 0},
+}
+
+// exceptions are the types that end a job other than by its script (RFC 21,
+// flux-job-exceptions(7)). An allocation or a dependency that can never be satisfied is
+// an error of the request.
+var exceptions = map[string]endRow{
+	"alloc":        {scheduler.Exited, "it requests more than there is", scheduler.Unsatisfiable},
+	"dependency":   {scheduler.Exited, "it depends on a job that will never end as required", scheduler.Unsatisfiable},
+	"exec":         {scheduler.SystemFailure, "it could not be started, or its node was lost", 0},
+	"node-failure": {scheduler.SystemFailure, "a node of it failed", 0},
+	"prolog":       {scheduler.SystemFailure, "its nodes could not be prepared", 0},
+	"epilog":       {scheduler.Exited, "its nodes could not be cleaned up", 0},
+	"start":        {scheduler.SystemFailure, "it could not be started", 0},
+	"preempt":      {scheduler.SystemFailure, "it was preempted", 0},
+	"scheduler":    {scheduler.SystemFailure, "the scheduler failed", 0},
 }

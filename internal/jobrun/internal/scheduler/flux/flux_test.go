@@ -10,23 +10,23 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 )
 
-// What flux-core 0.88 printed: a job's state as its rows have it.
+// TestTranscripts parses the output of flux-core 0.88.
 func TestTranscripts(t *testing.T) {
 	for name, want := range map[string]string{
-		"jobs-completed": "done ended 0 on n1", "jobs-failed": "done ended 3 on n1", "jobs-running": "running on n1",
-		"jobs-terminated": "done ended 129 on n1", "jobs-cancelled": "done cancelled on n1", "jobs-timeout": "done time on n1",
-		"jobs-held": "pending held", "jobs-dependency": "pending waits", "jobs-impossible": "done ended never",
+		"jobs-completed": "done exited 0 on n1", "jobs-failed": "done exited 3 on n1", "jobs-running": "running on n1",
+		"jobs-terminated": "done exited 129 on n1", "jobs-cancelled": "done cancelled on n1", "jobs-timeout": "done time on n1",
+		"jobs-held": "pending held", "jobs-dependency": "pending queued", "jobs-impossible": "done exited unsatisfiable",
 		"jobs-unknown": "missing", "jobs-away": "unknown",
 	} {
-		if got := schedulertest.Say(parseJob(recorded(t, name))); got != want {
+		if got := schedulertest.Describe(parseJob(recorded(t, name))); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
-	for name, want := range map[string]scheduler.Verdict{
+	for name, want := range map[string]scheduler.Outcome{
 		"batch-plain": scheduler.Accepted, "batch-letter": scheduler.Accepted, "batch-away": scheduler.Unreachable,
 		"batch-bad-option": scheduler.Refused, "batch-bad-queue": scheduler.Refused, "batch-no-size": scheduler.Refused, "batch-missing-script": scheduler.Refused,
 	} {
-		if got := (Flux{}).ParseSubmit(recorded(t, name)); got.Verdict != want {
+		if got := (Flux{}).ParseSubmit(recorded(t, name)); got.Outcome != want {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -42,7 +42,7 @@ func TestTranscripts(t *testing.T) {
 
 func recorded(t *testing.T, name string) scheduler.Reply {
 	t.Helper()
-	_, r, err := schedulertest.Read(filepath.Join("testdata/0.88", name+".txt"))
+	_, r, err := schedulertest.ReadCall(filepath.Join("testdata/0.88", name+".txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,25 +51,25 @@ func recorded(t *testing.T, name string) scheduler.Reply {
 
 func TestRows(t *testing.T) {
 	for name, tt := range map[string]struct{ row, want string }{
-		"depends":       {"fK|n|DEPEND|||| 16|||||\n", "pending waits"},
-		"in the queue":  {"fK|n|SCHED||||16|||||\n", "pending waits"},
+		"depends":       {"fK|n|DEPEND|||| 16|||||\n", "pending queued"},
+		"in the queue":  {"fK|n|SCHED||||16|||||\n", "pending queued"},
 		"held":          {"fK|n|PRIORITY||||0|||||\n", "pending held"},
 		"running":       {"fK|n|RUN||||16|1700000000.5||n[1-2]||\n", "running on n[1-2]"},
 		"cleanup":       {"fK|n|CLEANUP||||16|||n1||\n", "completing on n1"},
-		"completed":     {"fK|n|INACTIVE|COMPLETED|0||16|||n1||\n", "done ended 0 on n1"},
-		"failed":        {"fK|n|INACTIVE|FAILED|3||16|||n1||\n", "done ended 3 on n1"},
+		"completed":     {"fK|n|INACTIVE|COMPLETED|0||16|||n1||\n", "done exited 0 on n1"},
+		"failed":        {"fK|n|INACTIVE|FAILED|3||16|||n1||\n", "done exited 3 on n1"},
 		"cancelled":     {"fK|n|INACTIVE|CANCELED|143|cancel|16|||n1||\n", "done cancelled on n1"},
 		"time limit":    {"fK|n|INACTIVE|TIMEOUT|142|timeout|16|||n1||resource allocation expired\n", "done time on n1"},
-		"unsatisfiable": {"fK|n|INACTIVE|FAILED||alloc|16|||||unsatisfiable request\n", "done ended never"},
-		"node lost":     {"fK|n|INACTIVE|FAILED|1|exec|16|||n1||lost contact with job shell | x\n", "done lost on n1"},
-		"a bar":         {"fK|n|INACTIVE|FAILED|3||16|||n1||a | b\n", "done ended 3 on n1"},
+		"unsatisfiable": {"fK|n|INACTIVE|FAILED||alloc|16|||||unsatisfiable request\n", "done exited unsatisfiable"},
+		"node lost":     {"fK|n|INACTIVE|FAILED|1|exec|16|||n1||lost contact with job shell | x\n", "done system-failure on n1"},
+		"a bar":         {"fK|n|INACTIVE|FAILED|3||16|||n1||a | b\n", "done exited 3 on n1"},
 		"a new state":   {"fK|n|SLEEP||||16|||||\n", "unknown"},
 		"a new result":  {"fK|n|INACTIVE|SHRUGGED|0||16|||||\n", "unknown"},
 		"no result":     {"fK|n|INACTIVE|||| 16|||||\n", "unknown"},
 		"two rows":      {"fK|n|RUN||||16|||||\nfL|n|RUN||||16|||||\n", "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := schedulertest.Say(parseJob(scheduler.Reply{Stdout: tt.row})); got != tt.want {
+			if got := schedulertest.Describe(parseJob(scheduler.Reply{Stdout: tt.row})); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
@@ -83,18 +83,17 @@ func TestNoJob(t *testing.T) {
 		"flux-jobs: ERROR: broker socket /run/flux/local was not found\n":        "unknown",
 		"flux-jobs: ERROR: flux_open: broker socket /run/flux/local refused us ": "unknown",
 	} {
-		if got := schedulertest.Say(parseJob(scheduler.Reply{Code: 1, Stderr: text})); got != want {
+		if got := schedulertest.Describe(parseJob(scheduler.Reply{Code: 1, Stderr: text})); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}
 }
 
-// Both spellings of an id are one id, and it is the one that every locale can
-// write.
+// Both forms of an id are parsed to the ASCII form.
 func TestSubmitReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply   scheduler.Reply
-		verdict scheduler.Verdict
+		verdict scheduler.Outcome
 		id      scheduler.ID
 	}{
 		"letter":        {scheduler.Reply{Stdout: "ƒKcHzA3\n"}, scheduler.Accepted, "fKcHzA3"},
@@ -105,14 +104,14 @@ func TestSubmitReplies(t *testing.T) {
 		"bad option":    {scheduler.Reply{Code: 2, Stderr: "flux-batch: error: unrecognized arguments: --nonsense\n"}, scheduler.Refused, ""},
 		"lost":          {scheduler.Reply{Code: 1, Stderr: "flux-batch: ERROR: [Errno 104] Connection reset by peer\n"}, scheduler.Uncertain, ""},
 	} {
-		if got := (Flux{}).ParseSubmit(tt.reply); got.Verdict != tt.verdict || got.ID != tt.id {
+		if got := (Flux{}).ParseSubmit(tt.reply); got.Outcome != tt.verdict || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }
 
-// flux batch wants a size; the job's own is kept.
-func TestSizeIsGiven(t *testing.T) {
+// flux batch requires a size; the job's own is kept.
+func TestDefaultSize(t *testing.T) {
 	for args, added := range map[string]bool{"": true, "-t 5": true, "-N2": false, "--nodes=2": false, "-n 4": false, "--nslots 4": false} {
 		argv := Flux{}.Submit(scheduler.Spec{Name: "n", Script: "s"}, strings.Fields(args)).Argv
 		if slices.Contains(argv, "--nslots=1") != added {

@@ -13,42 +13,42 @@ func jsonOf(record string) string {
 
 func TestJSON(t *testing.T) {
 	for name, tt := range map[string]struct{ record, want string }{
-		"pending":          {`"STAT":"PEND","PEND_REASON":"New job is waiting for scheduling;"`, "pending waits"},
-		"dependency":       {`"STAT":"PEND","PEND_REASON":"Dependency condition invalid or never satisfied;"`, "pending never"},
-		"not yet":          {`"STAT":"PEND","PEND_REASON":"Job dependency condition not satisfied;"`, "pending waits"},
+		"pending":          {`"STAT":"PEND","PEND_REASON":"New job is waiting for scheduling;"`, "pending queued"},
+		"dependency":       {`"STAT":"PEND","PEND_REASON":"Dependency condition invalid or never satisfied;"`, "pending unsatisfiable"},
+		"not yet":          {`"STAT":"PEND","PEND_REASON":"Job dependency condition not satisfied;"`, "pending queued"},
 		"held by an admin": {`"STAT":"PEND","PEND_REASON":"Job was suspended by LSF admin or root while pending;"`, "pending held"},
 		"held":             {`"STAT":"PSUSP","PEND_REASON":"Not enough slots"`, "pending held"},
 		"held, by reason":  {`"STAT":"PEND","PEND_REASON":"Job was suspended by the user while pending;"`, "pending held"},
 		"running":          {`"STAT":"RUN","EXEC_HOST":"n1:n2"`, "running on n1,n2"},
 		"many slots":       {`"STAT":"RUN","EXEC_HOST":"9*n1:8*n2"`, "running on 9*n1,8*n2"},
-		"done":             {`"STAT":"DONE","EXEC_HOST":"n1"`, "done ended 0 on n1"},
-		"exit 7":           {`"STAT":"EXIT","EXIT_CODE":"7"`, "done ended 7"},
-		"exit, no code":    {`"STAT":"EXIT","EXIT_CODE":""`, "done ended"},
+		"done":             {`"STAT":"DONE","EXEC_HOST":"n1"`, "done exited 0 on n1"},
+		"exit 7":           {`"STAT":"EXIT","EXIT_CODE":"7"`, "done exited 7"},
+		"exit, no code":    {`"STAT":"EXIT","EXIT_CODE":""`, "done exited"},
 		"time limit":       {`"STAT":"EXIT","EXIT_CODE":"140","EXIT_REASON":"TERM_RUNLIMIT: job killed after reaching LSF run time limit"`, "done time"},
 		"memory":           {`"STAT":"EXIT","EXIT_REASON":"TERM_MEMLIMIT: job killed after reaching LSF memory usage limit"`, "done memory"},
-		"processes":        {`"STAT":"EXIT","EXIT_CODE":"130","EXIT_REASON":"TERM_PROCESSLIMIT: job killed after reaching LSF process limit"`, "done ended 130"},
+		"processes":        {`"STAT":"EXIT","EXIT_CODE":"130","EXIT_REASON":"TERM_PROCESSLIMIT: job killed after reaching LSF process limit"`, "done exited 130"},
 		"killed by owner":  {`"STAT":"EXIT","EXIT_CODE":"130","EXIT_REASON":"TERM_OWNER: job killed by owner"`, "done cancelled"},
-		"node lost":        {`"STAT":"ZOMBI"`, "done lost"},
+		"node lost":        {`"STAT":"ZOMBI"`, "done system-failure"},
 		"out of sight":     {`"STAT":"UNKWN"`, "unknown"},
-		"a reason of ours": {`"STAT":"EXIT","EXIT_CODE":"9","EXIT_REASON":"something: new"`, "done ended 9"},
+		"a reason of ours": {`"STAT":"EXIT","EXIT_CODE":"9","EXIT_REASON":"something: new"`, "done exited 9"},
 		"not found":        {`"ERROR":"Job <12> is not found"`, "missing"},
 		"another error":    {`"ERROR":"Batch daemon is busy"`, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := schedulertest.Say(parseJob(scheduler.Reply{Stdout: jsonOf(tt.record)})); got != tt.want {
+			if got := schedulertest.Describe(parseJob(scheduler.Reply{Stdout: jsonOf(tt.record)})); got != tt.want {
 				t.Errorf("%s, want %s", got, tt.want)
 			}
 		})
 	}
 }
 
-// LSF makes its callers wait, and says so around the answer.
-func TestPatience(t *testing.T) {
+// LSF makes its callers wait, and prints messages about that around the reply.
+func TestWaitMessages(t *testing.T) {
 	const wait = "Cannot connect to LSF. Please wait ...\n"
-	if got := schedulertest.Say(parseJob(scheduler.Reply{Stdout: wait + jsonOf(`"STAT":"DONE"`) + "\n" + wait})); got != "done ended 0" {
+	if got := schedulertest.Describe(parseJob(scheduler.Reply{Stdout: wait + jsonOf(`"STAT":"DONE"`) + "\n" + wait})); got != "done exited 0" {
 		t.Error(got)
 	}
-	if got := (LSF{}).ParseSubmit(scheduler.Reply{Stdout: wait + "Job <12> is submitted to queue <ci>.\n"}); got.Verdict != scheduler.Accepted {
+	if got := (LSF{}).ParseSubmit(scheduler.Reply{Stdout: wait + "Job <12> is submitted to queue <ci>.\n"}); got.Outcome != scheduler.Accepted {
 		t.Errorf("%+v", got)
 	}
 }
@@ -65,10 +65,10 @@ Fri Nov 20 18:00:01: Starting (Pid 4711);
 func TestHistory(t *testing.T) {
 	for name, tt := range map[string]struct{ more, want string }{
 		"running":           {"", "running"},
-		"exit 7":            {"Fri Nov 20 18:00:09: Exited with exit code 7. The CPU time used is 0.1 seconds;\nFri Nov 20 18:00:09: Completed <exit>.\n", "done ended 7"},
-		"done":              {"Fri Nov 20 18:00:09: Done successfully. The CPU time used is 0.1 seconds;\n", "done ended 0"},
-		"signal":            {"Fri Nov 20 18:00:09: Exited by signal 9. The CPU time used is 0.1 seconds;\nFri Nov 20 18:00:09: Completed <exit>.\n", "done ended 137"},
-		"a signal of LSF's": {"Fri Nov 20 18:00:09: Exited by LSF signal 9. The CPU time used is 0.1 seconds;\nFri Nov 20 18:00:09: Completed <exit>;\n", "done ended 137"},
+		"exit 7":            {"Fri Nov 20 18:00:09: Exited with exit code 7. The CPU time used is 0.1 seconds;\nFri Nov 20 18:00:09: Completed <exit>.\n", "done exited 7"},
+		"done":              {"Fri Nov 20 18:00:09: Done successfully. The CPU time used is 0.1 seconds;\n", "done exited 0"},
+		"signal":            {"Fri Nov 20 18:00:09: Exited by signal 9. The CPU time used is 0.1 seconds;\nFri Nov 20 18:00:09: Completed <exit>.\n", "done exited 137"},
+		"a signal of LSF's": {"Fri Nov 20 18:00:09: Exited by LSF signal 9. The CPU time used is 0.1 seconds;\nFri Nov 20 18:00:09: Completed <exit>;\n", "done exited 137"},
 		"memory": {"Fri Nov 20 18:01:01: Exited with exit code 1. The CPU time used is 31911.0 seco\n                     nds;\n\n" +
 			"Fri Nov 20 18:01:01: Completed <exit>; TERM_MEMLIMIT: job killed after reaching\n                      LSF memory usage limit;\n\n\n MEMLIMIT\n     48 G \n", "done memory"},
 		"queued again": {"Fri Nov 20 18:00:09: Exited; job will be requeued and rerun;\n", "running"},
@@ -76,7 +76,7 @@ func TestHistory(t *testing.T) {
 		"limit": {"Fri Nov 20 18:01:01: Exited with exit code 140. The CPU time used is 0.1 seconds;\n" +
 			"Fri Nov 20 18:01:01: Completed <exit>; TERM_RUNL\n                     IMIT: job killed after reaching LSF run time limit;\n", "done time"},
 	} {
-		if got := schedulertest.Say(parseHistory(scheduler.Reply{Stdout: history + tt.more})); got != tt.want {
+		if got := schedulertest.Describe(parseHistory(scheduler.Reply{Stdout: history + tt.more})); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
@@ -89,13 +89,13 @@ func TestHistory(t *testing.T) {
 		"two jobs":   {scheduler.Reply{Stdout: history + history}, "unknown"},
 		"noise":      {scheduler.Reply{Stdout: "Completed <exit>\n"}, "unknown"},
 	} {
-		if got := schedulertest.Say(parseHistory(tt.reply)); got != tt.want {
+		if got := schedulertest.Describe(parseHistory(tt.reply)); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
 }
 
-// A version whose bjobs has no JSON is asked by bhist.
+// The state of a job comes from bhist where bjobs does not support JSON.
 func TestWithoutJSON(t *testing.T) {
 	got := scheduler.Resolve(LSF{}.Queries("12", false), func(c scheduler.Command) scheduler.Reply {
 		if c.Argv[0] == "bjobs" {
@@ -103,7 +103,7 @@ func TestWithoutJSON(t *testing.T) {
 		}
 		return scheduler.Reply{Stdout: history}
 	})
-	if schedulertest.Say(got) != "running" {
+	if schedulertest.Describe(got) != "running" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -111,7 +111,7 @@ func TestWithoutJSON(t *testing.T) {
 func TestSubmitReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply   scheduler.Reply
-		verdict scheduler.Verdict
+		verdict scheduler.Outcome
 		id      scheduler.ID
 	}{
 		"named queue":   {scheduler.Reply{Stdout: "Job <12> is submitted to queue <ci>.\n"}, scheduler.Accepted, "12"},
@@ -122,7 +122,7 @@ func TestSubmitReplies(t *testing.T) {
 		"foreign host":  {scheduler.Reply{Code: 255, Stderr: "Request from non-LSF host rejected\n"}, scheduler.Unreachable, ""},
 		"silent":        {scheduler.Reply{Code: 255, Stderr: "batch system daemon not responding ... still trying\n"}, scheduler.Uncertain, ""},
 	} {
-		if got := (LSF{}).ParseSubmit(tt.reply); got.Verdict != tt.verdict || got.ID != tt.id {
+		if got := (LSF{}).ParseSubmit(tt.reply); got.Outcome != tt.verdict || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package schedulertest reads recorded calls of batch systems' programs, and writes
+// Package schedulertest reads recorded calls of batch systems' programs, and formats
 // states in one line, for the tests of the packages that parse them.
 package schedulertest
 
@@ -11,9 +11,9 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-// Read reads one call: "$ command", "exit N" and the two outputs, each below a
-// line with its name.
-func Read(path string) (argv []string, r scheduler.Reply, err error) {
+// ReadCall reads one call: "$ command", "exit N" and the two outputs, each after a line with
+// its name.
+func ReadCall(path string) (argv []string, r scheduler.Reply, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, r, err
@@ -29,19 +29,19 @@ func Read(path string) (argv []string, r scheduler.Reply, err error) {
 }
 
 var (
-	hopes   = []string{"waits", "held", "never", "broken"}
-	classes = []string{"ended", "time", "memory", "deadline", "cancelled", "lost"}
+	pendingKinds = []string{"queued", "held", "unsatisfiable", "launch-failed"}
+	classes      = []string{"exited", "time", "memory", "deadline", "cancelled", "system-failure"}
 )
 
-// Say writes what a state means: "unknown", "missing", "pending held", "running
-// on n1", "done ended 7 on n1".
-func Say(s scheduler.State) string {
+// Describe formats a state: "unknown", "missing", "pending held", "running on n1", "done
+// exited 7 on n1".
+func Describe(s scheduler.State) string {
 	var words []string
 	switch s.Phase {
 	case scheduler.Unknown:
 		return map[bool]string{true: "missing", false: "unknown"}[s.Missing]
 	case scheduler.Pending:
-		words = []string{"pending", hopes[s.Reason.Hope]}
+		words = []string{"pending", pendingKinds[s.Reason.Kind]}
 	case scheduler.Running:
 		words = []string{"running"}
 	case scheduler.Completing:
@@ -55,8 +55,8 @@ func Say(s scheduler.State) string {
 	if s.Exit.Signal != 0 {
 		words = append(words, "signal "+strconv.Itoa(s.Exit.Signal))
 	}
-	if s.Phase == scheduler.Done && s.Reason.Hope == scheduler.Unsatisfiable {
-		words = append(words, "never")
+	if s.Phase == scheduler.Done && s.Reason.Kind == scheduler.Unsatisfiable {
+		words = append(words, "unsatisfiable")
 	}
 	if s.Nodes != "" {
 		words = append(words, "on "+s.Nodes)
@@ -64,12 +64,12 @@ func Say(s scheduler.State) string {
 	return strings.Join(words, " ")
 }
 
-// Faults are what no parser may say, whatever it was given: a state without a
-// name, an exit status of a job that is not done, a missing job that is known.
-func Faults(s scheduler.State) error {
+// Validate returns an error for a state that no parser may return: one without a name,
+// with an impossible exit status, or of a job that is both known and missing.
+func Validate(s scheduler.State) error {
 	switch {
 	case s.Phase != scheduler.Unknown && (s.Name == "" || s.Description == ""):
-		return fmt.Errorf("%+v has no name or no words", s)
+		return fmt.Errorf("%+v has no name or no description", s)
 	case s.Phase != scheduler.Unknown && s.Missing:
 		return fmt.Errorf("%+v is both known and missing", s)
 	case s.Phase == scheduler.Pending && s.Reason.Description == "":

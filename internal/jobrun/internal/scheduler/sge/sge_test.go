@@ -12,7 +12,7 @@ import (
 
 func recorded(t *testing.T, name string) scheduler.Reply {
 	t.Helper()
-	_, r, err := schedulertest.Read(filepath.Join("testdata/8.1.9", name+".txt"))
+	_, r, err := schedulertest.ReadCall(filepath.Join("testdata/8.1.9", name+".txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,78 +21,78 @@ func recorded(t *testing.T, name string) scheduler.Reply {
 
 func TestQueueTranscripts(t *testing.T) {
 	list := recorded(t, "qstat-list")
-	for id, want := range map[scheduler.ID]string{"3": "running on ge1", "10": "pending broken", "4": "pending held", "8": "pending broken", "33": "missing", "0": "missing"} {
+	for id, want := range map[scheduler.ID]string{"3": "running on ge1", "10": "pending launch-failed", "4": "pending held", "8": "pending launch-failed", "33": "missing", "0": "missing"} {
 		s := parseQueue(list, id)
-		if got := schedulertest.Say(s); got != want {
+		if got := schedulertest.Describe(s); got != want {
 			t.Errorf("job %s: %s, want %s", id, got, want)
 		}
 		if id == "3" && s.Start.IsZero() {
 			t.Error("no start")
 		}
 	}
-	if got := schedulertest.Say(parseQueue(recorded(t, "qstat-empty"), "3")); got != "missing" {
+	if got := schedulertest.Describe(parseQueue(recorded(t, "qstat-empty"), "3")); got != "missing" {
 		t.Errorf("an empty queue: %s", got)
 	}
 	cut := list
 	cut.Stdout = cut.Stdout[:len(cut.Stdout)-30]
-	if got := schedulertest.Say(parseQueue(cut, "33")); got != "unknown" {
+	if got := schedulertest.Describe(parseQueue(cut, "33")); got != "unknown" {
 		t.Errorf("half a list: %s", got)
 	}
 	down := scheduler.Reply{Code: 1, Stderr: "error: commlib error: got select error (Connection refused)\n"}
-	if got := schedulertest.Say(parseQueue(down, "3")); got != "unknown" {
+	if got := schedulertest.Describe(parseQueue(down, "3")); got != "unknown" {
 		t.Errorf("qmaster down: %s", got)
 	}
 }
 
 func TestAccountingTranscripts(t *testing.T) {
 	for name, want := range map[string]string{
-		"qacct-failed": "done ended 7 on ge1", "qacct-timeout": "done time on ge1", "qacct-deleted": "done cancelled on ge1",
+		"qacct-failed": "done exited 7 on ge1", "qacct-timeout": "done time on ge1", "qacct-deleted": "done cancelled on ge1",
 		"qacct-killed": "done cancelled on ge1", "qacct-unknown": "missing",
 	} {
-		if got := schedulertest.Say(parseAccounting(recorded(t, name))); got != want {
+		if got := schedulertest.Describe(parseAccounting(recorded(t, name))); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 	twice := recorded(t, "qacct-failed")
 	twice.Stdout += twice.Stdout
-	if got := schedulertest.Say(parseAccounting(twice)); got != "unknown" {
+	if got := schedulertest.Describe(parseAccounting(twice)); got != "unknown" {
 		t.Errorf("two records: %s", got)
 	}
 }
 
 func TestSubmitTranscripts(t *testing.T) {
 	for name, want := range map[string]scheduler.Submission{
-		"qsub-terse":      {Verdict: scheduler.Accepted, ID: "1"},
-		"qsub-plain":      {Verdict: scheduler.Accepted, ID: "2"},
-		"qsub-array":      {Verdict: scheduler.Uncertain},
-		"qsub-impossible": {Verdict: scheduler.Refused, Message: scheduler.Message{Lead: "no suitable queues"}},
-		"qsub-bad-queue":  {Verdict: scheduler.Refused, Message: scheduler.Message{Lead: "unknown queue"}},
-		"qsub-bad-option": {Verdict: scheduler.Refused, Message: scheduler.Message{Lead: "-nonsense"}},
-		"qsub-bad-value":  {Verdict: scheduler.Refused, Message: scheduler.Message{Lead: "nosuch"}},
+		"qsub-terse":      {Outcome: scheduler.Accepted, ID: "1"},
+		"qsub-plain":      {Outcome: scheduler.Accepted, ID: "2"},
+		"qsub-array":      {Outcome: scheduler.Uncertain},
+		"qsub-impossible": {Outcome: scheduler.Refused, Message: scheduler.Message{Lead: "no suitable queues"}},
+		"qsub-bad-queue":  {Outcome: scheduler.Refused, Message: scheduler.Message{Lead: "unknown queue"}},
+		"qsub-bad-option": {Outcome: scheduler.Refused, Message: scheduler.Message{Lead: "-nonsense"}},
+		"qsub-bad-value":  {Outcome: scheduler.Refused, Message: scheduler.Message{Lead: "nosuch"}},
 	} {
 		got := SGE{}.ParseSubmit(recorded(t, name))
-		if got.Verdict != want.Verdict || got.ID != want.ID || !strings.Contains(got.Message.Text(), want.Message.Lead) {
+		if got.Outcome != want.Outcome || got.ID != want.ID || !strings.Contains(got.Message.Text(), want.Message.Lead) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	for text, want := range map[string]scheduler.Verdict{
+	for text, want := range map[string]scheduler.Outcome{
 		"Unable to run job: unable to send message to qmaster using port 6444 on host \"ge1\": got send error": scheduler.Uncertain,
 		"error: commlib error: got select error (Connection refused)":                                          scheduler.Unreachable,
 		"error: SGE_ROOT directory \"/nowhere\" doesn't exist":                                                 scheduler.Unreachable,
 	} {
-		if got := (SGE{}).ParseSubmit(scheduler.Reply{Code: 1, Stderr: text}); got.Verdict != want {
-			t.Errorf("%s: %v", text, got.Verdict)
+		if got := (SGE{}).ParseSubmit(scheduler.Reply{Code: 1, Stderr: text}); got.Outcome != want {
+			t.Errorf("%s: %v", text, got.Outcome)
 		}
 	}
 }
 
-// Letters of a state stand together; the weightiest decides.
+// A state can have several letters; precedence decides.
 func TestLetters(t *testing.T) {
 	for letters, want := range map[string]string{
-		"r": "running", "qw": "pending waits", "hqw": "pending held", "Eqw": "pending broken", "dr": "completing", "t": "running",
+		"r": "running", "qw": "pending queued", "hqw": "pending held", "Eqw": "pending launch-failed", "dr": "completing", "t": "running",
 		"s": "running", "dt": "completing", "Rr": "running", "Rq": "unknown", "hRwq": "pending held", "x": "unknown", "": "unknown", "rx": "unknown",
 	} {
-		if got := schedulertest.Say(queued{"state": letters}.state()); got != want {
+		if got := schedulertest.Describe(queuedJob{"state": letters}.state()); got != want {
 			t.Errorf("%q: %s, want %s", letters, got, want)
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-// sbatch is the program of this machine, with a configuration of no cluster: it
-// reads its arguments before it looks for a controller.
+// sbatch is the installed program, with a configuration without a cluster: it parses its
+// arguments before it contacts a controller.
 type sbatch struct {
 	t    *testing.T
 	env  []string
@@ -34,8 +34,8 @@ func installed(t *testing.T) sbatch {
 	return sbatch{t, []string{"SLURM_CONF=" + conf, "LC_ALL=C"}, path}
 }
 
-// says returns what sbatch prints of its arguments, with which it submits nothing.
-func (s sbatch) says(args ...string) string {
+// output returns what sbatch prints for arguments with which it submits nothing.
+func (s sbatch) output(args ...string) string {
 	cmd := exec.Command(s.path, args...)
 	cmd.Env, cmd.Stdin = s.env, strings.NewReader("no script\n")
 	out, err := cmd.CombinedOutput()
@@ -45,10 +45,10 @@ func (s sbatch) says(args ...string) string {
 	return string(out)
 }
 
-// of is says for an argument with another behind it that no sbatch takes.
-func (s sbatch) of(arg string) string { return s.says(arg, "--zzz=1") }
+// of is output for an argument followed by one that no sbatch accepts.
+func (s sbatch) of(arg string) string { return s.output(arg, "--zzz=1") }
 
-// options are sbatch's long ones, which it lists itself when asked for all of a
+// options are sbatch's long options, which it lists in the error about an ambiguous
 // letter.
 func (s sbatch) options() (names []string) {
 	for letter := 'a'; letter <= 'z'; letter++ {
@@ -60,8 +60,8 @@ func (s sbatch) options() (names []string) {
 	return names
 }
 
-// Every beginning of every option that this sbatch takes is passed on as written, or
-// refused because it belongs to the engine; and none of the engine's is passed on.
+// Every abbreviation of every option of this sbatch is passed as written, or rejected
+// because the engine sets the option; and no option of the engine is passed.
 func TestAbbreviationsOfSbatch(t *testing.T) {
 	s := installed(t)
 	names := s.options()
@@ -99,7 +99,7 @@ func TestAbbreviationsOfSbatch(t *testing.T) {
 	t.Logf("sbatch takes %d of %d beginnings", taken, len(beginnings))
 }
 
-// whole is the option that a beginning stands for.
+// whole is the option that an abbreviation means.
 func whole(names []string, beginning string) string {
 	for _, n := range names {
 		if n == beginning {
@@ -122,8 +122,7 @@ func couldBeReserved(g scheduler.Grammar, beginning string) bool {
 	return slices.ContainsFunc(g, func(o scheduler.Option) bool { return strings.HasPrefix(o.Long, beginning) && o.Reserved })
 }
 
-// The options of this sbatch are in the grammar, each with the kind of value that
-// it has.
+// The grammar contains the options of this sbatch, each with the right kind of value.
 func TestGrammarHasSbatchsOptions(t *testing.T) {
 	s := installed(t)
 	known := map[string]scheduler.Option{}
@@ -142,7 +141,7 @@ func TestGrammarHasSbatchsOptions(t *testing.T) {
 		kind := scheduler.Optional
 		if strings.Contains(s.of("--"+name+"=1"), "doesn't allow an argument") {
 			kind = scheduler.None
-		} else if strings.Contains(s.says("--"+name), "requires an argument") {
+		} else if strings.Contains(s.output("--"+name), "requires an argument") {
 			kind = scheduler.Required
 		}
 		if kind != o.Value && (o.Value != scheduler.Optional || kind == scheduler.Required) { // a later version may take one

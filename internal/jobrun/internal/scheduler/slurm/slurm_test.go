@@ -4,29 +4,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/jobrun/internal/scheduler/schedulertest"
 )
 
-// transcript reads one recorded call of a real Slurm: "$ command", "exit N" and
-// the two outputs, each below a line with its name.
+// transcript reads one recorded call of a real Slurm.
 func transcript(t testing.TB, path string) (argv []string, r scheduler.Reply) {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	argv, r, err := schedulertest.ReadCall(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	head, rest, _ := strings.Cut(string(text), "-- stdout --\n")
-	stdout, stderr, ok := strings.Cut(rest, "-- stderr --\n")
-	command, exit, _ := strings.Cut(head, "\n")
-	code, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(exit, "exit ")))
-	if err != nil || !ok {
-		t.Fatalf("%s is not a transcript: %v", path, err)
-	}
-	return strings.Fields(strings.TrimPrefix(command, "$ ")), scheduler.Reply{Code: code, Stdout: stdout, Stderr: stderr}
+	return argv, r
 }
 
 func transcripts(t testing.TB, pattern string) []string {
@@ -38,8 +30,8 @@ func transcripts(t testing.TB, pattern string) []string {
 	return files
 }
 
-// say writes a state in one line for the table below.
-func say(s scheduler.State) string {
+// describe formats a state in one line for the table below.
+func describe(s scheduler.State) string {
 	if s.Phase == scheduler.Unknown {
 		return map[bool]string{true: "missing", false: "unknown"}[s.Missing]
 	}
@@ -54,7 +46,7 @@ func say(s scheduler.State) string {
 		text += " on " + s.Nodes
 	}
 	if s.Phase == scheduler.Pending {
-		text += " " + []string{"waits", "held", "never", "broken"}[s.Reason.Hope]
+		text += " " + []string{"queued", "held", "unsatisfiable", "launch-failed"}[s.Reason.Kind]
 	}
 	if !s.Start.IsZero() {
 		text += " start"
@@ -62,7 +54,7 @@ func say(s scheduler.State) string {
 	return text
 }
 
-// What the ladder's parsers make of a real Slurm's words.
+// TestTranscripts parses the output of a real Slurm.
 func TestTranscripts(t *testing.T) {
 	want := map[string]string{
 		"squeue-completed":  "COMPLETED on n1 start",
@@ -73,26 +65,26 @@ func TestTranscripts(t *testing.T) {
 		"squeue-unknown-id": "missing",
 		"squeue-silent":     "unknown",
 		"squeue-refused":    "unknown",
-		"squeue-array":      "PENDING waits start",
+		"squeue-array":      "PENDING queued start",
 
 		"squeue-pending-held":             "PENDING held",
-		"squeue-pending-node-limit":       "PENDING never",
-		"squeue-pending-time-limit":       "PENDING never",
-		"squeue-pending-dependency":       "PENDING waits",
-		"squeue-pending-dependency-never": "PENDING never",
-		"squeue-pending-partition-down":   "PENDING waits",
-		"squeue-pending-drained":          "PENDING waits",
-		"squeue-pending-resources":        "PENDING waits start",
-		"squeue-pending-priority":         "PENDING waits start",
+		"squeue-pending-node-limit":       "PENDING unsatisfiable",
+		"squeue-pending-time-limit":       "PENDING unsatisfiable",
+		"squeue-pending-dependency":       "PENDING queued",
+		"squeue-pending-dependency-never": "PENDING unsatisfiable",
+		"squeue-pending-partition-down":   "PENDING queued",
+		"squeue-pending-drained":          "PENDING queued",
+		"squeue-pending-resources":        "PENDING queued start",
+		"squeue-pending-priority":         "PENDING queued start",
 
 		"scontrol-completed":              "COMPLETED 0:0 on n1 start",
 		"scontrol-failed":                 "FAILED 7:0 on n1 start",
 		"scontrol-running":                "RUNNING 0:0 on n1 start",
 		"scontrol-cancelled":              "CANCELLED 0:15 on n1 start",
 		"scontrol-timeout":                "TIMEOUT 0:15 on n1 start",
-		"scontrol-pending-node-limit":     "PENDING 0:0 never",
-		"scontrol-pending-partition-down": "PENDING 0:0 waits",
-		"scontrol-pending-resources":      "PENDING 0:0 waits start",
+		"scontrol-pending-node-limit":     "PENDING 0:0 unsatisfiable",
+		"scontrol-pending-partition-down": "PENDING 0:0 queued",
+		"scontrol-pending-resources":      "PENDING 0:0 queued start",
 		"scontrol-unknown-id":             "missing",
 		"scontrol-refused":                "unknown",
 
@@ -113,7 +105,7 @@ func TestTranscripts(t *testing.T) {
 				if q.Argv[0] != argv[0] {
 					continue
 				}
-				if got := say(q.Parse(reply)); got != want {
+				if got := describe(q.Parse(reply)); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
 			}
@@ -142,25 +134,25 @@ func TestTranscriptsAreOfOurCommands(t *testing.T) {
 func TestSubmitReplies(t *testing.T) {
 	const accepted, refused, unreachable, uncertain = scheduler.Accepted, scheduler.Refused, scheduler.Unreachable, scheduler.Uncertain
 	for name, want := range map[string]scheduler.Submission{
-		"sbatch-parsable":       {Verdict: accepted, ID: "10"},
-		"sbatch-plain":          {Verdict: accepted, ID: "11"},
-		"sbatch-ambiguous":      {Verdict: refused, Message: scheduler.Message{Lead: "ambiguous"}},
-		"sbatch-bad-option":     {Verdict: refused, Message: scheduler.Message{Lead: "--nonsense"}},
-		"sbatch-bad-partition":  {Verdict: refused, Message: scheduler.Message{Lead: "Invalid partition name"}},
-		"sbatch-crlf":           {Verdict: refused, Message: scheduler.Message{Lead: "DOS line breaks"}},
-		"sbatch-missing-script": {Verdict: refused, Message: scheduler.Message{Lead: "nothere.sh"}},
-		"sbatch-no-shebang":     {Verdict: refused, Message: scheduler.Message{Lead: "#!"}},
-		"sbatch-too-big":        {Verdict: refused, Message: scheduler.Message{Lead: "too long"}},
-		"sbatch-uid":            {Verdict: refused, Message: scheduler.Message{Lead: "--uid"}},
-		"sbatch-silent":         {Verdict: uncertain, Message: scheduler.Message{Lead: "timed out"}},
-		"sbatch-refused":        {Verdict: unreachable, Message: scheduler.Message{Lead: "Unable to contact"}},
-		"sbatch-no-conf":        {Verdict: unreachable, Message: scheduler.Message{Lead: "Unable to process"}},
-		"sbatch-munge-down":     {Verdict: unreachable, Message: scheduler.Message{Lead: "Munge encode failed"}},
-		"sbatch-submit-limit":   {Verdict: scheduler.Full, Message: scheduler.Message{Lead: "AssocMaxSubmitJobLimit"}},
-		"sbatch-account":        {Verdict: refused, Message: scheduler.Message{Lead: "Invalid account"}},
-		"sbatch-plugin":         {Verdict: refused, Message: scheduler.Message{Lead: "choose one with --account"}},
-		"sbatch-plugin-lines":   {Verdict: refused, Message: scheduler.Message{Lead: "second line"}},
-		"sbatch-filter":         {Verdict: refused, Message: scheduler.Message{Lead: "timed out; retry later"}},
+		"sbatch-parsable":       {Outcome: accepted, ID: "10"},
+		"sbatch-plain":          {Outcome: accepted, ID: "11"},
+		"sbatch-ambiguous":      {Outcome: refused, Message: scheduler.Message{Lead: "ambiguous"}},
+		"sbatch-bad-option":     {Outcome: refused, Message: scheduler.Message{Lead: "--nonsense"}},
+		"sbatch-bad-partition":  {Outcome: refused, Message: scheduler.Message{Lead: "Invalid partition name"}},
+		"sbatch-crlf":           {Outcome: refused, Message: scheduler.Message{Lead: "DOS line breaks"}},
+		"sbatch-missing-script": {Outcome: refused, Message: scheduler.Message{Lead: "nothere.sh"}},
+		"sbatch-no-shebang":     {Outcome: refused, Message: scheduler.Message{Lead: "#!"}},
+		"sbatch-too-big":        {Outcome: refused, Message: scheduler.Message{Lead: "too long"}},
+		"sbatch-uid":            {Outcome: refused, Message: scheduler.Message{Lead: "--uid"}},
+		"sbatch-silent":         {Outcome: uncertain, Message: scheduler.Message{Lead: "timed out"}},
+		"sbatch-refused":        {Outcome: unreachable, Message: scheduler.Message{Lead: "Unable to contact"}},
+		"sbatch-no-conf":        {Outcome: unreachable, Message: scheduler.Message{Lead: "Unable to process"}},
+		"sbatch-munge-down":     {Outcome: unreachable, Message: scheduler.Message{Lead: "Munge encode failed"}},
+		"sbatch-submit-limit":   {Outcome: scheduler.Full, Message: scheduler.Message{Lead: "AssocMaxSubmitJobLimit"}},
+		"sbatch-account":        {Outcome: refused, Message: scheduler.Message{Lead: "Invalid account"}},
+		"sbatch-plugin":         {Outcome: refused, Message: scheduler.Message{Lead: "choose one with --account"}},
+		"sbatch-plugin-lines":   {Outcome: refused, Message: scheduler.Message{Lead: "second line"}},
+		"sbatch-filter":         {Outcome: refused, Message: scheduler.Message{Lead: "timed out; retry later"}},
 	} {
 		_, reply := transcript(t, "testdata/22.05/"+name+".txt")
 		check(t, name, Slurm{}.ParseSubmit(reply), want)
@@ -170,16 +162,16 @@ func TestSubmitReplies(t *testing.T) {
 		reply scheduler.Reply
 		want  scheduler.Submission
 	}{
-		{"cluster", scheduler.Reply{Stdout: "123;west\n"}, scheduler.Submission{Verdict: accepted, ID: "123;west"}},
-		{"banner", scheduler.Reply{Stdout: "Welcome to 2 clusters!\n\n123\nBye\n"}, scheduler.Submission{Verdict: accepted, ID: "123"}},
-		{"two ids", scheduler.Reply{Stdout: "123\n124\n"}, scheduler.Submission{Verdict: uncertain, Message: scheduler.Message{Lead: "123"}}},
-		{"an id and a failure", scheduler.Reply{Stdout: "123\n", Code: 1}, scheduler.Submission{Verdict: uncertain}},
-		{"nothing", scheduler.Reply{}, scheduler.Submission{Verdict: uncertain}},
-		{"garbage", scheduler.Reply{Stdout: "\x00\xff12 3"}, scheduler.Submission{Verdict: uncertain}},
-		{"zero", scheduler.Reply{Stdout: "0\n"}, scheduler.Submission{Verdict: uncertain}},
-		{"a huge number", scheduler.Reply{Stdout: "123456789012\n"}, scheduler.Submission{Verdict: uncertain}},
-		{"killed", scheduler.Reply{Stdout: "123\n", Err: os.ErrDeadlineExceeded}, scheduler.Submission{Verdict: uncertain}},
-		{"a wrapper's end by a signal", scheduler.Reply{Code: 137}, scheduler.Submission{Verdict: uncertain}},
+		{"cluster", scheduler.Reply{Stdout: "123;west\n"}, scheduler.Submission{Outcome: accepted, ID: "123;west"}},
+		{"banner", scheduler.Reply{Stdout: "Welcome to 2 clusters!\n\n123\nBye\n"}, scheduler.Submission{Outcome: accepted, ID: "123"}},
+		{"two ids", scheduler.Reply{Stdout: "123\n124\n"}, scheduler.Submission{Outcome: uncertain, Message: scheduler.Message{Lead: "123"}}},
+		{"an id and a failure", scheduler.Reply{Stdout: "123\n", Code: 1}, scheduler.Submission{Outcome: uncertain}},
+		{"nothing", scheduler.Reply{}, scheduler.Submission{Outcome: uncertain}},
+		{"garbage", scheduler.Reply{Stdout: "\x00\xff12 3"}, scheduler.Submission{Outcome: uncertain}},
+		{"zero", scheduler.Reply{Stdout: "0\n"}, scheduler.Submission{Outcome: uncertain}},
+		{"a huge number", scheduler.Reply{Stdout: "123456789012\n"}, scheduler.Submission{Outcome: uncertain}},
+		{"killed", scheduler.Reply{Stdout: "123\n", Err: os.ErrDeadlineExceeded}, scheduler.Submission{Outcome: uncertain}},
+		{"a wrapper's end by a signal", scheduler.Reply{Code: 137}, scheduler.Submission{Outcome: uncertain}},
 	} {
 		check(t, tt.name, Slurm{}.ParseSubmit(tt.reply), tt.want)
 	}
@@ -187,13 +179,12 @@ func TestSubmitReplies(t *testing.T) {
 
 func check(t *testing.T, name string, got, want scheduler.Submission) {
 	t.Helper()
-	if got.Verdict != want.Verdict || got.ID != want.ID || !strings.Contains(got.Message.Text(), want.Message.Lead) {
+	if got.Outcome != want.Outcome || got.ID != want.ID || !strings.Contains(got.Message.Text(), want.Message.Lead) {
 		t.Errorf("%s: %+v, want %+v", name, got, want)
 	}
 }
 
-// Every state of the manual pages is in the table, under the class that the
-// list gives it.
+// Every state of the manual pages is in the table, with the class in the list.
 func TestEveryState(t *testing.T) {
 	text, err := os.ReadFile("testdata/states.txt")
 	if err != nil {
@@ -213,12 +204,12 @@ func TestEveryState(t *testing.T) {
 		}
 		got := []string{"unknown", "pending", "running", "completing", "done"}[row.phase]
 		if row.phase == done {
-			got = []string{"ended", "time", "memory", "deadline", "cancelled", "lost"}[row.class]
-		} else if row.hope == held {
+			got = []string{"exited", "time", "memory", "deadline", "cancelled", "system-failure"}[row.class]
+		} else if row.kind == held {
 			got = "held"
 		}
-		if got != f[1] || row.words == "" {
-			t.Errorf("%s is %s in words %q, want %s", f[0], got, row.words, f[1])
+		if got != f[1] || row.description == "" {
+			t.Errorf("%s is %s (%q), want %s", f[0], got, row.description, f[1])
 		}
 	}
 	for name := range states {
@@ -239,15 +230,15 @@ func TestEveryReason(t *testing.T) {
 			continue
 		}
 		r := reasonOf(name)
-		if got := []string{"waits", "held", "never", "broken"}[r.Hope]; got != word {
+		if got := []string{"queued", "held", "unsatisfiable", "launch-failed"}[r.Kind]; got != word {
 			t.Errorf("%s: %s, want %s", name, got, word)
 		}
 		if r.Description == name {
-			t.Errorf("%s has no plain words", name)
+			t.Errorf("%s has no description", name)
 		}
 	}
-	if r := reasonOf("SomethingNew"); r.Hope != waits || r.Description != "SomethingNew" {
-		t.Errorf("a new reason: %+v, want its own name, and to wait", r)
+	if r := reasonOf("SomethingNew"); r.Kind != queued || r.Description != "SomethingNew" {
+		t.Errorf("a new reason: %+v, want its own name and kind queued", r)
 	}
 }
 
@@ -270,7 +261,7 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	if n := len(s.Queries("1", false)); n != 2 {
-		t.Errorf("%d questions without accounting, want 2", n)
+		t.Errorf("%d queries without accounting, want 2", n)
 	}
 }
 
@@ -302,8 +293,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// No reply makes a parser panic, and a reply that is no clear record never ends
-// a job.
+// No reply makes a parser panic, and a reply that is not a clear record never ends a job.
 func FuzzParsers(f *testing.F) {
 	for _, path := range transcripts(f, "*") {
 		_, r := transcript(f, path)
@@ -320,7 +310,7 @@ func FuzzParsers(f *testing.F) {
 				t.Errorf("a failed command is believed: %+v", s)
 			}
 		}
-		if sub := (Slurm{}).ParseSubmit(r); sub.Verdict == scheduler.Accepted && (code != 0 || !strings.Contains(stdout, string(sub.ID))) {
+		if sub := (Slurm{}).ParseSubmit(r); sub.Outcome == scheduler.Accepted && (code != 0 || !strings.Contains(stdout, string(sub.ID))) {
 			t.Errorf("%q is taken for the id %s", stdout, sub.ID)
 		}
 		_, _ = Slurm{}.ParseFind(r)

@@ -7,42 +7,42 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-type state struct {
-	phase scheduler.Phase
-	class scheduler.Class
-	hope  scheduler.PendingKind
-	words string
+type stateRow struct {
+	phase       scheduler.Phase
+	class       scheduler.Class
+	kind        scheduler.PendingKind
+	description string
 }
 
 const (
-	pending, running, completing, done = scheduler.Pending, scheduler.Running, scheduler.Completing, scheduler.Done
-	ended, lost                        = scheduler.Ended, scheduler.Lost
-	waits, held, never, broken         = scheduler.Queued, scheduler.Held, scheduler.Unsatisfiable, scheduler.LaunchFailed
+	pending, running, completing, done        = scheduler.Pending, scheduler.Running, scheduler.Completing, scheduler.Done
+	exited, systemFailure                     = scheduler.Exited, scheduler.SystemFailure
+	queued, held, unsatisfiable, launchFailed = scheduler.Queued, scheduler.Held, scheduler.Unsatisfiable, scheduler.LaunchFailed
 )
 
 // states are Slurm's, from JOB STATE CODES of squeue(1) and sacct(1).
-var states = map[string]state{
-	"BOOT_FAIL":     {done, lost, 0, "a node could not be booted"},
+var states = map[string]stateRow{
+	"BOOT_FAIL":     {done, systemFailure, 0, "a node could not be booted"},
 	"CANCELLED":     {done, scheduler.Cancelled, 0, "it was cancelled"},
-	"COMPLETED":     {done, ended, 0, "it completed"},
-	"CONFIGURING":   {pending, 0, waits, "its nodes are being made ready"},
+	"COMPLETED":     {done, exited, 0, "it completed"},
+	"CONFIGURING":   {pending, 0, queued, "its nodes are being prepared"},
 	"COMPLETING":    {completing, 0, 0, "it is completing"},
-	"DEADLINE":      {done, scheduler.Deadline, 0, "its deadline came first"},
-	"EXPEDITING":    {pending, 0, waits, "it starts again at once"},
-	"FAILED":        {done, ended, 0, "it failed"},
-	"LAUNCH_FAILED": {done, lost, 0, "it could not be launched on its node"},
-	"NODE_FAIL":     {done, lost, 0, "a node of it failed"},
-	"OUT_OF_MEMORY": {done, scheduler.MemoryLimit, 0, "it used more memory than it had asked for"},
-	"PENDING":       {pending, 0, waits, "it waits for its turn"},
-	"POWER_UP_NODE": {pending, 0, waits, "its nodes are being powered up"},
-	"PREEMPTED":     {done, lost, 0, "it made way for another job"},
-	"RECONFIG_FAIL": {done, lost, 0, "its node could not be configured"},
-	"REQUEUED":      {pending, 0, waits, "it was put back into the queue"},
-	"REQUEUE_FED":   {pending, 0, waits, "it was put back into the queue"},
+	"DEADLINE":      {done, scheduler.Deadline, 0, "its deadline passed"},
+	"EXPEDITING":    {pending, 0, queued, "it starts again at once"},
+	"FAILED":        {done, exited, 0, "it failed"},
+	"LAUNCH_FAILED": {done, systemFailure, 0, "it could not be launched on its node"},
+	"NODE_FAIL":     {done, systemFailure, 0, "a node of it failed"},
+	"OUT_OF_MEMORY": {done, scheduler.MemoryLimit, 0, "it used more memory than it requested"},
+	"PENDING":       {pending, 0, queued, "it is waiting in the queue"},
+	"POWER_UP_NODE": {pending, 0, queued, "its nodes are being powered up"},
+	"PREEMPTED":     {done, systemFailure, 0, "it was preempted"},
+	"RECONFIG_FAIL": {done, systemFailure, 0, "its node could not be configured"},
+	"REQUEUED":      {pending, 0, queued, "it was put back into the queue"},
+	"REQUEUE_FED":   {pending, 0, queued, "it was put back into the queue"},
 	"REQUEUE_HOLD":  {pending, 0, held, "it was put back into the queue and is held"},
-	"RESIZING":      {running, 0, 0, "it changes its size"},
+	"RESIZING":      {running, 0, 0, "it is being resized"},
 	"RESV_DEL_HOLD": {pending, 0, held, "its reservation was deleted and it is held"},
-	"REVOKED":       {done, lost, 0, "another cluster took it over"},
+	"REVOKED":       {done, systemFailure, 0, "another cluster took it over"},
 	"RUNNING":       {running, 0, 0, "it is running"},
 	"SIGNALING":     {running, 0, 0, "it is being signalled"},
 	"SPECIAL_EXIT":  {pending, 0, held, "it was put back into the queue in a special state"},
@@ -54,41 +54,40 @@ var states = map[string]state{
 }
 
 // reasons are why a job is pending, from JOB REASON CODES of squeue(1) and
-// https://slurm.schedmd.com/job_reason_codes.html; the first pattern that fits
-// counts.
+// https://slurm.schedmd.com/job_reason_codes.html; the first match counts.
 var reasons = []struct {
 	names, text string
 	hope        scheduler.PendingKind
 }{
-	{"None WaitingForScheduling", "the scheduler has not looked at it yet", waits},
-	{"Priority", "other jobs are ahead of it", waits},
-	{"Resources", "it waits for resources to become free", waits},
-	{"BeginTime", "its begin time has not come", waits},
-	{"Dependency", "it depends on a job that has not ended", waits},
-	{"DependencyNeverSatisfied", "it depends on a job that will never end as demanded", never},
-	{"Licenses", "it waits for a licence", waits},
-	{"NodeDown FrontEndDown Nodes?required*", "nodes that it needs are down, drained or reserved", waits},
-	{"BadConstraints", "no node has what it asks for", never},
-	{"PartitionConfig", "it asks for more than its partition's nodes have", never},
-	{"PartitionNodeLimit", "it asks for more nodes than its partition gives", never},
-	{"PartitionTimeLimit", "it asks for more time than its partition gives", never},
-	{"PartitionDown PartitionInactive", "its partition is down and starts no jobs", waits},
-	{"AccountNotAllowed", "its account may not use the partition", never},
-	{"QOSNotAllowed", "its quality of service may not be used there", never},
-	{"InvalidAccount", "its account is not valid", never},
-	{"InvalidQOS", "its quality of service is not valid", never},
-	{"QOSMin*", "it asks for less than its quality of service demands", never},
-	{"*PerJob*", "it asks for more than one job may have", never},
-	{"*MaxWallDuration*", "it asks for more time than one job may have", never},
-	{"Assoc*", "its account has reached a limit", waits},
-	{"QOS*", "its quality of service has reached a limit", waits},
-	{"JobHeldUser", "it is held; scontrol release lets it go", held},
-	{"JobHeldAdmin", "an administrator holds it", held},
-	{"JobHoldMaxRequeue JobLaunchFailure launch*failed*", "it could not be started", broken},
-	{"ReqNodeNotAvail*", "a node that it asks for is not available", waits},
-	{"Reservation", "its reservation has not begun", waits},
+	{"None WaitingForScheduling", "the scheduler has not considered it yet", queued},
+	{"Priority", "other jobs are ahead of it", queued},
+	{"Resources", "it waits for resources to become free", queued},
+	{"BeginTime", "its start time has not been reached", queued},
+	{"Dependency", "it depends on a job that has not ended", queued},
+	{"DependencyNeverSatisfied", "it depends on a job that will never end as required", unsatisfiable},
+	{"Licenses", "it waits for a licence", queued},
+	{"NodeDown FrontEndDown Nodes?required*", "nodes that it needs are down, drained or reserved", queued},
+	{"BadConstraints", "no node has what it requests", unsatisfiable},
+	{"PartitionConfig", "it requests more than its partition's nodes have", unsatisfiable},
+	{"PartitionNodeLimit", "it requests more nodes than its partition allows", unsatisfiable},
+	{"PartitionTimeLimit", "it requests more time than its partition allows", unsatisfiable},
+	{"PartitionDown PartitionInactive", "its partition is down and starts no jobs", queued},
+	{"AccountNotAllowed", "its account may not use the partition", unsatisfiable},
+	{"QOSNotAllowed", "its quality of service may not be used there", unsatisfiable},
+	{"InvalidAccount", "its account is not valid", unsatisfiable},
+	{"InvalidQOS", "its quality of service is not valid", unsatisfiable},
+	{"QOSMin*", "it requests less than its quality of service requires", unsatisfiable},
+	{"*PerJob*", "it requests more than one job may have", unsatisfiable},
+	{"*MaxWallDuration*", "it requests more time than one job may have", unsatisfiable},
+	{"Assoc*", "its account has reached a limit", queued},
+	{"QOS*", "its quality of service has reached a limit", queued},
+	{"JobHeldUser", "it is held; release it with scontrol release", held},
+	{"JobHeldAdmin", "it is held by an administrator", held},
+	{"JobHoldMaxRequeue JobLaunchFailure launch*failed*", "it could not be started", launchFailed},
+	{"ReqNodeNotAvail*", "a node that it requests is not available", queued},
+	{"Reservation", "its reservation has not started", queued},
 	{"ReservationDeleted", "its reservation was deleted", held},
-	{"Prolog Cleaning", "its nodes are being made ready", waits},
+	{"Prolog Cleaning", "its nodes are being prepared", queued},
 }
 
 // reasonOf explains one reason; Slurm may add details after a comma.
@@ -97,7 +96,7 @@ func reasonOf(name string) scheduler.Reason {
 	for _, r := range reasons {
 		for pattern := range strings.FieldsSeq(r.names) {
 			if ok, _ := path.Match(pattern, word); ok {
-				return scheduler.Reason{Name: name, Description: r.text, Hope: r.hope}
+				return scheduler.Reason{Name: name, Description: r.text, Kind: r.hope}
 			}
 		}
 	}

@@ -5,40 +5,40 @@ import (
 	"time"
 )
 
-func TestWalk(t *testing.T) {
+func TestResolveQueries(t *testing.T) {
 	exit := Exit{Known: true, Code: 3}
 	missing := State{Missing: true}
 	tests := []struct {
 		name   string
 		states []State
 		want   State
-		asked  int
+		ran    int
 	}{
-		{"the first knows", []State{{Phase: Running}, {Phase: Done}}, State{Phase: Running}, 1},
-		{"the second knows", []State{missing, {Phase: Done, Exit: exit}, {}}, State{Phase: Done, Exit: exit}, 2},
-		{"the last knows", []State{missing, missing, {Phase: Done, Exit: exit}}, State{Phase: Done, Exit: exit}, 3},
-		{"nobody has it", []State{missing, missing}, missing, 2},
-		{"one does not answer", []State{missing, {}}, State{}, 2},
-		{"the first does not answer", []State{{}, missing}, State{}, 2},
+		{"shown by the first", []State{{Phase: Running}, {Phase: Done}}, State{Phase: Running}, 1},
+		{"shown by the second", []State{missing, {Phase: Done, Exit: exit}, {}}, State{Phase: Done, Exit: exit}, 2},
+		{"shown by the last", []State{missing, missing, {Phase: Done, Exit: exit}}, State{Phase: Done, Exit: exit}, 3},
+		{"missing from all", []State{missing, missing}, missing, 2},
+		{"the second fails", []State{missing, {}}, State{}, 2},
+		{"the first fails", []State{{}, missing}, State{}, 2},
 		{
 			"done, and the next has the exit status",
 			[]State{{Phase: Done, Class: TimeLimit, Nodes: "n1"}, {Phase: Done, Exit: exit, By: "1"}},
 			State{Phase: Done, Class: TimeLimit, Nodes: "n1", Exit: exit, By: "1"},
 			2,
 		},
-		{"done, and nobody has the exit status", []State{{Phase: Done}, missing}, State{Phase: Done}, 2},
-		{"done is not undone by a record that lags", []State{{Phase: Done}, {Phase: Running}}, State{Phase: Done}, 2},
+		{"done, without an exit status", []State{{Phase: Done}, missing}, State{Phase: Done}, 2},
+		{"done, and an outdated record", []State{{Phase: Done}, {Phase: Running}}, State{Phase: Done}, 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var ladder []Query
+			var queries []Query
 			for _, s := range tt.states {
-				ladder = append(ladder, Query{Parse: func(Reply) State { return s }})
+				queries = append(queries, Query{Parse: func(Reply) State { return s }})
 			}
-			asked := 0
-			got := Resolve(ladder, func(Command) Reply { asked++; return Reply{} })
-			if got != tt.want || asked != tt.asked {
-				t.Errorf("%+v after %d questions, want %+v after %d", got, asked, tt.want, tt.asked)
+			ran := 0
+			got := Resolve(queries, func(Command) Reply { ran++; return Reply{} })
+			if got != tt.want || ran != tt.ran {
+				t.Errorf("%+v after %d queries, want %+v after %d", got, ran, tt.want, tt.ran)
 			}
 		})
 	}
@@ -75,7 +75,7 @@ func TestEfficiency(t *testing.T) {
 	}
 	for _, u := range []Usage{{}, {CPU: 1, CPUs: 1}, {Elapsed: 1, CPUs: 1}, {Elapsed: 1, CPU: 1}} {
 		if part, ok := u.Efficiency(); ok {
-			t.Errorf("%+v: %v, want not known", u, part)
+			t.Errorf("%+v: %v, want unknown", u, part)
 		}
 	}
 }

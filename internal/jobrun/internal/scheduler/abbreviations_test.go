@@ -12,13 +12,13 @@ import (
 
 func resolve(text string, rules ...scheduler.Rule) ([]scheduler.Argument, error) {
 	args, _, err := slurm.Slurm{}.Grammar().Resolve(scheduler.Request{
-		Rules: rules, User: []scheduler.Text{{Name: "SCHEDULER_PARAMETERS", Text: text}},
+		Rules: rules, User: []scheduler.UserText{{Name: "SCHEDULER_PARAMETERS", Text: text}},
 	})
 	return args, err
 }
 
-// An abbreviation that only a later version of sbatch knows as several is sbatch's
-// to judge, and reaches it as written.
+// An abbreviation that is ambiguous only in some versions of sbatch is passed to it as
+// written.
 func TestAbbreviations(t *testing.T) {
 	for _, text := range []string{
 		"--res=ci --exclusive=user -A bank --deadline=now+1hour -N 1 -t 60", // of a public project
@@ -28,7 +28,7 @@ func TestAbbreviations(t *testing.T) {
 		args, err := resolve(text)
 		if text == "--ex=n1" { // --export is the engine's
 			if err == nil {
-				t.Errorf("%s is passed on as %q", text, scheduler.Words(args))
+				t.Errorf("%s is passed as %q", text, scheduler.Words(args))
 			}
 			continue
 		}
@@ -57,8 +57,8 @@ func TestAbbreviations(t *testing.T) {
 	}
 }
 
-// An abbreviation that could be a required option cannot get round the rule.
-func TestAbbreviationsObey(t *testing.T) {
+// An abbreviation that could be a required option cannot bypass the rule.
+func TestAbbreviationOfRequired(t *testing.T) {
 	rule := scheduler.Rule{Name: "[[batch.rule]] number 1", Words: []string{"--reservation=ci"}, Required: true}
 	for text, ok := range map[string]bool{
 		"--res=other": false, "--res=ci": false, "--reserv=ci": true, "--reserv=other": false, "-N1": true, "--resv=1": true,
@@ -74,6 +74,6 @@ func TestAbbreviationsObey(t *testing.T) {
 	weak := scheduler.Rule{Name: "[[batch.rule]] number 1", Words: []string{"--reservation=ci"}}
 	args, err := resolve("--res=other", weak)
 	if err != nil || !slices.Equal(scheduler.Words(args), []string{"--reservation=ci", "--res=other"}) {
-		t.Errorf("%q, %v: the last of two wins", scheduler.Words(args), err)
+		t.Errorf("%q, %v: the last of two takes precedence", scheduler.Words(args), err)
 	}
 }

@@ -9,17 +9,16 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler/pbs"
 )
 
-// What a path becomes where a batch system has a syntax of its own for paths:
-// {out}, {dir} and {script} stand for the words that follow.
+// Paths are escaped where a batch system has a syntax of its own for them.
 func TestPathsInSyntax(t *testing.T) {
-	openPBS := pbs.PBS{}.Of(scheduler.Reply{Stdout: "pbs_version = 23.06.06\n"})
-	torque := pbs.PBS{}.Of(scheduler.Reply{Stderr: "Version: 6.1.2\nCommit: 66\n"})
-	old := pbs.PBS{}.Of(scheduler.Reply{Stdout: "pbs_version = 14.1.2\n"})
+	openPBS := pbs.PBS{}.ForVersion(scheduler.Reply{Stdout: "pbs_version = 23.06.06\n"})
+	torque := pbs.PBS{}.ForVersion(scheduler.Reply{Stderr: "Version: 6.1.2\nCommit: 66\n"})
+	old := pbs.PBS{}.ForVersion(scheduler.Reply{Stdout: "pbs_version = 14.1.2\n"})
 	for _, tt := range []struct {
 		name   string
 		system scheduler.Scheduler
 		path   string
-		want   string // words of the command, each after the other
+		want   string // a part of the command
 	}{
 		{"Slurm", all["slurm"], "/plain", "--output=/plain/log"},
 		{"Slurm, percent", all["slurm"], "/100%j", "--output=/100%%j/log"},
@@ -54,22 +53,21 @@ func TestPathsInSyntax(t *testing.T) {
 	}
 }
 
-// Accounts as directories name them reach the commands as they are; PBS, whose list
-// of users has hosts behind "@", is not asked for them.
+// Account names reach the commands unchanged; a name with "@" is not passed to PBS, whose
+// list of users has hosts after "@".
 func TestAccountsInSyntax(t *testing.T) {
 	for _, user := range []string{"alice", "a.b-c_d", `DOMAIN\user`, "user@realm", "Upper"} {
 		for name, s := range all {
 			argv := s.(scheduler.Finder).Find(user, "ci-r-1").Argv
-			asked := slices.Contains(argv, user)
-			if want := name != "pbs" || !strings.Contains(user, "@"); asked != want {
+			queried := slices.Contains(argv, user)
+			if want := name != "pbs" || !strings.Contains(user, "@"); queried != want {
 				t.Errorf("%s, %s: %q", name, user, argv)
 			}
 		}
 	}
 }
 
-// A list without names is not believed: the owner is looked up, whatever is in his
-// name.
+// The owner of a job is parsed from its attributes, whatever the name contains.
 func TestPBSOwner(t *testing.T) {
 	for text, want := range map[string][2]string{
 		"Job Id: 1.s\n    Job_Name = ci-r-1\n    Job_Owner = alice@login1\n":         {"alice", "ci-r-1"},
@@ -94,23 +92,23 @@ func TestPBSVersions(t *testing.T) {
 		"pbs_version = 23.06.06\n": "-k doe", "pbs_version = 18.1.4\n": "-k doe", "pbs_version = 2021.1.3.20220217134230\n": "-k doe",
 		"pbs_version = 14.1.2\n": "-f", "pbs_version = PBSPro_13.1.2.160576\n": "-f", "garbage\n": "-f", "": "-f",
 	} {
-		argv := pbs.PBS{}.Of(scheduler.Reply{Stdout: text}).Submit(scheduler.Spec{Output: "/log"}, nil).Argv
+		argv := pbs.PBS{}.ForVersion(scheduler.Reply{Stdout: text}).Submit(scheduler.Spec{Output: "/log"}, nil).Argv
 		line := strings.Join(argv, " ")
 		if !strings.Contains(line, want) || strings.Contains(line, "-k") != (want == "-k doe") {
 			t.Errorf("%q: %s", text, line)
 		}
 	}
-	torque := pbs.PBS{}.Of(scheduler.Reply{Stderr: "version: 2.5.13\n"})
+	torque := pbs.PBS{}.ForVersion(scheduler.Reply{Stderr: "version: 2.5.13\n"})
 	if argv := torque.Submit(scheduler.Spec{Output: "/log"}, nil).Argv; slices.Contains(argv, "-f") || slices.Contains(argv, "-k") {
 		t.Errorf("%q", argv)
 	}
 	if n := len(torque.Queries("1", true)); n != 1 {
-		t.Errorf("%d questions to Torque", n)
+		t.Errorf("%d queries to Torque", n)
 	}
 	if _, err := torque.Grammar().Parse([]string{"-F", "a b", "-l", "nodes=1"}); err != nil {
 		t.Error(err)
 	}
-	if got := (pbs.PBS{}).Of(scheduler.Reply{Code: 2, Stderr: "Unknown option: version\n"}); got != (pbs.PBS{}) {
+	if got := (pbs.PBS{}).ForVersion(scheduler.Reply{Code: 2, Stderr: "Unknown option: version\n"}); got != (pbs.PBS{}) {
 		t.Errorf("%+v", got)
 	}
 }

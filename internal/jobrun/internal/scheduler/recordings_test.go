@@ -26,7 +26,7 @@ var all = map[string]scheduler.Scheduler{
 	"cobalt": cobalt.Cobalt{}, "flux": flux.Flux{}, "lsf": lsf.LSF{}, "pbs": pbs.PBS{}, "sge": sge.SGE{}, "slurm": slurm.Slurm{},
 }
 
-// A scheduler's package is text in and values out, and short.
+// A scheduler's package has no effects, and is short.
 func TestSchedulersArePureAndShort(t *testing.T) {
 	allowed := []string{"encoding/json", "fmt", "math", "path", "regexp", "strconv", "strings", "time", "jacamar-ci/internal/jobrun/internal/scheduler"}
 	for name := range all {
@@ -76,8 +76,7 @@ func TestEngineNamesNoScheduler(t *testing.T) {
 	}
 }
 
-// Everything that every one of them has to do with a job of a hostile name or
-// path: keep each word one word, and the script last.
+// Every scheduler keeps a hostile path one word, and the script last.
 func TestSubmitCommands(t *testing.T) {
 	spec := scheduler.Spec{Name: "ci-r-1", Script: "/d e/job", Output: "/d e/100%/log", Dir: "/h"}
 	for name, s := range all {
@@ -89,7 +88,7 @@ func TestSubmitCommands(t *testing.T) {
 			t.Errorf("%s: %q lacks the name", name, argv)
 		}
 		g := s.Grammar()
-		// Options that repeat what the engine sets are refused.
+		// The grammar reserves the options that the engine sets.
 		own, err := g.Parse(argv[slices.IndexFunc(argv, func(w string) bool { return strings.HasPrefix(w, "-") }) : len(argv)-1])
 		if err != nil {
 			t.Errorf("%s cannot read its own options: %v", name, err)
@@ -106,22 +105,22 @@ func TestSubmitCommands(t *testing.T) {
 	}
 }
 
-// No answer, a killed command or noise is never an end, nor an absence.
-func TestNoAnswerIsUnknown(t *testing.T) {
-	killed := scheduler.Reply{Err: errors.New("it did not answer in time"), Stdout: "x"}
+// No output, a killed command or noise is never an end, nor an absence.
+func TestNoReplyIsUnknown(t *testing.T) {
+	killed := scheduler.Reply{Err: errors.New("timed out"), Stdout: "x"}
 	for name, s := range all {
 		for i, q := range s.Queries("1", true) {
 			for what, r := range map[string]scheduler.Reply{
 				"killed": killed, "noise": {Stdout: "\x00\xff noise\n"}, "a message": {Code: 3, Stderr: "something else went wrong\n"},
 			} {
-				if got := schedulertest.Say(q.Parse(r)); got != "unknown" {
-					t.Errorf("%s, question %d, %s: %s", name, i, what, got)
+				if got := schedulertest.Describe(q.Parse(r)); got != "unknown" {
+					t.Errorf("%s, query %d, %s: %s", name, i, what, got)
 				}
 			}
 		}
 		for what, r := range map[string]scheduler.Reply{"killed": killed, "nothing": {}, "noise": {Stdout: "\x00 noise 12 a\n"}} {
-			if got := s.ParseSubmit(r); got.Verdict != scheduler.Uncertain {
-				t.Errorf("%s: submission answered by %s: %+v", name, what, got)
+			if got := s.ParseSubmit(r); got.Outcome != scheduler.Uncertain {
+				t.Errorf("%s: submission with reply %s: %+v", name, what, got)
 			}
 		}
 		if f, ok := s.(scheduler.Finder); ok {
@@ -132,7 +131,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 	}
 }
 
-// Every scheduler is explained to its users in their own words.
+// Every hint is a valid argument.
 func TestAdvice(t *testing.T) {
 	for name, s := range all {
 		a, ok := s.(scheduler.Hinter)
@@ -144,15 +143,15 @@ func TestAdvice(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := s.Grammar().Parse(words); err != nil {
-			t.Errorf("%s advises what it refuses: %v", name, err)
+			t.Errorf("%s advises an option that it rejects: %v", name, err)
 		}
 	}
 }
 
-// unreadable is a reply with nothing of its words left: every letter is the same.
-// It reports whether something is left to be read; silence is an answer to some.
-func unreadable(r scheduler.Reply) (scheduler.Reply, bool) {
-	blur := func(text string) string {
+// garble replaces every letter of a reply by the same one. It reports whether the reply
+// contained letters: an empty reply has a meaning for some.
+func garble(r scheduler.Reply) (scheduler.Reply, bool) {
+	replace := func(text string) string {
 		return strings.Map(func(c rune) rune {
 			if unicode.IsLetter(c) {
 				return 'x'
@@ -160,12 +159,12 @@ func unreadable(r scheduler.Reply) (scheduler.Reply, bool) {
 			return c
 		}, text)
 	}
-	r.Stdout, r.Stderr = blur(r.Stdout), blur(r.Stderr)
+	r.Stdout, r.Stderr = replace(r.Stdout), replace(r.Stderr)
 	return r, strings.Contains(r.Stdout, "x") || (r.Code != 0 && strings.Contains(r.Stderr, "x"))
 }
 
-// fuzz is the property of every parser: no panic, nothing impossible, and what
-// cannot be read is Unknown, neither a state nor an absence.
+// fuzz tests the property of every parser: no panic, no impossible state, and output that
+// cannot be parsed is Unknown, neither a state nor an absence.
 func fuzz(f *testing.F, name string, seeds ...string) {
 	s := all[name]
 	for _, seed := range seeds {
@@ -173,28 +172,28 @@ func fuzz(f *testing.F, name string, seeds ...string) {
 	}
 	files, _ := filepath.Glob(filepath.Join(name, "testdata", "*", "*.txt"))
 	for _, file := range files {
-		if _, r, err := schedulertest.Read(file); err == nil {
+		if _, r, err := schedulertest.ReadCall(file); err == nil {
 			f.Add(r.Stdout, r.Stderr, r.Code)
 		}
 	}
 	f.Fuzz(func(t *testing.T, stdout, stderr string, code int) {
 		r := scheduler.Reply{Stdout: stdout, Stderr: stderr, Code: code}
-		noise, some := unreadable(r)
+		noise, some := garble(r)
 		for _, q := range s.Queries("1", true) {
-			if err := schedulertest.Faults(q.Parse(r)); err != nil {
+			if err := schedulertest.Validate(q.Parse(r)); err != nil {
 				t.Error(err)
 			}
-			if got := schedulertest.Say(q.Parse(noise)); some && got != "unknown" {
+			if got := schedulertest.Describe(q.Parse(noise)); some && got != "unknown" {
 				t.Errorf("%s: %+v is %s, want unknown", q.Argv[0], noise, got)
 			}
 		}
-		if sub := s.ParseSubmit(r); (sub.Verdict == scheduler.Accepted) != (sub.ID != "") || strings.ContainsAny(string(sub.ID), " \n-") && sub.ID[0] == '-' {
+		if sub := s.ParseSubmit(r); (sub.Outcome == scheduler.Accepted) != (sub.ID != "") || strings.ContainsAny(string(sub.ID), " \n-") && sub.ID[0] == '-' {
 			t.Errorf("submission %+v", sub)
 		}
 		if finder, ok := s.(scheduler.Finder); ok {
 			found, _ := finder.ParseFind(r)
 			for _, job := range found {
-				if err := schedulertest.Faults(job.State); err != nil || job.ID == "" || job.ID[0] == '-' {
+				if err := schedulertest.Validate(job.State); err != nil || job.ID == "" || job.ID[0] == '-' {
 					t.Errorf("found %+v: %v", job, err)
 				}
 			}

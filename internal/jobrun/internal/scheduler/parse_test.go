@@ -40,7 +40,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-func TestSplitRefuses(t *testing.T) {
+func TestSplitRejects(t *testing.T) {
 	for name, text := range map[string]string{
 		"single quote": "'a", "double quote": `"a`, "escaped end of quote": `"a\"`, "last backslash": `a\`,
 		"NUL": "a\x00b", "not UTF-8": "a\xff", "100 kB": strings.Repeat("a ", 50_000),
@@ -51,8 +51,8 @@ func TestSplitRefuses(t *testing.T) {
 	}
 }
 
-// What Split gives is what a shell gives, for texts in which a shell would
-// expand and redirect nothing.
+// Split returns what a shell returns, for texts in which a shell expands and redirects
+// nothing.
 func FuzzSplit(f *testing.F) {
 	for _, s := range []string{"-N 1", `a"b c"'d'`, `"a\"b"`, "a\\\nb", "''", "\\", "'"} {
 		f.Add(s)
@@ -67,7 +67,7 @@ func FuzzSplit(f *testing.F) {
 			return
 		}
 		// Newlines end a command in a shell; here they only separate.
-		out, err := exec.Command(sh, "-c", "set -f; printf '%s\\0' "+unquotedNewlines(text)).Output()
+		out, err := exec.Command(sh, "-c", "set -f; printf '%s\\0' "+replaceUnquotedNewlines(text)).Output()
 		if err != nil {
 			t.Skip("a reserved word")
 		}
@@ -76,13 +76,13 @@ func FuzzSplit(f *testing.F) {
 			words = []string{""}
 		}
 		if !slices.Equal(words, want) {
-			t.Errorf("%q: %q, the shell says %q", text, words, want)
+			t.Errorf("%q: %q, the shell returns %q", text, words, want)
 		}
 	})
 }
 
-// unquotedNewlines turns newlines outside quotes into spaces.
-func unquotedNewlines(text string) string {
+// replaceUnquotedNewlines turns newlines outside quotes into spaces.
+func replaceUnquotedNewlines(text string) string {
 	var b strings.Builder
 	var quote byte
 	for i := 0; i < len(text); i++ {

@@ -9,8 +9,9 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-// refusals are how the schedulers refuse a job, each with a place for a text that a
-// site, a plugin or a user chose, and whether that text can have several lines.
+// refusals are the schedulers' messages for refused jobs, each with a placeholder for a
+// text that a site, a plugin or a user chose, and whether that text can have several
+// lines.
 var refusals = map[string][]struct {
 	form  string
 	code  int
@@ -53,8 +54,8 @@ var refusals = map[string][]struct {
 	},
 }
 
-// siteWords are what sites and users call things and say of them, and the sentences
-// that would mean something if the scheduler itself said them.
+// siteWords are texts of sites and users, and sentences that would decide the outcome if
+// the scheduler itself printed them.
 var siteWords = []string{
 	"temporarily", "backup", "retry", "primary", "authentication", "connection", "disconnect", "timed out", "timeout", "Time out", "Protocol",
 	"Communication", "ssl", "exception", "reset", "End of File", "not responding", "still trying", "zero bytes", "transmit", "refused", "try again later",
@@ -66,8 +67,8 @@ var siteWords = []string{
 	"BadStatusLine ''", "Connection refused", "No free connections", "Job <12> is submitted to queue <q>.", "12", "12.pbs1", "ƒKcHzA3", "night", "maintenance",
 }
 
-// Words that a site, a plugin or a user chose never decide what becomes of a
-// submission: a refusal is a refusal, whatever it says.
+// A text that a site, a plugin or a user chose never decides the outcome of a
+// submission: a refusal is a refusal, whatever the text contains.
 func TestSiteWordsDecideNothing(t *testing.T) {
 	rounds := 200
 	if testing.Short() {
@@ -76,7 +77,7 @@ func TestSiteWordsDecideNothing(t *testing.T) {
 	for name, forms := range refusals {
 		for _, f := range forms {
 			for _, word := range siteWords {
-				judgeRefusal(t, name, f.form, f.code, word)
+				checkRefusal(t, name, f.form, f.code, word)
 			}
 			for range rounds {
 				words := make([]string, 1+rand.IntN(4))
@@ -87,26 +88,26 @@ func TestSiteWordsDecideNothing(t *testing.T) {
 				if f.lines {
 					sep = []string{" ", "\n", "\r\n", ": ", ". "}[rand.IntN(5)]
 				}
-				judgeRefusal(t, name, f.form, f.code, strings.Join(words, sep))
+				checkRefusal(t, name, f.form, f.code, strings.Join(words, sep))
 			}
 		}
 	}
 }
 
-func judgeRefusal(t *testing.T, name, form string, code int, words string) {
+func checkRefusal(t *testing.T, name, form string, code int, words string) {
 	t.Helper()
 	r := scheduler.Reply{Code: code, Stderr: fmt.Sprintf(form, words)}
 	got := all[name].ParseSubmit(r)
-	if got.Verdict != scheduler.Refused || got.Message.Lead == "" {
-		t.Errorf("%s: verdict %d on %q", name, got.Verdict, r.Stderr)
+	if got.Outcome != scheduler.Refused || got.Message.Lead == "" {
+		t.Errorf("%s: outcome %d of %q", name, got.Outcome, r.Stderr)
 	}
-	// An error that the program reports is not made doubtful by what is printed
-	// beside it; without one, a line that looks like an id leaves a doubt.
+	// When the program reports an error, other output makes it no less certain; without
+	// an error, a line that looks like an id makes the outcome uncertain.
 	if r.Stdout = words + "\n"; got.Error == "" {
 		return
 	}
-	if got = all[name].ParseSubmit(r); got.Verdict != scheduler.Refused {
-		t.Errorf("%s: verdict %d on %q beside %q", name, got.Verdict, r.Stderr, r.Stdout)
+	if got = all[name].ParseSubmit(r); got.Outcome != scheduler.Refused {
+		t.Errorf("%s: outcome %d of %q with output %q", name, got.Outcome, r.Stderr, r.Stdout)
 	}
 }
 
@@ -128,8 +129,8 @@ func FuzzSiteWords(f *testing.F) {
 					text = words
 				}
 				r := scheduler.Reply{Code: form.code, Stderr: fmt.Sprintf(form.form, text)}
-				if got := all[name].ParseSubmit(r); got.Verdict != scheduler.Refused {
-					t.Errorf("%s: verdict %d on %q", name, got.Verdict, r.Stderr)
+				if got := all[name].ParseSubmit(r); got.Outcome != scheduler.Refused {
+					t.Errorf("%s: outcome %d of %q", name, got.Outcome, r.Stderr)
 				}
 			}
 		}
