@@ -119,7 +119,7 @@ func parseKey(entry any) (kid string, key *rsa.PublicKey, err error) {
 // areTexts reports whether each member that is present is a string.
 func areTexts(members map[string]any, names ...string) bool {
 	for _, name := range names {
-		if value, there := members[name]; there && value != nil {
+		if value := members[name]; value != nil {
 			if _, text := value.(string); !text {
 				return false
 			}

@@ -51,6 +51,7 @@ func TestParseKeySetAccepts(t *testing.T) {
 		{"one key", set(ci), 1},
 		{"two keys, as GitLab has", set(ci, jwk(loginID, &loginKey().PublicKey)), 2},
 		{"without use and algorithm", set(ci.with("use", absent).with("alg", absent)), 1},
+		{"null for use and algorithm", set(ci.with("use", nil).with("alg", nil)), 1},
 		{"an encryption key beside it", set(ci, ci.with("use", "enc").with("kid", "e")), 1},
 		{"a key for RS512 beside it", set(ci, ci.with("alg", "RS512").with("kid", "e")), 1},
 		{"an EC key beside it", set(ecKey(t, "e"), ci), 1},
@@ -115,6 +116,10 @@ func TestH11KeySets(t *testing.T) {
 		{"H11 e just too large", text(set(exponent(1<<31 + 1))), "public exponent 2147483649"},
 		{"H11 no modulus", text(set(ci.with("n", absent))), "is not an RSA key"},
 		{"H11 private key", text(set(private)), "is a private key"},
+		{"H11 a number for the type", text(set(ci.with("kty", 1))), "is not a JWK"},
+		{"H11 a list for the use", text(set(ci.with("use", []string{"sig"}))), "is not a JWK"},
+		{"H11 an object for the algorithm", text(set(ci.with("alg", fields{}))), "is not a JWK"},
+		{"H11 a number for the id", text(set(ci, ci.with("kid", 1))), "is not a JWK"},
 		{"H11 too many keys", text(set(many...)), "more than 64 keys"},
 		{"H11 one byte too long", sound + strings.Repeat(" ", 256<<10-len(sound)+1), "more than 262144 bytes"},
 	} {
