@@ -28,7 +28,7 @@ func compareGroups(ctx context.Context, names account.Names, a *job.Account, log
 	}
 	m = policy.Membership{IDs: a.Groups, Listed: listed}
 	g, settled := m.Compare(r)
-	if settled || len(a.Groups) > account.MaxNamed {
+	if settled || len(a.Groups) > account.MaxGroupNames {
 		return g, nil
 	}
 	all, err := names.GroupNames(ctx, a.Groups)

@@ -23,7 +23,7 @@ func (d *authDriver) findHelper() error {
 	if !d.mayHaveHelper() {
 		return d.lostCapabilities()
 	}
-	a, err := account.Local().Named(name)
+	a, err := account.LocalFiles().Lookup(name)
 	missing := errors.Is(err, account.ErrNotLocal)
 	switch {
 	case missing && d.uid == 0:

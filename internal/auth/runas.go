@@ -40,7 +40,7 @@ func (d *authDriver) delegate(ctx context.Context, c policy.Candidate, rules pol
 }
 
 func (d *authDriver) askScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (state.Delegation, error) {
-	a, err := script.Ask(ctx, d.id, c.Login(), target)
+	a, err := script.Run(ctx, d.id, c.Login(), target)
 	if err != nil {
 		return state.Delegation{}, &denial{rule: ruleRunAs, err: err}
 	}

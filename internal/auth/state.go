@@ -98,7 +98,7 @@ func (d *authDriver) stateIDs(path job.AbsPath) *thread.IDs {
 
 // ownHome is the home of the account that this process itself runs as.
 func (d *authDriver) ownHome(ctx context.Context) (job.AbsPath, error) {
-	if a, err := account.Local().Owner(d.uid); err == nil {
+	if a, err := account.LocalFiles().ByUID(d.uid); err == nil {
 		return a.Home, nil
 	}
 	own, err := d.ownAccount(ctx)

@@ -13,7 +13,7 @@ import (
 type family struct{ calls, also string }
 
 // families are those of Linux (syscalls(2)). Names that an architecture lacks are
-// ignored: only ppc64le has socketcall and ipc, besides the separate calls.
+// ignored: only ppc64le has socketcall and ipc, in addition to the separate calls.
 var families = [...]family{
 	// Processes.
 	{"clone clone3 fork vfork", ""},

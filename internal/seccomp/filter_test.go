@@ -93,7 +93,7 @@ func TestVerdicts(t *testing.T) {
 		"an unknown architecture":             {none, system{arch: unix.AUDIT_ARCH_S390X, number: 54}, absent},
 		"the first blocked call":              {block, own("mkdirat", 0), refused},
 		"the last blocked call":               {block, own("bpf", 0), refused},
-		"a call besides the blocked ones":     {block, own("read", 0), permitted},
+		"a call with others blocked":          {block, own("read", 0), permitted},
 		"TIOCSTI with blocked calls":          {block, own("ioctl", unix.TIOCSTI), refused},
 		"an ioctl with blocked calls":         {block, own("ioctl", unix.TIOCGWINSZ), permitted},
 		"an allowed call":                     {only, own("read", 0), permitted},

@@ -13,7 +13,7 @@ import (
 // Trust defines whose files, directories and links are trusted. The zero value
 // trusts only root, and no directory that others can write.
 type Trust struct {
-	// Account is a trusted owner besides root; 0 for none.
+	// Account is a trusted owner in addition to root; 0 for none.
 	Account job.UID
 	// Sticky accepts a sticky directory of root that others can write, such as /tmp:
 	// there only the owner of an entry can replace it. That is enough on the path to a

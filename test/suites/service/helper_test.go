@@ -139,7 +139,7 @@ func TestHelperAccount(t *testing.T) {
 				}
 			}))
 			attack(t, s, s.Job()).config(t, "")
-			if text := fmt.Sprintf("it says: as %d", uid[c.script]); !strings.Contains(reasons(t, s), text) {
+			if text := fmt.Sprintf("standard error: as %d", uid[c.script]); !strings.Contains(reasons(t, s), text) {
 				t.Errorf("the script: want %q in\n%s", text, reasons(t, s))
 			}
 		})

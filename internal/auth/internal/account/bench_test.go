@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// BenchmarkLookup is what the account costs a config stage: two getent at once.
+// BenchmarkLookup measures the lookup of a config stage: two parallel calls of getent.
 func BenchmarkLookup(b *testing.B) {
 	me, err := user.Current()
 	if err != nil {

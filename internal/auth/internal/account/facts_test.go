@@ -76,7 +76,7 @@ func TestAgingRefuses(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
 		{"garbage", "echo what", "getent shadow: the entry has 1 fields, not 9"},
 		{"two entries", "echo alice:::::::; echo", "getent shadow: the answer has more than one line"},
-		{"another name", "echo bob:*:::::::", "getent shadow: the answer is about another name"},
+		{"another name", "echo bob:*:::::::", "getent shadow: the entry has another name"},
 		{"date of change", "echo alice:*:x::::::", `getent shadow: "x" is not a number of days`},
 		{"maximum", "echo alice:*:::-2::::", `getent shadow: "-2" is not a number of days`},
 		{"inactive", "echo 'alice:*::::: 7::'", `getent shadow: " 7" is not a number of days`},
@@ -98,8 +98,8 @@ func TestOwner(t *testing.T) {
 	for _, c := range []struct{ name, script, want, fault string }{
 		{"the account itself", "echo alice:x:1001:1::/:", "alice", ""},
 		{"another name", "echo bob:x:1001:1::/:", "bob", ""},
-		{"nobody", "exit 2", "", "the name service does not know its user id 1001"},
-		{"another id", "echo alice:x:1002:1::/:", "", "the name service answers with the user id 1002 for 1001"},
+		{"nobody", "exit 2", "", "the name service has no entry for its user id 1001"},
+		{"another id", "echo alice:x:1002:1::/:", "", "the name service returned the user id 1002 for 1001"},
 		{"garbage", "echo", "", "getent passwd: the entry has 1 fields, not 7"},
 		{"failure", "exit 1", "", "getent passwd: exit status 1: "},
 	} {

@@ -13,24 +13,24 @@ import (
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
-// Names answers from the name services of the machine.
+// Names queries the name services of the machine.
 type Names struct {
-	getent []string // where getent may be; the first that exists is asked
-	// limit is how long an answer about an account may take, groupLimit one about
-	// groups.
+	getent []string // paths of getent; the first that exists is used
+	// limit is the timeout of a query for an account, groupLimit of one for groups.
 	limit, groupLimit time.Duration
 	nologin           []string
 	shells            string
-	as                *thread.IDs
+	runAs             *thread.IDs
 }
 
-// System returns the machine's own name services. getent runs with the given ids,
-// nil for this process's own.
-func System(as *thread.IDs) Names {
+// System returns the name services of this machine. getent runs with the ids runAs,
+// nil for those of this process.
+func System(runAs *thread.IDs) Names {
 	return Names{
-		as:         as,
+		runAs:      runAs,
 		getent:     []string{"/usr/bin/getent", "/bin/getent"},
 		limit:      10 * time.Second,
 		groupLimit: time.Minute, // a directory looks up every member of a group
@@ -39,20 +39,19 @@ func System(as *thread.IDs) Names {
 	}
 }
 
-// groupDatabase is the one whose entries have members.
+// groupDatabase is the database whose entries list members.
 const groupDatabase = "group"
 
-// maxAnswer bounds an answer in bytes: 65536 groups with ten digits each, or the
-// member lists of a large site's groups.
-const maxAnswer = 16 << 20
+// maxOutput bounds the output of getent in bytes: 65536 groups with ten digits each,
+// or the member lists of a large site's groups.
+const maxOutput = 16 << 20
 
-// notFound is getent's exit status when a key has no entry. Source: getent(1).
+// notFound is getent's exit status if a key has no entry. Source: getent(1).
 const notFound = 2
 
-// ask runs one query and returns getent's output. found is false when at least
-// one of the keys has no entry; for database shadow also when this process may
-// not read it.
-func (n Names) ask(ctx context.Context, database string, keys ...string) (out string, found bool, err error) {
+// query runs getent and returns its output. found is false if at least one of the keys
+// has no entry; for the database shadow also if this process may not read it.
+func (n Names) query(ctx context.Context, database string, keys ...string) (out string, found bool, err error) {
 	program, err := n.program()
 	if err != nil {
 		return "", false, err
@@ -64,7 +63,7 @@ func (n Names) ask(ctx context.Context, database string, keys ...string) (out st
 	r, err := subprocess.Command{
 		Path: program, Args: append([]string{database, "--"}, keys...),
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, As: n.idsFor(database), NoNewPrivs: true,
-		Limit: limit, MaxOutput: maxAnswer, MaxErrors: 4 << 10,
+		Limit: limit, MaxOutput: maxOutput, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	switch {
 	case err != nil:
@@ -77,12 +76,12 @@ func (n Names) ask(ctx context.Context, database string, keys ...string) (out st
 	return string(r.Stdout), r.Code == 0, nil
 }
 
-// idsFor keeps root's own rights for shadow(5), which is root's to read.
+// idsFor keeps the rights of root for shadow(5), which only root may read.
 func (n Names) idsFor(database string) *thread.IDs {
 	if database == "shadow" && os.Geteuid() == 0 {
 		return nil
 	}
-	return n.as
+	return n.runAs
 }
 
 func (n Names) program() (string, error) {
@@ -91,7 +90,7 @@ func (n Names) program() (string, error) {
 			return p, nil
 		}
 	}
-	return "", fmt.Errorf("there is no getent at %s", strings.Join(n.getent, " or "))
+	return "", fmt.Errorf("cannot find getent at %s", strings.Join(n.getent, " or "))
 }
 
 func firstLine(b []byte) string {
@@ -99,8 +98,29 @@ func firstLine(b []byte) string {
 	return job.Printable(job.Clip(line))
 }
 
-// cannot is the class of every failure to get an answer: the job could be run
-// later, but not as a guess.
-func cannot(name job.Username, err error) error {
+// lookupError is the class of every failed query: a retry of the job may succeed.
+func lookupError(name job.Username, err error) error {
 	return failure.Privatef("cannot look up the account %s: %w", name, err)
+}
+
+// parseInitgroups reads "name  gid gid …", the output of getent initgroups: the name
+// padded to 21 columns and a space before each id.
+func parseInitgroups(out string, name job.Username) ([]job.GID, error) {
+	line, err := passwd.Line(out)
+	if err != nil {
+		return nil, err
+	}
+	list, ok := strings.CutPrefix(line, name.String())
+	if !ok || (list != "" && list[0] != ' ') {
+		return nil, fmt.Errorf("the entry has another name")
+	}
+	var gids []job.GID
+	for _, word := range strings.FieldsFunc(list, func(r rune) bool { return r == ' ' }) {
+		gid, err := job.ParseGID(word)
+		if err != nil {
+			return nil, fmt.Errorf("group id: %w", err)
+		}
+		gids = append(gids, gid)
+	}
+	return gids, nil
 }

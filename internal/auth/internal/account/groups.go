@@ -12,44 +12,43 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// GroupIDs returns the ids of those of the names that are groups here. A directory
-// that answers with another spelling of a name does not know the name.
+// GroupIDs returns the ids of those names that are groups here. An entry with another
+// spelling of a name does not count.
 func (n Names) GroupIDs(ctx context.Context, names []string) (map[string]job.GID, error) {
 	entries, err := n.groups(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	asked := map[string]bool{}
+	requested := map[string]bool{}
 	for _, name := range names {
-		asked[name] = true
+		requested[name] = true
 	}
 	ids := map[string]job.GID{}
 	for _, e := range entries {
-		if asked[e.name] {
+		if requested[e.name] {
 			ids[e.name] = e.gid
 		}
 	}
 	return ids, nil
 }
 
-// MaxNamed is for how many groups GroupNames asks. Active Directory gives an account
-// no more than 1024, and each can take the name service as long as the list of its
-// members is.
-const MaxNamed = 1024
+// MaxGroupNames is the maximum number of groups for GroupNames. Active Directory gives
+// an account at most 1024, and the time for each grows with the list of its members.
+const MaxGroupNames = 1024
 
 // GroupNames are the names of groups.
 type GroupNames struct {
 	// Names has one name for each id: of several, the one that the name service
-	// gives.
+	// returns.
 	Names []string
-	// Unnamed are the ids without a name, and those whose name is not readable text.
+	// Unnamed are the ids without a name or with an unprintable one.
 	Unnamed job.GIDs
 }
 
 // GroupNames returns the names of at most MaxNamed groups.
 func (n Names) GroupNames(ctx context.Context, ids job.GIDs) (GroupNames, error) {
-	if len(ids) > MaxNamed {
-		return GroupNames{}, failure.Privatef("cannot look up the names of %d groups: they are more than %d", len(ids), MaxNamed)
+	if len(ids) > MaxGroupNames {
+		return GroupNames{}, failure.Privatef("cannot look up the names of %d groups: more than %d", len(ids), MaxGroupNames)
 	}
 	keys := make([]string, len(ids))
 	for i, gid := range ids {
@@ -59,17 +58,16 @@ func (n Names) GroupNames(ctx context.Context, ids job.GIDs) (GroupNames, error)
 	if err != nil {
 		return GroupNames{}, err
 	}
-	return named(entries, ids)
+	return matchNames(entries, ids)
 }
 
-// named assigns entries, which come in the order of the ids, those without an entry
-// left out.
-func named(entries []group, ids job.GIDs) (g GroupNames, err error) {
+// matchNames assigns the entries, which are in the order of the ids, to the ids.
+func matchNames(entries []group, ids job.GIDs) (g GroupNames, err error) {
 	rest := ids
 	for _, e := range entries {
 		i := slices.Index(rest, e.gid)
 		if i < 0 {
-			return GroupNames{}, failure.Privatef("cannot look up groups: getent answers with group %d, which was not asked for", e.gid)
+			return GroupNames{}, failure.Privatef("cannot look up groups: getent returned group %d, which was not requested", e.gid)
 		}
 		g.Unnamed = append(g.Unnamed, rest[:i]...)
 		if e.name == "" || job.Printable(e.name) != e.name {
@@ -83,34 +81,33 @@ func named(entries []group, ids job.GIDs) (g GroupNames, err error) {
 	return g, nil
 }
 
-// group is an entry of group(5). Its name is what the name service says, in any
-// encoding.
+// group is an entry of group(5). Its name can have any encoding.
 type group struct {
 	name string
 	gid  job.GID
 }
 
-// One call of getent is for so many keys, and so many calls run at once: an answer
-// has the members of all its groups.
+// One call of getent gets keysPerCall keys, and parallelCalls calls run in parallel:
+// the output of each has the members of all its groups.
 const (
-	keysAtOnce  = 256
-	callsAtOnce = 4
+	keysPerCall   = 256
+	parallelCalls = 4
 )
 
 // groups returns the entries of the keys that have one, in their order.
 func (n Names) groups(ctx context.Context, keys []string) ([]group, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	chunks := slices.Collect(slices.Chunk(keys, keysAtOnce))
-	answers, errs := make([][]group, len(chunks)), make(chan error, len(chunks))
-	free := make(chan struct{}, callsAtOnce)
+	chunks := slices.Collect(slices.Chunk(keys, keysPerCall))
+	results, errs := make([][]group, len(chunks)), make(chan error, len(chunks))
+	free := make(chan struct{}, parallelCalls)
 	var calls sync.WaitGroup
 	for i, chunk := range chunks {
 		calls.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
 			var err error
-			if answers[i], err = n.groupEntries(ctx, chunk); err != nil {
+			if results[i], err = n.groupEntries(ctx, chunk); err != nil {
 				errs <- err
 				cancel()
 			}
@@ -118,15 +115,15 @@ func (n Names) groups(ctx context.Context, keys []string) ([]group, error) {
 	}
 	calls.Wait()
 	select {
-	case err := <-errs: // the first; the others are only stopped by it
+	case err := <-errs: // the first error; it cancels the other calls
 		return nil, err
 	default:
-		return slices.Concat(answers...), nil
+		return slices.Concat(results...), nil
 	}
 }
 
 func (n Names) groupEntries(ctx context.Context, keys []string) ([]group, error) {
-	out, _, err := n.ask(ctx, groupDatabase, keys...)
+	out, _, err := n.query(ctx, groupDatabase, keys...)
 	if err != nil {
 		return nil, failure.Privatef("cannot look up groups: %w", err)
 	}
@@ -141,16 +138,40 @@ func (n Names) groupEntries(ctx context.Context, keys []string) ([]group, error)
 	return entries, nil
 }
 
-// parseGroup reads one entry of group(5). Its list of members means nothing here.
+// parseGroup reads one entry of group(5) without its members.
 func parseGroup(line string) (group, error) {
 	line, ok := strings.CutSuffix(line, "\n")
 	f := strings.SplitN(line, ":", 4)
 	switch {
 	case !ok:
-		return group{}, fmt.Errorf("the answer is cut off")
+		return group{}, fmt.Errorf("the output is cut off")
 	case len(f) != 4:
 		return group{}, fmt.Errorf("the entry has %d fields, not 4", len(f))
 	}
 	gid, err := job.ParseGID(f[2])
 	return group{f[0], gid}, err
+}
+
+// Missing returns those of the names that the name services do not have, in the given
+// order. The database is passwd or group.
+func (n Names) Missing(ctx context.Context, database string, names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	out, _, err := n.query(ctx, database, names...)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]bool{}
+	for line := range strings.Lines(out) {
+		name, _, _ := strings.Cut(line, ":")
+		found[name] = true
+	}
+	var missing []string
+	for _, name := range names {
+		if !found[name] {
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
 }

@@ -64,7 +64,7 @@ func TestGroupIDs(t *testing.T) {
 	}
 }
 
-func TestNoGroupsAreNoQuestion(t *testing.T) {
+func TestNoGroupsNoQuery(t *testing.T) {
 	n := stub(t, "exit 9")
 	if got, err := n.GroupNames(t.Context(), nil); err != nil || !reflect.DeepEqual(got, GroupNames{}) {
 		t.Errorf("got %+v, %v", got, err)
@@ -76,11 +76,11 @@ func TestNoGroupsAreNoQuestion(t *testing.T) {
 
 func TestGroupsRefuse(t *testing.T) {
 	for _, c := range []struct{ name, script, want string }{
-		{"cut off", "printf sys:x:3:", "getent group: the answer is cut off"},
+		{"cut off", "printf sys:x:3:", "getent group: the output is cut off"},
 		{"three fields", "echo sys:x:3", "getent group: the entry has 3 fields, not 4"},
 		{"id is none", "echo sys:x:03:", `getent group: "03" is not a user or group id`},
-		{"not asked for", "echo sys:x:4:", "getent answers with group 4, which was not asked for"},
-		{"twice", "echo sys:x:3:; echo sys:x:3:", "getent answers with group 3, which was not asked for"},
+		{"not requested", "echo sys:x:4:", "getent returned group 4, which was not requested"},
+		{"twice", "echo sys:x:3:; echo sys:x:3:", "getent returned group 3, which was not requested"},
 		{"failure", "exit 1", "getent group: exit status 1: "},
 		{"hangs", "exec sleep 1000", "getent group: it took longer than 2s"},
 		{"endless", "exec cat /dev/zero", "getent group: it printed more than 16777216 bytes"},
@@ -95,8 +95,8 @@ func TestGroupsRefuse(t *testing.T) {
 			if !reflect.DeepEqual(got, GroupNames{}) {
 				t.Errorf("an error came with %+v", got)
 			}
-			if strings.Contains(c.want, "asked for") {
-				return // a name may be a number's
+			if strings.Contains(c.want, "not requested") {
+				return // the key is a name, not an id
 			}
 			ids, err := n.GroupIDs(t.Context(), []string{"sys"})
 			groupsRefused(t, err, "cannot look up groups: "+c.want)
@@ -105,8 +105,8 @@ func TestGroupsRefuse(t *testing.T) {
 			}
 		})
 	}
-	_, err := stub(t, "exit 9").GroupNames(t.Context(), make(job.GIDs, MaxNamed+1))
-	groupsRefused(t, err, "cannot look up the names of 1025 groups: they are more than 1024")
+	_, err := stub(t, "exit 9").GroupNames(t.Context(), make(job.GIDs, MaxGroupNames+1))
+	groupsRefused(t, err, "cannot look up the names of 1025 groups: more than 1024")
 }
 
 func groupsRefused(t *testing.T, err error, want string) {
@@ -116,11 +116,11 @@ func groupsRefused(t *testing.T, err error, want string) {
 	}
 }
 
-// TestManyGroupsAreAskedInParts: neither the arguments nor one answer grows with the
-// account, and the order of the answer is that of the keys.
-func TestManyGroupsAreAskedInParts(t *testing.T) {
+// TestManyGroupsInParts: neither the arguments nor one output grows with the account,
+// and the order of the result is that of the keys.
+func TestManyGroupsInParts(t *testing.T) {
 	n := stub(t, `shift 2; echo "$#" >>"${0%/*}/calls"; for gid; do echo "g$gid:x:$gid:"; done`)
-	ids := make(job.GIDs, MaxNamed)
+	ids := make(job.GIDs, MaxGroupNames)
 	var want []string
 	for i := range ids {
 		ids[i] = job.GID(1000 + 7*i)
@@ -130,15 +130,15 @@ func TestManyGroupsAreAskedInParts(t *testing.T) {
 	if err != nil || !slices.Equal(got.Names, want) || len(got.Unnamed) != 0 {
 		t.Errorf("%d names, %d without, %v", len(got.Names), len(got.Unnamed), err)
 	}
-	if calls := beside(t, n, "calls"); calls != strings.Repeat("256\n", 4) {
+	if calls := stubFile(t, n, "calls"); calls != strings.Repeat("256\n", 4) {
 		t.Errorf("keys of the calls:\n%s", calls)
 	}
 }
 
-// TestOneFailureStopsTheOtherCalls: the first call fails while the others hang.
-func TestOneFailureStopsTheOtherCalls(t *testing.T) {
+// TestFailureCancelsOtherCalls: the first call fails while the others hang.
+func TestFailureCancelsOtherCalls(t *testing.T) {
 	n := stub(t, `[ "$3" = 0 ] && exit 1; exec sleep 1000`)
-	ids := make(job.GIDs, MaxNamed)
+	ids := make(job.GIDs, MaxGroupNames)
 	for i := range ids {
 		ids[i] = job.GID(i)
 	}
@@ -150,8 +150,8 @@ func TestOneFailureStopsTheOtherCalls(t *testing.T) {
 	}
 }
 
-// TestGroupsHaveMoreTimeThanAccounts: a directory looks up every member of a group.
-func TestGroupsHaveMoreTimeThanAccounts(t *testing.T) {
+// TestGroupTimeout: a directory looks up every member of a group.
+func TestGroupTimeout(t *testing.T) {
 	n := stub(t, `[ $1 = group ] || exec sleep 1000; sleep 0.5; echo sys:x:3:`)
 	n.limit = 200 * time.Millisecond
 	if got, err := n.GroupNames(t.Context(), job.GIDs{3}); err != nil || len(got.Names) != 1 {
@@ -159,5 +159,29 @@ func TestGroupsHaveMoreTimeThanAccounts(t *testing.T) {
 	}
 	if s := System(nil); s.limit != 10*time.Second || s.groupLimit != time.Minute {
 		t.Errorf("the limits are %v and %v", s.limit, s.groupLimit)
+	}
+}
+
+func TestMissing(t *testing.T) {
+	for _, tc := range []struct {
+		database string
+		names    []string
+		want     []string
+	}{
+		{"passwd", nil, nil},
+		{"passwd", []string{"root"}, nil},
+		{"passwd", []string{"root", "jci-no-such-user", "daemon", "jci-none"}, []string{"jci-no-such-user", "jci-none"}},
+		{"group", []string{"root", "jci-no-such-group"}, []string{"jci-no-such-group"}},
+		{"group", []string{"0"}, []string{"0"}}, // a number is looked up as an id, and is no name
+		{"group", []string{"-x", "--help"}, []string{"-x", "--help"}},
+		{"passwd", slices.Repeat([]string{"root"}, 2000), nil},
+	} {
+		got, err := System(nil).Missing(t.Context(), tc.database, tc.names)
+		if err != nil || !slices.Equal(got, tc.want) {
+			t.Errorf("%s %.60q: %q, %v", tc.database, strings.Join(tc.names, " "), got, err)
+		}
+	}
+	if _, err := (Names{getent: []string{"/nonexistent/getent"}}).Missing(t.Context(), "passwd", []string{"root"}); err == nil {
+		t.Error("without getent everybody is known")
 	}
 }

@@ -1,3 +1,28 @@
+// Package account queries the machine's name services about local accounts.
+//
+// The programs are static, so they use the C library's name service modules (LDAP,
+// SSSD and so on) through getent(1). The privileged process loads none of them.
+//
+// # Groups
+//
+// getent initgroups prints the ids of an account's groups and is fast. getent group
+// prints the members of each group, which can take a directory seconds for each
+// group, and names in any encoding. So this package queries names only if a rule
+// needs them: first the ids of the names in a list (GroupIDs), whose number does not
+// depend on the account; then the names of the account's groups (GroupNames), up to a
+// bound.
+//
+// # Limits
+//
+// getent initgroups ends with status 0 in three cases that are indistinguishable: the
+// user has no further groups, the user does not exist, and a source was not
+// available. The last occurs at real sites: while an LDAP server is down, a local
+// user lacks the groups of LDAP. The C library does not report it, so this package
+// cannot either. It limits the effect in three ways: an account that itself comes
+// from the unavailable source is unknown, and refused; the first query to a dead
+// server exceeds the time limit, and is refused; and incomplete output is never
+// accepted. A site that grants or blocks by groups of a remote directory should let
+// its client cache them (SSSD does).
 package account
 
 import (
@@ -9,31 +34,31 @@ import (
 	"jacamar-ci/internal/passwd"
 )
 
-// UnknownError says that no name service knows the account, as far as one can
-// tell: an LDAP server that is down answers in the same way.
+// UnknownError reports that no name service has the account. An LDAP server that is
+// down gives the same result.
 type UnknownError struct{ Name job.Username }
 
 func (e UnknownError) Error() string {
 	return fmt.Sprintf("there is no local account %s", e.Name)
 }
 
-// Lookup returns the account of that very name, with all its groups: those of
-// the name services and the primary one, in rising order. An unknown account is
-// an UnknownError of kind failure.Denied; every other error is of kind
-// failure.System and means that nothing is known.
+// Lookup returns the account with exactly this name and all its groups: those of the
+// name services and the primary one, in rising order. An unknown account is an
+// UnknownError of kind failure.Denied. Every other error is of kind failure.System:
+// the query failed.
 func (n Names) Lookup(ctx context.Context, name job.Username) (job.Account, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	groups := make(chan groupsAnswer, 1)
+	groups := make(chan groupsResult, 1)
 	go func() {
 		gids, err := n.initgroups(ctx, name)
-		groups <- groupsAnswer{gids, err}
+		groups <- groupsResult{gids, err}
 	}()
 	a, found, err := n.passwd(ctx, name)
 	if err != nil {
 		cancel()
 		<-groups
-		return job.Account{}, cannot(name, err)
+		return job.Account{}, lookupError(name, err)
 	}
 	g := <-groups
 	switch {
@@ -42,36 +67,35 @@ func (n Names) Lookup(ctx context.Context, name job.Username) (job.Account, erro
 			WithPublic("there is no account %s on this machine", name).
 			WithHint("ask its administrators for one; if you have one, retry the job, as the name service may not have been reached")
 	case g.err != nil:
-		return job.Account{}, cannot(name, g.err)
+		return job.Account{}, lookupError(name, g.err)
 	}
 	a.Groups, err = job.SortGIDs(append(g.gids, a.GID)...)
 	if err != nil {
-		return job.Account{}, cannot(name, err)
+		return job.Account{}, lookupError(name, err)
 	}
 	return a, nil
 }
 
-// GroupsOf returns the groups of an account that was looked up before, as Lookup
-// does.
+// GroupsOf returns the groups of a known account, as Lookup does.
 func (n Names) GroupsOf(ctx context.Context, a job.Account) (job.GIDs, error) {
 	gids, err := n.initgroups(ctx, a.Name)
 	if err != nil {
-		return nil, cannot(a.Name, err)
+		return nil, lookupError(a.Name, err)
 	}
 	all, err := job.SortGIDs(append(gids, a.GID)...)
 	if err != nil {
-		return nil, cannot(a.Name, err)
+		return nil, lookupError(a.Name, err)
 	}
 	return all, nil
 }
 
-type groupsAnswer struct {
+type groupsResult struct {
 	gids []job.GID
 	err  error
 }
 
 func (n Names) passwd(ctx context.Context, name job.Username) (job.Account, bool, error) {
-	out, found, err := n.ask(ctx, "passwd", name.String())
+	out, found, err := n.query(ctx, "passwd", name.String())
 	if err != nil || !found {
 		return job.Account{}, false, err
 	}
@@ -80,23 +104,45 @@ func (n Names) passwd(ctx context.Context, name job.Username) (job.Account, bool
 	case err != nil:
 		return job.Account{}, false, fmt.Errorf("getent passwd: %w", err)
 	case a.Name != name:
-		// Case folding or an alias of a directory: lists by name would not hold.
-		return job.Account{}, false, fmt.Errorf("the name service answers with the account %s", a.Name)
+		// With case folding or an alias of a directory, lists of names could be bypassed.
+		return job.Account{}, false, fmt.Errorf("the name service returned the account %s", a.Name)
 	}
 	return a, true, nil
 }
 
 func (n Names) initgroups(ctx context.Context, name job.Username) ([]job.GID, error) {
-	out, found, err := n.ask(ctx, "initgroups", name.String())
+	out, found, err := n.query(ctx, "initgroups", name.String())
 	switch {
 	case err != nil:
 		return nil, err
 	case !found:
-		return nil, fmt.Errorf("getent initgroups: no answer")
+		return nil, fmt.Errorf("getent initgroups: no entry")
 	}
 	gids, err := parseInitgroups(out, name)
 	if err != nil {
 		return nil, fmt.Errorf("getent initgroups: %w", err)
 	}
 	return gids, nil
+}
+
+// Owner returns the name that the name services give for the account's user id.
+// It differs from the account's own name if two names share one id: the kernel does
+// not distinguish these two, but a rule about one name does not apply to the other.
+func (n Names) Owner(ctx context.Context, a job.Account) (job.Username, error) {
+	// getent takes a key of digits as an id; job.ParseUsername refuses such a name.
+	out, found, err := n.query(ctx, "passwd", fmt.Sprint(uint32(a.UID)))
+	switch {
+	case err != nil:
+		return job.Username{}, lookupError(a.Name, err)
+	case !found:
+		return job.Username{}, lookupError(a.Name, fmt.Errorf("the name service has no entry for its user id %d", a.UID))
+	}
+	owner, err := passwd.Parse(out)
+	switch {
+	case err != nil:
+		return job.Username{}, lookupError(a.Name, fmt.Errorf("getent passwd: %w", err))
+	case owner.UID != a.UID:
+		return job.Username{}, lookupError(a.Name, fmt.Errorf("the name service returned the user id %d for %d", owner.UID, a.UID))
+	}
+	return owner.Name, nil
 }

@@ -16,7 +16,7 @@ import (
 
 const alice = "alice:x:1001:2001:Alice:/home/alice:/bin/bash\n"
 
-func TestLookupReadsTheAnswer(t *testing.T) {
+func TestLookup(t *testing.T) {
 	want := job.Account{
 		Name: username(t, "alice"), UID: 1001, GID: 2001, Groups: job.GIDs{2001},
 		Home: path(t, "/home/alice"), Shell: path(t, "/bin/bash"),
@@ -69,7 +69,7 @@ func TestLookupReadsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestLookupRefusesAnswersItCannotBelieve(t *testing.T) {
+func TestLookupRefusesMalformedOutput(t *testing.T) {
 	for _, c := range []struct{ name, passwd, initgroups, want string }{
 		{"empty", "", "alice\n", "getent passwd: the answer is cut off"},
 		{"cut off", strings.TrimSuffix(alice, "\n"), "alice\n", "getent passwd: the answer is cut off"},
@@ -77,8 +77,8 @@ func TestLookupRefusesAnswersItCannotBelieve(t *testing.T) {
 		{"garbage", "what?\n", "alice\n", "getent passwd: the entry has 1 fields, not 7"},
 		{"six fields", "alice:x:1001:2001:/home/alice:/bin/bash\n", "alice\n", "getent passwd: the entry has 6 fields, not 7"},
 		{"eight fields", "alice:x:1001:2001:a:b:/home/alice:/bin/bash\n", "alice\n", "getent passwd: the entry has 8 fields, not 7"},
-		{"another name", "bob:x:1001:2001::/home/bob:/bin/bash\n", "alice\n", "the name service answers with the account bob"},
-		{"case folded", "Alice:x:1001:2001::/home/alice:/bin/bash\n", "alice\n", "the name service answers with the account Alice"},
+		{"another name", "bob:x:1001:2001::/home/bob:/bin/bash\n", "alice\n", "the name service returned the account bob"},
+		{"case folded", "Alice:x:1001:2001::/home/alice:/bin/bash\n", "alice\n", "the name service returned the account Alice"},
 		{"name is no name", "-alice:x:1001:2001::/home/alice:/bin/bash\n", "alice\n", `getent passwd: name: the account name "-alice" has a character that account names do not have`},
 		{"uid -1", "alice:x:-1:2001::/home/alice:/bin/bash\n", "alice\n", `getent passwd: user id: "-1" is not a user or group id`},
 		{"uid 2^32-1", "alice:x:4294967295:2001::/home/alice:/bin/bash\n", "alice\n", `getent passwd: user id: "4294967295" is not a user or group id`},
@@ -97,8 +97,8 @@ func TestLookupRefusesAnswersItCannotBelieve(t *testing.T) {
 		{"groups empty", alice, "", "getent initgroups: the answer is cut off"},
 		{"groups cut off", alice, "alice 1 2", "getent initgroups: the answer is cut off"},
 		{"groups in two lines", alice, "alice 1\nalice 2\n", "getent initgroups: the answer has more than one line"},
-		{"groups of another", alice, "bob 1\n", "getent initgroups: the answer is about another name"},
-		{"groups of a longer name", alice, "alicea 1\n", "getent initgroups: the answer is about another name"},
+		{"groups of another", alice, "bob 1\n", "getent initgroups: the entry has another name"},
+		{"groups of a longer name", alice, "alicea 1\n", "getent initgroups: the entry has another name"},
 		{"group -1", alice, "alice 1 -1\n", `getent initgroups: group id: "-1" is not a user or group id`},
 		{"group 2^32-1", alice, "alice 4294967295\n", `getent initgroups: group id: "4294967295" is not a user or group id`},
 		{"group by name", alice, "alice wheel\n", `getent initgroups: group id: "wheel" is not a user or group id`},
@@ -116,7 +116,7 @@ func TestLookupRefusesAnswersItCannotBelieve(t *testing.T) {
 	}
 }
 
-func TestLookupRefusesAGetentThatFails(t *testing.T) {
+func TestLookupGetentFails(t *testing.T) {
 	const ok = `case $1 in passwd) echo alice:x:1001:2001::/home/alice:/bin/bash;; initgroups) echo alice;; esac`
 	for _, c := range []struct{ name, script, want string }{
 		{"unknown database", `echo "Unknown database: $1" >&2; echo more >&2; exit 1`, "getent passwd: exit status 1: Unknown database: passwd"},
@@ -128,7 +128,7 @@ func TestLookupRefusesAGetentThatFails(t *testing.T) {
 			"groups fail", `[ $1 = initgroups ] && { echo "could not get list of groups for $3" >&2; exit 1; }; ` + ok,
 			"getent initgroups: exit status 1: could not get list of groups for alice",
 		},
-		{"no groups answer", `[ $1 = initgroups ] && exit 2; ` + ok, "getent initgroups: no answer"},
+		{"no groups answer", `[ $1 = initgroups ] && exit 2; ` + ok, "getent initgroups: no entry"},
 		{"endless", `exec cat /dev/zero`, "getent passwd: it printed more than 16777216 bytes"},
 		{"leaves a daemon with the output", `[ $1 = passwd ] && exec 9>&1 && x=$(setsid -f sh -c 'exec sleep 3 >&9'); ` + ok, "getent passwd: it left a process behind that holds its output"},
 	} {
@@ -143,9 +143,9 @@ func TestLookupRefusesAGetentThatFails(t *testing.T) {
 	}
 }
 
-// TestLookupEndsBothQueriesWhenOneFails has a query for the groups that hangs
-// when the other one fails.
-func TestLookupEndsBothQueriesWhenOneFails(t *testing.T) {
+// TestLookupCancelsOtherQuery has a query for the groups that hangs when the other one
+// fails.
+func TestLookupCancelsOtherQuery(t *testing.T) {
 	n := stub(t, `pid="${0%/*}/pid"
 if [ $1 = initgroups ]; then echo $$ >"$pid.new"; mv "$pid.new" "$pid"; exec sleep 1000; fi
 until [ -e "$pid" ]; do :; done; exit 1`)
@@ -155,7 +155,7 @@ until [ -e "$pid" ]; do :; done; exit 1`)
 	if d := time.Since(begin); d > n.limit/2 {
 		t.Errorf("took %s", d)
 	}
-	if _, err := os.Stat("/proc/" + strings.TrimSpace(beside(t, n, "pid"))); err == nil {
+	if _, err := os.Stat("/proc/" + strings.TrimSpace(stubFile(t, n, "pid"))); err == nil {
 		t.Error("the other query is still running")
 	}
 }
@@ -164,7 +164,7 @@ func TestLookupWithoutGetent(t *testing.T) {
 	n := System(nil)
 	n.getent = []string{"/nonexistent/a", "/nonexistent/b"}
 	_, err := n.Lookup(t.Context(), username(t, "alice"))
-	refused(t, err, "cannot look up the account alice: there is no getent at /nonexistent/a or /nonexistent/b")
+	refused(t, err, "cannot look up the account alice: cannot find getent at /nonexistent/a or /nonexistent/b")
 }
 
 func TestLookupStopsWithItsContext(t *testing.T) {
@@ -200,7 +200,7 @@ func TestLookupUnknownUser(t *testing.T) {
 	}
 }
 
-func TestGetentGetsACleanCall(t *testing.T) {
+func TestGetentEnvironment(t *testing.T) {
 	t.Setenv("LD_LIBRARY_PATH", "/evil")
 	n := stub(t, `env >"${0%/*}/env.$1"; printf '%s %s\n' "$#" "$*" >"${0%/*}/argv.$1"
 case $1 in passwd) printf '%s\n' 'DOM\a@b.c:x:1001:2001::/home/a:';; initgroups) printf '%s\n' 'DOM\a@b.c';; esac`)
@@ -208,10 +208,10 @@ case $1 in passwd) printf '%s\n' 'DOM\a@b.c:x:1001:2001::/home/a:';; initgroups)
 		t.Fatal(err)
 	}
 	for _, db := range []string{"passwd", "initgroups"} {
-		if got, want := beside(t, n, "argv."+db), "3 "+db+` -- DOM\a@b.c`+"\n"; got != want {
+		if got, want := stubFile(t, n, "argv."+db), "3 "+db+` -- DOM\a@b.c`+"\n"; got != want {
 			t.Errorf("arguments %q, want %q", got, want)
 		}
-		for line := range strings.Lines(beside(t, n, "env."+db)) {
+		for line := range strings.Lines(stubFile(t, n, "env."+db)) {
 			// PWD and _ are the shell's own.
 			if name, _, _ := strings.Cut(line, "="); line != "PATH=/usr/bin:/bin\n" && line != "LC_ALL=C\n" && name != "PWD" && name != "_" {
 				t.Errorf("environment of %s has %q", db, line)

@@ -16,7 +16,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// TestLookupOfTheCurrentUser compares with id(1), which asks the C library.
+// TestLookupOfTheCurrentUser compares with id(1), which uses the C library.
 func TestLookupOfTheCurrentUser(t *testing.T) {
 	me, err := user.Current()
 	if err != nil {
@@ -97,7 +97,7 @@ func TestFactsOfRealAccounts(t *testing.T) {
 	}
 }
 
-func TestAgingIsUnknownToAnOrdinaryUser(t *testing.T) {
+func TestAgingUnknownWithoutRoot(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root can read the shadow entries")
 	}

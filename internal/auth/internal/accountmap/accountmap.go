@@ -1,18 +1,16 @@
-// Package accountmap reads the file that says which local account a user of
-// GitLab has.
+// Package accountmap reads the file that maps GitLab users to local accounts.
 //
-// A line is the user's number at GitLab, white space, and the account's name:
+// A line has the user's number at GitLab, white space, and the account's name:
 //
 //	# number  account
 //	1042      alice
 //	1043      bob       # since March
 //
-// Empty lines and what follows a "#" mean nothing. A user stands in the file
-// once; an account may stand in it for several users. The number is the user's
-// permanently, so the map is safe where users can rename themselves.
+// Empty lines and text after a "#" are ignored. Each user has at most one line;
+// several users may have the same account. The number of a user never changes, so
+// the map is safe if users can rename themselves.
 //
-// One line that cannot be read makes the whole file useless: the account that it
-// was to give may be the reason why another line was written.
+// One malformed line makes the whole file invalid: other lines may depend on it.
 package accountmap
 
 import (
@@ -27,11 +25,11 @@ import (
 // MaxSize is the longest file in bytes: some hundred thousand users.
 const MaxSize = 8 << 20
 
-// maxFaults bounds how many faults are told: a file of another kind has a fault
-// in every line.
+// maxFaults bounds how many faults the error lists: a file of another kind has one in
+// every line.
 const maxFaults = 20
 
-// Parse reads the text of a map. Its error names every fault with its line.
+// Parse reads the text of a map. Its error lists the faults with their lines.
 func Parse(text []byte) (map[job.ID]job.Username, error) {
 	users := map[job.ID]job.Username{}
 	faults := &multierror.Error{ErrorFormat: listed}
@@ -61,18 +59,18 @@ func Parse(text []byte) (map[job.ID]job.Username, error) {
 // parseLine returns the id 0 for a line without an entry.
 func parseLine(line string) (job.ID, job.Username, error) {
 	line, _, _ = strings.Cut(line, "#")
-	words := strings.Fields(line)
-	if len(words) == 0 {
+	fields := strings.Fields(line)
+	if len(fields) == 0 {
 		return 0, job.Username{}, nil
 	}
-	if len(words) != 2 {
-		return 0, job.Username{}, fmt.Errorf("it has %d words, not a number and an account", len(words))
+	if len(fields) != 2 {
+		return 0, job.Username{}, fmt.Errorf("%d fields, want two: a user number and an account", len(fields))
 	}
-	id, err := job.ParseID(words[0])
+	id, err := job.ParseID(fields[0])
 	if err != nil {
 		return 0, job.Username{}, err
 	}
-	account, err := job.ParseUsername(words[1])
+	account, err := job.ParseUsername(fields[1])
 	return id, account, err
 }
 

@@ -43,8 +43,8 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"one word":          {"7\n", "line 1: it has 1 words"},
-		"three words":       {"7 alice bob\n", "line 1: it has 3 words"},
+		"one field":         {"7\n", "line 1: 1 fields, want two"},
+		"three fields":      {"7 alice bob\n", "line 1: 3 fields, want two"},
 		"the other way":     {"alice 7\n", `line 1: "alice" is not a GitLab id`},
 		"zero":              {"0 alice\n", `line 1: "0" is not a GitLab id`},
 		"negative":          {"-7 alice\n", `line 1: "-7" is not a GitLab id`},
@@ -56,7 +56,7 @@ func TestParseRefuses(t *testing.T) {
 		"NUL":               {"7 a\x00b\n", "line 1: the account name"},
 		"twice":             {"7 alice\n8 bob\n7 carol\n", "line 3: user 7 has an account already"},
 		"twice the same":    {"7 alice\n7 alice\n", "line 2: user 7 has an account already"},
-		"TOML":              {"[users]\n7 = \"alice\"\n", "line 1: it has 1 words, not a number and an account; line 2: it has 3 words"},
+		"TOML":              {"[users]\n7 = \"alice\"\n", "line 1: 1 fields, want two: a user number and an account; line 2: 3 fields, want two"},
 		"binary":            {"\xff\xfe7\x00 alice\n", "line 1:"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,14 +68,14 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestOnlySomeFaultsAreTold(t *testing.T) {
+func TestFaultsAreBounded(t *testing.T) {
 	_, err := Parse([]byte(strings.Repeat("x\n", 100000)))
 	if err == nil || strings.Count(err.Error(), "line ") != maxFaults {
 		t.Errorf("got %v", err)
 	}
 }
 
-// FuzzParse: what is accepted means the same when it is written out again.
+// FuzzParse: an accepted map has the same meaning after it is written again.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("7 alice # x\n\n8\tbob\r\n"))
 	f.Add([]byte("7 alice\n7 bob\n"))

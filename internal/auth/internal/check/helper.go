@@ -54,7 +54,7 @@ func serviceAccount(ctx context.Context, s Site) (job.Username, bool) {
 	if !ok || program.Gid == 0 {
 		return job.Username{}, false
 	}
-	service, err := account.Local().Primary(job.GID(program.Gid))
+	service, err := account.LocalFiles().ByPrimaryGroup(job.GID(program.Gid))
 	return service.Name, err == nil
 }
 

@@ -78,7 +78,7 @@ func TestChoose(t *testing.T) {
 			"", false,
 			AccountSource, `"alice" has not exactly one identity at the provider "twice"`,
 		},
-		{"map", alice, Rules{Source: Mapped, Map: accounts}, "al", false, AccountSource, "the account map says al for user 42"},
+		{"map", alice, Rules{Source: Mapped, Map: accounts}, "al", false, AccountSource, "the account map assigns al to user 42"},
 		{
 			"map without the user",
 			claims.User{ID: 43, Login: "alice"},
@@ -107,7 +107,7 @@ func TestChoose(t *testing.T) {
 			"accepted bot in the map", bot,
 			Rules{Source: Mapped, Map: accounts, AllowBots: true},
 			"svc", false,
-			AccountSource, "the account map says svc for user 99",
+			AccountSource, "the account map assigns svc to user 99",
 		},
 		{
 			"accepted bot, not in the map", bot,
@@ -163,8 +163,8 @@ func TestCandidateAfterRunAs(t *testing.T) {
 	}
 }
 
-// TestABotNeverRunsByItsName follows a bot from the claims to the decision.
-func TestABotNeverRunsByItsName(t *testing.T) {
+// TestBotNameGrantsNothing follows a bot from the claims to the decision.
+func TestBotNameGrantsNothing(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		as   func(Candidate) Candidate

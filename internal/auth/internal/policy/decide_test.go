@@ -11,7 +11,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-func TestDecideGrantsTheAccount(t *testing.T) {
+func TestDecideGrants(t *testing.T) {
 	m := good(t)
 	g, d := m.decide()
 	if a, ok := g.Account(); !ok || !reflect.DeepEqual(a, m.facts.Account) {
@@ -24,7 +24,7 @@ func TestDecideGrantsTheAccount(t *testing.T) {
 		{Nobody, OK, "neither the user nor the primary group is nobody"},
 		{UIDRange, OK, "user id 1001, primary group 2001"},
 		{MinUID, OK, "user id 1001 is not under 1000"},
-		{ServiceAccount, OK, "the runner itself uses user id 998"},
+		{ServiceAccount, OK, "the service account of the runner has user id 998"},
 		{DuplicateUID, OK, "user id 1001 is that of alice only"},
 		{RequireShadow, Skipped, "not set"},
 		{Locked, OK, "the account is not locked"},
@@ -53,7 +53,7 @@ func TestDecideRules(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(m *input)
-		rule   Rule // whose step is looked at; the rule that decides when denied
+		rule   Rule // whose step is checked; the rule that decides when denied
 		want   Outcome
 		reason string
 	}{
@@ -88,11 +88,11 @@ func TestDecideRules(t *testing.T) {
 		},
 		{
 			"uid -1", func(m *input) { m.facts.Account.UID = math.MaxUint32 },
-			UIDRange, Deny, "alice has the id 4294967295, which not every interface reads as such",
+			UIDRange, Deny, "alice has the id 4294967295, which some interfaces read as another number",
 		},
 		{
 			"uid 2^31", func(m *input) { m.facts.Account.UID = 1 << 31 },
-			UIDRange, Deny, "alice has the id 2147483648, which not every interface reads as such",
+			UIDRange, Deny, "alice has the id 2147483648, which some interfaces read as another number",
 		},
 		{
 			"uid 2^31-1", func(m *input) { m.facts.Account.UID = math.MaxInt32 },
@@ -100,15 +100,15 @@ func TestDecideRules(t *testing.T) {
 		},
 		{
 			"uid 65535", func(m *input) { m.facts.Account.UID = 65535 },
-			UIDRange, Deny, "alice has the id 65535, which not every interface reads as such",
+			UIDRange, Deny, "alice has the id 65535, which some interfaces read as another number",
 		},
 		{
 			"gid -1", func(m *input) { m.facts.Account.GID = math.MaxUint32 },
-			UIDRange, Deny, "alice has the id 4294967295, which not every interface reads as such",
+			UIDRange, Deny, "alice has the id 4294967295, which some interfaces read as another number",
 		},
 		{
 			"gid 65535", func(m *input) { m.facts.Account.GID = 65535 },
-			UIDRange, Deny, "alice has the id 65535, which not every interface reads as such",
+			UIDRange, Deny, "alice has the id 65535, which some interfaces read as another number",
 		},
 		{"uid 65536", func(m *input) { m.facts.Account.UID = 65536 }, UIDRange, OK, "user id 65536, primary group 2001"},
 		{"under the minimum", func(m *input) { m.facts.Account.UID = 999 }, MinUID, Deny, "alice has user id 999, under 1000"},
@@ -116,7 +116,7 @@ func TestDecideRules(t *testing.T) {
 		{"a lower minimum", func(m *input) { m.facts.Account.UID, m.rules.MinUID = 500, 500 }, MinUID, OK, "user id 500 is not under 500"},
 		{
 			"the runner's account", func(m *input) { m.facts.Service = 1001 },
-			ServiceAccount, Deny, "alice is the account that the runner itself uses",
+			ServiceAccount, Deny, "alice is the service account of the runner",
 		},
 		{
 			"alias", func(m *input) { m.facts.Owner = username(t, "bob") },
@@ -127,14 +127,14 @@ func TestDecideRules(t *testing.T) {
 			DuplicateUID, Deny, `user id 1001 belongs to "" as well as to alice`,
 		},
 		{"locked", func(m *input) { m.facts.Aging.Locked = true }, Locked, Deny, "the account alice is locked"},
-		{"lock not known", func(m *input) { m.facts.Aging = Aging{Locked: true} }, Locked, Skipped, "no shadow entry can be read"},
+		{"lock not known", func(m *input) { m.facts.Aging = Aging{Locked: true} }, Locked, Skipped, "cannot read the shadow entry"},
 		{"shadow entry required and read", func(m *input) { m.rules.RequireShadow = true }, RequireShadow, OK, "the shadow entry of alice was read"},
 		{
 			"shadow entry required", func(m *input) { m.rules.RequireShadow, m.facts.Aging = true, Aging{} },
-			RequireShadow, Deny, "no shadow entry of alice can be read, so that it may be locked or expired",
+			RequireShadow, Deny, "cannot read the shadow entry of alice, so that it may be locked or expired",
 		},
 		{"expired", func(m *input) { m.facts.Aging.Expired = true }, Expired, Deny, "the account alice is expired"},
-		{"expiry not known", func(m *input) { m.facts.Aging = Aging{Expired: true} }, Expired, Skipped, "no shadow entry can be read"},
+		{"expiry not known", func(m *input) { m.facts.Aging = Aging{Expired: true} }, Expired, Skipped, "cannot read the shadow entry"},
 		{
 			"shell nologin", func(m *input) { m.facts.Account.Shell = abs(t, "/usr/sbin/nologin") },
 			NologinShell, Deny, "the login shell of alice is /usr/sbin/nologin",
@@ -170,10 +170,10 @@ func TestDecideRules(t *testing.T) {
 		},
 		{
 			"logins off", func(m *input) { m.rules.Nologin, m.facts.LoginsOff = true, true },
-			EnforceNologin, Deny, "logins are switched off by /etc/nologin or /run/nologin",
+			EnforceNologin, Deny, "/etc/nologin or /run/nologin disables logins",
 		},
 		{"logins off, not enforced", func(m *input) { m.facts.LoginsOff = true }, EnforceNologin, Skipped, "not set"},
-		{"logins on", func(m *input) { m.rules.Nologin = true }, EnforceNologin, OK, "logins are not switched off"},
+		{"logins on", func(m *input) { m.rules.Nologin = true }, EnforceNologin, OK, "logins are not disabled"},
 		{
 			"pipeline source listed", func(m *input) { m.rules.PipelineSource = allow("web", "push") },
 			PipelineSource, OK, `"push" is in the list`,
@@ -235,7 +235,7 @@ func TestDecideRules(t *testing.T) {
 	}
 }
 
-func TestKeepAllowsTheServiceAccountOnly(t *testing.T) {
+func TestRunAsService(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(m *input)
@@ -287,7 +287,7 @@ func TestKeepAllowsTheServiceAccountOnly(t *testing.T) {
 	}
 }
 
-func TestDecideWalksAllRulesAndTheFirstRefusalDecides(t *testing.T) {
+func TestFirstRefusalDecides(t *testing.T) {
 	m := good(t)
 	m.facts.Account.UID, m.facts.Aging.Locked, m.rules.UserBlock = 999, true, []string{"alice"}
 	_, d := m.decide()
@@ -301,7 +301,7 @@ func TestDecideWalksAllRulesAndTheFirstRefusalDecides(t *testing.T) {
 	}
 }
 
-func TestNothingIsGrantedByZeroValues(t *testing.T) {
+func TestZeroValuesGrantNothing(t *testing.T) {
 	if a, ok := (Grant{}).Account(); ok || !reflect.DeepEqual(a, job.Account{}) {
 		t.Errorf("the zero grant has the account %v", a)
 	}
@@ -316,7 +316,7 @@ func TestNothingIsGrantedByZeroValues(t *testing.T) {
 	}
 }
 
-func TestAGrantDoesNotFollowItsSource(t *testing.T) {
+func TestGrantIsACopy(t *testing.T) {
 	m := good(t)
 	g, _ := m.decide()
 	a, _ := g.Account()

@@ -6,8 +6,8 @@ import (
 	"jacamar-ci/internal/failure"
 )
 
-// Rule is the stable name of a rule in records; where one key of the
-// configuration stands behind it, it is that key.
+// Rule is the stable name of a rule in the log. A rule that belongs to one key of the
+// configuration has the name of the key.
 type Rule string
 
 // The rules of Choose.
@@ -16,7 +16,7 @@ const (
 	AccountSource Rule = "account_source"
 )
 
-// The rules of Decide, in its order, but for the lists.
+// The rules of Decide without the lists, in their order.
 const (
 	AccountName    Rule = "account_name"
 	Root           Rule = "root"
@@ -37,7 +37,7 @@ const (
 	ProtectedRefs  Rule = "protected_refs_only"
 )
 
-// The lists, and the two ends that they can have without a match.
+// The lists, and the two results without a match.
 const (
 	PreValidation Rule = "lists_pre_validation"
 	UserAllow     Rule = "user_allowlist"
@@ -48,26 +48,26 @@ const (
 	Default       Rule = "default"
 )
 
-// Outcome is what one rule said.
+// Outcome is the result of one rule.
 type Outcome string
 
-// The outcomes. Skipped is a rule without a say: one that is not in force, or a
-// list without a match.
+// The outcomes. Skipped is a rule that does not apply: one that is not configured, or
+// a list without a match.
 const (
 	OK      Outcome = "ok"
 	Deny    Outcome = "deny"
 	Skipped Outcome = "skipped"
 )
 
-// Step is one rule's say, with the reason in words for the operator.
+// Step is the outcome of one rule, with the reason for the operator.
 type Step struct {
 	Rule    Rule    `json:"rule"`
 	Outcome Outcome `json:"outcome"`
 	Reason  string  `json:"reason"`
 }
 
-// Decision is the end of a walk through rules. All rules are walked, also those
-// after the one that refused, so that an administrator sees every obstacle.
+// Decision is the result of a set of rules. All rules are checked, also after a
+// refusal, so that an administrator sees every obstacle.
 type Decision struct {
 	Allowed bool `json:"allowed"`
 	// Rule decided: the first that refused, else the list that named the account,
@@ -86,8 +86,7 @@ func (d Decision) Err() error {
 	return failure.Deniedf("%s: %s", d.Rule, d.Reason)
 }
 
-// conclude makes the decision that follows from the steps. No step at all is a
-// refusal.
+// conclude returns the decision for the steps. Without steps it is a refusal.
 func conclude(steps []Step) Decision {
 	d := Decision{Rule: Default, Reason: "no rule refuses the job", Allowed: len(steps) > 0, Steps: steps}
 	for _, s := range steps {

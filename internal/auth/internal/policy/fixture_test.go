@@ -38,7 +38,7 @@ func globs(t testing.TB, patterns ...string) []Glob {
 	return list
 }
 
-// good is a job that every rule lets pass: alice's, on a site with usual rules.
+// good returns a job of alice that every rule accepts, on a site with usual rules.
 func good(t testing.TB) input {
 	t.Helper()
 	alice := username(t, "alice")
@@ -66,7 +66,7 @@ func (m input) decide() (Grant, Decision) { return Decide(m.id, m.candidate, m.f
 
 func allow(entries ...string) List { return List{Set: true, Entries: entries} }
 
-// stepOf returns what a rule said, and fails when it was not walked.
+// stepOf returns the step of a rule and fails the test if there is none.
 func stepOf(t testing.TB, d Decision, r Rule) Step {
 	t.Helper()
 	for _, s := range d.Steps {

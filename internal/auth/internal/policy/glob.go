@@ -8,13 +8,13 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Glob is a pattern for the full path of a project. Each part between slashes is
-// a pattern of path.Match; a part "**" stands for any number of parts, none
-// included. So "hpc/*" is the projects right below the group hpc, "hpc/**" all
-// below it, "**/spack" every project of that name.
+// Glob is a pattern for the full path of a project. Each part between slashes is a
+// pattern of path.Match; a part "**" matches any number of parts, also none. So
+// "hpc/*" matches the projects directly in the group hpc, "hpc/**" all projects below
+// it, "**/spack" every project of that name.
 //
-// Case does not matter: to GitLab two paths that differ in case only are one, and
-// its users may change the case of theirs.
+// Case is ignored: GitLab treats paths that differ only in case as the same, and its
+// users may change the case of theirs.
 type Glob struct {
 	text  string
 	parts []string
@@ -36,10 +36,10 @@ func ParseGlob(s string) (Glob, error) {
 			return Glob{}, fmt.Errorf("the pattern %q has an empty part", job.Clip(s))
 		}
 		if p != anyDepth && strings.Contains(p, anyDepth) {
-			return Glob{}, fmt.Errorf("the pattern %q has \"**\" beside other characters", job.Clip(s))
+			return Glob{}, fmt.Errorf("the pattern %q has \"**\" next to other characters", job.Clip(s))
 		}
 		if _, err := path.Match(p, ""); err != nil {
-			return Glob{}, fmt.Errorf("the pattern %q is not complete: a \"[\" or a \"\\\" has no end", job.Clip(s))
+			return Glob{}, fmt.Errorf("the pattern %q is incomplete: unterminated \"[\" or \"\\\"", job.Clip(s))
 		}
 	}
 	return Glob{s, parts}, nil
@@ -53,9 +53,8 @@ func (g Glob) Match(project string) bool {
 	return matchParts(g.parts, strings.Split(strings.ToLower(project), "/"))
 }
 
-// matchParts goes back to the latest "**" only: what an earlier one could take,
-// the latest can take as well. So its work is bounded by the product of the two
-// lengths.
+// matchParts backtracks only to the latest "**": what an earlier one could match, the
+// latest can match as well. The time is bounded by the product of the two lengths.
 func matchParts(pattern, parts []string) bool {
 	star, from := -1, 0
 	p, i := 0, 0

@@ -11,8 +11,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// listed is a directory with the groups ci (10), its second name ci-old, hpc (11)
-// and guests (12). It does not know the group gone.
+// listed is a directory with the groups ci (10) with its second name ci-old, hpc (11)
+// and guests (12). It does not have the group gone.
 var listed = map[string]job.GID{"ci": 10, "ci-old": 10, "hpc": 11, "guests": 12}
 
 func TestCompare(t *testing.T) {
@@ -53,7 +53,7 @@ func TestCompare(t *testing.T) {
 			r := Rules{GroupAllow: c.allow, GroupBlock: c.block}
 			c.of.Listed = listed
 			got, settled := c.of.Compare(r)
-			if got.Compared == "" || got.Compared != r.groupLists() {
+			if got.Compared == "" || got.Compared != r.groupListsHash() {
 				t.Errorf("compared with %q", got.Compared)
 			}
 			got.Compared = ""
@@ -64,9 +64,9 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestSettledIsSettled: where the names of the groups are said not to matter, no
-// names change the decision; and without them nobody runs who does not with them.
-func TestSettledIsSettled(t *testing.T) {
+// TestFinal: after a final comparison no group names change the decision, and an
+// account that is allowed without the names is allowed with them.
+func TestFinal(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	names := []string{"ci", "ci-old", "hpc", "guests", "gone", "users"}
 	some := func() (list []string) {
@@ -130,7 +130,7 @@ func TestNeedsGroups(t *testing.T) {
 		}
 		g, _ := Membership{Named: true}.Compare(c.rules)
 		if c.rules.NeedsGroups(alice, g) {
-			t.Errorf("%s: the answer is asked for again", c.name)
+			t.Errorf("%s: the groups are requested again", c.name)
 		}
 	}
 }
@@ -145,8 +145,8 @@ func TestListedGroups(t *testing.T) {
 	}
 }
 
-// TestComparedWithOtherLists: what was compared with one list says nothing of
-// another, whatever differs, and refuses.
+// TestComparedWithOtherLists: the result for one list does not apply to another list,
+// and refuses the job.
 func TestComparedWithOtherLists(t *testing.T) {
 	variants := []Rules{
 		{GroupAllow: allow("ci")},
@@ -173,7 +173,7 @@ func TestComparedWithOtherLists(t *testing.T) {
 	}
 }
 
-// TestGroupsStaySmall: names of any length, of any number of groups, are not kept.
+// TestGroupsStaySmall: the result has no names, whatever their length and number.
 func TestGroupsStaySmall(t *testing.T) {
 	long := strings.Repeat("n", 10<<10)
 	ids := make(job.GIDs, job.MaxGroups)
@@ -200,7 +200,7 @@ func TestGroupsStaySmall(t *testing.T) {
 // TestNumberBeyondTheList: a number beyond the list names no entry.
 func TestNumberBeyondTheList(t *testing.T) {
 	r := Rules{PreValidation: true, GroupBlock: []string{"ci"}}
-	d := PreValidate(Candidate{login: username(t, "alice")}, Groups{Compared: r.groupLists(), Blocked: 2}, r)
+	d := PreValidate(Candidate{login: username(t, "alice")}, Groups{Compared: r.groupListsHash(), Blocked: 2}, r)
 	if d.Allowed || d.Reason != `"" is in the list` {
 		t.Errorf("%v: %s", d.Allowed, d.Reason)
 	}

@@ -9,8 +9,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// model is the reference for the lists: the settled order as four questions. It
-// knows nothing of steps and reasons.
+// model is the reference for the lists: four conditions in their order, without steps
+// and reasons.
 func model(user string, groups []string, unnamed bool, r Rules) bool {
 	for _, q := range []struct {
 		hit, verdict bool
@@ -48,8 +48,8 @@ func (m Membership) named(r Rules) Groups {
 	return g
 }
 
-// TestListsAgainstTheModel walks every state of the four lists: not set, set and
-// empty, others only, the user's only, both; for four kinds of group membership.
+// TestListsAgainstTheModel tests every state of the four lists: not set, empty, others
+// only, the user only, both; for four kinds of group membership.
 func TestListsAgainstTheModel(t *testing.T) {
 	users := [][]string{nil, {}, {"bob"}, {"alice"}, {"bob", "alice"}}
 	groups := [][]string{nil, {}, {"wheel"}, {"staff"}, {"wheel", "staff"}}
@@ -104,7 +104,7 @@ func TestListsProperties(t *testing.T) {
 	if err := quick.Check(agrees, nil); err != nil {
 		t.Error(err)
 	}
-	// Nobody gains by a longer blocklist or a shorter allowlist.
+	// A longer blocklist or a shorter allowlist never allows more.
 	monotone := func(ua, ub, ga, gb, in, more uint8, uset, gset bool) bool {
 		m := Membership{Names: pick(in)}
 		c := Candidate{login: username(t, "alice")}
@@ -117,7 +117,7 @@ func TestListsProperties(t *testing.T) {
 	}
 }
 
-func TestListsTellWhoDecided(t *testing.T) {
+func TestListsNameTheRule(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		rules  Rules
@@ -231,7 +231,7 @@ func TestListsTellWhoDecided(t *testing.T) {
 	}
 }
 
-func TestPreValidateOnlyWhereAskedFor(t *testing.T) {
+func TestPreValidateOnlyIfConfigured(t *testing.T) {
 	d := PreValidate(Candidate{login: username(t, "alice")}, Groups{}, Rules{UserBlock: []string{"alice"}})
 	if !d.Allowed || len(d.Steps) != 1 || d.Steps[0] != (Step{PreValidation, Skipped, "not set"}) {
 		t.Errorf("decision %+v", d)

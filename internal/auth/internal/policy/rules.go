@@ -2,7 +2,7 @@ package policy
 
 import "jacamar-ci/internal/job"
 
-// Rules are what the site configured. The zero value refuses every job.
+// Rules are the site's configuration. The zero value refuses every job.
 type Rules struct {
 	Source Source
 	// Provider is the name of the identity provider, for ExternUID.
@@ -26,11 +26,11 @@ type Rules struct {
 	ProjectBlock   []Glob
 	ProtectedRefs  bool
 	Nologin        bool
-	// RequireShadow refuses an account of which it is not known whether it is locked
-	// or expired.
+	// RequireShadow refuses an account if it is not known whether it is locked or
+	// expired.
 	RequireShadow bool
 	MinUID        job.UID
-	// Helper is the account that jacamar-auth keeps for itself.
+	// Helper is the account that is reserved for jacamar-auth.
 	Helper job.Username
 	// RunAsService is downscope = "none": jobs run as the service account.
 	RunAsService bool
@@ -39,23 +39,23 @@ type Rules struct {
 // Source is where the name of the account comes from.
 type Source string
 
-// The sources of an account's name. UserLogin is safe only where users cannot
-// rename themselves at GitLab; the other two do not depend on the name.
+// The sources of an account's name. UserLogin is safe only if users cannot rename
+// themselves at GitLab; the other two do not depend on the name.
 const (
 	UserLogin Source = "user_login"
 	ExternUID Source = "extern_uid"
 	Mapped    Source = "map"
 )
 
-// List is an allowlist. One that is set and empty allows nothing; one that is
-// not set has no say.
+// List is an allowlist. An empty one that is set allows no entry; one that is not set
+// is not checked.
 type List struct {
 	Set     bool
 	Entries []string
 }
 
-// inForce are the entries of a list that is set.
-func (l List) inForce() []string {
+// active returns the entries of a list that is set.
+func (l List) active() []string {
 	if !l.Set {
 		return nil
 	}
@@ -68,23 +68,23 @@ type Globs struct {
 	Entries []Glob
 }
 
-// Facts are what is known of the account that the job would get.
+// Facts are the facts about the account that the job would get.
 type Facts struct {
 	Account job.Account
 	Groups  Groups
 	Aging   Aging
-	// Owner is the name that the name services give for the account's user id.
+	// Owner is the name that the name services have for the account's user id.
 	Owner job.Username
 	// Shells are the login shells of the machine, /etc/shells.
 	Shells []job.AbsPath
-	// LoginsOff reports that /etc/nologin or /run/nologin exists.
+	// LoginsOff reports whether /etc/nologin or /run/nologin exists.
 	LoginsOff bool
 	// Service is the user id of the runner's own account.
 	Service job.UID
 }
 
-// Aging is the state of the account's shadow entry; without Known it is not
-// known, and nothing follows from it.
+// Aging is the state of the account's shadow entry. Without Known the other fields
+// have no meaning.
 type Aging struct {
 	Known   bool
 	Locked  bool

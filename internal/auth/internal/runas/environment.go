@@ -14,13 +14,13 @@ const (
 	identityPrefix = claimPrefix + "IDENTITY_"
 )
 
-// environment is the whole environment of the script. A name stands in it once:
-// the site's variables may replace PATH and LANG, and never a claim.
+// environment returns the whole environment of the script, each name once: the site's
+// variables may replace PATH and LANG, but never a claim.
 func (s Script) environment(id claims.Identity) ([]string, error) {
 	names, values := []string{"PATH", "LANG"}, map[string]string{"PATH": "/usr/bin:/bin", "LANG": "C"}
 	for _, e := range s.Env {
 		if strings.HasPrefix(e.Name(), claimPrefix) {
-			return nil, failure.Configf("validation_env sets %s, and names that begin with %s belong to the token's claims", e.Name(), claimPrefix)
+			return nil, failure.Configf("validation_env sets %s: names that begin with %s are reserved for the token's claims", e.Name(), claimPrefix)
 		}
 		if _, found := values[e.Name()]; !found {
 			names = append(names, e.Name())
@@ -39,8 +39,8 @@ func (s Script) environment(id claims.Identity) ([]string, error) {
 	return env, nil
 }
 
-// claimVariables are the verified claims of the token; one that GitLab did not send is
-// there and empty.
+// claimVariables are the verified claims of the token. A claim that GitLab did not send
+// is empty.
 func claimVariables(id claims.Identity) []string {
 	return []string{
 		"JWT_USER_LOGIN=" + id.User.Login,
@@ -65,9 +65,9 @@ func number(id job.ID) string {
 	return id.String()
 }
 
-// identities are the user's accounts at external providers, a variable for each
-// provider. Where two accounts would share a variable there is none: a script
-// could not know which of them it was given.
+// identities are the user's accounts at external providers, one variable for each
+// provider. If two accounts would share a variable, it is omitted, because a script
+// could not tell which account it has.
 func identities(u claims.User) []string {
 	seen := map[string]int{}
 	for _, e := range u.Identities {
@@ -82,8 +82,8 @@ func identities(u claims.User) []string {
 	return env
 }
 
-// variable is the provider's name in capitals, with "_" for all that the name of
-// a variable cannot have.
+// variable returns the provider's name in upper case, with "_" for characters that
+// the name of a variable cannot have.
 func variable(provider string) string {
 	return identityPrefix + strings.Map(func(r rune) rune {
 		switch {

@@ -14,8 +14,8 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// trustedDir makes a directory whose every parent can be trusted. t.TempDir
-// cannot serve: /tmp is for all.
+// trustedDir makes a directory whose parents can all be trusted. t.TempDir cannot be
+// used: every user can write /tmp.
 func trustedDir(t testing.TB) string {
 	t.Helper()
 	base, err := os.UserHomeDir()
@@ -40,7 +40,7 @@ func trustedDir(t testing.TB) string {
 	return dir
 }
 
-// script writes a validation script, its first line included.
+// script writes a validation script with the given text.
 func script(t testing.TB, text string) Script {
 	t.Helper()
 	path := filepath.Join(trustedDir(t), "validate")
@@ -66,23 +66,23 @@ func alice() claims.Identity {
 	}
 }
 
-func ask(t testing.TB, s Script, user, target string) (Answer, error) {
+func run(t testing.TB, s Script, user, target string) (Approval, error) {
 	t.Helper()
 	wanted := job.Username{}
 	if target != "" {
 		wanted = username(t, target)
 	}
-	return s.Ask(t.Context(), alice(), username(t, user), wanted)
+	return s.Run(t.Context(), alice(), username(t, user), wanted)
 }
 
-// refused checks that err is of the kind and that its text for the operator has
-// the parts, and that nothing was answered.
-func refused(t testing.TB, a Answer, err error, kind failure.Kind, parts ...string) {
+// refused checks that err is of the kind, that its text for the operator has the
+// parts, and that there is no approval.
+func refused(t testing.TB, a Approval, err error, kind failure.Kind, parts ...string) {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("accepted as %+v", a)
 	}
-	if a != (Answer{}) {
+	if a != (Approval{}) {
 		t.Errorf("an error came with %+v", a)
 	}
 	if k := failure.KindOf(err); k != kind {

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAskDoesNotRunWhatItCannotBelieve(t *testing.T) {
+func TestRunRefusesUntrusted(t *testing.T) {
 	const marker = "touch \"${0%/*}/ran\" 2>/dev/null; echo ran >&2; exit 3"
 	for _, c := range []struct {
 		name   string
@@ -44,25 +44,25 @@ func TestAskDoesNotRunWhatItCannotBelieve(t *testing.T) {
 			must(t, os.Remove(s.Path.String()))
 			must(t, unix.Mkfifo(s.Path.String(), 0o700))
 		}, "is a FIFO, not a regular file"},
-		{"wrong sum", func(t *testing.T, s *Script) { s.SHA256 = strings.Repeat("0", 64) }, "and sha256 demands " + strings.Repeat("0", 64)},
+		{"wrong sum", func(t *testing.T, s *Script) { s.SHA256 = strings.Repeat("0", 64) }, "want sha256 = " + strings.Repeat("0", 64)},
 		{"sum of the old text", func(t *testing.T, s *Script) {
 			s.SHA256 = sha256sum(t, s.Path.String())
 			f, err := os.OpenFile(s.Path.String(), os.O_APPEND|os.O_WRONLY, 0)
 			must(t, err)
 			_, err = f.WriteString("\n")
 			must(t, errors.Join(err, f.Close()))
-		}, "and sha256 demands "},
+		}, "want sha256 = "},
 		{"no interpreter", func(t *testing.T, s *Script) { write(t, s, "#!/nonexistent/bash\n") }, "no such file or directory"},
 		{"no first line", func(t *testing.T, s *Script) { write(t, s, "echo\n") }, "exec format error"},
 		{"empty", func(t *testing.T, s *Script) { write(t, s, "") }, "exec format error"},
-		{"too long", func(t *testing.T, s *Script) { must(t, os.Truncate(s.Path.String(), scriptLimit+1)) }, "is longer than 67108864 bytes"},
+		{"too long", func(t *testing.T, s *Script) { must(t, os.Truncate(s.Path.String(), maxScriptSize+1)) }, "is longer than 67108864 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := bash(t, marker)
 			c.change(t, &s)
-			a, err := ask(t, s, "alice", "")
+			a, err := run(t, s, "alice", "")
 			refused(t, a, err, failure.Config, s.Path.String(), c.want)
-			if strings.Contains(err.Error(), "it says") {
+			if strings.Contains(err.Error(), "standard error") {
 				t.Errorf("the script ran: %v", err)
 			}
 			if line, _ := failure.ForUser(err, false, ""); line != "this CI resource is not set up correctly" {
@@ -72,17 +72,17 @@ func TestAskDoesNotRunWhatItCannotBelieve(t *testing.T) {
 	}
 }
 
-func TestAskAcceptsTheRightSum(t *testing.T) {
+func TestRunAcceptsChecksum(t *testing.T) {
 	s := bash(t, "true")
 	s.SHA256 = sha256sum(t, s.Path.String())
-	if a, err := ask(t, s, "alice", ""); err != nil || a.SHA256 != s.SHA256 {
+	if a, err := run(t, s, "alice", ""); err != nil || a.Username.String() != "alice" {
 		t.Errorf("answer %+v, error %v", a, err)
 	}
 }
 
-// TestAskRunsTheVeryBytesThatItHashed swaps the script for another one, by
-// rename and by writing into it, as fast as it can.
-func TestAskRunsTheVeryBytesThatItHashed(t *testing.T) {
+// TestRunExecutesHashedBytes replaces the script in a loop, by rename and by writing
+// into it.
+func TestRunExecutesHashedBytes(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		swap func(path, evil, good string) error
@@ -127,7 +127,7 @@ func TestAskRunsTheVeryBytesThatItHashed(t *testing.T) {
 			}()
 			var ran, caught int
 			for range 150 {
-				a, err := ask(t, s, "alice", "")
+				a, err := run(t, s, "alice", "")
 				switch {
 				case err == nil && a.Username.String() == "good":
 					ran++
@@ -162,7 +162,7 @@ func TestSeal(t *testing.T) {
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_SEAL); !errors.Is(err, unix.EPERM) {
 		t.Errorf("sealing again: %v", err)
 	}
-	r, err := readOnly(f)
+	r, err := reopenReadOnly(f)
 	must(t, err)
 	defer r.Close()
 	if b, err := io.ReadAll(r); err != nil || string(b) != "text" {
@@ -176,7 +176,7 @@ func TestSeal(t *testing.T) {
 
 func TestSealRefuses(t *testing.T) {
 	before := descriptors(t)
-	if _, err := seal(strings.NewReader("12345"), 4); err == nil || err.Error() != "it is longer than 4 bytes" {
+	if _, err := seal(strings.NewReader("12345"), 4); err == nil || err.Error() != "longer than 4 bytes" {
 		t.Errorf("error %v", err)
 	}
 	broken := errors.New("the disk is broken")
@@ -199,21 +199,21 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-func TestAskLeavesNoDescriptorsBehind(t *testing.T) {
+func TestRunLeavesNoDescriptors(t *testing.T) {
 	good, bad := bash(t, "true"), bash(t, "true")
 	bad.SHA256 = "no"
-	_, _ = ask(t, good, "alice", "")
+	_, _ = run(t, good, "alice", "")
 	before := descriptors(t)
 	for range 5 {
-		_, _ = ask(t, good, "alice", "")
-		_, _ = ask(t, bad, "alice", "")
+		_, _ = run(t, good, "alice", "")
+		_, _ = run(t, bad, "alice", "")
 	}
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before, %d after", before, after)
 	}
 }
 
-// sha256sum asks the program of that name.
+// sha256sum runs the program of that name.
 func sha256sum(t testing.TB, path string) string {
 	t.Helper()
 	out, err := exec.Command("sha256sum", path).Output()

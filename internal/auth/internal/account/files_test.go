@@ -30,34 +30,34 @@ const (
 
 func TestLocal(t *testing.T) {
 	f := localFiles(t, localPasswd, localGroup)
-	a, err := f.Named(username(t, "jacamar"))
+	a, err := f.Lookup(username(t, "jacamar"))
 	if want := "{jacamar 997 997 42,50,997 /var/lib/jacamar /usr/sbin/nologin}"; err != nil || fmt.Sprint(a) != want {
 		t.Errorf("%v, %v; want %s", a, err, want)
 	}
-	if a, err = f.Owner(997); err != nil || a.Name.String() != "jacamar" || a.Home.String() != "/var/lib/jacamar" {
+	if a, err = f.ByUID(997); err != nil || a.Name.String() != "jacamar" || a.Home.String() != "/var/lib/jacamar" {
 		t.Errorf("%v, %v", a, err)
 	}
-	if a, err = f.Primary(100); err != nil || a.Name.String() != "alias" {
+	if a, err = f.ByPrimaryGroup(100); err != nil || a.Name.String() != "alias" {
 		t.Errorf("%v, %v", a, err)
 	}
-	if a, err = f.Owner(0); err != nil || a.Name.String() != "root" {
+	if a, err = f.ByUID(0); err != nil || a.Name.String() != "root" {
 		t.Errorf("%v, %v", a, err)
 	}
-	if a, err = f.Named(username(t, "last")); err != nil || a.UID != 5 {
+	if a, err = f.Lookup(username(t, "last")); err != nil || a.UID != 5 {
 		t.Errorf("the last line, without an end: %v, %v", a, err)
 	}
 	for name, want := range map[string]error{"nobody": ErrNotLocal, "jaca": ErrNotLocal} {
-		if a, err := f.Named(username(t, name)); !errors.Is(err, want) {
+		if a, err := f.Lookup(username(t, name)); !errors.Is(err, want) {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
 	}
-	if a, err := f.Owner(99); !errors.Is(err, ErrNotLocal) {
+	if a, err := f.ByUID(99); !errors.Is(err, ErrNotLocal) {
 		t.Errorf("%v, %v", a, err)
 	}
 }
 
-// TestLocalIsNoGuess: what cannot be read is an error, not another account.
-func TestLocalIsNoGuess(t *testing.T) {
+// TestLocalUnreadable: an unreadable entry is an error, not another account.
+func TestLocalUnreadable(t *testing.T) {
 	jacamar := "jacamar:x:997:997::/:/bin/false\n"
 	for name, f := range map[string]Files{
 		"broken":        localFiles(t, "jacamar:x:many:1::/:/bin/sh\n", ""),
@@ -68,18 +68,18 @@ func TestLocalIsNoGuess(t *testing.T) {
 		"minus one":     localFiles(t, "jacamar:x:4294967295:1::/:/bin/sh\n", ""),
 		"group's minus": localFiles(t, jacamar, "g:x:4294967295:jacamar\n"),
 	} {
-		if a, err := f.Named(username(t, "jacamar")); err == nil || errors.Is(err, ErrNotLocal) || failure.KindOf(err) != failure.System {
+		if a, err := f.Lookup(username(t, "jacamar")); err == nil || errors.Is(err, ErrNotLocal) || failure.KindOf(err) != failure.System {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
 	}
 }
 
-func TestLocalIsTheMachines(t *testing.T) {
-	a, err := Local().Named(username(t, "root"))
+func TestLocalOfThisMachine(t *testing.T) {
+	a, err := LocalFiles().Lookup(username(t, "root"))
 	if err != nil || a.UID != 0 || a.GID != 0 {
 		t.Errorf("%v, %v", a, err)
 	}
-	if _, err := Local().Owner(job.UID(0)); err != nil {
+	if _, err := LocalFiles().ByUID(job.UID(0)); err != nil {
 		t.Error(err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-func TestParseReply(t *testing.T) {
+func TestParseOutput(t *testing.T) {
 	for _, c := range []struct{ name, text, username, dataDir, message string }{
 		{"nothing", "", "", "", ""},
 		{"white space", " \n\t\r\n", "", "", ""},
@@ -22,7 +22,7 @@ func TestParseReply(t *testing.T) {
 		{"long message", `{"user_message":"` + strings.Repeat("é", 1000) + `"}`, "", "", strings.Repeat("é", 512) + "…"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := parseReply([]byte(c.text))
+			r, err := parseOutput([]byte(c.text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -33,7 +33,7 @@ func TestParseReply(t *testing.T) {
 	}
 }
 
-func TestParseReplyRefuses(t *testing.T) {
+func TestParseOutputRefuses(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"text", "ok", "its output is not JSON"},
 		{"cut off", `{"username":"bob"`, "its output is not JSON"},
@@ -49,17 +49,17 @@ func TestParseReplyRefuses(t *testing.T) {
 		{"number", "1", "its output is not a JSON object"},
 		{"null", "null", "its output is not a JSON object"},
 		{"array", `[{"username":"bob"}]`, "its output is not a JSON object"},
-		{"unknown member", `{"username":"bob","uid":"0"}`, `its output has "uid": the name is unknown`},
-		{"another case", `{"Username":"bob"}`, `its output has "Username": the name is unknown`},
-		{"no name", `{"":"bob"}`, `its output has "": the name is unknown`},
+		{"unknown member", `{"username":"bob","uid":"0"}`, `its output has "uid": unknown name`},
+		{"another case", `{"Username":"bob"}`, `its output has "Username": unknown name`},
+		{"no name", `{"":"bob"}`, `its output has "": unknown name`},
 		{"member twice", `{"username":"bob","username":"bob"}`, `its output has "username" twice`},
 		{"member twice, escaped", `{"username":"bob","user\u006eame":"root"}`, `its output has "username" twice`},
 		{"member twice, empty", `{"user_message":"","user_message":"x"}`, `its output has "user_message" twice`},
-		{"null value", `{"username":null}`, `its output has "username", which is not a text`},
-		{"number value", `{"username":0}`, `its output has "username", which is not a text`},
-		{"bool value", `{"username":true}`, `its output has "username", which is not a text`},
-		{"object value", `{"username":{"username":"bob"}}`, `its output has "username", which is not a text`},
-		{"array value", `{"username":["bob"]}`, `its output has "username", which is not a text`},
+		{"null value", `{"username":null}`, `its output has "username", which is not a string`},
+		{"number value", `{"username":0}`, `its output has "username", which is not a string`},
+		{"bool value", `{"username":true}`, `its output has "username", which is not a string`},
+		{"object value", `{"username":{"username":"bob"}}`, `its output has "username", which is not a string`},
+		{"array value", `{"username":["bob"]}`, `its output has "username", which is not a string`},
 		{"empty username", `{"username":""}`, `its output has "username": the account name is empty`},
 		{"number as username", `{"username":"0"}`, `its output has "username": the account name "0" is a number`},
 		{"option as username", `{"username":"-u"}`, `its output has "username": the account name "-u" has a character that account names do not have`},
@@ -72,20 +72,20 @@ func TestParseReplyRefuses(t *testing.T) {
 		{"control character in data_dir", `{"data_dir":"/a\nb"}`, `its output has "data_dir": the path "/a\nb" has control characters`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, err := parseReply([]byte(c.text))
+			r, err := parseOutput([]byte(c.text))
 			if err == nil || err.Error() != c.want {
 				t.Errorf("error %v\nwant  %s", err, c.want)
 			}
-			if r != (reply{}) {
+			if r != (output{}) {
 				t.Errorf("an error came with %+v", r)
 			}
 		})
 	}
 }
 
-// FuzzParseReply holds the parser to what it promises: an accepted reply is one
-// object that encoding/json reads in the same way, made of checked values.
-func FuzzParseReply(f *testing.F) {
+// FuzzParseOutput checks the parser: an accepted output is one object that
+// encoding/json reads in the same way, with checked values.
+func FuzzParseOutput(f *testing.F) {
 	for _, seed := range []string{
 		"", "\n", "{}", `{"username":"bob"}`, `{"username":"bob","data_dir":"/scratch","user_message":"hello\u001b"}`,
 		`{"username":"a/../b"}`, `{"username":"bob","username":"root"}`, `{"user\u006eame":"bob"}`, `{"Username":"bob"}`,
@@ -94,15 +94,15 @@ func FuzzParseReply(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := parseReply(b)
+		r, err := parseOutput(b)
 		if err != nil {
-			if r != (reply{}) {
+			if r != (output{}) {
 				t.Errorf("an error came with %+v", r)
 			}
 			return
 		}
 		if len(bytes.TrimSpace(b)) == 0 {
-			if r != (reply{}) {
+			if r != (output{}) {
 				t.Errorf("nothing gave %+v", r)
 			}
 			return

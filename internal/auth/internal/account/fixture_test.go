@@ -25,7 +25,7 @@ func stub(t *testing.T, script string) Names {
 	}
 }
 
-// answers is a stub with one answer for passwd and one for initgroups.
+// answers returns a stub with one output for passwd and one for initgroups.
 func answers(t *testing.T, passwd, initgroups string) Names {
 	t.Helper()
 	n := stub(t, `case $1 in passwd) cat "${0%/*}/passwd";; initgroups) cat "${0%/*}/initgroups";; *) exit 1;; esac`)
@@ -56,8 +56,8 @@ func path(t *testing.T, p string) job.AbsPath {
 	return a
 }
 
-// beside reads a file that a stub wrote beside itself.
-func beside(t *testing.T, n Names, name string) string {
+// stubFile reads a file that a stub wrote to its own directory.
+func stubFile(t *testing.T, n Names, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(filepath.Dir(n.getent[1]), name))
 	if err != nil {

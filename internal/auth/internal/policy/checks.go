@@ -30,7 +30,7 @@ func accountName(m input) Step {
 	return ok(AccountName, "the account is %s", login)
 }
 
-func root(m input) Step {
+func rootAccount(m input) Step {
 	switch a := m.facts.Account; {
 	case a.UID == 0:
 		return deny(Root, "%s has user id 0", a.Name)
@@ -40,29 +40,28 @@ func root(m input) Step {
 	return ok(Root, "neither the user nor the primary group is root")
 }
 
-// overflow is the id that the kernel shows for users it cannot name, and nfs for
-// root: what it owns belongs to nobody in particular.
-// Source: user_namespaces(7).
-const overflow = 65534
+// overflowID is the id that the kernel shows for unmapped users, and NFS for root: it
+// does not identify an account. Source: user_namespaces(7).
+const overflowID = 65534
 
-func nobody(m input) Step {
+func nobodyAccount(m input) Step {
 	switch a := m.facts.Account; {
-	case a.UID == overflow:
+	case a.UID == overflowID:
 		return deny(Nobody, "%s has the user id of nobody", a.Name)
-	case a.GID == overflow:
+	case a.GID == overflowID:
 		return deny(Nobody, "the primary group of %s is that of nobody", a.Name)
 	}
 	return ok(Nobody, "neither the user nor the primary group is nobody")
 }
 
-// uidRange refuses ids that some interface reads as another number: those over
-// 2^31-1 are negative to some tools, 2^32-1 is "unchanged" to setresuid(2), and
-// 65535 was that with 16 bits.
+// uidRange refuses ids that some interfaces read as another number: those over 2^31-1
+// are negative to some tools; 2^32-1 is "unchanged" to setresuid(2), and 65535 was
+// that with 16 bits.
 func uidRange(m input) Step {
 	a := m.facts.Account
 	for _, id := range []uint32{uint32(a.UID), uint32(a.GID)} {
 		if id > math.MaxInt32 || id == math.MaxUint16 {
-			return deny(UIDRange, "%s has the id %d, which not every interface reads as such", a.Name, id)
+			return deny(UIDRange, "%s has the id %d, which some interfaces read as another number", a.Name, id)
 		}
 	}
 	return ok(UIDRange, "user id %d, primary group %d", a.UID, a.GID)
@@ -81,11 +80,11 @@ func serviceAccount(m input) Step {
 	case m.rules.RunAsService:
 		return skip(ServiceAccount, "downscope is none")
 	case m.facts.Account.Name == m.rules.Helper:
-		return deny(ServiceAccount, "%s is auth.helper_account, which jacamar-auth keeps for itself", m.facts.Account.Name)
+		return deny(ServiceAccount, "%s is auth.helper_account, which is reserved for jacamar-auth", m.facts.Account.Name)
 	case m.facts.Account.UID == m.facts.Service:
-		return deny(ServiceAccount, "%s is the account that the runner itself uses", m.facts.Account.Name)
+		return deny(ServiceAccount, "%s is the service account of the runner", m.facts.Account.Name)
 	}
-	return ok(ServiceAccount, "the runner itself uses user id %d", m.facts.Service)
+	return ok(ServiceAccount, "the service account of the runner has user id %d", m.facts.Service)
 }
 
 func duplicateUID(m input) Step {
@@ -101,25 +100,25 @@ func shadowKnown(m input) Step {
 	case !m.rules.RequireShadow:
 		return skip(RequireShadow, "not set")
 	case !m.facts.Aging.Known:
-		return deny(RequireShadow, "no shadow entry of %s can be read, so that it may be locked or expired", m.facts.Account.Name)
+		return deny(RequireShadow, "cannot read the shadow entry of %s, so that it may be locked or expired", m.facts.Account.Name)
 	}
 	return ok(RequireShadow, "the shadow entry of %s was read", m.facts.Account.Name)
 }
 
-func locked(m input) Step {
+func lockedAccount(m input) Step {
 	switch {
 	case !m.facts.Aging.Known:
-		return skip(Locked, "no shadow entry can be read")
+		return skip(Locked, "cannot read the shadow entry")
 	case m.facts.Aging.Locked:
 		return deny(Locked, "the account %s is locked", m.facts.Account.Name)
 	}
 	return ok(Locked, "the account is not locked")
 }
 
-func expired(m input) Step {
+func expiredAccount(m input) Step {
 	switch {
 	case !m.facts.Aging.Known:
-		return skip(Expired, "no shadow entry can be read")
+		return skip(Expired, "cannot read the shadow entry")
 	case m.facts.Aging.Expired:
 		return deny(Expired, "the account %s is expired", m.facts.Account.Name)
 	}
@@ -145,4 +144,65 @@ func shellAllowed(m input) Step {
 		return ok(ShellAllow, "%s is in /etc/shells", shell)
 	}
 	return deny(ShellAllow, "the list is not set and %s is not in /etc/shells", shell)
+}
+
+func enforceNologin(m input) Step {
+	switch {
+	case !m.rules.Nologin:
+		return skip(EnforceNologin, "not set")
+	case m.facts.LoginsOff:
+		return deny(EnforceNologin, "/etc/nologin or /run/nologin disables logins")
+	}
+	return ok(EnforceNologin, "logins are not disabled")
+}
+
+func pipelineSource(m input) Step {
+	source, allow := m.id.Pipeline.Source, m.rules.PipelineSource
+	switch {
+	case !allow.Set:
+		return skip(PipelineSource, "not set")
+	case slices.Contains(allow.Entries, source):
+		return ok(PipelineSource, "%q is in the list", source)
+	}
+	return deny(PipelineSource, "%q is not in the list", source)
+}
+
+func projectBlocked(m input) Step {
+	project, block := m.id.Project.Path, m.rules.ProjectBlock
+	if len(block) == 0 {
+		return skip(ProjectBlock, "not set")
+	}
+	if g, found := firstMatch(block, project); found {
+		return deny(ProjectBlock, "%q matches %q", project, g)
+	}
+	return ok(ProjectBlock, "%q matches no entry", project)
+}
+
+func projectAllowed(m input) Step {
+	project, allow := m.id.Project.Path, m.rules.ProjectAllow
+	if !allow.Set {
+		return skip(ProjectAllow, "not set")
+	}
+	if g, found := firstMatch(allow.Entries, project); found {
+		return ok(ProjectAllow, "%q matches %q", project, g)
+	}
+	return deny(ProjectAllow, "%q matches no entry", project)
+}
+
+func firstMatch(list []Glob, project string) (Glob, bool) {
+	i := slices.IndexFunc(list, func(g Glob) bool { return g.Match(project) })
+	if i < 0 {
+		return Glob{}, false
+	}
+	return list[i], true
+}
+
+func protectedRefs(m input) Step {
+	switch {
+	case !m.rules.ProtectedRefs:
+		return skip(ProtectedRefs, "not set")
+	case m.id.Ref.Protected:
+		return ok(ProtectedRefs, "%q is protected", m.id.Ref.Name)
+	}
+	return deny(ProtectedRefs, "%q is not protected", m.id.Ref.Name)
 }

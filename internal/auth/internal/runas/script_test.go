@@ -17,36 +17,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestAskAccepts(t *testing.T) {
+func TestRunAccepts(t *testing.T) {
 	for _, c := range []struct {
 		name, body   string
 		user, target string
-		want         Answer
+		want         Approval
 	}{
-		{"silently", "true", "alice", "", Answer{Username: username(t, "alice")}},
-		{"with an empty line", "echo", "alice", "", Answer{Username: username(t, "alice")}},
-		{"the account asked for", "true", "alice", "svc", Answer{Username: username(t, "svc")}},
-		{"with an empty object", "echo '{}'", "alice", "svc", Answer{Username: username(t, "svc")}},
-		{"as another account", `echo '{"username": "carol"}'`, "alice", "svc", Answer{Username: username(t, "carol"), Named: true}},
-		{"naming the same account", `echo '{"username": "alice"}'`, "alice", "", Answer{Username: username(t, "alice"), Named: true}},
+		{"silently", "true", "alice", "", Approval{Username: username(t, "alice")}},
+		{"with an empty line", "echo", "alice", "", Approval{Username: username(t, "alice")}},
+		{"the account asked for", "true", "alice", "svc", Approval{Username: username(t, "svc")}},
+		{"with an empty object", "echo '{}'", "alice", "svc", Approval{Username: username(t, "svc")}},
+		{"as another account", `echo '{"username": "carol"}'`, "alice", "svc", Approval{Username: username(t, "carol"), Named: true}},
+		{"naming the same account", `echo '{"username": "alice"}'`, "alice", "", Approval{Username: username(t, "alice"), Named: true}},
 		{
 			"with all members", `echo '{"username":"carol","data_dir":"/scratch/carol","user_message":"hello\u001b[31m\nthere"}'; echo 'looked up' >&2`, "alice", "",
-			Answer{Username: username(t, "carol"), Named: true, DataDir: abs(t, "/scratch/carol"), Message: "hello?[31m there", Notes: "looked up"},
+			Approval{Username: username(t, "carol"), Named: true, DataDir: abs(t, "/scratch/carol"), Message: "hello?[31m there", Notes: "looked up"},
 		},
-		{"root, which the policy refuses", `echo '{"username":"root"}'`, "alice", "", Answer{Username: username(t, "root"), Named: true}},
-		{"by its arguments", `[ "$# $1" = "1 alice" ]`, "alice", "", Answer{Username: username(t, "alice")}},
-		{"by its arguments with a target", `[ "$# $1 $2" = "2 svc alice" ]`, "alice", "svc", Answer{Username: username(t, "svc")}},
-		{"a backslash in a name", `[ "$1" = 'DOM\a@b.c' ]`, `DOM\a@b.c`, "", Answer{Username: username(t, `DOM\a@b.c`)}},
-		{"with a daemon that gave its outputs away", "x=$(setsid -f sh -c 'exec sleep 1 >/dev/null 2>&1'); true", "alice", "", Answer{Username: username(t, "alice")}},
-		{"with a background child on its output", "sleep 1000 & true", "alice", "", Answer{Username: username(t, "alice")}},
+		{"root, which the policy refuses", `echo '{"username":"root"}'`, "alice", "", Approval{Username: username(t, "root"), Named: true}},
+		{"by its arguments", `[ "$# $1" = "1 alice" ]`, "alice", "", Approval{Username: username(t, "alice")}},
+		{"by its arguments with a target", `[ "$# $1 $2" = "2 svc alice" ]`, "alice", "svc", Approval{Username: username(t, "svc")}},
+		{"a backslash in a name", `[ "$1" = 'DOM\a@b.c' ]`, `DOM\a@b.c`, "", Approval{Username: username(t, `DOM\a@b.c`)}},
+		{"with a daemon that gave its outputs away", "x=$(setsid -f sh -c 'exec sleep 1 >/dev/null 2>&1'); true", "alice", "", Approval{Username: username(t, "alice")}},
+		{"with a background child on its output", "sleep 1000 & true", "alice", "", Approval{Username: username(t, "alice")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := bash(t, c.body)
-			got, err := ask(t, s, c.user, c.target)
+			got, err := run(t, s, c.user, c.target)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.want.SHA256 = sha256sum(t, s.Path.String())
+
 			if got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
@@ -54,33 +54,33 @@ func TestAskAccepts(t *testing.T) {
 	}
 }
 
-func TestAskRefuses(t *testing.T) {
+func TestRunRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
 		want       string
 	}{
-		{"exit status", "exit 3", "it ended with exit status 3"},
-		{"exit status with an answer", `echo '{"username":"root"}'; exit 1`, "it ended with exit status 1"},
-		{"signal", "kill -SEGV $$", "signal 11 ended it"},
-		{"signal after an answer", `echo '{"username":"root"}'; kill -KILL $$`, "signal 9 ended it"},
+		{"exit status", "exit 3", "exit status 3"},
+		{"exit status with an answer", `echo '{"username":"root"}'; exit 1`, "exit status 1"},
+		{"signal", "kill -SEGV $$", "ended by signal 11"},
+		{"signal after an answer", `echo '{"username":"root"}'; kill -KILL $$`, "ended by signal 9"},
 		{"garbage", "echo welcome to the site", "its output is not JSON"},
 		{"banner before the answer", `echo welcome; echo '{"username":"bob"}'`, "its output is not JSON"},
 		{"path as account", `echo '{"username":"a/../b"}'`, `its output has "username": the account name "a/../b" has a character that account names do not have`},
 		{"1 GiB", "head -c 1073741824 /dev/zero", "it printed more than 65536 bytes"},
-		{"1 GiB of errors", "head -c 1073741824 /dev/zero >&2; exit 4", "it ended with exit status 4"},
+		{"1 GiB of errors", "head -c 1073741824 /dev/zero >&2; exit 4", "exit status 4"},
 		{"one byte too much", `printf '{"user_message":"%65519s"}' x`, "it printed more than 65536 bytes"},
 		{"daemon that holds its output", "exec 9>&1; x=$(setsid -f sh -c 'exec sleep 3 >&9'); true", "it left a process behind that holds its output"},
-		{"syntax error", "if", "it ended with exit status 2"},
+		{"syntax error", "if", "exit status 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := bash(t, c.body)
-			a, err := ask(t, s, "alice", "svc")
+			a, err := run(t, s, "alice", "svc")
 			refused(t, a, err, failure.Denied, "the validation script did not accept the call "+s.Path.String()+" svc alice: "+c.want)
 		})
 	}
 }
 
-func TestAskEndsAScriptThatHangs(t *testing.T) {
+func TestRunTimeout(t *testing.T) {
 	for _, c := range []struct{ name, body string }{
 		{"itself", "exec sleep 1000"},
 		{"in a child, deaf to TERM", "trap '' TERM HUP INT; sleep 1000; sleep 1000"},
@@ -93,7 +93,7 @@ func TestAskEndsAScriptThatHangs(t *testing.T) {
 			s.Env = []job.Env{env(t, "PID_FILE="+pid)}
 			s.limit = 500 * time.Millisecond
 			begin := time.Now()
-			a, err := ask(t, s, "alice", "")
+			a, err := run(t, s, "alice", "")
 			refused(t, a, err, failure.Denied, "it took longer than 500ms")
 			if d := time.Since(begin); d > 5*time.Second {
 				t.Errorf("took %s", d)
@@ -109,10 +109,10 @@ func TestAskEndsAScriptThatHangs(t *testing.T) {
 	}
 }
 
-func TestAskTellsTheOperatorAndTheUser(t *testing.T) {
+func TestRunReportsRefusal(t *testing.T) {
 	s := bash(t, `printf 'no\nentry for \033[31m%s\377' "$1" >&2; echo '{"user_message":"ask  for access\nat https://site.example"}'; exit 1`)
-	a, err := ask(t, s, "alice", "")
-	refused(t, a, err, failure.Denied, "it ended with exit status 1; it says: no entry for ?[31malice?")
+	a, err := run(t, s, "alice", "")
+	refused(t, a, err, failure.Denied, "exit status 1; standard error: no entry for ?[31malice?")
 	line, hint := failure.ForUser(err, false, "job 9")
 	if line != "you are not allowed to run CI jobs on this resource" || hint != "ask for access at https://site.example" {
 		t.Errorf("the user reads %q, %q", line, hint)
@@ -122,7 +122,7 @@ func TestAskTellsTheOperatorAndTheUser(t *testing.T) {
 		"exit 1", "echo what; exit 1", "echo '{}'; exit 1", `echo '{"user_message":" "}'; exit 1`,
 		`echo '{"user_message":"hello","uid":"0"}'; exit 1`, `echo '{"user_message":"hello"}'; kill -KILL $$`, `echo '{"user_message":"hello"}x'`,
 	} {
-		a, err = ask(t, bash(t, body), "alice", "")
+		a, err = run(t, bash(t, body), "alice", "")
 		refused(t, a, err, failure.Denied)
 		line, hint := failure.ForUser(err, false, "job 9")
 		if line != "you are not allowed to run CI jobs on this resource" || hint != "ask its administrators, quoting job 9" {
@@ -131,19 +131,19 @@ func TestAskTellsTheOperatorAndTheUser(t *testing.T) {
 	}
 
 	s = bash(t, "head -c 100000 /dev/zero | tr '\\0' x >&2")
-	if a, err = ask(t, s, "alice", ""); err != nil || a.Notes != strings.Repeat("x", notesLimit) {
+	if a, err = run(t, s, "alice", ""); err != nil || a.Notes != strings.Repeat("x", notesLimit) {
 		t.Errorf("notes of %d bytes, error %v", len(a.Notes), err)
 	}
 }
 
-func TestAskGivesTheScriptThisEnvironmentOnly(t *testing.T) {
+func TestRunEnvironment(t *testing.T) {
 	t.Setenv("BASH_ENV", "/dev/stderr")
 	t.Setenv("LD_LIBRARY_PATH", "/evil")
 	out := filepath.Join(t.TempDir(), "environ")
 	s := bash(t, `cat /proc/$$/environ >"$OUT"`)
 	s.Env = []job.Env{env(t, "OUT="+out), env(t, "SITE=a b"), env(t, "LANG=C.UTF-8"), env(t, "SITE=c")}
 	s.Federated = "ldapmain"
-	if _, err := ask(t, s, "alice", ""); err != nil {
+	if _, err := run(t, s, "alice", ""); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(out)
@@ -163,9 +163,9 @@ func TestAskGivesTheScriptThisEnvironmentOnly(t *testing.T) {
 	}
 }
 
-func TestAskGivesTheScriptACleanProcess(t *testing.T) {
-	// As the privileged process does at its start: whoever began this test may
-	// have left descriptors open that are not ours.
+func TestRunCleanProcess(t *testing.T) {
+	// As the privileged process does at its start: the parent of this test may have
+	// left descriptors open.
 	if err := unix.CloseRange(3, 1<<31, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		t.Skipf("the kernel has no close_range with CLOEXEC: %v", err)
 	}
@@ -177,19 +177,19 @@ func TestAskGivesTheScriptACleanProcess(t *testing.T) {
 		{"its text can be read", `grep -q can.be.read /proc/self/fd/3`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := ask(t, bash(t, c.body), "alice", ""); err != nil {
+			if _, err := run(t, bash(t, c.body), "alice", ""); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	// Bash opens the script again as 255.
-	a, err := ask(t, bash(t, "ls /proc/$$/fd >&2"), "alice", "")
+	a, err := run(t, bash(t, "ls /proc/$$/fd >&2"), "alice", "")
 	if err != nil || a.Notes != "0 1 2 255 3" {
 		t.Errorf("descriptors %q, error %v", a.Notes, err)
 	}
 }
 
-func TestAskRunsEveryKindOfProgram(t *testing.T) {
+func TestRunProgramKinds(t *testing.T) {
 	for _, c := range []struct{ name, interpreter, text string }{
 		{"bash", "bash", "#!/bin/bash\necho \"{\\\"username\\\":\\\"x$1\\\"}\"\n"},
 		{"bash by env", "bash", "#!/usr/bin/env bash\necho \"{\\\"username\\\":\\\"x$1\\\"}\"\n"},
@@ -203,7 +203,7 @@ func TestAskRunsEveryKindOfProgram(t *testing.T) {
 			if _, err := exec.LookPath(c.interpreter); err != nil {
 				t.Skipf("no %s here", c.interpreter)
 			}
-			a, err := ask(t, script(t, c.text), "alice", "")
+			a, err := run(t, script(t, c.text), "alice", "")
 			if err != nil || a.Username.String() != "xalice" {
 				t.Errorf("answer %+v, error %v", a, err)
 			}
@@ -214,15 +214,15 @@ func TestAskRunsEveryKindOfProgram(t *testing.T) {
 		if err != nil {
 			t.Skipf("no /bin/true here: %v", err)
 		}
-		if a, err := ask(t, script(t, string(program)), "alice", ""); err != nil || a.Username.String() != "alice" {
+		if a, err := run(t, script(t, string(program)), "alice", ""); err != nil || a.Username.String() != "alice" {
 			t.Errorf("answer %+v, error %v", a, err)
 		}
 	})
 }
 
-// TestAskWhenUndumpable is the state of the privileged process, in which its own
+// TestRunWhenUndumpable has the state of the privileged process, in which its own
 // /proc/self belongs to root.
-func TestAskWhenUndumpable(t *testing.T) {
+func TestRunWhenUndumpable(t *testing.T) {
 	s := bash(t, "true")
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		t.Fatal(err)
@@ -232,15 +232,15 @@ func TestAskWhenUndumpable(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if _, err := ask(t, s, "alice", ""); err != nil {
+	if _, err := run(t, s, "alice", ""); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestAskStopsWithItsContext(t *testing.T) {
+func TestRunCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	a, err := bash(t, "sleep 1000").Ask(ctx, alice(), username(t, "alice"), job.Username{})
+	a, err := bash(t, "sleep 1000").Run(ctx, alice(), username(t, "alice"), job.Username{})
 	refused(t, a, err, failure.System, "was interrupted: context canceled")
 }
 
@@ -259,7 +259,7 @@ func TestParseTarget(t *testing.T) {
 	}
 }
 
-func TestTheUsualLimit(t *testing.T) {
+func TestTimeLimit(t *testing.T) {
 	if d := (Script{}).timeLimit(); d != 30*time.Second {
 		t.Errorf("%s", d)
 	}
@@ -297,10 +297,10 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-func TestTheSiteCannotSetClaims(t *testing.T) {
+func TestClaimsCannotBeSet(t *testing.T) {
 	s := Script{Path: abs(t, "/nonexistent"), Env: []job.Env{env(t, "JWT_USER_LOGIN=root")}}
-	a, err := ask(t, s, "alice", "")
-	refused(t, a, err, failure.Config, "validation_env sets JWT_USER_LOGIN, and names that begin with JWT_ belong to the token's claims")
+	a, err := run(t, s, "alice", "")
+	refused(t, a, err, failure.Config, "validation_env sets JWT_USER_LOGIN: names that begin with JWT_ are reserved for the token's claims")
 }
 
 func env(t testing.TB, pair string) job.Env {

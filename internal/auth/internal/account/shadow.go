@@ -11,44 +11,44 @@ import (
 	"jacamar-ci/internal/passwd"
 )
 
-// Aging is what shadow(5) says of an account.
+// Aging is the state of an account in shadow(5).
 type Aging struct {
-	// Known is false where there is no entry, as for accounts of a directory, or
-	// where this process may not read it. Then the rest means nothing.
+	// Known is false if there is no entry, as for accounts of a directory, or if this
+	// process may not read it. Then the other fields have no meaning.
 	Known bool
 	// Locked is an account whose password was disabled on purpose: a "!" before
-	// something. A lone "!", "!!" or "*" is an account that never had a password,
-	// as useradd(8) makes them and as users with keys only have them. usermod(8)
-	// tells to lock those by their expiry date.
+	// something. A lone "!", "!!" or "*" is an account that never had a password, as
+	// useradd(8) creates it and as users who only use keys have it. usermod(8)
+	// recommends to lock such an account by its expiry date.
 	Locked bool
-	// Expired is an account past its expiry date, or past the time after its
-	// password's end in which the password could still be renewed.
+	// Expired is an account past its expiry date, or past the period in which an
+	// expired password could be renewed.
 	Expired bool
 }
 
 // Aging reads the account's shadow entry.
 func (n Names) Aging(ctx context.Context, name job.Username, now time.Time) (Aging, error) {
-	out, found, err := n.ask(ctx, "shadow", name.String())
+	out, found, err := n.query(ctx, "shadow", name.String())
 	switch {
 	case err != nil:
-		return Aging{}, cannot(name, err)
+		return Aging{}, lookupError(name, err)
 	case !found:
 		return Aging{}, nil
 	}
 	a, err := parseShadow(out, name, now.Unix()/secondsPerDay)
 	if err != nil {
-		return Aging{}, cannot(name, fmt.Errorf("getent shadow: %w", err))
+		return Aging{}, lookupError(name, fmt.Errorf("getent shadow: %w", err))
 	}
 	return a, nil
 }
 
-// ReadsShadow reports whether getent may read shadow(5). It asks for the entries of
-// accounts that every machine has in its files, and of a given one: root and nobody
-// have entries that anybody may read, made up by nss-systemd(8).
+// ReadsShadow reports whether getent may read shadow(5). It queries accounts that
+// every machine has in its files, and the given one. root and nobody do not count: any
+// account may read their entries, which nss-systemd(8) generates.
 func (n Names) ReadsShadow(ctx context.Context, name job.Username) (bool, error) {
-	out, _, err := n.ask(ctx, "shadow", "daemon", "bin", name.String())
+	out, _, err := n.query(ctx, "shadow", "daemon", "bin", name.String())
 	if err != nil {
-		return false, cannot(name, err)
+		return false, lookupError(name, err)
 	}
 	for line := range strings.Lines(out) {
 		if entry, _, _ := strings.Cut(line, ":"); entry != "root" && entry != "nobody" {
@@ -80,7 +80,7 @@ func parseShadow(out string, name job.Username, today int64) (Aging, error) {
 	case err != nil:
 		return Aging{}, err
 	case f[shadowName] != name.String():
-		return Aging{}, fmt.Errorf("the answer is about another name")
+		return Aging{}, fmt.Errorf("the entry has another name")
 	}
 	var days [shadowFields]int64
 	for _, i := range []int{shadowChanged, shadowMax, shadowInactive, shadowExpires} {
@@ -88,10 +88,10 @@ func parseShadow(out string, name job.Username, today int64) (Aging, error) {
 			return Aging{}, err
 		}
 	}
-	return Aging{Known: true, Locked: locked(f[shadowPassword]), Expired: expired(days, today)}, nil
+	return Aging{Known: true, Locked: isLocked(f[shadowPassword]), Expired: isExpired(days, today)}, nil
 }
 
-// unset stands for an empty field; glibc prints those as empty and also takes -1.
+// unset stands for an empty field; glibc prints such a field as empty and reads -1 too.
 const unset = -1
 
 func parseDays(s string) (int64, error) {
@@ -105,12 +105,12 @@ func parseDays(s string) (int64, error) {
 	return int64(n), nil
 }
 
-func locked(password string) bool {
+func isLocked(password string) bool {
 	return strings.HasPrefix(password, "!") && strings.TrimLeft(password, "!") != ""
 }
 
-// expired follows pam_unix(8), which is what a login by ssh would meet.
-func expired(days [shadowFields]int64, today int64) bool {
+// isExpired has the rules of pam_unix(8), which a login by ssh applies.
+func isExpired(days [shadowFields]int64, today int64) bool {
 	if e := days[shadowExpires]; e != unset && today >= e {
 		return true
 	}
