@@ -18,18 +18,14 @@ const suidDumpable = "/proc/sys/fs/suid_dumpable"
 // and with fs.suid_dumpable 1 whoever has that account may attach to the child. A
 // jacamar that its account cannot read would be open as well.
 func MemoryIsClosed() error {
-	text, err := os.ReadFile(suidDumpable)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a /proc without it (a container): 0 is the kernel's own
-	}
-	if err != nil {
-		return failure.Privatef("cannot read %s: %w", suidDumpable, err)
-	}
-	return judgeSuidDumpable(strings.TrimSpace(string(text)))
+	return judgeSuidDumpable(os.ReadFile(suidDumpable))
 }
 
-func judgeSuidDumpable(value string) error {
-	if value == "1" {
+func judgeSuidDumpable(text []byte, err error) error {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a container's /proc has none, and the kernel's own value is 0
+		return failure.Privatef("cannot read %s: %w", suidDumpable, err)
+	}
+	if strings.TrimSpace(string(text)) == "1" {
 		return failure.Privatef("downscope is setuid, but fs.suid_dumpable is 1, with which the kernel lets an account into a program that becomes it")
 	}
 	return nil

@@ -50,8 +50,8 @@ func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 // terminal. A sudo is left in this session where that has none: it stops itself when
 // its command was stopped, and of all that this process could send it only SIGCONT
 // within a session passes (kill(2)). jacamar then makes a session itself.
-func (p plan) attributes() *syscall.SysProcAttr {
-	if p.argv[0] == sudo && !sessionTerminal() {
+func (p plan) attributes(terminal func() bool) *syscall.SysProcAttr {
+	if p.argv[0] == sudo && !terminal() {
 		return &syscall.SysProcAttr{Setpgid: true}
 	}
 	return &syscall.SysProcAttr{Credential: p.as, Setsid: true}
@@ -61,9 +61,7 @@ func (p plan) attributes() *syscall.SysProcAttr {
 // it can be known (tty(4)).
 func sessionTerminal() bool {
 	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err == nil {
-		unix.Close(fd)
-	}
+	_ = unix.Close(fd)
 	return !errors.Is(err, unix.ENXIO)
 }
 

@@ -2,6 +2,7 @@ package privdrop
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -170,9 +171,20 @@ func TestFirst(t *testing.T) {
 }
 
 func TestJudgeSuidDumpable(t *testing.T) {
-	for value, refused := range map[string]bool{"0": false, "1": true, "2": false, "": false} {
-		if err := judgeSuidDumpable(value); (err != nil) != refused {
-			t.Errorf("%q: %v", value, err)
+	for _, tt := range []struct {
+		text    string
+		err     error
+		refused bool
+	}{
+		{"0\n", nil, false},
+		{"1\n", nil, true},
+		{"2\n", nil, false},
+		{"", nil, false},
+		{"", fs.ErrNotExist, false},
+		{"", fs.ErrPermission, true},
+	} {
+		if err := judgeSuidDumpable([]byte(tt.text), tt.err); (err != nil) != tt.refused {
+			t.Errorf("%q %v: %v", tt.text, tt.err, err)
 		}
 	}
 	if err := MemoryIsClosed(); err != nil {

@@ -78,7 +78,7 @@ func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err 
 		return syscall.ForkExec(p.argv[0], p.argv, &syscall.ProcAttr{
 			Dir: "/", Env: monitor.Environ(),
 			Files: []uintptr{socket.Fd(), l.Stdout.Fd(), l.Stderr.Fd()},
-			Sys:   p.attributes(),
+			Sys:   p.attributes(sessionTerminal),
 		})
 	})
 	return pid, as, err

@@ -41,11 +41,8 @@ func Parse(text string) (Sealed, error) {
 		return Sealed{}, refuse("the job began under another version of Jacamar, which must not be updated during a job")
 	}
 	seal, covered, _ := strings.Cut(rest, " ")
-	path, body, ok := strings.Cut(covered, " ")
-	plain, err := url.PathUnescape(path)
-	if !ok || err != nil {
-		return Sealed{}, refuse("the job's state was changed")
-	}
+	path, body, _ := strings.Cut(covered, " ")
+	plain, _ := url.PathUnescape(path) // a wrong escape yields "", which is no absolute path
 	configuration, err := job.ParseAbsPath(plain)
 	if err != nil {
 		return Sealed{}, refuse("the job's state was changed")

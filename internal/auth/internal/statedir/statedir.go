@@ -125,6 +125,9 @@ func (d Dir) read(file job.AbsPath, limit int64) ([]byte, error) {
 	if err := d.judge(); err != nil {
 		return nil, err
 	}
+	if above && errors.Is(err, fs.ErrNotExist) {
+		return nil, err // another process has made the directory since
+	}
 	if above {
 		return nil, d.fault(errors.New(fault.Problem), fault.Fix)
 	}

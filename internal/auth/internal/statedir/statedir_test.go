@@ -253,6 +253,23 @@ func TestAddIsDoneOnce(t *testing.T) {
 	}
 }
 
+// TestMakingAgain: another process may make the directory between the first try and
+// the making of it.
+func TestMakingAgain(t *testing.T) {
+	d := open(t, place(t), nil)
+	must(t, os.Mkdir(d.path.String(), 0o700))
+	tries := 0
+	err := d.making("file", func(job.AbsPath) error {
+		if tries++; tries == 1 {
+			return fs.ErrNotExist
+		}
+		return nil
+	})
+	if err != nil || tries != 2 {
+		t.Errorf("%v after %d tries", err, tries)
+	}
+}
+
 func TestSweep(t *testing.T) {
 	d, path := stocked(t)
 	old, young, foreign := filepath.Join(path, temporary+"OLD"), filepath.Join(path, temporary+"YOUNG"), filepath.Join(path, "other-OLD")
