@@ -27,7 +27,7 @@ GOTEST  := go test -count=1 -timeout 45m $(SHORT)
 TALLY   := go run ./tools/testsummary
 FUZZTIME ?= 30s
 BIN     ?= bin
-PROGRAMS ?= ./cmd/jacamar-auth ./cmd/jacamar ./cmd/jacamar-noauth ./cmd/jacamar-keys
+PROGRAMS ?= ./cmd/jacamar-auth ./cmd/jacamar ./cmd/jacamar-admin ./cmd/jacamar-noauth ./cmd/jacamar-keys
 
 .PHONY: help build install uninstall demo test test-root test-runner test-faults bench mutants fuzz lint deps clean
 
@@ -42,11 +42,12 @@ install: build ## install programs, manual pages and examples below PREFIX (/usr
 	install -m 0711 bin/jacamar '$(BINDIR)/jacamar'
 	install -m 0755 bin/jacamar-noauth '$(BINDIR)/jacamar-noauth'
 	install -m 0711 bin/jacamar-keys '$(BINDIR)/jacamar-keys'
+	install -m 0755 bin/jacamar-admin '$(BINDIR)/jacamar-admin'
 	install -m 0750 bin/jacamar-auth '$(BINDIR)/jacamar-auth'
 	@rpm/install-share '$(DESTDIR)' '$(PREFIX)'
 
 uninstall: ## remove what install installed, with the same PREFIX and DESTDIR
-	rm -f '$(BINDIR)/jacamar' '$(BINDIR)/jacamar-noauth' '$(BINDIR)/jacamar-keys' '$(BINDIR)/jacamar-auth'
+	rm -f '$(BINDIR)/jacamar' '$(BINDIR)/jacamar-noauth' '$(BINDIR)/jacamar-keys' '$(BINDIR)/jacamar-admin' '$(BINDIR)/jacamar-auth'
 	@rpm/install-share --remove '$(DESTDIR)' '$(PREFIX)'
 
 demo: ## run a pipeline of this repository as jobs (EXECUTOR=slurm: on a Slurm cluster)

@@ -36,7 +36,7 @@ test-install: ## build the packages, install them into empty roots, run jobs wit
 
 .PHONY: manual
 manual: ## generate manual pages, completions and reference pages in docs
-	go test ./cmd/jacamar ./cmd/jacamar-auth -run '^TestManual$$' -update-manual
+	go test ./cmd/jacamar ./cmd/jacamar-auth ./cmd/jacamar-admin -run '^TestManual$$' -update-manual
 	go test ./test/repo/docs -run '^TestConfiguration$$' -update
 
 .PHONY: docs
@@ -64,7 +64,7 @@ tarball: stage
 
 # The bill of materials, in CycloneDX.
 sbom: stage
-	go run ./rpm/sbom $(VERSION) $(addprefix '$(STAGE)'/opt/jacamar/bin/,jacamar-auth jacamar jacamar-keys jacamar-noauth) >'$(DIST)/$(NAME).cdx.json'
+	go run ./rpm/sbom $(VERSION) $(addprefix '$(STAGE)'/opt/jacamar/bin/,jacamar-auth jacamar jacamar-admin jacamar-keys jacamar-noauth) >'$(DIST)/$(NAME).cdx.json'
 
 release: rpm deb tarball sbom ## build all packages, the bill of materials and checksums in DIST
 	rm -rf '$(STAGE)'

@@ -3,25 +3,20 @@ _jacamar_auth() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path='' word words
   COMPREPLY=()
   case $previous in
-    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--helper-account|--runner-config|--runner|--token|--job-response|--claims|--target) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --configuration) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       -*) ;;
-      config|prepare|run|cleanup|init|check|explain|keys|refresh) path="${path:+$path }$word" ;;
+      config|prepare|run|cleanup) path="${path:+$path }$word" ;;
     esac
   done
   case $path in
-    '') words='--unobfuscated --version --help config prepare run cleanup init check explain keys' ;;
+    '') words='--unobfuscated --version --help config prepare run cleanup' ;;
     'config') words='--configuration --help' ;;
     'prepare') words='--help' ;;
     'run') words='--help' ;;
     'cleanup') words='--configuration --help' ;;
-    'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --helper-account --runner-config --runner --force --help' ;;
-    'check') words='--configuration --json --help' ;;
-    'explain') words='--configuration --token --job-response --claims --runas --target --help' ;;
-    'keys refresh') words='--configuration --forget --help' ;;
-    'keys') words='refresh' ;;
     *) words='' ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))

@@ -120,6 +120,6 @@ func (l Log) Try() error {
 	if l.logger == nil {
 		return nil
 	}
-	l.write(logrus.ErrorLevel, "test", "jacamar-auth check: this log can be written", Subject{}, nil)
+	l.write(logrus.ErrorLevel, "test", "jacamar-admin check: this log can be written", Subject{}, nil)
 	return cmp.Or(l.outlet.failed, l.sequence.failed)
 }

@@ -1,10 +1,8 @@
 package auditlog
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"time"
 
@@ -27,15 +25,16 @@ const (
 // Syslog writes to the machine's own syslog.
 func Syslog() Place { return localSyslog(syslogSocket) }
 
-// RemoteSyslog writes to a syslog server; network is udp or tcp, address
-// host:port. Over udp nothing reports whether a record arrives.
+// RemoteSyslog writes to a syslog server; network is udp or tcp, address a numeric
+// address and port as in "192.0.2.7:514" or "[2001:db8::7]:514". Over udp nothing
+// reports whether a record arrives.
 func RemoteSyslog(network, address string) Place {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "-"
 	}
 	return Place{
-		open: func() (io.WriteCloser, error) { return dial(network, address) },
+		open: func() (io.WriteCloser, error) { return dialRemote(network, address) },
 		frame: func(level logrus.Level, at time.Time, line []byte) []byte {
 			return fmt.Appendf(nil, "<%d>%s %s %s[%d]: %s%s", priority(level), at.Format(stamp), host, tag, os.Getpid(), line, ending(network))
 		},
@@ -49,7 +48,7 @@ func Journal() Place { return journalAt(journalSocket) }
 // localSyslog writes without a host name, as syslog(3) does.
 func localSyslog(socket string) Place {
 	return Place{
-		open: func() (io.WriteCloser, error) { return dial("unixgram", socket) },
+		open: func() (io.WriteCloser, error) { return dialLocal(socket) },
 		frame: func(level logrus.Level, at time.Time, line []byte) []byte {
 			return fmt.Appendf(nil, "<%d>%s %s[%d]: %s", priority(level), at.Format(stamp), tag, os.Getpid(), line)
 		},
@@ -60,7 +59,7 @@ func localSyslog(socket string) Place {
 // https://systemd.io/JOURNAL_NATIVE_PROTOCOL/
 func journalAt(socket string) Place {
 	return Place{
-		open: func() (io.WriteCloser, error) { return dial("unixgram", socket) },
+		open: func() (io.WriteCloser, error) { return dialLocal(socket) },
 		frame: func(level logrus.Level, _ time.Time, line []byte) []byte {
 			return fmt.Appendf(nil, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n", severity(level), authpriv, tag, line)
 		},
@@ -97,25 +96,4 @@ func ending(network string) string {
 		return "\n"
 	}
 	return ""
-}
-
-// dial connects to a log service that must not keep a job waiting.
-func dial(network, address string) (io.WriteCloser, error) {
-	d := net.Dialer{Timeout: patience, Resolver: &net.Resolver{PreferGo: true}}
-	conn, err := d.DialContext(context.Background(), network, address)
-	if err != nil {
-		return nil, err
-	}
-	return impatient{conn}, nil
-}
-
-// impatient is a connection on which each write has its time.
-type impatient struct{ net.Conn }
-
-// Write implements io.Writer.
-func (c impatient) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(patience)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
 }

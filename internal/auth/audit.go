@@ -90,7 +90,7 @@ func (d *authDriver) lost(err error) {
 	case d.Call.Unobfuscated || d.Call.Stage == job.Cleanup:
 		voice.Warn("cannot write the operator's log: %v", err)
 	case d.Call.Stage == job.Prepare:
-		voice.Warn("cannot write the operator's log (administrators: see jacamar-auth check)")
+		voice.Warn("cannot write the operator's log (administrators: see jacamar-admin check)")
 	}
 }
 

@@ -40,8 +40,10 @@ type authDriver struct {
 	id     claims.Identity
 	// powers reports that this process has privileges that its account has not.
 	powers bool
-	// administers reports that an administrator started it, not the runner.
+	// administers reports that jacamar-admin uses it, and no runner.
 	administers bool
+	// closed reports that jacamar-admin cannot act as the helper account.
+	closed bool
 	// helper are the ids of helpers, nil for this process's own.
 	helper *thread.IDs
 	log    auditlog.Log

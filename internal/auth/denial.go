@@ -28,10 +28,10 @@ func denialFor(d policy.Decision) error {
 
 // The rules of refusals that come from elsewhere than the policy and the token.
 const (
-	ruleRunAs   = "runas"
-	ruleState   = "state"
-	ruleUnknown = "account_unknown"
-	ruleOther   = "other"
+	RuleRunAs   = "runas"
+	RuleState   = "state"
+	RuleUnknown = "account_unknown"
+	RuleOther   = "other"
 )
 
 // ruleOf returns the rule of a refusal, and the walk to it where there was one.
@@ -42,10 +42,10 @@ func ruleOf(err error) (rule string, steps []policy.Step) {
 	case errors.As(err, &r):
 		return r.rule, r.steps
 	case errors.As(err, &unknown):
-		return ruleUnknown, nil
+		return RuleUnknown, nil
 	}
 	if rule, ok := idtoken.RuleOf(err); ok {
 		return string(rule), nil
 	}
-	return ruleOther, nil
+	return RuleOther, nil
 }

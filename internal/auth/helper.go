@@ -6,7 +6,6 @@ import (
 	"path"
 
 	"jacamar-ci/internal/auth/internal/account"
-	"jacamar-ci/internal/auth/internal/check"
 	"jacamar-ci/internal/auth/internal/privdrop"
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/config"
@@ -70,25 +69,6 @@ func addAccount(name job.Username) string {
 	return fmt.Sprintf("run: useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin %s", name)
 }
 
-// examineHelper is findHelper for an administrator, for whom a fault is a finding.
-func (d *authDriver) examineHelper() (check.Helper, error) {
-	h := check.Helper{Name: d.Site.Auth.HelperAccount, Required: d.hasExtraPrivileges()}
-	var fault *helperFault
-	switch err := d.findHelper(); {
-	case errors.As(err, &fault):
-		h.Problem, h.Fix = fault.problem, fault.fix
-	case !d.mayHaveHelper():
-		h.Lost = err != nil
-	case err != nil:
-		return h, err
-	case d.helper != nil:
-		h.InUse, h.UID = true, job.UID(d.helper.UID)
-	default:
-		h.Fix = addAccount(h.Name)
-	}
-	return h, nil
-}
-
 // helperProblem returns why nothing can be kept from others by means of an account,
 // "" where it can.
 func helperProblem(a job.Account, service job.UID) (problem, fix string) {
@@ -110,7 +90,12 @@ func helperProblem(a job.Account, service job.UID) (problem, fix string) {
 const nobody = 65534
 
 // names are the machine's name services.
-func (d *authDriver) names() account.Names { return account.System(d.helper) }
+func (d *authDriver) names() account.Names {
+	if d.closed {
+		return account.System(nil)
+	}
+	return account.System(d.helper)
+}
 
 // helperIDs are the ids of what must be out of the reach of the service account: the
 // RunAs script and the files of the state. They stay root's where this is root.

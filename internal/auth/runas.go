@@ -34,7 +34,7 @@ func (d *authDriver) delegate(ctx context.Context, c policy.Candidate, rules pol
 	wanted, _ := d.Env.Variable(string(d.Site.Auth.RunAs.UserVariable))
 	target, err := runas.ParseTarget(wanted)
 	if err != nil {
-		return state.Delegation{}, &denial{rule: ruleRunAs, err: err}
+		return state.Delegation{}, &denial{rule: RuleRunAs, err: err}
 	}
 	return d.askScript(ctx, script, c, target)
 }
@@ -42,9 +42,9 @@ func (d *authDriver) delegate(ctx context.Context, c policy.Candidate, rules pol
 func (d *authDriver) askScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (state.Delegation, error) {
 	a, err := script.Run(ctx, d.id, c.Login(), target)
 	if err != nil {
-		return state.Delegation{}, &denial{rule: ruleRunAs, err: err}
+		return state.Delegation{}, &denial{rule: RuleRunAs, err: err}
 	}
-	d.log.Walked(d.about(), auditlog.Rule{Name: ruleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
+	d.log.Walked(d.about(), auditlog.Rule{Name: RuleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
 	answer := state.Delegation{Asked: true, Target: target, DataDir: a.DataDir, Message: a.Message}
 	if a.Named {
 		answer.Named = a.Username
@@ -70,7 +70,7 @@ func (d *authDriver) preValidate(ctx context.Context, c policy.Candidate, rules 
 func apply(a state.Delegation, c policy.Candidate, configured bool) (policy.Candidate, error) {
 	switch {
 	case configured && !a.Asked:
-		return policy.Candidate{}, &denial{rule: ruleRunAs, err: failure.Deniedf("the script was configured after the job's config stage")}
+		return policy.Candidate{}, &denial{rule: RuleRunAs, err: failure.Deniedf("the script was configured after the job's config stage")}
 	case a.Named != job.Username{}:
 		return c.Named(a.Named), nil
 	case a.Target != job.Username{}:

@@ -99,7 +99,7 @@ func TestRuleOf(t *testing.T) {
 	}{
 		"policy":          {denialFor(denied), "root", 1},
 		"wrapped":         {failure.Deniedf("x: %w", denialFor(denied)), "root", 1},
-		"runas":           {&denial{rule: ruleRunAs, err: errors.New("no")}, "runas", 0},
+		"runas":           {&denial{rule: RuleRunAs, err: errors.New("no")}, "runas", 0},
 		"unknown account": {&failure.Error{Kind: failure.Denied, Cause: account.UnknownError{}}, "account_unknown", 0},
 		"something else":  {failure.Deniedf("no"), "other", 0},
 	} {

@@ -66,7 +66,7 @@ func stateRefused(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &denial{rule: ruleState, err: err}
+	return &denial{rule: RuleState, err: err}
 }
 
 // stateDir is where this process keeps its own state. The configuration alone says

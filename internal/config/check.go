@@ -2,10 +2,11 @@ package config
 
 import (
 	"fmt"
-	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"jacamar-ci/internal/job"
@@ -182,17 +183,40 @@ func checkRemoteLog(c *Config) []Fault {
 	}
 	faults := when(l.Location.Journal || !l.Location.File.IsZero(), "auth.logging.location", "is %q, and a network and an address are for syslog only", l.Location)
 	faults = append(faults, when(l.Network != "udp" && l.Network != "tcp", "auth.logging.network", `is %q: write "udp" or "tcp", together with an address`, l.Network)...)
-	return append(faults, when(!hostPort(l.Address), "auth.logging.address", "%q is not host:port, such as \"log.example.com:514\"", job.Clip(l.Address))...)
+	bad := badAddress(l.Address)
+	for _, f := range when(bad != "", "auth.logging.address", "%q %s", job.Clip(l.Address), bad) {
+		f.Value = l.Address
+		faults = append(faults, f)
+	}
+	return faults
 }
 
-func hostPort(address string) bool {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" {
-		return false
+// badAddress returns why records cannot be sent to an address, "" where they can. A
+// host name would need a resolver in the privileged program, in every stage.
+func badAddress(address string) string {
+	if to, err := netip.ParseAddrPort(address); err == nil && to.Port() > 0 {
+		return ""
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n > 0
+	if host, port := SplitHostPort(address); host != "" {
+		return fmt.Sprintf("has a host name, and names are not looked up for a record: write its address, as in \"192.0.2.7:%s\" or \"[2001:db8::7]:%[1]s\" (`getent ahosts %s` prints it)", port, host)
+	}
+	return `is not ADDRESS:PORT, such as "192.0.2.7:514" or "[2001:db8::7]:514"`
 }
+
+// SplitHostPort takes a host name and a port number apart; host is "" where the text
+// has another form.
+func SplitHostPort(text string) (host, port string) {
+	host, port, _ = strings.Cut(text, ":")
+	n, err := strconv.ParseUint(port, 10, 16)
+	_, numeric := netip.ParseAddr(host)
+	if err != nil || n == 0 || numeric == nil || host == "" || strings.Trim(host, hostNameChars) != "" || host[0] == '-' {
+		return "", ""
+	}
+	return host, port
+}
+
+// hostNameChars are those of host names (RFC 1123 section 2.1).
+const hostNameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
 
 // checkEnvNames refuses a name given twice: which one wins is a guess.
 func checkEnvNames(c *Config) (faults []Fault) {

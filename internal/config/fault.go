@@ -19,6 +19,8 @@ type Fault struct {
 	// Line is where it stands in the file; 0 for something that is nowhere.
 	Line int
 	Text string
+	// Value is what the file has there, where a fix can be worked out from it.
+	Value string
 }
 
 // Error returns the fault as one line.

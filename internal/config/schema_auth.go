@@ -193,8 +193,8 @@ func loggingKeys() []Key {
 		},
 		{
 			Path: "auth.logging.address", Otherwise: "no server", Since: first,
-			Meaning: "Host and port of a remote syslog server; it needs `network`.",
-			Example: `address = "log.example.com:514"`,
+			Meaning: "Numeric address and port of a remote syslog server; it needs `network`. Host names are refused: `jacamar-admin check` prints the address to write instead.",
+			Example: `address = "192.0.2.7:514"`,
 		},
 	}
 }

@@ -91,7 +91,7 @@ var companions = map[string]string{
 	"auth.account_source":      "account_map = \"/etc/map\"\n",
 	"auth.account_provider":    "account_source = \"extern_uid\"\n",
 	"auth.account_map":         "account_source = \"map\"\n",
-	"auth.logging.network":     "[auth.logging]\naddress = \"log:514\"\n",
+	"auth.logging.network":     "[auth.logging]\naddress = \"10.0.0.1:514\"\n",
 	"auth.logging.address":     "[auth.logging]\nnetwork = \"udp\"\n",
 	"auth.seccomp.block_all":   "no_new_privs = true\n[auth.seccomp]\nallow_calls = " + enough + "\n",
 	"auth.seccomp.block_calls": "no_new_privs = true\n[auth.seccomp]\n",

@@ -438,8 +438,10 @@ func TestRunAsNeedsItsScript(t *testing.T) {
 
 func TestLogAddress(t *testing.T) {
 	for address, want := range map[string]string{
-		"log:514": "", "[::1]:65535": "", "10.0.0.1:1": "",
-		"log": "not host:port", ":514": "not host:port", "log:": "not host:port", "log:0": "not host:port", "log:65536": "not host:port", "log:syslog": "not host:port", "::1:514": "not host:port",
+		"192.0.2.7:514": "", "[::1]:65535": "", "[fe80::1%eth0]:514": "", "10.0.0.1:1": "",
+		"log": "not ADDRESS:PORT", ":514": "not ADDRESS:PORT", "log:": "not ADDRESS:PORT", "10.0.0.1:0": "not ADDRESS:PORT", "log:65536": "not ADDRESS:PORT",
+		"log:syslog": "not ADDRESS:PORT", "::1:514": "not ADDRESS:PORT", "-log:514": "not ADDRESS:PORT", "a b:514": "not ADDRESS:PORT", "10.0.0.1:65536": "not ADDRESS:PORT",
+		"log.example.com:514": "has a host name, and names are not looked up for a record: write its address, as in \"192.0.2.7:514\"", "localhost:1": "`getent ahosts localhost`",
 	} {
 		_, err := parse(minimal + "[auth.logging]\nnetwork = \"tcp\"\naddress = \"" + address + "\"\n")
 		said(t, address, err, want)

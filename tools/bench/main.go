@@ -1,7 +1,7 @@
 // Command bench compares Jacamar with other ways to become a user on this machine, in
 // one run so that the numbers can be compared:
 //
-//	go run ./tools/bench [-rounds 200] [-only local|directories|batch]
+//	go run ./tools/bench [-rounds 200] [-only start|local|directories|batch]
 //
 // It needs root, and uses the account jci-alice, which it creates. Times are wall-clock
 // times; the measurements take turns, so that other work of the machine affects all of
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	rounds := flag.Int("rounds", 200, "how often each short command is run")
-	only := flag.String("only", "", "measure only what is \"local\", build \"directories\", or \"batch\" jobs")
+	only := flag.String("only", "", "measure only the \"start\" of jacamar-auth, what is \"local\", build \"directories\", or \"batch\" jobs")
 	flag.Parse()
 	if err := bench(*rounds, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -29,6 +29,9 @@ func main() {
 }
 
 func bench(rounds int, only string) error {
+	if only == "start" {
+		return starts(rounds)
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("only root can compare ways to become another user")
 	}
@@ -40,6 +43,7 @@ func bench(rounds int, only string) error {
 		name string
 		work func() error
 	}{
+		{"start", func() error { return starts(rounds) }},
 		{"local", func() error { return measure(install, rounds) }},
 		{"directories", func() error { return directories(install, rounds) }},
 		{"batch", func() error { return batch(install) }},

@@ -24,8 +24,9 @@ func (s *Site) ServeAs(name string) error {
 	if err := os.Mkdir(bin, 0o755); err != nil {
 		return err
 	}
-	auth, keys := filepath.Join(bin, "jacamar-auth"), filepath.Join(bin, "jacamar-keys")
-	err = errors.Join(copyProgram(auth, s.Auth), copyProgram(keys, filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")), os.Chmod(keys, 0o711))
+	auth, admin, keys := filepath.Join(bin, "jacamar-auth"), filepath.Join(bin, "jacamar-admin"), filepath.Join(bin, "jacamar-keys")
+	err = errors.Join(copyProgram(auth, s.Auth), copyProgram(admin, s.Admin), copyProgram(keys, filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")),
+		os.Chmod(admin, 0o755), os.Chmod(keys, 0o711))
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (s *Site) ServeAs(name string) error {
 	if err := unix.Setxattr(auth, "security.capability", capabilities(unix.CAP_SETUID, unix.CAP_SETGID), 0); err != nil {
 		return fmt.Errorf("cannot give %s its capabilities: %w", auth, err)
 	}
-	s.Auth = auth
+	s.Auth, s.Admin = auth, admin
 	helper, err := LookupAccount(s.Accounts.Helper)
 	if err != nil {
 		return err

@@ -150,6 +150,7 @@ func sweep(pattern string) error {
 var commands = map[string]string{
 	"jacamar-auth":   "jacamar-ci/cmd/jacamar-auth",
 	"jacamar":        "jacamar-ci/cmd/jacamar",
+	"jacamar-admin":  "jacamar-ci/cmd/jacamar-admin",
 	"jacamar-noauth": "jacamar-ci/cmd/jacamar-noauth",
 	"jacamar-keys":   "jacamar-ci/cmd/jacamar-keys",
 	"gitlab-runner":  "jacamar-ci/test/harness/fakerunner/gitlab-runner",

@@ -23,8 +23,8 @@ const markVariable = "JACAMAR_TEST_SITE"
 type Site struct {
 	// Dir holds everything of the site but the programs.
 	Dir string
-	// Auth and Jacamar are the programs, Helper the directory of gitlab-runner.
-	Auth, Jacamar, Helper string
+	// Auth, Admin and Jacamar are the programs, Helper the directory of gitlab-runner.
+	Auth, Admin, Jacamar, Helper string
 	// ConfigFile is the driver's configuration, StateDir what it keeps.
 	ConfigFile, StateDir string
 	GitLab               *gitlab.Server
@@ -77,7 +77,7 @@ func (i *Install) Open(change ...func(Config)) (*Site, error) {
 	}
 	s := &Site{
 		Dir: dir, install: i, Accounts: i.Accounts, ConfigFile: filepath.Join(dir, "jacamar.toml"), StateDir: filepath.Join(dir, "state"),
-		Auth: filepath.Join(i.Bin, "jacamar-auth"), Jacamar: filepath.Join(i.Bin, "jacamar"), Helper: i.Bin,
+		Auth: filepath.Join(i.Bin, "jacamar-auth"), Admin: filepath.Join(i.Bin, "jacamar-admin"), Jacamar: filepath.Join(i.Bin, "jacamar"), Helper: i.Bin,
 	}
 	if err := s.open(change); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))

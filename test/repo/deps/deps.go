@@ -23,9 +23,14 @@ const list = "deps.txt"
 type Limits struct {
 	// Never maps a package, with all below it, to the reason.
 	Never map[string]string
+	// Exactly are packages that must not be linked while those below them may.
+	Exactly map[string]string
 	// Linked is how many packages there may be, this module's included. Each is
 	// code that runs with the program's rights, and time at its start.
 	Linked int
+	// Foreign is how many of them may be of other modules and of Go itself; 0 sets no
+	// limit.
+	Foreign int
 }
 
 // Check compares the program in the current directory with its list.
@@ -51,7 +56,13 @@ func (l Limits) faults(have []string) (faults []string) {
 	if len(have) > l.Linked {
 		faults = append(faults, fmt.Sprintf("%d packages are linked, over the %d that were agreed", len(have), l.Linked))
 	}
+	if foreign := slices.DeleteFunc(slices.Clone(have), isOurs); l.Foreign > 0 && len(foreign) > l.Foreign {
+		faults = append(faults, fmt.Sprintf("%d packages of others are linked, over the %d that were agreed", len(foreign), l.Foreign))
+	}
 	for _, p := range have {
+		if why := l.Exactly[p]; why != "" {
+			faults = append(faults, p+" is linked: "+why)
+		}
 		for never, why := range l.Never {
 			if p == never || strings.HasPrefix(p, never+"/") {
 				faults = append(faults, p+" is linked: "+why)

@@ -71,7 +71,7 @@ from the schema that the program itself uses.
 The file is believed when it and every directory above it belong to root or to the account that runs
 jacamar-auth (to root alone where jacamar-auth has file capabilities), and nobody else can write them.
 It is read again in every stage, so a change needs no restart. All faults of a file are told at once, each with its line; until they are fixed no job runs.
-` + "`jacamar-auth check`" + ` tells them too.
+` + "`jacamar-admin check`" + ` tells them too.
 `
 
 // Markdown is the page of all commands and options.

@@ -33,7 +33,8 @@ const (
 // packages lists all packages. A package without a row fails the test. A path may
 // end in *, for each of several packages of one kind; the first matching row applies.
 var packages = []pkg{
-	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/version"}, beyond: []string{cli}},
+	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/version"}, never: []string{"flag"}},
+	{path: "cmd/jacamar-admin", may: []string{"internal/auth/admin", "internal/failure", "internal/version"}, beyond: []string{cli}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/driver", "internal/failure", "internal/job", "internal/noauth"}},
 	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/programs", "internal/version"}, beyond: []string{unix}},
@@ -59,7 +60,7 @@ var packages = []pkg{
 		never: []string{"os", "net", "syscall"},
 	},
 	{path: "internal/joblog", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus}, never: []string{"net/http", "os/exec"}},
+	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus, unix}, never: []string{"net", "os/exec"}},
 
 	{path: "internal/driver", may: []string{
 		"internal/config", "internal/customexec", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
@@ -89,19 +90,24 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 
 	{path: "internal/auth", may: []string{
-		auth + "account", auth + "accountmap", auth + "check", auth + "explain", auth + "claims", auth + "idtoken",
-		auth + "setup", auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread",
+		auth + "account", auth + "accountmap", auth + "claims", auth + "idtoken",
+		auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread",
 		"internal/capability", "internal/config", "internal/customexec", "internal/driver", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
 		"internal/joblog", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/trustedfile",
-	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
-	{path: auth + "check", may: []string{
+	{path: "internal/auth/admin", may: []string{
+		"internal/auth", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup",
+		auth + "account", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas",
+		"internal/capability", "internal/customexec", "internal/failure", "internal/job", "internal/programs",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: "internal/auth/admin/check", may: []string{
 		auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
 		"internal/config", "internal/failure", "internal/job", "internal/auditlog", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
-	{path: auth + "explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
+	{path: "internal/auth/admin/explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
 	{path: auth + "claims", may: []string{"internal/job"}, never: effects},
 	{
 		path: auth + "idtoken", may: []string{
@@ -110,7 +116,7 @@ var packages = []pkg{
 		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "setup", may: []string{"internal/config", "internal/job", "internal/noreplace", "internal/trustedfile"},
+		path: "internal/auth/admin/setup", may: []string{"internal/config", "internal/job", "internal/noreplace", "internal/trustedfile"},
 		beyond: []string{toml, unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/job"}, never: effects},

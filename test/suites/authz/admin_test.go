@@ -19,7 +19,7 @@ func admin(t *testing.T, argv ...string) (out string, status int) {
 
 func TestAdministrationUsage(t *testing.T) {
 	t.Parallel()
-	auth, file := common(t).Auth, common(t).ConfigFile
+	program, file := common(t).Admin, common(t).ConfigFile
 	for name, tc := range map[string]struct {
 		argv   []string
 		want   string
@@ -38,7 +38,7 @@ func TestAdministrationUsage(t *testing.T) {
 		"an unknown flag":            {[]string{"check", "--verbose"}, "flag provided but not defined", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, status := admin(t, append([]string{auth}, tc.argv...)...)
+			out, status := admin(t, append([]string{program}, tc.argv...)...)
 			if status != tc.status || !strings.Contains(out, tc.want) {
 				t.Errorf("status %d: %s", status, out)
 			}

@@ -108,7 +108,7 @@ func TestRotation(t *testing.T) {
 	}
 	// Whoever else may have answered there, the former keys serve for their day.
 	ran(t, s, s.Runner().Run(sign(foreign())), "")
-	out, err := exec.Command(s.Auth, "keys", "refresh", "--forget", "--configuration", s.ConfigFile).CombinedOutput()
+	out, err := exec.Command(s.Admin, "keys", "refresh", "--forget", "--configuration", s.ConfigFile).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -130,7 +130,7 @@ func TestRefreshRecordsChangedKeys(t *testing.T) {
 	}))
 	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
 	other.Store(true)
-	if out, err := exec.Command(s.Auth, "keys", "refresh", "--configuration", s.ConfigFile).CombinedOutput(); err != nil {
+	if out, err := exec.Command(s.Admin, "keys", "refresh", "--configuration", s.ConfigFile).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	if w := events(t, s, "warning"); len(w) != 1 || !strings.Contains(w[0].Reason, "all keys changed at once") {
@@ -266,7 +266,7 @@ func TestRefreshKeys(t *testing.T) {
 	testutil.Must(t, s.ServeAs(s.Accounts.Runner))
 	keepLog(t, s)
 	refresh := func() (string, error) {
-		out, err := exec.Command(s.Auth, "keys", "refresh", "--configuration", s.ConfigFile).CombinedOutput()
+		out, err := exec.Command(s.Admin, "keys", "refresh", "--configuration", s.ConfigFile).CombinedOutput()
 		return string(out), err
 	}
 	if out, err := refresh(); err != nil || !strings.Contains(out, "2 keys kept in "+s.StateDir) {

@@ -11,7 +11,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestCheckLog: what `jacamar-auth check` finds out about the operator's log.
+// TestCheckLog: what `jacamar-admin check` finds out about the operator's log.
 func TestCheckLog(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -24,7 +24,7 @@ func TestCheckLog(t *testing.T) {
 		"readable by all": {nil, func(t *testing.T, dir string) {
 			testutil.Must(t, os.WriteFile(filepath.Join(dir, "operator.log"), nil, 0o600))
 			testutil.Must(t, os.Chmod(filepath.Join(dir, "operator.log"), 0o644))
-		}, "warn log: everybody can read the operator's log DIR/operator.log (mode 0644)"},
+		}, "warn log: any account can read the operator's log DIR/operator.log (mode 0644)"},
 		"never rotated": {nil, func(t *testing.T, dir string) {
 			testutil.Must(t, os.WriteFile(filepath.Join(dir, "operator.log"), nil, 0o600))
 			testutil.Must(t, os.Truncate(filepath.Join(dir, "operator.log"), 3<<30))

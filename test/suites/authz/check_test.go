@@ -3,6 +3,7 @@ package authz
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,7 @@ type report struct {
 func check(t *testing.T, s *site.Site, prefix ...string) (report, int) {
 	t.Helper()
 	cmd := exec.Command("", "")
-	argv := append(prefix, s.Auth, "check", "--json", "--configuration", s.ConfigFile)
+	argv := append(prefix, s.Admin, "check", "--json", "--configuration", s.ConfigFile)
 	cmd.Path, cmd.Args = argv[0], argv
 	out, err := cmd.Output()
 	var exit *exec.ExitError
@@ -82,7 +83,7 @@ func TestCheckGood(t *testing.T) {
 	if tests := events(t, s, "test"); len(tests) != 1 {
 		t.Errorf("the log got %+v", tests)
 	}
-	out, status := admin(t, s.Auth, "check", "--configuration", s.ConfigFile)
+	out, status := admin(t, s.Admin, "check", "--configuration", s.ConfigFile)
 	if status != 0 || !strings.HasSuffix(out, "ok: 0 fail, 0 warn, "+count(len(r.Lines))+" ok\n") {
 		t.Errorf("status %d:\n%s", status, out)
 	}
@@ -142,7 +143,7 @@ func TestCheckBroken(t *testing.T) {
 	bad := r.worse(t)
 	for _, want := range []string{
 		"fail jacamar: the accounts of jobs cannot run", "fail state directory: " + s.StateDir + ": it belongs to uid 4242, not to 0", "fail CA file: " + ca + " is owned by uid 4242",
-		"fail CA file: " + ca + " is writable by others", "fail key server:", "fail key server: no keys are kept either", "warn lists: auth.user_allowlist names \"jci-no-such-user\"",
+		"fail CA file: " + ca + " is writable by others", "fail key server:", "fail key server: no cached keys either", "warn lists: auth.user_allowlist names \"jci-no-such-user\"",
 		"warn lists: auth.groups_blocklist names", "warn account map: " + accounts + " names jci-no-such-user", "fail RunAs: " + script + " is writable by group and others",
 		"fail shells: there is no program /nonexistent/bash", "warn shells: auth.shell_allowlist names /nonexistent/zsh", "fail data directory: any account could replace",
 		"fail scheduler: there is no sbatch", "fail log: the operator's log cannot be written", "warn configuration: line",
@@ -210,7 +211,7 @@ func TestCheckWarns(t *testing.T) {
 		t.Errorf("status %d: %q", status, r.worse(t))
 	}
 	var out string
-	if out, _ = admin(t, s.Auth, "check", "--configuration", s.ConfigFile); !strings.Contains(out, "no decision of jacamar-auth is recorded") {
+	if out, _ = admin(t, s.Admin, "check", "--configuration", s.ConfigFile); !strings.Contains(out, "no decision of jacamar-auth is recorded") {
 		t.Errorf("%s", out)
 	}
 }
@@ -236,12 +237,35 @@ func TestCheckPrivileges(t *testing.T) {
 		t.Errorf("no line %q in %+v", want, r.Lines)
 	}
 	t.Run("capabilities", func(t *testing.T) {
-		r, _ := check(t, s, as...)
+		r, _ := check(t, s)
+		has(t, r, fmt.Sprintf("ok privileges: uid %d may become the accounts of jobs", runner.UID))
+		has(t, r, "ok jacamar-auth: ")
+		has(t, r, "ok state directory: ")
+		has(t, r, "ok helper account: helper programs run as "+s.Accounts.Helper)
+	})
+	t.Run("capabilities, as the service", func(t *testing.T) {
+		r, status := check(t, s, as...)
+		has(t, r, fmt.Sprintf("warn account: jacamar-auth has file capabilities, and what it keeps is closed to uid %d", runner.UID))
 		has(t, r, "ok privileges: uid ")
 		has(t, r, "ok jacamar-auth: ")
+		for _, l := range r.Lines {
+			if slices.Contains([]string{"state directory", "key server", "shadow", "log"}, l.Check) {
+				t.Errorf("it reports what it cannot look at: %+v", l)
+			}
+		}
+		if status == 0 {
+			t.Error("all is well, it reports")
+		}
+		for _, command := range [][]string{{"keys", "refresh"}, {"explain", "--claims", "/dev/null"}} {
+			argv := slices.Concat(as, []string{s.Admin}, command, []string{"--configuration", s.ConfigFile})
+			if out, status := admin(t, argv...); status == 0 || !strings.Contains(out, "jacamar-auth has file capabilities, and what it keeps is closed to that account: run it as root") {
+				t.Errorf("%v: status %d: %s", command, status, out)
+			}
+		}
 	})
-	t.Run("root in the service's place", func(t *testing.T) {
-		other := s.NewSibling(t)
+	t.Run("root instead of the service", func(t *testing.T) {
+		other := newSibling(t)
+		testutil.Must(t, os.Chown(other.StateDir, int(runner.UID), int(runner.GID)))
 		testutil.Must(t, other.Reconfigure(func(c site.Config) { c.Set("auth", "logging", logging(other)) }))
 		r, _ := check(t, other)
 		has(t, r, "warn account: this is root, and the runner's service is "+runner.Name)
@@ -251,19 +275,28 @@ func TestCheckPrivileges(t *testing.T) {
 	})
 	t.Run("no_new_privs", func(t *testing.T) {
 		r, status := check(t, s, append(as, "/usr/bin/setpriv", "--no-new-privs")...)
-		has(t, r, "fail privileges: downscope is setuid, but this process lacks CAP_SETUID and CAP_SETGID: no_new_privs is set")
+		has(t, r, "fail privileges: downscope is setuid, but "+s.Auth+" lacks CAP_SETUID and CAP_SETGID: no_new_privs is set")
 		if status != 2 {
 			t.Errorf("status %d", status)
 		}
 	})
-	t.Run("everybody may run it", func(t *testing.T) {
-		open := filepath.Join(s.Dir, "bin", "open")
-		testutil.Must(t, exec.Command("cp", "--preserve=all", s.Auth, open).Run())
-		testutil.Must(t, os.Chmod(open, 0o755))
+	t.Run("any account may run it", func(t *testing.T) {
+		open := filepath.Join(s.Dir, "open")
+		testutil.Must(t, exec.Command("cp", "--recursive", "--preserve=all", filepath.Dir(s.Auth), open).Run())
+		testutil.Must(t, os.Chmod(filepath.Join(open, "jacamar-auth"), 0o755))
 		other := *s
-		other.Auth = open
-		r, _ := check(t, &other, as...)
-		has(t, r, "fail jacamar-auth: "+open+" has privileges and everybody may run it (mode 0755)")
+		other.Admin = filepath.Join(open, "jacamar-admin")
+		r, _ := check(t, &other)
+		has(t, r, "fail jacamar-auth: "+open+"/jacamar-auth has privileges and any account may run it (mode 0755)")
+	})
+	t.Run("nosuid", func(t *testing.T) {
+		ns := namespace.Start(t)
+		for _, command := range [][]string{{"mount", "--bind", s.Dir, s.Dir}, {"mount", "-o", "remount,bind,nosuid", s.Dir}} {
+			_, err := ns.Run(command...)
+			testutil.Must(t, err)
+		}
+		r, _ := check(t, s, ns.Enter()...)
+		has(t, r, "fail privileges: downscope is setuid, but "+s.Auth+" lacks CAP_SETUID and CAP_SETGID: its file system is mounted with nosuid")
 	})
 	t.Run("downscope none as root", func(t *testing.T) {
 		other := newSibling(t, func(c site.Config) { c.Set("auth", "downscope", "none") })

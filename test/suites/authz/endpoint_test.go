@@ -44,7 +44,7 @@ func TestKeyServerOfAnotherUser(t *testing.T) {
 			if n := asked.Load(); n != 0 {
 				t.Errorf("the port was asked %d times for keys", n)
 			}
-			if out, status := admin(t, s.Auth, "check", "--configuration", s.ConfigFile); status != 2 || !strings.Contains(out, "general.jwks_url: "+reason) {
+			if out, status := admin(t, s.Admin, "check", "--configuration", s.ConfigFile); status != 2 || !strings.Contains(out, "general.jwks_url: "+reason) {
 				t.Errorf("check: status %d:\n%s", status, out)
 			}
 			// What the key's name says is what it does.
@@ -52,7 +52,7 @@ func TestKeyServerOfAnotherUser(t *testing.T) {
 			if r := s.Runner().Run(forged()); r.Outcome != fakerunner.Success {
 				t.Errorf("with insecure_loopback_http the job ended as %s:\n%s", r.Outcome, output(r))
 			}
-			if out, _ := admin(t, s.Auth, "check", "--configuration", s.ConfigFile); !strings.Contains(out, "general.insecure_loopback_http: is true: any user of this machine") {
+			if out, _ := admin(t, s.Admin, "check", "--configuration", s.ConfigFile); !strings.Contains(out, "general.insecure_loopback_http: is true: any user of this machine") {
 				t.Errorf("check:\n%s", out)
 			}
 		})

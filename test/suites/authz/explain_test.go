@@ -86,9 +86,9 @@ func TestExplain(t *testing.T) {
 				j = tc.job(s)
 			}
 			e := keep(t, s, j)
-			argv := []string{s.Auth, "explain", "--configuration", s.ConfigFile, "--token", e.token, "--job-response", e.response}
+			argv := []string{s.Admin, "explain", "--configuration", s.ConfigFile, "--token", e.token, "--job-response", e.response}
 			if tc.claims {
-				argv = []string{s.Auth, "explain", "--configuration", s.ConfigFile, "--claims", e.claims}
+				argv = []string{s.Admin, "explain", "--configuration", s.ConfigFile, "--claims", e.claims}
 			}
 			out, status := admin(t, append(argv, tc.flags...)...)
 			words := oneSpace(out)
@@ -139,11 +139,11 @@ func TestExplainWithoutGitLab(t *testing.T) {
 	t.Parallel()
 	s := keyless(t, func(c site.Config) { c.Set("general", "jwks_url", "http://127.0.0.1:1/keys") })
 	e := keep(t, s, s.Job("true"))
-	out, status := admin(t, s.Auth, "explain", "--configuration", s.ConfigFile, "--token", e.token, "--job-response", e.response)
+	out, status := admin(t, s.Admin, "explain", "--configuration", s.ConfigFile, "--token", e.token, "--job-response", e.response)
 	if status != 1 || !strings.Contains(oneSpace(out), "token: key deny cannot verify a token") || !strings.Contains(oneSpace(out), "Account "+s.Account.Name) {
 		t.Errorf("status %d:\n%s", status, out)
 	}
-	out, status = admin(t, s.Auth, "explain", "--configuration", s.ConfigFile, "--claims", e.claims)
+	out, status = admin(t, s.Admin, "explain", "--configuration", s.ConfigFile, "--claims", e.claims)
 	if status != 0 {
 		t.Errorf("status %d:\n%s", status, out)
 	}

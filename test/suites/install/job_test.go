@@ -130,7 +130,7 @@ func (m *machine) initialize(t *testing.T, deployment string) {
 	}
 	state := m.root + "/var/lib/jacamar"
 	argv := []string{
-		m.auth, "init", "--configuration", m.config, "--gitlab-server", m.GitLab.URL, "--tls-ca-file", m.GitLab.CAFile,
+		filepath.Join(filepath.Dir(m.auth), "jacamar-admin"), "init", "--configuration", m.config, "--gitlab-server", m.GitLab.URL, "--tls-ca-file", m.GitLab.CAFile,
 		"--deployment", deployment, "--executor", "shell", "--data-dir", "$HOME", "--runner-config", runnerConfig, "--runner", "hpc",
 		"--helper-account", m.Accounts.Helper,
 	}

@@ -80,7 +80,7 @@ func TestTarball(t *testing.T) {
 		t.Fatal(archive, err)
 	}
 	list := must(t, "tar", "--list", "--verbose", "--numeric-owner", "--file", archive[0])
-	for _, want := range []string{"-rwxr-xr-x 0/0", "-rwxr-x--- 0/0", "jacamar/bin/jacamar-auth\n", "jacamar/share/man/man8/jacamar-auth.8\n"} {
+	for _, want := range []string{"-rwxr-xr-x 0/0", "-rwxr-x--- 0/0", "jacamar/bin/jacamar-auth\n", "jacamar/bin/jacamar-admin\n", "jacamar/share/man/man8/jacamar-admin.8\n"} {
 		if !strings.Contains(list, want) {
 			t.Errorf("no %q in\n%s", want, list)
 		}

@@ -65,7 +65,7 @@ func TestUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(keys, []byte(strings.Replace(string(text), "/opt/jacamar/bin/jacamar-auth", "/bin/true", 1)), 0o644); err != nil {
+	if err := os.WriteFile(keys, []byte(strings.Replace(string(text), "/opt/jacamar/bin/jacamar-admin", "/bin/true", 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for _, unit := range []string{"gitlab-runner.service", "jacamar-keys.service", "jacamar-keys.timer"} {
@@ -190,7 +190,7 @@ func TestSELinuxModule(t *testing.T) {
 
 // TestShellSyntax: what is shell can be read by a shell.
 func TestShellSyntax(t *testing.T) {
-	for _, file := range []string{"rpm/verify", "rpm/install-share", "docs/completions/jacamar-auth.bash", "docs/completions/jacamar.bash"} {
+	for _, file := range []string{"rpm/verify", "rpm/install-share", "docs/completions/jacamar-auth.bash", "docs/completions/jacamar-admin.bash", "docs/completions/jacamar.bash"} {
 		must(t, "bash", "-n", filepath.Join(top, file))
 	}
 }

@@ -193,7 +193,7 @@ func TestUnusableHelper(t *testing.T) {
 			if r.status != 2 || r.stdout != "" || !strings.Contains(r.stderr, "cannot use auth.helper_account "+account+": "+c.problem) || !strings.Contains(r.stderr, c.fix) {
 				t.Errorf("%s", r)
 			}
-			check := finished(t, a.command("", s.Auth, "check", "--configuration", s.ConfigFile))
+			check := finished(t, a.command("", s.Admin, "check", "--configuration", s.ConfigFile))
 			if check.status != 2 || !strings.Contains(check.stdout, c.problem) {
 				t.Errorf("%s", check)
 			}

@@ -18,7 +18,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestInitReplacedDirectory (C13) runs `jacamar-auth init --runner-config` as root
+// TestInitReplacedDirectory (C13) runs `jacamar-admin init --runner-config` as root
 // on a file in a directory of the service account, which swaps the directory for a link
 // to one of root's all the while. Nothing may come there, whatever becomes of init.
 func TestInitReplacedDirectory(t *testing.T) {
@@ -37,9 +37,9 @@ func TestInitReplacedDirectory(t *testing.T) {
 	testutil.Must(t, unix.Chmod(home+"/gr", 0o2755))
 	const text = "[[runners]]\n  name = \"hpc\"\n"
 	testutil.Must(t, os.WriteFile(roots+"/config.toml", []byte(text), 0o600))
-	// A program that the service account cannot run ends init before its check.
-	program := filepath.Join(s.Dir, "jacamar-auth")
-	testutil.Must(t, exec.Command("cp", s.Auth, program).Run(), os.Chmod(program, 0o700))
+	// In this directory is no jacamar-admin that init could become for its check.
+	program := filepath.Join(s.Dir, "init")
+	testutil.Must(t, exec.Command("cp", s.Admin, program).Run(), os.Chmod(program, 0o700))
 	for name, target := range map[string]string{"an absolute link": roots, "a relative link": "../roots"} {
 		t.Run(name, func(t *testing.T) {
 			testutil.Must(t, os.Symlink(target, home+"/link"), os.Lchown(home+"/link", int(service.UID), int(service.GID)))
@@ -50,9 +50,9 @@ func TestInitReplacedDirectory(t *testing.T) {
 				out, err := exec.Command(program, "init", "--configuration", fmt.Sprintf("%s/jacamar-%d.toml", s.Dir, i), "--gitlab-server", s.GitLab.URL, "--tls-ca-file", s.GitLab.CAFile,
 					"--deployment", "caps", "--executor", "shell", "--data-dir", "$HOME", "--service", service.Name, "--runner-config", home+"/gr/config.toml", "--force").CombinedOutput()
 				if err == nil {
-					t.Fatalf("init succeeded although the service cannot run its program:\n%s", out)
+					t.Fatalf("init succeeded although there is no program for its check:\n%s", out)
 				}
-				if strings.Contains(string(out), "wired a runner") {
+				if strings.Contains(string(out), "added it to a runner") {
 					merged++
 				} else {
 					refused++

@@ -82,8 +82,8 @@ var opens = regexp.MustCompile(`\b[0-7]?777 |o\+w|ALL,!root`)
 // opens a directory to others.
 func advice(t *testing.T, s *site.Site) string {
 	t.Helper()
-	argv := []string{s.Auth, "check", "--json", "--configuration", s.ConfigFile}
-	if a := s.Service(); a != nil {
+	argv := []string{s.Admin, "check", "--json", "--configuration", s.ConfigFile}
+	if a := s.Service(); a != nil && s.Keeper() == nil {
 		argv = slices.Concat([]string{"/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", a.UID), fmt.Sprintf("--regid=%d", a.GID), "--init-groups"}, argv)
 	}
 	out, err := exec.Command(argv[0], argv[1:]...).Output()

@@ -19,24 +19,31 @@ func MayChangeIDs() error {
 	if err != nil {
 		return failure.Privatef("cannot read this process's capabilities: %w", err)
 	}
-	var missing []string
-	for _, c := range []struct {
-		name string
-		bit  uint
-	}{{"CAP_SETUID", unix.CAP_SETUID}, {"CAP_SETGID", unix.CAP_SETGID}} {
-		if !held.Has(c.bit) {
-			missing = append(missing, c.name)
-		}
-	}
+	missing := missingOf(held.Has)
 	if len(missing) == 0 {
 		return nil
 	}
 	return failure.Privatef("downscope is setuid, but this process lacks %s%s", strings.Join(missing, " and "), why())
 }
 
+// missingOf names the capabilities that a change of ids needs and has does not report.
+func missingOf(has func(bit uint) bool) (missing []string) {
+	for _, c := range []struct {
+		name string
+		bit  uint
+	}{{"CAP_SETUID", unix.CAP_SETUID}, {"CAP_SETGID", unix.CAP_SETGID}} {
+		if !has(c.bit) {
+			missing = append(missing, c.name)
+		}
+	}
+	return missing
+}
+
+const withNoNewPrivs = ": no_new_privs is set (NoNewPrivileges= in the runner's unit?), which disables file capabilities"
+
 func why() string {
 	if noNewPrivs() {
-		return ": no_new_privs is set (NoNewPrivileges= in the runner's unit?), which makes file capabilities void"
+		return withNoNewPrivs
 	}
 	return ": run it as root, or give the file capabilities cap_setuid,cap_setgid on a file system without nosuid"
 }

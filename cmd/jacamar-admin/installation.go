@@ -1,0 +1,92 @@
+package main
+
+import (
+	"github.com/urfave/cli/v2"
+
+	"jacamar-ci/internal/auth/admin"
+)
+
+// installation are the commands about the installation and its configuration.
+func installation(status *int) []*cli.Command {
+	return []*cli.Command{
+		{
+			Name: "init", Usage: "write a first configuration and check the installation",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "configuration", Usage: "write `FILE`", Value: "/etc/gitlab-runner/jacamar.toml"},
+				&cli.StringFlag{Name: "gitlab-server", Usage: "the `URL` of the GitLab server"},
+				&cli.StringFlag{Name: "tls-ca-file", Usage: "`FILE` with the certificate authorities for that server"},
+				&cli.StringFlag{Name: "deployment", Usage: "`KIND` of deployment: root, caps, sudo or none"},
+				&cli.StringFlag{Name: "executor", Usage: "`EXECUTOR` of jobs: shell, slurm, flux, pbs, lsf, sge or cobalt"},
+				&cli.StringFlag{Name: "data-dir", Usage: "`DIRECTORY` for the files of jobs, such as $HOME"},
+				&cli.StringFlag{Name: "state-dir", Usage: "`DIRECTORY` for the state of jacamar-auth"},
+				&cli.StringFlag{Name: "log", Usage: "`FILE` for the operator's log, instead of one in the state directory"},
+				&cli.StringFlag{Name: "service", Usage: "the `ACCOUNT` of the runner's service, where it is not root", Value: "gitlab-runner"},
+				&cli.StringFlag{Name: "helper-account", Usage: "the `ACCOUNT` for helpers and state, where it is not jacamar"},
+				&cli.StringFlag{Name: "runner-config", Usage: "merge the table for the runner into `FILE`, the runner's config.toml, instead of printing it"},
+				&cli.StringFlag{Name: "runner", Usage: "the `NAME` of the runner in that file, where it has several"},
+				&cli.BoolFlag{Name: "force", Usage: "replace a configuration that exists"},
+			},
+			Action: noArgs(func(c *cli.Context) { *status = initialize(c) }),
+		},
+		{
+			Name: "check", Usage: "look at the installation and print what to fix",
+			Flags:  []cli.Flag{configuration(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}},
+			Action: noArgs(func(c *cli.Context) { *status = admin.Check(c.String("configuration"), c.Bool("json")) }),
+		},
+		{
+			Name: "explain", Usage: "show the decision about one job, rule by rule",
+			Flags: []cli.Flag{
+				configuration(),
+				&cli.StringFlag{Name: "token", Usage: "`FILE` with the job's id_token; needs --job-response"},
+				&cli.StringFlag{Name: "job-response", Usage: "the runner's JOB_RESPONSE_FILE of the job, or a copy"},
+				&cli.StringFlag{Name: "claims", Usage: "`FILE` with a token's claims, instead of a token"},
+				&cli.BoolFlag{Name: "runas", Usage: "run the RunAs script as well; no other program of the site is started"},
+				&cli.StringFlag{Name: "target", Usage: "the `ACCOUNT` that the job asks for by admin.runas.user_variable"},
+			},
+			Action: func(c *cli.Context) error { return explain(c, status) },
+		},
+		{
+			Name: "keys", Usage: "the server's public keys",
+			Subcommands: []*cli.Command{{
+				Name: "refresh", Usage: "fetch the keys and keep them, for a timer",
+				Flags:  []cli.Flag{configuration(), &cli.BoolFlag{Name: "forget", Usage: "trust no key that was fetched before"}},
+				Action: noArgs(func(c *cli.Context) { *status = admin.RefreshKeys(c.String("configuration"), c.Bool("forget")) }),
+			}},
+			Action: func(c *cli.Context) error { return usage("keys has no command %q, only refresh", c.Args().First()) },
+		},
+	}
+}
+
+func initialize(c *cli.Context) int {
+	return admin.Init(admin.InitOptions{
+		Configuration: c.String("configuration"), Server: c.String("gitlab-server"), CAFile: c.String("tls-ca-file"),
+		Deployment: c.String("deployment"), Executor: c.String("executor"), DataDir: c.String("data-dir"), StateDir: c.String("state-dir"),
+		Service: c.String("service"), Helper: c.String("helper-account"), RunnerConfig: c.String("runner-config"), Runner: c.String("runner"), Log: c.String("log"), Force: c.Bool("force"),
+	})
+}
+
+// noArgs is an action that takes no arguments.
+func noArgs(do func(*cli.Context)) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		if c.NArg() != 0 {
+			return usage("%s takes no arguments", c.Command.Name)
+		}
+		do(c)
+		return nil
+	}
+}
+
+func explain(c *cli.Context, status *int) error {
+	q := admin.ExplainOptions{
+		Configuration: c.String("configuration"), Token: c.String("token"), Response: c.String("job-response"), Claims: c.String("claims"),
+		RunAs: c.Bool("runas"), Target: c.String("target"),
+	}
+	switch {
+	case c.NArg() != 0:
+		return usage("explain takes no arguments")
+	case (q.Token == "") == (q.Claims == "") || (q.Token == "") != (q.Response == ""):
+		return usage("explain needs either --token and --job-response, or --claims")
+	}
+	*status = admin.Explain(q)
+	return nil
+}

@@ -1,0 +1,190 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-multierror"
+
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/accountmap"
+	"jacamar-ci/internal/auth/internal/subprocess"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
+)
+
+// untrusted are the reasons not to trust a file, as failures.
+func (s Site) untrusted(p job.AbsPath) []Line { return failures(s.Trust.Check(p)) }
+
+func failures(faults []trustedfile.Fault) []Line {
+	var lines []Line
+	for _, f := range faults {
+		lines = append(lines, fail(f.Fix, "%s %s", f.Path, f.Problem))
+	}
+	return lines
+}
+
+func configuration(ctx context.Context, s Site) []Line {
+	lines := s.untrusted(s.File)
+	var fault *trustedfile.Fault
+	var several *multierror.Error
+	switch {
+	case s.Err == nil, errors.As(s.Err, &fault):
+	case errors.As(s.Err, &several):
+		for _, err := range several.Errors {
+			lines = append(lines, fail("correct it in "+s.File.String()+addressFix(ctx, err), "%v", err))
+		}
+	default:
+		lines = append(lines, fail("correct it in "+s.File.String(), "%v", s.Err))
+	}
+	if s.Config != nil {
+		for _, w := range s.Config.Warnings {
+			lines = append(lines, warn("change it in "+s.File.String(), "%v", w))
+		}
+	}
+	return or(lines, "%s can be trusted and has no error", s.File)
+}
+
+// addressFix completes the fix for a log server that is given by its host name: what
+// to write instead.
+func addressFix(ctx context.Context, err error) string {
+	var fault config.Fault
+	if !errors.As(err, &fault) || fault.Key != "auth.logging.address" {
+		return ""
+	}
+	host, port := config.SplitHostPort(fault.Value)
+	if host == "" {
+		return ""
+	}
+	r, err := subprocess.Command{
+		Path: "/usr/bin/getent", Args: []string{"ahosts", host}, Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10,
+	}.Run(ctx)
+	first, _, _ := strings.Cut(string(r.Stdout), " ")
+	address, bad := netip.ParseAddr(first)
+	if err != nil || bad != nil {
+		return fmt.Sprintf("; the name service has no address of %s", host)
+	}
+	return fmt.Sprintf(`: address = "%s"`, netip.AddrPortFrom(address, portNumber(port)))
+}
+
+func portNumber(text string) uint16 {
+	n, _ := strconv.ParseUint(text, 10, 16) // SplitHostPort has judged it
+	return uint16(n)
+}
+
+func caFile(_ context.Context, s Site) []Line {
+	p := s.Config.General.TLSCAFile
+	if p.IsZero() {
+		return nil
+	}
+	return or(s.untrusted(p), "%s can be trusted", p)
+}
+
+func accountMap(ctx context.Context, s Site) []Line {
+	p := s.Config.Auth.AccountMap
+	if p.IsZero() {
+		return nil
+	}
+	if lines := s.untrusted(p); len(lines) > 0 {
+		return lines
+	}
+	text, err := s.Trust.Read(p, accountmap.MaxSize)
+	if err != nil {
+		return []Line{fail("make it readable", "%v", err)}
+	}
+	users, err := accountmap.Parse(text)
+	if err != nil {
+		return []Line{fail("correct the lines", "%s: %v", p, err)}
+	}
+	var names []string
+	for _, account := range users {
+		names = append(names, account.String())
+	}
+	slices.Sort(names)
+	lines := unknown(ctx, s.Names, "passwd", names, func(name string) Line {
+		return warn("remove the line or correct the name", "%s names %s, which is no account here", p, name)
+	})
+	return or(lines, "%s has accounts for %d users", p, len(users))
+}
+
+func runAs(_ context.Context, s Site) []Line {
+	p := s.Config.Auth.RunAs.ValidationScript
+	if p.IsZero() {
+		return nil
+	}
+	lines := s.untrusted(p)
+	if len(lines) == 0 {
+		if err := s.Script.Check(); err != nil {
+			lines = append(lines, fail("correct the script or [auth.runas]", "%v", err))
+		}
+		lines = append(lines, s.interpreter(p)...)
+	}
+	if b, err := os.ReadFile("/proc/sys/vm/memfd_noexec"); err == nil && strings.TrimSpace(string(b)) == "2" {
+		lines = append(lines, fail("run: sysctl vm.memfd_noexec=1", "the kernel does not let validation scripts run from memory"))
+	}
+	return or(lines, "%s can be trusted and run", p)
+}
+
+// interpreter looks for the program of a "#!" line (execve(2)).
+func (s Site) interpreter(script job.AbsPath) []Line {
+	b, err := s.Trust.Read(script, 64<<20)
+	first, _, _ := strings.Cut(string(b), "\n")
+	rest, isScript := strings.CutPrefix(first, "#!")
+	words := strings.Fields(rest)
+	if err != nil || !isScript {
+		return nil
+	}
+	if len(words) == 0 || !executable(words[0]) {
+		return []Line{fail("install it or correct the first line", "%s needs an interpreter that does not exist: %q", script, job.Clip(first))}
+	}
+	return nil
+}
+
+// lists looks for entries without an account or a group.
+func lists(ctx context.Context, s Site) []Line {
+	a := s.Config.Auth
+	var lines []Line
+	for _, l := range []struct {
+		key, database, kind string
+		names               []string
+	}{
+		{"auth.user_allowlist", "passwd", "account", texts(a.UserAllowlist)},
+		{"auth.user_blocklist", "passwd", "account", texts(a.UserBlocklist)},
+		{"auth.groups_allowlist", "group", "group", texts(a.GroupsAllowlist)},
+		{"auth.groups_blocklist", "group", "group", texts(a.GroupsBlocklist)},
+	} {
+		lines = append(lines, unknown(ctx, s.Names, l.database, l.names, func(name string) Line {
+			return warn("remove it or correct its spelling", "%s names %q, and there is no such %s", l.key, name, l.kind)
+		})...)
+	}
+	return or(lines, "every entry names an account or a group")
+}
+
+func texts[T any](l config.List[T]) []string {
+	var out []string
+	for _, item := range l.Items {
+		out = append(out, fmt.Sprint(item))
+	}
+	return out
+}
+
+// unknown gives a line for each name that the name service does not have.
+func unknown(ctx context.Context, n account.Names, database string, names []string, line func(string) Line) []Line {
+	missing, err := n.Missing(ctx, database, names)
+	if err != nil {
+		return []Line{fail("check that getent(1) answers: getent "+database, "%v", err)}
+	}
+	var lines []Line
+	for _, name := range missing {
+		lines = append(lines, line(name))
+	}
+	return lines
+}

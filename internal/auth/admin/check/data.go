@@ -1,0 +1,129 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"jacamar-ci/internal/auth/internal/basedir"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
+)
+
+// dataDirectory must let each account have a directory of its own, and no account
+// change another's. It is judged by the function that judges it for a job.
+func dataDirectory(ctx context.Context, s Site) []Line {
+	dir := s.Config.General.DataDir.String()
+	if !strings.HasPrefix(dir, "/") {
+		return or(s.judgeHome(ctx), "jobs live in %s of their account", dir)
+	}
+	p, err := job.ParseAbsPath(dir)
+	if err != nil {
+		return []Line{fail("correct general.data_dir", "%v", err)}
+	}
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return []Line{fail("make it: install -d -m 0755 "+dir+"; and then "+s.ownDirectories(dir), "%s does not exist", dir)}
+	case err != nil:
+		return []Line{fail("check the file system", "%v", err)}
+	case !info.IsDir():
+		return []Line{fail("name a directory", "%s is not a directory", dir)}
+	}
+	lines := replaceable(dir, s.dataTrust().CheckDirectory(p))
+	if len(lines) == 0 {
+		lines = s.judgeDataDir(dir, info.Mode())
+	}
+	return or(lines, "%s can be used by all accounts", dir)
+}
+
+// replaceable are the reasons why directories of accounts are not safe there.
+func replaceable(dir string, faults []trustedfile.Fault) (lines []Line) {
+	for _, f := range faults {
+		who := "any account"
+		if f.UID != 0 {
+			who = fmt.Sprintf("uid %d", f.UID)
+		}
+		lines = append(lines, fail(f.Fix, "%s could replace the directory of another in %s: %s %s", who, dir, f.Path, f.Problem))
+	}
+	return lines
+}
+
+// dataTrust is whose directories may be on the way to data_dir: with jobs of one
+// account also that account's, and where root makes directories only root's.
+func (s Site) dataTrust() trustedfile.Trust {
+	switch {
+	case s.makesDirectories():
+		return basedir.Trust()
+	case s.Config.Auth.Downscope == config.None:
+		return trustedfile.Jobs(s.UID)
+	}
+	return trustedfile.Jobs(0)
+}
+
+func (s Site) makesDirectories() bool {
+	return s.Config.Auth.RootDirCreation && s.Config.Auth.Downscope == config.Setuid
+}
+
+// ownDirectories is how accounts get their directories where data_dir is not writable
+// by all: there each account could take the names of the others.
+func (s Site) ownDirectories(dir string) string {
+	each := "make a directory for each account: install -d -m 0700 -o ACCOUNT " + dir + "/ACCOUNT"
+	if s.UID == 0 && s.Config.Auth.Downscope == config.Setuid {
+		return "set auth.root_dir_creation = true, or " + each
+	}
+	return each
+}
+
+func (s Site) judgeDataDir(dir string, mode fs.FileMode) (lines []Line) {
+	perm := mode.Perm()
+	switch {
+	case perm&0o011 == 0:
+		lines = append(lines, fail("run: chmod o+x "+dir, "the accounts of jobs cannot enter %s (mode %04o)", dir, perm))
+	case perm&0o001 == 0:
+		lines = append(lines, warn("have the accounts of jobs in that group", "only the members of its group can enter %s (mode %04o)", dir, perm))
+	}
+	switch {
+	case perm&0o022 != 0:
+		lines = append(lines, warn("run: chmod go-w "+dir+"; and then "+s.ownDirectories(dir),
+			"any account that can write %s can make the directory of another account there, whose jobs are then refused", dir))
+	case !s.makesDirectories() && s.Config.Auth.Downscope != config.None:
+		lines = append(lines, warn(s.ownDirectories(dir), "accounts without a directory of their own in %s cannot run jobs (mode %04o)", dir, perm))
+	}
+	return lines
+}
+
+// judgeHome judges the home of this account, where all jobs are its own. The homes
+// of other accounts are judged by their jobs: no privileged program looks into them.
+func (s Site) judgeHome(ctx context.Context) []Line {
+	if s.Config.Auth.Downscope != config.None || s.UID == 0 {
+		return nil
+	}
+	name, err := s.Names.Owner(ctx, job.Account{UID: s.UID})
+	if err != nil {
+		return nil // the check of the name service reports it
+	}
+	account, err := s.Names.Lookup(ctx, name)
+	if err != nil {
+		return nil
+	}
+	return failures(trustedfile.Jobs(s.UID).CheckDirectory(account.Home))
+}
+
+// usual is where GitLab Runner keeps its configuration.
+const usual = "/etc/gitlab-runner/config.toml"
+
+// runnerConfig looks at the runner's own file, which has the runner's token.
+func runnerConfig(context.Context, Site) []Line { return judgeRunnerConfig(usual) }
+
+func judgeRunnerConfig(file string) []Line {
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm()&0o004 == 0 {
+		return nil
+	}
+	return []Line{warn("run: chmod 0600 "+file, "any account can read the runner's token in %s (mode %04o)", file, info.Mode().Perm())}
+}

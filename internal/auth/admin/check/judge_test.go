@@ -1,0 +1,305 @@
+package check
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
+)
+
+// found compares results and a part of each text; every finding that is not ok
+// must have its fix.
+func found(t *testing.T, got []Line, want ...string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("got %+v, want %q", got, want)
+	}
+	for i, w := range want {
+		result, text, _ := strings.Cut(w, " ")
+		if string(got[i].Result) != result || !strings.Contains(got[i].Text, text) {
+			t.Errorf("line %d is %+v, want %q", i, got[i], w)
+		}
+		if (got[i].Result == OK) != (got[i].Fix == "") {
+			t.Errorf("the fix of %+v", got[i])
+		}
+	}
+}
+
+func TestJudgeServer(t *testing.T) {
+	const day = 24 * time.Hour
+	down := errors.New("cannot fetch keys")
+	good := idtoken.Probe{URL: "https://x/keys", Connected: true, Secured: true, SkewKnown: true, Keys: 2, CachedKeys: 2, CachedAge: time.Hour}
+	for name, tc := range map[string]struct {
+		change func(*idtoken.Probe)
+		want   []string
+	}{
+		"all well":            {func(*idtoken.Probe) {}, []string{"ok offers 2 keys", "ok agree", "ok 2 keys are cached"}},
+		"no Date":             {func(p *idtoken.Probe) { p.SkewKnown = false }, []string{"ok offers", "ok cached"}},
+		"other keys kept":     {func(p *idtoken.Probe) { p.NoneOffered = true }, []string{"ok offers 2 keys", "warn none of the cached keys", "ok agree", "ok cached"}},
+		"nothing kept yet":    {func(p *idtoken.Probe) { p.CacheErr = fs.ErrNotExist }, []string{"ok offers", "ok agree", "ok the first job fetches them"}},
+		"old keys, server up": {func(p *idtoken.Probe) { p.CachedAge = 2 * day }, []string{"ok offers", "ok agree", "ok cached"}},
+		"down, keys kept":     {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: time.Hour} }, []string{"fail cannot fetch", "ok cached"}},
+		"down, keys old":      {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 2 * day} }, []string{"fail cannot fetch", "warn they are used until 168h"}},
+		"down, keys too old":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 8 * day} }, []string{"fail cannot fetch", "warn no longer used"}},
+		"down, nothing kept":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CacheErr: fs.ErrNotExist} }, []string{"fail cannot fetch", "fail no job can run"}},
+		"foreign certificate": {func(p *idtoken.Probe) { p.Secured, p.Err = false, down }, []string{"fail cannot fetch", "ok agree", "ok cached"}},
+		"useless answer":      {func(p *idtoken.Probe) { p.Err = down }, []string{"fail cannot fetch", "ok agree", "ok cached"}},
+		"a minute apart":      {func(p *idtoken.Probe) { p.Skew = -time.Minute }, []string{"ok offers", "warn differ by 1m0s", "ok cached"}},
+		"ten seconds apart":   {func(p *idtoken.Probe) { p.Skew = 10 * time.Second }, []string{"ok offers", "ok agree", "ok cached"}},
+		"over a minute apart": {func(p *idtoken.Probe) { p.Skew = 61 * time.Second }, []string{"ok offers", "fail differ by 1m1s", "ok cached"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := good
+			tc.change(&p)
+			found(t, judgeServer(p, day, 7*day), tc.want...)
+		})
+	}
+}
+
+// TestServerFixes: each kind of failure has its own fix.
+func TestServerFixes(t *testing.T) {
+	down := errors.New("x")
+	for want, p := range map[string]idtoken.Probe{
+		"check that GitLab is up": {URL: "https://x", Err: down},
+		"tls-ca-file":             {URL: "https://x", Connected: true, Err: down},
+		"jwks_url":                {URL: "http://127.0.0.1", Connected: true, Err: down},
+	} {
+		if got := judgeServer(p, 1, 1)[0].Fix; !strings.Contains(got, want) {
+			t.Errorf("%+v: %q", p, got)
+		}
+	}
+}
+
+func TestJudgeShadow(t *testing.T) {
+	name, err := job.ParseUsername("runner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		reads, required bool
+		want            string
+	}{
+		{true, false, "ok are refused, as far as shadow(5) has them"},
+		{true, true, "ok are refused, as far as shadow(5) has them"},
+		{false, false, "warn locked and expired accounts run jobs"},
+		{false, true, "fail auth.require_shadow refuses every job"},
+	} {
+		found(t, judgeShadow(c.reads, c.required, name), c.want)
+	}
+}
+
+func TestJudgeMap(t *testing.T) {
+	found(t, judgeMap("         0          0 4294967295\n"), "ok machine's own")
+	found(t, judgeMap("         0       1000          1\n"), "fail user namespace")
+	found(t, judgeMap(""), "fail user namespace")
+}
+
+func TestJudgeDataDir(t *testing.T) {
+	setuid, none := config.Setuid, config.None
+	for name, tc := range map[string]struct {
+		mode  fs.FileMode
+		root  bool // root_dir_creation
+		scope config.Downscope
+		want  []string
+	}{
+		"for all":               {0o777 | fs.ModeSticky, false, setuid, []string{"warn can make the directory of another account"}},
+		"for a group":           {0o775 | fs.ModeSticky, false, setuid, []string{"warn can make the directory of another account"}},
+		"for a group alone":     {0o770 | fs.ModeSticky, false, setuid, []string{"warn only the members of its group", "warn can make the directory of another account"}},
+		"one for each":          {0o755, false, setuid, []string{"warn without a directory of their own"}},
+		"made by root":          {0o755, true, setuid, nil},
+		"root without the ids":  {0o755, true, config.Sudo, []string{"warn without a directory of their own"}},
+		"all jobs are one's":    {0o755, false, none, nil},
+		"closed":                {0o700, true, setuid, []string{"fail cannot enter"}},
+		"closed, for one":       {0o711, true, setuid, nil},
+		"open for a group only": {0o750, true, setuid, []string{"warn only the members of its group can enter"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := Site{Config: &config.Config{}}
+			s.Config.Auth.RootDirCreation, s.Config.Auth.Downscope = tc.root, tc.scope
+			found(t, s.judgeDataDir("/data", tc.mode), tc.want...)
+		})
+	}
+}
+
+// TestDataDirectoryIsJudged by the rules of the deployment: whose directories may be
+// there.
+func TestDataDirectoryIsJudged(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it gives directories to another account")
+	}
+	const service, other = 4242, 4243
+	for name, tc := range map[string]struct {
+		owner int
+		mode  fs.FileMode
+		root  bool
+		scope config.Downscope
+		want  []string
+	}{
+		"root's, sticky":              {0, 0o777 | fs.ModeSticky, false, config.Setuid, []string{"warn can make"}},
+		"root's, sticky, made by it":  {0, 0o777 | fs.ModeSticky, true, config.Setuid, []string{"fail is writable by group and others (mode 1777)"}},
+		"made by root":                {0, 0o755, true, config.Setuid, []string{"ok by all accounts"}},
+		"not sticky":                  {0, 0o777, false, config.Setuid, []string{"fail is writable by group and others (mode 0777)"}},
+		"writable by group":           {0, 0o775 | fs.ModeSetgid, false, config.Setuid, []string{"fail is writable by group (mode 2775)"}},
+		"the service account's":       {service, 0o755, false, config.Setuid, []string{"fail is owned by uid 4242"}},
+		"the service account's, none": {service, 0o755, false, config.None, []string{"ok by all accounts"}},
+		"another's, sticky":           {other, 0o777 | fs.ModeSticky, false, config.Setuid, []string{"fail is owned by uid 4243", "fail is writable"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			must := func(errs ...error) {
+				if err := errors.Join(errs...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			must(os.MkdirAll("/srv", 0o755))
+			dir, err := os.MkdirTemp("/srv", "check-test-")
+			must(err)
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			must(os.Chown(dir, tc.owner, -1), os.Chmod(dir, tc.mode))
+			s := Site{UID: service, Config: &config.Config{}}
+			s.Config.Auth.RootDirCreation, s.Config.Auth.Downscope = tc.root, tc.scope
+			must(s.Config.General.DataDir.UnmarshalText([]byte(dir)))
+			found(t, dataDirectory(t.Context(), s), tc.want...)
+		})
+	}
+}
+
+// TestNoAdviceOpensAHole: a directory that all can write is never recommended.
+func TestNoAdviceOpensAHole(t *testing.T) {
+	for _, mode := range []fs.FileMode{0o700, 0o711, 0o750, 0o755, 0o770, 0o775, 0o777, 0o777 | fs.ModeSticky} {
+		for _, uid := range []job.UID{0, 7} {
+			s := Site{UID: uid, Config: &config.Config{}}
+			s.Config.Auth.Downscope = config.Setuid
+			for _, l := range s.judgeDataDir("/data", mode) {
+				if strings.Contains(l.Fix, "777") || strings.Contains(l.Fix, "+t") || strings.Contains(l.Fix, "o+w") {
+					t.Errorf("mode %v: %+v", mode, l)
+				}
+			}
+		}
+	}
+}
+
+func TestJudgeRunnerConfig(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	found(t, judgeRunnerConfig(file))
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found(t, judgeRunnerConfig(file))
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	found(t, judgeRunnerConfig(file), "warn read the runner's token")
+}
+
+func absPath(t *testing.T, s string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func program(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestShells(t *testing.T) {
+	site := Site{Config: &config.Config{}}
+	site.Config.General.ShellPath = absPath(t, "/bin/bash")
+	found(t, shells(t.Context(), site), "ok scripts run with /bin/bash")
+	site.Config.General.ShellPath = absPath(t, "/nonexistent/bash")
+	site.Config.Auth.ShellAllowlist.Items = []job.AbsPath{absPath(t, "/bin/sh"), absPath(t, "/nonexistent/zsh")}
+	found(t, shells(t.Context(), site), "fail no program /nonexistent/bash", "warn names /nonexistent/zsh")
+}
+
+func TestDataDirectory(t *testing.T) {
+	for text, want := range map[string]string{
+		"$HOME": "ok jobs live in $HOME", "~/ci": "ok jobs live in $HOME/ci", "/nonexistent/x": "fail does not exist", "/etc/passwd": "fail is not a directory",
+	} {
+		site := Site{Config: &config.Config{}}
+		if err := site.Config.General.DataDir.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		found(t, dataDirectory(t.Context(), site), want)
+	}
+}
+
+func TestParentOf(t *testing.T) {
+	dir := t.TempDir()
+	found(t, Site{}.parentOf(absPath(t, dir+"/new")), "ok will be made")
+	found(t, Site{}.parentOf(absPath(t, dir+"/a/b")), "fail neither")
+	found(t, Site{Helper: Helper{Required: true}}.parentOf(absPath(t, dir+"/new")), "fail is missing")
+}
+
+func TestInterpreter(t *testing.T) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Skipf("this account has no home: %v", err)
+	}
+	dir, err := os.MkdirTemp(home, "check-test-")
+	if err != nil {
+		t.Skipf("cannot make a directory in the home of this account: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for text, want := range map[string][]string{
+		"#!/bin/sh\ntrue\n": nil, "#! /bin/sh -e\n": nil, "\x7fELF": nil, "": nil,
+		"#!/nonexistent/python\n": {"fail needs an interpreter"}, "#!\n": {"fail needs an interpreter"}, "#!/etc\n": {"fail needs an interpreter"},
+	} {
+		path := filepath.Join(dir, "script")
+		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		found(t, Site{Trust: trustedfile.Self()}.interpreter(absPath(t, path)), want...)
+	}
+}
+
+// TestPrivileged: a file without privileges may be run by all.
+func TestPrivileged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "program")
+	program(t, path)
+	stat := func() fs.FileInfo {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	if privileged(absPath(t, path), stat()) {
+		t.Error("a plain file has privileges")
+	}
+	if err := os.Chmod(path, 0o755|fs.ModeSetuid); err != nil {
+		t.Fatal(err)
+	}
+	if !privileged(absPath(t, path), stat()) {
+		t.Error("a setuid file has none")
+	}
+}
+
+func TestHelper(t *testing.T) {
+	for want, site := range map[string]Site{
+		"fail no such account":      {Helper: Helper{Required: true, Problem: "no such account", Fix: "run: useradd"}},
+		"ok can change neither":     {UID: 998, Helper: Helper{Required: true, InUse: true}},
+		"ok getent runs as":         {Helper: Helper{InUse: true}},
+		"warn getent runs as root":  {Helper: Helper{Fix: "run: useradd"}},
+		"fail it has a login shell": {Helper: Helper{Problem: "it has a login shell", Fix: "run: usermod"}},
+	} {
+		found(t, helper(t.Context(), site), want)
+	}
+	for name, site := range map[string]Site{"sudo": {UID: 998}, "root by name": {}} {
+		if lines := helper(t.Context(), site); len(lines) > 0 {
+			t.Errorf("%s: %+v", name, lines)
+		}
+	}
+}

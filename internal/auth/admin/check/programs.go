@@ -1,0 +1,170 @@
+package check
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth/internal/subprocess"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/version"
+)
+
+// authProgram looks at who may run jacamar-auth, where its file has privileges: its
+// caller chooses the configuration.
+func authProgram(ctx context.Context, s Site) []Line {
+	lines := s.untrusted(s.Auth)
+	info, err := os.Stat(s.Auth.String())
+	if err == nil && info.Mode().Perm()&0o001 != 0 && privileged(s.Auth, info) {
+		lines = append(lines, fail("run: chmod 0750 "+s.Auth.String(), "%s has privileges and any account may run it (mode %04o)", s.Auth, info.Mode().Perm()))
+	}
+	if len(lines) == 0 {
+		lines = sameVersion(ctx, s.Auth)
+	}
+	return or(lines, "%s can be trusted and is of this version", s.Auth)
+}
+
+// privileged reports whether running the file gives privileges.
+func privileged(p job.AbsPath, info fs.FileInfo) bool {
+	size, err := unix.Getxattr(p.String(), "security.capability", nil)
+	return info.Mode()&fs.ModeSetuid != 0 || (err == nil && size > 0)
+}
+
+// jacamar must be a program that every account can run and none can change.
+func jacamar(ctx context.Context, s Site) []Line {
+	lines := failures(s.Trust.CheckProgram(s.Jacamar))
+	if len(lines) > 0 {
+		return lines
+	}
+	for p := s.Jacamar.String(); ; p = path.Dir(p) {
+		info, err := os.Stat(p)
+		if err == nil && info.Mode().Perm()&0o001 == 0 {
+			lines = append(lines, fail("install the programs where every account may enter, such as /opt/jacamar, or run: chmod o+x "+p, "the accounts of jobs cannot run %s: %s has mode %04o", s.Jacamar, p, info.Mode().Perm()))
+		}
+		if p == "/" {
+			break
+		}
+	}
+	if len(lines) == 0 {
+		lines = append(sameVersion(ctx, s.Jacamar), readable(s.Jacamar)...)
+	}
+	return or(lines, "%s can be trusted, can be run by all and is of this version", s.Jacamar)
+}
+
+// fetcher is trusted like jacamar-auth itself: the keys that it fetches identify users.
+func fetcher(ctx context.Context, s Site) []Line {
+	if s.FetcherErr != nil {
+		return []Line{fail("install all programs from one package", "%v", s.FetcherErr)}
+	}
+	return or(sameVersion(ctx, s.Fetcher), "%s can be trusted and is of this version", s.Fetcher)
+}
+
+func sameVersion(ctx context.Context, p job.AbsPath) []Line {
+	r, err := subprocess.Command{Path: p.String(), Args: []string{"--version"}, Env: []string{"PATH=/usr/bin:/bin"}, Limit: 5 * time.Second, MaxOutput: 4 << 10}.Run(ctx)
+	first, _, _ := strings.Cut(string(r.Stdout), "\n")
+	switch {
+	case err != nil:
+		return []Line{fail("install it again", "%s --version: %v", p, err)}
+	case first != "Version: "+version.Number():
+		return []Line{fail("install all programs from one package", "%s is %q, and this program is of version %s", p, first, version.Number())}
+	}
+	return nil
+}
+
+func executable(p string) bool {
+	info, err := os.Stat(p)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
+}
+
+func shells(_ context.Context, s Site) []Line {
+	var lines []Line
+	if p := s.Config.General.ShellPath; !executable(p.String()) {
+		lines = append(lines, fail("install it or set general.shell_path", "there is no program %s to run scripts with", p))
+	}
+	for _, p := range s.Config.Auth.ShellAllowlist.Items {
+		if !executable(p.String()) {
+			lines = append(lines, warn("remove it from the list", "auth.shell_allowlist names %s, which is no program here", p))
+		}
+	}
+	return or(lines, "scripts run with %s", s.Config.General.ShellPath)
+}
+
+// readable warns of a jacamar that its account can read: the kernel lets that account
+// attach to it until jacamar itself forbids it (PR_SET_DUMPABLE in prctl(2)). A script
+// that starts another program must be readable.
+func readable(p job.AbsPath) []Line {
+	info, err := os.Stat(p.String())
+	if err != nil || info.Mode().Perm()&0o044 == 0 || script(p) {
+		return nil
+	}
+	return []Line{warn("run: chmod 0711 "+p.String(),
+		"%s can be read by the accounts of jobs (mode %04o): their other processes can take it over as it starts", p, info.Mode().Perm())}
+}
+
+func script(p job.AbsPath) bool {
+	f, err := os.Open(p.String())
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var first [2]byte
+	n, err := f.Read(first[:])
+	return err == nil && string(first[:n]) == "#!"
+}
+
+// selinux looks for logins that SELinux confines: jobs run in the domain of the
+// runner's service, and may do what such a login may not.
+func selinux(context.Context, Site) []Line {
+	enforce, err := os.ReadFile("/sys/fs/selinux/enforce")
+	if err != nil || strings.TrimSpace(string(enforce)) != "1" {
+		return nil
+	}
+	config, err := os.ReadFile("/etc/selinux/config")
+	if err != nil {
+		return []Line{warn("run this check as root", "SELinux is enforcing, and its configuration cannot be read: %v", err)}
+	}
+	file := path.Join("/etc/selinux", policyType(string(config)), "seusers")
+	users, err := os.ReadFile(file)
+	if err != nil {
+		return []Line{warn("run this check as root", "SELinux is enforcing, and the users of its policy cannot be read: %v", err)}
+	}
+	return judgeLogins(file, string(users))
+}
+
+// policyType is the value of SELINUXTYPE (selinux_config(5)).
+func policyType(config string) string {
+	for line := range strings.Lines(config) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && strings.TrimSpace(name) == "SELINUXTYPE" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "targeted"
+}
+
+// judgeLogins reads lines of "LOGIN:SELINUX USER:RANGE" (seusers(5)).
+func judgeLogins(file, users string) []Line {
+	var confined []string
+	for line := range strings.Lines(users) {
+		fields := strings.Split(strings.TrimSpace(line), ":")
+		if len(fields) < 2 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		switch fields[0] {
+		case "root", "system_u":
+			continue
+		}
+		if fields[1] != "unconfined_u" {
+			confined = append(confined, fields[0])
+		}
+	}
+	if len(confined) == 0 {
+		return []Line{ok("SELinux confines no logins by %s", file)}
+	}
+	return []Line{warn(`use downscope = "sudo" with ROLE and TYPE in the rule (sudoers(5)), or keep these accounts out by user_blocklist`,
+		"SELinux confines the logins of %s (%s), and not their jobs, which have the domain of the runner's service", job.Clip(strings.Join(confined, ", ")), file)}
+}

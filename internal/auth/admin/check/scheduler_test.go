@@ -1,0 +1,85 @@
+package check
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"jacamar-ci/internal/config"
+)
+
+func slurmSite(t *testing.T, bin string) Site {
+	return Site{Config: &config.Config{
+		General: config.General{Executor: config.Slurm}, Batch: config.Batch{SchedulerBin: absPath(t, bin)},
+	}}
+}
+
+func TestSchedulerPrograms(t *testing.T) {
+	bin := t.TempDir()
+	found(t, scheduler(t.Context(), Site{Config: &config.Config{General: config.General{Executor: config.Shell}}}))
+	site := slurmSite(t, bin)
+	found(t, scheduler(t.Context(), site), "fail no sbatch", "fail no squeue", "fail no scontrol", "fail no scancel")
+	for _, name := range []string{"sbatch", "squeue", "scontrol", "scancel"} {
+		program(t, filepath.Join(bin, name))
+	}
+	if got := scheduler(t.Context(), site); got[0].Result != OK {
+		t.Errorf("%+v, want the programs found", got[0])
+	}
+	site.Config.Batch.SlurmSacct = true
+	found(t, scheduler(t.Context(), site), "fail no sacct in "+bin)
+}
+
+// Every executor but the local one has a row, and its programs are what the row's
+// own commands start with or more.
+func TestEveryExecutorIsChecked(t *testing.T) {
+	for _, e := range []config.Executor{config.Cobalt, config.Flux, config.LSF, config.PBS, config.SGE, config.Slurm} {
+		b := batchSystems[e]
+		if len(b.programs) == 0 || len(b.version) == 0 || len(b.ping) == 0 {
+			t.Errorf("%s: %+v", e, b)
+		}
+	}
+}
+
+// The programs run with the privileges of the check, so that a place which others
+// can write to is told and nothing in it is run.
+func TestSchedulerLiveness(t *testing.T) {
+	for name, tt := range map[string]struct {
+		scontrol string
+		mode     os.FileMode
+		want     []string
+	}{
+		"alive":       {"echo up", 0o755, []string{"ok sbatch", "ok slurm 22.05.8", "ok scontrol ping succeeded"}},
+		"away":        {"echo DOWN; exit 1", 0o755, []string{"ok sbatch", "ok slurm 22.05.8", "fail exit code 1): DOWN"}},
+		"killed":      {"kill -KILL $$", 0o755, []string{"ok sbatch", "ok slurm 22.05.8", "fail signal 9"}},
+		"not trusted": {"echo up", 0o777, []string{"ok sbatch", "ok slurm 22.05.8", "fail scontrol", "warn was not run"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bin, err := os.MkdirTemp(trustedParent(t), "check-")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { os.RemoveAll(bin) })
+			if err := os.Chmod(bin, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			for name, text := range map[string]string{"sbatch": "echo slurm 22.05.8", "squeue": "", "scancel": "", "scontrol": tt.scontrol} {
+				if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(filepath.Join(bin, "scontrol"), tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			found(t, scheduler(t.Context(), slurmSite(t, bin)), tt.want...)
+		})
+	}
+}
+
+// trustedParent is a directory below which nobody else can write.
+func trustedParent(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs a directory that root alone can write to")
+	}
+	return "/srv"
+}

@@ -1,0 +1,162 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/auth/internal/statedir"
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// stateDirectory is looked at through the keys that are kept in it.
+func stateDirectory(ctx context.Context, s Site) []Line {
+	if _, other := serviceAccount(ctx, s); other || s.Helper.Lost {
+		return nil // its owner cannot be determined
+	}
+	if _, missing := os.Stat(s.StateDir.String()); os.IsNotExist(missing) {
+		return s.parentOf(s.StateDir)
+	}
+	var fault *statedir.Fault
+	switch err := s.Keys.CheckCache(); {
+	case errors.As(err, &fault):
+		return []Line{fail(fault.Fix, "%s: %v", fault.Dir, fault.Err)}
+	case failure.KindOf(err) == failure.Config:
+		return []Line{fail("correct general.state_dir", "%v", err)}
+	}
+	return []Line{ok("%s keeps GitLab's keys, and the key that seals the state of jobs", s.StateDir)}
+}
+
+// parentOf reports whether a directory can be made when it is needed: the helper
+// account can write only in directories of its own.
+func (s Site) parentOf(dir job.AbsPath) []Line {
+	if s.Helper.Required {
+		return []Line{fail(fmt.Sprintf("run: install -d -m 0700 -o %s -g %[1]s %s", s.Helper.Name, dir), "%s is missing", dir)}
+	}
+	parent := path.Dir(dir.String())
+	info, err := os.Stat(parent)
+	if err != nil || !info.IsDir() {
+		return []Line{fail(fmt.Sprintf("run: install -d -m 0700 -o %d %s", s.UID, dir), "neither %s nor the directory above it exists", dir)}
+	}
+	return []Line{ok("%s will be made by the first job", dir)}
+}
+
+// keyServer sends one request to the server.
+func keyServer(ctx context.Context, s Site) []Line {
+	now := time.Now()
+	return judgeServer(s.Keys.Probe(ctx, now), s.Config.General.JWKSMaxAge, s.Config.General.JWKSStaleMax)
+}
+
+func judgeServer(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
+	var lines []Line
+	switch {
+	case p.Err == nil:
+		lines = append(lines, ok("%s offers %d keys", p.URL, p.Keys))
+	case !p.Connected:
+		lines = append(lines, fail("check that GitLab is up and that this host reaches it; general.https_proxy names a web proxy", "%v", p.Err))
+	case strings.HasPrefix(p.URL, "https") && !p.Secured:
+		lines = append(lines, fail("name the authority of its certificate in general.tls-ca-file", "%v", p.Err))
+	default:
+		lines = append(lines, fail("find out what answers there; general.jwks_url names another address", "%v", p.Err))
+	}
+	if p.NoneOffered {
+		lines = append(lines, warn("find out which server answers there, and compare its keys with those that GitLab publishes", "%s offers none of the cached keys", p.URL))
+	}
+	lines = append(lines, judgeSkew(p)...)
+	return append(lines, judgeKept(p, maxAge, staleMax)...)
+}
+
+const (
+	// skewLimit is how far a token's times may be off (idtoken).
+	skewLimit   = time.Minute
+	skewWarning = 10 * time.Second
+)
+
+func judgeSkew(p idtoken.Probe) []Line {
+	const fix = "set the clock of this host by NTP (chronyc tracking)"
+	switch off := p.Skew.Abs(); {
+	case !p.SkewKnown:
+		return nil
+	case off > skewLimit:
+		return []Line{fail(fix, "the clocks of the server and of this host differ by %s", off)}
+	case off > skewWarning:
+		return []Line{warn(fix, "the clocks of the server and of this host differ by %s", off)}
+	}
+	return []Line{ok("the clocks of the server and of this host agree")}
+}
+
+func judgeKept(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
+	const fix = "run: jacamar-admin keys refresh"
+	switch {
+	case p.CacheErr != nil && p.Err != nil:
+		return []Line{fail(fix, "no cached keys either: no job can run")}
+	case p.CacheErr != nil:
+		return []Line{ok("no keys are cached yet: the first job fetches them")}
+	case p.CachedAge > staleMax:
+		return []Line{warn(fix, "the cached keys are %s old and no longer used", p.CachedAge.Round(time.Hour))}
+	case p.CachedAge > maxAge && p.Err != nil:
+		return []Line{warn(fix, "the cached keys are %s old; they are used until %s", p.CachedAge.Round(time.Minute), staleMax)}
+	}
+	return []Line{ok("%d keys are cached", p.CachedKeys)}
+}
+
+// log writes a record. Where the log is off the configuration has a warning of its own.
+func log(ctx context.Context, s Site) []Line {
+	l := s.Config.Auth.Logging
+	if _, other := serviceAccount(ctx, s); other || !l.Enabled {
+		return nil
+	}
+	where, file := logPlace(s)
+	if err := s.Log.Try(); err != nil {
+		return []Line{fail("make it writable, or name another place in [auth.logging]", "the operator's log cannot be written to %s: %v", where, err)}
+	}
+	var lines []Line
+	if file {
+		lines = logFile(s, where)
+	} else {
+		where += ", where others can write similar records and flood it (see \"Who can write to each destination\" in docs/tracing.md)"
+	}
+	return or(lines, "a record was written to %s", where)
+}
+
+// logPlace describes where records go; file reports whether that is a path.
+func logPlace(s Site) (where string, file bool) {
+	l := s.Config.Auth.Logging
+	switch {
+	case l.Address != "":
+		return l.Network + " " + l.Address, false
+	case l.Location != config.Location{}:
+		return l.Location.String(), !l.Location.File.IsZero()
+	}
+	return s.StateDir.String() + "/" + config.LogName, true
+}
+
+// largeLog is a size in bytes that a log reaches only where nothing rotates it, after
+// about a hundred thousand jobs.
+const largeLog = 1 << 30
+
+func logFile(s Site, where string) (lines []Line) {
+	f, err := s.LogFile()
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	if info.Mode().Perm()&0o004 != 0 {
+		lines = append(lines, warn("run: chmod o-r "+where, "any account can read the operator's log %s (mode %04o)", where, info.Mode().Perm()))
+	}
+	if info.Size() > largeLog {
+		lines = append(lines, warn("install the logrotate configuration of the package (see docs/install.md)", "the operator's log %s has %d MiB: nothing rotates it", where, info.Size()>>20))
+	}
+	return lines
+}

@@ -1,0 +1,211 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/auth"
+	"jacamar-ci/internal/auth/admin/explain"
+	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/claims"
+	"jacamar-ci/internal/auth/internal/idtoken"
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/auth/internal/runas"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// ExplainOptions is the job that an administrator asks about.
+type ExplainOptions struct {
+	Configuration string
+	// Token and Response are files: the job's id_token and the runner's
+	// JOB_RESPONSE_FILE. Claims is one with a token's claims alone.
+	Token, Response, Claims string
+	// RunAs runs the site's validation script. Nothing else is ever started but getent.
+	RunAs bool
+	// Target is the account that the job would ask for.
+	Target string
+}
+
+// The exit statuses of Explain.
+const (
+	explainedAllow = 0
+	explainedDeny  = 1
+	notExplained   = 2
+)
+
+// Explain repeats the decision about a job and prints the result of each rule.
+func Explain(o ExplainOptions) int {
+	err := refuseClosed()
+	var walk explain.Walk
+	if err == nil {
+		walk, err = explainJob(context.Background(), o)
+	}
+	if err == nil {
+		err = walk.Write(os.Stdout)
+	}
+	if err != nil {
+		return fail(err, notExplained)
+	}
+	if _, refused := walk.Refused(); refused {
+		return explainedDeny
+	}
+	return explainedAllow
+}
+
+func explainJob(ctx context.Context, o ExplainOptions) (w explain.Walk, err error) {
+	i, err := open(o.Configuration, &o.Token, &o.Response, &o.Claims)
+	if err != nil {
+		return w, err
+	}
+	if err = i.Load(); err != nil {
+		return w, err
+	}
+	if err = i.FindHelper(); err != nil {
+		return w, err
+	}
+	w.Configuration = i.File()
+	if w.ID, w.Steps, err = explainToken(ctx, i, o); err != nil || w.ID.User.Login == "" {
+		return w, err
+	}
+	i.Identified(w.ID)
+	rules, err := i.Rules()
+	if err != nil {
+		return w, err
+	}
+	err = explainAccount(ctx, i, o, rules, &w)
+	return w, err
+}
+
+// explainAccount adds the steps from the choice of an account to the decision.
+func explainAccount(ctx context.Context, i auth.Installation, o ExplainOptions, rules policy.Rules, w *explain.Walk) error {
+	candidate, choice := policy.Choose(w.ID, rules)
+	if w.Steps = append(w.Steps, choice.Steps...); !choice.Allowed {
+		return nil
+	}
+	candidate, steps, err := explainRunAs(ctx, i, o, candidate, rules)
+	if w.Steps = append(w.Steps, steps...); err != nil || candidate.Login() == (job.Username{}) {
+		return err
+	}
+	facts, err := i.Facts(ctx, candidate.Login(), rules)
+	if unknown := (account.UnknownError{}); errors.As(err, &unknown) {
+		w.Steps = append(w.Steps, policy.Step{Rule: auth.RuleUnknown, Outcome: policy.Deny, Reason: unknown.Error()})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, w.Decision = policy.Decide(w.ID, candidate, facts, rules)
+	w.Steps, w.Account = append(w.Steps, w.Decision.Steps...), &facts.Account
+	return nil
+}
+
+// explainToken judges the token or the claims, and reads them in any case: an
+// administrator wants to see everything that stands in the way of a job, and the token
+// of an ended job has expired.
+func explainToken(ctx context.Context, i auth.Installation, o ExplainOptions) (claims.Identity, []policy.Step, error) {
+	if o.Claims != "" {
+		payload, err := readFile(o.Claims)
+		if err != nil {
+			return claims.Identity{}, nil, err
+		}
+		id, err := idtoken.Examine(payload, i.TokenRules(), claims.Expected{}, time.Now())
+		return id, explain.Token(err, false), nil
+	}
+	if err := readResponse(i, o.Response); err != nil {
+		return claims.Identity{}, nil, err
+	}
+	raw, err := readFile(o.Token)
+	if err != nil {
+		return claims.Identity{}, nil, err
+	}
+	token, err := idtoken.Parse(job.NewSecret(strings.TrimRight(string(raw), "\r\n")))
+	if err != nil {
+		return claims.Identity{}, explain.Token(err, true), nil
+	}
+	id, refusal := verify(ctx, i, token)
+	if refusal != nil {
+		id, _ = idtoken.Examine(token.UnverifiedClaims(), i.TokenRules(), i.Expected(), time.Now())
+	}
+	return id, explain.Token(refusal, true), nil
+}
+
+func verify(ctx context.Context, i auth.Installation, token idtoken.Token) (claims.Identity, error) {
+	keys, err := i.Keys(ctx)
+	if err != nil {
+		return claims.Identity{}, err
+	}
+	set, err := keys.Peek(ctx, token.KeyID(), time.Now())
+	if err != nil {
+		return claims.Identity{}, err
+	}
+	return token.Verify(set, i.TokenRules(), i.Expected(), time.Now())
+}
+
+// explainRunAs gives no candidate where the decision ends here.
+func explainRunAs(ctx context.Context, i auth.Installation, o ExplainOptions, c policy.Candidate, rules policy.Rules) (policy.Candidate, []policy.Step, error) {
+	script, ok := i.RunAs()
+	step := func(outcome policy.Outcome, format string, args ...any) []policy.Step {
+		return []policy.Step{{Rule: auth.RuleRunAs, Outcome: outcome, Reason: fmt.Sprintf(format, args...)}}
+	}
+	if !ok {
+		return c, step(policy.Skipped, "not set"), nil
+	}
+	groups, err := i.GroupsOf(ctx, c.Login(), rules)
+	if err != nil {
+		return policy.Candidate{}, nil, err
+	}
+	before := policy.PreValidate(c, groups, rules)
+	if !before.Allowed {
+		return policy.Candidate{}, before.Steps, nil
+	}
+	target, err := runas.ParseTarget(o.Target)
+	if err != nil {
+		return policy.Candidate{}, append(before.Steps, step(policy.Deny, "%v", err)...), nil
+	}
+	if !o.RunAs {
+		return c, append(before.Steps, step(policy.Skipped, "%s would be asked about %s; --runas asks it now", script.Path, c.Login())...), nil
+	}
+	c, err = i.Validate(ctx, script, c, target)
+	switch {
+	case failure.KindOf(err) == failure.Denied:
+		return policy.Candidate{}, append(before.Steps, step(policy.Deny, "%v", err)...), nil
+	case err != nil:
+		return policy.Candidate{}, nil, err
+	}
+	return c, append(before.Steps, step(policy.OK, "%s accepts %s", script.Path, c.Login())...), nil
+}
+
+// readResponse reads the job that the token is compared with. The file is an
+// administrator's copy, so only its contents are judged.
+func readResponse(i auth.Installation, path string) error {
+	text, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	response, err := customexec.ParseResponse(text)
+	if err != nil {
+		return fmt.Errorf("cannot read the job response %s: %w", path, err)
+	}
+	i.Asked(response)
+	return nil
+}
+
+// maxFile bounds a file of the command line in bytes, as the runner's job response is
+// bounded.
+const maxFile = 64 << 20
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile))
+}

@@ -1,0 +1,112 @@
+package setup
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var wiring = Wiring{Program: "/opt/jacamar/bin/jacamar-auth", Configuration: "/etc/gitlab-runner/jacamar.toml"}
+
+const wired = `    config_exec = "/opt/jacamar/bin/jacamar-auth"
+    config_args = ["config", "--configuration", "/etc/gitlab-runner/jacamar.toml"]
+    prepare_exec = "/opt/jacamar/bin/jacamar-auth"
+    prepare_args = ["prepare"]
+    run_exec = "/opt/jacamar/bin/jacamar-auth"
+    run_args = ["run"]
+    cleanup_exec = "/opt/jacamar/bin/jacamar-auth"
+    cleanup_args = ["cleanup", "--configuration", "/etc/gitlab-runner/jacamar.toml"]
+`
+
+func TestMerge(t *testing.T) {
+	for name, tc := range map[string]struct{ runner, before, after string }{
+		"the only runner": {
+			before: "concurrent = 4\n\n[[runners]]\n  name = \"a\" # the first\n  executor = \"shell\"\n  [runners.cache]\n    MaxUploadedArchiveSize = 0\n",
+			after:  "concurrent = 4\n\n[[runners]]\n  executor = \"custom\"\n  name = \"a\" # the first\n  [runners.cache]\n    MaxUploadedArchiveSize = 0\n  [runners.custom]\n" + wired,
+		},
+		"wired before, with limits of its own": {
+			before: "[[runners]]\n  executor = \"custom\"\n  [runners.custom]\n    config_exec = \"/old\"\n    graceful_kill_timeout = 300\n    run_exec = \"/old\"\n",
+			after:  "[[runners]]\n  executor = \"custom\"\n  [runners.custom]\n" + wired + "    graceful_kill_timeout = 300\n",
+		},
+		"by name, between others": {
+			runner: "b",
+			before: "[[runners]]\n  name = \"a\"\n  executor = \"custom\"\n  [runners.custom]\n    run_exec = \"/a\"\n[[runners]]\n  name = \"b\"\n  executor = \"docker\"\n\n# the third\n[[runners]]\n  name = \"c\"\n",
+			after:  "[[runners]]\n  name = \"a\"\n  executor = \"custom\"\n  [runners.custom]\n    run_exec = \"/a\"\n[[runners]]\n  executor = \"custom\"\n  name = \"b\"\n\n# the third\n  [runners.custom]\n" + wired + "[[runners]]\n  name = \"c\"\n",
+		},
+		"the one with the custom executor": {
+			before: "[[runners]]\n  name = \"a\"\n  executor = \"shell\"\n[[runners]]\n  name = \"b\"\n  executor = \"custom\"\n",
+			after:  "[[runners]]\n  name = \"a\"\n  executor = \"shell\"\n[[runners]]\n  executor = \"custom\"\n  name = \"b\"\n  [runners.custom]\n" + wired,
+		},
+		"a table after the runners": {
+			before: "[[runners]]\n  name = \"a\"\n\n[session_server]\n  session_timeout = 1800\n",
+			after:  "[[runners]]\n  executor = \"custom\"\n  name = \"a\"\n  [runners.custom]\n" + wired + "\n[session_server]\n  session_timeout = 1800\n",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := wiring.Merge(tc.before, tc.runner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.after, got); diff != "" {
+				t.Error(diff)
+			}
+			again, err := wiring.Merge(got, tc.runner)
+			if err != nil || again != got {
+				t.Errorf("a second time: %v\n%s", err, cmp.Diff(got, again))
+			}
+		})
+	}
+}
+
+// TestMergeRefuses: what the edit would spoil stays as it is.
+func TestMergeRefuses(t *testing.T) {
+	for name, tc := range map[string]struct{ runner, before, want string }{
+		"not TOML":              {before: "[[runners\n", want: "cannot read it"},
+		"no runner":             {before: "concurrent = 1\n", want: "which runner is meant"},
+		"two runners":           {before: "[[runners]]\nname=\"a\"\n[[runners]]\nname=\"b\"\n", want: `"a", "b"`},
+		"a name that is not":    {runner: "c", before: "[[runners]]\nname=\"a\"\n", want: `"a"`},
+		"inline runners":        {before: "runners = [{name = \"a\"}]\n", want: "which runner is meant"},
+		"inline custom":         {before: "[[runners]]\nname = \"a\"\ncustom = {run_exec = \"/x\"}\n", want: "by hand"},
+		"dotted custom":         {before: "[[runners]]\nname = \"a\"\ncustom.run_exec = \"/x\"\n", want: "by hand"},
+		"args over lines":       {before: "[[runners]]\n[runners.custom]\nrun_args = [\n \"x\",\n]\n", want: "by hand"},
+		"a header in a string":  {before: "[[runners]]\npre_build_script = \"\"\"\n[runners.custom]\nrun_exec = 1\n\"\"\"\n", want: "by hand"},
+		"an executor in a text": {before: "[[runners]]\npre_build_script = \"\"\"\nexecutor = 1\n\"\"\"\n", want: "by hand"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := wiring.Merge(tc.before, tc.runner)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want %q; the text:\n%s", err, tc.want, got)
+			}
+		})
+	}
+}
+
+func TestStanzaQuotes(t *testing.T) {
+	w := Wiring{Program: `/opt/a "b"/jacamar-auth`, Configuration: "/etc/ü\\.toml"}
+	text, err := w.Table()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := parse("[[runners]]\n" + text)
+	if err != nil {
+		t.Fatalf("%v in:\n%s", err, text)
+	}
+	if diff := cmp.Diff(w.keys(), f.runners()[0]["custom"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzMerge(f *testing.F) {
+	f.Add("[[runners]]\n  executor = \"shell\"\n", "")
+	f.Add("[[runners]]\nname = \"a\"\n[[runners]]\nname = \"b\"\n[runners.custom]\nrun_exec=\"x\"\n", "b")
+	f.Fuzz(func(t *testing.T, text, name string) {
+		merged, err := wiring.Merge(text, name)
+		if err != nil {
+			return
+		}
+		if again, err := wiring.Merge(merged, name); err != nil || again == "" {
+			t.Errorf("cannot merge again: %v", err)
+		}
+	})
+}

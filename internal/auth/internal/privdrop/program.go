@@ -1,0 +1,54 @@
+package privdrop
+
+import (
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/capability"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+)
+
+// ProgramMayChangeIDs is MayChangeIDs for a program that was not started: what it could
+// do as the account. Only its file and this process's own attributes are looked at.
+func ProgramMayChangeIDs(program string, uid job.UID) error {
+	if err := hostIDs(); err != nil {
+		return err
+	}
+	held, err := capability.OfFile(program)
+	if err != nil {
+		return failure.Privatef("cannot read the file capabilities of %s: %w", program, err)
+	}
+	own, err := capability.Effective()
+	if err != nil {
+		return failure.Privatef("cannot read this process's capabilities: %w", err)
+	}
+	lost := lostByExec(program, uid)
+	missing := missingOf(func(bit uint) bool { return uid == 0 || lost == "" && held.Has(bit) || inherits(own, bit) })
+	if len(missing) == 0 {
+		return nil
+	}
+	if lost == "" {
+		lost = ": run it as root, or give it the file capabilities cap_setuid,cap_setgid"
+	}
+	return failure.Privatef("downscope is setuid, but %s lacks %s%s", program, strings.Join(missing, " and "), lost)
+}
+
+// inherits reports whether a program without file capabilities would have one of this
+// process's, as a service with ambient capabilities gives them (capabilities(7)).
+func inherits(own capability.Set, bit uint) bool { return os.Geteuid() != 0 && own.Has(bit) }
+
+// lostByExec is why file capabilities would not be gained, "" if they would be
+// (capabilities(7), mount(8)).
+func lostByExec(program string, uid job.UID) string {
+	var fs unix.Statfs_t
+	switch {
+	case uid != 0 && os.Geteuid() == int(uid) && noNewPrivs():
+		return withNoNewPrivs
+	case unix.Statfs(program, &fs) == nil && fs.Flags&unix.ST_NOSUID != 0:
+		return ": its file system is mounted with nosuid, which disables file capabilities"
+	}
+	return ""
+}
