@@ -49,7 +49,7 @@ func (a *ParentConn) Greeting() (Hello, error) {
 // Condemned are processes that a jacamar is to end as its account.
 type Condemned struct {
 	PIDs []int `json:"pids"`
-	// Below means all that is below these processes, not they themselves.
+	// Below means all that is below these processes as well.
 	Below bool `json:"below,omitempty"`
 }
 

@@ -21,9 +21,10 @@ const (
 	cancelGrace = 60 * time.Second
 	// exitLimit is how long jacamar may take to end once it has said its result.
 	exitLimit = 2 * time.Second
-	// endLimit is how long killed processes may take to end: one that waits in the
-	// kernel, for a file server that does not answer, takes as long as that.
-	endLimit = 5 * time.Second
+	// endLimit is how long it may take until the next of the killed processes ends: one
+	// that waits in the kernel, for a file server that does not answer, takes as long as
+	// that. endMost is how long it may take in all.
+	endLimit, endMost = 5 * time.Second, 30 * time.Second
 )
 
 // course is how far a monitor has come.

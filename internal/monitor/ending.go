@@ -12,8 +12,8 @@ import (
 
 // Account sends signals as the job's account.
 type Account interface {
-	// Kill sends SIGKILL to processes and to their groups, or to all that is below
-	// them. The caller sees to it that no pid becomes another process's meanwhile.
+	// Kill sends SIGKILL to processes and to their groups, or to them and all that is
+	// below them. The caller ensures that no pid becomes another process's meanwhile.
 	Kill(c ipc.Condemned) error
 	// Starter is the pid of a child of this process that the means themselves need, 0
 	// for none.
@@ -30,14 +30,17 @@ const (
 	reaped = 1000
 	// minPause and maxPause bound the time between two rounds without an event.
 	minPause, maxPause = time.Millisecond, 200 * time.Millisecond
-	// lookShare times as long as a look at all of /proc takes is the pause after it.
+	// lookShare times as long as ending whole trees took is the pause before the next
+	// time, as it reads all of /proc.
 	lookShare = 5
+	// stopLimit bounds how long processes are stopped before they are killed.
+	stopLimit = time.Second
 )
 
-// ending ends every child of this process, round after round: what a killed one
-// leaves becomes a child of this process (PR_SET_CHILD_SUBREAPER in prctl(2)), for
-// the next round. So it needs to see nothing in /proc but its own children, and no
-// pid is another process's, as nothing else waits for them.
+// ending ends every child of this process and all that is below, round after round.
+// What it does not see in /proc it ends all the same: what a killed process leaves
+// becomes a child of this process (PR_SET_CHILD_SUBREAPER in prctl(2)), for the next
+// round. The pid of a child is no other process's, as nothing else waits for it.
 type ending struct {
 	m      *Monitor
 	course course
@@ -49,38 +52,50 @@ type ending struct {
 	err     error // why nothing can be done as the account
 	first   int   // the pid of the child whose status is kept
 	status  unix.WaitStatus
-	// signal sends SIGKILL.
-	signal func(pid int) error
+	// killed means that a child was seen killed since the last round.
+	killed bool
+	// nextLook is when whole trees are ended again, and not the children alone.
+	nextLook time.Time
+	// may reports whether this process may signal a child.
+	may func(pid int) bool
 }
 
 func (m *Monitor) ending(c *Child, course course) *ending {
-	return &ending{m: m, course: course, started: map[int]*Child{c.PID: c}, first: c.PID, signal: proctree.Kill}
+	return &ending{m: m, course: course, started: map[int]*Child{c.PID: c}, first: c.PID, may: mayKill}
 }
 
-// run returns the processes that are left at the deadline.
-func (e *ending) run(deadline time.Time) []proctree.Sight {
-	for pause := minPause; ; {
-		begun := time.Now()
+func mayKill(pid int) bool { return unix.Kill(pid, 0) != unix.EPERM }
+
+// run returns the processes that are left once limit has passed without one of them
+// being killed, or most in any case.
+func (e *ending) run(limit, most time.Duration) []proctree.Sight {
+	last := time.Now().Add(most)
+	deadline := earlier(time.Now().Add(limit), last)
+	for pause := minPause; ; pause = e.wait(pause, deadline) {
 		e.reap()
+		if e.killed {
+			e.killed, deadline = false, earlier(time.Now().Add(limit), last)
+		}
 		kids := e.kids()
-		if !time.Now().Before(deadline) {
+		switch {
+		case !time.Now().Before(deadline):
 			e.drop()
 			return e.looks(kids)
-		}
-		switch {
 		case len(kids) > 0:
 			e.kill(kids)
-			if pause >= maxPause {
-				e.killBelow(kids)
-				pause = max(pause, lookShare*time.Since(begun))
-			}
 		case e.account == nil:
 			return nil
 		default:
 			e.drop()
 		}
-		pause = e.wait(pause, deadline)
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // looks shows what is left, the jacamar below a sudo included.
@@ -100,11 +115,12 @@ func (e *ending) reap() {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
 		switch {
-		case pid == e.first:
-			e.status = status
 		case err != unix.EINTR && pid <= 0:
 			return
+		case pid == e.first:
+			e.status = status
 		}
+		e.killed = e.killed || pid > 0 && status.Signal() == unix.SIGKILL
 	}
 }
 
@@ -116,30 +132,55 @@ func (e *ending) kids() []int {
 	return slices.DeleteFunc(kids, func(pid int) bool { return pid == e.account.Starter() })
 }
 
+// kill kills the children, and when it is time for that all that is below them.
 func (e *ending) kill(kids []int) {
-	var denied []int
+	begun := time.Now()
+	tree := begun.After(e.nextLook)
+	own, denied := e.divide(kids)
+	switch {
+	case len(own) == 0:
+	case tree:
+		proctree.KillTree(begun.Add(stopLimit), func() []int {
+			e.reap()
+			own, _ := e.divide(e.kids())
+			return own
+		})
+	default:
+		proctree.KillAll(own, false)
+	}
+	e.killAsAccount(denied, tree)
+	if tree {
+		e.nextLook = time.Now().Add(lookShare * time.Since(begun))
+	}
+}
+
+// divide returns the children that this process is to signal, and those that it may
+// not, which are left to the account where there is one.
+func (e *ending) divide(kids []int) (own, denied []int) {
+	if e.m.Account == nil {
+		return kids, nil
+	}
 	for _, pid := range kids {
-		if e.signal(pid) == unix.EPERM {
+		if e.may(pid) {
+			own = append(own, pid)
+		} else {
 			denied = append(denied, pid)
 		}
 	}
-	if len(denied) == 0 {
-		return
+	return own, denied
+}
+
+func (e *ending) killAsAccount(denied []int, tree bool) {
+	pids := e.targets(denied)
+	if tree {
+		pids = append(pids, denied...) // a sudo is not killed, but what is below it
 	}
-	e.asAccount(ipc.Condemned{PIDs: e.targets(denied)})
+	e.asAccount(ipc.Condemned{PIDs: pids, Below: tree})
 	for _, pid := range denied {
 		// A sudo stops itself when its command was stopped. It is in this session, whose
 		// members may continue each other (kill(2)).
 		_ = unix.Kill(pid, unix.SIGCONT)
 	}
-}
-
-// killBelow ends what is below children that do not end, as those that wait in the
-// kernel: while they are there, nothing of it becomes a child of this process.
-func (e *ending) killBelow(kids []int) {
-	roots := append(e.targets(kids), kids...)
-	proctree.KillBelow(roots...)
-	e.asAccount(ipc.Condemned{PIDs: roots, Below: true})
 }
 
 // targets are the processes that the account is to end: not a sudo, but the jacamar

@@ -87,13 +87,14 @@ func started(script string) *Child {
 	return &Child{PID: cmd.Process.Pid}
 }
 
-func soon() time.Time { return time.Now().Add(20 * time.Second) }
+// soon is enough for any of these on a busy machine.
+const soon = 20 * time.Second
 
 func aTree() {
 	m := ready()
 	c := started("trap '' TERM HUP; sleep 1000 & setsid sleep 1001 & (setsid sh -c 'sleep 1002 & sleep 1003' &); sleep 0.1; echo ready; wait")
 	e := m.ending(c, course{})
-	left := e.run(soon())
+	left := e.run(soon, soon)
 	fmt.Println(len(left), len(proctree.Own()), e.status.Signal())
 }
 
@@ -103,7 +104,7 @@ func TestTreeIsEnded(t *testing.T) { expect(t, "a tree", "0 0 killed\n") }
 func aChain() {
 	m := ready()
 	c := started(`f() { if [ $1 = 0 ]; then echo ready; sleep 1000; else (f $(($1 - 1))); fi; :; }; f 60; sleep 1001`)
-	fmt.Println(len(m.ending(c, course{}).run(soon())), len(proctree.Own()))
+	fmt.Println(len(m.ending(c, course{}).run(soon, soon)), len(proctree.Own()))
 }
 
 func TestChainIsEnded(t *testing.T) { expect(t, "a chain", "0 0\n") }
@@ -111,7 +112,7 @@ func TestChainIsEnded(t *testing.T) { expect(t, "a chain", "0 0\n") }
 func comets() {
 	m := ready()
 	c := started(`f() { setsid bash -c "$body" & }; export body='(eval "$body") & exit'; for i in 1 2 3 4; do (bash -c "$body" &); done; echo ready; sleep 1000`)
-	fmt.Println(len(m.ending(c, course{}).run(soon())), len(proctree.Own()))
+	fmt.Println(len(m.ending(c, course{}).run(soon, soon)), len(proctree.Own()))
 }
 
 func TestCometsAreEnded(t *testing.T) { expect(t, "comets", "0 0\n") }
@@ -119,7 +120,7 @@ func TestCometsAreEnded(t *testing.T) { expect(t, "comets", "0 0\n") }
 func noChild() {
 	m := ready()
 	begun := time.Now()
-	left := m.ending(&Child{PID: 1}, course{}).run(begun.Add(time.Hour))
+	left := m.ending(&Child{PID: 1}, course{}).run(time.Hour, time.Hour)
 	fmt.Println(len(left), time.Since(begun) < 10*time.Second)
 }
 
@@ -153,8 +154,11 @@ func (s *stub) Close() *Child { s.closed++; return s.child }
 
 // denied makes an ending that may not signal anything itself.
 func (m *Monitor) denied(c *Child) *ending {
+	if m.Account == nil {
+		m.Account = func() (Account, error) { return nil, errors.New("no account") }
+	}
 	e := m.ending(c, course{})
-	e.signal = func(int) error { return unix.EPERM }
+	e.may = func(int) bool { return false }
 	return e
 }
 
@@ -162,7 +166,7 @@ func byTheAccount() {
 	m, s := ready(), &stub{}
 	m.Account = func() (Account, error) { return s, nil }
 	c := started("setsid sleep 1000 & sleep 0.1; echo ready; wait")
-	left := m.denied(c).run(soon())
+	left := m.denied(c).run(soon, soon)
 	fmt.Println(len(left), len(proctree.Own()), len(s.asked) >= 2, s.asked[0][0] == c.PID, s.closed)
 }
 
@@ -180,7 +184,7 @@ func accountFails() {
 	}
 	c := started("echo ready; exec sleep 1000")
 	e := m.denied(c)
-	left := e.run(time.Now().Add(300 * time.Millisecond))
+	left := e.run(300*time.Millisecond, soon)
 	fmt.Println(len(left), left[0].PID == c.PID, left[0].Name, begun, s.closed, e.err)
 	_ = unix.Kill(c.PID, unix.SIGKILL)
 }
@@ -201,14 +205,11 @@ func accountIsClosed() {
 	c := started("echo ready; exec sleep 1000")
 	e := m.denied(c)
 	var last []int
-	e.signal = func(pid int) error {
+	e.may = func(pid int) bool {
 		last = append(last, pid)
-		if means != nil && pid == means.PID {
-			return unix.Kill(pid, unix.SIGKILL)
-		}
-		return unix.EPERM
+		return means != nil && pid == means.PID
 	}
-	left := e.run(soon())
+	left := e.run(soon, soon)
 	fmt.Println(len(left), last[0] == c.PID, last[len(last)-1] == means.PID, e.started[means.PID] == means)
 }
 
@@ -222,7 +223,7 @@ func stoppedChild() {
 		stopped = proctree.Look(c.PID).State == 'T'
 	}
 	e := m.denied(c)
-	fmt.Println(len(e.run(soon())), e.status.ExitStatus())
+	fmt.Println(len(e.run(soon, soon)), e.status.ExitStatus())
 }
 
 func TestStoppedChildIsContinued(t *testing.T) { expect(t, "a stopped child", "0 5\n") }
@@ -232,7 +233,7 @@ func request() {
 	c := started("echo ready; exec sleep 1000")
 	e := m.denied(c)
 	m.stop <- unix.SIGTERM
-	left := e.run(time.Now().Add(200 * time.Millisecond))
+	left := e.run(200*time.Millisecond, soon)
 	fmt.Println(len(left), e.course.stopped)
 	_ = unix.Kill(c.PID, unix.SIGKILL)
 }
@@ -243,7 +244,7 @@ func nobodyCan() {
 	m := ready()
 	c := started("echo ready; exec sleep 1000")
 	begun := time.Now()
-	left := m.denied(c).run(begun.Add(200 * time.Millisecond))
+	left := m.denied(c).run(200*time.Millisecond, soon)
 	took := time.Since(begun)
 	fmt.Println(left[0].PID == c.PID, took >= 200*time.Millisecond, took < 10*time.Second)
 	_ = unix.Kill(c.PID, unix.SIGKILL)

@@ -69,7 +69,7 @@ func (m *Monitor) Wait(c *Child, end *ipc.ParentConn) (ipc.Result, error) {
 	said := m.listen(end)
 	course, forced := m.watch(c, end, said)
 	e := m.ending(c, course)
-	left := leftError{e.run(time.Now().Add(endLimit)), e.err}
+	left := leftError{e.run(endLimit, endMost), e.err}
 	c.Close()
 	v := verdict{last: said.last(), forced: forced, stopped: e.course.stopped, left: left, status: e.status}
 	m.meet(c, said)

@@ -150,9 +150,7 @@ func cannotBeEnded() {
 	p := play(m, hello+result+"exec sleep 1000")
 	said := m.listen(p.end)
 	<-said.over
-	e := m.ending(p.child, course{})
-	e.signal = func(int) error { return unix.EPERM }
-	left := leftError{all: e.run(time.Now())}
+	left := leftError{all: m.denied(p.child).run(0, 0)}
 	fmt.Println(len(left.all), verdict{last: said.last(), left: left}.err() != nil)
 	_ = unix.Kill(p.child.PID, unix.SIGKILL)
 }

@@ -73,6 +73,11 @@ func gone(err error) error {
 	return err
 }
 
+// Own lists this process's own children, those that have ended but were not waited
+// for included. It needs no view of them in /proc, and as long as the caller waits
+// for none of them, none of the pids is given to another process.
+func Own() []int { return Children(os.Getpid()) }
+
 // Children reads the child list of every thread of pid (proc_pid_task(5)).
 func Children(pid int) []int {
 	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
@@ -102,11 +107,12 @@ func childrenOf(pid, tid int) (kids []int) {
 type stat struct {
 	parent int
 	start  uint64
-	ended  bool // a zombie
+	ended  bool // all its threads have: a zombie of one thread
 }
 
-// readStat reads fields 3, 4 and 22 of proc_pid_stat(5). The program's name before
-// them may hold spaces and brackets, so the last bracket counts.
+// readStat reads fields 3, 4, 20 and 22 of proc_pid_stat(5). The program's name
+// before them may hold spaces and brackets, so the last bracket counts. A process
+// whose first thread has ended is a zombie there while others go on.
 func readStat(pid int) (stat, bool) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -119,6 +125,7 @@ func readStat(pid int) (stat, bool) {
 	}
 	parent, err1 := strconv.Atoi(string(fields[4-first]))
 	start, err2 := strconv.ParseUint(string(fields[22-first]), 10, 64)
-	state := fields[3-first][0]
-	return stat{parent, start, state == 'Z' || state == 'X'}, err1 == nil && err2 == nil
+	state, threads := fields[3-first][0], string(fields[20-first])
+	ended := state == 'X' || state == 'Z' && (threads == "1" || threads == "0")
+	return stat{parent, start, ended}, err1 == nil && err2 == nil
 }

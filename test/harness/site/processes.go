@@ -89,10 +89,18 @@ func read(pid int) (Process, bool) {
 	if err != nil {
 		return Process{}, false
 	}
+	zombie := false
 	for _, line := range strings.Split(string(status), "\n") {
 		switch {
-		case strings.HasPrefix(line, "State:\tZ"), strings.HasPrefix(line, "State:\tX"):
+		case strings.HasPrefix(line, "State:\tX"):
 			return Process{}, false
+		case strings.HasPrefix(line, "State:\tZ"):
+			zombie = true
+		case zombie && strings.HasPrefix(line, "Threads:\t"):
+			// The first thread can have ended while others go on.
+			if n := strings.TrimPrefix(line, "Threads:\t"); n == "0" || n == "1" {
+				return Process{}, false
+			}
 		case strings.HasPrefix(line, "Uid:"):
 			// A process that hides its memory has a /proc directory of root's.
 			if fields := strings.Fields(line); len(fields) > 1 {

@@ -150,18 +150,32 @@ func (f *Reaper) wait() {
 	}
 }
 
-func (f *Reaper) collect(pid int) {
+// collect takes a child that has ended, any for -1, and reports whether there was
+// one.
+func (f *Reaper) collect(pid int) bool {
 	var ws unix.WaitStatus
-	var usage unix.Rusage
-	got, err := unix.Wait4(pid, &ws, unix.WNOHANG, &usage)
-	if err != nil || got != pid {
-		return
+	got, err := unix.Wait4(pid, &ws, unix.WNOHANG, nil)
+	for err == unix.EINTR {
+		got, err = unix.Wait4(pid, &ws, unix.WNOHANG, nil)
 	}
-	if done, ok := f.own[pid]; ok {
-		delete(f.own, pid)
+	if err != nil || got <= 0 {
+		return false
+	}
+	if done, ok := f.own[got]; ok {
+		delete(f.own, got)
 		done <- statusOf(ws)
 	}
 	post(f.collected)
+	return true
+}
+
+// collectAll takes those that have ended, up to a number: others may end as fast.
+func (f *Reaper) collectAll() {
+	for range 1000 {
+		if !f.collect(-1) {
+			return
+		}
+	}
 }
 
 // post puts a token into c unless there is one.

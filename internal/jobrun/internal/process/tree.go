@@ -27,6 +27,8 @@ const (
 	// afterKill is how long killed processes may take to go: one in an
 	// uninterruptible wait (a hung file server) does not die.
 	afterKill = 3 * time.Second
+	// stopLimit bounds how long processes are stopped before they are killed.
+	stopLimit = time.Second
 )
 
 // request sends TERM to every descendant, once, until none is left, the deadline
@@ -66,28 +68,40 @@ func (f *Reaper) tell(told map[int]bool, deadline time.Time) {
 	})
 }
 
-// kill sends KILL to the children, and to what becomes a child as they end, until
-// none is left. It returns false when some are after afterKill.
+// kill ends the children with all that is below them, and then what becomes a child
+// as they end, until none is left. It returns false when some are after afterKill.
 func (f *Reaper) kill(told map[int]bool) bool {
-	late, pause := time.After(afterKill), round
+	late, nextLook := time.After(afterKill), time.Time{}
 	for !f.Empty() {
-		f.eachChild(func(pid int) {
-			told[pid] = true
-			_ = proctree.Kill(pid)
-		})
+		if begun := time.Now(); begun.After(nextLook) {
+			f.killTree(told)
+			nextLook = time.Now().Add(round + walkShare*time.Since(begun))
+		} else {
+			f.eachChild(func(pid int) { told[pid] = true; _ = proctree.Kill(pid) })
+		}
 		select {
 		case <-f.collected:
 		case <-f.alone:
-		case <-time.After(pause):
-			// What is below a child that does not end never becomes one.
-			begun := time.Now()
-			proctree.KillBelow(proctree.Own()...)
-			pause += walkShare * time.Since(begun)
+		case <-time.After(max(round, time.Until(nextLook))):
 		case <-late:
 			return false
 		}
 	}
 	return true
+}
+
+// killTree holds the lock, and so collects what ends meanwhile.
+func (f *Reaper) killTree(told map[int]bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	proctree.KillTree(time.Now().Add(stopLimit), func() []int {
+		f.collectAll()
+		kids := proctree.Own()
+		for _, pid := range kids {
+			told[pid] = true
+		}
+		return kids
+	})
 }
 
 // eachChild visits the children, those that /proc hides included. It holds the

@@ -1,0 +1,105 @@
+package ending
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/site"
+)
+
+// storms are arguments of testdata/storm.c. On a busy machine a chain takes long to
+// get to its end, as each of its processes waits to run.
+func storms() []string {
+	all := []string{"comets 16", "sessions 16", "siblings 16", "bomb 1", "headless 8"}
+	if testing.Short() {
+		return append(all, "chain 200", "hidden 100")
+	}
+	return append(all, "chain 2000", "hidden 300")
+}
+
+// stormLimit is how long a storm may take to end on a busy machine, from the event
+// that ends the job on. On an idle one it is some tenths of a second.
+const stormLimit = 25 * time.Second
+
+// TestStormsAreEnded has jobs start processes faster than they can be looked at, in
+// long chains and out of sight, and ends these jobs in each way.
+func TestStormsAreEnded(t *testing.T) {
+	program := compiled(t, "storm")
+	for _, d := range site.Deployments() {
+		t.Run(d.Name, func(t *testing.T) {
+			s := d.Open(t, quick)
+			for _, p := range []proc{open, invisible} {
+				at := under(t, s, p)
+				for _, storm := range storms() {
+					for _, b := range stormBlows(p) {
+						at.storm(t, b, program, storm)
+					}
+				}
+			}
+		})
+	}
+}
+
+// stormBlows are those to try below a /proc. Where all is hidden it is a killed
+// jacamar that makes a difference.
+func stormBlows(p proc) []blow {
+	all := []blow{
+		{"kill -9 $PPID", "kill -9 $PPID\nwait\n", nil},
+		{"cancel", "trap '' TERM\nwhile :; do sleep 1; done\n", cancel},
+		{"timeout", "trap '' TERM\nwhile :; do sleep 1; done\n", nil},
+		{"success", "exit 0\n", nil},
+	}
+	switch {
+	case p == invisible:
+		return all[:1]
+	case testing.Short():
+		return []blow{all[0], all[3]}
+	}
+	return all
+}
+
+func (p place) storm(t *testing.T, b blow, program, storm string) {
+	t.Helper()
+	name := fmt.Sprintf("%s, %s, %s", p.proc, storm, b.name)
+	b.script = fmt.Sprintf("exec 9< <(%s %s)\nread -r line <&9\necho \"$line, under way below $PPID.\"\n%s", program, storm, b.script)
+	var ended time.Time
+	r := p.runner()
+	r.Hooks.Ended = func(c fakerunner.Call) {
+		if c.Stage == "build_script" {
+			ended = time.Now()
+		}
+	}
+	job := p.site.Job()
+	job.Raw = map[string][]byte{"build_script": []byte(b.script)}
+	if b.name == "timeout" {
+		job = site.WithVariable(job, "RUNNER_SCRIPT_TIMEOUT", "5s")
+	}
+	e := r.Start(job)
+	jacamar, err := underWay(e)
+	begun := time.Now()
+	if err != nil {
+		t.Errorf("%s: %v; the log:\n%s", name, err, e.Trace())
+		e.Abort()
+	} else if b.strike != nil {
+		_ = b.strike(e, jacamar)
+	}
+	res := e.Wait()
+	took := ended.Sub(begun)
+	t.Logf("%s: %v", name, took)
+	if took > stormLimit {
+		t.Errorf("%s: it ended after %v", name, took)
+	}
+	if ok := res.Outcome == fakerunner.Success; ok != (b.name == "success") {
+		t.Errorf("%s: ended as %s; the log:\n%s", name, res.Outcome, res.Trace)
+	}
+	if strings.Contains(res.Trace, "could not be ended") {
+		t.Errorf("%s: the log:\n%s", name, res.Trace)
+	}
+	if c, _ := res.Call("cleanup"); c.Err != nil {
+		t.Errorf("%s: the cleanup failed: %s", name, c.Stderr)
+	}
+	site.NoProcess(t, time.Second, ours(p.site))
+}
