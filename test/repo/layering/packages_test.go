@@ -104,7 +104,7 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
-		"internal/config", "internal/failure", "internal/job", "internal/auditlog", "internal/trustedfile", "internal/version",
+		"internal/capability", "internal/config", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 	{path: "internal/auth/admin/explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},

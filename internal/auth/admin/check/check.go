@@ -79,6 +79,7 @@ var checks = []check{
 	{"SELinux", configured, selinux},
 	{"helper account", configured, helper},
 	{"user namespace", nothing, userNamespace},
+	{"/proc", configured, processView},
 	{"state directory", keeper, stateDirectory},
 	{"CA file", configured, caFile},
 	{"key server", keeper, keyServer},

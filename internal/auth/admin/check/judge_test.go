@@ -96,10 +96,29 @@ func TestJudgeShadow(t *testing.T) {
 	}
 }
 
-func TestJudgeMap(t *testing.T) {
-	found(t, judgeMap("         0          0 4294967295\n"), "ok machine's own")
-	found(t, judgeMap("         0       1000          1\n"), "fail user namespace")
-	found(t, judgeMap(""), "fail user namespace")
+func TestJudgeMaps(t *testing.T) {
+	found(t, judgeMaps("", nil), "ok machine's own")
+	found(t, judgeMaps("/proc/self/gid_map: 0 1000 1", nil), "fail gid_map: 0 1000 1")
+	found(t, judgeMaps("", os.ErrNotExist), "fail not exist")
+}
+
+func TestJudgeProcessView(t *testing.T) {
+	for _, tt := range []struct {
+		options   []string
+		uid       job.UID
+		downscope config.Downscope
+		want      string
+	}{
+		{[]string{"rw"}, 990, config.Setuid, "ok shows the processes of all accounts"},
+		{[]string{"rw", "hidepid=0"}, 990, config.Setuid, "ok shows the processes of all accounts"},
+		{[]string{"rw", "hidepid=off"}, 990, config.Setuid, "ok shows the processes of all accounts"},
+		{[]string{"rw", "gid=4", "hidepid=invisible"}, 990, config.Setuid, "ok hidepid=invisible: the processes of a job are ended through its account"},
+		{[]string{"rw", "hidepid=1"}, 990, config.Sudo, "ok reported by its pid alone"},
+		{[]string{"rw", "hidepid=2"}, 0, config.Setuid, "ok hides no process of a job"},
+		{[]string{"rw", "hidepid=ptraceable"}, 990, config.None, "ok hides no process of a job"},
+	} {
+		found(t, judgeProcessView(tt.options, tt.uid, tt.downscope), tt.want)
+	}
 }
 
 func TestJudgeDataDir(t *testing.T) {

@@ -2,15 +2,15 @@ package check
 
 import (
 	"context"
-	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"jacamar-ci/internal/auth/internal/privdrop"
 	"jacamar-ci/internal/auth/internal/subprocess"
+	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/mounts"
 )
 
 // privileges reports whether jacamar-auth could become another account.
@@ -51,18 +51,41 @@ func sudo(ctx context.Context, s Site) []Line {
 	return []Line{ok("sudo lets uid %d run %s; by the same rule that account can use the accounts of jobs", s.UID, s.Jacamar)}
 }
 
-// userNamespace fails where root is not the machine's root (user_namespaces(7)).
+// userNamespace fails where ids are not the machine's (user_namespaces(7)).
 func userNamespace(context.Context, Site) []Line {
-	b, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
-		return []Line{fail("mount /proc", "%v", err)}
-	}
-	return judgeMap(string(b))
+	return judgeMaps(capability.UserNamespaceMap())
 }
 
-func judgeMap(text string) []Line {
-	if slices.Equal(strings.Fields(text), []string{"0", "0", "4294967295"}) {
-		return []Line{ok("user ids are the machine's own")}
+func judgeMaps(foreign string, err error) []Line {
+	switch {
+	case err != nil:
+		return []Line{fail("mount /proc", "%v", err)}
+	case foreign != "":
+		return []Line{fail("run the runner outside the user namespace", "this is a user namespace (%s): an account here is another one on the machine", foreign)}
 	}
-	return []Line{fail("run the runner outside the user namespace", "this is a user namespace: an account here is another one on the machine")}
+	return []Line{ok("user and group ids are the machine's own")}
+}
+
+// processView reports whether /proc hides the processes of jobs from this account
+// (hidepid in proc(5)), and what that costs.
+func processView(_ context.Context, s Site) []Line {
+	return judgeProcessView(mounts.Of("/proc").Options, s.UID, s.Config.Auth.Downscope)
+}
+
+func judgeProcessView(options []string, uid job.UID, downscope config.Downscope) []Line {
+	hidden := ""
+	for _, o := range options {
+		value, found := strings.CutPrefix(o, "hidepid=")
+		if found && value != "0" && value != "off" {
+			hidden = o
+		}
+	}
+	switch {
+	case hidden == "":
+		return []Line{ok("/proc shows the processes of all accounts")}
+	case uid == 0 || downscope == config.None:
+		return []Line{ok("/proc has %s, which hides no process of a job from this account", hidden)}
+	}
+	return []Line{ok("/proc has %s: the processes of a job are ended through its account; one that cannot be ended is reported by its pid alone, "+
+		"and how many processes an account has is not known", hidden)}
 }
