@@ -11,10 +11,31 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// authorize finds the account that the job asks for and puts it, and the job,
-// before the site's rules. The name service and the site's RunAs script are asked
-// in the config stage only; the rules hold in every stage.
+// authorize applies the site's rules, in every stage. A cleanup that they refuse is
+// granted by what the config stage has decided.
 func (d *authDriver) authorize(ctx context.Context) (policy.Grant, policy.Decision, error) {
+	grant, decision, err := d.applyRules(ctx)
+	if err == nil || d.Call.Stage != job.Cleanup || !d.Resumed {
+		return grant, decision, err
+	}
+	grant, cleanup := policy.DecideCleanup(d.state.Facts, d.ownRules(), err)
+	if !cleanup.Allowed || d.isGone(ctx, d.state.Facts.Account) {
+		return policy.Grant{}, decision, err
+	}
+	return grant, cleanup, nil
+}
+
+// isGone reports whether the account no longer is what it was for the config stage,
+// or whether that is unknown.
+func (d *authDriver) isGone(ctx context.Context, was job.Account) bool {
+	now, err := d.names().Lookup(ctx, was.Name)
+	return err != nil || now.UID != was.UID
+}
+
+// applyRules finds the account that the job asks for and applies the site's rules to
+// it and to the job. The name service and the site's RunAs script are queried in the
+// config stage only.
+func (d *authDriver) applyRules(ctx context.Context) (policy.Grant, policy.Decision, error) {
 	rules, err := d.rules()
 	if err != nil {
 		return policy.Grant{}, policy.Decision{}, err

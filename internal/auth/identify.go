@@ -50,6 +50,9 @@ func (d *authDriver) tokenRules() idtoken.Rules {
 	case job.Config:
 	case job.Cleanup:
 		rules.Expiry = idtoken.Ignored()
+		if d.Resumed {
+			rules.RunnerIDs, rules.AllowForks = nil, true // the config stage accepted this very token
+		}
 	default:
 		rules.Expiry = idtoken.Grace(d.Site.General.JWTExpDelay)
 	}

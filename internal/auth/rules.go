@@ -13,14 +13,13 @@ import (
 // rules are the site's, in the package policy's terms.
 func (d *authDriver) rules() (policy.Rules, error) {
 	a := d.Site.Auth
-	r := policy.Rules{
-		Source: policy.Source(a.AccountSource), Provider: a.AccountProvider, AllowBots: a.AllowBotAccounts,
-		UserAllow: list(a.UserAllowlist), UserBlock: list(a.UserBlocklist).Entries,
-		GroupAllow: list(a.GroupsAllowlist), GroupBlock: list(a.GroupsBlocklist).Entries,
-		PreValidation: a.ListsPreValidation, ShellAllow: list(a.ShellAllowlist),
-		PipelineSource: list(a.PipelineSourceAllowlist), ProtectedRefs: a.ProtectedRefsOnly,
-		Nologin: a.EnforceNologin, RequireShadow: a.RequireShadow, MinUID: a.MinUID, Helper: a.HelperAccount, RunAsService: a.Downscope == config.None,
-	}
+	r := d.ownRules()
+	r.Source, r.Provider, r.AllowBots = policy.Source(a.AccountSource), a.AccountProvider, a.AllowBotAccounts
+	r.UserAllow, r.UserBlock = list(a.UserAllowlist), list(a.UserBlocklist).Entries
+	r.GroupAllow, r.GroupBlock = list(a.GroupsAllowlist), list(a.GroupsBlocklist).Entries
+	r.PreValidation, r.ShellAllow = a.ListsPreValidation, list(a.ShellAllowlist)
+	r.PipelineSource, r.ProtectedRefs = list(a.PipelineSourceAllowlist), a.ProtectedRefsOnly
+	r.Nologin, r.RequireShadow, r.MinUID = a.EnforceNologin, a.RequireShadow, a.MinUID
 	r.ProjectAllow.Set = a.ProjectAllowlist.Set
 	var err error
 	if r.Map, err = d.accounts(); err != nil {
@@ -31,6 +30,11 @@ func (d *authDriver) rules() (policy.Rules, error) {
 	}
 	r.ProjectBlock, err = globs(a.ProjectBlocklist)
 	return r, err
+}
+
+// ownRules are those that protect this service itself, whatever the site allows.
+func (d *authDriver) ownRules() policy.Rules {
+	return policy.Rules{Helper: d.Site.Auth.HelperAccount, RunAsService: d.Site.Auth.Downscope == config.None}
 }
 
 // accounts reads the site's map of users to accounts, where that is the source.

@@ -330,9 +330,6 @@ func TestRunAsHoldsForTheJob(t *testing.T) {
 			}
 			configure(validated(answer("svc")))
 			r := in(ns, s)
-			if tc.want != "" {
-				r.Judge = nil // cleanup is refused as well
-			}
 			r.Hooks.Ended = func(c fakerunner.Call) {
 				if c.Stage == "config" {
 					configure(tc.later)

@@ -35,6 +35,7 @@ func logged(t *testing.T, s *site.Site, change ...func(site.Config)) {
 // record is a record of the operator's log.
 type record struct {
 	Event, Level, Stage, Reason, Exit string
+	Decision, Rule                    string
 	SubStage                          string `json:"sub_stage"`
 	Job                               int64
 }

@@ -28,6 +28,8 @@ type place struct {
 	site *site.Site
 	proc proc
 	ns   *namespace.Namespace
+	// getent replaces the machine's during a job, "" for no change.
+	getent string
 }
 
 // under mounts a new /proc in a namespace of the test's own. To remount the present
@@ -41,7 +43,7 @@ func under(t *testing.T, s *site.Site, p proc) place {
 	if _, err := ns.Run("mount", "-t", "proc", "-o", string(p), "proc", "/proc"); err != nil {
 		t.Fatal(err)
 	}
-	return place{s, p, ns}
+	return place{site: s, proc: p, ns: ns}
 }
 
 // runner is the site's, whose driver is in the namespace.

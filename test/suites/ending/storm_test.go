@@ -83,8 +83,8 @@ func (p place) storm(t *testing.T, b blow, program, storm string) {
 	if err != nil {
 		t.Errorf("%s: %v; the log:\n%s", name, err, e.Trace())
 		e.Abort()
-	} else if b.strike != nil {
-		_ = b.strike(e, jacamar)
+	} else if b.act != nil {
+		_ = b.act(e, jacamar)
 	}
 	res := e.Wait()
 	took := ended.Sub(begun)

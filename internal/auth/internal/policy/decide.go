@@ -39,6 +39,8 @@
 package policy
 
 import (
+	"fmt"
+
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
 )
@@ -112,11 +114,11 @@ func parseCandidate(text, what string) (Candidate, Step) {
 	return Candidate{login: name}, ok(AccountSource, "%s is %s", what, name)
 }
 
-// Grant is the right to run one job as one account. Only Decide creates one that
-// contains an account.
+// Grant is the right to run one job as one account. Only Decide and DecideCleanup
+// create one that contains an account.
 type Grant struct{ account *job.Account }
 
-// Account returns the account; ok is false for a Grant that Decide did not create.
+// Account returns the account; ok is false for the zero Grant.
 func (g Grant) Account() (a job.Account, ok bool) {
 	if g.account == nil {
 		return job.Account{}, false
@@ -150,6 +152,21 @@ func Decide(id claims.Identity, c Candidate, f Facts, r Rules) (Grant, Decision)
 	if !d.Allowed {
 		return Grant{}, d
 	}
+	account := f.Account
+	return Grant{&account}, d
+}
+
+// DecideCleanup grants the cleanup of a job whose config stage had the account of the
+// facts granted, and which the site's rules refuse now, for the reason refused. It looks
+// at the rules that no site can change.
+func DecideCleanup(f Facts, r Rules, refused error) (Grant, Decision) {
+	m := input{facts: f, rules: r, candidate: Candidate{login: f.Account.Name}}
+	steps := []Step{accountName(m), rootAccount(m), nobodyAccount(m), uidRange(m), serviceAccount(m)}
+	d := conclude(steps)
+	if !d.Allowed {
+		return Grant{}, d
+	}
+	d.Rule, d.Reason = Cleanup, fmt.Sprintf("the config stage granted the job, which is refused now (%v)", refused)
 	account := f.Account
 	return Grant{&account}, d
 }

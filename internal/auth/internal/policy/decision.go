@@ -48,6 +48,9 @@ const (
 	Default       Rule = "default"
 )
 
+// Cleanup is the rule of DecideCleanup.
+const Cleanup Rule = "cleanup"
+
 // Outcome is the result of one rule.
 type Outcome string
 
