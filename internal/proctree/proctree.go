@@ -110,14 +110,18 @@ type stat struct {
 	ended  bool // all its threads have: a zombie of one thread
 }
 
-// readStat reads fields 3, 4, 20 and 22 of proc_pid_stat(5). The program's name
-// before them may hold spaces and brackets, so the last bracket counts. A process
-// whose first thread has ended is a zombie there while others go on.
 func readStat(pid int) (stat, bool) {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return stat{}, false
 	}
+	return parseStat(text)
+}
+
+// parseStat reads fields 3, 4, 20 and 22 of proc_pid_stat(5). The program's name
+// before them may hold spaces and brackets, so the last bracket counts. A process
+// whose first thread has ended is a zombie there while others go on.
+func parseStat(text []byte) (stat, bool) {
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	const first = 3 // the number of the field after the name
 	if len(fields) <= 22-first {

@@ -253,3 +253,111 @@ func TestTasksCountsThreads(t *testing.T) {
 		t.Errorf("this program alone has more than %d threads", n)
 	}
 }
+
+// roots returns what KillTree gets for one root.
+func roots(pids ...int) func() []int { return func() []int { return pids } }
+
+// TestKillTree: K14, all below the root is ended, also what has a session and a group
+// of its own; another child of this process is not.
+func TestKillTree(t *testing.T) {
+	other := sleeper(t, "/bin/sleep", "1000")
+	cmd, line := shell(t, `setsid sh -c 'setsid sleep 1000 & echo $!; wait' & wait`, ownSessionOf)
+	var deepest int
+	if _, err := fmt.Sscan(line, &deepest); err != nil {
+		t.Fatal(err)
+	}
+	below := Descendants(cmd.Process.Pid)
+	if !slices.Contains(below, deepest) {
+		t.Fatalf("%d is not below: %v", deepest, below)
+	}
+	KillTree(time.Now().Add(time.Minute), roots(cmd.Process.Pid))
+	_ = cmd.Wait()
+	for _, pid := range below {
+		for end := time.Now().Add(10 * time.Second); ; {
+			if stat, ok := readStat(pid); !ok || stat.ended {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d is alive", pid)
+			}
+		}
+	}
+	if p, ok := Find(other.Process.Pid); !ok || p.Gone() {
+		t.Error("another child was ended")
+	}
+}
+
+// TestKillTreeStopsFirst: K14, a bomb fills each place that becomes free. Whoever is
+// stopped keeps its place.
+func TestKillTreeStopsFirst(t *testing.T) {
+	cmd, line := shell(t, `(trap '' TERM; while :; do sleep 0.01; done) & echo $!; wait`, ownSessionOf)
+	var child int
+	if _, err := fmt.Sscan(line, &child); err != nil {
+		t.Fatal(err)
+	}
+	calls, stopped := 0, false
+	KillTree(time.Now().Add(time.Minute), func() []int {
+		// The first look below the root follows its third call.
+		calls++
+		for end := time.Now().Add(10 * time.Second); calls == 4 && !stopped && time.Now().Before(end); {
+			stopped = Look(child).State == 'T'
+		}
+		return []int{cmd.Process.Pid}
+	})
+	if !stopped {
+		t.Error("the child was not stopped while the tree was looked at again")
+	}
+	if ws := wait(cmd); ws.Signal() != unix.SIGKILL {
+		t.Errorf("ended by %v", ws.Signal())
+	}
+}
+
+// TestKillTreeAfterTheDeadline: nothing is stopped, and the root is killed.
+func TestKillTreeAfterTheDeadline(t *testing.T) {
+	cmd, line := shell(t, `sleep 1000 & echo $!; wait`, ownSessionOf)
+	var child int
+	if _, err := fmt.Sscan(line, &child); err != nil {
+		t.Fatal(err)
+	}
+	KillTree(time.Now(), roots(cmd.Process.Pid))
+	if ws := wait(cmd); ws.Signal() != unix.SIGKILL {
+		t.Errorf("ended by %v", ws.Signal())
+	}
+}
+
+// TestKillTreeSparesAStranger: K14, a process that has another start than in the
+// snapshot has the pid of one that ended.
+func TestKillTreeSparesAStranger(t *testing.T) {
+	cmd := sleeper(t, "/bin/sleep", "1000")
+	stat, ok := readStat(cmd.Process.Pid)
+	if !ok {
+		t.Fatal("it is not there")
+	}
+	stat.start--
+	n := node{cmd.Process.Pid, stat}
+	if n.signal(unix.SIGKILL) || n.same() {
+		t.Error("it counts as the one of the snapshot")
+	}
+	met := 0
+	table{os.Getpid(): {n}, n.pid: {{pid: 1 << 21}}}.walk([]int{os.Getpid()}, func(n node) bool {
+		met++
+		return n.same()
+	})
+	if met != 1 {
+		t.Errorf("%d processes were visited, below a stranger too", met)
+	}
+	if p, ok := Find(cmd.Process.Pid); !ok || p.Gone() {
+		t.Error("it was killed")
+	}
+}
+
+// TestHeadlessIsAlive: K14, a process whose first thread has ended is a zombie in
+// proc_pid_stat(5) as long as another thread runs.
+func TestHeadlessIsAlive(t *testing.T) {
+	for threads, ended := range map[int]bool{0: true, 1: true, 2: false, 3: false} {
+		stat, ok := parseStat([]byte(fmt.Sprintf("7 (a) b) Z 5 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 %d 0 99 0 0", threads)))
+		if !ok || stat.ended != ended || stat.parent != 5 || stat.start != 99 {
+			t.Errorf("%d threads: %+v, %v", threads, stat, ok)
+		}
+	}
+}

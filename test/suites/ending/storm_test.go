@@ -24,7 +24,7 @@ func storms() []string {
 // that ends the job on. On an idle one it is some tenths of a second.
 const stormLimit = 25 * time.Second
 
-// TestStormsAreEnded has jobs start processes faster than they can be looked at, in
+// TestStormsAreEnded: K14, has jobs start processes faster than they can be looked at, in
 // long chains and out of sight, and ends these jobs in each way.
 func TestStormsAreEnded(t *testing.T) {
 	program := compiled(t, "storm")

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 
 	"jacamar-ci/internal/auth/internal/claims"
@@ -347,5 +349,41 @@ func TestDecisionAsARecord(t *testing.T) {
 	want := `{"allowed":false,"rule":"min_uid","reason":"why","steps":[{"rule":"min_uid","outcome":"deny","reason":"why"}]}`
 	if err != nil || string(got) != want {
 		t.Errorf("%s, %v\nwant %s", got, err, want)
+	}
+}
+
+// TestCleanupIsGrantedByTheFacts: what the site wants has no say in the cleanup of a
+// job that it granted; what protects the machine and this service has.
+func TestCleanupIsGrantedByTheFacts(t *testing.T) {
+	refused := errors.New("user_blocklist: alice")
+	for name, tt := range map[string]struct {
+		change func(*input)
+		denied Rule
+	}{
+		"granted":         {func(*input) {}, ""},
+		"under min_uid":   {func(m *input) { m.rules.MinUID = 5000 }, ""},
+		"blocked":         {func(m *input) { m.rules.UserBlock = []string{"alice"} }, ""},
+		"no account":      {func(m *input) { m.facts.Account = job.Account{} }, AccountName},
+		"root":            {func(m *input) { m.facts.Account.UID = 0 }, Root},
+		"nobody":          {func(m *input) { m.facts.Account.UID = 65534 }, Nobody},
+		"odd id":          {func(m *input) { m.facts.Account.GID = 1 << 31 }, UIDRange},
+		"the service":     {func(m *input) { m.facts.Service = 1001 }, ServiceAccount},
+		"the helper":      {func(m *input) { m.rules.Helper = m.facts.Account.Name }, ServiceAccount},
+		"not the service": {func(m *input) { m.rules.RunAsService = true }, AccountName},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := good(t)
+			tt.change(&m)
+			grant, d := DecideCleanup(m.facts, m.rules, refused)
+			if account, ok := grant.Account(); ok != (tt.denied == "") || ok && account.Name != m.facts.Account.Name {
+				t.Errorf("granted %v, %v", account, ok)
+			}
+			switch {
+			case tt.denied != "" && (d.Allowed || d.Rule != tt.denied):
+				t.Errorf("decided %+v", d)
+			case tt.denied == "" && (d.Rule != Cleanup || !strings.Contains(d.Reason, "user_blocklist: alice")):
+				t.Errorf("decided %+v", d)
+			}
+		})
 	}
 }
