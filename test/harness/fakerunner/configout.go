@@ -6,7 +6,7 @@ import (
 )
 
 // ConfigOutput is what the config stage printed. A nil directory is one that
-// was not named; an empty one is taken as set.
+// was not named; an empty one counts as set.
 type ConfigOutput struct {
 	Driver struct {
 		Name    string `json:"name"`
@@ -33,7 +33,7 @@ func parseConfig(stdout []byte) (ConfigOutput, error) {
 	return c, nil
 }
 
-// shellFor settles which shell scripts are written for.
+// shellFor chooses the shell for which scripts are written.
 func (r *Runner) shellFor(c ConfigOutput) (string, error) {
 	shell := r.shell()
 	if c.Shell != nil {

@@ -1,11 +1,11 @@
-// Package fakerunner plays GitLab Runner's custom executor towards a driver:
+// Package fakerunner imitates GitLab Runner's custom executor for a driver:
 // the same calls in the same order, with the same arguments, environment,
-// directories, signals, retries and reading of exit statuses, for one job at a
-// time or several at once. The scripts it hands over have the shape of the
-// runner's own and do real work: they clone, cache and upload.
+// directories, signals, retries and interpretation of exit statuses, for one job at a
+// time or several at once. The scripts that it passes have the form of the runner's own
+// and do real work: they clone, cache and upload.
 //
-// What it plays is GitLab Runner 19.4 as documented at
+// It follows GitLab Runner 19.4 as documented at
 // https://docs.gitlab.com/runner/executors/custom/ and as observed.
 //
-// A driver is any program; the package knows none in particular.
+// A driver is any program; the package depends on none in particular.
 package fakerunner

@@ -8,7 +8,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// seen runs a job whose driver prints expression in a stage.
+// seen returns what the driver of a job prints for an expression in a stage.
 func seen(t *testing.T, runner *fakerunner.Runner, j fakerunner.Job, stage, expression string) string {
 	t.Helper()
 	runner.Environ = append(runner.Environ, "ON_"+stage+"=printf %s "+expression+" >&2")

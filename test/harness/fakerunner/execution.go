@@ -28,7 +28,7 @@ type Execution struct {
 	began   time.Time
 
 	slot, projectSlot int
-	// dirs are settled before the first run call.
+	// dirs are set before the first run call.
 	dirs dirs
 
 	mu         sync.Mutex
@@ -52,7 +52,7 @@ var (
 	errInterrupted   = errors.New("aborted: terminated")
 )
 
-// Run plays a whole job.
+// Run runs a whole job.
 func (r *Runner) Run(job Job) Result { return r.Start(job).Wait() }
 
 // Start begins a job.
@@ -96,7 +96,7 @@ func (e *Execution) Cancel() {
 	}
 }
 
-// Abort is GitLab saying that the job is no longer the runner's: everything is
+// Abort is GitLab's response that the runner must not continue the job: everything is
 // stopped, only cleanup runs.
 func (e *Execution) Abort() { e.stopJob(errAborted) }
 
@@ -139,7 +139,7 @@ func (e *Execution) jobStatus() string {
 	return e.status
 }
 
-// leaveScript ends the time in which a cancel stops anything.
+// leaveScript ends the time in which a cancel has an effect.
 func (e *Execution) leaveScript(status string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

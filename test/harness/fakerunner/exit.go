@@ -17,9 +17,9 @@ const (
 	systemFailure = 2
 )
 
-// BuildError is a failure that the runner blames on the job.
+// BuildError is a failure that the runner attributes to the job.
 type BuildError struct {
-	// Code is the script's exit code, 0 when the code file says 0 or the
+	// Code is the script's exit code, 0 when the code file contains 0 or the
 	// failure has none.
 	Code int
 	Text string
@@ -61,7 +61,7 @@ func readCodeFile(path string) CodeFile {
 	return c
 }
 
-// judge says what the runner makes of a driver's end.
+// judge returns the runner's interpretation of a driver's end.
 func judge(err error, file CodeFile) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// finish turns the job's error into what GitLab and the user are told.
+// finish turns the job's error into the result for GitLab and the user.
 func (e *Execution) finish(err error) {
 	e.result = Result{
 		JobID: e.job.ID, BuildsDir: e.dirs.builds, CacheDir: e.dirs.cache, ProjectDir: e.dirs.project, TempProjectDir: e.dirs.temp(),
@@ -53,7 +53,7 @@ func outcome(err error) (Outcome, int) {
 	return SystemFailure, 0
 }
 
-// using is what the trace says of the config stage's answer.
+// using is the line of the trace about the config stage's output.
 func (e *Execution) using(c ConfigOutput) {
 	e.mu.Lock()
 	e.config = c

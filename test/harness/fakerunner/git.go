@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// gitConfigName is the file beside the project that holds the job token, as an
+// gitConfigName is the file next to the project that holds the job token, as an
 // insteadOf address, so that it is in neither the remote's URL nor .git/config.
 const gitConfigName = ".gitlab-runner.ext.conf"
 
@@ -143,7 +143,7 @@ func (w writer) depthWords() string {
 	return ""
 }
 
-// clearWorktree makes way for a second try of get_sources.
+// clearWorktree prepares a second try of get_sources.
 func (w writer) clearWorktree() {
 	w.line("if [ -d %s ]; then", doubleQuote(w.dirs.project))
 	w.line("  cd %s", doubleQuote(w.dirs.project))

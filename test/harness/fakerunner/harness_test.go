@@ -10,7 +10,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// on says what the driver of testdata does in a stage.
+// on sets what the driver of testdata does in a stage.
 type on map[string]string
 
 // newRunner is a runner whose driver is the one of testdata, with no pauses

@@ -6,15 +6,14 @@ import (
 	"time"
 )
 
-// Job is one CI job as GitLab hands it out, reduced to what a custom executor
-// can notice.
+// Job is one CI job as GitLab assigns it, reduced to what affects a custom executor.
 type Job struct {
 	ID         int64
 	Name       string
 	Stage      string
 	Token      string
 	PipelineID int64
-	// UserID and ScopedUserID stand in job_info; 0 leaves them out, as runners
+	// UserID and ScopedUserID are in job_info; 0 leaves them out, as runners
 	// before 18.5 do.
 	UserID, ScopedUserID int64
 	Project              Project

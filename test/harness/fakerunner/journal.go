@@ -57,7 +57,7 @@ func (j *journal) wait(ctx context.Context, what string, holds func() bool) erro
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("no sign of %s: %w", what, context.Cause(ctx))
+			return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
 		}
 	}
 }

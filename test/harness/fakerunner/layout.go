@@ -15,7 +15,7 @@ type dirs struct{ builds, cache, project string }
 // git configuration and GITLAB_ENV.
 func (d dirs) temp() string { return d.project + ".tmp" }
 
-// layout settles the directories after the config stage.
+// layout sets the directories after the config stage.
 func (e *Execution) layout(c ConfigOutput) (dirs, error) {
 	d := dirs{builds: e.runner.BuildsDir, cache: e.runner.CacheDir}
 	if c.BuildsDir != nil {

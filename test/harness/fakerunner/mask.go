@@ -32,7 +32,7 @@ func newMasker(phrases []string) *masker {
 	return m
 }
 
-// next returns what can be shown after p has arrived.
+// next returns the output that can be shown after p has arrived.
 func (m *masker) next(p []byte) []byte {
 	data := append(m.held, p...)
 	var out []byte

@@ -1,7 +1,6 @@
 package fakerunner
 
-// Order is a runner and the job it is to play, for a runner in a process of its
-// own.
+// Order is a runner and its job, for a runner in a process of its own.
 type Order struct {
 	Runner *Runner
 	Job    Job

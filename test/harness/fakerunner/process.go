@@ -26,8 +26,8 @@ type command struct {
 var errDormant = errors.New("failed to kill process, likely process is dormant")
 
 // run starts the driver and waits until it is reaped and both its pipes are at
-// their end. When ctx ends first it stops the process group; what Wait says
-// counts all the same.
+// their end. When ctx ends first it stops the process group; the result of
+// Wait still counts.
 func (c command) run(ctx context.Context) error {
 	cmd := exec.Command(c.argv[0], c.argv[1:]...)
 	cmd.Env, cmd.Dir = c.env, c.dir
@@ -47,8 +47,8 @@ func (c command) run(ctx context.Context) error {
 	}
 }
 
-// stop asks the group to end, and kills it after the graceful time. When
-// nobody can be asked it kills at once but waits just as long.
+// stop sends SIGTERM to the group, and kills it after the graceful time. When no process
+// can be signalled it kills at once but waits just as long.
 func (c command) stop(pid int, waited <-chan error) error {
 	if err := c.signal(pid, syscall.SIGTERM); err != nil {
 		c.warn("Failed to terminate process: %v", err)
@@ -82,12 +82,12 @@ func await(waited <-chan error, d time.Duration) (bool, error) {
 }
 
 // signal sends sig to the driver's process group with the privileges of the
-// runner's account: whom that account may not signal does not get it.
+// runner's account: processes that this account may not signal do not get it.
 func (c command) signal(pid int, sig syscall.Signal) error {
 	if c.credential == nil {
 		return syscall.Kill(-pid, sig)
 	}
-	// The shell's own kill, since a setuid of this process would be permanently.
+	// The shell's own kill, since a setuid of this process would be permanent.
 	sh := exec.Command("/bin/sh", "-c", fmt.Sprintf("kill -s %d -- -%d", int(sig), pid))
 	sh.Env = []string{"PATH=/usr/bin:/bin"}
 	sh.SysProcAttr = &syscall.SysProcAttr{Credential: c.credential.syscall()}

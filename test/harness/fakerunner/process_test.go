@@ -133,7 +133,7 @@ func TestDirectoryRemovedWhenCleanupFails(t *testing.T) {
 		t.Errorf("the directory is still there (%v)", err)
 	}
 	if !strings.Contains(r.Trace, "Cleanup script failed: exit status 2") {
-		t.Errorf("the trace does not tell:\n%s", r.Trace)
+		t.Errorf("the trace has no message about it:\n%s", r.Trace)
 	}
 }
 

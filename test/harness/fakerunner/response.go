@@ -61,7 +61,7 @@ type responseStep struct {
 }
 
 // Response returns the content of JOB_RESPONSE_FILE. The runner encodes the inputs
-// that it decoded as an object with nothing in it.
+// that it decoded as an empty object.
 func (j *Job) Response() []byte { return j.response(map[string]any{}) }
 
 // Request returns what GitLab answers to POST /api/v4/jobs/request.

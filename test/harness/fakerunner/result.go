@@ -19,11 +19,11 @@ const (
 	Interrupted   Outcome = "runner_interrupted"
 )
 
-// Result is all that is known of a finished job.
+// Result describes a finished job.
 type Result struct {
 	JobID   int64
 	Outcome Outcome
-	// ExitCode is what GitLab is told for a ScriptFailure, 0 for none.
+	// ExitCode is the code that GitLab gets for a ScriptFailure, 0 for none.
 	ExitCode int
 	// Reason is the text behind "Job failed: ".
 	Reason string
@@ -64,7 +64,7 @@ type Call struct {
 
 	CodeFile CodeFile
 	Warnings []string
-	// Err is what the runner made of it: nil, *BuildError, *UnknownFailure, or
+	// Err is the runner's interpretation: nil, *BuildError, *UnknownFailure, or
 	// any other error for a system failure.
 	Err error `json:"-"`
 	// Failure is Err's text.

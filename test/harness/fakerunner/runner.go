@@ -40,7 +40,7 @@ type Runner struct {
 	BuildsDir, CacheDir string
 	// Shell is the shell scripts are written for, "bash" when empty.
 	Shell string
-	// ShortToken stands in the build directory's path when it is shared.
+	// ShortToken is in the build directory's path when it is shared.
 	ShortToken string
 	// Environment are the [[runners]] "environment" entries, KEY=value.
 	Environment []string
@@ -58,20 +58,20 @@ type Runner struct {
 	// TempRoot is the runner's TMPDIR, os.TempDir() when empty.
 	TempRoot string
 
-	// RetryPause lies between two tries of config and prepare (3 s), StagePause
+	// RetryPause is the time between two tries of config and prepare (3 s), StagePause
 	// before the first retry of a stage, doubling after it (5 s). A negative
 	// value is no pause.
 	RetryPause, StagePause time.Duration
-	// FinishWait is how long a stage that will not die holds cleanup back (5 min).
+	// FinishWait is how long a stage that does not end delays cleanup (5 min).
 	FinishWait time.Duration
 	// TraceLimit drops the trace beyond that many bytes (4 MiB); CaptureLimit
 	// does it for what is kept of each call's output (64 MiB).
 	TraceLimit, CaptureLimit int
 
-	// Hooks let a test watch and meddle.
+	// Hooks let a test observe and interfere.
 	Hooks Hooks `json:"-"`
 	// Judge, unless it is nil, is called with the result of each job, before anything
-	// that waits for the job goes on: what every job must fulfil is checked there.
+	// that waits for the job continues: it checks the conditions for every job.
 	Judge func(Result) `json:"-"`
 	// Given, unless it is nil, is called when the config stage has given a job its
 	// directory for builds.
@@ -86,14 +86,14 @@ type Process struct {
 	PID   int
 }
 
-// Hooks are called from the goroutine that plays the job (Output: from those
+// Hooks are called from the goroutine that runs the job (Output: from those
 // that copy the streams); each may be nil.
 type Hooks struct {
 	// TempDir is called when a try's directory is complete, before config.
 	TempDir func(dir string)
 	// Launch names a program that starts the call, with its own arguments, or nil
-	// for none. It is started as this process's account: to become the runner's is
-	// its work then.
+	// for none. It is started as this process's account, and must itself become the
+	// runner's.
 	Launch func(stage string) []string
 	// Started is called when a driver process runs.
 	Started func(Process)
@@ -151,7 +151,7 @@ func (c *Credential) own(path string) error {
 	return os.Lchown(path, int(c.UID), int(c.GID))
 }
 
-// slots hands out the lowest free number, once for the whole runner
+// slots assigns the lowest free number, once for the whole runner
 // (CI_CONCURRENT_ID) and once for each project (CI_CONCURRENT_PROJECT_ID).
 type slots struct {
 	mu   sync.Mutex

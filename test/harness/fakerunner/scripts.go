@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// script returns what the runner hands over for a sub-stage: the bytes that a
-// test gave, or the script the runner would write.
+// script returns the runner's script for a sub-stage: the bytes that a test gave, or
+// those that the runner would write.
 func (e *Execution) script(t *try, stage string) []byte {
 	if raw, ok := e.job.Raw[stage]; ok {
 		return raw

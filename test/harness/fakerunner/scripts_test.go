@@ -135,7 +135,7 @@ func TestHelperIsCalled(t *testing.T) {
 	outcome(t, r, fakerunner.Success)
 	for _, want := range []string{
 		"helper: cache-extractor --file " + r.CacheDir + "/group/project/k/cache.zip",
-		"Failed to extract cache", // and the job goes on
+		"Failed to extract cache", // and the job continues
 		"helper: artifacts-downloader --url https://gitlab.example --token other --id 4710",
 		"helper: cache-archiver --file " + r.CacheDir + "/group/project/k/cache.zip --timeout 10 --path c --env-file " + r.TempProjectDir + "/",
 		"helper: artifacts-uploader --url https://gitlab.example --token job-token --id 4711 --path a",

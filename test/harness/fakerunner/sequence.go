@@ -9,7 +9,7 @@ import (
 
 const tries = 3
 
-// play is the whole way of a job.
+// play runs all stages of a job.
 func (e *Execution) play(ctx context.Context) {
 	defer close(e.done)
 	ctx, stop := context.WithTimeoutCause(ctx, e.job.timeout(), errJobTimeout)
@@ -55,7 +55,7 @@ func (e *Execution) prepare(ctx context.Context) (*try, error) {
 }
 
 // stages runs the sub-stages. When the job's own time ends or it is stopped,
-// that decides, and the stage which is still running is ended.
+// that decides the result, and the running stage is ended.
 func (e *Execution) stages(ctx context.Context, t *try) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -99,7 +99,7 @@ func (e *Execution) substages(ctx context.Context, t *try) error {
 	return prior(err, t.run(ctx, "cleanup_file_variables", e.script(t, "cleanup_file_variables")))
 }
 
-// sources gets what the script needs.
+// sources gets the files that the script needs.
 func (e *Execution) sources(ctx context.Context, t *try) error {
 	e.trace.line("Getting source from Git repository")
 	if err := e.attempts(ctx, t, "get_sources", "GET_SOURCES_ATTEMPTS"); err != nil {
@@ -118,7 +118,7 @@ func (e *Execution) sources(ctx context.Context, t *try) error {
 	return nil
 }
 
-// attempts runs a stage as often as the job's variable says, on any failure.
+// attempts repeats a stage after any failure, as often as the job's variable permits.
 func (e *Execution) attempts(ctx context.Context, t *try, stage, key string) error {
 	pause := orDefault(e.runner.StagePause, 5*time.Second)
 	n := e.attemptsAllowed(key)

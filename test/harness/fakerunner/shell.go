@@ -129,7 +129,7 @@ func ansiQuote(text string) string {
 	return b.String()
 }
 
-// doubleQuote leaves $PWD to the shell and hides everything else from it.
+// doubleQuote leaves $PWD to the shell and escapes everything else.
 func doubleQuote(text string) string {
 	text = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", `$`, `\$`).Replace(text)
 	return `"` + strings.Replace(text, `\$PWD`, "$PWD", 1) + `"`

@@ -13,11 +13,11 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// forever waits for a signal that ends it, without a child that would need
-// ending too.
+// forever waits for a signal that ends it, without a child that would have to be
+// ended too.
 const forever = `while :; do read -t 10 <> <(:); done`
 
-// settled is a timeout in which a bash on a busy machine has set its trap.
+// settled is long enough for a bash on a busy machine to set its trap.
 const settled = 300 * time.Millisecond
 
 // inStage is the text for ON_run that does something in one stage and lets the
@@ -112,7 +112,7 @@ func TestStopRequests(t *testing.T) {
 		{"cancel in get_sources", "get_sources", (*fakerunner.Execution).Cancel, fakerunner.Canceled, "get_sources cleanup", ""},
 		{"abort in the script", "build_script", (*fakerunner.Execution).Abort, fakerunner.Aborted, "build_script cleanup", ""},
 		{"abort in after_script", "after_script", (*fakerunner.Execution).Abort, fakerunner.Aborted, "after_script cleanup", "success"},
-		{"the runner is told to end", "build_script", (*fakerunner.Execution).Interrupt, fakerunner.Interrupted, "build_script cleanup", ""},
+		{"the runner gets SIGTERM", "build_script", (*fakerunner.Execution).Interrupt, fakerunner.Interrupted, "build_script cleanup", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -242,7 +242,7 @@ func alive(pid string) bool {
 }
 
 // TestServiceAccountSignalsOnlyItsOwn is a runner without privileges whose
-// driver started something as another account, in the same process group.
+// driver started a process as another account, in the same process group.
 func TestServiceAccountSignalsOnlyItsOwn(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can start the driver as another account")

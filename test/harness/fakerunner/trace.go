@@ -34,7 +34,7 @@ func (t *trace) write(p []byte) {
 	}
 }
 
-// line writes a line of the runner's own.
+// line writes one of the runner's own lines.
 func (t *trace) line(format string, args ...any) {
 	m := newMasker(t.phrases)
 	t.write(append(m.next(fmt.Appendf(nil, format+"\n", args...)), m.end()...))
@@ -46,8 +46,8 @@ func (t *trace) String() string {
 	return string(t.text)
 }
 
-// tap keeps one stream of one call, and passes it on: to the trace with the
-// secrets masked, where the stream is shown at all, and to whoever watches.
+// tap stores one stream of one call, and passes it on: to the trace with the
+// secrets masked, where the stream is shown at all, and to the hooks.
 type tap struct {
 	limit int
 	pass  func([]byte)
@@ -59,8 +59,8 @@ type tap struct {
 	n    int64
 }
 
-// Write implements io.Writer. It never fails: an error here would show to the
-// driver as a broken pipe.
+// Write implements io.Writer. It never fails: an error here would be a broken pipe
+// for the driver.
 func (t *tap) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,7 +73,7 @@ func (t *tap) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end shows what the masker still holds and returns what was kept.
+// end flushes the masker and returns the stored stream.
 func (t *tap) end() ([]byte, int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

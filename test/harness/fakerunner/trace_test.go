@@ -81,10 +81,10 @@ func TestHooks(t *testing.T) {
 func TestAwaitMissingText(t *testing.T) {
 	e := newRunner(t, on{"run": "exit 0"}).Start(newJob())
 	if _, err := e.AwaitStage(soon(t), "after_script", 1); err == nil {
-		t.Error("a stage that never ran was seen")
+		t.Error("a stage that did not run was reported")
 	}
 	if err := e.AwaitOutput(soon(t), "build_script", "x"); err == nil {
-		t.Error("output that never came was seen")
+		t.Error("output that was not printed was reported")
 	}
 	e.Wait()
 }

@@ -85,7 +85,7 @@ func (t *try) configure(ctx context.Context) error {
 	return t.settle()
 }
 
-// settle is what the runner does between config and prepare.
+// settle does the runner's work between config and prepare.
 func (t *try) settle() (err error) {
 	if t.shell, err = t.e.runner.shellFor(t.config); err != nil {
 		return err
@@ -123,8 +123,7 @@ func (t *try) writeScript(script []byte) (string, error) {
 	return path, errors.Join(os.WriteFile(path, script, 0o700), c.own(path), c.own(dir))
 }
 
-// cleanup runs cleanup_exec in a time of its own and removes the directory,
-// whatever came of it.
+// cleanup runs cleanup_exec with its own timeout and removes the directory in any case.
 func (t *try) cleanup() {
 	defer func() {
 		if err := os.RemoveAll(t.dir); err != nil {

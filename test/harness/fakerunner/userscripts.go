@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// userScripts runs what the job's author wrote, and after_script behind it.
+// userScripts runs the author's scripts, and after_script after them.
 func (e *Execution) userScripts(ctx context.Context, t *try) error {
 	script := e.enterScript(ctx)
 	defer e.stopScript(nil)
@@ -42,8 +42,7 @@ func (e *Execution) steps(ctx context.Context, t *try) error {
 	return nil
 }
 
-// afterScript has a time of its own and fails the job only when the job asks
-// for that.
+// afterScript has its own timeout and fails the job only when the job requests that.
 func (e *Execution) afterScript(ctx context.Context, t *try) error {
 	if !e.has("after_script", len(e.job.AfterScript) > 0) {
 		return nil
@@ -62,7 +61,7 @@ func (e *Execution) afterScript(ctx context.Context, t *try) error {
 	return nil
 }
 
-// uploads saves caches and artifacts that match how the script ended.
+// uploads saves the caches and artifacts that match the script's result.
 func (e *Execution) uploads(ctx context.Context, t *try, failed bool) error {
 	cache, artifacts := "archive_cache", "upload_artifacts_on_success"
 	if failed {

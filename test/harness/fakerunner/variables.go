@@ -7,7 +7,7 @@ import (
 )
 
 // featureFlags are the runner's defaults for the flags that a custom executor
-// driver or its scripts can notice.
+// driver or its scripts can observe.
 var featureFlags = []Variable{
 	flag("FF_TIMESTAMPS", true), flag("FF_USE_LEGACY_BASH_EVAL", false),
 	flag("FF_ENABLE_BASH_EXIT_CODE_CHECK", false), flag("FF_POSIXLY_CORRECT_ESCAPES", false),
@@ -131,5 +131,5 @@ func (e *Execution) variables() variables {
 	return vs.expand(d.temp()).unique()
 }
 
-// version is the runner whose behaviour is played.
+// version is the runner whose behaviour is imitated.
 const version = "19.4.0"

@@ -12,19 +12,19 @@ import (
 	"time"
 )
 
-// Behaviour says how the cluster acts; the zero value is a good one.
+// Behaviour configures the cluster; the zero value is a cluster without faults.
 type Behaviour struct {
-	// Programs misbehave by their name.
+	// Programs are the faults of programs, by their names.
 	Programs map[string]Fault `json:"programs,omitempty"`
-	// Pending keeps new jobs waiting so many seconds, for PendingReason.
+	// Pending is how many seconds new jobs wait, for PendingReason.
 	Pending       float64 `json:"pending,omitempty"`
 	PendingReason string  `json:"pending_reason,omitempty"`
 	// End is a state in which a running job ends at once, as NODE_FAIL; its
 	// processes are killed.
 	End string `json:"end,omitempty"`
-	// Away is a server that cannot be reached.
+	// Away is an unreachable server.
 	Away bool `json:"away,omitempty"`
-	// Lost makes the queue forget every job.
+	// Lost makes the queue drop every job.
 	Lost bool `json:"lost,omitempty"`
 	// Minute is how long a minute of a time limit lasts, in seconds; 0 means 60.
 	Minute float64 `json:"minute,omitempty"`
@@ -32,15 +32,14 @@ type Behaviour struct {
 	KillWait float64 `json:"kill_wait,omitempty"`
 	// NoAccounting is a cluster without slurmdbd.
 	NoAccounting bool `json:"no_accounting,omitempty"`
-	// History is a PBS that remembers jobs which have ended; by default it does
-	// not.
+	// History is a PBS that keeps jobs which have ended; by default it does not.
 	History bool `json:"history,omitempty"`
 	// MaxJobs is how many jobs a user may have at a time; 0 means any number.
 	MaxJobs int `json:"max_jobs,omitempty"`
-	// Refuse is what a plugin, a hook, a filter or a verifier of the site says of
-	// every job, which is then refused.
+	// Refuse is the message with which a plugin, a hook, a filter or a verifier of the
+	// site refuses every job.
 	Refuse string `json:"refuse,omitempty"`
-	// Old is a PBS of before the nodes could write a job's output to its file.
+	// Old is a PBS version whose nodes cannot write a job's output to its file.
 	Old bool `json:"old,omitempty"`
 	// AccountingDelay is how late Grid Engine's record of a job is, in seconds.
 	AccountingDelay float64 `json:"accounting_delay,omitempty"`
@@ -48,7 +47,7 @@ type Behaviour struct {
 
 // Fault is how one program misbehaves.
 type Fault struct {
-	// Before and After are what happens around its work: "hang", "fail", "die"
+	// Before and After are faults before and after its work: "hang", "fail", "die"
 	// (by a signal), or "" for nothing. After "fail" or "hang" Before, no work is
 	// done.
 	Before string `json:"before,omitempty"`
@@ -57,16 +56,16 @@ type Fault struct {
 	Banner string `json:"banner,omitempty"`
 	// Instead replaces its standard output.
 	Instead *string `json:"instead,omitempty"`
-	// Stderr is said when it fails.
+	// Stderr is printed when it fails.
 	Stderr string `json:"stderr,omitempty"`
 	// Seconds bounds a hang; 0 means that it never ends.
 	Seconds float64 `json:"seconds,omitempty"`
-	// Times is how often it misbehaves; 0 means always.
+	// Times is how often the fault occurs; 0 means always.
 	Times int `json:"times,omitempty"`
 }
 
-// Create makes an empty cluster in dir, which every user may change. Kind is the
-// scheduler that it plays, one of Kinds.
+// Create creates an empty cluster in dir, which every user may change. Kind is the
+// scheduler that it imitates, one of Kinds.
 func Create(dir, kind string) (Store, error) {
 	s := Store{dir, kind}
 	if schedulerDefs()[kind].conf == "" {
@@ -86,7 +85,7 @@ func Create(dir, kind string) (Store, error) {
 // Conf is the path of the cluster's configuration.
 func (s Store) Conf() string { return s.path(s.kind + ".conf") }
 
-// Env is the pair that leads the scheduler's commands to the cluster.
+// Env is the variable by which the scheduler's commands find the cluster.
 func (s Store) Env() string { return schedulerDefs()[s.kind].conf + "=" + s.Conf() }
 
 // Behave sets how the cluster acts from now on.
@@ -109,7 +108,7 @@ func (s Store) behaviour() (b Behaviour) {
 	return b
 }
 
-// fault returns how the program misbehaves this time.
+// fault returns the program's fault for this call.
 func (s Store) fault(program string) (f Fault) {
 	_ = s.locked(func() error {
 		b := s.behaviour()
@@ -159,7 +158,7 @@ func (s Store) Calls(program string) ([]Call, error) {
 	return calls, err
 }
 
-// happen does what a fault says; it returns false when the program must end.
+// happen causes a fault; it returns false when the program must end.
 func (f Fault) happen(what string) bool {
 	switch what {
 	case "hang":

@@ -47,8 +47,8 @@ func (p *program) cobaltSub(args []string) error {
 	return err
 }
 
-// cobaltStat shows jobs that have not ended. Asked for another by its number it
-// says nothing, and fails.
+// cobaltStat shows jobs that have not ended. For another number it prints nothing and
+// fails.
 func (p *program) cobaltStat(args []string) error {
 	o, rest, err := p.flags(args, map[string]int{"--header": 1, "-u": 1, "--version": 0}, func(flag string) error {
 		return failf(2, "qstat.py: error: no such option: %s", flag)
@@ -118,7 +118,7 @@ func (p *program) cobaltDel(args []string) error {
 	}
 	j, ok := p.job(args[0])
 	if !ok || j.over() || !allowed(j) {
-		return nil // it finds no such job of the caller's, and says nothing
+		return nil // it finds no such job of the caller's, and prints nothing
 	}
 	fmt.Fprintln(p.out, "      Deleted Jobs")
 	p.cobaltTable([][]string{{"JobID", "User"}, {args[0], owner(j)}})

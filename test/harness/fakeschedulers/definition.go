@@ -14,8 +14,8 @@ import (
 type schedulerDef struct {
 	conf     string // the variable that names its configuration
 	programs map[string]func(*program, []string) error
-	env      func(Job) []string // what a job's script finds
-	// away is what its programs say, and return, when their server is away.
+	env      func(Job) []string // the variables of a job's script
+	// away is the output and exit status of its programs when their server is unreachable.
 	away errExit
 	// needs is a program that starts the script, found by the PATH of the job.
 	needs string
@@ -25,7 +25,7 @@ type schedulerDef struct {
 	killsAtOnce bool
 }
 
-// Kinds are the schedulers that are played.
+// Kinds are the schedulers that have a fake.
 func Kinds() []string { return slices.Sorted(maps.Keys(schedulerDefs())) }
 
 func schedulerDefs() map[string]schedulerDef {
@@ -69,8 +69,8 @@ func schedulerDefs() map[string]schedulerDef {
 	}
 }
 
-// flags reads options of one word each, known by how many words follow; what
-// begins without a dash ends them.
+// flags reads options of one word each, with the number of values of each; an argument
+// without a dash ends them.
 func (p *program) flags(args []string, known map[string]int, refuse func(string) error) (map[string]string, []string, error) {
 	got := map[string]string{}
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
@@ -117,7 +117,7 @@ func (p *program) letters(args []string, known string, refuse func(letter string
 	return got, args, nil
 }
 
-// apart takes the value off an option of one letter, as getopt(3) does: -N1.
+// apart separates the value from an option of one letter, as getopt(3) does: -N1.
 func apart(args []string, known map[string]int) (all []string) {
 	for _, a := range args {
 		if len(a) > 2 && a[0] == '-' && a[1] != '-' && known[a] == 0 && known[a[:2]] == 1 {
@@ -141,7 +141,7 @@ func (p *program) full() bool {
 	return p.store.behaviour().MaxJobs > 0 && most <= 0
 }
 
-// allowed reports whether the caller may touch the job.
+// allowed reports whether the caller may change the job.
 func allowed(j Job) bool { return syscall.Getuid() == 0 || syscall.Getuid() == j.UID }
 
 // end marks a job to be ended.
@@ -155,7 +155,7 @@ func (p *program) signal(j Job, s syscall.Signal) {
 	}
 }
 
-// job finds a job by its number; a forgetful queue has none.
+// job finds a job by its number; with Lost there is none.
 func (p *program) job(text string) (Job, bool) {
 	id, err := strconv.Atoi(text)
 	if err != nil {
@@ -197,7 +197,7 @@ func (p *program) fresh(name, output string) Job {
 	return j
 }
 
-// add hands the job over with a copy of its script.
+// add stores the job with a copy of its script.
 func (p *program) submit(j Job, script string, refuse func(string) error) (int, error) {
 	text, err := readScript(script)
 	if err != nil {

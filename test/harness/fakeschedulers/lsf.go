@@ -55,8 +55,8 @@ func (p *program) bsub(args []string) error {
 	return err
 }
 
-// lsfThreshold is bsub at MAX_PEND_JOBS: it tries again, as often as LSB_NTRIES says
-// and without end by default.
+// lsfThreshold is bsub at MAX_PEND_JOBS: it retries LSB_NTRIES times, and without end by
+// default.
 func (p *program) lsfThreshold() error {
 	const threshold = "User <%s>: Pending job threshold reached."
 	if os.Getenv("LSB_NTRIES") == "" {
@@ -73,7 +73,7 @@ func lsfPattern(path string) string {
 
 var lsfPatterns = regexp.MustCompile(`%(?:EJ|EI|JG|J|I|P|U|G|H)`)
 
-// lsfState is what bjobs calls a job's state, with the reason of its end.
+// lsfState is bjobs' name of a job's state, with the reason of its end.
 func lsfState(j Job) (stat, why string) {
 	switch {
 	case j.over() && j.State == "CANCELLED":

@@ -19,7 +19,7 @@ func (p *program) pbsJob(id string) (Job, bool) {
 const pbsLetters = "a:A:c:C:e:fGhIj:J:k:l:m:M:N:o:p:q:r:R:S:u:v:VW:XzP:"
 
 // pbsSub is qsub of OpenPBS 23.06, or of an older one. Output is kept on the node
-// unless -k says otherwise, and then replaces what is in the file.
+// unless -k changes that, and then replaces the content of the file.
 func (p *program) pbsSub(args []string) error {
 	old := p.store.behaviour().Old
 	if len(args) == 1 && args[0] == "--version" {

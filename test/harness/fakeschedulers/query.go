@@ -40,7 +40,7 @@ func (p *program) squeue(args []string) error {
 	return nil
 }
 
-// queue is what the controller remembers.
+// queue lists the jobs that the controller still has.
 func (p *program) queue() ([]Job, error) {
 	if p.store.behaviour().Lost {
 		return nil, nil

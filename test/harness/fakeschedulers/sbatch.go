@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// sbatchOptions are the ones that tests and the engine give.
+// sbatchOptions are the ones that tests and the engine use.
 var sbatchOptions = map[string]bool{
 	"--parsable": false, "--no-requeue": false, "--job-name": true, "--output": true, "--open-mode": true, "--chdir": true,
 	"-N": true, "--nodes": true, "-n": true, "--ntasks": true, "-c": true, "-t": true, "--time": true, "-p": true, "--partition": true,
@@ -36,9 +36,9 @@ func (p *program) sbatch(args []string) error {
 		return err
 	}
 	const failed = "sbatch: error: Batch job submission failed: "
-	switch said := p.store.behaviour().Refuse; {
-	case said != "":
-		return failf(1, "sbatch: error: %s\n%sUnspecified error", strings.ReplaceAll(said, "\n", "\nsbatch: error: "), failed)
+	switch refusal := p.store.behaviour().Refuse; {
+	case refusal != "":
+		return failf(1, "sbatch: error: %s\n%sUnspecified error", strings.ReplaceAll(refusal, "\n", "\nsbatch: error: "), failed)
 	case p.full():
 		return failf(1, "sbatch: error: AssocMaxSubmitJobLimit\n%sJob violates accounting/QOS policy (job submit limit, user's size and/or time limits)", failed)
 	}
@@ -110,7 +110,7 @@ func (p *program) request(o map[string]string) (Job, error) {
 }
 
 // stdio expands the pattern of an output file as slurmd does: of a name with a
-// backslash every one is taken away and nothing is expanded (fname.c).
+// backslash every one is removed and nothing is expanded (fname.c).
 func stdio(pattern string) string {
 	if strings.Contains(pattern, `\`) {
 		return strings.ReplaceAll(pattern, `\`, "")

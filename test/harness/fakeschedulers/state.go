@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Job is one job as the fake keeps it.
+// Job is one job in the fake's state.
 type Job struct {
 	ID     int      `json:"id"`
 	Name   string   `json:"name"`
@@ -110,7 +110,7 @@ func (s Store) Change(id int, f func(*Job)) error {
 	})
 }
 
-// add gives a new job its number and keeps its script.
+// add assigns a new job its number and stores its script.
 func (s Store) add(j Job, script []byte) (int, error) {
 	err := s.locked(func() error {
 		jobs, err := s.Jobs()
@@ -131,5 +131,5 @@ func (s Store) add(j Job, script []byte) (int, error) {
 
 func (j Job) over() bool { return !j.End.IsZero() }
 
-// script is where the copy of a job's script lies.
+// script is the path of the copy of a job's script.
 func (s Store) script(id int) string { return s.path("jobs", fmt.Sprintf("%d.sh", id)) }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Serve plays slurmctld and slurmd until ctx ends: it starts a process for each
+// Serve acts as slurmctld and slurmd until ctx ends: it starts a process for each
 // job, as the job's user. sbatch itself cannot, since all that it starts belongs
 // to its caller, who may end it.
 func (s Store) Serve(ctx context.Context, program string) {
@@ -52,7 +52,7 @@ func (s Store) launch(program string, j Job) error {
 	return nil
 }
 
-// step waits for the job's turn, runs it and writes how it ended.
+// step waits for the job's turn, runs it and stores its end.
 func (s Store) step(arg string) int {
 	id, err := strconv.Atoi(arg)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s Store) step(arg string) int {
 const tick = 10 * time.Millisecond
 
 // turn waits until the job may run; false means that it ended first: it was
-// cancelled, or the scheduler found that it can never run.
+// cancelled, or the scheduler determined that it can never run.
 func (s Store) turn(id int) bool {
 	begin := time.Now()
 	for ; ; time.Sleep(tick) {
@@ -150,14 +150,14 @@ func (s Store) output(j Job) (*os.File, error) {
 	return os.OpenFile(path, os.O_CREATE|how|os.O_WRONLY, 0o600)
 }
 
-// deliver puts kept output in the place of the file that was asked for.
+// deliver replaces the requested file by the output that was kept on the node.
 func (s Store) deliver(j Job) {
 	if text, err := os.ReadFile(s.path("jobs", strconv.Itoa(j.ID)+".OU")); err == nil {
 		_ = os.WriteFile(j.Output, text, 0o600)
 	}
 }
 
-// guard ends the job for its time limit, for scancel, or as the behaviour says.
+// guard ends the job for its time limit, for scancel, or as configured by Behaviour.
 func (s Store) guard(id, pid int, state chan<- string, stop <-chan struct{}) {
 	begin := time.Now()
 	for {

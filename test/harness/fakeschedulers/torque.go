@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// torqueUsage is what qsub of Torque prints of an option that it does not take, as
+// torqueUsage is what qsub of Torque prints for an option that it does not accept, as
 // print_qsub_usage_exit does (src/cmds/qsub_functions.c of Torque 6.1).
 const torqueUsage = "[%s]\n\nusage: qsub [-a date_time] [-A account_string] [-b secs]\n    [-c [ none | { enabled | periodic | shutdown |\n    depth=<int> | dir=<path> | interval=<minutes>}... ]\n    [-k {oe}] [script]"
 
 // torqueSub is qsub of Torque 6.1, with its letters. It has no way to write a job's
 // output to its file while the job runs: output is kept on the node, and then
-// replaces what is in the file, unless that is /dev/null.
+// replaces the content of the file, unless that is /dev/null.
 func (p *program) torqueSub(args []string) error {
 	if len(args) == 1 && args[0] == "--version" {
 		fmt.Fprintln(os.Stderr, "Version: 6.1.2\nCommit: 661e092552de43a785c15d39a3634a541d86898e")
@@ -53,7 +53,7 @@ func (p *program) torqueSub(args []string) error {
 func has(o map[string]string, name string) bool { _, ok := o[name]; return ok }
 
 // torqueStat is qstat of Torque: -x is for XML, and there is no -F. A job that has
-// ended is shown for a while where the server's keep_completed says so.
+// ended is shown for the server's keep_completed.
 func (p *program) torqueStat(args []string) error {
 	if len(args) == 1 && args[0] == "--version" {
 		fmt.Fprintln(os.Stderr, "Version: 6.1.2")

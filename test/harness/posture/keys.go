@@ -46,7 +46,7 @@ func fill() error {
 			return err
 		}
 	}
-	return errors.New("there is no end to what the account may have")
+	return errors.New("no limit on the account's keys was reached")
 }
 
 // members are the keys of the session keyring.

@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// look returns what a process has, by the names of the list in internal/inherit.
-// What cannot be read of another process is this one's, which has it from that.
+// look returns the attributes of a process, by the names of the list in internal/inherit.
+// Attributes that cannot be read of another process are read of this one, which
+// inherits them.
 func look(pid int) map[string]string {
 	dir := fmt.Sprintf("/proc/%d", pid)
 	status := statusOf(dir)
@@ -159,7 +160,7 @@ func nice(pid int) string {
 	return fmt.Sprint(20 - raw)
 }
 
-// keyring says whose the session keyring is, and whether the user keyring is in it.
+// keyring returns the owner of the session keyring, and whether the user keyring is in it.
 func keyring() string {
 	text, err := unix.KeyctlString(unix.KEYCTL_DESCRIBE, unix.KEY_SPEC_SESSION_KEYRING)
 	if err != nil {

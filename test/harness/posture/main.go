@@ -1,11 +1,11 @@
-// Command posture shows what a process has from the one that started it, for tests
-// that compare a job with a login, and starts others with what a job must not have.
+// Command posture shows what a process inherits from its parent, for tests that compare
+// a job with a login, and starts others with attributes that a job must not have.
 //
-//	posture look                     what the parent, a shell, has: JSON, by attribute
+//	posture look                     the attributes of the parent, a shell, as JSON
 //	posture keys add|find|own|revoke of the session keyring
 //	posture keys fill|clear          of the user keyring
 //	posture service UID GID GROUPS LOGIN COMMAND…
-//	                                 become a service that hands on all it can, with the
+//	                                 become a service that passes on all it can, with the
 //	                                 login uid LOGIN unless that is empty, and run COMMAND
 package main
 

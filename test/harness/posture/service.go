@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serve hands on whatever a service can have beside its account, as far as this
-// process may set it, becomes the account and runs the command. It names what it
-// could not set on standard error.
+// serve sets all attributes that a service can have in addition to its account, as far
+// as this process may, becomes the account and runs the command. It lists on standard
+// error what it could not set.
 func serve(uid, gid, groups, login string, command []string) error {
 	if login != "" {
 		if err := os.WriteFile("/proc/self/loginuid", []byte(login), 0); err != nil {
@@ -40,7 +40,7 @@ func serve(uid, gid, groups, login string, command []string) error {
 	return syscall.Exec(program, command, os.Environ())
 }
 
-// hostilities are what is set, the policy after the nice value that it hides.
+// hostilities are the attributes to set, the policy after the nice value that it hides.
 var hostilities = []struct {
 	what string
 	set  func() error

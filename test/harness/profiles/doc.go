@@ -1,4 +1,4 @@
 // Package profiles holds login profiles as people write them, and worse ones, for
-// tests of what they may do to a job's script. Every way to run a script is held
-// against the same table.
+// tests of their effects on a job's script. Every way to run a script is tested with the
+// same table.
 package profiles

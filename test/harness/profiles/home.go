@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Home makes a home with the profile and without marks.
+// Home creates a home with the profile and without marks.
 func (p Profile) Home(t testing.TB) string {
 	t.Helper()
 	home := t.TempDir()
@@ -56,7 +56,7 @@ func (p Profile) Install(t testing.TB, home string, uid, gid int) {
 	}
 }
 
-// top is the first directory of a path, or the file that is none.
+// top is the first element of a path, a directory or a file.
 func top(path string) string {
 	first, _, _ := strings.Cut(path, "/")
 	return first
@@ -72,9 +72,9 @@ func Marks(t testing.TB, home string) int {
 	return strings.Count(string(text), "\n")
 }
 
-// End kills what has the home in its environment: a profile may have detached
-// it in any way. None of it has a lower pid than first, but where pids have begun
-// again.
+// End kills the processes with the home in their environment: a profile may have
+// detached them in any way. None has a lower pid than first, unless the pids have
+// wrapped around.
 func End(home string, first int) {
 	for again := true; again; {
 		again = false

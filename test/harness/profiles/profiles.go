@@ -10,14 +10,13 @@ import (
 // Profile is one ~/.bash_profile.
 type Profile struct {
 	Name string
-	// Text is what makes it special. It stands behind the lines of Common.
+	// Text is its particular part. It follows the lines of Common.
 	Text string
 	// Files are more files of the home, by their names.
 	Files map[string]string
-	// Ends says that no shell comes past it: the script runs without profiles.
+	// Ends reports that it ends every shell: the script runs without profiles.
 	Ends bool
-	// Races says that the script may begin all the same, if only to be ended at
-	// once.
+	// Races reports that the script may still begin, though it is ended at once.
 	Races bool
 	// Script are lines that the script has at its end, and Output what they print.
 	Script, Output string
@@ -37,8 +36,8 @@ const Mark = "marks"
 // Code is the exit code of the script.
 const Code = 7
 
-// state is what the script prints of what a profile may change. Each value is one
-// that a profile has no part in.
+// state prints the settings that a profile may change. None of the values must come
+// from a profile.
 const state = `echo run >>~/` + Mark + `
 printf '[%s|%s|%q|%s|%s|%s]\n' "$#" "${-//[!abefkmnptuvxCEHPT]}" "$IFS" "$SHELLOPTS" "$(trap)" "$(ls /dev/fd/0 -l | sed 's/.*> //')"
 [[ . -ef ~ ]] || pwd
@@ -87,7 +86,7 @@ func (p Profile) Write(home string) error {
 	return nil
 }
 
-// Remove takes the files of a profile away again.
+// Remove removes the files of a profile.
 func (p Profile) Remove(home string) error {
 	errs := []error{os.Remove(filepath.Join(home, ".bash_profile")), os.Remove(filepath.Join(home, ".bash_logout"))}
 	for name := range p.Files {

@@ -10,16 +10,15 @@ import (
 	"time"
 )
 
-// pieces are lines that stand in no table of their own: what they do to the shell
-// that reads them depends on what stands around them. With any of them a script
-// may run without profiles or fail; it may not run twice, and not succeed without
-// having run.
+// pieces are lines without a row in the table: their effect on the shell depends on the
+// lines around them. With any of them a script may run without profiles or fail; it may
+// not run twice, and not succeed without having run.
 var pieces = []string{
 	"JACAMAR_SCRIPT=x JACAMAR_PROFILES=y JACAMAR_SHOPT=z JACAMAR_LEFT=q JACAMAR_DIR=/tmp JACAMAR_CODE=0",
 	"readonly JACAMAR_SCRIPT=x",
 	"readonly JACAMAR_LEFT",
 	"readonly JACAMAR_DIR=/tmp",
-	"readonly JACAMAR_CODE=0 JACAMAR_TOLD=",
+	"readonly JACAMAR_CODE=0 JACAMAR_TERM=",
 	"declare -n JACAMAR_SCRIPT=PATH",
 	"declare -u JACAMAR_SCRIPT",
 	"declare -ai JACAMAR_SCRIPT JACAMAR_LEFT",
@@ -125,8 +124,7 @@ func Seeded(t testing.TB) (*rand.Rand, uint64) {
 	return rand.New(rand.NewPCG(seed, 0)), seed
 }
 
-// Random returns a profile put together from pieces and from the profiles of the
-// table.
+// Random returns a profile composed of pieces and of the table's profiles.
 func Random(r *rand.Rand) Profile {
 	all := All()
 	p := Profile{Files: map[string]string{}}

@@ -82,7 +82,7 @@ func descriptors() []Profile {
 	}
 }
 
-// bodies of functions that take the place of builtin commands.
+// bodies of functions that replace builtin commands.
 const nothing = "() { :; }; "
 
 func names() []Profile {
@@ -130,7 +130,7 @@ func ends() []Profile {
 func hostile() []Profile {
 	return []Profile{
 		{Name: "BASH_ENV", Text: "export BASH_ENV='$HOME/.env'", Files: map[string]string{".env": "from_env() { echo env; }; set -e"}, Script: "from_env", Output: "env\n"},
-		{Name: "makes files that nobody may open", Text: "umask 777"},
+		{Name: "makes files that no one may open", Text: "umask 777"},
 		{Name: "starts daemons", Text: "(setsid sleep 1000 &); sleep 1001 & disown; sleep 1002 &"},
 		{Name: "starts a daemon that holds everything", Text: "(trap '' HUP; exec sleep 1000) & for f in /proc/$BASHPID/fd/*; do :; done"},
 		{Name: "stops its parent", Text: "kill -STOP $$"},

@@ -1,8 +1,8 @@
 package profiles
 
-// tools are the profiles that well-known tools write or ask for, each with a
-// program of its own that has the structure of the real one: what the tool adds is
-// a function, and all it does is change the shell that calls it.
+// tools are the profiles that well-known tools write or require, each with a program of
+// its own that has the structure of the real one: the tool adds a function, which
+// changes the shell that calls it.
 func tools() []Profile {
 	return []Profile{conda(), micromamba(), nvm(), sdkman(), pyenv(), virtualenvwrapper(), spack(), lmod(), environmentModules(), promptHook(), environment(), agent()}
 }
@@ -189,7 +189,7 @@ if [[ "$sdkman_auto_env" == "true" ]]; then PROMPT_COMMAND=sdkman_auto_env; fi
 	}
 }
 
-// pyenv is what its documentation asks for: an evaluated `pyenv init`.
+// pyenv is the line of its documentation: an evaluated `pyenv init`.
 func pyenv() Profile {
 	return Profile{
 		Name: "pyenv",
@@ -292,8 +292,8 @@ unset __lmod_vx
 	}
 }
 
-// environmentModules has the structure of Environment Modules' init/bash: what it
-// is comes from a program's output, and the function saves and restores IFS.
+// environmentModules has the structure of Environment Modules' init/bash: a program's
+// output defines it, and the function saves and restores IFS.
 func environmentModules() Profile {
 	return Profile{
 		Name: "Environment Modules",

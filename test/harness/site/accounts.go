@@ -22,8 +22,8 @@ type Account struct {
 }
 
 // Accounts are the accounts of one test process: two people, the service account of
-// the runner, and the account of jacamar-auth's helpers and state. A test may say of every process of such an account that it is
-// its own.
+// the runner, and the account of jacamar-auth's helpers and state. Every process of such an
+// account belongs to the test.
 type Accounts struct{ Alice, Bob, Runner, Helper string }
 
 // accountSets is how many test processes may run at once: an ordinary user cannot make
@@ -44,11 +44,11 @@ func accountSet(n int) Accounts {
 }
 
 // accountsLock keeps test processes that start at the same time on a new machine
-// from making the same account twice.
+// from creating the same account twice.
 const accountsLock = "/run/jacamar-test-accounts.lock"
 
-// ensure makes the accounts that are missing. They stay between runs: making one
-// is harmless to repeat and removing one is not.
+// ensure creates the missing accounts. They remain between runs: to create one again is
+// harmless, to remove one is not.
 func (c Accounts) ensure() error {
 	lock, err := openLock(accountsLock)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c Accounts) endProcesses() error {
 	for _, name := range []string{c.Alice, c.Bob, c.Runner, c.Helper} {
 		a, err := LookupAccount(name)
 		if err != nil {
-			continue // not made yet
+			continue // not created yet
 		}
 		left, err := Find(OfUID(a.UID))
 		if err != nil {
@@ -151,7 +151,7 @@ func parseID(text string) (uint32, error) {
 	return uint32(n), err
 }
 
-// jobAccount is who jobs run as.
+// jobAccount is the account of jobs.
 func (c Accounts) jobAccount() (Account, error) {
 	if os.Geteuid() == 0 {
 		if err := c.ensure(); err != nil {

@@ -38,7 +38,7 @@ func TestJobAccountIsNeverRoot(t *testing.T) {
 	}
 }
 
-// TestHomeIsReset: of what a killed test has left in a home, nothing stays.
+// TestHomeIsReset: no file that a killed test has left in a home remains.
 func TestHomeIsReset(t *testing.T) {
 	skeleton := t.TempDir()
 	a := Account{Name: "x", UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Home: t.TempDir()}

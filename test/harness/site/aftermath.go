@@ -17,8 +17,8 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// JudgeJobs makes the test fail for each job of the site's runners that leaves
-// something behind. A test in which that is right takes Judge out of its runner.
+// JudgeJobs makes the test fail for each job of the site's runners that leaves files or
+// processes. A test that expects these removes Judge from its runner.
 func (s *Site) JudgeJobs(t testing.TB) {
 	v := &verdicts{t: t, latest: map[string]int64{}}
 	t.Cleanup(v.close)
@@ -41,7 +41,7 @@ func (v *verdicts) give(jobID int64, buildsDir string) {
 }
 
 // givenOn reports whether another job was given the job's directory for builds since.
-// What is in it is that one's, which is judged for it.
+// Its content belongs to that job, which is checked for it.
 func (v *verdicts) givenOn(job fakerunner.Result) bool {
 	if v == nil {
 		return false
@@ -68,14 +68,14 @@ func (v *verdicts) judge(faults []string) {
 	}
 }
 
-// Aftermath lists what is wrong with a finished job beyond its outcome: a cleanup
-// that failed or had something to say, a stage of a successful job that failed (the
+// Aftermath lists the faults of a finished job apart from its outcome: a cleanup that
+// failed or printed something, a stage of a successful job that failed (the
 // commands of after_script may), and files of the job that are still there.
 func (s *Site) Aftermath(r *fakerunner.Runner, job fakerunner.Result, enter ...string) (faults []string) {
 	last := map[string]fakerunner.Call{}
 	for _, c := range job.Calls {
 		last[c.Stage] = c
-		// Where the configuration cannot be used, neither stage can do anything.
+		// Where the configuration is unusable, both stages fail.
 		config := last["config"]
 		same := config.Status != 0 && config.Status == c.Status && string(config.Stderr) == string(c.Stderr)
 		if c.Stage == "cleanup" && !same && (c.Status != 0 || c.StdoutCount+c.StderrCount > 0) {
@@ -89,7 +89,7 @@ func (s *Site) Aftermath(r *fakerunner.Runner, job fakerunner.Result, enter ...s
 			faults = append(faults, fmt.Sprintf("job %d succeeded, and its stage %s ended with status %d: %s", job.JobID, stage, c.Status, c.Failure))
 		}
 	}
-	// The cleanup of another job may be at work on the same things.
+	// The cleanup of another job may work on the same files.
 	var left []string
 	if !Eventually(3*time.Second, func() bool {
 		left = s.left(r, job, enter)
@@ -100,8 +100,8 @@ func (s *Site) Aftermath(r *fakerunner.Runner, job fakerunner.Result, enter ...s
 	return faults
 }
 
-// left are the files of a job that should be gone: its scripts directory, secrets
-// beside its project, and what is in the trash.
+// left are the files of a job that should be removed: its scripts directory, secrets
+// next to its project, and the content of the trash.
 func (s *Site) left(r *fakerunner.Runner, job fakerunner.Result, enter []string) (left []string) {
 	if job.CacheDir == "" || job.BuildsDir == "" {
 		return nil // no config stage succeeded
@@ -125,7 +125,7 @@ func (s *Site) left(r *fakerunner.Runner, job fakerunner.Result, enter []string)
 	return left
 }
 
-// view is how directories of jobs are looked at: by this process, or as the job's
+// view is how directories of jobs are read: by this process, or as the job's
 // account by a command that enters another mount namespace.
 type view struct {
 	site  *Site
@@ -134,7 +134,7 @@ type view struct {
 
 func (v view) has(dir, name string) bool { return slices.Contains(v.names(dir), name) }
 
-// names lists a directory; one that is not there has none.
+// names lists a directory; a missing one is empty.
 func (v view) names(dir string) (names []string) {
 	if len(v.enter) == 0 {
 		entries, err := os.ReadDir(dir)

@@ -30,7 +30,7 @@ func (s *Site) ServeAs(name string) error {
 	if err != nil {
 		return err
 	}
-	// Capabilities last: chown takes them away again.
+	// Capabilities last: chown removes them.
 	if err := errors.Join(os.Chown(auth, 0, int(account.GID)), os.Chmod(auth, 0o750)); err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func copyProgram(to, from string) error {
 	}
 	defer in.Close()
 	// A child that another goroutine starts meanwhile would keep the file open for
-	// writing until its execve: no program that is open so can be run (ETXTBSY).
+	// writing until its execve: such a program cannot be executed (ETXTBSY).
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o700)

@@ -14,7 +14,7 @@ type Config map[string]Table
 // Table is one table of the configuration.
 type Table map[string]any
 
-// Set sets a key, or takes it out when value is nil.
+// Set sets a key, or removes it when value is nil.
 func (c Config) Set(table, key string, value any) {
 	if c[table] == nil {
 		c[table] = Table{}

@@ -9,14 +9,14 @@ import (
 // Deployment is one way to set the programs up.
 type Deployment struct {
 	Name string
-	// Root reports that only root can set it up; otherwise anybody can.
+	// Root reports that only root can set it up; otherwise any user can.
 	Root bool
 	// Changes reports that the job runs as another account than the runner.
 	Changes bool
 	serve   func(*Site, testing.TB) error
 }
 
-// Deployments are all ways there are.
+// Deployments lists all of them.
 func Deployments() []Deployment {
 	return []Deployment{
 		{"root", true, true, func(*Site, testing.TB) error { return nil }},
@@ -27,8 +27,8 @@ func Deployments() []Deployment {
 	}
 }
 
-// Shared is one more: everybody's jobs run as the account of the runner, which is
-// nobody's own. It differs from "user" in names alone.
+// Shared is one more: all jobs run as the account of the runner, which no user has for
+// themselves. It differs from "user" only in names.
 func Shared() Deployment {
 	return Deployment{"none", true, false, func(s *Site, _ testing.TB) (err error) {
 		if s.Account, err = LookupAccount(s.Accounts.Bob); err != nil {
@@ -79,7 +79,7 @@ func (s *Site) serveAs(account Account) error {
 	return errors.Join(os.Chown(s.StateDir, int(keeper.UID), int(keeper.GID)), os.Chown(s.temp(), int(account.UID), int(account.GID)))
 }
 
-// Keeper is the account that has the state, nil when it is the runner's own.
+// Keeper is the account that owns the state, nil when it is the runner's own.
 func (s *Site) Keeper() *Account { return s.keeper }
 
 // Service is the runner's own account, nil when it is this process's.

@@ -11,7 +11,7 @@ import (
 )
 
 // Detached is a job in a runner process of its own, which a test can kill. Its
-// standard error is the job's output as it comes, its standard output a
+// standard error is the job's output as it arrives, its standard output a
 // fakerunner.Result at the end.
 func (s *Site) Detached(r *fakerunner.Runner, j fakerunner.Job) (*exec.Cmd, error) {
 	order, err := json.Marshal(fakerunner.Order{Runner: r, Job: j})

@@ -28,8 +28,8 @@ type Install struct {
 	jobs atomic.Int64
 }
 
-// installed builds at most once in a process: it takes seconds, and nothing
-// ever changes in what it built.
+// installed builds at most once in a process: it takes seconds, and the result does not
+// change.
 var installed = sync.OnceValues(NewInstall)
 
 // Installed is the installation that the sites of this process share.
@@ -37,7 +37,7 @@ func Installed() (*Install, error) { return installed() }
 
 const dirPrefix = "jacamar-site-"
 
-// NewInstall takes a set of accounts, waiting for one if need be, removes what a killed
+// NewInstall locks a set of accounts, waiting for one if necessary, removes what a killed
 // process of that set has left, and builds the programs.
 func NewInstall() (*Install, error) {
 	parent, err := parentDir()
@@ -63,7 +63,7 @@ func NewInstall() (*Install, error) {
 	return i, nil
 }
 
-// lockAccountSet takes the first set of accounts that is free, or waits for the first one.
+// lockAccountSet locks the first set of accounts that is free, or waits for the first one.
 func lockAccountSet(parent string) (lock *os.File, n int, err error) {
 	for n := range accountSets() {
 		if lock, err := tryLock(lockFile(parent, n)); err == nil {
@@ -78,7 +78,7 @@ func lockFile(parent string, n int) string {
 	return filepath.Join(parent, fmt.Sprintf(".%s%d.lock", dirPrefix, n))
 }
 
-// parentDir is a place with trustworthy parents: a configuration below a
+// parentDir is a directory with trustworthy parents: a configuration below a
 // world-writable directory would be refused.
 func parentDir() (string, error) {
 	if os.Geteuid() == 0 {
@@ -91,7 +91,7 @@ func parentDir() (string, error) {
 	return cache, os.MkdirAll(cache, 0o755)
 }
 
-// tryLock takes a lock that nobody has.
+// tryLock takes a lock that is free.
 func tryLock(path string) (*os.File, error) {
 	file, err := openLock(path)
 	if err != nil {
@@ -107,9 +107,8 @@ func openLock(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 }
 
-// exclusive waits for the lock that holds every other process of the set off.
-// The waiting counts towards the time that go test gives a package, so it is
-// said aloud.
+// exclusive waits for the lock that excludes every other process of the set. The wait
+// counts towards the time that go test gives a package, so it prints a message.
 func exclusive(path string) (*os.File, error) {
 	file, err := openLock(path)
 	if err != nil {
@@ -131,8 +130,8 @@ func flock(fd int) error {
 	}
 }
 
-// sweep removes directories. Whoever has the lock of the set is alone, so that all of
-// them are a killed process's.
+// sweep removes directories. The holder of the set's lock is alone, so that all of them
+// belong to a killed process.
 func sweep(pattern string) error {
 	left, err := filepath.Glob(pattern)
 	if err != nil {
@@ -180,7 +179,7 @@ func (i *Install) build() error {
 	return nil
 }
 
-// Remove takes everything away and lets the next process in.
+// Remove removes the installation and unlocks the set for the next process.
 func (i *Install) Remove() error {
 	return errors.Join(os.RemoveAll(i.Dir), i.lock.Close())
 }

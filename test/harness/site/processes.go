@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Process is a live process as /proc shows it; what this process may not read
-// is empty.
+// Process is a live process as /proc shows it; values that this process may not read
+// are empty.
 type Process struct {
 	PID     int
 	UID     uint32
@@ -41,11 +41,11 @@ func Marked(text string) Match {
 	}
 }
 
-// mark is a text that no other site has.
+// mark is a text unique to the site.
 func (s *Site) mark() string { return filepath.Base(s.install.Dir) + "/" + filepath.Base(s.Dir) }
 
-// Own picks the processes of this site: what runs below its directory or
-// carries its mark, and as root everything that the job's account runs.
+// Own picks the processes of this site: those that run below its directory or have its
+// mark, and as root all of the job's account.
 func (s *Site) Own() Match {
 	marked := Marked(s.mark())
 	return func(p Process) bool {
@@ -118,8 +118,8 @@ func read(pid int) (Process, bool) {
 	return p, true
 }
 
-// Eventually asks again and again until ok is true or the time is over. It is
-// the one place where tests poll, for what the system has no event for.
+// Eventually polls until ok is true or the time is over. It is the only function with
+// which tests poll, for conditions without an event.
 func Eventually(within time.Duration, ok func() bool) bool {
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()

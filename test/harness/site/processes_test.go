@@ -66,11 +66,11 @@ func TestZombieIsNotAlive(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	// It is not waited for before the test ends, so it stays as a zombie.
+	// It is not waited for before the test ends, so it remains a zombie.
 	site.NoProcess(t, 5*time.Second, func(p site.Process) bool { return p.PID == cmd.Process.Pid })
 }
 
-// recorder takes a failure instead of the test.
+// recorder receives a failure instead of the test.
 type recorder struct {
 	testing.TB
 	failed bool
@@ -85,7 +85,7 @@ func TestNoProcessFailsWhileOneIsAlive(t *testing.T) {
 	r := &recorder{TB: t}
 	site.NoProcess(r, 50*time.Millisecond, site.Marked(mark))
 	if !r.failed {
-		t.Error("a live process went unnoticed")
+		t.Error("a live process was not detected")
 	}
 }
 
@@ -95,6 +95,6 @@ func TestEventually(t *testing.T) {
 		t.Errorf("%d calls", n)
 	}
 	if site.Eventually(20*time.Millisecond, func() bool { return false }) {
-		t.Error("what never holds was taken to hold")
+		t.Error("a condition that is never true was reported as true")
 	}
 }

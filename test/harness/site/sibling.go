@@ -10,7 +10,7 @@ import (
 // NewSibling sets up another site with the same programs, GitLab and accounts, and
 // with a configuration, a state and a runner of its own. It needs neither a build
 // nor new keys, so that each of many tests can have one. It is for tests that end
-// before the site itself is taken down.
+// before the site itself is removed.
 func (s *Site) NewSibling(t testing.TB, change ...func(Config)) *Site {
 	t.Helper()
 	dir, err := os.MkdirTemp(s.install.Dir, "site-")

@@ -15,41 +15,41 @@ import (
 // TokenVariable is the CI variable with the job's id_token.
 const TokenVariable = "SITE_ID_TOKEN"
 
-// markVariable is in the environment of every command of a job, and tells the
+// markVariable is in the environment of every command of a job, and distinguishes the
 // processes of one site from those of another.
 const markVariable = "JACAMAR_TEST_SITE"
 
 // Site is an installation with its own configuration, state and GitLab.
 type Site struct {
-	// Dir holds everything of the site but the programs.
+	// Dir holds all files of the site except the programs.
 	Dir string
 	// Auth, Admin and Jacamar are the programs, Helper the directory of gitlab-runner.
 	Auth, Admin, Jacamar, Helper string
-	// ConfigFile is the driver's configuration, StateDir what it keeps.
+	// ConfigFile is the driver's configuration, StateDir its state directory.
 	ConfigFile, StateDir string
 	GitLab               *gitlab.Server
-	// User is who triggers jobs, Account who they run as.
+	// User triggers jobs, Account is the account that they run as.
 	User    gitlab.User
 	Account Account
-	// Accounts are the accounts that this process has to itself.
+	// Accounts are the accounts that only this process uses.
 	Accounts Accounts
 
 	install *Install
-	// test is what each job is judged for, nil for none; settings is the
+	// test checks each job, nil for none; settings is the
 	// configuration as it was last written.
 	test     *verdicts
 	settings Config
 	// service is the runner's account, nil for this process's own.
 	service *Account
-	// keeper is who the state belongs to, nil for the runner's account.
+	// keeper is the owner of the state, nil for the runner's account.
 	keeper *Account
-	// strategy is auth.downscope where it is not the usual one, flags what stands
+	// strategy is auth.downscope where it is not the default, flags are the arguments
 	// before the stage.
 	strategy string
 	flags    []string
 }
 
-// New sets up a site for one test, which takes it down.
+// New sets up a site for one test, at whose end it is removed.
 func New(t testing.TB, change ...func(Config)) *Site {
 	t.Helper()
 	install, err := installed()
@@ -99,7 +99,7 @@ func (s *Site) open(change []func(Config)) (err error) {
 	return s.Reconfigure(change...)
 }
 
-// directories makes those of the site. What is state is the service account's.
+// directories creates those of the site. State belongs to the service account.
 func (s *Site) directories() error {
 	err := errors.Join(os.Chmod(s.Dir, 0o755), os.Mkdir(s.StateDir, 0o700), os.Mkdir(s.temp(), 0o755))
 	if os.Geteuid() != 0 {
@@ -114,8 +114,8 @@ func (s *Site) directories() error {
 // temp is the runner's TMPDIR.
 func (s *Site) temp() string { return filepath.Join(s.Dir, "tmp") }
 
-// dataDir is where jobs live: the user's home, or as an ordinary user, whose
-// home is not ours to fill, a directory of the site.
+// dataDir is the base directory of jobs: the user's home, or as an ordinary user, whose
+// home the tests must not change, a directory of the site.
 func (s *Site) dataDir() string {
 	if os.Geteuid() == 0 {
 		return "$HOME"
@@ -143,13 +143,13 @@ func (s *Site) Reconfigure(change ...func(Config)) error {
 	return c.write(s.ConfigFile)
 }
 
-// Close takes the site down.
+// Close removes the site.
 func (s *Site) Close() error {
 	return errors.Join(s.GitLab.Close(), os.RemoveAll(s.Dir))
 }
 
-// Runner is a runner wired to the driver as the deployment guide says. After each of
-// its jobs the test fails unless the job left nothing behind: see Aftermath.
+// Runner is a runner connected to the driver as in docs/install.md. After each of its
+// jobs the test fails if files or processes of the job are left: see Aftermath.
 func (s *Site) Runner() *fakerunner.Runner { return s.RunnerInside() }
 
 // RunnerInside is Runner for a driver, and directories of jobs, in another mount
@@ -226,7 +226,7 @@ func (s *Site) WithClaims(j fakerunner.Job, c gitlab.Claims) fakerunner.Job {
 }
 
 // WithToken gives a job any text for a token. It comes first, as GitLab's own
-// does; an empty one takes the variable away.
+// does; an empty one removes the variable.
 func WithToken(j fakerunner.Job, token string) fakerunner.Job {
 	var rest []fakerunner.Variable
 	for _, v := range j.Variables {

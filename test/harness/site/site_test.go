@@ -51,7 +51,7 @@ func TestSite(t *testing.T) {
 }
 
 func TestReconfigure(t *testing.T) {
-	s := site.New(t, func(c site.Config) { c.Set("auth", "user_blocklist", []string{"somebody"}) })
+	s := site.New(t, func(c site.Config) { c.Set("auth", "user_blocklist", []string{"someone"}) })
 	want(t, s.Runner().Run(s.Job("true")), fakerunner.Success)
 	if err := s.Reconfigure(func(c site.Config) { c.Set("auth", "user_blocklist", []string{s.Account.Name}) }); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestServiceAccountWithCapabilities(t *testing.T) {
 	}
 }
 
-// TestDetachedRunnerIsKilled is the runner's own sudden death.
+// TestDetachedRunnerIsKilled kills the runner itself.
 func TestDetachedRunnerIsKilled(t *testing.T) {
 	s := site.New(t)
 	cmd, err := s.Detached(s.Runner(), s.Job("echo up", "sleep 1000"))

@@ -17,7 +17,7 @@ const sudoers = "/etc/sudoers.d"
 
 // ServeBySudo makes the runner an ordinary service account which a sudo rule lets
 // run jacamar, and nothing else, as the test users. More lines of sudoers(5)
-// can be added; RUNNER in them is the account. The rule goes when the test ends.
+// can be added; RUNNER in them is the account. The rule is removed when the test ends.
 func (s *Site) ServeBySudo(t testing.TB, lines ...string) error {
 	debian.Need(t, map[string]string{"/usr/bin/sudo": "sudo"})
 	account, err := LookupAccount(s.Accounts.Runner)
@@ -33,8 +33,8 @@ func (s *Site) ServeBySudo(t testing.TB, lines ...string) error {
 	return errors.Join(s.addRule(file, text), s.serveAs(account))
 }
 
-// addRule never leaves a file there that visudo has not read: a wrong one would
-// lock everybody out of sudo.
+// addRule never leaves a file there that visudo has not checked: a wrong one would
+// disable sudo for all.
 func (s *Site) addRule(file, text string) error {
 	draft := filepath.Join(s.Dir, "sudoers")
 	if err := os.WriteFile(draft, []byte(text), 0o440); err != nil {

@@ -7,8 +7,8 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// Want compares the end of a job with what the runner has to report, and its log with
-// texts that have to be in it.
+// Want compares the runner's report of a job with the expected one, and requires texts in
+// the job's log.
 func Want(t testing.TB, r fakerunner.Result, outcome fakerunner.Outcome, code int, texts ...string) {
 	t.Helper()
 	if r.Outcome != outcome || r.ExitCode != code {

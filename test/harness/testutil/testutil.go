@@ -17,7 +17,7 @@ func Must(t testing.TB, errs ...error) {
 	}
 }
 
-// AbsPath is a path that the test knows to be absolute and clean.
+// AbsPath is a path that is absolute and clean.
 func AbsPath(t testing.TB, path string) job.AbsPath {
 	t.Helper()
 	p, err := job.ParseAbsPath(path)
@@ -25,7 +25,7 @@ func AbsPath(t testing.TB, path string) job.AbsPath {
 	return p
 }
 
-// Username is a name that the test knows to be valid.
+// Username is a valid name.
 func Username(t testing.TB, name string) job.Username {
 	t.Helper()
 	u, err := job.ParseUsername(name)

@@ -12,7 +12,7 @@ package loginshell
 // file for the end of the subshell: "read x; true" as the last line of the file
 // replaces the shell by true(1).
 const frame = `
-trap 'JACAMAR_TOLD=1' TERM;
+trap 'JACAMAR_TERM=1' TERM;
 shopt -s lastpipe;
 exec 9>&1 8>&2 2>/dev/null;
 {
@@ -25,7 +25,7 @@ exec 9>&1 8>&2 2>/dev/null;
 	fi;
 } | :;
 JACAMAR_CODE=${PIPESTATUS[0]};
-if [[ JACAMAR_CODE -eq 0 && -n $JACAMAR_TOLD ]]; then trap - TERM; kill -TERM $$; JACAMAR_CODE=143; fi;
+if [[ JACAMAR_CODE -eq 0 && -n $JACAMAR_TERM ]]; then trap - TERM; kill -TERM $$; JACAMAR_CODE=143; fi;
 jacamar_status() { return $JACAMAR_CODE; };
 jacamar_status`
 

@@ -1,4 +1,4 @@
-// Command gitlab-runner stands in for the program of that name on a job's PATH,
+// Command gitlab-runner replaces the program of that name on a job's PATH,
 // which the runner's generated scripts call for caches and artifacts.
 package main
 

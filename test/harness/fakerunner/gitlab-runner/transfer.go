@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// client believes the authority that the job's own variable names, as the
+// client trusts the certificate authority that the job's own variable names, as the
 // runner's helper does.
 func client() (*http.Client, error) {
 	c := &http.Client{Timeout: time.Minute}

@@ -5,10 +5,10 @@ import (
 	"net/http"
 )
 
-// artifactLimit is the longest archive that is taken, in bytes.
+// artifactLimit is the longest archive that is accepted, in bytes.
 const artifactLimit = 256 << 20
 
-// upload takes the archive of a job's artifacts.
+// upload stores the archive of a job's artifacts.
 func (s *Server) upload(w http.ResponseWriter, r *http.Request) {
 	if !s.admitted(r.Header.Get("JOB-TOKEN")) {
 		http.Error(w, "403 Forbidden", http.StatusForbidden)

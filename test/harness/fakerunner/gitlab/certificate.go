@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// Certificate says what is wrong with the server's certificate; the zero value
-// is a good one.
+// Certificate is a fault of the server's certificate; the zero value is a valid one.
 type Certificate struct {
 	Expired bool
 	// OtherName is for a host that is not the server's.
@@ -23,7 +22,7 @@ type Certificate struct {
 	OtherCA bool
 }
 
-// issue makes an authority and the server's certificate.
+// issue creates an authority and the server's certificate.
 func (c Certificate) issue() (caPEM []byte, leaf tls.Certificate, err error) {
 	now := time.Now()
 	ca, caKey, err := authority(now)

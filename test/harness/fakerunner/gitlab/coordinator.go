@@ -13,7 +13,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// Assignment is a job that waits for an official runner, or is with one.
+// Assignment is a job that waits for an official runner, or runs in one.
 // Source: https://docs.gitlab.com/development/cicd/ and the runner's network
 // package: jobs/request, jobs/:id/trace and jobs/:id.
 type Assignment struct {
@@ -47,8 +47,8 @@ func (s *Server) Assign(job fakerunner.Job) *Assignment {
 	return a
 }
 
-// Cancel is a user's click on "cancel". The runner learns of it from the answer
-// to its next report.
+// Cancel is a user's click on "cancel". The runner gets it in the
+// response to its next report.
 func (a *Assignment) Cancel() { a.update(func() { a.canceled = true }) }
 
 // Wait returns the runner's report.
@@ -83,12 +83,12 @@ func (a *Assignment) await(ctx context.Context, what string, holds func() bool) 
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("no sign of %s: %w", what, context.Cause(ctx))
+			return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
 		}
 	}
 }
 
-// status is what the runner is told of the job.
+// status is the job's state in responses to the runner.
 func (a *Assignment) status() string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *Server) coordinate(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /api/v4/jobs/{id}", s.putJob)
 }
 
-// request hands the oldest job out.
+// request assigns the oldest job.
 func (s *Server) request(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +137,7 @@ func (s *Server) assignment(w http.ResponseWriter, r *http.Request, token string
 	return nil
 }
 
-// patchTrace takes a piece of the job log.
+// patchTrace appends a piece of the job log.
 func (s *Server) patchTrace(w http.ResponseWriter, r *http.Request) {
 	a := s.assignment(w, r, r.Header.Get("JOB-TOKEN"))
 	if a == nil {
@@ -174,7 +174,7 @@ func (a *Assignment) length() int {
 	return len(a.trace)
 }
 
-// putJob takes the runner's word on the job's state.
+// putJob stores the runner's report of the job's state.
 func (s *Server) putJob(w http.ResponseWriter, r *http.Request) {
 	var report struct {
 		Token         string `json:"token"`

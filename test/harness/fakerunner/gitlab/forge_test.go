@@ -13,8 +13,8 @@ import (
 	"jacamar-ci/test/harness/fakerunner/gitlab"
 )
 
-// TestForgeries makes sure that each forged token is what it claims to be:
-// a valid one of its own kind, so that a refusal is for the right reason.
+// TestForgeries checks that each forged token is a valid one of its own kind, so that a
+// refusal is for the right reason.
 func TestForgeries(t *testing.T) {
 	s := start(t, gitlab.Certificate{})
 	claims := s.Claims(job, alice)

@@ -49,8 +49,8 @@ func (s *Server) repository(path string) string {
 	return filepath.Join(s.dir, "repositories", filepath.FromSlash(path)+".git")
 }
 
-// git runs with no configuration but its own; a repository of another owner is
-// as good as any here.
+// git runs without the user's configuration; a repository of another owner is accepted
+// here.
 func git(argv ...string) (string, error) {
 	cmd := exec.Command("git", argv...)
 	cmd.Env = []string{
@@ -64,7 +64,7 @@ func git(argv ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// Git is git_info for a job of that token, which is admitted.
+// Git is git_info for a job with that token, which may then clone.
 func (r *Repository) Git(token string) fakerunner.Git {
 	r.server.Admit(token)
 	address := strings.Replace(r.server.URL, "https://", "https://"+url.UserPassword("gitlab-ci-token", token).String()+"@", 1)
@@ -75,7 +75,7 @@ func (r *Repository) Git(token string) fakerunner.Git {
 	}
 }
 
-// git serves clones over smart HTTP, and large files, to whoever has an admitted job token.
+// git serves clones over smart HTTP, and large files, to clients with an admitted job token.
 func (s *Server) git(w http.ResponseWriter, r *http.Request) {
 	user, token, ok := r.BasicAuth()
 	if !ok || user != "gitlab-ci-token" || !s.admitted(token) {

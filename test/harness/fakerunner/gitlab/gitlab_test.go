@@ -33,7 +33,7 @@ func start(t *testing.T, c gitlab.Certificate) *gitlab.Server {
 	return s
 }
 
-// client believes the server's own authority and nobody else.
+// client trusts only the server's own authority.
 func client(t *testing.T, s *gitlab.Server) *http.Client {
 	t.Helper()
 	pem, err := os.ReadFile(s.CAFile)
@@ -232,7 +232,7 @@ func TestWrongCertificates(t *testing.T) {
 			s := start(t, c)
 			if resp, err := client(t, s).Get(s.URL + "/-/jwks"); err == nil {
 				resp.Body.Close()
-				t.Error("the certificate was believed")
+				t.Error("the certificate was accepted")
 			}
 		})
 	}

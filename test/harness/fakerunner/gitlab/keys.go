@@ -17,7 +17,7 @@ type Key struct {
 	Private *rsa.PrivateKey
 }
 
-// NewKey makes a key of that many bits.
+// NewKey creates a key of that many bits.
 func NewKey(bits int) (*Key, error) {
 	private, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
@@ -27,7 +27,7 @@ func NewKey(bits int) (*Key, error) {
 	return &Key{ID: base64.RawURLEncoding.EncodeToString(sum[:]), Private: private}, nil
 }
 
-// newKeys makes the two keys of an instance, at once since each takes a while.
+// newKeys creates the two keys of an instance concurrently, since each takes time.
 func newKeys() (login, ci *Key, err error) {
 	made := make(chan error, 1)
 	go func() {
@@ -42,7 +42,7 @@ func newKeys() (login, ci *Key, err error) {
 	return login, ci, err
 }
 
-// JWK is the key as the key set shows it (RFC 7517).
+// JWK is the key in the key set (RFC 7517).
 func (k *Key) JWK() map[string]any {
 	return map[string]any{
 		"kty": "RSA", "kid": k.ID, "use": "sig", "alg": "RS256",

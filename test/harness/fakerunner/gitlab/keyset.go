@@ -36,14 +36,14 @@ func (k *KeySet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	JSON(Set(set...)).ServeHTTP(w, r)
 }
 
-// Requests returns how often the keys were asked for.
+// Requests returns the number of requests for the keys.
 func (k *KeySet) Requests() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.requests
 }
 
-// Answer makes the endpoint behave like h; nil is the good behaviour again.
+// Answer makes the endpoint behave like h; nil restores the correct behaviour.
 func (k *KeySet) Answer(h http.Handler) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -106,8 +106,8 @@ func (s *Server) SlowHeaders() http.Handler {
 	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { s.hang(r) })
 }
 
-// SlowBody sends the header at once and then one byte each 100 ms. It never
-// ends well, so that no client can take what it has for the whole.
+// SlowBody sends the header at once and then one byte each 100 ms. It ends with an
+// error, so that no client can accept what it has as the whole.
 func (s *Server) SlowBody() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

@@ -23,7 +23,7 @@ type lfsAction struct {
 // largeFile is the part of a path behind a repository's own that has its objects.
 const largeFile = "/info/lfs/objects/"
 
-// lfs serves downloads of large files: the batch API, which tells addresses, and
+// lfs serves downloads of large files: the batch API, which returns addresses, and
 // the objects at these.
 func (s *Server) lfs(w http.ResponseWriter, r *http.Request, repository, rest string) {
 	w.Header().Set("Content-Type", "application/vnd.git-lfs+json")
@@ -47,7 +47,7 @@ func (s *Server) lfs(w http.ResponseWriter, r *http.Request, repository, rest st
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-// lfsPath is where an object lies in a repository.
+// lfsPath is the path of an object in a repository.
 func lfsPath(dir, oid string) string {
 	if len(oid) < 4 {
 		return filepath.Join(dir, "lfs", "none")
@@ -65,7 +65,7 @@ func (r *Repository) AddLargeFile(oid string, content []byte) error {
 	return os.WriteFile(path, content, 0o644)
 }
 
-// splitLFS takes the path of a request for large files apart.
+// splitLFS splits the path of a request for large files.
 func splitLFS(path string) (repository, rest string, ok bool) {
 	repository, rest, ok = strings.Cut(path, ".git"+largeFile)
 	return strings.TrimPrefix(repository, "/"), rest, ok

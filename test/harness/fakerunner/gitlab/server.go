@@ -36,7 +36,7 @@ type Server struct {
 }
 
 // Start begins to serve. Files go to dir, which must exist; the CA's file is
-// readable for everybody who can reach it.
+// readable for every account that can reach it.
 func Start(dir string) (*Server, error) { return StartWith(dir, Certificate{}) }
 
 // StartWith serves with a certificate that may be wrong.
@@ -68,14 +68,14 @@ func (s *Server) start(listener net.Listener, c Certificate) error {
 		return err
 	}
 	s.Keys = &KeySet{server: s, published: []*Key{s.Login, s.CI}}
-	// HTTP/1 alone: over HTTP/2 the curl 7.88 in Debian's git loses, now and then,
-	// the connection on which it was asked for a password.
+	// HTTP/1 alone: over HTTP/2 the curl 7.88 in Debian's git sometimes loses the
+	// connection on which the server requested a password.
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	s.http = &http.Server{
 		Handler: s.routes(), Protocols: &protocols,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{leaf}},
-		ErrorLog:  log.New(discard{}, "", 0), // refused handshakes are what some tests want
+		ErrorLog:  log.New(discard{}, "", 0), // some tests cause refused handshakes
 	}
 	go func() { _ = s.http.ServeTLS(listener, "", "") }()
 	return nil
@@ -85,7 +85,7 @@ type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// Close ends the server and everything that still hangs in it.
+// Close ends the server and all pending requests.
 func (s *Server) Close() error {
 	close(s.quit)
 	return s.http.Close()
@@ -103,7 +103,7 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// Admit lets a job token clone and move artifacts.
+// Admit lets a job token clone and transfer artifacts.
 func (s *Server) Admit(token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

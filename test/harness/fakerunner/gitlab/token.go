@@ -18,7 +18,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// User is who caused the job.
+// User is the user who caused the job.
 type User struct {
 	ID    int64
 	Login string
@@ -53,8 +53,8 @@ func (c Claims) Without(names ...string) Claims {
 }
 
 // Claims are those that GitLab signs for a job of that user now: all ids are
-// strings but runner_id, booleans are strings too, and it lives as long as the
-// job may.
+// strings but runner_id, booleans are strings too, and it is valid for the
+// job's timeout.
 func (s *Server) Claims(job fakerunner.Job, user User) Claims {
 	now := time.Now()
 	life := job.Timeout
@@ -101,7 +101,7 @@ func (c Claims) addUser(user User) {
 }
 
 // LoginClaims are those of an OpenID Connect login at the same instance: the
-// same issuer and key set, but about no job.
+// same issuer and key set, but without a job.
 func (s *Server) LoginClaims(user User) Claims {
 	now := time.Now().Unix()
 	return Claims{
@@ -122,7 +122,7 @@ func (k *Key) Header() map[string]any {
 // Signer makes a signature of the token's first two parts.
 type Signer func(input []byte) []byte
 
-// Sign puts a token together; header and claims are any JSON value, or
+// Sign builds a token; header and claims are any JSON value, or
 // json.RawMessage for text that no encoder would write.
 func Sign(header, claims any, sign Signer) string {
 	input := encode(header) + "." + encode(claims)
@@ -190,7 +190,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 func newUUID() string {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails, crypto/rand says
+	_, _ = rand.Read(b[:]) // never fails, see crypto/rand
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }

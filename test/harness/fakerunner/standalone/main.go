@@ -1,6 +1,6 @@
-// Command standalone plays the runner in a process of its own, for tests in
+// Command standalone is the fake runner in a process of its own, for tests in
 // which the runner itself is killed. It reads a fakerunner.Order as JSON from
-// standard input, copies the job's output to standard error as it comes, and
+// standard input, copies the job's output to standard error as it arrives, and
 // prints a fakerunner.Result as JSON at the end.
 package main
 

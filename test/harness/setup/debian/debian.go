@@ -1,4 +1,4 @@
-// Package debian installs the Debian packages that a suite's real parts need.
+// Package debian installs the Debian packages that a suite's real components need.
 package debian
 
 import (
@@ -14,9 +14,9 @@ import (
 	"testing"
 )
 
-// Need makes sure that programs or libraries are there: a map from the path of a
-// file to the package that has it. As root it installs what is missing; where it
-// cannot, the test is skipped with the reason.
+// Need ensures that programs or libraries are installed: a map from the path of a file
+// to its package. As root it installs missing ones; where it cannot, it skips the test
+// with the reason.
 func Need(t testing.TB, files map[string]string) {
 	t.Helper()
 	missing := Missing(files)
@@ -65,8 +65,8 @@ func exists(file string) bool {
 	return len(found) > 0
 }
 
-// Install needs root. It works while no other process installs, with no service
-// started and the machine's name services as they were.
+// Install needs root. It waits for other installing processes, starts no service and
+// leaves the machine's name services unchanged.
 func Install(pkgs []string) error {
 	lock, err := os.OpenFile("/run/lock/jacamar-test-apt", os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -114,7 +114,7 @@ func forbidServices() (allow func(), err error) {
 	return func() { os.Remove(policy) }, errors.Join(err, f.Close())
 }
 
-// answers are to packages' questions: no database is wanted by default.
+// answers are the debconf values of packages: no database by default.
 const answers = "slapd slapd/no_configuration boolean true\n"
 
 func aptInstall(pkgs []string) error {

@@ -1,4 +1,4 @@
-// Package fuse mounts a directory once more through bindfs, a FUSE file system
+// Package fuse mounts a directory a second time through bindfs, a FUSE file system
 // (https://bindfs.org), in a mount namespace of a test's own. FUSE has no rename
 // with flags for such a daemon, and bindfs can add rights to what is made, as access
 // control lists of some cluster file systems do.
@@ -47,7 +47,7 @@ func bind(t testing.TB, n *namespace.Namespace, as []string, source, dir string,
 	t.Helper()
 	debian.Need(t, Programs())
 	device(t, n)
-	// Everybody may use it, as a file system of the site.
+	// Every account may use it, as a file system of the site.
 	argv := n.Enter(slices.Concat(as, []string{"/usr/bin/bindfs", "-f", "-o", "allow_other"}, options, []string{source, dir})...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -58,13 +58,13 @@ func bind(t testing.TB, n *namespace.Namespace, as []string, source, dir string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := make(chan string, 1)
+	output := make(chan string, 1)
 	go func() {
 		var text strings.Builder
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			text.WriteString(lines.Text() + "\n")
 		}
-		said <- text.String()
+		output <- text.String()
 	}()
 	t.Cleanup(func() {
 		if _, err := n.Run("umount", "--lazy", dir); err != nil {
@@ -74,7 +74,7 @@ func bind(t testing.TB, n *namespace.Namespace, as []string, source, dir string,
 	})
 	for deadline := time.Now().Add(20 * time.Second); !mounted(n, dir); time.Sleep(10 * time.Millisecond) {
 		select {
-		case text := <-said:
+		case text := <-output:
 			t.Fatalf("bindfs ended: %s", text)
 		default:
 		}
@@ -90,7 +90,7 @@ func mounted(n *namespace.Namespace, dir string) bool {
 	return err == nil && strings.Contains(string(table), " "+dir+" ") && strings.Contains(string(table), "fuse")
 }
 
-// device makes sure that there is /dev/fuse for all inside, if need be in a /dev of
+// device ensures that all processes inside have /dev/fuse, if necessary in a /dev of
 // the namespace's own.
 func device(t testing.TB, n *namespace.Namespace) {
 	t.Helper()

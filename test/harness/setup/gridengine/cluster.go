@@ -34,8 +34,8 @@ type Cluster struct {
 	daemons []*exec.Cmd
 }
 
-// Up starts a cluster below dir, which it makes, in the namespaces that Inside
-// made for this process, and waits until it takes jobs. The daemons end with this
+// Up starts a cluster below dir, which it creates, in the namespaces that Inside
+// created for this process, and waits until it accepts jobs. The daemons end with this
 // process.
 func Up(dir string) (*Cluster, error) {
 	c := &Cluster{dir: dir}
@@ -47,7 +47,7 @@ func Up(dir string) (*Cluster, error) {
 	return c, nil
 }
 
-// Env are the pairs that lead Grid Engine's programs to the cluster.
+// Env are the variables by which Grid Engine's programs find the cluster.
 func (c *Cluster) Env() []string {
 	return []string{"SGE_ROOT=" + c.dir, "SGE_CELL=default", "SGE_QMASTER_PORT=6444", "SGE_EXECD_PORT=6445"}
 }
@@ -58,7 +58,7 @@ func (c *Cluster) path(elem ...string) string {
 
 const debianRoot = "/var/lib/gridengine"
 
-// layout makes a root like Debian's own, with everything that changes in it.
+// layout creates a root like Debian's own, with everything that changes in it.
 func (c *Cluster) layout() error {
 	for _, d := range []string{"default/common", "spool/qmaster", "spool/execd", "spool/spooldb"} {
 		if err := os.MkdirAll(c.path(d), 0o755); err != nil {

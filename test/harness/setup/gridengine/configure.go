@@ -7,7 +7,7 @@ import (
 )
 
 // configure makes this host one that submits and runs jobs, with one queue, and a
-// scheduler that looks every second.
+// scheduler that runs every second.
 func (c *Cluster) configure() error {
 	for _, argv := range [][]string{{"qconf", "-as", host}} {
 		if err := c.admin(argv...); err != nil {

@@ -3,12 +3,12 @@
 // machine's kernel may not have: NFS. The guest sees the machine's files and
 // processes of its own; its network is its own loopback.
 //
-// It serves /mnt/export by NFS, with root_squash, and knows how to mount it:
+// It serves /mnt/export by NFS, with root_squash, and can mount it:
 //
 //	mount -i -t nfs4 -o addr=127.0.0.1,clientaddr=127.0.0.1,vers=4.2 127.0.0.1:/ DIR
 //
-// The machine's files are not the place for users' files of the guest: those that
-// it makes there belong to root.
+// Do not store users' files of the guest among the machine's files: those that it
+// creates there belong to root.
 package guest
 
 import (

@@ -9,14 +9,14 @@ load() {
   local all=("$(sed -n "s|^\(kernel/.*/$1\.ko\): *|\1 |p" "$modules/modules.dep")")
   read -ra all <<<"${all[0]}"
   for ((i = ${#all[@]} - 1; i >= 0; i--)); do
-    insmod "$modules/${all[i]}" 2>/dev/null # one that is there already is no fault
+    insmod "$modules/${all[i]}" 2>/dev/null # a module that is already loaded is no error
   done
 }
 
 insmod() { busybox insmod "$@"; }
 
-# export_nfs: serve /mnt/export to 127.0.0.1 by the kernel's NFS server. What
-# mountd would answer to the kernel's questions is told it beforehand: the client,
+# export_nfs: serve /mnt/export to 127.0.0.1 by the kernel's NFS server. The
+# kernel gets mountd's answers beforehand: the client,
 # the export (rw, root_squash, no_subtree_check, fsid=0: 0x2404 of
 # linux/nfsd/export.h), and the directory that file system 0 is.
 export_nfs() {
@@ -43,7 +43,7 @@ busybox ip link set lo up
 {
   export_nfs
   load nfsv4
-  timeout 300 ./command </dev/null # a guest whose caller was killed ends all the same
+  timeout 300 ./command </dev/null # a guest whose caller was killed ends too
   echo $? >status
 } >output 2>&1
 sync

@@ -112,8 +112,8 @@ func (j *Journal) Join(t testing.TB) {
 	})
 }
 
-// Entry is what the journal has of one message, of which the fields that begin
-// with an underscore are journald's own.
+// Entry is one message in the journal; journald itself sets the fields that begin with
+// an underscore.
 type Entry struct {
 	Message    string `json:"MESSAGE"`
 	Identifier string `json:"SYSLOG_IDENTIFIER"`
@@ -122,7 +122,7 @@ type Entry struct {
 	Unit       string `json:"_SYSTEMD_UNIT"`
 }
 
-// Read asks journalctl for what matches, after all that was sent has arrived.
+// Read returns the matching entries of journalctl, after all sent ones have arrived.
 func (*Journal) Read(t testing.TB, matches ...string) (all []Entry) {
 	t.Helper()
 	if out, err := exec.Command("journalctl", "--sync").CombinedOutput(); err != nil {

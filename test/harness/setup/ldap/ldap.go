@@ -1,6 +1,6 @@
-// Package ldap runs a real directory for a test: slapd with accounts that are
-// nowhere else, and in a mount namespace nslcd, so that the name service there
-// knows them and the machine's does not.
+// Package ldap runs a real directory for a test: slapd with accounts that exist nowhere
+// else, and in a mount namespace nslcd, so that the name service there has them and the
+// machine's does not.
 package ldap
 
 import (
@@ -32,7 +32,7 @@ type Person struct {
 	UID   int // also of its own group
 	Home  string
 	Shell string
-	// Locked stands for whatever attribute a directory has for it.
+	// Locked is the attribute of a directory for locked accounts.
 	Locked bool
 }
 
@@ -144,7 +144,7 @@ func entries(people []Person, groups []Group) string {
 	return b.String()
 }
 
-// Serve makes the name service of a namespace ask the directory, after the
+// Serve makes the name service of a namespace query the directory, after the
 // machine's files, with further lines of nslcd.conf(5). It empties /run there.
 func (d *Directory) Serve(t testing.TB, ns *namespace.Namespace, lines ...string) {
 	t.Helper()

@@ -39,7 +39,7 @@ func Open() (n *Namespace, stop func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// What keeps the namespace is a process that waits for the end of its input.
+	// A process that waits for the end of its input keeps the namespace.
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", "echo ready; exec cat")
 	input, err := cmd.StdinPipe()
 	if err != nil {

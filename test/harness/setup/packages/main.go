@@ -1,7 +1,7 @@
 // Command packages installs the Debian packages that the suites use and this
-// machine lacks, at once: a suite by itself would install its own, one after the
-// other. `make test` runs it as root. Where it cannot install it says so and
-// ends well; the suites then skip, each with its reason.
+// machine lacks, in one call: a suite by itself would install its own, one after the
+// other. `make test` runs it as root. Where it cannot install, it prints the reason and
+// exits with 0; the suites then skip, each with its reason.
 package main
 
 import (
@@ -18,7 +18,7 @@ import (
 	"jacamar-ci/test/harness/setup/slurm"
 )
 
-// wanted has the programs that suites use beside the schedulers'.
+// wanted has the programs of suites, including the schedulers'.
 func wanted() map[string]string {
 	files := map[string]string{
 		"/usr/bin/git":                   "git",
@@ -59,7 +59,7 @@ func main() {
 
 func install(missing []string) error {
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("this is not root")
+		return fmt.Errorf("needs root")
 	}
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return fmt.Errorf("this machine has no apt-get")

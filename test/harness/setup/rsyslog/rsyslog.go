@@ -35,8 +35,8 @@ func Start(t testing.TB) *Server {
 }
 
 // StartLocal runs rsyslog at a socket for the programs of this machine until the
-// test ends. It does with messages what the rules say; File has every message
-// that they leave. With trusted it takes the sender's uid and program from the
+// test ends. It applies the rules to messages; File has every message that they do not
+// stop. With trusted it takes the sender's uid and program from the
 // kernel.
 func StartLocal(t testing.TB, socket, rules string, trusted bool) *Server {
 	t.Helper()
@@ -110,7 +110,7 @@ func (s *Server) listens() bool {
 		return false
 	}
 	defer conn.Close()
-	// The UDP port is taken by now when a second listener is refused.
+	// The UDP port is open when a second listener is refused.
 	other, err := net.ListenPacket("udp", s.UDP)
 	if err == nil {
 		other.Close()

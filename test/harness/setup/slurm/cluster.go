@@ -16,9 +16,9 @@ import (
 type Options struct {
 	Nodes      int  // number of slurmd, 2 when 0
 	Accounting bool // MariaDB and slurmdbd, for sacct
-	// Conf are lines added to slurm.conf, which win over the package's own.
+	// Conf are lines added to slurm.conf, which override the package's own.
 	Conf []string
-	// Files are the texts of files beside slurm.conf, by their names.
+	// Files are the contents of files in the directory of slurm.conf, by name.
 	Files map[string]string
 }
 
@@ -29,7 +29,7 @@ type Cluster struct {
 	dbd   bool
 }
 
-// ClusterName is what the accounting knows each cluster by.
+// ClusterName is the name of each cluster in the accounting.
 const ClusterName = "jacamar"
 
 // Up installs what is missing, starts a cluster in dir and waits until its
@@ -86,7 +86,7 @@ func (c *Cluster) abandon() string {
 // Conf returns the path of slurm.conf, the value for SLURM_CONF.
 func (c *Cluster) Conf() string { return filepath.Join(c.dir, "slurm.conf") }
 
-// Env returns the pair that leads Slurm's commands to this cluster.
+// Env returns the variable by which Slurm's commands find this cluster.
 func (c *Cluster) Env() string { return "SLURM_CONF=" + c.Conf() }
 
 // Nodes returns the nodes' names.
@@ -106,7 +106,7 @@ func (c *Cluster) Command(ctx context.Context, name string, args ...string) *exe
 	return cmd
 }
 
-// WaitIdle waits until every node takes jobs and has none.
+// WaitIdle waits until every node accepts jobs and has none.
 func (c *Cluster) WaitIdle() error {
 	want := strconv.Itoa(c.nodes)
 	return until(30*time.Second, "the nodes to be idle", func() bool {
@@ -117,7 +117,7 @@ func (c *Cluster) WaitIdle() error {
 	})
 }
 
-// until asks every 20 ms whether what is waited for has come.
+// until checks every 20 ms whether the condition is met.
 func until(limit time.Duration, what string, come func() bool) error {
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if come() {

@@ -40,8 +40,8 @@ func (c *Cluster) layout(o Options) error {
 	return writeOwned(filepath.Join(c.dir, "slurmdbd.conf"), c.dbdConf(ports[1]), "slurm")
 }
 
-// slurmConf is slurm.conf(5) for loopback: small waits, so that tests of limits
-// and of lost nodes take seconds, and everything else as Slurm's defaults are.
+// slurmConf is slurm.conf(5) for loopback: short times, so that tests of limits and of
+// lost nodes take seconds, and otherwise Slurm's defaults.
 func (c *Cluster) slurmConf(ports []int, extra []string) string {
 	lines := []string{
 		"ClusterName=" + ClusterName,
@@ -127,7 +127,7 @@ func ids(name string) (uid, gid uint32, err error) {
 	return uint32(n), uint32(g), nil
 }
 
-// freePorts finds n loopback ports that nobody listens on now.
+// freePorts finds n loopback ports without a listener.
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	for range n {

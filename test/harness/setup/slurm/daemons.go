@@ -38,7 +38,7 @@ func (c *Cluster) StartMunge() error {
 }
 
 // StartController starts slurmctld, which reads the state that an earlier one
-// left, and waits until it answers.
+// left, and waits until it responds.
 func (c *Cluster) StartController() error {
 	if err := c.spawn(daemon{name: "slurmctld", owner: "slurm", argv: []string{"/usr/sbin/slurmctld", "-D"}}); err != nil {
 		return err
@@ -86,7 +86,7 @@ func (c *Cluster) startDatabase() error {
 
 func (c *Cluster) mysqlSocket() string { return filepath.Join(c.dir, "mysql", "socket") }
 
-// startDBD needs slurmdbd.conf beside slurm.conf, which is where slurmdbd looks.
+// startDBD needs slurmdbd.conf in the directory of slurm.conf, where slurmdbd expects it.
 func (c *Cluster) startDBD() error {
 	d := daemon{
 		name: "slurmdbd", owner: "root", argv: []string{"/usr/sbin/slurmdbd", "-D"},

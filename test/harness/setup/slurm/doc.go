@@ -1,7 +1,7 @@
 // Package slurm starts a real Slurm cluster on loopback for tests: munged,
-// slurmctld, slurmd for each node and, when asked, MariaDB with slurmdbd.
+// slurmctld, slurmd for each node and, optionally, MariaDB with slurmdbd.
 //
-// Everything lies in one directory of its own and is reached through
-// SLURM_CONF, so that it neither reads nor disturbs a machine's own Slurm. It
+// All files are in one directory of its own, which SLURM_CONF names, so that it neither
+// reads nor affects a machine's own Slurm. It
 // needs root: slurmd starts jobs as other users.
 package slurm

@@ -13,7 +13,7 @@ import (
 const base = "/srv/jacamar-slurm"
 
 // NewDir makes a directory for a cluster of this process, which Down removes, and
-// first clears away the clusters of test processes that died.
+// first removes the clusters of test processes that were killed.
 func NewDir() (string, error) {
 	if err := sweep(); err != nil {
 		return "", err

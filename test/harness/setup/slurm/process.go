@@ -39,7 +39,7 @@ func (c *Cluster) spawn(d daemon) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start %s: %w", d.name, err)
 	}
-	// As its parent, take the exit status: a zombie would look alive.
+	// As its parent, read the exit status: a zombie would count as running.
 	go cmd.Wait()
 	return os.WriteFile(c.pidFile(d.name), []byte(strconv.Itoa(cmd.Process.Pid)), 0o644)
 }
@@ -64,7 +64,7 @@ func (c *Cluster) Kill(name string) error {
 	return end(pid, syscall.SIGKILL)
 }
 
-// KillNode ends a node as a power cut would: slurmd, its slurmstepd and every
+// KillNode ends a node like a power failure: slurmd, its slurmstepd and every
 // process of its jobs. All are stopped first, so that none can report the end of
 // another.
 func (c *Cluster) KillNode(name string) error {
@@ -111,8 +111,7 @@ func parent(pid int) (ppid int) {
 	return ppid
 }
 
-// Down stops every process of the cluster in dir and removes dir. Nothing there
-// is nothing to do.
+// Down stops every process of the cluster in dir and removes dir, if it exists.
 func Down(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "slurm.conf")); err != nil {
 		return ignoreMissing(err)
@@ -125,7 +124,7 @@ func Down(dir string) error {
 			}
 		}
 	}
-	// What is left are slurmstepd and the jobs' own processes.
+	// The remaining ones are slurmstepd and the jobs' own processes.
 	if err := killAll(func(p int) bool { return environHas(p, "SLURM_CONF="+dir+"/slurm.conf") }); err != nil {
 		return err
 	}

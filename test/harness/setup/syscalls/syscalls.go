@@ -1,5 +1,5 @@
 // Package syscalls makes system calls fail for a program and all that it starts, by a
-// seccomp filter (seccomp(2)): what a file system, a kernel or a container refuses.
+// seccomp filter (seccomp(2)), as a file system, a kernel or a container refuses them.
 //
 // A test binary runs itself as the program that sets the filter: its TestMain begins
 // with syscalls.Main().
@@ -48,8 +48,8 @@ func Refusing(t testing.TB, refusals ...Refusal) []string {
 	return []string{self, first, string(text)}
 }
 
-// Main does nothing in a test binary that was started as such, and does not return
-// in one that is to set a filter.
+// Main has no effect in a test binary that was started as such, and does not return in
+// one that has to set a filter.
 func Main() {
 	if len(os.Args) < 4 || os.Args[1] != first {
 		return
