@@ -106,8 +106,8 @@ func (p Program) Man(t Text) string {
 func ConfigMan(keys []config.Key) string {
 	var out page
 	out.head("jacamar.toml", 5, "the configuration of jacamar-auth")
-	out.add(Section{Title: "DESCRIPTION", Paragraphs: []string{"The file is TOML. It and every directory above it belong to root or to the account that runs `jacamar-auth`, and nobody else may write them. " +
-		"It is read again in every stage. An unknown key, a value of the wrong type and a value that is out of range are all told, each with its line, and no job runs."}})
+	out.add(Section{Title: "DESCRIPTION", Paragraphs: []string{"The file is TOML. It and every directory above it belong to root or to the account that runs `jacamar-auth`, and no other account may write them. " +
+		"It is read again in every stage. Unknown keys, values of the wrong type and values out of range are all reported, each with its line, and no job runs."}})
 	table := ""
 	for _, k := range keys {
 		if t := tableOf(k.Path); t != table {

@@ -65,19 +65,19 @@ func leftOut(k config.Key) string {
 
 const configurationHead = `# Configuration reference
 
-One TOML file, named to ` + "`jacamar-auth`" + ` by ` + "`--configuration`" + `. ` + "`make manual`" + ` makes this page
-from the schema that the program itself uses.
+One TOML file, named to ` + "`jacamar-auth`" + ` by ` + "`--configuration`" + `. ` + "`make manual`" + ` generates this page
+from the program's own schema.
 
-The file is believed when it and every directory above it belong to root or to the account that runs
-jacamar-auth (to root alone where jacamar-auth has file capabilities), and nobody else can write them.
-It is read again in every stage, so a change needs no restart. All faults of a file are told at once, each with its line; until they are fixed no job runs.
-` + "`jacamar-admin check`" + ` tells them too.
+The file is accepted when it and every directory above it belong to root or to the account that runs
+jacamar-auth (to root alone where jacamar-auth has file capabilities), and no other account can write them.
+It is read again in every stage, so a change needs no restart. All faults of a file are reported at once, each with its line; until they are
+fixed no job runs. ` + "`jacamar-admin check`" + ` reports them too.
 `
 
 // Markdown is the page of all commands and options.
 func (p Program) Markdown() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "# Commands of %s\n\n%s. `make manual` makes this page from the program's own command line.\n", p.Name, sentence(p.Usage))
+	fmt.Fprintf(&out, "# Commands of %s\n\n%s. `make manual` generates this page from the program's own command line.\n", p.Name, sentence(p.Usage))
 	for _, c := range p.Commands {
 		if len(c.Path) > 0 {
 			fmt.Fprintf(&out, "\n## %s %s\n\n%s.\n", p.Name, strings.Join(c.Path, " "), sentence(c.Usage))

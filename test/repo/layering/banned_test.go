@@ -124,7 +124,7 @@ func TestBanned(t *testing.T) {
 	}{
 		{"exit below main", "internal/job/x.go", `package x; import "os"; func f() { os.Exit(1) }`, 1},
 		{"exit in main", "cmd/jacamar/main.go", `package x; import "os"; func f() { os.Exit(1) }`, 0},
-		{"exit beside main", "cmd/jacamar/app.go", `package x; import "os"; func f() { os.Exit(1) }`, 1},
+		{"exit in another file of main's package", "cmd/jacamar/app.go", `package x; import "os"; func f() { os.Exit(1) }`, 1},
 		{"under another name", "internal/job/x.go", `package x; import o "os"; func f() { o.Exit(1) }`, 1},
 		{"as a value", "internal/job/x.go", `package x; import "os"; var f = os.Getenv`, 1},
 		{"a variable of the package's name", "internal/job/x.go", `package x; var os struct{ Exit func() }; func f() { os.Exit() }`, 0},
