@@ -11,8 +11,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Config is what an image wants of whoever runs it: the part of the OCI image
-// configuration (image-spec, config.md) that decides how a script starts.
+// Config is the part of an OCI image configuration (image-spec, config.md) that determines
+// how a script starts.
 type Config struct {
 	Architecture string   `json:"architecture"`
 	OS           string   `json:"os"`
@@ -46,8 +46,8 @@ type wireConfig struct {
 	} `json:"config"`
 }
 
-// ParseConfig reads an image's configuration as a registry keeps it, or as
-// podman-image-inspect(1) and skopeo-inspect(1) with --config print it.
+// ParseConfig parses an image's configuration in the format of registries, which
+// podman-image-inspect(1) and skopeo-inspect(1) with --config print too.
 func ParseConfig(text []byte) (Config, error) {
 	if len(text) > maxConfig {
 		return Config{}, fmt.Errorf("the image's configuration is longer than %d bytes", maxConfig)
@@ -64,8 +64,8 @@ func ParseConfig(text []byte) (Config, error) {
 	return c, c.check()
 }
 
-// check refuses what no process can be started with: a NUL in a text (execve(2)),
-// a variable without a name, lists without bounds.
+// check rejects values with which no process can be started: a text with a NUL
+// (execve(2)), a variable without a name, lists that are too long.
 func (c Config) check() error {
 	for _, l := range c.lists() {
 		if len(l.texts) > maxEntries {
@@ -73,13 +73,13 @@ func (c Config) check() error {
 		}
 		for _, text := range l.texts {
 			if strings.IndexByte(text, 0) >= 0 {
-				return fmt.Errorf("the image's %s has a NUL in it", l.name)
+				return fmt.Errorf("the image's %s contains a NUL byte", l.name)
 			}
 		}
 	}
 	for _, pair := range c.Env {
 		if strings.IndexByte(pair, '=') <= 0 {
-			return fmt.Errorf("the image's environment has %q, which is not NAME=value", job.Clip(pair))
+			return fmt.Errorf("the image's environment contains %q, which is not NAME=value", job.Clip(pair))
 		}
 	}
 	if c.WorkingDir != "" && !strings.HasPrefix(c.WorkingDir, "/") {
@@ -101,8 +101,8 @@ func (c Config) lists() []namedList {
 	}
 }
 
-// ports reads the names of ExposedPorts, "8080" or "8080/tcp". What is not TCP
-// cannot be waited for and is left out.
+// ports parses the names of ExposedPorts, "8080" or "8080/tcp". It skips other protocols,
+// for which nothing can wait.
 func ports(names map[string]struct{}) []uint16 {
 	var list []uint16
 	for name := range names {
@@ -118,9 +118,8 @@ func ports(names map[string]struct{}) []uint16 {
 	return slices.Compact(list)
 }
 
-// Command returns the argv that an engine has to start: the entrypoint with the
-// given arguments. A job's own entrypoint replaces the image's; the list [""] means
-// none, as in .gitlab-ci.yml.
+// Command returns the argv to start: the entrypoint with the given arguments. A job's own
+// entrypoint replaces the image's; the list [""] means none, as in .gitlab-ci.yml.
 func (c Config) Command(override []string, args ...string) []string {
 	entrypoint := c.Entrypoint
 	if len(override) > 0 {
@@ -132,22 +131,22 @@ func (c Config) Command(override []string, args ...string) []string {
 	return slices.Concat(entrypoint, args)
 }
 
-// Inspected reads the answer of podman-image-inspect(1): a list with one image. It
-// returns the image's configuration and the digest under which it was pulled.
-func Inspected(text []byte) (Config, string, error) {
+// ParseInspect parses the output of podman-image-inspect(1): a list with one image. It
+// returns the image's configuration and the digest by which it was pulled.
+func ParseInspect(text []byte) (Config, string, error) {
 	var images []json.RawMessage
 	if err := json.Unmarshal(text, &images); err != nil {
-		return Config{}, "", fmt.Errorf("cannot read the engine's answer: %w", err)
+		return Config{}, "", fmt.Errorf("cannot parse the engine's output: %w", err)
 	}
 	if len(images) != 1 {
-		return Config{}, "", fmt.Errorf("the engine described %d images, want 1", len(images))
+		return Config{}, "", fmt.Errorf("the engine's output describes %d images, want 1", len(images))
 	}
 	var pulled struct{ Digest string }
 	if err := json.Unmarshal(images[0], &pulled); err != nil {
-		return Config{}, "", fmt.Errorf("cannot read the engine's answer: %w", err)
+		return Config{}, "", fmt.Errorf("cannot parse the engine's output: %w", err)
 	}
 	if !isDigest(pulled.Digest) {
-		return Config{}, "", errors.New("the engine named no digest of the image")
+		return Config{}, "", errors.New("the engine's output has no digest of the image")
 	}
 	c, err := ParseConfig(images[0])
 	return c, pulled.Digest, err

@@ -21,8 +21,8 @@ type Credential struct {
 	Password job.Secret
 }
 
-// Login is what one place knows of logins. Source names the place in the job's log.
-type Login struct {
+// LoginSource contains the logins from one source. Source is its name in the job's log.
+type LoginSource struct {
 	Source      string
 	Credentials []Credential
 }
@@ -30,9 +30,9 @@ type Login struct {
 // maxAuths bounds the text of a docker configuration, in bytes.
 const maxAuths = 64 << 10
 
-// ParseAuths reads the `auths` of a docker configuration, such as the variable
-// DOCKER_AUTH_CONFIG. ignored names keys that would run a program of the user's
-// choice, which are left out.
+// ParseAuths parses the `auths` of a docker configuration, such as the variable
+// DOCKER_AUTH_CONFIG. ignored lists keys that are not used because they name a program to
+// run.
 func ParseAuths(text string) (list []Credential, ignored []string, err error) {
 	if len(text) > maxAuths {
 		return nil, nil, fmt.Errorf("it is longer than %d bytes", maxAuths)
@@ -47,7 +47,7 @@ func ParseAuths(text string) (list []Credential, ignored []string, err error) {
 		CredHelpers json.RawMessage `json:"credHelpers"`
 	}
 	if err := json.Unmarshal([]byte(text), &file); err != nil {
-		// The decoder's own text may quote a password.
+		// The decoder's error may contain a password.
 		return nil, nil, errors.New("it is not JSON of the form {\"auths\": {\"REGISTRY\": {\"auth\": \"…\"}}}")
 	}
 	for _, scope := range slices.Sorted(maps.Keys(file.Auths)) {
@@ -83,8 +83,8 @@ func decodeAuth(auth string) (user string, password job.Secret, err error) {
 	return user, job.NewSecret(secret), nil
 }
 
-// normalScope drops the scheme and the version of the interface that docker writes
-// into the keys of its file, and gives Docker Hub its one name.
+// normalScope removes the scheme and the API version that docker writes into the keys of
+// its file, and replaces the other name of Docker Hub.
 func normalScope(scope string) string {
 	for _, scheme := range []string{"https://", "http://"} {
 		scope = strings.TrimPrefix(scope, scheme)
@@ -109,15 +109,15 @@ func NewCredential(address, user string, password job.Secret) Credential {
 	return Credential{Scope: normalScope(address), User: user, Password: password}
 }
 
-// covers reports whether the login is for the image: whole components of the path
-// count, so that host/a is not for host/ab.
+// covers reports whether the login applies to the image. Complete components of the path
+// are compared, so that host/a does not apply to host/ab.
 func (c Credential) covers(r Reference) bool {
 	return r.Name() == c.Scope || strings.HasPrefix(r.Name(), c.Scope+"/")
 }
 
-// Select returns the login for an image: the longest scope that covers it, and of
-// the same scope the first source's.
-func Select(r Reference, logins []Login) (c Credential, source string, found bool) {
+// Select returns the login for an image: the one with the longest scope that covers it,
+// and of several with that scope the first.
+func Select(r Reference, logins []LoginSource) (c Credential, source string, found bool) {
 	for _, l := range logins {
 		for _, candidate := range l.Credentials {
 			if candidate.covers(r) && (!found || len(candidate.Scope) > len(c.Scope)) {
@@ -128,8 +128,8 @@ func Select(r Reference, logins []Login) (c Credential, source string, found boo
 	return c, source, found
 }
 
-// AuthFile returns the text of a containers-auth.json(5) with this login alone. It
-// has the password in clear text.
+// AuthFile returns the text of a containers-auth.json(5) with only this login. It contains
+// the password in clear text.
 func (c Credential) AuthFile() []byte {
 	auth := base64.StdEncoding.EncodeToString([]byte(c.User + ":" + c.Password.Reveal()))
 	text, _ := json.Marshal(map[string]map[string]map[string]string{"auths": {c.Scope: {"auth": auth}}})

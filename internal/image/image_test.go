@@ -51,7 +51,7 @@ const inspected = `[{"Id":"1","Digest":"` + digest + `","Architecture":"amd64","
 "Entrypoint":["/entry"],"Cmd":["sh"],"WorkingDir":"/w","ExposedPorts":{"8080":{},"53/udp":{},"80/tcp":{},"x":{},"0":{}}}}]`
 
 func TestInspected(t *testing.T) {
-	c, d, err := Inspected([]byte(inspected))
+	c, d, err := ParseInspect([]byte(inspected))
 	if err != nil || d != digest {
 		t.Fatalf("%q, %v", d, err)
 	}
@@ -60,7 +60,7 @@ func TestInspected(t *testing.T) {
 		t.Error(diff)
 	}
 	for _, text := range []string{"", "{}", "[]", "[{}]", "[{},{}]", `[{"Digest":"sha256:1"}]`} {
-		if _, _, err := Inspected([]byte(text)); err == nil {
+		if _, _, err := ParseInspect([]byte(text)); err == nil {
 			t.Errorf("%q is accepted", text)
 		}
 	}
@@ -153,14 +153,14 @@ func TestParseAuths(t *testing.T) {
 }
 
 func TestSelect(t *testing.T) {
-	login := func(source string, scopes ...string) Login {
-		l := Login{Source: source}
+	login := func(source string, scopes ...string) LoginSource {
+		l := LoginSource{Source: source}
 		for _, s := range scopes {
 			l.Credentials = append(l.Credentials, NewCredential(s, source, job.NewSecret("x")))
 		}
 		return l
 	}
-	logins := []Login{login("variable", "registry.example.com/group", "docker.io"), login("account", "registry.example.com", "registry.example.com/group"), login("gitlab", "https://registry.example.com", "other.example.com")}
+	logins := []LoginSource{login("variable", "registry.example.com/group", "docker.io"), login("account", "registry.example.com", "registry.example.com/group"), login("gitlab", "https://registry.example.com", "other.example.com")}
 	for name, want := range map[string]string{
 		"registry.example.com/group/a":  "variable",
 		"registry.example.com/groups/a": "account",

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// PullPolicy says when an image is fetched; the words are those of
-// `image:pull_policy` in .gitlab-ci.yml.
+// PullPolicy is when an image is fetched; the values are those of `image:pull_policy` in
+// .gitlab-ci.yml.
 type PullPolicy string
 
 // The policies.
@@ -17,13 +17,13 @@ const (
 	Never        PullPolicy = "never"
 )
 
-// podmanWords are the words of podman-pull(1), which configurations of the
-// original system have.
-var podmanWords = map[string]PullPolicy{"missing": IfNotPresent, "newer": Always}
+// podmanPolicies are the values of podman-pull(1), which configurations of the original
+// system contain.
+var podmanPolicies = map[string]PullPolicy{"missing": IfNotPresent, "newer": Always}
 
-// ParsePullPolicy accepts GitLab's words and podman's.
+// ParsePullPolicy accepts the values of GitLab and of podman.
 func ParsePullPolicy(s string) (PullPolicy, error) {
-	if p, ok := podmanWords[s]; ok {
+	if p, ok := podmanPolicies[s]; ok {
 		return p, nil
 	}
 	if p := PullPolicy(s); slices.Contains([]PullPolicy{Always, IfNotPresent, Never}, p) {
@@ -38,15 +38,15 @@ func (p *PullPolicy) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// PolicyError is a list of policies of which the site allows none.
+// PolicyError is the error of a list of policies of which the site allows none.
 type PolicyError struct{ Wanted, Allowed []PullPolicy }
 
-// Error names both lists.
+// Error contains both lists.
 func (e *PolicyError) Error() string {
-	return fmt.Sprintf("pull_policy %s is not allowed here; allowed: %s", words(e.Wanted), words(e.Allowed))
+	return fmt.Sprintf("pull_policy %s is not allowed here; allowed: %s", joinPolicies(e.Wanted), joinPolicies(e.Allowed))
 }
 
-func words(ps []PullPolicy) string {
+func joinPolicies(ps []PullPolicy) string {
 	texts := make([]string, len(ps))
 	for i, p := range ps {
 		texts[i] = string(p)
@@ -54,9 +54,9 @@ func words(ps []PullPolicy) string {
 	return strings.Join(texts, ", ")
 }
 
-// EffectivePolicies returns the policies to try, in order: those of the job, else
-// those of the site, as far as the site allows them. An empty list of allowed
-// policies stands for the site's own. The rule is that of the docker executor.
+// EffectivePolicies returns the policies to try, in order: those of the job, or else of
+// the site, that the site allows. An empty list of allowed policies means the site's own.
+// The rule is that of the docker executor.
 func EffectivePolicies(ofJob, ofSite, allowed []PullPolicy) ([]PullPolicy, error) {
 	if len(allowed) == 0 {
 		allowed = ofSite

@@ -6,13 +6,14 @@ package image
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"jacamar-ci/internal/job"
 )
 
-// Reference names an image in a registry with every part that Docker fills in by
-// default, so that one image has one name for every engine and every rule.
+// Reference is the name of an image in a registry, including the parts that Docker adds by
+// default, so that an image has the same name for every engine and every rule.
 // The grammar is that of the distribution project (reference/reference.go):
 //
 //	[domain[:port]/]path[:tag][@digest]
@@ -32,9 +33,9 @@ const (
 	maxTag  = 128
 )
 
-// ParseReference reads the name of an image as the docker executor of GitLab
-// Runner does: `busybox` is docker.io/library/busybox:latest. A docker:// in front
-// is dropped; every other transport is refused.
+// ParseReference parses the name of an image as the docker executor of GitLab Runner does:
+// `busybox` is docker.io/library/busybox:latest. It removes the prefix docker:// and rejects
+// every other transport.
 func ParseReference(name string) (Reference, error) {
 	text := strings.TrimPrefix(name, "docker://")
 	switch {
@@ -56,7 +57,7 @@ func parse(text string) (Reference, error) {
 	rest, digest, digested := strings.Cut(text, "@")
 	if digested {
 		if !isDigest(digest) {
-			return r, errors.New("the part behind @ is not a digest such as sha256: and 64 hexadecimal digits")
+			return r, errors.New("the part after @ is not a digest such as sha256: and 64 hexadecimal digits")
 		}
 		r.digest = digest
 	}
@@ -74,8 +75,8 @@ func parse(text string) (Reference, error) {
 	return r, r.check()
 }
 
-// cutTag takes the tag off: what follows the last colon, unless that colon belongs
-// to a port.
+// cutTag splits off the tag: the text after the last colon, unless that colon belongs to a
+// port.
 func cutTag(s string) (rest, tag string) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || i == len(s)-1 || strings.IndexByte(s[i:], '/') >= 0 {
@@ -84,8 +85,8 @@ func cutTag(s string) (rest, tag string) {
 	return s[:i], s[i+1:]
 }
 
-// splitDomain decides as Docker does whether the first component is a registry:
-// it has a dot, a colon or an upper-case letter, or is localhost.
+// splitDomain determines as Docker does whether the first component is a registry: it
+// contains a dot, a colon or an upper-case letter, or is localhost.
 func splitDomain(s string) (domain, path string) {
 	first, rest, found := strings.Cut(s, "/")
 	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" && strings.ToLower(first) == first {
@@ -128,7 +129,7 @@ func (r Reference) Domain() string { return r.domain }
 // Name returns registry and repository, as rules and credentials match them.
 func (r Reference) Name() string { return r.domain + "/" + r.path }
 
-// Tag returns the tag, "" where the reference has a digest alone.
+// Tag returns the tag, "" where the reference has only a digest.
 func (r Reference) Tag() string { return r.tag }
 
 // Digest returns algorithm:hex, "" for none.
@@ -146,8 +147,8 @@ func (r Reference) String() string {
 	return s
 }
 
-// Pinned returns r with the digest that a registry gave for it, so that a tag that
-// moves cannot change the image between two stages of a job.
+// Pinned returns r with the digest that a registry returned for it, so that a moving tag
+// cannot change the image between two stages of a job.
 func (r Reference) Pinned(digest string) (Reference, error) {
 	if !isDigest(digest) {
 		return Reference{}, fmt.Errorf("%q is not a digest", job.Clip(digest))
@@ -172,3 +173,75 @@ func (r *Reference) UnmarshalText(text []byte) (err error) {
 	}
 	return err
 }
+
+// isTag matches [\w][\w.-]{0,127}.
+func isTag(s string) bool {
+	return s != "" && len(s) <= maxTag && (alnum(s[0]) || s[0] == '_') && all(s, func(c byte) bool { return alnum(c) || strings.IndexByte("_.-", c) >= 0 })
+}
+
+// isDigest accepts the algorithms that the OCI image specification registers, with
+// the number of hexadecimal digits of each.
+func isDigest(s string) bool {
+	algorithm, sum, _ := strings.Cut(s, ":")
+	size, known := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algorithm]
+	return known && len(sum) == size && all(sum, func(c byte) bool { return digit(c) || 'a' <= c && c <= 'f' })
+}
+
+// isDomain accepts a host name or an address, with or without a port. The grammar
+// has brackets around an address of IP version 6.
+func isDomain(s string) bool {
+	host, port := s, ""
+	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.HasSuffix(s, "]") {
+		host, port = s[:i], s[i+1:]
+		if port == "" || len(port) > 5 || !all(port, digit) {
+			return false
+		}
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		address, err := netip.ParseAddr(strings.TrimSuffix(inner, "]"))
+		return err == nil && address.Is6() && address.Zone() == "" && strings.HasSuffix(inner, "]")
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || !alnum(label[0]) || !alnum(label[len(label)-1]) || !all(label, func(c byte) bool { return alnum(c) || c == '-' }) {
+			return false
+		}
+	}
+	return true
+}
+
+// isComponent accepts runs of lower-case letters and digits, with one dot, one or
+// two underscores, or any number of dashes between them.
+func isComponent(s string) bool {
+	for s != "" {
+		run := strings.IndexFunc(s, func(r rune) bool { return r > 'z' || !lower(byte(r)) })
+		if run < 0 {
+			return true
+		}
+		if run == 0 {
+			return false
+		}
+		rest := strings.TrimLeft(s[run:], "._-")
+		if !isSeparator(s[run : len(s)-len(rest)]) {
+			return false
+		}
+		s = rest
+	}
+	return false
+}
+
+func isSeparator(s string) bool {
+	return s == "." || s == "_" || s == "__" || s != "" && strings.Trim(s, "-") == ""
+}
+
+func all(s string, ok func(byte) bool) bool {
+	for i := range len(s) {
+		if !ok(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func alnum(c byte) bool { return lower(c) || 'A' <= c && c <= 'Z' }
+func lower(c byte) bool { return 'a' <= c && c <= 'z' || digit(c) }
+func digit(c byte) bool { return '0' <= c && c <= '9' }

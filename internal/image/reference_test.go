@@ -89,9 +89,9 @@ func TestPinned(t *testing.T) {
 	}
 }
 
-// FuzzReference compares with the distribution project's own parser. What we accept
-// it accepts, and names the same way; what it accepts and we refuse is one of the
-// forms that are refused on purpose.
+// FuzzReference compares the parser with that of the distribution project. Every accepted
+// name must be accepted there and have the same canonical form; a name that is accepted
+// only there must be one of the forms that are rejected on purpose.
 func FuzzReference(f *testing.F) {
 	for _, s := range []string{"busybox", "a/b:c", "localhost:5000/a@" + digest, "[::1]:5/a", "A.b/c", "a__b--c.d/e", "docker.io/a", "a:b/c", "xn--d.example:443/a_b", "a@" + digest} {
 		f.Add(s)
@@ -114,9 +114,9 @@ func FuzzReference(f *testing.F) {
 	})
 }
 
-// narrower reports whether a name is refused here although the oracle takes it:
-// digests of algorithms that are not registered, ports of more than five digits,
-// addresses in brackets that are none, a name without its tag or digest in place.
+// narrower reports whether a name is rejected although the oracle accepts it: digests of
+// unregistered algorithms, ports of more than five digits, invalid addresses in brackets, a
+// misplaced tag or digest.
 func narrower(s string, theirs oracle.Named) bool {
 	if d, ok := theirs.(oracle.Digested); ok && !isDigest(d.Digest().String()) {
 		return true

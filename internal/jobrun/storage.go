@@ -136,7 +136,7 @@ func inPath(name, path string) bool {
 func (s stage) pressure() string {
 	line, _ := within(s, pressureLimit, func() (string, error) {
 		for _, dir := range []string{s.brief.Dirs.Builds.String(), s.brief.Dirs.Base.String()} {
-			if line := diskspace.Tight(dir); dir != "" && line != "" {
+			if line := diskspace.Warning(dir); dir != "" && line != "" {
 				return line, nil
 			}
 		}

@@ -64,8 +64,8 @@ func TestMounter(t *testing.T) {
 	}
 }
 
-// report mounts and prints what Mounter gives. Nobody serves the mount: it is closed
-// before anything but its device is asked for.
+// report mounts and prints the result of Mounter. No process serves the mount: it is closed
+// before anything other than its device is requested.
 func report(dir string) {
 	fuse, memory := filepath.Join(dir, "fuse"), filepath.Join(dir, "tmpfs")
 	daemon, err := unix.Open("/dev/fuse", unix.O_RDWR, 0)

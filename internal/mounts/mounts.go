@@ -2,6 +2,7 @@
 package mounts
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,9 +20,8 @@ type Mount struct {
 	Options []string
 }
 
-// Of returns the mount of path, or where there is no such file yet of the nearest
-// directory above it. A mount that cannot be found has the path as its point and
-// nothing else.
+// Of returns the mount of path or, where there is no such file, of its nearest existing
+// parent directory. If the mount cannot be determined, only Point is set, to path.
 func Of(path string) Mount {
 	unknown := Mount{Point: path}
 	fd, err := OpenNearest(path)
@@ -45,8 +45,8 @@ func OfFile(fd int) (m Mount, ok bool) {
 	return find(string(table), ID(fd))
 }
 
-// OpenNearest opens path, or where there is no such file yet the nearest directory
-// above it (O_PATH).
+// OpenNearest opens path (O_PATH) or, where there is no such file, its nearest existing
+// parent directory.
 func OpenNearest(path string) (fd int, err error) {
 	for ; ; path = filepath.Dir(path) {
 		fd, err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
@@ -82,8 +82,7 @@ func find(table string, id uint64) (Mount, bool) {
 	return Mount{}, false
 }
 
-// unescape undoes the octal escapes of mountinfo: of space, tab, newline and
-// backslash.
+// unescape decodes the octal escapes of mountinfo: of space, tab, newline and backslash.
 func unescape(s string) string {
 	var b strings.Builder
 	for {
@@ -103,15 +102,15 @@ func unescape(s string) string {
 	}
 }
 
-// ID is the number of an open file's mount, which differs also between two mounts
-// of one file system. It is 0 where neither statx(2) nor /proc gives it.
+// ID is the id of an open file's mount, which also differs between two mounts of one file
+// system. It is 0 where neither statx(2) nor /proc contains it.
 func ID(fd int) uint64 {
 	var st unix.Statx_t
 	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID, &st)
 	if err == nil && st.Mask&unix.STATX_MNT_ID != 0 {
 		return st.Mnt_id
 	}
-	return idByProc(fd) // before Linux 5.8
+	return idByProc(fd) // a FUSE file system of another account refuses statx(2)
 }
 
 func idByProc(fd int) uint64 {
@@ -126,4 +125,51 @@ func idByProc(fd int) uint64 {
 		}
 	}
 	return 0
+}
+
+const (
+	fuseControl      = "/sys/fs/fuse/connections"
+	fuseControlMagic = 0x65735543 // FUSE_CTL_SUPER_MAGIC of linux/magic.h
+)
+
+// Mounter returns the account that mounted the FUSE file system of an open file, by the
+// device number of its stat(2); ok is false for other file systems. The daemon of that
+// account controls the owners and modes that the file system shows.
+//
+// The kernel lists FUSE connections by device; the owner of an entry is the account that
+// mounted the file system (Documentation/filesystems/fuse.rst). Where that list is not
+// mounted, the mount table contains the same.
+func Mounter(fd int, device uint64) (uid uint32, ok bool) {
+	if unix.Major(device) != 0 {
+		return 0, false // on a block device, which only root can mount
+	}
+	var control unix.Statfs_t
+	err := unix.Statfs(fuseControl, &control)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return 0, false // the kernel has no FUSE
+	case err == nil && control.Type == fuseControlMagic:
+		var st unix.Stat_t
+		err := unix.Stat(fuseControl+"/"+strconv.FormatUint(uint64(unix.Minor(device)), 10), &st)
+		return st.Uid, err == nil
+	}
+	m, found := OfFile(fd)
+	if !found {
+		return 0, false
+	}
+	return m.mounter()
+}
+
+// mounter parses the user_id option of a FUSE mount.
+func (m Mount) mounter() (uid uint32, ok bool) {
+	if m.Type != "fuse" && !strings.HasPrefix(m.Type, "fuse.") {
+		return 0, false
+	}
+	for _, option := range m.Options {
+		if text, found := strings.CutPrefix(option, "user_id="); found {
+			n, err := strconv.ParseUint(text, 10, 32)
+			return uint32(n), err == nil
+		}
+	}
+	return 0, false
 }

@@ -58,7 +58,7 @@ func TestFileSystemOfAnotherAccount(t *testing.T) {
 			r.Hooks.Launch = func(string) []string { return launch }
 			job := r.Run(bare(s))
 			site.Want(t, job, fakerunner.SystemFailure, 0)
-			site.Shows(t, job, fmt.Sprintf("cannot use %s: it is a FUSE file system mounted by %s, not by root or you: others could replace what is there", base, bob.Name))
+			site.Shows(t, job, fmt.Sprintf("cannot use %s: it is a FUSE file system mounted by %s, not by root or you: others could replace its content", base, bob.Name))
 			if left := below(t, source); len(left) > 0 {
 				t.Errorf("the job made %v", left)
 			}

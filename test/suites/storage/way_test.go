@@ -58,7 +58,7 @@ var layouts = map[string]layout{
 	}},
 	"for a group, not sticky": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", made(d+"/data", 0o2770, 0, a.GID)
-	}, why: "/data, on the way to it, is writable by group (mode 2770): others could replace what is there", fix: "tell the administrators of this resource: run: chmod g-w "},
+	}, why: "/data, on the way to it, is writable by group (mode 2770): others could replace its content", fix: "tell the administrators of this resource: run: chmod g-w "},
 	"below a directory for all": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/open/data", first(made(d+"/open/data", 0o1777, 0, 0), made(d+"/open", 0o777, 0, 0))
 	}, why: "/open, on the way to it, is writable by group and others (mode 0777)", fix: "chmod +t "},
@@ -77,13 +77,13 @@ var layouts = map[string]layout{
 	}, why: "/open, on the way to it, is writable by group and others (mode 0777)"},
 	"taken by another": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/data/"+a.Name, 0o700, b.UID, b.GID))
-	}, why: "owned by BOB, not by you", fix: "an administrator makes it for you: install -d -m 0700 -o "},
+	}, why: "owned by BOB, not by you", fix: "an administrator can create it for you: install -d -m 0700 -o "},
 	"own builds": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/own", 0o755, a.UID, a.GID))
 	}, builds: "own/builds/deep"},
 	"own builds, writable by the group": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/own", 0o775, a.UID, a.GID))
-	}, builds: "own/builds", why: "/own, on the way to it, is writable by group (mode 0775): others could replace what is there", fix: "run: chmod g-w "},
+	}, builds: "own/builds", why: "/own, on the way to it, is writable by group (mode 0775): others could replace its content", fix: "run: chmod g-w "},
 	"own builds in a project's directory": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/project", 0o2770, b.UID, a.GID), made(d+"/project/mine", 0o700, a.UID, a.GID))
 	}, builds: "project/mine", why: "/project, on the way to it, is owned by BOB, not by root or you"},

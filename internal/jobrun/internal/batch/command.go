@@ -159,7 +159,7 @@ type capture struct {
 func newCapture() (*capture, *os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+		return nil, nil, fmt.Errorf("cannot create a pipe: %w", err)
 	}
 	c := &capture{pipe: r, limitReached: make(chan struct{}), done: make(chan struct{})}
 	go c.read()

@@ -34,8 +34,8 @@ type Task struct {
 	Scheduler scheduler.Scheduler
 	Commands  Commander
 	Settings  ipc.Batch
-	// Hints reports changes in a directory earlier than polling does; optional.
-	Hints func(dir string) (hints <-chan struct{}, stop func(), err error)
+	// Watch reports changes in a directory earlier than polling does; optional.
+	Watch func(dir string) (hints <-chan struct{}, stop func(), err error)
 
 	Messages joblog.Writer
 	Output   io.Writer // receives the script's output

@@ -49,7 +49,7 @@ func (e *watcher) watch(ctx context.Context) {
 	defer close(e.done)
 	hints, stop := e.hints()
 	defer stop()
-	pace := tail.Pace{Min: minWatchDelay, Max: maxWatchDelay}
+	interval := tail.Interval{Min: minWatchDelay, Max: maxWatchDelay}
 	refreshed := time.Now()
 	for {
 		if s, ok := e.checkStarted(); ok {
@@ -72,7 +72,7 @@ func (e *watcher) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-hints:
-		case <-time.After(pace.Next(grew)):
+		case <-time.After(interval.Next(grew)):
 		}
 	}
 }
@@ -80,10 +80,10 @@ func (e *watcher) watch(ctx context.Context) {
 // hints are those of the job's directory. There are none where it cannot be watched:
 // an account may have few inotify instances (user.max_inotify_instances).
 func (e *watcher) hints() (<-chan struct{}, func()) {
-	if e.task.Hints == nil {
+	if e.task.Watch == nil {
 		return nil, func() {}
 	}
-	c, stop, err := e.task.Hints(string(e.dir))
+	c, stop, err := e.task.Watch(string(e.dir))
 	if err != nil {
 		return nil, func() {}
 	}
@@ -121,7 +121,7 @@ func onNode(node string) string {
 
 // copyLog copies what was added to the log.
 func (e *watcher) copyLog() (grew bool, err error) {
-	n, change, err := e.log.Step(e.task.Output)
+	n, change, err := e.log.CopyNew(e.task.Output)
 	switch change {
 	case tail.Truncated:
 		e.task.Messages.Warn("the job's output file was truncated; its new content follows")
@@ -137,7 +137,7 @@ func (e *watcher) copyLog() (grew bool, err error) {
 // of the log in bytes, -1 when unknown. It must not be called before watch returned.
 func (e *watcher) copyRest(ctx context.Context, size int64) error {
 	defer e.log.Close()
-	complete, err := e.log.Drain(ctx, e.task.Output, size, e.task.Settings.NFSTimeout)
+	complete, err := e.log.CopyRest(ctx, e.task.Output, size, e.task.Settings.NFSTimeout)
 	if err == nil && !complete && ctx.Err() == nil {
 		e.task.Messages.Warn("the end of the job's output did not appear within %v; it may be incomplete", e.task.Settings.NFSTimeout)
 	}

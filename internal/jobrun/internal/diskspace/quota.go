@@ -9,9 +9,9 @@ import (
 	"jacamar-ci/internal/mounts"
 )
 
-// quota is a user's or a group's on one file system.
+// quota is the quota of a user or a group on one file system.
 type quota struct {
-	whose string
+	owner string
 	space
 }
 
@@ -21,8 +21,8 @@ const (
 	groupQuota = 1
 )
 
-// quotasAt asks for the quotas that what is written at path counts against: the
-// user's, and that of the directory's group.
+// quotasAt queries the quotas that apply to files at path: the user's, and that of the
+// directory's group.
 func quotasAt(m mounts.Mount, path string) (found []quota) {
 	fd, err := mounts.OpenNearest(path)
 	if err != nil {
@@ -52,7 +52,7 @@ type diskQuota struct {
 
 const getQuota = 0x800007 // Q_GETQUOTA
 
-// quotaOf asks by the descriptor (Linux 5.14), or else by the device.
+// quotaOf queries by descriptor (Linux 5.14), or else by device.
 func quotaOf(fd int, device string, kind, id int) (space, bool) {
 	var q diskQuota
 	command := uintptr(getQuota<<8 | kind)
@@ -67,12 +67,12 @@ func quotaOf(fd int, device string, kind, id int) (space, bool) {
 	return q.space(), errno == 0
 }
 
-// space takes the limit that stops writing: the hard one, or once it is passed
-// the soft one, which counts when its time of grace is over.
+// space uses the limit that prevents writing: the hard one; or the soft one when it is
+// exceeded, which takes effect after its grace time.
 func (q diskQuota) space() space {
 	return space{
-		bytes: use{q.bytes, limit(q.bytes, q.blockHard<<10, q.blockSoft<<10, q.blockTime)},
-		files: use{q.files, limit(q.files, q.fileHard, q.fileSoft, q.fileTime)},
+		bytes: usage{q.bytes, limit(q.bytes, q.blockHard<<10, q.blockSoft<<10, q.blockTime)},
+		files: usage{q.files, limit(q.files, q.fileHard, q.fileSoft, q.fileTime)},
 	}
 }
 

@@ -87,7 +87,7 @@ func NewBatch(b ipc.Request, family *process.Reaper, out *os.File) batch.Task {
 		Scheduler: schedulers[b.Settings.Executor],
 		Commands:  batch.Programs{Reaper: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
 		Settings:  settings,
-		Hints:     tail.Hints,
+		Watch:     tail.Watch,
 		Messages:  joblog.NewWriter(out), Output: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
 		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Settings), WorkDir: workDir(shell.Home),

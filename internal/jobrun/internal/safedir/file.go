@@ -14,10 +14,10 @@ import (
 	"jacamar-ci/internal/noreplace"
 )
 
-// File opens a regular file in f, never through a link and never waiting but for a
-// lease; flags are those of open(2). Its error is unix.ENOENT where there is none.
-func (f *Folder) File(name string, flags int) (*os.File, error) {
-	if err := proper(name); err != nil {
+// File opens a regular file in f. It follows no link, and blocks only for a lease; flags
+// are those of open(2). The error is unix.ENOENT when there is none.
+func (f *Dir) File(name string, flags int) (*os.File, error) {
+	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	fd, err := openFile(f.fd, name, flags)
@@ -25,18 +25,18 @@ func (f *Folder) File(name string, flags int) (*os.File, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, diskspace.Explain("cannot open "+f.shown(name), f.path.String(), err)
+		return nil, diskspace.Explain("cannot open "+f.display(name), f.path.String(), err)
 	}
 	var st unix.Stat_t
 	if err := fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		unix.Close(fd)
-		return nil, failure.Systemf("cannot use %s: it is not a regular file", f.shown(name))
+		return nil, failure.Systemf("cannot use %s: it is not a regular file", f.display(name))
 	}
-	return os.NewFile(uintptr(fd), f.shown(name)), nil
+	return os.NewFile(uintptr(fd), f.display(name)), nil
 }
 
-// Read returns what is in a file of at most limit bytes.
-func (f *Folder) Read(name string, limit int64) ([]byte, error) {
+// Read returns the content of a file of at most limit bytes.
+func (f *Dir) Read(name string, limit int64) ([]byte, error) {
 	file, err := f.File(name, unix.O_RDONLY)
 	if err != nil {
 		return nil, err
@@ -45,70 +45,70 @@ func (f *Folder) Read(name string, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(file, limit+1))
 	switch {
 	case err != nil:
-		return nil, diskspace.Explain("cannot read "+f.shown(name), f.path.String(), err)
+		return nil, diskspace.Explain("cannot read "+f.display(name), f.path.String(), err)
 	case int64(len(text)) > limit:
-		return nil, failure.Systemf("cannot use %s: longer than %d bytes", f.shown(name), limit)
+		return nil, failure.Systemf("cannot use %s: longer than %d bytes", f.display(name), limit)
 	}
 	return text, nil
 }
 
-// Write replaces a file in one step: a reader sees the old text or the new one,
-// and a full disk leaves the old one.
-func (f *Folder) Write(name string, text []byte) error {
+// Write replaces a file atomically: a reader gets the old text or the new one, and a full
+// disk leaves the old one.
+func (f *Dir) Write(name string, text []byte) error {
 	if err := f.write(name+".new", text); err != nil {
-		return diskspace.Explain("cannot write "+f.shown(name), f.path.String(), err)
+		return diskspace.Explain("cannot write "+f.display(name), f.path.String(), err)
 	}
-	err := again(func() error { return unix.Renameat(f.fd, name+".new", f.fd, name) })
+	err := retry(func() error { return unix.Renameat(f.fd, name+".new", f.fd, name) })
 	if err != nil {
-		return diskspace.Explain("cannot write "+f.shown(name), f.path.String(), err)
+		return diskspace.Explain("cannot write "+f.display(name), f.path.String(), err)
 	}
 	return nil
 }
 
-func (f *Folder) write(name string, text []byte) error {
+func (f *Dir) write(name string, text []byte) error {
 	file, err := f.File(name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC)
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(text)
-	// Over NFS a full disk may show only here.
+	// Over NFS the error of a full disk may appear only here.
 	if cerr := file.Close(); err == nil {
 		err = cerr
 	}
 	return err
 }
 
-// RemoveEmpty removes a directory that has nothing in it.
-func (f *Folder) RemoveEmpty(name string) error {
-	if err := proper(name); err != nil {
+// RemoveEmpty removes an empty directory.
+func (f *Dir) RemoveEmpty(name string) error {
+	if err := checkName(name); err != nil {
 		return err
 	}
-	return again(func() error { return unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR) })
+	return retry(func() error { return unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR) })
 }
 
-// Has reports whether the name still stands for an open file.
-func (f *Folder) Has(name string, file *os.File) bool {
+// IsSameFile reports whether name is still the name of an open file.
+func (f *Dir) IsSameFile(name string, file *os.File) bool {
 	var named, opened unix.Stat_t
-	err := again(func() error { return unix.Fstatat(f.fd, name, &named, unix.AT_SYMLINK_NOFOLLOW) })
+	err := retry(func() error { return unix.Fstatat(f.fd, name, &named, unix.AT_SYMLINK_NOFOLLOW) })
 	return err == nil && fstat(int(file.Fd()), &opened) == nil && named.Ino == opened.Ino && named.Dev == opened.Dev
 }
 
-// Time is when an entry last changed; the zero time where there is none.
-func (f *Folder) Time(name string) time.Time {
+// ModTime is when an entry last changed; the zero time when there is none.
+func (f *Dir) ModTime(name string) time.Time {
 	var st unix.Stat_t
-	if err := again(func() error { return unix.Fstatat(f.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
+	if err := retry(func() error { return unix.Fstatat(f.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
 		return time.Time{}
 	}
 	return time.Unix(st.Mtim.Sec, st.Mtim.Nsec)
 }
 
-// Names lists what is in f.
-func (f *Folder) Names() ([]string, error) {
-	again, err := openat(f.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+// Names lists the entries of f.
+func (f *Dir) Names() ([]string, error) {
+	fd, err := openat(f.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, diskspace.Explain(fmt.Sprintf("cannot list %s", f.path), f.path.String(), err)
 	}
-	dir := os.NewFile(uintptr(again), f.path.String())
+	dir := os.NewFile(uintptr(fd), f.path.String())
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
@@ -117,12 +117,12 @@ func (f *Folder) Names() ([]string, error) {
 	return names, nil
 }
 
-// Move moves an entry of f to another directory of the same file system, where
-// nothing of that name may be: its error is then unix.EEXIST. It is unix.ENOENT
-// when f has no such entry.
-func (f *Folder) Move(name string, to *Folder, newName string) error {
+// Move moves an entry of f to another directory of the same file system. The error is
+// unix.EEXIST when that has an entry of the new name, and unix.ENOENT when f has no such
+// entry.
+func (f *Dir) Move(name string, to *Dir, newName string) error {
 	for _, n := range []string{name, newName} {
-		if err := proper(n); err != nil {
+		if err := checkName(n); err != nil {
 			return err
 		}
 	}
@@ -130,5 +130,43 @@ func (f *Folder) Move(name string, to *Folder, newName string) error {
 	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	return diskspace.Explain(fmt.Sprintf("cannot move %s to %s", f.shown(name), to.shown(newName)), f.path.String(), err)
+	return diskspace.Explain(fmt.Sprintf("cannot move %s to %s", f.display(name), to.display(newName)), f.path.String(), err)
+}
+
+func openat(dir int, name string, flags int) (fd int, err error) {
+	err = retry(func() error {
+		fd, err = unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0o600)
+		return err
+	})
+	return fd, err
+}
+
+// leaseTime is longer than the kernel lets another process keep a lease on a file that
+// is being opened (lease-break-time of proc_sys_fs(5), 45 s).
+const leaseTime = 50 * time.Second
+
+// openFile opens a file without blocking on a FIFO. It waits for the lease of another
+// process, such as Samba, or this host's own NFS server on behalf of a client: a lease
+// makes a non-blocking open fail (EWOULDBLOCK in open(2)).
+func openFile(dir int, name string, flags int) (fd int, err error) {
+	for deadline := time.Now().Add(leaseTime); ; time.Sleep(20 * time.Millisecond) {
+		fd, err = openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
+			return fd, err
+		}
+	}
+}
+
+func fstat(fd int, st *unix.Stat_t) error {
+	return retry(func() error { return unix.Fstat(fd, st) })
+}
+
+// retry repeats a call that a signal interrupted: Go's runtime preempts its threads by
+// signals, and network file systems do not block them.
+func retry(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }

@@ -36,8 +36,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestNoFileIsReachedThroughALink: neither read nor written.
-func TestNoFileIsReachedThroughALink(t *testing.T) {
+// TestFileFollowsNoLink, neither to read nor to write.
+func TestFileFollowsNoLink(t *testing.T) {
 	outside := filepath.Join(private(t), "precious")
 	must(t, write(outside))
 	for name, plant := range map[string]func(path string) error{
@@ -84,39 +84,39 @@ func TestMove(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(top, "a"), 0o700), os.Mkdir(filepath.Join(top, "b"), 0o700))
 	must(t, f.Move("a", to, "x"))
 	if err := f.Move("b", to, "x"); err != unix.EEXIST {
-		t.Errorf("over something: %v", err)
+		t.Errorf("to an existing name: %v", err)
 	}
 	if err := f.Move("a", to, "y"); err != unix.ENOENT {
-		t.Errorf("what is gone: %v", err)
+		t.Errorf("a missing entry: %v", err)
 	}
 }
 
-func TestHas(t *testing.T) {
+func TestIsSameFile(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	must(t, f.Write("a", nil))
 	file, err := f.File("a", unix.O_RDONLY)
 	must(t, err)
 	defer file.Close()
-	if !f.Has("a", file) {
+	if !f.IsSameFile("a", file) {
 		t.Error("it is not seen")
 	}
 	must(t, f.Write("a", nil))
-	if f.Has("a", file) {
+	if f.IsSameFile("a", file) {
 		t.Error("another file is taken for it")
 	}
 	must(t, f.Remove("a", later()))
-	if f.Has("a", file) {
+	if f.IsSameFile("a", file) {
 		t.Error("it is gone")
 	}
 }
 
-func TestTime(t *testing.T) {
+func TestModTime(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	must(t, f.Write("a", nil), os.Chtimes(filepath.Join(top, "a"), time.Time{}, time.Unix(1e9, 0)))
-	if got := f.Time("a"); got.Unix() != 1e9 || !f.Time("b").IsZero() {
-		t.Errorf("%v, %v", got, f.Time("b"))
+	if got := f.ModTime("a"); got.Unix() != 1e9 || !f.ModTime("b").IsZero() {
+		t.Errorf("%v, %v", got, f.ModTime("b"))
 	}
 }
 
@@ -135,8 +135,8 @@ func TestRemoveEmpty(t *testing.T) {
 	}
 }
 
-// TestFileWithALease: a file server's lease makes an open that may not wait fail
-// until the server gives the lease up.
+// TestFileWithALease: a file server's lease makes a non-blocking open fail until the
+// server releases the lease.
 func TestFileWithALease(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())

@@ -14,11 +14,10 @@ import (
 // me are the rules for the account that runs the tests.
 func me() Rules { return Rules{Owner: job.UID(os.Geteuid())} }
 
-// stranger is a user id that is not this process's; only root can give a file
-// to it.
+// stranger is a user id other than this process's; only root can give it a file.
 const stranger = 65533
 
-// private is a new directory that only the caller can enter.
+// private is a new directory that only the caller can access.
 func private(t testing.TB) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
@@ -40,9 +39,9 @@ func abs(t testing.TB, path string) job.AbsPath {
 	return p
 }
 
-func base(t testing.TB, path string, rules Rules) *Folder {
+func base(t testing.TB, path string, rules Rules) *Dir {
 	t.Helper()
-	f, err := Base(abs(t, path), rules)
+	f, err := OpenBase(abs(t, path), rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,10 +76,10 @@ func asRoot(t *testing.T, why string) {
 	}
 }
 
-// later is a time that no test comes to.
+// later is a time that no test reaches.
 func later() time.Time { return time.Now().Add(time.Hour) }
 
-// withUmask runs a function under a umask; the process has one only.
+// withUmask runs a function with a umask, which is that of the whole process.
 func withUmask(t *testing.T, mask int, do func()) {
 	t.Helper()
 	old := unix.Umask(mask)

@@ -14,9 +14,8 @@ import (
 // while a racer swaps directories.
 const encounters = 300
 
-// TestRacer has somebody swap a directory for a symbolic link, back and forth,
-// while it is made, written and removed. Nothing of that may happen where the
-// link leads to.
+// TestRacer replaces a directory by a symbolic link and back, while other calls create,
+// write and remove it. None of them may affect the target of the link.
 func TestRacer(t *testing.T) {
 	outside := private(t)
 	must(t, os.MkdirAll(filepath.Join(outside, "b"), 0o700), write(filepath.Join(outside, "b", "precious")), write(filepath.Join(outside, "precious")))
@@ -67,8 +66,8 @@ func TestRacer(t *testing.T) {
 	}
 }
 
-// complete makes again what was removed of the pair that the racer swaps, which it
-// cannot do while one is missing.
+// complete creates the missing one of the pair that the racer swaps: it cannot swap while
+// one is missing.
 func complete(a, link, outside string) error {
 	if _, err := os.Lstat(a); err == nil {
 		return nil

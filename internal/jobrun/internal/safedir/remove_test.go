@@ -61,8 +61,8 @@ func tree(t *testing.T, p string) {
 		os.Symlink("f", filepath.Join(p, "a/link")), os.Symlink("nowhere", filepath.Join(p, "dangling")))
 }
 
-// deep makes a chain of directories with more levels than this process may have
-// descriptors, and longer than a path may be.
+// deep creates a chain of directories with more levels than this process may have
+// descriptors, and longer than the limit of a path.
 func deep(t *testing.T, p string) {
 	t.Helper()
 	var old unix.Rlimit
@@ -93,8 +93,7 @@ func list(t *testing.T, dir string) string {
 	return strings.Join(names, " ")
 }
 
-// TestRemoveFollowsNoLink has links to what must stay, as the entry itself and
-// inside.
+// TestRemoveFollowsNoLink removes links, and entries with links in them.
 func TestRemoveFollowsNoLink(t *testing.T) {
 	outside := private(t)
 	tree(t, filepath.Join(outside, "precious"))
@@ -134,20 +133,20 @@ func TestRemoveStopsAtMounts(t *testing.T) {
 				t.Errorf("in the mount is left: %q", left)
 			}
 			if left := list(t, filepath.Join(top, "victim")) + list(t, filepath.Join(top, "victim", "a")); left != "amounted" {
-				t.Errorf("beside it is left: %q", left)
+				t.Errorf("next to it is left: %q", left)
 			}
 		})
 	}
 }
 
-func TestRemoveGoesOnNextTime(t *testing.T) {
+func TestRemoveContinues(t *testing.T) {
 	top := private(t)
 	victim := filepath.Join(top, "victim")
 	for i := range 200 {
 		tree(t, filepath.Join(victim, fmt.Sprint(i)))
 	}
 	f := base(t, top, me())
-	if err := f.Remove("victim", time.Now().Add(-time.Second)); err != ErrLate {
+	if err := f.Remove("victim", time.Now().Add(-time.Second)); err != ErrDeadline {
 		t.Fatalf("got %v", err)
 	}
 	calls := 0
@@ -157,7 +156,7 @@ func TestRemoveGoesOnNextTime(t *testing.T) {
 		if err == nil {
 			break
 		}
-		if err != ErrLate || calls > 10000 {
+		if err != ErrDeadline || calls > 10000 {
 			t.Fatalf("after %d calls: %v", calls, err)
 		}
 	}
@@ -166,8 +165,8 @@ func TestRemoveGoesOnNextTime(t *testing.T) {
 	}
 }
 
-// TestRemoveTogether: the cleanups of two jobs empty the same trash.
-func TestRemoveTogether(t *testing.T) {
+// TestConcurrentRemove: the cleanups of two jobs empty the same trash.
+func TestConcurrentRemove(t *testing.T) {
 	top := private(t)
 	for range 50 {
 		tree(t, filepath.Join(top, "victim"))
@@ -186,8 +185,8 @@ func TestRemoveTogether(t *testing.T) {
 	}
 }
 
-// TestRemoveTakesTheRest: what is somebody else's stays, all else goes.
-func TestRemoveTakesTheRest(t *testing.T) {
+// TestRemoveSkipsErrors: an entry that cannot be removed stays, all others go.
+func TestRemoveSkipsErrors(t *testing.T) {
 	asRoot(t, "make a file immutable")
 	top := private(t)
 	tree(t, filepath.Join(top, "victim"))
@@ -232,9 +231,9 @@ func tmpfs(t *testing.T, options string) string {
 	return dir
 }
 
-func TestParseOfBrokenListings(t *testing.T) {
+func TestParseDirents(t *testing.T) {
 	good := make([]byte, 24)
-	good[16], good[18], good[19] = 24, directory, 'a'
+	good[16], good[18], good[19] = 24, typeDir, 'a'
 	for name, tc := range map[string]struct {
 		buf  []byte
 		want string
@@ -244,10 +243,10 @@ func TestParseOfBrokenListings(t *testing.T) {
 		"two":              {append(append([]byte{}, good...), good...), "a4a4"},
 		"cut off":          {good[:20], ""},
 		"length zero":      {make([]byte, 40), ""},
-		"dot is passed by": {append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24, 0, directory, '.', 0, 0, 0, 0}, good...), "a4"},
+		"dot is passed by": {append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24, 0, typeDir, '.', 0, 0, 0, 0}, good...), "a4"},
 	} {
 		got := ""
-		for e := range parse(tc.buf) {
+		for e := range parseDirents(tc.buf) {
 			got += fmt.Sprint(e.name, e.kind)
 		}
 		if got != tc.want {

@@ -1,8 +1,13 @@
+// Package safedir accesses directories of the job's user by descriptors. It looks up a
+// name in a directory that was checked, never by a path from the root, so that a process
+// that replaces a directory by a symbolic link cannot redirect a write or a removal.
 package safedir
 
 import (
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,69 +19,69 @@ import (
 	"jacamar-ci/internal/mounts"
 )
 
-// Folder is an open directory that was judged.
-type Folder struct {
+// Dir is an open directory that was checked.
+type Dir struct {
 	fd    int
 	path  job.AbsPath
 	rules Rules
 }
 
-// Path is the directory as its user knows it. It is for messages and for
-// programs that want a path; this package never looks it up again.
-func (f *Folder) Path() job.AbsPath { return f.path }
+// Path is the path of the directory, for messages and for programs that need a path;
+// this package never looks it up again.
+func (f *Dir) Path() job.AbsPath { return f.path }
 
-// Close gives the descriptor back.
-func (f *Folder) Close() { unix.Close(f.fd) }
+// Close closes the descriptor.
+func (f *Dir) Close() { unix.Close(f.fd) }
 
-// ErrNotDirectory is the reason for refusing a link or a file in the place of a
-// directory below a Folder.
+// ErrNotDirectory is the reason for rejecting a link or a file where a directory is
+// expected.
 var ErrNotDirectory = errors.New("it is not a directory")
 
-// Make opens a directory below f, elem after elem, and makes what is missing.
-// Each on the way is judged. The caller closes the result.
-func (f *Folder) Make(elem ...string) (*Folder, error) {
-	return f.descend(elem, func(at *Folder, name string) (*Folder, error) {
-		err := again(func() error { return unix.Mkdirat(at.fd, name, at.rules.mode()) })
+// Make opens a directory below f, and creates the missing ones of elem. Each of them is
+// checked. The caller closes the result.
+func (f *Dir) Make(elem ...string) (*Dir, error) {
+	return f.walk(elem, func(at *Dir, name string) (*Dir, error) {
+		err := retry(func() error { return unix.Mkdirat(at.fd, name, at.rules.mode()) })
 		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return nil, diskspace.Explain("cannot make "+at.shown(name), at.path.String(), err)
+			return nil, diskspace.Explain("cannot create "+at.display(name), at.path.String(), err)
 		}
-		below, oerr := at.enter(name)
+		below, oerr := at.openChild(name)
 		if oerr != nil {
 			return nil, oerr
 		}
 		if err == nil {
-			return below, below.acceptNew(at.fd, name)
+			return below, below.checkNew(at.fd, name)
 		}
-		return below, below.accept()
+		return below, below.checkExisting()
 	})
 }
 
-// Open opens a directory below f. Each on the way is judged. Its error is
-// unix.ENOENT where there is none.
-func (f *Folder) Open(elem ...string) (*Folder, error) {
-	return f.descend(elem, func(at *Folder, name string) (*Folder, error) {
-		below, err := at.enter(name)
+// Open opens a directory below f. Each of elem is checked. The error is unix.ENOENT when
+// there is none.
+func (f *Dir) Open(elem ...string) (*Dir, error) {
+	return f.walk(elem, func(at *Dir, name string) (*Dir, error) {
+		below, err := at.openChild(name)
 		if err != nil {
 			return nil, err
 		}
-		return below, below.accept()
+		return below, below.checkExisting()
 	})
 }
 
-// Find opens a directory below f whose owner and mode are no concern: one that
-// the job's own scripts have made.
-func (f *Folder) Find(elem ...string) (*Folder, error) {
-	return f.descend(elem, (*Folder).enter)
+// OpenUnchecked is Open without checks of owner and mode, for directories that the job's
+// scripts created.
+func (f *Dir) OpenUnchecked(elem ...string) (*Dir, error) {
+	return f.walk(elem, (*Dir).openChild)
 }
 
-func (f *Folder) descend(elem []string, step func(*Folder, string) (*Folder, error)) (*Folder, error) {
+func (f *Dir) walk(elem []string, step func(*Dir, string) (*Dir, error)) (*Dir, error) {
 	at, err := f.duplicate()
 	for _, name := range elem {
 		if err != nil {
 			break
 		}
-		var below *Folder
-		if err = proper(name); err == nil {
+		var below *Dir
+		if err = checkName(name); err == nil {
 			below, err = step(at, name)
 		}
 		at.Close()
@@ -89,16 +94,16 @@ func (f *Folder) descend(elem []string, step func(*Folder, string) (*Folder, err
 	return at, err
 }
 
-func (f *Folder) duplicate() (*Folder, error) {
+func (f *Dir) duplicate() (*Dir, error) {
 	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep %s open: %w", f.path, err)
 	}
-	return &Folder{fd, f.path, f.rules}, nil
+	return &Dir{fd, f.path, f.rules}, nil
 }
 
-// enter opens one directory, which is not a link.
-func (f *Folder) enter(name string) (*Folder, error) {
+// openChild opens one directory. It follows no link.
+func (f *Dir) openChild(name string) (*Dir, error) {
 	path, err := f.path.Join(name)
 	if err != nil {
 		return nil, err
@@ -109,88 +114,204 @@ func (f *Folder) enter(name string) (*Folder, error) {
 		return nil, err
 	case errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP):
 		return nil, failure.Systemf("cannot use %s: %w", path, ErrNotDirectory).
-			WithHint("remove it; a symbolic link may stand for the base directory only")
+			WithHint("remove it; only the base directory may be a symbolic link")
 	case err != nil:
 		return nil, diskspace.Explain(fmt.Sprintf("cannot open %s", path), f.path.String(), err)
 	}
-	return &Folder{fd, path, f.rules}, nil
+	return &Dir{fd, path, f.rules}, nil
 }
 
-// accept judges a directory that was there. The process of another job may have made
-// it just now.
-func (f *Folder) accept() error {
+// checkExisting checks a directory that existed. The process of another job may just have
+// created it and not yet set its mode.
+func (f *Dir) checkExisting() error {
 	st, err := f.stat()
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(settleTime); f.rules.wide(&st) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(newDirTime); f.rules.tooOpen(&st) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if st, err = f.stat(); err != nil {
 			return err
 		}
 	}
-	return f.rules.judge(f.path.String(), &st)
+	return f.rules.check(f.path.String(), &st)
 }
 
-// settleTime is how long another process may need between making a directory and
+// newDirTime is how long another process may need between creating a directory and
 // setting its mode.
-const settleTime = 300 * time.Millisecond
+const newDirTime = 300 * time.Millisecond
 
-// acceptNew accepts the directory that this process has just made as name in dir, or
-// removes it: the next job's user must read the same reason.
-func (f *Folder) acceptNew(dir int, name string) error {
-	err := f.settle()
+// checkNew sets the mode of the directory that this process has just created as name in
+// dir. It removes the directory after a failure, so that the next job fails for the same
+// reason.
+func (f *Dir) checkNew(dir int, name string) error {
+	err := f.setMode()
 	if err != nil {
 		_ = unix.Unlinkat(dir, name, unix.AT_REMOVEDIR)
 	}
 	return err
 }
 
-// settle gives a new directory its mode: the umask takes a part of what mkdir(2) was
-// told, and inherited access control lists and some network file systems add to it.
-func (f *Folder) settle() error {
+// setMode sets the mode of a new directory: the umask removes permissions from the mode
+// of mkdir(2), and inherited access control lists and some network file systems add some.
+func (f *Dir) setMode() error {
 	st, err := f.stat()
 	if err != nil {
 		return err
 	}
-	want, wide := f.rules.mode(), f.rules.wide(&st)
+	want, wide := f.rules.mode(), f.rules.tooOpen(&st)
 	if st.Mode&0o777 != want {
-		_ = unix.Fchmod(f.fd, want|st.Mode&unix.S_ISGID) // the mode that it then has decides
+		_ = unix.Fchmod(f.fd, want|st.Mode&unix.S_ISGID) // the resulting mode is checked
 		if st, err = f.stat(); err != nil {
 			return err
 		}
 	}
-	if err := f.rules.judgeOwner(f.path.String(), &st); err != nil {
+	if err := f.rules.checkOwner(f.path.String(), &st); err != nil {
 		return err
 	}
-	if f.rules.wide(&st) {
-		return f.withoutModes(&st)
+	if f.rules.tooOpen(&st) {
+		return f.modesUnsupported(&st)
 	}
 	if names, err := f.Names(); wide && (err != nil || len(names) > 0) {
 		return failure.Systemf("cannot use %s: others could enter it for a moment, and it is not empty", f.path).
-			WithHint("look at what is in it and remove it: its file system adds rights to new directories")
+			WithHint("check its content and remove it: its file system adds permissions to new directories")
 	}
 	return nil
 }
 
-func (f *Folder) withoutModes(st *unix.Stat_t) error {
+func (f *Dir) modesUnsupported(st *unix.Stat_t) error {
 	m := mounts.Of(f.path.String())
 	return failure.Systemf("cannot use %s: a new directory there has mode %04o, and chmod does not change it", f.path, st.Mode&0o777).
-		WithHint("the file system at %s (%s) keeps no modes: use a directory elsewhere, or ask its administrators to have it mounted for you alone (CIFS: uid=, dir_mode=0700)", m.Point, m.Type)
+		WithHint("the file system at %s (%s) does not store modes: use a directory elsewhere, or ask its administrators to mount it for you alone (CIFS: uid=, dir_mode=0700)", m.Point, m.Type)
 }
 
-func (f *Folder) stat() (st unix.Stat_t, err error) {
+func (f *Dir) stat() (st unix.Stat_t, err error) {
 	if err := fstat(f.fd, &st); err != nil {
-		return st, diskspace.Explain(fmt.Sprintf("cannot look at %s", f.path), f.path.String(), err)
+		return st, diskspace.Explain(fmt.Sprintf("cannot read the attributes of %s", f.path), f.path.String(), err)
 	}
 	return st, nil
 }
 
-func (f *Folder) shown(name string) string { return f.path.String() + "/" + name }
+func (f *Dir) display(name string) string { return f.path.String() + "/" + name }
 
-// proper refuses what is not the name of a directory entry.
-func proper(name string) error {
+// checkName rejects a text that is not the name of a directory entry.
+func checkName(name string) error {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") {
 		return fmt.Errorf("%q is not the name of a directory", job.Clip(name))
 	}
 	return nil
+}
+
+// Rules are the requirements for every directory of a job: owned by its user, and
+// inaccessible to others; with Group its group may read.
+type Rules struct {
+	Owner job.UID
+	Group bool
+}
+
+func (r Rules) mode() uint32 {
+	if r.Group {
+		return 0o750
+	}
+	return 0o700
+}
+
+func (r Rules) check(path string, st *unix.Stat_t) error {
+	if err := r.checkOwner(path, st); err != nil {
+		return err
+	}
+	if r.tooOpen(st) {
+		m := mounts.Of(path)
+		return failure.Systemf("cannot use %s: others may enter it (mode %04o)", path, st.Mode&0o777).
+			WithHint("make it private: chmod %o %s (if that changes nothing, the file system at %s, %s, does not store modes)", r.mode(), path, m.Point, m.Type)
+	}
+	return nil
+}
+
+// tooOpen reports whether the mode grants others more than the rules allow.
+func (r Rules) tooOpen(st *unix.Stat_t) bool { return st.Mode&0o777&^r.mode() != 0 }
+
+func (r Rules) checkOwner(path string, st *unix.Stat_t) error {
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return failure.Systemf("cannot use %s: it is not a directory", path)
+	case st.Uid != uint32(r.Owner):
+		return failure.Systemf("cannot use %s: owned by %s, not by you", path, accountName(st.Uid)).
+			WithHint("only its owner or an administrator can remove it; an administrator can create it for you: install -d -m 0700 -o %d %s", r.Owner, path)
+	}
+	return nil
+}
+
+// accountName is an account's name for a message, or its number where /etc/passwd does
+// not contain it: a name service could be slow.
+func accountName(uid uint32) string {
+	text, _ := os.ReadFile("/etc/passwd")
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Split(line, ":"); len(fields) > 3 && fields[2] == strconv.FormatUint(uint64(uid), 10) {
+			return job.Printable(fields[0])
+		}
+	}
+	return fmt.Sprintf("account %d", uid)
+}
+
+// Private creates a directory below f that only its owner can access, whatever the rules
+// allow the group. Missing parent directories get the mode of f; existing ones stay
+// unchanged. If the directory exists, its mode is restricted; a file or link of that name
+// is removed.
+func (f *Dir) Private(elem ...string) error {
+	st, err := f.stat()
+	if err != nil {
+		return err
+	}
+	last := len(elem) - 1
+	parent, err := f.walk(elem[:last], func(at *Dir, name string) (*Dir, error) {
+		return at.makeWithMode(name, st.Mode&0o777)
+	})
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if err := checkName(elem[last]); err != nil {
+		return err
+	}
+	return parent.private(elem[last])
+}
+
+func (f *Dir) private(name string) error {
+	var st unix.Stat_t
+	err := retry(func() error { return unix.Fstatat(f.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		if err := f.Remove(name, time.Now().Add(time.Second)); err != nil {
+			return err
+		}
+	}
+	dir, err := f.makeWithMode(name, 0o700)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	dir.rules.Group = false
+	if st, err = dir.stat(); err != nil {
+		return err
+	}
+	if dir.rules.tooOpen(&st) {
+		_ = unix.Fchmod(dir.fd, 0o700) // the resulting mode is checked
+		if st, err = dir.stat(); err != nil {
+			return err
+		}
+	}
+	return dir.rules.check(dir.path.String(), &st)
+}
+
+// makeWithMode opens a directory, and creates it with exactly this mode where it is
+// missing, whatever the umask is.
+func (f *Dir) makeWithMode(name string, mode uint32) (*Dir, error) {
+	merr := retry(func() error { return unix.Mkdirat(f.fd, name, 0o700) })
+	if merr != nil && !errors.Is(merr, unix.EEXIST) {
+		return nil, diskspace.Explain("cannot create "+f.display(name), f.path.String(), merr)
+	}
+	dir, err := f.openChild(name)
+	if err == nil && merr == nil && mode != 0o700 {
+		err = unix.Fchmod(dir.fd, mode)
+	}
+	return dir, err
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestModesAreWholeUnderAnyUmask(t *testing.T) {
+func TestModesUnderAnyUmask(t *testing.T) {
 	for _, mask := range []int{0, 0o022, 0o077, 0o777} {
 		for rules, want := range map[Rules]os.FileMode{me(): 0o700, group(): 0o750} {
 			withUmask(t, mask, func() {
@@ -18,7 +18,7 @@ func TestModesAreWholeUnderAnyUmask(t *testing.T) {
 				}
 				top := private(t)
 				must(t, os.Chmod(top, 0o700))
-				f, err := Base(abs(t, filepath.Join(top, "base")), rules)
+				f, err := OpenBase(abs(t, filepath.Join(top, "base")), rules)
 				if err != nil && mask == 0o777 {
 					return
 				}
@@ -50,7 +50,7 @@ func TestMakeIsRepeatable(t *testing.T) {
 	}
 }
 
-func TestWhatIsBelowTheBaseIsNeverALink(t *testing.T) {
+func TestNoLinkBelowTheBase(t *testing.T) {
 	for name, plant := range map[string]func(t *testing.T, path string){
 		"link out":    func(t *testing.T, path string) { must(t, os.Symlink("/tmp", path)) },
 		"link within": linkTo("target", 0o700),
@@ -62,7 +62,7 @@ func TestWhatIsBelowTheBaseIsNeverALink(t *testing.T) {
 			top := private(t)
 			f := base(t, top, me())
 			plant(t, filepath.Join(top, "a"))
-			for what, open := range map[string]func(...string) (*Folder, error){"Make": f.Make, "Open": f.Open, "Find": f.Find} {
+			for what, open := range map[string]func(...string) (*Dir, error){"Make": f.Make, "Open": f.Open, "Find": f.OpenUnchecked} {
 				got, err := open("a", "b")
 				if err == nil || !strings.Contains(err.Error(), "/a: it is not a directory") || got != nil {
 					t.Errorf("%s: %v", what, err)
@@ -72,30 +72,30 @@ func TestWhatIsBelowTheBaseIsNeverALink(t *testing.T) {
 	}
 }
 
-func TestWhatIsBelowTheBaseIsJudged(t *testing.T) {
+func TestDirectoriesBelowTheBaseAreChecked(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	dir(0o755)(t, filepath.Join(top, "open"))
-	for what, open := range map[string]func(...string) (*Folder, error){"Make": f.Make, "Open": f.Open} {
+	for what, open := range map[string]func(...string) (*Dir, error){"Make": f.Make, "Open": f.Open} {
 		if _, err := open("open"); err == nil || !strings.Contains(err.Error(), "others may enter it (mode 0755)") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	found, err := f.Find("open")
+	found, err := f.OpenUnchecked("open")
 	must(t, err)
 	found.Close()
 }
 
-func TestOpenOfNothing(t *testing.T) {
+func TestOpenMissing(t *testing.T) {
 	f := base(t, private(t), me())
-	for what, open := range map[string]func(...string) (*Folder, error){"Open": f.Open, "Find": f.Find} {
+	for what, open := range map[string]func(...string) (*Dir, error){"Open": f.Open, "Find": f.OpenUnchecked} {
 		if _, err := open("a", "b"); err != unix.ENOENT {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
 
-func TestNamesThatAreNone(t *testing.T) {
+func TestInvalidNames(t *testing.T) {
 	f := base(t, private(t), me())
 	for _, name := range []string{"", ".", "..", "a/b", "/", "../x", "a\x00b"} {
 		_, errMake := f.Make(name)
@@ -110,8 +110,8 @@ func TestNamesThatAreNone(t *testing.T) {
 	}
 }
 
-// TestDescriptorsAreGivenBack counts them after failures on every level.
-func TestDescriptorsAreGivenBack(t *testing.T) {
+// TestDescriptorsAreClosed counts them after failures on every level.
+func TestDescriptorsAreClosed(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	must(t, os.MkdirAll(filepath.Join(top, "a/b"), 0o700), os.Symlink("x", filepath.Join(top, "a/b/c")))
@@ -120,11 +120,11 @@ func TestDescriptorsAreGivenBack(t *testing.T) {
 		_, _ = f.Open("a", "b", "c", "d")
 		_, _ = f.Open("a", "missing")
 		_, _ = f.Make("a", "b", "..")
-		_, _ = Base(abs(t, filepath.Join(top, "a/b/c")), me())
+		_, _ = OpenBase(abs(t, filepath.Join(top, "a/b/c")), me())
 		_, _ = f.Read("a", 10)
 	}
 	if after := descriptors(t); after != before {
-		t.Errorf("%d descriptors are open, before it were %d", after, before)
+		t.Errorf("%d descriptors are open, before %d", after, before)
 	}
 }
 
@@ -135,4 +135,64 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(open)
+}
+
+func TestPrivate(t *testing.T) {
+	for name, tc := range map[string]struct {
+		plant func(t *testing.T, top string)
+		rules Rules
+		above os.FileMode // of the directory above it
+		why   string
+	}{
+		"missing":            {func(*testing.T, string) {}, me(), 0o700, ""},
+		"missing, for group": {func(*testing.T, string) {}, group(), 0o750, ""},
+		"there":              {func(t *testing.T, top string) { must(t, os.MkdirAll(top+"/a/b.tmp", 0o700)) }, group(), 0o700, ""},
+		"there and wide": {func(t *testing.T, top string) {
+			must(t, os.MkdirAll(top+"/a/b.tmp", 0o755), os.Chmod(top+"/a", 0o755), os.Chmod(top+"/a/b.tmp", 0o777))
+		}, group(), 0o755, ""},
+		"a file in its place": {func(t *testing.T, top string) {
+			must(t, os.Mkdir(top+"/a", 0o700), write(top+"/a/b.tmp"))
+		}, me(), 0o700, ""},
+		"a link in its place": {func(t *testing.T, top string) {
+			must(t, os.Mkdir(top+"/a", 0o700), os.Mkdir(top+"/c", 0o755), os.Symlink("../c", top+"/a/b.tmp"))
+		}, me(), 0o700, ""},
+		"a link on the way": {func(t *testing.T, top string) {
+			must(t, os.Mkdir(top+"/c", 0o755), os.Symlink("c", top+"/a"))
+		}, me(), 0, "a: it is not a directory"},
+		"a file on the way": {func(t *testing.T, top string) { must(t, write(top+"/a")) }, me(), 0, "a: it is not a directory"},
+		"another's": {func(t *testing.T, top string) {
+			asRoot(t, "give files away")
+			must(t, os.MkdirAll(top+"/a/b.tmp", 0o700), os.Chown(top+"/a/b.tmp", stranger, -1))
+		}, me(), 0o700, "owned by account 65533"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			top := filepath.Join(private(t), "base")
+			f := base(t, top, tc.rules)
+			tc.plant(t, top)
+			err := f.Private("a", "b.tmp")
+			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
+				t.Fatalf("got %v, want %q", err, tc.why)
+			}
+			if err != nil {
+				return
+			}
+			if above, got := mode(t, top+"/a"), mode(t, top+"/a/b.tmp"); above != tc.above || got != 0o700 {
+				t.Errorf("modes %04o and %04o, want %04o and 0700", above, got, tc.above)
+			}
+			if _, err := os.Stat(top + "/c"); err == nil && mode(t, top+"/c") != 0o755 {
+				t.Error("what the link leads to has another mode")
+			}
+		})
+	}
+	f := base(t, private(t), me())
+	for _, elem := range [][]string{{"a", ".."}, {"..", "a"}, {"a", ""}, {"a/b"}} {
+		if f.Private(elem...) == nil {
+			t.Errorf("%q was made", elem)
+		}
+	}
+	withUmask(t, 0o077, func() { must(t, f.Private("x", "y")) })
+	withUmask(t, 0, func() { must(t, f.Private("x0", "y")) })
+	if mode(t, f.Path().String()+"/x0/y") != 0o700 {
+		t.Error("the umask decides")
+	}
 }

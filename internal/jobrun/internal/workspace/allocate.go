@@ -62,7 +62,7 @@ func (w *Workspace) allocate(dirs *ipc.Dirs) error {
 const failedConfigTime = 5 * time.Second
 
 // allocateBuilds chooses the build directory and writes the job's record.
-func (w *Workspace) allocateBuilds(scripts *safedir.Folder) (*safedir.Folder, error) {
+func (w *Workspace) allocateBuilds(scripts *safedir.Dir) (*safedir.Dir, error) {
 	root, custom, err := w.buildsRoot()
 	if err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func (w *Workspace) allocateBuilds(scripts *safedir.Folder) (*safedir.Folder, er
 // allocateSlot reserves a slot of the pool. It writes the reservation last: a process
 // that dies before that has reserved nothing, and a job's record without its
 // reservation has no effect.
-func (w *Workspace) allocateSlot(rec jobRecord, root, scripts *safedir.Folder) (_ *safedir.Folder, err error) {
+func (w *Workspace) allocateSlot(rec jobRecord, root, scripts *safedir.Dir) (_ *safedir.Dir, err error) {
 	dir, err := root.Make(rec.Pool)
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ const predecessorTime = 5 * time.Second
 
 // removePredecessorSecrets removes the secrets of the dead job that had the slot
 // before: afterwards nothing shows that they belong to it.
-func (w *Workspace) removePredecessorSecrets(dead reservation, rec jobRecord, root *safedir.Folder) {
+func (w *Workspace) removePredecessorSecrets(dead reservation, rec jobRecord, root *safedir.Dir) {
 	if dead.free() || dead.belongsTo(w.brief.Job) {
 		return
 	}
@@ -184,7 +184,7 @@ func (w *Workspace) Prepare() error {
 // the process that called the driver in the config stage. If that process has ended
 // already, it was a wrapper of the site and not the runner: then the reservation has
 // no owner, and only its time limit ends it.
-func (w *Workspace) renew(rec jobRecord, scripts *safedir.Folder) error {
+func (w *Workspace) renew(rec jobRecord, scripts *safedir.Dir) error {
 	if w.host.processGone(rec.Host, rec.Owner) {
 		rec.Owner.PID = 0
 	}
@@ -225,7 +225,7 @@ func (w *Workspace) renew(rec jobRecord, scripts *safedir.Folder) error {
 }
 
 // confirmReservation writes the reservation again if the slot is still the job's.
-func (w *Workspace) confirmReservation(rec jobRecord, root *safedir.Folder) (err error) {
+func (w *Workspace) confirmReservation(rec jobRecord, root *safedir.Dir) (err error) {
 	dir, err := root.Open(rec.Pool)
 	if errors.Is(err, unix.ENOENT) {
 		return w.directoryMissing()

@@ -47,7 +47,7 @@ func (w *Workspace) Cleanup() error {
 
 // existingRoot opens this job's root of builds. The error is unix.ENOENT when it does
 // not exist.
-func (w *Workspace) existingRoot() (*safedir.Folder, error) {
+func (w *Workspace) existingRoot() (*safedir.Dir, error) {
 	custom, err := customBuildsPath(w.brief)
 	if err != nil {
 		return nil, unix.ENOENT // the config stage failed too
@@ -91,7 +91,7 @@ func (w *Workspace) removeJob(runner string, id job.ID, until time.Time, own boo
 	return w.removeSlotJob(rec, root, until, own)
 }
 
-func (w *Workspace) removeSlotJob(rec jobRecord, root *safedir.Folder, until time.Time, own bool) error {
+func (w *Workspace) removeSlotJob(rec jobRecord, root *safedir.Dir, until time.Time, own bool) error {
 	held, err := w.takeOver(rec, root, own)
 	if err != nil || held == inUse {
 		return err
@@ -117,7 +117,7 @@ const (
 
 // takeOver makes this process the owner of a reservation, so that the reservation ends
 // if this process is killed.
-func (w *Workspace) takeOver(rec jobRecord, root *safedir.Folder, own bool) (held reservationState, err error) {
+func (w *Workspace) takeOver(rec jobRecord, root *safedir.Dir, own bool) (held reservationState, err error) {
 	dir, err := root.Open(rec.Pool)
 	if errors.Is(err, unix.ENOENT) {
 		return notReserved, nil
@@ -144,7 +144,7 @@ func (w *Workspace) takeOver(rec jobRecord, root *safedir.Folder, own bool) (hel
 }
 
 // release releases a slot, and removes excess build directories.
-func (w *Workspace) release(rec jobRecord, root *safedir.Folder) (err error) {
+func (w *Workspace) release(rec jobRecord, root *safedir.Dir) (err error) {
 	dir, err := root.Open(rec.Pool)
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func (w *Workspace) releaseDead(p *pool, all []reservation) {
 	}
 }
 
-func (w *Workspace) removeStaticJob(rec jobRecord, root, scripts *safedir.Folder, until time.Time, own bool) error {
+func (w *Workspace) removeStaticJob(rec jobRecord, root, scripts *safedir.Dir, until time.Time, own bool) error {
 	if !own && !w.holderEnded(rec.reservation) {
 		return nil
 	}
@@ -208,7 +208,7 @@ func (w *Workspace) removeStaticJob(rec jobRecord, root, scripts *safedir.Folder
 const trashDir = ".trash"
 
 // discard moves an entry to the trash. It is no error if the entry does not exist.
-func (w *Workspace) discard(root, from *safedir.Folder, name string) error {
+func (w *Workspace) discard(root, from *safedir.Dir, name string) error {
 	trash, err := root.Make(trashDir)
 	if err != nil {
 		return err
@@ -223,7 +223,7 @@ func (w *Workspace) discard(root, from *safedir.Folder, name string) error {
 
 // emptyTrash removes entries until the deadline; the next cleanup continues. It notes
 // what it cannot remove, and returns an error only for entries that were named own.
-func (w *Workspace) emptyTrash(root *safedir.Folder, own string, until time.Time) error {
+func (w *Workspace) emptyTrash(root *safedir.Dir, own string, until time.Time) error {
 	trash, err := root.Open(trashDir)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -235,7 +235,7 @@ func (w *Workspace) emptyTrash(root *safedir.Folder, own string, until time.Time
 	names, err := trash.Names()
 	for _, name := range names {
 		rerr := trash.Remove(name, until)
-		if errors.Is(rerr, safedir.ErrLate) {
+		if errors.Is(rerr, safedir.ErrDeadline) {
 			w.noteOldTrash(trash, names, until)
 			break
 		}
@@ -252,7 +252,7 @@ func (w *Workspace) emptyTrash(root *safedir.Folder, own string, until time.Time
 const trashNoticeTime = 24 * time.Hour
 
 // noteOldTrash notes the oldest entry if it has been there for too long.
-func (w *Workspace) noteOldTrash(trash *safedir.Folder, names []string, now time.Time) {
+func (w *Workspace) noteOldTrash(trash *safedir.Dir, names []string, now time.Time) {
 	oldest := slices.MinFunc(names, func(a, b string) int { return discardTime(a).Compare(discardTime(b)) })
 	if since := discardTime(oldest); now.Sub(since) > trashNoticeTime {
 		path := trash.Path().String() + "/" + oldest

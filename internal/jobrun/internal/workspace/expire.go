@@ -30,7 +30,7 @@ func (w *Workspace) removeEndedJobs(until time.Time) {
 	}
 }
 
-func (w *Workspace) removeEndedJobsOf(scripts *safedir.Folder, runner string, until time.Time) {
+func (w *Workspace) removeEndedJobsOf(scripts *safedir.Dir, runner string, until time.Time) {
 	dir, err := scripts.Open(runner)
 	if err != nil {
 		w.noteStorageError(scripts.Path().String()+"/"+runner, err)
@@ -77,7 +77,7 @@ func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
 }
 
 // keepLogs removes the job's record, and reports whether logs are left.
-func (w *Workspace) keepLogs(parent *safedir.Folder, id string, until time.Time) bool {
+func (w *Workspace) keepLogs(parent *safedir.Dir, id string, until time.Time) bool {
 	scripts, err := parent.Open(id)
 	if err != nil {
 		return false
@@ -108,7 +108,7 @@ func (w *Workspace) removeUnrecorded(runner, id string, until time.Time) error {
 
 // trimPool moves build directories in excess of max_build_dir to the trash: the highest
 // free slot, or all of them with uncap_build_dir_cleanup.
-func (w *Workspace) trimPool(p *pool, root *safedir.Folder, all []reservation) {
+func (w *Workspace) trimPool(p *pool, root *safedir.Dir, all []reservation) {
 	s := w.brief.Settings.Storage
 	if !s.LimitBuildDir || s.MaxBuildDir == 0 {
 		return
@@ -153,7 +153,7 @@ const staticDir = "static"
 // the life of the directory with touch(1).
 const endsSuffix = ".ends"
 
-func (w *Workspace) makeStaticBuilds(rec jobRecord, root, scripts *safedir.Folder) (*safedir.Folder, error) {
+func (w *Workspace) makeStaticBuilds(rec jobRecord, root, scripts *safedir.Dir) (*safedir.Dir, error) {
 	dir, err := root.Make(staticDir, rec.Runner)
 	if err != nil {
 		return nil, err
@@ -175,7 +175,7 @@ func (w *Workspace) makeStaticBuilds(rec jobRecord, root, scripts *safedir.Folde
 
 // writeEndTime sets the time of a job's end file. Where the file system does not allow
 // users to set times, the file contains the time as text.
-func writeEndTime(dir *safedir.Folder, id job.ID, at time.Time) error {
+func writeEndTime(dir *safedir.Dir, id job.ID, at time.Time) error {
 	name := id.String() + endsSuffix
 	file, err := dir.File(name, unix.O_RDWR|unix.O_CREAT)
 	if err != nil {
@@ -194,7 +194,7 @@ func writeEndTime(dir *safedir.Folder, id job.ID, at time.Time) error {
 }
 
 // removeExpiredStatic removes the directories older than static_builds_days.
-func (w *Workspace) removeExpiredStatic(root *safedir.Folder, now time.Time) {
+func (w *Workspace) removeExpiredStatic(root *safedir.Dir, now time.Time) {
 	all, err := root.Open(staticDir)
 	if err != nil {
 		w.noteLeftover(root.Path().String()+"/"+staticDir, err)
@@ -213,7 +213,7 @@ func (w *Workspace) removeExpiredStatic(root *safedir.Folder, now time.Time) {
 	}
 }
 
-func (w *Workspace) removeExpiredStaticOf(root, dir *safedir.Folder, now time.Time) {
+func (w *Workspace) removeExpiredStaticOf(root, dir *safedir.Dir, now time.Time) {
 	names, err := dir.Names()
 	w.noteLeftover(dir.Path().String(), err)
 	days := time.Duration(w.brief.Settings.Storage.StaticBuildsDays) * 24 * time.Hour
@@ -235,10 +235,10 @@ func (w *Workspace) removeExpiredStaticOf(root, dir *safedir.Folder, now time.Ti
 
 // readEndTime returns when a job ended: the later one of the end file's time and its
 // text; without that file, when the build directory last changed.
-func readEndTime(dir *safedir.Folder, id job.ID) (ended time.Time, known bool) {
+func readEndTime(dir *safedir.Dir, id job.ID) (ended time.Time, known bool) {
 	name := id.String() + endsSuffix
-	if ended = dir.Time(name); ended.IsZero() {
-		ended = dir.Time(id.String())
+	if ended = dir.ModTime(name); ended.IsZero() {
+		ended = dir.ModTime(id.String())
 		return ended, !ended.IsZero()
 	}
 	text, _ := dir.Read(name, int64(len(time.RFC3339)))

@@ -32,7 +32,7 @@ const (
 	jobRecordLimit = 16 << 10 // bytes
 )
 
-func readJobRecord(scripts *safedir.Folder) (rec jobRecord, err error) {
+func readJobRecord(scripts *safedir.Dir) (rec jobRecord, err error) {
 	text, err := scripts.Read(jobRecordFile, jobRecordLimit)
 	if err != nil {
 		return jobRecord{}, err
@@ -43,7 +43,7 @@ func readJobRecord(scripts *safedir.Folder) (rec jobRecord, err error) {
 	return rec, nil
 }
 
-func (rec jobRecord) write(scripts *safedir.Folder) error {
+func (rec jobRecord) write(scripts *safedir.Dir) error {
 	text, err := json.Marshal(rec)
 	if err != nil {
 		return err
@@ -61,7 +61,7 @@ func (rec jobRecord) buildPath() []string {
 
 // rootOf opens the root of builds of a job. The error is unix.ENOENT when it does not
 // exist.
-func (w *Workspace) rootOf(rec jobRecord) (*safedir.Folder, error) {
+func (w *Workspace) rootOf(rec jobRecord) (*safedir.Dir, error) {
 	if rec.Custom.IsZero() {
 		return w.base.Open("builds")
 	}
@@ -82,13 +82,13 @@ func tempBelow(temp, builds job.AbsPath) string {
 
 // removeSecrets removes what the runner leaves next to a project after a timeout or an
 // abort: file variables, and git's configuration with the job's token.
-func (w *Workspace) removeSecrets(rec jobRecord, root *safedir.Folder, until time.Time) error {
+func (w *Workspace) removeSecrets(rec jobRecord, root *safedir.Dir, until time.Time) error {
 	if rec.Temp == "" {
 		return nil
 	}
 	path := append(rec.buildPath(), strings.Split(rec.Temp, "/")...)
 	last := len(path) - 1
-	parent, err := root.Find(path[:last]...)
+	parent, err := root.OpenUnchecked(path[:last]...)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}

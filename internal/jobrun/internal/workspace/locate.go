@@ -146,9 +146,9 @@ func expandAccountVariables(text string, account job.Account) (string, error) {
 
 // openCustomBuilds opens the directory that the job chose. An error is the job's
 // failure unless the storage failed.
-func openCustomBuilds(p job.AbsPath, rules safedir.Rules) (*safedir.Folder, error) {
+func openCustomBuilds(p job.AbsPath, rules safedir.Rules) (*safedir.Dir, error) {
 	f, err := safedir.OpenCreate(p, rules)
-	if err == nil || diskspace.Broken(err) {
+	if err == nil || diskspace.IsStorageError(err) {
 		return f, err
 	}
 	_, hint := failure.ForUser(err, true, "")

@@ -20,7 +20,7 @@ import (
 // has one record for each slot and a fixed length: on a network file system, a lock
 // makes only the content of the locked file current.
 type pool struct {
-	dir  *safedir.Folder
+	dir  *safedir.Dir
 	file *os.File
 	log  *lockLog
 }
@@ -33,7 +33,7 @@ const lockLimit = 30 * time.Second
 
 // lockPool opens and locks the pool in dir. Closing the pool unlocks it and closes dir
 // too.
-func lockPool(dir *safedir.Folder, log *lockLog) (*pool, error) {
+func lockPool(dir *safedir.Dir, log *lockLog) (*pool, error) {
 	p := &pool{dir: dir, log: log}
 	deadline := time.Now().Add(lockLimit)
 	for {
@@ -46,7 +46,7 @@ func lockPool(dir *safedir.Folder, log *lockLog) (*pool, error) {
 		if err := acquireLock(file, deadline); err != nil {
 			return p.orClose(err)
 		}
-		if dir.Has(reservationsFile, file) {
+		if dir.IsSameFile(reservationsFile, file) {
 			return p.orClose(p.extend())
 		}
 		file.Close() // another process removed it during the wait: use the new one
@@ -237,7 +237,7 @@ func openLockLog(on bool, j ipc.Job, stage job.Stage, here hostID) *lockLog {
 }
 
 // add appends a line to the log file in a locked pool. It ignores errors.
-func (l *lockLog) add(dir *safedir.Folder, slot int, action string) {
+func (l *lockLog) add(dir *safedir.Dir, slot int, action string) {
 	if l == nil {
 		return
 	}

@@ -17,7 +17,7 @@ import (
 // openPool opens a pool, in a new directory if there is none.
 func openPool(t testing.TB, dir string) *pool {
 	t.Helper()
-	f, err := safedir.Base(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
+	f, err := safedir.OpenBase(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
 	must(t, err)
 	p, err := lockPool(f, nil)
 	must(t, err)
@@ -96,7 +96,7 @@ func TestReservationsFileOfAnotherType(t *testing.T) {
 	} {
 		dir := filepath.Join(testAccount(t).Home.String(), "pool")
 		must(t, os.Mkdir(dir, 0o700), plant(filepath.Join(dir, reservationsFile)))
-		f, err := safedir.Base(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
+		f, err := safedir.OpenBase(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
 		must(t, err)
 		if _, err := lockPool(f, nil); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: %v", name, err)

@@ -44,7 +44,7 @@ type Workspace struct {
 	brief      ipc.Request
 	hasOrphans func(job.AbsPath) bool
 	rules      safedir.Rules
-	base       *safedir.Folder
+	base       *safedir.Dir
 	host       hostID
 	self       proctree.Process
 	unremoved  []ipc.Leftover // what this stage could not remove
@@ -61,7 +61,7 @@ func Open(o Options) (*Workspace, error) {
 		}
 	}
 	rules := safedir.Rules{Owner: o.Brief.Account.UID, Group: o.Brief.Settings.Storage.GroupPermissions}
-	f, err := safedir.Base(base, rules)
+	f, err := safedir.OpenBase(base, rules)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (w *Workspace) Close() { w.base.Close() }
 
 // buildsRoot opens the directory that contains the build directories; custom is its
 // path if the job chose it.
-func (w *Workspace) buildsRoot() (root *safedir.Folder, custom job.AbsPath, err error) {
+func (w *Workspace) buildsRoot() (root *safedir.Dir, custom job.AbsPath, err error) {
 	custom, err = customBuildsPath(w.brief)
 	if err != nil {
 		return nil, job.AbsPath{}, err
@@ -107,7 +107,7 @@ const (
 // noteLeftover adds the reason why path was not removed. It skips what only ran into
 // the deadline: the next cleanup removes that.
 func (w *Workspace) noteLeftover(path string, err error) {
-	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, safedir.ErrLate) || len(w.unremoved) == maxLeftovers {
+	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, safedir.ErrDeadline) || len(w.unremoved) == maxLeftovers {
 		return
 	}
 	w.unremoved = append(w.unremoved, ipc.Leftover{Path: path, Reason: job.Cut(err.Error(), leftoverReasons)})

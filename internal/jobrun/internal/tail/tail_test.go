@@ -28,18 +28,18 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// step makes one step that opens the path again.
+// step copies new data after it has reopened the path.
 func step(t *testing.T, l *Log, w io.Writer) Change {
 	t.Helper()
 	l.opened = time.Time{}
-	_, c, err := l.Step(w)
+	_, c, err := l.CopyNew(w)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-func TestStep(t *testing.T) {
+func TestCopyNew(t *testing.T) {
 	mkfifo := func(t *testing.T, p string) {
 		if err := syscall.Mkfifo(p, 0o600); err != nil {
 			t.Fatal(err)
@@ -118,14 +118,14 @@ func TestRefusalIsReportedOnce(t *testing.T) {
 	}
 	l := New(path)
 	if c := step(t, l, io.Discard); c != Refused {
-		t.Errorf("first look: %v, want Refused", c)
+		t.Errorf("first poll: %v, want Refused", c)
 	}
 	if c := step(t, l, io.Discard); c != NoChange {
-		t.Errorf("second look: %v, want NoChange", c)
+		t.Errorf("second poll: %v, want NoChange", c)
 	}
 }
 
-// Whatever the sizes of the writes, what comes out is what went in.
+// The copy is exact for writes of any size.
 func TestByteExact(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	random := rand.New(rand.NewPCG(1, 2))
@@ -159,8 +159,8 @@ func TestConstantMemory(t *testing.T) {
 	defer l.Close()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	for l.Offset() < 64<<20 {
-		if n, _, err := l.Step(io.Discard); err != nil || n > stepBytes+64<<10 {
+	for l.offset < 64<<20 {
+		if n, _, err := l.CopyNew(io.Discard); err != nil || n > stepBytes+64<<10 {
 			t.Fatalf("a step of %d bytes, error %v", n, err)
 		}
 	}
@@ -177,12 +177,12 @@ func (broken) Write([]byte) (int, error) { return 0, syscall.EPIPE }
 func TestReaderGone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	write(t, path, "a")
-	if _, _, err := New(path).Step(broken{}); !errors.Is(err, syscall.EPIPE) {
+	if _, _, err := New(path).CopyNew(broken{}); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("error %v, want EPIPE", err)
 	}
 }
 
-// Between two openings only the open file is looked at.
+// Between two openings only the open file is read.
 func TestReopensOnceASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "log")
@@ -190,21 +190,21 @@ func TestReopensOnceASecond(t *testing.T) {
 		l := New(path)
 		defer l.Close()
 		var got bytes.Buffer
-		l.Step(&got)
+		l.CopyNew(&got)
 		os.Rename(path, path+".1")
 		write(t, path, "b")
 		<-time.After(reopenEvery / 2)
-		if _, c, _ := l.Step(&got); c != NoChange {
+		if _, c, _ := l.CopyNew(&got); c != NoChange {
 			t.Errorf("after half the time: %v", c)
 		}
 		<-time.After(reopenEvery / 2)
-		if _, c, _ := l.Step(&got); c != Replaced || got.String() != "ab" {
+		if _, c, _ := l.CopyNew(&got); c != Replaced || got.String() != "ab" {
 			t.Errorf("after the time: %v, read %q", c, &got)
 		}
 	})
 }
 
-func TestDrain(t *testing.T) {
+func TestCopyRest(t *testing.T) {
 	tests := []struct {
 		name     string
 		size     int64
@@ -217,8 +217,8 @@ func TestDrain(t *testing.T) {
 		{"all is there", 5, "", 0, "start", true, 0},
 		{"the rest comes late", 8, "end", 3 * time.Second, "startend", true, 3*time.Second + 250*time.Millisecond},
 		{"the rest never comes", 8, "", 0, "start", false, time.Minute + 250*time.Millisecond},
-		{"length unknown", -1, "", 0, "start", true, quiet + 250*time.Millisecond},
-		{"length unknown, still growing", -1, "end", 500 * time.Millisecond, "startend", true, 500*time.Millisecond + quiet + 500*time.Millisecond},
+		{"length unknown", -1, "", 0, "start", true, quietTime + 250*time.Millisecond},
+		{"length unknown, still growing", -1, "end", 500 * time.Millisecond, "startend", true, 500*time.Millisecond + quietTime + 500*time.Millisecond},
 		{"more than the writer knew of", 3, "", 0, "start", true, 0},
 	}
 	for _, tt := range tests {
@@ -233,7 +233,7 @@ func TestDrain(t *testing.T) {
 				defer l.Close()
 				var got bytes.Buffer
 				begin := time.Now()
-				complete, err := l.Drain(t.Context(), &got, tt.size, time.Minute)
+				complete, err := l.CopyRest(t.Context(), &got, tt.size, time.Minute)
 				if err != nil || complete != tt.complete || got.String() != tt.want {
 					t.Errorf("complete %v, error %v, read %q", complete, err, &got)
 				}
@@ -245,20 +245,20 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-func TestDrainIsInterrupted(t *testing.T) {
+func TestCopyRestIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begin := time.Now()
-		complete, err := New(filepath.Join(t.TempDir(), "none")).Drain(ctx, io.Discard, 5, time.Hour)
+		complete, err := New(filepath.Join(t.TempDir(), "none")).CopyRest(ctx, io.Discard, 5, time.Hour)
 		if complete || err != nil || time.Since(begin) != time.Second {
 			t.Errorf("complete %v, error %v after %v", complete, err, time.Since(begin))
 		}
 	})
 }
 
-func TestPace(t *testing.T) {
-	p := Pace{Min: 10 * time.Millisecond, Max: 150 * time.Millisecond}
+func TestInterval(t *testing.T) {
+	p := Interval{Min: 10 * time.Millisecond, Max: 150 * time.Millisecond}
 	var got []string
 	for _, news := range []bool{false, false, false, false, false, false, true, false} {
 		got = append(got, p.Next(news).String())

@@ -8,14 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hintPause is the shortest time between two hints: what happens meanwhile is one
-// event (inotify(7)), and a job that writes without pause costs little.
-const hintPause = 10 * time.Millisecond
+// eventInterval is the shortest time between two hints: identical events meanwhile are
+// merged (inotify(7)), so that a job that writes continuously costs little.
+const eventInterval = 10 * time.Millisecond
 
-// Hints tells when something in dir may have changed. It is never the truth:
-// writes of another machine give no hint, and a look finds out what there is to
-// see. stop ends it.
-func Hints(dir string) (hints <-chan struct{}, stop func(), err error) {
+// Watch sends a hint when something in dir may have changed. Hints are incomplete: writes
+// of another machine cause none. stop ends the watch.
+func Watch(dir string) (hints <-chan struct{}, stop func(), err error) {
 	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot watch %s: %w", dir, err)
@@ -26,12 +25,12 @@ func Hints(dir string) (hints <-chan struct{}, stop func(), err error) {
 		return nil, nil, fmt.Errorf("cannot watch %s: %w", dir, err)
 	}
 	c := make(chan struct{}, 1)
-	go hint(file, c)
+	go forwardEvents(file, c)
 	return c, func() { file.Close() }, nil
 }
 
-// hint passes events on until the file is closed.
-func hint(file *os.File, c chan<- struct{}) {
+// forwardEvents forwards events until the file is closed.
+func forwardEvents(file *os.File, c chan<- struct{}) {
 	buf := make([]byte, 4096)
 	for {
 		if _, err := file.Read(buf); err != nil {
@@ -41,6 +40,6 @@ func hint(file *os.File, c chan<- struct{}) {
 		case c <- struct{}{}:
 		default:
 		}
-		time.Sleep(hintPause)
+		time.Sleep(eventInterval)
 	}
 }

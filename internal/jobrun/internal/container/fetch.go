@@ -7,26 +7,26 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Verdict is why an image could not be fetched.
-type Verdict uint8
+// FetchResult is the result of fetching an image.
+type FetchResult uint8
 
-// The verdicts.
+// The results.
 const (
-	Failed       Verdict = iota // none of the others: the engine's own words decide
-	Fetched                     // it was fetched
-	NotFound                    // the registry has no such image
-	Denied                      // the registry wants a login, or another one
-	Unreachable                 // no answer from the registry
-	Untrusted                   // the registry's certificate cannot be verified
-	Throttled                   // the registry asks for fewer requests
-	NoSpace                     // the disk, or the account's quota, is full
-	WrongMachine                // the image is for another architecture
+	Failed       FetchResult = iota // none of the others
+	Fetched                         // it was fetched
+	NotFound                        // the registry has no such image
+	Denied                          // the registry requires a login, or another one
+	Unreachable                     // no response from the registry
+	Untrusted                       // the registry's certificate cannot be verified
+	Throttled                       // the registry limits the rate of requests
+	NoSpace                         // the disk, or the account's quota, is full
+	WrongMachine                    // the image is for another architecture
 )
 
-// patterns are texts of registries, of Go's network packages and of the kernel, in
-// lower case. The order decides: what says why comes before what says that.
-var patterns = []struct {
-	verdict Verdict
+// failurePatterns are texts of registries, of Go's network packages and of the kernel, in
+// lower case. The first match counts: specific reasons precede general ones.
+var failurePatterns = []struct {
+	verdict FetchResult
 	texts   []string
 }{
 	{NoSpace, []string{"no space left on device", "disk quota exceeded"}},
@@ -41,14 +41,14 @@ var patterns = []struct {
 	}},
 }
 
-// Classify reads the words of an engine that could not fetch an image and returns
-// the verdict with the line that says why.
-func Classify(r Reply) (Verdict, string) {
+// Classify parses the output of an engine that fetched an image and returns the result
+// with the line that contains the reason.
+func Classify(r Reply) (FetchResult, string) {
 	if r.Code == 0 {
 		return Fetched, ""
 	}
 	lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
-	for _, p := range patterns {
+	for _, p := range failurePatterns {
 		for i := len(lines) - 1; i >= 0; i-- {
 			if containsAny(strings.ToLower(lines[i]), p.texts) {
 				return p.verdict, tidy(lines[i])
@@ -70,8 +70,8 @@ func containsAny(line string, texts []string) bool {
 // maxReason bounds the line of an engine that a job's log shows, in bytes.
 const maxReason = 500
 
-// tidy makes a foreign line fit for a job's log: printable, bounded, and without
-// the user and password that an address may have.
+// tidy prepares a line of an engine for a job's log: printable, bounded, and without the
+// user and password of an address.
 func tidy(line string) string {
 	line = job.Printable(strings.TrimSpace(line))
 	if len(line) > maxReason {
@@ -101,8 +101,8 @@ func withoutUserinfo(s string) string {
 	}
 }
 
-// Kind says who has to act.
-func (v Verdict) Kind() failure.Kind {
+// Kind returns the kind of failure.
+func (v FetchResult) Kind() failure.Kind {
 	switch v {
 	case NotFound, Denied, WrongMachine:
 		return failure.Build

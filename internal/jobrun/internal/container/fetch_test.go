@@ -7,12 +7,12 @@ import (
 	"jacamar-ci/internal/failure"
 )
 
-// TestClassify has what podman 4.3 and 5.4, apptainer 1.6, charliecloud 0.31 and
-// skopeo 1.9 print for each answer of a registry.
+// TestClassify contains the output of podman 4.3 and 5.4, apptainer 1.6, charliecloud 0.31
+// and skopeo 1.9 for each response of a registry.
 func TestClassify(t *testing.T) {
 	for _, tt := range []struct {
 		stderr  string
-		verdict Verdict
+		verdict FetchResult
 		reason  string
 	}{
 		{"Trying to pull r.example.com/a:1...\nError: initializing source docker://r.example.com/a:1: reading manifest 1 in r.example.com/a: manifest unknown: manifest unknown", NotFound, "manifest unknown"},

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestBase(t *testing.T) {
+func TestOpenBase(t *testing.T) {
 	for name, tc := range map[string]struct {
 		plant func(t *testing.T, path string)
 		rules Rules
@@ -30,7 +30,7 @@ func TestBase(t *testing.T) {
 		"link to nothing":   {linkTo("", 0), me(), "/parent/nowhere, which does not exist"},
 		"link to a file":    {linkToFile, me(), "not a directory"},
 		"link to itself":    {linkToItself, me(), "too many levels of symbolic links"},
-		"swappable":         {parent(0o777), me(), "parent, on the way to it, is writable by group and others (mode 0777): others could replace what is there"},
+		"swappable":         {parent(0o777), me(), "parent, on the way to it, is writable by group and others (mode 0777): others could replace its content"},
 		"sticky":            {parent(0o1777), me(), ""},
 		"sticky group":      {parent(0o1775), me(), ""},
 		"group of a parent": {parent(0o775), me(), "is writable by group (mode 0775)"},
@@ -40,7 +40,7 @@ func TestBase(t *testing.T) {
 			path := filepath.Join(private(t), "parent", "base")
 			must(t, os.Mkdir(filepath.Dir(path), 0o700))
 			tc.plant(t, path)
-			f, err := Base(abs(t, path), tc.rules)
+			f, err := OpenBase(abs(t, path), tc.rules)
 			if err == nil {
 				f.Close()
 			}
@@ -84,20 +84,19 @@ func parent(mode os.FileMode) func(*testing.T, string) {
 	}
 }
 
-// TestLinkThroughASwappableDirectory: the link is sound, the place that it leads
-// to is not.
+// TestLinkThroughASwappableDirectory: the link is safe, but others can replace its target.
 func TestLinkThroughASwappableDirectory(t *testing.T) {
 	top := private(t)
 	shared := filepath.Join(top, "shared")
 	must(t, os.Mkdir(shared, 0o700), os.Mkdir(filepath.Join(shared, "mine"), 0o700), unix.Chmod(shared, 0o777))
 	must(t, os.Symlink(filepath.Join(shared, "mine"), filepath.Join(top, "base")))
-	_, err := Base(abs(t, filepath.Join(top, "base")), me())
+	_, err := OpenBase(abs(t, filepath.Join(top, "base")), me())
 	if err == nil || !strings.Contains(err.Error(), shared+", on the way to it, is writable by group and others") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestBaseOfOthers(t *testing.T) {
+func TestOpenBaseOfOthers(t *testing.T) {
 	asRoot(t, "give files away")
 	for name, tc := range map[string]struct {
 		plant func(t *testing.T, path string)
@@ -116,14 +115,14 @@ func TestBaseOfOthers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(private(t), "base")
 			tc.plant(t, path)
-			if _, err := Base(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), tc.why) {
+			if _, err := OpenBase(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), tc.why) {
 				t.Errorf("got %v, want %q", err, tc.why)
 			}
 		})
 	}
 }
 
-func TestGiven(t *testing.T) {
+func TestOpenCreate(t *testing.T) {
 	for name, tc := range map[string]struct {
 		plant func(t *testing.T, path string)
 		why   string
@@ -162,7 +161,7 @@ func TestGiven(t *testing.T) {
 	}
 }
 
-func TestGivenOfRoot(t *testing.T) {
+func TestOpenCreateInOthersDirectory(t *testing.T) {
 	asRoot(t, "give files away")
 	path := filepath.Join(private(t), "given")
 	must(t, os.Mkdir(path, 0o755), os.Chown(path, stranger, -1))
@@ -171,7 +170,7 @@ func TestGivenOfRoot(t *testing.T) {
 	}
 }
 
-func TestExisting(t *testing.T) {
+func TestOpenExisting(t *testing.T) {
 	top := private(t)
 	for _, missing := range []string{"a", "a/b/c"} {
 		if _, err := OpenExisting(abs(t, filepath.Join(top, missing)), me()); err != unix.ENOENT {

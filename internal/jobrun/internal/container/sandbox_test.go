@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// command prepares a wrapped command as an ordinary account that has nothing.
+// command prepares a wrapped command as an ordinary account without privileges.
 func command(t *testing.T, c Command) *exec.Cmd {
 	t.Helper()
-	for _, program := range (Cell{}).Programs() {
+	for _, program := range (Sandbox{}).Programs() {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed", program)
 		}
@@ -26,13 +26,13 @@ func command(t *testing.T, c Command) *exec.Cmd {
 	return cmd
 }
 
-func TestCellPassesCodesAndDescriptors(t *testing.T) {
+func TestSandboxPassesCodesAndDescriptors(t *testing.T) {
 	for _, code := range []string{"0", "7", "42", "125", "126", "127", "255"} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := command(t, Cell{}.Wrap(Command{Argv: []string{"sh", "-c", "printf c >&3; exit " + code}}))
+		cmd := command(t, Sandbox{}.Wrap(Command{Argv: []string{"sh", "-c", "printf c >&3; exit " + code}}))
 		cmd.ExtraFiles = []*os.File{w}
 		out, err := cmd.CombinedOutput()
 		w.Close()
@@ -52,15 +52,16 @@ func TestCellPassesCodesAndDescriptors(t *testing.T) {
 	}
 }
 
-// What the cell holds ends with the process that started it, however it was detached.
-func TestCellEndsWithItsStarter(t *testing.T) {
+// The processes in the sandbox end with the process that started it, however they were
+// detached.
+func TestSandboxEndsWithItsStarter(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	cell := Cell{}.Wrap(Command{Argv: []string{"sh", "-c", "setsid sleep 300 & echo ready; wait"}})
-	cmd := command(t, cell)
+	sandbox := Sandbox{}.Wrap(Command{Argv: []string{"sh", "-c", "setsid sleep 300 & echo ready; wait"}})
+	cmd := command(t, sandbox)
 	cmd.Stdout = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -75,18 +76,18 @@ func TestCellEndsWithItsStarter(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	// The end of file comes once nobody holds the pipe any more.
+	// The read ends when no process has the pipe open.
 	if n, _ := r.Read(line); n != 0 {
 		t.Errorf("%q came after the end", line[:n])
 	}
 }
 
-func TestCellOfANetwork(t *testing.T) {
-	c := Cell{Network: true}.Wrap(Command{Argv: []string{"x"}, Env: []string{"A=b"}})
+func TestSandboxNetwork(t *testing.T) {
+	c := Sandbox{Network: true}.Wrap(Command{Argv: []string{"x"}, Env: []string{"A=b"}})
 	if line := strings.Join(c.Argv, " "); !strings.Contains(line, " --net ") || !strings.Contains(line, "ip link set lo up") || c.Env[0] != "A=b" {
 		t.Errorf("%v", c)
 	}
-	if line := strings.Join(Cell{NoRearm: true}.Wrap(Command{}).Argv, " "); strings.Contains(line, "setpriv") {
+	if line := strings.Join(Sandbox{NoDeathSignal: true}.Wrap(Command{}).Argv, " "); strings.Contains(line, "setpriv") {
 		t.Errorf("%s", line)
 	}
 }

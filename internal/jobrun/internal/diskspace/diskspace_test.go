@@ -24,22 +24,22 @@ func TestExplain(t *testing.T) {
 	}{
 		"quota":          {unix.EDQUOT, "cannot write x: disk quota exceeded", "your quota on / is full: remove files"},
 		"full":           {unix.ENOSPC, "cannot write x: no space left on device", "is full"},
-		"read-only":      {unix.EROFS, "cannot write x: read-only file system", "is mounted for reading only"},
+		"read-only":      {unix.EROFS, "cannot write x: read-only file system", "is mounted read-only"},
 		"stale":          {unix.ESTALE, "cannot write x: stale file handle", "retry the job"},
 		"I/O":            {unix.EIO, "cannot write x: input/output error", "the file system at"},
-		"unsupported":    {unix.EINVAL, "cannot write x: invalid argument", "refuses it: tell its administrators"},
+		"unsupported":    {unix.EINVAL, "cannot write x: invalid argument", "refused the operation: tell its administrators"},
 		"busy":           {unix.EBUSY, "cannot write x: device or resource busy", "a process still uses it"},
-		"in its place":   {unix.ENOTDIR, "cannot write x: not a directory", "something else is in its place: ls -la "},
-		"missing parent": {unix.ENOENT, "cannot write x: no such file or directory", "the directory above it must exist"},
-		"denied":         {unix.EACCES, "cannot write x: permission denied", "look at its owner and mode"},
-		"with a path":    {&fs.PathError{Op: "open", Path: "/secret", Err: unix.EACCES}, "cannot write x: permission denied", "look at its owner and mode"},
-		"own words":      {errors.New("it is odd"), "cannot write x: it is odd", ""},
+		"name in use":    {unix.ENOTDIR, "cannot write x: not a directory", "something else has this name: ls -la "},
+		"missing parent": {unix.ENOENT, "cannot write x: no such file or directory", "its parent directory must exist"},
+		"denied":         {unix.EACCES, "cannot write x: permission denied", "check its owner and mode"},
+		"with a path":    {&fs.PathError{Op: "open", Path: "/secret", Err: unix.EACCES}, "cannot write x: permission denied", "check its owner and mode"},
+		"another error":  {errors.New("it is odd"), "cannot write x: it is odd", ""},
 		"known":          {fmt.Errorf("more: %w", failure.Buildf("no such partition").WithHint("pick one")), "no such partition", "pick one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := Explain("cannot write x", dir, tc.err)
 			if f.Error() != f.Public {
-				t.Errorf("the operator reads %q", f.Error())
+				t.Errorf("the operator's log has %q", f.Error())
 			}
 			if f.Public != tc.line || (tc.hint == "") != (f.Hint == "") || !strings.Contains(strings.ReplaceAll(f.Hint, mounts.Of(dir).Point, "/"), tc.hint) {
 				t.Errorf("%q, hint %q", f.Public, f.Hint)
@@ -56,7 +56,7 @@ func TestExplainLock(t *testing.T) {
 		unix.ENOLCK: true, unix.ENOSYS: true, unix.EOPNOTSUPP: true, unix.EINVAL: true, unix.EIO: false, unix.EACCES: false,
 	} {
 		f := ExplainLock("cannot lock x", "/", err)
-		if strings.Contains(f.Hint, "gives no file locks") != want || f.Hint == "" {
+		if strings.Contains(f.Hint, "does not support file locks") != want || f.Hint == "" {
 			t.Errorf("%v: hint %q", err, f.Hint)
 		}
 	}
@@ -71,8 +71,8 @@ func TestFullFileSystemHasItsFigures(t *testing.T) {
 	if want := "the file system " + full + " is full: 1.0 of 1 MiB: remove files there, or tell its administrators"; f.Hint != want {
 		t.Errorf("the hint is %q, want %q", f.Hint, want)
 	}
-	if want := "the file system " + full + " is full: 1.0 of 1 MiB"; Tight(full) != want {
-		t.Errorf("Tight gives %q, want %q", Tight(full), want)
+	if want := "the file system " + full + " is full: 1.0 of 1 MiB"; Warning(full) != want {
+		t.Errorf("Warning is %q, want %q", Warning(full), want)
 	}
 }
 
@@ -106,13 +106,13 @@ func tmpfs(t *testing.T, options string) string {
 	return dir
 }
 
-func TestBroken(t *testing.T) {
+func TestIsStorageError(t *testing.T) {
 	for err, want := range map[error]bool{
 		unix.EDQUOT: true, unix.ENOSPC: true, unix.EIO: true, unix.ESTALE: true,
 		unix.EACCES: false, unix.ENOENT: false, unix.EROFS: false, errors.New("x"): false,
 		Explain("cannot write", "/", &fs.PathError{Err: unix.EIO}): true,
 	} {
-		if got := Broken(err); got != want {
+		if got := IsStorageError(err); got != want {
 			t.Errorf("%v: %v", err, got)
 		}
 	}

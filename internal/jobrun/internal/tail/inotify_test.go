@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-func TestHints(t *testing.T) {
+func TestWatch(t *testing.T) {
 	dir := t.TempDir()
-	hints, stop, err := Hints(dir)
+	hints, stop, err := Watch(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,10 +23,10 @@ func TestHints(t *testing.T) {
 	}
 }
 
-// A flood is few hints.
-func TestHintsAreFew(t *testing.T) {
+// Continuous writes cause few hints.
+func TestHintRate(t *testing.T) {
 	dir := t.TempDir()
-	hints, stop, err := Hints(dir)
+	hints, stop, err := Watch(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,13 +41,13 @@ func TestHintsAreFew(t *testing.T) {
 		default:
 		}
 	}
-	if most := int(time.Since(begin)/hintPause) + 2; n > most {
+	if most := int(time.Since(begin)/eventInterval) + 2; n > most {
 		t.Errorf("%d hints in %v, want at most %d", n, time.Since(begin), most)
 	}
 }
 
-func TestHintsOfNothing(t *testing.T) {
-	if _, _, err := Hints(filepath.Join(t.TempDir(), "none")); err == nil {
+func TestWatchMissing(t *testing.T) {
+	if _, _, err := Watch(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a directory that is not there was watched")
 	}
 }

@@ -1,0 +1,113 @@
+// Package diskspace explains errors of storage to the user: how much of which quota or
+// file system is in use, and what to do. It queries as the job's user, and only after an
+// error or before one is likely.
+package diskspace
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/mounts"
+)
+
+// Explain returns the failure of an operation on the storage at path: "cannot X: why",
+// and a hint with figures where they are available. An error that is classified already
+// is returned unchanged.
+func Explain(doing, path string, err error) *failure.Error {
+	var known *failure.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	f := failure.Systemf("%s: %w", doing, reason(err))
+	if hint := hint(path, err); hint != "" {
+		return f.WithHint("%s", hint)
+	}
+	return f
+}
+
+// reason removes the path and the system call that package os adds; the caller's text
+// contains the path already.
+func reason(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// ExplainLock is Explain for a file lock. Jobs need locks, and some file systems support
+// them only with a mount option.
+func ExplainLock(doing, path string, err error) *failure.Error {
+	f := Explain(doing, path, err)
+	for _, unsupported := range []error{unix.ENOLCK, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL} {
+		if errors.Is(err, unsupported) {
+			m := mounts.Of(path)
+			return f.WithHint("%s (%s) does not support file locks (fcntl), which jobs need: tell its administrators (Lustre: mount with -o flock)", m.Point, m.Type)
+		}
+	}
+	return f
+}
+
+// hint returns what to do about the errors of path_resolution(7), open(2), rename(2) and
+// unlink(2), "" for errors that are not a system call's.
+func hint(path string, err error) string {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return ""
+	}
+	switch errno {
+	case unix.EDQUOT:
+		return quotaHint(path) + ": remove files there, or request a larger quota"
+	case unix.ENOSPC:
+		return fullHint(path) + ": remove files there, or tell its administrators"
+	case unix.EROFS:
+		return fmt.Sprintf("%s is mounted read-only: tell its administrators", mounts.Of(path).Point)
+	case unix.ESTALE:
+		return "the file server replaced the directory while it was in use: retry the job, and tell the administrators if that fails too"
+	case unix.ENOENT:
+		return "its parent directory must exist; the site's administrators create home directories"
+	case unix.EACCES, unix.EPERM:
+		return fmt.Sprintf("check its owner and mode, and those of its parent directory: ls -la %s", path)
+	case unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.EEXIST, unix.ENOTEMPTY:
+		return fmt.Sprintf("something else has this name: ls -la %s", path)
+	case unix.EBUSY, unix.ETXTBSY:
+		return "a process still uses it, or something is mounted there: end the process or unmount it"
+	}
+	m := mounts.Of(path)
+	return fmt.Sprintf("the file system at %s (%s) refused the operation: tell its administrators", m.Point, m.Type)
+}
+
+// quotaHint contains the figures of the exhausted quota. Network file systems do not
+// report theirs: then there are none.
+func quotaHint(path string) string {
+	m := mounts.Of(path)
+	for _, q := range quotasAt(m, path) {
+		if text, full := q.full(); full {
+			return fmt.Sprintf("%s on %s is full: %s", q.owner, m.Point, text)
+		}
+	}
+	return fmt.Sprintf("your quota on %s is full", m.Point)
+}
+
+func fullHint(path string) string {
+	m := mounts.Of(path)
+	space, err := spaceAt(path)
+	if text, full := space.full(); err == nil && full {
+		return fmt.Sprintf("the file system %s is full: %s", m.Point, text)
+	}
+	return fmt.Sprintf("the file system %s is full", m.Point)
+}
+
+// IsStorageError reports whether the storage failed, as opposed to an invalid request.
+func IsStorageError(err error) bool {
+	for _, errno := range []error{unix.EDQUOT, unix.ENOSPC, unix.EIO, unix.ESTALE, unix.ETIMEDOUT} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,122 @@
+package diskspace
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/mounts"
+)
+
+// usage is the used amount and its limit, 0 for no limit.
+type usage struct{ used, limit uint64 }
+
+func (u usage) full() bool { return u.limit > 0 && u.used >= u.limit }
+
+func (u usage) left() uint64 { return u.limit - min(u.used, u.limit) }
+
+// space is the usage of a file system or a quota, in bytes and in files.
+type space struct{ bytes, files usage }
+
+// full describes what is exhausted.
+func (s space) full() (text string, full bool) {
+	switch {
+	case s.bytes.full():
+		return formatBytes(s.bytes), true
+	case s.files.full():
+		return formatFiles(s.files), true
+	}
+	return "", false
+}
+
+// nearlyFull describes what is nearly exhausted.
+func (s space) nearlyFull() (text string, low bool) {
+	switch {
+	case s.bytes.limit > 0 && s.bytes.left() < lowBytes:
+		return formatBytes(s.bytes), true
+	case s.files.limit > 0 && s.files.left() < lowFiles:
+		return formatFiles(s.files), true
+	}
+	return "", false
+}
+
+// A job needs at least this much: a shallow clone of a small project.
+const (
+	lowBytes = 16 << 20
+	lowFiles = 100
+)
+
+func formatFiles(u usage) string {
+	return fmt.Sprintf("%d of %d files and directories", u.used, u.limit)
+}
+
+// formatBytes formats both figures in the unit of the limit, as in "49.9 of 50 GiB".
+func formatBytes(u usage) string {
+	unit, size := "bytes", float64(1)
+	for _, name := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
+		if float64(u.limit) < size*1024 {
+			break
+		}
+		unit, size = name, size*1024
+	}
+	if size == 1 {
+		return fmt.Sprintf("%d of %d bytes", u.used, u.limit)
+	}
+	limit := strconv.FormatFloat(float64(int64(float64(u.limit)/size*10+0.5))/10, 'f', -1, 64)
+	return fmt.Sprintf("%.1f of %s %s", float64(u.used)/size, limit, unit)
+}
+
+// spaceAt queries the file system of path. As in df(1), space that is reserved for root
+// does not count.
+func spaceAt(path string) (space, error) {
+	fd, err := mounts.OpenNearest(path)
+	if err != nil {
+		return space{}, err
+	}
+	defer unix.Close(fd)
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return space{}, err
+	}
+	return spaceOf(&st), nil
+}
+
+func spaceOf(st *unix.Statfs_t) space {
+	unit := uint64(st.Frsize)
+	if unit == 0 {
+		unit = uint64(st.Bsize)
+	}
+	used := st.Blocks - st.Bfree
+	s := space{bytes: usage{used: used * unit, limit: (used + st.Bavail) * unit}}
+	if st.Files > 0 {
+		s.files = usage{used: st.Files - st.Ffree, limit: st.Files}
+	}
+	return s
+}
+
+// Warning is one line when the file system at path, or a quota that applies there, is
+// full or nearly full. It is "" otherwise, and where the figures are unavailable.
+func Warning(path string) string {
+	m := mounts.Of(path)
+	for _, q := range quotasAt(m, path) {
+		if line := warningLine(q.owner+" on "+m.Point, q.space); line != "" {
+			return line
+		}
+	}
+	s, err := spaceAt(path)
+	if err != nil {
+		return ""
+	}
+	return warningLine("the file system "+m.Point, s)
+}
+
+func warningLine(what string, s space) string {
+	if text, full := s.full(); full {
+		return fmt.Sprintf("%s is full: %s", what, text)
+	}
+	if text, low := s.nearlyFull(); low {
+		return fmt.Sprintf("%s is nearly full: %s in use", what, text)
+	}
+	return ""
+}

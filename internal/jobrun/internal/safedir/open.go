@@ -1,0 +1,194 @@
+package safedir
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
+	"jacamar-ci/internal/trustedfile"
+)
+
+// OpenBase opens the directory at p, the only path that is ever looked up, and creates it
+// where it is missing. It may be a symbolic link, owned by the user or by root, to a
+// directory that meets the rules: homes are small, and users link their base to scratch.
+// Each parent directory is checked: the runner's scripts use the path, so an account that
+// can replace one of them could run code as the user.
+func OpenBase(p job.AbsPath, rules Rules) (*Dir, error) {
+	at, err := rules.findEntry(p, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer at.Close()
+	made, err := makeEntry(at, p, rules)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openEntry(at, p, rules)
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		return f.orClose(f.checkNew(at.Dir, at.Name))
+	}
+	return f.orClose(f.checkExisting())
+}
+
+// OpenCreate opens a directory that the user chose, and creates it and its parent
+// directories where they are missing. The user must own it, and others may not write to
+// it; the rules hold for directories that are created in it.
+func OpenCreate(p job.AbsPath, rules Rules) (*Dir, error) {
+	at, err := rules.findEntry(p, func(dir int, name string) error { return makeParent(dir, name, p, rules) })
+	if err != nil {
+		return nil, err
+	}
+	defer at.Close()
+	made, err := makeEntry(at, p, rules)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openEntry(at, p, rules)
+	if err != nil {
+		return nil, err
+	}
+	if made {
+		return f.orClose(f.checkNew(at.Dir, at.Name))
+	}
+	return f.orClose(f.checkUserDir())
+}
+
+// OpenExisting is OpenCreate for an existing directory. The error is unix.ENOENT when
+// there is none.
+func OpenExisting(p job.AbsPath, rules Rules) (*Dir, error) {
+	at, err := rules.findEntry(p, nil)
+	if err != nil {
+		return nil, plainNotExist(err)
+	}
+	defer at.Close()
+	f, err := openEntry(at, p, rules)
+	if err != nil {
+		return nil, plainNotExist(err)
+	}
+	return f.orClose(f.checkUserDir())
+}
+
+// plainNotExist replaces an error that wraps unix.ENOENT by unix.ENOENT itself.
+func plainNotExist(err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		return unix.ENOENT
+	}
+	return err
+}
+
+// findEntry looks up a directory and checks its parent directories.
+func (r Rules) findEntry(p job.AbsPath, missing func(int, string) error) (trustedfile.Entry, error) {
+	at, err := trustedfile.Jobs(r.Owner).FindEntry(p, missing)
+	return at, r.explainPath(p, err)
+}
+
+// explainPath explains what is wrong with the parent directories. The user can fix some of
+// it.
+func (r Rules) explainPath(p job.AbsPath, err error) error {
+	var fault *trustedfile.Fault
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &fault) || fault.Err != nil:
+		return diskspace.Explain(fmt.Sprintf("cannot create %s", p), p.String(), err)
+	}
+	problem := fault.Problem
+	if fault.Relation != "" {
+		problem = fmt.Sprintf("%s %s, not by root or you", fault.Relation, accountName(fault.UID))
+	}
+	subject, who := fault.Path+", on the way to it,", "tell the administrators of this resource: "
+	if fault.Path == p.String() {
+		subject = "it"
+	}
+	if fault.UID == uint32(r.Owner) {
+		who = ""
+	}
+	return failure.Systemf("cannot use %s: %s %s: others could replace its content", p, subject, problem).
+		WithHint("%s%s", who, fault.Fix)
+}
+
+// orClose closes f when there is an error.
+func (f *Dir) orClose(err error) (*Dir, error) {
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *Dir) checkUserDir() error {
+	st, err := f.stat()
+	if err != nil {
+		return err
+	}
+	if err := f.rules.checkOwner(f.path.String(), &st); err != nil {
+		return err
+	}
+	if st.Mode&0o022 != 0 {
+		return failure.Systemf("cannot use %s: others may write it (mode %04o)", f.path, st.Mode&0o777).
+			WithHint("remove the write permission of others: chmod go-w %s", f.path)
+	}
+	return nil
+}
+
+// makeParent creates a parent of a directory that the user chose.
+func makeParent(dir int, name string, p job.AbsPath, rules Rules) error {
+	at := trustedfile.Entry{Dir: dir, Name: name}
+	made, err := makeEntry(at, p, rules)
+	if err != nil {
+		return err
+	}
+	f, err := openEntry(at, p, rules)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if made {
+		return f.checkNew(dir, name)
+	}
+	return f.checkExisting()
+}
+
+// makeEntry creates a directory, and reports whether it was missing. It does not create
+// the missing target of a link: the link may be wrong.
+func makeEntry(at trustedfile.Entry, p job.AbsPath, rules Rules) (made bool, err error) {
+	if at.Linked {
+		return false, nil
+	}
+	err = retry(func() error { return unix.Mkdirat(at.Dir, at.Name, rules.mode()) })
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return false, diskspace.Explain(fmt.Sprintf("cannot create %s", p), p.String(), err)
+	}
+	return err == nil, nil
+}
+
+// openEntry opens a directory after links were resolved.
+func openEntry(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Dir, error) {
+	fd, err := openat(at.Dir, at.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	switch {
+	case err == nil:
+		f := &Dir{fd, p, rules}
+		return f.orClose(rules.explainPath(p, at.CheckMount(fd, trustedfile.Jobs(rules.Owner))))
+	case errors.Is(err, unix.ENOENT) && at.Linked:
+		return nil, failure.Systemf("cannot open %s: it is a symbolic link to %s, which does not exist", p, at.Path).
+			WithHint("create that directory, accessible only to you: mkdir -m 700 %s", at.Path)
+	case errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP):
+		return nil, failure.Systemf("cannot use %s: it is not a directory", p).
+			WithHint("remove %s, or choose another directory", at.Path)
+	}
+	// If this account may not open it, its owner may be the reason.
+	var st unix.Stat_t
+	if retry(func() error { return unix.Fstatat(at.Dir, at.Name, &st, unix.AT_SYMLINK_NOFOLLOW) }) == nil {
+		if oerr := rules.checkOwner(p.String(), &st); oerr != nil {
+			return nil, oerr
+		}
+	}
+	return nil, diskspace.Explain(fmt.Sprintf("cannot open %s", p), p.String(), err)
+}
