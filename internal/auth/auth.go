@@ -22,7 +22,7 @@ func Main(call driver.Call) int {
 	session, err := driver.Open(call)
 	d := &authDriver{Session: session, powers: capability.CanSwitchAccounts(), uid: job.UID(os.Geteuid())}
 	if err == nil {
-		err = d.serve(context.Background())
+		err = failure.Recovered(func() error { return d.serve(context.Background()) })
 	}
 	status, err := d.Finish(err)
 	d.ended(err)

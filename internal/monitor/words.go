@@ -3,6 +3,7 @@ package monitor
 import (
 	"errors"
 
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/proctree"
 )
@@ -30,7 +31,10 @@ func (m *Monitor) listen(end *ipc.ParentConn) *words {
 	w := &words{hello: make(chan struct{}), over: make(chan struct{})}
 	go func() {
 		defer close(w.over)
-		w.outcome = w.hear(end)
+		// It reads what the user's side has written.
+		if err := failure.Recovered(func() error { w.outcome = w.hear(end); return nil }); err != nil {
+			w.outcome = outcome{err: err}
+		}
 		if crash := (*ipc.CrashError)(nil); errors.As(w.outcome.err, &crash) && crash.Threads() {
 			w.outcome.tasks = proctree.Tasks(m.UID)
 		}

@@ -7,6 +7,7 @@ package noauth
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -34,7 +35,10 @@ func Main(call driver.Call) int {
 		err = unix.Setrlimit(unix.RLIMIT_CORE, &session.Core)
 	}
 	if err == nil {
-		err = s.serve(context.Background())
+		err = failure.Recovered(func() error { return s.serve(context.Background()) })
+	}
+	if p := (*failure.PanicError)(nil); errors.As(err, &p) {
+		err = failure.Systemf("%s", p.Line()) // its stack is of no use in a job's log
 	}
 	status, _ := s.Finish(err)
 	return status

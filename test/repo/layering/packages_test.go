@@ -141,7 +141,7 @@ var packages = []pkg{
 		path: auth + "statedir", may: []string{auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
 		never: []string{"net", "os/exec", "os/user"},
 	},
-	{path: auth + "thread", beyond: []string{unix}, never: []string{"os", "net"}},
+	{path: auth + "thread", may: []string{"internal/failure"}, beyond: []string{unix}, never: []string{"os", "net"}},
 
 	{path: "internal/jobrun", may: []string{
 		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "dropcheck", jobrun + "process", jobrun + "diskspace", jobrun + "workspace",

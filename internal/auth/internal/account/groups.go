@@ -106,8 +106,8 @@ func (n Names) groups(ctx context.Context, keys []string) ([]group, error) {
 		calls.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
-			var err error
-			if results[i], err = n.groupEntries(ctx, chunk); err != nil {
+			err := failure.Recovered(func() (err error) { results[i], err = n.groupEntries(ctx, chunk); return err })
+			if err != nil {
 				errs <- err
 				cancel()
 			}

@@ -51,8 +51,9 @@ func (n Names) Lookup(ctx context.Context, name job.Username) (job.Account, erro
 	defer cancel()
 	groups := make(chan groupsResult, 1)
 	go func() {
-		gids, err := n.initgroups(ctx, name)
-		groups <- groupsResult{gids, err}
+		var g groupsResult
+		g.err = failure.Recovered(func() (err error) { g.gids, err = n.initgroups(ctx, name); return err })
+		groups <- g
 	}()
 	a, found, err := n.passwd(ctx, name)
 	if err != nil {

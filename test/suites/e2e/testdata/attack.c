@@ -3,13 +3,14 @@
  *
  *   attack           each jacamar, jacamar-auth and jacamar-noauth once; prints what
  *                    came of each way
- *   attack SECONDS   every jacamar that comes up, as early as can be, and longer where
- *                    few do; prints only what succeeds
+ *   attack COUNT     every jacamar as soon as it starts, until so many were attacked or
+ *                    standard input ends; prints only what succeeds
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,11 +19,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-
-/* How many attacks are enough, and how many seconds more they may take. */
-enum { ENOUGH = 10, PATIENCE = 60 };
 
 static int quiet, won;
 
@@ -184,8 +181,13 @@ static int all(void) {
 	return found;
 }
 
+/* ended reports whether standard input has. */
+static int ended(void) {
+	struct pollfd input = {0, POLLIN, 0};
+	return poll(&input, 1, 0) > 0;
+}
+
 int main(int argc, char **argv) {
-	time_t end;
 	int found = 0;
 	if (argc < 2) {
 		found = all();
@@ -193,7 +195,7 @@ int main(int argc, char **argv) {
 		quiet = 1;
 		printf("watching\n");
 		fflush(stdout);
-		for (end = time(0) + atoi(argv[1]); time(0) < end || (found < ENOUGH && time(0) < end + PATIENCE);)
+		while (found < atoi(argv[1]) && !ended())
 			found += all();
 	}
 	printf("attacked %d, won %d\n", found, won);
