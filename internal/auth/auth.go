@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/capability"
+	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
@@ -22,7 +23,7 @@ func Main(call driver.Call) int {
 	session, err := driver.Open(call)
 	d := &authDriver{Session: session, powers: capability.CanSwitchAccounts(), uid: job.UID(os.Geteuid())}
 	if err == nil {
-		err = failure.Recovered(func() error { return d.serve(context.Background()) })
+		err = crash.Recovered(func() error { return d.serve(context.Background()) })
 	}
 	status, err := d.Finish(err)
 	d.ended(err)

@@ -8,7 +8,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/policy"
-	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/job"
 )
 
@@ -95,7 +95,7 @@ func together(all ...func() error) error {
 	errs := make([]error, len(all))
 	var wait sync.WaitGroup
 	for i, f := range all {
-		wait.Go(func() { errs[i] = failure.Recovered(f) })
+		wait.Go(func() { errs[i] = crash.Recovered(f) })
 	}
 	wait.Wait()
 	for _, err := range errs {

@@ -3,7 +3,7 @@ package monitor
 import (
 	"errors"
 
-	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/proctree"
 )
@@ -32,7 +32,7 @@ func (m *Monitor) listen(end *ipc.ParentConn) *words {
 	go func() {
 		defer close(w.over)
 		// It reads what the user's side has written.
-		if err := failure.Recovered(func() error { w.outcome = w.hear(end); return nil }); err != nil {
+		if err := crash.Recovered(func() error { w.outcome = w.hear(end); return nil }); err != nil {
 			w.outcome = outcome{err: err}
 		}
 		if crash := (*ipc.CrashError)(nil); errors.As(w.outcome.err, &crash) && crash.Threads() {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/inherit"
@@ -35,9 +36,9 @@ func Main(call driver.Call) int {
 		err = unix.Setrlimit(unix.RLIMIT_CORE, &session.Core)
 	}
 	if err == nil {
-		err = failure.Recovered(func() error { return s.serve(context.Background()) })
+		err = crash.Recovered(func() error { return s.serve(context.Background()) })
 	}
-	if p := (*failure.PanicError)(nil); errors.As(err, &p) {
+	if p := (*crash.Error)(nil); errors.As(err, &p) {
 		err = failure.Systemf("%s", p.Line()) // its stack is of no use in a job's log
 	}
 	status, _ := s.Finish(err)

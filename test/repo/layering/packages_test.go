@@ -41,6 +41,7 @@ var packages = []pkg{
 
 	{path: "internal/job", never: effects},
 	{path: "internal/failure", never: effects},
+	{path: "internal/crash", may: []string{"internal/failure"}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/version", never: []string{"os", "net", "syscall"}},
 	{path: "internal/capability", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/pump", beyond: []string{unix}, never: []string{"net", "os/exec"}},
@@ -80,22 +81,22 @@ var packages = []pkg{
 	{path: "internal/jwks/fetch", may: []string{"internal/job", "internal/jwks"}, never: []string{"os", "os/exec", "os/user"}},
 	{path: "internal/lockdown", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{
-		path: "internal/monitor", may: []string{"internal/failure", "internal/ipc", "internal/proctree", "internal/pump"},
+		path: "internal/monitor", may: []string{"internal/crash", "internal/failure", "internal/ipc", "internal/proctree", "internal/pump"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 
 	{path: "internal/noauth", may: []string{
-		"internal/config", "internal/driver", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/monitor",
+		"internal/config", "internal/crash", "internal/driver", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/monitor",
 		"internal/passwd", "internal/trustedfile",
 	}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 
 	{path: "internal/auth", may: []string{
 		auth + "account", auth + "accountmap", auth + "claims", auth + "idtoken",
 		auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread",
-		"internal/capability", "internal/config", "internal/customexec", "internal/driver", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
+		"internal/capability", "internal/config", "internal/crash", "internal/customexec", "internal/driver", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
 		"internal/joblog", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/trustedfile",
 	}, never: []string{"net", "os/exec", "os/user"}},
-	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
+	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/crash", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: "internal/auth/admin", may: []string{
 		"internal/auth", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup",
@@ -141,7 +142,7 @@ var packages = []pkg{
 		path: auth + "statedir", may: []string{auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
 		never: []string{"net", "os/exec", "os/user"},
 	},
-	{path: auth + "thread", may: []string{"internal/failure"}, beyond: []string{unix}, never: []string{"os", "net"}},
+	{path: auth + "thread", may: []string{"internal/crash"}, beyond: []string{unix}, never: []string{"os", "net"}},
 
 	{path: "internal/jobrun", may: []string{
 		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "dropcheck", jobrun + "process", jobrun + "diskspace", jobrun + "workspace",

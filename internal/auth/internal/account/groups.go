@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -106,7 +107,7 @@ func (n Names) groups(ctx context.Context, keys []string) ([]group, error) {
 		calls.Go(func() {
 			free <- struct{}{}
 			defer func() { <-free }()
-			err := failure.Recovered(func() (err error) { results[i], err = n.groupEntries(ctx, chunk); return err })
+			err := crash.Recovered(func() (err error) { results[i], err = n.groupEntries(ctx, chunk); return err })
 			if err != nil {
 				errs <- err
 				cancel()

@@ -29,6 +29,7 @@ import (
 	"context"
 	"fmt"
 
+	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/passwd"
@@ -52,7 +53,7 @@ func (n Names) Lookup(ctx context.Context, name job.Username) (job.Account, erro
 	groups := make(chan groupsResult, 1)
 	go func() {
 		var g groupsResult
-		g.err = failure.Recovered(func() (err error) { g.gids, err = n.initgroups(ctx, name); return err })
+		g.err = crash.Recovered(func() (err error) { g.gids, err = n.initgroups(ctx, name); return err })
 		groups <- g
 	}()
 	a, found, err := n.passwd(ctx, name)

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/crash"
 )
 
 // IDs are the ids of an account. A nil *IDs is this process's own.
@@ -27,7 +27,7 @@ func Run(f func() error) error {
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 		if unix.Gettid() != unix.Getpid() {
-			done <- failure.Recovered(f)
+			done <- crash.Recovered(f)
 			return
 		}
 		// The main thread cannot end, and its ids decide who may signal the process.
@@ -68,7 +68,7 @@ func (i *IDs) Open(f func() error) error {
 	uid, gid := unix.Geteuid(), unix.Getegid()
 	defer func() {
 		if err := effective(uint32(uid), uint32(gid)); err != nil {
-			panic(failure.Unrecoverable{Err: err})
+			panic(crash.Unrecoverable{Err: err})
 		}
 	}()
 	if err := effective(i.UID, i.GID); err != nil {

@@ -1,14 +1,18 @@
-package failure
+// Package crash turns a panic into an error. The runtime would write its stack to
+// standard error, which is the job's log.
+package crash
 
 import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"jacamar-ci/internal/failure"
 )
 
-// PanicError is a panic that was recovered.
-type PanicError struct {
+// Error is a panic that was recovered.
+type Error struct {
 	Value any
 	// Place is the function and line that panicked.
 	Place string
@@ -19,10 +23,10 @@ type PanicError struct {
 const maxStack = 4 << 10
 
 // Error returns the value, the place and the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("%s\n%s", e.Line(), e.Stack) }
+func (e *Error) Error() string { return fmt.Sprintf("%s\n%s", e.Line(), e.Stack) }
 
 // Line returns the value and the place.
-func (e *PanicError) Line() string { return fmt.Sprintf("panic: %v, at %s", e.Value, e.Place) }
+func (e *Error) Line() string { return fmt.Sprintf("panic: %v, at %s", e.Value, e.Place) }
 
 // Unrecoverable is the value of a panic after which this process must not go on.
 // Recovered panics with it again.
@@ -32,8 +36,7 @@ type Unrecoverable struct{ Err error }
 func (u Unrecoverable) Error() string { return u.Err.Error() }
 
 // Recovered runs f and returns its error. A panic of f becomes a failure of this
-// resource: the runtime would write the stack to the job's log. It is used at the top of each
-// goroutine, as a panic can be recovered only there.
+// resource. A panic can be recovered only in its own goroutine.
 func Recovered(f func() error) (err error) {
 	defer func() {
 		value := recover()
@@ -44,7 +47,7 @@ func Recovered(f func() error) (err error) {
 			panic(u)
 		}
 		stack := debug.Stack()
-		err = Privatef("%w", &PanicError{value, panicPlace(), string(stack[:min(len(stack), maxStack)])})
+		err = failure.Privatef("%w", &Error{value, panicPlace(), string(stack[:min(len(stack), maxStack)])})
 	}()
 	return f()
 }

@@ -1,9 +1,11 @@
-package failure
+package crash
 
 import (
 	"errors"
 	"strings"
 	"testing"
+
+	"jacamar-ci/internal/failure"
 )
 
 func TestRecovered(t *testing.T) {
@@ -12,22 +14,22 @@ func TestRecovered(t *testing.T) {
 		f           func() error
 		value, line string
 	}{
-		"a value":  {func() error { panic("a value") }, "a value", "panic: a value, at jacamar-ci/internal/failure.TestRecovered"},
-		"a fault":  {func() error { return errors.New(strings.Repeat("x", none[1])) }, "index out of range", "at jacamar-ci/internal/failure.TestRecovered"},
+		"a value":  {func() error { panic("a value") }, "a value", "panic: a value, at jacamar-ci/internal/crash.TestRecovered"},
+		"a fault":  {func() error { return errors.New(strings.Repeat("x", none[1])) }, "index out of range", "at jacamar-ci/internal/crash.TestRecovered"},
 		"an error": {func() error { panic(errors.New("an error")) }, "an error", "panic: an error, at "},
 	} {
 		err := Recovered(tt.f)
-		p := (*PanicError)(nil)
-		if !errors.As(err, &p) || KindOf(err) != System || HasPublicText(err) {
+		p := (*Error)(nil)
+		if !errors.As(err, &p) || failure.KindOf(err) != failure.System || failure.HasPublicText(err) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if !strings.Contains(p.Line(), tt.line) || strings.Contains(p.Line(), "\n") || !strings.Contains(p.Line(), tt.value) {
 			t.Errorf("%s: the line is %q", name, p.Line())
 		}
-		if !strings.Contains(err.Error(), "panic_test.go") || len(p.Stack) > maxStack {
+		if !strings.Contains(err.Error(), "crash_test.go") || len(p.Stack) > maxStack {
 			t.Errorf("%s: the stack is %q", name, p.Stack)
 		}
-		line, _ := ForUser(err, false, "job 1")
+		line, _ := failure.ForUser(err, false, "job 1")
 		if line != "this CI resource could not run the job" {
 			t.Errorf("%s: the user reads %q", name, line)
 		}
