@@ -54,13 +54,14 @@ func DropInheritable() error {
 // determined the result is true: an attacker who can make the query fail must not
 // gain by it.
 func CanSwitchAccounts() bool {
-	held, err := Effective()
-	if err == nil && !held.Has(unix.CAP_SETUID) && !held.Has(unix.CAP_SETGID) {
-		return false
-	}
-	foreign, err := UserNamespaceMap()
-	return err != nil || foreign == ""
+	return mayChangeIDs(Effective()) && mayBeInitial(UserNamespaceMap())
 }
+
+func mayChangeIDs(held Set, err error) bool {
+	return err != nil || held.Has(unix.CAP_SETUID) || held.Has(unix.CAP_SETGID)
+}
+
+func mayBeInitial(namespace string, err error) bool { return err != nil || namespace == "" }
 
 // UserNamespaceMap returns the id map of the user namespace that this process is in,
 // "" for the initial one. In a user namespace root is not the machine's root, and a

@@ -94,3 +94,27 @@ func TestCanSwitchAccounts(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 }
+
+func TestMayChangeIDs(t *testing.T) {
+	for _, tt := range []struct {
+		held Set
+		err  error
+		want bool
+	}{
+		{Set{}, nil, false},
+		{Set{1 << unix.CAP_SETUID}, nil, true},
+		{Set{1 << unix.CAP_SETGID}, nil, true},
+		{Set{1 << unix.CAP_KILL}, nil, false},
+		{Set{}, unix.EPERM, true},
+	} {
+		if got := mayChangeIDs(tt.held, tt.err); got != tt.want {
+			t.Errorf("%v %v: %v", tt.held, tt.err, got)
+		}
+	}
+}
+
+func TestMayBeInitial(t *testing.T) {
+	if !mayBeInitial("", nil) || mayBeInitial("0 1000 1", nil) || !mayBeInitial("", unix.EPERM) {
+		t.Error("a namespace is taken for another kind")
+	}
+}

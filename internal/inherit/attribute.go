@@ -82,19 +82,24 @@ func (t *Thread) Shed(s Start, uid job.UID) (Start, error) {
 // programs of the job, and verifies what it made.
 func Settle(s Start, uid job.UID) error {
 	for i := range list {
-		a := &list[i]
-		if a.settle == nil {
-			continue
-		}
-		err := a.settle()
-		if err == nil && a.verify != nil {
-			err = a.verify(s, uid)
-		}
-		if err != nil {
-			return fmt.Errorf("cannot give the job a %s of its own: %w", a.Name, err)
+		if err := list[i].settled(s, uid); err != nil {
+			return fmt.Errorf("cannot give the job a %s of its own: %w", list[i].Name, err)
 		}
 	}
 	return nil
+}
+
+func (a *Attribute) settled(s Start, uid job.UID) error {
+	if a.settle == nil {
+		return nil
+	}
+	if err := a.settle(); err != nil {
+		return err
+	}
+	if a.verify == nil {
+		return nil
+	}
+	return a.verify(s, uid)
 }
 
 // Verify refuses when something of this process is not as it was promised.

@@ -29,9 +29,13 @@ const unset = "4294967295"
 // because the site has locked them (auditctl --loginuid-immutable).
 func setLoginUID(t *Thread, s *Start) error {
 	own := strconv.FormatUint(uint64(t.uid), 10)
-	if was, err := readOwn(loginUID); err != nil || was == own {
-		s.LoginUID = err == nil
+	was, err := readOwn(loginUID)
+	if err != nil {
 		return nil //nolint:nilerr // a kernel without audit
+	}
+	if was == own {
+		s.LoginUID = true
+		return nil
 	}
 	if t.login == nil {
 		file, err := asOwner(loginUID)
@@ -63,8 +67,12 @@ func verifyLoginUID(s Start, uid job.UID) error {
 // raiseOOMScore takes a protection from the memory killer away. With
 // CAP_SYS_RESOURCE it also forbids to lower the score again.
 func raiseOOMScore(*Thread, *Start) error {
-	if score, err := oomScoreOf(); err != nil || score >= 0 {
+	score, err := oomScoreOf()
+	if err != nil {
 		return err
+	}
+	if score >= 0 {
+		return nil
 	}
 	file, err := asOwner(oomScore)
 	if err != nil {
@@ -109,8 +117,7 @@ func asOwner(name string) (*os.File, error) {
 	if !errors.Is(err, fs.ErrPermission) {
 		return file, err
 	}
-	held, cerr := capability.Effective()
-	if cerr != nil || !held.Has(unix.CAP_SETUID) {
+	if held, _ := capability.Effective(); !held.Has(unix.CAP_SETUID) { // none where they cannot be read
 		return nil, err
 	}
 	was, err := unix.SetfsuidRetUid(0)

@@ -31,10 +31,7 @@ const askPersonality = 0xffffffff
 // resetPersonality takes another execution domain away, and with it flags such as
 // ADDR_NO_RANDOMIZE.
 func resetPersonality(*Thread, *Start) error {
-	is, err := personality(askPersonality)
-	if err == nil && is != 0 {
-		_, err = personality(0)
-	}
+	_, err := personality(0)
 	return err
 }
 
@@ -63,8 +60,7 @@ var memoryModes = [...]struct{ get, set int }{
 
 func resetMemoryModes() error {
 	for _, m := range memoryModes {
-		is, err := unix.PrctlRetInt(m.get, 0, 0, 0, 0)
-		if err != nil || is == 0 {
+		if is, _ := unix.PrctlRetInt(m.get, 0, 0, 0, 0); is == 0 {
 			continue
 		}
 		if err := unix.Prctl(m.set, 0, 0, 0, 0); err != nil {

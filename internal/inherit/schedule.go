@@ -83,8 +83,11 @@ const (
 // stays: it is less than that.
 func resetIOPriority(*Thread, *Start) error {
 	priority, err := ioPriority()
-	if err != nil || priority == 0 || priority>>ioShift == ioIdle {
+	if err != nil {
 		return noIOPriority(err)
+	}
+	if priority>>ioShift == ioIdle {
+		return nil
 	}
 	return call(unix.SYS_IOPRIO_SET, ioThisTask, 0, 0)
 }

@@ -59,6 +59,60 @@ func TestKeyringIsANewOne(t *testing.T) {
 	}
 }
 
+// TestVerifyKeyring: the session keyring of this thread is another account's.
+func TestVerifyKeyring(t *testing.T) {
+	err := onThread(func() error {
+		if err := Settle(Start{}, own); err != nil {
+			return err
+		}
+		if _, err := unix.KeyctlString(unix.KEYCTL_DESCRIBE, unix.KEY_SPEC_SESSION_KEYRING); err != nil {
+			t.Skipf("there are no keyrings: %v", err)
+		}
+		if verifyKeyring(Start{}, own+1) == nil {
+			t.Error("another account's is accepted")
+		}
+		return verifyKeyring(Start{}, own)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSettled(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		settle, verify error
+		want           error
+	}{
+		{"both succeed", nil, nil, nil},
+		{"settle fails", unix.EPERM, nil, unix.EPERM},
+		{"verify fails", nil, unix.EACCES, unix.EACCES},
+		{"both fail", unix.EPERM, unix.EACCES, unix.EPERM},
+	} {
+		a := Attribute{settle: func() error { return tt.settle }, verify: func(Start, job.UID) error { return tt.verify }}
+		if err := a.settled(Start{}, 0); err != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+		if a.verify = nil; a.settled(Start{}, 0) != tt.settle {
+			t.Errorf("%s, nothing to verify", tt.name)
+		}
+		if a.settle = nil; a.settled(Start{}, 0) != nil {
+			t.Errorf("%s, nothing to settle", tt.name)
+		}
+	}
+}
+
+func TestOrdinary(t *testing.T) {
+	for _, tt := range []struct {
+		dumpable, euid int
+		want           bool
+	}{{1, 1000, true}, {0, 1000, false}, {2, 1000, false}, {1, 0, false}, {0, 0, false}} {
+		if got := ordinary(tt.dumpable, tt.euid); got != tt.want {
+			t.Errorf("dumpable %d, euid %d: %v", tt.dumpable, tt.euid, got)
+		}
+	}
+}
+
 func TestJudgeKeyring(t *testing.T) {
 	for text, want := range map[string]bool{
 		"keyring;1011;1011;3f030000;_ses": true, "keyring;1011;0;3f030000;_ses": true, "keyring;0;0;3f030000;_ses": false,

@@ -29,7 +29,7 @@ func NewThread() *Thread {
 	t, ready := &Thread{work: make(chan func())}, make(chan struct{})
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with this function
-		if ordinary() {
+		if dumpable, _ := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); ordinary(dumpable, os.Geteuid()) {
 			t.login, _ = openOwn(loginUID)
 			_ = raiseOOMScore(t, nil) // Shed tries again and reports
 		}
@@ -41,12 +41,9 @@ func NewThread() *Thread {
 	return t
 }
 
-// ordinary reports whether this process may write its own files in /proc, and will
-// not when it is undumpable.
-func ordinary() bool {
-	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
-	return err == nil && dumpable == 1 && os.Geteuid() != 0
-}
+// ordinary reports whether a process may write its own files in /proc as long as it is
+// dumpable, and not when it has given that up.
+func ordinary(dumpable, euid int) bool { return dumpable == 1 && euid != 0 }
 
 // Run runs f on the thread, with which the thread ends. When it has ended already,
 // f runs on another one.

@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
+	"go/build"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // pkg is a package whose conditions are changed, and the suites, in addition to
@@ -51,22 +51,16 @@ func suitesOf(path string) [][]string {
 // everyMutant reads the packages, from the top of the repository.
 func everyMutant() (all []mutant, err error) {
 	for _, r := range packages {
-		files, err := filepath.Glob(filepath.Join(r.path, "*.go"))
+		source, err := build.ImportDir(r.path, 0)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s has no source: run it from the top of the repository: %w", r.path, err)
 		}
-		if len(files) == 0 {
-			return nil, fmt.Errorf("%s has no source: run it from the top of the repository", r.path)
-		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
-			}
-			text, err := os.ReadFile(file)
+		for _, file := range source.GoFiles {
+			text, err := os.ReadFile(filepath.Join(r.path, file))
 			if err != nil {
 				return nil, err
 			}
-			found, err := mutants(r.path, filepath.Base(file), string(text))
+			found, err := mutants(r.path, file, string(text))
 			if err != nil {
 				return nil, err
 			}
