@@ -68,7 +68,7 @@ func (d *authDriver) openKept(ctx context.Context, name string, open func(truste
 // openNamed opens a file that the site named, as the account that has the state: the
 // account of the service must not write in it.
 func (d *authDriver) openNamed(path job.AbsPath) (file *os.File, err error) {
-	err = d.helperIDs().Open(func() error { file, err = trustedfile.Self().OpenAppend(path); return err })
+	err = d.helperIDs().WithIDs(func() error { file, err = trustedfile.Self().OpenAppend(path); return err })
 	return file, err
 }
 

@@ -45,7 +45,7 @@ func (d *authDriver) askScript(ctx context.Context, script runas.Script, c polic
 		return state.Delegation{}, &denial{rule: RuleRunAs, err: err}
 	}
 	d.log.Walked(d.about(), auditlog.Rule{Name: RuleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
-	answer := state.Delegation{Asked: true, Target: target, DataDir: a.DataDir, Message: a.Message}
+	answer := state.Delegation{Called: true, Target: target, DataDir: a.DataDir, Message: a.Message}
 	if a.Named {
 		answer.Named = a.Username
 	}
@@ -69,7 +69,7 @@ func (d *authDriver) preValidate(ctx context.Context, c policy.Candidate, rules 
 // config stage of this job did not know was not asked, so it accepted nothing.
 func apply(a state.Delegation, c policy.Candidate, configured bool) (policy.Candidate, error) {
 	switch {
-	case configured && !a.Asked:
+	case configured && !a.Called:
 		return policy.Candidate{}, &denial{rule: RuleRunAs, err: failure.Deniedf("the script was configured after the job's config stage")}
 	case a.Named != job.Username{}:
 		return c.Named(a.Named), nil

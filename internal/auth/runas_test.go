@@ -39,11 +39,11 @@ func TestDelegationSettlesTheAccount(t *testing.T) {
 		want       string // "" is a refusal
 	}{
 		"no script":                     {state.Delegation{}, false, "alice"},
-		"accepted":                      {state.Delegation{Asked: true}, true, "alice"},
-		"accepted the target":           {state.Delegation{Asked: true, Target: username(t, "svc")}, true, "svc"},
-		"named another":                 {state.Delegation{Asked: true, Named: username(t, "carol")}, true, "carol"},
-		"named another than the target": {state.Delegation{Asked: true, Target: username(t, "svc"), Named: username(t, "carol")}, true, "carol"},
-		"script removed since":          {state.Delegation{Asked: true, Named: username(t, "carol")}, false, "carol"},
+		"accepted":                      {state.Delegation{Called: true}, true, "alice"},
+		"accepted the target":           {state.Delegation{Called: true, Target: username(t, "svc")}, true, "svc"},
+		"named another":                 {state.Delegation{Called: true, Named: username(t, "carol")}, true, "carol"},
+		"named another than the target": {state.Delegation{Called: true, Target: username(t, "svc"), Named: username(t, "carol")}, true, "carol"},
+		"script removed since":          {state.Delegation{Called: true, Named: username(t, "carol")}, false, "carol"},
 		"script new since":              {state.Delegation{}, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,9 +72,9 @@ func TestBotNeedsAName(t *testing.T) {
 		answer  state.Delegation
 		refused bool
 	}{
-		"accepted":            {state.Delegation{Asked: true}, true},
-		"accepted the target": {state.Delegation{Asked: true, Target: username(t, "svc")}, true},
-		"named":               {state.Delegation{Asked: true, Named: username(t, "svc")}, false},
+		"accepted":            {state.Delegation{Called: true}, true},
+		"accepted the target": {state.Delegation{Called: true, Target: username(t, "svc")}, true},
+		"named":               {state.Delegation{Called: true, Named: username(t, "svc")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := apply(tc.answer, bot, true)

@@ -36,7 +36,7 @@ type asAccount struct{ ids *thread.IDs }
 // Kill implements monitor.Account.
 func (a asAccount) Kill(c ipc.Condemned) error {
 	return thread.Run(func() error {
-		return a.ids.Open(func() error {
+		return a.ids.WithIDs(func() error {
 			proctree.KillAll(c.PIDs, c.Below)
 			return nil
 		})

@@ -37,7 +37,7 @@ func (d *authDriver) unseal(ctx context.Context) error {
 	if err != nil {
 		return stateRefused(err)
 	}
-	defer key.Forget()
+	defer key.Clear()
 	d.state, err = d.sealed.Open(key, d.owner())
 	return stateRefused(err)
 }
@@ -48,11 +48,11 @@ func (d *authDriver) seal(ctx context.Context, dirs ipc.Dirs) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key, err := state.MakeKey(dir)
+	key, err := state.LoadOrCreateKey(dir)
 	if err != nil {
 		return "", err
 	}
-	defer key.Forget()
+	defer key.Clear()
 	d.state.Job, d.state.Dirs, d.state.Facts = d.owner(), dirs, withoutGroups(d.state.Facts)
 	return d.state.Seal(key, d.File)
 }

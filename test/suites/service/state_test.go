@@ -291,7 +291,7 @@ func TestOldState(t *testing.T) {
 			a := attack(t, s, s.Job())
 			old := fmt.Sprintf(`{"v":1,"config":%q,"state_dir":%q,"job":%d,"jti":"x","facts":{},"runas":{},"dirs":{}}`, s.ConfigFile, s.StateDir, a.job.ID)
 			for _, stage := range []string{"prepare", "run", "cleanup"} {
-				a.refused(t, stage, a.stage(t, stage, old), "the job began under another version of Jacamar")
+				a.refused(t, stage, a.stage(t, stage, old), "the job started with another version of Jacamar")
 			}
 		})
 	}

@@ -20,7 +20,7 @@ func privileges(ctx context.Context, s Site) []Line {
 		if err := privdrop.ProgramMayChangeIDs(s.Auth.String(), s.UID); err != nil {
 			return []Line{fail("fix what is missing, for the account that runs jacamar-auth", "%v", err)}
 		}
-		if err := privdrop.MemoryIsClosed(); err != nil {
+		if err := privdrop.CheckSuidDumpable(); err != nil {
 			return []Line{fail("run: sysctl fs.suid_dumpable=0, or 2 for core files that root alone can read", "%v", err)}
 		}
 		return []Line{ok("uid %d may become the accounts of jobs by setuid", s.UID)}

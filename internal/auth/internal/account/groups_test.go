@@ -82,8 +82,8 @@ func TestGroupsRefuse(t *testing.T) {
 		{"not requested", "echo sys:x:4:", "getent returned group 4, which was not requested"},
 		{"twice", "echo sys:x:3:; echo sys:x:3:", "getent returned group 3, which was not requested"},
 		{"failure", "exit 1", "getent group: exit status 1: "},
-		{"hangs", "exec sleep 1000", "getent group: it took longer than 2s"},
-		{"endless", "exec cat /dev/zero", "getent group: it printed more than 16777216 bytes"},
+		{"hangs", "exec sleep 1000", "getent group: timed out after 2s"},
+		{"endless", "exec cat /dev/zero", "getent group: printed more than 16777216 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			n := stub(t, c.script)

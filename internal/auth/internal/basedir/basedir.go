@@ -1,7 +1,7 @@
-// Package basedir makes an account's directory for jobs where only root can
-// (root_dir_creation). It is the one exception to the rule that jacamar-auth
-// touches nothing of a user's, and keeps to what no user can move: every
-// directory above is root's alone, and all is done on descriptors.
+// Package basedir creates an account's directory for jobs where only root can
+// (root_dir_creation). It is the only exception to the rule that jacamar-auth does
+// not access a user's files. No user can interfere: root owns every parent directory,
+// and all operations use descriptors.
 package basedir
 
 import (
@@ -15,24 +15,24 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// Make makes the directory with the account's name below dataDir and gives it to
-// the account. One that the account has already is left as it is; one of anybody
-// else's is refused, also of root's, unless it is what an interrupted Make leaves.
+// Make creates the directory with the account's name in dataDir and gives it to the
+// account. It leaves a directory that the account owns unchanged and refuses one of
+// another account. It also refuses one of root, unless an interrupted Make left it.
 func Make(dataDir job.AbsPath, a job.Account) error {
-	if err := makeIn(dataDir, a); err != nil {
-		return failure.Configf("cannot make %s/%s (root_dir_creation): %w", dataDir, a.Name, err)
+	if err := makeDirectory(dataDir, a); err != nil {
+		return failure.Configf("cannot create %s/%s (root_dir_creation): %w", dataDir, a.Name, err)
 	}
 	return nil
 }
 
-// Trust is whose directories may be on the way to a place where root makes
-// directories: root's alone, without a symbolic link.
+// Trust applies to the directories above those that root creates: root must own them,
+// and there may be no symbolic link.
 func Trust() trustedfile.Trust { return trustedfile.Trust{NoLinks: true} }
 
-func makeIn(dataDir job.AbsPath, a job.Account) error {
+func makeDirectory(dataDir job.AbsPath, a job.Account) error {
 	parent, err := Trust().OpenDirectory(dataDir)
 	if err != nil {
-		return explain(err)
+		return shorten(err)
 	}
 	defer unix.Close(parent)
 	made := unix.Mkdirat(parent, a.Name.String(), 0o700)
@@ -45,15 +45,15 @@ func makeIn(dataDir job.AbsPath, a job.Account) error {
 	}
 	defer unix.Close(dir)
 	if made == nil {
-		if err := closeToOthers(dir); err != nil {
+		if err := clearOtherBits(dir); err != nil {
 			return errors.Join(err, unix.Unlinkat(parent, a.Name.String(), unix.AT_REMOVEDIR))
 		}
 	}
-	return give(dir, a)
+	return handOver(dir, a)
 }
 
-// explain shortens what is wrong with the way to the directory.
-func explain(err error) error {
+// shorten returns a shorter text for a fault in the path of the directory.
+func shorten(err error) error {
 	var fault *trustedfile.Fault
 	switch {
 	case !errors.As(err, &fault):
@@ -61,12 +61,12 @@ func explain(err error) error {
 	case fault.Err != nil:
 		return fmt.Errorf("%s: %w", fault.Path, fault.Err)
 	}
-	return fmt.Errorf("%s %s, so that it can be written by others than root: %s", fault.Path, fault.Problem, fault.Fix)
+	return fmt.Errorf("%s %s, so that accounts other than root can write it: %s", fault.Path, fault.Problem, fault.Fix)
 }
 
-// closeToOthers repairs the mode of a new directory, to which inherited access
-// control lists and some network file systems add rights.
-func closeToOthers(dir int) error {
+// clearOtherBits removes permissions of others from a new directory, which inherited
+// access control lists and some network file systems add.
+func clearOtherBits(dir int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(dir, &st); err != nil || st.Mode&0o077 == 0 {
 		return err
@@ -75,12 +75,12 @@ func closeToOthers(dir int) error {
 	if err := unix.Fstat(dir, &st); err != nil || st.Mode&0o077 == 0 {
 		return err
 	}
-	return fmt.Errorf("its file system keeps no modes: a new directory has mode %04o", st.Mode&0o777)
+	return fmt.Errorf("its file system does not store modes: a new directory has mode %04o", st.Mode&0o777)
 }
 
-// give gives a directory to the account if it is a new one: root's, closed to
-// all others, and empty.
-func give(dir int, a job.Account) error {
+// handOver gives a directory to the account if it is new: owned by root, private, and
+// empty.
+func handOver(dir int, a job.Account) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(dir, &st); err != nil {
 		return err
@@ -91,19 +91,19 @@ func give(dir int, a job.Account) error {
 	case st.Uid != 0:
 		return fmt.Errorf("it is owned by uid %d, not by %d", st.Uid, a.UID)
 	case st.Mode&0o7777 != 0o700 && st.Mode&0o7777 != 0o2700: // a setgid parent gives its bit
-		return fmt.Errorf("it is a directory of root's own (mode %04o)", st.Mode&0o7777)
+		return fmt.Errorf("it is owned by root and not new (mode %04o)", st.Mode&0o7777)
 	}
 	empty, err := isEmpty(dir)
 	if err != nil {
 		return err
 	}
 	if !empty {
-		return errors.New("it is a directory of root's own, with something in it")
+		return errors.New("it is owned by root and not empty")
 	}
 	return unix.Fchown(dir, int(a.UID), int(a.GID))
 }
 
-// isEmpty reads the first names; "." and ".." are never among them.
+// isEmpty reports whether a directory has no entries; ParseDirent omits "." and "..".
 func isEmpty(dir int) (bool, error) {
 	buf := make([]byte, 4096)
 	n, err := unix.ReadDirent(dir, buf)

@@ -13,7 +13,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// The account need not exist: nobody looks it up here.
+// The account need not exist: this package does not look it up.
 const uid, gid, stranger = 64123, 64124, 64125
 
 func alice(t *testing.T) job.Account {
@@ -32,8 +32,8 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// trusted is a new directory below directories that only root can write, which
-// those below /tmp are not.
+// trusted returns a new directory whose parents only root can write, unlike those in
+// /tmp.
 func trusted(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -65,25 +65,25 @@ func mkdir(path string, mode uint32, owner int) error {
 
 func TestMake(t *testing.T) {
 	for name, tc := range map[string]struct {
-		plant func(dataDir string) error // dataDir exists; the place is dataDir/alice
+		plant func(dataDir string) error // dataDir exists; Make creates dataDir/alice
 		why   string
 	}{
 		"missing":                 {func(string) error { return nil }, ""},
 		"there already":           {func(d string) error { return mkdir(d+"/alice", 0o700, uid) }, ""},
 		"there, and open":         {func(d string) error { return mkdir(d+"/alice", 0o755, uid) }, ""},
 		"left half made":          {func(d string) error { return mkdir(d+"/alice", 0o700, 0) }, ""},
-		"root's, with files":      {func(d string) error { return os.MkdirAll(d+"/alice/x", 0o700) }, "with something in it"},
-		"root's, hidden files":    {func(d string) error { return os.MkdirAll(d+"/alice/.x", 0o700) }, "with something in it"},
-		"root's, open":            {func(d string) error { return mkdir(d+"/alice", 0o755, 0) }, "of root's own (mode 0755)"},
+		"root's, with files":      {func(d string) error { return os.MkdirAll(d+"/alice/x", 0o700) }, "owned by root and not empty"},
+		"root's, hidden files":    {func(d string) error { return os.MkdirAll(d+"/alice/.x", 0o700) }, "owned by root and not empty"},
+		"root's, open":            {func(d string) error { return mkdir(d+"/alice", 0o755, 0) }, "owned by root and not new (mode 0755)"},
 		"somebody else's":         {func(d string) error { return mkdir(d+"/alice", 0o700, stranger) }, "owned by uid 64125"},
 		"link":                    {func(d string) error { return os.Symlink("/root", d+"/alice") }, "not a directory"},
 		"dangling link":           {func(d string) error { return os.Symlink("nowhere", d+"/alice") }, "not a directory"},
 		"file":                    {func(d string) error { return os.WriteFile(d+"/alice", nil, 0o700) }, "not a directory"},
 		"FIFO":                    {func(d string) error { return unix.Mkfifo(d+"/alice", 0o700) }, "not a directory"},
-		"parent of a group":       {func(d string) error { return unix.Chmod(d, 0o775) }, "can be written by others than root"},
-		"parent of all":           {func(d string) error { return unix.Chmod(d, 0o1777) }, "can be written by others than root"},
-		"parent of a user":        {func(d string) error { return os.Chown(d, stranger, -1) }, "can be written by others than root"},
-		"grandparent of a group":  {func(d string) error { return unix.Chmod(filepath.Dir(d), 0o775) }, "can be written by others than root"},
+		"parent of a group":       {func(d string) error { return unix.Chmod(d, 0o775) }, "so that accounts other than root can write it"},
+		"parent of all":           {func(d string) error { return unix.Chmod(d, 0o1777) }, "so that accounts other than root can write it"},
+		"parent of a user":        {func(d string) error { return os.Chown(d, stranger, -1) }, "so that accounts other than root can write it"},
+		"grandparent of a group":  {func(d string) error { return unix.Chmod(filepath.Dir(d), 0o775) }, "so that accounts other than root can write it"},
 		"parent that is a link":   {func(d string) error { return linked(d) }, "name the real path"},
 		"parent that is missing":  {os.Remove, "no such file or directory"},
 		"parent with setgid":      {func(d string) error { return unix.Chmod(d, 0o2755) }, ""},
@@ -92,7 +92,7 @@ func TestMake(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dataDir := filepath.Join(trusted(t), "data")
 			must(t, os.Mkdir(dataDir, 0o755), tc.plant(dataDir))
-			for range 2 { // a second job finds what the first has made
+			for range 2 { // a second job finds the directory of the first
 				err := Make(abs(t, dataDir), alice(t))
 				if tc.why == "" {
 					must(t, err)
@@ -123,7 +123,7 @@ func belongs(t *testing.T, path string) {
 	}
 }
 
-func TestNewDirectoryIsPrivateUnderAnyUmask(t *testing.T) {
+func TestNewDirectoryIsPrivate(t *testing.T) {
 	dataDir := trusted(t)
 	old := unix.Umask(0)
 	defer unix.Umask(old)
@@ -144,8 +144,8 @@ func TestOrdinaryUserCannot(t *testing.T) {
 	}
 }
 
-// TestDescriptorsAreGivenBack after every kind of refusal.
-func TestDescriptorsAreGivenBack(t *testing.T) {
+// TestDescriptorsAreClosed checks every kind of refusal.
+func TestDescriptorsAreClosed(t *testing.T) {
 	dataDir := trusted(t)
 	must(t, os.Symlink("x", dataDir+"/alice"))
 	before, err := os.ReadDir("/proc/self/fd")

@@ -345,7 +345,7 @@ func TestFetcherMisbehaves(t *testing.T) {
 		"it is killed":               {"#!/bin/sh\nkill -9 $$\n", "ended by signal: killed"},
 		"it answers nothing":         {"#!/bin/sh\n", "has another version: install all programs from one package"},
 		"it answers something else":  {"#!/bin/sh\necho '{\"keys\":[]}'\n", "has another version"},
-		"it answers too much":        {"#!/bin/sh\nexec cat /dev/zero\n", "it printed more than 524288 bytes"},
+		"it answers too much":        {"#!/bin/sh\nexec cat /dev/zero\n", "printed more than 524288 bytes"},
 		"it answers and fails":       {"#!/bin/sh\necho '{}'; exit 1\n", "failed"},
 		"it answers with no set":     {"#!/bin/sh\necho '{}'\n", "not one JSON object"},
 		"its problem has two lines":  {"#!/bin/sh\nprintf %s '{\"problem\":\"a\\nb\"}'\n", ": a?b"},

@@ -13,8 +13,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// granted walks the rules for an account, as which this process may start
-// something: as root one of nobody, else its own.
+// granted returns a grant for an account that this process may start programs as: as
+// root an unused uid, else its own.
 func granted(t *testing.T) (policy.Grant, Strategy) {
 	t.Helper()
 	a, strategy, rules := account(t, "alice", 5001), Setuid, policy.Rules{Source: policy.UserLogin}
@@ -37,7 +37,7 @@ func granted(t *testing.T) (policy.Grant, Strategy) {
 }
 
 func TestStart(t *testing.T) {
-	if err := noTerminal(); err != nil {
+	if err := checkNoTerminal(); err != nil {
 		t.Skipf("the tests themselves run at a terminal: %v", err)
 	}
 	grant, strategy := granted(t)

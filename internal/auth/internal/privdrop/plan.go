@@ -11,17 +11,17 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Strategy is how the account is reached.
+// Strategy is the method of changing to the account.
 type Strategy string
 
 // The strategies.
 const (
-	Setuid Strategy = "setuid" // by this process's own capabilities, root's or the file's
-	Sudo   Strategy = "sudo"   // by a sudoers rule
-	None   Strategy = "none"   // not at all: the job runs as this process does
+	Setuid Strategy = "setuid" // with the capabilities of this process, from root or the file
+	Sudo   Strategy = "sudo"   // with a sudoers rule
+	None   Strategy = "none"   // no change: the job runs as this process's account
 )
 
-// plan is what will be executed, and as whom; nil credentials mean unchanged.
+// plan is the command to execute and its credentials, nil for those of this process.
 type plan struct {
 	argv []string
 	as   *syscall.Credential
@@ -33,10 +33,10 @@ func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 	switch l.Strategy {
 	case Setuid:
 		own.as = credential(a)
-		return own, first(noTerminal, MayChangeIDs, MemoryIsClosed)
+		return own, firstError(checkNoTerminal, MayChangeIDs, CheckSuidDumpable)
 	case Sudo:
 		own.argv = append([]string{sudo, "-n", "-H", "-u", a.Name.String(), "--"}, own.argv...)
-		return own, first(noTerminal, MaySudo)
+		return own, firstError(checkNoTerminal, MaySudo)
 	case None:
 		if int(a.UID) != os.Geteuid() {
 			return plan{}, failure.Deniedf("downscope is none: the account must be this process's uid %d, not %s", os.Geteuid(), a.Name)
@@ -46,10 +46,10 @@ func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 	return plan{}, failure.Configf("downscope %q is not a strategy", string(l.Strategy))
 }
 
-// attributes gives what is started a session of its own, out of reach of the runner's
-// terminal. A sudo is left in this session where that has none: it stops itself when
-// its command was stopped, and of all that this process could send it only SIGCONT
-// within a session passes (kill(2)). jacamar then makes a session itself.
+// attributes starts the command in a new session, without access to the runner's
+// terminal. If this session has no terminal, sudo stays in it: sudo stops itself when
+// its command was stopped, and the only signal that this process may send to it is
+// SIGCONT within a session (kill(2)). jacamar then creates a session itself.
 func (p plan) attributes(terminal func() bool) *syscall.SysProcAttr {
 	if p.argv[0] == sudo && !terminal() {
 		return &syscall.SysProcAttr{Setpgid: true}
@@ -57,16 +57,16 @@ func (p plan) attributes(terminal func() bool) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: p.as, Setsid: true}
 }
 
-// sessionTerminal reports whether this session has a controlling terminal, as far as
-// it can be known (tty(4)).
+// sessionTerminal reports whether this session has or could have a controlling terminal
+// (tty(4)).
 func sessionTerminal() bool {
 	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	_ = unix.Close(fd)
 	return !errors.Is(err, unix.ENXIO)
 }
 
-// first returns the first refusal.
-func first(checks ...func() error) error {
+// firstError returns the first error of the checks.
+func firstError(checks ...func() error) error {
 	for _, check := range checks {
 		if err := check(); err != nil {
 			return err
@@ -75,8 +75,8 @@ func first(checks ...func() error) error {
 	return nil
 }
 
-// credential names every id of the account; an empty list of groups would leave
-// none, never this process's own.
+// credential has every id of the account. An empty list of groups means none, never
+// the groups of this process.
 func credential(a job.Account) *syscall.Credential {
 	c := &syscall.Credential{Uid: uint32(a.UID), Gid: uint32(a.GID), Groups: []uint32{}}
 	for _, g := range a.Groups {
@@ -85,35 +85,34 @@ func credential(a job.Account) *syscall.Credential {
 	return c
 }
 
-// sudo is never looked for along a PATH.
+// sudo is never looked up in PATH.
 const sudo = "/usr/bin/sudo"
 
-// MaySudo refuses when sudo cannot become anybody. Whether its rules let it is
-// for sudo to say.
+// MaySudo refuses if sudo cannot change accounts. It does not check sudo's rules.
 func MaySudo() error {
 	var info unix.Stat_t
 	if err := unix.Stat(sudo, &info); err != nil {
 		return failure.Privatef("downscope is sudo, but %s cannot be used: %w", sudo, err)
 	}
-	return judgeSudo(info.Uid, info.Mode, noNewPrivs())
+	return checkSudo(info.Uid, info.Mode, noNewPrivs())
 }
 
-func judgeSudo(owner, mode uint32, noNewPrivs bool) error {
+func checkSudo(owner, mode uint32, noNewPrivs bool) error {
 	switch {
 	case owner != 0 || mode&unix.S_ISUID == 0:
-		return failure.Privatef("downscope is sudo, but %s is not root's or has no setuid bit", sudo)
+		return failure.Privatef("downscope is sudo, but %s is not owned by root or has no setuid bit", sudo)
 	case noNewPrivs:
-		return failure.Privatef("downscope is sudo, but no_new_privs is set (NoNewPrivileges= in the runner's unit?), which makes setuid bits void")
+		return failure.Privatef("downscope is sudo, but no_new_privs is set (NoNewPrivileges= in the runner's unit?), which disables setuid bits")
 	}
 	return nil
 }
 
-// noTerminal refuses to become anybody for a person at a terminal: the account
-// would hold it, and could type into it (TIOCSTI) or read what is typed.
-func noTerminal() error {
+// checkNoTerminal refuses to change accounts on a terminal: the account would get it,
+// and could type into it (TIOCSTI) or read its input.
+func checkNoTerminal() error {
 	for fd := range 3 {
 		if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
-			return failure.Privatef("this is a terminal (descriptor %d): jobs are started by GitLab Runner, not by hand", fd)
+			return failure.Privatef("descriptor %d is a terminal: GitLab Runner must start jobs, not a user", fd)
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// TestNoFallback: what a strategy cannot do is refused, and no other is tried.
+// TestNoFallback: an impossible strategy is a refusal; no other is tried.
 func TestNoFallback(t *testing.T) {
 	_, err := Launcher{Strategy: None}.plan(account(t, "other", uint32(os.Geteuid())+1), job.Run)
 	if failure.KindOf(err) != failure.Denied {
@@ -89,7 +89,7 @@ func TestNoFallback(t *testing.T) {
 	}
 }
 
-// TestNoTerminal puts a terminal in the place of each descriptor in turn.
+// TestNoTerminal replaces each descriptor in turn by a terminal.
 func TestNoTerminal(t *testing.T) {
 	master, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -104,17 +104,17 @@ func TestNoTerminal(t *testing.T) {
 		if err := unix.Dup2(master, fd); err != nil {
 			t.Fatal(err)
 		}
-		refusal := noTerminal()
+		refusal := checkNoTerminal()
 		if err := unix.Dup2(was, fd); err != nil {
 			t.Fatal(err)
 		}
 		unix.Close(was)
-		if refusal == nil || !strings.Contains(refusal.Error(), fmt.Sprintf("(descriptor %d)", fd)) {
+		if refusal == nil || !strings.Contains(refusal.Error(), fmt.Sprintf("descriptor %d is a terminal", fd)) {
 			t.Errorf("descriptor %d: %v", fd, refusal)
 		}
 	}
-	if err := noTerminal(); err != nil {
-		t.Skipf("the tests themselves run at a terminal: %v", err)
+	if err := checkNoTerminal(); err != nil {
+		t.Skipf("the tests run on a terminal: %v", err)
 	}
 }
 
@@ -139,38 +139,38 @@ func TestMaySudo(t *testing.T) {
 	}
 }
 
-func TestJudgeSudo(t *testing.T) {
+func TestCheckSudo(t *testing.T) {
 	for _, c := range []struct {
 		owner, mode uint32
 		noNewPrivs  bool
 		want        string
 	}{
 		{0, unix.S_ISUID | 0o755, false, ""},
-		{0, 0o755, false, "not root's or has no setuid bit"},
-		{1000, unix.S_ISUID | 0o755, false, "not root's or has no setuid bit"},
-		{1000, 0o755, false, "not root's or has no setuid bit"},
+		{0, 0o755, false, "not owned by root or has no setuid bit"},
+		{1000, unix.S_ISUID | 0o755, false, "not owned by root or has no setuid bit"},
+		{1000, 0o755, false, "not owned by root or has no setuid bit"},
 		{0, unix.S_ISUID | 0o755, true, "no_new_privs is set"},
 	} {
-		err := judgeSudo(c.owner, c.mode, c.noNewPrivs)
+		err := checkSudo(c.owner, c.mode, c.noNewPrivs)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("owner %d, mode %o, no_new_privs %v: %v, want %q", c.owner, c.mode, c.noNewPrivs, err, c.want)
 		}
 	}
 }
 
-func TestFirst(t *testing.T) {
+func TestFirstError(t *testing.T) {
 	ran := 0
 	yes := func() error { ran++; return nil }
 	no := func() error { ran++; return os.ErrPermission }
-	if err := first(yes, no, yes); err != os.ErrPermission || ran != 2 {
+	if err := firstError(yes, no, yes); err != os.ErrPermission || ran != 2 {
 		t.Errorf("%v after %d", err, ran)
 	}
-	if err := first(yes, yes); err != nil {
+	if err := firstError(yes, yes); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestJudgeSuidDumpable(t *testing.T) {
+func TestCheckSuidDumpable(t *testing.T) {
 	for _, tt := range []struct {
 		text    string
 		err     error
@@ -183,11 +183,11 @@ func TestJudgeSuidDumpable(t *testing.T) {
 		{"", fs.ErrNotExist, false},
 		{"", fs.ErrPermission, true},
 	} {
-		if err := judgeSuidDumpable([]byte(tt.text), tt.err); (err != nil) != tt.refused {
+		if err := checkSuidDumpable([]byte(tt.text), tt.err); (err != nil) != tt.refused {
 			t.Errorf("%q %v: %v", tt.text, tt.err, err)
 		}
 	}
-	if err := MemoryIsClosed(); err != nil {
+	if err := CheckSuidDumpable(); err != nil {
 		t.Errorf("on this machine: %v", err)
 	}
 }

@@ -1,5 +1,5 @@
-// Package privdrop starts jacamar as the account that a grant names. A strategy
-// that cannot do its work is a refusal; there is never another one tried.
+// Package privdrop starts jacamar as the account of a grant. If the configured
+// strategy is not possible, it refuses; it never tries another one.
 package privdrop
 
 import (
@@ -18,27 +18,27 @@ import (
 	"jacamar-ci/internal/rlimit"
 )
 
-// Launcher knows how to start jacamar.
+// Launcher starts jacamar.
 type Launcher struct {
 	Strategy       Strategy
 	Jacamar        job.AbsPath
 	Stdout, Stderr *os.File
 	// Core is the limit on core files that jacamar starts with.
 	Core unix.Rlimit
-	// Limits are those of the site. jacamar sets them itself, as far as it may;
-	// hard ones are raised here, where this process may.
+	// Limits are those of the site. jacamar sets them itself; the Launcher raises hard
+	// limits if this process may.
 	Limits []rlimit.Limit
-	// Filter sets the system-call filter without lists, with Setuid and where this
-	// process's own capabilities suffice.
+	// Filter loads the default system-call filter with Setuid if this process has the
+	// capability for it.
 	Filter bool
-	// NoNewPrivs is set for jacamar as a whole, which sets it itself behind Sudo.
+	// NoNewPrivs sets no_new_privs for jacamar. With Sudo, jacamar sets it itself.
 	NoNewPrivs bool
 	// Thread starts the first jacamar; nil for any.
 	Thread *inherit.Thread
 }
 
-// Start starts jacamar for one stage as the granted account. What it returns beside
-// it is for jacamar to verify.
+// Start starts jacamar for one stage as the granted account. It also returns the
+// process attributes that jacamar must verify.
 func (l Launcher) Start(grant policy.Grant, stage job.Stage) (child *monitor.Child, as inherit.Start, err error) {
 	account, ok := grant.Account()
 	if !ok {
@@ -58,11 +58,10 @@ func (l Launcher) Start(grant policy.Grant, stage job.Stage) (child *monitor.Chi
 	return child, as, nil
 }
 
-// fork starts the plan. In the child come setgroups, setgid and setuid, in this
-// order, and any error ends it before it executes anything; jacamar verifies its
-// ids again before it does.
+// fork starts the plan. The child calls setgroups, setgid and setuid in this order; an
+// error ends it before it executes a program. jacamar verifies its ids again.
 func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err error) {
-	if as, err = l.promise(); err != nil {
+	if as, err = l.startSettings(); err != nil {
 		return 0, as, err
 	}
 	pid, err = l.Thread.Run(func(t *inherit.Thread) (pid int, err error) {
@@ -74,7 +73,7 @@ func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err 
 			return 0, err
 		}
 		defer restore()
-		l.raise()
+		l.raiseHardLimits()
 		return syscall.ForkExec(p.argv[0], p.argv, &syscall.ProcAttr{
 			Dir: "/", Env: monitor.Environ(),
 			Files: []uintptr{socket.Fd(), l.Stdout.Fd(), l.Stderr.Fd()},
@@ -84,9 +83,9 @@ func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err 
 	return pid, as, err
 }
 
-// promise is what a start by this process can have beyond the strategy itself. What
-// is set for sudo would be in the way of sudo.
-func (l Launcher) promise() (as inherit.Start, err error) {
+// startSettings returns the attributes that this process can set for jacamar. For sudo
+// there are none: they would prevent it from working.
+func (l Launcher) startSettings() (as inherit.Start, err error) {
 	if l.Strategy == Sudo {
 		return inherit.Start{Sudo: true}, nil
 	}
@@ -100,24 +99,25 @@ func (l Launcher) promise() (as inherit.Start, err error) {
 	return as, err
 }
 
-// withCoreLimit has the limit on core files for the time of a fork as the job must
-// inherit it. This process itself dumps none all the while (see lockdown).
+// withCoreLimit sets the limit on core files to the one that the job must inherit, and
+// returns a function that restores it after the fork. This process itself still dumps
+// no core (see lockdown).
 func (l Launcher) withCoreLimit() (restore func(), err error) {
 	var own unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &own); err != nil {
 		return nil, fmt.Errorf("cannot read the limit on core files: %w", err)
 	}
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &l.Core); err != nil {
-		return nil, fmt.Errorf("cannot hand on the limit on core files: %w", err)
+		return nil, fmt.Errorf("cannot restore the limit on core files: %w", err)
 	}
 	return func() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &own) }, nil
 }
 
-// raise lifts this process's own hard limits to the site's, which jacamar inherits
-// and sets itself; it finds out, and tells, where one is missing. They are not set
-// on jacamar from outside: at the end of execve(2) the kernel puts back the limit
-// of the stack that it had at the beginning (finalize_exec in fs/exec.c).
-func (l Launcher) raise() {
+// raiseHardLimits raises this process's hard limits to those of the site. jacamar
+// inherits them, sets the limits itself, and reports a failure. This process cannot
+// set them on jacamar: at the end of execve(2) the kernel restores the stack limit
+// from its beginning (finalize_exec in fs/exec.c).
+func (l Launcher) raiseHardLimits() {
 	for _, limit := range l.Limits {
 		_ = limit.RaiseHard()
 	}

@@ -14,7 +14,7 @@ import (
 // ProgramMayChangeIDs is MayChangeIDs for a program that was not started: what it could
 // do as the account. Only its file and this process's own attributes are looked at.
 func ProgramMayChangeIDs(program string, uid job.UID) error {
-	if err := hostIDs(); err != nil {
+	if err := checkHostIDs(); err != nil {
 		return err
 	}
 	held, err := capability.OfFile(program)

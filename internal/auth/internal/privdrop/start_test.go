@@ -18,7 +18,7 @@ import (
 	"jacamar-ci/internal/rlimit"
 )
 
-// shows stands in for jacamar: a program that prints what it has become.
+// shows replaces jacamar by a program that prints its process attributes.
 const shows = `#!/bin/bash
 exec 2>&1
 cat /proc/self/status
@@ -33,8 +33,8 @@ read -r line
 echo "read $line"
 `
 
-// launched starts the stand-in and returns what it prints, by the first word of
-// each line.
+// launched starts that program and returns its output, by the first field of each
+// line.
 func launched(t *testing.T, l Launcher, start func(*Launcher) (pid int, socket *os.File, err error)) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -81,7 +81,7 @@ func launched(t *testing.T, l Launcher, start func(*Launcher) (pid int, socket *
 	return got
 }
 
-// fork starts a plan without a grant, which only the rules can make.
+// forked starts a plan without a grant, which only the rules can create.
 func forked(a job.Account) func(*Launcher) (int, *os.File, error) {
 	return func(l *Launcher) (int, *os.File, error) {
 		p, err := l.plan(a, job.Run)
@@ -104,14 +104,14 @@ func needRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another account")
 	}
-	if err := noTerminal(); err != nil {
+	if err := checkNoTerminal(); err != nil {
 		t.Skipf("the tests themselves run at a terminal: %v", err)
 	}
 }
 
 var core = unix.Rlimit{Cur: 4096, Max: unix.RLIM_INFINITY}
 
-func TestBecomesTheAccount(t *testing.T) {
+func TestStartAsAccount(t *testing.T) {
 	needRoot(t)
 	l := Launcher{Strategy: Setuid, Core: core, Filter: true}
 	got := launched(t, l, forked(account(t, "alice", 5001, 7, 8)))
@@ -136,9 +136,8 @@ func TestBecomesTheAccount(t *testing.T) {
 	}
 }
 
-// TestBoundingSetFollowsNoNewPrivs: without the flag it stays as it is, and with it
-// goes where that can be.
-func TestBoundingSetFollowsNoNewPrivs(t *testing.T) {
+// TestBoundingSet: without no_new_privs it is unchanged, with it emptied if possible.
+func TestBoundingSet(t *testing.T) {
 	needRoot(t)
 	held, err := capability.Effective()
 	if err != nil {
@@ -173,8 +172,9 @@ func TestBoundingSetFollowsNoNewPrivs(t *testing.T) {
 	}
 }
 
-// TestPromise: what is promised is what this process can, and for sudo nothing.
-func TestPromise(t *testing.T) {
+// TestStartSettings: the settings are those that this process can apply, none for
+// sudo.
+func TestStartSettings(t *testing.T) {
 	held, err := capability.Effective()
 	if err != nil {
 		t.Fatal(err)
@@ -186,18 +186,18 @@ func TestPromise(t *testing.T) {
 		Setuid: {NoNewPrivs: true, Filter: held.Has(unix.CAP_SYS_ADMIN), NoBounding: held.Has(unix.CAP_SETPCAP)},
 	} {
 		all.Strategy = strategy
-		if got, err := all.promise(); err != nil || got != want {
+		if got, err := all.startSettings(); err != nil || got != want {
 			t.Errorf("%s: %+v %v, want %+v", strategy, got, err, want)
 		}
 	}
-	if got, err := (Launcher{Strategy: Setuid}).promise(); err != nil || got != (inherit.Start{}) {
+	if got, err := (Launcher{Strategy: Setuid}).startSettings(); err != nil || got != (inherit.Start{}) {
 		t.Errorf("nothing asked: %+v %v", got, err)
 	}
 }
 
-// TestThisProcessKeepsItsOwn: the thread that made the child is gone, and with it
-// what it had given up.
-func TestThisProcessKeepsItsOwn(t *testing.T) {
+// TestProcessUnchanged: the thread that made the child has ended; the rest of the
+// process keeps its attributes.
+func TestProcessUnchanged(t *testing.T) {
 	needRoot(t)
 	before, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
@@ -225,7 +225,7 @@ func line(text []byte, name string) string {
 	return name + value
 }
 
-func TestBlockedSignalsDoNotReachTheChild(t *testing.T) {
+func TestBlockedSignalsNotInherited(t *testing.T) {
 	needRoot(t)
 	var all unix.Sigset_t
 	all.Val[0] = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGUSR1-1)
@@ -244,9 +244,8 @@ func TestBlockedSignalsDoNotReachTheChild(t *testing.T) {
 	}
 }
 
-// TestHardLimitIsInherited lowers hard limits of this process permanently, and so
-// runs in one of its own. That of the stack is the one which the kernel sets again
-// while a program starts.
+// TestHardLimitIsInherited lowers hard limits permanently, so it runs in a process of
+// its own. The kernel restores the stack limit while a program starts.
 func TestHardLimitIsInherited(t *testing.T) {
 	needRoot(t)
 	held, err := capability.Effective()
@@ -284,14 +283,14 @@ func span(t *testing.T, text string) rlimit.Range {
 	return r
 }
 
-func TestWithoutAGrantNobodyIsStarted(t *testing.T) {
+func TestNoStartWithoutGrant(t *testing.T) {
 	c, _, err := Launcher{Strategy: None, Jacamar: program(t, "/bin/true"), Stdout: os.Stdout, Stderr: os.Stderr}.Start(policy.Grant{}, job.Run)
 	if c != nil || failure.KindOf(err) != failure.Denied {
 		t.Errorf("%v, %v", c, err)
 	}
 }
 
-// TestUserNamespace runs this test program as the false root of a user namespace.
+// TestUserNamespace runs this test program as root of a user namespace.
 func TestUserNamespace(t *testing.T) {
 	if os.Getenv("PRIVDROP_FALSE_ROOT") != "" {
 		if err := MayChangeIDs(); err != nil {
@@ -324,7 +323,7 @@ func TestMayChangeIDs(t *testing.T) {
 		"the gid": {1 << unix.CAP_SETGID, "lacks CAP_SETGID:"},
 	} {
 		if os.Geteuid() != 0 {
-			break // has neither: TestNoFallback looks at that
+			break // has neither: TestNoFallback covers that
 		}
 		_, err := inherit.NewThread().Run(func(*inherit.Thread) (int, error) {
 			data, err := capability.ThreadSets()
@@ -344,7 +343,7 @@ func TestMayChangeIDs(t *testing.T) {
 	}
 }
 
-func TestMissingCapabilitiesAreExplained(t *testing.T) {
+func TestCapabilityHint(t *testing.T) {
 	if noNewPrivs() {
 		t.Skip("the tests themselves run with no_new_privs")
 	}

@@ -66,10 +66,10 @@ func TestRunRefuses(t *testing.T) {
 		{"garbage", "echo welcome to the site", "its output is not JSON"},
 		{"banner before the answer", `echo welcome; echo '{"username":"bob"}'`, "its output is not JSON"},
 		{"path as account", `echo '{"username":"a/../b"}'`, `its output has "username": the account name "a/../b" has a character that account names do not have`},
-		{"1 GiB", "head -c 1073741824 /dev/zero", "it printed more than 65536 bytes"},
+		{"1 GiB", "head -c 1073741824 /dev/zero", "printed more than 65536 bytes"},
 		{"1 GiB of errors", "head -c 1073741824 /dev/zero >&2; exit 4", "exit status 4"},
-		{"one byte too much", `printf '{"user_message":"%65519s"}' x`, "it printed more than 65536 bytes"},
-		{"daemon that holds its output", "exec 9>&1; x=$(setsid -f sh -c 'exec sleep 3 >&9'); true", "it left a process behind that holds its output"},
+		{"one byte too much", `printf '{"user_message":"%65519s"}' x`, "printed more than 65536 bytes"},
+		{"daemon that holds its output", "exec 9>&1; x=$(setsid -f sh -c 'exec sleep 3 >&9'); true", "left a process behind that holds its output"},
 		{"syntax error", "if", "exit status 2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestRunTimeout(t *testing.T) {
 			s.limit = 500 * time.Millisecond
 			begin := time.Now()
 			a, err := run(t, s, "alice", "")
-			refused(t, a, err, failure.Denied, "it took longer than 500ms")
+			refused(t, a, err, failure.Denied, "timed out after 500ms")
 			if d := time.Since(begin); d > 5*time.Second {
 				t.Errorf("took %s", d)
 			}

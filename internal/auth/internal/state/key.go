@@ -10,15 +10,15 @@ import (
 	"jacamar-ci/internal/failure"
 )
 
-// Key seals states. It is a pointer, which no print or stack trace shows the
-// contents of.
+// Key seals states. It contains a pointer, so that formatting and stack traces do not
+// show the secret.
 type Key struct{ secret *[keySize]byte }
 
-// keySize is the output length of SHA-256 in bytes, the least that RFC 2104 wants.
+// keySize is the output length of SHA-256 in bytes, the minimum of RFC 2104.
 const keySize = 32
 
-// keyFile is its name in the state directory. Deleting it replaces the key: the
-// next config stage makes one, and the jobs that run then fail.
+// keyFile is its name in the state directory. Deleting the file replaces the key: the
+// next config stage creates one, and the jobs that are running then fail.
 const keyFile = "seal.key"
 
 // LoadKey reads the key of the directory.
@@ -27,9 +27,9 @@ func LoadKey(dir statedir.Dir) (Key, error) {
 	return newKey(dir, b, err)
 }
 
-// MakeKey is LoadKey for the config stage: where there is no key it makes one. All
-// who do so at once get the same.
-func MakeKey(dir statedir.Dir) (Key, error) {
+// LoadOrCreateKey is LoadKey for the config stage: it creates a missing key. Concurrent
+// calls get the same key.
+func LoadOrCreateKey(dir statedir.Dir) (Key, error) {
 	b, err := dir.Load(keyFile, keySize)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return newKey(dir, b, err)
@@ -37,7 +37,7 @@ func MakeKey(dir statedir.Dir) (Key, error) {
 	b = make([]byte, keySize)
 	_, _ = rand.Read(b) // never fails: see crypto/rand
 	if err := dir.Add(keyFile, b); err != nil && !errors.Is(err, fs.ErrExist) {
-		return Key{}, failure.Privatef("cannot make the key of jobs' states in %s: %w", dir.Path(), err)
+		return Key{}, failure.Privatef("cannot create the key for the states of jobs in %s: %w", dir.Path(), err)
 	}
 	clear(b)
 	return LoadKey(dir)
@@ -51,16 +51,16 @@ func newKey(dir statedir.Dir, b []byte, err error) (Key, error) {
 	case failure.KindOf(err) == failure.Config:
 		return Key{}, err
 	case err == nil && len(b) != keySize:
-		err = fmt.Errorf("it has %d bytes, not %d", len(b), keySize)
+		err = fmt.Errorf("%d bytes, want %d", len(b), keySize)
 	}
 	if err != nil {
-		return Key{}, failure.Configf("cannot use %s/%s: %w: remove it: the next job makes another", dir.Path(), keyFile, err)
+		return Key{}, failure.Configf("cannot use %s/%s: %w: remove it; the next job creates another", dir.Path(), keyFile, err)
 	}
 	k := Key{new([keySize]byte)}
 	copy(k.secret[:], b)
 	return k, nil
 }
 
-// Forget overwrites the key: what is started later shares this process's memory
-// until it executes.
-func (k Key) Forget() { clear(k.secret[:]) }
+// Clear overwrites the key: a child process shares this process's memory until it
+// executes a program.
+func (k Key) Clear() { clear(k.secret[:]) }

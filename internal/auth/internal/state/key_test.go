@@ -14,7 +14,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// directory is one that is not there yet, below one that trustedfile believes.
+// directory returns one that does not exist yet, in one that trustedfile trusts.
 func directory(t testing.TB) (statedir.Dir, string) {
 	t.Helper()
 	home, err := os.UserHomeDir()
@@ -37,19 +37,19 @@ func directory(t testing.TB) (statedir.Dir, string) {
 func made(t testing.TB) (Key, statedir.Dir, string) {
 	t.Helper()
 	d, path := directory(t)
-	k, err := MakeKey(d)
+	k, err := LoadOrCreateKey(d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return k, d, path
 }
 
-func TestKeyIsMadeOnce(t *testing.T) {
+func TestKeyIsCreatedOnce(t *testing.T) {
 	first, d, path := made(t)
 	if bytes.Equal(first.secret[:], make([]byte, keySize)) {
 		t.Error("the key is empty")
 	}
-	for name, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": MakeKey, "LoadKey": LoadKey} {
+	for name, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": LoadOrCreateKey, "LoadKey": LoadKey} {
 		if k, err := read(d); err != nil || *k.secret != *first.secret {
 			t.Errorf("%s gives another key, or none: %v", name, err)
 		}
@@ -62,7 +62,7 @@ func TestKeyIsMadeOnce(t *testing.T) {
 	}
 }
 
-// TestFirstJobsAgree: many config stages begin at once where there is no key yet.
+// TestFirstJobsAgree starts many config stages at once without a key.
 func TestFirstJobsAgree(t *testing.T) {
 	for range 50 { // some interleavings are rare
 		firstJobsAgree(t)
@@ -76,7 +76,7 @@ func firstJobsAgree(t *testing.T) {
 	for i := range keys {
 		all.Go(func() {
 			var err error
-			if keys[i], err = MakeKey(d); err != nil {
+			if keys[i], err = LoadOrCreateKey(d); err != nil {
 				t.Error(err)
 			}
 		})
@@ -89,7 +89,8 @@ func firstJobsAgree(t *testing.T) {
 	}
 }
 
-// TestReplacedKey: states of before are refused in one line, and jobs go on.
+// TestReplacedKey: states sealed with the former key are refused in one line, and new
+// jobs run.
 func TestReplacedKey(t *testing.T) {
 	k, d, path := made(t)
 	file := parsed(t, job.ParseAbsPath, "/x")
@@ -102,7 +103,7 @@ func TestReplacedKey(t *testing.T) {
 	}
 	_, err = LoadKey(d)
 	refused(t, "no key", err, "was replaced during the job")
-	next, err := MakeKey(d)
+	next, err := LoadOrCreateKey(d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,10 +116,10 @@ func TestDamagedKey(t *testing.T) {
 		spoil func(path string) error
 		want  string
 	}{
-		"empty":     {func(p string) error { return os.Truncate(p, 0) }, "it has 0 bytes, not 32"},
-		"cut":       {func(p string) error { return os.Truncate(p, keySize-1) }, "it has 31 bytes, not 32"},
+		"empty":     {func(p string) error { return os.Truncate(p, 0) }, "0 bytes, want 32"},
+		"cut":       {func(p string) error { return os.Truncate(p, keySize-1) }, "31 bytes, want 32"},
 		"longer":    {func(p string) error { return os.Truncate(p, keySize+1) }, "longer than 32 bytes"},
-		"open":      {func(p string) error { return os.Chmod(p, 0o644) }, "open to other accounts"},
+		"open":      {func(p string) error { return os.Chmod(p, 0o644) }, "other accounts have access"},
 		"writable":  {func(p string) error { return os.Chmod(p, 0o620) }, "writable by group"},
 		"directory": {func(p string) error { os.Remove(p); return os.Mkdir(p, 0o700) }, "a directory"},
 	} {
@@ -126,7 +127,7 @@ func TestDamagedKey(t *testing.T) {
 		if err := c.spoil(path); err != nil {
 			t.Fatal(err)
 		}
-		for what, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": MakeKey, "LoadKey": LoadKey} {
+		for what, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": LoadOrCreateKey, "LoadKey": LoadKey} {
 			k, err := read(d)
 			if failure.KindOf(err) != failure.Config || !strings.Contains(fmt.Sprint(err), c.want) || !strings.Contains(fmt.Sprint(err), "remove it") || k.secret != nil {
 				t.Errorf("%s, %s: %v, want a fault of the configuration with %q", name, what, err, c.want)
@@ -140,7 +141,7 @@ func TestUnusableDirectory(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(filepath.Dir(path)), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	for name, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": MakeKey, "LoadKey": LoadKey} {
+	for name, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": LoadOrCreateKey, "LoadKey": LoadKey} {
 		if _, err := read(d); failure.KindOf(err) != failure.Config || strings.Contains(err.Error(), "remove it") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -154,7 +155,7 @@ func TestKeyIsNotShown(t *testing.T) {
 			t.Errorf("%s", text)
 		}
 	}
-	k.Forget()
+	k.Clear()
 	if *k.secret != [keySize]byte{} {
 		t.Error("the key is still there")
 	}

@@ -1,16 +1,21 @@
-// Package state is what the config stage of a job settles for its later stages, and
-// the seal on it. It travels in job_env: a job's author cannot write that, but the
+// Package state holds the results of a job's config stage for its later stages, and
+// seals them. The state is passed in job_env: a job's author cannot write that, but the
 // account of the runner's service can, and with file capabilities that account must
-// not decide who a job runs as. So nothing of a state is believed before its seal
-// is verified, and a state is opened for the job alone that it was made for.
+// not control which account a job runs as. So a state is not trusted before its seal
+// is verified, and it can be opened only for its own job.
 //
-// Where files are is never part of it, but for the path of the configuration, by
-// which the key of the seal is found: that file is judged, and is under the seal.
+// A state contains no paths of files except that of the configuration, which locates
+// the key of the seal: that file is checked, and the seal covers its path.
 package state
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"strings"
 
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/failure"
@@ -18,8 +23,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// State is what the config stage settled. It saves the later stages their questions
-// to the name service and to the RunAs script; they look at token and rules again.
+// State is the result of the config stage. The later stages need not query the name
+// service and run the RunAs script again; they check token and rules again.
 type State struct {
 	Job Job `json:"job"`
 	// TokenID is the id (jti) of the token that the config stage accepted.
@@ -29,21 +34,20 @@ type State struct {
 	Dirs    ipc.Dirs     `json:"dirs"`
 }
 
-// Job is what a state belongs to.
+// Job identifies the job of a state.
 type Job struct {
 	ID      job.ID `json:"id"`
 	Project job.ID `json:"project"`
-	// Service is the account that runs jacamar-auth, Downscope how it reaches the
-	// job's.
+	// Service is the account that runs jacamar-auth, Downscope how it changes to the
+	// job's account.
 	Service   job.UID `json:"service"`
 	Downscope string  `json:"downscope"`
 }
 
-// Delegation is what the RunAs script answered; the zero value is that none was
-// asked.
+// Delegation is the result of the RunAs script; the zero value means that none ran.
 type Delegation struct {
-	Asked bool `json:"asked,omitempty"`
-	// Target is the account that the job asked for and the script accepted.
+	Called bool `json:"asked,omitempty"`
+	// Target is the account that the job requested and the script accepted.
 	Target job.Username `json:"target,omitzero"`
 	// Named is the account that the script itself named.
 	Named   job.Username `json:"named,omitzero"`
@@ -51,26 +55,25 @@ type Delegation struct {
 	Message string       `json:"message,omitempty"`
 }
 
-// maxLength keeps the state, in bytes, far from the 128 KiB that one environment
-// string may have (MAX_ARG_STRLEN in execve(2)): every byte is one less for the
-// job's own variables.
+// maxLength bounds the state in bytes, far below the 128 KiB of one environment string
+// (MAX_ARG_STRLEN in execve(2)): it reduces the space for the job's own variables.
 const maxLength = 32 << 10
 
-// Seal writes the state for a job whose configuration is that file.
+// Seal returns the sealed text of the state for a job with that configuration file.
 func (s State) Seal(key Key, configuration job.AbsPath) (string, error) {
 	body, err := json.Marshal(s)
 	if err != nil {
 		return "", fmt.Errorf("cannot write the job's state: %w", err)
 	}
-	text := sealed(key, configuration, body)
+	text := sealText(key, configuration, body)
 	if len(text) > maxLength {
-		return "", failure.Privatef("cannot keep the job's state: %d bytes, over %d (an account with very many groups?)", len(text), maxLength)
+		return "", failure.Privatef("cannot pass on the job's state: %d bytes, more than %d (an account with very many groups?)", len(text), maxLength)
 	}
 	return text, nil
 }
 
-// Open returns the state if it was sealed with the key, as it is, for the job. Its
-// error is a failure.Denied that the job's user may read.
+// Open returns the state if it was sealed with the key, is unchanged, and belongs to
+// the job. Its error is a failure.Denied that the job's author may read.
 func (s Sealed) Open(key Key, of Job) (State, error) {
 	if !s.verify(key) {
 		return State{}, refuse("the job's state was changed, belongs to another job or was sealed with another key")
@@ -85,9 +88,9 @@ func (s Sealed) Open(key Key, of Job) (State, error) {
 	case was.Project != of.Project:
 		return State{}, refuse("the job's state belongs to project %s, not to project %s", was.Project, of.Project)
 	case was.Service != of.Service:
-		return State{}, refuse("the job's state was made by uid %d, and this is uid %d", was.Service, of.Service)
+		return State{}, refuse("the job's state was created by uid %d, but this is uid %d", was.Service, of.Service)
 	case was.Downscope != of.Downscope:
-		return State{}, refuse("auth.downscope was %s when the job began, and is %s now", was.Downscope, of.Downscope)
+		return State{}, refuse("auth.downscope changed from %s to %s during the job", was.Downscope, of.Downscope)
 	}
 	return state, nil
 }
@@ -95,4 +98,61 @@ func (s Sealed) Open(key Key, of Job) (State, error) {
 func refuse(format string, args ...any) error {
 	f := &failure.Error{Kind: failure.Denied, Public: fmt.Sprintf(format, args...)}
 	return f.WithHint("retry the job; if that fails as well, ask the administrators of this CI resource")
+}
+
+// Sealed is a state whose seal is not verified. Its text is
+//
+//	version SP seal SP configuration SP body
+//
+// The seal is a MAC over the version and everything after the seal, in lower-case
+// hexadecimal (HMAC-SHA-256, RFC 2104). The configuration's path is escaped as in a
+// URL, so that it has no space. The body is JSON.
+type Sealed struct {
+	seal          string
+	covered       string // configuration SP body
+	configuration job.AbsPath
+	body          []byte
+}
+
+// version changes with the meaning of the text.
+const version = "2"
+
+func sealText(key Key, configuration job.AbsPath, body []byte) string {
+	covered := url.PathEscape(configuration.String()) + " " + string(body)
+	return version + " " + key.mac(covered) + " " + covered
+}
+
+// Parse splits a text without trusting it. Its error is a failure.Denied that the
+// job's author may read.
+func Parse(text string) (Sealed, error) {
+	v, rest, _ := strings.Cut(text, " ")
+	if v != version {
+		return Sealed{}, refuse("the job started with another version of Jacamar, which must not be updated during a job")
+	}
+	seal, covered, _ := strings.Cut(rest, " ")
+	path, body, _ := strings.Cut(covered, " ")
+	plain, _ := url.PathUnescape(path) // a wrong escape yields "", which is no absolute path
+	configuration, err := job.ParseAbsPath(plain)
+	if err != nil {
+		return Sealed{}, refuse("the job's state was changed")
+	}
+	return Sealed{seal: seal, covered: covered, configuration: configuration, body: []byte(body)}, nil
+}
+
+// Configuration returns the configuration file of the job's config stage. The seal is
+// not verified yet: the caller must check the owner of the file before using it.
+func (s Sealed) Configuration() job.AbsPath { return s.configuration }
+
+// verify compares the texts in constant time, so that only one spelling of the seal is
+// accepted.
+func (s Sealed) verify(key Key) bool {
+	return hmac.Equal([]byte(s.seal), []byte(key.mac(s.covered)))
+}
+
+// mac computes the seal. The label separates it from other uses of the key.
+func (k Key) mac(covered string) string {
+	const label = "jacamar job state\x00"
+	h := hmac.New(sha256.New, k.secret[:])
+	h.Write([]byte(label + version + "\x00" + covered))
+	return hex.EncodeToString(h.Sum(nil))
 }

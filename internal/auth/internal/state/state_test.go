@@ -32,7 +32,7 @@ func keyOf(fill byte) Key {
 
 var own = Job{ID: 42, Project: 12, Service: 998, Downscope: "setuid"}
 
-// full is a state with every member set.
+// full returns a state with every member set.
 func full(t testing.TB) State {
 	path := func(s string) job.AbsPath { return parsed(t, job.ParseAbsPath, s) }
 	name := func(s string) job.Username { return parsed(t, job.ParseUsername, s) }
@@ -44,7 +44,7 @@ func full(t testing.TB) State {
 			Groups:  policy.Groups{Compared: "lists", Allowed: 1, Blocked: 2, Unnamed: &unnamed, Unknown: 3},
 			Aging:   policy.Aging{Known: true}, Owner: name("alice"), Shells: []job.AbsPath{path("/bin/bash")}, Service: 998,
 		},
-		RunAs: Delegation{Asked: true, Target: name("svc"), Named: name("carol"), DataDir: path("/data"), Message: "hello"},
+		RunAs: Delegation{Called: true, Target: name("svc"), Named: name("carol"), DataDir: path("/data"), Message: "hello"},
 		Dirs:  ipc.Dirs{Base: path("/home/alice/.jacamar-ci"), Builds: path("/b"), Cache: path("/c"), Scripts: path("/s")},
 	}
 }
@@ -60,7 +60,7 @@ func seal(t testing.TB) string {
 	return text
 }
 
-// reopen is what a later stage does.
+// reopen opens a state as a later stage does.
 func reopen(text string, key Key, of Job) (State, error) {
 	s, err := Parse(text)
 	if err != nil {
@@ -69,7 +69,7 @@ func reopen(text string, key Key, of Job) (State, error) {
 	return s.Open(key, of)
 }
 
-func TestOpensWhatWasSealed(t *testing.T) {
+func TestSealAndOpen(t *testing.T) {
 	text := seal(t)
 	s, err := Parse(text)
 	if err != nil || s.Configuration().String() != file {
@@ -95,15 +95,15 @@ func refused(t *testing.T, name string, err error, want string) {
 	}
 }
 
-func TestOpensForTheSameJobAlone(t *testing.T) {
+func TestOpenOnlyForSameJob(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Job)
 		want   string
 	}{
 		"job":       {func(j *Job) { j.ID = 43 }, "belongs to job 42, not to job 43"},
 		"project":   {func(j *Job) { j.Project = 13 }, "belongs to project 12, not to project 13"},
-		"service":   {func(j *Job) { j.Service = 0 }, "made by uid 998, and this is uid 0"},
-		"downscope": {func(j *Job) { j.Downscope = "sudo" }, "auth.downscope was setuid when the job began, and is sudo now"},
+		"service":   {func(j *Job) { j.Service = 0 }, "created by uid 998, but this is uid 0"},
+		"downscope": {func(j *Job) { j.Downscope = "sudo" }, "auth.downscope changed from setuid to sudo during the job"},
 	} {
 		of := own
 		c.change(&of)
@@ -114,8 +114,8 @@ func TestOpensForTheSameJobAlone(t *testing.T) {
 	refused(t, "another key", err, "sealed with another key")
 }
 
-// leaves calls f with every value inside of v that is neither an object nor a
-// list, and with a way to replace it.
+// leaves calls f with every value in v that is neither an object nor a list, and with
+// a function that replaces it.
 func leaves(path string, v any, replace func(any), f func(path string, v any, replace func(any))) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -143,8 +143,7 @@ func other(v any) any {
 	return "x"
 }
 
-// TestEveryMemberIsSealed changes one at a time, in the JSON text, and takes each
-// away.
+// TestEveryMemberIsSealed changes and removes each member in the JSON text.
 func TestEveryMemberIsSealed(t *testing.T) {
 	text := seal(t)
 	body := strings.Index(text, "{")
@@ -177,7 +176,7 @@ func TestEveryMemberIsSealed(t *testing.T) {
 	}
 }
 
-// TestEveryByteIsSealed changes each byte, takes each away and repeats each.
+// TestEveryByteIsSealed changes, removes and repeats each byte.
 func TestEveryByteIsSealed(t *testing.T) {
 	text := seal(t)
 	for i := range text {
@@ -198,7 +197,7 @@ func TestEveryByteIsSealed(t *testing.T) {
 	}
 }
 
-// TestMalformed: none of these comes to a comparison of seals.
+// TestMalformed: Parse refuses these texts.
 func TestMalformed(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                      "another version",
@@ -219,10 +218,9 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestSealedAndUnreadable: a body that the seal covers and that is no state is a
-// fault of the program.
+// TestSealedAndUnreadable: a sealed body that is no state is a system failure.
 func TestSealedAndUnreadable(t *testing.T) {
-	text := sealed(keyOf(1), parsed(t, job.ParseAbsPath, "/x"), []byte("{"))
+	text := sealText(keyOf(1), parsed(t, job.ParseAbsPath, "/x"), []byte("{"))
 	if _, err := reopen(text, keyOf(1), own); err == nil || failure.KindOf(err) != failure.System {
 		t.Errorf("%v", err)
 	}
@@ -248,8 +246,7 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
-// FuzzOpen makes a state out of one that was sealed: nothing but the very same
-// text opens.
+// FuzzOpen changes a sealed state: only the identical text opens.
 func FuzzOpen(f *testing.F) {
 	text, key := seal(f), keyOf(1)
 	f.Add(0, 0, "")

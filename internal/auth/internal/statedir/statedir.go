@@ -1,7 +1,7 @@
-// Package statedir keeps the few files of jacamar-auth's own state: GitLab's keys and
-// the key that seals a job's state. Their directory belongs to one account and to
-// no other: what is in it decides who is who. Several processes may use it at once,
-// since a file is only ever put there as a whole.
+// Package statedir stores the files of jacamar-auth's own state: GitLab's keys and the
+// key that seals a job's state. The directory belongs to one account, and no other may
+// change it: its contents decide which account a job gets. Several processes may use it
+// concurrently, because files are only created or replaced as a whole.
 package statedir
 
 import (
@@ -20,62 +20,63 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// Dir is the directory, and the account that has it.
+// Dir is the directory and the account that owns it.
 type Dir struct {
-	path job.AbsPath
-	as   *thread.IDs
+	path  job.AbsPath
+	runAs *thread.IDs
 }
 
-// New names the directory and the ids to work in it with, nil for this process's
-// own; it opens nothing.
-func New(path job.AbsPath, as *thread.IDs) (Dir, error) {
+// New returns the directory at path, which is accessed with the ids runAs, nil for
+// those of this process. It opens nothing.
+func New(path job.AbsPath, runAs *thread.IDs) (Dir, error) {
 	if path.IsZero() {
-		return Dir{}, failure.Configf("cannot keep state: no state directory is configured")
+		return Dir{}, failure.Configf("cannot store state: no state directory is configured")
 	}
-	return Dir{path, as}, nil
+	return Dir{path, runAs}, nil
 }
 
 // Path returns the directory's path.
 func (d Dir) Path() job.AbsPath { return d.path }
 
-// Read returns the contents of a file that is at most limit bytes long. A directory
-// that others could change is a failure.Config, because every file in it would be
-// theirs; any other error, such as fs.ErrNotExist, is about the file alone.
+// Read returns the contents of a file of at most limit bytes. A directory that others
+// could change is a failure.Config error, because they could supply every file in it.
+// Any other error, such as fs.ErrNotExist, is about the file.
 func (d Dir) Read(name string, limit int64) (b []byte, err error) {
 	file, err := d.file(name)
 	if err != nil {
 		return nil, err
 	}
-	err = d.as.Open(func() (err error) { b, err = d.read(file, limit); return err })
+	err = d.runAs.WithIDs(func() (err error) { b, err = d.read(file, limit); return err })
 	return b, err
 }
 
-// Load is Read, and makes the directory where there is none.
+// Load is Read, and creates a missing directory.
 func (d Dir) Load(name string, limit int64) (b []byte, err error) {
-	err = d.making(name, func(file job.AbsPath) error { b, err = d.read(file, limit); return err })
+	err = d.withDirectory(name, func(file job.AbsPath) error { b, err = d.read(file, limit); return err })
 	return b, err
 }
 
-// Open has a file opened by open, which is called with the ids of the directory's
-// account, and makes the directory where there is none.
+// Open calls open with the path of a file and the ids of the directory's account, and
+// creates a missing directory.
 func (d Dir) Open(name string, open func(job.AbsPath) (*os.File, error)) (f *os.File, err error) {
-	err = d.making(name, func(file job.AbsPath) error { f, err = open(file); return err })
+	err = d.withDirectory(name, func(file job.AbsPath) error { f, err = open(file); return err })
 	return f, err
 }
 
-// making tries once more, with the directory made, when there is none.
-func (d Dir) making(name string, try func(job.AbsPath) error) error {
+// withDirectory calls try; if the directory is missing, it creates it and calls try
+// again.
+func (d Dir) withDirectory(name string, try func(job.AbsPath) error) error {
 	file, err := d.file(name)
 	if err != nil {
 		return err
 	}
-	return d.as.Open(func() error {
+	return d.runAs.WithIDs(func() error {
 		if err := try(file); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		// Every directory down to the first missing one is trusted by now.
+		// try has checked every directory down to the first missing one.
 		if err := os.Mkdir(d.path.String(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return d.fault(cause(err), d.makeCommand())
+			return d.fault(withoutPath(err), d.makeCommand())
 		}
 		return try(file)
 	})
@@ -89,7 +90,7 @@ func (d Dir) file(name string) (job.AbsPath, error) {
 	return file, nil
 }
 
-// Fault is why the directory cannot be used, and what to do, as root.
+// Fault is why the directory cannot be used, and what to do as root.
 type Fault struct {
 	Dir job.AbsPath
 	Err error
@@ -109,8 +110,8 @@ func (d Dir) fault(why error, fix string) error {
 
 func (d Dir) makeCommand() string {
 	uid, gid := uint32(os.Getuid()), uint32(os.Getgid())
-	if d.as != nil {
-		uid, gid = d.as.UID, d.as.GID
+	if d.runAs != nil {
+		uid, gid = d.runAs.UID, d.runAs.GID
 	}
 	return fmt.Sprintf("run: install -d -m 0700 -o %d -g %d %s", uid, gid, d.path)
 }
@@ -122,7 +123,7 @@ func (d Dir) read(file job.AbsPath, limit int64) ([]byte, error) {
 	if above && fault.Path != d.path.String() {
 		return nil, d.fault(fmt.Errorf("%s %s", fault.Path, fault.Problem), fault.Fix)
 	}
-	if err := d.judge(); err != nil {
+	if err := d.checkOwner(); err != nil {
 		return nil, err
 	}
 	if above && errors.Is(err, fs.ErrNotExist) {
@@ -132,31 +133,31 @@ func (d Dir) read(file job.AbsPath, limit int64) ([]byte, error) {
 		return nil, d.fault(errors.New(fault.Problem), fault.Fix)
 	}
 	if info, lerr := os.Lstat(file.String()); err == nil && lerr == nil && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("it is open to other accounts (mode %04o)", info.Mode().Perm())
+		return nil, fmt.Errorf("other accounts have access (mode %04o)", info.Mode().Perm())
 	}
 	return b, err
 }
 
-// judge is stricter than trustedfile: root's directory is not another account's to
-// keep state in.
-func (d Dir) judge() error {
+// checkOwner is stricter than trustedfile: the account itself must own the directory,
+// not root.
+func (d Dir) checkOwner() error {
 	info, err := os.Lstat(d.path.String())
 	if err != nil {
-		return d.fault(cause(err), d.makeCommand())
+		return d.fault(withoutPath(err), d.makeCommand())
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || !info.IsDir() {
 		return d.fault(errors.New("it is not a directory"), "remove it, and "+d.makeCommand())
 	}
-	if problem := problem(stat.Uid, info.Mode().Perm(), uint32(os.Geteuid())); problem != "" {
+	if problem := ownerProblem(stat.Uid, info.Mode().Perm(), uint32(os.Geteuid())); problem != "" {
 		return d.fault(errors.New(problem), fmt.Sprintf("run: chown -R %d %s && chmod 0700 %[2]s", os.Geteuid(), d.path))
 	}
 	return nil
 }
 
-// problem returns why a directory is not this account's alone, "" where it is.
-// Root's may be read by others: all files in it are closed to them.
-func problem(owner uint32, mode fs.FileMode, euid uint32) string {
+// ownerProblem returns why a directory is not private to this account, "" if it is.
+// Others may read that of root: the files in it are private.
+func ownerProblem(owner uint32, mode fs.FileMode, euid uint32) string {
 	switch {
 	case owner != euid:
 		return fmt.Sprintf("it belongs to uid %d, not to %d", owner, euid)
@@ -166,36 +167,36 @@ func problem(owner uint32, mode fs.FileMode, euid uint32) string {
 	return fmt.Sprintf("its mode is %04o, not 0700", mode)
 }
 
-// Replace puts a file there, instead of one of that name.
+// Replace creates or replaces a file.
 func (d Dir) Replace(name string, b []byte) error {
 	return d.put(b, func(root *os.Root, temp string) error { return root.Rename(temp, name) })
 }
 
-// Add puts a file there that the disk has in full; it returns fs.ErrExist when
-// there is one of that name, which stays.
+// Add creates a file after its contents are on the disk. It returns fs.ErrExist if the
+// file exists already.
 func (d Dir) Add(name string, b []byte) error {
 	return d.put(b, func(root *os.Root, temp string) error {
 		return errors.Join(root.Link(temp, name), root.Remove(temp))
 	})
 }
 
-// put writes a temporary file and has it placed.
+// put writes a temporary file and calls place to give it its name.
 func (d Dir) put(b []byte, place func(root *os.Root, temp string) error) error {
-	return d.as.Open(func() error {
+	return d.runAs.WithIDs(func() error {
 		root, err := os.OpenRoot(d.path.String())
 		if err != nil {
-			return cause(err)
+			return withoutPath(err)
 		}
 		defer root.Close()
 		sweep(root)
-		temp := temporary + rand.Text()
+		temp := tempPrefix + rand.Text()
 		err = write(root, temp, b)
 		if err == nil {
 			err = place(root, temp)
 		}
 		if err != nil {
 			_ = root.Remove(temp)
-			return cause(err)
+			return withoutPath(err)
 		}
 		return nil
 	})
@@ -210,10 +211,10 @@ func write(root *os.Root, name string, b []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// temporary begins the name of a file that is being written.
-const temporary = ".new-"
+// tempPrefix is the prefix of the name of a file that is being written.
+const tempPrefix = ".new-"
 
-// sweep removes what a killed process left half written.
+// sweep removes temporary files that a killed process left.
 func sweep(root *os.Root) {
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
@@ -222,14 +223,14 @@ func sweep(root *os.Root) {
 	past := time.Now().Add(-time.Hour)
 	for _, e := range entries {
 		info, err := e.Info()
-		if err == nil && strings.HasPrefix(e.Name(), temporary) && info.ModTime().Before(past) {
+		if err == nil && strings.HasPrefix(e.Name(), tempPrefix) && info.ModTime().Before(past) {
 			_ = root.Remove(e.Name())
 		}
 	}
 }
 
-// cause drops the path from an error whose text names the directory already.
-func cause(err error) error {
+// withoutPath removes the path from an error for a text that contains it already.
+func withoutPath(err error) error {
 	var p *fs.PathError
 	var l *os.LinkError
 	switch {

@@ -33,8 +33,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// place is a path for a state directory below a directory that trustedfile
-// believes, which nothing below /tmp is.
+// place returns a path for a state directory in a directory that trustedfile trusts,
+// unlike those in /tmp.
 func place(t testing.TB) string {
 	t.Helper()
 	above := "/var/lib" // root's home is closed to other accounts
@@ -57,7 +57,7 @@ func open(t testing.TB, path string, as *thread.IDs) Dir {
 	return d
 }
 
-// stocked is a directory with one file, "file", that has "x".
+// stocked returns a directory with the file "file" that contains "x".
 func stocked(t testing.TB) (Dir, string) {
 	t.Helper()
 	path := place(t)
@@ -76,7 +76,7 @@ func asRoot(t *testing.T) {
 	}
 }
 
-func TestKeepsFiles(t *testing.T) {
+func TestStoresFiles(t *testing.T) {
 	path := place(t)
 	d := open(t, path, nil)
 	if _, err := d.Read("file", 10); failure.KindOf(err) == failure.System || err == nil {
@@ -109,9 +109,9 @@ func TestKeepsFiles(t *testing.T) {
 	}
 }
 
-// TestJudges: a directory that others could change, and each parent that they
-// could, is a fault of the configuration; a file that they could is not believed.
-func TestJudges(t *testing.T) {
+// TestChecks: if others could change the directory or one of its parents, that is a
+// fault of the configuration; a file that they could change is not trusted.
+func TestChecks(t *testing.T) {
 	const config, file = failure.Config, failure.System
 	for _, c := range []struct {
 		name  string
@@ -135,8 +135,8 @@ func TestJudges(t *testing.T) {
 		{"parent writable by others", func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, config, "is writable by group and others (mode 0777): run: chmod go-w "},
 		{"another account's", func(t *testing.T, dir string) { asRoot(t); must(t, os.Chown(dir, 65534, 65534)) }, config, "uid 65534"},
 		{"file writable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o660)) }, file, "writable by group"},
-		{"file readable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o640)) }, file, "open to other accounts (mode 0640)"},
-		{"file readable by others", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o604)) }, file, "open to other accounts (mode 0604)"},
+		{"file readable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o640)) }, file, "other accounts have access (mode 0640)"},
+		{"file readable by others", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o604)) }, file, "other accounts have access (mode 0604)"},
 		{"file another account's", func(t *testing.T, dir string) { asRoot(t); must(t, os.Chown(dir+"/file", 65534, 0)) }, file, "uid 65534"},
 		{"file a link", func(t *testing.T, dir string) {
 			must(t, os.Rename(dir+"/file", dir+"/other"))
@@ -161,7 +161,7 @@ func TestJudges(t *testing.T) {
 	}
 }
 
-func TestNothingIsMadeBelowAnUntrustedDirectory(t *testing.T) {
+func TestUntrustedParentCreatesNothing(t *testing.T) {
 	path := place(t)
 	must(t, os.Chmod(filepath.Dir(path), 0o777))
 	if _, err := open(t, path, nil).Load("file", 10); failure.KindOf(err) != failure.Config {
@@ -175,7 +175,7 @@ func TestNothingIsMadeBelowAnUntrustedDirectory(t *testing.T) {
 	}
 }
 
-func TestProblem(t *testing.T) {
+func TestOwnerProblem(t *testing.T) {
 	for _, c := range []struct {
 		owner uint32
 		mode  fs.FileMode
@@ -194,13 +194,13 @@ func TestProblem(t *testing.T) {
 		{990, 0o700, 0, "it belongs to uid 990, not to 0"},
 		{990, 0o700, 991, "it belongs to uid 990, not to 991"},
 	} {
-		if got := problem(c.owner, c.mode, c.euid); got != c.want {
+		if got := ownerProblem(c.owner, c.mode, c.euid); got != c.want {
 			t.Errorf("owner %d, mode %04o, as %d: %q, want %q", c.owner, c.mode, c.euid, got, c.want)
 		}
 	}
 }
 
-// TestAsAnotherAccount: the directory is that account's, and root's is not.
+// TestAsAnotherAccount: the directory must belong to that account, not to root.
 func TestAsAnotherAccount(t *testing.T) {
 	asRoot(t)
 	path := place(t)
@@ -228,7 +228,7 @@ func TestAsAnotherAccount(t *testing.T) {
 	}
 }
 
-func TestAddIsDoneOnce(t *testing.T) {
+func TestAddOnce(t *testing.T) {
 	d, _ := stocked(t)
 	const writers = 16
 	results := make([]error, writers)
@@ -259,7 +259,7 @@ func TestMakingAgain(t *testing.T) {
 	d := open(t, place(t), nil)
 	must(t, os.Mkdir(d.path.String(), 0o700))
 	tries := 0
-	err := d.making("file", func(job.AbsPath) error {
+	err := d.withDirectory("file", func(job.AbsPath) error {
 		if tries++; tries == 1 {
 			return fs.ErrNotExist
 		}
@@ -272,7 +272,7 @@ func TestMakingAgain(t *testing.T) {
 
 func TestSweep(t *testing.T) {
 	d, path := stocked(t)
-	old, young, foreign := filepath.Join(path, temporary+"OLD"), filepath.Join(path, temporary+"YOUNG"), filepath.Join(path, "other-OLD")
+	old, young, foreign := filepath.Join(path, tempPrefix+"OLD"), filepath.Join(path, tempPrefix+"YOUNG"), filepath.Join(path, "other-OLD")
 	for _, f := range []string{old, young, foreign} {
 		must(t, os.WriteFile(f, nil, 0o600))
 	}
@@ -290,10 +290,10 @@ func TestSweep(t *testing.T) {
 
 func TestFailedWritesLeaveNothing(t *testing.T) {
 	d, path := stocked(t)
-	// A name that no file system takes stands for one that takes no file.
+	// A name that no file system accepts has the same effect as a full one.
 	long := strings.Repeat("n", 300)
 	for name, put := range map[string]func(string, []byte) error{"Replace": d.Replace, "Add": d.Add} {
-		if err := put(long, nil); err == nil || strings.Contains(err.Error(), temporary) {
+		if err := put(long, nil); err == nil || strings.Contains(err.Error(), tempPrefix) {
 			t.Errorf("%s: %v, want why in plain words", name, err)
 		}
 	}
@@ -306,7 +306,7 @@ func TestFailedWritesLeaveNothing(t *testing.T) {
 	}
 }
 
-func TestPathMustBeUsable(t *testing.T) {
+func TestInvalidPath(t *testing.T) {
 	if _, err := New(job.AbsPath{}, nil); failure.KindOf(err) != failure.Config {
 		t.Errorf("no path: %v", err)
 	}

@@ -1,9 +1,8 @@
-// Package subprocess runs the few helper programs that the privileged process asks:
-// getent, the site's validation script and jacamar-keys. It is the one place where
-// it starts anything before it has become the user, so the posture is decided
-// once: the given ids and environment and no others, a session of its own, an input
-// that ends, a limit on time and on output, and at the end no process of the process
-// group alive.
+// Package subprocess runs the helper programs of the privileged process: getent, the
+// site's validation script and jacamar-keys. The privileged process starts no other
+// programs before it changes to the user's account. Every helper has only the given
+// ids and environment, a new session, an input that ends, and limits on time and
+// output; at the end no process of its process group is alive.
 package subprocess
 
 import (
@@ -23,44 +22,44 @@ import (
 
 // Command is one helper to run.
 type Command struct {
-	Path string   // absolute; PATH is never searched
-	Args []string // without the program's own name
+	Path string   // absolute; PATH is not searched
+	Args []string // without the program's name
 	Env  []string // the whole environment
-	// As are the ids that the helper runs with; nil is this process's own. It never
-	// has others, not for a moment: whoever has this process's account could
-	// otherwise take hold of it.
+	// As are the ids that the helper runs with; nil means those of this process. It
+	// never has others, not even before execve(2): other processes of this process's
+	// account could otherwise attach to it.
 	As *thread.IDs
-	// NoNewPrivs makes setuid bits and file capabilities of whatever the helper
-	// executes void (PR_SET_NO_NEW_PRIVS in prctl(2)).
+	// NoNewPrivs disables setuid bits and file capabilities for the helper and its
+	// children (PR_SET_NO_NEW_PRIVS in prctl(2)).
 	NoNewPrivs bool
 	// Input is the helper's standard input; nil is /dev/null.
 	Input *os.File
-	// Files become the descriptors 3, 4, … of the helper, and of what it starts.
+	// Files become the descriptors 3, 4, … of the helper and its children.
 	Files []*os.File
 	Limit time.Duration
 	// MaxOutput bounds the standard output in bytes. A helper that prints more is
-	// ended: a cut answer is no answer.
+	// killed: incomplete output is not usable.
 	MaxOutput int
-	// MaxErrors bounds the standard error in bytes; what is over it is dropped.
+	// MaxErrors bounds the standard error in bytes; more is discarded.
 	MaxErrors int
 }
 
-// Result is what an ended helper left.
+// Result is the result of a helper that has ended.
 type Result struct {
 	Stdout []byte
 	Stderr []byte
-	// Code is the exit status, 0 to 255; meaningless when Signal is set.
+	// Code is the exit status, 0 to 255; it has no meaning if Signal is set.
 	Code int
-	// Signal ended the helper; 0 when it ended by itself.
+	// Signal is the signal that ended the helper, 0 for none.
 	Signal syscall.Signal
 }
 
-// grace is how long the kernel may take to end what was killed, and how long
-// the last output may take to arrive.
+// grace bounds the time until a killed helper has ended, and the time until its last
+// output has arrived.
 const grace = 2 * time.Second
 
-// stderrGrace is the same for the standard error, which often stays with a
-// helper's own daemon (an ssh master connection, say).
+// stderrGrace is the same for the standard error, which a daemon of the helper often
+// keeps open (an ssh master connection, for example).
 const stderrGrace = 100 * time.Millisecond
 
 // Run starts the helper and waits for its end. The error is a StartError, a
@@ -81,7 +80,7 @@ func (c Command) Run(ctx context.Context) (r Result, err error) {
 	return r, err
 }
 
-// prepareThread makes the calling thread what the helper must be.
+// prepareThread gives the calling thread the attributes that the helper inherits.
 func (c Command) prepareThread() error {
 	if err := c.As.Take(); err != nil {
 		return err
@@ -99,23 +98,23 @@ func (c Command) prepareThread() error {
 }
 
 func (c Command) run(ctx context.Context) (Result, error) {
-	out, err := newDrain(c.MaxOutput)
+	out, err := newCapture(c.MaxOutput)
 	if err != nil {
 		return Result{}, StartError{err}
 	}
 	defer out.close()
-	errs, err := newDrain(c.MaxErrors)
+	errs, err := newCapture(c.MaxErrors)
 	if err != nil {
 		return Result{}, StartError{err}
 	}
 	defer errs.close()
 	cmd := c.prepare(out.w, errs.w)
 	if err := cmd.Start(); err != nil {
-		return Result{}, StartError{reason(err)}
+		return Result{}, StartError{systemError(err)}
 	}
 	out.start()
 	errs.start()
-	limits := c.judgeLimits(cmd.Process.Pid)
+	limits := c.checkLimits(cmd.Process.Pid)
 	if limits != nil {
 		ctx, cancel := context.WithCancelCause(ctx)
 		cancel(limits)
@@ -128,7 +127,7 @@ func (c Command) run(ctx context.Context) (Result, error) {
 func (c Command) prepare(out, errs *os.File) *exec.Cmd {
 	cmd := &exec.Cmd{
 		Path: c.Path, Args: append([]string{c.Path}, c.Args...), Dir: "/",
-		// A nil environment would mean our own.
+		// A nil environment would mean that of this process.
 		Env:    append([]string{}, c.Env...),
 		Stdout: out, Stderr: errs, ExtraFiles: c.Files,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
@@ -139,9 +138,9 @@ func (c Command) prepare(out, errs *os.File) *exec.Cmd {
 	return cmd
 }
 
-// reason takes off what os/exec puts before the system's error: the path can be
-// one that says nothing to a reader.
-func reason(err error) error {
+// systemError removes the prefix of os/exec from the system's error: the path can be a
+// descriptor in /proc.
+func systemError(err error) error {
 	var p *os.PathError
 	if errors.As(err, &p) {
 		return p.Err

@@ -31,15 +31,15 @@ func TestRunAsAnother(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(got.Stdout), want) {
 		t.Errorf("%v: %s, want %s", err, got.Stdout, want)
 	}
-	// The next helper and this process are as before.
+	// The next helper and this process are unchanged.
 	got, err = sh(`grep -E '^(Uid|NoNewPrivs):' /proc/$$/status | tr -s '\t ' ' '`).Run(t.Context())
 	if want := "Uid: 0 0 0 0\nNoNewPrivs: 0\n"; err != nil || string(got.Stdout) != want {
 		t.Errorf("%v: %s, want %s", err, got.Stdout, want)
 	}
 }
 
-// TestRunEndsAnother: this process may not have the right to signal another
-// account's processes, as one with the capabilities setuid and setgid alone.
+// TestRunEndsAnother: this process may lack the right to signal processes of another
+// account, as one with only the capabilities setuid and setgid.
 func TestRunEndsAnother(t *testing.T) {
 	cmd := sh("trap '' TERM; while :; do sleep 1000; done")
 	cmd.As, cmd.Limit = other(t), 300*time.Millisecond
@@ -62,11 +62,11 @@ func TestRunCannotTakeIDs(t *testing.T) {
 	}
 }
 
-// limited makes this program run one helper, under limits that its caller set.
+// limited makes this program run one helper with limits that its caller set.
 const limited = "JACAMAR_TEST_LIMITED"
 
-// TestLimits: K1, a limit that could make a helper leave something out is a refusal;
-// one just at the floor is not.
+// TestLimits: K1, a limit that could make the output incomplete is a refusal; one
+// exactly at the minimum is not.
 func TestLimits(t *testing.T) {
 	ids := other(t)
 	if os.Getenv(limited) != "" {
@@ -105,7 +105,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestLimitsOfAnEndedHelper: they can be read as long as it is not waited for.
+// TestLimitsOfAnEndedHelper: they can be read until the helper is reaped.
 func TestLimitsOfAnEndedHelper(t *testing.T) {
 	ids := other(t)
 	cmd := exec.Command("/bin/true")
@@ -113,13 +113,13 @@ func TestLimitsOfAnEndedHelper(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitExit(cmd.Process.Pid)
-	if err := (Command{As: ids}).judgeLimits(cmd.Process.Pid); err != nil {
+	if err := (Command{As: ids}).checkLimits(cmd.Process.Pid); err != nil {
 		t.Error(err)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}
-	if err := (Command{As: ids}).judgeLimits(cmd.Process.Pid); !errors.Is(err, unix.ESRCH) {
+	if err := (Command{As: ids}).checkLimits(cmd.Process.Pid); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("a helper that is gone: %v", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// awaitWriter makes a FIFO and returns a channel that is closed when somebody
-// has opened it for writing.
+// awaitWriter makes a FIFO and returns a channel that is closed when a process has
+// opened it for writing.
 func awaitWriter(t *testing.T, fifo string) <-chan struct{} {
 	t.Helper()
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
@@ -30,8 +30,8 @@ func awaitWriter(t *testing.T, fifo string) <-chan struct{} {
 	return begun
 }
 
-// markOf puts a variable into the helper's environment by which all its
-// descendants are known.
+// markOf adds a variable to the helper's environment that identifies all its
+// descendants.
 func markOf(t *testing.T, c *Command) string {
 	t.Helper()
 	marker := fmt.Sprintf("JACAMAR_TEST_MARK=%d-%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-"))
@@ -73,7 +73,7 @@ func awaitNoneMarked(t *testing.T, marker string) {
 	}
 }
 
-// endMarked ends what a test left on purpose, and fails when there is nothing.
+// endMarked kills processes that a test left on purpose, and fails if there are none.
 func endMarked(t *testing.T, marker string) {
 	t.Helper()
 	pids := marked(t, marker)

@@ -24,7 +24,7 @@ func sh(script string, args ...string) Command {
 	}
 }
 
-func TestRunGivesWhatTheHelperLeft(t *testing.T) {
+func TestRunResult(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		script string
@@ -58,7 +58,7 @@ func TestRunGivesWhatTheHelperLeft(t *testing.T) {
 	}
 }
 
-func TestRunPassesTheGivenEnvironmentOnly(t *testing.T) {
+func TestRunEnvironment(t *testing.T) {
 	t.Setenv("JACAMAR_TEST_LEAK", "1")
 	for _, c := range []struct {
 		name string
@@ -78,9 +78,9 @@ func TestRunPassesTheGivenEnvironmentOnly(t *testing.T) {
 	}
 }
 
-func TestRunPassesTheGivenDescriptorsOnly(t *testing.T) {
-	// As the privileged process does at its start: whoever began this test may
-	// have left descriptors open that are not ours.
+func TestRunDescriptors(t *testing.T) {
+	// As the privileged process does at its start: the parent of this test may have
+	// left descriptors open.
 	if err := unix.CloseRange(3, 1<<31, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		t.Skipf("the kernel has no close_range with CLOEXEC: %v", err)
 	}
@@ -97,12 +97,12 @@ func TestRunPassesTheGivenDescriptorsOnly(t *testing.T) {
 	}
 }
 
-// daemon leaves a process in a session of its own that holds the output. The
-// substitution ends when that process has its session and has let go of the
-// pipe: before, it would still belong to the group that is ended.
+// daemon leaves a process in a new session that holds the output. The substitution
+// ends when that process has its session and has closed the pipe: before, it would
+// still belong to the group that is killed.
 const daemon = `exec 9>&1; x=$(setsid -f sh -c 'exec sleep 1000 >&9 2>/dev/null')`
 
-func TestRunEndsWhatMisbehaves(t *testing.T) {
+func TestRunKillsMisbehaving(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		script string
@@ -141,7 +141,7 @@ func TestRunEndsWhatMisbehaves(t *testing.T) {
 	}
 }
 
-func TestRunEndsBackgroundChildrenOfTheGroup(t *testing.T) {
+func TestRunKillsGroup(t *testing.T) {
 	cmd := sh("(sleep 1000; echo late) & echo out")
 	marker := markOf(t, &cmd)
 	got, err := cmd.Run(t.Context())
@@ -151,7 +151,7 @@ func TestRunEndsBackgroundChildrenOfTheGroup(t *testing.T) {
 	awaitNoneMarked(t, marker)
 }
 
-func TestRunForgivesADaemonOnStandardError(t *testing.T) {
+func TestRunAcceptsDaemonOnStderr(t *testing.T) {
 	cmd := sh("echo why >&2; x=$(setsid -f sh -c 'exec sleep 1000 >/dev/null'); echo out")
 	marker := markOf(t, &cmd)
 	got, err := cmd.Run(t.Context())
@@ -161,7 +161,7 @@ func TestRunForgivesADaemonOnStandardError(t *testing.T) {
 	endMarked(t, marker)
 }
 
-func TestRunStopsWithItsContext(t *testing.T) {
+func TestRunCanceled(t *testing.T) {
 	reason := errors.New("the runner gave up")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	fifo := filepath.Join(t.TempDir(), "begun")
@@ -199,13 +199,13 @@ func TestRunEndsWithItsParent(t *testing.T) {
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = parent.Wait() // killed, as it should be
+	_ = parent.Wait() // killed above
 	awaitNoneMarked(t, marker)
 }
 
-// TestRunOutlivesThreads ends threads of this program while a helper runs. The
-// kernel takes the end of the thread that started it for the end of its parent.
-func TestRunOutlivesThreads(t *testing.T) {
+// TestRunSurvivesThreads ends threads of this program while a helper runs. To the
+// kernel, the end of the thread that started the helper is the end of its parent.
+func TestRunSurvivesThreads(t *testing.T) {
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
@@ -234,12 +234,12 @@ func TestRunOutlivesThreads(t *testing.T) {
 	<-stopped
 }
 
-// TestRunWithoutAStatus lets the kernel forget ended children: an end that
-// nobody saw is no success.
+// TestRunWithoutAStatus ignores SIGCHLD, so that no exit status is available: that is
+// not a success.
 func TestRunWithoutAStatus(t *testing.T) {
 	signal.Ignore(unix.SIGCHLD)
 	defer func() {
-		// To listen is what undoes Ignore; Reset does not.
+		// Notify undoes Ignore; Reset does not.
 		ended := make(chan os.Signal, 1)
 		signal.Notify(ended, unix.SIGCHLD)
 		signal.Stop(ended)
@@ -269,7 +269,7 @@ func TestRunCannotStart(t *testing.T) {
 	}
 }
 
-func TestRunLeavesNoDescriptorsBehind(t *testing.T) {
+func TestRunLeavesNoDescriptors(t *testing.T) {
 	count := func() int {
 		list, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -294,15 +294,15 @@ func TestRunLeavesNoDescriptorsBehind(t *testing.T) {
 	}
 }
 
-func TestErrorsRead(t *testing.T) {
+func TestErrorTexts(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		want string
 	}{
-		{TimeoutError{30 * time.Second}, "it took longer than 30s"},
-		{OutputError{65536}, "it printed more than 65536 bytes"},
-		{StartError{syscall.ENOENT}, "it cannot be started: no such file or directory"},
-		{HeldError{}, "it left a process behind that holds its output"},
+		{TimeoutError{30 * time.Second}, "timed out after 30s"},
+		{OutputError{65536}, "printed more than 65536 bytes"},
+		{StartError{syscall.ENOENT}, "cannot start it: no such file or directory"},
+		{HeldError{}, "left a process behind that holds its output"},
 	} {
 		if got := c.err.Error(); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)

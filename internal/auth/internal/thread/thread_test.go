@@ -14,7 +14,7 @@ import (
 )
 
 // child makes this program take other ids before any test runs, from the goroutine
-// that holds the main thread.
+// that is locked to the main thread.
 const child = "THREAD_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -72,7 +72,7 @@ func has(t *testing.T, want map[string]string) {
 	}
 }
 
-func TestTakeTakesAllIDs(t *testing.T) {
+func TestTakeSetsAllIDs(t *testing.T) {
 	needRoot(t)
 	for _, c := range []struct {
 		ids    IDs
@@ -94,13 +94,13 @@ func TestTakeTakesAllIDs(t *testing.T) {
 	}
 }
 
-// TestOpenGivesBack runs on a thread of its own, which ends with the test.
-func TestOpenGivesBack(t *testing.T) {
+// TestWithIDsRestores runs on a new thread, which ends with the test.
+func TestWithIDsRestores(t *testing.T) {
 	needRoot(t)
 	refused := errors.New("refused")
 	err := Run(func() error {
 		before := field("/proc/thread-self/status", "Uid") + field("/proc/thread-self/status", "Gid") + field("/proc/thread-self/status", "CapEff")
-		err := (&IDs{UID: 5001, GID: 5002}).Open(func() error {
+		err := (&IDs{UID: 5001, GID: 5002}).WithIDs(func() error {
 			has(t, map[string]string{"Uid": "0 5001 0 5001", "Gid": "0 5002 0 5002"})
 			return refused
 		})
@@ -117,8 +117,8 @@ func TestOpenGivesBack(t *testing.T) {
 	}
 }
 
-// TestOthersKeepTheirs looks at every thread of this process.
-func TestOthersKeepTheirs(t *testing.T) {
+// TestOtherThreadsUnchanged checks every thread of this process.
+func TestOtherThreadsUnchanged(t *testing.T) {
 	needRoot(t)
 	if err := Run((&IDs{UID: 5001, GID: 5002, Groups: []int{7}}).Take); err != nil {
 		t.Fatal(err)
@@ -146,9 +146,9 @@ func TestOthersKeepTheirs(t *testing.T) {
 	}
 }
 
-// TestMainThreadKeepsItsIDs: its ids decide who may signal the process, and it
-// cannot end before the process does.
-func TestMainThreadKeepsItsIDs(t *testing.T) {
+// TestMainThreadUnchanged: its ids decide which accounts may signal the process, and
+// it cannot end before the process.
+func TestMainThreadUnchanged(t *testing.T) {
 	needRoot(t)
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = []string{child + "=1"}
@@ -157,8 +157,8 @@ func TestMainThreadKeepsItsIDs(t *testing.T) {
 	}
 }
 
-// TestStaysUndumpable: the kernel makes a process dumpable again by a change of
-// ids where fs.suid_dumpable is 1. Without that setting the flag is raised here.
+// TestStaysUndumpable: with fs.suid_dumpable = 1 the kernel makes a process dumpable
+// by a change of ids. Without that setting the test sets the flag itself.
 func TestStaysUndumpable(t *testing.T) {
 	was, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
 	if err != nil {
@@ -168,7 +168,7 @@ func TestStaysUndumpable(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := set(uint32(os.Getuid())); err != nil {
+	if err := setIDs(uint32(os.Getuid())); err != nil {
 		t.Fatal(err)
 	}
 	if is, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || is != 0 {
@@ -176,9 +176,9 @@ func TestStaysUndumpable(t *testing.T) {
 	}
 }
 
-func TestWithoutIDsNothingChanges(t *testing.T) {
+func TestNilIDs(t *testing.T) {
 	ran := false
-	if err := (*IDs)(nil).Open(func() error { ran = true; return nil }); err != nil || !ran {
+	if err := (*IDs)(nil).WithIDs(func() error { ran = true; return nil }); err != nil || !ran {
 		t.Errorf("ran: %v, %v", ran, err)
 	}
 	if err := (*IDs)(nil).Take(); err != nil {
@@ -186,8 +186,8 @@ func TestWithoutIDsNothingChanges(t *testing.T) {
 	}
 }
 
-// TestWithoutTheRightNothingRuns takes the right away on a thread of its own.
-func TestWithoutTheRightNothingRuns(t *testing.T) {
+// TestWithoutCapability drops the capability on a new thread.
+func TestWithoutCapability(t *testing.T) {
 	for name, missing := range map[string]uint{"CAP_SETUID": unix.CAP_SETUID, "CAP_SETGID": unix.CAP_SETGID, "both": 0} {
 		err := Run(func() error {
 			head, own := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{}
@@ -203,7 +203,7 @@ func TestWithoutTheRightNothingRuns(t *testing.T) {
 				return err
 			}
 			other := &IDs{UID: 5001, GID: 5002, Groups: []int{7}}
-			if err := other.Open(func() error { t.Errorf("%s: it ran", name); return nil }); !errors.Is(err, unix.EPERM) {
+			if err := other.WithIDs(func() error { t.Errorf("%s: it ran", name); return nil }); !errors.Is(err, unix.EPERM) {
 				t.Errorf("%s: Open: %v, want EPERM", name, err)
 			}
 			if err := other.Take(); !errors.Is(err, unix.EPERM) {
@@ -230,7 +230,7 @@ func TestRunReturnsTheError(t *testing.T) {
 func BenchmarkOpen(b *testing.B) {
 	own := &IDs{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}
 	for b.Loop() {
-		if err := own.Open(func() error { return nil }); err != nil {
+		if err := own.WithIDs(func() error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,0 +1,92 @@
+package privdrop
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/capability"
+	"jacamar-ci/internal/failure"
+)
+
+// MayChangeIDs refuses if this process lacks the privileges of downscope = "setuid".
+// The error names the missing ones and, if known, the reason.
+func MayChangeIDs() error {
+	if err := checkHostIDs(); err != nil {
+		return err
+	}
+	held, err := capability.Effective()
+	if err != nil {
+		return failure.Privatef("cannot read this process's capabilities: %w", err)
+	}
+	missing := missingOf(held.Has)
+	if len(missing) == 0 {
+		return nil
+	}
+	return failure.Privatef("downscope is setuid, but this process lacks %s%s", strings.Join(missing, " and "), capabilityHint())
+}
+
+// missingOf names the capabilities that a change of ids needs and has does not report.
+func missingOf(has func(bit uint) bool) (missing []string) {
+	for _, c := range []struct {
+		name string
+		bit  uint
+	}{{"CAP_SETUID", unix.CAP_SETUID}, {"CAP_SETGID", unix.CAP_SETGID}} {
+		if !has(c.bit) {
+			missing = append(missing, c.name)
+		}
+	}
+	return missing
+}
+
+const withNoNewPrivs = ": no_new_privs is set (NoNewPrivileges= in the runner's unit?), which disables file capabilities"
+
+func capabilityHint() string {
+	if noNewPrivs() {
+		return withNoNewPrivs
+	}
+	return ": run it as root, or give the file capabilities cap_setuid,cap_setgid on a file system without nosuid"
+}
+
+func noNewPrivs() bool {
+	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	return err == nil && set == 1
+}
+
+// checkHostIDs refuses in a user namespace with an id map: root is not the machine's
+// root there, and a uid can be that of another account outside (user_namespaces(7)).
+func checkHostIDs() error {
+	foreign, err := capability.UserNamespaceMap()
+	switch {
+	case err != nil:
+		return failure.Privatef("cannot determine whether this process is in a user namespace: %w", err)
+	case foreign != "":
+		return failure.Privatef("downscope is setuid, but this process is in a user namespace, where ids are not the machine's own (%s)", foreign)
+	}
+	return nil
+}
+
+// suidDumpable controls access to a process whose ids change
+// (https://docs.kernel.org/admin-guide/sysctl/fs.html#suid-dumpable).
+const suidDumpable = "/proc/sys/fs/suid_dumpable"
+
+// CheckSuidDumpable refuses if the kernel would give the account access to this
+// process: the child that becomes the account shares this process's memory until it
+// executes jacamar, and with fs.suid_dumpable = 1 processes of the account may attach
+// to the child. A jacamar that its account cannot read would be accessible as well.
+func CheckSuidDumpable() error {
+	return checkSuidDumpable(os.ReadFile(suidDumpable))
+}
+
+func checkSuidDumpable(text []byte, err error) error {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a container's /proc has none, and the kernel's own value is 0
+		return failure.Privatef("cannot read %s: %w", suidDumpable, err)
+	}
+	if strings.TrimSpace(string(text)) == "1" {
+		return failure.Privatef("downscope is setuid, but fs.suid_dumpable is 1, which gives an account access to a program that changes to it: set it to 0 or 2")
+	}
+	return nil
+}
