@@ -1,8 +1,8 @@
-// Command jacamar is the unprivileged half: it runs one stage of a CI job as
-// the account that jacamar-auth chose.
+// Command jacamar runs one stage of a CI job without privileges, as the account that
+// jacamar-auth chose.
 //
-// It has no command line library: jacamar-auth starts it for every stage, with
-// one word, and what it never does it must not load.
+// It links no command-line library: jacamar-auth starts it for every stage, with one
+// argument, and a library would slow the start.
 package main
 
 import (
@@ -40,24 +40,24 @@ func main() {
 	}
 }
 
-// closeMemory keeps the job out: it has the same account, and would have the
-// confinement of this process, its descriptors and its word (PR_SET_DUMPABLE in
-// prctl(2)). A file that its account cannot read is so from execve(2) on.
+// closeMemory protects this process from the job, which runs as the same account and could
+// otherwise read its memory, use its descriptors and control it (PR_SET_DUMPABLE in
+// prctl(2)). A program file that its account cannot read is protected from execve(2) on.
 func closeMemory() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("cannot keep other processes out of this one's memory: %w", err)
+		return fmt.Errorf("cannot protect the memory of this process: %w", err)
 	}
 	return nil
 }
 
-// call carries out what the command line asks for. The stage is there for those
-// who look at ps; the order itself comes through the socket.
+// call runs the command of the command line. The stage is an argument only for ps(1); the
+// request comes through the socket.
 func call(args []string) error {
 	if len(args) > 1 && args[1] == "--no-auth" {
 		return withoutAuth(args)
 	}
 	if len(args) != 2 {
-		return errors.New("it takes one argument (see jacamar --help)")
+		return errors.New("needs one argument (see jacamar --help)")
 	}
 	switch args[1] {
 	case string(job.Config), string(job.Prepare), string(job.Run), string(job.Cleanup):

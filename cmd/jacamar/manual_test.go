@@ -12,21 +12,20 @@ import (
 
 var updateManual = flag.Bool("update-manual", false, "write the documentation again")
 
-// program is what the manual says of the command line; TestHelp holds it against
-// what the program itself says.
+// program is the command line in the manual; TestHelp compares it with the program's help.
 func program() docs.Program {
 	file := []docs.Option{{Names: []string{"configuration"}, Value: "FILE", Usage: "with --no-auth: the site's FILE"}}
 	return docs.Program{
 		Name: "jacamar", Usage: "run one stage of a CI job, as its user",
 		Commands: []docs.Command{
 			{Usage: "run one stage of a CI job, as its user", Options: []docs.Option{
-				{Names: []string{"no-auth"}, Usage: "before a stage: run it without jacamar-auth, for a runner of one's own"},
+				{Names: []string{"no-auth"}, Usage: "before a stage: run it without jacamar-auth, for a user's own runner"},
 				{Names: []string{"version"}, Usage: "print the version"},
 			}},
-			{Path: []string{"config"}, Usage: "make the job's directories", Options: file},
-			{Path: []string{"prepare"}, Usage: "say in the job's log where and as whom the job runs"},
+			{Path: []string{"config"}, Usage: "create the job's directories", Options: file},
+			{Path: []string{"prepare"}, Usage: "show in the job's log where the job runs, and as which account"},
 			{Path: []string{"run"}, Usage: "run one script of the job"},
-			{Path: []string{"cleanup"}, Usage: "give up what the job held", Options: file},
+			{Path: []string{"cleanup"}, Usage: "release the job's resources", Options: file},
 		},
 	}
 }
@@ -35,20 +34,20 @@ func TestManual(t *testing.T) {
 	program().Hold(t, *updateManual, "../../docs", docs.Text{
 		Section: 1,
 		Description: []string{
-			"jacamar-auth(8) starts `jacamar` as the account of a job, one process for each stage. It makes the job's directories, runs its scripts on this host or through a batch system, and ends whatever they leave running.",
-			"It takes its orders from the socket that is its standard input. It reads no configuration file, has no privileges and makes no network connection.",
-			"With `--no-auth` it is called by GitLab Runner in the place of jacamar-auth, by an account that has a runner of its own: it becomes `jacamar-noauth`, which is beside it, and whoever may send that runner jobs may be that account. It is not for root.",
+			"jacamar-auth(8) starts `jacamar` as the account of a job, one process for each stage. It creates the job's directories, runs its scripts on this host or through a batch system, and ends the processes that they leave running.",
+			"It receives its request through the socket that is its standard input. It reads no configuration file, has no privileges and makes no network connection.",
+			"With `--no-auth` GitLab Runner calls it instead of jacamar-auth, for a user's own runner: it executes `jacamar-noauth`, which is in the same directory. Anyone who can send jobs to that runner acts as its account. It is not for root.",
 		},
 		After: []docs.Section{{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar.toml(5)"}}},
 	})
 }
 
-// TestHelp: the program's help and its manual name the same words.
+// TestHelp: the program's help and its manual contain the same commands and options.
 func TestHelp(t *testing.T) {
-	var told, known []string
+	var shown, known []string
 	for line := range strings.Lines(help) {
 		if strings.HasPrefix(line, "  jacamar ") {
-			told = append(told, regexp.MustCompile(`-{0,2}[a-z]+(?:-[a-z]+)*`).FindAllString(strings.TrimPrefix(line, "  jacamar "), -1)...)
+			shown = append(shown, regexp.MustCompile(`-{0,2}[a-z]+(?:-[a-z]+)*`).FindAllString(strings.TrimPrefix(line, "  jacamar "), -1)...)
 		}
 	}
 	for _, c := range program().Commands {
@@ -58,9 +57,9 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	known = append(known, "--help")
-	slices.Sort(told)
+	slices.Sort(shown)
 	slices.Sort(known)
-	if told, known = slices.Compact(told), slices.Compact(known); !slices.Equal(told, known) {
-		t.Errorf("the help names %q, the manual %q", told, known)
+	if shown, known = slices.Compact(shown), slices.Compact(known); !slices.Equal(shown, known) {
+		t.Errorf("the help contains %q, the manual %q", shown, known)
 	}
 }

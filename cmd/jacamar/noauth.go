@@ -8,8 +8,8 @@ import (
 	"jacamar-ci/internal/programs"
 )
 
-// withoutAuth becomes jacamar-noauth, which is in the directory of this program: it
-// alone reads the configuration, and this one stays without that code.
+// withoutAuth executes jacamar-noauth, which is in the directory of this program: only
+// that program reads the configuration, and this one does not link that code.
 func withoutAuth(args []string) error {
 	program, err := programs.Sibling("jacamar-noauth")
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package jobrun is the unprivileged half: it runs one stage of a job as the
-// job's user. It knows what the brief tells it and nothing else: no
-// configuration file, no token, no network.
+// Package jobrun is the unprivileged part of Jacamar: it runs one stage of a job as the
+// job's user. Its only input is the request from jacamar-auth: it uses no configuration
+// file, no token and no network.
 package jobrun
 
 import (
@@ -23,74 +23,74 @@ import (
 	"jacamar-ci/internal/jobrun/internal/process"
 )
 
-// Serve takes its orders from the socket that is standard input, runs the stage
-// and reports. It returns an error only when there is nobody to report to.
+// Serve receives a request from the socket that is standard input, runs the stage and
+// reports the result. It returns an error only when it cannot report.
 func Serve(stdout, stderr *os.File) error {
 	socket, err := takeSocket()
 	if err != nil {
 		return err
 	}
-	end, brief, script, err := accept(socket)
+	conn, brief, script, err := receiveRequest(socket)
 	if err != nil {
 		return err
 	}
-	if stdout, stderr, err = settle(socket, stdout, stderr); err != nil {
+	if stdout, stderr, err = detach(socket, stdout, stderr); err != nil {
 		return err
 	}
-	if err := end.Hello(hello()); err != nil {
+	if err := conn.Hello(hello()); err != nil {
 		return fmt.Errorf("jacamar-auth has ended: %w", err)
 	}
 	if brief.Reap {
-		return reap(end, brief)
+		return reap(conn, brief)
 	}
-	s := stage{brief: brief, script: script, stop: listen(end), stdout: stdout, stderr: stderr}
-	settled, err := s.run()
+	s := stage{brief: brief, script: script, stop: listenControl(conn), stdout: stdout, stderr: stderr}
+	result, err := s.run()
 	select {
 	case <-s.stop.Abort:
-		// Should the result arrive all the same, it must not be the script's.
-		err = errors.New("jacamar-auth was lost")
+		// If the result still arrives, it must not be the script's.
+		err = errors.New("the connection to jacamar-auth was lost")
 	default:
 	}
-	if err := end.Report(ipc.ResultOf(err, settled.dirs).WithLeft(settled.left)); err != nil {
+	if err := conn.Report(ipc.ResultOf(err, result.dirs).WithLeft(result.left)); err != nil {
 		return fmt.Errorf("jacamar-auth has ended before the stage: %w", err)
 	}
 	return nil
 }
 
-// settled is what a stage came to beside its success.
-type settled struct {
+// stageResult is the result of a stage in addition to its error.
+type stageResult struct {
 	dirs ipc.Dirs
 	left []ipc.Leftover // what could not be removed
 }
 
-// briefLimit is how long the brief may be on its way. It is sent at once; a
-// jacamar-auth that took a start for a failed one waits for this process to end.
-const briefLimit = 30 * time.Second
+// requestTimeout bounds the wait for the request, which jacamar-auth sends at once. A
+// jacamar-auth that takes the start for a failed one waits for this process to end.
+const requestTimeout = 30 * time.Second
 
-func accept(socket *os.File) (end *ipc.ChildConn, brief ipc.Request, script []byte, err error) {
-	if err = patience(socket, briefLimit); err == nil {
-		end, brief, script, err = ipc.Accept(socket)
+func receiveRequest(socket *os.File) (conn *ipc.ChildConn, brief ipc.Request, script []byte, err error) {
+	if err = setReadTimeout(socket, requestTimeout); err == nil {
+		conn, brief, script, err = ipc.Accept(socket)
 	}
 	if err == nil {
-		err = patience(socket, 0)
+		err = setReadTimeout(socket, 0)
 	}
-	return end, brief, script, err
+	return conn, brief, script, err
 }
 
-// patience is how long a read of the socket waits, 0 for as long as it takes.
-func patience(socket *os.File, limit time.Duration) error {
+// setReadTimeout bounds reads of the socket; 0 means no limit.
+func setReadTimeout(socket *os.File, limit time.Duration) error {
 	timeout := unix.NsecToTimeval(limit.Nanoseconds())
 	if err := unix.SetsockoptTimeval(int(socket.Fd()), unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout); err != nil {
-		return fmt.Errorf("cannot limit the wait for the brief: %w", err)
+		return fmt.Errorf("cannot set the timeout for the request: %w", err)
 	}
 	return nil
 }
 
-// takeSocket moves the socket away from descriptor 0, so that nothing which the
-// job starts can ever inherit it.
+// takeSocket moves the socket away from descriptor 0, so that no process of the job can
+// inherit it.
 func takeSocket() (*os.File, error) {
 	if kind, err := unix.GetsockoptInt(0, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || kind != unix.AF_UNIX {
-		return nil, fmt.Errorf("standard input is not jacamar-auth's socket: jacamar is started by jacamar-auth alone")
+		return nil, fmt.Errorf("standard input is not the socket of jacamar-auth: only jacamar-auth can start jacamar")
 	}
 	fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
@@ -106,24 +106,24 @@ func takeSocket() (*os.File, error) {
 	return os.NewFile(uintptr(fd), "handoff"), unix.Close(null)
 }
 
-// listen turns jacamar-auth's orders into channels.
-func listen(end *ipc.ChildConn) executor.Stop {
-	asked, lost := make(chan struct{}), make(chan struct{})
+// listenControl forwards jacamar-auth's control messages to channels.
+func listenControl(conn *ipc.ChildConn) executor.Stop {
+	terminate, abort := make(chan struct{}), make(chan struct{})
 	go func() {
-		if end.Next() == ipc.ParentGone {
-			close(lost) // first: whoever is asked to stop must see why
-			close(asked)
+		if conn.Next() == ipc.ParentGone {
+			close(abort) // first: receivers of terminate check abort
+			close(terminate)
 			return
 		}
-		close(asked)
-		for end.Next() != ipc.ParentGone {
+		close(terminate)
+		for conn.Next() != ipc.ParentGone {
 		}
-		close(lost)
+		close(abort)
 	}()
-	return executor.Stop{Terminate: asked, Abort: lost}
+	return executor.Stop{Terminate: terminate, Abort: abort}
 }
 
-// stage is one stage at work.
+// stage is one stage of a job.
 type stage struct {
 	brief          ipc.Request
 	script         []byte
@@ -131,28 +131,28 @@ type stage struct {
 	stdout, stderr *os.File
 }
 
-func (s stage) run() (settled, error) {
+func (s stage) run() (stageResult, error) {
 	if err := dropcheck.Verify(s.brief.Account, s.brief.Settings.Downscope != "none", s.brief.Start); err != nil {
-		return settled{}, err
+		return stageResult{}, err
 	}
 	switch s.brief.Stage {
 	case job.Config:
 		return s.config()
 	case job.Prepare:
-		return settled{}, s.prepare()
+		return stageResult{}, s.prepare()
 	case job.Run:
-		return settled{}, s.runScript()
+		return stageResult{}, s.runScript()
 	default:
 		return s.cleanup()
 	}
 }
 
-// family starts programs for this stage. Scripts are confined; what talks to a
-// batch system is not.
-func (s stage) family(confined bool) (*process.Reaper, error) {
+// newReaper starts programs for this stage. Scripts are confined; commands of a batch
+// system are not.
+func (s stage) newReaper(confined bool) (*process.Reaper, error) {
 	return process.NewReaper(func() error {
 		if err := inherit.Settle(s.brief.Start, s.brief.Account.UID); err != nil {
-			return unsettled(err)
+			return explainKeyLimit(err)
 		}
 		if !confined {
 			return nil
@@ -161,8 +161,8 @@ func (s stage) family(confined bool) (*process.Reaper, error) {
 	})
 }
 
-// unsettled explains what the account itself can do about it.
-func unsettled(err error) error {
+// explainKeyLimit adds a hint about the account's limit of keys.
+func explainKeyLimit(err error) error {
 	if errors.Is(err, unix.EDQUOT) {
 		return failure.Systemf("%w", err).WithHint("your account has as many keys as the kernel allows (/proc/key-users): remove some with keyctl, or end sessions that hold them")
 	}
@@ -173,26 +173,26 @@ func (s stage) runScript() error {
 	if err := confine.Process(s.brief.Settings.Confinement); err != nil {
 		return err
 	}
-	if presence := s.attend(); presence != nil {
-		defer presence.Close()
+	if lock := s.lockStage(); lock != nil {
+		defer lock.Close()
 	}
 	submits := executor.Submits(s.brief)
-	family, err := s.family(!submits)
+	reaper, err := s.newReaper(!submits)
 	if err != nil {
 		return err
 	}
 	if submits {
-		err = executor.NewBatch(s.brief, family, s.stdout).Run(s.script, batch.Stop(s.stop))
+		err = executor.NewBatch(s.brief, reaper, s.stdout).Run(s.script, batch.Stop(s.stop))
 	} else {
 		err = executor.Local{
-			Family: family, Shell: executor.NewShell(s.brief), Profiles: executor.NewProfiles(s.brief),
+			Family: reaper, Shell: executor.NewShell(s.brief), Profiles: executor.NewProfiles(s.brief),
 			Stdout: s.stdout, Stderr: s.stderr, Voice: joblog.NewWriter(s.stdout),
 			Grace: s.brief.Settings.KillTimeout * 9 / 10,
 		}.Run(s.script, s.stop)
 	}
 	if err != nil {
-		// A command that met a full disk seldom says whose it was and how full.
-		if line := s.pressure(); line != "" {
+		// A command that failed on a full disk seldom reports which one.
+		if line := s.spaceWarning(); line != "" {
 			joblog.NewWriter(s.stdout).Warn("%s", line)
 		}
 	}

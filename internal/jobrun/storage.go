@@ -18,51 +18,51 @@ import (
 	"jacamar-ci/internal/jobrun/internal/workspace"
 )
 
-// Limits on waiting for storage: a file server that is away can keep a process
-// waiting indefinitely.
+// Limits on operations on storage: a file server that is down can block a process
+// indefinitely.
 const (
-	storageLimit  = time.Minute
-	cleanupLimit  = 2 * time.Minute
-	pressureLimit = 5 * time.Second
-	// profilesLimit is for a login shell that is asked something.
-	profilesLimit = 30 * time.Second
+	storageLimit = time.Minute
+	cleanupLimit = 2 * time.Minute
+	quickLimit   = 5 * time.Second
+	// shellLimit bounds an evaluation in a login shell.
+	shellLimit = 30 * time.Second
 )
 
-// answered is what work with storage came to.
-type answered[T any] struct {
+// outcome is the result of an operation.
+type outcome[T any] struct {
 	value T
 	err   error
 }
 
-// within does work that needs storage, and gives up when that does not answer:
-// the process then ends, and with it the work.
-func within[T any](s stage, limit time.Duration, work func() (T, error)) (T, error) {
-	done := make(chan answered[T], 1)
+// withLimit runs an operation on storage, and returns an error at the limit: the process
+// then ends, and with it the operation.
+func withLimit[T any](s stage, limit time.Duration, work func() (T, error)) (T, error) {
+	done := make(chan outcome[T], 1)
 	go func() {
 		value, err := work()
-		done <- answered[T]{value, err}
+		done <- outcome[T]{value, err}
 	}()
 	select {
-	case a := <-done:
-		return a.value, a.err
+	case o := <-done:
+		return o.value, o.err
 	case <-time.After(limit):
 		var none T
-		return none, failure.Systemf("the storage of %s has not responded for %v", s.place(), limit).
+		return none, failure.Systemf("the storage of %s has not responded for %v", s.baseDir(), limit).
 			WithHint("it may be back when you retry the job; if not, tell its administrators")
 	}
 }
 
-// place is what the user knows his directories by.
-func (s stage) place() string {
+// baseDir is the base directory, for messages.
+func (s stage) baseDir() string {
 	if !s.brief.Dirs.Base.IsZero() {
 		return s.brief.Dirs.Base.String()
 	}
 	return s.brief.Settings.DataDir
 }
 
-// inWorkspace does work in the job's workspace.
+// inWorkspace runs an operation in the job's workspace.
 func inWorkspace[T any](s stage, limit time.Duration, variables map[string]string, work func(*workspace.Workspace) (T, error)) (T, error) {
-	return within(s, limit, func() (T, error) {
+	return withLimit(s, limit, func() (T, error) {
 		w, err := workspace.Open(workspace.Options{Brief: s.brief, Variables: variables, HasOrphans: batch.HasOrphans})
 		if err != nil {
 			var none T
@@ -73,53 +73,53 @@ func inWorkspace[T any](s stage, limit time.Duration, variables map[string]strin
 	})
 }
 
-// attend keeps other jobs out of the build directory during the stage. When it
-// cannot, because a job has removed its own directories or the storage does not
-// answer, the script will tell better why.
-func (s stage) attend() io.Closer {
-	presence, _ := inWorkspace(s, pressureLimit, nil, (*workspace.Workspace).LockStage)
-	return presence
+// lockStage keeps other jobs out of the build directory during the stage. It returns nil
+// when that fails, because a job has removed its own directories or the storage does not
+// respond: the script's own error will be clearer.
+func (s stage) lockStage() io.Closer {
+	lock, _ := inWorkspace(s, quickLimit, nil, (*workspace.Workspace).LockStage)
+	return lock
 }
 
-// variables asks the user's login shell for what data_dir needs of it, once for
-// all of them.
+// variables returns the variables in data_dir, from one run of the user's login shell.
 func (s stage) variables() (map[string]string, error) {
 	names := workspace.Variables(s.brief)
 	if len(names) == 0 {
 		return nil, nil
 	}
-	words := make([]string, len(names))
+	expressions := make([]string, len(names))
 	for i, name := range names {
-		words[i] = fmt.Sprintf(`"${%s-}"`, name)
+		expressions[i] = fmt.Sprintf(`"${%s-}"`, name)
 	}
-	answers, err := s.ask(words...)
+	results, err := s.evalInShell(expressions...)
 	if err != nil {
 		return nil, failure.Systemf("cannot find the directory for your jobs, %s: %w", s.brief.Settings.DataDir, err)
 	}
 	values := map[string]string{}
 	for i, name := range names {
-		values[name] = answers[i]
+		values[name] = results[i]
 	}
 	return values, nil
 }
 
-func (s stage) ask(words ...string) ([]string, error) {
-	family, err := s.family(true)
+// evalInShell evaluates expressions in the user's login shell.
+func (s stage) evalInShell(expressions ...string) ([]string, error) {
+	reaper, err := s.newReaper(true)
 	if err != nil {
 		return nil, err
 	}
-	return executor.Login{Family: family, Shell: executor.NewShell(s.brief), Limit: profilesLimit}.Ask(words...)
+	return executor.Login{Family: reaper, Shell: executor.NewShell(s.brief), Limit: shellLimit}.Ask(expressions...)
 }
 
-// missing reports whether the job's PATH lacks a program that the runner's scripts
-// look for, as far as that can be found out.
+// missing reports whether the job's PATH lacks a program that the runner's scripts need.
+// It returns false when that cannot be determined.
 func (s stage) missing(program string) bool {
 	if path := string(s.brief.Job.Path); path != "" {
-		found, err := within(s, pressureLimit, func() (bool, error) { return inPath(program, path), nil })
+		found, err := withLimit(s, quickLimit, func() (bool, error) { return inPath(program, path), nil })
 		return err == nil && !found
 	}
-	answer, err := s.ask(`"$(type -P ` + program + `)"`)
-	return err == nil && answer[0] == ""
+	paths, err := s.evalInShell(`"$(type -P ` + program + `)"`)
+	return err == nil && paths[0] == ""
 }
 
 func inPath(name, path string) bool {
@@ -132,9 +132,9 @@ func inPath(name, path string) bool {
 	return false
 }
 
-// pressure tells in a line when storage of the job is full or nearly so.
-func (s stage) pressure() string {
-	line, _ := within(s, pressureLimit, func() (string, error) {
+// spaceWarning is a line when storage of the job is full or nearly full, otherwise "".
+func (s stage) spaceWarning() string {
+	line, _ := withLimit(s, quickLimit, func() (string, error) {
 		for _, dir := range []string{s.brief.Dirs.Builds.String(), s.brief.Dirs.Base.String()} {
 			if line := diskspace.Warning(dir); dir != "" && line != "" {
 				return line, nil
@@ -145,8 +145,8 @@ func (s stage) pressure() string {
 	return line
 }
 
-// unusedCustom reports whether the job asks for something that the site does not
-// allow.
-func unusedCustom(s ipc.Storage) bool {
+// customDirUnused reports whether the job chose a directory and the site does not allow
+// that.
+func customDirUnused(s ipc.Storage) bool {
 	return !s.CustomBuildDir && strings.TrimSpace(string(s.CustomBuilds)) != ""
 }

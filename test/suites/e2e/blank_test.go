@@ -13,7 +13,7 @@ import (
 // TestBlankInThePathIsReported: the runner's scripts cannot use a local cache
 // there, and print nothing of it that a user understands.
 func TestBlankInThePathIsReported(t *testing.T) {
-	const warning = "has a blank in its path"
+	const warning = "contains a blank"
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		for name, c := range map[string]struct {
 			data, custom  string

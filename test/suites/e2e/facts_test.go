@@ -68,7 +68,7 @@ func TestProjectsOfOneNameHaveSeparateBuilds(t *testing.T) {
 // TestMissingHelperIsReported runs jobs with an artifact where the runner's own
 // program is in no directory of the PATH: the job's own, or that of the login.
 func TestMissingHelperIsReported(t *testing.T) {
-	const warning = "gitlab-runner is not in your PATH here"
+	const warning = "gitlab-runner is not in your PATH on this machine"
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		job := s.Job("true")
 		job.Artifacts = []fakerunner.Artifact{{Name: "a", Paths: []string{"x"}}}
@@ -107,7 +107,7 @@ func TestImageAndServices(t *testing.T) {
 // TestStepRunner runs a job that is written with "run:", as the runner hands it to
 // a custom executor: as the script "step-runner ci".
 func TestStepRunner(t *testing.T) {
-	const warning = "step-runner is not in your PATH here"
+	const warning = "step-runner is not in your PATH on this machine"
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		bin := filepath.Join(s.Dir, "step-runner")
 		if err := os.Mkdir(bin, 0o755); err != nil {

@@ -71,7 +71,7 @@ func TestMercurial(t *testing.T) {
 func TestHelper(t *testing.T) {
 	s := site.New(t)
 	dataDir(t, s)
-	const missing, skipped = "gitlab-runner is not in your PATH here", "Missing gitlab-runner"
+	const missing, skipped = "gitlab-runner is not in your PATH on this machine", "Missing gitlab-runner"
 	own := "/usr/local/bin:/usr/bin:/bin"
 	for name, tc := range map[string]struct {
 		path, profile string

@@ -12,27 +12,27 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// settle makes this process independent of what started it.
-func settle(socket, stdout, stderr *os.File) (out, errs *os.File, err error) {
-	// Behind sudo the session is that of jacamar-auth, and maybe of the runner. One
-	// that leads a group already has a session of its own (setsid(2)).
+// detach makes this process independent of the process that started it.
+func detach(socket, stdout, stderr *os.File) (out, errs *os.File, err error) {
+	// Under sudo the session is that of jacamar-auth, or of the runner. setsid(2) fails
+	// for the leader of a process group, which has a session of its own already.
 	_, _ = unix.Setsid()
-	// Go's runtime writes its last words to descriptor 2, and to the socket, where
-	// jacamar-auth reads them: they are of no use to the job's author.
+	// Go's runtime writes a crash report to descriptor 2, and to the socket, where
+	// jacamar-auth reads it: it is of no use to the job's author.
 	if err := debug.SetCrashOutput(socket, debug.CrashOptions{}); err != nil {
 		return nil, nil, fmt.Errorf("cannot set where a crash is written: %w", err)
 	}
-	if out, err = move(stdout, "stdout"); err != nil {
+	if out, err = moveOutput(stdout, "stdout"); err != nil {
 		return nil, nil, err
 	}
-	errs, err = move(stderr, "stderr")
+	errs, err = moveOutput(stderr, "stderr")
 	return out, errs, err
 }
 
-// move gives a file another descriptor, and /dev/null its own. Go ends a program
-// that writes to a broken pipe as descriptor 1 or 2: this one has work to do when
-// the job's log is gone.
-func move(file *os.File, name string) (*os.File, error) {
+// moveOutput moves a file to another descriptor, and replaces it by /dev/null. Go ends a
+// program that writes to a broken pipe on descriptor 1 or 2, but this one must clean up
+// after the job's log is closed.
+func moveOutput(file *os.File, name string) (*os.File, error) {
 	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3)
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep %s: %w", name, err)
@@ -56,19 +56,19 @@ func hello() ipc.Hello {
 	return h
 }
 
-// reap ends processes of this account for a jacamar-auth that has not the right to.
-// It ends with the conversation.
-func reap(end *ipc.ChildConn, brief ipc.Request) error {
+// reap ends processes of this account for a jacamar-auth without the right to do so. It
+// returns when the connection ends.
+func reap(conn *ipc.ChildConn, brief ipc.Request) error {
 	if err := dropcheck.Verify(brief.Account, brief.Settings.Downscope != "none", brief.Start); err != nil {
 		return err
 	}
 	for {
-		c, err := end.Condemned()
+		c, err := conn.Condemned()
 		if err != nil {
 			return nil
 		}
 		proctree.KillAll(c.PIDs, c.Below)
-		if err := end.Done(); err != nil {
+		if err := conn.Done(); err != nil {
 			return err
 		}
 	}
