@@ -8,9 +8,9 @@ import (
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/privdrop"
 	"jacamar-ci/internal/auth/internal/thread"
-	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // findHelper finds the account that helpers run as, where this process may change to
@@ -45,7 +45,7 @@ func (d *authDriver) findHelper() error {
 // lostCapabilities refuses before anything else where capabilities are missing: the
 // state, say, cannot be used either, and is not what is wrong.
 func (d *authDriver) lostCapabilities() error {
-	if d.uid == 0 || d.Site.Auth.Downscope != config.Setuid {
+	if d.uid == 0 || d.Site.Auth.Downscope != settings.Setuid {
 		return nil
 	}
 	return privdrop.MayChangeIDs()

@@ -2,14 +2,14 @@ package auth
 
 import (
 	"jacamar-ci/internal/auth/internal/basedir"
-	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // makeRootDir makes the account's base directory where the site wants root to.
 func (d *authDriver) makeRootDir(account job.Account) error {
-	if !d.Site.Auth.RootDirCreation || d.Site.Auth.Downscope != config.Setuid || d.Call.Stage != job.Config {
+	if !d.Site.Auth.RootDirCreation || d.Site.Auth.Downscope != settings.Setuid || d.Call.Stage != job.Config {
 		return nil
 	}
 	dataDir, err := job.ParseAbsPath(d.dataDir())

@@ -3,9 +3,9 @@ package auth
 import (
 	"testing"
 
-	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // elsewhere is a directory that the RunAs script gave, and that nobody can make
@@ -25,8 +25,9 @@ func elsewhere(t *testing.T) *authDriver {
 // is a dollar.
 func TestDirectoryOfRunAsHasNoVariables(t *testing.T) {
 	d := elsewhere(t)
-	s := ipc.Settings{DataDir: "$HOME", Storage: ipc.Storage{VariableDataDir: true}}
-	if d.delegated(&s); s.Storage.VariableDataDir || s.DataDir != "/dev/null/$X" {
+	s := ipc.Settings{DataDir: "$HOME"}
+	s.VariableDataDir = true
+	if d.delegated(&s); s.VariableDataDir || s.DataDir != "/dev/null/$X" {
 		t.Errorf("%+v", s)
 	}
 }
@@ -36,16 +37,16 @@ func TestDirectoryOfRunAsHasNoVariables(t *testing.T) {
 func TestRootMakesDirectoriesInTheConfigStageOnly(t *testing.T) {
 	for name, tc := range map[string]struct {
 		asked bool
-		down  config.Downscope
+		down  settings.Downscope
 		stage job.Stage
 		tried bool
 	}{
-		"config":    {true, config.Setuid, job.Config, true},
-		"prepare":   {true, config.Setuid, job.Prepare, false},
-		"cleanup":   {true, config.Setuid, job.Cleanup, false},
-		"not asked": {false, config.Setuid, job.Config, false},
-		"none":      {true, config.None, job.Config, false},
-		"sudo":      {true, config.Sudo, job.Config, false},
+		"config":    {true, settings.Setuid, job.Config, true},
+		"prepare":   {true, settings.Setuid, job.Prepare, false},
+		"cleanup":   {true, settings.Setuid, job.Cleanup, false},
+		"not asked": {false, settings.Setuid, job.Config, false},
+		"none":      {true, settings.None, job.Config, false},
+		"sudo":      {true, settings.Sudo, job.Config, false},
 	} {
 		d := elsewhere(t)
 		d.Site.Auth.RootDirCreation, d.Site.Auth.Downscope, d.Call.Stage = tc.asked, tc.down, tc.stage

@@ -8,6 +8,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // rules are the site's, in the package policy's terms.
@@ -34,12 +35,12 @@ func (d *authDriver) rules() (policy.Rules, error) {
 
 // ownRules are those that protect this service itself, whatever the site allows.
 func (d *authDriver) ownRules() policy.Rules {
-	return policy.Rules{Helper: d.Site.Auth.HelperAccount, RunAsService: d.Site.Auth.Downscope == config.None}
+	return policy.Rules{Helper: d.Site.Auth.HelperAccount, RunAsService: d.Site.Auth.Downscope == settings.None}
 }
 
 // accounts reads the site's map of users to accounts, where that is the source.
 func (d *authDriver) accounts() (map[job.ID]job.Username, error) {
-	if d.Site.Auth.AccountSource != config.Map {
+	if d.Site.Auth.AccountSource != settings.Map {
 		return nil, nil
 	}
 	text, err := d.trust().Read(d.Site.Auth.AccountMap, accountmap.MaxSize)

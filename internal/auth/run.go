@@ -45,7 +45,7 @@ func (d *authDriver) become(grant policy.Grant, script []byte) (ipc.Result, erro
 	}
 	launcher := privdrop.Launcher{
 		Strategy: privdrop.Strategy(d.Site.Auth.Downscope), Jacamar: jacamar, Core: d.Core,
-		Limits: request.Settings.Confinement.Limits, Filter: !d.Site.Auth.Seccomp.Disabled,
+		Limits: request.Settings.Confinement.Limits.Set(), Filter: !d.Site.Auth.Seccomp.Disabled,
 		NoNewPrivs: request.Settings.ConfinesJacamar(), Thread: d.Thread,
 	}
 	return d.Run(driver.Order{
@@ -77,7 +77,7 @@ func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 func (d *authDriver) delegated(s *ipc.Settings) {
 	s.DataDir, s.Message = d.dataDir(), d.message()
 	if !d.state.RunAs.DataDir.IsZero() {
-		s.Storage.VariableDataDir = false // the script's data_dir is literal; $ is not expanded
+		s.VariableDataDir = false // the script's data_dir is literal; $ is not expanded
 	}
 }
 

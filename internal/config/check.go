@@ -11,6 +11,7 @@ import (
 
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jwks"
+	"jacamar-ci/internal/settings"
 )
 
 // check looks at values that are of their types, for what they say of each
@@ -110,13 +111,13 @@ func (g *General) keyServerKey() string {
 // checkCancelGrace keeps the order of the ends: jacamar must still be alive to
 // cancel the batch job when its grace is over.
 func checkCancelGrace(c *Config) []Fault {
-	return when(c.General.Executor != Shell && c.Batch.CancelGrace >= c.General.KillTimeout, "batch.cancel_grace",
+	return when(c.General.Executor != settings.Shell && c.Batch.CancelGrace >= c.General.KillTimeout, "batch.cancel_grace",
 		"%v is not shorter than kill_timeout (%v)", c.Batch.CancelGrace, c.General.KillTimeout)
 }
 
 func checkDataDir(c *Config) []Fault {
 	g := &c.General
-	return when(g.DataDir.variable() && !g.VariableDataDir, "general.data_dir",
+	return when(g.DataDir.HasVariables() && !g.VariableDataDir, "general.data_dir",
 		"%q has a variable: set variable_data_dir = true to have it from users' login shells", g.DataDir)
 }
 
@@ -128,7 +129,7 @@ func checkRootDir(c *Config) []Fault {
 	}
 	g, key := &c.General, "auth.root_dir_creation"
 	faults := when(g.CustomBuildDir, key, "cannot be used together with custom_build_dir: root makes no directory that a user names")
-	faults = append(faults, when(g.DataDir.belowHome(), key, "is for an absolute data_dir: a home is its user's own to write")...)
+	faults = append(faults, when(g.DataDir.BelowHome(), key, "is for an absolute data_dir: a home is its user's own to write")...)
 	return append(faults, when(g.VariableDataDir, key, "cannot be used together with variable_data_dir: what a user's shell says is not for root")...)
 }
 
@@ -156,11 +157,11 @@ func checkAccountSource(c *Config) (faults []Fault) {
 	a := &c.Auth
 	for _, k := range []struct {
 		key, name string
-		source    AccountSource
+		source    settings.AccountSource
 		set       bool
 	}{
-		{"auth.account_provider", "account_provider", ExternUID, a.AccountProvider != ""},
-		{"auth.account_map", "account_map", Map, !a.AccountMap.IsZero()},
+		{"auth.account_provider", "account_provider", settings.ExternUID, a.AccountProvider != ""},
+		{"auth.account_map", "account_map", settings.Map, !a.AccountMap.IsZero()},
 	} {
 		faults = append(faults, when(k.source == a.AccountSource && !k.set, "auth.account_source", "%q needs %s", k.source, k.name)...)
 		faults = append(faults, when(k.source != a.AccountSource && k.set, k.key, "is for account_source = %q only, which is %q here", k.source, a.AccountSource)...)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // Config is a checked configuration: every value is set, by the file or by its
@@ -25,33 +26,15 @@ type Config struct {
 
 // General is the table [general].
 type General struct {
-	Executor   Executor `toml:"executor"`
-	DataDir    DataDir  `toml:"data_dir"`
-	RetainLogs bool     `toml:"retain_logs"`
-	Directories
-	Name         string        `toml:"name"` // "" = no name
-	KillTimeout  time.Duration `toml:"kill_timeout"`
-	ShellPath    job.AbsPath   `toml:"shell_path"`
-	JobMessage   Message       `toml:"job_message"` // "" = none
-	GitLabServer *url.URL      `toml:"gitlab_server"`
-	TLSCAFile    job.AbsPath   `toml:"tls-ca-file"` // zero = the system's authorities
-	HTTPSProxy   Proxy         `toml:"https_proxy"` // zero = none
-	UserBashEnv  []job.Env     `toml:"user_bash_env"`
-	StateDir     job.AbsPath   `toml:"state_dir"` // zero = see StateDirOf
+	settings.General
+	DataDir      settings.DataDir `toml:"data_dir"`
+	Name         string           `toml:"name"`        // "" = no name
+	JobMessage   Message          `toml:"job_message"` // "" = none
+	GitLabServer *url.URL         `toml:"gitlab_server"`
+	TLSCAFile    job.AbsPath      `toml:"tls-ca-file"` // zero = the system's authorities
+	HTTPSProxy   Proxy            `toml:"https_proxy"` // zero = none
+	StateDir     job.AbsPath      `toml:"state_dir"`   // zero = see StateDirOf
 	Token
-}
-
-// Directories are the keys of [general] about where jobs live.
-type Directories struct {
-	VariableDataDir      bool `toml:"variable_data_dir"`
-	CustomBuildDir       bool `toml:"custom_build_dir"`
-	GroupPermissions     bool `toml:"group_permissions"`
-	LimitBuildDir        bool `toml:"limit_build_dir"`
-	MaxBuildDir          int  `toml:"max_build_dir"` // 0 = no limit
-	UncapBuildDirCleanup bool `toml:"uncap_build_dir_cleanup"`
-	FileLockDebug        bool `toml:"file_lock_debug"`
-	StaticBuildsDir      bool `toml:"static_builds_dir"`
-	StaticBuildsDays     int  `toml:"static_builds_days"`
 }
 
 // Token is how a job's id_token is found and verified. Its keys belong to
@@ -70,8 +53,8 @@ type Token struct {
 
 // Auth is the table [auth].
 type Auth struct {
-	Downscope   Downscope   `toml:"downscope"`
-	JacamarPath job.AbsPath `toml:"jacamar_path"` // zero = beside jacamar-auth
+	Downscope   settings.Downscope `toml:"downscope"`
+	JacamarPath job.AbsPath        `toml:"jacamar_path"` // zero = next to jacamar-auth
 	// HelperAccount is what helpers run as, and owns the state, as far as
 	// jacamar-auth may change to it.
 	HelperAccount job.Username `toml:"helper_account"`
@@ -95,19 +78,16 @@ type Auth struct {
 	EnforceNologin     bool `toml:"enforce_nologin"`
 	RequireShadow      bool `toml:"require_shadow"`
 
-	MinUID          job.UID       `toml:"min_uid"`
-	AccountSource   AccountSource `toml:"account_source"`
-	AccountProvider string        `toml:"account_provider"` // set for extern_uid only
-	AccountMap      job.AbsPath   `toml:"account_map"`      // set for map only
-	MaxEnvChars     int           `toml:"max_env_chars"`    // 0 = no limit
+	MinUID          job.UID                `toml:"min_uid"`
+	AccountSource   settings.AccountSource `toml:"account_source"`
+	AccountProvider string                 `toml:"account_provider"` // set for extern_uid only
+	AccountMap      job.AbsPath            `toml:"account_map"`      // set for map only
+	MaxEnvChars     int                    `toml:"max_env_chars"`    // 0 = no limit
 
-	NoNewPrivs   bool `toml:"no_new_privs"`
-	SetStackSize bool `toml:"set_stack_size"`
+	settings.Confinement
 
 	RunAs   RunAs   `toml:"runas"`
 	Logging Logging `toml:"logging"`
-	Seccomp Seccomp `toml:"seccomp"`
-	Limits  Limits  `toml:"limits"`
 }
 
 // RunAs is the table [auth.runas]. Without a validation script nothing of it is
@@ -132,18 +112,9 @@ type Logging struct {
 
 // Batch is the table [batch].
 type Batch struct {
-	ArgumentsVariable []Variable    `toml:"arguments_variable"`
-	AllowIllegalArgs  bool          `toml:"allow_illegal_args"`
-	SlurmSacct        bool          `toml:"slurm_sacct"`
-	CommandDelay      time.Duration `toml:"command_delay"`
-	NFSTimeout        time.Duration `toml:"nfs_timeout"`
-	SchedulerBin      job.AbsPath   `toml:"scheduler_bin"` // zero = /usr/bin and /bin
-	EnvVars           []job.Env     `toml:"env_vars"`
-	WaitForImpossible bool          `toml:"wait_for_impossible"`
-	PendingTimeout    time.Duration `toml:"pending_timeout"` // 0 = no limit
-	CancelGrace       time.Duration `toml:"cancel_grace"`
-	DefaultArgs       []string      `toml:"default_args"`
-	Rules             []Rule        `toml:"rule"`
+	settings.Batch
+	ArgumentsVariable []Variable `toml:"arguments_variable"`
+	Rules             []Rule     `toml:"rule"`
 }
 
 // Rule is one [[batch.rule]]: scheduler arguments for the jobs that it matches.
@@ -153,9 +124,7 @@ type Rule struct {
 	Namespace    Glob         `toml:"namespace"`     // "" = any; the path without the project
 	User         job.Username `toml:"user"`          // zero = any; the local account
 	RefProtected *bool        `toml:"ref_protected"` // nil = any
-	Args         []string     `toml:"args"`
-	// Required arguments cannot be contradicted by the job's own.
-	Required bool `toml:"required"`
+	settings.RuleArgs
 }
 
 // packagedState is where packages keep the state.

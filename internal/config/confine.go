@@ -7,71 +7,8 @@ import (
 
 	"jacamar-ci/internal/rlimit"
 	"jacamar-ci/internal/seccomp"
+	"jacamar-ci/internal/settings"
 )
-
-// Seccomp is the table [auth.seccomp].
-type Seccomp struct {
-	Disabled   bool           `toml:"disabled"`
-	BlockAll   bool           `toml:"block_all"`
-	BlockCalls []seccomp.Call `toml:"block_calls"`
-	AllowCalls []seccomp.Call `toml:"allow_calls"`
-}
-
-// Filter returns the filter that the table describes; nil when there is none.
-func (s Seccomp) Filter() *seccomp.Filter {
-	if s.Disabled {
-		return nil
-	}
-	return &seccomp.Filter{OnlyAllowed: s.BlockAll, Allow: s.AllowCalls, Block: s.BlockCalls}
-}
-
-// Limits is the table [auth.limits]. A range that is not given leaves the
-// runner's own limit.
-type Limits struct {
-	AS         rlimit.Range `toml:"as"`
-	Core       rlimit.Range `toml:"core"`
-	CPU        rlimit.Range `toml:"cpu"`
-	Data       rlimit.Range `toml:"data"`
-	FSize      rlimit.Range `toml:"fsize"`
-	Locks      rlimit.Range `toml:"locks"`
-	MemLock    rlimit.Range `toml:"memlock"`
-	MsgQueue   rlimit.Range `toml:"msgqueue"`
-	Nice       rlimit.Range `toml:"nice"`
-	NoFile     rlimit.Range `toml:"nofile"`
-	NProc      rlimit.Range `toml:"nproc"`
-	RSS        rlimit.Range `toml:"rss"`
-	RTPrio     rlimit.Range `toml:"rtprio"`
-	RTTime     rlimit.Range `toml:"rttime"`
-	SigPending rlimit.Range `toml:"sigpending"`
-	Stack      rlimit.Range `toml:"stack"`
-}
-
-// Set returns the limits that the table sets.
-func (l Limits) Set() (given []rlimit.Limit) {
-	for _, one := range []rlimit.Limit{
-		{Resource: "as", Range: l.AS},
-		{Resource: "core", Range: l.Core},
-		{Resource: "cpu", Range: l.CPU},
-		{Resource: "data", Range: l.Data},
-		{Resource: "fsize", Range: l.FSize},
-		{Resource: "locks", Range: l.Locks},
-		{Resource: "memlock", Range: l.MemLock},
-		{Resource: "msgqueue", Range: l.MsgQueue},
-		{Resource: "nice", Range: l.Nice},
-		{Resource: "nofile", Range: l.NoFile},
-		{Resource: "nproc", Range: l.NProc},
-		{Resource: "rss", Range: l.RSS},
-		{Resource: "rtprio", Range: l.RTPrio},
-		{Resource: "rttime", Range: l.RTTime},
-		{Resource: "sigpending", Range: l.SigPending},
-		{Resource: "stack", Range: l.Stack},
-	} {
-		if one.IsSet() {
-			given = append(given, one)
-		}
-	}
-	return given
-}
 
 // checkSeccomp refuses a filter that does something else than it seems to, and
 // one that the kernel would not take from an ordinary account: it must have
@@ -97,7 +34,7 @@ func checkSeccomp(c *Config) (faults []Fault) {
 
 // startable refuses lists under which no job could start. Who blocks one call of a
 // family blocks all that do the same.
-func startable(s Seccomp) []Fault {
+func startable(s settings.Seccomp) []Fault {
 	f := s.Filter()
 	if f == nil {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/rlimit"
+	"jacamar-ci/internal/settings"
 )
 
 // enough are calls with which a job starts, on every architecture.
@@ -42,7 +43,7 @@ func TestFilter(t *testing.T) {
 // TestEveryLimitIsGiven sets each resource alone and looks for it among those
 // that reach the jobs.
 func TestEveryLimitIsGiven(t *testing.T) {
-	all := reflect.VisibleFields(reflect.TypeFor[Limits]())
+	all := reflect.VisibleFields(reflect.TypeFor[settings.Limits]())
 	if len(all) != 16 {
 		t.Errorf("%d resources, want the 16 of getrlimit(2)", len(all))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -33,7 +34,7 @@ func TestMinimalHasDefaults(t *testing.T) {
 	if g.KillTimeout != 2*time.Minute || g.JWKSMaxAge != 24*time.Hour || g.JWKSStaleMax != 7*24*time.Hour || c.Batch.CommandDelay != 30*time.Second {
 		t.Errorf("durations %+v %+v", g, c.Batch)
 	}
-	if c.Auth.MinUID != 1000 || c.Auth.AccountSource != UserLogin || c.Auth.Logging.Level != Info || !c.Auth.Logging.Enabled || c.Auth.Logging.Location != (Location{}) {
+	if c.Auth.MinUID != 1000 || c.Auth.AccountSource != settings.UserLogin || c.Auth.Logging.Level != Info || !c.Auth.Logging.Enabled || c.Auth.Logging.Location != (Location{}) {
 		t.Errorf("auth %+v", c.Auth)
 	}
 	if c.Auth.UserAllowlist.Set || g.JWTEnvVariable != "SITE_ID_TOKEN" || g.ShellPath.String() != "/bin/bash" {

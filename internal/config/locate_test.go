@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/jwks"
+	"jacamar-ci/internal/settings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -129,15 +130,15 @@ func sound(t *testing.T, c Config) {
 	t.Helper()
 	g, a, b := c.General, c.Auth, c.Batch
 	for what, ok := range map[string]bool{
-		"executor":       g.Executor == Shell || g.Executor == Slurm,
+		"executor":       g.Executor == settings.Shell || g.Executor == settings.Slurm,
 		"data_dir":       strings.HasPrefix(g.DataDir.String(), "/") || strings.HasPrefix(g.DataDir.String(), "$HOME") || g.VariableDataDir && strings.HasPrefix(g.DataDir.String(), "$"),
 		"root_dir":       !a.RootDirCreation || strings.HasPrefix(g.DataDir.String(), "/") && !strings.Contains(g.DataDir.String(), "$") && !g.CustomBuildDir,
 		"server":         g.GitLabServer != nil && jwks.CheckURL(g.GitLabServer, jwks.ReservedPorts, true) == nil,
 		"key server":     jwks.CheckURL(g.keyServer(), jwks.ReservedPorts, g.InsecureLoopbackHTTP) == nil,
 		"issuer":         g.JWTIssuer != "" && g.JWTRequiredAud != "" && g.JWTEnvVariable != "",
-		"downscope":      a.Downscope == Setuid || a.Downscope == Sudo || a.Downscope == None,
+		"downscope":      a.Downscope == settings.Setuid || a.Downscope == settings.Sudo || a.Downscope == settings.None,
 		"min_uid":        a.MinUID >= 100 && a.MinUID != 1<<32-1,
-		"account_source": (a.AccountSource == Map) == !a.AccountMap.IsZero() && (a.AccountSource == ExternUID) == (a.AccountProvider != ""),
+		"account_source": (a.AccountSource == settings.Map) == !a.AccountMap.IsZero() && (a.AccountSource == settings.ExternUID) == (a.AccountProvider != ""),
 		"runas":          !a.RunAs.ValidationScript.IsZero() || a.RunAs.UserVariable == "" && a.RunAs.SHA256 == "",
 		"kill_timeout":   g.KillTimeout > 0 && g.JWKSMaxAge > 0 && g.JWKSStaleMax >= g.JWKSMaxAge && g.JWTExpDelay >= 0,
 		"batch times":    b.CommandDelay > 0 && b.NFSTimeout >= 0 && b.PendingTimeout >= 0 && b.CancelGrace >= 0,

@@ -16,7 +16,7 @@ func leaves(of reflect.Type, path string) (keys []string) {
 			t = t.Elem()
 		}
 		// A table is a struct with toml tags; every other struct is a value.
-		if t.Kind() == reflect.Struct && t.NumField() > 0 && t.Field(0).Tag.Get("toml") != "" {
+		if t.Kind() == reflect.Struct && t.NumField() > 0 && (t.Field(0).Anonymous || t.Field(0).Tag.Get("toml") != "") {
 			keys = append(keys, leaves(t, key)...)
 		} else {
 			keys = append(keys, key)

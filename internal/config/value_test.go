@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // general parses a configuration in which one key of [general] is replaced.
@@ -248,8 +249,8 @@ func TestDurations(t *testing.T) {
 }
 
 func TestExecutorNames(t *testing.T) {
-	for text, want := range map[string]Executor{
-		"shell": Shell, "slurm": Slurm, "sbatch": Slurm, "flux": Flux, "pbs": PBS, "lsf": LSF, "bsub": LSF, "sge": SGE, "cobalt": Cobalt, "qsub": Cobalt,
+	for text, want := range map[string]settings.Executor{
+		"shell": settings.Shell, "slurm": settings.Slurm, "sbatch": settings.Slurm, "flux": settings.Flux, "pbs": settings.PBS, "lsf": settings.LSF, "bsub": settings.LSF, "sge": settings.SGE, "cobalt": settings.Cobalt, "qsub": settings.Cobalt,
 	} {
 		c, err := general("executor", `"`+text+`"`)
 		if err != nil || c.General.Executor != want {

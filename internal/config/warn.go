@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"jacamar-ci/internal/jwks"
+	"jacamar-ci/internal/settings"
 )
 
 // warnings look at what is valid and seldom meant.
@@ -93,11 +94,11 @@ func warnNoEffect(c *Config) []Fault {
 	runas := !a.RunAs.ValidationScript.IsZero()
 	return slices.Concat(
 		when(a.ListsPreValidation && !runas, "auth.lists_pre_validation", "has no effect without [auth.runas]"),
-		when(a.AllowBotAccounts && !runas && a.AccountSource != Map, "auth.allow_bot_accounts", "has no effect without [auth.runas] or account_source = %q: a bot's own name is never used", Map),
-		when(g.VariableDataDir && !g.DataDir.variable(), "general.variable_data_dir", "has no effect: data_dir has no variable but $HOME"),
+		when(a.AllowBotAccounts && !runas && a.AccountSource != settings.Map, "auth.allow_bot_accounts", "has no effect without [auth.runas] or account_source = %q: a bot's own name is never used", settings.Map),
+		when(g.VariableDataDir && !g.DataDir.HasVariables(), "general.variable_data_dir", "has no effect: data_dir has no variable but $HOME"),
 		when(g.MaxBuildDir > 0 && !g.LimitBuildDir, "general.max_build_dir", "has no effect without limit_build_dir"),
 		when(g.UncapBuildDirCleanup && g.MaxBuildDir == 0, "general.uncap_build_dir_cleanup", "has no effect without max_build_dir"),
-		when(a.RootDirCreation && a.Downscope != Setuid, "auth.root_dir_creation", "has no effect unless downscope is %q", Setuid),
+		when(a.RootDirCreation && a.Downscope != settings.Setuid, "auth.root_dir_creation", "has no effect unless downscope is %q", settings.Setuid),
 	)
 }
 

@@ -9,6 +9,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/settings"
 )
 
 // The CI variables by which a job's author chooses something about its own job.
@@ -41,47 +42,26 @@ func (s *Session) Request(account job.Account, dirs ipc.Dirs, matches func(confi
 	return r, err
 }
 
-// job are the facts of the job. The process of the runner owns it.
+// job are the facts of the job. The process of the runner owns it. What the job's
+// author requests is only passed on: jacamar judges and uses it, as the job's user.
 func (s *Session) job() ipc.Job {
 	owner, _ := proctree.Find(os.Getppid())
+	profile, _ := s.Env.Variable(noProfile)
 	f := s.Facts
 	return ipc.Job{
 		ID: f.ID, Runner: s.Env.Runner(), Project: f.Project, ProjectID: f.ProjectID, Timeout: f.Timeout, Owner: owner,
-		Temp: s.Env.TempDir(), Helper: f.Helper, StepRunner: f.StepRunner, Image: f.Image, Services: f.Services, Path: s.variable("PATH", longestText),
+		Temp: s.Env.TempDir(), Helper: f.Helper, StepRunner: f.StepRunner, Image: f.Image, Services: f.Services,
+		Login: s.Env.Login, NoProfile: profile == "true" || profile == "1",
+		Path: s.variable("PATH", longestText), CustomBuilds: s.variable(customBuilds, longestPath),
 	}
 }
 
 // settings are those of the site, without [batch].
 func (s *Session) settings() ipc.Settings {
-	general := s.Site.General
-	value, _ := s.Env.Variable(noProfile)
+	g, a := s.Site.General, s.Site.Auth
 	return ipc.Settings{
-		Executor: string(general.Executor), DataDir: general.DataDir.String(), ShellPath: general.ShellPath,
-		BashEnv: general.UserBashEnv, Login: s.Env.Login, NoProfile: value == "true" || value == "1",
-		Downscope: string(s.Site.Auth.Downscope), Message: string(general.JobMessage),
-		KillTimeout: general.KillTimeout, RetainLogs: general.RetainLogs, Storage: s.storage(), Confinement: confinement(s.Site.Auth),
+		General: g.General, DataDir: g.DataDir.String(), Message: string(g.JobMessage), Downscope: a.Downscope, Confinement: a.Confinement,
 	}
-}
-
-// storage is about directories. What the job requests is only passed on: jacamar
-// judges and uses it, as the job's user.
-func (s *Session) storage() ipc.Storage {
-	g := s.Site.General
-	return ipc.Storage{
-		VariableDataDir: g.VariableDataDir, GroupPermissions: g.GroupPermissions,
-		LimitBuildDir: g.LimitBuildDir, MaxBuildDir: g.MaxBuildDir, UncapCleanup: g.UncapBuildDirCleanup, FileLockDebug: g.FileLockDebug,
-		StaticBuildsDir: g.StaticBuildsDir, StaticBuildsDays: g.StaticBuildsDays,
-		CustomBuildDir: g.CustomBuildDir, CustomBuilds: s.variable(customBuilds, longestPath),
-	}
-}
-
-// confinement leaves a filter out that jacamar could not set.
-func confinement(a config.Auth) ipc.Confinement {
-	c := ipc.Confinement{NoNewPrivs: a.NoNewPrivs, Limits: a.Limits.Set(), RaiseStack: a.SetStackSize}
-	if a.NoNewPrivs {
-		c.Filter = a.Seccomp.Filter()
-	}
-	return c
 }
 
 // variable returns the value of a CI variable, nil where it is empty or not set.
@@ -96,23 +76,18 @@ func (s *Session) variable(name string, limit int) []byte {
 // batch is for the batch executors; nil for the others. Rules of other projects are
 // not passed on: the job's user has no right to read them.
 func (s *Session) batch(matches func(config.Rule) (bool, error)) (*ipc.Batch, error) {
-	if s.Site.General.Executor == config.Shell {
+	if s.Site.General.Executor == settings.Shell {
 		return nil, nil
 	}
 	b := s.Site.Batch
-	out := &ipc.Batch{
-		SchedulerBin: b.SchedulerBin, Env: b.EnvVars,
-		CommandDelay: b.CommandDelay, NFSTimeout: b.NFSTimeout, PendingTimeout: b.PendingTimeout, CancelGrace: b.CancelGrace,
-		WaitForImpossible: b.WaitForImpossible, AllowIllegalArgs: b.AllowIllegalArgs, Accounting: b.SlurmSacct,
-		DefaultArgs: b.DefaultArgs, Arguments: s.arguments(),
-	}
+	out := &ipc.Batch{Batch: b.Batch, Arguments: s.arguments()}
 	for i, rule := range b.Rules {
 		ok, err := matches(rule)
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			out.Rules = append(out.Rules, ipc.BatchRule{Name: ruleName(i, rule), Args: rule.Args, Required: rule.Required})
+			out.Rules = append(out.Rules, ipc.BatchRule{Name: ruleName(i, rule), RuleArgs: rule.RuleArgs})
 		}
 	}
 	return out, nil

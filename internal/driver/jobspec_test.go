@@ -14,8 +14,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
-	"jacamar-ci/internal/rlimit"
-	"jacamar-ci/internal/seccomp"
+	"jacamar-ci/internal/settings"
 )
 
 func environ(t *testing.T, pairs ...string) customexec.Environ {
@@ -48,20 +47,22 @@ func path(t *testing.T, s string) job.AbsPath {
 func site(t *testing.T) config.Config {
 	t.Helper()
 	var c config.Config
-	c.General.Executor, c.General.ShellPath, c.General.KillTimeout = config.Shell, path(t, "/bin/bash"), time.Minute
+	c.General.Executor, c.General.ShellPath, c.General.KillTimeout = settings.Shell, path(t, "/bin/bash"), time.Minute
 	if err := c.General.DataDir.UnmarshalText([]byte("/data")); err != nil {
 		t.Fatal(err)
 	}
 	c.General.UserBashEnv, c.General.JobMessage, c.General.RetainLogs = []job.Env{env(t, "A=b")}, "hello", true
-	c.Auth.Downscope = config.Setuid
+	c.Auth.Downscope = settings.Setuid
 	return c
 }
 
 func TestSettings(t *testing.T) {
-	got := (&Session{Site: site(t), Env: environ(t, "LANG=C.UTF-8", "SECRET=x")}).settings()
+	got := (&Session{Site: site(t)}).settings()
 	want := ipc.Settings{
-		Executor: "shell", DataDir: "/data", ShellPath: path(t, "/bin/bash"), BashEnv: []job.Env{env(t, "A=b")},
-		Login: []job.Env{env(t, "LANG=C.UTF-8")}, Downscope: "setuid", Message: "hello", KillTimeout: time.Minute, RetainLogs: true,
+		General: settings.General{
+			Executor: settings.Shell, ShellPath: path(t, "/bin/bash"), UserBashEnv: []job.Env{env(t, "A=b")}, KillTimeout: time.Minute, RetainLogs: true,
+		},
+		DataDir: "/data", Message: "hello", Downscope: settings.Setuid,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -74,37 +75,8 @@ func TestNoProfile(t *testing.T) {
 		"CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=false": false, "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=": false, "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=0": false,
 		"JACAMAR_CI_NO_PROFILE=true": false, "X=y": false,
 	} {
-		if got := (&Session{Site: site(t), Env: environ(t, pair)}).settings().NoProfile; got != want {
+		if got := (&Session{Env: environ(t, pair)}).job().NoProfile; got != want {
 			t.Errorf("%s: %v", pair, got)
-		}
-	}
-}
-
-func TestConfinement(t *testing.T) {
-	var ptrace seccomp.Call
-	if err := ptrace.UnmarshalText([]byte("ptrace")); err != nil {
-		t.Fatal(err)
-	}
-	nofile, err := rlimit.ParseRange("10:20")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, c := range map[string]struct {
-		auth config.Auth
-		want ipc.Confinement
-	}{
-		"nothing asked":      {config.Auth{}, ipc.Confinement{}},
-		"no new privileges":  {config.Auth{NoNewPrivs: true}, ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}},
-		"no filter":          {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{Disabled: true}}, ipc.Confinement{NoNewPrivs: true}},
-		"a list":             {config.Auth{NoNewPrivs: true, Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: []seccomp.Call{ptrace}}}},
-		"limits":             {config.Auth{Limits: config.Limits{NoFile: nofile}}, ipc.Confinement{Limits: []rlimit.Limit{{Resource: "nofile", Range: nofile}}}},
-		"the stack's size":   {config.Auth{SetStackSize: true}, ipc.Confinement{RaiseStack: true}},
-		"a filter it cannot": {config.Auth{Seccomp: config.Seccomp{BlockCalls: []seccomp.Call{ptrace}}}, ipc.Confinement{}},
-	} {
-		s := site(t)
-		s.Auth = c.auth
-		if got := (&Session{Site: s}).settings().Confinement; !reflect.DeepEqual(got, c.want) {
-			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
 		}
 	}
 }
@@ -116,21 +88,25 @@ func TestBatchIsForBatchExecutors(t *testing.T) {
 	if b, err := (&Session{Site: s}).batch(always); b != nil || err != nil {
 		t.Errorf("for the shell: %+v, %v", b, err)
 	}
-	s.General.Executor = config.Slurm
+	s.General.Executor = settings.Slurm
 	s.Batch.CommandDelay, s.Batch.DefaultArgs = time.Second, []string{"-N1"}
 	b, err := (&Session{Site: s}).batch(always)
-	if want := (&ipc.Batch{CommandDelay: time.Second, DefaultArgs: []string{"-N1"}}); err != nil || !reflect.DeepEqual(b, want) {
+	if want := (&ipc.Batch{Batch: settings.Batch{CommandDelay: time.Second, DefaultArgs: []string{"-N1"}}}); err != nil || !reflect.DeepEqual(b, want) {
 		t.Errorf("got %+v, %v, want %+v", b, err, want)
 	}
 }
 
 func TestBatchRules(t *testing.T) {
 	s := site(t)
-	s.General.Executor, s.General.GitLabServer = config.Slurm, &url.URL{}
-	s.Batch.Rules = []config.Rule{{Project: "a/b", Args: []string{"-A"}}, {Namespace: "n", Args: []string{"-B"}, Required: true}, {Args: []string{"-C"}}}
+	s.General.Executor, s.General.GitLabServer = settings.Slurm, &url.URL{}
+	s.Batch.Rules = []config.Rule{
+		{Project: "a/b", RuleArgs: settings.RuleArgs{Args: []string{"-A"}}}, {Namespace: "n", RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
+		{RuleArgs: settings.RuleArgs{Args: []string{"-C"}}},
+	}
 	b, err := (&Session{Site: s}).batch(func(r config.Rule) (bool, error) { return r.Project == "", nil })
 	want := []ipc.BatchRule{
-		{Name: `[[batch.rule]] number 2 (namespace "n")`, Args: []string{"-B"}, Required: true}, {Name: "[[batch.rule]] number 3", Args: []string{"-C"}},
+		{Name: `[[batch.rule]] number 2 (namespace "n")`, RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
+		{Name: "[[batch.rule]] number 3", RuleArgs: settings.RuleArgs{Args: []string{"-C"}}},
 	}
 	if err != nil || !reflect.DeepEqual(b.Rules, want) {
 		t.Errorf("got %+v, %v, want %+v", b.Rules, err, want)
@@ -146,7 +122,7 @@ func TestBatchRules(t *testing.T) {
 
 func TestBatchArguments(t *testing.T) {
 	s := site(t)
-	s.General.Executor, s.Batch.ArgumentsVariable = config.Slurm, []config.Variable{"OTHER", "SCHEDULER_PARAMETERS", "UNSET"}
+	s.General.Executor, s.Batch.ArgumentsVariable = settings.Slurm, []config.Variable{"OTHER", "SCHEDULER_PARAMETERS", "UNSET"}
 	long := make([]byte, longestText+1)
 	for i := range long {
 		long[i] = 'x'
@@ -162,12 +138,13 @@ func TestBatchArguments(t *testing.T) {
 func session(t *testing.T) *Session {
 	t.Helper()
 	site := site(t)
-	site.General.Executor = config.Slurm
-	site.Batch.Rules = []config.Rule{{Args: []string{"-p", "ci"}}}
+	site.General.Executor = settings.Slurm
+	site.Batch.Rules = []config.Rule{{RuleArgs: settings.RuleArgs{Args: []string{"-p", "ci"}}}}
 	return &Session{
 		Call: Call{Stage: job.Run, SubStage: "build_script"}, Site: site,
 		Facts: customexec.Response{ID: 1, ProjectID: 2, Project: "g/p", Timeout: 3, Helper: true, StepRunner: true, Image: true, Services: true},
-		Env:   environ(t, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=t0ken", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/b/g/p.tmp", "CUSTOM_ENV_PATH=/bin"),
+		Env: environ(t, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=t0ken", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/b/g/p.tmp", "CUSTOM_ENV_PATH=/bin",
+			"CUSTOM_ENV_CUSTOM_CI_BUILDS_DIR=/c", "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=1", "LANG=C.UTF-8", "SECRET=x"),
 	}
 }
 
@@ -181,6 +158,7 @@ func TestRequest(t *testing.T) {
 	want := ipc.Job{
 		ID: 1, Runner: "t0ken", Project: "g/p", ProjectID: 2, Timeout: 3, Owner: owner,
 		Temp: path(t, "/b/g/p.tmp"), Helper: true, StepRunner: true, Image: true, Services: true, Path: []byte("/bin"),
+		CustomBuilds: []byte("/c"), NoProfile: true, Login: []job.Env{env(t, "LANG=C.UTF-8")},
 	}
 	if !reflect.DeepEqual(got.Job, want) {
 		t.Errorf("job %+v\nwant %+v", got.Job, want)
@@ -226,42 +204,13 @@ func TestRequestRefuses(t *testing.T) {
 	}
 }
 
-// TestEveryKeyOfDirectoriesIsHandedOver sets each key by itself and looks for the
-// one thing that it changes.
-func TestEveryKeyOfDirectoriesIsHandedOver(t *testing.T) {
-	keys := reflect.TypeFor[config.Directories]()
-	for i := range keys.NumField() {
-		var g config.General
-		field := reflect.ValueOf(&g.Directories).Elem().Field(i)
-		switch field.Kind() {
-		case reflect.Bool:
-			field.SetBool(true)
-		default:
-			field.SetInt(3)
-		}
-		if changed := changes((&Session{}).storage(), (&Session{Site: config.Config{General: g}}).storage()); changed != 1 {
-			t.Errorf("%s changes %d things", keys.Field(i).Name, changed)
-		}
-	}
-}
-
-func changes(a, b ipc.Storage) (count int) {
-	before, after := reflect.ValueOf(a), reflect.ValueOf(b)
-	for i := range before.NumField() {
-		if !reflect.DeepEqual(before.Field(i).Interface(), after.Field(i).Interface()) {
-			count++
-		}
-	}
-	return count
-}
-
 func TestVariablesArePassedOn(t *testing.T) {
 	for value, want := range map[string]string{
 		"": "", "/p/alice": "/p/alice", "not\nUTF-8 \xff": "not\nUTF-8 \xff", strings.Repeat("x", longestPath+5): strings.Repeat("x", longestPath),
 	} {
 		env := environ(t, "CUSTOM_ENV_CUSTOM_CI_BUILDS_DIR="+value, "CUSTOM_ENV_PATH="+value)
 		s := &Session{Site: site(t), Env: env}
-		if got := string(s.storage().CustomBuilds); got != want {
+		if got := string(s.job().CustomBuilds); got != want {
 			t.Errorf("%.20q became %.20q", value, got)
 		}
 		if got := string(s.job().Path); got != value {

@@ -12,7 +12,7 @@ import (
 type kind byte
 
 const (
-	briefFrame     kind = 'B'
+	requestFrame   kind = 'B'
 	scriptFrame    kind = 'S'
 	terminateFrame kind = 'T'
 	helloFrame     kind = 'H'
@@ -25,7 +25,7 @@ const (
 // that does not exist.
 func (k kind) limit() (n uint32, ok bool) {
 	switch k {
-	case briefFrame:
+	case requestFrame:
 		return 2 << 20, true // an account's groups alone can take 0.7 MiB
 	case scriptFrame:
 		return job.MaxScript, true
@@ -82,6 +82,18 @@ func readFrame(r io.Reader) (kind, []byte, error) {
 type headError struct{ head [headerLength]byte }
 
 func (e *headError) Error() string { return fmt.Sprintf("%q begins no frame", e.head[:]) }
+
+// expect reads a frame of one type.
+func expect(r io.Reader, want kind) ([]byte, error) {
+	k, payload, err := readFrame(r)
+	switch {
+	case err != nil:
+		return nil, noEOF(err)
+	case k != want:
+		return nil, fmt.Errorf("got a %q frame, want %q", byte(k), byte(want))
+	}
+	return payload, nil
+}
 
 func noEOF(err error) error {
 	if errors.Is(err, io.EOF) {

@@ -17,6 +17,9 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/rlimit"
+	"jacamar-ci/internal/seccomp"
+	"jacamar-ci/internal/settings"
 )
 
 func sample(t testing.TB, sub job.SubStage) Request {
@@ -33,16 +36,28 @@ func sample(t testing.TB, sub job.SubStage) Request {
 	if err != nil {
 		t.Fatal(err)
 	}
+	nofile, err := rlimit.ParseRange("10:20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ptrace, err := seccomp.ParseCall("ptrace")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return Request{
 		Version: Version, Stage: job.Run, SubStage: sub,
-		Account:  job.Account{Name: name, UID: 1000, GID: 100, Groups: job.GIDs{100, 200}, Home: home, Shell: home},
-		Job:      Job{ID: 7, Runner: "abc", Project: "group/project", Timeout: 3600, Owner: proctree.Process{PID: 1, Start: 2, Boot: "b"}},
-		Settings: Settings{Executor: "shell", DataDir: "$HOME", BashEnv: []job.Env{pair}, Downscope: "setuid", KillTimeout: time.Minute},
-		Dirs:     Dirs{Builds: home, Cache: home, Scripts: home},
+		Account: job.Account{Name: name, UID: 1000, GID: 100, Groups: job.GIDs{100, 200}, Home: home, Shell: home},
+		Job:     Job{ID: 7, Runner: "abc", Project: "group/project", Timeout: 3600, Owner: proctree.Process{PID: 1, Start: 2, Boot: "b"}},
+		Settings: Settings{
+			General: settings.General{Executor: settings.Shell, UserBashEnv: []job.Env{pair}, KillTimeout: time.Minute}, DataDir: "$HOME", Downscope: settings.Setuid,
+			Confinement: settings.Confinement{NoNewPrivs: true, Limits: settings.Limits{NoFile: nofile}, Seccomp: settings.Seccomp{BlockCalls: []seccomp.Call{ptrace}}},
+			Batch:       &Batch{Batch: settings.Batch{CommandDelay: time.Second}, Rules: []BatchRule{{Name: "r", RuleArgs: settings.RuleArgs{Args: []string{"-x"}}}}},
+		},
+		Dirs: Dirs{Builds: home, Cache: home, Scripts: home},
 	}
 }
 
-var exported = cmp.AllowUnexported(job.Username{}, job.AbsPath{}, job.Env{})
+var exported = cmp.AllowUnexported(job.Username{}, job.AbsPath{}, job.Env{}, rlimit.Range{}, seccomp.Call{})
 
 // conversation connects the two ends.
 func conversation(t *testing.T) (*ParentConn, net.Conn, net.Conn) {
@@ -52,7 +67,7 @@ func conversation(t *testing.T) (*ParentConn, net.Conn, net.Conn) {
 	return NewParentConn(a), a, j
 }
 
-func TestBriefAndScriptArrive(t *testing.T) {
+func TestRequestAndScriptArrive(t *testing.T) {
 	script := append(bytes.Repeat([]byte("x\x00\r\n"), 1<<20), "no newline at the end"...)
 	for name, tc := range map[string]struct {
 		sub    job.SubStage
@@ -66,11 +81,11 @@ func TestBriefAndScriptArrive(t *testing.T) {
 			auth, _, conn := conversation(t)
 			sent := make(chan error, 1)
 			go func() { sent <- auth.Send(sample(t, tc.sub), tc.script) }()
-			_, brief, got, err := Accept(conn)
+			_, r, got, err := Accept(conn)
 			if err := errors.Join(err, <-sent); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(sample(t, tc.sub), brief, exported, cmpopts.EquateEmpty()); diff != "" {
+			if diff := cmp.Diff(sample(t, tc.sub), r, exported, cmpopts.EquateEmpty()); diff != "" {
 				t.Error(diff)
 			}
 			if !bytes.Equal(got, tc.script) {
@@ -175,9 +190,9 @@ func frame(kind byte, length uint32, payload string) string {
 }
 
 func TestHostileBytes(t *testing.T) {
-	good := `{"version":2,"stage":"config","account":{"name":"a","uid":1,"gid":1,"groups":"1,5-7","home":"/","shell":"/bin/sh"},` +
+	good := `{"version":3,"stage":"config","account":{"name":"a","uid":1,"gid":1,"groups":"1,5-7","home":"/","shell":"/bin/sh"},` +
 		`"job":{"id":1,"runner":"","project":"","timeout":0,"owner":{"pid":0,"start":0,"boot":""}},` +
-		`"settings":{"executor":"","data_dir":"","shell_path":"","downscope":"","kill_timeout":0}}`
+		`"settings":{"executor":"shell","data_dir":"","shell_path":"","downscope":"none","kill_timeout":0}}`
 	if _, _, _, err := Accept(rw(frame('B', uint32(len(good)), good))); err != nil {
 		t.Fatalf("the sample itself is refused: %v", err)
 	}
@@ -190,13 +205,15 @@ func TestHostileBytes(t *testing.T) {
 		"wrong order":      frame('S', 0, ""),
 		"not JSON":         frame('B', 3, "abc"),
 		"two values":       frame('B', uint32(len(good)+2), good+"{}"),
-		"unknown field":    brief(strings.Replace(good, `"version"`, `"extra":1,"version"`, 1)),
-		"other version":    brief(strings.Replace(good, `"version":2`, `"version":1`, 1)),
-		"unchecked name":   brief(strings.Replace(good, `"name":"a"`, `"name":"../root"`, 1)),
-		"numeric name":     brief(strings.Replace(good, `"name":"a"`, `"name":"0"`, 1)),
-		"relative home":    brief(strings.Replace(good, `"home":"/"`, `"home":"tmp"`, 1)),
-		"unknown stage":    brief(strings.Replace(good, `"config"`, `"destroy"`, 1)),
-		"hostile substage": brief(strings.Replace(good, `"stage":"config"`, `"stage":"run","sub_stage":"../x"`, 1)),
+		"unknown field":    request(strings.Replace(good, `"version"`, `"extra":1,"version"`, 1)),
+		"unknown executor": request(strings.Replace(good, `"shell","data_dir"`, `"cow","data_dir"`, 1)),
+		"unknown scope":    request(strings.Replace(good, `"downscope":"none"`, `"downscope":"all"`, 1)),
+		"other version":    request(strings.Replace(good, `"version":3`, `"version":1`, 1)),
+		"unchecked name":   request(strings.Replace(good, `"name":"a"`, `"name":"../root"`, 1)),
+		"numeric name":     request(strings.Replace(good, `"name":"a"`, `"name":"0"`, 1)),
+		"relative home":    request(strings.Replace(good, `"home":"/"`, `"home":"tmp"`, 1)),
+		"unknown stage":    request(strings.Replace(good, `"config"`, `"destroy"`, 1)),
+		"hostile substage": request(strings.Replace(good, `"stage":"config"`, `"stage":"run","sub_stage":"../x"`, 1)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, _, _, err := Accept(rw(text)); err == nil || err == io.EOF {
@@ -207,11 +224,13 @@ func TestHostileBytes(t *testing.T) {
 	for name, text := range map[string]string{
 		"wrong type":       frame('B', 0, ""),
 		"not JSON":         frame('R', 1, "x"),
-		"code 256":         frame('R', 37, `{"failed":true,"build":true,"code":256}`[:37]),
-		"negative code":    result(`{"failed":true,"build":true,"code":-1,"reason":"x"}`),
-		"code of a system": result(`{"failed":true,"code":7,"reason":"x"}`),
-		"big code":         result(`{"failed":true,"build":true,"code":256,"reason":"x"}`),
-		"no reason":        result(`{"failed":true}`),
+		"code 256":         frame('R', 37, `{"kind":"build","code":256,"reason":"x"}`[:37]),
+		"negative code":    result(`{"kind":"build","code":-1,"reason":"x"}`),
+		"code of a system": result(`{"kind":"system","code":7,"reason":"x"}`),
+		"big code":         result(`{"kind":"build","code":256,"reason":"x"}`),
+		"no reason":        result(`{"kind":"system"}`),
+		"another kind":     result(`{"kind":"denied","reason":"x"}`),
+		"code of success":  result(`{"code":7}`),
 		"hostile dirs":     result(`{"dirs":{"builds":"../x","cache":"/","scripts":"/"}}`),
 	} {
 		t.Run("result "+name, func(t *testing.T) {
@@ -222,8 +241,8 @@ func TestHostileBytes(t *testing.T) {
 	}
 }
 
-func brief(text string) string  { return frame('B', uint32(len(text)), text) }
-func result(text string) string { return frame('R', uint32(len(text)), text) }
+func request(text string) string { return frame('B', uint32(len(text)), text) }
+func result(text string) string  { return frame('R', uint32(len(text)), text) }
 
 func rw(text string) io.ReadWriter {
 	return struct {
@@ -239,7 +258,7 @@ func TestTooMuchIsNotSent(t *testing.T) {
 	}
 	b.Settings.Message = strings.Repeat("x", 2<<20)
 	if err := NewParentConn(rw("")).Send(b, nil); err == nil {
-		t.Error("a brief over the limit was sent")
+		t.Error("a request over the limit was sent")
 	}
 }
 
@@ -250,15 +269,15 @@ func FuzzAccept(f *testing.F) {
 	}
 	f.Add(b.Bytes())
 	f.Fuzz(func(t *testing.T, text []byte) {
-		_, brief, script, err := Accept(rw(string(text)))
-		if err == nil && (brief.Version != Version || len(script) > len(text)) {
-			t.Errorf("accepted %+v", brief)
+		_, r, script, err := Accept(rw(string(text)))
+		if err == nil && (r.Version != Version || len(script) > len(text)) {
+			t.Errorf("accepted %+v", r)
 		}
 	})
 }
 
 func FuzzResult(f *testing.F) {
-	f.Add([]byte(result(`{"failed":true,"build":true,"code":7,"reason":"x"}`)))
+	f.Add([]byte(result(`{"kind":"build","code":7,"reason":"x"}`)))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := NewParentConn(rw(string(text))).Result()
 		if code, ok := failure.ScriptCode(r.Err()); err == nil && ok && (code < 1 || code > 255) {

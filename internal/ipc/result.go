@@ -9,16 +9,36 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Result is how jacamar's stage ended. The user's side writes it, so it is
-// believed about the user's own job and about nothing else.
+// Hello is jacamar's report on itself once it has its request. The user's side writes
+// it: it serves to end that very process as its own account, and to count the account's
+// processes, and nothing else.
+type Hello struct {
+	PID int `json:"pid"`
+	// Processes is the limit on the account's processes and threads, RLIMIT_NPROC in
+	// getrlimit(2); 0 where there is none.
+	Processes uint64 `json:"processes,omitempty"`
+}
+
+func decodeHello(b []byte) (h Hello, err error) {
+	if err := json.Unmarshal(b, &h); err != nil {
+		return h, fmt.Errorf("cannot read jacamar's hello: %w", err)
+	}
+	if h.PID <= 1 {
+		return h, fmt.Errorf("cannot read jacamar's hello: pid %d", h.PID)
+	}
+	return h, nil
+}
+
+// Result is how jacamar's stage ended. The user's side writes it, so it is trusted
+// about the user's own job and about nothing else.
 type Result struct {
-	// Failed is false for success; then only Dirs means anything.
-	Failed bool   `json:"failed,omitempty"`
-	Build  bool   `json:"build,omitempty"`
+	// Kind is the name of the failure's kind, "" for success; then only Dirs and Left
+	// mean anything. The user's side has two kinds: build, and system for all others.
+	Kind   string `json:"kind,omitempty"`
 	Code   int    `json:"code,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	Hint   string `json:"hint,omitempty"`
-	// Private keeps the reason for the operator: it is not in words for a user.
+	// Private keeps the reason for the operator: it was not written for a user.
 	Private bool `json:"private,omitempty"`
 	// Dirs are set by the config stage.
 	Dirs Dirs `json:"dirs,omitzero"`
@@ -61,26 +81,33 @@ func ResultOf(err error, dirs Dirs) Result {
 		return Result{Dirs: dirs}
 	}
 	line, hint := failure.ForUser(err, true, "")
+	kind := failure.System
+	if failure.KindOf(err) == failure.Build {
+		kind = failure.Build
+	}
 	code, _ := failure.ScriptCode(err)
 	return Result{
-		Failed: true, Build: failure.KindOf(err) == failure.Build, Code: code,
+		Kind: kind.String(), Code: code,
 		Reason: job.Shorten(line, reasonLength), Hint: job.Shorten(hint, reasonLength), Private: !failure.HasPublicText(err),
 	}
 }
 
+// Failed reports whether the stage failed.
+func (r Result) Failed() bool { return r.Kind != "" }
+
 // Err turns the result back into the failure it stands for, nil for success.
 func (r Result) Err() error {
-	if !r.Failed {
+	if !r.Failed() {
 		return nil
 	}
-	kind := failure.System
-	if r.Build {
-		kind = failure.Build
+	e := &failure.Error{Kind: failure.System, Code: r.Code, Public: r.Reason, Hint: r.Hint}
+	if r.Kind == failure.Build.String() {
+		e.Kind = failure.Build
 	}
 	if r.Private {
-		return &failure.Error{Kind: kind, Code: r.Code, Cause: errors.New(r.Reason)}
+		e.Public, e.Hint, e.Cause = "", "", errors.New(r.Reason)
 	}
-	return &failure.Error{Kind: kind, Code: r.Code, Public: r.Reason, Hint: r.Hint}
+	return e
 }
 
 func decodeResult(b []byte) (Result, error) {
@@ -88,10 +115,12 @@ func decodeResult(b []byte) (Result, error) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		return Result{}, fmt.Errorf("cannot read jacamar's result: %w", err)
 	}
-	if r.Code < 0 || r.Code > 255 || (r.Code != 0 && !r.Build) {
+	switch {
+	case r.Failed() && r.Kind != failure.Build.String() && r.Kind != failure.System.String():
+		return Result{}, fmt.Errorf("cannot read jacamar's result: kind %q", job.Clip(r.Kind))
+	case r.Code < 0 || r.Code > 255 || (r.Code != 0 && r.Kind != failure.Build.String()):
 		return Result{}, fmt.Errorf("cannot read jacamar's result: exit code %d", r.Code)
-	}
-	if r.Failed && r.Reason == "" {
+	case r.Failed() && r.Reason == "":
 		return Result{}, fmt.Errorf("cannot read jacamar's result: a failure without reason")
 	}
 	r.Left = bounded(r.Left)

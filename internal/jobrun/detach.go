@@ -10,6 +10,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/dropcheck"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/settings"
 )
 
 // detach makes this process independent of the process that started it.
@@ -59,7 +60,7 @@ func hello() ipc.Hello {
 // reap ends processes of this account for a jacamar-auth without the right to do so. It
 // returns when the connection ends.
 func reap(conn *ipc.ChildConn, brief ipc.Request) error {
-	if err := dropcheck.Verify(brief.Account, brief.Settings.Downscope != "none", brief.Start); err != nil {
+	if err := dropcheck.Verify(brief.Account, brief.Settings.Downscope != settings.None, brief.Start); err != nil {
 		return err
 	}
 	for {

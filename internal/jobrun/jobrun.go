@@ -21,6 +21,7 @@ import (
 	"jacamar-ci/internal/jobrun/internal/dropcheck"
 	"jacamar-ci/internal/jobrun/internal/executor"
 	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/settings"
 )
 
 // Serve receives a request from the socket that is standard input, runs the stage and
@@ -132,7 +133,7 @@ type stage struct {
 }
 
 func (s stage) run() (stageResult, error) {
-	if err := dropcheck.Verify(s.brief.Account, s.brief.Settings.Downscope != "none", s.brief.Start); err != nil {
+	if err := dropcheck.Verify(s.brief.Account, s.brief.Settings.Downscope != settings.None, s.brief.Start); err != nil {
 		return stageResult{}, err
 	}
 	switch s.brief.Stage {

@@ -10,6 +10,7 @@ import (
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/executor"
 	"jacamar-ci/internal/jobrun/internal/workspace"
+	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/version"
 )
 
@@ -47,7 +48,7 @@ func (s stage) prepare() error {
 	}
 	log.Note("Running as %s on %s in %s (%s executor, Jacamar %s)",
 		s.brief.Account.Name, host, s.brief.Dirs.Builds, s.brief.Settings.Executor, version.Number())
-	if s.brief.Settings.Downscope == "none" {
+	if s.brief.Settings.Downscope == settings.None {
 		log.Note("This resource runs every job as the account %s (downscope = \"none\").", s.brief.Account.Name)
 	}
 	showLeftovers(log, left)
@@ -73,7 +74,7 @@ func (s stage) warn(log joblog.Writer) {
 	if line := s.spaceWarning(); line != "" {
 		log.Warn("%s", line)
 	}
-	if customDirUnused(s.brief.Settings.Storage) {
+	if customDirUnused(s.brief) {
 		log.Warn("CUSTOM_CI_BUILDS_DIR has no effect on this resource")
 	}
 	if hasBlankPath(s.brief) {

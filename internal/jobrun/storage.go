@@ -147,6 +147,6 @@ func (s stage) spaceWarning() string {
 
 // customDirUnused reports whether the job chose a directory and the site does not allow
 // that.
-func customDirUnused(s ipc.Storage) bool {
-	return !s.CustomBuildDir && strings.TrimSpace(string(s.CustomBuilds)) != ""
+func customDirUnused(b ipc.Request) bool {
+	return !b.Settings.CustomBuildDir && strings.TrimSpace(string(b.Job.CustomBuilds)) != ""
 }

@@ -27,7 +27,7 @@ type verdict struct {
 // err returns the stage's failure. A build failure stays the job's own whatever it
 // has left; a success with something left is none.
 func (v verdict) err() error {
-	switch failed := v.last.result.Failed; {
+	switch failed := v.last.result.Failed(); {
 	case v.stopped && (v.last.err != nil || !failed):
 		return failure.Systemf("the job was stopped by the runner")
 	case len(v.left.all) > 0 && (v.last.err != nil || !failed):

@@ -19,8 +19,8 @@ func TestVerdict(t *testing.T) {
 	hello := ipc.Hello{PID: 42, Processes: 64}
 	one := leftError{all: []proctree.Sight{{PID: 7, Name: "sleep", State: 'S', UID: 1000}}}
 	waits := leftError{all: []proctree.Sight{{PID: 7, Name: "jacamar", State: 'D', UID: 1000}}}
-	build := ipc.Result{Failed: true, Build: true, Code: 7, Reason: "exit 7"}
-	system := ipc.Result{Failed: true, Reason: "storage"}
+	build := ipc.Result{Kind: "build", Code: 7, Reason: "exit 7"}
+	system := ipc.Result{Kind: "system", Reason: "storage"}
 	killed, exited := unix.WaitStatus(9), unix.WaitStatus(2<<8)
 	crash := &ipc.CrashError{Text: "fatal error: newosproc"}
 	for name, c := range map[string]struct {

@@ -104,7 +104,7 @@ func asked() {
 func heeds() {
 	_, w := runner()
 	m := &Monitor{Runner: w, KillTimeout: time.Hour}
-	p := play(m, hello+`read -N 1 frame; [ "$frame" = T ] && say R '{"failed":true,"build":true,"code":7,"reason":"x"}'`)
+	p := play(m, hello+`read -N 1 frame; [ "$frame" = T ] && say R '{"kind":"build","code":7,"reason":"x"}'`)
 	m.stop <- unix.SIGTERM
 	took, err := p.wait()
 	fmt.Println(err, took < 20*time.Second)

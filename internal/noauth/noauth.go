@@ -22,6 +22,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -85,7 +86,7 @@ func (s *ownSession) run(script []byte) error {
 	if err != nil {
 		return err
 	}
-	request.Settings.Downscope = string(config.None)
+	request.Settings.Downscope = settings.None
 	start := func(stdout, stderr *os.File) (*monitor.Child, inherit.Start, error) {
 		return s.start(jacamar, inherit.Start{NoNewPrivs: request.Settings.ConfinesJacamar()}, stdout, stderr)
 	}

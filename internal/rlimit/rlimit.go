@@ -85,6 +85,9 @@ func format(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
+// MarshalText implements encoding.TextMarshaler.
+func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
 // UnmarshalText implements encoding.TextUnmarshaler with ParseRange's checks.
 func (r *Range) UnmarshalText(b []byte) (err error) {
 	*r, err = ParseRange(string(b))

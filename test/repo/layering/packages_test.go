@@ -48,16 +48,17 @@ var packages = []pkg{
 	{path: "internal/proctree", beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
+	{path: "internal/settings", may: []string{"internal/job", "internal/rlimit", "internal/seccomp"}, never: effects},
 	{path: "internal/mounts", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/trustedfile", may: []string{"internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
 	{
-		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/trustedfile"},
+		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
 		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
 	},
 	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
-		path: "internal/ipc", may: []string{"internal/failure", "internal/inherit", "internal/job", "internal/proctree", "internal/rlimit", "internal/seccomp"},
+		path: "internal/ipc", may: []string{"internal/failure", "internal/inherit", "internal/job", "internal/proctree", "internal/settings"},
 		never: []string{"os", "net", "syscall"},
 	},
 	{path: "internal/joblog", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
@@ -65,7 +66,7 @@ var packages = []pkg{
 
 	{path: "internal/driver", may: []string{
 		"internal/config", "internal/customexec", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
-		"internal/monitor", "internal/proctree", "internal/programs", "internal/trustedfile", "internal/version",
+		"internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/passwd", may: []string{"internal/job"}, never: effects},
 	{path: "internal/programs", may: []string{"internal/failure", "internal/job", "internal/trustedfile"}, never: []string{"net", "os/exec", "os/user", "syscall"}},
@@ -87,14 +88,14 @@ var packages = []pkg{
 
 	{path: "internal/noauth", may: []string{
 		"internal/config", "internal/crash", "internal/driver", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/monitor",
-		"internal/passwd", "internal/trustedfile",
+		"internal/passwd", "internal/settings", "internal/trustedfile",
 	}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 
 	{path: "internal/auth", may: []string{
 		auth + "account", auth + "accountmap", auth + "claims", auth + "idtoken",
 		auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread",
 		"internal/capability", "internal/config", "internal/crash", "internal/customexec", "internal/driver", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
-		"internal/joblog", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/trustedfile",
+		"internal/joblog", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile",
 	}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/crash", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
@@ -105,7 +106,7 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
-		"internal/capability", "internal/config", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/trustedfile", "internal/version",
+		"internal/capability", "internal/config", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 	{path: "internal/auth/admin/explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
@@ -146,7 +147,7 @@ var packages = []pkg{
 
 	{path: "internal/jobrun", may: []string{
 		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "dropcheck", jobrun + "process", jobrun + "diskspace", jobrun + "workspace",
-		"internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/joblog", "internal/proctree", "internal/version",
+		"internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/joblog", "internal/proctree", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "batch", may: []string{
 		jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "diskspace",
@@ -154,7 +155,7 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "container", may: []string{"internal/failure", "internal/image", "internal/job"}, never: effects},
 	{
-		path: jobrun + "confine", may: []string{"internal/failure", "internal/ipc", "internal/rlimit", "internal/seccomp"},
+		path: jobrun + "confine", may: []string{"internal/failure", "internal/rlimit", "internal/seccomp", "internal/settings"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "executor", may: []string{

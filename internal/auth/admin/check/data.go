@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"jacamar-ci/internal/auth/internal/basedir"
-	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -59,21 +59,21 @@ func (s Site) dataTrust() trustedfile.Trust {
 	switch {
 	case s.makesDirectories():
 		return basedir.Trust()
-	case s.Config.Auth.Downscope == config.None:
+	case s.Config.Auth.Downscope == settings.None:
 		return trustedfile.Jobs(s.UID)
 	}
 	return trustedfile.Jobs(0)
 }
 
 func (s Site) makesDirectories() bool {
-	return s.Config.Auth.RootDirCreation && s.Config.Auth.Downscope == config.Setuid
+	return s.Config.Auth.RootDirCreation && s.Config.Auth.Downscope == settings.Setuid
 }
 
 // ownDirectories is how accounts get their directories where data_dir is not writable
 // by all: there each account could take the names of the others.
 func (s Site) ownDirectories(dir string) string {
 	each := "make a directory for each account: install -d -m 0700 -o ACCOUNT " + dir + "/ACCOUNT"
-	if s.UID == 0 && s.Config.Auth.Downscope == config.Setuid {
+	if s.UID == 0 && s.Config.Auth.Downscope == settings.Setuid {
 		return "set auth.root_dir_creation = true, or " + each
 	}
 	return each
@@ -91,7 +91,7 @@ func (s Site) judgeDataDir(dir string, mode fs.FileMode) (lines []Line) {
 	case perm&0o022 != 0:
 		lines = append(lines, warn("run: chmod go-w "+dir+"; and then "+s.ownDirectories(dir),
 			"any account that can write %s can make the directory of another account there, whose jobs are then refused", dir))
-	case !s.makesDirectories() && s.Config.Auth.Downscope != config.None:
+	case !s.makesDirectories() && s.Config.Auth.Downscope != settings.None:
 		lines = append(lines, warn(s.ownDirectories(dir), "accounts without a directory of their own in %s cannot run jobs (mode %04o)", dir, perm))
 	}
 	return lines
@@ -100,7 +100,7 @@ func (s Site) judgeDataDir(dir string, mode fs.FileMode) (lines []Line) {
 // judgeHome judges the home of this account, where all jobs are its own. The homes
 // of other accounts are judged by their jobs: no privileged program looks into them.
 func (s Site) judgeHome(ctx context.Context) []Line {
-	if s.Config.Auth.Downscope != config.None || s.UID == 0 {
+	if s.Config.Auth.Downscope != settings.None || s.UID == 0 {
 		return nil
 	}
 	name, err := s.Names.Owner(ctx, job.Account{UID: s.UID})

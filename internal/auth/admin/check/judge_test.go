@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -106,27 +107,27 @@ func TestJudgeProcessView(t *testing.T) {
 	for _, tt := range []struct {
 		options   []string
 		uid       job.UID
-		downscope config.Downscope
+		downscope settings.Downscope
 		want      string
 	}{
-		{[]string{"rw"}, 990, config.Setuid, "ok shows the processes of all accounts"},
-		{[]string{"rw", "hidepid=0"}, 990, config.Setuid, "ok shows the processes of all accounts"},
-		{[]string{"rw", "hidepid=off"}, 990, config.Setuid, "ok shows the processes of all accounts"},
-		{[]string{"rw", "gid=4", "hidepid=invisible"}, 990, config.Setuid, "ok hidepid=invisible: the processes of a job are ended through its account"},
-		{[]string{"rw", "hidepid=1"}, 990, config.Sudo, "ok reported by its pid alone"},
-		{[]string{"rw", "hidepid=2"}, 0, config.Setuid, "ok hides no process of a job"},
-		{[]string{"rw", "hidepid=ptraceable"}, 990, config.None, "ok hides no process of a job"},
+		{[]string{"rw"}, 990, settings.Setuid, "ok shows the processes of all accounts"},
+		{[]string{"rw", "hidepid=0"}, 990, settings.Setuid, "ok shows the processes of all accounts"},
+		{[]string{"rw", "hidepid=off"}, 990, settings.Setuid, "ok shows the processes of all accounts"},
+		{[]string{"rw", "gid=4", "hidepid=invisible"}, 990, settings.Setuid, "ok hidepid=invisible: the processes of a job are ended through its account"},
+		{[]string{"rw", "hidepid=1"}, 990, settings.Sudo, "ok reported by its pid alone"},
+		{[]string{"rw", "hidepid=2"}, 0, settings.Setuid, "ok hides no process of a job"},
+		{[]string{"rw", "hidepid=ptraceable"}, 990, settings.None, "ok hides no process of a job"},
 	} {
 		found(t, judgeProcessView(tt.options, tt.uid, tt.downscope), tt.want)
 	}
 }
 
 func TestJudgeDataDir(t *testing.T) {
-	setuid, none := config.Setuid, config.None
+	setuid, none := settings.Setuid, settings.None
 	for name, tc := range map[string]struct {
 		mode  fs.FileMode
 		root  bool // root_dir_creation
-		scope config.Downscope
+		scope settings.Downscope
 		want  []string
 	}{
 		"for all":               {0o777 | fs.ModeSticky, false, setuid, []string{"warn can make the directory of another account"}},
@@ -134,7 +135,7 @@ func TestJudgeDataDir(t *testing.T) {
 		"for a group alone":     {0o770 | fs.ModeSticky, false, setuid, []string{"warn only the members of its group", "warn can make the directory of another account"}},
 		"one for each":          {0o755, false, setuid, []string{"warn without a directory of their own"}},
 		"made by root":          {0o755, true, setuid, nil},
-		"root without the ids":  {0o755, true, config.Sudo, []string{"warn without a directory of their own"}},
+		"root without the ids":  {0o755, true, settings.Sudo, []string{"warn without a directory of their own"}},
 		"all jobs are one's":    {0o755, false, none, nil},
 		"closed":                {0o700, true, setuid, []string{"fail cannot enter"}},
 		"closed, for one":       {0o711, true, setuid, nil},
@@ -159,17 +160,17 @@ func TestDataDirectoryIsJudged(t *testing.T) {
 		owner int
 		mode  fs.FileMode
 		root  bool
-		scope config.Downscope
+		scope settings.Downscope
 		want  []string
 	}{
-		"root's, sticky":              {0, 0o777 | fs.ModeSticky, false, config.Setuid, []string{"warn can make"}},
-		"root's, sticky, made by it":  {0, 0o777 | fs.ModeSticky, true, config.Setuid, []string{"fail is writable by group and others (mode 1777)"}},
-		"made by root":                {0, 0o755, true, config.Setuid, []string{"ok by all accounts"}},
-		"not sticky":                  {0, 0o777, false, config.Setuid, []string{"fail is writable by group and others (mode 0777)"}},
-		"writable by group":           {0, 0o775 | fs.ModeSetgid, false, config.Setuid, []string{"fail is writable by group (mode 2775)"}},
-		"the service account's":       {service, 0o755, false, config.Setuid, []string{"fail is owned by uid 4242"}},
-		"the service account's, none": {service, 0o755, false, config.None, []string{"ok by all accounts"}},
-		"another's, sticky":           {other, 0o777 | fs.ModeSticky, false, config.Setuid, []string{"fail is owned by uid 4243", "fail is writable"}},
+		"root's, sticky":              {0, 0o777 | fs.ModeSticky, false, settings.Setuid, []string{"warn can make"}},
+		"root's, sticky, made by it":  {0, 0o777 | fs.ModeSticky, true, settings.Setuid, []string{"fail is writable by group and others (mode 1777)"}},
+		"made by root":                {0, 0o755, true, settings.Setuid, []string{"ok by all accounts"}},
+		"not sticky":                  {0, 0o777, false, settings.Setuid, []string{"fail is writable by group and others (mode 0777)"}},
+		"writable by group":           {0, 0o775 | fs.ModeSetgid, false, settings.Setuid, []string{"fail is writable by group (mode 2775)"}},
+		"the service account's":       {service, 0o755, false, settings.Setuid, []string{"fail is owned by uid 4242"}},
+		"the service account's, none": {service, 0o755, false, settings.None, []string{"ok by all accounts"}},
+		"another's, sticky":           {other, 0o777 | fs.ModeSticky, false, settings.Setuid, []string{"fail is owned by uid 4243", "fail is writable"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			must := func(errs ...error) {
@@ -195,7 +196,7 @@ func TestNoAdviceOpensAHole(t *testing.T) {
 	for _, mode := range []fs.FileMode{0o700, 0o711, 0o750, 0o755, 0o770, 0o775, 0o777, 0o777 | fs.ModeSticky} {
 		for _, uid := range []job.UID{0, 7} {
 			s := Site{UID: uid, Config: &config.Config{}}
-			s.Config.Auth.Downscope = config.Setuid
+			s.Config.Auth.Downscope = settings.Setuid
 			for _, l := range s.judgeDataDir("/data", mode) {
 				if strings.Contains(l.Fix, "777") || strings.Contains(l.Fix, "+t") || strings.Contains(l.Fix, "o+w") {
 					t.Errorf("mode %v: %+v", mode, l)

@@ -8,15 +8,15 @@ import (
 	"jacamar-ci/internal/auth/internal/privdrop"
 	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/capability"
-	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/mounts"
+	"jacamar-ci/internal/settings"
 )
 
 // privileges reports whether jacamar-auth could become another account.
 func privileges(ctx context.Context, s Site) []Line {
 	switch s.Config.Auth.Downscope {
-	case config.Setuid:
+	case settings.Setuid:
 		if err := privdrop.ProgramMayChangeIDs(s.Auth.String(), s.UID); err != nil {
 			return []Line{fail("fix what is missing, for the account that runs jacamar-auth", "%v", err)}
 		}
@@ -24,7 +24,7 @@ func privileges(ctx context.Context, s Site) []Line {
 			return []Line{fail("run: sysctl fs.suid_dumpable=0, or 2 for core files that root alone can read", "%v", err)}
 		}
 		return []Line{ok("uid %d may become the accounts of jobs by setuid", s.UID)}
-	case config.Sudo:
+	case settings.Sudo:
 		return sudo(ctx, s)
 	}
 	if s.UID == 0 {
@@ -72,7 +72,7 @@ func processView(_ context.Context, s Site) []Line {
 	return judgeProcessView(mounts.Of("/proc").Options, s.UID, s.Config.Auth.Downscope)
 }
 
-func judgeProcessView(options []string, uid job.UID, downscope config.Downscope) []Line {
+func judgeProcessView(options []string, uid job.UID, downscope settings.Downscope) []Line {
 	hidden := ""
 	for _, o := range options {
 		value, found := strings.CutPrefix(o, "hidepid=")
@@ -83,7 +83,7 @@ func judgeProcessView(options []string, uid job.UID, downscope config.Downscope)
 	switch {
 	case hidden == "":
 		return []Line{ok("/proc shows the processes of all accounts")}
-	case uid == 0 || downscope == config.None:
+	case uid == 0 || downscope == settings.None:
 		return []Line{ok("/proc has %s, which hides no process of a job from this account", hidden)}
 	}
 	return []Line{ok("/proc has %s: the processes of a job are ended through its account; one that cannot be ended is reported by its pid alone, "+

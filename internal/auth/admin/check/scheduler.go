@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/subprocess"
-	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // batchSystem is what the check needs of a batch system: the programs that its
@@ -21,13 +21,13 @@ type batchSystem struct {
 	version, ping []string
 }
 
-var batchSystems = map[config.Executor]batchSystem{
-	config.Cobalt: {[]string{"qsub", "qstat", "qdel"}, []string{"qstat", "--version"}, []string{"qstat"}},
-	config.Flux:   {[]string{"flux"}, []string{"flux", "version"}, []string{"flux", "uptime"}},
-	config.LSF:    {[]string{"bsub", "bjobs", "bhist", "bkill"}, []string{"bjobs", "-V"}, []string{"bqueues"}},
-	config.PBS:    {[]string{"qsub", "qstat", "qselect", "qsig", "qdel"}, []string{"qstat", "--version"}, []string{"qstat", "-B"}},
-	config.SGE:    {[]string{"qsub", "qstat", "qacct", "qdel"}, []string{"qstat", "-help"}, []string{"qstat"}},
-	config.Slurm:  {[]string{"sbatch", "squeue", "scontrol", "scancel"}, []string{"sbatch", "--version"}, []string{"scontrol", "ping"}},
+var batchSystems = map[settings.Executor]batchSystem{
+	settings.Cobalt: {[]string{"qsub", "qstat", "qdel"}, []string{"qstat", "--version"}, []string{"qstat"}},
+	settings.Flux:   {[]string{"flux"}, []string{"flux", "version"}, []string{"flux", "uptime"}},
+	settings.LSF:    {[]string{"bsub", "bjobs", "bhist", "bkill"}, []string{"bjobs", "-V"}, []string{"bqueues"}},
+	settings.PBS:    {[]string{"qsub", "qstat", "qselect", "qsig", "qdel"}, []string{"qstat", "--version"}, []string{"qstat", "-B"}},
+	settings.SGE:    {[]string{"qsub", "qstat", "qacct", "qdel"}, []string{"qstat", "-help"}, []string{"qstat"}},
+	settings.Slurm:  {[]string{"sbatch", "squeue", "scontrol", "scancel"}, []string{"sbatch", "--version"}, []string{"scontrol", "ping"}},
 }
 
 func scheduler(ctx context.Context, s Site) []Line {
@@ -35,7 +35,7 @@ func scheduler(ctx context.Context, s Site) []Line {
 	if !known {
 		return nil
 	}
-	if s.Config.Batch.SlurmSacct && s.Config.General.Executor == config.Slurm {
+	if s.Config.Batch.SlurmSacct && s.Config.General.Executor == settings.Slurm {
 		system.programs = append(slices.Clone(system.programs), "sacct")
 	}
 	places := []string{"/usr/bin", "/bin"}

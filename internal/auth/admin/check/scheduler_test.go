@@ -6,17 +6,18 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/settings"
 )
 
 func slurmSite(t *testing.T, bin string) Site {
 	return Site{Config: &config.Config{
-		General: config.General{Executor: config.Slurm}, Batch: config.Batch{SchedulerBin: absPath(t, bin)},
+		General: config.General{General: settings.General{Executor: settings.Slurm}}, Batch: config.Batch{Batch: settings.Batch{SchedulerBin: absPath(t, bin)}},
 	}}
 }
 
 func TestSchedulerPrograms(t *testing.T) {
 	bin := t.TempDir()
-	found(t, scheduler(t.Context(), Site{Config: &config.Config{General: config.General{Executor: config.Shell}}}))
+	found(t, scheduler(t.Context(), Site{Config: &config.Config{General: config.General{General: settings.General{Executor: settings.Shell}}}}))
 	site := slurmSite(t, bin)
 	found(t, scheduler(t.Context(), site), "fail no sbatch", "fail no squeue", "fail no scontrol", "fail no scancel")
 	for _, name := range []string{"sbatch", "squeue", "scontrol", "scancel"} {
@@ -32,7 +33,7 @@ func TestSchedulerPrograms(t *testing.T) {
 // Every executor but the local one has a row, and its programs are what the row's
 // own commands start with or more.
 func TestEveryExecutorIsChecked(t *testing.T) {
-	for _, e := range []config.Executor{config.Cobalt, config.Flux, config.LSF, config.PBS, config.SGE, config.Slurm} {
+	for _, e := range []settings.Executor{settings.Cobalt, settings.Flux, settings.LSF, settings.PBS, settings.SGE, settings.Slurm} {
 		b := batchSystems[e]
 		if len(b.programs) == 0 || len(b.version) == 0 || len(b.ping) == 0 {
 			t.Errorf("%s: %+v", e, b)

@@ -210,7 +210,7 @@ func (r *submittedJob) summarize() {
 // usage queries the accounting, where the site has one.
 func (r *submittedJob) usage() scheduler.Usage {
 	accountant, ok := r.Scheduler.(scheduler.Accountant)
-	if !ok || !r.Settings.Accounting || isClosed(r.stop.Terminate) {
+	if !ok || !r.Settings.SlurmSacct || isClosed(r.stop.Terminate) {
 		return scheduler.Usage{}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), usageLimit)

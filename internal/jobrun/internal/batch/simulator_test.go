@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/scheduler/slurm"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/settings"
 )
 
 // simulator is a Slurm without processes, in the time of a synctest bubble. Tests
@@ -78,7 +79,7 @@ func newSimulator(t *testing.T) *simulator {
 	self, _ := proctree.Find(os.Getpid())
 	w.task = Task{
 		Scheduler: slurm.Slurm{}, Commands: w, Messages: joblog.NewWriter(w.log), Output: w.log,
-		Settings: ipc.Batch{CommandDelay: 30 * time.Second, NFSTimeout: time.Minute, CancelGrace: 10 * time.Second},
+		Settings: ipc.Batch{Batch: settings.Batch{CommandDelay: 30 * time.Second, NFSTimeout: time.Minute, CancelGrace: 10 * time.Second}},
 		Scripts:  scripts, Name: "ci-runner-1", User: "alice", Shell: "/bin/bash", WorkDir: "/", Host: "here", Self: self,
 	}
 	return w

@@ -10,6 +10,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/settings"
 )
 
 // outcomeOf describes how a run ended.
@@ -298,7 +299,7 @@ func TestControllerNeverReplies(t *testing.T) {
 func TestArguments(t *testing.T) {
 	simulate(t, func(t *testing.T, w *simulator) {
 		w.task.Settings.DefaultArgs = []string{"--partition=ci"}
-		w.task.Settings.Rules = []ipc.BatchRule{{Name: "rule 1", Args: []string{"--account=x"}, Required: true}}
+		w.task.Settings.Rules = []ipc.BatchRule{{Name: "rule 1", RuleArgs: settings.RuleArgs{Args: []string{"--account=x"}, Required: true}}}
 		w.task.Settings.Arguments = []ipc.BatchArguments{{Variable: "SCHEDULER_PARAMETERS", Text: []byte("-N 2 --comment='$(id)'")}}
 		w.onSubmit = func() { w.start(); w.finish(0, false, "COMPLETED") }
 		if err, _ := w.run(noStop()); err != nil {
@@ -323,7 +324,7 @@ func TestArguments(t *testing.T) {
 // The summary contains only known values.
 func TestSummary(t *testing.T) {
 	simulate(t, func(t *testing.T, w *simulator) {
-		w.task.Settings.Accounting = true
+		w.task.Settings.SlurmSacct = true
 		w.set("sacct", scheduler.Reply{Stdout: "42|60|01:30.000|2||n1\n42.batch|60|01:30.000|2|2048K|n1\n"})
 		w.onSubmit = func() {
 			time.AfterFunc(20*time.Second, func() { w.start(); time.AfterFunc(time.Minute, func() { w.finish(0, false, "COMPLETED") }) })

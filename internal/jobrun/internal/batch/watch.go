@@ -208,7 +208,7 @@ func jitter(d time.Duration) time.Duration {
 
 // queryState runs the scheduler's queries until one shows the job's state.
 func (t Task) queryState(ctx context.Context, id scheduler.ID) scheduler.State {
-	return scheduler.Resolve(t.Scheduler.Queries(id, t.Settings.Accounting), func(c scheduler.Command) scheduler.Reply {
+	return scheduler.Resolve(t.Scheduler.Queries(id, t.Settings.SlurmSacct), func(c scheduler.Command) scheduler.Reply {
 		return t.runCommand(ctx, c, queryLimit)
 	})
 }

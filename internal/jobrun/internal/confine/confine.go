@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/rlimit"
 	"jacamar-ci/internal/seccomp"
+	"jacamar-ci/internal/settings"
 )
 
 // umask is that of a login: others may read what the job makes outside its own
@@ -22,14 +22,14 @@ const umask = 0o022
 
 // Process sets this process's limits and umask, which all its children have,
 // scheduler commands as well: batch systems hand them on to the nodes.
-func Process(c ipc.Confinement) error {
+func Process(c settings.Confinement) error {
 	unix.Umask(umask)
-	if c.RaiseStack {
+	if c.SetStackSize {
 		if err := rlimit.RaiseStack(); err != nil {
 			return beyond(err)
 		}
 	}
-	for _, l := range c.Limits {
+	for _, l := range c.Limits.Set() {
 		if err := l.Set(0); err != nil {
 			return beyond(err)
 		}
@@ -45,24 +45,25 @@ func beyond(err error) error {
 // must be locked, and this process with them, on all its threads: a job that took it
 // over would gain nothing. What this process itself needs it keeps, the thread does
 // not.
-func Job(c ipc.Confinement) error {
+func Job(c settings.Confinement) error {
+	filter := c.Filter()
 	switch {
 	case !c.NoNewPrivs:
 		return nil
-	case c.Filter == nil:
+	case filter == nil:
 		return noNewPrivs()
 	}
 	if err := seccomp.NoNewPrivs(); err != nil {
 		return err
 	}
-	whole := c.Filter.WithAllowed(own())
+	whole := filter.WithAllowed(own())
 	if err := whole.LoadAll(); err != nil {
 		return err
 	}
-	if slices.Equal(whole.Program(), c.Filter.Program()) {
+	if slices.Equal(whole.Program(), filter.Program()) {
 		return nil
 	}
-	return c.Filter.Load()
+	return filter.Load()
 }
 
 // noNewPrivs sets it on all threads, where no filter does.

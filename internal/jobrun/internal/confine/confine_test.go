@@ -11,9 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/rlimit"
 	"jacamar-ci/internal/seccomp"
+	"jacamar-ci/internal/settings"
 )
 
 const confinementEnv = "CONFINE_TEST"
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 }
 
 func confined(text []byte) error {
-	var c ipc.Confinement
+	var c settings.Confinement
 	if err := json.Unmarshal(text, &c); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func confined(text []byte) error {
 	return <-done
 }
 
-func confinedThread(c ipc.Confinement) error {
+func confinedThread(c settings.Confinement) error {
 	if err := Job(c); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func confinedThread(c ipc.Confinement) error {
 	return nil
 }
 
-func run(t *testing.T, c ipc.Confinement) ([]string, error) {
+func run(t *testing.T, c settings.Confinement) ([]string, error) {
 	t.Helper()
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -75,13 +75,13 @@ func run(t *testing.T, c ipc.Confinement) ([]string, error) {
 	return strings.Split(strings.TrimSpace(string(out)), "\n"), err
 }
 
-func limit(t *testing.T, text string) rlimit.Limit {
+func limit(t *testing.T, text string) rlimit.Range {
 	t.Helper()
-	l, err := rlimit.Parse(text)
+	r, err := rlimit.ParseRange(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l
+	return r
 }
 
 func TestConfined(t *testing.T) {
@@ -94,14 +94,14 @@ func TestConfined(t *testing.T) {
 		block = append(block, other)
 	}
 	for name, c := range map[string]struct {
-		confinement ipc.Confinement
+		confinement settings.Confinement
 		want        map[int]string // by line
 	}{
-		"by nothing":             {ipc.Confinement{}, map[int]string{0: "0022", 5: "NoNewPrivs:\t0", 6: "Seccomp:\t0"}},
-		"by limits":              {ipc.Confinement{Limits: []rlimit.Limit{limit(t, "nofile=100:200")}}, map[int]string{1: "100", 2: "200", 5: "NoNewPrivs:\t0"}},
-		"by a limit and a stack": {ipc.Confinement{Limits: []rlimit.Limit{limit(t, "nofile=100")}, RaiseStack: true}, map[int]string{1: "100", 2: "100"}},
-		"by no new privileges":   {ipc.Confinement{NoNewPrivs: true}, map[int]string{5: "NoNewPrivs:\t1", 6: "Seccomp:\t0"}},
-		"by a filter":            {ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}, map[int]string{5: "NoNewPrivs:\t1", 6: "Seccomp:\t2"}},
+		"by nothing":             {settings.Confinement{}, map[int]string{0: "0022", 5: "NoNewPrivs:\t0", 6: "Seccomp:\t0"}},
+		"by limits":              {settings.Confinement{Limits: settings.Limits{NoFile: limit(t, "100:200")}}, map[int]string{1: "100", 2: "200", 5: "NoNewPrivs:\t0"}},
+		"by a limit and a stack": {settings.Confinement{Limits: settings.Limits{NoFile: limit(t, "100")}, SetStackSize: true}, map[int]string{1: "100", 2: "100"}},
+		"by no new privileges":   {settings.Confinement{NoNewPrivs: true, Seccomp: settings.Seccomp{Disabled: true}}, map[int]string{5: "NoNewPrivs:\t1", 6: "Seccomp:\t0"}},
+		"by a filter":            {settings.Confinement{NoNewPrivs: true}, map[int]string{5: "NoNewPrivs:\t1", 6: "Seccomp:\t2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := run(t, c.confinement)
@@ -113,12 +113,12 @@ func TestConfined(t *testing.T) {
 					t.Errorf("line %d is %q, want %q: %q", line, got[line], want, got)
 				}
 			}
-			if c.confinement.RaiseStack && got[3] != got[4] {
+			if c.confinement.SetStackSize && got[3] != got[4] {
 				t.Errorf("the stack's limits are %s and %s", got[3], got[4])
 			}
 		})
 	}
-	if _, err := run(t, ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: block}}); err != nil {
+	if _, err := run(t, settings.Confinement{NoNewPrivs: true, Seccomp: settings.Seccomp{BlockCalls: block}}); err != nil {
 		t.Errorf("a blocked call stopped more than itself: %v", err)
 	}
 }
@@ -129,7 +129,11 @@ func TestLimitOutOfReach(t *testing.T) {
 	if mayRaise(t) {
 		t.Skip("this process may raise limits: none is out of its reach")
 	}
-	got, err := run(t, ipc.Confinement{Limits: []rlimit.Limit{limit(t, "locks=10"), limit(t, "locks=20")}})
+	low := unix.Rlimit{Cur: 10, Max: 10}
+	if err := unix.Setrlimit(unix.RLIMIT_LOCKS, &low); err != nil {
+		t.Fatal(err)
+	}
+	got, err := run(t, settings.Confinement{Limits: settings.Limits{Locks: limit(t, "20")}})
 	if err == nil || !strings.HasPrefix(got[0], "cannot set the job's limits: locks=20:20: operation not permitted (the hard limit is 10)") {
 		t.Errorf("%q %v", got, err)
 	}
@@ -160,16 +164,16 @@ func TestWholeProcess(t *testing.T) {
 		return calls
 	}
 	for name, c := range map[string]struct {
-		confinement      ipc.Confinement
+		confinement      settings.Confinement
 		process, program string // flag and number of filters
 	}{
-		"nothing":                {ipc.Confinement{}, "0 0", "0 0"},
-		"a filter without flag":  {ipc.Confinement{Filter: &seccomp.Filter{}}, "0 0", "0 0"},
-		"the flag alone":         {ipc.Confinement{NoNewPrivs: true}, "1 0", "1 0"},
-		"the filter":             {ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{}}, "1 1", "1 1"},
-		"calls that it can miss": {ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: parse("ptrace", "bpf")}}, "1 1", "1 1"},
+		"nothing":                {settings.Confinement{}, "0 0", "0 0"},
+		"a filter without flag":  {settings.Confinement{Seccomp: settings.Seccomp{BlockCalls: parse("ptrace")}}, "0 0", "0 0"},
+		"the flag alone":         {settings.Confinement{NoNewPrivs: true, Seccomp: settings.Seccomp{Disabled: true}}, "1 0", "1 0"},
+		"the filter":             {settings.Confinement{NoNewPrivs: true}, "1 1", "1 1"},
+		"calls that it can miss": {settings.Confinement{NoNewPrivs: true, Seccomp: settings.Seccomp{BlockCalls: parse("ptrace", "bpf")}}, "1 1", "1 1"},
 		// The thread is one of the process.
-		"calls that it needs": {ipc.Confinement{NoNewPrivs: true, Filter: &seccomp.Filter{Block: parse("pidfd_open")}}, "1 1 1 2", "1 2"},
+		"calls that it needs": {settings.Confinement{NoNewPrivs: true, Seccomp: settings.Seccomp{BlockCalls: parse("pidfd_open")}}, "1 1 1 2", "1 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := run(t, c.confinement)

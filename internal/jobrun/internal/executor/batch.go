@@ -35,13 +35,13 @@ func CheckBatch(b ipc.Request) error {
 	if b.Settings.Batch == nil {
 		return nil
 	}
-	s := schedulers[b.Settings.Executor]
+	s := schedulers[string(b.Settings.Executor)]
 	if s == nil {
 		return failure.Systemf("this jacamar has no executor %q", b.Settings.Executor).
 			WithHint("install jacamar and jacamar-auth from one package")
 	}
 	env := commandEnv(NewShell(b).Env, *b.Settings.Batch)
-	if err := (batch.Programs{Dirs: commandDirs(*b.Settings.Batch, env)}).Missing(programs(s, b.Settings.Batch.Accounting)); err != nil {
+	if err := (batch.Programs{Dirs: commandDirs(*b.Settings.Batch, env)}).Missing(programs(s, b.Settings.Batch.SlurmSacct)); err != nil {
 		return failure.Systemf("cannot use the executor %q: %w", b.Settings.Executor, err).
 			WithHint("the resource's administrators set batch.scheduler_bin to the directory of the commands")
 	}
@@ -84,13 +84,13 @@ func NewBatch(b ipc.Request, family *process.Reaper, out *os.File) batch.Task {
 	settings := *b.Settings.Batch
 	env := commandEnv(shell.Env, settings)
 	return batch.Task{
-		Scheduler: schedulers[b.Settings.Executor],
+		Scheduler: schedulers[string(b.Settings.Executor)],
 		Commands:  batch.Programs{Reaper: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
 		Settings:  settings,
 		Watch:     tail.Watch,
 		Messages:  joblog.NewWriter(out), Output: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
-		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Settings), WorkDir: workDir(shell.Home),
+		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Job), WorkDir: workDir(shell.Home),
 		Retain: b.Settings.RetainLogs, Host: host, Self: self,
 	}
 }

@@ -24,7 +24,7 @@ func commandEnv(env []string, s ipc.Batch) []string {
 	if bin := s.SchedulerBin.String(); bin != "" {
 		env = with(env, "PATH", strings.TrimSuffix(bin+":"+value(env, "PATH"), ":"))
 	}
-	return addEnv(env, s.Env)
+	return addEnv(env, s.EnvVars)
 }
 
 // addEnv adds the site's variables. A value may refer to those before it, as in

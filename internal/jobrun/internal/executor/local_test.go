@@ -19,6 +19,7 @@ import (
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/settings"
 )
 
 // TestMain runs each scenario in a process of its own, which becomes the reaper
@@ -204,7 +205,7 @@ func TestShellEnvironment(t *testing.T) {
 	home, _ := job.ParseAbsPath("/home/alice")
 	login, _ := job.ParseAbsPath("/bin/zsh")
 	extra, _ := job.ParseEnv("LMOD_ADMIN_FILE=none")
-	b := ipc.Request{Stage: job.Run, SubStage: job.BuildScript, Account: job.Account{Name: name, Home: home, Shell: login}, Settings: ipc.Settings{BashEnv: []job.Env{extra}}}
+	b := ipc.Request{Stage: job.Run, SubStage: job.BuildScript, Account: job.Account{Name: name, Home: home, Shell: login}, Settings: ipc.Settings{General: settings.General{UserBashEnv: []job.Env{extra}}}}
 	s := NewShell(b)
 	if s.Path != "/bin/bash" || s.Home != "/home/alice" {
 		t.Errorf("got %+v", s)

@@ -37,13 +37,13 @@ const firstScript job.SubStage = "prepare_script"
 func NewProfiles(b ipc.Request) Profiles {
 	warned := filepath.Join(b.Dirs.Scripts.String(), loginshell.WarnedFile)
 	return Profiles{
-		Read: profiles(b.Settings), Hide: b.SubStage != firstScript, Patience: patience,
+		Read: profiles(b.Job), Hide: b.SubStage != firstScript, Patience: patience,
 		Warned: func() bool { return !claim(warned) },
 	}
 }
 
-func profiles(s ipc.Settings) loginshell.Profiles {
-	if s.NoProfile {
+func profiles(j ipc.Job) loginshell.Profiles {
+	if j.NoProfile {
 		return loginshell.Environment
 	}
 	return loginshell.Login

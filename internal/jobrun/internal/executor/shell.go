@@ -41,7 +41,7 @@ func NewShell(b ipc.Request) Shell {
 		"JACAMAR_CI_SHELL=true",
 		"JACAMAR_CI_STAGE=" + stageName(b),
 	}
-	env = replace(replace(env, b.Settings.Login), b.Settings.BashEnv)
+	env = replace(replace(env, b.Job.Login), b.Settings.UserBashEnv)
 	return Shell{Path: path, Env: env, Home: b.Account.Home.String()}
 }
 

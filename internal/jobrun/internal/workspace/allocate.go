@@ -69,7 +69,7 @@ func (w *Workspace) allocateBuilds(scripts *safedir.Dir) (*safedir.Dir, error) {
 	}
 	defer root.Close()
 	rec := jobRecord{reservation: newReservation(w.brief.Job, w.host, time.Now()), Custom: custom}
-	if w.brief.Settings.Storage.StaticBuildsDir {
+	if w.brief.Settings.StaticBuildsDir {
 		rec.Static = true
 		return w.makeStaticBuilds(rec, root, scripts)
 	}
@@ -153,7 +153,7 @@ func (w *Workspace) removePredecessorSecrets(dead reservation, rec jobRecord, ro
 // poolName names the pool that a job shares with the other jobs of its runner, or with
 // limit_build_dir with those of its project, also on other runners.
 func poolName(b ipc.Request) string {
-	if b.Settings.Storage.LimitBuildDir {
+	if b.Settings.LimitBuildDir {
 		return projectName(b.Job.Project) + "_" + b.Job.ProjectID.String()
 	}
 	return b.Job.Runner

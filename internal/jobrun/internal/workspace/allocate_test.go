@@ -36,7 +36,7 @@ func TestLayout(t *testing.T) {
 
 func TestGroupPermissions(t *testing.T) {
 	o := options(t, testAccount(t), 41)
-	o.Brief.Settings.Storage.GroupPermissions = true
+	o.Brief.Settings.GroupPermissions = true
 	o = configure(t, o)
 	for _, dir := range []string{o.Brief.Dirs.Base.String(), o.Brief.Dirs.Builds.String(), o.Brief.Dirs.Cache.String(), o.Brief.Dirs.Scripts.String()} {
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o750 {
@@ -49,7 +49,7 @@ func TestLimitedDirectoriesBelongToTheProject(t *testing.T) {
 	a := testAccount(t)
 	limited := func(id job.ID, runner, project string, number job.ID) Options {
 		o := options(t, a, id)
-		o.Brief.Settings.Storage.LimitBuildDir = true
+		o.Brief.Settings.LimitBuildDir = true
 		o.Brief.Job.Runner, o.Brief.Job.Project, o.Brief.Job.ProjectID = runner, project, number
 		return configure(t, o)
 	}

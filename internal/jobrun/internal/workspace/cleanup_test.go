@@ -265,8 +265,8 @@ func limitedJobs(t *testing.T, count, keep int, uncap bool) (jobs []Options) {
 	a := testAccount(t)
 	for id := range count {
 		o := options(t, a, job.ID(id+1))
-		s := &o.Brief.Settings.Storage
-		s.LimitBuildDir, s.MaxBuildDir, s.UncapCleanup = true, keep, uncap
+		s := &o.Brief.Settings
+		s.LimitBuildDir, s.MaxBuildDir, s.UncapBuildDirCleanup = true, keep, uncap
 		o = configure(t, o)
 		writeFile(t, o.Brief.Dirs.Builds.String()+"/group/project/README", "x")
 		jobs = append(jobs, o)
@@ -282,7 +282,7 @@ func TestTrimOfMany(t *testing.T) {
 			cleanup(t, o)
 		}
 		last := jobs[0]
-		last.Brief.Dirs, last.Brief.Job.ID, last.Brief.Settings.Storage.MaxBuildDir = ipc.Dirs{}, 99, 2
+		last.Brief.Dirs, last.Brief.Job.ID, last.Brief.Settings.MaxBuildDir = ipc.Dirs{}, 99, 2
 		last = configure(t, last)
 		cleanup(t, last)
 		if got := list(t, filepath.Dir(last.Brief.Dirs.Builds.String())); got != want {
@@ -366,7 +366,7 @@ func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
 	}
 	for shared, want := range map[bool]os.FileMode{false: 0o700, true: 0o750} {
 		o := options(t, testAccount(t), 1)
-		o.Brief.Settings.Storage.GroupPermissions = shared
+		o.Brief.Settings.GroupPermissions = shared
 		o = configure(t, o)
 		prepare(t, o)
 		if group, temp := modes(o); group.Perm() != want || temp != os.ModeDir|0o700 {

@@ -109,13 +109,13 @@ func (w *Workspace) removeUnrecorded(runner, id string, until time.Time) error {
 // trimPool moves build directories in excess of max_build_dir to the trash: the highest
 // free slot, or all of them with uncap_build_dir_cleanup.
 func (w *Workspace) trimPool(p *pool, root *safedir.Dir, all []reservation) {
-	s := w.brief.Settings.Storage
+	s := w.brief.Settings
 	if !s.LimitBuildDir || s.MaxBuildDir == 0 {
 		return
 	}
 	names, _ := p.dir.Names()
 	most := 1
-	if s.UncapCleanup {
+	if s.UncapBuildDirCleanup {
 		most = len(names)
 	}
 	for _, n := range excessSlots(names, all, s.MaxBuildDir, most) {
@@ -216,7 +216,7 @@ func (w *Workspace) removeExpiredStatic(root *safedir.Dir, now time.Time) {
 func (w *Workspace) removeExpiredStaticOf(root, dir *safedir.Dir, now time.Time) {
 	names, err := dir.Names()
 	w.noteLeftover(dir.Path().String(), err)
-	days := time.Duration(w.brief.Settings.Storage.StaticBuildsDays) * 24 * time.Hour
+	days := time.Duration(w.brief.Settings.StaticBuildsDays) * 24 * time.Hour
 	for _, name := range names {
 		id, err := job.ParseID(strings.TrimSuffix(name, endsSuffix))
 		if err != nil {

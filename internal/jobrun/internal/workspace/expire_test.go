@@ -8,7 +8,7 @@ import (
 )
 
 func withStatic(o Options, days int) Options {
-	o.Brief.Settings.Storage.StaticBuildsDir, o.Brief.Settings.Storage.StaticBuildsDays = true, days
+	o.Brief.Settings.StaticBuildsDir, o.Brief.Settings.StaticBuildsDays = true, days
 	return o
 }
 

@@ -10,6 +10,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/settings"
 )
 
 func must(t testing.TB, errs ...error) {
@@ -46,7 +47,7 @@ func options(t testing.TB, a job.Account, id job.ID) Options {
 		Brief: ipc.Request{
 			Stage: job.Config, Account: a,
 			Job:      ipc.Job{ID: id, Runner: "t0ken", Project: "group/project", ProjectID: 12, Timeout: 3600, Owner: owner},
-			Settings: ipc.Settings{DataDir: "$HOME", Storage: ipc.Storage{StaticBuildsDays: 7}},
+			Settings: ipc.Settings{DataDir: "$HOME", General: settings.General{Directories: settings.Directories{StaticBuildsDays: 7}}},
 		},
 		HasOrphans: func(job.AbsPath) bool { return false },
 	}

@@ -19,7 +19,7 @@ const hiddenName = ".jacamar-ci"
 // Variables returns the names in data_dir whose values come from the user's login
 // shell.
 func Variables(b ipc.Request) (names []string) {
-	if !b.Settings.Storage.VariableDataDir || !b.Dirs.Base.IsZero() {
+	if !b.Settings.VariableDataDir || !b.Dirs.Base.IsZero() {
 		return nil
 	}
 	os.Expand(b.Settings.DataDir, func(name string) string {
@@ -54,7 +54,7 @@ func locate(b ipc.Request, variables map[string]string) (job.AbsPath, error) {
 			return account.Home.Join(rest, hiddenName)
 		}
 	}
-	if b.Settings.Storage.VariableDataDir {
+	if b.Settings.VariableDataDir {
 		return expandDataDir(dataDir, account, variables)
 	}
 	dir, err := job.ParseAbsPath(dataDir)
@@ -104,8 +104,8 @@ const customVariable = "CUSTOM_CI_BUILDS_DIR"
 // or the site does not allow it. An empty value is no choice: GitLab cannot remove a
 // group's variable from a job.
 func customBuildsPath(b ipc.Request) (job.AbsPath, error) {
-	text := string(b.Settings.Storage.CustomBuilds)
-	if !b.Settings.Storage.CustomBuildDir || strings.TrimSpace(text) == "" {
+	text := string(b.Job.CustomBuilds)
+	if !b.Settings.CustomBuildDir || strings.TrimSpace(text) == "" {
 		return job.AbsPath{}, nil
 	}
 	text, err := expandAccountVariables(text, b.Account)

@@ -50,7 +50,7 @@ func TestLocate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := options(t, a, 1).Brief
-			b.Settings.DataDir, b.Settings.Storage.VariableDataDir = tc.dataDir, tc.variable
+			b.Settings.DataDir, b.Settings.VariableDataDir = tc.dataDir, tc.variable
 			got, err := locate(b, tc.variables)
 			if got.String() != tc.want || (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
 				t.Errorf("%q, %v", got, err)
@@ -61,7 +61,7 @@ func TestLocate(t *testing.T) {
 
 func TestVariables(t *testing.T) {
 	b := options(t, testAccount(t), 1).Brief
-	b.Settings.Storage.VariableDataDir = true
+	b.Settings.VariableDataDir = true
 	for dataDir, want := range map[string][]string{
 		"$HOME": nil, "/jobs": nil, "$USER/$LOGNAME": nil, "$S": {"S"}, "${S}/$T/$S/$HOME": {"S", "T"},
 	} {
@@ -115,7 +115,7 @@ func TestCustomBuilds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := options(t, a, 1).Brief
-			b.Settings.Storage.CustomBuilds, b.Settings.Storage.CustomBuildDir = []byte(tc.value), true
+			b.Job.CustomBuilds, b.Settings.CustomBuildDir = []byte(tc.value), true
 			got, err := customBuildsPath(b)
 			if got.String() != tc.want || (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
 				t.Errorf("%q, %v", got, err)
@@ -123,7 +123,7 @@ func TestCustomBuilds(t *testing.T) {
 			if err != nil && failure.KindOf(err) != failure.Build {
 				t.Errorf("of kind %v, want the job's failure", failure.KindOf(err))
 			}
-			b.Settings.Storage.CustomBuildDir = false
+			b.Settings.CustomBuildDir = false
 			if got, err := customBuildsPath(b); !got.IsZero() || err != nil {
 				t.Errorf("where the site does not allow it: %q, %v", got, err)
 			}
@@ -132,7 +132,7 @@ func TestCustomBuilds(t *testing.T) {
 }
 
 func withCustomBuilds(o Options, dir string) Options {
-	o.Brief.Settings.Storage.CustomBuildDir, o.Brief.Settings.Storage.CustomBuilds = true, []byte(dir)
+	o.Brief.Settings.CustomBuildDir, o.Brief.Job.CustomBuilds = true, []byte(dir)
 	return o
 }
 

@@ -107,7 +107,7 @@ func TestReservationsFileOfAnotherType(t *testing.T) {
 func TestLockLog(t *testing.T) {
 	a := testAccount(t)
 	o := options(t, a, 41)
-	o.Brief.Settings.Storage.FileLockDebug = true
+	o.Brief.Settings.FileLockDebug = true
 	o = configure(t, o)
 	prepare(t, o)
 	cleanup(t, o)
@@ -160,7 +160,7 @@ func TestLockStageWithoutDirectories(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	o := options(t, testAccount(t), 1)
-	o.Brief.Settings.Storage.StaticBuildsDir = true
+	o.Brief.Settings.StaticBuildsDir = true
 	stage, err := openWorkspace(t, configure(t, o)).LockStage()
 	must(t, err, stage.Close())
 }

@@ -60,7 +60,7 @@ func Open(o Options) (*Workspace, error) {
 			return nil, err
 		}
 	}
-	rules := safedir.Rules{Owner: o.Brief.Account.UID, Group: o.Brief.Settings.Storage.GroupPermissions}
+	rules := safedir.Rules{Owner: o.Brief.Account.UID, Group: o.Brief.Settings.GroupPermissions}
 	f, err := safedir.OpenBase(base, rules)
 	if err != nil {
 		return nil, err
@@ -91,7 +91,7 @@ func (w *Workspace) scriptsName() []string {
 }
 
 func (w *Workspace) newLockLog() *lockLog {
-	return openLockLog(w.brief.Settings.Storage.FileLockDebug, w.brief.Job, w.brief.Stage, w.host)
+	return openLockLog(w.brief.Settings.FileLockDebug, w.brief.Job, w.brief.Stage, w.host)
 }
 
 // leftoversFile in the base directory lists what cleanups could not remove, for the

@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func (d *DataDir) UnmarshalText(b []byte) (err error) {
 	}
 	switch rest, ok := strings.CutPrefix(s, home); {
 	case ok && (rest == "" || rest[0] == '/') && !strings.Contains(rest, "$"):
-		return d.setBelowHome(rest)
+		return d.setHome(rest)
 	case strings.Contains(s, "$"):
 		return d.setVariable(s)
 	case !strings.HasPrefix(s, "/"):
@@ -45,7 +45,7 @@ func (d *DataDir) setPath(s string) error {
 	return nil
 }
 
-func (d *DataDir) setBelowHome(rest string) error {
+func (d *DataDir) setHome(rest string) error {
 	p, err := job.ParseAbsPath("/" + rest)
 	if err != nil {
 		return err
@@ -102,9 +102,10 @@ func nameRune(r rune) bool {
 // the text with its variables.
 func (d DataDir) String() string { return d.text }
 
-func (d DataDir) belowHome() bool { return d.text == home || strings.HasPrefix(d.text, home+"/") }
+// BelowHome reports whether it is below the home of the account.
+func (d DataDir) BelowHome() bool { return d.text == home || strings.HasPrefix(d.text, home+"/") }
 
-// variable reports whether there is one beside $HOME at the beginning.
-func (d DataDir) variable() bool {
-	return strings.Contains(strings.TrimPrefix(d.text, home), "$") || (strings.HasPrefix(d.text, home) && !d.belowHome())
+// HasVariables reports whether there is one besides $HOME at the beginning.
+func (d DataDir) HasVariables() bool {
+	return strings.Contains(strings.TrimPrefix(d.text, home), "$") || (strings.HasPrefix(d.text, home) && !d.BelowHome())
 }

@@ -1,0 +1,225 @@
+// Package ipc is the conversation between jacamar-auth and jacamar: one connected Unix
+// stream socket, which is the standard input of jacamar.
+//
+//	jacamar-auth → jacamar   request (one), script (one, run stages only), then terminate (any number)
+//	jacamar → jacamar-auth   hello (one, once it has the request), result (one), then the end of the stream
+//
+// A jacamar that ends processes as the account (Request.Reap) gets kill instead, any
+// number, and answers each with done.
+//
+// When jacamar reads the end of the stream before it has sent its result, jacamar-auth
+// is gone and the job must end.
+//
+// A frame is a type byte, a length (32 bit, big endian) and that many bytes. Every type
+// has a limit, and a reader refuses a frame over it before reading it.
+package ipc
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// ParentConn is the end of the socket that jacamar-auth holds. Its methods may be
+// called concurrently; a peer that does not read blocks Send and Terminate without a
+// limit.
+type ParentConn struct {
+	conn    io.ReadWriter
+	sending sync.Mutex
+}
+
+// NewParentConn takes the connected socket.
+func NewParentConn(conn io.ReadWriter) *ParentConn { return &ParentConn{conn: conn} }
+
+// Send sends jacamar its request and, for a run stage, the script.
+func (a *ParentConn) Send(r Request, script []byte) error {
+	a.sending.Lock()
+	defer a.sending.Unlock()
+	r.Version = Version
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("cannot write the request: %w", err)
+	}
+	if err := writeFrame(a.conn, requestFrame, text); err != nil {
+		return fmt.Errorf("cannot send the request: %w", err)
+	}
+	if r.SubStage == "" {
+		return nil
+	}
+	if err := writeFrame(a.conn, scriptFrame, script); err != nil {
+		return fmt.Errorf("cannot send the script: %w", err)
+	}
+	return nil
+}
+
+// Terminate requests the end of the job.
+func (a *ParentConn) Terminate() error {
+	a.sending.Lock()
+	defer a.sending.Unlock()
+	return writeFrame(a.conn, terminateFrame, nil)
+}
+
+// Greeting waits for jacamar's hello. Its errors are those of Result.
+func (a *ParentConn) Greeting() (Hello, error) {
+	k, payload, err := readFrame(a.conn)
+	switch {
+	case err != nil:
+		return Hello{}, a.crashed(err)
+	case k != helloFrame:
+		return Hello{}, fmt.Errorf("jacamar sent a %q frame, not its hello", byte(k))
+	}
+	return decodeHello(payload)
+}
+
+// Result waits for jacamar's result. io.EOF means that jacamar ended without one,
+// and a CrashError that it crashed.
+func (a *ParentConn) Result() (Result, error) {
+	k, payload, err := readFrame(a.conn)
+	if err != nil {
+		return Result{}, a.crashed(err)
+	}
+	if k != resultFrame {
+		return Result{}, fmt.Errorf("jacamar sent a %q frame, not its result", byte(k))
+	}
+	return decodeResult(payload)
+}
+
+// CrashError is what Go's runtime wrote when it ended jacamar: it writes to the socket
+// (debug.SetCrashOutput) instead of the job's log. The user's side could have written
+// it: it is for the operator.
+type CrashError struct{ Text string }
+
+// Error implements error.
+func (e *CrashError) Error() string { return fmt.Sprintf("jacamar crashed: %s", e.Text) }
+
+// Threads reports whether the system refused the runtime a thread.
+func (e *CrashError) Threads() bool { return strings.Contains(e.Text, "newosproc") }
+
+// crashText bounds what is kept of a crash, in bytes.
+const crashText = 4 << 10
+
+// crashed turns an error for bytes that begin no frame into the text that they
+// begin.
+func (a *ParentConn) crashed(err error) error {
+	var none *headError
+	if !errors.As(err, &none) {
+		return err
+	}
+	rest, _ := io.ReadAll(io.LimitReader(a.conn, crashText-headerLength))
+	return &CrashError{strings.TrimSpace(string(none.head[:]) + string(rest))}
+}
+
+// Condemned are processes that a jacamar is to end as its account.
+type Condemned struct {
+	PIDs []int `json:"pids"`
+	// Below means all that is below these processes as well.
+	Below bool `json:"below,omitempty"`
+}
+
+// maxPIDs are the pids that one message names.
+const maxPIDs = 4096
+
+// Kill has a reaping jacamar send SIGKILL to processes, and returns when it has.
+// The caller has to prevent that a pid becomes another process's meanwhile.
+func (a *ParentConn) Kill(c Condemned) error {
+	for len(c.PIDs) > 0 {
+		n := min(len(c.PIDs), maxPIDs)
+		if err := a.kill(Condemned{c.PIDs[:n], c.Below}); err != nil {
+			return err
+		}
+		c.PIDs = c.PIDs[n:]
+	}
+	return nil
+}
+
+func (a *ParentConn) kill(c Condemned) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("cannot name processes: %w", err)
+	}
+	a.sending.Lock()
+	defer a.sending.Unlock()
+	if err := writeFrame(a.conn, killFrame, text); err != nil {
+		return fmt.Errorf("cannot name processes: %w", err)
+	}
+	_, err = expect(a.conn, doneFrame)
+	return err
+}
+
+// ChildConn is the end of the socket that jacamar holds.
+type ChildConn struct{ conn io.ReadWriter }
+
+// Accept reads what jacamar-auth sends first: the request and, for a run stage, the
+// script.
+func Accept(conn io.ReadWriter) (*ChildConn, Request, []byte, error) {
+	text, err := expect(conn, requestFrame)
+	if err != nil {
+		return nil, Request{}, nil, fmt.Errorf("cannot read the request: %w", err)
+	}
+	r, err := decodeRequest(text)
+	if err != nil {
+		return nil, Request{}, nil, err
+	}
+	if r.SubStage == "" {
+		return &ChildConn{conn}, r, nil, nil
+	}
+	script, err := expect(conn, scriptFrame)
+	if err != nil {
+		return nil, Request{}, nil, fmt.Errorf("cannot read the script: %w", err)
+	}
+	return &ChildConn{conn}, r, script, nil
+}
+
+// Hello sends jacamar's hello.
+func (j *ChildConn) Hello(h Hello) error {
+	text, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("cannot write the hello: %w", err)
+	}
+	return writeFrame(j.conn, helloFrame, text)
+}
+
+// Control is what jacamar-auth wants after the request.
+type Control int
+
+const (
+	// Terminate requests the end of the job: the runner wants it to stop.
+	Terminate Control = iota
+	// ParentGone means that jacamar-auth is gone, or sends nonsense: no process reads
+	// the result, and the job must end at once.
+	ParentGone
+)
+
+// Next waits for the next control message.
+func (j *ChildConn) Next() Control {
+	k, _, err := readFrame(j.conn)
+	if err != nil || k != terminateFrame {
+		return ParentGone
+	}
+	return Terminate
+}
+
+// Report sends the stage's result, the last thing that jacamar does.
+func (j *ChildConn) Report(r Result) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("cannot write the result: %w", err)
+	}
+	return writeFrame(j.conn, resultFrame, text)
+}
+
+// Condemned waits for the next processes that jacamar-auth wants ended. Any error
+// means that there are no more.
+func (j *ChildConn) Condemned() (c Condemned, err error) {
+	text, err := expect(j.conn, killFrame)
+	if err != nil {
+		return c, err
+	}
+	return c, json.Unmarshal(text, &c)
+}
+
+// Done answers Condemned.
+func (j *ChildConn) Done() error { return writeFrame(j.conn, doneFrame, nil) }

@@ -1,0 +1,137 @@
+package ipc
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"jacamar-ci/internal/inherit"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/settings"
+)
+
+// Version of the messages. Both programs come from one package; a difference means a
+// half-finished upgrade, and is refused.
+const Version = 3
+
+// Request is all that jacamar gets to know of a job. It never sees the site's
+// configuration file, the runner's environment or the token.
+type Request struct {
+	Version  int          `json:"version"`
+	Stage    job.Stage    `json:"stage"`
+	SubStage job.SubStage `json:"sub_stage,omitempty"`
+	Account  job.Account  `json:"account"`
+	Job      Job          `json:"job"`
+	Settings Settings     `json:"settings"`
+	// Dirs are those that the config stage made; zero in config itself and in a cleanup
+	// that follows a failed config.
+	Dirs Dirs `json:"dirs,omitzero"`
+	// Start is the state of the new process, which jacamar verifies.
+	Start inherit.Start `json:"start,omitzero"`
+	// Reap is no stage: jacamar ends processes that outlived an earlier jacamar and that
+	// only their account may signal, as jacamar-auth names them.
+	Reap bool `json:"reap,omitempty"`
+}
+
+// Job is what the runner and the job's author specify. Texts of the author's are
+// bytes: they need not be what a JSON string can contain.
+type Job struct {
+	ID job.ID `json:"id"`
+	// Runner is the short token of the runner, as in its build paths.
+	Runner string `json:"runner"`
+	// Project is the project's path as the runner lays it out, "group/project".
+	Project   string `json:"project"`
+	ProjectID job.ID `json:"project_id,omitempty"`
+	// Temp is where the runner keeps the job's secrets, its file variables among
+	// them; zero before the prepare stage.
+	Temp job.AbsPath `json:"temp,omitzero"`
+	// Helper reports that the job's scripts will look for gitlab-runner in PATH, for
+	// caches or artifacts.
+	Helper bool `json:"helper,omitempty"`
+	// StepRunner is the same for step-runner, for a job that is written with "run:".
+	StepRunner bool `json:"step_runner,omitempty"`
+	// Image and Services report that the job names them; they have no effect here.
+	Image    bool `json:"image,omitempty"`
+	Services bool `json:"services,omitempty"`
+	// Path is the job's own variable PATH, empty when it sets none.
+	Path []byte `json:"path,omitempty"`
+	// CustomBuilds is the job's CUSTOM_CI_BUILDS_DIR, empty when it sets none.
+	CustomBuilds []byte `json:"custom_builds,omitempty"`
+	// Login is what the job's shell has from the runner's environment.
+	Login []job.Env `json:"login,omitempty"`
+	// NoProfile leaves out the login profiles, as the job's author requests.
+	NoProfile bool `json:"no_profile,omitempty"`
+	// Timeout of the job as GitLab gave it, in seconds.
+	Timeout int `json:"timeout"`
+	// Owner is the process that calls the driver: while it lives, the job may.
+	Owner proctree.Process `json:"owner"`
+}
+
+// Settings are those of the site that jacamar uses.
+type Settings struct {
+	settings.General
+	// DataDir is the base directory for the job's files, and Message the text at the
+	// top of prepare: the site's own, or those that its RunAs script returned.
+	DataDir string `json:"data_dir"`
+	Message string `json:"message,omitempty"`
+	// Downscope is how the account was reached.
+	Downscope   settings.Downscope   `json:"downscope"`
+	Confinement settings.Confinement `json:"confinement,omitzero"`
+	// Batch is set for the executors that submit to a scheduler.
+	Batch *Batch `json:"batch,omitempty"`
+}
+
+// ConfinesJacamar reports whether the confinement of the job also applies to jacamar
+// as a whole, from its first instruction: not where it calls a batch system.
+func (s Settings) ConfinesJacamar() bool { return s.Confinement.NoNewPrivs && s.Batch == nil }
+
+// Batch is what a batch executor needs. jacamar splits and judges the job's arguments,
+// as the user, who can call the scheduler anyway; jacamar-auth only passes them on.
+type Batch struct {
+	settings.Batch
+	Rules []BatchRule `json:"rules,omitempty"`
+	// Arguments are the job's own, one for each variable that is set.
+	Arguments []BatchArguments `json:"arguments,omitempty"`
+}
+
+// BatchRule is a [[batch.rule]] that matches the job.
+type BatchRule struct {
+	Name string `json:"name"` // as error messages have it
+	settings.RuleArgs
+}
+
+// BatchArguments is the text of one CI variable.
+type BatchArguments struct {
+	Variable string `json:"variable"`
+	Text     []byte `json:"text"`
+}
+
+// Dirs are the directories of one job. All are below Base but for Builds, which is
+// elsewhere where the job chose that.
+type Dirs struct {
+	// Base is the account's directory for all jobs.
+	Base    job.AbsPath `json:"base"`
+	Builds  job.AbsPath `json:"builds"`
+	Cache   job.AbsPath `json:"cache"`
+	Scripts job.AbsPath `json:"scripts"`
+}
+
+// decodeRequest reads a request strictly: an unknown field or a second value is an
+// error, and every typed value checks itself.
+func decodeRequest(b []byte) (Request, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	var r Request
+	if err := d.Decode(&r); err != nil {
+		return Request{}, fmt.Errorf("cannot read the request: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Request{}, fmt.Errorf("cannot read the request: it has more than one value")
+	}
+	if r.Version != Version {
+		return Request{}, fmt.Errorf("jacamar-auth uses version %d of the messages and jacamar version %d: install both from one package", r.Version, Version)
+	}
+	return r, nil
+}

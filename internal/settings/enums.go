@@ -1,0 +1,89 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+
+	"jacamar-ci/internal/job"
+)
+
+// Executor is what runs the job's script.
+type Executor string
+
+// The executors that this version has.
+const (
+	Shell  Executor = "shell"
+	Cobalt Executor = "cobalt"
+	Flux   Executor = "flux"
+	LSF    Executor = "lsf"
+	PBS    Executor = "pbs"
+	SGE    Executor = "sge"
+	Slurm  Executor = "slurm"
+)
+
+// executors are the names that a configuration may give an executor.
+var executors = []Spelling[Executor]{
+	{"shell", Shell},
+	{"slurm", Slurm},
+	{"sbatch", Slurm},
+	{"flux", Flux},
+	{"pbs", PBS},
+	{"lsf", LSF},
+	{"bsub", LSF},
+	{"sge", SGE},
+	{"cobalt", Cobalt},
+	{"qsub", Cobalt},
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (e *Executor) UnmarshalText(b []byte) error { return Pick(e, b, executors) }
+
+// Downscope is how the job's account is reached.
+type Downscope string
+
+// The ways to reach the account. There is no fallback between them.
+const (
+	Setuid Downscope = "setuid" // by the privileges of jacamar-auth itself
+	Sudo   Downscope = "sudo"   // by sudo(8)
+	None   Downscope = "none"   // not at all: jobs run as the service account
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Downscope) UnmarshalText(b []byte) error {
+	return Pick(d, b, []Spelling[Downscope]{{"setuid", Setuid}, {"sudo", Sudo}, {"none", None}})
+}
+
+// AccountSource is where the name of the local account comes from.
+type AccountSource string
+
+// The sources of the account's name.
+const (
+	UserLogin AccountSource = "user_login" // the GitLab login
+	ExternUID AccountSource = "extern_uid" // the identity that account_provider has
+	Map       AccountSource = "map"        // the file account_map, by GitLab user id
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *AccountSource) UnmarshalText(b []byte) error {
+	return Pick(a, b, []Spelling[AccountSource]{{"user_login", UserLogin}, {"extern_uid", ExternUID}, {"map", Map}})
+}
+
+// Spelling is one way to write a value of an enumeration.
+type Spelling[T ~string] struct {
+	Text  string
+	Value T
+}
+
+// Pick sets to to the value that text is a spelling of.
+func Pick[T ~string](to *T, text []byte, from []Spelling[T]) error {
+	known := make([]string, 0, len(from))
+	for _, s := range from {
+		if s.Text == string(text) {
+			*to = s.Value
+			return nil
+		}
+		known = append(known, fmt.Sprintf("%q", s.Text))
+	}
+	return fmt.Errorf("%q is not known: write %s or %s", job.Clip(string(text)),
+		strings.Join(known[:len(known)-1], ", "), known[len(known)-1])
+}
