@@ -4,6 +4,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"jacamar-ci/internal/auth/admin"
+	"jacamar-ci/internal/executors"
 )
 
 // installation are the commands about the installation and its configuration.
@@ -16,7 +17,7 @@ func installation(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "gitlab-server", Usage: "the `URL` of the GitLab server"},
 				&cli.StringFlag{Name: "tls-ca-file", Usage: "`FILE` with the certificate authorities for that server"},
 				&cli.StringFlag{Name: "deployment", Usage: "`KIND` of deployment: root, caps, sudo or none"},
-				&cli.StringFlag{Name: "executor", Usage: "`EXECUTOR` of jobs: shell, slurm, flux, pbs, lsf, sge or cobalt"},
+				&cli.StringFlag{Name: "executor", Usage: "`EXECUTOR` of jobs: " + executors.Names()},
 				&cli.StringFlag{Name: "data-dir", Usage: "`DIRECTORY` for the files of jobs, such as $HOME"},
 				&cli.StringFlag{Name: "state-dir", Usage: "`DIRECTORY` for the state of jacamar-auth"},
 				&cli.StringFlag{Name: "log", Usage: "`FILE` for the operator's log, instead of one in the state directory"},

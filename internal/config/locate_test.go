@@ -130,7 +130,7 @@ func sound(t *testing.T, c Config) {
 	t.Helper()
 	g, a, b := c.General, c.Auth, c.Batch
 	for what, ok := range map[string]bool{
-		"executor":       g.Executor == settings.Shell || g.Executor == settings.Slurm,
+		"executor":       g.Executor == settings.Shell || g.Executor == "slurm",
 		"data_dir":       strings.HasPrefix(g.DataDir.String(), "/") || strings.HasPrefix(g.DataDir.String(), "$HOME") || g.VariableDataDir && strings.HasPrefix(g.DataDir.String(), "$"),
 		"root_dir":       !a.RootDirCreation || strings.HasPrefix(g.DataDir.String(), "/") && !strings.Contains(g.DataDir.String(), "$") && !g.CustomBuildDir,
 		"server":         g.GitLabServer != nil && jwks.CheckURL(g.GitLabServer, jwks.ReservedPorts, true) == nil,

@@ -1,6 +1,10 @@
 package config
 
-import "slices"
+import (
+	"slices"
+
+	"jacamar-ci/internal/executors"
+)
 
 func generalKeys() []Key { return slices.Concat(jobKeys(), directoryKeys()) }
 
@@ -8,7 +12,7 @@ func jobKeys() []Key {
 	return []Key{
 		{
 			Path: "general.executor", Required: true, Since: first,
-			Meaning: "What runs a job's script: `shell` on the runner's host; `slurm` (or `sbatch`), `flux`, `pbs`, `lsf` (or `bsub`), `sge` or `cobalt` (or `qsub`) on an allocation.",
+			Meaning: "What runs a job's script: `shell` on the runner's host; " + executors.BatchNames() + " on an allocation.",
 			Example: `executor = "shell"`,
 		},
 		{

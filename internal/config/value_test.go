@@ -250,7 +250,7 @@ func TestDurations(t *testing.T) {
 
 func TestExecutorNames(t *testing.T) {
 	for text, want := range map[string]settings.Executor{
-		"shell": settings.Shell, "slurm": settings.Slurm, "sbatch": settings.Slurm, "flux": settings.Flux, "pbs": settings.PBS, "lsf": settings.LSF, "bsub": settings.LSF, "sge": settings.SGE, "cobalt": settings.Cobalt, "qsub": settings.Cobalt,
+		"shell": settings.Shell, "slurm": "slurm", "sbatch": "slurm", "flux": "flux", "pbs": "pbs", "lsf": "lsf", "bsub": "lsf", "sge": "sge", "cobalt": "cobalt", "qsub": "cobalt",
 	} {
 		c, err := general("executor", `"`+text+`"`)
 		if err != nil || c.General.Executor != want {

@@ -88,7 +88,7 @@ func TestBatchIsForBatchExecutors(t *testing.T) {
 	if b, err := (&Session{Site: s}).batch(always); b != nil || err != nil {
 		t.Errorf("for the shell: %+v, %v", b, err)
 	}
-	s.General.Executor = settings.Slurm
+	s.General.Executor = "slurm"
 	s.Batch.CommandDelay, s.Batch.DefaultArgs = time.Second, []string{"-N1"}
 	b, err := (&Session{Site: s}).batch(always)
 	if want := (&ipc.Batch{Batch: settings.Batch{CommandDelay: time.Second, DefaultArgs: []string{"-N1"}}}); err != nil || !reflect.DeepEqual(b, want) {
@@ -98,7 +98,7 @@ func TestBatchIsForBatchExecutors(t *testing.T) {
 
 func TestBatchRules(t *testing.T) {
 	s := site(t)
-	s.General.Executor, s.General.GitLabServer = settings.Slurm, &url.URL{}
+	s.General.Executor, s.General.GitLabServer = "slurm", &url.URL{}
 	s.Batch.Rules = []config.Rule{
 		{Project: "a/b", RuleArgs: settings.RuleArgs{Args: []string{"-A"}}}, {Namespace: "n", RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
 		{RuleArgs: settings.RuleArgs{Args: []string{"-C"}}},
@@ -122,7 +122,7 @@ func TestBatchRules(t *testing.T) {
 
 func TestBatchArguments(t *testing.T) {
 	s := site(t)
-	s.General.Executor, s.Batch.ArgumentsVariable = settings.Slurm, []config.Variable{"OTHER", "SCHEDULER_PARAMETERS", "UNSET"}
+	s.General.Executor, s.Batch.ArgumentsVariable = "slurm", []config.Variable{"OTHER", "SCHEDULER_PARAMETERS", "UNSET"}
 	long := make([]byte, longestText+1)
 	for i := range long {
 		long[i] = 'x'
@@ -138,7 +138,7 @@ func TestBatchArguments(t *testing.T) {
 func session(t *testing.T) *Session {
 	t.Helper()
 	site := site(t)
-	site.General.Executor = settings.Slurm
+	site.General.Executor = "slurm"
 	site.Batch.Rules = []config.Rule{{RuleArgs: settings.RuleArgs{Args: []string{"-p", "ci"}}}}
 	return &Session{
 		Call: Call{Stage: job.Run, SubStage: "build_script"}, Site: site,

@@ -4,39 +4,26 @@ import (
 	"fmt"
 	"strings"
 
+	"jacamar-ci/internal/executors"
 	"jacamar-ci/internal/job"
 )
 
-// Executor is what runs the job's script.
+// Executor is what runs the job's script: the name of one of the package executors.
 type Executor string
 
-// The executors that this version has.
-const (
-	Shell  Executor = "shell"
-	Cobalt Executor = "cobalt"
-	Flux   Executor = "flux"
-	LSF    Executor = "lsf"
-	PBS    Executor = "pbs"
-	SGE    Executor = "sge"
-	Slurm  Executor = "slurm"
-)
-
-// executors are the names that a configuration may give an executor.
-var executors = []Spelling[Executor]{
-	{"shell", Shell},
-	{"slurm", Slurm},
-	{"sbatch", Slurm},
-	{"flux", Flux},
-	{"pbs", PBS},
-	{"lsf", LSF},
-	{"bsub", LSF},
-	{"sge", SGE},
-	{"cobalt", Cobalt},
-	{"qsub", Cobalt},
-}
+// Shell is the executor without a batch system.
+const Shell Executor = executors.Shell
 
 // UnmarshalText implements encoding.TextUnmarshaler.
-func (e *Executor) UnmarshalText(b []byte) error { return Pick(e, b, executors) }
+func (e *Executor) UnmarshalText(b []byte) error {
+	var known []Spelling[Executor]
+	for _, row := range executors.All() {
+		for _, name := range append([]string{row.Name}, row.Aliases...) {
+			known = append(known, Spelling[Executor]{name, Executor(row.Name)})
+		}
+	}
+	return Pick(e, b, known)
+}
 
 // Downscope is how the job's account is reached.
 type Downscope string

@@ -34,7 +34,7 @@ const (
 // end in *, for each of several packages of one kind; the first matching row applies.
 var packages = []pkg{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/version"}, never: []string{"flag"}},
-	{path: "cmd/jacamar-admin", may: []string{"internal/auth/admin", "internal/failure", "internal/version"}, beyond: []string{cli}},
+	{path: "cmd/jacamar-admin", may: []string{"internal/auth/admin", "internal/executors", "internal/failure", "internal/version"}, beyond: []string{cli}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/driver", "internal/failure", "internal/job", "internal/noauth"}},
 	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/programs", "internal/version"}, beyond: []string{unix}},
@@ -48,12 +48,13 @@ var packages = []pkg{
 	{path: "internal/proctree", beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/settings", may: []string{"internal/job", "internal/rlimit", "internal/seccomp"}, never: effects},
+	{path: "internal/executors", never: effects},
+	{path: "internal/settings", may: []string{"internal/executors", "internal/job", "internal/rlimit", "internal/seccomp"}, never: effects},
 	{path: "internal/mounts", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/trustedfile", may: []string{"internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
 	{
-		path: "internal/config", may: []string{"internal/failure", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
+		path: "internal/config", may: []string{"internal/executors", "internal/failure", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
 		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
 	},
 	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
@@ -106,7 +107,7 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
-		"internal/capability", "internal/config", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/settings", "internal/trustedfile", "internal/version",
+		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 	{path: "internal/auth/admin/explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
@@ -118,7 +119,7 @@ var packages = []pkg{
 		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
-		path: "internal/auth/admin/setup", may: []string{"internal/config", "internal/job", "internal/noreplace", "internal/trustedfile"},
+		path: "internal/auth/admin/setup", may: []string{"internal/config", "internal/executors", "internal/job", "internal/noreplace", "internal/trustedfile"},
 		beyond: []string{toml, unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/job"}, never: effects},

@@ -9,41 +9,25 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/subprocess"
+	"jacamar-ci/internal/executors"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/settings"
 )
 
-// batchSystem is what the check needs of a batch system: the programs that its
-// executor calls, a command that prints its version and one that succeeds only while
-// its controller runs.
-type batchSystem struct {
-	programs      []string
-	version, ping []string
-}
-
-var batchSystems = map[settings.Executor]batchSystem{
-	settings.Cobalt: {[]string{"qsub", "qstat", "qdel"}, []string{"qstat", "--version"}, []string{"qstat"}},
-	settings.Flux:   {[]string{"flux"}, []string{"flux", "version"}, []string{"flux", "uptime"}},
-	settings.LSF:    {[]string{"bsub", "bjobs", "bhist", "bkill"}, []string{"bjobs", "-V"}, []string{"bqueues"}},
-	settings.PBS:    {[]string{"qsub", "qstat", "qselect", "qsig", "qdel"}, []string{"qstat", "--version"}, []string{"qstat", "-B"}},
-	settings.SGE:    {[]string{"qsub", "qstat", "qacct", "qdel"}, []string{"qstat", "-help"}, []string{"qstat"}},
-	settings.Slurm:  {[]string{"sbatch", "squeue", "scontrol", "scancel"}, []string{"sbatch", "--version"}, []string{"scontrol", "ping"}},
-}
-
 func scheduler(ctx context.Context, s Site) []Line {
-	system, known := batchSystems[s.Config.General.Executor]
-	if !known {
-		return nil
+	system, _ := executors.Find(string(s.Config.General.Executor))
+	programs := system.Programs
+	if s.Config.Batch.SlurmSacct {
+		programs = slices.Concat(programs, system.Accounting)
 	}
-	if s.Config.Batch.SlurmSacct && s.Config.General.Executor == settings.Slurm {
-		system.programs = append(slices.Clone(system.programs), "sacct")
+	if len(programs) == 0 {
+		return nil
 	}
 	places := []string{"/usr/bin", "/bin"}
 	if bin := s.Config.Batch.SchedulerBin; !bin.IsZero() {
 		places = []string{bin.String()}
 	}
 	var lines []Line
-	for _, name := range system.programs {
+	for _, name := range programs {
 		if locate(places, name) == "" {
 			lines = append(lines, fail("install it, or name its directory in batch.scheduler_bin", "there is no %s in %s", name, strings.Join(places, " or ")))
 		}
@@ -51,7 +35,7 @@ func scheduler(ctx context.Context, s Site) []Line {
 	if len(lines) > 0 {
 		return lines
 	}
-	lines = []Line{ok("%s are in %s", strings.Join(system.programs, ", "), strings.Join(places, " or "))}
+	lines = []Line{ok("%s are in %s", strings.Join(programs, ", "), strings.Join(places, " or "))}
 	return append(lines, alive(ctx, s, places, system)...)
 }
 
@@ -66,8 +50,8 @@ func locate(places []string, name string) string {
 
 // alive runs the scheduler's own programs. They run with the rights of this check, so
 // only those that no other account could have replaced.
-func alive(ctx context.Context, s Site, places []string, b batchSystem) []Line {
-	version, why := query(ctx, s, places, b.version)
+func alive(ctx context.Context, s Site, places []string, e executors.Executor) []Line {
+	version, why := query(ctx, s, places, e.Version)
 	if why != nil {
 		return why
 	}
@@ -76,15 +60,15 @@ func alive(ctx context.Context, s Site, places []string, b batchSystem) []Line {
 		first = "unknown"
 	}
 	lines := []Line{ok("version of the scheduler: %s", job.Clip(first))}
-	answer, why := query(ctx, s, places, b.ping)
+	answer, why := query(ctx, s, places, e.Ping)
 	switch {
 	case why != nil:
 		return append(lines, why...)
 	case answer.code != 0:
 		return append(lines, fail("check that the scheduler runs and that this host reaches it", "%s failed (exit code %d): %s",
-			strings.Join(b.ping, " "), answer.code, job.Clip(answer.output)))
+			strings.Join(e.Ping, " "), answer.code, job.Clip(answer.output)))
 	}
-	return append(lines, ok("%s succeeded in %s", strings.Join(b.ping, " "), answer.took.Round(time.Millisecond)))
+	return append(lines, ok("%s succeeded in %s", strings.Join(e.Ping, " "), answer.took.Round(time.Millisecond)))
 }
 
 type answer struct {

@@ -11,7 +11,7 @@ import (
 
 func slurmSite(t *testing.T, bin string) Site {
 	return Site{Config: &config.Config{
-		General: config.General{General: settings.General{Executor: settings.Slurm}}, Batch: config.Batch{Batch: settings.Batch{SchedulerBin: absPath(t, bin)}},
+		General: config.General{General: settings.General{Executor: "slurm"}}, Batch: config.Batch{Batch: settings.Batch{SchedulerBin: absPath(t, bin)}},
 	}}
 }
 
@@ -28,17 +28,6 @@ func TestSchedulerPrograms(t *testing.T) {
 	}
 	site.Config.Batch.SlurmSacct = true
 	found(t, scheduler(t.Context(), site), "fail no sacct in "+bin)
-}
-
-// Every executor but the local one has a row, and its programs are what the row's
-// own commands start with or more.
-func TestEveryExecutorIsChecked(t *testing.T) {
-	for _, e := range []settings.Executor{settings.Cobalt, settings.Flux, settings.LSF, settings.PBS, settings.SGE, settings.Slurm} {
-		b := batchSystems[e]
-		if len(b.programs) == 0 || len(b.version) == 0 || len(b.ping) == 0 {
-			t.Errorf("%s: %+v", e, b)
-		}
-	}
 }
 
 // The programs run with the privileges of the check, so that a place which others

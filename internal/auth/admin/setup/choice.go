@@ -13,6 +13,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"jacamar-ci/internal/executors"
 )
 
 // Deployment is how jacamar-auth comes by the right to change its account.
@@ -80,7 +82,7 @@ func (c *Choice) Questions(deployment *string) []Question {
 	all := []Question{
 		{"gitlab-server", "Address of the GitLab server", "", &c.Server},
 		{"deployment", "Deployment (root, caps, sudo or none)", string(Root), deployment},
-		{"executor", "Executor (shell, slurm, flux, pbs, lsf, sge or cobalt)", "shell", &c.Executor},
+		{"executor", "Executor (" + executors.Names() + ")", "shell", &c.Executor},
 		{"data-dir", "Directory for the files of jobs", "$HOME", &c.DataDir},
 	}
 	return slices.DeleteFunc(all, func(q Question) bool { return *q.Answer != "" })
