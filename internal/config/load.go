@@ -35,7 +35,7 @@ func parse(text string) (Config, error) {
 		return Config{}, asError([]Fault{syntaxFault(err, text)})
 	}
 	d := decoder{keys: keysByPath(), written: map[string]string{}}
-	d.respell(doc)
+	d.resolveAliases(doc)
 	var c Config
 	d.tables(&c, doc)
 	if faults := run(checks, &c, d.faults); len(faults) > 0 {

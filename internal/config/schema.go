@@ -1,21 +1,14 @@
 package config
 
-import (
-	"net/url"
-	"reflect"
-	"slices"
-	"time"
+import "slices"
 
-	"jacamar-ci/internal/job"
-)
-
-// Key says all there is to say of one key of the configuration.
+// Key describes one key of the configuration.
 type Key struct {
 	// Path is the key with its tables, "auth.runas.sha256"; the keys of
 	// [[batch.rule]] are "batch.rule.args".
 	Path string
-	// Default is the value of a key that is left out, as TOML has it; nil for
-	// none. Otherwise says in words what a key without Default does when left out.
+	// Default is the value of a key that is left out, as TOML has it; nil for none.
+	// Otherwise is the effect of leaving out a key without Default.
 	Default   any
 	Otherwise string
 	Required  bool
@@ -27,15 +20,6 @@ type Key struct {
 // Reference returns every key, table by table, in the order of the manual.
 func Reference() []Key { return slices.Concat(generalKeys(), tokenKeys(), authKeys(), batchKeys()) }
 
-// Type names the key's type in the words of the manual.
-func (k Key) Type() string {
-	t, ok := fieldType(reflect.TypeFor[Config](), k.Path)
-	if !ok {
-		return ""
-	}
-	return typeName(t)
-}
-
 const first = "0.1.0"
 
 func keysByPath() map[string]Key {
@@ -46,51 +30,105 @@ func keysByPath() map[string]Key {
 	return keys
 }
 
-// fieldType finds the type of the field that a path leads to.
-func fieldType(t reflect.Type, path string) (reflect.Type, bool) {
-	if t.Kind() == reflect.Slice {
-		t = t.Elem()
+func batchKeys() []Key { return slices.Concat(submitKeys(), waitKeys(), ruleKeys()) }
+
+func submitKeys() []Key {
+	return []Key{
+		{
+			Path: "batch.arguments_variable", Otherwise: "`SCHEDULER_PARAMETERS` alone", Since: first,
+			Meaning: "More CI variables whose text is passed to the scheduler as arguments.",
+			Example: `arguments_variable = ["SITE_PARAMETERS"]`,
+		},
+		{
+			Path: "batch.allow_illegal_args", Default: false, Since: first,
+			Meaning: "Drop arguments that clash with our own, with a warning; otherwise they fail the job.",
+			Example: `allow_illegal_args = true`,
+		},
+		{
+			Path: "batch.default_args", Otherwise: "none", Since: first,
+			Meaning: "Scheduler arguments of every job, before the job's own.",
+			Example: `default_args = ["--partition=ci"]`,
+		},
+		{
+			Path: "batch.env_vars", Otherwise: "none", Since: first,
+			Meaning: "Variables added to the environment of scheduler commands, a fresh login's. A value may refer to it and to those before: PATH=/opt/slurm/bin:$PATH.",
+			Example: `env_vars = ["SLURM_CONF=/etc/slurm/slurm.conf"]`,
+		},
+		{
+			Path: "batch.scheduler_bin", Otherwise: "the system's own directories", Since: first,
+			Meaning: "Directory of the scheduler's commands. It comes first in their PATH.",
+			Example: `scheduler_bin = "/opt/slurm/current/bin"`,
+		},
+		{
+			Path: "batch.slurm_sacct", Default: false, Since: first,
+			Meaning: "Ask Slurm's accounting for how a job ended.",
+			Example: `slurm_sacct = true`,
+		},
 	}
-	if t.Kind() != reflect.Struct {
-		return nil, false
-	}
-	for name, field := range fields(reflect.New(t).Elem()) {
-		switch rest, below := cutPrefix(path, name); {
-		case path == name:
-			return field.Type(), true
-		case below:
-			return fieldType(field.Type(), rest)
-		}
-	}
-	return nil, false
 }
 
-func cutPrefix(path, name string) (rest string, ok bool) {
-	if len(path) > len(name) && path[:len(name)] == name && path[len(name)] == '.' {
-		return path[len(name)+1:], true
+func waitKeys() []Key {
+	return []Key{
+		{
+			Path: "batch.command_delay", Default: "30s", Since: first,
+			Meaning: "Pause between two questions about one job to the scheduler.",
+			Example: `command_delay = "1m"`,
+		},
+		{
+			Path: "batch.nfs_timeout", Default: "1m", Since: first,
+			Meaning: "How long to wait for a job's output to appear on shared storage after its end.",
+			Example: `nfs_timeout = "2m"`,
+		},
+		{
+			Path: "batch.wait_for_impossible", Default: false, Since: first,
+			Meaning: "Leave a request in the queue that the scheduler says can never start; otherwise it is cancelled with the reason.",
+			Example: `wait_for_impossible = true`,
+		},
+		{
+			Path: "batch.pending_timeout", Otherwise: "no limit", Since: first,
+			Meaning: "How long a job may wait: for a place below a limit on submitted jobs, and in the queue, before it is cancelled.",
+			Example: `pending_timeout = "12h"`,
+		},
+		{
+			Path: "batch.cancel_grace", Default: "30s", Since: first,
+			Meaning: "How long a cancelled job has between its signal and its removal. It is shorter than `kill_timeout`.",
+			Example: `cancel_grace = "10s"`,
+		},
 	}
-	return "", false
 }
 
-func typeName(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[time.Duration]():
-		return "duration"
-	case reflect.TypeFor[*url.URL](), reflect.TypeFor[Proxy]():
-		return "URL"
-	case reflect.TypeFor[job.AbsPath]():
-		return "path"
+func ruleKeys() []Key {
+	const any = "every job"
+	return []Key{
+		{
+			Path: "batch.rule.project", Otherwise: any, Since: first,
+			Meaning: "The rule is for projects whose path matches this pattern.",
+			Example: `project = "hpc/climate"`,
+		},
+		{
+			Path: "batch.rule.namespace", Otherwise: any, Since: first,
+			Meaning: "The rule is for projects whose namespace (the path without the project) matches this pattern.",
+			Example: `namespace = "hpc/**"`,
+		},
+		{
+			Path: "batch.rule.user", Otherwise: any, Since: first,
+			Meaning: "The rule is for this local account.",
+			Example: `user = "alice"`,
+		},
+		{
+			Path: "batch.rule.ref_protected", Otherwise: any, Since: first,
+			Meaning: "The rule is for protected refs (true) or for all others (false).",
+			Example: `ref_protected = true`,
+		},
+		{
+			Path: "batch.rule.args", Required: true, Since: first,
+			Meaning: "Scheduler arguments of the jobs that match.",
+			Example: `args = ["--account=climate"]`,
+		},
+		{
+			Path: "batch.rule.required", Default: false, Since: first,
+			Meaning: "Fail a job whose own arguments contradict these; otherwise its own win.",
+			Example: `required = true`,
+		},
 	}
-	if list, ok := reflect.New(t).Interface().(interface{ open() any }); ok {
-		t = reflect.TypeOf(list.open()).Elem()
-	}
-	switch t.Kind() {
-	case reflect.Slice:
-		return "list of " + typeName(t.Elem()) + "s"
-	case reflect.Bool, reflect.Pointer:
-		return "boolean"
-	case reflect.Int, reflect.Int64, reflect.Uint32:
-		return "integer"
-	}
-	return "string"
 }

@@ -128,13 +128,13 @@ func matches(format, heading string) bool {
 // the same advice.
 func TestMigrating(t *testing.T) {
 	text := readPage(t, "migrating.md")
-	for key, advice := range config.Retired() {
+	for key, advice := range config.Removed() {
 		if row := fmt.Sprintf("| `%s` | %s |", key, advice); !strings.Contains(text, row) {
 			t.Errorf("docs/migrating.md lacks the row\n%s", row)
 		}
 	}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z]+\\.[a-z_.]+)` \\|").FindAllStringSubmatch(text, -1) {
-		if _, ok := config.Retired()[m[1]]; !ok {
+		if _, ok := config.Removed()[m[1]]; !ok {
 			t.Errorf("docs/migrating.md has %s, which is not refused", m[1])
 		}
 	}

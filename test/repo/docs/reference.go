@@ -22,11 +22,11 @@ func header(table string) string {
 func outline(k config.Key) string {
 	switch {
 	case k.Required:
-		return fmt.Sprintf("(%s, required)", k.Type())
+		return fmt.Sprintf("(%s, required)", typeOf(k))
 	case k.Default != nil:
-		return fmt.Sprintf("(%s, default %s)", k.Type(), literal(k.Default))
+		return fmt.Sprintf("(%s, default %s)", typeOf(k), literal(k.Default))
 	}
-	return fmt.Sprintf("(%s, when left out: %s)", k.Type(), k.Otherwise)
+	return fmt.Sprintf("(%s, when left out: %s)", typeOf(k), k.Otherwise)
 }
 
 // literal writes a default as TOML has it.
@@ -48,7 +48,7 @@ func Configuration(keys []config.Key) string {
 			fmt.Fprintf(&out, "\n## %s\n", header(t))
 		}
 		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n| type | when left out | since |\n| --- | --- | --- |\n| %s | %s | %s |\n\n```toml\n%s\n```\n",
-			k.Path, k.Meaning, k.Type(), leftOut(k), k.Since, k.Example)
+			k.Path, k.Meaning, typeOf(k), leftOut(k), k.Since, k.Example)
 	}
 	return out.String()
 }

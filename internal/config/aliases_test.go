@@ -15,12 +15,12 @@ downscope = "setuid"
 enabled = true
 `
 
-// TestRetired: each is refused with what to do, and nothing else is wrong.
-func TestRetired(t *testing.T) {
+// TestRemoved: each is refused with what to do, and nothing else is wrong.
+func TestRemoved(t *testing.T) {
 	if _, err := parse(site); err != nil {
 		t.Fatal(err)
 	}
-	for key, advice := range Retired() {
+	for key, advice := range Removed() {
 		t.Run(key, func(t *testing.T) {
 			table, name := split(key)
 			// The table may be there already; dotted keys reach it all the same.
@@ -36,8 +36,8 @@ func TestRetired(t *testing.T) {
 	}
 }
 
-// TestRetiredTable: the keys of such a table add nothing to the one fault.
-func TestRetiredTable(t *testing.T) {
+// TestRemovedTable: the keys of such a table add nothing to the one fault.
+func TestRemovedTable(t *testing.T) {
 	_, err := parse(site + "[general.podman]\napplication_path = \"/usr/bin/podman\"\ndefault_image = \"x\"\n")
 	if err == nil || strings.Count(err.Error(), "general.podman") != 1 || !strings.Contains(err.Error(), "container") {
 		t.Error(err)
@@ -79,10 +79,10 @@ var original = map[string][]string{
 // TestEveryKeyOfTheOriginal is taken, or refused with what to do.
 func TestEveryKeyOfTheOriginal(t *testing.T) {
 	keys := keysByPath()
-	for _, s := range spellings {
+	for _, s := range aliases {
 		keys[s.old] = Key{}
 	}
-	for key := range Retired() {
+	for key := range Removed() {
 		keys[key] = Key{}
 	}
 	for table, names := range original {
