@@ -15,15 +15,15 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// check looks at values that are of their types, for what they say of each
-// other. It is left out when one of the keys it compares has a fault already.
+// check compares values of the right types with each other. It is skipped when one of
+// the keys it compares has a fault already.
 type check struct {
 	name     string
 	compares []string
 	run      func(*Config) []Fault
 }
 
-// checks are run in order, and all of them: their faults are told together.
+// checks are run in order, and all of them: their faults are reported together.
 var checks = []check{
 	{"durations", nil, checkDurations},
 	{"key ages", []string{"general.jwks_max_age", "general.jwks_stale_max"}, checkKeyAges},
@@ -70,7 +70,7 @@ func when(bad bool, key, format string, args ...any) []Fault {
 	return []Fault{{Key: key, Text: fmt.Sprintf(format, args...)}}
 }
 
-// checkDurations wants some time where none would mean at once or indefinitely.
+// checkDurations refuses zero where it would mean at once or indefinitely.
 func checkDurations(c *Config) (faults []Fault) {
 	for _, d := range []struct {
 		key  string
@@ -91,8 +91,8 @@ func checkKeyAges(c *Config) []Fault {
 		"%v is shorter than jwks_max_age (%v)", g.JWKSStaleMax, g.JWKSMaxAge)
 }
 
-// checkKeyServer refuses an address at which any local user could publish keys, which
-// say who is who.
+// checkKeyServer refuses an address at which any local user could publish keys, by which
+// users are identified.
 func checkKeyServer(c *Config) []Fault {
 	g := &c.General
 	err := jwks.CheckURL(g.keyServer(), jwks.ReservedPorts, g.InsecureLoopbackHTTP)
@@ -122,22 +122,22 @@ func checkDataDir(c *Config) []Fault {
 		"%q has a variable: set variable_data_dir = true to have it from users' login shells", g.DataDir)
 }
 
-// checkRootDir keeps root out of every directory that anybody else can write,
-// or could name.
+// checkRootDir keeps root out of every directory that another account can write or
+// name.
 func checkRootDir(c *Config) []Fault {
 	if !c.Auth.RootDirCreation {
 		return nil
 	}
 	g, key := &c.General, "auth.root_dir_creation"
 	faults := when(g.CustomBuildDir, key, "cannot be used together with custom_build_dir: root makes no directory that a user names")
-	faults = append(faults, when(g.DataDir.BelowHome(), key, "is for an absolute data_dir: a home is its user's own to write")...)
-	return append(faults, when(g.VariableDataDir, key, "cannot be used together with variable_data_dir: what a user's shell says is not for root")...)
+	faults = append(faults, when(g.DataDir.BelowHome(), key, "needs an absolute data_dir: users can write their homes")...)
+	return append(faults, when(g.VariableDataDir, key, "cannot be used together with variable_data_dir: root uses no path from a user's shell")...)
 }
 
 func checkStatic(c *Config) []Fault {
 	g := &c.General
 	return when(g.StaticBuildsDir && g.LimitBuildDir, "general.static_builds_dir",
-		"cannot be used together with limit_build_dir: the one gives every job a directory of its own, the other lets jobs share few")
+		"cannot be used together with limit_build_dir: one gives every job a directory of its own, the other makes jobs share a few")
 }
 
 // firstDynamicUID ends the ids that distributions give out by hand (LSB 23.2,
@@ -220,7 +220,7 @@ func SplitHostPort(text string) (host, port string) {
 // hostNameChars are those of host names (RFC 1123 section 2.1).
 const hostNameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
 
-// checkEnvNames refuses a name given twice: which one wins is a guess.
+// checkEnvNames refuses a name that is set twice: which one applies would be a guess.
 func checkEnvNames(c *Config) (faults []Fault) {
 	for _, list := range []struct {
 		key   string
@@ -249,7 +249,7 @@ func checkRules(c *Config) (faults []Fault) {
 // entryKey is the key of entry i, counted from zero, of an array.
 func entryKey(key string, i int) string { return fmt.Sprintf("%s[%d]", key, i+1) }
 
-// warnings look at what is valid and seldom meant.
+// warnings find what is valid and seldom intended.
 var warnings = []check{
 	{"no log", nil, warnNoLog},
 	{"keys over http", nil, warnKeyServer},
@@ -271,7 +271,7 @@ func warnKeyServer(c *Config) []Fault {
 	u := g.keyServer()
 	insecure := jwks.CheckURL(u, jwks.ReservedPorts, false) != nil
 	return slices.Concat(
-		when(insecure, "general.insecure_loopback_http", "is true: any user of this machine who gets the port of %s decides who is who", u.Host),
+		when(insecure, "general.insecure_loopback_http", "is true: any user of this machine who gets the port of %s can act as any other", u.Host),
 		when(g.InsecureLoopbackHTTP && !insecure, "general.insecure_loopback_http", "has no effect: %s needs none", g.keyServerKey()),
 		when(g.HTTPSProxy.URL() != nil && u.Scheme != "https", "general.https_proxy", "has no effect: the keys are at an http address"),
 	)
@@ -299,8 +299,8 @@ func empty[T any](l List[T]) bool { return l.Set && len(l.Items) == 0 }
 func warnOverlap(c *Config) []Fault {
 	a := &c.Auth
 	return slices.Concat(
-		overlap("auth.user_blocklist", a.UserBlocklist.Items, a.UserAllowlist.Items, "user_allowlist as well, which is asked first: it is allowed"),
-		overlap("auth.groups_blocklist", a.GroupsBlocklist.Items, a.GroupsAllowlist.Items, "groups_allowlist as well, which is asked first: it is allowed"),
+		overlap("auth.user_blocklist", a.UserBlocklist.Items, a.UserAllowlist.Items, "user_allowlist as well, which applies first: it is allowed"),
+		overlap("auth.groups_blocklist", a.GroupsBlocklist.Items, a.GroupsAllowlist.Items, "groups_allowlist as well, which applies first: it is allowed"),
 		overlap("auth.project_allowlist", a.ProjectAllowlist.Items, a.ProjectBlocklist.Items, "project_blocklist as well, which wins: it is blocked"),
 	)
 }
@@ -323,7 +323,7 @@ var sources = []Source{
 // warnSources only warns: GitLab adds sources from time to time.
 func warnSources(c *Config) (faults []Fault) {
 	for i, s := range c.Auth.PipelineSourceAllowlist.Items {
-		faults = append(faults, when(!slices.Contains(sources, s), entryKey("auth.pipeline_source_allowlist", i), "%q is no source that GitLab was known to have", s)...)
+		faults = append(faults, when(!slices.Contains(sources, s), entryKey("auth.pipeline_source_allowlist", i), "%q is no known source of GitLab", s)...)
 	}
 	return faults
 }
@@ -341,8 +341,8 @@ func warnNoEffect(c *Config) []Fault {
 	)
 }
 
-// politeDelay is how often a scheduler is asked about one job at the most
-// before its administrators notice, by what sites themselves configure.
+// politeDelay is the shortest interval of queries about one job that sites themselves
+// configure for their schedulers.
 const politeDelay = 5 * time.Second
 
 func warnPolling(c *Config) []Fault {

@@ -1,9 +1,9 @@
-// Package config reads the site's configuration: one TOML file, opened by
-// trustedfile and taken strictly. Every fault of the file is told at once, each
-// with its key and line.
+// Package config reads the site's configuration: one TOML file, opened by trustedfile
+// and decoded strictly. All faults of the file are reported together, each with its key
+// and line.
 //
-// The struct tree below is what the rest of the program sees; schema.go says of
-// each of its keys what it means, its default and whether it must be given.
+// The struct tree below is what the rest of the program uses; schema.go has for each of
+// its keys the meaning, the default and whether it is required.
 package config
 
 import (
@@ -15,12 +15,12 @@ import (
 )
 
 // Config is a checked configuration: every value is set, by the file or by its
-// default, unless its field says what the zero value means.
+// default, unless its field documents the zero value.
 type Config struct {
 	General General `toml:"general"`
 	Auth    Auth    `toml:"auth"`
 	Batch   Batch   `toml:"batch"`
-	// Warnings are what an administrator should look at; the file is valid.
+	// Warnings are for the administrator; the file is valid.
 	Warnings []Fault `toml:"-"`
 }
 
@@ -55,8 +55,8 @@ type Token struct {
 type Auth struct {
 	Downscope   settings.Downscope `toml:"downscope"`
 	JacamarPath job.AbsPath        `toml:"jacamar_path"` // zero = next to jacamar-auth
-	// HelperAccount is what helpers run as, and owns the state, as far as
-	// jacamar-auth may change to it.
+	// HelperAccount is the account of helpers, and of the state, where jacamar-auth may
+	// change to it.
 	HelperAccount job.Username `toml:"helper_account"`
 
 	RootDirCreation bool `toml:"root_dir_creation"`

@@ -10,9 +10,8 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// checkSeccomp refuses a filter that does something else than it seems to, and
-// one that the kernel would not take from an ordinary account: it must have
-// given up all privileges to come (seccomp(2)).
+// checkSeccomp refuses a filter whose effect is not what it seems, and one that the
+// kernel would not accept from an ordinary account: it needs no_new_privs (seccomp(2)).
 func checkSeccomp(c *Config) (faults []Fault) {
 	s := &c.Auth.Seccomp
 	for _, k := range []struct {
@@ -32,8 +31,8 @@ func checkSeccomp(c *Config) (faults []Fault) {
 	return append(faults, startable(*s)...)
 }
 
-// startable refuses lists under which no job could start. Who blocks one call of a
-// family blocks all that do the same.
+// startable refuses lists under which no job could start. A call that is blocked blocks
+// all of its family.
 func startable(s settings.Seccomp) []Fault {
 	f := s.Filter()
 	if f == nil {
@@ -48,8 +47,8 @@ func startable(s settings.Seccomp) []Fault {
 		"refuses calls without which no job starts, by their names or by those of calls that do the same: %s: allow_calls can leave them", lacking)...)
 }
 
-// least is what jacamar itself needs beside a job: it has the same limits, as
-// the processes of a login have them.
+// least is what jacamar itself needs: it has the limits of the job, as all processes of
+// a login have the same.
 var least = []rlimit.Limit{
 	{Resource: "as", Range: rlimit.Range{Soft: 4 << 30}},
 	{Resource: "cpu", Range: rlimit.Range{Soft: 60}},
@@ -71,8 +70,7 @@ func checkLimits(c *Config) (faults []Fault) {
 		"and stack under [auth.limits] contradict each other: remove one")...)
 }
 
-// warnConfinement names what a list refuses beyond what it names, once the site has
-// decided which of it to allow.
+// warnConfinement names allowed calls that no list refuses.
 func warnConfinement(c *Config) (faults []Fault) {
 	s := c.Auth.Seccomp
 	for _, call := range s.AllowCalls {

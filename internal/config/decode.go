@@ -17,9 +17,9 @@ import (
 	"jacamar-ci/internal/rlimit"
 )
 
-// decoder fills a Config from a decoded document. It walks the struct tree
-// itself, because the toml package stops at the first fault, takes keys of any
-// case and lets unknown ones pass.
+// decoder fills a Config from a decoded document. It walks the struct tree itself: the
+// toml package stops at the first fault, accepts keys of any case and ignores unknown
+// ones.
 type decoder struct {
 	keys     map[string]Key
 	written  map[string]string // canonical key → key as the file has it
@@ -27,8 +27,8 @@ type decoder struct {
 	warnings []Fault
 }
 
-// maxFaults is how many faults of one file are looked for. Whoever has more has
-// given the wrong file.
+// maxFaults is how many faults of one file are reported. A file with more is probably
+// not a Jacamar configuration.
 const maxFaults = 200
 
 func (d *decoder) fault(key, format string, args ...any) {
@@ -83,7 +83,7 @@ func (d *decoder) field(to reflect.Value, value any, given bool, path string) {
 		d.subtable(to, value, given, path)
 	case given && d.value(to, value, path):
 	case key.Default != nil:
-		// Also for a value with a fault, so that the checks see a sane one.
+		// Also for a value with a fault, so that the checks have a valid one.
 		d.value(to, key.Default, path)
 	case !given && key.Required:
 		d.fault(path, "missing: write %s%s", key.Example, under(path))
@@ -110,7 +110,7 @@ func (d *decoder) subtable(to reflect.Value, value any, given bool, path string)
 	}
 	from, ok := value.(map[string]any)
 	if given && !ok {
-		d.fault(path, "is %s and should be a table", kindOf(value))
+		d.fault(path, "is %s, want a table", kindOf(value))
 		return
 	}
 	d.table(to, from, path)
@@ -126,7 +126,7 @@ func (d *decoder) value(to reflect.Value, value any, path string) (ok bool) {
 	}
 	entries, ok := array(value)
 	if !ok {
-		d.fault(path, "is %s and should be an array%s", kindOf(value), d.ofTables(path))
+		d.fault(path, "is %s, want an array%s", kindOf(value), d.ofTables(path))
 		return false
 	}
 	to.Set(reflect.MakeSlice(to.Type(), len(entries), len(entries)))
@@ -153,7 +153,7 @@ func (d *decoder) entry(to reflect.Value, value any, path string) {
 	d.subtable(to, value, true, path)
 }
 
-// ofTables says how an array of tables is written.
+// ofTables is the advice how to write an array of tables.
 func (d *decoder) ofTables(path string) string {
 	if _, ok := d.keys[plain(path)]; ok {
 		return ""
@@ -161,7 +161,7 @@ func (d *decoder) ofTables(path string) string {
 	return fmt.Sprintf(" of tables: write [[%s]]", path)
 }
 
-// array takes both spellings of an array: [ … ] and [[header]].
+// array accepts both forms of an array: [ … ] and [[header]].
 func array(value any) (entries []any, ok bool) {
 	switch v := value.(type) {
 	case []any:
@@ -206,7 +206,7 @@ func plain(path string) string {
 }
 
 // set stores one TOML value in a field of the type that the field has. Its
-// error follows the key: "is a string and should be …".
+// error follows the key: "is a string, want …".
 func set(to reflect.Value, value any) error {
 	switch p := to.Addr().Interface().(type) {
 	case *time.Duration:
@@ -240,7 +240,7 @@ func set(to reflect.Value, value any) error {
 func fromBool(to *bool, value any) error {
 	b, ok := value.(bool)
 	if !ok {
-		return fmt.Errorf("is %s and should be true or false", kindOf(value))
+		return fmt.Errorf("is %s, want true or false", kindOf(value))
 	}
 	*to = b
 	return nil
@@ -250,7 +250,7 @@ func fromInteger[T ~int | ~int64 | ~uint32](to *T, value any, least, most int64)
 	n, ok := value.(int64)
 	switch {
 	case !ok:
-		return fmt.Errorf("is %s and should be an integer", kindOf(value))
+		return fmt.Errorf("is %s, want an integer", kindOf(value))
 	case n < least || n > most:
 		return fmt.Errorf("%d is out of range: write %d to %d", n, least, most)
 	}
@@ -258,13 +258,13 @@ func fromInteger[T ~int | ~int64 | ~uint32](to *T, value any, least, most int64)
 	return nil
 }
 
-// fromText refuses empty text everywhere: whether it should mean "none" or "the
-// default" is a guess, and leaving the key out says it without one.
+// fromText refuses empty text everywhere: whether it means "none" or "the default"
+// would be a guess, and a key that is left out is clear.
 func fromText[T any](to *T, value any, parse func(string) (T, error)) error {
 	s, ok := value.(string)
 	switch {
 	case !ok:
-		return fmt.Errorf("is %s and should be a string", kindOf(value))
+		return fmt.Errorf("is %s, want a string", kindOf(value))
 	case s == "":
 		return fmt.Errorf("is empty: give a value or remove it")
 	}
@@ -282,7 +282,7 @@ func parseString(s string) (string, error) {
 	return s, nil
 }
 
-// parseDuration takes Go's spelling, which is that of the original: a number
+// parseDuration accepts the syntax of time.ParseDuration, as the original does: a number
 // and a unit, "90s", "1h30m".
 func parseDuration(s string) (time.Duration, error) {
 	t, err := time.ParseDuration(s)
@@ -295,8 +295,8 @@ func parseDuration(s string) (time.Duration, error) {
 	return t, nil
 }
 
-// parseServer reads the address of a server that is believed: its name must be
-// proved by TLS, or it must be this machine.
+// parseServer reads the address of a trusted server: TLS must prove its name, or it must
+// be this machine.
 func parseServer(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {

@@ -11,12 +11,12 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Fault is one thing wrong with a configuration, or worth a look.
+// Fault is one error or warning about a configuration.
 type Fault struct {
 	// Key is the dotted key, "auth.runas.sha256"; the parts of [[batch.rule]]
 	// are counted from one, "batch.rule[1].args".
 	Key string
-	// Line is where it stands in the file; 0 for something that is nowhere.
+	// Line is its line in the file; 0 where there is none.
 	Line int
 	Text string
 	// Value is what the file has there, where a fix can be worked out from it.
@@ -56,7 +56,7 @@ func listed(errs []error) string {
 	}
 	lines := []string{fmt.Sprintf("%d faults", len(errs))}
 	if len(errs) >= maxFaults {
-		lines[0] += ", and no more were looked for"
+		lines[0] += ", and the search ended there"
 	}
 	for _, err := range errs {
 		lines = append(lines, err.Error())
@@ -64,9 +64,8 @@ func listed(errs []error) string {
 	return strings.Join(lines, "\n  ")
 }
 
-// placed gives each fault its line, and its key as the file spells it, and
-// sorts them as the file is read. A key that is missing is reported at the
-// header of its table.
+// placed gives each fault its line, and its key as the file has it, and sorts them by
+// line. A missing key is reported at the header of its table.
 func (d *decoder) placed(faults []Fault, text string) []Fault {
 	if len(faults) == 0 {
 		return nil
@@ -85,8 +84,8 @@ func (d *decoder) placed(faults []Fault, text string) []Fault {
 	return faults
 }
 
-// suggestion says what an unknown key was probably meant to be: a known key of
-// the same name in another table, or one of this table with a similar name.
+// suggestion is the probable meaning of an unknown key: a known key of the same name in
+// another table, or one of this table with a similar name.
 func suggestion(path, name string, known []string) string {
 	for _, k := range Reference() {
 		if table, key := split(k.Path); key == name && table != path {
@@ -105,7 +104,7 @@ func suggestion(path, name string, known []string) string {
 	return fmt.Sprintf(": did you mean %s?", best)
 }
 
-// folded takes out what people mix up first: case, and dash for underscore.
+// folded removes the most frequent mistakes: case, and dash for underscore.
 func folded(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 
 // distance is the Levenshtein distance of two keys, in bytes.

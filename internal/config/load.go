@@ -12,7 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// maxSize is far above any real configuration, in bytes.
+// maxSize is more than any real configuration has, in bytes.
 const maxSize = 1 << 20
 
 // Load reads the configuration at path. Its error is a failure.Config that

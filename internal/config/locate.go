@@ -7,9 +7,9 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// locate finds the line of every key, table header and array entry of a
-// document that the toml package has accepted; it keeps lines itself for the
-// last of several keys of one name only. The keys are those of Fault.Key.
+// locate finds the line of every key, table header and array entry of a document that
+// the toml package has accepted; that package has lines only for the last of several
+// keys of one name. The keys are those of Fault.Key.
 func locate(text string) map[string]int {
 	l := &locator{text: strings.TrimPrefix(text, "\ufeff"), line: 1, lines: map[string]int{}, headers: map[string]int{}}
 	table := ""
@@ -149,7 +149,7 @@ func (l *locator) key() string {
 	return rest
 }
 
-// value passes over one value and notes what it holds.
+// value skips one value and notes what it contains.
 func (l *locator) value(path string) {
 	switch l.peek() {
 	case '"', '\'':
@@ -167,8 +167,8 @@ func (l *locator) value(path string) {
 	}
 }
 
-// maxDepth is how deep an array's entries are told apart; no key of ours has
-// arrays in arrays at all.
+// maxDepth is the depth to which entries of arrays have keys of their own; no key of the
+// schema has arrays in arrays.
 const maxDepth = 8
 
 func (l *locator) array(path string) {
@@ -212,9 +212,8 @@ func (l *locator) inlineTable(path string) {
 	}
 }
 
-// quoted passes over a string of any of the four kinds. Only the kinds with
-// double quotes know escapes, and only those of three quotes may end in more
-// quotes than it takes to end them.
+// quoted skips a string of any of the four kinds. Only the kinds with double quotes have
+// escapes, and only those of three quotes may end in more quotes than end them.
 func (l *locator) quoted() {
 	quote := l.text[l.pos : l.pos+1]
 	end := quote

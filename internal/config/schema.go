@@ -61,7 +61,7 @@ func submitKeys() []Key {
 		},
 		{
 			Path: "batch.slurm_sacct", Default: false, Since: first,
-			Meaning: "Ask Slurm's accounting for how a job ended.",
+			Meaning: "Query Slurm's accounting for how a job ended.",
 			Example: `slurm_sacct = true`,
 		},
 	}
@@ -71,7 +71,7 @@ func waitKeys() []Key {
 	return []Key{
 		{
 			Path: "batch.command_delay", Default: "30s", Since: first,
-			Meaning: "Pause between two questions about one job to the scheduler.",
+			Meaning: "Interval between two queries about one job.",
 			Example: `command_delay = "1m"`,
 		},
 		{
@@ -81,7 +81,7 @@ func waitKeys() []Key {
 		},
 		{
 			Path: "batch.wait_for_impossible", Default: false, Since: first,
-			Meaning: "Leave a request in the queue that the scheduler says can never start; otherwise it is cancelled with the reason.",
+			Meaning: "Leave a request in the queue that can never start according to the scheduler; otherwise it is cancelled with the reason.",
 			Example: `wait_for_impossible = true`,
 		},
 		{

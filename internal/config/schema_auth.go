@@ -16,7 +16,7 @@ func accountKeys() []Key {
 			Example: `downscope = "setuid"`,
 		},
 		{
-			Path: "auth.jacamar_path", Otherwise: "the `jacamar` beside jacamar-auth", Since: first,
+			Path: "auth.jacamar_path", Otherwise: "the `jacamar` in the directory of jacamar-auth", Since: first,
 			Meaning: "The unprivileged program.",
 			Example: `jacamar_path = "/opt/jacamar/bin/jacamar"`,
 		},
@@ -59,7 +59,7 @@ func accountKeys() []Key {
 		},
 		{
 			Path: "auth.require_shadow", Default: false, Since: first,
-			Meaning: "Refuse an account whose entry of shadow(5) cannot be read, as it may be locked or expired. Accounts of a directory mostly have none. Without this, what is not known refuses nobody.",
+			Meaning: "Refuse an account whose entry of shadow(5) cannot be read, as it may be locked or expired. Accounts of a directory mostly have none. Without this, unknown entries refuse no account.",
 			Example: `require_shadow = true`,
 		},
 		{
@@ -75,7 +75,7 @@ func listKeys() []Key {
 	return []Key{
 		{
 			Path: "auth.user_allowlist", Otherwise: any, Since: first,
-			Meaning: "Accounts that may run jobs. The lists are asked in the order user allow, user block, group allow, group block; the first match decides, and where an allowlist is set, no match denies.",
+			Meaning: "Accounts that may run jobs. The lists apply in the order user allow, user block, group allow, group block; the first match decides, and where an allowlist is set, no match denies.",
 			Example: `user_allowlist = ["alice", "bob"]`,
 		},
 		{
@@ -125,7 +125,7 @@ func listKeys() []Key {
 		},
 		{
 			Path: "auth.lists_pre_validation", Default: false, Since: first,
-			Meaning: "Ask the user and group lists before RunAs as well. They always hold for the account that RunAs gives.",
+			Meaning: "Apply the user and group lists before RunAs as well. They always apply to the account that RunAs returns.",
 			Example: `lists_pre_validation = true`,
 		},
 		{
@@ -206,7 +206,7 @@ func privilegeKeys() []Key {
 	return []Key{
 		{
 			Path: "auth.no_new_privs", Default: false, Since: first,
-			Meaning: "Keep jobs from gaining privileges by programs that have them (setuid bits, file capabilities): sudo, newuidmap of rootless podman, pbs_iff and the like do not work in them. It holds for scripts on the runner's host and for the `jacamar` that runs them; not for commands of a batch system, and not for what the account runs there beside jobs: sessions, cron, a service manager of the user's.",
+			Meaning: "Keep jobs from gaining privileges by programs that have them (setuid bits, file capabilities): sudo, newuidmap of rootless podman, pbs_iff and the like do not work in them. It holds for scripts on the runner's host and for the `jacamar` that runs them; not for commands of a batch system, and not for other processes of the account: sessions, cron, the user's service manager.",
 			Example: `no_new_privs = true`,
 		},
 		{
@@ -236,7 +236,7 @@ func seccompKeys() []Key {
 		},
 		{
 			Path: "auth.seccomp.allow_calls", Otherwise: "none; required for `block_all`", Since: first,
-			Meaning: "System calls that jobs may make all the same, by their names in syscalls(2). Under `block_all` these are all that the shell and every program of a job need (`strace -c -f` counts them); beside `block_calls` those that it would refuse beyond what it names, such as `io_uring_setup`, `io_uring_enter` and `io_uring_register`.",
+			Meaning: "System calls that jobs may make all the same, by their names in syscalls(2). Under `block_all` these are all that the shell and every program of a job need (`strace -c -f` counts them); with `block_calls`, those of the refused families that jobs may make, such as `io_uring_setup`, `io_uring_enter` and `io_uring_register`.",
 			Example: `allow_calls = ["io_uring_setup", "io_uring_enter", "io_uring_register"]`,
 		},
 	}

@@ -18,7 +18,7 @@ func jobKeys() []Key {
 		{
 			Path: "general.data_dir", Required: true, Since: first,
 			Meaning: "Base directory of all files of a job: an absolute path, below which each account has a directory of its name, or `$HOME` (or `~`) with or without a path behind it, " +
-				"below which it is `.jacamar-ci`. With `variable_data_dir` it may have other variables. Each directory on the way must belong to root or to the job's account, and nobody else may write it; " +
+				"below which it is `.jacamar-ci`. With `variable_data_dir` it may have other variables. Each directory on the way must belong to root or to the job's account, and no other account may write it; " +
 				"a directory of root's that others can write must be sticky.",
 			Example: `data_dir = "$HOME"`,
 		},
@@ -49,7 +49,7 @@ func jobKeys() []Key {
 		},
 		{
 			Path: "general.gitlab_server", Required: true, Since: first,
-			Meaning: "Address of the GitLab server whose signature is believed. It is https, or http to a loopback address on a port under 1024, where only root can listen. Nothing that a job says can replace it.",
+			Meaning: "Address of the GitLab server whose signature is trusted. It is https, or http to a loopback address on a port under 1024, where only root can listen. No job can change it.",
 			Example: `gitlab_server = "https://gitlab.example.com"`,
 		},
 		{
@@ -59,7 +59,7 @@ func jobKeys() []Key {
 		},
 		{
 			Path: "general.https_proxy", Otherwise: "no proxy; none is ever taken from the environment", Since: first,
-			Meaning: "Web proxy by which GitLab's keys are fetched: an http address with a port. TLS is spoken with GitLab through it, so the proxy cannot change the keys. Jobs and git do not use it.",
+			Meaning: "Web proxy by which GitLab's keys are fetched: an http address with a port. The TLS connection through it is with GitLab, so the proxy cannot change the keys. Jobs and git do not use it.",
 			Example: `https_proxy = "http://proxy.example.com:3128"`,
 		},
 		{
@@ -105,7 +105,7 @@ func tokenKeys() []Key {
 		},
 		{
 			Path: "general.insecure_loopback_http", Default: false, Since: first,
-			Meaning: "Accept keys over http from a loopback port of 1024 or higher. Any user of the machine who gets that port decides who is who: for tests on a machine of one's own.",
+			Meaning: "Accept keys over http from a loopback port of 1024 or higher. Any user of the machine who gets that port can act as any other: for tests on your own machine.",
 			Example: `insecure_loopback_http = true`,
 		},
 		{
@@ -115,7 +115,7 @@ func tokenKeys() []Key {
 		},
 		{
 			Path: "general.jwks_stale_max", Default: "168h", Since: first,
-			Meaning: "How long fetched keys are believed while the server cannot be reached.",
+			Meaning: "How long fetched keys are used while the server cannot be reached.",
 			Example: `jwks_stale_max = "48h"`,
 		},
 	}
@@ -130,12 +130,12 @@ func directoryKeys() []Key {
 		},
 		{
 			Path: "general.custom_build_dir", Default: false, Since: first,
-			Meaning: "Let users say where their builds are, by the CI variable `CUSTOM_CI_BUILDS_DIR`: a directory of their own, on the way to which others can replace nothing.",
+			Meaning: "Let users choose where their builds are, by the CI variable `CUSTOM_CI_BUILDS_DIR`: a directory of their own; no other account may be able to replace a part of its path.",
 			Example: `custom_build_dir = true`,
 		},
 		{
 			Path: "general.group_permissions", Default: false, Since: first,
-			Meaning: "Make directories with mode 0750 instead of 0700. The runner's directory of file variables and tokens, beside the project, has mode 0700 all the same.",
+			Meaning: "Make directories with mode 0750 instead of 0700. The runner's directory of file variables and tokens, next to the project, always has mode 0700.",
 			Example: `group_permissions = true`,
 		},
 		{
@@ -150,12 +150,12 @@ func directoryKeys() []Key {
 		},
 		{
 			Path: "general.uncap_build_dir_cleanup", Default: false, Since: first,
-			Meaning: "Take away all build directories beyond `max_build_dir` at the end of a job, instead of one.",
+			Meaning: "Remove all build directories beyond `max_build_dir` at the end of a job, instead of one.",
 			Example: `uncap_build_dir_cleanup = true`,
 		},
 		{
 			Path: "general.file_lock_debug", Default: false, Since: first,
-			Meaning: "Write down each claim of a build directory, in `.claims.log` beside them. Nothing takes these files away.",
+			Meaning: "Log each claim of a build directory in `.claims.log` in their parent directory. These files are never removed.",
 			Example: `file_lock_debug = true`,
 		},
 		{

@@ -155,7 +155,7 @@ func TestEveryKeyRefusesAFloat(t *testing.T) {
 		_, err := parse(doc)
 		key := strings.Replace(k.Path, "batch.rule.", "batch.rule[1].", 1)
 		line := 1 + strings.Count(doc[:strings.Index(doc, name+" = 12.5")], "\n")
-		if want := fmt.Sprintf("line %d: %s: is a float and should be ", line, key); err == nil || !strings.Contains(err.Error(), want) {
+		if want := fmt.Sprintf("line %d: %s: is a float, want ", line, key); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

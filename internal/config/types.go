@@ -12,8 +12,8 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// List is a list of names that a site may leave out. An allowlist that is set
-// and empty allows nothing, which is not the same as one that is not set.
+// List is an optional list of names. An allowlist that is set and empty allows nothing;
+// one that is not set allows all.
 type List[T any] struct {
 	Set   bool
 	Items []T
@@ -24,9 +24,8 @@ func (l *List[T]) open() any {
 	return &l.Items
 }
 
-// Group is the name of a local group. Directory services allow spaces in it;
-// group(5) and its lists are cut at ":" and ",". A number is not one: getent(1)
-// looks it up as an id.
+// Group is the name of a local group. Directory services allow spaces in it; group(5)
+// separates by ":" and ",". A number is refused: getent(1) looks it up as an id.
 type Group string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -65,7 +64,7 @@ func (g *Glob) UnmarshalText(b []byte) error {
 		case part == "":
 			return fmt.Errorf("%q has an empty part: write a path as GitLab shows it, \"group/project\"", job.Clip(s))
 		case strings.Contains(part, "**") && part != "**":
-			return fmt.Errorf("%q has \"**\" beside other characters: it stands for whole parts, as in \"group/**\"", job.Clip(s))
+			return fmt.Errorf("%q has \"**\" together with other characters: it stands for whole parts, as in \"group/**\"", job.Clip(s))
 		}
 	}
 	*g = Glob(s)
@@ -79,7 +78,7 @@ type Source string
 func (s *Source) UnmarshalText(b []byte) error {
 	name := string(b)
 	if !isSource(name) {
-		return fmt.Errorf("%q is not a pipeline source: they are written like \"push\" or \"merge_request_event\"", job.Clip(name))
+		return fmt.Errorf("%q is not a pipeline source: write it as GitLab does, \"push\" or \"merge_request_event\"", job.Clip(name))
 	}
 	*s = Source(name)
 	return nil
@@ -137,7 +136,7 @@ func (d *Digest) UnmarshalText(b []byte) error {
 // Message is text for the job log; it may have several lines.
 type Message string
 
-// messageLength bounds a message in bytes: every job's log begins with it.
+// messageLength bounds a message in bytes: it is at the top of every job's log.
 const messageLength = 8 << 10
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -177,9 +176,9 @@ type Location struct {
 	File            job.AbsPath // zero = syslog, the journal, or LogName in the state directory
 }
 
-// LogName is the file in the state directory that has the operator's log where a
-// site names no other place, and CounterName the one with the number of its last
-// record, whatever the place.
+// LogName is the operator's log in the state directory, for a site that sets no other
+// location, and CounterName the file with the number of its last record, for every
+// location.
 const (
 	LogName     = "operator.log"
 	CounterName = "operator.seq"

@@ -159,7 +159,7 @@ jwks_url = "https://keys.example.com/set"`, "", ""},
 		{`gitlab_server = "https://gitlab.example.com"
 jwks_url = "http://127.0.0.1:8080/set"`, "general.jwks_url: " + port, ""},
 		{`gitlab_server = "http://127.0.0.1:8080"
-insecure_loopback_http = true`, "", "general.insecure_loopback_http: is true: any user of this machine who gets the port of 127.0.0.1:8080 decides who is who"},
+insecure_loopback_http = true`, "", "general.insecure_loopback_http: is true: any user of this machine who gets the port of 127.0.0.1:8080 can act as any other"},
 		{`gitlab_server = "https://gitlab.example.com"
 insecure_loopback_http = true`, "", "general.insecure_loopback_http: has no effect: general.gitlab_server needs none"},
 		{`gitlab_server = "http://10.0.0.1"
@@ -224,9 +224,9 @@ func TestDurations(t *testing.T) {
 		{`'2m'`, "", 2 * time.Minute},
 		{`120`, `120 has no unit: write a string such as "120s"`, 0},
 		{`-5`, `-5 has no unit`, 0},
-		{`1.5`, "is a float and should be a string", 0},
-		{`true`, "is a boolean and should be a string", 0},
-		{`12:00:00`, "is a date or time and should be a string", 0},
+		{`1.5`, "is a float, want a string", 0},
+		{`true`, "is a boolean, want a string", 0},
+		{`12:00:00`, "is a date or time, want a string", 0},
 		{`"120"`, shape, 0},
 		{`"1d"`, shape, 0},
 		{`"5 m"`, shape, 0},

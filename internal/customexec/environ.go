@@ -1,12 +1,12 @@
-// Package customexec is the contract between GitLab Runner's custom executor and
-// its driver: the environment that a driver is called with, the job response,
-// the answer of the config stage and the file for the script's exit code.
+// Package customexec is the contract between GitLab Runner's custom executor and its
+// driver: the environment of the driver, the job response, the output of the config
+// stage and the file for the script's exit code.
 // Source: https://docs.gitlab.com/runner/executors/custom/
 //
-// Foreign bytes become typed values here. Of all that the runner hands over,
-// only two things come from GitLab itself: the fields of the job response
-// outside its list of variables, and a token with a valid signature. Whatever
-// carries the CUSTOM_ENV_ prefix can be set by the job's author.
+// Untrusted bytes become typed values here. Of all that the runner passes, only two
+// things come from GitLab itself: the fields of the job response outside its list of
+// variables, and a token with a valid signature. Everything with the prefix CUSTOM_ENV_
+// can be set by the job's author.
 package customexec
 
 import (
@@ -19,8 +19,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Environ is what the runner's environment says. Everything else in it is
-// dropped.
+// Environ is what is used of the runner's environment.
 type Environ struct {
 	Codes failure.Codes
 	// CodeFile takes the exit code of a failed script; the zero value when the
@@ -42,7 +41,7 @@ const StateVariable = "JACAMAR_CI_STATE"
 
 const customPrefix = "CUSTOM_ENV_"
 
-// ParseEnviron reads a process environment. Of a name that comes twice, the last
+// ParseEnviron reads a process environment. The last of two variables of one name
 // counts, as it does for the runner.
 func ParseEnviron(environ []string) (Environ, error) {
 	e := Environ{Codes: failure.DefaultCodes(), custom: map[string]string{}}
@@ -60,8 +59,8 @@ func ParseEnviron(environ []string) (Environ, error) {
 	return e, cmp.Or(codes, paths)
 }
 
-// readCodes returns the first fault in the order below. It takes the other code
-// all the same: it may be the one that this call ends with.
+// readCodes returns the first fault in the order below. It sets the other code anyway:
+// this call may end with that one.
 func (e *Environ) readCodes(own map[string]string) (first error) {
 	for _, v := range []struct {
 		name string
@@ -135,7 +134,7 @@ func (e Environ) TooLong(limit int) error {
 
 // Token returns the id_token in the variable of that name. The copy in the job
 // response is preferred: GitLab puts its own entry before a variable of the same
-// name that somebody else defined.
+// name that another source defines.
 func (e Environ) Token(name string, r Response, advice string) (job.Secret, error) {
 	if token, ok := r.tokens[name]; ok {
 		return job.NewSecret(token), nil
@@ -146,15 +145,14 @@ func (e Environ) Token(name string, r Response, advice string) (job.Secret, erro
 	return job.Secret{}, failure.Buildf("the job has no id_token %s", name).WithHint("%s", advice)
 }
 
-// TokenAdvice tells a job's author how to get a token with that audience.
+// TokenAdvice is the advice to a job's author how to get a token with that audience.
 // Source: https://docs.gitlab.com/ci/yaml/#id_tokens
 func TokenAdvice(variable, audience string) string {
 	return fmt.Sprintf("write in the job in .gitlab-ci.yml:  id_tokens: { %s: { aud: %q } }", variable, audience)
 }
 
 // Runner returns the runner's short token, by which it names its build
-// directories. It is a hint: it only ever names directories of the job's own
-// user.
+// directories. It is not trusted: it names directories of the job's own user only.
 func (e Environ) Runner() string {
 	s := e.custom["CI_RUNNER_SHORT_TOKEN"]
 	if s == "" || len(s) > 32 || strings.Trim(s, tokenCharacters) != "" {
@@ -177,15 +175,14 @@ func (e Environ) TempDir() job.AbsPath {
 // tokenCharacters are those of GitLab's short tokens.
 const tokenCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
-// String shows nothing of the values.
+// String contains none of the values.
 func (e Environ) String() string {
 	return fmt.Sprintf("environment with %d CI variables", len(e.custom))
 }
 
-// login takes over from the runner's environment what a login takes from the
-// system's: the language and the time zone. Both name files to the C library,
-// and were ways to make sudo open others (CVE-2014-9680), so only plain names
-// pass.
+// login is what a login shell has from the system: the language and the time zone. The C
+// library opens files by both, which made sudo open others (CVE-2014-9680), so only
+// plain names are accepted.
 func login(own map[string]string) (env []job.Env) {
 	for _, name := range []string{"LANG", "TZ"} {
 		pair, err := job.ParseEnv(name + "=" + own[name])

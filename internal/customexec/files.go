@@ -54,7 +54,7 @@ func ReadScript(file string) ([]byte, error) {
 }
 
 // readRunnerFile reads a file that the runner made for this call: a regular file
-// of this process's own user that nobody else can write.
+// of this process's own user that no other account can write.
 func readRunnerFile(p job.AbsPath, limit int64) ([]byte, error) {
 	file, err := os.OpenFile(p.String(), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -79,7 +79,8 @@ func readRunnerFile(p job.AbsPath, limit int64) ([]byte, error) {
 	return readWhole(file, info.Size(), limit)
 }
 
-// readWhole reads a file of the expected size, and notices one that grows.
+// readWhole reads a file of the expected size, and refuses one that grows over the
+// limit.
 func readWhole(file io.Reader, size, limit int64) ([]byte, error) {
 	text := make([]byte, size, size+1)
 	n, err := io.ReadFull(file, text)
@@ -108,7 +109,7 @@ func RemoveExitCode(p job.AbsPath) error {
 	return nil
 }
 
-// WriteExitCode tells the runner the exit code of a failed script.
+// WriteExitCode passes the exit code of a failed script to the runner.
 func WriteExitCode(p job.AbsPath, code int) error {
 	if p.IsZero() {
 		return nil

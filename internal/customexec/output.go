@@ -9,8 +9,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// ConfigOutput is what the config stage prints: the only thing that it ever writes on
-// standard output. Source: executors/custom/api/config.go of GitLab Runner.
+// ConfigOutput is the only text that the config stage writes to standard output. Source: executors/custom/api/config.go of GitLab Runner.
 type ConfigOutput struct {
 	BuildsDir job.AbsPath `json:"builds_dir"`
 	CacheDir  job.AbsPath `json:"cache_dir"`
@@ -25,14 +24,14 @@ type ConfigOutput struct {
 	Shell string `json:"shell"`
 }
 
-// Driver is how the runner names the driver in the job's log.
+// Driver is the name of the driver that the runner prints in the job's log.
 type Driver struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 }
 
-// NewConfigOutput is the answer of a config stage that found the directories; state is
-// what the later stages need of it.
+// NewConfigOutput is the output of a config stage that made the directories; state is
+// for the later stages.
 func NewConfigOutput(builds, cache job.AbsPath, version, state string) ConfigOutput {
 	host, _ := os.Hostname()
 	return ConfigOutput{
@@ -43,7 +42,7 @@ func NewConfigOutput(builds, cache job.AbsPath, version, state string) ConfigOut
 	}
 }
 
-// Write prints the answer in one piece.
+// Write writes the output in one piece.
 func (a ConfigOutput) Write(w io.Writer) error {
 	text, err := json.Marshal(a)
 	if err != nil {

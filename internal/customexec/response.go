@@ -13,8 +13,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Response is the part of the job response that GitLab itself vouches for.
-// Fields that a runner's version does not know are zero.
+// Response is the part of the job response that comes from GitLab itself. Fields that a
+// runner's version does not have are zero.
 type Response struct {
 	ID           job.ID
 	ProjectID    job.ID
@@ -65,8 +65,8 @@ type wireJob struct {
 	run, image, services           json.RawMessage
 }
 
-// ParseResponse reads a job response. Unknown fields are passed over; a field
-// that comes twice, at a level that is read, is refused.
+// ParseResponse reads a job response. Unknown fields are ignored; a field that occurs
+// twice, at a level that is read, is refused.
 func ParseResponse(text []byte) (Response, error) {
 	var w wireJob
 	err := object(text, map[string]*json.RawMessage{
@@ -241,9 +241,9 @@ func (w wireJob) needsHelper() bool {
 	return false
 }
 
-// object splits one JSON object into the wanted fields. encoding/json alone
-// would take the last of two fields of one name, and ignore their case: another
-// reader of the same bytes might see another job.
+// object splits one JSON object into the wanted fields. encoding/json alone would use
+// the last of two fields of one name, and ignore their case: another reader of the same
+// bytes could find another job.
 func object(text []byte, want map[string]*json.RawMessage) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, _ := d.Token(); t != json.Delim('{') { // nil where there is none

@@ -100,8 +100,8 @@ func (s *Session) LoadConfiguration() (err error) {
 // failed.
 func (s *Session) NothingToCleanUp() bool { return s.Call.Stage == job.Cleanup && !s.Resumed }
 
-// ReadInput reads what the runner passes for the stage beside its environment: the
-// script, which it returns, and the job response.
+// ReadInput reads the files that the runner passes for the stage: the script, which it
+// returns, and the job response.
 func (s *Session) ReadInput() (script []byte, err error) {
 	if script, err = s.Env.Script(s.Call.Stage, s.Call.Script); err != nil {
 		return nil, err

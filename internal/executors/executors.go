@@ -1,5 +1,5 @@
-// Package executors lists what can run a job's script. It is the one place that names
-// the batch systems, beside the packages that implement them.
+// Package executors lists what can run a job's script. Apart from the packages that
+// implement the batch systems, and their registry, only this file names them.
 package executors
 
 import (
@@ -14,8 +14,8 @@ const Shell = "shell"
 type Executor struct {
 	Name    string
 	Aliases []string // other names in a configuration
-	// Programs are all that the executor calls, and Accounting those that it calls
-	// besides where slurm_sacct is set.
+	// Programs are all that the executor calls, and Accounting those that it also calls
+	// where slurm_sacct is set.
 	Programs, Accounting []string
 	// Version prints the version; Ping succeeds only where the server answers.
 	Version, Ping []string

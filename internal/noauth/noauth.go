@@ -55,7 +55,7 @@ type ownSession struct {
 
 func (s *ownSession) serve(ctx context.Context) (err error) {
 	if os.Geteuid() == 0 {
-		return failure.Deniedf("--no-auth is not for root: everybody's jobs would be root's")
+		return failure.Deniedf("--no-auth is not for root: all jobs would run as root")
 	}
 	if s.state, s.Resumed, err = decodeState(s.Env.State); err != nil {
 		return err
@@ -126,7 +126,7 @@ func (s *ownSession) start(jacamar job.AbsPath, start inherit.Start, stdout, std
 // required here.
 func (s *ownSession) matches(r config.Rule) (bool, error) {
 	if r.Project != "" || r.Namespace != "" || r.RefProtected != nil {
-		return false, failure.Configf("a [[batch.rule]] asks for a project, a namespace or a protected ref, which nothing proves under --no-auth")
+		return false, failure.Configf("a [[batch.rule]] has a project, a namespace or ref_protected, which --no-auth cannot verify")
 	}
 	return r.User == (job.Username{}) || r.User == s.account.Name, nil
 }

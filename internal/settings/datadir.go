@@ -105,7 +105,7 @@ func (d DataDir) String() string { return d.text }
 // BelowHome reports whether it is below the home of the account.
 func (d DataDir) BelowHome() bool { return d.text == home || strings.HasPrefix(d.text, home+"/") }
 
-// HasVariables reports whether there is one besides $HOME at the beginning.
+// HasVariables reports whether there is one apart from $HOME at the beginning.
 func (d DataDir) HasVariables() bool {
 	return strings.Contains(strings.TrimPrefix(d.text, home), "$") || (strings.HasPrefix(d.text, home) && !d.BelowHome())
 }
