@@ -84,7 +84,7 @@ func (d *authDriver) ask(ctx context.Context, login job.Username, rules policy.R
 	f.Account = asked.runs
 	err = together(
 		func() (err error) { f.Groups, err = compareGroups(ctx, names, asked.lists, login, rules); return err },
-		func() (err error) { f.Aging, err = aging(ctx, names, f.Account.Name); return err },
+		func() (err error) { f.Aging, err = names.Aging(ctx, f.Account.Name, time.Now()); return err },
 		func() (err error) { f.Owner, err = names.Owner(ctx, f.Account); return err },
 	)
 	return f, err
@@ -104,11 +104,6 @@ func together(all ...func() error) error {
 		}
 	}
 	return nil
-}
-
-func aging(ctx context.Context, names account.Names, name job.Username) (policy.Aging, error) {
-	a, err := names.Aging(ctx, name, time.Now())
-	return policy.Aging{Known: a.Known, Locked: a.Locked, Expired: a.Expired}, err
 }
 
 // subjects are the account that the job would run as, and the one that the lists

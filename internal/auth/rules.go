@@ -15,21 +15,16 @@ import (
 func (d *authDriver) rules() (policy.Rules, error) {
 	a := d.Site.Auth
 	r := d.ownRules()
-	r.Source, r.Provider, r.AllowBots = policy.Source(a.AccountSource), a.AccountProvider, a.AllowBotAccounts
+	r.Source, r.Provider, r.AllowBots = a.AccountSource, a.AccountProvider, a.AllowBotAccounts
 	r.UserAllow, r.UserBlock = list(a.UserAllowlist), list(a.UserBlocklist).Entries
 	r.GroupAllow, r.GroupBlock = list(a.GroupsAllowlist), list(a.GroupsBlocklist).Entries
 	r.PreValidation, r.ShellAllow = a.ListsPreValidation, list(a.ShellAllowlist)
 	r.PipelineSource, r.ProtectedRefs = list(a.PipelineSourceAllowlist), a.ProtectedRefsOnly
 	r.Nologin, r.RequireShadow, r.MinUID = a.EnforceNologin, a.RequireShadow, a.MinUID
-	r.ProjectAllow.Set = a.ProjectAllowlist.Set
+	r.ProjectAllow = policy.Globs{Set: a.ProjectAllowlist.Set, Entries: a.ProjectAllowlist.Items}
+	r.ProjectBlock = a.ProjectBlocklist.Items
 	var err error
-	if r.Map, err = d.accounts(); err != nil {
-		return policy.Rules{}, err
-	}
-	if r.ProjectAllow.Entries, err = globs(a.ProjectAllowlist); err != nil {
-		return policy.Rules{}, err
-	}
-	r.ProjectBlock, err = globs(a.ProjectBlocklist)
+	r.Map, err = d.accounts()
 	return r, err
 }
 
@@ -61,16 +56,4 @@ func list[T any](l config.List[T]) policy.List {
 		out.Entries = append(out.Entries, fmt.Sprint(item))
 	}
 	return out
-}
-
-func globs(l config.List[config.Glob]) ([]policy.Glob, error) {
-	var out []policy.Glob
-	for _, item := range l.Items {
-		g, err := policy.ParseGlob(string(item))
-		if err != nil {
-			return nil, failure.Configf("cannot use a list of projects: %w", err)
-		}
-		out = append(out, g)
-	}
-	return out, nil
 }

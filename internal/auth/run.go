@@ -65,7 +65,7 @@ func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 	if !ok {
 		return ipc.Request{}, failure.Deniedf("no account was granted")
 	}
-	r, err := d.Request(account, d.state.Dirs, func(r config.Rule) (bool, error) { return matches(r, d.id, account.Name) })
+	r, err := d.Request(account, d.state.Dirs, func(r config.Rule) (bool, error) { return matches(r, d.id, account.Name), nil })
 	if err != nil {
 		return ipc.Request{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 func username(t *testing.T, name string) job.Username {
@@ -25,7 +26,7 @@ func username(t *testing.T, name string) job.Username {
 // chosen is what a login asks for before RunAs.
 func chosen(t *testing.T, login string) policy.Candidate {
 	t.Helper()
-	c, d := policy.Choose(claims.Identity{User: claims.User{ID: 7, Login: login}}, policy.Rules{Source: policy.UserLogin, AllowBots: true})
+	c, d := policy.Choose(claims.Identity{User: claims.User{ID: 7, Login: login}}, policy.Rules{Source: settings.UserLogin, AllowBots: true})
 	if !d.Allowed {
 		t.Fatal(d.Reason)
 	}

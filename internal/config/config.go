@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
 )
@@ -67,8 +68,8 @@ type Auth struct {
 	GroupsBlocklist         List[Group]        `toml:"groups_blocklist"`
 	ShellAllowlist          List[job.AbsPath]  `toml:"shell_allowlist"`
 	PipelineSourceAllowlist List[Source]       `toml:"pipeline_source_allowlist"`
-	ProjectAllowlist        List[Glob]         `toml:"project_allowlist"`
-	ProjectBlocklist        List[Glob]         `toml:"project_blocklist"`
+	ProjectAllowlist        List[glob.Pattern] `toml:"project_allowlist"`
+	ProjectBlocklist        List[glob.Pattern] `toml:"project_blocklist"`
 	RunnerIDs               List[job.ID]       `toml:"runner_ids"` // never set and empty
 
 	ProtectedRefsOnly  bool `toml:"protected_refs_only"`
@@ -120,8 +121,8 @@ type Batch struct {
 // Rule is one [[batch.rule]]: scheduler arguments for the jobs that it matches.
 // A matcher that is not set matches every job.
 type Rule struct {
-	Project      Glob         `toml:"project"`       // "" = any; the project's full path
-	Namespace    Glob         `toml:"namespace"`     // "" = any; the path without the project
+	Project      glob.Pattern `toml:"project"`       // "" = any; the project's full path
+	Namespace    glob.Pattern `toml:"namespace"`     // "" = any; the path without the project
 	User         job.Username `toml:"user"`          // zero = any; the local account
 	RefProtected *bool        `toml:"ref_protected"` // nil = any
 	settings.RuleArgs

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
-	"path"
 	"strings"
 
 	"jacamar-ci/internal/job"
@@ -38,36 +37,6 @@ func (g *Group) UnmarshalText(b []byte) error {
 		return fmt.Errorf("%q is a number, not the name of a group", job.Clip(s))
 	}
 	*g = Group(s)
-	return nil
-}
-
-// Glob is a pattern for a project or namespace path such as "hpc/*/code": each
-// part between slashes as in path.Match, and "**" for any number of parts.
-type Glob string
-
-// globLength bounds a pattern in bytes; GitLab's own paths are shorter.
-const globLength = 1024
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (g *Glob) UnmarshalText(b []byte) error {
-	s, err := parseString(string(b))
-	switch {
-	case err != nil:
-		return err
-	case len(s) > globLength:
-		return fmt.Errorf("%q is longer than %d bytes", job.Clip(s), globLength)
-	}
-	for part := range strings.SplitSeq(s, "/") {
-		switch _, err := path.Match(part, ""); {
-		case err != nil:
-			return fmt.Errorf("%q is not a pattern: a bracket or a backslash is left open", job.Clip(s))
-		case part == "":
-			return fmt.Errorf("%q has an empty part: write a path as GitLab shows it, \"group/project\"", job.Clip(s))
-		case strings.Contains(part, "**") && part != "**":
-			return fmt.Errorf("%q has \"**\" together with other characters: it stands for whole parts, as in \"group/**\"", job.Clip(s))
-		}
-	}
-	*g = Glob(s)
 	return nil
 }
 

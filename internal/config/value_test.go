@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
 )
@@ -295,21 +296,21 @@ func TestTexts(t *testing.T) {
 		{new(Group), "a,b", "not a group name"},
 		{new(Group), "ci ", "not a group name"},
 		{new(Group), "c\ti", "not a group name"},
-		{new(Glob), "a/b", ""},
-		{new(Glob), "**", ""},
-		{new(Glob), "a/**/b", ""},
-		{new(Glob), "a/b*[c-d]?", ""},
-		{new(Glob), `a/\*`, ""},
-		{new(Glob), "/a", "empty part"},
-		{new(Glob), "a/", "empty part"},
-		{new(Glob), "a//b", "empty part"},
-		{new(Glob), "a**", "whole parts"},
-		{new(Glob), "a/b**/c", "whole parts"},
-		{new(Glob), "a/[", "left open"},
-		{new(Glob), `a\`, "left open"},
-		{new(Glob), "a\nb", "control characters"},
-		{new(Glob), strings.Repeat("a", globLength), ""},
-		{new(Glob), strings.Repeat("a", globLength+1), "longer than 1024 bytes"},
+		{new(glob.Pattern), "a/b", ""},
+		{new(glob.Pattern), "**", ""},
+		{new(glob.Pattern), "a/**/b", ""},
+		{new(glob.Pattern), "a/b*[c-d]?", ""},
+		{new(glob.Pattern), `a/\*`, ""},
+		{new(glob.Pattern), "/a", "empty part"},
+		{new(glob.Pattern), "a/", "empty part"},
+		{new(glob.Pattern), "a//b", "empty part"},
+		{new(glob.Pattern), "a**", "whole parts"},
+		{new(glob.Pattern), "a/b**/c", "whole parts"},
+		{new(glob.Pattern), "a/[", "unterminated"},
+		{new(glob.Pattern), `a\`, "unterminated"},
+		{new(glob.Pattern), "a\nb", "control characters"},
+		{new(glob.Pattern), strings.Repeat("a", 1024), ""},
+		{new(glob.Pattern), strings.Repeat("a", 1025), "longer than 1024 bytes"},
 		{new(Source), "push", ""},
 		{new(Source), "merge_request_event", ""},
 		{new(Source), "Push", "not a pipeline source"},
@@ -365,10 +366,10 @@ func TestRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := c.Batch.Rules
-		if len(r) != 2 || r[0].Project != "a/b" || r[0].RefProtected != nil || len(r[0].Args) != 2 || r[0].Required {
+		if len(r) != 2 || r[0].Project.String() != "a/b" || r[0].RefProtected != nil || len(r[0].Args) != 2 || r[0].Required {
 			t.Fatalf("%s: %+v", name, r)
 		}
-		if r[1].RefProtected == nil || *r[1].RefProtected || r[1].Namespace != "a/**" || r[1].User.String() != "eve" || !r[1].Required {
+		if r[1].RefProtected == nil || *r[1].RefProtected || r[1].Namespace.String() != "a/**" || r[1].User.String() != "eve" || !r[1].Required {
 			t.Errorf("%s: %+v", name, r[1])
 		}
 	}

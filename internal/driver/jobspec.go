@@ -113,9 +113,9 @@ func (s *Session) arguments() (all []ipc.BatchArguments) {
 func ruleName(i int, r config.Rule) string {
 	name := fmt.Sprintf("[[batch.rule]] number %d", i+1)
 	switch {
-	case r.Project != "":
+	case !r.Project.IsZero():
 		name += fmt.Sprintf(" (project %q)", r.Project)
-	case r.Namespace != "":
+	case !r.Namespace.IsZero():
 		name += fmt.Sprintf(" (namespace %q)", r.Namespace)
 	}
 	return name

@@ -11,6 +11,7 @@ import (
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
@@ -33,6 +34,15 @@ func env(t *testing.T, pair string) job.Env {
 		t.Fatal(err)
 	}
 	return e
+}
+
+func pattern(t *testing.T, s string) glob.Pattern {
+	t.Helper()
+	p, err := glob.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func path(t *testing.T, s string) job.AbsPath {
@@ -100,10 +110,10 @@ func TestBatchRules(t *testing.T) {
 	s := site(t)
 	s.General.Executor, s.General.GitLabServer = "slurm", &url.URL{}
 	s.Batch.Rules = []config.Rule{
-		{Project: "a/b", RuleArgs: settings.RuleArgs{Args: []string{"-A"}}}, {Namespace: "n", RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
+		{Project: pattern(t, "a/b"), RuleArgs: settings.RuleArgs{Args: []string{"-A"}}}, {Namespace: pattern(t, "n"), RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
 		{RuleArgs: settings.RuleArgs{Args: []string{"-C"}}},
 	}
-	b, err := (&Session{Site: s}).batch(func(r config.Rule) (bool, error) { return r.Project == "", nil })
+	b, err := (&Session{Site: s}).batch(func(r config.Rule) (bool, error) { return r.Project.IsZero(), nil })
 	want := []ipc.BatchRule{
 		{Name: `[[batch.rule]] number 2 (namespace "n")`, RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
 		{Name: "[[batch.rule]] number 3", RuleArgs: settings.RuleArgs{Args: []string{"-C"}}},

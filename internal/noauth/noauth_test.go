@@ -9,9 +9,19 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 )
+
+func pattern(t *testing.T, s string) glob.Pattern {
+	t.Helper()
+	p, err := glob.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
 
 func path(t *testing.T, s string) job.AbsPath {
 	t.Helper()
@@ -86,8 +96,8 @@ func TestRulesThatNeedAToken(t *testing.T) {
 		"of every job":   {config.Rule{}, true, false},
 		"of the account": {config.Rule{User: alice}, true, false},
 		"another's":      {config.Rule{User: bob}, false, false},
-		"of a project":   {config.Rule{Project: "a/b"}, false, true},
-		"of a namespace": {config.Rule{Namespace: "a"}, false, true},
+		"of a project":   {config.Rule{Project: pattern(t, "a/b")}, false, true},
+		"of a namespace": {config.Rule{Namespace: pattern(t, "a")}, false, true},
 		"protected refs": {config.Rule{RefProtected: &yes}, false, true},
 	} {
 		got, err := s.matches(c.rule)

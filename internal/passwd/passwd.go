@@ -65,3 +65,18 @@ func Parse(answer string) (job.Account, error) {
 	}
 	return a, nil
 }
+
+// Aging is the state of an account in shadow(5).
+type Aging struct {
+	// Known is false if there is no entry, as for accounts of a directory, or if this
+	// process may not read it. Then the other fields have no meaning.
+	Known bool
+	// Locked is an account whose password was disabled on purpose: a "!" before
+	// something. A lone "!", "!!" or "*" is an account that never had a password, as
+	// useradd(8) creates it and as users who only use keys have it. usermod(8)
+	// recommends to lock such an account by its expiry date.
+	Locked bool
+	// Expired is an account past its expiry date, or past the period in which an
+	// expired password could be renewed.
+	Expired bool
+}

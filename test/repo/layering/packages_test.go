@@ -49,12 +49,13 @@ var packages = []pkg{
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/executors", never: effects},
+	{path: "internal/glob", may: []string{"internal/job"}, never: effects},
 	{path: "internal/settings", may: []string{"internal/executors", "internal/job", "internal/rlimit", "internal/seccomp"}, never: effects},
 	{path: "internal/mounts", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/trustedfile", may: []string{"internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
 	{
-		path: "internal/config", may: []string{"internal/executors", "internal/failure", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
+		path: "internal/config", may: []string{"internal/executors", "internal/failure", "internal/glob", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
 		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
 	},
 	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
@@ -122,7 +123,7 @@ var packages = []pkg{
 		path: "internal/auth/admin/setup", may: []string{"internal/config", "internal/executors", "internal/job", "internal/noreplace", "internal/trustedfile"},
 		beyond: []string{toml, unix}, never: []string{"net", "os/exec", "os/user"},
 	},
-	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/job"}, never: effects},
+	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/glob", "internal/job", "internal/passwd", "internal/settings"}, never: effects},
 	{
 		path: auth + "privdrop", may: []string{
 			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/rlimit",

@@ -8,33 +8,34 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
 func TestAging(t *testing.T) {
 	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC) // day 20777
 	for _, c := range []struct {
 		name, entry string
-		want        Aging
+		want        passwd.Aging
 	}{
-		{"password", "alice:$6$salt$hash:20000:0:99999:7:::", Aging{Known: true}},
-		{"never had one, Debian", "alice:!:20000:0:99999:7:::", Aging{Known: true}},
-		{"never had one, Red Hat", "alice:!!:20000:0:99999:7:::", Aging{Known: true}},
-		{"no password login", "alice:*:20000:0:99999:7:::", Aging{Known: true}},
-		{"empty password", "alice::20000:0:99999:7:::", Aging{Known: true}},
-		{"locked password", "alice:!$6$salt$hash:20000:0:99999:7:::", Aging{Known: true, Locked: true}},
-		{"locked password, Red Hat", "alice:!!$6$salt$hash:20000:0:99999:7:::", Aging{Known: true, Locked: true}},
-		{"locked without password login", "alice:!*:20000:0:99999:7:::", Aging{Known: true, Locked: true}},
-		{"expires tomorrow", "alice:*:20000:0:99999:7::20778:", Aging{Known: true}},
-		{"expires today", "alice:*:20000:0:99999:7::20777:", Aging{Known: true, Expired: true}},
-		{"expired long ago", "alice:*:20000:0:99999:7::0:", Aging{Known: true, Expired: true}},
-		{"never expires, spelled -1", "alice:*:20000:0:99999:7:-1:-1:", Aging{Known: true}},
-		{"locked and expired", "alice:!x:20000:0:99999:7::1:", Aging{Known: true, Locked: true, Expired: true}},
-		{"password may be renewed today", "alice:*:20000:0:700:7:77::", Aging{Known: true}},
-		{"password may no longer be renewed", "alice:*:20000:0:700:7:76::", Aging{Known: true, Expired: true}},
-		{"password end without inactive days", "alice:*:20000:0:1:7:::", Aging{Known: true}},
-		{"inactive days without a maximum", "alice:*:20000:0::7:1::", Aging{Known: true}},
-		{"inactive days without a date of change", "alice:*::0:1:7:1::", Aging{Known: true}},
-		{"from a directory", "alice:*:::::::", Aging{Known: true}},
+		{"password", "alice:$6$salt$hash:20000:0:99999:7:::", passwd.Aging{Known: true}},
+		{"never had one, Debian", "alice:!:20000:0:99999:7:::", passwd.Aging{Known: true}},
+		{"never had one, Red Hat", "alice:!!:20000:0:99999:7:::", passwd.Aging{Known: true}},
+		{"no password login", "alice:*:20000:0:99999:7:::", passwd.Aging{Known: true}},
+		{"empty password", "alice::20000:0:99999:7:::", passwd.Aging{Known: true}},
+		{"locked password", "alice:!$6$salt$hash:20000:0:99999:7:::", passwd.Aging{Known: true, Locked: true}},
+		{"locked password, Red Hat", "alice:!!$6$salt$hash:20000:0:99999:7:::", passwd.Aging{Known: true, Locked: true}},
+		{"locked without password login", "alice:!*:20000:0:99999:7:::", passwd.Aging{Known: true, Locked: true}},
+		{"expires tomorrow", "alice:*:20000:0:99999:7::20778:", passwd.Aging{Known: true}},
+		{"expires today", "alice:*:20000:0:99999:7::20777:", passwd.Aging{Known: true, Expired: true}},
+		{"expired long ago", "alice:*:20000:0:99999:7::0:", passwd.Aging{Known: true, Expired: true}},
+		{"never expires, spelled -1", "alice:*:20000:0:99999:7:-1:-1:", passwd.Aging{Known: true}},
+		{"locked and expired", "alice:!x:20000:0:99999:7::1:", passwd.Aging{Known: true, Locked: true, Expired: true}},
+		{"password may be renewed today", "alice:*:20000:0:700:7:77::", passwd.Aging{Known: true}},
+		{"password may no longer be renewed", "alice:*:20000:0:700:7:76::", passwd.Aging{Known: true, Expired: true}},
+		{"password end without inactive days", "alice:*:20000:0:1:7:::", passwd.Aging{Known: true}},
+		{"inactive days without a maximum", "alice:*:20000:0::7:1::", passwd.Aging{Known: true}},
+		{"inactive days without a date of change", "alice:*::0:1:7:1::", passwd.Aging{Known: true}},
+		{"from a directory", "alice:*:::::::", passwd.Aging{Known: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := stub(t, "[ $1 = shadow ] || exit 1; echo '"+c.entry+"'").Aging(t.Context(), username(t, "alice"), now)
@@ -47,7 +48,7 @@ func TestAging(t *testing.T) {
 
 func TestAgingUnknown(t *testing.T) {
 	got, err := stub(t, "exit 2").Aging(t.Context(), username(t, "alice"), time.Now())
-	if err != nil || got != (Aging{}) {
+	if err != nil || got != (passwd.Aging{}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -86,7 +87,7 @@ func TestAgingRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := stub(t, c.script).Aging(t.Context(), username(t, "alice"), time.Now())
 			refused(t, err, "cannot look up the account alice: "+c.want)
-			if got != (Aging{}) {
+			if got != (passwd.Aging{}) {
 				t.Errorf("an error came with %+v", got)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
 // TestLookupOfTheCurrentUser compares with id(1), which uses the C library.
@@ -72,19 +73,19 @@ func TestFactsOfRealAccounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	aging := func(want Aging) {
+	aging := func(want passwd.Aging) {
 		t.Helper()
 		got, err := System(nil).Aging(t.Context(), a.Name, time.Now())
 		if err != nil || got != want {
 			t.Errorf("aging %+v, %v; want %+v", got, err, want)
 		}
 	}
-	aging(Aging{Known: true})
+	aging(passwd.Aging{Known: true})
 	command(t, "usermod", "--password", "$6$salt$hash", name)
 	command(t, "usermod", "--lock", name)
-	aging(Aging{Known: true, Locked: true})
+	aging(passwd.Aging{Known: true, Locked: true})
 	command(t, "usermod", "--unlock", "--expiredate", "1", name)
-	aging(Aging{Known: true, Expired: true})
+	aging(passwd.Aging{Known: true, Expired: true})
 
 	owner, err := System(nil).Owner(t.Context(), a)
 	if err != nil || owner != a.Name {
@@ -109,7 +110,7 @@ func TestAgingUnknownWithoutRoot(t *testing.T) {
 		t.Skip("nss-systemd makes up a shadow entry for nobody, which everybody may read")
 	}
 	got, err := System(nil).Aging(t.Context(), username(t, me.Username), time.Now())
-	if err != nil || got != (Aging{}) {
+	if err != nil || got != (passwd.Aging{}) {
 		t.Errorf("aging %+v, error %v", got, err)
 	}
 }

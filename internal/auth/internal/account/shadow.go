@@ -11,33 +11,18 @@ import (
 	"jacamar-ci/internal/passwd"
 )
 
-// Aging is the state of an account in shadow(5).
-type Aging struct {
-	// Known is false if there is no entry, as for accounts of a directory, or if this
-	// process may not read it. Then the other fields have no meaning.
-	Known bool
-	// Locked is an account whose password was disabled on purpose: a "!" before
-	// something. A lone "!", "!!" or "*" is an account that never had a password, as
-	// useradd(8) creates it and as users who only use keys have it. usermod(8)
-	// recommends to lock such an account by its expiry date.
-	Locked bool
-	// Expired is an account past its expiry date, or past the period in which an
-	// expired password could be renewed.
-	Expired bool
-}
-
 // Aging reads the account's shadow entry.
-func (n Names) Aging(ctx context.Context, name job.Username, now time.Time) (Aging, error) {
+func (n Names) Aging(ctx context.Context, name job.Username, now time.Time) (passwd.Aging, error) {
 	out, found, err := n.query(ctx, "shadow", name.String())
 	switch {
 	case err != nil:
-		return Aging{}, lookupError(name, err)
+		return passwd.Aging{}, lookupError(name, err)
 	case !found:
-		return Aging{}, nil
+		return passwd.Aging{}, nil
 	}
 	a, err := parseShadow(out, name, now.Unix()/secondsPerDay)
 	if err != nil {
-		return Aging{}, lookupError(name, fmt.Errorf("getent shadow: %w", err))
+		return passwd.Aging{}, lookupError(name, fmt.Errorf("getent shadow: %w", err))
 	}
 	return a, nil
 }
@@ -74,21 +59,21 @@ const (
 	shadowFields
 )
 
-func parseShadow(out string, name job.Username, today int64) (Aging, error) {
+func parseShadow(out string, name job.Username, today int64) (passwd.Aging, error) {
 	f, err := passwd.Fields(out, shadowFields)
 	switch {
 	case err != nil:
-		return Aging{}, err
+		return passwd.Aging{}, err
 	case f[shadowName] != name.String():
-		return Aging{}, fmt.Errorf("the entry has another name")
+		return passwd.Aging{}, fmt.Errorf("the entry has another name")
 	}
 	var days [shadowFields]int64
 	for _, i := range []int{shadowChanged, shadowMax, shadowInactive, shadowExpires} {
 		if days[i], err = parseDays(f[i]); err != nil {
-			return Aging{}, err
+			return passwd.Aging{}, err
 		}
 	}
-	return Aging{Known: true, Locked: isLocked(f[shadowPassword]), Expired: isExpired(days, today)}, nil
+	return passwd.Aging{Known: true, Locked: isLocked(f[shadowPassword]), Expired: isExpired(days, today)}, nil
 }
 
 // unset stands for an empty field; glibc prints such a field as empty and reads -1 too.

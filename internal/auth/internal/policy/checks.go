@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 
+	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/job"
 )
 
@@ -189,10 +190,10 @@ func projectAllowed(m input) Step {
 	return deny(ProjectAllow, "%q matches no entry", project)
 }
 
-func firstMatch(list []Glob, project string) (Glob, bool) {
-	i := slices.IndexFunc(list, func(g Glob) bool { return g.Match(project) })
+func firstMatch(list []glob.Pattern, project string) (glob.Pattern, bool) {
+	i := slices.IndexFunc(list, func(g glob.Pattern) bool { return g.Match(project) })
 	if i < 0 {
-		return Glob{}, false
+		return glob.Pattern{}, false
 	}
 	return list[i], true
 }

@@ -6,6 +6,7 @@ import (
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 func TestChoose(t *testing.T) {
@@ -26,98 +27,98 @@ func TestChoose(t *testing.T) {
 		rule   Rule
 		reason string
 	}{
-		{"login", alice, Rules{Source: UserLogin}, "alice", false, AccountSource, "the user's name at GitLab is alice"},
+		{"login", alice, Rules{Source: settings.UserLogin}, "alice", false, AccountSource, "the user's name at GitLab is alice"},
 		{
 			"login, others configured", alice,
-			Rules{Source: UserLogin, Provider: "ldapmain", Map: accounts},
+			Rules{Source: settings.UserLogin, Provider: "ldapmain", Map: accounts},
 			"alice", false,
 			AccountSource, "the user's name at GitLab is alice",
 		},
 		{
 			"login is a number",
 			claims.User{Login: "1000"},
-			Rules{Source: UserLogin},
+			Rules{Source: settings.UserLogin},
 			"", false,
 			AccountSource, `the user's name at GitLab: the account name "1000" is a number`,
 		},
 		{
 			"login empty",
 			claims.User{},
-			Rules{Source: UserLogin},
+			Rules{Source: settings.UserLogin},
 			"", false,
 			AccountSource, "the user's name at GitLab: the account name is empty",
 		},
 		{
 			"login with a slash",
 			claims.User{Login: "a/../root"},
-			Rules{Source: UserLogin},
+			Rules{Source: settings.UserLogin},
 			"", false,
 			AccountSource, `the user's name at GitLab: the account name "a/../root" has a character that account names do not have`,
 		},
 		{
 			"external", alice,
-			Rules{Source: ExternUID, Provider: "ldapmain"},
+			Rules{Source: settings.ExternUID, Provider: "ldapmain"},
 			"al", false,
 			AccountSource, "the user's identity at the provider ldapmain is al",
 		},
 		{
 			"external, not a name", alice,
-			Rules{Source: ExternUID, Provider: "saml"},
+			Rules{Source: settings.ExternUID, Provider: "saml"},
 			"", false,
 			AccountSource, `the user's identity at the provider saml: the account name "uid=al,dc=site" has a character that account names do not have`,
 		},
 		{
 			"external, unknown", alice,
-			Rules{Source: ExternUID, Provider: "kerberos"},
+			Rules{Source: settings.ExternUID, Provider: "kerberos"},
 			"", false,
 			AccountSource, `"alice" has not exactly one identity at the provider "kerberos"`,
 		},
 		{
 			"external, twice", alice,
-			Rules{Source: ExternUID, Provider: "twice"},
+			Rules{Source: settings.ExternUID, Provider: "twice"},
 			"", false,
 			AccountSource, `"alice" has not exactly one identity at the provider "twice"`,
 		},
-		{"map", alice, Rules{Source: Mapped, Map: accounts}, "al", false, AccountSource, "the account map assigns al to user 42"},
+		{"map", alice, Rules{Source: settings.Map, Map: accounts}, "al", false, AccountSource, "the account map assigns al to user 42"},
 		{
 			"map without the user",
 			claims.User{ID: 43, Login: "alice"},
-			Rules{Source: Mapped, Map: accounts},
+			Rules{Source: settings.Map, Map: accounts},
 			"", false,
 			AccountSource, `the account map has no entry for user 43 ("alice")`,
 		},
-		{"no map", alice, Rules{Source: Mapped}, "", false, AccountSource, `the account map has no entry for user 42 ("alice")`},
+		{"no map", alice, Rules{Source: settings.Map}, "", false, AccountSource, `the account map has no entry for user 42 ("alice")`},
 		{"no source", alice, Rules{Map: accounts}, "", false, AccountSource, `"" is not an account source`},
 		{"unknown source", alice, Rules{Source: "guess"}, "", false, AccountSource, `"guess" is not an account source`},
-		{"bot", bot, Rules{Source: UserLogin}, "", false, BotAccount, `"project_7_bot_1f" is a bot or service account of GitLab`},
-		{"bot in the map", bot, Rules{Source: Mapped, Map: accounts}, "", false, BotAccount, `"project_7_bot_1f" is a bot or service account of GitLab`},
+		{"bot", bot, Rules{Source: settings.UserLogin}, "", false, BotAccount, `"project_7_bot_1f" is a bot or service account of GitLab`},
+		{"bot in the map", bot, Rules{Source: settings.Map, Map: accounts}, "", false, BotAccount, `"project_7_bot_1f" is a bot or service account of GitLab`},
 		{
 			"accepted bot", bot,
-			Rules{Source: UserLogin, AllowBots: true},
+			Rules{Source: settings.UserLogin, AllowBots: true},
 			"project_7_bot_1f", true,
 			BotAccount, `"project_7_bot_1f" is a bot or service account of GitLab, which allow_bot_accounts accepts`,
 		},
 		{
 			"accepted bot with an identity", bot,
-			Rules{Source: ExternUID, Provider: "ldapmain", AllowBots: true},
+			Rules{Source: settings.ExternUID, Provider: "ldapmain", AllowBots: true},
 			"al", true,
 			AccountSource, "the user's identity at the provider ldapmain is al",
 		},
 		{
 			"accepted bot in the map", bot,
-			Rules{Source: Mapped, Map: accounts, AllowBots: true},
+			Rules{Source: settings.Map, Map: accounts, AllowBots: true},
 			"svc", false,
 			AccountSource, "the account map assigns svc to user 99",
 		},
 		{
 			"accepted bot, not in the map", bot,
-			Rules{Source: Mapped, AllowBots: true},
+			Rules{Source: settings.Map, AllowBots: true},
 			"", false,
 			AccountSource, `the account map has no entry for user 99 ("project_7_bot_1f")`,
 		},
 		{
 			"person where bots are accepted", alice,
-			Rules{Source: UserLogin, AllowBots: true},
+			Rules{Source: settings.UserLogin, AllowBots: true},
 			"alice", false,
 			BotAccount, `"alice" is not a bot or service account of GitLab`,
 		},

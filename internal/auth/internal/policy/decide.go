@@ -35,7 +35,7 @@
 // # Projects
 //
 // project_blocklist and project_allowlist have globs for the path of the job's
-// project; a match in the blocklist takes precedence. See Glob.
+// project; a match in the blocklist takes precedence. See glob.Pattern.
 package policy
 
 import (
@@ -43,6 +43,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // Candidate is the account that a job requests. It grants nothing.
@@ -68,7 +69,7 @@ func (c Candidate) Named(name job.Username) Candidate { return Candidate{login: 
 func Choose(id claims.Identity, r Rules) (Candidate, Decision) {
 	bot := botStep(id.User, r)
 	c, source := fromSource(id.User, r)
-	c.bot = id.User.Bot() && r.Source != Mapped
+	c.bot = id.User.Bot() && r.Source != settings.Map
 	d := conclude([]Step{bot, source})
 	if !d.Allowed {
 		return Candidate{}, d
@@ -88,15 +89,15 @@ func botStep(u claims.User, r Rules) Step {
 
 func fromSource(u claims.User, r Rules) (Candidate, Step) {
 	switch r.Source {
-	case UserLogin:
+	case settings.UserLogin:
 		return parseCandidate(u.Login, "the user's name at GitLab")
-	case ExternUID:
+	case settings.ExternUID:
 		uid, found := u.External(r.Provider)
 		if !found {
 			return Candidate{}, deny(AccountSource, "%q has not exactly one identity at the provider %q", u.Login, r.Provider)
 		}
 		return parseCandidate(uid, "the user's identity at the provider "+r.Provider)
-	case Mapped:
+	case settings.Map:
 		name, found := r.Map[u.ID]
 		if !found {
 			return Candidate{}, deny(AccountSource, "the account map has no entry for user %s (%q)", u.ID, u.Login)

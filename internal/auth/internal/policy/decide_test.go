@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
 func TestDecideGrants(t *testing.T) {
@@ -129,14 +130,14 @@ func TestDecideRules(t *testing.T) {
 			DuplicateUID, Deny, `user id 1001 belongs to "" as well as to alice`,
 		},
 		{"locked", func(m *input) { m.facts.Aging.Locked = true }, Locked, Deny, "the account alice is locked"},
-		{"lock not known", func(m *input) { m.facts.Aging = Aging{Locked: true} }, Locked, Skipped, "cannot read the shadow entry"},
+		{"lock not known", func(m *input) { m.facts.Aging = passwd.Aging{Locked: true} }, Locked, Skipped, "cannot read the shadow entry"},
 		{"shadow entry required and read", func(m *input) { m.rules.RequireShadow = true }, RequireShadow, OK, "the shadow entry of alice was read"},
 		{
-			"shadow entry required", func(m *input) { m.rules.RequireShadow, m.facts.Aging = true, Aging{} },
+			"shadow entry required", func(m *input) { m.rules.RequireShadow, m.facts.Aging = true, passwd.Aging{} },
 			RequireShadow, Deny, "cannot read the shadow entry of alice, so that it may be locked or expired",
 		},
 		{"expired", func(m *input) { m.facts.Aging.Expired = true }, Expired, Deny, "the account alice is expired"},
-		{"expiry not known", func(m *input) { m.facts.Aging = Aging{Expired: true} }, Expired, Skipped, "cannot read the shadow entry"},
+		{"expiry not known", func(m *input) { m.facts.Aging = passwd.Aging{Expired: true} }, Expired, Skipped, "cannot read the shadow entry"},
 		{
 			"shell nologin", func(m *input) { m.facts.Account.Shell = abs(t, "/usr/sbin/nologin") },
 			NologinShell, Deny, "the login shell of alice is /usr/sbin/nologin",

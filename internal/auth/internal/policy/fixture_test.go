@@ -4,7 +4,10 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/auth/internal/claims"
+	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
+	"jacamar-ci/internal/settings"
 )
 
 func username(t testing.TB, name string) job.Username {
@@ -25,11 +28,11 @@ func abs(t testing.TB, path string) job.AbsPath {
 	return p
 }
 
-func globs(t testing.TB, patterns ...string) []Glob {
+func globs(t testing.TB, patterns ...string) []glob.Pattern {
 	t.Helper()
-	list := []Glob{}
+	list := []glob.Pattern{}
 	for _, p := range patterns {
-		g, err := ParseGlob(p)
+		g, err := glob.Parse(p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,10 +58,10 @@ func good(t testing.TB) input {
 				Name: alice, UID: 1001, GID: 2001, Groups: job.GIDs{50, 2001},
 				Home: abs(t, "/home/alice"), Shell: abs(t, "/bin/bash"),
 			},
-			Aging: Aging{Known: true}, Owner: alice,
+			Aging: passwd.Aging{Known: true}, Owner: alice,
 			Shells: []job.AbsPath{abs(t, "/bin/sh"), abs(t, "/bin/bash")}, Service: 998,
 		},
-		rules: Rules{Source: UserLogin, MinUID: 1000},
+		rules: Rules{Source: settings.UserLogin, MinUID: 1000},
 	}
 }
 

@@ -1,13 +1,20 @@
 package policy
 
-import "jacamar-ci/internal/job"
+import (
+	"jacamar-ci/internal/glob"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
+	"jacamar-ci/internal/settings"
+)
 
 // Rules are the site's configuration. The zero value refuses every job.
 type Rules struct {
-	Source Source
-	// Provider is the name of the identity provider, for ExternUID.
+	// Source is where the account's name comes from. settings.UserLogin is safe only if
+	// users cannot rename themselves at GitLab; the others do not depend on the name.
+	Source settings.AccountSource
+	// Provider is the name of the identity provider, for settings.ExternUID.
 	Provider string
-	// Map gives the account of a GitLab user, for Mapped.
+	// Map gives the account of a GitLab user, for settings.Map.
 	Map map[job.ID]job.Username
 	// AllowBots accepts bots and service accounts of GitLab whose account the map
 	// or a RunAs script names.
@@ -23,7 +30,7 @@ type Rules struct {
 	ShellAllow     List
 	PipelineSource List
 	ProjectAllow   Globs
-	ProjectBlock   []Glob
+	ProjectBlock   []glob.Pattern
 	ProtectedRefs  bool
 	Nologin        bool
 	// RequireShadow refuses an account if it is not known whether it is locked or
@@ -35,17 +42,6 @@ type Rules struct {
 	// RunAsService is downscope = "none": jobs run as the service account.
 	RunAsService bool
 }
-
-// Source is where the name of the account comes from.
-type Source string
-
-// The sources of an account's name. UserLogin is safe only if users cannot rename
-// themselves at GitLab; the other two do not depend on the name.
-const (
-	UserLogin Source = "user_login"
-	ExternUID Source = "extern_uid"
-	Mapped    Source = "map"
-)
 
 // List is an allowlist. An empty one that is set allows no entry; one that is not set
 // is not checked.
@@ -65,14 +61,14 @@ func (l List) active() []string {
 // Globs is an allowlist of globs.
 type Globs struct {
 	Set     bool
-	Entries []Glob
+	Entries []glob.Pattern
 }
 
 // Facts are the facts about the account that the job would get.
 type Facts struct {
 	Account job.Account
 	Groups  Groups
-	Aging   Aging
+	Aging   passwd.Aging
 	// Owner is the name that the name services have for the account's user id.
 	Owner job.Username
 	// Shells are the login shells of the machine, /etc/shells.
@@ -81,12 +77,4 @@ type Facts struct {
 	LoginsOff bool
 	// Service is the user id of the runner's own account.
 	Service job.UID
-}
-
-// Aging is the state of the account's shadow entry. Without Known the other fields
-// have no meaning.
-type Aging struct {
-	Known   bool
-	Locked  bool
-	Expired bool
 }

@@ -11,13 +11,14 @@ import (
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // granted returns a grant for an account that this process may start programs as: as
 // root an unused uid, else its own.
 func granted(t *testing.T) (policy.Grant, Strategy) {
 	t.Helper()
-	a, strategy, rules := account(t, "alice", 5001), Setuid, policy.Rules{Source: policy.UserLogin}
+	a, strategy, rules := account(t, "alice", 5001), Setuid, policy.Rules{Source: settings.UserLogin}
 	facts := policy.Facts{Owner: a.Name, Shells: []job.AbsPath{program(t, "/bin/bash")}}
 	if euid := os.Geteuid(); euid != 0 {
 		a.UID, strategy, rules.RunAsService, facts.Service = job.UID(euid), None, true, job.UID(euid)

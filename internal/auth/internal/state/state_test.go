@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/passwd"
 )
 
 func parsed[T any](t testing.TB, parse func(string) (T, error), text string) T {
@@ -42,7 +43,7 @@ func full(t testing.TB) State {
 		Facts: policy.Facts{
 			Account: job.Account{Name: name("alice"), UID: 1001, GID: 1001, Groups: job.GIDs{1001, 2000}, Home: path("/home/alice"), Shell: path("/bin/bash")},
 			Groups:  policy.Groups{Compared: "lists", Allowed: 1, Blocked: 2, Unnamed: &unnamed, Unknown: 3},
-			Aging:   policy.Aging{Known: true}, Owner: name("alice"), Shells: []job.AbsPath{path("/bin/bash")}, Service: 998,
+			Aging:   passwd.Aging{Known: true}, Owner: name("alice"), Shells: []job.AbsPath{path("/bin/bash")}, Service: 998,
 		},
 		RunAs: Delegation{Called: true, Target: name("svc"), Named: name("carol"), DataDir: path("/data"), Message: "hello"},
 		Dirs:  ipc.Dirs{Base: path("/home/alice/.jacamar-ci"), Builds: path("/b"), Cache: path("/c"), Scripts: path("/s")},
