@@ -13,7 +13,7 @@ import (
 	"jacamar-ci/internal/journal"
 )
 
-// longestDrain bounds how long a drain lasts, so that none is forgotten.
+// longestDrain bounds the duration of a drain, so that a forgotten one ends.
 const longestDrain = 14 * 24 * time.Hour
 
 // DrainOptions are those of `jacamar-admin drain`.
@@ -27,7 +27,7 @@ type DrainOptions struct {
 	Allow   []job.UID
 }
 
-// SetDrain keeps new jobs out. Jobs that run are not touched.
+// SetDrain refuses new jobs. Jobs that run continue.
 func SetDrain(w io.Writer, o DrainOptions, now time.Time) error {
 	switch {
 	case o.Message == "":
@@ -44,7 +44,7 @@ func SetDrain(w io.Writer, o DrainOptions, now time.Time) error {
 	return err
 }
 
-// Resume ends a drain. To end one that is not there is no error.
+// Resume ends a drain. A missing one is not an error.
 func Resume(w io.Writer, dir job.AbsPath, name journal.MarkName) error {
 	err := journal.RemoveMark(dir, name)
 	if errors.Is(err, journal.ErrNoMark) {
@@ -58,7 +58,7 @@ func Resume(w io.Writer, dir job.AbsPath, name journal.MarkName) error {
 	return err
 }
 
-// liveJobs reads the live jobs that a choice is for.
+// liveJobs reads the live jobs that chosen accepts.
 func liveJobs(dir job.AbsPath, chosen func(journal.Record) bool) ([]journal.Record, error) {
 	hosts, err := journal.Hosts(dir)
 	if err != nil {
@@ -66,7 +66,7 @@ func liveJobs(dir job.AbsPath, chosen func(journal.Record) bool) ([]journal.Reco
 	}
 	var all []journal.Record
 	for _, host := range hosts {
-		lives, err := journal.Lives(dir, host)
+		lives, err := journal.LiveJobs(dir, host)
 		if err != nil {
 			return nil, err
 		}
@@ -87,8 +87,8 @@ type StopOptions struct {
 	Message string
 }
 
-// Stop ends jobs the way that a cancel in GitLab does: their current stage gets
-// SIGTERM, and later stages but cleanup refuse to run.
+// Stop ends jobs as a cancel in GitLab does: their current stage gets SIGTERM, and
+// later stages except cleanup refuse to run.
 func Stop(w io.Writer, o StopOptions, now time.Time) error {
 	mark := journal.Mark{Message: o.Message, Made: now.Unix(), Until: now.Add(longestDrain).Unix()}
 	names := []journal.MarkName{}
@@ -103,7 +103,7 @@ func Stop(w io.Writer, o StopOptions, now time.Time) error {
 			return err
 		}
 	}
-	lives, err := liveJobs(o.Journal, o.chooses)
+	lives, err := liveJobs(o.Journal, o.matches)
 	if err != nil {
 		return err
 	}
@@ -113,12 +113,12 @@ func Stop(w io.Writer, o StopOptions, now time.Time) error {
 		}
 	}
 	if len(lives) == 0 {
-		_, err = fmt.Fprintln(w, "no such job lives: nothing to do")
+		_, err = fmt.Fprintln(w, "no such job is live: nothing to do")
 	}
 	return err
 }
 
-func (o StopOptions) chooses(r journal.Record) bool {
+func (o StopOptions) matches(r journal.Record) bool {
 	if o.Account != nil && r.Key.UID == *o.Account {
 		return true
 	}
@@ -134,20 +134,20 @@ func (o StopOptions) chooses(r journal.Record) bool {
 func stopStage(w io.Writer, r journal.Record) error {
 	stage, ok := r.Find(journal.Stage)
 	if !r.Running || !ok || stage.Context.Process == nil {
-		_, err := fmt.Fprintf(w, "job %s: no stage runs; its next one will refuse\n", r.Key.Job)
+		_, err := fmt.Fprintf(w, "job %s: no stage runs; the next one will refuse\n", r.Key.Job)
 		return err
 	}
 	if err := stage.Context.Process.Signal(unix.SIGTERM); err != nil {
 		return fmt.Errorf("cannot stop job %s (process %d): %w", r.Key.Job, stage.Context.Process.PID, err)
 	}
-	_, err := fmt.Fprintf(w, "job %s: its stage %s is told to end\n", r.Key.Job, job.Printable(stage.Context.Stage))
+	_, err := fmt.Fprintf(w, "job %s: sent SIGTERM to its stage %s\n", r.Key.Job, job.Printable(stage.Context.Stage))
 	return err
 }
 
 // waitPeriod is how often AwaitIdle reads the journal again.
 const waitPeriod = time.Second
 
-// AwaitIdle returns when no job lives, or ctx ends.
+// AwaitIdle waits until no job is live or ctx ends.
 func AwaitIdle(ctx context.Context, dir job.AbsPath) error {
 	tick := time.NewTicker(waitPeriod)
 	defer tick.Stop()

@@ -34,11 +34,11 @@ func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
 	case o.Refused:
 		return refusals(w, in, o)
 	case o.JSON:
-		return writeJSON(w, o.Filter.choose(o.list(status.Make(in))))
+		return writeJSON(w, o.Filter.apply(o.list(status.NewSnapshot(in))))
 	case o.Ended:
-		return endedTable(w, o.Filter.choose(status.Make(in).Ended), now)
+		return endedTable(w, o.Filter.apply(status.NewSnapshot(in).Ended), now)
 	}
-	return liveTable(w, o.Filter.choose(status.Make(in).Live), now)
+	return liveTable(w, o.Filter.apply(status.NewSnapshot(in).Live), now)
 }
 
 func (o JobsOptions) list(s status.Snapshot) []status.Job {
@@ -48,8 +48,8 @@ func (o JobsOptions) list(s status.Snapshot) []status.Job {
 	return s.Live
 }
 
-// Watch prints the table again whenever the period is over, until ctx ends. With
-// JSON each table is one line.
+// Watch prints the table in each period until ctx ends. With JSON each table is one
+// line.
 func Watch(ctx context.Context, w io.Writer, o JobsOptions, period time.Duration) error {
 	tick := time.NewTicker(period)
 	defer tick.Stop()
@@ -71,14 +71,14 @@ func Watch(ctx context.Context, w io.Writer, o JobsOptions, period time.Duration
 func writeJSON(w io.Writer, value any) error {
 	text, err := json.Marshal(value)
 	if err != nil {
-		return fmt.Errorf("cannot encode the answer: %w", err)
+		return fmt.Errorf("cannot encode the output: %w", err)
 	}
 	_, err = w.Write(append(text, '\n'))
 	return err
 }
 
-// table aligns columns. Cells are foreign text, so they are made printable; an empty
-// one is a dash, so that columns can be counted.
+// table aligns columns. Cells are untrusted text and made printable; an empty one is a
+// dash, so that columns can be counted.
 func table(w io.Writer, header []string, rows [][]string) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(header, "\t"))
@@ -156,7 +156,7 @@ func Show(w io.Writer, js Journals, id job.ID, since time.Duration, asJSON bool,
 		}
 	}
 	if !found {
-		return fmt.Errorf("the journal has no job %s of the last %s", id, status.Duration(since))
+		return fmt.Errorf("the journal has no job %s in the last %s: use a longer --since", id, status.Duration(since))
 	}
 	return nil
 }
@@ -181,7 +181,7 @@ func events(w io.Writer, r journal.Record) error {
 	return table(w, []string{"TIME", "AFTER", "EVENT", "DETAILS"}, rows)
 }
 
-// details is an event's context as NAME=value words.
+// details is an event's context as NAME=value pairs.
 func details(c journal.Context) string {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -191,14 +191,14 @@ func details(c journal.Context) string {
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return err.Error()
 	}
-	var words []string
+	var pairs []string
 	for _, name := range []string{
 		"project", "ref", "login", "account", "uid", "executor", "rule", "reason", "stage", "exit", "code", "seconds", "cpu", "peak",
 		"system", "batch_id", "phase", "node", "bytes", "files", "partial", "base", "builds", "scripts",
 	} {
 		if value, ok := fields[name]; ok {
-			words = append(words, name+"="+strings.Trim(string(value), `"`))
+			pairs = append(pairs, name+"="+strings.Trim(string(value), `"`))
 		}
 	}
-	return strings.Join(words, " ")
+	return strings.Join(pairs, " ")
 }

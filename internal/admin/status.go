@@ -16,19 +16,18 @@ import (
 type StatusOptions struct {
 	Journals            Journals
 	HTML, JSON, Metrics string // files to replace, "" for none
-	Counters            string // the file in which counters are kept between two runs
+	Counters            string // the file with the counters of earlier runs
 	Public              bool
 	Since               time.Duration
 }
 
-// Status writes the files that were asked for, each by a rename, and returns the
-// snapshot.
+// Status writes the requested files, each by a rename, and returns the snapshot.
 func Status(o StatusOptions, now time.Time) (status.Snapshot, error) {
 	in, err := o.Journals.input(Filter{Since: o.Since}, now)
 	if err != nil {
 		return status.Snapshot{}, err
 	}
-	s := status.Make(in)
+	s := status.NewSnapshot(in)
 	if o.HTML != "" {
 		if err := replace(o.HTML, func(w io.Writer) error { return s.Page(w, o.Public) }); err != nil {
 			return s, err
@@ -71,8 +70,8 @@ func (o StatusOptions) metrics(s status.Snapshot) error {
 	return replace(o.Metrics, func(w io.Writer) error { return s.Metrics(w, c) })
 }
 
-// replace writes a file beside its name and renames it, so that a reader never sees
-// a part of it.
+// replace writes a temporary file in the same directory and renames it, so that a
+// reader never sees an incomplete file.
 func replace(name string, write func(io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(name), ".jacamar-*")
 	if err != nil {

@@ -9,24 +9,25 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
-// Counter numbers the records of all calls on one host, so that a reader notices
-// one that is missing. The number is kept in a file that all calls share. It is
-// taken before the record is written: a record that never arrived leaves a gap.
+// Counter numbers the records of all calls on one host, so that a reader notices a
+// missing one. The number is stored in a file that all calls share. It is assigned
+// before the record is written: a lost record leaves a gap.
 type Counter struct {
-	// Open gives the file, for reading and writing; it is made when missing.
+	// Open opens the file for reading and writing, and creates it if missing.
 	Open func() (*os.File, error)
 
 	file *os.File
 }
 
 const (
-	// counterSize is the file's size in bytes: 20 digits hold any uint64. The
-	// size never changes, so a number is replaced even where the disk is full.
+	// counterSize is the file's size in bytes: 20 digits hold any uint64. The size is
+	// constant, so that a number can be replaced even on a full disk.
 	counterSize = 21
-	// lockLimit is how long a call waits for its turn. Each holds the lock for
-	// some microseconds.
+	// lockLimit bounds the wait for the lock. Each call holds it for microseconds.
 	lockLimit = 250 * time.Millisecond
 	lockPause = time.Millisecond
 )
@@ -50,7 +51,7 @@ func (c *Counter) next() (n uint64, err error) {
 	return n, err
 }
 
-// lock waits for the lock by trying: flock(2) itself cannot be given a limit.
+// lock polls for the lock: flock(2) has no timeout.
 func lock(f *os.File) error {
 	for deadline := time.Now().Add(lockLimit); ; time.Sleep(lockPause) {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -58,12 +59,12 @@ func lock(f *os.File) error {
 		case err == nil || !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
 			return err
 		case time.Now().After(deadline):
-			return fmt.Errorf("%s stays locked", f.Name())
+			return fmt.Errorf("timed out waiting for the lock of %s", f.Name())
 		}
 	}
 }
 
-// readNumber reads the number that was given last; an empty file is a new one.
+// readNumber reads the last number; an empty file is a new one.
 func readNumber(f *os.File) (uint64, error) {
 	text := make([]byte, counterSize+1)
 	size, err := f.ReadAt(text, 0)
@@ -76,7 +77,7 @@ func readNumber(f *os.File) (uint64, error) {
 	digits, ok := strings.CutSuffix(string(text[:size]), "\n")
 	n, err := strconv.ParseUint(digits, 10, 64)
 	if !ok || err != nil || size != counterSize {
-		return 0, fmt.Errorf("%s does not have a number: remove it, and records are numbered from 1", f.Name())
+		return 0, fmt.Errorf("%s does not contain a number: remove it, and records are numbered from 1", f.Name())
 	}
 	return n, nil
 }
@@ -84,4 +85,38 @@ func readNumber(f *os.File) (uint64, error) {
 func (c *Counter) close() {
 	_ = c.file.Close()
 	c.file = nil
+}
+
+// sequence adds to each record the fields by which a reader notices missing records:
+// its number on this host, its call, and its number within the call, whose last record
+// is the end of the stage.
+type sequence struct {
+	call    string
+	counter *Counter
+	lost    func(error)
+	written int
+	failed  error
+}
+
+func (s *sequence) addTo(f logrus.Fields) {
+	s.written++
+	if s.call != "" {
+		f["call"], f["call_seq"] = s.call, s.written
+	}
+	if s.counter == nil || s.failed != nil {
+		return
+	}
+	n, err := s.counter.next()
+	if err != nil {
+		s.failed = fmt.Errorf("cannot number its records: %w", err)
+		s.lost(s.failed)
+		return
+	}
+	f["seq"] = n
+}
+
+func (s *sequence) close() {
+	if s.counter != nil {
+		s.counter.close()
+	}
 }

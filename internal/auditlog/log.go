@@ -1,92 +1,127 @@
+// Package auditlog writes the operator's log: which user was allowed to run which
+// job, as which account and by which rule, and how each stage ended. One record is
+// one line of JSON.
+//
+// Every record has
+//
+//	time      RFC 3339, with the host's offset
+//	level     debug, info, warning or error
+//	event     decision, stage_end, warning or rule
+//	msg       a summary
+//	name      the instance (general.name), if configured
+//	seq       its number on this host, taken before it is written
+//	call      the call that wrote it: process id and start time
+//	call_seq  its number in that call, whose last record is the stage_end
+//
+// and, if known,
+//
+//	stage, sub_stage            the stage that the runner called
+//	job, pipeline               GitLab's numbers
+//	project, project_id         the project of the job
+//	login, user_id              the GitLab user who caused the job
+//	runner                      the runner's number at GitLab
+//	account, uid                the local account
+//	jti                         the first 8 characters of the token's id
+//
+// A decision adds decision (allow or deny), rule and reason. The end of a stage adds
+// exit (ok, build, denied, config or system), exit_code (of a script that failed),
+// duration in seconds and reason. A rule, which only the level debug writes, adds
+// rule, outcome and reason.
+//
+// Control characters, and those that change the direction of text, are escaped, so
+// that no value can start a new line or record. No record has a token: the input of
+// this package is verified claims and Jacamar's own text.
+//
+// A record that cannot be written is lost. This is reported once and never stops a
+// job.
 package auditlog
 
 import (
 	"cmp"
+	"io"
 	"maps"
+	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 )
 
-// Settings say where records go.
+// Settings configure a Log.
 type Settings struct {
-	// Level is the least important kind of record that is kept: debug, info,
-	// warning or error.
+	// Level is the lowest level that is written: debug, info, warning or error.
 	Level string
 	// Instance is the name of this installation, "" for none.
-	Instance string
-	Place    Place
-	// Call names this call among all of the host's: its process id and start.
+	Instance    string
+	Destination Destination
+	// Call identifies this call on the host: its process id and start time.
 	Call string
-	// Counter numbers records; nil leaves the number out.
+	// Counter numbers records; nil for no numbers.
 	Counter *Counter
-	// Lost is told of the first record that cannot be written, and of the first
+	// Lost gets the error of the first record that cannot be written, and of the first
 	// that cannot be numbered.
 	Lost func(error)
 }
 
-// Log is the log of one call. The zero value writes nothing. One goroutine writes
-// to it at a time.
+// Log is the log of one call. The zero value writes nothing. It must not be used
+// concurrently.
 type Log struct {
 	logger   *logrus.Logger
-	outlet   *outlet
+	sink     *sink
 	sequence *sequence
 	instance string
 }
 
-// New makes a log. Nothing is opened before the first record.
+// New returns a log. It opens nothing before the first record.
 func New(s Settings) (Log, error) {
 	level, err := logrus.ParseLevel(s.Level)
 	if err != nil {
 		return Log{}, err
 	}
-	o := &outlet{place: s.Place, lost: s.Lost}
+	o := &sink{destination: s.Destination, lost: s.Lost}
 	logger := logrus.New()
 	logger.SetLevel(level)
-	logger.SetFormatter(formatter{frame: s.Place.frame})
+	logger.SetFormatter(formatter{frame: s.Destination.frame})
 	logger.SetOutput(o)
-	return Log{logger, o, &sequence{call: s.Call, counter: s.Counter, lost: o.tell}, s.Instance}, nil
+	return Log{logger, o, &sequence{call: s.Call, counter: s.Counter, lost: o.report}, s.Instance}, nil
 }
 
-// Enabled reports whether anything is written at all.
-func (l Log) Enabled() bool { return l.logger != nil }
-
-// Decided writes a decision: at level info when it allows, warning when it denies.
+// Decided writes a decision: at level info if it allows, warning if it denies.
 func (l Log) Decided(s Subject, v Verdict) {
 	level := logrus.WarnLevel
 	if v.Allowed {
 		level = logrus.InfoLevel
 	}
-	if l.keeps(level) {
+	if l.isEnabled(level) {
 		fields, msg := v.fields()
 		l.write(level, "decision", msg, s, fields)
 	}
 }
 
-// Ended writes the end of a stage: at level error for a failure of the resource
-// or its configuration, else info.
+// Ended writes the end of a stage: at level error for a failure of the resource or its
+// configuration, else info.
 func (l Log) Ended(s Subject, e End) {
 	level := logrus.InfoLevel
 	if e.Exit == "system" || e.Exit == "config" {
 		level = logrus.ErrorLevel
 	}
-	if l.keeps(level) {
+	if l.isEnabled(level) {
 		fields, msg := e.fields()
 		l.write(level, "stage_end", msg, s, fields)
 	}
 }
 
-// Warned writes what did not stop the work.
+// Warned writes an error that did not stop the stage.
 func (l Log) Warned(s Subject, err error) {
-	if l.keeps(logrus.WarnLevel) {
+	if l.isEnabled(logrus.WarnLevel) {
 		fields := logrus.Fields{}
 		put(fields, "reason", err.Error())
 		l.write(logrus.WarnLevel, "warning", "warning", s, fields)
 	}
 }
 
-// Walked writes what one rule said.
-func (l Log) Walked(s Subject, r Rule) {
-	if l.keeps(logrus.DebugLevel) {
+// Checked writes the outcome of one rule.
+func (l Log) Checked(s Subject, r Rule) {
+	if l.isEnabled(logrus.DebugLevel) {
 		fields := logrus.Fields{}
 		put(fields, "rule", r.Name)
 		put(fields, "outcome", r.Outcome)
@@ -95,31 +130,82 @@ func (l Log) Walked(s Subject, r Rule) {
 	}
 }
 
-func (l Log) keeps(level logrus.Level) bool { return l.logger != nil && l.logger.IsLevelEnabled(level) }
+func (l Log) isEnabled(level logrus.Level) bool {
+	return l.logger != nil && l.logger.IsLevelEnabled(level)
+}
 
 func (l Log) write(level logrus.Level, event, msg string, s Subject, own logrus.Fields) {
 	fields := s.fields()
 	maps.Copy(fields, own)
 	fields["event"] = event
-	l.sequence.mark(fields)
+	l.sequence.addTo(fields)
 	put(fields, "name", l.instance)
 	l.logger.WithFields(fields).Log(level, msg)
 }
 
-// Close gives up the connection. What was written has left by then.
+// Close closes the connection. All records have been sent by then.
 func (l Log) Close() {
-	if l.outlet != nil {
-		l.outlet.close()
+	if l.sink != nil {
+		l.sink.close()
 		l.sequence.close()
 	}
 }
 
-// Try writes one record that says it is a test. It returns why the record could
-// not be written, or else why it could not be numbered.
-func (l Log) Try() error {
+// WriteTest writes a test record. It returns why the record could not be written, or
+// why it could not be numbered.
+func (l Log) WriteTest() error {
 	if l.logger == nil {
 		return nil
 	}
 	l.write(logrus.ErrorLevel, "test", "jacamar-admin check: this log can be written", Subject{}, nil)
-	return cmp.Or(l.outlet.failed, l.sequence.failed)
+	return cmp.Or(l.sink.failed, l.sequence.failed)
 }
+
+// sink opens the destination at the first record. It hides errors from logrus, which
+// would print one for each record.
+type sink struct {
+	destination Destination
+	lost        func(error)
+	mu          sync.Mutex
+	connection  io.WriteCloser
+	failed      error
+}
+
+// Write implements io.Writer.
+func (o *sink) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failed == nil {
+		o.failed = o.send(p)
+		o.report(o.failed)
+	}
+	return len(p), nil
+}
+
+func (o *sink) report(err error) {
+	if err != nil && o.lost != nil {
+		o.lost(err)
+	}
+}
+
+func (o *sink) send(p []byte) (err error) {
+	if o.connection == nil {
+		if o.connection, err = o.destination.open(); err != nil {
+			return err
+		}
+	}
+	_, err = o.connection.Write(p)
+	return err
+}
+
+func (o *sink) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.connection != nil {
+		_ = o.connection.Close()
+		o.connection = nil
+	}
+}
+
+// sendTimeout bounds the connection to a log server and the sending of each record.
+const sendTimeout = 2 * time.Second

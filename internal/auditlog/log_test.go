@@ -16,7 +16,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// memory keeps what a log writes.
+// memory stores the output of a log.
 type memory struct {
 	strings.Builder
 	fail   error
@@ -33,7 +33,7 @@ func (m *memory) Write(p []byte) (int, error) {
 	return m.Builder.Write(p)
 }
 
-func (m *memory) place() Place {
+func (m *memory) place() Destination {
 	p := File(nil)
 	p.open = func() (io.WriteCloser, error) { m.opened++; return m, nil }
 	return p
@@ -41,7 +41,7 @@ func (m *memory) place() Place {
 
 func logTo(t *testing.T, m *memory, level string) Log {
 	t.Helper()
-	l, err := New(Settings{Level: level, Instance: "cluster-a", Place: m.place()})
+	l, err := New(Settings{Level: level, Instance: "cluster-a", Destination: m.place()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func alice(t *testing.T) *job.Account {
 	return &job.Account{Name: name, UID: 1001}
 }
 
-// records decodes every line, without its time and its place in the sequence.
+// records decodes every line, without its time and its sequence fields.
 func records(t *testing.T, text string) []map[string]any {
 	t.Helper()
 	var all []map[string]any
@@ -125,7 +125,7 @@ func TestRecords(t *testing.T) {
 			with(map[string]any{"level": "warning", "event": "warning", "msg": "warning", "reason": "old keys serve"}),
 		},
 		"rule": {
-			func(l Log) { l.Walked(whole, Rule{"min_uid", "ok", "1001"}) },
+			func(l Log) { l.Checked(whole, Rule{"min_uid", "ok", "1001"}) },
 			with(map[string]any{"level": "debug", "event": "rule", "msg": "min_uid: ok", "rule": "min_uid", "outcome": "ok", "reason": "1001"}),
 		},
 		"nothing known": {
@@ -158,7 +158,7 @@ func TestRecords(t *testing.T) {
 
 func TestLevels(t *testing.T) {
 	all := []func(Log){
-		func(l Log) { l.Walked(Subject{}, Rule{}) },
+		func(l Log) { l.Checked(Subject{}, Rule{}) },
 		func(l Log) { l.Decided(Subject{}, Verdict{Allowed: true}) },
 		func(l Log) { l.Ended(Subject{}, End{Exit: "build"}) },
 		func(l Log) { l.Decided(Subject{}, Verdict{}) },
@@ -189,12 +189,12 @@ func TestHostileText(t *testing.T) {
 	l.Decided(Subject{Login: nasty, Project: nasty, TokenID: "\n\n\n\n\n\n\n\n\n"}, Verdict{Rule: nasty, Reason: nasty})
 	text := strings.TrimSuffix(m.String(), "\n")
 	for _, r := range text {
-		if risky(r) || r < ' ' {
+		if needsEscape(r) || r < ' ' {
 			t.Errorf("%U stands in the record", r)
 		}
 	}
 	got := records(t, text)[0]
-	// Nothing is lost but the byte that is no text.
+	// Nothing is lost except the invalid byte.
 	if want := strings.ReplaceAll(nasty, "\xff", "\ufffd"); got["login"] != want || got["reason"] != want {
 		t.Errorf("got %q, want %q", got["login"], want)
 	}
@@ -202,14 +202,14 @@ func TestHostileText(t *testing.T) {
 
 func TestLostRecordIsReportedOnce(t *testing.T) {
 	boom := errors.New("boom")
-	for name, place := range map[string]Place{
+	for name, place := range map[string]Destination{
 		"cannot be opened":  {open: func() (io.WriteCloser, error) { return nil, boom }, frame: File(nil).frame},
 		"cannot be written": (&memory{fail: boom}).place(),
 		"file":              File(func() (*os.File, error) { return nil, boom }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			var told []error
-			l, err := New(Settings{Level: "info", Place: place, Lost: func(err error) { told = append(told, err) }})
+			var reported []error
+			l, err := New(Settings{Level: "info", Destination: place, Lost: func(err error) { reported = append(reported, err) }})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -217,29 +217,29 @@ func TestLostRecordIsReportedOnce(t *testing.T) {
 				l.Ended(Subject{}, End{Exit: "ok"})
 			}
 			l.Close()
-			if len(told) != 1 || !errors.Is(told[0], boom) {
-				t.Errorf("told %v", told)
+			if len(reported) != 1 || !errors.Is(reported[0], boom) {
+				t.Errorf("reported %v", reported)
 			}
 		})
 	}
 }
 
-func TestTry(t *testing.T) {
+func TestWriteTest(t *testing.T) {
 	m := &memory{}
 	l := logTo(t, m, "error")
-	if err := l.Try(); err != nil || len(records(t, m.String())) != 1 {
+	if err := l.WriteTest(); err != nil || len(records(t, m.String())) != 1 {
 		t.Errorf("%v, wrote %q", err, m.String())
 	}
 	bad := logTo(t, &memory{fail: errors.New("boom")}, "error")
-	if err := bad.Try(); err == nil {
-		t.Error("a failure is not told")
+	if err := bad.WriteTest(); err == nil {
+		t.Error("a failure is not reported")
 	}
-	if err := (Log{}).Try(); err != nil {
+	if err := (Log{}).WriteTest(); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestNothingIsOpenedWithoutARecord(t *testing.T) {
+func TestOpensAtFirstRecord(t *testing.T) {
 	m := &memory{}
 	l := logTo(t, m, "error")
 	l.Ended(Subject{}, End{Exit: "ok"})
@@ -255,9 +255,9 @@ func TestNothingIsOpenedWithoutARecord(t *testing.T) {
 	}
 }
 
-func TestDisabledCostsNothing(t *testing.T) {
+func TestDisabled(t *testing.T) {
 	var l Log
-	if l.Enabled() {
+	if l.logger != nil {
 		t.Error("the zero value is enabled")
 	}
 	s, err := Subject{Account: &job.Account{}}, errors.New("x")
@@ -265,7 +265,7 @@ func TestDisabledCostsNothing(t *testing.T) {
 		l.Decided(s, Verdict{})
 		l.Ended(s, End{})
 		l.Warned(s, err)
-		l.Walked(s, Rule{})
+		l.Checked(s, Rule{})
 		l.Close()
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -275,7 +275,7 @@ func TestDisabledCostsNothing(t *testing.T) {
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	for range 2 {
-		l, err := New(Settings{Level: "info", Place: File(func() (*os.File, error) {
+		l, err := New(Settings{Level: "info", Destination: File(func() (*os.File, error) {
 			return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 		})})
 		if err != nil {

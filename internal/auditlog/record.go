@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
 
 	"jacamar-ci/internal/job"
 )
 
-// Subject is what a record is about. What is not known is zero, and left out.
+// Subject is the stage and job of a record. Unknown values are zero and omitted.
 type Subject struct {
 	Stage     job.Stage
 	SubStage  job.SubStage
@@ -21,8 +22,8 @@ type Subject struct {
 	Login     string // at GitLab
 	UserID    job.ID // at GitLab
 	Runner    job.ID
-	TokenID   string // jti; a record shows its beginning
-	// Account is the local account, nil where none is known.
+	TokenID   string // jti; a record has its first characters
+	// Account is the local account, nil if unknown.
 	Account *job.Account
 }
 
@@ -43,11 +44,11 @@ type End struct {
 	Reason   string
 }
 
-// Rule is what one rule said on the way to a decision.
+// Rule is the outcome of one rule.
 type Rule struct{ Name, Outcome, Reason string }
 
-// tokenPrefix tells tokens of one job apart from others and is of no use to
-// anybody who reads it.
+// tokenPrefix is how much of a token's id is written: enough to distinguish the tokens
+// of different jobs.
 const tokenPrefix = 8
 
 func (s Subject) fields() logrus.Fields {
@@ -69,14 +70,14 @@ func (s Subject) fields() logrus.Fields {
 }
 
 func (v Verdict) fields() (logrus.Fields, string) {
-	word := "deny"
+	decision := "deny"
 	if v.Allowed {
-		word = "allow"
+		decision = "allow"
 	}
-	f := logrus.Fields{"decision": word}
+	f := logrus.Fields{"decision": decision}
 	put(f, "rule", v.Rule)
 	put(f, "reason", v.Reason)
-	return f, bounded(fmt.Sprintf("%s by %s", word, v.Rule))
+	return f, bounded(fmt.Sprintf("%s by %s", decision, v.Rule))
 }
 
 func (e End) fields() (logrus.Fields, string) {
@@ -88,9 +89,9 @@ func (e End) fields() (logrus.Fields, string) {
 	return f, "stage ended: " + e.Exit
 }
 
-// maxText bounds one value as the record has it, escapes included, in bytes. A
-// server cuts long records (8 KiB with rsyslog), and cut JSON cannot be read; a
-// record has eight such values.
+// maxText bounds one value in a record, including escapes, in bytes. Servers cut long
+// records (rsyslog at 8 KiB), and cut JSON is not readable; a record has eight such
+// values.
 const maxText = 800
 
 func put(f logrus.Fields, key, text string) {
@@ -99,14 +100,14 @@ func put(f logrus.Fields, key, text string) {
 	}
 }
 
-// bounded keeps as much of a text as a record may have of one value.
+// bounded shortens a text to maxText.
 func bounded(text string) string {
 	if len(text) <= maxText/longestEscape {
 		return text
 	}
-	room := maxText
+	left := maxText
 	for at, r := range text {
-		if room -= escaped(r); room < 0 {
+		if left -= escapedLength(r); left < 0 {
 			return text[:at] + "…"
 		}
 	}
@@ -117,4 +118,68 @@ func putID(f logrus.Fields, key string, id job.ID) {
 	if id != 0 {
 		f[key] = int64(id)
 	}
+}
+
+// formatter writes an entry as one line of JSON in the frame of the destination.
+type formatter struct{ frame frame }
+
+// frame adds the header and trailer of a destination to a line without line end.
+type frame func(level logrus.Level, at time.Time, line []byte) []byte
+
+// Format implements logrus.Formatter.
+func (f formatter) Format(e *logrus.Entry) ([]byte, error) {
+	plain := logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano, DisableHTMLEscape: true}
+	text, err := plain.Format(e)
+	if err != nil {
+		return nil, err
+	}
+	return f.frame(e.Level, e.Time, escape(text)), nil
+}
+
+// escape writes as \uXXXX the characters that encoding/json does not escape: DEL, the
+// control characters from 0x80 on, and the marks that change the direction of text or
+// have no width. In JSON they only occur in strings, so the meaning does not change.
+// escape also removes the line end.
+func escape(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r == '\n':
+		case needsEscape(r):
+			out = fmt.Appendf(out, `\u%04x`, r)
+		default:
+			out = append(out, text[:n]...)
+		}
+		text = text[n:]
+	}
+	return out
+}
+
+// longestEscape is the length of \uXXXX.
+const longestEscape = 6
+
+// escapedLength is the number of bytes of a character in a record.
+func escapedLength(r rune) int {
+	switch {
+	case r == '"' || r == '\\' || r == '\n' || r == '\r' || r == '\t' || r == '\b' || r == '\f':
+		return 2
+	case r < ' ' || r == utf8.RuneError || needsEscape(r):
+		return longestEscape
+	}
+	return utf8.RuneLen(r)
+}
+
+// needsEscape reports whether a character is one of Unicode's Bidi_Control, has no
+// width, or is a separator that some viewers treat as a line end.
+func needsEscape(r rune) bool {
+	switch {
+	case r >= 0x7f && r < 0xa0,
+		r >= 0x200b && r <= 0x200f,
+		r >= 0x2028 && r <= 0x202e,
+		r >= 0x2060 && r <= 0x2069,
+		r == 0x061c, r == 0xfeff:
+		return true
+	}
+	return false
 }

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// connection is a socket to a log service. Connecting and each write have a time
+// socket is a socket to a log service. Connecting and each write have a time
 // limit. The package net is not used: it would link a resolver and a poller into the
 // privileged program for a few datagrams.
-type connection struct{ fd int }
+type socket struct{ fd int }
 
 // dialLocal connects to a datagram socket of this host.
 func dialLocal(path string) (io.WriteCloser, error) {
@@ -68,19 +68,19 @@ func dial(domain, kind int, to unix.Sockaddr, name string) (io.WriteCloser, erro
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to %s: %w", name, err)
 	}
-	c := connection{fd}
+	c := socket{fd}
 	if err := c.connect(to); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot connect to %s: %w", name, err), c.Close())
 	}
 	return c, nil
 }
 
-func (c connection) connect(to unix.Sockaddr) error {
+func (c socket) connect(to unix.Sockaddr) error {
 	err := unix.Connect(c.fd, to)
 	if !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
 		return err
 	}
-	if err := c.writable(time.Now().Add(patience)); err != nil {
+	if err := c.awaitWritable(time.Now().Add(sendTimeout)); err != nil {
 		return err
 	}
 	code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
@@ -92,15 +92,15 @@ func (c connection) connect(to unix.Sockaddr) error {
 
 // Write implements io.Writer. A server that closed the connection is an error, not a
 // SIGPIPE.
-func (c connection) Write(p []byte) (written int, err error) {
-	deadline := time.Now().Add(patience)
+func (c socket) Write(p []byte) (written int, err error) {
+	deadline := time.Now().Add(sendTimeout)
 	for written < len(p) {
 		n, err := unix.SendmsgN(c.fd, p[written:], nil, nil, unix.MSG_NOSIGNAL)
 		switch {
 		case err == nil:
 			written += n
 		case errors.Is(err, unix.EAGAIN):
-			if err := c.writable(deadline); err != nil {
+			if err := c.awaitWritable(deadline); err != nil {
 				return written, err
 			}
 		case !errors.Is(err, unix.EINTR):
@@ -110,12 +110,12 @@ func (c connection) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
-// writable waits until the socket takes data, or has an error to report.
-func (c connection) writable(deadline time.Time) error {
+// awaitWritable waits until the socket takes data, or has an error to report.
+func (c socket) awaitWritable(deadline time.Time) error {
 	for {
 		left := time.Until(deadline)
 		if left <= 0 {
-			return fmt.Errorf("the log server did not answer within %s: %w", patience, os.ErrDeadlineExceeded)
+			return fmt.Errorf("the log server did not answer within %s: %w", sendTimeout, os.ErrDeadlineExceeded)
 		}
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}, int(left.Milliseconds())+1)
 		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
@@ -125,4 +125,4 @@ func (c connection) writable(deadline time.Time) error {
 }
 
 // Close implements io.Closer.
-func (c connection) Close() error { return unix.Close(c.fd) }
+func (c socket) Close() error { return unix.Close(c.fd) }

@@ -27,7 +27,7 @@ func (d *authDriver) openLog(ctx context.Context, lost func(error)) auditlog.Log
 		return auditlog.Log{}
 	}
 	log, err := auditlog.New(auditlog.Settings{
-		Level: string(l.Level), Instance: d.Site.General.Name, Place: d.place(ctx, l), Lost: lost,
+		Level: string(l.Level), Instance: d.Site.General.Name, Destination: d.place(ctx, l), Lost: lost,
 		Call: thisCall(), Counter: &auditlog.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.Trust.OpenUpdate) }},
 	})
 	if err != nil {
@@ -36,7 +36,7 @@ func (d *authDriver) openLog(ctx context.Context, lost func(error)) auditlog.Log
 	return log
 }
 
-func (d *authDriver) place(ctx context.Context, l config.Logging) auditlog.Place {
+func (d *authDriver) place(ctx context.Context, l config.Logging) auditlog.Destination {
 	switch {
 	case l.Address != "":
 		return auditlog.RemoteSyslog(l.Network, l.Address)
@@ -130,7 +130,7 @@ func (d *authDriver) denied(err error) error {
 // walked records what each rule said, for a site that logs at level debug.
 func (d *authDriver) walked(steps []policy.Step) {
 	for _, s := range steps {
-		d.log.Walked(d.about(), auditlog.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
+		d.log.Checked(d.about(), auditlog.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
 	}
 }
 
@@ -143,7 +143,7 @@ func (d *authDriver) ended(err error) {
 		end.Code, _ = failure.ScriptCode(err)
 	}
 	if d.Site.General.GitLabServer == nil && err != nil {
-		d.log, _ = auditlog.New(auditlog.Settings{Level: string(config.Error), Place: auditlog.Syslog(), Call: thisCall()})
+		d.log, _ = auditlog.New(auditlog.Settings{Level: string(config.Error), Destination: auditlog.Syslog(), Call: thisCall()})
 	}
 	d.log.Ended(d.about(), end)
 	d.log.Close()

@@ -44,7 +44,7 @@ func (d *authDriver) askScript(ctx context.Context, script runas.Script, c polic
 	if err != nil {
 		return state.Delegation{}, &denial{rule: RuleRunAs, err: err}
 	}
-	d.log.Walked(d.about(), auditlog.Rule{Name: RuleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
+	d.log.Checked(d.about(), auditlog.Rule{Name: RuleRunAs, Outcome: string(policy.OK), Reason: "accepted as " + a.Username.String() + " " + a.Notes})
 	answer := state.Delegation{Called: true, Target: target, DataDir: a.DataDir, Message: a.Message}
 	if a.Named {
 		answer.Named = a.Username

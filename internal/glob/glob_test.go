@@ -110,7 +110,7 @@ func TestAgainstRegexp(t *testing.T) {
 		}
 		want := regexp.MustCompile("^" + expr + "$").MatchString("/" + project + "/")
 		if got := parse(t, pattern).Match(project); got != want {
-			t.Fatalf("%q on %q: %v, the regular expression %s says %v", pattern, project, got, expr, want)
+			t.Fatalf("%q on %q: %v, the regular expression %s gives %v", pattern, project, got, expr, want)
 		}
 		if want {
 			matches++

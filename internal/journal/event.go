@@ -1,10 +1,10 @@
-// Package journal keeps, in files that only jacamar-auth writes, which jobs live and
-// how the others ended. A live job is one small file of events, one JSON object a
-// line (the form of Flux RFC 18 event logs); at its end the lines go into the file
-// of the day. There is no lock file, no database and no daemon.
+// Package journal records, in files that only jacamar-auth writes, which jobs are live
+// and how the others ended. A live job has one small file of events, one JSON object
+// on each line (the form of Flux RFC 18 event logs). When it ends, the lines are moved
+// to the file of the day. There is no lock file, no database and no daemon.
 //
-// A journal that cannot be written stops no job: every function returns an error
-// that the caller reports and then passes over.
+// A journal that cannot be written stops no job: the caller reports the error and
+// continues.
 package journal
 
 import (
@@ -19,8 +19,7 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// Key names a live job by numbers that were verified; none of it is text of the
-// job's author.
+// Key identifies a live job by verified numbers, not by text of the job's author.
 type Key struct {
 	UID     job.UID
 	Project job.ID
@@ -51,21 +50,21 @@ func ParseKey(name string) (Key, error) {
 	return k, nil
 }
 
-// Name is what happened.
+// Name is the kind of an event.
 type Name string
 
 // The events, in the order of a job's life.
 const (
 	Refused   Name = "refused"   // a config stage refused the job
-	Held      Name = "held"      // a config stage waits: a drain or a cap
+	Held      Name = "held"      // a config stage waits for the end of a drain or for a cap
 	Granted   Name = "granted"   // the rules allow the job
-	Settled   Name = "settled"   // the config stage made the directories
-	Stage     Name = "stage"     // a stage began
+	Settled   Name = "settled"   // the config stage created the directories
+	Stage     Name = "stage"     // a stage started
 	StageEnd  Name = "stage_end" // a stage ended
 	Batch     Name = "batch"     // as the account's jacamar reports: the batch job's phase
 	Disk      Name = "disk"      // as the account's jacamar reports: the size of the build directory
 	Ended     Name = "ended"     // cleanup ran
-	Reaped    Name = "reaped"    // the job was cleaned up after its runner was gone
+	Reaped    Name = "reaped"    // the job was cleaned up after its runner had ended
 	Truncated Name = "truncated" // the live file is full
 )
 
@@ -77,7 +76,7 @@ type Event struct {
 	Context Context `json:"context"`
 }
 
-// Context is what an event has to report. Which fields are set depends on the event.
+// Context is the data of an event. Which fields are set depends on the event.
 type Context struct {
 	Job       job.ID            `json:"job,omitempty"`
 	Pipeline  job.ID            `json:"pipeline,omitempty"`
@@ -92,7 +91,7 @@ type Context struct {
 	Rule      string            `json:"rule,omitempty"`
 	Reason    string            `json:"reason,omitempty"`
 	Owner     *proctree.Process `json:"owner,omitempty"` // the runner
-	// Until is when the job's own time is over, in seconds since 1970.
+	// Until is when the job's timeout expires, in seconds since 1970.
 	Until int64 `json:"until,omitempty"`
 
 	Base    string `json:"base,omitempty"`
@@ -116,41 +115,34 @@ type Context struct {
 }
 
 const (
-	// maxLine bounds one event with its line feed, in bytes. A write(2) of so little
-	// with O_APPEND is whole on every local file system.
+	// maxLine bounds one event with its line feed, in bytes. A write(2) of this size
+	// with O_APPEND is atomic on every local file system.
 	maxLine = 2 << 10
 	// maxField bounds one text of an event, in bytes, so that a line fits.
 	maxField = 256
 )
 
-// At stamps an event.
+// At returns an event with its time.
 func At(t time.Time, name Name, c Context) Event {
 	return Event{Time: math.Round(float64(t.UnixMilli())) / 1000, Name: name, Context: c}
 }
 
-// line encodes an event. Texts are made printable and shortened, so that a reader
-// at a terminal is safe from them and a line has its bound.
+// line encodes an event. Texts are made printable and shortened, so that they are safe
+// on a terminal and a line stays within maxLine.
 func (e Event) line() ([]byte, error) {
 	c := &e.Context
 	for _, text := range []*string{
 		&c.Project, &c.Ref, &c.Login, &c.Account, &c.Host, &c.Executor, &c.Rule, &c.Reason, &c.Base, &c.Builds, &c.Scripts,
 		&c.Stage, &c.Exit, &c.System, &c.BatchID, &c.Phase, &c.Node,
 	} {
-		*text = shorten(job.Printable(*text), maxField)
+		*text = job.Shorten(job.Printable(*text), maxField)
 	}
 	text, err := json.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the event %s: %w", e.Name, err)
 	}
 	if len(text) >= maxLine {
-		return nil, fmt.Errorf("the event %s has %d bytes, over %d", e.Name, len(text)+1, maxLine)
+		return nil, fmt.Errorf("the event %s has %d bytes, more than %d", e.Name, len(text)+1, maxLine)
 	}
 	return append(text, '\n'), nil
-}
-
-func shorten(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	return strings.ToValidUTF8(s[:limit], "") + "…"
 }

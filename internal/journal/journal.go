@@ -18,33 +18,33 @@ const (
 	dayDir  = "days"
 	markDir = "marks"
 
-	// maxLive bounds a live file, in bytes, and maxDay the file of a day: refusals
-	// beyond it are not kept, so that a flood of them fills no disk.
-	maxLive = 64 << 10
-	maxDay  = 64 << 20
+	// maxLiveFile bounds a live file in bytes, and maxDayFile the file of a day: further
+	// refusals are not recorded, so that a flood of them does not fill the disk.
+	maxLiveFile = 64 << 10
+	maxDayFile  = 64 << 20
 
 	dirMode  = 0o2750 // the group of the journal may read
 	fileMode = 0o640
 )
 
-// Journal is the part of a journal that belongs to one host.
+// Journal is one host's part of a journal.
 type Journal struct {
 	host *os.File // the host's directory
 	path string
 }
 
-// Open opens the journal of a host below dir, which must exist and belong to the
-// account that this process writes files as, and makes the host's own part of it.
+// Open opens the journal of a host in dir and creates the host's part. dir must exist
+// and belong to the account as which this process writes files.
 func Open(dir job.AbsPath, host string) (*Journal, error) {
 	if !validHost(host) {
-		return nil, fmt.Errorf("cannot keep a journal: %q is not the name of a host", job.Clip(host))
+		return nil, fmt.Errorf("cannot write a journal: %q is not a valid host name", job.Clip(host))
 	}
 	top, err := unix.Open(dir.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the journal %s: %w", dir, err)
 	}
 	defer unix.Close(top)
-	if err := own(top, dir.String(), unix.S_IFDIR); err != nil {
+	if err := checkOwner(top, dir.String(), unix.S_IFDIR); err != nil {
 		return nil, err
 	}
 	fd, err := subdirectory(top, host, path.Join(dir.String(), host))
@@ -55,60 +55,60 @@ func Open(dir job.AbsPath, host string) (*Journal, error) {
 	return j, nil
 }
 
-// Close gives the journal's descriptor back.
+// Close closes the journal.
 func (j *Journal) Close() error { return j.host.Close() }
 
 func validHost(host string) bool {
 	return host != "" && len(host) <= 64 && host[0] != '.' && !strings.ContainsAny(host, "/\x00") && job.Printable(host) == host
 }
 
-// subdirectory opens a directory below parent, and makes it if it is missing.
+// subdirectory opens a directory in parent and creates it if it is missing.
 func subdirectory(parent int, name, shown string) (int, error) {
 	if err := unix.Mkdirat(parent, name, dirMode&0o777); err != nil && !errors.Is(err, unix.EEXIST) {
-		return -1, fmt.Errorf("cannot make %s: %w", shown, err)
+		return -1, fmt.Errorf("cannot create %s: %w", shown, err)
 	}
 	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("cannot open %s: %w", shown, err)
 	}
-	if err := own(fd, shown, unix.S_IFDIR); err != nil {
+	if err := checkOwner(fd, shown, unix.S_IFDIR); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil
 }
 
-// own refuses what another account could have put there: a foreign owner, write
-// access of others, another kind of file, a file with a second name.
-func own(fd int, shown string, kind uint32) error {
+// checkOwner refuses files that another account could have placed: a different owner,
+// write access for others, an unexpected type, a second hard link.
+func checkOwner(fd int, shown string, kind uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("cannot examine %s: %w", shown, err)
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != kind:
-		return fmt.Errorf("cannot use %s: it is not what a journal has there", shown)
+		return fmt.Errorf("cannot use %s: unexpected type of file", shown)
 	case st.Uid != 0 && int(st.Uid) != unix.Geteuid():
 		return fmt.Errorf("cannot use %s: owned by uid %d, not by uid %d", shown, st.Uid, unix.Geteuid())
 	case st.Mode&0o022 != 0:
 		return fmt.Errorf("cannot use %s: mode %04o lets others write it", shown, st.Mode&0o7777)
 	case kind == unix.S_IFREG && st.Nlink != 1:
-		return fmt.Errorf("cannot use %s: it has %d names", shown, st.Nlink)
+		return fmt.Errorf("cannot use %s: it has %d hard links", shown, st.Nlink)
 	}
 	return nil
 }
 
-// Live is the open file of one live job. While it is open its first byte is locked
-// for reading, which ends with this process, however that ends: readers see by it
-// that a stage runs.
+// Live is the open file of one live job. While it is open, a read lock on its first
+// byte shows readers that a stage runs. The lock ends with this process, also if it is
+// killed.
 type Live struct {
 	journal *Journal
 	key     Key
 	file    *os.File
 }
 
-// Create begins the file of a job, or continues one that an earlier try of the
-// same job's config stage began.
+// Create creates the file of a job, or continues that of an earlier attempt of the same
+// job's config stage.
 func (j *Journal) Create(k Key, first ...Event) (*Live, error) { return j.open(k, unix.O_CREAT, first) }
 
 // Resume continues the file of a job. A missing one is fs.ErrNotExist.
@@ -120,8 +120,8 @@ func (j *Journal) open(k Key, flags int, first []Event) (*Live, error) {
 		return nil, err
 	}
 	l := &Live{j, k, file}
-	held := unix.Flock_t{Type: unix.F_RDLCK, Start: 0, Len: 1}
-	if err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &held); err != nil {
+	lock := unix.Flock_t{Type: unix.F_RDLCK, Start: 0, Len: 1}
+	if err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
 	}
@@ -132,7 +132,7 @@ func (j *Journal) open(k Key, flags int, first []Event) (*Live, error) {
 	return l, nil
 }
 
-// file opens a file of the journal for reading and for writing at its end.
+// file opens a file of the journal for reading and appending.
 func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
 	shown := path.Join(j.path, dir, name)
 	parent, err := subdirectory(int(j.host.Fd()), dir, path.Join(j.path, dir))
@@ -140,18 +140,18 @@ func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
 		return nil, err
 	}
 	defer unix.Close(parent)
-	// O_NONBLOCK: a FIFO in its place must not hold this process.
+	// O_NONBLOCK: a FIFO in its place must not block this process.
 	fd, err := unix.Openat(parent, name, unix.O_RDWR|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|flags, fileMode)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", shown, err)
 	}
 	file := os.NewFile(uintptr(fd), shown)
-	if err := own(fd, shown, unix.S_IFREG); err != nil {
+	if err := checkOwner(fd, shown, unix.S_IFREG); err != nil {
 		file.Close()
 		return nil, err
 	}
 	if flags&unix.O_CREAT != 0 {
-		// The umask of this process is 077, and the group is to read.
+		// The umask of this process is 077, but the group must be able to read.
 		if err := unix.Fchmod(fd, fileMode); err != nil {
 			file.Close()
 			return nil, fmt.Errorf("cannot set the mode of %s: %w", shown, err)
@@ -160,8 +160,8 @@ func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
 	return file, nil
 }
 
-// Append adds events, each by one write. A full file takes one last event, which
-// reports that the others are missing.
+// Append adds events, each by one write. If the file is full, it adds a last event that
+// reports the missing ones.
 func (l *Live) Append(events ...Event) error {
 	size, err := l.file.Seek(0, 2)
 	if err != nil {
@@ -173,8 +173,8 @@ func (l *Live) Append(events ...Event) error {
 		if err != nil {
 			return err
 		}
-		if size+int64(len(line)) > maxLive-maxLine {
-			return l.truncate(size, e)
+		if size+int64(len(line)) > maxLiveFile-maxLine {
+			return l.markTruncated(size, e)
 		}
 		if _, err := l.file.Write(line); err != nil {
 			return fmt.Errorf("cannot append to %s: %w", l.file.Name(), err)
@@ -184,8 +184,8 @@ func (l *Live) Append(events ...Event) error {
 	return nil
 }
 
-func (l *Live) truncate(size int64, e Event) error {
-	if size > maxLive-maxLine {
+func (l *Live) markTruncated(size int64, e Event) error {
+	if size > maxLiveFile-maxLine {
 		return nil // it has its last event
 	}
 	line, err := Event{Time: e.Time, Name: Truncated, Context: Context{Job: l.key.Job}}.line()
@@ -197,17 +197,17 @@ func (l *Live) truncate(size int64, e Event) error {
 	return err
 }
 
-// Close ends this stage's hold on the job's file.
+// Close closes the job's file and releases its lock.
 func (l *Live) Close() error { return l.file.Close() }
 
-// End appends the last event, moves all lines into the file of the day and removes
-// the live file. Where it is interrupted the job is in both, which readers notice.
+// End appends the last event, copies all lines to the file of the day and removes the
+// live file. If it is interrupted, both files have the job, which readers handle.
 func (l *Live) End(last Event) error {
 	defer l.file.Close()
 	if err := l.Append(last); err != nil {
 		return err
 	}
-	text := make([]byte, maxLive)
+	text := make([]byte, maxLiveFile)
 	n, err := l.file.ReadAt(text, 0)
 	if n == 0 {
 		return fmt.Errorf("cannot read %s: %w", l.file.Name(), err)
@@ -226,7 +226,7 @@ func (l *Live) End(last Event) error {
 	return nil
 }
 
-// Refuse records a job that no account was granted for.
+// Refuse records a refused job.
 func (j *Journal) Refuse(e Event) error {
 	line, err := e.line()
 	if err != nil {
@@ -235,16 +235,16 @@ func (j *Journal) Refuse(e Event) error {
 	return j.appendDay(e.Time, line, true)
 }
 
-// appendDay adds lines to the file of the day. What can be done without is left out
-// once that file is large.
-func (j *Journal) appendDay(when float64, lines []byte, spare bool) error {
+// appendDay adds lines to the file of the day. It omits optional lines once that file
+// is large.
+func (j *Journal) appendDay(when float64, lines []byte, optional bool) error {
 	day := time.Unix(int64(when), 0).UTC().Format(time.DateOnly) + ".jsonl"
 	file, err := j.file(dayDir, day, unix.O_CREAT)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil || spare && info.Size() > maxDay {
+	if info, err := file.Stat(); err != nil || optional && info.Size() > maxDayFile {
 		return err
 	}
 	if _, err := file.Write(lines); err != nil {

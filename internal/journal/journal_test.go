@@ -38,7 +38,7 @@ var key = Key{UID: 1001, Project: 12, Job: 4711}
 
 func lives(t *testing.T, p job.AbsPath) []Record {
 	t.Helper()
-	records, err := Lives(p, "login1")
+	records, err := LiveJobs(p, "login1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,8 @@ func TestLifeOfAJob(t *testing.T) {
 	}
 }
 
-// A process that is killed leaves no lock: the test runs itself as the stage.
+// TestKilledStageIsNotRunning: a killed process leaves no lock. The test runs itself as
+// the stage.
 func TestKilledStageIsNotRunning(t *testing.T) {
 	if dir := os.Getenv("JOURNAL_DIR"); dir != "" {
 		p, err := job.ParseAbsPath(dir)
@@ -146,8 +147,8 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-// What another account could have put there is refused, and nothing outside is
-// written.
+// TestPlanted: files that another account could have placed are refused, and nothing
+// outside the journal is written.
 func TestPlanted(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
 	must(t, os.WriteFile(outside, nil, 0o600))
@@ -207,7 +208,7 @@ func TestFullLiveFile(t *testing.T) {
 	}
 	info, err := os.Stat(filepath.Join(p.String(), "login1", liveDir, key.String()))
 	must(t, err)
-	if info.Size() > maxLive {
+	if info.Size() > maxLiveFile {
 		t.Errorf("%d bytes", info.Size())
 	}
 	r := lives(t, p)[0]
@@ -238,14 +239,14 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%v, %v", days, err)
 	}
 	name := filepath.Join(p.String(), "login1", dayDir, "2026-11-28.jsonl")
-	must(t, os.Truncate(name, maxDay+1))
+	must(t, os.Truncate(name, maxDayFile+1))
 	must(t, j.Refuse(At(start, Refused, Context{})))
-	if info, err := os.Stat(name); err != nil || info.Size() != maxDay+1 {
+	if info, err := os.Stat(name); err != nil || info.Size() != maxDayFile+1 {
 		t.Errorf("a full day grows: %v, %v", info, err)
 	}
 }
 
-// Half lines and doubles are what interrupted writes leave.
+// TestDay: interrupted writes leave incomplete and duplicate lines.
 func TestDay(t *testing.T) {
 	line := func(at int, name Name, id job.ID) string {
 		text, err := At(start.Add(time.Duration(at)*time.Second), name, Context{Job: id}).line()

@@ -19,28 +19,27 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Mark is what administrators put beside the journal to keep new jobs out, or to
-// end one.
+// Mark is a file in the journal by which administrators refuse new jobs or end a job.
 type Mark struct {
-	// Message is what users read.
+	// Message is for the users.
 	Message string `json:"message"`
-	// Until is when the mark ends by itself, in seconds since 1970; 0 means never.
+	// Until is when the mark expires, in seconds since 1970; 0 means never.
 	Until int64 `json:"until,omitempty"`
-	// Hold is how long a config stage waits for the mark's end before it refuses the
-	// job, in seconds.
+	// Hold is how long a config stage waits for the mark's end before it refuses the job,
+	// in seconds.
 	Hold int64 `json:"hold,omitempty"`
-	// Allow are accounts that a drain is not for.
+	// Allow are accounts that a drain does not apply to.
 	Allow []job.UID `json:"allow,omitempty"`
 	Made  int64     `json:"made"` // seconds since 1970
 }
 
-// InForce reports whether the mark has not ended.
+// InForce reports whether the mark has not expired.
 func (m Mark) InForce(now time.Time) bool { return m.Until == 0 || now.Unix() < m.Until }
 
 // MarkName is the name of a mark's file.
 type MarkName string
 
-// Drain keeps all jobs out.
+// Drain refuses all new jobs.
 const Drain MarkName = "drain"
 
 const (
@@ -53,28 +52,28 @@ const (
 	maxMessage = 1 << 10 // bytes of its message
 )
 
-// DrainAccount keeps the jobs of an account out.
+// DrainAccount refuses new jobs of an account.
 func DrainAccount(uid job.UID) MarkName {
 	return MarkName(accountPrefix + strconv.FormatUint(uint64(uid), 10))
 }
 
-// DrainProject keeps the jobs of a project out.
+// DrainProject refuses new jobs of a project.
 func DrainProject(id job.ID) MarkName { return MarkName(projectPrefix + id.String()) }
 
 // StopJob ends one job.
 func StopJob(id job.ID) MarkName { return MarkName(stopPrefix + id.String()) }
 
-// StopAccount ends all jobs of an account that began before the mark was made.
+// StopAccount ends all jobs of an account that started before the mark was set.
 func StopAccount(uid job.UID) MarkName {
 	return MarkName(stopAccount + strconv.FormatUint(uint64(uid), 10))
 }
 
-// ErrNoMark reports that there was nothing to remove.
+// ErrNoMark reports that the mark to remove does not exist.
 var ErrNoMark = errors.New("there is no such mark")
 
-// SetMark writes a mark. A reader sees the old one or the new one, never a part.
+// SetMark writes a mark atomically.
 func SetMark(dir job.AbsPath, name MarkName, m Mark) error {
-	m.Message = shorten(strings.TrimSpace(job.Printable(m.Message)), maxMessage)
+	m.Message = job.Shorten(strings.TrimSpace(job.Printable(m.Message)), maxMessage)
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("cannot encode the mark %s: %w", name, err)
@@ -103,7 +102,7 @@ func SetMark(dir job.AbsPath, name MarkName, m Mark) error {
 	return nil
 }
 
-// RemoveMark ends a mark. ErrNoMark means that there was none.
+// RemoveMark removes a mark. ErrNoMark means that there was none.
 func RemoveMark(dir job.AbsPath, name MarkName) error {
 	parent, err := marks(dir, false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -130,7 +129,7 @@ func marks(dir job.AbsPath, create bool) (int, error) {
 		return -1, fmt.Errorf("cannot open the journal %s: %w", dir, err)
 	}
 	defer unix.Close(top)
-	if err := own(top, dir.String(), unix.S_IFDIR); err != nil {
+	if err := checkOwner(top, dir.String(), unix.S_IFDIR); err != nil {
 		return -1, err
 	}
 	shown := path.Join(dir.String(), markDir)
@@ -141,14 +140,14 @@ func marks(dir job.AbsPath, create bool) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("cannot open %s: %w", shown, err)
 	}
-	if err := own(fd, shown, unix.S_IFDIR); err != nil {
+	if err := checkOwner(fd, shown, unix.S_IFDIR); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil
 }
 
-// GetMark reads a mark; ok is false where there is none.
+// GetMark reads a mark; ok is false if there is none.
 func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
 	parent, err := marks(dir, false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -168,7 +167,7 @@ func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
 	}
 	file := os.NewFile(uintptr(fd), shown)
 	defer file.Close()
-	if err := own(fd, shown, unix.S_IFREG); err != nil {
+	if err := checkOwner(fd, shown, unix.S_IFREG); err != nil {
 		return m, false, err
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxMark))
@@ -178,7 +177,7 @@ func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
 	if err != nil {
 		return m, false, fmt.Errorf("cannot read %s: %w", shown, err)
 	}
-	m.Message = shorten(job.Printable(m.Message), maxMessage)
+	m.Message = job.Shorten(job.Printable(m.Message), maxMessage)
 	return m, true, nil
 }
 
@@ -200,7 +199,7 @@ func Marks(dir job.AbsPath) ([]MarkName, error) {
 	return names, nil
 }
 
-// KeptOut returns the first mark in force that keeps a new job out: of its account, of
+// KeptOut returns the first mark in force that refuses a new job: of its account, of
 // its project, of all. A mark that cannot be read is an error, which stops no job.
 func KeptOut(dir job.AbsPath, k Key, now time.Time) (m Mark, ok bool, err error) {
 	for _, name := range []MarkName{DrainAccount(k.UID), DrainProject(k.Project), Drain} {
@@ -215,7 +214,7 @@ func KeptOut(dir job.AbsPath, k Key, now time.Time) (m Mark, ok bool, err error)
 	return Mark{}, false, nil
 }
 
-// Stopped returns the mark by which administrators ended a job that began at a time.
+// Stopped returns the mark by which administrators ended a job that started at a time.
 func Stopped(dir job.AbsPath, k Key, began time.Time) (m Mark, ok bool, err error) {
 	m, ok, err = GetMark(dir, StopJob(k.Job))
 	if ok || err != nil {

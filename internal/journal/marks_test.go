@@ -62,7 +62,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// A planted mark neither stops a job nor holds the reader.
+// TestPlantedMark: a planted mark neither stops a job nor blocks the reader.
 func TestPlantedMark(t *testing.T) {
 	_, p := open(t)
 	must(t, SetMark(p, StopJob(1), Mark{}))

@@ -18,14 +18,14 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Record is all that the journal has of one job.
+// Record is all events of one job.
 type Record struct {
 	Host   string
 	Key    Key // zero for a refusal
 	Events []Event
-	// Running reports that a stage of a live job runs now.
+	// Running reports whether a stage of a live job runs now.
 	Running bool
-	// Live reports that the job has a live file.
+	// Live reports whether the job has a live file.
 	Live bool
 }
 
@@ -63,9 +63,9 @@ func Hosts(dir job.AbsPath) ([]string, error) {
 	return hosts, nil
 }
 
-// Lives returns the live jobs of a host. What is no file of a journal is passed
-// over: it can only be the work of the journal's own account.
-func Lives(dir job.AbsPath, host string) ([]Record, error) {
+// LiveJobs returns the live jobs of a host. It ignores other files, which only the
+// journal's own account can create.
+func LiveJobs(dir job.AbsPath, host string) ([]Record, error) {
 	parent := filepath.Join(dir.String(), host, liveDir)
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,22 +99,22 @@ func readLive(name string) (Record, error) {
 		return Record{}, fmt.Errorf("cannot read the journal: %w", err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxLive))
+	text, err := io.ReadAll(io.LimitReader(file, maxLiveFile))
 	if err != nil {
 		return Record{}, fmt.Errorf("cannot read the journal: %w", err)
 	}
-	return Record{Events: Parse(text), Running: locked(file), Live: true}, nil
+	return Record{Events: Parse(text), Running: isLocked(file), Live: true}, nil
 }
 
-// locked reports whether a stage holds the file. F_OFD_GETLK needs no right to
-// write, and its answer does not depend on what /proc shows (fcntl(2)).
-func locked(file *os.File) bool {
+// isLocked reports whether a stage has locked the file. F_OFD_GETLK does not need
+// write access and does not depend on /proc (fcntl(2)).
+func isLocked(file *os.File) bool {
 	wanted := unix.Flock_t{Type: unix.F_WRLCK, Start: 0, Len: 1}
 	return unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &wanted) == nil && wanted.Type != unix.F_UNLCK
 }
 
-// Parse reads events. A line that is none is passed over: the last one may be half
-// written, and a full disk leaves half lines in the middle.
+// Parse reads events. It ignores malformed lines: the last one may be incomplete, and
+// a full disk leaves incomplete lines in the middle.
 func Parse(text []byte) []Event {
 	var events []Event
 	for line := range bytes.Lines(text) {
@@ -127,11 +127,10 @@ func Parse(text []byte) []Event {
 }
 
 // Day returns the ended jobs and the refusals of one file of a day, in the order of
-// their first lines. Lines that stand there twice, since a cleanup was interrupted,
-// count once.
+// their first lines. It ignores duplicate lines, which an interrupted cleanup leaves.
 func Day(host string, text []byte) []Record {
 	var records []Record
-	current := map[job.ID]int{} // the newest record of a job, by its place
+	current := map[job.ID]int{} // index of the newest record of a job
 	seen := map[string]bool{}
 	for _, e := range Parse(text) {
 		if e.Name == Refused {
@@ -144,7 +143,7 @@ func Day(host string, text []byte) []Record {
 		}
 		seen[stamp] = true
 		at, known := current[e.Context.Job]
-		if !known || e.Name == Granted && records[at].over() {
+		if !known || e.Name == Granted && records[at].hasEnded() {
 			at = len(records)
 			current[e.Context.Job] = at
 			records = append(records, Record{Host: host})
@@ -154,9 +153,9 @@ func Day(host string, text []byte) []Record {
 	return records
 }
 
-// over reports whether the record has its last event: ids are used again where a
-// host serves two GitLab servers.
-func (r Record) over() bool {
+// hasEnded reports whether the record has its last event. A host that serves two GitLab
+// servers can have two jobs with one id.
+func (r Record) hasEnded() bool {
 	_, ended := r.Find(Ended)
 	_, reaped := r.Find(Reaped)
 	return ended || reaped
@@ -181,4 +180,40 @@ func Days(dir job.AbsPath, host string) ([]string, error) {
 	}
 	slices.Sort(days)
 	return days, nil
+}
+
+// State is the state of a live job.
+type State string
+
+// The states.
+const (
+	Running State = "running" // a stage runs
+	Between State = "between" // the runner is alive and between two stages
+	Quiet   State = "quiet"   // as between, for a long time
+	Ghost   State = "ghost"   // no stage runs and no runner will start one
+	Overdue State = "overdue" // a stage runs after the job's timeout
+)
+
+// quietAfter is the time between two stages after which an administrator should check
+// the job. A retried get_sources waits up to 5 minutes.
+const quietAfter = 15 * time.Minute
+
+// StateOf returns the state for a record, whether the runner that owns the job has
+// certainly ended, and the time.
+func StateOf(r Record, ownerGone bool, now time.Time) State {
+	late := false
+	if granted, ok := r.Find(Granted); ok && granted.Context.Until != 0 {
+		late = now.Unix() > granted.Context.Until
+	}
+	switch {
+	case r.Running && late:
+		return Overdue
+	case r.Running:
+		return Running
+	case ownerGone || late:
+		return Ghost
+	case now.Sub(r.Last()) > quietAfter:
+		return Quiet
+	}
+	return Between
 }

@@ -16,9 +16,9 @@ import (
 	"jacamar-ci/internal/journal"
 )
 
-// Counters are the metrics that only grow. They are kept between two runs, with how
-// far each host's days have been counted, so that the removal of old days does not
-// make them fall.
+// Counters are the metrics that only grow. They are saved between two runs, with the
+// position up to which each host's days were counted, so that the removal of old days
+// does not decrease them.
 type Counters struct {
 	Read      map[string]Position `json:"read"`
 	Ended     series              `json:"ended"`
@@ -32,13 +32,13 @@ type Counters struct {
 	Succeeded float64 `json:"succeeded"`
 }
 
-// Position is how far a host's days have been counted.
+// Position is the position up to which a host's days were counted.
 type Position struct {
 	Day    string `json:"day"`
 	Offset int64  `json:"offset"`
 }
 
-// series is one metric, by its labels as they are written.
+// series is one metric, by the text of its labels.
 type series map[string]float64
 
 func (s *series) add(value float64, labels ...string) {
@@ -66,7 +66,7 @@ func (h *histogram) observe(seconds float64) {
 	h.Sum += seconds
 }
 
-// Count adds what a host's days have beyond what was counted before.
+// Count adds the events of a host's days that were not counted before.
 func (c *Counters) Count(dir job.AbsPath, host string) error {
 	days, err := journal.Days(dir, host)
 	if err != nil {
@@ -96,10 +96,10 @@ func (c *Counters) Count(dir job.AbsPath, host string) error {
 	return nil
 }
 
-// maxChunk bounds what one run reads of a day, in bytes; the rest is the next run's.
+// maxChunk bounds how much of a day one run reads, in bytes; the next run continues.
 const maxChunk = 64 << 20
 
-// readFrom returns the whole lines of a file behind an offset.
+// readFrom returns the complete lines of a file after an offset.
 func readFrom(name string, offset int64) ([]byte, error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -118,7 +118,7 @@ func (c *Counters) count(r journal.Record) {
 		c.Refused.add(1, "rule", cmp.Or(e.Context.Rule, "unknown"))
 		return
 	}
-	j := describe(r)
+	j := newJob(r)
 	c.Ended.add(1, "executor", j.Executor, "exit", cmp.Or(j.Exit, "unknown"))
 	c.CPU.add(j.CPU, "executor", j.Executor)
 	c.Job.observe(j.Last.Sub(j.Began).Seconds())
@@ -184,10 +184,10 @@ func metric(out *bytes.Buffer, name, kind, help string, values series) {
 	fmt.Fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 	for _, labels := range slices.Sorted(maps.Keys(values)) {
 		if labels == "" {
-			fmt.Fprintf(out, "%s %s\n", name, number(values[labels]))
+			fmt.Fprintf(out, "%s %s\n", name, formatNumber(values[labels]))
 			continue
 		}
-		fmt.Fprintf(out, "%s{%s} %s\n", name, labels, number(values[labels]))
+		fmt.Fprintf(out, "%s{%s} %s\n", name, labels, formatNumber(values[labels]))
 	}
 }
 
@@ -198,17 +198,17 @@ func (h histogram) write(out *bytes.Buffer, name, help string) {
 		if i < len(h.Counts) {
 			total += h.Counts[i]
 		}
-		fmt.Fprintf(out, "%s_bucket{le=\"%s\"} %s\n", name, number(bound), number(total))
+		fmt.Fprintf(out, "%s_bucket{le=\"%s\"} %s\n", name, formatNumber(bound), formatNumber(total))
 	}
 	if len(h.Counts) > len(bounds) {
 		total += h.Counts[len(bounds)]
 	}
-	fmt.Fprintf(out, "%s_bucket{le=\"+Inf\"} %s\n%s_sum %s\n%s_count %s\n", name, number(total), name, number(h.Sum), name, number(total))
+	fmt.Fprintf(out, "%s_bucket{le=\"+Inf\"} %s\n%s_sum %s\n%s_count %s\n", name, formatNumber(total), name, formatNumber(h.Sum), name, formatNumber(total))
 }
 
-func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+func formatNumber(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
 
-// labelText writes pairs of names and values as the exposition format wants them.
+// labelText writes pairs of names and values in the exposition format.
 func labelText(pairs []string) string {
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 	var list []string

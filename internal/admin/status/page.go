@@ -11,8 +11,8 @@ import (
 //go:embed page.html
 var pageText string
 
-// Page writes the snapshot as one HTML file without scripts and without anything
-// from elsewhere. With public, names of people and projects are left out.
+// Page writes the snapshot as one HTML file without scripts and external resources.
+// With public, it omits the names of people and projects.
 func (s Snapshot) Page(w io.Writer, public bool) error {
 	page, err := template.New("page").Funcs(template.FuncMap{
 		"clock": func(t time.Time) string { return t.Format("2006-01-02 15:04:05") },
@@ -29,7 +29,7 @@ func (s Snapshot) Page(w io.Writer, public bool) error {
 	return page.Execute(w, s)
 }
 
-// anonymous leaves out who and what.
+// anonymous returns s without accounts, users, projects and directories.
 func (s Snapshot) anonymous() Snapshot {
 	strip := func(jobs []Job) []Job {
 		list := make([]Job, len(jobs))
@@ -43,7 +43,7 @@ func (s Snapshot) anonymous() Snapshot {
 	return s
 }
 
-// Duration writes a time as people read it: 41s, 3m05s, 2h10m, 4d03h.
+// Duration formats a duration with two units at most: 41s, 3m05s, 2h10m, 4d03h.
 func Duration(d time.Duration) string {
 	seconds := int64(max(d, 0) / time.Second)
 	switch {

@@ -1,6 +1,6 @@
-// Package status turns the journal into what administrators look at: a page, a JSON
-// document and metrics. It only reads, has no privileges, and treats every text of
-// the journal as foreign.
+// Package status renders the journal for administrators: as a page, a JSON document
+// and metrics. It only reads, has no privileges, and does not trust any text of the
+// journal.
 package status
 
 import (
@@ -39,7 +39,7 @@ type Job struct {
 	Disk      int64         `json:"disk_bytes"`
 }
 
-// Notice is something that an administrator has to look at, with what to do.
+// Notice is a problem for an administrator, with what to do.
 type Notice struct {
 	ID   string `json:"id"` // stable, for monitoring
 	What string `json:"what"`
@@ -52,7 +52,7 @@ type Count struct {
 	Count int    `json:"count"`
 }
 
-// Usage is what one account used, over the ended jobs of the period.
+// Usage is the resource usage of one account by the ended jobs of the period.
 type Usage struct {
 	Account string  `json:"account"`
 	Jobs    int     `json:"jobs"`
@@ -62,8 +62,8 @@ type Usage struct {
 	Disk    int64   `json:"disk_bytes"` // largest known size of its build directories
 }
 
-// Snapshot is everything that the page shows. Its JSON form is an interface: fields
-// are only ever added.
+// Snapshot is the content of the page. Its JSON form is an interface: fields are never
+// removed or changed.
 type Snapshot struct {
 	Schema    int       `json:"schema"`
 	Made      time.Time `json:"made"`
@@ -80,31 +80,31 @@ type Snapshot struct {
 // Schema is the version of the JSON form.
 const Schema = 1
 
-// Input is what a snapshot is made from.
+// Input is the input of a snapshot.
 type Input struct {
 	Now   time.Time
 	Hosts []string
-	// Live and Past are the records of live jobs, and of the ended jobs and refusals
-	// of the period that is shown.
+	// Live are the records of live jobs, Past those of the ended jobs and refusals of
+	// the period.
 	Live, Past []journal.Record
-	// Drain is the message of a drain that is in force, "" for none.
+	// Drain is the message of a drain in force, "" for none.
 	Drain string
-	// Gone reports whether a process certainly ended.
+	// Gone reports whether a process has certainly ended.
 	Gone func(proctree.Process) bool
 }
 
 const (
 	// lastEnded is how many ended jobs the page lists.
 	lastEnded = 50
-	// longWait is how long a batch job may be pending before it is worth a look.
+	// longWait is how long a batch job may be pending without a notice.
 	longWait = time.Hour
 )
 
-// Make builds the snapshot.
-func Make(in Input) Snapshot {
+// NewSnapshot returns the snapshot.
+func NewSnapshot(in Input) Snapshot {
 	s := Snapshot{Schema: Schema, Made: in.Now.UTC(), Hosts: in.Hosts, Drain: in.Drain, Attention: []Notice{}, Live: []Job{}, Ended: []Job{}}
 	for _, r := range in.Live {
-		s.Live = append(s.Live, live(r, in))
+		s.Live = append(s.Live, newLiveJob(r, in))
 	}
 	slices.SortFunc(s.Live, func(a, b Job) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID)) })
 	refused, failed := map[string]int{}, map[string]int{}
@@ -113,7 +113,7 @@ func Make(in Input) Snapshot {
 			refused[cmp.Or(e.Context.Rule, "unknown")]++
 			continue
 		}
-		j := describe(r)
+		j := newJob(r)
 		s.Ended = append(s.Ended, j)
 		if j.Exit != "ok" {
 			failed[cmp.Or(j.Exit, "unknown")]++
@@ -127,8 +127,8 @@ func Make(in Input) Snapshot {
 	return s
 }
 
-func live(r journal.Record, in Input) Job {
-	j := describe(r)
+func newLiveJob(r journal.Record, in Input) Job {
+	j := newJob(r)
 	gone := false
 	if e, ok := r.Find(journal.Granted); ok && e.Context.Owner != nil {
 		gone = in.Gone(*e.Context.Owner)
@@ -140,8 +140,8 @@ func live(r journal.Record, in Input) Job {
 	return j
 }
 
-// describe reads a record's events in their order, so that the newest counts.
-func describe(r journal.Record) Job {
+// newJob reads a record's events in their order; newer values replace older ones.
+func newJob(r journal.Record) Job {
 	j := Job{Host: r.Host, Last: r.Last().UTC()}
 	if r.Live {
 		j.ID = r.Key.Job.String()
@@ -175,8 +175,7 @@ func describe(r journal.Record) Job {
 	return j
 }
 
-// fail keeps the first failure: later stages of a failed job do not change why it
-// failed.
+// fail keeps the first failure: later stages of a failed job do not change the reason.
 func (j *Job) fail(c journal.Context) {
 	if c.Exit != "" && (j.Exit == "" || j.Exit == "ok") {
 		j.Exit, j.Code = c.Exit, c.Code
@@ -214,16 +213,17 @@ func usage(ended []Job) []Usage {
 	return list
 }
 
-// attention lists what does not end by itself, the most urgent kind first.
+// attention lists the problems that do not end by themselves, the most urgent kind
+// first.
 func attention(live []Job, now time.Time) []Notice {
 	var list []Notice
 	for _, kind := range []struct {
 		id, what, do string
 		is           func(Job) bool
 	}{
-		{"ghost", "left by a runner that is gone", "run: jacamar-auth reap", func(j Job) bool { return j.State == journal.Ghost }},
-		{"overdue", "running beyond their time", "run: jacamar-admin stop JOB, for each of them", func(j Job) bool { return j.State == journal.Overdue }},
-		{"quiet", "without an event for a long time", "see whether gitlab-runner is well on that host", func(j Job) bool { return j.State == journal.Quiet }},
+		{"ghost", "left by a runner that has ended", "run: jacamar-auth reap", func(j Job) bool { return j.State == journal.Ghost }},
+		{"overdue", "running after their timeout", "run: jacamar-admin stop JOB, for each of them", func(j Job) bool { return j.State == journal.Overdue }},
+		{"quiet", "without an event for a long time", "check that gitlab-runner works on that host", func(j Job) bool { return j.State == journal.Quiet }},
 		{"pending", "pending in the batch system for over an hour", "run: jacamar-admin show JOB, for the reason", func(j Job) bool {
 			return j.State == journal.Running && j.Phase == "pending" && now.Sub(j.Last) > longWait
 		}},

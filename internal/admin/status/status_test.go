@@ -20,7 +20,7 @@ import (
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 
-// record makes a live record of a job that was granted some time ago.
+// record returns a live record of a job that was granted some time ago.
 func record(id job.ID, ago time.Duration, running bool, owner *proctree.Process, more ...journal.Event) journal.Record {
 	granted := journal.At(now.Add(-ago), journal.Granted, journal.Context{
 		Job: id, Account: "alice", Project: "<b>group</b>/p", Executor: "slurm", Owner: owner, Until: now.Add(time.Hour).Unix(),
@@ -41,7 +41,7 @@ func past(id job.ID, exit string, code int, cpu float64) journal.Record {
 
 func snapshot() Snapshot {
 	gone := &proctree.Process{PID: 7}
-	return Make(Input{
+	return NewSnapshot(Input{
 		Now: now, Hosts: []string{"login1"},
 		Live: []journal.Record{
 			record(3, time.Minute, true, nil, journal.At(now, journal.Stage, journal.Context{Job: 3, Stage: "build_script"})),
@@ -56,7 +56,7 @@ func snapshot() Snapshot {
 	})
 }
 
-func TestMake(t *testing.T) {
+func TestNewSnapshot(t *testing.T) {
 	s := snapshot()
 	var got []string
 	for _, j := range s.Live {
@@ -76,7 +76,7 @@ func TestMake(t *testing.T) {
 	}
 }
 
-// Names of projects are their authors' text: on the page they are text as well.
+// TestPageShowsHostileNamesAsText: names of projects are untrusted and escaped.
 func TestPageShowsHostileNamesAsText(t *testing.T) {
 	var page bytes.Buffer
 	if err := snapshot().Page(&page, false); err != nil {
@@ -101,7 +101,7 @@ func TestPageShowsHostileNamesAsText(t *testing.T) {
 }
 
 func TestJSONOfNothing(t *testing.T) {
-	text, err := json.Marshal(Make(Input{Now: now}))
+	text, err := json.Marshal(NewSnapshot(Input{Now: now}))
 	if err != nil || strings.Contains(strings.Replace(string(text), `"hosts":null`, "", 1), "null") || !strings.Contains(string(text), `"schema":1`) {
 		t.Errorf("%s, %v", text, err)
 	}
@@ -184,7 +184,7 @@ func TestMetrics(t *testing.T) {
 	if m["jacamar_jobs_ended_total,executor=slurm,exit=ok"] != 2 || m["jacamar_cpu_seconds_total,executor=slurm"] != 8 || m[`jacamar_refused_total,rule=a"b\c`] != 1 {
 		t.Errorf("%v", m)
 	}
-	// Retention removes days; nothing falls, and nothing is counted twice.
+	// Retention removes days; no counter decreases, and nothing is counted twice.
 	if err := os.Remove(filepath.Join(days, "2026-11-27.jsonl")); err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func TestH11Progress(t *testing.T) {
 		{"no certificate in the CA file", func(s *server) { s.bundle = strings.NewReader("-----BEGIN X-----") }, false, false, true, "no certificate in PEM form"},
 		{"a CA file without end", func(s *server) { s.bundle = zeros{} }, false, false, true, "longer than 4194304 bytes"},
 		{"a CA file that cannot be read", func(s *server) { s.bundle = closed(t) }, false, false, true, "cannot read it"},
-		{"https where http is spoken", func(s *server) { s.url.Host = plain80(t) }, true, false, false, "HTTP response to HTTPS client"},
+		{"https to an http server", func(s *server) { s.url.Host = plain80(t) }, true, false, false, "HTTP response to HTTPS client"},
 		{"http", func(s *server) { s.url = &url.URL{Scheme: "http", Host: plain80(t)} }, true, false, false, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

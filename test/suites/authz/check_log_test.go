@@ -35,7 +35,7 @@ func TestCheckLog(t *testing.T) {
 		}, "fail log: the operator's log cannot be written to DIR/operator.log: "},
 		"no number": {nil, func(t *testing.T, dir string) {
 			testutil.Must(t, os.WriteFile(filepath.Join(dir, "operator.seq"), []byte("x"), 0o600))
-		}, "fail log: the operator's log cannot be written to DIR/operator.log: its records have no numbers: "},
+		}, "fail log: the operator's log cannot be written to DIR/operator.log: cannot number its records: "},
 		"another place": {site.Table{"network": "udp", "address": "127.0.0.1:9"}, nil, "ok log: a record was written to udp 127.0.0.1:9, where others can write similar records"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -114,7 +114,7 @@ func log(ctx context.Context, s Site) []Line {
 		return nil
 	}
 	where, file := logPlace(s)
-	if err := s.Log.Try(); err != nil {
+	if err := s.Log.WriteTest(); err != nil {
 		return []Line{fail("make it writable, or name another place in [auth.logging]", "the operator's log cannot be written to %s: %v", where, err)}
 	}
 	var lines []Line

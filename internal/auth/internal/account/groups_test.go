@@ -182,6 +182,6 @@ func TestMissing(t *testing.T) {
 		}
 	}
 	if _, err := (Names{getent: []string{"/nonexistent/getent"}}).Missing(t.Context(), "passwd", []string{"root"}); err == nil {
-		t.Error("without getent everybody is known")
+		t.Error("every name is known without getent")
 	}
 }

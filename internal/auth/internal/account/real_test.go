@@ -107,7 +107,7 @@ func TestAgingUnknownWithoutRoot(t *testing.T) {
 		t.Skipf("this process has no account: %v", err)
 	}
 	if me.Username == "nobody" {
-		t.Skip("nss-systemd makes up a shadow entry for nobody, which everybody may read")
+		t.Skip("nss-systemd generates a shadow entry for nobody, which any account may read")
 	}
 	got, err := System(nil).Aging(t.Context(), username(t, me.Username), time.Now())
 	if err != nil || got != (passwd.Aging{}) {
@@ -134,7 +134,7 @@ func agreesWithID(t *testing.T, name string) job.Account {
 		got = append(got, uint32(g))
 	}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("ids %v, but id(1) says %v", got, want)
+		t.Errorf("ids %v, but id(1) prints %v", got, want)
 	}
 	return a
 }

@@ -75,7 +75,7 @@ func TestMake(t *testing.T) {
 		"root's, with files":      {func(d string) error { return os.MkdirAll(d+"/alice/x", 0o700) }, "owned by root and not empty"},
 		"root's, hidden files":    {func(d string) error { return os.MkdirAll(d+"/alice/.x", 0o700) }, "owned by root and not empty"},
 		"root's, open":            {func(d string) error { return mkdir(d+"/alice", 0o755, 0) }, "owned by root and not new (mode 0755)"},
-		"somebody else's":         {func(d string) error { return mkdir(d+"/alice", 0o700, stranger) }, "owned by uid 64125"},
+		"another user's":          {func(d string) error { return mkdir(d+"/alice", 0o700, stranger) }, "owned by uid 64125"},
 		"link":                    {func(d string) error { return os.Symlink("/root", d+"/alice") }, "not a directory"},
 		"dangling link":           {func(d string) error { return os.Symlink("nowhere", d+"/alice") }, "not a directory"},
 		"file":                    {func(d string) error { return os.WriteFile(d+"/alice", nil, 0o700) }, "not a directory"},

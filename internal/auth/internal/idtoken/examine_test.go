@@ -41,9 +41,9 @@ func TestOrderIsComplete(t *testing.T) {
 	}
 }
 
-// TestExamineReadsWhatVerifyReads: of sound claims both say the same, but for
+// TestExamineAgreesWithVerify: of sound claims both say the same, but for
 // the times, which only verified claims have.
-func TestExamineReadsWhatVerifyReads(t *testing.T) {
+func TestExamineAgreesWithVerify(t *testing.T) {
 	for name, expected := range map[string]claims.Expected{"for a job": soundExpected(), "for their own job": {}} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Examine(marshal(t, soundClaims()), soundRules(), expected, issued)
@@ -59,7 +59,7 @@ func TestExamineReadsWhatVerifyReads(t *testing.T) {
 	}
 }
 
-func TestExamineRefusesAndStillReads(t *testing.T) {
+func TestExamineReadsRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		payload  []byte
 		expected claims.Expected
@@ -85,7 +85,7 @@ func TestExamineRefusesAndStillReads(t *testing.T) {
 	}
 }
 
-func TestUnverifiedIsThePayload(t *testing.T) {
+func TestUnverifiedClaims(t *testing.T) {
 	payload := marshal(t, soundClaims())
 	raw, err := Parse(job.NewSecret(signBytes(t, marshal(t, soundHeader()), payload, otherKey())))
 	if err != nil {
@@ -96,8 +96,8 @@ func TestUnverifiedIsThePayload(t *testing.T) {
 	}
 }
 
-// TestLookKeepsNothing: an administrator asks, under any account.
-func TestLookKeepsNothing(t *testing.T) {
+// TestPeekWritesNothing: an administrator asks, under any account.
+func TestPeekWritesNothing(t *testing.T) {
 	s := newSite(t)
 	got, err := s.keys().Peek(ctx, ciID, issued)
 	if err != nil || !got.Has(ciID) {
@@ -112,7 +112,7 @@ func TestLookKeepsNothing(t *testing.T) {
 	s.wantAsked(2)
 }
 
-func TestLookNeedsNoServer(t *testing.T) {
+func TestPeekNeedsNoServer(t *testing.T) {
 	s := primed(t)
 	s.down()
 	if _, err := s.keys().Peek(ctx, ciID, issued.Add(100*time.Hour)); err != nil {

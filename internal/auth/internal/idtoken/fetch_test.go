@@ -82,7 +82,7 @@ func TestH11Server(t *testing.T) {
 			w.Header().Set("Content-Type", "text/plain")
 			_, _ = w.Write(soundSet(t))
 		}, "not JSON"},
-		{"H11 HTML that says JSON", sends([]byte("<html>")), "not one JSON object"},
+		{"H11 HTML with the type of JSON", sends([]byte("<html>")), "not one JSON object"},
 		{"H11 redirect to http", redirect(plainOther.URL, 301), "redirect to"},
 		{"H11 redirect to another host", redirect(other.URL, 302), "redirect to"},
 		{"H11 redirect to itself", redirect("/users/sign_in", 307), `redirect to "/users/sign_in"`},
@@ -116,7 +116,7 @@ func TestH11Server(t *testing.T) {
 	}
 }
 
-// endless sends until nobody takes it any more, at most 1 GiB.
+// endless sends until the client stops reading, at most 1 GiB.
 func endless(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	chunk := []byte(strings.Repeat(" ", 1<<20))
@@ -208,7 +208,7 @@ func TestFetchOverLoopbackHTTP(t *testing.T) {
 	}
 }
 
-func TestFetchTakesTheTypeOfKeySets(t *testing.T) {
+func TestFetchContentType(t *testing.T) {
 	s := newSite(t)
 	s.behave(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/jwk-set+json")
@@ -219,9 +219,9 @@ func TestFetchTakesTheTypeOfKeySets(t *testing.T) {
 	}
 }
 
-// TestEndpointAsked: the address is GitLab's discovery path below its own, or
+// TestEndpointURL: the address is GitLab's discovery path below its own, or
 // the site's.
-func TestEndpointAsked(t *testing.T) {
+func TestEndpointURL(t *testing.T) {
 	for _, c := range []struct{ name, gitlab, jwks, want string }{
 		{"GitLab", "", "", "/oauth/discovery/keys"},
 		{"GitLab with a trailing slash", "/", "", "/oauth/discovery/keys"},
@@ -317,8 +317,8 @@ func TestReservedPorts(t *testing.T) {
 	}
 }
 
-// TestProxyIsHandedOn: jacamar-keys is told of the proxy, and no other argument.
-func TestProxyIsHandedOn(t *testing.T) {
+// TestProxyIsPassedOn: jacamar-keys gets the proxy and no other argument.
+func TestProxyIsPassedOn(t *testing.T) {
 	s := newSite(t)
 	program := filepath.Join(trustedDir(t), "jacamar-keys")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$# $2.\" >&2; exit 1\n"), 0o700); err != nil {
@@ -370,8 +370,8 @@ func TestFetcherMisbehaves(t *testing.T) {
 	s.wantAsked(0)
 }
 
-// TestFetcherIsFoundWhenItIsNeeded: a stage with kept keys does not look for it.
-func TestFetcherIsFoundWhenItIsNeeded(t *testing.T) {
+// TestFetcherLookedUpLate: a stage with kept keys does not look for it.
+func TestFetcherLookedUpLate(t *testing.T) {
 	s := newSite(t)
 	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Fatal(err)

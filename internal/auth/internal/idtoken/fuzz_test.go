@@ -27,8 +27,8 @@ func fuzzKey(f *testing.F) *rsa.PrivateKey {
 	return key.(*rsa.PrivateKey)
 }
 
-// FuzzToken: no bytes make the way of a token panic, and none but the very bytes
-// that the server signed are believed.
+// FuzzToken: no input makes the verification panic, and only the very bytes
+// that the server signed are accepted.
 func FuzzToken(f *testing.F) {
 	key := fuzzKey(f)
 	keys := KeySet{map[string]*rsa.PublicKey{ciID: &key.PublicKey}}
@@ -48,7 +48,7 @@ func FuzzToken(f *testing.F) {
 		case token == sound && err != nil:
 			t.Errorf("the sound token is refused: %v", err)
 		case token != sound && err == nil:
-			t.Errorf("%q is believed", token)
+			t.Errorf("%q is accepted", token)
 		case err != nil && !isDenied(err):
 			t.Errorf("%v is not a denial", err)
 		}
@@ -56,7 +56,7 @@ func FuzzToken(f *testing.F) {
 }
 
 // FuzzClaims gives hostile bytes to the readers behind the signature. What is
-// believed has the ids that were expected.
+// accepted has the expected ids.
 func FuzzClaims(f *testing.F) {
 	for _, claims := range []fields{soundClaims(), oldGitLab(soundClaims()), fork()} {
 		f.Add(marshal(f, claims))
@@ -72,10 +72,10 @@ func FuzzClaims(f *testing.F) {
 			return
 		}
 		if id.JobID != expected.JobID || id.Project.ID != expected.ProjectID || id.Fork() || id.User.ID != expected.UserID {
-			t.Errorf("believed %+v", id)
+			t.Errorf("accepted %+v", id)
 		}
 		if id.User.Login == "" || job.Printable(id.User.Login) != id.User.Login {
-			t.Errorf("believed the login %q", id.User.Login)
+			t.Errorf("accepted the login %q", id.User.Login)
 		}
 	})
 }
@@ -101,8 +101,8 @@ func FuzzKeySet(f *testing.F) {
 	})
 }
 
-// FuzzRecord: nothing that stands in the state directory makes a process fail.
-func FuzzRecord(f *testing.F) {
+// FuzzCached: nothing that stands in the state directory makes a process fail.
+func FuzzCached(f *testing.F) {
 	key := fuzzKey(f)
 	raw := marshal(f, set(jwk(ciID, &key.PublicKey)))
 	b, err := cachedKeys{fetchedSet: fetchedSet{raw: raw, fetched: issued}, attempted: issued}.encode("https://x.example/keys")

@@ -139,7 +139,7 @@ func TestKeysOverTime(t *testing.T) {
 	}
 }
 
-// TestWhenToRetry: who is told to retry is told when the server is asked again.
+// TestWhenToRetry: the hint to retry contains the time of the next request.
 func TestWhenToRetry(t *testing.T) {
 	s := primed(t)
 	for after, want := range map[time.Duration]string{0: "1m0s", 20 * time.Second: "40s", 60 * time.Second: "1s"} {
@@ -152,7 +152,7 @@ func TestWhenToRetry(t *testing.T) {
 }
 
 // TestH11Rotation: the key changes between two stages, and the second stage's
-// token is signed with the new one. A key that the server took back is not believed.
+// token is signed with the new one. A withdrawn key is not trusted.
 func TestH11Rotation(t *testing.T) {
 	s := primed(t)
 	s.behave(sends(marshal(t, set(jwk(loginID, &loginKey().PublicKey), jwk("new", &otherKey().PublicKey)))))
@@ -162,7 +162,7 @@ func TestH11Rotation(t *testing.T) {
 	}
 	s.wantAsked(2)
 	if set, err := s.keys().Get(ctx, ciID, issued.Add(4*time.Minute)); err == nil {
-		t.Errorf("a key that the server took back is still used: %v", set)
+		t.Errorf("a withdrawn key is still used: %v", set)
 	}
 	s.wantAsked(3)
 }
@@ -289,7 +289,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("Probe: %+v", p)
 		}
 	})
-	t.Run("status 500 still tells the time", func(t *testing.T) {
+	t.Run("status 500 still has the time", func(t *testing.T) {
 		s := newSite(t)
 		s.behave(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
 		if p := s.keys().Probe(ctx, now); !p.SkewKnown || !p.Secured || p.Err == nil {

@@ -24,8 +24,8 @@ func ecKey(t *testing.T, kid string) fields {
 	return fields{"kty": "EC", "crv": "P-256", "kid": kid, "use": "sig", "x": b64(point[1:33]), "y": b64(point[33:])}
 }
 
-// sized is a public key of so many bits. Nobody has its private key; a set is
-// judged by its public half.
+// sized is a public key of so many bits. Its private key does not exist; a set is
+// checked by its public half.
 func sized(bits uint) *rsa.PublicKey {
 	n := new(big.Int).Lsh(big.NewInt(1), bits-1)
 	return &rsa.PublicKey{N: n.SetBit(n, 0, 1), E: 65537}
@@ -52,14 +52,14 @@ func TestParseKeySetAccepts(t *testing.T) {
 		{"two keys, as GitLab has", set(ci, jwk(loginID, &loginKey().PublicKey)), 2},
 		{"without use and algorithm", set(ci.with("use", absent).with("alg", absent)), 1},
 		{"null for use and algorithm", set(ci.with("use", nil).with("alg", nil)), 1},
-		{"an encryption key beside it", set(ci, ci.with("use", "enc").with("kid", "e")), 1},
-		{"a key for RS512 beside it", set(ci, ci.with("alg", "RS512").with("kid", "e")), 1},
-		{"an EC key beside it", set(ecKey(t, "e"), ci), 1},
+		{"an encryption key in addition", set(ci, ci.with("use", "enc").with("kid", "e")), 1},
+		{"a key for RS512 in addition", set(ci, ci.with("alg", "RS512").with("kid", "e")), 1},
+		{"an EC key in addition", set(ecKey(t, "e"), ci), 1},
 		{"an EC key with the same id", set(ecKey(t, ciID), ci), 1},
 		{"an unknown type", set(ci, fields{"kty": "LATTICE", "kid": "l"}), 1},
 		{"a key without id", set(ci, ci.with("kid", absent)), 1},
 		{"a key with a path for an id", set(ci, ci.with("kid", "../x")), 1},
-		{"a secret key beside it", set(ci, fields{"kty": "oct", "k": "AAAA", "kid": "s"}), 1},
+		{"a secret key in addition", set(ci, fields{"kty": "oct", "k": "AAAA", "kid": "s"}), 1},
 		{"unknown members", fields{"keys": []fields{ci.with("zz", 1)}, "more": true}, 1},
 		{"the strongest modulus", set(jwk(ciID, sized(4096))), 1},
 		{"the largest exponent", set(exponent(1<<31 - 1)), 1},
@@ -107,7 +107,7 @@ func TestH11KeySets(t *testing.T) {
 		{"H11 duplicate kid, different keys", text(set(ci, jwk(ciID, &otherKey().PublicKey))), "two keys with the id"},
 		{"H11 512-bit RSA", text(set(jwk(ciID, sized(512)))), "has 512 bits"},
 		{"H11 2047-bit RSA", text(set(jwk(ciID, sized(2047)))), "has 2047 bits"},
-		{"H11 weak key beside a sound one", text(set(ci, jwk("w", sized(1024)))), "key 2 of the key set has 1024 bits"},
+		{"H11 weak key and a sound one", text(set(ci, jwk("w", sized(1024)))), "key 2 of the key set has 1024 bits"},
 		{"H11 4097-bit RSA", text(set(jwk(ciID, sized(4097)))), "is not an RSA key"},
 		{"H11 e=1", text(set(exponent(1))), "public exponent 1"},
 		{"H11 e=3", text(set(exponent(3))), "public exponent 3"},
@@ -135,7 +135,7 @@ func TestH11KeySets(t *testing.T) {
 	}
 }
 
-func TestParseKeySetTakesTheLongest(t *testing.T) {
+func TestParseKeySetLongest(t *testing.T) {
 	sound := string(soundSet(t))
 	if _, err := ParseKeySet([]byte(sound + strings.Repeat(" ", 256<<10-len(sound)))); err != nil {
 		t.Error(err)

@@ -8,9 +8,9 @@ import (
 	"jacamar-ci/internal/failure"
 )
 
-// TestWordsForTheJobsAuthor: two mistakes of job authors have words of their own;
-// every other refusal says no more than that it is one.
-func TestWordsForTheJobsAuthor(t *testing.T) {
+// TestMessagesForAuthor: two mistakes of job authors have messages of their own;
+// every other refusal has the general text.
+func TestMessagesForAuthor(t *testing.T) {
 	const second = time.Second
 	site := soundRules()
 	site.Advice = "write this"

@@ -22,8 +22,8 @@ func byOracle(token string, key *rsa.PublicKey) ([]byte, bool) {
 	return payload, err == nil
 }
 
-// believed returns the payload of a token if its form and its signature hold here.
-func believed(token string, key *rsa.PublicKey) ([]byte, bool) {
+// accepted returns the payload of a token that this package accepts.
+func accepted(token string, key *rsa.PublicKey) ([]byte, bool) {
 	t, err := Parse(job.NewSecret(token))
 	if err != nil {
 		return nil, false
@@ -32,22 +32,22 @@ func believed(token string, key *rsa.PublicKey) ([]byte, bool) {
 	return payload, err == nil
 }
 
-// What is believed here go-jose believes too, with the same payload. The other way
+// What is accepted here go-jose accepts too, with the same payload. The other way
 // round, only what this package refuses on purpose differs: a foreign parameter of
 // the header, a key id of odd form, a text with a second spelling.
 func differ(t *testing.T, token string, key *rsa.PublicKey) {
 	t.Helper()
-	ours, ok := believed(token, key)
+	ours, ok := accepted(token, key)
 	theirs, oracle := byOracle(token, key)
 	if ok && (!oracle || !bytes.Equal(ours, theirs)) {
-		t.Errorf("%q is believed, but not by the oracle", token)
+		t.Errorf("%q is accepted, but not by the oracle", token)
 	}
 }
 
-func TestAgreesWithTheOracle(t *testing.T) {
+func TestAgreesWithOracle(t *testing.T) {
 	key := &ciKey().PublicKey
 	sound := soundToken(t)
-	if _, ok := believed(sound, key); !ok {
+	if _, ok := accepted(sound, key); !ok {
 		t.Fatal("a sound token is refused")
 	}
 	if _, ok := byOracle(sound, key); !ok {
@@ -64,8 +64,8 @@ func TestAgreesWithTheOracle(t *testing.T) {
 		parts[0] + "." + parts[1] + "." + b64(make([]byte, 256)), parts[0] + ".." + parts[2],
 	} {
 		differ(t, token, key)
-		if _, ok := believed(token, key); ok {
-			t.Errorf("%q is believed", token)
+		if _, ok := accepted(token, key); ok {
+			t.Errorf("%q is accepted", token)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (s *site) notices() (all []string) {
 }
 
 // TestEveryKeyChanged: H11, another set at the server's address does not take the former
-// keys' place, the operator is told, and the former server takes its place back.
+// keys' place, the operator gets a warning, and the former server returns.
 func TestEveryKeyChanged(t *testing.T) {
 	s := primed(t)
 	other, own := impostor(t), soundSet(t)
@@ -68,7 +68,7 @@ func TestEveryKeyChanged(t *testing.T) {
 	}
 }
 
-// TestFormerKeysEnd: keys that the server does not publish any more are believed as
+// TestFormerKeysEnd: keys that the server no longer publishes are trusted as
 // long as any, and not longer while it is down.
 func TestFormerKeysEnd(t *testing.T) {
 	const day = 24 * time.Hour
@@ -88,8 +88,8 @@ func TestFormerKeysEnd(t *testing.T) {
 	ask(3*day, "impostor", true) // stale, and the server is down
 }
 
-// TestFormerKeysWhileTheServerIsDown: they serve for their day.
-func TestFormerKeysWhileTheServerIsDown(t *testing.T) {
+// TestFormerKeysServerDown: they serve for their day.
+func TestFormerKeysServerDown(t *testing.T) {
 	s := primed(t)
 	s.behave(sends(impostor(t)))
 	if _, err := s.keys().Get(ctx, "impostor", issued.Add(2*time.Minute)); err != nil {
@@ -105,9 +105,9 @@ func TestFormerKeysWhileTheServerIsDown(t *testing.T) {
 	}
 }
 
-// TestRotationsAreNoNotice: what GitLab does when it rotates a key, and sets that
+// TestRotationNoWarning: what GitLab does when it rotates a key, and sets that
 // change while others of the former keys are kept.
-func TestRotationsAreNoNotice(t *testing.T) {
+func TestRotationNoWarning(t *testing.T) {
 	s := primed(t)
 	both := marshal(t, set(jwk(ciID, &ciKey().PublicKey), jwk("next", &otherKey().PublicKey)))
 	s.behave(sends(both))
@@ -122,11 +122,11 @@ func TestRotationsAreNoNotice(t *testing.T) {
 		t.Errorf("warned: %v", s.warned)
 	}
 	if _, err := s.keys().Get(ctx, ciID, issued.Add(4*time.Minute)); err == nil {
-		t.Error("the withdrawn key is still believed")
+		t.Error("the withdrawn key is still trusted")
 	}
 }
 
-// TestSameIDsOfOtherKeys: an id is anybody's to choose.
+// TestSameIDsOfOtherKeys: any server can choose an id.
 func TestSameIDsOfOtherKeys(t *testing.T) {
 	s := primed(t)
 	s.behave(sends(marshal(t, set(jwk(ciID, &otherKey().PublicKey), jwk(loginID, &otherKey().PublicKey)))))
@@ -138,8 +138,8 @@ func TestSameIDsOfOtherKeys(t *testing.T) {
 	}
 }
 
-// TestForget: after that nothing of before is believed; Refresh alone keeps it.
-func TestForget(t *testing.T) {
+// TestReset: afterwards no former key is trusted; Refresh keeps them.
+func TestReset(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fetch  func(*Keys) error
 		served bool
@@ -183,9 +183,9 @@ func TestReplacing(t *testing.T) {
 	}{
 		"the first":                  {nil, nil, a, "", ""},
 		"the same again":             {&a, nil, a, "", ""},
-		"the same, beside another":   {&a, &b, a, "b", ""},
+		"the same, with another":     {&a, &b, a, "b", ""},
 		"another":                    {&a, nil, b, "a", "all keys changed at once"},
-		"another, beside a third":    {&a, &b, c, "a", "all keys changed at once"},
+		"another, with a third":      {&a, &b, c, "a", "all keys changed at once"},
 		"the former":                 {&a, &b, b, "", "the former keys are back"},
 		"the first of a damaged one": {nil, &b, a, "", ""},
 	} {
@@ -204,7 +204,7 @@ func TestReplacing(t *testing.T) {
 	}
 }
 
-// TestDamagedFormerSet: a record is believed as a whole or not at all.
+// TestDamagedFormerSet: a cache file is accepted as a whole or not at all.
 func TestDamagedFormerSet(t *testing.T) {
 	s := primed(t)
 	s.behave(sends(impostor(t)))
@@ -224,7 +224,7 @@ func TestDamagedFormerSet(t *testing.T) {
 	}
 }
 
-func TestKeySetNamesFewKeys(t *testing.T) {
+func TestKeySetString(t *testing.T) {
 	var keys []fields
 	for _, kid := range []string{"f", "e", "d", "c", "b", "a"} {
 		keys = append(keys, jwk(kid, &otherKey().PublicKey))

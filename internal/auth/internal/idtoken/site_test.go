@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// site is a key server over TLS with a CA of its own, and a state directory.
+// site is a key server over TLS with its own CA, and a state directory.
 type site struct {
 	t     testing.TB
 	https *httptest.Server
@@ -118,7 +118,7 @@ func sends(body []byte) http.HandlerFunc {
 	}
 }
 
-// trustedDir is a directory that trustedfile believes, which nothing below /tmp is.
+// trustedDir returns a directory that trustedfile trusts, unlike those in /tmp.
 func trustedDir(t testing.TB) string {
 	t.Helper()
 	home, err := os.UserHomeDir()

@@ -61,7 +61,7 @@ func asRoot(t *testing.T) {
 	}
 }
 
-// TestH12KeptKeys: a kept set that cannot be believed is not. It is fetched
+// TestH12KeptKeys: a cached set that cannot be trusted is not used. It is fetched
 // again; while the server is down as well, the job is refused.
 func TestH12KeptKeys(t *testing.T) {
 	rewrite := func(old, new string) func(t *testing.T, file string) {
@@ -103,7 +103,7 @@ func TestH12KeptKeys(t *testing.T) {
 			c.spoil(t, s.stateFile())
 			set, err := s.keys().Get(context.Background(), ciID, issued.Add(c.after))
 			if c.name == "H12 a directory" {
-				// Nothing to believe, and nothing that could be put in its place.
+				// No cached set, and no way to replace it.
 				if len(s.warned) != 2 {
 					t.Errorf("warned %v, want of the reading and of the keeping, in plain words", s.warned)
 				}
@@ -124,7 +124,7 @@ func TestH12KeptKeys(t *testing.T) {
 	}
 }
 
-// TestH12Fix: what replaced a set that was not believed is believed again.
+// TestH12Fix: the set that replaced an untrusted one is trusted.
 func TestH12Fix(t *testing.T) {
 	s := primed(t)
 	if err := os.Chmod(s.stateFile(), 0o666); err != nil {
@@ -190,7 +190,7 @@ func TestSaveWithoutDirectory(t *testing.T) {
 	}
 }
 
-func TestNobodyNeedsToListen(t *testing.T) {
+func TestNilWarn(t *testing.T) {
 	s := primed(t)
 	s.settings.Warn = nil
 	if err := os.Truncate(s.stateFile(), 0); err != nil {

@@ -32,8 +32,8 @@ func soundIdentity() claims.Identity {
 	}
 }
 
-// TestVerifyReads is what each sound token comes out as.
-func TestVerifyReads(t *testing.T) {
+// TestVerify is what each sound token comes out as.
+func TestVerify(t *testing.T) {
 	forks := func(r *Rules) { r.AllowForks = true }
 	for _, c := range []struct {
 		name   string
@@ -89,7 +89,7 @@ func TestVerifyReads(t *testing.T) {
 	}
 }
 
-func TestVerifyNeedsRules(t *testing.T) {
+func TestVerifyRequiresRules(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		rules Rules
@@ -117,7 +117,7 @@ func TestVerifySignature(t *testing.T) {
 	}{
 		{"H2 unknown key", sign(t, soundHeader().with("kid", "another"), soundClaims()), RuleKey},
 		{"H2 the login key's id on the CI key's signature", sign(t, soundHeader().with("kid", loginID), soundClaims()), RuleSignature},
-		{"signed with a key of somebody else", signBytes(t, marshal(t, soundHeader()), marshal(t, soundClaims()), otherKey()), RuleSignature},
+		{"signed with the key of another server", signBytes(t, marshal(t, soundHeader()), marshal(t, soundClaims()), otherKey()), RuleSignature},
 		{"other claims under a sound signature", parts[0] + "." + evil + "." + parts[2], RuleSignature},
 		{"no signature", parts[0] + "." + parts[1] + ".", RuleSignature},
 		{"half a signature", parts[0] + "." + parts[1] + "." + parts[2][:172], RuleSignature},
@@ -130,8 +130,8 @@ func TestVerifySignature(t *testing.T) {
 	}
 }
 
-// TestVerifyEveryByteCounts changes each byte of a sound token in turn.
-func TestVerifyEveryByteCounts(t *testing.T) {
+// TestVerifyEveryByte changes each byte of a sound token in turn.
+func TestVerifyEveryByte(t *testing.T) {
 	sound := soundToken(t)
 	keys := soundKeys(t)
 	for i := range sound {
@@ -152,9 +152,9 @@ func TestVerifyEveryByteCounts(t *testing.T) {
 	}
 }
 
-// TestVerifyBelievesNothingUnsigned: the claims are broken in every rule at
+// TestVerifySignatureFirst: the claims are broken in every rule at
 // once, and the signature is what is refused.
-func TestVerifyBelievesNothingUnsigned(t *testing.T) {
+func TestVerifySignatureFirst(t *testing.T) {
 	token := signBytes(t, marshal(t, soundHeader()), []byte(`{"iss":"x","iss":"y"}`), otherKey())
 	_, err := verify(t, token, soundRules(), claims.Expected{}, issued)
 	wantRefusal(t, err, RuleSignature, token)
@@ -259,7 +259,7 @@ func TestH7Audience(t *testing.T) {
 	}
 }
 
-func TestH8TimesMustBeWholeSeconds(t *testing.T) {
+func TestH8WholeSeconds(t *testing.T) {
 	at := issued.Unix()
 	for _, claim := range []string{"exp", "nbf", "iat"} {
 		for _, c := range []struct {
@@ -293,7 +293,7 @@ type rawNumber string
 
 func (n rawNumber) MarshalJSON() ([]byte, error) { return []byte(n), nil }
 
-func TestH8TheFirstAndTheLastSecondAreTimes(t *testing.T) {
+func TestH8FirstAndLastSecond(t *testing.T) {
 	claims := soundClaims().with("exp", rawNumber("253402300799")).with("iat", 0)
 	if _, err := verify(t, sign(t, soundHeader(), claims), soundRules(), soundExpected(), issued); err != nil {
 		t.Error(err)

@@ -86,7 +86,7 @@ func TestDecideRules(t *testing.T) {
 		{"nobody", func(m *input) { m.facts.Account.UID = 65534 }, Nobody, Deny, "alice has the user id of nobody"},
 		{"nogroup", func(m *input) { m.facts.Account.GID = 65534 }, Nobody, Deny, "the primary group of alice is that of nobody"},
 		{
-			"beside nobody", func(m *input) { m.facts.Account.UID, m.facts.Account.GID = 65533, 65533 },
+			"next to nobody", func(m *input) { m.facts.Account.UID, m.facts.Account.GID = 65533, 65533 },
 			Nobody, OK, "neither the user nor the primary group is nobody",
 		},
 		{

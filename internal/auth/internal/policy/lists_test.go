@@ -69,7 +69,7 @@ func TestListsAgainstTheModel(t *testing.T) {
 			_, d := m.decide()
 			want := model("alice", of.Names, len(of.Unnamed) > 0, r)
 			if d.Allowed != want {
-				t.Errorf("rules %+v, groups %+v: allowed %v, the model says %v", r, of, d.Allowed, want)
+				t.Errorf("rules %+v, groups %+v: allowed %v, the model gives %v", r, of, d.Allowed, want)
 			}
 			if pre := PreValidate(m.candidate, g, r); pre.Allowed != want || pre.Rule != d.Rule {
 				t.Errorf("rules %+v, groups %+v: before RunAs %v by %s, later %v by %s", r, of, pre.Allowed, pre.Rule, want, d.Rule)

@@ -67,7 +67,7 @@ func number(id job.ID) string {
 
 // identities are the user's accounts at external providers, one variable for each
 // provider. If two accounts would share a variable, it is omitted, because a script
-// could not tell which account it has.
+// could not determine which account it has.
 func identities(u claims.User) []string {
 	seen := map[string]int{}
 	for _, e := range u.Identities {

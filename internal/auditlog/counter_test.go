@@ -18,11 +18,11 @@ func counterAt(path string) *Counter {
 	return &Counter{Open: func() (*os.File, error) { return os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) }}
 }
 
-func fileAt(path string) Place {
+func fileAt(path string) Destination {
 	return File(func() (*os.File, error) { return os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600) })
 }
 
-// sequences are what the records of a file say of their order.
+// sequences returns the order fields of the records of a file.
 func sequences(t *testing.T, path string) (all []struct {
 	Seq     *uint64
 	Call    string
@@ -49,15 +49,15 @@ func sequences(t *testing.T, path string) (all []struct {
 	return all
 }
 
-// TestRecordsAreNumbered writes the records of many calls at once: each number of
-// the host is given once, and none is left out.
+// TestRecordsAreNumbered writes the records of many calls concurrently: each number of
+// the host is assigned once, and none is omitted.
 func TestRecordsAreNumbered(t *testing.T) {
 	const calls, each = 20, 5
 	path := filepath.Join(t.TempDir(), "log")
 	var all sync.WaitGroup
 	for n := range calls {
 		all.Go(func() {
-			l, err := New(Settings{Level: "info", Place: fileAt(path), Call: fmt.Sprint(n), Counter: counterAt(path + ".seq"), Lost: func(err error) { t.Error(err) }})
+			l, err := New(Settings{Level: "info", Destination: fileAt(path), Call: fmt.Sprint(n), Counter: counterAt(path + ".seq"), Lost: func(err error) { t.Error(err) }})
 			if err != nil {
 				t.Error(err)
 				return
@@ -88,11 +88,11 @@ func TestRecordsAreNumbered(t *testing.T) {
 	}
 }
 
-// TestLostRecordsLeaveAGap loses records as a full log service does.
+// TestLostRecordsLeaveAGap drops records, as a full log service does.
 func TestLostRecordsLeaveAGap(t *testing.T) {
 	dir := t.TempDir()
-	for n, place := range []Place{fileAt(dir + "/log"), (&memory{fail: errors.New("full")}).place(), fileAt(dir + "/log")} {
-		l, err := New(Settings{Level: "info", Place: place, Call: fmt.Sprint(n), Counter: counterAt(dir + "/seq")})
+	for n, place := range []Destination{fileAt(dir + "/log"), (&memory{fail: errors.New("full")}).place(), fileAt(dir + "/log")} {
+		l, err := New(Settings{Level: "info", Destination: place, Call: fmt.Sprint(n), Counter: counterAt(dir + "/seq")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,16 +105,16 @@ func TestLostRecordsLeaveAGap(t *testing.T) {
 	}
 }
 
-// TestLevelsLeaveNoGap: what a site does not keep has no number.
+// TestLevelsLeaveNoGap: records below the level are not numbered.
 func TestLevelsLeaveNoGap(t *testing.T) {
 	dir := t.TempDir()
-	l, err := New(Settings{Level: "warning", Place: fileAt(dir + "/log"), Call: "1", Counter: counterAt(dir + "/seq")})
+	l, err := New(Settings{Level: "warning", Destination: fileAt(dir + "/log"), Call: "1", Counter: counterAt(dir + "/seq")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
 		l.Ended(Subject{}, End{Exit: "ok"})
-		l.Walked(Subject{}, Rule{})
+		l.Checked(Subject{}, Rule{})
 		l.Warned(Subject{}, errors.New("x"))
 	}
 	for i, r := range sequences(t, dir+"/log") {
@@ -124,20 +124,19 @@ func TestLevelsLeaveNoGap(t *testing.T) {
 	}
 }
 
-// TestCounterThatCannotBeUsed: records are written without a number, and that is
-// reported once.
-func TestCounterThatCannotBeUsed(t *testing.T) {
+// TestUnusableCounter: records are written without a number, which is reported once.
+func TestUnusableCounter(t *testing.T) {
 	for name, tc := range map[string]struct {
 		counter func(t *testing.T, path string) *Counter
 		want    string
 	}{
 		"no directory": {func(_ *testing.T, path string) *Counter { return counterAt(path + "/missing/seq") }, "no such file"},
-		"text":         {holding("twelve\n"), "does not have a number"},
-		"short":        {holding("12\n"), "does not have a number"},
-		"long":         {holding(strings.Repeat("0", 21) + "\n"), "does not have a number"},
-		"no line end":  {holding(strings.Repeat("0", 21)), "does not have a number"},
-		"no digits":    {holding(strings.Repeat("x", 20) + "\n"), "does not have a number"},
-		"two lines":    {holding(fmt.Sprintf("%020d\n\n", 7)), "does not have a number"},
+		"text":         {holding("twelve\n"), "does not contain a number"},
+		"short":        {holding("12\n"), "does not contain a number"},
+		"long":         {holding(strings.Repeat("0", 21) + "\n"), "does not contain a number"},
+		"no line end":  {holding(strings.Repeat("0", 21)), "does not contain a number"},
+		"no digits":    {holding(strings.Repeat("x", 20) + "\n"), "does not contain a number"},
+		"two lines":    {holding(fmt.Sprintf("%020d\n\n", 7)), "does not contain a number"},
 		"locked": {func(t *testing.T, path string) *Counter {
 			f, err := os.Create(path)
 			if err != nil {
@@ -148,7 +147,7 @@ func TestCounterThatCannotBeUsed(t *testing.T) {
 				t.Fatal(err)
 			}
 			return counterAt(path)
-		}, "stays locked"},
+		}, "timed out waiting for the lock of"},
 		"closed": {func(t *testing.T, path string) *Counter {
 			return &Counter{Open: func() (*os.File, error) {
 				f, err := os.Create(path)
@@ -167,7 +166,7 @@ func TestCounterThatCannotBeUsed(t *testing.T) {
 			var reported []error
 			begin := time.Now()
 			l, err := New(Settings{
-				Level: "info", Place: m.place(), Call: "1", Counter: tc.counter(t, filepath.Join(t.TempDir(), "seq")),
+				Level: "info", Destination: m.place(), Call: "1", Counter: tc.counter(t, filepath.Join(t.TempDir(), "seq")),
 				Lost: func(err error) { reported = append(reported, err) },
 			})
 			if err != nil {
@@ -176,7 +175,7 @@ func TestCounterThatCannotBeUsed(t *testing.T) {
 			for range 3 {
 				l.Ended(Subject{}, End{Exit: "ok"})
 			}
-			if err := l.Try(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			if err := l.WriteTest(); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("Try: %v", err)
 			}
 			l.Close()
@@ -193,8 +192,8 @@ func TestCounterThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// TestCounterWaitsForItsTurn: another call has the lock for a moment.
-func TestCounterWaitsForItsTurn(t *testing.T) {
+// TestCounterWaitsForLock: another call has the lock for a moment.
+func TestCounterWaitsForLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "seq")
 	other, err := os.Create(path)
 	if err != nil {
@@ -221,15 +220,15 @@ func holding(text string) func(*testing.T, string) *Counter {
 	}
 }
 
-// TestUnfinishedLineTakesNoRecordWithIt: what a killed call, or a full disk, left
-// unfinished stays a line of its own.
-func TestUnfinishedLineTakesNoRecordWithIt(t *testing.T) {
+// TestIncompleteLine: a line that a killed call or a full disk left incomplete does not
+// damage the next record.
+func TestIncompleteLine(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	for _, before := range []string{"", "{\"whole\":1}\n", "{\"event\":\"deci", "\n", "x"} {
 		if err := os.WriteFile(path, []byte(before), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := New(Settings{Level: "info", Place: fileAt(path), Lost: func(err error) { t.Error(err) }})
+		l, err := New(Settings{Level: "info", Destination: fileAt(path), Lost: func(err error) { t.Error(err) }})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,8 +11,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// recordLimit is what rsyslog takes of one message, less the head of a syslog
-// message, in bytes.
+// recordLimit is the longest message of rsyslog without the head of a syslog message,
+// in bytes.
 const recordLimit = 8<<10 - 256
 
 // everyField writes one record of each kind with the text in every field that
@@ -20,7 +20,7 @@ const recordLimit = 8<<10 - 256
 func everyField(t *testing.T, text string) []string {
 	t.Helper()
 	m := &memory{}
-	l, err := New(Settings{Level: "debug", Instance: text, Place: m.place(), Call: "1.2"})
+	l, err := New(Settings{Level: "debug", Instance: text, Destination: m.place(), Call: "1.2"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,12 +31,12 @@ func everyField(t *testing.T, text string) []string {
 	l.Decided(s, Verdict{Rule: text, Reason: text})
 	l.Ended(s, End{Exit: "system", Reason: text})
 	l.Warned(s, errors.New(text))
-	l.Walked(s, Rule{Name: text, Outcome: text, Reason: text})
+	l.Checked(s, Rule{Name: text, Outcome: text, Reason: text})
 	return strings.SplitAfter(strings.TrimSuffix(m.String(), "\n"), "\n")
 }
 
-// stayRecords makes sure that a text in any field leaves one line of JSON for
-// each record, which a log server takes whole, and that the text is still there.
+// stayRecords verifies that with a text in any field each record is one line of JSON
+// that a log server accepts whole, and that the text is in it.
 func stayRecords(t *testing.T, text string) {
 	t.Helper()
 	lines := everyField(t, text)
@@ -52,7 +52,7 @@ func stayRecords(t *testing.T, text string) {
 			t.Fatalf("%.40q… makes a record of %d bytes", text, len(line))
 		}
 		for _, c := range strings.TrimSuffix(line, "\n") {
-			if c < ' ' || risky(c) || c == utf8.RuneError && !strings.Contains(text, "\ufffd") {
+			if c < ' ' || needsEscape(c) || c == utf8.RuneError && !strings.Contains(text, "\ufffd") {
 				t.Fatalf("%q: %U stands in the record %q", text, c, line)
 			}
 		}
@@ -64,7 +64,7 @@ func stayRecords(t *testing.T, text string) {
 		}
 		size := 0
 		for _, r := range kept {
-			size += escaped(r)
+			size += escapedLength(r)
 		}
 		if marked && (size > maxText || size <= maxText-longestEscape) {
 			t.Fatalf("%.40q… keeps %d bytes of %d", text, size, maxText)
@@ -72,8 +72,8 @@ func stayRecords(t *testing.T, text string) {
 	}
 }
 
-// pieces are what texts are put together from: what JSON, syslog and terminals
-// treat as their own, and what is no text at all.
+// pieces are the parts of random texts: characters that JSON, syslog and terminals
+// interpret, and invalid bytes.
 var pieces = []string{
 	"a", "é", "€", "😀", "\"", "\\", "\n", "\r", "\t", "\x00", "\x01", "\x1b[2J", "\x7f", "\u0085", "\u009b", "\u200b", "\u2028", "\u202e", "\u2066",
 	"\ufeff", "\u061c", "\ufffd", "\xff", "\xc3", "\xf0\x9f", "\xed\xa0\x80", "<0>", "jacamar-auth[1]: {", "}", "\\u0000", "&", "\U000e0001", "…",
@@ -102,29 +102,29 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(stayRecords)
 }
 
-// TestEscapedSizes writes every character that is of interest and compares its size
-// in the record with what is reckoned for it.
+// TestEscapedSizes writes every relevant character and compares its size in the record
+// with escapedLength.
 func TestEscapedSizes(t *testing.T) {
 	for r := range rune(0x10000) {
 		if r >= 0xd800 && r < 0xe000 {
-			continue // halves of a pair, which no text has
+			continue // surrogates, which are not valid in text
 		}
 		if r == utf8.RuneError {
 			continue // stands for a byte that is no text, too, which takes more
 		}
 		if r == 0x3000 {
-			r += 0xb000 // letters of no interest
+			r += 0xb000 // skip ordinary letters
 		}
 		m := &memory{}
-		l, err := New(Settings{Level: "info", Place: m.place()})
+		l, err := New(Settings{Level: "info", Destination: m.place()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		l.Ended(Subject{Login: "<" + string(r) + ">"}, End{})
 		_, rest, _ := strings.Cut(m.String(), `"login":"<`)
 		in, _, ok := strings.Cut(rest, `>"`)
-		if !ok || len(in) != escaped(r) {
-			t.Errorf("%U stands in the record as %q, and %d bytes are reckoned for it", r, in, escaped(r))
+		if !ok || len(in) != escapedLength(r) {
+			t.Errorf("%U stands in the record as %q, and %d bytes are reckoned for it", r, in, escapedLength(r))
 		}
 	}
 }

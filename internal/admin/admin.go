@@ -1,5 +1,5 @@
-// Package admin carries out the commands of jacamar-admin: what runs, for whom, and
-// how it ended. It has the rights of the person who calls it and none of its own.
+// Package admin implements the commands of jacamar-admin about jobs: which jobs run,
+// for which users, and how they ended. It only has the rights of its caller.
 package admin
 
 import (
@@ -17,17 +17,17 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// Journals are the directories that hold journals, of this host or of several.
+// Journals are directories with journals, of this host or of several.
 type Journals []job.AbsPath
 
-// Filter chooses jobs. A zero field chooses all.
+// Filter selects jobs. A zero field selects all.
 type Filter struct {
 	Account, Project string
 	State            string
 	Since            time.Duration
 }
 
-// ErrNoJournal reports that there is nothing to read.
+// ErrNoJournal reports that a journal does not exist.
 var ErrNoJournal = errors.New("there is no journal")
 
 // ParseJournals reads the directories of a command line.
@@ -47,7 +47,7 @@ func ParseJournals(dirs []string) (Journals, error) {
 	return list, nil
 }
 
-// input reads what a snapshot is made from.
+// input reads the input of a snapshot.
 func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 	in := status.Input{Now: now, Gone: proctree.Process.Gone}
 	for _, dir := range js {
@@ -59,7 +59,7 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 			return in, err
 		}
 		for _, host := range hosts {
-			live, err := journal.Lives(dir, host)
+			live, err := journal.LiveJobs(dir, host)
 			if err != nil {
 				return in, err
 			}
@@ -101,12 +101,12 @@ func days(dir job.AbsPath, host string, since time.Time) ([]journal.Record, erro
 	return records, nil
 }
 
-// accepts reports whether a filter chooses a job.
-func (f Filter) accepts(j status.Job) bool {
+// matches reports whether a filter selects a job.
+func (f Filter) matches(j status.Job) bool {
 	return (f.Account == "" || j.Account == f.Account) && (f.State == "" || string(j.State) == f.State) &&
 		(f.Project == "" || j.Project == f.Project || strings.HasPrefix(j.Project, f.Project+"/"))
 }
 
-func (f Filter) choose(jobs []status.Job) []status.Job {
-	return slices.DeleteFunc(slices.Clone(jobs), func(j status.Job) bool { return !f.accepts(j) })
+func (f Filter) apply(jobs []status.Job) []status.Job {
+	return slices.DeleteFunc(slices.Clone(jobs), func(j status.Job) bool { return !f.matches(j) })
 }
