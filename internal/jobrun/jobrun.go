@@ -16,7 +16,6 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
-	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/confine"
 	"jacamar-ci/internal/jobrun/internal/dropcheck"
 	"jacamar-ci/internal/jobrun/internal/executor"
@@ -108,7 +107,7 @@ func takeSocket() (*os.File, error) {
 }
 
 // listenControl forwards jacamar-auth's control messages to channels.
-func listenControl(conn *ipc.ChildConn) executor.Stop {
+func listenControl(conn *ipc.ChildConn) process.Stop {
 	terminate, abort := make(chan struct{}), make(chan struct{})
 	go func() {
 		if conn.Next() == ipc.ParentGone {
@@ -121,14 +120,14 @@ func listenControl(conn *ipc.ChildConn) executor.Stop {
 		}
 		close(abort)
 	}()
-	return executor.Stop{Terminate: terminate, Abort: abort}
+	return process.Stop{Terminate: terminate, Abort: abort}
 }
 
 // stage is one stage of a job.
 type stage struct {
 	brief          ipc.Request
 	script         []byte
-	stop           executor.Stop
+	stop           process.Stop
 	stdout, stderr *os.File
 }
 
@@ -183,7 +182,7 @@ func (s stage) runScript() error {
 		return err
 	}
 	if submits {
-		err = executor.NewBatch(s.brief, reaper, s.stdout).Run(s.script, batch.Stop(s.stop))
+		err = executor.NewBatch(s.brief, reaper, s.stdout).Run(s.script, s.stop)
 	} else {
 		err = executor.Local{
 			Family: reaper, Shell: executor.NewShell(s.brief), Profiles: executor.NewProfiles(s.brief),

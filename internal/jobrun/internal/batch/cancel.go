@@ -29,7 +29,7 @@ func (r *submittedJob) terminate() error {
 	if r.started || !r.dir().takeStartLock() {
 		r.signalScript()
 	}
-	r.cancelErr = r.cancel(r.stop.Abort)
+	r.cancelErr = r.cancel()
 	size := int64(-1)
 	if mark, ok := r.dir().readEnd(); ok {
 		r.endStatus, size = &mark, mark.size
@@ -43,7 +43,7 @@ func (r *submittedJob) terminate() error {
 // signalScript sends TERM to the script and its children and waits for their end.
 func (r *submittedJob) signalScript() {
 	signaller, ok := r.Scheduler.(scheduler.Signaller)
-	if !ok || isClosed(r.stop.Abort) {
+	if !ok || r.stop.Aborting() {
 		return
 	}
 	ctx, cancel := until(r.stop.Abort)
@@ -81,9 +81,9 @@ func stoppedOutcome(status *endStatus) error {
 
 // cancel cancels the submission and confirms its end. An error means that the job may
 // still run.
-func (r *submittedJob) cancel(abort <-chan struct{}) error {
+func (r *submittedJob) cancel() error {
 	limit := confirmLimit
-	if isClosed(abort) {
+	if r.stop.Aborting() {
 		limit = abortedConfirmLimit
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -181,13 +181,4 @@ func (c *cancellation) cancelOne(ctx context.Context, id scheduler.ID) (ended bo
 		return false, fmt.Errorf("%s does not respond", c.Scheduler.Name())
 	}
 	return false, nil
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }

@@ -28,7 +28,7 @@ func (r *submittedJob) finishByStatusFile(mark endStatus) error {
 	if mark.code != 0 {
 		r.awaitReason(mark)
 	}
-	if mark.terminated && mark.code != 0 && r.state.Phase != scheduler.Done && !isClosed(r.stop.Terminate) {
+	if mark.terminated && mark.code != 0 && r.state.Phase != scheduler.Done && !r.stop.Terminating() {
 		r.Messages.Note("%s sent SIGTERM to the script without recording a reason; the usual reason is a time limit", r.Scheduler.Name())
 	}
 	return r.outcome(r.id, r.endStatus, true, r.state)
@@ -78,7 +78,7 @@ func (r *submittedJob) finishByQueue() error {
 
 // abandon cancels a job that cannot succeed.
 func (r *submittedJob) abandon(why error) error {
-	r.cancelErr = r.cancel(r.stop.Abort)
+	r.cancelErr = r.cancel()
 	if err := r.copyRest(-1); err != nil {
 		return err
 	}
@@ -210,7 +210,7 @@ func (r *submittedJob) summarize() {
 // usage queries the accounting, where the site has one.
 func (r *submittedJob) usage() scheduler.Usage {
 	accountant, ok := r.Scheduler.(scheduler.Accountant)
-	if !ok || !r.Settings.SlurmSacct || isClosed(r.stop.Terminate) {
+	if !ok || !r.Settings.SlurmSacct || r.stop.Terminating() {
 		return scheduler.Usage{}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), usageLimit)

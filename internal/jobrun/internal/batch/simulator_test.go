@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/scheduler/slurm"
 	"jacamar-ci/internal/proctree"
@@ -256,10 +257,12 @@ func (w *simulator) print(text string) {
 }
 
 // noStop never stops the job.
-func noStop() Stop { return Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})} }
+func noStop() process.Stop {
+	return process.Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})}
+}
 
 // stopAfter closes Terminate and Abort after these times; 0 means never.
-func stopAfter(terminate, abort time.Duration) Stop {
+func stopAfter(terminate, abort time.Duration) process.Stop {
 	t, a := make(chan struct{}), make(chan struct{})
 	if terminate > 0 {
 		time.AfterFunc(terminate, func() { close(t) })
@@ -267,10 +270,10 @@ func stopAfter(terminate, abort time.Duration) Stop {
 	if abort > 0 {
 		time.AfterFunc(abort, func() { close(a) })
 	}
-	return Stop{Terminate: t, Abort: a}
+	return process.Stop{Terminate: t, Abort: a}
 }
 
-func (w *simulator) run(stop Stop) (err error, took time.Duration) {
+func (w *simulator) run(stop process.Stop) (err error, took time.Duration) {
 	begin := time.Now()
 	err = w.task.Run([]byte("#!/bin/bash\ntrue\n"), stop)
 	return err, time.Since(begin)

@@ -10,6 +10,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 
+	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
@@ -40,7 +41,7 @@ func (u notAccepted) Unwrap() error { return u.error }
 const submitGrace = 15 * time.Second
 
 // submitContext returns the context for submitting: it ends submitGrace after stop.
-func submitContext(stop Stop) (context.Context, context.CancelFunc) {
+func submitContext(stop process.Stop) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		select {

@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/jobrun/internal/scheduler/cobalt"
 	"jacamar-ci/internal/jobrun/internal/scheduler/flux"
@@ -39,7 +40,7 @@ func (a *answers) Run(_ context.Context, c scheduler.Command) scheduler.Reply {
 }
 
 // dialogue runs a job whose submission gets the replies.
-func dialogue(t *testing.T, s scheduler.Scheduler, settings ipc.Batch, stop Stop, replies ...scheduler.Reply) (w *simulator, a *answers, err error, took time.Duration) {
+func dialogue(t *testing.T, s scheduler.Scheduler, settings ipc.Batch, stop process.Stop, replies ...scheduler.Reply) (w *simulator, a *answers, err error, took time.Duration) {
 	t.Helper()
 	w = newSimulator(t)
 	a = &answers{replies: replies}

@@ -25,6 +25,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
+	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/proctree"
 )
@@ -52,9 +53,6 @@ type Task struct {
 	Host string
 	Self proctree.Process
 }
-
-// Stop ends a job: a closed Terminate in good order, a closed Abort at once.
-type Stop struct{ Terminate, Abort <-chan struct{} }
 
 // Name is the batch system's name for a CI job's script. Steps other than the
 // main script have their own, so that each name is submitted once.
@@ -87,7 +85,7 @@ const (
 // Run submits the script, shows its output and why it is pending, and returns its
 // outcome. When Run returns, either the job has ended or its record remains for
 // Cleanup.
-func (t Task) Run(script []byte, stop Stop) error {
+func (t Task) Run(script []byte, stop process.Stop) error {
 	ctx, cancel := until(stop.Terminate)
 	defer cancel()
 	t.Scheduler = t.version(ctx)
@@ -154,7 +152,7 @@ func (t Task) arguments() ([]scheduler.Argument, error) {
 // submittedJob is a submission and what is known of it.
 type submittedJob struct {
 	Task
-	stop      Stop
+	stop      process.Stop
 	id        scheduler.ID
 	submitted time.Time
 	command   scheduler.Command
@@ -208,9 +206,9 @@ func (r *submittedJob) submitAndFollow(ctx context.Context, args []scheduler.Arg
 // did not accept it.
 func (r *submittedJob) submitFailed(err error) error {
 	if none := (notAccepted{}); !errors.As(err, &none) {
-		r.cancelErr = r.cancel(r.stop.Abort)
+		r.cancelErr = r.cancel()
 	}
-	if isClosed(r.stop.Terminate) {
+	if r.stop.Terminating() {
 		return stoppedOutcome(nil)
 	}
 	return err
@@ -229,7 +227,7 @@ func (r *submittedJob) follow() error {
 		case mark := <-r.watcher.ended:
 			return r.finishByStatusFile(mark)
 		case err := <-r.watcher.failed:
-			r.cancelErr = r.cancel(r.stop.Abort)
+			r.cancelErr = r.cancel()
 			return failure.Systemf("cannot read the job's output: %w", err)
 		case r.state = <-r.poller.states:
 			switch step, err := j.observe(r.state, r.started, time.Now()); step {

@@ -14,7 +14,7 @@ import (
 )
 
 // attempt runs the script once, after profiles of this kind.
-func (l Local) attempt(script []byte, read loginshell.Profiles, stop Stop) (end ending, err error) {
+func (l Local) attempt(script []byte, read loginshell.Profiles, stop process.Stop) (end ending, err error) {
 	w, err := l.wire(script)
 	if err != nil {
 		return end, err
@@ -59,7 +59,7 @@ func (l Local) start(w *wiring, read loginshell.Profiles) (*process.Process, err
 
 // wait waits for the shell to end or to be stopped, and then sees to it that
 // nothing of the job is left. It reports whether the shell came past its profiles.
-func (l Local) wait(shell *process.Process, w *wiring, stop Stop) (status process.Status, passed bool) {
+func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (status process.Status, passed bool) {
 	known := process.Known{}
 	reached, late := w.started(), time.After(l.Profiles.Patience)
 	for {
@@ -86,7 +86,7 @@ func (l Local) wait(shell *process.Process, w *wiring, stop Stop) (status proces
 
 // tidy ends what an ended script left running. What the profiles started is not
 // waited for: it would serve on.
-func (l Local) tidy(known process.Known, stop Stop) {
+func (l Local) tidy(known process.Known, stop process.Stop) {
 	others, grace := l.Family.Await(lastWords, stop.Terminate, known), leftoverGrace
 	if others == 0 {
 		grace = profileGrace

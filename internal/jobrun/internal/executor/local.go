@@ -1,3 +1,5 @@
+// Package executor runs a job's scripts: on this host (Local), or through a
+// scheduler.
 package executor
 
 import (
@@ -39,16 +41,16 @@ const (
 
 // Run runs the script to its end, and whatever it started. Only the script's
 // own exit code makes the result a build failure.
-func (l Local) Run(script []byte, stop Stop) error {
+func (l Local) Run(script []byte, stop process.Stop) error {
 	end, err := l.attempt(script, l.Profiles.Read, stop)
-	if err == nil && !end.began && !closed(stop.Terminate) && l.Profiles.Read != loginshell.None {
+	if err == nil && !end.began && !stop.Terminating() && l.Profiles.Read != loginshell.None {
 		l.warn(end)
 		end, err = l.attempt(script, loginshell.None, stop)
 	}
 	if err != nil {
 		return err
 	}
-	return end.outcome(closed(stop.Terminate))
+	return end.outcome(stop.Terminating())
 }
 
 // warn reports profiles that ended the shell, once a job.
@@ -66,15 +68,6 @@ func describe(s process.Status) string {
 		return fmt.Sprintf("signal %d, %s", int(s.Signal), unix.SignalName(s.Signal))
 	}
 	return fmt.Sprintf("exit code %d", s.Code)
-}
-
-func closed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }
 
 // ending is how an attempt to run the script ended.

@@ -70,7 +70,9 @@ func local(shell, home string) Local {
 	}
 }
 
-func never() Stop { return Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})} }
+func never() process.Stop {
+	return process.Stop{Terminate: make(chan struct{}), Abort: make(chan struct{})}
+}
 
 func report(err error) {
 	code, ok := failure.ScriptCode(err)
@@ -151,7 +153,7 @@ func stoppedScript() {
 		"trap '' TERM; touch %s; while :; do sleep 0.05; done",
 	} {
 		file := fmt.Sprintf("%s/%d", dir, i)
-		report(l.Run(fmt.Appendf(nil, script, file), Stop{Terminate: when(file), Abort: make(chan struct{})}))
+		report(l.Run(fmt.Appendf(nil, script, file), process.Stop{Terminate: when(file), Abort: make(chan struct{})}))
 	}
 	fmt.Println(l.Family.Empty())
 }
@@ -172,7 +174,7 @@ func lostScript() {
 	l := local("/bin/bash", "/nonexistent")
 	l.Grace = time.Hour
 	at := when(dir + "/file")
-	err = l.Run(fmt.Appendf(nil, "trap '' TERM; touch %s/file; while :; do sleep 0.05; done", dir), Stop{Terminate: at, Abort: at})
+	err = l.Run(fmt.Appendf(nil, "trap '' TERM; touch %s/file; while :; do sleep 0.05; done", dir), process.Stop{Terminate: at, Abort: at})
 	report(err)
 	fmt.Println(l.Family.Empty())
 }

@@ -11,6 +11,7 @@ import (
 
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
+	"jacamar-ci/internal/jobrun/internal/process"
 )
 
 // inProfile runs a scenario in a home with a profile, without the BASH_ENV that the
@@ -103,7 +104,7 @@ func TestASlowProfileIsNamed(t *testing.T) {
 // stoppedProfile stops a job whose profile hangs.
 func stoppedProfile() {
 	l := local("/bin/bash", os.Getenv("HOME"))
-	report(l.Run([]byte("echo script"), Stop{Terminate: when(filepath.Join(os.Getenv("HOME"), "hangs")), Abort: make(chan struct{})}))
+	report(l.Run([]byte("echo script"), process.Stop{Terminate: when(filepath.Join(os.Getenv("HOME"), "hangs")), Abort: make(chan struct{})}))
 	fmt.Println(l.Family.Empty())
 }
 

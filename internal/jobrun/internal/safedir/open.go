@@ -18,30 +18,21 @@ import (
 // Each parent directory is checked: the runner's scripts use the path, so an account that
 // can replace one of them could run code as the user.
 func OpenBase(p job.AbsPath, rules Rules) (*Dir, error) {
-	at, err := rules.findEntry(p, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer at.Close()
-	made, err := makeEntry(at, p, rules)
-	if err != nil {
-		return nil, err
-	}
-	f, err := openEntry(at, p, rules)
-	if err != nil {
-		return nil, err
-	}
-	if made {
-		return f.orClose(f.checkNew(at.Dir, at.Name))
-	}
-	return f.orClose(f.checkExisting())
+	return openOrMake(p, rules, nil, (*Dir).checkExisting)
 }
 
 // OpenCreate opens a directory that the user chose, and creates it and its parent
 // directories where they are missing. The user must own it, and others may not write to
 // it; the rules hold for directories that are created in it.
 func OpenCreate(p job.AbsPath, rules Rules) (*Dir, error) {
-	at, err := rules.findEntry(p, func(dir int, name string) error { return makeParent(dir, name, p, rules) })
+	missing := func(dir int, name string) error { return makeParent(dir, name, p, rules) }
+	return openOrMake(p, rules, missing, (*Dir).checkUserDir)
+}
+
+// openOrMake opens or creates the directory at p. missing, optional, creates a missing
+// parent directory; check checks the directory if it existed.
+func openOrMake(p job.AbsPath, rules Rules, missing func(dir int, name string) error, check func(*Dir) error) (*Dir, error) {
+	at, err := rules.findEntry(p, missing)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +48,7 @@ func OpenCreate(p job.AbsPath, rules Rules) (*Dir, error) {
 	if made {
 		return f.orClose(f.checkNew(at.Dir, at.Name))
 	}
-	return f.orClose(f.checkUserDir())
+	return f.orClose(check(f))
 }
 
 // OpenExisting is OpenCreate for an existing directory. The error is unix.ENOENT when

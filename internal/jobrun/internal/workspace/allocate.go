@@ -226,14 +226,10 @@ func (w *Workspace) renew(rec jobRecord, scripts *safedir.Dir) error {
 
 // confirmReservation writes the reservation again if the slot is still the job's.
 func (w *Workspace) confirmReservation(rec jobRecord, root *safedir.Dir) (err error) {
-	dir, err := root.Open(rec.Pool)
+	p, err := w.lockPoolOf(rec, root)
 	if errors.Is(err, unix.ENOENT) {
 		return w.directoryMissing()
 	}
-	if err != nil {
-		return err
-	}
-	p, err := lockPool(dir, w.newLockLog())
 	if err != nil {
 		return err
 	}

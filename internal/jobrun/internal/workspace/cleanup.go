@@ -118,14 +118,10 @@ const (
 // takeOver makes this process the owner of a reservation, so that the reservation ends
 // if this process is killed.
 func (w *Workspace) takeOver(rec jobRecord, root *safedir.Dir, own bool) (held reservationState, err error) {
-	dir, err := root.Open(rec.Pool)
+	p, err := w.lockPoolOf(rec, root)
 	if errors.Is(err, unix.ENOENT) {
 		return notReserved, nil
 	}
-	if err != nil {
-		return inUse, err
-	}
-	p, err := lockPool(dir, w.newLockLog())
 	if err != nil {
 		return inUse, err
 	}
@@ -145,11 +141,7 @@ func (w *Workspace) takeOver(rec jobRecord, root *safedir.Dir, own bool) (held r
 
 // release releases a slot, and removes excess build directories.
 func (w *Workspace) release(rec jobRecord, root *safedir.Dir) (err error) {
-	dir, err := root.Open(rec.Pool)
-	if err != nil {
-		return err
-	}
-	p, err := lockPool(dir, w.newLockLog())
+	p, err := w.lockPoolOf(rec, root)
 	if err != nil {
 		return err
 	}

@@ -53,6 +53,16 @@ func lockPool(dir *safedir.Dir, log *lockLog) (*pool, error) {
 	}
 }
 
+// lockPoolOf locks the pool of a job's slot. The error is unix.ENOENT when it does not
+// exist.
+func (w *Workspace) lockPoolOf(rec jobRecord, root *safedir.Dir) (*pool, error) {
+	dir, err := root.Open(rec.Pool)
+	if err != nil {
+		return nil, err
+	}
+	return lockPool(dir, w.newLockLog())
+}
+
 // acquireLock polls for the lock. A blocking lock would be no better over NFS: there the
 // kernel polls at intervals of up to half a minute.
 func acquireLock(file *os.File, deadline time.Time) error {
