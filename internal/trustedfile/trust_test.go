@@ -172,6 +172,22 @@ func TestFaultQuotesOddPaths(t *testing.T) {
 	}
 }
 
+func TestSameAs(t *testing.T) {
+	f := Fault{Path: "/a", Problem: "is one", Fix: "fix it"}
+	for _, tt := range []struct {
+		other Fault
+		want  bool
+	}{
+		{Fault{Path: "/a", Problem: "is one"}, true},
+		{Fault{Path: "/a", Problem: "is another"}, false},
+		{Fault{Path: "/b", Problem: "is one"}, false},
+	} {
+		if got := f.sameAs(tt.other); got != tt.want {
+			t.Errorf("%+v: %v", tt.other, got)
+		}
+	}
+}
+
 func same(t *testing.T, got []Fault, want ...string) {
 	t.Helper()
 	var problems []string

@@ -227,3 +227,29 @@ Af8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIBMaeFcUAZ+5Gg/sOM0iV/7BTVro
 BKRVy1KAo/9XrPS/AiEAm+ZYh9zY2g1NZcM9f1QI4u6ELv1RMBu/yCGslNo6o2o=
 -----END CERTIFICATE-----
 `
+
+func TestCheckHead(t *testing.T) {
+	for _, tt := range []struct {
+		status         int
+		kind, encoding string
+		want           string
+	}{
+		{200, "application/json", "", ""},
+		{200, "application/json; charset=utf-8", "", ""},
+		{200, "application/jwk-set+json", "", ""},
+		{200, "text/html", "", "not JSON"},
+		{200, "", "", "not JSON"},
+		{200, "application/json", "gzip", "compressed"},
+		{299, "application/json", "", "HTTP status 299"},
+		{300, "application/json", "", "redirect"},
+		{399, "application/json", "", "redirect"},
+		{400, "application/json", "", "HTTP status 400"},
+		{500, "application/json", "", "HTTP status 500"},
+	} {
+		r := &http.Response{StatusCode: tt.status, Header: http.Header{"Content-Type": {tt.kind}, "Content-Encoding": {tt.encoding}}}
+		err := checkHead(r)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%d %q %q: %v, want %q", tt.status, tt.kind, tt.encoding, err, tt.want)
+		}
+	}
+}
