@@ -15,12 +15,12 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// lowest sets min_uid, so that other rules get their say.
+// lowest sets min_uid, so that other rules are reached.
 func lowest(uid int) func(*site.Site, site.Config) {
 	return func(_ *site.Site, c site.Config) { c.Set("auth", "min_uid", uid) }
 }
 
-// TestIDs: B2, every number that some interface reads as another one.
+// TestIDs: B2, every number that an interface interprets as another one.
 func TestIDs(t *testing.T) {
 	townsfolk(t, []attempt{
 		{name: "B2 ordinary", job: by("ordinary"), as: "ordinary"},
@@ -46,8 +46,7 @@ func TestIDs(t *testing.T) {
 	})
 }
 
-// logins are names that a user of GitLab could give himself, with the rule that
-// stops each.
+// logins are names that a user of GitLab could choose, with the rule that refuses each.
 var logins = map[string]string{
 	"0": "account_source", "0x0": "account_source", "1000": "account_source", "0xDEAD": "account_source", "00": "account_source",
 	"-u": "account_source", "--login": "account_source", "-": "account_source", "a b": "account_source", "a;id": "account_source", "a/../root": "account_source",
@@ -60,8 +59,8 @@ var logins = map[string]string{
 	strings.Repeat("a", 255): "account_unknown", strings.Repeat("a", 256): "token: claims", "nobody-at-all": "account_unknown",
 }
 
-// TestNames: B3 and B4, a login is a name or nothing. No name reaches a command
-// line before it has been told apart from a number, an option and a path.
+// TestNames: B3 and B4, a login is a name or is refused. No name reaches a command line
+// before it is distinguished from a number, an option and a path.
 func TestNames(t *testing.T) {
 	var all []attempt
 	for login, rule := range logins {
@@ -106,7 +105,7 @@ func TestSystemAccounts(t *testing.T) {
 	townsfolk(t, all)
 }
 
-// TestServiceAccount: B7, the runner's own account is nobody's, whatever is
+// TestServiceAccount: B7, no job runs as the runner's own account, whatever is
 // configured.
 func TestServiceAccount(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -189,7 +188,7 @@ func TestNologin(t *testing.T) {
 	}
 }
 
-// printed is the words of the line of a job's script that begins with a word.
+// printed returns the words of the output line that begins with a word.
 func printed(t *testing.T, r fakerunner.Result, word string) []string {
 	t.Helper()
 	script, _ := r.Call("build_script")
@@ -225,7 +224,7 @@ func TestGroups(t *testing.T) {
 	})
 }
 
-// TestCapabilities: B6, nothing of the driver's power reaches the job.
+// TestCapabilities: B6, the job has no capability of the driver.
 func TestCapabilities(t *testing.T) {
 	none := func(t *testing.T, _ *site.Site, r fakerunner.Result) {
 		for _, set := range []string{"CapInh:", "CapPrm:", "CapEff:", "CapAmb:"} {
@@ -237,7 +236,7 @@ func TestCapabilities(t *testing.T) {
 	townsfolk(t, []attempt{{name: "B6 as root's service", job: by("ordinary"), as: "ordinary", see: none}})
 }
 
-// TestNameService: B11, one answer is used throughout, and no answer is a guess.
+// TestNameService: B11, one result is used throughout, and an error is never a default.
 func TestNameService(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it replaces getent in a namespace")
@@ -255,7 +254,7 @@ func TestNameService(t *testing.T) {
 		{attempt{name: "B11 hangs and ignores signals", line: failed}, "trap '' TERM HUP INT; while :; do sleep 1000; done"},
 		{attempt{name: "B11 fails", line: failed}, "exit 1"},
 		{attempt{name: "B11 knows nobody", rule: "account_unknown"}, "exit 2"},
-		{attempt{name: "B11 says nothing and is content", line: failed}, "exit 0"},
+		{attempt{name: "B11 prints nothing and succeeds", line: failed}, "exit 0"},
 		{attempt{name: "B11 dies", line: failed}, "kill -SEGV $$"},
 		{attempt{name: "B11 garbage", line: failed}, "echo hello"},
 		{attempt{name: "B11 1 GiB", line: failed}, "exec head -c 1073741824 /dev/zero"},
@@ -284,7 +283,7 @@ func TestNameService(t *testing.T) {
 	}
 }
 
-// hangs makes sure that a name service that hangs fails the stage in good time.
+// hangs checks that a name service that hangs fails the stage within its limit.
 // One call is enough: the runner's three tries take three times as long.
 func hangs(t *testing.T, ns *namespace.Namespace) {
 	t.Helper()
@@ -298,7 +297,7 @@ func hangs(t *testing.T, ns *namespace.Namespace) {
 	}
 }
 
-// stub puts a script in getent's place and the real one beside it.
+// stub replaces getent by a script, with the real one in the same directory.
 func stub(ns *namespace.Namespace, body string) error {
 	real, err := os.ReadFile("/usr/bin/getent")
 	if err != nil {
@@ -323,8 +322,8 @@ func stub(ns *namespace.Namespace, body string) error {
 	return ns.Put("/usr/bin/getent", "#!/bin/bash\n"+strings.ReplaceAll(body, "/usr/bin/getent.real", "/run/getent")+"\n", 0o755)
 }
 
-// TestNameServiceResultIsReused: B11, what the name service says later in the job changes
-// nothing.
+// TestNameServiceResultIsReused: B11, later results of the name service in the job have
+// no effect.
 func TestNameServiceResultIsReused(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it replaces getent in a namespace")

@@ -16,8 +16,8 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// told changes what the runner was told of the job, and not its token.
-func told(change func(*fakerunner.Job)) func(*site.Site) fakerunner.Job {
+// withResponse changes the job response of the runner, and not its token.
+func withResponse(change func(*fakerunner.Job)) func(*site.Site) fakerunner.Job {
 	return func(s *site.Site) fakerunner.Job {
 		j := s.Job("id -un")
 		change(&j)
@@ -30,7 +30,7 @@ func fork(c gitlab.Claims) gitlab.Claims {
 	return c.With("project_id", "99").With("project_path", "mallory/project").With("namespace_id", "98").With("namespace_path", "mallory")
 }
 
-// before183 leaves out what GitLab says of the job's own project since 18.3.
+// before183 leaves out the claims on the job's own project that GitLab has since 18.3.
 func before183(c gitlab.Claims) gitlab.Claims {
 	return c.Without("job_project_id", "job_project_path", "job_namespace_id", "job_namespace_path")
 }
@@ -41,8 +41,8 @@ func runnerIDs(ids ...int) func(*site.Site, site.Config) {
 	return func(_ *site.Site, c site.Config) { c.Set("auth", "runner_ids", ids) }
 }
 
-// TestBinding: H9 and H10, a token is good for the one job that GitLab gave to
-// this runner.
+// TestBinding: H9 and H10, a token is valid for the one job that GitLab assigned to this
+// runner.
 func TestBinding(t *testing.T) {
 	all := []attempt{
 		{name: "H9 another job", job: with("job_id", "1"), rule: "token: job"},
@@ -66,14 +66,14 @@ func TestBinding(t *testing.T) {
 		{name: "H9 runner_id as text", change: runnerIDs(gitlab.RunnerID), job: with("runner_id", strconv.Itoa(gitlab.RunnerID))},
 		{name: "H9 runner_id absent where runners are listed", change: runnerIDs(gitlab.RunnerID), job: without("runner_id"), rule: "token: runner"},
 		{name: "H9 runner_id is a float", job: with("runner_id", 77.5), rule: "token: claims"},
-		{name: "H9 the response has another job", job: told(func(j *fakerunner.Job) { j.ID++ }), rule: "token: job"},
-		{name: "H9 the response has another project", job: told(func(j *fakerunner.Job) { j.Project.ID++ }), rule: "token: project"},
-		{name: "H9 the response has another pipeline", job: told(func(j *fakerunner.Job) { j.PipelineID++ }), rule: "token: pipeline"},
-		{name: "H9 the response has another user", job: told(func(j *fakerunner.Job) { j.UserID++ }), rule: "token: user"},
-		{name: "H9 an old runner knows no user and no pipeline", job: told(func(j *fakerunner.Job) { j.UserID, j.PipelineID = 0, 0 })},
-		{name: "H9 composite identity", job: told(func(j *fakerunner.Job) { j.ScopedUserID = 5 }), rule: "token: composite identity"},
-		{name: "H9 the response has no project", job: told(func(j *fakerunner.Job) { j.Project.ID = 0 }), line: failed},
-		{name: "H9 the response has no job", job: told(func(j *fakerunner.Job) { j.ID = 0 }), line: failed},
+		{name: "H9 the response has another job", job: withResponse(func(j *fakerunner.Job) { j.ID++ }), rule: "token: job"},
+		{name: "H9 the response has another project", job: withResponse(func(j *fakerunner.Job) { j.Project.ID++ }), rule: "token: project"},
+		{name: "H9 the response has another pipeline", job: withResponse(func(j *fakerunner.Job) { j.PipelineID++ }), rule: "token: pipeline"},
+		{name: "H9 the response has another user", job: withResponse(func(j *fakerunner.Job) { j.UserID++ }), rule: "token: user"},
+		{name: "H9 an old runner passes no user and no pipeline", job: withResponse(func(j *fakerunner.Job) { j.UserID, j.PipelineID = 0, 0 })},
+		{name: "H9 composite identity", job: withResponse(func(j *fakerunner.Job) { j.ScopedUserID = 5 }), rule: "token: composite identity"},
+		{name: "H9 the response has no project", job: withResponse(func(j *fakerunner.Job) { j.Project.ID = 0 }), line: failed},
+		{name: "H9 the response has no job", job: withResponse(func(j *fakerunner.Job) { j.ID = 0 }), line: failed},
 
 		{name: "H9 fork", job: claimed(fork), rule: "token: fork"},
 		{name: "H9 fork before GitLab 18.3", job: claimed(func(c gitlab.Claims) gitlab.Claims { return before183(fork(c)) }), rule: "token: fork"},
@@ -90,8 +90,8 @@ func TestBinding(t *testing.T) {
 	attempts(t, all)
 }
 
-// loginToken is what the same GitLab signs for a person's login, by the other key
-// of its set.
+// loginToken is the token that the same GitLab signs for a person's login, with the
+// other key of its set.
 func loginToken(change func(gitlab.Claims) gitlab.Claims) func(*site.Site) fakerunner.Job {
 	return func(s *site.Site) fakerunner.Job {
 		key := s.GitLab.Login
@@ -150,10 +150,10 @@ func TestStolenToken(t *testing.T) {
 }
 
 // TestOverriddenToken: H9, a project variable of the token's name comes after
-// GitLab's own entry. The job runs, as who it is.
+// GitLab's own entry. The job runs as its own user.
 func TestOverriddenToken(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: the thief has an account of his own")
+		t.Skip("needs root: the attacker has another account")
 	}
 	s := newSibling(t)
 	victim := waiting(t, s)
@@ -182,8 +182,8 @@ func TestFinishedJob(t *testing.T) {
 	}, rule: "token: job"}.try(t)
 }
 
-// TestExpiryBetweenStages: H8, the token ends while the job runs. It came 58 of
-// the 60 seconds late that clocks may be apart.
+// TestExpiryBetweenStages: H8, the token expires while the job runs. It was issued 58 of
+// the 60 seconds ago that clocks may differ.
 func TestExpiryBetweenStages(t *testing.T) {
 	t.Parallel()
 	late := func(s *site.Site) fakerunner.Job {
@@ -221,7 +221,7 @@ func TestExpiryBetweenStages(t *testing.T) {
 }
 
 // TestTokenExchanged: H8 and H9, a later stage that shows another token than the
-// config stage, also a good one of the same job.
+// config stage, also a valid one of the same job.
 func TestTokenExchanged(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*site.Site, fakerunner.Job) string{
@@ -282,7 +282,7 @@ func exchange(t *testing.T, file, token string) {
 	}
 }
 
-// TestResponseFile: what the runner was told must be the runner's own file.
+// TestResponseFile: the job response must be the runner's own file.
 func TestResponseFile(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(t *testing.T, file string){

@@ -20,7 +20,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// counted serves good keys and counts.
+// counted serves valid keys and counts the requests.
 func counted(asked *atomic.Int32, down *atomic.Bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
@@ -31,8 +31,8 @@ func counted(asked *atomic.Int32, down *atomic.Bool) http.Handler {
 	})
 }
 
-// TestKeysAreFetchedOncePerJob: a job of a dozen stages asks the server once, and the
-// next job not at all.
+// TestKeysAreFetchedOncePerJob: a job of a dozen stages sends one request to the server,
+// and the next job none.
 func TestKeysAreFetchedOncePerJob(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -40,15 +40,14 @@ func TestKeysAreFetchedOncePerJob(t *testing.T) {
 	s := served(t, counted(&asked, &down))
 	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
 	down.Store(true)
-	ran(t, s, s.Runner().Run(s.Job("id -un")), "") // H11 down, with fresh keys kept
+	ran(t, s, s.Runner().Run(s.Job("id -un")), "") // H11 down, with fresh cached keys
 	if n := asked.Load(); n != 1 {
-		t.Errorf("the server was asked %d times", n)
+		t.Errorf("the server got %d requests", n)
 	}
 }
 
-// TestInventedKeyIDs: H2, tokens with made-up ids are no way to flood the server. It
-// cannot be known of an id for which the server was not asked yet, so that is no
-// verdict.
+// TestInventedKeyIDs: H2, tokens with invented ids do not flood the server. While the
+// server was not queried for an id, the token is not refused.
 func TestInventedKeyIDs(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int32
@@ -64,7 +63,7 @@ func TestInventedKeyIDs(t *testing.T) {
 		t.Errorf("recorded %+v", ends)
 	}
 	if n := asked.Load(); n > 2 {
-		t.Errorf("the server was asked %d times", n)
+		t.Errorf("the server got %d requests", n)
 	}
 }
 
@@ -92,7 +91,7 @@ func TestRotation(t *testing.T) {
 			rotated.Store(true)
 		}
 	}
-	ran(t, s, r.Run(sign(foreign())), "") // with the keys that are kept
+	ran(t, s, r.Run(sign(foreign())), "") // with the cached keys
 	age(t, s, 2*time.Minute)
 	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
 	warned := func() (n int) {
@@ -106,7 +105,7 @@ func TestRotation(t *testing.T) {
 	if warned() != 1 {
 		t.Errorf("recorded %+v", events(t, s, "warning"))
 	}
-	// Whoever else may have answered there, the former keys serve for their day.
+	// Whatever server answered there, the former keys stay valid for their day.
 	ran(t, s, s.Runner().Run(sign(foreign())), "")
 	out, err := exec.Command(s.Admin, "keys", "refresh", "--forget", "--configuration", s.ConfigFile).CombinedOutput()
 	if err != nil {
@@ -117,7 +116,7 @@ func TestRotation(t *testing.T) {
 	attempt{rule: "token: key"}.judge(t, s, s.Runner().Run(sign(foreign())))
 }
 
-// TestRefreshRecordsChangedKeys: the timer says so where an operator looks for it.
+// TestRefreshRecordsChangedKeys: the timer's call writes a record for the operator.
 func TestRefreshRecordsChangedKeys(t *testing.T) {
 	t.Parallel()
 	var other atomic.Bool
@@ -139,7 +138,7 @@ func TestRefreshRecordsChangedKeys(t *testing.T) {
 	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
 }
 
-// kept is the file with the keys.
+// kept is the file with the cached keys.
 func kept(t *testing.T, s *site.Site) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(s.StateDir, "keys-*.json"))
@@ -149,7 +148,7 @@ func kept(t *testing.T, s *site.Site) string {
 	return files[0]
 }
 
-// age makes the kept keys older.
+// age makes the cached keys older.
 func age(t *testing.T, s *site.Site, by time.Duration) {
 	t.Helper()
 	file := kept(t, s)
@@ -167,7 +166,7 @@ func age(t *testing.T, s *site.Site, by time.Duration) {
 	testutil.Must(t, os.WriteFile(file, text, 0o600))
 }
 
-// TestCachedKeys: H12, kept keys that cannot be believed are fetched again; where the
+// TestCachedKeys: H12, cached keys that cannot be trusted are fetched again; where the
 // server is down as well, the job does not run.
 func TestCachedKeys(t *testing.T) {
 	t.Parallel()
@@ -175,11 +174,11 @@ func TestCachedKeys(t *testing.T) {
 		name     string
 		root     bool
 		spoil    func(t *testing.T, s *site.Site, file string)
-		believed bool // with the server down
+		trusted bool // with the server down
 		line     string
 	}{
-		{name: "H12 as they were kept", spoil: func(*testing.T, *site.Site, string) {}, believed: true},
-		{name: "H12 older than a day", spoil: func(t *testing.T, s *site.Site, _ string) { age(t, s, 25*time.Hour) }, believed: true},
+		{name: "H12 unchanged", spoil: func(*testing.T, *site.Site, string) {}, trusted: true},
+		{name: "H12 older than a day", spoil: func(t *testing.T, s *site.Site, _ string) { age(t, s, 25*time.Hour) }, trusted: true},
 		{name: "H12 older than a week", spoil: func(t *testing.T, s *site.Site, _ string) { age(t, s, 169*time.Hour) }},
 		{name: "H12 of tomorrow", spoil: func(t *testing.T, s *site.Site, _ string) { age(t, s, -24*time.Hour) }},
 		{name: "H12 written by others", spoil: func(t *testing.T, _ *site.Site, f string) { testutil.Must(t, os.Chmod(f, 0o666)) }},
@@ -220,11 +219,11 @@ func TestCachedKeys(t *testing.T) {
 			down.Store(true)
 			runner := s.Runner()
 			if tc.line != "" {
-				runner.Judge = nil // cleanup reports the log, whose numbers are in that directory
+				runner.Judge = nil // cleanup reports the log, whose counter is in that directory
 			}
 			r := runner.Run(s.Job("id -un"))
 			switch {
-			case tc.believed:
+			case tc.trusted:
 				ran(t, s, r, "")
 			case tc.line != "":
 				attempt{line: tc.line}.judge(t, s, r)
@@ -233,7 +232,7 @@ func TestCachedKeys(t *testing.T) {
 				attempt{line: failed}.judge(t, s, r)
 			}
 			down.Store(false)
-			if !tc.believed {
+			if !tc.trusted {
 				forgetFailure(t, s)
 			}
 			ran(t, s, s.Runner().Run(s.Job("id -un")), "")
@@ -241,8 +240,8 @@ func TestCachedKeys(t *testing.T) {
 	}
 }
 
-// forgetFailure ends the minute after a failed question in which the server is
-// not asked again, and the records of it.
+// forgetFailure ends the minute after a failed request in which none is sent, and removes
+// its records.
 func forgetFailure(t *testing.T, s *site.Site) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(s.StateDir, "keys-*.json"))
@@ -253,11 +252,11 @@ func forgetFailure(t *testing.T, s *site.Site) {
 	testutil.Must(t, os.Remove(logFile(s)))
 }
 
-// TestRefreshKeys: a timer of root's keeps the keys for a service account that may
-// not even read them.
+// TestRefreshKeys: root's timer fetches the keys for a service account that cannot even
+// read them.
 func TestRefreshKeys(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: it keeps the keys for another account")
+		t.Skip("needs root: it caches the keys for another account")
 	}
 	t.Parallel()
 	var asked atomic.Int32

@@ -11,7 +11,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestCheckLog: what `jacamar-admin check` finds out about the operator's log.
+// TestCheckLog: what `jacamar-admin check` reports about the operator's log.
 func TestCheckLog(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

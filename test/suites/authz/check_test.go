@@ -24,7 +24,7 @@ type report struct {
 	Lines                       []finding
 }
 
-// check runs the command and reads what it says to a program.
+// check runs the command and parses its JSON.
 func check(t *testing.T, s *site.Site, prefix ...string) (report, int) {
 	t.Helper()
 	cmd := exec.Command("", "")
@@ -101,10 +101,10 @@ func must2(b []byte, err error) []byte {
 	return b
 }
 
-// TestCheckBroken: everything is wrong at once, and told at once.
+// TestCheckBroken: all faults at once are reported at once.
 func TestCheckBroken(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: it spoils files of other owners")
+		t.Skip("needs root: it changes files of other owners")
 	}
 	t.Parallel()
 	s := keyless(t)
@@ -216,7 +216,7 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
-// TestCheckPrivileges: what the account of the service could not do.
+// TestCheckPrivileges: what the account of the service cannot do.
 func TestCheckPrivileges(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it becomes another account and makes namespaces")
@@ -250,11 +250,11 @@ func TestCheckPrivileges(t *testing.T) {
 		has(t, r, "ok jacamar-auth: ")
 		for _, l := range r.Lines {
 			if slices.Contains([]string{"state directory", "key server", "shadow", "log"}, l.Check) {
-				t.Errorf("it reports what it cannot look at: %+v", l)
+				t.Errorf("it reports what it cannot read: %+v", l)
 			}
 		}
 		if status == 0 {
-			t.Error("all is well, it reports")
+			t.Error("it reports no fault")
 		}
 		for _, command := range [][]string{{"keys", "refresh"}, {"explain", "--claims", "/dev/null"}} {
 			argv := slices.Concat(as, []string{s.Admin}, command, []string{"--configuration", s.ConfigFile})

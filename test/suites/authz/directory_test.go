@@ -19,7 +19,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// home makes the home directory of an account that the machine does not know.
+// home creates the home directory of an account that the machine does not have.
 func home(t *testing.T, s *site.Site, name string, uid int) string {
 	t.Helper()
 	dir := filepath.Join(s.Dir, "home-"+name)
@@ -27,11 +27,11 @@ func home(t *testing.T, s *site.Site, name string, uid int) string {
 	return dir
 }
 
-// unknownHere makes sure that the machine itself does not know the account.
+// unknownHere checks that the machine itself does not have the account.
 func unknownHere(t *testing.T, name string) {
 	t.Helper()
 	if out, err := exec.Command("getent", "passwd", name).Output(); err == nil {
-		t.Fatalf("the machine knows %s: %s", name, out)
+		t.Fatalf("the machine has %s: %s", name, out)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestDirectory(t *testing.T) {
 	d.Serve(t, ns)
 	unknownHere(t, name)
 	if out, err := ns.Run("getent", "passwd", name); err != nil || !strings.HasPrefix(out, name+":") {
-		t.Fatalf("%q, %v: not even the namespace knows the account", out, err)
+		t.Fatalf("%q, %v: the namespace does not have the account either", out, err)
 	}
 	here := func(all []attempt) {
 		for _, a := range all {
@@ -73,7 +73,7 @@ func TestDirectory(t *testing.T) {
 		{name: "B2 root in LDAP", job: by("jci-ldaproot"), rule: "root"},
 		{name: "B11 unknown in LDAP too", job: by("jci-nobody-at-all"), rule: "account_unknown"},
 	})
-	// The directory is lost: nobody becomes anybody else, and it takes not long.
+	// Without the directory no job runs as another account, and the stage ends soon.
 	d.Stop()
 	other := newSibling(t)
 	j := by(name)(other)
@@ -83,7 +83,7 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
-// TestExtraUsers: B11, the light form of an account that is in no /etc/passwd.
+// TestExtraUsers: B11, an account outside /etc/passwd, without an LDAP server.
 func TestExtraUsers(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes a namespace with a name service of its own")

@@ -18,12 +18,12 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestKeyServerOfAnotherUser: H11, a key server over http at a loopback address is whoever has
-// the port. A local user takes it with keys of his own, and signs that he is another.
+// TestKeyServerOfAnotherUser: H11, any local user can open a loopback port and serve keys
+// of their own over http, with which they sign tokens of another user.
 func TestKeyServerOfAnotherUser(t *testing.T) {
 	for _, d := range site.Deployments() {
 		if d.Name == "no-auth" {
-			continue // it asks for no keys
+			continue // it fetches no keys
 		}
 		t.Run(d.Name, func(t *testing.T) {
 			var asked atomic.Int32
@@ -42,12 +42,12 @@ func TestKeyServerOfAnotherUser(t *testing.T) {
 			r.Judge = nil // with this configuration, cleanup cannot succeed either
 			stopped(t, s, r.Run(forged()), misconfigured)
 			if n := asked.Load(); n != 0 {
-				t.Errorf("the port was asked %d times for keys", n)
+				t.Errorf("the port got %d requests for keys", n)
 			}
 			if out, status := admin(t, s.Admin, "check", "--configuration", s.ConfigFile); status != 2 || !strings.Contains(out, "general.jwks_url: "+reason) {
 				t.Errorf("check: status %d:\n%s", status, out)
 			}
-			// What the key's name says is what it does.
+			// The key has the effect of its name.
 			testutil.Must(t, s.Reconfigure(atAnyPort(impostor.URL+"/keys")))
 			if r := s.Runner().Run(forged()); r.Outcome != fakerunner.Success {
 				t.Errorf("with insecure_loopback_http the job ended as %s:\n%s", r.Outcome, output(r))
@@ -59,7 +59,7 @@ func TestKeyServerOfAnotherUser(t *testing.T) {
 	}
 }
 
-// TestPortsOfRoot: H11, http serves where only root can listen on this machine.
+// TestPortsOfRoot: H11, http is accepted where only root can listen on this machine.
 func TestPortsOfRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it listens on a port under 1024")
@@ -73,7 +73,7 @@ func TestPortsOfRoot(t *testing.T) {
 	s := keyless(t, func(c site.Config) { c.Set("general", "jwks_url", "http://"+listener.Addr().String()+"/keys") })
 	ran(t, s, s.Runner().Run(s.Job("id -un")), "")
 
-	// A machine that leaves no port to root, as container engines set it.
+	// A machine without reserved ports, as container engines set it.
 	other := keyless(t, func(c site.Config) { c.Set("general", "jwks_url", "http://"+listener.Addr().String()+"/keys") })
 	free := []string{"/usr/bin/unshare", "--net", "sh", "-c", `echo 0 >/proc/sys/net/ipv4/ip_unprivileged_port_start && exec "$@"`, "sh"}
 	c, _ := once(t, other, free...)
@@ -89,8 +89,8 @@ func TestPortsOfRoot(t *testing.T) {
 	}
 }
 
-// connector is a web proxy (RFC 9110 section 9.3.6) that knows one server, whatever
-// its clients call it.
+// connector is a web proxy (RFC 9110 section 9.3.6) that connects to one server, whatever
+// name its clients use.
 type connector struct {
 	*httptest.Server
 	connects atomic.Int32
@@ -122,8 +122,8 @@ func connecting(t *testing.T, to string) *connector {
 	return p
 }
 
-// TestProxy: H11, a GitLab that is known to the site's web proxy alone, whose certificate
-// is verified through it.
+// TestProxy: H11, a GitLab that only the site's web proxy reaches; its certificate is
+// verified through the proxy.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	hidden, err := gitlab.StartWith(t.TempDir(), gitlab.Certificate{OtherName: true}) // elsewhere.test
@@ -165,7 +165,7 @@ func TestProxy(t *testing.T) {
 		s, j := open(t, p.URL)
 		ran(t, s, s.Runner().Run(j), "")
 		if n := p.connects.Load(); n != 1 || p.asked.Load() != "CONNECT elsewhere.test:443" {
-			t.Errorf("the proxy was asked %d times, for %v", n, p.asked.Load())
+			t.Errorf("the proxy got %d requests, for %v", n, p.asked.Load())
 		}
 		r, _ := check(t, s)
 		if bad := strings.Join(r.worse(t), "\n"); strings.Contains(bad, "key server") || p.connects.Load() != 2 {

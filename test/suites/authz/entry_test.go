@@ -17,7 +17,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// entry is a call of the driver by an account of its own choosing.
+// entry is a call of the driver by any account.
 type entry struct {
 	s       *site.Site
 	program string
@@ -57,8 +57,8 @@ func (e entry) config(t *testing.T, configuration string, extra ...*os.File) (st
 	return out.String(), errs.String(), err
 }
 
-// TestConfigurationFile: A1, what is no regular file of root's that only root can
-// change is no configuration, also in disguise.
+// TestConfigurationFile: A1, only a regular file of root's that only root can change is a
+// configuration, by whatever path.
 func TestConfigurationFile(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -175,8 +175,8 @@ func serviced(t *testing.T) (*site.Site, site.Account) {
 	return s, runner
 }
 
-// TestPrivilegedProgram: A1, the program with capabilities is for the runner's
-// account alone, and takes its configuration from root alone.
+// TestPrivilegedProgram: A1, only the runner's account can run the program with
+// capabilities, and it accepts only root's configuration.
 func TestPrivilegedProgram(t *testing.T) {
 	s, runner := serviced(t)
 	bob, err := site.LookupAccount(s.Accounts.Bob)
@@ -184,7 +184,7 @@ func TestPrivilegedProgram(t *testing.T) {
 	nobody, err := site.LookupAccount("nobody")
 	testutil.Must(t, err)
 
-	for name, who := range map[string]site.Account{"A1 nobody may not run it": nobody, "A1 a user may not run it": bob} {
+	for name, who := range map[string]site.Account{"A1 the account nobody may not run it": nobody, "A1 a user may not run it": bob} {
 		t.Run(name, func(t *testing.T) {
 			if _, _, err := (entry{s, s.Auth, &who}).config(t, s.ConfigFile); !errors.Is(err, syscall.EACCES) {
 				t.Errorf("%v, want that it cannot be executed", err)
@@ -197,7 +197,7 @@ func TestPrivilegedProgram(t *testing.T) {
 		}
 	})
 
-	// A program that was installed wrongly: everybody may run it.
+	// A program that was installed wrongly: every account may run it.
 	open := filepath.Join(s.Dir, "open")
 	testutil.Must(t, exec.Command("cp", "--preserve=all", s.Auth, open).Run())
 	testutil.Must(t, os.Chmod(open, 0o755))

@@ -15,7 +15,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// kept files of a job, as an administrator has them after it.
+// files of a job that an administrator has after it.
 type evidence struct{ token, response, claims string }
 
 func keep(t *testing.T, s *site.Site, j fakerunner.Job) evidence {
@@ -31,7 +31,7 @@ func keep(t *testing.T, s *site.Site, j fakerunner.Job) evidence {
 	return e
 }
 
-// TestExplain: the walk of the decision, for jobs that run and that do not.
+// TestExplain: the steps of the decision, for jobs that run and that do not.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	expiredToken := claimed(func(c gitlab.Claims) gitlab.Claims {
@@ -44,7 +44,7 @@ func TestExplain(t *testing.T) {
 		job    func(*site.Site) fakerunner.Job
 		claims bool
 		flags  []string
-		// root is for what differs where jobs run as the service account itself.
+		// root is for the differences where jobs run as the service account itself.
 		root   bool
 		status int
 		want   []string
@@ -71,7 +71,7 @@ func TestExplain(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			if tc.root && os.Geteuid() != 0 {
-				t.Skip("needs root: an ordinary user's jobs run as himself")
+				t.Skip("needs root: an ordinary user's jobs run as that user")
 			}
 			s := newSibling(t)
 			testutil.Must(t, s.Reconfigure(func(c site.Config) {
@@ -118,7 +118,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// oneSpace takes the columns out of a table.
+// oneSpace removes the alignment of a table.
 func oneSpace(text string) string {
 	for strings.Contains(text, "  ") {
 		text = strings.ReplaceAll(text, "  ", " ")
@@ -126,7 +126,7 @@ func oneSpace(text string) string {
 	return text
 }
 
-// prime lets the common site keep its keys.
+// prime makes the common site cache its keys.
 func prime(t *testing.T) {
 	t.Helper()
 	if files, _ := filepath.Glob(filepath.Join(common(t).StateDir, "keys-*.json")); len(files) == 0 {
@@ -134,7 +134,7 @@ func prime(t *testing.T) {
 	}
 }
 
-// TestExplainWithoutGitLab: with the keys that are kept, and without any.
+// TestExplainWithoutGitLab: with cached keys, and without any.
 func TestExplainWithoutGitLab(t *testing.T) {
 	t.Parallel()
 	s := keyless(t, func(c site.Config) { c.Set("general", "jwks_url", "http://127.0.0.1:1/keys") })

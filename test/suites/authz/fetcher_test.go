@@ -15,13 +15,13 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestFetcherIsTrusted: what jacamar-keys brings says who is who, so it is run
-// only where nobody else could have put it.
+// TestFetcherIsTrusted: the keys from jacamar-keys decide who a user is, so it is run
+// only where no other account could have replaced it.
 func TestFetcherIsTrusted(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		change func(t *testing.T, keys string)
-		want   string // "" is that it is run
+		want   string // "" means that it is run
 	}{
 		"A1 as it was installed":   {func(*testing.T, string) {}, ""},
 		"A1 missing":               {func(t *testing.T, keys string) { testutil.Must(t, os.Remove(keys)) }, "jacamar-keys is missing: install all programs from one package"},
@@ -64,7 +64,7 @@ func replace(t *testing.T, keys string) {
 }
 
 // TestFetcherOfTheServiceAccount: A1, with file capabilities jacamar-auth can do more
-// than the account that starts it, which must not say who is who.
+// than the account that starts it, which must not decide who a user is.
 func TestFetcherOfTheServiceAccount(t *testing.T) {
 	s, runner := serviced(t)
 	keys := filepath.Join(filepath.Dir(s.Auth), "jacamar-keys")
@@ -79,7 +79,7 @@ func TestFetcherOfTheServiceAccount(t *testing.T) {
 }
 
 // TestFetcherEndsWithTheStage stops a config stage that waits for a server, in the
-// two ways that a runner has: nothing of it goes on.
+// two ways that a runner has: no process of it remains.
 func TestFetcherEndsWithTheStage(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]syscall.Signal{"E1 SIGTERM": syscall.SIGTERM, "E4 SIGKILL": syscall.SIGKILL} {

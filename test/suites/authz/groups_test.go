@@ -20,7 +20,7 @@ type membership struct {
 	name string
 	// lines are those of group(5) for the account.
 	lines func(account string) string
-	// count is how many groups they give it, beside those that it has.
+	// count is the number of groups that they add to those of the account.
 	count int
 	// slow is for too many groups for sudo, which looks up the name of each.
 	slow bool
@@ -37,10 +37,10 @@ func lines(n, step int) func(string) string {
 	}
 }
 
-// most leaves a place for the account's own group.
+// most leaves one for the account's own group.
 const most = 65535
 
-// memberships are what directories give their users.
+// memberships are those of users in real directories.
 var memberships = []membership{
 	{"65536 groups in a row", lines(most, 1), most, true},
 	{"65536 scattered groups", lines(most, 7), most, true},
@@ -50,9 +50,9 @@ var memberships = []membership{
 	{"two names of one id", func(account string) string { return "first:x:200000:\nsecond:x:200000:" + account + "\n" }, 1, false},
 }
 
-// joined is a namespace whose name service has these groups beside the machine's.
-// They are not put over /etc/group: who makes an account replaces that file, and the
-// kernel then takes away what is mounted over it.
+// joined is a namespace whose name service has these groups in addition to the
+// machine's. They are not mounted over /etc/group: useradd replaces that file, and the
+// kernel then removes the mount.
 func joined(t *testing.T, groups string) *namespace.Namespace {
 	t.Helper()
 	debian.Need(t, map[string]string{"/usr/lib/libnss_extrausers.so.2": "libnss-extrausers"})
@@ -88,8 +88,8 @@ func countGroups(t *testing.T, s *site.Site, r *fakerunner.Runner) fakerunner.Re
 	return r.Run(s.Job("id -un", "echo groups $(id -G | wc -w) of $(id -g)"))
 }
 
-// TestManyGroups: B5, a job runs with all the groups that its user has, however many
-// they are and whatever they are called; no list asks for their names.
+// TestManyGroups: B5, a job runs with all the groups of its user, whatever their number
+// and names; without a list no name is looked up.
 func TestManyGroups(t *testing.T) {
 	for _, d := range site.Deployments() {
 		if !d.Root {
@@ -119,8 +119,8 @@ func TestManyGroups(t *testing.T) {
 	}
 }
 
-// smallState makes sure that what goes into the environment of each stage is far
-// below MAX_ARG_STRLEN.
+// smallState checks that the state in the environment of each stage is far below
+// MAX_ARG_STRLEN.
 func smallState(t *testing.T, r fakerunner.Result) {
 	t.Helper()
 	c, _ := r.Call("config")
@@ -137,8 +137,8 @@ func smallState(t *testing.T, r fakerunner.Result) {
 	}
 }
 
-// TestSlowNamesOfGroups: B11, a directory that takes 12 s for a group costs time where
-// a list asks for groups, and nothing where none does.
+// TestSlowNamesOfGroups: B11, a directory that takes 12 s for a group delays jobs
+// where a list has groups, and no others.
 func TestSlowNamesOfGroups(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it replaces getent in a namespace")
@@ -160,7 +160,7 @@ func TestSlowNamesOfGroups(t *testing.T) {
 			a.runner = func(s *site.Site) *fakerunner.Runner { return in(ns, s) }
 			a.see = func(t *testing.T, s *site.Site, r fakerunner.Result) {
 				config, _ := r.Call("config")
-				slow := strings.Contains(a.name, "list") // no such list has a say
+				slow := strings.Contains(a.name, "list") // no such list applies
 				if took := config.Duration.Seconds(); slow && took > 8 {
 					t.Errorf("config took %.1f s", took)
 				}
@@ -252,8 +252,8 @@ func TestGroupsOfTwoSources(t *testing.T) {
 	}
 }
 
-// TestListsChangedDuringTheJob: the lists hold in every stage as they are then, though
-// the name service was asked about others.
+// TestListsChangedDuringTheJob: every stage applies the current lists, though the name
+// service was queried for former ones.
 func TestListsChangedDuringTheJob(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes a namespace with groups of its own")
@@ -295,7 +295,7 @@ func TestListsChangedDuringTheJob(t *testing.T) {
 	}
 }
 
-// TestManyGroupsInState: B11, groups in a row are asked for once a job, however many.
+// TestManyGroupsInState: B11, consecutive groups are looked up once a job, however many.
 func TestManyGroupsInState(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes a namespace with groups of its own")

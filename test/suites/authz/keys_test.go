@@ -38,7 +38,7 @@ func served(t *testing.T, h http.Handler) *site.Site {
 	return keyless(t, atAnyPort(server.URL+"/keys"))
 }
 
-// atAnyPort has keys fetched over http from a port that is not root's.
+// atAnyPort accepts keys over http from a port that is not reserved for root.
 func atAnyPort(url string) func(site.Config) {
 	return func(c site.Config) {
 		c.Set("general", "jwks_url", url)
@@ -47,7 +47,7 @@ func atAnyPort(url string) func(site.Config) {
 }
 
 // once calls the config stage a single time and returns it with its peak memory.
-// The words of prefix come before the driver's command line.
+// The arguments of prefix come before the driver's command line.
 func once(t *testing.T, s *site.Site, prefix ...string) (fakerunner.Call, int64) {
 	t.Helper()
 	return onceOf(t, s, s.Job("id -un"), prefix...)
@@ -75,13 +75,13 @@ func onceOf(t *testing.T, s *site.Site, j fakerunner.Job, prefix ...string) (fak
 	return c, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
 }
 
-// The bounds on a key server that means no good.
+// The limits for a malicious key server.
 const (
 	longest = 11 * time.Second
 	largest = 64 << 20
 )
 
-// refusesKeys makes sure that a config stage fails, soon, small and in one line.
+// refusesKeys checks that a config stage fails soon, with little memory and in one line.
 func refusesKeys(t *testing.T, s *site.Site, want string) {
 	t.Helper()
 	c, memory := once(t, s)
@@ -192,8 +192,7 @@ func withKid(jwk map[string]any, kid string) map[string]any {
 	return jwk
 }
 
-// TestCertificate: H11, the server's name must be vouched for by the site's own
-// authority.
+// TestCertificate: H11, the site's own authority must have certified the server's name.
 func TestCertificate(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]gitlab.Certificate{

@@ -77,7 +77,7 @@ func project(path string) func(*site.Site) fakerunner.Job {
 	return about(func(j *fakerunner.Job) { j.Project.FullPath = path }, nil)
 }
 
-// TestJobRules: B8, what the job is of counts as well as whose it is.
+// TestJobRules: B8, the rules on projects, sources and refs.
 func TestJobRules(t *testing.T) {
 	const pa, pb, ps = "project_allowlist", "project_blocklist", "pipeline_source_allowlist"
 	source := func(name string) func(*site.Site) fakerunner.Job {
@@ -88,7 +88,7 @@ func TestJobRules(t *testing.T) {
 		{name: "B8 project allowed", job: project("hpc/solver"), change: auth(pa, names{"hpc/*"})},
 		{name: "B8 project too deep", job: project("hpc/a/solver"), change: auth(pa, names{"hpc/*"}), rule: "project_allowlist"},
 		{name: "B8 project at any depth", job: project("hpc/a/b/solver"), change: auth(pa, names{"hpc/**"})},
-		{name: "B8 project beside", job: project("hpc-evil/solver"), change: auth(pa, names{"hpc/**"}), rule: "project_allowlist"},
+		{name: "B8 project with the same prefix", job: project("hpc-evil/solver"), change: auth(pa, names{"hpc/**"}), rule: "project_allowlist"},
 		{name: "B8 project blocked", job: project("hpc/sandbox/x"), change: auth(pb, names{"**/sandbox/*"}), rule: "project_blocklist"},
 		{name: "B8 project blocked in another case", job: project("hpc/Sandbox/x"), change: auth(pb, names{"hpc/sandbox/*"}), rule: "project_blocklist"},
 		{name: "B8 project blocked and allowed", job: project("hpc/x"), change: auth(pa, names{"hpc/x"}, pb, names{"hpc/**"}), rule: "project_blocklist"},
@@ -129,22 +129,21 @@ func mapped(text string, more ...any) func(*site.Site, site.Config) {
 	}
 }
 
-// user is one with a number that the cases name.
+// user is one with the number that the cases use.
 func user(id int64, login string, identities ...[2]string) func(*site.Site) fakerunner.Job {
 	return func(s *site.Site) fakerunner.Job {
 		return caused(s, gitlab.User{ID: id, Login: login, Email: "x@example.org", Identities: identities})
 	}
 }
 
-// TestAccountSource: whose account it is where logins are not to be trusted, and
-// B7, bots.
+// TestAccountSource: the account where logins cannot be trusted, and B7, bots.
 func TestAccountSource(t *testing.T) {
 	extern := auth("account_source", "extern_uid", "account_provider", "ldapmain")
 	bots := auth("allow_bot_accounts", true)
 	const bot = "project_12_bot_0a1b2c"
 	townsfolk(t, []attempt{
 		{name: "B8 map", job: user(501, "renamed"), change: mapped("501 carol\n"), as: "carol"},
-		{name: "B8 map, nobody else", job: user(502, "carol"), change: mapped("501 carol\n"), rule: "account_source"},
+		{name: "B8 map, no other user", job: user(502, "carol"), change: mapped("501 carol\n"), rule: "account_source"},
 		{name: "B8 map, lists hold for the mapped", job: user(501, "renamed"), change: mapped("501 carol\n", "user_blocklist", names{"carol"}), rule: "user_blocklist"},
 		{name: "B8 map, lists do not hold for the login", job: user(501, "blocked"), change: mapped("501 carol\n", "user_blocklist", names{"blocked"}), as: "carol"},
 		{name: "B8 map to root", job: user(501, "x"), change: mapped("501 root\n"), rule: "root"},

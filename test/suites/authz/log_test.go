@@ -24,7 +24,7 @@ func logged(table site.Table) func(*site.Site, site.Config) {
 }
 
 // TestRecordsOfAJob: one record of the decision and one of the end for each stage,
-// with all that is needed to find out later who ran what as whom.
+// with all fields that show later who ran what as whom.
 func TestRecordsOfAJob(t *testing.T) {
 	t.Parallel()
 	s := newSibling(t, func(c site.Config) { c.Set("general", "name", "cluster-a") })
@@ -106,7 +106,7 @@ func TestRecordsOfFailures(t *testing.T) {
 				}
 				return
 			}
-			t.Error("no stage ended badly")
+			t.Error("no stage failed")
 		})
 	}
 }
@@ -251,8 +251,8 @@ func TestLocalLog(t *testing.T) {
 	})
 }
 
-// TestUnwritableLog is F4: the job runs; the user is told without internals,
-// the runner's own log with them.
+// TestUnwritableLog is F4: the job runs; the user reads a line without internals, the
+// runner's own log has them.
 func TestUnwritableLog(t *testing.T) {
 	t.Parallel()
 	for name, table := range map[string]func(*site.Site) site.Table{
@@ -273,19 +273,19 @@ func TestUnwritableLog(t *testing.T) {
 			testutil.Must(t, os.Symlink("/etc/hostname", s.Dir+"/link"))
 			testutil.Must(t, s.Reconfigure(func(c site.Config) { logged(table(s))(s, c) }))
 			runner := s.Runner()
-			runner.Judge = nil // cleanup reports the log, as judged below
+			runner.Judge = nil // cleanup reports the log, as checked below
 			r := runner.Run(s.Job("id -un"))
 			if r.Outcome != fakerunner.Success {
 				t.Fatalf("the job ended as %s:\n%s", r.Outcome, output(r))
 			}
 			for _, c := range r.Calls {
-				told := strings.Count(string(c.Stderr), "cannot write the operator's log")
+				messages := strings.Count(string(c.Stderr), "cannot write the operator's log")
 				inside := strings.Contains(string(c.Stderr), "cannot write the operator's log: ")
 				want := 0
 				if c.Stage == "prepare" || c.Stage == "cleanup" {
 					want = 1 // for the job's user, and for the runner's own log
 				}
-				if told != want || inside != (c.Stage == "cleanup") {
+				if messages != want || inside != (c.Stage == "cleanup") {
 					t.Errorf("%s wrote %q", c.Stage, c.Stderr)
 				}
 			}

@@ -1,9 +1,8 @@
-// Package authz tries, through the built programs, who may run jobs and as
-// whom: tokens, keys, accounts, lists, RunAs, and what is told to whom of it.
+// Package authz tests, through the built programs, who may run jobs and as whom: tokens,
+// keys, accounts, lists, RunAs, and the messages and records about it.
 //
-// Each case is one job or one call of the driver. It names the row of the
-// project's list of attacks that it is about; docs/security/ledger.md is that
-// list.
+// Each case is one job or one call of the driver. It names its row of
+// docs/security/ledger.md, the project's list of attacks.
 package authz
 
 import (
@@ -39,14 +38,14 @@ func run(m *testing.M) int {
 	return site.Main(m)
 }
 
-// base is the site that all cases stand beside.
+// base is the site of which all cases use siblings.
 var base struct {
 	once sync.Once
 	site *site.Site
 	err  error
 }
 
-// common is one site for the whole process, with the keys of its GitLab kept.
+// common is one site for the whole process, with cached keys of its GitLab.
 func common(t testing.TB) *site.Site {
 	t.Helper()
 	base.once.Do(func() {
@@ -62,8 +61,8 @@ func common(t testing.TB) *site.Site {
 	return base.site
 }
 
-// newSibling is a site for one case, which keeps its records. The keys are those that
-// are kept already.
+// newSibling is a site for one case, which keeps its records. The keys are cached
+// already.
 func newSibling(t testing.TB, change ...func(site.Config)) *site.Site {
 	t.Helper()
 	b := common(t)
@@ -85,7 +84,7 @@ func logging(s *site.Site) site.Table {
 	return site.Table{"enabled": true, "level": "debug", "location": logFile(s)}
 }
 
-// keepLog makes the file of the records, as the account's that has the state: it
+// keepLog creates the file of the records for the account that owns the state, which
 // writes them.
 func keepLog(t testing.TB, s *site.Site) {
 	t.Helper()
@@ -141,8 +140,8 @@ const (
 	failed        = "ERROR: this CI resource could not run the job"
 )
 
-// lineOf is what a user reads of a refusal by the rule: more than that it is one only
-// where the user is the one who can change it.
+// lineOf is the message to a user about a refusal by the rule: it has details only where
+// the user can act.
 func lineOf(rule string) string {
 	switch rule {
 	case "account_unknown":
@@ -155,7 +154,7 @@ func lineOf(rule string) string {
 	return refused
 }
 
-// attempt is one job and what must become of it.
+// attempt is one job and its expected result.
 type attempt struct {
 	name   string
 	change func(*site.Site, site.Config)
@@ -168,15 +167,15 @@ type attempt struct {
 	line string
 	// decided reports that the job was allowed and failed afterwards.
 	decided bool
-	// anything may become of the job; only see or after judge it.
+	// anything accepts every result; only see or after check the job.
 	anything bool
 	// as is the account that a job must run as.
 	as string
 	// runner is the runner, the site's own where nil.
 	runner func(*site.Site) *fakerunner.Runner
-	// see looks at a job that ran.
+	// see checks a job that ran.
 	see func(*testing.T, *site.Site, fakerunner.Result)
-	// after looks at one that did not.
+	// after checks one that did not.
 	after func(*testing.T, *site.Site, fakerunner.Result)
 }
 
@@ -247,7 +246,7 @@ func (a attempt) judge(t *testing.T, s *site.Site, r fakerunner.Result) {
 	}
 }
 
-// ran makes sure that a job succeeded, as the account that it should.
+// ran checks that a job succeeded as the expected account.
 func ran(t *testing.T, s *site.Site, r fakerunner.Result, as string) {
 	t.Helper()
 	if r.Outcome != fakerunner.Success {
@@ -267,8 +266,8 @@ func ran(t *testing.T, s *site.Site, r fakerunner.Result, as string) {
 	}
 }
 
-// stopped makes sure that nothing of a job ran, that it took not long, and that
-// its user reads the one line and nothing of the inside.
+// stopped checks that no script of a job ran, that the job ended soon, and that its user
+// reads the one line without internals.
 func stopped(t *testing.T, s *site.Site, r fakerunner.Result, line string) {
 	t.Helper()
 	if r.Outcome != fakerunner.SystemFailure && r.Outcome != fakerunner.ScriptFailure {
@@ -290,7 +289,7 @@ func stopped(t *testing.T, s *site.Site, r fakerunner.Result, line string) {
 	}
 }
 
-// output is all that the driver wrote.
+// output is the driver's whole output.
 func output(r fakerunner.Result) string {
 	var b strings.Builder
 	for _, c := range r.Calls {

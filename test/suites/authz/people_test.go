@@ -26,7 +26,7 @@ type person struct {
 	shell    string // /bin/bash when empty
 	// shadow is the password and what follows it; "*:19000:0:99999:7:::" when empty.
 	shadow string
-	// home is what its directory is: kept (empty), "missing", or "another's".
+	// home is the state of its directory: valid (empty), "missing", or "another's".
 	home string
 	// groups are further groups, each made with the name as its member.
 	groups []string
@@ -123,7 +123,7 @@ func settle(dir string) (err error) {
 		return err
 	}
 	gid := 30000
-	for _, name := range slices.Sorted(maps.Keys(people)) { // of two names with one uid the first is its owner
+	for _, name := range slices.Sorted(maps.Keys(people)) { // of two names with one uid the first owns it
 		p := people[name]
 		passwd, shadow = passwd+p.passwd(name), shadow+p.shadowLine(name)
 		if p.gid == "" {
@@ -225,7 +225,7 @@ func caused(s *site.Site, u gitlab.User) fakerunner.Job {
 	return s.WithClaims(j, s.GitLab.Claims(j, u))
 }
 
-// in makes a runner whose driver lives in a namespace.
+// in creates a runner whose driver runs in a namespace.
 func in(ns *namespace.Namespace, s *site.Site) *fakerunner.Runner {
 	r := s.Runner()
 	for _, argv := range []*[]string{&r.Custom.Config, &r.Custom.Prepare, &r.Custom.Run, &r.Custom.Cleanup} {

@@ -20,13 +20,13 @@ import (
 
 func scriptFile(s *site.Site) string { return filepath.Join(s.Dir, "validate") }
 
-// calls is where a validation script notes that it was called.
+// calls is the file to which a validation script adds its calls.
 func calls(s *site.Site) string { return filepath.Join(s.Dir, "calls") }
 
 const target = "TARGET_SERVICE_USER"
 
-// validated gives the site a validation script in bash. What it notes in $CALLS is
-// its arguments.
+// validated gives the site a validation script in bash. It writes its arguments to
+// $CALLS.
 func validated(body string, more ...func(s *site.Site, runas site.Table)) func(*site.Site, site.Config) {
 	return func(s *site.Site, c site.Config) {
 		text := "#!/bin/bash\necho \"$*\" >>\"$CALLS\"\n" + body + "\n"
@@ -48,7 +48,7 @@ func both(a, b func(*site.Site, site.Config)) func(*site.Site, site.Config) {
 	return func(s *site.Site, c site.Config) { a(s, c); b(s, c) }
 }
 
-// asking makes a job that asks for another account.
+// asking creates a job that requests another account.
 func asking(login, wanted string) func(*site.Site) fakerunner.Job {
 	return func(s *site.Site) fakerunner.Job { return site.WithVariable(by(login)(s), target, wanted) }
 }
@@ -68,8 +68,8 @@ func called(want ...string) func(*testing.T, *site.Site, fakerunner.Result) {
 	}
 }
 
-// TestRunAs: what the script may settle, and that the rules hold for what comes
-// out.
+// TestRunAs: what the script may decide, and that the rules apply to the resulting
+// account.
 func TestRunAs(t *testing.T) {
 	townsfolk(t, []attempt{
 		{name: "B9 accepts", job: by("ordinary"), change: validated("true"), as: "ordinary", see: called("ordinary")},
@@ -127,7 +127,7 @@ func TestRunAsNames(t *testing.T) {
 	))
 }
 
-// TestRunAsFaults: B9, anything but the one agreed answer refuses the job.
+// TestRunAsFaults: B9, any output except the documented one refuses the job.
 func TestRunAsFaults(t *testing.T) {
 	sum := func(of func(*site.Site) []byte) func(*site.Site, site.Table) {
 		return func(s *site.Site, r site.Table) {
@@ -236,8 +236,8 @@ func TestRunAsHangs(t *testing.T) {
 	}
 }
 
-// TestRunAsClaims: the script is told the verified claims, and nothing that the
-// job's author controls.
+// TestRunAsClaims: the script gets the verified claims, and nothing that the job's author
+// controls.
 func TestRunAsClaims(t *testing.T) {
 	check := `
 [ "$JWT_USER_LOGIN" = ordinary ] && [ "$JWT_USER_EMAIL" = x@example.org ] && [ "$JWT_USER_ID" -gt 0 ] && [ "$JWT_NAMESPACE_ID" = 3 ] &&
@@ -260,7 +260,7 @@ func TestRunAsClaims(t *testing.T) {
 	}})
 }
 
-// TestRunAsAnswer: what the script gives beside a name.
+// TestRunAsAnswer: the script's output in addition to a name.
 func TestRunAsAnswer(t *testing.T) {
 	data := func(s *site.Site) string { return filepath.Join(town.dir, "svc", "data") }
 	townsfolk(t, []attempt{
@@ -301,8 +301,8 @@ func TestRunAsAnswer(t *testing.T) {
 	})
 }
 
-// TestRunAsHoldsForTheJob: the script is asked once; its answer serves the whole
-// job, and the rules are asked in each stage.
+// TestRunAsHoldsForTheJob: the script runs once; its output is valid for the whole job,
+// and the rules are applied in each stage.
 func TestRunAsHoldsForTheJob(t *testing.T) {
 	ns := inTown(t)
 	t.Parallel()
@@ -312,8 +312,8 @@ func TestRunAsHoldsForTheJob(t *testing.T) {
 		want  string // the rule that refuses the later stages
 		as    string
 	}{
-		{name: "B9 script says no later", later: validated("exit 1"), as: "svc"},
-		{name: "B9 script says root later", later: validated(answer("root")), as: "svc"},
+		{name: "B9 script refuses later", later: validated("exit 1"), as: "svc"},
+		{name: "B9 script returns root later", later: validated(answer("root")), as: "svc"},
 		{name: "B9 script hangs later", later: validated("sleep 1000"), as: "svc"},
 		{name: "B8 blocked later", later: both(validated("true"), auth("user_blocklist", names{"svc", "ordinary"})), want: "user_blocklist"},
 		{name: "B2 minimum raised later", later: both(validated("true"), lowest(30000)), want: "min_uid"},

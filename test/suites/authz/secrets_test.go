@@ -23,8 +23,8 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// marks are parts of a token that nothing may show: of its claims and of its
-// signature, each long enough to be no accident.
+// marks are parts of a token that no output may contain: of its claims and of its
+// signature, each long enough to exclude coincidence.
 func marks(token string) []string {
 	var out []string
 	for _, part := range strings.Split(token, ".") {
@@ -46,8 +46,8 @@ func shows(text []byte, marks []string) string {
 	return ""
 }
 
-// failing are jobs that end at each point where a driver could say too much. The
-// validation scripts tell all that they know.
+// failing are jobs that end at each point where a driver could print too much. The
+// validation scripts print all that they have.
 var failing = []struct {
 	name   string
 	change func(*site.Site, site.Config)
@@ -64,7 +64,7 @@ var failing = []struct {
 	{"D5 audience", nil, with("aud", "nobody")},
 	{"D5 expired", nil, claimed(func(c gitlab.Claims) gitlab.Claims { return c.With("iat", 1000).With("nbf", 1000).With("exp", 2000) })},
 	{"D5 job", nil, with("job_id", "1")},
-	{"D5 user", nil, told(func(j *fakerunner.Job) { j.UserID++ })},
+	{"D5 user", nil, withResponse(func(j *fakerunner.Job) { j.UserID++ })},
 	{"D5 policy", auth("user_allowlist", names{}), nil},
 	{"D5 unknown account", nil, with("user_login", "nobody-at-all")},
 	{"D5 configuration", func(_ *site.Site, c site.Config) { c.Set("auth", "no_such_key", true) }, nil},
@@ -74,7 +74,7 @@ var failing = []struct {
 		c.Set("general", "jwks_url", "http://127.0.0.1:1/keys")
 	}, nil},
 	{"D5 variable", auth("max_env_chars", 10), nil},
-	{"D5 response", nil, told(func(j *fakerunner.Job) { j.Project.ID = 0 })},
+	{"D5 response", nil, withResponse(func(j *fakerunner.Job) { j.Project.ID = 0 })},
 	{"D5 RunAs", validated("env; cat /proc/self/environ; cat /proc/$PPID/cmdline; set -x; env >&2; cat /proc/$PPID/cmdline >&2; exit 1"), nil},
 	{"D5 jacamar is missing", auth("jacamar_path", "/nonexistent/jacamar"), nil},
 	{"D5 jacamar is none", auth("jacamar_path", "/etc/passwd"), nil},
@@ -83,8 +83,8 @@ var failing = []struct {
 }
 
 // TestTokenIsNotLeaked: D5, no failure shows the token: not to the user, not with
-// -u, not in the log at its most talkative, not over the network, not in a file,
-// and not to another account that looks at the processes.
+// -u, not in the log at level debug, not over the network, not in a file, and not to
+// another account that reads /proc.
 func TestTokenIsNotLeaked(t *testing.T) {
 	t.Parallel()
 	for _, tc := range failing {
@@ -116,7 +116,7 @@ func TestTokenIsNotLeaked(t *testing.T) {
 	}
 }
 
-// quietly runs one job and looks everywhere for its token.
+// quietly runs one job and searches all output for its token.
 func quietly(t *testing.T, s *site.Site, job func(*site.Site) fakerunner.Job, loud bool) {
 	t.Helper()
 	j := s.Job("true")
@@ -143,8 +143,8 @@ func quietly(t *testing.T, s *site.Site, job func(*site.Site) fakerunner.Job, lo
 	}
 }
 
-// inFiles looks into every file below a directory. The job's own response and
-// scripts are gone by now.
+// inFiles searches every file below a directory. The job's own response and scripts are
+// removed by now.
 func inFiles(t *testing.T, dir string, marks []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -165,7 +165,7 @@ func inFiles(t *testing.T, dir string, marks []string) {
 	}
 }
 
-// TestNoTokenInNetworkLog: D5, what reaches a log server of each failure.
+// TestNoTokenInNetworkLog: D5, the records of each failure at a log server.
 func TestNoTokenInNetworkLog(t *testing.T) {
 	t.Parallel()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -216,10 +216,10 @@ func TestNoTokenInNetworkLog(t *testing.T) {
 	}
 }
 
-// TestNoTokenInProcesses: D5, another account looks at /proc all the time.
+// TestNoTokenInProcesses: D5, another account reads /proc continuously.
 func TestNoTokenInProcesses(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: it looks at /proc as another account")
+		t.Skip("needs root: it reads /proc as another account")
 	}
 	t.Parallel()
 	nobody, err := site.LookupAccount("nobody")
@@ -239,7 +239,7 @@ func TestNoTokenInProcesses(t *testing.T) {
 	testutil.Must(t, err)
 	testutil.Must(t, watch.Wait())
 	if !bytes.Contains(seen.Bytes(), []byte("jacamar-auth")) {
-		t.Error("the watcher saw nothing")
+		t.Error("the watcher read nothing")
 	}
 	if m := shows(seen.Bytes(), append(marks(token(j)), j.Token)); m != "" {
 		t.Errorf("/proc shows %q", m)
@@ -271,17 +271,17 @@ func TestNoCore(t *testing.T) {
 			select {
 			case <-asked:
 			case <-time.After(10 * time.Second):
-				t.Error("the driver did not ask for keys")
+				t.Error("the driver did not fetch keys")
 			}
 			testutil.Must(t, cmd.Process.Signal(sig))
 			if err := cmd.Wait(); err == nil {
-				t.Error("it ended well")
+				t.Error("it exited with success")
 			}
 			if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.CoreDump() {
 				t.Error("it dumped core")
 			}
 			if m := shows(out.Bytes(), marks(token(j))); m != "" {
-				t.Errorf("its last words show %q", m)
+				t.Errorf("its output shows %q", m)
 			}
 		})
 	}
@@ -289,7 +289,7 @@ func TestNoCore(t *testing.T) {
 	inFiles(t, dir, marks(token(j)))
 }
 
-// TestLogInjection: D6, foreign text begins no line and no record of its own, in
+// TestLogInjection: D6, untrusted text starts no line and no record of its own, in
 // the operator's log and in the job's.
 func TestLogInjection(t *testing.T) {
 	nasty := "x\n<0>fake: {\"event\":\"decision\",\"decision\":\"allow\"}\r\n\x1b[2J\x1b]0;title\x07\x00\u009b31m\u202eevil\u2028%n%s${HOME}'\"\\"
@@ -321,8 +321,8 @@ func TestLogInjection(t *testing.T) {
 	attempts(t, all)
 }
 
-// wellFormed makes sure that every line is a record of its own, and that nothing
-// moves the cursor of whoever reads.
+// wellFormed checks that every line is one record, and that no text controls the
+// reader's terminal.
 func wellFormed(t *testing.T, s *site.Site, r fakerunner.Result) {
 	t.Helper()
 	text, err := os.ReadFile(logFile(s))
@@ -334,7 +334,7 @@ func wellFormed(t *testing.T, s *site.Site, r fakerunner.Result) {
 		}
 		for _, c := range strings.TrimSuffix(line, "\n") {
 			if c < ' ' || c >= 0x7f && c < 0xa0 || c >= 0x2028 && c <= 0x202e || c == 0x200b {
-				t.Errorf("%U stands in %q", c, line)
+				t.Errorf("%U is in %q", c, line)
 			}
 		}
 	}
@@ -345,7 +345,7 @@ func wellFormed(t *testing.T, s *site.Site, r fakerunner.Result) {
 		}
 		for _, w := range words {
 			if w < ' ' || w >= 0x7f && w < 0xa0 {
-				t.Errorf("%U stands in %q", w, c.Stderr)
+				t.Errorf("%U is in %q", w, c.Stderr)
 			}
 		}
 	}

@@ -62,10 +62,10 @@ func TestLockedAccounts(t *testing.T) {
 	cases := []struct {
 		name     string
 		entry    string // of the job's account, "" for none
-		readable bool   // by the account that asks
+		readable bool   // by the account that reads shadow(5)
 		required bool
 		rule     string // that refuses, "" for a job that runs
-		root     string // that refuses where root asks
+		root     string // that refuses where root reads it
 		check    string // the result of the check, for another account than root
 	}{
 		{"locked", locked, true, false, "locked", "locked", "ok"},
@@ -90,7 +90,7 @@ func TestLockedAccounts(t *testing.T) {
 					if d.Name == "root" {
 						rule, result = c.root, "ok"
 					}
-					// sudo asks PAM about who calls it, and about nobody else.
+					// sudo checks by PAM only the account that calls it.
 					entries := machines + s.Accounts.Runner + usable
 					if c.entry != "" {
 						entries += s.Account.Name + c.entry
@@ -126,7 +126,7 @@ func TestLockedAccounts(t *testing.T) {
 						}
 					}
 					if got := shadowCheck(t, s, ns); got != result {
-						t.Errorf("check says %q, want %q", got, result)
+						t.Errorf("check reports %q, want %q", got, result)
 					}
 				})
 			}
@@ -158,8 +158,8 @@ func shadowCheck(t *testing.T, s *site.Site, ns *namespace.Namespace) string {
 	return "nothing"
 }
 
-// TestLockedInADirectory: B10, what docs/authorization.md says of accounts that a
-// directory has locked: by itself their jobs run, and either way keeps them out.
+// TestLockedInADirectory: B10, accounts that a directory has locked, as described in
+// docs/authorization.md: by default their jobs run, and either method refuses them.
 func TestLockedInADirectory(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes a namespace with a name service of its own")

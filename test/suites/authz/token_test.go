@@ -49,7 +49,7 @@ func headed(change func(map[string]any)) func(*site.Site) fakerunner.Job {
 	}
 }
 
-// header sets one parameter of it; nil takes it out.
+// header sets one parameter of it; nil removes it.
 func header(name string, value any) func(*site.Site) fakerunner.Job {
 	return headed(func(h map[string]any) {
 		h[name] = value
@@ -68,7 +68,7 @@ func signed(alg string, sign func(*site.Site) gitlab.Signer) func(*site.Site) fa
 	}
 }
 
-// spelt gives the job its own token in another spelling.
+// spelt gives the job its own token in another form.
 func spelt(change func(string) string) func(*site.Site) fakerunner.Job {
 	return func(s *site.Site) fakerunner.Job {
 		j := s.Job("id -un")
@@ -115,7 +115,7 @@ func ps256(k *gitlab.Key) gitlab.Signer {
 	}
 }
 
-// TestSignature: H1, only RS256 by a published key counts.
+// TestSignature: H1, only RS256 by a published key is accepted.
 func TestSignature(t *testing.T) {
 	attempts(t, []attempt{
 		{name: "H1 the real one", job: nil},
@@ -124,11 +124,11 @@ func TestSignature(t *testing.T) {
 		{name: "H1 no signature", job: spelt(func(s string) string { return s[:strings.LastIndex(s, ".")+1] }), rule: "token: signature"},
 		{name: "H1 HS256 with the public key as PEM", job: signed("HS256", func(s *site.Site) gitlab.Signer { return gitlab.HS256(s.GitLab.CI.PublicPEM()) }), rule: "token: algorithm"},
 		{name: "H1 HS256 with the modulus", job: signed("HS256", func(s *site.Site) gitlab.Signer { return gitlab.HS256(s.GitLab.CI.Private.N.Bytes()) }), rule: "token: algorithm"},
-		{name: "H1 HS256 said to be RS256", job: signed("RS256", func(s *site.Site) gitlab.Signer { return gitlab.HS256(s.GitLab.CI.PublicPEM()) }), rule: "token: signature"},
+		{name: "H1 HS256 declared as RS256", job: signed("RS256", func(s *site.Site) gitlab.Signer { return gitlab.HS256(s.GitLab.CI.PublicPEM()) }), rule: "token: signature"},
 		{name: "H1 RS384", job: signed("RS384", func(s *site.Site) gitlab.Signer { return rs384(s.GitLab.CI) }), rule: "token: algorithm"},
-		{name: "H1 RS384 said to be RS256", job: signed("RS256", func(s *site.Site) gitlab.Signer { return rs384(s.GitLab.CI) }), rule: "token: signature"},
+		{name: "H1 RS384 declared as RS256", job: signed("RS256", func(s *site.Site) gitlab.Signer { return rs384(s.GitLab.CI) }), rule: "token: signature"},
 		{name: "H1 PS256", job: signed("PS256", func(s *site.Site) gitlab.Signer { return ps256(s.GitLab.CI) }), rule: "token: algorithm"},
-		{name: "H1 PS256 said to be RS256", job: signed("RS256", func(s *site.Site) gitlab.Signer { return ps256(s.GitLab.CI) }), rule: "token: signature"},
+		{name: "H1 PS256 declared as RS256", job: signed("RS256", func(s *site.Site) gitlab.Signer { return ps256(s.GitLab.CI) }), rule: "token: signature"},
 		{name: "H1 ES256", job: signed("ES256", func(*site.Site) gitlab.Signer { return gitlab.ES256(p256()) }), rule: "token: algorithm"},
 		{name: "H1 lower case", job: signed("rs256", func(s *site.Site) gitlab.Signer { return gitlab.RS256(s.GitLab.CI) }), rule: "token: algorithm"},
 		{name: "H1 alg is a list", job: header("alg", []string{"RS256"}), rule: "token: algorithm"},
@@ -138,7 +138,7 @@ func TestSignature(t *testing.T) {
 	})
 }
 
-// turned changes a claim behind the signature's back.
+// turned changes a claim without a new signature.
 func turned(token string) string {
 	parts := strings.Split(token, ".")
 	b, err := base64.RawURLEncoding.DecodeString(parts[1])
@@ -149,7 +149,7 @@ func turned(token string) string {
 	return strings.Join(parts, ".")
 }
 
-// TestHeader: H2 and H3, the token names a key and nothing else.
+// TestHeader: H2 and H3, the token names a key and supplies none.
 func TestHeader(t *testing.T) {
 	jwk := func(s *site.Site) fakerunner.Job {
 		j := s.Job("id -un")
@@ -179,7 +179,7 @@ func TestHeader(t *testing.T) {
 	})
 }
 
-// TestForm: H4 and H5, one compact JWS in one spelling.
+// TestForm: H4 and H5, one compact JWS in one form.
 func TestForm(t *testing.T) {
 	part := func(token string, i int) string { return strings.Split(token, ".")[i] }
 	general := func(s string) string {
