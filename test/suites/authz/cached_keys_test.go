@@ -171,11 +171,11 @@ func age(t *testing.T, s *site.Site, by time.Duration) {
 func TestCachedKeys(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		name     string
-		root     bool
-		spoil    func(t *testing.T, s *site.Site, file string)
+		name    string
+		root    bool
+		spoil   func(t *testing.T, s *site.Site, file string)
 		trusted bool // with the server down
-		line     string
+		line    string
 	}{
 		{name: "H12 unchanged", spoil: func(*testing.T, *site.Site, string) {}, trusted: true},
 		{name: "H12 older than a day", spoil: func(t *testing.T, s *site.Site, _ string) { age(t, s, 25*time.Hour) }, trusted: true},

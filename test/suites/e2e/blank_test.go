@@ -10,8 +10,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// TestBlankInThePathIsReported: the runner's scripts cannot use a local cache
-// there, and print nothing of it that a user understands.
+// TestBlankInThePathIsReported: the runner's scripts cannot use a local cache there, and
+// print no message that explains it.
 func TestBlankInThePathIsReported(t *testing.T) {
 	const warning = "contains a blank"
 	everywhere(t, func(t *testing.T, s *site.Site) {
@@ -54,7 +54,7 @@ func TestBlankInThePathIsReported(t *testing.T) {
 				r := s.Runner().Run(j)
 				site.Want(t, r, fakerunner.Success, 0)
 				if strings.Contains(r.Trace, warning) != c.warned {
-					t.Errorf("the warning is missing, or out of place:\n%s", r.Trace)
+					t.Errorf("the warning is missing or at the wrong position:\n%s", r.Trace)
 				}
 			})
 		}

@@ -36,7 +36,7 @@ func callNumbers(t *testing.T) map[string]int {
 	return numbers
 }
 
-// lists makes jobs of a site be refused calls.
+// lists sets lists of refused calls for a site's jobs.
 func lists(block, allow []string) func(site.Config) {
 	return func(c site.Config) {
 		table := site.Table{"block_calls": block}
@@ -47,12 +47,13 @@ func lists(block, allow []string) func(site.Config) {
 	}
 }
 
-// spared are calls without which no shell runs, or the test's own program.
+// spared are calls that the shell or the test's own program needs.
 var spared = strings.Fields("clone openat newfstatat fstat stat lstat statx access faccessat faccessat2 read pread64 write execve wait4 rt_sigaction" +
 	" rt_sigprocmask rt_sigreturn futex close mprotect dup3 dup2 pipe2 pipe fcntl lseek getdents64 prlimit64 vfork readlink readlinkat fadvise64" +
 	" getrlimit poll pselect6 select uname chdir splice unlink unlinkat mkdir mkdirat chmod fchmodat rename renameat renameat2 utimensat")
 
-// third names every third call that is of a family, and what a list of them refuses.
+// third returns every third call of the families, and the calls that a list of them
+// refuses.
 func third(numbers map[string]int, nth int) (block, refused []string) {
 	var list seccomp.Filter
 	for _, name := range spared {
@@ -95,7 +96,7 @@ func TestBlockedCallsHaveNoAlternative(t *testing.T) {
 		for nth := range 3 {
 			block, members := third(numbers, nth)
 			if len(block) < 30 || len(members) < 2*len(block) {
-				t.Errorf("only %q are tried, of which %q are named", members, block)
+				t.Errorf("only %q are tried, and %q listed", members, block)
 			}
 			if err := s.Reconfigure(quick, confined, lists(block, slices.DeleteFunc(slices.Clone(spared), func(name string) bool { return numbers[name] == 0 && name != "read" }))); err != nil {
 				t.Fatal(err)
@@ -104,25 +105,25 @@ func TestBlockedCallsHaveNoAlternative(t *testing.T) {
 			for _, m := range members {
 				script += fmt.Sprint(" ", numbers[m])
 			}
-			got := said(t, s, script)
+			got := outputOf(t, s, script)
 			if !strings.HasSuffix(got, "end\n") {
 				t.Errorf("the program ended early:\n%s", got)
 			}
 			for _, m := range members {
 				is := regexp.MustCompile(fmt.Sprintf(`(?m)^call %d: (\w+)$`, numbers[m])).FindStringSubmatch(got)
 				if is == nil || is[1] != "EPERM" && !(m == "clone3" && is[1] == "ENOSYS") {
-					t.Errorf("%s is refused, and its answer %q", m, is)
+					t.Errorf("%s is refused, and its result is %q", m, is)
 				}
 			}
 		}
 	})
 }
 
-// TestOtherCallNumbersFail: beside a list the calls of 32-bit programs, of the
-// second ABI and of newer kernels do not exist.
+// TestOtherCallNumbersFail: with a list the calls of 32-bit programs, of the second ABI
+// and of newer kernels fail with ENOSYS.
 func TestOtherCallNumbersFail(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("the program knows int $0x80 and x32")
+		t.Skip("the program uses int $0x80 and x32")
 	}
 	numbers := callNumbers(t)
 	last := 0
@@ -140,17 +141,18 @@ func TestOtherCallNumbersFail(t *testing.T) {
 			script += fmt.Sprint(" ", n)
 			newer = append(newer, fmt.Sprintf("call %d: ENOSYS\n", n))
 		}
-		if got, want := said(t, s, script), "i386 up to 600\nend\nx32 up to 600\nend\n"+strings.Join(newer, "")+"end\n"; got != want {
+		if got, want := outputOf(t, s, script), "i386 up to 600\nend\nx32 up to 600\nend\n"+strings.Join(newer, "")+"end\n"; got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)
 		}
 	})
 }
 
-// TestCallsWithTheSameEffectFail: calls that do by an argument what another one does.
+// TestCallsWithTheSameEffectFail: calls whose argument gives them the effect of a refused
+// one.
 func TestCallsWithTheSameEffectFail(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		program := compiled(t, s, "calls")
-		free := said(t, s, program+" tricks")
+		free := outputOf(t, s, program+" tricks")
 		for name, want := range map[string]string{
 			"connect": "sendto with MSG_FASTOPEN,sendmsg with MSG_FASTOPEN,sendmmsg with MSG_FASTOPEN",
 			"unshare": "clone with CLONE_NEWUSER", "seccomp": "prctl with PR_SET_SECCOMP", "bpf": "",
@@ -162,14 +164,14 @@ func TestCallsWithTheSameEffectFail(t *testing.T) {
 			for _, trick := range strings.FieldsFunc(want, func(r rune) bool { return r == ',' }) {
 				expected = regexp.MustCompile(regexp.QuoteMeta(trick)+` 0: \w+`).ReplaceAllString(expected, trick+" 0: EPERM")
 			}
-			if got := said(t, s, program+" tricks"); got != expected {
+			if got := outputOf(t, s, program+" tricks"); got != expected {
 				t.Errorf("%s is refused:\n%s\nwant\n%s", name, got, expected)
 			}
 		}
 	})
 }
 
-// TestIOUringRefusedByDefault: io_uring does by itself what a list refuses.
+// TestIOUringRefusedByDefault: io_uring can make the calls that a list refuses.
 func TestIOUringRefusedByDefault(t *testing.T) {
 	if text, err := os.ReadFile("/proc/sys/kernel/io_uring_disabled"); err == nil && strings.TrimSpace(string(text)) != "0" {
 		t.Skip("this kernel refuses rings to all accounts (kernel.io_uring_disabled)")
@@ -184,13 +186,13 @@ func TestIOUringRefusedByDefault(t *testing.T) {
 			want   string
 		}{
 			"without a list": {func(site.Config) {}, "tried"},
-			"beside a list":  {lists([]string{"connect"}, nil), "EPERM"},
+			"with a list":    {lists([]string{"connect"}, nil), "EPERM"},
 			"wanted":         {lists([]string{"connect"}, wanted), "tried"},
 		} {
 			if err := s.Reconfigure(quick, confined, c.change); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := said(t, s, script), fmt.Sprintf("call %d: %s\nend\n", numbers["io_uring_setup"], c.want); got != want {
+			if got, want := outputOf(t, s, script), fmt.Sprintf("call %d: %s\nend\n", numbers["io_uring_setup"], c.want); got != want {
 				t.Errorf("%s: %q, want %q", name, got, want)
 			}
 		}
@@ -204,8 +206,9 @@ var shellCalls = strings.Fields("access arch_prctl brk chdir clone clone3 close 
 	" readlinkat rename renameat renameat2 restart_syscall rmdir rseq rt_sigaction rt_sigprocmask rt_sigreturn select set_robust_list set_tid_address setpgid" +
 	" setsid sigaltstack splice stat statfs statx sysinfo tgkill umask uname unlink unlinkat utimensat vfork wait4 write writev")
 
-// TestOnlyAllowedCalls: a job under block_all runs, ends as its script says, and is
-// ended with what it leaves; jacamar, which needs other calls, is confined beside it.
+// TestOnlyAllowedCalls: a job under block_all runs, ends with its script's exit code, and
+// is ended with the processes that it leaves; jacamar, which needs other calls, is
+// confined too.
 func TestOnlyAllowedCalls(t *testing.T) {
 	numbers := callNumbers(t)
 	allow := slices.DeleteFunc(slices.Clone(shellCalls), func(name string) bool { _, known := numbers[name]; return !known })
@@ -217,7 +220,7 @@ func TestOnlyAllowedCalls(t *testing.T) {
 		}
 		program := compiled(t, s, "calls")
 		refused := fmt.Sprintf("call %d: EPERM\ncall %d: EPERM\ncall %d: EPERM\nend\n", numbers["mkdirat"], numbers["splice"]+1000, numbers["ptrace"])
-		if got := said(t, s, fmt.Sprint(program, " ", numbers["mkdirat"], " ", numbers["splice"]+1000, " ", numbers["ptrace"])); got != refused {
+		if got := outputOf(t, s, fmt.Sprint(program, " ", numbers["mkdirat"], " ", numbers["splice"]+1000, " ", numbers["ptrace"])); got != refused {
 			t.Errorf("%q, want %q", got, refused)
 		}
 		job := s.Job()
@@ -235,8 +238,8 @@ func TestOnlyAllowedCalls(t *testing.T) {
 	}, quick)
 }
 
-// TestAllowedCallsForDirectoryQuery: a login shell that is asked for a directory is
-// confined like a job, and jacamar makes the job's directories after it.
+// TestAllowedCallsForDirectoryQuery: a login shell that evaluates a directory is confined
+// like a job, and jacamar makes the job's directories after it.
 func TestAllowedCallsForDirectoryQuery(t *testing.T) {
 	numbers := callNumbers(t)
 	allow := slices.DeleteFunc(slices.Clone(shellCalls), func(name string) bool { _, known := numbers[name]; return !known })

@@ -17,8 +17,8 @@ import (
 // confined makes jobs of a site gain no privilege.
 func confined(c site.Config) { c.Set("auth", "no_new_privs", true) }
 
-// said runs a script and returns what it printed.
-func said(t *testing.T, s *site.Site, script string) string {
+// outputOf runs a script and returns its output.
+func outputOf(t *testing.T, s *site.Site, script string) string {
 	t.Helper()
 	job := s.Job()
 	job.Raw = map[string][]byte{"build_script": []byte(script + "\n")}
@@ -28,8 +28,8 @@ func said(t *testing.T, s *site.Site, script string) string {
 	return string(call.Stdout)
 }
 
-// TestSetuidProgramsBehaveAsInALogin: what gives up root in a login gives it up in a
-// job, and with no_new_privs has none to give up.
+// TestSetuidProgramsBehaveAsInALogin: a program that drops root in a login drops it in a
+// job, and with no_new_privs has none to drop.
 func TestSetuidProgramsBehaveAsInALogin(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes a program with a setuid bit")
@@ -44,15 +44,15 @@ func TestSetuidProgramsBehaveAsInALogin(t *testing.T) {
 			script := drop + "; " + drop + " groups"
 			asLogin := login(t, s, script)
 			if !strings.Contains(asLogin, "began as root: 1\n") {
-				t.Skipf("setuid bits mean nothing below %s:\n%s", s.Dir, asLogin)
+				t.Skipf("setuid bits have no effect below %s:\n%s", s.Dir, asLogin)
 			}
-			if got := said(t, s, script); got != asLogin {
+			if got := outputOf(t, s, script); got != asLogin {
 				t.Errorf("in a job:\n%s\nin a login:\n%s", got, asLogin)
 			}
 			if err := s.Reconfigure(quick, confined); err != nil {
 				t.Fatal(err)
 			}
-			if got := said(t, s, script); strings.Count(got, "began as root: 0\n") != 2 || strings.Contains(got, "made") {
+			if got := outputOf(t, s, script); strings.Count(got, "began as root: 0\n") != 2 || strings.Contains(got, "made") {
 				t.Errorf("with no_new_privs:\n%s", got)
 			}
 		})
@@ -87,8 +87,8 @@ func installed(t *testing.T, s *site.Site, mode os.FileMode) {
 	s.Jacamar = filepath.Join(dir, "jacamar")
 }
 
-// TestJobCannotControlJacamar: neither its own nor that of another job of the same
-// user, nor, where they have the same account, what is above them.
+// TestJobCannotControlJacamar: neither its own nor that of another job of the same user,
+// nor, where they have the same account, the parents of these.
 func TestJobCannotControlJacamar(t *testing.T) {
 	for _, d := range site.Deployments() {
 		for name, mode := range modes {
@@ -100,7 +100,7 @@ func TestJobCannotControlJacamar(t *testing.T) {
 					other.Cancel()
 					other.Wait()
 				}()
-				got := said(t, s, attack)
+				got := outputOf(t, s, attack)
 				attacked := map[string]bool{}
 				for line := range strings.Lines(got) {
 					if pid, _, ok := strings.Cut(line, " "); ok && pid != "attacked" {
@@ -108,7 +108,7 @@ func TestJobCannotControlJacamar(t *testing.T) {
 					}
 				}
 				if strings.Contains(got, "WON") || len(attacked) < 2 || !attacked[up] || !strings.Contains(got, ", won 0\n") {
-					t.Errorf("it attacked %v, among them %s, and says\n%s", attacked, up, got)
+					t.Errorf("it attacked %v, among them %s, and printed\n%s", attacked, up, got)
 				}
 			})
 		}
@@ -154,8 +154,8 @@ func longJob(t *testing.T, s *site.Site) (*fakerunner.Execution, string) {
 	return e, pid[1]
 }
 
-// TestJacamarUndumpableFromStart has a process of the user's attack every jacamar as
-// early as it can. With the mode of the packages there is no moment for it.
+// TestJacamarUndumpableFromStart: a process of the user attacks every jacamar as early as
+// it can. With the mode of the packages no attack succeeds.
 func TestJacamarUndumpableFromStart(t *testing.T) {
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestJacamarUndumpableFromStart(t *testing.T) {
 			var found, won int
 			_, counts, _ := strings.Cut(out.String(), "attacked ")
 			if _, scanned := fmt.Sscanf(counts, "%d, won %d", &found, &won); err != nil || scanned != nil || found < attacks || won != 0 {
-				t.Errorf("%v, and it says\n%s", err, out.String())
+				t.Errorf("%v, and it printed\n%s", err, out.String())
 			}
 		})
 	}
@@ -208,7 +208,7 @@ const attacks, attackedJobs = 20, 300
 const threads = `sed -nE 's/^(NoNewPrivs|Seccomp):\s*//p' /proc/$PPID/task/*/status | paste -d' ' - - | sort -u`
 
 // TestConfinementCoversJacamar: in each stage that runs a script, every thread of
-// jacamar is as confined as the job; where it talks to a batch system none is.
+// jacamar is as confined as the job; where it runs commands of a batch system none is.
 func TestConfinementCoversJacamar(t *testing.T) {
 	lists := func(c site.Config) {
 		c.Set("auth", "seccomp", site.Table{"block_calls": []string{"ptrace", "bpf"}})
@@ -245,8 +245,8 @@ func TestConfinementCoversJacamar(t *testing.T) {
 	}
 }
 
-// TestOpenMemoryIsRefused: with fs.suid_dumpable 1 the kernel lets an account into the
-// program that becomes it; the value is that of a mount namespace of the test's own.
+// TestOpenMemoryIsRefused: with fs.suid_dumpable 1 the kernel lets an account attach to
+// the program that becomes it; the value is that of a mount namespace of the test's own.
 func TestOpenMemoryIsRefused(t *testing.T) {
 	s := deployment(t, "root").Open(t, quick)
 	for value, refused := range map[string]bool{"1": true, "2": false} {
@@ -259,8 +259,8 @@ func TestOpenMemoryIsRefused(t *testing.T) {
 		if ran := strings.Contains(res.Trace, "\n42."); ran == refused {
 			t.Errorf("%s: the script ran: %v:\n%s", value, ran, all(res))
 		}
-		if told := strings.Contains(all(res), "fs.suid_dumpable is 1"); told != refused {
-			t.Errorf("%s: told %v:\n%s", value, told, all(res))
+		if named := strings.Contains(all(res), "fs.suid_dumpable is 1"); named != refused {
+			t.Errorf("%s: named %v:\n%s", value, named, all(res))
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// TestSudoRules tries what sites have in their sudoers beside the rule.
+// TestSudoRules tries settings that sites have in sudoers in addition to the rule.
 func TestSudoRules(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can write sudo rules")
@@ -50,11 +50,11 @@ func TestSudoRules(t *testing.T) {
 	}
 }
 
-// TestNoFallback takes from each strategy what it needs: the job is refused, not
-// run in another way.
+// TestNoFallback removes from each strategy what it needs: the job is refused, not run in
+// another way.
 func TestNoFallback(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can set up what is taken away here")
+		t.Skip("only root can set up what is removed here")
 	}
 	for name, c := range map[string]struct {
 		deployment string
@@ -79,7 +79,7 @@ func TestNoFallback(t *testing.T) {
 			if c.change != nil {
 				c.change(t, s)
 				r = under(s, "/usr/bin/setpriv", "--no-new-privs")
-				r.Judge = nil // not even cleanup has what it needs to write the operator's log
+				r.Judge = nil // cleanup cannot write the operator's log either
 			}
 			res := r.Run(s.Job("echo never"))
 			site.Want(t, res, fakerunner.SystemFailure, 0)
@@ -108,7 +108,7 @@ func deployment(t *testing.T, name string) site.Deployment {
 	return site.Deployment{}
 }
 
-// unobfuscated is a runner whose driver tells every reason.
+// unobfuscated is a runner whose driver prints every reason.
 func unobfuscated(s *site.Site) *fakerunner.Runner { return under(s) }
 
 // under is a runner that starts the driver, with -u, by another program.
@@ -121,7 +121,7 @@ func under(s *site.Site, launcher ...string) *fakerunner.Runner {
 	return r
 }
 
-// all is what every call has said.
+// all is the output of every call.
 func all(r fakerunner.Result) string {
 	text := r.Trace
 	for _, c := range r.Calls {

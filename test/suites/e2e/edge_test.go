@@ -11,15 +11,15 @@ import (
 )
 
 // longest is the longest value of a CI variable with a name of two letters: the
-// kernel takes 128 KiB for one string of an environment (MAX_ARG_STRLEN, execve(2)),
-// and of these the runner's prefix, the name, the sign and the end take 15.
+// kernel permits 128 KiB for one string of an environment (MAX_ARG_STRLEN, execve(2)),
+// of which the runner's prefix, the name, the sign and the end take 15.
 const longest = 128<<10 - len("CUSTOM_ENV_XX=\x00")
 
-// TestLongestVariable passes what the kernel just lets pass, whole, and leaves to
-// max_env_chars what a site wants to refuse of it.
+// TestLongestVariable passes the longest value that the kernel permits unchanged, and
+// max_env_chars can refuse it.
 func TestLongestVariable(t *testing.T) {
 	if longest != 131057 {
-		t.Fatalf("the edge is at %d", longest)
+		t.Fatalf("the longest value has %d bytes", longest)
 	}
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		try := func(limit int, file bool, script string) fakerunner.Result {
@@ -48,9 +48,9 @@ func TestLongestVariable(t *testing.T) {
 	})
 }
 
-// TestEnvironmentNearlyFull fills the environment of every call to within 64 KiB of
-// what the kernel takes in all. Had anything of ours grown with it, or stood in it a
-// second time, a later stage could not start.
+// TestEnvironmentNearlyFull fills the environment of every call to within 64 KiB of the
+// kernel's limit. If Jacamar's own variables grew with it, or were in it twice, a later
+// stage could not start.
 func TestEnvironmentNearlyFull(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		j := s.Job("env >/dev/null && echo still here")
@@ -66,9 +66,9 @@ func TestEnvironmentNearlyFull(t *testing.T) {
 	})
 }
 
-// TestScriptsStartWithALoginEnvironment: what the job has beside its own variables
-// is what a login shell of its account has, whatever the runner and the job were
-// given.
+// TestScriptsStartWithALoginEnvironment: the job's environment, apart from its own
+// variables, is that of a login shell of its account, whatever the runner and the job
+// have.
 func TestScriptsStartWithALoginEnvironment(t *testing.T) {
 	const show = "env -0 | tr '\\n\\0' ' \\n' | sed 's/^/has /'"
 	everywhere(t, func(t *testing.T, s *site.Site) {
@@ -94,8 +94,8 @@ func TestScriptsStartWithALoginEnvironment(t *testing.T) {
 	})
 }
 
-// exported are the variables and functions of an environment, without those that
-// tell of the service, of jacamar and of the shell's own state.
+// exported are the variables and functions of an environment, without those of the
+// service, of jacamar and of the shell's own state.
 func exported(text string) map[string]string {
 	const own = " JACAMAR_CI_SHELL JACAMAR_CI_STAGE LANG OLDPWD PWD SHLVL TZ _ "
 	env := map[string]string{}

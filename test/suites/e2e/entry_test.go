@@ -19,7 +19,7 @@ import (
 )
 
 // TestMissingArguments: a program that is started without its own name, or with
-// anything for it, says how it is used and does nothing (pkexec, CVE-2021-4034).
+// another one, prints its usage and has no other effect (pkexec, CVE-2021-4034).
 func TestMissingArguments(t *testing.T) {
 	s := site.New(t)
 	for _, program := range []string{s.Auth, s.Jacamar, filepath.Join(filepath.Dir(s.Jacamar), "jacamar-noauth")} {
@@ -41,7 +41,7 @@ func TestMissingArguments(t *testing.T) {
 				t.Parallel()
 				out, status := started(t, program, argv)
 				if status.ExitStatus() <= 0 || len(out) == 0 || len(out) > 200_000 || bytes.Contains(out, []byte("goroutine")) {
-					t.Errorf("it ended with %d (signal %v) and said %.500q", status.ExitStatus(), status.Signal(), out)
+					t.Errorf("it ended with %d (signal %v) and printed %.500q", status.ExitStatus(), status.Signal(), out)
 				}
 			})
 		}
@@ -79,8 +79,8 @@ func launched(s *site.Site, line string) *fakerunner.Runner {
 }
 
 // TestClosedDescriptors starts the driver without some of its first three
-// descriptors: what it opens must never stand in for one of them. Without the
-// output there is no answer and no job; whatever is missing, the next job is well.
+// descriptors: no file that it opens may get one of these numbers. Without output there
+// is no result and no job; whatever is missing, the next job succeeds.
 func TestClosedDescriptors(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		for closed := 1; closed < 8; closed++ {
@@ -171,9 +171,8 @@ func descriptor(line string) (n int) {
 	return n
 }
 
-// reaching tries, from inside the job, everything by which a process can be taken
-// over or read, on each of its ancestors but its own jacamar; and to write to the
-// program of every one.
+// reaching tries, from inside the job, every way to control or read a process on each of
+// its ancestors except its own jacamar; and to write to the program of each.
 const reaching = `p=$PPID; own=1; seen=0
 while [ "$p" -gt 1 ] && seen=$((seen + 1)); do
   name=$(cat /proc/$p/comm)
@@ -189,8 +188,8 @@ done
 echo "ancestors: $seen"
 `
 
-// TestJobCannotReachItsParents: not the memory, descriptors or program of anything
-// that is privileged (runc, CVE-2019-5736 and CVE-2016-9962), and no signal either.
+// TestJobCannotReachItsParents: not the memory, descriptors or program of any
+// privileged process (runc, CVE-2019-5736 and CVE-2016-9962), and no signal either.
 func TestJobCannotReachItsParents(t *testing.T) {
 	for _, name := range []string{"root", "capabilities", "sudo"} {
 		t.Run(name, func(t *testing.T) {
@@ -207,7 +206,7 @@ func TestJobCannotReachItsParents(t *testing.T) {
 }
 
 // TestTerminalOfTheCaller starts the driver from a terminal that is not among its
-// descriptors: the job has it no more (TIOCSTI: CVE-2005-4890, CVE-2023-28339).
+// descriptors: the job does not have it (TIOCSTI: CVE-2005-4890, CVE-2023-28339).
 func TestTerminalOfTheCaller(t *testing.T) {
 	const terminal = `exec 5>&1 6>&2; line=$(printf '%q ' "$@"); set -- /usr/bin/script -qec "exec $line </dev/null >&5 2>&6" /dev/null`
 	const opens = `if ( exec 9<>/dev/tty ) 2>/dev/null; then echo there is a terminal; else echo there is none; fi`
@@ -229,7 +228,7 @@ func TestTerminalOfTheCaller(t *testing.T) {
 
 // TestTextIsNeverACommand gives names and addresses of a job the form of commands
 // (gitlab-runner, GHSA-cxfq-cc8j-j2pp and CVE-2020-13347; Torque, CVE-2013-4495).
-// Whatever becomes of the job, none is run, as anybody.
+// Whatever the job's result, none is run by any account.
 func TestTextIsNeverACommand(t *testing.T) {
 	s := site.New(t)
 	marks := filepath.Join(s.Dir, "marks")
@@ -246,8 +245,8 @@ func TestTextIsNeverACommand(t *testing.T) {
 			} {
 				j.Variables = append(j.Variables, fakerunner.Variable{Key: name, Value: text, Raw: true})
 			}
-			// A claim with a line end is refused; the others come through.
-			r := patient(s).Run(s.WithClaims(j, s.GitLab.Claims(j, s.User)))
+			// A claim with a line end is refused; the others pass.
+			r := unpaused(s).Run(s.WithClaims(j, s.GitLab.Claims(j, s.User)))
 			if fine := !strings.Contains(text, "\n"); fine != (r.Outcome == fakerunner.Success) {
 				t.Errorf("the job ended as %s:\n%s", r.Outcome, all(r))
 			}
@@ -259,8 +258,8 @@ func TestTextIsNeverACommand(t *testing.T) {
 }
 
 // TestNoPrivilegedOpenOfUserFiles watches every file name that the driver
-// gives to the kernel during a job: below the user's home, where the job lives, it
-// is jacamar alone that has any.
+// passes to the kernel during a job: only jacamar uses
+// names below the user's home, where the job's files are.
 func TestNoPrivilegedOpenOfUserFiles(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("without another account there is no home that is the user's alone")

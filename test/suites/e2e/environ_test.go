@@ -22,7 +22,8 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// assignments runs every program in which an injected variable would act, and notes the environment.
+// assignments runs every program on which an injected variable has an effect, and records
+// the environment.
 func (g envInjection) assignments(who string) string {
 	lines := []string{fmt.Sprintf("env -0 >>%[1]s/%[2]s; if [ ! -e %[1]s/%[2]s.ran ]; then", g.seen, who)}
 	for _, p := range injections {
@@ -33,7 +34,7 @@ func (g envInjection) assignments(who string) string {
 	return strings.Join(append(lines, ": >"+g.seen+"/"+who+".ran; fi"), "\n")
 }
 
-// places are where an environment can be poisoned.
+// places are where variables can be injected.
 var places = map[string]func(*testing.T, envInjection, *fakerunner.Runner, *fakerunner.Job){
 	"the runner's environment": func(_ *testing.T, g envInjection, r *fakerunner.Runner, _ *fakerunner.Job) {
 		r.Environ = append(r.Environ, g.pairs()...)
@@ -46,7 +47,7 @@ var places = map[string]func(*testing.T, envInjection, *fakerunner.Runner, *fake
 			r.Environ = append(r.Environ, "CUSTOM_ENV_"+pair)
 		}
 	},
-	// As GitLab takes them; the script exports them, which bash refuses for two.
+	// As GitLab accepts them; the script exports them, which bash refuses for two.
 	"the job's variables": func(_ *testing.T, g envInjection, _ *fakerunner.Runner, j *fakerunner.Job) {
 		for _, pair := range g.pairs() {
 			if name, value, _ := strings.Cut(pair, "="); !strings.Contains(name, "%") && !strings.HasSuffix(name, "OPTS") {
@@ -56,8 +57,8 @@ var places = map[string]func(*testing.T, envInjection, *fakerunner.Runner, *fake
 	},
 }
 
-// forge adds the injected variables to what config answers, as if the driver had put them into
-// job_env itself.
+// forge adds the injected variables to config's output, as if the driver had put them
+// into job_env itself.
 func forge(t *testing.T, g envInjection, r *fakerunner.Runner) {
 	t.Helper()
 	env := map[string]string{}
@@ -73,10 +74,9 @@ func forge(t *testing.T, g envInjection, r *fakerunner.Runner) {
 	r.Custom.Config = append([]string{"/bin/bash", "-c", program, "bash", file}, r.Custom.Config...)
 }
 
-// TestMarkersHaveNoEffect poisons the environment in each place. Nothing of it acts in
-// the privileged program, in the RunAs script that it starts, in jacamar or in the
-// profiles; and in the script only what the job itself has asked for, as the job's
-// account.
+// TestMarkersHaveNoEffect injects variables in each place. None has an effect in the
+// privileged program, in the RunAs script that it starts, in jacamar or in the profiles;
+// and in the script only those that the job itself exports, as the job's account.
 func TestMarkersHaveNoEffect(t *testing.T) {
 	var proved sync.Once
 	for _, name := range []string{"root", "capabilities", "sudo"} {
@@ -112,7 +112,7 @@ func (g envInjection) inject(t *testing.T, s *site.Site, poison func(*testing.T,
 		info, err := f.Info()
 		testutil.Must(t, err)
 		if uid := info.Sys().(*syscall.Stat_t).Uid; !asked || uid != s.Account.UID {
-			t.Errorf("%s acted, as the user %d", f.Name(), uid)
+			t.Errorf("%s had an effect, as the user %d", f.Name(), uid)
 		}
 	}
 	for _, who := range []string{"runas", "jacamar", "profile", "script"} {
@@ -123,14 +123,14 @@ func (g envInjection) inject(t *testing.T, s *site.Site, poison func(*testing.T,
 			t.Errorf("%s was not reached: %v", who, err)
 		}
 		if had := g.inherited(t, who); len(had) > 0 {
-			t.Errorf("%s was given %q", who, had)
+			t.Errorf("%s got %q", who, had)
 		}
 	}
 	s.NoProcess(t, 0)
 }
 
-// lookAtJacamar notes the environment of the jacamar whose script waits at the gate:
-// it shows that to root alone. Then it opens the gate.
+// lookAtJacamar records the environment of the jacamar whose script waits, which only
+// root can read. Then it lets the script continue.
 func (g envInjection) lookAtJacamar(t *testing.T, e *fakerunner.Execution, gate string) fakerunner.Result {
 	t.Helper()
 	open, err := os.OpenFile(gate, os.O_RDWR, 0)
@@ -170,8 +170,8 @@ func (g envInjection) inherited(t *testing.T, who string) (had []string) {
 	return had
 }
 
-// TestCertificatesOfTheCaller: a file of authorities that the environment names
-// vouches for no key server. The same authorities in the configuration do.
+// TestCertificatesOfTheCaller: a file of certificate authorities that the environment
+// names certifies no key server. The same authorities in the configuration do.
 func TestCertificatesOfTheCaller(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		r := under(s)

@@ -14,8 +14,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// TestAbortLeavesNoSecret aborts a job, after which the runner removes nothing: the
-// file variable and the token for git are the driver's to remove.
+// TestAbortLeavesNoSecret aborts a job, after which the runner removes no file: the driver
+// has to remove the file variable and the token for git.
 func TestAbortLeavesNoSecret(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		job := s.Job(`cp "$SECRET_FILE" "$SECRET_FILE.more"`, "echo under way.", "sleep 1000")
@@ -97,15 +97,15 @@ func TestImageAndServices(t *testing.T) {
 			site.Want(t, r, fakerunner.Success, 0)
 			for _, w := range warnings {
 				if got := strings.Count(r.Trace, w); got != tt.times {
-					t.Errorf("%q stands %d times, want %d, in:\n%s", w, got, tt.times, r.Trace)
+					t.Errorf("%q occurs %d times, want %d, in:\n%s", w, got, tt.times, r.Trace)
 				}
 			}
 		}
 	})
 }
 
-// TestStepRunner runs a job that is written with "run:", as the runner hands it to
-// a custom executor: as the script "step-runner ci".
+// TestStepRunner runs a job that is written with "run:", as the runner passes it to a
+// custom executor: as the script "step-runner ci".
 func TestStepRunner(t *testing.T) {
 	const warning = "step-runner is not in your PATH on this machine"
 	everywhere(t, func(t *testing.T, s *site.Site) {
@@ -123,7 +123,7 @@ func TestStepRunner(t *testing.T) {
 		r := s.Runner().Run(job)
 		site.Want(t, r, fakerunner.ScriptFailure, 127)
 		if !strings.Contains(r.Trace, warning) {
-			t.Errorf("nothing is said of step-runner:\n%s", r.Trace)
+			t.Errorf("there is no message about step-runner:\n%s", r.Trace)
 		}
 		r = s.Runner().Run(site.WithVariable(job, "PATH", bin+":/usr/bin:/bin"))
 		site.Want(t, r, fakerunner.Success, 0)

@@ -14,7 +14,7 @@ import (
 )
 
 // refused checks that a job failed on the resource's side, with one line for its
-// user and without internals, and that nothing of it was run or left.
+// user and without internals, and that no script of it ran and no file is left.
 func refused(t *testing.T, s *site.Site, r fakerunner.Result) {
 	t.Helper()
 	site.Want(t, r, fakerunner.SystemFailure, 0)
@@ -37,8 +37,8 @@ func refused(t *testing.T, s *site.Site, r fakerunner.Result) {
 	s.NoProcess(t, 0)
 }
 
-// patient is a runner that does not pause between its tries.
-func patient(s *site.Site) *fakerunner.Runner {
+// unpaused is a runner that does not pause between its tries.
+func unpaused(s *site.Site) *fakerunner.Runner {
 	r := s.Runner()
 	r.RetryPause = -1
 	return r
@@ -61,7 +61,7 @@ func TestHostileJobResponse(t *testing.T) {
 			"directory":      func(f string, _ []byte) error { return directory(f) },
 		} {
 			t.Run(name, func(t *testing.T) {
-				r := patient(s)
+				r := unpaused(s)
 				r.Hooks.TempDir = func(dir string) {
 					file := filepath.Join(dir, "response.json")
 					text, err := os.ReadFile(file)
@@ -139,7 +139,7 @@ func TestHostileConfiguration(t *testing.T) {
 						t.Fatal(err)
 					}
 				})
-				refused(t, s, patient(s).Run(s.Job("echo never")))
+				refused(t, s, unpaused(s).Run(s.Job("echo never")))
 			})
 		}
 	})
@@ -163,10 +163,10 @@ func TestFullDataDirectory(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = unix.Unmount(full, unix.MNT_DETACH) })
 	privileged(t, func(t *testing.T, s *site.Site) {
-		r := patient(s).Run(s.Job("echo never"))
+		r := unpaused(s).Run(s.Job("echo never"))
 		site.Want(t, r, fakerunner.SystemFailure, 0)
 		if !strings.Contains(r.Trace, "no space left on device") || !strings.Contains(r.Trace, "is full: 4 of 4 files and directories") {
-			t.Errorf("the log does not say so:\n%s", r.Trace)
+			t.Errorf("the log has no message about it:\n%s", r.Trace)
 		}
 	}, func(c site.Config) { c.Set("general", "data_dir", full) })
 }
@@ -204,13 +204,13 @@ func TestDirectoryOfDeadRunnerIsReused(t *testing.T) {
 		job.Script = []string{"echo in $CI_BUILDS_DIR.", "echo under way", "sleep 1000"}
 		cmd, text := underWay(t, s, job)
 		if live := s.Runner().Run(s.Job("true")); strings.Contains(text, "in "+live.BuildsDir+".") {
-			t.Errorf("beside a live job another had its directory, %s", live.BuildsDir)
+			t.Errorf("while a job ran another one had its directory, %s", live.BuildsDir)
 		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		s.NoProcess(t, 2*time.Second)
 		if next := s.Runner().Run(s.Job("true")); !strings.Contains(text, "in "+next.BuildsDir+".") {
-			t.Errorf("after its death the next job had %s; the dead one said\n%s", next.BuildsDir, text)
+			t.Errorf("after it was killed the next job had %s; the killed one printed\n%s", next.BuildsDir, text)
 		}
 	}, quick)
 }

@@ -31,7 +31,7 @@ func looked(t *testing.T, text string) map[string]string {
 	return nil
 }
 
-// unlooked are the attributes that the posture program says nothing of: the kernel's
+// unlooked are the attributes that the posture program does not print: the kernel's
 // own, and those that only a process itself can read, with the test of each.
 var unlooked = map[string]string{
 	"process and thread keyrings": "kernel", "identity of the process": "kernel", "addresses that the kernel was given": "kernel",
@@ -40,9 +40,9 @@ var unlooked = map[string]string{
 	"reaper of orphans": "internal/jobrun/internal/process", "writing back of memory": "needs CAP_SYS_RESOURCE to be read",
 }
 
-// TestJobIsLikeALogin compares all that a job's shell has with what a login of its
-// user has, under a service that hands on whatever it can: equal, or different as
-// the list says (docs/security/inheritance.md).
+// TestJobIsLikeALogin compares all attributes of a job's shell with those of a login of
+// its user, under a service that passes on all it can: equal, or different as listed
+// (docs/security/inheritance.md).
 func TestJobIsLikeALogin(t *testing.T) {
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
@@ -84,21 +84,21 @@ func compare(t *testing.T, a inherit.Attribute, got, want, different map[string]
 	}
 	is, ok := got[a.Name]
 	if !ok {
-		t.Errorf("nothing is known of %q", a.Name)
+		t.Errorf("%q is not reported", a.Name)
 		return
 	}
 	expected, differs := different[a.Name]
 	if !differs {
 		expected = want[a.Name]
 	} else if a.Differs == "" && expected != want[a.Name] {
-		t.Errorf("%q differs from a login (%q), and the list does not say so", a.Name, want[a.Name])
+		t.Errorf("%q differs from a login (%q), which is not in the list", a.Name, want[a.Name])
 	}
 	if is != expected {
 		t.Errorf("%s: it is %q, want %q", a.Name, is, expected)
 	}
 }
 
-// differences are what a job has that a login has not, each of them explained in the
+// differences are the attributes of a job that differ from a login, each explained in the
 // list.
 func differences(t *testing.T, s *site.Site, deployment, audited string) map[string]string {
 	t.Helper()
@@ -125,12 +125,12 @@ func differences(t *testing.T, s *site.Site, deployment, audited string) map[str
 	return table
 }
 
-// TestKeyringsAreNotShared has jobs of two users, or of one, under one service with
-// one keyring: none finds the service's key or another's, in no stage, and what one
-// revokes is its own.
+// TestKeyringsAreNotShared runs jobs of two users, or of one, under one service with one
+// keyring: no stage finds the service's key or another job's, and a job revokes only its
+// own.
 func TestKeyringsAreNotShared(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root: it plays a service with a keyring of its own")
+		t.Skip("needs root: it starts a service with a keyring of its own")
 	}
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
@@ -186,7 +186,7 @@ func judgeKeys(t *testing.T, s *site.Site, text string) string {
 }
 
 // TestFullKeyringQuota: a job never runs with the keyring of the service
-// for want of one of its own.
+// because it cannot create its own.
 func TestFullKeyringQuota(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it acts as another account")

@@ -12,19 +12,19 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// injected is a variable that makes some program act. MARKS in a value is the
-// directory in which whoever acts leaves a file of the variable's name, EVIL the
-// one with what the variable leads to.
+// injected is a variable that makes some program execute code. MARKS in a value is the
+// directory in which that code creates a file of the variable's name, EVIL the one with
+// the code.
 type injected struct {
 	name, value string
 	// with are further variables that this one needs.
 	with []string
-	// acts is a command in which the variable acts: proof that its mark can appear.
-	// Of one without it is only seen that it is handed on to nobody.
+	// acts is a command in which the variable has its effect: proof that its mark can
+	// appear. For a variable without it the test only shows that no process gets it.
 	acts []string
 }
 
-// injections are the variables that have been turned against privileged programs.
+// injections are variables that attacks on privileged programs have used.
 var injections = []injected{
 	{name: "LD_PRELOAD", value: "EVIL/preload.so", acts: []string{"/bin/true"}},
 	{name: "LD_AUDIT", value: "EVIL/audit.so", acts: []string{"/bin/true"}},
@@ -87,7 +87,8 @@ var injections = []injected{
 	{name: "LSF_ENVDIR", value: "EVIL"},
 }
 
-// library leaves a mark when it is loaded, and has what bash wants of libtinfo.
+// library creates a mark when it is loaded, and has the symbols that bash needs of
+// libtinfo.
 const library = `#include <fcntl.h>
 #include <unistd.h>
 static void leave(void) { int fd = open(MARK, O_CREAT | O_WRONLY, 0666); if (fd >= 0) close(fd); }
@@ -102,13 +103,13 @@ char *tgoto(const char *c, int x, int y) { return 0; }
 int tputs(const char *s, int n, int (*f)(int)) { return 0; }
 `
 
-// envInjection is where the injected variables of one test grow.
+// envInjection holds the injected variables of one test.
 type envInjection struct {
 	evil, marks, seen string
 	account           site.Account
 }
 
-// newInjection makes what the variables lead to.
+// newInjection creates the files that the variables name.
 func newInjection(t *testing.T, s *site.Site) envInjection {
 	t.Helper()
 	g := envInjection{filepath.Join(s.Dir, "evil"), filepath.Join(s.Dir, "marks"), filepath.Join(s.Dir, "seen"), s.Account}
@@ -161,7 +162,7 @@ func (g envInjection) names() (all []string) {
 	return all
 }
 
-// found are the marks that somebody left.
+// found are the marks that were created.
 func (g envInjection) found(t *testing.T) []os.DirEntry {
 	t.Helper()
 	found, err := os.ReadDir(g.marks)
@@ -169,7 +170,7 @@ func (g envInjection) found(t *testing.T) []os.DirEntry {
 	return found
 }
 
-// clear takes all marks away.
+// clear removes all marks.
 func (g envInjection) clear(t *testing.T) {
 	t.Helper()
 	for _, f := range g.found(t) {
@@ -177,7 +178,8 @@ func (g envInjection) clear(t *testing.T) {
 	}
 }
 
-// missing says what an injected variable needs and is not here: the program, or the library.
+// missing returns what an injected variable needs and this machine lacks: the program, or
+// the library.
 func (g envInjection) missing(p injected) error {
 	_, err := os.Stat(p.acts[0])
 	if value := g.text(p.value); err == nil && strings.HasPrefix(value, g.evil) {
@@ -186,8 +188,8 @@ func (g envInjection) missing(p injected) error {
 	return err
 }
 
-// verifyEach tries each injected variable by itself, as the job's account: a mark that cannot
-// appear would prove nothing by its absence.
+// verifyEach tries each injected variable by itself, as the job's account: the absence of
+// a mark that cannot appear would prove nothing.
 func (g envInjection) verifyEach(t *testing.T) {
 	t.Helper()
 	for _, p := range injections {
@@ -200,7 +202,7 @@ func (g envInjection) verifyEach(t *testing.T) {
 
 func (g envInjection) verify(t *testing.T, p injected) {
 	if err := g.missing(p); err != nil {
-		t.Skipf("not everything for it is here: %v", err)
+		t.Skipf("a part of it is missing: %v", err)
 	}
 	g.clear(t)
 	cmd := exec.Command(p.acts[0], p.acts[1:]...)

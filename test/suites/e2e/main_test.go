@@ -1,5 +1,5 @@
-// Package e2e runs whole CI jobs through the built programs, under every way to
-// deploy them, and looks at what the runner, the user and the machine see.
+// Package e2e runs whole CI jobs through the built programs, in every deployment, and
+// checks what the runner, the user and the machine see.
 package e2e
 
 import (
@@ -19,9 +19,8 @@ func everywhere(t *testing.T, test func(*testing.T, *site.Site), change ...func(
 	}
 }
 
-// privileged runs a test where jacamar-auth changes the account by privileges of
-// its own, or else where there is nothing to change: for what does not depend on
-// how the account is reached.
+// privileged runs a test where jacamar-auth changes the account by its own privileges, or
+// where it changes none: for behaviour that does not depend on the deployment.
 func privileged(t *testing.T, test func(*testing.T, *site.Site), change ...func(site.Config)) {
 	t.Helper()
 	for _, d := range site.Deployments() {

@@ -15,9 +15,9 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// TestStopAtAnyTime sends SIGTERM at random times of a job to whatever the runner
-// has started then. That call fails in time, unless its work was done already,
-// and nothing of it lives on.
+// TestStopAtAnyTime sends SIGTERM at random times of a job to the call that the runner
+// has started then. That call fails in time, unless its work was done already, and no
+// process of it remains.
 func TestStopAtAnyTime(t *testing.T) {
 	moments := 200
 	if testing.Short() {
@@ -36,9 +36,9 @@ func TestStopAtAnyTime(t *testing.T) {
 				}
 			}
 			if hits < moments {
-				t.Errorf("only %d of %d signals met a running call", hits, n)
+				t.Errorf("only %d of %d signals reached a running call", hits, n)
 			}
-			t.Logf("%d of %d signals met a running call", hits, n)
+			t.Logf("%d of %d signals reached a running call", hits, n)
 		})
 	}
 }
@@ -62,7 +62,7 @@ func stopAt(t *testing.T, s *site.Site, n int, after time.Duration) bool {
 	}
 	mark := filepath.Join(dir, fmt.Sprint(n))
 	r := s.Runner()
-	r.Judge = nil // a cleanup that is stopped leaves what it had not come to: see below
+	r.Judge = nil // a cleanup that is stopped leaves the files that it had not reached: see below
 	var now running
 	r.Hooks.Started, r.Hooks.Ended = now.start, now.end
 	e := r.Start(brief(s, mark))

@@ -15,8 +15,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// looks is a script that shows what it has become, by way of a child: bash itself
-// ignores SIGQUIT.
+// looks is a script that prints its attributes, through a child: bash itself ignores
+// SIGQUIT.
 const looks = `
 sed 's/^/status /' /proc/self/status
 sed 's/^/limit /' /proc/self/limits
@@ -32,8 +32,7 @@ echo "groups $(id -G)"
 `
 
 // hostile starts the driver as no service manager would: with signals ignored and
-// blocked, descriptors left open, a closed umask and variables that mean something
-// to a shell.
+// blocked, open descriptors, a closed umask and variables that affect a shell.
 func hostile(s *site.Site) *fakerunner.Runner {
 	launcher := []string{"/usr/bin/env", "--ignore-signal=HUP,PIPE,TERM,CHLD,QUIT", "--block-signal=USR1,TERM"}
 	if s.Service() == nil && os.Geteuid() == 0 {
@@ -48,8 +47,8 @@ func hostile(s *site.Site) *fakerunner.Runner {
 	return r
 }
 
-// TestPosture compares all that a job's shell has of its process, in every
-// deployment, with what it must have.
+// TestPosture compares the process attributes of a job's shell, in every deployment, with
+// the required ones.
 func TestPosture(t *testing.T) {
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
@@ -71,8 +70,8 @@ func TestPosture(t *testing.T) {
 	}
 }
 
-// shown puts the lines of a script together by their first words; of the status
-// each line is one of its own.
+// shown groups the lines of a script by their first words; each line of the status is
+// separate.
 func shown(text string) map[string]string {
 	has := map[string][]string{}
 	for line := range strings.Lines(text) {

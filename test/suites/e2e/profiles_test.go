@@ -45,7 +45,7 @@ func afterProfile(t *testing.T, s *site.Site, p profiles.Profile) {
 	marks := profiles.Marks(t, home)
 	call, ran := r.Call("build_script")
 	if p.Ends && !ran {
-		// Its variables cannot be asked for.
+		// Its variables cannot be evaluated.
 		if marks != 0 || r.Outcome != fakerunner.SystemFailure || !strings.Contains(r.Trace, "cannot find the directory for your jobs") {
 			t.Errorf("the job ended as %s, its script ran %d times:\n%s", r.Outcome, marks, r.Trace)
 		}

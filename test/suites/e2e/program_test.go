@@ -11,8 +11,8 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestJacamarPathIsVerified (A16) has a jacamar that another account could have put there. It
-// would run as every user: in no deployment it is started.
+// TestJacamarPathIsVerified (A16): a jacamar that another account could have replaced,
+// which would run as every user, is started in no deployment.
 func TestJacamarPathIsVerified(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a program to another account")
@@ -41,7 +41,7 @@ func TestJacamarPathIsVerified(t *testing.T) {
 					testutil.Must(t, err)
 					dir := filepath.Join(s.Dir, "programs")
 					program, marker := filepath.Join(dir, "jacamar"), filepath.Join(s.Dir, "tmp", "marker")
-					// What runs would leave its mark, whoever it runs as.
+					// The program would leave a mark as any account.
 					testutil.Must(t, os.Mkdir(dir, 0o755))
 					testutil.Must(t, os.Chmod(filepath.Dir(marker), 0o777))
 					testutil.Must(t, os.WriteFile(program, []byte("#!/bin/sh\n: >"+marker+"\n"), 0o755))
@@ -51,7 +51,7 @@ func TestJacamarPathIsVerified(t *testing.T) {
 					if d.Name != "no-auth" {
 						r = unobfuscated(s)
 					}
-					r.Judge = nil // what is planted here is no jacamar
+					r.Judge = nil // the program here is no jacamar
 					res := r.Run(s.Job("true"))
 					site.Want(t, res, fakerunner.SystemFailure, 0)
 					_, err = os.Stat(marker)

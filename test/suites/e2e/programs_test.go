@@ -46,8 +46,8 @@ func postureProgram(t testing.TB, s *site.Site) string {
 	return target
 }
 
-// served runs jobs, one after the other, under one service that hands on whatever it
-// can (test/harness/posture), with a login uid unless that is empty.
+// served runs jobs, one after the other, under one service that passes on all it can
+// (test/harness/posture), with a login uid unless that is empty.
 func served(t testing.TB, s *site.Site, posture, login string, jobs ...fakerunner.Job) (results []fakerunner.Result) {
 	t.Helper()
 	uid, gid, groups := os.Getuid(), os.Getgid(), []uint32{0}
@@ -95,7 +95,7 @@ func served(t testing.TB, s *site.Site, posture, login string, jobs ...fakerunne
 	return results
 }
 
-// open lets all accounts enter a directory of the test, and those above it.
+// open lets all accounts enter a directory of the test, and its parents.
 func open(dir string) (err error) {
 	for ; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		err = errors.Join(err, os.Chmod(dir, 0o755))

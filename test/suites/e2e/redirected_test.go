@@ -11,8 +11,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// TestOneFileForBothOutputs tries a stage by hand, as a person does: with its
-// outputs redirected to one file, every line of both is there.
+// TestOneFileForBothOutputs runs a stage by hand, as a person does: with both outputs
+// redirected to one file, the file has every line of both.
 func TestOneFileForBothOutputs(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		const lines = 500

@@ -13,8 +13,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// TestScenarios plays what every job can come to under every deployment: the way
-// to the account must make no difference to it.
+// TestScenarios runs the possible ends of a job in every deployment: the way to the
+// account must make no difference.
 func TestScenarios(t *testing.T) {
 	for _, d := range append(site.Deployments(), site.Shared()) {
 		t.Run(d.Name, func(t *testing.T) {
@@ -46,7 +46,7 @@ func succeeds(t *testing.T, s *site.Site) {
 		t.Errorf("it ran as another account:\n%s", r.Trace)
 	}
 	if kept := "runs every job as the account"; strings.Contains(r.Trace, kept) == (s.Account.UID != runnerUID(s)) {
-		t.Errorf("whether the account changed is not what the log says:\n%s", r.Trace)
+		t.Errorf("the log does not show correctly whether the account changed:\n%s", r.Trace)
 	}
 	s.NoProcess(t, 0)
 }
@@ -100,8 +100,8 @@ func killShell(t *testing.T, s *site.Site) {
 	s.NoProcess(t, 0)
 }
 
-// killJacamar kills the unprivileged half, as a user can; a script that does not
-// hold on to its shell is an orphan then.
+// killJacamar kills the unprivileged program, as a user can; the script is an orphan
+// then.
 func killJacamar(t *testing.T, s *site.Site) {
 	e := begin(t, s.Runner(), s.Job(), "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP; sleep 1002) & echo under way below $PPID.\nsleep 1003\n")
 	var jacamar int
@@ -125,7 +125,7 @@ func killStarted(t *testing.T, s *site.Site) {
 	lost(t, s, e)
 }
 
-// killDriver kills what the runner started, which has no chance to tell anybody.
+// killDriver kills the process that the runner started, which cannot report it.
 func killDriver(t *testing.T, s *site.Site) {
 	e := begin(t, s.Runner(), s.Job(), long)
 	if err := syscall.Kill(process(t, e, "build_script"), syscall.SIGKILL); err != nil {
@@ -134,7 +134,7 @@ func killDriver(t *testing.T, s *site.Site) {
 	lost(t, s, e)
 }
 
-// lost is a job of which no script's end can be told.
+// lost is a job whose script's end is unknown.
 func lost(t *testing.T, s *site.Site, e *fakerunner.Execution) {
 	t.Helper()
 	if r := e.Wait(); r.Outcome != fakerunner.SystemFailure {

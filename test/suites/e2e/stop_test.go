@@ -14,11 +14,11 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// long is a script that tells when it runs, and then runs for long, in a tree of
+// long is a script that prints a line when it runs, and then runs for long, in a tree of
 // processes of which one is detached.
 const long = "setsid sleep 1000 & sleep 1001 & echo under way\nwait\n"
 
-// limit is how long anything that a test waits for may take.
+// limit is the longest time that a test waits for an event.
 const limit = 20 * time.Second
 
 // begin starts a job with the script and waits until it is under way.
@@ -37,27 +37,27 @@ func begin(t *testing.T, r *fakerunner.Runner, job fakerunner.Job, script string
 
 func TestStopReachesTheJobAtOnce(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
-		// A machine that is busy with other tests may be late by itself; a driver
-		// that is late is so every time.
+		// A machine that is busy with other tests may be late; a slow driver is late every
+		// time.
 		best := time.Hour
 		for range 5 {
 			if best = min(best, stopLatency(t, s)); best <= 100*time.Millisecond {
 				return
 			}
 		}
-		t.Errorf("the job was told after %v at best", best)
+		t.Errorf("the job got the signal after %v at best", best)
 	}, quick)
 }
 
-// stopLatency is the time from SIGTERM to the driver until the script says that
-// it got one.
+// stopLatency is the time from SIGTERM to the driver until the script reports that it got
+// one.
 func stopLatency(t *testing.T, s *site.Site) time.Duration {
 	t.Helper()
-	told := make(chan time.Time, 1)
+	informed := make(chan time.Time, 1)
 	r := s.Runner()
 	r.Hooks.Output = func(_ string, _ fakerunner.Stream, piece []byte) {
 		if strings.Contains(string(piece), "got TERM") {
-			told <- time.Now()
+			informed <- time.Now()
 		}
 	}
 	e := begin(t, r, s.Job(), "trap 'echo got TERM; exit 9' TERM\necho under way\nsleep 1000 & wait\n")
@@ -69,10 +69,10 @@ func stopLatency(t *testing.T, s *site.Site) time.Duration {
 	res := e.Wait()
 	site.Want(t, res, fakerunner.ScriptFailure, 9)
 	select {
-	case at := <-told:
+	case at := <-informed:
 		return at.Sub(start)
 	default:
-		t.Fatalf("the job was never told; the log:\n%s", res.Trace)
+		t.Fatalf("the job got no signal; the log:\n%s", res.Trace)
 		return 0
 	}
 }
@@ -114,7 +114,7 @@ func TestStoppedScriptExitZeroFails(t *testing.T) {
 	}, quick)
 }
 
-// awaitText reads until text has come, and returns all that came.
+// awaitText reads until text has arrived, and returns all that was read.
 func awaitText(t *testing.T, r *os.File, text string) string {
 	t.Helper()
 	if err := r.SetReadDeadline(time.Now().Add(limit)); err != nil {
@@ -131,8 +131,8 @@ func awaitText(t *testing.T, r *os.File, text string) string {
 	return seen.String()
 }
 
-// underWay starts a runner of its own for a job, and returns what its log has once
-// the script says that it is under way.
+// underWay starts a runner of its own for a job, and returns its log once the script has
+// printed that it runs.
 func underWay(t *testing.T, s *site.Site, job fakerunner.Job) (*exec.Cmd, string) {
 	t.Helper()
 	cmd, err := s.Detached(s.Runner(), job)
@@ -152,8 +152,8 @@ func underWay(t *testing.T, s *site.Site, job fakerunner.Job) (*exec.Cmd, string
 	return cmd, awaitText(t, out, "\nunder way")
 }
 
-// TestStopInEarlyStages sends SIGTERM while config and prepare run: whatever
-// comes of it, it is not a success, which the runner would take for one.
+// TestStopInEarlyStages sends SIGTERM while config and prepare run: the stage does not
+// report success.
 func TestStopInEarlyStages(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		for _, stage := range []string{"config", "prepare"} {
@@ -174,8 +174,8 @@ func TestStopInEarlyStages(t *testing.T) {
 	}, quick)
 }
 
-// TestStoppedJacamarDoesNotBlockStage has the user stop the unprivileged half
-// before it has read its script, which is longer than a socket's buffer.
+// TestStoppedJacamarDoesNotBlockStage: the user stops the unprivileged program before it
+// has read its script, which is longer than a socket's buffer.
 func TestStoppedJacamarDoesNotBlockStage(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		job := s.Job()

@@ -19,16 +19,16 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// hang is a stage whose storage stops to answer.
+// hang is a stage whose storage stops responding.
 type hang struct {
 	name  string
 	stage string
-	// home is the directory that does so, below the account's home.
+	// home is that directory, below the account's home.
 	home   string
 	script string
 	// stop sends SIGTERM to the stage, as the runner does.
 	stop bool
-	// after is how long the stage may go on before it is to be ended.
+	// after is how long the stage may run before it must be ended.
 	after time.Duration
 	// timeout is the script's, "" for none.
 	timeout string
@@ -41,22 +41,22 @@ var hangs = []hang{
 	{"prepare is stopped", "prepare", base, "true", true, 2 * time.Second, ""},
 	{"cleanup is stopped", "cleanup", base, "true", true, 2 * time.Second, ""},
 	{"a script is stopped", "build_script", base, "sleep 1000", true, 2 * time.Second, ""},
-	// jacamar looks for other jobs of the directory for 5 s, and then cannot end.
+	// jacamar checks for other jobs of the directory for 5 s, and then cannot end.
 	{"a script succeeds", "build_script", base, "true", false, 5 * time.Second, ""},
-	// The runner ends the stage, as nothing shows that jacamar was killed.
+	// The runner ends the stage, as no event reports that jacamar was killed.
 	{"a script kills its jacamar", "build_script", base, "kill -9 $PPID; sleep 1000", false, 8 * time.Second, "8s"},
 	{"a script leaves a process", "build_script", "hang", "(stat ~/hang/x &) >/dev/null 2>&1; sleep 0.5", false, 5 * time.Second, ""},
 }
 
-// TestStorageThatHangs has each stage meet a file system of the user's that answers
-// nothing, so that a process of the job cannot be ended: the stage ends all the same,
-// as a failure of the resource that names the process.
+// TestStorageThatHangs: each stage uses a file system of the user that does not respond,
+// so that a process of the job cannot be ended. The stage still ends, as a failure of the
+// resource that names the process.
 func TestStorageThatHangs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it mounts a file system")
 	}
 	program := compiled(t, "hangfs")
-	var all sync.WaitGroup // not t.Parallel, which has two at once here: they all wait
+	var all sync.WaitGroup // not t.Parallel, which runs only two at once here: they all wait
 	var sites []*site.Site
 	for _, d := range site.Deployments() {
 		s := d.Open(t, quick)
@@ -69,14 +69,14 @@ func TestStorageThatHangs(t *testing.T) {
 		}
 	}
 	all.Wait()
-	for _, s := range sites { // the file systems have answered by now
+	for _, s := range sites { // the file systems have responded by now
 		site.NoProcess(t, 10*time.Second, ours(s))
 	}
 }
 
 func (h hang) play(t *testing.T, at place, program string, unlogged bool) {
 	r := at.runner()
-	r.Judge = nil // what the storage keeps cannot be removed
+	r.Judge = nil // files on that storage cannot be removed
 	launch := r.Hooks.Launch
 	var fs *hangfs
 	var once sync.Once
@@ -106,16 +106,16 @@ func (h hang) play(t *testing.T, at place, program string, unlogged bool) {
 		return
 	}
 	call := res.Calls[first]
-	said := string(call.Stdout) + string(call.Stderr)
+	output := string(call.Stdout) + string(call.Stderr)
 	// The limits: 1 s from SIGTERM to SIGKILL, 2 s from a result, 5 s from SIGKILL.
 	if most := h.after + 12*time.Second; call.Duration > most {
 		t.Errorf("%s: the stage took %v, want at most %v", h.name, call.Duration, most)
 	}
 	if call.Status != 2 {
-		t.Errorf("%s: the stage ended with status %d, want a system failure; it said:\n%s", h.name, call.Status, said)
+		t.Errorf("%s: the stage ended with status %d, want a system failure; it printed:\n%s", h.name, call.Status, output)
 	}
-	if !strings.Contains(said, "processes of the job could not be ended: ") || !strings.Contains(said, "state D") {
-		t.Errorf("%s: the process is not named in:\n%s", h.name, said)
+	if !strings.Contains(output, "processes of the job could not be ended: ") || !strings.Contains(output, "state D") {
+		t.Errorf("%s: the process is not named in:\n%s", h.name, output)
 	}
 	if unlogged {
 		return
@@ -126,7 +126,7 @@ func (h hang) play(t *testing.T, at place, program string, unlogged bool) {
 	}
 }
 
-// hangfs is a mounted file system that answers nothing.
+// hangfs is a mounted file system that does not respond.
 type hangfs struct {
 	server *exec.Cmd
 	alive  io.Closer
@@ -155,19 +155,19 @@ func (p place) hangs(t *testing.T, program, dir string) *hangfs {
 	}
 	output := bufio.NewReader(out)
 	if line, err := output.ReadString('\n'); line != "ready\n" {
-		t.Errorf("hangfs said %q (%v)", line, err)
+		t.Errorf("hangfs printed %q (%v)", line, err)
 	}
 	return &hangfs{cmd, in, output, func() error { _, err := p.ns.Run("umount", "-l", dir); return err }}
 }
 
-// whenAsked does something once a process waits for the file system.
+// whenAsked calls f once a process waits for the file system.
 func (h *hangfs) whenAsked(do func()) {
 	if line, _ := h.output.ReadString('\n'); line == "asked\n" {
 		do()
 	}
 }
 
-// answer ends the server, with which all that waits for it gets an error.
+// answer ends the server, so that every waiting process gets an error.
 func (h *hangfs) answer() {
 	_ = h.alive.Close()
 	_ = h.server.Wait()

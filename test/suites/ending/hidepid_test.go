@@ -13,17 +13,17 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// limit is how long anything that a test waits for may take on a busy machine.
+// limit is the longest time that a test waits for an event on a busy machine.
 const limit = 30 * time.Second
 
 // quick makes the time limits short enough for tests.
 func quick(c site.Config) { c.Set("general", "kill_timeout", "1s") }
 
-// tree is a part of a script that starts processes which end by no request, some
+// tree is a part of a script that starts processes which ignore every request to end, some
 // detached from their session or their parent, and reports the shell's parent.
 const tree = "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP INT; sleep 1002; sleep 1003) & (setsid sh -c 'sleep 1004 & sleep 1005' &)\necho under way below $PPID.\n"
 
-// blow is something that ends a job.
+// blow is an event that ends a job.
 type blow struct {
 	name   string
 	script string
@@ -46,8 +46,7 @@ func cancel(e *fakerunner.Execution, _ int) error {
 	return nil
 }
 
-// TestNothingIsLeft plays every blow under every way to mount /proc, in every
-// deployment.
+// TestNothingIsLeft tries every blow with every way to mount /proc, in every deployment.
 func TestNothingIsLeft(t *testing.T) {
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
@@ -61,8 +60,8 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
-// playAll plays all of them at once: the time is spent in waiting. What is left is
-// looked for when all have ended, as they run as one account.
+// playAll runs all of them at once, since they mostly wait. It checks for remaining
+// processes when all have ended, as they run as one account.
 func playAll(t *testing.T, s *site.Site, procs []proc, blows []blow) {
 	t.Helper()
 	var all sync.WaitGroup

@@ -1,6 +1,6 @@
-// Package ending runs whole jobs through the built programs and has their processes
-// die, stop, hide and refuse to end. Whatever they do, nothing of a job is left and
-// no stage is held up; what cannot be ended is reported.
+// Package ending runs whole jobs through the built programs, with processes that are
+// killed or stopped, hide, or do not end. In every case no process of a job is left and no
+// stage is delayed; processes that cannot be ended are reported.
 package ending
 
 import (

@@ -22,8 +22,8 @@ const (
 	pidsAlone  proc = "hidepid=2,subset=pid"
 )
 
-// place is a site whose driver has a /proc of its own. This process keeps the
-// machine's, in which it sees everything.
+// place is a site whose driver has a /proc of its own. This process keeps the machine's,
+// which shows all processes.
 type place struct {
 	site *site.Site
 	proc proc

@@ -30,8 +30,8 @@ func compiled(t *testing.T, name string) string {
 
 var building sync.Mutex
 
-// built is a directory for what the tests have built, on the way to which no
-// other account can change anything.
+// built is a directory for programs that the tests have built; no other account can write
+// any directory on its path.
 func built(t *testing.T) string {
 	t.Helper()
 	install, err := site.Installed()

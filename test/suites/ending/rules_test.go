@@ -23,8 +23,8 @@ var laterRules = []struct {
 	{"runner_ids", func(_ *site.Site, c site.Config) { c.Set("auth", "runner_ids", []int64{987654321}) }},
 }
 
-// TestCleanupAfterRulesChange has the site refuse a job that it granted before: no
-// further stage runs but cleanup, which leaves nothing of the job.
+// TestCleanupAfterRulesChange: the site refuses a job that it granted before. No other
+// stage runs except cleanup, which removes all files of the job.
 func TestCleanupAfterRulesChange(t *testing.T) {
 	for _, d := range site.Deployments() {
 		if !d.Changes {
@@ -70,7 +70,7 @@ func (p place) refusedLater(t *testing.T, change func(site.Config)) (job int64, 
 	t.Helper()
 	r := p.runner()
 	if p.getent != "" {
-		r.Judge = nil // cleanup is refused, and so something is left
+		r.Judge = nil // cleanup is refused, and so files are left
 	}
 	r.Hooks.Ended = func(c fakerunner.Call) {
 		if c.Stage != "prepare" {

@@ -10,8 +10,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// storms are arguments of testdata/storm.c. On a busy machine a chain takes long to
-// get to its end, as each of its processes waits to run.
+// storms are arguments of testdata/storm.c. On a busy machine a chain takes long, as each
+// of its processes waits to run.
 func storms() []string {
 	all := []string{"comets 16", "sessions 16", "siblings 16", "bomb 1", "headless 8"}
 	if testing.Short() {
@@ -24,8 +24,8 @@ func storms() []string {
 // that ends the job on. On an idle one it is some tenths of a second.
 const stormLimit = 25 * time.Second
 
-// TestStormsAreEnded: K14, has jobs start processes faster than they can be looked at, in
-// long chains and out of sight, and ends these jobs in each way.
+// TestStormsAreEnded: K14, jobs start processes faster than /proc can be read, in long
+// chains and hidden, and are ended in each way.
 func TestStormsAreEnded(t *testing.T) {
 	program := compiled(t, "storm")
 	for _, d := range site.Deployments() {
@@ -43,8 +43,8 @@ func TestStormsAreEnded(t *testing.T) {
 	}
 }
 
-// stormBlows are those to try below a /proc. Where all is hidden it is a killed
-// jacamar that makes a difference.
+// stormBlows are those to try with a kind of /proc. Where all processes are hidden only a
+// killed jacamar makes a difference.
 func stormBlows(p proc) []blow {
 	all := []blow{
 		{"kill -9 $PPID", "kill -9 $PPID\nwait\n", nil},

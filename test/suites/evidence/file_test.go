@@ -14,12 +14,12 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// TestDefaultPlace: a site that says nothing of the log has one, in a file that
+// TestDefaultPlace: a site that does not configure the log has one, in a file that
 // the account of jacamar-auth alone can write and read.
 func TestDefaultPlace(t *testing.T) {
 	for _, d := range append(site.Deployments(), site.Shared()) {
 		if d.Name == "no-auth" {
-			continue // nothing is decided there
+			continue // no decision is made there
 		}
 		t.Run(d.Name, func(t *testing.T) {
 			s := d.Open(t)
@@ -72,7 +72,7 @@ func TestLogFileCannotBeForged(t *testing.T) {
 			t.Errorf("an attack succeeded:\n%s", r.Trace)
 		}
 		if s.Keeper() != nil {
-			// The account of the runner's service has no more to do with the log than a job.
+			// The account of the runner's service has no more access to the log than a job.
 			for i, a := range attacks {
 				if _, err := try(t, s.Service().Name, "sh", "-c", a); err == nil {
 					t.Errorf("attack %d succeeded as the account of the runner's service", i)
@@ -87,8 +87,8 @@ func TestLogFileCannotBeForged(t *testing.T) {
 }
 
 // TestFloodSuppressesNoRecord: with a real journal, which limits the messages of a
-// service, a job's flood suppresses what is written there; the numbers of what is
-// left show that. The file has every record.
+// service, a job's flood suppresses records there; the numbers of the remaining ones
+// show that. The file has every record.
 func TestFloodSuppressesNoRecord(t *testing.T) {
 	rootOnly(t)
 	deployments(t, func(t *testing.T, s *site.Site) {
@@ -107,7 +107,7 @@ func TestFloodSuppressesNoRecord(t *testing.T) {
 		j, r := passes(t, s, "id -un")
 		whole(t, parse(t, readLog(t, log))[before:], j, r)
 
-		// The same in the journal, which is what a site can choose.
+		// The same in the journal, which a site can choose.
 		if err := s.Reconfigure(located("journald")); err != nil {
 			t.Fatal(err)
 		}

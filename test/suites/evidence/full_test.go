@@ -12,8 +12,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// TestFullDisk: a log that cannot be written stops no job, says so once, breaks no
-// record before or after, and shows by a gap that some are missing.
+// TestFullDisk: a log that cannot be written stops no job, causes one warning, damages no
+// record before or after, and has a gap in the numbers.
 func TestFullDisk(t *testing.T) {
 	rootOnly(t)
 	deployments(t, func(t *testing.T, s *site.Site) {
@@ -34,17 +34,17 @@ func TestFullDisk(t *testing.T) {
 		}
 		passes(t, s, "true")
 		ballast := filepath.Join(dir, "ballast")
-		// The file's last page has room for some records still.
+		// The file's last page still has space for some records.
 		if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err == nil {
 			t.Fatal("the file system does not fill up")
 		}
 		runner := s.Runner()
-		runner.Judge = nil // cleanup has something to say
+		runner.Judge = nil // cleanup prints a warning
 		for n := range 3 {
 			r := runner.Run(s.Job("true"))
-			told := strings.Count(r.Trace, "cannot write the operator's log")
-			if r.Outcome != fakerunner.Success || told > 1 || n == 2 && told != 1 {
-				t.Errorf("job %d ended as %s and says %d times that the log cannot be written:\n%s", n, r.Outcome, told, r.Trace)
+			warnings := strings.Count(r.Trace, "cannot write the operator's log")
+			if r.Outcome != fakerunner.Success || warnings > 1 || n == 2 && warnings != 1 {
+				t.Errorf("job %d ended as %s and has %d warnings that the log cannot be written:\n%s", n, r.Outcome, warnings, r.Trace)
 			}
 		}
 		if err := os.Remove(ballast); err != nil {

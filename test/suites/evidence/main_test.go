@@ -1,8 +1,8 @@
-// Package evidence tries, through the built programs and real log services, who
+// Package evidence tests, through the built programs and real log services, who
 // can write the operator's log, and who can keep records out of it.
 //
-// As root the whole suite runs in a mount namespace of its own, in which /dev/log
-// is the test's.
+// As root the whole suite runs in a mount namespace of its own, with the test's own
+// /dev/log.
 package evidence
 
 import (
@@ -44,7 +44,7 @@ func rootOnly(t *testing.T) {
 	}
 }
 
-// devLog makes /dev/log lead to a socket. The other devices are those that
+// devLog makes /dev/log a link to a socket. The other devices are those that
 // programs use.
 func devLog(t *testing.T, target string) {
 	t.Helper()
@@ -80,7 +80,7 @@ func deployments(t *testing.T, test func(*testing.T, *site.Site), change ...func
 	}
 }
 
-// located makes the log go to a place.
+// located sends the log to a destination.
 func located(place string) func(site.Config) {
 	return func(c site.Config) { c.Set("auth", "logging", site.Table{"location": place}) }
 }
@@ -117,13 +117,13 @@ func try(t *testing.T, name string, argv ...string) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
-// forged are lines like records, with the number of a job that there is not.
+// forged are lines like records, with the number of a job that does not exist.
 const forged = `{"account":"root","call":"1.1","call_seq":1,"decision":"allow","event":"decision","job":666,"login":"mallory","seq":1,"uid":0}`
 
 // shellQuoted is forged for a script.
 func shellQuoted() string { return "'" + strings.ReplaceAll(forged, "'", `'\''`) + "'" }
 
-// keeperUID is the account that has the state, and with it the log.
+// keeperUID is the account that owns the state, and with it the log.
 func keeperUID(s *site.Site) uint32 {
 	if a := s.Keeper(); a != nil {
 		return a.UID

@@ -11,7 +11,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 )
 
-// record is what a reader of the log needs to see that none is missing.
+// record has the fields that show whether a record is missing.
 type record struct {
 	Event, Account, Call, Stage string
 	Job, Seq                    int64
@@ -32,8 +32,8 @@ func parse(t *testing.T, text string) (all []record) {
 	return all
 }
 
-// whole makes sure that the records are all that the calls of a job wrote, and
-// nothing else: none of another job, no gap, and each call to its end.
+// whole checks that the records are exactly those that the calls of a job wrote: none of
+// another job, no gap, and each call to its end.
 func whole(t *testing.T, all []record, j fakerunner.Job, r fakerunner.Result) {
 	t.Helper()
 	calls := map[string][]record{}

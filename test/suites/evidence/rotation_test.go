@@ -67,7 +67,7 @@ func TestRotationLosesNoRecord(t *testing.T) {
 	}
 }
 
-// manualsGaps runs the command by which docs/tracing.md finds missing records.
+// manualsGaps runs the command of docs/tracing.md that finds missing records.
 func manualsGaps(t *testing.T, s *site.Site) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(readLog(t, "../../../docs/tracing.md"), "\nzcat ")
@@ -82,7 +82,7 @@ func manualsGaps(t *testing.T, s *site.Site) string {
 	return strings.TrimSpace(string(out))
 }
 
-// TestGapCommand takes a line out of the log.
+// TestGapCommand removes a line from the log.
 func TestGapCommand(t *testing.T) {
 	s := site.New(t)
 	passes(t, s, "true")

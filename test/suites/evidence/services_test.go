@@ -13,8 +13,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// shipped is the package's configuration for rsyslog, adapted to a site as it
-// says.
+// shipped is the package's configuration for rsyslog, adapted to a site as its comments
+// describe.
 func shipped(t *testing.T, s *site.Site, file string) string {
 	t.Helper()
 	text := readLog(t, "../../../rpm/share/rsyslog.conf")
@@ -47,7 +47,7 @@ func messages(t *testing.T, text string) (all []record) {
 }
 
 // TestShippedRsyslog: with the package's file and a real rsyslogd, the records
-// arrive, all of them, and what other users and jobs send in their name does not.
+// arrive, all of them, and forged ones of other users and jobs do not.
 func TestShippedRsyslog(t *testing.T) {
 	rootOnly(t)
 	deployments(t, func(t *testing.T, s *site.Site) {
@@ -58,7 +58,7 @@ func TestShippedRsyslog(t *testing.T) {
 		as(t, s.Accounts.Bob, "sh", "-c", send)
 		j, r := passes(t, s, send)
 		as(t, s.Accounts.Bob, "sh", "-c", send+"; logger -t jacamar-auth the end")
-		// What is not taken for a record is left to the other rules.
+		// Other messages are left to the other rules.
 		if left := server.Await(t, "the end"); strings.Count(left, "mallory") != 6 || strings.Contains(left, `"seq":2`) {
 			t.Errorf("the forged lines, and no others, should be here:\n%s", left)
 		}
@@ -70,8 +70,8 @@ func TestShippedRsyslog(t *testing.T) {
 	}, located("syslog"))
 }
 
-// TestShippedRsyslogWithoutTheParameters: where rsyslog does not know who sent a
-// message, the rule takes none.
+// TestShippedRsyslogWithoutTheParameters: where rsyslog has no fields of the sender, the
+// rule accepts no message.
 func TestShippedRsyslogWithoutTheParameters(t *testing.T) {
 	rootOnly(t)
 	s := site.New(t, located("syslog"))
@@ -85,15 +85,15 @@ func TestShippedRsyslogWithoutTheParameters(t *testing.T) {
 	}
 }
 
-// TestJournalctlCommand: the commands of the manual, asked of a real journald,
-// give the records and nothing that others sent in their name.
+// TestJournalctlCommand: the commands of the manual, with a real journald, return the
+// records and none that others forged.
 func TestJournalctlCommand(t *testing.T) {
 	rootOnly(t)
 	manual := readLog(t, "../../../docs/tracing.md")
 	command := regexp.MustCompile(`(?m)^journalctl (_UID=0 SYSLOG_IDENTIFIER=jacamar-auth) `).FindStringSubmatch(manual)
 	stricter := regexp.MustCompile("journalctl (_EXE=/opt/jacamar/bin/jacamar-auth)").FindStringSubmatch(manual)
 	if command == nil || stricter == nil {
-		t.Fatal("docs/tracing.md does not say how to ask the journal")
+		t.Fatal("docs/tracing.md has no command for the journal")
 	}
 	deployments(t, func(t *testing.T, s *site.Site) {
 		journal := journald.Start(t, "")

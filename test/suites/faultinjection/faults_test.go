@@ -14,7 +14,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// The sweep is for `make test-faults`, which runs its parts side by side.
+// The sweep is for `make test-faults`, which runs its parts in parallel.
 var (
 	whole = flag.Bool("sweep", false, "every point, not a sample")
 	part  = flag.String("part", "0/1", "which part of the points, as number/parts")
@@ -61,14 +61,14 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// pointHash is a number that a point has permanently.
+// pointHash is a permanent number of a point.
 func pointHash(p point) int {
 	h := fnv.New32a()
 	fmt.Fprint(h, p)
 	return int(h.Sum32() >> 1)
 }
 
-// count is what came of the points.
+// count sums up the results of the points.
 type count struct {
 	tried, hit, violations int
 	begun                  time.Time

@@ -17,11 +17,11 @@ import (
 type harness struct {
 	deployment string
 	site       *site.Site
-	// traces is where tracers write, evidence where jobs do, which take any account.
+	// traces is where tracers write, evidence where jobs do; every account can write there.
 	traces, evidence string
 	// wrappers are what the site has for jacamar and jacamar-keys.
 	wrappers map[program]wrapper
-	// truth is what a script has to say of itself.
+	// truth is what a script must record of itself.
 	truth string
 	jobs  int
 	log   reader
@@ -66,16 +66,16 @@ func newHarness(t *testing.T, d site.Deployment) *harness {
 func (r *harness) learn(t *testing.T) {
 	t.Helper()
 	e := r.run(0, nil)
-	if e.result.Outcome != fakerunner.Success || len(e.said) != 1 {
-		t.Fatalf("without a fault the job ended as %s, and said %q:\n%s", e.result.Outcome, e.said, e.result.Trace)
+	if e.result.Outcome != fakerunner.Success || len(e.recorded) != 1 {
+		t.Fatalf("without a fault the job ended as %s, and recorded %q:\n%s", e.result.Outcome, e.recorded, e.result.Trace)
 	}
-	if want := fmt.Sprintf("Uid: %[1]d %[1]d %[1]d %[1]d;", r.site.Account.UID); !strings.Contains(e.said[0], want) {
-		t.Fatalf("the script is not the account's: %q", e.said[0])
+	if want := fmt.Sprintf("Uid: %[1]d %[1]d %[1]d %[1]d;", r.site.Account.UID); !strings.Contains(e.recorded[0], want) {
+		t.Fatalf("the script is not the account's: %q", e.recorded[0])
 	}
-	r.truth = e.said[0]
+	r.truth = e.recorded[0]
 }
 
-// separate gives the site a jacamar-auth beside which nobody else's programs are.
+// separate gives the site a jacamar-auth in a directory without other sites' programs.
 func (r *harness) separate() error {
 	shared, bin := filepath.Dir(r.site.Jacamar), filepath.Join(r.site.Dir, "bin")
 	r.wrappers = map[program]wrapper{
@@ -91,10 +91,10 @@ func (r *harness) separate() error {
 	return err
 }
 
-// wrapper is a script in the place of a program.
+// wrapper is a script instead of a program.
 type wrapper struct{ path, program string }
 
-// wrap makes it the program itself, started by the words.
+// wrap makes it the program itself, started by the given command.
 func (w wrapper) wrap(words ...string) error {
 	text := "#!/bin/sh\nexec " + strings.Join(append(words, w.program), " ") + ` "$@"` + "\n"
 	next := w.path + ".new"
@@ -105,7 +105,7 @@ func (r *harness) unwrap() error {
 	return errors.Join(r.wrappers[jacamar].wrap(), r.wrappers[fetcher].wrap())
 }
 
-// forget takes the kept keys away.
+// forget removes the cached keys.
 func (r *harness) forget() error {
 	kept, err := filepath.Glob(filepath.Join(r.site.StateDir, "keys-*"))
 	for _, file := range kept {
@@ -115,7 +115,7 @@ func (r *harness) forget() error {
 }
 
 // traced runs a job of which one program is traced in one stage, the first time
-// that the runner comes to it.
+// that the runner reaches it.
 func (r *harness) traced(p program, stage string, code int, words ...string) (e ended, log string, err error) {
 	log = filepath.Join(r.traces, fmt.Sprint("log", r.jobs))
 	armed := true

@@ -11,16 +11,16 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// ended is a job that is over, and what its script has said of itself, a line for
+// ended is a job that is over, and what its script has recorded of itself, a line for
 // each time that it ran.
 type ended struct {
-	result fakerunner.Result
-	said   []string
-	secret []string
-	begun  time.Time
+	result   fakerunner.Result
+	recorded []string
+	secret   []string
+	begun    time.Time
 }
 
-// recordScript has a script say as what it runs, before it ends with the code.
+// recordScript records its own process attributes before it ends with the code.
 const recordScript = `{
 while read -r name value; do
 case $name in Uid:|Gid:|Groups:|Cap???:|NoNewPrivs:|Seccomp:|SigBlk:|SigIgn:) printf '%%s %%s;' $name "${value//	/ }";; esac
@@ -32,17 +32,17 @@ echo the last words
 exit %d
 `
 
-// run runs a job whose script ends with the code. The calls of the driver are
-// started by what launch says.
+// run runs a job whose script ends with the code. launch chooses how the calls of the
+// driver are started.
 func (r *harness) run(code int, launch func(stage string) []string) ended {
 	r.jobs++
-	said := filepath.Join(r.evidence, fmt.Sprint(r.jobs))
+	record := filepath.Join(r.evidence, fmt.Sprint(r.jobs))
 	secret := fmt.Sprintf("scripts-own-secret-%d-%d", os.Getpid(), r.jobs)
 	job := r.site.Job()
 	job.Timeout, job.Bare = time.Minute, true
-	job.Raw = map[string][]byte{"build_script": fmt.Appendf(nil, recordScript, said, secret, code)}
+	job.Raw = map[string][]byte{"build_script": fmt.Appendf(nil, recordScript, record, secret, code)}
 	runner := r.site.Runner()
-	runner.Judge = nil // a fault can keep cleanup from its work: the harness itself judges what is left
+	runner.Judge = nil // a fault can prevent cleanup: the harness itself checks what is left
 	runner.Hooks.Launch, runner.FinishWait = launch, 5*time.Second
 	e := ended{begun: time.Now(), secret: []string{secret, job.Token}}
 	for _, v := range job.Variables {
@@ -51,9 +51,9 @@ func (r *harness) run(code int, launch func(stage string) []string) ended {
 		}
 	}
 	e.result = runner.Run(job)
-	if text, err := os.ReadFile(said); err == nil {
-		e.said = strings.Split(strings.TrimSpace(string(text)), "\n")
+	if text, err := os.ReadFile(record); err == nil {
+		e.recorded = strings.Split(strings.TrimSpace(string(text)), "\n")
 	}
-	_ = os.Remove(said)
+	_ = os.Remove(record)
 	return e
 }

@@ -13,12 +13,12 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// inner are words of what is inside the programs.
+// inner are internal terms of the programs.
 var inner = []string{"goroutine ", "jacamar-auth: ", "handoff", "close_range", "prctl"}
 
-// told looks in what the driver has printed for secrets, and for words that its
-// user cannot understand.
-func told(e ended) (wrong []string) {
+// shown searches the driver's output for secrets, and for terms that its user cannot
+// understand.
+func shown(e ended) (wrong []string) {
 	for _, c := range e.result.Calls {
 		for _, word := range inner {
 			if c.Stage != "cleanup" && (bytes.Contains(c.Stdout, []byte(word)) || bytes.Contains(c.Stderr, []byte(word))) {
@@ -34,8 +34,7 @@ func told(e ended) (wrong []string) {
 	return wrong
 }
 
-// left looks for what must not be there after a job: processes, and secrets in
-// files.
+// left searches for what must not remain after a job: processes, and secrets in files.
 func (r *harness) left(e ended) (wrong []string) {
 	var alive []site.Process
 	if !site.Eventually(3*time.Second, func() bool {
@@ -58,7 +57,7 @@ func (r *harness) left(e ended) (wrong []string) {
 	return wrong
 }
 
-// own picks what the accounts run, and as an ordinary user what the site runs.
+// own picks the processes of the accounts, and as an ordinary user those of the site.
 func (r *harness) own(p site.Process) bool {
 	if os.Geteuid() != 0 {
 		return r.site.Own()(p)
@@ -67,7 +66,7 @@ func (r *harness) own(p site.Process) bool {
 	return r.site.Own()(p) || (service != nil && p.UID == service.UID) || p.Exe == r.site.Auth
 }
 
-// files are all that a job may have written to.
+// files are all files that a job may have written.
 func (r *harness) files(since time.Time) (all []string) {
 	roots := []string{r.site.Dir}
 	if os.Geteuid() == 0 {
@@ -90,8 +89,8 @@ func (r *harness) files(since time.Time) (all []string) {
 	return all
 }
 
-// fresh are the entries of a directory that everybody uses which are of the
-// job's time, and of one of its accounts.
+// fresh are the entries of a directory for all users that were created during the job by
+// one of its accounts.
 func (r *harness) fresh(dir string, since time.Time) (all []string) {
 	entries, _ := os.ReadDir(dir)
 	for _, entry := range entries {
@@ -110,8 +109,8 @@ func (r *harness) fresh(dir string, since time.Time) (all []string) {
 	return all
 }
 
-// reset takes away what a job whose cleanup was not to be had has kept: its claim
-// holds as long as the runner lives, which is this process.
+// reset removes the files of a job whose cleanup failed: its claim is valid while the
+// runner runs, which is this process.
 func (r *harness) reset() []string {
 	if os.Geteuid() != 0 {
 		return nil

@@ -26,20 +26,20 @@ func (r *harness) inject(p point, code int) (hit bool, wrong []string) {
 	return hit, append(wrong, r.reset()...)
 }
 
-// next runs the job after a job that did not come through, or of which the cleanup
-// had the fault. A job that did has shown by its later stages that all is well.
+// next runs the job after a job that failed, or whose cleanup had the fault. A job that
+// succeeded has shown by its later stages that later calls work.
 func (r *harness) next(p point, e ended, code int) []string {
 	if ran(e, code) && p.stage != "cleanup" {
 		return nil
 	}
 	next := r.run(code, nil)
-	if ran(next, code) && len(next.said) == 1 && next.said[0] == r.truth {
+	if ran(next, code) && len(next.recorded) == 1 && next.recorded[0] == r.truth {
 		return nil
 	}
-	return []string{fmt.Sprintf("the next job ended as %s, and said %q", next.result.Outcome, next.said)}
+	return []string{fmt.Sprintf("the next job ended as %s, and recorded %q", next.result.Outcome, next.recorded)}
 }
 
-// ran reports whether the job has ended as its script did.
+// ran reports whether the job's result is that of its script.
 func ran(e ended, code int) bool {
 	if code == 0 {
 		return e.result.Outcome == fakerunner.Success
@@ -48,25 +48,25 @@ func ran(e ended, code int) bool {
 }
 
 // judge compares the end of a job with what its script did. Before the script the
-// runner tries again, and after it nothing changes the result any more: there a
-// fault must not be seen at all.
+// runner tries again, and after it nothing changes the result any more: there a fault
+// must have no effect on it.
 func (r *harness) judge(p point, e ended, code int) (wrong []string) {
-	honest := ran(e, code) && len(e.said) == 1
-	for _, said := range e.said {
-		// A script that was ended may have said the first part only.
-		if said != r.truth && (honest || !strings.HasPrefix(r.truth, said)) {
-			wrong = append(wrong, fmt.Sprintf("the script ran as %q, not as %q", said, r.truth))
+	honest := ran(e, code) && len(e.recorded) == 1
+	for _, record := range e.recorded {
+		// A script that was ended may have recorded only the first part.
+		if record != r.truth && (honest || !strings.HasPrefix(r.truth, record)) {
+			wrong = append(wrong, fmt.Sprintf("the script ran as %q, not as %q", record, r.truth))
 		}
 	}
-	if len(e.said) > 1 {
-		wrong = append(wrong, fmt.Sprintf("the script ran %d times", len(e.said)))
+	if len(e.recorded) > 1 {
+		wrong = append(wrong, fmt.Sprintf("the script ran %d times", len(e.recorded)))
 	}
 	switch {
-	case p.program == jacamar && p.fault == kill && ran(e, 128+9) && len(e.said) == 0:
-		// Only a living jacamar tells of an end: what was killed is its child, before
-		// that became the shell.
+	case p.program == jacamar && p.fault == kill && ran(e, 128+9) && len(e.recorded) == 0:
+		// Only a running jacamar reports an end: its child was killed before it became the
+		// shell.
 	case !honest && e.result.Outcome != fakerunner.SystemFailure:
-		wrong = append(wrong, fmt.Sprintf("the job ended as %s with code %d, and its script with %d, which ran %d times", e.result.Outcome, e.result.ExitCode, code, len(e.said)))
+		wrong = append(wrong, fmt.Sprintf("the job ended as %s with code %d, and its script with %d, which ran %d times", e.result.Outcome, e.result.ExitCode, code, len(e.recorded)))
 	case !honest && p.stage != "build_script":
 		wrong = append(wrong, fmt.Sprintf("the job ended as %s", e.result.Outcome))
 	case honest && !strings.Contains(e.result.Trace, "the last words"):
@@ -75,5 +75,5 @@ func (r *harness) judge(p point, e ended, code int) (wrong []string) {
 	if c, _ := e.result.Call("cleanup"); c.Err != nil && p.stage != "cleanup" {
 		wrong = append(wrong, fmt.Sprintf("the cleanup failed: %s", c.Stderr))
 	}
-	return append(wrong, told(e)...)
+	return append(wrong, shown(e)...)
 }

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// point is one fault: the program, the stage in which it happens, and the call of
-// the system that it happens to, counted in each thread by itself.
+// point is one fault: the program, the stage, and the system call, counted in each thread
+// separately.
 type point struct {
 	program program
 	stage   string
@@ -27,7 +27,7 @@ const (
 
 var programs = [...]program{driver, jacamar, fetcher}
 
-// works reports whether the program has something of its own to do in a stage.
+// works reports whether the program does work of its own in a stage.
 func (p program) works(stage string) bool {
 	switch p {
 	case fetcher:
@@ -44,7 +44,7 @@ func (p point) String() string {
 	return fmt.Sprintf("%s/%s/%s#%d/%s", p.program, p.stage, p.call, p.count, p.fault)
 }
 
-// inject is strace's words for the fault.
+// inject is strace's syntax for the fault.
 func (p point) inject() string {
 	if p.fault == kill {
 		return fmt.Sprintf("inject=%s:signal=KILL:when=%d", p.call, p.count)
@@ -53,16 +53,16 @@ func (p point) inject() string {
 }
 
 // stages are the calls by the runner that differ: all scripts run in one way, and
-// the config stage has more to do where no keys are kept.
+// the config stage does more where no keys are cached.
 var stages = [...]string{"config", keyless, "prepare", "build_script", "cleanup"}
 
 const keyless = "config without keys"
 
-// failures are the errors that a call is made to return: such as the kernel gives
-// when something is short, and such as a program might take for an answer. The
-// call itself does not happen then, so close(2) is not among them: the kernel
-// closes whatever it returns. Nor are calls that cannot fail as Go's runtime makes
-// them, and of which it dies in the middle of a fork: rt_sigaction(2) and the like.
+// failures are the errors that a call is made to return: those of the kernel when a
+// resource is exhausted, and those on which a program might base a decision. The call
+// itself is not executed then, so close(2) is not among them: the kernel closes whatever
+// it returns. Nor are calls that cannot fail as Go's runtime makes them, and on whose
+// failure it aborts in the middle of a fork: rt_sigaction(2) and the like.
 var failures = map[string][]string{
 	"openat": {"EMFILE", "ENOENT", "EACCES"}, "read": {"EIO"}, "write": {"ENOSPC", "EPIPE"}, "pread64": {"EIO"}, "pwrite64": {"EDQUOT"},
 	"fstat": {"EIO"}, "newfstatat": {"EIO", "ENOENT"}, "statx": {"EIO"}, "getdents64": {"EIO"}, "readlinkat": {"EACCES"},
@@ -80,8 +80,7 @@ var failures = map[string][]string{
 	"inotify_init1": {"EMFILE"}, "inotify_add_watch": {"ENOSPC"},
 }
 
-// most bounds how many occurrences of one call are faults of their own in a
-// stage: Go's runtime begins with a hundred equal calls to rt_sigaction.
+// most limits how many occurrences of one call are separate faults in a stage: Go's runtime begins with a hundred equal calls to rt_sigaction.
 func most(call string) int {
 	switch call {
 	case "rt_sigaction", "rt_sigprocmask", "mmap", "futex", "madvise", "nanosleep", "prctl":

@@ -17,8 +17,8 @@ type reader struct {
 	numbers map[int64]bool
 }
 
-// records looks at what a job has added to the operator's log: whatever failed, a
-// line is one record, and no number comes twice.
+// records checks what a job has added to the operator's log: whatever failed, a line is
+// one record, and no number occurs twice.
 func (r *harness) records() (wrong []string) {
 	file, err := os.Open(filepath.Join(r.site.StateDir, "operator.log"))
 	if errors.Is(err, fs.ErrNotExist) {

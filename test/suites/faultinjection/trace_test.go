@@ -21,9 +21,9 @@ func needStrace(t testing.TB) {
 	}
 }
 
-// traced is the command line that traces a program into a log. The tracer is
-// nobody's parent (-DDD), so that the runner and jacamar-auth start what they
-// start otherwise; and it lets go of whatever the program executes (-b).
+// traced is the command line that traces a program into a log. The tracer has no children
+// (-DDD), so that the runner and jacamar-auth start the same processes as otherwise; and
+// it detaches from a program that is executed (-b).
 func traced(log string, words ...string) []string {
 	return append([]string{strace, "-DDD", "-f", "-b", "execve", "-q", "-o", log}, words...)
 }

@@ -34,8 +34,8 @@ func official(t *testing.T) string {
 	return path
 }
 
-// configuration is the runner's config.toml, with the driver wired by the same
-// stanza that fakerunner has.
+// configuration is the runner's config.toml, with the same settings of the driver as in
+// fakerunner.
 func configuration(s *site.Site) ([]byte, error) {
 	c := s.Runner().Custom
 	return toml.Marshal(map[string]any{
@@ -52,7 +52,7 @@ func configuration(s *site.Site) ([]byte, error) {
 	})
 }
 
-// runnerLog is where the real runner tells what it does.
+// runnerLog is the log of the real runner.
 const runnerLog = "runner.log"
 
 // startOfficial runs the real runner until the test is over. The context that
@@ -93,7 +93,7 @@ func startOfficial(t *testing.T, s *site.Site, program string) context.Context {
 // runnerToken is as long as a real one: the runner cuts its short form out of it.
 const runnerToken = "glrt-t0kenXyz1abcdefghijk"
 
-// outcomeOf is the outcome as GitLab is told it. A cancellation has a reason
+// outcomeOf is the outcome in the report to GitLab. A cancellation has a reason
 // of the runner's own that GitLab does not know.
 func outcomeOf(state, reason string, canceled bool) fakerunner.Outcome {
 	switch {
@@ -132,7 +132,7 @@ func TestOfficialRunner(t *testing.T) {
 	}
 	b.distrusted = trustsNoSubmodule(t, first.trace)
 	b.run(t)
-	// A cleanup that fails changes no job's result: the runner alone tells of it.
+	// A cleanup that fails changes no job's result: only the runner's log has it.
 	log, err := os.ReadFile(filepath.Join(s.Dir, runnerLog))
 	if err != nil || !strings.Contains(string(log), "Job succeeded") {
 		t.Fatalf("the runner's log has no job: %v", err)
@@ -169,7 +169,7 @@ func (b bench) first(t *testing.T) report {
 	return r
 }
 
-// TestConfigurationOfTheOfficialRunner holds also where there is none.
+// TestConfigurationOfTheOfficialRunner also runs without an official runner.
 func TestConfigurationOfTheOfficialRunner(t *testing.T) {
 	s := site.New(t)
 	text, err := configuration(s)

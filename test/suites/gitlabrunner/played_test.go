@@ -31,11 +31,11 @@ type bench struct {
 	site  *site.Site
 	repos repositories
 	play  play
-	// ours picks the processes that must be gone behind a job.
+	// ours picks the processes that must have ended after a job.
 	ours site.Match
-	// one says that the runner reports every exit code as 1.
+	// one reports that the runner reports every exit code as 1.
 	one bool
-	// distrusted says that a submodule's clone does not trust the server.
+	// distrusted reports that a submodule's clone does not trust the server.
 	distrusted bool
 }
 
@@ -81,8 +81,8 @@ func (b bench) try(t *testing.T, sc scenario) {
 	}
 }
 
-// together runs ten jobs of one project at once, each of which would find the
-// traces of another one in its directory.
+// together runs ten jobs of one project at once, each of which would find files of
+// another one in its directory.
 func (b bench) together(t *testing.T) {
 	const n = 10
 	script := []string{`[ ! -e mine ]; echo $CI_JOB_ID > mine; sleep 0.3; [ "$(cat mine)" = $CI_JOB_ID ]; rm mine; echo "dir=$PWD;"`}

@@ -7,18 +7,18 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// report is what both kinds of runner say of a job.
+// report is what both kinds of runner report of a job.
 type report struct {
 	outcome fakerunner.Outcome
 	code    int
 	trace   string
 }
 
-// scenario is one job and what must come of it.
+// scenario is one job and its expected result.
 type scenario struct {
 	name string
 	job  func(*site.Site, repositories) fakerunner.Job
-	// cancel is the text in the job log behind which the job is canceled.
+	// cancel is the text in the job log after which the job is canceled.
 	cancel  string
 	outcome fakerunner.Outcome
 	code    int

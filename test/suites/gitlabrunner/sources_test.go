@@ -15,7 +15,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// repositories are what the site's GitLab has: this one, and one that has
+// repositories are those of the site's GitLab: this one, and one that has
 // submodules, large files and a history.
 type repositories struct{ own, parts *gitlab.Repository }
 
@@ -89,8 +89,8 @@ func checkout(variables map[string]string, script ...string) func(*site.Site, re
 
 const isLarge = "test $(wc -c <data.bin) -eq 6000"
 
-// sources are the ways to get sources. The one with GIT_STRATEGY fetch finds what
-// the one before it has left, and the one with none what that has.
+// sources are the ways to get sources. The one with GIT_STRATEGY fetch finds the files of
+// the one before it, and the one with none finds the files of that.
 var sources = []scenario{
 	{name: "submodules and large files", job: checkout(map[string]string{"GIT_SUBMODULE_STRATEGY": "recursive"},
 		isLarge, "cat library/library.txt", "cd library && "+isLarge, "git rev-parse HEAD"), outcome: fakerunner.Success, shows: []string{"a library"}, submodules: true},

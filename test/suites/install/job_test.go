@@ -44,7 +44,7 @@ var kinds = []struct {
 	{"sudo", "jacamar-ci", true, allowSudo},
 }
 
-// TestInstalled goes a site's way: install, init, check, a job.
+// TestInstalled follows the steps of a site: install, init, check, a job.
 func TestInstalled(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
@@ -70,8 +70,7 @@ func TestInstalled(t *testing.T) {
 	}
 }
 
-// notForOthers: what has privileges, or makes use of them, only its account can
-// execute.
+// notForOthers: only its account can execute a program with privileges.
 func notForOthers(t *testing.T, m machine) {
 	t.Helper()
 	for _, who := range []string{"nobody", m.Account.Name} {

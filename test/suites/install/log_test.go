@@ -57,7 +57,7 @@ func TestJobLogs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: the sample is of an account that is not the runner's")
 	}
-	slurm, data := clusters(t, "slurm")["slurm"], everybodys(t)
+	slurm, data := clusters(t, "slurm")["slurm"], sharedDataDir(t)
 	s := site.New(t)
 	var page strings.Builder
 	page.WriteString(logHead)

@@ -27,8 +27,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// TestVerifyDetectsDifferences: a table that says something else is an error, so that make
-// rpm cannot pass by accident.
+// TestVerifyDetectsDifferences: a table with other values is an error, so that make rpm
+// cannot pass by accident.
 func TestVerifyDetectsDifferences(t *testing.T) {
 	file := packages(t, "jacamar-ci-caps")
 	table, err := os.ReadFile(filepath.Join(top, "rpm/jacamar-ci-caps.files"))
@@ -68,7 +68,7 @@ func digest(t *testing.T, file string) string {
 	return must(t, "rpm", "-qp", "--qf", "%{PAYLOADDIGEST}", file)
 }
 
-// TestTarball: the tree is in it, and what is linked is in the bill of materials.
+// TestTarball: it has the tree, and the bill of materials lists the linked modules.
 func TestTarball(t *testing.T) {
 	needRPM(t)
 	dist := t.TempDir()
@@ -93,7 +93,7 @@ func TestTarball(t *testing.T) {
 	}
 }
 
-// TestUninstall: make uninstall takes away what make install put there.
+// TestUninstall: make uninstall removes what make install installed.
 func TestUninstall(t *testing.T) {
 	needRPM(t)
 	dest := t.TempDir()

@@ -14,9 +14,9 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// emptyRoot is a machine with nothing but a shell for the packages' scripts and
-// the accounts root, gitlab-runner and jacamar, which have the ids of real accounts
-// here: what is installed belongs to those.
+// emptyRoot is a root with only a shell for the packages' scripts and the accounts root,
+// gitlab-runner and jacamar, which have the ids of real accounts here: installed files
+// belong to those.
 func emptyRoot(t *testing.T, parent string, accounts site.Accounts) string {
 	t.Helper()
 	passwd, group := "root:x:0:0::/root:/bin/sh\n", "root:x:0:\n"
@@ -103,11 +103,11 @@ func sameAsTable(t *testing.T, root, name string) {
 	}
 }
 
-// TestExclusive: one flavour refuses to be installed beside the other.
+// TestExclusive: one flavour cannot be installed together with the other.
 func TestExclusive(t *testing.T) {
 	s := rootSite(t)
 	root := emptyRoot(t, s.Dir, s.Accounts)
-	// What Debian knows of libraries rpm does not: only these are ignored.
+	// rpm does not know the libraries of Debian: only these dependencies are ignored.
 	provide := packages(t, flavours[0])
 	if out, err := rpmInstall(root, "--nodeps", provide); err != nil {
 		t.Fatal(out, err)
@@ -129,6 +129,6 @@ func TestRelocated(t *testing.T) {
 		t.Errorf("%q", out)
 	}
 	if _, err := os.Stat(root + "/opt/jacamar"); err == nil {
-		t.Error("there is a tree at the old place as well")
+		t.Error("there is a tree at the old path as well")
 	}
 }

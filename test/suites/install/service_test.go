@@ -15,7 +15,7 @@ import (
 	"jacamar-ci/test/harness/setup/debian"
 )
 
-// shared installs what a site takes from rpm/share, with its prefix filled in.
+// shared installs the files that a site uses of rpm/share, with its prefix filled in.
 func shared(t *testing.T) string {
 	t.Helper()
 	dest := t.TempDir()
@@ -37,7 +37,7 @@ func TestSudoers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// sudo 1.9.14 runs commands in a terminal of their own unless told not to,
+	// sudo 1.9.14 runs commands in a terminal of their own by default,
 	// and jacamar's standard input is a socket.
 	for _, want := range []string{"!use_pty", "!log_input", "!log_output", "/opt/jacamar/bin/jacamar run"} {
 		if !strings.Contains(string(text), want) {
@@ -49,8 +49,8 @@ func TestSudoers(t *testing.T) {
 	}
 }
 
-// TestUnits: systemd takes the units, and none of their settings makes file
-// capabilities and sudo void.
+// TestUnits: systemd accepts the units, and file capabilities and sudo work with all of
+// their settings.
 func TestUnits(t *testing.T) {
 	tool(t, "/usr/bin/systemd-analyze", "systemd")
 	dir := t.TempDir()
@@ -127,7 +127,7 @@ func TestStopTimes(t *testing.T) {
 	}
 }
 
-// TestRunnerLimits: the runner's unit lets no job take all processes of the host,
+// TestRunnerLimits: the runner's unit lets no job use all processes of the host,
 // and keeps the runner's files where no other account can use up the space.
 func TestRunnerLimits(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(shared(t), "systemd/gitlab-runner.service.d/jacamar.conf"))
@@ -188,7 +188,7 @@ func TestSELinuxModule(t *testing.T) {
 	}
 }
 
-// TestShellSyntax: what is shell can be read by a shell.
+// TestShellSyntax: a shell can parse the shell scripts.
 func TestShellSyntax(t *testing.T) {
 	for _, file := range []string{"rpm/verify", "rpm/install-share", "docs/completions/jacamar-auth.bash", "docs/completions/jacamar-admin.bash", "docs/completions/jacamar.bash"} {
 		must(t, "bash", "-n", filepath.Join(top, file))

@@ -17,7 +17,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// sites are configurations after those that sites have published.
+// sites are configurations modelled on those that sites have published.
 func sites(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/sites/*.toml")
@@ -27,7 +27,7 @@ func sites(t *testing.T) []string {
 	return files
 }
 
-// TestSitesLoad loads each as it stands.
+// TestSitesLoad loads each unchanged.
 func TestSitesLoad(t *testing.T) {
 	warned := map[string]string{"riken.toml": "unrestricted_cmd_line"}
 	dir := trustedDir(t)
@@ -85,7 +85,7 @@ func TestSitesRun(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it runs jobs as several accounts")
 	}
-	batch, data := clusters(t, "slurm", "pbs"), everybodys(t)
+	batch, data := clusters(t, "slurm", "pbs"), sharedDataDir(t)
 	s := site.New(t)
 	for _, file := range sites(t) {
 		name := filepath.Base(file)
@@ -207,8 +207,8 @@ func clusters(t *testing.T, kinds ...string) map[string]*played {
 	return all
 }
 
-// everybodys is a data_dir for everybody, as /tmp is.
-func everybodys(t *testing.T) string {
+// sharedDataDir is a data_dir that all accounts can write, as /tmp is.
+func sharedDataDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/srv", "jacamar-data-")
 	if err != nil {

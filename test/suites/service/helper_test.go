@@ -37,8 +37,8 @@ func lookup(t *testing.T, name string) site.Account {
 }
 
 // TestHelpersCannotBeTraced: K1, while config runs, another process of the service's
-// account tries to take hold of jacamar-auth and of all that it starts. Each helper
-// must have been there to be tried.
+// account tries to trace jacamar-auth and all that it starts. Each helper must have been
+// attacked.
 func TestHelpersCannotBeTraced(t *testing.T) {
 	s := opened(t, "capabilities")
 	script := filepath.Join(s.Dir, "validate")
@@ -101,8 +101,8 @@ func TestKeyBelongsToTheHelper(t *testing.T) {
 	}
 }
 
-// TestHelperAccount: K1, helpers have the account that the deployment gives them, and it is not
-// the service's where another one can be had.
+// TestHelperAccount: K1, helpers run as the account of the deployment, which is not the
+// service's where another one is possible.
 func TestHelperAccount(t *testing.T) {
 	for _, c := range []struct {
 		deployment, account string // account is auth.helper_account
@@ -146,8 +146,8 @@ func TestHelperAccount(t *testing.T) {
 	}
 }
 
-// inside has the attacker in a namespace in which getent fails for one database and
-// says as whom.
+// inside runs the attacker in a namespace in which getent fails for one database and
+// prints its account.
 func inside(t *testing.T, a attacker, database string) attacker {
 	t.Helper()
 	ns := namespace.Start(t)
@@ -174,8 +174,8 @@ func reasons(t *testing.T, s *site.Site) string {
 	return strings.Join(all, "\n")
 }
 
-// TestUnusableHelper: K1, with file capabilities no job runs without an account to keep
-// things from the service's, and the fix is one that works.
+// TestUnusableHelper: K1, with file capabilities no job runs without a helper account,
+// and the printed fix works.
 func TestUnusableHelper(t *testing.T) {
 	for _, c := range []struct{ name, account, problem, fix string }{
 		{"missing", "jci-no-such", "there is no such account in /etc/passwd", "useradd --system"},
@@ -198,15 +198,15 @@ func TestUnusableHelper(t *testing.T) {
 				t.Errorf("%s", check)
 			}
 			if c.name == "missing" {
-				worksAsSaid(t, r.stderr, account)
+				fixWorks(t, r.stderr, account)
 			}
 		})
 	}
 }
 
-// worksAsSaid runs the command of a message for a system of its own, and looks at the
-// account that it makes there.
-func worksAsSaid(t *testing.T, message, account string) {
+// fixWorks runs the command of a message in an empty root, and checks the account that it
+// creates there.
+func fixWorks(t *testing.T, message, account string) {
 	t.Helper()
 	_, command, _ := strings.Cut(colors.ReplaceAllString(message, ""), "run: ")
 	command, _, _ = strings.Cut(command, "\n")
@@ -229,8 +229,8 @@ func worksAsSaid(t *testing.T, message, account string) {
 	}
 }
 
-// TestStateDirectory: K1, with file capabilities it is the helper account's, and what
-// check says to do makes it so.
+// TestStateDirectory: K1, with file capabilities it belongs to the helper account, and the
+// fix that check prints works.
 func TestStateDirectory(t *testing.T) {
 	for name, spoil := range map[string]func(s *site.Site) error{
 		"the service's": func(s *site.Site) error { return os.Chown(s.StateDir, int(s.Service().UID), 0) },
@@ -265,8 +265,7 @@ func TestStateDirectory(t *testing.T) {
 	}
 }
 
-// TestLimits: a limit that the service sets must not make a helper leave something
-// out.
+// TestLimits: a limit that the service sets must not shorten a helper's output.
 func TestLimits(t *testing.T) {
 	s := opened(t, "capabilities")
 	for limit, refused := range map[string]bool{"--nofile=63": true, "--nofile=64": false, "--nproc=63": true, "--data=268435455": true, "--fsize=1000": true, "--cpu=59": true} {
@@ -281,7 +280,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestHelperRunsNoJobs: K1, the account that has the key is no account for jobs.
+// TestHelperRunsNoJobs: K1, no job runs as the account that owns the key.
 func TestHelperRunsNoJobs(t *testing.T) {
 	s := opened(t, "capabilities")
 	accounts := filepath.Join(s.Dir, "accounts")

@@ -1,7 +1,6 @@
-// Package service tries, through the built programs, what whoever has the account
-// of the runner's service can make of jacamar-auth: the state between stages is that
-// account's to write, and where jacamar-auth has file capabilities the account must
-// not become another one by it.
+// Package service tests, through the built programs, what the account of the runner's
+// service can do with jacamar-auth: that account can write the state between stages, and
+// where jacamar-auth has file capabilities it must not become another account by it.
 package service
 
 import (
@@ -43,7 +42,7 @@ func opened(t *testing.T, name string, change ...func(site.Config)) *site.Site {
 
 func logFile(s *site.Site) string { return filepath.Join(s.StateDir, "records") }
 
-// attacker is the service account at work, with one job that GitLab gave it.
+// attacker is the service account, with one job that GitLab assigned to it.
 type attacker struct {
 	s   *site.Site
 	job fakerunner.Job
@@ -118,7 +117,7 @@ func (a attacker) stage(t *testing.T, name, state string) result {
 	return finished(t, a.command(state, append([]string{a.s.Auth}, args...)...))
 }
 
-// state is what a good config stage answers.
+// state is the output of a correct config stage.
 func (a attacker) state(t *testing.T) string {
 	t.Helper()
 	r := a.config(t, "")
@@ -133,14 +132,14 @@ func (a attacker) state(t *testing.T) string {
 
 var colors = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
-// refused makes sure that a call did nothing and says in one line why.
+// refused checks that a call had no effect and prints the reason in one line.
 func (a attacker) refused(t *testing.T, what string, r result, want string) {
 	t.Helper()
-	said := colors.ReplaceAllString(r.stdout+r.stderr, "")
+	output := colors.ReplaceAllString(r.stdout+r.stderr, "")
 	switch {
-	case r.status == 0 || strings.Contains(said, "it runs as"):
-		t.Errorf("%s: it was believed: %s", what, r)
-	case r.status != 2 || strings.Count(said, "ERROR: ") != 1 || !strings.Contains(said, want) || strings.Count(said, "\n") > 2:
+	case r.status == 0 || strings.Contains(output, "it runs as"):
+		t.Errorf("%s: it was accepted: %s", what, r)
+	case r.status != 2 || strings.Count(output, "ERROR: ") != 1 || !strings.Contains(output, want) || strings.Count(output, "\n") > 2:
 		t.Errorf("%s: %s; want one line with %q, and what to do", what, r, want)
 	}
 	if _, err := os.Lstat(a.path("code")); err == nil {

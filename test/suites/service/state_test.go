@@ -107,7 +107,7 @@ func TestEveryMember(t *testing.T) {
 	}
 }
 
-// TestIDsOfAnotherAccount: K1, the account keeps its name and gets the ids of another, with
+// TestIDsOfAnotherAccount: K1, a state with the account's name and the ids of another, with
 // the groups of root, disk and shadow.
 func TestIDsOfAnotherAccount(t *testing.T) {
 	for _, name := range sealedDeployments {
@@ -135,7 +135,7 @@ func TestIDsOfAnotherAccount(t *testing.T) {
 }
 
 // TestRandomChanges, for K1, edits the text of a state at random, seeded so that a failure
-// comes again.
+// can be repeated.
 func TestRandomChanges(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {
@@ -163,7 +163,7 @@ func TestRandomChanges(t *testing.T) {
 	}
 }
 
-// TestStateOfAnotherJob: K1, a state that is sealed opens for its own job alone.
+// TestStateOfAnotherJob: K1, a sealed state is valid for its own job alone.
 func TestStateOfAnotherJob(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {
@@ -217,7 +217,8 @@ func TestStateOfAnotherSite(t *testing.T) {
 	}
 }
 
-// TestConfigIgnoresState: K1, whatever is in the environment, config asks again.
+// TestConfigIgnoresState: K1, whatever is in the environment, config looks up the account
+// again.
 func TestConfigIgnoresState(t *testing.T) {
 	for _, name := range sealedDeployments {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +246,7 @@ func TestConfigIgnoresState(t *testing.T) {
 	}
 }
 
-// TestFirstJobs: many begin where there is no key yet, and all of them go on.
+// TestFirstJobs: many jobs start before there is a key, and all of them succeed.
 func TestFirstJobs(t *testing.T) {
 	s := opened(t, "capabilities")
 	all := make([]attacker, 8)
@@ -297,7 +298,7 @@ func TestOldState(t *testing.T) {
 	}
 }
 
-// TestWholeJobs: with all of this, jobs run.
+// TestWholeJobs: jobs succeed in these deployments.
 func TestWholeJobs(t *testing.T) {
 	for _, name := range []string{"root", "capabilities", "sudo"} {
 		t.Run(name, func(t *testing.T) {

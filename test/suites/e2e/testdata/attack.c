@@ -38,7 +38,7 @@ static int became(int pid) {
 	return quiet ? !base || strcmp(base, "/jacamar") : !base || strncmp(base, "/jacamar", 8);
 }
 
-static void tell(int pid, const char *way, long result) {
+static void report(int pid, const char *way, long result) {
 	int error = errno;
 	if (result >= 0 && became(pid))
 		return;
@@ -52,7 +52,7 @@ static void tell(int pid, const char *way, long result) {
 static void ptraced(int pid, const char *way, int request) {
 	int status;
 	long result = ptrace(request, pid, 0, 0);
-	tell(pid, way, result);
+	report(pid, way, result);
 	if (result < 0)
 		return;
 	if (request == PTRACE_SEIZE)
@@ -66,7 +66,7 @@ static void opened(int pid, const char *name, int flags) {
 	int fd;
 	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
 	fd = open(path, flags | O_NONBLOCK | O_CLOEXEC);
-	tell(pid, name, fd);
+	report(pid, name, fd);
 	if (fd >= 0)
 		close(fd);
 }
@@ -79,20 +79,20 @@ static void contents(int pid, const char *name, int flags, off_t offset) {
 	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0) {
-		tell(pid, name, fd);
+		report(pid, name, fd);
 		return;
 	}
 	n = pread(fd, &byte, 1, offset);
 	if (n == 0)
 		errno = ESRCH;
-	tell(pid, name, n > 0 ? n : -1);
+	report(pid, name, n > 0 ? n : -1);
 	close(fd);
 }
 
 static void linked(int pid, const char *name) {
 	char path[64], target[256];
 	snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-	tell(pid, name, readlink(path, target, sizeof target));
+	report(pid, name, readlink(path, target, sizeof target));
 }
 
 static void descriptors(int pid) {
@@ -100,7 +100,7 @@ static void descriptors(int pid) {
 	int fd, pidfd = syscall(SYS_pidfd_open, pid, 0);
 	for (fd = 0; fd < 8; fd++) {
 		snprintf(way, sizeof way, "pidfd_getfd %d", fd);
-		tell(pid, way, syscall(SYS_pidfd_getfd, pidfd, fd, 0));
+		report(pid, way, syscall(SYS_pidfd_getfd, pidfd, fd, 0));
 	}
 	close(pidfd);
 }
@@ -108,8 +108,8 @@ static void descriptors(int pid) {
 static void memory(int pid) {
 	char byte = 0;
 	struct iovec mine = {&byte, 1}, theirs = {(void *)0x400000, 1};
-	tell(pid, "process_vm_readv", process_vm_readv(pid, &mine, 1, &theirs, 1, 0));
-	tell(pid, "process_vm_writev", process_vm_writev(pid, &mine, 1, &theirs, 1, 0));
+	report(pid, "process_vm_readv", process_vm_readv(pid, &mine, 1, &theirs, 1, 0));
+	report(pid, "process_vm_writev", process_vm_writev(pid, &mine, 1, &theirs, 1, 0));
 }
 
 static void attack(int pid) {
@@ -139,9 +139,9 @@ static void attack(int pid) {
 	linked(pid, "ns/user");
 	if (quiet)
 		return;
-	tell(pid, "kcmp", syscall(SYS_kcmp, pid, getpid(), 2 /* KCMP_FILES */, 0, 0));
-	tell(pid, "get_robust_list", syscall(SYS_get_robust_list, pid, &head, &size));
-	tell(pid, "move_pages", syscall(SYS_move_pages, pid, 0UL, 0, 0, 0, 0));
+	report(pid, "kcmp", syscall(SYS_kcmp, pid, getpid(), 2 /* KCMP_FILES */, 0, 0));
+	report(pid, "get_robust_list", syscall(SYS_get_robust_list, pid, &head, &size));
+	report(pid, "move_pages", syscall(SYS_move_pages, pid, 0UL, 0, 0, 0, 0));
 }
 
 /* named reports whether a process of this account is to be attacked. */

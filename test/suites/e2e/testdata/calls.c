@@ -32,7 +32,7 @@ static const char *name_of(long result) {
 	}
 }
 
-static void tell(const char *what, long number, long result) {
+static void report(const char *what, long number, long result) {
 	printf("%s %ld: %s\n", what, number, name_of(result));
 	fflush(stdout);
 }
@@ -41,7 +41,7 @@ static long child(long result);
 
 static void native(long number) {
 	long result = number == SYS_fork || number == SYS_vfork ? child(syscall(number)) : syscall(number, -1, -1, -1, -1, -1, -1);
-	tell("call", number, result);
+	report("call", number, result);
 }
 
 static void foreign(const char *which, long last, int x32) {
@@ -57,7 +57,7 @@ static void foreign(const char *which, long last, int x32) {
 			}
 		}
 		if (result >= 0 || errno != ENOSYS)
-			tell(which, number, result);
+			report(which, number, result);
 	}
 	printf("%s up to %ld\n", which, last);
 }
@@ -75,14 +75,14 @@ static void tricks(void) {
 	struct mmsghdr several = {message, 0};
 	int s = socket(AF_INET, SOCK_STREAM, 0);
 	nowhere.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	tell("sendto with MSG_FASTOPEN", 0, sendto(s, "x", 1, MSG_FASTOPEN | MSG_DONTWAIT, (void *)&nowhere, sizeof nowhere));
-	tell("sendmsg with MSG_FASTOPEN", 0, sendmsg(s, &message, MSG_FASTOPEN | MSG_DONTWAIT));
-	tell("sendmmsg with MSG_FASTOPEN", 0, sendmmsg(s, &several, 1, MSG_FASTOPEN | MSG_DONTWAIT));
-	tell("sendto without", 0, sendto(s, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0));
-	tell("clone with CLONE_NEWUSER", 0, child(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0)));
-	tell("fork", 0, child(fork()));
-	tell("prctl with PR_SET_SECCOMP", 0, prctl(PR_SET_SECCOMP, 77, 0, 0, 0));
-	tell("prctl with PR_GET_DUMPABLE", 0, prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
+	report("sendto with MSG_FASTOPEN", 0, sendto(s, "x", 1, MSG_FASTOPEN | MSG_DONTWAIT, (void *)&nowhere, sizeof nowhere));
+	report("sendmsg with MSG_FASTOPEN", 0, sendmsg(s, &message, MSG_FASTOPEN | MSG_DONTWAIT));
+	report("sendmmsg with MSG_FASTOPEN", 0, sendmmsg(s, &several, 1, MSG_FASTOPEN | MSG_DONTWAIT));
+	report("sendto without", 0, sendto(s, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0));
+	report("clone with CLONE_NEWUSER", 0, child(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0)));
+	report("fork", 0, child(fork()));
+	report("prctl with PR_SET_SECCOMP", 0, prctl(PR_SET_SECCOMP, 77, 0, 0, 0));
+	report("prctl with PR_GET_DUMPABLE", 0, prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
 }
 
 int main(int argc, char **argv) {
