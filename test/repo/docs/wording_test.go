@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -60,15 +61,15 @@ var retiredPattern = func() *regexp.Regexp {
 	return regexp.MustCompile(`\b(?:` + strings.Join(groups, "|") + `)\b`)
 }()
 
-// rightWords are the lines in which such a word is the right one: another program's own
-// text, or an account's name.
-func rightWords() map[string]string {
-	return map[string]string{}
+// rightPhrases are phrases in which such a word is the right one, since it is a person who
+// tells or says something.
+func rightPhrases() []string {
+	return []string{"tell the administrators"}
 }
 
 // leftWords are how many lines of a directory still have one. A number may only shrink.
 func leftWords() map[string]int {
-	return map[string]int{"cmd": 9, "internal": 400, "test": 274}
+	return map[string]int{"cmd": 9, "internal": 383}
 }
 
 var (
@@ -95,6 +96,9 @@ func find(text string) map[int]string {
 			next := strings.Fields(lines[i+1])
 			window += "\n" + strings.Join(next[:min(2, len(next))], " ")
 		}
+		for _, phrase := range rightPhrases() {
+			window = strings.ReplaceAll(window, phrase, strings.Repeat(".", len(phrase)))
+		}
 		if at := retiredPattern.FindStringSubmatchIndex(window); at != nil && at[0] < len(line) {
 			group := 1
 			for at[2*group] < 0 {
@@ -112,8 +116,7 @@ func TestRetiredWords(t *testing.T) {
 	if err != nil {
 		t.Skip("not a git checkout:", err)
 	}
-	left, right, files := leftWords(), rightWords(), 0
-	used := map[string]bool{}
+	left, files := leftWords(), 0
 	counts, examples := map[string]int{}, map[string][]string{}
 	for _, name := range strings.Split(strings.Trim(string(list), "\x00"), "\x00") {
 		text, err := os.ReadFile(filepath.Join(top, name))
@@ -121,12 +124,7 @@ func TestRetiredWords(t *testing.T) {
 			continue
 		}
 		files++
-		lines := strings.Split(string(text), "\n")
 		for line, what := range find(string(text)) {
-			if right[strings.TrimSpace(lines[line-1])] != "" {
-				used[strings.TrimSpace(lines[line-1])] = true
-				continue
-			}
 			dir, _, _ := strings.Cut(name, "/")
 			counts[dir]++
 			examples[dir] = append(examples[dir], fmt.Sprintf("%s:%d: %s", name, line, what))
@@ -136,13 +134,9 @@ func TestRetiredWords(t *testing.T) {
 		t.Errorf("only %d files were read", files)
 	}
 	for dir, n := range counts {
+		slices.Sort(examples[dir])
 		if n > left[dir] {
 			t.Errorf("%d lines of %s have retired words, at most %d may:\n%s", n, dir, left[dir], strings.Join(examples[dir], "\n"))
-		}
-	}
-	for line := range right {
-		if !used[line] {
-			t.Errorf("no text has the line %q any more", line)
 		}
 	}
 }
@@ -157,6 +151,7 @@ func TestFindRetiredWords(t *testing.T) {
 		"runs as nobody; the account nobody's uid":         "",
 		"Nobody can read it":                               `1 "nobody can"`,
 		"func TestIsANewOne(t *testing.T) {":               "",
+		"If that happens, tell the administrators.":        "",
 		"last_words of a crew_member":                      `1 "crew"`,
 	} {
 		found, got := find(text), ""

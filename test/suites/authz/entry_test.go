@@ -184,7 +184,7 @@ func TestPrivilegedProgram(t *testing.T) {
 	nobody, err := site.LookupAccount("nobody")
 	testutil.Must(t, err)
 
-	for name, who := range map[string]site.Account{"A1 the account nobody may not run it": nobody, "A1 a user may not run it": bob} {
+	for name, who := range map[string]site.Account{"A1 another service may not run it": nobody, "A1 a user may not run it": bob} {
 		t.Run(name, func(t *testing.T) {
 			if _, _, err := (entry{s, s.Auth, &who}).config(t, s.ConfigFile); !errors.Is(err, syscall.EACCES) {
 				t.Errorf("%v, want that it cannot be executed", err)

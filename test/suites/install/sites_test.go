@@ -79,8 +79,8 @@ var deployments = map[string]func(*site.Site) error{
 	"riken.toml":  (*site.Site).ServeWithoutAuth,
 }
 
-// TestSitesRun runs a job under each. What differs is what a machine differs in:
-// the server, names of accounts, and where the programs and directories are.
+// TestSitesRun runs a job with each. Only what depends on the machine is replaced: the
+// server, names of accounts, and the paths of programs and directories.
 func TestSitesRun(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it runs jobs as several accounts")
@@ -138,8 +138,7 @@ func (c *played) ran(t *testing.T, a site.Account, executor string) {
 	}
 }
 
-// settle puts a published configuration on this machine: c is one that works
-// here.
+// settle adapts a published configuration to this machine: c is one that works here.
 func settle(c, published site.Config, s *site.Site, data string, p *played) {
 	here := map[string]any{}
 	for _, key := range []string{"gitlab_server", "tls-ca-file", "state_dir"} {
@@ -175,11 +174,11 @@ func settle(c, published site.Config, s *site.Site, data string, p *played) {
 	}
 }
 
-// played is a batch system of fakes, in reach of every account.
+// played is a batch system of fakes that every account can use.
 type played struct {
 	store fakeschedulers.Store
 	bin   string
-	seen  int // jobs that have been looked at
+	seen  int // jobs that have been checked
 }
 
 func clusters(t *testing.T, kinds ...string) map[string]*played {

@@ -13,9 +13,9 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// fresh makes a machine of this one, for one process and what it starts: its own
-// /opt, /etc, /var/lib and packages. dnf is rpm's, without the dependencies that
-// only a distribution with rpm knows.
+// fresh gives one process and its children a new machine: their own /opt, /etc, /var/lib
+// and packages. dnf runs rpm, without the dependencies that only a distribution with rpm
+// has.
 const fresh = `set -eu
 mount -t tmpfs -o mode=0755 none /opt
 mount -t tmpfs -o mode=0755 none /usr/lib/tmpfiles.d
@@ -31,8 +31,8 @@ chmod 0600 /etc/gitlab-runner/config.toml
 cd "$TREE"
 `
 
-// play runs the order of the test as the runner would, by what the tutorial made
-// of the runner's config.toml.
+// play runs the test's job as the runner would, with the runner's config.toml as the
+// tutorial has changed it.
 const play = `
 grep -q 'config_exec = "/opt/jacamar/bin/jacamar-auth"' /etc/gitlab-runner/config.toml
 "$FAKERUNNER" <"$SCRATCH/order.json" >"$SCRATCH/result.json"

@@ -18,8 +18,8 @@ func overFakes(t *testing.T, test func(t *testing.T, c cluster)) {
 	}
 }
 
-// A job of which nobody knows anything any more, and that left no mark, is not
-// taken for finished: it is the system's failure.
+// A job without a record and without a status file does not count as finished: it is the
+// system's failure.
 func TestVanished(t *testing.T) {
 	overFakes(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
@@ -36,8 +36,8 @@ func TestVanished(t *testing.T) {
 	})
 }
 
-// A server that is away while the job runs to its end changes nothing for the
-// job: its mark tells how it ended.
+// A server that is unreachable while the job runs to its end has no effect on the job:
+// its status file has the result.
 func TestServerDown(t *testing.T) {
 	overFakes(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
@@ -59,7 +59,7 @@ func TestServerDown(t *testing.T) {
 	})
 }
 
-// A PBS that remembers jobs tells a time limit from a failing script.
+// A PBS that keeps finished jobs distinguishes a time limit from a failing script.
 func TestPBSHistory(t *testing.T) {
 	c := fakeCluster(t, "pbs")
 	if err := c.fake.Behave(fakeschedulers.Behaviour{History: true, KillWait: 1}); err != nil {
@@ -70,8 +70,8 @@ func TestPBSHistory(t *testing.T) {
 	site.Want(t, r.Run(parameters(newJob(s, "sleep 300"), c.limit)), fakerunner.ScriptFailure, 1, "longer than its walltime", "Exit_status=-29", "-l walltime=")
 }
 
-// A site whose scheduler is not there says which program it looked for, before
-// anything is fetched.
+// Without its scheduler a job's log names the missing program, before sources are
+// fetched.
 func TestExecutorIsMissing(t *testing.T) {
 	for kind, program := range map[string]string{"pbs": "qsub", "flux": "flux", "lsf": "bsub", "sge": "qsub", "cobalt": "qsub"} {
 		t.Run(kind, func(t *testing.T) {

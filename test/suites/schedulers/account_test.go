@@ -22,8 +22,8 @@ import (
 // namespace where there are accounts with the names of directory services.
 const insideAccounts = "JACAMAR_TEST_ACCOUNTS"
 
-// directoryAccounts are accounts as Active Directory, FreeIPA and others name them,
-// with homes whose names mean something in a batch system's own syntax. A dollar sign
+// directoryAccounts are accounts as Active Directory, FreeIPA and others name them, with
+// homes whose names have a meaning in a batch system's own syntax. A dollar sign
 // is not among them: GitLab Runner expands it in the paths that it is given.
 var directoryAccounts = []struct{ name, home string }{
 	{`DOMAIN\user`, `DOMAIN\user`},
@@ -32,7 +32,7 @@ var directoryAccounts = []struct{ name, home string }{
 }
 
 // TestAccountNames: a job of such an account is submitted, runs in its directories,
-// can be cancelled, and is found again when the answer to the submission was lost.
+// can be cancelled, and is looked up when the result of the submission was lost.
 func TestAccountNames(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: accounts of its own, in a mount namespace")
@@ -44,7 +44,7 @@ func TestAccountNames(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		for i, a := range directoryAccounts {
 			if c.quick() && testing.Short() && (i > 0) != (c.executor == "pbs") {
-				continue // one that the batch system's own syntax could take for something
+				continue // one with a meaning in the batch system's own syntax
 			}
 			t.Run(fmt.Sprint(i), func(t *testing.T) {
 				if c.fake != nil { // whose state is that of one user
@@ -77,12 +77,12 @@ func again(t *testing.T) {
 
 const firstUID = 1_900_000
 
-// nameAccounts gives this process's mount namespace the accounts. It returns what
-// takes their homes away.
+// nameAccounts adds the accounts in this process's mount namespace. It returns a function
+// that removes their homes.
 func nameAccounts() (down func() error, err error) {
 	dir := filepath.Join("/srv", fmt.Sprintf("jacamar-accounts-%d", os.Getpid()))
 	down = func() error {
-		// What else was mounted below it goes with it.
+		// Other mounts below it are removed with it.
 		return errors.Join(unix.Unmount("/etc", unix.MNT_DETACH), os.RemoveAll(dir))
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
@@ -105,8 +105,8 @@ func nameAccounts() (down func() error, err error) {
 	return down, extendEtc(dir, map[string]string{"passwd": passwd, "group": group, "shadow": shadow})
 }
 
-// extendEtc puts a copy with more lines in some files over /etc: a mount on one of
-// the files would be gone as soon as somebody outside replaced the file.
+// extendEtc mounts a copy with more lines in some files over /etc: a mount on one of the
+// files would be removed when a process outside replaces the file.
 func extendEtc(dir string, lines map[string]string) error {
 	etc := filepath.Join(dir, "etc")
 	if out, err := exec.Command("cp", "-a", "/etc", etc).CombinedOutput(); err != nil {

@@ -2,29 +2,29 @@ package schedulers
 
 import "jacamar-ci/test/harness/fakerunner"
 
-// schedulerCase is what a test has to know of a scheduler to ask it for something, and
-// what its users are told.
+// schedulerCase has the properties of a scheduler that tests need, and its messages to
+// users.
 type schedulerCase struct {
 	name, executor string
-	confs          []string // the variables that lead its programs to it
+	confs          []string // the variables by which its programs find it
 	submit, cancel string
-	others         []string // the programs beside the one that submits
+	others         []string // its programs except the one that submits
 	id             string   // the variable with the job's id in a script
-	always         []string // arguments that no job can do without
+	always         []string // arguments that every job needs
 	hold, heldName string
 	limit          string // a time limit of a second
 	limitTexts     []string
 	limitCode      int
-	// tells: a script can be told to end before it is killed.
-	tells bool
-	// records: it is known how a job ended that left no mark.
+	// signals: a script can get a signal to end before it is killed.
+	signals bool
+	// records: the end of a job without a status file is known.
 	records bool
 	rules   rules
 	illegal illegal
 	cases   []outcome
 }
 
-// rules are the arguments of a site, and those of jobs that meet them.
+// rules are the arguments of a site, and those of jobs to which they apply.
 type rules struct {
 	weak           []string // a default
 	group, other   string   // required of one group's projects, and of another's
@@ -39,7 +39,7 @@ type illegal struct {
 	flags []string
 }
 
-// outcome is a job with what becomes of it.
+// outcome is a job with its expected result.
 type outcome struct {
 	name, script, args string
 	outcome            fakerunner.Outcome
@@ -67,7 +67,7 @@ func schedulerCases() map[string]schedulerCase {
 		"slurm": {
 			name: "Slurm", executor: "slurm", confs: []string{"SLURM_CONF"}, others: []string{"squeue", "scontrol", "sacct", "scancel"}, submit: "sbatch", cancel: "scancel", id: "SLURM_JOB_ID",
 			hold: "--hold", heldName: "JobHeldUser", limit: "--time=1", limitTexts: []string{"time limit", "TIMEOUT", "--time"}, limitCode: 1,
-			tells: true, records: true,
+			signals: true, records: true,
 			rules:   rules{[]string{"--comment=default"}, "--account=group", "--account=other", "-A group --comment=own", "-A other", "--acco=other"},
 			illegal: illegal{"--job-name=mine -o /tmp/x -N1", []string{"--job-name", "--output"}},
 			cases: []outcome{
@@ -82,7 +82,7 @@ func schedulerCases() map[string]schedulerCase {
 		},
 		"pbs": {
 			name: "PBS", executor: "pbs", confs: []string{"PBS_CONF_FILE", "PBS_EXEC"}, others: []string{"qstat", "qselect", "qsig", "qdel"}, submit: "qsub", cancel: "qdel", id: "PBS_JOBID",
-			hold: "-h", heldName: "it is held", limit: "-l walltime=00:00:01", limitTexts: []string{unrecorded}, limitCode: 1, tells: true,
+			hold: "-h", heldName: "it is held", limit: "-l walltime=00:00:01", limitTexts: []string{unrecorded}, limitCode: 1, signals: true,
 			rules:   rules{[]string{"-l", "walltime=0:09:00"}, "-Agroup", "-Aother", "-A group -l walltime=0:05:00", "-A other", "-Aother"},
 			illegal: illegal{"-Nmine -o /tmp/x -l select=1", []string{"-N", "-o"}},
 			cases: []outcome{
@@ -95,7 +95,7 @@ func schedulerCases() map[string]schedulerCase {
 		},
 		"torque": {
 			name: "PBS", executor: "pbs", confs: []string{"PBS_DEFAULT"}, others: []string{"qstat", "qselect", "qsig", "qdel"}, submit: "qsub", cancel: "qdel", id: "PBS_JOBID",
-			hold: "-h", heldName: "it is held", limit: "-l walltime=00:00:01", limitTexts: []string{unrecorded}, limitCode: 1, tells: true,
+			hold: "-h", heldName: "it is held", limit: "-l walltime=00:00:01", limitTexts: []string{unrecorded}, limitCode: 1, signals: true,
 			rules:   rules{[]string{"-l", "walltime=0:09:00"}, "-Agroup", "-Aother", "-A group -l walltime=0:05:00", "-A other", "-Aother"},
 			illegal: illegal{"-Nmine -o /tmp/x -l nodes=1", []string{"-N", "-o"}},
 			cases: []outcome{
@@ -109,7 +109,7 @@ func schedulerCases() map[string]schedulerCase {
 		"flux": {
 			name: "Flux", executor: "flux", confs: []string{"FLUX_URI"}, others: []string{}, submit: "flux", cancel: "flux", id: "FLUX_ENCLOSING_ID",
 			hold: "--urgency=0", heldName: "urgency=0", limit: "-t 1s", limitTexts: []string{"time limit", "TIMEOUT", "--time-limit"}, limitCode: 1,
-			tells: true, records: true,
+			signals: true, records: true,
 			rules:   rules{[]string{"-t", "50s"}, "--bank=group", "--bank=other", "-B group -t 60s", "-B other", "--ban=other"},
 			illegal: illegal{"--job-name=mine --output /tmp/x -N1", []string{"--job-name", "--output"}},
 			cases: []outcome{
@@ -123,7 +123,7 @@ func schedulerCases() map[string]schedulerCase {
 		"lsf": {
 			name: "LSF", executor: "bsub", confs: []string{"LSF_ENVDIR", "LSF_SERVERDIR", "LSF_BINDIR", "LSF_LIBDIR"}, others: []string{"bjobs", "bhist", "bkill"}, submit: "bsub", cancel: "bkill", id: "LSB_JOBID",
 			hold: "-H", heldName: "suspended by the user", limit: "-W 1", limitTexts: []string{"run time limit", "TERM_RUNLIMIT", "-W"}, limitCode: 1,
-			tells: true, records: true,
+			signals: true, records: true,
 			rules:   rules{[]string{"-W", "9"}, "-P group", "-P other", "-P group -W 5", "-P other", "-P other"},
 			illegal: illegal{"-J mine -o /tmp/x -n 1", []string{"-J", "-o"}},
 			cases: []outcome{

@@ -19,8 +19,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// waiting is how many tests run at once where they may: they wait more than they
-// work.
+// waiting is how many tests run at once where they may: they mostly wait.
 const waiting = 8
 
 func TestMain(m *testing.M) {
@@ -51,8 +50,8 @@ func TestMain(m *testing.M) {
 type cluster struct {
 	schedulerCase
 	kind string   // which of schedulerCases
-	conf string   // the path of a played or own cluster's configuration
-	env  []string // the pairs that lead the scheduler's programs to it
+	conf string   // the path of a fake or own cluster's configuration
+	env  []string // the variables by which the scheduler's programs find it
 	bin  string   // scheduler_bin, "" for the system's own
 	fake *fakeschedulers.Store
 	real *slurm.Cluster
@@ -157,8 +156,8 @@ func everywhere(t *testing.T, test func(t *testing.T, c cluster)) {
 	t.Run("slurm", func(t *testing.T) { test(t, realCluster(t)) })
 }
 
-// atOnce is everywhere for tests that look at their own jobs only, not at all
-// processes of the account.
+// atOnce is everywhere for tests that check only their own jobs, not all processes of the
+// account.
 func atOnce(t *testing.T, test func(t *testing.T, c cluster)) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		t.Parallel()

@@ -11,7 +11,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// A node that dies takes the job with it, and GitLab may retry.
+// A node failure ends the job, and GitLab may retry it.
 func TestNodeFailure(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		c.mayKillNode(t)
@@ -58,7 +58,7 @@ func (c cluster) killNode(t *testing.T) {
 	})
 }
 
-// A job over its time limit is the author's failure and says which limit.
+// A job over its time limit is the author's failure, and the message names the limit.
 func TestTimeLimit(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		if testing.Short() && c.real != nil {
@@ -80,8 +80,8 @@ func TestTimeLimit(t *testing.T) {
 // secondStart is what the submitted wrapper prints when it is started again.
 const secondStart = "or has run before"
 
-// A controller that is killed and comes back in the middle changes nothing for
-// the job, whatever it says then. Some versions (26.05.3 was seen to) read a state
+// A controller that is killed and restarted has no effect on the job, whatever it reports
+// then. Some versions (such as 26.05.3) read a state
 // from before the job's start, and start it again: then the wrapper refuses, and the
 // job may end with it.
 func TestControllerRestart(t *testing.T) {
@@ -124,8 +124,8 @@ func TestControllerRestart(t *testing.T) {
 	}
 }
 
-// A controller that accepts and says nothing neither stops the log nor keeps a
-// cancel from being sent; what it was told takes effect when it wakes.
+// A controller that accepts connections without a response neither stops the log nor
+// prevents a cancel; it executes the requests when it continues.
 func TestControllerHangs(t *testing.T) {
 	c := ownCluster(t)
 	s := c.site(t)
@@ -158,7 +158,7 @@ func TestControllerHangs(t *testing.T) {
 	s.NoProcess(t, 10*time.Second)
 }
 
-// The ways in which commands misbehave that a real cluster cannot be told to.
+// Faults of commands that a real cluster cannot produce on demand.
 func TestMisbehaviour(t *testing.T) {
 	const busy = "slurm_load_jobs error: Socket timed out on send/recv operation"
 	garbage, twoIDs := "\x00\xff\nnothing to see\n", "17\n18\n"
@@ -202,7 +202,7 @@ func TestMisbehaviour(t *testing.T) {
 	}
 }
 
-// A site whose scheduler is not there says so.
+// Without its scheduler a job's log has a message.
 func TestSchedulerMissing(t *testing.T) {
 	c := fakeCluster(t, "slurm")
 	s := c.site(t, func(conf site.Config) { conf.Set("batch", "scheduler_bin", "/nonexistent/bin") })

@@ -16,7 +16,7 @@ import (
 var jobs atomic.Int64
 
 // newJob is a job whose number no other test of this process has: one real
-// cluster remembers the names of them all.
+// cluster keeps the names of all.
 func newJob(s *site.Site, script ...string) fakerunner.Job {
 	j := s.Job(script...)
 	j.ID = 100_000*int64(os.Getpid()) + jobs.Add(1)
@@ -40,8 +40,8 @@ func allow(t *testing.T, s *site.Site, name string) {
 	}
 }
 
-// awaitText reads until one of the texts has come, and then goes on reading so
-// that the writer never waits.
+// awaitText reads until one of the texts has arrived, and then continues to read so that
+// the writer never waits.
 func awaitText(r io.Reader, texts ...string) error {
 	var seen strings.Builder
 	buf := make([]byte, 4096)

@@ -16,7 +16,7 @@ import (
 // namespaces of its own and brings the cluster up there.
 const insideGridEngine = "JACAMAR_TEST_GRID_ENGINE"
 
-// The whole contract over a real Grid Engine.
+// The whole suite over a real Grid Engine.
 func TestGridEngine(t *testing.T) {
 	if *realName != "" {
 		t.Skip("-real names another scheduler")
@@ -30,7 +30,7 @@ func TestGridEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{self, "-test.v", "-real=sge", "-test.run=" + strings.Join([]string{
-		"^Test(Outcome", "OnlyUserScriptsAreSubmitted", "Log", "Scripts", "Cancel", "CancelledBySomebody", "PendingTimeout", "TimeLimit", "ThirtyAtOnce", "Killed", "KilledClient", "SiteArgumentIsRefused", "Paths", "AccountNames)$",
+		"^Test(Outcome", "OnlyUserScriptsAreSubmitted", "Log", "Scripts", "Cancel", "CancelledByAnotherUser", "PendingTimeout", "TimeLimit", "ThirtyAtOnce", "Killed", "KilledClient", "SiteArgumentIsRefused", "Paths", "AccountNames)$",
 	}, "|")}
 	cmd := gridengine.Inside(append(args, "-test.short")...)
 	cmd.Env = append(os.Environ(), insideGridEngine+"=1", insideAccounts+"=1")
@@ -41,7 +41,7 @@ func TestGridEngine(t *testing.T) {
 	}
 }
 
-// report passes on what the tests inside said, each as a test of this process.
+// report evaluates the output of the tests inside.
 func report(t *testing.T, out string) {
 	t.Helper()
 	passed := 0
@@ -53,10 +53,10 @@ func report(t *testing.T, out string) {
 	if passed == 0 || strings.Contains(out, "--- FAIL") || strings.Contains(out, "--- SKIP") {
 		t.Errorf("not every test passed over a real Grid Engine:\n%s", out)
 	}
-	t.Logf("%d tests of the contract passed over a real Grid Engine", passed)
+	t.Logf("%d tests passed over a real Grid Engine", passed)
 }
 
-// bringUp makes what this process was started for: accounts, a Grid Engine or both.
+// bringUp sets up what this process was started for: accounts, a Grid Engine or both.
 func bringUp() (down func() error, err error) {
 	var downs []func() error
 	down = func() error {

@@ -26,7 +26,7 @@ func parameters(j fakerunner.Job, text string) fakerunner.Job {
 	return site.WithVariable(j, "SCHEDULER_PARAMETERS", text)
 }
 
-// How a job ends is how its script ended.
+// A job ends as its script ended.
 func TestOutcome(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
@@ -76,8 +76,7 @@ func TestOnlyUserScriptsAreSubmitted(t *testing.T) {
 	})
 }
 
-// What a script writes is what the log has, byte for byte, and it is there while
-// the script runs.
+// The log has the script's output, byte for byte, while the script runs.
 func TestLog(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
@@ -99,8 +98,8 @@ func TestLog(t *testing.T) {
 	})
 }
 
-// A script may be larger than any scheduler takes, and end its lines as on
-// Windows: it is not what is submitted.
+// A script may be larger than any scheduler accepts, and end its lines as on Windows: it
+// is not what is submitted.
 func TestScripts(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
@@ -119,13 +118,13 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// A cancelled job's script is told, has its time, and is gone.
+// A cancelled job's script gets a signal and its time to end, and is then killed.
 func TestCancel(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
 		r := s.Runner()
 		t.Run("running", func(t *testing.T) {
-			j := newJob(s, "trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.1; done")
+			j := newJob(s, "trap 'echo got TERM; exit 3' TERM; echo ready; while :; do sleep 0.1; done")
 			j.AfterScript = []string{"echo after $CI_JOB_STATUS"}
 			e := r.Start(j)
 			if err := e.AwaitOutput(await(t), "build_script", "ready\n"); err != nil {
@@ -133,8 +132,8 @@ func TestCancel(t *testing.T) {
 			}
 			e.Cancel()
 			texts := []string{"after canceled"}
-			if c.tells {
-				texts = append(texts, "told")
+			if c.signals {
+				texts = append(texts, "got TERM")
 			}
 			site.Want(t, e.Wait(), fakerunner.Canceled, 0, texts...)
 			c.once(t, batchName(r, j))
@@ -170,7 +169,7 @@ func TestCancel(t *testing.T) {
 	})
 }
 
-// A job that somebody else cancels is the job's failure, and says so.
+// A job that another user cancels is the job's failure, with a message about it.
 func TestCancelledByAnotherUser(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "slurm_sacct", true) })

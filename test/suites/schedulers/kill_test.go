@@ -17,7 +17,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// moments is how many random moments each victim is killed at.
+// moments is the number of random moments at which each process is killed.
 func moments(c cluster) int {
 	if testing.Short() || c.quick() {
 		return 4
@@ -25,8 +25,8 @@ func moments(c cluster) int {
 	return 20
 }
 
-// A killed half of the driver, a killed sbatch, a killed runner: after the next
-// cleanup no job is queued, no process lives, and nothing was submitted twice.
+// One of jacamar-auth, jacamar, sbatch and the runner is killed: after the next cleanup no
+// job is queued, no process is left, and no job was submitted twice.
 func TestKilled(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		for _, v := range []struct {
@@ -86,7 +86,7 @@ func TestKilled(t *testing.T) {
 func TestKilledClient(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		if c.quick() && c.executor != "pbs" {
-			t.Skip("waits 20 s for a job that was not taken: over PBS, whose list has no names, and over Slurm")
+			t.Skip("waits 20 s for a job that was not accepted: over PBS, whose list has no names, and over Slurm")
 		}
 		c.bin = slowSubmit(t, c)
 		var hits atomic.Int64
@@ -130,8 +130,8 @@ func clients(auth int) (all []int) {
 // of killAll's.
 func moment() time.Duration { return rand.N(1500 * time.Millisecond) }
 
-// killAll runs jobs at once, each with its kill, then one more whose start and
-// cleanup see to what is left, and looks at what there is.
+// killAll runs jobs at once, each with its kill, then one more whose start and cleanup
+// remove what is left, and checks for jobs and processes.
 func killAll(t *testing.T, c cluster, s *site.Site, r *fakerunner.Runner, kill func(fakerunner.Job) error) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -161,8 +161,8 @@ func killAll(t *testing.T, c cluster, s *site.Site, r *fakerunner.Runner, kill f
 	s.NoProcess(t, 15*time.Second)
 }
 
-// slowSubmit puts a submit program before the cluster's own that takes its time before
-// and after, so that there is something to kill.
+// slowSubmit replaces the submit program by one that waits before and after it calls the
+// cluster's own, so that there is a process to kill.
 func slowSubmit(t *testing.T, c cluster) string {
 	t.Helper()
 	from := c.bin

@@ -14,7 +14,7 @@ import (
 
 const full = "accepts no more of your jobs now"
 
-// occupied starts a job that takes the only place there is, and returns what lets it
+// occupied starts a job that uses the whole limit, and returns a function that lets it
 // end.
 func occupied(t *testing.T, s *site.Site, r *fakerunner.Runner) (first *fakerunner.Execution, end func()) {
 	t.Helper()
@@ -27,8 +27,8 @@ func occupied(t *testing.T, s *site.Site, r *fakerunner.Runner) (first *fakerunn
 	return first, func() { allow(t, s, "go-"+itoa(j.ID)) }
 }
 
-// limited tries a job that meets a full limit: it waits for its place, is cancelled
-// while it waits, and gives up when it may wait no longer.
+// limited tries a job at a limit that is reached: it waits, is cancelled while it waits,
+// and fails when it may wait no longer.
 func limited(t *testing.T, c cluster, limit string) {
 	s := c.site(t)
 	r := s.Runner()
@@ -63,15 +63,14 @@ func limited(t *testing.T, c cluster, limit string) {
 		res := e.Wait()
 		site.Want(t, res, fakerunner.Success, 0, full, limit, "ran\n", "was submitted")
 		if n := strings.Count(res.Trace, full); n != 1 {
-			t.Errorf("told %d times", n)
+			t.Errorf("the message occurs %d times", n)
 		}
 		c.once(t, batchName(r, j))
 	})
 	site.Want(t, first.Wait(), fakerunner.Success, 0)
 }
 
-// A job that meets a full limit on submitted jobs waits for a place, and is then
-// submitted, once.
+// A job at a limit on submitted jobs that is reached waits, and is then submitted, once.
 func TestSubmitLimit(t *testing.T) {
 	limits := map[string]string{
 		"slurm": "AssocMaxSubmitJobLimit", "pbs": "would exceed queue workq's per-user limit", "torque": "Maximum number of jobs already in queue",

@@ -18,8 +18,8 @@ var hostile = []string{
 	"{{id}}", "it's", `say "x"`, "a;b", "a&b|c", "`id`", "(x)", "[1-3]", "*", "?", "#x", "~", "=x", "-o", "ö", "{a,b}", "!x", "<x>",
 }
 
-// Below a directory of any name a job runs as anywhere else: its log is whole, its
-// exit code its own.
+// Below a directory of any name a job runs as elsewhere: its log is complete, its exit
+// code its own.
 func TestPaths(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		if os.Geteuid() != 0 {
@@ -60,7 +60,7 @@ func TestPaths(t *testing.T) {
 // all of them in one path.
 func (c cluster) names() (names []string) {
 	for _, name := range hostile {
-		// Cobalt leaves blanks out of the path of a script.
+		// Cobalt drops blanks from the path of a script.
 		if c.kind != "cobalt" || !strings.Contains(name, " ") {
 			names = append(names, name)
 		}

@@ -38,8 +38,8 @@ func installed(t *testing.T, kind string) cluster {
 	return c
 }
 
-// needHistory skips over a PBS that forgets jobs: nobody could count them. One that
-// remembers tells more of them than the played one, which forgets.
+// needHistory skips over a PBS without history: its jobs cannot be counted. One with
+// history reports more than the fake, which has none.
 func (c *cluster) needHistory(t *testing.T) {
 	t.Helper()
 	out, _ := exec.Command(filepath.Join(c.bin, "qmgr"), "-c", "print server").Output()
@@ -65,8 +65,8 @@ func (c cluster) played(t *testing.T, name string, all bool) []row {
 	return rows
 }
 
-// listed asks an installed scheduler for the jobs of a name, the running ones and
-// those that it has a record of.
+// listed returns an installed scheduler's jobs of a name, the running ones and those with
+// a record.
 func (c cluster) listed(t *testing.T, name string, all bool) (rows []row) {
 	t.Helper()
 	add := func(id, state string) { rows = append(rows, row{id, name, state}) }
@@ -116,7 +116,7 @@ func (c cluster) listed(t *testing.T, name string, all bool) (rows []row) {
 	return rows
 }
 
-// pbsEnd tells a job that was ended, by its deletion or by a signal.
+// pbsEnd reports whether a job was ended, by its deletion or by a signal.
 func pbsEnd(record string) string {
 	for _, mark := range []string{"substate = 91\n", "Exit_status = 143\n", "Exit_status = 137\n", "Exit_status = 271\n", "Exit_status = 265\n"} {
 		if strings.Contains(record, mark) {
@@ -144,7 +144,7 @@ func between(text, before, after string) string {
 	return value
 }
 
-// ask runs a program of which no answer may be the answer.
+// ask runs a program that may print nothing.
 func (c cluster) ask(name string, args ...string) string {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Env = append([]string{"PATH=/usr/bin:/bin"}, c.env...)
@@ -152,7 +152,7 @@ func (c cluster) ask(name string, args ...string) string {
 	return string(out)
 }
 
-// kill ends a job as somebody else would.
+// kill ends a job as another user would.
 func (c cluster) kill(t *testing.T, id string) {
 	t.Helper()
 	args := []string{id}
@@ -165,7 +165,7 @@ func (c cluster) kill(t *testing.T, id string) {
 	c.command(t, c.cancel, args...)
 }
 
-// fluxID is a played job's id as flux knows it.
+// fluxID is a fake job's id in flux's form.
 func (c cluster) fluxID(t *testing.T, number string) string {
 	t.Helper()
 	for line := range strings.Lines(c.command(t, "flux", "jobs", "-a", "-u", "*", "-no", "{id}|{name}")) {
@@ -180,8 +180,8 @@ func (c cluster) fluxID(t *testing.T, number string) string {
 	return ""
 }
 
-// quick reports that the waits may be short and the numbers small: the fakes share
-// the engine with Slurm's, which is tried at length.
+// quick reports that the waits may be short and the numbers small: the fakes share the
+// engine with Slurm's, which has the long tests.
 func (c cluster) quick() bool { return c.fake != nil && c.executor != "slurm" }
 
 // many is how many jobs a test of numbers runs.
@@ -192,10 +192,10 @@ func (c cluster) many(n int) int {
 	return n
 }
 
-// mayKillNode skips where no node is the test's to kill.
+// mayKillNode skips where the test may not kill a node.
 func (c cluster) mayKillNode(t *testing.T) {
 	t.Helper()
 	if c.fake == nil && c.real == nil {
-		t.Skipf("-real=%s: no node of it is ours to kill", *realName)
+		t.Skipf("-real=%s: the test may not kill a real node", *realName)
 	}
 }

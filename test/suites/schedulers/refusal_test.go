@@ -11,37 +11,37 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// What a plugin, a hook, a filter or a verifier of the site says of a job is shown
-// whole, and refuses it at once, whatever its words would mean elsewhere.
+// The message of a site's plugin, hook, filter or verifier is shown in full, and refuses
+// the job at once, whatever its text would mean elsewhere.
 func TestSiteRefuses(t *testing.T) {
 	overFakes(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
 		r := s.Runner()
-		for _, said := range []string{
+		for _, refusal := range []string{
 			"partition night is temporarily closed: the connection to the backup controller timed out",
 			"Socket timed out on send/recv operation", "End of File", "Batch protocol error", "Connection reset by peer: ask again on Friday",
 		} {
-			if err := c.fake.Behave(fakeschedulers.Behaviour{Refuse: said}); err != nil {
+			if err := c.fake.Behave(fakeschedulers.Behaviour{Refuse: refusal}); err != nil {
 				t.Fatal(err)
 			}
 			j := newJob(s, "echo ran")
 			begin := time.Now()
 			res := r.Run(j)
-			site.Want(t, res, fakerunner.ScriptFailure, 1, "refused the job", said)
+			site.Want(t, res, fakerunner.ScriptFailure, 1, "refused the job", refusal)
 			if took := time.Since(begin); took > 15*time.Second || strings.Contains(res.Trace, "no clear reply") || strings.Contains(res.Trace, "has been running") {
-				t.Errorf("%q took %v\n%s", said, took, res.Trace)
+				t.Errorf("%q took %v\n%s", refusal, took, res.Trace)
 			}
 			c.never(t, batchName(r, j))
 		}
 	})
 }
 
-// An argument of the site's own that the batch system declines is the site's failure.
+// An argument of the site that the batch system refuses is the site's failure.
 func TestSiteArgumentIsRefused(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		declined := map[string][]string{
 			"slurm": {"-p", "nowhere"}, "lsf": {"-q", "nowhere"}, "sge": {"-q", "nowhere.q"}, "flux": {"-q", "nowhere"}, "cobalt": {"-q", "nowhere", "-n", "1", "-t", "10"},
-			"pbs": {"-Y"}, "torque": {"-Y"}, // which do not say what queue is unknown
+			"pbs": {"-Y"}, "torque": {"-Y"}, // which do not report an unknown queue
 		}[c.kind]
 		s := c.site(t, func(conf site.Config) { conf.Set("batch", "default_args", declined) })
 		r := s.Runner()
@@ -51,8 +51,8 @@ func TestSiteArgumentIsRefused(t *testing.T) {
 	})
 }
 
-// Slurm's own plugins, as sites write them, over a real Slurm: their words reach the
-// job's log, and decide nothing.
+// Slurm's own plugins, as sites write them, over a real Slurm: their messages are in the
+// job's log, and do not affect the result.
 func TestSlurmPlugins(t *testing.T) {
 	c := clusterOf(t, slurm.Options{Conf: []string{"JobSubmitPlugins=lua", "CliFilterPlugins=lua"}, Files: map[string]string{
 		"job_submit.lua": `

@@ -12,7 +12,7 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// A site's defaults give way, and what it requires of a project binds its jobs.
+// A job can override a site's defaults, and not what the site requires of its project.
 func TestRules(t *testing.T) {
 	atOnce(t, func(t *testing.T, c cluster) {
 		s := c.site(t, func(conf site.Config) {
@@ -65,8 +65,8 @@ func TestIllegalArgumentsAllowed(t *testing.T) {
 	})
 }
 
-// What nobody cleaned up is ended by the next job of the same user and runner:
-// runner and driver are killed at once, and no cleanup comes.
+// The next job of the same user and runner ends a job without a cleanup: runner and
+// driver are killed at once.
 func TestOrphan(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
@@ -96,8 +96,8 @@ func TestOrphan(t *testing.T) {
 	})
 }
 
-// killTree kills a process and all below it at once: stopped first, none of them
-// sees another die.
+// killTree kills a process and all below it at once: they are stopped first, so that none
+// can react to the end of another.
 func killTree(pid int) {
 	all := append([]int{pid}, proctree.Descendants(pid)...)
 	for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
@@ -107,7 +107,7 @@ func killTree(pid int) {
 	}
 }
 
-// Logs stay where the site says so, and the script with its tokens never does.
+// Logs remain where the site configures that, and the script with its tokens never does.
 func TestRetainLogs(t *testing.T) {
 	c := fakeCluster(t, "slurm")
 	for _, retain := range []bool{false, true} {

@@ -12,7 +12,7 @@ import (
 )
 
 // The table of docs/executors.md has a test in each cell: a row a scheduler, and
-// every name is that of a test which is there.
+// every name is that of an existing test.
 func TestTableNamesTests(t *testing.T) {
 	page, err := os.ReadFile("../../../docs/executors.md")
 	if err != nil {

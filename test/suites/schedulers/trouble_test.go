@@ -18,8 +18,8 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// A job that runs while Slurm's authentication service is away is judged by the
-// mark that it leaves; one that comes then is told, and waits for the service.
+// A job that runs while Slurm's authentication service is down has the result in its
+// status file; a job that starts then has a note in its log, and waits for the service.
 func TestMungeDown(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute: sbatch tries to authenticate for a while")
@@ -48,8 +48,8 @@ func TestMungeDown(t *testing.T) {
 	site.Want(t, e.Wait(), fakerunner.Success, 0, "ran")
 }
 
-// A configuration that is not there is named to the job's author while Slurm
-// waits for it, and the job can be cancelled all the time.
+// The job's log names a missing configuration while Slurm waits for it, and the job can be
+// cancelled at any time.
 func TestNoConfiguration(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute: sbatch waits that long for its configuration")
@@ -67,8 +67,8 @@ func TestNoConfiguration(t *testing.T) {
 	site.Want(t, e.Wait(), fakerunner.Canceled, 0)
 }
 
-// A full file system below the log fails the job in words, whatever its script
-// makes of it, and leaves no job and no process.
+// A full file system below the log fails the job with a message, whatever its script does,
+// and leaves no job and no process.
 func TestStorageFull(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it mounts a small file system")
@@ -120,20 +120,20 @@ func TestNamedCluster(t *testing.T) {
 	c.once(t, batchName(r, j))
 }
 
-// A user with as many processes as the limit allows reads how many that are, and the
-// job is submitted when some of them have ended.
+// A user with as many processes as the limit allows reads their number, and the job is
+// submitted when some of them have ended.
 func TestProcessLimit(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: processes of another account")
 	}
 	// How many threads jacamar has when it submits the job depends on the machine and
-	// its load, so the limit is lowered until it is in the way.
+	// its load, so the limit is lowered until a submission reaches it.
 	for free := 14; free > 4; free-- {
 		if processLimit(t, free) {
 			return
 		}
 	}
-	t.Error("no limit was in the way of a submission")
+	t.Error("no submission reached a limit")
 }
 
 // processLimit runs a job whose account may start this many processes more, and reports
@@ -157,7 +157,7 @@ func processLimit(t *testing.T, free int) bool {
 	return true
 }
 
-// occupy starts processes of the account, and returns what ends them.
+// occupy starts processes of the account, and returns a function that ends them.
 func occupy(t *testing.T, a site.Account, n int) (end func()) {
 	t.Helper()
 	var all []*exec.Cmd

@@ -24,9 +24,9 @@ import (
 // slots is how many build directories the jobs of TestManyJobs share.
 const slots = 8
 
-// exclusive is a script that has its build directory to itself, as long as any
-// process of it lives, and says TAKEN when it has not. The TERM that it gets when
-// its runner dies does not end it at once.
+// exclusive is a script that locks its build directory while any of its processes runs,
+// and prints TAKEN when another has it. The TERM that it gets when its runner is killed
+// does not end it at once.
 const exclusive = `trap 'echo asked to end' TERM
 exec 9>>"$CI_BUILDS_DIR/marker"
 flock -n 9 || { echo TAKEN; exit 99; }
@@ -38,10 +38,10 @@ for i in 1 2 3; do
 done
 `
 
-// TestManyJobs (C7) plays jobs of one project and one account on two runners that
+// TestManyJobs (C7) runs jobs of one project and one account on two runners that
 // share a data_dir, and kills the runner, jacamar-auth or jacamar of some of them
-// at a random moment. No two live jobs may have one directory, and what the
-// killed ones leave is gone after the next cleanup.
+// at a random moment. No two live jobs may share a directory, and the
+// next cleanup removes the files of the killed ones.
 func TestManyJobs(t *testing.T) {
 	jobs := 50
 	if testing.Short() {
@@ -65,7 +65,7 @@ func TestManyJobs(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	t.Logf("%d jobs were killed, %d ended well", c.killed.Load(), c.ended.Load())
+	t.Logf("%d jobs were killed, %d succeeded", c.killed.Load(), c.ended.Load())
 	if c.killed.Load() == 0 || c.ended.Load() == 0 {
 		t.Error("one of both was not tried")
 	}
@@ -80,7 +80,7 @@ func TestManyJobs(t *testing.T) {
 // runner being 0, jacamar-auth 1 and jacamar 2.
 var killings = [][]int{nil, {0}, {1}, nil, {2}, {0, 1}, {1, 2}, {0, 2}}
 
-// crowd plays jobs, each with a runner process of its own.
+// crowd runs jobs, each with a runner process of its own.
 type crowd struct {
 	site                *site.Site
 	runners             []*fakerunner.Runner
@@ -109,21 +109,21 @@ func (c *crowd) play(t *testing.T, r *fakerunner.Runner, kill []int) {
 	c.judge(t, killed, out.Bytes(), log.String())
 }
 
-// watched keeps what is written and tells when the text is in it.
+// watched stores what is written and signals when the text is in it.
 type watched struct {
-	mu   sync.Mutex
-	all  bytes.Buffer
-	text string
-	seen chan struct{}
-	told bool
+	mu    sync.Mutex
+	all   bytes.Buffer
+	text  string
+	seen  chan struct{}
+	found bool
 }
 
 func (w *watched) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.all.Write(p)
-	if !w.told && strings.Contains(w.all.String(), w.text) {
-		w.told = true
+	if !w.found && strings.Contains(w.all.String(), w.text) {
+		w.found = true
 		close(w.seen)
 	}
 	return len(p), nil
@@ -152,8 +152,8 @@ func moment(inside, done <-chan struct{}) bool {
 	}
 }
 
-// killAt kills some of a job's processes, by their place in its tree, and tells
-// whether there was anything to kill.
+// killAt kills some of a job's processes, by their position in its tree, and reports
+// whether there was one.
 func killAt(runner int, places []int) (killed bool) {
 	var way []proctree.Process
 	for pids := []int{runner}; len(pids) > 0 && len(way) < 3; pids = proctree.Children(pids[0]) {
@@ -185,7 +185,7 @@ func (c *crowd) judge(t *testing.T, killed bool, out []byte, log string) {
 	c.ended.Add(1)
 }
 
-// nothingLeft checks that nothing of a job is left but its build directory.
+// nothingLeft checks that only the build directory of a job is left.
 func nothingLeft(t *testing.T, base string) {
 	t.Helper()
 	highest := fmt.Sprintf("%03d", slots)

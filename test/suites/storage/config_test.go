@@ -30,7 +30,7 @@ func profile(t *testing.T, s *site.Site, text string) {
 }
 
 // TestVariableDataDir has the data directory named by a variable that only the
-// user's profile sets, and profiles that print, fail and leave.
+// user's profile sets, and profiles that print, fail and exit.
 func TestVariableDataDir(t *testing.T) {
 	s := site.New(t)
 	scratch := filepath.Dir(dataDir(t, s))
@@ -76,7 +76,7 @@ func TestVariableDataDir(t *testing.T) {
 	}
 }
 
-// TestCustomBuildsDir (C1) has jobs say where their builds are.
+// TestCustomBuildsDir (C1) runs jobs that choose their directory for builds.
 func TestCustomBuildsDir(t *testing.T) {
 	s := site.New(t)
 	base := dataDir(t, s, func(c site.Config) { c.Set("general", "custom_build_dir", true) })

@@ -16,7 +16,7 @@ import (
 )
 
 // TestFullStorage (C8) fills a data_dir of 1 MiB right before a stage, each in turn:
-// the job says whose storage is full and how full, and its cleanup succeeds.
+// the log names the full storage with its figures, and the cleanup succeeds.
 func TestFullStorage(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can mount a small file system")
@@ -64,7 +64,7 @@ func TestFullStorage(t *testing.T) {
 			site.Shows(t, res, tc.shows...)
 			call, _ := res.Call("cleanup")
 			if call.Status != 0 || len(call.Stdout)+len(call.Stderr) > 0 {
-				t.Errorf("cleanup ended with status %d and said %q%q", call.Status, call.Stdout, call.Stderr)
+				t.Errorf("cleanup ended with status %d and printed %q%q", call.Status, call.Stdout, call.Stderr)
 			}
 			for _, path := range below(t, dir) {
 				if strings.Contains(path, "/scripts/t0kenXyz1/") || filepath.Base(path) == "SECRET" {
@@ -76,7 +76,7 @@ func TestFullStorage(t *testing.T) {
 	}
 }
 
-// before has something done right before the driver is called for a stage.
+// before calls f right before the driver is called for a stage.
 func before(r *fakerunner.Runner, stage string, work func()) {
 	way := []string{
 		"config", "prepare", "prepare_script", "get_sources", "restore_cache", "build_script", "after_script", "archive_cache",
@@ -95,7 +95,7 @@ func before(r *fakerunner.Runner, stage string, work func()) {
 	}
 }
 
-// fill takes all that is left of a file system.
+// fill uses all free space of a file system.
 func fill(ballast string) error {
 	file, err := os.OpenFile(ballast, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil && !errors.Is(err, unix.ENOSPC) {

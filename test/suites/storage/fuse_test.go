@@ -13,9 +13,9 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestStorageWithoutModes (C9) has a file system on which chmod changes nothing and
-// everything is open to all, as CIFS can be: each job is refused with that reason, and
-// what it made is gone.
+// TestStorageWithoutModes (C9) uses a file system on which chmod has no effect and all
+// files are open to all, as CIFS can be: each job is refused with that reason, and its
+// files are removed.
 func TestStorageWithoutModes(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can mount a directory by FUSE for all")
@@ -35,9 +35,9 @@ func TestStorageWithoutModes(t *testing.T) {
 	}
 }
 
-// TestFileSystemOfAnotherAccount (C10) has bob take the name of alice's directory and cover it by
-// a FUSE file system of his own, which shows it as hers and closed to others. In each
-// deployment her job is refused.
+// TestFileSystemOfAnotherAccount (C10): bob creates alice's directory and mounts a FUSE
+// file system on it, which reports it as alice's and closed to others. In each deployment
+// the job of alice is refused.
 func TestFileSystemOfAnotherAccount(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it mounts as another account")

@@ -15,10 +15,10 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestGroupReadsNoSecrets (C11) has directories that the group may read, and another
-// member of the group look at a running job: it reads the project and neither the file
-// variables nor git's configuration with the job's token, also where the directory of
-// those was there before and open.
+// TestGroupReadsNoSecrets (C11): in directories that the group may read, another member of
+// the group reads the files of a running job: the project, but neither the file variables
+// nor git's configuration with the job's token, also where their directory existed before
+// and was open.
 func TestGroupReadsNoSecrets(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it looks as another account")
@@ -34,7 +34,7 @@ func groupReads(t *testing.T, s *site.Site) {
 	base := dataDir(t, s, func(c site.Config) { c.Set("general", "group_permissions", true) })
 	testutil.Must(t, os.Chmod(filepath.Dir(base), 0o1777|os.ModeSticky))
 	job := wholeJob(t, s)
-	// What the job before this one could have left.
+	// Files that the job before this one could have left.
 	temp := filepath.Join(base, "builds/t0kenXyz1/000/group/whole.tmp")
 	plain := s.Job(`mkdir -p "$CI_BUILDS_DIR/group/whole.tmp" && chmod 777 "$CI_BUILDS_DIR/group/whole.tmp"`)
 	site.Want(t, s.Runner().Run(plain), fakerunner.Success, 0)
@@ -64,6 +64,6 @@ func groupReads(t *testing.T, s *site.Site) {
 	testutil.Must(t, os.Remove(hold))
 	r := e.Wait()
 	site.Want(t, r, fakerunner.Success, 0)
-	// The job itself reads them, and they would be open to all but for the directory.
-	site.Shows(t, r, "the note says hello", "\ntoken: 1\n", "\n0022\n")
+	// The job itself reads them, and only their directory keeps others out.
+	site.Shows(t, r, "the note reads hello", "\ntoken: 1\n", "\n0022\n")
 }

@@ -19,8 +19,9 @@ import (
 )
 
 // TestInitReplacedDirectory (C13) runs `jacamar-admin init --runner-config` as root
-// on a file in a directory of the service account, which swaps the directory for a link
-// to one of root's all the while. Nothing may come there, whatever becomes of init.
+// on a file in a directory of the service account, which continuously replaces the
+// directory by a link to one of root's. Nothing may be written there, whatever init's
+// result.
 func TestInitReplacedDirectory(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, whose init it is")
@@ -61,7 +62,7 @@ func TestInitReplacedDirectory(t *testing.T) {
 			testutil.Must(t, stop())
 			t.Logf("%d merged, %d refused, %d swaps", merged, refused, swaps.Load())
 			if merged == 0 || refused == 0 {
-				t.Error("the swapper never met init")
+				t.Error("the swapper never affected init")
 			}
 			if got := below(t, roots); len(got) != 1 {
 				t.Errorf("root's directory has %v", got)
@@ -98,8 +99,8 @@ func reset(home, text string, service site.Account) error {
 	return nil // it was swapped between the two looks
 }
 
-// swapper exchanges two entries as the account until what it returns is called, which
-// puts them back.
+// swapper exchanges two entries as the account until the returned function is called,
+// which restores them.
 func swapper(a site.Account, one, two string) (swaps *atomic.Int64, stop func() error) {
 	swaps = new(atomic.Int64)
 	over, ended := make(chan struct{}), make(chan error, 1)

@@ -12,8 +12,8 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestLeftBehind (C9) has a job leave a file that not even root can remove. The cleanup
-// did its work and succeeds; the next job's user and the operator read what stays.
+// TestLeftBehind (C9): a job leaves a file that even root cannot remove. The cleanup
+// succeeds; the next job's user and the operator read what remains.
 func TestLeftBehind(t *testing.T) {
 	for _, name := range []string{"root", "capabilities", "sudo"} {
 		for _, d := range site.Deployments() {
@@ -32,7 +32,7 @@ func leftBehind(t *testing.T, s *site.Site) {
 		c.Set("auth", "logging", site.Table{"enabled": true, "location": log})
 	})
 	r := s.Runner()
-	r.Judge = nil // something is left here
+	r.Judge = nil // a file is left here
 	silent := func(job fakerunner.Result) {
 		t.Helper()
 		if c, ok := job.Call("cleanup"); !ok || c.Status != 0 || len(c.Stdout)+len(c.Stderr) > 0 {

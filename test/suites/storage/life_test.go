@@ -31,9 +31,9 @@ type place struct {
 // deep makes a path of more directories than a removal keeps open at once.
 const deep = `mkdir -p "$CI_BUILDS_DIR/$(printf 'd/%.0s' $(seq 100))" && chmod 500 "$CI_BUILDS_DIR/d"`
 
-// life plays all that makes a job's directories come and go, and asserts that
-// nothing is left which should be gone. Each job is judged as well: all its stages
-// end with 0, and its cleanup is silent.
+// life runs jobs that create and remove directories in all ways, and asserts that no file
+// remains that should be removed. Each job is checked as well: all its stages end with 0,
+// and its cleanup prints nothing.
 func life(t *testing.T, s *site.Site, p place) {
 	t.Helper()
 	base := filepath.Join(p.dir, s.Account.Name)
@@ -46,14 +46,14 @@ func life(t *testing.T, s *site.Site, p place) {
 		job.Script = append(job.Script, deep)
 		r := s.RunnerInside(p.enter...).Run(job)
 		site.Want(t, r, fakerunner.Success, 0)
-		site.Shows(t, r, "the note says hello", "tidied up", "201 Created")
+		site.Shows(t, r, "the note reads hello", "tidied up", "201 Created")
 		leaves(t, s, p, base, "builds builds/.trash builds/static builds/static/t0kenXyz1 cache scripts scripts/.trash scripts/t0kenXyz1")
 	})
 	t.Run("surplus directories", func(t *testing.T) { surplus(t, s, p, base) })
 }
 
-// surplus has two jobs at once where one build directory may stay, and stops one of
-// them, which leaves its file variables to the driver.
+// surplus runs two jobs at once where one build directory may remain, and stops one of
+// them, whose file variables the driver has to remove.
 func surplus(t *testing.T, s *site.Site, p place, base string) {
 	dataDirAt(t, s, p.dir, func(c site.Config) {
 		c.Set("general", "limit_build_dir", true)
@@ -97,19 +97,19 @@ func leaves(t *testing.T, s *site.Site, p place, base, want string) {
 	}
 }
 
-// jobsDir makes the data directory of a site.
+// jobsDir creates the data directory of a site.
 func jobsDir(t *testing.T, s *site.Site) string {
 	t.Helper()
 	return filepath.Dir(dataDir(t, s))
 }
 
-// TestLifeOnLocalStorage (C9) is the measure of the others.
+// TestLifeOnLocalStorage (C9) is the reference for the others.
 func TestLifeOnLocalStorage(t *testing.T) {
 	s := site.New(t)
 	life(t, s, place{dir: jobsDir(t, s)})
 }
 
-// TestLifeOnTmpfs (C9) has no disk under it.
+// TestLifeOnTmpfs (C9) is without a disk.
 func TestLifeOnTmpfs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can mount a tmpfs")
@@ -122,7 +122,7 @@ func TestLifeOnTmpfs(t *testing.T) {
 }
 
 // TestLifeOnBindfs (C9) is on FUSE, which has no rename with flags, and which gives the
-// group all rights on whatever is made, as access control lists of cluster file
+// group all rights on new files, as access control lists of cluster file
 // systems do.
 func TestLifeOnBindfs(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -137,7 +137,7 @@ func TestLifeOnBindfs(t *testing.T) {
 }
 
 // refusals are calls that file systems, kernels or containers refuse and that jobs
-// can do without.
+// do not need.
 var refusals = map[string]syscalls.Refusal{
 	"rename with flags: EINVAL":     {Call: unix.SYS_RENAMEAT2, Errno: unix.EINVAL, Argument: 4, Nonzero: true},
 	"rename with flags: EOPNOTSUPP": {Call: unix.SYS_RENAMEAT2, Errno: unix.EOPNOTSUPP, Argument: 4, Nonzero: true},

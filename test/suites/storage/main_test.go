@@ -1,6 +1,6 @@
 // Package storage runs whole CI jobs through the built programs on the storage
-// that sites have: shared by runners, full, behind a network, and under the
-// hands of users who swap directories.
+// that sites have: shared by runners, full, on a network, and with users who replace
+// directories.
 package storage
 
 import (
@@ -17,7 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	syscalls.Main()
 	if os.Getenv(guestVariable) != "" {
-		os.Exit(m.Run()) // the installation is not the guest's to remove
+		os.Exit(m.Run()) // the guest must not remove the installation
 	}
 	os.Exit(site.Main(m))
 }
@@ -31,7 +31,7 @@ func dataDir(t testing.TB, s *site.Site, change ...func(site.Config)) (base stri
 	return dataDirAt(t, s, dir, change...)
 }
 
-// dataDirAt does that with a directory that is there.
+// dataDirAt does that with an existing directory.
 func dataDirAt(t testing.TB, s *site.Site, dir string, change ...func(site.Config)) (base string) {
 	t.Helper()
 	testutil.Must(t, s.Reconfigure(append(change, func(c site.Config) { c.Set("general", "data_dir", dir) })...))

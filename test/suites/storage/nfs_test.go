@@ -73,8 +73,8 @@ func onNFS(t *testing.T, given string) {
 // mountPoint is where each node has the export.
 const mountPoint = "/mnt/nfs"
 
-// node is a host of its own as far as NFS and Jacamar can tell: a mount with its
-// own caches, and a host name.
+// node is a separate host for NFS and Jacamar: a mount with its own caches, and a host
+// name.
 type node struct{ pid int }
 
 func newNode(t *testing.T, name string) node {
@@ -104,7 +104,7 @@ func (n node) enter() []string {
 // runner is a runner of the site on the node.
 func (n node) runner(s *site.Site) *fakerunner.Runner { return s.RunnerInside(n.enter()...) }
 
-// allStages runs a job with every stage there is without sources. Its build directory
+// allStages runs a job with every stage, without sources. Its build directory
 // is removed at its end, deep as it is. The guest is slow: the long run has more.
 func allStages(t *testing.T, s *site.Site, n node) {
 	base := dataDirAt(t, s, mountPoint, func(c site.Config) {
@@ -140,12 +140,12 @@ func twoHosts(t *testing.T, s *site.Site, one, two node) {
 	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	defer stop()
 	testutil.Must(t, e.AwaitOutput(ctx, "build_script", "$ while"))
-	beside := two.runner(s).Run(s.Job("true"))
-	site.Want(t, beside, fakerunner.Success, 0)
+	other := two.runner(s).Run(s.Job("true"))
+	site.Want(t, other, fakerunner.Success, 0)
 	testutil.Must(t, os.Remove(hold))
 	r := e.Wait()
 	site.Want(t, r, fakerunner.Success, 0)
-	if beside.BuildsDir == r.BuildsDir {
+	if other.BuildsDir == r.BuildsDir {
 		t.Errorf("both jobs had %s", r.BuildsDir)
 	}
 	behind := two.runner(s).Run(s.Job("true"))

@@ -18,9 +18,9 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestRacer (C1) has the job's user swap each directory of his jobs for a symbolic
-// link and back, all the while stages start. What the links lead to stays as it
-// was: nothing is written there, nothing removed.
+// TestRacer (C1): the job's user replaces each directory of the jobs by a symbolic link
+// and restores it, continuously while stages start. The targets of the links do not
+// change: no file is written there or removed.
 func TestRacer(t *testing.T) {
 	starts := int64(1000)
 	if testing.Short() {
@@ -37,7 +37,7 @@ func TestRacer(t *testing.T) {
 func race(t *testing.T, s *site.Site, starts int64) {
 	base := dataDir(t, s)
 	r := s.Runner()
-	r.Judge = nil // stages fail here, cleanups among them, and the next one goes on
+	r.Judge = nil // stages fail here, also cleanups, and the next one continues
 	// The runner's own scripts go by paths, as the user: here only the driver may
 	// touch anything.
 	job := func() fakerunner.Job {
@@ -69,7 +69,7 @@ func race(t *testing.T, s *site.Site, starts int64) {
 	testutil.Must(t, stop())
 	t.Logf("%d stages started, %d of them failed; %d swaps", started, failed, racer.swaps.Load())
 	if failed == 0 || failed == started || racer.swaps.Load() < starts {
-		t.Error("the racer never met the stages")
+		t.Error("the racer never affected a stage")
 	}
 	if after := snapshot(t, outside); after != before {
 		t.Errorf("outside was\n%s\nand is\n%s", before, after)
@@ -77,8 +77,8 @@ func race(t *testing.T, s *site.Site, starts int64) {
 	site.Want(t, r.Run(job()), fakerunner.Success, 0)
 }
 
-// makeTree makes what the links lead to: the user's own, and shaped like what it
-// stands in for, so that nothing but the driver's care protects it.
+// makeTree creates the targets of the links: owned by the user, with the same structure as
+// the directories that they replace, so that only the driver protects them.
 func makeTree(dir string, a site.Account) error {
 	var errs []error
 	for _, path := range []string{"", "000", "t0kenXyz1", "t0kenXyz1/000", "t0kenXyz1/1", "000/group", "000/group/project.tmp", ".trash", "key"} {
@@ -92,7 +92,7 @@ func makeTree(dir string, a site.Account) error {
 	return errors.Join(errs...)
 }
 
-// snapshot tells of everything below a directory when it last changed, and how.
+// snapshot lists everything below a directory, with mode and time of change.
 func snapshot(t *testing.T, dir string) string {
 	t.Helper()
 	var text strings.Builder
@@ -104,14 +104,14 @@ func snapshot(t *testing.T, dir string) string {
 	return text.String()
 }
 
-// racer swaps directories of a base for links.
+// racer replaces directories of a base by links.
 type racer struct {
 	base, outside string
 	swaps         atomic.Int64
 }
 
-// start races as the account until what it returns is called, which puts
-// everything back.
+// start races as the account until the returned function is called, which restores all
+// directories.
 func (r *racer) start(a site.Account) (stop func() error) {
 	over, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -147,7 +147,7 @@ func (r *racer) run(over <-chan struct{}) error {
 	}
 }
 
-// swap lets the link stand in for a directory for a moment.
+// swap replaces a directory by the link for a moment.
 func (r *racer) swap(dir, link string) {
 	if unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE) != nil {
 		return
@@ -165,7 +165,7 @@ func (r *racer) swap(dir, link string) {
 	}
 }
 
-// directories are what there is to swap, now.
+// directories are those that can be replaced now.
 func (r *racer) directories() (dirs []string) {
 	for _, pattern := range []string{
 		"builds", "builds/*", "builds/*/000", "builds/.trash", "builds/*/.claims",

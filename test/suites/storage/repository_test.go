@@ -41,13 +41,13 @@ func repository(t testing.TB, files map[string]string) (dir string) {
 	return dir
 }
 
-// wholeJob is a job that has every stage there is: sources, a cache, artifacts
+// wholeJob is a job with every stage: sources, a cache, artifacts
 // and those of an earlier job, a file variable, after_script.
 func wholeJob(t testing.TB, s *site.Site) fakerunner.Job {
 	t.Helper()
 	repo, err := s.GitLab.AddRepository("group/whole", repository(t, map[string]string{"README": "read me\n"}))
 	testutil.Must(t, err)
-	job := site.WithSources(s.Job("cat README", `echo "the note says $(cat "$NOTE")"`, "mkdir -p kept made", "date > kept/one", "echo 2 > made/two"), repo)
+	job := site.WithSources(s.Job("cat README", `echo "the note reads $(cat "$NOTE")"`, "mkdir -p kept made", "date > kept/one", "echo 2 > made/two"), repo)
 	job = site.WithVariable(job, "PATH", s.Helper+":/usr/local/bin:/usr/bin:/bin")
 	job.Variables = append(job.Variables, fakerunner.Variable{Key: "NOTE", Value: "hello", File: true})
 	job.AfterScript = []string{"test -f made/two && echo tidied up"}

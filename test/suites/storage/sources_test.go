@@ -65,9 +65,9 @@ func TestMercurial(t *testing.T) {
 	}
 }
 
-// TestHelper has the runner's helper in the job's PATH by a variable of the job, by
-// the user's profile, and nowhere: then prepare says what the runner's own scripts
-// would only pass over.
+// TestHelper: the runner's helper is in the job's PATH by a variable of the job, by the
+// user's profile, or not at all: then prepare prints a warning, since the runner's own
+// scripts only skip their work.
 func TestHelper(t *testing.T) {
 	s := site.New(t)
 	dataDir(t, s)

@@ -17,9 +17,9 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestSquatting (C12) has another account take the name of alice's directory in a data_dir
-// that all can write. Her job's log says who did, check warns of the directory before,
-// and what both say to do lets the job run and keeps others from doing it again.
+// TestSquatting (C12): another account creates alice's directory in a data_dir that all
+// can write. The job's log names the owner, check warns of the directory before, and the
+// fixes of both let the job run and prevent a repetition.
 func TestSquatting(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes directories as other accounts")
@@ -63,7 +63,7 @@ func squat(t *testing.T, s *site.Site) {
 		t.Error("it can be done again")
 	}
 	if d := s.Service(); d == nil {
-		// Root's own jacamar-auth makes them, as check says.
+		// Root's jacamar-auth creates them, as check recommends.
 		if !strings.Contains(before, "set auth.root_dir_creation = true") {
 			t.Errorf("check does not say how:\n%s", before)
 		}
@@ -78,7 +78,7 @@ func squat(t *testing.T, s *site.Site) {
 // opens matches a command that opens a directory to others, or sudo to more than jobs.
 var opens = regexp.MustCompile(`\b[0-7]?777 |o\+w|ALL,!root`)
 
-// advice is what check says of the data directory, and fails the test for advice that
+// advice is what check reports about the data directory, and fails the test for advice that
 // opens a directory to others.
 func advice(t *testing.T, s *site.Site) string {
 	t.Helper()
@@ -104,7 +104,7 @@ func advice(t *testing.T, s *site.Site) string {
 		}
 	}
 	if text.Len() == 0 {
-		t.Errorf("check says nothing of the data directory: %s", out)
+		t.Errorf("check reports nothing about the data directory: %s", out)
 	}
 	return text.String()
 }

@@ -13,9 +13,9 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// layout is where the directories of a job are, and what becomes of the job.
+// layout is where the directories of a job are, and the job's expected result.
 type layout struct {
-	// make makes what is there below dir, for jobs of alice, and returns data_dir.
+	// make creates the files below dir, for jobs of alice, and returns data_dir.
 	make func(dir string, alice, bob site.Account) (dataDir string, err error)
 	// builds is CUSTOM_CI_BUILDS_DIR below dir, "" for none.
 	builds string
@@ -34,8 +34,8 @@ func made(path string, mode uint32, uid, gid uint32) error {
 	return unix.Chmod(path, mode)
 }
 
-// layouts are those in which another user could lead the runner's scripts astray, and
-// those in which none can.
+// layouts are those in which another user could redirect the runner's scripts, and those
+// in which none can.
 var layouts = map[string]layout{
 	"for all, sticky": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", made(d+"/data", 0o1777, 0, 0)
@@ -98,9 +98,9 @@ func first(errs ...error) error {
 	return nil
 }
 
-// TestPathToTheDirectories (C10) has the directories of jobs where others could replace
-// one on the way, in each deployment: the job never runs there, and its log says
-// where and what to do. Where it says chmod, that is done, and the job runs.
+// TestPathToTheDirectories (C10): where others could replace a directory on the path of
+// jobs' directories, in each deployment, the job does not run there, and its log names the
+// directory and the fix. Where the fix is chmod, the test runs it, and the job runs.
 func TestPathToTheDirectories(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make directories of other accounts")
@@ -151,7 +151,7 @@ func judged(t *testing.T, s *site.Site, l layout, bob site.Account) {
 }
 
 // TestGroupWritableHome (C10): others of the group could replace the directories
-// of jobs in it, as sshd sees it too. The message has what helps.
+// of jobs in it, which sshd refuses too. The message has the fix.
 func TestGroupWritableHome(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("the home of an ordinary user who runs the tests is not ours to change")
