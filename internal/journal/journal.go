@@ -39,14 +39,11 @@ func Open(dir job.AbsPath, host string) (*Journal, error) {
 	if !validHost(host) {
 		return nil, fmt.Errorf("cannot write a journal: %q is not a valid host name", job.Clip(host))
 	}
-	top, err := unix.Open(dir.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	top, err := openDirectory(unix.AT_FDCWD, dir.String(), dir.String())
 	if err != nil {
-		return nil, fmt.Errorf("cannot open the journal %s: %w", dir, err)
-	}
-	defer unix.Close(top)
-	if err := checkOwner(top, dir.String(), unix.S_IFDIR); err != nil {
 		return nil, err
 	}
+	defer unix.Close(top)
 	fd, err := subdirectory(top, host, path.Join(dir.String(), host))
 	if err != nil {
 		return nil, err
@@ -67,6 +64,11 @@ func subdirectory(parent int, name, shown string) (int, error) {
 	if err := unix.Mkdirat(parent, name, dirMode&0o777); err != nil && !errors.Is(err, unix.EEXIST) {
 		return -1, fmt.Errorf("cannot create %s: %w", shown, err)
 	}
+	return openDirectory(parent, name, shown)
+}
+
+// openDirectory opens a directory in parent that only this account can change.
+func openDirectory(parent int, name, shown string) (int, error) {
 	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("cannot open %s: %w", shown, err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 var start = time.Date(2026, 11, 28, 23, 59, 59, 0, time.UTC)
@@ -62,29 +63,21 @@ func day(t *testing.T, p job.AbsPath) []Record {
 	return records
 }
 
-// must fails the test with a journal's error.
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestLifeOfAJob(t *testing.T) {
 	j, p := open(t)
 	l, err := j.Create(key, At(start, Granted, Context{Account: "alice", Until: start.Add(time.Hour).Unix()}))
-	must(t, err)
+	testutil.Must(t, err)
 	r := lives(t, p)
 	if len(r) != 1 || r[0].Key != key || !r[0].Running || StateOf(r[0], false, start) != Running {
 		t.Fatalf("while a stage runs: %+v", r)
 	}
-	must(t, l.Close())
+	testutil.Must(t, l.Close())
 	if r = lives(t, p); r[0].Running || StateOf(r[0], false, start) != Between {
 		t.Fatalf("between stages: %+v", r)
 	}
 	l, err = j.Resume(key, At(start.Add(time.Second), Stage, Context{Stage: "build_script"}))
-	must(t, err)
-	must(t, l.End(At(start.Add(2*time.Second), Ended, Context{Exit: "ok"})))
+	testutil.Must(t, err)
+	testutil.Must(t, l.End(At(start.Add(2*time.Second), Ended, Context{Exit: "ok"})))
 	if r = lives(t, p); len(r) != 0 {
 		t.Fatalf("after the end: %+v", r)
 	}
@@ -102,12 +95,12 @@ func TestLifeOfAJob(t *testing.T) {
 func TestKilledStageIsNotRunning(t *testing.T) {
 	if dir := os.Getenv("JOURNAL_DIR"); dir != "" {
 		p, err := job.ParseAbsPath(dir)
-		must(t, err)
+		testutil.Must(t, err)
 		j, err := Open(p, "login1")
-		must(t, err)
+		testutil.Must(t, err)
 		_, err = j.Create(key, At(start, Granted, Context{}))
-		must(t, err)
-		must(t, syscall.Kill(os.Getpid(), syscall.SIGKILL))
+		testutil.Must(t, err)
+		testutil.Must(t, syscall.Kill(os.Getpid(), syscall.SIGKILL))
 		select {}
 	}
 	_, p := open(t)
@@ -151,7 +144,7 @@ func TestStateOf(t *testing.T) {
 // outside the journal is written.
 func TestPlanted(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
-	must(t, os.WriteFile(outside, nil, 0o600))
+	testutil.Must(t, os.WriteFile(outside, nil, 0o600))
 	for name, plant := range map[string]func(path string) error{
 		"a symbolic link": func(path string) error { return os.Symlink(outside, path) },
 		"a hard link":     func(path string) error { return os.Link(outside, path) },
@@ -168,8 +161,8 @@ func TestPlanted(t *testing.T) {
 			}
 			j, p := open(t)
 			live := filepath.Join(p.String(), "login1", liveDir)
-			must(t, os.Mkdir(live, 0o750))
-			must(t, plant(filepath.Join(live, key.String())))
+			testutil.Must(t, os.Mkdir(live, 0o750))
+			testutil.Must(t, plant(filepath.Join(live, key.String())))
 			if l, err := j.Create(key, At(start, Granted, Context{})); err == nil {
 				t.Errorf("it is used: %v", l.file.Name())
 			}
@@ -183,12 +176,12 @@ func TestPlanted(t *testing.T) {
 func TestJournalOfOthersIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	p, err := job.ParseAbsPath(dir)
-	must(t, err)
-	must(t, os.Chmod(dir, 0o770))
+	testutil.Must(t, err)
+	testutil.Must(t, os.Chmod(dir, 0o770))
 	if _, err := Open(p, "login1"); err == nil || !strings.Contains(err.Error(), "lets others write") {
 		t.Error(err)
 	}
-	must(t, os.Chmod(dir, 0o750))
+	testutil.Must(t, os.Chmod(dir, 0o750))
 	for _, host := range []string{"", "a/b", ".", "..", ".hidden", "a\x00", "a\nb", strings.Repeat("x", 65)} {
 		if _, err := Open(p, host); err == nil {
 			t.Errorf("host %q is taken", host)
@@ -202,12 +195,12 @@ func TestJournalOfOthersIsRefused(t *testing.T) {
 func TestFullLiveFile(t *testing.T) {
 	j, p := open(t)
 	l, err := j.Create(key, At(start, Granted, Context{}))
-	must(t, err)
+	testutil.Must(t, err)
 	for range 2000 {
-		must(t, l.Append(At(start, Batch, Context{Reason: strings.Repeat("x", 200)})))
+		testutil.Must(t, l.Append(At(start, Batch, Context{Reason: strings.Repeat("x", 200)})))
 	}
 	info, err := os.Stat(filepath.Join(p.String(), "login1", liveDir, key.String()))
-	must(t, err)
+	testutil.Must(t, err)
 	if info.Size() > maxLiveFile {
 		t.Errorf("%d bytes", info.Size())
 	}
@@ -220,8 +213,8 @@ func TestFullLiveFile(t *testing.T) {
 func TestHostileText(t *testing.T) {
 	j, p := open(t)
 	l, err := j.Create(key, At(start, Granted, Context{Project: "a\x1b[2J\n{\"name\":\"ended\"}", Ref: strings.Repeat("ü", 4096), Reason: string([]byte{0xff, 0})}))
-	must(t, err)
-	must(t, l.Close())
+	testutil.Must(t, err)
+	testutil.Must(t, l.Close())
 	r := lives(t, p)
 	if len(r[0].Events) != 1 || strings.ContainsAny(r[0].Events[0].Context.Project, "\x1b\n") || len(r[0].Events[0].Context.Ref) > maxField+4 {
 		t.Errorf("%+v", r)
@@ -230,8 +223,8 @@ func TestHostileText(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	j, p := open(t)
-	must(t, j.Refuse(At(start, Refused, Context{Job: 1, Rule: "user_blocklist"})))
-	must(t, j.Refuse(At(start.Add(2*time.Second), Refused, Context{Job: 1, Rule: "user_blocklist"})))
+	testutil.Must(t, j.Refuse(At(start, Refused, Context{Job: 1, Rule: "user_blocklist"})))
+	testutil.Must(t, j.Refuse(At(start.Add(2*time.Second), Refused, Context{Job: 1, Rule: "user_blocklist"})))
 	if r := day(t, p); len(r) != 2 || r[0].Events[0].Context.Rule != "user_blocklist" {
 		t.Errorf("%+v", r)
 	}
@@ -239,8 +232,8 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%v, %v", days, err)
 	}
 	name := filepath.Join(p.String(), "login1", dayDir, "2026-11-28.jsonl")
-	must(t, os.Truncate(name, maxDayFile+1))
-	must(t, j.Refuse(At(start, Refused, Context{})))
+	testutil.Must(t, os.Truncate(name, maxDayFile+1))
+	testutil.Must(t, j.Refuse(At(start, Refused, Context{})))
 	if info, err := os.Stat(name); err != nil || info.Size() != maxDayFile+1 {
 		t.Errorf("a full day grows: %v, %v", info, err)
 	}
@@ -250,7 +243,7 @@ func TestRefusals(t *testing.T) {
 func TestDay(t *testing.T) {
 	line := func(at int, name Name, id job.ID) string {
 		text, err := At(start.Add(time.Duration(at)*time.Second), name, Context{Job: id}).line()
-		must(t, err)
+		testutil.Must(t, err)
 		return string(text)
 	}
 	first := line(0, Granted, 1) + line(1, Stage, 1) + line(2, Ended, 1)

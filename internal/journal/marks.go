@@ -124,27 +124,16 @@ func RemoveMark(dir job.AbsPath, name MarkName) error {
 
 // marks opens the directory of the marks.
 func marks(dir job.AbsPath, create bool) (int, error) {
-	top, err := unix.Open(dir.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	top, err := openDirectory(unix.AT_FDCWD, dir.String(), dir.String())
 	if err != nil {
-		return -1, fmt.Errorf("cannot open the journal %s: %w", dir, err)
-	}
-	defer unix.Close(top)
-	if err := checkOwner(top, dir.String(), unix.S_IFDIR); err != nil {
 		return -1, err
 	}
+	defer unix.Close(top)
 	shown := path.Join(dir.String(), markDir)
 	if create {
 		return subdirectory(top, markDir, shown)
 	}
-	fd, err := unix.Openat(top, markDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("cannot open %s: %w", shown, err)
-	}
-	if err := checkOwner(fd, shown, unix.S_IFDIR); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return openDirectory(top, markDir, shown)
 }
 
 // GetMark reads a mark; ok is false if there is none.

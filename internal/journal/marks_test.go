@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestKeptOut(t *testing.T) {
@@ -31,12 +32,12 @@ func TestKeptOut(t *testing.T) {
 		{DrainProject(key.Project), Mark{Message: "the project"}, true},
 		{DrainProject(key.Project + 1), Mark{Message: "another project"}, false},
 	} {
-		must(t, SetMark(p, tt.name, tt.mark))
+		testutil.Must(t, SetMark(p, tt.name, tt.mark))
 		m, ok, err := KeptOut(p, key, start)
 		if ok != tt.want || err != nil || ok && m.Message != tt.mark.Message {
 			t.Errorf("%s %+v: %+v, %v, %v", tt.name, tt.mark, m, ok, err)
 		}
-		must(t, RemoveMark(p, tt.name))
+		testutil.Must(t, RemoveMark(p, tt.name))
 		if err := RemoveMark(p, tt.name); !errors.Is(err, ErrNoMark) {
 			t.Errorf("removed again: %v", err)
 		}
@@ -48,12 +49,12 @@ func TestKeptOut(t *testing.T) {
 
 func TestStopped(t *testing.T) {
 	_, p := open(t)
-	must(t, SetMark(p, StopJob(key.Job), Mark{Message: "too loud\x1b[2J"}))
+	testutil.Must(t, SetMark(p, StopJob(key.Job), Mark{Message: "too loud\x1b[2J"}))
 	if m, ok, err := Stopped(p, key, start); !ok || err != nil || m.Message != "too loud?[2J" {
 		t.Errorf("%+v, %v, %v", m, ok, err)
 	}
-	must(t, RemoveMark(p, StopJob(key.Job)))
-	must(t, SetMark(p, StopAccount(key.UID), Mark{Made: start.Unix()}))
+	testutil.Must(t, RemoveMark(p, StopJob(key.Job)))
+	testutil.Must(t, SetMark(p, StopAccount(key.UID), Mark{Made: start.Unix()}))
 	if _, ok, _ := Stopped(p, key, start); !ok {
 		t.Error("a job that began before is not stopped")
 	}
@@ -65,14 +66,14 @@ func TestStopped(t *testing.T) {
 // TestPlantedMark: a planted mark neither stops a job nor blocks the reader.
 func TestPlantedMark(t *testing.T) {
 	_, p := open(t)
-	must(t, SetMark(p, StopJob(1), Mark{}))
+	testutil.Must(t, SetMark(p, StopJob(1), Mark{}))
 	dir := filepath.Join(p.String(), markDir)
-	must(t, syscall.Mkfifo(filepath.Join(dir, string(Drain)), 0o600))
+	testutil.Must(t, syscall.Mkfifo(filepath.Join(dir, string(Drain)), 0o600))
 	if _, ok, err := KeptOut(p, key, start); ok || err == nil {
 		t.Errorf("a FIFO: %v, %v", ok, err)
 	}
-	must(t, os.Remove(filepath.Join(dir, string(Drain))))
-	must(t, os.WriteFile(filepath.Join(dir, string(Drain)), []byte("{\"message\":"), 0o640))
+	testutil.Must(t, os.Remove(filepath.Join(dir, string(Drain))))
+	testutil.Must(t, os.WriteFile(filepath.Join(dir, string(Drain)), []byte("{\"message\":"), 0o640))
 	if _, ok, err := KeptOut(p, key, start); ok || err == nil || !strings.Contains(err.Error(), "cannot read") {
 		t.Errorf("half a mark: %v, %v", ok, err)
 	}

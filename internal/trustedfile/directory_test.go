@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // account is a uid that no process has; only root can give it a file.
@@ -26,12 +27,12 @@ func layout(t *testing.T, lines ...string) (dir string) {
 		at := func(i int) string { return filepath.Join(dir, fields[i]) }
 		switch kind {
 		case "d":
-			must(t, os.MkdirAll(at(2), 0o755))
-			must(t, os.Chown(at(2), number(t, fields[1]), -1))
-			must(t, unix.Chmod(at(2), uint32(octal(t, fields[0]))))
+			testutil.Must(t, os.MkdirAll(at(2), 0o755))
+			testutil.Must(t, os.Chown(at(2), number(t, fields[1]), -1))
+			testutil.Must(t, unix.Chmod(at(2), uint32(octal(t, fields[0]))))
 		case "l":
-			must(t, os.Symlink(strings.ReplaceAll(fields[2], "DIR", dir), at(1)))
-			must(t, os.Lchown(at(1), number(t, fields[0]), -1))
+			testutil.Must(t, os.Symlink(strings.ReplaceAll(fields[2], "DIR", dir), at(1)))
+			testutil.Must(t, os.Lchown(at(1), number(t, fields[0]), -1))
 		case "f":
 			write(t, at(0), "", 0o700)
 		}
@@ -87,7 +88,7 @@ func TestFindEntry(t *testing.T) {
 				rootOnly(t)
 			}
 			dir := layout(t, tc.lines...)
-			e, err := Self().FindEntry(abs(t, filepath.Join(dir, tc.path)), nil)
+			e, err := Self().FindEntry(testutil.AbsPath(t, filepath.Join(dir, tc.path)), nil)
 			if err != nil {
 				if tc.entry != "" || !strings.Contains(err.Error(), tc.why) {
 					t.Errorf("got %v, want %q", err, tc.why)
@@ -126,7 +127,7 @@ func TestFindEntryCreatesMissing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var made []string
-			e, err := Self().FindEntry(abs(t, filepath.Join(layout(t, tc.lines...), tc.path)), func(dir int, name string) error {
+			e, err := Self().FindEntry(testutil.AbsPath(t, filepath.Join(layout(t, tc.lines...), tc.path)), func(dir int, name string) error {
 				made = append(made, name)
 				return unix.Mkdirat(dir, name, 0o700)
 			})
@@ -143,10 +144,10 @@ func TestFindEntryCreatesMissing(t *testing.T) {
 // TestFindEntryChecksCreated: the created directory may not be the intended one.
 func TestFindEntryChecksCreated(t *testing.T) {
 	odd := errors.New("the disk is full")
-	if _, err := Self().FindEntry(abs(t, layout(t)+"/a/x"), func(int, string) error { return odd }); !errors.Is(err, odd) {
+	if _, err := Self().FindEntry(testutil.AbsPath(t, layout(t)+"/a/x"), func(int, string) error { return odd }); !errors.Is(err, odd) {
 		t.Errorf("got %v", err)
 	}
-	_, err := Self().FindEntry(abs(t, layout(t)+"/a/x"), func(dir int, name string) error {
+	_, err := Self().FindEntry(testutil.AbsPath(t, layout(t)+"/a/x"), func(dir int, name string) error {
 		return errors.Join(unix.Mkdirat(dir, name, 0o700), unix.Fchmodat(dir, name, 0o777, 0))
 	})
 	if err == nil || !strings.Contains(err.Error(), "is writable by group and others (mode 0777)") {
@@ -159,25 +160,25 @@ func TestOpenDirectory(t *testing.T) {
 	for path, why := range map[string]string{
 		"a/b": "", "l": "", "": "", "a/open": "is writable by group and others", "a/open/c": "is writable by group and others", "x": "does not exist", "file": "is not a directory",
 	} {
-		fd, err := Self().OpenDirectory(abs(t, filepath.Join(dir, path)))
+		fd, err := Self().OpenDirectory(testutil.AbsPath(t, filepath.Join(dir, path)))
 		if (err == nil) != (why == "") || (err != nil && !strings.Contains(err.Error(), why)) {
 			t.Errorf("%s: got %v, want %q", path, err, why)
 		}
 		if err == nil {
 			unix.Close(fd)
 		}
-		faults := Self().CheckDirectory(abs(t, filepath.Join(dir, path)))
+		faults := Self().CheckDirectory(testutil.AbsPath(t, filepath.Join(dir, path)))
 		if (len(faults) == 0) != (why == "") || (len(faults) > 0 && !strings.Contains(faults[0].Problem, why)) {
 			t.Errorf("%s: got faults %+v, want %q", path, faults, why)
 		}
 	}
-	if faults := Self().CheckDirectory(abs(t, "/")); len(faults) > 0 {
+	if faults := Self().CheckDirectory(testutil.AbsPath(t, "/")); len(faults) > 0 {
 		t.Errorf("/: %+v", faults)
 	}
-	if _, err := (Trust{NoLinks: true, Account: Self().Account}).OpenDirectory(abs(t, dir+"/l")); err == nil || !strings.Contains(err.Error(), "is a symbolic link") {
+	if _, err := (Trust{NoLinks: true, Account: Self().Account}).OpenDirectory(testutil.AbsPath(t, dir+"/l")); err == nil || !strings.Contains(err.Error(), "is a symbolic link") {
 		t.Errorf("got %v", err)
 	}
-	for _, f := range Self().CheckDirectory(abs(t, dir+"/a/open/c/missing")) {
+	for _, f := range Self().CheckDirectory(testutil.AbsPath(t, dir+"/a/open/c/missing")) {
 		if f.File != dir+"/a/open/c/missing" || f.Fix == "" {
 			t.Errorf("%+v", f)
 		}
@@ -191,7 +192,7 @@ func TestJobs(t *testing.T) {
 	for path, why := range map[string]string{
 		"shared/home/x": "", "own/x/y": "", "theirs/x": "is writable by group and others",
 	} {
-		e, err := Jobs(account).FindEntry(abs(t, filepath.Join(dir, path)), nil)
+		e, err := Jobs(account).FindEntry(testutil.AbsPath(t, filepath.Join(dir, path)), nil)
 		if (err == nil) != (why == "") || (err != nil && !strings.Contains(err.Error(), why)) {
 			t.Errorf("%s: got %v, want %q", path, err, why)
 		}
@@ -200,7 +201,7 @@ func TestJobs(t *testing.T) {
 		}
 	}
 	// This process is root: it must not follow a link of the account.
-	if _, err := Jobs(account).FindEntry(abs(t, dir+"/own/l"), nil); err == nil || !strings.Contains(err.Error(), "is a symbolic link that uid 54321 can change") {
+	if _, err := Jobs(account).FindEntry(testutil.AbsPath(t, dir+"/own/l"), nil); err == nil || !strings.Contains(err.Error(), "is a symbolic link that uid 54321 can change") {
 		t.Errorf("got %v", err)
 	}
 	if got := Jobs(account); got != (Trust{Account: job.UID(account), Sticky: true}) {
@@ -214,7 +215,7 @@ func TestCheckProgram(t *testing.T) {
 		"bin/program": "", "bin/link": "", "bin/far": "is writable by group and others", "open/program": "is writable by group and others",
 		"bin": "is a directory", "bin/missing": "does not exist",
 	} {
-		faults := Self().CheckProgram(abs(t, filepath.Join(dir, path)))
+		faults := Self().CheckProgram(testutil.AbsPath(t, filepath.Join(dir, path)))
 		if (len(faults) == 0) != (why == "") || (len(faults) > 0 && !strings.Contains(faults[0].Problem, why)) {
 			t.Errorf("%s: %+v, want %q", path, faults, why)
 		}
@@ -226,10 +227,10 @@ func TestFindEntryLeavesNoDescriptor(t *testing.T) {
 	before := descriptors(t)
 	for range 50 {
 		for _, path := range []string{"a/x", "l", "open/x", "missing/x", "loop"} {
-			if e, err := Self().FindEntry(abs(t, filepath.Join(dir, path)), nil); err == nil {
+			if e, err := Self().FindEntry(testutil.AbsPath(t, filepath.Join(dir, path)), nil); err == nil {
 				e.Close()
 			}
-			if fd, err := Self().OpenDirectory(abs(t, filepath.Join(dir, path))); err == nil {
+			if fd, err := Self().OpenDirectory(testutil.AbsPath(t, filepath.Join(dir, path))); err == nil {
 				unix.Close(fd)
 			}
 		}
@@ -242,11 +243,11 @@ func TestFindEntryLeavesNoDescriptor(t *testing.T) {
 // TestCheckMount: a directory of the same file system, and one without stat data.
 func TestCheckMount(t *testing.T) {
 	dir := layout(t, "d 755 me a")
-	e, err := Self().FindEntry(abs(t, dir+"/a"), nil)
-	must(t, err)
+	e, err := Self().FindEntry(testutil.AbsPath(t, dir+"/a"), nil)
+	testutil.Must(t, err)
 	defer e.Close()
 	fd, err := unix.Openat(e.Dir, e.Name, unix.O_PATH|unix.O_CLOEXEC, 0)
-	must(t, err)
+	testutil.Must(t, err)
 	if err := e.CheckMount(fd, Self()); err != nil {
 		t.Error(err)
 	}

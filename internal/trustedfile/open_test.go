@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 var plain = fileRules{limit: 1 << 20}
@@ -23,7 +25,7 @@ func TestReadTrusted(t *testing.T) {
 			path := filepath.Join(dir, name)
 			os.Remove(path)
 			write(t, path, text, mode)
-			got, err := Self().Read(abs(t, path), 100)
+			got, err := Self().Read(testutil.AbsPath(t, path), 100)
 			if err != nil || string(got) != text {
 				t.Errorf("%s with mode %v: %q, %v", name, mode, got, err)
 			}
@@ -34,8 +36,8 @@ func TestReadTrusted(t *testing.T) {
 func TestOpenCloseOnExec(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "text", 0o600)
-	f, err := Self().Open(abs(t, path), 100)
-	must(t, err)
+	f, err := Self().Open(testutil.AbsPath(t, path), 100)
+	testutil.Must(t, err)
 	defer f.Close()
 	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0)
 	if err != nil || flags&unix.FD_CLOEXEC == 0 {
@@ -65,7 +67,7 @@ func TestRefusesFileModes(t *testing.T) {
 	} {
 		write(t, path, "", tc.mode)
 		refused(t, path, plain, "cannot trust "+path+": it is writable by "+tc.who+": run: chmod "+tc.fix+" "+path)
-		must(t, os.Remove(path))
+		testutil.Must(t, os.Remove(path))
 	}
 }
 
@@ -84,15 +86,15 @@ func TestRefusesEveryParent(t *testing.T) {
 			{0o757, "others (mode 0757)", "o-w"},
 			{0o777, "group and others (mode 0777)", "go-w"},
 		} {
-			must(t, os.Chmod(parent, tc.mode))
+			testutil.Must(t, os.Chmod(parent, tc.mode))
 			refused(t, file, plain, "cannot trust "+file+": its directory "+parent+" is writable by "+tc.who+": run: chmod "+tc.fix+" "+parent)
 		}
-		must(t, os.Chmod(parent, 0o777|fs.ModeSticky))
+		testutil.Must(t, os.Chmod(parent, 0o777|fs.ModeSticky))
 		refused(t, file, plain, "cannot trust "+file+": its directory "+parent+" is writable by group and others (mode 1777): "+
 			"keep the file elsewhere, below directories that only root can write")
-		must(t, os.Chmod(parent, 0o755))
+		testutil.Must(t, os.Chmod(parent, 0o755))
 	}
-	if _, err := Self().Read(abs(t, file), 1); err != nil {
+	if _, err := Self().Read(testutil.AbsPath(t, file), 1); err != nil {
 		t.Errorf("fixed: %v", err)
 	}
 }
@@ -101,11 +103,11 @@ func TestRefusesEveryParent(t *testing.T) {
 // creating it first.
 func TestRefusesTmp(t *testing.T) {
 	dir, err := os.MkdirTemp("/tmp", "trustedfile-test-")
-	must(t, err)
+	testutil.Must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	file := filepath.Join(dir, "file")
 	write(t, file, "", 0o600)
-	if f, err := Self().Open(abs(t, file), 1); err == nil {
+	if f, err := Self().Open(testutil.AbsPath(t, file), 1); err == nil {
 		f.Close()
 		t.Error("a file below /tmp was opened")
 	}
@@ -115,15 +117,15 @@ func TestRefusesIrregularFile(t *testing.T) {
 	dir := trustedDir(t)
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mkdir(t, in("directory"), 0o755)
-	must(t, unix.Mkfifo(in("fifo"), 0o600))
+	testutil.Must(t, unix.Mkfifo(in("fifo"), 0o600))
 	write(t, in("file"), "", 0o600)
-	must(t, os.Symlink(in("file"), in("link")))
-	must(t, os.Symlink(in("nothing"), in("dangling")))
-	must(t, os.Symlink("loop", in("loop")))
+	testutil.Must(t, os.Symlink(in("file"), in("link")))
+	testutil.Must(t, os.Symlink(in("nothing"), in("dangling")))
+	testutil.Must(t, os.Symlink("loop", in("loop")))
 	listener, err := net.Listen("unix", in("socket"))
-	must(t, err)
+	testutil.Must(t, err)
 	defer listener.Close()
-	must(t, os.Chmod(in("socket"), 0o600))
+	testutil.Must(t, os.Chmod(in("socket"), 0o600))
 
 	const fix = ", not a regular file: name a regular file by its real path"
 	for name, what := range map[string]string{
@@ -146,10 +148,10 @@ func TestRefusesProcLinks(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "text", 0o600)
 	f, err := os.Open(path)
-	must(t, err)
+	testutil.Must(t, err)
 	defer f.Close()
 	for _, name := range []string{"/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/proc/thread-self/fd/0", "/proc/self/fd/" + itoa(f.Fd()), "/proc/self/exe"} {
-		if f, err := Self().Open(abs(t, name), 1<<40); err == nil {
+		if f, err := Self().Open(testutil.AbsPath(t, name), 1<<40); err == nil {
 			f.Close()
 			t.Errorf("%s was opened", name)
 		}
@@ -157,7 +159,7 @@ func TestRefusesProcLinks(t *testing.T) {
 }
 
 func TestMissingIsErrNotExist(t *testing.T) {
-	_, err := Self().Read(abs(t, filepath.Join(trustedDir(t), "missing")), 1)
+	_, err := Self().Read(testutil.AbsPath(t, filepath.Join(trustedDir(t), "missing")), 1)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
@@ -166,21 +168,21 @@ func TestMissingIsErrNotExist(t *testing.T) {
 func TestLimit(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "12345", 0o600)
-	if got, err := Self().Read(abs(t, path), 5); err != nil || string(got) != "12345" {
+	if got, err := Self().Read(testutil.AbsPath(t, path), 5); err != nil || string(got) != "12345" {
 		t.Errorf("at the limit: %q, %v", got, err)
 	}
 	refused(t, path, fileRules{limit: 4}, "cannot trust "+path+": it is longer than 4 bytes: name the right file or shorten it")
-	must(t, os.Truncate(path, 1<<40))
+	testutil.Must(t, os.Truncate(path, 1<<40))
 	refused(t, path, plain, "cannot trust "+path+": it is longer than 1048576 bytes: name the right file or shorten it")
 }
 
 // TestLimitIgnoresSize: a file can have more bytes than st_size, as those of /proc
 // do, or grow while it is read.
 func TestLimitIgnoresSize(t *testing.T) {
-	if _, err := Self().Read(abs(t, "/proc/self/status"), 16); err == nil || !strings.Contains(err.Error(), "longer than 16 bytes") {
+	if _, err := Self().Read(testutil.AbsPath(t, "/proc/self/status"), 16); err == nil || !strings.Contains(err.Error(), "longer than 16 bytes") {
 		t.Errorf("%v", err)
 	}
-	if got, err := Self().Read(abs(t, "/proc/self/status"), 1<<20); err != nil || len(got) == 0 {
+	if got, err := Self().Read(testutil.AbsPath(t, "/proc/self/status"), 1<<20); err != nil || len(got) == 0 {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
@@ -190,8 +192,8 @@ func TestExecutable(t *testing.T) {
 	write(t, path, "#!/bin/sh\n", 0o644)
 	refused(t, path, fileRules{limit: 100, executable: true}, "cannot trust "+path+": it is not executable (mode 0644): run: chmod a+x "+path)
 	for _, mode := range []fs.FileMode{0o500, 0o555, 0o755} {
-		must(t, os.Chmod(path, mode))
-		f, err := Self().OpenExecutable(abs(t, path), 100)
+		testutil.Must(t, os.Chmod(path, mode))
+		f, err := Self().OpenExecutable(testutil.AbsPath(t, path), 100)
 		if err != nil {
 			t.Fatalf("mode %v: %v", mode, err)
 		}
@@ -201,7 +203,7 @@ func TestExecutable(t *testing.T) {
 		}
 		f.Close()
 	}
-	must(t, os.Chmod(path, 0o775))
+	testutil.Must(t, os.Chmod(path, 0o775))
 	refused(t, path, fileRules{limit: 100, executable: true}, "cannot trust "+path+": it is writable by group (mode 0775): run: chmod g-w "+path)
 }
 
@@ -215,7 +217,7 @@ func TestUnreadable(t *testing.T) {
 	write(t, file, "", 0o000)
 	const fix = "cannot be reached by this account: give the account that runs jacamar-auth the right to read it"
 	refused(t, file, plain, "cannot open "+file+": it "+fix)
-	must(t, os.Chmod(filepath.Dir(file), 0o000))
+	testutil.Must(t, os.Chmod(filepath.Dir(file), 0o000))
 	t.Cleanup(func() { os.Chmod(filepath.Dir(file), 0o700) })
 	refused(t, file, plain, "cannot open "+file+": it "+fix)
 }
@@ -223,11 +225,11 @@ func TestUnreadable(t *testing.T) {
 // appends writes text at the end of the file at path.
 func appends(t *testing.T, path, text string) {
 	t.Helper()
-	f, err := Self().OpenAppend(abs(t, path))
-	must(t, err)
+	f, err := Self().OpenAppend(testutil.AbsPath(t, path))
+	testutil.Must(t, err)
 	_, err = f.WriteString(text)
-	must(t, err)
-	must(t, f.Close())
+	testutil.Must(t, err)
+	testutil.Must(t, f.Close())
 }
 
 func TestAppendCreatesPrivateFile(t *testing.T) {
@@ -246,20 +248,20 @@ func TestAppendCreatesPrivateFile(t *testing.T) {
 
 func TestAppendFollowsTheEnd(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "log")
-	f, err := Self().OpenAppend(abs(t, path))
-	must(t, err)
+	f, err := Self().OpenAppend(testutil.AbsPath(t, path))
+	testutil.Must(t, err)
 	defer f.Close()
 	appends(t, path, "other\n")
 	_, err = f.WriteString("mine\n")
-	must(t, err)
+	testutil.Must(t, err)
 	if b, _ := os.ReadFile(path); string(b) != "other\nmine\n" {
 		t.Errorf("%q: one writer wrote over the other", b)
 	}
 }
 
 func TestAppendCloseOnExec(t *testing.T) {
-	f, err := Self().OpenAppend(abs(t, filepath.Join(trustedDir(t), "log")))
-	must(t, err)
+	f, err := Self().OpenAppend(testutil.AbsPath(t, filepath.Join(trustedDir(t), "log")))
+	testutil.Must(t, err)
 	defer f.Close()
 	if flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
 		t.Errorf("flags %#x, %v", flags, err)
@@ -274,17 +276,17 @@ func TestAppendRefuses(t *testing.T) {
 	}{
 		{"symbolic link", func(t *testing.T, dir, path string) {
 			write(t, filepath.Join(dir, "victim"), "safe", 0o600)
-			must(t, os.Symlink("victim", path))
+			testutil.Must(t, os.Symlink("victim", path))
 		}, "it is a symbolic link"},
 		{"dangling link", func(t *testing.T, dir, path string) {
-			must(t, os.Symlink("victim", path))
+			testutil.Must(t, os.Symlink("victim", path))
 		}, "it is a symbolic link"},
 		{"directory", func(t *testing.T, _, path string) { mkdir(t, path, 0o700) }, "it is a directory"},
-		{"FIFO", func(t *testing.T, _, path string) { must(t, unix.Mkfifo(path, 0o600)) }, "it is a FIFO"},
+		{"FIFO", func(t *testing.T, _, path string) { testutil.Must(t, unix.Mkfifo(path, 0o600)) }, "it is a FIFO"},
 		{"others may write", func(t *testing.T, _, path string) { write(t, path, "", 0o606) }, "it is writable by others"},
-		{"directory for all", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777)) }, "is writable by group and others"},
-		{"sticky directory", func(t *testing.T, dir, _ string) { must(t, os.Chmod(dir, 0o777|os.ModeSticky)) }, "is writable by group and others"},
-		{"no directory", func(t *testing.T, dir, _ string) { must(t, os.Remove(dir)) }, "does not exist"},
+		{"directory for all", func(t *testing.T, dir, _ string) { testutil.Must(t, os.Chmod(dir, 0o777)) }, "is writable by group and others"},
+		{"sticky directory", func(t *testing.T, dir, _ string) { testutil.Must(t, os.Chmod(dir, 0o777|os.ModeSticky)) }, "is writable by group and others"},
+		{"no directory", func(t *testing.T, dir, _ string) { testutil.Must(t, os.Remove(dir)) }, "does not exist"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := filepath.Join(trustedDir(t), "logs")
@@ -293,7 +295,7 @@ func TestAppendRefuses(t *testing.T) {
 			tc.make(t, dir, path)
 			done := make(chan error, 1)
 			go func() {
-				f, err := Self().OpenAppend(abs(t, path))
+				f, err := Self().OpenAppend(testutil.AbsPath(t, path))
 				if err == nil {
 					f.Close()
 				}
@@ -321,8 +323,8 @@ func TestAppendRefusesForeignFile(t *testing.T) {
 	rootOnly(t)
 	path := filepath.Join(trustedDir(t), "log")
 	write(t, path, "", 0o600)
-	must(t, os.Chown(path, 4242, 4242))
-	if f, err := Self().OpenAppend(abs(t, path)); err == nil || !strings.Contains(err.Error(), "is owned by uid 4242") {
+	testutil.Must(t, os.Chown(path, 4242, 4242))
+	if f, err := Self().OpenAppend(testutil.AbsPath(t, path)); err == nil || !strings.Contains(err.Error(), "is owned by uid 4242") {
 		f.Close()
 		t.Errorf("got %v", err)
 	}

@@ -8,17 +8,19 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestReplacedWhileOpen(t *testing.T) {
 	dir := trustedDir(t)
 	file, other := filepath.Join(dir, "file"), filepath.Join(dir, "other")
 	write(t, file, "old", 0o600)
-	f, err := Self().Open(abs(t, file), 100)
-	must(t, err)
+	f, err := Self().Open(testutil.AbsPath(t, file), 100)
+	testutil.Must(t, err)
 	defer f.Close()
 	write(t, other, "new", 0o666)
-	must(t, os.Rename(other, file))
+	testutil.Must(t, os.Rename(other, file))
 	if got, err := io.ReadAll(f); err != nil || string(got) != "old" {
 		t.Errorf("%q, %v: the descriptor is not of the file that was checked", got, err)
 	}
@@ -32,9 +34,9 @@ func TestReplacedWhileOpening(t *testing.T) {
 	write(t, in("good"), "good", 0o600)
 	write(t, in("bad"), "bad", 0o666)
 	write(t, in("target"), "bad", 0o600)
-	must(t, os.Symlink("target", in("link")))
-	must(t, unix.Mkfifo(in("fifo"), 0o600))
-	must(t, os.Link(in("good"), in("file")))
+	testutil.Must(t, os.Symlink("target", in("link")))
+	testutil.Must(t, unix.Mkfifo(in("fifo"), 0o600))
+	testutil.Must(t, os.Link(in("good"), in("file")))
 
 	stop := make(chan struct{})
 	var swapper sync.WaitGroup
@@ -50,7 +52,7 @@ func TestReplacedWhileOpening(t *testing.T) {
 	})
 	opened := 0
 	for range 3000 {
-		got, err := Self().Read(abs(t, in("file")), 100)
+		got, err := Self().Read(testutil.AbsPath(t, in("file")), 100)
 		if err != nil {
 			continue
 		}

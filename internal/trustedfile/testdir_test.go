@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // trustedDir makes a directory whose parents can all be trusted. t.TempDir cannot
@@ -29,7 +29,7 @@ func trustedDir(t *testing.T) string {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	file := filepath.Join(dir, "probe")
 	write(t, file, "", 0o600)
-	if faults := Self().Check(abs(t, file)); len(faults) > 0 {
+	if faults := Self().Check(testutil.AbsPath(t, file)); len(faults) > 0 {
 		t.Skipf("the home of this account is not trusted itself: %v", &faults[0])
 	}
 	return dir
@@ -37,28 +37,14 @@ func trustedDir(t *testing.T) string {
 
 func write(t *testing.T, path, text string, mode fs.FileMode) {
 	t.Helper()
-	must(t, os.WriteFile(path, []byte(text), 0o600))
-	must(t, os.Chmod(path, mode))
+	testutil.Must(t, os.WriteFile(path, []byte(text), 0o600))
+	testutil.Must(t, os.Chmod(path, mode))
 }
 
 func mkdir(t *testing.T, path string, mode fs.FileMode) {
 	t.Helper()
-	must(t, os.MkdirAll(path, 0o700))
-	must(t, os.Chmod(path, mode))
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func abs(t *testing.T, path string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(path)
-	must(t, err)
-	return p
+	testutil.Must(t, os.MkdirAll(path, 0o700))
+	testutil.Must(t, os.Chmod(path, mode))
 }
 
 func rootOnly(t *testing.T) {
@@ -74,7 +60,7 @@ func refused(t *testing.T, path string, r fileRules, want string) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {
-		f, err := Self().open(abs(t, path), r)
+		f, err := Self().open(testutil.AbsPath(t, path), r)
 		if err == nil {
 			f.Close()
 		}

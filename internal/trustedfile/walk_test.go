@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func itoa(fd uintptr) string { return strconv.FormatUint(uint64(fd), 10) }
@@ -23,10 +25,10 @@ func TestFollowsLinksInPath(t *testing.T) {
 		"chain": "absolute", "elsewhere/back": "../real/deep", "self": ".", "real/over": "../../../../../../../../../../" + in("real/deep"),
 	}
 	for name, target := range links {
-		must(t, os.Symlink(target, in(name)))
+		testutil.Must(t, os.Symlink(target, in(name)))
 	}
 	for _, name := range []string{"absolute/file", "relative/file", "dots/file", "up/file", "chain/file", "elsewhere/back/file", "self/self/real/deep/file", "real/over/file"} {
-		if got, err := Self().Read(abs(t, in(name)), 100); err != nil || string(got) != "text" {
+		if got, err := Self().Read(testutil.AbsPath(t, in(name)), 100); err != nil || string(got) != "text" {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
@@ -37,22 +39,22 @@ func TestChecksLinkTarget(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mkdir(t, in("open/inner"), 0o755)
 	write(t, in("open/inner/file"), "", 0o600)
-	must(t, os.Chmod(in("open"), 0o777))
-	must(t, os.Symlink("open/inner", in("link")))
+	testutil.Must(t, os.Chmod(in("open"), 0o777))
+	testutil.Must(t, os.Symlink("open/inner", in("link")))
 	refused(t, in("link/file"), plain, "cannot trust "+in("link/file")+": "+in("open")+" is writable by group and others (mode 0777): run: chmod go-w "+in("open"))
 
 	mkdir(t, in("loops"), 0o755)
-	must(t, os.Symlink("b", in("loops/a")))
-	must(t, os.Symlink("a", in("loops/b")))
-	for _, faults := range [][]Fault{Self().Check(abs(t, in("loops/a/file")))} {
+	testutil.Must(t, os.Symlink("b", in("loops/a")))
+	testutil.Must(t, os.Symlink("a", in("loops/b")))
+	for _, faults := range [][]Fault{Self().Check(testutil.AbsPath(t, in("loops/a/file")))} {
 		if len(faults) != 1 || faults[0].Problem != "is one of too many symbolic links" {
 			t.Errorf("loop: %+v", faults)
 		}
 	}
-	must(t, os.Symlink(in("nowhere"), in("dangling")))
+	testutil.Must(t, os.Symlink(in("nowhere"), in("dangling")))
 	refused(t, in("dangling/file"), plain, "cannot open "+in("dangling/file")+": "+in("nowhere")+" does not exist: create it or correct the path")
-	must(t, os.Symlink("open/inner/file", in("tofile")))
-	must(t, os.Chmod(in("open"), 0o755))
+	testutil.Must(t, os.Symlink("open/inner/file", in("tofile")))
+	testutil.Must(t, os.Chmod(in("open"), 0o755))
 	refused(t, in("tofile/file"), plain, "cannot trust "+in("tofile/file")+": "+in("open/inner/file")+" is not a directory: name the file by its real path")
 }
 
@@ -62,19 +64,19 @@ func TestRefusesOtherOwners(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mkdir(t, in("sub"), 0o755)
 	write(t, in("sub/file"), "", 0o600)
-	must(t, os.Symlink("sub", in("link")))
+	testutil.Must(t, os.Symlink("sub", in("link")))
 	const other = 12345
 
-	must(t, os.Chown(in("sub/file"), other, 0))
+	testutil.Must(t, os.Chown(in("sub/file"), other, 0))
 	refused(t, in("sub/file"), plain, "cannot trust "+in("sub/file")+": it is owned by uid 12345, not by root: run: chown root "+in("sub/file"))
-	must(t, os.Chown(in("sub/file"), 0, other))
-	must(t, os.Chown(in("sub"), other, 0))
+	testutil.Must(t, os.Chown(in("sub/file"), 0, other))
+	testutil.Must(t, os.Chown(in("sub"), other, 0))
 	refused(t, in("sub/file"), plain, "cannot trust "+in("sub/file")+": its directory "+in("sub")+" is owned by uid 12345, not by root: "+
 		"keep it below directories that belong to root, or run: chown root "+in("sub"))
-	must(t, os.Chown(in("sub"), 0, 0))
-	must(t, os.Lchown(in("link"), other, 0))
+	testutil.Must(t, os.Chown(in("sub"), 0, 0))
+	testutil.Must(t, os.Lchown(in("link"), other, 0))
 	refused(t, in("link/file"), plain, "cannot trust "+in("link/file")+": its directory "+in("link")+" is owned by uid 12345, not by root: run: chown -h root "+in("link"))
-	if _, err := Self().Open(abs(t, in("sub/file")), 1); err != nil {
+	if _, err := Self().Open(testutil.AbsPath(t, in("sub/file")), 1); err != nil {
 		t.Errorf("a foreign group alone: %v", err)
 	}
 }
@@ -102,9 +104,9 @@ func TestCheckListsEveryFault(t *testing.T) {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	mkdir(t, in("a/b"), 0o755)
 	write(t, in("a/b/file"), "", 0o622)
-	must(t, os.Symlink("../a", in("a/again")))
-	must(t, os.Chmod(in("a"), 0o777|os.ModeSticky))
-	must(t, os.Chmod(in("a/b"), 0o770))
+	testutil.Must(t, os.Symlink("../a", in("a/again")))
+	testutil.Must(t, os.Chmod(in("a"), 0o777|os.ModeSticky))
+	testutil.Must(t, os.Chmod(in("a/b"), 0o770))
 
 	want := []string{
 		in("a") + " is writable by group and others (mode 1777)",
@@ -113,7 +115,7 @@ func TestCheckListsEveryFault(t *testing.T) {
 	}
 	for _, path := range []string{"a/b/file", "a/again/again/b/file"} {
 		var got []string
-		for _, f := range Self().Check(abs(t, in(path))) {
+		for _, f := range Self().Check(testutil.AbsPath(t, in(path))) {
 			got = append(got, f.Path+" "+f.Problem)
 			if f.File != in(path) || f.Fix == "" {
 				t.Errorf("%+v", f)
@@ -128,14 +130,14 @@ func TestCheckListsEveryFault(t *testing.T) {
 func TestCheckGoodAndMissing(t *testing.T) {
 	dir := trustedDir(t)
 	write(t, filepath.Join(dir, "file"), "", 0o600)
-	if faults := Self().Check(abs(t, filepath.Join(dir, "file"))); faults != nil {
+	if faults := Self().Check(testutil.AbsPath(t, filepath.Join(dir, "file"))); faults != nil {
 		t.Errorf("%+v", faults)
 	}
-	faults := Self().Check(abs(t, filepath.Join(dir, "missing")))
+	faults := Self().Check(testutil.AbsPath(t, filepath.Join(dir, "missing")))
 	if len(faults) != 1 || faults[0].Problem != "does not exist" {
 		t.Errorf("%+v", faults)
 	}
-	if faults := Self().Check(abs(t, "/")); len(faults) != 1 {
+	if faults := Self().Check(testutil.AbsPath(t, "/")); len(faults) != 1 {
 		t.Errorf("%+v", faults)
 	}
 }
@@ -145,16 +147,16 @@ func TestCheckRoot(t *testing.T) {
 	path := filepath.Join(trustedDir(t), "file")
 	write(t, path, "", 0o600)
 	if os.Geteuid() != 0 {
-		if Self().Check(abs(t, path)) != nil || Root().Check(abs(t, path)) == nil {
+		if Self().Check(testutil.AbsPath(t, path)) != nil || Root().Check(testutil.AbsPath(t, path)) == nil {
 			t.Error("a file of this account counts as one of root")
 		}
 		return
 	}
-	if faults := Root().Check(abs(t, path)); faults != nil {
+	if faults := Root().Check(testutil.AbsPath(t, path)); faults != nil {
 		t.Errorf("%+v", faults)
 	}
-	must(t, os.Chown(path, 4242, 0))
-	if faults := Root().Check(abs(t, path)); len(faults) != 1 {
+	testutil.Must(t, os.Chown(path, 4242, 0))
+	if faults := Root().Check(testutil.AbsPath(t, path)); len(faults) != 1 {
 		t.Errorf("%+v", faults)
 	}
 }
@@ -165,12 +167,12 @@ func TestLeavesNoDescriptor(t *testing.T) {
 	mkdir(t, in("a"), 0o755)
 	write(t, in("a/file"), "", 0o600)
 	write(t, in("a/bad"), "", 0o666)
-	must(t, os.Symlink("a", in("link")))
+	testutil.Must(t, os.Symlink("a", in("link")))
 	before := descriptors(t)
 	for range 50 {
 		for _, name := range []string{"a/file", "link/file", "a/bad", "a/missing", "missing/file", "link/bad/x"} {
-			Self().Check(abs(t, in(name)))
-			if f, err := Self().Open(abs(t, in(name)), 10); err == nil {
+			Self().Check(testutil.AbsPath(t, in(name)))
+			if f, err := Self().Open(testutil.AbsPath(t, in(name)), 10); err == nil {
 				f.Close()
 			}
 		}
@@ -184,6 +186,6 @@ func TestLeavesNoDescriptor(t *testing.T) {
 func descriptors(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
-	must(t, err)
+	testutil.Must(t, err)
 	return len(entries)
 }

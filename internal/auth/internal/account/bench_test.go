@@ -3,6 +3,8 @@ package account
 import (
 	"os/user"
 	"testing"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 // BenchmarkLookup measures the lookup of a config stage: two parallel calls of getent.
@@ -11,7 +13,7 @@ func BenchmarkLookup(b *testing.B) {
 	if err != nil {
 		b.Skipf("this process has no account: %v", err)
 	}
-	name := username(b, me.Username)
+	name := testutil.Username(b, me.Username)
 	for b.Loop() {
 		if _, err := System(nil).Lookup(b.Context(), name); err != nil {
 			b.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/passwd"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestAging(t *testing.T) {
@@ -38,7 +39,7 @@ func TestAging(t *testing.T) {
 		{"from a directory", "alice:*:::::::", passwd.Aging{Known: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := stub(t, "[ $1 = shadow ] || exit 1; echo '"+c.entry+"'").Aging(t.Context(), username(t, "alice"), now)
+			got, err := stub(t, "[ $1 = shadow ] || exit 1; echo '"+c.entry+"'").Aging(t.Context(), testutil.Username(t, "alice"), now)
 			if err != nil || got != c.want {
 				t.Errorf("got %+v, %v; want %+v", got, err, c.want)
 			}
@@ -47,7 +48,7 @@ func TestAging(t *testing.T) {
 }
 
 func TestAgingUnknown(t *testing.T) {
-	got, err := stub(t, "exit 2").Aging(t.Context(), username(t, "alice"), time.Now())
+	got, err := stub(t, "exit 2").Aging(t.Context(), testutil.Username(t, "alice"), time.Now())
 	if err != nil || got != (passwd.Aging{}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -65,11 +66,11 @@ func TestReadsShadow(t *testing.T) {
 		{"made up", "echo 'root:!*:::::1::'; echo 'nobody:!*:::::1::'; exit 2", false},
 	} {
 		n := stub(t, `[ "$*" = "shadow -- daemon bin alice" ] || exit 9; `+c.script)
-		if got, err := n.ReadsShadow(t.Context(), username(t, "alice")); err != nil || got != c.want {
+		if got, err := n.ReadsShadow(t.Context(), testutil.Username(t, "alice")); err != nil || got != c.want {
 			t.Errorf("%s: %v, %v", c.name, got, err)
 		}
 	}
-	_, err := stub(t, "exit 1").ReadsShadow(t.Context(), username(t, "alice"))
+	_, err := stub(t, "exit 1").ReadsShadow(t.Context(), testutil.Username(t, "alice"))
 	refused(t, err, "cannot look up the account alice: getent shadow: exit status 1: ")
 }
 
@@ -85,7 +86,7 @@ func TestAgingRefuses(t *testing.T) {
 		{"failure", "exit 1", "getent shadow: exit status 1: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := stub(t, c.script).Aging(t.Context(), username(t, "alice"), time.Now())
+			got, err := stub(t, c.script).Aging(t.Context(), testutil.Username(t, "alice"), time.Now())
 			refused(t, err, "cannot look up the account alice: "+c.want)
 			if got != (passwd.Aging{}) {
 				t.Errorf("an error came with %+v", got)
@@ -95,7 +96,7 @@ func TestAgingRefuses(t *testing.T) {
 }
 
 func TestOwner(t *testing.T) {
-	a := job.Account{Name: username(t, "alice"), UID: 1001}
+	a := job.Account{Name: testutil.Username(t, "alice"), UID: 1001}
 	for _, c := range []struct{ name, script, want, fault string }{
 		{"the account itself", "echo alice:x:1001:1::/:", "alice", ""},
 		{"another name", "echo bob:x:1001:1::/:", "bob", ""},

@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func localFiles(t *testing.T, passwd, group string) Files {
@@ -30,7 +31,7 @@ const (
 
 func TestLocal(t *testing.T) {
 	f := localFiles(t, localPasswd, localGroup)
-	a, err := f.Lookup(username(t, "jacamar"))
+	a, err := f.Lookup(testutil.Username(t, "jacamar"))
 	if want := "{jacamar 997 997 42,50,997 /var/lib/jacamar /usr/sbin/nologin}"; err != nil || fmt.Sprint(a) != want {
 		t.Errorf("%v, %v; want %s", a, err, want)
 	}
@@ -43,11 +44,11 @@ func TestLocal(t *testing.T) {
 	if a, err = f.ByUID(0); err != nil || a.Name.String() != "root" {
 		t.Errorf("%v, %v", a, err)
 	}
-	if a, err = f.Lookup(username(t, "last")); err != nil || a.UID != 5 {
+	if a, err = f.Lookup(testutil.Username(t, "last")); err != nil || a.UID != 5 {
 		t.Errorf("the last line, without an end: %v, %v", a, err)
 	}
 	for name, want := range map[string]error{"nobody": ErrNotLocal, "jaca": ErrNotLocal} {
-		if a, err := f.Lookup(username(t, name)); !errors.Is(err, want) {
+		if a, err := f.Lookup(testutil.Username(t, name)); !errors.Is(err, want) {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
 	}
@@ -68,14 +69,14 @@ func TestLocalUnreadable(t *testing.T) {
 		"minus one":     localFiles(t, "jacamar:x:4294967295:1::/:/bin/sh\n", ""),
 		"group's minus": localFiles(t, jacamar, "g:x:4294967295:jacamar\n"),
 	} {
-		if a, err := f.Lookup(username(t, "jacamar")); err == nil || errors.Is(err, ErrNotLocal) || failure.KindOf(err) != failure.System {
+		if a, err := f.Lookup(testutil.Username(t, "jacamar")); err == nil || errors.Is(err, ErrNotLocal) || failure.KindOf(err) != failure.System {
 			t.Errorf("%s: %v, %v", name, a, err)
 		}
 	}
 }
 
 func TestLocalOfThisMachine(t *testing.T) {
-	a, err := LocalFiles().Lookup(username(t, "root"))
+	a, err := LocalFiles().Lookup(testutil.Username(t, "root"))
 	if err != nil || a.UID != 0 || a.GID != 0 {
 		t.Errorf("%v, %v", a, err)
 	}

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
-
-	"jacamar-ci/internal/job"
 )
 
 // stub returns name services whose getent is the given shell script. It sees the
@@ -36,24 +34,6 @@ func answers(t *testing.T, passwd, initgroups string) Names {
 		}
 	}
 	return n
-}
-
-func username(t testing.TB, name string) job.Username {
-	t.Helper()
-	u, err := job.ParseUsername(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
-func path(t *testing.T, p string) job.AbsPath {
-	t.Helper()
-	a, err := job.ParseAbsPath(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
 }
 
 // stubFile reads a file that a stub wrote to its own directory.

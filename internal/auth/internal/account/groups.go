@@ -46,7 +46,7 @@ type GroupNames struct {
 	Unnamed job.GIDs
 }
 
-// GroupNames returns the names of at most MaxNamed groups.
+// GroupNames returns the names of at most MaxGroupNames groups.
 func (n Names) GroupNames(ctx context.Context, ids job.GIDs) (GroupNames, error) {
 	if len(ids) > MaxGroupNames {
 		return GroupNames{}, failure.Privatef("cannot look up the names of %d groups: more than %d", len(ids), MaxGroupNames)

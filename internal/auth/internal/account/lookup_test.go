@@ -12,14 +12,15 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 const alice = "alice:x:1001:2001:Alice:/home/alice:/bin/bash\n"
 
 func TestLookup(t *testing.T) {
 	want := job.Account{
-		Name: username(t, "alice"), UID: 1001, GID: 2001, Groups: job.GIDs{2001},
-		Home: path(t, "/home/alice"), Shell: path(t, "/bin/bash"),
+		Name: testutil.Username(t, "alice"), UID: 1001, GID: 2001, Groups: job.GIDs{2001},
+		Home: testutil.AbsPath(t, "/home/alice"), Shell: testutil.AbsPath(t, "/bin/bash"),
 	}
 	with := func(change func(*job.Account)) job.Account {
 		a := want
@@ -48,7 +49,7 @@ func TestLookup(t *testing.T) {
 		},
 		{
 			"empty shell", "alice:x:1001:2001:Alice:/home/alice:\n", "alice\n",
-			with(func(a *job.Account) { a.Shell = path(t, "/bin/sh") }),
+			with(func(a *job.Account) { a.Shell = testutil.AbsPath(t, "/bin/sh") }),
 		},
 		{"home is cleaned", "alice:x:1001:2001::/home//alice/:/bin/bash\n", "alice\n", want},
 		{"comment in Latin-1", "alice:x:1001:2001:Ren\xe9e, \x07:/home/alice:/bin/bash\n", "alice\n", want},
@@ -58,7 +59,7 @@ func TestLookup(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := answers(t, c.passwd, c.initgroups).Lookup(t.Context(), username(t, "alice"))
+			got, err := answers(t, c.passwd, c.initgroups).Lookup(t.Context(), testutil.Username(t, "alice"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -107,7 +108,7 @@ func TestLookupRefusesMalformedOutput(t *testing.T) {
 		{"70000 groups", alice, "alice " + numbers(1, 70000) + "\n", "70000 groups are more than the kernel's 65536"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := answers(t, c.passwd, c.initgroups).Lookup(t.Context(), username(t, "alice"))
+			got, err := answers(t, c.passwd, c.initgroups).Lookup(t.Context(), testutil.Username(t, "alice"))
 			refused(t, err, "cannot look up the account alice: "+c.want)
 			if !reflect.DeepEqual(got, job.Account{}) {
 				t.Errorf("an error came with the account %v", got)
@@ -137,7 +138,7 @@ func TestLookupGetentFails(t *testing.T) {
 			if strings.Contains(c.name, "hangs") {
 				n.limit = 2 * time.Second
 			}
-			_, err := n.Lookup(t.Context(), username(t, "alice"))
+			_, err := n.Lookup(t.Context(), testutil.Username(t, "alice"))
 			refused(t, err, "cannot look up the account alice: "+c.want)
 		})
 	}
@@ -150,7 +151,7 @@ func TestLookupCancelsOtherQuery(t *testing.T) {
 if [ $1 = initgroups ]; then echo $$ >"$pid.new"; mv "$pid.new" "$pid"; exec sleep 1000; fi
 until [ -e "$pid" ]; do :; done; exit 1`)
 	begin := time.Now()
-	_, err := n.Lookup(t.Context(), username(t, "alice"))
+	_, err := n.Lookup(t.Context(), testutil.Username(t, "alice"))
 	refused(t, err, "cannot look up the account alice: getent passwd: exit status 1: ")
 	if d := time.Since(begin); d > n.limit/2 {
 		t.Errorf("took %s", d)
@@ -163,14 +164,14 @@ until [ -e "$pid" ]; do :; done; exit 1`)
 func TestLookupWithoutGetent(t *testing.T) {
 	n := System(nil)
 	n.getent = []string{"/nonexistent/a", "/nonexistent/b"}
-	_, err := n.Lookup(t.Context(), username(t, "alice"))
+	_, err := n.Lookup(t.Context(), testutil.Username(t, "alice"))
 	refused(t, err, "cannot look up the account alice: cannot find getent at /nonexistent/a or /nonexistent/b")
 }
 
 func TestLookupStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := stub(t, "exec sleep 1000").Lookup(ctx, username(t, "alice"))
+	_, err := stub(t, "exec sleep 1000").Lookup(ctx, testutil.Username(t, "alice"))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
@@ -185,7 +186,7 @@ func TestLookupUnknownUser(t *testing.T) {
 		{"groups fail as well", stub(t, "[ $1 = passwd ] && exit 2; exit 1")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := c.names.Lookup(t.Context(), username(t, "jci-nosuch"))
+			_, err := c.names.Lookup(t.Context(), testutil.Username(t, "jci-nosuch"))
 			var unknown UnknownError
 			if !errors.As(err, &unknown) || unknown.Name.String() != "jci-nosuch" {
 				t.Fatalf("error %v is no UnknownError", err)
@@ -204,7 +205,7 @@ func TestGetentEnvironment(t *testing.T) {
 	t.Setenv("LD_LIBRARY_PATH", "/evil")
 	n := stub(t, `env >"${0%/*}/env.$1"; printf '%s %s\n' "$#" "$*" >"${0%/*}/argv.$1"
 case $1 in passwd) printf '%s\n' 'DOM\a@b.c:x:1001:2001::/home/a:';; initgroups) printf '%s\n' 'DOM\a@b.c';; esac`)
-	if _, err := n.Lookup(t.Context(), username(t, `DOM\a@b.c`)); err != nil {
+	if _, err := n.Lookup(t.Context(), testutil.Username(t, `DOM\a@b.c`)); err != nil {
 		t.Fatal(err)
 	}
 	for _, db := range []string{"passwd", "initgroups"} {

@@ -15,6 +15,7 @@ import (
 
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/passwd"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestLookupOfTheCurrentUser compares with id(1), which uses the C library.
@@ -69,7 +70,7 @@ func TestLookupOfRealAccounts(t *testing.T) {
 
 func TestFactsOfRealAccounts(t *testing.T) {
 	name := temporaryAccount(t)
-	a, err := System(nil).Lookup(t.Context(), username(t, name))
+	a, err := System(nil).Lookup(t.Context(), testutil.Username(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestFactsOfRealAccounts(t *testing.T) {
 		t.Errorf("owner %s, %v", owner, err)
 	}
 	alias := a
-	alias.Name, alias.UID = username(t, "toor"), 0
+	alias.Name, alias.UID = testutil.Username(t, "toor"), 0
 	if owner, err = System(nil).Owner(t.Context(), alias); err != nil || owner.String() != "root" {
 		t.Errorf("owner of user id 0 is %s, %v", owner, err)
 	}
@@ -109,7 +110,7 @@ func TestAgingUnknownWithoutRoot(t *testing.T) {
 	if me.Username == "nobody" {
 		t.Skip("nss-systemd generates a shadow entry for nobody, which any account may read")
 	}
-	got, err := System(nil).Aging(t.Context(), username(t, me.Username), time.Now())
+	got, err := System(nil).Aging(t.Context(), testutil.Username(t, me.Username), time.Now())
 	if err != nil || got != (passwd.Aging{}) {
 		t.Errorf("aging %+v, error %v", got, err)
 	}
@@ -124,7 +125,7 @@ func TestShellsOfThisMachine(t *testing.T) {
 
 func agreesWithID(t *testing.T, name string) job.Account {
 	t.Helper()
-	a, err := System(nil).Lookup(t.Context(), username(t, name))
+	a, err := System(nil).Lookup(t.Context(), testutil.Username(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}

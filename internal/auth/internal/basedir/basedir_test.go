@@ -11,6 +11,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // The account need not exist: this package does not look it up.
@@ -19,17 +20,8 @@ const uid, gid, stranger = 64123, 64124, 64125
 func alice(t *testing.T) job.Account {
 	t.Helper()
 	name, err := job.ParseUsername("alice")
-	must(t, err)
+	testutil.Must(t, err)
 	return job.Account{Name: name, UID: uid, GID: gid}
-}
-
-func must(t *testing.T, errs ...error) {
-	t.Helper()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 // trusted returns a new directory whose parents only root can write, unlike those in
@@ -39,18 +31,11 @@ func trusted(t *testing.T) string {
 	if os.Geteuid() != 0 {
 		t.Skip("only root makes directories for others")
 	}
-	must(t, os.MkdirAll("/srv", 0o755))
+	testutil.Must(t, os.MkdirAll("/srv", 0o755))
 	dir, err := os.MkdirTemp("/srv", "jacamar-rootdir-")
-	must(t, err, os.Chmod(dir, 0o755))
-	t.Cleanup(func() { must(t, os.RemoveAll(dir)) })
+	testutil.Must(t, err, os.Chmod(dir, 0o755))
+	t.Cleanup(func() { testutil.Must(t, os.RemoveAll(dir)) })
 	return dir
-}
-
-func abs(t *testing.T, path string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(path)
-	must(t, err)
-	return p
 }
 
 func mkdir(path string, mode uint32, owner int) error {
@@ -91,11 +76,11 @@ func TestMake(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dataDir := filepath.Join(trusted(t), "data")
-			must(t, os.Mkdir(dataDir, 0o755), tc.plant(dataDir))
+			testutil.Must(t, os.Mkdir(dataDir, 0o755), tc.plant(dataDir))
 			for range 2 { // a second job finds the directory of the first
-				err := Make(abs(t, dataDir), alice(t))
+				err := Make(testutil.AbsPath(t, dataDir), alice(t))
 				if tc.why == "" {
-					must(t, err)
+					testutil.Must(t, err)
 					belongs(t, dataDir+"/alice")
 					continue
 				}
@@ -117,7 +102,7 @@ func linked(d string) error {
 func belongs(t *testing.T, path string) {
 	t.Helper()
 	info, err := os.Lstat(path)
-	must(t, err)
+	testutil.Must(t, err)
 	if st := info.Sys().(*syscall.Stat_t); st.Uid != uid || !info.IsDir() {
 		t.Errorf("%v, owner %d", info.Mode(), st.Uid)
 	}
@@ -127,9 +112,9 @@ func TestNewDirectoryIsPrivate(t *testing.T) {
 	dataDir := trusted(t)
 	old := unix.Umask(0)
 	defer unix.Umask(old)
-	must(t, Make(abs(t, dataDir), alice(t)))
+	testutil.Must(t, Make(testutil.AbsPath(t, dataDir), alice(t)))
 	info, err := os.Lstat(dataDir + "/alice")
-	must(t, err)
+	testutil.Must(t, err)
 	if st := info.Sys().(*syscall.Stat_t); info.Mode().Perm() != 0o700 || st.Gid != gid {
 		t.Errorf("%v, group %d", info.Mode(), st.Gid)
 	}
@@ -139,7 +124,7 @@ func TestOrdinaryUserCannot(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Skip("root can")
 	}
-	if err := Make(abs(t, "/usr"), alice(t)); err == nil || !strings.Contains(err.Error(), "permission denied") {
+	if err := Make(testutil.AbsPath(t, "/usr"), alice(t)); err == nil || !strings.Contains(err.Error(), "permission denied") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -147,16 +132,16 @@ func TestOrdinaryUserCannot(t *testing.T) {
 // TestDescriptorsAreClosed checks every kind of refusal.
 func TestDescriptorsAreClosed(t *testing.T) {
 	dataDir := trusted(t)
-	must(t, os.Symlink("x", dataDir+"/alice"))
+	testutil.Must(t, os.Symlink("x", dataDir+"/alice"))
 	before, err := os.ReadDir("/proc/self/fd")
-	must(t, err)
+	testutil.Must(t, err)
 	for range 10 {
-		_ = Make(abs(t, dataDir), alice(t))
-		_ = Make(abs(t, dataDir+"/missing/x"), alice(t))
-		_ = Make(abs(t, "/tmp"), alice(t))
+		_ = Make(testutil.AbsPath(t, dataDir), alice(t))
+		_ = Make(testutil.AbsPath(t, dataDir+"/missing/x"), alice(t))
+		_ = Make(testutil.AbsPath(t, "/tmp"), alice(t))
 	}
 	after, err := os.ReadDir("/proc/self/fd")
-	must(t, err)
+	testutil.Must(t, err)
 	if len(after) != len(before) {
 		t.Errorf("%d descriptors are open, before it were %d", len(after), len(before))
 	}

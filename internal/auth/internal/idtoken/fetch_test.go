@@ -17,6 +17,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func otherCA(t *testing.T) *x509.Certificate {
@@ -202,7 +203,7 @@ func TestFetchOverLoopbackHTTP(t *testing.T) {
 	s := newSite(t)
 	s.settings.GitLab, s.settings.AnyLoopbackPort = parseURL(t, newPlain(t)), true
 	// No CA is needed, and none is read.
-	s.settings.CAFile = absPath(t, "/nonexistent/ca.pem")
+	s.settings.CAFile = testutil.AbsPath(t, "/nonexistent/ca.pem")
 	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Error(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/test/harness/testutil"
 )
 
 var ctx = context.Background()
@@ -224,7 +225,7 @@ func TestRefresh(t *testing.T) {
 
 func TestFaultyCAFile(t *testing.T) {
 	s := newSite(t)
-	s.settings.CAFile = absPath(t, "/nonexistent/ca.pem")
+	s.settings.CAFile = testutil.AbsPath(t, "/nonexistent/ca.pem")
 	if _, err := s.keys().Get(ctx, ciID, issued); failure.KindOf(err) != failure.Config {
 		t.Errorf("error %v, want a fault of the configuration", err)
 	}

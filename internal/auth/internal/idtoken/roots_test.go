@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jwks"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestCAFileIsJudged(t *testing.T) {
@@ -24,7 +25,7 @@ func TestCAFileIsJudged(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		return absPath(t, path)
+		return testutil.AbsPath(t, path)
 	}
 	pem, err := os.ReadFile(sound.String())
 	if err != nil {
@@ -41,10 +42,10 @@ func TestCAFileIsJudged(t *testing.T) {
 	}{
 		{"sound", sound, ""},
 		{"two certificates", write("two.pem", string(pem)+string(pem), 0o600), ""},
-		{"missing", absPath(t, filepath.Join(dir, "none.pem")), "does not exist"},
+		{"missing", testutil.AbsPath(t, filepath.Join(dir, "none.pem")), "does not exist"},
 		{"writable by others", write("open.pem", string(pem), 0o666), "writable by"},
-		{"a directory", absPath(t, dir), "not a regular file"},
-		{"a link", absPath(t, link), "symbolic link"},
+		{"a directory", testutil.AbsPath(t, dir), "not a regular file"},
+		{"a link", testutil.AbsPath(t, link), "symbolic link"},
 		{"no certificate", write("key.pem", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", 0o600), "no certificate"},
 		{"empty", write("empty.pem", "", 0o600), "no certificate"},
 		{"too long", write("long.pem", strings.Repeat("\n", jwks.MaxBundle)+string(pem), 0o600), "longer than"},

@@ -23,6 +23,7 @@ import (
 	"jacamar-ci/internal/auth/internal/statedir"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jwks/fetch"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestMain lets the test program stand in for jacamar-keys, which has the address
@@ -62,7 +63,7 @@ func newSite(t testing.TB) *site {
 	s.https.StartTLS()
 	t.Cleanup(s.https.Close)
 	dir := trustedDir(t)
-	s.stateDir = absPath(t, filepath.Join(dir, "state"))
+	s.stateDir = testutil.AbsPath(t, filepath.Join(dir, "state"))
 	s.settings = KeySettings{
 		GitLab:   parseURL(t, s.https.URL),
 		CAFile:   caFile(t, dir, s.https.Certificate()),
@@ -140,7 +141,7 @@ func caFile(t testing.TB, dir string, cert *x509.Certificate) job.AbsPath {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return absPath(t, path)
+	return testutil.AbsPath(t, path)
 }
 
 // certificate is one that signs itself, for a server at 127.0.0.1 or elsewhere.
@@ -160,15 +161,6 @@ func certificate(t *testing.T, ip string, from, to time.Time) tls.Certificate {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: otherKey(), Leaf: leaf}
-}
-
-func absPath(t testing.TB, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 func parseURL(t testing.TB, s string) *url.URL {

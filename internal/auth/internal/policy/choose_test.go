@@ -7,6 +7,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestChoose(t *testing.T) {
@@ -17,7 +18,7 @@ func TestChoose(t *testing.T) {
 		{Provider: "twice", ExternUID: "bob"},
 	}}
 	bot := claims.User{ID: 99, Login: "project_7_bot_1f", Identities: []claims.External{{Provider: "ldapmain", ExternUID: "al"}}}
-	accounts := map[job.ID]job.Username{42: username(t, "al"), 99: username(t, "svc")}
+	accounts := map[job.ID]job.Username{42: testutil.Username(t, "al"), 99: testutil.Username(t, "svc")}
 	for _, c := range []struct {
 		name   string
 		user   claims.User
@@ -145,16 +146,16 @@ func TestChoose(t *testing.T) {
 }
 
 func TestCandidateAfterRunAs(t *testing.T) {
-	svc := username(t, "svc")
+	svc := testutil.Username(t, "svc")
 	for _, c := range []struct {
 		name string
 		got  Candidate
 		want Candidate
 	}{
-		{"person, target accepted", Candidate{login: username(t, "alice")}.Accepted(svc), Candidate{login: svc}},
-		{"person, account named", Candidate{login: username(t, "alice")}.Named(svc), Candidate{login: svc}},
-		{"bot, target accepted", Candidate{login: username(t, "b"), bot: true}.Accepted(svc), Candidate{login: svc, bot: true}},
-		{"bot, account named", Candidate{login: username(t, "b"), bot: true}.Named(svc), Candidate{login: svc}},
+		{"person, target accepted", Candidate{login: testutil.Username(t, "alice")}.Accepted(svc), Candidate{login: svc}},
+		{"person, account named", Candidate{login: testutil.Username(t, "alice")}.Named(svc), Candidate{login: svc}},
+		{"bot, target accepted", Candidate{login: testutil.Username(t, "b"), bot: true}.Accepted(svc), Candidate{login: svc, bot: true}},
+		{"bot, account named", Candidate{login: testutil.Username(t, "b"), bot: true}.Named(svc), Candidate{login: svc}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.got != c.want {
@@ -173,8 +174,8 @@ func TestBotNameGrantsNothing(t *testing.T) {
 	}{
 		{"no RunAs", func(c Candidate) Candidate { return c }, false},
 		{"RunAs accepts the bot's name", func(c Candidate) Candidate { return c.Accepted(c.Login()) }, false},
-		{"RunAs accepts the wanted account", func(c Candidate) Candidate { return c.Accepted(username(t, "alice")) }, false},
-		{"RunAs names the account", func(c Candidate) Candidate { return c.Named(username(t, "alice")) }, true},
+		{"RunAs accepts the wanted account", func(c Candidate) Candidate { return c.Accepted(testutil.Username(t, "alice")) }, false},
+		{"RunAs names the account", func(c Candidate) Candidate { return c.Named(testutil.Username(t, "alice")) }, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := good(t)

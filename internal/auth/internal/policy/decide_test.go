@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/passwd"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestDecideGrants(t *testing.T) {
@@ -70,11 +71,11 @@ func TestDecideRules(t *testing.T) {
 			AccountName, Deny, "no account was chosen",
 		},
 		{
-			"another account", func(m *input) { m.candidate.login = username(t, "bob") },
+			"another account", func(m *input) { m.candidate.login = testutil.Username(t, "bob") },
 			AccountName, Deny, `the account "alice" is not the one that was chosen, bob`,
 		},
 		{
-			"another case", func(m *input) { m.candidate.login = username(t, "Alice") },
+			"another case", func(m *input) { m.candidate.login = testutil.Username(t, "Alice") },
 			AccountName, Deny, `the account "alice" is not the one that was chosen, Alice`,
 		},
 		{"root", func(m *input) { m.facts.Account.UID, m.rules.MinUID = 0, 0 }, Root, Deny, "alice has user id 0"},
@@ -122,7 +123,7 @@ func TestDecideRules(t *testing.T) {
 			ServiceAccount, Deny, "alice is the service account of the runner",
 		},
 		{
-			"alias", func(m *input) { m.facts.Owner = username(t, "bob") },
+			"alias", func(m *input) { m.facts.Owner = testutil.Username(t, "bob") },
 			DuplicateUID, Deny, `user id 1001 belongs to "bob" as well as to alice`,
 		},
 		{
@@ -139,24 +140,24 @@ func TestDecideRules(t *testing.T) {
 		{"expired", func(m *input) { m.facts.Aging.Expired = true }, Expired, Deny, "the account alice is expired"},
 		{"expiry not known", func(m *input) { m.facts.Aging = passwd.Aging{Expired: true} }, Expired, Skipped, "cannot read the shadow entry"},
 		{
-			"shell nologin", func(m *input) { m.facts.Account.Shell = abs(t, "/usr/sbin/nologin") },
+			"shell nologin", func(m *input) { m.facts.Account.Shell = testutil.AbsPath(t, "/usr/sbin/nologin") },
 			NologinShell, Deny, "the login shell of alice is /usr/sbin/nologin",
 		},
 		{"shell false, allowed twice", func(m *input) {
-			m.facts.Account.Shell = abs(t, "/bin/false")
+			m.facts.Account.Shell = testutil.AbsPath(t, "/bin/false")
 			m.facts.Shells = []job.AbsPath{m.facts.Account.Shell}
 			m.rules.ShellAllow = allow("/bin/false")
 		}, NologinShell, Deny, "the login shell of alice is /bin/false"},
 		{"shell with a longer name", func(m *input) {
-			m.facts.Account.Shell = abs(t, "/opt/falsehood")
+			m.facts.Account.Shell = testutil.AbsPath(t, "/opt/falsehood")
 			m.facts.Shells = []job.AbsPath{m.facts.Account.Shell}
 		}, NologinShell, OK, "the login shell is /opt/falsehood"},
 		{
-			"shell unknown to the machine", func(m *input) { m.facts.Account.Shell = abs(t, "/opt/shell") },
+			"shell unknown to the machine", func(m *input) { m.facts.Account.Shell = testutil.AbsPath(t, "/opt/shell") },
 			ShellAllow, Deny, "the list is not set and /opt/shell is not in /etc/shells",
 		},
 		{"shell listed, unknown to the machine", func(m *input) {
-			m.facts.Account.Shell = abs(t, "/opt/shell")
+			m.facts.Account.Shell = testutil.AbsPath(t, "/opt/shell")
 			m.rules.ShellAllow = allow("/bin/sh", "/opt/shell")
 		}, ShellAllow, OK, "/opt/shell is in the list"},
 		{
@@ -250,18 +251,18 @@ func TestRunAsService(t *testing.T) {
 			Default, "downscope is none: jobs of alice run as the service account alice",
 		},
 		{
-			"job of another user", func(m *input) { m.facts.Service, m.candidate.login = 1001, username(t, "bob") },
+			"job of another user", func(m *input) { m.facts.Service, m.candidate.login = 1001, testutil.Username(t, "bob") },
 			Default, "downscope is none: jobs of bob run as the service account alice",
 		},
 		{"another account", func(*input) {}, AccountName, "downscope is none: the job would run with user id 998, not as alice"},
 		{"root", func(m *input) { m.facts.Service, m.facts.Account.UID = 0, 0 }, Root, "alice has user id 0"},
 		{"under the minimum", func(m *input) { m.facts.Service, m.facts.Account.UID = 998, 998 }, MinUID, "alice has user id 998, under 1000"},
 		{"the lists look at the job's user", func(m *input) {
-			m.facts.Service, m.candidate.login = 1001, username(t, "bob")
+			m.facts.Service, m.candidate.login = 1001, testutil.Username(t, "bob")
 			m.rules.UserAllow = allow("alice")
 		}, NoMatch, `"bob" is in no allowlist`},
 		{"the job's user is in a list", func(m *input) {
-			m.facts.Service, m.candidate.login = 1001, username(t, "bob")
+			m.facts.Service, m.candidate.login = 1001, testutil.Username(t, "bob")
 			m.rules.UserAllow = allow("bob")
 		}, UserAllow, `"bob" is in the list`},
 	} {

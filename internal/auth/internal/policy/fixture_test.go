@@ -8,25 +8,8 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/passwd"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
-
-func username(t testing.TB, name string) job.Username {
-	t.Helper()
-	u, err := job.ParseUsername(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
-func abs(t testing.TB, path string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 func globs(t testing.TB, patterns ...string) []glob.Pattern {
 	t.Helper()
@@ -44,7 +27,7 @@ func globs(t testing.TB, patterns ...string) []glob.Pattern {
 // good returns a job of alice that every rule accepts, on a site with usual rules.
 func good(t testing.TB) input {
 	t.Helper()
-	alice := username(t, "alice")
+	alice := testutil.Username(t, "alice")
 	return input{
 		id: claims.Identity{
 			Project:  claims.Project{ID: 7, Path: "hpc/solver"},
@@ -56,10 +39,10 @@ func good(t testing.TB) input {
 		facts: Facts{
 			Account: job.Account{
 				Name: alice, UID: 1001, GID: 2001, Groups: job.GIDs{50, 2001},
-				Home: abs(t, "/home/alice"), Shell: abs(t, "/bin/bash"),
+				Home: testutil.AbsPath(t, "/home/alice"), Shell: testutil.AbsPath(t, "/bin/bash"),
 			},
 			Aging: passwd.Aging{Known: true}, Owner: alice,
-			Shells: []job.AbsPath{abs(t, "/bin/sh"), abs(t, "/bin/bash")}, Service: 998,
+			Shells: []job.AbsPath{testutil.AbsPath(t, "/bin/sh"), testutil.AbsPath(t, "/bin/bash")}, Service: 998,
 		},
 		rules: Rules{Source: settings.UserLogin, MinUID: 1000},
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // listed is a directory with the groups ci (10) with its second name ci-old, hpc (11)
@@ -77,7 +78,7 @@ func TestFinal(t *testing.T) {
 		}
 		return list
 	}
-	login := Candidate{login: username(t, "alice")}
+	login := Candidate{login: testutil.Username(t, "alice")}
 	early := 0
 	for range 20000 {
 		rules := Rules{PreValidation: true, GroupAllow: List{r.IntN(2) == 0, some()}, GroupBlock: some()}
@@ -109,7 +110,7 @@ func TestFinal(t *testing.T) {
 }
 
 func TestNeedsGroups(t *testing.T) {
-	alice := username(t, "alice")
+	alice := testutil.Username(t, "alice")
 	for _, c := range []struct {
 		name  string
 		rules Rules
@@ -157,7 +158,7 @@ func TestComparedWithOtherLists(t *testing.T) {
 		{GroupAllow: allow("ci"), GroupBlock: []string{"hpc"}},
 		{GroupAllow: allow(`ci","hpc`)},
 	}
-	login := Candidate{login: username(t, "alice")}
+	login := Candidate{login: testutil.Username(t, "alice")}
 	for i, was := range variants {
 		g, _ := Membership{IDs: job.GIDs{10}, Listed: listed, Named: true, Names: []string{"ci"}}.Compare(was)
 		for j, now := range variants {
@@ -191,7 +192,7 @@ func TestGroupsStaySmall(t *testing.T) {
 		t.Errorf("%+v became %+v, %v", g, back, err)
 	}
 	blocked, _ := m.Compare(Rules{GroupBlock: []string{"z", long}})
-	d := PreValidate(Candidate{login: username(t, "alice")}, blocked, Rules{PreValidation: true, GroupBlock: []string{"z", long}})
+	d := PreValidate(Candidate{login: testutil.Username(t, "alice")}, blocked, Rules{PreValidation: true, GroupBlock: []string{"z", long}})
 	if d.Allowed || d.Rule != GroupBlock || len(d.Reason) > 200 {
 		t.Errorf("%v by %s: %.300s", d.Allowed, d.Rule, d.Reason)
 	}
@@ -200,7 +201,7 @@ func TestGroupsStaySmall(t *testing.T) {
 // TestNumberBeyondTheList: a number beyond the list names no entry.
 func TestNumberBeyondTheList(t *testing.T) {
 	r := Rules{PreValidation: true, GroupBlock: []string{"ci"}}
-	d := PreValidate(Candidate{login: username(t, "alice")}, Groups{Compared: r.groupListsHash(), Blocked: 2}, r)
+	d := PreValidate(Candidate{login: testutil.Username(t, "alice")}, Groups{Compared: r.groupListsHash(), Blocked: 2}, r)
 	if d.Allowed || d.Reason != `"" is in the list` {
 		t.Errorf("%v: %s", d.Allowed, d.Reason)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing/quick"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // model is the reference for the lists: four conditions in their order, without steps
@@ -99,7 +100,7 @@ func TestListsProperties(t *testing.T) {
 		if unnamed {
 			m.Unnamed = job.GIDs{7}
 		}
-		return PreValidate(Candidate{login: username(t, "alice")}, m.named(r), r).Allowed == model("alice", m.Names, unnamed, r)
+		return PreValidate(Candidate{login: testutil.Username(t, "alice")}, m.named(r), r).Allowed == model("alice", m.Names, unnamed, r)
 	}
 	if err := quick.Check(agrees, nil); err != nil {
 		t.Error(err)
@@ -107,7 +108,7 @@ func TestListsProperties(t *testing.T) {
 	// A longer blocklist or a shorter allowlist never allows more.
 	monotone := func(ua, ub, ga, gb, in, more uint8, uset, gset bool) bool {
 		m := Membership{Names: pick(in)}
-		c := Candidate{login: username(t, "alice")}
+		c := Candidate{login: testutil.Username(t, "alice")}
 		tight := Rules{UserAllow: List{uset, pick(ua &^ more)}, UserBlock: pick(ub | more), GroupAllow: List{gset, pick(ga &^ more)}, GroupBlock: pick(gb | more), PreValidation: true}
 		loose := Rules{UserAllow: List{uset, pick(ua)}, UserBlock: pick(ub), GroupAllow: List{gset, pick(ga)}, GroupBlock: pick(gb), PreValidation: true}
 		return !PreValidate(c, m.named(tight), tight).Allowed || PreValidate(c, m.named(loose), loose).Allowed
@@ -213,7 +214,7 @@ func TestListsNameTheRule(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.rules.PreValidation = true
-			d := PreValidate(Candidate{login: username(t, "alice")}, c.groups.named(c.rules), c.rules)
+			d := PreValidate(Candidate{login: testutil.Username(t, "alice")}, c.groups.named(c.rules), c.rules)
 			if d.Rule != c.rule || d.Reason != c.reason {
 				t.Errorf("decided by %s: %s", d.Rule, d.Reason)
 			}
@@ -232,7 +233,7 @@ func TestListsNameTheRule(t *testing.T) {
 }
 
 func TestPreValidateOnlyIfConfigured(t *testing.T) {
-	d := PreValidate(Candidate{login: username(t, "alice")}, Groups{}, Rules{UserBlock: []string{"alice"}})
+	d := PreValidate(Candidate{login: testutil.Username(t, "alice")}, Groups{}, Rules{UserBlock: []string{"alice"}})
 	if !d.Allowed || len(d.Steps) != 1 || d.Steps[0] != (Step{PreValidation, Skipped, "not set"}) {
 		t.Errorf("decision %+v", d)
 	}

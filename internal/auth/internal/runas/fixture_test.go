@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // trustedDir makes a directory whose parents can all be trusted. t.TempDir cannot be
@@ -34,7 +35,7 @@ func trustedDir(t testing.TB) string {
 	if err := os.WriteFile(probe, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if faults := trustedfile.Self().Check(abs(t, probe)); len(faults) > 0 {
+	if faults := trustedfile.Self().Check(testutil.AbsPath(t, probe)); len(faults) > 0 {
 		t.Skipf("the home of this account is not trusted itself: %v", &faults[0])
 	}
 	return dir
@@ -47,7 +48,7 @@ func script(t testing.TB, text string) Script {
 	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return Script{Path: abs(t, path), Trust: trustedfile.Self(), limit: 20 * time.Second}
+	return Script{Path: testutil.AbsPath(t, path), Trust: trustedfile.Self(), limit: 20 * time.Second}
 }
 
 func bash(t testing.TB, body string) Script {
@@ -70,9 +71,9 @@ func run(t testing.TB, s Script, user, target string) (Approval, error) {
 	t.Helper()
 	wanted := job.Username{}
 	if target != "" {
-		wanted = username(t, target)
+		wanted = testutil.Username(t, target)
 	}
-	return s.Run(t.Context(), alice(), username(t, user), wanted)
+	return s.Run(t.Context(), alice(), testutil.Username(t, user), wanted)
 }
 
 // refused checks that err is of the kind, that its text for the operator has the
@@ -97,22 +98,4 @@ func refused(t testing.TB, a Approval, err error, kind failure.Kind, parts ...st
 	if !errors.As(err, &f) {
 		t.Errorf("the error is a %T", err)
 	}
-}
-
-func username(t testing.TB, name string) job.Username {
-	t.Helper()
-	u, err := job.ParseUsername(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
-func abs(t testing.TB, path string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

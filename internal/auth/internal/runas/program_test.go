@@ -13,6 +13,8 @@ import (
 	"jacamar-ci/internal/failure"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestRunRefusesUntrusted(t *testing.T) {
@@ -22,40 +24,40 @@ func TestRunRefusesUntrusted(t *testing.T) {
 		change func(t *testing.T, s *Script)
 		want   string
 	}{
-		{"missing", func(t *testing.T, s *Script) { must(t, os.Remove(s.Path.String())) }, "does not exist"},
-		{"writable by others", func(t *testing.T, s *Script) { must(t, os.Chmod(s.Path.String(), 0o702)) }, "is writable by others (mode 0702)"},
-		{"writable by its group", func(t *testing.T, s *Script) { must(t, os.Chmod(s.Path.String(), 0o720)) }, "is writable by group (mode 0720)"},
+		{"missing", func(t *testing.T, s *Script) { testutil.Must(t, os.Remove(s.Path.String())) }, "does not exist"},
+		{"writable by others", func(t *testing.T, s *Script) { testutil.Must(t, os.Chmod(s.Path.String(), 0o702)) }, "is writable by others (mode 0702)"},
+		{"writable by its group", func(t *testing.T, s *Script) { testutil.Must(t, os.Chmod(s.Path.String(), 0o720)) }, "is writable by group (mode 0720)"},
 		{
-			"in a directory that others can write", func(t *testing.T, s *Script) { must(t, os.Chmod(filepath.Dir(s.Path.String()), 0o777)) },
+			"in a directory that others can write", func(t *testing.T, s *Script) { testutil.Must(t, os.Chmod(filepath.Dir(s.Path.String()), 0o777)) },
 			"is writable by group and others (mode 0777)",
 		},
-		{"not executable", func(t *testing.T, s *Script) { must(t, os.Chmod(s.Path.String(), 0o600)) }, "is not executable (mode 0600)"},
+		{"not executable", func(t *testing.T, s *Script) { testutil.Must(t, os.Chmod(s.Path.String(), 0o600)) }, "is not executable (mode 0600)"},
 		{"owned by another", func(t *testing.T, s *Script) {
 			if os.Geteuid() != 0 {
 				t.Skip("only root can give files away")
 			}
-			must(t, os.Chown(s.Path.String(), 1234, 0))
+			testutil.Must(t, os.Chown(s.Path.String(), 1234, 0))
 		}, "is owned by uid 1234, not by root"},
 		{"a symbolic link", func(t *testing.T, s *Script) {
-			must(t, os.Rename(s.Path.String(), s.Path.String()+".real"))
-			must(t, os.Symlink(s.Path.String()+".real", s.Path.String()))
+			testutil.Must(t, os.Rename(s.Path.String(), s.Path.String()+".real"))
+			testutil.Must(t, os.Symlink(s.Path.String()+".real", s.Path.String()))
 		}, "is a symbolic link, not a regular file"},
 		{"a FIFO", func(t *testing.T, s *Script) {
-			must(t, os.Remove(s.Path.String()))
-			must(t, unix.Mkfifo(s.Path.String(), 0o700))
+			testutil.Must(t, os.Remove(s.Path.String()))
+			testutil.Must(t, unix.Mkfifo(s.Path.String(), 0o700))
 		}, "is a FIFO, not a regular file"},
 		{"wrong sum", func(t *testing.T, s *Script) { s.SHA256 = strings.Repeat("0", 64) }, "want sha256 = " + strings.Repeat("0", 64)},
 		{"sum of the old text", func(t *testing.T, s *Script) {
 			s.SHA256 = sha256sum(t, s.Path.String())
 			f, err := os.OpenFile(s.Path.String(), os.O_APPEND|os.O_WRONLY, 0)
-			must(t, err)
+			testutil.Must(t, err)
 			_, err = f.WriteString("\n")
-			must(t, errors.Join(err, f.Close()))
+			testutil.Must(t, errors.Join(err, f.Close()))
 		}, "want sha256 = "},
 		{"no interpreter", func(t *testing.T, s *Script) { write(t, s, "#!/nonexistent/bash\n") }, "no such file or directory"},
 		{"no first line", func(t *testing.T, s *Script) { write(t, s, "echo\n") }, "exec format error"},
 		{"empty", func(t *testing.T, s *Script) { write(t, s, "") }, "exec format error"},
-		{"too long", func(t *testing.T, s *Script) { must(t, os.Truncate(s.Path.String(), maxScriptSize+1)) }, "is longer than 67108864 bytes"},
+		{"too long", func(t *testing.T, s *Script) { testutil.Must(t, os.Truncate(s.Path.String(), maxScriptSize+1)) }, "is longer than 67108864 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := bash(t, marker)
@@ -138,7 +140,7 @@ func TestRunExecutesHashedBytes(t *testing.T) {
 				}
 			}
 			close(stop)
-			must(t, <-stopped)
+			testutil.Must(t, <-stopped)
 			if ran == 0 || caught == 0 {
 				t.Errorf("ran %d times, refused %d times: the race was not run", ran, caught)
 			}
@@ -148,7 +150,7 @@ func TestRunExecutesHashedBytes(t *testing.T) {
 
 func TestSeal(t *testing.T) {
 	f, err := seal(strings.NewReader("text"), 4)
-	must(t, err)
+	testutil.Must(t, err)
 	defer f.Close()
 	if _, err := f.WriteAt([]byte("T"), 0); !errors.Is(err, unix.EPERM) {
 		t.Errorf("writing: %v", err)
@@ -163,7 +165,7 @@ func TestSeal(t *testing.T) {
 		t.Errorf("sealing again: %v", err)
 	}
 	r, err := reopenReadOnly(f)
-	must(t, err)
+	testutil.Must(t, err)
 	defer r.Close()
 	if b, err := io.ReadAll(r); err != nil || string(b) != "text" {
 		t.Errorf("read %q, %v", b, err)
@@ -191,7 +193,7 @@ func TestSealRefuses(t *testing.T) {
 func descriptors(t *testing.T) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
-	must(t, err)
+	testutil.Must(t, err)
 	return len(list)
 }
 
@@ -226,12 +228,5 @@ func sha256sum(t testing.TB, path string) string {
 
 func write(t *testing.T, s *Script, text string) {
 	t.Helper()
-	must(t, os.WriteFile(s.Path.String(), []byte(text), 0o700))
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	testutil.Must(t, os.WriteFile(s.Path.String(), []byte(text), 0o700))
 }

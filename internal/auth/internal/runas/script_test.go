@@ -15,6 +15,8 @@ import (
 	"jacamar-ci/internal/job"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestRunAccepts(t *testing.T) {
@@ -23,22 +25,22 @@ func TestRunAccepts(t *testing.T) {
 		user, target string
 		want         Approval
 	}{
-		{"silently", "true", "alice", "", Approval{Username: username(t, "alice")}},
-		{"with an empty line", "echo", "alice", "", Approval{Username: username(t, "alice")}},
-		{"the account asked for", "true", "alice", "svc", Approval{Username: username(t, "svc")}},
-		{"with an empty object", "echo '{}'", "alice", "svc", Approval{Username: username(t, "svc")}},
-		{"as another account", `echo '{"username": "carol"}'`, "alice", "svc", Approval{Username: username(t, "carol"), Named: true}},
-		{"naming the same account", `echo '{"username": "alice"}'`, "alice", "", Approval{Username: username(t, "alice"), Named: true}},
+		{"silently", "true", "alice", "", Approval{Username: testutil.Username(t, "alice")}},
+		{"with an empty line", "echo", "alice", "", Approval{Username: testutil.Username(t, "alice")}},
+		{"the account asked for", "true", "alice", "svc", Approval{Username: testutil.Username(t, "svc")}},
+		{"with an empty object", "echo '{}'", "alice", "svc", Approval{Username: testutil.Username(t, "svc")}},
+		{"as another account", `echo '{"username": "carol"}'`, "alice", "svc", Approval{Username: testutil.Username(t, "carol"), Named: true}},
+		{"naming the same account", `echo '{"username": "alice"}'`, "alice", "", Approval{Username: testutil.Username(t, "alice"), Named: true}},
 		{
 			"with all members", `echo '{"username":"carol","data_dir":"/scratch/carol","user_message":"hello\u001b[31m\nthere"}'; echo 'looked up' >&2`, "alice", "",
-			Approval{Username: username(t, "carol"), Named: true, DataDir: abs(t, "/scratch/carol"), Message: "hello?[31m there", Notes: "looked up"},
+			Approval{Username: testutil.Username(t, "carol"), Named: true, DataDir: testutil.AbsPath(t, "/scratch/carol"), Message: "hello?[31m there", Notes: "looked up"},
 		},
-		{"root, which the policy refuses", `echo '{"username":"root"}'`, "alice", "", Approval{Username: username(t, "root"), Named: true}},
-		{"by its arguments", `[ "$# $1" = "1 alice" ]`, "alice", "", Approval{Username: username(t, "alice")}},
-		{"by its arguments with a target", `[ "$# $1 $2" = "2 svc alice" ]`, "alice", "svc", Approval{Username: username(t, "svc")}},
-		{"a backslash in a name", `[ "$1" = 'DOM\a@b.c' ]`, `DOM\a@b.c`, "", Approval{Username: username(t, `DOM\a@b.c`)}},
-		{"with a daemon that gave its outputs away", "x=$(setsid -f sh -c 'exec sleep 1 >/dev/null 2>&1'); true", "alice", "", Approval{Username: username(t, "alice")}},
-		{"with a background child on its output", "sleep 1000 & true", "alice", "", Approval{Username: username(t, "alice")}},
+		{"root, which the policy refuses", `echo '{"username":"root"}'`, "alice", "", Approval{Username: testutil.Username(t, "root"), Named: true}},
+		{"by its arguments", `[ "$# $1" = "1 alice" ]`, "alice", "", Approval{Username: testutil.Username(t, "alice")}},
+		{"by its arguments with a target", `[ "$# $1 $2" = "2 svc alice" ]`, "alice", "svc", Approval{Username: testutil.Username(t, "svc")}},
+		{"a backslash in a name", `[ "$1" = 'DOM\a@b.c' ]`, `DOM\a@b.c`, "", Approval{Username: testutil.Username(t, `DOM\a@b.c`)}},
+		{"with a daemon that gave its outputs away", "x=$(setsid -f sh -c 'exec sleep 1 >/dev/null 2>&1'); true", "alice", "", Approval{Username: testutil.Username(t, "alice")}},
+		{"with a background child on its output", "sleep 1000 & true", "alice", "", Approval{Username: testutil.Username(t, "alice")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := bash(t, c.body)
@@ -240,7 +242,7 @@ func TestRunWhenUndumpable(t *testing.T) {
 func TestRunCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	a, err := bash(t, "sleep 1000").Run(ctx, alice(), username(t, "alice"), job.Username{})
+	a, err := bash(t, "sleep 1000").Run(ctx, alice(), testutil.Username(t, "alice"), job.Username{})
 	refused(t, a, err, failure.System, "was interrupted: context canceled")
 }
 
@@ -298,7 +300,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 func TestClaimsCannotBeSet(t *testing.T) {
-	s := Script{Path: abs(t, "/nonexistent"), Env: []job.Env{env(t, "JWT_USER_LOGIN=root")}}
+	s := Script{Path: testutil.AbsPath(t, "/nonexistent"), Env: []job.Env{env(t, "JWT_USER_LOGIN=root")}}
 	a, err := run(t, s, "alice", "")
 	refused(t, a, err, failure.Config, "validation_env sets JWT_USER_LOGIN: names that begin with JWT_ are reserved for the token's claims")
 }

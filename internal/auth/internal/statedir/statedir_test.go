@@ -15,23 +15,8 @@ import (
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
-
-func absPath(t testing.TB, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
 
 // place returns a path for a state directory in a directory that trustedfile trusts,
 // unlike those in /tmp.
@@ -40,20 +25,20 @@ func place(t testing.TB) string {
 	above := "/var/lib" // root's home is closed to other accounts
 	if os.Geteuid() != 0 {
 		home, err := os.UserHomeDir()
-		must(t, err)
+		testutil.Must(t, err)
 		above = home
 	}
 	parent, err := os.MkdirTemp(above, ".jacamar-test-")
-	must(t, err)
+	testutil.Must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(parent) })
-	must(t, os.Chmod(parent, 0o755))
+	testutil.Must(t, os.Chmod(parent, 0o755))
 	return filepath.Join(parent, "state")
 }
 
 func open(t testing.TB, path string, as *thread.IDs) Dir {
 	t.Helper()
-	d, err := New(absPath(t, path), as)
-	must(t, err)
+	d, err := New(testutil.AbsPath(t, path), as)
+	testutil.Must(t, err)
 	return d
 }
 
@@ -65,7 +50,7 @@ func stocked(t testing.TB) (Dir, string) {
 	if _, err := d.Load("file", 10); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	must(t, d.Replace("file", []byte("x")))
+	testutil.Must(t, d.Replace("file", []byte("x")))
 	return d, path
 }
 
@@ -85,14 +70,14 @@ func TestStoresFiles(t *testing.T) {
 	if _, err := d.Load("file", 10); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Load: %v", err)
 	}
-	must(t, d.Add("file", []byte("first")))
+	testutil.Must(t, d.Add("file", []byte("first")))
 	if err := d.Add("file", []byte("second")); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("Add over a file: %v", err)
 	}
 	if b, err := d.Read("file", 10); err != nil || string(b) != "first" {
 		t.Errorf("%q, %v", b, err)
 	}
-	must(t, d.Replace("file", []byte("third")))
+	testutil.Must(t, d.Replace("file", []byte("third")))
 	if b, err := d.Load("file", 5); err != nil || string(b) != "third" {
 		t.Errorf("%q, %v", b, err)
 	}
@@ -119,34 +104,40 @@ func TestChecks(t *testing.T) {
 		kind  failure.Kind
 		want  string
 	}{
-		{"writable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir, 0o770)) }, config, "its mode is 0770, not 0700: run: chown -R "},
-		{"writable by others", func(t *testing.T, dir string) { must(t, os.Chmod(dir, 0o707)) }, config, "its mode is 0707, not 0700"},
+		{"writable by group", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(dir, 0o770)) }, config, "its mode is 0770, not 0700: run: chown -R "},
+		{"writable by others", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(dir, 0o707)) }, config, "its mode is 0707, not 0700"},
 		{"readable by group", func(t *testing.T, dir string) {
 			if os.Geteuid() == 0 {
 				t.Skip("needs an ordinary user: what is root's may be read by others")
 			}
-			must(t, os.Chmod(dir, 0o750))
+			testutil.Must(t, os.Chmod(dir, 0o750))
 		}, config, "mode is 0750, not 0700"},
-		{"a file in its place", func(t *testing.T, dir string) { must(t, os.RemoveAll(dir)); must(t, os.WriteFile(dir, nil, 0o700)) }, config, "it is not a directory: remove it"},
+		{"a file in its place", func(t *testing.T, dir string) {
+			testutil.Must(t, os.RemoveAll(dir))
+			testutil.Must(t, os.WriteFile(dir, nil, 0o700))
+		}, config, "it is not a directory: remove it"},
 		{"a link in its place", func(t *testing.T, dir string) {
-			must(t, os.Rename(dir, dir+".real"))
-			must(t, os.Symlink(dir+".real", dir))
+			testutil.Must(t, os.Rename(dir, dir+".real"))
+			testutil.Must(t, os.Symlink(dir+".real", dir))
 		}, config, "it is not a directory"},
-		{"parent writable by others", func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, config, "is writable by group and others (mode 0777): run: chmod go-w "},
-		{"another account's", func(t *testing.T, dir string) { asRoot(t); must(t, os.Chown(dir, 65534, 65534)) }, config, "uid 65534"},
-		{"file writable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o660)) }, file, "writable by group"},
-		{"file readable by group", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o640)) }, file, "other accounts have access (mode 0640)"},
-		{"file readable by others", func(t *testing.T, dir string) { must(t, os.Chmod(dir+"/file", 0o604)) }, file, "other accounts have access (mode 0604)"},
-		{"file another account's", func(t *testing.T, dir string) { asRoot(t); must(t, os.Chown(dir+"/file", 65534, 0)) }, file, "uid 65534"},
+		{"parent writable by others", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, config, "is writable by group and others (mode 0777): run: chmod go-w "},
+		{"another account's", func(t *testing.T, dir string) { asRoot(t); testutil.Must(t, os.Chown(dir, 65534, 65534)) }, config, "uid 65534"},
+		{"file writable by group", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(dir+"/file", 0o660)) }, file, "writable by group"},
+		{"file readable by group", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(dir+"/file", 0o640)) }, file, "other accounts have access (mode 0640)"},
+		{"file readable by others", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(dir+"/file", 0o604)) }, file, "other accounts have access (mode 0604)"},
+		{"file another account's", func(t *testing.T, dir string) { asRoot(t); testutil.Must(t, os.Chown(dir+"/file", 65534, 0)) }, file, "uid 65534"},
 		{"file a link", func(t *testing.T, dir string) {
-			must(t, os.Rename(dir+"/file", dir+"/other"))
-			must(t, os.Symlink("other", dir+"/file"))
+			testutil.Must(t, os.Rename(dir+"/file", dir+"/other"))
+			testutil.Must(t, os.Symlink("other", dir+"/file"))
 		}, file, "symbolic link"},
 		{"file a FIFO", func(t *testing.T, dir string) {
-			must(t, os.Remove(dir+"/file"))
-			must(t, unix.Mkfifo(dir+"/file", 0o600))
+			testutil.Must(t, os.Remove(dir+"/file"))
+			testutil.Must(t, unix.Mkfifo(dir+"/file", 0o600))
 		}, file, "FIFO"},
-		{"file a directory", func(t *testing.T, dir string) { must(t, os.Remove(dir+"/file")); must(t, os.Mkdir(dir+"/file", 0o700)) }, file, "directory"},
+		{"file a directory", func(t *testing.T, dir string) {
+			testutil.Must(t, os.Remove(dir+"/file"))
+			testutil.Must(t, os.Mkdir(dir+"/file", 0o700))
+		}, file, "directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, path := stocked(t)
@@ -163,7 +154,7 @@ func TestChecks(t *testing.T) {
 
 func TestUntrustedParentCreatesNothing(t *testing.T) {
 	path := place(t)
-	must(t, os.Chmod(filepath.Dir(path), 0o777))
+	testutil.Must(t, os.Chmod(filepath.Dir(path), 0o777))
 	if _, err := open(t, path, nil).Load("file", 10); failure.KindOf(err) != failure.Config {
 		t.Errorf("%v", err)
 	}
@@ -210,12 +201,12 @@ func TestAsAnotherAccount(t *testing.T) {
 	if want := "install -d -m 0700 -o 5001 -g 5002 " + path; failure.KindOf(err) != failure.Config || !strings.Contains(err.Error(), want) {
 		t.Errorf("below root's directory: %v, want the command %q", err, want)
 	}
-	must(t, os.Mkdir(path, 0o700))
+	testutil.Must(t, os.Mkdir(path, 0o700))
 	if _, err := d.Load("file", 10); failure.KindOf(err) != failure.Config {
 		t.Errorf("root's directory: %v", err)
 	}
-	must(t, os.Chown(path, 5001, 5002))
-	must(t, d.Add("file", []byte("x")))
+	testutil.Must(t, os.Chown(path, 5001, 5002))
+	testutil.Must(t, d.Add("file", []byte("x")))
 	if b, err := d.Read("file", 10); err != nil || string(b) != "x" {
 		t.Errorf("%q, %v", b, err)
 	}
@@ -257,7 +248,7 @@ func TestAddOnce(t *testing.T) {
 // the making of it.
 func TestMakingAgain(t *testing.T) {
 	d := open(t, place(t), nil)
-	must(t, os.Mkdir(d.path.String(), 0o700))
+	testutil.Must(t, os.Mkdir(d.path.String(), 0o700))
 	tries := 0
 	err := d.withDirectory("file", func(job.AbsPath) error {
 		if tries++; tries == 1 {
@@ -274,13 +265,13 @@ func TestSweep(t *testing.T) {
 	d, path := stocked(t)
 	old, young, foreign := filepath.Join(path, tempPrefix+"OLD"), filepath.Join(path, tempPrefix+"YOUNG"), filepath.Join(path, "other-OLD")
 	for _, f := range []string{old, young, foreign} {
-		must(t, os.WriteFile(f, nil, 0o600))
+		testutil.Must(t, os.WriteFile(f, nil, 0o600))
 	}
 	past := time.Now().Add(-2 * time.Hour)
 	for _, f := range []string{old, foreign} {
-		must(t, os.Chtimes(f, past, past))
+		testutil.Must(t, os.Chtimes(f, past, past))
 	}
-	must(t, d.Replace("file", nil))
+	testutil.Must(t, d.Replace("file", nil))
 	for f, want := range map[string]bool{old: false, young: true, foreign: true} {
 		if _, err := os.Lstat(f); (err == nil) != want {
 			t.Errorf("%s is there: %v, want %v", f, err == nil, want)
@@ -300,7 +291,7 @@ func TestFailedWritesLeaveNothing(t *testing.T) {
 	if left, err := os.ReadDir(path); err != nil || len(left) != 1 {
 		t.Errorf("%v is left: %v", left, err)
 	}
-	must(t, os.RemoveAll(path))
+	testutil.Must(t, os.RemoveAll(path))
 	if err := d.Replace("file", nil); err == nil {
 		t.Error("a file was kept without a directory")
 	}
@@ -314,7 +305,7 @@ func TestInvalidPath(t *testing.T) {
 	if _, err := d.Read(strings.Repeat("n", 100), 1); failure.KindOf(err) != failure.Config {
 		t.Errorf("a path that is too long: %v", err)
 	}
-	if d.Path() != absPath(t, "/"+strings.Repeat("d/", 2040)+"d") {
+	if d.Path() != testutil.AbsPath(t, "/"+strings.Repeat("d/", 2040)+"d") {
 		t.Error(d.Path())
 	}
 }
