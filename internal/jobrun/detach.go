@@ -59,8 +59,8 @@ func hello() ipc.Hello {
 
 // reap ends processes of this account for a jacamar-auth without the right to do so. It
 // returns when the connection ends.
-func reap(conn *ipc.ChildConn, brief ipc.Request) error {
-	if err := dropcheck.Verify(brief.Account, brief.Settings.Downscope != settings.None, brief.Start); err != nil {
+func reap(conn *ipc.ChildConn, request ipc.Request) error {
+	if err := dropcheck.Verify(request.Account, request.Settings.Downscope != settings.None, request.Start); err != nil {
 		return err
 	}
 	for {

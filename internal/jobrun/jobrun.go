@@ -30,7 +30,7 @@ func Serve(stdout, stderr *os.File) error {
 	if err != nil {
 		return err
 	}
-	conn, brief, script, err := receiveRequest(socket)
+	conn, request, script, err := receiveRequest(socket)
 	if err != nil {
 		return err
 	}
@@ -40,10 +40,10 @@ func Serve(stdout, stderr *os.File) error {
 	if err := conn.Hello(hello()); err != nil {
 		return fmt.Errorf("jacamar-auth has ended: %w", err)
 	}
-	if brief.Reap {
-		return reap(conn, brief)
+	if request.Reap {
+		return reap(conn, request)
 	}
-	s := stage{brief: brief, script: script, stop: listenControl(conn), stdout: stdout, stderr: stderr}
+	s := stage{request: request, script: script, stop: listenControl(conn), stdout: stdout, stderr: stderr}
 	result, err := s.run()
 	select {
 	case <-s.stop.Abort:
@@ -67,14 +67,14 @@ type stageResult struct {
 // jacamar-auth that takes the start for a failed one waits for this process to end.
 const requestTimeout = 30 * time.Second
 
-func receiveRequest(socket *os.File) (conn *ipc.ChildConn, brief ipc.Request, script []byte, err error) {
+func receiveRequest(socket *os.File) (conn *ipc.ChildConn, request ipc.Request, script []byte, err error) {
 	if err = setReadTimeout(socket, requestTimeout); err == nil {
-		conn, brief, script, err = ipc.Accept(socket)
+		conn, request, script, err = ipc.Accept(socket)
 	}
 	if err == nil {
 		err = setReadTimeout(socket, 0)
 	}
-	return conn, brief, script, err
+	return conn, request, script, err
 }
 
 // setReadTimeout bounds reads of the socket; 0 means no limit.
@@ -125,17 +125,17 @@ func listenControl(conn *ipc.ChildConn) process.Stop {
 
 // stage is one stage of a job.
 type stage struct {
-	brief          ipc.Request
+	request        ipc.Request
 	script         []byte
 	stop           process.Stop
 	stdout, stderr *os.File
 }
 
 func (s stage) run() (stageResult, error) {
-	if err := dropcheck.Verify(s.brief.Account, s.brief.Settings.Downscope != settings.None, s.brief.Start); err != nil {
+	if err := dropcheck.Verify(s.request.Account, s.request.Settings.Downscope != settings.None, s.request.Start); err != nil {
 		return stageResult{}, err
 	}
-	switch s.brief.Stage {
+	switch s.request.Stage {
 	case job.Config:
 		return s.config()
 	case job.Prepare:
@@ -151,13 +151,13 @@ func (s stage) run() (stageResult, error) {
 // system are not.
 func (s stage) newReaper(confined bool) (*process.Reaper, error) {
 	return process.NewReaper(func() error {
-		if err := inherit.Settle(s.brief.Start, s.brief.Account.UID); err != nil {
+		if err := inherit.Settle(s.request.Start, s.request.Account.UID); err != nil {
 			return explainKeyLimit(err)
 		}
 		if !confined {
 			return nil
 		}
-		return confine.Job(s.brief.Settings.Confinement)
+		return confine.Job(s.request.Settings.Confinement)
 	})
 }
 
@@ -170,24 +170,24 @@ func explainKeyLimit(err error) error {
 }
 
 func (s stage) runScript() error {
-	if err := confine.Process(s.brief.Settings.Confinement); err != nil {
+	if err := confine.Process(s.request.Settings.Confinement); err != nil {
 		return err
 	}
 	if lock := s.lockStage(); lock != nil {
 		defer lock.Close()
 	}
-	submits := executor.Submits(s.brief)
+	submits := executor.Submits(s.request)
 	reaper, err := s.newReaper(!submits)
 	if err != nil {
 		return err
 	}
 	if submits {
-		err = executor.NewBatch(s.brief, reaper, s.stdout).Run(s.script, s.stop)
+		err = executor.NewBatch(s.request, reaper, s.stdout).Run(s.script, s.stop)
 	} else {
 		err = executor.Local{
-			Family: reaper, Shell: executor.NewShell(s.brief), Profiles: executor.NewProfiles(s.brief),
+			Family: reaper, Shell: executor.NewShell(s.request), Profiles: executor.NewProfiles(s.request),
 			Stdout: s.stdout, Stderr: s.stderr, Voice: joblog.NewWriter(s.stdout),
-			Grace: s.brief.Settings.KillTimeout * 9 / 10,
+			Grace: s.request.Settings.KillTimeout * 9 / 10,
 		}.Run(s.script, s.stop)
 	}
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 // config creates the job's directories and returns their paths.
 func (s stage) config() (stageResult, error) {
-	if err := executor.CheckBatch(s.brief); err != nil {
+	if err := executor.CheckBatch(s.request); err != nil {
 		return stageResult{}, err
 	}
 	variables, err := s.variables()
@@ -43,13 +43,13 @@ func (s stage) prepare() error {
 	}
 	host, _ := os.Hostname()
 	log := joblog.NewWriter(s.stdout)
-	for line := range strings.Lines(s.brief.Settings.Message) {
+	for line := range strings.Lines(s.request.Settings.Message) {
 		log.Note("%s", strings.TrimSuffix(line, "\n"))
 	}
 	log.Note("Running as %s on %s in %s (%s executor, Jacamar %s)",
-		s.brief.Account.Name, host, s.brief.Dirs.Builds, s.brief.Settings.Executor, version.Number())
-	if s.brief.Settings.Downscope == settings.None {
-		log.Note("This resource runs every job as the account %s (downscope = \"none\").", s.brief.Account.Name)
+		s.request.Account.Name, host, s.request.Dirs.Builds, s.request.Settings.Executor, version.Number())
+	if s.request.Settings.Downscope == settings.None {
+		log.Note("This resource runs every job as the account %s (downscope = \"none\").", s.request.Account.Name)
 	}
 	showLeftovers(log, left)
 	s.warn(log)
@@ -74,22 +74,22 @@ func (s stage) warn(log joblog.Writer) {
 	if line := s.spaceWarning(); line != "" {
 		log.Warn("%s", line)
 	}
-	if customDirUnused(s.brief) {
+	if customDirUnused(s.request) {
 		log.Warn("CUSTOM_CI_BUILDS_DIR has no effect on this resource")
 	}
-	if hasBlankPath(s.brief) {
+	if hasBlankPath(s.request) {
 		log.Warn("the path of the build directory contains a blank: GitLab Runner cannot use local caches there")
 	}
-	if s.brief.Job.Helper && s.missing("gitlab-runner") {
+	if s.request.Job.Helper && s.missing("gitlab-runner") {
 		log.Warn("gitlab-runner is not in your PATH on this machine: the job's caches and artifacts will be skipped")
 	}
-	if s.brief.Job.Image {
+	if s.request.Job.Image {
 		log.Warn("image: has no effect on this resource: the job runs with the programs of this machine")
 	}
-	if s.brief.Job.Services {
+	if s.request.Job.Services {
 		log.Warn("services: has no effect on this resource: no service is started for the job")
 	}
-	if s.brief.Job.StepRunner && s.missing("step-runner") {
+	if s.request.Job.StepRunner && s.missing("step-runner") {
 		log.Warn("step-runner is not in your PATH on this machine, and a job with \"run:\" needs it: install it, or write the job with \"script:\"")
 	}
 }
@@ -116,12 +116,12 @@ func (s stage) cleanup() (stageResult, error) {
 // cancelBatchJobs cancels the job's remaining batch jobs. If their end cannot be
 // confirmed, the job's directory stays, with the record that a later job needs.
 func (s stage) cancelBatchJobs() error {
-	if s.brief.Settings.Batch == nil || s.brief.Dirs.Scripts.IsZero() {
+	if s.request.Settings.Batch == nil || s.request.Dirs.Scripts.IsZero() {
 		return nil
 	}
 	reaper, err := s.newReaper(false)
 	if err != nil {
 		return err
 	}
-	return executor.NewBatch(s.brief, reaper, s.stdout).Cleanup()
+	return executor.NewBatch(s.request, reaper, s.stdout).Cleanup()
 }

@@ -54,16 +54,16 @@ func withLimit[T any](s stage, limit time.Duration, work func() (T, error)) (T, 
 
 // baseDir is the base directory, for messages.
 func (s stage) baseDir() string {
-	if !s.brief.Dirs.Base.IsZero() {
-		return s.brief.Dirs.Base.String()
+	if !s.request.Dirs.Base.IsZero() {
+		return s.request.Dirs.Base.String()
 	}
-	return s.brief.Settings.DataDir
+	return s.request.Settings.DataDir
 }
 
 // inWorkspace runs an operation in the job's workspace.
 func inWorkspace[T any](s stage, limit time.Duration, variables map[string]string, work func(*workspace.Workspace) (T, error)) (T, error) {
 	return withLimit(s, limit, func() (T, error) {
-		w, err := workspace.Open(workspace.Options{Brief: s.brief, Variables: variables, HasOrphans: batch.HasOrphans})
+		w, err := workspace.Open(workspace.Options{Request: s.request, Variables: variables, HasOrphans: batch.HasOrphans})
 		if err != nil {
 			var none T
 			return none, err
@@ -83,7 +83,7 @@ func (s stage) lockStage() io.Closer {
 
 // variables returns the variables in data_dir, from one run of the user's login shell.
 func (s stage) variables() (map[string]string, error) {
-	names := workspace.Variables(s.brief)
+	names := workspace.Variables(s.request)
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -93,7 +93,7 @@ func (s stage) variables() (map[string]string, error) {
 	}
 	results, err := s.evalInShell(expressions...)
 	if err != nil {
-		return nil, failure.Systemf("cannot find the directory for your jobs, %s: %w", s.brief.Settings.DataDir, err)
+		return nil, failure.Systemf("cannot find the directory for your jobs, %s: %w", s.request.Settings.DataDir, err)
 	}
 	values := map[string]string{}
 	for i, name := range names {
@@ -108,13 +108,13 @@ func (s stage) evalInShell(expressions ...string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return executor.Login{Family: reaper, Shell: executor.NewShell(s.brief), Limit: shellLimit}.Ask(expressions...)
+	return executor.Login{Family: reaper, Shell: executor.NewShell(s.request), Limit: shellLimit}.Ask(expressions...)
 }
 
 // missing reports whether the job's PATH lacks a program that the runner's scripts need.
 // It returns false when that cannot be determined.
 func (s stage) missing(program string) bool {
-	if path := string(s.brief.Job.Path); path != "" {
+	if path := string(s.request.Job.Path); path != "" {
 		found, err := withLimit(s, quickLimit, func() (bool, error) { return inPath(program, path), nil })
 		return err == nil && !found
 	}
@@ -135,7 +135,7 @@ func inPath(name, path string) bool {
 // spaceWarning is a line when storage of the job is full or nearly full, otherwise "".
 func (s stage) spaceWarning() string {
 	line, _ := withLimit(s, quickLimit, func() (string, error) {
-		for _, dir := range []string{s.brief.Dirs.Builds.String(), s.brief.Dirs.Base.String()} {
+		for _, dir := range []string{s.request.Dirs.Builds.String(), s.request.Dirs.Base.String()} {
 			if line := diskspace.Warning(dir); dir != "" && line != "" {
 				return line, nil
 			}

@@ -28,7 +28,7 @@ func TestStorageWithoutModes(t *testing.T) {
 	for range 2 {
 		r := s.RunnerInside(ns.Enter()...).Run(bare(s))
 		site.Want(t, r, fakerunner.SystemFailure, 0)
-		site.Shows(t, r, "cannot use "+filepath.Join(dir, s.Account.Name)+": a new directory there has mode 0777, and chmod does not change it", "the file system at "+dir+" (fuse) keeps no modes")
+		site.Shows(t, r, "cannot use "+filepath.Join(dir, s.Account.Name)+": a new directory there has mode 0777, and chmod does not change it", "the file system at "+dir+" (fuse) does not store modes")
 		if left := below(t, source); len(left) > 0 {
 			t.Errorf("left is %v", left)
 		}

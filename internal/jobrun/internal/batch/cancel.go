@@ -31,8 +31,8 @@ func (r *submittedJob) terminate() error {
 	}
 	r.cancelErr = r.cancel()
 	size := int64(-1)
-	if mark, ok := r.dir().readEnd(); ok {
-		r.endStatus, size = &mark, mark.size
+	if status, ok := r.dir().readEnd(); ok {
+		r.endStatus, size = &status, status.size
 	}
 	if err := r.copyRest(size); err != nil {
 		return err

@@ -20,15 +20,15 @@ const (
 )
 
 // finishByStatusFile returns the outcome of a script whose wrapper recorded its end.
-func (r *submittedJob) finishByStatusFile(mark endStatus) error {
-	r.endStatus, r.started = &mark, true
-	if err := r.copyRest(mark.size); err != nil {
+func (r *submittedJob) finishByStatusFile(status endStatus) error {
+	r.endStatus, r.started = &status, true
+	if err := r.copyRest(status.size); err != nil {
 		return err
 	}
-	if mark.code != 0 {
-		r.awaitReason(mark)
+	if status.code != 0 {
+		r.awaitReason(status)
 	}
-	if mark.terminated && mark.code != 0 && r.state.Phase != scheduler.Done && !r.stop.Terminating() {
+	if status.terminated && status.code != 0 && r.state.Phase != scheduler.Done && !r.stop.Terminating() {
 		r.Messages.Note("%s sent SIGTERM to the script without recording a reason; the usual reason is a time limit", r.Scheduler.Name())
 	}
 	return r.outcome(r.id, r.endStatus, true, r.state)
@@ -36,9 +36,9 @@ func (r *submittedJob) finishByStatusFile(mark endStatus) error {
 
 // awaitReason polls the batch system until it reports the job as done, or has had no
 // record of it for a while: some batch systems keep no records.
-func (r *submittedJob) awaitReason(mark endStatus) {
+func (r *submittedJob) awaitReason(status endStatus) {
 	limit := reasonLimit
-	if mark.terminated {
+	if status.terminated {
 		limit = terminatedReasonLimit
 	}
 	close(r.poller.urgent)
@@ -67,8 +67,8 @@ func (r *submittedJob) awaitReason(mark endStatus) {
 func (r *submittedJob) finishByQueue() error {
 	size := int64(-1)
 	r.dir().refresh()
-	if mark, ok := r.dir().readEnd(); ok {
-		r.endStatus, size = &mark, mark.size
+	if status, ok := r.dir().readEnd(); ok {
+		r.endStatus, size = &status, status.size
 	}
 	if err := r.copyRest(size); err != nil {
 		return err

@@ -99,10 +99,10 @@ func (w *simulator) Run(ctx context.Context, c scheduler.Command) scheduler.Repl
 	if instead {
 		return canned
 	}
-	return w.answer(c.Argv)
+	return w.replyTo(c.Argv)
 }
 
-func (w *simulator) answer(argv []string) scheduler.Reply {
+func (w *simulator) replyTo(argv []string) scheduler.Reply {
 	w.mu.Lock()
 	row, exit, name := w.row, w.exit, w.name
 	w.mu.Unlock()

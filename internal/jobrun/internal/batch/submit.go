@@ -81,16 +81,16 @@ func (t Task) newSubmission(args []scheduler.Argument, begun time.Time) *submiss
 func (s *submission) send(ctx, stop context.Context) (scheduler.ID, error) {
 	for {
 		reply := s.submitOnce(ctx)
-		answer := s.Scheduler.ParseSubmit(reply)
+		result := s.Scheduler.ParseSubmit(reply)
 		switch {
-		case answer.Outcome == scheduler.Accepted:
-			return answer.ID, nil
-		case answer.Outcome == scheduler.Refused:
-			return "", notAccepted{s.refusal(answer.Message)}
-		case answer.Outcome == scheduler.Uncertain && !errors.As(reply.Err, &notStarted{}):
-			return s.lookUp(stop, reply, answer.Message)
+		case result.Outcome == scheduler.Accepted:
+			return result.ID, nil
+		case result.Outcome == scheduler.Refused:
+			return "", notAccepted{s.refusal(result.Message)}
+		case result.Outcome == scheduler.Uncertain && !errors.As(reply.Err, &notStarted{}):
+			return s.lookUp(stop, reply, result.Message)
 		}
-		pause, err := s.retryDelay(reply, answer)
+		pause, err := s.retryDelay(reply, result)
 		if err == nil && !sleep(stop, pause) {
 			err = errStopped
 		}
@@ -104,13 +104,13 @@ var errStopped = errors.New("the job was stopped")
 
 // retryDelay returns how long to wait before the request is sent again, or an error
 // when no retry is useful.
-func (s *submission) retryDelay(reply scheduler.Reply, answer scheduler.Submission) (time.Duration, error) {
+func (s *submission) retryDelay(reply scheduler.Reply, result scheduler.Submission) (time.Duration, error) {
 	var none notStarted
 	switch {
-	case answer.Outcome == scheduler.Full:
-		return s.retryFull(answer.Message)
-	case answer.Outcome == scheduler.Unreachable:
-		return s.retryUnreachable(s.Scheduler.Name()+" is unreachable", answer.Message)
+	case result.Outcome == scheduler.Full:
+		return s.retryFull(result.Message)
+	case result.Outcome == scheduler.Unreachable:
+		return s.retryUnreachable(s.Scheduler.Name()+" is unreachable", result.Message)
 	case errors.As(reply.Err, &none) && none.retry:
 		return s.retryUnreachable("cannot start a process", scheduler.Message{Lead: none.Error()})
 	}
@@ -199,12 +199,12 @@ func (t Task) find(ctx context.Context) (ours []scheduler.Found, err error) {
 	}
 	all, err := finder.ParseFind(t.runCommand(ctx, finder.Find(t.User, t.Name), queryLimit))
 	for _, f := range all {
-		switch owned, asks := finder.(scheduler.OwnerFinder); {
+		switch owners, unnamed := finder.(scheduler.OwnerFinder); {
 		case f.Name == t.Name:
 			ours = append(ours, f)
-		case f.Name == "" && asks:
-			reply := t.runCommand(ctx, owned.Owner(f.ID), queryLimit)
-			user, name := owned.ParseOwner(reply)
+		case f.Name == "" && unnamed:
+			reply := t.runCommand(ctx, owners.Owner(f.ID), queryLimit)
+			user, name := owners.ParseOwner(reply)
 			if reply.Err != nil {
 				err = reply.Err
 			} else if user == t.User && name == t.Name {

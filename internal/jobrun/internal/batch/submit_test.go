@@ -24,14 +24,14 @@ var all = map[string]scheduler.Scheduler{
 	"Slurm": slurm.Slurm{}, "PBS": pbs.PBS{}, "LSF": lsf.LSF{}, "SGE": sge.SGE{}, "Flux": flux.Flux{}, "Cobalt": cobalt.Cobalt{},
 }
 
-// answers is a Commander whose submit program returns the replies in turn, the last
+// scriptedReplies is a Commander whose submit program returns the replies in turn, the last
 // one repeatedly, and whose other programs fail.
-type answers struct {
+type scriptedReplies struct {
 	replies []scheduler.Reply
 	submits []time.Time
 }
 
-func (a *answers) Run(_ context.Context, c scheduler.Command) scheduler.Reply {
+func (a *scriptedReplies) Run(_ context.Context, c scheduler.Command) scheduler.Reply {
 	if len(c.Argv) < 4 || c.Argv[0] != "flux" && !strings.HasSuffix(c.Argv[0], "sub") && c.Argv[0] != "sbatch" || c.Argv[1] == "jobs" {
 		return scheduler.Reply{Code: 1, Stderr: "nothing is known"}
 	}
@@ -39,11 +39,11 @@ func (a *answers) Run(_ context.Context, c scheduler.Command) scheduler.Reply {
 	return a.replies[min(len(a.submits), len(a.replies))-1]
 }
 
-// dialogue runs a job whose submission gets the replies.
-func dialogue(t *testing.T, s scheduler.Scheduler, settings ipc.Batch, stop process.Stop, replies ...scheduler.Reply) (w *simulator, a *answers, err error, took time.Duration) {
+// runWithReplies runs a job whose submission gets the replies.
+func runWithReplies(t *testing.T, s scheduler.Scheduler, settings ipc.Batch, stop process.Stop, replies ...scheduler.Reply) (w *simulator, a *scriptedReplies, err error, took time.Duration) {
 	t.Helper()
 	w = newSimulator(t)
-	a = &answers{replies: replies}
+	a = &scriptedReplies{replies: replies}
 	settings.CommandDelay, settings.NFSTimeout, settings.CancelGrace = 30*time.Second, time.Minute, 10*time.Second
 	w.task.Scheduler, w.task.Commands, w.task.Settings = s, a, settings
 	err, took = w.run(stop)
@@ -183,7 +183,7 @@ func TestRefusals(t *testing.T) {
 				if out, ok := strings.CutPrefix(tt.stderr, "stdout:"); ok {
 					reply = scheduler.Reply{Code: tt.code, Stdout: out}
 				}
-				w, a, err, took := dialogue(t, all[tt.system], settings, noStop(), reply)
+				w, a, err, took := runWithReplies(t, all[tt.system], settings, noStop(), reply)
 				kind, atLeast, note := "build", time.Duration(0), ""
 				switch tt.want {
 				case "full":
@@ -327,7 +327,7 @@ func TestRefusedArgument(t *testing.T) {
 			simulate(t, func(t *testing.T, _ *simulator) {
 				settings := wrote("SCHEDULER_PARAMETERS", tt.job)
 				settings.DefaultArgs = strings.Fields(tt.defaults)
-				w, _, err, _ := dialogue(t, slurm.Slurm{}, settings, noStop(), tt.reply)
+				w, _, err, _ := runWithReplies(t, slurm.Slurm{}, settings, noStop(), tt.reply)
 				line, hint := failure.ForUser(err, false, "")
 				if outcomeOf(err) != tt.kind || !strings.Contains(line, tt.line) || !strings.Contains(hint, tt.hint) {
 					t.Errorf("%s, %q, %q", outcomeOf(err), line, hint)

@@ -224,8 +224,8 @@ func (r *submittedJob) follow() error {
 			return r.terminate()
 		case r.startStatus = <-r.watcher.started:
 			r.started = true
-		case mark := <-r.watcher.ended:
-			return r.finishByStatusFile(mark)
+		case status := <-r.watcher.ended:
+			return r.finishByStatusFile(status)
 		case err := <-r.watcher.failed:
 			r.cancelErr = r.cancel()
 			return failure.Systemf("cannot read the job's output: %w", err)

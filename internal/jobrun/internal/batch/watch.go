@@ -64,8 +64,8 @@ func (e *watcher) watch(ctx context.Context) {
 			e.dir.refresh()
 			refreshed = time.Now()
 		}
-		if mark, ok := e.dir.readEnd(); ok {
-			e.ended <- mark
+		if status, ok := e.dir.readEnd(); ok {
+			e.ended <- status
 			return
 		}
 		select {

@@ -14,10 +14,10 @@ import (
 
 // nodeRun is the result of a script on a node.
 type nodeRun struct {
-	mark  endStatus
-	log   string
-	marks int
-	hung  bool
+	end  endStatus
+	log  string
+	runs int
+	hung bool
 }
 
 // runOnNode runs a wrapper whose job has a home with a profile.
@@ -35,9 +35,9 @@ func runOnNode(t *testing.T, d directory, home string, limit time.Duration) (r n
 	_ = cmd.Wait()
 	r.hung = !late.Stop()
 	profiles.End(home, cmd.Process.Pid)
-	r.mark, _ = d.readEnd()
+	r.end, _ = d.readEnd()
 	r.log = read(t, d, logFile)
-	r.marks = profiles.Marks(t, home)
+	r.runs = profiles.Marks(t, home)
 	return r
 }
 
@@ -48,14 +48,14 @@ func TestWrapperAfterEveryProfile(t *testing.T) {
 			t.Parallel()
 			d := submitted(t, p.ScriptText())
 			r := runOnNode(t, d, p.Home(t), time.Minute)
-			if r.marks > 1 || (r.mark.code == 0 && r.marks != 1) {
-				t.Fatalf("the script ran %d times, %+v", r.marks, r.mark)
+			if r.runs > 1 || (r.end.code == 0 && r.runs != 1) {
+				t.Fatalf("the script ran %d times, %+v", r.runs, r.end)
 			}
-			if p.Races && r.mark.code == 128+int(syscall.SIGKILL) {
+			if p.Races && r.end.code == 128+int(syscall.SIGKILL) {
 				return
 			}
-			if r.hung || r.mark.code != profiles.Code || r.mark.scriptNotRun || r.marks != 1 || !strings.HasSuffix(r.log, p.Want()) {
-				t.Errorf("the script ran %d times, %+v, hung %v; the log:\n%s\nwant\n%s", r.marks, r.mark, r.hung, r.log, p.Want())
+			if r.hung || r.end.code != profiles.Code || r.end.scriptNotRun || r.runs != 1 || !strings.HasSuffix(r.log, p.Want()) {
+				t.Errorf("the script ran %d times, %+v, hung %v; the log:\n%s\nwant\n%s", r.runs, r.end, r.hung, r.log, p.Want())
 			}
 			if warned := strings.Count(r.log, "JACAMAR_CI_NO_PROFILE"); (warned == 1) != p.Ends {
 				t.Errorf("the log contains JACAMAR_CI_NO_PROFILE %d times:\n%s", warned, r.log)
@@ -83,13 +83,13 @@ func TestWrapperAfterRandomProfiles(t *testing.T) {
 			d := submitted(t, "echo run >>"+loginshell.Quote(filepath.Join(home, profiles.Mark))+"\nexit "+strconv.Itoa(want)+"\n")
 			r := runOnNode(t, d, home, 3*time.Second)
 			switch {
-			case r.marks > 1:
-				t.Errorf("%s: the script ran %d times", p.Name, r.marks)
+			case r.runs > 1:
+				t.Errorf("%s: the script ran %d times", p.Name, r.runs)
 			case r.hung:
-			case r.mark.at.IsZero():
+			case r.end.at.IsZero():
 				t.Errorf("%s: the wrapper recorded no end; the log:\n%s", p.Name, r.log)
-			case r.mark.code == 0 && (r.marks != 1 || want != 0):
-				t.Errorf("%s: success, though the script ran %d times and ends with %d; the log:\n%s", p.Name, r.marks, want, r.log)
+			case r.end.code == 0 && (r.runs != 1 || want != 0):
+				t.Errorf("%s: success, though the script ran %d times and ends with %d; the log:\n%s", p.Name, r.runs, want, r.log)
 			}
 		})
 	}

@@ -85,10 +85,10 @@ func TestWrapper(t *testing.T) {
 			if got := cmd.ProcessState.ExitCode(); got != tt.code {
 				t.Errorf("exit code %d, want %d", got, tt.code)
 			}
-			mark, ok := d.readEnd()
+			status, ok := d.readEnd()
 			log := read(t, d, logFile)
-			if !ok || mark.code != tt.code || mark.terminated || mark.at.IsZero() || mark.size != int64(len(log)) {
-				t.Errorf("mark %+v %v, log of %d bytes", mark, ok, len(log))
+			if !ok || status.code != tt.code || status.terminated || status.at.IsZero() || status.size != int64(len(log)) {
+				t.Errorf("status %+v %v, log of %d bytes", status, ok, len(log))
 			}
 			if began, ok := d.readStart(); !ok || began.at.IsZero() || began.node == "" {
 				t.Errorf("start %+v %v", began, ok)
@@ -165,9 +165,9 @@ func TestWrapperTerminated(t *testing.T) {
 		"trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done": 143,
 	} {
 		d := submitted(t, script)
-		mark := terminated(t, d, t.TempDir(), "ready")
-		if mark.code != want || !mark.terminated || mark.scriptNotRun {
-			t.Errorf("%s: mark %+v, want code %d", script, mark, want)
+		status := terminated(t, d, t.TempDir(), "ready")
+		if status.code != want || !status.terminated || status.scriptNotRun {
+			t.Errorf("%s: status %+v, want code %d", script, status, want)
 		}
 	}
 }
@@ -178,9 +178,9 @@ func TestWrapperTerminatedInAProfile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, ".bash_profile"), []byte("echo ready; sleep 60\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mark := terminated(t, d, home, "ready")
-	if log := read(t, d, logFile); mark.code != 143 || !mark.scriptNotRun || strings.Contains(log, "RAN") || !strings.Contains(log, "before its login profiles had ended") {
-		t.Errorf("mark %+v, log %q", mark, log)
+	status := terminated(t, d, home, "ready")
+	if log := read(t, d, logFile); status.code != 143 || !status.scriptNotRun || strings.Contains(log, "RAN") || !strings.Contains(log, "before its login profiles had ended") {
+		t.Errorf("status %+v, log %q", status, log)
 	}
 }
 
@@ -220,8 +220,8 @@ func terminated(t *testing.T, d directory, home, text string) endStatus {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	mark, _ := d.readEnd()
-	return mark
+	status, _ := d.readEnd()
+	return status
 }
 
 // The wrapper, which the batch system may keep, contains nothing of the script.
@@ -250,8 +250,8 @@ func TestWrapperWritesTheLog(t *testing.T) {
 	if !logContains(t, d, "out\nerr\n") {
 		t.Error("the log does not have what the script printed")
 	}
-	if mark, ok := d.readEnd(); !ok || mark.size != int64(len("out\nerr\n")) {
-		t.Errorf("mark %+v, want the length of the log", mark)
+	if status, ok := d.readEnd(); !ok || status.size != int64(len("out\nerr\n")) {
+		t.Errorf("status %+v, want the length of the log", status)
 	}
 }
 

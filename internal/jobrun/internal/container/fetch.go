@@ -26,8 +26,8 @@ const (
 // failurePatterns are texts of registries, of Go's network packages and of the kernel, in
 // lower case. The first match counts: specific reasons precede general ones.
 var failurePatterns = []struct {
-	verdict FetchResult
-	texts   []string
+	result FetchResult
+	texts  []string
 }{
 	{NoSpace, []string{"no space left on device", "disk quota exceeded"}},
 	{Throttled, []string{"toomanyrequests", "too many requests", "429"}},
@@ -51,7 +51,7 @@ func Classify(r Reply) (FetchResult, string) {
 	for _, p := range failurePatterns {
 		for i := len(lines) - 1; i >= 0; i-- {
 			if containsAny(strings.ToLower(lines[i]), p.texts) {
-				return p.verdict, tidy(lines[i])
+				return p.result, tidy(lines[i])
 			}
 		}
 	}

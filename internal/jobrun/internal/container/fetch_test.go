@@ -11,9 +11,9 @@ import (
 // and skopeo 1.9 for each response of a registry.
 func TestClassify(t *testing.T) {
 	for _, tt := range []struct {
-		stderr  string
-		verdict FetchResult
-		reason  string
+		stderr string
+		result FetchResult
+		reason string
 	}{
 		{"Trying to pull r.example.com/a:1...\nError: initializing source docker://r.example.com/a:1: reading manifest 1 in r.example.com/a: manifest unknown: manifest unknown", NotFound, "manifest unknown"},
 		{"Error: initializing source docker://r/a:1: reading manifest 1 in r/a: unauthorized: authentication required", Denied, "unauthorized"},
@@ -31,7 +31,7 @@ func TestClassify(t *testing.T) {
 		{"", Failed, ""},
 	} {
 		v, reason := Classify(Reply{Code: 125, Stderr: tt.stderr})
-		if v != tt.verdict || !strings.Contains(reason, tt.reason) || strings.Contains(reason, "pw@") {
+		if v != tt.result || !strings.Contains(reason, tt.reason) || strings.Contains(reason, "pw@") {
 			t.Errorf("%.60q: %v %q", tt.stderr, v, reason)
 		}
 	}

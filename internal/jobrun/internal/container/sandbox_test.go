@@ -36,8 +36,8 @@ func TestSandboxPassesCodesAndDescriptors(t *testing.T) {
 		cmd.ExtraFiles = []*os.File{w}
 		out, err := cmd.CombinedOutput()
 		w.Close()
-		var said bytes.Buffer
-		if _, err := said.ReadFrom(r); err != nil {
+		var ready bytes.Buffer
+		if _, err := ready.ReadFrom(r); err != nil {
 			t.Fatal(err)
 		}
 		if cmd.ProcessState == nil {
@@ -46,8 +46,8 @@ func TestSandboxPassesCodesAndDescriptors(t *testing.T) {
 		if strings.Contains(string(out), "unshare failed") {
 			t.Skipf("user namespaces cannot be made here: %s", out)
 		}
-		if got := cmd.ProcessState.ExitCode(); code != strconv.Itoa(got) || said.String() != "c" {
-			t.Errorf("exit %s: %d, %q, %s", code, got, said.String(), out)
+		if got := cmd.ProcessState.ExitCode(); code != strconv.Itoa(got) || ready.String() != "c" {
+			t.Errorf("exit %s: %d, %q, %s", code, got, ready.String(), out)
 		}
 	}
 }

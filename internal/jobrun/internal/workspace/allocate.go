@@ -36,7 +36,7 @@ func (w *Workspace) Config() (ipc.Dirs, error) {
 		}
 	}
 	if err != nil {
-		rerr := w.removeScripts(w.brief.Job.Runner, w.brief.Job.ID.String(), time.Now().Add(failedConfigTime))
+		rerr := w.removeScripts(w.request.Job.Runner, w.request.Job.ID.String(), time.Now().Add(failedConfigTime))
 		w.noteLeftover(w.base.Path().String()+"/scripts", rerr)
 		return ipc.Dirs{}, err
 	}
@@ -68,12 +68,12 @@ func (w *Workspace) allocateBuilds(scripts *safedir.Dir) (*safedir.Dir, error) {
 		return nil, err
 	}
 	defer root.Close()
-	rec := jobRecord{reservation: newReservation(w.brief.Job, w.host, time.Now()), Custom: custom}
-	if w.brief.Settings.StaticBuildsDir {
+	rec := jobRecord{reservation: newReservation(w.request.Job, w.host, time.Now()), Custom: custom}
+	if w.request.Settings.StaticBuildsDir {
 		rec.Static = true
 		return w.makeStaticBuilds(rec, root, scripts)
 	}
-	rec.Pool = poolName(w.brief)
+	rec.Pool = poolName(w.request)
 	return w.allocateSlot(rec, root, scripts)
 }
 
@@ -94,7 +94,7 @@ func (w *Workspace) allocateSlot(rec jobRecord, root, scripts *safedir.Dir) (_ *
 	if err != nil {
 		return nil, err
 	}
-	if rec.Slot, err = chooseSlot(all, w.brief.Job, func(slot int, r reservation) bool { return w.available(p, slot, r) }); err != nil {
+	if rec.Slot, err = chooseSlot(all, w.request.Job, func(slot int, r reservation) bool { return w.available(p, slot, r) }); err != nil {
 		return nil, err
 	}
 	builds, err := dir.Make(slotName(rec.Slot))
@@ -136,7 +136,7 @@ const predecessorTime = 5 * time.Second
 // removePredecessorSecrets removes the secrets of the dead job that had the slot
 // before: afterwards nothing shows that they belong to it.
 func (w *Workspace) removePredecessorSecrets(dead reservation, rec jobRecord, root *safedir.Dir) {
-	if dead.free() || dead.belongsTo(w.brief.Job) {
+	if dead.free() || dead.belongsTo(w.request.Job) {
 		return
 	}
 	scripts, err := w.base.Open("scripts", dead.Runner, dead.Job.String())
@@ -188,7 +188,7 @@ func (w *Workspace) renew(rec jobRecord, scripts *safedir.Dir) error {
 	if w.host.processGone(rec.Host, rec.Owner) {
 		rec.Owner.PID = 0
 	}
-	rec.Temp = tempBelow(w.brief.Job.Temp, w.brief.Dirs.Builds)
+	rec.Temp = tempBelow(w.request.Job.Temp, w.request.Dirs.Builds)
 	root, err := w.rootOf(rec)
 	if errors.Is(err, unix.ENOENT) {
 		return w.directoryMissing()
@@ -235,8 +235,8 @@ func (w *Workspace) confirmReservation(rec jobRecord, root *safedir.Dir) (err er
 	}
 	defer p.closeInto(&err)
 	r, err := p.reservation(rec.Slot)
-	if err == nil && !r.belongsTo(w.brief.Job) {
-		err = failure.Systemf("cannot use %s: another job of yours has it now", w.brief.Dirs.Builds).WithHint("retry the job")
+	if err == nil && !r.belongsTo(w.request.Job) {
+		err = failure.Systemf("cannot use %s: another job of yours has it now", w.request.Dirs.Builds).WithHint("retry the job")
 	}
 	if err != nil {
 		return err
@@ -245,7 +245,7 @@ func (w *Workspace) confirmReservation(rec jobRecord, root *safedir.Dir) (err er
 }
 
 func (w *Workspace) directoryMissing() error {
-	return failure.Systemf("cannot find the job's build directory %s", w.brief.Dirs.Builds).
+	return failure.Systemf("cannot find the job's build directory %s", w.request.Dirs.Builds).
 		WithHint("it existed in the job's first stage: check whether a script of yours removes it, and retry the job")
 }
 

@@ -17,10 +17,10 @@ func TestLayout(t *testing.T) {
 	o := configure(t, options(t, a, 41))
 	base := a.Home.String() + "/.jacamar-ci"
 	for got, want := range map[string]string{
-		o.Brief.Dirs.Base.String():    base,
-		o.Brief.Dirs.Builds.String():  base + "/builds/t0ken/000",
-		o.Brief.Dirs.Cache.String():   base + "/cache",
-		o.Brief.Dirs.Scripts.String(): base + "/scripts/t0ken/41",
+		o.Request.Dirs.Base.String():    base,
+		o.Request.Dirs.Builds.String():  base + "/builds/t0ken/000",
+		o.Request.Dirs.Cache.String():   base + "/cache",
+		o.Request.Dirs.Scripts.String(): base + "/scripts/t0ken/41",
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -36,9 +36,9 @@ func TestLayout(t *testing.T) {
 
 func TestGroupPermissions(t *testing.T) {
 	o := options(t, testAccount(t), 41)
-	o.Brief.Settings.GroupPermissions = true
+	o.Request.Settings.GroupPermissions = true
 	o = configure(t, o)
-	for _, dir := range []string{o.Brief.Dirs.Base.String(), o.Brief.Dirs.Builds.String(), o.Brief.Dirs.Cache.String(), o.Brief.Dirs.Scripts.String()} {
+	for _, dir := range []string{o.Request.Dirs.Base.String(), o.Request.Dirs.Builds.String(), o.Request.Dirs.Cache.String(), o.Request.Dirs.Scripts.String()} {
 		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o750 {
 			t.Errorf("%s: %v, %v", dir, info.Mode(), err)
 		}
@@ -49,8 +49,8 @@ func TestLimitedDirectoriesBelongToTheProject(t *testing.T) {
 	a := testAccount(t)
 	limited := func(id job.ID, runner, project string, number job.ID) Options {
 		o := options(t, a, id)
-		o.Brief.Settings.LimitBuildDir = true
-		o.Brief.Job.Runner, o.Brief.Job.Project, o.Brief.Job.ProjectID = runner, project, number
+		o.Request.Settings.LimitBuildDir = true
+		o.Request.Job.Runner, o.Request.Job.Project, o.Request.Job.ProjectID = runner, project, number
 		return configure(t, o)
 	}
 	for _, tc := range []struct {
@@ -63,7 +63,7 @@ func TestLimitedDirectoriesBelongToTheProject(t *testing.T) {
 		{limited(3, "one", "group/other", 124), "builds/other_124/000"},
 		{limited(4, "one", "group/other", 125), "builds/other_125/000"},
 	} {
-		if got := strings.TrimPrefix(tc.order.Brief.Dirs.Builds.String(), a.Home.String()+"/.jacamar-ci/"); got != tc.want {
+		if got := strings.TrimPrefix(tc.order.Request.Dirs.Builds.String(), a.Home.String()+"/.jacamar-ci/"); got != tc.want {
 			t.Errorf("got %s, want %s", got, tc.want)
 		}
 	}
@@ -85,8 +85,8 @@ func TestConfigAgainGivesTheSame(t *testing.T) {
 	first := configure(t, options(t, a, 1))
 	configure(t, options(t, a, 2))
 	again := configure(t, options(t, a, 1))
-	if first.Brief.Dirs != again.Brief.Dirs {
-		t.Errorf("%v, then %v", first.Brief.Dirs, again.Brief.Dirs)
+	if first.Request.Dirs != again.Request.Dirs {
+		t.Errorf("%v, then %v", first.Request.Dirs, again.Request.Dirs)
 	}
 }
 
@@ -97,9 +97,9 @@ func TestSlotsOfDeadJobsAreUsedAgain(t *testing.T) {
 		want    string
 	}{
 		"live":                        {func(*Options) {}, false, "001"},
-		"runner died":                 {func(o *Options) { o.Brief.Job.Owner = dead(t) }, false, "000"},
-		"runner died, batch job left": {func(o *Options) { o.Brief.Job.Owner = dead(t) }, true, "001"},
-		"time over, batch job left":   {func(o *Options) { o.Brief.Job.Timeout = -int(2 * time.Hour / time.Second) }, true, "000"},
+		"runner died":                 {func(o *Options) { o.Request.Job.Owner = dead(t) }, false, "000"},
+		"runner died, batch job left": {func(o *Options) { o.Request.Job.Owner = dead(t) }, true, "001"},
+		"time over, batch job left":   {func(o *Options) { o.Request.Job.Timeout = -int(2 * time.Hour / time.Second) }, true, "000"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := testAccount(t)
@@ -122,14 +122,14 @@ func TestSlotsOfDeadJobsAreUsedAgain(t *testing.T) {
 func TestPredecessorSecretsAreRemoved(t *testing.T) {
 	a := testAccount(t)
 	o := options(t, a, 1)
-	o.Brief.Job.Owner = dead(t)
+	o.Request.Job.Owner = dead(t)
 	o = configure(t, o)
 	prepareDead(t, o)
 	writeJobFiles(t, o)
 	next := options(t, a, 2)
-	next.Brief.Job.Project = "group/elsewhere"
+	next.Request.Job.Project = "group/elsewhere"
 	next = configure(t, next)
-	if got, want := files(t, next.Brief.Dirs.Builds.String()), "group group/project group/project/README"; got != want || slot(next) != "000" {
+	if got, want := files(t, next.Request.Dirs.Builds.String()), "group group/project group/project/README"; got != want || slot(next) != "000" {
 		t.Errorf("slot %s has %s", slot(next), got)
 	}
 }
@@ -144,7 +144,7 @@ func prepareDead(t *testing.T, o Options) {
 	defer scripts.Close()
 	l, err := readJobRecord(scripts)
 	must(t, err)
-	l.Temp = tempBelow(o.Brief.Job.Temp, o.Brief.Dirs.Builds)
+	l.Temp = tempBelow(o.Request.Job.Temp, o.Request.Dirs.Builds)
 	must(t, l.write(scripts))
 }
 
@@ -172,27 +172,27 @@ func TestPrepareWithoutTheDirectory(t *testing.T) {
 		spoil func(t *testing.T, o Options)
 		why   string
 	}{
-		"everything removed": {func(t *testing.T, o Options) { must(t, os.RemoveAll(o.Brief.Dirs.Base.String())) }, "cannot find the job's build directory"},
-		"slot removed":       {func(t *testing.T, o Options) { must(t, os.RemoveAll(o.Brief.Dirs.Builds.String())) }, "cannot find the job's build directory"},
-		"pool removed":       {func(t *testing.T, o Options) { must(t, os.RemoveAll(filepath.Dir(o.Brief.Dirs.Builds.String()))) }, "cannot find the job's build directory"},
-		"record removed":     {func(t *testing.T, o Options) { must(t, os.Remove(o.Brief.Dirs.Scripts.String()+"/lease")) }, "cannot find the job's build directory"},
+		"everything removed": {func(t *testing.T, o Options) { must(t, os.RemoveAll(o.Request.Dirs.Base.String())) }, "cannot find the job's build directory"},
+		"slot removed":       {func(t *testing.T, o Options) { must(t, os.RemoveAll(o.Request.Dirs.Builds.String())) }, "cannot find the job's build directory"},
+		"pool removed":       {func(t *testing.T, o Options) { must(t, os.RemoveAll(filepath.Dir(o.Request.Dirs.Builds.String()))) }, "cannot find the job's build directory"},
+		"record removed":     {func(t *testing.T, o Options) { must(t, os.Remove(o.Request.Dirs.Scripts.String()+"/lease")) }, "cannot find the job's build directory"},
 		"reservations removed": {func(t *testing.T, o Options) {
-			must(t, os.Remove(filepath.Dir(o.Brief.Dirs.Builds.String())+"/.claims"))
+			must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
 		}, "another job of yours has it now"},
 		"taken by another": {func(t *testing.T, o Options) {
-			next := options(t, o.Brief.Account, 2)
-			next.Brief.Job.Timeout = 10
-			must(t, os.Remove(filepath.Dir(o.Brief.Dirs.Builds.String())+"/.claims"))
+			next := options(t, o.Request.Account, 2)
+			next.Request.Job.Timeout = 10
+			must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
 			configure(t, next)
 		}, "another job of yours has it now"},
-		"open to others":      {func(t *testing.T, o Options) { must(t, os.Chmod(o.Brief.Dirs.Builds.String(), 0o755)) }, "others may enter it"},
-		"a link in its place": {func(t *testing.T, o Options) { replaceByLink(t, o.Brief.Dirs.Builds.String()) }, "it is not a directory"},
-		"a corrupt record":    {func(t *testing.T, o Options) { writeFile(t, o.Brief.Dirs.Scripts.String()+"/lease", "{") }, "cannot read the job's record"},
+		"open to others":      {func(t *testing.T, o Options) { must(t, os.Chmod(o.Request.Dirs.Builds.String(), 0o755)) }, "others may enter it"},
+		"a link in its place": {func(t *testing.T, o Options) { replaceByLink(t, o.Request.Dirs.Builds.String()) }, "it is not a directory"},
+		"a corrupt record":    {func(t *testing.T, o Options) { writeFile(t, o.Request.Dirs.Scripts.String()+"/lease", "{") }, "cannot read the job's record"},
 		"a hostile record": {func(t *testing.T, o Options) {
-			writeFile(t, o.Brief.Dirs.Scripts.String()+"/lease", `{"pool":"../../x","slot":0}`)
+			writeFile(t, o.Request.Dirs.Scripts.String()+"/lease", `{"pool":"../../x","slot":0}`)
 		}, "is not the name of a directory"},
 		"a slot out of range": {func(t *testing.T, o Options) {
-			writeFile(t, o.Brief.Dirs.Scripts.String()+"/lease", `{"pool":"t0ken","slot":-1}`)
+			writeFile(t, o.Request.Dirs.Scripts.String()+"/lease", `{"pool":"t0ken","slot":-1}`)
 		}, "cannot read the job's record"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -216,7 +216,7 @@ func replaceByLink(t *testing.T, path string) {
 func TestWrapperIsNotTakenForTheRunner(t *testing.T) {
 	a := testAccount(t)
 	o := options(t, a, 1)
-	o.Brief.Job.Owner = dead(t)
+	o.Request.Job.Owner = dead(t)
 	o = configure(t, o)
 	prepare(t, o)
 	if next := configure(t, options(t, a, 2)); slot(next) != "001" {
@@ -232,12 +232,12 @@ func TestJobsOfOtherHosts(t *testing.T) {
 	a := testAccount(t)
 	elsewhere := func(host string, id job.ID, timeout int) Options {
 		o := options(t, a, id)
-		o.Brief.Job.Owner, o.Brief.Job.Timeout = dead(t), timeout
+		o.Request.Job.Owner, o.Request.Job.Timeout = dead(t), timeout
 		w := openWorkspace(t, o)
 		w.host = hostID{Host: host, PIDNamespace: w.host.PIDNamespace}
 		dirs, err := w.Config()
 		must(t, err)
-		o.Brief.Dirs = dirs
+		o.Request.Dirs = dirs
 		return o
 	}
 	if got := slot(elsewhere("one", 1, 3600)); got != "000" {
@@ -270,7 +270,7 @@ func TestFailedConfigLeavesNothing(t *testing.T) {
 func TestOwnerIsRecorded(t *testing.T) {
 	o := configure(t, options(t, testAccount(t), 1))
 	me, _ := proctree.Find(os.Getpid())
-	p := openPool(t, filepath.Dir(o.Brief.Dirs.Builds.String()))
+	p := openPool(t, filepath.Dir(o.Request.Dirs.Builds.String()))
 	defer p.close()
 	c, err := p.reservation(0)
 	must(t, err)

@@ -28,9 +28,9 @@ const (
 // Cleanup releases the job's build directory and removes its scripts and secrets, and
 // within the time limit those of earlier jobs that have ended.
 func (w *Workspace) Cleanup() error {
-	err := w.removeJob(w.brief.Job.Runner, w.brief.Job.ID, time.Now().Add(ownCleanupTime), true)
+	err := w.removeJob(w.request.Job.Runner, w.request.Job.ID, time.Now().Add(ownCleanupTime), true)
 	if len(w.unremoved) == 0 {
-		w.noteLeftover(w.brief.Dirs.Scripts.String(), err)
+		w.noteLeftover(w.request.Dirs.Scripts.String(), err)
 	}
 	until := time.Now().Add(otherCleanupTime)
 	w.removeEndedJobs(until)
@@ -48,7 +48,7 @@ func (w *Workspace) Cleanup() error {
 // existingRoot opens this job's root of builds. The error is unix.ENOENT when it does
 // not exist.
 func (w *Workspace) existingRoot() (*safedir.Dir, error) {
-	custom, err := customBuildsPath(w.brief)
+	custom, err := customBuildsPath(w.request)
 	if err != nil {
 		return nil, unix.ENOENT // the config stage failed too
 	}

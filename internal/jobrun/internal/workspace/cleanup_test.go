@@ -16,10 +16,10 @@ func TestCleanup(t *testing.T) {
 	o := configure(t, options(t, a, 1))
 	prepare(t, o)
 	writeJobFiles(t, o)
-	writeFile(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/script", "echo $SECRET")
-	writeFile(t, o.Brief.Dirs.Cache.String()+"/group/project/key/cache.zip", "x")
+	writeFile(t, o.Request.Dirs.Scripts.String()+"/ci-t0ken-1/script", "echo $SECRET")
+	writeFile(t, o.Request.Dirs.Cache.String()+"/group/project/key/cache.zip", "x")
 	cleanup(t, o)
-	if got, want := files(t, o.Brief.Dirs.Base.String()), "builds builds/t0ken builds/t0ken/000 builds/t0ken/000/group builds/t0ken/000/group/project "+
+	if got, want := files(t, o.Request.Dirs.Base.String()), "builds builds/t0ken builds/t0ken/000 builds/t0ken/000/group builds/t0ken/000/group/project "+
 		"builds/t0ken/000/group/project/README cache cache/group cache/group/project cache/group/project/key cache/group/project/key/cache.zip "+
 		"scripts scripts/t0ken"; got != want {
 		t.Errorf("left is %s\nwant %s", got, want)
@@ -34,8 +34,8 @@ func TestCleanup(t *testing.T) {
 // with it.
 func TestCleanupOfAMovedProject(t *testing.T) {
 	o := configure(t, options(t, testAccount(t), 1))
-	builds := o.Brief.Dirs.Builds.String()
-	o.Brief.Job.Temp = abs(t, builds+"/go/src/x.tmp")
+	builds := o.Request.Dirs.Builds.String()
+	o.Request.Job.Temp = abs(t, builds+"/go/src/x.tmp")
 	prepare(t, o)
 	writeFile(t, builds+"/go/src/x.tmp/SECRET", "hush")
 	cleanup(t, o)
@@ -47,21 +47,21 @@ func TestCleanupOfAMovedProject(t *testing.T) {
 // TestCleanupFollowsNothingOutside has links in every place that cleanup goes to.
 func TestCleanupFollowsNothingOutside(t *testing.T) {
 	for name, plant := range map[string]func(o Options, outside string) string{
-		"build directory": func(o Options, _ string) string { return o.Brief.Dirs.Builds.String() },
-		"pool":            func(o Options, _ string) string { return filepath.Dir(o.Brief.Dirs.Builds.String()) },
-		"all builds":      func(o Options, _ string) string { return o.Brief.Dirs.Base.String() + "/builds" },
-		"group":           func(o Options, _ string) string { return o.Brief.Dirs.Builds.String() + "/group" },
-		"temp":            func(o Options, _ string) string { return o.Brief.Dirs.Builds.String() + "/group/project.tmp" },
-		"scripts":         func(o Options, _ string) string { return o.Brief.Dirs.Scripts.String() },
-		"all scripts":     func(o Options, _ string) string { return filepath.Dir(o.Brief.Dirs.Scripts.String()) },
-		"in the scripts":  func(o Options, _ string) string { return o.Brief.Dirs.Scripts.String() + "/ci-t0ken-1" },
+		"build directory": func(o Options, _ string) string { return o.Request.Dirs.Builds.String() },
+		"pool":            func(o Options, _ string) string { return filepath.Dir(o.Request.Dirs.Builds.String()) },
+		"all builds":      func(o Options, _ string) string { return o.Request.Dirs.Base.String() + "/builds" },
+		"group":           func(o Options, _ string) string { return o.Request.Dirs.Builds.String() + "/group" },
+		"temp":            func(o Options, _ string) string { return o.Request.Dirs.Builds.String() + "/group/project.tmp" },
+		"scripts":         func(o Options, _ string) string { return o.Request.Dirs.Scripts.String() },
+		"all scripts":     func(o Options, _ string) string { return filepath.Dir(o.Request.Dirs.Scripts.String()) },
+		"in the scripts":  func(o Options, _ string) string { return o.Request.Dirs.Scripts.String() + "/ci-t0ken-1" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := testAccount(t)
 			o := configure(t, options(t, a, 1))
 			prepare(t, o)
 			writeJobFiles(t, o)
-			writeFile(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/script", "x")
+			writeFile(t, o.Request.Dirs.Scripts.String()+"/ci-t0ken-1/script", "x")
 			outside := filepath.Join(a.Home.String(), "precious")
 			target := plant(o, outside)
 			// The target of the link looks like the directory that it replaces.
@@ -77,18 +77,18 @@ func TestCleanupFollowsNothingOutside(t *testing.T) {
 
 func TestRetainLogs(t *testing.T) {
 	o := options(t, testAccount(t), 1)
-	o.Brief.Settings.RetainLogs = true
+	o.Request.Settings.RetainLogs = true
 	o = configure(t, o)
-	writeFile(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/log", "x")
+	writeFile(t, o.Request.Dirs.Scripts.String()+"/ci-t0ken-1/log", "x")
 	cleanup(t, o)
-	if got := files(t, o.Brief.Dirs.Scripts.String()); got != "ci-t0ken-1 ci-t0ken-1/log" {
+	if got := files(t, o.Request.Dirs.Scripts.String()); got != "ci-t0ken-1 ci-t0ken-1/log" {
 		t.Errorf("left is %s", got)
 	}
-	again := options(t, o.Brief.Account, 2)
-	again.Brief.Settings.RetainLogs = true
+	again := options(t, o.Request.Account, 2)
+	again.Request.Settings.RetainLogs = true
 	again = configure(t, again)
 	cleanup(t, again)
-	if got := files(t, filepath.Dir(o.Brief.Dirs.Scripts.String())); got != "1 1/ci-t0ken-1 1/ci-t0ken-1/log" {
+	if got := files(t, filepath.Dir(o.Request.Dirs.Scripts.String())); got != "1 1/ci-t0ken-1 1/ci-t0ken-1/log" {
 		t.Errorf("after a job without logs is left: %s", got)
 	}
 }
@@ -100,15 +100,15 @@ func TestNextCleanupRemovesDeadJobs(t *testing.T) {
 	var deadJobs []Options
 	for id := range 3 {
 		o := options(t, a, job.ID(id+1))
-		o.Brief.Job.Owner = dead(t)
-		o.Brief.Job.Runner = []string{"t0ken", "t0ken", "another"}[id]
+		o.Request.Job.Owner = dead(t)
+		o.Request.Job.Runner = []string{"t0ken", "t0ken", "another"}[id]
 		if id == 1 { // next to the first, not instead of it
 			o.HasOrphans = func(job.AbsPath) bool { return true }
 		}
 		o = configure(t, o)
 		prepareDead(t, o)
 		writeJobFiles(t, o)
-		writeFile(t, o.Brief.Dirs.Scripts.String()+"/x/script", "hush")
+		writeFile(t, o.Request.Dirs.Scripts.String()+"/x/script", "hush")
 		deadJobs = append(deadJobs, o)
 	}
 	live := configure(t, options(t, a, 10))
@@ -116,16 +116,16 @@ func TestNextCleanupRemovesDeadJobs(t *testing.T) {
 	writeJobFiles(t, live)
 	last := configure(t, options(t, a, 11))
 	cleanup(t, last)
-	left := files(t, live.Brief.Dirs.Base.String())
+	left := files(t, live.Request.Dirs.Base.String())
 	for _, o := range deadJobs {
-		if exists(o.Brief.Dirs.Scripts.String()) {
-			t.Errorf("the scripts of job %s are left", o.Brief.Job.ID)
+		if exists(o.Request.Dirs.Scripts.String()) {
+			t.Errorf("the scripts of job %s are left", o.Request.Job.ID)
 		}
 	}
-	if n := strings.Count(left, "SECRET"); n != 1 || !exists(live.Brief.Job.Temp.String()+"/SECRET") {
+	if n := strings.Count(left, "SECRET"); n != 1 || !exists(live.Request.Job.Temp.String()+"/SECRET") {
 		t.Errorf("%d secrets are left, and the live job's must be: %s", n, left)
 	}
-	if !exists(live.Brief.Dirs.Scripts.String() + "/lease") {
+	if !exists(live.Request.Dirs.Scripts.String() + "/lease") {
 		t.Error("the live job lost its record")
 	}
 }
@@ -134,21 +134,21 @@ func TestNextCleanupRemovesDeadJobs(t *testing.T) {
 func TestJobsWithOrphansStay(t *testing.T) {
 	a := testAccount(t)
 	o := options(t, a, 1)
-	o.Brief.Job.Owner = dead(t)
+	o.Request.Job.Owner = dead(t)
 	o = configure(t, o)
-	writeFile(t, o.Brief.Dirs.Scripts.String()+"/ci-t0ken-1/record", "{}")
+	writeFile(t, o.Request.Dirs.Scripts.String()+"/ci-t0ken-1/record", "{}")
 	other := options(t, a, 2)
 	orphans := true
-	other.HasOrphans = func(scripts job.AbsPath) bool { return orphans && scripts == o.Brief.Dirs.Scripts }
+	other.HasOrphans = func(scripts job.AbsPath) bool { return orphans && scripts == o.Request.Dirs.Scripts }
 	other = configure(t, other)
 	cleanup(t, other)
-	if !exists(o.Brief.Dirs.Scripts.String() + "/ci-t0ken-1/record") {
+	if !exists(o.Request.Dirs.Scripts.String() + "/ci-t0ken-1/record") {
 		t.Error("the record is gone")
 	}
 	orphans = false
 	other = configure(t, other)
 	cleanup(t, other)
-	if exists(o.Brief.Dirs.Scripts.String()) {
+	if exists(o.Request.Dirs.Scripts.String()) {
 		t.Error("the scripts of the job without orphans are left")
 	}
 }
@@ -175,7 +175,7 @@ func TestKilledCleanupIsContinued(t *testing.T) {
 	}
 	other := configure(t, options(t, a, 2))
 	cleanup(t, other)
-	if exists(o.Brief.Dirs.Scripts.String()) || exists(o.Brief.Job.Temp.String()) {
+	if exists(o.Request.Dirs.Scripts.String()) || exists(o.Request.Job.Temp.String()) {
 		t.Error("its scripts or secrets are left")
 	}
 	if next := configure(t, options(t, a, 3)); slot(next) != "000" {
@@ -187,9 +187,9 @@ func TestKilledCleanupIsContinued(t *testing.T) {
 func TestReservationWithoutScriptsIsReleased(t *testing.T) {
 	a := testAccount(t)
 	o := options(t, a, 1)
-	o.Brief.Job.Owner = dead(t)
+	o.Request.Job.Owner = dead(t)
 	o = configure(t, o)
-	must(t, os.RemoveAll(o.Brief.Dirs.Scripts.String()))
+	must(t, os.RemoveAll(o.Request.Dirs.Scripts.String()))
 	live := options(t, a, 2)
 	live.HasOrphans = func(job.AbsPath) bool { return true } // not in the slot of the dead one
 	live = configure(t, live)
@@ -198,7 +198,7 @@ func TestReservationWithoutScriptsIsReleased(t *testing.T) {
 	other = configure(t, other)
 	other.HasOrphans = options(t, a, 3).HasOrphans
 	cleanup(t, other)
-	p := openPool(t, filepath.Dir(o.Brief.Dirs.Builds.String()))
+	p := openPool(t, filepath.Dir(o.Request.Dirs.Builds.String()))
 	defer p.close()
 	all, err := p.reservations()
 	must(t, err)
@@ -213,13 +213,13 @@ func TestCleanupOfALostReservation(t *testing.T) {
 	a := testAccount(t)
 	o := configure(t, options(t, a, 1))
 	prepare(t, o)
-	must(t, os.Remove(filepath.Dir(o.Brief.Dirs.Builds.String())+"/.claims"))
+	must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
 	next := configure(t, options(t, a, 2))
 	prepare(t, next)
 	writeJobFiles(t, next)
 	cleanup(t, o)
-	if !exists(next.Brief.Job.Temp.String()+"/SECRET") || exists(o.Brief.Dirs.Scripts.String()) {
-		t.Errorf("left is %s", files(t, o.Brief.Dirs.Base.String()))
+	if !exists(next.Request.Job.Temp.String()+"/SECRET") || exists(o.Request.Dirs.Scripts.String()) {
+		t.Errorf("left is %s", files(t, o.Request.Dirs.Base.String()))
 	}
 	if third := configure(t, options(t, a, 3)); slot(third) != "001" {
 		t.Errorf("the reservation of the other job was released: a third has %s", slot(third))
@@ -229,7 +229,7 @@ func TestCleanupOfALostReservation(t *testing.T) {
 func TestCleanupWithoutAnything(t *testing.T) {
 	a := testAccount(t)
 	o := configure(t, options(t, a, 1))
-	must(t, os.RemoveAll(o.Brief.Dirs.Base.String()))
+	must(t, os.RemoveAll(o.Request.Dirs.Base.String()))
 	cleanup(t, o)
 }
 
@@ -248,11 +248,11 @@ func TestTrim(t *testing.T) {
 			jobs := limitedJobs(t, 4, tc.keep, tc.uncap)
 			for i, n := range []int{0, 1, 3, 2} {
 				cleanup(t, jobs[n])
-				if got := list(t, filepath.Dir(jobs[n].Brief.Dirs.Builds.String())); got != tc.want[i] {
+				if got := list(t, filepath.Dir(jobs[n].Request.Dirs.Builds.String())); got != tc.want[i] {
 					t.Errorf("after the end of job %d is left: %s, want %s", n, got, tc.want[i])
 				}
 			}
-			if got := files(t, jobs[0].Brief.Dirs.Base.String()); strings.Contains(got, ".trash/") {
+			if got := files(t, jobs[0].Request.Dirs.Base.String()); strings.Contains(got, ".trash/") {
 				t.Errorf("in the trash is left: %s", got)
 			}
 		})
@@ -265,10 +265,10 @@ func limitedJobs(t *testing.T, count, keep int, uncap bool) (jobs []Options) {
 	a := testAccount(t)
 	for id := range count {
 		o := options(t, a, job.ID(id+1))
-		s := &o.Brief.Settings
+		s := &o.Request.Settings
 		s.LimitBuildDir, s.MaxBuildDir, s.UncapBuildDirCleanup = true, keep, uncap
 		o = configure(t, o)
-		writeFile(t, o.Brief.Dirs.Builds.String()+"/group/project/README", "x")
+		writeFile(t, o.Request.Dirs.Builds.String()+"/group/project/README", "x")
 		jobs = append(jobs, o)
 	}
 	return jobs
@@ -282,10 +282,10 @@ func TestTrimOfMany(t *testing.T) {
 			cleanup(t, o)
 		}
 		last := jobs[0]
-		last.Brief.Dirs, last.Brief.Job.ID, last.Brief.Settings.MaxBuildDir = ipc.Dirs{}, 99, 2
+		last.Request.Dirs, last.Request.Job.ID, last.Request.Settings.MaxBuildDir = ipc.Dirs{}, 99, 2
 		last = configure(t, last)
 		cleanup(t, last)
-		if got := list(t, filepath.Dir(last.Brief.Dirs.Builds.String())); got != want {
+		if got := list(t, filepath.Dir(last.Request.Dirs.Builds.String())); got != want {
 			t.Errorf("uncap %v: left is %s", uncap, got)
 		}
 	}
@@ -332,7 +332,7 @@ func TestExcessSlots(t *testing.T) {
 func TestTrashIsEmptiedNextTime(t *testing.T) {
 	a := testAccount(t)
 	o := configure(t, options(t, a, 1))
-	trash := o.Brief.Dirs.Base.String() + "/builds/.trash"
+	trash := o.Request.Dirs.Base.String() + "/builds/.trash"
 	for _, dir := range []string{"000-1-1", "001-2-2"} {
 		writeFile(t, filepath.Join(trash, dir, "a/b/c"), "x")
 	}
@@ -362,27 +362,27 @@ func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
 			must(t, err)
 			return info.Mode()
 		}
-		return stat(filepath.Dir(o.Brief.Job.Temp.String())), stat(o.Brief.Job.Temp.String())
+		return stat(filepath.Dir(o.Request.Job.Temp.String())), stat(o.Request.Job.Temp.String())
 	}
 	for shared, want := range map[bool]os.FileMode{false: 0o700, true: 0o750} {
 		o := options(t, testAccount(t), 1)
-		o.Brief.Settings.GroupPermissions = shared
+		o.Request.Settings.GroupPermissions = shared
 		o = configure(t, o)
 		prepare(t, o)
 		if group, temp := modes(o); group.Perm() != want || temp != os.ModeDir|0o700 {
 			t.Errorf("%v: modes are %v and %v", shared, group, temp)
 		}
-		must(t, os.Chmod(o.Brief.Job.Temp.String(), 0o755))
+		must(t, os.Chmod(o.Request.Job.Temp.String(), 0o755))
 		prepare(t, o) // a second time, and it is repaired
 		if _, temp := modes(o); temp != os.ModeDir|0o700 {
 			t.Errorf("%v: the mode is %v", shared, temp)
 		}
 		cleanup(t, o)
-		if exists(o.Brief.Job.Temp.String()) {
+		if exists(o.Request.Job.Temp.String()) {
 			t.Error("it is left")
 		}
 	}
 	o := configure(t, options(t, testAccount(t), 1))
-	must(t, os.Symlink("/tmp", filepath.Dir(o.Brief.Job.Temp.String())))
+	must(t, os.Symlink("/tmp", filepath.Dir(o.Request.Job.Temp.String())))
 	prepare(t, o)
 }

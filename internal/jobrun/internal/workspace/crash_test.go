@@ -97,9 +97,9 @@ func runJobs(t *testing.T, home string) {
 		o := configure(t, options(t, a, job.ID(os.Getpid()*10000+n)))
 		prepare(t, o)
 		writeJobFiles(t, o)
-		mark := filepath.Join(o.Brief.Dirs.Builds.String(), "mine")
+		mark := filepath.Join(o.Request.Dirs.Builds.String(), "mine")
 		if text, err := os.ReadFile(mark); err == nil && !processOf(string(text)).Gone() {
-			fmt.Printf("FAULT: %s is the directory of a live job too\n", o.Brief.Dirs.Builds)
+			fmt.Printf("FAULT: %s is the directory of a live job too\n", o.Request.Dirs.Builds)
 		}
 		me, _ := proctree.Find(os.Getpid())
 		writeFile(t, mark+".new", fmt.Sprintf("%d %d", me.PID, me.Start))
@@ -123,13 +123,13 @@ func processOf(text string) proctree.Process {
 // checkCleared verifies that nothing of any job is left but its clone.
 func checkCleared(t *testing.T, o Options) {
 	t.Helper()
-	left := files(t, o.Brief.Dirs.Base.String())
+	left := files(t, o.Request.Dirs.Base.String())
 	for _, never := range []string{"SECRET", "lease", "scripts/t0ken/", ".trash/"} {
 		if strings.Contains(left, never) {
 			t.Errorf("%s is left: %s", never, left)
 		}
 	}
-	p := openPool(t, filepath.Dir(o.Brief.Dirs.Builds.String()))
+	p := openPool(t, filepath.Dir(o.Request.Dirs.Builds.String()))
 	defer p.close()
 	all, err := p.reservations()
 	must(t, err)

@@ -67,7 +67,7 @@ func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
 		return err
 	}
 	defer parent.Close()
-	if w.brief.Settings.RetainLogs && w.keepLogs(parent, id, until) {
+	if w.request.Settings.RetainLogs && w.keepLogs(parent, id, until) {
 		return nil
 	}
 	if err := w.discard(all, parent, id); err != nil {
@@ -109,7 +109,7 @@ func (w *Workspace) removeUnrecorded(runner, id string, until time.Time) error {
 // trimPool moves build directories in excess of max_build_dir to the trash: the highest
 // free slot, or all of them with uncap_build_dir_cleanup.
 func (w *Workspace) trimPool(p *pool, root *safedir.Dir, all []reservation) {
-	s := w.brief.Settings
+	s := w.request.Settings
 	if !s.LimitBuildDir || s.MaxBuildDir == 0 {
 		return
 	}
@@ -216,7 +216,7 @@ func (w *Workspace) removeExpiredStatic(root *safedir.Dir, now time.Time) {
 func (w *Workspace) removeExpiredStaticOf(root, dir *safedir.Dir, now time.Time) {
 	names, err := dir.Names()
 	w.noteLeftover(dir.Path().String(), err)
-	days := time.Duration(w.brief.Settings.StaticBuildsDays) * 24 * time.Hour
+	days := time.Duration(w.request.Settings.StaticBuildsDays) * 24 * time.Hour
 	for _, name := range names {
 		id, err := job.ParseID(strings.TrimSuffix(name, endsSuffix))
 		if err != nil {

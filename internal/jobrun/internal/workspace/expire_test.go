@@ -8,7 +8,7 @@ import (
 )
 
 func withStatic(o Options, days int) Options {
-	o.Brief.Settings.StaticBuildsDir, o.Brief.Settings.StaticBuildsDays = true, days
+	o.Request.Settings.StaticBuildsDir, o.Request.Settings.StaticBuildsDays = true, days
 	return o
 }
 
@@ -17,18 +17,18 @@ func TestStaticDirectories(t *testing.T) {
 	first := configure(t, withStatic(options(t, a, 1), 3))
 	second := configure(t, withStatic(options(t, a, 2), 3))
 	base := a.Home.String() + "/.jacamar-ci/builds/static/t0ken/"
-	if first.Brief.Dirs.Builds.String() != base+"1" || second.Brief.Dirs.Builds.String() != base+"2" {
-		t.Errorf("%v and %v", first.Brief.Dirs.Builds, second.Brief.Dirs.Builds)
+	if first.Request.Dirs.Builds.String() != base+"1" || second.Request.Dirs.Builds.String() != base+"2" {
+		t.Errorf("%v and %v", first.Request.Dirs.Builds, second.Request.Dirs.Builds)
 	}
 	for _, o := range []Options{first, second} {
 		prepare(t, o)
 		writeJobFiles(t, o)
 	}
 	cleanup(t, first)
-	if got, want := list(t, base+"1/group"), "project"; got != want || exists(first.Brief.Dirs.Scripts.String()) {
+	if got, want := list(t, base+"1/group"), "project"; got != want || exists(first.Request.Dirs.Scripts.String()) {
 		t.Errorf("left is %s", got)
 	}
-	if !exists(second.Brief.Job.Temp.String() + "/SECRET") {
+	if !exists(second.Request.Job.Temp.String() + "/SECRET") {
 		t.Error("the running job lost its secrets")
 	}
 }
@@ -60,7 +60,7 @@ func TestStaticDirectoriesExpire(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := testAccount(t)
 			o := configure(t, withStatic(options(t, a, 9), tc.days))
-			old := filepath.Join(filepath.Dir(o.Brief.Dirs.Builds.String()), "1")
+			old := filepath.Join(filepath.Dir(o.Request.Dirs.Builds.String()), "1")
 			writeFile(t, old+"/group/project/README", "x")
 			if tc.end != 0 {
 				at, text := time.Now().Add(-tc.end), ""
@@ -84,7 +84,7 @@ func TestStaticDirectoriesExpire(t *testing.T) {
 func TestOtherRunnersStaticDirectoriesExpire(t *testing.T) {
 	a := testAccount(t)
 	o := configure(t, withStatic(options(t, a, 9), 3))
-	all := filepath.Dir(filepath.Dir(o.Brief.Dirs.Builds.String()))
+	all := filepath.Dir(filepath.Dir(o.Request.Dirs.Builds.String()))
 	at := time.Now().Add(-100 * 24 * time.Hour)
 	for _, name := range []string{"former/1", "former/notes", "t0ken/x.ends", "t0ken/007"} {
 		writeFile(t, filepath.Join(all, name, "f"), "x")
@@ -101,16 +101,16 @@ func TestOtherRunnersStaticDirectoriesExpire(t *testing.T) {
 func TestDeadStaticJob(t *testing.T) {
 	a := testAccount(t)
 	o := withStatic(options(t, a, 1), 3)
-	o.Brief.Job.Owner = dead(t)
+	o.Request.Job.Owner = dead(t)
 	o = configure(t, o)
 	prepareDead(t, o)
 	writeJobFiles(t, o)
 	next := configure(t, withStatic(options(t, a, 2), 3))
 	cleanup(t, next)
-	if exists(o.Brief.Dirs.Scripts.String()) || exists(o.Brief.Job.Temp.String()) || !exists(o.Brief.Dirs.Builds.String()) {
-		t.Errorf("left is %s", files(t, o.Brief.Dirs.Base.String()))
+	if exists(o.Request.Dirs.Scripts.String()) || exists(o.Request.Job.Temp.String()) || !exists(o.Request.Dirs.Builds.String()) {
+		t.Errorf("left is %s", files(t, o.Request.Dirs.Base.String()))
 	}
-	if ended := time.Since(modified(t, o.Brief.Dirs.Builds.String()+endsSuffix)); ended > time.Minute || ended < -time.Second {
+	if ended := time.Since(modified(t, o.Request.Dirs.Builds.String()+endsSuffix)); ended > time.Minute || ended < -time.Second {
 		t.Errorf("the recorded end was %v ago", ended)
 	}
 }
@@ -127,8 +127,8 @@ func TestSameJobOnTwoInstances(t *testing.T) {
 	a := testAccount(t)
 	one := withStatic(options(t, a, 1), 3)
 	two := withStatic(options(t, a, 1), 3)
-	two.Brief.Job.Runner = "another"
-	if one, two = configure(t, one), configure(t, two); one.Brief.Dirs.Builds == two.Brief.Dirs.Builds {
-		t.Errorf("both have %v", one.Brief.Dirs.Builds)
+	two.Request.Job.Runner = "another"
+	if one, two = configure(t, one), configure(t, two); one.Request.Dirs.Builds == two.Request.Dirs.Builds {
+		t.Errorf("both have %v", one.Request.Dirs.Builds)
 	}
 }

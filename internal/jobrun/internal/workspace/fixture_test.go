@@ -44,7 +44,7 @@ func options(t testing.TB, a job.Account, id job.ID) Options {
 	t.Helper()
 	owner, _ := proctree.Find(os.Getpid())
 	return Options{
-		Brief: ipc.Request{
+		Request: ipc.Request{
 			Stage: job.Config, Account: a,
 			Job:      ipc.Job{ID: id, Runner: "t0ken", Project: "group/project", ProjectID: 12, Timeout: 3600, Owner: owner},
 			Settings: ipc.Settings{DataDir: "$HOME", General: settings.General{Directories: settings.Directories{StaticBuildsDays: 7}}},
@@ -66,8 +66,8 @@ func configure(t testing.TB, o Options) Options {
 	t.Helper()
 	dirs, err := openWorkspace(t, o).Config()
 	must(t, err)
-	o.Brief.Dirs = dirs
-	o.Brief.Job.Temp = abs(t, filepath.Join(dirs.Builds.String(), o.Brief.Job.Project+".tmp"))
+	o.Request.Dirs = dirs
+	o.Request.Job.Temp = abs(t, filepath.Join(dirs.Builds.String(), o.Request.Job.Project+".tmp"))
 	return o
 }
 
@@ -75,7 +75,7 @@ func prepare(t testing.TB, o Options) { t.Helper(); must(t, openWorkspace(t, o).
 func cleanup(t testing.TB, o Options) { t.Helper(); must(t, openWorkspace(t, o).Cleanup()) }
 
 // slot is the last part of the build directory's path.
-func slot(o Options) string { return filepath.Base(o.Brief.Dirs.Builds.String()) }
+func slot(o Options) string { return filepath.Base(o.Request.Dirs.Builds.String()) }
 
 // writeFile creates a file and its parent directories.
 func writeFile(t testing.TB, path, text string) {
@@ -87,7 +87,7 @@ func writeFile(t testing.TB, path, text string) {
 // of an aborted job.
 func writeJobFiles(t testing.TB, o Options) {
 	t.Helper()
-	project := filepath.Join(o.Brief.Dirs.Builds.String(), o.Brief.Job.Project)
+	project := filepath.Join(o.Request.Dirs.Builds.String(), o.Request.Job.Project)
 	writeFile(t, filepath.Join(project, "README"), "x")
 	writeFile(t, filepath.Join(project+".tmp", "SECRET"), "hush")
 	writeFile(t, filepath.Join(project+".tmp", ".gitlab-runner.ext.conf"), "token")

@@ -49,7 +49,7 @@ func TestLocate(t *testing.T) {
 		"several values, first bad": {"$S/$T", true, map[string]string{"T": "x"}, "", "your login shell does not set S"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := options(t, a, 1).Brief
+			b := options(t, a, 1).Request
 			b.Settings.DataDir, b.Settings.VariableDataDir = tc.dataDir, tc.variable
 			got, err := locate(b, tc.variables)
 			if got.String() != tc.want || (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
@@ -60,7 +60,7 @@ func TestLocate(t *testing.T) {
 }
 
 func TestVariables(t *testing.T) {
-	b := options(t, testAccount(t), 1).Brief
+	b := options(t, testAccount(t), 1).Request
 	b.Settings.VariableDataDir = true
 	for dataDir, want := range map[string][]string{
 		"$HOME": nil, "/jobs": nil, "$USER/$LOGNAME": nil, "$S": {"S"}, "${S}/$T/$S/$HOME": {"S", "T"},
@@ -75,7 +75,7 @@ func TestVariables(t *testing.T) {
 	if got := Variables(b); got != nil {
 		t.Errorf("after config: %v", got)
 	}
-	b = options(t, testAccount(t), 1).Brief
+	b = options(t, testAccount(t), 1).Request
 	b.Settings.DataDir = "$S"
 	if got := Variables(b); got != nil {
 		t.Errorf("without variable_data_dir: %v", got)
@@ -86,8 +86,8 @@ func TestVariables(t *testing.T) {
 // data_dir means by then.
 func TestBaseOfTheConfigStage(t *testing.T) {
 	o := configure(t, options(t, testAccount(t), 1))
-	o.Brief.Settings.DataDir = "/elsewhere"
-	if got := openWorkspace(t, o).base.Path(); got != o.Brief.Dirs.Base || got.IsZero() {
+	o.Request.Settings.DataDir = "/elsewhere"
+	if got := openWorkspace(t, o).base.Path(); got != o.Request.Dirs.Base || got.IsZero() {
 		t.Errorf("got %v", got)
 	}
 }
@@ -114,7 +114,7 @@ func TestCustomBuilds(t *testing.T) {
 		"longer than paths": {"/" + strings.Repeat("a/", 4000), "", "is longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := options(t, a, 1).Brief
+			b := options(t, a, 1).Request
 			b.Job.CustomBuilds, b.Settings.CustomBuildDir = []byte(tc.value), true
 			got, err := customBuildsPath(b)
 			if got.String() != tc.want || (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
@@ -132,7 +132,7 @@ func TestCustomBuilds(t *testing.T) {
 }
 
 func withCustomBuilds(o Options, dir string) Options {
-	o.Brief.Settings.CustomBuildDir, o.Brief.Job.CustomBuilds = true, []byte(dir)
+	o.Request.Settings.CustomBuildDir, o.Request.Job.CustomBuilds = true, []byte(dir)
 	return o
 }
 
@@ -140,7 +140,7 @@ func TestJobInACustomDirectory(t *testing.T) {
 	a := testAccount(t)
 	dir := filepath.Join(a.Home.String(), "new", "place")
 	o := configure(t, withCustomBuilds(options(t, a, 1), "$HOME/new/place"))
-	if got := o.Brief.Dirs.Builds.String(); got != dir+"/t0ken/000" {
+	if got := o.Request.Dirs.Builds.String(); got != dir+"/t0ken/000" {
 		t.Errorf("builds are in %s", got)
 	}
 	prepare(t, o)

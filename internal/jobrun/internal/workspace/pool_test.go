@@ -107,11 +107,11 @@ func TestReservationsFileOfAnotherType(t *testing.T) {
 func TestLockLog(t *testing.T) {
 	a := testAccount(t)
 	o := options(t, a, 41)
-	o.Brief.Settings.FileLockDebug = true
+	o.Request.Settings.FileLockDebug = true
 	o = configure(t, o)
 	prepare(t, o)
 	cleanup(t, o)
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(o.Brief.Dirs.Builds.String()), lockLogFile))
+	text, err := os.ReadFile(filepath.Join(filepath.Dir(o.Request.Dirs.Builds.String()), lockLogFile))
 	must(t, err)
 	var actions []string
 	for line := range strings.Lines(string(text)) {
@@ -135,7 +135,7 @@ func TestSlotWithARunningStage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := testAccount(t)
 			o := options(t, a, 1)
-			o.Brief.Job.Owner = dead(t)
+			o.Request.Job.Owner = dead(t)
 			o = configure(t, o)
 			stage, err := openWorkspace(t, o).LockStage()
 			must(t, err)
@@ -160,7 +160,7 @@ func TestLockStageWithoutDirectories(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	o := options(t, testAccount(t), 1)
-	o.Brief.Settings.StaticBuildsDir = true
+	o.Request.Settings.StaticBuildsDir = true
 	stage, err := openWorkspace(t, configure(t, o)).LockStage()
 	must(t, err, stage.Close())
 }

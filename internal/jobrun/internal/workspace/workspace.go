@@ -30,7 +30,7 @@ import (
 
 // Options describe the job of a workspace.
 type Options struct {
-	Brief ipc.Request
+	Request ipc.Request
 	// Variables are the values, from the user's login shell, of the names that the
 	// function Variables returns.
 	Variables map[string]string
@@ -41,7 +41,7 @@ type Options struct {
 
 // Workspace is the base directory of one account's jobs, opened for one of them.
 type Workspace struct {
-	brief      ipc.Request
+	request    ipc.Request
 	hasOrphans func(job.AbsPath) bool
 	rules      safedir.Rules
 	base       *safedir.Dir
@@ -53,19 +53,19 @@ type Workspace struct {
 // Open opens the base directory and creates it if necessary: the one that the config
 // stage chose, or in the config stage the one that data_dir specifies.
 func Open(o Options) (*Workspace, error) {
-	base := o.Brief.Dirs.Base
+	base := o.Request.Dirs.Base
 	if base.IsZero() {
 		var err error
-		if base, err = locate(o.Brief, o.Variables); err != nil {
+		if base, err = locate(o.Request, o.Variables); err != nil {
 			return nil, err
 		}
 	}
-	rules := safedir.Rules{Owner: o.Brief.Account.UID, Group: o.Brief.Settings.GroupPermissions}
+	rules := safedir.Rules{Owner: o.Request.Account.UID, Group: o.Request.Settings.GroupPermissions}
 	f, err := safedir.OpenBase(base, rules)
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{brief: o.Brief, hasOrphans: o.HasOrphans, rules: rules, base: f, host: currentHost(), self: currentProcess()}, nil
+	return &Workspace{request: o.Request, hasOrphans: o.HasOrphans, rules: rules, base: f, host: currentHost(), self: currentProcess()}, nil
 }
 
 // Close closes the base directory.
@@ -74,7 +74,7 @@ func (w *Workspace) Close() { w.base.Close() }
 // buildsRoot opens the directory that contains the build directories; custom is its
 // path if the job chose it.
 func (w *Workspace) buildsRoot() (root *safedir.Dir, custom job.AbsPath, err error) {
-	custom, err = customBuildsPath(w.brief)
+	custom, err = customBuildsPath(w.request)
 	if err != nil {
 		return nil, job.AbsPath{}, err
 	}
@@ -87,11 +87,11 @@ func (w *Workspace) buildsRoot() (root *safedir.Dir, custom job.AbsPath, err err
 }
 
 func (w *Workspace) scriptsName() []string {
-	return []string{"scripts", w.brief.Job.Runner, w.brief.Job.ID.String()}
+	return []string{"scripts", w.request.Job.Runner, w.request.Job.ID.String()}
 }
 
 func (w *Workspace) newLockLog() *lockLog {
-	return openLockLog(w.brief.Settings.FileLockDebug, w.brief.Job, w.brief.Stage, w.host)
+	return openLockLog(w.request.Settings.FileLockDebug, w.request.Job, w.request.Stage, w.host)
 }
 
 // leftoversFile in the base directory lists what cleanups could not remove, for the

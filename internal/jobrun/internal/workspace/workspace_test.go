@@ -38,7 +38,7 @@ func TestLeftovers(t *testing.T) {
 	a := testAccount(t)
 	o := configure(t, withStatic(options(t, a, 1), 0))
 	prepare(t, o)
-	mutable := immutable(t, o.Brief.Dirs.Builds.String()+"/a/b")
+	mutable := immutable(t, o.Request.Dirs.Builds.String()+"/a/b")
 	w := openWorkspace(t, o)
 	must(t, w.Cleanup())
 	left := w.Unremoved()
@@ -65,7 +65,7 @@ func TestLeftovers(t *testing.T) {
 // TestUnremovableScripts of the own job make the cleanup fail.
 func TestUnremovableScripts(t *testing.T) {
 	o := configure(t, options(t, testAccount(t), 1))
-	immutable(t, o.Brief.Dirs.Scripts.String()+"/x")
+	immutable(t, o.Request.Dirs.Scripts.String()+"/x")
 	w := openWorkspace(t, o)
 	if err := w.Cleanup(); err == nil || !strings.Contains(err.Error(), "operation not permitted") {
 		t.Errorf("got %v", err)
@@ -73,8 +73,8 @@ func TestUnremovableScripts(t *testing.T) {
 	if left := w.Unremoved(); len(left) != 1 || !strings.Contains(left[0].Path, "/scripts/.trash/1-") {
 		t.Errorf("noted are %+v", left)
 	}
-	other := openWorkspace(t, configure(t, options(t, o.Brief.Account, 2)))
-	other.brief = configure(t, options(t, o.Brief.Account, 2)).Brief
+	other := openWorkspace(t, configure(t, options(t, o.Request.Account, 2)))
+	other.request = configure(t, options(t, o.Request.Account, 2)).Request
 	if err := other.Cleanup(); err != nil || len(other.Unremoved()) != 1 {
 		t.Errorf("another job's cleanup: %v, noted are %+v", err, other.Unremoved())
 	}
@@ -85,13 +85,13 @@ func TestUnremovableScripts(t *testing.T) {
 func TestUnremovableSecrets(t *testing.T) {
 	o := configure(t, options(t, testAccount(t), 1))
 	prepare(t, o)
-	immutable(t, o.Brief.Job.Temp.String()+"/SECRET")
+	immutable(t, o.Request.Job.Temp.String()+"/SECRET")
 	if err := openWorkspace(t, o).Cleanup(); err == nil {
 		t.Error("the cleanup succeeded")
 	}
-	cleanup(t, configure(t, options(t, o.Brief.Account, 2)))
+	cleanup(t, configure(t, options(t, o.Request.Account, 2)))
 	all, err := openWorkspace(t, o).EarlierLeftovers()
-	if err != nil || len(all) != 1 || all[0].Path != o.Brief.Job.Temp.String() {
+	if err != nil || len(all) != 1 || all[0].Path != o.Request.Job.Temp.String() {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -117,7 +117,7 @@ func TestNoteLeftover(t *testing.T) {
 // TestCorruptLeftovers are written again.
 func TestCorruptLeftovers(t *testing.T) {
 	o := configure(t, options(t, testAccount(t), 1))
-	file := filepath.Join(o.Brief.Dirs.Base.String(), leftoversFile)
+	file := filepath.Join(o.Request.Dirs.Base.String(), leftoversFile)
 	writeFile(t, file, "not JSON")
 	w := openWorkspace(t, o)
 	if all, err := w.EarlierLeftovers(); err != nil || len(all) > 0 {

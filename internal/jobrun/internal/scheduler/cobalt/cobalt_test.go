@@ -39,12 +39,12 @@ func TestTable(t *testing.T) {
 func TestSubmitReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply   scheduler.Reply
-		verdict scheduler.Outcome
+		outcome scheduler.Outcome
 		id      scheduler.ID
 	}{
 		"id":     {scheduler.Reply{Stdout: "12\n"}, scheduler.Accepted, "12"},
 		"banner": {scheduler.Reply{Stdout: "Memory mode set to flat\n12\n"}, scheduler.Accepted, "12"},
-		"said":   {scheduler.Reply{Stdout: "12 your project has 3 hours left\n"}, scheduler.Accepted, "12"},
+		"text":   {scheduler.Reply{Stdout: "12 your project has 3 hours left\n"}, scheduler.Accepted, "12"},
 		"queue":  {scheduler.Reply{Code: 1, Stderr: "<Fault 1001: \"trying to add job to non-existent queue 'nowhere'\">\n"}, scheduler.Refused, ""},
 		"nodes":  {scheduler.Reply{Code: 1, Stderr: "node count out of realistic range\n"}, scheduler.Refused, ""},
 		"option": {scheduler.Reply{Code: 2, Stderr: "qsub.py: error: no such option: --nonsense\n"}, scheduler.Refused, ""},
@@ -52,7 +52,7 @@ func TestSubmitReplies(t *testing.T) {
 		"failed": {scheduler.Reply{Stderr: "failed to create the job.  Maybe a queue isn't there?\n"}, scheduler.Uncertain, ""},
 		"silent": {scheduler.Reply{Code: 1, Stderr: "[Errno 110] Connection timed out\n"}, scheduler.Uncertain, ""},
 	} {
-		if got := (Cobalt{}).ParseSubmit(tt.reply); got.Outcome != tt.verdict || got.ID != tt.id {
+		if got := (Cobalt{}).ParseSubmit(tt.reply); got.Outcome != tt.outcome || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

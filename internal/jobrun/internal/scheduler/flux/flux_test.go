@@ -93,7 +93,7 @@ func TestNoJob(t *testing.T) {
 func TestSubmitReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply   scheduler.Reply
-		verdict scheduler.Outcome
+		outcome scheduler.Outcome
 		id      scheduler.ID
 	}{
 		"letter":        {scheduler.Reply{Stdout: "ƒKcHzA3\n"}, scheduler.Accepted, "fKcHzA3"},
@@ -104,7 +104,7 @@ func TestSubmitReplies(t *testing.T) {
 		"bad option":    {scheduler.Reply{Code: 2, Stderr: "flux-batch: error: unrecognized arguments: --nonsense\n"}, scheduler.Refused, ""},
 		"lost":          {scheduler.Reply{Code: 1, Stderr: "flux-batch: ERROR: [Errno 104] Connection reset by peer\n"}, scheduler.Uncertain, ""},
 	} {
-		if got := (Flux{}).ParseSubmit(tt.reply); got.Outcome != tt.verdict || got.ID != tt.id {
+		if got := (Flux{}).ParseSubmit(tt.reply); got.Outcome != tt.outcome || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -111,7 +111,7 @@ func TestWithoutJSON(t *testing.T) {
 func TestSubmitReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply   scheduler.Reply
-		verdict scheduler.Outcome
+		outcome scheduler.Outcome
 		id      scheduler.ID
 	}{
 		"named queue":   {scheduler.Reply{Stdout: "Job <12> is submitted to queue <ci>.\n"}, scheduler.Accepted, "12"},
@@ -122,7 +122,7 @@ func TestSubmitReplies(t *testing.T) {
 		"foreign host":  {scheduler.Reply{Code: 255, Stderr: "Request from non-LSF host rejected\n"}, scheduler.Unreachable, ""},
 		"silent":        {scheduler.Reply{Code: 255, Stderr: "batch system daemon not responding ... still trying\n"}, scheduler.Uncertain, ""},
 	} {
-		if got := (LSF{}).ParseSubmit(tt.reply); got.Outcome != tt.verdict || got.ID != tt.id {
+		if got := (LSF{}).ParseSubmit(tt.reply); got.Outcome != tt.outcome || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -81,7 +81,7 @@ var terminations = map[string]termination{
 var pendingReasons = []struct {
 	form func() *regexp.Regexp
 	text string
-	hope scheduler.PendingKind
+	kind scheduler.PendingKind
 }{
 	{scheduler.Pattern(`(?:^|; ?)(?:Job d|D)ependency condition invalid or never satisfied`), "it depends on a job that will never end as required", unsatisfiable},
 	{scheduler.Pattern(`(?i)dependency condition not satisfied`), "it depends on a job that has not ended", queued},
@@ -105,7 +105,7 @@ func reasonOf(text string, row stateRow) scheduler.Reason {
 	}
 	for _, p := range pendingReasons {
 		if p.form().MatchString(text) {
-			r.Description, r.Kind = p.text, p.hope
+			r.Description, r.Kind = p.text, p.kind
 			break
 		}
 	}

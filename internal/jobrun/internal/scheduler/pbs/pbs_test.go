@@ -167,7 +167,7 @@ func TestText(t *testing.T) {
 func TestSubmitReplies(t *testing.T) {
 	for name, tt := range map[string]struct {
 		reply   scheduler.Reply
-		verdict scheduler.Outcome
+		outcome scheduler.Outcome
 		id      scheduler.ID
 	}{
 		"id":          {scheduler.Reply{Stdout: "0.pbs1\n"}, scheduler.Accepted, "0.pbs1"},
@@ -180,7 +180,7 @@ func TestSubmitReplies(t *testing.T) {
 		"cut off":     {scheduler.Reply{Code: 1, Stderr: "qsub: End of File\n"}, scheduler.Uncertain, ""},
 		"two ids":     {scheduler.Reply{Stdout: "1.s\n2.s\n"}, scheduler.Uncertain, ""},
 	} {
-		if got := (PBS{}).ParseSubmit(tt.reply); got.Outcome != tt.verdict || got.ID != tt.id {
+		if got := (PBS{}).ParseSubmit(tt.reply); got.Outcome != tt.outcome || got.ID != tt.id {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

@@ -78,7 +78,7 @@ var torqueStatuses = map[int]exitRow{
 var pendingComments = []struct {
 	form func() *regexp.Regexp
 	text string
-	hope scheduler.PendingKind
+	kind scheduler.PendingKind
 }{
 	// src/scheduler/constant.h and src/server/req_runjob.c. Anchored at the start: hooks
 	// and administrators write comments too.
@@ -96,10 +96,10 @@ var pendingComments = []struct {
 func reasonOf(a attributes, row stateRow) scheduler.Reason {
 	r := scheduler.Reason{Name: a["job_state"], Description: row.description, Kind: row.kind}
 	for _, c := range pendingComments {
-		if !c.form().MatchString(a["comment"]) || (row.kind == held && c.hope != scheduler.LaunchFailed) {
+		if !c.form().MatchString(a["comment"]) || (row.kind == held && c.kind != scheduler.LaunchFailed) {
 			continue
 		}
-		return scheduler.Reason{Name: a["comment"], Description: c.text, Kind: c.hope}
+		return scheduler.Reason{Name: a["comment"], Description: c.text, Kind: c.kind}
 	}
 	if a["comment"] != "" {
 		r.Name = a["comment"]

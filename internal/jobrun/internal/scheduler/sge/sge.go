@@ -199,9 +199,9 @@ func (j queuedJob) state() scheduler.State {
 		if !strings.Contains(letters, row.letter) {
 			continue
 		}
-		s := scheduler.State{Phase: row.phase, Name: letters, Description: row.words}
+		s := scheduler.State{Phase: row.phase, Name: letters, Description: row.description}
 		if row.phase == scheduler.Pending {
-			s.Reason = scheduler.Reason{Name: letters, Description: row.words, Kind: row.hope}
+			s.Reason = scheduler.Reason{Name: letters, Description: row.description, Kind: row.kind}
 			return s
 		}
 		_, s.Nodes, _ = strings.Cut(j["queue_name"], "@")
@@ -295,10 +295,10 @@ const stateLetters = "dEhrRsStTwqNP"
 
 // states are the meanings of the letters, in order of precedence.
 var states = []struct {
-	letter string
-	phase  scheduler.Phase
-	hope   scheduler.PendingKind
-	words  string
+	letter      string
+	phase       scheduler.Phase
+	kind        scheduler.PendingKind
+	description string
 }{
 	{"E", scheduler.Pending, scheduler.LaunchFailed, "it could not be started; qstat -j shows why"},
 	{"d", scheduler.Completing, 0, "it is being deleted"},

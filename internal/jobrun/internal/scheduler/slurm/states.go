@@ -57,7 +57,7 @@ var states = map[string]stateRow{
 // https://slurm.schedmd.com/job_reason_codes.html; the first match counts.
 var reasons = []struct {
 	names, text string
-	hope        scheduler.PendingKind
+	kind        scheduler.PendingKind
 }{
 	{"None WaitingForScheduling", "the scheduler has not considered it yet", queued},
 	{"Priority", "other jobs are ahead of it", queued},
@@ -96,7 +96,7 @@ func reasonOf(name string) scheduler.Reason {
 	for _, r := range reasons {
 		for pattern := range strings.FieldsSeq(r.names) {
 			if ok, _ := path.Match(pattern, word); ok {
-				return scheduler.Reason{Name: name, Description: r.text, Kind: r.hope}
+				return scheduler.Reason{Name: name, Description: r.text, Kind: r.kind}
 			}
 		}
 	}
