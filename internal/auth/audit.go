@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"jacamar-ci/internal/auditlog"
-	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
@@ -19,8 +17,8 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// openLog makes the operator's log as the site configured it. A log that cannot
-// be written never stops a job.
+// openLog opens the operator's log as the site configured it. A log that cannot be
+// written never stops a job.
 func (d *authDriver) openLog(ctx context.Context, lost func(error)) auditlog.Log {
 	l := d.Site.Auth.Logging
 	if !l.Enabled {
@@ -65,14 +63,14 @@ func (d *authDriver) openKept(ctx context.Context, name string, open func(truste
 	return dir.Open(name, func(path job.AbsPath) (*os.File, error) { return open(trustedfile.Self(), path) })
 }
 
-// openNamed opens a file that the site named, as the account that has the state: the
-// account of the service must not write in it.
+// openNamed opens a file that the site named, as the owner of the state: the service
+// account must not be able to write to it.
 func (d *authDriver) openNamed(path job.AbsPath) (file *os.File, err error) {
 	err = d.helperIDs().WithIDs(func() error { file, err = trustedfile.Self().OpenAppend(path); return err })
 	return file, err
 }
 
-// thisCall names this process among all that this host has run since its start.
+// thisCall identifies this process among all since the start of the host.
 func thisCall() string {
 	p, ok := proctree.Find(os.Getpid())
 	if !ok {
@@ -81,9 +79,8 @@ func thisCall() string {
 	return fmt.Sprintf("%d.%d", p.PID, p.Start)
 }
 
-// lost reports a log that cannot be written: once a job in its log, and in each
-// cleanup, whose output reaches the runner's own log alone. The reason is not the
-// job author's to read.
+// lost reports a log that cannot be written: once in the job's log, without the reason,
+// and in each cleanup, whose output is in the runner's own log only.
 func (d *authDriver) lost(err error) {
 	voice := joblog.NewWriter(d.Stderr)
 	switch {
@@ -94,7 +91,7 @@ func (d *authDriver) lost(err error) {
 	}
 }
 
-// about is what is known of the job so far.
+// about identifies the job, as far as it is known.
 func (d *authDriver) about() auditlog.Subject {
 	s := auditlog.Subject{
 		Stage: d.Call.Stage, SubStage: job.SubStage(d.Call.SubStage), Job: d.Facts.ID, Pipeline: d.Facts.PipelineID,
@@ -110,32 +107,8 @@ func (d *authDriver) about() auditlog.Subject {
 	return s
 }
 
-// granted records the decision that lets the job run.
-func (d *authDriver) granted(decision policy.Decision) {
-	d.walked(decision.Steps)
-	d.log.Decided(d.about(), auditlog.Verdict{Allowed: true, Rule: string(decision.Rule), Reason: decision.Reason})
-}
-
-// denied records the decision that refuses the job, and returns the refusal. A
-// failure on the way to a decision is none; the record of the stage's end has it.
-func (d *authDriver) denied(err error) error {
-	if failure.KindOf(err) == failure.Denied {
-		rule, steps := ruleOf(err)
-		d.walked(steps)
-		d.log.Decided(d.about(), auditlog.Verdict{Rule: rule, Reason: strings.TrimPrefix(err.Error(), rule+": ")})
-	}
-	return err
-}
-
-// walked records what each rule said, for a site that logs at level debug.
-func (d *authDriver) walked(steps []policy.Step) {
-	for _, s := range steps {
-		d.log.Checked(d.about(), auditlog.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
-	}
-}
-
-// ended records how the stage ended. Where the configuration cannot be read it
-// cannot say where records go either: then they go to the machine's syslog.
+// ended records how the stage ended. Without a usable configuration, which has the
+// location of the log, the record goes to the machine's syslog.
 func (d *authDriver) ended(err error) {
 	end := auditlog.End{Exit: "ok", Duration: time.Since(d.Started)}
 	if err != nil {
@@ -149,10 +122,10 @@ func (d *authDriver) ended(err error) {
 	d.log.Close()
 }
 
-// warn records what did not stop the work.
+// warn records an error that did not end the stage.
 func (d *authDriver) warn(err error) { d.log.Warned(d.about(), err) }
 
-// leftBehind records what the stage could not remove, as jacamar reports it.
+// leftBehind records what jacamar could not remove.
 func (d *authDriver) leftBehind(left []ipc.Leftover) {
 	for _, l := range left {
 		d.warn(fmt.Errorf("left behind: %s", l.Reason))

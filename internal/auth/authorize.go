@@ -33,7 +33,7 @@ func (d *authDriver) isGone(ctx context.Context, was job.Account) bool {
 	return err != nil || now.UID != was.UID
 }
 
-// applyRules finds the account that the job asks for and applies the site's rules to
+// applyRules finds the account that the job requests and applies the site's rules to
 // it and to the job. The name service and the site's RunAs script are queried in the
 // config stage only.
 func (d *authDriver) applyRules(ctx context.Context) (policy.Grant, policy.Decision, error) {
@@ -58,7 +58,7 @@ func (d *authDriver) applyRules(ctx context.Context) (policy.Grant, policy.Decis
 		err = d.completeGroups(ctx, candidate.Login(), rules)
 	} else {
 		d.state.TokenID = d.id.Token.ID
-		d.state.Facts, err = d.ask(ctx, candidate.Login(), rules)
+		d.state.Facts, err = d.lookUp(ctx, candidate.Login(), rules)
 	}
 	if err != nil {
 		return policy.Grant{}, decision, err
@@ -67,11 +67,10 @@ func (d *authDriver) applyRules(ctx context.Context) (policy.Grant, policy.Decis
 	return grant, decision, denialFor(decision)
 }
 
-// ask asks the name service, once a job: what it says in the config stage holds
-// for all stages, also when it says something else later, or nothing. Each
-// question is a process of its own, so those that do not wait for another's
-// answer are asked at once.
-func (d *authDriver) ask(ctx context.Context, login job.Username, rules policy.Rules) (f policy.Facts, err error) {
+// lookUp queries the name service, once a job: its answers in the config stage apply in
+// all stages, even if it has others later, or none. Each query is a process of its own,
+// so those that do not depend on each other run concurrently.
+func (d *authDriver) lookUp(ctx context.Context, login job.Username, rules policy.Rules) (f policy.Facts, err error) {
 	names := d.names()
 	f.Service, f.LoginsOff = d.uid, names.LoginsOff()
 	if f.Shells, err = names.Shells(); err != nil {
@@ -90,7 +89,7 @@ func (d *authDriver) ask(ctx context.Context, login job.Username, rules policy.R
 	return f, err
 }
 
-// together runs all at once and returns the first error in their order.
+// together runs all functions concurrently and returns the first error in their order.
 func together(all ...func() error) error {
 	errs := make([]error, len(all))
 	var wait sync.WaitGroup
@@ -106,16 +105,15 @@ func together(all ...func() error) error {
 	return nil
 }
 
-// subjects are the account that the job would run as, and the one that the lists
-// of groups are about, nil where there is none.
+// subjects are the account that the job would run as, and the one that the lists of
+// groups apply to, nil where there is none.
 type subjects struct {
 	runs  job.Account
 	lists *job.Account
 }
 
-// subject finds them by the login. Without a change of account the job runs as
-// this process's own, and the lists are about the account that was asked for, if
-// it exists.
+// subject finds them by the login. Without a change of account the job runs as the
+// account of this process, and the lists apply to the requested account, if it exists.
 func (d *authDriver) subject(ctx context.Context, login job.Username, rules policy.Rules) (subjects, error) {
 	asked, err := d.names().Lookup(ctx, login)
 	if !rules.RunAsService {
@@ -129,4 +127,83 @@ func (d *authDriver) subject(ctx context.Context, login job.Username, rules poli
 	}
 	s.runs, err = d.ownAccount(ctx)
 	return s, err
+}
+
+// compareGroups queries the name service whether an account, nil for none, is in a group
+// of the site's lists, where such a list can decide. The names of all its groups are
+// queried only where the listed groups alone decide nothing: a directory may need
+// seconds for each.
+func compareGroups(ctx context.Context, names account.Names, a *job.Account, login job.Username, r policy.Rules) (policy.Groups, error) {
+	if !r.NeedsGroups(login, policy.Groups{}) {
+		return policy.Groups{}, nil
+	}
+	m := policy.Membership{Named: true}
+	if a == nil {
+		g, _ := m.Compare(r)
+		return g, nil
+	}
+	listed, err := names.GroupIDs(ctx, r.ListedGroups())
+	if err != nil {
+		return policy.Groups{}, err
+	}
+	m = policy.Membership{IDs: a.Groups, Listed: listed}
+	g, settled := m.Compare(r)
+	if settled || len(a.Groups) > account.MaxGroupNames {
+		return g, nil
+	}
+	all, err := names.GroupNames(ctx, a.Groups)
+	if err != nil {
+		return policy.Groups{}, err
+	}
+	m.Named, m.Names, m.Unnamed = true, all.Names, all.Unnamed
+	g, _ = m.Compare(r)
+	return g, nil
+}
+
+// groupsOf compares the groups of the account of a name, which need not exist.
+func (d *authDriver) groupsOf(ctx context.Context, login job.Username, r policy.Rules) (policy.Groups, error) {
+	if !r.NeedsGroups(login, policy.Groups{}) {
+		return policy.Groups{}, nil
+	}
+	names := d.names()
+	a, err := names.Lookup(ctx, login)
+	if unknown := (account.UnknownError{}); errors.As(err, &unknown) {
+		return compareGroups(ctx, names, nil, login, r)
+	}
+	if err != nil {
+		return policy.Groups{}, err
+	}
+	return compareGroups(ctx, names, &a, login, r)
+}
+
+// maxGroupText bounds the text of an account's groups that the state carries, in
+// bytes. Directories assign consecutive ids, and a thousand scattered ones fit.
+const maxGroupText = 16 << 10
+
+// withoutGroups removes the groups from facts that would make the state too long. Later
+// stages then query them again.
+func withoutGroups(f policy.Facts) policy.Facts {
+	if len(f.Account.Groups.String()) > maxGroupText {
+		f.Account.Groups = nil
+	}
+	return f
+}
+
+// completeGroups queries in a later stage what the state does not have: groups that did
+// not fit, and the comparison with lists that the site has changed since.
+func (d *authDriver) completeGroups(ctx context.Context, login job.Username, r policy.Rules) (err error) {
+	f := &d.state.Facts
+	if len(f.Account.Groups) == 0 {
+		if f.Account.Groups, err = d.names().GroupsOf(ctx, f.Account); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !r.NeedsGroups(login, f.Groups):
+	case r.RunAsService:
+		f.Groups, err = d.groupsOf(ctx, login, r)
+	default:
+		f.Groups, err = compareGroups(ctx, d.names(), &f.Account, login, r)
+	}
+	return err
 }

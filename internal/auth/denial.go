@@ -2,13 +2,16 @@ package auth
 
 import (
 	"errors"
+	"strings"
 
+	"jacamar-ci/internal/auditlog"
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/failure"
 )
 
-// denial is a refusal together with the rule that decided and the walk to it.
+// denial is a refusal with the rule that decided and the rules before it.
 type denial struct {
 	rule  string
 	steps []policy.Step
@@ -18,7 +21,7 @@ type denial struct {
 func (r *denial) Error() string { return r.err.Error() }
 func (r *denial) Unwrap() error { return r.err }
 
-// denialFor is the refusal that a decision is; nil for one that allows.
+// denialFor returns the refusal of a decision; nil for one that allows.
 func denialFor(d policy.Decision) error {
 	if d.Allowed {
 		return nil
@@ -26,7 +29,7 @@ func denialFor(d policy.Decision) error {
 	return &denial{string(d.Rule), d.Steps, d.Err()}
 }
 
-// The rules of refusals that come from elsewhere than the policy and the token.
+// The rules of refusals that are neither of the policy nor of the token.
 const (
 	RuleRunAs   = "runas"
 	RuleState   = "state"
@@ -34,7 +37,7 @@ const (
 	RuleOther   = "other"
 )
 
-// ruleOf returns the rule of a refusal, and the walk to it where there was one.
+// ruleOf returns the rule of a refusal, and the rules before it where there are any.
 func ruleOf(err error) (rule string, steps []policy.Step) {
 	var r *denial
 	var unknown account.UnknownError
@@ -48,4 +51,28 @@ func ruleOf(err error) (rule string, steps []policy.Step) {
 		return string(rule), nil
 	}
 	return RuleOther, nil
+}
+
+// granted records the decision that lets the job run.
+func (d *authDriver) granted(decision policy.Decision) {
+	d.walked(decision.Steps)
+	d.log.Decided(d.about(), auditlog.Verdict{Allowed: true, Rule: string(decision.Rule), Reason: decision.Reason})
+}
+
+// denied records the decision that refuses the job, and returns the refusal. A failure
+// before a decision is in the record of the stage's end only.
+func (d *authDriver) denied(err error) error {
+	if failure.KindOf(err) == failure.Denied {
+		rule, steps := ruleOf(err)
+		d.walked(steps)
+		d.log.Decided(d.about(), auditlog.Verdict{Rule: rule, Reason: strings.TrimPrefix(err.Error(), rule+": ")})
+	}
+	return err
+}
+
+// walked records the result of each rule, for a site that logs at level debug.
+func (d *authDriver) walked(steps []policy.Step) {
+	for _, s := range steps {
+		d.log.Checked(d.about(), auditlog.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
+	}
 }

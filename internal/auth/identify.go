@@ -10,8 +10,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// identify verifies the job's token against the key set of the site's GitLab and
-// against what the runner was told of the job.
+// identify verifies the job's token against the keys of the site's GitLab and against
+// the job response.
 func (d *authDriver) identify(ctx context.Context) (claims.Identity, error) {
 	raw, err := d.Env.Token(string(d.Site.General.JWTEnvVariable), d.Facts, d.tokenAdvice())
 	if err != nil {
@@ -38,8 +38,8 @@ func (d *authDriver) tokenAdvice() string {
 	return customexec.TokenAdvice(string(d.Site.General.JWTEnvVariable), d.Site.General.JWTRequiredAud)
 }
 
-// tokenRules are the site's. An expired token is good for the stages after
-// config when config has accepted the very same one, and always for cleanup.
+// tokenRules are the site's. An expired token is accepted in the stages after config if
+// config has accepted the same one, and always in cleanup.
 func (d *authDriver) tokenRules() idtoken.Rules {
 	rules := idtoken.Rules{
 		Issuer: d.Site.General.JWTIssuer, Audience: d.Site.General.JWTRequiredAud, Advice: d.tokenAdvice(),

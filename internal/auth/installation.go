@@ -146,7 +146,7 @@ func (i Installation) Rules() (policy.Rules, error) { return i.d.rules() }
 
 // Facts are what the name services report about the account of a login.
 func (i Installation) Facts(ctx context.Context, login job.Username, r policy.Rules) (policy.Facts, error) {
-	return i.d.ask(ctx, login, r)
+	return i.d.lookUp(ctx, login, r)
 }
 
 // GroupsOf compares the groups of a login with the lists of the rules.
@@ -157,7 +157,7 @@ func (i Installation) GroupsOf(ctx context.Context, login job.Username, r policy
 // Validate runs the site's validation script and returns the candidate that follows
 // from its answer.
 func (i Installation) Validate(ctx context.Context, s runas.Script, c policy.Candidate, target job.Username) (policy.Candidate, error) {
-	answer, err := i.d.askScript(ctx, s, c, target)
+	answer, err := i.d.queryScript(ctx, s, c, target)
 	if err != nil {
 		return policy.Candidate{}, err
 	}

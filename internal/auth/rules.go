@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"jacamar-ci/internal/auth/internal/accountmap"
+	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
@@ -11,7 +12,7 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// rules are the site's, in the package policy's terms.
+// rules are the site's rules for the package policy.
 func (d *authDriver) rules() (policy.Rules, error) {
 	a := d.Site.Auth
 	r := d.ownRules()
@@ -49,11 +50,25 @@ func (d *authDriver) accounts() (map[job.ID]job.Username, error) {
 	return users, nil
 }
 
-// list gives the entries of a configured list as text.
+// list converts a configured list to text.
 func list[T any](l config.List[T]) policy.List {
 	out := policy.List{Set: l.Set}
 	for _, item := range l.Items {
 		out.Entries = append(out.Entries, fmt.Sprint(item))
 	}
 	return out
+}
+
+// matches reports whether a rule is for this job. Project and namespace are those of
+// its token.
+func matches(r config.Rule, id claims.Identity, account job.Username) bool {
+	switch {
+	case r.User != (job.Username{}) && r.User != account:
+		return false
+	case r.RefProtected != nil && *r.RefProtected != id.Ref.Protected:
+		return false
+	case !r.Project.IsZero() && !r.Project.Match(id.Project.Path):
+		return false
+	}
+	return r.Namespace.IsZero() || r.Namespace.Match(id.Namespace.Path)
 }

@@ -2,11 +2,14 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 
+	"jacamar-ci/internal/auth/internal/basedir"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/auth/internal/privdrop"
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
@@ -14,6 +17,8 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/settings"
 )
 
 // runAs runs the stage as the granted account, and answers the config stage.
@@ -44,7 +49,7 @@ func (d *authDriver) become(grant policy.Grant, script []byte) (ipc.Result, erro
 		return ipc.Result{}, err
 	}
 	launcher := privdrop.Launcher{
-		Strategy: privdrop.Strategy(d.Site.Auth.Downscope), Jacamar: jacamar, Core: d.Core,
+		Strategy: d.Site.Auth.Downscope, Jacamar: jacamar, Core: d.Core,
 		Limits: request.Settings.Confinement.Limits.Set(), Filter: !d.Site.Auth.Seccomp.Disabled,
 		NoNewPrivs: request.Settings.ConfinesJacamar(), Thread: d.Thread,
 	}
@@ -93,4 +98,74 @@ func (d *authDriver) dataDir() string {
 // script for this job.
 func (d *authDriver) message() string {
 	return strings.Trim(string(d.Site.General.JobMessage)+"\n"+d.state.RunAs.Message, "\n")
+}
+
+// makeRootDir makes the account's base directory where the site configured that.
+func (d *authDriver) makeRootDir(account job.Account) error {
+	if !d.Site.Auth.RootDirCreation || d.Site.Auth.Downscope != settings.Setuid || d.Call.Stage != job.Config {
+		return nil
+	}
+	dataDir, err := job.ParseAbsPath(d.dataDir())
+	if err != nil {
+		return failure.Configf("cannot use data_dir with root_dir_creation: %w", err)
+	}
+	return basedir.Make(dataDir, account)
+}
+
+// signaller returns how to signal processes that only the job's account may signal: with
+// the right to change ids by a thread of this process, else by a jacamar that is started
+// for it. It is nil where the job runs as the account of this process.
+func signaller(l privdrop.Launcher, grant policy.Grant, request ipc.Request) func() (monitor.Account, error) {
+	switch l.Strategy {
+	case settings.Setuid:
+		a := request.Account
+		return func() (monitor.Account, error) {
+			return asAccount{&thread.IDs{UID: uint32(a.UID), GID: uint32(a.GID)}}, nil
+		}
+	case settings.Sudo:
+		return func() (monitor.Account, error) { return reaper(l, grant, request) }
+	}
+	return nil
+}
+
+// asAccount signals with the account's ids as the effective ids of a thread. The account
+// cannot signal this process by that: kill(2) compares real and saved ids.
+type asAccount struct{ ids *thread.IDs }
+
+// Kill implements monitor.Account.
+func (a asAccount) Kill(c ipc.Condemned) error {
+	return thread.Run(func() error {
+		return a.ids.WithIDs(func() error {
+			proctree.KillAll(c.PIDs, c.Below)
+			return nil
+		})
+	})
+}
+
+// Starter implements monitor.Account.
+func (asAccount) Starter() int { return 0 }
+
+// Close implements monitor.Account.
+func (asAccount) Close() *monitor.Child { return nil }
+
+// reaper starts a jacamar as the account. Its output is not for the job's log.
+func reaper(l privdrop.Launcher, grant policy.Grant, request ipc.Request) (monitor.Account, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot signal as the account: %w", err)
+	}
+	defer null.Close()
+	l.Stdout, l.Stderr = null, null
+	child, as, err := l.Start(grant, job.Cleanup)
+	if err != nil {
+		return nil, err
+	}
+	request.Stage, request.Start = job.Cleanup, as
+	return monitor.NewReaper(child, request)
+}
+
+// left reports processes that could not be ended, to the operator and to the user.
+func (d *authDriver) left(err error) {
+	d.warn(err)
+	d.WarnUser(err)
 }

@@ -20,9 +20,9 @@ func (d *authDriver) runas() (s runas.Script, ok bool) {
 	return s, !s.Path.IsZero()
 }
 
-// delegate asks the script whether the job may have the account that was chosen,
-// or the one that the job itself asks for. What it answers is a proposal: every
-// rule holds for the account that comes out.
+// delegate queries the script whether the job may have the account that was chosen, or
+// the one that the job requests. Its answer is a proposal: all rules apply to the
+// resulting account.
 func (d *authDriver) delegate(ctx context.Context, c policy.Candidate, rules policy.Rules) (state.Delegation, error) {
 	script, ok := d.runas()
 	if !ok {
@@ -36,10 +36,10 @@ func (d *authDriver) delegate(ctx context.Context, c policy.Candidate, rules pol
 	if err != nil {
 		return state.Delegation{}, &denial{rule: RuleRunAs, err: err}
 	}
-	return d.askScript(ctx, script, c, target)
+	return d.queryScript(ctx, script, c, target)
 }
 
-func (d *authDriver) askScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (state.Delegation, error) {
+func (d *authDriver) queryScript(ctx context.Context, script runas.Script, c policy.Candidate, target job.Username) (state.Delegation, error) {
 	a, err := script.Run(ctx, d.id, c.Login(), target)
 	if err != nil {
 		return state.Delegation{}, &denial{rule: RuleRunAs, err: err}
@@ -52,8 +52,8 @@ func (d *authDriver) askScript(ctx context.Context, script runas.Script, c polic
 	return answer, nil
 }
 
-// preValidate puts the name that the job came with before the lists, where the
-// site wants that. An account that does not exist is in no group.
+// preValidate applies the lists to the name that the job came with, where the site
+// configured that. An account that does not exist is in no group.
 func (d *authDriver) preValidate(ctx context.Context, c policy.Candidate, rules policy.Rules) error {
 	if !rules.PreValidation {
 		return nil
@@ -65,8 +65,8 @@ func (d *authDriver) preValidate(ctx context.Context, c policy.Candidate, rules 
 	return denialFor(policy.PreValidate(c, groups, rules))
 }
 
-// apply gives the candidate that follows from the answer. A script that the
-// config stage of this job did not know was not asked, so it accepted nothing.
+// apply returns the candidate that follows from the answer. A script that was configured
+// after the config stage of this job has accepted nothing.
 func apply(a state.Delegation, c policy.Candidate, configured bool) (policy.Candidate, error) {
 	switch {
 	case configured && !a.Called:

@@ -13,8 +13,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// resume takes the state apart that the config stage gave to the later stages.
-// Config itself takes none, whatever its environment has.
+// resume parses the state that the config stage passed to the later stages. Config
+// itself accepts none, even if its environment has one.
 func (d *authDriver) resume() (err error) {
 	if d.Call.Stage == job.Config || d.Env.State == "" {
 		return nil
@@ -24,7 +24,7 @@ func (d *authDriver) resume() (err error) {
 	return stateRefused(err)
 }
 
-// unseal believes the state if it is this job's, as the config stage made it.
+// unseal opens the state if it is this job's, as the config stage made it.
 func (d *authDriver) unseal(ctx context.Context) error {
 	if !d.Resumed {
 		return nil
@@ -42,7 +42,7 @@ func (d *authDriver) unseal(ctx context.Context) error {
 	return stateRefused(err)
 }
 
-// seal is the state for the later stages.
+// seal returns the state for the later stages.
 func (d *authDriver) seal(ctx context.Context, dirs ipc.Dirs) (string, error) {
 	dir, err := d.stateDir(ctx)
 	if err != nil {
@@ -69,8 +69,8 @@ func stateRefused(err error) error {
 	return &denial{rule: RuleState, err: err}
 }
 
-// stateDir is where this process keeps its own state. The configuration alone says
-// where that is.
+// stateDir is the directory of this program's own state. Its path is from the
+// configuration only.
 func (d *authDriver) stateDir(ctx context.Context) (statedir.Dir, error) {
 	path, err := d.Site.General.StateDirOf(d.uid == 0 || d.hasExtraPrivileges(), func() (job.AbsPath, error) { return d.ownHome(ctx) })
 	if err != nil {

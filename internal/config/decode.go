@@ -215,7 +215,7 @@ func set(to reflect.Value, value any) error {
 		}
 		return fromText(p, value, parseDuration)
 	case **url.URL:
-		return fromText(p, value, parseServer)
+		return fromText(p, value, jwks.ParseServer)
 	case *string:
 		return fromText(p, value, parseString)
 	case *int:
@@ -293,25 +293,6 @@ func parseDuration(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is negative", job.Clip(s))
 	}
 	return t, nil
-}
-
-// parseServer reads the address of a trusted server: TLS must prove its name, or it must
-// be this machine.
-func parseServer(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || job.Printable(s) != s || u.Hostname() == "" || u.Opaque != "":
-		return nil, fmt.Errorf("%q is not a URL: write \"https://gitlab.example.com\"", job.Clip(s))
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
-		return nil, fmt.Errorf("the URL may not have a user, a query or a fragment")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("%q is not an https URL", job.Clip(s))
-	}
-	// The port is judged together with insecure_loopback_http.
-	if err := jwks.CheckURL(u, jwks.ReservedPorts, true); err != nil {
-		return nil, fmt.Errorf("%q is not protected: %w", job.Clip(s), err)
-	}
-	return u, nil
 }
 
 // kindOf names the TOML type of a decoded value.

@@ -1,6 +1,9 @@
 package driver
 
 import (
+	"errors"
+
+	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
@@ -13,7 +16,7 @@ func (s *Session) Finish(err error) (status int, final error) {
 	if err == nil {
 		return 0, nil
 	}
-	line, hint := failure.ForUser(err, s.Call.Unobfuscated, s.jobName())
+	line, hint := failure.ForUser(s.withoutStack(err), s.Call.Unobfuscated, s.jobName())
 	joblog.NewWriter(s.Log()).Fail(line, hint)
 	if code, ok := failure.ScriptCode(err); ok {
 		if failed := customexec.WriteExitCode(s.Env.CodeFile, code); failed != nil {
@@ -21,6 +24,16 @@ func (s *Session) Finish(err error) (status int, final error) {
 		}
 	}
 	return s.Env.Codes.Status(err), err
+}
+
+// withoutStack replaces a crash, where it is shown in full, by its line: the stack is for
+// the operator's log only.
+func (s *Session) withoutStack(err error) error {
+	var crashed *crash.Error
+	if s.Call.Unobfuscated && errors.As(err, &crashed) {
+		return failure.Systemf("%s", crashed.Line())
+	}
+	return err
 }
 
 // jobName names the job as its user knows it.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -41,6 +42,7 @@ func TestFindConfiguration(t *testing.T) {
 
 // TestFinish compares the exit status, the exit code's file and the job's log.
 func TestFinish(t *testing.T) {
+	panicked := crash.Recovered(func() error { panic("x") })
 	for name, tt := range map[string]struct {
 		err    error
 		stage  job.Stage
@@ -55,6 +57,8 @@ func TestFinish(t *testing.T) {
 		"no file for it":       {err: failure.Exit(7), stage: job.Run, noFile: true, status: 22, log: "exit code 7"},
 		"denied":               {err: failure.Deniedf("secret"), stage: job.Prepare, status: 22, log: "quoting job 5"},
 		"denied, unobfuscated": {err: failure.Deniedf("secret"), stage: job.Prepare, full: true, status: 22, log: "secret"},
+		"a crash":              {err: panicked, stage: job.Run, status: 22, log: "could not run the job"},
+		"a crash, shown":       {err: panicked, stage: job.Run, full: true, status: 22, log: "panic: x, at "},
 		"outside of the log":   {err: failure.Deniedf("secret"), stage: job.Config, status: 22},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,6 +88,9 @@ func TestFinish(t *testing.T) {
 				t.Errorf("exit code %q, want %q", code, tt.code)
 			}
 			log, err := os.ReadFile(stdout.Name())
+			if strings.Contains(string(log), "goroutine") {
+				t.Errorf("the job's log has a stack: %s", log)
+			}
 			if err != nil || !strings.Contains(string(log), tt.log) || (tt.log == "") != (len(log) == 0) {
 				t.Errorf("job's log %q, %v, want %q", log, err, tt.log)
 			}

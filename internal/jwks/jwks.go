@@ -11,7 +11,10 @@ import (
 	"net/netip"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
+
+	"jacamar-ci/internal/job"
 )
 
 const (
@@ -108,6 +111,24 @@ func port(u *url.URL) int {
 		return 1 << 16
 	}
 	return int(n)
+}
+
+// ParseServer reads the URL of a server that publishes keys. Whether its port is reserved
+// is for CheckURL: a site can accept others.
+func ParseServer(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || job.Printable(s) != s || u.Hostname() == "" || u.Opaque != "":
+		return nil, fmt.Errorf("%q is not a URL: write \"https://gitlab.example.com\"", job.Clip(s))
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
+		return nil, errors.New("the URL may not have a user, a query or a fragment")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, fmt.Errorf("%q is not an https URL", job.Clip(s))
+	}
+	if err := CheckURL(u, ReservedPorts, true); err != nil {
+		return nil, fmt.Errorf("%q is not protected: %w", job.Clip(s), err)
+	}
+	return u, nil
 }
 
 // ParseProxy reads the URL of a web proxy, "http://proxy.example:3128". The request

@@ -7,10 +7,12 @@ package noauth
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +24,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/passwd"
 	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
 )
@@ -38,9 +41,6 @@ func Main(call driver.Call) int {
 	}
 	if err == nil {
 		err = crash.Recovered(func() error { return s.serve(context.Background()) })
-	}
-	if p := (*crash.Error)(nil); errors.As(err, &p) {
-		err = failure.Systemf("%s", p.Line()) // its stack is of no use in a job's log
 	}
 	status, _ := s.Finish(err)
 	return status
@@ -164,4 +164,28 @@ func decodeState(text string) (s state, resumed bool, err error) {
 		return s, false, failure.Privatef("cannot read the job's state: version %q, not %q (was the package upgraded during the job?)", s.Version, stateVersion)
 	}
 	return s, true, nil
+}
+
+const (
+	// getent queries all name services; a static program alone would read only
+	// /etc/passwd.
+	getent      = "/usr/bin/getent"
+	getentLimit = 20 * time.Second
+)
+
+// ownAccount is the account that this process runs as.
+func ownAccount(ctx context.Context) (job.Account, error) {
+	ctx, cancel := context.WithTimeout(ctx, getentLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, getent, "passwd", strconv.Itoa(os.Geteuid()))
+	cmd.Env, cmd.Dir = []string{"LC_ALL=C"}, "/"
+	out, err := cmd.Output()
+	if err != nil {
+		return job.Account{}, failure.Privatef("cannot find the account of uid %d: getent: %w", os.Geteuid(), err)
+	}
+	a, err := passwd.Parse(string(out))
+	if err != nil {
+		return job.Account{}, failure.Privatef("cannot use the account of uid %d: %w", os.Geteuid(), err)
+	}
+	return a, nil
 }

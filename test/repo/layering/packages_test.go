@@ -67,7 +67,7 @@ var packages = []pkg{
 	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus, unix}, never: []string{"net", "os/exec"}},
 
 	{path: "internal/driver", may: []string{
-		"internal/config", "internal/customexec", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
+		"internal/config", "internal/crash", "internal/customexec", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
 		"internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/passwd", may: []string{"internal/job"}, never: effects},
@@ -76,7 +76,7 @@ var packages = []pkg{
 		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
 	},
-	{path: "internal/jwks", never: effects},
+	{path: "internal/jwks", may: []string{"internal/job"}, never: effects},
 	{path: "internal/image", may: []string{"internal/job"}, never: effects},
 	{path: "internal/journal", may: []string{"internal/job", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/admin", may: []string{"internal/admin/status", "internal/job", "internal/journal", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
@@ -126,7 +126,7 @@ var packages = []pkg{
 	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/glob", "internal/job", "internal/passwd", "internal/settings"}, never: effects},
 	{
 		path: auth + "privdrop", may: []string{
-			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/rlimit",
+			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/rlimit", "internal/settings",
 		},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},

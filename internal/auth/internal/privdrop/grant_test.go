@@ -16,12 +16,12 @@ import (
 
 // granted returns a grant for an account that this process may start programs as: as
 // root an unused uid, else its own.
-func granted(t *testing.T) (policy.Grant, Strategy) {
+func granted(t *testing.T) (policy.Grant, settings.Downscope) {
 	t.Helper()
-	a, strategy, rules := account(t, "alice", 5001), Setuid, policy.Rules{Source: settings.UserLogin}
+	a, strategy, rules := account(t, "alice", 5001), settings.Setuid, policy.Rules{Source: settings.UserLogin}
 	facts := policy.Facts{Owner: a.Name, Shells: []job.AbsPath{program(t, "/bin/bash")}}
 	if euid := os.Geteuid(); euid != 0 {
-		a.UID, strategy, rules.RunAsService, facts.Service = job.UID(euid), None, true, job.UID(euid)
+		a.UID, strategy, rules.RunAsService, facts.Service = job.UID(euid), settings.None, true, job.UID(euid)
 	}
 	a.Shell = facts.Shells[0]
 	facts.Account = a
@@ -44,7 +44,7 @@ func TestStart(t *testing.T) {
 	grant, strategy := granted(t)
 	for _, c := range []struct {
 		name, program string
-		strategy      Strategy
+		strategy      settings.Downscope
 		kind          failure.Kind
 		want          string
 	}{

@@ -9,16 +9,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
-)
-
-// Strategy is the method of changing to the account.
-type Strategy string
-
-// The strategies.
-const (
-	Setuid Strategy = "setuid" // with the capabilities of this process, from root or the file
-	Sudo   Strategy = "sudo"   // with a sudoers rule
-	None   Strategy = "none"   // no change: the job runs as this process's account
+	"jacamar-ci/internal/settings"
 )
 
 // plan is the command to execute and its credentials, nil for those of this process.
@@ -31,13 +22,13 @@ type plan struct {
 func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 	own := plan{argv: []string{l.Jacamar.String(), string(stage)}, uid: a.UID}
 	switch l.Strategy {
-	case Setuid:
+	case settings.Setuid:
 		own.as = credential(a)
 		return own, firstError(checkNoTerminal, MayChangeIDs, CheckSuidDumpable)
-	case Sudo:
+	case settings.Sudo:
 		own.argv = append([]string{sudo, "-n", "-H", "-u", a.Name.String(), "--"}, own.argv...)
 		return own, firstError(checkNoTerminal, MaySudo)
-	case None:
+	case settings.None:
 		if int(a.UID) != os.Geteuid() {
 			return plan{}, failure.Deniedf("downscope is none: the account must be this process's uid %d, not %s", os.Geteuid(), a.Name)
 		}

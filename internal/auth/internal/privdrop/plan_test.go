@@ -13,6 +13,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 func account(t *testing.T, name string, uid uint32, groups ...job.GID) job.Account {
@@ -36,20 +37,20 @@ func program(t *testing.T, path string) job.AbsPath {
 func TestPlans(t *testing.T) {
 	own := uint32(os.Geteuid())
 	for name, c := range map[string]struct {
-		strategy Strategy
+		strategy settings.Downscope
 		account  job.Account
 		argv     []string
 		as       string // "" = unchanged
 	}{
-		"setuid":                {Setuid, account(t, "alice", 5001, 7, 8), []string{"/x/jacamar", "run"}, "5001 5002 [7 8]"},
-		"setuid without groups": {Setuid, account(t, "alice", 5001), []string{"/x/jacamar", "run"}, "5001 5002 []"},
-		"sudo":                  {Sudo, account(t, "alice", 5001), []string{"/usr/bin/sudo", "-n", "-H", "-u", "alice", "--", "/x/jacamar", "run"}, ""},
-		"sudo to a directory's": {Sudo, account(t, `DOM\al.ice@site`, 5001), []string{"/usr/bin/sudo", "-n", "-H", "-u", `DOM\al.ice@site`, "--", "/x/jacamar", "run"}, ""},
-		"none":                  {None, account(t, "me", own), []string{"/x/jacamar", "run"}, ""},
+		"setuid":                {settings.Setuid, account(t, "alice", 5001, 7, 8), []string{"/x/jacamar", "run"}, "5001 5002 [7 8]"},
+		"setuid without groups": {settings.Setuid, account(t, "alice", 5001), []string{"/x/jacamar", "run"}, "5001 5002 []"},
+		"sudo":                  {settings.Sudo, account(t, "alice", 5001), []string{"/usr/bin/sudo", "-n", "-H", "-u", "alice", "--", "/x/jacamar", "run"}, ""},
+		"sudo to a directory's": {settings.Sudo, account(t, `DOM\al.ice@site`, 5001), []string{"/usr/bin/sudo", "-n", "-H", "-u", `DOM\al.ice@site`, "--", "/x/jacamar", "run"}, ""},
+		"none":                  {settings.None, account(t, "me", own), []string{"/x/jacamar", "run"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := Launcher{Strategy: c.strategy, Jacamar: program(t, "/x/jacamar")}.plan(c.account, job.Run)
-			if err != nil && (c.strategy == None || os.Geteuid() == 0) {
+			if err != nil && (c.strategy == settings.None || os.Geteuid() == 0) {
 				t.Fatal(err)
 			}
 			if !slices.Equal(p.argv, c.argv) {
@@ -71,11 +72,11 @@ func TestPlans(t *testing.T) {
 
 // TestNoFallback: an impossible strategy is a refusal; no other is tried.
 func TestNoFallback(t *testing.T) {
-	_, err := Launcher{Strategy: None}.plan(account(t, "other", uint32(os.Geteuid())+1), job.Run)
+	_, err := Launcher{Strategy: settings.None}.plan(account(t, "other", uint32(os.Geteuid())+1), job.Run)
 	if failure.KindOf(err) != failure.Denied {
 		t.Errorf("another account without a change of account: %v", err)
 	}
-	for _, s := range []Strategy{"", "su", "SETUID", "root"} {
+	for _, s := range []settings.Downscope{"", "su", "SETUID", "root"} {
 		if p, err := (Launcher{Strategy: s}).plan(account(t, "me", uint32(os.Geteuid())), job.Run); failure.KindOf(err) != failure.Config || p.argv != nil {
 			t.Errorf("%q: %v, %v", s, p, err)
 		}
@@ -83,7 +84,7 @@ func TestNoFallback(t *testing.T) {
 	if os.Geteuid() == 0 {
 		return
 	}
-	_, err = Launcher{Strategy: Setuid}.plan(account(t, "other", 5001), job.Run)
+	_, err = Launcher{Strategy: settings.Setuid}.plan(account(t, "other", 5001), job.Run)
 	if err == nil || !strings.Contains(err.Error(), "lacks CAP_SETUID and CAP_SETGID") {
 		t.Errorf("setuid without a privilege: %v", err)
 	}

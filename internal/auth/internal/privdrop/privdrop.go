@@ -16,11 +16,12 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/monitor"
 	"jacamar-ci/internal/rlimit"
+	"jacamar-ci/internal/settings"
 )
 
 // Launcher starts jacamar.
 type Launcher struct {
-	Strategy       Strategy
+	Strategy       settings.Downscope
 	Jacamar        job.AbsPath
 	Stdout, Stderr *os.File
 	// Core is the limit on core files that jacamar starts with.
@@ -86,11 +87,11 @@ func (l Launcher) fork(p plan, socket *os.File) (pid int, as inherit.Start, err 
 // startSettings returns the attributes that this process can set for jacamar. For sudo
 // there are none: they would prevent it from working.
 func (l Launcher) startSettings() (as inherit.Start, err error) {
-	if l.Strategy == Sudo {
+	if l.Strategy == settings.Sudo {
 		return inherit.Start{Sudo: true}, nil
 	}
 	as.NoNewPrivs = l.NoNewPrivs
-	if l.Strategy != Setuid {
+	if l.Strategy != settings.Setuid {
 		return as, nil
 	}
 	held, err := capability.Effective()

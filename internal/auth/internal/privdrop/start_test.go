@@ -16,6 +16,7 @@ import (
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/rlimit"
+	"jacamar-ci/internal/settings"
 )
 
 // shows replaces jacamar by a program that prints its process attributes.
@@ -113,7 +114,7 @@ var core = unix.Rlimit{Cur: 4096, Max: unix.RLIM_INFINITY}
 
 func TestStartAsAccount(t *testing.T) {
 	needRoot(t)
-	l := Launcher{Strategy: Setuid, Core: core, Filter: true}
+	l := Launcher{Strategy: settings.Setuid, Core: core, Filter: true}
 	got := launched(t, l, forked(account(t, "alice", 5001, 7, 8)))
 	for name, want := range map[string]string{
 		"Uid": "5001 5001 5001 5001;", "Gid": "5002 5002 5002 5002;", "Groups": "7 8;",
@@ -164,7 +165,7 @@ func TestBoundingSet(t *testing.T) {
 		if !held.Has(unix.CAP_SYS_ADMIN) {
 			c.filter = "0"
 		}
-		c.launcher.Strategy, c.launcher.Core = Setuid, core
+		c.launcher.Strategy, c.launcher.Core = settings.Setuid, core
 		got := launched(t, c.launcher, forked(account(t, "alice", 5001)))
 		if got["CapBnd"] != c.bounding+";" || got["NoNewPrivs"] != c.noNewPrivs+";" || got["Seccomp"] != c.filter+";" {
 			t.Errorf("%s: bounding set %q, no_new_privs %q, filter %q", name, got["CapBnd"], got["NoNewPrivs"], got["Seccomp"])
@@ -180,17 +181,17 @@ func TestStartSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := Launcher{Filter: true, NoNewPrivs: true}
-	for strategy, want := range map[Strategy]inherit.Start{
-		Sudo:   {Sudo: true},
-		None:   {NoNewPrivs: true},
-		Setuid: {NoNewPrivs: true, Filter: held.Has(unix.CAP_SYS_ADMIN), NoBounding: held.Has(unix.CAP_SETPCAP)},
+	for strategy, want := range map[settings.Downscope]inherit.Start{
+		settings.Sudo:   {Sudo: true},
+		settings.None:   {NoNewPrivs: true},
+		settings.Setuid: {NoNewPrivs: true, Filter: held.Has(unix.CAP_SYS_ADMIN), NoBounding: held.Has(unix.CAP_SETPCAP)},
 	} {
 		all.Strategy = strategy
 		if got, err := all.startSettings(); err != nil || got != want {
 			t.Errorf("%s: %+v %v, want %+v", strategy, got, err, want)
 		}
 	}
-	if got, err := (Launcher{Strategy: Setuid}).startSettings(); err != nil || got != (inherit.Start{}) {
+	if got, err := (Launcher{Strategy: settings.Setuid}).startSettings(); err != nil || got != (inherit.Start{}) {
 		t.Errorf("nothing asked: %+v %v", got, err)
 	}
 }
@@ -203,7 +204,7 @@ func TestProcessUnchanged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	launched(t, Launcher{Strategy: Setuid, Core: core, Filter: true}, forked(account(t, "alice", 5001)))
+	launched(t, Launcher{Strategy: settings.Setuid, Core: core, Filter: true}, forked(account(t, "alice", 5001)))
 	after, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +230,7 @@ func TestBlockedSignalsNotInherited(t *testing.T) {
 	needRoot(t)
 	var all unix.Sigset_t
 	all.Val[0] = 1<<(unix.SIGTERM-1) | 1<<(unix.SIGUSR1-1)
-	got := launched(t, Launcher{Strategy: Setuid, Core: core}, func(l *Launcher) (pid int, socket *os.File, err error) {
+	got := launched(t, Launcher{Strategy: settings.Setuid, Core: core}, func(l *Launcher) (pid int, socket *os.File, err error) {
 		_, err = inherit.NewThread().Run(func(*inherit.Thread) (int, error) {
 			if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil); err != nil {
 				return 0, err
@@ -263,7 +264,7 @@ func TestHardLimitIsInherited(t *testing.T) {
 		}
 		return
 	}
-	l := Launcher{Strategy: Setuid, Limits: []rlimit.Limit{
+	l := Launcher{Strategy: settings.Setuid, Limits: []rlimit.Limit{
 		{Resource: "nofile", Range: span(t, "50:2000")}, {Resource: "stack", Range: span(t, "1M:64M")}, {Resource: "core", Range: span(t, "0:8M")},
 	}}
 	got := launched(t, l, forked(account(t, "alice", 5001)))
@@ -284,7 +285,7 @@ func span(t *testing.T, text string) rlimit.Range {
 }
 
 func TestNoStartWithoutGrant(t *testing.T) {
-	c, _, err := Launcher{Strategy: None, Jacamar: program(t, "/bin/true"), Stdout: os.Stdout, Stderr: os.Stderr}.Start(policy.Grant{}, job.Run)
+	c, _, err := Launcher{Strategy: settings.None, Jacamar: program(t, "/bin/true"), Stdout: os.Stdout, Stderr: os.Stderr}.Start(policy.Grant{}, job.Run)
 	if c != nil || failure.KindOf(err) != failure.Denied {
 		t.Errorf("%v, %v", c, err)
 	}
