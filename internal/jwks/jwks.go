@@ -84,6 +84,8 @@ const ReservedPorts = 1024
 // accepts any loopback port.
 func CheckURL(u *url.URL, reserved int, anyPort bool) error {
 	switch {
+	case u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Opaque != "":
+		return errors.New("not a URL of a host without user and fragment")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme != "http" || !isLoopback(u.Hostname()):

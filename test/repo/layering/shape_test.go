@@ -33,6 +33,26 @@ func TestPrivilegedFunctionsAreShort(t *testing.T) {
 	}
 }
 
+// mostOfNoauth bounds the lines of internal/noauth: what both programs do is in
+// internal/driver.
+const mostOfNoauth = 200
+
+func TestNoauthIsSmall(t *testing.T) {
+	lines := 0
+	for _, p := range list(t, "./internal/noauth") {
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines += strings.Count(string(text), "\n")
+		}
+	}
+	if lines == 0 || lines > mostOfNoauth {
+		t.Errorf("internal/noauth has %d lines, want at most %d", lines, mostOfNoauth)
+	}
+}
+
 // functions returns the lengths of a file's functions, in lines.
 func functions(t *testing.T, file string, text any) map[string]int {
 	t.Helper()

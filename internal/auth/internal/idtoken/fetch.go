@@ -86,11 +86,8 @@ func runError(r subprocess.Result, err error) error {
 // respond at.
 func endpoint(s KeySettings) (*url.URL, error) {
 	u := jwks.KeySetURL(s.GitLab, s.JWKS)
-	switch {
-	case u == nil:
+	if u == nil {
 		return nil, failure.Configf("cannot verify a token: neither gitlab_server nor jwks_url is configured")
-	case u.Host == "" || u.User != nil || u.Fragment != "":
-		return nil, failure.Configf("cannot fetch keys from %q: not a URL of a host without user and fragment", u.Redacted())
 	}
 	if err := jwks.CheckURL(u, reservedPorts(unprivilegedPorts), s.AnyLoopbackPort); err != nil {
 		return nil, failure.Configf("cannot fetch keys from %q: %w", u.Redacted(), err)
