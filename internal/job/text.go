@@ -85,9 +85,6 @@ func (s Secret) Reveal() string {
 	return *s.s
 }
 
-// IsZero reports whether there is no value.
-func (s Secret) IsZero() bool { return s.Reveal() == "" }
-
 // Format implements fmt.Formatter for every verb.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secretText) }
 

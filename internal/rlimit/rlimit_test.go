@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/capability"
 )
 
 func TestParseRange(t *testing.T) {
@@ -176,12 +178,11 @@ func TestRaiseStack(t *testing.T) {
 // lack in a container.
 func mayRaise(t *testing.T) bool {
 	t.Helper()
-	var data [2]unix.CapUserData
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capget(&head, &data[0]); err != nil {
+	held, err := capability.Effective()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return data[0].Effective&(1<<unix.CAP_SYS_RESOURCE) != 0
+	return held.Has(unix.CAP_SYS_RESOURCE)
 }
 
 // TestOnlyThePrivilegedRaise lowers a hard limit and raises it again.

@@ -139,9 +139,9 @@ func (t Trust) ownerFault(path string, owner uint32, command string) Fault {
 }
 
 // foreignFault is the fault of a file of an untrusted account.
-func (t Trust) foreignFault(path, whose string, account uint32, command string) Fault {
+func (t Trust) foreignFault(path, relation string, account uint32, command string) Fault {
 	return Fault{
-		Path: path, UID: account, Relation: whose, Problem: fmt.Sprintf("%s uid %d, not by %s", whose, account, t.ownersText()), Fix: command + quotePath(path),
+		Path: path, UID: account, Relation: relation, Problem: fmt.Sprintf("%s uid %d, not by %s", relation, account, t.ownersText()), Fix: command + quotePath(path),
 	}
 }
 

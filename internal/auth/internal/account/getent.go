@@ -115,8 +115,8 @@ func parseInitgroups(out string, name job.Username) ([]job.GID, error) {
 		return nil, fmt.Errorf("the entry has another name")
 	}
 	var gids []job.GID
-	for _, word := range strings.FieldsFunc(list, func(r rune) bool { return r == ' ' }) {
-		gid, err := job.ParseGID(word)
+	for _, field := range strings.FieldsFunc(list, func(r rune) bool { return r == ' ' }) {
+		gid, err := job.ParseGID(field)
 		if err != nil {
 			return nil, fmt.Errorf("group id: %w", err)
 		}

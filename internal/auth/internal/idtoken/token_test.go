@@ -248,7 +248,7 @@ func TestH5Form(t *testing.T) {
 
 func TestParseTakesTheLongestToken(t *testing.T) {
 	// 16 KiB to the byte: with nothing wrong but the signature, which is not
-	// Parse's to judge.
+	// checked by Parse.
 	header := b64(marshal(t, soundHeader()))
 	rest := 16<<10 - len(header) - 2
 	payload := b64(bytes.Repeat([]byte("p"), (rest-4)/4*3))

@@ -46,7 +46,7 @@ type Job struct {
 
 // Delegation is the result of the RunAs script; the zero value means that none ran.
 type Delegation struct {
-	Called bool `json:"asked,omitempty"`
+	Called bool `json:"called,omitempty"`
 	// Target is the account that the job requested and the script accepted.
 	Target job.Username `json:"target,omitzero"`
 	// Named is the account that the script itself named.

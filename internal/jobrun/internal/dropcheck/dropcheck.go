@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 )
@@ -83,9 +84,8 @@ func verifyNoWayBack(job.Account) error {
 	if regains(unix.SYS_SETRESUID) || regains(unix.SYS_SETRESGID) {
 		return fmt.Errorf("the change of account failed: root's ids can be had back")
 	}
-	var data [2]unix.CapUserData
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	if err := unix.Capget(&head, &data[0]); err != nil {
+	data, err := capability.ThreadSets()
+	if err != nil {
 		return fmt.Errorf("cannot read the capabilities of this process: %w", err)
 	}
 	for _, d := range data {
