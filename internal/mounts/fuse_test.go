@@ -12,7 +12,7 @@ import (
 )
 
 func TestMounterOfTheTable(t *testing.T) {
-	for _, tc := range []struct {
+	for _, tt := range []struct {
 		mount Mount
 		uid   uint32
 		ok    bool
@@ -24,8 +24,8 @@ func TestMounterOfTheTable(t *testing.T) {
 		{Mount{Type: "fuseblk", Options: []string{"user_id=1012"}}, 0, false},
 		{Mount{Type: "nfs4", Options: []string{"user_id=1012"}}, 0, false},
 	} {
-		if uid, ok := tc.mount.mounter(); uid != tc.uid || ok != tc.ok {
-			t.Errorf("%+v: %d, %v", tc.mount, uid, ok)
+		if uid, ok := tt.mount.mounter(); uid != tt.uid || ok != tt.ok {
+			t.Errorf("%+v: %d, %v", tt.mount, uid, ok)
 		}
 	}
 }

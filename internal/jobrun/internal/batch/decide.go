@@ -47,24 +47,24 @@ const (
 )
 
 // observe takes the latest state. started reports that the wrapper has started.
-func (j *decider) observe(s scheduler.State, started bool, now time.Time) (decision, error) {
-	j.updateTimes(s, now)
+func (d *decider) observe(s scheduler.State, started bool, now time.Time) (decision, error) {
+	d.updateTimes(s, now)
 	switch {
 	case s.Phase == scheduler.Done:
-		return j.onDone(s, started, now), nil
-	case !j.missingSince.IsZero():
-		return j.onMissing(now)
-	case !j.silentSince.IsZero():
-		return j.onSilent(now)
+		return d.onDone(s, started, now), nil
+	case !d.missingSince.IsZero():
+		return d.onMissing(now)
+	case !d.silentSince.IsZero():
+		return d.onSilent(now)
 	case s.Phase == scheduler.Pending:
-		return j.onPending(s, now)
+		return d.onPending(s, now)
 	}
-	j.unschedulableCount = 0
+	d.unschedulableCount = 0
 	return keepWaiting, nil
 }
 
 // updateTimes sets the times since when each condition holds.
-func (j *decider) updateTimes(s scheduler.State, now time.Time) {
+func (d *decider) updateTimes(s scheduler.State, now time.Time) {
 	keep := func(t *time.Time, holds bool) {
 		switch {
 		case !holds:
@@ -73,68 +73,68 @@ func (j *decider) updateTimes(s scheduler.State, now time.Time) {
 			*t = now
 		}
 	}
-	keep(&j.missingSince, s.Phase == scheduler.Unknown && s.Missing)
-	keep(&j.silentSince, s.Phase == scheduler.Unknown && !s.Missing)
-	keep(&j.doneSince, s.Phase == scheduler.Done)
+	keep(&d.missingSince, s.Phase == scheduler.Unknown && s.Missing)
+	keep(&d.silentSince, s.Phase == scheduler.Unknown && !s.Missing)
+	keep(&d.doneSince, s.Phase == scheduler.Done)
 }
 
 // onDone waits for the status file, which may become visible later than the batch
 // system's record of the end.
-func (j *decider) onDone(s scheduler.State, started bool, now time.Time) decision {
+func (d *decider) onDone(s scheduler.State, started bool, now time.Time) decision {
 	wait := statusFileWait
 	if s.Class == scheduler.Exited && (started || s.Reason.Kind != scheduler.Unsatisfiable) {
-		wait = j.task.Settings.NFSTimeout
+		wait = d.task.Settings.NFSTimeout
 	}
-	if now.Sub(j.doneSince) >= wait {
+	if now.Sub(d.doneSince) >= wait {
 		return finishJob
 	}
 	return keepWaiting
 }
 
-func (j *decider) onMissing(now time.Time) (decision, error) {
-	if now.Sub(j.missingSince) < j.task.Settings.NFSTimeout {
+func (d *decider) onMissing(now time.Time) (decision, error) {
+	if now.Sub(d.missingSince) < d.task.Settings.NFSTimeout {
 		return keepWaiting, nil
 	}
 	return abandonJob, failure.Systemf("%s no longer has a record of job %s, and its script did not record an exit status",
-		j.task.Scheduler.Name(), j.id)
+		d.task.Scheduler.Name(), d.id)
 }
 
-func (j *decider) onSilent(now time.Time) (decision, error) {
-	since := now.Sub(j.silentSince)
-	if since >= unreachableNotice && !j.warned {
-		j.warned = true
-		j.task.Messages.Note("%s does not respond; the job continues, and Jacamar retries", j.task.Scheduler.Name())
+func (d *decider) onSilent(now time.Time) (decision, error) {
+	since := now.Sub(d.silentSince)
+	if since >= unreachableNotice && !d.warned {
+		d.warned = true
+		d.task.Messages.Note("%s does not respond; the job continues, and Jacamar retries", d.task.Scheduler.Name())
 	}
 	if since < unreachableLimit {
 		return keepWaiting, nil
 	}
-	return abandonJob, failure.Systemf("%s has not responded for %v", j.task.Scheduler.Name(), unreachableLimit)
+	return abandonJob, failure.Systemf("%s has not responded for %v", d.task.Scheduler.Name(), unreachableLimit)
 }
 
 // onPending decides whether the job can still start in time.
-func (j *decider) onPending(s scheduler.State, now time.Time) (decision, error) {
-	if limit := j.task.Settings.PendingTimeout; limit > 0 && now.Sub(j.submitted) >= limit {
+func (d *decider) onPending(s scheduler.State, now time.Time) (decision, error) {
+	if limit := d.task.Settings.PendingTimeout; limit > 0 && now.Sub(d.submitted) >= limit {
 		return abandonJob, failure.Buildf("%s job %s did not start within %v: %s (%s)",
-			j.task.Scheduler.Name(), j.id, limit, s.Reason.Description, s.Reason.Name).
+			d.task.Scheduler.Name(), d.id, limit, s.Reason.Description, s.Reason.Name).
 			WithHint("this resource limits how long a job may wait in the queue: request fewer resources, or retry at another time")
 	}
-	err := j.cannotStart(s)
+	err := d.cannotStart(s)
 	if err == nil {
-		j.unschedulableCount = 0
+		d.unschedulableCount = 0
 		return keepWaiting, nil
 	}
-	if j.unschedulableCount++; j.unschedulableCount < confirmations {
+	if d.unschedulableCount++; d.unschedulableCount < confirmations {
 		return keepWaiting, nil
 	}
 	return abandonJob, err
 }
 
-func (j *decider) cannotStart(s scheduler.State) error {
+func (d *decider) cannotStart(s scheduler.State) error {
 	switch {
 	case s.Reason.Kind == scheduler.LaunchFailed:
-		return failure.Systemf("%s could not start job %s: %s (%s)", j.task.Scheduler.Name(), j.id, s.Reason.Description, s.Reason.Name)
-	case s.Reason.Kind == scheduler.Unsatisfiable && !j.task.Settings.WaitForImpossible:
-		return j.task.unsatisfiable(j.id, s)
+		return failure.Systemf("%s could not start job %s: %s (%s)", d.task.Scheduler.Name(), d.id, s.Reason.Description, s.Reason.Name)
+	case s.Reason.Kind == scheduler.Unsatisfiable && !d.task.Settings.WaitForImpossible:
+		return d.task.unsatisfiable(d.id, s)
 	}
 	return nil
 }

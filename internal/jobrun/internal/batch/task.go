@@ -217,7 +217,7 @@ func (r *submittedJob) submitFailed(err error) error {
 // follow waits for the first of these: the script's status file, the batch system's
 // record, a reason to abandon the job, or the request to stop.
 func (r *submittedJob) follow() error {
-	j := decider{task: r.Task, id: r.id, submitted: r.submitted}
+	d := decider{task: r.Task, id: r.id, submitted: r.submitted}
 	for {
 		select {
 		case <-r.stop.Terminate:
@@ -230,7 +230,7 @@ func (r *submittedJob) follow() error {
 			r.cancelErr = r.cancel()
 			return failure.Systemf("cannot read the job's output: %w", err)
 		case r.state = <-r.poller.states:
-			switch step, err := j.observe(r.state, r.started, time.Now()); step {
+			switch step, err := d.observe(r.state, r.started, time.Now()); step {
 			case finishJob:
 				return r.finishByQueue()
 			case abandonJob:

@@ -34,38 +34,38 @@ type watcher struct {
 
 // newWatcher starts the watch.
 func newWatcher(t Task, id scheduler.ID) *watcher {
-	e := &watcher{
+	w := &watcher{
 		task: t, id: id, dir: t.dir(), log: tail.New(t.dir().path(logFile)),
 		started: make(chan startStatus, 1), ended: make(chan endStatus, 1), failed: make(chan error, 1), done: make(chan struct{}),
 	}
 	ctx, quit := context.WithCancel(context.Background())
-	e.quit = quit
-	go e.watch(ctx)
-	return e
+	w.quit = quit
+	go w.watch(ctx)
+	return w
 }
 
 // watch runs until ctx ends or the script has ended.
-func (e *watcher) watch(ctx context.Context) {
-	defer close(e.done)
-	hints, stop := e.hints()
+func (w *watcher) watch(ctx context.Context) {
+	defer close(w.done)
+	hints, stop := w.hints()
 	defer stop()
 	interval := tail.Interval{Min: minWatchDelay, Max: maxWatchDelay}
 	refreshed := time.Now()
 	for {
-		if s, ok := e.checkStarted(); ok {
-			e.started <- s
+		if s, ok := w.checkStarted(); ok {
+			w.started <- s
 		}
-		grew, err := e.copyLog()
+		grew, err := w.copyLog()
 		if err != nil {
-			e.failed <- err
+			w.failed <- err
 			return
 		}
 		if time.Since(refreshed) >= refreshInterval {
-			e.dir.refresh()
+			w.dir.refresh()
 			refreshed = time.Now()
 		}
-		if status, ok := e.dir.readEnd(); ok {
-			e.ended <- status
+		if status, ok := w.dir.readEnd(); ok {
+			w.ended <- status
 			return
 		}
 		select {
@@ -79,11 +79,11 @@ func (e *watcher) watch(ctx context.Context) {
 
 // hints are those of the job's directory. There are none where it cannot be watched:
 // an account may have few inotify instances (user.max_inotify_instances).
-func (e *watcher) hints() (<-chan struct{}, func()) {
-	if e.task.Watch == nil {
+func (w *watcher) hints() (<-chan struct{}, func()) {
+	if w.task.Watch == nil {
 		return nil, func() {}
 	}
-	c, stop, err := e.task.Watch(string(e.dir))
+	c, stop, err := w.task.Watch(string(w.dir))
 	if err != nil {
 		return nil, func() {}
 	}
@@ -96,19 +96,19 @@ const emptyStartLimit = time.Second
 
 // checkStarted reports the wrapper's start, once. It writes the message itself so
 // that the message precedes the script's output.
-func (e *watcher) checkStarted() (startStatus, bool) {
-	if e.reported {
+func (w *watcher) checkStarted() (startStatus, bool) {
+	if w.reported {
 		return startStatus{}, false
 	}
-	s, ok := e.dir.readStart()
-	if ok && e.startLockSeen.IsZero() {
-		e.startLockSeen = time.Now()
+	s, ok := w.dir.readStart()
+	if ok && w.startLockSeen.IsZero() {
+		w.startLockSeen = time.Now()
 	}
-	if !ok || (s == startStatus{} && time.Since(e.startLockSeen) < emptyStartLimit) {
+	if !ok || (s == startStatus{} && time.Since(w.startLockSeen) < emptyStartLimit) {
 		return startStatus{}, false
 	}
-	e.reported = true
-	e.task.Messages.Note("%s job %s started%s", e.task.Scheduler.Name(), e.id, onNode(s.node))
+	w.reported = true
+	w.task.Messages.Note("%s job %s started%s", w.task.Scheduler.Name(), w.id, onNode(s.node))
 	return s, true
 }
 
@@ -120,26 +120,26 @@ func onNode(node string) string {
 }
 
 // copyLog copies what was added to the log.
-func (e *watcher) copyLog() (grew bool, err error) {
-	n, change, err := e.log.CopyNew(e.task.Output)
+func (w *watcher) copyLog() (grew bool, err error) {
+	n, change, err := w.log.CopyNew(w.task.Output)
 	switch change {
 	case tail.Truncated:
-		e.task.Messages.Warn("the job's output file was truncated; its new content follows")
+		w.task.Messages.Warn("the job's output file was truncated; its new content follows")
 	case tail.Replaced:
-		e.task.Messages.Warn("the job's output file was replaced; the new file follows")
+		w.task.Messages.Warn("the job's output file was replaced; the new file follows")
 	case tail.Refused:
-		e.task.Messages.Warn("the job's output file was replaced by something that is not a file; the original file is still shown")
+		w.task.Messages.Warn("the job's output file was replaced by something that is not a file; the original file is still shown")
 	}
 	return n > 0, err
 }
 
 // copyRest copies the rest of the log after the script has ended; size is the length
 // of the log in bytes, -1 when unknown. It must not be called before watch returned.
-func (e *watcher) copyRest(ctx context.Context, size int64) error {
-	defer e.log.Close()
-	complete, err := e.log.CopyRest(ctx, e.task.Output, size, e.task.Settings.NFSTimeout)
+func (w *watcher) copyRest(ctx context.Context, size int64) error {
+	defer w.log.Close()
+	complete, err := w.log.CopyRest(ctx, w.task.Output, size, w.task.Settings.NFSTimeout)
 	if err == nil && !complete && ctx.Err() == nil {
-		e.task.Messages.Warn("the end of the job's output did not appear within %v; it may be incomplete", e.task.Settings.NFSTimeout)
+		w.task.Messages.Warn("the end of the job's output did not appear within %v; it may be incomplete", w.task.Settings.NFSTimeout)
 	}
 	return err
 }

@@ -17,7 +17,7 @@ import (
 
 func TestExplain(t *testing.T) {
 	dir := t.TempDir()
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		err  error
 		line string
 		hint string // a part of it
@@ -37,14 +37,14 @@ func TestExplain(t *testing.T) {
 		"known":          {fmt.Errorf("more: %w", failure.Buildf("no such partition").WithHint("pick one")), "no such partition", "pick one"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := Explain("cannot write x", dir, tc.err)
+			f := Explain("cannot write x", dir, tt.err)
 			if f.Error() != f.Public {
 				t.Errorf("the operator's log has %q", f.Error())
 			}
-			if f.Public != tc.line || (tc.hint == "") != (f.Hint == "") || !strings.Contains(strings.ReplaceAll(f.Hint, mounts.Of(dir).Point, "/"), tc.hint) {
+			if f.Public != tt.line || (tt.hint == "") != (f.Hint == "") || !strings.Contains(strings.ReplaceAll(f.Hint, mounts.Of(dir).Point, "/"), tt.hint) {
 				t.Errorf("%q, hint %q", f.Public, f.Hint)
 			}
-			if want := failure.KindOf(tc.err); failure.KindOf(f) != want {
+			if want := failure.KindOf(tt.err); failure.KindOf(f) != want {
 				t.Errorf("kind %v, want %v", failure.KindOf(f), want)
 			}
 		})

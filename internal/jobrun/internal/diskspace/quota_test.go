@@ -9,7 +9,7 @@ import (
 )
 
 func TestQuotaLimits(t *testing.T) {
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		quota diskQuota
 		want  space
 	}{
@@ -21,8 +21,8 @@ func TestQuotaLimits(t *testing.T) {
 		"soft only":         {diskQuota{bytes: 1500, blockSoft: 1, blockTime: 99}, space{usage{1500, 1024}, usage{}}},
 		"files":             {diskQuota{files: 10, fileHard: 10, fileSoft: 5, fileTime: 1}, space{usage{}, usage{10, 10}}},
 	} {
-		if got := tc.quota.space(); got != tc.want {
-			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
+		if got := tt.quota.space(); got != tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 		}
 	}
 }

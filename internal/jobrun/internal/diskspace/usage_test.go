@@ -28,7 +28,7 @@ func TestFormatBytes(t *testing.T) {
 }
 
 func TestFullAndNearlyFull(t *testing.T) {
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		space space
 		full  string
 		tight string
@@ -43,10 +43,10 @@ func TestFullAndNearlyFull(t *testing.T) {
 		"a limit of 1MiB": {space{usage{0, 1 << 20}, usage{}}, "", "0.0 of 1 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if words, ok := tc.space.full(); words != tc.full || ok != (tc.full != "") {
+			if words, ok := tt.space.full(); words != tt.full || ok != (tt.full != "") {
 				t.Errorf("full: %q %v", words, ok)
 			}
-			if words, ok := tc.space.nearlyFull(); words != tc.tight || ok != (tc.tight != "") {
+			if words, ok := tt.space.nearlyFull(); words != tt.tight || ok != (tt.tight != "") {
 				t.Errorf("nearly full: %q %v", words, ok)
 			}
 		})

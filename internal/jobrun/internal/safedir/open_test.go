@@ -10,7 +10,7 @@ import (
 )
 
 func TestOpenBase(t *testing.T) {
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		plant func(t *testing.T, path string)
 		rules Rules
 		why   string // "" is accepted
@@ -39,13 +39,13 @@ func TestOpenBase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(private(t), "parent", "base")
 			must(t, os.Mkdir(filepath.Dir(path), 0o700))
-			tc.plant(t, path)
-			f, err := OpenBase(abs(t, path), tc.rules)
+			tt.plant(t, path)
+			f, err := OpenBase(abs(t, path), tt.rules)
 			if err == nil {
 				f.Close()
 			}
-			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
-				t.Errorf("got %v, want %q", err, tc.why)
+			if (err == nil) != (tt.why == "") || (err != nil && !strings.Contains(err.Error(), tt.why)) {
+				t.Errorf("got %v, want %q", err, tt.why)
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func TestLinkThroughASwappableDirectory(t *testing.T) {
 
 func TestOpenBaseOfOthers(t *testing.T) {
 	asRoot(t, "give files away")
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		plant func(t *testing.T, path string)
 		why   string
 	}{
@@ -114,16 +114,16 @@ func TestOpenBaseOfOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(private(t), "base")
-			tc.plant(t, path)
-			if _, err := OpenBase(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), tc.why) {
-				t.Errorf("got %v, want %q", err, tc.why)
+			tt.plant(t, path)
+			if _, err := OpenBase(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), tt.why) {
+				t.Errorf("got %v, want %q", err, tt.why)
 			}
 		})
 	}
 }
 
 func TestOpenCreate(t *testing.T) {
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		plant func(t *testing.T, path string)
 		why   string
 	}{
@@ -142,10 +142,10 @@ func TestOpenCreate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(private(t), "parent", "given")
 			must(t, os.Mkdir(filepath.Dir(path), 0o700))
-			tc.plant(t, path)
+			tt.plant(t, path)
 			f, err := OpenCreate(abs(t, path), me())
-			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
-				t.Fatalf("got %v, want %q", err, tc.why)
+			if (err == nil) != (tt.why == "") || (err != nil && !strings.Contains(err.Error(), tt.why)) {
+				t.Fatalf("got %v, want %q", err, tt.why)
 			}
 			if err != nil {
 				return

@@ -234,7 +234,7 @@ func tmpfs(t *testing.T, options string) string {
 func TestParseDirents(t *testing.T) {
 	good := make([]byte, 24)
 	good[16], good[18], good[19] = 24, typeDir, 'a'
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		buf  []byte
 		want string
 	}{
@@ -246,11 +246,11 @@ func TestParseDirents(t *testing.T) {
 		"dot is passed by": {append([]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 24, 0, typeDir, '.', 0, 0, 0, 0}, good...), "a4"},
 	} {
 		got := ""
-		for e := range parseDirents(tc.buf) {
+		for e := range parseDirents(tt.buf) {
 			got += fmt.Sprint(e.name, e.kind)
 		}
-		if got != tc.want {
-			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
 }

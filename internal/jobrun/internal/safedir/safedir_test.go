@@ -138,7 +138,7 @@ func descriptors(t *testing.T) int {
 }
 
 func TestPrivate(t *testing.T) {
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		plant func(t *testing.T, top string)
 		rules Rules
 		above os.FileMode // of the directory above it
@@ -167,17 +167,17 @@ func TestPrivate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			top := filepath.Join(private(t), "base")
-			f := base(t, top, tc.rules)
-			tc.plant(t, top)
+			f := base(t, top, tt.rules)
+			tt.plant(t, top)
 			err := f.Private("a", "b.tmp")
-			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
-				t.Fatalf("got %v, want %q", err, tc.why)
+			if (err == nil) != (tt.why == "") || (err != nil && !strings.Contains(err.Error(), tt.why)) {
+				t.Fatalf("got %v, want %q", err, tt.why)
 			}
 			if err != nil {
 				return
 			}
-			if above, got := mode(t, top+"/a"), mode(t, top+"/a/b.tmp"); above != tc.above || got != 0o700 {
-				t.Errorf("modes %04o and %04o, want %04o and 0700", above, got, tc.above)
+			if above, got := mode(t, top+"/a"), mode(t, top+"/a/b.tmp"); above != tt.above || got != 0o700 {
+				t.Errorf("modes %04o and %04o, want %04o and 0700", above, got, tt.above)
 			}
 			if _, err := os.Stat(top + "/c"); err == nil && mode(t, top+"/c") != 0o755 {
 				t.Error("what the link leads to has another mode")

@@ -44,7 +44,7 @@ func MessageOf(r Reply) Message {
 }
 
 // Text is all lines as one.
-func (s Message) Text() string { return strings.Join(s.Lines, "; ") }
+func (m Message) Text() string { return strings.Join(m.Lines, "; ") }
 
 // messageLines are the printable lines of an output without banners and usage texts.
 func messageLines(output string) []string {
@@ -157,13 +157,13 @@ func cut(s string, limit int) string {
 
 // NamedArguments returns the arguments that the message names: those whose option is in
 // it, otherwise those whose value is.
-func (s Message) NamedArguments(args []Argument) []Argument {
+func (m Message) NamedArguments(args []Argument) []Argument {
 	var byOption, byValue []Argument
 	for _, a := range args {
 		switch {
-		case s.containsWord(optionText(a)) || s.containsWord(quotedLetter(a)):
+		case m.containsWord(optionText(a)) || m.containsWord(quotedLetter(a)):
 			byOption = append(byOption, a)
-		case isDistinctive(a.Value) && s.containsName(a.Value):
+		case isDistinctive(a.Value) && m.containsName(a.Value):
 			byValue = append(byValue, a)
 		}
 	}
@@ -197,24 +197,24 @@ func isDistinctive(value string) bool {
 }
 
 // containsWord reports whether one of the lines contains the text as a separate word.
-func (s Message) containsWord(text string) bool {
-	return s.containsWhere(text, func(before, after string) bool {
+func (m Message) containsWord(text string) bool {
+	return m.containsWhere(text, func(before, after string) bool {
 		return !isWordRune(lastRune(before)) && !isWordRune(firstRune(after))
 	})
 }
 
 // containsName is containsWord for a text that could be in a message by chance: it is a
 // name where it is quoted, or next to a colon.
-func (s Message) containsName(text string) bool {
-	return s.containsWhere(text, func(before, after string) bool {
+func (m Message) containsName(text string) bool {
+	return m.containsWhere(text, func(before, after string) bool {
 		return (before == "" || strings.HasSuffix(before, ": ") || strings.HasSuffix(before, "=") || isQuote(lastRune(before))) &&
 			(after == "" || after == "." || strings.HasPrefix(after, ": ") || isQuote(firstRune(after)))
 	})
 }
 
 // containsWhere reports whether a line contains the text in a context that matches.
-func (s Message) containsWhere(text string, matches func(before, after string) bool) bool {
-	for _, line := range s.Lines {
+func (m Message) containsWhere(text string, matches func(before, after string) bool) bool {
+	for _, line := range m.Lines {
 		for from := 0; ; {
 			i := strings.Index(line[from:], text)
 			if i < 0 || text == "" {

@@ -34,8 +34,8 @@ func Sentences(sentences ...string) func() *regexp.Regexp {
 
 // Classify parses the reply to a submission. Sites add banners to the output of submit
 // programs, so the id is the only line that matches; two such lines are ambiguous.
-func (f SubmitPatterns) Classify(r Reply) Submission {
-	ids := f.ids(r.Stdout)
+func (p SubmitPatterns) Classify(r Reply) Submission {
+	ids := p.ids(r.Stdout)
 	if r.Err == nil && r.Code == 0 && len(ids) == 1 {
 		return Submission{Outcome: Accepted, ID: ids[0]}
 	}
@@ -45,8 +45,8 @@ func (f SubmitPatterns) Classify(r Reply) Submission {
 	}
 	for _, output := range []string{r.Stderr, r.Stdout} { // a site's wrapper may have one for both
 		var found bool
-		if s.Error, found = f.errorText(output); found {
-			s.Outcome = f.classifyError(s.Error)
+		if s.Error, found = p.errorText(output); found {
+			s.Outcome = p.classifyError(s.Error)
 			return s
 		}
 	}
@@ -57,27 +57,27 @@ func (f SubmitPatterns) Classify(r Reply) Submission {
 }
 
 // errorText returns the error that the program reports.
-func (f SubmitPatterns) errorText(output string) (text string, found bool) {
+func (p SubmitPatterns) errorText(output string) (text string, found bool) {
 	for line := range strings.SplitSeq(newlines.Replace(output), "\n") {
-		m := f.Error().FindStringSubmatch(strings.TrimSpace(line))
+		m := p.Error().FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil {
 			continue
 		}
-		if text, found = m[1], true; f.FirstError {
+		if text, found = m[1], true; p.FirstError {
 			break
 		}
 	}
 	return text, found
 }
 
-func (f SubmitPatterns) classifyError(text string) Outcome {
+func (p SubmitPatterns) classifyError(text string) Outcome {
 	matches := func(pattern func() *regexp.Regexp) bool { return pattern != nil && pattern().MatchString(text) }
 	switch {
-	case matches(f.Unreachable):
+	case matches(p.Unreachable):
 		return Unreachable
-	case matches(f.Full):
+	case matches(p.Full):
 		return Full
-	case matches(f.Uncertain):
+	case matches(p.Uncertain):
 		return Uncertain
 	}
 	return Refused
@@ -96,9 +96,9 @@ func crashed(r Reply) bool {
 	return traceback().MatchString(r.Stderr)
 }
 
-func (f SubmitPatterns) ids(stdout string) (ids []ID) {
+func (p SubmitPatterns) ids(stdout string) (ids []ID) {
 	for line := range strings.Lines(stdout) {
-		if m := f.ID().FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+		if m := p.ID().FindStringSubmatch(strings.TrimSpace(line)); m != nil {
 			ids = append(ids, ID(m[1]))
 		}
 	}

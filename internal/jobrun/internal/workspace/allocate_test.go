@@ -53,7 +53,7 @@ func TestLimitedDirectoriesBelongToTheProject(t *testing.T) {
 		o.Request.Job.Runner, o.Request.Job.Project, o.Request.Job.ProjectID = runner, project, number
 		return configure(t, o)
 	}
-	for _, tc := range []struct {
+	for _, tt := range []struct {
 		order Options
 		want  string
 	}{
@@ -63,8 +63,8 @@ func TestLimitedDirectoriesBelongToTheProject(t *testing.T) {
 		{limited(3, "one", "group/other", 124), "builds/other_124/000"},
 		{limited(4, "one", "group/other", 125), "builds/other_125/000"},
 	} {
-		if got := strings.TrimPrefix(tc.order.Request.Dirs.Builds.String(), a.Home.String()+"/.jacamar-ci/"); got != tc.want {
-			t.Errorf("got %s, want %s", got, tc.want)
+		if got := strings.TrimPrefix(tt.order.Request.Dirs.Builds.String(), a.Home.String()+"/.jacamar-ci/"); got != tt.want {
+			t.Errorf("got %s, want %s", got, tt.want)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func TestConfigAgainGivesTheSame(t *testing.T) {
 }
 
 func TestSlotsOfDeadJobsAreUsedAgain(t *testing.T) {
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		spoil   func(*Options)
 		orphans bool
 		want    string
@@ -104,13 +104,13 @@ func TestSlotsOfDeadJobsAreUsedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := testAccount(t)
 			o := options(t, a, 1)
-			tc.spoil(&o)
+			tt.spoil(&o)
 			configure(t, o)
 			next := options(t, a, 2)
 			next.HasOrphans = func(scripts job.AbsPath) bool {
-				return tc.orphans && scripts.String() == a.Home.String()+"/.jacamar-ci/scripts/t0ken/1"
+				return tt.orphans && scripts.String() == a.Home.String()+"/.jacamar-ci/scripts/t0ken/1"
 			}
-			if next = configure(t, next); slot(next) != tc.want {
+			if next = configure(t, next); slot(next) != tt.want {
 				t.Errorf("the next job has %s", slot(next))
 			}
 		})
@@ -168,7 +168,7 @@ func TestTempBelow(t *testing.T) {
 }
 
 func TestPrepareWithoutTheDirectory(t *testing.T) {
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		spoil func(t *testing.T, o Options)
 		why   string
 	}{
@@ -197,10 +197,10 @@ func TestPrepareWithoutTheDirectory(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := configure(t, options(t, testAccount(t), 1))
-			tc.spoil(t, o)
+			tt.spoil(t, o)
 			err := openWorkspace(t, o).Prepare()
-			if err == nil || !strings.Contains(err.Error(), tc.why) || failure.KindOf(err) != failure.System {
-				t.Errorf("got %v, want %q", err, tc.why)
+			if err == nil || !strings.Contains(err.Error(), tt.why) || failure.KindOf(err) != failure.System {
+				t.Errorf("got %v, want %q", err, tt.why)
 			}
 		})
 	}

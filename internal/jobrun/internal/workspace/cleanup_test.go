@@ -234,7 +234,7 @@ func TestCleanupWithoutAnything(t *testing.T) {
 }
 
 func TestTrim(t *testing.T) {
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		keep  int
 		uncap bool
 		want  []string // what is left after the end of each job
@@ -245,11 +245,11 @@ func TestTrim(t *testing.T) {
 		"all":           {0, true, []string{"000 001 002 003", "000 001 002 003", "000 001 002 003", "000 001 002 003"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			jobs := limitedJobs(t, 4, tc.keep, tc.uncap)
+			jobs := limitedJobs(t, 4, tt.keep, tt.uncap)
 			for i, n := range []int{0, 1, 3, 2} {
 				cleanup(t, jobs[n])
-				if got := list(t, filepath.Dir(jobs[n].Request.Dirs.Builds.String())); got != tc.want[i] {
-					t.Errorf("after the end of job %d is left: %s, want %s", n, got, tc.want[i])
+				if got := list(t, filepath.Dir(jobs[n].Request.Dirs.Builds.String())); got != tt.want[i] {
+					t.Errorf("after the end of job %d is left: %s, want %s", n, got, tt.want[i])
 				}
 			}
 			if got := files(t, jobs[0].Request.Dirs.Base.String()); strings.Contains(got, ".trash/") {
@@ -309,20 +309,20 @@ func TestExcessSlots(t *testing.T) {
 	live := sample(1)
 	names := []string{"000", "001", "002", "003", "010", ".claims", "4", "0005", "x"}
 	claims := []reservation{{}, live, {}, live}
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		keep, most int
 		want       []int
 	}{
 		"all free": {0, 99, []int{10, 2, 0}}, "one": {0, 1, []int{10}}, "keep some": {1, 99, []int{10, 2}}, "keep all": {11, 99, nil}, "none": {0, 0, nil},
 	} {
-		got := excessSlots(names, claims, tc.keep, tc.most)
-		if len(got) != len(tc.want) {
-			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		got := excessSlots(names, claims, tt.keep, tt.most)
+		if len(got) != len(tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
 			continue
 		}
 		for i := range got {
-			if got[i] != tc.want[i] {
-				t.Errorf("%s: %v, want %v", name, got, tc.want)
+			if got[i] != tt.want[i] {
+				t.Errorf("%s: %v, want %v", name, got, tt.want)
 			}
 		}
 	}

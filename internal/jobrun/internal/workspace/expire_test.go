@@ -36,7 +36,7 @@ func TestStaticDirectories(t *testing.T) {
 // TestStaticDirectoriesExpire by the end of each job, or its latest possible end.
 func TestStaticDirectoriesExpire(t *testing.T) {
 	const day = 24 * time.Hour
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		days int
 		end  time.Duration // time of the end file, before now; 0 is no file
 		dir  time.Duration
@@ -59,21 +59,21 @@ func TestStaticDirectoriesExpire(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := testAccount(t)
-			o := configure(t, withStatic(options(t, a, 9), tc.days))
+			o := configure(t, withStatic(options(t, a, 9), tt.days))
 			old := filepath.Join(filepath.Dir(o.Request.Dirs.Builds.String()), "1")
 			writeFile(t, old+"/group/project/README", "x")
-			if tc.end != 0 {
-				at, text := time.Now().Add(-tc.end), ""
-				if tc.text != 0 {
-					text = time.Now().Add(-tc.text).UTC().Format(time.RFC3339)
+			if tt.end != 0 {
+				at, text := time.Now().Add(-tt.end), ""
+				if tt.text != 0 {
+					text = time.Now().Add(-tt.text).UTC().Format(time.RFC3339)
 				}
 				writeFile(t, old+endsSuffix, text)
 				must(t, os.Chtimes(old+endsSuffix, at, at))
 			}
-			at := time.Now().Add(-tc.dir)
+			at := time.Now().Add(-tt.dir)
 			must(t, os.Chtimes(old, at, at))
 			cleanup(t, o)
-			if gone := !exists(old); gone != tc.gone || (gone && exists(old+endsSuffix)) {
+			if gone := !exists(old); gone != tt.gone || (gone && exists(old+endsSuffix)) {
 				t.Errorf("gone: %v, end file gone: %v", gone, !exists(old+endsSuffix))
 			}
 		})

@@ -21,7 +21,7 @@ func TestLocate(t *testing.T) {
 	} else {
 		must(t, os.Mkdir(others, 0o755), os.Chown(others, 65533, -1))
 	}
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		dataDir   string
 		variable  bool
 		variables map[string]string
@@ -50,9 +50,9 @@ func TestLocate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := options(t, a, 1).Request
-			b.Settings.DataDir, b.Settings.VariableDataDir = tc.dataDir, tc.variable
-			got, err := locate(b, tc.variables)
-			if got.String() != tc.want || (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
+			b.Settings.DataDir, b.Settings.VariableDataDir = tt.dataDir, tt.variable
+			got, err := locate(b, tt.variables)
+			if got.String() != tt.want || (err == nil) != (tt.why == "") || (err != nil && !strings.Contains(err.Error(), tt.why)) {
 				t.Errorf("%q, %v", got, err)
 			}
 		})
@@ -95,7 +95,7 @@ func TestBaseOfTheConfigStage(t *testing.T) {
 func TestCustomBuilds(t *testing.T) {
 	a := testAccount(t)
 	home := a.Home.String()
-	for name, tc := range map[string]struct{ value, want, why string }{
+	for name, tt := range map[string]struct{ value, want, why string }{
 		"unset":             {"", "", ""},
 		"blank":             {" \n", "", ""},
 		"absolute":          {"/p/alice/ci", "/p/alice/ci", ""},
@@ -115,9 +115,9 @@ func TestCustomBuilds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := options(t, a, 1).Request
-			b.Job.CustomBuilds, b.Settings.CustomBuildDir = []byte(tc.value), true
+			b.Job.CustomBuilds, b.Settings.CustomBuildDir = []byte(tt.value), true
 			got, err := customBuildsPath(b)
-			if got.String() != tc.want || (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
+			if got.String() != tt.want || (err == nil) != (tt.why == "") || (err != nil && !strings.Contains(err.Error(), tt.why)) {
 				t.Errorf("%q, %v", got, err)
 			}
 			if err != nil && failure.KindOf(err) != failure.Build {

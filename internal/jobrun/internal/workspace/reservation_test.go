@@ -26,7 +26,7 @@ func TestReservationExpired(t *testing.T) {
 	otherBoot.Boot = "00000000-0000-0000-0000-000000000000"
 	nameless := here
 	nameless.Machine = ""
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		change func(*reservation)
 		here   hostID
 		want   bool
@@ -44,13 +44,13 @@ func TestReservationExpired(t *testing.T) {
 		"no owner":                        {func(c *reservation) { c.Owner = proctree.Process{} }, here, false},
 		"pid used again":                  {func(c *reservation) { c.Owner.Start-- }, here, true},
 	} {
-		if tc.here.Machine == "" && name != "booted, maybe another machine" && name != "dead, on a nameless machine" {
+		if tt.here.Machine == "" && name != "booted, maybe another machine" && name != "dead, on a nameless machine" {
 			t.Log("this machine has no machine-id")
 			continue
 		}
 		c := sample(1)
-		tc.change(&c)
-		if got := c.expired(tc.here, now); got != tc.want {
+		tt.change(&c)
+		if got := c.expired(tt.here, now); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -110,7 +110,7 @@ func TestChooseSlot(t *testing.T) {
 	live, over, free, own := sample(1), sample(2), reservation{}, sample(7)
 	otherRunner := sample(7)
 	otherRunner.Runner = "another"
-	for name, tc := range map[string]struct {
+	for name, tt := range map[string]struct {
 		claims []reservation
 		want   int
 	}{
@@ -123,8 +123,8 @@ func TestChooseSlot(t *testing.T) {
 		"its own, behind a free":  {[]reservation{free, over, own}, 2},
 		"same id, other instance": {[]reservation{otherRunner}, 1},
 	} {
-		got, err := chooseSlot(tc.claims, mine, func(_ int, c reservation) bool { return c.free() || c.Job == 2 })
-		if got != tc.want || err != nil {
+		got, err := chooseSlot(tt.claims, mine, func(_ int, c reservation) bool { return c.free() || c.Job == 2 })
+		if got != tt.want || err != nil {
 			t.Errorf("%s: %d, %v", name, got, err)
 		}
 	}
