@@ -80,7 +80,7 @@ func pipeline(install *site.Install, scheduler func(site.Config), toolchain stri
 	if err := d.verify(test, result); err != nil {
 		return err
 	}
-	return d.alone()
+	return d.noProcess()
 }
 
 // run runs one job and prints its log as it arrives.
@@ -95,8 +95,8 @@ func (d demonstration) run(j fakerunner.Job) (fakerunner.Result, error) {
 	return r, nil
 }
 
-// alone checks that no process of the jobs is left.
-func (d demonstration) alone() error {
+// noProcess checks that no process of the jobs is left.
+func (d demonstration) noProcess() error {
 	var left []site.Process
 	gone := site.Eventually(5*time.Second, func() bool {
 		var err error

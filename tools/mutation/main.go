@@ -24,7 +24,7 @@ func main() {
 	flag.Parse()
 	pattern, err := regexp.Compile(*only)
 	if err == nil {
-		err = hunt(pattern, trial{parallel: *parallel, alone: *own}, *list)
+		err = search(pattern, trial{parallel: *parallel, alone: *own}, *list)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-func hunt(only *regexp.Regexp, t trial, list bool) error {
+func search(only *regexp.Regexp, t trial, list bool) error {
 	all, err := everyMutant()
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func serve(uid, gid, groups, login string, command []string) error {
 			return err
 		}
 	}
-	for _, h := range hostilities {
+	for _, h := range hostileSettings {
 		if err := h.set(); err != nil {
 			fmt.Fprintf(os.Stderr, "posture: no %s: %v\n", h.what, err)
 		}
@@ -40,8 +40,8 @@ func serve(uid, gid, groups, login string, command []string) error {
 	return syscall.Exec(program, command, os.Environ())
 }
 
-// hostilities are the attributes to set, the policy after the nice value that it hides.
-var hostilities = []struct {
+// hostileSettings are the attributes to set, the policy after the nice value that it hides.
+var hostileSettings = []struct {
 	what string
 	set  func() error
 }{

@@ -42,7 +42,7 @@ func (s *Site) ServeAs(name string) error {
 	if err != nil {
 		return err
 	}
-	s.keeper = &helper
+	s.stateOwner = &helper
 	return s.serveAs(account)
 }
 

@@ -72,15 +72,15 @@ func (s *Site) ServeWithoutAuth() error {
 // serveAs makes an account the runner's.
 func (s *Site) serveAs(account Account) error {
 	s.service = &account
-	keeper := account
-	if s.keeper != nil {
-		keeper = *s.keeper
+	owner := account
+	if s.stateOwner != nil {
+		owner = *s.stateOwner
 	}
-	return errors.Join(os.Chown(s.StateDir, int(keeper.UID), int(keeper.GID)), os.Chown(s.temp(), int(account.UID), int(account.GID)))
+	return errors.Join(os.Chown(s.StateDir, int(owner.UID), int(owner.GID)), os.Chown(s.temp(), int(account.UID), int(account.GID)))
 }
 
-// Keeper is the account that owns the state, nil when it is the runner's own.
-func (s *Site) Keeper() *Account { return s.keeper }
+// StateOwner is the account that owns the state, nil when it is the runner's own.
+func (s *Site) StateOwner() *Account { return s.stateOwner }
 
 // Service is the runner's own account, nil when it is this process's.
 func (s *Site) Service() *Account { return s.service }

@@ -41,8 +41,8 @@ type Site struct {
 	settings Config
 	// service is the runner's account, nil for this process's own.
 	service *Account
-	// keeper is the owner of the state, nil for the runner's account.
-	keeper *Account
+	// stateOwner is the owner of the state, nil for the runner's account.
+	stateOwner *Account
 	// strategy is auth.downscope where it is not the default, flags are the arguments
 	// before the stage.
 	strategy string

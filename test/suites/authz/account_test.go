@@ -22,7 +22,7 @@ func lowest(uid int) func(*site.Site, site.Config) {
 
 // TestIDs: B2, every number that an interface interprets as another one.
 func TestIDs(t *testing.T) {
-	townsfolk(t, []attempt{
+	peopleAttempts(t, []attempt{
 		{name: "B2 ordinary", job: by("ordinary"), as: "ordinary"},
 		{name: "B2 uid 0", job: by("toor"), rule: "root"},
 		{name: "B2 primary group 0", job: by("rootgroup"), rule: "root"},
@@ -81,7 +81,7 @@ func TestNames(t *testing.T) {
 	for _, name := range []string{"Upper.Case-1", "at@b.org", `DOM\back`, "1digit"} {
 		all = append(all, attempt{name: "B3 accepted: " + name, job: by(name), as: name})
 	}
-	townsfolk(t, all)
+	peopleAttempts(t, all)
 }
 
 // TestSystemAccounts: B7, also when a list names them.
@@ -102,7 +102,7 @@ func TestSystemAccounts(t *testing.T) {
 		{name: "B7 min_uid under 100", job: by("daemon"), change: lowest(1), line: misconfigured},
 		{name: "B7 min_uid 0", job: by("root"), change: lowest(0), line: misconfigured},
 	}
-	townsfolk(t, all)
+	peopleAttempts(t, all)
 }
 
 // TestServiceAccount: B7, no job runs as the runner's own account, whatever is
@@ -138,7 +138,7 @@ func TestServiceAccount(t *testing.T) {
 
 // TestAccountState: B10.
 func TestAccountState(t *testing.T) {
-	townsfolk(t, []attempt{
+	peopleAttempts(t, []attempt{
 		{name: "B10 locked", job: by("locked"), rule: "locked"},
 		{name: "B10 never had a password", job: by("nopassword"), as: "nopassword"},
 		{name: "B10 expired", job: by("expired"), rule: "expired"},
@@ -206,7 +206,7 @@ func TestGroups(t *testing.T) {
 	sameGroups := func(t *testing.T, _ *site.Site, r fakerunner.Result) {
 		script, _ := r.Call("build_script")
 		name, _, _ := strings.Cut(string(script.Stdout[strings.Index(string(script.Stdout), "id -un")+len("id -un\x1b[0;m\n"):]), "\n")
-		want, err := inTown(t).Run("id", "-G", strings.TrimSpace(name))
+		want, err := inPeopleNamespace(t).Run("id", "-G", strings.TrimSpace(name))
 		testutil.Must(t, err)
 		got := printed(t, r, "groups")
 		expected := strings.Fields(want)
@@ -216,7 +216,7 @@ func TestGroups(t *testing.T) {
 			t.Errorf("the job of %q has the groups %v, want %v", name, got, expected)
 		}
 	}
-	townsfolk(t, []attempt{
+	peopleAttempts(t, []attempt{
 		{name: "B5 only its own", job: by("loner"), as: "loner", see: sameGroups},
 		{name: "B5 two more", job: by("member"), as: "member", see: sameGroups},
 		{name: "B5 sixty-five more", job: by("joiner"), as: "joiner", see: sameGroups},
@@ -233,7 +233,7 @@ func TestCapabilities(t *testing.T) {
 			}
 		}
 	}
-	townsfolk(t, []attempt{{name: "B6 as root's service", job: by("ordinary"), as: "ordinary", see: none}})
+	peopleAttempts(t, []attempt{{name: "B6 as root's service", job: by("ordinary"), as: "ordinary", see: none}})
 }
 
 // TestNameService: B11, one result is used throughout, and an error is never a default.

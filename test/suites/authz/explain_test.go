@@ -56,7 +56,7 @@ func TestExplain(t *testing.T) {
 		{name: "expired long ago", job: expiredToken, status: 1, want: []string{"token: expired deny expired 1h0m0s ago", "min_uid ok", "Account @"}},
 		{name: "refused by a list", change: auth("user_blocklist", names{"x"}, "user_allowlist", names{}), status: 1, want: []string{"no_allowlist_match", "By no_allowlist_match"}},
 		{name: "no token at all", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "x.y") }, status: 1, want: []string{"token: form deny"}, absent: []string{"min_uid"}},
-		{name: "forged", job: spelt(turned), status: 1, want: []string{"token: signature deny"}},
+		{name: "forged", job: respelled(tampered), status: 1, want: []string{"token: signature deny"}},
 		{name: "unknown account", root: true, job: with("user_login", "jci-no-such-user"), status: 1, want: []string{"account_unknown deny there is no local account jci-no-such-user"}},
 		{name: "a login that is no name", job: with("user_login", "a;b"), status: 1, want: []string{"account_source deny"}},
 		{name: "broken configuration", change: auth("no_such", true), status: 2, want: []string{"unknown key"}, absent: []string{"Decision"}},

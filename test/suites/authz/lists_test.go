@@ -25,7 +25,7 @@ type names = []string
 // group block; the first match decides, and with an allowlist no match denies.
 func TestLists(t *testing.T) {
 	const ua, ub, ga, gb = "user_allowlist", "user_blocklist", "groups_allowlist", "groups_blocklist"
-	townsfolk(t, []attempt{
+	peopleAttempts(t, []attempt{
 		{name: "B8 no list", job: by("member"), as: "member"},
 		{name: "B8 user allowed", job: by("member"), change: auth(ua, names{"x", "member"}), as: "member"},
 		{name: "B8 user not among the allowed", job: by("loner"), change: auth(ua, names{"member"}), rule: "no_allowlist_match"},
@@ -141,7 +141,7 @@ func TestAccountSource(t *testing.T) {
 	extern := auth("account_source", "extern_uid", "account_provider", "ldapmain")
 	bots := auth("allow_bot_accounts", true)
 	const bot = "project_12_bot_0a1b2c"
-	townsfolk(t, []attempt{
+	peopleAttempts(t, []attempt{
 		{name: "B8 map", job: user(501, "renamed"), change: mapped("501 carol\n"), as: "carol"},
 		{name: "B8 map, no other user", job: user(502, "carol"), change: mapped("501 carol\n"), rule: "account_source"},
 		{name: "B8 map, lists hold for the mapped", job: user(501, "renamed"), change: mapped("501 carol\n", "user_blocklist", names{"carol"}), rule: "user_blocklist"},

@@ -31,8 +31,8 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer func() {
-		if town.stop != nil {
-			town.stop()
+		if peopleNamespace.stop != nil {
+			peopleNamespace.stop()
 		}
 	}()
 	return site.Main(m)
@@ -89,7 +89,7 @@ func logging(s *site.Site) site.Table {
 func keepLog(t testing.TB, s *site.Site) {
 	t.Helper()
 	testutil.Must(t, os.WriteFile(logFile(s), nil, 0o600))
-	testutil.Must(t, os.Chown(logFile(s), int(s.Keeper().UID), int(s.Keeper().GID)))
+	testutil.Must(t, os.Chown(logFile(s), int(s.StateOwner().UID), int(s.StateOwner().GID)))
 }
 
 // record is a record of the operator's log.

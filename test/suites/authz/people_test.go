@@ -89,8 +89,8 @@ func many(prefix string, n int) []string {
 	return out
 }
 
-// town is the namespace with all of them, for the whole process.
-var town struct {
+// peopleNamespace is the namespace with all of them, for the whole process.
+var peopleNamespace struct {
 	once sync.Once
 	ns   *namespace.Namespace
 	stop func()
@@ -98,24 +98,24 @@ var town struct {
 	err  error
 }
 
-func inTown(t testing.TB) *namespace.Namespace {
+func inPeopleNamespace(t testing.TB) *namespace.Namespace {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it makes accounts, in a namespace of their own")
 	}
 	dir := common(t).Dir
-	town.once.Do(func() { town.err = settle(dir) })
-	testutil.Must(t, town.err)
-	return town.ns
+	peopleNamespace.once.Do(func() { peopleNamespace.err = settle(dir) })
+	testutil.Must(t, peopleNamespace.err)
+	return peopleNamespace.ns
 }
 
 // settle writes the account files again, inside.
 func settle(dir string) (err error) {
-	if town.ns, town.stop, err = namespace.Open(); err != nil {
+	if peopleNamespace.ns, peopleNamespace.stop, err = namespace.Open(); err != nil {
 		return err
 	}
-	town.dir = filepath.Join(dir, "homes")
-	if err := errors.Join(os.Mkdir(town.dir, 0o755), os.Chmod(town.dir, 0o755)); err != nil {
+	peopleNamespace.dir = filepath.Join(dir, "homes")
+	if err := errors.Join(os.Mkdir(peopleNamespace.dir, 0o755), os.Chmod(peopleNamespace.dir, 0o755)); err != nil {
 		return err
 	}
 	passwd, shadow, group, err := machineFiles()
@@ -141,8 +141,8 @@ func settle(dir string) (err error) {
 		}
 	}
 	return errors.Join(
-		town.ns.Put("/etc/passwd", passwd, 0o644), town.ns.Put("/etc/shadow", shadow, 0o600), town.ns.Put("/etc/group", group, 0o644),
-		town.ns.Put("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n", 0o644),
+		peopleNamespace.ns.Put("/etc/passwd", passwd, 0o644), peopleNamespace.ns.Put("/etc/shadow", shadow, 0o600), peopleNamespace.ns.Put("/etc/group", group, 0o644),
+		peopleNamespace.ns.Put("/etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n", 0o644),
 	)
 }
 
@@ -173,7 +173,7 @@ func machineFiles() (passwd, shadow, group string, err error) {
 }
 
 func (p person) passwd(name string) string {
-	gid, shell, home := p.gid, p.shell, filepath.Join(town.dir, name)
+	gid, shell, home := p.gid, p.shell, filepath.Join(peopleNamespace.dir, name)
 	if gid == "" {
 		gid = p.uid
 	}
@@ -197,7 +197,7 @@ func (p person) shadowLine(name string) string {
 }
 
 func (p person) settleHome(name string) error {
-	home := filepath.Join(town.dir, name)
+	home := filepath.Join(peopleNamespace.dir, name)
 	uid, err := strconv.ParseUint(p.uid, 10, 32)
 	switch {
 	case p.home == "missing" || p.home == "relative" || err != nil:
@@ -234,10 +234,10 @@ func in(ns *namespace.Namespace, s *site.Site) *fakerunner.Runner {
 	return r
 }
 
-// townsfolk are attempts in the town.
-func townsfolk(t *testing.T, all []attempt) {
+// peopleAttempts are attempts in that namespace.
+func peopleAttempts(t *testing.T, all []attempt) {
 	t.Helper()
-	ns := inTown(t)
+	ns := inPeopleNamespace(t)
 	for i := range all {
 		all[i].runner = func(s *site.Site) *fakerunner.Runner { return in(ns, s) }
 	}

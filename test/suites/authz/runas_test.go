@@ -71,7 +71,7 @@ func called(want ...string) func(*testing.T, *site.Site, fakerunner.Result) {
 // TestRunAs: what the script may decide, and that the rules apply to the resulting
 // account.
 func TestRunAs(t *testing.T) {
-	townsfolk(t, []attempt{
+	peopleAttempts(t, []attempt{
 		{name: "B9 accepts", job: by("ordinary"), change: validated("true"), as: "ordinary", see: called("ordinary")},
 		{name: "B9 accepts with an empty object", job: by("ordinary"), change: validated("echo '{}'"), as: "ordinary"},
 		{name: "B9 names another", job: by("ordinary"), change: validated(answer("svc")), as: "svc", see: called("ordinary")},
@@ -121,7 +121,7 @@ func TestRunAsNames(t *testing.T) {
 			name: fmt.Sprintf("B3 job asks for %.20q", name), job: asking("ordinary", name), change: validated("true"), rule: "runas", after: called(),
 		})
 	}
-	townsfolk(t, append(all,
+	peopleAttempts(t, append(all,
 		attempt{name: "B3 script names the empty name", job: by("ordinary"), change: validated(answer("")), rule: "runas"},
 		attempt{name: "B3 script names another case", job: by("ordinary"), change: validated(answer("SVC")), rule: "account_unknown"},
 	))
@@ -161,7 +161,7 @@ func TestRunAsFaults(t *testing.T) {
 	open := t.TempDir()
 	testutil.Must(t, os.Chmod(open, 0o777))
 	svc := answer("svc")
-	townsfolk(t, []attempt{
+	peopleAttempts(t, []attempt{
 		{name: "B9 exit status", job: by("ordinary"), change: validated(svc + "; exit 1"), rule: "runas"},
 		{name: "B9 signal", job: by("ordinary"), change: validated(svc + "; kill -SEGV $$"), rule: "runas"},
 		{name: "B9 killed", job: by("ordinary"), change: validated(svc + "; kill -KILL $$"), rule: "runas"},
@@ -245,7 +245,7 @@ func TestRunAsClaims(t *testing.T) {
 [ "$JWT_PIPELINE_SOURCE" = push ] && [ "$JWT_ISS" = "$ISSUER" ] && [ "$JWT_REF" = main ] && [ "$JWT_REF_PROTECTED" = false ] &&
 [ "$JWT_IDENTITY_SAML_MAIN" = ordinary@saml ] && [ "$JWT_FEDERATED_UID" = ordinary@saml ] && [ "$SITE" = cluster-a ] &&
 [ -z "$(env | grep -E '^(CUSTOM_ENV_|CI_|TMPDIR=|HOME=|BUILD_|SYSTEM_|JOB_|LD_|BASH_ENV|JACAMAR)')" ]`
-	townsfolk(t, []attempt{{
+	peopleAttempts(t, []attempt{{
 		name: "B9 claims", as: "ordinary", change: validated(check, func(s *site.Site, r site.Table) {
 			r["federated"] = "saml-main"
 			r["validation_env"] = append(r["validation_env"].([]string), "ISSUER="+s.GitLab.URL)
@@ -262,8 +262,8 @@ func TestRunAsClaims(t *testing.T) {
 
 // TestRunAsAnswer: the script's output in addition to a name.
 func TestRunAsAnswer(t *testing.T) {
-	data := func(s *site.Site) string { return filepath.Join(town.dir, "svc", "data") }
-	townsfolk(t, []attempt{
+	data := func(s *site.Site) string { return filepath.Join(peopleNamespace.dir, "svc", "data") }
+	peopleAttempts(t, []attempt{
 		{
 			name: "B9 data_dir", job: by("ordinary"), as: "svc",
 			change: func(s *site.Site, c site.Config) {
@@ -304,7 +304,7 @@ func TestRunAsAnswer(t *testing.T) {
 // TestRunAsHoldsForTheJob: the script runs once; its output is valid for the whole job,
 // and the rules are applied in each stage.
 func TestRunAsHoldsForTheJob(t *testing.T) {
-	ns := inTown(t)
+	ns := inPeopleNamespace(t)
 	t.Parallel()
 	for _, tc := range []struct {
 		name  string

@@ -53,12 +53,12 @@ var failing = []struct {
 	change func(*site.Site, site.Config)
 	job    func(*site.Site) fakerunner.Job
 }{
-	{"D5 form", nil, spelt(func(s string) string { return s + "." + s })},
-	{"D5 spelling", nil, spelt(func(s string) string { return s + "=" })},
+	{"D5 form", nil, respelled(func(s string) string { return s + "." + s })},
+	{"D5 spelling", nil, respelled(func(s string) string { return s + "=" })},
 	{"D5 header", nil, header("jku", "https://evil.example")},
 	{"D5 algorithm", nil, header("alg", "HS256")},
 	{"D5 key id", nil, header("kid", "unknown")},
-	{"D5 signature", nil, spelt(turned)},
+	{"D5 signature", nil, respelled(tampered)},
 	{"D5 claims", nil, with("exp", "soon")},
 	{"D5 issuer", nil, with("iss", "https://evil.example")},
 	{"D5 audience", nil, with("aud", "nobody")},
@@ -105,7 +105,7 @@ func TestTokenIsNotLeaked(t *testing.T) {
 			for _, log := range []site.Table{logging(s), {"enabled": true, "level": "debug", "network": "udp", "address": conn.LocalAddr().String()}} {
 				configure(log)
 				for _, loud := range []bool{false, true} {
-					quietly(t, s, tc.job, loud)
+					searchForToken(t, s, tc.job, loud)
 				}
 			}
 			testutil.Must(t, conn.Close())
@@ -116,8 +116,8 @@ func TestTokenIsNotLeaked(t *testing.T) {
 	}
 }
 
-// quietly runs one job and searches all output for its token.
-func quietly(t *testing.T, s *site.Site, job func(*site.Site) fakerunner.Job, loud bool) {
+// searchForToken runs one job and searches all output for its token.
+func searchForToken(t *testing.T, s *site.Site, job func(*site.Site) fakerunner.Job, loud bool) {
 	t.Helper()
 	j := s.Job("true")
 	if job != nil {

@@ -139,7 +139,7 @@ func TestLockedAccounts(t *testing.T) {
 func shadowCheck(t *testing.T, s *site.Site, ns *namespace.Namespace) string {
 	t.Helper()
 	argv := []string{s.Admin, "check", "--json", "--configuration", s.ConfigFile}
-	if launch := inside(ns, s).Hooks.Launch; launch != nil && s.Keeper() == nil {
+	if launch := inside(ns, s).Hooks.Launch; launch != nil && s.StateOwner() == nil {
 		argv = append(launch("check"), argv...)
 	} else {
 		argv = ns.Enter(argv...)

@@ -68,8 +68,8 @@ func signed(alg string, sign func(*site.Site) gitlab.Signer) func(*site.Site) fa
 	}
 }
 
-// spelt gives the job its own token in another form.
-func spelt(change func(string) string) func(*site.Site) fakerunner.Job {
+// respelled gives the job its own token in another form.
+func respelled(change func(string) string) func(*site.Site) fakerunner.Job {
 	return func(s *site.Site) fakerunner.Job {
 		j := s.Job("id -un")
 		return site.WithToken(j, change(j.Variables[0].Value))
@@ -121,7 +121,7 @@ func TestSignature(t *testing.T) {
 		{name: "H1 the real one", job: nil},
 		{name: "H1 alg none", job: signed("none", func(*site.Site) gitlab.Signer { return gitlab.Unsigned }), rule: "token: algorithm"},
 		{name: "H1 alg None", job: signed("None", func(*site.Site) gitlab.Signer { return gitlab.Unsigned }), rule: "token: algorithm"},
-		{name: "H1 no signature", job: spelt(func(s string) string { return s[:strings.LastIndex(s, ".")+1] }), rule: "token: signature"},
+		{name: "H1 no signature", job: respelled(func(s string) string { return s[:strings.LastIndex(s, ".")+1] }), rule: "token: signature"},
 		{name: "H1 HS256 with the public key as PEM", job: signed("HS256", func(s *site.Site) gitlab.Signer { return gitlab.HS256(s.GitLab.CI.PublicPEM()) }), rule: "token: algorithm"},
 		{name: "H1 HS256 with the modulus", job: signed("HS256", func(s *site.Site) gitlab.Signer { return gitlab.HS256(s.GitLab.CI.Private.N.Bytes()) }), rule: "token: algorithm"},
 		{name: "H1 HS256 declared as RS256", job: signed("RS256", func(s *site.Site) gitlab.Signer { return gitlab.HS256(s.GitLab.CI.PublicPEM()) }), rule: "token: signature"},
@@ -134,12 +134,12 @@ func TestSignature(t *testing.T) {
 		{name: "H1 alg is a list", job: header("alg", []string{"RS256"}), rule: "token: algorithm"},
 		{name: "H1 alg absent", job: header("alg", nil), rule: "token: algorithm"},
 		{name: "H1 another key under the server's id", job: signed("RS256", func(*site.Site) gitlab.Signer { return gitlab.RS256(foreign()) }), rule: "token: signature"},
-		{name: "H1 one bit of the claims turned", job: spelt(turned), rule: "token: signature"},
+		{name: "H1 one bit of the claims turned", job: respelled(tampered), rule: "token: signature"},
 	})
 }
 
-// turned changes a claim without a new signature.
-func turned(token string) string {
+// tampered changes a claim without a new signature.
+func tampered(token string) string {
 	parts := strings.Split(token, ".")
 	b, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
@@ -190,9 +190,9 @@ func TestForm(t *testing.T) {
 		return string(b)
 	}
 	attempts(t, []attempt{
-		{name: "H4 JWE", job: spelt(func(s string) string { return s + ".aaaa.bbbb" }), rule: "token: form"},
-		{name: "H4 JSON serialisation", job: spelt(general), rule: "token: form"},
-		{name: "H4 flattened JSON", job: spelt(func(s string) string {
+		{name: "H4 JWE", job: respelled(func(s string) string { return s + ".aaaa.bbbb" }), rule: "token: form"},
+		{name: "H4 JSON serialisation", job: respelled(general), rule: "token: form"},
+		{name: "H4 flattened JSON", job: respelled(func(s string) string {
 			return fmt.Sprintf(`{"payload":%q,"protected":%q,"signature":%q}`, part(s, 1), part(s, 0), part(s, 2))
 		}), rule: "token: form"},
 		{name: "H4 nested token", job: func(s *site.Site) fakerunner.Job {
@@ -200,19 +200,19 @@ func TestForm(t *testing.T) {
 			inner := json.RawMessage(fmt.Sprintf("%q", j.Variables[0].Value))
 			return site.WithToken(j, gitlab.Sign(s.GitLab.CI.Header(), inner, gitlab.RS256(s.GitLab.CI)))
 		}, rule: "token: claims"},
-		{name: "H4 two signatures", job: spelt(func(s string) string { return s + "." + part(s, 2) }), rule: "token: form"},
-		{name: "H5 ten thousand dots", job: spelt(func(s string) string { return s + strings.Repeat(".", 10_000) }), rule: "token: form"},
-		{name: "H5 too long", job: spelt(func(s string) string { return s + strings.Repeat("A", 17_000) }), rule: "token: size"},
-		{name: "H5 no dots", job: spelt(func(s string) string { return strings.ReplaceAll(s, ".", "") }), rule: "token: form"},
-		{name: "H5 one dot", job: spelt(func(s string) string { return s[:strings.LastIndex(s, ".")] }), rule: "token: form"},
-		{name: "H5 empty parts", job: spelt(func(string) string { return ".." }), rule: "token: header"},
-		{name: "H5 padding", job: spelt(func(s string) string { return s + "==" }), rule: "token: form"},
-		{name: "H5 line end", job: spelt(func(s string) string { return s + "\n" }), rule: "token: form"},
-		{name: "H5 line end inside", job: spelt(func(s string) string { return s[:20] + "\n" + s[20:] }), rule: "token: form"},
-		{name: "H5 space before", job: spelt(func(s string) string { return " " + s }), rule: "token: form"},
-		{name: "H5 Bearer", job: spelt(func(s string) string { return "Bearer " + s }), rule: "token: form"},
-		{name: "H5 alphabet of plain base64", job: spelt(func(s string) string { return s[:len(s)-4] + "+/+/" }), rule: "token: form"},
-		{name: "H5 letters beyond ASCII", job: spelt(func(s string) string { return s[:30] + "é" + s[30:] }), rule: "token: form"},
+		{name: "H4 two signatures", job: respelled(func(s string) string { return s + "." + part(s, 2) }), rule: "token: form"},
+		{name: "H5 ten thousand dots", job: respelled(func(s string) string { return s + strings.Repeat(".", 10_000) }), rule: "token: form"},
+		{name: "H5 too long", job: respelled(func(s string) string { return s + strings.Repeat("A", 17_000) }), rule: "token: size"},
+		{name: "H5 no dots", job: respelled(func(s string) string { return strings.ReplaceAll(s, ".", "") }), rule: "token: form"},
+		{name: "H5 one dot", job: respelled(func(s string) string { return s[:strings.LastIndex(s, ".")] }), rule: "token: form"},
+		{name: "H5 empty parts", job: respelled(func(string) string { return ".." }), rule: "token: header"},
+		{name: "H5 padding", job: respelled(func(s string) string { return s + "==" }), rule: "token: form"},
+		{name: "H5 line end", job: respelled(func(s string) string { return s + "\n" }), rule: "token: form"},
+		{name: "H5 line end inside", job: respelled(func(s string) string { return s[:20] + "\n" + s[20:] }), rule: "token: form"},
+		{name: "H5 space before", job: respelled(func(s string) string { return " " + s }), rule: "token: form"},
+		{name: "H5 Bearer", job: respelled(func(s string) string { return "Bearer " + s }), rule: "token: form"},
+		{name: "H5 alphabet of plain base64", job: respelled(func(s string) string { return s[:len(s)-4] + "+/+/" }), rule: "token: form"},
+		{name: "H5 letters beyond ASCII", job: respelled(func(s string) string { return s[:30] + "é" + s[30:] }), rule: "token: form"},
 		{name: "H5 claim twice", job: func(s *site.Site) fakerunner.Job {
 			j := s.Job("id -un")
 			b, err := json.Marshal(s.GitLab.Claims(j, s.User))
@@ -244,7 +244,7 @@ func TestForm(t *testing.T) {
 			return site.WithToken(j, gitlab.Sign(s.GitLab.CI.Header(), json.RawMessage(string(b)+" {}"), gitlab.RS256(s.GitLab.CI)))
 		}, rule: "token: claims"},
 		{name: "no token at all", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("id -un"), "") }, line: "ERROR: the job has no id_token SITE_ID_TOKEN"},
-		{name: "no token but text", job: spelt(func(string) string { return "please" }), rule: "token: form"},
+		{name: "no token but text", job: respelled(func(string) string { return "please" }), rule: "token: form"},
 	})
 }
 

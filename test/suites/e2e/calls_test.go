@@ -47,8 +47,8 @@ func lists(block, allow []string) func(site.Config) {
 	}
 }
 
-// spared are calls that the shell or the test's own program needs.
-var spared = strings.Fields("clone openat newfstatat fstat stat lstat statx access faccessat faccessat2 read pread64 write execve wait4 rt_sigaction" +
+// neededCalls are calls that the shell or the test's own program needs.
+var neededCalls = strings.Fields("clone openat newfstatat fstat stat lstat statx access faccessat faccessat2 read pread64 write execve wait4 rt_sigaction" +
 	" rt_sigprocmask rt_sigreturn futex close mprotect dup3 dup2 pipe2 pipe fcntl lseek getdents64 prlimit64 vfork readlink readlinkat fadvise64" +
 	" getrlimit poll pselect6 select uname chdir splice unlink unlinkat mkdir mkdirat chmod fchmodat rename renameat renameat2 utimensat")
 
@@ -56,7 +56,7 @@ var spared = strings.Fields("clone openat newfstatat fstat stat lstat statx acce
 // refuses.
 func third(numbers map[string]int, nth int) (block, refused []string) {
 	var list seccomp.Filter
-	for _, name := range spared {
+	for _, name := range neededCalls {
 		if c, err := seccomp.ParseCall(name); err == nil {
 			list.Allow = append(list.Allow, c)
 		}
@@ -65,7 +65,7 @@ func third(numbers map[string]int, nth int) (block, refused []string) {
 	rings := len(seccomp.Filter{Block: []seccomp.Call{mustParse("bpf")}}.Refused()) // with bpf, which has no family
 	for _, name := range names {
 		c, err := seccomp.ParseCall(name)
-		if err != nil || slices.Contains(spared, name) || len(seccomp.Filter{Block: []seccomp.Call{c}}.Refused()) <= rings {
+		if err != nil || slices.Contains(neededCalls, name) || len(seccomp.Filter{Block: []seccomp.Call{c}}.Refused()) <= rings {
 			continue
 		}
 		if i++; i%3 == nth {
@@ -98,7 +98,7 @@ func TestBlockedCallsHaveNoAlternative(t *testing.T) {
 			if len(block) < 30 || len(members) < 2*len(block) {
 				t.Errorf("only %q are tried, and %q listed", members, block)
 			}
-			if err := s.Reconfigure(quick, confined, lists(block, slices.DeleteFunc(slices.Clone(spared), func(name string) bool { return numbers[name] == 0 && name != "read" }))); err != nil {
+			if err := s.Reconfigure(quick, confined, lists(block, slices.DeleteFunc(slices.Clone(neededCalls), func(name string) bool { return numbers[name] == 0 && name != "read" }))); err != nil {
 				t.Fatal(err)
 			}
 			script := program

@@ -171,9 +171,9 @@ func descriptor(line string) (n int) {
 	return n
 }
 
-// reaching tries, from inside the job, every way to control or read a process on each of
+// attackParents tries, from inside the job, every way to control or read a process on each of
 // its ancestors except its own jacamar; and to write to the program of each.
-const reaching = `p=$PPID; own=1; seen=0
+const attackParents = `p=$PPID; own=1; seen=0
 while [ "$p" -gt 1 ] && seen=$((seen + 1)); do
   name=$(cat /proc/$p/comm)
   ( exec 9>>/proc/$p/exe ) 2>/dev/null && echo "reached: the program of $name"
@@ -195,7 +195,7 @@ func TestJobCannotReachItsParents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := deployment(t, name).Open(t)
 			j := s.Job()
-			j.Raw = map[string][]byte{"build_script": []byte(reaching)}
+			j.Raw = map[string][]byte{"build_script": []byte(attackParents)}
 			r := s.Runner().Run(j)
 			site.Want(t, r, fakerunner.Success, 0)
 			if strings.Contains(r.Trace, "reached: ") || !strings.Contains(r.Trace, "ancestors: ") || strings.Contains(r.Trace, "ancestors: 1\n") {

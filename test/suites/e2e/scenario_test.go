@@ -111,7 +111,7 @@ func killJacamar(t *testing.T, s *site.Site) {
 	} else if err := syscall.Kill(jacamar, syscall.SIGKILL); err != nil {
 		t.Error(err)
 	}
-	lost(t, s, e)
+	unknownEnd(t, s, e)
 }
 
 // killStarted kills jacamar as only the runner's side can, or the sudo above it.
@@ -122,7 +122,7 @@ func killStarted(t *testing.T, s *site.Site) {
 			t.Error(err)
 		}
 	}
-	lost(t, s, e)
+	unknownEnd(t, s, e)
 }
 
 // killDriver kills the process that the runner started, which cannot report it.
@@ -131,11 +131,11 @@ func killDriver(t *testing.T, s *site.Site) {
 	if err := syscall.Kill(process(t, e, "build_script"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	lost(t, s, e)
+	unknownEnd(t, s, e)
 }
 
-// lost is a job whose script's end is unknown.
-func lost(t *testing.T, s *site.Site, e *fakerunner.Execution) {
+// unknownEnd is a job whose script's end is unknown.
+func unknownEnd(t *testing.T, s *site.Site, e *fakerunner.Execution) {
 	t.Helper()
 	if r := e.Wait(); r.Outcome != fakerunner.SystemFailure {
 		t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)

@@ -23,15 +23,15 @@ func quick(c site.Config) { c.Set("general", "kill_timeout", "1s") }
 // detached from their session or their parent, and reports the shell's parent.
 const tree = "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP INT; sleep 1002; sleep 1003) & (setsid sh -c 'sleep 1004 & sleep 1005' &)\necho under way below $PPID.\n"
 
-// blow is an event that ends a job.
-type blow struct {
+// endEvent is an event that ends a job.
+type endEvent struct {
 	name   string
 	script string
 	// act is done once the script is under way.
 	act func(e *fakerunner.Execution, jacamar int) error
 }
 
-var blows = []blow{
+var endEvents = []endEvent{
 	{"kill -9 $PPID", tree + "kill -9 $PPID\nsleep 1006\n", nil},
 	{"kill -STOP $PPID", tree + "kill -STOP $PPID\nwhile :; do sleep 1; done\n", cancel},
 	{"out of memory", tree + "sleep 1006\n", func(_ *fakerunner.Execution, jacamar int) error {
@@ -46,7 +46,7 @@ func cancel(e *fakerunner.Execution, _ int) error {
 	return nil
 }
 
-// TestNothingIsLeft tries every blow with every way to mount /proc, in every deployment.
+// TestNothingIsLeft tries every event with every way to mount /proc, in every deployment.
 func TestNothingIsLeft(t *testing.T) {
 	for _, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
@@ -55,14 +55,14 @@ func TestNothingIsLeft(t *testing.T) {
 			if d.Name == "capabilities" || d.Name == "sudo" {
 				procs = append(procs, ptraceable, pidsAlone)
 			}
-			playAll(t, s, procs, blows)
+			runAll(t, s, procs, endEvents)
 		})
 	}
 }
 
-// playAll runs all of them at once, since they mostly wait. It checks for remaining
+// runAll runs all of them at once, since they mostly wait. It checks for remaining
 // processes when all have ended, as they run as one account.
-func playAll(t *testing.T, s *site.Site, procs []proc, blows []blow) {
+func runAll(t *testing.T, s *site.Site, procs []proc, blows []endEvent) {
 	t.Helper()
 	var all sync.WaitGroup
 	for _, p := range procs {
@@ -75,7 +75,7 @@ func playAll(t *testing.T, s *site.Site, procs []proc, blows []blow) {
 	site.NoProcess(t, 5*time.Second, ours(s))
 }
 
-func (p place) play(t *testing.T, b blow) {
+func (p place) play(t *testing.T, b endEvent) {
 	name := fmt.Sprintf("%s, %s", p.proc, b.name)
 	job := p.site.Job()
 	job.Raw = map[string][]byte{"build_script": []byte(b.script)}

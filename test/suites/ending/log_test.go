@@ -16,15 +16,15 @@ func logFile(s *site.Site) string { return filepath.Join(s.Dir, "operator.log") 
 // logged gives a site an operator's log that the test can read.
 func logged(t *testing.T, s *site.Site, change ...func(site.Config)) {
 	t.Helper()
-	keeper := s.Keeper()
-	if keeper == nil {
-		keeper = s.Service()
+	owner := s.StateOwner()
+	if owner == nil {
+		owner = s.Service()
 	}
-	if keeper == nil {
-		keeper = &site.Account{} // root's
+	if owner == nil {
+		owner = &site.Account{} // root's
 	}
 	err := errors.Join(
-		os.WriteFile(logFile(s), nil, 0o600), os.Chown(logFile(s), int(keeper.UID), int(keeper.GID)),
+		os.WriteFile(logFile(s), nil, 0o600), os.Chown(logFile(s), int(owner.UID), int(owner.GID)),
 		s.Reconfigure(append(change, func(c site.Config) { c.Set("auth", "logging", site.Table{"location": logFile(s)}) })...),
 	)
 	if err != nil {

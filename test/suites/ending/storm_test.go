@@ -34,7 +34,7 @@ func TestStormsAreEnded(t *testing.T) {
 			for _, p := range []proc{open, invisible} {
 				at := under(t, s, p)
 				for _, storm := range storms() {
-					for _, b := range stormBlows(p) {
+					for _, b := range stormEvents(p) {
 						at.storm(t, b, program, storm)
 					}
 				}
@@ -43,10 +43,10 @@ func TestStormsAreEnded(t *testing.T) {
 	}
 }
 
-// stormBlows are those to try with a kind of /proc. Where all processes are hidden only a
+// stormEvents are those to try with a kind of /proc. Where all processes are hidden only a
 // killed jacamar makes a difference.
-func stormBlows(p proc) []blow {
-	all := []blow{
+func stormEvents(p proc) []endEvent {
+	all := []endEvent{
 		{"kill -9 $PPID", "kill -9 $PPID\nwait\n", nil},
 		{"cancel", "trap '' TERM\nwhile :; do sleep 1; done\n", cancel},
 		{"timeout", "trap '' TERM\nwhile :; do sleep 1; done\n", nil},
@@ -56,12 +56,12 @@ func stormBlows(p proc) []blow {
 	case p == invisible:
 		return all[:1]
 	case testing.Short():
-		return []blow{all[0], all[3]}
+		return []endEvent{all[0], all[3]}
 	}
 	return all
 }
 
-func (p place) storm(t *testing.T, b blow, program, storm string) {
+func (p place) storm(t *testing.T, b endEvent, program, storm string) {
 	t.Helper()
 	name := fmt.Sprintf("%s, %s, %s", p.proc, storm, b.name)
 	b.script = fmt.Sprintf("exec 9< <(%s %s)\nread -r line <&9\necho \"$line, under way below $PPID.\"\n%s", program, storm, b.script)

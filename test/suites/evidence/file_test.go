@@ -24,9 +24,9 @@ func TestDefaultPlace(t *testing.T) {
 		t.Run(d.Name, func(t *testing.T) {
 			s := d.Open(t)
 			for range 2 {
-				j, r := passes(t, s, "id -un")
+				j, r := runPassing(t, s, "id -un")
 				all := parse(t, readLog(t, defaultLog(s.StateDir)))
-				whole(t, all[len(all)-2*len(r.Calls):], j, r)
+				checkComplete(t, all[len(all)-2*len(r.Calls):], j, r)
 			}
 			for _, file := range []string{"operator.log", "operator.seq"} {
 				info, err := os.Stat(filepath.Join(s.StateDir, file))
@@ -49,7 +49,7 @@ func TestLogFileCannotBeForged(t *testing.T) {
 		server := rsyslog.StartLocal(t, filepath.Join(s.Dir, "socket"), "", true)
 		devLog(t, server.Socket)
 		log := defaultLog(s.StateDir)
-		passes(t, s, "true")
+		runPassing(t, s, "true")
 		attacks := []string{
 			fmt.Sprintf("echo %s >>%s", shellQuoted(), log),
 			fmt.Sprintf("mv %s %s.away", log, log),
@@ -71,7 +71,7 @@ func TestLogFileCannotBeForged(t *testing.T) {
 		if r.Outcome != fakerunner.Success {
 			t.Errorf("an attack succeeded:\n%s", r.Trace)
 		}
-		if s.Keeper() != nil {
+		if s.StateOwner() != nil {
 			// The account of the runner's service has no more access to the log than a job.
 			for i, a := range attacks {
 				if _, err := try(t, s.Service().Name, "sh", "-c", a); err == nil {
@@ -79,7 +79,7 @@ func TestLogFileCannotBeForged(t *testing.T) {
 				}
 			}
 		}
-		whole(t, parse(t, readLog(t, log))[before:], j, r)
+		checkComplete(t, parse(t, readLog(t, log))[before:], j, r)
 		if got := server.Await(t, `"mallory"`); !strings.Contains(got, "jacamar-auth") {
 			t.Errorf("the forged lines did not reach the machine's log service:\n%s", got)
 		}
@@ -102,16 +102,16 @@ func TestFloodSuppressesNoRecord(t *testing.T) {
 		flood := "for p in err warning info; do logger -t noise -p authpriv.$p -f " + lines + "; done"
 
 		log := defaultLog(s.StateDir)
-		passes(t, s, flood)
+		runPassing(t, s, flood)
 		before := len(parse(t, readLog(t, log)))
-		j, r := passes(t, s, "id -un")
-		whole(t, parse(t, readLog(t, log))[before:], j, r)
+		j, r := runPassing(t, s, "id -un")
+		checkComplete(t, parse(t, readLog(t, log))[before:], j, r)
 
 		// The same in the journal, which a site can choose.
 		if err := s.Reconfigure(located("journald")); err != nil {
 			t.Fatal(err)
 		}
-		j, _ = passes(t, s, "id -un")
+		j, _ = runPassing(t, s, "id -un")
 		for _, e := range journal.Read(t, "SYSLOG_IDENTIFIER=jacamar-auth") {
 			if strings.Contains(e.Message, fmt.Sprintf(`"job":%d,`, j.ID)) {
 				t.Errorf("the flood suppressed nothing, so this test shows nothing: %+v", e)
@@ -123,7 +123,7 @@ func TestFloodSuppressesNoRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := parse(t, readLog(t, log))
-		passes(t, s, "id -un")
+		runPassing(t, s, "id -un")
 		next := parse(t, readLog(t, log))[len(seen)]
 		if gap := next.Seq - seen[len(seen)-1].Seq; gap <= 1 {
 			t.Errorf("record %d follows record %d, and those between were suppressed", next.Seq, seen[len(seen)-1].Seq)

@@ -32,7 +32,7 @@ func TestFullDisk(t *testing.T) {
 		if err := s.Reconfigure(located(log)); err != nil {
 			t.Fatal(err)
 		}
-		passes(t, s, "true")
+		runPassing(t, s, "true")
 		ballast := filepath.Join(dir, "ballast")
 		// The file's last page still has space for some records.
 		if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err == nil {
@@ -50,7 +50,7 @@ func TestFullDisk(t *testing.T) {
 		if err := os.Remove(ballast); err != nil {
 			t.Fatal(err)
 		}
-		j, r := passes(t, s, "true")
+		j, r := runPassing(t, s, "true")
 		var all []record
 		broken := 0
 		for line := range strings.Lines(readLog(t, log)) {
@@ -61,7 +61,7 @@ func TestFullDisk(t *testing.T) {
 			all = append(all, parse(t, line)...)
 		}
 		last := all[len(all)-2*len(r.Calls):]
-		whole(t, last, j, r)
+		checkComplete(t, last, j, r)
 		if broken > 1 {
 			t.Errorf("%d lines are broken", broken)
 		}

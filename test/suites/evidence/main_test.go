@@ -85,8 +85,8 @@ func located(place string) func(site.Config) {
 	return func(c site.Config) { c.Set("auth", "logging", site.Table{"location": place}) }
 }
 
-// passes runs a job, which must succeed.
-func passes(t *testing.T, s *site.Site, script ...string) (fakerunner.Job, fakerunner.Result) {
+// runPassing runs a job, which must succeed.
+func runPassing(t *testing.T, s *site.Site, script ...string) (fakerunner.Job, fakerunner.Result) {
 	t.Helper()
 	j := s.Job(script...)
 	r := s.Runner().Run(j)
@@ -125,7 +125,7 @@ func shellQuoted() string { return "'" + strings.ReplaceAll(forged, "'", `'\''`)
 
 // keeperUID is the account that owns the state, and with it the log.
 func keeperUID(s *site.Site) uint32 {
-	if a := s.Keeper(); a != nil {
+	if a := s.StateOwner(); a != nil {
 		return a.UID
 	}
 	return serviceUID(s)

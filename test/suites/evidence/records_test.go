@@ -32,9 +32,9 @@ func parse(t *testing.T, text string) (all []record) {
 	return all
 }
 
-// whole checks that the records are exactly those that the calls of a job wrote: none of
+// checkComplete checks that the records are exactly those that the calls of a job wrote: none of
 // another job, no gap, and each call to its end.
-func whole(t *testing.T, all []record, j fakerunner.Job, r fakerunner.Result) {
+func checkComplete(t *testing.T, all []record, j fakerunner.Job, r fakerunner.Result) {
 	t.Helper()
 	calls := map[string][]record{}
 	numbers := make([]int64, 0, len(all))

@@ -40,7 +40,7 @@ func TestRotationLosesNoRecord(t *testing.T) {
 		if out, err := exec.Command("/usr/sbin/logrotate", "--force", "--state", conf+".state", conf).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
-		passes(t, s, "true") // another job's records, so that there is something to rotate
+		runPassing(t, s, "true") // another job's records, so that there is something to rotate
 	}
 	if err := os.WriteFile(begun, nil, 0); err != nil {
 		t.Fatal(err)
@@ -62,13 +62,13 @@ func TestRotationLosesNoRecord(t *testing.T) {
 	if ended != len(r.Calls) {
 		t.Errorf("the ends of %d stages are recorded, and the job had %d", ended, len(r.Calls))
 	}
-	if gaps := manualsGaps(t, s); gaps != "" {
+	if gaps := documentedGaps(t, s); gaps != "" {
 		t.Errorf("the manual's command finds a gap: %s", gaps)
 	}
 }
 
-// manualsGaps runs the command of docs/tracing.md that finds missing records.
-func manualsGaps(t *testing.T, s *site.Site) string {
+// documentedGaps runs the command of docs/tracing.md that finds missing records.
+func documentedGaps(t *testing.T, s *site.Site) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(readLog(t, "../../../docs/tracing.md"), "\nzcat ")
 	command, _, _ := strings.Cut(rest, "\n```")
@@ -85,15 +85,15 @@ func manualsGaps(t *testing.T, s *site.Site) string {
 // TestGapCommand removes a line from the log.
 func TestGapCommand(t *testing.T) {
 	s := site.New(t)
-	passes(t, s, "true")
-	if gaps := manualsGaps(t, s); gaps != "" {
+	runPassing(t, s, "true")
+	if gaps := documentedGaps(t, s); gaps != "" {
 		t.Errorf("a gap in a whole log: %s", gaps)
 	}
 	lines := strings.SplitAfter(readLog(t, defaultLog(s.StateDir)), "\n")
 	if err := os.WriteFile(defaultLog(s.StateDir), []byte(strings.Join(append(lines[:3:3], lines[4:]...), "")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if gaps := manualsGaps(t, s); gaps != "between 3 and 5" {
+	if gaps := documentedGaps(t, s); gaps != "between 3 and 5" {
 		t.Errorf("the gap between 3 and 5 is reported as %q", gaps)
 	}
 }

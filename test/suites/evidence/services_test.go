@@ -56,13 +56,13 @@ func TestShippedRsyslog(t *testing.T) {
 		devLog(t, server.Socket)
 		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; logger --id=1 -t jacamar-auth -p authpriv.warning %[1]s", shellQuoted())
 		as(t, s.Accounts.Bob, "sh", "-c", send)
-		j, r := passes(t, s, send)
+		j, r := runPassing(t, s, send)
 		as(t, s.Accounts.Bob, "sh", "-c", send+"; logger -t jacamar-auth the end")
 		// Other messages are left to the other rules.
 		if left := server.Await(t, "the end"); strings.Count(left, "mallory") != 6 || strings.Contains(left, `"seq":2`) {
 			t.Errorf("the forged lines, and no others, should be here:\n%s", left)
 		}
-		whole(t, messages(t, readLog(t, file)), j, r)
+		checkComplete(t, messages(t, readLog(t, file)), j, r)
 		info, err := os.Stat(file)
 		if err != nil || info.Mode() != 0o600 {
 			t.Errorf("mode %v, %v", info.Mode(), err)
@@ -78,7 +78,7 @@ func TestShippedRsyslogWithoutTheParameters(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "syslog.log")
 	server := rsyslog.StartLocal(t, filepath.Join(s.Dir, "socket"), shipped(t, s, file), false)
 	devLog(t, server.Socket)
-	passes(t, s, "logger -t jacamar-auth the end")
+	runPassing(t, s, "logger -t jacamar-auth the end")
 	server.Await(t, `"event":"stage_end"`)
 	if _, err := os.Stat(file); err == nil {
 		t.Errorf("taken all the same:\n%s", readLog(t, file))
@@ -101,7 +101,7 @@ func TestJournalctlCommand(t *testing.T) {
 		journal.Join(t)
 		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; printf 'SYSLOG_IDENTIFIER=jacamar-auth\\n_UID=0\\n_EXE=%s\\nMESSAGE=%%s\\n' %[1]s | logger --journald", shellQuoted(), s.Auth)
 		as(t, s.Accounts.Bob, "sh", "-c", send)
-		j, r := passes(t, s, send)
+		j, r := runPassing(t, s, send)
 		if all := journal.Read(t, "SYSLOG_IDENTIFIER=jacamar-auth"); len(all) != 4+2*len(r.Calls) {
 			t.Fatalf("the journal has %d messages, want 4 forged ones and %d records", len(all), 2*len(r.Calls))
 		}
@@ -110,7 +110,7 @@ func TestJournalctlCommand(t *testing.T) {
 		for _, e := range journal.Read(t, strings.Fields(uid)...) {
 			text.WriteString(e.Message + "\n")
 		}
-		whole(t, parse(t, text.String()), j, r)
+		checkComplete(t, parse(t, text.String()), j, r)
 		for _, e := range journal.Read(t, strings.ReplaceAll(stricter[1], "/opt/jacamar/bin/jacamar-auth", s.Auth)) {
 			if rec := parse(t, e.Message); len(rec) != 1 || rec[0].Job != j.ID || e.Exe != s.Auth {
 				t.Errorf("%+v", e)

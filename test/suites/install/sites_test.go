@@ -117,7 +117,7 @@ func TestSitesRun(t *testing.T) {
 
 // ran fails the test unless a batch system has run the job, as the account. Site's
 // variables may refer to those of the login.
-func (c *played) ran(t *testing.T, a site.Account, executor string) {
+func (c *fakeBatch) ran(t *testing.T, a site.Account, executor string) {
 	t.Helper()
 	if c == nil {
 		return
@@ -139,7 +139,7 @@ func (c *played) ran(t *testing.T, a site.Account, executor string) {
 }
 
 // settle adapts a published configuration to this machine: c is one that works here.
-func settle(c, published site.Config, s *site.Site, data string, p *played) {
+func settle(c, published site.Config, s *site.Site, data string, p *fakeBatch) {
 	here := map[string]any{}
 	for _, key := range []string{"gitlab_server", "tls-ca-file", "state_dir"} {
 		here[key] = c["general"][key]
@@ -174,16 +174,16 @@ func settle(c, published site.Config, s *site.Site, data string, p *played) {
 	}
 }
 
-// played is a batch system of fakes that every account can use.
-type played struct {
+// fakeBatch is a batch system of fakes that every account can use.
+type fakeBatch struct {
 	store fakeschedulers.Store
 	bin   string
 	seen  int // jobs that have been checked
 }
 
-func clusters(t *testing.T, kinds ...string) map[string]*played {
+func clusters(t *testing.T, kinds ...string) map[string]*fakeBatch {
 	t.Helper()
-	all := map[string]*played{}
+	all := map[string]*fakeBatch{}
 	for _, kind := range kinds {
 		dir, err := os.MkdirTemp("/srv", "jacamar-sites-")
 		if err != nil {
@@ -201,7 +201,7 @@ func clusters(t *testing.T, kinds ...string) map[string]*played {
 		ctx, stop := context.WithCancel(context.Background())
 		t.Cleanup(stop)
 		go store.Serve(ctx, filepath.Join(bin, fakeschedulers.Program))
-		all[kind] = &played{store: store, bin: bin}
+		all[kind] = &fakeBatch{store: store, bin: bin}
 	}
 	return all
 }

@@ -54,13 +54,13 @@ func TestManyJobs(t *testing.T) {
 		c.Set("general", "max_build_dir", slots)
 		c.Set("general", "uncap_build_dir_cleanup", true)
 	})
-	c := &crowd{site: s, runners: []*fakerunner.Runner{s.Runner(), s.Runner()}}
+	c := &jobSet{site: s, runners: []*fakerunner.Runner{s.Runner(), s.Runner()}}
 	c.runners[1].ShortToken = "t0kenAbc2"
 	var workers sync.WaitGroup
 	for n := range slots {
 		workers.Go(func() {
 			for job := c.next.Add(1); job <= int64(jobs); job = c.next.Add(1) {
-				c.play(t, c.runners[n%2], killings[job%int64(len(killings))])
+				c.play(t, c.runners[n%2], victims[job%int64(len(victims))])
 			}
 		})
 	}
@@ -76,18 +76,18 @@ func TestManyJobs(t *testing.T) {
 	nothingLeft(t, base)
 }
 
-// killings are what is killed of a job: each is a path down its processes, the
+// victims are what is killed of a job: each is a path down its processes, the
 // runner being 0, jacamar-auth 1 and jacamar 2.
-var killings = [][]int{nil, {0}, {1}, nil, {2}, {0, 1}, {1, 2}, {0, 2}}
+var victims = [][]int{nil, {0}, {1}, nil, {2}, {0, 1}, {1, 2}, {0, 2}}
 
-// crowd runs jobs, each with a runner process of its own.
-type crowd struct {
+// jobSet runs jobs, each with a runner process of its own.
+type jobSet struct {
 	site                *site.Site
 	runners             []*fakerunner.Runner
 	next, killed, ended atomic.Int64
 }
 
-func (c *crowd) play(t *testing.T, r *fakerunner.Runner, kill []int) {
+func (c *jobSet) play(t *testing.T, r *fakerunner.Runner, kill []int) {
 	job := c.site.Job(exclusive)
 	job.Variables = append(job.Variables, fakerunner.Variable{Key: "SECRET", Value: "x", File: true})
 	cmd, err := c.site.Detached(r, job)
@@ -169,7 +169,7 @@ func killAt(runner int, places []int) (killed bool) {
 	return killed
 }
 
-func (c *crowd) judge(t *testing.T, killed bool, out []byte, log string) {
+func (c *jobSet) judge(t *testing.T, killed bool, out []byte, log string) {
 	if strings.Contains(log, "\nTAKEN") {
 		t.Errorf("two jobs had one directory:\n%s", log)
 	}

@@ -83,7 +83,7 @@ var opens = regexp.MustCompile(`\b[0-7]?777 |o\+w|ALL,!root`)
 func advice(t *testing.T, s *site.Site) string {
 	t.Helper()
 	argv := []string{s.Admin, "check", "--json", "--configuration", s.ConfigFile}
-	if a := s.Service(); a != nil && s.Keeper() == nil {
+	if a := s.Service(); a != nil && s.StateOwner() == nil {
 		argv = slices.Concat([]string{"/usr/bin/setpriv", fmt.Sprintf("--reuid=%d", a.UID), fmt.Sprintf("--regid=%d", a.GID), "--init-groups"}, argv)
 	}
 	out, err := exec.Command(argv[0], argv[1:]...).Output()
