@@ -55,7 +55,7 @@ func ruleOf(err error) (rule string, steps []policy.Step) {
 
 // granted records the decision that lets the job run.
 func (d *authDriver) granted(decision policy.Decision) {
-	d.walked(decision.Steps)
+	d.recordRules(decision.Steps)
 	d.log.Decided(d.about(), auditlog.Verdict{Allowed: true, Rule: string(decision.Rule), Reason: decision.Reason})
 }
 
@@ -64,14 +64,14 @@ func (d *authDriver) granted(decision policy.Decision) {
 func (d *authDriver) denied(err error) error {
 	if failure.KindOf(err) == failure.Denied {
 		rule, steps := ruleOf(err)
-		d.walked(steps)
+		d.recordRules(steps)
 		d.log.Decided(d.about(), auditlog.Verdict{Rule: rule, Reason: strings.TrimPrefix(err.Error(), rule+": ")})
 	}
 	return err
 }
 
-// walked records the result of each rule, for a site that logs at level debug.
-func (d *authDriver) walked(steps []policy.Step) {
+// recordRules records the result of each rule, for a site that logs at level debug.
+func (d *authDriver) recordRules(steps []policy.Step) {
 	for _, s := range steps {
 		d.log.Checked(d.about(), auditlog.Rule{Name: string(s.Rule), Outcome: string(s.Outcome), Reason: s.Reason})
 	}

@@ -81,8 +81,8 @@ func (i Installation) RunAs() (s runas.Script, ok bool) { return i.d.runas() }
 // Keys are GitLab's, as jacamar-auth keeps and fetches them.
 func (i Installation) Keys(ctx context.Context) (*idtoken.Keys, error) { return i.d.keySource(ctx) }
 
-// OpenLog opens the operator's log. lost is told of the first record that cannot be
-// written.
+// OpenLog opens the operator's log. lost receives the error of the first
+// record that cannot be written.
 func (i Installation) OpenLog(ctx context.Context, lost func(error)) auditlog.Log {
 	i.d.log = i.d.openLog(ctx, lost)
 	return i.d.log

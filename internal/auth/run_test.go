@@ -8,8 +8,7 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// elsewhere is a directory that the RunAs script gave, and that nobody can make
-// anything in.
+// elsewhere is a directory from the RunAs script in which no process can make anything.
 func elsewhere(t *testing.T) *authDriver {
 	t.Helper()
 	dir, err := job.ParseAbsPath("/dev/null/$X")
@@ -21,8 +20,7 @@ func elsewhere(t *testing.T) *authDriver {
 	return d
 }
 
-// TestDirectoryOfRunAsHasNoVariables: the script said a path, and a dollar in it
-// is a dollar.
+// TestDirectoryOfRunAsHasNoVariables: the script's path is literal; $ is not expanded.
 func TestDirectoryOfRunAsHasNoVariables(t *testing.T) {
 	d := elsewhere(t)
 	s := ipc.Settings{DataDir: "$HOME"}
@@ -32,8 +30,8 @@ func TestDirectoryOfRunAsHasNoVariables(t *testing.T) {
 	}
 }
 
-// TestRootMakesDirectoriesInTheConfigStageOnly, and only where it is asked to: the
-// attempt shows by its failure.
+// TestRootMakesDirectoriesInTheConfigStageOnly, and only where the site configured that:
+// an attempt fails.
 func TestRootMakesDirectoriesInTheConfigStageOnly(t *testing.T) {
 	for name, tc := range map[string]struct {
 		asked bool
