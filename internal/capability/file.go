@@ -14,13 +14,13 @@ const (
 	revisionMask  = 0xff000000
 	revision1     = 0x01000000
 	revision2     = 0x02000000
-	revision3     = 0x03000000 // of a user namespace's root; the same up to its end
+	revision3     = 0x03000000 // revision 2 and the root uid of a user namespace
 	effectiveFlag = 0x000001
 )
 
-// OfFile returns the capabilities that executing a file gives at once: those that are
-// permitted and effective. A file without any has the empty set.
-func OfFile(path string) (Set, error) {
+// FileSet returns the capabilities that executing a file gives: its permitted ones if
+// the effective flag is set. A file without capabilities has the empty set.
+func FileSet(path string) (Set, error) {
 	text := make([]byte, 24)
 	n, err := unix.Getxattr(path, fileAttribute, text)
 	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.ENOTSUP) {
@@ -32,7 +32,7 @@ func OfFile(path string) (Set, error) {
 	return parseFile(text[:n])
 }
 
-// parseFile reads permitted and inheritable sets, which take turns.
+// parseFile reads the permitted sets; each is followed by an inheritable one.
 func parseFile(text []byte) (s Set, err error) {
 	words := make([]uint32, len(text)/4)
 	for i := range words {

@@ -54,7 +54,7 @@ func view() (auth.View, error) {
 		return auth.View{}, err
 	}
 	v := auth.View{UID: job.UID(os.Geteuid()), Privileged: capability.CanSwitchAccounts()}
-	held, err := capability.OfFile(p.String())
+	held, err := capability.FileSet(p.String())
 	if err != nil || !held.Has(unix.CAP_SETUID) && !held.Has(unix.CAP_SETGID) {
 		return v, nil
 	}

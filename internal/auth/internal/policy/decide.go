@@ -157,9 +157,9 @@ func Decide(id claims.Identity, c Candidate, f Facts, r Rules) (Grant, Decision)
 	return Grant{&account}, d
 }
 
-// DecideCleanup grants the cleanup of a job whose config stage had the account of the
-// facts granted, and which the site's rules refuse now, for the reason refused. It looks
-// at the rules that no site can change.
+// DecideCleanup grants the cleanup of a job whose config stage was granted the account
+// of the facts and which the site's rules now refuse with the error refused. It checks
+// only the rules that a site cannot change.
 func DecideCleanup(f Facts, r Rules, refused error) (Grant, Decision) {
 	m := input{facts: f, rules: r, candidate: Candidate{login: f.Account.Name}}
 	steps := []Step{accountName(m), rootAccount(m), nobodyAccount(m), uidRange(m), serviceAccount(m)}

@@ -11,13 +11,14 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// ProgramMayChangeIDs is MayChangeIDs for a program that was not started: what it could
-// do as the account. Only its file and this process's own attributes are looked at.
+// ProgramMayChangeIDs is MayChangeIDs for a program that does not run yet: whether it
+// could change ids as the account. It checks the file of the program and the attributes
+// of this process.
 func ProgramMayChangeIDs(program string, uid job.UID) error {
 	if err := checkHostIDs(); err != nil {
 		return err
 	}
-	held, err := capability.OfFile(program)
+	held, err := capability.FileSet(program)
 	if err != nil {
 		return failure.Privatef("cannot read the file capabilities of %s: %w", program, err)
 	}
@@ -36,11 +37,11 @@ func ProgramMayChangeIDs(program string, uid job.UID) error {
 	return failure.Privatef("downscope is setuid, but %s lacks %s%s", program, strings.Join(missing, " and "), lost)
 }
 
-// inherits reports whether a program without file capabilities would have one of this
-// process's, as a service with ambient capabilities gives them (capabilities(7)).
+// inherits reports whether a program without file capabilities would inherit one of this
+// process, as from a service with ambient capabilities (capabilities(7)).
 func inherits(own capability.Set, bit uint) bool { return os.Geteuid() != 0 && own.Has(bit) }
 
-// lostByExec is why file capabilities would not be gained, "" if they would be
+// lostByExec is why the program would not get its file capabilities, "" if it would
 // (capabilities(7), mount(8)).
 func lostByExec(program string, uid job.UID) string {
 	var fs unix.Statfs_t
