@@ -28,7 +28,7 @@ func app(status *int) *cli.App {
 			}
 			return usage("no such command: %q", c.Args().First())
 		},
-		Commands: installation(status),
+		Commands: append(installation(status), operations(status)...),
 	}
 }
 

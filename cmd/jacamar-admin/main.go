@@ -13,7 +13,7 @@ func main() {
 	status := 0
 	if err := oneLineErrors(app(&status)).Run(withName(os.Args)); err != nil {
 		fmt.Fprintln(os.Stderr, "jacamar-admin:", err)
-		status = failure.DefaultCodes().System
+		status = max(status, failure.DefaultCodes().System)
 	}
 	os.Exit(status)
 }

@@ -14,20 +14,20 @@ func TestManual(t *testing.T) {
 	docs.Of(app(&status)).Hold(t, *updateManual, "../../docs", docs.Text{
 		Section: 8,
 		Description: []string{
-			"`jacamar-admin` is for the administrators of a CI resource. It writes a first configuration, checks an installation, and explains the decision about a job.",
+			"`jacamar-admin` is for the administrators of a CI resource. It writes a first configuration, checks an installation, and explains the decision about a job. It lists live and ended jobs, keeps new ones out, and ends jobs.",
 			"It has no rights of its own: no setuid bit and no file capability. Run it as root. Where jacamar-auth(8) has no rights of its own either (`downscope` is sudo or none), run it as the account of the runner's service: what the check can see depends on the account.",
-			"It judges the jacamar-auth(8) in its own directory.",
+			"It judges the jacamar-auth(8) in its own directory. The commands about jobs read the journal that jacamar-auth(8) writes in `journal` below `state_dir`; write options before the numbers of jobs.",
 		},
 		After: []docs.Section{
 			{Title: "EXIT STATUS", Terms: []docs.Term{
 				{Word: "0", Meaning: "The command succeeded. For `check`: all is well. For `explain`: the job would run."},
 				{Word: "1", Meaning: "For `explain`: the job would be refused."},
-				{Word: "1, 2, 3", Meaning: "For `check`, as monitoring plugins have it: warnings, failures, could not look."},
+				{Word: "1, 2, 3", Meaning: "For `check` and `status --check`, as monitoring plugins have it: warnings, failures, could not look."},
 				{Word: "2", Meaning: "The command line is wrong."},
 			}},
 			{Title: "FILES", Terms: []docs.Term{
 				{Word: "/etc/gitlab-runner/jacamar.toml", Meaning: "The usual place of the configuration; see jacamar.toml(5)."},
-				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth(8): the server's public keys."},
+				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth(8): the server's public keys, and the journal."},
 			}},
 			{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar(1), jacamar.toml(5)"}},
 		},

@@ -3,20 +3,26 @@ _jacamar_admin() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path='' word words
   COMPREPLY=()
   case $previous in
-    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--helper-account|--runner-config|--runner|--token|--job-response|--claims|--target) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--helper-account|--runner-config|--runner|--token|--job-response|--claims|--target|--journal|--since|--account|--project|--state|--json|--html|--metrics|--counters|--message|--until|--hold|--allow) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       -*) ;;
-      init|check|explain|keys|refresh) path="${path:+$path }$word" ;;
+      init|check|explain|keys|refresh|jobs|show|status|drain|resume|stop) path="${path:+$path }$word" ;;
     esac
   done
   case $path in
-    '') words='--version --help init check explain keys' ;;
+    '') words='--version --help init check explain keys jobs show status drain resume stop' ;;
     'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --helper-account --runner-config --runner --force --help' ;;
     'check') words='--configuration --json --help' ;;
     'explain') words='--configuration --token --job-response --claims --runas --target --help' ;;
     'keys refresh') words='--configuration --forget --help' ;;
+    'jobs') words='--configuration --journal --since --json --ended --refused --account --project --state --watch --help' ;;
+    'show') words='--configuration --journal --since --json --help' ;;
+    'status') words='--configuration --journal --since --json --html --metrics --counters --public --check --help' ;;
+    'drain') words='--configuration --message --until --hold --account --project --allow --wait --help' ;;
+    'resume') words='--configuration --account --project --help' ;;
+    'stop') words='--configuration --account --message --help' ;;
     'keys') words='refresh' ;;
     *) words='' ;;
   esac

@@ -69,6 +69,9 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 			}
 			in.Live, in.Past = append(in.Live, live...), append(in.Past, past...)
 		}
+		if m, ok, err := journal.GetMark(dir, journal.Drain); err == nil && ok && m.InForce(now) {
+			in.Drain = m.Message
+		}
 		in.Hosts = append(in.Hosts, hosts...)
 	}
 	slices.Sort(in.Hosts)
@@ -88,9 +91,9 @@ func days(dir job.AbsPath, host string, since time.Time) ([]journal.Record, erro
 		if name < first {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(dir.String(), host, "days", name))
+		text, err := journal.ReadDay(dir, host, name, 0, journal.LongestDay)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read the journal: %w", err)
+			continue // another account put it there
 		}
 		for _, r := range journal.Day(host, text) {
 			if !r.Last().Before(since) {

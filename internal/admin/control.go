@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +17,9 @@ import (
 
 // longestDrain bounds the duration of a drain, so that a forgotten one ends.
 const longestDrain = 14 * 24 * time.Hour
+
+// longestHold is less than the runner's default for config_exec_timeout, 3600 s.
+const longestHold = 55 * time.Minute
 
 // DrainOptions are those of `jacamar-admin drain`.
 type DrainOptions struct {
@@ -33,7 +38,9 @@ func SetDrain(w io.Writer, o DrainOptions, now time.Time) error {
 	case o.Message == "":
 		return errors.New("a drain needs --message: users read it in the log of a refused job")
 	case o.Until <= 0 || o.Until > longestDrain:
-		return fmt.Errorf("--until is at most %d days", int(longestDrain/(24*time.Hour)))
+		return fmt.Errorf("--until must be positive and at most %d days (%s)", int(longestDrain/(24*time.Hour)), longestDrain)
+	case o.Hold < 0 || o.Hold > longestHold:
+		return fmt.Errorf("--hold is at most %s: the runner ends a config stage after an hour", longestHold)
 	}
 	end := now.Add(o.Until)
 	m := journal.Mark{Message: o.Message, Until: end.Unix(), Hold: int64(o.Hold / time.Second), Allow: o.Allow, Made: now.Unix()}
@@ -82,6 +89,11 @@ func liveJobs(dir job.AbsPath, chosen func(journal.Record) bool) ([]journal.Reco
 // StopOptions are those of `jacamar-admin stop`.
 type StopOptions struct {
 	Journal job.AbsPath
+	// Program is the jacamar-auth whose processes may be signalled: the journal may be
+	// that of an account that could write another process there.
+	Program job.AbsPath
+	// AsOwner runs a function as the account that has the journal.
+	AsOwner func(func() error) error
 	Jobs    []job.ID
 	Account *job.UID // all jobs of an account
 	Message string
@@ -98,17 +110,23 @@ func Stop(w io.Writer, o StopOptions, now time.Time) error {
 	if o.Account != nil {
 		names = append(names, journal.StopAccount(*o.Account))
 	}
-	for _, name := range names {
-		if err := journal.SetMark(o.Journal, name, mark); err != nil {
-			return err
+	err := o.AsOwner(func() error {
+		for _, name := range names {
+			if err := journal.SetMark(o.Journal, name, mark); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	lives, err := liveJobs(o.Journal, o.matches)
 	if err != nil {
 		return err
 	}
 	for _, r := range lives {
-		if err := stopStage(w, r); err != nil {
+		if err := o.stopStage(w, r); err != nil {
 			return err
 		}
 	}
@@ -131,17 +149,27 @@ func (o StopOptions) matches(r journal.Record) bool {
 }
 
 // stopStage ends the stage that runs, if one does.
-func stopStage(w io.Writer, r journal.Record) error {
+func (o StopOptions) stopStage(w io.Writer, r journal.Record) error {
 	stage, ok := r.Find(journal.Stage)
-	if !r.Running || !ok || stage.Context.Process == nil {
+	if !r.Running || !ok || stage.Context.Process == nil || stage.Context.Process.Gone() {
 		_, err := fmt.Fprintf(w, "job %s: no stage runs; the next one will refuse\n", r.Key.Job)
 		return err
+	}
+	if !o.runs(stage.Context.Process.PID) {
+		return fmt.Errorf("cannot stop job %s: its process %d, by the journal, is no %s", r.Key.Job, stage.Context.Process.PID, o.Program)
 	}
 	if err := stage.Context.Process.Signal(unix.SIGTERM); err != nil {
 		return fmt.Errorf("cannot stop job %s (process %d): %w", r.Key.Job, stage.Context.Process.PID, err)
 	}
 	_, err := fmt.Fprintf(w, "job %s: sent SIGTERM to its stage %s\n", r.Key.Job, job.Printable(stage.Context.Stage))
 	return err
+}
+
+// runs reports whether a process runs the program, which may have been replaced since
+// it was started (proc_pid_exe(5)).
+func (o StopOptions) runs(pid int) bool {
+	file, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil && strings.TrimSuffix(file, " (deleted)") == o.Program.String()
 }
 
 // waitPeriod is how often AwaitIdle reads the journal again.

@@ -3,6 +3,9 @@ package admin
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -62,18 +65,59 @@ func TestStopSignalsTheStage(t *testing.T) {
 	}
 	defer live.Close()
 	var out bytes.Buffer
-	if err := Stop(&out, StopOptions{Journal: dir, Jobs: []job.ID{9}, Message: "too loud"}, now); err != nil || !strings.Contains(out.String(), "job 9") {
+	if err := Stop(&out, stopping(t, dir, sleep.Process.Pid, 9), now); err != nil || !strings.Contains(out.String(), "job 9") {
 		t.Fatalf("%q, %v", out.String(), err)
 	}
 	if err := sleep.Wait(); err == nil || sleep.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGTERM {
 		t.Errorf("%v", sleep.ProcessState)
 	}
-	if m, ok, err := journal.Stopped(dir, journal.Key{UID: 1001, Job: 9}, now); err != nil || !ok || m.Message != "too loud" {
+	if m, ok, err := journal.Stopped(dir, journal.Key{UID: 1001, Job: 9}, now, func() time.Time { return now }); err != nil || !ok || m.Message != "too loud" {
 		t.Errorf("%+v, %v, %v", m, ok, err)
 	}
 	out.Reset()
-	if err := Stop(&out, StopOptions{Journal: dir, Jobs: []job.ID{1234}}, now); err != nil || !strings.Contains(out.String(), "nothing to do") {
+	if err := Stop(&out, stopping(t, dir, os.Getpid(), 1234), now); err != nil || !strings.Contains(out.String(), "nothing to do") {
 		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+// stopping are the options for a job whose stage may run the program of a process.
+func stopping(t *testing.T, dir job.AbsPath, pid int, id job.ID) StopOptions {
+	t.Helper()
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := job.ParseAbsPath(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return StopOptions{Journal: dir, Program: program, Jobs: []job.ID{id}, Message: "too loud", AsOwner: func(f func() error) error { return f() }}
+}
+
+// TestStopSignalsNoOtherProgram: the journal of a service account may name any process.
+func TestStopSignalsNoOtherProgram(t *testing.T) {
+	dir := fill(t)[0]
+	sleep := exec.Command("sleep", "300")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = sleep.Process.Kill(), sleep.Wait() }()
+	p, _ := proctree.Find(sleep.Process.Pid)
+	j, err := journal.Open(dir, "login1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	live, err := j.Create(journal.Key{UID: 1001, Project: 2, Job: 9}, journal.At(now, journal.Stage, journal.Context{Stage: "build_script", Process: &p}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	if err := Stop(io.Discard, stopping(t, dir, os.Getpid(), 9), now); err == nil || !strings.Contains(err.Error(), "is no ") {
+		t.Errorf("%v", err)
+	}
+	if p.Gone() {
+		t.Error("the process was ended")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/admin/status"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
 )
 
@@ -92,4 +93,50 @@ func replace(name string, write func(io.Writer) error) error {
 		return fmt.Errorf("cannot write %s: %w", name, err)
 	}
 	return nil
+}
+
+// The exit statuses of a monitoring plugin, as those of check.
+const (
+	allWell  = 0
+	warning  = 1
+	critical = 2
+	// Unknown means that it could not look.
+	Unknown = 3
+)
+
+// Attention prints what needs attention, each with what to do, and returns the exit
+// status for monitoring: 2 where jobs are left behind or overdue.
+func Attention(w io.Writer, s status.Snapshot) (int, error) {
+	result := allWell
+	for _, n := range s.Attention {
+		result = max(result, warning)
+		if n.ID == "ghost" || n.ID == "overdue" {
+			result = critical
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s\n  fix: %s\n", n.ID, job.Printable(n.What), job.Printable(n.Do)); err != nil {
+			return Unknown, err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%d live jobs, %d things that need attention\n", len(s.Live), len(s.Attention))
+	return result, err
+}
+
+// Summary prints the numbers of jobs by their state, and what needs attention.
+func Summary(w io.Writer, s status.Snapshot) error {
+	if s.Drain != "" {
+		fmt.Fprintf(w, "Drained: %s\n", job.Printable(s.Drain))
+	}
+	states := map[string]int{}
+	for _, j := range s.Live {
+		states[string(j.State)]++
+	}
+	rows := [][]string{}
+	for _, state := range []journal.State{journal.Running, journal.Between, journal.Quiet, journal.Overdue, journal.Ghost} {
+		rows = append(rows, []string{string(state), fmt.Sprint(states[string(state)])})
+	}
+	if err := table(w, []string{"STATE", "JOBS"}, rows); err != nil {
+		return err
+	}
+	_, err := Attention(w, s)
+	return err
 }

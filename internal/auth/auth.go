@@ -16,16 +16,19 @@ import (
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
 )
 
 // Main carries out one call of the runner and returns the exit status.
 func Main(call driver.Call) int {
 	session, err := driver.Open(call)
 	d := &authDriver{Session: session, powers: capability.CanSwitchAccounts(), uid: job.UID(os.Geteuid())}
+	ctx := context.Background()
 	if err == nil {
-		err = crash.Recovered(func() error { return d.serve(context.Background()) })
+		err = crash.Recovered(func() error { return d.serve(ctx) })
 	}
 	status, err := d.Finish(err)
+	d.leave(ctx, err)
 	d.ended(err)
 	return status
 }
@@ -48,6 +51,8 @@ type authDriver struct {
 	// helper are the ids of helpers, nil for this process's own.
 	helper *thread.IDs
 	log    auditlog.Log
+	// live is the job's file in the journal, nil without one.
+	live *journal.Live
 }
 
 // serve is the security argument. No input controlled by the job's author is trusted
@@ -73,17 +78,20 @@ func (d *authDriver) serve(ctx context.Context) error {
 		return err
 	}
 	if err = d.unseal(ctx); err != nil {
-		return d.denied(err)
+		return d.denied(ctx, err)
 	}
 	if d.id, err = d.identify(ctx); err != nil {
-		return d.denied(err)
+		return d.denied(ctx, err)
 	}
 	grant, decision, err := d.authorize(ctx)
 	if err != nil {
-		return d.denied(err)
+		return d.denied(ctx, err)
 	}
 	d.granted(decision)
-	return d.runAs(ctx, grant, script)
+	if err := d.enter(ctx, decision); err != nil {
+		return err
+	}
+	return d.explainEnd(ctx, d.runAs(ctx, grant, script))
 }
 
 // configure loads the site's configuration. Where the state names it, its seal is not

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -33,6 +34,8 @@ func denialFor(d policy.Decision) error {
 const (
 	RuleRunAs   = "runas"
 	RuleState   = "state"
+	RuleDrain   = "drain"
+	RuleStopped = "stopped"
 	RuleUnknown = "account_unknown"
 	RuleOther   = "other"
 )
@@ -61,11 +64,13 @@ func (d *authDriver) granted(decision policy.Decision) {
 
 // denied records the decision that refuses the job, and returns the refusal. A failure
 // before a decision is in the record of the stage's end only.
-func (d *authDriver) denied(err error) error {
+func (d *authDriver) denied(ctx context.Context, err error) error {
 	if failure.KindOf(err) == failure.Denied {
 		rule, steps := ruleOf(err)
 		d.recordRules(steps)
-		d.log.Decided(d.about(), auditlog.Verdict{Rule: rule, Reason: strings.TrimPrefix(err.Error(), rule+": ")})
+		reason := strings.TrimPrefix(err.Error(), rule+": ")
+		d.log.Decided(d.about(), auditlog.Verdict{Rule: rule, Reason: reason})
+		d.refuse(ctx, rule, reason)
 	}
 	return err
 }

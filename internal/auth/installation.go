@@ -16,6 +16,7 @@ import (
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/lockdown"
 	"jacamar-ci/internal/trustedfile"
 )
@@ -86,6 +87,26 @@ func (i Installation) Keys(ctx context.Context) (*idtoken.Keys, error) { return 
 func (i Installation) OpenLog(ctx context.Context, lost func(error)) auditlog.Log {
 	i.d.log = i.d.openLog(ctx, lost)
 	return i.d.log
+}
+
+// InJournal runs f on the journal's directory, as the account that has it.
+func (i Installation) InJournal(ctx context.Context, f func(dir job.AbsPath) error) error {
+	return i.d.inJournal(ctx, f)
+}
+
+// TryJournal opens this host's part of the journal for writing, as a stage does.
+func (i Installation) TryJournal(ctx context.Context) error {
+	return i.d.inJournal(ctx, func(dir job.AbsPath) error {
+		host, err := os.Hostname()
+		if err != nil {
+			return err
+		}
+		j, err := journal.Open(dir, host)
+		if err != nil {
+			return err
+		}
+		return j.Close()
+	})
 }
 
 // LogFile opens the log of a site that has it in a file.

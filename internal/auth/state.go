@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // resume parses the state that the config stage passed to the later stages. Config
@@ -80,20 +81,24 @@ func (d *authDriver) stateDir(ctx context.Context) (statedir.Dir, error) {
 }
 
 // stateIDs are the ids to work with there, nil for this process's own. An
-// administrator who is root works as the helper account where that has the directory:
-// then the service has capabilities, and could not use what is root's.
+// administrator who is root works as the account that has the directory: the helper
+// account or the service, which could not use what is root's.
 func (d *authDriver) stateIDs(path job.AbsPath) *thread.IDs {
-	if d.uid != 0 || !d.administers || d.helper == nil {
+	if d.uid != 0 || !d.administers {
 		return d.helperIDs()
 	}
 	info, err := os.Lstat(path.String())
 	if err != nil {
 		return nil
 	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || stat.Uid != d.helper.UID {
-		return nil
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case ok && d.helper != nil && stat.Uid == d.helper.UID:
+		return d.helper
+	case ok && stat.Uid != 0 && d.Site.Auth.Downscope != settings.Setuid:
+		return &thread.IDs{UID: stat.Uid, GID: stat.Gid} // the account of the service
 	}
-	return d.helper
+	return nil
 }
 
 // ownHome is the home of the account that this process itself runs as.

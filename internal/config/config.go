@@ -89,6 +89,7 @@ type Auth struct {
 
 	RunAs   RunAs   `toml:"runas"`
 	Logging Logging `toml:"logging"`
+	Journal Journal `toml:"journal"`
 }
 
 // RunAs is the table [auth.runas]. Without a validation script nothing of it is
@@ -109,6 +110,11 @@ type Logging struct {
 	// Network and Address are a remote syslog server's; both "" = the local one.
 	Network string `toml:"network"`
 	Address string `toml:"address"`
+}
+
+// Journal is the table [auth.journal].
+type Journal struct {
+	Enabled bool `toml:"enabled"`
 }
 
 // Batch is the table [batch].

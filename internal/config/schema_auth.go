@@ -5,7 +5,7 @@ import (
 )
 
 func authKeys() []Key {
-	return slices.Concat(accountKeys(), privilegeKeys(), listKeys(), runasKeys(), loggingKeys(), seccompKeys(), limitKeys())
+	return slices.Concat(accountKeys(), privilegeKeys(), listKeys(), runasKeys(), loggingKeys(), journalKeys(), seccompKeys(), limitKeys())
 }
 
 func accountKeys() []Key {
@@ -169,6 +169,14 @@ func runasKeys() []Key {
 			Example: `federated = "saml"`,
 		},
 	}
+}
+
+func journalKeys() []Key {
+	return []Key{{
+		Path: "auth.journal.enabled", Default: true, Since: first,
+		Meaning: "Keep the journal of live and ended jobs in `journal` below `state_dir`. The commands `jobs`, `show`, `status`, `drain` and `stop` of jacamar-admin need it.",
+		Example: `enabled = false`,
+	}}
 }
 
 func loggingKeys() []Key {

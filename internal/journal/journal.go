@@ -83,6 +83,10 @@ func openDirectory(parent int, name, shown string) (int, error) {
 // checkOwner refuses files that another account could have placed: a different owner,
 // write access for others, an unexpected type, a second hard link.
 func checkOwner(fd int, shown string, kind uint32) error {
+	return checkOwnedBy(unix.Geteuid(), fd, shown, kind)
+}
+
+func checkOwnedBy(owner, fd int, shown string, kind uint32) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("cannot examine %s: %w", shown, err)
@@ -90,8 +94,8 @@ func checkOwner(fd int, shown string, kind uint32) error {
 	switch {
 	case st.Mode&unix.S_IFMT != kind:
 		return fmt.Errorf("cannot use %s: unexpected type of file", shown)
-	case st.Uid != 0 && int(st.Uid) != unix.Geteuid():
-		return fmt.Errorf("cannot use %s: owned by uid %d, not by uid %d", shown, st.Uid, unix.Geteuid())
+	case st.Uid != 0 && int(st.Uid) != owner:
+		return fmt.Errorf("cannot use %s: owned by uid %d, not by uid %d", shown, st.Uid, owner)
 	case st.Mode&0o022 != 0:
 		return fmt.Errorf("cannot use %s: mode %04o lets others write it", shown, st.Mode&0o7777)
 	case kind == unix.S_IFREG && st.Nlink != 1:
@@ -197,6 +201,18 @@ func (l *Live) markTruncated(size int64, e Event) error {
 	line = append(line[:len(line)-1], []byte(strings.Repeat(" ", maxLine-len(line))+"\n")...)
 	_, err = l.file.Write(line)
 	return err
+}
+
+// Began is when the rules allowed the job, zero if the file does not have it.
+func (l *Live) Began() time.Time {
+	text := make([]byte, 2*maxLine)
+	n, _ := l.file.ReadAt(text, 0)
+	for _, e := range Parse(text[:n]) {
+		if e.Name == Granted {
+			return time.UnixMilli(int64(e.Time * 1000))
+		}
+	}
+	return time.Time{}
 }
 
 // Close closes the job's file and releases its lock.

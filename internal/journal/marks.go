@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,33 +136,16 @@ func marks(dir job.AbsPath, create bool) (int, error) {
 
 // GetMark reads a mark; ok is false if there is none.
 func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
-	parent, err := marks(dir, false)
+	text, file, err := read(dir, maxMark, markDir, string(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, false, nil
 	}
 	if err != nil {
 		return m, false, err
 	}
-	defer unix.Close(parent)
-	shown := path.Join(dir.String(), markDir, string(name))
-	fd, err := unix.Openat(parent, string(name), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return m, false, nil
-	}
-	if err != nil {
-		return m, false, fmt.Errorf("cannot open %s: %w", shown, err)
-	}
-	file := os.NewFile(uintptr(fd), shown)
 	defer file.Close()
-	if err := checkOwner(fd, shown, unix.S_IFREG); err != nil {
-		return m, false, err
-	}
-	text, err := io.ReadAll(io.LimitReader(file, maxMark))
-	if err == nil {
-		err = json.Unmarshal(text, &m)
-	}
-	if err != nil {
-		return m, false, fmt.Errorf("cannot read %s: %w", shown, err)
+	if err := json.Unmarshal(text, &m); err != nil {
+		return m, false, fmt.Errorf("cannot read %s: %w", file.Name(), err)
 	}
 	m.Message = job.Shorten(job.Printable(m.Message), maxMessage)
 	return m, true, nil
@@ -172,12 +153,12 @@ func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
 
 // Marks returns the names of all marks, sorted.
 func Marks(dir job.AbsPath) ([]MarkName, error) {
-	entries, err := os.ReadDir(filepath.Join(dir.String(), markDir))
+	entries, err := list(dir, markDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the marks: %w", err)
+		return nil, err
 	}
 	var names []MarkName
 	for _, e := range entries {
@@ -203,12 +184,13 @@ func KeptOut(dir job.AbsPath, k Key, now time.Time) (m Mark, ok bool, err error)
 	return Mark{}, false, nil
 }
 
-// Stopped returns the mark by which administrators ended a job that started at a time.
-func Stopped(dir job.AbsPath, k Key, began time.Time) (m Mark, ok bool, err error) {
+// Stopped returns the mark in force by which administrators ended a job. A mark of an
+// account is for its jobs that began before the mark was made.
+func Stopped(dir job.AbsPath, k Key, now time.Time, began func() time.Time) (m Mark, ok bool, err error) {
 	m, ok, err = GetMark(dir, StopJob(k.Job))
-	if ok || err != nil {
-		return m, ok, err
+	if err != nil || ok && m.InForce(now) {
+		return m, ok && err == nil, err
 	}
 	m, ok, err = GetMark(dir, StopAccount(k.UID))
-	return m, ok && began.Unix() <= m.Made, err
+	return m, ok && err == nil && m.InForce(now) && began().Unix() <= m.Made, err
 }

@@ -49,17 +49,23 @@ func TestKeptOut(t *testing.T) {
 
 func TestStopped(t *testing.T) {
 	_, p := open(t)
+	began := func() time.Time { return start }
 	testutil.Must(t, SetMark(p, StopJob(key.Job), Mark{Message: "too loud\x1b[2J"}))
-	if m, ok, err := Stopped(p, key, start); !ok || err != nil || m.Message != "too loud?[2J" {
+	if m, ok, err := Stopped(p, key, start, began); !ok || err != nil || m.Message != "too loud?[2J" {
 		t.Errorf("%+v, %v, %v", m, ok, err)
 	}
 	testutil.Must(t, RemoveMark(p, StopJob(key.Job)))
 	testutil.Must(t, SetMark(p, StopAccount(key.UID), Mark{Made: start.Unix()}))
-	if _, ok, _ := Stopped(p, key, start); !ok {
+	if _, ok, _ := Stopped(p, key, start, began); !ok {
 		t.Error("a job that began before is not stopped")
 	}
-	if _, ok, _ := Stopped(p, key, start.Add(time.Second)); ok {
+	if _, ok, _ := Stopped(p, key, start, func() time.Time { return start.Add(time.Second) }); ok {
 		t.Error("a job that began afterwards is stopped")
+	}
+	testutil.Must(t, SetMark(p, StopAccount(key.UID), Mark{Made: start.Unix(), Until: start.Unix()}))
+	testutil.Must(t, SetMark(p, StopJob(key.Job), Mark{Until: start.Unix()}))
+	if _, ok, _ := Stopped(p, key, start, began); ok {
+		t.Error("marks that have ended stop a job")
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -50,9 +49,9 @@ func (r Record) Last() time.Time {
 
 // Hosts returns the names of all hosts that have a part in the journal.
 func Hosts(dir job.AbsPath) ([]string, error) {
-	entries, err := os.ReadDir(dir.String())
+	entries, err := list(dir)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the journal: %w", err)
+		return nil, err
 	}
 	var hosts []string
 	for _, e := range entries {
@@ -63,16 +62,78 @@ func Hosts(dir job.AbsPath) ([]string, error) {
 	return hosts, nil
 }
 
-// LiveJobs returns the live jobs of a host. It ignores other files, which only the
-// journal's own account can create.
+// list reads a directory of the journal.
+func list(dir job.AbsPath, below ...string) ([]fs.DirEntry, error) {
+	file, err := openBelow(dir, unix.S_IFDIR, below...)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	entries, err := file.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the journal: %w", err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	return entries, nil
+}
+
+// openBelow opens what is below the journal's directory, one name after the other and
+// never through a link. All of it must belong to the owner of that directory or to
+// root, whoever reads: root may read the journal of a service account.
+func openBelow(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	shown := dir.String()
+	fd, err := unix.Open(shown, flags|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: shown, Err: err}
+	}
+	var top unix.Stat_t
+	if err := unix.Fstat(fd, &top); err != nil {
+		unix.Close(fd)
+		return nil, &fs.PathError{Op: "stat", Path: shown, Err: err}
+	}
+	for i, name := range names {
+		shown += "/" + name
+		next, err := unix.Openat(fd, name, flags, 0)
+		unix.Close(fd)
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: shown, Err: err}
+		}
+		fd = next
+		want := uint32(unix.S_IFDIR)
+		if i == len(names)-1 {
+			want = kind
+		}
+		if err := checkOwnedBy(int(top.Uid), fd, shown, want); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
+	return os.NewFile(uintptr(fd), shown), nil
+}
+
+// read returns what a file of the journal has, up to a limit in bytes.
+func read(dir job.AbsPath, limit int64, names ...string) (text []byte, file *os.File, err error) {
+	file, err = openBelow(dir, unix.S_IFREG, names...)
+	if err != nil {
+		return nil, nil, err
+	}
+	if text, err = io.ReadAll(io.LimitReader(file, limit)); err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("cannot read the journal: %w", err)
+	}
+	return text, file, nil
+}
+
+// LiveJobs returns the live jobs of a host. It ignores other files and those of other
+// accounts.
 func LiveJobs(dir job.AbsPath, host string) ([]Record, error) {
-	parent := filepath.Join(dir.String(), host, liveDir)
-	entries, err := os.ReadDir(parent)
+	entries, err := list(dir, host, liveDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the journal: %w", err)
+		return nil, err
 	}
 	var records []Record
 	for _, entry := range entries {
@@ -80,30 +141,14 @@ func LiveJobs(dir job.AbsPath, host string) ([]Record, error) {
 		if err != nil {
 			continue
 		}
-		r, err := readLive(filepath.Join(parent, entry.Name()))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has ended meanwhile
-		}
+		text, file, err := read(dir, maxLiveFile, host, liveDir, entry.Name())
 		if err != nil {
-			return nil, err
+			continue // it has ended meanwhile, or was put there
 		}
-		r.Host, r.Key = host, k
-		records = append(records, r)
+		records = append(records, Record{Host: host, Key: k, Events: Parse(text), Running: isLocked(file), Live: true})
+		file.Close()
 	}
 	return records, nil
-}
-
-func readLive(name string) (Record, error) {
-	file, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return Record{}, fmt.Errorf("cannot read the journal: %w", err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxLiveFile))
-	if err != nil {
-		return Record{}, fmt.Errorf("cannot read the journal: %w", err)
-	}
-	return Record{Events: Parse(text), Running: isLocked(file), Live: true}, nil
 }
 
 // isLocked reports whether a stage has locked the file. F_OFD_GETLK does not need
@@ -163,12 +208,12 @@ func (r Record) hasEnded() bool {
 
 // Days returns the names of the day files of a host, the oldest first.
 func Days(dir job.AbsPath, host string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(dir.String(), host, dayDir))
+	entries, err := list(dir, host, dayDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read the journal: %w", err)
+		return nil, err
 	}
 	var days []string
 	for _, e := range entries {
@@ -181,6 +226,24 @@ func Days(dir job.AbsPath, host string) ([]string, error) {
 	slices.Sort(days)
 	return days, nil
 }
+
+// ReadDay returns the text of a day file behind an offset, at most limit bytes of it.
+func ReadDay(dir job.AbsPath, host, name string, offset, limit int64) ([]byte, error) {
+	file, err := openBelow(dir, unix.S_IFREG, host, dayDir, name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.NewSectionReader(file, offset, limit))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the journal: %w", err)
+	}
+	return text, nil
+}
+
+// LongestDay bounds a day file that is read, in bytes: the ended jobs come on top of
+// the refusals, which maxDayFile bounds.
+const LongestDay = 4 * maxDayFile
 
 // State is the state of a live job.
 type State string

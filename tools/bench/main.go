@@ -1,7 +1,7 @@
 // Command bench compares Jacamar with other ways to become a user on this machine, in
 // one run so that the numbers can be compared:
 //
-//	go run ./tools/bench [-rounds 200] [-only start|local|directories|batch]
+//	go run ./tools/bench [-rounds 200] [-only start|journal|local|directories|batch]
 //
 // It needs root, and uses the account jci-alice, which it creates. Times are wall-clock
 // times; the measurements take turns, so that other work of the machine affects all of
@@ -20,7 +20,7 @@ import (
 
 func main() {
 	rounds := flag.Int("rounds", 200, "how often each short command is run")
-	only := flag.String("only", "", "measure only the \"start\" of jacamar-auth, what is \"local\", build \"directories\", or \"batch\" jobs")
+	only := flag.String("only", "", "measure only the \"start\" of jacamar-auth, the \"journal\", what is \"local\", build \"directories\", or \"batch\" jobs")
 	flag.Parse()
 	if err := bench(*rounds, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -44,6 +44,7 @@ func bench(rounds int, only string) error {
 		work func() error
 	}{
 		{"start", func() error { return starts(rounds) }},
+		{"journal", func() error { return alone(install, rounds, (*benchmark).journal) }},
 		{"local", func() error { return measure(install, rounds) }},
 		{"directories", func() error { return directories(install, rounds) }},
 		{"batch", func() error { return batch(install) }},
@@ -53,6 +54,15 @@ func bench(rounds int, only string) error {
 		}
 	}
 	return errors.Join(err, install.Remove())
+}
+
+// alone runs one part of the measurements on a site of its own.
+func alone(install *site.Install, rounds int, part func(*benchmark) error) error {
+	s, err := install.Open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(part(&benchmark{site: s, rounds: rounds}), s.Close())
 }
 
 func measure(install *site.Install, rounds int) error {

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,10 +81,11 @@ func (c *Counters) Count(dir job.AbsPath, host string) error {
 		if day > p.Day {
 			p = Position{Day: day}
 		}
-		text, err := readFrom(filepath.Join(dir.String(), host, "days", day), p.Offset)
+		text, err := journal.ReadDay(dir, host, day, p.Offset, maxChunk)
 		if err != nil {
-			return err
+			continue // another account put it there
 		}
+		text = text[:bytes.LastIndexByte(text, '\n')+1] // the rest is being written
 		for _, r := range journal.Day(host, text) {
 			c.count(r)
 		}
@@ -98,20 +97,6 @@ func (c *Counters) Count(dir job.AbsPath, host string) error {
 
 // maxChunk bounds how much of a day one run reads, in bytes; the next run continues.
 const maxChunk = 64 << 20
-
-// readFrom returns the complete lines of a file after an offset.
-func readFrom(name string, offset int64) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the journal: %w", err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.NewSectionReader(file, offset, maxChunk))
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the journal: %w", err)
-	}
-	return text[:bytes.LastIndexByte(text, '\n')+1], nil
-}
 
 func (c *Counters) count(r journal.Record) {
 	if e, ok := r.Find(journal.Refused); ok {

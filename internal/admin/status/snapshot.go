@@ -221,7 +221,7 @@ func attention(live []Job, now time.Time) []Notice {
 		id, what, do string
 		is           func(Job) bool
 	}{
-		{"ghost", "left by a runner that has ended", "run: jacamar-auth reap", func(j Job) bool { return j.State == journal.Ghost }},
+		{"ghost", "left by a runner that has ended", "the next job of that account on that host cleans up after it; until then end what it left by hand", func(j Job) bool { return j.State == journal.Ghost }},
 		{"overdue", "running after their timeout", "run: jacamar-admin stop JOB, for each of them", func(j Job) bool { return j.State == journal.Overdue }},
 		{"quiet", "without an event for a long time", "check that gitlab-runner works on that host", func(j Job) bool { return j.State == journal.Quiet }},
 		{"pending", "pending in the batch system for over an hour", "run: jacamar-admin show JOB, for the reason", func(j Job) bool {

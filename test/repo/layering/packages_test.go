@@ -34,7 +34,7 @@ const (
 // end in *, for each of several packages of one kind; the first matching row applies.
 var packages = []pkg{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/version"}, never: []string{"flag"}},
-	{path: "cmd/jacamar-admin", may: []string{"internal/auth/admin", "internal/executors", "internal/failure", "internal/version"}, beyond: []string{cli}},
+	{path: "cmd/jacamar-admin", may: []string{"internal/admin", "internal/auth/admin", "internal/executors", "internal/failure", "internal/job", "internal/journal", "internal/version"}, beyond: []string{cli, unix}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/driver", "internal/failure", "internal/job", "internal/noauth"}},
 	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/programs", "internal/version"}, beyond: []string{unix}},
@@ -97,8 +97,8 @@ var packages = []pkg{
 		auth + "account", auth + "accountmap", auth + "claims", auth + "idtoken",
 		auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread",
 		"internal/capability", "internal/config", "internal/crash", "internal/customexec", "internal/driver", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
-		"internal/joblog", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile",
-	}, never: []string{"net", "os/exec", "os/user"}},
+		"internal/joblog", "internal/journal", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/crash", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: "internal/auth/admin", may: []string{

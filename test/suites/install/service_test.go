@@ -33,6 +33,7 @@ func TestSudoers(t *testing.T) {
 	tool(t, "/usr/sbin/visudo", "sudo")
 	file := filepath.Join(shared(t), "sudoers")
 	must(t, "/usr/sbin/visudo", "-cf", file)
+	must(t, "/usr/sbin/visudo", "-cf", file+"-ops")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -60,15 +61,16 @@ func TestUnits(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The program of the unit is not installed on this machine.
-	keys := dir + "/jacamar-keys.service"
-	text, err := os.ReadFile(keys)
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"jacamar-keys.service", "jacamar-status.service"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.Replace(string(text), "/opt/jacamar/bin/jacamar-admin", "/bin/true", 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(keys, []byte(strings.Replace(string(text), "/opt/jacamar/bin/jacamar-admin", "/bin/true", 1)), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for _, unit := range []string{"gitlab-runner.service", "jacamar-keys.service", "jacamar-keys.timer"} {
+	for _, unit := range []string{"gitlab-runner.service", "jacamar-keys.service", "jacamar-keys.timer", "jacamar-status.service", "jacamar-status.timer"} {
 		out, err := run(dir, "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", filepath.Join(dir, unit))
 		if err != nil || strings.Contains(out, "Unknown") || strings.Contains(out, "Failed to parse") {
 			t.Errorf("%s: %v\n%s", unit, err, out)

@@ -47,6 +47,8 @@ type Site struct {
 	// LogFile opens the log where it is in a file.
 	LogFile func() (*os.File, error)
 	Script  runas.Script
+	// TryJournal opens the journal for writing.
+	TryJournal func(context.Context) error
 }
 
 // check is a named check. A check without a finding does not apply to this site.
@@ -92,6 +94,7 @@ var checks = []check{
 	{"data directory", configured, dataDirectory},
 	{"scheduler", configured, scheduler},
 	{"log", keeper, log},
+	{"journal", keeper, journal},
 	{"logins", configured, logins},
 	{"runner", nothing, runnerConfig},
 }

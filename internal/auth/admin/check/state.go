@@ -126,6 +126,19 @@ func log(ctx context.Context, s Site) []Line {
 	return or(lines, "a record was written to %s", where)
 }
 
+// journal is opened as a stage opens it.
+func journal(ctx context.Context, s Site) []Line {
+	_, other := serviceAccount(ctx, s)
+	_, missing := os.Stat(s.StateDir.String())
+	if other || missing != nil || !s.Config.Auth.Journal.Enabled {
+		return nil // the check of the state directory reports it
+	}
+	if err := s.TryJournal(ctx); err != nil {
+		return []Line{fail("correct that, or set auth.journal.enabled = false", "the journal cannot be written, so that jobs are not listed: %v", err)}
+	}
+	return []Line{ok("live and ended jobs are recorded in %s/journal", s.StateDir)}
+}
+
 // logPlace describes where records go; file reports whether that is a path.
 func logPlace(s Site) (where string, file bool) {
 	l := s.Config.Auth.Logging

@@ -63,6 +63,24 @@ func (d Dir) Open(name string, open func(job.AbsPath) (*os.File, error)) (f *os.
 	return f, err
 }
 
+// Inside runs f with the ids of the directory's account on a directory in it, which is
+// made where there is none. The state directory itself must exist.
+func (d Dir) Inside(name string, f func(job.AbsPath) error) error {
+	sub, err := d.file(name)
+	if err != nil {
+		return err
+	}
+	return d.runAs.WithIDs(func() error {
+		if err := d.checkOwner(); err != nil {
+			return err
+		}
+		if err := os.Mkdir(sub.String(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return d.fault(fmt.Errorf("cannot make %s in it: %w", name, withoutPath(err)), "look at the file system")
+		}
+		return f(sub)
+	})
+}
+
 // withDirectory calls try; if the directory is missing, it creates it and calls try
 // again.
 func (d Dir) withDirectory(name string, try func(job.AbsPath) error) error {
