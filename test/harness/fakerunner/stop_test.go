@@ -178,7 +178,7 @@ func TestWholeGroupIsSignalled(t *testing.T) {
 		t.Errorf("the stage took %v, less than the graceful time %v", c.Duration, runner.Custom.GracefulKill)
 	}
 	if pid := fact(t, c, "child"); alive(pid) {
-		t.Errorf("the child %s is still alive", pid)
+		t.Errorf("the child %s is still running", pid)
 	}
 }
 
@@ -221,7 +221,7 @@ func TestOpenPipeWithoutProcessGroup(t *testing.T) {
 	outcome(t, r, fakerunner.Timeout)
 	c := call(t, r, "build_script")
 	if pid, _ := strconv.Atoi(fact(t, c, "child")); syscall.Kill(pid, syscall.SIGKILL) != nil {
-		t.Errorf("the holder %d of the pipe is gone", pid)
+		t.Errorf("the process %d that holds the pipe has ended", pid)
 	}
 	if len(c.Warnings) != 3 || !strings.Contains(c.Warnings[0], "no such process") {
 		t.Errorf("warnings %q, want three of no such process", c.Warnings)
@@ -283,7 +283,7 @@ func TestServiceAccountSignalsOnlyItsOwn(t *testing.T) {
 	}
 	pid := fact(t, c, "child")
 	if !alive(pid) {
-		t.Errorf("the child %s of another account was reached", pid)
+		t.Errorf("the child %s of another account got the signal", pid)
 	}
 	if n, err := strconv.Atoi(pid); err != nil || syscall.Kill(n, syscall.SIGKILL) != nil {
 		t.Errorf("cannot end the child %s: %v", pid, err)

@@ -69,7 +69,7 @@ type Fault struct {
 func Create(dir, kind string) (Store, error) {
 	s := Store{dir, kind}
 	if schedulerDefs()[kind].conf == "" {
-		return s, fmt.Errorf("%q is no scheduler that is played here", kind)
+		return s, fmt.Errorf("there is no fake of the scheduler %q", kind)
 	}
 	for _, d := range []string{dir, s.path("jobs")} {
 		if err := os.MkdirAll(d, 0o777); err != nil {

@@ -82,6 +82,6 @@ func TestConfigIsReplaced(t *testing.T) {
 		}
 	}
 	if strings.Contains(string(b), "executor") {
-		t.Errorf("a key that was taken out is there:\n%s", b)
+		t.Errorf("a removed key is still there:\n%s", b)
 	}
 }

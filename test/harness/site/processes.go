@@ -147,7 +147,7 @@ func NoProcess(t testing.TB, within time.Duration, match Match) {
 		return err == nil && len(left) == 0
 	})
 	if !gone {
-		t.Errorf("still alive after %v: %v %v", within, left, err)
+		t.Errorf("still running after %v: %v %v", within, left, err)
 	}
 }
 

@@ -43,7 +43,7 @@ func parse(text string) (map[string][]named, error) {
 		}
 		cells := strings.Split(strings.TrimSpace(line), "|")
 		if len(cells) != 6 || rows[m[1]] != nil {
-			return nil, fmt.Errorf("row %s has %d columns or comes twice", m[1], len(cells)-2)
+			return nil, fmt.Errorf("row %s has %d columns or occurs twice", m[1], len(cells)-2)
 		}
 		for _, group := range strings.Split(cells[4], ";") {
 			pkg, tests, ok := strings.Cut(strings.TrimSpace(group), " ")

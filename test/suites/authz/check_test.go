@@ -88,7 +88,7 @@ func TestCheckGood(t *testing.T) {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	if _, err := os.Stat(s.StateDir + "/keys"); err == nil {
-		t.Error("check kept keys")
+		t.Error("check cached keys")
 	}
 }
 

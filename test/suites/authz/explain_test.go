@@ -148,6 +148,6 @@ func TestExplainWithoutGitLab(t *testing.T) {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 	if files, _ := filepath.Glob(filepath.Join(s.StateDir, "*")); len(files) != 0 {
-		t.Errorf("explain kept %v", files)
+		t.Errorf("explain cached %v", files)
 	}
 }

@@ -128,7 +128,7 @@ func smallState(t *testing.T, r fakerunner.Result) {
 		Env map[string]string `json:"job_env"`
 	}
 	if err := json.Unmarshal(c.Stdout, &answer); err != nil || len(answer.Env) == 0 {
-		t.Fatalf("the answer of config has no job_env: %v", err)
+		t.Fatalf("the output of config has no job_env: %v", err)
 	}
 	for name, value := range answer.Env {
 		if len(value) > 48<<10 {

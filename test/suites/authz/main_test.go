@@ -275,7 +275,7 @@ func stopped(t *testing.T, s *site.Site, r fakerunner.Result, line string) {
 	}
 	for _, c := range r.Calls {
 		if c.Stage != "config" && c.Stage != "cleanup" {
-			t.Errorf("the stage %s was reached", c.Stage)
+			t.Errorf("the stage %s was called", c.Stage)
 		}
 	}
 	config, _ := r.Call("config")

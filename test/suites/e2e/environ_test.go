@@ -120,7 +120,7 @@ func (g envInjection) inject(t *testing.T, s *site.Site, poison func(*testing.T,
 			continue
 		}
 		if _, err := os.Stat(filepath.Join(g.seen, who+".ran")); err != nil {
-			t.Errorf("%s was not reached: %v", who, err)
+			t.Errorf("%s did not run: %v", who, err)
 		}
 		if had := g.inherited(t, who); len(had) > 0 {
 			t.Errorf("%s got %q", who, had)

@@ -196,7 +196,7 @@ func TestTenJobsAtOnce(t *testing.T) {
 	})
 }
 
-// TestDirectoryOfDeadRunnerIsReused claims a directory by a runner that dies
+// TestDirectoryOfDeadRunnerIsReused claims a directory by a runner that is killed
 // before cleanup.
 func TestDirectoryOfDeadRunnerIsReused(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {

@@ -48,7 +48,7 @@ func checkComplete(t *testing.T, all []record, j fakerunner.Job, r fakerunner.Re
 	slices.Sort(numbers)
 	for i, n := range numbers {
 		if n != numbers[0]+int64(i) {
-			t.Errorf("the numbers %v have a gap, or one comes twice", numbers)
+			t.Errorf("the numbers %v have a gap, or one occurs twice", numbers)
 			break
 		}
 	}

@@ -1,4 +1,4 @@
-# Adds up what the parts of a sweep say of their points, and shows what was wrong.
+# Sums the reports of a sweep's parts, and shows the violations.
 /points tried/ { tried += $3; hit += $8; violations += $10 }
 !/^=== / { print }
 END { printf "faults: %d points tried, %d hit, %d violations\n", tried, hit, violations }

@@ -79,7 +79,7 @@ func startOfficial(t *testing.T, s *site.Site, program string) context.Context {
 		t.Fatal(err)
 	}
 	alive, over := context.WithCancelCause(context.Background())
-	go func() { over(fmt.Errorf("the runner is gone: %v", cmd.Wait())) }()
+	go func() { over(fmt.Errorf("the runner has ended: %v", cmd.Wait())) }()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-alive.Done()

@@ -239,7 +239,7 @@ func TestConfigIgnoresState(t *testing.T) {
 				}
 				_, is := split(t, answer.JobEnv["JACAMAR_CI_STATE"])
 				if fmt.Sprint(is["runas"]) == fmt.Sprint(was["runas"]) {
-					t.Errorf("%s: the script was not asked again: %v", what, is["runas"])
+					t.Errorf("%s: the script did not run again: %v", what, is["runas"])
 				}
 			}
 		})

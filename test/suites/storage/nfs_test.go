@@ -132,7 +132,7 @@ func allStages(t *testing.T, s *site.Site, n node) {
 }
 
 // twoHosts has jobs of one project on two hosts, each of which keeps what it has
-// seen of the directories for a minute: claims are seen at once all the same.
+// read of the directories for a minute: claims are still visible at once.
 func twoHosts(t *testing.T, s *site.Site, one, two node) {
 	hold := filepath.Join(s.Dir, "hold")
 	testutil.Must(t, os.WriteFile(hold, nil, 0o644))
@@ -151,6 +151,6 @@ func twoHosts(t *testing.T, s *site.Site, one, two node) {
 	behind := two.runner(s).Run(s.Job("true"))
 	site.Want(t, behind, fakerunner.Success, 0)
 	if behind.BuildsDir != r.BuildsDir {
-		t.Errorf("behind the job in %s one on the other host had %s", r.BuildsDir, behind.BuildsDir)
+		t.Errorf("after the job in %s one on the other host had %s", r.BuildsDir, behind.BuildsDir)
 	}
 }

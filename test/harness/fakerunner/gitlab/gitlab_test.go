@@ -108,7 +108,7 @@ func TestClaimsAsGitLabWritesThem(t *testing.T) {
 		}
 	}
 	if life := payload["exp"].(float64) - payload["iat"].(float64); life != 3600 {
-		t.Errorf("it lives %v s, want the job's timeout", life)
+		t.Errorf("it is valid for %v s, want the job's timeout", life)
 	}
 	if decode(t, parts[0])["kid"] != s.CI.ID {
 		t.Errorf("header %v", decode(t, parts[0]))
@@ -189,7 +189,7 @@ func TestSlowHeaders(t *testing.T) {
 	c.Timeout = 300 * time.Millisecond
 	if resp, err := c.Get(s.URL + "/-/jwks"); err == nil {
 		resp.Body.Close()
-		t.Error("an answer came")
+		t.Error("a response arrived")
 	}
 }
 
@@ -208,7 +208,7 @@ func TestSlowBody(t *testing.T) {
 		}
 	}
 	if took := time.Since(began); took < 200*time.Millisecond {
-		t.Errorf("four bytes came in %v, want one each 100 ms", took)
+		t.Errorf("four bytes arrived in %v, want one each 100 ms", took)
 	}
 }
 

@@ -1,8 +1,8 @@
-/* Tries to take over processes of its own account by every way that does not ask for
- * their consent.
+/* Tries to control processes of its own account by every way that does not need their
+ * cooperation.
  *
- *   attack           each jacamar, jacamar-auth and jacamar-noauth once; prints what
- *                    came of each way
+ *   attack           each jacamar, jacamar-auth and jacamar-noauth once; prints the
+ *                    result of each way
  *   attack COUNT     every jacamar as soon as it starts, until so many were attacked or
  *                    standard input ends; prints only what succeeds
  */
@@ -24,7 +24,7 @@
 static int quiet, won;
 
 /* became reports whether a process that could be reached is another program by now:
- * its name is changed a little after its memory. */
+* its name changes shortly after its memory. */
 static int became(int pid) {
 	char path[64], target[512];
 	const char *base;
@@ -144,7 +144,7 @@ static void attack(int pid) {
 	report(pid, "move_pages", syscall(SYS_move_pages, pid, 0UL, 0, 0, 0, 0));
 }
 
-/* named reports whether a process of this account is to be attacked. */
+/* named reports whether to attack a process of this account. */
 static int named(int pid) {
 	char path[64], comm[32] = "", line[256];
 	int uid = -1;
@@ -181,7 +181,7 @@ static int all(void) {
 	return found;
 }
 
-/* ended reports whether standard input has. */
+/* ended reports whether standard input has ended. */
 static int ended(void) {
 	struct pollfd input = {0, POLLIN, 0};
 	return poll(&input, 1, 0) > 0;

@@ -1,9 +1,9 @@
-/* A file system that answers INIT and nothing more, as a file server that has gone
- * away: hangfs DIRECTORY UID. It is mounted by root for the account, as
- * fusermount3(1) does it, and served by the account until its standard input ends.
- * It prints "ready" when it is there, and "asked" when something waits for it.
- * What has been read and is not answered cannot be killed (request_wait_answer in
- * the kernel's fs/fuse/dev.c).
+/* A file system that replies to INIT and to no other request, like a file server that
+ * does not respond: hangfs DIRECTORY UID. Root mounts it for the account, as
+ * fusermount3(1) does, and the account serves it until its standard input ends.
+ * It prints "ready" when it is mounted, and "asked" when a process waits for it.
+ * A process whose request was read and has no reply cannot be killed
+ * (request_wait_answer in the kernel's fs/fuse/dev.c).
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

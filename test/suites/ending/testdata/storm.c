@@ -6,7 +6,7 @@
 //	sessions N the same, each in a session of its own
 //	siblings N the same, each a child of its parent's parent
 //	bomb 1     each starts others without end
-//	headless N processes whose first thread has ended, while another one goes on
+//	headless N processes whose first thread has ended, while another one runs
 //
 // All but the chains limit the processes of their account to 200.
 #define _GNU_SOURCE

@@ -1,7 +1,7 @@
 /*
- * Starts a program and, as long as it runs, tries to take hold of it and of each
- * process that it starts: what one process can do to another of its account.
- * Prints a line for each kind of try:
+ * Starts a program and, while it runs, tries to control it and each process that it
+ * starts, by all that one process can do to another of its account.
+ * Prints a line for each kind of attempt:
  *
  *     NAME UID ACTION DONE DENIED
  *
@@ -83,7 +83,7 @@ static long uid_of(int pid) {
 	return uid;
 }
 
-/* seize is what a debugger does, and lets go. */
+/* seize attaches like a debugger, and detaches. */
 static void seize(int pid) {
 	char name[32], path[64], byte;
 	if (name_of(pid, name, sizeof name) || !strcmp(name, "grab"))
@@ -116,14 +116,14 @@ static void seize(int pid) {
 	long attached = ptrace(PTRACE_SEIZE, pid, 0, 0);
 	note(name, uid, "ptrace", attached != 0);
 	if (attached == 0) {
-		/* Only a stopped process can be let go. */
+		/* Only a stopped process can be detached. */
 		int status;
 		ptrace(PTRACE_INTERRUPT, pid, 0, 0);
 		waitpid(pid, &status, __WALL);
 		ptrace(PTRACE_DETACH, pid, 0, 0);
 	}
 	if (uid == (long)getuid())
-		return; /* an account may do to its own processes what follows */
+		return; /* an account may do the following to its own processes */
 	int stopped = kill(pid, SIGSTOP);
 	note(name, uid, "kill", stopped != 0);
 	if (stopped == 0)
