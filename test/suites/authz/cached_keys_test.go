@@ -59,7 +59,7 @@ func TestInventedKeyIDs(t *testing.T) {
 	testutil.Must(t, os.Remove(logFile(s)))
 	attempt{line: unknownYet}.judge(t, s, s.Runner().Run(header("kid", "made-up-too")(s)))
 	ends := events(t, s, "stage_end")
-	if len(ends) == 0 || ends[0].Exit != "system" || !strings.Contains(ends[0].Reason, `its key "made-up-too" is not among those of `) {
+	if len(ends) == 0 || ends[0].Exit != "system" || !strings.Contains(ends[0].Reason, `its key "made-up-too" is not among those fetched `) {
 		t.Errorf("recorded %+v", ends)
 	}
 	if n := asked.Load(); n > 2 {

@@ -29,7 +29,7 @@ func TestFetcherIsTrusted(t *testing.T) {
 		"A1 for all":               {func(t *testing.T, keys string) { testutil.Must(t, os.Chmod(keys, 0o757)) }, "jacamar-keys: it is writable by others"},
 		"A1 a link":                {func(t *testing.T, keys string) { relink(t, keys) }, "jacamar-keys: it is a symbolic link"},
 		"A1 a directory for all":   {func(t *testing.T, keys string) { testutil.Must(t, os.Chmod(filepath.Dir(keys), 0o777)) }, "is writable by group and others"},
-		"A1 another program of it": {func(t *testing.T, keys string) { replace(t, keys) }, "not of this version"},
+		"A1 another program of it": {func(t *testing.T, keys string) { replace(t, keys) }, "has another version"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
