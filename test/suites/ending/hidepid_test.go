@@ -84,7 +84,7 @@ func (p place) play(t *testing.T, b endEvent) {
 	}
 	e := p.runner().Start(job)
 	begun := time.Now()
-	if jacamar, err := underWay(e); err != nil {
+	if jacamar, err := underWay(e, limit); err != nil {
 		t.Errorf("%s: %v; the log:\n%s", name, err, e.Trace())
 		e.Abort()
 	} else if begun = time.Now(); b.act != nil {
@@ -105,8 +105,8 @@ func (p place) play(t *testing.T, b endEvent) {
 }
 
 // underWay waits until the script is, and returns its jacamar.
-func underWay(e *fakerunner.Execution) (jacamar int, err error) {
-	ctx, stop := context.WithTimeout(context.Background(), limit)
+func underWay(e *fakerunner.Execution, within time.Duration) (jacamar int, err error) {
+	ctx, stop := context.WithTimeout(context.Background(), within)
 	defer stop()
 	if err := e.AwaitOutput(ctx, "build_script", "."); err != nil {
 		return 0, err

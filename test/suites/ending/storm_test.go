@@ -78,7 +78,7 @@ func (p place) storm(t *testing.T, b endEvent, program, storm string) {
 		job = site.WithVariable(job, "RUNNER_SCRIPT_TIMEOUT", "5s")
 	}
 	e := r.Start(job)
-	jacamar, err := underWay(e)
+	jacamar, err := underWay(e, 4*limit)
 	begun := time.Now()
 	if err != nil {
 		t.Errorf("%s: %v; the log:\n%s", name, err, e.Trace())
