@@ -1,15 +1,20 @@
 package driver
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/version"
 )
 
@@ -43,6 +48,9 @@ func (s *Session) Run(o Order) (ipc.Result, error) {
 	child, start, err := o.Start(stdout, stderr)
 	stdout.Close()
 	stderr.Close()
+	if errors.Is(err, unix.EAGAIN) {
+		err = crowded(uint32(o.Request.Account.UID), err)
+	}
 	if err != nil {
 		return ipc.Result{}, err
 	}
@@ -56,6 +64,17 @@ func (s *Session) Run(o Order) (ipc.Result, error) {
 		}
 	}()
 	return m.Wait(child, conn)
+}
+
+// crowded explains a start that failed for want of a process (EAGAIN in fork(2) and
+// execve(2)). The account is at the limit that it has from this process, or the machine
+// or the service allows no more.
+func crowded(uid uint32, cause error) error {
+	tasks, limit := proctree.Tasks(uid), unix.Rlimit{}
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) != nil || uint64(tasks) < limit.Cur {
+		limit.Cur = 0
+	}
+	return failure.Crowded(tasks, limit.Cur, cause)
 }
 
 // jobOutput keeps the config stage's standard output for its answer alone.

@@ -109,6 +109,9 @@ func (a *ParentConn) crashed(err error) error {
 		return err
 	}
 	rest, _ := io.ReadAll(io.LimitReader(a.conn, crashText-headerLength))
+	// The runtime prints stacks in pieces of a few bytes, some hundreds of which fill a
+	// socket: jacamar could not end before they are read.
+	go func() { _, _ = io.Copy(io.Discard, a.conn) }()
 	return &CrashError{strings.TrimSpace(string(none.head[:]) + string(rest))}
 }
 

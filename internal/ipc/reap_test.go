@@ -3,9 +3,13 @@ package ipc
 import (
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestHello(t *testing.T) {
@@ -105,5 +109,36 @@ func TestCrash(t *testing.T) {
 				t.Errorf("%s, %.20q: %v, %d bytes %.80q", name, text, crash.Threads(), len(crash.Text), crash.Text)
 			}
 		}
+	}
+}
+
+// TestCrashIsReadToItsEnd: a runtime that prints its stacks in small pieces can end,
+// however much it prints.
+func TestCrashIsReadToItsEnd(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
+	defer ours.Close()
+	printed := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < 20000 && err == nil; i++ {
+			_, err = theirs.WriteString("fatal er")
+		}
+		printed <- errors.Join(err, theirs.Close())
+	}()
+	var crash *CrashError
+	if _, err := NewParentConn(ours).Result(); !errors.As(err, &crash) || len(crash.Text) > crashText {
+		t.Errorf("%v", err)
+	}
+	select {
+	case err := <-printed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the runtime still prints")
 	}
 }

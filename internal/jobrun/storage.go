@@ -1,6 +1,7 @@
 package jobrun
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -92,7 +93,10 @@ func (s stage) variables() (map[string]string, error) {
 		expressions[i] = fmt.Sprintf(`"${%s-}"`, name)
 	}
 	results, err := s.evalInShell(expressions...)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		return nil, err
+	case err != nil:
 		return nil, failure.Systemf("cannot find the directory for your jobs, %s: %w", s.request.Settings.DataDir, err)
 	}
 	values := map[string]string{}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/pump"
 )
 
@@ -76,7 +77,9 @@ func (m *Monitor) Wait(c *Child, end *ipc.ParentConn) (ipc.Result, error) {
 	if c.jacamar != nil {
 		v.hello = c.jacamar.hello
 	} else if m.errs != nil {
-		v.early = m.errs.Text(earlyText)
+		if v.early = m.errs.Text(earlyText); isCrowded(v.early) {
+			v.last.tasks = proctree.Tasks(m.UID)
+		}
 	}
 	if len(left.all) > 0 {
 		m.Left(left)

@@ -43,9 +43,11 @@ func (v verdict) died() error {
 	crash := (*ipc.CrashError)(nil)
 	switch err := v.last.err; {
 	case errors.As(err, &crash) && crash.Threads():
-		return Crowded(v.last.tasks, v.hello.Processes, err)
+		return failure.Crowded(v.last.tasks, v.hello.Processes, err)
 	case !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET):
 		return failure.Privatef("jacamar, which runs the job, failed: %w", err)
+	case isCrowded(v.early):
+		return failure.Crowded(v.last.tasks, 0, errors.New(strings.TrimSpace(v.early)))
 	case v.forced:
 		return failure.Privatef("jacamar, which runs the job, closed its conversation without a result and did not end")
 	case v.hello.PID != 0 && v.status.Signaled():
@@ -63,17 +65,9 @@ func (v verdict) died() error {
 	return failure.Privatef("%s", text)
 }
 
-// Crowded is the failure of a start for which the account has too many processes
-// and threads: tasks of them, which is 0 where that is not known, as is the limit.
-func Crowded(tasks int, limit uint64, cause error) error {
-	text := "no more processes or threads can be started as your account"
-	switch {
-	case tasks > 0 && limit > 0:
-		text += fmt.Sprintf(": it has %d, and its limit is %d (RLIMIT_NPROC, ulimit -u)", tasks, limit)
-	case limit > 0:
-		text += fmt.Sprintf(": its limit is %d (RLIMIT_NPROC, ulimit -u)", limit)
-	case tasks > 0:
-		text += fmt.Sprintf(": it has %d, and the machine or the runner's service allows no more", tasks)
-	}
-	return &failure.Error{Public: text, Hint: "end what you do not need on this machine, or start fewer processes in the job", Cause: cause}
+// isCrowded reports whether a start failed for want of a process or thread: what Go's
+// runtime and what sudo print for EAGAIN.
+func isCrowded(early string) bool {
+	return strings.Contains(early, "failed to create new OS thread") || strings.Contains(early, "newosproc") ||
+		strings.Contains(early, "Resource temporarily unavailable")
 }

@@ -53,9 +53,9 @@ func (p place) leaves(t *testing.T, program, ids, last string, ended bool) {
 	job.Raw = map[string][]byte{"build_script": fmt.Appendf(nil, "read -r line < <(%s)\necho \"it is $line\"\n%s\n", command, last)}
 	res := r.Run(job)
 	call, _ := res.Call("build_script")
-	said := string(call.Stdout) + string(call.Stderr)
-	if !strings.Contains(said, "it is ready") {
-		t.Errorf("%s: the program did not start:\n%s", name, said)
+	output := string(call.Stdout) + string(call.Stderr)
+	if !strings.Contains(output, "it is ready") {
+		t.Errorf("%s: the program did not start:\n%s", name, output)
 	}
 	left, err := site.Find(func(p site.Process) bool { return p.Command == command })
 	if err != nil {
@@ -64,12 +64,12 @@ func (p place) leaves(t *testing.T, program, ids, last string, ended bool) {
 	for _, l := range left {
 		_ = syscall.Kill(l.PID, syscall.SIGKILL)
 	}
-	named := strings.Contains(said, "processes of the job could not be ended: ")
+	named := strings.Contains(output, "processes of the job could not be ended: ")
 	if len(left) > 0 == ended || named == ended {
-		t.Errorf("%s: left %v, reported: %v\n%s", name, left, named, said)
+		t.Errorf("%s: left %v, reported: %v\n%s", name, left, named, output)
 	}
 	if success := ended && last == "exit 0"; (res.Outcome == fakerunner.Success) != success || !success && call.Status != 2 {
-		t.Errorf("%s: the job ended as %s, the stage with status %d:\n%s", name, res.Outcome, call.Status, said)
+		t.Errorf("%s: the job ended as %s, the stage with status %d:\n%s", name, res.Outcome, call.Status, output)
 	}
 	// 2 s until jacamar kills, 3 s until it gives up, 5 s until the monitor does.
 	if call.Duration > 40*time.Second {
@@ -93,7 +93,7 @@ func TestSudoWithoutPty(t *testing.T) {
 				t.Fatal(err)
 			}
 			site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
-			playAll(t, s, []proc{open, invisible}, blows)
+			runAll(t, s, []proc{open, invisible}, endEvents)
 		})
 	}
 }

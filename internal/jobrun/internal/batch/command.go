@@ -78,7 +78,7 @@ func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply 
 	if err != nil {
 		none := notStarted{error: err}
 		if errors.Is(err, unix.EAGAIN) {
-			none = notStarted{fmt.Errorf("%w: %v", err, process.CountTasks()), true}
+			none.retry = true
 		}
 		return scheduler.Reply{Err: none}
 	}

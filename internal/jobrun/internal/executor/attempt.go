@@ -51,10 +51,10 @@ func (l Local) start(w *wiring, read loginshell.Profiles) (*process.Process, err
 		Path: l.Shell.Path, Args: loginshell.Args(program.Run(), read), Env: loginshell.Environ(l.Shell.Env),
 		Dir: workDir(l.Shell.Home), Files: w.files[:],
 	})
-	if err != nil {
-		return nil, failure.Systemf("cannot start the job's shell: %w", err)
+	if err != nil && !failure.HasPublicText(err) {
+		err = failure.Systemf("cannot start the job's shell: %w", err)
 	}
-	return shell, nil
+	return shell, err
 }
 
 // wait waits for the shell to end or to be stopped, and then sees to it that

@@ -113,7 +113,11 @@ func (f *Reaper) start(c Command) (*Process, error) {
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("cannot start %s: %w", c.Path, err)
+		err = fmt.Errorf("cannot start %s: %w", c.Path, err)
+		if errors.Is(err, unix.EAGAIN) {
+			err = refused(err)
+		}
+		return nil, err
 	}
 	f.own[pid] = done
 	f.idle = false

@@ -2,6 +2,7 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -246,6 +248,16 @@ func prepared() {
 
 func TestPreparationReachesEveryProgramAndNotThisOne(t *testing.T) {
 	expect(t, "prepared", strings.Repeat(`"NoNewPrivs:\t1" 0`+"\n", 2)+"true\nsignal 0\n")
+}
+
+// TestRefusedIsInWords: the user reads of the limit, the caller finds the error.
+func TestRefusedIsInWords(t *testing.T) {
+	err := refused(fmt.Errorf("cannot start /bin/x: %w", unix.EAGAIN))
+	line, _ := failure.ForUser(err, true, "")
+	if !errors.Is(err, unix.EAGAIN) || !failure.HasPublicText(err) || strings.Contains(line, "/bin/x") || line != err.Error() ||
+		!strings.HasPrefix(line, "no more processes or threads can be started as your account") {
+		t.Errorf("%v, %q", err, line)
+	}
 }
 
 func unprepared() {

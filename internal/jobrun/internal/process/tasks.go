@@ -3,11 +3,11 @@ package process
 import (
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/proctree"
 )
 
 // Tasks are the processes and threads of a user on this host. At the limit on them,
@@ -24,52 +24,31 @@ func CountTasks() Tasks {
 	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) != nil || limit.Cur >= 1<<31 {
 		return Tasks{}
 	}
-	return Tasks{countTasks("/proc", os.Getuid()), int(limit.Cur)}
+	return Tasks{proctree.Tasks(uint32(os.Getuid())), int(limit.Cur)}
 }
 
-// Short reports whether there is no place for so many more.
+// Short reports whether that many more exceed the limit.
 func (t Tasks) Short(more int) bool { return t.Limit > 0 && t.Count+more > t.Limit }
 
-// String says how many there are and how many there may be.
+// refusedError is a start that failed because the account has too many processes. It
+// is the failure in words for the user, and the error of the system call.
+type refusedError struct{ public, cause error }
+
+func refused(cause error) error {
+	t := CountTasks()
+	return refusedError{failure.Crowded(t.Count, uint64(t.Limit), nil), cause}
+}
+
+// Error implements error.
+func (e refusedError) Error() string { return e.public.Error() }
+
+// Unwrap returns both.
+func (e refusedError) Unwrap() []error { return []error{e.public, e.cause} }
+
+// String reports how many there are and how many are allowed.
 func (t Tasks) String() string {
 	if t.Limit == 0 {
 		return "this host starts no more processes"
 	}
 	return fmt.Sprintf("your account has %d processes and threads on this host, and its limit is %d (ulimit -u)", t.Count, t.Limit)
-}
-
-// countTasks counts the threads of a user's processes as proc(5) shows them; a
-// process of one thread counts once.
-func countTasks(proc string, uid int) (count int) {
-	files, _ := filepath.Glob(filepath.Join(proc, "[0-9]*", "status"))
-	for _, file := range files {
-		text, _ := os.ReadFile(file)
-		if owner, threads := parseTasks(string(text)); owner == uid {
-			count += threads
-		}
-	}
-	return count
-}
-
-// parseTasks reads a process's real user id, -1 for none, and its number of threads.
-func parseTasks(status string) (uid, threads int) {
-	uid = -1
-	for line := range strings.Lines(status) {
-		f := strings.Fields(line)
-		switch {
-		case len(f) > 1 && f[0] == "Uid:":
-			uid = number(f[1])
-		case len(f) == 2 && f[0] == "Threads:":
-			threads = max(number(f[1]), 0)
-		}
-	}
-	return uid, threads
-}
-
-func number(text string) int {
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return -1
-	}
-	return n
 }

@@ -23,7 +23,7 @@ int main(int argc, char **argv)
 	if (write(1, "ready\n", 6) != 6)
 		return 4;
 	close(1);
-	for (int i = 0; i < 120; i++) /* not for ever, should the test fail to end it */
+	for (int i = 0; i < 120; i++) /* bounded, in case the test does not end it */
 		sleep(1);
 	return 0;
 }
