@@ -44,12 +44,15 @@ func TestDrainAndResume(t *testing.T) {
 	}
 }
 
-func TestStopSignalsTheStage(t *testing.T) {
+// sleeping is a journal with a job whose stage is a process that sleeps.
+func sleeping(t *testing.T) (job.AbsPath, *exec.Cmd, proctree.Process) {
+	t.Helper()
 	dir := fill(t)[0]
 	sleep := exec.Command("sleep", "300")
 	if err := sleep.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _, _ = sleep.Process.Kill(), sleep.Wait() })
 	p, ok := proctree.Find(sleep.Process.Pid)
 	if !ok {
 		t.Fatal("the process cannot be found")
@@ -58,12 +61,16 @@ func TestStopSignalsTheStage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer j.Close()
 	live, err := j.Create(journal.Key{UID: 1001, Project: 2, Job: 9}, journal.At(now, journal.Stage, journal.Context{Stage: "build_script", Process: &p}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer live.Close()
+	t.Cleanup(func() { live.Close(); j.Close() })
+	return dir, sleep, p
+}
+
+func TestStopSignalsTheStage(t *testing.T) {
+	dir, sleep, _ := sleeping(t)
 	var out bytes.Buffer
 	if err := Stop(&out, stopping(t, dir, sleep.Process.Pid, 9), now); err != nil || !strings.Contains(out.String(), "job 9") {
 		t.Fatalf("%q, %v", out.String(), err)
@@ -96,23 +103,7 @@ func stopping(t *testing.T, dir job.AbsPath, pid int, id job.ID) StopOptions {
 
 // TestStopSignalsNoOtherProgram: the journal of a service account may name any process.
 func TestStopSignalsNoOtherProgram(t *testing.T) {
-	dir := fill(t)[0]
-	sleep := exec.Command("sleep", "300")
-	if err := sleep.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _, _ = sleep.Process.Kill(), sleep.Wait() }()
-	p, _ := proctree.Find(sleep.Process.Pid)
-	j, err := journal.Open(dir, "login1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer j.Close()
-	live, err := j.Create(journal.Key{UID: 1001, Project: 2, Job: 9}, journal.At(now, journal.Stage, journal.Context{Stage: "build_script", Process: &p}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer live.Close()
+	dir, _, p := sleeping(t)
 	if err := Stop(io.Discard, stopping(t, dir, os.Getpid(), 9), now); err == nil || !strings.Contains(err.Error(), "is no ") {
 		t.Errorf("%v", err)
 	}

@@ -16,7 +16,6 @@ import (
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/lockdown"
 	"jacamar-ci/internal/trustedfile"
 )
@@ -97,11 +96,7 @@ func (i Installation) InJournal(ctx context.Context, f func(dir job.AbsPath) err
 // TryJournal opens this host's part of the journal for writing, as a stage does.
 func (i Installation) TryJournal(ctx context.Context) error {
 	return i.d.inJournal(ctx, func(dir job.AbsPath) error {
-		host, err := os.Hostname()
-		if err != nil {
-			return err
-		}
-		j, err := journal.Open(dir, host)
+		j, _, err := hostJournal(dir)
 		if err != nil {
 			return err
 		}

@@ -185,11 +185,7 @@ func (d *authDriver) hold(ctx context.Context, m journal.Mark) error {
 
 // begin opens the job's file in the journal and adds what begins now.
 func (d *authDriver) begin(dir job.AbsPath, decision policy.Decision, m journal.Mark) error {
-	host, err := os.Hostname()
-	if err != nil {
-		return err
-	}
-	j, err := journal.Open(dir, host)
+	j, host, err := hostJournal(dir)
 	if err != nil {
 		return err
 	}
@@ -207,6 +203,15 @@ func (d *authDriver) begin(dir job.AbsPath, decision policy.Decision, m journal.
 	}
 	d.live, err = j.Create(d.key(), events...)
 	return err
+}
+
+// hostJournal opens this host's part of the journal.
+func hostJournal(dir job.AbsPath) (j *journal.Journal, host string, err error) {
+	if host, err = os.Hostname(); err != nil {
+		return nil, "", err
+	}
+	j, err = journal.Open(dir, host)
+	return j, host, err
 }
 
 func (d *authDriver) grantedContext(host string, decision policy.Decision) journal.Context {
@@ -247,11 +252,7 @@ func (d *authDriver) refuse(ctx context.Context, rule, reason string) {
 	c := d.journalContext()
 	c.Rule, c.Reason, c.Stage = rule, reason, d.stageName()
 	err := d.inJournal(ctx, func(dir job.AbsPath) error {
-		host, err := os.Hostname()
-		if err != nil {
-			return err
-		}
-		j, err := journal.Open(dir, host)
+		j, _, err := hostJournal(dir)
 		if err != nil {
 			return err
 		}

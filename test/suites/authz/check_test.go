@@ -216,6 +216,27 @@ func TestCheckWarns(t *testing.T) {
 	}
 }
 
+// TestCheckResolvesLogServer: no stage looks a name up for a record, so the check prints
+// what to write instead.
+func TestCheckResolvesLogServer(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"localhost:514":        `: address = "`,
+		"jci-no-such-host:514": "; the name service has no address of jci-no-such-host",
+	} {
+		s := newSibling(t, func(c site.Config) {
+			c.Set("auth", "logging", site.Table{"enabled": true, "network": "udp", "address": address})
+		})
+		r, status := check(t, s)
+		if status != 2 || len(r.Lines) == 0 || !strings.Contains(r.Lines[0].Text, "has a host name") || !strings.Contains(r.Lines[0].Fix, want) {
+			t.Errorf("%s: status %d: %+v", address, status, r.Lines)
+		}
+		if want[0] == ':' && !strings.Contains(r.Lines[0].Fix, ":514\"") {
+			t.Errorf("%q", r.Lines[0].Fix)
+		}
+	}
+}
+
 // TestCheckPrivileges: what the account of the service cannot do.
 func TestCheckPrivileges(t *testing.T) {
 	if os.Geteuid() != 0 {

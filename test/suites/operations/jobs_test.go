@@ -226,7 +226,7 @@ func TestKilledJobIsAGhost(t *testing.T) {
 				if text := does(t, s, "jobs"); !strings.Contains(text, "ghost") {
 					t.Errorf("%s", text)
 				}
-				if check := admin(t, s, "status", "--check"); check.status != 2 || !strings.Contains(check.text, "ghost: 1 left by a runner that is gone: "+fmt.Sprint(j.ID)) {
+				if check := admin(t, s, "status", "--check"); check.status != 2 || !strings.Contains(check.text, "ghost: 1 left by a runner that has ended: "+fmt.Sprint(j.ID)) {
 					t.Errorf("%+v", check)
 				}
 				for _, m := range own(t, s) {

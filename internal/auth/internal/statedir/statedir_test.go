@@ -309,3 +309,35 @@ func TestInvalidPath(t *testing.T) {
 		t.Error(d.Path())
 	}
 }
+
+// TestInside: the directory in it is made once, as the account that has the state, and
+// not in a directory of another account.
+func TestInside(t *testing.T) {
+	asRoot(t)
+	path := place(t)
+	d := open(t, path, &thread.IDs{UID: 5001, GID: 5002})
+	ran := 0
+	inside := func() error {
+		return d.Inside("journal", func(dir job.AbsPath) error {
+			ran++
+			if dir.String() != path+"/journal" || unix.Geteuid() != 5001 {
+				t.Errorf("%s as %d", dir, unix.Geteuid())
+			}
+			return nil
+		})
+	}
+	if err := inside(); failure.KindOf(err) != failure.Config {
+		t.Errorf("without a state directory: %v", err)
+	}
+	testutil.Must(t, os.Mkdir(path, 0o700))
+	if err := inside(); failure.KindOf(err) != failure.Config || ran != 0 {
+		t.Errorf("in root's directory: %v", err)
+	}
+	testutil.Must(t, os.Chown(path, 5001, 5002))
+	testutil.Must(t, inside())
+	testutil.Must(t, inside())
+	var stat unix.Stat_t
+	if err := unix.Lstat(path+"/journal", &stat); err != nil || stat.Uid != 5001 || stat.Mode&0o777 != 0o700 || ran != 2 {
+		t.Errorf("%+v, %v, ran %d times", stat, err, ran)
+	}
+}
