@@ -16,7 +16,7 @@ type Child struct {
 	PID int
 	// Socket is connected to its standard input.
 	Socket *os.File
-	// jacamar is nil until it has said hello.
+	// jacamar is nil until it has sent its hello.
 	jacamar *jacamar
 }
 
@@ -68,7 +68,7 @@ func ended(pid int) bool {
 	}
 }
 
-// jacamar is one that has said hello. Below a sudo it is no child of this process,
+// jacamar is one that has sent its hello. Below a sudo it is no child of this process,
 // and is held by a descriptor: its pid is another process's once it has ended.
 type jacamar struct {
 	hello ipc.Hello

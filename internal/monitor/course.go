@@ -10,16 +10,16 @@ const (
 	stopAsked event = iota
 	// runnerLost is the end of whoever reads the job's log.
 	runnerLost
-	// spoken is jacamar's result, or the end of its words without one: it has nothing
-	// left to do but to end.
-	spoken
+	// concluded is jacamar's result, or the end of the conversation without one: all that
+	// is left to do is to end.
+	concluded
 )
 
 const (
 	// cancelGrace is how long jacamar has to end everything once the runner is dead:
 	// long enough to cancel a batch job.
 	cancelGrace = 60 * time.Second
-	// exitLimit is how long jacamar may take to end once it has said its result.
+	// exitLimit is how long jacamar may take to end once it has sent its result.
 	exitLimit = 2 * time.Second
 	// endLimit is how long it may take until the next of the killed processes ends: one
 	// that waits in the kernel, for a file server that does not answer, takes as long as
@@ -47,7 +47,7 @@ func (c course) after(e event, now time.Time) course {
 		c.stopped, limit = true, c.killTimeout
 	case runnerLost:
 		c.stopped, limit = true, cancelGrace
-	case spoken:
+	case concluded:
 	}
 	if at := now.Add(limit); c.deadline.IsZero() || at.Before(c.deadline) {
 		c.deadline = at

@@ -23,11 +23,11 @@ func TestCourse(t *testing.T) {
 		"the runner is gone":              {[]step{{runnerLost, 0}}, true, cancelGrace},
 		"asked, then gone":                {[]step{{stopAsked, 0}, {runnerLost, time.Second}}, true, kill},
 		"gone, then asked":                {[]step{{runnerLost, 0}, {stopAsked, time.Second}}, true, cancelGrace},
-		"a result":                        {[]step{{spoken, time.Second}}, false, time.Second + exitLimit},
-		"a result after a request":        {[]step{{stopAsked, 0}, {spoken, time.Second}}, true, time.Second + exitLimit},
-		"a result shortly before the end": {[]step{{stopAsked, 0}, {spoken, 9 * time.Second}}, true, kill},
-		"a request after a result":        {[]step{{spoken, 0}, {stopAsked, time.Second}}, true, exitLimit},
-		"a request after a result, with more time": {[]step{{spoken, 0}, {runnerLost, time.Second}}, true, exitLimit},
+		"a result":                        {[]step{{concluded, time.Second}}, false, time.Second + exitLimit},
+		"a result after a request":        {[]step{{stopAsked, 0}, {concluded, time.Second}}, true, time.Second + exitLimit},
+		"a result shortly before the end": {[]step{{stopAsked, 0}, {concluded, 9 * time.Second}}, true, kill},
+		"a request after a result":        {[]step{{concluded, 0}, {stopAsked, time.Second}}, true, exitLimit},
+		"a request after a result, with more time": {[]step{{concluded, 0}, {runnerLost, time.Second}}, true, exitLimit},
 	} {
 		t.Run(name, func(t *testing.T) {
 			course := course{killTimeout: kill}

@@ -253,7 +253,7 @@ func nobodyCan() {
 func TestWhatIsLeftIsReportedInTime(t *testing.T) { expect(t, "nobody can", "true true true\n") }
 
 // TestTargets: below a sudo it is jacamar that the account ends, while it lives; what
-// has not said hello can be jacamar itself.
+// has not sent its hello can be jacamar itself.
 func TestTargets(t *testing.T) {
 	alive, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {

@@ -67,13 +67,13 @@ const outputSize = pump.Size / 2
 // were not ended by the kernel in time. A stage that was stopped never succeeds,
 // nor does one that leaves something running.
 func (m *Monitor) Wait(c *Child, end *ipc.ParentConn) (ipc.Result, error) {
-	said := m.listen(end)
-	course, forced := m.watch(c, end, said)
+	conv := m.listen(end)
+	course, forced := m.watch(c, end, conv)
 	e := m.ending(c, course)
 	left := leftError{e.run(endLimit, endMost), e.err}
 	c.Close()
-	v := verdict{last: said.last(), forced: forced, stopped: e.course.stopped, left: left, status: e.status}
-	m.meet(c, said)
+	v := verdict{last: conv.last(), forced: forced, stopped: e.course.stopped, left: left, status: e.status}
+	m.meet(c, conv)
 	if c.jacamar != nil {
 		v.hello = c.jacamar.hello
 	} else if m.errs != nil {
@@ -92,9 +92,9 @@ func (m *Monitor) Wait(c *Child, end *ipc.ParentConn) (ipc.Result, error) {
 const earlyText = 1 << 10
 
 // watch returns when jacamar has ended, or is to be ended by force.
-func (m *Monitor) watch(c *Child, end *ipc.ParentConn, said *words) (course course, forced bool) {
+func (m *Monitor) watch(c *Child, end *ipc.ParentConn, conv *conversation) (course course, forced bool) {
 	course.killTimeout = m.KillTimeout
-	gone, hello, over := m.runnerGone(), said.hello, said.over
+	gone, hello, over := m.runnerGone(), conv.hello, conv.over
 	for {
 		select {
 		case <-m.change:
@@ -103,9 +103,9 @@ func (m *Monitor) watch(c *Child, end *ipc.ParentConn, said *words) (course cour
 			}
 		case <-hello:
 			hello = nil
-			m.meet(c, said)
+			m.meet(c, conv)
 		case <-over:
-			over, course = nil, course.after(spoken, time.Now())
+			over, course = nil, course.after(concluded, time.Now())
 		case <-m.stop:
 			if !course.stopped {
 				go end.Terminate() //nolint:errcheck // a jacamar that does not read is killed when it is late

@@ -11,12 +11,13 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/proctree"
 )
 
 // verdict is what a stage came to.
 type verdict struct {
 	last    outcome
-	hello   ipc.Hello // zero when jacamar did not say it
+	hello   ipc.Hello // zero when jacamar did not send it
 	status  unix.WaitStatus
 	early   string // what came through its standard error before the hello
 	forced  bool   // it did not end by itself
@@ -70,4 +71,39 @@ func (v verdict) died() error {
 func isCrowded(early string) bool {
 	return strings.Contains(early, "failed to create new OS thread") || strings.Contains(early, "newosproc") ||
 		strings.Contains(early, "Resource temporarily unavailable")
+}
+
+// leftError names the processes that could not be ended.
+type leftError struct {
+	all []proctree.Sight
+	// account is why nothing could be done as the account, nil for nothing.
+	account error
+}
+
+// Error implements error.
+func (l leftError) Error() string {
+	var names []string
+	for _, s := range l.all[:min(len(l.all), shown)] {
+		names = append(names, s.String())
+	}
+	if more := len(l.all) - shown; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	text := fmt.Sprintf("processes of the job could not be ended: %s", strings.Join(names, ", "))
+	if l.account != nil {
+		text += fmt.Sprintf(" (%v)", l.account)
+	}
+	return text
+}
+
+// shown is how many of them are named.
+const shown = 8
+
+func (l leftError) hint() string {
+	for _, s := range l.all {
+		if s.Waits() {
+			return "it waits in the kernel, as for storage that does not answer; it may be back when you retry the job; if not, tell its administrators"
+		}
+	}
+	return "tell its administrators"
 }

@@ -148,10 +148,10 @@ func cannotBeEnded() {
 	_, w := runner()
 	m := &Monitor{Runner: w, KillTimeout: time.Hour}
 	p := play(m, hello+result+"exec sleep 1000")
-	said := m.listen(p.end)
-	<-said.over
+	conv := m.listen(p.end)
+	<-conv.over
 	left := leftError{all: m.denied(p.child).run(0, 0)}
-	fmt.Println(len(left.all), verdict{last: said.last(), left: left}.err() != nil)
+	fmt.Println(len(left.all), verdict{last: conv.last(), left: left}.err() != nil)
 	_ = unix.Kill(p.child.PID, unix.SIGKILL)
 }
 

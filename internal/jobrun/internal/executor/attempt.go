@@ -87,7 +87,7 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (statu
 // tidy ends what an ended script left running. What the profiles started is not
 // waited for: it would serve on.
 func (l Local) tidy(known process.Known, stop process.Stop) {
-	others, grace := l.Family.Await(lastWords, stop.Terminate, known), leftoverGrace
+	others, grace := l.Family.Await(exitGrace, stop.Terminate, known), leftoverGrace
 	if others == 0 {
 		grace = profileGrace
 	}

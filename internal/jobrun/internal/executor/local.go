@@ -27,9 +27,9 @@ type Local struct {
 }
 
 const (
-	// lastWords is how long processes that outlive their script may take to end
+	// exitGrace is how long processes that outlive their script may take to end
 	// by themselves: a tee(1) at the end of a pipe still has output to write.
-	lastWords = 500 * time.Millisecond
+	exitGrace = 500 * time.Millisecond
 	// leftoverGrace is how long processes that outlive their script have
 	// between TERM and KILL, profileGrace what the profiles started.
 	leftoverGrace = time.Second

@@ -31,7 +31,7 @@ func CountTasks() Tasks {
 func (t Tasks) Short(more int) bool { return t.Limit > 0 && t.Count+more > t.Limit }
 
 // refusedError is a start that failed because the account has too many processes. It
-// is the failure in words for the user, and the error of the system call.
+// has the failure for the user, and the error of the system call.
 type refusedError struct{ public, cause error }
 
 func refused(cause error) error {

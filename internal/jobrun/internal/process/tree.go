@@ -12,10 +12,10 @@ import (
 // over or hurry is closed. It returns how many there were, and false when some
 // are left some seconds after they were sent KILL.
 func (f *Reaper) Sweep(grace time.Duration, hurry <-chan struct{}) (found int, ended bool) {
-	told := map[int]bool{}
-	f.request(told, time.Now().Add(grace), hurry)
-	ended = f.kill(told)
-	return len(told), ended
+	signalled := map[int]bool{}
+	f.request(signalled, time.Now().Add(grace), hurry)
+	ended = f.kill(signalled)
+	return len(signalled), ended
 }
 
 const (
@@ -33,11 +33,11 @@ const (
 
 // request sends TERM to every descendant, once, until none is left, the deadline
 // has passed or hurry is closed.
-func (f *Reaper) request(told map[int]bool, deadline time.Time, hurry <-chan struct{}) {
+func (f *Reaper) request(signalled map[int]bool, deadline time.Time, hurry <-chan struct{}) {
 	late := time.After(time.Until(deadline))
 	for !f.Empty() {
 		begun := time.Now()
-		f.tell(told, deadline)
+		f.terminate(signalled, deadline)
 		select {
 		case <-f.alone:
 		case <-time.After(round + walkShare*time.Since(begun)):
@@ -49,19 +49,19 @@ func (f *Reaper) request(told map[int]bool, deadline time.Time, hurry <-chan str
 	}
 }
 
-// tell sends TERM to the descendants that were not told yet. CONT lets a stopped
+// terminate sends TERM to the descendants that were not sent it yet. CONT lets a stopped
 // one act on it.
-func (f *Reaper) tell(told map[int]bool, deadline time.Time) {
+func (f *Reaper) terminate(signalled map[int]bool, deadline time.Time) {
 	f.eachChild(func(pid int) {
-		if !told[pid] {
-			told[pid] = true
+		if !signalled[pid] {
+			signalled[pid] = true
 			_ = unix.Kill(pid, unix.SIGTERM)
 			_ = unix.Kill(pid, unix.SIGCONT)
 		}
 	})
 	proctree.Walk(deadline, func(m proctree.Member) {
-		if !told[m.PID] {
-			told[m.PID] = true
+		if !signalled[m.PID] {
+			signalled[m.PID] = true
 			_ = m.Signal(unix.SIGTERM)
 			_ = m.Signal(unix.SIGCONT)
 		}
@@ -70,14 +70,14 @@ func (f *Reaper) tell(told map[int]bool, deadline time.Time) {
 
 // kill ends the children with all that is below them, and then what becomes a child
 // as they end, until none is left. It returns false when some are after afterKill.
-func (f *Reaper) kill(told map[int]bool) bool {
+func (f *Reaper) kill(signalled map[int]bool) bool {
 	late, nextLook := time.After(afterKill), time.Time{}
 	for !f.Empty() {
 		if begun := time.Now(); begun.After(nextLook) {
-			f.killTree(told)
+			f.killTree(signalled)
 			nextLook = time.Now().Add(round + walkShare*time.Since(begun))
 		} else {
-			f.eachChild(func(pid int) { told[pid] = true; _ = proctree.Kill(pid) })
+			f.eachChild(func(pid int) { signalled[pid] = true; _ = proctree.Kill(pid) })
 		}
 		select {
 		case <-f.collected:
@@ -91,14 +91,14 @@ func (f *Reaper) kill(told map[int]bool) bool {
 }
 
 // killTree holds the lock, and so collects what ends meanwhile.
-func (f *Reaper) killTree(told map[int]bool) {
+func (f *Reaper) killTree(signalled map[int]bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	proctree.KillTree(time.Now().Add(stopLimit), func() []int {
 		f.collectAll()
 		kids := proctree.Own()
 		for _, pid := range kids {
-			told[pid] = true
+			signalled[pid] = true
 		}
 		return kids
 	})

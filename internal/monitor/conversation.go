@@ -8,8 +8,8 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// words is what jacamar says of itself.
-type words struct {
+// conversation is what jacamar has reported of itself.
+type conversation struct {
 	// hello is closed when greeting was set.
 	hello    chan struct{}
 	greeting ipc.Hello
@@ -27,12 +27,12 @@ type outcome struct {
 	tasks int
 }
 
-func (m *Monitor) listen(end *ipc.ParentConn) *words {
-	w := &words{hello: make(chan struct{}), over: make(chan struct{})}
+func (m *Monitor) listen(end *ipc.ParentConn) *conversation {
+	w := &conversation{hello: make(chan struct{}), over: make(chan struct{})}
 	go func() {
 		defer close(w.over)
 		// It reads what the user's side has written.
-		if err := crash.Recovered(func() error { w.outcome = w.hear(end); return nil }); err != nil {
+		if err := crash.Recovered(func() error { w.outcome = w.read(end); return nil }); err != nil {
 			w.outcome = outcome{err: err}
 		}
 		if crash := (*ipc.CrashError)(nil); errors.As(w.outcome.err, &crash) && crash.Threads() {
@@ -42,7 +42,7 @@ func (m *Monitor) listen(end *ipc.ParentConn) *words {
 	return w
 }
 
-func (w *words) hear(end *ipc.ParentConn) (o outcome) {
+func (w *conversation) read(end *ipc.ParentConn) (o outcome) {
 	if w.greeting, o.err = end.Greeting(); o.err != nil {
 		return o
 	}
@@ -52,23 +52,23 @@ func (w *words) hear(end *ipc.ParentConn) (o outcome) {
 }
 
 // last waits for the outcome of a conversation that was closed.
-func (w *words) last() outcome {
+func (w *conversation) last() outcome {
 	<-w.over
 	return w.outcome
 }
 
-// meet takes note, once, of a jacamar that has said hello: it runs, and what comes
+// meet takes note, once, of a jacamar that has sent its hello: it runs, and what comes
 // through its standard error is of the job.
-func (m *Monitor) meet(c *Child, said *words) {
+func (m *Monitor) meet(c *Child, conv *conversation) {
 	select {
-	case <-said.hello:
+	case <-conv.hello:
 	default:
 		return
 	}
 	if c.jacamar != nil {
 		return
 	}
-	c.meet(said.greeting)
+	c.meet(conv.greeting)
 	if m.errs != nil {
 		m.errs.Start()
 	}
