@@ -12,7 +12,7 @@ import (
 	"jacamar-ci/internal/capability"
 )
 
-// nobody is the uid and gid of the account that owns no files, on every distribution.
+// nobody, the account that owns no files, has this uid and gid on every distribution.
 const nobody = 65534
 
 // dropPrivileges permanently gives up all privileges before data from a server is
