@@ -95,7 +95,7 @@ func TestStorageFull(t *testing.T) {
 		j := newJob(s, "head -c 3000000 /dev/zero | tr '\\0' z || :; "+tt.end)
 		res := r.Run(j)
 		res.Trace = strings.ReplaceAll(res.Trace, "z", "")
-		site.Want(t, res, tt.outcome, tt.code, "no space left on device", "missing from its log", "remove files there")
+		site.Want(t, res, tt.outcome, tt.code, "no space left on device", "missing from this log", "remove files there")
 		c.once(t, batchName(r, j))
 	}
 	s.NoProcess(t, 10*time.Second)
