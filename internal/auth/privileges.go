@@ -117,9 +117,12 @@ const nobody = 65534
 // names returns the name services of the machine.
 func (d *authDriver) names() account.Names {
 	if d.closed {
-		return account.System(nil)
+		return account.System(nil, nil)
 	}
-	return account.System(d.helper)
+	if d.uid == 0 {
+		return account.System(d.helper, nil) // only root may read shadow(5)
+	}
+	return account.System(d.helper, d.helper)
 }
 
 // helperIDs are the ids for what the service account must not control: the RunAs script

@@ -15,7 +15,7 @@ func BenchmarkLookup(b *testing.B) {
 	}
 	name := testutil.Username(b, me.Username)
 	for b.Loop() {
-		if _, err := System(nil).Lookup(b.Context(), name); err != nil {
+		if _, err := System(nil, nil).Lookup(b.Context(), name); err != nil {
 			b.Fatal(err)
 		}
 	}

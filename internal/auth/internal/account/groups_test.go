@@ -157,7 +157,7 @@ func TestGroupTimeout(t *testing.T) {
 	if got, err := n.GroupNames(t.Context(), job.GIDs{3}); err != nil || len(got.Names) != 1 {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if s := System(nil); s.limit != 10*time.Second || s.groupLimit != time.Minute {
+	if s := System(nil, nil); s.limit != 10*time.Second || s.groupLimit != time.Minute {
 		t.Errorf("the limits are %v and %v", s.limit, s.groupLimit)
 	}
 }
@@ -176,7 +176,7 @@ func TestMissing(t *testing.T) {
 		{"group", []string{"-x", "--help"}, []string{"-x", "--help"}},
 		{"passwd", slices.Repeat([]string{"root"}, 2000), nil},
 	} {
-		got, err := System(nil).Missing(t.Context(), tc.database, tc.names)
+		got, err := System(nil, nil).Missing(t.Context(), tc.database, tc.names)
 		if err != nil || !slices.Equal(got, tc.want) {
 			t.Errorf("%s %.60q: %q, %v", tc.database, strings.Join(tc.names, " "), got, err)
 		}

@@ -162,7 +162,7 @@ until [ -e "$pid" ]; do :; done; exit 1`)
 }
 
 func TestLookupWithoutGetent(t *testing.T) {
-	n := System(nil)
+	n := System(nil, nil)
 	n.getent = []string{"/nonexistent/a", "/nonexistent/b"}
 	_, err := n.Lookup(t.Context(), testutil.Username(t, "alice"))
 	refused(t, err, "cannot look up the account alice: cannot find getent at /nonexistent/a or /nonexistent/b")
@@ -182,7 +182,7 @@ func TestLookupUnknownUser(t *testing.T) {
 		name  string
 		names Names
 	}{
-		{"real name service", System(nil)},
+		{"real name service", System(nil, nil)},
 		{"groups fail as well", stub(t, "[ $1 = passwd ] && exit 2; exit 1")},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -45,7 +45,7 @@ func TestLookupOfRealAccounts(t *testing.T) {
 		if len(a.Groups) != 66 {
 			t.Errorf("%d groups, want 66", len(a.Groups))
 		}
-		named, err := System(nil).GroupNames(t.Context(), a.Groups)
+		named, err := System(nil, nil).GroupNames(t.Context(), a.Groups)
 		if err != nil || len(named.Unnamed) != 0 {
 			t.Fatalf("unnamed groups %v, error %v", named.Unnamed, err)
 		}
@@ -53,7 +53,7 @@ func TestLookupOfRealAccounts(t *testing.T) {
 		if got := slices.Sorted(slices.Values(named.Names)); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
 			t.Errorf("group names %v", got)
 		}
-		ids, err := System(nil).GroupIDs(t.Context(), append(want, "jci-no-such-group"))
+		ids, err := System(nil, nil).GroupIDs(t.Context(), append(want, "jci-no-such-group"))
 		if err != nil || len(ids) != len(want) {
 			t.Errorf("%d ids of %d names, %v", len(ids), len(want), err)
 		}
@@ -62,7 +62,7 @@ func TestLookupOfRealAccounts(t *testing.T) {
 				t.Errorf("%s has the id %d, which the account has not", name, id)
 			}
 		}
-		if again, err := System(nil).GroupsOf(t.Context(), a); err != nil || !slices.Equal(again, a.Groups) {
+		if again, err := System(nil, nil).GroupsOf(t.Context(), a); err != nil || !slices.Equal(again, a.Groups) {
 			t.Errorf("asked again: %v, %v", again, err)
 		}
 	})
@@ -70,13 +70,13 @@ func TestLookupOfRealAccounts(t *testing.T) {
 
 func TestFactsOfRealAccounts(t *testing.T) {
 	name := temporaryAccount(t)
-	a, err := System(nil).Lookup(t.Context(), testutil.Username(t, name))
+	a, err := System(nil, nil).Lookup(t.Context(), testutil.Username(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	aging := func(want passwd.Aging) {
 		t.Helper()
-		got, err := System(nil).Aging(t.Context(), a.Name, time.Now())
+		got, err := System(nil, nil).Aging(t.Context(), a.Name, time.Now())
 		if err != nil || got != want {
 			t.Errorf("aging %+v, %v; want %+v", got, err, want)
 		}
@@ -88,13 +88,13 @@ func TestFactsOfRealAccounts(t *testing.T) {
 	command(t, "usermod", "--unlock", "--expiredate", "1", name)
 	aging(passwd.Aging{Known: true, Expired: true})
 
-	owner, err := System(nil).Owner(t.Context(), a)
+	owner, err := System(nil, nil).Owner(t.Context(), a)
 	if err != nil || owner != a.Name {
 		t.Errorf("owner %s, %v", owner, err)
 	}
 	alias := a
 	alias.Name, alias.UID = testutil.Username(t, "toor"), 0
-	if owner, err = System(nil).Owner(t.Context(), alias); err != nil || owner.String() != "root" {
+	if owner, err = System(nil, nil).Owner(t.Context(), alias); err != nil || owner.String() != "root" {
 		t.Errorf("owner of user id 0 is %s, %v", owner, err)
 	}
 }
@@ -110,14 +110,14 @@ func TestAgingUnknownWithoutRoot(t *testing.T) {
 	if me.Username == "nobody" {
 		t.Skip("nss-systemd generates a shadow entry for nobody, which any account may read")
 	}
-	got, err := System(nil).Aging(t.Context(), testutil.Username(t, me.Username), time.Now())
+	got, err := System(nil, nil).Aging(t.Context(), testutil.Username(t, me.Username), time.Now())
 	if err != nil || got != (passwd.Aging{}) {
 		t.Errorf("aging %+v, error %v", got, err)
 	}
 }
 
 func TestShellsOfThisMachine(t *testing.T) {
-	shells, err := System(nil).Shells()
+	shells, err := System(nil, nil).Shells()
 	if err != nil || len(shells) == 0 {
 		t.Errorf("shells %v, error %v", shells, err)
 	}
@@ -125,7 +125,7 @@ func TestShellsOfThisMachine(t *testing.T) {
 
 func agreesWithID(t *testing.T, name string) job.Account {
 	t.Helper()
-	a, err := System(nil).Lookup(t.Context(), testutil.Username(t, name))
+	a, err := System(nil, nil).Lookup(t.Context(), testutil.Username(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
