@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -112,13 +111,9 @@ func find(text string) map[int]string {
 
 // TestRetiredWords reads every text of the project.
 func TestRetiredWords(t *testing.T) {
-	list, err := exec.Command("git", "-C", top, "ls-files", "-z").Output()
-	if err != nil {
-		t.Skip("not a git checkout:", err)
-	}
 	left, files := leftWords(), 0
 	counts, examples := map[string]int{}, map[string][]string{}
-	for _, name := range strings.Split(strings.Trim(string(list), "\x00"), "\x00") {
+	for _, name := range tracked(t) {
 		text, err := os.ReadFile(filepath.Join(top, name))
 		if unread.MatchString(name) || err != nil || bytes.IndexByte(text, 0) >= 0 {
 			continue
