@@ -154,3 +154,40 @@ func TestStatusFiles(t *testing.T) {
 		t.Error("a page that cannot be written is no error")
 	}
 }
+
+// BenchmarkPage writes the page, JSON and metrics of 500 live jobs.
+func BenchmarkPage(b *testing.B) {
+	dir := b.TempDir()
+	if err := os.Chmod(dir, 0o750); err != nil {
+		b.Fatal(err)
+	}
+	js, err := ParseJournals([]string{dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	j, err := journal.Open(js[0], "login1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	self, _ := proctree.Find(os.Getpid())
+	for id := range job.ID(500) {
+		l, err := j.Create(journal.Key{UID: 1, Project: 2, Job: id + 1}, journal.At(now, journal.Granted, journal.Context{Account: "alice", Project: "climate/icon", Owner: &self}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range 12 {
+			if err := l.Append(journal.At(now, journal.Stage, journal.Context{Stage: "build_script"}), journal.At(now, journal.StageEnd, journal.Context{Exit: "ok"})); err != nil {
+				b.Fatal(err)
+			}
+		}
+		l.Close()
+	}
+	out := b.TempDir()
+	o := StatusOptions{Journals: js, HTML: out + "/index.html", JSON: out + "/status.json", Metrics: out + "/jacamar.prom", Counters: out + "/counters", Since: 24 * time.Hour}
+	for b.Loop() {
+		s, err := Status(o, now)
+		if err != nil || len(s.Live) != 500 {
+			b.Fatal(len(s.Live), err)
+		}
+	}
+}

@@ -276,3 +276,40 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkStage is what the journal adds to a stage between config and cleanup: both
+// marks looked for, the file opened and locked, and one event at each end.
+func BenchmarkStage(b *testing.B) {
+	dir := b.TempDir()
+	if err := os.Chmod(dir, 0o750); err != nil {
+		b.Fatal(err)
+	}
+	p := testutil.AbsPath(b, dir)
+	first, err := Open(p, "login1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	l, err := first.Create(key, At(start, Granted, Context{Project: "group/project"}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	name, size := l.file.Name(), int64(4<<10)
+	testutil.Must(b, l.Close())
+	for b.Loop() {
+		j, err := Open(p, "login1")
+		if err != nil {
+			b.Fatal(err)
+		}
+		l, err := j.Resume(key, At(start, Stage, Context{Stage: "build_script"}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, ok, err := Stopped(p, key, start, l.Began); ok || err != nil {
+			b.Fatal(ok, err)
+		}
+		testutil.Must(b, l.Append(At(start, StageEnd, Context{Stage: "build_script", Exit: "ok"})), l.Close(), j.Close())
+		if info, err := os.Stat(name); err == nil && info.Size() > 8*size {
+			testutil.Must(b, os.Truncate(name, size))
+		}
+	}
+}
