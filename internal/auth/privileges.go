@@ -111,7 +111,7 @@ func helperProblem(a job.Account, service job.UID) (problem, fix string) {
 	return "", ""
 }
 
-// nobody is the user id of the account of that name, on every distribution.
+// nobody: the user id of the account of that name, on every distribution.
 const nobody = 65534
 
 // names returns the name services of the machine.

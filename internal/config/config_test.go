@@ -10,7 +10,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files again")
 
-// TestBroken holds what is said of each broken file against its golden text.
+// TestBroken compares what is reported of each broken file against its golden text.
 func TestBroken(t *testing.T) {
 	for file, text := range cases(t, "broken", "faults") {
 		t.Run(caseName(file), func(t *testing.T) {
@@ -43,7 +43,7 @@ func TestUnusual(t *testing.T) {
 func caseName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txt") }
 
 // cases reads the configurations of testdata/dir. Behind each stands what is
-// said of it.
+// reported of it.
 func cases(t testing.TB, dir, what string) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("testdata", dir, "*.txt"))
@@ -58,17 +58,17 @@ func cases(t testing.TB, dir, what string) map[string]string {
 }
 
 // halves cuts a case file at the line that names its second half.
-func halves(t testing.TB, file, what string) (text, said string) {
+func halves(t testing.TB, file, what string) (text, report string) {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, said, ok := strings.Cut(string(b), header(what))
+	text, report, ok := strings.Cut(string(b), header(what))
 	if !ok {
 		t.Fatalf("%s has no %s", file, what)
 	}
-	return text, said
+	return text, report
 }
 
 func header(what string) string { return "-- " + what + " --\n" }

@@ -65,7 +65,7 @@ func TestEveryLimitIsGiven(t *testing.T) {
 	}
 }
 
-// TestLeastIsAccepted: what is said to be too low names a value that is not.
+// TestLeastIsAccepted: the report of a value that is too low names a value that is not.
 func TestLeastIsAccepted(t *testing.T) {
 	for _, m := range least {
 		m.Hard = rlimit.Unlimited

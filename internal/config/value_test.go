@@ -60,7 +60,7 @@ func TestDataDir(t *testing.T) {
 		{"", "", "is empty"},
 	} {
 		c, err := general("data_dir", `"`+tc.value+`"`)
-		said(t, tc.value, err, tc.fault)
+		wantFault(t, tc.value, err, tc.fault)
 		if got := c.General.DataDir.String(); got != tc.want {
 			t.Errorf("%q: %q, want %q", tc.value, got, tc.want)
 		}
@@ -92,7 +92,7 @@ func TestVariableDataDir(t *testing.T) {
 	} {
 		given := fmt.Sprintf("[general]\nvariable_data_dir = true\ndata_dir = \"%s\"\n", strings.ReplaceAll(tc.value, "\x07", `\u0007`))
 		c, err := parse(strings.Replace(dropKey(minimal, "general", "data_dir"), "[general]\n", given, 1))
-		said(t, tc.value, err, tc.fault)
+		wantFault(t, tc.value, err, tc.fault)
 		if got := c.General.DataDir.String(); got != tc.want {
 			t.Errorf("%q: %q, want %q", tc.value, got, tc.want)
 		}
@@ -135,7 +135,7 @@ func TestServer(t *testing.T) {
 		{"https://gitlab.example.com#", "", "a fragment"},
 	} {
 		c, err := general("gitlab_server", `"`+tc.value+`"`)
-		said(t, tc.value, err, tc.fault)
+		wantFault(t, tc.value, err, tc.fault)
 		if tc.fault != "" {
 			if strings.Contains(fmt.Sprint(err), "secret") {
 				t.Errorf("%q: the fault repeats the password", tc.value)
@@ -150,7 +150,7 @@ func TestServer(t *testing.T) {
 }
 
 // TestKeyServer: what is judged is the address that keys come from, and the key that
-// accepts any port says so.
+// accepts any port reports so.
 func TestKeyServer(t *testing.T) {
 	const port = "any user of this machine can listen on port 8080 of a loopback address: use https, or a port under 1024 (insecure_loopback_http = true accepts it, for a test)"
 	for _, tc := range []struct{ lines, fault, warning string }{
@@ -177,7 +177,7 @@ https_proxy = "http://a:secret@proxy.example.com:3128"`, "general.https_proxy: c
 https_proxy = "none"`, "general.https_proxy: cannot be used", ""},
 	} {
 		c, err := parse(strings.Replace(dropKey(minimal, "general", "gitlab_server"), "[general]\n", "[general]\n"+tc.lines+"\n", 1))
-		said(t, tc.lines, err, tc.fault)
+		wantFault(t, tc.lines, err, tc.fault)
 		if strings.Contains(fmt.Sprint(err), "secret") {
 			t.Errorf("%s: the fault repeats the password", tc.lines)
 		}
@@ -242,7 +242,7 @@ func TestDurations(t *testing.T) {
 		{`""`, "is empty", 0},
 	} {
 		c, err := general("kill_timeout", tc.value)
-		said(t, tc.value, err, tc.fault)
+		wantFault(t, tc.value, err, tc.fault)
 		if c.General.KillTimeout != tc.want {
 			t.Errorf("%s: %v", tc.value, c.General.KillTimeout)
 		}
@@ -260,8 +260,8 @@ func TestExecutorNames(t *testing.T) {
 	}
 	for _, text := range []string{"Shell", "pjm", "flux ", "shell "} {
 		_, err := general("executor", `"`+text+`"`)
-		said(t, text, err, "is not known: write \"shell\", \"slurm\"")
-		said(t, text, err, "\"cobalt\" or \"qsub\"")
+		wantFault(t, text, err, "is not known: write \"shell\", \"slurm\"")
+		wantFault(t, text, err, "\"cobalt\" or \"qsub\"")
 	}
 }
 
@@ -332,7 +332,7 @@ func TestTexts(t *testing.T) {
 		{new(Message), strings.Repeat("a", messageLength), ""},
 		{new(Message), strings.Repeat("a", messageLength+1), "longer than 8192 bytes"},
 	} {
-		said(t, fmt.Sprintf("%T %q", tc.to, tc.value), tc.to.UnmarshalText([]byte(tc.value)), tc.fault)
+		wantFault(t, fmt.Sprintf("%T %q", tc.to, tc.value), tc.to.UnmarshalText([]byte(tc.value)), tc.fault)
 	}
 	var d Digest
 	if err := d.UnmarshalText([]byte(sum)); err != nil || string(d) != strings.ToLower(sum) {
@@ -402,7 +402,7 @@ func TestStateDir(t *testing.T) {
 	}
 }
 
-func said(t *testing.T, name string, err error, want string) {
+func wantFault(t *testing.T, name string, err error, want string) {
 	t.Helper()
 	switch {
 	case want == "" && err != nil:
@@ -432,9 +432,9 @@ func mustUser(t *testing.T, s string) job.Username {
 func TestRunAsNeedsItsScript(t *testing.T) {
 	for _, line := range []string{`user_variable = "A"`, `sha256 = "` + strings.Repeat("0", 64) + `"`, `validation_env = ["A=1"]`, `federated = "saml"`} {
 		_, err := parse(minimal + "[auth.runas]\n" + line + "\n")
-		said(t, line, err, "line 7: auth.runas.validation_script: missing")
+		wantFault(t, line, err, "line 7: auth.runas.validation_script: missing")
 		_, err = parse(minimal + runasScript + line + "\n")
-		said(t, line, err, "")
+		wantFault(t, line, err, "")
 	}
 }
 
@@ -446,6 +446,6 @@ func TestLogAddress(t *testing.T) {
 		"log.example.com:514": "has a host name, and names are not looked up for a record: write its address, as in \"192.0.2.7:514\"", "localhost:1": "`getent ahosts localhost`",
 	} {
 		_, err := parse(minimal + "[auth.logging]\nnetwork = \"tcp\"\naddress = \"" + address + "\"\n")
-		said(t, address, err, want)
+		wantFault(t, address, err, want)
 	}
 }

@@ -286,7 +286,7 @@ func TestParseResponseRefuses(t *testing.T) {
 			if r, err := ParseResponse([]byte(text)); err == nil {
 				t.Errorf("accepted as %+v", r)
 			} else if len(err.Error()) > 200 || strings.Contains(err.Error(), "eyJh") {
-				t.Errorf("the error says too much: %v", err)
+				t.Errorf("the error contains too much: %v", err)
 			}
 		})
 	}

@@ -6,7 +6,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// By is who sees to it that a job has of an attribute what the list says.
+// By is who sees to it that a job has of an attribute what the list contains.
 type By string
 
 // The parties.
@@ -26,7 +26,7 @@ type Attribute struct {
 	Name string
 	// Job is what a job has.
 	Job string
-	// Differs says how that can differ from what a login has, and what to do about
+	// Differs is how that can differ from what a login has, and what to do about
 	// it; "" when it cannot.
 	Differs string
 	By      By
@@ -46,11 +46,11 @@ type Attribute struct {
 // Verified reports whether jacamar refuses a job that has something else.
 func (a Attribute) Verified() bool { return a.verify != nil }
 
-// verifiedFirst is for the ids, of which a Start says nothing: jacamar compares
+// verifiedFirst is for the ids, of which a Start contains nothing: jacamar compares
 // them with the account before it comes to this list (package posture).
 func verifiedFirst(Start, job.UID) error { return nil }
 
-// Start says how jacamar was started: what was promised that it can verify.
+// Start is how jacamar was started: what was promised that it can verify.
 type Start struct {
 	// Sudo: sudo(8) and its PAM session came in between.
 	Sudo bool `json:"sudo,omitempty"`

@@ -20,7 +20,7 @@ const (
 	oomScore = "/proc/self/oom_score_adj"
 )
 
-// unset is a loginuid that nobody has set (pam_loginuid(8)). Then any process may
+// unset is a loginuid that was not set (pam_loginuid(8)). Then any process may
 // set its own, to any account.
 const unset = "4294967295"
 

@@ -46,7 +46,7 @@ type btfMember struct {
 	inner uint32
 }
 
-// extra is what follows a type beside its head: bytes, and bytes for each member.
+// extra is what follows a type after its head: bytes, and bytes for each member.
 var extra = map[int][2]int{1: {4, 0}, 3: {12, 0}, 4: {0, 12}, 5: {0, 12}, 6: {0, 8}, 13: {0, 8}, 14: {4, 0}, 15: {0, 12}, 17: {4, 0}, 19: {0, 12}}
 
 func parseBTF(b []byte) ([]btfType, error) {

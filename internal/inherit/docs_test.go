@@ -14,7 +14,7 @@ const page = "../../docs/security/inheritance.md"
 
 const intro = `# What a job inherits
 
-A program has from the one that started it more than its account: this is the whole list, and what a job has of each. Where nothing is said
+A program has from the one that started it more than its account: this is the whole list, and what a job has of each. Where nothing is listed
 under "differs", it has what a login of its user has. The table is that of ` + "`internal/inherit`" + `, which jacamar-auth and jacamar go by; a test
 compares it with the running kernel's own structures, and ` + "`test/suites/e2e`" + ` compares a job with a login in each deployment.
 "Verified" means that jacamar refuses to run a job that has something else.

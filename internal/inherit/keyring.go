@@ -24,7 +24,7 @@ func leaveSessionKeyring(*Thread, *Start) error {
 }
 
 // joinSessionKeyring is what pam_keyinit(8) does at a login. A session keyring is
-// possessed by whoever inherits it: in the one of the service every job would read,
+// possessed by the process that inherits it: in the one of the service every job would read,
 // replace and revoke the keys of all others.
 func joinSessionKeyring() error {
 	if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil {

@@ -72,7 +72,7 @@ func verifyFilter(s Start, _ job.UID) error {
 
 // emptyBounding empties the bounding set where no program gains a capability
 // anyway. Elsewhere it stays whole: without CAP_SETUID in it a program with a
-// setuid bit cannot give up root, and setuid(2) tells it that it did.
+// setuid bit cannot give up root, and setuid(2) reports that it did.
 func emptyBounding(_ *Thread, s *Start) error {
 	if !s.NoBounding {
 		return nil

@@ -202,7 +202,7 @@ func TestDescriptorsAreClosedOnExecution(t *testing.T) {
 }
 
 // TestLoginUID sets that of a thread, which needs a privilege where it is set
-// already, as it is for whoever has logged in to run this.
+// already, as it is for a user who has logged in to run this.
 func TestLoginUID(t *testing.T) {
 	was, err := readOwn(loginUID)
 	if err != nil {

@@ -37,7 +37,7 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// TestCondemned has a reaper told of more processes than one message names.
+// TestCondemned names more processes to a reaper than one message names.
 func TestCondemned(t *testing.T) {
 	auth, ours, conn := conversation(t)
 	var pids []int

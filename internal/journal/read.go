@@ -79,7 +79,7 @@ func list(dir job.AbsPath, below ...string) ([]fs.DirEntry, error) {
 
 // openBelow opens what is below the journal's directory, one name after the other and
 // never through a link. All of it must belong to the owner of that directory or to
-// root, whoever reads: root may read the journal of a service account.
+// root, also where another account reads: root may read the journal of a service account.
 func openBelow(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
 	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	shown := dir.String()

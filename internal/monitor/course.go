@@ -8,7 +8,7 @@ type event int
 const (
 	// stopAsked is the runner's signal.
 	stopAsked event = iota
-	// runnerLost is the end of whoever reads the job's log.
+	// runnerLost is the end of the reader of the job's log.
 	runnerLost
 	// concluded is jacamar's result, or the end of the conversation without one: all that
 	// is left to do is to end.

@@ -35,7 +35,7 @@ var scenarios = map[string]func(){
 	"account is closed": accountIsClosed,
 	"a stopped child":   stoppedChild,
 	"a request":         request,
-	"nobody can":        nobodyCan,
+	"cannot end":        cannotEnd,
 
 	"well":                   well,
 	"stays after its result": staysAfterItsResult,
@@ -82,7 +82,7 @@ func started(script string) *Child {
 	check(cmd.Start())
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if line != "ready\n" {
-		check(fmt.Errorf("the shell said %q (%v)", line, err))
+		check(fmt.Errorf("the shell printed %q (%v)", line, err))
 	}
 	return &Child{PID: cmd.Process.Pid}
 }
@@ -240,7 +240,7 @@ func request() {
 
 func TestRequestIsHeededMeanwhile(t *testing.T) { expect(t, "a request", "1 true\n") }
 
-func nobodyCan() {
+func cannotEnd() {
 	m := ready()
 	c := started("echo ready; exec sleep 1000")
 	begun := time.Now()
@@ -250,7 +250,7 @@ func nobodyCan() {
 	_ = unix.Kill(c.PID, unix.SIGKILL)
 }
 
-func TestWhatIsLeftIsReportedInTime(t *testing.T) { expect(t, "nobody can", "true true true\n") }
+func TestWhatIsLeftIsReportedInTime(t *testing.T) { expect(t, "cannot end", "true true true\n") }
 
 // TestTargets: below a sudo it is jacamar that the account ends, while it lives; what
 // has not sent its hello can be jacamar itself.

@@ -142,7 +142,7 @@ func (m *Monitor) drain(met, held bool) {
 	}
 }
 
-// runnerGone is closed when nobody reads the job's log any more.
+// runnerGone is closed when the reader of the job's log is gone.
 func (m *Monitor) runnerGone() <-chan struct{} {
 	gone := make(chan struct{})
 	go func() {

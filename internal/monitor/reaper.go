@@ -18,7 +18,7 @@ type Reaper struct {
 // a process of the account, whose others can stop it.
 const reaperLimit = 2 * time.Second
 
-// NewReaper briefs a started jacamar. On an error the jacamar is told to end.
+// NewReaper briefs a started jacamar. On an error the jacamar is requested to end.
 func NewReaper(c *Child, brief ipc.Request) (*Reaper, error) {
 	brief.SubStage, brief.Reap = "", true
 	r := &Reaper{c, ipc.NewParentConn(c.Socket)}

@@ -68,7 +68,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-func TestHintTellsOfStorage(t *testing.T) {
+func TestHintNamesStorage(t *testing.T) {
 	for state, want := range map[byte]bool{'D': true, 'S': false} {
 		err := verdict{left: leftError{all: []proctree.Sight{{PID: 7, Name: "x", State: 'S'}, {PID: 8, Name: "y", State: state}}}}.err()
 		if _, hint := failure.ForUser(err, false, ""); strings.Contains(hint, "storage") != want {
@@ -106,8 +106,8 @@ func TestLeftNamesSome(t *testing.T) {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}
-	l.all, l.account = l.all[:1], errors.New("sudo said no")
-	if got := l.Error(); !strings.HasSuffix(got, " (sudo said no)") {
+	l.all, l.account = l.all[:1], errors.New("sudo refused")
+	if got := l.Error(); !strings.HasSuffix(got, " (sudo refused)") {
 		t.Errorf("%q", got)
 	}
 }

@@ -100,7 +100,7 @@ func asked() {
 	fmt.Println(err, took >= m.KillTimeout, took < exitLimit)
 }
 
-// heeds is told of the request by a frame, and says its own result.
+// heeds gets the request by a frame, and sends its own result.
 func heeds() {
 	_, w := runner()
 	m := &Monitor{Runner: w, KillTimeout: time.Hour}
@@ -143,7 +143,7 @@ func crashes() {
 	fmt.Println(strings.HasPrefix(line, "no more processes or threads can be started as your account: it has "), strings.HasSuffix(err.Error(), "jacamar crashed: fatal error: newosproc"))
 }
 
-// cannotBeEnded is for an account that nobody can signal as.
+// cannotBeEnded is for an account that no process can signal as.
 func cannotBeEnded() {
 	_, w := runner()
 	m := &Monitor{Runner: w, KillTimeout: time.Hour}

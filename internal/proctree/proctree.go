@@ -38,7 +38,7 @@ func Boot() string {
 }
 
 // Gone reports whether p certainly runs no longer on this host; one that only waits
-// to be reaped does not run. What cannot be known is not gone. /proc alone does not tell: mounted with hidepid, it hides
+// to be reaped does not run. What cannot be known is not gone. /proc alone does not show it: mounted with hidepid, it hides
 // other users' processes as if they had ended.
 func (p Process) Gone() bool {
 	boot := Boot()

@@ -112,7 +112,7 @@ func wait(cmd *exec.Cmd) syscall.WaitStatus {
 	return cmd.ProcessState.Sys().(syscall.WaitStatus)
 }
 
-// A process that nobody has waited for yet has ended all the same.
+// A process that no process has waited for yet has ended all the same.
 func TestZombieIsGone(t *testing.T) {
 	cmd := exec.Command("/bin/cat")
 	in, err := cmd.StdinPipe()

@@ -112,7 +112,7 @@ func TestKillOfNoProcess(t *testing.T) {
 }
 
 // TestWalk visits each of a tree once, parents first, also what was left by its
-// parent, and nobody else.
+// parent, and no other process.
 func TestWalk(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
@@ -231,9 +231,9 @@ func TestNameAndState(t *testing.T) {
 func TestTasksCountsThreads(t *testing.T) {
 	uid := uint32(os.Getuid())
 	if os.Geteuid() == 0 {
-		uid = 3999999 // nobody's
+		uid = 3999999 // of no account
 		if n := Tasks(uid); n != 0 {
-			t.Fatalf("nobody has %d processes", n)
+			t.Fatalf("uid 3999999 has %d processes", n)
 		}
 		for range 3 {
 			cmd := exec.Command("/bin/sleep", "1000")
@@ -287,7 +287,7 @@ func TestKillTree(t *testing.T) {
 	}
 }
 
-// TestKillTreeStopsFirst: K14, a bomb fills each place that becomes free. Whoever is
+// TestKillTreeStopsFirst: K14, a bomb fills each place that becomes free. A process that is
 // stopped keeps its place.
 func TestKillTreeStopsFirst(t *testing.T) {
 	cmd, line := shell(t, `(trap '' TERM; while :; do sleep 0.01; done) & echo $!; wait`, ownSessionOf)

@@ -1,5 +1,5 @@
 // Package pump moves what one process writes to where another one reads it. A
-// writer that holds the pump's pipe cannot hold up the reader: whoever has the pump
+// writer that holds the pump's pipe cannot hold up the reader: the owner of the pump
 // decides when there was enough.
 package pump
 

@@ -1,7 +1,7 @@
 // Command bench compares Jacamar with other ways to become a user on this machine, in
 // one run so that the numbers can be compared:
 //
-//	go run ./tools/bench [-rounds 200] [-only start|journal|local|directories|batch]
+//	go run ./tools/bench [-rounds 200] [-only start|journal|local|directories|batch] [-against DIR]
 //
 // It needs root, and uses the account jci-alice, which it creates. Times are wall-clock
 // times; the measurements take turns, so that other work of the machine affects all of
@@ -20,15 +20,16 @@ import (
 
 func main() {
 	rounds := flag.Int("rounds", 200, "how often each short command is run")
+	base := flag.String("against", "", "compare the stages with those of the programs in `DIR` instead")
 	only := flag.String("only", "", "measure only the \"start\" of jacamar-auth, the \"journal\", what is \"local\", build \"directories\", or \"batch\" jobs")
 	flag.Parse()
-	if err := bench(*rounds, *only); err != nil {
+	if err := bench(*rounds, *only, *base); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(rounds int, only string) error {
+func bench(rounds int, only, base string) error {
 	if only == "start" {
 		return starts(rounds)
 	}
@@ -38,6 +39,9 @@ func bench(rounds int, only string) error {
 	install, err := site.NewInstall()
 	if err != nil {
 		return err
+	}
+	if base != "" {
+		return errors.Join(against(install, base, rounds), install.Remove())
 	}
 	for _, part := range []struct {
 		name string

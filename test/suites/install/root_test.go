@@ -14,12 +14,12 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// emptyRoot is a root with only a shell for the packages' scripts and the accounts root,
-// gitlab-runner and jacamar, which have the ids of real accounts here: installed files
-// belong to those.
+// emptyRoot is a root with only a shell for the packages' scripts, the group jacamar-ops
+// and the accounts root, gitlab-runner and jacamar, which have the ids of real accounts
+// here: installed files belong to those.
 func emptyRoot(t *testing.T, parent string, accounts site.Accounts) string {
 	t.Helper()
-	passwd, group := "root:x:0:0::/root:/bin/sh\n", "root:x:0:\n"
+	passwd, group := "root:x:0:0::/root:/bin/sh\n", "root:x:0:\njacamar-ops:x:990:\n"
 	for name, real := range map[string]string{"gitlab-runner": accounts.Runner, "jacamar": accounts.Helper} {
 		account, err := site.LookupAccount(real)
 		if err != nil {
@@ -51,7 +51,11 @@ func emptyRoot(t *testing.T, parent string, accounts site.Accounts) string {
 		t.Fatal(err)
 	}
 	must(t, "cp", "/usr/bin/busybox", root+"/bin/busybox")
-	for _, applet := range []string{"sh", "id"} {
+	getent := []byte("#!/bin/sh\nexec grep \"^$2:\" \"/etc/$1\"\n")
+	if err := os.WriteFile(root+"/bin/getent", getent, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, applet := range []string{"sh", "id", "grep"} {
 		if err := os.Symlink("busybox", filepath.Join(root, "bin", applet)); err != nil {
 			t.Fatal(err)
 		}

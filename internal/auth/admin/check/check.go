@@ -21,7 +21,7 @@ import (
 // Site is the installation to look at.
 type Site struct {
 	File job.AbsPath
-	// Config is what the file says, nil when Err says why it cannot be used.
+	// Config is what the file contains, nil when Err is why it cannot be used.
 	Config *config.Config
 	Err    error
 
@@ -34,7 +34,7 @@ type Site struct {
 	Trust trustedfile.Trust
 	// Auth is jacamar-auth, Jacamar the unprivileged half.
 	Auth, Jacamar job.AbsPath
-	// Fetcher is jacamar-keys, and FetcherErr says why it is not trusted.
+	// Fetcher is jacamar-keys, and FetcherErr is why it is not trusted.
 	Fetcher    job.AbsPath
 	FetcherErr error
 	StateDir   job.AbsPath

@@ -31,7 +31,7 @@ func TestSchedulerPrograms(t *testing.T) {
 }
 
 // The programs run with the privileges of the check, so that a place which others
-// can write to is told and nothing in it is run.
+// can write to is reported and nothing in it is run.
 func TestSchedulerLiveness(t *testing.T) {
 	for name, tt := range map[string]struct {
 		scontrol string
@@ -65,7 +65,7 @@ func TestSchedulerLiveness(t *testing.T) {
 	}
 }
 
-// trustedParent is a directory below which nobody else can write.
+// trustedParent is a directory below which no one else writes.
 func trustedParent(t *testing.T) string {
 	t.Helper()
 	if os.Geteuid() != 0 {

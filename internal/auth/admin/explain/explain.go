@@ -26,9 +26,9 @@ type Walk struct {
 	Decision policy.Decision
 }
 
-// Token returns the steps of the token's rules. refusal is what the first one
-// said that did not hold, nil if all do; without a signature those about form and
-// key have no say.
+// Token returns the steps of the token's rules. refusal is that of the first one
+// that did not hold, nil if all do; without a signature those about form and
+// key decide nothing.
 func Token(refusal error, signed bool) []policy.Step {
 	failing, known := idtoken.RuleOf(refusal)
 	if refusal != nil && !known {
@@ -50,7 +50,7 @@ func Token(refusal error, signed bool) []policy.Step {
 	return steps
 }
 
-// formal tells the rules that look at the token and not at its claims.
+// formal contains the rules about the token and not about its claims.
 func formal(rule idtoken.Rule) bool {
 	for _, r := range idtoken.AllRules() {
 		if r == idtoken.RuleClaims {

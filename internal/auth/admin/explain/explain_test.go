@@ -23,7 +23,7 @@ func refusal(t *testing.T) error {
 	return err
 }
 
-// outcomes are what Token says of a few rules.
+// outcomes are the lines of Token for a few rules.
 func outcomes(steps []policy.Step, rules ...idtoken.Rule) []policy.Outcome {
 	var out []policy.Outcome
 	for _, r := range rules {

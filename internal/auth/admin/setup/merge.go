@@ -36,7 +36,7 @@ func (w Wiring) Merge(text, name string) (string, error) {
 	}
 	before.wire(i, w)
 	// The edit is one of lines. Whether it did what it was to do, and nothing
-	// else, is decided by what the file now says.
+	// else, is decided by what the file now contains.
 	if after, err := parse(merged); err != nil || !reflect.DeepEqual(before, after) {
 		return "", errors.New("it is written in a way that cannot be edited: put the table there by hand")
 	}

@@ -13,7 +13,7 @@ import (
 const width = 96
 
 const introduction = "Configuration of Jacamar CI. It is read again in every stage of every job; " +
-	"`jacamar-admin check` says what is wrong with it. Keys behind a # are examples, not defaults. See jacamar.toml(5)."
+	"`jacamar-admin check` reports what is wrong with it. Keys behind a # are examples, not defaults. See jacamar.toml(5)."
 
 // Render writes the configuration: the keys of the choice, and every other key
 // as a comment with what it means.

@@ -43,7 +43,7 @@ func choice() Choice {
 	return Choice{Server: "https://gitlab.example.com", DataDir: "$HOME", Executor: "shell", Deployment: Root}
 }
 
-// TestRenderLoads: what is written says what was chosen and nothing else.
+// TestRenderLoads: what is written contains what was chosen and nothing else.
 func TestRenderLoads(t *testing.T) {
 	for _, d := range Deployments() {
 		t.Run(string(d), func(t *testing.T) {
@@ -171,7 +171,7 @@ func self() job.UID { return job.UID(os.Geteuid()) }
 
 const runnerText = "[[runners]]\n  name = \"a\"\n"
 
-// TestMergeFile: the file keeps its owner and its mode, less what is for everybody.
+// TestMergeFile: the file keeps its owner and its mode, without the bits for others.
 func TestMergeFile(t *testing.T) {
 	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o600, 0o640: 0o640, 0o644: 0o640, 0o666: 0o660, 0o604 | os.ModeSetgid: 0o600} {
 		file := trustedDir(t) + "/config.toml"

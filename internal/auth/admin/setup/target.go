@@ -24,7 +24,7 @@ type Access struct {
 
 // AccessFor lets the account of the service read the file. Where root makes it
 // for another account it stays root's: an account whose jacamar-auth can become
-// anybody must not be the one to say whom.
+// any account must not decide which.
 func AccessFor(service job.Account, maker job.UID) Access {
 	if service.UID == maker {
 		return Access{int(service.UID), int(service.GID), 0o600}
@@ -32,7 +32,7 @@ func AccessFor(service job.Account, maker job.UID) Access {
 	return Access{int(maker), int(service.GID), 0o640}
 }
 
-// Place puts a configuration where it belongs. It is loaded from beside its
+// Place puts a configuration where it belongs. It is loaded from next to its
 // place first: a file that jobs could not use never gets there. An existing file
 // is an error unless force is set.
 func Place(path job.AbsPath, text string, access Access, force bool) error {
@@ -98,7 +98,7 @@ func (t target) open() (*os.File, error) {
 	return os.NewFile(uintptr(fd), t.path.String()), nil
 }
 
-// draft is a new file beside the target, for its maker alone.
+// draft is a new file next to the target, for its maker alone.
 type draft struct {
 	*os.File
 	at   target
@@ -109,7 +109,7 @@ func (t target) draft() (*draft, error) {
 	name := "." + t.entry.Name + "-" + rand.Text()
 	fd, err := unix.Openat(t.entry.Dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
-		return nil, &fs.PathError{Op: "make a file beside", Path: t.path.String(), Err: err}
+		return nil, &fs.PathError{Op: "make a file next to", Path: t.path.String(), Err: err}
 	}
 	return &draft{os.NewFile(uintptr(fd), t.path.String()), t, name}, nil
 }

@@ -16,8 +16,8 @@ func TestParseEnd(t *testing.T) {
 		want endStatus
 		ok   bool
 	}{
-		{"code=0\ntold=0\nsize=12\nend=1795193340\n", endStatus{size: 12, at: time.Unix(1795193340, 0)}, true},
-		{"code=255\ntold=1\nsize=-1\nend=1\n", endStatus{code: 255, terminated: true, size: -1, at: time.Unix(1, 0)}, true},
+		{"code=0\nterm=0\nsize=12\nend=1795193340\n", endStatus{size: 12, at: time.Unix(1795193340, 0)}, true},
+		{"code=255\nterm=1\nsize=-1\nend=1\n", endStatus{code: 255, terminated: true, size: -1, at: time.Unix(1, 0)}, true},
 		{"code=7\n", endStatus{code: 7, size: -1}, true},
 		{"code=7", endStatus{code: 7, size: -1}, true},
 		{"code=7\nbegan=1\n", endStatus{code: 7, size: -1}, true},
@@ -37,7 +37,7 @@ func TestParseEnd(t *testing.T) {
 }
 
 func FuzzStatusFiles(f *testing.F) {
-	f.Add("code=0\ntold=0\nsize=12\nend=1795193340\n")
+	f.Add("code=0\nterm=0\nsize=12\nend=1795193340\n")
 	f.Add("node=n1\nstart=1795193340\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		if e, ok := parseEnd(text); ok && (e.code < 0 || e.code > 255 || e.size < -1 || !strings.Contains(text, "code=")) {

@@ -168,7 +168,7 @@ func parseEnd(text string) (endStatus, bool) {
 	if err != nil || size < 0 {
 		size = -1
 	}
-	return endStatus{code: code, scriptNotRun: f["began"] == "0", terminated: f["told"] == "1", size: size, at: scheduler.ParseUnix(f["end"])}, true
+	return endStatus{code: code, scriptNotRun: f["began"] == "0", terminated: f["term"] == "1", size: size, at: scheduler.ParseUnix(f["end"])}, true
 }
 
 func parseFields(text string) map[string]string {
@@ -199,8 +199,8 @@ const wrapperTemplate = `#!@SHELL@
 # Submitted by Jacamar CI: runs the job's script once and records its exit status.
 dir=@DIR@
 shell=@QUOTED@
-told=0
-trap 'told=1' TERM
+term=0
+trap 'term=1' TERM
 trap : HUP INT QUIT USR1 USR2 ALRM XCPU XFSZ
 now() { printf '%(%s)T' -1; }
 
@@ -234,7 +234,7 @@ warn() {
 	code=$?
 	echo >&8
 	wait
-	if waiting && [ "$told" = 1 ]; then
+	if waiting && [ "$term" = 1 ]; then
 		echo 'The job was stopped before its login profiles had ended.' >&9
 		[ "$code" != 0 ] || code=143
 	elif waiting; then
@@ -251,7 +251,7 @@ fi
 
 set +o noclobber
 { size=$(stat -L -c %s /dev/fd/3 2> /dev/null); } 3>&1
-printf 'code=%s\nbegan=%s\ntold=%s\nsize=%s\nend=%s\n' "$code" "$began" "$told" "${size:--1}" "$(now)" > "$dir/ended.new" &&
+printf 'code=%s\nbegan=%s\nterm=%s\nsize=%s\nend=%s\n' "$code" "$began" "$term" "${size:--1}" "$(now)" > "$dir/ended.new" &&
 	mv -f "$dir/ended.new" "$dir/ended"
 exit "$code"
 `

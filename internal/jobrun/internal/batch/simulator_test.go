@@ -221,8 +221,8 @@ func (w *simulator) start() {
 // finish simulates the end of the wrapper, and shortly after the end in Slurm.
 func (w *simulator) finish(code int, terminated bool, state string) {
 	text, _ := os.ReadFile(w.task.dir().path(logFile))
-	told := map[bool]int{true: 1}[terminated]
-	w.put(endedFile, fmt.Sprintf("code=%d\ntold=%d\nsize=%d\nend=%d\n", code, told, len(text), time.Now().Unix()))
+	terminatedFlag := map[bool]int{true: 1}[terminated]
+	w.put(endedFile, fmt.Sprintf("code=%d\nterm=%d\nsize=%d\nend=%d\n", code, terminatedFlag, len(text), time.Now().Unix()))
 	time.AfterFunc(200*time.Millisecond, func() {
 		w.mu.Lock()
 		w.exit = fmt.Sprintf("%d:0", code)

@@ -17,7 +17,7 @@ import (
 )
 
 // umask is that of a login: others may read what the job makes outside its own
-// directories, which have mode 0700, and nobody else may write it.
+// directories, which have mode 0700, and no other account may write it.
 const umask = 0o022
 
 // Process sets this process's limits and umask, which all its children have,

@@ -123,7 +123,7 @@ func TestConfined(t *testing.T) {
 	}
 }
 
-// TestLimitOutOfReach asks for more than the hard limit, which is told as the
+// TestLimitOutOfReach asks for more than the hard limit, which is reported as the
 // site's fault.
 func TestLimitOutOfReach(t *testing.T) {
 	if mayRaise(t) {

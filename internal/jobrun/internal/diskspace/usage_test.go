@@ -34,7 +34,7 @@ func TestFullAndNearlyFull(t *testing.T) {
 		tight string
 	}{
 		"no limits":       {space{usage{5, 0}, usage{5, 0}}, "", ""},
-		"room":            {space{usage{1 << 30, 2 << 30}, usage{10, 1000}}, "", ""},
+		"space":           {space{usage{1 << 30, 2 << 30}, usage{10, 1000}}, "", ""},
 		"bytes full":      {space{usage{1 << 30, 1 << 30}, usage{10, 1000}}, "1.0 of 1 GiB", "1.0 of 1 GiB"},
 		"over the limit":  {space{usage{3 << 30, 2 << 30}, usage{}}, "3.0 of 2 GiB", "3.0 of 2 GiB"},
 		"files full":      {space{usage{0, 1 << 40}, usage{7, 7}}, "7 of 7 files and directories", "7 of 7 files and directories"},

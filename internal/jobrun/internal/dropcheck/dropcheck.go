@@ -1,6 +1,6 @@
-// Package dropcheck makes jacamar doubt jacamar-auth: before anything of the job
+// Package dropcheck verifies what jacamar-auth did: before anything of the job
 // is touched, it verifies that it has become exactly the account of the brief
-// and cannot become anybody else again.
+// and cannot become another account again.
 package dropcheck
 
 import (

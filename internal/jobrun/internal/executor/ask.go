@@ -46,7 +46,7 @@ func (l Login) Ask(words ...string) ([]string, error) {
 	case v := <-values:
 		return complete(v, len(words))
 	case <-shell.Done:
-		// A daemon of a profile may hold the pipe: what was said is in it by now.
+		// A daemon of a profile may hold the pipe: its output is in it by now.
 		_ = answer.SetReadDeadline(time.Now().Add(askGrace))
 		return complete(<-values, len(words))
 	case <-time.After(l.Limit):

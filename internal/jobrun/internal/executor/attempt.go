@@ -61,7 +61,7 @@ func (l Local) start(w *wiring, read loginshell.Profiles) (*process.Process, err
 // nothing of the job is left. It reports whether the shell came past its profiles.
 func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (status process.Status, passed bool) {
 	known := process.Known{}
-	reached, late := w.started(), time.After(l.Profiles.Patience)
+	reached, late := w.started(), time.After(l.Profiles.WarnAfter)
 	for {
 		select {
 		case <-reached:
@@ -70,7 +70,7 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (statu
 			w.open()
 		case <-late:
 			late = nil
-			l.Voice.Note("your login profiles have not ended after %v; the job waits for them (JACAMAR_CI_NO_PROFILE=true leaves them out)", l.Profiles.Patience)
+			l.Voice.Note("your login profiles have not ended after %v; the job waits for them (JACAMAR_CI_NO_PROFILE=true leaves them out)", l.Profiles.WarnAfter)
 			w.output.show(l.Stdout)
 		case status := <-shell.Done:
 			l.tidy(known, stop)

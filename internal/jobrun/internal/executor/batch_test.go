@@ -12,7 +12,7 @@ import (
 func TestTableAndSchedulers(t *testing.T) {
 	rows := executors.All()
 	if len(schedulers) != len(rows)-1 {
-		t.Errorf("%d schedulers for %d rows besides the shell", len(schedulers), len(rows)-1)
+		t.Errorf("%d schedulers for %d rows without the shell", len(schedulers), len(rows)-1)
 	}
 	for _, row := range rows {
 		s := schedulers[row.Name]

@@ -98,7 +98,7 @@ func (e ending) outcome(stop bool) error {
 	return nil
 }
 
-// stopped is the outcome of a script that was told to end: never a success,
+// stopped is the outcome of a script that was asked to end: never a success,
 // whatever it made of it.
 func (e ending) stopped() error {
 	code := e.status.Code

@@ -66,7 +66,7 @@ func local(shell, home string) Local {
 	return Local{
 		Family: family, Shell: Shell{Path: shell, Env: []string{"PATH=" + searchPath, "HOME=" + home}, Home: home},
 		Stdout: os.Stdout, Stderr: os.Stderr, Voice: joblog.NewWriter(os.Stdout), Grace: 200 * time.Millisecond,
-		Profiles: Profiles{Read: loginshell.Login, Warned: func() bool { return false }, Patience: patience},
+		Profiles: Profiles{Read: loginshell.Login, Warned: func() bool { return false }, WarnAfter: warnAfter},
 	}
 }
 
@@ -112,9 +112,9 @@ func everySignal() {
 	}
 }
 
-// TestDeathBySignalSaysWhich sends signals to the process that $$ names, and to the
+// TestDeathBySignalNamesIt sends signals to the process that $$ names, and to the
 // one below it that runs the script, of which there is only the exit code.
-func TestDeathBySignalSaysWhich(t *testing.T) {
+func TestDeathBySignalNamesIt(t *testing.T) {
 	var want strings.Builder
 	for _, sig := range deaths {
 		fmt.Fprintf(&want, "%d true the job's script was ended by signal %d (%s)\n", 128+int(sig), int(sig), unix.SignalName(sig))

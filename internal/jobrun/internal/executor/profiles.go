@@ -22,12 +22,12 @@ type Profiles struct {
 	// Warned claims the job's one warning of profiles that end the shell. It
 	// returns true where the job has had it.
 	Warned func() bool
-	// Patience is how long they may take without a word in the job's log.
-	Patience time.Duration
+	// WarnAfter is how long they may take without a word in the job's log.
+	WarnAfter time.Duration
 }
 
-// patience is the usual Patience.
-const patience = 15 * time.Second
+// warnAfter is the usual WarnAfter.
+const warnAfter = 15 * time.Second
 
 // firstScript is the sub-stage that every job begins with; see RunStages in
 // GitLab Runner's executors/custom. What profiles print is in its output.
@@ -37,7 +37,7 @@ const firstScript job.SubStage = "prepare_script"
 func NewProfiles(b ipc.Request) Profiles {
 	warned := filepath.Join(b.Dirs.Scripts.String(), loginshell.WarnedFile)
 	return Profiles{
-		Read: profiles(b.Job), Hide: b.SubStage != firstScript, Patience: patience,
+		Read: profiles(b.Job), Hide: b.SubStage != firstScript, WarnAfter: warnAfter,
 		Warned: func() bool { return !claim(warned) },
 	}
 }

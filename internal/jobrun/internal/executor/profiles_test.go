@@ -75,11 +75,11 @@ func hidden() {
 	report(l.Run([]byte("echo script"), never()))
 }
 
-// slowProfile has little patience with a profile that waits for a file which its
+// slowProfile warns early of a profile that waits for a file which its
 // own message makes.
 func slowProfile() {
 	l := local("/bin/bash", os.Getenv("HOME"))
-	l.Profiles.Patience = 100 * time.Millisecond
+	l.Profiles.WarnAfter = 100 * time.Millisecond
 	l.Voice = joblog.NewWriter(noticed{filepath.Join(os.Getenv("HOME"), "noticed")})
 	report(l.Run([]byte("echo script"), never()))
 }

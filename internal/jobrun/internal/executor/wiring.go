@@ -113,7 +113,7 @@ func (w *wiring) started() <-chan struct{} {
 // open lets the shell go on to the script.
 func (w *wiring) open() {
 	_, _ = w.gate.WriteString("\n")
-	w.gate.Close() // nobody else may wait here
+	w.gate.Close() // no other process may wait here
 }
 
 func (w *wiring) close() {

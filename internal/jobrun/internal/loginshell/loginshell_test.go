@@ -102,7 +102,7 @@ func TestProfiles(t *testing.T) {
 				}
 				if p.Ends {
 					if r.marks != 0 {
-						t.Fatal("the script ran, and its file says that it did not")
+						t.Fatal("the script ran, and its file reports that it did not")
 					}
 					l.read = None
 					r = l.run(t, dir, p.ScriptText())
@@ -140,7 +140,7 @@ func holdsWith(t *testing.T, p profiles.Profile, want int) {
 	got := l.run(t, dir, script)
 	if !got.began && !got.hung {
 		if got.marks != 0 {
-			t.Errorf("%s: the script ran, and its file says that it did not", p.Name)
+			t.Errorf("%s: the script ran, and its file reports that it did not", p.Name)
 		}
 		_ = os.Chmod(dir, 0o700)
 		l.read = None

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Descriptors of the guard beside 0 to 2. Only ScriptFD must be there; the guard
+// Descriptors of the guard after 0 to 2. Only ScriptFD must be there; the guard
 // itself uses 8 and 9.
 const (
 	ScriptFD = 3 // the script's file, see Content; for a question, where the answers go

@@ -53,7 +53,7 @@ func TestWorkedExample(t *testing.T) {
 	}
 }
 
-// TestPlacesOfAScheduler: beside its package, the row and the registry are the only
+// TestPlacesOfAScheduler: in addition to its package, the row and the registry are the only
 // production code that names a scheduler.
 func TestPlacesOfAScheduler(t *testing.T) {
 	for _, name := range []string{"cobalt", "flux", "lsf", "pbs", "sge", "slurm"} {

@@ -52,8 +52,8 @@ func (s sbatch) of(arg string) string { return s.output(arg, "--zzz=1") }
 // letter.
 func (s sbatch) options() (names []string) {
 	for letter := 'a'; letter <= 'z'; letter++ {
-		said := s.of("--" + string(letter) + "=1")
-		for _, m := range regexp.MustCompile(`'--([a-z-]+)'`).FindAllStringSubmatch(said, -1) {
+		output := s.of("--" + string(letter) + "=1")
+		for _, m := range regexp.MustCompile(`'--([a-z-]+)'`).FindAllStringSubmatch(output, -1) {
 			names = append(names, m[1])
 		}
 	}

@@ -307,7 +307,7 @@ func FuzzParsers(f *testing.F) {
 				t.Errorf("%q is taken for the end: %+v", stdout, s)
 			}
 			if code != 0 && s.Phase != scheduler.Unknown {
-				t.Errorf("a failed command is believed: %+v", s)
+				t.Errorf("a failed command is accepted: %+v", s)
 			}
 		}
 		if sub := (Slurm{}).ParseSubmit(r); sub.Outcome == scheduler.Accepted && (code != 0 || !strings.Contains(stdout, string(sub.ID))) {
