@@ -7,6 +7,7 @@
 package driver
 
 import (
+	"errors"
 	"io"
 	"os"
 	"time"
@@ -62,11 +63,15 @@ func Open(call Call) (Session, error) {
 	thread := inherit.NewThread()
 	inherited, locked := lockdown.Enter()
 	env, err := customexec.ParseEnviron(inherited.Environ)
-	if locked != nil {
+	stderr, moved := lockdown.MoveOutput(os.Stderr, "stderr")
+	if moved != nil {
+		stderr = os.Stderr
+	}
+	if locked = errors.Join(locked, moved); locked != nil {
 		err = failure.Privatef("cannot lock this process down: %w", locked)
 	}
 	return Session{
-		Call: call, Env: env, Stdout: os.Stdout, Stderr: os.Stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,
+		Call: call, Env: env, Stdout: os.Stdout, Stderr: stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,
 	}, err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/dropcheck"
+	"jacamar-ci/internal/lockdown"
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/settings"
 )
@@ -23,29 +24,11 @@ func detach(socket, stdout, stderr *os.File) (out, errs *os.File, err error) {
 	if err := debug.SetCrashOutput(socket, debug.CrashOptions{}); err != nil {
 		return nil, nil, fmt.Errorf("cannot set where a crash is written: %w", err)
 	}
-	if out, err = moveOutput(stdout, "stdout"); err != nil {
+	if out, err = lockdown.MoveOutput(stdout, "stdout"); err != nil {
 		return nil, nil, err
 	}
-	errs, err = moveOutput(stderr, "stderr")
+	errs, err = lockdown.MoveOutput(stderr, "stderr")
 	return out, errs, err
-}
-
-// moveOutput moves a file to another descriptor, and replaces it by /dev/null. Go ends a
-// program that writes to a broken pipe on descriptor 1 or 2, but this one must clean up
-// after the job's log is closed.
-func moveOutput(file *os.File, name string) (*os.File, error) {
-	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return nil, fmt.Errorf("cannot keep %s: %w", name, err)
-	}
-	null, err := unix.Open(os.DevNull, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
-	}
-	if err := unix.Dup3(null, int(file.Fd()), 0); err != nil {
-		return nil, fmt.Errorf("cannot replace %s: %w", name, err)
-	}
-	return os.NewFile(uintptr(fd), name), unix.Close(null)
 }
 
 func hello() ipc.Hello {

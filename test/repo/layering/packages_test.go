@@ -149,7 +149,7 @@ var packages = []pkg{
 
 	{path: "internal/jobrun", may: []string{
 		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "dropcheck", jobrun + "process", jobrun + "diskspace", jobrun + "workspace",
-		"internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/joblog", "internal/proctree", "internal/settings", "internal/version",
+		"internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown", "internal/joblog", "internal/proctree", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "batch", may: []string{
 		jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "diskspace",

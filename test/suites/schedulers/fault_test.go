@@ -26,7 +26,7 @@ func TestNodeFailure(t *testing.T) {
 			t.Fatalf("%v\n%s", err, e.Trace())
 		}
 		c.killNode(t)
-		texts := []string{"no record of job"}
+		texts := []string{"no longer has a record of job"}
 		if c.executor == "slurm" {
 			texts = []string{"a node of it failed", "NODE_FAIL"}
 		} else if c.records {
