@@ -60,13 +60,13 @@ type Session struct {
 // Open locks this process down and reads its environment. It is called first, on the
 // first thread. The session can be finished even where there is an error.
 func Open(call Call) (Session, error) {
-	thread := inherit.NewThread()
-	inherited, locked := lockdown.Enter()
-	env, err := customexec.ParseEnviron(inherited.Environ)
 	stderr, moved := lockdown.MoveOutput(os.Stderr, "stderr")
 	if moved != nil {
 		stderr = os.Stderr
 	}
+	thread := inherit.NewThread()
+	inherited, locked := lockdown.Enter()
+	env, err := customexec.ParseEnviron(inherited.Environ)
 	if locked = errors.Join(locked, moved); locked != nil {
 		err = failure.Privatef("cannot lock this process down: %w", locked)
 	}
