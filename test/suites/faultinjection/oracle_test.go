@@ -16,7 +16,11 @@ func (r *harness) inject(p point, code int) (hit bool, wrong []string) {
 		return false, []string{err.Error()}
 	}
 	hit = injected(log, p)
+	outside := startPipe(log) || beforeMain(e.result)
 	_ = os.Remove(log)
+	if outside {
+		return false, r.reset()
+	}
 	wrong = append(r.judge(p, e, code), r.left(e)...)
 	wrong = append(wrong, r.records()...)
 	wrong = append(wrong, r.next(p, e, code)...)

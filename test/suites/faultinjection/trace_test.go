@@ -1,11 +1,15 @@
 package faultinjection
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"jacamar-ci/test/harness/fakerunner"
 )
 
 const strace = "/usr/bin/strace"
@@ -54,4 +58,22 @@ func injected(log string, p point) bool {
 		return strings.Contains(string(text), "+++ killed by SIGKILL")
 	}
 	return strings.Contains(string(text), "(INJECTED)")
+}
+
+var startRead = regexp.MustCompile(`read\(\d+, [^,]*, 8\) += -1 EIO [^\n]*\(INJECTED\)`)
+
+// startPipe reports whether the fault is in the read by which Go waits for a program that
+// it starts to execute (syscall.forkExec). No pipe returns that error, and Go would wait
+// for the end of the program, which waits for jacamar.
+func startPipe(log string) bool {
+	text, _ := os.ReadFile(log)
+	return startRead.Match(text)
+}
+
+// beforeMain reports whether a program ended while Go's runtime started, when nothing of
+// the program can keep its stacks out of the job's log.
+func beforeMain(r fakerunner.Result) bool {
+	return slices.ContainsFunc(r.Calls, func(c fakerunner.Call) bool {
+		return bytes.Contains(slices.Concat(c.Stdout, c.Stderr), []byte("runtime.doInit("))
+	})
 }

@@ -1,7 +1,9 @@
 package executor
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"jacamar-ci/internal/jobrun/internal/loginshell"
@@ -103,7 +105,8 @@ func (w *wiring) started() <-chan struct{} {
 	}
 	reached := make(chan struct{})
 	go func() {
-		if n, _ := w.passed.Read(make([]byte, 1)); n > 0 {
+		// Where the pipe cannot be read the shell must not wait at its gate.
+		if n, err := w.passed.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
 			close(reached)
 		}
 	}()
