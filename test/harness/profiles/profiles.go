@@ -94,3 +94,14 @@ func (p Profile) Remove(home string) error {
 	}
 	return errors.Join(errs...)
 }
+
+// HasLines reports whether out has every line of want: the two streams of a job have no
+// order.
+func HasLines(out, want string) bool {
+	for line := range strings.Lines(want) {
+		if !strings.Contains("\n"+out, "\n"+line) {
+			return false
+		}
+	}
+	return true
+}

@@ -12,8 +12,8 @@ import (
 
 // TestEveryProfile runs one job after each profile of the table, wherever the
 // account changes: its directories are found by a variable of the profile, and its
-// script reports what the profile has changed. internal/jobrun/internal/batch has
-// the same table for the wrapper of batch jobs, which no deployment changes.
+// script reports what the profile has changed. test/suites/schedulers does the same by
+// batch jobs.
 func TestEveryProfile(t *testing.T) {
 	for _, d := range site.Deployments() {
 		if !d.Changes {
@@ -52,7 +52,7 @@ func afterProfile(t *testing.T, s *site.Site, p profiles.Profile) {
 		return
 	}
 	site.Want(t, r, fakerunner.ScriptFailure, profiles.Code)
-	if out := string(call.Stdout) + string(call.Stderr); marks != 1 || !sameLines(out, p.Want()) {
+	if out := string(call.Stdout) + string(call.Stderr); marks != 1 || !profiles.HasLines(out, p.Want()) {
 		t.Errorf("the script ran %d times and printed\n%s\nwant\n%s", marks, out, p.Want())
 	}
 	if warned := strings.Contains(r.Trace, "JACAMAR_CI_NO_PROFILE"); warned != p.Ends {
@@ -62,15 +62,4 @@ func afterProfile(t *testing.T, s *site.Site, p profiles.Profile) {
 		t.Errorf("cleanup ended with %d", cleanup.Status)
 	}
 	s.NoProcess(t, 0)
-}
-
-// sameLines reports whether out has every line of want: the two streams of a job
-// have no order.
-func sameLines(out, want string) bool {
-	for line := range strings.Lines(want) {
-		if !strings.Contains("\n"+out, "\n"+line) {
-			return false
-		}
-	}
-	return true
 }

@@ -168,25 +168,28 @@ func atOnce(t *testing.T, test func(t *testing.T, c cluster)) {
 // site sets up a site that submits to the cluster, quick enough for tests.
 func (c cluster) site(t *testing.T, change ...func(site.Config)) *site.Site {
 	t.Helper()
-	return site.New(t, append([]func(site.Config){func(s site.Config) {
-		s.Set("general", "executor", c.executor)
-		s.Set("general", "kill_timeout", "90s")
-		s.Set("batch", "env_vars", c.env)
-		if len(c.always) > 0 {
-			s.Set("batch", "default_args", c.always)
-		}
-		s.Set("batch", "command_delay", "2s")
-		s.Set("batch", "nfs_timeout", "5s")
-		s.Set("batch", "cancel_grace", "3s")
-		if c.quick() {
-			s.Set("batch", "command_delay", "500ms")
-			s.Set("batch", "nfs_timeout", "2s")
-			s.Set("batch", "cancel_grace", "1s")
-		}
-		if c.bin != "" {
-			s.Set("batch", "scheduler_bin", c.bin)
-		}
-	}}, change...)...)
+	return site.New(t, append([]func(site.Config){c.configure}, change...)...)
+}
+
+// configure makes a site submit its jobs to the cluster.
+func (c cluster) configure(s site.Config) {
+	s.Set("general", "executor", c.executor)
+	s.Set("general", "kill_timeout", "90s")
+	s.Set("batch", "env_vars", c.env)
+	if len(c.always) > 0 {
+		s.Set("batch", "default_args", c.always)
+	}
+	s.Set("batch", "command_delay", "2s")
+	s.Set("batch", "nfs_timeout", "5s")
+	s.Set("batch", "cancel_grace", "3s")
+	if c.quick() {
+		s.Set("batch", "command_delay", "500ms")
+		s.Set("batch", "nfs_timeout", "2s")
+		s.Set("batch", "cancel_grace", "1s")
+	}
+	if c.bin != "" {
+		s.Set("batch", "scheduler_bin", c.bin)
+	}
 }
 
 // command runs one of the cluster's programs as the test's own account.

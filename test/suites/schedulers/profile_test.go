@@ -1,6 +1,7 @@
 package schedulers
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -25,5 +26,42 @@ func TestTools(t *testing.T) {
 				t.Errorf("cleanup ended with %d", cleanup.Status)
 			}
 		})
+	}
+}
+
+// TestEveryProfileBatch runs one batch job after each profile of the table, in each
+// deployment that changes accounts. In short mode a deployment has every fifth.
+func TestEveryProfileBatch(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: the home of an ordinary user who runs the tests is not ours to change")
+	}
+	c := fakeCluster(t, "slurm")
+	for n, d := range site.Deployments() {
+		if !d.Changes {
+			continue
+		}
+		t.Run(d.Name, func(t *testing.T) {
+			s := d.Open(t, c.configure)
+			for i, p := range profiles.All() {
+				if !testing.Short() || i%5 == n%5 {
+					t.Run(p.Name, func(t *testing.T) { afterProfile(t, s, p) })
+				}
+			}
+		})
+	}
+}
+
+func afterProfile(t *testing.T, s *site.Site, p profiles.Profile) {
+	home := s.Account.Home
+	p.Install(t, home, int(s.Account.UID), int(s.Account.GID))
+	job := s.Job()
+	job.Bare, job.Raw = true, map[string][]byte{"build_script": []byte(p.ScriptText())}
+	r := s.Runner().Run(job)
+	site.Want(t, r, fakerunner.ScriptFailure, profiles.Code)
+	call, _ := r.Call("build_script")
+	// A profile may set a title, which ends with BEL and not with a line feed.
+	out := strings.ReplaceAll(string(call.Stdout)+string(call.Stderr), "\a", "\n")
+	if marks := profiles.Marks(t, home); marks != 1 || !profiles.HasLines(out, p.Want()) {
+		t.Errorf("the script ran %d times and printed\n%s\nwant\n%s", marks, out, p.Want())
 	}
 }
