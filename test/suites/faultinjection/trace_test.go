@@ -1,7 +1,6 @@
 package faultinjection
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"regexp"
@@ -74,6 +73,7 @@ func startPipe(log string) bool {
 // the program can keep its stacks out of the job's log.
 func beforeMain(r fakerunner.Result) bool {
 	return slices.ContainsFunc(r.Calls, func(c fakerunner.Call) bool {
-		return bytes.Contains(slices.Concat(c.Stdout, c.Stderr), []byte("runtime.doInit("))
+		text := string(c.Stdout) + string(c.Stderr)
+		return strings.Contains(text, "fatal error: ") && strings.Contains(text, "runtime.main()") && !strings.Contains(text, "main.main(")
 	})
 }

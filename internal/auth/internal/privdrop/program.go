@@ -26,29 +26,47 @@ func ProgramMayChangeIDs(program string, uid job.UID) error {
 	if err != nil {
 		return failure.Privatef("cannot read this process's capabilities: %w", err)
 	}
-	lost := lostByExec(program, uid)
-	missing := missingOf(func(bit uint) bool { return uid == 0 || lost == "" && held.Has(bit) || inherits(own, bit) })
+	var fs unix.Statfs_t
+	_ = unix.Statfs(program, &fs) // no flags where it fails
+	return programFacts{
+		program: program, uid: uid, euid: job.UID(os.Geteuid()), held: held, own: own, noNewPrivs: noNewPrivs(), nosuid: fs.Flags&unix.ST_NOSUID != 0,
+	}.mayChangeIDs()
+}
+
+// programFacts are what decides whether a program could change ids.
+type programFacts struct {
+	program            string
+	uid, euid          job.UID        // of the program, and of this process
+	held, own          capability.Set // of the file, and of this process
+	noNewPrivs, nosuid bool           // of this process, and of the program's file system
+}
+
+func (f programFacts) mayChangeIDs() error {
+	if f.uid == 0 {
+		return nil
+	}
+	lost := f.lostByExec()
+	missing := missingOf(func(bit uint) bool { return lost == "" && f.held.Has(bit) || f.inherits(bit) })
 	if len(missing) == 0 {
 		return nil
 	}
 	if lost == "" {
 		lost = ": run it as root, or give it the file capabilities cap_setuid,cap_setgid"
 	}
-	return failure.Privatef("downscope is setuid, but %s lacks %s%s", program, strings.Join(missing, " and "), lost)
+	return failure.Privatef("downscope is setuid, but %s lacks %s%s", f.program, strings.Join(missing, " and "), lost)
 }
 
 // inherits reports whether a program without file capabilities would inherit one of this
 // process, as from a service with ambient capabilities (capabilities(7)).
-func inherits(own capability.Set, bit uint) bool { return os.Geteuid() != 0 && own.Has(bit) }
+func (f programFacts) inherits(bit uint) bool { return f.euid != 0 && f.own.Has(bit) }
 
 // lostByExec is why the program would not get its file capabilities, "" if it would
 // (capabilities(7), mount(8)).
-func lostByExec(program string, uid job.UID) string {
-	var fs unix.Statfs_t
+func (f programFacts) lostByExec() string {
 	switch {
-	case uid != 0 && os.Geteuid() == int(uid) && noNewPrivs():
+	case f.euid == f.uid && f.noNewPrivs:
 		return withNoNewPrivs
-	case unix.Statfs(program, &fs) == nil && fs.Flags&unix.ST_NOSUID != 0:
+	case f.nosuid:
 		return ": its file system is mounted with nosuid, which disables file capabilities"
 	}
 	return ""
