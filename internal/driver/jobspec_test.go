@@ -16,6 +16,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func environ(t *testing.T, pairs ...string) customexec.Environ {
@@ -45,19 +46,10 @@ func pattern(t *testing.T, s string) glob.Pattern {
 	return p
 }
 
-func path(t *testing.T, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func site(t *testing.T) config.Config {
 	t.Helper()
 	var c config.Config
-	c.General.Executor, c.General.ShellPath, c.General.KillTimeout = settings.Shell, path(t, "/bin/bash"), time.Minute
+	c.General.Executor, c.General.ShellPath, c.General.KillTimeout = settings.Shell, testutil.AbsPath(t, "/bin/bash"), time.Minute
 	if err := c.General.DataDir.UnmarshalText([]byte("/data")); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +62,7 @@ func TestSettings(t *testing.T) {
 	got := (&Session{Site: site(t)}).settings()
 	want := ipc.Settings{
 		General: settings.General{
-			Executor: settings.Shell, ShellPath: path(t, "/bin/bash"), UserBashEnv: []job.Env{env(t, "A=b")}, KillTimeout: time.Minute, RetainLogs: true,
+			Executor: settings.Shell, ShellPath: testutil.AbsPath(t, "/bin/bash"), UserBashEnv: []job.Env{env(t, "A=b")}, KillTimeout: time.Minute, RetainLogs: true,
 		},
 		DataDir: "/data", Message: "hello", Downscope: settings.Setuid,
 	}
@@ -159,7 +151,7 @@ func session(t *testing.T) *Session {
 }
 
 func TestRequest(t *testing.T) {
-	s, account, dirs := session(t), job.Account{UID: 1}, ipc.Dirs{Builds: path(t, "/b")}
+	s, account, dirs := session(t), job.Account{UID: 1}, ipc.Dirs{Builds: testutil.AbsPath(t, "/b")}
 	owner, _ := proctree.Find(os.Getppid())
 	got, err := s.Request(account, dirs, always)
 	if err != nil {
@@ -167,7 +159,7 @@ func TestRequest(t *testing.T) {
 	}
 	want := ipc.Job{
 		ID: 1, Runner: "t0ken", Project: "g/p", ProjectID: 2, Timeout: 3, Owner: owner,
-		Temp: path(t, "/b/g/p.tmp"), Helper: true, StepRunner: true, Image: true, Services: true, Path: []byte("/bin"),
+		Temp: testutil.AbsPath(t, "/b/g/p.tmp"), Helper: true, StepRunner: true, Image: true, Services: true, Path: []byte("/bin"),
 		CustomBuilds: []byte("/c"), NoProfile: true, Login: []job.Env{env(t, "LANG=C.UTF-8")},
 	}
 	if !reflect.DeepEqual(got.Job, want) {

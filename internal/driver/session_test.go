@@ -9,6 +9,7 @@ import (
 	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestFindConfiguration(t *testing.T) {
@@ -28,7 +29,7 @@ func TestFindConfiguration(t *testing.T) {
 		s := Session{Call: Call{Configuration: tt.call}, Resumed: tt.resumed}
 		var state job.AbsPath
 		if tt.state != "" {
-			state = path(t, tt.state)
+			state = testutil.AbsPath(t, tt.state)
 		}
 		err := s.FindConfiguration(state)
 		switch {

@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func pattern(t *testing.T, s string) glob.Pattern {
@@ -23,17 +24,8 @@ func pattern(t *testing.T, s string) glob.Pattern {
 	return p
 }
 
-func path(t *testing.T, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func TestStateTravels(t *testing.T) {
-	want := state{Configuration: path(t, "/etc/x.toml"), Dirs: ipc.Dirs{Builds: path(t, "/d/builds"), Cache: path(t, "/d/cache"), Scripts: path(t, "/d/s")}}
+	want := state{Configuration: testutil.AbsPath(t, "/etc/x.toml"), Dirs: ipc.Dirs{Builds: testutil.AbsPath(t, "/d/builds"), Cache: testutil.AbsPath(t, "/d/cache"), Scripts: testutil.AbsPath(t, "/d/s")}}
 	text, err := want.encode()
 	if err != nil {
 		t.Fatal(err)
