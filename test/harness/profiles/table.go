@@ -100,6 +100,9 @@ func names() []Profile {
 		{Name: "builtin commands as aliases", Text: "shopt -s expand_aliases\nalias exit=true printf=true cd=true eval=true source=true read=true trap=true set=true unset=true command=true builtin=true exec=true echo=true"},
 		{Name: "reserved words as aliases", Text: "shopt -s expand_aliases; alias if='exit 3' '{'='exit 3' '[['='exit 3' for='exit 3' then='exit 3' '!'='exit 3'"},
 		{Name: "disabled commands", Text: "enable -n printf echo read trap set eval unset exit cd kill shopt"},
+		{Name: "disabled commands as functions", Text: "enable -n printf echo read trap set eval exit cd kill shopt\n" + all},
+		{Name: "unset disabled and a function", Text: "enable -n unset trap set\n" + all, Ends: true},
+		{Name: "enable disabled and a function", Text: "enable -n printf exit enable\n" + all, Ends: true},
 		{Name: "an exported function", Text: "cd() { echo WRONG; }; export -f cd"},
 		{Name: "command not found", Text: "command_not_found_handle() { exit 0; }"},
 	}

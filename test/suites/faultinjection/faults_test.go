@@ -45,7 +45,7 @@ func TestFaults(t *testing.T) {
 			switch {
 			case !strings.HasPrefix(p.String(), *only), *whole && pointHash(p)%parts != number:
 				continue
-			case *only == "" && !*whole && c.time() > sampled:
+			case *only == "" && !*whole && c.hit > 0 && c.time() > sampled:
 				continue
 			}
 			hit, wrong := r.inject(p, 7*(pointHash(p)/parts%2))

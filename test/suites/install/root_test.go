@@ -19,7 +19,8 @@ import (
 // here: installed files belong to those.
 func emptyRoot(t *testing.T, parent string, accounts site.Accounts) string {
 	t.Helper()
-	passwd, group := "root:x:0:0::/root:/bin/sh\n", "root:x:0:\njacamar-ops:x:990:\n"
+	// A gid that no system account has: the real ones are not all below 1000.
+	passwd, group := "root:x:0:0::/root:/bin/sh\n", "root:x:0:\njacamar-ops:x:4242424:\n"
 	for name, real := range map[string]string{"gitlab-runner": accounts.Runner, "jacamar": accounts.Helper} {
 		account, err := site.LookupAccount(real)
 		if err != nil {

@@ -53,6 +53,8 @@ func TestEveryProfileBatch(t *testing.T) {
 
 func afterProfile(t *testing.T, s *site.Site, p profiles.Profile) {
 	home := s.Account.Home
+	// What a profile detaches is the scheduler's to end, and the fake ones end a session.
+	t.Cleanup(func() { profiles.End(home, 1) })
 	p.Install(t, home, int(s.Account.UID), int(s.Account.GID))
 	job := s.Job()
 	job.Bare, job.Raw = true, map[string][]byte{"build_script": []byte(p.ScriptText())}

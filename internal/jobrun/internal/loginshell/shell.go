@@ -51,15 +51,18 @@ if [[ ${JACAMAR_PROFILES-} != none && ${BASH_ENV-} ]]; then
 fi;`
 
 // reset undoes what a profile must not leave behind. POSIX mode comes first, by
-// an assignment: in it unset, trap and set are what they say, even where a profile
-// has functions of these names. The test at the end fails where an extdebug trap
-// skips commands, which then count as successful.
+// an assignment: in it unset is the builtin, even where a profile has a function of
+// this name, unless the profile has disabled the builtin too; the variable that
+// is still there reveals that. Without functions enable is the builtin, or not found.
+// The test at the end fails where an extdebug trap skips commands, which then count
+// as successful.
 const reset = `
 JACAMAR_LEFT=$BASHOPTS; enable @BUILTINS@; POSIXLY_CORRECT=y;
-unset -f @BUILTINS@ &&
+JACAMAR_NAME=; unset JACAMAR_NAME; [[ ! ${JACAMAR_NAME+x} ]] &&
+unset -f @BUILTINS@ && { enable . : [ @BUILTINS@; enable enable; } &&
 trap - @SIGNALS@ &&
 set +abefkmptuvxCEHPT -hB && set +o pipefail && set +o history && set -- && set +o posix && {
-	unset -f . : [; enable . : [ @BUILTINS@;
+	unset -f . : [;
 	if [[ ${#BASH_ALIASES[@]} -gt 0 ]]; then unalias . : [ @BUILTINS@ @RESERVED@; fi;
 	shopt -u inherit_errexit; shopt -u expand_aliases;
 	if [[ $BASHOPTS != "$JACAMAR_SHOPT" ]]; then
