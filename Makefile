@@ -24,6 +24,8 @@ SETUP   := if [ $$(id -u) -eq 0 ]; then go run ./test/harness/setup/packages; fi
 # SHORT= runs the long cases too: a kill at every moment, a real time limit.
 SHORT   ?= -short
 GOTEST  := go test -count=1 -timeout 45m $(SHORT)
+# These begin first: one that began last would run alone at the end.
+LONGEST := ./test/suites/schedulers ./test/suites/e2e
 TALLY   := go run ./tools/testsummary
 FUZZTIME ?= 30s
 BIN     ?= bin
@@ -56,7 +58,7 @@ demo: ## run a pipeline of this repository as jobs (EXECUTOR=slurm: on a Slurm c
 test: ## run every suite that can run here; as root, first install Debian packages for them
 	@$(SETUP)
 	go vet ./...
-	@$(GOTEST) -v ./... | $(TALLY)
+	@$(GOTEST) -v $(LONGEST) ./... | $(TALLY)
 	@if [ $$(id -u) -eq 0 ]; then echo 'The unit tests again, as an ordinary user:'; test/harness/setup/as-user ./internal/... | $(TALLY); fi
 
 test-root: ## run the suites that need root
