@@ -3,6 +3,7 @@ package profiles
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -88,6 +89,18 @@ func End(home string, first int) {
 			if strings.Contains("\x00"+string(text), "\x00HOME="+home+"\x00") && syscall.Kill(pid, syscall.SIGKILL) == nil {
 				again = true
 			}
+		}
+	}
+}
+
+// DefaultSignals gives every signal that this process ignores, as below nohup(1), its default
+// action in the programs that it starts: bash keeps ignoring what was ignored when it
+// started, whatever a profile's trap is (bash(1), SIGNALS). The programs of this project
+// do so themselves.
+func DefaultSignals() {
+	for n := syscall.Signal(1); n <= 64; n++ {
+		if signal.Ignored(n) {
+			signal.Notify(make(chan os.Signal, 1), n)
 		}
 	}
 }

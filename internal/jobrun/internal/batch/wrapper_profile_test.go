@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -11,6 +12,11 @@ import (
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/test/harness/profiles"
 )
+
+func TestMain(m *testing.M) {
+	profiles.DefaultSignals()
+	os.Exit(m.Run())
+}
 
 // nodeRun is the result of a script on a node.
 type nodeRun struct {

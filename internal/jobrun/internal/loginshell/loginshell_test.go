@@ -13,6 +13,11 @@ import (
 	"jacamar-ci/test/harness/profiles"
 )
 
+func TestMain(m *testing.M) {
+	profiles.DefaultSignals()
+	os.Exit(m.Run())
+}
+
 // shells are the bashes to test: /bin/bash, and what JACAMAR_TEST_BASH names, with
 // colons between.
 func shells() []string {
