@@ -21,6 +21,13 @@ type Job struct {
 	// ServerURL is where artifacts go.
 	ServerURL string
 	Image     string
+	// ImageEntrypoint, ImagePullPolicy and ImageUser are image:entrypoint,
+	// image:pull_policy and image:docker:user; nil and "" leave them out.
+	ImageEntrypoint []string
+	ImagePullPolicy []string
+	ImageUser       string
+	// Logins are the registry's of GitLab, which are in credentials.
+	Logins []Login
 	// Services are names of images, as of `services:`.
 	Services []string
 	// Timeout of the whole job, 0 for one hour.
@@ -76,6 +83,9 @@ type Variable struct {
 	Masked bool   `json:"masked"`
 	Raw    bool   `json:"raw"`
 }
+
+// Login is for the registry of a GitLab.
+type Login struct{ Registry, User, Password string }
 
 // Step is a named list of commands.
 type Step struct {

@@ -82,9 +82,12 @@ func (j *Job) response(inputs any) []byte {
 		},
 		RunnerInfo: map[string]any{"timeout": int(j.timeout().Seconds())},
 		Inputs:     inputs, Run: j.Run, Variables: j.Variables, Steps: j.responseSteps(),
-		Image: map[string]any{"name": j.Image}, Features: map[string]any{
+		Image: j.image(), Features: map[string]any{
 			"trace_sections": true, "failure_reasons": []string{"unknown_failure", "script_failure", "runner_system_failure", "job_execution_timeout"},
 		},
+	}
+	for _, l := range j.Logins {
+		r.Credentials = append(r.Credentials, map[string]any{"type": "registry", "url": l.Registry, "username": l.User, "password": l.Password})
 	}
 	for _, name := range j.Services {
 		r.Services = append(r.Services, map[string]any{"name": name})
@@ -107,6 +110,20 @@ func (j *Job) response(inputs any) []byte {
 		panic(err) // no field of these types can fail to marshal
 	}
 	return b
+}
+
+func (j *Job) image() map[string]any {
+	image := map[string]any{"name": j.Image}
+	if j.ImageEntrypoint != nil {
+		image["entrypoint"] = j.ImageEntrypoint
+	}
+	if j.ImagePullPolicy != nil {
+		image["pull_policy"] = j.ImagePullPolicy
+	}
+	if j.ImageUser != "" {
+		image["executor_opts"] = map[string]any{"docker": map[string]any{"user": j.ImageUser}}
+	}
+	return image
 }
 
 func (j *Job) responseSteps() []responseStep {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 
+	"jacamar-ci/test/harness/images"
+	"jacamar-ci/test/harness/setup/containers"
 	"jacamar-ci/test/harness/setup/debian"
 	"jacamar-ci/test/harness/setup/fuse"
 	"jacamar-ci/test/harness/setup/gridengine"
@@ -44,6 +46,8 @@ func wanted() map[string]string {
 	maps.Copy(files, ldap.Packages())
 	maps.Copy(files, guest.Programs())
 	maps.Copy(files, fuse.Programs())
+	maps.Copy(files, containers.Programs())
+	maps.Copy(files, images.Programs())
 	return files
 }
 
