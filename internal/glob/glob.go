@@ -61,6 +61,11 @@ func (p Pattern) Match(project string) bool {
 	return !p.IsZero() && matchParts(split(p.text), split(project))
 }
 
+// MatchExact is Match for names in which case has a meaning.
+func (p Pattern) MatchExact(name string) bool {
+	return !p.IsZero() && matchParts(strings.Split(p.text, "/"), strings.Split(name, "/"))
+}
+
 func split(path string) []string { return strings.Split(strings.ToLower(path), "/") }
 
 // matchParts backtracks only to the latest "**": what an earlier one could match, the

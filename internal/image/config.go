@@ -2,7 +2,6 @@ package image
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -129,25 +128,4 @@ func (c Config) Command(override []string, args ...string) []string {
 		entrypoint = nil
 	}
 	return slices.Concat(entrypoint, args)
-}
-
-// ParseInspect parses the output of podman-image-inspect(1): a list with one image. It
-// returns the image's configuration and the digest by which it was pulled.
-func ParseInspect(text []byte) (Config, string, error) {
-	var images []json.RawMessage
-	if err := json.Unmarshal(text, &images); err != nil {
-		return Config{}, "", fmt.Errorf("cannot parse the engine's output: %w", err)
-	}
-	if len(images) != 1 {
-		return Config{}, "", fmt.Errorf("the engine's output describes %d images, want 1", len(images))
-	}
-	var pulled struct{ Digest string }
-	if err := json.Unmarshal(images[0], &pulled); err != nil {
-		return Config{}, "", fmt.Errorf("cannot parse the engine's output: %w", err)
-	}
-	if !isDigest(pulled.Digest) {
-		return Config{}, "", errors.New("the engine's output has no digest of the image")
-	}
-	c, err := ParseConfig(images[0])
-	return c, pulled.Digest, err
 }

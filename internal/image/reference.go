@@ -56,7 +56,7 @@ func parse(text string) (Reference, error) {
 	var r Reference
 	rest, digest, digested := strings.Cut(text, "@")
 	if digested {
-		if !isDigest(digest) {
+		if !IsDigest(digest) {
 			return r, errors.New("the part after @ is not a digest such as sha256: and 64 hexadecimal digits")
 		}
 		r.digest = digest
@@ -150,7 +150,7 @@ func (r Reference) String() string {
 // Pinned returns r with the digest that a registry returned for it, so that a moving tag
 // cannot change the image between two stages of a job.
 func (r Reference) Pinned(digest string) (Reference, error) {
-	if !isDigest(digest) {
+	if !IsDigest(digest) {
 		return Reference{}, fmt.Errorf("%q is not a digest", job.Clip(digest))
 	}
 	r.digest = digest
@@ -179,9 +179,9 @@ func isTag(s string) bool {
 	return s != "" && len(s) <= maxTag && (alnum(s[0]) || s[0] == '_') && all(s, func(c byte) bool { return alnum(c) || strings.IndexByte("_.-", c) >= 0 })
 }
 
-// isDigest accepts the algorithms that the OCI image specification registers, with
+// IsDigest accepts the algorithms that the OCI image specification registers, with
 // the number of hexadecimal digits of each.
-func isDigest(s string) bool {
+func IsDigest(s string) bool {
 	algorithm, sum, _ := strings.Cut(s, ":")
 	size, known := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algorithm]
 	return known && len(sum) == size && all(sum, func(c byte) bool { return digit(c) || 'a' <= c && c <= 'f' })

@@ -118,7 +118,7 @@ func FuzzReference(f *testing.F) {
 // unregistered algorithms, ports of more than five digits, invalid addresses in brackets, a
 // misplaced tag or digest.
 func narrower(s string, theirs oracle.Named) bool {
-	if d, ok := theirs.(oracle.Digested); ok && !isDigest(d.Digest().String()) {
+	if d, ok := theirs.(oracle.Digested); ok && !IsDigest(d.Digest().String()) {
 		return true
 	}
 	return !isDomain(oracle.Domain(theirs)) || len(oracle.Domain(theirs))+1+len(oracle.Path(theirs)) > maxName || strings.Contains(s, "://")

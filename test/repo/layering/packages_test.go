@@ -77,7 +77,7 @@ var packages = []pkg{
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
 	},
 	{path: "internal/jwks", may: []string{"internal/job"}, never: effects},
-	{path: "internal/image", may: []string{"internal/job"}, never: effects},
+	{path: "internal/image", may: []string{"internal/glob", "internal/job"}, never: effects},
 	{path: "internal/journal", may: []string{"internal/job", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/admin", may: []string{"internal/admin/status", "internal/job", "internal/journal", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/admin/status", may: []string{"internal/job", "internal/journal", "internal/proctree"}, never: []string{"net", "os/exec", "os/user"}},
@@ -155,7 +155,8 @@ var packages = []pkg{
 		jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "diskspace",
 		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
-	{path: jobrun + "container", may: []string{"internal/failure", "internal/image", "internal/job"}, never: effects},
+	{path: jobrun + "container", may: []string{jobrun + "scheduler", "internal/failure", "internal/image", "internal/job"}, never: effects},
+	{path: jobrun + "container/*", may: []string{jobrun + "container", jobrun + "scheduler", "internal/failure", "internal/image"}, never: effects},
 	{
 		path: jobrun + "confine", may: []string{"internal/failure", "internal/rlimit", "internal/seccomp", "internal/settings"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},

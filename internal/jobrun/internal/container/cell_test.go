@@ -12,7 +12,7 @@ import (
 // command prepares a wrapped command as an ordinary account without privileges.
 func command(t *testing.T, c Command) *exec.Cmd {
 	t.Helper()
-	for _, program := range (Sandbox{}).Programs() {
+	for _, program := range (Cell{}).Programs() {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("%s is not installed", program)
 		}
@@ -26,13 +26,13 @@ func command(t *testing.T, c Command) *exec.Cmd {
 	return cmd
 }
 
-func TestSandboxPassesCodesAndDescriptors(t *testing.T) {
+func TestCellPassesCodesAndDescriptors(t *testing.T) {
 	for _, code := range []string{"0", "7", "42", "125", "126", "127", "255"} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := command(t, Sandbox{}.Wrap(Command{Argv: []string{"sh", "-c", "printf c >&3; exit " + code}}))
+		cmd := command(t, Cell{}.Wrap(Command{Argv: []string{"sh", "-c", "printf c >&3; exit " + code}}))
 		cmd.ExtraFiles = []*os.File{w}
 		out, err := cmd.CombinedOutput()
 		w.Close()
@@ -52,16 +52,16 @@ func TestSandboxPassesCodesAndDescriptors(t *testing.T) {
 	}
 }
 
-// The processes in the sandbox end with the process that started it, however they were
+// The processes in the cell end with the process that started it, however they were
 // detached.
-func TestSandboxEndsWithItsStarter(t *testing.T) {
+func TestCellEndsWithItsStarter(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	sandbox := Sandbox{}.Wrap(Command{Argv: []string{"sh", "-c", "setsid sleep 300 & echo ready; wait"}})
-	cmd := command(t, sandbox)
+	cell := Cell{}.Wrap(Command{Argv: []string{"sh", "-c", "setsid sleep 300 & echo ready; wait"}})
+	cmd := command(t, cell)
 	cmd.Stdout = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -82,12 +82,12 @@ func TestSandboxEndsWithItsStarter(t *testing.T) {
 	}
 }
 
-func TestSandboxNetwork(t *testing.T) {
-	c := Sandbox{Network: true}.Wrap(Command{Argv: []string{"x"}, Env: []string{"A=b"}})
+func TestCellNetwork(t *testing.T) {
+	c := Cell{Network: true}.Wrap(Command{Argv: []string{"x"}, Env: []string{"A=b"}})
 	if line := strings.Join(c.Argv, " "); !strings.Contains(line, " --net ") || !strings.Contains(line, "ip link set lo up") || c.Env[0] != "A=b" {
 		t.Errorf("%v", c)
 	}
-	if line := strings.Join(Sandbox{NoDeathSignal: true}.Wrap(Command{}).Argv, " "); strings.Contains(line, "setpriv") {
+	if line := strings.Join(Cell{NoDeathSignal: true}.Wrap(Command{}).Argv, " "); strings.Contains(line, "setpriv") {
 		t.Errorf("%s", line)
 	}
 }
@@ -108,14 +108,13 @@ func TestBootstrapFindsAShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	argv := Bootstrap()
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command("sh", "-c", Wires{}.Bootstrap())
 	cmd.ExtraFiles = []*os.File{text, w}
 	out, _ := cmd.CombinedOutput()
 	w.Close()
 	ready := make([]byte, 8)
 	n, _ := r.Read(ready)
-	if cmd.ProcessState.ExitCode() != 42 || !strings.HasPrefix(string(out), "in /") || string(ready[:n]) != string(EnteredByte) {
+	if cmd.ProcessState.ExitCode() != 42 || !strings.HasPrefix(string(out), "in /") || string(ready[:n]) != "cse42\n" {
 		t.Errorf("%d, %q, %q", cmd.ProcessState.ExitCode(), out, ready[:n])
 	}
 }

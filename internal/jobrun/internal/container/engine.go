@@ -1,0 +1,156 @@
+package container
+
+import (
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
+
+// Command is one call of a program: its argv, which begins with the program's name without
+// a directory, and environment variables in addition to PATH, HOME, USER and TMPDIR.
+type Command struct {
+	Argv []string
+	Env  []string
+}
+
+// Reply is the output and the exit code of a command. Error is why it did not run to its
+// end: it was not found, or took too long.
+type Reply struct {
+	Stdout, Stderr string
+	Code           int
+	Err            error
+}
+
+// Format is how a fetched image is stored.
+type Format string
+
+// The formats.
+const (
+	Store     Format = "store"     // layers in a store of the engine, on a local disk
+	Squashfs  Format = "squashfs"  // one file, on any file system
+	SIF       Format = "sif"       // Apptainer's file, with a squashfs inside
+	Directory Format = "directory" // an unpacked root file system
+)
+
+// Place is the location of a fetched image.
+type Place struct {
+	Form Format `json:"form"`
+	// Path is the store's directory, the file, or the root file system.
+	Path job.AbsPath `json:"path"`
+	// ID names the image inside a store; "" otherwise.
+	ID string `json:"id,omitempty"`
+}
+
+// Account is the account that calls an engine, by the ids on the host.
+type Account struct{ UID, GID uint32 }
+
+// Session is specific to each call of an engine: State is a directory on a local disk,
+// which contains everything that the call leaves behind. Its path is short: podman(1)
+// refuses a runroot of more than 50 characters. Program is the engine's own program.
+type Session struct {
+	State   job.AbsPath
+	Account Account
+	Program string
+}
+
+// Image is the name in a session's State of a symbolic link to the Path of its Place: the
+// options of overlay mounts are limited to a page, and a store's path may be long.
+const Image = "image"
+
+// Fetch is a request to fetch an image.
+type Fetch struct {
+	Session
+	Reference image.Reference
+	// Platform is os/architecture, "" for the host's.
+	Platform string
+	To       Place
+	// Login is for the image's registry; AuthFD is a descriptor with its
+	// containers-auth.json(5). Without one, Login is zero and AuthFD is 0.
+	Login  image.Credential
+	AuthFD int
+	// CA is a file with the certificate authorities of the registry, zero for the
+	// system's.
+	CA job.AbsPath
+}
+
+// Described is what an engine prints about a fetched image.
+type Described struct {
+	Config image.Config
+	// Digest is the one by which the registry knows the image, ID the engine's own.
+	Digest, ID string
+	// Size in bytes.
+	Size int64
+	// Layers are the directories of an image in a store, the topmost first.
+	Layers []string
+}
+
+// Bind is a bind mount of a path of the host in the container.
+type Bind struct {
+	Source   string `json:"source"`
+	Target   string `json:"target"`
+	ReadOnly bool   `json:"read_only,omitempty"`
+}
+
+// Start is one start of a container.
+type Start struct {
+	Session
+	Place Place
+	// Inner is the argv in the container: the entrypoint and the bootstrap.
+	Inner []string
+	// Config is the image's configuration. The engine applies its Env.
+	Config image.Config
+	// Env are NAME=value pairs in addition to the image's own.
+	Env []string
+	// IDs are the account's ids in the container.
+	IDs     image.IDs
+	WorkDir string
+	Binds   []Bind
+	// Options are those of the site and of the job, in this order.
+	Options []string
+	// Descriptors is how many descriptors from 3 on the container inherits.
+	Descriptors int
+}
+
+// Engine is implemented by every container program. All methods are pure.
+type Engine interface {
+	// Name is the value of general.run_mechanism.
+	Name() string
+	// Formats are the formats that it can run, the best one first.
+	Formats() []Format
+	// Programs are those that must be installed to fetch and to run a format; the
+	// first one is the engine's own, which general.<engine>.application_path replaces.
+	Programs(Format) []string
+	// Grammar has the options of a start that users and sites may give, and as reserved
+	// ones those that are set here.
+	Grammar() scheduler.Grammar
+	// Version returns the command that prints the engine's version.
+	Version(Session) Command
+	// Fetch returns the commands, in order, that fetch an image to a place.
+	Fetch(Fetch) []Command
+	// Describe returns the command that prints an image's configuration, and Parse parses
+	// its reply.
+	Describe(Session, Place, image.Reference) Command
+	Parse(Reply) (Described, error)
+	// Run returns the engine's own command for a start, without the cell.
+	Run(Start) Command
+	// Helpers are names of processes (comm in proc(5)) that serve a running container and
+	// must outlive its script: a request to stop must not end them.
+	Helpers() []string
+	// Fault classifies an end before the start of the script, by the engine's exit code:
+	// Build where the image or the job's options are the reason, System otherwise.
+	Fault(code int) failure.Kind
+}
+
+// Version returns the version in the output of a program: the first word that begins with
+// a digit, "" where there is none.
+func Version(output string) string {
+	for word := range strings.FieldsSeq(job.Shorten(output, maxReason)) {
+		if word[0] >= '0' && word[0] <= '9' {
+			return job.Printable(strings.TrimRight(word, ",;"))
+		}
+	}
+	return ""
+}

@@ -1,0 +1,153 @@
+// Package podman is the container engine podman(1).
+//
+// It runs in a cell, where the account is root. podman accepts that user namespace for its
+// own by the variables that it sets itself when it enters one; then it needs neither
+// newuidmap(1) nor a process that holds the namespace.
+package podman
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/jobrun/internal/container"
+)
+
+// Podman is the engine; versions 4.3 and 5.4 are known to work.
+type Podman struct{}
+
+// Name implements container.Engine.
+func (Podman) Name() string { return "podman" }
+
+// Formats implements container.Engine.
+func (Podman) Formats() []container.Format { return []container.Format{container.Store} }
+
+// Programs implements container.Engine.
+func (Podman) Programs(container.Format) []string { return []string{"podman"} }
+
+// Helpers implements container.Engine.
+func (Podman) Helpers() []string {
+	return []string{"podman", "conmon", "crun", "runc", "slirp4netns", "pasta", "fuse-overlayfs"}
+}
+
+// Version implements container.Engine.
+func (Podman) Version(s container.Session) container.Command {
+	return container.Command{Argv: []string{s.Program, "--version"}}
+}
+
+// command is a call of podman with the store at root.
+func command(s container.Session, root string, words ...string) container.Command {
+	state := s.State.String()
+	argv := []string{
+		s.Program, "--root", root, "--runroot", state + "/c", "--tmpdir", state + "/t", "--storage-driver", "overlay",
+		// Images have files of many owners, and only one id exists in the cell.
+		"--storage-opt", "ignore_chown_errors=true",
+	}
+	return container.Command{
+		Argv: append(argv, words...),
+		Env: []string{
+			"_CONTAINERS_USERNS_CONFIGURED=done",
+			"_CONTAINERS_ROOTLESS_UID=" + number(s.Account.UID),
+			"_CONTAINERS_ROOTLESS_GID=" + number(s.Account.GID),
+			"XDG_RUNTIME_DIR=" + state,
+			// The account's own storage.conf could name another driver or another place.
+			"CONTAINERS_STORAGE_CONF=/dev/null",
+		},
+	}
+}
+
+// Settings of every call: neither systemd nor its journal is needed.
+func base(words ...string) []string {
+	return append([]string{"--cgroup-manager", "cgroupfs", "--events-backend", "none"}, words...)
+}
+
+// Fetch implements container.Engine.
+func (Podman) Fetch(f container.Fetch) []container.Command {
+	words := base("pull")
+	if f.AuthFD > 0 {
+		words = append(words, "--authfile", fmt.Sprintf("/proc/self/fd/%d", f.AuthFD))
+	}
+	if f.Platform != "" {
+		words = append(words, "--platform", f.Platform)
+	}
+	c := command(f.Session, f.To.Path.String(), append(words, "docker://"+pullName(f.Reference))...)
+	if !f.CA.IsZero() {
+		c.Env = append(c.Env, "SSL_CERT_FILE="+f.CA.String())
+	}
+	return []container.Command{c}
+}
+
+// pullName is the reference without the tag where it has a digest: podman 4 refuses both.
+func pullName(r image.Reference) string {
+	if r.Digest() != "" {
+		return r.Name() + "@" + r.Digest()
+	}
+	return r.String()
+}
+
+// Describe implements container.Engine.
+func (Podman) Describe(s container.Session, p container.Place, r image.Reference) container.Command {
+	return command(s, p.Path.String(), base("image", "inspect", pullName(r))...)
+}
+
+// Run implements container.Engine.
+func (Podman) Run(s container.Start) container.Command {
+	words := []string{
+		"--storage-opt", "additionalimagestore=" + s.State.String() + "/" + container.Image,
+	}
+	words = append(words, base("run", "--rm", "--pull=never", "--network=host", "--cgroups=disabled", "--log-driver=passthrough", "--http-proxy=false",
+		// With SELinux the label of a container has no access to the build directory.
+		"--security-opt=label=disable",
+		"--preserve-fds="+strconv.Itoa(s.Descriptors), "--workdir", s.WorkDir)...)
+	words = append(words, identity(s.IDs)...)
+	for _, b := range s.Binds {
+		words = append(words, "--volume", volume(b))
+	}
+	for _, pair := range s.Env {
+		name, _, _ := strings.Cut(pair, "=")
+		words = append(words, "--env", name) // the value comes from podman's own environment
+	}
+	words = append(words, s.Options...)
+	words = append(words, "--entrypoint", program(s.Inner[0]), s.Place.ID)
+	c := command(s.Session, s.State.String()+"/root", append(words, s.Inner[1:]...)...)
+	c.Env = append(c.Env, s.Env...)
+	return c
+}
+
+// program is the value of --entrypoint, in the form that has no meaning of its own for any
+// character.
+func program(name string) string {
+	text, _ := json.Marshal([]string{name})
+	return string(text)
+}
+
+// identity maps the account to the ids of the image's user, the only ones that exist.
+func identity(ids image.IDs) []string {
+	if ids == (image.IDs{}) {
+		return []string{"--user", "0:0"}
+	}
+	uid, gid := number(ids.UID), number(ids.GID)
+	return []string{"--uidmap", uid + ":0:1", "--gidmap", gid + ":0:1", "--user", uid + ":" + gid}
+}
+
+func volume(b container.Bind) string {
+	text := b.Source + ":" + b.Target
+	if b.ReadOnly {
+		text += ":ro"
+	}
+	return text
+}
+
+func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// Fault implements container.Engine: podman-run(1), Exit Status.
+func (Podman) Fault(code int) failure.Kind {
+	switch code {
+	case 1, 125: // the cell; podman itself
+		return failure.System
+	}
+	return failure.Build
+}
