@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auditlog"
+	"jacamar-ci/internal/auth/internal/statedir"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
@@ -26,7 +27,7 @@ func (d *authDriver) openLog(ctx context.Context, lost func(error)) auditlog.Log
 	}
 	log, err := auditlog.New(auditlog.Settings{
 		Level: string(l.Level), Instance: d.Site.General.Name, Destination: d.place(ctx, l), Lost: lost,
-		Call: thisCall(), Counter: &auditlog.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, trustedfile.Trust.OpenUpdate) }},
+		Call: thisCall(), Counter: &auditlog.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, statedir.Dir.OpenUpdate) }},
 	})
 	if err != nil {
 		lost(err)
@@ -51,16 +52,16 @@ func (d *authDriver) logFile(ctx context.Context) (*os.File, error) {
 	if named := d.Site.Auth.Logging.Location.File; !named.IsZero() {
 		return d.openNamed(named)
 	}
-	return d.openKept(ctx, config.LogName, trustedfile.Trust.OpenAppend)
+	return d.openKept(ctx, config.LogName, statedir.Dir.OpenAppend)
 }
 
 // openKept opens a file of the state directory.
-func (d *authDriver) openKept(ctx context.Context, name string, open func(trustedfile.Trust, job.AbsPath) (*os.File, error)) (*os.File, error) {
+func (d *authDriver) openKept(ctx context.Context, name string, open func(statedir.Dir, string) (*os.File, error)) (*os.File, error) {
 	dir, err := d.stateDir(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return dir.Open(name, func(path job.AbsPath) (*os.File, error) { return open(trustedfile.Self(), path) })
+	return open(dir, name)
 }
 
 // openNamed opens a file that the site named, as the owner of the state: the service

@@ -51,6 +51,8 @@ type authDriver struct {
 	// helper are the ids of helpers, nil for this process's own.
 	helper *thread.IDs
 	log    auditlog.Log
+	// kept is the state directory, nil before its first use.
+	kept *keptDir
 	// live is the job's file in the journal, nil without one.
 	live *journal.Live
 }

@@ -71,8 +71,26 @@ func stateRefused(err error) error {
 }
 
 // stateDir is the directory of this program's own state. Its path is from the
-// configuration only.
+// configuration only. A stage uses one, so that the way to it is judged once; with
+// other ids it is another.
 func (d *authDriver) stateDir(ctx context.Context) (statedir.Dir, error) {
+	if d.kept != nil && d.kept.as == d.helper {
+		return d.kept.dir, nil
+	}
+	dir, err := d.findStateDir(ctx)
+	if err == nil && !d.administers {
+		d.kept = &keptDir{dir, d.helper}
+	}
+	return dir, err
+}
+
+// keptDir is the state directory that a stage uses, and the helper account at that time.
+type keptDir struct {
+	dir statedir.Dir
+	as  *thread.IDs
+}
+
+func (d *authDriver) findStateDir(ctx context.Context) (statedir.Dir, error) {
 	path, err := d.Site.General.StateDirOf(d.uid == 0 || d.hasExtraPrivileges(), func() (job.AbsPath, error) { return d.ownHome(ctx) })
 	if err != nil {
 		return statedir.Dir{}, err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,10 +33,13 @@ func Find(pid int) (Process, bool) {
 }
 
 // Boot returns the id of the running system, "" where there is none to read.
-func Boot() string {
+func Boot() string { return boot() }
+
+// boot reads the id once: it stays the same as long as this process lives.
+var boot = sync.OnceValue(func() string {
 	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(text))
-}
+})
 
 // Gone reports whether p certainly runs no longer on this host; one that only waits
 // to be reaped does not run. What cannot be known is not gone. /proc alone does not show it: mounted with hidepid, it hides

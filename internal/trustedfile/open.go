@@ -47,13 +47,18 @@ func (t Trust) Read(path job.AbsPath, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readAll(f, limit)
+}
+
+// readAll reads a file of at most limit bytes and closes it.
+func readAll(f *os.File, limit int64) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("cannot read %s: %w", quotePath(path.String()), err)
+		return nil, fmt.Errorf("cannot read %s: %w", quotePath(f.Name()), err)
 	}
 	if int64(len(b)) > limit {
-		return nil, tooLong(path.String(), limit)
+		return nil, tooLong(f.Name(), limit)
 	}
 	return b, nil
 }
@@ -85,14 +90,26 @@ func (t Trust) open(path job.AbsPath, r fileRules) (*os.File, error) {
 	w := newWalk(path, t, r, false)
 	defer w.close()
 	last, ok := w.openParent()
-	if !ok || !w.checkFile(last) {
-		return nil, &w.faults[0]
-	}
-	fd, ok := w.openAs(last, unix.O_RDONLY)
 	if !ok {
 		return nil, &w.faults[0]
 	}
-	return os.NewFile(uintptr(fd), path.String()), nil
+	return w.openForReading(last)
+}
+
+// openForReading opens a file of the current directory.
+func (w *walk) openForReading(name string) (*os.File, error) {
+	if !w.checkFile(name) {
+		return nil, &w.faults[0]
+	}
+	return w.openFile(name, unix.O_RDONLY)
+}
+
+func (w *walk) openFile(name string, flags int) (*os.File, error) {
+	fd, ok := w.openAs(name, flags)
+	if !ok {
+		return nil, &w.faults[0]
+	}
+	return os.NewFile(uintptr(fd), w.path), nil
 }
 
 // openAs opens the file that checkFile has checked by name, and checks the
@@ -131,14 +148,15 @@ func (t Trust) openOwn(path job.AbsPath, flags int) (*os.File, error) {
 	if !ok {
 		return nil, &w.faults[0]
 	}
-	if _, err := fstatat(w.current.fd, last); !errors.Is(err, unix.ENOENT) && !w.checkFile(last) {
+	return w.openForWriting(last, flags)
+}
+
+// openForWriting opens a file of the current directory, or creates it.
+func (w *walk) openForWriting(name string, flags int) (*os.File, error) {
+	if _, err := fstatat(w.current.fd, name); !errors.Is(err, unix.ENOENT) && !w.checkFile(name) {
 		return nil, &w.faults[0]
 	}
-	fd, ok := w.openAs(last, unix.O_RDWR|unix.O_CREAT|flags)
-	if !ok {
-		return nil, &w.faults[0]
-	}
-	return os.NewFile(uintptr(fd), path.String()), nil
+	return w.openFile(name, unix.O_RDWR|unix.O_CREAT|flags)
 }
 
 // Entry is a name in a directory that was checked with its whole path.
@@ -173,12 +191,20 @@ func (t Trust) FindEntry(path job.AbsPath, missing func(dir int, name string) er
 // OpenDirectory opens the directory at path (O_PATH) if it and each directory on
 // the path can be trusted. The error is a *Fault.
 func (t Trust) OpenDirectory(path job.AbsPath) (fd int, err error) {
+	w, err := t.enterDirectory(path)
+	if err != nil {
+		return -1, err
+	}
+	return w.current.fd, nil
+}
+
+func (t Trust) enterDirectory(path job.AbsPath) (*walk, error) {
 	w := newWalk(path, t, fileRules{}, false)
 	if !w.enterRoot() || !w.stepUntil(0) {
 		w.close()
-		return -1, &w.faults[0]
+		return nil, &w.faults[0]
 	}
-	return w.current.fd, nil
+	return w, nil
 }
 
 // CheckDirectory lists every reason not to trust the directory at path.

@@ -216,6 +216,12 @@ type fileStat struct {
 	UID  uint32
 	Size int64
 	Dev  uint64
+	Ino  uint64
+}
+
+// sameAccess reports whether owner and mode are the same, on the same device.
+func (s fileStat) sameAccess(other fileStat) bool {
+	return s.Dev == other.Dev && s.UID == other.UID && s.Mode == other.Mode
 }
 
 func openat(dir int, name string, flags int) (fd int, err error) {
@@ -261,7 +267,7 @@ func readlink(dir int, name string) (target string, owner fileStat, err error) {
 }
 
 func newFileStat(st *unix.Stat_t) fileStat {
-	return fileStat{Mode: st.Mode, UID: st.Uid, Size: st.Size, Dev: uint64(st.Dev)}
+	return fileStat{Mode: st.Mode, UID: st.Uid, Size: st.Size, Dev: uint64(st.Dev), Ino: st.Ino}
 }
 
 // retry repeats a call that a signal interrupted: Go's runtime preempts its

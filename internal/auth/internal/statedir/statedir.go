@@ -1,5 +1,5 @@
-// Package statedir stores the files of jacamar-auth's own state: GitLab's keys and the
-// key that seals a job's state. The directory belongs to one account, and no other may
+// Package statedir stores the files of jacamar-auth's own state: GitLab's keys, the key
+// that seals a job's state, the operator's log and the journal. The directory belongs to one account, and no other may
 // change it: its contents decide which account a job gets. Several processes may use it
 // concurrently, because files are only created or replaced as a whole.
 package statedir
@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -20,10 +21,18 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// Dir is the directory and the account that owns it.
+// Dir is the directory and the account that owns it. Copies share the open directory,
+// which is judged once and not again while it stays as it was judged.
 type Dir struct {
-	path  job.AbsPath
-	runAs *thread.IDs
+	path   job.AbsPath
+	runAs  *thread.IDs
+	judged *judged
+}
+
+// judged is the open directory, nil before the first access.
+type judged struct {
+	mu  sync.Mutex
+	dir *trustedfile.Directory
 }
 
 // New returns the directory at path, which is accessed with the ids runAs, nil for
@@ -32,7 +41,7 @@ func New(path job.AbsPath, runAs *thread.IDs) (Dir, error) {
 	if path.IsZero() {
 		return Dir{}, failure.Configf("cannot store state: no state directory is configured")
 	}
-	return Dir{path, runAs}, nil
+	return Dir{path, runAs, &judged{}}, nil
 }
 
 // Path returns the directory's path.
@@ -42,25 +51,56 @@ func (d Dir) Path() job.AbsPath { return d.path }
 // could change is a failure.Config error, because they could supply every file in it.
 // Any other error, such as fs.ErrNotExist, is about the file.
 func (d Dir) Read(name string, limit int64) (b []byte, err error) {
-	file, err := d.file(name)
-	if err != nil {
-		return nil, err
-	}
-	err = d.runAs.WithIDs(func() (err error) { b, err = d.read(file, limit); return err })
+	err = d.runAs.WithIDs(func() (err error) { b, err = d.read(name, limit); return err })
 	return b, err
 }
 
 // Load is Read, and creates a missing directory.
 func (d Dir) Load(name string, limit int64) (b []byte, err error) {
-	err = d.withDirectory(name, func(file job.AbsPath) error { b, err = d.read(file, limit); return err })
+	err = d.withDirectory(func() error { b, err = d.read(name, limit); return err })
 	return b, err
 }
 
-// Open calls open with the path of a file and the ids of the directory's account, and
-// creates a missing directory.
-func (d Dir) Open(name string, open func(job.AbsPath) (*os.File, error)) (f *os.File, err error) {
-	err = d.withDirectory(name, func(file job.AbsPath) error { f, err = open(file); return err })
+// OpenAppend opens a file for reading and appending under the rules of
+// trustedfile.Trust.OpenAppend. It creates a missing file, and a missing directory.
+func (d Dir) OpenAppend(name string) (*os.File, error) {
+	return d.open(name, (*trustedfile.Directory).OpenAppend)
+}
+
+// OpenUpdate is OpenAppend for a file that is written at any offset.
+func (d Dir) OpenUpdate(name string) (*os.File, error) {
+	return d.open(name, (*trustedfile.Directory).OpenUpdate)
+}
+
+func (d Dir) open(name string, open func(*trustedfile.Directory, string) (*os.File, error)) (f *os.File, err error) {
+	err = d.withDirectory(func() error {
+		dir, err := d.enter()
+		if err == nil {
+			f, err = open(dir, name)
+		}
+		return err
+	})
 	return f, err
+}
+
+// enter returns the open directory, judged with its whole path. The error is a
+// *trustedfile.Fault.
+func (d Dir) enter() (*trustedfile.Directory, error) {
+	j := d.judged
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.dir != nil && j.dir.Unchanged() {
+		return j.dir, nil
+	}
+	if j.dir != nil {
+		j.dir.Close()
+		j.dir = nil
+	}
+	dir, err := trustedfile.Self().EnterDirectory(d.path)
+	if err == nil {
+		j.dir = dir
+	}
+	return dir, err
 }
 
 // Inside runs f with the ids of the directory's account on a directory in it, which is
@@ -71,7 +111,7 @@ func (d Dir) Inside(name string, f func(job.AbsPath) error) error {
 		return err
 	}
 	return d.runAs.WithIDs(func() error {
-		if err := d.checkOwner(); err != nil {
+		if _, err := d.enterOwn(); err != nil {
 			return err
 		}
 		if err := os.Mkdir(sub.String(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -83,20 +123,16 @@ func (d Dir) Inside(name string, f func(job.AbsPath) error) error {
 
 // withDirectory calls try; if the directory is missing, it creates it and calls try
 // again.
-func (d Dir) withDirectory(name string, try func(job.AbsPath) error) error {
-	file, err := d.file(name)
-	if err != nil {
-		return err
-	}
+func (d Dir) withDirectory(try func() error) error {
 	return d.runAs.WithIDs(func() error {
-		if err := try(file); !errors.Is(err, fs.ErrNotExist) {
+		if err := try(); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		// try has checked every directory down to the first missing one.
 		if err := os.Mkdir(d.path.String(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return d.fault(withoutPath(err), d.makeCommand())
 		}
-		return try(file)
+		return try()
 	})
 }
 
@@ -134,26 +170,35 @@ func (d Dir) makeCommand() string {
 	return fmt.Sprintf("run: install -d -m 0700 -o %d -g %d %s", uid, gid, d.path)
 }
 
-func (d Dir) read(file job.AbsPath, limit int64) ([]byte, error) {
-	b, err := trustedfile.Self().Read(file, limit)
+func (d Dir) read(name string, limit int64) ([]byte, error) {
+	dir, err := d.enterOwn()
+	if err != nil {
+		return nil, err
+	}
+	b, mode, err := dir.Read(name, limit)
+	if err == nil && mode&0o077 != 0 {
+		return nil, fmt.Errorf("other accounts have access (mode %04o)", mode)
+	}
+	return b, err
+}
+
+// enterOwn is enter for contents that this account alone may supply.
+func (d Dir) enterOwn() (*trustedfile.Directory, error) {
+	dir, err := d.enter()
 	var fault *trustedfile.Fault
-	above := errors.As(err, &fault) && fault.Path != file.String()
-	if above && fault.Path != d.path.String() {
+	if errors.As(err, &fault) && fault.Path != d.path.String() {
 		return nil, d.fault(fmt.Errorf("%s %s", fault.Path, fault.Problem), fault.Fix)
 	}
 	if err := d.checkOwner(); err != nil {
 		return nil, err
 	}
-	if above && errors.Is(err, fs.ErrNotExist) {
+	if err != nil && errors.Is(err, fs.ErrNotExist) {
 		return nil, err // another process has made the directory since
 	}
-	if above {
+	if fault != nil {
 		return nil, d.fault(errors.New(fault.Problem), fault.Fix)
 	}
-	if info, lerr := os.Lstat(file.String()); err == nil && lerr == nil && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("other accounts have access (mode %04o)", info.Mode().Perm())
-	}
-	return b, err
+	return dir, err
 }
 
 // checkOwner is stricter than trustedfile: the account itself must own the directory,

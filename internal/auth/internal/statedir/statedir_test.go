@@ -94,6 +94,8 @@ func TestStoresFiles(t *testing.T) {
 	}
 }
 
+const aboveIt = "parent writable by others"
+
 // TestChecks: if others could change the directory or one of its parents, that is a
 // fault of the configuration; a file that they could change is not trusted.
 func TestChecks(t *testing.T) {
@@ -120,7 +122,7 @@ func TestChecks(t *testing.T) {
 			testutil.Must(t, os.Rename(dir, dir+".real"))
 			testutil.Must(t, os.Symlink(dir+".real", dir))
 		}, config, "it is not a directory"},
-		{"parent writable by others", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, config, "is writable by group and others (mode 0777): run: chmod go-w "},
+		{aboveIt, func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(filepath.Dir(dir), 0o777)) }, config, "is writable by group and others (mode 0777): run: chmod go-w "},
 		{"another account's", func(t *testing.T, dir string) { asRoot(t); testutil.Must(t, os.Chown(dir, 65534, 65534)) }, config, "uid 65534"},
 		{"file writable by group", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(dir+"/file", 0o660)) }, file, "writable by group"},
 		{"file readable by group", func(t *testing.T, dir string) { testutil.Must(t, os.Chmod(dir+"/file", 0o640)) }, file, "other accounts have access (mode 0640)"},
@@ -140,9 +142,14 @@ func TestChecks(t *testing.T) {
 		}, file, "directory"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			d, path := stocked(t)
+			held, path := stocked(t)
 			c.spoil(t, path)
-			for name, read := range map[string]func(string, int64) ([]byte, error){"Read": d.Read, "Load": d.Load} {
+			other := open(t, path, nil)
+			reads := map[string]func(string, int64) ([]byte, error){"Read": other.Read, "Load": other.Load}
+			if c.name != aboveIt { // the way to it is judged once
+				reads["Read again"], reads["Load again"] = held.Read, held.Load
+			}
+			for name, read := range reads {
 				b, err := read("file", 10)
 				if err == nil || failure.KindOf(err) != c.kind || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("%s: %q, %v; want kind %s and %q", name, b, err, c.kind, c.want)
@@ -250,7 +257,7 @@ func TestMakingAgain(t *testing.T) {
 	d := open(t, place(t), nil)
 	testutil.Must(t, os.Mkdir(d.path.String(), 0o700))
 	tries := 0
-	err := d.withDirectory("file", func(job.AbsPath) error {
+	err := d.withDirectory(func() error {
 		if tries++; tries == 1 {
 			return fs.ErrNotExist
 		}
@@ -339,5 +346,41 @@ func TestInside(t *testing.T) {
 	var stat unix.Stat_t
 	if err := unix.Lstat(path+"/journal", &stat); err != nil || stat.Uid != 5001 || stat.Mode&0o777 != 0o700 || ran != 2 {
 		t.Errorf("%+v, %v, ran %d times", stat, err, ran)
+	}
+}
+
+// TestReplacedDirectory: a directory that takes the place of the judged one is judged,
+// and files are opened in it; one that is removed is made again.
+func TestReplacedDirectory(t *testing.T) {
+	d, path := stocked(t)
+	testutil.Must(t, os.Rename(path, path+".old"))
+	testutil.Must(t, os.Mkdir(path, 0o777))
+	testutil.Must(t, os.Chmod(path, 0o777))
+	if _, err := d.OpenAppend("log"); err == nil {
+		t.Error("a directory that others can write was used")
+	}
+	testutil.Must(t, os.Remove(path))
+	f, err := d.OpenAppend("log")
+	testutil.Must(t, err)
+	testutil.Must(t, f.Close())
+	if _, err := os.Lstat(path + "/log"); err != nil {
+		t.Error(err)
+	}
+	if _, err := d.Read("file", 10); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v, want no file of the former directory", err)
+	}
+}
+
+// TestOneWalk: the files of a stage cost one walk from the root directory.
+func TestOneWalk(t *testing.T) {
+	d, path := stocked(t)
+	for _, open := range []func(string) (*os.File, error){d.OpenAppend, d.OpenUpdate} {
+		f, err := open("other")
+		testutil.Must(t, err)
+		testutil.Must(t, f.Close())
+	}
+	testutil.Must(t, os.Chmod(filepath.Dir(path), 0o777))
+	if _, err := d.Read("file", 10); err != nil {
+		t.Errorf("the way was judged again: %v", err)
 	}
 }
