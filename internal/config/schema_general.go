@@ -43,6 +43,12 @@ func jobKeys() []Key {
 			Example: `shell_path = "/usr/local/bin/bash"`,
 		},
 		{
+			Path: "general.login_shells", Default: "job", Since: first,
+			Meaning: "How often a job's shells read the login profiles. With `job`, GitLab Runner's own scripts for caches, artifacts and file variables share what one login " +
+				"leaves: the umask, the limits, and the exported variables and functions. The author's scripts and `get_sources` have a login of their own in any case. With `stage`, every script has one.",
+			Example: `login_shells = "stage"`,
+		},
+		{
 			Path: "general.job_message", Otherwise: "no message", Since: first,
 			Meaning: "Text that users read at the start of every job's prepare stage.",
 			Example: `job_message = "Maintenance on Friday from 08:00."`,

@@ -40,6 +40,23 @@ func (d *Downscope) UnmarshalText(b []byte) error {
 	return Pick(d, b, []Spelling[Downscope]{{"setuid", Setuid}, {"sudo", Sudo}, {"none", None}})
 }
 
+// LoginShells is how often the shells of a job read the login profiles.
+type LoginShells string
+
+// The choices of [general] login_shells.
+const (
+	LoginPerJob   LoginShells = "job"   // once for all scripts of the runner's own
+	LoginPerStage LoginShells = "stage" // for every script
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *LoginShells) UnmarshalText(b []byte) error {
+	return Pick(l, b, []Spelling[LoginShells]{{"job", LoginPerJob}, {"stage", LoginPerStage}})
+}
+
+// OncePerJob reports whether scripts of the runner's own share a login.
+func (l LoginShells) OncePerJob() bool { return l == LoginPerJob }
+
 // AccountSource is where the name of the local account comes from.
 type AccountSource string
 

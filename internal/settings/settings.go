@@ -18,6 +18,7 @@ type General struct {
 	KillTimeout time.Duration `toml:"kill_timeout" json:"kill_timeout"` // from SIGTERM to SIGKILL
 	ShellPath   job.AbsPath   `toml:"shell_path" json:"shell_path"`
 	UserBashEnv []job.Env     `toml:"user_bash_env" json:"user_bash_env,omitempty"`
+	LoginShells LoginShells   `toml:"login_shells" json:"login_shells"`
 	Directories
 }
 

@@ -57,15 +57,18 @@ func (p Profile) ScriptText() string { return state + p.Script + "\nexit 7\necho
 
 // Want is what the script prints, its errors included.
 func (p Profile) Want() string {
-	clean := "[0|||braceexpand:hashall:interactive-comments||/dev/null]\n"
-	clean = strings.Replace(clean, "|||", `||$' \t\n'|`, 1)
-	known := "function here\nunexported\n"
-	output := p.Output
 	if p.Ends {
-		known, output = "\n", ""
+		return WantSaved
 	}
-	return clean + "/\nlogin\n" + known + "error\n" + output
+	return clean + "function here\nunexported\nerror\n" + p.Output
 }
+
+// clean is the beginning of what every script prints.
+const clean = "[0||$' \\t\\n'|braceexpand:hashall:interactive-comments||/dev/null]\n/\nlogin\n"
+
+// WantSaved is what the script prints, before its particular part, where it has only what
+// programs have from the profiles, or nothing of them.
+const WantSaved = clean + "\nerror\n"
 
 // Write puts the profile into a home.
 func (p Profile) Write(home string) error {

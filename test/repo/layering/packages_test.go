@@ -178,6 +178,6 @@ var packages = []pkg{
 	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler"}, never: effects},
 	{path: jobrun + "diskspace", may: []string{"internal/failure", "internal/mounts"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "workspace", may: []string{
-		jobrun + "safedir", jobrun + "diskspace", "internal/failure", "internal/ipc", "internal/job", "internal/proctree",
+		jobrun + "safedir", jobrun + "diskspace", jobrun + "loginshell", "internal/failure", "internal/ipc", "internal/job", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 }

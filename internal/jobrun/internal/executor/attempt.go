@@ -2,6 +2,7 @@ package executor
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 
 // attempt runs the script once, after profiles of this kind.
 func (l Local) attempt(script []byte, read loginshell.Profiles, stop process.Stop) (end ending, err error) {
-	w, err := l.wire(script)
+	w, err := l.wire(script, read)
 	if err != nil {
 		return end, err
 	}
@@ -30,8 +31,17 @@ func (l Local) attempt(script []byte, read loginshell.Profiles, stop process.Sto
 	}
 	w.output.drain(drainLimit)
 	end.output = w.output
+	if end.passed && w.saves {
+		l.Profiles.Save(content(w.saved, maxSaved+1))
+	}
 	end.began, err = emptied(w.script)
 	return end, err
+}
+
+// content reads a file in memory, at most limit bytes of it.
+func content(file *os.File, limit int64) []byte {
+	text, _ := io.ReadAll(io.NewSectionReader(file, 0, limit))
+	return text
 }
 
 // emptied reports whether the script began: its first command empties its file
@@ -46,7 +56,7 @@ func emptied(script *os.File) (bool, error) {
 }
 
 func (l Local) start(w *wiring, read loginshell.Profiles) (*process.Process, error) {
-	program := loginshell.Program{Gate: true, Hide: l.Profiles.Hide}
+	program := loginshell.Program{Gate: true, Hide: w.output != nil, Save: w.saves}
 	shell, err := l.Family.Start(process.Command{
 		Path: l.Shell.Path, Args: loginshell.Args(program.Run(), read), Env: loginshell.Environ(l.Shell.Env),
 		Dir: workDir(l.Shell.Home), Files: w.files[:],

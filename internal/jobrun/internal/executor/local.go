@@ -41,14 +41,18 @@ const (
 
 // Run runs the script to its end, and whatever it started. Only the script's
 // own exit code makes the result a build failure.
-func (l Local) Run(script []byte, stop process.Stop) error {
-	end, err := l.attempt(script, l.Profiles.Read, stop)
-	if err == nil && !end.began && !stop.Terminating() && l.Profiles.Read != loginshell.None {
-		l.warn(end)
-		end, err = l.attempt(script, loginshell.None, stop)
-	}
-	if err != nil {
-		return err
+func (l Local) Run(script []byte, stop process.Stop) (err error) {
+	var end ending
+	for _, read := range l.Profiles.order() {
+		if end, err = l.attempt(script, read, stop); err != nil {
+			return err
+		}
+		if end.began || stop.Terminating() {
+			break
+		}
+		if read == l.Profiles.Read && read != loginshell.None {
+			l.warn(end)
+		}
 	}
 	return end.outcome(stop.Terminating())
 }

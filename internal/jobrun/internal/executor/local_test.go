@@ -42,6 +42,8 @@ var scenarios = map[string]func(){
 	"ask":             askOnce,
 	"stages":          stages,
 	"hidden":          hidden,
+	"saved":           saved,
+	"saved exit":      savedExit,
 	"slow profile":    slowProfile,
 	"stopped profile": stoppedProfile,
 	"daemons":         daemons,

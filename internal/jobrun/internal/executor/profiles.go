@@ -24,6 +24,22 @@ type Profiles struct {
 	Warned func() bool
 	// WarnAfter is how long they may take without a word in the job's log.
 	WarnAfter time.Duration
+	// Saved is what an earlier login of the job has left, nil for none. The script then
+	// runs without a login of its own, if that works.
+	Saved []byte
+	// Save keeps what a login leaves, for later stages; nil to keep nothing.
+	Save func(saved []byte)
+}
+
+// order lists what is read before the script, in the order in which it is tried.
+func (p Profiles) order() (all []loginshell.Profiles) {
+	if p.Saved != nil {
+		all = append(all, loginshell.Saved)
+	}
+	if p.Read != loginshell.None {
+		all = append(all, p.Read)
+	}
+	return append(all, loginshell.None)
 }
 
 // warnAfter is the usual WarnAfter.
@@ -36,10 +52,14 @@ const firstScript job.SubStage = "prepare_script"
 // NewProfiles returns how a brief's stage treats profiles.
 func NewProfiles(b ipc.Request) Profiles {
 	warned := filepath.Join(b.Dirs.Scripts.String(), loginshell.WarnedFile)
-	return Profiles{
+	p := Profiles{
 		Read: profiles(b.Job), Hide: b.SubStage != firstScript, WarnAfter: warnAfter,
 		Warned: func() bool { return !claim(warned) },
 	}
+	if b.Settings.LoginShells.OncePerJob() && p.Read == loginshell.Login {
+		p.share(b)
+	}
+	return p
 }
 
 func profiles(j ipc.Job) loginshell.Profiles {

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,9 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/settings"
 )
 
 // inProfile runs a scenario in a home with a profile, without the BASH_ENV that the
@@ -112,6 +118,129 @@ func TestAProfileThatHangsIsNamedWhenTheJobIsStopped(t *testing.T) {
 	out := inProfile(t, "stopped profile", "touch ~/hangs; sleep 1000")
 	if out != "143 true the job was stopped before your login profiles had ended\ntrue\n" {
 		t.Errorf("got\n%s", out)
+	}
+}
+
+// saved runs the stages of a job that share a login. The profile counts the logins, and
+// a later script damages what the first one has left.
+func saved() {
+	home := os.Getenv("HOME")
+	file := savedLogin{path: filepath.Join(home, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
+	for _, script := range []string{"echo $A", "echo $A", "echo exit 3 >~/" + loginshell.SavedFile, "echo $A", "echo $A"} {
+		l := local("/bin/bash", home)
+		l.Profiles.Hide = true
+		if l.Profiles.Saved = file.read(); l.Profiles.Saved == nil {
+			l.Profiles.Save = file.write
+		}
+		report(l.Run([]byte(script), never()))
+	}
+}
+
+func TestStagesShareALogin(t *testing.T) {
+	out := inProfile(t, "saved", "echo login >>~/logins; export A=$(wc -l <~/logins); echo printed")
+	const end = "0 false <nil>\n"
+	if want := "1\n" + end + "1\n" + end + end + "2\n" + end + "2\n" + end; out != want {
+		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
+// TestSavedLoginThatEnds: where what was left ends the shell, the script has a login.
+func TestSavedLoginThatEnds(t *testing.T) {
+	out := inProfile(t, "saved exit", "echo printed; export A=1")
+	if out != "1\n0 false <nil>\n" {
+		t.Errorf("got\n%s", out)
+	}
+}
+
+func savedExit() {
+	l := local("/bin/bash", os.Getenv("HOME"))
+	l.Profiles.Hide, l.Profiles.Saved = true, []byte("echo printed; exit 3\n# saved\n")
+	report(l.Run([]byte("echo $A"), never()))
+}
+
+// TestUnusableSavedLogin: only what write has made is used.
+func TestUnusableSavedLogin(t *testing.T) {
+	const text = "umask 0022\n# saved\n"
+	for name, tt := range map[string]struct {
+		spoil func(path string) error
+		want  bool
+	}{
+		"as it was written": {func(string) error { return nil }, true},
+		"missing":           {os.Remove, false},
+		"empty":             {func(p string) error { return os.Truncate(p, 0) }, false},
+		"cut off":           {func(p string) error { return os.Truncate(p, 60) }, false},
+		"readable by all":   {func(p string) error { return os.Chmod(p, 0o644) }, false},
+		"with another name": {func(p string) error { return os.Link(p, p+".2") }, false},
+		"a link":            {func(p string) error { return errors.Join(os.Rename(p, p+".2"), os.Symlink(p+".2", p)) }, false},
+		"a FIFO":            {func(p string) error { return errors.Join(os.Remove(p), unix.Mkfifo(p, 0o600)) }, false},
+		"a directory":       {func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o700)) }, false},
+		"too long":          {func(p string) error { return os.Truncate(p, 3*maxSaved) }, false},
+	} {
+		path := filepath.Join(t.TempDir(), loginshell.SavedFile)
+		s := savedLogin{path: path, account: job.UID(os.Getuid()), host: hostID()}
+		s.write([]byte(text))
+		if err := tt.spoil(path); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.read(); (got != nil) != tt.want || tt.want && string(got) != text {
+			t.Errorf("%s: %q", name, got)
+		}
+		for _, other := range []savedLogin{{path, s.account, "other/" + s.host}, {path, s.account + 1, s.host}} {
+			if got := other.read(); got != nil {
+				t.Errorf("%s: used by %+v", name, other)
+			}
+		}
+	}
+}
+
+func TestSavedLoginIsReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), loginshell.SavedFile)
+	s := savedLogin{path: path, account: job.UID(os.Getuid()), host: hostID()}
+	if err := os.WriteFile(path, []byte("damaged"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"x\n# saved\n": true, "incomplete\n": false, strings.Repeat("x", maxSaved) + "\n# saved\n": false} {
+		s.write([]byte(text))
+		if got := s.read(); (string(got) == text) != want {
+			t.Errorf("%.20q: %.20q", text, got)
+		}
+	}
+}
+
+// TestSharedLogins: the first script saves, and the runner's own scripts use it.
+func TestSharedLogins(t *testing.T) {
+	dir := t.TempDir()
+	scripts, err := job.ParseAbsPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := savedLogin{path: filepath.Join(dir, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
+	for _, there := range []bool{false, true} {
+		if there {
+			s.write([]byte("umask 0022\n# saved\n"))
+		}
+		for stage, own := range map[job.SubStage]bool{
+			"prepare_script": false, "get_sources": false, "restore_cache": true, "download_artifacts": true, "step_script": false, "build_script": false,
+			"after_script": false, "archive_cache": true, "archive_cache_on_failure": true, "upload_artifacts_on_success": true,
+			"upload_artifacts_on_failure": true, "cleanup_file_variables": true,
+		} {
+			for _, mode := range []settings.LoginShells{settings.LoginPerJob, settings.LoginPerStage} {
+				b := ipc.Request{SubStage: stage, Dirs: ipc.Dirs{Scripts: scripts}}
+				b.Account.UID, b.Settings.LoginShells = s.account, mode
+				p := NewProfiles(b)
+				shares := mode == settings.LoginPerJob
+				if uses := p.Saved != nil; uses != (shares && own && there) {
+					t.Errorf("%s, %s, saved %v: uses it: %v", stage, mode, there, uses)
+				}
+				if saves := p.Save != nil; saves != (shares && (own && !there || stage == "prepare_script")) {
+					t.Errorf("%s, %s, saved %v: saves it: %v", stage, mode, there, saves)
+				}
+				b.Job.NoProfile = true
+				if p := NewProfiles(b); p.Saved != nil || p.Save != nil {
+					t.Errorf("%s, %s: shares a login without profiles", stage, mode)
+				}
+			}
+		}
 	}
 }
 

@@ -25,6 +25,9 @@ const searchPath = "/usr/local/bin:/usr/bin:/bin"
 
 const bash = "/bin/bash"
 
+// stageVariable has the name of the stage.
+const stageVariable = "JACAMAR_CI_STAGE"
+
 // NewShell builds the login environment: from the account database, never from
 // a caller's environment.
 func NewShell(b ipc.Request) Shell {
@@ -39,7 +42,7 @@ func NewShell(b ipc.Request) Shell {
 		"SHELL=" + b.Account.Shell.String(),
 		"PATH=" + searchPath,
 		"JACAMAR_CI_SHELL=true",
-		"JACAMAR_CI_STAGE=" + stageName(b),
+		stageVariable + "=" + stageName(b),
 	}
 	env = replace(replace(env, b.Job.Login), b.Settings.UserBashEnv)
 	return Shell{Path: path, Env: env, Home: b.Account.Home.String()}

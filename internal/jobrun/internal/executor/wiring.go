@@ -16,6 +16,8 @@ type wiring struct {
 	passed *os.File // gives a line when the profiles are done
 	gate   *os.File // takes the line that lets the shell go on
 	output *held    // what the profiles print, where that is hidden
+	saved  *os.File // in memory: what a login leaves, nil where that is not needed
+	saves  bool     // the shell writes to saved
 	pumps  []*process.Pump
 
 	files  [loginshell.HiddenFD + 1]*os.File // the shell's, by number
@@ -24,7 +26,7 @@ type wiring struct {
 }
 
 // wire makes what one shell needs. The caller closes it.
-func (l Local) wire(script []byte) (w *wiring, err error) {
+func (l Local) wire(script []byte, read loginshell.Profiles) (w *wiring, err error) {
 	w = &wiring{}
 	defer func() {
 		if err != nil {
@@ -48,7 +50,25 @@ func (l Local) wire(script []byte) (w *wiring, err error) {
 	if w.script, err = w.hold(loginshell.ScriptFD, "script", loginshell.Content(script)); err != nil {
 		return w, err
 	}
-	return w, w.connect(l.Profiles.Hide)
+	if err = l.wireSaved(w, read); err != nil {
+		return w, err
+	}
+	return w, w.connect(l.Profiles.Hide || read == loginshell.Saved)
+}
+
+// wireSaved gives the shell the file of what a login leaves, to read or to write.
+func (l Local) wireSaved(w *wiring, read loginshell.Profiles) (err error) {
+	var content []byte
+	switch {
+	case read == loginshell.Saved:
+		content = loginshell.Restore(l.Profiles.Saved, l.Shell.Env, stageVariable)
+	case read == loginshell.Login && l.Profiles.Save != nil:
+		w.saves = true
+	default:
+		return nil
+	}
+	w.saved, err = w.hold(loginshell.SavedFD, "login", content)
+	return err
 }
 
 // connect makes the pipes.

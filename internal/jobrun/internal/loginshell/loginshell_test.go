@@ -38,10 +38,18 @@ type login struct {
 	bash  string
 	read  Profiles
 	limit time.Duration
+	// save keeps what the login leaves in saved, which Saved reads.
+	save  bool
+	saved []byte
+}
+
+// environment is that of the guard.
+func environment(home string) []string {
+	return []string{"HOME=" + home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "TMPDIR=/tmp"}
 }
 
 // run runs a script as an executor does.
-func (l login) run(t testing.TB, home, script string) (r result) {
+func (l *login) run(t testing.TB, home, script string) (r result) {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name string, content []byte) *os.File {
@@ -57,11 +65,12 @@ func (l login) run(t testing.TB, home, script string) (r result) {
 	}
 	out := file("out", nil)
 	cmd := exec.Command(l.bash)
-	cmd.Args = Args(Program{}.Run(), l.read)
-	cmd.Env = Environ([]string{"HOME=" + home, "PATH=/usr/bin:/bin", "LANG=C.UTF-8"})
+	cmd.Args = Args(Program{Save: l.save}.Run(), l.read)
+	cmd.Env = Environ(environment(home))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = home, out, out
 	cmd.ExtraFiles = []*os.File{
 		ScriptFD - 3: file("script", Content([]byte(script))), PassedFD - 3: file("passed", nil),
+		SavedFD - 3: file("saved", l.saved),
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -73,6 +82,9 @@ func (l login) run(t testing.TB, home, script string) (r result) {
 	profiles.End(home, cmd.Process.Pid)
 	r.out, r.began = content(t, dir, "out"), content(t, dir, "script") == ""
 	r.marks = profiles.Marks(t, home)
+	if l.save {
+		l.saved = []byte(content(t, dir, "saved"))
+	}
 	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
 		r.code = 128 + int(status.Signal())
 	} else {
@@ -97,7 +109,7 @@ func TestProfiles(t *testing.T) {
 			t.Run(filepath.Dir(bash)+"/"+p.Name, func(t *testing.T) {
 				t.Parallel()
 				dir := p.Home(t)
-				l := login{bash: bash, read: Login, limit: time.Minute}
+				l := &login{bash: bash, read: Login, limit: time.Minute}
 				r := l.run(t, dir, p.ScriptText())
 				if r.began && p.Races && r.code == 128+int(syscall.SIGKILL) {
 					return
@@ -141,7 +153,7 @@ func TestRandomProfiles(t *testing.T) {
 func holdsWith(t *testing.T, p profiles.Profile, want int) {
 	dir := p.Home(t)
 	script := "echo run >>" + Quote(filepath.Join(dir, profiles.Mark)) + "\nexit " + strconv.Itoa(want) + "\n"
-	l := login{bash: "/bin/bash", read: Login, limit: 2 * time.Second}
+	l := &login{bash: "/bin/bash", read: Login, limit: 2 * time.Second}
 	got := l.run(t, dir, script)
 	if !got.began && !got.hung {
 		if got.marks != 0 {

@@ -12,6 +12,7 @@ const (
 	ScriptFD = 3 // the script's file, see Content; for a question, where the answers go
 	PassedFD = 4 // takes a line when the profiles are done
 	GateFD   = 5 // has the line that Gate waits for
+	SavedFD  = 6 // takes what Save writes; with Saved, has it
 	HiddenFD = 7 // takes what the profiles print, with Hide
 )
 
@@ -22,6 +23,8 @@ const (
 	// Login is what `bash --login` reads: /etc/profile, the first profile of the
 	// home, and the file that BASH_ENV names (bash(1), INVOCATION).
 	Login Profiles = "login"
+	// Saved is what an earlier login shell of the job has left: see Restore.
+	Saved Profiles = "saved"
 	// Environment is the file that BASH_ENV names.
 	Environment Profiles = "environment"
 	// None is nothing at all.
@@ -36,6 +39,8 @@ type Program struct {
 	Gate bool
 	// Hide sends what the profiles print to HiddenFD.
 	Hide bool
+	// Save writes to SavedFD what the profiles leave to the programs of a script.
+	Save bool
 }
 
 // Args returns the arguments of bash for a program, its own name first.
@@ -69,7 +74,11 @@ func (p Program) Run() string {
 	if p.Gate {
 		gate = waitAtGate
 	}
-	return p.text("", strings.Replace(flat(script), "@GATE@", gate, 1))
+	save := ""
+	if p.Save {
+		save = flat(saveLogin)
+	}
+	return p.text("", save+" "+strings.Replace(flat(script), "@GATE@", gate, 1))
 }
 
 // Ask returns the program that expands words, each of them quoted as the shell

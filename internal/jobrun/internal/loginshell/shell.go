@@ -16,7 +16,7 @@ trap 'JACAMAR_TERM=1' TERM;
 shopt -s lastpipe;
 exec 9>&1 8>&2 2>/dev/null;
 {
-	exec </dev/null >&9 2>&8 3>&- 4>&- 5>&- 8>&- 9>&-; @HIDE@ exec 7>&-; shopt -u lastpipe;
+	exec </dev/null >&9 2>&8 3>&- 4>&- 5>&- 6>&- 8>&- 9>&-; @HIDE@ exec 7>&-; shopt -u lastpipe;
 	@BEFORE@
 	` + readProfiles + `
 	if { ` + reset + ` } >/dev/null 2>&1; then
@@ -42,8 +42,10 @@ if [[ $JACAMAR_PROFILES == login ]]; then
 	if [[ -r ~/.bash_profile ]]; then . ~/.bash_profile || [[ 1 ]];
 	elif [[ -r ~/.bash_login ]]; then . ~/.bash_login || [[ 1 ]];
 	elif [[ -r ~/.profile ]]; then . ~/.profile || [[ 1 ]]; fi;
+elif [[ $JACAMAR_PROFILES == saved ]]; then
+	. /proc/$$/fd/6 || [[ 1 ]];
 fi;
-if [[ ${JACAMAR_PROFILES-} != none && ${BASH_ENV-} ]]; then
+if [[ ${JACAMAR_PROFILES-} != none && ${JACAMAR_PROFILES-} != saved && ${BASH_ENV-} ]]; then
 	JACAMAR_FILE=$BASH_ENV;
 	if [[ $JACAMAR_FILE == *[\$\` + "`" + `\\]* ]]; then eval "JACAMAR_FILE=\"$BASH_ENV\""; fi;
 	if [[ $JACAMAR_FILE != */* ]]; then JACAMAR_FILE=./$JACAMAR_FILE; fi;

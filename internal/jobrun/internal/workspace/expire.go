@@ -11,6 +11,7 @@ import (
 
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
@@ -76,14 +77,15 @@ func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
 	return w.emptyTrash(all, id, until)
 }
 
-// keepLogs removes the job's record, and reports whether logs are left.
+// keepLogs removes the job's record and what its shells share, and reports whether logs
+// are left.
 func (w *Workspace) keepLogs(parent *safedir.Dir, id string, until time.Time) bool {
 	scripts, err := parent.Open(id)
 	if err != nil {
 		return false
 	}
 	defer scripts.Close()
-	for _, name := range []string{jobRecordFile, jobRecordFile + ".new"} {
+	for _, name := range []string{jobRecordFile, jobRecordFile + ".new", loginshell.SavedFile, loginshell.WarnedFile} {
 		w.noteLeftover(scripts.Path().String()+"/"+name, scripts.Remove(name, until))
 	}
 	names, err := scripts.Names()

@@ -1,0 +1,68 @@
+package loginshell
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// SavedFile is where a job keeps what its first login has left, in its own directory.
+const SavedFile = "login-environment"
+
+// saveLogin writes what a program that the script starts has from the profiles: umask,
+// limits, exported variables and functions. It runs after reset, by builtins alone.
+// Unexported variables, functions and aliases are for scripts that log in themselves.
+const saveLogin = `
+{
+	umask -p;
+	for JACAMAR_NAME in c d e f i l m n q r s t u v x; do
+		if ulimit -S$JACAMAR_NAME >/dev/null; then
+			printf 'ulimit -S%s ' $JACAMAR_NAME; ulimit -S$JACAMAR_NAME;
+			printf 'ulimit -H%s ' $JACAMAR_NAME; ulimit -H$JACAMAR_NAME;
+		fi;
+	done;
+	unset JACAMAR_NAME; export -p; export -fp; printf '` + savedEnd + `\n';
+} 2>/dev/null >/proc/$$/fd/6;`
+
+// savedEnd is the last line of what is saved: without it, something is missing.
+const savedEnd = `# saved`
+
+// IsWhole reports whether Save has written all of a text.
+func IsWhole(saved []byte) bool { return bytes.HasSuffix(saved, []byte("\n"+savedEnd+"\n")) }
+
+// Restore returns what a shell whose environment is env reads from SavedFD, so that
+// programs that it starts have what they had in the shell that was saved. A variable of
+// env that the profiles have removed is removed again; those that are named as own keep
+// their value from env.
+func Restore(saved []byte, env []string, own ...string) []byte {
+	var head, tail strings.Builder
+	head.WriteString("shopt -s extglob\n") // for functions that have such patterns
+	for _, pair := range env {
+		name, value, _ := strings.Cut(pair, "=")
+		head.WriteString("unset -v " + name + "\n")
+		if slices.Contains(own, name) {
+			tail.WriteString("[[ ! ${" + name + "+x} ]] || " + name + "=" + Quote(value) + "\n")
+		}
+	}
+	for _, name := range readOnly {
+		if exports(saved, name) {
+			tail.WriteString("export " + name + "\n")
+		}
+	}
+	return []byte(head.String() + string(saved) + tail.String())
+}
+
+// readOnly are the variables that bash sets itself and refuses to assign (bash(1),
+// Shell Variables). They can be exported.
+var readOnly = []string{"BASHOPTS", "EUID", "PPID", "SHELLOPTS", "UID"}
+
+// exports reports whether a text of Save has an exported read-only variable.
+func exports(saved []byte, name string) bool {
+	for line := range bytes.Lines(saved) {
+		flags, rest, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("declare -")), []byte(" "))
+		if len(flags) < len(line) && bytes.ContainsRune(flags, 'x') && bytes.HasPrefix(rest, []byte(name+"=")) {
+			return true
+		}
+	}
+	return false
+}
