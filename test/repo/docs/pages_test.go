@@ -6,11 +6,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -101,29 +99,6 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	}
 }
 
-// TestMessages: every heading of the troubleshooting page is a message of the
-// code, with "…" for its verbs.
-func TestMessages(t *testing.T) {
-	all := slices.Collect(maps.Keys(literals(t)))
-	headings := regexp.MustCompile(`(?m)^### (.*)$`).FindAllStringSubmatch(readPage(t, "troubleshooting.md"), -1)
-	if len(headings) == 0 {
-		t.Fatal("there are no messages on the page")
-	}
-	for _, m := range headings {
-		if !slices.ContainsFunc(all, func(text string) bool { return matches(text, m[1]) }) {
-			t.Errorf("no message of the code is %q", m[1])
-		}
-	}
-}
-
-var verb = regexp.MustCompile(`%[0-9]*[a-z]`)
-
-// matches compares a format with a heading, in which "…" is any text.
-func matches(format, heading string) bool {
-	pattern := strings.ReplaceAll(regexp.QuoteMeta(heading), "…", ".+")
-	return regexp.MustCompile("^" + pattern + "$").MatchString(verb.ReplaceAllString(format, "…"))
-}
-
 // TestMigrating: each key of the original that is refused is on the page, with
 // the same advice.
 func TestMigrating(t *testing.T) {
@@ -138,48 +113,4 @@ func TestMigrating(t *testing.T) {
 			t.Errorf("docs/migrating.md has %s, which is not refused", m[1])
 		}
 	}
-}
-
-// TestEveryPublicMessageIsOnThePage: every message to users has its fix there.
-func TestEveryPublicMessageIsOnThePage(t *testing.T) {
-	headings := regexp.MustCompile(`(?m)^### (.*)$`).FindAllStringSubmatch(readPage(t, "troubleshooting.md"), -1)
-	for format := range public(t) {
-		if strings.Trim(verb.ReplaceAllString(format, ""), ": ") == "" {
-			continue // text of a scheduler or of the system
-		}
-		found := slices.ContainsFunc(headings, func(m []string) bool { return matches(format, m[1]) })
-		if !found && !noted(format) {
-			t.Errorf("docs/troubleshooting.md has no heading for %q", format)
-		}
-	}
-}
-
-// noted are messages for administrators, who find the reason in the same line.
-func noted(format string) bool {
-	return strings.HasPrefix(format, "the site's ") || format == "cannot prepare the batch job: %w" || format == "cannot submit the job: %w"
-}
-
-// public returns the formats of the failures that are shown to users.
-func public(t *testing.T) map[string]bool {
-	t.Helper()
-	formats := map[string]bool{}
-	call := regexp.MustCompile(`(?:failure\.(?:Buildf|Systemf)|\.WithPublic)\(("(?:[^"\\]|\\.)*")`)
-	for _, dir := range []string{"internal", "cmd"} {
-		err := filepath.WalkDir(filepath.Join(top, dir), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			text, err := os.ReadFile(path)
-			for _, m := range call.FindAllSubmatch(text, -1) {
-				if format, err := strconv.Unquote(string(m[1])); err == nil {
-					formats[format] = true
-				}
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	return formats
 }

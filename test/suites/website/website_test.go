@@ -1,0 +1,261 @@
+// Package website reads the built documentation with a browser, as its readers do: on a
+// phone and on a desk, in the light and in the dark.
+package website
+
+import (
+	_ "embed"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/harness/browser"
+)
+
+const top = "../../.."
+
+// shots is where the pictures of TestWebsite go, for a person to look at.
+var shots = flag.String("shots", "", "write screenshots into this directory")
+
+//go:embed rules.js
+var rules string
+
+// needed are what `make site` needs, with their packages.
+var needed = map[string]string{
+	"/usr/bin/mkdocs": "mkdocs", "/usr/share/mkdocs/themes/material/base.html": "mkdocs-material",
+	"/usr/lib/python3/dist-packages/pymdownx/superfences.py": "python3-pymdownx",
+}
+
+// build builds the site and returns its directory.
+func build(t *testing.T) string {
+	t.Helper()
+	for file, pkg := range needed {
+		if _, err := os.Stat(file); err != nil {
+			t.Skipf("the package %s is not installed: the site is not built", pkg)
+		}
+	}
+	dir := t.TempDir()
+	out, err := exec.Command("make", "--no-print-directory", "-C", top, "site", "DIST="+dir).CombinedOutput()
+	if err != nil || len(out) > 0 && strings.Contains(string(out), "WARNING") {
+		t.Fatalf("make site: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "site")
+}
+
+// serve serves the site and returns its address.
+func serve(t *testing.T, dir string) string {
+	t.Helper()
+	server := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// pages lists the pages of the site, the front page first.
+func pages(t *testing.T, dir string) []string {
+	t.Helper()
+	found := []string{"index.html"}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(dir, path)
+		if err == nil && strings.HasSuffix(name, ".html") && name != "404.html" && name != "index.html" {
+			found = append(found, name)
+		}
+		return err
+	})
+	if err != nil || len(found) < 25 {
+		t.Fatalf("%d pages: %v", len(found), err)
+	}
+	return found
+}
+
+// main pages are those that short mode looks at.
+func mainPages() []string {
+	return []string{"index.html", "tutorial.html", "configuration.html", "troubleshooting.html", "messages.html", "job-log.html", "executors.html", "security/ledger.html"}
+}
+
+var (
+	phone = browser.View{Width: 390, Height: 844}
+	desk  = browser.View{Width: 1280, Height: 900}
+)
+
+func dark(v browser.View) browser.View { v.Dark = true; return v }
+
+func (v view) String() string {
+	scheme := "light"
+	if v.Dark {
+		scheme = "dark"
+	}
+	return fmt.Sprintf("%dx%d-%s", v.Width, v.Height, scheme)
+}
+
+type view struct{ browser.View }
+
+func views() []view { return []view{{phone}, {dark(phone)}, {desk}, {dark(desk)}} }
+
+// TestWebsite builds the site once and reads it with one browser.
+func TestWebsite(t *testing.T) {
+	dir := build(t)
+	b, address := browser.Start(t), serve(t, dir)
+	t.Run("rules", func(t *testing.T) { testRules(t, dir, b, address) })
+	t.Run("search", func(t *testing.T) { testSearch(t, dir, b, address) })
+	t.Run("screenshots", func(t *testing.T) { takeScreenshots(t, b, address) })
+}
+
+// testRules: no page asks another server for anything, is wider than a phone, or has text
+// that is hard to read.
+func testRules(t *testing.T, dir string, b *browser.Browser, address string) {
+	read := mainPages()
+	looks := []view{{phone}, {dark(desk)}}
+	if !testing.Short() {
+		read, looks = pages(t, dir), views()
+	}
+	for _, v := range looks {
+		t.Run(v.String(), func(t *testing.T) {
+			p := b.Open(t, v.View)
+			for _, name := range read {
+				p.Load(address + "/" + name)
+				checkRules(t, p, name)
+			}
+			search(p, "not allowed to run CI jobs")
+			checkRules(t, p, "the search")
+			p.Settle()
+			for _, request := range p.Requests {
+				if !strings.HasPrefix(request, address+"/") && request != "about:blank" && !strings.HasPrefix(request, "blob:"+address) {
+					t.Errorf("a page asks for %s", request)
+				}
+			}
+			if len(p.Requests) < len(read) {
+				t.Errorf("only %d requests were seen", len(p.Requests))
+			}
+		})
+	}
+}
+
+func checkRules(t *testing.T, p *browser.Page, what string) {
+	t.Helper()
+	var faults []string
+	p.Eval(&faults, rules)
+	for _, fault := range faults {
+		t.Errorf("%s: %s", what, fault)
+	}
+}
+
+// TestRulesFindFaults: the rules fail on a page that breaks each.
+func TestRulesFindFaults(t *testing.T) {
+	b := browser.Start(t)
+	p := b.Open(t, phone)
+	p.Load("data:text/html," + url.PathEscape(`<meta name=viewport content="width=device-width,initial-scale=1,minimum-scale=1"><body class=md-content>
+		<p style="color:#999">hard to read</p><div style="width:2000px">wide</div><img src="data:,none">`))
+	var faults []string
+	p.Eval(&faults, rules)
+	for _, want := range []string{"wider than the window", "contrast", "does not load", "has no text"} {
+		if !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, want) }) {
+			t.Errorf("no fault %q in %q", want, faults)
+		}
+	}
+}
+
+//go:embed search.js
+var searched string
+
+// search returns the first section that the search lists for a text.
+func search(p *browser.Page, text string) string {
+	quoted, _ := json.Marshal(text)
+	var found []string
+	p.Eval(&found, fmt.Sprintf("(%s)(%s)", strings.TrimSpace(searched), quoted))
+	for _, address := range found {
+		if u, err := url.Parse(address); err == nil && u.Fragment != "" {
+			return filepath.Base(u.Path) + "#" + u.Fragment
+		}
+	}
+	return strings.Join(found, " ")
+}
+
+var heading = regexp.MustCompile(`(?s)<h3 id="([^"]+)">(.*?)<a class="headerlink"`)
+
+// messages are the headings of the pages of messages, by their address.
+func messages(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, name := range []string{"troubleshooting.html", "messages.html"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range heading.FindAllStringSubmatch(string(text), -1) {
+			found[name+"#"+m[1]] = plain(m[2])
+		}
+	}
+	if len(found) < 60 {
+		t.Fatalf("only %d messages", len(found))
+	}
+	return found
+}
+
+func plain(html string) string {
+	text := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(html, "")
+	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&amp;", "&").Replace(text)
+}
+
+// testSearch: the first section that the search lists for a message, as it
+// is in a job's log, is that message's.
+func testSearch(t *testing.T, dir string, b *browser.Browser, address string) {
+	p := b.Open(t, desk)
+	p.Load(address + "/index.html")
+	for _, one := range []struct{ text, want string }{
+		{"ERROR: you are not allowed to run CI jobs on this resource", "troubleshooting.html#you-are-not-allowed-to-run-ci-jobs-on-this-resource"},
+		{"not allowed to run CI jobs", "troubleshooting.html#you-are-not-allowed-to-run-ci-jobs-on-this-resource"},
+		{`ERROR: Slurm refused the job: sbatch: error: x: "y"`, "troubleshooting.html#refused-the-job"},
+		{"cannot use /scratch/ci/alice: owned by bob, not by you", "troubleshooting.html#cannot-use-owned-by-not-by-you"},
+		{"data_dir", "configuration.html#generaldata_dir"},
+		{"tcsh", "user-guide.html#where-scripts-run"},
+	} {
+		if got := search(p, one.text); got != one.want {
+			t.Errorf("the search for %q finds %s first, want %s", one.text, got, one.want)
+		}
+	}
+	if testing.Short() {
+		return // below: every message, as it is
+	}
+	all := messages(t, dir)
+	for at, text := range all {
+		if got := search(p, text); got != at && all[got] != text {
+			t.Errorf("the search for %q finds %s first, want %s", text, got, at)
+		}
+	}
+}
+
+// takeScreenshots writes pictures of the pages that new readers see first. They are not
+// compared: a person looks at them.
+func takeScreenshots(t *testing.T, b *browser.Browser, address string) {
+	if *shots == "" {
+		t.Skip("no directory is given: -shots=DIRECTORY")
+	}
+	for _, v := range views() {
+		p := b.Open(t, v.View)
+		for _, name := range mainPages() {
+			p.Load(address + "/" + name)
+			save(t, p, v, name)
+		}
+		p.Load(address + "/index.html")
+		search(p, "not allowed to run CI jobs")
+		save(t, p, v, "search")
+	}
+}
+
+func save(t *testing.T, p *browser.Page, v view, name string) {
+	t.Helper()
+	name = strings.NewReplacer("/", "-", ".html", "").Replace(name)
+	if err := os.WriteFile(filepath.Join(*shots, name+"-"+v.String()+".png"), p.Screenshot(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
