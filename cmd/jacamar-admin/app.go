@@ -23,6 +23,9 @@ func app(status *int) *cli.App {
 				_, err := fmt.Fprint(c.App.Writer, version.Text())
 				return err
 			}
+			if c.Args().First() == "help" {
+				return cli.ShowAppHelp(c)
+			}
 			if !c.Args().Present() {
 				return usage("a command is missing")
 			}
@@ -30,8 +33,4 @@ func app(status *int) *cli.App {
 		},
 		Commands: append(installation(status), operations(status)...),
 	}
-}
-
-func configuration() cli.Flag {
-	return &cli.StringFlag{Name: "configuration", Usage: "the site's configuration `FILE`", Required: true}
 }

@@ -13,7 +13,7 @@ func installation(status *int) []*cli.Command {
 		{
 			Name: "init", Usage: "write a first configuration and check the installation",
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "configuration", Usage: "write `FILE`", Value: "/etc/gitlab-runner/jacamar.toml"},
+				&cli.StringFlag{Name: "configuration", Usage: "write `FILE`", Value: usualConfiguration},
 				&cli.StringFlag{Name: "gitlab-server", Usage: "the `URL` of the GitLab server"},
 				&cli.StringFlag{Name: "tls-ca-file", Usage: "`FILE` with the certificate authorities for that server"},
 				&cli.StringFlag{Name: "deployment", Usage: "`KIND` of deployment: root, caps, sudo or none"},
@@ -26,18 +26,25 @@ func installation(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "runner-config", Usage: "merge the table for the runner into `FILE`, the runner's config.toml, instead of printing it"},
 				&cli.StringFlag{Name: "runner", Usage: "the `NAME` of the runner in that file, where it has several"},
 				&cli.BoolFlag{Name: "force", Usage: "replace a configuration that exists"},
+				&cli.BoolFlag{Name: "wire", Usage: "only make a runner call jacamar-auth, with a configuration that exists"},
 			},
 			Action: noArgs(func(c *cli.Context) { *status = initialize(c) }),
 		},
 		{
 			Name: "check", Usage: "look at the installation and print what to fix",
-			Flags:  []cli.Flag{configuration(), &cli.BoolFlag{Name: "json", Usage: "print JSON"}},
-			Action: noArgs(func(c *cli.Context) { *status = admin.Check(c.String("configuration"), c.Bool("json")) }),
+			Flags: []cli.Flag{
+				site(),
+				&cli.StringFlag{Name: "runner-config", Usage: "the runner's config.toml, where it is not the usual `FILE`"},
+				&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+			},
+			Action: noArgs(func(c *cli.Context) {
+				*status = admin.Check(admin.CheckOptions{Configuration: c.String("configuration"), RunnerConfig: c.String("runner-config"), JSON: c.Bool("json")})
+			}),
 		},
 		{
 			Name: "explain", Usage: "show the decision about one job, rule by rule",
 			Flags: []cli.Flag{
-				configuration(),
+				site(),
 				&cli.StringFlag{Name: "token", Usage: "`FILE` with the job's id_token; needs --job-response"},
 				&cli.StringFlag{Name: "job-response", Usage: "the runner's JOB_RESPONSE_FILE of the job, or a copy"},
 				&cli.StringFlag{Name: "claims", Usage: "`FILE` with a token's claims, instead of a token"},
@@ -50,7 +57,7 @@ func installation(status *int) []*cli.Command {
 			Name: "keys", Usage: "the server's public keys",
 			Subcommands: []*cli.Command{{
 				Name: "refresh", Usage: "fetch the keys and keep them, for a timer",
-				Flags:  []cli.Flag{configuration(), &cli.BoolFlag{Name: "forget", Usage: "trust no key that was fetched before"}},
+				Flags:  []cli.Flag{site(), &cli.BoolFlag{Name: "forget", Usage: "trust no key that was fetched before"}},
 				Action: noArgs(func(c *cli.Context) { *status = admin.RefreshKeys(c.String("configuration"), c.Bool("forget")) }),
 			}},
 			Action: func(c *cli.Context) error { return usage("keys has no command %q, only refresh", c.Args().First()) },
@@ -62,7 +69,7 @@ func initialize(c *cli.Context) int {
 	return admin.Init(admin.InitOptions{
 		Configuration: c.String("configuration"), Server: c.String("gitlab-server"), CAFile: c.String("tls-ca-file"),
 		Deployment: c.String("deployment"), Executor: c.String("executor"), DataDir: c.String("data-dir"), StateDir: c.String("state-dir"),
-		Service: c.String("service"), Helper: c.String("helper-account"), RunnerConfig: c.String("runner-config"), Runner: c.String("runner"), Log: c.String("log"), Force: c.Bool("force"),
+		Service: c.String("service"), Helper: c.String("helper-account"), RunnerConfig: c.String("runner-config"), Runner: c.String("runner"), Log: c.String("log"), Force: c.Bool("force"), Wire: c.Bool("wire"),
 	})
 }
 

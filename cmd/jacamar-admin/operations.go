@@ -84,9 +84,12 @@ func operations(status *int) []*cli.Command {
 	}
 }
 
+// usualConfiguration is the site's configuration where the command line names none.
+const usualConfiguration = "/etc/gitlab-runner/jacamar.toml"
+
 // site names the configuration by its usual place, so that a command is short.
 func site() cli.Flag {
-	return &cli.StringFlag{Name: "configuration", Usage: "the site's configuration `FILE`", Value: "/etc/gitlab-runner/jacamar.toml"}
+	return &cli.StringFlag{Name: "configuration", Usage: "the site's configuration `FILE`", Value: usualConfiguration}
 }
 
 // readerFlags are those of the commands that print jobs.

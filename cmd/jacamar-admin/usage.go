@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -21,29 +22,26 @@ func oneLineErrors(a *cli.App) *cli.App {
 func oneLineCommands(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError, c.HideHelpCommand = oneLine, true
-		required := takeRequired(c.Flags)
-		c.Before = func(ctx *cli.Context) error {
-			for _, f := range required {
-				if ctx.String(f.Name) == "" {
-					return usage("%s needs --%s", c.Name, f.Name)
-				}
-			}
-			return nil
-		}
 		oneLineCommands(c.Subcommands)
 	}
 }
 
-// takeRequired returns the flags that a command needs, for Before to check: the library
-// reports a missing one in its own way only.
-func takeRequired(flags []cli.Flag) (required []*cli.StringFlag) {
-	for _, f := range flags {
-		if s, ok := f.(*cli.StringFlag); ok && s.Required {
-			s.Required = false
-			required = append(required, s)
-		}
+// oneLine words an error of the library's parser as the rest of this program does.
+func oneLine(c *cli.Context, err error, _ bool) error {
+	text := err.Error()
+	if name, found := strings.CutPrefix(text, "flag provided but not defined: -"); found {
+		text = "no such option: --" + strings.TrimLeft(name, "-")
 	}
-	return required
+	if name, found := strings.CutPrefix(text, "flag needs an argument: -"); found {
+		text = "--" + strings.TrimLeft(name, "-") + " needs a value"
+	}
+	return fmt.Errorf("%s (see %s --help)", text, place(c))
 }
 
-func oneLine(_ *cli.Context, err error, _ bool) error { return usage("%w", err) }
+// place is the command whose help describes an option.
+func place(c *cli.Context) string {
+	if c == nil || c.Command == nil || c.Command.HelpName == "" {
+		return "jacamar-admin"
+	}
+	return c.Command.HelpName
+}

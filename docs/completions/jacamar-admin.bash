@@ -13,8 +13,8 @@ _jacamar_admin() {
   done
   case $path in
     '') words='--version --help init check explain keys jobs show status drain resume stop' ;;
-    'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --helper-account --runner-config --runner --force --help' ;;
-    'check') words='--configuration --json --help' ;;
+    'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --helper-account --runner-config --runner --force --wire --help' ;;
+    'check') words='--configuration --runner-config --json --help' ;;
     'explain') words='--configuration --token --job-response --claims --runas --target --help' ;;
     'keys refresh') words='--configuration --forget --help' ;;
     'jobs') words='--configuration --journal --since --json --ended --refused --account --project --state --watch --help' ;;

@@ -34,15 +34,19 @@ type View struct {
 
 // Installation gives jacamar-admin the functions that a job's stage uses, so that
 // what it reports is what happens to a job.
-type Installation struct{ d *authDriver }
+type Installation struct {
+	d       *authDriver
+	environ []string
+}
 
 // Open locks this process down and returns the installation of a configuration file,
 // which Load reads. The path must be absolute.
 func Open(configuration string, v View) (Installation, error) {
-	if _, err := lockdown.Enter(); err != nil {
+	inherited, err := lockdown.Enter()
+	if err != nil {
 		return Installation{}, err
 	}
-	return Installation{&authDriver{
+	return Installation{environ: inherited.Environ, d: &authDriver{
 		Session: driver.Session{
 			Call:   driver.Call{Stage: job.Config, Configuration: configuration, Unobfuscated: true},
 			Stdout: os.Stdout, Stderr: os.Stderr, Started: time.Now(),
@@ -50,6 +54,10 @@ func Open(configuration string, v View) (Installation, error) {
 		powers: v.Privileged, administers: true, closed: v.Closed, uid: v.UID,
 	}}, nil
 }
+
+// Environ is the caller's environment, which this process no longer has. It decides
+// nothing but how a terminal is written to.
+func (i Installation) Environ() []string { return i.environ }
 
 // Load reads the configuration.
 func (i Installation) Load() error { return i.d.configure() }

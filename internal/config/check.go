@@ -260,6 +260,9 @@ var warnings = []check{
 	{"busy polling", nil, warnPolling},
 	{"confinement", nil, warnConfinement},
 	{"blanks", nil, warnBlank},
+	{"patterns", nil, warnPatterns},
+	{"literal variables", nil, warnLiteral},
+	{"joined arguments", nil, warnJoined},
 }
 
 func warnNoLog(c *Config) []Fault {

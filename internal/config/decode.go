@@ -37,6 +37,13 @@ func (d *decoder) fault(key, format string, args ...any) {
 	}
 }
 
+// write completes the last fault by the text to write instead.
+func (d *decoder) write(text string) {
+	if n := len(d.faults); n > 0 && text != "" {
+		d.faults[n-1].Write = text
+	}
+}
+
 func (d *decoder) tables(c *Config, doc map[string]any) {
 	d.table(reflect.ValueOf(c).Elem(), doc, "")
 }
@@ -127,6 +134,7 @@ func (d *decoder) value(to reflect.Value, value any, path string) (ok bool) {
 	entries, ok := array(value)
 	if !ok {
 		d.fault(path, "is %s, want an array%s", kindOf(value), d.ofTables(path))
+		d.write(rewritten(to, value, path))
 		return false
 	}
 	to.Set(reflect.MakeSlice(to.Type(), len(entries), len(entries)))
@@ -140,6 +148,7 @@ func (d *decoder) scalar(to reflect.Value, value any, path string) (ok bool) {
 	err := set(to, value)
 	if err != nil {
 		d.fault(path, "%v", err)
+		d.write(rewritten(to, value, path))
 	}
 	return err == nil
 }
@@ -147,7 +156,9 @@ func (d *decoder) scalar(to reflect.Value, value any, path string) (ok bool) {
 // entry stores one entry of an array: a table of its own, or a plain value.
 func (d *decoder) entry(to reflect.Value, value any, path string) {
 	if _, ok := d.keys[plain(path)]; ok {
-		d.scalar(to, value, path)
+		if !d.scalar(to, value, path) {
+			d.write(splitEntry(value))
+		}
 		return
 	}
 	d.subtable(to, value, true, path)

@@ -21,6 +21,8 @@ type Fault struct {
 	Text string
 	// Value is what the file has there, where a fix can be worked out from it.
 	Value string
+	// Write is the text to write instead, where it is known.
+	Write string
 }
 
 // Error returns the fault as one line.

@@ -54,9 +54,10 @@ func syntaxFault(err error, text string) Fault {
 		return Fault{Text: fmt.Sprintf("not valid TOML: %v", err)}
 	}
 	before := max(0, min(syntax.Position.Start, len(text)))
+	line := 1 + strings.Count(text[:before], "\n")
 	return Fault{
-		Key: job.Printable(syntax.LastKey), Line: 1 + strings.Count(text[:before], "\n"),
-		Text: "not valid TOML: " + job.Printable(syntax.Message),
+		Key: job.Printable(syntax.LastKey), Line: line,
+		Text: "not valid TOML: " + job.Printable(syntax.Message), Write: bareWord(lineOf(text, line)),
 	}
 }
 
@@ -72,4 +73,10 @@ func derive(g *General) {
 	if g.JWTRequiredAud == "" {
 		g.JWTRequiredAud = u.String()
 	}
+}
+
+// lineOf is one line of a text, counted from one.
+func lineOf(text string, number int) string {
+	lines := strings.Split(text, "\n")
+	return job.Printable(lines[min(number, len(lines))-1])
 }

@@ -2,7 +2,10 @@ package admin
 
 import (
 	"context"
+	"io"
 	"os"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/check"
@@ -12,15 +15,23 @@ import (
 // notChecked is the exit status that monitoring plugins use for unknown.
 const notChecked = 3
 
+// CheckOptions are what the command line of check gives.
+type CheckOptions struct {
+	Configuration string
+	// RunnerConfig is the runner's config.toml, "" for the usual one.
+	RunnerConfig string
+	JSON         bool
+}
+
 // Check looks at the installation and prints what it finds. The exit status is 0
 // when all is well, 1 with warnings, 2 with failures, 3 when it could not look.
-func Check(configuration string, asJSON bool) int {
-	report, err := report(context.Background(), configuration)
+func Check(o CheckOptions) int {
+	report, style, err := report(context.Background(), o)
 	if err != nil {
 		return fail(err, notChecked)
 	}
-	print := report.WriteText
-	if asJSON {
+	print := func(w io.Writer) error { return report.WriteText(w, style) }
+	if o.JSON {
 		print = report.WriteJSON
 	}
 	if err := print(os.Stdout); err != nil {
@@ -29,24 +40,33 @@ func Check(configuration string, asJSON bool) int {
 	return report.Status()
 }
 
-func report(ctx context.Context, configuration string) (check.Report, error) {
+// columns is the width of a terminal, 0 for another file.
+func columns(f *os.File) int {
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return max(int(size.Col), 1)
+}
+
+func report(ctx context.Context, o CheckOptions) (r check.Report, style check.Style, err error) {
 	v, err := view()
 	if err != nil {
-		return check.Report{}, err
+		return r, style, err
 	}
-	i, err := open(configuration, &configuration)
+	i, err := open(o.Configuration, &o.Configuration, &o.RunnerConfig)
 	if err != nil {
-		return check.Report{}, err
+		return r, style, err
 	}
-	s := check.Site{Closed: v.Closed}
-	if s.File, err = job.ParseAbsPath(configuration); err != nil {
-		return check.Report{}, err
+	s := check.Site{Closed: v.Closed, RunnerConfig: o.RunnerConfig}
+	if s.File, err = job.ParseAbsPath(o.Configuration); err != nil {
+		return r, style, err
 	}
 	if err := gather(ctx, i, &s); err != nil {
-		return check.Report{}, err
+		return r, style, err
 	}
 	defer s.Log.Close()
-	return check.Run(ctx, s), nil
+	return check.Run(ctx, s), check.StyleOf(columns(os.Stdout), i.Environ()), nil
 }
 
 // gather collects what the checks look at. A configuration that cannot be used is a

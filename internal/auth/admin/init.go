@@ -11,8 +11,10 @@ import (
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/setup"
+	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/programs"
+	"jacamar-ci/internal/settings"
 )
 
 // InitOptions is what the command line gives of a first configuration; what is empty
@@ -24,6 +26,8 @@ type InitOptions struct {
 	Service, RunnerConfig, Runner, Log string
 	Helper                             string
 	Force                              bool
+	// Wire only makes a runner call jacamar-auth with the configuration that exists.
+	Wire bool
 }
 
 // Init writes a first configuration, adds it to a runner's and checks the
@@ -40,6 +44,9 @@ func initialize(ctx context.Context, i auth.Installation, o InitOptions) error {
 	file, err := job.ParseAbsPath(o.Configuration)
 	if err != nil {
 		return err
+	}
+	if o.Wire {
+		return wireOnly(ctx, i, o, file)
 	}
 	choice, err := choose(o)
 	if err != nil {
@@ -67,6 +74,62 @@ func initialize(ctx context.Context, i auth.Installation, o InitOptions) error {
 	return checkAs(owner, choice.Deployment, file)
 }
 
+// wireOnly makes another runner call jacamar-auth with a configuration that exists, and
+// checks the installation.
+func wireOnly(ctx context.Context, i auth.Installation, o InitOptions, file job.AbsPath) error {
+	if o.RunnerConfig == "" {
+		return errors.New("--wire needs --runner-config")
+	}
+	if err := i.Load(); err != nil {
+		return err
+	}
+	program, err := privilegedProgram()
+	if err != nil {
+		return err
+	}
+	owner, err := serviceOfFile(ctx, i, file)
+	if err != nil {
+		return err
+	}
+	if err := wire(setup.Wiring{Program: program.String(), Configuration: file.String()}, o, owner.UID); err != nil {
+		return err
+	}
+	return checkAs(owner, deploymentOf(i), file)
+}
+
+// serviceOfFile is the account of the service that an installation is for, as the
+// configuration's file has it: init lets the primary group of that account read it.
+func serviceOfFile(ctx context.Context, i auth.Installation, file job.AbsPath) (job.Account, error) {
+	own, err := accountOf(ctx, i, uid())
+	if err != nil || uid() != 0 {
+		return own, err
+	}
+	var info unix.Stat_t
+	if err := unix.Stat(file.String(), &info); err != nil {
+		return job.Account{}, err
+	}
+	for _, service := range []func() (job.Account, error){
+		func() (job.Account, error) { return accountOf(ctx, i, job.UID(info.Uid)) },
+		func() (job.Account, error) { return account.LocalFiles().ByPrimaryGroup(job.GID(info.Gid)) },
+	} {
+		if a, err := service(); err == nil && a.UID != 0 {
+			return a, nil
+		}
+	}
+	return own, nil
+}
+
+// deploymentOf is that of a loaded configuration, as far as it decides who checks it.
+func deploymentOf(i auth.Installation) setup.Deployment {
+	switch i.Config().Auth.Downscope {
+	case settings.Sudo:
+		return setup.Sudo
+	case settings.None:
+		return setup.None
+	}
+	return setup.Caps
+}
+
 // uid is the account of this process.
 func uid() job.UID { return job.UID(os.Geteuid()) }
 
@@ -88,19 +151,22 @@ func choose(o InitOptions) (setup.Choice, error) {
 // service is the account that will run jacamar-auth. Only root can make a file for
 // another one.
 func service(ctx context.Context, i auth.Installation, deployment setup.Deployment, name string) (job.Account, error) {
-	names := i.Names()
 	if uid() != 0 || deployment == setup.Root {
-		own, err := names.Owner(ctx, job.Account{UID: uid()})
-		if err != nil {
-			return job.Account{}, err
-		}
-		return names.Lookup(ctx, own)
+		return accountOf(ctx, i, uid())
 	}
 	login, err := job.ParseUsername(name)
 	if err != nil {
 		return job.Account{}, err
 	}
-	return names.Lookup(ctx, login)
+	return i.Names().Lookup(ctx, login)
+}
+
+func accountOf(ctx context.Context, i auth.Installation, id job.UID) (job.Account, error) {
+	name, err := i.Names().Owner(ctx, job.Account{UID: id})
+	if err != nil {
+		return job.Account{}, err
+	}
+	return i.Names().Lookup(ctx, name)
 }
 
 // wire prints the runner's table, or merges it into the runner's file.

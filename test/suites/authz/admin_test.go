@@ -35,7 +35,7 @@ func TestAdministrationUsage(t *testing.T) {
 		"keys without a command":     {[]string{"keys"}, "no command", 2},
 		"keys with another command":  {[]string{"keys", "forget"}, "no command", 2},
 		"keys refresh of nothing":    {[]string{"keys", "refresh", "--configuration", "/nonexistent"}, "does not exist", 1},
-		"an unknown flag":            {[]string{"check", "--verbose"}, "flag provided but not defined", 2},
+		"an unknown flag":            {[]string{"check", "--verbose"}, "no such option: --verbose (see jacamar-admin check --help)", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, status := admin(t, append([]string{program}, tc.argv...)...)

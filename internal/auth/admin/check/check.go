@@ -27,6 +27,8 @@ type Site struct {
 
 	// UID is the account that runs jacamar-auth.
 	UID job.UID
+	// RunnerConfig is the runner's config.toml, "" for the usual one.
+	RunnerConfig string
 	// Closed reports that this process cannot look at what jacamar-auth keeps: it has
 	// file capabilities, and this process is not root.
 	Closed bool
@@ -53,9 +55,10 @@ type Site struct {
 
 // check is a named check. A check without a finding does not apply to this site.
 type check struct {
-	name  string
-	needs needs
-	run   func(context.Context, Site) []Line
+	// id is stable; name is for people.
+	id, name string
+	needs    needs
+	run      func(context.Context, Site) []Line
 }
 
 // needs is what a check cannot do without.
@@ -72,31 +75,31 @@ func (n needs) met(s Site) bool {
 }
 
 var checks = []check{
-	{"configuration", nothing, configuration},
-	{"account", configured, viewpoint},
-	{"jacamar-auth", nothing, authProgram},
-	{"jacamar", configured, jacamar},
-	{"jacamar-keys", nothing, fetcher},
-	{"privileges", configured, privileges},
-	{"SELinux", configured, selinux},
-	{"helper account", configured, helper},
-	{"user namespace", nothing, userNamespace},
-	{"/proc", configured, processView},
-	{"state directory", keeper, stateDirectory},
-	{"CA file", configured, caFile},
-	{"key server", keeper, keyServer},
-	{"name service", nothing, nameService},
-	{"shadow", keeper, shadow},
-	{"lists", configured, lists},
-	{"account map", configured, accountMap},
-	{"RunAs", configured, runAs},
-	{"shells", configured, shells},
-	{"data directory", configured, dataDirectory},
-	{"scheduler", configured, scheduler},
-	{"log", keeper, log},
-	{"journal", keeper, journal},
-	{"logins", configured, logins},
-	{"runner", nothing, runnerConfig},
+	{"configuration", "configuration", nothing, configuration},
+	{"account", "account", configured, viewpoint},
+	{"jacamar-auth", "jacamar-auth", nothing, authProgram},
+	{"jacamar", "jacamar", configured, jacamar},
+	{"jacamar-keys", "jacamar-keys", nothing, fetcher},
+	{"privileges", "privileges", configured, privileges},
+	{"selinux", "SELinux", configured, selinux},
+	{"helper-account", "helper account", configured, helper},
+	{"user-namespace", "user namespace", nothing, userNamespace},
+	{"proc", "/proc", configured, processView},
+	{"state-directory", "state directory", keeper, stateDirectory},
+	{"ca-file", "CA file", configured, caFile},
+	{"key-server", "key server", keeper, keyServer},
+	{"name-service", "name service", nothing, nameService},
+	{"shadow", "shadow", keeper, shadow},
+	{"lists", "lists", configured, lists},
+	{"account-map", "account map", configured, accountMap},
+	{"runas", "RunAs", configured, runAs},
+	{"shells", "shells", configured, shells},
+	{"data-directory", "data directory", configured, dataDirectory},
+	{"scheduler", "scheduler", configured, scheduler},
+	{"log", "log", keeper, log},
+	{"journal", "journal", keeper, journal},
+	{"logins", "logins", configured, logins},
+	{"runner", "runner", nothing, runnerConfig},
 }
 
 // Run runs every check that the site has the means for.
@@ -110,14 +113,13 @@ func Run(ctx context.Context, s Site) Report {
 			continue
 		}
 		for _, l := range c.run(ctx, s) {
-			l.Check = c.name
+			l.ID, l.Check = c.id, c.name
 			r.Lines = append(r.Lines, l)
 		}
 	}
 	if s.Config == nil {
 		r.Lines = append(r.Lines, Line{
-			Check: "configuration", Result: Fail, Text: "the checks that need a configuration were left out",
-			Fix: "correct the errors above and check again",
+			ID: "configuration", Check: "configuration", Result: Skip, Text: "the checks that need a configuration were left out: correct the errors above and check again",
 		})
 	}
 	r.Result = worst(r.Lines)

@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -40,17 +41,30 @@ func configuration(ctx context.Context, s Site) []Line {
 	case s.Err == nil, errors.As(s.Err, &fault):
 	case errors.As(s.Err, &several):
 		for _, err := range several.Errors {
-			lines = append(lines, fail("correct it in "+s.File.String()+addressFix(ctx, err), "%v", err))
+			lines = append(lines, fail(s.correct(err)+addressFix(ctx, err), "%v", err))
 		}
 	default:
 		lines = append(lines, fail("correct it in "+s.File.String(), "%v", s.Err))
 	}
 	if s.Config != nil {
 		for _, w := range s.Config.Warnings {
-			lines = append(lines, warn("change it in "+s.File.String(), "%v", w))
+			lines = append(lines, warn(s.correct(w), "%v", w))
 		}
 	}
 	return or(lines, "%s can be trusted and has no error", s.File)
+}
+
+// correct is the fix for a fault of the file: the text to write, where it is known.
+func (s Site) correct(err error) string {
+	fix := "correct it in " + s.File.String()
+	var fault config.Fault
+	if !errors.As(err, &fault) {
+		return fix
+	}
+	if fault.Write != "" {
+		fix += ": write " + fault.Write
+	}
+	return fix
 }
 
 // addressFix completes the fix for a log server that is given by its host name: what
@@ -139,8 +153,11 @@ func (s Site) interpreter(script job.AbsPath) []Line {
 	first, _, _ := strings.Cut(string(b), "\n")
 	rest, isScript := strings.CutPrefix(first, "#!")
 	words := strings.Fields(rest)
-	if err != nil || !isScript {
+	switch {
+	case err != nil || strings.HasPrefix(first, "\x7fELF"):
 		return nil
+	case !isScript:
+		return []Line{fail("write its interpreter in the first line, such as #!/bin/sh", "%s is neither a program nor a script with an interpreter: its first line is %q", script, job.Clip(first))}
 	}
 	if len(words) == 0 || !executable(words[0]) {
 		return []Line{fail("install it or correct the first line", "%s needs an interpreter that does not exist: %q", script, job.Clip(first))}
@@ -165,7 +182,15 @@ func lists(ctx context.Context, s Site) []Line {
 			return warn("remove it or correct its spelling", "%s names %q, and there is no such %s", l.key, name, l.kind)
 		})...)
 	}
-	return or(lines, "every entry names an account or a group")
+	return or(append(lines, openTo(a)...), "every entry names an account or a group")
+}
+
+// openTo describes a site that restricts nothing, which some want and some forget.
+func openTo(a config.Auth) []Line {
+	if a.UserAllowlist.Set || a.GroupsAllowlist.Set || a.ProjectAllowlist.Set || !a.RunAs.ValidationScript.IsZero() || a.AccountSource == settings.Map || a.Downscope == settings.None {
+		return nil
+	}
+	return []Line{ok("every account with a user id of %d or more may run jobs: auth.user_allowlist, groups_allowlist and project_allowlist restrict that", a.MinUID)}
 }
 
 func texts[T any](l config.List[T]) []string {

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
+	"slices"
 	"strings"
 
 	"jacamar-ci/internal/auth/internal/basedir"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/mounts"
 	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
 )
@@ -34,11 +37,37 @@ func dataDirectory(ctx context.Context, s Site) []Line {
 	case !info.IsDir():
 		return []Line{fail("name a directory", "%s is not a directory", dir)}
 	}
-	lines := replaceable(dir, s.dataTrust().CheckDirectory(p))
+	lines := append(s.closedAbove(dir), replaceable(dir, s.dataTrust().CheckDirectory(p))...)
+	lines = append(lines, unsuitable(dir, mounts.Of(dir).Options)...)
 	if len(lines) == 0 {
 		lines = s.judgeDataDir(dir, info.Mode())
 	}
 	return or(lines, "%s can be used by all accounts", dir)
+}
+
+// closedAbove reports the first directory above that only its owner can enter.
+func (s Site) closedAbove(dir string) []Line {
+	if s.Config.Auth.Downscope == settings.None {
+		return nil // the trial of an account reports it
+	}
+	var closed []Line
+	for p := path.Dir(dir); p != "/"; p = path.Dir(p) {
+		if info, err := os.Stat(p); err == nil && info.Mode().Perm()&0o011 == 0 {
+			closed = []Line{fail("run: chmod o+x "+p, "the accounts of jobs cannot reach %s: they cannot enter %s (mode %04o)", dir, p, unixMode(info.Mode()))}
+		}
+	}
+	return closed
+}
+
+// unsuitable reports a place that is trusted, and where jobs do not work well.
+func unsuitable(dir string, options []string) (lines []Line) {
+	if slices.Contains(options, "noexec") {
+		lines = append(lines, warn("name a data_dir on another file system, or mount this one without noexec", "%s is on a file system with noexec: programs that a job builds there cannot run", dir))
+	}
+	if dir == "/tmp" || strings.HasPrefix(dir, "/tmp/") || dir == "/dev/shm" || strings.HasPrefix(dir, "/dev/shm/") {
+		lines = append(lines, warn("name a data_dir that nothing clears, such as $HOME", "%s is for temporary files: the system may remove what jobs keep there, their caches among it", dir))
+	}
+	return lines
 }
 
 // replaceable are the reasons why directories of accounts are not safe there.
@@ -112,18 +141,4 @@ func (s Site) judgeHome(ctx context.Context) []Line {
 		return nil
 	}
 	return failures(trustedfile.Jobs(s.UID).CheckDirectory(account.Home))
-}
-
-// usual is where GitLab Runner keeps its configuration.
-const usual = "/etc/gitlab-runner/config.toml"
-
-// runnerConfig looks at the runner's own file, which has the runner's token.
-func runnerConfig(context.Context, Site) []Line { return judgeRunnerConfig(usual) }
-
-func judgeRunnerConfig(file string) []Line {
-	info, err := os.Stat(file)
-	if err != nil || info.Mode().Perm()&0o004 == 0 {
-		return nil
-	}
-	return []Line{warn("run: chmod 0600 "+file, "any account can read the runner's token in %s (mode %04o)", file, info.Mode().Perm())}
 }

@@ -1,8 +1,10 @@
 package check
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,28 +30,36 @@ func found(t *testing.T, got []Line, want ...string) {
 		if string(got[i].Result) != result || !strings.Contains(got[i].Text, text) {
 			t.Errorf("line %d is %+v, want %q", i, got[i], w)
 		}
-		if (got[i].Result == OK) != (got[i].Fix == "") {
+		if (got[i].Result == OK || got[i].Result == Skip) != (got[i].Fix == "") {
 			t.Errorf("the fix of %+v", got[i])
 		}
 	}
 }
 
+const keyDay = 24 * time.Hour
+
+// keySite uses keys for a day, and while the server is away for a week.
+func keySite(t *testing.T) Site {
+	s := Site{Config: &config.Config{}, File: absPath(t, UsualConfiguration), Auth: absPath(t, "/opt/jacamar/bin/jacamar-auth")}
+	s.Config.General.JWKSMaxAge, s.Config.General.JWKSStaleMax = keyDay, 7*keyDay
+	return s
+}
+
 func TestJudgeServer(t *testing.T) {
-	const day = 24 * time.Hour
 	down := errors.New("cannot fetch keys")
 	good := idtoken.Probe{URL: "https://x/keys", Connected: true, Secured: true, SkewKnown: true, Keys: 2, CachedKeys: 2, CachedAge: time.Hour}
 	for name, tc := range map[string]struct {
 		change func(*idtoken.Probe)
 		want   []string
 	}{
-		"all well":            {func(*idtoken.Probe) {}, []string{"ok offers 2 keys", "ok agree", "ok 2 keys are cached"}},
+		"all well":            {func(*idtoken.Probe) {}, []string{"ok offers 2 keys", "ok agree", "ok 2 keys cached"}},
 		"no Date":             {func(p *idtoken.Probe) { p.SkewKnown = false }, []string{"ok offers", "ok cached"}},
 		"other keys kept":     {func(p *idtoken.Probe) { p.NoneOffered = true }, []string{"ok offers 2 keys", "warn none of the cached keys", "ok agree", "ok cached"}},
 		"nothing kept yet":    {func(p *idtoken.Probe) { p.CacheErr = fs.ErrNotExist }, []string{"ok offers", "ok agree", "ok the first job fetches them"}},
-		"old keys, server up": {func(p *idtoken.Probe) { p.CachedAge = 2 * day }, []string{"ok offers", "ok agree", "ok cached"}},
+		"old keys, server up": {func(p *idtoken.Probe) { p.CachedAge = 2 * keyDay }, []string{"ok offers", "ok agree", "ok cached"}},
 		"down, keys kept":     {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: time.Hour} }, []string{"fail cannot fetch", "ok cached"}},
-		"down, keys old":      {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 2 * day} }, []string{"fail cannot fetch", "warn they are used until 168h"}},
-		"down, keys too old":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 8 * day} }, []string{"fail cannot fetch", "warn no longer used"}},
+		"down, keys old":      {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 2 * keyDay} }, []string{"fail cannot fetch", "warn they are used until 168h"}},
+		"down, keys too old":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 8 * keyDay} }, []string{"fail cannot fetch", "warn no longer used"}},
 		"down, nothing kept":  {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CacheErr: fs.ErrNotExist} }, []string{"fail cannot fetch", "fail no job can run"}},
 		"foreign certificate": {func(p *idtoken.Probe) { p.Secured, p.Err = false, down }, []string{"fail cannot fetch", "ok agree", "ok cached"}},
 		"useless answer":      {func(p *idtoken.Probe) { p.Err = down }, []string{"fail cannot fetch", "ok agree", "ok cached"}},
@@ -60,7 +70,7 @@ func TestJudgeServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := good
 			tc.change(&p)
-			found(t, judgeServer(p, day, 7*day), tc.want...)
+			found(t, keySite(t).judgeServer(p), tc.want...)
 		})
 	}
 }
@@ -73,7 +83,7 @@ func TestServerFixes(t *testing.T) {
 		"tls-ca-file":             {URL: "https://x", Connected: true, Err: down},
 		"jwks_url":                {URL: "http://127.0.0.1", Connected: true, Err: down},
 	} {
-		if got := judgeServer(p, 1, 1)[0].Fix; !strings.Contains(got, want) {
+		if got := keySite(t).judgeServer(p)[0].Fix; !strings.Contains(got, want) {
 			t.Errorf("%+v: %q", p, got)
 		}
 	}
@@ -206,19 +216,6 @@ func TestNoAdviceOpensAHole(t *testing.T) {
 	}
 }
 
-func TestJudgeRunnerConfig(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "config.toml")
-	found(t, judgeRunnerConfig(file))
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	found(t, judgeRunnerConfig(file))
-	if err := os.Chmod(file, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	found(t, judgeRunnerConfig(file), "warn read the runner's token")
-}
-
 func absPath(t *testing.T, s string) job.AbsPath {
 	t.Helper()
 	p, err := job.ParseAbsPath(s)
@@ -274,7 +271,7 @@ func TestInterpreter(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	for text, want := range map[string][]string{
-		"#!/bin/sh\ntrue\n": nil, "#! /bin/sh -e\n": nil, "\x7fELF": nil, "": nil,
+		"#!/bin/sh\ntrue\n": nil, "#! /bin/sh -e\n": nil, "\x7fELF": nil, "": {"fail neither a program nor a script"}, "echo x\n": {"fail neither a program nor a script"},
 		"#!/nonexistent/python\n": {"fail needs an interpreter"}, "#!\n": {"fail needs an interpreter"}, "#!/etc\n": {"fail needs an interpreter"},
 	} {
 		path := filepath.Join(dir, "script")
@@ -321,5 +318,64 @@ func TestHelper(t *testing.T) {
 		if lines := helper(t.Context(), site); len(lines) > 0 {
 			t.Errorf("%s: %+v", name, lines)
 		}
+	}
+}
+
+// TestJudgeIssuer: the spelling of the server's address is in every token.
+func TestJudgeIssuer(t *testing.T) {
+	for name, tc := range map[string]struct {
+		server, issuer, published string
+		want                      []string
+		fix                       string
+	}{
+		"the same":          {"https://gitlab.example.com", "", "https://gitlab.example.com", nil, ""},
+		"not published":     {"https://gitlab.example.com", "", "", nil, ""},
+		"upper case":        {"https://GitLab.example.com", "", "https://gitlab.example.com", []string{"fail every job is refused"}, `gitlab_server = "https://gitlab.example.com"`},
+		"the default port":  {"https://gitlab.example.com:443", "", "https://gitlab.example.com", []string{"fail every job is refused"}, `gitlab_server = "https://gitlab.example.com"`},
+		"an internal name":  {"https://gitlab.internal", "", "https://gitlab.example.com", []string{"fail every job is refused"}, `jwt_issuer = "https://gitlab.example.com"`},
+		"set and different": {"https://gitlab.example.com", "https://other.example.com", "https://gitlab.example.com", []string{"fail every job is refused"}, `jwt_issuer = "https://gitlab.example.com"`},
+	} {
+		s := keySite(t)
+		u, err := url.Parse(tc.server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Config.General.GitLabServer, s.Config.General.JWTIssuer = u, cmp.Or(tc.issuer, tc.server)
+		got := s.judgeIssuer(tc.published)
+		found(t, got, tc.want...)
+		if len(got) > 0 && !strings.Contains(got[0].Fix, tc.fix) {
+			t.Errorf("%s: %q", name, got[0].Fix)
+		}
+	}
+}
+
+// TestRunasOf: what sudo -l prints, in its own forms.
+func TestRunasOf(t *testing.T) {
+	const program = "/opt/jacamar/bin/jacamar"
+	for name, tc := range map[string]struct{ list, want string }{
+		"the rule of the package": {"Matching Defaults entries for gitlab-runner on x:\n    env_reset\n\nUser gitlab-runner may run the following commands on x:\n" +
+			"    (%ci-users) NOPASSWD: /opt/jacamar/bin/jacamar config, /opt/jacamar/bin/jacamar\n        prepare\n", "%ci-users"},
+		"broken before the program": {"    (%ci-users)\n        NOPASSWD: /opt/jacamar/bin/jacamar config\n", "%ci-users"},
+		"everything":                {"    (ALL, !root) NOPASSWD: ALL\n", "ALL, !root"},
+		"a password":                {"    (ALL : ALL) ALL\n    (%ci-users) /opt/jacamar/bin/jacamar config\n", ""},
+		"another program":           {"    (root) NOPASSWD: /usr/bin/id\n", ""},
+		"nothing":                   {"", ""},
+	} {
+		if got := runasOf(tc.list, program); got != tc.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+func TestUnsuitable(t *testing.T) {
+	found(t, unsuitable("/scratch/ci", []string{"rw"}))
+	found(t, unsuitable("/scratch/ci", []string{"rw", "noexec"}), "warn noexec")
+	found(t, unsuitable("/tmp/ci", nil), "warn temporary")
+	found(t, unsuitable("/tmpfs/ci", nil))
+}
+
+func TestUnixMode(t *testing.T) {
+	if got := unixMode(0o755 | fs.ModeSetuid | fs.ModeSticky); got != 0o5755 {
+		t.Errorf("%04o", got)
 	}
 }

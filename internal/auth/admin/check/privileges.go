@@ -2,6 +2,8 @@ package check
 
 import (
 	"context"
+	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -27,28 +29,62 @@ func privileges(ctx context.Context, s Site) []Line {
 	case settings.Sudo:
 		return sudo(ctx, s)
 	}
-	if s.UID == 0 {
+	switch least := s.Config.Auth.MinUID; {
+	case s.UID == 0:
 		return []Line{fail(`set auth.downscope = "setuid"`, "downscope is none and this is root: every job is refused")}
+	case s.UID < least:
+		return []Line{fail(fmt.Sprintf("write min_uid = %d under [auth]", s.UID),
+			"every job would run as uid %d (downscope is none), and auth.min_uid = %d refuses it", s.UID, least)}
 	}
 	return []Line{ok("every job runs as uid %d (downscope is none)", s.UID)}
 }
 
 const sudoPath = "/usr/bin/sudo"
 
-// sudo looks for a rule for the account nobody: the accounts of jobs are not known here.
+// sudo looks for a rule: the accounts of jobs are not known here, so that it asks for the
+// rules of this account, and whether one names jacamar.
 func sudo(ctx context.Context, s Site) []Line {
 	if !executable(sudoPath) {
 		return []Line{fail("install sudo, or use another downscope", "there is no %s", sudoPath)}
 	}
+	args, who := []string{"-n", "-l"}, fmt.Sprintf("uid %d", s.UID)
+	if name, other := serviceAccount(ctx, s); other {
+		args, who = append(args, "-U", name.String()), name.String()
+	} else if s.UID == 0 {
+		return []Line{ok("root needs no rule of sudo")}
+	}
 	r, err := subprocess.Command{
-		Path: sudoPath, Args: []string{"-n", "-l", "-u", "nobody", "--", s.Jacamar.String(), string(job.Config)},
+		Path: sudoPath, Args: args,
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10, MaxErrors: 4 << 10,
 	}.Run(ctx)
-	if err != nil || r.Code != 0 || r.Signal != 0 {
-		return []Line{warn("install the rule of share/jacamar-ci/sudoers, for the one group whose members may run CI jobs",
-			"sudo does not let uid %d run %s as nobody; jobs need a rule for their accounts", s.UID, s.Jacamar)}
+	targets := ""
+	if err == nil && r.Code == 0 && r.Signal == 0 {
+		targets = runasOf(string(r.Stdout), s.Jacamar.String())
 	}
-	return []Line{ok("sudo lets uid %d run %s; by the same rule that account can use the accounts of jobs", s.UID, s.Jacamar)}
+	if targets == "" {
+		return []Line{fail("install the rule of "+path.Join(path.Dir(path.Dir(s.Auth.String())), "share/jacamar-ci/sudoers")+", for the one group whose members may run CI jobs",
+			"sudo has no rule by which %s may run %s without a password", who, s.Jacamar)}
+	}
+	return []Line{ok("sudo lets %s run %s as %s; by the same rule that account can use those accounts", who, s.Jacamar, job.Clip(targets))}
+}
+
+// runasOf finds in the output of sudo -l the accounts as which a program may be run
+// without a password, "" for none. A rule is "(RUNAS) NOPASSWD: COMMAND, …", and long
+// ones go on in the next line (sudo(8), -l).
+func runasOf(list, program string) string {
+	rule, runas := "", ""
+	for line := range strings.Lines(list) {
+		text := strings.TrimSpace(line)
+		if strings.HasPrefix(text, "(") {
+			rule = ""
+		}
+		rule += " " + text
+		as, rest, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(rule), "("), ")")
+		if found && strings.Contains(rest, "NOPASSWD:") && (strings.Contains(rest, program) || strings.HasSuffix(strings.TrimSpace(rest), " ALL")) {
+			runas = as
+		}
+	}
+	return runas
 }
 
 // userNamespace fails where ids are not the machine's (user_namespaces(7)).

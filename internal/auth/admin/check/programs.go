@@ -21,12 +21,26 @@ func authProgram(ctx context.Context, s Site) []Line {
 	lines := s.untrusted(s.Auth)
 	info, err := os.Stat(s.Auth.String())
 	if err == nil && info.Mode().Perm()&0o001 != 0 && privileged(s.Auth, info) {
-		lines = append(lines, fail("run: chmod 0750 "+s.Auth.String(), "%s has privileges and any account may run it (mode %04o)", s.Auth, info.Mode().Perm()))
+		lines = append(lines, fail("run: chmod 0750 "+s.Auth.String(), "%s has privileges and any account may run it (mode %04o)", s.Auth, unixMode(info.Mode())))
 	}
 	if len(lines) == 0 {
 		lines = sameVersion(ctx, s.Auth)
 	}
 	return or(lines, "%s can be trusted and is of this version", s.Auth)
+}
+
+// unixMode is a mode as chmod(1) has it, with setuid, setgid and sticky bits.
+func unixMode(m fs.FileMode) uint32 {
+	bits := uint32(m.Perm())
+	for _, special := range []struct {
+		mode fs.FileMode
+		bit  uint32
+	}{{fs.ModeSetuid, unix.S_ISUID}, {fs.ModeSetgid, unix.S_ISGID}, {fs.ModeSticky, unix.S_ISVTX}} {
+		if m&special.mode != 0 {
+			bits |= special.bit
+		}
+	}
+	return bits
 }
 
 // privileged reports whether running the file gives privileges.
@@ -81,10 +95,13 @@ func executable(p string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0
 }
 
-func shells(_ context.Context, s Site) []Line {
+func shells(ctx context.Context, s Site) []Line {
 	var lines []Line
-	if p := s.Config.General.ShellPath; !executable(p.String()) {
+	switch p := s.Config.General.ShellPath.String(); {
+	case !executable(p):
 		lines = append(lines, fail("install it or set general.shell_path", "there is no program %s to run scripts with", p))
+	case !isBash(ctx, p):
+		lines = append(lines, fail("set general.shell_path to a Bash, or remove it: the default is /bin/bash", "%s is no Bash, and the runner's scripts need one", p))
 	}
 	for _, p := range s.Config.Auth.ShellAllowlist.Items {
 		if !executable(p.String()) {
@@ -92,6 +109,14 @@ func shells(_ context.Context, s Site) []Line {
 		}
 	}
 	return or(lines, "scripts run with %s", s.Config.General.ShellPath)
+}
+
+// isBash asks a shell for the version that Bash alone has.
+func isBash(ctx context.Context, shell string) bool {
+	r, err := subprocess.Command{
+		Path: shell, Args: []string{"-c", `echo "${BASH_VERSION:+bash}"`}, Env: []string{"PATH=/usr/bin:/bin"}, Limit: 5 * time.Second, MaxOutput: 4 << 10, MaxErrors: 4 << 10,
+	}.Run(ctx)
+	return err == nil && strings.TrimSpace(string(r.Stdout)) == "bash"
 }
 
 // readable warns of a jacamar that its account can read: the kernel lets that account

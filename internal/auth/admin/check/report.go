@@ -4,27 +4,29 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
-
-	"jacamar-ci/internal/job"
 )
 
 // Result is what a check found.
 type Result string
 
-// The results, by how bad they are. Fail stops jobs or makes them unsafe.
+// The results, by how bad they are. Fail stops jobs or makes them unsafe; Skip is not
+// counted.
 const (
 	OK   Result = "ok"
 	Warn Result = "warn"
 	Fail Result = "fail"
+	Skip Result = "skip"
 )
 
 // Line is one finding.
 type Line struct {
+	// ID is the stable name of the check, for monitors: it does not change with the
+	// words.
+	ID     string `json:"id"`
 	Check  string `json:"check"`
 	Result Result `json:"result"`
 	Text   string `json:"text"`
-	// Fix is what to do; empty for ok.
+	// Fix is what to do; empty for ok and skip.
 	Fix string `json:"fix,omitempty"`
 }
 
@@ -67,6 +69,8 @@ func worst(lines []Line) Result {
 		switch {
 		case l.Result == Fail:
 			return Fail
+		case l.Result == Skip:
+			continue
 		case l.Result == Warn:
 			result = Warn
 		}
@@ -84,23 +88,4 @@ func (r Report) WriteJSON(w io.Writer) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(r)
-}
-
-// WriteText prints the report for a person.
-func (r Report) WriteText(w io.Writer) error {
-	var b strings.Builder
-	width, count := 0, map[Result]int{}
-	for _, l := range r.Lines {
-		width = max(width, len(l.Check))
-	}
-	for _, l := range r.Lines {
-		count[l.Result]++
-		fmt.Fprintf(&b, "%-4s  %-*s  %s\n", l.Result, width, l.Check, job.Printable(l.Text))
-		if l.Fix != "" {
-			fmt.Fprintf(&b, "%*s  fix: %s\n", width+6, "", job.Printable(l.Fix))
-		}
-	}
-	fmt.Fprintf(&b, "%s: %d fail, %d warn, %d ok\n", r.Result, count[Fail], count[Warn], count[OK])
-	_, err := io.WriteString(w, b.String())
-	return err
 }

@@ -22,20 +22,16 @@ func scheduler(ctx context.Context, s Site) []Line {
 	if len(programs) == 0 {
 		return nil
 	}
-	places := []string{"/usr/bin", "/bin"}
+	places := []string{"/usr/local/bin", "/usr/bin", "/bin"} // a job's own PATH
 	if bin := s.Config.Batch.SchedulerBin; !bin.IsZero() {
 		places = []string{bin.String()}
 	}
-	var lines []Line
-	for _, name := range programs {
-		if locate(places, name) == "" {
-			lines = append(lines, fail("install it, or name its directory in batch.scheduler_bin", "there is no %s in %s", name, strings.Join(places, " or ")))
-		}
+	missing := slices.DeleteFunc(slices.Clone(programs), func(name string) bool { return locate(places, name) != "" })
+	if len(missing) > 0 {
+		return []Line{fail("install the batch system's commands, or name their directory in batch.scheduler_bin",
+			"there is no %s in %s", strings.Join(missing, ", "), strings.Join(places, " or "))}
 	}
-	if len(lines) > 0 {
-		return lines
-	}
-	lines = []Line{ok("%s are in %s", strings.Join(programs, ", "), strings.Join(places, " or "))}
+	lines := []Line{ok("%s are in %s", strings.Join(programs, ", "), strings.Join(places, " or "))}
 	return append(lines, alive(ctx, s, places, system)...)
 }
 
@@ -86,7 +82,7 @@ func query(ctx context.Context, s Site, places []string, argv []string) (answer,
 		return answer{}, []Line{warn("install it", "there is no %s", argv[0])}
 	}
 	if lines := failures(s.Trust.CheckProgram(program)); len(lines) > 0 {
-		return answer{}, append(lines, warn("correct that and check again", "%s was not run", program))
+		return answer{}, append(lines, Line{Result: Skip, Text: program.String() + " was not run"})
 	}
 	env := []string{"PATH=" + strings.Join(append(places, "/usr/bin", "/bin"), ":"), "LC_ALL=C"}
 	for _, e := range s.Config.Batch.EnvVars {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // stateDirectory is looked at through the keys that are kept in it.
@@ -43,22 +45,31 @@ func (s Site) parentOf(dir job.AbsPath) []Line {
 	parent := path.Dir(dir.String())
 	info, err := os.Stat(parent)
 	if err != nil || !info.IsDir() {
-		return []Line{fail(fmt.Sprintf("run: install -d -m 0700 -o %d %s", s.UID, dir), "neither %s nor the directory above it exists", dir)}
+		return []Line{fail(fmt.Sprintf("run: mkdir -p %s && install -d -m 0700 -o %d %s", parent, s.UID, dir), "neither %s nor the directory above it exists", dir)}
 	}
 	return []Line{ok("%s will be made by the first job", dir)}
 }
 
-// keyServer sends one request to the server.
+// keyServer sends one request to the server. What is wrong with jacamar-keys or with the
+// CA file has a check of its own.
 func keyServer(ctx context.Context, s Site) []Line {
-	now := time.Now()
-	return judgeServer(s.Keys.Probe(ctx, now), s.Config.General.JWKSMaxAge, s.Config.General.JWKSStaleMax)
+	if s.FetcherErr != nil {
+		return nil
+	}
+	if ca := s.Config.General.TLSCAFile; !ca.IsZero() && len(s.Trust.Check(ca)) > 0 {
+		return nil
+	}
+	p := s.Keys.Probe(ctx, time.Now())
+	return append(s.judgeServer(p), s.judgeIssuer(p.Issuer)...)
 }
 
-func judgeServer(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
+func (s Site) judgeServer(p idtoken.Probe) []Line {
 	var lines []Line
 	switch {
 	case p.Err == nil:
-		lines = append(lines, ok("%s offers %d keys", p.URL, p.Keys))
+		lines = append(lines, ok("%s offers %s", p.URL, count(p.Keys, "key")))
+	case failure.KindOf(p.Err) == failure.Config:
+		lines = append(lines, fail("correct general.tls-ca-file: it must have certificates in PEM form (openssl x509 -inform DER -in FILE converts one)", "%v", p.Err))
 	case !p.Connected:
 		lines = append(lines, fail("check that GitLab is up and that this host reaches it; general.https_proxy names a web proxy", "%v", p.Err))
 	case strings.HasPrefix(p.URL, "https") && !p.Secured:
@@ -70,7 +81,41 @@ func judgeServer(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
 		lines = append(lines, warn("find out which server answers there, and compare its keys with those that GitLab publishes", "%s offers none of the cached keys", p.URL))
 	}
 	lines = append(lines, judgeSkew(p)...)
-	return append(lines, judgeKept(p, maxAge, staleMax)...)
+	return append(lines, s.judgeKept(p)...)
+}
+
+// count is a number with its word.
+func count(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// judgeIssuer compares the issuer that the configuration requires of every token with
+// the one that GitLab publishes; "" is not known.
+func (s Site) judgeIssuer(published string) []Line {
+	want := s.Config.General.JWTIssuer
+	if published == "" || published == want {
+		return nil
+	}
+	key := "jwt_issuer"
+	if u, err := url.Parse(published); err == nil && s.Config.General.GitLabServer != nil && want == s.Config.General.GitLabServer.String() && sameServer(u, s.Config.General.GitLabServer) {
+		key = "gitlab_server"
+	}
+	return []Line{fail(fmt.Sprintf("write %s = %q under [general]", key, job.Clip(published)),
+		"the tokens of this GitLab are from %q, and the configuration accepts only those from %q: every job is refused", job.Clip(published), want)}
+}
+
+// sameServer reports whether two URLs are of one server, however they are written.
+func sameServer(a, b *url.URL) bool {
+	port := func(u *url.URL) string {
+		if u.Port() != "" {
+			return u.Port()
+		}
+		return map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
 const (
@@ -92,11 +137,12 @@ func judgeSkew(p idtoken.Probe) []Line {
 	return []Line{ok("the clocks of the server and of this host agree")}
 }
 
-func judgeKept(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
-	const fix = "run: jacamar-admin keys refresh"
+func (s Site) judgeKept(p idtoken.Probe) []Line {
+	fix := "run: " + s.command("keys refresh")
+	maxAge, staleMax := s.Config.General.JWKSMaxAge, s.Config.General.JWKSStaleMax
 	switch {
 	case p.CacheErr != nil && p.Err != nil:
-		return []Line{fail(fix, "no cached keys either: no job can run")}
+		return []Line{fail("correct that, and then "+fix, "no keys are cached either: no job can run")}
 	case p.CacheErr != nil:
 		return []Line{ok("no keys are cached yet: the first job fetches them")}
 	case p.CachedAge > staleMax:
@@ -104,8 +150,22 @@ func judgeKept(p idtoken.Probe, maxAge, staleMax time.Duration) []Line {
 	case p.CachedAge > maxAge && p.Err != nil:
 		return []Line{warn(fix, "the cached keys are %s old; they are used until %s", p.CachedAge.Round(time.Minute), staleMax)}
 	}
-	return []Line{ok("%d keys are cached", p.CachedKeys)}
+	return []Line{ok("%s cached from earlier", count(p.CachedKeys, "key"))}
 }
+
+// command is a command of jacamar-admin for this site, as its administrator has to type
+// it: as the account of the service where the state is that account's.
+func (s Site) command(words string) string {
+	program := path.Join(path.Dir(s.Auth.String()), "jacamar-admin")
+	line := program + " " + words
+	if s.File.String() != UsualConfiguration {
+		line += " --configuration " + s.File.String()
+	}
+	return line
+}
+
+// UsualConfiguration is the site's configuration where the command line names none.
+const UsualConfiguration = "/etc/gitlab-runner/jacamar.toml"
 
 // log writes a record. Where the log is off the configuration has a warning of its own.
 func log(ctx context.Context, s Site) []Line {
@@ -115,7 +175,12 @@ func log(ctx context.Context, s Site) []Line {
 	}
 	where, file := logPlace(s)
 	if err := s.Log.WriteTest(); err != nil {
-		return []Line{fail("make it writable, or name another place in [auth.logging]", "the operator's log cannot be written to %s: %v", where, err)}
+		fix, text := "name another place in [auth.logging]", err.Error()
+		var fault *trustedfile.Fault
+		if errors.As(err, &fault) {
+			fix, text = fault.Fix, fault.Path+" "+fault.Problem
+		}
+		return []Line{fail(fix, "the operator's log cannot be written to %s: %s", where, text)}
 	}
 	var lines []Line
 	if file {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -35,6 +36,10 @@ func (w Wiring) Merge(text, name string) (string, error) {
 		return "", err
 	}
 	before.wire(i, w)
+	if _, given := before[shutdownKey]; !given {
+		merged = shutdownLine + merged
+		before[shutdownKey] = int64(shutdownSeconds)
+	}
 	// The edit is one of lines. Whether it did what it was to do, and nothing
 	// else, is decided by what the file now contains.
 	if after, err := parse(merged); err != nil || !reflect.DeepEqual(before, after) {
@@ -42,6 +47,15 @@ func (w Wiring) Merge(text, name string) (string, error) {
 	}
 	return merged, nil
 }
+
+// The runner's own patience when it is stopped, which is shorter than a job may take to
+// end. It is set where the file does not have it.
+const (
+	shutdownKey     = "shutdown_timeout"
+	shutdownSeconds = int(KillTimeout+Margin) / int(time.Second)
+)
+
+var shutdownLine = fmt.Sprintf("%s = %d\n", shutdownKey, shutdownSeconds)
 
 // runnerFile is a parsed config.toml.
 type runnerFile map[string]any

@@ -48,7 +48,7 @@ func TestMerge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tc.after, got); diff != "" {
+			if diff := cmp.Diff("shutdown_timeout = 150\n"+tc.after, got); diff != "" {
 				t.Error(diff)
 			}
 			again, err := wiring.Merge(got, tc.runner)
@@ -109,4 +109,12 @@ func FuzzMerge(f *testing.F) {
 			t.Errorf("cannot merge again: %v", err)
 		}
 	})
+}
+
+// TestMergeKeepsTheShutdown of a site that has chosen one.
+func TestMergeKeepsTheShutdown(t *testing.T) {
+	got, err := wiring.Merge("shutdown_timeout = 300\n[[runners]]\n  name = \"a\"\n", "")
+	if err != nil || strings.Count(got, "shutdown_timeout") != 1 || !strings.HasPrefix(got, "shutdown_timeout = 300\n") {
+		t.Errorf("%v\n%s", err, got)
+	}
 }

@@ -3,8 +3,16 @@ package setup
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
+)
+
+// KillTimeout is the default of general.kill_timeout, and Margin how much longer the
+// runner must wait for a job that it ends.
+const (
+	KillTimeout = 120 * time.Second
+	Margin      = 30 * time.Second
 )
 
 // Wiring is how a runner calls jacamar-auth.

@@ -2,6 +2,7 @@ package idtoken
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"jacamar-ci/internal/auth/internal/claims"
@@ -93,6 +94,33 @@ type Probe struct {
 	NoneOffered bool
 	// CacheErr is why there is no usable set, nil if there is one.
 	CacheErr error
+	// Issuer is what the server itself writes into iss, "" where it does not publish
+	// that.
+	Issuer string
+}
+
+// discoveryDocument is where a server publishes its issuer, relative to its URL.
+// Source: OpenID Connect Discovery 1.0, section 4.
+const discoveryDocument = ".well-known/openid-configuration"
+
+// issuer asks GitLab for its issuer; "" where there is no answer.
+func (k *Keys) issuer(ctx context.Context) string {
+	if k.settings.GitLab == nil {
+		return ""
+	}
+	s := k.server
+	s.url = k.settings.GitLab.JoinPath(discoveryDocument)
+	a, err := s.fetch(ctx)
+	if err != nil {
+		return ""
+	}
+	var document struct {
+		Issuer string `json:"issuer"`
+	}
+	if json.Unmarshal(a.Set, &document) != nil {
+		return ""
+	}
+	return document.Issuer
 }
 
 // Probe requests the key set and reads the state directory. It changes no file, so
@@ -109,6 +137,7 @@ func (k *Keys) Probe(ctx context.Context, now time.Time) Probe {
 	if err == nil {
 		offered, p.Err = ParseKeySet(a.Set)
 		p.Keys = offered.Len()
+		p.Issuer = k.issuer(ctx)
 	}
 	cached, err := k.store.read()
 	p.CacheErr = err

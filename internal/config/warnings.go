@@ -1,0 +1,78 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"jacamar-ci/internal/glob"
+)
+
+// warnPatterns finds patterns of another language, which match no project.
+func warnPatterns(c *Config) (faults []Fault) {
+	type entry struct {
+		key     string
+		pattern glob.Pattern
+	}
+	var all []entry
+	for i, p := range c.Auth.ProjectAllowlist.Items {
+		all = append(all, entry{entryKey("auth.project_allowlist", i), p})
+	}
+	for i, p := range c.Auth.ProjectBlocklist.Items {
+		all = append(all, entry{entryKey("auth.project_blocklist", i), p})
+	}
+	for i, r := range c.Batch.Rules {
+		rule := entryKey("batch.rule", i)
+		all = append(all, entry{rule + ".project", r.Project}, entry{rule + ".namespace", r.Namespace})
+	}
+	for _, e := range all {
+		faults = append(faults, when(!e.pattern.IsZero() && !mayMatch(e.pattern.String()), e.key,
+			"%q matches no project: paths have no such characters; \"hpc/*\" is every project in the group hpc, \"hpc/**\" also those of its subgroups", e.pattern)...)
+	}
+	return faults
+}
+
+// mayMatch reports whether the literal characters of a pattern can be in a path of
+// GitLab: letters, digits, "_", "-" and "." (docs.gitlab.com/user/reserved_names).
+func mayMatch(pattern string) bool {
+	inSet := false
+	for _, r := range pattern {
+		switch {
+		case r == '[':
+			inSet = true
+		case r == ']':
+			inSet = false
+		case inSet || strings.ContainsRune("_-./*?", r) || unicode.IsLetter(r) || unicode.IsDigit(r):
+		default:
+			return false
+		}
+	}
+	return !strings.Contains("/"+pattern, "/.*")
+}
+
+// warnLiteral: batch.env_vars are for commands, and user_bash_env is taken as it stands.
+func warnLiteral(c *Config) (faults []Fault) {
+	for i, e := range c.General.UserBashEnv {
+		faults = append(faults, when(strings.Contains(e.Value(), "$"), entryKey("general.user_bash_env", i),
+			"%s is set to %q as it stands: $ is not expanded; set it in a login profile of this host, such as a file in /etc/profile.d", e.Name(), e.Value())...)
+	}
+	return faults
+}
+
+// warnJoined finds two arguments in one entry.
+func warnJoined(c *Config) (faults []Fault) {
+	check := func(key string, args []string) {
+		for i, a := range args {
+			first, rest, found := strings.Cut(a, " ")
+			if found && strings.HasPrefix(first, "-") && strings.HasPrefix(strings.TrimSpace(rest), "-") {
+				f := Fault{Key: entryKey(key, i), Text: fmt.Sprintf("%q is one argument with a blank in it, not two", a)}
+				faults = append(faults, f)
+			}
+		}
+	}
+	check("batch.default_args", c.Batch.DefaultArgs)
+	for i, r := range c.Batch.Rules {
+		check(entryKey("batch.rule", i)+".args", r.Args)
+	}
+	return faults
+}
