@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/urfave/cli/v2"
 
 	"jacamar-ci/internal/auth/admin"
@@ -35,10 +37,29 @@ func installation(status *int) []*cli.Command {
 			Flags: []cli.Flag{
 				site(),
 				&cli.StringFlag{Name: "runner-config", Usage: "the runner's config.toml, where it is not the usual `FILE`"},
+				&cli.StringFlag{Name: "account", Usage: "run a job of its own as the `ACCOUNT` as well, of which nothing is left"},
+				trialLimit(),
 				&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 			},
 			Action: noArgs(func(c *cli.Context) {
-				*status = admin.Check(admin.CheckOptions{Configuration: c.String("configuration"), RunnerConfig: c.String("runner-config"), JSON: c.Bool("json")})
+				*status = admin.Check(admin.CheckOptions{
+					Configuration: c.String("configuration"), RunnerConfig: c.String("runner-config"),
+					Account: c.String("account"), Limit: c.Duration("timeout"), JSON: c.Bool("json"),
+				})
+			}),
+		},
+		{
+			Name: "selftest", Usage: "run a job of its own through all stages as an account",
+			Flags: []cli.Flag{
+				site(),
+				&cli.StringFlag{Name: "account", Usage: "the `ACCOUNT` that the job's user has here", Required: true},
+				trialLimit(),
+				&cli.BoolFlag{Name: "verbose", Usage: "print the job's log as well"},
+			},
+			Action: noArgs(func(c *cli.Context) {
+				*status = admin.SelfTest(admin.SelfTestOptions{
+					Configuration: c.String("configuration"), Account: c.String("account"), Limit: c.Duration("timeout"), Verbose: c.Bool("verbose"),
+				})
 			}),
 		},
 		{
@@ -63,6 +84,11 @@ func installation(status *int) []*cli.Command {
 			Action: func(c *cli.Context) error { return usage("keys has no command %q, only refresh", c.Args().First()) },
 		},
 	}
+}
+
+// trialLimit bounds the stages of a trial.
+func trialLimit() cli.Flag {
+	return &cli.DurationFlag{Name: "timeout", Usage: "end a stage of the job after `TIME`", Value: 10 * time.Minute}
 }
 
 func initialize(c *cli.Context) int {

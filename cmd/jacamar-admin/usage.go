@@ -22,6 +22,7 @@ func oneLineErrors(a *cli.App) *cli.App {
 func oneLineCommands(commands []*cli.Command) {
 	for _, c := range commands {
 		c.OnUsageError, c.HideHelpCommand = oneLine, true
+		c.Before = needs(c.Name, takeRequired(c.Flags))
 		oneLineCommands(c.Subcommands)
 	}
 }
@@ -44,4 +45,28 @@ func place(c *cli.Context) string {
 		return "jacamar-admin"
 	}
 	return c.Command.HelpName
+}
+
+// needs refuses a call without one of the flags.
+func needs(name string, required []*cli.StringFlag) cli.BeforeFunc {
+	return func(ctx *cli.Context) error {
+		for _, f := range required {
+			if ctx.String(f.Name) == "" {
+				return usage("%s needs --%s", name, f.Name)
+			}
+		}
+		return nil
+	}
+}
+
+// takeRequired returns the flags that a command needs, for Before to check: the library
+// reports a missing one in its own way only.
+func takeRequired(flags []cli.Flag) (required []*cli.StringFlag) {
+	for _, f := range flags {
+		if s, ok := f.(*cli.StringFlag); ok && s.Required {
+			s.Required = false
+			required = append(required, s)
+		}
+	}
+	return required
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/signal"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/check"
+	"jacamar-ci/internal/auth/admin/trial"
 	"jacamar-ci/internal/job"
 )
 
@@ -20,13 +23,19 @@ type CheckOptions struct {
 	Configuration string
 	// RunnerConfig is the runner's config.toml, "" for the usual one.
 	RunnerConfig string
-	JSON         bool
+	// Account is the account as which a job is tried, "" for none, and Limit bounds each
+	// of its stages.
+	Account string
+	Limit   time.Duration
+	JSON    bool
 }
 
 // Check looks at the installation and prints what it finds. The exit status is 0
 // when all is well, 1 with warnings, 2 with failures, 3 when it could not look.
 func Check(o CheckOptions) int {
-	report, style, err := report(context.Background(), o)
+	ctx, end := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	defer end()
+	report, style, err := report(ctx, o)
 	if err != nil {
 		return fail(err, notChecked)
 	}
@@ -66,6 +75,11 @@ func report(ctx context.Context, o CheckOptions) (r check.Report, style check.St
 		return r, style, err
 	}
 	defer s.Log.Close()
+	if o.Account != "" {
+		s.Trial = &check.Trial{Account: o.Account, Run: func(ctx context.Context) (trial.Result, error, error) {
+			return rehearse(ctx, i, rehearsalOptions{o.Account, o.Limit, func(trial.Stage) {}})
+		}}
+	}
 	return check.Run(ctx, s), check.StyleOf(columns(os.Stdout), i.Environ()), nil
 }
 

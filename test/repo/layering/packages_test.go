@@ -102,14 +102,18 @@ var packages = []pkg{
 	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/crash", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: "internal/auth/admin", may: []string{
-		"internal/auth", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup",
-		auth + "account", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas",
+		"internal/auth", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
+		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas",
 		"internal/capability", "internal/customexec", "internal/failure", "internal/job", "internal/programs", "internal/settings",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
-		"internal/auth/admin/setup", auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
+		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
 		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
+	{
+		path: "internal/auth/admin/trial", may: []string{auth + "subprocess", auth + "thread", "internal/job"}, beyond: []string{toml},
+		never: []string{"net", "os/exec", "os/user", "syscall"},
+	},
 	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 	{path: "internal/auth/admin/explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
 	{path: auth + "claims", may: []string{"internal/job"}, never: effects},

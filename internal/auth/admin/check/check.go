@@ -2,7 +2,8 @@
 // or let the wrong ones run, each with a suggested fix.
 //
 // Every check is a row of one table. Nothing is changed except that one record is
-// written to the operator's log, and a check that fails leaves the others to run.
+// written to the operator's log, and a check that fails leaves the others to run. With
+// an account a job of its own is run as well, of which nothing is left.
 package check
 
 import (
@@ -29,6 +30,8 @@ type Site struct {
 	UID job.UID
 	// RunnerConfig is the runner's config.toml, "" for the usual one.
 	RunnerConfig string
+	// Trial runs a job as an account, nil where none was named.
+	Trial *Trial
 	// Closed reports that this process cannot look at what jacamar-auth keeps: it has
 	// file capabilities, and this process is not root.
 	Closed bool
@@ -100,6 +103,7 @@ var checks = []check{
 	{"journal", "journal", keeper, journal},
 	{"logins", "logins", configured, logins},
 	{"runner", "runner", nothing, runnerConfig},
+	{"trial", "trial", keeper, trialJob},
 }
 
 // Run runs every check that the site has the means for.

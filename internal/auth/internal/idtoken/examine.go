@@ -154,3 +154,13 @@ func (k *Keys) CheckCache() error {
 	_, err := k.store.read()
 	return err
 }
+
+// Keep caches a key set as one that was fetched now. It is for the private issuer of a
+// trial, which has no server.
+func (k *Keys) Keep(set []byte, now time.Time) error {
+	parsed, err := ParseKeySet(set)
+	if err != nil {
+		return err
+	}
+	return k.store.save(cachedKeys{fetchedSet: fetchedSet{parsed, set, now}, attempted: now})
+}

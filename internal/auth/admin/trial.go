@@ -1,0 +1,245 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/auth"
+	"jacamar-ci/internal/auth/admin/trial"
+	"jacamar-ci/internal/auth/internal/accountmap"
+	"jacamar-ci/internal/auth/internal/thread"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
+)
+
+// tokenLife is how long the token of a trial is valid: a batch system may let the job
+// wait.
+const tokenLife = 6 * time.Hour
+
+// rehearsal is a trial with its surroundings.
+type rehearsal struct {
+	site    auth.Installation
+	trial   trial.Trial
+	account job.Account
+	newBase bool
+}
+
+// rehearsalOptions are whose job is tried, and how.
+type rehearsalOptions struct {
+	account string
+	limit   time.Duration
+	ended   func(trial.Stage)
+}
+
+// rehearse runs a trial as an account and removes what it made. left names what could
+// not be removed.
+func rehearse(ctx context.Context, i auth.Installation, o rehearsalOptions) (r trial.Result, left, err error) {
+	h, err := newRehearsal(ctx, i, o.account)
+	if err != nil {
+		return r, nil, err
+	}
+	h.trial.Limit, h.trial.Ended = o.limit, o.ended
+	defer func() { left = errors.Join(left, h.trial.Dir.Remove()) }()
+	if err := h.configure(ctx); err != nil {
+		return r, nil, err
+	}
+	r, err = h.trial.Run(ctx)
+	return r, h.remove(context.WithoutCancel(ctx), r), err
+}
+
+func newRehearsal(ctx context.Context, i auth.Installation, login string) (h rehearsal, err error) {
+	h.site = i
+	if h.trial.Auth, err = privilegedProgram(); err != nil {
+		return h, err
+	}
+	name, err := job.ParseUsername(login)
+	if err != nil {
+		return h, err
+	}
+	if h.account, err = h.runsAs(ctx, name); err != nil {
+		return h, err
+	}
+	if h.trial.Service, err = runnersService(ctx, i); err != nil {
+		return h, err
+	}
+	give := uid() == 0
+	if give && h.trial.Service.UID != 0 {
+		h.trial.ServiceIDs = idsOf(h.trial.Service)
+	}
+	user, err := userOf(i, name)
+	if err != nil {
+		return h, err
+	}
+	if h.trial.Minted, err = trial.Mint(user, time.Now(), tokenLife); err != nil {
+		return h, err
+	}
+	h.trial.Variable = string(i.Config().General.JWTEnvVariable)
+	h.newBase = newBase(i, h.account)
+	state, err := stateOwner(ctx, i, h.trial.Service)
+	if err != nil {
+		return h, err
+	}
+	h.trial.Dir, err = trial.NewDir(trialParent(h.trial.Service), trial.Owners{Service: h.trial.Service, State: state, Give: give})
+	return h, err
+}
+
+// runsAs is the account that the job's script will have.
+func (h rehearsal) runsAs(ctx context.Context, login job.Username) (job.Account, error) {
+	if h.site.Config().Auth.Downscope == settings.None {
+		return runnersService(ctx, h.site)
+	}
+	return h.site.Names().Lookup(ctx, login)
+}
+
+func idsOf(a job.Account) *thread.IDs {
+	ids := &thread.IDs{UID: uint32(a.UID), GID: uint32(a.GID)}
+	for _, g := range a.Groups {
+		ids.Groups = append(ids.Groups, int(g))
+	}
+	return ids
+}
+
+// runnersService is the account that runs jacamar-auth.
+func runnersService(ctx context.Context, i auth.Installation) (job.Account, error) {
+	switch {
+	case i.UID() != 0 || uid() != 0:
+		return accountOf(ctx, i, i.UID())
+	case i.Config().Auth.Downscope == settings.Setuid:
+		return accountOf(ctx, i, 0)
+	}
+	a, err := ownerOfState(ctx, i)
+	if err != nil || a.UID == 0 {
+		a, err = serviceOfFile(ctx, i, i.File())
+	}
+	if err == nil && a.UID == 0 {
+		err = errors.New("cannot find the account of the runner's service, which has neither the state directory nor the configuration: run this as that account")
+	}
+	return a, err
+}
+
+// ownerOfState is the account that has the state directory, which is the service's where
+// jacamar-auth has no rights of its own.
+func ownerOfState(ctx context.Context, i auth.Installation) (job.Account, error) {
+	keys, err := i.Keys(ctx)
+	if err != nil {
+		return job.Account{}, err
+	}
+	var info unix.Stat_t
+	if err := unix.Stat(keys.Dir().String(), &info); err != nil {
+		return job.Account{}, err
+	}
+	return accountOf(ctx, i, job.UID(info.Uid))
+}
+
+// stateOwner has the state directory of jacamar-auth.
+func stateOwner(ctx context.Context, i auth.Installation, service job.Account) (job.Account, error) {
+	h, err := i.ExamineHelper()
+	if err != nil || !h.Required {
+		return service, err
+	}
+	return i.Names().Lookup(ctx, h.Name)
+}
+
+// trialParent is a directory that only root can write, or the service's home.
+func trialParent(service job.Account) job.AbsPath {
+	if uid() != 0 {
+		return service.Home
+	}
+	run, _ := job.ParseAbsPath("/run")
+	return run
+}
+
+// newBase reports whether the account has no base directory yet, as far as that can be
+// known beforehand.
+func newBase(i auth.Installation, a job.Account) bool {
+	dir := i.Config().General.DataDir.String()
+	if !strings.HasPrefix(dir, "/") || strings.Contains(dir, "$") {
+		return false
+	}
+	_, err := os.Lstat(path.Join(dir, a.Name.String()))
+	return errors.Is(err, os.ErrNotExist)
+}
+
+// userOf is a user of GitLab whose jobs get the account of that login.
+func userOf(i auth.Installation, login job.Username) (trial.User, error) {
+	const anybody = 1
+	u := trial.User{ID: anybody, Login: login.String()}
+	a := i.Config().Auth
+	switch a.AccountSource {
+	case settings.ExternUID:
+		u.Provider, u.ExternUID = a.AccountProvider, login.String()
+	case settings.Map:
+		text, err := i.Trust().Read(a.AccountMap, accountmap.MaxSize)
+		if err != nil {
+			return u, err
+		}
+		users, err := accountmap.Parse(text)
+		if err != nil {
+			return u, err
+		}
+		for id, name := range users {
+			if name == login {
+				u.ID = id
+				return u, nil
+			}
+		}
+		return u, fmt.Errorf("the account map %s has no user for the account %s", a.AccountMap, login)
+	}
+	return u, nil
+}
+
+// configure writes the trial's configuration and puts the private issuer's keys where
+// jacamar-auth looks for them.
+func (h rehearsal) configure(ctx context.Context) error {
+	original, err := readFile(h.site.File().String())
+	if err != nil {
+		return err
+	}
+	text, err := trial.Configuration(string(original), h.trial.Dir.State())
+	if err != nil {
+		return err
+	}
+	if err := h.trial.Dir.Configure(text); err != nil {
+		return err
+	}
+	private, err := open(h.trial.Dir.Configuration())
+	if err != nil {
+		return err
+	}
+	if err := private.Load(); err != nil {
+		return err
+	}
+	if err := private.FindHelper(); err != nil {
+		return err
+	}
+	keys, err := private.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	return keys.Keep(h.trial.Minted.KeySet, time.Now())
+}
+
+// remove removes what a job leaves for the next one.
+func (h rehearsal) remove(ctx context.Context, r trial.Result) error {
+	if r.Builds.IsZero() {
+		return nil
+	}
+	remains, ok := trial.RemainsOf(r.Builds, h.newBase)
+	if !ok {
+		return fmt.Errorf("%s is left", r.Builds)
+	}
+	switch {
+	case h.account.UID == uid():
+		return remains.Remove(ctx, nil)
+	case uid() != 0:
+		return fmt.Errorf("%s of %s is left: only root and that account can remove it", remains, h.account.Name)
+	}
+	return remains.Remove(ctx, idsOf(h.account))
+}

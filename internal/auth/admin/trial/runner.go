@@ -1,0 +1,99 @@
+package trial
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// answer is what the config stage printed.
+type answer struct {
+	BuildsDir string            `json:"builds_dir"`
+	CacheDir  string            `json:"cache_dir"`
+	JobEnv    map[string]string `json:"job_env"`
+}
+
+func parseAnswer(stdout []byte) (a answer, err error) {
+	if err = json.Unmarshal(stdout, &a); err != nil {
+		err = fmt.Errorf("the config stage printed no configuration: %w", err)
+	}
+	return a, err
+}
+
+// runnerName is the short token of the trial's runner, which names its directories.
+const runnerName = "selftest"
+
+// The files of the job in the trial's directory.
+const (
+	responseName = "response.json"
+	scriptName   = "script"
+	codeName     = "exit_code"
+)
+
+// environ is a stage's environment as GitLab Runner makes it, with what is used of it.
+// Source: docs.gitlab.com/runner/executors/custom
+func (t Trial) environ(a answer) []string {
+	env := []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + t.Service.Home.String(), "LANG=C.UTF-8", "TMPDIR=" + t.Dir.Path(""),
+		"BUILD_FAILURE_EXIT_CODE=1", "SYSTEM_FAILURE_EXIT_CODE=2",
+		"BUILD_EXIT_CODE_FILE=" + t.Dir.Path(codeName), "JOB_RESPONSE_FILE=" + t.Dir.Path(responseName),
+	}
+	custom := map[string]string{
+		"CI": "true", "GITLAB_CI": "true", "CI_JOB_ID": t.Minted.JobID.String(), "CI_RUNNER_SHORT_TOKEN": runnerName, "CI_PROJECT_PATH": projectPath, t.Variable: t.Minted.token.Reveal(),
+	}
+	if a.BuildsDir != "" {
+		custom["CI_BUILDS_DIR"], custom["CI_PROJECT_DIR"] = a.BuildsDir, a.BuildsDir+"/"+projectPath
+		custom["RUNNER_TEMP_PROJECT_DIR"] = a.BuildsDir + "/" + projectPath + ".tmp"
+	}
+	for name, value := range custom {
+		env = append(env, "CUSTOM_ENV_"+name+"="+value)
+	}
+	for name, value := range a.JobEnv {
+		env = append(env, name+"="+value)
+	}
+	slices.Sort(env)
+	return env
+}
+
+// script is a script as the runner writes them.
+func script(lines ...string) string {
+	return "#!/usr/bin/env bash\n\nset -eo pipefail\nset +o noclobber\n" + strings.Join(lines, "\n") + "\nexit 0\n"
+}
+
+// marker begins the line by which the script reports its account.
+const marker = "selftest: the script ran as "
+
+// proof are the lines of the job's own script: it uses the commands and the directory
+// that every job needs, and runs a program that it has made.
+func proof(project string) []string {
+	return []string{
+		"mkdir -p -- " + quote(project),
+		"cd " + quote(project),
+		`printf '#!/bin/sh\nexit 0\n' >program`,
+		"chmod +x program",
+		"./program",
+		`echo "` + marker + `$(id -un)"`,
+	}
+}
+
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// ranAs finds the account in the log of the script.
+func ranAs(stages []Stage) string {
+	for _, s := range stages {
+		if _, rest, found := strings.Cut(s.Log, marker); found {
+			name, _, _ := strings.Cut(rest, "\n")
+			return strings.TrimSpace(name)
+		}
+	}
+	return ""
+}
+
+// plain is a log without colours and without the marks of collapsed sections.
+func plain(log string) string {
+	log = regexp.MustCompile(`section_(start|end):[0-9]+:[^\r\n]*\r`).ReplaceAllString(log, "")
+	log = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]").ReplaceAllString(log, "")
+	return strings.ReplaceAll(log, "\r", "")
+}

@@ -1,0 +1,170 @@
+// Package trial runs a job of its own through all stages of an installation, as a runner
+// would, and as an account that an administrator names. The job's token is minted by a
+// private issuer, which exists for this one job: its key set is put where jacamar-auth
+// keeps the keys of GitLab, in a state directory of the trial's own.
+//
+// Everything except the issuer, the state directory and the rules about projects,
+// pipelines and runners is the site's: the same jacamar-auth, rules about accounts,
+// scripts, directories and batch system.
+package trial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/subprocess"
+	"jacamar-ci/internal/auth/internal/thread"
+	"jacamar-ci/internal/job"
+)
+
+// Trial is the job to run.
+type Trial struct {
+	// Auth is the jacamar-auth that runs it, and Service the account that runs
+	// jacamar-auth, with ServiceIDs where this process is another one.
+	Auth       job.AbsPath
+	Service    job.Account
+	ServiceIDs *thread.IDs
+	// Dir is the trial's own directory.
+	Dir Dir
+	// Minted is the job's token and what belongs to it.
+	Minted Minted
+	// Variable is the CI variable with the token.
+	Variable string
+	// Limit bounds each stage; a batch system may let the job wait.
+	Limit time.Duration
+	// Ended is called at the end of each stage.
+	Ended func(Stage)
+}
+
+// Stage is one call of jacamar-auth that has ended.
+type Stage struct {
+	Name   string
+	Took   time.Duration
+	Status int
+	// Log is what the stage printed for the job's log, without colours.
+	Log string
+	// Err is why the call has no status.
+	Err error
+}
+
+// OK reports whether the stage succeeded.
+func (s Stage) OK() bool { return s.Err == nil && s.Status == 0 }
+
+// Why returns the stage's own words for its failure: the line that begins with ERROR, or
+// the last one, and the hint behind it.
+func (s Stage) Why() (line, hint string) {
+	if s.Err != nil {
+		return s.Err.Error(), ""
+	}
+	var lines []string
+	for l := range strings.Lines(s.Log) {
+		if l = strings.TrimSpace(l); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	for i, l := range lines {
+		if _, text, found := strings.Cut(l, "ERROR: "); found {
+			return text, strings.Join(lines[i+1:], " ")
+		}
+	}
+	if len(lines) == 0 {
+		return fmt.Sprintf("exit status %d", s.Status), ""
+	}
+	return fmt.Sprintf("%s (exit status %d)", lines[len(lines)-1], s.Status), ""
+}
+
+// Result is a trial that has ended.
+type Result struct {
+	Stages []Stage
+	// Account is the account that the job's script ran as, "" if it did not run.
+	Account string
+	// Builds is the job's build directory, zero where the config stage failed.
+	Builds job.AbsPath
+}
+
+// Failed returns the first stage that failed.
+func (r Result) Failed() (Stage, bool) {
+	for _, s := range r.Stages {
+		if !s.OK() {
+			return s, true
+		}
+	}
+	return Stage{}, false
+}
+
+// Run runs all stages. After a failure only cleanup follows, which runs also after ctx
+// has ended: the job may hold a directory or a place in a batch system.
+func (t Trial) Run(ctx context.Context) (r Result, err error) {
+	if err := t.Dir.Write(responseName, t.Minted.response(t.Variable)); err != nil {
+		return r, err
+	}
+	answer, config := t.configure(ctx)
+	r.Stages = append(r.Stages, config)
+	if config.OK() {
+		if r.Builds, err = job.ParseAbsPath(answer.BuildsDir); err != nil {
+			return r, fmt.Errorf("cannot use the answer of the config stage: %w", err)
+		}
+		r.Stages = append(r.Stages, t.work(ctx, answer)...)
+		r.Account = ranAs(r.Stages)
+	}
+	_, last := t.call(context.WithoutCancel(ctx), answer, "cleanup", "cleanup", "--configuration", t.Dir.Configuration())
+	r.Stages = append(r.Stages, last)
+	return r, ctx.Err()
+}
+
+// work runs the stages between config and cleanup, until one fails.
+func (t Trial) work(ctx context.Context, a answer) (done []Stage) {
+	_, prepare := t.call(ctx, a, "prepare", "prepare")
+	done = append(done, prepare)
+	project := a.BuildsDir + "/" + projectPath
+	for _, s := range []struct{ name, text string }{
+		{"prepare_script", script("echo \"Running on $(hostname)...\"")},
+		{string(job.BuildScript), script(proof(project)...)},
+		{"cleanup_file_variables", script("rm -rf -- "+quote(project), "rm -rf -- "+quote(project+".tmp"))},
+	} {
+		if !done[len(done)-1].OK() || ctx.Err() != nil {
+			return done
+		}
+		if err := t.Dir.Write(scriptName, []byte(s.text)); err != nil {
+			return append(done, Stage{Name: s.name, Err: err})
+		}
+		_, stage := t.call(ctx, a, s.name, "run", t.Dir.Path(scriptName), s.name)
+		done = append(done, stage)
+	}
+	return done
+}
+
+// outputs bounds what a stage prints, in bytes.
+const outputs = 1 << 20
+
+// call runs one stage as the runner runs it.
+func (t Trial) call(ctx context.Context, a answer, name string, args ...string) (stdout []byte, s Stage) {
+	begin := time.Now()
+	s.Name = name
+	r, err := subprocess.Command{
+		Path: t.Auth.String(), Args: append([]string{"-u"}, args...), Env: t.environ(a), As: t.ServiceIDs, Limit: t.Limit, MaxOutput: outputs, MaxErrors: outputs,
+	}.Run(ctx)
+	s.Took, s.Status, s.Err = time.Since(begin), r.Code, err
+	if err == nil && r.Signal != 0 {
+		s.Err = errors.New("jacamar-auth was ended by signal " + r.Signal.String())
+	}
+	s.Log = plain(string(r.Stderr))
+	if name != "config" {
+		s.Log = plain(string(r.Stdout)) + s.Log
+	}
+	t.Ended(s)
+	return r.Stdout, s
+}
+
+func (t Trial) configure(ctx context.Context) (answer, Stage) {
+	stdout, s := t.call(ctx, answer{}, "config", "config", "--configuration", t.Dir.Configuration())
+	if !s.OK() {
+		return answer{}, s
+	}
+	a, err := parseAnswer(stdout)
+	s.Err = err
+	return a, s
+}
