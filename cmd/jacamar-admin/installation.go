@@ -63,12 +63,27 @@ func installation(status *int) []*cli.Command {
 			}),
 		},
 		{
+			Name: "config", Usage: "print the configuration, and where each value comes from",
+			Flags: []cli.Flag{
+				site(),
+				&cli.BoolFlag{Name: "effective", Usage: "print the defaults of keys that are left out as well"},
+				&cli.BoolFlag{Name: "json", Usage: "print JSON"},
+			},
+			Action: noArgs(func(c *cli.Context) {
+				*status = admin.Settings(admin.SettingsOptions{Configuration: c.String("configuration"), Effective: c.Bool("effective"), JSON: c.Bool("json")})
+			}),
+		},
+		{
 			Name: "explain", Usage: "show the decision about one job, rule by rule",
 			Flags: []cli.Flag{
 				site(),
 				&cli.StringFlag{Name: "token", Usage: "`FILE` with the job's id_token; needs --job-response"},
-				&cli.StringFlag{Name: "job-response", Usage: "the runner's JOB_RESPONSE_FILE of the job, or a copy"},
-				&cli.StringFlag{Name: "claims", Usage: "`FILE` with a token's claims, instead of a token"},
+				&cli.StringFlag{Name: "job-response", Usage: "`FILE` with the runner's JOB_RESPONSE_FILE of the job, or a copy"},
+				&cli.StringFlag{Name: "claims", Usage: "`FILE` with a token's claims, instead of a token; what is missing of issuer, audience and times is filled in"},
+				&cli.StringFlag{Name: "user", Usage: "the `LOGIN` of a user at GitLab, instead of a token; needs --project"},
+				&cli.StringFlag{Name: "project", Usage: "the `PATH` of the project, such as group/project"},
+				&cli.StringFlag{Name: "ref", Usage: "the branch or tag `NAME`, which counts as protected", Value: "main"},
+				&cli.StringFlag{Name: "user-id", Usage: "the `NUMBER` of that user, for an account map"},
 				&cli.BoolFlag{Name: "runas", Usage: "run the RunAs script as well; no other program of the site is started"},
 				&cli.StringFlag{Name: "target", Usage: "the `ACCOUNT` that the job asks for by admin.runas.user_variable"},
 			},
@@ -113,13 +128,20 @@ func noArgs(do func(*cli.Context)) cli.ActionFunc {
 func explain(c *cli.Context, status *int) error {
 	q := admin.ExplainOptions{
 		Configuration: c.String("configuration"), Token: c.String("token"), Response: c.String("job-response"), Claims: c.String("claims"),
+		User: c.String("user"), UserID: c.String("user-id"), Project: c.String("project"), Ref: c.String("ref"),
 		RunAs: c.Bool("runas"), Target: c.String("target"),
+	}
+	ways := 0
+	for _, given := range []string{q.Token, q.Claims, q.User} {
+		if given != "" {
+			ways++
+		}
 	}
 	switch {
 	case c.NArg() != 0:
 		return usage("explain takes no arguments")
-	case (q.Token == "") == (q.Claims == "") || (q.Token == "") != (q.Response == ""):
-		return usage("explain needs either --token and --job-response, or --claims")
+	case ways != 1 || (q.Token == "") != (q.Response == "") || (q.User == "") != (q.Project == ""):
+		return usage("explain needs one of: --token and --job-response, --claims, --user and --project")
 	}
 	*status = admin.Explain(q)
 	return nil

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 
@@ -63,11 +62,13 @@ func warnLiteral(c *Config) (faults []Fault) {
 func warnJoined(c *Config) (faults []Fault) {
 	check := func(key string, args []string) {
 		for i, a := range args {
-			first, rest, found := strings.Cut(a, " ")
-			if found && strings.HasPrefix(first, "-") && strings.HasPrefix(strings.TrimSpace(rest), "-") {
-				f := Fault{Key: entryKey(key, i), Text: fmt.Sprintf("%q is one argument with a blank in it, not two", a)}
-				faults = append(faults, f)
+			options := 0
+			for _, word := range strings.Fields(a) {
+				if strings.HasPrefix(word, "-") {
+					options++
+				}
 			}
+			faults = append(faults, when(options > 1, entryKey(key, i), "%q is one argument with a blank in it, not several", a)...)
 		}
 	}
 	check("batch.default_args", c.Batch.DefaultArgs)

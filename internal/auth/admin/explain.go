@@ -1,16 +1,20 @@
 package admin
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"strings"
 	"time"
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/explain"
+	"jacamar-ci/internal/auth/admin/trial"
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/idtoken"
@@ -19,6 +23,7 @@ import (
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // ExplainOptions is the job that an administrator asks about.
@@ -27,6 +32,9 @@ type ExplainOptions struct {
 	// Token and Response are files: the job's id_token and the runner's
 	// JOB_RESPONSE_FILE. Claims is one with a token's claims alone.
 	Token, Response, Claims string
+	// User and Project describe a job instead: the login of its user at GitLab and the
+	// path of its project. UserID is the user's number, "" for none.
+	User, UserID, Project, Ref string
 	// RunAs runs the site's validation script. Nothing else is ever started but getent.
 	RunAs bool
 	// Target is the account that the job would ask for.
@@ -110,8 +118,8 @@ func explainAccount(ctx context.Context, i auth.Installation, o ExplainOptions, 
 // administrator wants to see everything that stands in the way of a job, and the token
 // of an ended job has expired.
 func explainToken(ctx context.Context, i auth.Installation, o ExplainOptions) (claims.Identity, []policy.Step, error) {
-	if o.Claims != "" {
-		payload, err := readFile(o.Claims)
+	if o.Token == "" {
+		payload, err := claimed(i, o)
 		if err != nil {
 			return claims.Identity{}, nil, err
 		}
@@ -134,6 +142,71 @@ func explainToken(ctx context.Context, i auth.Installation, o ExplainOptions) (c
 		id, _ = idtoken.Examine(token.UnverifiedClaims(), i.TokenRules(), i.Expected(), time.Now())
 	}
 	return id, explain.Token(refusal, true), nil
+}
+
+// claimed are the claims of a file, or of a job that the command line describes. What
+// only identifies a token is filled in: it is not what the administrator asks about.
+func claimed(i auth.Installation, o ExplainOptions) ([]byte, error) {
+	var values map[string]any
+	if o.Claims != "" {
+		text, err := readFile(o.Claims)
+		if err != nil {
+			return nil, err
+		}
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		if d.Decode(&values) != nil || d.More() {
+			return text, nil // refused as a token's claims are
+		}
+	} else {
+		u, err := describedUser(i, o)
+		if err != nil {
+			return nil, err
+		}
+		values = trial.Claims(u, o.Project, o.Ref)
+	}
+	return json.Marshal(fillIn(values, i.TokenRules(), time.Now()))
+}
+
+// describedUser is the user of the command line. By an account map only the number
+// counts; the file has none for a login.
+func describedUser(i auth.Installation, o ExplainOptions) (u trial.User, err error) {
+	u = trial.User{ID: 1, Login: o.User}
+	a := i.Config().Auth
+	switch {
+	case o.UserID != "":
+		if u.ID, err = job.ParseID(o.UserID); err != nil {
+			return u, fmt.Errorf("--user-id: %w", err)
+		}
+	case a.AccountSource == settings.Map:
+		return u, errors.New("the account map has numbers of users: give --user-id as well")
+	}
+	if a.AccountSource == settings.ExternUID {
+		u.Provider, u.ExternUID = a.AccountProvider, o.User
+	}
+	return u, nil
+}
+
+// fillIn adds the claims by which a token is identified, where they are missing.
+func fillIn(values map[string]any, rules idtoken.Rules, now time.Time) map[string]any {
+	missing := map[string]any{
+		"iss": rules.Issuer, "aud": rules.Audience, "jti": "explained", "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+		"namespace_path": namespaceOf(values["project_path"]),
+	}
+	if len(rules.RunnerIDs) > 0 {
+		missing["runner_id"] = rules.RunnerIDs[0]
+	}
+	for name, value := range missing {
+		if _, given := values[name]; !given {
+			values[name] = value
+		}
+	}
+	return values
+}
+
+func namespaceOf(project any) string {
+	text, _ := project.(string)
+	return path.Dir(text)
 }
 
 func verify(ctx context.Context, i auth.Installation, token idtoken.Token) (claims.Identity, error) {

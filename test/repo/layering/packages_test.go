@@ -104,7 +104,7 @@ var packages = []pkg{
 	{path: "internal/auth/admin", may: []string{
 		"internal/auth", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
 		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas",
-		"internal/capability", "internal/customexec", "internal/failure", "internal/job", "internal/programs", "internal/settings",
+		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/job", "internal/programs", "internal/settings",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",

@@ -171,3 +171,69 @@ func TestTrialIsCleanedUp(t *testing.T) {
 	}
 	s.NoProcess(t, 20*time.Second)
 }
+
+// TestExplainUser: a decision about a user that the command line describes is made by the
+// site's rules, and not by a claim that the administrator had to invent.
+func TestExplainUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: as another account all jobs have its own")
+	}
+	t.Parallel()
+	s := newSibling(t, func(c site.Config) {
+		c.Set("auth", "project_allowlist", []string{"hpc/**"})
+		c.Set("auth", "protected_refs_only", true)
+		c.Set("auth", "runner_ids", []int{5})
+	})
+	explain := func(args ...string) (string, int) {
+		return admin(t, append([]string{s.Admin, "explain", "--configuration", s.ConfigFile}, args...)...)
+	}
+	for name, tc := range map[string]struct {
+		args   []string
+		status int
+		want   string
+	}{
+		"allowed":         {[]string{"--user", s.Account.Name, "--project", "hpc/a/b"}, 0, "the job may run"},
+		"another project": {[]string{"--user", s.Account.Name, "--project", "other/b"}, 1, "By        project"},
+		"root":            {[]string{"--user", "root", "--project", "hpc/a"}, 1, "By        root"},
+		"unknown":         {[]string{"--user", "jci-no-such-user", "--project", "hpc/a"}, 1, "By        account_unknown"},
+	} {
+		out, status := explain(tc.args...)
+		if status != tc.status || !strings.Contains(strings.Join(strings.Fields(out), " "), strings.Join(strings.Fields(tc.want), " ")) {
+			t.Errorf("%s: status %d\n%s", name, status, out)
+		}
+	}
+	claims := filepath.Join(s.Dir, "claims.json")
+	testutil.Must(t, os.WriteFile(claims, []byte(`{"user_login": "root", "user_id": "1", "project_path": "hpc/project", "project_id": "12",
+ "namespace_id": "3", "pipeline_id": "4", "job_id": "5", "pipeline_source": "push", "ref": "main", "ref_protected": "true"}`), 0o600))
+	if out, status := explain("--claims", claims); status != 1 || !strings.Contains(strings.Join(strings.Fields(out), " "), "By root") {
+		t.Errorf("claims without an issuer: status %d\n%s", status, out)
+	}
+}
+
+// TestConfigEffective: the output is a configuration of the same effect.
+func TestConfigEffective(t *testing.T) {
+	t.Parallel()
+	s := newSibling(t)
+	out, status := admin(t, s.Admin, "config", "--effective", "--configuration", s.ConfigFile)
+	if status != 0 || !strings.Contains(out, "shell_path = \"/bin/bash\"  # default") || !strings.Contains(out, "kill_timeout = \"5s\"  # line ") {
+		t.Fatalf("status %d\n%s", status, out)
+	}
+	again := filepath.Join(s.Dir, "again.toml")
+	testutil.Must(t, os.WriteFile(again, []byte(out), 0o644))
+	second, status := admin(t, s.Admin, "config", "--effective", "--configuration", again)
+	stripped := func(text string) (lines []string) {
+		for line := range strings.Lines(text) {
+			line, _, _ = strings.Cut(line, "  # ")
+			if !strings.HasPrefix(line, "#") {
+				lines = append(lines, strings.TrimSpace(line))
+			}
+		}
+		return lines
+	}
+	if status != 0 || !slices.Equal(stripped(out), stripped(second)) {
+		t.Errorf("status %d\n%s", status, second)
+	}
+	if out, status := admin(t, s.Admin, "config", "--json", "--configuration", s.ConfigFile); status != 0 || strings.Contains(out, `"default"`) || !strings.Contains(out, `"line"`) {
+		t.Errorf("status %d\n%s", status, out)
+	}
+}

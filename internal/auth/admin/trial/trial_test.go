@@ -1,0 +1,143 @@
+package trial
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/google/go-cmp/cmp"
+
+	"jacamar-ci/internal/job"
+)
+
+func absPath(t *testing.T, text string) job.AbsPath {
+	t.Helper()
+	p, err := job.ParseAbsPath(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestConfiguration: the trial has the site's rules about accounts and its scheduler, and
+// nothing that names the real issuer.
+func TestConfiguration(t *testing.T) {
+	const site = `[general]
+gitlab_server = "https://gitlab.example.com"
+jwks_url = "https://mirror.example.com/keys"
+"tls-ca-file" = "/etc/ca.pem"
+state_dir = "/var/lib/jacamar"
+data_dir = "$HOME"
+executor = "slurm"
+[auth]
+downscope = "setuid"
+jwt_required_aud = "x"
+user_allowlist = ["a"]
+project_allowlist = ["hpc/*"]
+runner_ids = [5]
+[auth.logging]
+location = "/var/log/x"
+[batch]
+default_args = ["-p", "ci"]
+[[batch.rule]]
+args = ["-A"]
+`
+	text, err := Configuration(site, "/run/x/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if _, err := toml.Decode(string(text), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"general": map[string]any{"gitlab_server": Issuer, "state_dir": "/run/x/state", "data_dir": "$HOME", "executor": "slurm"},
+		"auth": map[string]any{
+			"downscope": "setuid", "user_allowlist": []any{"a"}, "logging": map[string]any{"enabled": true}, "journal": map[string]any{"enabled": false},
+		},
+		"batch": map[string]any{"default_args": []any{"-p", "ci"}, "rule": []map[string]any{{"args": []any{"-A"}}}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Configuration("[general", ""); err == nil {
+		t.Error("a file that is not TOML is accepted")
+	}
+}
+
+// TestRemains: only directories that no other job has are removed with their contents.
+func TestRemains(t *testing.T) {
+	for builds, want := range map[string]string{
+		"/home/a/.jacamar-ci/builds/selftest/000":     "/home/a/.jacamar-ci/builds/selftest",
+		"/scratch/ci/a/builds/jacamar_selftest_1/003": "/scratch/ci/a/builds/jacamar_selftest_1",
+		"/scratch/ci/a/builds/static/selftest/17":     "/scratch/ci/a/builds/static/selftest",
+		"/builds/a/builds/selftest/000":               "/builds/a/builds/selftest",
+		"/scratch/ci/a/builds/t0ken/000":              "",
+		"/scratch/ci/a/builds/static/t0ken/17":        "",
+		"/scratch/ci/a":                               "",
+	} {
+		r, ok := RemainsOf(absPath(t, builds), false)
+		if ok != (want != "") || r.own != want {
+			t.Errorf("%s: %q, %v", builds, r.own, ok)
+		}
+		for _, other := range r.others {
+			if other == "/scratch/ci/a" || other == "/builds/a" {
+				t.Errorf("the base directory %s is removed, which may have been there", other)
+			}
+		}
+	}
+	if r, _ := RemainsOf(absPath(t, "/scratch/ci/a/builds/selftest/000"), true); r.others[len(r.others)-1] != "/scratch/ci/a" {
+		t.Errorf("a new base directory stays: %v", r.others)
+	}
+}
+
+func TestWhy(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stage      Stage
+		line, hint string
+	}{
+		"an error with a hint": {Stage{Status: 2, Log: "Running\nERROR: no room\n       free some\n"}, "no room", "free some"},
+		"behind a mark":        {Stage{Status: 2, Log: "[jacamar] ERROR: no room\n"}, "no room", ""},
+		"the last line":        {Stage{Status: 1, Log: "bash: ./x: Permission denied\n\n"}, "bash: ./x: Permission denied (exit status 1)", ""},
+		"silent":               {Stage{Status: 3}, "exit status 3", ""},
+		"no status":            {Stage{Err: errors.New("timed out")}, "timed out", ""},
+	} {
+		if line, hint := tc.stage.Why(); line != tc.line || hint != tc.hint {
+			t.Errorf("%s: %q, %q", name, line, hint)
+		}
+	}
+}
+
+// TestPlain: colours and section marks are gone, and nothing of the text.
+func TestPlain(t *testing.T) {
+	in := "\x1b[0Ksection_start:1700000000:job[collapsed=true]\r\x1b[0KTitle\n\x1b[31;1mERROR: x\x1b[0m\n\x1b[0Ksection_end:1700000000:job\r\x1b[0K\n"
+	if got := plain(in); got != "Title\nERROR: x\n\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestMint: the claims are of one job, and two trials have nothing in common.
+func TestMint(t *testing.T) {
+	u := User{ID: 7, Login: "alice", Provider: "ldap", ExternUID: "alice"}
+	first, err := Mint(u, time.Unix(1700000000, 0), time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := Mint(u, time.Unix(1700000000, 0), time.Hour)
+	if err != nil || string(first.KeySet) == string(second.KeySet) || first.token.Reveal() == second.token.Reveal() {
+		t.Errorf("%v, or the same key again", err)
+	}
+	var response struct {
+		ID        int64 `json:"id"`
+		Variables []struct{ Key, Value string }
+	}
+	if err := json.Unmarshal(first.response("T"), &response); err != nil || response.ID != int64(first.JobID) || response.Variables[0].Value != first.token.Reveal() {
+		t.Errorf("%v %+v", err, response)
+	}
+	if strings.Count(first.token.Reveal(), ".") != 2 {
+		t.Error("the token has not three parts")
+	}
+}

@@ -1,0 +1,188 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Setting is a key with the value that it has.
+type Setting struct {
+	// Key is the dotted key; those of [[batch.rule]] are counted from one,
+	// "batch.rule[1].args".
+	Key string `json:"key"`
+	// Value is the value in TOML, "" where the key has none.
+	Value string `json:"value,omitempty"`
+	// From is where it comes from.
+	From Origin `json:"from"`
+	// Line is its line where it comes from the file, and Name its name there where that
+	// is another one.
+	Line int    `json:"line,omitempty"`
+	Name string `json:"name,omitempty"`
+	// Otherwise is the effect of a key without a value.
+	Otherwise string `json:"otherwise,omitempty"`
+}
+
+// Origin is where the value of a key comes from.
+type Origin string
+
+// The origins.
+const (
+	FromFile    Origin = "file"
+	FromDefault Origin = "default"
+	// FromServer is gitlab_server, which some keys repeat.
+	FromServer Origin = "gitlab_server"
+	Unset      Origin = "unset"
+)
+
+// Effective returns every key of the schema with the value that it has for jobs, in the
+// order of the manual. A file with a fault has no effect, and gives the error of Load.
+func Effective(path job.AbsPath) ([]Setting, error) {
+	text, err := trustedfile.Self().Read(path, maxSize)
+	if err != nil {
+		return nil, failure.Configf("cannot use the configuration: %w", err)
+	}
+	settings, err := effective(string(text))
+	if err != nil {
+		return nil, failure.Configf("cannot use the configuration %s: %w", path, err)
+	}
+	return settings, nil
+}
+
+func effective(text string) ([]Setting, error) {
+	c, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	doc := map[string]any{}
+	if _, err := toml.Decode(text, &doc); err != nil {
+		return nil, err
+	}
+	d := decoder{written: map[string]string{}}
+	d.resolveAliases(doc)
+	w := settingWriter{d, doc, locate(text), c.General.GitLabServer.String()}
+	return w.all()
+}
+
+// settingWriter writes the settings of one document.
+type settingWriter struct {
+	decoder
+	doc    map[string]any
+	lines  map[string]int
+	server string
+}
+
+func (w settingWriter) all() (all []Setting, err error) {
+	lists := tablesOf(reflect.TypeFor[Config](), "")
+	done := map[string]bool{}
+	for _, k := range Reference() {
+		table, _ := split(k.Path)
+		if slices.Contains(lists, table) {
+			if !done[table] {
+				entries, err := w.entries(table)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, entries...)
+			}
+			done[table] = true
+			continue
+		}
+		value, given := lookup(w.doc, k.Path)
+		s, err := w.setting(k, k.Path, value, given)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// tablesOf lists the arrays of tables in the configuration.
+func tablesOf(of reflect.Type, path string) (lists []string) {
+	known := keysByPath()
+	for name, field := range fields(reflect.New(of).Elem()) {
+		key := join(path, name)
+		if _, isKey := known[key]; isKey {
+			continue
+		}
+		switch t := field.Type(); t.Kind() {
+		case reflect.Slice:
+			lists = append(lists, key)
+		case reflect.Struct:
+			lists = append(lists, tablesOf(t, key)...)
+		}
+	}
+	return lists
+}
+
+// entries are the keys of each entry of an array of tables that the file has.
+func (w settingWriter) entries(table string) (all []Setting, err error) {
+	list, _ := lookup(w.doc, table)
+	tables, _ := array(list)
+	for i, entry := range tables {
+		keys, _ := entry.(map[string]any)
+		for _, k := range Reference() {
+			in, name := split(k.Path)
+			value, given := keys[name]
+			if in != table || !given {
+				continue
+			}
+			s, err := w.setting(k, entryKey(table, i)+"."+name, value, true)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+func (w settingWriter) setting(k Key, path string, value any, given bool) (s Setting, err error) {
+	s = Setting{Key: path, From: Unset, Otherwise: k.Otherwise}
+	switch {
+	case given:
+		s.From, s.Name, s.Line = FromFile, w.written[path], w.lines[path]
+		if s.Name != "" {
+			s.Line = w.lines[s.Name]
+		}
+	case k.Default != nil:
+		s.From, value = FromDefault, k.Default
+	case path == "general.jwt_issuer" || path == "general.jwt_required_aud":
+		s.From, value = FromServer, w.server
+	default:
+		return s, nil
+	}
+	s.Otherwise = ""
+	s.Value, err = literal(value)
+	return s, err
+}
+
+// literal writes a value in TOML.
+func literal(value any) (string, error) {
+	line, err := toml.Marshal(map[string]any{"x": value})
+	if err != nil {
+		return "", fmt.Errorf("cannot write a value: %w", err)
+	}
+	_, text, _ := strings.Cut(strings.TrimSpace(string(line)), " = ")
+	return text, nil
+}
+
+// lookup finds the value at a path of tables.
+func lookup(doc map[string]any, path string) (value any, given bool) {
+	value, given = doc, true
+	for name := range strings.SplitSeq(path, ".") {
+		table, _ := value.(map[string]any)
+		if value, given = table[name]; !given {
+			return nil, false
+		}
+	}
+	return value, given
+}

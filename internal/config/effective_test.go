@@ -1,0 +1,211 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const leastFile = "[general]\ngitlab_server = \"https://gitlab.example.com\"\ndata_dir = \"$HOME\"\nexecutor = \"shell\"\n[auth]\ndownscope = \"setuid\"\n"
+
+// asText writes settings as a document again.
+func asText(settings []Setting) string {
+	var out strings.Builder
+	table := ""
+	for _, s := range settings {
+		if s.Value == "" {
+			continue
+		}
+		in, name := split(s.Key)
+		if in != table {
+			table = in
+			header := "[" + in + "]"
+			if list, _, entry := strings.Cut(in, "["); entry {
+				header = "[[" + list + "]]"
+			}
+			fmt.Fprintln(&out, header)
+		}
+		fmt.Fprintf(&out, "%s = %s\n", name, s.Value)
+	}
+	return out.String()
+}
+
+// TestEffective: the settings have the effect of the file, and name their sources.
+func TestEffective(t *testing.T) {
+	text := "# a comment\n[general]\ngitlab_server = \"https://gitlab.example.com/\"\ndata_dir = \"$HOME\"\nexecutor = \"slurm\"\n" +
+		"kill_timeout = \"4m\"\nff_limit_build_dir = true\n[auth]\ndownscope = \"setuid\"\njwt_exp_delay = \"1h\"\nuser_allowlist = []\n" +
+		"[auth.logging]\nenabled = true\n[[batch.rule]]\nproject = \"a/*\"\nargs = [\"-A\", \"x\"]\n[[batch.rule]]\nargs = [\"-B\"]\n"
+	settings, err := effective(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]Setting{
+		"general.kill_timeout":     {Value: `"4m"`, From: FromFile, Line: 6},
+		"general.limit_build_dir":  {Value: "true", From: FromFile, Line: 7, Name: "general.ff_limit_build_dir"},
+		"general.jwt_exp_delay":    {Value: `"1h"`, From: FromFile, Line: 10, Name: "auth.jwt_exp_delay"},
+		"general.shell_path":       {Value: `"/bin/bash"`, From: FromDefault},
+		"general.jwt_required_aud": {Value: `"https://gitlab.example.com"`, From: FromServer},
+		"auth.user_allowlist":      {Value: "[]", From: FromFile, Line: 11},
+		"batch.rule[1].args":       {Value: `["-A", "x"]`, From: FromFile, Line: 16},
+		"batch.rule[2].args":       {Value: `["-B"]`, From: FromFile, Line: 18},
+	} {
+		want.Key = key
+		found := false
+		for _, s := range settings {
+			if s.Key == key {
+				found = true
+				if s != want {
+					t.Errorf("%+v, want %+v", s, want)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("no %s", key)
+		}
+	}
+	sameEffect(t, text, settings)
+}
+
+func sameEffect(t *testing.T, text string, settings []Setting) {
+	t.Helper()
+	first, err := parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := parse(asText(settings))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, asText(settings))
+	}
+	first.Warnings, second.Warnings = nil, nil
+	if !reflect.DeepEqual(first, second) {
+		t.Errorf("another effect:\n%s\n%s", asText(settings), cmp.Diff(fmt.Sprintf("%+v", first), fmt.Sprintf("%+v", second)))
+	}
+}
+
+// TestEffectiveOfEveryExample: each key of the schema is shown as the file has it.
+func TestEffectiveOfEveryExample(t *testing.T) {
+	lists := tablesOf(reflect.TypeFor[Config](), "")
+	if len(lists) == 0 {
+		t.Fatal("no array of tables was found")
+	}
+	for _, k := range Reference() {
+		table, name := split(k.Path)
+		header := "[" + table + "]"
+		for _, l := range lists {
+			if l == table {
+				header = "[[" + table + "]]"
+			}
+		}
+		text := leastFile + header + "\n" + k.Example + "\n"
+		if table == "general" || table == "auth" {
+			text = strings.Replace(leastFile, "["+table+"]\n", "["+table+"]\n"+k.Example+"\n", 1)
+		}
+		settings, err := effective(text)
+		if err != nil {
+			continue // it needs another key, or repeats a required one
+		}
+		shown := false
+		for _, s := range settings {
+			_, last := split(s.Key)
+			shown = shown || last == name && s.From == FromFile && s.Line > 0
+		}
+		if !shown {
+			t.Errorf("%s is not shown:\n%s", k.Path, text)
+		}
+		sameEffect(t, text, settings)
+	}
+}
+
+func TestEffectiveRefuses(t *testing.T) {
+	if _, err := effective("[general]\n"); err == nil {
+		t.Error("a file without an effect has settings")
+	}
+}
+
+// TestRewritten: values of other formats, and what they are in TOML.
+func TestRewritten(t *testing.T) {
+	for line, want := range map[string]string{
+		`no_new_privs = "true"`:        "no_new_privs = true",
+		`no_new_privs = "Yes"`:         "no_new_privs = true",
+		`no_new_privs = "off"`:         "no_new_privs = false",
+		`no_new_privs = "maybe"`:       "",
+		`no_new_privs = 1`:             "",
+		`no_new_privs = yes`:           "no_new_privs = true",
+		`no_new_privs = True # always`: "no_new_privs = true",
+		`user_allowlist = "a"`:         `user_allowlist = ["a"]`,
+		`user_allowlist = "a, b"`:      `user_allowlist = ["a", "b"]`,
+		`user_allowlist = ["a, b"]`:    `"a", "b", one entry for each, instead of "a, b"`,
+		`user_allowlist = ["a", 3]`:    "",
+		`min_uid = "1000"`:             "",
+	} {
+		_, err := parse(strings.Replace(leastFile, "[auth]\n", "[auth]\n"+line+"\n", 1))
+		if err == nil {
+			t.Errorf("%s is accepted", line)
+			continue
+		}
+		if got := writes(err); got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+}
+
+// writes returns the text to write of the first fault that has one.
+func writes(err error) string {
+	type several interface{ WrappedErrors() []error }
+	list, ok := err.(several)
+	if !ok {
+		return ""
+	}
+	for _, e := range list.WrappedErrors() {
+		if f, ok := e.(Fault); ok && f.Write != "" {
+			return f.Write
+		}
+	}
+	return ""
+}
+
+// TestRewrittenIsAccepted: what is to be written instead has no fault.
+func TestRewrittenIsAccepted(t *testing.T) {
+	for _, line := range []string{`no_new_privs = "true"`, `no_new_privs = yes`, `user_allowlist = "a, b"`} {
+		_, err := parse(strings.Replace(leastFile, "[auth]\n", "[auth]\n"+line+"\n", 1))
+		if _, err := parse(strings.Replace(leastFile, "[auth]\n", "[auth]\n"+writes(err)+"\n", 1)); err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for line, want := range map[string]string{
+		"[auth]\nproject_allowlist = [\"^hpc/.*$\"]":                   "matches no project",
+		"[auth]\nproject_blocklist = [\"hpc/.*\"]":                     "matches no project",
+		"[auth]\nproject_allowlist = [\"hpc/**\", \"a-b_c/[de].f\"]":   "",
+		"[general]\nuser_bash_env = [\"PATH=/opt/x:$PATH\"]":           "$ is not expanded",
+		"[general]\nuser_bash_env = [\"LMOD=none\"]":                   "",
+		"[batch]\ndefault_args = [\"--partition=main --time=10\"]":     "is one argument with a blank in it",
+		"[batch]\ndefault_args = [\"--comment=a b\", \"--time=10\"]":   "",
+		"[[batch.rule]]\nproject = \"https://x/y\"\nargs = [\"-A x\"]": "matches no project",
+		"[[batch.rule]]\nargs = [\"-A x -B\"]":                         "is one argument with a blank in it",
+	} {
+		table, rest, _ := strings.Cut(line, "\n")
+		text := leastFile + line + "\n"
+		if strings.Contains(leastFile, table+"\n") {
+			text = strings.Replace(leastFile, table+"\n", table+"\n"+rest+"\n", 1)
+		}
+		c, err := parse(text)
+		if err != nil {
+			if want == "" || !strings.Contains(err.Error(), "empty part") {
+				t.Errorf("%s: %v", line, err)
+			}
+			continue
+		}
+		all := fmt.Sprint(c.Warnings)
+		for _, kind := range []string{"matches no project", "$ is not expanded", "is one argument with a blank in it"} {
+			if strings.Contains(all, kind) != (kind == want) {
+				t.Errorf("%s: %s", line, all)
+			}
+		}
+	}
+}
