@@ -90,6 +90,17 @@ func installation(status *int) []*cli.Command {
 			Action: func(c *cli.Context) error { return explain(c, status) },
 		},
 		{
+			Name: "bugreport", Usage: "write an archive without secrets for the maintainers",
+			Flags: []cli.Flag{
+				site(),
+				&cli.StringFlag{Name: "runner-config", Usage: "the runner's config.toml, where it is not the usual `FILE`"},
+				&cli.StringFlag{Name: "output", Usage: "write `FILE`, instead of jacamar-bugreport-TIME.tar.gz"},
+			},
+			Action: noArgs(func(c *cli.Context) {
+				*status = admin.BugReport(admin.BugReportOptions{Configuration: c.String("configuration"), RunnerConfig: c.String("runner-config"), Output: c.String("output")})
+			}),
+		},
+		{
 			Name: "keys", Usage: "the server's public keys",
 			Subcommands: []*cli.Command{{
 				Name: "refresh", Usage: "fetch the keys and keep them, for a timer",

@@ -3,21 +3,22 @@ _jacamar_admin() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path='' word words
   COMPREPLY=()
   case $previous in
-    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--helper-account|--runner-config|--runner|--account|--timeout|--token|--job-response|--claims|--user|--project|--ref|--user-id|--target|--journal|--since|--state|--json|--html|--metrics|--counters|--message|--until|--hold|--allow) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--helper-account|--runner-config|--runner|--account|--timeout|--token|--job-response|--claims|--user|--project|--ref|--user-id|--target|--output|--journal|--since|--state|--json|--html|--metrics|--counters|--message|--until|--hold|--allow) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       -*) ;;
-      init|check|selftest|config|explain|keys|refresh|jobs|show|status|drain|resume|stop) path="${path:+$path }$word" ;;
+      init|check|selftest|config|explain|bugreport|keys|refresh|jobs|show|status|drain|resume|stop) path="${path:+$path }$word" ;;
     esac
   done
   case $path in
-    '') words='--version --help init check selftest config explain keys jobs show status drain resume stop' ;;
+    '') words='--version --help init check selftest config explain bugreport keys jobs show status drain resume stop' ;;
     'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --helper-account --runner-config --runner --force --wire --help' ;;
     'check') words='--configuration --runner-config --account --timeout --json --help' ;;
     'selftest') words='--configuration --account --timeout --verbose --help' ;;
     'config') words='--configuration --effective --json --help' ;;
     'explain') words='--configuration --token --job-response --claims --user --project --ref --user-id --runas --target --help' ;;
+    'bugreport') words='--configuration --runner-config --output --help' ;;
     'keys refresh') words='--configuration --forget --help' ;;
     'jobs') words='--configuration --journal --since --json --ended --refused --account --project --state --watch --help' ;;
     'show') words='--configuration --journal --since --json --help' ;;

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// rewritten is the text to write for a value of the wrong type, where what was meant is
-// beyond doubt; "" otherwise.
+// rewritten is the text to write for a value of the wrong type, where the intended value is
+// certain; "" otherwise.
 func rewritten(to reflect.Value, value any, path string) string {
 	text, isText := value.(string)
 	_, name := split(path)

@@ -169,8 +169,8 @@ func newBase(i auth.Installation, a job.Account) bool {
 
 // userOf is a user of GitLab whose jobs get the account of that login.
 func userOf(i auth.Installation, login job.Username) (trial.User, error) {
-	const anybody = 1
-	u := trial.User{ID: anybody, Login: login.String()}
+	const placeholder = 1
+	u := trial.User{ID: placeholder, Login: login.String()}
 	a := i.Config().Auth
 	switch a.AccountSource {
 	case settings.ExternUID:

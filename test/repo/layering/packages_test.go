@@ -102,14 +102,15 @@ var packages = []pkg{
 	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/crash", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: "internal/auth/admin", may: []string{
-		"internal/auth", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
+		"internal/auth", "internal/auth/admin/bugreport", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
 		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas",
-		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/job", "internal/programs", "internal/settings",
+		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/job", "internal/programs", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
 		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: "internal/auth/admin/bugreport", may: []string{"internal/config"}, beyond: []string{toml}, never: effects},
 	{
 		path: "internal/auth/admin/trial", may: []string{auth + "subprocess", auth + "thread", "internal/job"}, beyond: []string{toml},
 		never: []string{"net", "os/exec", "os/user", "syscall"},

@@ -64,8 +64,8 @@ func (r Report) WriteText(w io.Writer, style Style) error {
 // broken breaks a text at blanks so that it fits behind an indent, and indents all lines
 // but the first.
 func (s Style) broken(text string, indent int) string {
-	room := s.Width - indent
-	if s.Width == 0 || room < leastText {
+	space := s.Width - indent
+	if s.Width == 0 || space < leastText {
 		return text
 	}
 	var lines []string
@@ -74,7 +74,7 @@ func (s Style) broken(text string, indent int) string {
 		switch {
 		case line == "":
 			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room:
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > space:
 			lines, line = append(lines, line), word
 		default:
 			line += " " + word
@@ -84,7 +84,7 @@ func (s Style) broken(text string, indent int) string {
 }
 
 // StyleOf chooses the style for a terminal of that width, 0 for no terminal, by what its
-// user's environment says: NO_COLOR (no-color.org), TERM, and the character set of the
+// user's environment specifies: NO_COLOR (no-color.org), TERM, and the character set of the
 // locale (locale(7)).
 func StyleOf(width int, environ []string) Style {
 	if width == 0 {

@@ -139,7 +139,7 @@ func (j runnerJudge) judge(c runnerFile) (lines []Line) {
 		if j.ours(r) {
 			lines = append(lines, j.runner(r)...)
 		} else {
-			lines = append(lines, j.beside(r)...)
+			lines = append(lines, j.others(r)...)
 		}
 	}
 	return append(lines, j.shutdown(c)...)
@@ -156,8 +156,8 @@ func (j runnerJudge) none(c runnerFile) []Line {
 
 func runsShell(r runnerTable) bool { return r.Executor == "shell" }
 
-// beside is another runner of the same service.
-func (j runnerJudge) beside(r runnerTable) []Line {
+// others is another runner of the same service.
+func (j runnerJudge) others(r runnerTable) []Line {
 	if !runsShell(r) {
 		return nil
 	}
@@ -262,7 +262,7 @@ func configurationOf(r runnerTable) string {
 // file system are slow.
 const leastStage = time.Minute
 
-// times compares the runner's patience with what a stage may take.
+// times compares the runner's timeouts with what a stage may take.
 func (j runnerJudge) times(r runnerTable) (lines []Line) {
 	kill := j.killTimeout()
 	least := map[string]time.Duration{"config_exec_timeout": leastStage, "prepare_exec_timeout": leastStage, "cleanup_exec_timeout": kill}

@@ -48,7 +48,7 @@ func (w Wiring) Merge(text, name string) (string, error) {
 	return merged, nil
 }
 
-// The runner's own patience when it is stopped, which is shorter than a job may take to
+// The runner's own timeout when it is stopped, which is shorter than a job may take to
 // end. It is set where the file does not have it.
 const (
 	shutdownKey     = "shutdown_timeout"

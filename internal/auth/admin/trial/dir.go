@@ -98,7 +98,7 @@ func (d Dir) Configure(text []byte) error {
 	return errors.Join(d.root.Chown(confName, os.Geteuid(), int(d.owners.Service.GID)), d.root.Chmod(confName, 0o640))
 }
 
-// Write writes a file of the job, for the service alone. It is made by its name anew:
+// Write writes a file of the job, for the service alone. It is made again each time:
 // a file of an earlier stage belongs to the service already.
 func (d Dir) Write(name string, text []byte) error {
 	file := path.Join(jobDir, name)

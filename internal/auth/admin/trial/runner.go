@@ -41,10 +41,9 @@ func (t Trial) environ(a answer) []string {
 		"BUILD_EXIT_CODE_FILE=" + t.Dir.Path(codeName), "JOB_RESPONSE_FILE=" + t.Dir.Path(responseName),
 	}
 	custom := map[string]string{
-		"CI": "true", "GITLAB_CI": "true", "CI_JOB_ID": t.Minted.JobID.String(), "CI_RUNNER_SHORT_TOKEN": runnerName, "CI_PROJECT_PATH": projectPath, t.Variable: t.Minted.token.Reveal(),
+		"CI_JOB_ID": t.Minted.JobID.String(), "CI_RUNNER_SHORT_TOKEN": runnerName, t.Variable: t.Minted.token.Reveal(),
 	}
 	if a.BuildsDir != "" {
-		custom["CI_BUILDS_DIR"], custom["CI_PROJECT_DIR"] = a.BuildsDir, a.BuildsDir+"/"+projectPath
 		custom["RUNNER_TEMP_PROJECT_DIR"] = a.BuildsDir + "/" + projectPath + ".tmp"
 	}
 	for name, value := range custom {

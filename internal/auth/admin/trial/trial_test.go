@@ -99,8 +99,8 @@ func TestWhy(t *testing.T) {
 		stage      Stage
 		line, hint string
 	}{
-		"an error with a hint": {Stage{Status: 2, Log: "Running\nERROR: no room\n       free some\n"}, "no room", "free some"},
-		"behind a mark":        {Stage{Status: 2, Log: "[jacamar] ERROR: no room\n"}, "no room", ""},
+		"an error with a hint": {Stage{Status: 2, Log: "Running\nERROR: disk full\n       free some\n"}, "disk full", "free some"},
+		"behind a mark":        {Stage{Status: 2, Log: "[jacamar] ERROR: disk full\n"}, "disk full", ""},
 		"the last line":        {Stage{Status: 1, Log: "bash: ./x: Permission denied\n\n"}, "bash: ./x: Permission denied (exit status 1)", ""},
 		"silent":               {Stage{Status: 3}, "exit status 3", ""},
 		"no status":            {Stage{Err: errors.New("timed out")}, "timed out", ""},
