@@ -37,7 +37,7 @@ func Write(out io.Writer, dir string, files []File, now time.Time) error {
 	return errors.Join(err, z.Close())
 }
 
-// longestName is what the header has room for, in bytes.
+// longestName is what the header can hold, in bytes.
 const longestName = 100
 
 func header(name string, size int, now time.Time) ([]byte, error) {

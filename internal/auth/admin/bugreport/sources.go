@@ -133,7 +133,7 @@ func hide(value any, secrets *Secrets) {
 	}
 }
 
-// recordFields are the fields of the operator's log that are shown, besides its reasons.
+// recordFields are the fields of the operator's log that are shown, with its reasons.
 var recordFields = []string{
 	"time", "level", "event", "msg", "seq", "call", "call_seq", "stage", "sub_stage", "job", "pipeline", "project_id", "user_id", "uid", "runner",
 	"decision", "rule", "outcome", "exit", "exit_code", "duration", "reason", "fault",
