@@ -108,8 +108,13 @@ def headings(markdown):
 
 
 def on_page_content(html, page, config, files):
-    """Open a picture by a click, and keep a short option or name on one line."""
+    """Open a picture by a click, show the readers of the front page as cards, and keep a
+    short option or name on one line."""
     html = re.sub(r'(<img [^>]*src="([^"]+\.svg)"[^>]*>)', r'<a class="picture" href="\2">\1</a>', html)
+    if page.file.src_uri == "index.md":
+        html = re.sub(r"(?s)(<h2.*?</h2>\s*<ul>.*?</ul>)", r'<section class="card">\1</section>', html)
+        first, last = html.index("<section"), html.rindex("</section>") + len("</section>")
+        html = f'{html[:first]}<div class="cards">{html[first:last]}</div>{html[last:]}'
     return re.sub(r"<code>([^<\s]{1,28})</code>", r'<code class="short">\1</code>', html)
 
 

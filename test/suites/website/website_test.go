@@ -77,9 +77,9 @@ func pages(t *testing.T, dir string) []string {
 	return found
 }
 
-// main pages are those that short mode looks at.
+// mainPages are those that short mode looks at, one half of them in each view.
 func mainPages() []string {
-	return []string{"index.html", "tutorial.html", "configuration.html", "troubleshooting.html", "messages.html", "job-log.html", "executors.html", "security/ledger.html"}
+	return []string{"index.html", "messages.html", "executors.html", "security/ledger.html", "tutorial.html", "configuration.html", "troubleshooting.html", "job-log.html"}
 }
 
 var (
@@ -105,20 +105,75 @@ func views() []view { return []view{{phone}, {dark(phone)}, {desk}, {dark(desk)}
 func TestWebsite(t *testing.T) {
 	dir := build(t)
 	b, address := browser.Start(t), serve(t, dir)
+	t.Run("links", func(t *testing.T) { testLinks(t, dir) })
 	t.Run("rules", func(t *testing.T) { testRules(t, dir, b, address) })
 	t.Run("search", func(t *testing.T) { testSearch(t, dir, b, address) })
-	t.Run("screenshots", func(t *testing.T) { takeScreenshots(t, b, address) })
+	if *shots != "" {
+		takeScreenshots(t, b, address)
+	}
+}
+
+var (
+	href     = regexp.MustCompile(`href="([^"]*)"`)
+	identity = regexp.MustCompile(` (?:id|name)="([^"]*)"`)
+)
+
+// testLinks: each link of the site leads to a file of the site and, where it names one, a
+// place there. Tabs and boxes have other places than the headings of their sources.
+func testLinks(t *testing.T, dir string) {
+	places := map[string]map[string]bool{}
+	texts := map[string]string{}
+	for _, name := range pages(t, dir) {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[name], places[name] = string(text), map[string]bool{"": true}
+		for _, m := range identity.FindAllStringSubmatch(string(text), -1) {
+			places[name][m[1]] = true
+		}
+	}
+	for name, text := range texts {
+		for _, m := range href.FindAllStringSubmatch(text, -1) {
+			if to, err := url.Parse(m[1]); err != nil || to.Scheme != "" {
+				continue
+			} else if fault := broken(dir, name, to, places); fault != "" {
+				t.Errorf("%s: the link %s %s", name, m[1], fault)
+			}
+		}
+	}
+}
+
+// broken returns why a link leads nowhere.
+func broken(dir, from string, to *url.URL, places map[string]map[string]bool) string {
+	target := from
+	if to.Path != "" {
+		target = filepath.Join(filepath.Dir(from), to.Path)
+	}
+	if target == "." {
+		target = "index.html"
+	}
+	if _, err := os.Stat(filepath.Join(dir, target)); err != nil {
+		return "leads to no file"
+	}
+	if found, isPage := places[target]; isPage && !found[to.Fragment] {
+		return "leads to no place of that page"
+	}
+	return ""
 }
 
 // testRules: no page asks another server for anything, is wider than a phone, or has text
 // that is hard to read.
 func testRules(t *testing.T, dir string, b *browser.Browser, address string) {
-	read := mainPages()
-	looks := []view{{phone}, {dark(desk)}}
+	all, looks := pages(t, dir), []view{{phone}, {dark(desk)}}
 	if !testing.Short() {
-		read, looks = pages(t, dir), views()
+		looks = views()
 	}
-	for _, v := range looks {
+	for i, v := range looks {
+		read := all
+		if testing.Short() {
+			read = mainPages()[4*i : 4*i+4]
+		}
 		t.Run(v.String(), func(t *testing.T) {
 			p := b.Open(t, v.View)
 			for _, name := range read {
@@ -237,9 +292,6 @@ func testSearch(t *testing.T, dir string, b *browser.Browser, address string) {
 // takeScreenshots writes pictures of the pages that new readers see first. They are not
 // compared: a person looks at them.
 func takeScreenshots(t *testing.T, b *browser.Browser, address string) {
-	if *shots == "" {
-		t.Skip("no directory is given: -shots=DIRECTORY")
-	}
 	for _, v := range views() {
 		p := b.Open(t, v.View)
 		for _, name := range mainPages() {
