@@ -9,7 +9,7 @@ import (
 )
 
 // pace decides when the batch system is queried about one job. Start and end of the
-// script come from the status files: a query tells why a job is pending, and finds a job
+// script come from the status files: a query shows why a job is pending, and finds a job
 // that can no longer write its files. So the queries grow rarer as the job gets older.
 type pace struct {
 	delay   time.Duration // the site's command_delay
