@@ -36,22 +36,24 @@ func judgeProcessors(node int, limits []string) []Line {
 // runnerLimits returns the GOMAXPROCS of every process that is a gitlab-runner, as far as
 // this account may read its environment.
 func runnerLimits(proc string) (limits []string) {
-	names, _ := filepath.Glob(filepath.Join(proc, "[0-9]*", "comm"))
-	for _, name := range names {
-		if comm, err := os.ReadFile(name); err != nil || strings.TrimSpace(string(comm)) != "gitlab-runner" {
+	entries, _ := os.ReadDir(proc)
+	for _, entry := range entries {
+		dir := filepath.Join(proc, entry.Name())
+		if comm, err := os.ReadFile(filepath.Join(dir, "comm")); err != nil || strings.TrimSpace(string(comm)) != "gitlab-runner" {
 			continue
 		}
-		environ, err := os.ReadFile(filepath.Join(filepath.Dir(name), "environ"))
-		if err != nil {
-			continue
+		if environ, err := os.ReadFile(filepath.Join(dir, "environ")); err == nil {
+			limits = append(limits, limitIn(string(environ)))
 		}
-		limit := ""
-		for pair := range strings.SplitSeq(string(environ), "\x00") {
-			if value, found := strings.CutPrefix(pair, "GOMAXPROCS="); found {
-				limit = value
-			}
-		}
-		limits = append(limits, limit)
 	}
 	return limits
+}
+
+func limitIn(environ string) (limit string) {
+	for pair := range strings.SplitSeq(environ, "\x00") {
+		if value, found := strings.CutPrefix(pair, "GOMAXPROCS="); found {
+			limit = value
+		}
+	}
+	return limit
 }
