@@ -1,9 +1,3 @@
-// The runtime would read the cgroup's processor limit from /proc/self/mountinfo at its
-// start, and again while it runs: long on nodes with many mounts, and without use here.
-//
-//go:debug containermaxprocs=0
-//go:debug updatemaxprocs=0
-
 // Command jacamar-auth is the privileged half: GitLab Runner calls it for every
 // stage of a CI job; it authorizes the job and starts jacamar as its user.
 //
@@ -15,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/driver"
@@ -24,9 +17,6 @@ import (
 )
 
 func main() {
-	// A stage has one thing to do at a time. Goroutines that take turns on one processor
-	// need fewer threads, and fewer switches between them, than the default.
-	runtime.GOMAXPROCS(1)
 	status, err := run(os.Args)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "jacamar-auth: %v\n", err)

@@ -23,6 +23,7 @@ type Subject struct {
 	UserID    job.ID // at GitLab
 	Runner    job.ID
 	TokenID   string // jti; a record has its first characters
+	Image     string // that the job runs in, "" for none
 	// Account is the local account, nil if unknown.
 	Account *job.Account
 }
@@ -62,6 +63,7 @@ func (s Subject) fields() logrus.Fields {
 	put(f, "sub_stage", string(s.SubStage))
 	put(f, "project", s.Project)
 	put(f, "login", s.Login)
+	put(f, "image", s.Image)
 	put(f, "jti", job.Cut(s.TokenID, tokenPrefix))
 	if s.Account != nil {
 		f["account"], f["uid"] = s.Account.Name.String(), uint32(s.Account.UID)

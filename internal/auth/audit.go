@@ -96,7 +96,7 @@ func (d *authDriver) lost(err error) {
 func (d *authDriver) about() auditlog.Subject {
 	s := auditlog.Subject{
 		Stage: d.Call.Stage, SubStage: job.SubStage(d.Call.SubStage), Job: d.Facts.ID, Pipeline: d.Facts.PipelineID,
-		ProjectID: d.Facts.ProjectID, UserID: d.Facts.UserID,
+		ProjectID: d.Facts.ProjectID, UserID: d.Facts.UserID, Image: d.Image,
 	}
 	if id := d.id; id.JobID != 0 {
 		s.Pipeline, s.Project, s.ProjectID = id.Pipeline.ID, id.Project.Path, id.Project.ID

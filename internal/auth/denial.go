@@ -9,6 +9,7 @@ import (
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
 )
 
@@ -73,6 +74,14 @@ func (d *authDriver) denied(ctx context.Context, err error) error {
 		d.refuse(ctx, rule, reason)
 	}
 	return err
+}
+
+// imageRefused records the decision that refuses a job because of its image.
+func (d *authDriver) imageRefused(err error) {
+	var refused *driver.ImageError
+	if errors.As(err, &refused) {
+		d.log.Decided(d.about(), auditlog.Verdict{Rule: refused.Rule, Reason: refused.Error()})
+	}
 }
 
 // recordRules records the result of each rule, for a site that logs at level debug.

@@ -61,7 +61,7 @@ func list[T any](l config.List[T]) policy.List {
 
 // matches reports whether a rule is for this job. Project and namespace are those of
 // its token.
-func matches(r config.Rule, id claims.Identity, account job.Username) bool {
+func matches(r config.Matcher, id claims.Identity, account job.Username) bool {
 	switch {
 	case r.User != (job.Username{}) && r.User != account:
 		return false

@@ -70,8 +70,9 @@ func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 	if !ok {
 		return ipc.Request{}, failure.Deniedf("no account was granted")
 	}
-	r, err := d.Request(account, d.state.Dirs, func(r config.Rule) (bool, error) { return matches(r, d.id, account.Name), nil })
+	r, err := d.Request(account, d.state.Dirs, func(r config.Matcher) (bool, error) { return matches(r, d.id, account.Name), nil })
 	if err != nil {
+		d.imageRefused(err)
 		return ipc.Request{}, err
 	}
 	d.delegated(&r.Settings)

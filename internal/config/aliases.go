@@ -89,10 +89,11 @@ func Removed() map[string]string {
 		"auth.seccomp.tl_setting":           "remove it; the rules are block_all, block_calls and allow_calls",
 		"auth.tl_setting":                   "remove it; the rules for system calls are in the table seccomp",
 		"batch.skip_cobalt_log":             "Cobalt's log is not read here: remove it",
-		"general.charliecloud":              "jobs run in no container here: remove the table",
+		"general.charliecloud":              "the engine here is podman: see run_mechanism, or remove the table",
 		"general.ff_custom_data_dir":        "write data_dir: an absolute path or $HOME with a path behind it",
-		"general.podman":                    "jobs run in no container here: remove the table",
-		"general.run_mechanism":             "jobs run in no container here: remove it",
+		"general.podman.runner_entry_point": "scripts of the runner run on the host: remove it",
+		"general.podman.runner_image":       "scripts of the runner run on the host: remove it",
+		"general.podman.runner_options":     "scripts of the runner run on the host: remove it",
 	}
 }
 

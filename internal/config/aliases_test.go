@@ -38,8 +38,8 @@ func TestRemoved(t *testing.T) {
 
 // TestRemovedTable: the keys of such a table add nothing to the one fault.
 func TestRemovedTable(t *testing.T) {
-	_, err := parse(site + "[general.podman]\napplication_path = \"/usr/bin/podman\"\ndefault_image = \"x\"\n")
-	if err == nil || strings.Count(err.Error(), "general.podman") != 1 || !strings.Contains(err.Error(), "container") {
+	_, err := parse(site + "[general.charliecloud]\napplication_path = \"/usr/bin/ch-run\"\ndefault_image = \"x\"\n")
+	if err == nil || strings.Count(err.Error(), "general.charliecloud") != 1 || !strings.Contains(err.Error(), "engine") {
 		t.Error(err)
 	}
 }
@@ -56,7 +56,7 @@ func TestNoEffect(t *testing.T) {
 var original = map[string][]string{
 	"general": {
 		"executor", "data_dir", "retain_logs", "name", "kill_timeout", "shell_path", "job_message", "gitlab_server", "tls-ca-file",
-		"user_bash_env", "ff_limit_build_dir", "run_mechanism", "unrestricted_cmd_line", "ff_custom_data_dir", "podman", "charliecloud",
+		"user_bash_env", "ff_limit_build_dir", "run_mechanism", "unrestricted_cmd_line", "ff_custom_data_dir", "charliecloud",
 		"jwt_env_variable", "jwt_required_aud", "jwt_exp_delay",
 		"variable_data_dir", "custom_build_dir", "group_permissions", "limit_build_dir", "max_build_dir", "uncap_build_dir_cleanup", "file_lock_debug",
 		"static_builds_dir", "static_builds_days",
@@ -66,6 +66,10 @@ var original = map[string][]string{
 		"pipeline_source_allowlist", "lists_pre_validation", "enforce_nologin", "jwt_env_variable", "jwt_exp_delay", "allow_bot_accounts",
 		"max_env_chars", "gitlab_account", "tl_setting", "no_new_privs",
 		"root_dir_creation",
+	},
+	"general.podman": {
+		"application_path", "runner_image", "runner_options", "runner_entry_point", "default_image", "custom_options", "user_entry_point", "step_script_only",
+		"disable_container_removal", "image_pull_policy",
 	},
 	"auth.runas":   {"validation_script", "user_variable", "sha256", "validation_env", "federated", "validation_plugin"},
 	"auth.logging": {"enabled", "level", "location", "network", "address"},

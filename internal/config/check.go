@@ -41,6 +41,7 @@ var checks = []check{
 	{"seccomp", []string{"auth.no_new_privs", "auth.seccomp.disabled", "auth.seccomp.block_all", "auth.seccomp.block_calls", "auth.seccomp.allow_calls"}, checkSeccomp},
 	{"limits", nil, checkLimits},
 	{"batch rules", nil, checkRules},
+	{"containers", []string{"general.executor", "general.run_mechanism", "container.temp_dir", "container.cache_dir"}, checkContainer},
 }
 
 // run adds the faults that a table of checks finds to those already known, one
@@ -263,6 +264,7 @@ var warnings = []check{
 	{"patterns", nil, warnPatterns},
 	{"literal variables", nil, warnLiteral},
 	{"joined arguments", nil, warnJoined},
+	{"unused container keys", nil, warnContainer},
 }
 
 func warnNoLog(c *Config) []Fault {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/glob"
+	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
 )
@@ -18,9 +19,10 @@ import (
 // Config is a checked configuration: every value is set, by the file or by its
 // default, unless its field documents the zero value.
 type Config struct {
-	General General `toml:"general"`
-	Auth    Auth    `toml:"auth"`
-	Batch   Batch   `toml:"batch"`
+	General   General   `toml:"general"`
+	Auth      Auth      `toml:"auth"`
+	Batch     Batch     `toml:"batch"`
+	Container Container `toml:"container"`
 	// Warnings are for the administrator; the file is valid.
 	Warnings []Fault `toml:"-"`
 }
@@ -35,6 +37,9 @@ type General struct {
 	TLSCAFile    job.AbsPath      `toml:"tls-ca-file"` // zero = the system's authorities
 	HTTPSProxy   Proxy            `toml:"https_proxy"` // zero = none
 	StateDir     job.AbsPath      `toml:"state_dir"`   // zero = see StateDirOf
+	// RunMechanism runs scripts in containers, "" for none, and Podman is for it.
+	RunMechanism settings.Mechanism `toml:"run_mechanism"`
+	Podman       Engine             `toml:"podman"`
 	Token
 }
 
@@ -125,13 +130,43 @@ type Batch struct {
 }
 
 // Rule is one [[batch.rule]]: scheduler arguments for the jobs that it matches.
-// A matcher that is not set matches every job.
 type Rule struct {
+	Matcher
+	settings.RuleArgs
+}
+
+// Matcher are keys of [[batch.rule]] and [[container.rule]]: which jobs a rule is for. One
+// that is not set matches every job.
+type Matcher struct {
 	Project      glob.Pattern `toml:"project"`       // "" = any; the project's full path
 	Namespace    glob.Pattern `toml:"namespace"`     // "" = any; the path without the project
 	User         job.Username `toml:"user"`          // zero = any; the local account
 	RefProtected *bool        `toml:"ref_protected"` // nil = any
-	settings.RuleArgs
+}
+
+// Engine is the table of a container engine, such as [general.podman].
+type Engine struct {
+	settings.Engine
+	DefaultImage            image.Reference  `toml:"default_image"`     // zero = none
+	ImagePullPolicy         image.PullPolicy `toml:"image_pull_policy"` // "" = container.pull_policy
+	DisableContainerRemoval bool             `toml:"disable_container_removal"`
+}
+
+// Container is the table [container].
+type Container struct {
+	settings.Container
+	ImageRequired       bool               `toml:"image_required"`
+	PullPolicy          []image.PullPolicy `toml:"pull_policy"`           // nil = if-not-present
+	AllowedPullPolicies []image.PullPolicy `toml:"allowed_pull_policies"` // empty = pull_policy
+	Rules               []ContainerRule    `toml:"rule"`
+}
+
+// ContainerRule is one [[container.rule]]: what the jobs that it matches may name as their
+// image. The first one that matches a job applies.
+type ContainerRule struct {
+	Matcher
+	Images   []glob.Pattern `toml:"images"` // empty = all
+	Required bool           `toml:"required"`
 }
 
 // packagedState is where packages keep the state.

@@ -1,6 +1,9 @@
 package config
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Key describes one key of the configuration.
 type Key struct {
@@ -18,7 +21,12 @@ type Key struct {
 }
 
 // Reference returns every key, table by table, in the order of the manual.
-func Reference() []Key { return slices.Concat(generalKeys(), tokenKeys(), authKeys(), batchKeys()) }
+func Reference() []Key {
+	return slices.Concat(generalKeys(), tokenKeys(), engineKeys(), authKeys(), batchKeys(), containerKeys())
+}
+
+// IsArray reports whether a table is an array of tables, one for each rule.
+func IsArray(table string) bool { return strings.HasSuffix(table, ".rule") }
 
 const first = "0.1.0"
 
@@ -71,7 +79,7 @@ func waitKeys() []Key {
 	return []Key{
 		{
 			Path: "batch.command_delay", Default: "30s", Since: first,
-			Meaning: "Interval between two queries about one job that waits in the queue; longer for one that waits long. A running job is queried at five times this interval and then every five minutes: its end is in a file.",
+			Meaning: "Interval between two queries about one job.",
 			Example: `command_delay = "1m"`,
 		},
 		{
@@ -97,29 +105,35 @@ func waitKeys() []Key {
 	}
 }
 
-func ruleKeys() []Key {
+// matcherKeys are the keys of a table of rules that select its jobs.
+func matcherKeys(table string) []Key {
 	const any = "every job"
 	return []Key{
 		{
-			Path: "batch.rule.project", Otherwise: any, Since: first,
+			Path: table + ".project", Otherwise: any, Since: first,
 			Meaning: "The rule is for projects whose path matches this pattern.",
 			Example: `project = "hpc/climate"`,
 		},
 		{
-			Path: "batch.rule.namespace", Otherwise: any, Since: first,
+			Path: table + ".namespace", Otherwise: any, Since: first,
 			Meaning: "The rule is for projects whose namespace (the path without the project) matches this pattern.",
 			Example: `namespace = "hpc/**"`,
 		},
 		{
-			Path: "batch.rule.user", Otherwise: any, Since: first,
+			Path: table + ".user", Otherwise: any, Since: first,
 			Meaning: "The rule is for this local account.",
 			Example: `user = "alice"`,
 		},
 		{
-			Path: "batch.rule.ref_protected", Otherwise: any, Since: first,
+			Path: table + ".ref_protected", Otherwise: any, Since: first,
 			Meaning: "The rule is for protected refs (true) or for all others (false).",
 			Example: `ref_protected = true`,
 		},
+	}
+}
+
+func ruleKeys() []Key {
+	return append(matcherKeys("batch.rule"), []Key{
 		{
 			Path: "batch.rule.args", Required: true, Since: first,
 			Meaning: "Scheduler arguments of the jobs that match.",
@@ -130,5 +144,5 @@ func ruleKeys() []Key {
 			Meaning: "Fail a job whose own arguments contradict these; otherwise its own win.",
 			Example: `required = true`,
 		},
-	}
+	}...)
 }

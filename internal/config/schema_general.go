@@ -69,6 +69,11 @@ func jobKeys() []Key {
 			Example: `https_proxy = "http://proxy.example.com:3128"`,
 		},
 		{
+			Path: "general.run_mechanism", Otherwise: "jobs run on the host, and `image:` has no effect", Since: first,
+			Meaning: "What runs the scripts of a job with `image:` in a container: `podman`. Scripts of the runner itself, such as those that fetch the sources, run on the host.",
+			Example: `run_mechanism = "podman"`,
+		},
+		{
 			Path: "general.user_bash_env", Otherwise: "none", Since: first,
 			Meaning: "Variables added to the clean environment of a job's login shell.",
 			Example: `user_bash_env = ["LMOD_ADMIN_FILE=none"]`,

@@ -90,8 +90,11 @@ const runasScript = "[auth.runas]\nvalidation_script = \"/x\"\n"
 func with(k Key, line string) string {
 	table, name := split(k.Path)
 	header := "[" + table + "]\n"
+	if IsArray(table) {
+		header = "[[" + table + "]]\n"
+	}
 	if table == "batch.rule" {
-		header = "[[batch.rule]]\nargs = [\"-x\"]\n"
+		header += "args = [\"-x\"]\n"
 	}
 	doc := minimal + companions[k.Path]
 	if k.Path == "auth.root_dir_creation" {
@@ -103,7 +106,7 @@ func with(k Key, line string) string {
 	if name == "args" {
 		header = "[[batch.rule]]\n"
 	}
-	if before, after, ok := strings.Cut(doc, header); ok && table != "batch.rule" {
+	if before, after, ok := strings.Cut(doc, header); ok && !IsArray(table) {
 		return before + header + line + "\n" + after
 	}
 	return doc + header + line + "\n"
@@ -153,7 +156,7 @@ func TestEveryKeyRefusesAFloat(t *testing.T) {
 		_, name := split(k.Path)
 		doc := with(k, name+" = 12.5")
 		_, err := parse(doc)
-		key := strings.Replace(k.Path, "batch.rule.", "batch.rule[1].", 1)
+		key := strings.Replace(k.Path, ".rule.", ".rule[1].", 1)
 		line := 1 + strings.Count(doc[:strings.Index(doc, name+" = 12.5")], "\n")
 		if want := fmt.Sprintf("line %d: %s: is a float, want ", line, key); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
@@ -167,7 +170,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range Reference() {
-		if k.Default == nil || strings.HasPrefix(k.Path, "batch.rule.") {
+		if k.Default == nil || strings.Contains(k.Path, ".rule.") {
 			continue
 		}
 		want := reflect.New(fieldAt(reflect.ValueOf(&c).Elem(), k.Path).Type()).Elem()

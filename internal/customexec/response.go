@@ -36,6 +36,8 @@ type Response struct {
 	Image, Services bool
 	// tokens are the first values of the job's variables that look like a JWT.
 	tokens map[string]string
+	// What Containers reads.
+	image, credentials, variables json.RawMessage
 }
 
 // maxResponse is the largest job response in bytes.
@@ -63,6 +65,7 @@ type wireJob struct {
 	id                             json.RawMessage
 	cache, artifacts, dependencies json.RawMessage
 	run, image, services           json.RawMessage
+	credentials                    json.RawMessage
 }
 
 // ParseResponse reads a job response. Unknown fields are ignored; a field that occurs
@@ -72,6 +75,7 @@ func ParseResponse(text []byte) (Response, error) {
 	err := object(text, map[string]*json.RawMessage{
 		"id": &w.id, "job_info": &w.info, "git_info": &w.git, "runner_info": &w.runner, "variables": &w.variables,
 		"cache": &w.cache, "artifacts": &w.artifacts, "dependencies": &w.dependencies, "run": &w.run, "image": &w.image, "services": &w.services,
+		"credentials": &w.credentials,
 	})
 	if err != nil {
 		return Response{}, err
@@ -87,6 +91,7 @@ func ParseResponse(text []byte) (Response, error) {
 	}
 	r.Helper, r.StepRunner = w.needsHelper(), w.hasSteps()
 	r.Image, r.Services = w.hasImage(), w.hasServices()
+	r.image, r.credentials, r.variables = w.image, w.credentials, w.variables
 	return r, nil
 }
 

@@ -18,6 +18,8 @@ const (
 	noProfile = "JACAMAR_CI_NO_PROFILE"
 	// customBuilds is where the job's builds are.
 	customBuilds = "CUSTOM_CI_BUILDS_DIR"
+	// authConfig has logins for registries.
+	authConfig = "DOCKER_AUTH_CONFIG"
 	// schedulerArguments has scheduler arguments on every site; [batch]
 	// arguments_variable names more.
 	schedulerArguments = "SCHEDULER_PARAMETERS"
@@ -33,14 +35,20 @@ const (
 // Request returns what jacamar gets to know of the stage, for the account that the job
 // runs as. dirs are those that the config stage made, zero in config itself; matches
 // reports whether a rule of [batch] is for the job.
-func (s *Session) Request(account job.Account, dirs ipc.Dirs, matches func(config.Rule) (bool, error)) (r ipc.Request, err error) {
+func (s *Session) Request(account job.Account, dirs ipc.Dirs, matches Matches) (r ipc.Request, err error) {
 	r = ipc.Request{Stage: s.Call.Stage, Account: account, Dirs: dirs, Settings: s.settings(), Job: s.job()}
 	if r.SubStage, err = customexec.SubStage(s.Call.Stage, s.Call.SubStage); err != nil {
 		return r, err
 	}
-	r.Settings.Batch, err = s.batch(matches)
+	if r.Settings.Batch, err = s.batch(matches); err != nil {
+		return r, err
+	}
+	r.Settings.Container, err = s.container(matches)
 	return r, err
 }
+
+// Matches reports whether a rule is for the job.
+type Matches func(config.Matcher) (bool, error)
 
 // job are the facts of the job. The process of the runner owns it. What the job's
 // author requests is only passed on: jacamar judges and uses it, as the job's user.
@@ -75,19 +83,19 @@ func (s *Session) variable(name string, limit int) []byte {
 
 // batch is for the batch executors; nil for the others. Rules of other projects are
 // not passed on: the job's user has no right to read them.
-func (s *Session) batch(matches func(config.Rule) (bool, error)) (*ipc.Batch, error) {
+func (s *Session) batch(matches Matches) (*ipc.Batch, error) {
 	if s.Site.General.Executor == settings.Shell {
 		return nil, nil
 	}
 	b := s.Site.Batch
 	out := &ipc.Batch{Batch: b.Batch, Arguments: s.arguments()}
 	for i, rule := range b.Rules {
-		ok, err := matches(rule)
+		ok, err := matches(rule.Matcher)
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			out.Rules = append(out.Rules, ipc.BatchRule{Name: ruleName(i, rule), RuleArgs: rule.RuleArgs})
+			out.Rules = append(out.Rules, ipc.BatchRule{Name: ruleName("batch", i, rule.Matcher), RuleArgs: rule.RuleArgs})
 		}
 	}
 	return out, nil
@@ -110,8 +118,8 @@ func (s *Session) arguments() (all []ipc.BatchArguments) {
 }
 
 // ruleName is how error messages name a rule: by its position, and by what it is for.
-func ruleName(i int, r config.Rule) string {
-	name := fmt.Sprintf("[[batch.rule]] number %d", i+1)
+func ruleName(table string, i int, r config.Matcher) string {
+	name := fmt.Sprintf("[[%s.rule]] number %d", table, i+1)
 	switch {
 	case !r.Project.IsZero():
 		name += fmt.Sprintf(" (project %q)", r.Project)

@@ -83,7 +83,7 @@ func TestNoProfile(t *testing.T) {
 	}
 }
 
-func always(config.Rule) (bool, error) { return true, nil }
+func always(config.Matcher) (bool, error) { return true, nil }
 
 func TestBatchIsForBatchExecutors(t *testing.T) {
 	s := site(t)
@@ -102,10 +102,10 @@ func TestBatchRules(t *testing.T) {
 	s := site(t)
 	s.General.Executor, s.General.GitLabServer = "slurm", &url.URL{}
 	s.Batch.Rules = []config.Rule{
-		{Project: pattern(t, "a/b"), RuleArgs: settings.RuleArgs{Args: []string{"-A"}}}, {Namespace: pattern(t, "n"), RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
+		{Matcher: config.Matcher{Project: pattern(t, "a/b")}, RuleArgs: settings.RuleArgs{Args: []string{"-A"}}}, {Matcher: config.Matcher{Namespace: pattern(t, "n")}, RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
 		{RuleArgs: settings.RuleArgs{Args: []string{"-C"}}},
 	}
-	b, err := (&Session{Site: s}).batch(func(r config.Rule) (bool, error) { return r.Project.IsZero(), nil })
+	b, err := (&Session{Site: s}).batch(func(r config.Matcher) (bool, error) { return r.Project.IsZero(), nil })
 	want := []ipc.BatchRule{
 		{Name: `[[batch.rule]] number 2 (namespace "n")`, RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
 		{Name: "[[batch.rule]] number 3", RuleArgs: settings.RuleArgs{Args: []string{"-C"}}},
@@ -113,11 +113,11 @@ func TestBatchRules(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(b.Rules, want) {
 		t.Errorf("got %+v, %v, want %+v", b.Rules, err, want)
 	}
-	if name := ruleName(0, s.Batch.Rules[0]); name != `[[batch.rule]] number 1 (project "a/b")` {
+	if name := ruleName("batch", 0, s.Batch.Rules[0].Matcher); name != `[[batch.rule]] number 1 (project "a/b")` {
 		t.Errorf("%q", name)
 	}
 	wrong := errors.New("wrong")
-	if _, err := (&Session{Site: s}).batch(func(config.Rule) (bool, error) { return false, wrong }); !errors.Is(err, wrong) {
+	if _, err := (&Session{Site: s}).batch(func(config.Matcher) (bool, error) { return false, wrong }); !errors.Is(err, wrong) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -189,7 +189,7 @@ func TestRequestHasEveryFact(t *testing.T) {
 
 func TestRequestRefuses(t *testing.T) {
 	s := session(t)
-	request := func(matches func(config.Rule) (bool, error)) (ipc.Request, error) {
+	request := func(matches Matches) (ipc.Request, error) {
 		return s.Request(job.Account{}, ipc.Dirs{}, matches)
 	}
 	s.Call.SubStage = "../x"
@@ -201,7 +201,7 @@ func TestRequestRefuses(t *testing.T) {
 		t.Errorf("prepare has the sub-stage %q, %v", r.SubStage, err)
 	}
 	wrong := errors.New("no such project")
-	if _, err := request(func(config.Rule) (bool, error) { return false, wrong }); !errors.Is(err, wrong) {
+	if _, err := request(func(config.Matcher) (bool, error) { return false, wrong }); !errors.Is(err, wrong) {
 		t.Errorf("error %v, want that of the rule", err)
 	}
 }

@@ -55,6 +55,8 @@ type Session struct {
 	File  job.AbsPath
 	Site  config.Config
 	Facts customexec.Response
+	// Image is the image that the job runs in, "" for none.
+	Image string
 }
 
 // Open locks this process down and reads its environment. It is called first, on the

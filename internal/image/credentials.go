@@ -27,15 +27,15 @@ type LoginSource struct {
 	Credentials []Credential
 }
 
-// maxAuths bounds the text of a docker configuration, in bytes.
-const maxAuths = 64 << 10
+// MaxAuths bounds the text of a docker configuration, in bytes.
+const MaxAuths = 64 << 10
 
 // ParseAuths parses the `auths` of a docker configuration, such as the variable
 // DOCKER_AUTH_CONFIG. ignored lists keys that are not used because they name a program to
 // run.
 func ParseAuths(text string) (list []Credential, ignored []string, err error) {
-	if len(text) > maxAuths {
-		return nil, nil, fmt.Errorf("it is longer than %d bytes", maxAuths)
+	if len(text) > MaxAuths {
+		return nil, nil, fmt.Errorf("it is longer than %d bytes", MaxAuths)
 	}
 	var file struct {
 		Auths map[string]struct {

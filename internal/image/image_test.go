@@ -139,7 +139,7 @@ func TestParseAuths(t *testing.T) {
 		`{"auths":{"a":{"auth":"%"}}}`:    "not base64",
 		`{"auths":{"a":{"auth":"YQ=="}}}`: "user:password",
 		`{"auths":"secretpassword"}`:      "not JSON",
-		strings.Repeat("x", maxAuths+1):   "longer",
+		strings.Repeat("x", MaxAuths+1):   "longer",
 	} {
 		if _, _, err := ParseAuths(text); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secretpassword") {
 			t.Errorf("%.40q: %v, want %q", text, err, want)

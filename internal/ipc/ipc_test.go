@@ -190,7 +190,7 @@ func frame(kind byte, length uint32, payload string) string {
 }
 
 func TestHostileBytes(t *testing.T) {
-	good := `{"version":3,"stage":"config","account":{"name":"a","uid":1,"gid":1,"groups":"1,5-7","home":"/","shell":"/bin/sh"},` +
+	good := `{"version":4,"stage":"config","account":{"name":"a","uid":1,"gid":1,"groups":"1,5-7","home":"/","shell":"/bin/sh"},` +
 		`"job":{"id":1,"runner":"","project":"","timeout":0,"owner":{"pid":0,"start":0,"boot":""}},` +
 		`"settings":{"executor":"shell","data_dir":"","shell_path":"","downscope":"none","kill_timeout":0}}`
 	if _, _, _, err := Accept(rw(frame('B', uint32(len(good)), good))); err != nil {
@@ -208,7 +208,7 @@ func TestHostileBytes(t *testing.T) {
 		"unknown field":    request(strings.Replace(good, `"version"`, `"extra":1,"version"`, 1)),
 		"unknown executor": request(strings.Replace(good, `"shell","data_dir"`, `"cow","data_dir"`, 1)),
 		"unknown scope":    request(strings.Replace(good, `"downscope":"none"`, `"downscope":"all"`, 1)),
-		"other version":    request(strings.Replace(good, `"version":3`, `"version":1`, 1)),
+		"other version":    request(strings.Replace(good, `"version":4`, `"version":1`, 1)),
 		"unchecked name":   request(strings.Replace(good, `"name":"a"`, `"name":"../root"`, 1)),
 		"numeric name":     request(strings.Replace(good, `"name":"a"`, `"name":"0"`, 1)),
 		"relative home":    request(strings.Replace(good, `"home":"/"`, `"home":"tmp"`, 1)),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
@@ -14,7 +15,7 @@ import (
 
 // Version of the messages. Both programs come from one package; a difference means a
 // half-finished upgrade, and is refused.
-const Version = 3
+const Version = 4
 
 // Request is all that jacamar gets to know of a job. It never sees the site's
 // configuration file, the runner's environment or the token.
@@ -52,7 +53,8 @@ type Job struct {
 	Helper bool `json:"helper,omitempty"`
 	// StepRunner is the same for step-runner, for a job that is written with "run:".
 	StepRunner bool `json:"step_runner,omitempty"`
-	// Image and Services report that the job names them; they have no effect here.
+	// Image and Services report that the job names them. Without Settings.Container they
+	// have no effect.
 	Image    bool `json:"image,omitempty"`
 	Services bool `json:"services,omitempty"`
 	// Path is the job's own variable PATH, empty when it sets none.
@@ -81,6 +83,8 @@ type Settings struct {
 	Confinement settings.Confinement `json:"confinement,omitzero"`
 	// Batch is set for the executors that submit to a scheduler.
 	Batch *Batch `json:"batch,omitempty"`
+	// Container is set where the site runs scripts in containers.
+	Container *Container `json:"container,omitempty"`
 }
 
 // ConfinesJacamar reports whether the confinement of the job also applies to jacamar
@@ -94,6 +98,30 @@ type Batch struct {
 	Rules []BatchRule `json:"rules,omitempty"`
 	// Arguments are the job's own, one for each variable that is set.
 	Arguments []BatchArguments `json:"arguments,omitempty"`
+}
+
+// Container is what a job in a container needs. The image has been compared with the
+// site's rules; jacamar resolves the job's options, as for Batch.
+type Container struct {
+	settings.Container
+	Mechanism settings.Mechanism `json:"mechanism"`
+	Engine    settings.Engine    `json:"engine"`
+	// Image is nil for a job that runs on the host.
+	Image *image.Request `json:"image,omitempty"`
+	// Policies are those to try, in order.
+	Policies  []image.PullPolicy `json:"policies,omitempty"`
+	Arguments []BatchArguments   `json:"arguments,omitempty"`
+	// Registries and AuthConfig are in the request for prepare only: GitLab's own logins,
+	// and the text of the job's DOCKER_AUTH_CONFIG.
+	Registries []Registry `json:"registries,omitempty"`
+	AuthConfig []byte     `json:"auth_config,omitempty"`
+}
+
+// Registry is a login for a registry.
+type Registry struct {
+	URL      string `json:"url"`
+	User     string `json:"user"`
+	Password []byte `json:"password"`
 }
 
 // BatchRule is a [[batch.rule]] that matches the job.

@@ -124,9 +124,9 @@ func (s *ownSession) start(jacamar job.AbsPath, start inherit.Start, stdout, std
 
 // matches reports whether a rule is for this job. What only a token proves cannot be
 // required here.
-func (s *ownSession) matches(r config.Rule) (bool, error) {
+func (s *ownSession) matches(r config.Matcher) (bool, error) {
 	if !r.Project.IsZero() || !r.Namespace.IsZero() || r.RefProtected != nil {
-		return false, failure.Configf("a [[batch.rule]] has a project, a namespace or ref_protected, which --no-auth cannot verify")
+		return false, failure.Configf("a rule has a project, a namespace or ref_protected, which --no-auth cannot verify")
 	}
 	return r.User == (job.Username{}) || r.User == s.account.Name, nil
 }

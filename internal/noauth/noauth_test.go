@@ -81,16 +81,16 @@ func TestRulesThatNeedAToken(t *testing.T) {
 	s := ownSession{account: job.Account{Name: alice}}
 	yes := true
 	for name, c := range map[string]struct {
-		rule    config.Rule
+		rule    config.Matcher
 		matches bool
 		refused bool
 	}{
-		"of every job":   {config.Rule{}, true, false},
-		"of the account": {config.Rule{User: alice}, true, false},
-		"another's":      {config.Rule{User: bob}, false, false},
-		"of a project":   {config.Rule{Project: pattern(t, "a/b")}, false, true},
-		"of a namespace": {config.Rule{Namespace: pattern(t, "a")}, false, true},
-		"protected refs": {config.Rule{RefProtected: &yes}, false, true},
+		"of every job":   {config.Matcher{}, true, false},
+		"of the account": {config.Matcher{User: alice}, true, false},
+		"another's":      {config.Matcher{User: bob}, false, false},
+		"of a project":   {config.Matcher{Project: pattern(t, "a/b")}, false, true},
+		"of a namespace": {config.Matcher{Namespace: pattern(t, "a")}, false, true},
+		"protected refs": {config.Matcher{RefProtected: &yes}, false, true},
 	} {
 		got, err := s.matches(c.rule)
 		if got != c.matches || (err != nil) != c.refused || (c.refused && failure.KindOf(err) != failure.Config) {

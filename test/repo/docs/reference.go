@@ -12,8 +12,8 @@ func nameOf(path string) string  { return path[strings.LastIndexByte(path, '.')+
 
 // header is the line that begins a table in the file.
 func header(table string) string {
-	if table == "batch.rule" {
-		return "[[batch.rule]]"
+	if config.IsArray(table) {
+		return "[[" + table + "]]"
 	}
 	return "[" + table + "]"
 }

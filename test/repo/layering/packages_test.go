@@ -55,19 +55,19 @@ var packages = []pkg{
 	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/trustedfile", may: []string{"internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
 	{
-		path: "internal/config", may: []string{"internal/executors", "internal/failure", "internal/glob", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
+		path: "internal/config", may: []string{"internal/executors", "internal/failure", "internal/glob", "internal/image", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
 		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
 	},
 	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
-		path: "internal/ipc", may: []string{"internal/failure", "internal/inherit", "internal/job", "internal/proctree", "internal/settings"},
+		path: "internal/ipc", may: []string{"internal/failure", "internal/image", "internal/inherit", "internal/job", "internal/proctree", "internal/settings"},
 		never: []string{"os", "net", "syscall"},
 	},
 	{path: "internal/joblog", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus, unix}, never: []string{"net", "os/exec"}},
 
 	{path: "internal/driver", may: []string{
-		"internal/config", "internal/crash", "internal/customexec", "internal/failure", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
+		"internal/config", "internal/crash", "internal/customexec", "internal/failure", "internal/image", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
 		"internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/passwd", may: []string{"internal/job"}, never: effects},
@@ -153,8 +153,9 @@ var packages = []pkg{
 	{path: auth + "thread", may: []string{"internal/crash"}, beyond: []string{unix}, never: []string{"os", "net"}},
 
 	{path: "internal/jobrun", may: []string{
-		jobrun + "batch", jobrun + "confine", jobrun + "executor", jobrun + "dropcheck", jobrun + "process", jobrun + "diskspace", jobrun + "workspace",
-		"internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown", "internal/joblog", "internal/proctree", "internal/settings", "internal/version",
+		jobrun + "batch", jobrun + "confine", jobrun + "container", jobrun + "executor", jobrun + "dropcheck", jobrun + "imagestore", jobrun + "process", jobrun + "diskspace",
+		jobrun + "safedir", jobrun + "scheduler", jobrun + "workspace",
+		"internal/failure", "internal/image", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown", "internal/joblog", "internal/proctree", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "batch", may: []string{
 		jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "diskspace",
@@ -162,12 +163,15 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "container", may: []string{jobrun + "scheduler", "internal/failure", "internal/image", "internal/job"}, never: effects},
 	{path: jobrun + "container/*", may: []string{jobrun + "container", jobrun + "scheduler", "internal/failure", "internal/image"}, never: effects},
+	{path: jobrun + "imagestore", may: []string{
+		jobrun + "container", jobrun + "diskspace", jobrun + "process", jobrun + "safedir", "internal/failure", "internal/image", "internal/job", "internal/joblog",
+	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
 		path: jobrun + "confine", may: []string{"internal/failure", "internal/rlimit", "internal/seccomp", "internal/settings"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "executor", may: []string{
-		jobrun + "batch", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
+		jobrun + "batch", jobrun + "container", jobrun + "container/*", jobrun + "imagestore", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
 		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{

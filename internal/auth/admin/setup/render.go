@@ -54,8 +54,8 @@ func cut(path string) (table, name string) {
 // header begins a table. An array of tables begins one entry each time, so its
 // header stays a comment like its keys.
 func header(table string) string {
-	if table == "batch.rule" {
-		return "#[[batch.rule]]"
+	if config.IsArray(table) {
+		return "#[[" + table + "]]"
 	}
 	return "[" + table + "]"
 }

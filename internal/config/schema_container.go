@@ -1,0 +1,124 @@
+package config
+
+import (
+	"slices"
+
+	"jacamar-ci/internal/settings"
+)
+
+func containerKeys() []Key {
+	return slices.Concat(imageKeys(), startKeys(), imageRuleKeys())
+}
+
+// engineKeys are in a table of [general], as in files of the original.
+func engineKeys() []Key {
+	table := "general." + string(settings.Podman)
+	return []Key{
+		{
+			Path: table + ".application_path", Otherwise: "the program of that name in /usr/local/bin, /usr/bin and /bin", Since: first,
+			Meaning: "The engine's program.",
+			Example: `application_path = "/usr/bin/podman"`,
+		},
+		{
+			Path: table + ".default_image", Otherwise: "none: a job without `image:` runs on the host", Since: first,
+			Meaning: "The image of jobs that name none. No rule applies to it.",
+			Example: `default_image = "registry.example.com/ci/base:1"`,
+		},
+		{
+			Path: table + ".custom_options", Otherwise: "none", Since: first,
+			Meaning: "Options of `podman run` for every job, before those in the job's `JACAMAR_CI_PODMAN_ARGS`.",
+			Example: `custom_options = ["--shm-size=1g"]`,
+		},
+		{
+			Path: table + ".user_entry_point", Otherwise: "the image's own", Since: first,
+			Meaning: "Entrypoint of images where the job names none. It has to execute its arguments.",
+			Example: `user_entry_point = ["/usr/bin/env"]`,
+		},
+		{
+			Path: table + ".step_script_only", Default: false, Since: first,
+			Meaning: "Run `after_script` on the host.",
+			Example: `step_script_only = true`,
+		},
+		{
+			Path: table + ".image_pull_policy", Otherwise: "`container.pull_policy`", Since: first,
+			Meaning: "One pull policy, in the words of GitLab or of podman, for files of the original.",
+			Example: `image_pull_policy = "missing"`,
+		},
+		{
+			Path: table + ".disable_container_removal", Default: false, Since: first,
+			Meaning: "Accepted from files of the original, without an effect: a start leaves no container behind.",
+			Example: `disable_container_removal = true`,
+		},
+	}
+}
+
+func imageKeys() []Key {
+	return []Key{
+		{
+			Path: "container.image_required", Default: false, Since: first,
+			Meaning: "Fail jobs that name no image where there is no default image.",
+			Example: `image_required = true`,
+		},
+		{
+			Path: "container.pull_policy", Otherwise: "`if-not-present`", Since: first,
+			Meaning: "When images are fetched, for jobs without `image:pull_policy`: `always`, `if-not-present` or `never`, tried in this order. " +
+				"Docker's default is `always`; this one needs no connection to the registry for each job.",
+			Example: `pull_policy = ["always", "if-not-present"]`,
+		},
+		{
+			Path: "container.allowed_pull_policies", Otherwise: "`pull_policy`", Since: first,
+			Meaning: "The pull policies that jobs may name.",
+			Example: `allowed_pull_policies = ["always", "if-not-present"]`,
+		},
+		{
+			Path: "container.pull_timeout", Default: "20m", Since: first,
+			Meaning: "How long fetching an image may take, or waiting for another job of the account that fetches it.",
+			Example: `pull_timeout = "1h"`,
+		},
+		{
+			Path: "container.cache_dir", Otherwise: "`images` in the account's directory below `data_dir`", Since: first,
+			Meaning: "Directory on a local disk, below which each account has a directory of its name for its images. The rules for `data_dir` apply.",
+			Example: `cache_dir = "/local/images"`,
+		},
+		{
+			Path: "container.registry_ca", Otherwise: "the system's certificate authorities", Since: first,
+			Meaning: "File with the certificate authorities (PEM) of registries. The job's account has to be able to read it.",
+			Example: `registry_ca = "/etc/pki/registry.pem"`,
+		},
+	}
+}
+
+func startKeys() []Key {
+	return []Key{
+		{
+			Path: "container.temp_dir", Default: "/tmp", Since: first,
+			Meaning: "Directory on a local disk for the files of a running container, which are removed at its end. Its path has at most 30 characters.",
+			Example: `temp_dir = "/local/tmp"`,
+		},
+		{
+			Path: "container.binds", Otherwise: "none: only the job's own directories", Since: first,
+			Meaning: "Files and directories of the host in every container: `SOURCE`, `SOURCE:TARGET` or `SOURCE:TARGET:ro`.",
+			Example: `binds = ["/apps:/apps:ro"]`,
+		},
+		{
+			Path: "container.pass_env", Otherwise: "none", Since: first,
+			Meaning: "Variables of the account's login shell that containers have, and that fetching an image uses; a `*` at the end stands for any text.",
+			Example: `pass_env = ["http_proxy", "https_proxy", "no_proxy"]`,
+		},
+	}
+}
+
+func imageRuleKeys() []Key {
+	return append(matcherKeys("container.rule"), []Key{
+		{
+			Path: "container.rule.images", Otherwise: "all", Since: first,
+			Meaning: "Patterns of the images that the jobs may name, as `docker.io/library/*`: of the whole name, with or without the tag. The first rule that matches a job applies.",
+			Example: `images = ["registry.example.com/**"]`,
+		},
+		{
+			Path: "container.rule.required", Default: false, Since: first,
+			Meaning: "`image_required` for these jobs.",
+			Example: `required = true`,
+		},
+	}...)
+}

@@ -1,0 +1,163 @@
+package customexec
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"jacamar-ci/internal/job"
+)
+
+// Containers is what the job response contains about containers.
+type Containers struct {
+	Image Image
+	// Registries are logins of GitLab's own: for its registry and its dependency proxy.
+	Registries []Registry
+	// AuthConfig is the job's variable DOCKER_AUTH_CONFIG, not expanded; File reports
+	// that it is of type file, whose value in the environment is a path.
+	AuthConfig job.Secret
+	File       bool
+}
+
+// Image is `image:` of a job, with an empty name where there is none.
+type Image struct {
+	Name           string
+	Entrypoint     []string // nil: the image's own
+	PullPolicy     []string
+	User, Platform string
+}
+
+// Registry is one of `credentials`.
+type Registry struct {
+	URL, User string
+	Password  job.Secret
+}
+
+// Bounds of the lists in a job response. GitLab sends two logins.
+const (
+	maxRegistries = 64
+	maxList       = 1024
+)
+
+// authConfig is GitLab's variable for logins of registries.
+const authConfig = "DOCKER_AUTH_CONFIG"
+
+// Containers reads the fields about containers. A response without them has no image.
+func (r Response) Containers() (c Containers, err error) {
+	if c.Image, err = readImage(r.image); err != nil {
+		return Containers{}, fmt.Errorf("image: %w", err)
+	}
+	if c.Registries, err = readRegistries(r.credentials); err != nil {
+		return Containers{}, fmt.Errorf("credentials: %w", err)
+	}
+	c.AuthConfig, c.File, err = readAuthConfig(r.variables)
+	return c, err
+}
+
+func readImage(text json.RawMessage) (i Image, err error) {
+	if absent(text) {
+		return i, nil
+	}
+	var name, entrypoint, policy, options json.RawMessage
+	err = object(text, map[string]*json.RawMessage{"name": &name, "entrypoint": &entrypoint, "pull_policy": &policy, "executor_opts": &options})
+	if err != nil {
+		return i, err
+	}
+	for _, f := range []struct {
+		name string
+		text json.RawMessage
+		to   any
+	}{{"name", name, &i.Name}, {"entrypoint", entrypoint, &i.Entrypoint}, {"pull_policy", policy, &i.PullPolicy}} {
+		if err := decode(f.text, f.to); err != nil {
+			return Image{}, fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	if len(i.Entrypoint) > maxList || len(i.PullPolicy) > maxList {
+		return Image{}, fmt.Errorf("a list has more than %d entries", maxList)
+	}
+	i.User, i.Platform, err = readDocker(options)
+	return i, err
+}
+
+// readDocker reads the options of `image:docker`.
+func readDocker(options json.RawMessage) (user, platform string, err error) {
+	var docker, u, p json.RawMessage
+	if !absent(options) {
+		err = object(options, map[string]*json.RawMessage{"docker": &docker})
+	}
+	if err == nil && !absent(docker) {
+		err = object(docker, map[string]*json.RawMessage{"user": &u, "platform": &p})
+	}
+	if err == nil {
+		err = decode(u, &user)
+	}
+	if err == nil {
+		err = decode(p, &platform)
+	}
+	if err != nil {
+		err = fmt.Errorf("executor_opts: %w", err)
+	}
+	return user, platform, err
+}
+
+// readRegistries keeps the logins of registries; GitLab may send others.
+func readRegistries(text json.RawMessage) (all []Registry, err error) {
+	var list []json.RawMessage
+	if err := decode(text, &list); err != nil {
+		return nil, err
+	}
+	if len(list) > maxRegistries {
+		return nil, fmt.Errorf("the list has more than %d entries", maxRegistries)
+	}
+	for _, entry := range list {
+		var kind, address, user, password json.RawMessage
+		err := object(entry, map[string]*json.RawMessage{"type": &kind, "url": &address, "username": &user, "password": &password})
+		if err != nil {
+			return nil, err
+		}
+		var k, secret string
+		var r Registry
+		for _, f := range []struct {
+			text json.RawMessage
+			to   *string
+		}{{kind, &k}, {address, &r.URL}, {user, &r.User}, {password, &secret}} {
+			if err := decode(f.text, f.to); err != nil {
+				return nil, err
+			}
+		}
+		if r.Password = job.NewSecret(secret); k == "registry" {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// readAuthConfig finds the last variable of that name, which is the one that counts for
+// the runner.
+func readAuthConfig(text json.RawMessage) (value job.Secret, file bool, err error) {
+	var list []struct {
+		Key   string `json:"key"`
+		Value string `json:"value"`
+		File  bool   `json:"file"`
+	}
+	if err := decode(text, &list); err != nil {
+		return value, false, fmt.Errorf("variables: %w", err)
+	}
+	for _, v := range list {
+		if v.Key == authConfig {
+			value, file = job.NewSecret(v.Value), v.File
+		}
+	}
+	return value, file, nil
+}
+
+// decode decodes a field that may be absent. The decoder's own error may contain a
+// password.
+func decode(text json.RawMessage, to any) error {
+	if absent(text) {
+		return nil
+	}
+	if json.Unmarshal(text, to) != nil {
+		return fmt.Errorf("not of the expected type")
+	}
+	return nil
+}

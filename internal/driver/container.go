@@ -1,0 +1,140 @@
+package driver
+
+import (
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
+)
+
+// engineArguments has the job's own options of a start in a container.
+const engineArguments = "JACAMAR_CI_PODMAN_ARGS"
+
+// ImageError is a job whose image the site does not allow, or that has none where the site
+// requires one. It wraps a failure of the job.
+type ImageError struct {
+	// Rule is what decided.
+	Rule string
+	err  *failure.Error
+}
+
+// Error implements error.
+func (e *ImageError) Error() string { return e.err.Error() }
+
+// Unwrap returns the failure.
+func (e *ImageError) Unwrap() error { return e.err }
+
+// container is for sites with containers; nil for the others. A cleanup needs no image,
+// and must not fail because of it.
+func (s *Session) container(matches Matches) (*ipc.Container, error) {
+	g := s.Site.General
+	if g.RunMechanism == "" {
+		return nil, nil
+	}
+	c := &ipc.Container{Container: s.Site.Container.Container, Mechanism: g.RunMechanism, Engine: g.Podman.Engine}
+	if s.Call.Stage == job.Cleanup {
+		return c, nil
+	}
+	facts, err := s.Facts.Containers()
+	if err != nil {
+		return nil, failure.Privatef("cannot read the job response: %w", err)
+	}
+	if c.Image, err = s.chooseImage(facts.Image, matches); err != nil || c.Image == nil {
+		return c, err
+	}
+	s.Image = c.Image.Reference.String()
+	if c.Policies, err = s.pullPolicies(c.Image.PullPolicy); err != nil {
+		return nil, err
+	}
+	if text, ok := s.Env.Variable(engineArguments); ok {
+		c.Arguments = append(c.Arguments, ipc.BatchArguments{Variable: engineArguments, Text: []byte(job.Cut(text, longestText))})
+	}
+	if s.Call.Stage == job.Prepare {
+		c.Registries, c.AuthConfig = registries(facts), s.authConfig(facts)
+	}
+	return c, nil
+}
+
+// chooseImage returns the job's image, or else the site's; nil for none.
+func (s *Session) chooseImage(named customexec.Image, matches Matches) (*image.Request, error) {
+	rule, err := s.imageRule(matches)
+	if err != nil {
+		return nil, err
+	}
+	if named.Name == "" {
+		return s.defaultImage(rule)
+	}
+	r, err := image.Wish(named).Parse()
+	if err != nil {
+		return nil, &ImageError{"image_name", failure.Buildf("cannot use the job's image: %w", err).WithHint("correct image: in .gitlab-ci.yml")}
+	}
+	if !rule.Permits(r.Reference) {
+		return nil, &ImageError{rule.Name, failure.Buildf("the image %s is not allowed for this job", r.Reference).
+			WithHint("allowed on this resource: %s", rule.Allowed())}
+	}
+	return &r, nil
+}
+
+func (s *Session) defaultImage(rule image.Rule) (*image.Request, error) {
+	if d := s.Site.General.Podman.DefaultImage; !d.IsZero() {
+		return &image.Request{Reference: d}, nil
+	}
+	if rule.Required {
+		return nil, &ImageError{"image_required", failure.Buildf("the job names no image, and this resource runs jobs in containers only").
+			WithHint("write image: NAME in .gitlab-ci.yml")}
+	}
+	return nil, nil
+}
+
+// imageRule returns the first rule that is for the job.
+func (s *Session) imageRule(matches Matches) (image.Rule, error) {
+	c := s.Site.Container
+	for i, rule := range c.Rules {
+		ok, err := matches(rule.Matcher)
+		if err != nil {
+			return image.Rule{}, err
+		}
+		if ok {
+			return image.Rule{Name: ruleName("container", i, rule.Matcher), Images: rule.Images, Required: rule.Required || c.ImageRequired}, nil
+		}
+	}
+	return image.Rule{Required: c.ImageRequired}, nil
+}
+
+// pullPolicies are those to try for the job's image.
+func (s *Session) pullPolicies(ofJob []image.PullPolicy) ([]image.PullPolicy, error) {
+	c := s.Site.Container
+	ofSite := c.PullPolicy
+	if ofSite == nil {
+		ofSite = []image.PullPolicy{image.IfNotPresent}
+	}
+	if one := s.Site.General.Podman.ImagePullPolicy; one != "" {
+		ofSite = []image.PullPolicy{one}
+	}
+	policies, err := image.EffectivePolicies(ofJob, ofSite, c.AllowedPullPolicies)
+	if err != nil {
+		return nil, &ImageError{"allowed_pull_policies", failure.Buildf("cannot use the job's image: %w", err).
+			WithHint("correct or remove pull_policy in .gitlab-ci.yml")}
+	}
+	return policies, nil
+}
+
+func registries(facts customexec.Containers) (all []ipc.Registry) {
+	for _, r := range facts.Registries {
+		all = append(all, ipc.Registry{URL: r.URL, User: r.User, Password: []byte(r.Password.Reveal())})
+	}
+	return all
+}
+
+// authConfig is the job's DOCKER_AUTH_CONFIG: as the runner expanded it, or the content of
+// a variable of type file.
+func (s *Session) authConfig(facts customexec.Containers) []byte {
+	if facts.File {
+		return []byte(job.Cut(facts.AuthConfig.Reveal(), longestText+1))
+	}
+	if text := s.variable(authConfig, longestText+1); text != nil {
+		return text
+	}
+	return []byte(facts.AuthConfig.Reveal())
+}

@@ -1,0 +1,98 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/job"
+)
+
+// Mechanism is the program that runs a job's script in a container.
+type Mechanism string
+
+// The mechanisms. The zero value means that jobs run on the host.
+const Podman Mechanism = "podman"
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *Mechanism) UnmarshalText(b []byte) error {
+	return Pick(m, b, []Spelling[Mechanism]{{"podman", Podman}})
+}
+
+// Engine are keys of [general.podman] and of the tables of other engines.
+type Engine struct {
+	ApplicationPath job.AbsPath `toml:"application_path" json:"application_path,omitzero"` // zero = in the system's directories
+	CustomOptions   []string    `toml:"custom_options" json:"custom_options,omitempty"`
+	UserEntryPoint  []string    `toml:"user_entry_point" json:"user_entry_point,omitempty"` // empty = the image's own
+	StepScriptOnly  bool        `toml:"step_script_only" json:"step_script_only,omitempty"`
+}
+
+// Container are keys of [container].
+type Container struct {
+	PullTimeout time.Duration `toml:"pull_timeout" json:"pull_timeout"`
+	CacheDir    job.AbsPath   `toml:"cache_dir" json:"cache_dir,omitzero"` // zero = below the account's base directory
+	TempDir     job.AbsPath   `toml:"temp_dir" json:"temp_dir"`
+	Binds       []Bind        `toml:"binds" json:"binds,omitempty"`
+	PassEnv     []Names       `toml:"pass_env" json:"pass_env,omitempty"`
+	RegistryCA  job.AbsPath   `toml:"registry_ca" json:"registry_ca,omitzero"` // zero = the system's authorities
+}
+
+// Bind is a path of the host in all containers.
+type Bind struct {
+	Source, Target job.AbsPath
+	ReadOnly       bool
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (b *Bind) UnmarshalText(text []byte) (err error) {
+	parts := strings.Split(string(text), ":")
+	if len(parts) > 3 || len(parts) == 3 && parts[2] != "ro" && parts[2] != "rw" {
+		return fmt.Errorf("%q is not a bind: write SOURCE, SOURCE:TARGET or SOURCE:TARGET:ro", job.Clip(string(text)))
+	}
+	var source, target job.AbsPath
+	if source, err = job.ParseAbsPath(parts[0]); err != nil {
+		return err
+	}
+	if target = source; len(parts) > 1 {
+		if target, err = job.ParseAbsPath(parts[1]); err != nil {
+			return err
+		}
+	}
+	*b = Bind{source, target, len(parts) == 3 && parts[2] == "ro"}
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (b Bind) MarshalText() ([]byte, error) {
+	text := b.Source.String() + ":" + b.Target.String()
+	if b.ReadOnly {
+		text += ":ro"
+	}
+	return []byte(text), nil
+}
+
+// Names are the names of environment variables: one, or with "*" at the end all that begin
+// with the rest.
+type Names string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (n *Names) UnmarshalText(b []byte) error {
+	name := strings.TrimSuffix(string(b), "*")
+	if _, err := job.ParseEnv(name + "="); err != nil || strings.Contains(name, "=") {
+		return fmt.Errorf("%q is not the name of a variable, or the beginning of one with * behind it", job.Clip(string(b)))
+	}
+	if name == "PATH" || name == "HOME" {
+		return errors.New(name + " is the image's own and cannot be passed")
+	}
+	*n = Names(b)
+	return nil
+}
+
+// Match reports whether the variable is among the names.
+func (n Names) Match(variable string) bool {
+	if prefix, ok := strings.CutSuffix(string(n), "*"); ok {
+		return strings.HasPrefix(variable, prefix)
+	}
+	return string(n) == variable
+}
