@@ -60,6 +60,9 @@ func (s SubStage) UserScript() bool {
 	return s == BuildScript || strings.HasPrefix(string(s), "step_")
 }
 
+// AfterScript is the stage of `after_script`.
+const AfterScript SubStage = "after_script"
+
 // UnmarshalText implements encoding.TextUnmarshaler; empty text, for the stages
 // without sub-stage, is the zero value.
 func (s *SubStage) UnmarshalText(b []byte) (err error) {

@@ -181,9 +181,12 @@ func (s stage) runScript() error {
 	if err != nil {
 		return err
 	}
-	if submits {
+	switch {
+	case submits:
 		err = executor.NewBatch(s.request, reaper, s.stdout).Run(s.script, s.stop)
-	} else {
+	case executor.InContainer(s.request):
+		err = s.runInContainer(reaper)
+	default:
 		err = executor.Local{
 			Family: reaper, Shell: executor.NewShell(s.request), Profiles: executor.NewProfiles(s.request),
 			Stdout: s.stdout, Stderr: s.stderr, Voice: joblog.NewWriter(s.stdout),

@@ -19,6 +19,9 @@ func (s stage) config() (stageResult, error) {
 	if err := executor.CheckBatch(s.request); err != nil {
 		return stageResult{}, err
 	}
+	if err := s.checkContainer(); err != nil {
+		return stageResult{}, err
+	}
 	variables, err := s.variables()
 	if err != nil {
 		return stageResult{}, err
@@ -53,7 +56,7 @@ func (s stage) prepare() error {
 	}
 	showLeftovers(log, left)
 	s.warn(log)
-	return nil
+	return s.prepareContainer(log)
 }
 
 // maxShownLeftovers bounds the leftovers in a job's log.
@@ -83,7 +86,7 @@ func (s stage) warn(log joblog.Writer) {
 	if s.request.Job.Helper && s.missing("gitlab-runner") {
 		log.Warn("gitlab-runner is not in your PATH on this machine: the job's caches and artifacts will be skipped")
 	}
-	if s.request.Job.Image {
+	if s.request.Job.Image && s.request.Settings.Container == nil {
 		log.Warn("image: has no effect on this resource: the job runs with the programs of this machine")
 	}
 	if s.request.Job.Services {
@@ -107,6 +110,7 @@ func (s stage) cleanup() (stageResult, error) {
 	if err := s.cancelBatchJobs(); err != nil {
 		return stageResult{}, err
 	}
+	s.cleanUpContainers()
 	return inWorkspace(s, cleanupLimit, nil, func(w *workspace.Workspace) (stageResult, error) {
 		err := w.Cleanup()
 		return stageResult{left: w.Unremoved()}, err

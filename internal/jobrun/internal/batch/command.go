@@ -27,6 +27,8 @@ type Programs struct {
 	Dirs   []string // searched for the programs, in this order
 	Env    []string
 	Dir    string // the working directory
+	// Files become descriptors from 3 on.
+	Files []*os.File
 }
 
 const (
@@ -57,7 +59,7 @@ func (n notStarted) Unwrap() error { return n.error }
 
 // Run implements Commander.
 func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply {
-	path, err := p.find(c.Argv[0])
+	path, err := p.Find(c.Argv[0])
 	if err != nil {
 		return scheduler.Reply{Err: notStarted{error: err}}
 	}
@@ -93,21 +95,32 @@ func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply 
 // Missing returns an error for the first program that is not in the directories.
 func (p Programs) Missing(names []string) error {
 	for _, name := range names {
-		if _, err := p.find(name); err != nil {
+		if _, err := p.Find(name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p Programs) find(name string) (string, error) {
+// Find returns the path of a program. A path that is absolute already is only checked.
+func (p Programs) Find(name string) (string, error) {
+	if filepath.IsAbs(name) {
+		if !isProgram(name) {
+			return "", fmt.Errorf("%s: %w, or not executable", name, errNotFound)
+		}
+		return name, nil
+	}
 	for _, dir := range p.Dirs {
-		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil {
+		if path := filepath.Join(dir, name); isProgram(path) {
 			return path, nil
 		}
 	}
 	return "", fmt.Errorf("%s: %w, or not executable, in %s", name, errNotFound, strings.Join(p.Dirs, " and "))
+}
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && unix.Access(path, unix.X_OK) == nil
 }
 
 func (p Programs) start(path string, c scheduler.Command, out, errs *os.File) (*process.Process, error) {
@@ -122,7 +135,7 @@ func (p Programs) start(path string, c scheduler.Command, out, errs *os.File) (*
 	}
 	return p.Reaper.Start(process.Command{
 		Path: path, Args: c.Argv, Env: append(append([]string(nil), p.Env...), c.Env...), Dir: dir,
-		Files: []*os.File{null, out, errs},
+		Files: append([]*os.File{null, out, errs}, p.Files...),
 	})
 }
 

@@ -38,7 +38,8 @@ const (
 // Place is the location of a fetched image.
 type Place struct {
 	Form Format `json:"form"`
-	// Path is the store's directory, the file, or the root file system.
+	// Path is the store's directory, the file, or the root file system. A file is to be
+	// made in an existing directory, which has nothing else in it.
 	Path job.AbsPath `json:"path"`
 	// ID names the image inside a store; "" otherwise.
 	ID string `json:"id,omitempty"`
@@ -54,6 +55,8 @@ type Session struct {
 	State   job.AbsPath
 	Account Account
 	Program string
+	// Linked reports that State has the link Image: an engine reads what is there.
+	Linked bool
 }
 
 // Image is the name in a session's State of a symbolic link to the Path of its Place: the
@@ -79,12 +82,16 @@ type Fetch struct {
 // Described is what an engine prints about a fetched image.
 type Described struct {
 	Config image.Config
-	// Digest is the one by which the registry knows the image, ID the engine's own.
+	// Digest is the one by which the registry knows the image, ID the engine's own; ""
+	// where an engine does not know them.
 	Digest, ID string
-	// Size in bytes.
+	// Size in bytes, 0 where the engine does not know it.
 	Size int64
 	// Layers are the directories of an image in a store, the topmost first.
 	Layers []string
+	// Passwd and Group are the texts of the image's passwd(5) and group(5), where the
+	// engine prints them; "" where they are in the layers.
+	Passwd, Group string
 }
 
 // Bind is a bind mount of a path of the host in the container.

@@ -21,6 +21,7 @@ const (
 	Throttled                       // the registry limits the rate of requests
 	NoSpace                         // the disk, or the account's quota, is full
 	WrongMachine                    // the image is for another architecture
+	NoCell                          // this host makes no user namespace
 )
 
 // failurePatterns are texts of registries, of Go's network packages and of the kernel, in
@@ -29,6 +30,7 @@ var failurePatterns = []struct {
 	result FetchResult
 	texts  []string
 }{
+	{NoCell, []string{"unshare: ", "setpriv: "}},
 	{NoSpace, []string{"no space left on device", "disk quota exceeded"}},
 	{Throttled, []string{"toomanyrequests", "too many requests", "429"}},
 	{Untrusted, []string{"x509:", "certificate signed by unknown authority", "tls: failed to verify certificate", "certificate verify failed"}},

@@ -1,6 +1,8 @@
 package container
 
 import (
+	"errors"
+
 	"jacamar-ci/internal/failure"
 )
 
@@ -28,6 +30,15 @@ func Outcome(e Engine, p Progress, code int, signalled bool) error {
 }
 
 const entrypointHint = `an entrypoint must execute its arguments; to leave it out, write in .gitlab-ci.yml: image: {name: …, entrypoint: [""]}`
+
+// ExplainDash adds a hint to the failure of a script that dash(1) could not read.
+func ExplainDash(err error) error {
+	var f *failure.Error
+	if code, _ := failure.ScriptCode(err); (code == 2 || code == 127) && errors.As(err, &f) {
+		return f.WithHint(`the image's shell is dash: if the script failed at once, set the variable FF_POSIXLY_CORRECT_ESCAPES to "true", or use an image with bash`)
+	}
+	return err
+}
 
 // notStarted explains an engine that failed before the script.
 func notStarted(e Engine, code int) error {

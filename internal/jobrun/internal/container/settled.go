@@ -24,12 +24,14 @@ type Settled struct {
 	Place  Place        `json:"place"`
 	Config image.Config `json:"config"`
 	// Entrypoint is the effective one, empty for none.
-	Entrypoint []string  `json:"entrypoint,omitempty"`
-	Shell      string    `json:"shell"` // what runs the bootstrap
-	IDs        image.IDs `json:"ids"`
-	Env        []string  `json:"env,omitempty"` // of the host, by container.pass_env
-	Options    []string  `json:"options,omitempty"`
-	Binds      []Bind    `json:"binds,omitempty"`
+	Entrypoint []string `json:"entrypoint,omitempty"`
+	Shell      string   `json:"shell"` // what runs the bootstrap
+	// Dash reports that scripts run in dash(1).
+	Dash    bool      `json:"dash,omitempty"`
+	IDs     image.IDs `json:"ids"`
+	Env     []string  `json:"env,omitempty"` // of the host, by container.pass_env
+	Options []string  `json:"options,omitempty"`
+	Binds   []Bind    `json:"binds,omitempty"`
 }
 
 // ParseSettled parses the file's text.

@@ -1,12 +1,8 @@
 package executor
 
 import (
-	"fmt"
-	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
@@ -62,20 +58,4 @@ func stageName(b ipc.Request) string {
 		return string(b.SubStage)
 	}
 	return string(b.Stage)
-}
-
-// memory returns a file without a name that holds content. What is in it is on no
-// disk, and a shell reads a file in blocks, where it would read a pipe byte by
-// byte.
-func memory(name string, content []byte) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("cannot make a file in memory: %w", err)
-	}
-	file := os.NewFile(uintptr(fd), name)
-	if _, err := file.Write(content); err != nil {
-		file.Close()
-		return nil, fmt.Errorf("cannot write a file in memory: %w", err)
-	}
-	return file, nil
 }

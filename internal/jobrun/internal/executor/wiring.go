@@ -99,7 +99,7 @@ func (w *wiring) connect(hide bool) error {
 
 // hold gives the shell a file in memory.
 func (w *wiring) hold(fd int, name string, content []byte) (*os.File, error) {
-	file, err := memory(name, content)
+	file, err := process.Memory(name, content)
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,17 @@ import (
 // over or hurry is closed. It returns how many there were, and false when some
 // are left some seconds after they were sent KILL.
 func (f *Reaper) Sweep(grace time.Duration, hurry <-chan struct{}) (found int, ended bool) {
+	return f.SweepExcept(nil, grace, hurry)
+}
+
+// SweepExcept is Sweep without TERM for the processes that spare reports, nil for none:
+// those that serve others, and end after them.
+func (f *Reaper) SweepExcept(spare func(pid int) bool, grace time.Duration, hurry <-chan struct{}) (found int, ended bool) {
+	if spare == nil {
+		spare = func(int) bool { return false }
+	}
 	signalled := map[int]bool{}
-	f.request(signalled, time.Now().Add(grace), hurry)
+	f.request(signalled, spare, time.Now().Add(grace), hurry)
 	ended = f.kill(signalled)
 	return len(signalled), ended
 }
@@ -33,11 +42,11 @@ const (
 
 // request sends TERM to every descendant, once, until none is left, the deadline
 // has passed or hurry is closed.
-func (f *Reaper) request(signalled map[int]bool, deadline time.Time, hurry <-chan struct{}) {
+func (f *Reaper) request(signalled map[int]bool, spare func(int) bool, deadline time.Time, hurry <-chan struct{}) {
 	late := time.After(time.Until(deadline))
 	for !f.Empty() {
 		begun := time.Now()
-		f.terminate(signalled, deadline)
+		f.terminate(signalled, spare, deadline)
 		select {
 		case <-f.alone:
 		case <-time.After(round + walkShare*time.Since(begun)):
@@ -51,16 +60,16 @@ func (f *Reaper) request(signalled map[int]bool, deadline time.Time, hurry <-cha
 
 // terminate sends TERM to the descendants that were not sent it yet. CONT lets a stopped
 // one act on it.
-func (f *Reaper) terminate(signalled map[int]bool, deadline time.Time) {
+func (f *Reaper) terminate(signalled map[int]bool, spare func(int) bool, deadline time.Time) {
 	f.eachChild(func(pid int) {
-		if !signalled[pid] {
+		if !signalled[pid] && !spare(pid) {
 			signalled[pid] = true
 			_ = unix.Kill(pid, unix.SIGTERM)
 			_ = unix.Kill(pid, unix.SIGCONT)
 		}
 	})
 	proctree.Walk(deadline, func(m proctree.Member) {
-		if !signalled[m.PID] {
+		if !signalled[m.PID] && !spare(m.PID) {
 			signalled[m.PID] = true
 			_ = m.Signal(unix.SIGTERM)
 			_ = m.Signal(unix.SIGCONT)

@@ -26,7 +26,7 @@ func (Podman) Name() string { return "podman" }
 func (Podman) Formats() []container.Format { return []container.Format{container.Store} }
 
 // Programs implements container.Engine.
-func (Podman) Programs(container.Format) []string { return []string{"podman"} }
+func (Podman) Programs(container.Format) []string { return []string{"podman", "crun"} }
 
 // Helpers implements container.Engine.
 func (Podman) Helpers() []string {
@@ -35,16 +35,19 @@ func (Podman) Helpers() []string {
 
 // Version implements container.Engine.
 func (Podman) Version(s container.Session) container.Command {
-	return container.Command{Argv: []string{s.Program, "--version"}}
+	return command(s, s.State.String()+"/root", "--version")
 }
 
 // command is a call of podman with the store at root.
 func command(s container.Session, root string, words ...string) container.Command {
 	state := s.State.String()
 	argv := []string{
-		s.Program, "--root", root, "--runroot", state + "/c", "--tmpdir", state + "/t", "--storage-driver", "overlay",
+		s.Program, "--root", root, "--runroot", state + "/c", "--tmpdir", state + "/t", "--storage-driver", "overlay", "--runtime", "crun",
 		// Images have files of many owners, and only one id exists in the cell.
 		"--storage-opt", "ignore_chown_errors=true",
+	}
+	if s.Linked {
+		argv = append(argv, "--storage-opt", "additionalimagestore="+state+"/"+container.Image)
 	}
 	return container.Command{
 		Argv: append(argv, words...),
@@ -53,8 +56,6 @@ func command(s container.Session, root string, words ...string) container.Comman
 			"_CONTAINERS_ROOTLESS_UID=" + number(s.Account.UID),
 			"_CONTAINERS_ROOTLESS_GID=" + number(s.Account.GID),
 			"XDG_RUNTIME_DIR=" + state,
-			// The account's own storage.conf could name another driver or another place.
-			"CONTAINERS_STORAGE_CONF=/dev/null",
 		},
 	}
 }
@@ -95,13 +96,10 @@ func (Podman) Describe(s container.Session, p container.Place, r image.Reference
 
 // Run implements container.Engine.
 func (Podman) Run(s container.Start) container.Command {
-	words := []string{
-		"--storage-opt", "additionalimagestore=" + s.State.String() + "/" + container.Image,
-	}
-	words = append(words, base("run", "--rm", "--pull=never", "--network=host", "--cgroups=disabled", "--log-driver=passthrough", "--http-proxy=false",
+	words := base("run", "--rm", "--pull=never", "--network=host", "--cgroups=disabled", "--log-driver=passthrough", "--http-proxy=false",
 		// With SELinux the label of a container has no access to the build directory.
 		"--security-opt=label=disable",
-		"--preserve-fds="+strconv.Itoa(s.Descriptors), "--workdir", s.WorkDir)...)
+		"--preserve-fds="+strconv.Itoa(s.Descriptors), "--workdir", s.WorkDir)
 	words = append(words, identity(s.IDs)...)
 	for _, b := range s.Binds {
 		words = append(words, "--volume", volume(b))

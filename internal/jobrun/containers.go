@@ -1,0 +1,277 @@
+package jobrun
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/executor"
+	"jacamar-ci/internal/jobrun/internal/imagestore"
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/jobrun/internal/safedir"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/settings"
+)
+
+// checkContainer reports whether every program that the job's container needs exists.
+func (s stage) checkContainer() error {
+	if c := s.request.Settings.Container; c == nil || c.Image == nil {
+		return nil
+	}
+	_, err := executor.FindEngine(s.request)
+	return err
+}
+
+// prepareContainer fetches the job's image and decides how its containers start.
+func (s stage) prepareContainer(log joblog.Writer) error {
+	c := s.request.Settings.Container
+	if c == nil || c.Image == nil {
+		return nil
+	}
+	_ = imagestore.Sweep(c.TempDir, s.request.Account.UID, time.Now().Add(sweepTime)) // a later sweep continues
+	engine, err := executor.FindEngine(s.request)
+	if err != nil {
+		return err
+	}
+	options, err := s.engineOptions(engine)
+	if err != nil {
+		return err
+	}
+	env, err := s.passedEnv(c.PassEnv)
+	if err != nil {
+		return err
+	}
+	entry, err := s.fetchImage(engine, env, log)
+	if err != nil {
+		return err
+	}
+	settled, err := s.settle(entry, options, env)
+	if err != nil {
+		return err
+	}
+	return imagestore.WriteSettled(s.request.Dirs.Scripts, s.rules(), settled)
+}
+
+// sweepTime bounds the removal of what other jobs have left behind.
+const sweepTime = 10 * time.Second
+
+func (s stage) rules() safedir.Rules { return safedir.Rules{Owner: s.request.Account.UID} }
+
+// engineOptions are the site's options and then the job's. An engine uses the last of two
+// options, or both where it has a list.
+func (s stage) engineOptions(engine executor.Engine) ([]string, error) {
+	c, g := s.request.Settings.Container, engine.Grammar()
+	site, _, err := g.Resolve(scheduler.Request{Rules: []scheduler.Rule{{Name: "general." + engine.Name() + ".custom_options", Words: c.Engine.CustomOptions}}})
+	if err != nil {
+		return nil, err
+	}
+	var ofJob scheduler.Request
+	for _, a := range c.Arguments {
+		ofJob.User = append(ofJob.User, scheduler.UserText{Name: a.Variable, Text: string(a.Text)})
+	}
+	user, _, err := g.Resolve(ofJob)
+	return append(scheduler.Words(site), scheduler.Words(user)...), err
+}
+
+// own are variables of each call of an engine, and of the image.
+var own = []string{"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR"}
+
+// passedEnv returns the variables of the account's login shell that containers have.
+func (s stage) passedEnv(names []settings.Names) (env []string, err error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	lists := make([]string, len(names))
+	for i, n := range names {
+		if lists[i] = `"${` + string(n) + `+` + string(n) + `}"`; strings.HasSuffix(string(n), "*") {
+			lists[i] = `"${!` + string(n) + `}"` // all names with this beginning
+		}
+	}
+	results, err := s.evalInShell(lists...)
+	if err != nil {
+		return nil, failure.Systemf("cannot read the variables of container.pass_env: %w", err)
+	}
+	var found, words []string
+	for _, name := range strings.Fields(strings.Join(results, " ")) {
+		if !slices.Contains(own, name) && !slices.Contains(found, name) {
+			found, words = append(found, name), append(words, `"${`+name+`}"`)
+		}
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	if results, err = s.evalInShell(words...); err != nil {
+		return nil, failure.Systemf("cannot read the variables of container.pass_env: %w", err)
+	}
+	for i, name := range found {
+		env = append(env, name+"="+results[i])
+	}
+	return env, nil
+}
+
+func (s stage) fetchImage(engine executor.Engine, env []string, log joblog.Writer) (imagestore.Entry, error) {
+	c := s.request.Settings.Container
+	reaper, err := s.newReaper(true)
+	if err != nil {
+		return imagestore.Entry{}, err
+	}
+	store, err := s.openStore(engine, reaper, log)
+	if err != nil {
+		return imagestore.Entry{}, err
+	}
+	defer store.Dir.Close()
+	store.Env = env
+	if store.Logins, err = s.logins(log); err != nil {
+		return imagestore.Entry{}, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.stop.Terminate:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	entry, err := store.Get(ctx, *c.Image, c.Policies)
+	if err != nil && s.stop.Terminating() {
+		err = failure.Buildf("the job was stopped while its image was fetched")
+	}
+	return entry, err
+}
+
+// openStore opens the account's images. The caller closes its directory.
+func (s stage) openStore(engine executor.Engine, reaper *process.Reaper, log joblog.Writer) (imagestore.Store, error) {
+	c := s.request.Settings.Container
+	path, err := s.request.Dirs.Base.Join("images")
+	if !c.CacheDir.IsZero() {
+		path, err = c.CacheDir.Join(s.request.Account.Name.String())
+	}
+	if err != nil {
+		return imagestore.Store{}, err
+	}
+	dir, err := withLimit(s, storageLimit, func() (*safedir.Dir, error) { return safedir.OpenBase(path, s.rules()) })
+	return imagestore.Store{
+		Dir: dir, Engine: engine, Program: engine.Program, Run: engine.Commander(reaper), Temp: c.TempDir, Log: log, Timeout: c.PullTimeout, CA: c.RegistryCA,
+		Account: container.Account{UID: uint32(s.request.Account.UID), GID: uint32(s.request.Account.GID)},
+		Job:     s.request.Job.Runner + "-" + s.request.Job.ID.String(),
+	}, err
+}
+
+// settle decides how the job's containers start.
+func (s stage) settle(entry imagestore.Entry, options, env []string) (container.Settled, error) {
+	c := s.request.Settings.Container
+	settled := container.Settled{
+		Engine: string(c.Mechanism), Image: entry.Pinned(), Place: entry.Place, Config: entry.Config, Options: options, Env: env, Binds: s.binds(),
+	}
+	override := c.Image.Entrypoint
+	if override == nil {
+		override = c.Engine.UserEntryPoint
+	}
+	settled.Entrypoint, settled.Dash = entry.Config.Command(override), entry.Dash()
+	err := entry.CheckMachine(runtime.GOARCH)
+	if err != nil {
+		return settled, err
+	}
+	if settled.Shell, err = entry.Shell(); err != nil {
+		return settled, err
+	}
+	settled.IDs, err = entry.IDs(c.Image.User)
+	return settled, err
+}
+
+// binds are the job's own directories, at the paths that its scripts contain, and the
+// site's.
+func (s stage) binds() (all []container.Bind) {
+	dirs := s.request.Dirs
+	for _, dir := range []job.AbsPath{dirs.Builds, dirs.Cache, dirs.Scripts} {
+		all = append(all, container.Bind{Source: dir.String(), Target: dir.String()})
+	}
+	for _, b := range s.request.Settings.Container.Binds {
+		all = append(all, container.Bind{Source: b.Source.String(), Target: b.Target.String(), ReadOnly: b.ReadOnly})
+	}
+	return all
+}
+
+// logins are the sources of logins for registries, in the order of GitLab's docker
+// executor. Without a matching one the engine uses the account's own files itself.
+func (s stage) logins(log joblog.Writer) (all []image.LoginSource, err error) {
+	c := s.request.Settings.Container
+	if len(c.AuthConfig) > 0 {
+		list, ignored, err := image.ParseAuths(string(c.AuthConfig))
+		if err != nil {
+			return nil, failure.Buildf("cannot use the CI variable DOCKER_AUTH_CONFIG: %w", err)
+		}
+		if len(ignored) > 0 {
+			log.Warn("DOCKER_AUTH_CONFIG: %s is ignored, because it names programs to run", strings.Join(ignored, " and "))
+		}
+		all = append(all, image.LoginSource{Source: "DOCKER_AUTH_CONFIG", Credentials: list})
+	}
+	if text := s.ownAuths(); text != "" {
+		if list, _, err := image.ParseAuths(text); err == nil { // else the engine reports it
+			all = append(all, image.LoginSource{Source: "your ~/.docker/config.json", Credentials: list})
+		}
+	}
+	var gitlab []image.Credential
+	for _, r := range c.Registries {
+		gitlab = append(gitlab, image.NewCredential(r.URL, r.User, job.NewSecret(string(r.Password))))
+	}
+	return append(all, image.LoginSource{Source: "GitLab", Credentials: gitlab}), nil
+}
+
+// ownAuths is the text of the account's own logins, "" where there are none.
+func (s stage) ownAuths() string {
+	text, _ := withLimit(s, quickLimit, func() (string, error) {
+		file, err := os.OpenFile(filepath.Join(s.request.Account.Home.String(), ".docker", "config.json"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return "", err
+		}
+		defer file.Close()
+		text := make([]byte, image.MaxAuths)
+		n, _ := file.Read(text)
+		return string(text[:n]), nil
+	})
+	return text
+}
+
+// runInContainer runs a script of the job's author.
+func (s stage) runInContainer(reaper *process.Reaper) error {
+	settled, err := withLimit(s, storageLimit, func() (container.Settled, error) {
+		return imagestore.ReadSettled(s.request.Dirs.Scripts, s.rules())
+	})
+	if err != nil {
+		return err
+	}
+	c, err := executor.NewContained(s.request, reaper, settled)
+	if err != nil {
+		return err
+	}
+	c.Stdout, c.Stderr, c.Voice = s.stdout, s.stderr, joblog.NewWriter(s.stdout)
+	return c.Run(s.script, s.stop)
+}
+
+// cleanUpContainers removes what killed stages of this job, or of others, have left behind.
+func (s stage) cleanUpContainers() {
+	c := s.request.Settings.Container
+	if c == nil || s.request.Dirs.Base.IsZero() {
+		return
+	}
+	_ = imagestore.Sweep(c.TempDir, s.request.Account.UID, time.Now().Add(sweepTime))
+	if engine, err := executor.FindEngine(s.request); err == nil {
+		if store, err := s.openStore(engine, nil, joblog.Writer{}); err == nil {
+			store.RemoveUnfinished()
+			store.Dir.Close()
+		}
+	}
+}

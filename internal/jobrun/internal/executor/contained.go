@@ -1,0 +1,222 @@
+package executor
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/jobrun/internal/batch"
+	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/imagestore"
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/proctree"
+)
+
+// Contained runs a script in a container on this host. No login shell is around it: a
+// profile could break the engine, and what containers have of the account's environment
+// was settled in prepare.
+type Contained struct {
+	Family         *process.Reaper
+	Engine         Engine
+	Settled        container.Settled
+	Temp           job.AbsPath
+	WorkDir        job.AbsPath
+	Stage          string
+	Stdout, Stderr *os.File
+	Voice          joblog.Writer
+	// Grace is how long the job has between TERM and KILL when it is stopped.
+	Grace time.Duration
+}
+
+// InContainer reports whether the brief's script runs in a container: those of the job's
+// author do.
+func InContainer(b ipc.Request) bool {
+	c := b.Settings.Container
+	return c != nil && c.Image != nil && (b.SubStage.UserScript() || b.SubStage == job.AfterScript && !c.Engine.StepScriptOnly)
+}
+
+// NewContained prepares the brief's script.
+func NewContained(b ipc.Request, family *process.Reaper, settled container.Settled) (Contained, error) {
+	engine, err := FindEngine(b)
+	return Contained{
+		Family: family, Engine: engine, Settled: settled, Temp: b.Settings.Container.TempDir, WorkDir: b.Dirs.Builds, Stage: stageName(b),
+		Grace: b.Settings.KillTimeout * 9 / 10,
+	}, err
+}
+
+// Run runs the script to its end, and whatever it started.
+func (c Contained) Run(script []byte, stop process.Stop) error {
+	state, err := imagestore.NewState(c.Temp, c.Engine.account.UID)
+	if err != nil {
+		return err
+	}
+	defer c.remove(state)
+	if err := state.Link(container.Image, c.Settled.Place.Path); err != nil {
+		return err
+	}
+	w, err := c.wire(script)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	cell, err := c.start(w, state)
+	if err != nil {
+		return err
+	}
+	marks := w.started()
+	status := c.wait(cell, stop)
+	for _, pump := range w.pumps {
+		_ = pump.Drain(drainLimit)
+	}
+	progress := container.ParseMarks(marks())
+	if stop.Terminating() {
+		return stopped(progress, status)
+	}
+	err = container.Outcome(c.Engine, progress, status.Code, status.Signal != 0)
+	if c.Settled.Dash {
+		err = container.ExplainDash(err)
+	}
+	return err
+}
+
+// remove removes the state; what is left is for the next job's sweep.
+func (c Contained) remove(state *imagestore.State) {
+	if err := state.Remove(); err != nil {
+		c.Voice.Warn("cannot remove all files of the container: %v", err)
+	}
+}
+
+func (c Contained) start(w *containerWires, state *imagestore.State) (*process.Process, error) {
+	s := container.Start{
+		Session: container.Session{State: state.Path(), Account: c.Engine.hostAccount(), Program: c.Engine.Program, Linked: true},
+		Place:   c.Settled.Place, Inner: c.Settled.Inner(container.Wires{}), Config: c.Settled.Config,
+		Env: append(slices.Clone(c.Settled.Env), "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE="+c.Stage), IDs: c.Settled.IDs,
+		WorkDir: c.WorkDir.String(), Binds: c.Settled.Binds, Options: c.Settled.Options, Descriptors: container.InnerDescriptors,
+	}
+	command := container.Cell{}.Wrap(c.Engine.Run(s))
+	path, err := batch.Programs{Dirs: engineDirs}.Find(command.Argv[0])
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.Family.Start(process.Command{
+		Path: path, Args: command.Argv, Dir: "/", Files: w.files[:],
+		// The account's own settings of the engine are not for jobs.
+		Env: c.Engine.environ(state.Path().String(), append(command.Env, "TMPDIR="+state.Path().String())),
+	})
+	if err != nil && !failure.HasPublicText(err) {
+		err = failure.Systemf("cannot start the job's container: %w", err)
+	}
+	return p, err
+}
+
+// wait waits for the end of the cell. A stop is for the processes of the script: were the
+// engine ended first, it would take them with it.
+func (c Contained) wait(cell *process.Process, stop process.Stop) process.Status {
+	select {
+	case status := <-cell.Done:
+		c.Family.Sweep(leftoverGrace, stop.Abort)
+		return status
+	case <-stop.Terminate:
+	}
+	if _, ended := c.Family.SweepExcept(c.helper, c.Grace, stop.Abort); !ended {
+		return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}
+	}
+	return <-cell.Done
+}
+
+// longestName is how much of a process's name the kernel keeps, in bytes (TASK_COMM_LEN).
+const longestName = 15
+
+// helper reports whether a process serves the container.
+func (c Contained) helper(pid int) bool {
+	name := proctree.Look(pid).Name
+	return slices.ContainsFunc(append(c.Engine.Helpers(), container.Cell{}.Helpers()...), func(h string) bool { return job.Cut(h, longestName) == name })
+}
+
+// stopped is the outcome of a script that was asked to end: never a success.
+func stopped(p container.Progress, status process.Status) error {
+	code := p.Code
+	if !p.Ended {
+		code = status.Code
+	}
+	if code == 0 {
+		code = 128 + int(unix.SIGTERM)
+	}
+	f := failure.Exit(code)
+	f.Public = "the job was stopped"
+	return f
+}
+
+// containerWires is what connects one container with this process.
+type containerWires struct {
+	files [container.MarksFD + 1]*os.File // the cell's, by number
+	marks *os.File
+	pumps []*process.Pump
+}
+
+// wire makes what one container needs. The caller closes it.
+func (c Contained) wire(script []byte) (w *containerWires, err error) {
+	w = &containerWires{}
+	defer func() {
+		if err != nil {
+			w.close()
+			err = fmt.Errorf("cannot prepare the job's container: %w", err)
+		}
+	}()
+	if w.files[0], err = os.Open(os.DevNull); err != nil {
+		return w, err
+	}
+	for i, out := range []*os.File{c.Stdout, c.Stderr} {
+		pump, end, err := process.NewPump(out)
+		if err != nil {
+			return w, err
+		}
+		w.files[1+i] = end
+		w.pumps = append(w.pumps, pump)
+	}
+	if w.files[container.ScriptFD], err = process.Memory("script", script); err != nil {
+		return w, err
+	}
+	w.marks, w.files[container.MarksFD], err = os.Pipe()
+	return w, err
+}
+
+// started closes what only the cell needs. The function that it returns has the marks,
+// once no process of the container is left.
+func (w *containerWires) started() (marks func() string) {
+	w.closeTheirs()
+	text := make(chan string, 1)
+	go func() {
+		all, _ := io.ReadAll(io.LimitReader(w.marks, container.MaxMarks))
+		_, _ = io.Copy(io.Discard, w.marks) // so that no writer waits
+		text <- string(all)
+	}()
+	return func() string {
+		_ = w.marks.SetReadDeadline(time.Now().Add(drainLimit))
+		return <-text
+	}
+}
+
+func (w *containerWires) closeTheirs() {
+	for i, file := range w.files {
+		if file != nil {
+			file.Close()
+			w.files[i] = nil
+		}
+	}
+}
+
+func (w *containerWires) close() {
+	w.closeTheirs()
+	if w.marks != nil {
+		w.marks.Close()
+	}
+}

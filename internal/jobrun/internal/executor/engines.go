@@ -1,0 +1,76 @@
+package executor
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/batch"
+	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/container/podman"
+	"jacamar-ci/internal/jobrun/internal/imagestore"
+	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
+
+// engines are the container engines by the names that the configuration knows.
+var engines = map[string]container.Engine{
+	"podman": podman.Podman{},
+}
+
+// engineDirs are searched for engines and for what these run.
+var engineDirs = []string{"/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"}
+
+// Engine is the site's container engine, with the programs that it needs.
+type Engine struct {
+	container.Engine
+	// Program is the engine's own program.
+	Program string
+	account job.Account
+}
+
+// FindEngine finds the engine of a brief with Settings.Container, and every program that it
+// needs.
+func FindEngine(b ipc.Request) (Engine, error) {
+	c := b.Settings.Container
+	e := Engine{Engine: engines[string(c.Mechanism)], account: b.Account}
+	if e.Engine == nil {
+		return e, failure.Systemf("this jacamar has no container engine %q", c.Mechanism).
+			WithHint("install jacamar and jacamar-auth from one package")
+	}
+	names := e.Programs(e.Formats()[0])
+	if e.Program = c.Engine.ApplicationPath.String(); e.Program == "" {
+		e.Program = names[0]
+	}
+	needed := append(append([]string{e.Program}, names[1:]...), container.Cell{}.Programs()...)
+	if err := (batch.Programs{Dirs: engineDirs}).Missing(needed); err != nil {
+		return e, failure.Systemf("cannot use run_mechanism %q: %w", c.Mechanism, err).
+			WithHint("the resource's administrators install the program, or set general.%s.application_path", c.Mechanism)
+	}
+	return e, nil
+}
+
+// environ is the environment of a command: nothing of a caller's or of a profile's.
+func (e Engine) environ(home string, more []string) []string {
+	return append([]string{
+		"PATH=" + strings.Join(engineDirs, ":"), "HOME=" + home, "USER=" + e.account.Name.String(), "LOGNAME=" + e.account.Name.String(),
+	}, more...)
+}
+
+// Commander runs the engine's commands as children of the family. They have the account's
+// home, where its own logins for registries are.
+func (e Engine) Commander(family *process.Reaper) imagestore.Commander {
+	return func(ctx context.Context, c container.Command, files []*os.File) container.Reply {
+		p := batch.Programs{Reaper: family, Dirs: engineDirs, Env: e.environ(e.account.Home.String(), c.Env), Dir: "/", Files: files}
+		r := p.Run(ctx, scheduler.Command{Argv: c.Argv})
+		return container.Reply{Stdout: r.Stdout, Stderr: r.Stderr, Code: r.Code, Err: r.Err}
+	}
+}
+
+// hostAccount are the ids of the account on this host.
+func (e Engine) hostAccount() container.Account {
+	return container.Account{UID: uint32(e.account.UID), GID: uint32(e.account.GID)}
+}

@@ -1,0 +1,68 @@
+package imagestore
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strings"
+	"time"
+
+	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/jobrun/internal/container"
+)
+
+// Entry is a fetched image.
+type Entry struct {
+	Reference image.Reference `json:"reference"`
+	Platform  string          `json:"platform,omitempty"`
+	Digest    string          `json:"digest"`
+	// Size in bytes, 0 where it is not known.
+	Size    int64           `json:"size"`
+	Place   container.Place `json:"place"`
+	Config  image.Config    `json:"config"`
+	Layers  []string        `json:"layers,omitempty"` // relative to the place
+	Passwd  string          `json:"passwd,omitempty"`
+	Group   string          `json:"group,omitempty"`
+	Fetched time.Time       `json:"fetched"`
+	// Name is the directory of the image below the store's.
+	Name string `json:"name"`
+}
+
+// maxEntry bounds the text of an entry, in bytes.
+const maxEntry = 8 << 20
+
+// key names the entry of a reference. Formats differ between engines. The sum need not be
+// cryptographic: an entry has its reference.
+func key(form container.Format, ref image.Reference, platform string) string {
+	sum := fnv.New128a()
+	_, _ = sum.Write([]byte(strings.Join([]string{string(form), platform, ref.String()}, "\n")))
+	return fmt.Sprintf("%x", sum.Sum(nil))
+}
+
+// find returns the entry of a key for the request, if its image is there.
+func (s Store) find(key string, r image.Request) (e Entry, found bool) {
+	text, err := s.Dir.Read(key+".json", maxEntry)
+	if err != nil || json.Unmarshal(text, &e) != nil || !strings.HasPrefix(e.Name, key+"-") || s.Dir.ModTime(e.Name).IsZero() ||
+		e.Reference != r.Reference || e.Platform != r.Platform {
+		return Entry{}, false
+	}
+	return e, true
+}
+
+// place returns where an image of a format is, or is to be, in a directory of the store.
+func (s Store) place(form container.Format, name string) (container.Place, error) {
+	elem := []string{name}
+	if form == container.Squashfs || form == container.SIF {
+		elem = append(elem, "file")
+	}
+	path, err := s.Dir.Path().Join(elem...)
+	return container.Place{Form: form, Path: path}, err
+}
+
+// Pinned names the image with its digest, for the job's log.
+func (e Entry) Pinned() string {
+	if e.Digest == "" {
+		return e.Reference.String()
+	}
+	return e.Reference.Name() + "@" + e.Digest
+}

@@ -1,0 +1,150 @@
+package imagestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
+	"jacamar-ci/internal/jobrun/internal/safedir"
+)
+
+// Commander runs a command to its end, or until ctx ends. The process has the files as its
+// descriptors from 3 on.
+type Commander func(ctx context.Context, c container.Command, files []*os.File) container.Reply
+
+// Store are the images of one account.
+type Store struct {
+	Dir    *safedir.Dir
+	Engine container.Engine
+	// Program is the engine's own program.
+	Program string
+	Run     Commander
+	Account container.Account
+	Temp    job.AbsPath
+	// Job names this job among all of the account.
+	Job string
+	Log joblog.Writer
+	// Timeout bounds a fetch, and the wait for another job's.
+	Timeout time.Duration
+	CA      job.AbsPath
+	Logins  []image.LoginSource
+	// Env are NAME=value pairs for the fetch: those of the host's proxies.
+	Env []string
+}
+
+// Get returns the image of a request, by the first of the policies that succeeds.
+func (s Store) Get(ctx context.Context, r image.Request, policies []image.PullPolicy) (e Entry, err error) {
+	for i, policy := range policies {
+		if e, err = s.get(ctx, r, policy); err == nil || ctx.Err() != nil {
+			return e, err
+		}
+		if more := i+1 < len(policies); more {
+			s.Log.Warn("%v; trying the pull policy %s", err, policies[i+1])
+		}
+	}
+	return e, err
+}
+
+func (s Store) get(ctx context.Context, r image.Request, policy image.PullPolicy) (Entry, error) {
+	k := key(s.Engine.Formats()[0], r.Reference, r.Platform)
+	s.Log.Note("Image %s (pull policy %s)", r.Reference, policy)
+	e, found := s.find(k, r)
+	switch {
+	case policy == image.Never && !found:
+		return e, failure.Buildf("the image %s is not on this resource, and the pull policy %s does not fetch it", r.Reference, policy).
+			WithHint("write pull_policy: if-not-present, where the resource allows that")
+	case found && policy != image.Always:
+		s.Log.Note("Using %s (%s, present)", e.Pinned(), size(e.Size))
+		return e, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	e, err := s.fetchLocked(ctx, k, r, policy)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
+		err = failure.Systemf("fetching the image %s took longer than %v", r.Reference, s.Timeout).
+			WithHint("administrators: container.pull_timeout; the registry may be slow, or limit the rate of requests")
+	}
+	return e, err
+}
+
+// fetchLocked fetches an image unless another job has fetched it while this one waited.
+func (s Store) fetchLocked(ctx context.Context, k string, r image.Request, policy image.PullPolicy) (Entry, error) {
+	asked := time.Now()
+	lock, err := s.lock(ctx, k+".lock")
+	if err != nil {
+		return Entry{}, err
+	}
+	defer lock.Close()
+	e, found := s.find(k, r)
+	if found && (policy != image.Always || e.Fetched.After(asked)) {
+		s.Log.Note("Using %s (%s, fetched by another job of yours)", e.Pinned(), size(e.Size))
+		return e, nil
+	}
+	s.removeUnfinished(k)
+	return s.fetch(ctx, k, r, e, found)
+}
+
+// lock takes the lock for a fetch, or waits for it.
+func (s Store) lock(ctx context.Context, name string) (*os.File, error) {
+	file, err := s.Dir.File(name, unix.O_RDWR|unix.O_CREAT)
+	if err != nil {
+		return nil, err
+	}
+	if err = flock(file, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		s.Log.Note("waiting: another job of yours fetches this image")
+		got := make(chan error, 1)
+		go func() { got <- flock(file, unix.LOCK_EX) }()
+		select {
+		case err = <-got:
+		case <-ctx.Done():
+			return nil, ctx.Err() // the process ends, and with it the wait
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, diskspace.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
+	}
+	return file, nil
+}
+
+func flock(file *os.File, how int) error {
+	for {
+		if err := unix.Flock(int(file.Fd()), how); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// removeUnfinished removes what an earlier holder of the key's lock has not finished.
+func (s Store) removeUnfinished(k string) {
+	s.removeMatching(func(name string) bool { return strings.HasPrefix(name, k+".") && strings.HasSuffix(name, newSuffix) })
+}
+
+// RemoveUnfinished removes what a killed stage of this job has not finished.
+func (s Store) RemoveUnfinished() {
+	s.removeMatching(func(name string) bool { return strings.HasSuffix(name, "."+s.Job+newSuffix) })
+}
+
+const newSuffix = ".new"
+
+func (s Store) removeMatching(matches func(string) bool) {
+	names, _ := s.Dir.Names()
+	for _, name := range names {
+		if matches(name) {
+			_ = s.Dir.Remove(name, time.Now().Add(removeTime)) // the next fetch or cleanup continues
+		}
+	}
+}
+
+func size(bytes int64) string { return fmt.Sprintf("%d MB", (bytes+999_999)/1_000_000) }
