@@ -49,7 +49,7 @@ func sample(t testing.TB, sub job.SubStage) Request {
 		Account: job.Account{Name: name, UID: 1000, GID: 100, Groups: job.GIDs{100, 200}, Home: home, Shell: home},
 		Job:     Job{ID: 7, Runner: "abc", Project: "group/project", Timeout: 3600, Owner: proctree.Process{PID: 1, Start: 2, Boot: "b"}},
 		Settings: Settings{
-			General: settings.General{Executor: settings.Shell, UserBashEnv: []job.Env{pair}, KillTimeout: time.Minute}, DataDir: "$HOME", Downscope: settings.Setuid,
+			General: settings.General{Executor: settings.Shell, UserBashEnv: []job.Env{pair}, LoginShells: settings.LoginPerJob, KillTimeout: time.Minute}, DataDir: "$HOME", Downscope: settings.Setuid,
 			Confinement: settings.Confinement{NoNewPrivs: true, Limits: settings.Limits{NoFile: nofile}, Seccomp: settings.Seccomp{BlockCalls: []seccomp.Call{ptrace}}},
 			Batch:       &Batch{Batch: settings.Batch{CommandDelay: time.Second}, Rules: []BatchRule{{Name: "r", RuleArgs: settings.RuleArgs{Args: []string{"-x"}}}}},
 		},
