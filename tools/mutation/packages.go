@@ -19,7 +19,7 @@ var identitySuite = []string{"./test/suites/authz"}
 // packages are those that decide and those that drop privileges.
 var packages = []pkg{
 	{"internal/auth/internal/policy", [][]string{identitySuite}},
-	{"internal/glob", [][]string{{"./internal/auth/internal/policy"}}},
+	{"internal/glob", [][]string{{"./internal/auth/internal/policy", "./internal/image"}}},
 	{"internal/auth/internal/idtoken", [][]string{identitySuite}},
 	{"internal/auth/internal/privdrop", [][]string{
 		{"./test/suites/e2e", "-run", "^(TestPosture|TestNoFallback|TestSudoRules)$"}, identitySuite,

@@ -231,6 +231,55 @@ func TestFaultyCAFile(t *testing.T) {
 	}
 }
 
+// TestProbeIssuer: the issuer is the one of GitLab's own document, where there is one.
+func TestProbeIssuer(t *testing.T) {
+	serve := func(document http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/"+discoveryDocument {
+				document(w, r)
+				return
+			}
+			sends(soundSet(t))(w, r)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"issuer":"https://gitlab.example.org"}`: "https://gitlab.example.org",
+		`{"issuer":5}`: "", `{}`: "", `{"issuer":"x"`: "", "": "",
+	} {
+		s := newSite(t)
+		s.behave(serve(sends([]byte(text))))
+		if p := s.keys().Probe(ctx, time.Now()); p.Err != nil || p.Issuer != want {
+			t.Errorf("%s: issuer %q (%v), want %q", text, p.Issuer, p.Err, want)
+		}
+	}
+	s := newSite(t)
+	s.behave(serve(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }))
+	if p := s.keys().Probe(ctx, time.Now()); p.Err != nil || p.Issuer != "" {
+		t.Errorf("without a document: %+v", p)
+	}
+	s.settings.JWKS, s.settings.GitLab = parseURL(t, s.https.URL+"/oauth/discovery/keys"), nil
+	if p := s.keys().Probe(ctx, time.Now()); p.Err != nil || p.Issuer != "" {
+		t.Errorf("without a GitLab: %+v", p)
+	}
+}
+
+// TestKeep: a set that is kept is used as one that was fetched; one that is no set is not.
+func TestKeep(t *testing.T) {
+	s := newSite(t)
+	s.down()
+	testutil.Must(t, os.Mkdir(s.stateDir.String(), 0o700))
+	now := time.Now()
+	if err := s.keys().Keep([]byte(`{"keys":[]}`), now); err == nil {
+		t.Error("an empty set was kept")
+	}
+	if err := s.keys().Keep(soundSet(t), now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.keys().Get(ctx, ciID, now); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestProbe(t *testing.T) {
 	now := time.Now()
 	t.Run("all well", func(t *testing.T) {
