@@ -36,14 +36,6 @@ func TestRemoved(t *testing.T) {
 	}
 }
 
-// TestRemovedTable: the keys of such a table add nothing to the one fault.
-func TestRemovedTable(t *testing.T) {
-	_, err := parse(site + "[general.charliecloud]\napplication_path = \"/usr/bin/ch-run\"\ndefault_image = \"x\"\n")
-	if err == nil || strings.Count(err.Error(), "general.charliecloud") != 1 || !strings.Contains(err.Error(), "engine") {
-		t.Error(err)
-	}
-}
-
 func TestNoEffect(t *testing.T) {
 	c, err := parse(strings.Replace(site, "[auth]\n", "unrestricted_cmd_line = false\n[auth]\n", 1))
 	if err != nil || len(c.Warnings) != 1 || c.Warnings[0].Key != "general.unrestricted_cmd_line" {
@@ -56,7 +48,7 @@ func TestNoEffect(t *testing.T) {
 var original = map[string][]string{
 	"general": {
 		"executor", "data_dir", "retain_logs", "name", "kill_timeout", "shell_path", "job_message", "gitlab_server", "tls-ca-file",
-		"user_bash_env", "ff_limit_build_dir", "run_mechanism", "unrestricted_cmd_line", "ff_custom_data_dir", "charliecloud",
+		"user_bash_env", "ff_limit_build_dir", "run_mechanism", "unrestricted_cmd_line", "ff_custom_data_dir",
 		"jwt_env_variable", "jwt_required_aud", "jwt_exp_delay",
 		"variable_data_dir", "custom_build_dir", "group_permissions", "limit_build_dir", "max_build_dir", "uncap_build_dir_cleanup", "file_lock_debug",
 		"static_builds_dir", "static_builds_days",
@@ -70,6 +62,9 @@ var original = map[string][]string{
 	"general.podman": {
 		"application_path", "runner_image", "runner_options", "runner_entry_point", "default_image", "custom_options", "user_entry_point", "step_script_only",
 		"disable_container_removal", "image_pull_policy",
+	},
+	"general.charliecloud": {
+		"application_path", "runner_image", "runner_options", "runner_entry_point", "default_image", "custom_options", "user_entry_point", "step_script_only",
 	},
 	"auth.runas":   {"validation_script", "user_variable", "sha256", "validation_env", "federated", "validation_plugin"},
 	"auth.logging": {"enabled", "level", "location", "network", "address"},

@@ -37,9 +37,11 @@ type General struct {
 	TLSCAFile    job.AbsPath      `toml:"tls-ca-file"` // zero = the system's authorities
 	HTTPSProxy   Proxy            `toml:"https_proxy"` // zero = none
 	StateDir     job.AbsPath      `toml:"state_dir"`   // zero = see StateDirOf
-	// RunMechanism runs scripts in containers, "" for none, and Podman is for it.
+	// RunMechanism runs scripts in containers, "" for none; the tables are for each.
 	RunMechanism settings.Mechanism `toml:"run_mechanism"`
 	Podman       Engine             `toml:"podman"`
+	Charliecloud Engine             `toml:"charliecloud"`
+	Apptainer    Engine             `toml:"apptainer"`
 	Token
 }
 
@@ -143,6 +145,14 @@ type Matcher struct {
 	User         job.Username `toml:"user"`          // zero = any; the local account
 	RefProtected *bool        `toml:"ref_protected"` // nil = any
 }
+
+// Engines are the tables of container engines by the mechanism.
+func (g General) Engines() map[settings.Mechanism]Engine {
+	return map[settings.Mechanism]Engine{settings.Podman: g.Podman, settings.Charliecloud: g.Charliecloud, settings.Apptainer: g.Apptainer}
+}
+
+// Engine is the table of the mechanism that runs scripts.
+func (g General) Engine() Engine { return g.Engines()[g.RunMechanism] }
 
 // Engine is the table of a container engine, such as [general.podman].
 type Engine struct {

@@ -22,7 +22,7 @@ type Key struct {
 
 // Reference returns every key, table by table, in the order of the manual.
 func Reference() []Key {
-	return slices.Concat(generalKeys(), tokenKeys(), engineKeys(), authKeys(), batchKeys(), containerKeys())
+	return slices.Concat(generalKeys(), tokenKeys(), enginesKeys(), authKeys(), batchKeys(), containerKeys())
 }
 
 // IsArray reports whether a table is an array of tables, one for each rule.

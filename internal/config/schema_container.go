@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strings"
 
 	"jacamar-ci/internal/settings"
 )
@@ -10,14 +11,23 @@ func containerKeys() []Key {
 	return slices.Concat(imageKeys(), startKeys(), imageRuleKeys())
 }
 
+// enginesKeys are the tables of all engines. The key that chooses one is among those of
+// [general].
+func enginesKeys() []Key {
+	return slices.Concat(engineKeys(settings.Podman, "podman run"), engineKeys(settings.Charliecloud, "ch-run"), engineKeys(settings.Apptainer, "apptainer exec"))
+}
+
 // engineKeys are in a table of [general], as in files of the original.
-func engineKeys() []Key {
-	table := "general." + string(settings.Podman)
+func engineKeys(m settings.Mechanism, command string) []Key {
+	table, program := "general."+string(m), strings.Fields(command)[0]
+	example := map[settings.Mechanism]string{
+		settings.Podman: "--shm-size=1g", settings.Charliecloud: "--bind=/apps", settings.Apptainer: "--nv",
+	}[m]
 	return []Key{
 		{
 			Path: table + ".application_path", Otherwise: "the program of that name in /usr/local/bin, /usr/bin and /bin", Since: first,
 			Meaning: "The engine's program.",
-			Example: `application_path = "/usr/bin/podman"`,
+			Example: `application_path = "/usr/bin/` + program + "\"",
 		},
 		{
 			Path: table + ".default_image", Otherwise: "none: a job without `image:` runs on the host", Since: first,
@@ -26,8 +36,8 @@ func engineKeys() []Key {
 		},
 		{
 			Path: table + ".custom_options", Otherwise: "none", Since: first,
-			Meaning: "Options of `podman run` for every job, before those in the job's `JACAMAR_CI_PODMAN_ARGS`.",
-			Example: `custom_options = ["--shm-size=1g"]`,
+			Meaning: "Options of `" + command + "` for every job, before those in the job's `JACAMAR_CI_" + strings.ToUpper(string(m)) + "_ARGS`.",
+			Example: `custom_options = ["` + example + `"]`,
 		},
 		{
 			Path: table + ".user_entry_point", Otherwise: "the image's own", Since: first,

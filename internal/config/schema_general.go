@@ -70,7 +70,7 @@ func jobKeys() []Key {
 		},
 		{
 			Path: "general.run_mechanism", Otherwise: "jobs run on the host, and `image:` has no effect", Since: first,
-			Meaning: "What runs the scripts of a job with `image:` in a container: `podman`. Scripts of the runner itself, such as those that fetch the sources, run on the host.",
+			Meaning: "What runs the scripts of a job with `image:` in a container: `podman`, `charliecloud` or `apptainer`. Scripts of the runner itself, such as those that fetch the sources, run on the host.",
 			Example: `run_mechanism = "podman"`,
 		},
 		{

@@ -6,10 +6,13 @@ import (
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
-// engineArguments has the job's own options of a start in a container.
-const engineArguments = "JACAMAR_CI_PODMAN_ARGS"
+// engineArguments are the variables with the job's own options of a start in a container.
+var engineArguments = map[settings.Mechanism]string{
+	settings.Podman: "JACAMAR_CI_PODMAN_ARGS", settings.Charliecloud: "JACAMAR_CI_CHARLIECLOUD_ARGS", settings.Apptainer: "JACAMAR_CI_APPTAINER_ARGS",
+}
 
 // ImageError is a job whose image the site does not allow, or that has none where the site
 // requires one. It wraps a failure of the job.
@@ -32,7 +35,7 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 	if g.RunMechanism == "" {
 		return nil, nil
 	}
-	c := &ipc.Container{Container: s.Site.Container.Container, Mechanism: g.RunMechanism, Engine: g.Podman.Engine}
+	c := &ipc.Container{Container: s.Site.Container.Container, Mechanism: g.RunMechanism, Engine: g.Engine().Engine}
 	if s.Call.Stage == job.Cleanup {
 		return c, nil
 	}
@@ -47,8 +50,9 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 	if c.Policies, err = s.pullPolicies(c.Image.PullPolicy); err != nil {
 		return nil, err
 	}
-	if text, ok := s.Env.Variable(engineArguments); ok {
-		c.Arguments = append(c.Arguments, ipc.BatchArguments{Variable: engineArguments, Text: []byte(job.Cut(text, longestText))})
+	name := engineArguments[g.RunMechanism]
+	if text, ok := s.Env.Variable(name); ok {
+		c.Arguments = append(c.Arguments, ipc.BatchArguments{Variable: name, Text: []byte(job.Cut(text, longestText))})
 	}
 	if s.Call.Stage == job.Prepare {
 		c.Registries, c.AuthConfig = registries(facts), s.authConfig(facts)
@@ -77,7 +81,7 @@ func (s *Session) chooseImage(named customexec.Image, matches Matches) (*image.R
 }
 
 func (s *Session) defaultImage(rule image.Rule) (*image.Request, error) {
-	if d := s.Site.General.Podman.DefaultImage; !d.IsZero() {
+	if d := s.Site.General.Engine().DefaultImage; !d.IsZero() {
 		return &image.Request{Reference: d}, nil
 	}
 	if rule.Required {
@@ -109,7 +113,7 @@ func (s *Session) pullPolicies(ofJob []image.PullPolicy) ([]image.PullPolicy, er
 	if ofSite == nil {
 		ofSite = []image.PullPolicy{image.IfNotPresent}
 	}
-	if one := s.Site.General.Podman.ImagePullPolicy; one != "" {
+	if one := s.Site.General.Engine().ImagePullPolicy; one != "" {
 		ofSite = []image.PullPolicy{one}
 	}
 	policies, err := image.EffectivePolicies(ofJob, ofSite, c.AllowedPullPolicies)

@@ -245,11 +245,30 @@ func (s stage) ownAuths() string {
 	return text
 }
 
-// runInContainer runs a script of the job's author.
-func (s stage) runInContainer(reaper *process.Reaper) error {
-	settled, err := withLimit(s, storageLimit, func() (container.Settled, error) {
+func (s stage) settled() (container.Settled, error) {
+	return withLimit(s, storageLimit, func() (container.Settled, error) {
 		return imagestore.ReadSettled(s.request.Dirs.Scripts, s.rules())
 	})
+}
+
+// submit runs a script of the job's author in a batch system.
+func (s stage) submit(reaper *process.Reaper) error {
+	task := executor.NewBatch(s.request, reaper, s.stdout)
+	if executor.InContainer(s.request) {
+		settled, err := s.settled()
+		if err != nil {
+			return err
+		}
+		if task, err = executor.Containerize(task, s.request, settled); err != nil {
+			return err
+		}
+	}
+	return task.Run(s.script, s.stop)
+}
+
+// runInContainer runs a script of the job's author.
+func (s stage) runInContainer(reaper *process.Reaper) error {
+	settled, err := s.settled()
 	if err != nil {
 		return err
 	}

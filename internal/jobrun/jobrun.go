@@ -183,7 +183,7 @@ func (s stage) runScript() error {
 	}
 	switch {
 	case submits:
-		err = executor.NewBatch(s.request, reaper, s.stdout).Run(s.script, s.stop)
+		err = s.submit(reaper)
 	case executor.InContainer(s.request):
 		err = s.runInContainer(reaper)
 	default:

@@ -13,11 +13,15 @@ import (
 type Mechanism string
 
 // The mechanisms. The zero value means that jobs run on the host.
-const Podman Mechanism = "podman"
+const (
+	Podman       Mechanism = "podman"
+	Charliecloud Mechanism = "charliecloud"
+	Apptainer    Mechanism = "apptainer"
+)
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (m *Mechanism) UnmarshalText(b []byte) error {
-	return Pick(m, b, []Spelling[Mechanism]{{"podman", Podman}})
+	return Pick(m, b, []Spelling[Mechanism]{{"podman", Podman}, {"charliecloud", Charliecloud}, {"apptainer", Apptainer}})
 }
 
 // Engine are keys of [general.podman] and of the tables of other engines.

@@ -14,7 +14,7 @@ func (b *builder) ordinary() []Image {
 		{Name: "bb:1", Layers: [][]File{bb}, Config: plain},
 		{Name: "listed:1", Layers: [][]File{bb}, Config: plain, Listed: true},
 		{Name: "group/project/bash:1", Layers: [][]File{slices.Concat(bb, b.dynamic("bin/bash", "/bin/bash"))}, Config: plain},
-		{Name: "dash:1", Layers: [][]File{slices.Concat(b.busybox(), b.dynamic("bin/sh", "/bin/dash"))}, Config: plain},
+		{Name: "dash:1", Layers: [][]File{slices.Concat(b.busybox(), b.dynamic("bin/dash", "/bin/dash"), []File{{Path: "bin/sh", Mode: 0o777, Link: "dash"}})}, Config: plain},
 		withEntry(bb, "entry:1", execEntry),
 		withEntry(bb, "fork:1", forkEntry),
 		withEntry(bb, "deaf:1", deafEntry),

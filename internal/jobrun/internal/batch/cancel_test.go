@@ -202,7 +202,7 @@ func addOrphan(t *testing.T, w *simulator, ci, name string, r record) directory 
 		t.Fatal(err)
 	}
 	d := directory(filepath.Join(scripts, name))
-	if err := d.create([]byte("true"), bashWrapper(d).render()); err != nil {
+	if err := d.create([]byte("true"), bashWrapper(d)); err != nil {
 		t.Fatal(err)
 	}
 	r.Name = name

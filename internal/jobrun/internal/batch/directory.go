@@ -31,13 +31,15 @@ const (
 	endedFile   = "ended"   // the end status
 	recordFile  = "record"  // the submission, for a later cleanup
 	probeFile   = "probe"   // written to check for free space
+	payloadFile = "payload" // runs the script, instead of a login shell
+	marksFile   = "marks"   // written by the payload
 
 	probeSize = 4096 // bytes
 )
 
 // create creates the directory and the files that a submission needs. It creates the
 // log too, with a private mode, so that its inode never changes.
-func (d directory) create(script []byte, wrapper string) error {
+func (d directory) create(script []byte, w wrapperParams) error {
 	if err := os.Mkdir(string(d), 0o700); err != nil {
 		return d.prepareError(err)
 	}
@@ -50,9 +52,11 @@ func (d directory) create(script []byte, wrapper string) error {
 		text []byte
 		mode fs.FileMode
 	}{
-		{scriptFile, loginshell.Content(script), 0o600},
-		{wrapperFile, []byte(wrapper), 0o700},
+		{scriptFile, w.content(script), 0o600},
+		{wrapperFile, []byte(w.render()), 0o700},
 		{logFile, nil, 0o600},
+		{payloadFile, []byte(w.payloadText()), 0o600},
+		{marksFile, nil, 0o600},
 	} {
 		if err := os.WriteFile(d.path(f.name), f.text, f.mode); err != nil {
 			return d.prepareError(err)
@@ -122,6 +126,7 @@ type endStatus struct {
 	terminated   bool  // the wrapper was sent TERM
 	size         int64 // of the log in bytes, -1 when unknown
 	at           time.Time
+	marks        string // what a payload wrote
 }
 
 func (d directory) readStart() (startStatus, bool) {
@@ -168,7 +173,7 @@ func parseEnd(text string) (endStatus, bool) {
 	if err != nil || size < 0 {
 		size = -1
 	}
-	return endStatus{code: code, scriptNotRun: f["began"] == "0", terminated: f["term"] == "1", size: size, at: scheduler.ParseUnix(f["end"])}, true
+	return endStatus{code: code, scriptNotRun: f["began"] == "0", terminated: f["term"] == "1", size: size, at: scheduler.ParseUnix(f["end"]), marks: f["marks"]}, true
 }
 
 func parseFields(text string) map[string]string {
@@ -195,7 +200,7 @@ func parseFields(text string) map[string]string {
 // The script's file is empty once the script has started (loginshell). Only the shell
 // that the wrapper waits for can empty it, so a file that is not empty afterwards may
 // run again. Descriptor 8 is a pipe that receives a line when the profiles are done.
-const wrapperTemplate = `#!@SHELL@
+const wrapperBegin = `#!@SHELL@
 # Submitted by Jacamar CI: runs the job's script once and records its exit status.
 dir=@DIR@
 shell=@QUOTED@
@@ -203,6 +208,8 @@ term=0
 trap 'term=1' TERM
 trap : HUP INT QUIT USR1 USR2 ALRM XCPU XFSZ
 now() { printf '%(%s)T' -1; }
+marks=
+remove_state() { :; }
 
 set -o noclobber
 if ! { printf 'node=%s\nstart=%s\n' "$HOSTNAME" "$(now)" > "$dir/started"; } 2> /dev/null; then
@@ -211,7 +218,10 @@ if ! { printf 'node=%s\nstart=%s\n' "$HOSTNAME" "$(now)" > "$dir/started"; } 2> 
 fi
 [ ! -w "$dir/log" ] || exec >> "$dir/log" 2>&1
 exec 8<> <(:) 9>&2
+`
 
+// wrapperLogin runs the script in a login shell.
+const wrapperLogin = `
 if [ -n "${BASH_ENV+x}" ]; then
 	export JACAMAR_BASH_ENV="$BASH_ENV"
 	unset BASH_ENV
@@ -248,11 +258,14 @@ if waiting; then
 	began=0
 	[ "$code" != 0 ] || code=1
 fi
+`
 
+const wrapperEnd = `
 set +o noclobber
 { size=$(stat -L -c %s /dev/fd/3 2> /dev/null); } 3>&1
-printf 'code=%s\nbegan=%s\nterm=%s\nsize=%s\nend=%s\n' "$code" "$began" "$term" "${size:--1}" "$(now)" > "$dir/ended.new" &&
+printf 'code=%s\nbegan=%s\nterm=%s\nsize=%s\nend=%s\nmarks=%s\n' "$code" "$began" "$term" "${size:--1}" "$(now)" "$marks" > "$dir/ended.new" &&
 	mv -f "$dir/ended.new" "$dir/ended"
+remove_state
 exit "$code"
 `
 
@@ -273,7 +286,30 @@ func (w wrapperParams) render() string {
 		"@PROGRAM@", loginshell.Quote(loginshell.Program{}.Run()), "@PROFILES@", string(w.profiles),
 		"@NOTICE@", strconv.FormatFloat(w.profileNotice.Seconds(), 'f', 3, 64), "@SLOW@", loginshell.Quote(fmt.Sprintf(slowProfileMessage, w.profileNotice)),
 		"@WARNED@", loginshell.Quote(warned), "@ADVICE@", loginshell.Quote(noProfileAdvice),
-	).Replace(wrapperTemplate)
+	).Replace(wrapperBegin + w.body() + wrapperEnd)
+}
+
+// body is the part of the wrapper that runs the script.
+func (w wrapperParams) body() string {
+	if w.payload == nil {
+		return wrapperLogin
+	}
+	return w.payload.body()
+}
+
+// content is the content of the script's file. A payload starts a shell of its own.
+func (w wrapperParams) content(script []byte) []byte {
+	if w.payload == nil {
+		return loginshell.Content(script)
+	}
+	return script
+}
+
+func (w wrapperParams) payloadText() string {
+	if w.payload == nil {
+		return ""
+	}
+	return w.payload.Text
 }
 
 // wrapperParams are the values that a wrapper depends on.
@@ -282,4 +318,5 @@ type wrapperParams struct {
 	shell         string // bash's path
 	profiles      loginshell.Profiles
 	profileNotice time.Duration
+	payload       *Payload
 }

@@ -112,14 +112,12 @@ const refusedCode = 75
 // end; s is the latest state that the batch system reported.
 func (t Task) outcome(id scheduler.ID, status *endStatus, started bool, s scheduler.State) error {
 	switch {
-	case status != nil && status.code == 0:
+	case status != nil && t.recorded(*status) == nil:
 		return nil
 	case s.Phase == scheduler.Done && s.Class != scheduler.Exited:
 		return t.outcomeByClass(id, s)
-	case status != nil && status.scriptNotRun:
-		return failure.Systemf("the shell of the job's script ended (exit code %d) before the script began", status.code)
 	case status != nil:
-		return failure.Exit(status.code)
+		return t.recorded(*status)
 	case s.Reason.Kind == scheduler.Unsatisfiable:
 		return t.unsatisfiable(id, s)
 	case !started:
@@ -127,6 +125,19 @@ func (t Task) outcome(id scheduler.ID, status *endStatus, started bool, s schedu
 			WithHint("the nodes must be able to write to %s", t.Scripts)
 	}
 	return t.outcomeWithoutStatus(id, s)
+}
+
+// recorded is the outcome of the script by what the wrapper recorded.
+func (t Task) recorded(status endStatus) error {
+	switch {
+	case t.Payload != nil:
+		return t.Payload.Outcome(status.marks, status.code)
+	case status.code == 0:
+		return nil
+	case status.scriptNotRun:
+		return failure.Systemf("the shell of the job's script ended (exit code %d) before the script began", status.code)
+	}
+	return failure.Exit(status.code)
 }
 
 // outcomeWithoutStatus is the outcome of a script that started and whose end the

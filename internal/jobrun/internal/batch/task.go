@@ -48,7 +48,9 @@ type Task struct {
 	// Profiles selects the files that the shell reads before the script.
 	Profiles loginshell.Profiles
 	WorkDir  string
-	Retain   bool // keep the log and the status files
+	// Payload runs instead of the login shell, nil for none.
+	Payload *Payload
+	Retain  bool // keep the log and the status files
 
 	Host string
 	Self proctree.Process
@@ -70,7 +72,7 @@ func prefix(runner string) string { return fmt.Sprintf("ci-%s-", runner) }
 func (t Task) dir() directory { return directory(filepath.Join(t.Scripts.String(), t.Name)) }
 
 func (t Task) wrapper() wrapperParams {
-	return wrapperParams{dir: t.dir(), shell: t.Shell, profiles: t.Profiles, profileNotice: profileNotice}
+	return wrapperParams{dir: t.dir(), shell: t.Shell, profiles: t.Profiles, profileNotice: profileNotice, payload: t.Payload}
 }
 
 // Limits on the batch system's commands. They hang while the controller is down:
@@ -94,7 +96,7 @@ func (t Task) Run(script []byte, stop process.Stop) error {
 		return err
 	}
 	t.CancelOrphans(ctx)
-	if err := t.dir().create(script, t.wrapper().render()); err != nil {
+	if err := t.dir().create(script, t.wrapper()); err != nil {
 		return err
 	}
 	r := &submittedJob{Task: t, stop: stop, submitted: time.Now()}

@@ -19,7 +19,7 @@ import (
 func submitted(t *testing.T, script string) directory {
 	t.Helper()
 	d := directory(filepath.Join(t.TempDir(), `a b'c"$(x)`))
-	if err := d.create([]byte(script), bashWrapper(d).render()); err != nil {
+	if err := d.create([]byte(script), bashWrapper(d)); err != nil {
 		t.Fatal(err)
 	}
 	return d
@@ -190,7 +190,7 @@ func TestWrapperReportsASlowProfile(t *testing.T) {
 	d := directory(filepath.Join(t.TempDir(), "job"))
 	w := bashWrapper(d)
 	w.profileNotice = 100 * time.Millisecond
-	if err := d.create([]byte("echo RAN"), w.render()); err != nil {
+	if err := d.create([]byte("echo RAN"), w); err != nil {
 		t.Fatal(err)
 	}
 	wait := "while ! grep -q 'still running' '" + d.path(logFile) + "'; do sleep 0.02; done\n"

@@ -111,6 +111,9 @@ type Start struct {
 	Config image.Config
 	// Env are NAME=value pairs in addition to the image's own.
 	Env []string
+	// PassEnv are names of variables, or beginnings of names with * behind them, whose
+	// values the engine takes from its own environment: on a node of a batch system.
+	PassEnv []string
 	// IDs are the account's ids in the container.
 	IDs     image.IDs
 	WorkDir string

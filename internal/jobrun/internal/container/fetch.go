@@ -35,8 +35,8 @@ var failurePatterns = []struct {
 	{Throttled, []string{"toomanyrequests", "too many requests", "429"}},
 	{Untrusted, []string{"x509:", "certificate signed by unknown authority", "tls: failed to verify certificate", "certificate verify failed"}},
 	{WrongMachine, []string{"no image found in manifest list for architecture", "no image found in image index for architecture", "exec format error"}},
-	{Denied, []string{"unauthorized", "authentication required", "denied", "invalid username/password", "no basic auth credentials"}},
-	{NotFound, []string{"manifest unknown", "name unknown", "not found", "repository name not known"}},
+	{Denied, []string{"unauthorized", "authentication required", "denied", "invalid username/password", "no basic auth credentials", "no further authentication possible"}},
+	{NotFound, []string{"manifest unknown", "name unknown", "not found", "repository name not known", "invalid reference format"}},
 	{Unreachable, []string{
 		"connection refused", "no such host", "i/o timeout", "connection reset", "tls handshake timeout", "no route to host", "network is unreachable",
 		"unexpected eof", "received unexpected http status: 5", "temporary failure in name resolution", "dial tcp",

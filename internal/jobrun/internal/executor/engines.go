@@ -10,6 +10,8 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/container/apptainer"
+	"jacamar-ci/internal/jobrun/internal/container/charliecloud"
 	"jacamar-ci/internal/jobrun/internal/container/podman"
 	"jacamar-ci/internal/jobrun/internal/imagestore"
 	"jacamar-ci/internal/jobrun/internal/process"
@@ -18,7 +20,9 @@ import (
 
 // engines are the container engines by the names that the configuration knows.
 var engines = map[string]container.Engine{
-	"podman": podman.Podman{},
+	"podman":       podman.Podman{},
+	"charliecloud": charliecloud.Charliecloud{},
+	"apptainer":    apptainer.Apptainer{},
 }
 
 // engineDirs are searched for engines and for what these run.

@@ -33,7 +33,7 @@ const (
 // NewState makes a directory for the account in temp.
 func NewState(temp job.AbsPath, owner job.UID) (*State, error) {
 	for range stateTries {
-		path, err := temp.Join(statePrefix + randomName())
+		path, err := StatePath(temp)
 		if err != nil {
 			return nil, err
 		}
@@ -48,6 +48,9 @@ func NewState(temp job.AbsPath, owner job.UID) (*State, error) {
 	}
 	return nil, failure.Systemf("cannot make a directory in %s: others take it away", temp)
 }
+
+// StatePath returns a path for a new directory in temp, here or on another host.
+func StatePath(temp job.AbsPath) (job.AbsPath, error) { return temp.Join(statePrefix + randomName()) }
 
 // randomName returns 8 characters that others cannot guess.
 func randomName() string {

@@ -108,6 +108,9 @@ func (Podman) Run(s container.Start) container.Command {
 		name, _, _ := strings.Cut(pair, "=")
 		words = append(words, "--env", name) // the value comes from podman's own environment
 	}
+	for _, names := range s.PassEnv {
+		words = append(words, "--env", names)
+	}
 	words = append(words, s.Options...)
 	words = append(words, "--entrypoint", program(s.Inner[0]), s.Place.ID)
 	c := command(s.Session, s.State.String()+"/root", append(words, s.Inner[1:]...)...)

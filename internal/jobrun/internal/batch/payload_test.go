@@ -1,0 +1,89 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+)
+
+// payloadOn is a submission with a payload.
+func payloadOn(t *testing.T, text string) (d directory, state string) {
+	t.Helper()
+	d, state = directory(filepath.Join(t.TempDir(), `a b'c`)), filepath.Join(t.TempDir(), "jc.1")
+	w := bashWrapper(d)
+	w.payload = &Payload{Text: text, State: state}
+	if err := d.create([]byte("echo script"), w); err != nil {
+		t.Fatal(err)
+	}
+	return d, state
+}
+
+func TestPayload(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		code       int
+		began      bool
+		marks, log string
+	}{
+		{"as recorded", `printf 'cse7\n' >"$DIR/marks"; exit 1`, 7, true, "cse7", ""},
+		{"success", `bash "$DIR/script"; printf 'cse0\n' >"$DIR/marks"`, 0, true, "cse0", "script\n"},
+		{"began, and its end is not recorded", `printf cs >"$DIR/marks"; exit 3`, 3, true, "cs", ""},
+		{"did not begin", `exit 9`, 9, false, "", ""},
+		{"ended well and did not begin", `:`, 0, false, "", ""},
+		{"garbage", `printf 'cse1234\n$(id)' >"$DIR/marks"; exit 5`, 5, true, "cse1234id", ""},
+		{"state", `[ -d "$STATE" ] && mkdir -p "$STATE/a/b" && chmod 0 "$STATE/a" && echo there`, 0, false, "", "there\n"},
+		{"no input, no descriptors", `cat; ls /proc/self/fd | wc -w`, 0, false, "", "5\n"}, // 255 is bash's script
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, state := payloadOn(t, tt.text)
+			cmd := node(t, d, t.TempDir())
+			cmd.Env = append(cmd.Env, "DIR="+string(d), "STATE="+state)
+			_ = cmd.Run()
+			status, ok := d.readEnd()
+			if got := cmd.ProcessState.ExitCode(); got != tt.code || !ok || status.code != tt.code || status.scriptNotRun == tt.began || status.marks != tt.marks {
+				t.Errorf("exit code %d, %+v %v", got, status, ok)
+			}
+			if log := read(t, d, logFile); log != tt.log && !(tt.log == "5\n" && len(log) == 2) {
+				t.Errorf("log %q, want %q", log, tt.log)
+			}
+			if _, err := os.Stat(state); !os.IsNotExist(err) {
+				t.Errorf("the state is still there: %v", err)
+			}
+			if read(t, d, scriptFile) != "" {
+				t.Error("the script is still there")
+			}
+		})
+	}
+}
+
+// What is submitted has nothing of the payload's text.
+func TestPayloadIsNotSubmitted(t *testing.T) {
+	d, _ := payloadOn(t, "secret-text")
+	if strings.Contains(read(t, d, wrapperFile), "secret-text") || !strings.Contains(read(t, d, payloadFile), "secret-text") {
+		t.Error("the payload is in the wrapper")
+	}
+}
+
+// The outcome of a script that ran by a payload is the payload's own.
+func TestPayloadOutcome(t *testing.T) {
+	own := errors.New("own")
+	task := Task{Payload: &Payload{Outcome: func(marks string, code int) error {
+		if marks == "cse0" && code == 0 {
+			return nil
+		}
+		return fmt.Errorf("%w: %s %d", own, marks, code)
+	}}}
+	for _, status := range []endStatus{{}, {code: 7, marks: "cse7"}, {scriptNotRun: true}} {
+		if err := task.outcome("1", &status, true, scheduler.State{Phase: scheduler.Done, Class: scheduler.Exited}); !errors.Is(err, own) {
+			t.Errorf("%+v: %v", status, err)
+		}
+	}
+	if err := task.outcome("1", &endStatus{marks: "cse0"}, true, scheduler.State{Phase: scheduler.Done, Class: scheduler.Exited}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,217 @@
+// Package charliecloud is the container engine ch-run(1) of Charliecloud.
+//
+// It runs in a cell, where the account is root: a script of the host's shell mounts the
+// image and, over it, a directory of the start's own, so that the image is writable
+// whatever version of ch-run there is, and every start begins with the image as it was
+// fetched. ch-run replaces itself by the entrypoint; nothing but the server of the
+// squashfs file remains.
+package charliecloud
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/jobrun/internal/container"
+)
+
+// Charliecloud is the engine; version 0.31 is known to work.
+type Charliecloud struct{}
+
+// Name implements container.Engine.
+func (Charliecloud) Name() string { return "charliecloud" }
+
+// Formats implements container.Engine.
+func (Charliecloud) Formats() []container.Format {
+	return []container.Format{container.Squashfs, container.Directory} // only the first is fetched
+}
+
+// Programs implements container.Engine.
+func (Charliecloud) Programs(f container.Format) []string {
+	programs := []string{"ch-run", "ch-image"}
+	if f == container.Squashfs {
+		programs = append(programs, "mksquashfs", "squashfuse")
+	}
+	return programs
+}
+
+// Helpers implements container.Engine.
+func (Charliecloud) Helpers() []string { return []string{"squashfuse"} }
+
+// Version implements container.Engine.
+func (Charliecloud) Version(s container.Session) container.Command {
+	return container.Command{Argv: []string{s.Program, "--version"}}
+}
+
+// Files of an image with what the registry knows about it: ch-image(1) itself keeps
+// neither the entrypoint nor the user there.
+const (
+	configFile = "ch/config.json"
+	digestFile = "ch/digest"
+)
+
+// fetch pulls into a storage of its own, which is the only one in it, and packs it.
+// Storage holds the registry's texts: the configuration under its digest, the manifest
+// under the image's name. The level of compression is a seventh of the time of gzip for
+// a tenth more space.
+var fetch = strings.NewReplacer("@HEX@", strings.Repeat("[0-9a-f]", 64), "@CONFIG@", configFile, "@DIGEST@", digestFile).Replace(`set -e
+ch-image "$@" pull "$reference" >&2
+set -- "$CH_IMAGE_STORAGE"/img/*
+cp "$CH_IMAGE_STORAGE"/dlcache/@HEX@.json "$1/@CONFIG@"
+sha256sum "$CH_IMAGE_STORAGE"/dlcache/*.fat.json | cut -c 1-64 >"$1/@DIGEST@"
+mksquashfs "$1" "$target" -noappend -all-root -no-progress -comp zstd -Xcompression-level 1 >&2
+`)
+
+// Fetch implements container.Engine.
+func (Charliecloud) Fetch(f container.Fetch) []container.Command {
+	argv := []string{"sh", "-c", fetch, "fetch"}
+	env := []string{
+		"CH_IMAGE_STORAGE=" + f.State.String() + "/storage",
+		"CH_IMAGE_CACHE=disabled", // it would need a git identity
+		"reference=" + pullName(f.Reference), "target=" + f.To.Path.String(),
+	}
+	if f.Login.User != "" {
+		argv = append(argv, "--auth")
+		env = append(env, "CH_IMAGE_USERNAME="+f.Login.User, "CH_IMAGE_PASSWORD="+f.Login.Password.Reveal())
+	}
+	if f.Platform != "" {
+		argv = append(argv, "--arch", f.Platform[strings.IndexByte(f.Platform, '/')+1:])
+	}
+	if !f.CA.IsZero() {
+		env = append(env, "REQUESTS_CA_BUNDLE="+f.CA.String())
+	}
+	return []container.Command{{Argv: argv, Env: env}}
+}
+
+// pullName is the name for ch-image: a tag or a digest, and no registry for Docker's, which
+// has another address than its name.
+func pullName(r image.Reference) string {
+	name := strings.TrimPrefix(r.Name(), "docker.io/")
+	if r.Digest() != "" {
+		return name + "@" + r.Digest()
+	}
+	return name + ":" + r.Tag()
+}
+
+// mount prepares the root of a container, or of a look into an image: the directory
+// lower. The shell that starts squashfuse ignores TERM, and libfuse keeps that: a request
+// to stop reaches all processes of a job, and the script still needs its files then.
+const mount = `S=$1
+lower=$2
+shift 2
+if [ ! -d "$lower" ]; then
+	mkdir "$S/squashfs" && (trap '' HUP INT TERM && exec squashfuse "$lower" "$S/squashfs") || exit 1
+	lower=$S/squashfs
+fi
+`
+
+// Describe implements container.Engine: it prints the configuration, the digest, and
+// passwd(5) and group(5) of the image, each with a line before it.
+func (Charliecloud) Describe(s container.Session, p container.Place, _ image.Reference) container.Command {
+	text := mount + `for file in ` + strings.Join(parts[:], " ") + `; do
+	printf '%s\n' "` + separator + `$file"
+	[ ! -f "$lower/$file" ] || cat "$lower/$file" 2>/dev/null || :
+	echo
+done
+`
+	return container.Command{Argv: []string{"sh", "-c", text, "describe", s.State.String(), p.Path.String()}}
+}
+
+// run mounts a directory of the start's own over the image and starts ch-run there. The
+// home directory is that of the image's passwd(5), as docker-run(1) sets it. ch-run has
+// no read-only mounts: those are mounted below the state before. The shell stays, to
+// distinguish errors of ch-run from its own, and ignores requests to stop.
+const run = mount + `mkdir -p "$S/upper" "$S/work" "$S/root" "$S/tmp" || exit 1
+mount -t overlay -o "lowerdir=$lower,upperdir=$S/upper,workdir=$S/work,userxattr" overlay "$S/root" || exit 1
+chmod 1777 "$S/tmp"
+home=/
+while IFS=: read -r _ _ uid _ _ directory _; do
+	[ "$uid" != "$jc_uid" ] || { home=$directory; break; }
+done 2>/dev/null <"$S/root/etc/passwd"
+set -f
+{
+	printf "HOME='%s'\n%s\n" "$home" "$jc_env"
+	for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
+		for pattern in $jc_pass; do
+			case $name in
+			$pattern) eval "value=\$$name"; printf "%s='%s'\n" "$name" "$value" ;;
+			esac
+		done
+	done
+} >"$S/env" || exit 1
+IFS='
+'
+place() {
+	if [ -d "$1" ]; then mkdir -p "$2"; else mkdir -p "${2%/*}" && : >"$2"; fi
+}
+for bind in $jc_below_tmp; do place "${bind%%:*}" "$S/tmp/${bind#*:}" || exit 1; done
+n=0
+for source in $jc_read_only; do
+	n=$((n+1))
+	place "$source" "$S/ro.$n" && mount --rbind "$source" "$S/ro.$n" && mount -o remount,bind,ro "$S/ro.$n" || exit 1
+done
+unset jc_env jc_uid jc_below_tmp jc_pass jc_read_only
+trap : HUP INT TERM
+"$@"
+code=$?
+[ "$code" != 1 ] || code=72
+exit "$code"
+`
+
+// Run implements container.Engine. Values of variables are neither in argv nor in the
+// environment of the engine, which the image's could break.
+func (Charliecloud) Run(s container.Start) container.Command {
+	state := s.State.String()
+	argv := []string{
+		"sh", "-c", run, "run", state, state + "/" + container.Image,
+		s.Program, "--write", "--no-passwd", "--private-tmp", "--unset-env=*", "--env-no-expand", "--set-env=" + state + "/env",
+		"--uid=" + number(s.IDs.UID), "--gid=" + number(s.IDs.GID), "--bind=" + state + "/tmp:/tmp",
+	}
+	var below, readOnly []string
+	for _, b := range s.Binds {
+		source := b.Source
+		if b.ReadOnly {
+			readOnly = append(readOnly, b.Source)
+			source = state + "/ro." + strconv.Itoa(len(readOnly))
+		}
+		argv = append(argv, "--bind="+source+":"+b.Target)
+		if rest, ok := strings.CutPrefix(b.Target, "/tmp/"); ok {
+			below = append(below, b.Source+":"+rest)
+		}
+	}
+	argv = append(argv, s.Options...)
+	argv = append(argv, "--cd="+s.WorkDir, state+"/root", "--")
+	return container.Command{
+		Argv: append(argv, s.Inner...),
+		Env: []string{
+			"jc_env=" + environment(slices.Concat([]string{"TERM=xterm"}, s.Config.Env, s.Env)), "jc_uid=" + number(s.IDs.UID),
+			"jc_below_tmp=" + strings.Join(below, "\n"), "jc_read_only=" + strings.Join(readOnly, "\n"), "jc_pass=" + strings.Join(s.PassEnv, " "),
+		},
+	}
+}
+
+// environment is the text of ch-run's file of variables: one a line, with quotes that are
+// removed. It cannot hold a value of several lines.
+func environment(pairs []string) string {
+	var lines []string
+	for _, pair := range pairs {
+		if name, value, _ := strings.Cut(pair, "="); !strings.Contains(pair, "\n") {
+			lines = append(lines, name+"='"+value+"'")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// Fault implements container.Engine. 1 is the code of the cell and of the mounts. That of
+// ch-run is another one: before version 0.39 it has the same code for its own errors and
+// for a command that the image lacks, which is the more frequent one.
+func (Charliecloud) Fault(code int) failure.Kind {
+	if code == 1 {
+		return failure.System
+	}
+	return failure.Build
+}

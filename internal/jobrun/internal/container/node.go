@@ -1,0 +1,82 @@
+package container
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Node is a start of a container on a node of a batch system, where only a shell is.
+type Node struct {
+	Engine  Engine
+	Settled Settled
+	// Session's State exists on the node and is empty.
+	Session Session
+	User    string // the account's name
+	Dirs    []string
+	WorkDir string
+	Stage   string
+	PassEnv []string
+	// Wires are below a directory of Settled.Binds.
+	Wires Wires
+}
+
+// node removes everything of the node's environment except what is passed on: the
+// variables of a login profile or of a module could break the engine.
+const node = `for name in $(compgen -A function); do unset -f "$name"; done
+for name in $(compgen -e); do
+	case $name in
+	@PASS@) ;;
+	*) unset "$name" ;;
+	esac
+done 2> /dev/null
+export @ENV@
+ln -s @PLACE@ @STATE@/@IMAGE@ && cd / || exit 1
+exec @COMMAND@
+`
+
+// Text returns the start as shell text for bash.
+func (n Node) Text() string {
+	state := n.Session.State.String()
+	n.Session.Linked = true
+	command := Cell{}.Wrap(n.Engine.Run(Start{
+		Session: n.Session, Place: n.Settled.Place, Inner: n.Settled.Inner(n.Wires), Config: n.Settled.Config,
+		Env: append(append([]string(nil), n.Settled.Env...), "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE="+n.Stage), PassEnv: n.PassEnv,
+		IDs: n.Settled.IDs, WorkDir: n.WorkDir, Binds: n.Settled.Binds, Options: n.Settled.Options,
+	}))
+	env := append([]string{
+		"PATH=" + strings.Join(n.Dirs, ":"), "HOME=" + state, "USER=" + n.User, "LOGNAME=" + n.User, "TMPDIR=" + state,
+	}, command.Env...)
+	pass := "''" // a pattern that no name matches
+	if len(n.PassEnv) > 0 {
+		pass = strings.Join(n.PassEnv, "|")
+	}
+	return strings.NewReplacer(
+		"@PASS@", pass, "@ENV@", quoteAll(env), "@PLACE@", quote(n.Settled.Place.Path.String()), "@STATE@", quote(state),
+		"@IMAGE@", Image, "@COMMAND@", quoteAll(command.Argv),
+	).Replace(node)
+}
+
+// Outcome is the outcome of a start on a node, by the marks without the last newline and
+// by the exit code of the engine's command.
+func (n Node) Outcome(marks string, code int) error {
+	err := Outcome(n.Engine, ParseMarks(marks+"\n"), code, false)
+	if n.Settled.Dash {
+		err = ExplainDash(err)
+	}
+	return err
+}
+
+func quoteAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, word := range words {
+		quoted[i] = quote(word)
+	}
+	return strings.Join(quoted, " ")
+}
+
+func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+// Files returns the wires of a start whose marks another process reads in dir.
+func Files(dir, script, marks string) Wires {
+	return Wires{Script: quote(fmt.Sprintf("%s/%s", dir, script)), Marks: quote(fmt.Sprintf("%s/%s", dir, marks))}
+}
