@@ -59,12 +59,12 @@ func submitKeys() []Key {
 		},
 		{
 			Path: "batch.env_vars", Otherwise: "none", Since: first,
-			Meaning: "Variables added to the environment of scheduler commands, a fresh login's. A value may refer to it and to those before: PATH=/opt/slurm/bin:$PATH.",
+			Meaning: "Variables added to the environment of scheduler commands, which has nothing of the users' profiles. A value may refer to it and to those before: PATH=/opt/slurm/bin:$PATH.",
 			Example: `env_vars = ["SLURM_CONF=/etc/slurm/slurm.conf"]`,
 		},
 		{
-			Path: "batch.scheduler_bin", Otherwise: "the system's own directories", Since: first,
-			Meaning: "Directory of the scheduler's commands. It comes first in their PATH.",
+			Path: "batch.scheduler_bin", Otherwise: "/usr/local/bin, /usr/bin and /bin", Since: first,
+			Meaning: "Directory of the scheduler's commands. It comes first in their PATH. Profiles, such as /etc/profile.d/slurm.sh, do not count.",
 			Example: `scheduler_bin = "/opt/slurm/current/bin"`,
 		},
 		{

@@ -36,7 +36,7 @@
   window.__search = {
     transform(query) {
       const tag = query.trim() ? tagOf(plain(query)) : "";
-      const words = query.replace(/^\s*(ERROR|WARNING):\s*/, "").replace(/[*+:^~"…(){}\[\]]|(^|\s)-+/g, " ").trim();
+      const words = query.replace(/^\s*(ERROR|WARNING):\s*/, "").replace(/[*+:^~"…(){}\[\]\\]/g, " ").replace(/(^|\s)-+|-+(?=\s|$)/g, " ").trim();
       return `${tag} ${words}`.trim();
     },
   };

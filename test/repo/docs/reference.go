@@ -40,7 +40,7 @@ func literal(v any) string {
 // Configuration is the page of all keys.
 func Configuration(keys []config.Key) string {
 	var out strings.Builder
-	out.WriteString(configurationHead)
+	out.WriteString(configurationHead + overview(keys))
 	table := ""
 	for _, k := range keys {
 		if t := tableOf(k.Path); t != table {
@@ -50,6 +50,30 @@ func Configuration(keys []config.Key) string {
 		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n| type | when left out | since |\n| --- | --- | --- |\n| %s | %s | %s |\n\n```toml\n%s\n```\n",
 			k.Path, k.Meaning, typeOf(k), leftOut(k), k.Since, k.Example)
 	}
+	return out.String()
+}
+
+// overview is a table of all keys, a row for each table of the file.
+func overview(keys []config.Key) string {
+	var out strings.Builder
+	out.WriteString("\nRequired keys are bold.\n\n| table | keys |\n| --- | --- |")
+	table := ""
+	for _, k := range keys {
+		link := fmt.Sprintf("[%s](#%s)", nameOf(k.Path), strings.ReplaceAll(k.Path, ".", ""))
+		if k.Required {
+			link = "**" + link + "**"
+		}
+		between := ", "
+		if t := tableOf(k.Path); t != table {
+			between = fmt.Sprintf(" |\n| `%s` | ", header(t))
+			if table == "" {
+				between = strings.TrimPrefix(between, " |")
+			}
+			table = t
+		}
+		out.WriteString(between + link)
+	}
+	out.WriteString(" |\n")
 	return out.String()
 }
 

@@ -7,13 +7,16 @@
     new MutationObserver(look).observe(node, { childList: true, characterData: true, subtree: true });
     look();
   });
-  const ask = () => {
-    one("#__search").checked = true;
+  const type = (words) => {
     list.innerHTML = meta.textContent = "";
-    input.focus();
-    input.value = text;
+    input.value = words;
     input.dispatchEvent(new KeyboardEvent("keyup", { bubbles: true }));
     return when(meta, () => meta.textContent).then(() => new Promise((ok) => setTimeout(ok, 0)));
+  };
+  const ask = () => {
+    one("#__search").checked = true;
+    input.focus();
+    return input.value ? type("").then(() => type(text)) : type(text); // the same words twice are one search
   };
   return when(meta, () => !meta.textContent.includes("Initializing"))
     .then(ask)
