@@ -40,6 +40,9 @@ func wanted() map[string]string {
 		"/usr/bin/checkmodule":           "checkpolicy",
 		"/usr/bin/semodule_package":      "semodule-utils",
 		"/usr/bin/setfacl":               "acl",
+		"/usr/bin/chromium":              "chromium",
+
+		"/usr/share/mkdocs/themes/material/base.html": "mkdocs-material",
 	}
 	maps.Copy(files, slurm.Programs(true))
 	maps.Copy(files, gridengine.Programs())
