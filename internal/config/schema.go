@@ -31,8 +31,9 @@ func IsArray(table string) bool { return strings.HasSuffix(table, ".rule") }
 const first = "0.1.0"
 
 func keysByPath() map[string]Key {
-	keys := map[string]Key{}
-	for _, k := range Reference() {
+	all := Reference()
+	keys := make(map[string]Key, len(all))
+	for _, k := range all {
 		keys[k.Path] = k
 	}
 	return keys

@@ -16,6 +16,7 @@ import (
 type Pump struct {
 	in   int
 	out  *os.File
+	size int
 	done chan error
 }
 
@@ -24,21 +25,31 @@ type Pump struct {
 // 64 MiB together (pipe-user-pages-soft in pipe(7)): these are a hundred large ones.
 const Size = 512 << 10
 
+// much is what a call moves at least where much is written: half of what a pipe holds
+// by default.
+const much = 32 << 10
+
 // New makes a pump to out and returns the end to write to, which the caller closes
-// once the writer has it. Nothing is moved before Start.
+// once the writer has it. Nothing is moved before Start. The pipe, and out where that
+// is one, hold up to size bytes from when much is written; 0 leaves them as they are.
 func New(out *os.File, size int) (*Pump, *os.File, error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
 	}
-	if size > 0 {
-		_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, size)
+	return &Pump{in: fds[0], out: out, size: size, done: make(chan error, 1)}, os.NewFile(uintptr(fds[1]), "pump"), nil
+}
+
+// enlarge makes a pipe hold more, where it is one and the kernel allows it. A call moves
+// no more than the smaller of two pipes holds.
+func enlarge(fd, size int) {
+	if now, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0); err == nil && now < size {
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, size)
 	}
-	return &Pump{in: fds[0], out: out, done: make(chan error, 1)}, os.NewFile(uintptr(fds[1]), "pump"), nil
 }
 
 // Start begins to move.
-func (p *Pump) Start() { go func() { p.done <- move(p.in, int(p.out.Fd())) }() }
+func (p *Pump) Start() { go func() { p.done <- move(p.in, int(p.out.Fd()), p.size) }() }
 
 // Drain waits until all has been moved, at most for limit: a process that belongs
 // to another account, or one that the kernel does not end, may hold the pipe. It
@@ -73,12 +84,17 @@ func (p *Pump) Text(limit int) string {
 // A regular file is written, not spliced to: two descriptors may share its
 // position, as after ">log 2>&1". write(2) takes its turn at that position,
 // splice(2) does not, and one output then covers the other.
-func move(in, out int) error {
+func move(in, out, size int) error {
 	if regular(out) {
 		return copyAll(in, out)
 	}
 	for {
 		n, err := unix.Splice(in, nil, out, nil, Size, 0)
+		if n >= much && size > 0 {
+			enlarge(in, size)
+			enlarge(out, size)
+			size = 0
+		}
 		switch {
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:

@@ -23,12 +23,7 @@ func against(install *site.Install, programs string, rounds int) error {
 		defer s.Close()
 		sites[i] = s
 	}
-	other := sites[1]
-	other.Auth = filepath.Join(programs, "jacamar-auth")
-	if err := other.Reconfigure(func(c site.Config) {
-		c.Set("auth", "jacamar_path", filepath.Join(programs, "jacamar"))
-		delete(c["auth"], "helper_account") // which older builds refuse
-	}); err != nil {
+	if err := useOlder(sites[1], programs); err != nil {
 		return err
 	}
 	stages := []string{"config", "prepare", "build_script", "cleanup"}
@@ -54,6 +49,15 @@ func against(install *site.Install, programs string, rounds int) error {
 			millis(own.median()-base.median()), own.median().Seconds()/base.median().Seconds())
 	}
 	return nil
+}
+
+// useOlder makes a site use the programs of an older build in a directory.
+func useOlder(s *site.Site, programs string) error {
+	s.Auth = filepath.Join(programs, "jacamar-auth")
+	return s.Reconfigure(func(c site.Config) {
+		c.Set("auth", "jacamar_path", filepath.Join(programs, "jacamar"))
+		delete(c["auth"], "helper_account") // which older builds refuse
+	})
 }
 
 // timed runs one small job and reports how long each call took.

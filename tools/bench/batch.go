@@ -36,9 +36,8 @@ type batchWay struct {
 	run  func() (first, last time.Duration, err error)
 }
 
-// batch compares the ways to read a batch job's lines and to detect its end, on a real
-// Slurm of this machine.
-func batch(install *site.Install) error {
+// withSlurm calls work with a site and a real Slurm of this machine.
+func withSlurm(install *site.Install, work func(*site.Site, *slurm.Cluster) error) error {
 	dir, err := slurm.NewDir()
 	if err != nil {
 		return err
@@ -53,12 +52,10 @@ func batch(install *site.Install) error {
 		return err
 	}
 	defer s.Close()
-	if err := compareWays(s, cluster); err != nil {
-		return err
-	}
-	return underLoad(s, cluster)
+	return work(s, cluster)
 }
 
+// compareWays compares the ways to read a batch job's lines and to detect its end.
 func compareWays(s *site.Site, c *slurm.Cluster) error {
 	ways := []batchWay{
 		{"Jacamar", func() (time.Duration, time.Duration, error) { return throughJacamar(s) }},

@@ -15,23 +15,24 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-const (
-	loadJobs   = 100
-	loadWindow = time.Minute
-)
+const loadWindow = time.Minute
 
 // underLoad prints the load of jobs that only wait for their batch jobs.
-func underLoad(s *site.Site, c *slurm.Cluster) error {
+func underLoad(s *site.Site, c *slurm.Cluster, jobs int) error {
 	if err := s.Reconfigure(site.Slurm(c.Conf(), ""), func(conf site.Config) { conf.Set("batch", "command_delay", "30s") }); err != nil {
 		return err
 	}
 	r := s.Runner()
 	var running []*fakerunner.Execution
-	for range loadJobs {
+	for range jobs {
 		running = append(running, r.Start(s.Job("echo ready; sleep 1000")))
 	}
-	defer stopAll(running)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer func() {
+		began := time.Now()
+		stopAll(running)
+		fmt.Printf("until all of them were cancelled   %.1f s\n", time.Since(began).Seconds())
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	for _, e := range running {
 		if err := e.AwaitOutput(ctx, "build_script", "ready\n"); err != nil {
@@ -69,10 +70,10 @@ func observe(ctx context.Context, c *slurm.Cluster, running []*fakerunner.Execut
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\n%d running batch jobs, command_delay 30s, for %v\n\n", loadJobs, loadWindow)
+	fmt.Printf("\n%d running batch jobs, command_delay 30s, for %v\n\n", len(running), loadWindow)
 	fmt.Printf("queries to the controller      %.2f a second\n", float64(after-calls)/loadWindow.Seconds())
 	fmt.Printf("CPU of both programs           %.1f %% of one core\n", 100*(used-before).Seconds()/loadWindow.Seconds())
-	fmt.Printf("memory of both programs (PSS)  %.1f MiB a job\n", memory/loadJobs)
+	fmt.Printf("memory of both programs (PSS)  %.1f MiB a job\n", memory/float64(len(running)))
 	return nil
 }
 

@@ -1,7 +1,7 @@
 // Command bench compares Jacamar with other ways to become a user on this machine, in
 // one run so that the numbers can be compared:
 //
-//	go run ./tools/bench [-rounds 200] [-only start|journal|local|directories|batch] [-against DIR]
+//	go run ./tools/bench [-rounds 200] [-only PART] [-against DIR]
 //
 // It needs root, and uses the account jci-alice, which it creates. Times are wall-clock
 // times; the measurements take turns, so that other work of the machine affects all of
@@ -15,21 +15,23 @@ import (
 	"os"
 
 	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/slurm"
 	"jacamar-ci/test/harness/site"
 )
 
 func main() {
 	rounds := flag.Int("rounds", 200, "how often each short command is run")
 	base := flag.String("against", "", "compare the stages with those of the programs in `DIR` instead")
-	only := flag.String("only", "", "measure only the \"start\" of jacamar-auth, the \"journal\", what is \"local\", build \"directories\", or \"batch\" jobs")
+	only := flag.String("only", "", "measure only one `PART`: start, logins, journal, stages, waiting, log, directories, storage, batch or load")
+	jobs := flag.Int("jobs", 500, "how many batch jobs run at once under load")
 	flag.Parse()
-	if err := bench(*rounds, *only, *base); err != nil {
+	if err := bench(*rounds, *jobs, *only, *base); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(rounds int, only, base string) error {
+func bench(rounds, jobs int, only, base string) error {
 	if only == "start" {
 		return starts(rounds)
 	}
@@ -41,7 +43,11 @@ func bench(rounds int, only, base string) error {
 		return err
 	}
 	if base != "" {
-		return errors.Join(against(install, base, rounds), install.Remove())
+		err := against(install, base, rounds)
+		if err == nil {
+			err = logins(install, rounds, base)
+		}
+		return errors.Join(err, install.Remove())
 	}
 	for _, part := range []struct {
 		name string
@@ -49,9 +55,16 @@ func bench(rounds int, only, base string) error {
 	}{
 		{"start", func() error { return starts(rounds) }},
 		{"journal", func() error { return alone(install, rounds, (*benchmark).journal) }},
-		{"local", func() error { return measure(install, rounds) }},
+		{"stages", func() error { return alone(install, rounds, (*benchmark).local) }},
+		{"logins", func() error { return logins(install, rounds, "") }},
+		{"waiting", func() error { return alone(install, rounds, (*benchmark).memory) }},
+		{"log", func() error { return alone(install, rounds, (*benchmark).jobLog) }},
 		{"directories", func() error { return directories(install, rounds) }},
-		{"batch", func() error { return batch(install) }},
+		{"storage", func() error { return storage(install) }},
+		{"batch", func() error { return withSlurm(install, compareWays) }},
+		{"load", func() error {
+			return withSlurm(install, func(s *site.Site, c *slurm.Cluster) error { return underLoad(s, c, jobs) })
+		}},
 	} {
 		if err == nil && (only == "" || only == part.name) {
 			err = part.work()
@@ -69,18 +82,14 @@ func alone(install *site.Install, rounds int, part func(*benchmark) error) error
 	return errors.Join(part(&benchmark{site: s, rounds: rounds}), s.Close())
 }
 
-func measure(install *site.Install, rounds int) error {
-	s, err := install.Open()
-	if err != nil {
-		return err
-	}
-	b := &benchmark{site: s, rounds: rounds}
-	for _, part := range []func() error{b.stages, b.decision, b.wholeJobs, b.memory, b.jobLog} {
-		if err = part(); err != nil {
-			break
+// local measures single stages and whole jobs.
+func (b *benchmark) local() error {
+	for _, part := range []func() error{b.stages, b.decision, b.wholeJobs} {
+		if err := part(); err != nil {
+			return err
 		}
 	}
-	return errors.Join(err, s.Close())
+	return nil
 }
 
 // benchmark is one run.

@@ -24,17 +24,20 @@ func starts(rounds int) (err error) {
 	if err := os.WriteFile(source, []byte(empty), 0o600); err != nil {
 		return err
 	}
-	programs := []struct{ name, source string }{{"an empty Go program", source}, {"jacamar-auth --version", "./cmd/jacamar-auth"}}
+	programs := []struct{ name, file, limit string }{
+		{"an empty Go program", "empty", ""}, {"jacamar-auth --version", "auth", ""}, {"jacamar --version", "jacamar", "GOMAXPROCS=1"},
+		{"jacamar-auth, 256 processors", "auth", "GOMAXPROCS=256"}, {"jacamar-auth, drop-in", "auth", "GOMAXPROCS=4"},
+	}
 	took := make([][2]sample, len(programs))
-	for i, p := range programs {
-		if err := buildAsShipped(filepath.Join(dir, fmt.Sprint(i)), p.source); err != nil {
+	for file, from := range map[string]string{"empty": source, "auth": "./cmd/jacamar-auth", "jacamar": "./cmd/jacamar"} {
+		if err := buildAsShipped(filepath.Join(dir, file), from); err != nil {
 			return err
 		}
 	}
 	for range rounds {
-		for i := range programs {
+		for i, p := range programs {
 			begin := time.Now()
-			cpu, err := processorTime(plain(filepath.Join(dir, fmt.Sprint(i)), "--version"), 0)
+			cpu, err := processorTime(limited(p.limit, filepath.Join(dir, p.file), "--version"), 0)
 			if err != nil {
 				return err
 			}
@@ -45,10 +48,21 @@ func starts(rounds int) (err error) {
 	for kind, name := range []string{"wall clock", "processor time"} {
 		for i, p := range programs {
 			s := took[i][kind]
-			fmt.Printf("%-15s %-23s %s (%s)  %.2f\n", name, p.name, millis(s.median()), s.spread(), s.median().Seconds()/took[0][kind].median().Seconds())
+			fmt.Printf("%-15s %-29s %s (%s)  %.2f\n", name, p.name, millis(s.median()), s.spread(), s.median().Seconds()/took[0][kind].median().Seconds())
 		}
 	}
 	return nil
+}
+
+// limited is plain with one more variable, "" for none.
+func limited(variable string, argv ...string) func() *exec.Cmd {
+	return func() *exec.Cmd {
+		cmd := plain(argv...)()
+		if variable != "" {
+			cmd.Env = append(cmd.Env, variable)
+		}
+		return cmd
+	}
 }
 
 // buildAsShipped builds with the flags of the Makefile, whose tags are in GOFLAGS.
