@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/setup/slurm"
@@ -43,14 +45,38 @@ func countJobs(s *site.Site, executor string) error {
 	if err := os.RemoveAll(base); err != nil {
 		return err
 	}
-	for _, which := range []string{"first", "later"} {
+	for _, which := range []string{"first job", "later job", "beside 20 more"} {
+		if which == "beside 20 more" {
+			stop, err := others(s, 20)
+			defer stop()
+			if err != nil {
+				return err
+			}
+		}
 		ours, theirs, err := countJob(s, base)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s, %s job   Jacamar %s\n%s the scripts' %s\n", executor, which, ours, strings.Repeat(" ", len(executor+", "+which+" job ")), theirs)
+		fmt.Printf("%-6s %-15s Jacamar %s; the scripts %s\n", executor, which, ours, theirs)
 	}
 	return nil
+}
+
+// others starts jobs of the same account that wait in their scripts.
+func others(s *site.Site, n int) (stop func(), err error) {
+	r := s.Runner()
+	var running []*fakerunner.Execution
+	for range n {
+		running = append(running, r.Start(s.Job("echo ready; sleep 1000")))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	for _, e := range running {
+		if err = e.AwaitOutput(ctx, "build_script", "ready\n"); err != nil {
+			break
+		}
+	}
+	return func() { stopAll(running) }, err
 }
 
 // countJob runs one job below strace.

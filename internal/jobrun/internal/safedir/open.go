@@ -37,11 +37,14 @@ func openOrMake(p job.AbsPath, rules Rules, missing func(dir int, name string) e
 		return nil, err
 	}
 	defer at.Close()
-	made, err := makeEntry(at, p, rules)
-	if err != nil {
-		return nil, err
-	}
+	// In every stage but the first one of an account it exists.
 	f, err := openEntry(at, p, rules)
+	made := false
+	if errors.Is(err, unix.ENOENT) {
+		if made, err = makeEntry(at, p, rules); err == nil {
+			f, err = openEntry(at, p, rules)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
