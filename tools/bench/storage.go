@@ -45,8 +45,8 @@ func countJobs(s *site.Site, executor string) error {
 	if err := os.RemoveAll(base); err != nil {
 		return err
 	}
-	for _, which := range []string{"first job", "later job", "beside 20 more"} {
-		if which == "beside 20 more" {
+	for _, which := range []string{"first job", "later job", "with 20 others"} {
+		if which == "with 20 others" {
 			stop, err := others(s, 20)
 			defer stop()
 			if err != nil {
