@@ -18,7 +18,7 @@ GitLab Runner calls it for every stage.
                    show in the job's log where and as whom the job runs
   jacamar-auth [-u] run SCRIPT STAGE
                    run one script of the job
-  jacamar-auth [-u] cleanup --configuration FILE
+  jacamar-auth [-u] cleanup [--configuration FILE]
                    give up what the job held
   jacamar-auth --version
   jacamar-auth --help
@@ -32,16 +32,16 @@ Commands for administrators are in jacamar-admin.
 // stage is the form of one stage's arguments.
 type stage struct {
 	name job.Stage
-	// configured stages need --configuration; the others have no option.
-	configured bool
-	args       int
+	// option and required: whether the stage takes --configuration, and needs it.
+	option, required bool
+	args             int
 }
 
 var stages = []stage{
-	{job.Config, true, 0},
-	{job.Prepare, false, 0},
-	{job.Run, false, 2},
-	{job.Cleanup, true, 0},
+	{job.Config, true, true, 0},
+	{job.Prepare, false, false, 0},
+	{job.Run, false, false, 2},
+	{job.Cleanup, true, false, 0},
 }
 
 // moved are the commands that are in jacamar-admin.
@@ -86,7 +86,7 @@ func (c command) stage(name string, args []string) (command, error) {
 		return c, err
 	case len(rest) != stages[i].args:
 		return c, fmt.Errorf("%s takes %d arguments, not %d", name, stages[i].args, len(rest))
-	case stages[i].configured && c.call.Configuration == "":
+	case stages[i].required && c.call.Configuration == "":
 		return c, fmt.Errorf("%s needs --configuration", name)
 	case len(rest) == 2:
 		c.call.Script, c.call.SubStage = rest[0], rest[1]
@@ -106,7 +106,7 @@ func (c *command) options(s stage, args []string) (rest []string, err error) {
 		case (name == "--help" || name == "-h") && !joined:
 			*c = showHelp
 			return nil, nil
-		case name != "--configuration" || !s.configured:
+		case name != "--configuration" || !s.option:
 			return nil, fmt.Errorf("no such option: %q", name)
 		case c.call.Configuration != "":
 			return nil, errors.New("--configuration is given twice")
@@ -114,6 +114,9 @@ func (c *command) options(s stage, args []string) (rest []string, err error) {
 			return nil, errors.New("--configuration needs a value")
 		case !joined:
 			value, args = args[0], args[1:]
+		}
+		if value == "" {
+			return nil, errors.New("--configuration needs a value")
 		}
 		c.call.Configuration = value
 	}

@@ -17,24 +17,18 @@ import (
 )
 
 func main() {
-	status, err := run(os.Args)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "jacamar-auth: %v\n", err)
-		status = failure.DefaultCodes().System
-	}
-	os.Exit(status)
-}
-
-func run(args []string) (status int, err error) {
-	c, err := parse(args)
+	c, err := parse(os.Args)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%w (see jacamar-auth --help)", err)
+		os.Exit(auth.Misused(c.call, fmt.Errorf("%w (see jacamar-auth --help)", err)))
 	case c.text != nil:
-		_, err = io.WriteString(os.Stdout, c.text())
-		return 0, err
+		if _, err := io.WriteString(os.Stdout, c.text()); err != nil {
+			fmt.Fprintf(os.Stderr, "jacamar-auth: %v\n", err)
+			os.Exit(failure.DefaultCodes().System)
+		}
+	default:
+		os.Exit(auth.Main(c.call))
 	}
-	return auth.Main(c.call), nil
 }
 
 // command is what a command line asks for: a text, or a call.

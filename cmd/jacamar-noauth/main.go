@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"jacamar-ci/internal/driver"
-	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/noauth"
 )
@@ -17,8 +16,9 @@ import (
 func main() {
 	call, err := parse(os.Args)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "jacamar:", err)
-		os.Exit(failure.DefaultCodes().System)
+		session, _ := driver.Open(call)
+		status, _ := session.Misuse("jacamar", err)
+		os.Exit(status)
 	}
 	os.Exit(noauth.Main(call))
 }

@@ -57,7 +57,7 @@ func call(args []string) error {
 		return withoutAuth(args)
 	}
 	if len(args) != 2 {
-		return errors.New("needs one argument (see jacamar --help)")
+		return errors.New("needs one argument: jacamar-auth starts it, so GitLab Runner has to call jacamar-auth (see jacamar --help)")
 	}
 	switch args[1] {
 	case string(job.Config), string(job.Prepare), string(job.Run), string(job.Cleanup):

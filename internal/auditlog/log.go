@@ -6,7 +6,7 @@
 //
 //	time      RFC 3339, with the host's offset
 //	level     debug, info, warning or error
-//	event     decision, stage_end, warning or rule
+//	event     decision, stage_end, job_end, warning or rule
 //	msg       a summary
 //	name      the instance (general.name), if configured
 //	seq       its number on this host, taken before it is written
@@ -25,7 +25,9 @@
 //
 // A decision adds decision (allow or deny), rule and reason. The end of a stage adds
 // exit (ok, build, denied, config or system), exit_code (of a script that failed),
-// duration in seconds and reason. A rule, which only the level debug writes, adds
+// duration in seconds and reason. The end of a job adds these for the whole job, and,
+// if known, rule, executor, failed_stage, stages (their number), scheduler, batch_id,
+// node, waited and cpu in seconds, and memory in bytes. A rule, which only the level debug writes, adds
 // rule, outcome and reason.
 //
 // Control characters, and those that change the direction of text, are escaped, so
@@ -101,12 +103,29 @@ func (l Log) Decided(s Subject, v Verdict) {
 // configuration, else info.
 func (l Log) Ended(s Subject, e End) {
 	level := logrus.InfoLevel
-	if e.Exit == "system" || e.Exit == "config" {
+	if e.isFault() {
 		level = logrus.ErrorLevel
 	}
 	if l.isEnabled(level) {
 		fields, msg := e.fields()
 		l.write(level, "stage_end", msg, s, fields)
+	}
+}
+
+// JobEnded writes the end of a job: at level error and warning as Ended and Decided, else
+// info.
+func (l Log) JobEnded(s Subject, j JobEnd) {
+	level := logrus.InfoLevel
+	switch {
+	case j.isFault():
+		level = logrus.ErrorLevel
+	case j.Exit == "denied":
+		level = logrus.WarnLevel
+	}
+	if l.isEnabled(level) {
+		fields, msg := j.fields()
+		s.Stage, s.SubStage = "", ""
+		l.write(level, "job_end", msg, s, fields)
 	}
 }
 

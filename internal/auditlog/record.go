@@ -3,6 +3,7 @@ package auditlog
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -45,6 +46,28 @@ type End struct {
 	Reason   string
 }
 
+// isFault reports whether the failure is of the resource or of its configuration.
+func (e End) isFault() bool { return e.Exit == "system" || e.Exit == "config" }
+
+// JobEnd is how a job ended, as far as its stages have recorded it. Unknown values are
+// zero and omitted.
+type JobEnd struct {
+	// End is that of the job: Exit is of the first stage that failed, and Duration since
+	// the job's first stage began.
+	End
+	// Rule decided about the job; Executor ran it.
+	Rule, Executor string
+	// Failed is the stage that failed, "" for none.
+	Failed string
+	Stages int
+	// Scheduler, BatchID and Node are of the batch job, which has waited in the queue.
+	Scheduler, BatchID, Node string
+	Waited                   time.Duration
+	// CPU and Memory (the largest resident set, in bytes) are of all stages.
+	CPU    time.Duration
+	Memory int64
+}
+
 // Rule is the outcome of one rule.
 type Rule struct{ Name, Outcome, Reason string }
 
@@ -83,13 +106,34 @@ func (v Verdict) fields() (logrus.Fields, string) {
 }
 
 func (e End) fields() (logrus.Fields, string) {
-	f := logrus.Fields{"exit": e.Exit, "duration": math.Round(e.Duration.Seconds()*1000) / 1000}
+	f := logrus.Fields{"exit": e.Exit, "duration": seconds(e.Duration)}
 	if e.Code != 0 {
 		f["exit_code"] = e.Code
 	}
 	put(f, "reason", e.Reason)
 	return f, "stage ended: " + e.Exit
 }
+
+func (j JobEnd) fields() (logrus.Fields, string) {
+	f, _ := j.End.fields()
+	if j.Exit == "" {
+		delete(f, "exit")
+	}
+	putName(f, "rule", j.Rule)
+	putName(f, "executor", j.Executor)
+	putName(f, "failed_stage", j.Failed)
+	putName(f, "scheduler", j.Scheduler)
+	putName(f, "batch_id", j.BatchID)
+	putName(f, "node", j.Node)
+	putNumber(f, "stages", int64(j.Stages))
+	putNumber(f, "memory", j.Memory)
+	putNumber(f, "waited", seconds(j.Waited))
+	putNumber(f, "cpu", seconds(j.CPU))
+	return f, "job ended" + strings.TrimSuffix(": "+j.Exit, ": ")
+}
+
+// seconds rounds to milliseconds.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
 
 // maxText bounds one value in a record, including escapes, in bytes. Servers cut long
 // records (rsyslog at 8 KiB), and cut JSON is not readable; a record has eight such
@@ -102,12 +146,30 @@ func put(f logrus.Fields, key, text string) {
 	}
 }
 
+func putName(f logrus.Fields, key, text string) {
+	if text != "" {
+		f[key] = cut(text, maxName)
+	}
+}
+
+func putNumber[N int64 | float64](f logrus.Fields, key string, n N) {
+	if n != 0 {
+		f[key] = n
+	}
+}
+
+// maxName is maxText for short names, of which the end of a job has many.
+const maxName = 128
+
 // bounded shortens a text to maxText.
-func bounded(text string) string {
-	if len(text) <= maxText/longestEscape {
+func bounded(text string) string { return cut(text, maxText) }
+
+// cut shortens a text to a size in the record.
+func cut(text string, size int) string {
+	if len(text) <= size/longestEscape {
 		return text
 	}
-	left := maxText
+	left := size
 	for at, r := range text {
 		if left -= escapedLength(r); left < 0 {
 			return text[:at] + "…"

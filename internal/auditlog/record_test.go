@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"jacamar-ci/internal/job"
@@ -30,6 +31,10 @@ func everyField(t *testing.T, text string) []string {
 	}
 	l.Decided(s, Verdict{Rule: text, Reason: text})
 	l.Ended(s, End{Exit: "system", Reason: text})
+	l.JobEnded(s, JobEnd{
+		End: End{Exit: "system", Reason: text, Duration: 1}, Rule: text, Executor: text, Failed: text, Scheduler: text, BatchID: text, Node: text,
+		Stages: 1 << 62, Memory: 1 << 62, CPU: 1 << 62, Waited: 1 << 62,
+	})
 	l.Warned(s, errors.New(text))
 	l.Checked(s, Rule{Name: text, Outcome: text, Reason: text})
 	return strings.SplitAfter(strings.TrimSuffix(m.String(), "\n"), "\n")
@@ -40,8 +45,8 @@ func everyField(t *testing.T, text string) []string {
 func stayRecords(t *testing.T, text string) {
 	t.Helper()
 	lines := everyField(t, text)
-	if len(lines) != 4 {
-		t.Fatalf("%q makes %d lines of 4 records", text, len(lines))
+	if len(lines) != 5 {
+		t.Fatalf("%q makes %d lines of 5 records", text, len(lines))
 	}
 	for _, line := range lines {
 		var r map[string]any
@@ -125,6 +130,31 @@ func TestEscapedSizes(t *testing.T) {
 		in, _, ok := strings.Cut(rest, `>"`)
 		if !ok || len(in) != escapedLength(r) {
 			t.Errorf("%U stands in the record as %q, and %d bytes are reckoned for it", r, in, escapedLength(r))
+		}
+	}
+}
+
+// TestEndOfAJob: its level is that of the failure, its stage is that of the job, and
+// unknown values are omitted.
+func TestEndOfAJob(t *testing.T) {
+	for exit, want := range map[string]string{
+		"ok": "info", "build": "info", "denied": "warning", "system": "error", "config": "error", "": "info",
+	} {
+		m := &memory{}
+		l, err := New(Settings{Level: "debug", Destination: m.place()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.JobEnded(Subject{Stage: job.Cleanup, SubStage: "x", Job: 7}, JobEnd{End: End{Exit: exit}, Failed: "build_script", CPU: 1500 * time.Millisecond, Node: "n1"})
+		var r map[string]any
+		if err := json.Unmarshal([]byte(m.String()), &r); err != nil {
+			t.Fatal(err)
+		}
+		_, hasExit := r["exit"]
+		_, hasWait := r["waited"]
+		_, hasStage := r["stage"]
+		if r["level"] != want || r["event"] != "job_end" || r["cpu"] != 1.5 || r["node"] != "n1" || r["failed_stage"] != "build_script" || hasExit != (exit != "") || hasWait || hasStage {
+			t.Errorf("%q: %s", exit, m)
 		}
 	}
 }

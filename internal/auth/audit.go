@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"jacamar-ci/internal/auditlog"
@@ -119,9 +120,36 @@ func (d *authDriver) ended(err error) {
 	if d.Site.General.GitLabServer == nil && err != nil {
 		d.log, _ = auditlog.New(auditlog.Settings{Level: string(config.Error), Destination: auditlog.Syslog(), Call: thisCall()})
 	}
+	if j, ok := d.jobEnd(end, err); ok {
+		d.log.JobEnded(d.about(), j)
+	}
 	d.log.Ended(d.about(), end)
 	d.log.Close()
 }
+
+// jobEnd returns the end of a job: after its cleanup, or after a config stage that failed,
+// which leaves nothing to clean up. Of the stages in between it has what is in the
+// journal.
+func (d *authDriver) jobEnd(stage auditlog.End, err error) (j auditlog.JobEnd, ok bool) {
+	switch {
+	case d.Call.Stage == job.Config && err != nil:
+		rule, _ := ruleOf(err)
+		return auditlog.JobEnd{End: stage, Rule: strings.TrimSuffix(rule, RuleOther), Failed: d.stageName(), Stages: 1}, true
+	case d.Call.Stage != job.Cleanup || !d.Resumed || d.id.JobID == 0:
+		return j, false
+	}
+	r := d.result
+	j = auditlog.JobEnd{
+		End: auditlog.End{Exit: r.Exit, Code: r.Code, Reason: r.Reason}, Rule: r.Rule, Executor: r.Executor, Failed: r.Stage, Stages: r.Stages,
+		Scheduler: r.System, BatchID: r.BatchID, Node: r.Node, Waited: inSeconds(r.Waited), CPU: inSeconds(r.CPU), Memory: r.Peak,
+	}
+	if !r.Began.IsZero() {
+		j.Duration = time.Since(r.Began)
+	}
+	return j, true
+}
+
+func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // warn records an error that did not end the stage.
 func (d *authDriver) warn(err error) { d.log.Warned(d.about(), err) }

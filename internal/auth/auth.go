@@ -33,6 +33,17 @@ func Main(call driver.Call) int {
 	return status
 }
 
+// Misused finishes a call with arguments that cannot be used, and returns the exit status.
+func Misused(call driver.Call, why error) int {
+	session, _ := driver.Open(call)
+	d := &authDriver{Session: session}
+	status, err := d.Misuse("jacamar-auth", why)
+	if err != nil {
+		d.ended(err)
+	}
+	return status
+}
+
 // authDriver is a session whose job is authorized here.
 type authDriver struct {
 	driver.Session
@@ -55,6 +66,8 @@ type authDriver struct {
 	kept *keptDir
 	// live is the job's file in the journal, nil without one.
 	live *journal.Live
+	// result is what the stages of a job that cleanup ends have recorded.
+	result journal.Result
 }
 
 // serve is the security argument. No input controlled by the job's author is trusted
@@ -63,6 +76,9 @@ type authDriver struct {
 func (d *authDriver) serve(ctx context.Context) error {
 	if err := d.resume(); err != nil {
 		return err
+	}
+	if d.NothingToCleanUp() && d.Call.Configuration == "" {
+		return nil
 	}
 	if err := d.configure(); err != nil {
 		return err

@@ -72,6 +72,7 @@ func (d *authDriver) denied(ctx context.Context, err error) error {
 		reason := strings.TrimPrefix(err.Error(), rule+": ")
 		d.log.Decided(d.about(), auditlog.Verdict{Rule: rule, Reason: reason})
 		d.refuse(ctx, rule, reason)
+		setClass(err, rule)
 	}
 	return err
 }

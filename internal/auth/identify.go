@@ -7,15 +7,17 @@ import (
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
 
 // identify verifies the job's token against the keys of the site's GitLab and against
 // the job response.
 func (d *authDriver) identify(ctx context.Context) (claims.Identity, error) {
-	raw, err := d.Env.Token(string(d.Site.General.JWTEnvVariable), d.Facts, d.tokenAdvice())
-	if err != nil {
-		return claims.Identity{}, err
+	name := string(d.Site.General.JWTEnvVariable)
+	raw, ok := d.Env.Token(name, d.Facts)
+	if !ok {
+		return claims.Identity{}, idtoken.Absent(name, d.tokenAdvice())
 	}
 	token, err := idtoken.Parse(raw)
 	if err != nil {
@@ -34,7 +36,7 @@ func expected(r customexec.Response) claims.Expected {
 	}
 }
 
-func (d *authDriver) tokenAdvice() string {
+func (d *authDriver) tokenAdvice() failure.Advice {
 	return customexec.TokenAdvice(string(d.Site.General.JWTEnvVariable), d.Site.General.JWTRequiredAud)
 }
 

@@ -282,6 +282,7 @@ func (d *authDriver) leave(ctx context.Context, failed error) {
 		events = append([]journal.Event{journal.At(now, journal.Settled, settled)}, events...)
 	}
 	err := d.live.Append(events...)
+	d.result = journal.ResultOf(d.live.Events())
 	if d.Call.Stage == job.Cleanup || d.Call.Stage == job.Config && failed != nil {
 		err = errors.Join(err, d.inJournal(ctx, func(dir job.AbsPath) error { return d.endJob(dir, now) }))
 	} else {

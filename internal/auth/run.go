@@ -53,7 +53,7 @@ func (d *authDriver) become(grant policy.Grant, script []byte) (ipc.Result, erro
 		Limits: request.Settings.Confinement.Limits.Set(), Filter: !d.Site.Auth.Seccomp.Disabled,
 		NoNewPrivs: request.Settings.ConfinesJacamar(), Thread: d.Thread,
 	}
-	return d.Run(driver.Order{
+	result, err := d.Run(driver.Order{
 		Request: request, Script: script,
 		Start: func(stdout, stderr *os.File) (*monitor.Child, inherit.Start, error) {
 			launcher.Stdout, launcher.Stderr = stdout, stderr
@@ -62,13 +62,14 @@ func (d *authDriver) become(grant policy.Grant, script []byte) (ipc.Result, erro
 		Account: signaller(launcher, grant, request),
 		Left:    d.left,
 	})
+	return result, launcher.Explain(grant, err)
 }
 
 // request is all that jacamar gets to know.
 func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 	account, ok := grant.Account()
 	if !ok {
-		return ipc.Request{}, failure.Deniedf("no account was granted")
+		return ipc.Request{}, failure.Privatef("no account was granted")
 	}
 	r, err := d.Request(account, d.state.Dirs, func(r config.Matcher) (bool, error) { return matches(r, d.id, account.Name), nil })
 	if err != nil {

@@ -30,8 +30,11 @@ type Environ struct {
 	// State is what the config stage put into job_env, "" before it.
 	State string
 	// Login is what a job's shell has from the runner's environment.
-	Login  []job.Env
-	custom map[string]string
+	Login []job.Env
+	// ByRunner reports that GitLab Runner made the call: it passes the exit status that it
+	// expects of a failed job.
+	ByRunner bool
+	custom   map[string]string
 }
 
 // StateVariable carries the config stage's state to the later stages. A job's
@@ -54,6 +57,7 @@ func ParseEnviron(environ []string) (Environ, error) {
 			own[name] = value
 		}
 	}
+	_, e.ByRunner = own["BUILD_FAILURE_EXIT_CODE"]
 	e.State, e.Login = own[StateVariable], login(own)
 	codes, paths := e.readCodes(own), e.readPaths(own)
 	return e, cmp.Or(codes, paths)
@@ -135,20 +139,22 @@ func (e Environ) TooLong(limit int) error {
 // Token returns the id_token in the variable of that name. The copy in the job
 // response is preferred: GitLab puts its own entry before a variable of the same
 // name that another source defines.
-func (e Environ) Token(name string, r Response, advice string) (job.Secret, error) {
+func (e Environ) Token(name string, r Response) (token job.Secret, ok bool) {
 	if token, ok := r.tokens[name]; ok {
-		return job.NewSecret(token), nil
+		return job.NewSecret(token), true
 	}
-	if token := e.custom[name]; token != "" {
-		return job.NewSecret(token), nil
-	}
-	return job.Secret{}, failure.Buildf("the job has no id_token %s", name).WithHint("%s", advice)
+	text := e.custom[name]
+	return job.NewSecret(text), text != ""
 }
 
 // TokenAdvice is the advice to a job's author how to get a token with that audience.
 // Source: https://docs.gitlab.com/ci/yaml/#id_tokens
-func TokenAdvice(variable, audience string) string {
-	return fmt.Sprintf("write in the job in .gitlab-ci.yml:  id_tokens: { %s: { aud: %q } }", variable, audience)
+func TokenAdvice(variable, audience string) failure.Advice {
+	return failure.Advice{Hint: "write in the job in .gitlab-ci.yml:", Lines: []string{
+		"id_tokens:",
+		"  " + variable + ":",
+		fmt.Sprintf("    aud: %q", audience),
+	}}
 }
 
 // Runner returns the runner's short token, by which it names its build

@@ -2,6 +2,7 @@ package driver
 
 import (
 	"errors"
+	"strings"
 
 	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/customexec"
@@ -17,13 +18,24 @@ func (s *Session) Finish(err error) (status int, final error) {
 		return 0, nil
 	}
 	line, hint := failure.ForUser(s.withoutStack(err), s.Call.Unobfuscated, s.jobName())
-	joblog.NewWriter(s.Log()).Fail(line, hint)
+	lines := failure.LinesOf(err)
+	if s.Call.Unobfuscated {
+		// All faults of a configuration are one error of several lines.
+		line, lines = firstLine(line, lines)
+	}
+	joblog.NewWriter(s.Log()).Fail(line, hint, lines...)
 	if code, ok := failure.ScriptCode(err); ok {
 		if failed := customexec.WriteExitCode(s.Env.CodeFile, code); failed != nil {
 			return s.Env.Codes.System, failed
 		}
 	}
 	return s.Env.Codes.Status(err), err
+}
+
+// firstLine separates the first line of a text from the others, which precede lines.
+func firstLine(text string, lines []string) (first string, others []string) {
+	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return all[0], append(all[1:], lines...)
 }
 
 // withoutStack replaces a crash, where it is shown in full, by its line: the stack is for

@@ -8,6 +8,7 @@ package driver
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -75,6 +76,16 @@ func Open(call Call) (Session, error) {
 	return Session{
 		Call: call, Env: env, Stdout: os.Stdout, Stderr: stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,
 	}, err
+}
+
+// Misuse finishes a call with arguments that cannot be used. In a call by the runner they
+// are from its configuration. It returns the failure to be recorded, nil for none.
+func (s *Session) Misuse(program string, why error) (status int, final error) {
+	if !s.Env.ByRunner {
+		fmt.Fprintf(s.Stderr, "%s: %v\n", program, why)
+		return failure.DefaultCodes().System, nil
+	}
+	return s.Finish(failure.Configf("cannot use the arguments in [runners.custom] of the runner's config.toml: %w", why))
 }
 
 // FindConfiguration sets File: to the file of the command line, or to the one that the

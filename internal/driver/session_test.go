@@ -56,11 +56,13 @@ func TestFinish(t *testing.T) {
 		"success":              {stage: job.Run},
 		"script":               {err: failure.Exit(7), stage: job.Run, status: 11, code: "7\n", log: "exit code 7"},
 		"no file for it":       {err: failure.Exit(7), stage: job.Run, noFile: true, status: 22, log: "exit code 7"},
-		"denied":               {err: failure.Deniedf("secret"), stage: job.Prepare, status: 22, log: "quoting job 5"},
-		"denied, unobfuscated": {err: failure.Deniedf("secret"), stage: job.Prepare, full: true, status: 22, log: "secret"},
+		"denied":               {err: failure.Deniedf("secret"), stage: job.Prepare, status: 11, log: "quoting job 5"},
+		"denied, unobfuscated": {err: failure.Deniedf("secret"), stage: job.Prepare, full: true, status: 11, log: "secret"},
+		"faults, shown":        {err: failure.Configf("2 faults\n  line 1: a\n  line 3: b\n"), stage: job.Run, full: true, status: 22, log: "2 faults\x1b[0m\n      line 1: a\n      line 3: b\n"},
+		"lines to copy":        {err: failure.Buildf("no aud").WithAdvice(failure.Advice{Hint: "write:", Lines: []string{"a:"}}), stage: job.Run, status: 11, log: "write:\x1b[0m\n    a:\n"},
 		"a crash":              {err: panicked, stage: job.Run, status: 22, log: "could not run the job"},
 		"a crash, shown":       {err: panicked, stage: job.Run, full: true, status: 22, log: "panic: x, at "},
-		"outside of the log":   {err: failure.Deniedf("secret"), stage: job.Config, status: 22},
+		"outside of the log":   {err: failure.Deniedf("secret"), stage: job.Config, status: 11},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

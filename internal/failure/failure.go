@@ -23,14 +23,18 @@ const (
 )
 
 // Error is a classified failure. Public is the line that the job log shows. The
-// optional Hint is the line after it: what to do. The optional Cause is only for
-// the operator.
+// optional Hint is the line after it: what to do. The optional Lines are text to copy
+// into a file of the job's author. The optional Cause is only for the operator.
 type Error struct {
-	Kind   Kind
-	Code   int // exit code of the job's script, for Build; 0 if unknown
-	Public string
-	Hint   string
-	Cause  error
+	Kind Kind
+	// Temporary is a refusal (Denied) by the present state of this resource: the same
+	// job may be accepted later.
+	Temporary bool
+	Code      int // exit code of the job's script, for Build; 0 if unknown
+	Public    string
+	Hint      string
+	Lines     []string
+	Cause     error
 	// publicHasCause: Public already contains the text of Cause. privateCause: the
 	// operator reads only Cause, without Public.
 	publicHasCause, privateCause bool
@@ -73,6 +77,18 @@ func Privatef(format string, args ...any) *Error { return privatef(System, forma
 // WithHint sets the line that suggests what to do, and returns e.
 func (e *Error) WithHint(format string, args ...any) *Error {
 	e.Hint = fmt.Sprintf(format, args...)
+	return e
+}
+
+// Advice is a hint with lines to copy.
+type Advice struct {
+	Hint  string
+	Lines []string
+}
+
+// WithAdvice sets the hint and the lines to copy, and returns e.
+func (e *Error) WithAdvice(a Advice) *Error {
+	e.Hint, e.Lines = a.Hint, a.Lines
 	return e
 }
 
@@ -126,17 +142,23 @@ type Codes struct {
 // DefaultCodes are the runner's current values, for a call without the variables.
 func DefaultCodes() Codes { return Codes{Build: 1, System: 2} }
 
-// Status returns the exit status for err. Only a Build failure is the job author's;
-// everything else needs an administrator.
+// Status returns the exit status for err. A failure of the job and a refusal are the
+// job's: the runner and GitLab must not run it again by themselves. Everything else is
+// the resource's.
 func (c Codes) Status(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case KindOf(err) == Build:
+	case KindOf(err) == Build || isFinalRefusal(err):
 		return c.Build
 	default:
 		return c.System
 	}
+}
+
+func isFinalRefusal(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == Denied && !e.Temporary
 }
 
 // ScriptCode returns the exit code of the job's script if err has one.
@@ -155,6 +177,15 @@ func HasPublicText(err error) bool {
 	return errors.As(err, &e) && e.Public != ""
 }
 
+// LinesOf returns the text to copy of err, nil for none.
+func LinesOf(err error) []string {
+	var e *Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	return e.Lines
+}
+
 // ForUser returns what the job log shows of err: one line and the hint, if any.
 // Unless full is set, a general text that refers to the administrators replaces one
 // for the operator; quote is the reference for their log, such as "job 123".
@@ -168,7 +199,7 @@ func ForUser(err error, full bool, quote string) (line, hint string) {
 		return e.Error(), e.Hint
 	case e.Public != "":
 		return e.Public, e.Hint
-	case e.Kind == Denied:
+	case e.Kind == Denied && !e.Temporary:
 		return "you are not allowed to run CI jobs on this resource", fmt.Sprintf("ask its administrators, quoting %s", quote)
 	case e.Kind == Config:
 		return "this CI resource is not set up correctly", fmt.Sprintf("ask its administrators, quoting %s", quote)

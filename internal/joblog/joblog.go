@@ -1,5 +1,6 @@
-// Package joblog writes Jacamar's messages to the job log: few lines, marked by a
-// prefix, without control characters from untrusted text.
+// Package joblog writes Jacamar's messages to the job log: few lines, distinguished from
+// the output of the job by a prefix and a colour, without control characters from
+// untrusted text.
 package joblog
 
 import (
@@ -18,47 +19,66 @@ type Writer struct{ out io.Writer }
 // NewWriter returns a Writer to w.
 func NewWriter(w io.Writer) Writer { return Writer{w} }
 
+// Prefix begins every line of Jacamar outside of sections, apart from lines to copy.
+const Prefix = "jacamar: "
+
 // GitLab's log view interprets these sequences of ECMA-48; plain viewers show the
 // text between them.
 const (
+	cyan   = "\x1b[0;36m"
 	yellow = "\x1b[0;33m"
 	red    = "\x1b[31;1m"
 	reset  = "\x1b[0m"
 )
 
 // Note writes a line of information.
-func (w Writer) Note(format string, args ...any) { w.line("", "", format, args) }
+func (w Writer) Note(format string, args ...any) { w.line(cyan, "", format, args) }
 
 // Warn writes what the reader may want to change.
 func (w Writer) Warn(format string, args ...any) { w.line(yellow, "WARNING: ", format, args) }
 
-// Fail writes why the stage failed and, unless hint is "", a second line that
-// suggests what to do.
-func (w Writer) Fail(line, hint string) {
+// Fail writes why the stage failed and, unless hint is "", a second line that suggests
+// what to do. Lines to copy follow it without the prefix.
+func (w Writer) Fail(line, hint string, toCopy ...string) {
 	w.line(red, "ERROR: ", "%s", []any{line})
 	if hint != "" {
-		w.line("", "       ", "%s", []any{hint})
+		w.line(cyan, "       ", "%s", []any{hint})
+	}
+	for _, l := range toCopy {
+		_, _ = io.WriteString(w.out, "    "+job.Printable(l)+"\n")
 	}
 }
 
-func (w Writer) line(color, prefix, format string, args []any) {
-	text := prefix + job.Printable(fmt.Sprintf(format, args...))
-	if color != "" {
-		text = color + text + reset
-	}
-	_, _ = io.WriteString(w.out, text+"\n")
+func (w Writer) line(color, mark, format string, args []any) {
+	_, _ = io.WriteString(w.out, color+Prefix+mark+job.Printable(fmt.Sprintf(format, args...))+reset+"\n")
 }
 
 // Section writes lines that GitLab's log view collapses under a title; name
-// consists of letters, digits and "_". Source:
-// https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections
+// consists of letters, digits and "_".
 func (w Writer) Section(name, title string, lines []string) {
 	var b strings.Builder
-	now := time.Now().Unix()
-	fmt.Fprintf(&b, "\x1b[0Ksection_start:%d:%s[collapsed=true]\r\x1b[0K%s\n", now, name, job.Printable(title))
 	for _, l := range lines {
 		fmt.Fprintf(&b, "%s\n", job.Printable(l))
 	}
-	fmt.Fprintf(&b, "\x1b[0Ksection_end:%d:%s\r\x1b[0K\n", now, name)
-	_, _ = io.WriteString(w.out, b.String())
+	w.section(name, title, b.String())
+}
+
+// Fold is Section for output of the job's own programs, which is written unchanged.
+func (w Writer) Fold(name, title string, output []byte) {
+	text := string(output)
+	if !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	if strings.Contains(text, "\x1b") {
+		text += reset // the output may have left a colour
+	}
+	w.section(name, title, text)
+}
+
+// section writes the markers of a section around text. Source:
+// https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections
+func (w Writer) section(name, title, text string) {
+	now := time.Now().Unix()
+	_, _ = fmt.Fprintf(w.out, "\x1b[0Ksection_start:%d:%s[collapsed=true]\r\x1b[0K%s%s%s%s\n%s\x1b[0Ksection_end:%[1]d:%[2]s\r\x1b[0K\n",
+		now, name, cyan, Prefix, job.Printable(title), reset, text)
 }

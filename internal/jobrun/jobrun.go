@@ -181,6 +181,7 @@ func (s stage) runScript() error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	switch {
 	case submits:
 		err = s.submit(reaper)
@@ -192,6 +193,9 @@ func (s stage) runScript() error {
 			Stdout: s.stdout, Stderr: s.stderr, Voice: joblog.NewWriter(s.stdout),
 			Grace: s.request.Settings.KillTimeout * 9 / 10,
 		}.Run(s.script, s.stop)
+	}
+	if !submits {
+		s.close(time.Since(began), err)
 	}
 	if err != nil {
 		// A command that failed on a full disk seldom reports which one.

@@ -215,6 +215,13 @@ func (l *Live) Began() time.Time {
 	return time.Time{}
 }
 
+// Events returns the events of the job until now.
+func (l *Live) Events() []Event {
+	text := make([]byte, maxLiveFile)
+	n, _ := l.file.ReadAt(text, 0)
+	return Parse(text[:n])
+}
+
 // Close closes the job's file and releases its lock.
 func (l *Live) Close() error { return l.file.Close() }
 

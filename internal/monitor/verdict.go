@@ -56,14 +56,29 @@ func (v verdict) died() error {
 			WithHint("the job did so itself, or the machine was short of memory")
 	}
 	// A reset is an end that came before the brief was read.
+	e := &StartError{Text: strings.TrimSpace(v.early)}
+	if v.status.Exited() {
+		e.Status = v.status.ExitStatus()
+	}
+	return failure.Privatef("%w", e)
+}
+
+// StartError is the end of a jacamar, or of a sudo that was to start it, without a result.
+type StartError struct {
+	Status int    // exit status, 0 if unknown
+	Text   string // what it printed before it had its request
+}
+
+// Error implements error.
+func (e *StartError) Error() string {
 	text := "jacamar ended without a result"
-	if v.status.Exited() && v.status.ExitStatus() != 0 {
-		text += fmt.Sprintf(" (exit status %d)", v.status.ExitStatus())
+	if e.Status != 0 {
+		text += fmt.Sprintf(" (exit status %d)", e.Status)
 	}
-	if early := strings.TrimSpace(v.early); early != "" {
-		text += ": " + early
+	if e.Text != "" {
+		text += ": " + e.Text
 	}
-	return failure.Privatef("%s", text)
+	return text
 }
 
 // isCrowded reports whether a start failed for want of a process or thread: what Go's

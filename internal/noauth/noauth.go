@@ -55,7 +55,7 @@ type ownSession struct {
 
 func (s *ownSession) serve(ctx context.Context) (err error) {
 	if os.Geteuid() == 0 {
-		return failure.Deniedf("--no-auth is not for root: all jobs would run as root")
+		return failure.Configf("--no-auth is not for root: all jobs would run as root")
 	}
 	if s.state, s.Resumed, err = decodeState(s.Env.State); err != nil {
 		return err

@@ -104,7 +104,7 @@ func TestNotForRoot(t *testing.T) {
 		t.Skip("this is not root")
 	}
 	err := (&ownSession{Session: driver.Session{Call: driver.Call{Stage: job.Prepare}}}).serve(context.Background())
-	if failure.KindOf(err) != failure.Denied || !strings.Contains(err.Error(), "not for root") {
+	if failure.KindOf(err) != failure.Config || !strings.Contains(err.Error(), "not for root") {
 		t.Errorf("%v", err)
 	}
 }

@@ -36,7 +36,7 @@ var packages = []pkg{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/version"}, never: []string{"flag"}},
 	{path: "cmd/jacamar-admin", may: []string{"internal/admin", "internal/auth/admin", "internal/executors", "internal/failure", "internal/job", "internal/journal", "internal/version"}, beyond: []string{cli, unix}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
-	{path: "cmd/jacamar-noauth", may: []string{"internal/driver", "internal/failure", "internal/job", "internal/noauth"}},
+	{path: "cmd/jacamar-noauth", may: []string{"internal/driver", "internal/job", "internal/noauth"}},
 	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/programs", "internal/version"}, beyond: []string{unix}},
 
 	{path: "internal/job", never: effects},
@@ -71,7 +71,7 @@ var packages = []pkg{
 		"internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/passwd", may: []string{"internal/job"}, never: effects},
-	{path: "internal/programs", may: []string{"internal/failure", "internal/job", "internal/trustedfile"}, never: []string{"net", "os/exec", "os/user", "syscall"}},
+	{path: "internal/programs", may: []string{"internal/failure", "internal/job", "internal/trustedfile"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{
 		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
@@ -108,7 +108,7 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
-		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/settings", "internal/trustedfile", "internal/version",
+		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/bugreport", may: []string{"internal/config"}, beyond: []string{toml}, never: effects},
 	{
@@ -131,7 +131,7 @@ var packages = []pkg{
 	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/glob", "internal/job", "internal/passwd", "internal/settings"}, never: effects},
 	{
 		path: auth + "privdrop", may: []string{
-			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/rlimit", "internal/settings",
+			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/programs", "internal/rlimit", "internal/settings",
 		},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},

@@ -195,7 +195,7 @@ func TestExpiryBetweenStages(t *testing.T) {
 	for name, tc := range map[string]struct {
 		delay string
 		want  fakerunner.Outcome
-	}{"H8 no grace": {"0s", fakerunner.SystemFailure}, "H8 the site's grace": {"1h", fakerunner.Success}} {
+	}{"H8 no grace": {"0s", fakerunner.ScriptFailure}, "H8 the site's grace": {"1h", fakerunner.Success}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSibling(t, func(c site.Config) { c.Set("general", "jwt_exp_delay", tc.delay) })
@@ -244,7 +244,7 @@ func TestTokenExchanged(t *testing.T) {
 				}
 			}
 			result := r.Run(j)
-			if result.Outcome != fakerunner.SystemFailure {
+			if result.Outcome != fakerunner.ScriptFailure {
 				t.Errorf("the job ended as %s:\n%s", result.Outcome, output(result))
 			}
 			for _, d := range events(t, s, "decision") {

@@ -265,11 +265,11 @@ func TestListsChangedDuringTheJob(t *testing.T) {
 		before, after func(*site.Site, site.Config)
 		want          fakerunner.Outcome
 	}{
-		"B8 no list before":             {auth(), auth("groups_blocklist", names{"many7"}), fakerunner.SystemFailure},
-		"B8 another list before":        {auth("groups_blocklist", names{"other"}), auth("groups_blocklist", names{"other", "many7"}), fakerunner.SystemFailure},
+		"B8 no list before":             {auth(), auth("groups_blocklist", names{"many7"}), fakerunner.ScriptFailure},
+		"B8 another list before":        {auth("groups_blocklist", names{"other"}), auth("groups_blocklist", names{"other", "many7"}), fakerunner.ScriptFailure},
 		"B8 still allowed":              {auth("groups_allowlist", names{"many7"}), auth("groups_allowlist", names{"other", "many8"}), fakerunner.Success},
 		"B8 a list that is taken away":  {auth("groups_allowlist", names{"many7"}), auth(), fakerunner.Success},
-		"B8 no longer allowed by users": {auth("user_allowlist", names{account}, "groups_allowlist", names{"other"}), auth("groups_allowlist", names{"other"}), fakerunner.SystemFailure},
+		"B8 no longer allowed by users": {auth("user_allowlist", names{account}, "groups_allowlist", names{"other"}), auth("groups_allowlist", names{"other"}), fakerunner.ScriptFailure},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

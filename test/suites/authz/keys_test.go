@@ -85,7 +85,7 @@ const (
 func refusesKeys(t *testing.T, s *site.Site, want string) {
 	t.Helper()
 	c, memory := once(t, s)
-	if c.Status != 2 || len(c.Stdout) != 0 || !strings.HasPrefix(string(c.Stderr), "\x1b[31;1m"+failed) {
+	if c.Status != 2 || len(c.Stdout) != 0 || !strings.HasPrefix(string(c.Stderr), "\x1b[31;1mjacamar: "+failed) {
 		t.Errorf("status %d, %q, %q", c.Status, c.Stdout, c.Stderr)
 	}
 	if c.Duration > longest || memory > largest {

@@ -73,7 +73,7 @@ func TestRecordsOfFailures(t *testing.T) {
 	}{
 		"script":        {nil, func(s *site.Site) fakerunner.Job { return s.Job("exit 7") }, "run", "build", 7, "exit code 7"},
 		"denied":        {auth("user_allowlist", names{}), nil, "config", "denied", 0, "no_allowlist_match"},
-		"no token":      {nil, func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "") }, "config", "build", 0, "no id_token"},
+		"no token":      {nil, func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "") }, "config", "denied", 0, "no id_token"},
 		"configuration": {mapped("x"), nil, "config", "config", 0, "cannot use the account map"},
 		"resource": {
 			func(s *site.Site, c site.Config) {
@@ -113,7 +113,7 @@ func TestRecordsOfFailures(t *testing.T) {
 
 func TestLevels(t *testing.T) {
 	for level, want := range map[string][]string{
-		"debug": {"rule", "decision", "stage_end"}, "info": {"decision", "stage_end"}, "warning": {"decision"}, "error": nil,
+		"debug": {"rule", "decision", "job_end", "stage_end"}, "info": {"decision", "job_end", "stage_end"}, "warning": {"decision", "job_end"}, "error": nil,
 	} {
 		t.Run(level, func(t *testing.T) {
 			t.Parallel()

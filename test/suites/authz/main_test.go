@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,8 +151,24 @@ func lineOf(rule string) string {
 		return "ERROR: the job's id_token has "
 	case "token: expired":
 		return "ERROR: the job's id_token has expired: it was valid until "
+	case "enforce_nologin":
+		return "ERROR: this CI resource takes no jobs now: "
+	case "token: time":
+		return failed
 	}
 	return refused
+}
+
+// temporary are the rules whose refusal is by the state of the resource; see the decision
+// "a refusal is final".
+var temporary = []string{"token: time", "account_unknown", "enforce_nologin", "drain", "state"}
+
+// classOf is how the runner reports a refusal.
+func classOf(rule string) fakerunner.Outcome {
+	if slices.Contains(temporary, rule) {
+		return fakerunner.SystemFailure
+	}
+	return fakerunner.ScriptFailure
 }
 
 // attempt is one job and its expected result.
@@ -231,6 +248,9 @@ func (a attempt) judge(t *testing.T, s *site.Site, r fakerunner.Result) {
 		return
 	}
 	stopped(t, s, r, line)
+	if a.rule != "" && (r.Outcome != classOf(a.rule) || r.Outcome == fakerunner.ScriptFailure && configs(r) != 1) {
+		t.Errorf("the job ended as %s after %d calls of config", r.Outcome, configs(r))
+	}
 	if a.after != nil {
 		a.after(t, s, r)
 	}
@@ -244,6 +264,16 @@ func (a attempt) judge(t *testing.T, s *site.Site, r fakerunner.Result) {
 	case a.rule != "" && (denials[0].Decision != "deny" || denials[0].Rule != a.rule):
 		t.Errorf("recorded %s by %q (%s), want a denial by %q", denials[0].Decision, denials[0].Rule, denials[0].Reason, a.rule)
 	}
+}
+
+// configs counts the calls of the config stage.
+func configs(r fakerunner.Result) (n int) {
+	for _, c := range r.Calls {
+		if c.Stage == "config" {
+			n++
+		}
+	}
+	return n
 }
 
 // ran checks that a job succeeded as the expected account.
@@ -279,7 +309,7 @@ func stopped(t *testing.T, s *site.Site, r fakerunner.Result, line string) {
 		}
 	}
 	config, _ := r.Call("config")
-	if len(config.Stdout) != 0 || !strings.Contains(string(config.Stderr), line) || strings.Count(string(config.Stderr), "\n") > 2 {
+	if len(config.Stdout) != 0 || !strings.Contains(string(config.Stderr), line) || strings.Count(string(config.Stderr), "jacamar: ") > 2 {
 		t.Errorf("config wrote %q and %q, want the line %q", config.Stdout, config.Stderr, line)
 	}
 	for _, inside := range []string{s.Dir, common(t).StateDir, "token:", "uid ", "allowlist", "goroutine"} {

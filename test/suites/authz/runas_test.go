@@ -226,7 +226,7 @@ func TestRunAsHangs(t *testing.T) {
 				validated(body)(s, c)
 			}))
 			c, _ := once(t, s)
-			if c.Status != 2 || !strings.Contains(string(c.Stderr), refused) || c.Duration > 45*time.Second {
+			if c.Status != 2 || !strings.Contains(string(c.Stderr), failed) || c.Duration > 45*time.Second {
 				t.Errorf("status %d after %v: %s", c.Status, c.Duration, c.Stderr)
 			}
 			if d := events(t, s, "decision"); len(d) != 1 || d[0].Decision != "deny" || d[0].Rule != "runas" {
@@ -283,7 +283,11 @@ func TestRunAsAnswer(t *testing.T) {
 				validated(`echo '{"username":"svc","user_message":"runs as svc \u001b[31mby rule 7\nERROR: fake"}'`)),
 			see: func(t *testing.T, _ *site.Site, r fakerunner.Result) {
 				c, _ := r.Call("prepare")
-				if !strings.HasPrefix(string(c.Stdout), "Welcome.\nMaintenance on Friday.\nruns as svc ?[31mby rule 7 ERROR: fake\n") {
+				want := ""
+				for _, line := range []string{"Welcome.", "Maintenance on Friday.", "runs as svc ?[31mby rule 7 ERROR: fake"} {
+					want += "\x1b[0;36mjacamar: " + line + "\x1b[0m\n"
+				}
+				if !strings.HasPrefix(string(c.Stdout), want) {
 					t.Errorf("prepare wrote %q", c.Stdout)
 				}
 			},
@@ -293,7 +297,7 @@ func TestRunAsAnswer(t *testing.T) {
 			change: validated(`echo '{"user_message":"ask for access at https://site.example/ci"}'; exit 1`),
 			after: func(t *testing.T, _ *site.Site, r fakerunner.Result) {
 				c, _ := r.Call("config")
-				if !strings.Contains(string(c.Stderr), "\n       ask for access at https://site.example/ci\n") {
+				if !strings.Contains(string(c.Stderr), "jacamar:        ask for access at https://site.example/ci\x1b[0m\n") {
 					t.Errorf("config wrote %q", c.Stderr)
 				}
 			},
@@ -342,7 +346,7 @@ func TestRunAsHoldsForTheJob(t *testing.T) {
 				called("ordinary")(t, s, result)
 				return
 			}
-			if result.Outcome != fakerunner.SystemFailure {
+			if result.Outcome != fakerunner.ScriptFailure {
 				t.Errorf("the job ended as %s", result.Outcome)
 			}
 			if d := events(t, s, "decision"); d[1].Stage != "prepare" || d[1].Rule != tc.want {

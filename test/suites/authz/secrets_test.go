@@ -329,7 +329,7 @@ func wellFormed(t *testing.T, s *site.Site, r fakerunner.Result) {
 	testutil.Must(t, err)
 	for line := range strings.Lines(string(text)) {
 		var fields map[string]any
-		if err := json.Unmarshal([]byte(line), &fields); err != nil || fields["event"] == nil || fields["stage"] == nil {
+		if err := json.Unmarshal([]byte(line), &fields); err != nil || fields["event"] == nil || (fields["stage"] == nil) != (fields["event"] == "job_end") {
 			t.Errorf("%q is no record: %v", line, err)
 		}
 		for _, c := range strings.TrimSuffix(line, "\n") {
@@ -339,7 +339,7 @@ func wellFormed(t *testing.T, s *site.Site, r fakerunner.Result) {
 		}
 	}
 	for _, c := range r.Calls {
-		words := strings.NewReplacer("\x1b[31;1m", "", "\x1b[0;33m", "", "\x1b[0m", "", "\n", "").Replace(string(c.Stderr))
+		words := strings.NewReplacer("\x1b[31;1m", "", "\x1b[0;36m", "", "\x1b[0;33m", "", "\x1b[0m", "", "\n", "").Replace(string(c.Stderr))
 		if c.Stage != "config" {
 			continue
 		}

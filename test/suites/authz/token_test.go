@@ -243,7 +243,7 @@ func TestForm(t *testing.T) {
 			}
 			return site.WithToken(j, gitlab.Sign(s.GitLab.CI.Header(), json.RawMessage(string(b)+" {}"), gitlab.RS256(s.GitLab.CI)))
 		}, rule: "token: claims"},
-		{name: "no token at all", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("id -un"), "") }, line: "ERROR: the job has no id_token SITE_ID_TOKEN"},
+		{name: "no token at all", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("id -un"), "") }, rule: "token: absent", line: "ERROR: the job has no id_token SITE_ID_TOKEN"},
 		{name: "no token but text", job: respelled(func(string) string { return "please" }), rule: "token: form"},
 	})
 }

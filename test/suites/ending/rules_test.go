@@ -86,7 +86,7 @@ func (p place) refusedLater(t *testing.T, change func(site.Config)) (job int64, 
 	}
 	j := p.site.Job("echo the script has run")
 	res = r.Run(j)
-	if res.Outcome != fakerunner.SystemFailure || strings.Contains(res.Trace, "the script has run\n") {
+	if res.Outcome != fakerunner.ScriptFailure || strings.Contains(res.Trace, "the script has run\n") {
 		t.Errorf("the job ended as %s:\n%s", res.Outcome, res.Trace)
 	}
 	return j.ID, res

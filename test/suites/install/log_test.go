@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/logview"
 	"jacamar-ci/test/harness/site"
 	"jacamar-ci/test/repo/docs"
 )
@@ -35,7 +36,7 @@ func unchanged(j fakerunner.Job) fakerunner.Job { return j }
 func sampleJobs() []sampleJob {
 	plain := func(site.Config, *site.Site) {}
 	return []sampleJob{
-		{"A job that succeeds", "With a message of the site (`job_message`).", []string{"echo hello"}, false, unchanged, func(c site.Config, _ *site.Site) {
+		{"A job that succeeds", "With a message of the site (`job_message`), and a login profile that prints.", []string{"echo hello"}, false, unchanged, func(c site.Config, _ *site.Site) {
 			c.Set("general", "job_message", "Maintenance on Friday from 08:00.")
 		}},
 		{"A script that fails", "The exit code is the script's own.", []string{"echo hello", "exit 3"}, false, unchanged, plain},
@@ -45,8 +46,11 @@ func sampleJobs() []sampleJob {
 		{"Arguments that are refused", "", []string{"echo hello"}, true, func(j fakerunner.Job) fakerunner.Job {
 			return site.WithVariable(j, "SCHEDULER_PARAMETERS", "--output=mine.txt")
 		}, plain},
-		{"A job without a token", "", []string{"echo hello"}, false, func(j fakerunner.Job) fakerunner.Job { return site.WithToken(j, "") }, plain},
-		{"A user who may not run jobs", "The reason is in the operator's log only.", []string{"echo hello"}, false, unchanged, func(c site.Config, s *site.Site) {
+		{"A job without a token", "The lines can be copied into the job.", []string{"echo hello"}, false, func(j fakerunner.Job) fakerunner.Job { return site.WithToken(j, "") }, plain},
+		{"A token for another audience", "", []string{"echo hello"}, false, unchanged, func(c site.Config, _ *site.Site) {
+			c.Set("general", "jwt_required_aud", "https://hpc.example.com")
+		}},
+		{"A user who may not run jobs", "The reason is in the operator's log only. The job is not repeated.", []string{"echo hello"}, false, unchanged, func(c site.Config, s *site.Site) {
 			c.Set("auth", "user_blocklist", []string{s.Account.Name})
 		}},
 	}
@@ -59,8 +63,9 @@ func TestJobLogs(t *testing.T) {
 	}
 	slurm, data := clusters(t, "slurm")["slurm"], sharedDataDir(t)
 	s := site.New(t)
+	greet(t, s)
 	var page strings.Builder
-	page.WriteString(logHead)
+	page.WriteString(logHead + "\n" + logview.Style + "\n")
 	for i, sample := range sampleJobs() {
 		other := s.NewSibling(t, func(c site.Config) {
 			if sample.slurm {
@@ -75,7 +80,7 @@ func TestJobLogs(t *testing.T) {
 		if sample.what != "" {
 			fmt.Fprintf(&page, "%s\n\n", sample.what)
 		}
-		fmt.Fprintf(&page, "```text\n%s```\n", readable(r.Trace, other))
+		page.WriteString(logview.HTML(logview.WithRunnerColors(readable(r.Trace, other))))
 		if *logsDir != "" {
 			if err := os.WriteFile(filepath.Join(*logsDir, fmt.Sprintf("%d.log", i)), []byte(r.Trace), 0o644); err != nil {
 				t.Fatal(err)
@@ -95,16 +100,28 @@ func TestJobLogs(t *testing.T) {
 	}
 }
 
+// greet gives the account a login profile that prints.
+func greet(t *testing.T, s *site.Site) {
+	t.Helper()
+	profile := filepath.Join(s.Account.Home, ".bash_profile")
+	if err := os.WriteFile(profile, []byte("echo 'Welcome to the cluster.'\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(profile) })
+}
+
 // stable removes the lines that depend on the response time of a batch system, and on
 // files that a test that was killed has left in the account's home.
 func stable(page string) string {
-	return regexp.MustCompile(`(?m)^(?:Slurm job 1 |nodes: |ran: |waited: |.*an earlier job of yours).*\n`).ReplaceAllString(page, "")
+	return regexp.MustCompile(`(?m)^.*(?:Slurm job 1[ :]|>nodes: |>ran: |>waited: |an earlier job of yours).*\n`).ReplaceAllString(page, "")
 }
 
 const logHead = `# What a job's log looks like
 
-Logs of jobs in the test suite, as text; names, numbers and times are replaced by fixed ones. The lines of GitLab
-Runner itself are shortened, as printed by the suite's fake runner. In GitLab, sections can be folded, warnings are yellow and errors red.
+Logs of jobs in the test suite, in the colours of GitLab and with its sections: select one to fold or unfold it. Names, numbers and times are replaced by
+fixed ones. The lines of GitLab Runner itself are shortened, as printed by the suite's fake runner.
+
+Lines that begin with ` + "`jacamar:`" + ` are Jacamar's: cyan for information, yellow for warnings, red for errors. All others are the runner's and the script's.
 `
 
 // known are the escape sequences that GitLab's log view supports: colours,
@@ -129,12 +146,10 @@ func escapes(t *testing.T, trace string) {
 	}
 }
 
-// readable is the log as plain text, with fixed values for what differs from run to
-// run.
+// readable is the log with fixed values for what differs from run to run.
 func readable(trace string, s *site.Site) string {
 	host, _ := os.Hostname()
-	text := known.ReplaceAllString(trace, "")
-	text = strings.NewReplacer(s.Account.Home, "/home/alice", s.Account.Name, "alice", s.Accounts.Runner, "gitlab-runner", host, "login1", s.Dir, "/srv/site").Replace(text)
+	text := strings.NewReplacer(s.Account.Home, "/home/alice", s.Account.Name, "alice", s.Accounts.Runner, "gitlab-runner", host, "login1", s.Dir, "/srv/site").Replace(trace)
 	for pattern, same := range map[string]string{
 		`\b[0-9]{5,}\b`: "4711", `Jacamar [^)\s]+\)`: "Jacamar 0.1.0)", `driver jacamar \S+\.\.\.`: "driver jacamar 0.1.0...", `\b[0-9.]+(?:ms|µs|s)\b`: "1s", `cpu [0-9:.]+`: "cpu 00:01",
 	} {

@@ -137,7 +137,7 @@ func TestStop(t *testing.T) {
 			t.Errorf("%s", text)
 		}
 		res := e.Wait()
-		if res.Outcome != fakerunner.SystemFailure || strings.Contains(res.Trace, "the after_script ran") {
+		if res.Outcome != fakerunner.ScriptFailure || strings.Contains(res.Trace, "the after_script ran") {
 			t.Errorf("%s\n%s", res.Outcome, res.Trace)
 		}
 		reads(t, res, "stopped by the administrators of this CI resource: too loud")
@@ -169,7 +169,7 @@ func TestStopBetweenStages(t *testing.T) {
 				}
 			}
 			res := r.Run(j)
-			if res.Outcome != fakerunner.SystemFailure {
+			if res.Outcome != fakerunner.ScriptFailure {
 				t.Errorf("after %s: %s\n%s", after, res.Outcome, res.Trace)
 			}
 			for _, c := range res.Calls {
@@ -206,7 +206,7 @@ func TestStopAccount(t *testing.T) {
 		does(t, s, "stop", "--account", s.Account.Name, "--message", "you know why")
 		for _, e := range all {
 			res := e.Wait()
-			if res.Outcome != fakerunner.SystemFailure {
+			if res.Outcome != fakerunner.ScriptFailure {
 				t.Errorf("%s", res.Outcome)
 			}
 			reads(t, res, "stopped by the administrators of this CI resource: you know why")

@@ -67,7 +67,7 @@ func TestAllJobs(t *testing.T) {
 		site.Want(t, r.Run(bad), fakerunner.ScriptFailure, 7)
 		refused := s.Job("true")
 		testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "user_blocklist", []string{s.Account.Name}) }))
-		if r.Run(refused).Outcome != fakerunner.SystemFailure {
+		if r.Run(refused).Outcome != fakerunner.ScriptFailure {
 			t.Error("a blocked user's job ran")
 		}
 		ended := list(t, s, "--ended")

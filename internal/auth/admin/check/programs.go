@@ -12,6 +12,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/programs"
 	"jacamar-ci/internal/version"
 )
 
@@ -55,14 +56,8 @@ func jacamar(ctx context.Context, s Site) []Line {
 	if len(lines) > 0 {
 		return lines
 	}
-	for p := s.Jacamar.String(); ; p = path.Dir(p) {
-		info, err := os.Stat(p)
-		if err == nil && info.Mode().Perm()&0o001 == 0 {
-			lines = append(lines, fail("install the programs where every account may enter, such as /opt/jacamar, or run: chmod o+x "+p, "the accounts of jobs cannot run %s: %s has mode %04o", s.Jacamar, p, info.Mode().Perm()))
-		}
-		if p == "/" {
-			break
-		}
+	for _, f := range programs.Blocked(s.Jacamar) {
+		lines = append(lines, fail(f.Fix, "the accounts of jobs cannot run %s: %s %s", s.Jacamar, f.Path, f.Problem))
 	}
 	if len(lines) == 0 {
 		lines = append(sameVersion(ctx, s.Jacamar), readable(s.Jacamar)...)

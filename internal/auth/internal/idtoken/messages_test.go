@@ -13,7 +13,7 @@ import (
 func TestMessagesForAuthor(t *testing.T) {
 	const second = time.Second
 	site := soundRules()
-	site.Advice = "write this"
+	site.Advice = failure.Advice{Hint: "write this", Lines: []string{"id_tokens:"}}
 	wrong := func(has string) string {
 		return "the job's id_token has " + has + `, and this resource expects "` + siteAudience + `"`
 	}
@@ -44,9 +44,21 @@ func TestMessagesForAuthor(t *testing.T) {
 			if line != c.line || hint != c.hint {
 				t.Errorf("the author reads %q, %q\nwant %q, %q", line, hint, c.line, c.hint)
 			}
+			if lines := failure.LinesOf(err); (len(lines) == 1) != (c.hint == "write this") {
+				t.Errorf("the lines to copy are %q", lines)
+			}
 			if full, _ := failure.ForUser(err, true, ""); !strings.HasPrefix(full, "token: ") || strings.Contains(full, "this resource expects") {
 				t.Errorf("the operator reads %q", full)
 			}
 		})
+	}
+}
+
+// TestAbsentToken names the variable and how to get the token.
+func TestAbsentToken(t *testing.T) {
+	err := Absent("SITE_ID_TOKEN", failure.Advice{Hint: "write this", Lines: []string{"id_tokens:"}})
+	line, hint := failure.ForUser(err, false, "job 9")
+	if rule, ok := RuleOf(err); !ok || rule != RuleAbsent || line != "the job has no id_token SITE_ID_TOKEN" || hint != "write this" || len(failure.LinesOf(err)) != 1 {
+		t.Errorf("%q, %q, %v", line, hint, err)
 	}
 }

@@ -66,9 +66,8 @@ type Rules struct {
 	Issuer string
 	// Audience must be aud or one of its entries. It must not be "".
 	Audience string
-	// Advice is the hint for the job's author how to request a token with that
-	// audience.
-	Advice string
+	// Advice is how the job's author requests a token with that audience.
+	Advice failure.Advice
 
 	// RunnerIDs are this site's runners; empty accepts all.
 	RunnerIDs []job.ID

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/claims"
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
 
@@ -81,6 +82,12 @@ func audience(aud any, want string) bool {
 	return slices.Contains(list, any(want))
 }
 
+// Absent is the refusal of a job without the variable of that name.
+func Absent(name string, advice failure.Advice) error {
+	text := fmt.Sprintf("the job has no id_token %s", name)
+	return refuse(RuleAbsent, "%s", text).WithPublic("%s", text).WithAdvice(advice)
+}
+
 // wrongAudience is the refusal of a mistake that job authors often make. It repeats
 // a value of their own token, whose signature was verified.
 func wrongAudience(aud any, rules Rules) error {
@@ -97,7 +104,7 @@ func wrongAudience(aud any, rules Rules) error {
 	}
 	return refuse(RuleAudience, "the token has %s, want %q", has, rules.Audience).
 		WithPublic("the job's id_token has %s, and this resource expects %q", has, rules.Audience).
-		WithHint("%s", rules.Advice)
+		WithAdvice(rules.Advice)
 }
 
 func checkTimes(t claims.Token, rules Rules, now time.Time) error {

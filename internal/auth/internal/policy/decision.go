@@ -86,7 +86,11 @@ func (d Decision) Err() error {
 	if d.Allowed {
 		return nil
 	}
-	return failure.Deniedf("%s: %s", d.Rule, d.Reason)
+	f := failure.Deniedf("%s: %s", d.Rule, d.Reason)
+	if d.Rule == EnforceNologin {
+		return f.WithPublic("this CI resource takes no jobs now: its administrators have disabled logins").WithHint("retry the job when they allow logins again")
+	}
+	return f
 }
 
 // conclude returns the decision for the steps. Without steps it is a refusal.

@@ -26,7 +26,7 @@ func MayChangeIDs() error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return failure.Privatef("downscope is setuid, but this process lacks %s%s", strings.Join(missing, " and "), capabilityHint())
+	return failure.Configf("downscope is setuid, but this process lacks %s%s", strings.Join(missing, " and "), capabilityHint())
 }
 
 // missingOf names the capabilities that a change of ids needs and has does not report.
@@ -64,7 +64,7 @@ func checkHostIDs() error {
 	case err != nil:
 		return failure.Privatef("cannot determine whether this process is in a user namespace: %w", err)
 	case foreign != "":
-		return failure.Privatef("downscope is setuid, but this process is in a user namespace, where ids are not the machine's own (%s)", foreign)
+		return failure.Configf("downscope is setuid, but this process is in a user namespace, where ids are not the machine's own (%s)", foreign)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func checkSuidDumpable(text []byte, err error) error {
 		return failure.Privatef("cannot read %s: %w", suidDumpable, err)
 	}
 	if strings.TrimSpace(string(text)) == "1" {
-		return failure.Privatef("downscope is setuid, but fs.suid_dumpable is 1, which gives an account access to a program that changes to it: set it to 0 or 2")
+		return failure.Configf("downscope is setuid, but fs.suid_dumpable is 1, which gives an account access to a program that changes to it: set it to 0 or 2")
 	}
 	return nil
 }

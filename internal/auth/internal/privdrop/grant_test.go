@@ -49,7 +49,7 @@ func TestStart(t *testing.T) {
 		want          string
 	}{
 		{"well", "/bin/true", strategy, failure.System, ""},
-		{"no such program", "/nonexistent/jacamar", strategy, failure.System, "cannot start jacamar as alice"},
+		{"no such program", "/nonexistent/jacamar", strategy, failure.Config, "cannot start /nonexistent/jacamar as alice: no such file or directory: install all"},
 		{"no such strategy", "/bin/true", "su", failure.Config, "is not a strategy"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -30,7 +30,7 @@ func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 		return own, firstError(checkNoTerminal, MaySudo)
 	case settings.None:
 		if int(a.UID) != os.Geteuid() {
-			return plan{}, failure.Deniedf("downscope is none: the account must be this process's uid %d, not %s", os.Geteuid(), a.Name)
+			return plan{}, failure.Privatef("downscope is none: the account must be this process's uid %d, not %s", os.Geteuid(), a.Name)
 		}
 		return own, nil
 	}
@@ -83,7 +83,7 @@ const sudo = "/usr/bin/sudo"
 func MaySudo() error {
 	var info unix.Stat_t
 	if err := unix.Stat(sudo, &info); err != nil {
-		return failure.Privatef("downscope is sudo, but %s cannot be used: %w", sudo, err)
+		return failure.Configf("downscope is sudo, but %s cannot be used: %w", sudo, err)
 	}
 	return checkSudo(info.Uid, info.Mode, noNewPrivs())
 }
@@ -91,9 +91,9 @@ func MaySudo() error {
 func checkSudo(owner, mode uint32, noNewPrivs bool) error {
 	switch {
 	case owner != 0 || mode&unix.S_ISUID == 0:
-		return failure.Privatef("downscope is sudo, but %s is not owned by root or has no setuid bit", sudo)
+		return failure.Configf("downscope is sudo, but %s is not owned by root or has no setuid bit", sudo)
 	case noNewPrivs:
-		return failure.Privatef("downscope is sudo, but no_new_privs is set (NoNewPrivileges= in the runner's unit?), which disables setuid bits")
+		return failure.Configf("downscope is sudo, but no_new_privs is set (NoNewPrivileges= in the runner's unit?), which disables setuid bits")
 	}
 	return nil
 }
@@ -103,7 +103,7 @@ func checkSudo(owner, mode uint32, noNewPrivs bool) error {
 func checkNoTerminal() error {
 	for fd := range 3 {
 		if _, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
-			return failure.Privatef("descriptor %d is a terminal: GitLab Runner must start jobs, not a user", fd)
+			return failure.Configf("descriptor %d is a terminal: GitLab Runner must start jobs, not a user", fd)
 		}
 	}
 	return nil

@@ -43,7 +43,7 @@ type Launcher struct {
 func (l Launcher) Start(grant policy.Grant, stage job.Stage) (child *monitor.Child, as inherit.Start, err error) {
 	account, ok := grant.Account()
 	if !ok {
-		return nil, as, failure.Deniedf("no account was granted")
+		return nil, as, failure.Privatef("no account was granted")
 	}
 	plan, err := l.plan(account, stage)
 	if err != nil {
@@ -54,7 +54,7 @@ func (l Launcher) Start(grant policy.Grant, stage job.Stage) (child *monitor.Chi
 		return pid, err
 	})
 	if err != nil {
-		return nil, as, failure.Privatef("cannot start jacamar as %s: %w", account.Name, err)
+		return nil, as, l.notStarted(account, err)
 	}
 	return child, as, nil
 }

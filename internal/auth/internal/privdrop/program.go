@@ -53,7 +53,7 @@ func (f programFacts) mayChangeIDs() error {
 	if lost == "" {
 		lost = ": run it as root, or give it the file capabilities cap_setuid,cap_setgid"
 	}
-	return failure.Privatef("downscope is setuid, but %s lacks %s%s", f.program, strings.Join(missing, " and "), lost)
+	return failure.Configf("downscope is setuid, but %s lacks %s%s", f.program, strings.Join(missing, " and "), lost)
 }
 
 // inherits reports whether a program without file capabilities would inherit one of this

@@ -110,9 +110,10 @@ func (s Script) Run(ctx context.Context, id claims.Identity, user, target job.Us
 	case ctx.Err() != nil:
 		return Approval{}, failure.Privatef("the validation script %s was interrupted: %w", s.Path, err)
 	}
+	unanswered := err != nil || r.Signal != 0
 	out, err := checkResult(r, err)
 	if err != nil {
-		return Approval{}, call.refusal(r, err)
+		return Approval{}, call.refusal(r, err, unanswered)
 	}
 	return out.approval(call.account, r), nil
 }
@@ -181,10 +182,12 @@ func checkResult(ran subprocess.Result, err error) (output, error) {
 }
 
 // refusal is the failure of a call that was not accepted. A script that refuses by its
-// exit status can give the user a reason.
-func (c call) refusal(ran subprocess.Result, why error) error {
+// exit status can give the user a reason. The refusal is temporary if the script has not
+// answered at all: it was ended at its limits or by a signal.
+func (c call) refusal(ran subprocess.Result, why error, unanswered bool) error {
 	f := failure.Deniedf("the validation script did not accept the call %s: %w%s", c, why, notes(ran))
 	if ran.Code == 0 {
+		f.Temporary = unanswered
 		return f
 	}
 	// Malformed output has no message.

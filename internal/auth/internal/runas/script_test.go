@@ -122,7 +122,7 @@ func TestRunReportsRefusal(t *testing.T) {
 
 	for _, body := range []string{
 		"exit 1", "echo what; exit 1", "echo '{}'; exit 1", `echo '{"user_message":" "}'; exit 1`,
-		`echo '{"user_message":"hello","uid":"0"}'; exit 1`, `echo '{"user_message":"hello"}'; kill -KILL $$`, `echo '{"user_message":"hello"}x'`,
+		`echo '{"user_message":"hello","uid":"0"}'; exit 1`, `echo '{"user_message":"hello"}x'`,
 	} {
 		a, err = run(t, bash(t, body), "alice", "")
 		refused(t, a, err, failure.Denied)
@@ -130,6 +130,11 @@ func TestRunReportsRefusal(t *testing.T) {
 		if line != "you are not allowed to run CI jobs on this resource" || hint != "ask its administrators, quoting job 9" {
 			t.Errorf("%s: the user reads %q, %q", body, line, hint)
 		}
+	}
+
+	_, err = run(t, bash(t, `echo '{"user_message":"hello"}'; kill -KILL $$`), "alice", "")
+	if line, _ := failure.ForUser(err, false, "job 9"); failure.DefaultCodes().Status(err) != failure.DefaultCodes().System || line != "this CI resource could not run the job" {
+		t.Errorf("a script that a signal ended: the user reads %q: %v", line, err)
 	}
 
 	s = bash(t, "head -c 100000 /dev/zero | tr '\\0' x >&2")

@@ -215,7 +215,23 @@ func (r *submittedJob) summarize() {
 	if r.started {
 		lines = append(lines, r.summary(r.usage())...)
 	}
-	r.Messages.Section("jacamar_batch", fmt.Sprintf("%s job %s", r.Scheduler.Name(), r.id), lines)
+	r.Messages.Section("jacamar_batch", fmt.Sprintf("%s job %s%s", r.Scheduler.Name(), r.id, r.endWords()), lines)
+}
+
+// endWords describes the end of the job for the title of its summary, as far as known:
+// the batch system's final state, and the script's exit code.
+func (r *submittedJob) endWords() string {
+	var words []string
+	if r.state.Phase == scheduler.Done {
+		words = append(words, r.state.Name)
+	}
+	if r.endStatus != nil {
+		words = append(words, fmt.Sprintf("exit code %d", r.endStatus.code))
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(words, ", ")
 }
 
 // usage queries the accounting, where the site has one.

@@ -356,8 +356,8 @@ func TestEmptyStartFile(t *testing.T) {
 		filled bool
 		want   string
 	}{
-		{"filled later", true, "Slurm job 42 started on n1\n"},
-		{"never filled", false, "Slurm job 42 started\n"},
+		{"filled later", true, "Slurm job 42 started on n1\x1b"},
+		{"never filled", false, "Slurm job 42 started\x1b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			simulate(t, func(t *testing.T, w *simulator) {

@@ -56,7 +56,7 @@ func emptied(script *os.File) (bool, error) {
 }
 
 func (l Local) start(w *wiring, read loginshell.Profiles) (*process.Process, error) {
-	program := loginshell.Program{Gate: true, Hide: w.output != nil, Save: w.saves}
+	program := loginshell.Program{Gate: true, Hide: true, Save: w.saves}
 	shell, err := l.Family.Start(process.Command{
 		Path: l.Shell.Path, Args: loginshell.Args(program.Run(), read), Env: loginshell.Environ(l.Shell.Env),
 		Dir: workDir(l.Shell.Home), Files: w.files[:],
@@ -76,6 +76,9 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (statu
 		select {
 		case <-reached:
 			passed, reached, late = true, nil, nil
+			if !l.Profiles.Hide {
+				w.output.fold(l.Voice)
+			}
 			known = l.Family.Snapshot(append(proctree.Children(shell.PID), shell.PID)...)
 			w.open()
 		case <-late:

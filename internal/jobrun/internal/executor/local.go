@@ -54,6 +54,9 @@ func (l Local) Run(script []byte, stop process.Stop) (err error) {
 			l.warn(end)
 		}
 	}
+	if !end.passed {
+		end.output.show(l.Stdout)
+	}
 	return end.outcome(stop.Terminating())
 }
 
@@ -81,7 +84,7 @@ type ending struct {
 	passed bool
 	// began reports whether the script did; when not, none of it has run.
 	began bool
-	// output has what the profiles printed, where that was hidden.
+	// output has what the profiles printed.
 	output *held
 }
 

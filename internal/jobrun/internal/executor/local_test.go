@@ -45,6 +45,7 @@ var scenarios = map[string]func(){
 	"saved":           saved,
 	"saved exit":      savedExit,
 	"slow profile":    slowProfile,
+	"folds":           folds,
 	"stopped profile": stoppedProfile,
 	"daemons":         daemons,
 }

@@ -17,7 +17,7 @@ type Profiles struct {
 	// Read is what of them is read.
 	Read loginshell.Profiles
 	// Hide keeps what they print out of the job's log, unless something is wrong
-	// with them.
+	// with them. Otherwise it is in a section that GitLab folds.
 	Hide bool
 	// Warned claims the job's one warning of profiles that end the shell. It
 	// returns true where the job has had it.

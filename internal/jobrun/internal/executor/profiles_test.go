@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -51,11 +52,11 @@ func stages() {
 func TestWhatProfilesPrintIsShownOnce(t *testing.T) {
 	const end = "7 true the job's script ended with exit code 7\n"
 	for profile, want := range map[string]string{
-		"echo hello":       "hello\nscript\n" + end + "script\n" + end + "script\n" + end,
+		"echo hello":       "jacamar: output of your login profiles\nhello\nscript\n" + end + "script\n" + end + "script\n" + end,
 		"exec >&-; exit 3": "WARNING\nscript\n" + end + "script\n" + end + "script\n" + end,
 	} {
 		var lines []string
-		for line := range strings.Lines(inProfile(t, "stages", profile)) {
+		for line := range strings.Lines(plain(inProfile(t, "stages", profile))) {
 			if strings.Contains(line, "WARNING") && strings.Contains(line, "JACAMAR_CI_NO_PROFILE") && strings.Contains(line, "exit code 3") {
 				line = "WARNING\n"
 			}
@@ -102,7 +103,7 @@ func (n noticed) Write(p []byte) (int, error) {
 
 func TestASlowProfileIsNamed(t *testing.T) {
 	out := inProfile(t, "slow profile", "while [ ! -e ~/noticed ]; do sleep 0.02; done")
-	if !strings.HasPrefix(out, "your login profiles have not ended after 100ms") || !strings.HasSuffix(out, "script\n0 false <nil>\n") {
+	if !strings.HasPrefix(plain(out), "jacamar: your login profiles have not ended after 100ms") || !strings.HasSuffix(out, "script\n0 false <nil>\n") {
 		t.Errorf("got\n%s", out)
 	}
 }
@@ -256,8 +257,42 @@ func daemons() {
 // script's own are named.
 func TestDaemonsOfProfiles(t *testing.T) {
 	out := inProfile(t, "daemons", "setsid sleep 1000 & AGENT=$!; (setsid sleep 1000 &)")
-	want := "served\n0 false <nil>\ntrue\nserved\nended 1 process(es) that the script left running\n0 false <nil>\ntrue\n"
-	if out != want {
+	want := "served\n0 false <nil>\ntrue\nserved\njacamar: ended 1 process(es) that the script left running\n0 false <nil>\ntrue\n"
+	if out = plain(out); out != want {
 		t.Errorf("got\n%s\nwant\n%s", out, want)
+	}
+}
+
+// plain removes what GitLab's log view interprets.
+func plain(log string) string {
+	return regexp.MustCompile("\x1b\\[0Ksection_(?:start|end):[0-9]+:[a-z_]+(?:\\[collapsed=true\\])?\r\x1b\\[0K\n?|\x1b\\[[0-9;]*m").ReplaceAllString(log, "")
+}
+
+// folds runs a script once, as in a job's first stage.
+func folds() {
+	l := local("/bin/bash", os.Getenv("HOME"))
+	l.Profiles.Hide = false
+	report(l.Run([]byte("echo script"), never()))
+}
+
+// TestWhatProfilesPrintIsFolded: all of it is in the section, however much and whatever
+// a profile leaves running, or its end.
+func TestWhatProfilesPrintIsFolded(t *testing.T) {
+	const section = "\x1b[0Ksection_start:"
+	for profile, want := range map[string]string{
+		":":                                "script\n",
+		"echo out; echo err >&2":           "jacamar: output of your login profiles\nout\nerr\nscript\n",
+		"printf 'no line end'":             "jacamar: output of your login profiles\nno line end\nscript\n",
+		"seq 5000; echo last":              "jacamar: output of your login profiles\n1\n",
+		"seq 50000; echo last":             "jacamar: output of your login profiles (its end)\n",
+		"echo first; (setsid yes flood &)": "jacamar: output of your login profiles",
+	} {
+		out := inProfile(t, "folds", profile)
+		if got := plain(out); !strings.HasPrefix(got, want) || !strings.HasSuffix(got, "script\n0 false <nil>\n") || strings.HasPrefix(profile, "seq") && !strings.Contains(got, "\nlast\nscript\n") {
+			t.Errorf("%s: got\n%.300s", profile, got)
+		}
+		if strings.Count(out, section) != min(1, len(profile)-1) || strings.Contains(out, section) && strings.Index(out, "section_end:") > strings.Index(out, "\nscript\n") {
+			t.Errorf("%s: the section is not before the script: %.300q", profile, out)
+		}
 	}
 }

@@ -15,7 +15,7 @@ type wiring struct {
 	script *os.File // in memory; empty once the script has begun
 	passed *os.File // gives a line when the profiles are done
 	gate   *os.File // takes the line that lets the shell go on
-	output *held    // what the profiles print, where that is hidden
+	output *held    // what the profiles print
 	saved  *os.File // in memory: what a login leaves, nil where that is not needed
 	saves  bool     // the shell writes to saved
 	pumps  []*process.Pump
@@ -53,7 +53,7 @@ func (l Local) wire(script []byte, read loginshell.Profiles) (w *wiring, err err
 	if err = l.wireSaved(w, read); err != nil {
 		return w, err
 	}
-	return w, w.connect(l.Profiles.Hide || read == loginshell.Saved)
+	return w, w.connect()
 }
 
 // wireSaved gives the shell the file of what a login leaves, to read or to write.
@@ -72,7 +72,7 @@ func (l Local) wireSaved(w *wiring, read loginshell.Profiles) (err error) {
 }
 
 // connect makes the pipes.
-func (w *wiring) connect(hide bool) error {
+func (w *wiring) connect() error {
 	passed, in, err := os.Pipe()
 	if err != nil {
 		return err
@@ -85,9 +85,6 @@ func (w *wiring) connect(hide bool) error {
 	}
 	w.give(loginshell.GateFD, out)
 	w.gate = w.keep(gate)
-	if !hide {
-		return nil
-	}
 	hidden, in, err := os.Pipe()
 	if err != nil {
 		return err

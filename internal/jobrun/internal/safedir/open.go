@@ -92,6 +92,9 @@ func (r Rules) explainPath(p job.AbsPath, err error) error {
 		return nil
 	case !errors.As(err, &fault) || fault.Err != nil:
 		return diskspace.Explain(fmt.Sprintf("cannot create %s", p), p.String(), err)
+	case isFile(fault.Path):
+		return failure.Systemf("%w", foreignError(fmt.Sprintf("cannot use %s: %s is not a directory", p, fault.Path))).
+			WithHint("rename %s, or choose another directory; if it is not yours, tell the administrators of this resource", fault.Path)
 	}
 	problem := fault.Problem
 	if fault.Relation != "" {
@@ -104,8 +107,17 @@ func (r Rules) explainPath(p job.AbsPath, err error) error {
 	if fault.UID == uint32(r.Owner) {
 		who = ""
 	}
-	return failure.Systemf("cannot use %s: %s %s: others could replace its content", p, subject, problem).
-		WithHint("%s%s", who, fault.Fix)
+	text := fmt.Sprintf("cannot use %s: %s %s: others could replace its content", p, subject, problem)
+	if who != "" {
+		return failure.Systemf("%w", foreignError(text)).WithHint("%s%s", who, fault.Fix)
+	}
+	return failure.Systemf("%s", text).WithHint("%s", fault.Fix)
+}
+
+// isFile reports whether the path leads to something else than a directory.
+func isFile(path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR
 }
 
 // orClose closes f when there is an error.

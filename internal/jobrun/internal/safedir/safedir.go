@@ -235,10 +235,22 @@ func (r Rules) checkOwner(path string, st *unix.Stat_t) error {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return failure.Systemf("cannot use %s: it is not a directory", path)
 	case st.Uid != uint32(r.Owner):
-		return failure.Systemf("cannot use %s: owned by %s, not by you", path, accountName(st.Uid)).
+		return failure.Systemf("%w", foreignError(fmt.Sprintf("cannot use %s: owned by %s, not by you", path, accountName(st.Uid)))).
 			WithHint("only its owner or an administrator can remove it; an administrator can create it for you: install -d -m 0700 -o %d %s", r.Owner, path)
 	}
 	return nil
+}
+
+// foreignError is the text of a fault that the user cannot correct: of what belongs to
+// another account.
+type foreignError string
+
+func (e foreignError) Error() string { return string(e) }
+
+// IsForeign reports whether the error is of something that belongs to another account, so
+// that the user can only name another directory.
+func IsForeign(err error) bool {
+	return errors.As(err, new(foreignError)) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
 }
 
 // accountName is an account's name for a message, or its number where /etc/passwd does

@@ -1,10 +1,13 @@
 package workspace
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
@@ -115,7 +118,7 @@ func customBuildsPath(b ipc.Request) (job.AbsPath, error) {
 	p, err := job.ParseAbsPath(text)
 	if err != nil {
 		return job.AbsPath{}, failure.Buildf("cannot use %s: %w", customVariable, err).
-			WithHint("use an absolute path, or one that begins with $HOME")
+			WithHint("write an absolute path, or ~/ with a path in your home behind it, without .. in it")
 	}
 	return p, nil
 }
@@ -146,14 +149,25 @@ func expandAccountVariables(text string, account job.Account) (string, error) {
 
 // openCustomBuilds opens the directory that the job chose. An error is the job's
 // failure unless the storage failed.
-func openCustomBuilds(p job.AbsPath, rules safedir.Rules) (*safedir.Dir, error) {
+func openCustomBuilds(p job.AbsPath, login job.Username, rules safedir.Rules) (*safedir.Dir, error) {
 	f, err := safedir.OpenCreate(p, rules)
 	if err == nil || diskspace.IsStorageError(err) {
 		return f, err
 	}
 	_, hint := failure.ForUser(err, true, "")
-	if hint == "" {
-		hint = "GitLab replaces a variable that it does not know, such as $HOME, by nothing: write the full path"
+	if hint == "" || safedir.IsForeign(err) {
+		hint = ownDirectory(p, login)
 	}
 	return nil, failure.Buildf("cannot use %s: %s", customVariable, err).WithHint("%s", hint)
+}
+
+// ownDirectory advises to choose a directory of the user's: where all users can create
+// one, below the path that was chosen.
+func ownDirectory(p job.AbsPath, login job.Username) string {
+	example := "~/ci"
+	var st unix.Stat_t
+	if unix.Stat(p.String(), &st) == nil && st.Uid == 0 && st.Mode&0o1777 == 0o1777 {
+		example = p.String() + "/" + login.String()
+	}
+	return fmt.Sprintf("write a directory of your own in %s, such as %s; GitLab replaces a variable that it does not know, such as $HOME, by nothing", customVariable, example)
 }

@@ -79,7 +79,7 @@ func (w *Workspace) buildsRoot() (root *safedir.Dir, custom job.AbsPath, err err
 		return nil, job.AbsPath{}, err
 	}
 	if !custom.IsZero() {
-		root, err = openCustomBuilds(custom, w.rules)
+		root, err = openCustomBuilds(custom, w.request.Account.Name, w.rules)
 		return root, custom, err
 	}
 	root, err = w.base.Make("builds")
