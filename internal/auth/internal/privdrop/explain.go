@@ -2,7 +2,6 @@ package privdrop
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 
@@ -19,18 +18,17 @@ import (
 // notStarted explains an error of the start itself. If it is of the program's file, the
 // installation has to be corrected.
 func (l Launcher) notStarted(a job.Account, err error) error {
-	what := fmt.Sprintf("cannot start %s as %s", l.Jacamar, a.Name)
 	switch faults := programs.Blocked(l.Jacamar); {
 	case errors.Is(err, unix.EACCES) && len(faults) > 0:
-		return failure.Configf("%s: %s %s: %s", what, faults[0].Path, faults[0].Problem, faults[0].Fix)
+		return failure.Configf("cannot start %s as %s: %s %s: %s", l.Jacamar, a.Name, faults[0].Path, faults[0].Problem, faults[0].Fix)
 	case errors.Is(err, unix.EACCES):
-		return failure.Configf("%s: %w: run: namei -l %[3]s as root, and let the accounts of jobs run it", what, err, l.Jacamar)
+		return failure.Configf("cannot start %s as %s: %w: run: namei -l %[1]s as root, and let the accounts of jobs run it", l.Jacamar, a.Name, err)
 	case errors.Is(err, unix.ENOEXEC):
-		return failure.Configf("%s: %w: install the package for this machine, or write an interpreter (#!) in its first line if it is a script", what, err)
+		return failure.Configf("cannot start %s as %s: %w: install the package for this machine, or write an interpreter (#!) in its first line if it is a script", l.Jacamar, a.Name, err)
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		return failure.Configf("%s: %w: install all programs from one package", what, err)
+		return failure.Configf("cannot start %s as %s: %w: install all programs from one package", l.Jacamar, a.Name, err)
 	}
-	return failure.Privatef("%s: %w", what, err)
+	return failure.Privatef("cannot start %s as %s: %w", l.Jacamar, a.Name, err)
 }
 
 // sudoFailure is the exit status of a sudo that starts nothing (sudo(8)). jacamar's own is
