@@ -79,7 +79,7 @@ func pages(t *testing.T, dir string) []string {
 
 // mainPages are those that short mode looks at, one half of them in each view.
 func mainPages() []string {
-	return []string{"index.html", "messages.html", "executors.html", "security/ledger.html", "tutorial.html", "configuration.html", "troubleshooting.html", "job-log.html"}
+	return []string{"index.html", "messages.html", "executors.html", "job-log.html", "tutorial.html", "configuration.html", "troubleshooting.html", "security/ledger.html"}
 }
 
 var (
