@@ -1,3 +1,9 @@
+// The runtime would read the cgroup's processor limit from /proc/self/mountinfo at its
+// start, and again while it runs: long on nodes with many mounts, and without use here.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command jacamar-keys fetches GitLab's public keys and prints the result for
 // jacamar-auth, which starts it: it has HTTP and TLS, and no privileges.
 package main

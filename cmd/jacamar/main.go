@@ -1,3 +1,9 @@
+// The runtime would read the cgroup's processor limit from /proc/self/mountinfo at its
+// start, and again while it runs: long on nodes with many mounts, and without use here.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Command jacamar runs one stage of a CI job without privileges, as the account that
 // jacamar-auth chose.
 //

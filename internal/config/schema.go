@@ -80,7 +80,7 @@ func waitKeys() []Key {
 	return []Key{
 		{
 			Path: "batch.command_delay", Default: "30s", Since: first,
-			Meaning: "Interval between two queries about one job.",
+			Meaning: "Interval between two queries about one job that waits in the queue; longer for one that waits long. A running job is queried at five times this interval and then every five minutes: its end is in a file.",
 			Example: `command_delay = "1m"`,
 		},
 		{

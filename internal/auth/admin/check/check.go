@@ -103,6 +103,7 @@ var checks = []check{
 	{"journal", "journal", keeper, journal},
 	{"logins", "logins", configured, logins},
 	{"runner", "runner", nothing, runnerConfig},
+	{"processors", "processors", nothing, processors},
 	{"trial", "trial", keeper, trialJob},
 }
 

@@ -46,7 +46,7 @@ func (s server) fetch(ctx context.Context) (jwks.Result, error) {
 		args = append(args, s.proxy.String())
 	}
 	r, err := subprocess.Command{
-		Path: program.String(), Args: args, Input: bundle, As: s.runAs, NoNewPrivs: true,
+		Path: program.String(), Args: args, Env: []string{"GOMAXPROCS=1"}, Input: bundle, As: s.runAs, NoNewPrivs: true,
 		Limit: jwks.Timeout + time.Second, MaxOutput: jwks.MaxResult, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	if err := runError(r, err); err != nil {

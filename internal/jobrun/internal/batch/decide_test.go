@@ -63,33 +63,6 @@ func TestStatusFilesAreRegular(t *testing.T) {
 	}
 }
 
-func TestNextPoll(t *testing.T) {
-	const delay = 30 * time.Second
-	for _, tt := range []struct {
-		wait, took time.Duration
-		urgent     bool
-		want       time.Duration
-	}{
-		{time.Second, 0, false, 2 * time.Second},
-		{20 * time.Second, 0, false, delay},
-		{delay, 0, false, delay},
-		{delay, 2 * time.Second, false, delay},
-		{delay, 20 * time.Second, false, 200 * time.Second},
-		{delay, 2 * time.Minute, false, maxPoll},
-		{50 * time.Millisecond, 0, true, 100 * time.Millisecond},
-		{longPoll, 20 * time.Second, true, longPoll},
-	} {
-		if got := nextDelay(tt.wait, tt.took, delay, tt.urgent); got != tt.want {
-			t.Errorf("%+v: %v", tt, got)
-		}
-	}
-	for range 1000 {
-		if d := jitter(delay); d < delay || d > delay*6/5+1 {
-			t.Fatalf("jitter %v", d)
-		}
-	}
-}
-
 func TestStartTime(t *testing.T) {
 	now := time.Date(2026, 11, 20, 14, 0, 0, 0, time.Local)
 	for _, tt := range []struct {

@@ -2,7 +2,6 @@ package batch
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
@@ -13,8 +12,19 @@ import (
 // file system is made to query its server once in each refreshInterval.
 const (
 	minWatchDelay   = 10 * time.Millisecond
-	maxWatchDelay   = time.Second
 	refreshInterval = time.Second
+)
+
+// watchLimit is the longest wait while nothing changes: a hundredth of the job's age,
+// within bounds. Hundreds of jobs that run for hours would otherwise query a file server
+// hundreds of times in a second.
+func watchLimit(age time.Duration) time.Duration {
+	return max(minIdleDelay, min(age/100, maxIdleDelay))
+}
+
+const (
+	minIdleDelay = time.Second
+	maxIdleDelay = 5 * time.Second
 )
 
 // watcher copies the growing log and polls the status files.
@@ -49,8 +59,8 @@ func (w *watcher) watch(ctx context.Context) {
 	defer close(w.done)
 	hints, stop := w.hints()
 	defer stop()
-	interval := tail.Interval{Min: minWatchDelay, Max: maxWatchDelay}
-	refreshed := time.Now()
+	interval, began := tail.Interval{Min: minWatchDelay}, time.Now()
+	refreshed := began
 	for {
 		if s, ok := w.checkStarted(); ok {
 			w.started <- s
@@ -68,6 +78,7 @@ func (w *watcher) watch(ctx context.Context) {
 			w.ended <- status
 			return
 		}
+		interval.Max = watchLimit(time.Since(began))
 		select {
 		case <-ctx.Done():
 			return
@@ -144,10 +155,6 @@ func (w *watcher) copyRest(ctx context.Context, size int64) error {
 	return err
 }
 
-// firstPoll is the wait before the first query; each following one is twice as long,
-// up to the site's command_delay.
-const firstPoll = time.Second
-
 // poller queries the batch system for the state of one job at intervals. It runs
 // concurrently, so that a controller that hangs blocks nothing else.
 type poller struct {
@@ -162,14 +169,16 @@ func (t Task) newPoller(id scheduler.ID) *poller {
 }
 
 func (p *poller) run(ctx context.Context) {
-	wait, hurried := min(firstPoll, p.task.Settings.CommandDelay), p.urgent
+	pace := newPace(p.task.Settings)
+	urgent, began := p.urgent, time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-hurried:
-			hurried, wait = nil, shortPoll/2
-		case <-time.After(jitter(wait)):
+		case <-urgent:
+			urgent = nil
+			pace.hurry()
+		case <-time.After(pace.next()):
 		}
 		begin := time.Now()
 		s := p.task.queryState(ctx, p.id)
@@ -178,32 +187,8 @@ func (p *poller) run(ctx context.Context) {
 			return
 		case p.states <- s:
 		}
-		wait = nextDelay(wait, time.Since(begin), p.task.Settings.CommandDelay, hurried == nil)
+		pace.after(s, time.Since(began), time.Since(begin))
 	}
-}
-
-const (
-	// shortPoll and longPoll bound the waits while the end of a job is awaited.
-	shortPoll = 100 * time.Millisecond
-	longPoll  = 2 * time.Second
-	// slowFactor times the duration of a query is the least wait after it, which
-	// keeps the load on a slow controller low.
-	slowFactor = 10
-	// maxPoll bounds that wait.
-	maxPoll = 5 * time.Minute
-)
-
-// nextDelay returns the wait that follows wait, after a query of duration took.
-func nextDelay(wait, took, delay time.Duration, hurried bool) time.Duration {
-	if hurried {
-		return min(2*wait, longPoll)
-	}
-	return max(min(2*wait, delay), min(slowFactor*took, maxPoll))
-}
-
-// jitter spreads the queries of jobs that started together.
-func jitter(d time.Duration) time.Duration {
-	return d + time.Duration(rand.Int64N(int64(d)/5+1)) //nolint:gosec // not used for security
 }
 
 // queryState runs the scheduler's queries until one shows the job's state.
