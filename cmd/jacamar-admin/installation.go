@@ -18,16 +18,17 @@ func installation(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "configuration", Usage: "write `FILE`", Value: usualConfiguration},
 				&cli.StringFlag{Name: "gitlab-server", Usage: "the `URL` of the GitLab server"},
 				&cli.StringFlag{Name: "tls-ca-file", Usage: "`FILE` with the certificate authorities for that server"},
-				&cli.StringFlag{Name: "deployment", Usage: "`KIND` of deployment: root, caps, sudo or none"},
+				&cli.StringFlag{Name: "deployment", Usage: "`KIND` of deployment: root, caps, sudo, none or no-auth"},
 				&cli.StringFlag{Name: "executor", Usage: "`EXECUTOR` of jobs: " + executors.Names()},
 				&cli.StringFlag{Name: "data-dir", Usage: "`DIRECTORY` for the files of jobs, such as $HOME"},
+				&cli.StringFlag{Name: "allow-groups", Usage: "the `GROUPS` whose members may run jobs, with commas between them, or all"},
 				&cli.StringFlag{Name: "state-dir", Usage: "`DIRECTORY` for the state of jacamar-auth"},
 				&cli.StringFlag{Name: "log", Usage: "`FILE` for the operator's log, instead of one in the state directory"},
 				&cli.StringFlag{Name: "service", Usage: "the `ACCOUNT` of the runner's service, where it is not root", Value: "gitlab-runner"},
 				&cli.StringFlag{Name: "helper-account", Usage: "the `ACCOUNT` for helpers and state, where it is not jacamar"},
 				&cli.StringFlag{Name: "runner-config", Usage: "merge the table for the runner into `FILE`, the runner's config.toml, instead of printing it"},
 				&cli.StringFlag{Name: "runner", Usage: "the `NAME` of the runner in that file, where it has several"},
-				&cli.BoolFlag{Name: "force", Usage: "replace a configuration that exists"},
+				&cli.BoolFlag{Name: "force", Usage: "replace a configuration that exists, and keep it under another name"},
 				&cli.BoolFlag{Name: "wire", Usage: "only make a runner call jacamar-auth, with a configuration that exists"},
 			},
 			Action: noArgs(func(c *cli.Context) { *status = initialize(c) }),
@@ -121,7 +122,7 @@ func initialize(c *cli.Context) int {
 	return admin.Init(admin.InitOptions{
 		Configuration: c.String("configuration"), Server: c.String("gitlab-server"), CAFile: c.String("tls-ca-file"),
 		Deployment: c.String("deployment"), Executor: c.String("executor"), DataDir: c.String("data-dir"), StateDir: c.String("state-dir"),
-		Service: c.String("service"), Helper: c.String("helper-account"), RunnerConfig: c.String("runner-config"), Runner: c.String("runner"), Log: c.String("log"), Force: c.Bool("force"), Wire: c.Bool("wire"),
+		Service: c.String("service"), Helper: c.String("helper-account"), RunnerConfig: c.String("runner-config"), Runner: c.String("runner"), Log: c.String("log"), Force: c.Bool("force"), Groups: c.String("allow-groups"), Wire: c.Bool("wire"),
 	})
 }
 

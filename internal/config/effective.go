@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"jacamar-ci/internal/trustedfile"
 
 	"github.com/BurntSushi/toml"
+	"github.com/hashicorp/go-multierror"
 )
 
 // Setting is a key with the value that it has.
@@ -185,4 +187,32 @@ func lookup(doc map[string]any, path string) (value any, given bool) {
 		}
 	}
 	return value, given
+}
+
+// CheckValue returns what is wrong with a text as the value of one key, and of that key
+// alone: the other keys of a configuration may still be missing.
+func CheckValue(path, text string) error {
+	general := map[string]any{"gitlab_server": "https://gitlab.example.com", "data_dir": "$HOME", "executor": "shell"}
+	doc := map[string]any{"general": general, "auth": map[string]any{"downscope": "setuid"}}
+	table, name := split(path)
+	to, ok := doc[table].(map[string]any)
+	if !ok {
+		return fmt.Errorf("the configuration has no key %s that is asked for", path)
+	}
+	to[name] = text
+	written, err := toml.Marshal(doc)
+	if err != nil {
+		return fmt.Errorf("cannot write a value: %w", err)
+	}
+	_, err = parse(string(written))
+	var faults *multierror.Error
+	if !errors.As(err, &faults) {
+		return err
+	}
+	for _, one := range faults.Errors {
+		if f, ok := one.(Fault); ok && f.covers(path) {
+			return errors.New(f.Text)
+		}
+	}
+	return nil
 }

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
+	"slices"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/setup"
 	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/programs"
 	"jacamar-ci/internal/settings"
@@ -26,6 +30,8 @@ type InitOptions struct {
 	Service, RunnerConfig, Runner, Log string
 	Helper                             string
 	Force                              bool
+	// Groups are those whose members may run jobs, "" to ask.
+	Groups string
 	// Wire only makes a runner call jacamar-auth with the configuration that exists.
 	Wire bool
 }
@@ -48,7 +54,7 @@ func initialize(ctx context.Context, i auth.Installation, o InitOptions) error {
 	if o.Wire {
 		return wireOnly(ctx, i, o, file)
 	}
-	choice, err := choose(o)
+	choice, err := choose(ctx, i, o)
 	if err != nil {
 		return err
 	}
@@ -56,22 +62,127 @@ func initialize(ctx context.Context, i auth.Installation, o InitOptions) error {
 	if err != nil {
 		return err
 	}
-	program, err := privilegedProgram()
-	if err != nil {
-		return err
+	if least := defaultMinUID(); choice.Deployment == setup.None && owner.UID < least {
+		choice.MinUID = owner.UID
 	}
 	text, err := setup.Render(choice)
 	if err != nil {
 		return err
 	}
-	if err := setup.Place(file, text, setup.AccessFor(owner, uid()), o.Force); err != nil {
+	if err := reachable(file, owner); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stdout, "wrote %s\n", file)
-	if err := wire(setup.Wiring{Program: program.String(), Configuration: file.String()}, o, owner.UID); err != nil {
+	made, err := setup.NewFile(file, text, setup.AccessFor(owner, uid()), o.Force)
+	if err != nil {
 		return err
+	}
+	defer made.Discard()
+	wiring, err := wiringOf(choice.Deployment, file)
+	if err != nil {
+		return err
+	}
+	if err := put(wiring, o, owner.UID, made); err != nil {
+		return err
+	}
+	if choice.Deployment == setup.NoAuth {
+		return nil
 	}
 	return checkAs(owner, choice.Deployment, file)
+}
+
+// defaultMinUID is auth.min_uid where a configuration does not set it.
+func defaultMinUID() job.UID {
+	for _, k := range config.Reference() {
+		if n, ok := k.Default.(int64); ok && k.Path == "auth.min_uid" {
+			return job.UID(n)
+		}
+	}
+	return 0
+}
+
+// wiringOf is how the runner calls the program of a deployment.
+func wiringOf(d setup.Deployment, file job.AbsPath) (setup.Wiring, error) {
+	name := "jacamar-auth"
+	if d == setup.NoAuth {
+		name = "jacamar"
+	}
+	program, err := programs.Sibling(name)
+	return setup.Wiring{Program: program.String(), Configuration: file.String(), NoAuth: d == setup.NoAuth}, err
+}
+
+// put puts the configuration and the runner's file into their places, both or none, or
+// prints the runner's table.
+func put(w setup.Wiring, o InitOptions, service job.UID, made ...*setup.Change) error {
+	changes, was := made, ""
+	if o.RunnerConfig != "" {
+		c, executor, err := merged(w, o, service)
+		if err != nil {
+			return err
+		}
+		defer c.Discard()
+		changes, was = append(changes, c), executor
+	}
+	if err := setup.Apply(time.Now(), changes...); err != nil {
+		return err
+	}
+	for _, c := range made {
+		fmt.Fprintf(os.Stdout, "wrote %s\n", c.Path())
+	}
+	if o.RunnerConfig == "" {
+		table, err := w.Table()
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stdout, "\nFor the runner's config.toml, in its [[runners]]:\n\n%s\n", table)
+	} else {
+		fmt.Fprintf(os.Stdout, "added it to a runner of %s%s\n", o.RunnerConfig, changed(was))
+	}
+	for _, c := range changes {
+		if c.Backup() != "" {
+			fmt.Fprintf(os.Stdout, "the former file is %s\n", c.Backup())
+		}
+	}
+	return nil
+}
+
+// changed describes that a runner had another executor.
+func changed(executor string) string {
+	if executor == "" || executor == "custom" {
+		return ""
+	}
+	return fmt.Sprintf(", whose executor was %q", executor)
+}
+
+func merged(w setup.Wiring, o InitOptions, service job.UID) (*setup.Change, string, error) {
+	file, err := job.ParseAbsPath(o.RunnerConfig)
+	if err != nil {
+		return nil, "", fmt.Errorf("--runner-config: %w", err)
+	}
+	c, was, err := w.MergeFile(file, o.Runner, service)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot change the runner's configuration: %w", err)
+	}
+	return c, was, nil
+}
+
+// reachable reports a directory on the way to the configuration that the account of the
+// service cannot enter.
+func reachable(file job.AbsPath, service job.Account) error {
+	if service.UID == 0 {
+		return nil
+	}
+	for dir := path.Dir(file.String()); dir != "/"; dir = path.Dir(dir) {
+		var info unix.Stat_t
+		if unix.Stat(dir, &info) != nil {
+			continue // reported where the file is made
+		}
+		mine := info.Uid == uint32(service.UID) && info.Mode&0o100 != 0
+		group := (info.Gid == uint32(service.GID) || slices.Contains(service.Groups, job.GID(info.Gid))) && info.Mode&0o010 != 0
+		if !mine && !group && info.Mode&0o001 == 0 {
+			return fmt.Errorf("the account %s of the service cannot enter %s (mode %04o): run: chgrp %d %[2]s && chmod g+x %[2]s", service.Name, dir, info.Mode&0o7777, service.GID)
+		}
+	}
+	return nil
 }
 
 // wireOnly makes another runner call jacamar-auth with a configuration that exists, and
@@ -83,7 +194,7 @@ func wireOnly(ctx context.Context, i auth.Installation, o InitOptions, file job.
 	if err := i.Load(); err != nil {
 		return err
 	}
-	program, err := privilegedProgram()
+	wiring, err := wiringOf(deploymentOf(i), file)
 	if err != nil {
 		return err
 	}
@@ -91,7 +202,7 @@ func wireOnly(ctx context.Context, i auth.Installation, o InitOptions, file job.
 	if err != nil {
 		return err
 	}
-	if err := wire(setup.Wiring{Program: program.String(), Configuration: file.String()}, o, owner.UID); err != nil {
+	if err := put(wiring, o, owner.UID); err != nil {
 		return err
 	}
 	return checkAs(owner, deploymentOf(i), file)
@@ -134,13 +245,24 @@ func deploymentOf(i auth.Installation) setup.Deployment {
 func uid() job.UID { return job.UID(os.Geteuid()) }
 
 // choose asks for what the command line left open, if there is a terminal to ask on.
-func choose(o InitOptions) (setup.Choice, error) {
-	c := setup.Choice{Server: o.Server, DataDir: o.DataDir, Executor: o.Executor, CAFile: o.CAFile, StateDir: o.StateDir, Log: o.Log, Helper: o.Helper}
-	questions := c.Questions(&o.Deployment)
-	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil && len(questions) > 0 {
+// Without one a site is open to every account unless the command line names groups.
+func choose(ctx context.Context, i auth.Installation, o InitOptions) (setup.Choice, error) {
+	c := setup.Choice{Server: o.Server, DataDir: o.DataDir, Executor: o.Executor, CAFile: o.CAFile, StateDir: o.StateDir, Log: o.Log, Helper: o.Helper, Groups: o.Groups}
+	_, noTerminal := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS)
+	if noTerminal != nil && c.Groups == "" {
+		c.Groups = setup.Everyone
+	}
+	questions := c.Questions(&o.Deployment, func(name string) error {
+		missing, err := i.Names().Missing(ctx, "group", []string{name})
+		if err == nil && len(missing) > 0 {
+			err = fmt.Errorf("there is no group %q here", name)
+		}
+		return err
+	})
+	if noTerminal != nil && len(questions) > 0 {
 		return c, fmt.Errorf("there is no terminal to ask on: give %s", setup.Flags(questions))
 	}
-	if err := setup.Ask(os.Stdin, os.Stdout, questions); err != nil {
+	if err := setup.Ask(os.Stdin, os.Stdout, questions, &o.Deployment); err != nil {
 		return c, err
 	}
 	var err error
@@ -167,27 +289,6 @@ func accountOf(ctx context.Context, i auth.Installation, id job.UID) (job.Accoun
 		return job.Account{}, err
 	}
 	return i.Names().Lookup(ctx, name)
-}
-
-// wire prints the runner's table, or merges it into the runner's file.
-func wire(w setup.Wiring, o InitOptions, service job.UID) error {
-	if o.RunnerConfig != "" {
-		file, err := job.ParseAbsPath(o.RunnerConfig)
-		if err != nil {
-			return fmt.Errorf("--runner-config: %w", err)
-		}
-		if err := w.MergeFile(file, o.Runner, service); err != nil {
-			return fmt.Errorf("cannot change the runner's configuration: %w", err)
-		}
-		_, err = fmt.Fprintf(os.Stdout, "added it to a runner of %s\n", o.RunnerConfig)
-		return err
-	}
-	table, err := w.Table()
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(os.Stdout, "\nFor the runner's config.toml, in its [[runners]]:\n\n%s\n", table)
-	return err
 }
 
 // checkAs becomes the check, as the account that sees what jacamar-auth will see:

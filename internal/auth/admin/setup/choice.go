@@ -7,14 +7,13 @@
 package setup
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
+	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/executors"
+	"jacamar-ci/internal/job"
 )
 
 // Deployment is how jacamar-auth comes by the right to change its account.
@@ -22,22 +21,26 @@ type Deployment string
 
 // The deployments.
 const (
-	Root Deployment = "root" // the runner's service is root's
-	Caps Deployment = "caps" // file capabilities, the package jacamar-ci-caps
-	Sudo Deployment = "sudo" // a rule of sudo
-	None Deployment = "none" // jobs run as the service account
+	Root   Deployment = "root"    // the runner's service is root's
+	Caps   Deployment = "caps"    // file capabilities, the package jacamar-ci-caps
+	Sudo   Deployment = "sudo"    // a rule of sudo
+	None   Deployment = "none"    // jobs run as the service account
+	NoAuth Deployment = "no-auth" // jacamar --no-auth: nothing is authorized
 )
 
 // Deployments are all of them, the usual one first.
-func Deployments() []Deployment { return []Deployment{Root, Caps, Sudo, None} }
+func Deployments() []Deployment { return []Deployment{Root, Caps, Sudo, None, NoAuth} }
 
 // ParseDeployment takes one of the names above.
 func ParseDeployment(text string) (Deployment, error) {
 	if d := Deployment(text); slices.Contains(Deployments(), d) {
 		return d, nil
 	}
-	return "", fmt.Errorf("deployment %q is none of root, caps, sudo, none", text)
+	return "", fmt.Errorf("deployment %q is none of root, caps, sudo, none, no-auth", text)
 }
+
+// Changes reports whether jobs run as other accounts than the service.
+func (d Deployment) Changes() bool { return d == Root || d == Caps || d == Sudo }
 
 // Choice is what an administrator chose. Its texts are not yet checked: the
 // configuration that they become is.
@@ -46,6 +49,27 @@ type Choice struct {
 	CAFile, StateDir, Log     string // "" = left out
 	Helper                    string // "" = left out
 	Deployment                Deployment
+	// Groups are those whose members may run jobs: names between commas, or Everyone.
+	Groups string
+	// MinUID is auth.min_uid where the service has a lower id and jobs run as it; 0 is
+	// the default.
+	MinUID job.UID
+}
+
+// Everyone is the answer that leaves a site open to all accounts.
+const Everyone = "all"
+
+// groups are the names of Groups, nil for everyone.
+func (c Choice) groups() (names []string) {
+	if c.Groups == Everyone {
+		return nil
+	}
+	for name := range strings.SplitSeq(c.Groups, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // values are the keys that the choice sets.
@@ -54,10 +78,11 @@ func (c Choice) values() map[string]any {
 	switch c.Deployment {
 	case Sudo, None:
 		downscope = string(c.Deployment)
+	case NoAuth:
+		downscope = string(None)
 	case Root, Caps:
 	}
 	all := map[string]any{
-		"auth.logging.enabled":  true,
 		"general.gitlab_server": c.Server, "general.data_dir": c.DataDir, "general.executor": c.Executor,
 		"auth.logging.location": c.Log, "auth.helper_account": c.Helper,
 		"general.tls-ca-file": c.CAFile, "general.state_dir": c.StateDir, "auth.downscope": downscope,
@@ -67,26 +92,57 @@ func (c Choice) values() map[string]any {
 			delete(all, key)
 		}
 	}
+	if c.Deployment != NoAuth {
+		all["auth.logging.enabled"] = true
+	}
+	if groups := c.groups(); len(groups) > 0 {
+		all["auth.groups_allowlist"] = groups
+	}
+	if c.MinUID != 0 {
+		all["auth.min_uid"] = int64(c.MinUID)
+	}
 	return all
 }
 
 // Question asks for one part of a choice.
 type Question struct {
-	Flag, Text, Default string
-	Answer              *string
+	Flag, Text string
+	// Example is shown where there is no Default.
+	Example, Default string
+	// Check returns what is wrong with an answer.
+	Check  func(string) error
+	Answer *string
 }
 
-// Questions are those that a choice leaves open; service is asked for where jobs
-// are not started by root.
-func (c *Choice) Questions(deployment *string) []Question {
+// Questions are those that a choice leaves open, in order. group reports whether there is
+// a group of that name.
+func (c *Choice) Questions(deployment *string, group func(string) error) []Question {
+	key := func(path string) func(string) error {
+		return func(answer string) error { return config.CheckValue(path, answer) }
+	}
 	all := []Question{
-		{"gitlab-server", "Address of the GitLab server", "", &c.Server},
-		{"deployment", "Deployment (root, caps, sudo or none)", string(Root), deployment},
-		{"executor", "Executor (" + executors.Names() + ")", "shell", &c.Executor},
-		{"data-dir", "Directory for the files of jobs", "$HOME", &c.DataDir},
+		{"gitlab-server", "Address of the GitLab server", "https://gitlab.example.com", "", key("general.gitlab_server"), &c.Server},
+		{"deployment", "Deployment: root, caps, sudo, none or no-auth (docs/install.md)", "", string(Root), func(answer string) error {
+			_, err := ParseDeployment(answer)
+			return err
+		}, deployment},
+		{"executor", "Executor: " + executors.Names(), "", "shell", key("general.executor"), &c.Executor},
+		{"data-dir", "Directory for the files of jobs", "", "$HOME", key("general.data_dir"), &c.DataDir},
+		{"allow-groups", "Groups whose members may run jobs, with commas between them, or " + Everyone, "ci-users", "", func(answer string) error {
+			for _, name := range (Choice{Groups: answer}).groups() {
+				if err := group(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, &c.Groups},
 	}
 	return slices.DeleteFunc(all, func(q Question) bool { return *q.Answer != "" })
 }
+
+// Concerns reports whether a question is of interest in a deployment: where all jobs run
+// as one account, groups decide nothing.
+func (q Question) Concerns(d Deployment) bool { return q.Flag != "allow-groups" || d.Changes() }
 
 // Flags names the options that would answer the questions.
 func Flags(questions []Question) string {
@@ -95,38 +151,4 @@ func Flags(questions []Question) string {
 		names = append(names, "--"+q.Flag)
 	}
 	return strings.Join(names, ", ")
-}
-
-// longestAnswer bounds what is read of one answer, in bytes.
-const longestAnswer = 4096
-
-// Ask puts the questions, one a line; an empty answer takes the default.
-func Ask(in io.Reader, out io.Writer, questions []Question) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, longestAnswer)
-	for _, q := range questions {
-		if err := ask(lines, out, q); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func ask(lines *bufio.Scanner, out io.Writer, q Question) error {
-	for *q.Answer == "" {
-		prompt := q.Text
-		if q.Default != "" {
-			prompt += " [" + q.Default + "]"
-		}
-		if _, err := fmt.Fprint(out, prompt+": "); err != nil {
-			return err
-		}
-		if !lines.Scan() {
-			return errors.Join(fmt.Errorf("no answer to %q: give --%s", q.Text, q.Flag), lines.Err())
-		}
-		if *q.Answer = strings.TrimSpace(lines.Text()); *q.Answer == "" {
-			*q.Answer = q.Default
-		}
-	}
-	return nil
 }

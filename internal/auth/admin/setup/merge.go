@@ -23,17 +23,23 @@ import (
 // to jacamar-auth. Comments, other keys and other runners stay as they are. name
 // picks the runner; it may be empty where the file leaves no choice.
 func (w Wiring) Merge(text, name string) (string, error) {
+	merged, _, err := w.merge(text, name)
+	return merged, err
+}
+
+// merge is Merge; was is the executor that the runner had.
+func (w Wiring) merge(text, name string) (merged, was string, err error) {
 	before, err := parse(text)
 	if err != nil {
-		return "", fmt.Errorf("cannot read it: %w", err)
+		return "", "", fmt.Errorf("cannot read it: %w", err)
 	}
 	i, err := before.pick(name)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	merged, err := w.edit(text, i)
-	if err != nil {
-		return "", err
+	was, _ = before.runners()[i]["executor"].(string)
+	if merged, err = w.edit(text, i); err != nil {
+		return "", "", err
 	}
 	before.wire(i, w)
 	if _, given := before[shutdownKey]; !given {
@@ -43,9 +49,9 @@ func (w Wiring) Merge(text, name string) (string, error) {
 	// The edit is one of lines. Whether it did what it was to do, and nothing
 	// else, is decided by what the file now contains.
 	if after, err := parse(merged); err != nil || !reflect.DeepEqual(before, after) {
-		return "", errors.New("it is written in a way that cannot be edited: put the table there by hand")
+		return "", "", errors.New("it is written in a way that cannot be edited: put the table there by hand")
 	}
-	return merged, nil
+	return merged, was, nil
 }
 
 // The runner's own timeout when it is stopped, which is shorter than a job may take to
@@ -94,7 +100,16 @@ func (f runnerFile) pick(name string) (int, error) {
 			return c[0], nil
 		}
 	}
-	return 0, fmt.Errorf("which runner is meant? give --runner with one of the names in it: %s", strings.Join(names, ", "))
+	switch list := strings.Join(names, ", "); {
+	case len(names) == 0:
+		return 0, errors.New("it has no [[runners]]: register a runner first (gitlab-runner register --executor custom)")
+	case name != "" && len(named) == 0:
+		return 0, fmt.Errorf("it has no runner %q: give --runner with one of the names in it: %s", name, list)
+	case name != "":
+		return 0, fmt.Errorf("it has %d runners %q: give each a name of its own", len(named), name)
+	default:
+		return 0, fmt.Errorf("it has several runners: give --runner with one of their names: %s", list)
+	}
 }
 
 func (f runnerFile) wire(i int, w Wiring) {
@@ -190,25 +205,30 @@ func runnerLines(lines, wiring []string) []string {
 // maxRunnerFile is far above any runner's configuration, in bytes.
 const maxRunnerFile = 4 << 20
 
-// MergeFile merges the wiring into a runner's config.toml, which keeps its owner
-// and its mode, less what others than owner and group may do: it has the runner's
-// token. The file and the way to it must belong to root or to the service account.
-// The runner notices the new file by itself.
-func (w Wiring) MergeFile(path job.AbsPath, runner string, service job.UID) error {
+// MergeFile writes a runner's config.toml with the wiring next to its place. The new file
+// has the owner and the mode of the old one, less what others than owner and group may
+// do: it has the runner's token. The file and the way to it must belong to root or to the
+// service account. The runner notices the new file by itself.
+func (w Wiring) MergeFile(path job.AbsPath, runner string, service job.UID) (c *Change, was string, err error) {
 	t, err := openTarget(path, trustedfile.Trust{Account: service})
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	defer t.close()
-	text, was, err := read(t, service)
+	defer func() {
+		if c == nil {
+			t.close()
+		}
+	}()
+	text, former, err := read(t, service)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	merged, err := w.Merge(text, runner)
+	merged, was, err := w.merge(text, runner)
 	if err != nil {
-		return fmt.Errorf("cannot edit %s: %w", path, err)
+		return nil, "", fmt.Errorf("cannot edit %s: %w", path, err)
 	}
-	return replace(t, merged, was)
+	c, err = replacement(t, merged, former)
+	return c, was, err
 }
 
 // file is what the new file has of the old one.
@@ -238,15 +258,15 @@ func read(t target, service job.UID) (text string, was file, err error) {
 	return string(b), file{int(stat.Uid), int(stat.Gid), info.Mode().Perm() &^ 0o007}, err
 }
 
-func replace(t target, text string, was file) error {
+func replacement(t target, text string, was file) (*Change, error) {
 	d, err := t.draft()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer d.discard()
 	_, err = d.WriteString(text)
 	if err := errors.Join(err, d.Chown(was.uid, was.gid), d.Chmod(was.mode)); err != nil {
-		return err
+		d.discard()
+		return nil, err
 	}
-	return d.place(true)
+	return &Change{draft: d, replace: true}, nil
 }

@@ -63,10 +63,10 @@ func TestMerge(t *testing.T) {
 func TestMergeRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ runner, before, want string }{
 		"not TOML":              {before: "[[runners\n", want: "cannot read it"},
-		"no runner":             {before: "concurrent = 1\n", want: "which runner is meant"},
+		"no runner":             {before: "concurrent = 1\n", want: "no [[runners]]: register a runner"},
 		"two runners":           {before: "[[runners]]\nname=\"a\"\n[[runners]]\nname=\"b\"\n", want: `"a", "b"`},
-		"a name that is not":    {runner: "c", before: "[[runners]]\nname=\"a\"\n", want: `"a"`},
-		"inline runners":        {before: "runners = [{name = \"a\"}]\n", want: "which runner is meant"},
+		"a name that is not":    {runner: "c", before: "[[runners]]\nname=\"a\"\n", want: `no runner "c": give --runner with one of the names in it: "a"`},
+		"inline runners":        {before: "runners = [{name = \"a\"}]\n", want: "no [[runners]]"},
 		"inline custom":         {before: "[[runners]]\nname = \"a\"\ncustom = {run_exec = \"/x\"}\n", want: "by hand"},
 		"dotted custom":         {before: "[[runners]]\nname = \"a\"\ncustom.run_exec = \"/x\"\n", want: "by hand"},
 		"args over lines":       {before: "[[runners]]\n[runners.custom]\nrun_args = [\n \"x\",\n]\n", want: "by hand"},

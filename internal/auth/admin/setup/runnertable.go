@@ -15,8 +15,11 @@ const (
 	Margin      = 30 * time.Second
 )
 
-// Wiring is how a runner calls jacamar-auth.
-type Wiring struct{ Program, Configuration string }
+// Wiring is how a runner calls jacamar-auth, or jacamar without authorization.
+type Wiring struct {
+	Program, Configuration string
+	NoAuth                 bool
+}
 
 // stage is one of the calls of [runners.custom].
 type stage struct {
@@ -25,12 +28,18 @@ type stage struct {
 }
 
 func (w Wiring) stages() []stage {
-	return []stage{
+	all := []stage{
 		{"config", []string{"config", "--configuration", w.Configuration}},
 		{"prepare", []string{"prepare"}},
 		{"run", []string{"run"}},
 		{"cleanup", []string{"cleanup", "--configuration", w.Configuration}},
 	}
+	for i := range all {
+		if w.NoAuth {
+			all[i].args = append([]string{"--no-auth"}, all[i].args...)
+		}
+	}
+	return all
 }
 
 // keys are those of [runners.custom] that the wiring sets.

@@ -2,11 +2,13 @@ package setup
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
@@ -37,6 +39,26 @@ func absPath(t *testing.T, text string) job.AbsPath {
 	return p
 }
 
+// place writes a configuration and puts it into its place.
+func place(path job.AbsPath, text string, access Access, force bool) error {
+	c, err := NewFile(path, text, access, force)
+	if err != nil {
+		return err
+	}
+	defer c.Discard()
+	return Apply(time.Now(), c)
+}
+
+// mergeFile is the same for a runner's file.
+func mergeFile(path job.AbsPath, runner string, service job.UID) error {
+	c, _, err := wiring.MergeFile(path, runner, service)
+	if err != nil {
+		return err
+	}
+	defer c.Discard()
+	return Apply(time.Now(), c)
+}
+
 func owner() Access { return Access{os.Geteuid(), os.Getegid(), 0o600} }
 
 func choice() Choice {
@@ -54,21 +76,21 @@ func TestRenderLoads(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := absPath(t, trustedDir(t)+"/jacamar.toml")
-			if err := Place(path, text, owner(), false); err != nil {
+			if err := place(path, text, owner(), false); err != nil {
 				t.Fatal(err)
 			}
 			got, err := config.Load(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := map[Deployment]string{Root: "setuid", Caps: "setuid", Sudo: "sudo", None: "none"}[d]
-			if string(got.Auth.Downscope) != want || got.General.DataDir.String() != c.DataDir || !got.Auth.Logging.Enabled {
+			want := map[Deployment]string{Root: "setuid", Caps: "setuid", Sudo: "sudo", None: "none", NoAuth: "none"}[d]
+			if string(got.Auth.Downscope) != want || got.General.DataDir.String() != c.DataDir || !got.Auth.Logging.Enabled && d != NoAuth {
 				t.Errorf("%s: downscope %s, data_dir %s", d, got.Auth.Downscope, got.General.DataDir)
 			}
 			if state := got.General.StateDir.String(); state != "" || got.Auth.HelperAccount.String() != "jacamar-b" {
 				t.Errorf("%s: state_dir %q, helper_account %s", d, state, got.Auth.HelperAccount)
 			}
-			if len(got.Warnings) > 0 {
+			if len(got.Warnings) > 0 && d != NoAuth {
 				t.Errorf("warnings %v", got.Warnings)
 			}
 		})
@@ -101,20 +123,20 @@ func TestPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Place(path, good+"\n[general]\n", owner(), false); err == nil || !strings.Contains(err.Error(), "general") {
+	if err := place(path, good+"\n[general]\n", owner(), false); err == nil || !strings.Contains(err.Error(), "general") {
 		t.Errorf("a faulty file: %v", err)
 	}
-	if err := Place(path, good, owner(), false); err != nil {
+	if err := place(path, good, owner(), false); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path.String())
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, mode %v", err, info.Mode())
 	}
-	if err := Place(path, good+"# new\n", owner(), false); err == nil || !strings.Contains(err.Error(), "--force") {
+	if err := place(path, good+"# new\n", owner(), false); err == nil || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("an existing file: %v", err)
 	}
-	if err := Place(path, good+"# new\n", owner(), true); err != nil {
+	if err := place(path, good+"# new\n", owner(), true); err != nil {
 		t.Error(err)
 	}
 	if text, err := os.ReadFile(path.String()); err != nil || !strings.HasSuffix(string(text), "# new\n") {
@@ -135,25 +157,54 @@ func TestAccessFor(t *testing.T) {
 	}
 }
 
+// anyGroup knows every group but one.
+func anyGroup(name string) error {
+	if name == "missing" {
+		return errors.New("there is no such group")
+	}
+	return nil
+}
+
+// TestAsk: one question at a time; a wrong answer is described and the others are kept.
 func TestAsk(t *testing.T) {
 	var c Choice
 	deployment := ""
 	var out strings.Builder
-	if err := Ask(strings.NewReader("\nhttps://g\n\nslurm\n\n"), &out, c.Questions(&deployment)); err != nil {
+	answers := "\ngitlab.example.com\nhttps://g\nhttps://deployment\n\nSlurm\nslurm\nfoo\n\nci-users, missing\nci-users, ops\n"
+	if err := Ask(strings.NewReader(answers), &out, c.Questions(&deployment, anyGroup), &deployment); err != nil {
 		t.Fatal(err)
 	}
-	if c.Server != "https://g" || deployment != "root" || c.Executor != "slurm" || c.DataDir != "$HOME" {
+	if c.Server != "https://g" || deployment != "root" || c.Executor != "slurm" || c.DataDir != "$HOME" || c.Groups != "ci-users, ops" {
 		t.Errorf("%+v, %s", c, deployment)
 	}
-	if n := strings.Count(out.String(), "Address of the GitLab server: "); n != 2 {
-		t.Errorf("asked %d times for what has no default", n)
+	for question, times := range map[string]int{
+		"Address of the GitLab server, such as https://gitlab.example.com: ": 3, "Deployment: ": 2, "Executor: ": 2, "Directory for the files of jobs [$HOME]: ": 2, "Groups whose": 2,
+	} {
+		if n := strings.Count(out.String(), question); n != times {
+			t.Errorf("%q was asked %d times, want %d:\n%s", question, n, times, out.String())
+		}
 	}
-	if left := c.Questions(&deployment); len(left) != 0 {
+	for _, want := range []string{`"gitlab.example.com" is not a`, `deployment "https://deployment" is none of`, "there is no such group"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	if left := c.Questions(&deployment, anyGroup); len(left) != 0 {
 		t.Errorf("still open: %s", Flags(left))
 	}
-	c = Choice{}
-	if err := Ask(strings.NewReader(""), &out, c.Questions(&deployment)); err == nil || !strings.Contains(err.Error(), "--gitlab-server") {
-		t.Errorf("no answer: %v", err)
+}
+
+// TestAskIsInterrupted: the answers so far are printed as options.
+func TestAskIsInterrupted(t *testing.T) {
+	var c Choice
+	deployment := ""
+	err := Ask(strings.NewReader("https://g\nnone\n"), io.Discard, c.Questions(&deployment, anyGroup), &deployment)
+	if err == nil || err.Error() != "no answer for --executor; to go on: jacamar-admin init --gitlab-server https://g --deployment none" {
+		t.Errorf("%v", err)
+	}
+	c, deployment = Choice{}, ""
+	if err := Ask(strings.NewReader("https://g\nnone\nshell\n$HOME\n"), io.Discard, c.Questions(&deployment, anyGroup), &deployment); err != nil || c.Groups != "" {
+		t.Errorf("with one account for all jobs it asks for groups: %v, %q", err, c.Groups)
 	}
 }
 
@@ -176,7 +227,7 @@ func TestMergeFile(t *testing.T) {
 	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o600, 0o640: 0o640, 0o644: 0o640, 0o666: 0o660, 0o604 | os.ModeSetgid: 0o600} {
 		file := trustedDir(t) + "/config.toml"
 		must(t, os.WriteFile(file, []byte(runnerText), 0o600), os.Chmod(file, mode))
-		must(t, wiring.MergeFile(absPath(t, file), "", self()))
+		must(t, mergeFile(absPath(t, file), "", self()))
 		info, err := os.Stat(file)
 		must(t, err)
 		if info.Mode() != want {
@@ -185,8 +236,12 @@ func TestMergeFile(t *testing.T) {
 		if text, _ := os.ReadFile(file); !strings.Contains(string(text), "config_exec") {
 			t.Errorf("not merged:\n%s", text)
 		}
-		if entries, _ := os.ReadDir(filepath.Dir(file)); len(entries) != 1 {
-			t.Errorf("left are %v", entries)
+		entries, _ := os.ReadDir(filepath.Dir(file))
+		if len(entries) != 2 || !strings.HasSuffix(entries[1].Name(), ".bak") {
+			t.Fatalf("left are %v", entries)
+		}
+		if former, err := os.ReadFile(filepath.Join(filepath.Dir(file), entries[1].Name())); err != nil || string(former) != runnerText {
+			t.Errorf("%v; the backup has\n%s", err, former)
 		}
 	}
 }
@@ -225,7 +280,7 @@ func TestMergeFileRefuses(t *testing.T) {
 			}
 			dir := trustedDir(t)
 			must(t, os.Mkdir(dir+"/real", 0o755), os.WriteFile(dir+"/real/config.toml", []byte(runnerText), 0o600), tc.plant(dir))
-			err := wiring.MergeFile(absPath(t, filepath.Join(dir, tc.path)), "", service)
+			err := mergeFile(absPath(t, filepath.Join(dir, tc.path)), "", service)
 			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
 				t.Errorf("got %v, want %q", err, tc.why)
 			}
@@ -253,5 +308,48 @@ func must(t *testing.T, errs ...error) {
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestApplyAllOrNothing: where the second file cannot take its place, the first is as it
+// was, or is not there.
+func TestApplyAllOrNothing(t *testing.T) {
+	for name, former := range map[string]string{"a new file": "", "a replaced file": "# former\n"} {
+		dir := trustedDir(t)
+		good, err := Render(choice())
+		must(t, err)
+		first, second := absPath(t, dir+"/jacamar.toml"), absPath(t, dir+"/other.toml")
+		if former != "" {
+			must(t, os.WriteFile(first.String(), []byte(former), 0o600))
+		}
+		one, err := NewFile(first, good, owner(), former != "")
+		must(t, err)
+		two, err := NewFile(second, good, owner(), false)
+		must(t, err, os.WriteFile(second.String(), []byte("in the way\n"), 0o600))
+		if err := Apply(time.Now(), one, two); err == nil || !strings.Contains(err.Error(), "other.toml exists: give --force") {
+			t.Errorf("%s: %v", name, err)
+		}
+		one.Discard()
+		two.Discard()
+		text, err := os.ReadFile(first.String())
+		if string(text) != former || (err != nil) != (former == "") {
+			t.Errorf("%s: %v, it has %q", name, err, text)
+		}
+		entries, _ := os.ReadDir(dir)
+		if want := 1 + min(1, len(former)); len(entries) != want {
+			t.Errorf("%s: left are %v", name, entries)
+		}
+	}
+}
+
+// TestErrorsNameTheFile: not the draft, which is gone by then.
+func TestErrorsNameTheFile(t *testing.T) {
+	path := absPath(t, trustedDir(t)+"/jacamar.toml")
+	if err := place(path, "[general\n", owner(), false); err == nil || strings.Contains(err.Error(), "/.jacamar") || !strings.Contains(err.Error(), path.String()) {
+		t.Errorf("%v", err)
+	}
+	missing := absPath(t, trustedDir(t)+"/missing/jacamar.toml")
+	if err := place(missing, "", owner(), false); err == nil || !strings.Contains(err.Error(), "run: install -d -m 0") {
+		t.Errorf("%v", err)
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/noreplace"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -32,30 +32,50 @@ func AccessFor(service job.Account, maker job.UID) Access {
 	return Access{int(maker), int(service.GID), 0o640}
 }
 
-// Place puts a configuration where it belongs. It is loaded from next to its
-// place first: a file that jobs could not use never gets there. An existing file
-// is an error unless force is set.
-func Place(path job.AbsPath, text string, access Access, force bool) error {
+// NewFile writes a configuration next to its place and loads it from there: a file that
+// jobs could not use never gets its place. An existing file is an error in Apply unless
+// force is set.
+func NewFile(path job.AbsPath, text string, access Access, force bool) (*Change, error) {
 	t, err := openTarget(path, trustedfile.Self())
 	if err != nil {
-		return err
+		return nil, missingDirectory(path, access, err)
 	}
-	defer t.close()
 	d, err := t.draft()
 	if err != nil {
+		t.close()
+		return nil, err
+	}
+	c := &Change{draft: d, replace: force}
+	if _, err = d.WriteString(text); err == nil {
+		err = named(loads(filepath.Join(filepath.Dir(t.entry.Path), d.name)), d.name, t.entry.Name)
+	}
+	if err = errors.Join(err, d.Chown(access.UID, access.GID), d.Chmod(access.Mode)); err != nil {
+		c.Discard()
+		return nil, err
+	}
+	return c, nil
+}
+
+// missingDirectory completes an error by the command that makes the directory, for the
+// account of the service as well.
+func missingDirectory(path job.AbsPath, access Access, err error) error {
+	dir := filepath.Dir(path.String())
+	if _, lost := os.Lstat(dir); !errors.Is(lost, fs.ErrNotExist) {
 		return err
 	}
-	defer d.discard()
-	if _, err := d.WriteString(text); err != nil {
+	mode := "0755"
+	if access.UID == access.GID && access.UID == 0 {
+		mode = "0700"
+	}
+	return fmt.Errorf("there is no directory %s: run: install -d -m %s %[1]s", dir, mode)
+}
+
+// named is an error about a draft in words about the file that it is to become.
+func named(err error, draft, name string) error {
+	if err == nil || !strings.Contains(err.Error(), draft) {
 		return err
 	}
-	if err := loads(filepath.Join(filepath.Dir(t.entry.Path), d.name)); err != nil {
-		return err
-	}
-	if err := errors.Join(d.Chown(access.UID, access.GID), d.Chmod(access.Mode)); err != nil {
-		return err
-	}
-	return d.place(force)
+	return errors.New(strings.ReplaceAll(err.Error(), draft, name))
 }
 
 func loads(name string) error {
@@ -120,15 +140,10 @@ func (d *draft) place(replace bool) error {
 	if err := errors.Join(d.Sync(), d.Close()); err != nil {
 		return err
 	}
-	dir, name := d.at.entry.Dir, d.at.entry.Name
-	if replace {
-		return unix.Renameat(dir, d.name, dir, name)
+	if !replace {
+		return d.moved()
 	}
-	err := noreplace.Rename(dir, d.name, dir, name)
-	if errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("%s exists: give --force to replace it", d.at.path)
-	}
-	return err
+	return unix.Renameat(d.at.entry.Dir, d.name, d.at.entry.Dir, d.at.entry.Name)
 }
 
 // discard removes a draft that was not placed.
