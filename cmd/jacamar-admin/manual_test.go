@@ -21,7 +21,7 @@ func TestManual(t *testing.T) {
 		After: []docs.Section{
 			{Title: "EXIT STATUS", Terms: []docs.Term{
 				{Word: "0", Meaning: "The command succeeded. For `check`: all is well. For `explain`: the job would run."},
-				{Word: "1", Meaning: "For `explain`: the job would be refused."},
+				{Word: "1", Meaning: "For `explain`: the job would be refused. For `selftest`: a job fails, or something of it is left."},
 				{Word: "1, 2, 3", Meaning: "For `check` and `status --check`, as monitoring plugins have it: warnings, failures, could not look."},
 				{Word: "2", Meaning: "The command line is wrong."},
 			}},
@@ -29,7 +29,17 @@ func TestManual(t *testing.T) {
 				{Word: "/etc/gitlab-runner/jacamar.toml", Meaning: "The usual place of the configuration; see jacamar.toml(5)."},
 				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth(8): the server's public keys, and the journal."},
 			}},
-			{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar(1), jacamar.toml(5)"}},
+			{Title: "EXAMPLES", Terms: []docs.Term{
+				{Word: "jacamar-admin init --runner-config /etc/gitlab-runner/config.toml", Meaning: "Asks for what it needs, writes a configuration, makes the runner call jacamar-auth, and checks the installation."},
+				{Word: "jacamar-admin init --wire --runner-config /etc/gitlab-runner/config.toml --runner second", Meaning: "Makes another runner use the same configuration."},
+				{Word: "jacamar-admin check --account alice", Meaning: "Checks the installation, and runs a job of its own as alice."},
+				{Word: "jacamar-admin check --json | jq -r '.lines[] | select(.result != \"ok\") | .id'", Meaning: "The stable ids of all findings, for a monitor."},
+				{Word: "jacamar-admin explain --user alice --project group/project --ref main", Meaning: "Shows which rule allows or refuses the jobs of a user."},
+				{Word: "jacamar-admin config --effective", Meaning: "Prints every key with its value, and where that comes from."},
+				{Word: "jacamar-admin drain --message 'Maintenance until 14:00' --until 4h --wait", Meaning: "Keeps new jobs out and returns when the last one has ended."},
+				{Word: "jacamar-admin bugreport", Meaning: "Writes an archive without secrets for the maintainers."},
+			}},
+			{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar-keys(8), jacamar(1), jacamar.toml(5)"}},
 		},
 	})
 }

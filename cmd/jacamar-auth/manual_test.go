@@ -50,6 +50,10 @@ func TestManual(t *testing.T) {
 				{Word: "jacamar-keys", Meaning: "In the directory of this program: fetches the server's public keys, without privileges."},
 				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth: the server's public keys."},
 			}},
+			{Title: "EXAMPLES", Terms: []docs.Term{
+				{Word: `config_args = ["config", "--configuration", "/etc/gitlab-runner/jacamar.toml"]`, Meaning: "In `[runners.custom]` of the runner's config.toml, with this program as `config_exec`. The arguments of the other stages are `prepare`, `run`, and `cleanup` with the same option; `jacamar-admin init` writes all of them."},
+				{Word: `prepare_args = ["-u", "prepare"]`, Meaning: "Shows every error of that stage in the job's log in full, for a test."},
+			}},
 			{Title: "SEE ALSO", Paragraphs: []string{"jacamar(1), jacamar-admin(8), jacamar.toml(5), sudo(8), capabilities(7)"}},
 		},
 	})

@@ -38,7 +38,10 @@ func TestManual(t *testing.T) {
 			"It receives its request through the socket that is its standard input. It reads no configuration file, has no privileges and makes no network connection.",
 			"With `--no-auth` GitLab Runner calls it instead of jacamar-auth, for a user's own runner: it executes `jacamar-noauth`, which is in the same directory. Anyone who can send jobs to that runner acts as its account. It is not for root.",
 		},
-		After: []docs.Section{{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar.toml(5)"}}},
+		After: []docs.Section{{Title: "EXAMPLES", Terms: []docs.Term{
+			{Word: `config_args = ["--no-auth", "config", "--configuration", "/home/alice/.gitlab-runner/jacamar.toml"]`, Meaning: "In `[runners.custom]` of the runner's config.toml: the config stage of a user's own runner. `jacamar-admin init --deployment no-auth` writes all of them."},
+			{Word: "jacamar --version", Meaning: "Prints the version, for comparison with that of jacamar-auth."},
+		}}, {Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar.toml(5)"}}},
 	})
 }
 

@@ -3,7 +3,13 @@ _jacamar_admin() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path='' word words
   COMPREPLY=()
   case $previous in
-    --configuration|--gitlab-server|--tls-ca-file|--deployment|--executor|--data-dir|--state-dir|--log|--service|--helper-account|--runner-config|--runner|--account|--timeout|--token|--job-response|--claims|--user|--project|--ref|--user-id|--target|--output|--journal|--since|--state|--json|--html|--metrics|--counters|--message|--until|--hold|--allow) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --configuration|--tls-ca-file|--log|--runner-config|--token|--job-response|--claims|--output|--json|--html|--metrics|--counters) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --data-dir|--state-dir|--journal) compopt -o filenames; COMPREPLY=($(compgen -d -- "$current")); return ;;
+    --service|--helper-account|--account|--target|--allow) COMPREPLY=($(compgen -u -- "$current")); return ;;
+    --gitlab-server|--allow-groups|--runner|--timeout|--user|--project|--ref|--user-id|--since|--message|--until|--hold)  return ;;
+    --deployment) COMPREPLY=($(compgen -W 'root caps sudo none no-auth' -- "$current")); return ;;
+    --executor) COMPREPLY=($(compgen -W 'shell slurm flux pbs lsf sge cobalt' -- "$current")); return ;;
+    --state) COMPREPLY=($(compgen -W 'running between quiet ghost overdue' -- "$current")); return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
@@ -13,7 +19,7 @@ _jacamar_admin() {
   done
   case $path in
     '') words='--version --help init check selftest config explain bugreport keys jobs show status drain resume stop' ;;
-    'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --state-dir --log --service --helper-account --runner-config --runner --force --wire --help' ;;
+    'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --allow-groups --state-dir --log --service --helper-account --runner-config --runner --force --wire --help' ;;
     'check') words='--configuration --runner-config --account --timeout --json --help' ;;
     'selftest') words='--configuration --account --timeout --verbose --help' ;;
     'config') words='--configuration --effective --json --help' ;;
@@ -31,4 +37,4 @@ _jacamar_admin() {
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
-complete -o filenames -F _jacamar_admin jacamar-admin
+complete -F _jacamar_admin jacamar-admin

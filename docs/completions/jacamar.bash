@@ -3,7 +3,7 @@ _jacamar() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} path='' word words
   COMPREPLY=()
   case $previous in
-    --configuration) COMPREPLY=($(compgen -f -- "$current")); return ;;
+    --configuration) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
@@ -21,4 +21,4 @@ _jacamar() {
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
-complete -o filenames -F _jacamar jacamar
+complete -F _jacamar jacamar

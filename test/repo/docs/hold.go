@@ -40,4 +40,5 @@ func (p Program) Hold(t *testing.T, update bool, docs string, text Text) {
 	Hold(t, update, filepath.Join(docs, "commands", p.Name+".md"), p.Markdown())
 	Hold(t, update, filepath.Join(docs, "completions", p.Name+".bash"), p.Bash())
 	Hold(t, update, filepath.Join(docs, "completions", "_"+p.Name), p.Zsh())
+	Hold(t, update, filepath.Join(docs, "completions", p.Name+".fish"), p.Fish())
 }

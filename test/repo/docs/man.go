@@ -31,6 +31,8 @@ type page struct{ strings.Builder }
 
 func (p *page) head(name string, section int, what string) {
 	fmt.Fprintf(p, ".TH %s %d \"\" \"Jacamar CI\" \"Jacamar CI\"\n", quote(strings.ToUpper(name)), section)
+	// Words of commands are neither hyphenated nor spread over the line.
+	p.WriteString(".nh\n.ad l\n")
 	p.section("NAME")
 	fmt.Fprintf(p, "%s \\- %s\n", roff(name), roff(what))
 }
@@ -115,8 +117,12 @@ func ConfigMan(keys []config.Key) string {
 			out.section(header(t))
 		}
 		out.term(nameOf(k.Path), k.Meaning+" "+outline(k))
-		fmt.Fprintf(&out, ".RS\n.PP\nExample: \\fB%s\\fR\n.RE\n", roff(k.Example))
+		fmt.Fprintf(&out, ".RS\n.PP\nExample:\n.nf\n\\fB%s\\fR\n.fi\n.RE\n", roff(k.Example))
 	}
-	out.add(Section{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar(1)"}})
+	out.add(Section{Title: "EXAMPLES", Terms: []Term{
+		{Word: "jacamar-admin config --effective", Meaning: "Prints a configuration that has every key, with its value for this site."},
+		{Word: "jacamar-admin check", Meaning: "Reports all faults of the file, each with its line."},
+	}})
+	out.add(Section{Title: "SEE ALSO", Paragraphs: []string{"jacamar-auth(8), jacamar-admin(8), jacamar(1)"}})
 	return out.String()
 }

@@ -2,7 +2,6 @@ package docs
 
 import (
 	"flag"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -71,22 +70,6 @@ func TestRoff(t *testing.T) {
 	} {
 		if got := roff(text); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
-	}
-}
-
-// TestCompletion runs the completion in bash itself.
-func TestCompletion(t *testing.T) {
-	for line, want := range map[string]string{
-		"sample ": "--quiet --help run keys", "sample r": "run", "sample run --": "--file --help", "sample keys ": "refresh",
-		"sample keys refresh --": "--help", "sample -q run --f": "--file",
-	} {
-		script := Of(sample()).Bash() + `
-read -ra COMP_WORDS <<<"$1"; case $1 in *' ') COMP_WORDS+=('') ;; esac
-COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _sample; echo "${COMPREPLY[*]}"`
-		out, err := exec.Command("bash", "-c", script, "bash", line).CombinedOutput()
-		if err != nil || strings.TrimSpace(string(out)) != want {
-			t.Errorf("%q: %v, got %q, want %q", line, err, out, want)
 		}
 	}
 }

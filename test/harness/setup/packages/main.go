@@ -43,6 +43,8 @@ func wanted() map[string]string {
 		"/usr/bin/chromium":              "chromium",
 
 		"/usr/share/mkdocs/themes/material/base.html": "mkdocs-material",
+		"/usr/bin/zsh":  "zsh",
+		"/usr/bin/fish": "fish",
 	}
 	maps.Copy(files, slurm.Programs(true))
 	maps.Copy(files, gridengine.Programs())

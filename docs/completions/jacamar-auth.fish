@@ -1,0 +1,15 @@
+# Completion of jacamar-auth for fish; made by make manual.
+complete -c jacamar-auth -f
+complete -c jacamar-auth -n '__fish_use_subcommand' -l unobfuscated -s u -d 'show every error to the job\'s user in full'
+complete -c jacamar-auth -n '__fish_use_subcommand' -l version -d 'print the version'
+complete -c jacamar-auth -n '__fish_use_subcommand' -l help -d 'print the help'
+complete -c jacamar-auth -n '__fish_use_subcommand' -a config -d 'authorize the job and print the runner\'s configuration'
+complete -c jacamar-auth -n '__fish_seen_subcommand_from config' -l configuration -r -F -d 'the site\'s configuration FILE'
+complete -c jacamar-auth -n '__fish_seen_subcommand_from config' -l help -d 'print the help'
+complete -c jacamar-auth -n '__fish_use_subcommand' -a prepare -d 'show in the job\'s log where and as whom the job runs'
+complete -c jacamar-auth -n '__fish_seen_subcommand_from prepare' -l help -d 'print the help'
+complete -c jacamar-auth -n '__fish_use_subcommand' -a run -d 'run one script of the job'
+complete -c jacamar-auth -n '__fish_seen_subcommand_from run' -l help -d 'print the help'
+complete -c jacamar-auth -n '__fish_use_subcommand' -a cleanup -d 'give up what the job held'
+complete -c jacamar-auth -n '__fish_seen_subcommand_from cleanup' -l configuration -r -F -d 'the site\'s configuration FILE'
+complete -c jacamar-auth -n '__fish_seen_subcommand_from cleanup' -l help -d 'print the help'

@@ -1,0 +1,15 @@
+# Completion of jacamar for fish; made by make manual.
+complete -c jacamar -f
+complete -c jacamar -n '__fish_use_subcommand' -l no-auth -d 'before a stage: run it without jacamar-auth, for a user\'s own runner'
+complete -c jacamar -n '__fish_use_subcommand' -l version -d 'print the version'
+complete -c jacamar -n '__fish_use_subcommand' -l help -d 'print the help'
+complete -c jacamar -n '__fish_use_subcommand' -a config -d 'create the job\'s directories'
+complete -c jacamar -n '__fish_seen_subcommand_from config' -l configuration -r -F -d 'with --no-auth: the site\'s FILE'
+complete -c jacamar -n '__fish_seen_subcommand_from config' -l help -d 'print the help'
+complete -c jacamar -n '__fish_use_subcommand' -a prepare -d 'show in the job\'s log where the job runs, and as which account'
+complete -c jacamar -n '__fish_seen_subcommand_from prepare' -l help -d 'print the help'
+complete -c jacamar -n '__fish_use_subcommand' -a run -d 'run one script of the job'
+complete -c jacamar -n '__fish_seen_subcommand_from run' -l help -d 'print the help'
+complete -c jacamar -n '__fish_use_subcommand' -a cleanup -d 'release the job\'s resources'
+complete -c jacamar -n '__fish_seen_subcommand_from cleanup' -l configuration -r -F -d 'with --no-auth: the site\'s FILE'
+complete -c jacamar -n '__fish_seen_subcommand_from cleanup' -l help -d 'print the help'
