@@ -39,7 +39,8 @@ help: ## list the targets
 build: ## build all programs in bin/
 	$(GOBUILD) -o $(BIN)/ $(PROGRAMS)
 
-install: build ## install programs, manual pages and examples below PREFIX (/usr/local), in DESTDIR
+# What is in bin is installed as it is: root needs no Go.
+install: $(if $(wildcard bin/jacamar-auth),,build) ## install bin, manual pages and examples below PREFIX (/usr/local), in DESTDIR
 	install -d -m 0755 '$(BINDIR)'
 	install -m 0711 bin/jacamar '$(BINDIR)/jacamar'
 	install -m 0755 bin/jacamar-noauth '$(BINDIR)/jacamar-noauth'

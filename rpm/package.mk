@@ -24,11 +24,15 @@ rpm: dist ## build both RPMs in DIST, for ARCH (x86_64, aarch64, ppc64le)
 	rm -rf '$(DIST)/rpmbuild'
 	rpm/verify package rpm/jacamar-ci.files '$(DIST)/$(NAME)-1.$(ARCH).rpm'
 	rpm/verify package rpm/jacamar-ci-caps.files '$(DIST)/jacamar-ci-caps-$(VERSION)-1.$(ARCH).rpm'
+	@echo 'wrote $(DIST)/$(NAME)-1.$(ARCH).rpm and $(DIST)/jacamar-ci-caps-$(VERSION)-1.$(ARCH).rpm'
 
-# make rpm in podman or docker, in the image IMAGE.
+# make rpm in podman or docker, in the image IMAGE, or in one that rpm/Containerfile
+# describes. An image with rpmbuild, Go and make is used as it is.
+CONTAINER = $(or $(shell command -v podman docker | head -1),$(error neither podman nor docker is installed))
 rpm-container:
-	$(or $(shell command -v podman docker | head -1),$(error neither podman nor docker is installed)) run --rm -v '$(CURDIR):/src' -w /src '$(or $(IMAGE),docker.io/library/golang:1.26)' \
-	  sh -c 'apt-get update -q && apt-get install -yq --no-install-recommends rpm && git config --global --add safe.directory /src && make rpm'
+	@$(if $(IMAGE),,$(CONTAINER) build --quiet --tag jacamar-ci-build --file rpm/Containerfile rpm)
+	$(CONTAINER) run --rm -v '$(CURDIR):/src' -w /src '$(or $(IMAGE),jacamar-ci-build)' \
+	  sh -c 'git config --global --add safe.directory /src && make rpm ARCH=$(ARCH)'
 
 test-install: ## build the packages, install them into empty roots, run jobs with them
 	@$(SETUP)
@@ -36,7 +40,7 @@ test-install: ## build the packages, install them into empty roots, run jobs wit
 
 .PHONY: manual
 manual: ## generate manual pages, completions and reference pages in docs
-	go test ./cmd/jacamar ./cmd/jacamar-auth ./cmd/jacamar-admin -run '^TestManual$$' -update-manual
+	go test ./cmd/... -run '^TestManual$$' -update-manual
 	go test ./test/repo/docs -run '^TestConfiguration$$' -update
 
 # The pictures of the documentation, from the sources next to them.
@@ -61,14 +65,16 @@ NFPM ?= go run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.41.0
 DEBARCH = $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(patsubst ppc64le,ppc64el,$(ARCH))))
 STAGE = $(abspath $(DIST))/stage
 
-.PHONY: stage deb tarball sbom release
+.PHONY: stage deb tarball sbom sign release
 stage:
 	rm -rf '$(STAGE)'
-	GOARCH=$(patsubst ppc64el,ppc64le,$(DEBARCH)) $(MAKE) --no-print-directory install DESTDIR='$(STAGE)' PREFIX=/opt/jacamar
+	GOARCH=$(patsubst ppc64el,ppc64le,$(DEBARCH)) $(MAKE) --no-print-directory build
+	$(MAKE) --no-print-directory install DESTDIR='$(STAGE)' PREFIX=/opt/jacamar
 
+# Both flavours, from one description.
 deb: stage
-	STAGE='$(STAGE)' DEBARCH=$(DEBARCH) VERSION=$(VERSION) \
-	  $(NFPM) package --config rpm/nfpm.yaml --packager deb --target '$(DIST)/'
+	for flavour in jacamar-ci jacamar-ci-caps; do rpm/nfpm "$$flavour" '$(STAGE)' '$(DEBARCH)' '$(VERSION)' >'$(STAGE)/nfpm.yaml' && \
+	  $(NFPM) package --config '$(STAGE)/nfpm.yaml' --packager deb --target '$(DIST)/' || exit 1; done
 
 # The installed tree.
 tarball: stage
@@ -77,6 +83,13 @@ tarball: stage
 # The bill of materials, in CycloneDX.
 sbom: stage
 	go run ./rpm/sbom $(VERSION) $(addprefix '$(STAGE)'/opt/jacamar/bin/,jacamar-auth jacamar jacamar-admin jacamar-keys jacamar-noauth) >'$(DIST)/$(NAME).cdx.json'
+
+sign: ## sign the RPMs and the checksums in DIST with the key KEY of gpg
+	@[ -n '$(KEY)' ] || { echo 'make sign: KEY= names the key (gpg --list-secret-keys)' >&2; exit 1; }
+	@[ -s '$(DIST)/SHA256SUMS' ] || { echo 'make sign: there is no $(DIST)/SHA256SUMS: run make release first' >&2; exit 1; }
+	rpmsign --define '_gpg_name $(KEY)' --define "__gpg $$(command -v gpg)" --addsign '$(DIST)'/*.rpm
+	cd '$(DIST)' && sha256sum $$(awk '{ print $$2 }' SHA256SUMS) >SHA256SUMS.new && mv SHA256SUMS.new SHA256SUMS
+	gpg --batch --yes --armor --local-user '$(KEY)' --detach-sign '$(DIST)/SHA256SUMS'
 
 release: rpm deb tarball sbom ## build all packages, the bill of materials and checksums in DIST
 	rm -rf '$(STAGE)'

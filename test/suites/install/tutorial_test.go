@@ -74,8 +74,18 @@ func TestTutorial(t *testing.T) {
 	}
 }
 
-// inFresh runs the script on a fresh machine and returns the job's end.
-func inFresh(t *testing.T, s *site.Site, script string) (r fakerunner.Result) {
+// inFresh runs the tutorial's script on a fresh machine and returns the job's end.
+func inFresh(t *testing.T, s *site.Site, script string) fakerunner.Result {
+	t.Helper()
+	r, out := played(t, s, wiredTo("/opt/jacamar/bin/jacamar-auth", s), script)
+	if text := strings.Join(strings.Fields(out), " "); !strings.Contains(text, "By root Because") || !strings.Contains(text, "a job ran as "+s.Account.Name) {
+		t.Errorf("explain did not refuse root because it is root, or there was no trial:\n%s", out)
+	}
+	return r
+}
+
+// played runs a script in a mount namespace, which ends with a job of the runner.
+func played(t *testing.T, s *site.Site, runner *fakerunner.Runner, script string) (r fakerunner.Result, output string) {
 	t.Helper()
 	tree, err := filepath.Abs(top)
 	if err != nil {
@@ -88,7 +98,7 @@ func inFresh(t *testing.T, s *site.Site, script string) (r fakerunner.Result) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	order, err := json.Marshal(fakerunner.Order{Runner: wiredTo("/opt/jacamar/bin/jacamar-auth", s), Job: s.Job("id -un")})
+	order, err := json.Marshal(fakerunner.Order{Runner: runner, Job: s.Job("id -un")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,10 +107,9 @@ func inFresh(t *testing.T, s *site.Site, script string) (r fakerunner.Result) {
 	}
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", script)
 	cmd.Env = append(os.Environ(), "SCRATCH="+scratch, "TREE="+tree, "FAKERUNNER="+filepath.Join(s.Helper, "fakerunner"))
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
-	} else if text := strings.Join(strings.Fields(string(out)), " "); !strings.Contains(text, "By root Because") || !strings.Contains(text, "a job ran as "+s.Account.Name) {
-		t.Errorf("explain did not refuse root because it is root, or there was no trial:\n%s", out)
 	}
 	result, err := os.ReadFile(scratch + "/result.json")
 	if err != nil {
@@ -109,7 +118,7 @@ func inFresh(t *testing.T, s *site.Site, script string) (r fakerunner.Result) {
 	if err := json.Unmarshal(result, &r); err != nil {
 		t.Fatal(err)
 	}
-	return r
+	return r, string(out)
 }
 
 // wiredTo is the runner as init wires it.

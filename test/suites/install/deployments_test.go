@@ -1,0 +1,129 @@
+package install
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/debian"
+	"jacamar-ci/test/harness/site"
+)
+
+// withService is a fresh machine that has GitLab Runner: the account gitlab-runner has the
+// ids of a real one, and systemctl verifies the unit with its drop-ins.
+const withService = fresh + `
+for file in passwd shadow group gshadow; do sed -i "s/^$RUNNER:/gitlab-runner:/" /etc/$file; done
+sed -i '/^gitlab-runner:/s,:[^:]*$,:/bin/bash,' /etc/passwd
+mkdir -p "$RUNNER_HOME"
+mount -t tmpfs -o "mode=0700,uid=$RUNNER_UID,gid=$RUNNER_GID" none "$RUNNER_HOME"
+mkdir -p /etc/systemd/system
+printf '[Unit]\nDescription=GitLab Runner\n[Service]\nExecStart=/bin/true\n' >/etc/systemd/system/gitlab-runner.service
+systemctl() {
+  if command -v systemd-analyze >/dev/null; then
+    systemd-analyze verify --man=no --recursive-errors=no gitlab-runner.service >"$SCRATCH/units" 2>&1 || { cat "$SCRATCH/units"; return 1; }
+    ! grep -E 'Unknown|Failed to parse' "$SCRATCH/units"
+  fi
+}
+`
+
+// section returns the blocks of a section of a page as a script; those behind "As that
+// user:" run as the user.
+func section(t *testing.T, page, title string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(top, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n## "+title+"\n")
+	if !found {
+		t.Fatalf("%s has no section %s", page, title)
+	}
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	var script strings.Builder
+	for _, b := range regexp.MustCompile("(?ms)^(As that user:\n\n)?```sh\n(.*?)^```$").FindAllStringSubmatch(rest, -1) {
+		if b[1] != "" {
+			fmt.Fprintf(&script, "runuser -u \"$ALICE\" -- bash -euc '%s'\n", strings.ReplaceAll("cd; "+b[2], "'", `'\''`))
+			continue
+		}
+		script.WriteString(b[2])
+	}
+	if script.Len() == 0 {
+		t.Fatalf("the section %s of %s has no commands", title, page)
+	}
+	return script.String()
+}
+
+// TestDeployments follows the page of deployments word for word on an empty machine, and
+// then runs a job.
+func TestDeployments(t *testing.T) {
+	for _, d := range []struct {
+		section string
+		service bool
+		// own is set where jobs run as the service.
+		own bool
+	}{
+		{"Root", false, false}, {"Capabilities", true, false}, {"Sudo", true, false}, {"None", true, true}, {"No authorization", false, true},
+	} {
+		t.Run(d.section, func(t *testing.T) {
+			s := rootSite(t)
+			debian.Need(t, map[string]string{"/usr/bin/sudo": "sudo"})
+			if out, err := run("", "unshare", "--mount", "true"); err != nil {
+				t.Skipf("this machine gives root no mount namespace: %s", out)
+			}
+			dist := filepath.Dir(packages(t, flavours[0]))
+			service, err := site.LookupAccount(s.Accounts.Runner)
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := strings.NewReplacer(
+				"--gitlab-server https://gitlab.example.com", "--gitlab-server "+s.GitLab.URL+" --tls-ca-file "+s.GitLab.CAFile, "alice", s.Account.Name, "./dist/", dist+"/",
+			).Replace(section(t, "docs/deployments.md", d.section))
+			begin := withService
+			for name, value := range map[string]string{
+				"RUNNER": service.Name, "RUNNER_UID": fmt.Sprint(service.UID), "RUNNER_GID": fmt.Sprint(service.GID), "RUNNER_HOME": service.Home, "ALICE": s.Account.Name,
+			} {
+				begin = name + "=" + value + "\n" + begin
+			}
+			r := wiredTo("/opt/jacamar/bin/jacamar-auth", s)
+			runs := s.Account.Name
+			switch {
+			case d.section == "No authorization":
+				file := filepath.Join(s.Account.Home, ".gitlab-runner/jacamar.toml")
+				const jacamar = "/opt/jacamar/bin/jacamar"
+				r.Custom = fakerunner.Custom{
+					Config: []string{jacamar, "--no-auth", "config", "--configuration", file}, Prepare: []string{jacamar, "--no-auth", "prepare"},
+					Run: []string{jacamar, "--no-auth", "run"}, Cleanup: []string{jacamar, "--no-auth", "cleanup", "--configuration", file},
+				}
+				r.Credential = &fakerunner.Credential{UID: s.Account.UID, GID: s.Account.GID, Groups: s.Account.Groups}
+				begin += ownRunner
+			case d.service:
+				r.Credential = &fakerunner.Credential{UID: service.UID, GID: service.GID, Groups: service.Groups}
+			}
+			if d.service && d.own {
+				runs = "gitlab-runner"
+			}
+			if r.Credential != nil {
+				if err := os.Chown(r.TempRoot, int(r.Credential.UID), int(r.Credential.GID)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			result, out := played(t, s, r, begin+script+`"$FAKERUNNER" <"$SCRATCH/order.json" >"$SCRATCH/result.json"`+"\n")
+			if result.Outcome != fakerunner.Success || !strings.Contains(result.Trace, "\n"+runs+"\n") {
+				t.Errorf("%s %s:\n%s\n%s", result.Outcome, result.Reason, result.Trace, out)
+			}
+		})
+	}
+}
+
+// ownRunner is the file of a user's own runner, in a home that is gone with the machine.
+const ownRunner = `
+home=$(getent passwd "$ALICE" | cut -d: -f6)
+mount -t tmpfs -o "mode=0700,uid=$(id -u "$ALICE"),gid=$(id -g "$ALICE")" none "$home"
+mkdir -m 0700 "$home/.gitlab-runner"
+printf '[[runners]]\n  name = "own"\n' >"$home/.gitlab-runner/config.toml"
+chown -R "$ALICE:" "$home/.gitlab-runner"
+`
