@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,7 +25,6 @@ type rehearsal struct {
 	site    auth.Installation
 	trial   trial.Trial
 	account job.Account
-	newBase bool
 }
 
 // rehearsalOptions are whose job is tried, and how.
@@ -81,7 +77,6 @@ func newRehearsal(ctx context.Context, i auth.Installation, login string) (h reh
 		return h, err
 	}
 	h.trial.Variable = string(i.Config().General.JWTEnvVariable)
-	h.newBase = newBase(i, h.account)
 	state, err := stateOwner(ctx, i, h.trial.Service)
 	if err != nil {
 		return h, err
@@ -156,17 +151,6 @@ func trialParent(service job.Account) job.AbsPath {
 	return run
 }
 
-// newBase reports whether the account has no base directory yet, as far as that can be
-// known beforehand.
-func newBase(i auth.Installation, a job.Account) bool {
-	dir := i.Config().General.DataDir.String()
-	if !strings.HasPrefix(dir, "/") || strings.Contains(dir, "$") {
-		return false
-	}
-	_, err := os.Lstat(path.Join(dir, a.Name.String()))
-	return errors.Is(err, os.ErrNotExist)
-}
-
 // userOf is a user of GitLab whose jobs get the account of that login.
 func userOf(i auth.Installation, login job.Username) (trial.User, error) {
 	const placeholder = 1
@@ -231,7 +215,7 @@ func (h rehearsal) remove(ctx context.Context, r trial.Result) error {
 	if r.Builds.IsZero() {
 		return nil
 	}
-	remains, ok := trial.RemainsOf(r.Builds, h.newBase)
+	remains, ok := trial.RemainsOf(r.Builds, r.Began)
 	if !ok {
 		return fmt.Errorf("%s is left", r.Builds)
 	}

@@ -103,7 +103,7 @@ func (s Site) makesDirectories() bool {
 func (s Site) ownDirectories(dir string) string {
 	each := "make a directory for each account: install -d -m 0700 -o ACCOUNT " + dir + "/ACCOUNT"
 	if s.UID == 0 && s.Config.Auth.Downscope == settings.Setuid {
-		return "set auth.root_dir_creation = true, or " + each
+		return "write root_dir_creation = true under [auth], or " + each
 	}
 	return each
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,50 +17,57 @@ import (
 // Remains are the directories that every job leaves below the base directory of its
 // account, for the next job of the same runner. No other job has the trial's runner.
 type Remains struct {
-	// own is removed with all that is in it; others are removed where they are empty.
+	// own is removed with all that is in it; others are removed where they are empty and
+	// not older than the trial: an administrator may have made the base directory.
 	own    string
 	others []string
-	base   string
+	began  time.Time
 }
 
-// homeBase is the base directory in a home, which the next job makes again.
-const homeBase = ".jacamar-ci"
-
-// RemainsOf are those of a job by its build directory. The base directory is among them
-// where it is new, or in a home.
-func RemainsOf(builds job.AbsPath, newBase bool) (r Remains, ok bool) {
+// RemainsOf are those of a trial that began at a time, by its build directory.
+func RemainsOf(builds job.AbsPath, began time.Time) (r Remains, ok bool) {
 	const root = "/builds/"
 	i := strings.LastIndex(builds.String(), root)
 	if i < 0 {
 		return r, false
 	}
-	r.base = builds.String()[:i]
+	base := builds.String()[:i]
 	parts := strings.Split(builds.String()[i+len(root):], "/")
-	pool := r.base + root + parts[0]
+	pool := base + root + parts[0]
 	if parts[0] == "static" && len(parts) > 1 {
 		r.others, pool = append(r.others, pool), pool+"/"+parts[1]
 	}
-	if !strings.Contains(path.Base(pool), runnerName) {
+	name := path.Base(pool)
+	if !strings.Contains(name, runnerPrefix) && !strings.HasPrefix(name, projectPool) {
 		return Remains{}, false
 	}
-	r.own = pool
-	for _, name := range []string{"builds/.trash", "builds", "scripts/" + runnerName, "scripts/.trash", "scripts", "cache"} {
-		r.others = append(r.others, path.Join(r.base, name))
+	r.own, r.began = pool, began
+	if strings.HasPrefix(name, runnerPrefix) {
+		r.others = append(r.others, path.Join(base, "scripts", name))
 	}
-	if newBase || path.Base(r.base) == homeBase {
-		r.others = append(r.others, r.base)
+	for _, name := range []string{"builds/.trash", "builds", "scripts/.trash", "scripts", "cache", ""} {
+		r.others = append(r.others, path.Join(base, name))
 	}
 	return r, true
 }
 
-// removal removes its first argument, and the others where they are empty.
-const removal = `rm -rf -- "$1" || exit; shift; for d; do rmdir -- "$d" 2>/dev/null; done; exit 0`
+// projectPool begins the name of the directory that all trials of an account share with
+// limit_build_dir.
+const projectPool = "jacamar_selftest_"
+
+// removal removes its first argument, and after the second, a time in seconds, all that
+// are empty and were made since. A file system that does not know when (stat(1), %W) keeps
+// them.
+const removal = `rm -rf -- "$1" || exit; began=$2; shift 2
+for d; do made=$(stat -c %W -- "$d" 2>/dev/null) && [ "$made" -ge "$began" ] && rmdir -- "$d" 2>/dev/null; done; exit 0`
 
 // Remove removes them with the ids of the job's account: nothing with more rights works
 // in directories of users.
 func (r Remains) Remove(ctx context.Context, as *thread.IDs) error {
+	// The clock of a file system can be a moment behind.
+	began := strconv.FormatInt(r.began.Add(-time.Second).Unix(), 10)
 	result, err := subprocess.Command{
-		Path: "/bin/sh", Args: append([]string{"-c", removal, "sh", r.own}, r.others...), Env: []string{"PATH=/usr/bin:/bin"}, As: as, NoNewPrivs: true,
+		Path: "/bin/sh", Args: append([]string{"-c", removal, "sh", r.own, began}, r.others...), Env: []string{"PATH=/usr/bin:/bin"}, As: as, NoNewPrivs: true,
 		Limit: time.Minute, MaxOutput: 4 << 10, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	if err == nil && (result.Code != 0 || result.Signal != 0) {

@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -22,8 +23,12 @@ func parseAnswer(stdout []byte) (a answer, err error) {
 	return a, err
 }
 
-// runnerName is the short token of the trial's runner, which names its directories.
-const runnerName = "selftest"
+// runnerPrefix begins the short token of a trial's runner, which names its directories.
+// The rest is of one trial alone: two do not share directories.
+const runnerPrefix = "selftest-"
+
+// newRunner is the short token of a trial's runner.
+func newRunner() string { return runnerPrefix + strings.ToLower(rand.Text()[:8]) }
 
 // The files of the job in the trial's directory.
 const (
@@ -41,7 +46,7 @@ func (t Trial) environ(a answer) []string {
 		"BUILD_EXIT_CODE_FILE=" + t.Dir.Path(codeName), "JOB_RESPONSE_FILE=" + t.Dir.Path(responseName),
 	}
 	custom := map[string]string{
-		"CI_JOB_ID": t.Minted.JobID.String(), "CI_RUNNER_SHORT_TOKEN": runnerName, t.Variable: t.Minted.token.Reveal(),
+		"CI_JOB_ID": t.Minted.JobID.String(), "CI_RUNNER_SHORT_TOKEN": t.Minted.runner, t.Variable: t.Minted.token.Reveal(),
 	}
 	if a.BuildsDir != "" {
 		custom["RUNNER_TEMP_PROJECT_DIR"] = a.BuildsDir + "/" + projectPath + ".tmp"
@@ -66,10 +71,11 @@ const marker = "selftest: the script ran as "
 
 // proof are the lines of the job's own script: it uses the commands and the directory
 // that every job needs, and runs a program that it has made.
-func proof(project string) []string {
+func proof(builds string) []string {
 	return []string{
-		"mkdir -p -- " + quote(project),
-		"cd " + quote(project),
+		"cd " + quote(builds), // a missing one is not made, with the mode of this shell
+		"mkdir -p " + projectPath,
+		"cd " + projectPath,
 		`printf '#!/bin/sh\nexit 0\n' >program`,
 		"chmod +x program",
 		"./program",

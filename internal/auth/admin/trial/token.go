@@ -34,9 +34,10 @@ type User struct {
 
 // Minted is a token and the key set by which it is verified.
 type Minted struct {
-	JobID job.ID
-	user  User
-	token job.Secret
+	JobID  job.ID
+	runner string
+	user   User
+	token  job.Secret
 	// KeySet is the issuer's, as a server publishes it (RFC 7517).
 	KeySet []byte
 }
@@ -50,7 +51,7 @@ func Mint(u User, now time.Time, life time.Duration) (Minted, error) {
 	if err != nil {
 		return Minted{}, fmt.Errorf("cannot make a key: %w", err)
 	}
-	m := Minted{JobID: job.ID(now.Unix()), user: u}
+	m := Minted{JobID: job.ID(now.Unix()), runner: newRunner(), user: u}
 	kid := rand.Text()
 	if m.KeySet, err = keySet(key, kid); err != nil {
 		return Minted{}, err

@@ -83,6 +83,8 @@ type Result struct {
 	Account string
 	// Builds is the job's build directory, zero where the config stage failed.
 	Builds job.AbsPath
+	// Began is when the first stage did.
+	Began time.Time
 }
 
 // Failed returns the first stage that failed.
@@ -101,6 +103,7 @@ func (t Trial) Run(ctx context.Context) (r Result, err error) {
 	if err := t.Dir.Write(responseName, t.Minted.response(t.Variable)); err != nil {
 		return r, err
 	}
+	r.Began = time.Now()
 	answer, config := t.configure(ctx)
 	r.Stages = append(r.Stages, config)
 	if config.OK() {
@@ -122,7 +125,7 @@ func (t Trial) work(ctx context.Context, a answer) (done []Stage) {
 	project := a.BuildsDir + "/" + projectPath
 	for _, s := range []struct{ name, text string }{
 		{"prepare_script", script("echo \"Running on $(hostname)...\"")},
-		{string(job.BuildScript), script(proof(project)...)},
+		{string(job.BuildScript), script(proof(a.BuildsDir)...)},
 		{"cleanup_file_variables", script("rm -rf -- "+quote(project), "rm -rf -- "+quote(project+".tmp"))},
 	} {
 		if !done[len(done)-1].OK() || ctx.Err() != nil {

@@ -3,6 +3,8 @@ package trial
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -71,27 +73,61 @@ args = ["-A"]
 // TestRemains: only directories that no other job has are removed with their contents.
 func TestRemains(t *testing.T) {
 	for builds, want := range map[string]string{
-		"/home/a/.jacamar-ci/builds/selftest/000":     "/home/a/.jacamar-ci/builds/selftest",
+		"/home/a/.jacamar-ci/builds/selftest-abc/000": "/home/a/.jacamar-ci/builds/selftest-abc",
 		"/scratch/ci/a/builds/jacamar_selftest_1/003": "/scratch/ci/a/builds/jacamar_selftest_1",
-		"/scratch/ci/a/builds/static/selftest/17":     "/scratch/ci/a/builds/static/selftest",
-		"/builds/a/builds/selftest/000":               "/builds/a/builds/selftest",
+		"/scratch/ci/a/builds/static/selftest-abc/17": "/scratch/ci/a/builds/static/selftest-abc",
+		"/builds/a/builds/selftest-abc/000":           "/builds/a/builds/selftest-abc",
 		"/scratch/ci/a/builds/t0ken/000":              "",
 		"/scratch/ci/a/builds/static/t0ken/17":        "",
 		"/scratch/ci/a":                               "",
 	} {
-		r, ok := RemainsOf(absPath(t, builds), false)
+		r, ok := RemainsOf(absPath(t, builds), time.Now())
 		if ok != (want != "") || r.own != want {
 			t.Errorf("%s: %q, %v", builds, r.own, ok)
 		}
-		for _, other := range r.others {
-			if other == "/scratch/ci/a" || other == "/builds/a" {
-				t.Errorf("the base directory %s is removed, which may have been there", other)
-			}
+	}
+}
+
+// TestRemove: what is older than the trial stays, and what others have put there.
+func TestRemove(t *testing.T) {
+	base := t.TempDir() + "/base"
+	own := base + "/builds/selftest-abc/000"
+	for _, dir := range []string{own + "/jacamar/selftest", base + "/builds/t0ken/000", base + "/scripts/selftest-abc", base + "/cache"} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if r, _ := RemainsOf(absPath(t, "/scratch/ci/a/builds/selftest/000"), true); r.others[len(r.others)-1] != "/scratch/ci/a" {
-		t.Errorf("a new base directory stays: %v", r.others)
+	left := func(began time.Time) (all []string) {
+		r, ok := RemainsOf(absPath(t, own), began)
+		if !ok {
+			t.Fatal("not its own")
+		}
+		if err := r.Remove(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"builds/selftest-abc", "builds/t0ken/000", "builds", "scripts", "cache"} {
+			if _, err := os.Stat(base + "/" + name); err == nil {
+				all = append(all, name)
+			}
+		}
+		return all
 	}
+	if diff := cmp.Diff([]string{"builds/t0ken/000", "builds", "scripts", "cache"}, left(time.Now().Add(time.Hour))); diff != "" {
+		t.Errorf("all is older than the trial: %s", diff)
+	}
+	if diff := cmp.Diff([]string{"builds/t0ken/000", "builds"}, left(time.Now().Add(-time.Hour))); diff != "" && hasBirthTimes(t, base) {
+		t.Errorf("all is of the trial, and a directory of another job: %s", diff)
+	}
+}
+
+// hasBirthTimes reports whether the file system of a directory knows when it was made.
+func hasBirthTimes(t *testing.T, dir string) bool {
+	t.Helper()
+	out, err := exec.Command("stat", "-c", "%W", dir).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out)) != "0"
 }
 
 func TestWhy(t *testing.T) {
