@@ -37,13 +37,17 @@ type InitOptions struct {
 }
 
 // Init writes a first configuration, adds it to a runner's and checks the
-// installation, by becoming `jacamar-admin check`. It returns only when it could not.
+// installation, by becoming `jacamar-admin check`. It returns only where it could not, or
+// where nothing is authorized.
 func Init(o InitOptions) int {
 	i, err := open(o.Configuration, &o.Configuration, &o.CAFile, &o.RunnerConfig, &o.Log)
 	if err == nil {
 		err = initialize(context.Background(), i, o)
 	}
-	return fail(err, notChecked)
+	if err != nil {
+		return fail(err, notChecked)
+	}
+	return 0
 }
 
 func initialize(ctx context.Context, i auth.Installation, o InitOptions) error {
