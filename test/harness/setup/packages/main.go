@@ -41,10 +41,10 @@ func wanted() map[string]string {
 		"/usr/bin/semodule_package":      "semodule-utils",
 		"/usr/bin/setfacl":               "acl",
 		"/usr/bin/chromium":              "chromium",
+		"/usr/bin/zsh":                   "zsh",
+		"/usr/bin/fish":                  "fish",
 
 		"/usr/share/mkdocs/themes/material/base.html": "mkdocs-material",
-		"/usr/bin/zsh":  "zsh",
-		"/usr/bin/fish": "fish",
 	}
 	maps.Copy(files, slurm.Programs(true))
 	maps.Copy(files, gridengine.Programs())
