@@ -2,12 +2,14 @@
 // The build puts the list of messages here, each with the tag that its entry in the
 // index has. "…" stands for text that differs from job to job.
 (() => {
+  // What a line of a job's log, or of jacamar-admin check, begins with.
+  const prefix = /^\s*(jacamar:\s*)?((error|warning|warn|fail)\b\s*:?\s*)?/i;
   const messages = MESSAGES.map(([text, tag]) => ({
     tag, parts: plain(text).split("…").map((part) => part.trim()).filter(Boolean),
   }));
 
   function plain(text) {
-    return text.toLowerCase().replace(/^\s*(error|warning|warn|fail)\s*:?\s+/, "").replace(/["'`“”]/g, "").replace(/\s+/g, " ").trim();
+    return text.toLowerCase().replace(prefix, "").replace(/["'`“”]/g, "").replace(/\s+/g, " ").trim();
   }
 
   // score is how many characters of the message the text has, in their order; or, for a
@@ -36,7 +38,7 @@
   window.__search = {
     transform(query) {
       const tag = query.trim() ? tagOf(plain(query)) : "";
-      const words = query.replace(/^\s*(ERROR|WARNING):\s*/, "").replace(/[*+:^~"…(){}\[\]\\]/g, " ").replace(/(^|\s)-+|-+(?=\s|$)/g, " ").trim();
+      const words = query.replace(prefix, "").replace(/[*+:^~"…(){}\[\]\\]/g, " ").replace(/(^|\s)-+|-+(?=\s|$)/g, " ").trim();
       return `${tag} ${words}`.trim();
     },
   };

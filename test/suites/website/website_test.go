@@ -267,7 +267,7 @@ func testSearch(t *testing.T, dir string, b *browser.Browser, address string) {
 	p := b.Open(t, desk)
 	p.Load(address + "/index.html")
 	for _, one := range []struct{ text, want string }{
-		{"ERROR: you are not allowed to run CI jobs on this resource", "troubleshooting.html#you-are-not-allowed-to-run-ci-jobs-on-this-resource"},
+		{`jacamar: ERROR: you are not allowed to run CI jobs on this resource`, "troubleshooting.html#you-are-not-allowed-to-run-ci-jobs-on-this-resource"},
 		{"not allowed to run CI jobs", "troubleshooting.html#you-are-not-allowed-to-run-ci-jobs-on-this-resource"},
 		{`ERROR: Slurm refused the job: sbatch: error: x: "y"`, "troubleshooting.html#refused-the-job"},
 		{"cannot use /scratch/ci/alice: owned by bob, not by you", "troubleshooting.html#cannot-use-owned-by-not-by-you"},
