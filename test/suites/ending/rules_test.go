@@ -56,7 +56,7 @@ func TestCleanupAfterRulesChange(t *testing.T) {
 					at := under(t, s, open)
 					at.getent = "#!/bin/bash\n" + getent + "\n"
 					_, res := at.refusedLater(t, func(c site.Config) { c.Set("auth", "min_uid", int64(s.Account.UID)+1) })
-					if c, _ := res.Call("cleanup"); c.Status != 2 || !strings.Contains(string(c.Stderr), "not allowed") {
+					if c, _ := res.Call("cleanup"); c.Status != 1 || !strings.Contains(string(c.Stderr), "not allowed") {
 						t.Errorf("%s: cleanup ended with status %d: %s", name, c.Status, c.Stderr)
 					}
 				}

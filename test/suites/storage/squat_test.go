@@ -45,7 +45,7 @@ func squat(t *testing.T, s *site.Site) {
 	r := s.Runner().Run(bare(s))
 	site.Want(t, r, fakerunner.SystemFailure, 0)
 	site.Shows(t, r, fmt.Sprintf("cannot use %s: owned by %s, not by you", base, bob.Name))
-	fix := regexp.MustCompile(`an administrator can create it for you: (install .*)\n`).FindStringSubmatch(r.Trace)
+	fix := regexp.MustCompile(`an administrator can create it for you: (install [^\x1b\n]*)`).FindStringSubmatch(r.Trace)
 	if fix == nil {
 		t.Fatalf("the log has no fix:\n%s", r.Trace)
 	}
