@@ -227,7 +227,7 @@ func TestOnlyAllowedCalls(t *testing.T) {
 		job.Raw = map[string][]byte{"build_script": []byte("(trap '' TERM; sleep 1000) &\n" + threads + "\nexit 7\n")}
 		res := s.Runner().Run(job)
 		site.Want(t, res, fakerunner.ScriptFailure, 7)
-		if call, _ := res.Call("build_script"); !strings.HasPrefix(string(call.Stdout), "1 2\n") {
+		if call, _ := res.Call("build_script"); !strings.HasPrefix(call.ScriptOutput(), "1 2\n") {
 			t.Errorf("jacamar has %q", call.Stdout)
 		}
 		s.NoProcess(t, 0)

@@ -25,7 +25,7 @@ func outputOf(t *testing.T, s *site.Site, script string) string {
 	res := s.Runner().Run(job)
 	site.Want(t, res, fakerunner.Success, 0)
 	call, _ := res.Call("build_script")
-	return string(call.Stdout)
+	return call.ScriptOutput()
 }
 
 // TestSetuidProgramsBehaveAsInALogin: a program that drops root in a login drops it in a
@@ -236,7 +236,7 @@ func TestConfinementCoversJacamar(t *testing.T) {
 				res := s.Runner().Run(job)
 				site.Want(t, res, fakerunner.Success, 0)
 				for stage := range job.Raw {
-					if call, _ := res.Call(stage); string(call.Stdout) != expected {
+					if call, _ := res.Call(stage); call.ScriptOutput() != expected {
 						t.Errorf("%s, %s: jacamar has %q, want %q", name, stage, call.Stdout, expected)
 					}
 				}

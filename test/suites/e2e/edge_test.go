@@ -77,7 +77,7 @@ func TestScriptsStartWithALoginEnvironment(t *testing.T) {
 		r := s.Runner().Run(site.WithVariable(j, "MINE", "x"))
 		site.Want(t, r, fakerunner.Success, 0)
 		call, _ := r.Call("build_script")
-		got, expected := exported(string(call.Stdout)), exported(inLogin(t, s, show))
+		got, expected := exported(call.ScriptOutput()), exported(inLogin(t, s, show))
 		if len(got) < 5 {
 			t.Errorf("the log:\n%s", r.Trace)
 		}

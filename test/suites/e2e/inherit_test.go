@@ -66,7 +66,7 @@ func TestJobIsLikeALogin(t *testing.T) {
 				if res.Outcome != fakerunner.Success {
 					t.Fatalf("%s:\n%s", res.Outcome, res.Trace)
 				}
-				got := looked(t, string(call.Stdout))
+				got := looked(t, call.ScriptOutput())
 				for _, a := range inherit.List() {
 					compare(t, a, got, want, differences(t, s, d.Name, audited))
 				}
@@ -151,7 +151,7 @@ func TestKeyringsAreNotShared(t *testing.T) {
 				as(t, s, users[i])
 				for _, stage := range []string{"build_script", "after_script"} {
 					call, _ := res.Call(stage)
-					keyring := judgeKeys(t, s, string(call.Stdout))
+					keyring := judgeKeys(t, s, call.ScriptOutput())
 					if other := seen[keyring]; other != "" {
 						t.Errorf("job %d, %s: it has the keyring of %s", i, stage, other)
 					}

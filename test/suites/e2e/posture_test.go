@@ -58,7 +58,7 @@ func TestPosture(t *testing.T) {
 			res := hostile(s).Run(job)
 			site.Want(t, res, fakerunner.Success, 0)
 			call, _ := res.Call("build_script")
-			has := shown(string(call.Stdout))
+			has := shown(call.ScriptOutput())
 			for name, value := range posture(t, s, d.Name) {
 				t.Run(name, func(t *testing.T) {
 					if got := has[name]; got != value {

@@ -52,7 +52,7 @@ func afterProfile(t *testing.T, s *site.Site, p profiles.Profile) {
 		return
 	}
 	site.Want(t, r, fakerunner.ScriptFailure, profiles.Code)
-	if out := string(call.Stdout) + string(call.Stderr); marks != 1 || !profiles.HasLines(out, p.Want()) {
+	if out := call.ScriptOutput() + string(call.Stderr); marks != 1 || !profiles.HasLines(out, p.Want()) {
 		t.Errorf("the script ran %d times and printed\n%s\nwant\n%s", marks, out, p.Want())
 	}
 	if warned := strings.Contains(r.Trace, "JACAMAR_CI_NO_PROFILE"); warned != p.Ends {

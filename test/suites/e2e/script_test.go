@@ -62,7 +62,7 @@ func TestScriptBytes(t *testing.T) {
 				r := s.Runner().Run(job)
 				site.Want(t, r, fakerunner.Success, 0)
 				call, _ := r.Call("build_script")
-				if got := string(call.Stdout) + string(call.Stderr); got != tc.out {
+				if got := call.ScriptOutput() + string(call.Stderr); got != tc.out {
 					t.Errorf("the output is %q, want %q", clip(got), clip(tc.out))
 				}
 			})
@@ -88,7 +88,7 @@ func TestLargeOutputIsByteExact(t *testing.T) {
 		r := s.Runner().Run(job)
 		site.Want(t, r, fakerunner.Success, 0)
 		call, _ := r.Call("build_script")
-		if !bytes.Equal(call.Stdout, data) || !bytes.Equal(call.Stderr, data) {
+		if call.ScriptOutput() != string(data) || !bytes.Equal(call.Stderr, data) {
 			t.Errorf("of %d bytes, %d and %d arrived, or other ones", len(data), len(call.Stdout), len(call.Stderr))
 		}
 	})
