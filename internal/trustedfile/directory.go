@@ -50,7 +50,7 @@ func (d *Directory) OpenAppend(name string) (*os.File, error) {
 	return d.walk(name, unlimited).openForWriting(name, unix.O_APPEND)
 }
 
-// OpenUpdate is Trust.OpenUpdate for a file of the directory.
+// OpenUpdate is OpenAppend for a file that is written at any offset.
 func (d *Directory) OpenUpdate(name string) (*os.File, error) {
 	return d.walk(name, unlimited).openForWriting(name, 0)
 }

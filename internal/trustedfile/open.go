@@ -136,19 +136,14 @@ func (w *walk) openAs(name string, flags int) (fd int, ok bool) {
 // OpenAppend opens the file at path for reading and for appending under the rules
 // of Open. It creates a missing file with mode 0600. If others could replace the
 // file, they could make this process write into any file.
-func (t Trust) OpenAppend(path job.AbsPath) (*os.File, error) { return t.openOwn(path, unix.O_APPEND) }
-
-// OpenUpdate is OpenAppend for a file that is written at any offset.
-func (t Trust) OpenUpdate(path job.AbsPath) (*os.File, error) { return t.openOwn(path, 0) }
-
-func (t Trust) openOwn(path job.AbsPath, flags int) (*os.File, error) {
+func (t Trust) OpenAppend(path job.AbsPath) (*os.File, error) {
 	w := newWalk(path, t, fileRules{limit: unlimited}, false)
 	defer w.close()
 	last, ok := w.openParent()
 	if !ok {
 		return nil, &w.faults[0]
 	}
-	return w.openForWriting(last, flags)
+	return w.openForWriting(last, unix.O_APPEND)
 }
 
 // openForWriting opens a file of the current directory, or creates it.
