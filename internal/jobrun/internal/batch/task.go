@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"jacamar-ci/internal/failure"
@@ -193,6 +194,7 @@ func (r *submittedJob) submitAndFollow(ctx context.Context, args []scheduler.Arg
 	if l, ok := r.Scheduler.(scheduler.Constrained); ok {
 		r.Messages.Note("%s", l.Limits())
 	}
+	saveMemory()
 	work, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	r.watcher, r.poller = newWatcher(r.Task, id), r.Task.newPoller(id)
@@ -202,6 +204,16 @@ func (r *submittedJob) submitAndFollow(ctx context.Context, args []scheduler.Arg
 	cancel()
 	r.summarize()
 	return err
+}
+
+// waitingGC is how much a process that waits may allocate until it collects garbage, in
+// percent of what it uses. The default would let each of hundreds grow to 4 MiB.
+const waitingGC = 20
+
+// saveMemory returns what the submission needed to the system.
+func saveMemory() {
+	debug.SetGCPercent(waitingGC)
+	debug.FreeOSMemory()
 }
 
 // submitFailed cancels a submission of unknown id, unless the batch system certainly
