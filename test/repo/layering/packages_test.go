@@ -107,7 +107,7 @@ var packages = []pkg{
 		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/job", "internal/programs", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
-		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
+		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
 		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/bugreport", may: []string{"internal/config"}, beyond: []string{toml}, never: effects},
@@ -161,7 +161,8 @@ var packages = []pkg{
 		jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "diskspace",
 		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
-	{path: jobrun + "container", may: []string{jobrun + "scheduler", "internal/failure", "internal/image", "internal/job"}, never: effects},
+	{path: "internal/cell", never: effects},
+	{path: jobrun + "container", may: []string{jobrun + "scheduler", "internal/cell", "internal/failure", "internal/image", "internal/job"}, never: effects},
 	{path: jobrun + "container/*", may: []string{jobrun + "container", jobrun + "scheduler", "internal/failure", "internal/image"}, never: effects},
 	{path: jobrun + "imagestore", may: []string{
 		jobrun + "container", jobrun + "diskspace", jobrun + "process", jobrun + "safedir", "internal/failure", "internal/image", "internal/job", "internal/joblog",

@@ -99,6 +99,7 @@ var checks = []check{
 	{"shells", "shells", configured, shells},
 	{"data-directory", "data directory", configured, dataDirectory},
 	{"scheduler", "scheduler", configured, scheduler},
+	{"containers", "containers", configured, containers},
 	{"log", "log", keeper, log},
 	{"journal", "journal", keeper, journal},
 	{"logins", "logins", configured, logins},

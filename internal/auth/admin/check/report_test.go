@@ -96,7 +96,7 @@ func TestIDs(t *testing.T) {
 	}
 	slices.Sort(ids)
 	for _, want := range []string{
-		"account", "account-map", "ca-file", "configuration", "data-directory", "helper-account", "jacamar", "jacamar-auth", "jacamar-keys", "journal", "key-server", "lists", "log", "logins",
+		"account", "account-map", "ca-file", "configuration", "containers", "data-directory", "helper-account", "jacamar", "jacamar-auth", "jacamar-keys", "journal", "key-server", "lists", "log", "logins",
 		"name-service", "privileges", "proc", "processors", "runas", "runner", "scheduler", "selinux", "shadow", "shells", "state-directory", "trial", "user-namespace",
 	} {
 		if !slices.Contains(ids, want) {

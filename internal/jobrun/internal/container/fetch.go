@@ -22,6 +22,7 @@ const (
 	NoSpace                         // the disk, or the account's quota, is full
 	WrongMachine                    // the image is for another architecture
 	NoCell                          // this host makes no user namespace
+	BadReference                    // the engine does not accept the image's name
 )
 
 // failurePatterns are texts of registries, of Go's network packages and of the kernel, in
@@ -31,6 +32,7 @@ var failurePatterns = []struct {
 	texts  []string
 }{
 	{NoCell, []string{"unshare: ", "setpriv: "}},
+	{BadReference, []string{"invalid reference format"}},
 	{NoSpace, []string{"no space left on device", "disk quota exceeded"}},
 	{Throttled, []string{"toomanyrequests", "too many requests", "429"}},
 	{Untrusted, []string{"x509:", "certificate signed by unknown authority", "tls: failed to verify certificate", "certificate verify failed"}},
@@ -106,7 +108,7 @@ func withoutUserinfo(s string) string {
 // Kind returns the kind of failure.
 func (v FetchResult) Kind() failure.Kind {
 	switch v {
-	case NotFound, Denied, WrongMachine:
+	case NotFound, Denied, WrongMachine, BadReference:
 		return failure.Build
 	}
 	return failure.System

@@ -28,6 +28,8 @@ func TestClassify(t *testing.T) {
 		{"Error: writing blob: write /t/1: disk quota exceeded", NoSpace, "quota"},
 		{"Error: choosing an image from manifest list: no image found in manifest list for architecture arm64", WrongMachine, "arm64"},
 		{"Error: something new\x1b[2J", Failed, "something new?[2J"},
+		{"Error: invalid reference format", BadReference, "invalid reference"},
+		{"unshare: unshare failed: Operation not permitted", NoCell, "unshare failed"},
 		{"", Failed, ""},
 	} {
 		v, reason := Classify(Reply{Code: 125, Stderr: tt.stderr})
@@ -41,9 +43,9 @@ func TestClassify(t *testing.T) {
 }
 
 func TestKind(t *testing.T) {
-	for v := Failed; v <= WrongMachine; v++ {
+	for v := Failed; v <= BadReference; v++ {
 		want := failure.System
-		if v == NotFound || v == Denied || v == WrongMachine {
+		if v == NotFound || v == Denied || v == WrongMachine || v == BadReference {
 			want = failure.Build
 		}
 		if v.Kind() != want {

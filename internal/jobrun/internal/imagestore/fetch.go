@@ -240,6 +240,8 @@ func (f fetching) advice(result container.FetchResult) string {
 		return "the registry limits the rate of requests: a login, or a mirror of the registry, has a higher limit"
 	case container.Untrusted:
 		return "administrators: container.registry_ca names the certificate authorities of registries"
+	case container.BadReference:
+		return "correct image: in .gitlab-ci.yml"
 	case container.WrongMachine:
 		return "use an image that was built for this machine's architecture too"
 	case container.NoCell:

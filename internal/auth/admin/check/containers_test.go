@@ -1,0 +1,69 @@
+package check
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
+)
+
+func containerSite(t *testing.T, program, cache string) Site {
+	t.Helper()
+	s := Site{Config: &config.Config{}, UID: job.UID(os.Getuid())}
+	s.Config.General.RunMechanism = settings.Podman
+	for text, to := range map[string]*job.AbsPath{program: &s.Config.General.Podman.ApplicationPath, cache: &s.Config.Container.CacheDir} {
+		var err error
+		if *to, err = job.ParseAbsPath(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func TestContainers(t *testing.T) {
+	if lines := containers(t.Context(), Site{Config: &config.Config{}}); lines != nil {
+		t.Errorf("without run_mechanism: %v", lines)
+	}
+	s := containerSite(t, "/no/such/podman", "/")
+	if lines := containers(t.Context(), s); len(lines) != 1 || lines[0].Result != Fail || !strings.Contains(lines[0].Text, "/no/such/podman") {
+		t.Errorf("%v", lines)
+	}
+}
+
+// A cell starts, or the finding has the program's reason and a fix.
+func TestStartCell(t *testing.T) {
+	s := containerSite(t, "/bin/true", "/")
+	lines := startCell(t.Context(), s)
+	if len(lines) != 1 || lines[0].Result == Fail && (lines[0].Fix == "" || !strings.Contains(lines[0].Text, "namespaces")) {
+		t.Errorf("%v", lines)
+	}
+	if os.Getuid() == 0 && lines[0].Result != OK {
+		t.Skipf("this machine makes no user namespaces: %v", lines)
+	}
+}
+
+// Every engine of the configuration has its programs.
+func TestEnginePrograms(t *testing.T) {
+	for engine := range (config.General{}).Engines() {
+		if len(enginePrograms[engine]) == 0 {
+			t.Errorf("%s has none", engine)
+		}
+	}
+}
+
+func TestImageStorage(t *testing.T) {
+	local := containerSite(t, "/bin/true", "/")
+	if lines := imageStorage(local); len(lines) != 1 {
+		t.Errorf("%v", lines)
+	}
+	if lines := imageStorage(containerSite(t, "/bin/true", "/proc")); len(lines) != 1 || !strings.Contains(lines[0].Text, "proc") {
+		t.Errorf("%v", lines)
+	}
+	if slices.Contains(remote, "ext4") || slices.Contains(remote, "xfs") {
+		t.Error("local file systems are counted as remote")
+	}
+}
