@@ -33,7 +33,7 @@ PROGRAMS ?= ./cmd/jacamar-auth ./cmd/jacamar ./cmd/jacamar-admin ./cmd/jacamar-n
 
 .PHONY: help build install uninstall demo test test-root test-runner test-faults bench mutants fuzz lint deps clean
 
-help: ## list the targets
+help:
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 build: ## build all programs in bin/
