@@ -30,7 +30,7 @@ var pieces = []string{
 	"export IFS=' '",
 	"unset LINENO BASHPID PWD OLDPWD",
 	"unset HOME",
-	"HOME=/nowhere",
+	"HOME=/proc/nowhere", // where root makes no directory
 	"PATH=/nowhere",
 	"enable -n eval",
 	"enable -n unset trap set",
