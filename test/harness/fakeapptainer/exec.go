@@ -38,7 +38,11 @@ func execute(args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	plan := Plan{Root: filepath.Join(work, "root"), Temp: filepath.Join(work, "tmp"), Home: o.last("--home"), Binds: o["--bind"], Dir: o.last("--pwd"), Argv: rest[1:]}
+	dir := o.last("--pwd")
+	if dir == "" {
+		dir = "/"
+	}
+	plan := Plan{Root: filepath.Join(work, "root"), Temp: filepath.Join(work, "tmp"), Home: o.last("--home"), Binds: o["--bind"], Dir: dir, Argv: rest[1:]}
 	return plan.start(env)
 }
 

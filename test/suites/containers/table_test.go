@@ -113,7 +113,7 @@ func refused() []contractCase {
 		{name: "no shell", image: "noshell:1", script: none, code: 1, shows: []string{"shell"}, hides: never},
 		{name: "unknown user", image: "userunknown:1", script: none, code: 1, shows: []string{"stranger"}, hides: never},
 		{name: "other architecture", image: "foreign:1", script: none, code: 1, shows: []string{"s390x"}, hides: never},
-		{name: "list without this architecture", image: "foreignlist:1", script: none, code: 1, shows: []string{"architecture"}, hides: never},
+		{name: "list without this architecture", image: "foreignlist:1", script: none, code: 1, shows: []string{"arch"}, hides: never},
 		{name: "not there", image: "nothing/here:1", script: none, code: 1, shows: []string{"nothing/here:1"}, hides: never},
 		{name: "dash without the flag", image: "dash:1", script: none, code: 2, shows: []string{"FF_POSIXLY_CORRECT_ESCAPES"}, hides: never},
 	}
