@@ -81,6 +81,7 @@ func operations(status *int) []*cli.Command {
 			},
 			Action: stop,
 		},
+		reapCommand(status), reportCommand(), traceCommand(),
 	}
 }
 
@@ -98,11 +99,14 @@ func readerFlags() []cli.Flag {
 }
 
 // journalFlags choose what is read.
-func journalFlags() []cli.Flag {
+func journalFlags() []cli.Flag { return periodFlags(24 * time.Hour) }
+
+// periodFlags choose what is read, by default of a period.
+func periodFlags(since time.Duration) []cli.Flag {
 	return []cli.Flag{
 		site(),
 		&cli.StringSliceFlag{Name: "journal", Usage: "read the journal `DIRECTORY` instead; can be repeated"},
-		&cli.DurationFlag{Name: "since", Usage: "of ended jobs, those of the last `TIME`", Value: 24 * time.Hour},
+		&cli.DurationFlag{Name: "since", Usage: "of ended jobs, those of the last `TIME`", Value: since},
 	}
 }
 

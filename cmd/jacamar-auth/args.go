@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
 )
 
 const help = `jacamar-auth authorizes a CI job and runs it as the person who triggered it;
@@ -20,6 +21,9 @@ GitLab Runner calls it for every stage.
                    run one script of the job
   jacamar-auth [-u] cleanup [--configuration FILE]
                    give up what the job held
+  jacamar-auth reap --configuration FILE UID.PROJECT.JOB
+                   clean up after a job that its runner abandoned; jacamar-admin
+                   reap calls it
   jacamar-auth --version
   jacamar-auth --help
 
@@ -42,7 +46,11 @@ var stages = []stage{
 	{job.Prepare, false, false, 0},
 	{job.Run, false, false, 2},
 	{job.Cleanup, true, false, 0},
+	{reap, true, true, 1},
 }
+
+// reap is no stage of the runner's: it is the cleanup of an abandoned job.
+const reap job.Stage = "reap"
 
 // moved are the commands that are in jacamar-admin.
 var moved = []string{"check", "init", "explain", "keys"}
@@ -88,6 +96,10 @@ func (c command) stage(name string, args []string) (command, error) {
 		return c, fmt.Errorf("%s takes %d arguments, not %d", name, stages[i].args, len(rest))
 	case stages[i].required && c.call.Configuration == "":
 		return c, fmt.Errorf("%s needs --configuration", name)
+	case c.call.Stage == reap:
+		c.call.Stage, c.call.Unobfuscated = job.Cleanup, true
+		c.abandoned, err = journal.ParseKey(rest[0])
+		return c, err
 	case len(rest) == 2:
 		c.call.Script, c.call.SubStage = rest[0], rest[1]
 	}

@@ -20,6 +20,7 @@ import (
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/version"
 )
 
@@ -36,6 +37,8 @@ func main() {
 			fmt.Fprintf(os.Stderr, "jacamar-auth: %v\n", err)
 			os.Exit(failure.DefaultCodes().System)
 		}
+	case c.abandoned != journal.Key{}:
+		os.Exit(auth.Reap(c.call, c.abandoned))
 	default:
 		os.Exit(auth.Main(c.call))
 	}
@@ -45,6 +48,8 @@ func main() {
 type command struct {
 	text func() string
 	call driver.Call
+	// abandoned is the job of the command reap.
+	abandoned journal.Key
 }
 
 var (

@@ -27,6 +27,7 @@ func program() docs.Program {
 			{Path: []string{"prepare"}, Usage: "show in the job's log where and as whom the job runs"},
 			{Path: []string{"run"}, Args: "SCRIPT STAGE", Usage: "run one script of the job"},
 			{Path: []string{"cleanup"}, Usage: "give up what the job held", Options: file},
+			{Path: []string{"reap"}, Args: "UID.PROJECT.JOB", Usage: "clean up after a job that its runner abandoned", Options: file},
 		},
 	}
 }

@@ -26,6 +26,25 @@ import (
 )
 
 const help = `jacamar runs one stage of a CI job, as its user; jacamar-auth starts it.
+Three commands are for you, about your own jobs on all hosts that share the directory:
+
+  jacamar jobs [--json] [--base DIRECTORY]
+                   list the jobs that have a directory
+  jacamar du [--json] [--base DIRECTORY]
+                   show what your jobs occupy
+  jacamar clean [--older TIME] [--project PROJECT] [--caches] [--logs] [--dry-run]
+                [--base DIRECTORY]
+                   remove build directories that no job uses
+
+  --base DIRECTORY   instead of ~/.jacamar-ci and those of /etc/jacamar/bases
+  --json             print JSON
+  --older TIME       what was not used for TIME, such as 2d (the default) or 12h
+  --project PROJECT  only build directories with PROJECT, as in group/project
+  --caches           files of the local caches as well
+  --logs             retained logs of batch jobs as well
+  -n, --dry-run      print what would be removed
+
+Stages:
 
   jacamar config|prepare|run|cleanup
   jacamar --no-auth config|cleanup --configuration FILE
@@ -61,6 +80,9 @@ func closeMemory() error {
 func call(args []string) error {
 	if len(args) > 1 && args[1] == "--no-auth" {
 		return withoutAuth(args)
+	}
+	if ok, err := ownCommand(args); ok {
+		return err
 	}
 	if len(args) != 2 {
 		return errors.New("needs one argument: jacamar-auth starts it, so GitLab Runner has to call jacamar-auth (see jacamar --help)")

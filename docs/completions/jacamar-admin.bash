@@ -6,7 +6,7 @@ _jacamar_admin() {
     --configuration|--tls-ca-file|--log|--runner-config|--token|--job-response|--claims|--output|--json|--html|--metrics|--counters) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
     --data-dir|--state-dir|--journal) compopt -o filenames; COMPREPLY=($(compgen -d -- "$current")); return ;;
     --service|--helper-account|--account|--target|--allow) COMPREPLY=($(compgen -u -- "$current")); return ;;
-    --gitlab-server|--allow-groups|--runner|--timeout|--user|--project|--ref|--user-id|--since|--message|--until|--hold)  return ;;
+    --gitlab-server|--allow-groups|--runner|--timeout|--user|--project|--ref|--user-id|--since|--message|--until|--hold|--older|--by)  return ;;
     --deployment) COMPREPLY=($(compgen -W 'root caps sudo none no-auth' -- "$current")); return ;;
     --executor) COMPREPLY=($(compgen -W 'shell slurm flux pbs lsf sge cobalt' -- "$current")); return ;;
     --state) COMPREPLY=($(compgen -W 'running between quiet ghost overdue' -- "$current")); return ;;
@@ -14,11 +14,11 @@ _jacamar_admin() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       -*) ;;
-      init|check|selftest|config|explain|bugreport|keys|refresh|jobs|show|status|drain|resume|stop) path="${path:+$path }$word" ;;
+      init|check|selftest|config|explain|bugreport|keys|refresh|jobs|show|status|drain|resume|stop|reap|report|trace) path="${path:+$path }$word" ;;
     esac
   done
   case $path in
-    '') words='--version --help init check selftest config explain bugreport keys jobs show status drain resume stop' ;;
+    '') words='--version --help init check selftest config explain bugreport keys jobs show status drain resume stop reap report trace' ;;
     'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --allow-groups --state-dir --log --service --helper-account --runner-config --runner --force --wire --help' ;;
     'check') words='--configuration --runner-config --account --timeout --json --help' ;;
     'selftest') words='--configuration --account --timeout --verbose --help' ;;
@@ -32,6 +32,9 @@ _jacamar_admin() {
     'drain') words='--configuration --message --until --hold --account --project --allow --wait --help' ;;
     'resume') words='--configuration --account --project --help' ;;
     'stop') words='--configuration --account --message --help' ;;
+    'reap') words='--configuration --older --dry-run --help' ;;
+    'report') words='--configuration --journal --since --by --csv --help' ;;
+    'trace') words='--configuration --journal --since --help' ;;
     'keys') words='refresh' ;;
     *) words='' ;;
   esac

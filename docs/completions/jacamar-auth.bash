@@ -8,15 +8,16 @@ _jacamar_auth() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       -*) ;;
-      config|prepare|run|cleanup) path="${path:+$path }$word" ;;
+      config|prepare|run|cleanup|reap) path="${path:+$path }$word" ;;
     esac
   done
   case $path in
-    '') words='--unobfuscated --version --help config prepare run cleanup' ;;
+    '') words='--unobfuscated --version --help config prepare run cleanup reap' ;;
     'config') words='--configuration --help' ;;
     'prepare') words='--help' ;;
     'run') words='--help' ;;
     'cleanup') words='--configuration --help' ;;
+    'reap') words='--configuration --help' ;;
     *) words='' ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))

@@ -13,3 +13,6 @@ complete -c jacamar-auth -n '__fish_seen_subcommand_from run' -l help -d 'print 
 complete -c jacamar-auth -n '__fish_use_subcommand' -a cleanup -d 'give up what the job held'
 complete -c jacamar-auth -n '__fish_seen_subcommand_from cleanup' -l configuration -r -F -d 'the site\'s configuration FILE'
 complete -c jacamar-auth -n '__fish_seen_subcommand_from cleanup' -l help -d 'print the help'
+complete -c jacamar-auth -n '__fish_use_subcommand' -a reap -d 'clean up after a job that its runner abandoned'
+complete -c jacamar-auth -n '__fish_seen_subcommand_from reap' -l configuration -r -F -d 'the site\'s configuration FILE'
+complete -c jacamar-auth -n '__fish_seen_subcommand_from reap' -l help -d 'print the help'

@@ -49,7 +49,7 @@ func ParseJournals(dirs []string) (Journals, error) {
 
 // input reads the input of a snapshot.
 func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
-	in := status.Input{Now: now, Gone: proctree.Process.Gone}
+	in := status.Input{Now: now, Gone: remembered(proctree.Process.Gone)}
 	for _, dir := range js {
 		hosts, err := journal.Hosts(dir)
 		if errors.Is(err, os.ErrNotExist) {
@@ -63,11 +63,15 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 			if err != nil {
 				return in, err
 			}
+			waiting, err := journal.WaitingJobs(dir, host)
+			if err != nil {
+				return in, err
+			}
 			past, err := days(dir, host, now.Add(-f.Since))
 			if err != nil {
 				return in, err
 			}
-			in.Live, in.Past = append(in.Live, live...), append(in.Past, past...)
+			in.Live, in.Past = slices.Concat(in.Live, live, waiting), append(in.Past, past...)
 		}
 		if m, ok, err := journal.GetMark(dir, journal.Drain); err == nil && ok && m.InForce(now) {
 			in.Drain = m.Message
@@ -77,6 +81,20 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 	slices.Sort(in.Hosts)
 	in.Hosts = slices.Compact(in.Hosts)
 	return in, nil
+}
+
+// remembered returns a function that calls f once for each process: all jobs of a runner
+// have the same owner.
+func remembered(f func(proctree.Process) bool) func(proctree.Process) bool {
+	known := map[proctree.Process]bool{}
+	return func(p proctree.Process) bool {
+		gone, ok := known[p]
+		if !ok {
+			gone = f(p)
+			known[p] = gone
+		}
+		return gone
+	}
 }
 
 // days reads the records of a host that have an event after the given time.

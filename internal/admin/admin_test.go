@@ -71,11 +71,11 @@ func TestJobs(t *testing.T) {
 		o    JobsOptions
 		want []string
 	}{
-		{"live", JobsOptions{}, []string{"1 climate/icon alice slurm running build_script 1h00m - - - -"}},
-		{"ended", JobsOptions{Ended: true}, []string{"2 climate?[31m/x bob slurm script_failure 7 59m59s 0s - 1s"}},
+		{"live", JobsOptions{}, []string{"1 climate/icon alice slurm running build_script 1h00m - - - - - - -"}},
+		{"ended", JobsOptions{Ended: true}, []string{"2 climate?[31m/x bob slurm script_failure 7 59m59s - - - - 1s"}},
 		{"refused", JobsOptions{Refused: true}, []string{"3 - carol user_blocklist " + now.Add(-time.Second).Local().Format(time.DateTime) + " carol is listed"}},
 		{"of another account", JobsOptions{Filter: Filter{Account: "bob"}}, nil},
-		{"of a group", JobsOptions{Filter: Filter{Project: "climate"}}, []string{"1 climate/icon alice slurm running build_script 1h00m - - - -"}},
+		{"of a group", JobsOptions{Filter: Filter{Project: "climate"}}, []string{"1 climate/icon alice slurm running build_script 1h00m - - - - - - -"}},
 		{"of a part of a name", JobsOptions{Filter: Filter{Project: "clim"}}, nil},
 		{"in another state", JobsOptions{Filter: Filter{State: "ghost"}}, nil},
 	} {

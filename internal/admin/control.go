@@ -77,7 +77,11 @@ func liveJobs(dir job.AbsPath, chosen func(journal.Record) bool) ([]journal.Reco
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range lives {
+		waiting, err := journal.WaitingJobs(dir, host)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range append(lives, waiting...) {
 			if chosen(r) {
 				all = append(all, r)
 			}

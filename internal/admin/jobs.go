@@ -33,19 +33,14 @@ func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
 	switch {
 	case o.Refused:
 		return refusals(w, in, o)
-	case o.JSON:
-		return writeJSON(w, o.Filter.apply(o.list(status.NewSnapshot(in))))
+	case o.Ended && !o.JSON:
+		return endedTable(w, o.Filter.apply(status.Ended(in.Past)), now)
 	case o.Ended:
-		return endedTable(w, o.Filter.apply(status.NewSnapshot(in).Ended), now)
+		return writeJSON(w, o.Filter.apply(status.Ended(in.Past)))
+	case o.JSON:
+		return writeJSON(w, o.Filter.apply(status.NewSnapshot(in).Live))
 	}
 	return liveTable(w, o.Filter.apply(status.NewSnapshot(in).Live), now)
-}
-
-func (o JobsOptions) list(s status.Snapshot) []status.Job {
-	if o.Ended {
-		return s.Ended
-	}
-	return s.Live
 }
 
 // Watch prints the table in each period until ctx ends. With JSON each table is one
@@ -95,10 +90,11 @@ func liveTable(w io.Writer, jobs []status.Job, now time.Time) error {
 	var rows [][]string
 	for _, j := range jobs {
 		rows = append(rows, []string{
-			j.ID, j.Project, j.Account, j.Executor, string(j.State), j.Stage, status.Duration(now.Sub(j.Began)), j.BatchID, j.Phase, j.Node, j.Directory,
+			j.ID, j.Project, j.Account, j.Executor, string(j.State), j.Stage, status.Duration(now.Sub(j.Began)), j.BatchID, j.Phase, seconds(j.Waited), j.Node,
+			seconds(j.CPU), status.Bytes(j.Peak), j.Directory,
 		})
 	}
-	return table(w, []string{"JOB", "PROJECT", "ACCOUNT", "EXECUTOR", "STATE", "STAGE", "SINCE", "BATCH-ID", "PHASE", "NODE", "DIRECTORY"}, rows)
+	return table(w, []string{"JOB", "PROJECT", "ACCOUNT", "EXECUTOR", "STATE", "STAGE", "SINCE", "BATCH-ID", "PHASE", "WAITED", "NODE", "CPU", "MEMORY", "DIRECTORY"}, rows)
 }
 
 func endedTable(w io.Writer, jobs []status.Job, now time.Time) error {
@@ -109,11 +105,27 @@ func endedTable(w io.Writer, jobs []status.Job, now time.Time) error {
 			result = fmt.Sprintf("%s %d", j.Exit, j.Code)
 		}
 		rows = append(rows, []string{
-			j.ID, j.Project, j.Account, j.Executor, result, status.Duration(j.Last.Sub(j.Began)), status.Duration(time.Duration(j.CPU * float64(time.Second))),
-			status.Bytes(j.Peak), status.Duration(now.Sub(j.Last)),
+			j.ID, j.Project, j.Account, j.Executor, result, status.Duration(j.Last.Sub(j.Began)), seconds(j.Waited), seconds(j.CPU),
+			status.Bytes(j.Peak), disk(j), status.Duration(now.Sub(j.Last)),
 		})
 	}
-	return table(w, []string{"JOB", "PROJECT", "ACCOUNT", "EXECUTOR", "RESULT", "TOOK", "CPU", "MEMORY", "AGO"}, rows)
+	return table(w, []string{"JOB", "PROJECT", "ACCOUNT", "EXECUTOR", "RESULT", "TOOK", "WAITED", "CPU", "MEMORY", "DISK", "AGO"}, rows)
+}
+
+// seconds formats a time, "" for none.
+func seconds(s float64) string {
+	if s == 0 {
+		return ""
+	}
+	return status.Duration(time.Duration(s * float64(time.Second)))
+}
+
+// disk formats the size of the build directory; a part of it has ">".
+func disk(j status.Job) string {
+	if j.Partial {
+		return ">" + status.Bytes(j.Disk)
+	}
+	return status.Bytes(j.Disk)
 }
 
 func refusals(w io.Writer, in status.Input, o JobsOptions) error {

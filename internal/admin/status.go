@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -78,7 +79,10 @@ func replace(name string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	err = write(file)
+	out := bufio.NewWriterSize(file, 64<<10) // a page is written in small pieces
+	if err = write(out); err == nil {
+		err = out.Flush()
+	}
 	if err == nil {
 		err = file.Chmod(0o644)
 	}
@@ -131,7 +135,7 @@ func Summary(w io.Writer, s status.Snapshot) error {
 		states[string(j.State)]++
 	}
 	rows := [][]string{}
-	for _, state := range []journal.State{journal.Running, journal.Between, journal.Quiet, journal.Overdue, journal.Ghost} {
+	for _, state := range []journal.State{journal.Waiting, journal.Running, journal.Between, journal.Quiet, journal.Overdue, journal.Ghost} {
 		rows = append(rows, []string{string(state), fmt.Sprint(states[string(state)])})
 	}
 	if err := table(w, []string{"STATE", "JOBS"}, rows); err != nil {

@@ -17,6 +17,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
+	"jacamar-ci/internal/proctree"
 )
 
 // Main carries out one call of the runner and returns the exit status.
@@ -68,6 +69,13 @@ type authDriver struct {
 	live *journal.Live
 	// result is what the stages of a job that cleanup ends have recorded.
 	result journal.Result
+	// used is what the stage's processes have used, noteFailed the last error of a note
+	// for the journal.
+	used       proctree.Usage
+	noteFailed error
+	// ghost and past are set where an abandoned job is cleaned up.
+	ghost ghost
+	past  journal.Record
 }
 
 // serve is the security argument. No input controlled by the job's author is trusted
@@ -86,7 +94,10 @@ func (d *authDriver) serve(ctx context.Context) error {
 	d.log = d.openLog(ctx, d.lost)
 	unusable := d.findHelper()
 	if d.NothingToCleanUp() {
-		return nil
+		if unusable != nil {
+			return nil
+		}
+		return d.cleanUpAfterConfig(ctx)
 	}
 	if unusable != nil {
 		return unusable

@@ -37,8 +37,10 @@ const (
 	RuleState   = "state"
 	RuleDrain   = "drain"
 	RuleStopped = "stopped"
-	RuleUnknown = "account_unknown"
-	RuleOther   = "other"
+	// RuleConcurrency refuses a job for which no place became free.
+	RuleConcurrency = "concurrency"
+	RuleUnknown     = "account_unknown"
+	RuleOther       = "other"
 )
 
 // ruleOf returns the rule of a refusal, and the rules before it where there are any.

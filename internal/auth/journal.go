@@ -42,14 +42,20 @@ func (d *authDriver) enter(ctx context.Context, decision policy.Decision) error 
 		m       journal.Mark
 		refusal error
 	)
+	if d.Call.Stage == job.Config && d.caps().Set() {
+		if refusal := d.admit(ctx, decision); refusal != nil {
+			return d.denied(ctx, refusal)
+		}
+	}
 	err := d.inJournal(ctx, func(dir job.AbsPath) (err error) {
 		if m, refusal, err = d.marked(dir); refusal != nil && !d.mayWait(m) {
 			return err
 		}
 		return errors.Join(err, d.begin(dir, decision, m))
 	})
-	if err != nil {
-		d.warn(fmt.Errorf("cannot write the journal: %w", err))
+	d.warnJournal(err)
+	if errors.Is(err, journal.ErrTaken) {
+		return failure.Privatef("the runner that began the job has ended, and another process cleans up after it")
 	}
 	if refusal == nil && d.live != nil && d.Call.Stage != job.Config && d.Call.Stage != job.Cleanup {
 		refusal = d.stopped(ctx)
@@ -147,11 +153,15 @@ func (d *authDriver) mayWait(m journal.Mark) bool {
 }
 
 func (d *authDriver) holdEnd(m journal.Mark) time.Time {
-	from := d.id.Token.IssuedAt
-	if from.IsZero() {
-		from = d.Started
+	return d.tokenTime().Add(time.Duration(m.Hold) * time.Second)
+}
+
+// tokenTime is when GitLab issued the token, at the start of the job.
+func (d *authDriver) tokenTime() time.Time {
+	if from := d.id.Token.IssuedAt; !from.IsZero() {
+		return from
 	}
-	return from.Add(time.Duration(m.Hold) * time.Second)
+	return d.Started
 }
 
 // hold waits for the end of a drain, and returns the refusal where it does not come in
@@ -189,20 +199,30 @@ func (d *authDriver) begin(dir job.AbsPath, decision policy.Decision, m journal.
 	if err != nil {
 		return err
 	}
-	self, _ := proctree.Find(os.Getpid())
-	granted := journal.At(d.Started, journal.Granted, d.grantedContext(host, decision))
-	stage := journal.At(d.Started, journal.Stage, journal.Context{Stage: d.stageName(), Process: &self})
+	events := d.firstEvents(host, decision)
 	if d.Call.Stage != job.Config {
-		if d.live, err = j.Resume(d.key(), stage); !errors.Is(err, fs.ErrNotExist) {
+		if d.live, err = j.Resume(d.key(), events[1]); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	events := []journal.Event{granted, stage}
+	var held []journal.Event
 	if m.Made != 0 {
-		events = append(events, journal.At(time.Now(), journal.Held, journal.Context{Rule: RuleDrain, Reason: m.Message}))
+		held = append(held, journal.At(time.Now(), journal.Held, journal.Context{Rule: RuleDrain, Reason: m.Message}))
 	}
-	d.live, err = j.Create(d.key(), events...)
+	if d.live != nil {
+		return d.live.Append(held...) // it was admitted
+	}
+	d.live, err = j.Create(d.key(), append(events, held...)...)
 	return err
+}
+
+// firstEvents are the events by which a job and its stage begin.
+func (d *authDriver) firstEvents(host string, decision policy.Decision) []journal.Event {
+	self, _ := proctree.Find(os.Getpid())
+	return []journal.Event{
+		journal.At(d.Started, journal.Granted, d.grantedContext(host, decision)),
+		journal.At(d.Started, journal.Stage, journal.Context{Stage: d.stageName(), Process: &self}),
+	}
 }
 
 // hostJournal opens this host's part of the journal.
@@ -218,6 +238,7 @@ func (d *authDriver) grantedContext(host string, decision policy.Decision) journ
 	c := d.journalContext()
 	owner, _ := proctree.Find(os.Getppid())
 	c.Host, c.Executor, c.Rule, c.Owner = host, string(d.Site.General.Executor), string(decision.Rule), &owner
+	c.Runner, c.Timeout, c.Trace, c.Span = d.Env.Runner(), d.Facts.Timeout, d.Facts.Trace, d.Facts.Span
 	if d.Facts.Timeout > 0 {
 		c.Until = d.Started.Add(time.Duration(d.Facts.Timeout)*time.Second + endGrace).Unix()
 	}
@@ -259,9 +280,7 @@ func (d *authDriver) refuse(ctx context.Context, rule, reason string) {
 		defer j.Close()
 		return j.Refuse(journal.At(time.Now(), journal.Refused, c))
 	})
-	if err != nil {
-		d.warn(fmt.Errorf("cannot write the journal: %w", err))
-	}
+	d.warnJournal(err)
 }
 
 // leave records how the stage ended, and in cleanup, or after a config stage that
@@ -271,6 +290,7 @@ func (d *authDriver) leave(ctx context.Context, failed error) {
 		return
 	}
 	end := journal.Context{Stage: d.stageName(), Exit: "ok", Seconds: time.Since(d.Started).Round(time.Millisecond).Seconds()}
+	end.CPU, end.Peak = d.used.CPU.Round(time.Millisecond).Seconds(), d.used.Peak
 	if failed != nil {
 		end.Exit, end.Reason = failure.KindOf(failed).String(), failed.Error()
 		end.Code, _ = failure.ScriptCode(failed)
@@ -281,16 +301,14 @@ func (d *authDriver) leave(ctx context.Context, failed error) {
 		settled := journal.Context{Base: dirs.Base.String(), Builds: dirs.Builds.String(), Scripts: dirs.Scripts.String()}
 		events = append([]journal.Event{journal.At(now, journal.Settled, settled)}, events...)
 	}
-	err := d.live.Append(events...)
+	err := errors.Join(d.noteFailed, d.live.Append(events...))
 	d.result = journal.ResultOf(d.live.Events())
 	if d.Call.Stage == job.Cleanup || d.Call.Stage == job.Config && failed != nil {
 		err = errors.Join(err, d.inJournal(ctx, func(dir job.AbsPath) error { return d.endJob(dir, now) }))
 	} else {
 		err = errors.Join(err, d.live.Close())
 	}
-	if err != nil {
-		d.warn(fmt.Errorf("cannot write the journal: %w", err))
-	}
+	d.warnJournal(err)
 }
 
 // endJob moves the job's events to those of the day, and removes the mark by which it
@@ -300,8 +318,13 @@ func (d *authDriver) endJob(dir job.AbsPath, now time.Time) error {
 	if d.Call.Stage != job.Cleanup {
 		return err // the runner may call config again
 	}
-	if failed := journal.RemoveMark(dir, journal.StopJob(d.id.JobID)); failed != nil && !errors.Is(failed, journal.ErrNoMark) {
-		err = errors.Join(err, failed)
+	return errors.Join(err, d.removeStopMark(dir))
+}
+
+// removeStopMark removes the mark by which the job was stopped, if there is one.
+func (d *authDriver) removeStopMark(dir job.AbsPath) error {
+	if err := journal.RemoveMark(dir, journal.StopJob(d.Facts.ID)); !errors.Is(err, journal.ErrNoMark) {
+		return err
 	}
-	return err
+	return nil
 }

@@ -61,6 +61,8 @@ func (d *authDriver) become(grant policy.Grant, script []byte) (ipc.Result, erro
 		},
 		Account: signaller(launcher, grant, request),
 		Left:    d.left,
+		Note:    d.note,
+		Used:    d.setUsed,
 	})
 	return result, launcher.Explain(grant, err)
 }
@@ -77,6 +79,8 @@ func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 		return ipc.Request{}, err
 	}
 	d.delegated(&r.Settings)
+	r.Measure = d.measure()
+	d.ghost.apply(&r)
 	return r, nil
 }
 

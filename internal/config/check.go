@@ -40,6 +40,7 @@ var checks = []check{
 	{"environment names", nil, checkEnvNames},
 	{"seccomp", []string{"auth.no_new_privs", "auth.seccomp.disabled", "auth.seccomp.block_all", "auth.seccomp.block_calls", "auth.seccomp.allow_calls"}, checkSeccomp},
 	{"limits", nil, checkLimits},
+	{"concurrency", []string{"auth.journal.enabled"}, checkConcurrency},
 	{"batch rules", nil, checkRules},
 	{"containers", []string{"general.executor", "general.run_mechanism", "container.temp_dir", "container.cache_dir"}, checkContainer},
 }
@@ -84,6 +85,25 @@ func checkDurations(c *Config) (faults []Fault) {
 		faults = append(faults, when(d.time == 0, d.key, "may not be zero")...)
 	}
 	return faults
+}
+
+// longestWait is less than the runner's default for config_exec_timeout, an hour.
+const longestWait = 55 * time.Minute
+
+func checkConcurrency(c *Config) (faults []Fault) {
+	limits := c.Auth.Concurrency
+	for _, one := range []struct {
+		key   string
+		limit int
+	}{
+		{"auth.concurrency.per_account", limits.PerAccount},
+		{"auth.concurrency.per_project", limits.PerProject},
+		{"auth.concurrency.total", limits.Total},
+	} {
+		faults = append(faults, when(one.limit > 0 && !c.Auth.Journal.Enabled, one.key, "needs the journal: remove auth.journal.enabled = false")...)
+	}
+	return append(faults, when(limits.Wait > longestWait, "auth.concurrency.wait",
+		"%v is too long: it is at most %v, as the runner ends a config stage after an hour", limits.Wait, longestWait)...)
 }
 
 func checkKeyAges(c *Config) []Fault {

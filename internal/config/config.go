@@ -97,6 +97,8 @@ type Auth struct {
 	RunAs   RunAs   `toml:"runas"`
 	Logging Logging `toml:"logging"`
 	Journal Journal `toml:"journal"`
+
+	Concurrency Concurrency `toml:"concurrency"`
 }
 
 // RunAs is the table [auth.runas]. Without a validation script nothing of it is
@@ -122,6 +124,15 @@ type Logging struct {
 // Journal is the table [auth.journal].
 type Journal struct {
 	Enabled bool `toml:"enabled"`
+}
+
+// Concurrency is the table [auth.concurrency]: how many jobs run at once on this host;
+// 0 = no limit.
+type Concurrency struct {
+	PerAccount int           `toml:"per_account"`
+	PerProject int           `toml:"per_project"`
+	Total      int           `toml:"total"`
+	Wait       time.Duration `toml:"wait"` // for a place
 }
 
 // Batch is the table [batch].

@@ -5,7 +5,7 @@ import (
 )
 
 func authKeys() []Key {
-	return slices.Concat(accountKeys(), privilegeKeys(), listKeys(), runasKeys(), loggingKeys(), journalKeys(), seccompKeys(), limitKeys())
+	return slices.Concat(accountKeys(), privilegeKeys(), listKeys(), runasKeys(), loggingKeys(), journalKeys(), concurrencyKeys(), seccompKeys(), limitKeys())
 }
 
 func accountKeys() []Key {
@@ -177,6 +177,31 @@ func journalKeys() []Key {
 		Meaning: "Keep the journal of live and ended jobs in `journal` below `state_dir`. The commands `jobs`, `show`, `status`, `drain` and `stop` of jacamar-admin need it.",
 		Example: `enabled = false`,
 	}}
+}
+
+func concurrencyKeys() []Key {
+	return []Key{
+		{
+			Path: "auth.concurrency.per_account", Default: int64(0), Since: first,
+			Meaning: "How many jobs of one account run at once on this host; 0 for no limit. It needs the journal. A job that waits keeps its place in the runner.",
+			Example: `per_account = 4`,
+		},
+		{
+			Path: "auth.concurrency.per_project", Default: int64(0), Since: first,
+			Meaning: "The same for the jobs of one project.",
+			Example: `per_project = 8`,
+		},
+		{
+			Path: "auth.concurrency.total", Default: int64(0), Since: first,
+			Meaning: "The same for all jobs.",
+			Example: `total = 32`,
+		},
+		{
+			Path: "auth.concurrency.wait", Default: "10m", Since: first,
+			Meaning: "How long a job waits for a place before it is refused, counted from when GitLab issued its token; at most 55m. The runner's `config_exec_timeout` must be longer.",
+			Example: `wait = "30m"`,
+		},
+	}
 }
 
 func loggingKeys() []Key {

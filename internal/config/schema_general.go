@@ -179,5 +179,20 @@ func directoryKeys() []Key {
 			Meaning: "How many days such a directory stays after its job; 0 for none.",
 			Example: `static_builds_days = 3`,
 		},
+		{
+			Path: "general.build_days", Default: int64(0), Since: first,
+			Meaning: "Remove a build directory that no job has used for so many days, at the end of a job of the account; 0 for never. touch(1) on the directory keeps it. Those below `CUSTOM_CI_BUILDS_DIR` are looked at in jobs that use that directory.",
+			Example: `build_days = 7`,
+		},
+		{
+			Path: "general.cache_days", Default: int64(0), Since: first,
+			Meaning: "The same for files of the runner's local caches that were neither written nor read.",
+			Example: `cache_days = 14`,
+		},
+		{
+			Path: "general.log_days", Default: int64(0), Since: first,
+			Meaning: "The same for the logs of batch jobs that `retain_logs` keeps.",
+			Example: `log_days = 30`,
+		},
 	}
 }

@@ -34,6 +34,9 @@ type Response struct {
 	StepRunner bool
 	// Image and Services report that the job names them.
 	Image, Services bool
+	// Trace and Span are the ids, in hexadecimal, below which the runner traces the job;
+	// "" where GitLab gives none.
+	Trace, Span string
 	// tokens are the first values of the job's variables that look like a JWT.
 	tokens map[string]string
 	// What Containers reads.
@@ -64,7 +67,7 @@ type wireJob struct {
 	info, git, runner, variables   json.RawMessage
 	id                             json.RawMessage
 	cache, artifacts, dependencies json.RawMessage
-	run, image, services           json.RawMessage
+	run, image, services, features json.RawMessage
 	credentials                    json.RawMessage
 }
 
@@ -75,7 +78,7 @@ func ParseResponse(text []byte) (Response, error) {
 	err := object(text, map[string]*json.RawMessage{
 		"id": &w.id, "job_info": &w.info, "git_info": &w.git, "runner_info": &w.runner, "variables": &w.variables,
 		"cache": &w.cache, "artifacts": &w.artifacts, "dependencies": &w.dependencies, "run": &w.run, "image": &w.image, "services": &w.services,
-		"credentials": &w.credentials,
+		"credentials": &w.credentials, "features": &w.features,
 	})
 	if err != nil {
 		return Response{}, err
@@ -92,7 +95,29 @@ func ParseResponse(text []byte) (Response, error) {
 	r.Helper, r.StepRunner = w.needsHelper(), w.hasSteps()
 	r.Image, r.Services = w.hasImage(), w.hasServices()
 	r.image, r.credentials, r.variables = w.image, w.credentials, w.variables
+	r.Trace, r.Span = w.tracing()
 	return r, nil
+}
+
+// tracing returns the ids of the trace and of the span that the job belongs to. Unusable
+// ones are none: they are not needed to run the job.
+func (w wireJob) tracing() (trace, span string) {
+	var features struct {
+		Tracing struct {
+			Trace string `json:"trace_id"`
+			Span  string `json:"span_parent_id"`
+		} `json:"tracing"`
+	}
+	if json.Unmarshal(w.features, &features) != nil || !isHex(features.Tracing.Trace, 32) || !isHex(features.Tracing.Span, 16) {
+		return "", ""
+	}
+	return features.Tracing.Trace, features.Tracing.Span
+}
+
+// isHex reports whether s is a number of so many lower-case hexadecimal digits that is
+// not zero.
+func isHex(s string, digits int) bool {
+	return len(s) == digits && strings.Trim(s, "0123456789abcdef") == "" && strings.Trim(s, "0") != ""
 }
 
 func (r *Response) readInfo(w wireJob) error {

@@ -29,6 +29,9 @@ type Order struct {
 	Account func() (monitor.Account, error)
 	// Left is called with an error that names the processes that could not be ended.
 	Left func(error)
+	// Note and Used are those of monitor.Monitor; they may be nil.
+	Note func(ipc.Note)
+	Used func(proctree.Usage)
 }
 
 // Run starts jacamar, sends it the request and returns its result at the end of the
@@ -36,7 +39,7 @@ type Order struct {
 func (s *Session) Run(o Order) (ipc.Result, error) {
 	m := monitor.Monitor{
 		Runner: s.Stdout, KillTimeout: s.Site.General.KillTimeout, UID: uint32(o.Request.Account.UID),
-		Account: o.Account, Left: o.Left,
+		Account: o.Account, Left: o.Left, Note: o.Note, Used: o.Used,
 	}
 	stdout, stderr, err := m.Outputs(s.jobOutput(), s.Stderr)
 	if err != nil {

@@ -2,7 +2,7 @@
 // stream socket, which is the standard input of jacamar.
 //
 //	jacamar-auth → jacamar   request (one), script (one, run stages only), then terminate (any number)
-//	jacamar → jacamar-auth   hello (one, once it has the request), result (one), then the end of the stream
+//	jacamar → jacamar-auth   hello (one, once it has the request), notes (at most 64), result (one), then the end of the stream
 //
 // A jacamar that ends processes as the account (Request.Reap) gets kill instead, any
 // number, and answers each with done.
@@ -74,17 +74,29 @@ func (a *ParentConn) Greeting() (Hello, error) {
 	return decodeHello(payload)
 }
 
-// Result waits for jacamar's result. io.EOF means that jacamar ended without one,
-// and a CrashError that it crashed.
-func (a *ParentConn) Result() (Result, error) {
-	k, payload, err := readFrame(a.conn)
-	if err != nil {
-		return Result{}, a.crashed(err)
+// Result waits for jacamar's result, and calls note, which may be nil, for each note
+// before it. io.EOF means that jacamar ended without a result, and a CrashError that it
+// crashed.
+func (a *ParentConn) Result(note func(Note)) (Result, error) {
+	for range maxNotes + 1 {
+		k, payload, err := readFrame(a.conn)
+		switch {
+		case err != nil:
+			return Result{}, a.crashed(err)
+		case k == resultFrame:
+			return decodeResult(payload)
+		case k != noteFrame:
+			return Result{}, fmt.Errorf("jacamar sent a %q frame, not its result", byte(k))
+		}
+		n, err := decodeNote(payload)
+		if err != nil {
+			return Result{}, err
+		}
+		if note != nil {
+			note(n)
+		}
 	}
-	if k != resultFrame {
-		return Result{}, fmt.Errorf("jacamar sent a %q frame, not its result", byte(k))
-	}
-	return decodeResult(payload)
+	return Result{}, fmt.Errorf("jacamar sent more than %d notes", maxNotes)
 }
 
 // CrashError is what Go's runtime wrote when it ended jacamar: it writes to the socket
@@ -153,7 +165,11 @@ func (a *ParentConn) kill(c Condemned) error {
 }
 
 // ChildConn is the end of the socket that jacamar holds.
-type ChildConn struct{ conn io.ReadWriter }
+type ChildConn struct {
+	conn    io.ReadWriter
+	sending sync.Mutex
+	notes   int
+}
 
 // Accept reads what jacamar-auth sends first: the request and, for a run stage, the
 // script.
@@ -167,13 +183,13 @@ func Accept(conn io.ReadWriter) (*ChildConn, Request, []byte, error) {
 		return nil, Request{}, nil, err
 	}
 	if r.SubStage == "" {
-		return &ChildConn{conn}, r, nil, nil
+		return &ChildConn{conn: conn}, r, nil, nil
 	}
 	script, err := expect(conn, scriptFrame)
 	if err != nil {
 		return nil, Request{}, nil, fmt.Errorf("cannot read the script: %w", err)
 	}
-	return &ChildConn{conn}, r, script, nil
+	return &ChildConn{conn: conn}, r, script, nil
 }
 
 // Hello sends jacamar's hello.
@@ -211,6 +227,8 @@ func (j *ChildConn) Report(r Result) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the result: %w", err)
 	}
+	j.sending.Lock()
+	defer j.sending.Unlock()
 	return writeFrame(j.conn, resultFrame, text)
 }
 

@@ -18,6 +18,7 @@ const (
 	helloFrame     kind = 'H'
 	killFrame      kind = 'K'
 	doneFrame      kind = 'D'
+	noteFrame      kind = 'N'
 	resultFrame    kind = 'R'
 )
 
@@ -35,6 +36,8 @@ func (k kind) limit() (n uint32, ok bool) {
 		return 256, true
 	case killFrame:
 		return 64 << 10, true
+	case noteFrame:
+		return 8 << 10, true
 	case resultFrame:
 		return 128 << 10, true
 	}

@@ -97,7 +97,7 @@ func TestRequestAndScriptArrive(t *testing.T) {
 
 func TestOrders(t *testing.T) {
 	auth, theirs, conn := conversation(t)
-	end := &ChildConn{conn}
+	end := &ChildConn{conn: conn}
 	go func() {
 		_ = auth.Terminate()
 		_ = auth.Terminate()
@@ -111,7 +111,7 @@ func TestOrders(t *testing.T) {
 	auth, theirs, conn = conversation(t)
 	_ = auth
 	go func() { _, _ = theirs.Write([]byte("B\x00\x00\x00\x00")) }()
-	if got := (&ChildConn{conn}).Next(); got != ParentGone {
+	if got := (&ChildConn{conn: conn}).Next(); got != ParentGone {
 		t.Errorf("nonsense is taken for %v", got)
 	}
 }
@@ -136,8 +136,8 @@ func TestResults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			auth, _, conn := conversation(t)
-			go func() { _ = (&ChildConn{conn}).Report(ResultOf(tc.err, dirs)) }()
-			r, err := auth.Result()
+			go func() { _ = (&ChildConn{conn: conn}).Report(ResultOf(tc.err, dirs)) }()
+			r, err := auth.Result(nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -179,7 +179,7 @@ func TestLongReasonsEndWithAWholeCharacter(t *testing.T) {
 func TestNoResultIsTheEndOfTheStream(t *testing.T) {
 	auth, _, conn := conversation(t)
 	conn.Close()
-	if _, err := auth.Result(); err != io.EOF {
+	if _, err := auth.Result(nil); err != io.EOF {
 		t.Errorf("got %v, want io.EOF", err)
 	}
 }
@@ -234,7 +234,7 @@ func TestHostileBytes(t *testing.T) {
 		"hostile dirs":     result(`{"dirs":{"builds":"../x","cache":"/","scripts":"/"}}`),
 	} {
 		t.Run("result "+name, func(t *testing.T) {
-			if r, err := NewParentConn(rw(text)).Result(); err == nil {
+			if r, err := NewParentConn(rw(text)).Result(nil); err == nil {
 				t.Errorf("accepted as %+v", r)
 			}
 		})
@@ -279,7 +279,7 @@ func FuzzAccept(f *testing.F) {
 func FuzzResult(f *testing.F) {
 	f.Add([]byte(result(`{"kind":"build","code":7,"reason":"x"}`)))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		r, err := NewParentConn(rw(string(text))).Result()
+		r, err := NewParentConn(rw(string(text))).Result(nil)
 		if code, ok := failure.ScriptCode(r.Err()); err == nil && ok && (code < 1 || code > 255) {
 			t.Errorf("code %d", code)
 		}
@@ -296,8 +296,8 @@ func TestLeftovers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			auth, _, conn := conversation(t)
 			sent := make(chan error, 1)
-			go func() { sent <- (&ChildConn{conn}).Report(ResultOf(err, sample(t, "").Dirs).WithLeft(left)) }()
-			r, rerr := auth.Result()
+			go func() { sent <- (&ChildConn{conn: conn}).Report(ResultOf(err, sample(t, "").Dirs).WithLeft(left)) }()
+			r, rerr := auth.Result(nil)
 			if err := errors.Join(rerr, <-sent); err != nil {
 				t.Fatal(err)
 			}

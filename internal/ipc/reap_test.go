@@ -15,7 +15,7 @@ import (
 func TestHello(t *testing.T) {
 	auth, _, conn := conversation(t)
 	want := Hello{PID: 42, Processes: 1 << 40}
-	go func() { _ = (&ChildConn{conn}).Hello(want) }()
+	go func() { _ = (&ChildConn{conn: conn}).Hello(want) }()
 	if got, err := auth.Greeting(); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -44,7 +44,7 @@ func TestCondemned(t *testing.T) {
 	for n := range 2*maxPIDs + 1 {
 		pids = append(pids, 1<<22-n)
 	}
-	job, got := &ChildConn{conn}, make(chan []int)
+	job, got := &ChildConn{conn: conn}, make(chan []int)
 	go func() {
 		var all []int
 		for {
@@ -79,7 +79,7 @@ func TestCondemned(t *testing.T) {
 		t.Error("a reaper that is gone has ended something")
 	}
 	for name, text := range map[string]string{"not JSON": frame('K', 1, "x"), "a list": frame('K', 3, "[2]"), "an order": frame('T', 0, ""), "nothing": ""} {
-		if pids, err := (&ChildConn{rw(text)}).Condemned(); err == nil {
+		if pids, err := (&ChildConn{conn: rw(text)}).Condemned(); err == nil {
 			t.Errorf("%s: accepted as %v", name, pids)
 		}
 	}
@@ -99,7 +99,7 @@ func TestCrash(t *testing.T) {
 	} {
 		for name, read := range map[string]func() error{
 			"hello":  func() error { _, err := NewParentConn(rw(text)).Greeting(); return err },
-			"result": func() error { _, err := NewParentConn(rw(text)).Result(); return err },
+			"result": func() error { _, err := NewParentConn(rw(text)).Result(nil); return err },
 		} {
 			var crash *CrashError
 			if err := read(); !errors.As(err, &crash) {
@@ -130,7 +130,7 @@ func TestCrashIsReadToItsEnd(t *testing.T) {
 		printed <- errors.Join(err, theirs.Close())
 	}()
 	var crash *CrashError
-	if _, err := NewParentConn(ours).Result(); !errors.As(err, &crash) || len(crash.Text) > crashText {
+	if _, err := NewParentConn(ours).Result(nil); !errors.As(err, &crash) || len(crash.Text) > crashText {
 		t.Errorf("%v", err)
 	}
 	select {

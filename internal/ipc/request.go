@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/inherit"
@@ -34,6 +35,12 @@ type Request struct {
 	// Reap is no stage: jacamar ends processes that outlived an earlier jacamar and that
 	// only their account may signal, as jacamar-auth names them.
 	Reap bool `json:"reap,omitempty"`
+	// Measure is how long jacamar may measure the build directory in cleanup; 0 for not
+	// at all.
+	Measure time.Duration `json:"measure,omitempty"`
+	// Ghost means that the job was abandoned by its runner: cleanup waits for the end of
+	// a stage that still runs.
+	Ghost bool `json:"ghost,omitempty"`
 }
 
 // Job is what the runner and the job's author specify. Texts of the author's are

@@ -253,7 +253,7 @@ func (s stage) settled() (container.Settled, error) {
 
 // submit runs a script of the job's author in a batch system.
 func (s stage) submit(reaper *process.Reaper) error {
-	task := executor.NewBatch(s.request, reaper, s.stdout)
+	task := executor.NewBatch(s.request, reaper, s.stdout, s.noteBatch)
 	if executor.InContainer(s.request) {
 		settled, err := s.settled()
 		if err != nil {

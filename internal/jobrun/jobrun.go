@@ -43,7 +43,7 @@ func Serve(stdout, stderr *os.File) error {
 	if request.Reap {
 		return reap(conn, request)
 	}
-	s := stage{request: request, script: script, stop: listenControl(conn), stdout: stdout, stderr: stderr}
+	s := stage{request: request, script: script, stop: listenControl(conn), note: conn.Note, stdout: stdout, stderr: stderr}
 	result, err := s.run()
 	select {
 	case <-s.stop.Abort:
@@ -128,6 +128,7 @@ type stage struct {
 	request        ipc.Request
 	script         []byte
 	stop           process.Stop
+	note           func(ipc.Note) error // reports to jacamar-auth
 	stdout, stderr *os.File
 }
 
@@ -168,6 +169,10 @@ func explainKeyLimit(err error) error {
 	}
 	return err
 }
+
+// noteBatch reports the phase of the stage's batch job. A note that cannot be sent has no
+// receiver any more, which ends the job by itself.
+func (s stage) noteBatch(n ipc.BatchNote) { _ = s.note(ipc.Note{Batch: &n}) }
 
 func (s stage) runScript() error {
 	if err := confine.Process(s.request.Settings.Confinement); err != nil {

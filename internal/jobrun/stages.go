@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode"
 
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
@@ -112,6 +113,12 @@ func (s stage) cleanup() (stageResult, error) {
 	}
 	s.cleanUpContainers()
 	return inWorkspace(s, cleanupLimit, nil, func(w *workspace.Workspace) (stageResult, error) {
+		if s.request.Ghost && !w.AwaitStage(ghostLimit) {
+			return stageResult{}, failure.Privatef("a process of job %s still runs", s.request.Job.ID)
+		}
+		if size, ok := w.Measure(s.request.Measure); ok {
+			_ = s.note(ipc.Note{Disk: &ipc.DiskNote{Bytes: size.Bytes, Files: size.Files, Partial: size.Partial}})
+		}
 		err := w.Cleanup()
 		return stageResult{left: w.Unremoved()}, err
 	})
@@ -127,5 +134,5 @@ func (s stage) cancelBatchJobs() error {
 	if err != nil {
 		return err
 	}
-	return executor.NewBatch(s.request, reaper, s.stdout).Cleanup()
+	return executor.NewBatch(s.request, reaper, s.stdout, nil).Cleanup()
 }

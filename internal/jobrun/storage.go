@@ -25,6 +25,9 @@ const (
 	storageLimit = time.Minute
 	cleanupLimit = 2 * time.Minute
 	quickLimit   = 5 * time.Second
+	// ghostLimit is how long the last stage of an abandoned job may take to end. It is
+	// less than cleanupLimit by what the cleanup itself needs.
+	ghostLimit = 30 * time.Second
 	// shellLimit bounds an evaluation in a login shell.
 	shellLimit = 30 * time.Second
 )

@@ -88,6 +88,10 @@ type Context struct {
 	UID       *job.UID          `json:"uid,omitempty"`
 	Host      string            `json:"host,omitempty"`
 	Executor  string            `json:"executor,omitempty"`
+	Trace     string            `json:"trace,omitempty"` // GitLab's, in hexadecimal
+	Span      string            `json:"span,omitempty"`
+	Runner    string            `json:"runner,omitempty"`  // its short token, as in paths
+	Timeout   int               `json:"timeout,omitempty"` // the job's, in seconds
 	Rule      string            `json:"rule,omitempty"`
 	Reason    string            `json:"reason,omitempty"`
 	Owner     *proctree.Process `json:"owner,omitempty"` // the runner
@@ -102,9 +106,9 @@ type Context struct {
 	Process *proctree.Process `json:"process,omitempty"` // the stage's jacamar-auth
 	Exit    string            `json:"exit,omitempty"`    // ok, or the kind of the failure
 	Code    int               `json:"code,omitempty"`    // the script's exit code
-	Seconds float64           `json:"seconds,omitempty"`
-	CPU     float64           `json:"cpu,omitempty"`  // processor seconds of everything that the stage ran
-	Peak    int64             `json:"peak,omitempty"` // largest resident set of one process, bytes
+	Seconds float64           `json:"seconds,omitempty"` // how long a stage took, or a batch job waited
+	CPU     float64           `json:"cpu,omitempty"`     // processor seconds of everything that the stage ran
+	Peak    int64             `json:"peak,omitempty"`    // largest resident set of one process, bytes
 	System  string            `json:"system,omitempty"`
 	BatchID string            `json:"batch_id,omitempty"`
 	Phase   string            `json:"phase,omitempty"`
@@ -127,12 +131,16 @@ func At(t time.Time, name Name, c Context) Event {
 	return Event{Time: math.Round(float64(t.UnixMilli())) / 1000, Name: name, Context: c}
 }
 
+// Shortened reports whether a text of an event may be only the beginning of what was
+// recorded.
+func Shortened(text string) bool { return len(text) >= maxField-4 }
+
 // line encodes an event. Texts are made printable and shortened, so that they are safe
 // on a terminal and a line stays within maxLine.
 func (e Event) line() ([]byte, error) {
 	c := &e.Context
 	for _, text := range []*string{
-		&c.Project, &c.Ref, &c.Login, &c.Account, &c.Host, &c.Executor, &c.Rule, &c.Reason, &c.Base, &c.Builds, &c.Scripts,
+		&c.Project, &c.Ref, &c.Login, &c.Account, &c.Host, &c.Executor, &c.Runner, &c.Rule, &c.Reason, &c.Base, &c.Builds, &c.Scripts,
 		&c.Stage, &c.Exit, &c.System, &c.BatchID, &c.Phase, &c.Node,
 	} {
 		*text = job.Shorten(job.Printable(*text), maxField)

@@ -115,19 +115,25 @@ type Live struct {
 
 // Create creates the file of a job, or continues that of an earlier attempt of the same
 // job's config stage.
-func (j *Journal) Create(k Key, first ...Event) (*Live, error) { return j.open(k, unix.O_CREAT, first) }
+func (j *Journal) Create(k Key, first ...Event) (*Live, error) {
+	return j.open(liveDir, k, unix.O_CREAT, first)
+}
 
 // Resume continues the file of a job. A missing one is fs.ErrNotExist.
-func (j *Journal) Resume(k Key, first ...Event) (*Live, error) { return j.open(k, 0, first) }
+func (j *Journal) Resume(k Key, first ...Event) (*Live, error) { return j.open(liveDir, k, 0, first) }
 
-func (j *Journal) open(k Key, flags int, first []Event) (*Live, error) {
-	file, err := j.file(liveDir, k.String(), flags)
+func (j *Journal) open(dir string, k Key, flags int, first []Event) (*Live, error) {
+	file, err := j.file(dir, k.String(), flags)
 	if err != nil {
 		return nil, err
 	}
 	l := &Live{j, k, file}
 	lock := unix.Flock_t{Type: unix.F_RDLCK, Start: 0, Len: 1}
-	if err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
+	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		err = ErrTaken
+	}
+	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
 	}
@@ -138,14 +144,18 @@ func (j *Journal) open(k Key, flags int, first []Event) (*Live, error) {
 	return l, nil
 }
 
-// file opens a file of the journal for reading and appending.
+// file opens a file of the journal for reading and appending. It is in a directory, or
+// for dir "" in that of the host.
 func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
-	shown := path.Join(j.path, dir, name)
-	parent, err := subdirectory(int(j.host.Fd()), dir, path.Join(j.path, dir))
-	if err != nil {
-		return nil, err
+	shown, parent := path.Join(j.path, dir, name), int(j.host.Fd())
+	if dir != "" {
+		below, err := subdirectory(parent, dir, path.Join(j.path, dir))
+		if err != nil {
+			return nil, err
+		}
+		defer unix.Close(below)
+		parent = below
 	}
-	defer unix.Close(parent)
 	// O_NONBLOCK: a FIFO in its place must not block this process.
 	fd, err := unix.Openat(parent, name, unix.O_RDWR|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|flags, fileMode)
 	if err != nil {
@@ -240,12 +250,7 @@ func (l *Live) End(last Event) error {
 	if err := l.journal.appendDay(last.Time, text[:n], false); err != nil {
 		return err
 	}
-	parent, err := subdirectory(int(l.journal.host.Fd()), liveDir, path.Join(l.journal.path, liveDir))
-	if err != nil {
-		return err
-	}
-	defer unix.Close(parent)
-	if err := unix.Unlinkat(parent, l.key.String(), 0); err != nil {
+	if err := l.journal.remove(liveDir, l.key); err != nil {
 		return fmt.Errorf("cannot remove %s: %w", l.file.Name(), err)
 	}
 	return nil

@@ -115,7 +115,7 @@ func TestKilledStageIsNotRunning(t *testing.T) {
 }
 
 func TestStateOf(t *testing.T) {
-	granted := []Event{At(start, Granted, Context{Until: start.Add(time.Hour).Unix()})}
+	granted := []Event{At(start, Granted, Context{Until: start.Add(time.Hour).Unix()}), At(start, Settled, Context{})}
 	for _, tt := range []struct {
 		name    string
 		running bool
@@ -134,9 +134,6 @@ func TestStateOf(t *testing.T) {
 		if got := StateOf(Record{Events: granted, Running: tt.running}, tt.gone, start.Add(tt.after)); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
-	}
-	if got := StateOf(Record{}, false, start); got != Quiet {
-		t.Errorf("an empty file: %s", got)
 	}
 }
 

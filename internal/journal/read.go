@@ -26,6 +26,10 @@ type Record struct {
 	Running bool
 	// Live reports whether the job has a live file.
 	Live bool
+	// Waiting reports whether the job waits to be admitted.
+	Waiting bool
+	// Changed is when the live file changed.
+	Changed time.Time
 }
 
 // Find returns the last event of a name.
@@ -38,8 +42,12 @@ func (r Record) Find(name Name) (Event, bool) {
 	return Event{}, false
 }
 
-// Last returns the time of the newest event.
+// Last returns the time of the newest event, or for a live file without one, when that
+// file changed.
 func (r Record) Last() time.Time {
+	if len(r.Events) == 0 {
+		return r.Changed
+	}
 	var last float64
 	for _, e := range r.Events {
 		last = max(last, e.Time)
@@ -127,8 +135,10 @@ func read(dir job.AbsPath, limit int64, names ...string) (text []byte, file *os.
 
 // LiveJobs returns the live jobs of a host. It ignores other files and those of other
 // accounts.
-func LiveJobs(dir job.AbsPath, host string) ([]Record, error) {
-	entries, err := list(dir, host, liveDir)
+func LiveJobs(dir job.AbsPath, host string) ([]Record, error) { return jobsIn(dir, host, liveDir) }
+
+func jobsIn(dir job.AbsPath, host, below string) ([]Record, error) {
+	entries, err := list(dir, host, below)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -141,11 +151,15 @@ func LiveJobs(dir job.AbsPath, host string) ([]Record, error) {
 		if err != nil {
 			continue
 		}
-		text, file, err := read(dir, maxLiveFile, host, liveDir, entry.Name())
+		text, file, err := read(dir, maxLiveFile, host, below, entry.Name())
 		if err != nil {
 			continue // it has ended meanwhile, or was put there
 		}
-		records = append(records, Record{Host: host, Key: k, Events: Parse(text), Running: isLocked(file), Live: true})
+		r := Record{Host: host, Key: k, Events: Parse(text), Running: isLocked(file), Live: true}
+		if info, err := file.Stat(); err == nil {
+			r.Changed = info.ModTime()
+		}
+		records = append(records, r)
 		file.Close()
 	}
 	return records, nil
@@ -244,39 +258,3 @@ func ReadDay(dir job.AbsPath, host, name string, offset, limit int64) ([]byte, e
 // LongestDay bounds a day file that is read, in bytes: the ended jobs come on top of
 // the refusals, which maxDayFile bounds.
 const LongestDay = 4 * maxDayFile
-
-// State is the state of a live job.
-type State string
-
-// The states.
-const (
-	Running State = "running" // a stage runs
-	Between State = "between" // the runner is alive and between two stages
-	Quiet   State = "quiet"   // as between, for a long time
-	Ghost   State = "ghost"   // no stage runs and no runner will start one
-	Overdue State = "overdue" // a stage runs after the job's timeout
-)
-
-// quietAfter is the time between two stages after which an administrator should check
-// the job. A retried get_sources waits up to 5 minutes.
-const quietAfter = 15 * time.Minute
-
-// StateOf returns the state for a record, whether the runner that owns the job has
-// certainly ended, and the time.
-func StateOf(r Record, ownerGone bool, now time.Time) State {
-	late := false
-	if granted, ok := r.Find(Granted); ok && granted.Context.Until != 0 {
-		late = now.Unix() > granted.Context.Until
-	}
-	switch {
-	case r.Running && late:
-		return Overdue
-	case r.Running:
-		return Running
-	case ownerGone || late:
-		return Ghost
-	case now.Sub(r.Last()) > quietAfter:
-		return Quiet
-	}
-	return Between
-}

@@ -32,7 +32,7 @@ func (m *Monitor) listen(end *ipc.ParentConn) *conversation {
 	go func() {
 		defer close(w.over)
 		// It reads what the user's side has written.
-		if err := crash.Recovered(func() error { w.outcome = w.read(end); return nil }); err != nil {
+		if err := crash.Recovered(func() error { w.outcome = w.read(end, m.Note); return nil }); err != nil {
 			w.outcome = outcome{err: err}
 		}
 		if crash := (*ipc.CrashError)(nil); errors.As(w.outcome.err, &crash) && crash.Threads() {
@@ -42,12 +42,12 @@ func (m *Monitor) listen(end *ipc.ParentConn) *conversation {
 	return w
 }
 
-func (w *conversation) read(end *ipc.ParentConn) (o outcome) {
+func (w *conversation) read(end *ipc.ParentConn, note func(ipc.Note)) (o outcome) {
 	if w.greeting, o.err = end.Greeting(); o.err != nil {
 		return o
 	}
 	close(w.hello)
-	o.result, o.err = end.Result()
+	o.result, o.err = end.Result(note)
 	return o
 }
 

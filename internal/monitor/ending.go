@@ -52,6 +52,7 @@ type ending struct {
 	err     error // why nothing can be done as the account
 	first   int   // the pid of the child whose status is kept
 	status  unix.WaitStatus
+	used    proctree.Usage // by all children that have ended
 	// killed means that a child was seen killed since the last round.
 	killed bool
 	// nextLook is when whole trees are ended again, and not the children alone.
@@ -112,13 +113,19 @@ func (e *ending) looks(pids []int) (all []proctree.Sight) {
 // reap waits for children that have ended.
 func (e *ending) reap() {
 	for range reaped {
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
+		var (
+			status unix.WaitStatus
+			usage  unix.Rusage
+		)
+		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, &usage)
 		switch {
 		case err != unix.EINTR && pid <= 0:
 			return
 		case pid == e.first:
 			e.status = status
+		}
+		if pid > 0 {
+			e.used.Add(usage)
 		}
 		e.killed = e.killed || pid > 0 && status.Signal() == unix.SIGKILL
 	}

@@ -27,6 +27,10 @@ type Monitor struct {
 	Account func() (Account, error)
 	// Left is called with an error that names the processes that could not be ended.
 	Left func(error)
+	// Note is called with each note of jacamar's, before Wait returns; nil ignores them.
+	Note func(ipc.Note)
+	// Used is called with what jacamar and all that it started have used; it may be nil.
+	Used func(proctree.Usage)
 	// UID is the account's, whose processes are counted where there are too many.
 	UID uint32
 
@@ -71,6 +75,9 @@ func (m *Monitor) Wait(c *Child, end *ipc.ParentConn) (ipc.Result, error) {
 	course, forced := m.watch(c, end, conv)
 	e := m.ending(c, course)
 	left := leftError{e.run(endLimit, endMost), e.err}
+	if m.Used != nil {
+		m.Used(e.used)
+	}
 	c.Close()
 	v := verdict{last: conv.last(), forced: forced, stopped: e.course.stopped, left: left, status: e.status}
 	m.meet(c, conv)

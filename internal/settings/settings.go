@@ -33,6 +33,9 @@ type Directories struct {
 	FileLockDebug        bool `toml:"file_lock_debug" json:"file_lock_debug,omitempty"`
 	StaticBuildsDir      bool `toml:"static_builds_dir" json:"static_builds_dir,omitempty"`
 	StaticBuildsDays     int  `toml:"static_builds_days" json:"static_builds_days,omitempty"`
+	BuildDays            int  `toml:"build_days" json:"build_days,omitempty"` // 0 = no limit, as for the next ones
+	CacheDays            int  `toml:"cache_days" json:"cache_days,omitempty"`
+	LogDays              int  `toml:"log_days" json:"log_days,omitempty"`
 }
 
 // Batch are keys of [batch].

@@ -85,12 +85,16 @@ func (c *Counters) Count(dir job.AbsPath, host string) error {
 		if err != nil {
 			continue // another account put it there
 		}
+		more := len(text) == maxChunk
 		text = text[:bytes.LastIndexByte(text, '\n')+1] // the rest is being written
 		for _, r := range journal.Day(host, text) {
 			c.count(r)
 		}
 		p.Offset += int64(len(text))
 		c.Read[host] = p
+		if more {
+			break // the next run continues in this day
+		}
 	}
 	return nil
 }
@@ -110,18 +114,18 @@ func (c *Counters) count(r journal.Record) {
 	if j.Exit == "ok" {
 		c.Succeeded = max(c.Succeeded, float64(j.Last.Unix()))
 	}
-	var submitted float64
+	var since float64 // of the submission that waits
 	for _, e := range r.Events {
 		switch {
 		case e.Name == journal.StageEnd:
 			c.Stages.add(1, "stage", e.Context.Stage, "exit", cmp.Or(e.Context.Exit, "unknown"))
 		case e.Name == journal.Reaped:
 			c.Reaped.add(1, "result", cmp.Or(e.Context.Exit, "unknown"))
-		case e.Name == journal.Batch && e.Context.Phase == "submitted":
-			submitted = e.Time
-		case e.Name == journal.Batch && e.Context.Phase == "running" && submitted != 0:
-			c.BatchWait.observe(e.Time - submitted)
-			submitted = 0
+		case e.Name == journal.Batch && e.Context.Phase == submitted:
+			since = e.Time
+		case e.Name == journal.Batch && since != 0 && (e.Context.Phase == running || e.Context.Phase == ended):
+			c.BatchWait.observe(cmp.Or(e.Context.Seconds, e.Time-since))
+			since = 0
 		}
 	}
 }

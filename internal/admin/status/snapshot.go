@@ -24,19 +24,32 @@ type Job struct {
 	Account   string        `json:"account,omitempty"`
 	Login     string        `json:"login,omitempty"`
 	Executor  string        `json:"executor,omitempty"`
+	Rule      string        `json:"rule,omitempty"` // by which it was granted
 	Stage     string        `json:"stage,omitempty"`
 	Began     time.Time     `json:"began"`
 	Last      time.Time     `json:"last"` // newest event
 	BatchID   string        `json:"batch_id,omitempty"`
 	Phase     string        `json:"phase,omitempty"`
+	Reason    string        `json:"reason,omitempty"` // why the batch job is pending
 	Node      string        `json:"node,omitempty"`
 	Directory string        `json:"directory,omitempty"`
 	State     journal.State `json:"state,omitempty"` // of a live job
 	Exit      string        `json:"exit,omitempty"`  // of an ended job
 	Code      int           `json:"code,omitempty"`
-	CPU       float64       `json:"cpu_seconds"`
-	Peak      int64         `json:"peak_bytes"`
-	Disk      int64         `json:"disk_bytes"`
+	// Waited is the time in the queue of the batch system, until now for a job that
+	// waits.
+	Waited float64 `json:"waited_seconds"`
+	// CPU and Peak are of the processes on this host and, as the account's own programs
+	// report it, of the batch job; BatchCPU is the latter's part.
+	CPU      float64 `json:"cpu_seconds"`
+	BatchCPU float64 `json:"batch_cpu_seconds"`
+	Peak     int64   `json:"peak_bytes"`
+	Disk     int64   `json:"disk_bytes"`
+	Files    int64   `json:"disk_files"`
+	// Partial means that the directory is larger than Disk.
+	Partial bool `json:"disk_partial,omitempty"`
+
+	submitted time.Time // of the batch job that waits
 }
 
 // Notice is a problem for an administrator, with what to do.
@@ -111,20 +124,31 @@ func NewSnapshot(in Input) Snapshot {
 	for _, r := range in.Past {
 		if e, ok := r.Find(journal.Refused); ok {
 			refused[cmp.Or(e.Context.Rule, "unknown")]++
-			continue
 		}
-		j := newJob(r)
-		s.Ended = append(s.Ended, j)
+	}
+	s.Ended = Ended(in.Past)
+	for _, j := range s.Ended {
 		if j.Exit != "ok" {
 			failed[cmp.Or(j.Exit, "unknown")]++
 		}
 	}
 	s.Usage = usage(s.Ended)
-	slices.SortStableFunc(s.Ended, func(a, b Job) int { return b.Last.Compare(a.Last) })
 	s.Ended = s.Ended[:min(len(s.Ended), lastEnded)]
 	s.Refusals, s.Failures = counts(refused), counts(failed)
 	s.Attention = append(s.Attention, attention(s.Live, in.Now)...)
 	return s
+}
+
+// Ended returns the jobs that ended, the newest first.
+func Ended(past []journal.Record) []Job {
+	list := []Job{}
+	for _, r := range past {
+		if _, refused := r.Find(journal.Refused); !refused {
+			list = append(list, newJob(r))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Job) int { return b.Last.Compare(a.Last) })
+	return list
 }
 
 func newLiveJob(r journal.Record, in Input) Job {
@@ -136,6 +160,8 @@ func newLiveJob(r journal.Record, in Input) Job {
 	j.State = journal.StateOf(r, gone, in.Now)
 	if j.State != journal.Running && j.State != journal.Overdue {
 		j.Stage = ""
+	} else if !j.submitted.IsZero() {
+		j.Waited = in.Now.Sub(j.submitted).Round(time.Millisecond).Seconds()
 	}
 	return j
 }
@@ -156,7 +182,7 @@ func newJob(r journal.Record) Job {
 		}
 		switch e.Name {
 		case journal.Granted:
-			j.Project, j.Ref, j.Account, j.Login, j.Executor = c.Project, c.Ref, c.Account, c.Login, c.Executor
+			j.Project, j.Ref, j.Account, j.Login, j.Executor, j.Rule = c.Project, c.Ref, c.Account, c.Login, c.Executor, c.Rule
 		case journal.Settled:
 			j.Directory = c.Builds
 		case journal.Stage:
@@ -165,15 +191,43 @@ func newJob(r journal.Record) Job {
 			j.CPU, j.Peak = j.CPU+c.CPU, max(j.Peak, c.Peak)
 			j.fail(c)
 		case journal.Batch:
-			j.BatchID, j.Phase, j.Node = c.BatchID, c.Phase, c.Node
+			j.batch(e)
 		case journal.Disk:
-			j.Disk = c.Bytes
-		case journal.Ended, journal.Reaped:
+			j.Disk, j.Files, j.Partial = c.Bytes, c.Files, c.Partial
+		case journal.Ended:
 			j.fail(c)
+		case journal.Reaped:
+			j.CPU, j.Peak = j.CPU+c.CPU, max(j.Peak, c.Peak)
+			j.fail(journal.Context{Exit: abandoned})
 		}
 	}
 	return j
 }
+
+// batch takes an event of the batch system.
+func (j *Job) batch(e journal.Event) {
+	c := e.Context
+	j.BatchID, j.Phase, j.Reason = c.BatchID, c.Phase, c.Reason
+	j.Node = cmp.Or(c.Node, j.Node)
+	j.Waited = cmp.Or(c.Seconds, j.Waited)
+	switch c.Phase {
+	case submitted:
+		j.submitted, j.Node = time.UnixMilli(int64(e.Time*1000)), c.Node
+	case running, ended:
+		j.submitted = time.Time{}
+	}
+	j.CPU, j.BatchCPU, j.Peak = j.CPU+c.CPU, j.BatchCPU+c.CPU, max(j.Peak, c.Peak)
+}
+
+// abandoned is the result of a job that was cleaned up after its runner had ended.
+const abandoned = "abandoned"
+
+// The phases of a batch job in the journal.
+const (
+	submitted = "submitted"
+	running   = "running"
+	ended     = "ended"
+)
 
 // fail keeps the first failure: later stages of a failed job do not change the reason.
 func (j *Job) fail(c journal.Context) {
@@ -221,8 +275,8 @@ func attention(live []Job, now time.Time) []Notice {
 		id, what, do string
 		is           func(Job) bool
 	}{
-		{"ghost", "left by a runner that has ended", "the next job of that account on that host cleans up after it; until then end what it left by hand", func(j Job) bool { return j.State == journal.Ghost }},
-		{"overdue", "running after their timeout", "run: jacamar-admin stop JOB, for each of them", func(j Job) bool { return j.State == journal.Overdue }},
+		{"ghost", "left by a runner that has ended", "run on that host: jacamar-admin reap", func(j Job) bool { return j.State == journal.Ghost }},
+		{"overdue", "running after their timeout", "run on that host: jacamar-admin reap", func(j Job) bool { return j.State == journal.Overdue }},
 		{"quiet", "without an event for a long time", "check that gitlab-runner works on that host", func(j Job) bool { return j.State == journal.Quiet }},
 		{"pending", "pending in the batch system for over an hour", "run: jacamar-admin show JOB, for the reason", func(j Job) bool {
 			return j.State == journal.Running && j.Phase == "pending" && now.Sub(j.Last) > longWait

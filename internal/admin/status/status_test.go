@@ -25,7 +25,7 @@ func record(id job.ID, ago time.Duration, running bool, owner *proctree.Process,
 	granted := journal.At(now.Add(-ago), journal.Granted, journal.Context{
 		Job: id, Account: "alice", Project: "<b>group</b>/p", Executor: "slurm", Owner: owner, Until: now.Add(time.Hour).Unix(),
 	})
-	return journal.Record{Host: "login1", Key: journal.Key{UID: 1, Project: 2, Job: id}, Live: true, Running: running, Events: append([]journal.Event{granted}, more...)}
+	return journal.Record{Host: "login1", Key: journal.Key{UID: 1, Project: 2, Job: id}, Live: true, Running: running, Events: append([]journal.Event{granted, journal.At(now.Add(-ago), journal.Settled, journal.Context{Job: id})}, more...)}
 }
 
 func past(id job.ID, exit string, code int, cpu float64) journal.Record {

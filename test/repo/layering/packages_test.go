@@ -33,11 +33,11 @@ const (
 // packages lists all packages. A package without a row fails the test. A path may
 // end in *, for each of several packages of one kind; the first matching row applies.
 var packages = []pkg{
-	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/version"}, never: []string{"flag"}},
+	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/journal", "internal/version"}, never: []string{"flag"}},
 	{path: "cmd/jacamar-admin", may: []string{"internal/admin", "internal/auth/admin", "internal/executors", "internal/failure", "internal/job", "internal/journal", "internal/version"}, beyond: []string{cli, unix}},
 	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/driver", "internal/job", "internal/noauth"}},
-	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/programs", "internal/version"}, beyond: []string{unix}},
+	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/jobrun/own", "internal/programs", "internal/version"}, beyond: []string{unix}},
 
 	{path: "internal/job", never: effects},
 	{path: "internal/failure", never: effects},
@@ -103,8 +103,8 @@ var packages = []pkg{
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: "internal/auth/admin", may: []string{
 		"internal/auth", "internal/auth/admin/bugreport", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
-		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas",
-		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/job", "internal/programs", "internal/settings", "internal/version",
+		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas", auth + "subprocess",
+		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/job", "internal/journal", "internal/programs", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
@@ -152,6 +152,7 @@ var packages = []pkg{
 	},
 	{path: auth + "thread", may: []string{"internal/crash"}, beyond: []string{unix}, never: []string{"os", "net"}},
 
+	{path: "internal/jobrun/own", may: []string{"internal/job", jobrun + "batch", jobrun + "workspace"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/jobrun", may: []string{
 		jobrun + "batch", jobrun + "confine", jobrun + "container", jobrun + "executor", jobrun + "dropcheck", jobrun + "imagestore", jobrun + "process", jobrun + "diskspace",
 		jobrun + "safedir", jobrun + "scheduler", jobrun + "workspace",

@@ -41,6 +41,17 @@ func deployments(t *testing.T, test func(t *testing.T, s *site.Site)) {
 	}
 }
 
+// someDeployments is deployments, and in short mode the deployment root alone.
+func someDeployments(t *testing.T, test func(t *testing.T, s *site.Site)) {
+	t.Helper()
+	deployments(t, func(t *testing.T, s *site.Site) {
+		if testing.Short() && s.Service() != nil {
+			t.Skip("short mode: the deployment root alone")
+		}
+		test(t, s)
+	})
+}
+
 // journal is the directory of this host's part of the journal.
 func journal(t *testing.T, s *site.Site) string {
 	t.Helper()
@@ -86,8 +97,12 @@ func does(t *testing.T, s *site.Site, args ...string) string {
 type row struct {
 	Job                                            string
 	Account, Project, Executor, State, Stage, Exit string
-	Directory                                      string
+	Directory, Reason                              string
 	Code                                           int
+	CPU                                            float64 `json:"cpu_seconds"`
+	Peak                                           int64   `json:"peak_bytes"`
+	Disk                                           int64   `json:"disk_bytes"`
+	Partial                                        bool    `json:"disk_partial"`
 }
 
 // list returns the jobs that a call of `jobs --json` prints, by their number.

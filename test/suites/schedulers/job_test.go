@@ -3,6 +3,7 @@ package schedulers
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -199,12 +200,14 @@ func TestPendingTimeout(t *testing.T) {
 	})
 }
 
-// Many jobs at once keep their logs and codes apart.
+// Many jobs at once keep their logs and codes apart, and the journal has the batch job's
+// id and times of each.
 func TestThirtyAtOnce(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		s := c.site(t)
 		r := s.Runner()
 		var all sync.WaitGroup
+		var traces sync.Map
 		for n := range c.many(30) {
 			j := newJob(s, fmt.Sprintf("echo this-is-%d; sleep 1; exit %d", n, n))
 			all.Go(func() {
@@ -217,9 +220,20 @@ func TestThirtyAtOnce(t *testing.T) {
 					t.Errorf("job %d: %s %d\n%s", n, res.Outcome, res.ExitCode, res.Trace)
 				}
 				c.once(t, batchName(r, j))
+				traces.Store(j.ID, res.Trace)
 			})
 		}
 		all.Wait()
+		if os.Geteuid() == 0 {
+			ended := journal(t, s, "--ended")
+			traces.Range(func(id, trace any) bool {
+				e := ended[id.(int64)]
+				if !strings.Contains(trace.(string), " job "+e.BatchID+" (ci-") || e.Phase != "ended" || e.Waited < 0 || e.Waited > 600 || e.BatchCPU <= 0 {
+					t.Errorf("job %d: %+v in\n%s", id, e, trace)
+				}
+				return true
+			})
+		}
 		s.NoProcess(t, 10*time.Second)
 	})
 }

@@ -115,8 +115,8 @@ func parseCandidate(text, what string) (Candidate, Step) {
 	return Candidate{login: name}, ok(AccountSource, "%s is %s", what, name)
 }
 
-// Grant is the right to run one job as one account. Only Decide and DecideCleanup
-// create one that contains an account.
+// Grant is the right to run one job as one account. Only Decide, DecideCleanup
+// and DecideReap create one that contains an account.
 type Grant struct{ account *job.Account }
 
 // Account returns the account; ok is false for the zero Grant.
@@ -161,13 +161,23 @@ func Decide(id claims.Identity, c Candidate, f Facts, r Rules) (Grant, Decision)
 // of the facts and which the site's rules now refuse with the error refused. It checks
 // only the rules that a site cannot change.
 func DecideCleanup(f Facts, r Rules, refused error) (Grant, Decision) {
+	return decideCleanup(f, r, fmt.Sprintf("the config stage granted the job, which is refused now (%v)", refused))
+}
+
+// DecideReap grants the cleanup of a job that its runner abandoned and whose config
+// stage was granted the account of the facts. It checks what DecideCleanup does.
+func DecideReap(f Facts, r Rules) (Grant, Decision) {
+	return decideCleanup(f, r, "the config stage granted the job, and its runner abandoned it")
+}
+
+func decideCleanup(f Facts, r Rules, reason string) (Grant, Decision) {
 	m := input{facts: f, rules: r, candidate: Candidate{login: f.Account.Name}}
 	steps := []Step{accountName(m), rootAccount(m), nobodyAccount(m), uidRange(m), serviceAccount(m)}
 	d := conclude(steps)
 	if !d.Allowed {
 		return Grant{}, d
 	}
-	d.Rule, d.Reason = Cleanup, fmt.Sprintf("the config stage granted the job, which is refused now (%v)", refused)
+	d.Rule, d.Reason = Cleanup, reason
 	account := f.Account
 	return Grant{&account}, d
 }

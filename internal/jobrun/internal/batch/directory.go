@@ -127,6 +127,8 @@ type endStatus struct {
 	size         int64 // of the log in bytes, -1 when unknown
 	at           time.Time
 	marks        string // what a payload wrote
+	// cpu is the user and system time of the processes that the wrapper has waited for.
+	cpu time.Duration
 }
 
 func (d directory) readStart() (startStatus, bool) {
@@ -173,7 +175,22 @@ func parseEnd(text string) (endStatus, bool) {
 	if err != nil || size < 0 {
 		size = -1
 	}
-	return endStatus{code: code, scriptNotRun: f["began"] == "0", terminated: f["term"] == "1", size: size, at: scheduler.ParseUnix(f["end"]), marks: f["marks"]}, true
+	return endStatus{code: code, scriptNotRun: f["began"] == "0", terminated: f["term"] == "1", size: size, at: scheduler.ParseUnix(f["end"]), marks: f["marks"], cpu: parseTimes(text)}, true
+}
+
+// parseTimes parses the output of bash's times: the times of the shell, and in its last
+// line those of its children, as in "0m1.250s 0m0.010s". It returns 0 for other text.
+func parseTimes(text string) (total time.Duration) {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for word := range strings.FieldsSeq(lines[len(lines)-1]) {
+		// bash writes the decimal point of the locale.
+		part, err := time.ParseDuration(strings.Replace(word, ",", ".", 1))
+		if err != nil || part < 0 {
+			return 0
+		}
+		total += part
+	}
+	return total
 }
 
 func parseFields(text string) map[string]string {
@@ -263,7 +280,9 @@ fi
 const wrapperEnd = `
 set +o noclobber
 { size=$(stat -L -c %s /dev/fd/3 2> /dev/null); } 3>&1
-printf 'code=%s\nbegan=%s\nterm=%s\nsize=%s\nend=%s\nmarks=%s\n' "$code" "$began" "$term" "${size:--1}" "$(now)" "$marks" > "$dir/ended.new" &&
+{
+	printf 'code=%s\nbegan=%s\nterm=%s\nsize=%s\nend=%s\nmarks=%s\n' "$code" "$began" "$term" "${size:--1}" "$(now)" "$marks" && times
+} > "$dir/ended.new" &&
 	mv -f "$dir/ended.new" "$dir/ended"
 remove_state
 exit "$code"

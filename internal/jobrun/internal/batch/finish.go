@@ -22,6 +22,10 @@ const (
 // finishByStatusFile returns the outcome of a script whose wrapper recorded its end.
 func (r *submittedJob) finishByStatusFile(status endStatus) error {
 	r.endStatus, r.started = &status, true
+	select {
+	case r.startStatus = <-r.watcher.started: // both came at once
+	default:
+	}
 	if err := r.copyRest(status.size); err != nil {
 		return err
 	}
@@ -212,9 +216,12 @@ const (
 // summarize shows the job's resource usage at the end, as far as known.
 func (r *submittedJob) summarize() {
 	lines := []string{"submitted: " + commandLine(r.command)}
+	var u scheduler.Usage
 	if r.started {
-		lines = append(lines, r.summary(r.usage())...)
+		u = r.usage()
+		lines = append(lines, r.summary(u)...)
 	}
+	r.reportEnd(u)
 	r.Messages.Section("jacamar_batch", fmt.Sprintf("%s job %s%s", r.Scheduler.Name(), r.id, r.endWords()), lines)
 }
 

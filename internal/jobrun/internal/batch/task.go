@@ -55,6 +55,8 @@ type Task struct {
 
 	Host string
 	Self proctree.Process
+	// Note reports the job's phase, for the administrators; optional.
+	Note func(ipc.BatchNote)
 }
 
 // Name is the batch system's name for a CI job's script. Steps other than the
@@ -167,7 +169,10 @@ type submittedJob struct {
 	endStatus   *endStatus
 	state       scheduler.State // from the latest query
 	notices     noticeTimer
-	cancelErr   error // why the job may still run
+	cancelErr   error  // why the job may still run
+	reason      string // why it is pending, as last reported
+
+	pendingReports int
 }
 
 // writeRecord writes what another process needs to cancel the job.
@@ -191,6 +196,7 @@ func (r *submittedJob) submitAndFollow(ctx context.Context, args []scheduler.Arg
 		r.Messages.Warn("%v", err)
 	}
 	r.Messages.Note("%s job %s (%s) was submitted", r.Scheduler.Name(), id, r.Name)
+	r.report(ipc.BatchNote{Phase: ipc.Submitted})
 	if l, ok := r.Scheduler.(scheduler.Constrained); ok {
 		r.Messages.Note("%s", l.Limits())
 	}
@@ -238,6 +244,7 @@ func (r *submittedJob) follow() error {
 			return r.terminate()
 		case r.startStatus = <-r.watcher.started:
 			r.started = true
+			r.report(ipc.BatchNote{Phase: ipc.Started})
 		case status := <-r.watcher.ended:
 			return r.finishByStatusFile(status)
 		case err := <-r.watcher.failed:
@@ -261,6 +268,7 @@ func (r *submittedJob) reportPending() {
 	if r.started || r.state.Phase != scheduler.Pending {
 		return
 	}
+	r.reportWaiting()
 	if line := r.notices.line(r.Scheduler.Name(), r.id, r.state, time.Now()); line != "" {
 		r.Messages.Note("%s", line)
 	}

@@ -76,8 +76,8 @@ func Submits(b ipc.Request) bool {
 }
 
 // NewBatch prepares a submission of the brief's script. Its commands run as
-// children of the family.
-func NewBatch(b ipc.Request, family *process.Reaper, out *os.File) batch.Task {
+// children of the family. note reports the job's phase; it may be nil.
+func NewBatch(b ipc.Request, family *process.Reaper, out *os.File, note func(ipc.BatchNote)) batch.Task {
 	shell := NewShell(b)
 	host, _ := os.Hostname()
 	self, _ := proctree.Find(os.Getpid())
@@ -91,7 +91,7 @@ func NewBatch(b ipc.Request, family *process.Reaper, out *os.File) batch.Task {
 		Messages:  joblog.NewWriter(out), Output: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
 		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Job), WorkDir: workDir(shell.Home),
-		Retain: b.Settings.RetainLogs, Host: host, Self: self,
+		Retain: b.Settings.RetainLogs, Host: host, Self: self, Note: note,
 	}
 }
 

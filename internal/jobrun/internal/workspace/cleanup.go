@@ -36,7 +36,8 @@ func (w *Workspace) Cleanup() error {
 	w.removeEndedJobs(until)
 	root, rerr := w.existingRoot()
 	if rerr == nil {
-		w.removeExpiredStatic(root, time.Now())
+		w.sweepStatic(root, Sweep{Builds: time.Duration(w.request.Settings.StaticBuildsDays) * day}, time.Now())
+		w.Sweep(root, w.siteSweep(), time.Now(), until)
 		rerr = w.emptyTrash(root, "", until)
 		root.Close()
 	}
@@ -149,6 +150,7 @@ func (w *Workspace) release(rec jobRecord, root *safedir.Dir) (err error) {
 	r, err := p.reservation(rec.Slot)
 	if err == nil && r.Runner == rec.Runner && r.Job == rec.Job {
 		err = p.write(rec.Slot, reservation{}, "released")
+		_ = p.dir.Touch(slotName(rec.Slot)) // for its age; without it, it is removed earlier
 	}
 	all, rerr := p.reservations()
 	if rerr != nil {

@@ -195,8 +195,8 @@ func writeEndTime(dir *safedir.Dir, id job.ID, at time.Time) error {
 	return nil
 }
 
-// removeExpiredStatic removes the directories older than static_builds_days.
-func (w *Workspace) removeExpiredStatic(root *safedir.Dir, now time.Time) {
+// sweepStatic removes the directories of jobs that ended long ago (static_builds_days).
+func (w *Workspace) sweepStatic(root *safedir.Dir, s Sweep, now time.Time) {
 	all, err := root.Open(staticDir)
 	if err != nil {
 		w.noteLeftover(root.Path().String()+"/"+staticDir, err)
@@ -208,23 +208,24 @@ func (w *Workspace) removeExpiredStatic(root *safedir.Dir, now time.Time) {
 	for _, runner := range runners {
 		dir, err := all.Open(runner)
 		if err == nil {
-			w.removeExpiredStaticOf(root, dir, now)
+			w.sweepStaticOf(root, dir, s, now)
 			dir.Close()
 		}
 		w.noteStorageError(all.Path().String()+"/"+runner, err)
 	}
 }
 
-func (w *Workspace) removeExpiredStaticOf(root, dir *safedir.Dir, now time.Time) {
+func (w *Workspace) sweepStaticOf(root, dir *safedir.Dir, s Sweep, now time.Time) {
 	names, err := dir.Names()
 	w.noteLeftover(dir.Path().String(), err)
-	days := time.Duration(w.request.Settings.StaticBuildsDays) * 24 * time.Hour
 	for _, name := range names {
-		id, err := job.ParseID(strings.TrimSuffix(name, endsSuffix))
-		if err != nil {
+		plain := strings.TrimSuffix(name, endsSuffix)
+		id, err := job.ParseID(plain)
+		if err != nil || plain != name && slices.Contains(names, plain) {
 			continue
 		}
-		if ended, known := readEndTime(dir, id); !known || ended.Add(days).After(now) {
+		ended, known := readEndTime(dir, id)
+		if !known || ended.Add(s.Builds).After(now) || !s.matches(dir, plain) || !s.remove(dir.Path().String()+"/"+plain) {
 			continue
 		}
 		err = w.discard(root, dir, id.String())

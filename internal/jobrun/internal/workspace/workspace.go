@@ -68,6 +68,19 @@ func Open(o Options) (*Workspace, error) {
 	return &Workspace{request: o.Request, hasOrphans: o.HasOrphans, rules: rules, base: f, host: currentHost(), self: currentProcess()}, nil
 }
 
+// OpenExisting opens a base directory of the account for an overview, without a job. The
+// error is fs.ErrNotExist when it does not exist.
+func OpenExisting(base job.AbsPath, account job.Account, hasOrphans func(job.AbsPath) bool) (*Workspace, error) {
+	info, err := os.Stat(base.String())
+	if err != nil {
+		return nil, err
+	}
+	r := ipc.Request{Account: account, Dirs: ipc.Dirs{Base: base}}
+	r.Settings.GroupPermissions = info.Mode().Perm()&0o070 != 0
+	r.Settings.RetainLogs = true // the site may have set it
+	return Open(Options{Request: r, HasOrphans: hasOrphans})
+}
+
 // Close closes the base directory.
 func (w *Workspace) Close() { w.base.Close() }
 

@@ -1,0 +1,231 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+
+	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/capability"
+	"jacamar-ci/internal/crash"
+	"jacamar-ci/internal/customexec"
+	"jacamar-ci/internal/driver"
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
+	"jacamar-ci/internal/proctree"
+)
+
+// Reap cleans up after a job that its runner has abandoned, and returns the exit status.
+// The call is that of cleanup. There is no token: the account is that of the journal,
+// which only jacamar-auth writes, and only what the cleanup stage does is done.
+func Reap(call driver.Call, key journal.Key) int {
+	session, err := driver.Open(call)
+	d := &authDriver{Session: session, powers: capability.CanSwitchAccounts(), uid: job.UID(os.Geteuid())}
+	ctx := context.Background()
+	if err == nil {
+		err = crash.Recovered(func() error { return d.reap(ctx, key) })
+	}
+	status, err := d.Finish(err)
+	d.settle(ctx, err)
+	d.ended(err)
+	return status
+}
+
+func (d *authDriver) reap(ctx context.Context, key journal.Key) error {
+	if err := d.configure(); err != nil {
+		return err
+	}
+	d.log = d.openLog(ctx, d.lost)
+	if err := d.findHelper(); err != nil {
+		return err
+	}
+	r, err := d.takeOver(ctx, key)
+	if err != nil {
+		return err
+	}
+	owner, known := r.Owner()
+	if err := r.Abandoned(known && owner.Gone(), time.Now()); err != nil {
+		return failure.Privatef("cannot clean up after job %s: %w", key.Job, err)
+	}
+	return d.cleanUpAfter(ctx, r)
+}
+
+// takeOver opens the job's file in the journal for this process alone.
+func (d *authDriver) takeOver(ctx context.Context, key journal.Key) (r journal.Record, err error) {
+	if !d.Site.Auth.Journal.Enabled {
+		return r, failure.Configf("there is no journal: auth.journal.enabled is false in %s", d.File)
+	}
+	err = d.inJournal(ctx, func(dir job.AbsPath) error {
+		j, _, err := hostJournal(dir)
+		if err != nil {
+			return err
+		}
+		d.live, r, err = j.TakeOver(key)
+		return err
+	})
+	d.past, d.Facts.ID, d.Facts.ProjectID = r, key.Job, key.Project
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return r, failure.Privatef("the journal of this host has no live job %s of uid %d", key.Job, key.UID)
+	case err != nil:
+		return r, failure.Privatef("cannot clean up after job %s: %w", key.Job, err)
+	}
+	return r, nil
+}
+
+// cleanUpAfter runs the cleanup stage of a job as the account that the journal has for
+// it.
+func (d *authDriver) cleanUpAfter(ctx context.Context, r journal.Record) error {
+	granted, ok := r.Find(journal.Granted)
+	if !ok {
+		return nil // no process of the account was started
+	}
+	if err := d.recall(granted.Context, r); err != nil {
+		return err
+	}
+	account, err := d.accountOf(ctx, granted.Context, r.Key)
+	if err != nil {
+		return err
+	}
+	d.state.Facts = policy.Facts{Service: d.uid, Account: account}
+	grant, decision := policy.DecideReap(d.state.Facts, d.ownRules())
+	if err := denialFor(decision); err != nil {
+		return err
+	}
+	d.granted(decision)
+	result, err := d.become(grant, nil)
+	d.leftBehind(result.Left)
+	return err
+}
+
+// recall sets the facts and the directories of the job from the journal.
+func (d *authDriver) recall(c journal.Context, r journal.Record) error {
+	d.Facts = customexec.Response{ID: r.Key.Job, ProjectID: r.Key.Project, PipelineID: c.Pipeline, Project: c.Project, Timeout: c.Timeout}
+	d.ghost = ghost{is: true, runner: c.Runner}
+	settled, ok := r.Find(journal.Settled)
+	if !ok || journal.Shortened(settled.Context.Base) {
+		return nil // jacamar looks for the base directory again
+	}
+	base, err := job.ParseAbsPath(settled.Context.Base)
+	if err != nil {
+		return fmt.Errorf("cannot use the journal: %w", err)
+	}
+	scripts, err := base.Join("scripts", c.Runner, r.Key.Job.String())
+	if err != nil || path.Base(scripts.String()) != r.Key.Job.String() {
+		return errors.Join(errors.New("cannot use the journal: it names no directory for scripts"), err)
+	}
+	d.state.Dirs = ipc.Dirs{Base: base, Scripts: scripts}
+	return nil
+}
+
+// accountOf looks the account up again. One whose name has become another's is not
+// touched.
+func (d *authDriver) accountOf(ctx context.Context, c journal.Context, key journal.Key) (a job.Account, err error) {
+	name, err := job.ParseUsername(c.Account)
+	if err != nil {
+		return a, fmt.Errorf("cannot use the journal: %w", err)
+	}
+	if a, err = d.names().Lookup(ctx, name); err != nil {
+		return a, err
+	}
+	if a.UID != key.UID {
+		return a, failure.Privatef("cannot clean up after job %s: the account %s has the uid %d now, and had %d", key.Job, name, a.UID, key.UID)
+	}
+	return a, nil
+}
+
+// ghost is what a request for an abandoned job has from the journal.
+type ghost struct {
+	is     bool
+	runner string
+}
+
+// apply completes a request.
+func (g ghost) apply(r *ipc.Request) {
+	if g.is {
+		r.Ghost, r.Job.Runner, r.Job.Owner = true, g.runner, proctree.Process{}
+	}
+}
+
+// settle ends the job's record where the cleanup succeeded. Where it did not, the job
+// stays listed with the reason.
+func (d *authDriver) settle(ctx context.Context, failed error) {
+	if d.live == nil {
+		return
+	}
+	if failed != nil {
+		err := d.live.Close
+		if d.past.Unsettled() != failed.Error() {
+			err = func() error {
+				return errors.Join(d.live.Append(journal.Unreaped(time.Now(), failure.KindOf(failed).String(), failed)), d.live.Close())
+			}
+		}
+		d.warnJournal(err())
+		return
+	}
+	end := journal.Context{Exit: "ok", CPU: d.used.CPU.Round(time.Millisecond).Seconds(), Peak: d.used.Peak}
+	d.warnJournal(errors.Join(d.noteFailed, d.inJournal(ctx, func(dir job.AbsPath) error {
+		return errors.Join(d.live.End(journal.At(time.Now(), journal.Reaped, end)), d.removeStopMark(dir))
+	})))
+}
+
+// cleanUpAfterConfig cleans up after a config stage of this runner that was killed: it
+// left no state, but the journal has the job.
+func (d *authDriver) cleanUpAfterConfig(ctx context.Context) error {
+	if !d.Site.Auth.Journal.Enabled {
+		return nil
+	}
+	facts, err := customexec.ReadResponse(d.Env.Response)
+	if err != nil {
+		return nil // nothing is known of the job
+	}
+	key, ok := d.findLive(ctx, facts)
+	if !ok {
+		return nil
+	}
+	r, err := d.takeOver(ctx, key)
+	if err != nil {
+		return nil // a stage runs, or another process has cleaned up
+	}
+	caller, _ := proctree.Find(os.Getppid())
+	if owner, known := r.Owner(); known && owner != caller {
+		err := d.live.Close()
+		d.live = nil
+		return err
+	}
+	defer func() { d.settle(ctx, err); d.live = nil }()
+	err = d.cleanUpAfter(ctx, r)
+	return err
+}
+
+// findLive returns the only live job with the facts of a job response, which no token
+// confirms.
+func (d *authDriver) findLive(ctx context.Context, facts customexec.Response) (key journal.Key, ok bool) {
+	err := d.inJournal(ctx, func(dir job.AbsPath) error {
+		j, _, err := hostJournal(dir)
+		if err != nil {
+			return err
+		}
+		defer j.Close()
+		keys, err := j.Keys(facts.ProjectID, facts.ID)
+		if err == nil && len(keys) == 1 {
+			key, ok = keys[0], true
+		}
+		return err
+	})
+	d.warnJournal(err)
+	return key, ok
+}
+
+// warnJournal records that the journal cannot be written.
+func (d *authDriver) warnJournal(err error) {
+	if err != nil {
+		d.warn(fmt.Errorf("cannot write the journal: %w", err))
+	}
+}

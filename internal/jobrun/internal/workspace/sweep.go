@@ -1,0 +1,204 @@
+package workspace
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/safedir"
+)
+
+// Sweep selects what is removed because it was not used for long. A zero age selects
+// nothing.
+type Sweep struct {
+	Builds, Caches, Logs time.Duration
+	// Project, "group/project" or "" for any, is the one whose build directories are
+	// removed. Caches and logs have no such choice.
+	Project string
+	// DryRun removes nothing.
+	DryRun bool
+	// Removed is called with the path of everything that is removed, before that; it may
+	// be nil.
+	Removed func(path string)
+}
+
+func (s Sweep) remove(path string) bool {
+	if s.Removed != nil {
+		s.Removed(path)
+	}
+	return !s.DryRun
+}
+
+const day = 24 * time.Hour
+
+// siteSweep is what the site's configuration selects.
+func (w *Workspace) siteSweep() Sweep {
+	s := w.request.Settings
+	return Sweep{Builds: time.Duration(s.BuildDays) * day, Caches: time.Duration(s.CacheDays) * day, Logs: time.Duration(s.LogDays) * day}
+}
+
+// Sweep removes free build directories, files of caches and retained logs, until the
+// deadline. It takes the lock of each pool and leaves out what a live job has. It notes
+// what it cannot remove.
+func (w *Workspace) Sweep(root *safedir.Dir, s Sweep, now, until time.Time) {
+	if s.Builds > 0 && root != nil {
+		w.sweepBuilds(root, s, now)
+		w.sweepStatic(root, s, now)
+	}
+	if s.Caches > 0 {
+		if cache, err := w.base.Open("cache"); err == nil {
+			w.sweepFiles(cache, s, now.Add(-s.Caches), until, 0)
+			cache.Close()
+		}
+	}
+	if s.Logs > 0 {
+		w.sweepLogs(s, now.Add(-s.Logs), until)
+	}
+}
+
+// sweepBuilds moves free build directories of all pools to the trash.
+func (w *Workspace) sweepBuilds(root *safedir.Dir, s Sweep, now time.Time) {
+	names, err := root.Names()
+	w.noteLeftover(root.Path().String(), err)
+	for _, name := range names {
+		if name == trashDir || name == staticDir {
+			continue
+		}
+		dir, err := root.Open(name)
+		if err != nil {
+			continue // not a directory of jobs
+		}
+		if _, err := dir.Stat(reservationsFile); err != nil {
+			dir.Close()
+			continue // not a pool
+		}
+		w.noteLeftover(root.Path().String()+"/"+name, w.sweepPool(root, dir, s, now))
+	}
+}
+
+// sweepPool closes dir.
+func (w *Workspace) sweepPool(root, dir *safedir.Dir, s Sweep, now time.Time) (err error) {
+	p, err := lockPool(dir, w.newLockLog())
+	if err != nil {
+		return err
+	}
+	defer p.closeInto(&err)
+	all, err := p.reservations()
+	if err != nil {
+		return err
+	}
+	names, err := p.dir.Names()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		n, nerr := strconv.Atoi(name)
+		if nerr != nil || slotName(n) != name || n < len(all) && !w.available(p, n, all[n]) || p.stageRunning(n) || !w.isOld(p.dir, name, s, now) {
+			continue
+		}
+		if !s.remove(p.dir.Path().String() + "/" + name) {
+			continue
+		}
+		derr := w.discard(root, p.dir, name)
+		p.log.add(p.dir, n, "removed, not used for long")
+		w.noteLeftover(p.dir.Path().String()+"/"+name, derr)
+	}
+	return nil
+}
+
+// isOld reports whether a build directory was not used for long and has the project.
+func (w *Workspace) isOld(pool *safedir.Dir, slot string, s Sweep, now time.Time) bool {
+	at, err := pool.Stat(slot)
+	if err != nil || !at.Dir || at.Used.Add(s.Builds).After(now) {
+		return false
+	}
+	return s.matches(pool, slot)
+}
+
+// matches reports whether a build directory has the project, if one is chosen.
+func (s Sweep) matches(dir *safedir.Dir, name string) bool {
+	if s.Project == "" {
+		return true
+	}
+	project, err := dir.OpenUnchecked(append([]string{name}, strings.Split(s.Project, "/")...)...)
+	if err != nil {
+		return false
+	}
+	project.Close()
+	return true
+}
+
+// maxCacheDepth bounds the depth of a cache: group, subgroups, project, key, file.
+const maxCacheDepth = 40
+
+// sweepFiles removes the files below dir that were last used before a time. Directories
+// stay: another job may be about to write there.
+func (w *Workspace) sweepFiles(dir *safedir.Dir, s Sweep, before, until time.Time, depth int) {
+	names, err := dir.Names()
+	w.noteLeftover(dir.Path().String(), err)
+	for _, name := range names {
+		if time.Now().After(until) || depth > maxCacheDepth {
+			return
+		}
+		at, err := dir.Stat(name)
+		if err != nil {
+			continue
+		}
+		if !at.Dir {
+			if at.Used.Before(before) && s.remove(dir.Path().String()+"/"+name) {
+				w.noteLeftover(dir.Path().String()+"/"+name, dir.Remove(name, until))
+			}
+			continue
+		}
+		if below, err := dir.OpenUnchecked(name); err == nil {
+			w.sweepFiles(below, s, before, until, depth+1)
+			below.Close()
+		}
+	}
+}
+
+// sweepLogs removes the retained logs of jobs that ended before a time. A directory with
+// the record of a job or of a batch job is none.
+func (w *Workspace) sweepLogs(s Sweep, before, until time.Time) {
+	all, err := w.base.Open("scripts")
+	if err != nil {
+		return
+	}
+	defer all.Close()
+	runners, err := all.Names()
+	w.noteLeftover(all.Path().String(), err)
+	for _, runner := range slices.DeleteFunc(runners, func(n string) bool { return n == trashDir }) {
+		if dir, err := all.Open(runner); err == nil {
+			w.sweepLogsOf(all, dir, s, before, until)
+			dir.Close()
+		}
+	}
+	if !s.DryRun {
+		w.noteLeftover(all.Path().String(), w.emptyTrash(all, "", until))
+	}
+}
+
+func (w *Workspace) sweepLogsOf(all, dir *safedir.Dir, s Sweep, before, until time.Time) {
+	names, _ := dir.Names()
+	for _, name := range names {
+		at, err := dir.Stat(name)
+		if _, perr := job.ParseID(name); perr != nil || err != nil || !at.Dir || !at.Used.Before(before) || time.Now().After(until) {
+			continue
+		}
+		scripts, err := dir.Open(name)
+		if err != nil {
+			continue
+		}
+		_, rerr := readJobRecord(scripts)
+		open := w.hasOrphans(scripts.Path())
+		scripts.Close()
+		if errors.Is(rerr, unix.ENOENT) && !open && s.remove(dir.Path().String()+"/"+name) {
+			w.noteLeftover(dir.Path().String()+"/"+name, w.discard(all, dir, name))
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package journal
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/testutil"
+)
+
+// TestFull: each cap counts what it is for, earlier waiting jobs come first, and ghosts
+// do not count.
+func TestFull(t *testing.T) {
+	own := Key{1, 2, 10}
+	other := func(uid job.UID, project, id job.ID) Key { return Key{uid, project, id} }
+	for name, tt := range map[string]struct {
+		caps          Caps
+		live, waiting []Key
+		ghosts        map[Key]bool
+		want          *Full
+	}{
+		"no cap":              {Caps{}, []Key{other(1, 2, 1)}, nil, nil, nil},
+		"a place":             {Caps{2, 2, 2}, []Key{other(1, 2, 1)}, nil, nil, nil},
+		"the account":         {Caps{1, 9, 9}, []Key{other(1, 3, 1)}, nil, nil, &Full{PerAccount, 1, 0}},
+		"another account":     {Caps{1, 9, 9}, []Key{other(2, 2, 1)}, nil, nil, nil},
+		"the project":         {Caps{9, 1, 9}, []Key{other(2, 2, 1)}, nil, nil, &Full{PerProject, 1, 0}},
+		"another project":     {Caps{9, 1, 9}, []Key{other(1, 3, 1)}, nil, nil, nil},
+		"all":                 {Caps{0, 0, 1}, []Key{other(2, 3, 1)}, nil, nil, &Full{Total, 1, 0}},
+		"a ghost":             {Caps{1, 1, 1}, []Key{other(1, 2, 1)}, nil, map[Key]bool{other(1, 2, 1): true}, nil},
+		"an earlier one":      {Caps{1, 0, 0}, nil, []Key{other(1, 3, 9)}, nil, &Full{PerAccount, 1, 1}},
+		"a later one":         {Caps{1, 0, 0}, nil, []Key{other(1, 3, 11)}, nil, nil},
+		"its own first try":   {Caps{1, 1, 1}, []Key{own}, nil, nil, nil},
+		"waits for other cap": {Caps{1, 0, 0}, nil, []Key{other(2, 2, 9)}, nil, nil},
+	} {
+		got := tt.caps.full(own, tt.live, tt.waiting, tt.ghosts)
+		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
+// TestAdmit: of many jobs at once never more than the cap are live, each is admitted in
+// the end, and a waiting one that died blocks no other.
+func TestAdmit(t *testing.T) {
+	j, p := open(t)
+	const jobs, limit = 20, 3
+	dead := &Candidate{Key: Key{key.UID, 1, 1}}
+	testutil.Must(t, j.wait(dead), dead.waiter.Close())
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	live, most := 0, 0
+	for n := range jobs {
+		all.Go(func() {
+			k := Key{key.UID, 1, job.ID(n + 2)}
+			c := &Candidate{Key: k, Caps: Caps{Account: limit}, First: []Event{At(start, Granted, Context{})}, Held: []Event{At(start, Held, Context{})}}
+			for {
+				l, full, err := j.Admit(c)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if full != nil {
+					time.Sleep(time.Millisecond)
+					continue
+				}
+				mu.Lock()
+				live++
+				most = max(most, live)
+				mu.Unlock()
+				time.Sleep(2 * time.Millisecond)
+				mu.Lock()
+				live--
+				mu.Unlock()
+				if err := l.End(At(start, Ended, Context{})); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+		})
+	}
+	all.Wait()
+	if most > limit || most == 0 {
+		t.Errorf("%d were live at once", most)
+	}
+	if waiting, err := WaitingJobs(p, "login1"); err != nil || len(waiting) != 0 {
+		t.Errorf("%+v, %v", waiting, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(p.String(), "login1", "*ing", "*")); err != nil || len(left) != 0 {
+		t.Errorf("%q, %v", left, err)
+	}
+}
+
+func TestTakeOver(t *testing.T) {
+	j, p := open(t)
+	l, err := j.Create(key, At(start, Granted, Context{Account: "alice"}))
+	testutil.Must(t, err)
+	if _, _, err := j.TakeOver(key); !errors.Is(err, ErrInUse) {
+		t.Errorf("of a running stage: %v", err)
+	}
+	testutil.Must(t, l.Close())
+	taken, r, err := j.TakeOver(key)
+	if err != nil || len(r.Events) != 1 || r.Key != key {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if _, _, err := j.TakeOver(key); !errors.Is(err, ErrInUse) {
+		t.Errorf("twice: %v", err)
+	}
+	if jobs, err := LiveJobs(p, "login1"); err != nil || len(jobs) != 1 || !jobs[0].Running {
+		t.Errorf("%+v, %v", jobs, err)
+	}
+	testutil.Must(t, taken.End(At(start, Reaped, Context{Exit: "ok"})))
+	if _, _, err := j.TakeOver(key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after its end: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(p.String(), "login1", liveDir, key.String())); err == nil {
+		t.Error("it is still live")
+	}
+}
+
+// TestAbandoned: only a job that nothing will end may be cleaned up by others.
+func TestAbandoned(t *testing.T) {
+	granted := func(until time.Duration) Event {
+		return At(start, Granted, Context{Owner: &proctree.Process{PID: 1}, Until: start.Add(until).Unix()})
+	}
+	settled := At(start, Settled, Context{})
+	end := At(start, StageEnd, Context{Stage: "config"})
+	for name, tt := range map[string]struct {
+		r     Record
+		gone  bool
+		after time.Duration
+		state State
+		may   bool
+	}{
+		"a stage runs":              {Record{Running: true, Events: []Event{granted(time.Hour)}}, true, 0, Running, false},
+		"between":                   {Record{Events: []Event{granted(time.Hour), settled, end}}, false, time.Minute, Between, false},
+		"quiet":                     {Record{Events: []Event{granted(time.Hour), settled, end}}, false, 20 * time.Minute, Quiet, false},
+		"the runner ended":          {Record{Events: []Event{granted(time.Hour), settled, end}}, true, time.Minute, Ghost, true},
+		"late, the runner lives":    {Record{Events: []Event{granted(time.Hour), settled, end}}, false, 2 * time.Hour, Ghost, false},
+		"a day late":                {Record{Events: []Event{granted(time.Hour), settled, end}}, false, 26 * time.Hour, Ghost, true},
+		"config killed":             {Record{Events: []Event{granted(time.Hour)}}, false, 2 * time.Minute, Ghost, true},
+		"config killed just now":    {Record{Events: []Event{granted(time.Hour)}}, false, time.Second, Between, false},
+		"config killed, not reaped": {Record{Events: []Event{granted(time.Hour), Unreaped(start, "system", errors.New("x"))}}, false, 2 * time.Minute, Ghost, true},
+		"an empty file":             {Record{Changed: start}, false, 2 * time.Minute, Ghost, true},
+		"an empty file just now":    {Record{Changed: start}, false, time.Second, Between, false},
+		"overdue":                   {Record{Running: true, Events: []Event{granted(time.Hour), settled}}, false, 2 * time.Hour, Overdue, false},
+		"waiting":                   {Record{Waiting: true, Running: true, Events: []Event{granted(time.Hour)}}, false, 0, Waiting, false},
+	} {
+		now := start.Add(tt.after)
+		if got := StateOf(tt.r, tt.gone, now); got != tt.state {
+			t.Errorf("%s: %s, want %s", name, got, tt.state)
+		}
+		if err := tt.r.Abandoned(tt.gone, now); (err == nil) != tt.may {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
