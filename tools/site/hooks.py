@@ -7,6 +7,7 @@ Pages stay plain Markdown. These forms are also readable without this file:
   | message | … | … |  rows of messages.md become headings, which have addresses
 """
 
+import html
 import json
 import os
 import re
@@ -138,7 +139,7 @@ def on_post_build(config):
         if doc["location"] in addresses:
             tag = f"message{len(messages):04d}"
             doc["tags"] = [tag]
-            messages.append([doc["title"], tag])
+            messages.append([html.unescape(doc["title"]), tag])
     file.write_text(json.dumps(index, ensure_ascii=False, separators=(",", ":"), sort_keys=True), encoding="utf-8")
     script = (Path(__file__).parent / "search.js").read_text(encoding="utf-8")
     listed = json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
