@@ -113,7 +113,8 @@ func File(open func() (*os.File, error)) Destination {
 type lineFile struct{ open func() (*os.File, error) }
 
 // Write implements io.Writer. It first ends a line that an earlier call could not
-// complete, for example on a full disk.
+// complete, for example on a full disk. A record that another process is writing may look
+// incomplete, because the size of a file grows page by page; then an empty line follows it.
 func (l lineFile) Write(record []byte) (int, error) {
 	f, err := l.open()
 	if err != nil {

@@ -26,7 +26,7 @@ func TestSite(t *testing.T) {
 		r := s.Runner().Run(s.Job("id -un"))
 		want(t, r, fakerunner.Success)
 		c, _ := r.Call("build_script")
-		if !strings.HasSuffix(string(c.Stdout), "\n"+s.Account.Name+"\n") {
+		if !strings.Contains(string(c.Stdout), "\n"+s.Account.Name+"\n") {
 			t.Errorf("id -un printed %q", c.Stdout)
 		}
 		s.NoProcess(t, 5*time.Second)
@@ -46,7 +46,7 @@ func TestSite(t *testing.T) {
 	t.Run("another job's token", func(t *testing.T) {
 		j := s.Job("true")
 		r := s.Runner().Run(s.WithClaims(j, s.GitLab.Claims(j, s.User).With("job_id", "1")))
-		want(t, r, fakerunner.SystemFailure)
+		want(t, r, fakerunner.ScriptFailure)
 	})
 }
 
@@ -56,7 +56,7 @@ func TestReconfigure(t *testing.T) {
 	if err := s.Reconfigure(func(c site.Config) { c.Set("auth", "user_blocklist", []string{s.Account.Name}) }); err != nil {
 		t.Fatal(err)
 	}
-	want(t, s.Runner().Run(s.Job("true")), fakerunner.SystemFailure)
+	want(t, s.Runner().Run(s.Job("true")), fakerunner.ScriptFailure)
 }
 
 func TestServiceAccountWithCapabilities(t *testing.T) {

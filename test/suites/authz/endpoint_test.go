@@ -168,8 +168,8 @@ func TestProxy(t *testing.T) {
 			t.Errorf("the proxy got %d requests, for %v", n, p.asked.Load())
 		}
 		r, _ := check(t, s)
-		if bad := strings.Join(r.worse(t), "\n"); strings.Contains(bad, "key server") || p.connects.Load() != 2 {
-			t.Errorf("check: %s", bad)
+		if bad := strings.Join(r.worse(t), "\n"); strings.Contains(bad, "key server") || p.connects.Load() < 2 {
+			t.Errorf("check, after %d requests: %s", p.connects.Load(), bad)
 		}
 	})
 	t.Run("none", func(t *testing.T) { refused(t, "", "cannot fetch keys from https://elsewhere.test/-/jwks: ") })

@@ -180,6 +180,8 @@ type attempt struct {
 	// rule must decide that the job may not run. Without a rule the job must
 	// succeed, unless line is set.
 	rule string
+	// temporary reports that the rule could not decide, so that the runner tries again.
+	temporary bool
 	// line is what the user must read where that is not a refusal.
 	line string
 	// decided reports that the job was allowed and failed afterwards.
@@ -236,9 +238,12 @@ func (a attempt) judge(t *testing.T, s *site.Site, r fakerunner.Result) {
 		a.after(t, s, r)
 		return
 	}
-	line := a.line
+	line, class := a.line, classOf(a.rule)
 	if a.rule != "" && line == "" {
 		line = lineOf(a.rule)
+	}
+	if a.temporary {
+		line, class = failed, fakerunner.SystemFailure
 	}
 	if line == "" {
 		ran(t, s, r, a.as)
@@ -248,7 +253,7 @@ func (a attempt) judge(t *testing.T, s *site.Site, r fakerunner.Result) {
 		return
 	}
 	stopped(t, s, r, line)
-	if a.rule != "" && (r.Outcome != classOf(a.rule) || r.Outcome == fakerunner.ScriptFailure && configs(r) != 1) {
+	if a.rule != "" && (r.Outcome != class || r.Outcome == fakerunner.ScriptFailure && configs(r) != 1) {
 		t.Errorf("the job ended as %s after %d calls of config", r.Outcome, configs(r))
 	}
 	if a.after != nil {

@@ -163,8 +163,8 @@ func TestRunAsFaults(t *testing.T) {
 	svc := answer("svc")
 	peopleAttempts(t, []attempt{
 		{name: "B9 exit status", job: by("ordinary"), change: validated(svc + "; exit 1"), rule: "runas"},
-		{name: "B9 signal", job: by("ordinary"), change: validated(svc + "; kill -SEGV $$"), rule: "runas"},
-		{name: "B9 killed", job: by("ordinary"), change: validated(svc + "; kill -KILL $$"), rule: "runas"},
+		{name: "B9 signal", job: by("ordinary"), change: validated(svc + "; kill -SEGV $$"), rule: "runas", temporary: true},
+		{name: "B9 killed", job: by("ordinary"), change: validated(svc + "; kill -KILL $$"), rule: "runas", temporary: true},
 		{name: "B9 garbage", job: by("ordinary"), change: validated("echo welcome"), rule: "runas"},
 		{name: "B9 banner before the answer", job: by("ordinary"), change: validated("echo welcome; " + svc), rule: "runas"},
 		{name: "B9 two answers", job: by("ordinary"), change: validated(svc + "; " + svc), rule: "runas"},
@@ -175,8 +175,8 @@ func TestRunAsFaults(t *testing.T) {
 		{name: "B9 null", job: by("ordinary"), change: validated(`echo null`), rule: "runas"},
 		{name: "B9 name of the wrong type", job: by("ordinary"), change: validated(`echo '{"username":0}'`), rule: "runas"},
 		{name: "B9 half an answer", job: by("ordinary"), change: validated(`printf '{"username":"svc"'`), rule: "runas"},
-		{name: "B9 64 KiB and more", job: by("ordinary"), change: validated(`printf '{"user_message":"%70000s"}' x`), rule: "runas"},
-		{name: "B9 1 GiB", job: by("ordinary"), change: validated("exec head -c 1073741824 /dev/zero"), rule: "runas"},
+		{name: "B9 64 KiB and more", job: by("ordinary"), change: validated(`printf '{"user_message":"%70000s"}' x`), rule: "runas", temporary: true},
+		{name: "B9 1 GiB", job: by("ordinary"), change: validated("exec head -c 1073741824 /dev/zero"), rule: "runas", temporary: true},
 		{name: "B9 1 GiB of errors", job: by("ordinary"), change: validated("head -c 1073741824 /dev/zero >&2; exit 1"), rule: "runas"},
 		{name: "B9 relative data_dir", job: by("ordinary"), change: validated(`echo '{"data_dir":"data"}'`), rule: "runas"},
 		{name: "B9 climbing data_dir", job: by("ordinary"), change: validated(`echo '{"data_dir":"/home/../root"}'`), rule: "runas"},
