@@ -26,7 +26,7 @@ func TestDefaultPlace(t *testing.T) {
 			for range 2 {
 				j, r := runPassing(t, s, "id -un")
 				all := parse(t, readLog(t, defaultLog(s.StateDir)))
-				checkComplete(t, all[len(all)-2*len(r.Calls):], j, r)
+				checkComplete(t, all[len(all)-recordsOf(r):], j, r)
 			}
 			for _, file := range []string{"operator.log", "operator.seq"} {
 				info, err := os.Stat(filepath.Join(s.StateDir, file))

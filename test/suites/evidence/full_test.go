@@ -60,12 +60,12 @@ func TestFullDisk(t *testing.T) {
 			}
 			all = append(all, parse(t, line)...)
 		}
-		last := all[len(all)-2*len(r.Calls):]
+		last := all[len(all)-recordsOf(r):]
 		checkComplete(t, last, j, r)
 		if broken > 1 {
 			t.Errorf("%d lines are broken", broken)
 		}
-		if before := all[len(all)-2*len(r.Calls)-1]; last[0].Seq-before.Seq < 10 {
+		if before := all[len(all)-recordsOf(r)-1]; last[0].Seq-before.Seq < 10 {
 			t.Errorf("record %d follows record %d, and those between are lost", last[0].Seq, before.Seq)
 		}
 	})

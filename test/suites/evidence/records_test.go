@@ -55,15 +55,26 @@ func checkComplete(t *testing.T, all []record, j fakerunner.Job, r fakerunner.Re
 	if len(calls) != len(r.Calls) {
 		t.Errorf("records of %d calls, and %d were made", len(calls), len(r.Calls))
 	}
+	ended := 0
 	for call, records := range calls {
 		for i, rec := range records {
 			if rec.CallSeq != i+1 || (rec.Event == "stage_end") != (i == len(records)-1) {
 				t.Errorf("call %s has the records %+v", call, records)
 				break
 			}
+			if rec.Event == "job_end" {
+				ended++
+			}
 		}
 	}
+	if ended != 1 {
+		t.Errorf("%d calls recorded the end of the job, want one", ended)
+	}
 }
+
+// recordsOf is how many records a job writes that runs: a decision and an end in each
+// call, and the end of the job.
+func recordsOf(r fakerunner.Result) int { return 2*len(r.Calls) + 1 }
 
 // readLog reads a file of the operator's.
 func readLog(t *testing.T, path string) string {

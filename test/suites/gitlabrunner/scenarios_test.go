@@ -73,7 +73,7 @@ var scenarios = []scenario{
 	{name: "another job's token", job: func(s *site.Site, _ repositories) fakerunner.Job {
 		j := s.Job("echo I ran")
 		return s.WithClaims(j, s.GitLab.Claims(j, s.User).With("job_id", "1"))
-	}, outcome: fakerunner.ScriptFailure, hides: []string{"I ran"}},
+	}, outcome: fakerunner.ScriptFailure, code: 1, hides: []string{"I ran"}},
 	{name: "a daemon left behind", job: job(nil, "setsid sleep 1000 &", "echo done"), outcome: fakerunner.Success, shows: []string{"done"}},
 	{name: "the job's timeout", job: job(func(j *fakerunner.Job) { j.Timeout = 5 * time.Second }, "echo up", "sleep 1000"), outcome: fakerunner.Timeout, shows: []string{"up"}},
 	{
