@@ -150,8 +150,8 @@ func TestRunnerLimits(t *testing.T) {
 		t.Errorf("LimitNPROC=%s: %v", setting("LimitNPROC"), err)
 	}
 	dir := setting("CacheDirectory")
-	if setting("CacheDirectoryMode") != "0700" || setting("Environment") != "TMPDIR=%C/"+dir || strings.Contains(dir, "/") {
-		t.Errorf("TMPDIR is %s, and %s has mode %s", setting("Environment"), dir, setting("CacheDirectoryMode"))
+	if setting("CacheDirectoryMode") != "0700" || setting("Environment=TMPDIR") != "%C/"+dir || strings.Contains(dir, "/") {
+		t.Errorf("TMPDIR is %s, and %s has mode %s", setting("Environment=TMPDIR"), dir, setting("CacheDirectoryMode"))
 	}
 	for _, flavour := range flavours {
 		rules, err := os.ReadFile(filepath.Join(top, "rpm/tmpfiles-"+flavour+".conf"))

@@ -297,7 +297,7 @@ func TestHelperRunsNoJobs(t *testing.T) {
 		c.Set("auth", "logging", site.Table{"enabled": true, "location": logFile(s)})
 	}))
 	a := attack(t, s, s.Job())
-	a.refused(t, "a job as the helper account", a.config(t, ""), "you are not allowed to run CI jobs on this resource")
+	a.refusedWith(t, 1, "a job as the helper account", a.config(t, ""), "you are not allowed to run CI jobs on this resource")
 	rules := slices.Collect(func(yield func(string) bool) {
 		for _, r := range records(t, s) {
 			if r.Event == "decision" && !yield(r.Rule) {

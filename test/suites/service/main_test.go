@@ -132,14 +132,21 @@ func (a attacker) state(t *testing.T) string {
 
 var colors = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
-// refused checks that a call had no effect and prints the reason in one line.
+// refused checks that a call had no effect and prints the reason in one line. The runner
+// may repeat it.
 func (a attacker) refused(t *testing.T, what string, r result, want string) {
+	t.Helper()
+	a.refusedWith(t, 2, what, r, want)
+}
+
+// refusedWith is refused with another status.
+func (a attacker) refusedWith(t *testing.T, status int, what string, r result, want string) {
 	t.Helper()
 	output := colors.ReplaceAllString(r.stdout+r.stderr, "")
 	switch {
 	case r.status == 0 || strings.Contains(output, "it runs as"):
 		t.Errorf("%s: it was accepted: %s", what, r)
-	case r.status != 2 || strings.Count(output, "ERROR: ") != 1 || !strings.Contains(output, want) || strings.Count(output, "\n") > 2:
+	case r.status != status || strings.Count(output, "ERROR: ") != 1 || !strings.Contains(output, want) || strings.Count(output, "\n") > 2:
 		t.Errorf("%s: %s; want one line with %q, and what to do", what, r, want)
 	}
 	if _, err := os.Lstat(a.path("code")); err == nil {

@@ -96,7 +96,7 @@ func (s Sealed) Open(key Key, of Job) (State, error) {
 }
 
 func refuse(format string, args ...any) error {
-	f := &failure.Error{Kind: failure.Denied, Public: fmt.Sprintf(format, args...)}
+	f := &failure.Error{Kind: failure.Denied, Public: fmt.Sprintf(format, args...), Temporary: true}
 	return f.WithHint("retry the job; if that fails as well, ask the administrators of this CI resource")
 }
 
