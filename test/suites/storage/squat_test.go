@@ -64,7 +64,7 @@ func squat(t *testing.T, s *site.Site) {
 	}
 	if d := s.Service(); d == nil {
 		// Root's jacamar-auth creates them, as check recommends.
-		if !strings.Contains(before, "set auth.root_dir_creation = true") {
+		if !strings.Contains(before, "write root_dir_creation = true under [auth]") {
 			t.Errorf("check does not say how:\n%s", before)
 		}
 		dataDirAt(t, s, dir, func(c site.Config) { c.Set("auth", "root_dir_creation", true) })

@@ -1,10 +1,6 @@
 package executor
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"jacamar-ci/internal/ipc"
@@ -51,10 +47,10 @@ const firstScript job.SubStage = "prepare_script"
 
 // NewProfiles returns how a brief's stage treats profiles.
 func NewProfiles(b ipc.Request) Profiles {
-	warned := filepath.Join(b.Dirs.Scripts.String(), loginshell.WarnedFile)
+	warned := newOwnFile(b.Dirs, loginshell.WarnedFile)
 	p := Profiles{
 		Read: profiles(b.Job), Hide: b.SubStage != firstScript, WarnAfter: warnAfter,
-		Warned: func() bool { return !claim(warned) },
+		Warned: func() bool { return !warned.claim() },
 	}
 	if b.Settings.LoginShells.OncePerJob() && p.Read == loginshell.Login {
 		p.share(b)
@@ -67,14 +63,4 @@ func profiles(j ipc.Job) loginshell.Profiles {
 		return loginshell.Environment
 	}
 	return loginshell.Login
-}
-
-// claim makes a file. It returns false only where the file was there.
-func claim(path string) bool {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return !errors.Is(err, fs.ErrExist)
-	}
-	file.Close()
-	return true
 }

@@ -19,6 +19,7 @@ import (
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // inProfile runs a scenario in a home with a profile, without the BASH_ENV that the
@@ -41,8 +42,8 @@ func inProfile(t *testing.T, name, profile string) string {
 // stages runs three stages of a job as jobrun does.
 func stages() {
 	l := local("/bin/bash", os.Getenv("HOME"))
-	warned := filepath.Join(os.Getenv("HOME"), loginshell.WarnedFile)
-	l.Profiles.Warned = func() bool { return !claim(warned) }
+	warned := ownFile{base: os.Getenv("HOME"), name: loginshell.WarnedFile}
+	l.Profiles.Warned = func() bool { return !warned.claim() }
 	for i := range 3 {
 		l.Profiles.Hide = i > 0
 		report(l.Run([]byte("echo script; exit 7"), never()))
@@ -126,7 +127,7 @@ func TestAProfileThatHangsIsNamedWhenTheJobIsStopped(t *testing.T) {
 // a later script damages what the first one has left.
 func saved() {
 	home := os.Getenv("HOME")
-	file := savedLogin{path: filepath.Join(home, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
+	file := savedLogin{file: ownFile{base: home, name: loginshell.SavedFile}, account: job.UID(os.Getuid()), host: hostID()}
 	for _, script := range []string{"echo $A", "echo $A", "echo exit 3 >~/" + loginshell.SavedFile, "echo $A", "echo $A"} {
 		l := local("/bin/bash", home)
 		l.Profiles.Hide = true
@@ -178,7 +179,7 @@ func TestUnusableSavedLogin(t *testing.T) {
 		"too long":          {func(p string) error { return os.Truncate(p, 3*maxSaved) }, false},
 	} {
 		path := filepath.Join(t.TempDir(), loginshell.SavedFile)
-		s := savedLogin{path: path, account: job.UID(os.Getuid()), host: hostID()}
+		s := savedLogin{file: ownFile{base: filepath.Dir(path), name: filepath.Base(path)}, account: job.UID(os.Getuid()), host: hostID()}
 		s.write([]byte(text))
 		if err := tt.spoil(path); err != nil {
 			t.Fatal(err)
@@ -186,7 +187,7 @@ func TestUnusableSavedLogin(t *testing.T) {
 		if got := s.read(); (got != nil) != tt.want || tt.want && string(got) != text {
 			t.Errorf("%s: %q", name, got)
 		}
-		for _, other := range []savedLogin{{path, s.account, "other/" + s.host}, {path, s.account + 1, s.host}} {
+		for _, other := range []savedLogin{{s.file, s.account, "other/" + s.host}, {s.file, s.account + 1, s.host}} {
 			if got := other.read(); got != nil {
 				t.Errorf("%s: used by %+v", name, other)
 			}
@@ -196,7 +197,7 @@ func TestUnusableSavedLogin(t *testing.T) {
 
 func TestSavedLoginIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), loginshell.SavedFile)
-	s := savedLogin{path: path, account: job.UID(os.Getuid()), host: hostID()}
+	s := savedLogin{file: ownFile{base: filepath.Dir(path), name: filepath.Base(path)}, account: job.UID(os.Getuid()), host: hostID()}
 	if err := os.WriteFile(path, []byte("damaged"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +212,8 @@ func TestSavedLoginIsReplaced(t *testing.T) {
 // TestSharedLogins: the first script saves, and the runner's own scripts use it.
 func TestSharedLogins(t *testing.T) {
 	dir := t.TempDir()
-	scripts, err := job.ParseAbsPath(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := savedLogin{path: filepath.Join(dir, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
+	dirs := ipc.Dirs{Base: testutil.AbsPath(t, filepath.Dir(dir)), Scripts: testutil.AbsPath(t, dir)}
+	s := savedLogin{file: newOwnFile(dirs, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
 	for _, there := range []bool{false, true} {
 		if there {
 			s.write([]byte("umask 0022\n# saved\n"))
@@ -226,7 +224,7 @@ func TestSharedLogins(t *testing.T) {
 			"upload_artifacts_on_failure": true, "cleanup_file_variables": true,
 		} {
 			for _, mode := range []settings.LoginShells{settings.LoginPerJob, settings.LoginPerStage} {
-				b := ipc.Request{SubStage: stage, Dirs: ipc.Dirs{Scripts: scripts}}
+				b := ipc.Request{SubStage: stage, Dirs: dirs}
 				b.Account.UID, b.Settings.LoginShells = s.account, mode
 				p := NewProfiles(b)
 				shares := mode == settings.LoginPerJob

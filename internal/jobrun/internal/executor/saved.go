@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -34,7 +33,7 @@ func (p *Profiles) share(b ipc.Request) {
 	if !own && b.SubStage != firstScript {
 		return
 	}
-	file := savedLogin{path: filepath.Join(b.Dirs.Scripts.String(), loginshell.SavedFile), account: b.Account.UID, host: hostID()}
+	file := savedLogin{file: newOwnFile(b.Dirs, loginshell.SavedFile), account: b.Account.UID, host: hostID()}
 	if own {
 		p.Saved = file.read()
 	}
@@ -54,7 +53,7 @@ func hostID() string {
 // can write it. The job's own processes can, which changes what that job's later scripts
 // have, and nothing else.
 type savedLogin struct {
-	path    string
+	file    ownFile
 	account job.UID
 	host    string
 }
@@ -67,14 +66,13 @@ func (s savedLogin) header(size int) string {
 // read returns what is kept. It returns nil for a file that is missing, incomplete, or
 // not what write makes.
 func (s savedLogin) read() []byte {
-	fd, err := unix.Open(s.path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	file, err := s.file.open(unix.O_RDONLY)
 	if err != nil {
 		return nil
 	}
-	file := os.NewFile(uintptr(fd), s.path)
 	defer file.Close()
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil || !s.mayHave(st) {
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil || !s.mayHave(st) {
 		return nil
 	}
 	text, err := io.ReadAll(io.LimitReader(file, 2*maxSaved))
@@ -98,13 +96,13 @@ func (s savedLogin) write(saved []byte) {
 	if len(saved) > maxSaved || !loginshell.IsWhole(saved) {
 		return
 	}
-	_ = os.Remove(s.path) // one that could not be used
-	file, err := os.OpenFile(s.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	s.file.remove() // one that could not be used
+	file, err := s.file.create()
 	if err != nil {
 		return
 	}
 	_, err = file.WriteString(s.header(len(saved)) + string(saved))
 	if cerr := file.Close(); err != nil || cerr != nil {
-		_ = os.Remove(s.path)
+		s.file.remove()
 	}
 }
