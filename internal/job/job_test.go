@@ -138,6 +138,7 @@ func TestSecretIsNeverShown(t *testing.T) {
 func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain é ƒ": "plain é ƒ", "a\nb": "a?b", "\x1b[2J": "?[2J", "a\x00\x7f": "a??", "\xff": "?", "a\u2028b": "a?b", "\u009b": "?",
+		"a\u202eb": "a?b", "\u202a": "?", "\u2066\u2069": "??", "\u2065\u206a": "\u2065\u206a", "שלום\u200f": "שלום\u200f",
 	} {
 		if got := Printable(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)

@@ -39,15 +39,20 @@ func Cut(s string, limit int) string {
 
 // Printable replaces every control character and every invalid byte by a
 // question mark, so that untrusted text is safe in a log line: it can neither
-// start a new line nor move a terminal's cursor.
+// start a new line, move a terminal's cursor, nor change the order in which what
+// follows is displayed (CVE-2021-42574).
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || (r >= 0x7f && r < 0xa0) || r == utf8.RuneError || r == 0x2028 || r == 0x2029 {
+		if r < ' ' || (r >= 0x7f && r < 0xa0) || r == utf8.RuneError || r == 0x2028 || r == 0x2029 || reorders(r) {
 			return '?'
 		}
 		return r
 	}, s)
 }
+
+// reorders reports whether a character embeds, overrides or isolates the direction of the
+// text that follows (Unicode Standard Annex 9, section 2).
+func reorders(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
 // onlyAlnum reports whether s is one or more bytes of the ASCII letters, digits and
 // extra. A regular expression would do, but compiling it costs each start of a
