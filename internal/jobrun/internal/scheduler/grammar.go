@@ -28,7 +28,7 @@ type Option struct {
 	Reserved bool // set by the engine
 	// SingleDash marks an option of the form -name, as those of bsub.
 	SingleDash bool
-	// Values is how many words follow a SingleDash option.
+	// Values is how many words follow a SingleDash option, which has no Value.
 	Values int
 }
 
@@ -151,9 +151,7 @@ func (g Grammar) lookup(name string, attached bool) (opt Option, candidates []st
 				fmt.Sprintf("--%s could be --%s or --%s", job.Clip(name), found[0].Long, secondOption(found[0], o, found[1])), "write the full option",
 			}
 		}
-		if o.Value != None && opt.Value == None {
-			opt.Value = o.Value
-		}
+		opt.Value = max(opt.Value, o.Value)
 		candidates = append(candidates, o.Long)
 	}
 	return opt, candidates, nil
@@ -232,12 +230,8 @@ func (g *Grammar) AddSingleDash(values int, names string) { g.addSingleDash(valu
 func (g *Grammar) ReserveSingleDash(values int, names string) { g.addSingleDash(values, names, true) }
 
 func (g *Grammar) addSingleDash(values int, names string, reserved bool) {
-	kind := None
-	if values > 0 {
-		kind = Required
-	}
 	for name := range strings.FieldsSeq(names) {
-		*g = append(*g, Option{Long: name, Value: kind, Reserved: reserved, SingleDash: true, Values: values})
+		*g = append(*g, Option{Long: name, Reserved: reserved, SingleDash: true, Values: values})
 	}
 }
 

@@ -60,6 +60,29 @@ func TestParseSingleDashRejects(t *testing.T) {
 	}
 }
 
+// An abbreviation that may mean options with and without a value takes one that is attached.
+func TestAmbiguousValue(t *testing.T) {
+	for _, names := range []struct{ none, optional string }{{"exact", "exclusive"}, {"exclusive", "exact"}} {
+		var g Grammar
+		g.Add(None, names.none)
+		g.Add(Optional, names.optional)
+		args, err := g.Parse([]string{"--ex=5"})
+		if err != nil || len(args) != 1 || args[0].Value != "5" || len(args[0].Candidates) != 2 {
+			t.Errorf("%+v: %+v, %v", names, args, err)
+		}
+	}
+}
+
+func TestFlag(t *testing.T) {
+	for want, o := range map[string]Option{
+		"-pe": {Long: "pe", SingleDash: true}, "-J": {Long: "J", SingleDash: true}, "-N": {Long: "N", Short: 'N'}, "--nodes": {Long: "nodes", Short: 'N'},
+	} {
+		if got := o.flag(); got != want {
+			t.Errorf("%+v: %s, want %s", o, got, want)
+		}
+	}
+}
+
 // A message names a reserved option by its dashes.
 func TestReservedOptionName(t *testing.T) {
 	letters := Grammar{}
@@ -133,6 +156,9 @@ func TestPasted(t *testing.T) {
 		"–nodes 2":                        {`'–' (U+2013)`, "write --nodes"},
 		"−t 5":                            {`'−' (U+2212)`, "write -t"},
 		"-–nodes=2":                       {`is not an option`, ""},
+		"−-nodes=2":                       {`'−' (U+2212)`, "write --nodes=2"},
+		"\u2010nodes":                     {`'‐' (U+2010)`, "write -nodes"},
+		"-N 1 é":                          {`"é" is not an option`, ""},
 		"-N 1 --comment=“a b”":            {`'”' (U+201D)`, `ASCII quotes`},
 		"--comment=‘a b’":                 {`'’' (U+2019)`, `ASCII quotes`},
 		"-N 1 \u00a0-t":                   {`U+00A0`, `ASCII space`},

@@ -94,7 +94,7 @@ func isBanner(line string) bool {
 		return true
 	}
 	const frame = "*#=|+~-_"
-	return strings.IndexByte(frame, line[0]) >= 0 && line[len(line)-1] == line[0] && len(line) > 2 &&
+	return strings.IndexByte(frame, line[0]) >= 0 && line[len(line)-1] == line[0] &&
 		(line[1] == line[0] || line[1] == ' ')
 }
 
@@ -150,9 +150,7 @@ func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	for limit -= len("…"); limit > 0 && !utf8.RuneStart(s[limit]); limit-- {
-	}
-	return s[:limit] + "…"
+	return job.Cut(s, limit-len("…")) + "…"
 }
 
 // NamedArguments returns the arguments that the message names: those whose option is in

@@ -119,3 +119,26 @@ func TestNamedArguments(t *testing.T) {
 		}
 	}
 }
+
+func TestIsBanner(t *testing.T) {
+	for line, want := range map[string]bool{
+		"** Welcome **": true, "* a *": true, "====": true, "*": true, "--- 5 ---": true, "": true,
+		"*5": false, "5": false, "-x-": false, "error": false, "a**a": false, "** Welcome": false, "_x_ y": false,
+	} {
+		if got := isBanner(line); got != want {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		limit int
+		want  string
+	}{{"abcdef", 6, "abcdef"}, {"abcdefg", 6, "abc…"}, {"abéééé", 6, "ab…"}, {"ééé", 6, "ééé"}} {
+		if got := cut(tt.text, tt.limit); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
