@@ -88,11 +88,17 @@ type ending struct {
 	output *held
 }
 
+// cannotFork is the exit code of a bash that has tried to fork for some time (EAGAIN) and
+// gives up.
+const cannotFork = 254
+
 // outcome turns the end of the last attempt into the stage's.
 func (e ending) outcome(stop bool) error {
 	switch s := e.status; {
 	case stop:
 		return e.stopped()
+	case !e.began && s.Signal == 0 && s.Code == cannotFork:
+		return failure.Crowded(0, 0, fmt.Errorf("bash ended with exit code %d before the script began: it could not fork", s.Code))
 	case !e.began:
 		return failure.Systemf("the shell of the job's script ended (%s) before the script began", describe(s))
 	case s.Signal != 0:
