@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -66,14 +67,14 @@ func TestAdmit(t *testing.T) {
 					return
 				}
 				if full != nil {
-					time.Sleep(time.Millisecond)
+					runtime.Gosched()
 					continue
 				}
 				mu.Lock()
 				live++
 				most = max(most, live)
 				mu.Unlock()
-				time.Sleep(2 * time.Millisecond)
+				runtime.Gosched()
 				mu.Lock()
 				live--
 				mu.Unlock()

@@ -30,10 +30,10 @@ func TestFetchFailures(t *testing.T) {
 			"server error":  {r.own.Copy(bb, "fault/500", images.Broken), fakerunner.SystemFailure, 0, nil},
 			"cut layer":     {r.own.Copy(bb, "fault/cut", images.Cut), fakerunner.SystemFailure, 0, nil},
 			"no manifest":   {r.own.Copy(bb, "fault/garbage", images.Garbage), fakerunner.SystemFailure, 0, nil},
-			"nobody there":  {"127.0.0.1:1/a/b:1", fakerunner.SystemFailure, 0, []string{"onnection refused"}},
+			"no server":     {"127.0.0.1:1/a/b:1", fakerunner.SystemFailure, 0, []string{"onnection refused"}},
 			"login missing": {r.real.Host + "/bb:1", fakerunner.ScriptFailure, 1, nil},
 		} {
-			if testing.Short() && slices.Contains([]string{"no manifest", "server error", "nobody there"}, name) {
+			if testing.Short() && slices.Contains([]string{"no manifest", "server error", "no server"}, name) {
 				continue // as a layer that is cut, of which each try takes less time
 			}
 			t.Run(name, func(t *testing.T) {

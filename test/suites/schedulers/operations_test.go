@@ -66,20 +66,7 @@ func TestReapBatch(t *testing.T) {
 		s := c.site(t)
 		r := s.Runner()
 		j := newJob(s, "echo under way; sleep 300")
-		runner, err := s.Detached(r, j)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := runner.StderrPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := runner.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if err := awaitText(out, "under way\n"); err != nil {
-			t.Fatal(err)
-		}
+		runner := detached(t, s, r, j, "under way\n")
 		live := journal(t, s)[j.ID]
 		queued := c.queue(t, batchName(r, j), false)
 		// The queue of a fake has numbers without the server, and Flux's in another form.

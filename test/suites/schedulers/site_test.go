@@ -2,6 +2,7 @@ package schedulers
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -72,20 +73,7 @@ func TestOrphan(t *testing.T) {
 		s := c.site(t)
 		r := s.Runner()
 		j := newJob(s, "echo ready; sleep 300")
-		runner, err := s.Detached(r, j)
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := runner.StderrPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := runner.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if err := awaitText(out, "ready\n"); err != nil {
-			t.Fatal(err)
-		}
+		runner := detached(t, s, r, j, "ready\n")
 		killTree(runner.Process.Pid)
 		_ = runner.Wait()
 		if left := c.queue(t, batchName(r, j), false); len(left) != 1 {
@@ -125,4 +113,24 @@ func TestRetainLogs(t *testing.T) {
 			t.Error("the script is still there")
 		}
 	}
+}
+
+// detached starts a runner of its own process with a job, and waits for a text of it.
+func detached(t *testing.T, s *site.Site, r *fakerunner.Runner, j fakerunner.Job, text string) *exec.Cmd {
+	t.Helper()
+	runner, err := s.Detached(r, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := runner.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := awaitText(out, text); err != nil {
+		t.Fatal(err)
+	}
+	return runner
 }

@@ -156,13 +156,15 @@ func TestConcurrentJobsFetchOnce(t *testing.T) {
 	r := &registry{digest: "a"}
 	s := store(t, r, &bytes.Buffer{})
 	s.Log = joblog.NewWriter(discard{})
-	r.during = func(context.Context) { time.Sleep(20 * time.Millisecond) }
-	var wait sync.WaitGroup
+	var wait, begun sync.WaitGroup
+	begun.Add(10)
+	r.during = func(context.Context) { begun.Wait() }
 	errs := make([]error, 10)
 	for i := range errs {
 		wait.Go(func() {
 			one := s
 			one.Job = "r-" + string(rune('a'+i))
+			begun.Done()
 			_, errs[i] = one.Get(t.Context(), busybox(t), []image.PullPolicy{image.IfNotPresent})
 		})
 	}
