@@ -10,13 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
+	"jacamar-ci/test/harness/setup/debian"
 	"jacamar-ci/test/harness/site"
 	"jacamar-ci/test/harness/testutil"
 )
@@ -56,11 +57,16 @@ func once(t *testing.T, s *site.Site, prefix ...string) (fakerunner.Call, int64)
 // onceOf is once for a job of the caller's.
 func onceOf(t *testing.T, s *site.Site, j fakerunner.Job, prefix ...string) (fakerunner.Call, int64) {
 	t.Helper()
+	debian.Need(t, map[string]string{"/usr/bin/time": "time"})
 	dir, err := os.MkdirTemp(s.Dir, "runner")
 	testutil.Must(t, err)
 	response := filepath.Join(dir, "response.json")
 	testutil.Must(t, os.WriteFile(response, j.Response(), 0o600))
-	argv := append(prefix, s.Auth, "config", "--configuration", s.ConfigFile)
+	// The peak that the kernel reports for a child of this process includes the peak of
+	// this process: time(1) starts the driver from a small one.
+	peak := filepath.Join(dir, "peak")
+	argv := append([]string{"/usr/bin/time", "--quiet", "-f", "%M", "-o", peak}, prefix...)
+	argv = append(argv, s.Auth, "config", "--configuration", s.ConfigFile)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = []string{"JOB_RESPONSE_FILE=" + response, "BUILD_FAILURE_EXIT_CODE=1", "SYSTEM_FAILURE_EXIT_CODE=2"}
 	var stdout, stderr bytes.Buffer
@@ -72,7 +78,11 @@ func onceOf(t *testing.T, s *site.Site, j fakerunner.Job, prefix ...string) (fak
 		t.Fatal(err)
 	}
 	c.Status = cmd.ProcessState.ExitCode()
-	return c, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	kib, err := os.ReadFile(peak)
+	testutil.Must(t, err)
+	n, err := strconv.ParseInt(strings.TrimSpace(string(kib)), 10, 64)
+	testutil.Must(t, err)
+	return c, n << 10
 }
 
 // The limits for a malicious key server.

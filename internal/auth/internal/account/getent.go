@@ -19,7 +19,8 @@ import (
 // Names queries the name services of the machine.
 type Names struct {
 	getent []string // paths of getent; the first that exists is used
-	// limit is the timeout of a query for an account, groupLimit of one for groups.
+	// limit is the timeout of a query for an account, groupLimit of one for groups
+	// and for the groups of an account.
 	limit, groupLimit time.Duration
 	nologin           []string
 	shells            string
@@ -33,14 +34,17 @@ func System(runAs, shadowAs *thread.IDs) Names {
 		runAs: runAs, shadowAs: shadowAs,
 		getent:     []string{"/usr/bin/getent", "/bin/getent"},
 		limit:      10 * time.Second,
-		groupLimit: time.Minute, // a directory looks up every member of a group
+		groupLimit: time.Minute,
 		nologin:    []string{"/etc/nologin", "/run/nologin"},
 		shells:     "/etc/shells",
 	}
 }
 
-// groupDatabase is the database whose entries list members.
-const groupDatabase = "group"
+// The databases of groups: by account, and with the members of each group.
+const (
+	initgroupsDatabase = "initgroups"
+	groupDatabase      = "group"
+)
 
 // maxOutput bounds the output of getent in bytes: 65536 groups with ten digits each,
 // or the member lists of a large site's groups.
@@ -56,14 +60,10 @@ func (n Names) query(ctx context.Context, database string, keys ...string) (out 
 	if err != nil {
 		return "", false, err
 	}
-	limit := n.limit
-	if database == groupDatabase {
-		limit = n.groupLimit
-	}
 	r, err := subprocess.Command{
 		Path: program, Args: append([]string{database, "--"}, keys...),
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, As: n.idsFor(database), NoNewPrivs: true,
-		Limit: limit, MaxOutput: maxOutput, MaxErrors: 4 << 10,
+		Limit: n.limitOf(database), MaxOutput: maxOutput, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	switch {
 	case err != nil:
@@ -74,6 +74,14 @@ func (n Names) query(ctx context.Context, database string, keys ...string) (out 
 		return "", false, fmt.Errorf("getent %s: exit status %d: %s", database, r.Code, firstLine(r.Stderr))
 	}
 	return string(r.Stdout), r.Code == 0, nil
+}
+
+// limitOf is the timeout of a query: a name service may search or list every group.
+func (n Names) limitOf(database string) time.Duration {
+	if database == groupDatabase || database == initgroupsDatabase {
+		return n.groupLimit
+	}
+	return n.limit
 }
 
 func (n Names) idsFor(database string) *thread.IDs {

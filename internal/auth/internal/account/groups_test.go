@@ -11,6 +11,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestGroupNames(t *testing.T) {
@@ -150,12 +151,16 @@ func TestFailureCancelsOtherCalls(t *testing.T) {
 	}
 }
 
-// TestGroupTimeout: a directory looks up every member of a group.
+// TestGroupTimeout: a directory looks up every member of a group, or searches every
+// group for an account.
 func TestGroupTimeout(t *testing.T) {
-	n := stub(t, `[ $1 = group ] || exec sleep 1000; sleep 0.5; echo sys:x:3:`)
+	n := stub(t, `sleep 0.5; case $1 in group) echo sys:x:3:;; initgroups) echo alice 3;; *) exec sleep 1000;; esac`)
 	n.limit = 200 * time.Millisecond
 	if got, err := n.GroupNames(t.Context(), job.GIDs{3}); err != nil || len(got.Names) != 1 {
 		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := n.GroupsOf(t.Context(), job.Account{Name: testutil.Username(t, "alice"), GID: 4}); err != nil || !slices.Equal(got, job.GIDs{3, 4}) {
+		t.Errorf("%v, %v", got, err)
 	}
 	if s := System(nil, nil); s.limit != 10*time.Second || s.groupLimit != time.Minute {
 		t.Errorf("the limits are %v and %v", s.limit, s.groupLimit)

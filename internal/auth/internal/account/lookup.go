@@ -113,7 +113,7 @@ func (n Names) passwd(ctx context.Context, name job.Username) (job.Account, bool
 }
 
 func (n Names) initgroups(ctx context.Context, name job.Username) ([]job.GID, error) {
-	out, found, err := n.query(ctx, "initgroups", name.String())
+	out, found, err := n.query(ctx, initgroupsDatabase, name.String())
 	switch {
 	case err != nil:
 		return nil, err

@@ -136,7 +136,7 @@ func TestLookupGetentFails(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			n := stub(t, c.script)
 			if strings.Contains(c.name, "hangs") {
-				n.limit = 2 * time.Second
+				n.limit, n.groupLimit = 2*time.Second, 2*time.Second
 			}
 			_, err := n.Lookup(t.Context(), testutil.Username(t, "alice"))
 			refused(t, err, "cannot look up the account alice: "+c.want)

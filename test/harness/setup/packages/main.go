@@ -40,6 +40,7 @@ func wanted() map[string]string {
 		"/usr/bin/checkmodule":           "checkpolicy",
 		"/usr/bin/semodule_package":      "semodule-utils",
 		"/usr/bin/setfacl":               "acl",
+		"/usr/bin/time":                  "time",
 		"/usr/bin/chromium":              "chromium",
 		"/usr/bin/zsh":                   "zsh",
 		"/usr/bin/fish":                  "fish",
