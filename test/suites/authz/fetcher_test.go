@@ -99,7 +99,7 @@ func TestFetcherEndsWithTheStage(t *testing.T) {
 			if err := cmd.Wait(); err == nil {
 				t.Error("it succeeded")
 			}
-			site.NoProcess(t, 2*time.Second, site.Marked(server.URL))
+			site.NoProcess(t, 20*time.Second, site.Marked(server.URL))
 		})
 	}
 }

@@ -87,7 +87,7 @@ func onceOf(t *testing.T, s *site.Site, j fakerunner.Job, prefix ...string) (fak
 
 // The limits for a malicious key server.
 const (
-	longest = 11 * time.Second
+	longest = 25 * time.Second
 	largest = 64 << 20
 )
 

@@ -95,7 +95,7 @@ func TestClosedDescriptors(t *testing.T) {
 				if output := closed&2 == 0; output != (r.Outcome == fakerunner.Success) {
 					t.Errorf("the job ended as %s:\n%s", r.Outcome, all(r))
 				}
-				s.NoProcess(t, 5*time.Second)
+				s.NoProcess(t, 20*time.Second)
 			})
 		}
 		site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)

@@ -41,7 +41,7 @@ func TestAbortLeavesNoSecret(t *testing.T) {
 				t.Errorf("%s of an aborted job is still there: %v", name, err)
 			}
 		}
-		s.NoProcess(t, 2*time.Second)
+		s.NoProcess(t, 20*time.Second)
 	}, quick)
 }
 

@@ -208,7 +208,7 @@ func TestDirectoryOfDeadRunnerIsReused(t *testing.T) {
 		}
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
-		s.NoProcess(t, 2*time.Second)
+		s.NoProcess(t, 20*time.Second)
 		if next := s.Runner().Run(s.Job("true")); !strings.Contains(text, "in "+next.BuildsDir+".") {
 			t.Errorf("after it was killed the next job had %s; the killed one printed\n%s", next.BuildsDir, text)
 		}

@@ -95,7 +95,7 @@ func stopAt(t *testing.T, s *site.Site, n int, after time.Duration) bool {
 			t.Error(fault)
 		}
 	}
-	s.NoProcess(t, 2*time.Second)
+	s.NoProcess(t, 20*time.Second)
 	return true
 }
 

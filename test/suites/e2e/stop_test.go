@@ -97,7 +97,7 @@ func TestScriptThatIgnoresTermIsKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		site.Want(t, e.Wait(), fakerunner.ScriptFailure, 137)
-		if took := time.Since(start); took < 2*time.Second || took > 5*time.Second {
+		if took := time.Since(start); took < 2*time.Second || took > 20*time.Second {
 			t.Errorf("with kill_timeout = 3s it took %v", took)
 		}
 		s.NoProcess(t, 0)
@@ -168,7 +168,7 @@ func TestStopInEarlyStages(t *testing.T) {
 				if res.Outcome == fakerunner.Success || strings.Contains(res.Trace, "$ echo never") {
 					t.Errorf("ended as %s; the log:\n%s", res.Outcome, res.Trace)
 				}
-				s.NoProcess(t, 2*time.Second)
+				s.NoProcess(t, limit)
 			})
 		}
 	}, quick)
@@ -194,9 +194,9 @@ func TestStoppedJacamarDoesNotBlockStage(t *testing.T) {
 		if r := e.Wait(); r.Outcome == fakerunner.Success {
 			t.Errorf("ended as %s; the log:\n%s", r.Outcome, r.Trace)
 		}
-		if took := time.Since(start); took > 6*time.Second {
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("with kill_timeout = 3s it took %v", took)
 		}
-		s.NoProcess(t, 2*time.Second)
+		s.NoProcess(t, limit)
 	}, quick)
 }

@@ -70,7 +70,7 @@ func TestStorageThatHangs(t *testing.T) {
 	}
 	all.Wait()
 	for _, s := range sites { // the file systems have responded by now
-		site.NoProcess(t, 10*time.Second, ours(s))
+		site.NoProcess(t, 20*time.Second, ours(s))
 	}
 }
 

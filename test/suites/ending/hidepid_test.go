@@ -72,7 +72,7 @@ func runAll(t *testing.T, s *site.Site, procs []proc, blows []endEvent) {
 		}
 	}
 	all.Wait()
-	site.NoProcess(t, 5*time.Second, ours(s))
+	site.NoProcess(t, 20*time.Second, ours(s))
 }
 
 func (p place) play(t *testing.T, b endEvent) {

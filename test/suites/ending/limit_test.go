@@ -55,7 +55,7 @@ func TestAccountAtItsLimit(t *testing.T) {
 
 func fill(t *testing.T, s *site.Site) {
 	t.Helper()
-	site.NoProcess(t, 10*time.Second, site.OfUID(s.Account.UID))
+	site.NoProcess(t, 20*time.Second, site.OfUID(s.Account.UID))
 	for range filled {
 		cmd := exec.Command("/bin/sleep", "600")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: s.Account.UID, Gid: s.Account.GID}, Pdeathsig: syscall.SIGKILL}

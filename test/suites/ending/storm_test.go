@@ -101,5 +101,5 @@ func (p place) storm(t *testing.T, b endEvent, program, storm string) {
 	if c, _ := res.Call("cleanup"); c.Err != nil {
 		t.Errorf("%s: the cleanup failed: %s", name, c.Stderr)
 	}
-	site.NoProcess(t, time.Second, ours(p.site))
+	site.NoProcess(t, 20*time.Second, ours(p.site))
 }

@@ -46,12 +46,12 @@ func (b bench) run(t *testing.T) {
 				t.Skip("this runner is too old to clone submodules from a server with a CA of its own")
 			}
 			b.try(t, sc)
-			site.NoProcess(t, 5*time.Second, b.ours)
+			site.NoProcess(t, 20*time.Second, b.ours)
 		})
 	}
 	t.Run("ten jobs at once", func(t *testing.T) {
 		b.together(t)
-		site.NoProcess(t, 5*time.Second, b.ours)
+		site.NoProcess(t, 20*time.Second, b.ours)
 	})
 }
 

@@ -110,13 +110,13 @@ func TestHold(t *testing.T) {
 		}
 		until(t, "no job lives", func() bool { return len(list(t, s)) == 0 })
 
-		does(t, s, "drain", "--message", "back soon", "--hold", "4s")
+		does(t, s, "drain", "--message", "back soon", "--hold", "8s")
 		begun := time.Now()
 		res := r.Run(s.Job("true"))
 		if res.Outcome != fakerunner.SystemFailure || !strings.Contains(res.Trace, "back soon") {
 			t.Errorf("%s\n%s", res.Outcome, res.Trace)
 		}
-		if took := time.Since(begun); took < 2*time.Second || took > 2*4*time.Second {
+		if took := time.Since(begun); took < 6*time.Second || took > 3*7*time.Second {
 			t.Errorf("%d tries took %s", len(res.Calls), took)
 		}
 		does(t, s, "resume")

@@ -73,7 +73,7 @@ func TestTimeLimit(t *testing.T) {
 		r := s.Runner()
 		j := parameters(newJob(s, "echo ready; sleep 300"), c.limit)
 		site.Want(t, r.Run(j), fakerunner.ScriptFailure, c.limitCode, c.limitTexts...)
-		s.NoProcess(t, 10*time.Second)
+		s.NoProcess(t, 20*time.Second)
 	})
 }
 
@@ -155,7 +155,7 @@ func TestControllerHangs(t *testing.T) {
 	time.AfterFunc(5*time.Second, wake)
 	site.Want(t, e.Wait(), fakerunner.Canceled, 0)
 	c.once(t, batchName(r, j))
-	s.NoProcess(t, 10*time.Second)
+	s.NoProcess(t, 20*time.Second)
 }
 
 // Faults of commands that a real cluster cannot produce on demand.
@@ -197,7 +197,7 @@ func TestMisbehaviour(t *testing.T) {
 			if err != nil || len(jobs) != 1 || strings.Count(res.Trace, "ran\n") != 1 {
 				t.Errorf("%d jobs, %v; the script ran %d times", len(jobs), err, strings.Count(res.Trace, "ran\n"))
 			}
-			s.NoProcess(t, 10*time.Second)
+			s.NoProcess(t, 20*time.Second)
 		})
 	}
 }

@@ -58,7 +58,7 @@ func TestOutcome(t *testing.T) {
 				})
 			}
 		})
-		s.NoProcess(t, 5*time.Second)
+		s.NoProcess(t, 20*time.Second)
 	})
 }
 
@@ -166,7 +166,7 @@ func TestCancel(t *testing.T) {
 			// Grid Engine has no record of a job that never ran.
 			c.gone(t, batchName(r, j))
 		})
-		s.NoProcess(t, 10*time.Second)
+		s.NoProcess(t, 20*time.Second)
 	})
 }
 
@@ -234,6 +234,6 @@ func TestThirtyAtOnce(t *testing.T) {
 				return true
 			})
 		}
-		s.NoProcess(t, 10*time.Second)
+		s.NoProcess(t, 20*time.Second)
 	})
 }

@@ -158,7 +158,7 @@ func killAll(t *testing.T, c cluster, s *site.Site, r *fakerunner.Runner, kill f
 			t.Errorf("submitted %d times: %v", len(all), all)
 		}
 	}
-	s.NoProcess(t, 15*time.Second)
+	s.NoProcess(t, 20*time.Second)
 }
 
 // slowSubmit replaces the submit program by one that waits before and after it calls the

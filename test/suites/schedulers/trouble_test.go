@@ -98,7 +98,7 @@ func TestStorageFull(t *testing.T) {
 		site.Want(t, res, tt.outcome, tt.code, "no space left on device", "missing from this log", "remove files there")
 		c.once(t, batchName(r, j))
 	}
-	s.NoProcess(t, 10*time.Second)
+	s.NoProcess(t, 20*time.Second)
 }
 
 // A job for a cluster by name is followed and ended there: Slurm's id has the

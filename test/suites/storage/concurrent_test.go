@@ -69,7 +69,7 @@ func TestManyJobs(t *testing.T) {
 	if c.killed.Load() == 0 || c.ended.Load() == 0 {
 		t.Error("one of both was not tried")
 	}
-	s.NoProcess(t, 5*time.Second)
+	s.NoProcess(t, 20*time.Second)
 	for _, r := range c.runners {
 		site.Want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
 	}
@@ -228,7 +228,7 @@ func TestDirectoryKeptUntilScriptEnds(t *testing.T) {
 	}
 	stopped := site.SomeProcess(t, time.Second, func(p site.Process) bool { return s.Own()(p) && p.Exe == s.Jacamar })
 	testutil.Must(t, syscall.Kill(stopped.PID, syscall.SIGCONT))
-	s.NoProcess(t, 10*time.Second)
+	s.NoProcess(t, 20*time.Second)
 	after := s.Runner().Run(s.Job("true"))
 	site.Want(t, after, fakerunner.Success, 0)
 	if after.BuildsDir != dir {

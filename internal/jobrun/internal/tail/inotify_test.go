@@ -17,7 +17,7 @@ func TestWatch(t *testing.T) {
 		write(t, filepath.Join(dir, name), "a")
 		select {
 		case <-hints:
-		case <-time.After(5 * time.Second):
+		case <-time.After(20 * time.Second):
 			t.Fatalf("no hint of a write to %s", name)
 		}
 	}
