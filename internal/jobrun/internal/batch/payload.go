@@ -1,7 +1,9 @@
 package batch
 
 import (
+	"strconv"
 	"strings"
+	"time"
 
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 )
@@ -14,6 +16,9 @@ type Payload struct {
 	// wrapper makes it before the payload, locks it by flock(2) and removes it at the
 	// end; its parent directory exists.
 	State string
+	// Helpers are names of processes (comm in proc(5)) that serve the script and must
+	// outlive it: no request to stop is forwarded to them.
+	Helpers []string
 	// Outcome returns the result by what the payload wrote into MarksFile, without the
 	// last newline, and by its exit code.
 	Outcome func(marks string, code int) error
@@ -28,11 +33,59 @@ const (
 // Directory is the directory of the submission.
 func (t Task) Directory() string { return string(t.dir()) }
 
+// payloadForwarder forwards a request to stop. Some batch systems signal the session of the
+// wrapper, which a container may have left. Others signal all processes of the job: then the
+// probe, which has a session of its own, has ended, and nothing is forwarded. Both end with
+// the wrapper, which holds the pipe that they read. The delay is longer than a batch system
+// needs to signal one process after the other.
+//
+// The name of a process, in parentheses, may contain any character; the state, the parent,
+// the group and the session follow it (proc_pid_stat(5)).
+const payloadForwarder = `
+signal_sessions() {
+	local line pid at fields
+	local -A parent=() session=() name=()
+	for pid in /proc/[0-9]*; do
+		IFS= read -r -d '' line < "$pid/stat" || [ -n "$line" ] || continue
+		pid=${pid#/proc/}
+		fields=(${line##*) })
+		parent[$pid]=${fields[1]} session[$pid]=${fields[3]}
+		line=${line#*\(}
+		name[$pid]=${line%)*}
+	done
+	for pid in "${!parent[@]}"; do
+		case ${name[$pid]} in
+		@HELPERS@) continue ;;
+		esac
+		[ "$pid" != "$probe" ] && [ "${session[$pid]}" != "${session[$$]}" ] || continue
+		at=$pid
+		while [ "${at:-0}" -gt 1 ] && [ "$at" != $$ ]; do
+			at=${parent[$at]}
+		done
+		[ "$at" != $$ ] || kill -TERM "$pid"
+	done
+}
+forward_stop() {
+	local probe term=0
+	trap 'term=1' TERM
+	setsid "$shell" -c 'read -r' <&0 &
+	probe=$!
+	wait "$probe"
+	[ "$term" = 1 ] || return
+	read -r -t @DELAY@ -u 8
+	! kill -0 "$probe" || signal_sessions
+	kill "$probe"
+}
+`
+
+// forwardDelay is the time before a request to stop is forwarded.
+const forwardDelay = time.Second
+
 // wrapperPayload runs a payload. A state directory that is not locked belongs to a start
 // that was killed; one that is only seconds old may be about to be locked. The exit
 // code that the payload recorded is that of the script, whatever the programs around it
 // end with.
-const wrapperPayload = `
+const wrapperPayload = payloadForwarder + `
 state=@STATE@
 remove_state() {
 	chmod -R u+rwX "$state"
@@ -42,9 +95,10 @@ sweep() {
 	find "${state%/*}" -maxdepth 1 -name 'jc.*' -type d -user "$EUID" -mmin +1 -exec flock -n {} true \; -exec chmod -R u+rwX {} \; -exec rm -rf {} \;
 }
 payload() {
-	"$shell" "$dir/payload" < /dev/null 2>&9 7>&- 8>&- 9>&-
+	"$shell" "$dir/payload" < /dev/null 2>&9 5>&- 7>&- 8>&- 9>&-
 }
 {
+	exec 5> >(forward_stop > /dev/null 9>&-)
 	sweep
 	if (umask 077 && mkdir "$state") && exec 7< "$state" && flock -n 7; then
 		payload
@@ -53,6 +107,7 @@ payload() {
 		echo "cannot make the directory $state on $HOSTNAME" >&9
 		code=1
 	fi
+	exec 5>&-
 	marks=$(head -c 16 "$dir/marks")
 } 2> /dev/null
 marks=${marks//[!a-z0-9]/}
@@ -67,5 +122,15 @@ fi
 `
 
 func (p Payload) body() string {
-	return strings.NewReplacer("@STATE@", loginshell.Quote(p.State)).Replace(wrapperPayload)
+	helpers := "''" // a pattern that no name matches
+	if len(p.Helpers) > 0 {
+		quoted := make([]string, len(p.Helpers))
+		for i, name := range p.Helpers {
+			quoted[i] = loginshell.Quote(name)
+		}
+		helpers = strings.Join(quoted, "|")
+	}
+	return strings.NewReplacer(
+		"@STATE@", loginshell.Quote(p.State), "@HELPERS@", helpers, "@DELAY@", strconv.FormatFloat(forwardDelay.Seconds(), 'f', 3, 64),
+	).Replace(wrapperPayload)
 }

@@ -3,12 +3,16 @@ package batch
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/proctree"
 )
 
 // payloadOn is a submission with a payload.
@@ -16,7 +20,7 @@ func payloadOn(t *testing.T, text string) (d directory, state string) {
 	t.Helper()
 	d, state = directory(filepath.Join(t.TempDir(), `a b'c`)), filepath.Join(t.TempDir(), "jc.1")
 	w := bashWrapper(d)
-	w.payload = &Payload{Text: text, State: state}
+	w.payload = &Payload{Text: text, State: state, Helpers: []string{"a helper"}}
 	if err := d.create([]byte("echo script"), w); err != nil {
 		t.Fatal(err)
 	}
@@ -85,5 +89,74 @@ func TestPayloadOutcome(t *testing.T) {
 	}
 	if err := task.outcome("1", &endStatus{marks: "cse0"}, true, scheduler.State{Phase: scheduler.Done, Class: scheduler.Exited}); err != nil {
 		t.Error(err)
+	}
+}
+
+// A request to stop reaches, once, every process of the script, whichever processes the
+// batch system signals, and no helper of a container. Nothing is left of what forwards it.
+func TestPayloadForwardsAStop(t *testing.T) {
+	// The payload's own shell survives, as a cell does. The script leaves the session, and
+	// so does a helper.
+	const text = `exec 2>/dev/null
+trap : TERM
+cp /bin/sleep "$DIR/a helper"
+setsid "$DIR/a helper" 60 & helper=$!
+until [ "$(cat /proc/$helper/comm)" = 'a helper' ]; do sleep 0.05; done
+setsid bash -c 'trap "echo trapped; n=1" TERM; echo ready; while [ -z "$n" ]; do sleep 0.1; done; sleep 1.5; echo end' & script=$!
+while kill -0 $script; do wait $script; done
+kill -0 $helper && echo helper lives
+kill -9 $helper
+printf 'cse0\n' >"$DIR/marks"
+`
+	for _, tt := range []struct {
+		name   string
+		whom   func(wrapper int) []int
+		helper string
+	}{
+		{"the session", func(wrapper int) []int { return []int{-wrapper} }, "helper lives\n"},
+		{"all processes", func(wrapper int) []int { return append(proctree.Descendants(wrapper), wrapper) }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d, _ := payloadOn(t, text)
+			cmd := node(t, d, t.TempDir())
+			cmd.Env = append(cmd.Env, "DIR="+string(d))
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			alive, theirs, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer alive.Close()
+			cmd.ExtraFiles = []*os.File{theirs}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			theirs.Close()
+			awaitLog(t, d, "ready")
+			for _, pid := range tt.whom(cmd.Process.Pid) {
+				if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+					t.Error(err)
+				}
+			}
+			_ = cmd.Wait()
+			if log, want := read(t, d, logFile), "ready\ntrapped\nend\n"+tt.helper; log != want {
+				t.Errorf("log %q, want %q", log, want)
+			}
+			if err := alive.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := alive.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				t.Errorf("processes of the wrapper are left: %v", err)
+			}
+		})
+	}
+}
+
+// awaitLog waits until the log has a text.
+func awaitLog(t *testing.T, d directory, text string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !logContains(t, d, text); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the log has no %q", text)
+		}
 	}
 }

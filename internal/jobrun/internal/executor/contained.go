@@ -132,13 +132,9 @@ func (c Contained) wait(cell *process.Process, stop process.Stop) process.Status
 	return <-cell.Done
 }
 
-// longestName is how much of a process's name the kernel keeps, in bytes (TASK_COMM_LEN).
-const longestName = 15
-
 // helper reports whether a process serves the container.
 func (c Contained) helper(pid int) bool {
-	name := proctree.Look(pid).Name
-	return slices.ContainsFunc(append(c.Engine.Helpers(), container.Cell{}.Helpers()...), func(h string) bool { return job.Cut(h, longestName) == name })
+	return slices.Contains(c.Engine.helperNames(), proctree.Look(pid).Name)
 }
 
 // stopped is the outcome of a script that was asked to end: never a success.

@@ -78,3 +78,16 @@ func (e Engine) Commander(family *process.Reaper) imagestore.Commander {
 func (e Engine) hostAccount() container.Account {
 	return container.Account{UID: uint32(e.account.UID), GID: uint32(e.account.GID)}
 }
+
+// longestName is how much of a process's name the kernel keeps, in bytes (TASK_COMM_LEN).
+const longestName = 15
+
+// helperNames are the names, as the kernel keeps them, of the processes that serve a
+// running container.
+func (e Engine) helperNames() []string {
+	names := append(e.Helpers(), container.Cell{}.Helpers()...)
+	for i, name := range names {
+		names[i] = job.Cut(name, longestName)
+	}
+	return names
+}

@@ -33,6 +33,6 @@ func Containerize(t batch.Task, b ipc.Request, settled container.Settled) (batch
 	for _, names := range c.PassEnv {
 		node.PassEnv = append(node.PassEnv, string(names))
 	}
-	t.Payload = &batch.Payload{Text: node.Text(), State: state.String(), Outcome: node.Outcome}
+	t.Payload = &batch.Payload{Text: node.Text(), State: state.String(), Helpers: engine.helperNames(), Outcome: node.Outcome}
 	return t, nil
 }
