@@ -1,8 +1,10 @@
 package capability
 
 import (
+	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -37,8 +39,14 @@ func TestUserNamespaceMap(t *testing.T) {
 		}
 		return
 	}
-	if err != nil || foreign != "" {
-		t.Skipf("the ids of this test are not the machine's: %q, %v", foreign, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(foreign, ": 0 0 4294967295") {
+		t.Errorf("the initial namespace is reported as one with the map %q", foreign)
+	}
+	if foreign != "" {
+		t.Skipf("the ids of this test are not the machine's: %q", foreign)
 	}
 	cmd := exec.Command("/usr/bin/unshare", "--user", "--map-root-user", os.Args[0], "-test.run", "^TestUserNamespaceMap$")
 	cmd.Env = []string{inside + "=1"}
@@ -93,6 +101,47 @@ func TestCanSwitchAccounts(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
+}
+
+// TestDropInheritable runs on a thread that passes a capability to the programs that it
+// starts, and then ends.
+func TestDropInheritable(t *testing.T) {
+	type passed struct {
+		inheritable uint32
+		ambient     int
+	}
+	read := func() (p passed, err error) {
+		data, err := ThreadSets()
+		ambient, aerr := unix.PrctlRetInt(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_IS_SET, unix.CAP_CHOWN, 0, 0)
+		return passed{data[0].Inheritable | data[1].Inheritable, ambient}, errors.Join(err, aerr)
+	}
+	pass := func() error {
+		data, err := ThreadSets()
+		data[0].Inheritable |= 1 << unix.CAP_CHOWN
+		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		return errors.Join(err, unix.Capset(&head, &data[0]), unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_CHOWN, 0, 0))
+	}
+	done := make(chan struct{})
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		defer close(done)
+		if held, err := Effective(); err != nil || held.Has(unix.CAP_CHOWN) {
+			if err := errors.Join(err, pass()); err != nil {
+				t.Error(err)
+				return
+			}
+			if before, err := read(); err != nil || before != (passed{1 << unix.CAP_CHOWN, 1}) {
+				t.Errorf("before: %+v, %v", before, err)
+			}
+		}
+		if err := DropInheritable(); err != nil {
+			t.Error(err)
+		}
+		if after, err := read(); err != nil || after != (passed{}) {
+			t.Errorf("after: %+v, %v", after, err)
+		}
+	}()
+	<-done
 }
 
 func TestMayChangeIDs(t *testing.T) {

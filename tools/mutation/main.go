@@ -51,8 +51,7 @@ func search(only *regexp.Regexp, t trial, list bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d changes of a condition: the package's own tests detect %d, a black-box suite %d more, %d survive\n",
-		len(chosen), report.own, report.suite, len(report.survivors))
+	fmt.Println("together:", report.summary(len(chosen)))
 	if len(report.survivors) > 0 {
 		return fmt.Errorf("no test detects these:\n%s", report)
 	}

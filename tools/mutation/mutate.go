@@ -18,6 +18,8 @@ type mutant struct {
 	nth int
 	// source is the whole file with the change.
 	source string
+	// negated are the expressions whose negation amounts to the change.
+	negated []span
 }
 
 // name stays the same while other lines of the file change.
@@ -31,10 +33,15 @@ func (m mutant) name() string {
 
 func (m mutant) String() string { return fmt.Sprintf("%s (line %d: %s)", m.name(), m.line, m.was) }
 
-// edit replaces the text between two positions.
+// span is a part of a file, in bytes.
+type span struct{ from, to int }
+
+// edit replaces the text between two positions. To negate the expressions has the same
+// effect.
 type edit struct {
 	from, to token.Pos
 	by       string
+	negated  []ast.Expr
 }
 
 // mutants returns every mutant of a file: each condition negated, and each && as ||
@@ -58,6 +65,9 @@ func mutants(pkg, file, text string) ([]mutant, error) {
 			m := mutant{pkg: pkg, file: file, function: function.Name.Name, line: set.Position(e.from).Line, was: flat(was)}
 			now := strings.ReplaceAll(e.by, "…", was)
 			m.now, m.source = flat(now), text[:offset(e.from)]+now+text[offset(e.to):]
+			for _, n := range e.negated {
+				m.negated = append(m.negated, span{offset(n.Pos()), offset(n.End())})
+			}
 			seen[m.name()]++
 			m.nth = seen[m.name()]
 			all = append(all, m)
@@ -76,11 +86,11 @@ func edits(function *ast.FuncDecl) (all []edit) {
 		if _, one := c.(*ast.ParenExpr); one {
 			continue // what is in it is a condition itself
 		}
-		all = append(all, edit{c.Pos(), c.End(), "!(…)"})
+		all = append(all, edit{c.Pos(), c.End(), "!(…)", []ast.Expr{c}})
 	}
 	ast.Inspect(function, func(n ast.Node) bool {
 		if b, ok := n.(*ast.BinaryExpr); ok && (b.Op == token.LAND || b.Op == token.LOR) {
-			all = append(all, edit{b.OpPos, b.OpPos + 2, swapped(b.Op)})
+			all = append(all, edit{b.OpPos, b.OpPos + 2, swapped(b.Op), []ast.Expr{b.X, b.Y, b}}) // De Morgan
 		}
 		return true
 	})

@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -47,6 +48,48 @@ func TestMutants(t *testing.T) {
 	}
 	if name := all[4].name(); name != "package/p.go f: !(a) #2" {
 		t.Errorf("the second of one text is %q", name)
+	}
+}
+
+// TestCombine: each mutant negates its expressions, inner ones first, and number 0 none.
+func TestCombine(t *testing.T) {
+	const text = "package p\n\nfunc f(a, b bool) bool { return a && !b }\n"
+	all, err := mutants("package", "p.go", text)
+	if err != nil || len(all) != 3 {
+		t.Fatal(all, err)
+	}
+	got := combine(text, map[int]mutant{1: all[0], 2: all[1], 3: all[2]})
+	const want = "return ((((((a) != (mutationChosen == 1))) != (mutationChosen == 3)) && ((!((b) != (mutationChosen == 2))) != (mutationChosen == 3))) != (mutationChosen == 3))"
+	if !strings.Contains(got, want+" }") {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := combine(text, nil); got != text {
+		t.Errorf("without mutants: %s", got)
+	}
+}
+
+// TestCombinedSourcesParse, and the added file is in the same package.
+func TestCombinedSourcesParse(t *testing.T) {
+	t.Chdir("../..")
+	all, err := everyMutant()
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := all[0].pkg
+	files, err := combined(first, slices.DeleteFunc(all, func(m mutant) bool { return m.pkg != first }))
+	if err != nil || len(files) < 2 {
+		t.Fatal(len(files), err)
+	}
+	names := map[string]bool{}
+	for file, text := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, text, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[parsed.Name.Name] = true
+	}
+	if len(names) != 1 {
+		t.Errorf("the files are of the packages %v", names)
 	}
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,7 +21,7 @@ func (m mutant) killedBy(limit time.Duration, tests ...string) (bool, error) {
 		return false, err
 	}
 	defer os.RemoveAll(dir)
-	overlay, err := m.overlay(dir)
+	overlay, err := writeOverlay(dir, map[string]string{filepath.Join(m.pkg, m.file): m.source})
 	if err != nil {
 		return false, err
 	}
@@ -33,20 +35,25 @@ func (m mutant) killedBy(limit time.Duration, tests ...string) (bool, error) {
 	return err != nil, nil
 }
 
-// overlay writes the file for the go command's -overlay.
-func (m mutant) overlay(dir string) (string, error) {
-	original, err := filepath.Abs(filepath.Join(m.pkg, m.file))
+// writeOverlay writes the texts that replace files, and the list of them for the go
+// command's -overlay.
+func writeOverlay(dir string, texts map[string]string) (string, error) {
+	replace := map[string]string{}
+	for i, file := range slices.Sorted(maps.Keys(texts)) {
+		original, err := filepath.Abs(file)
+		if err != nil {
+			return "", err
+		}
+		replace[original] = filepath.Join(dir, fmt.Sprintf("%d.go", i))
+		if err := os.WriteFile(replace[original], []byte(texts[file]), 0o644); err != nil {
+			return "", err
+		}
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
-	changed, list := filepath.Join(dir, m.file), filepath.Join(dir, "overlay.json")
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {original: changed}})
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(changed, []byte(m.source), 0o644); err != nil {
-		return "", err
-	}
+	list := filepath.Join(dir, "overlay.json")
 	return list, os.WriteFile(list, text, 0o644)
 }
 

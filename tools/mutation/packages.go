@@ -38,6 +38,20 @@ var packages = []pkg{
 	{"cmd/jacamar-keys", [][]string{identitySuite}},
 	{"internal/trustedfile", [][]string{{"./test/suites/storage", "-run", "^(TestPathToTheDirectories|TestFileSystemOfAnotherAccount)$"}}},
 	{"internal/jobrun/internal/dropcheck", [][]string{{"./test/suites/e2e", "-run", "^TestPosture$"}}},
+	{"internal/lockdown", nil},
+	{"internal/auth/internal/account", nil},
+	{"internal/auth/internal/accountmap", nil},
+	{"internal/auth/internal/basedir", nil},
+	{"internal/auth/internal/claims", nil},
+	{"internal/auth/internal/runas", nil},
+	{"internal/auth/internal/subprocess", nil},
+	{"internal/proctree", nil},
+	{"internal/monitor", nil},
+	{"internal/jobrun/internal/loginshell", nil},
+	{"internal/image", nil},
+	{"internal/jobrun/internal/container", nil},
+	{"internal/jobrun/internal/imagestore", nil},
+	{"internal/jobrun/internal/scheduler", nil},
 }
 
 func suitesOf(path string) [][]string {

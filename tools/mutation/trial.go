@@ -1,10 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -31,10 +28,35 @@ func (r report) String() string {
 	return strings.Join(lines, "\n")
 }
 
-func (t trial) run(all []mutant) (r report, err error) {
-	if err := sound(all); err != nil {
-		return r, err
+// add returns the sum of two reports.
+func (r report) add(other report) report {
+	return report{r.own + other.own, r.suite + other.suite, append(r.survivors, other.survivors...)}
+}
+
+// run tries the mutants package by package.
+func (t trial) run(all []mutant) (sum report, err error) {
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].pkg == all[0].pkg {
+			n++
+		}
+		r, err := t.pkg(all[:n])
+		if err != nil {
+			return sum, err
+		}
+		fmt.Printf("%s: %s\n", all[0].pkg, r.summary(n))
+		sum, all = sum.add(r), all[n:]
 	}
+	return sum, nil
+}
+
+// summary returns the numbers of a report for n mutants.
+func (r report) summary(n int) string {
+	return fmt.Sprintf("%d changes of a condition: the package's own tests detect %d, other tests %d more, %d survive", n, r.own, r.suite, len(r.survivors))
+}
+
+// pkg tries the mutants of one package.
+func (t trial) pkg(all []mutant) (r report, err error) {
 	left, err := t.own(all)
 	if err != nil {
 		return r, err
@@ -55,40 +77,33 @@ func (t trial) run(all []mutant) (r report, err error) {
 	return r, nil
 }
 
-// sound checks that the packages' tests pass with an overlay without a change.
-func sound(all []mutant) error {
-	done := map[string]bool{}
-	for _, m := range all {
-		if done[m.pkg] {
-			continue
-		}
-		done[m.pkg] = true
-		text, err := os.ReadFile(filepath.Join(m.pkg, m.file))
-		if err != nil {
-			return err
-		}
-		m.source = string(text)
-		if failed, err := m.killedBy(time.Minute*5, "./"+m.pkg); failed || err != nil {
-			return errors.Join(err, fmt.Errorf("the tests of %s fail without a change", m.pkg))
-		}
-	}
-	return nil
-}
+// ownLimit is the time for a package's own tests.
+const ownLimit = 2 * time.Minute
 
-// own returns the mutants that the tests of their packages do not detect.
+// own returns the mutants of a package that its own tests do not detect.
 func (t trial) own(all []mutant) (left []mutant, err error) {
+	p, err := buildProgram(all[0].pkg, all)
+	if err != nil {
+		return nil, err
+	}
+	if failed, _, err := p.fails(0, ownLimit); failed || err != nil {
+		return nil, fmt.Errorf("the tests of %s fail without a change: %w", p.pkg, err)
+	}
+	numbers := make(chan int)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	todo := make(chan mutant)
 	for range t.parallel {
 		wg.Go(func() {
-			for m := range todo {
-				killed, kerr := m.killedBy(time.Minute*2, "./"+m.pkg)
+			for number := range numbers {
+				m := all[number-1]
+				failed, timeout, ferr := p.fails(number, ownLimit)
 				mu.Lock()
 				switch {
-				case kerr != nil:
-					err = kerr
-				case !killed:
+				case ferr != nil:
+					err = ferr
+				case timeout:
+					fmt.Println("detected by a timeout:", m)
+				case !failed:
 					fmt.Println("the package's own tests pass:", m)
 					left = append(left, m)
 				}
@@ -96,19 +111,22 @@ func (t trial) own(all []mutant) (left []mutant, err error) {
 			}
 		})
 	}
-	for _, m := range all {
-		todo <- m
+	for i := range all {
+		numbers <- i + 1
 	}
-	close(todo)
+	close(numbers)
 	wg.Wait()
 	return left, err
 }
 
+// suites runs what covers the package of a mutant. Its own tests come first once more,
+// with a changed file: they may build programs with it.
 func (t trial) suites(m mutant) (killed bool, err error) {
+	tests := append([][]string{{"./" + m.pkg}}, suitesOf(m.pkg)...)
 	if t.alone {
-		return false, nil
+		tests = nil
 	}
-	for _, suite := range suitesOf(m.pkg) {
+	for _, suite := range tests {
 		if killed, err = m.killedBy(time.Minute*12, suite...); killed || err != nil {
 			return killed, err
 		}

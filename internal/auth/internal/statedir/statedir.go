@@ -184,7 +184,11 @@ func (d Dir) read(name string, limit int64) ([]byte, error) {
 
 // enterOwn is enter for contents that this account alone may supply.
 func (d Dir) enterOwn() (*trustedfile.Directory, error) {
-	dir, err := d.enter()
+	return d.own(d.enter())
+}
+
+// own judges the result of enter.
+func (d Dir) own(dir *trustedfile.Directory, err error) (*trustedfile.Directory, error) {
 	var fault *trustedfile.Fault
 	if errors.As(err, &fault) && fault.Path != d.path.String() {
 		return nil, d.fault(fmt.Errorf("%s %s", fault.Path, fault.Problem), fault.Fix)
@@ -192,7 +196,7 @@ func (d Dir) enterOwn() (*trustedfile.Directory, error) {
 	if err := d.checkOwner(); err != nil {
 		return nil, err
 	}
-	if err != nil && errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, err // another process has made the directory since
 	}
 	if fault != nil {

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 	"jacamar-ci/test/harness/testutil"
 )
 
@@ -265,6 +266,18 @@ func TestMakingAgain(t *testing.T) {
 	})
 	if err != nil || tries != 2 {
 		t.Errorf("%v after %d tries", err, tries)
+	}
+}
+
+// TestFaultOfTheDirectory: a directory that was missing and has been made since is tried
+// again; any other fault of the directory is one of the configuration.
+func TestFaultOfTheDirectory(t *testing.T) {
+	d, path := stocked(t)
+	if _, err := d.own(nil, &trustedfile.Fault{Path: path, Err: fs.ErrNotExist}); !errors.Is(err, fs.ErrNotExist) || failure.KindOf(err) == failure.Config {
+		t.Errorf("made since: %v", err)
+	}
+	if _, err := d.own(nil, &trustedfile.Fault{Path: path, Problem: "is odd", Fix: "look at it"}); failure.KindOf(err) != failure.Config || !strings.Contains(err.Error(), "is odd: look at it") {
+		t.Errorf("another fault: %v", err)
 	}
 }
 

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// program is the test program of a package with all its mutants.
+type program struct {
+	pkg  string
+	text []byte
+}
+
+func buildProgram(pkg string, mutants []mutant) (p program, err error) {
+	dir, err := os.MkdirTemp("", "mutants-")
+	if err != nil {
+		return p, err
+	}
+	defer os.RemoveAll(dir)
+	files, err := combined(pkg, mutants)
+	if err != nil {
+		return p, err
+	}
+	overlay, err := writeOverlay(dir, files)
+	if err != nil {
+		return p, err
+	}
+	file := filepath.Join(dir, "combined.test")
+	if out, err := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", file, "./"+pkg).CombinedOutput(); err != nil {
+		return p, fmt.Errorf("cannot build the mutants of %s: %w:\n%s", pkg, err, out)
+	}
+	text, err := os.ReadFile(file)
+	if err == nil && bytes.Count(text, []byte(marker)) != 1 {
+		err = fmt.Errorf("the test program of %s does not contain its number once", pkg)
+	}
+	return program{pkg, text}, err
+}
+
+// fails reports whether the tests fail with a mutant; number 0 is none.
+func (p program) fails(number int, limit time.Duration) (failed, timeout bool, err error) {
+	dir, err := os.MkdirTemp("", "mutant-")
+	if err != nil {
+		return false, false, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, filepath.Base(p.pkg)+".test")
+	if err := p.write(file, number); err != nil {
+		return false, false, err
+	}
+	output, err := os.Create(filepath.Join(dir, "output"))
+	if err != nil {
+		return false, false, err
+	}
+	defer output.Close()
+	err = p.run(file, output, limit)
+	text, rerr := os.ReadFile(output.Name())
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		return false, false, err // it did not start
+	}
+	return err != nil, bytes.Contains(text, []byte("test timed out")), rerr
+}
+
+// write leaves the writing to another process: if this one had the file open for writing
+// while it starts a program for another mutant, it could not execute the file (ETXTBSY
+// in execve(2)).
+func (p program) write(file string, number int) error {
+	text := bytes.Replace(p.text, []byte(marker+"000000"), fmt.Appendf(nil, "%s%06d", marker, number), 1)
+	cmd := exec.Command("/bin/sh", "-c", `cat > "$1" && chmod 755 "$1"`, "sh", file)
+	cmd.Stdin = bytes.NewReader(text)
+	return cmd.Run()
+}
+
+// run runs the program as go test does, in the package's directory. Its output goes to a
+// file: processes that a mutant leaves behind would keep a pipe open.
+func (p program) run(file string, output *os.File, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit+time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, file, "-test.paniconexit0", "-test.short", "-test.failfast", "-test.timeout="+limit.String())
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.pkg, output, output
+	return cmd.Run()
+}
