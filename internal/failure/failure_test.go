@@ -3,6 +3,7 @@ package failure
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -54,6 +55,18 @@ func TestTexts(t *testing.T) {
 	for _, err := range []error{Systemf("x: %w", errCause), Systemf("x: %w, %w", errOther, errCause), Deniedf("x: %w", errCause)} {
 		if !errors.Is(err, errCause) {
 			t.Errorf("the cause of %q cannot be found", err)
+		}
+	}
+}
+
+func TestLinesOf(t *testing.T) {
+	lines := []string{"a: 1", "b: 2"}
+	if got := LinesOf(fmt.Errorf("more: %w", &Error{Kind: Config, Lines: lines})); !slices.Equal(got, lines) {
+		t.Errorf("%q", got)
+	}
+	for _, err := range []error{nil, errors.New("unclassified"), &Error{Kind: Config}} {
+		if got := LinesOf(err); got != nil {
+			t.Errorf("%v: %q", err, got)
 		}
 	}
 }

@@ -62,6 +62,25 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestMatchExact: case has a meaning, and no pattern matches nothing.
+func TestMatchExact(t *testing.T) {
+	for _, c := range []struct {
+		pattern Pattern
+		name    string
+		want    bool
+	}{
+		{parse(t, "docker.io/Team/*"), "docker.io/Team/tool", true},
+		{parse(t, "docker.io/Team/*"), "docker.io/team/tool", false},
+		{parse(t, "docker.io/**"), "quay.io/tool", false},
+		{Pattern{}, "", false},
+		{Pattern{}, "docker.io/tool", false},
+	} {
+		if got := c.pattern.MatchExact(c.name); got != c.want {
+			t.Errorf("%q on %q: %v", c.pattern, c.name, got)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for _, c := range []struct{ name, pattern, want string }{
 		{"empty", "", `"" has an empty part`},

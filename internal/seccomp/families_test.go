@@ -43,6 +43,17 @@ func TestFamiliesNameRealCalls(t *testing.T) {
 	}
 }
 
+// TestUnknownCallRefusesTheRing: what this architecture lacks adds nothing to the list.
+func TestUnknownCallRefusesTheRing(t *testing.T) {
+	var names []string
+	for _, c := range (Filter{Block: []Call{{name: "no_such_call"}}}).Refused() {
+		names = append(names, c.name)
+	}
+	if got := strings.Join(names, " "); got != ringCalls {
+		t.Errorf("%q is refused, want %q", got, ringCalls)
+	}
+}
+
 // refusedBy returns what a list of one call refuses.
 func refusedBy(name string, t *testing.T) (names []string) {
 	t.Helper()

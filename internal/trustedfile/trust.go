@@ -89,10 +89,15 @@ func (t Trust) directoryFaults(path string, st fileStat) []Fault {
 // mountedFaults checks the mount of an open directory that is on another device than
 // the one above.
 func (t Trust) mountedFaults(path string, fd int, device, above uint64) []Fault {
+	return t.mountedFaultsBy(mounts.Mounter, path, fd, device, above)
+}
+
+// mountedFaultsBy is mountedFaults with a function that finds who mounted a directory.
+func (t Trust) mountedFaultsBy(mounter func(fd int, device uint64) (uint32, bool), path string, fd int, device, above uint64) []Fault {
 	if device == above {
 		return nil
 	}
-	if uid, ok := mounts.Mounter(fd, device); ok {
+	if uid, ok := mounter(fd, device); ok {
 		return t.mountFaults(path, uid)
 	}
 	return nil

@@ -92,7 +92,33 @@ func TestMounts(t *testing.T) {
 	}
 }
 
+func TestMountedFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		device, above uint64
+		uid           uint32
+		fuse          bool
+		want          int
+	}{
+		{"the same file system", 1, 1, 4242, true, 0},
+		{"no FUSE", 2, 1, 0, false, 0},
+		{"FUSE of root", 2, 1, 0, true, 0},
+		{"FUSE of another account", 2, 1, 4242, true, 1},
+	} {
+		mounter := func(fd int, device uint64) (uint32, bool) {
+			if fd != 7 || device != tt.device {
+				t.Errorf("%s: descriptor %d, device %d", tt.name, fd, device)
+			}
+			return tt.uid, tt.fuse
+		}
+		if got := Self().mountedFaultsBy(mounter, "/d", 7, tt.device, tt.above); len(got) != tt.want {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+	}
+}
+
 // TestStickyDirectories: only those of root, and only if sticky ones are accepted.
+// TestMountedFaults: only a mount is judged, by the account that mounted it.
 func TestStickyDirectories(t *testing.T) {
 	jobs := Jobs(1000)
 	for _, tc := range []struct {

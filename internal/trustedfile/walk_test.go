@@ -14,6 +14,24 @@ import (
 
 func itoa(fd uintptr) string { return strconv.FormatUint(uint64(fd), 10) }
 
+func TestSameAccess(t *testing.T) {
+	was := fileStat{Mode: 0o40755, UID: 7, Size: 1, Dev: 2, Ino: 3}
+	for name, tt := range map[string]struct {
+		now  fileStat
+		same bool
+	}{
+		"nothing":  {was, true},
+		"the size": {fileStat{0o40755, 7, 9, 2, 3}, true},
+		"mode":     {fileStat{0o40777, 7, 1, 2, 3}, false},
+		"owner":    {fileStat{0o40755, 8, 1, 2, 3}, false},
+		"device":   {fileStat{0o40755, 7, 1, 9, 3}, false},
+	} {
+		if got := tt.now.sameAccess(was); got != tt.same {
+			t.Errorf("%s changed: %v", name, got)
+		}
+	}
+}
+
 func TestFollowsLinksInPath(t *testing.T) {
 	dir := trustedDir(t)
 	in := func(name string) string { return filepath.Join(dir, name) }

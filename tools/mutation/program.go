@@ -76,12 +76,15 @@ func (p program) write(file string, number int) error {
 	return cmd.Run()
 }
 
-// run runs the program as go test does, in the package's directory. Its output goes to a
-// file: processes that a mutant leaves behind would keep a pipe open.
+// run runs the program as go test does, in the package's directory, but with a table of
+// processes of its own: a mutant may kill every process that it sees, or leave some behind,
+// which end with the first one, a shell. The output goes to a file, since a process that is
+// left behind would keep a pipe open.
 func (p program) run(file string, output *os.File, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit+time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, file, "-test.paniconexit0", "-test.short", "-test.failfast", "-test.timeout="+limit.String())
+	cmd := exec.CommandContext(ctx, "/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", `"$@"; exit $?`, "sh",
+		"/usr/bin/setsid", "--fork", "--wait", file, "-test.paniconexit0", "-test.short", "-test.failfast", "-test.timeout="+limit.String())
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.pkg, output, output
 	return cmd.Run()
 }

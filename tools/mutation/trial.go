@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -77,18 +78,17 @@ func (t trial) pkg(all []mutant) (r report, err error) {
 	return r, nil
 }
 
-// ownLimit is the time for a package's own tests.
-const ownLimit = 2 * time.Minute
-
 // own returns the mutants of a package that its own tests do not detect.
 func (t trial) own(all []mutant) (left []mutant, err error) {
 	p, err := buildProgram(all[0].pkg, all)
 	if err != nil {
 		return nil, err
 	}
-	if failed, _, err := p.fails(0, ownLimit); failed || err != nil {
-		return nil, fmt.Errorf("the tests of %s fail without a change: %w", p.pkg, err)
+	started := time.Now()
+	if failed, _, err := p.fails(0, 5*time.Minute); failed || err != nil {
+		return nil, errors.Join(err, fmt.Errorf("the tests of %s fail without a change", p.pkg))
 	}
+	limit := 20*time.Second + 10*time.Since(started)
 	numbers := make(chan int)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -96,7 +96,7 @@ func (t trial) own(all []mutant) (left []mutant, err error) {
 		wg.Go(func() {
 			for number := range numbers {
 				m := all[number-1]
-				failed, timeout, ferr := p.fails(number, ownLimit)
+				failed, timeout, ferr := p.fails(number, limit)
 				mu.Lock()
 				switch {
 				case ferr != nil:
