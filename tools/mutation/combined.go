@@ -16,21 +16,25 @@ import (
 // are built once. The number is text in the program file: a copy with another number is
 // another mutant, also where a test starts itself with an empty environment.
 
-const marker = "number of the chosen mutant: "
+// numberText is the text of a number in a program.
+func numberText(number int) string { return fmt.Sprintf("number of the chosen mutant: %06d", number) }
 
-// chosen is the file that is added to the package. The compiler does not evaluate Atoi.
-const chosen = `package %s
+// choose returns the file that is added to the package. The compiler does not evaluate
+// Atoi.
+func choose(name string, number int) string {
+	return fmt.Sprintf(`package %s
 
 import mutationstrconv "strconv"
 
-var mutationText = "` + marker + `000000"
+var mutationText = %q
 
 var mutationChosen, _ = mutationstrconv.Atoi(mutationText[len(mutationText)-6:])
-`
+`, name, numberText(number))
+}
 
-// combined returns the text of each changed or added file of a package. The mutants are
-// numbered from 1.
-func combined(pkg string, all []mutant) (map[string]string, error) {
+// combined returns the text of each changed file of a package, and the package's name. The
+// mutants are numbered from 1.
+func combined(pkg string, all []mutant) (files map[string]string, name string, err error) {
 	byFile := map[string]map[int]mutant{}
 	for i, m := range all {
 		if byFile[m.file] == nil {
@@ -38,21 +42,20 @@ func combined(pkg string, all []mutant) (map[string]string, error) {
 		}
 		byFile[m.file][i+1] = m
 	}
-	files := map[string]string{}
+	files = map[string]string{}
 	for file, mutants := range byFile {
 		path := filepath.Join(pkg, file)
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, text, parser.PackageClauseOnly)
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
-		files[path] = combine(string(text), mutants)
-		files[filepath.Join(pkg, "mutation_chosen.go")] = fmt.Sprintf(chosen, parsed.Name.Name)
+		files[path], name = combine(string(text), mutants), parsed.Name.Name
 	}
-	return files, nil
+	return files, name, nil
 }
 
 // negation is an expression that a mutant negates.

@@ -64,6 +64,11 @@ func goTest(overlay string, limit time.Duration, tests ...string) ([]byte, error
 	defer cancel()
 	args := append([]string{"test", "-count=1", "-short", "-vet=off", "-failfast", "-timeout=" + limit.String()}, tests...)
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
+	cmd.Env = overlaid(overlay)
 	return cmd.CombinedOutput()
+}
+
+// overlaid returns an environment in which the go command has the overlay.
+func overlaid(overlay string) []string {
+	return append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
 }

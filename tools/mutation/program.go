@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,9 @@ import (
 
 // program is the test program of a package with all its mutants.
 type program struct {
-	pkg  string
-	text []byte
+	pkg, name string
+	files     map[string]string
+	text      []byte
 }
 
 func buildProgram(pkg string, mutants []mutant) (p program, err error) {
@@ -23,11 +25,11 @@ func buildProgram(pkg string, mutants []mutant) (p program, err error) {
 		return p, err
 	}
 	defer os.RemoveAll(dir)
-	files, err := combined(pkg, mutants)
-	if err != nil {
+	p.pkg = pkg
+	if p.files, p.name, err = combined(pkg, mutants); err != nil {
 		return p, err
 	}
-	overlay, err := writeOverlay(dir, files)
+	overlay, err := p.overlay(dir, 0)
 	if err != nil {
 		return p, err
 	}
@@ -35,11 +37,18 @@ func buildProgram(pkg string, mutants []mutant) (p program, err error) {
 	if out, err := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", file, "./"+pkg).CombinedOutput(); err != nil {
 		return p, fmt.Errorf("cannot build the mutants of %s: %w:\n%s", pkg, err, out)
 	}
-	text, err := os.ReadFile(file)
-	if err == nil && bytes.Count(text, []byte(marker)) != 1 {
+	p.text, err = os.ReadFile(file)
+	if err == nil && bytes.Count(p.text, []byte(numberText(0))) != 1 {
 		err = fmt.Errorf("the test program of %s does not contain its number once", pkg)
 	}
-	return program{pkg, text}, err
+	return p, err
+}
+
+// overlay writes the files of a mutant for the go command.
+func (p program) overlay(dir string, number int) (string, error) {
+	files := maps.Clone(p.files)
+	files[filepath.Join(p.pkg, "mutation_chosen.go")] = choose(p.name, number)
+	return writeOverlay(dir, files)
 }
 
 // fails reports whether the tests fail with a mutant; number 0 is none.
@@ -53,12 +62,16 @@ func (p program) fails(number int, limit time.Duration) (failed, timeout bool, e
 	if err := p.write(file, number); err != nil {
 		return false, false, err
 	}
+	overlay, err := p.overlay(dir, number)
+	if err != nil {
+		return false, false, err
+	}
 	output, err := os.Create(filepath.Join(dir, "output"))
 	if err != nil {
 		return false, false, err
 	}
 	defer output.Close()
-	err = p.run(file, output, limit)
+	err = p.run(file, overlay, output, limit)
 	text, rerr := os.ReadFile(output.Name())
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		return false, false, err // it did not start
@@ -70,7 +83,7 @@ func (p program) fails(number int, limit time.Duration) (failed, timeout bool, e
 // while it starts a program for another mutant, it could not execute the file (ETXTBSY
 // in execve(2)).
 func (p program) write(file string, number int) error {
-	text := bytes.Replace(p.text, []byte(marker+"000000"), fmt.Appendf(nil, "%s%06d", marker, number), 1)
+	text := bytes.Replace(p.text, []byte(numberText(0)), []byte(numberText(number)), 1)
 	cmd := exec.Command("/bin/sh", "-c", `cat > "$1" && chmod 755 "$1"`, "sh", file)
 	cmd.Stdin = bytes.NewReader(text)
 	return cmd.Run()
@@ -80,11 +93,12 @@ func (p program) write(file string, number int) error {
 // processes of its own: a mutant may kill every process that it sees, or leave some behind,
 // which end with the first one, a shell. The output goes to a file, since a process that is
 // left behind would keep a pipe open.
-func (p program) run(file string, output *os.File, limit time.Duration) error {
+func (p program) run(file, overlay string, output *os.File, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit+time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", `"$@"; exit $?`, "sh",
 		"/usr/bin/setsid", "--fork", "--wait", file, "-test.paniconexit0", "-test.short", "-test.failfast", "-test.timeout="+limit.String())
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.pkg, output, output
+	cmd.Env = overlaid(overlay) // of a program that the tests build
 	return cmd.Run()
 }

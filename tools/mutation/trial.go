@@ -119,14 +119,12 @@ func (t trial) own(all []mutant) (left []mutant, err error) {
 	return left, err
 }
 
-// suites runs what covers the package of a mutant. Its own tests come first once more,
-// with a changed file: they may build programs with it.
+// suites runs what covers the package of a mutant.
 func (t trial) suites(m mutant) (killed bool, err error) {
-	tests := append([][]string{{"./" + m.pkg}}, suitesOf(m.pkg)...)
 	if t.alone {
-		tests = nil
+		return false, nil
 	}
-	for _, suite := range tests {
+	for _, suite := range suitesOf(m.pkg) {
 		if killed, err = m.killedBy(time.Minute*12, suite...); killed || err != nil {
 			return killed, err
 		}
