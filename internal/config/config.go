@@ -179,14 +179,16 @@ type Container struct {
 	ImageRequired       bool               `toml:"image_required"`
 	PullPolicy          []image.PullPolicy `toml:"pull_policy"`           // nil = if-not-present
 	AllowedPullPolicies []image.PullPolicy `toml:"allowed_pull_policies"` // empty = pull_policy
+	ServicesLimit       int                `toml:"services_limit"`        // 0 = no limit
 	Rules               []ContainerRule    `toml:"rule"`
 }
 
 // ContainerRule is one [[container.rule]]: what the jobs that it matches may name as their
-// image. The first one that matches a job applies.
+// image and as images of services. The first one that matches a job applies.
 type ContainerRule struct {
 	Matcher
-	Images   []glob.Pattern `toml:"images"` // empty = all
+	Images   []glob.Pattern `toml:"images"`   // empty = all
+	Services []glob.Pattern `toml:"services"` // empty = all
 	Required bool           `toml:"required"`
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 func containerKeys() []Key {
-	return slices.Concat(imageKeys(), startKeys(), imageRuleKeys())
+	return slices.Concat(imageKeys(), startKeys(), servicesKeys(), imageRuleKeys())
 }
 
 // enginesKeys are the tables of all engines. The key that chooses one is among those of
@@ -125,6 +125,7 @@ func imageRuleKeys() []Key {
 			Meaning: "Patterns of the images that the jobs may name, as `docker.io/library/*`: of the whole name, with or without the tag. The first rule that matches a job applies.",
 			Example: `images = ["registry.example.com/**"]`,
 		},
+		servicesRuleKey(),
 		{
 			Path: "container.rule.required", Default: false, Since: first,
 			Meaning: "`image_required` for these jobs.",

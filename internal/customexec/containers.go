@@ -9,7 +9,10 @@ import (
 
 // Containers is what the job response contains about containers.
 type Containers struct {
-	Image Image
+	Image    Image
+	Services []Service
+	// Public are the names of the job's variables that its services get.
+	Public []string
 	// Registries are logins of GitLab's own: for its registry and its dependency proxy.
 	Registries []Registry
 	// AuthConfig is the job's variable DOCKER_AUTH_CONFIG, not expanded; File reports
@@ -45,6 +48,12 @@ const authConfig = "DOCKER_AUTH_CONFIG"
 func (r Response) Containers() (c Containers, err error) {
 	if c.Image, err = readImage(r.image); err != nil {
 		return Containers{}, fmt.Errorf("image: %w", err)
+	}
+	if c.Services, err = readServices(r.services); err != nil {
+		return Containers{}, fmt.Errorf("services: %w", err)
+	}
+	if c.Public, err = readPublic(r.variables); err != nil {
+		return Containers{}, err
 	}
 	if c.Registries, err = readRegistries(r.credentials); err != nil {
 		return Containers{}, fmt.Errorf("credentials: %w", err)

@@ -40,7 +40,7 @@ type Response struct {
 	// tokens are the first values of the job's variables that look like a JWT.
 	tokens map[string]string
 	// What Containers reads.
-	image, credentials, variables json.RawMessage
+	image, services, credentials, variables json.RawMessage
 }
 
 // maxResponse is the largest job response in bytes.
@@ -94,7 +94,7 @@ func ParseResponse(text []byte) (Response, error) {
 	}
 	r.Helper, r.StepRunner = w.needsHelper(), w.hasSteps()
 	r.Image, r.Services = w.hasImage(), w.hasServices()
-	r.image, r.credentials, r.variables = w.image, w.credentials, w.variables
+	r.image, r.services, r.credentials, r.variables = w.image, w.services, w.credentials, w.variables
 	r.Trace, r.Span = w.tracing()
 	return r, nil
 }

@@ -54,6 +54,9 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 	if text, ok := s.Env.Variable(name); ok {
 		c.Arguments = append(c.Arguments, ipc.BatchArguments{Variable: name, Text: []byte(job.Cut(text, longestText))})
 	}
+	if err := s.addServices(c, facts, matches); err != nil {
+		return nil, err
+	}
 	if s.Call.Stage == job.Prepare {
 		c.Registries, c.AuthConfig = registries(facts), s.authConfig(facts)
 	}
@@ -100,7 +103,7 @@ func (s *Session) imageRule(matches Matches) (image.Rule, error) {
 			return image.Rule{}, err
 		}
 		if ok {
-			return image.Rule{Name: ruleName("container", i, rule.Matcher), Images: rule.Images, Required: rule.Required || c.ImageRequired}, nil
+			return image.Rule{Name: ruleName("container", i, rule.Matcher), Images: rule.Images, Services: rule.Services, Required: rule.Required || c.ImageRequired}, nil
 		}
 	}
 	return image.Rule{Required: c.ImageRequired}, nil

@@ -13,6 +13,8 @@ type Rule struct {
 	Name string
 	// Images are the patterns of the images that the job may name; empty for all.
 	Images []glob.Pattern
+	// Services are the same for images of services.
+	Services []glob.Pattern
 	// Required reports that the job must run in a container.
 	Required bool
 }
@@ -20,21 +22,31 @@ type Rule struct {
 // Permits reports whether the rule allows a job to name the image. A pattern covers the
 // name alone, or the name with its tag. An engine ignores the tag of a reference with a
 // digest, so there a pattern has to cover the name alone, or the name with the digest.
-func (r Rule) Permits(ref Reference) bool {
-	if len(r.Images) == 0 {
+func (r Rule) Permits(ref Reference) bool { return permits(r.Images, ref) }
+
+// PermitsService is Permits for the image of a service.
+func (r Rule) PermitsService(ref Reference) bool { return permits(r.Services, ref) }
+
+func permits(patterns []glob.Pattern, ref Reference) bool {
+	if len(patterns) == 0 {
 		return true
 	}
 	whole := ref.Name() + ":" + ref.Tag()
 	if ref.Digest() != "" {
 		whole = ref.Name() + "@" + ref.Digest()
 	}
-	return slices.ContainsFunc(r.Images, func(p glob.Pattern) bool { return p.MatchExact(ref.Name()) || p.MatchExact(whole) })
+	return slices.ContainsFunc(patterns, func(p glob.Pattern) bool { return p.MatchExact(ref.Name()) || p.MatchExact(whole) })
 }
 
-// Allowed lists the patterns for a message.
-func (r Rule) Allowed() string {
-	texts := make([]string, len(r.Images))
-	for i, p := range r.Images {
+// Allowed lists the patterns of images for a message.
+func (r Rule) Allowed() string { return list(r.Images) }
+
+// AllowedServices lists those of images of services.
+func (r Rule) AllowedServices() string { return list(r.Services) }
+
+func list(patterns []glob.Pattern) string {
+	texts := make([]string, len(patterns))
+	for i, p := range patterns {
 		texts[i] = p.String()
 	}
 	return strings.Join(texts, ", ")

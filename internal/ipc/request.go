@@ -118,10 +118,24 @@ type Container struct {
 	// Policies are those to try, in order.
 	Policies  []image.PullPolicy `json:"policies,omitempty"`
 	Arguments []BatchArguments   `json:"arguments,omitempty"`
+	// Services run with the script; none where the job runs on the host.
+	Services []Service `json:"services,omitempty"`
+	// DebugServices copies what services print into the job's log.
+	DebugServices bool `json:"debug_services,omitempty"`
 	// Registries and AuthConfig are in the request for prepare only: GitLab's own logins,
 	// and the text of the job's DOCKER_AUTH_CONFIG.
 	Registries []Registry `json:"registries,omitempty"`
 	AuthConfig []byte     `json:"auth_config,omitempty"`
+}
+
+// Service is one of `services:` of a job, of which the image has been compared with the
+// site's rules.
+type Service struct {
+	image.Service
+	// Env are the job's public variables and then the service's own, with no name twice.
+	Env []job.Env `json:"env,omitempty"`
+	// Policies are those to try for its image, in order.
+	Policies []image.PullPolicy `json:"policies"`
 }
 
 // Registry is a login for a registry.

@@ -52,12 +52,15 @@ func (s stage) prepareContainer(log joblog.Writer) error {
 	if err != nil {
 		return err
 	}
-	entry, err := s.fetchImage(engine, env, log)
+	entries, err := s.fetchImages(engine, env, log, append([]wantedImage{{*c.Image, c.Policies}}, serviceImages(c.Services)...))
 	if err != nil {
 		return err
 	}
-	settled, err := s.settle(entry, options, env)
+	settled, err := s.settle(entries[0], options, env)
 	if err != nil {
+		return err
+	}
+	if settled.Services, err = s.settleServices(engine, entries[1:], env, log); err != nil {
 		return err
 	}
 	return imagestore.WriteSettled(s.request.Dirs.Scripts, s.rules(), settled)
@@ -68,11 +71,18 @@ const sweepTime = 10 * time.Second
 
 func (s stage) rules() safedir.Rules { return safedir.Rules{Owner: s.request.Account.UID} }
 
+// siteOptions are the site's own options of the engine.
+func (s stage) siteOptions(engine executor.Engine) ([]string, error) {
+	words := s.request.Settings.Container.Engine.CustomOptions
+	site, _, err := engine.Grammar().Resolve(scheduler.Request{Rules: []scheduler.Rule{{Name: "general." + engine.Name() + ".custom_options", Words: words}}})
+	return scheduler.Words(site), err
+}
+
 // engineOptions are the site's options and then the job's. An engine uses the last of two
 // options, or both where it has a list.
 func (s stage) engineOptions(engine executor.Engine) ([]string, error) {
 	c, g := s.request.Settings.Container, engine.Grammar()
-	site, _, err := g.Resolve(scheduler.Request{Rules: []scheduler.Rule{{Name: "general." + engine.Name() + ".custom_options", Words: c.Engine.CustomOptions}}})
+	site, err := s.siteOptions(engine)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +91,7 @@ func (s stage) engineOptions(engine executor.Engine) ([]string, error) {
 		ofJob.User = append(ofJob.User, scheduler.UserText{Name: a.Variable, Text: string(a.Text)})
 	}
 	user, _, err := g.Resolve(ofJob)
-	return append(scheduler.Words(site), scheduler.Words(user)...), err
+	return append(site, scheduler.Words(user)...), err
 }
 
 // own are variables of each call of an engine, and of the image.
@@ -120,20 +130,26 @@ func (s stage) passedEnv(names []settings.Names) (env []string, err error) {
 	return env, nil
 }
 
-func (s stage) fetchImage(engine executor.Engine, env []string, log joblog.Writer) (imagestore.Entry, error) {
-	c := s.request.Settings.Container
+// wantedImage is an image of the job with the policies to try, in order.
+type wantedImage struct {
+	image.Request
+	policies []image.PullPolicy
+}
+
+// fetchImages returns the images in the order of the list.
+func (s stage) fetchImages(engine executor.Engine, env []string, log joblog.Writer, list []wantedImage) ([]imagestore.Entry, error) {
 	reaper, err := s.newReaper(true)
 	if err != nil {
-		return imagestore.Entry{}, err
+		return nil, err
 	}
 	store, err := s.openStore(engine, reaper, log)
 	if err != nil {
-		return imagestore.Entry{}, err
+		return nil, err
 	}
 	defer store.Dir.Close()
 	store.Env = env
 	if store.Logins, err = s.logins(log); err != nil {
-		return imagestore.Entry{}, err
+		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -144,11 +160,18 @@ func (s stage) fetchImage(engine executor.Engine, env []string, log joblog.Write
 		case <-ctx.Done():
 		}
 	}()
-	entry, err := store.Get(ctx, *c.Image, c.Policies)
-	if err != nil && s.stop.Terminating() {
-		err = failure.Buildf("the job was stopped while its image was fetched")
+	var entries []imagestore.Entry
+	for _, one := range list {
+		entry, err := store.Get(ctx, one.Request, one.policies)
+		if err != nil && s.stop.Terminating() {
+			err = failure.Buildf("the job was stopped while its image was fetched")
+		}
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
 	}
-	return entry, err
+	return entries, nil
 }
 
 // openStore opens the account's images. The caller closes its directory.

@@ -90,8 +90,8 @@ func (s stage) warn(log joblog.Writer) {
 	if s.request.Job.Image && s.request.Settings.Container == nil {
 		log.Warn("image: has no effect on this resource: the job runs with the programs of this machine")
 	}
-	if s.request.Job.Services {
-		log.Warn("services: has no effect on this resource: no service is started for the job")
+	if line := unusedServices(s.request); line != "" {
+		log.Warn("%s", line)
 	}
 	if s.request.Job.StepRunner && s.missing("step-runner") {
 		log.Warn("step-runner is not in your PATH on this machine, and a job with \"run:\" needs it: install it, or write the job with \"script:\"")

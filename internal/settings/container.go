@@ -40,6 +40,10 @@ type Container struct {
 	Binds       []Bind        `toml:"binds" json:"binds,omitempty"`
 	PassEnv     []Names       `toml:"pass_env" json:"pass_env,omitempty"`
 	RegistryCA  job.AbsPath   `toml:"registry_ca" json:"registry_ca,omitzero"` // zero = the system's authorities
+	// ServicesNetwork is the network of a job with services, ServicesWait how long the
+	// script waits for them, 0 for not at all.
+	ServicesNetwork ServicesNetwork `toml:"services" json:"services_network"`
+	ServicesWait    time.Duration   `toml:"services_wait" json:"services_wait"`
 }
 
 // Bind is a path of the host in all containers.

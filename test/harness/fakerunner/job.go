@@ -27,9 +27,8 @@ type Job struct {
 	ImagePullPolicy []string
 	ImageUser       string
 	// Logins are the registry's of GitLab, which are in credentials.
-	Logins []Login
-	// Services are names of images, as of `services:`.
-	Services []string
+	Logins   []Login
+	Services []Service
 	// Timeout of the whole job, 0 for one hour.
 	Timeout   time.Duration
 	Variables []Variable
@@ -82,6 +81,16 @@ type Variable struct {
 	File   bool   `json:"file"`
 	Masked bool   `json:"masked"`
 	Raw    bool   `json:"raw"`
+}
+
+// Service is one of `services:`. Of it, nil and "" leave a field out.
+type Service struct {
+	Name       string     `json:"name"`
+	Alias      string     `json:"alias,omitempty"`
+	Entrypoint []string   `json:"entrypoint,omitempty"`
+	Command    []string   `json:"command,omitempty"`
+	PullPolicy []string   `json:"pull_policy,omitempty"`
+	Variables  []Variable `json:"variables,omitempty"`
 }
 
 // Login is for the registry of a GitLab.

@@ -89,8 +89,8 @@ func (j *Job) response(inputs any) []byte {
 	for _, l := range j.Logins {
 		r.Credentials = append(r.Credentials, map[string]any{"type": "registry", "url": l.Registry, "username": l.User, "password": l.Password})
 	}
-	for _, name := range j.Services {
-		r.Services = append(r.Services, map[string]any{"name": name})
+	for _, s := range j.Services {
+		r.Services = append(r.Services, s)
 	}
 	for _, c := range j.Cache {
 		r.Cache = append(r.Cache, map[string]any{"key": c.Key, "paths": c.Paths, "policy": "pull-push", "when": orSuccess(c.When)})

@@ -12,6 +12,7 @@ import (
 // recipe is a job of docs/containers.md, as far as the tests read it.
 type recipe struct {
 	image, user string
+	services    []fakerunner.Service
 	entrypoint  []string
 	variables   [][2]string
 	script      []string
@@ -37,6 +38,10 @@ func readRecipe(t *testing.T, name string) (r recipe) {
 		switch {
 		case strings.HasSuffix(word, ":") && !strings.HasPrefix(word, "- "):
 			section = strings.TrimSuffix(word, ":")
+		case key == "- name":
+			r.services = append(r.services, fakerunner.Service{Name: value})
+		case key == "alias":
+			r.services[len(r.services)-1].Alias = value
 		case key == "image", key == "name":
 			r.image = value
 		case key == "user":
@@ -57,7 +62,7 @@ func readRecipe(t *testing.T, name string) (r recipe) {
 func TestRecipes(t *testing.T) {
 	onHost(t, func(t *testing.T, r *rig) {
 		for name, want := range map[string]string{
-			"service": "hello", "entrypoint": "entrypoint left out", "dash": "it's dash", "user": "\n1000\n", "cache": "\none\n",
+			"service": "web-service", "entrypoint": "entrypoint left out", "dash": "it's dash", "user": "\n1000\n", "cache": "\none\n",
 		} {
 			t.Run(name, func(t *testing.T) {
 				recipe := readRecipe(t, name)
@@ -69,6 +74,9 @@ func TestRecipes(t *testing.T) {
 					image = "group/project/bash:1"
 				}
 				j := r.job(image, recipe.script...)
+				for _, s := range recipe.services {
+					j.Services = append(j.Services, r.service(strings.TrimPrefix(s.Name, "registry.example.com/"), s.Alias))
+				}
 				j.Bare, j.ImageEntrypoint, j.ImageUser = true, recipe.entrypoint, recipe.user
 				for _, v := range recipe.variables {
 					j = site.WithVariable(j, v[0], v[1])

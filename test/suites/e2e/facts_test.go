@@ -88,7 +88,7 @@ func TestImageAndServices(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
 		plain := s.Job("true")
 		named := s.Job("true")
-		named.Image, named.Services = "python:3.12", []string{"postgres:17"}
+		named.Image, named.Services = "python:3.12", []fakerunner.Service{{Name: "postgres:17"}}
 		for _, tt := range []struct {
 			job   fakerunner.Job
 			times int

@@ -44,7 +44,19 @@ func containers(ctx context.Context, s Site) []Line {
 		return []Line{fail("install the engine's package and util-linux", "containers cannot start: there is no %s in %s", strings.Join(missing, ", "), strings.Join(engineDirs, ", "))}
 	}
 	lines := []Line{ok("containers run with %s", engine)}
-	return slices.Concat(lines, startCell(ctx, s), imageStorage(s))
+	network, line := servicesNetwork(s)
+	return slices.Concat(lines, line, startCell(ctx, s, cell.Cell{Network: network}), imageStorage(s))
+}
+
+// servicesNetwork reports whether jobs can have a network namespace for their services.
+func servicesNetwork(s Site) (bool, []Line) {
+	switch {
+	case s.Config.Container.ServicesNetwork != settings.ServicesPrivate:
+		return false, nil
+	case locate(engineDirs, "ip") == "":
+		return false, []Line{warn("install iproute2, or set container.services", "jobs with services: fail: there is no ip in %s", strings.Join(engineDirs, ", "))}
+	}
+	return true, nil
 }
 
 // powerless is the id of an account without rights (overflowuid in proc_sys_kernel(5)).
@@ -52,17 +64,17 @@ const powerless = 65534
 
 const cellLimit = 20 * time.Second
 
-func startCell(ctx context.Context, s Site) []Line {
-	argv := cell.Cell{}.Argv([]string{"true"})
-	c := subprocess.Command{
+func startCell(ctx context.Context, s Site, c cell.Cell) []Line {
+	argv := c.Argv([]string{"true"})
+	command := subprocess.Command{
 		Path: locate(engineDirs, argv[0]), Args: argv[1:], Env: []string{"PATH=" + strings.Join(engineDirs, ":")}, NoNewPrivs: true,
 		Limit: cellLimit, MaxOutput: 4 << 10, MaxErrors: 4 << 10,
 	}
 	if s.UID == 0 {
-		c.As = &thread.IDs{UID: powerless, GID: powerless}
+		command.As = &thread.IDs{UID: powerless, GID: powerless}
 	}
 	begin := time.Now()
-	r, err := c.Run(ctx)
+	r, err := command.Run(ctx)
 	switch {
 	case err != nil:
 		return []Line{fail(namespaceFix(), "the namespaces of a container cannot be made: %v", err)}

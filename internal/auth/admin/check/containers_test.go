@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"jacamar-ci/internal/cell"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
@@ -37,12 +38,24 @@ func TestContainers(t *testing.T) {
 // A cell starts, or the finding has the program's reason and a fix.
 func TestStartCell(t *testing.T) {
 	s := containerSite(t, "/bin/true", "/")
-	lines := startCell(t.Context(), s)
+	lines := startCell(t.Context(), s, cell.Cell{})
 	if len(lines) != 1 || lines[0].Result == Fail && (lines[0].Fix == "" || !strings.Contains(lines[0].Text, "namespaces")) {
 		t.Errorf("%v", lines)
 	}
 	if os.Getuid() == 0 && lines[0].Result != OK {
 		t.Skipf("this machine makes no user namespaces: %v", lines)
+	}
+}
+
+// Jobs have a network of their own for services where the site does not choose another.
+func TestServicesNetwork(t *testing.T) {
+	for network, want := range map[settings.ServicesNetwork]bool{settings.ServicesPrivate: true, settings.ServicesHost: false, settings.ServicesOff: false} {
+		s := containerSite(t, "/bin/true", "/")
+		s.Config.Container.ServicesNetwork = network
+		got, lines := servicesNetwork(s)
+		if missing := locate(engineDirs, "ip") == ""; got != (want && !missing) || (len(lines) > 0) != (want && missing) {
+			t.Errorf("%s: %v, %v", network, got, lines)
+		}
 	}
 }
 

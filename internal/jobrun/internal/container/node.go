@@ -31,18 +31,18 @@ for name in $(compgen -e); do
 done 2> /dev/null
 export @ENV@
 ln -s @PLACE@ @STATE@/@IMAGE@ && cd / || exit 1
-exec @COMMAND@
+@SERVICES@exec @COMMAND@
 `
 
 // Text returns the start as shell text for bash.
 func (n Node) Text() string {
 	state := n.Session.State.String()
 	n.Session.Linked = true
-	command := Cell{}.Wrap(n.Engine.Run(Start{
+	command := n.Settled.Services.Wrap(n.Engine.Run(Start{
 		Session: n.Session, Place: n.Settled.Place, Inner: n.Settled.Inner(n.Wires), Config: n.Settled.Config,
 		Env: append(append([]string(nil), n.Settled.Env...), "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE="+n.Stage), PassEnv: n.PassEnv,
-		IDs: n.Settled.IDs, WorkDir: n.WorkDir, Binds: n.Settled.Binds, Options: n.Settled.Options,
-	}))
+		IDs: n.Settled.IDs, WorkDir: n.WorkDir, Binds: append(n.Settled.Services.Bind(), n.Settled.Binds...), Options: n.Settled.Options,
+	}), state)
 	env := append([]string{
 		"PATH=" + strings.Join(n.Dirs, ":"), "HOME=" + state, "USER=" + n.User, "LOGNAME=" + n.User, "TMPDIR=" + state,
 	}, command.Env...)
@@ -52,8 +52,18 @@ func (n Node) Text() string {
 	}
 	return strings.NewReplacer(
 		"@PASS@", pass, "@ENV@", quoteAll(env), "@PLACE@", quote(n.Settled.Place.Path.String()), "@STATE@", quote(state),
-		"@IMAGE@", Image, "@COMMAND@", quoteAll(command.Argv),
+		"@IMAGE@", Image, "@SERVICES@", n.services(), "@COMMAND@", quoteAll(command.Argv),
 	).Replace(node)
+}
+
+// services writes the supervisor's program, where the job has services. printf(1) is a
+// builtin of bash: the text is in no argv.
+func (n Node) services() string {
+	if n.Settled.Services == nil {
+		return ""
+	}
+	text := n.Settled.Services.Supervisor(n.Engine, n.Session)
+	return "printf %s " + quote(text) + " >" + quote(n.Session.State.String()+"/"+ServicesFile) + " || exit 1\n"
 }
 
 // Outcome is the outcome of a start on a node, by the marks without the last newline and

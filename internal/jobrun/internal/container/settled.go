@@ -32,6 +32,8 @@ type Settled struct {
 	Env     []string  `json:"env,omitempty"` // of the host, by container.pass_env
 	Options []string  `json:"options,omitempty"`
 	Binds   []Bind    `json:"binds,omitempty"`
+	// Services run with each script, nil for none.
+	Services *Services `json:"services,omitempty"`
 }
 
 // ParseSettled parses the file's text.

@@ -67,6 +67,9 @@ func (c Contained) Run(script []byte, stop process.Stop) error {
 		return err
 	}
 	defer w.close()
+	if err := c.writeSupervisor(state); err != nil {
+		return err
+	}
 	cell, err := c.start(w, state)
 	if err != nil {
 		return err
@@ -95,13 +98,14 @@ func (c Contained) remove(state *imagestore.State) {
 }
 
 func (c Contained) start(w *containerWires, state *imagestore.State) (*process.Process, error) {
+	services := c.Settled.Services
 	s := container.Start{
-		Session: container.Session{State: state.Path(), Account: c.Engine.hostAccount(), Program: c.Engine.Program, Linked: true},
+		Session: c.session(state),
 		Place:   c.Settled.Place, Inner: c.Settled.Inner(container.Wires{}), Config: c.Settled.Config,
 		Env: append(slices.Clone(c.Settled.Env), "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE="+c.Stage), IDs: c.Settled.IDs,
-		WorkDir: c.WorkDir.String(), Binds: c.Settled.Binds, Options: c.Settled.Options, Descriptors: container.InnerDescriptors,
+		WorkDir: c.WorkDir.String(), Binds: append(services.Bind(), c.Settled.Binds...), Options: c.Settled.Options, Descriptors: container.InnerDescriptors,
 	}
-	command := container.Cell{}.Wrap(c.Engine.Run(s))
+	command := services.Wrap(c.Engine.Run(s), state.Path().String())
 	path, err := batch.Programs{Dirs: engineDirs}.Find(command.Argv[0])
 	if err != nil {
 		return nil, err

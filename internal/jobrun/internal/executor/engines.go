@@ -50,12 +50,16 @@ func FindEngine(b ipc.Request) (Engine, error) {
 		e.Program = names[0]
 	}
 	needed := append(append([]string{e.Program}, names[1:]...), container.Cell{}.Programs()...)
-	if err := (batch.Programs{Dirs: engineDirs}).Missing(needed); err != nil {
+	if err := CheckPrograms(needed); err != nil {
 		return e, failure.Systemf("cannot use run_mechanism %q: %w", c.Mechanism, err).
 			WithHint("the resource's administrators install the program, or set general.%s.application_path", c.Mechanism)
 	}
 	return e, nil
 }
+
+// CheckPrograms returns an error for the first program that containers need and that this
+// host does not have.
+func CheckPrograms(names []string) error { return batch.Programs{Dirs: engineDirs}.Missing(names) }
 
 // environ is the environment of a command: nothing of a caller's or of a profile's.
 func (e Engine) environ(home string, more []string) []string {

@@ -74,6 +74,9 @@ func (s *State) Link(name string, to job.AbsPath) error {
 	return nil
 }
 
+// Write writes a file in the directory, which only the account can read.
+func (s *State) Write(name string, text []byte) error { return s.dir.Write(name, text) }
+
 // Remove removes the directory and all that is in it.
 func (s *State) Remove() error {
 	err := empty(s.dir, time.Now().Add(removeTime))
