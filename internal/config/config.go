@@ -180,6 +180,7 @@ type Container struct {
 	PullPolicy          []image.PullPolicy `toml:"pull_policy"`           // nil = if-not-present
 	AllowedPullPolicies []image.PullPolicy `toml:"allowed_pull_policies"` // empty = pull_policy
 	ServicesLimit       int                `toml:"services_limit"`        // 0 = no limit
+	LocalImages         []image.Paths      `toml:"local_images"`          // empty = none
 	Rules               []ContainerRule    `toml:"rule"`
 }
 

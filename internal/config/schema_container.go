@@ -91,6 +91,13 @@ func imageKeys() []Key {
 			Example: `cache_dir = "/local/images"`,
 		},
 		{
+			Path: "container.local_images", Otherwise: "none", Since: first,
+			Meaning: "Patterns of paths that jobs may name as their image: SIF and squashfs files, and directories with a root file system. " +
+				"`**` stands for any number of directories. The patterns apply to the path and to where its symbolic links lead; " +
+				"what is on the way belongs to root or to the job's account, and others cannot write it. Rules for images do not apply.",
+			Example: `local_images = ["/apps/images/**"]`,
+		},
+		{
 			Path: "container.registry_ca", Otherwise: "the system's certificate authorities", Since: first,
 			Meaning: "File with the certificate authorities (PEM) of registries. The job's account has to be able to read it.",
 			Example: `registry_ca = "/etc/pki/registry.pem"`,

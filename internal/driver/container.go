@@ -1,6 +1,8 @@
 package driver
 
 import (
+	"strings"
+
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
@@ -46,7 +48,9 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 	if c.Image, err = s.chooseImage(facts.Image, matches); err != nil || c.Image == nil {
 		return c, err
 	}
-	s.Image = c.Image.Reference.String()
+	if s.Image = c.Image.Name(); !c.Image.Path.IsZero() {
+		c.LocalImages = s.Site.Container.LocalImages
+	}
 	if c.Policies, err = s.pullPolicies(c.Image.PullPolicy); err != nil {
 		return nil, err
 	}
@@ -76,11 +80,30 @@ func (s *Session) chooseImage(named customexec.Image, matches Matches) (*image.R
 	if err != nil {
 		return nil, &ImageError{"image_name", failure.Buildf("cannot use the job's image: %w", err).WithHint("correct image: in .gitlab-ci.yml")}
 	}
+	if local := s.Site.Container.LocalImages; !r.Path.IsZero() {
+		if !image.PermitsPath(local, r.Path) {
+			return nil, &ImageError{"local_images", failure.Buildf("the image %s is not allowed: it is a path on this resource", r.Path).
+				WithHint("%s", allowedPaths(local))}
+		}
+		return &r, nil
+	}
 	if !rule.Permits(r.Reference) {
 		return nil, &ImageError{rule.Name, failure.Buildf("the image %s is not allowed for this job", r.Reference).
 			WithHint("allowed on this resource: %s", rule.Allowed())}
 	}
 	return &r, nil
+}
+
+// allowedPaths is the advice about paths as images.
+func allowedPaths(allowed []image.Paths) string {
+	if len(allowed) == 0 {
+		return "name an image in a registry: this resource allows no paths (administrators: container.local_images)"
+	}
+	texts := make([]string, len(allowed))
+	for i, p := range allowed {
+		texts[i] = p.String()
+	}
+	return "allowed on this resource: " + strings.Join(texts, ", ")
 }
 
 func (s *Session) defaultImage(rule image.Rule) (*image.Request, error) {

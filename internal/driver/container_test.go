@@ -119,3 +119,34 @@ func TestImageErrors(t *testing.T) {
 		t.Errorf("a malformed response: %v", err)
 	}
 }
+
+// A path is an image where the site allows it, whatever the rules for images in registries.
+func TestPathAsImage(t *testing.T) {
+	const named = `,"image":{"name":"/apps/images/a.sif"}`
+	allow := func(c *config.Config) {
+		c.Container.Rules = rules(t, "other/*")
+		c.Container.LocalImages = make([]image.Paths, 1)
+		if err := c.Container.LocalImages[0].UnmarshalText([]byte("/apps/*/*")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := contained(t, job.Run, named, allow)
+	c, err := s.container(always)
+	if err != nil || c.Image.Path.String() != "/apps/images/a.sif" || len(c.LocalImages) != 1 || s.Image != "/apps/images/a.sif" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for name, change := range map[string]func(*config.Config){
+		"container.local_images": nil,
+		"/apps/*/*":              func(c *config.Config) { allow(c) },
+	} {
+		fields := named
+		if change != nil {
+			fields = strings.Replace(named, "/apps", "/home", 1)
+		}
+		_, err := contained(t, job.Run, fields, change).container(always)
+		var refused *ImageError
+		if !errors.As(err, &refused) || refused.Rule != "local_images" || failure.KindOf(err) != failure.Build || !strings.Contains(refused.err.Hint, name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -9,7 +9,9 @@ import (
 
 // Request is `image:` of a job.
 type Request struct {
-	Reference Reference `json:"reference"`
+	Reference Reference `json:"reference,omitzero"`
+	// Path is an image on this host, instead of Reference.
+	Path job.AbsPath `json:"path,omitzero"`
 	// Entrypoint replaces the image's own; nil keeps it, and [""] means none.
 	Entrypoint []string     `json:"entrypoint,omitempty"`
 	PullPolicy []PullPolicy `json:"pull_policy,omitempty"`
@@ -36,11 +38,16 @@ const (
 
 // Parse checks the request. The error is for the job's author.
 func (w Wish) Parse() (r Request, err error) {
-	if r.Reference, err = ParseReference(w.Name); err != nil {
+	if strings.HasPrefix(w.Name, "/") {
+		r.Path, err = job.ParseAbsPath(w.Name)
+	} else {
+		r.Reference, err = ParseReference(w.Name)
+	}
+	if err != nil {
 		return Request{}, err
 	}
 	if err := checkWords(w.Entrypoint); err != nil {
-		return Request{}, fmt.Errorf("the entrypoint of the image %s %w", r.Reference, err)
+		return Request{}, fmt.Errorf("the entrypoint of the image %s %w", r.Name(), err)
 	}
 	if len(w.PullPolicy) > maxPolicies {
 		return Request{}, fmt.Errorf("pull_policy has more than %d entries", maxPolicies)

@@ -37,6 +37,9 @@ func (w ServiceWish) Parse() (s Service, err error) {
 	if s.Request, err = w.Wish.Parse(); err != nil {
 		return Service{}, err
 	}
+	if !s.Path.IsZero() {
+		return Service{}, fmt.Errorf("%q is a path, and services have images of a registry", job.Clip(w.Name))
+	}
 	if err := checkWords(w.Command); err != nil {
 		return Service{}, fmt.Errorf("the command of the image %s %w", s.Reference, err)
 	}

@@ -36,6 +36,7 @@ func TestBadServices(t *testing.T) {
 		"more than":   {Wish: Wish{Name: "a"}, Alias: strings.Repeat("b ", maxAliases+1)},
 		"NUL":         {Wish: Wish{Name: "a"}, Command: []string{"\x00"}},
 		"pull policy": {Wish: Wish{Name: "a", PullPolicy: []string{"sometimes"}}},
+		"is a path":   {Wish: Wish{Name: "/apps/a.sif"}},
 	} {
 		if s, err := w.Parse(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %+v, %v", want, s, err)

@@ -115,6 +115,8 @@ type Container struct {
 	Engine    settings.Engine    `json:"engine"`
 	// Image is nil for a job that runs on the host.
 	Image *image.Request `json:"image,omitempty"`
+	// LocalImages is set for an image that is a path: where its links may lead.
+	LocalImages []image.Paths `json:"local_images,omitempty"`
 	// Policies are those to try, in order.
 	Policies  []image.PullPolicy `json:"policies,omitempty"`
 	Arguments []BatchArguments   `json:"arguments,omitempty"`

@@ -162,7 +162,7 @@ func (s stage) fetchImages(engine executor.Engine, env []string, log joblog.Writ
 	}()
 	var entries []imagestore.Entry
 	for _, one := range list {
-		entry, err := store.Get(ctx, one.Request, one.policies)
+		entry, err := s.imageOf(ctx, store, one)
 		if err != nil && s.stop.Terminating() {
 			err = failure.Buildf("the job was stopped while its image was fetched")
 		}
@@ -172,6 +172,13 @@ func (s stage) fetchImages(engine executor.Engine, env []string, log joblog.Writ
 		entries = append(entries, entry)
 	}
 	return entries, nil
+}
+
+func (s stage) imageOf(ctx context.Context, store imagestore.Store, wanted wantedImage) (imagestore.Entry, error) {
+	if !wanted.Path.IsZero() {
+		return store.Local(ctx, wanted.Path, s.request.Settings.Container.LocalImages)
+	}
+	return store.Get(ctx, wanted.Request, wanted.policies)
 }
 
 // openStore opens the account's images. The caller closes its directory.

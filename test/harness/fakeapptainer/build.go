@@ -14,9 +14,9 @@ import (
 	"strings"
 )
 
-// magic begins an image file: it is followed by a line with the configuration and by a tar
-// file of the root.
-const magic = "FAKESIF\n"
+// magic begins an image file, with the signature of SIF at its place: it is followed by a
+// line with the configuration and by a tar file of the root.
+const magic = "#!/usr/bin/env run-singularity  SIF_MAGIC\x00FAKE\n"
 
 func open(path string) (config []byte, rest io.Reader, file *os.File, err error) {
 	if file, err = os.Open(path); err != nil {

@@ -130,6 +130,8 @@ type Engine interface {
 	Name() string
 	// Formats are the formats that it can run, the best one first.
 	Formats() []Format
+	// Local are the formats of images on this host that it can run where they are.
+	Local() []Format
 	// Programs are those that must be installed to fetch and to run a format; the
 	// first one is the engine's own, which general.<engine>.application_path replaces.
 	Programs(Format) []string

@@ -18,6 +18,7 @@ type plain struct{}
 
 func (plain) Name() string                                     { return "plain" }
 func (plain) Formats() []Format                                { return []Format{Directory} }
+func (plain) Local() []Format                                  { return nil }
 func (plain) Programs(Format) []string                         { return []string{"env"} }
 func (plain) Grammar() scheduler.Grammar                       { return nil }
 func (plain) Version(Session) Command                          { return Command{} }

@@ -61,6 +61,9 @@ func (s Store) place(form container.Format, name string) (container.Place, error
 
 // Pinned names the image with its digest, for the job's log.
 func (e Entry) Pinned() string {
+	if e.Reference.IsZero() {
+		return e.Place.Path.String()
+	}
 	if e.Digest == "" {
 		return e.Reference.String()
 	}

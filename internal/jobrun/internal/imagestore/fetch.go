@@ -196,11 +196,11 @@ func (f fetching) describe(ctx context.Context, p container.Place) (container.De
 		r.Err = errors.New(line)
 	}
 	if r.Err != nil {
-		return container.Described{}, failure.Systemf("cannot read the configuration of the image %s: %w", f.request.Reference, r.Err)
+		return container.Described{}, failure.Systemf("cannot read the configuration of the image %s: %w", f.request.Name(), r.Err)
 	}
 	d, err := f.Engine.Parse(r)
 	if err != nil {
-		return d, failure.Buildf("cannot use the image %s: %w", f.request.Reference, err)
+		return d, failure.Buildf("cannot use the image %s: %w", f.request.Name(), err)
 	}
 	return d, nil
 }

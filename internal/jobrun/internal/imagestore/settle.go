@@ -29,7 +29,7 @@ func (e Entry) Shell() (string, error) {
 		}
 	}
 	return "", failure.Buildf("the image has no shell: jobs need sh or bash in it").
-		WithHint("use a variant of %s with a shell", e.Reference)
+		WithHint("use a variant of %s with a shell", e.Pinned())
 }
 
 // Dash reports whether scripts run in dash(1), which does not understand the quotes in
@@ -54,7 +54,7 @@ func (e Entry) CheckMachine(machine string) error {
 	if e.Platform != "" || arch == "" || arch == machine || arch == compatible[machine] {
 		return nil
 	}
-	return failure.Buildf("the image %s is for the architecture %s, and this machine has %s", e.Reference, job.Clip(arch), machine).
+	return failure.Buildf("the image %s is for the architecture %s, and this machine has %s", e.Pinned(), job.Clip(arch), machine).
 		WithHint("use an image that was built for this machine's architecture too")
 }
 
@@ -69,7 +69,7 @@ func (e Entry) IDs(user string) (image.IDs, error) {
 	}
 	ids, err := image.FindUser(user, passwd, group)
 	if err != nil {
-		return ids, failure.Buildf("cannot use the image %s: %w", e.Reference, err)
+		return ids, failure.Buildf("cannot use the image %s: %w", e.Pinned(), err)
 	}
 	return ids, nil
 }

@@ -22,7 +22,12 @@ func (Apptainer) Name() string { return "apptainer" }
 
 // Formats implements container.Engine.
 func (Apptainer) Formats() []container.Format {
-	return []container.Format{container.SIF, container.Squashfs, container.Directory} // only the first is fetched
+	return []container.Format{container.SIF}
+}
+
+// Local implements container.Engine.
+func (Apptainer) Local() []container.Format {
+	return []container.Format{container.SIF, container.Squashfs, container.Directory}
 }
 
 // Programs implements container.Engine. Apptainer finds the others by itself.

@@ -25,7 +25,12 @@ func (Charliecloud) Name() string { return "charliecloud" }
 
 // Formats implements container.Engine.
 func (Charliecloud) Formats() []container.Format {
-	return []container.Format{container.Squashfs, container.Directory} // only the first is fetched
+	return []container.Format{container.Squashfs}
+}
+
+// Local implements container.Engine.
+func (Charliecloud) Local() []container.Format {
+	return []container.Format{container.Squashfs, container.Directory}
 }
 
 // Programs implements container.Engine.
@@ -123,14 +128,15 @@ done
 // home directory is that of the image's passwd(5), as docker-run(1) sets it. ch-run has
 // no read-only mounts: those are mounted below the state before. The shell stays, to
 // distinguish errors of ch-run from its own, and ignores requests to stop.
-const run = mount + `mkdir -p "$S/upper" "$S/work" "$S/root" "$S/tmp" || exit 1
-mount -t overlay -o "lowerdir=$lower,upperdir=$S/upper,workdir=$S/work,userxattr" overlay "$S/root" || exit 1
-chmod 1777 "$S/tmp"
+const run = mount + container.Overlay + `set -f
+IFS='
+'
+mkdir -p "$S/tmp" && chmod 1777 "$S/tmp" && overlay "$lower" "$S/root" $jc_targets || exit 1
+unset IFS
 home=/
 while IFS=: read -r _ _ uid _ _ directory _; do
 	[ "$uid" != "$jc_uid" ] || { home=$directory; break; }
 done 2>/dev/null <"$S/root/etc/passwd"
-set -f
 {
 	printf "HOME='%s'\n%s\n" "$home" "$jc_env"
 	for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
@@ -152,7 +158,7 @@ for source in $jc_read_only; do
 	n=$((n+1))
 	place "$source" "$S/ro.$n" && mount --rbind "$source" "$S/ro.$n" && mount -o remount,bind,ro "$S/ro.$n" || exit 1
 done
-unset jc_env jc_uid jc_below_tmp jc_pass jc_read_only
+unset jc_env jc_uid jc_targets jc_below_tmp jc_pass jc_read_only
 trap : HUP INT TERM
 "$@"
 code=$?
@@ -187,7 +193,7 @@ func (Charliecloud) Run(s container.Start) container.Command {
 		Argv: append(argv, s.Inner...),
 		Env: []string{
 			"jc_env=" + environment(slices.Concat([]string{"TERM=xterm"}, s.Config.Env, s.Env)), "jc_uid=" + number(s.IDs.UID),
-			"jc_below_tmp=" + strings.Join(below, "\n"), "jc_read_only=" + strings.Join(readOnly, "\n"), "jc_pass=" + strings.Join(s.PassEnv, " "),
+			"jc_targets=" + s.Targets("/etc", s.WorkDir), "jc_below_tmp=" + strings.Join(below, "\n"), "jc_read_only=" + strings.Join(readOnly, "\n"), "jc_pass=" + strings.Join(s.PassEnv, " "),
 		},
 	}
 }

@@ -25,6 +25,9 @@ func (Podman) Name() string { return "podman" }
 // Formats implements container.Engine.
 func (Podman) Formats() []container.Format { return []container.Format{container.Store} }
 
+// Local implements container.Engine.
+func (Podman) Local() []container.Format { return []container.Format{container.Directory} }
+
 // Programs implements container.Engine.
 func (Podman) Programs(container.Format) []string { return []string{"podman", "crun"} }
 
@@ -112,11 +115,34 @@ func (Podman) Run(s container.Start) container.Command {
 		words = append(words, "--env", names)
 	}
 	words = append(words, s.Options...)
-	words = append(words, "--entrypoint", program(s.Inner[0]), s.Place.ID)
-	c := command(s.Session, s.State.String()+"/root", append(words, s.Inner[1:]...)...)
+	words = append(words, "--entrypoint", program(s.Inner[0]))
+	session := s.Session
+	if s.Place.Form == container.Directory {
+		session.Linked = false // the link leads to no store
+		words = append(words, "--rootfs", s.State.String()+"/rootfs")
+	} else {
+		words = append(words, s.Place.ID)
+	}
+	c := command(session, s.State.String()+"/root", append(words, s.Inner[1:]...)...)
 	c.Env = append(c.Env, s.Env...)
+	if s.Place.Form == container.Directory {
+		c.Argv = append([]string{"sh", "-c", directory, "run", s.State.String()}, c.Argv...)
+		c.Env = append(c.Env, "jc_targets="+s.Targets("/etc", "/run", "/dev", "/proc", "/sys", s.WorkDir))
+	}
 	return c
 }
+
+// directory starts podman with an image that is a directory: in it podman-run(1) makes
+// files of its own.
+const directory = container.Overlay + `S=$1
+shift
+set -f
+IFS='
+'
+overlay "$S/` + container.Image + `" "$S/rootfs" $jc_targets || exit 1
+unset IFS jc_targets
+exec "$@"
+`
 
 // program is the value of --entrypoint, in the form that has no meaning of its own for any
 // character.
