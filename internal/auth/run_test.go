@@ -6,6 +6,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // elsewhere is a directory from the RunAs script in which no process can make anything.
@@ -48,7 +49,7 @@ func TestRootMakesDirectoriesInTheConfigStageOnly(t *testing.T) {
 	} {
 		d := elsewhere(t)
 		d.Site.Auth.RootDirCreation, d.Site.Auth.Downscope, d.Call.Stage = tc.asked, tc.down, tc.stage
-		if err := d.makeRootDir(job.Account{Name: username(t, "alice"), UID: 1, GID: 1}); (err != nil) != tc.tried {
+		if err := d.makeRootDir(job.Account{Name: testutil.Username(t, "alice"), UID: 1, GID: 1}); (err != nil) != tc.tried {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -12,16 +12,8 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
-
-func username(t *testing.T, name string) job.Username {
-	t.Helper()
-	u, err := job.ParseUsername(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
 
 // chosen is what a login asks for before RunAs.
 func chosen(t *testing.T, login string) policy.Candidate {
@@ -41,10 +33,10 @@ func TestDelegationSettlesTheAccount(t *testing.T) {
 	}{
 		"no script":                     {state.Delegation{}, false, "alice"},
 		"accepted":                      {state.Delegation{Called: true}, true, "alice"},
-		"accepted the target":           {state.Delegation{Called: true, Target: username(t, "svc")}, true, "svc"},
-		"named another":                 {state.Delegation{Called: true, Named: username(t, "carol")}, true, "carol"},
-		"named another than the target": {state.Delegation{Called: true, Target: username(t, "svc"), Named: username(t, "carol")}, true, "carol"},
-		"script removed since":          {state.Delegation{Called: true, Named: username(t, "carol")}, false, "carol"},
+		"accepted the target":           {state.Delegation{Called: true, Target: testutil.Username(t, "svc")}, true, "svc"},
+		"named another":                 {state.Delegation{Called: true, Named: testutil.Username(t, "carol")}, true, "carol"},
+		"named another than the target": {state.Delegation{Called: true, Target: testutil.Username(t, "svc"), Named: testutil.Username(t, "carol")}, true, "carol"},
+		"script removed since":          {state.Delegation{Called: true, Named: testutil.Username(t, "carol")}, false, "carol"},
 		"script new since":              {state.Delegation{}, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,8 +66,8 @@ func TestBotNeedsAName(t *testing.T) {
 		refused bool
 	}{
 		"accepted":            {state.Delegation{Called: true}, true},
-		"accepted the target": {state.Delegation{Called: true, Target: username(t, "svc")}, true},
-		"named":               {state.Delegation{Called: true, Named: username(t, "svc")}, false},
+		"accepted the target": {state.Delegation{Called: true, Target: testutil.Username(t, "svc")}, true},
+		"named":               {state.Delegation{Called: true, Named: testutil.Username(t, "svc")}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := apply(tc.answer, bot, true)

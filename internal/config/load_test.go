@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
+	"jacamar-ci/test/harness/testutil"
 )
 
 const minimal = `[general]
@@ -85,20 +86,11 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// privateDir is a directory whose parents can be trusted, which those of
-// t.TempDir cannot: /tmp is for all.
+// privateDir is a directory whose parents can be trusted.
 func privateDir(t *testing.T) string {
 	t.Helper()
-	base, err := os.UserHomeDir()
-	if err != nil {
-		t.Skipf("this account has no home: %v", err)
-	}
-	dir, err := os.MkdirTemp(base, "jacamar-config-test-")
-	if err != nil {
-		t.Skipf("cannot make a directory in the home of this account: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	for _, f := range trustedfile.Self().Check(mustPath(t, filepath.Join(dir, "file"))) {
+	dir := testutil.HomeDir(t)
+	for _, f := range trustedfile.Self().Check(testutil.AbsPath(t, filepath.Join(dir, "file"))) {
 		if f.Path != f.File {
 			t.Skipf("the home of this account is not trusted itself: %v", &f)
 		}

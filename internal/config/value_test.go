@@ -10,6 +10,7 @@ import (
 	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // general parses a configuration in which one key of [general] is replaced.
@@ -266,7 +267,7 @@ func TestExecutorNames(t *testing.T) {
 }
 
 func TestLocation(t *testing.T) {
-	for text, want := range map[string]Location{"syslog": {Syslog: true}, "journald": {Journal: true}, "/var/log/x": {File: mustPath(t, "/var/log/x")}} {
+	for text, want := range map[string]Location{"syslog": {Syslog: true}, "journald": {Journal: true}, "/var/log/x": {File: testutil.AbsPath(t, "/var/log/x")}} {
 		var l Location
 		if err := l.UnmarshalText([]byte(text)); err != nil || l != want || l.String() != text {
 			t.Errorf("%s: %+v %q, %v", text, l, l, err)
@@ -344,7 +345,7 @@ func TestEmptyListIsNotAnUnsetOne(t *testing.T) {
 	for line, want := range map[string]List[job.Username]{
 		"":                                  {},
 		"user_allowlist = []\n":             {Set: true, Items: []job.Username{}},
-		"user_allowlist = [\"a\", \"b\"]\n": {Set: true, Items: []job.Username{mustUser(t, "a"), mustUser(t, "b")}},
+		"user_allowlist = [\"a\", \"b\"]\n": {Set: true, Items: []job.Username{testutil.Username(t, "a"), testutil.Username(t, "b")}},
 	} {
 		c, err := parse(minimal + line)
 		if err != nil {
@@ -389,12 +390,15 @@ func TestStateDir(t *testing.T) {
 		{"", "/home/runner", false, "/home/runner/.jacamar-state"},
 		{"", "", false, ""},
 	} {
-		g.StateDir = mustPath(t, tc.set)
+		g.StateDir = job.AbsPath{}
+		if tc.set != "" {
+			g.StateDir = testutil.AbsPath(t, tc.set)
+		}
 		got, err := g.StateDirOf(tc.privileged, func() (job.AbsPath, error) {
 			if tc.home == "" {
 				return job.AbsPath{}, lost
 			}
-			return mustPath(t, tc.home), nil
+			return testutil.AbsPath(t, tc.home), nil
 		})
 		if got.String() != tc.want || (err == nil) != (tc.want != "") || err != nil && !errors.Is(err, lost) {
 			t.Errorf("%+v: %q, %v", tc, got, err)
@@ -410,23 +414,6 @@ func wantFault(t *testing.T, name string, err error, want string) {
 	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
 		t.Errorf("%s: got %v, want %q in it", name, err, want)
 	}
-}
-
-func mustPath(t *testing.T, s string) (p job.AbsPath) {
-	t.Helper()
-	if err := p.UnmarshalText([]byte(s)); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func mustUser(t *testing.T, s string) job.Username {
-	t.Helper()
-	u, err := job.ParseUsername(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
 }
 
 func TestRunAsNeedsItsScript(t *testing.T) {

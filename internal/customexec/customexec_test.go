@@ -390,7 +390,7 @@ func TestGrowingFile(t *testing.T) {
 
 func TestExitCodeFile(t *testing.T) {
 	file := abs(t, t.TempDir(), "code")
-	if err := RemoveExitCode(file); err != nil {
+	if err := removeExitCode(file); err != nil {
 		t.Errorf("nothing to clear: %v", err)
 	}
 	if err := WriteExitCode(file, 7); err != nil {
@@ -402,13 +402,13 @@ func TestExitCodeFile(t *testing.T) {
 	if err := WriteExitCode(file, 8); err == nil {
 		t.Error("an existing file was written")
 	}
-	if err := RemoveExitCode(file); err != nil {
+	if err := removeExitCode(file); err != nil {
 		t.Fatal(err)
 	}
 	if err := WriteExitCode(file, 255); err != nil {
 		t.Fatal(err)
 	}
-	if err := RemoveExitCode(job.AbsPath{}); err != nil {
+	if err := removeExitCode(job.AbsPath{}); err != nil {
 		t.Errorf("no file named: %v", err)
 	}
 	if err := WriteExitCode(job.AbsPath{}, 1); err != nil {
@@ -421,7 +421,7 @@ func TestExitCodeFile(t *testing.T) {
 
 func TestAnswer(t *testing.T) {
 	var b bytes.Buffer
-	a := ConfigOutput{BuildsDir: abs(t, "/b"), CacheDir: abs(t, "/c"), Hostname: "h", Driver: Driver{"jacamar", "1"}, JobEnv: map[string]string{StateVariable: `{"a":"b"}`}, Shell: "bash"}
+	a := ConfigOutput{BuildsDir: abs(t, "/b"), CacheDir: abs(t, "/c"), Hostname: "h", Driver: Driver{"jacamar", "1"}, JobEnv: map[string]string{stateVariable: `{"a":"b"}`}, Shell: "bash"}
 	if err := a.Write(&b); err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +430,7 @@ func TestAnswer(t *testing.T) {
 	if err := d.Decode(&back); err != nil || d.More() {
 		t.Fatalf("not one JSON value: %v", err)
 	}
-	if back["builds_dir"] != "/b" || back["builds_dir_is_shared"] != false || back["job_env"].(map[string]any)[StateVariable] != `{"a":"b"}` {
+	if back["builds_dir"] != "/b" || back["builds_dir_is_shared"] != false || back["job_env"].(map[string]any)[stateVariable] != `{"a":"b"}` {
 		t.Errorf("got %v", back)
 	}
 }

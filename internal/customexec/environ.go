@@ -37,10 +37,10 @@ type Environ struct {
 	custom   map[string]string
 }
 
-// StateVariable carries the config stage's state to the later stages. A job's
+// stateVariable carries the config stage's state to the later stages. A job's
 // author cannot set it: the runner gives every variable of a job the prefix
 // CUSTOM_ENV_.
-const StateVariable = "JACAMAR_CI_STATE"
+const stateVariable = "JACAMAR_CI_STATE"
 
 const customPrefix = "CUSTOM_ENV_"
 
@@ -58,7 +58,7 @@ func ParseEnviron(environ []string) (Environ, error) {
 		}
 	}
 	_, e.ByRunner = own["BUILD_FAILURE_EXIT_CODE"]
-	e.State, e.Login = own[StateVariable], login(own)
+	e.State, e.Login = own[stateVariable], login(own)
 	codes, paths := e.readCodes(own), e.readPaths(own)
 	return e, cmp.Or(codes, paths)
 }

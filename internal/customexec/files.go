@@ -21,10 +21,10 @@ func (e Environ) Script(stage job.Stage, file string) ([]byte, error) {
 	if stage != job.Run {
 		return nil, nil
 	}
-	if err := RemoveExitCode(e.CodeFile); err != nil {
+	if err := removeExitCode(e.CodeFile); err != nil {
 		return nil, err
 	}
-	return ReadScript(file)
+	return readScript(file)
 }
 
 // SubStage reads the runner's name of a run stage's script; the other stages have
@@ -40,8 +40,8 @@ func SubStage(stage job.Stage, name string) (job.SubStage, error) {
 	return sub, nil
 }
 
-// ReadScript reads the script of a run stage.
-func ReadScript(file string) ([]byte, error) {
+// readScript reads the script of a run stage.
+func readScript(file string) ([]byte, error) {
 	p, err := job.ParseAbsPath(file)
 	if err != nil {
 		return nil, failure.Privatef("cannot read the script: %w", err)
@@ -97,9 +97,9 @@ func readWhole(file io.Reader, size, limit int64) ([]byte, error) {
 	return append(text, rest...), err
 }
 
-// RemoveExitCode removes the exit code of an earlier stage: the runner never does,
+// removeExitCode removes the exit code of an earlier stage: the runner never does,
 // and would take it for this one's.
-func RemoveExitCode(p job.AbsPath) error {
+func removeExitCode(p job.AbsPath) error {
 	if p.IsZero() {
 		return nil
 	}

@@ -37,7 +37,7 @@ func NewConfigOutput(builds, cache job.AbsPath, version, state string) ConfigOut
 	return ConfigOutput{
 		BuildsDir: builds, CacheDir: cache, Hostname: host,
 		Driver: Driver{Name: "jacamar", Version: strings.TrimPrefix(version, "v")},
-		JobEnv: map[string]string{StateVariable: state},
+		JobEnv: map[string]string{stateVariable: state},
 		Shell:  "bash",
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// By is who sees to it that a job has of an attribute what the list contains.
+// By is what gives a job the attribute that the list describes.
 type By string
 
 // The parties.
@@ -17,11 +17,11 @@ const (
 	Starter By = "jacamar-auth"
 	// Jacamar: jacamar, before it starts anything of the job.
 	Jacamar By = "jacamar"
-	// Service: nobody. A job has it as the runner's service has it.
+	// Service: nothing changes it. A job has it as the runner's service has it.
 	Service By = "the runner's service"
 )
 
-// Attribute is one thing that a process has from the one that started it.
+// Attribute is one property that a process inherits from the one that started it.
 type Attribute struct {
 	Name string
 	// Job is what a job has.
@@ -47,10 +47,10 @@ type Attribute struct {
 func (a Attribute) Verified() bool { return a.verify != nil }
 
 // verifiedFirst is for the ids, of which a Start contains nothing: jacamar compares
-// them with the account before it comes to this list (package posture).
+// them with the account before it verifies this list (package dropcheck).
 func verifiedFirst(Start, job.UID) error { return nil }
 
-// Start is how jacamar was started: what was promised that it can verify.
+// Start is how jacamar was started: the promises that it verifies.
 type Start struct {
 	// Sudo: sudo(8) and its PAM session came in between.
 	Sudo bool `json:"sudo,omitempty"`
@@ -65,7 +65,7 @@ type Start struct {
 }
 
 // Shed gives up on this thread what the program that it starts must not have.
-// uid is the account's. It returns the start with what it could promise beyond.
+// uid is the account's. It returns s with the promises that this added.
 func (t *Thread) Shed(s Start, uid job.UID) (Start, error) {
 	t.uid = uid
 	for i := range list {
@@ -78,8 +78,8 @@ func (t *Thread) Shed(s Start, uid job.UID) (Start, error) {
 	return s, nil
 }
 
-// Settle makes this thread, to which the goroutine must be locked, fit to start
-// programs of the job, and verifies what it made.
+// Settle prepares this thread, to which the goroutine must be locked, to start
+// programs of the job, and verifies the result.
 func Settle(s Start, uid job.UID) error {
 	for i := range list {
 		if err := list[i].settled(s, uid); err != nil {
@@ -102,7 +102,7 @@ func (a *Attribute) settled(s Start, uid job.UID) error {
 	return a.verify(s, uid)
 }
 
-// Verify refuses when something of this process is not as it was promised.
+// Verify returns an error when an attribute of this process is not as s promises.
 func Verify(s Start, uid job.UID) error {
 	for i := range list {
 		a := &list[i]

@@ -54,6 +54,9 @@ func Printable(s string) string {
 // text that follows (Unicode Standard Annex 9, section 2).
 func reorders(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
+// ShellQuote writes a text as one word of a POSIX shell.
+func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
 // onlyAlnum reports whether s is one or more bytes of the ASCII letters, digits and
 // extra. A regular expression would do, but compiling it costs each start of a
 // program a third of a millisecond.

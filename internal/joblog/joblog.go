@@ -19,8 +19,8 @@ type Writer struct{ out io.Writer }
 // NewWriter returns a Writer to w.
 func NewWriter(w io.Writer) Writer { return Writer{w} }
 
-// Prefix begins every line of Jacamar outside of sections, apart from lines to copy.
-const Prefix = "jacamar: "
+// prefix begins every line of Jacamar outside of sections, apart from lines to copy.
+const prefix = "jacamar: "
 
 // GitLab's log view interprets these sequences of ECMA-48; plain viewers show the
 // text between them.
@@ -50,7 +50,7 @@ func (w Writer) Fail(line, hint string, toCopy ...string) {
 }
 
 func (w Writer) line(color, mark, format string, args []any) {
-	_, _ = io.WriteString(w.out, color+Prefix+mark+job.Printable(fmt.Sprintf(format, args...))+reset+"\n")
+	_, _ = io.WriteString(w.out, color+prefix+mark+job.Printable(fmt.Sprintf(format, args...))+reset+"\n")
 }
 
 // Section writes lines that GitLab's log view collapses under a title; name
@@ -80,5 +80,5 @@ func (w Writer) Fold(name, title string, output []byte) {
 func (w Writer) section(name, title, text string) {
 	now := time.Now().Unix()
 	_, _ = fmt.Fprintf(w.out, "\x1b[0Ksection_start:%d:%s[collapsed=true]\r\x1b[0K%s%s%s%s\n%s\x1b[0Ksection_end:%[1]d:%[2]s\r\x1b[0K\n",
-		now, name, cyan, Prefix, job.Printable(title), reset, text)
+		now, name, cyan, prefix, job.Printable(title), reset, text)
 }

@@ -103,7 +103,7 @@ func takeSocket() (*os.File, error) {
 	if err := unix.Dup3(null, 0, 0); err != nil {
 		return nil, fmt.Errorf("cannot replace standard input: %w", err)
 	}
-	return os.NewFile(uintptr(fd), "handoff"), unix.Close(null)
+	return os.NewFile(uintptr(fd), "ipc socket"), unix.Close(null)
 }
 
 // listenControl forwards jacamar-auth's control messages to channels.

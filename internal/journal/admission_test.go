@@ -101,7 +101,7 @@ func TestTakeOver(t *testing.T) {
 	j, p := open(t)
 	l, err := j.Create(key, At(start, Granted, Context{Account: "alice"}))
 	testutil.Must(t, err)
-	if _, _, err := j.TakeOver(key); !errors.Is(err, ErrInUse) {
+	if _, _, err := j.TakeOver(key); !errors.Is(err, errInUse) {
 		t.Errorf("of a running stage: %v", err)
 	}
 	testutil.Must(t, l.Close())
@@ -109,7 +109,7 @@ func TestTakeOver(t *testing.T) {
 	if err != nil || len(r.Events) != 1 || r.Key != key {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if _, _, err := j.TakeOver(key); !errors.Is(err, ErrInUse) {
+	if _, _, err := j.TakeOver(key); !errors.Is(err, errInUse) {
 		t.Errorf("twice: %v", err)
 	}
 	if jobs, err := LiveJobs(p, "login1"); err != nil || len(jobs) != 1 || !jobs[0].Running {

@@ -217,7 +217,7 @@ func (l *Live) markTruncated(size int64, e Event) error {
 func (l *Live) Began() time.Time {
 	text := make([]byte, 2*maxLine)
 	n, _ := l.file.ReadAt(text, 0)
-	for _, e := range Parse(text[:n]) {
+	for _, e := range parseEvents(text[:n]) {
 		if e.Name == Granted {
 			return time.UnixMilli(int64(e.Time * 1000))
 		}
@@ -229,7 +229,7 @@ func (l *Live) Began() time.Time {
 func (l *Live) Events() []Event {
 	text := make([]byte, maxLiveFile)
 	n, _ := l.file.ReadAt(text, 0)
-	return Parse(text[:n])
+	return parseEvents(text[:n])
 }
 
 // Close closes the job's file and releases its lock.

@@ -151,24 +151,6 @@ func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
 	return m, true, nil
 }
 
-// Marks returns the names of all marks, sorted.
-func Marks(dir job.AbsPath) ([]MarkName, error) {
-	entries, err := list(dir, markDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var names []MarkName
-	for _, e := range entries {
-		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, MarkName(e.Name()))
-		}
-	}
-	return names, nil
-}
-
 // KeptOut returns the first mark in force that refuses a new job: of its account, of
 // its project, of all. A mark that cannot be read is an error, which stops no job.
 func KeptOut(dir job.AbsPath, k Key, now time.Time) (m Mark, ok bool, err error) {

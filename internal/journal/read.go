@@ -155,7 +155,7 @@ func jobsIn(dir job.AbsPath, host, below string) ([]Record, error) {
 		if err != nil {
 			continue // it has ended meanwhile, or was put there
 		}
-		r := Record{Host: host, Key: k, Events: Parse(text), Running: isLocked(file), Live: true}
+		r := Record{Host: host, Key: k, Events: parseEvents(text), Running: isLocked(file), Live: true}
 		if info, err := file.Stat(); err == nil {
 			r.Changed = info.ModTime()
 		}
@@ -172,9 +172,9 @@ func isLocked(file *os.File) bool {
 	return unix.FcntlFlock(file.Fd(), unix.F_OFD_GETLK, &wanted) == nil && wanted.Type != unix.F_UNLCK
 }
 
-// Parse reads events. It ignores malformed lines: the last one may be incomplete, and
+// parseEvents reads events. It ignores malformed lines: the last one may be incomplete, and
 // a full disk leaves incomplete lines in the middle.
-func Parse(text []byte) []Event {
+func parseEvents(text []byte) []Event {
 	var events []Event
 	for line := range bytes.Lines(text) {
 		var e Event
@@ -191,7 +191,7 @@ func Day(host string, text []byte) []Record {
 	var records []Record
 	current := map[job.ID]int{} // index of the newest record of a job
 	seen := map[string]bool{}
-	for _, e := range Parse(text) {
+	for _, e := range parseEvents(text) {
 		if e.Name == Refused {
 			records = append(records, Record{Host: host, Events: []Event{e}})
 			continue

@@ -97,7 +97,7 @@ func (r Record) Abandoned(ownerGone bool, now time.Time) error {
 	until := time.Unix(granted.Context.Until, 0)
 	switch {
 	case r.Running:
-		return ErrInUse
+		return errInUse
 	case ownerGone || r.configKilled(now):
 		return nil
 	case granted.Context.Until != 0 && now.After(until.Add(certainlyLate)):

@@ -12,15 +12,15 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// ErrInUse reports that a stage of the job runs, or that another process cleans up
+// errInUse reports that a stage of the job runs, or that another process cleans up
 // after it.
-var ErrInUse = errors.New("a stage of it runs")
+var errInUse = errors.New("a stage of it runs")
 
 // ErrTaken reports that another process cleans up after the job of a stage that begins.
 var ErrTaken = errors.New("another process cleans up after the job")
 
 // TakeOver opens the file of a job for this process alone, with the events so far. The
-// error is ErrInUse while another process has the file, and fs.ErrNotExist where there
+// error is errInUse while another process has the file, and fs.ErrNotExist where there
 // is none.
 func (j *Journal) TakeOver(k Key) (*Live, Record, error) {
 	file, err := j.file(liveDir, k.String(), 0)
@@ -43,7 +43,7 @@ func takeOver(file *os.File) (Record, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 0, Len: 1}
 	err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		return Record{}, ErrInUse
+		return Record{}, errInUse
 	}
 	if err != nil {
 		return Record{}, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
@@ -57,7 +57,7 @@ func takeOver(file *os.File) (Record, error) {
 	if n < len(text) {
 		return Record{}, fmt.Errorf("cannot read %s: %w", file.Name(), err)
 	}
-	return Record{Events: Parse(text), Live: true, Changed: info.ModTime()}, nil
+	return Record{Events: parseEvents(text), Live: true, Changed: info.ModTime()}, nil
 }
 
 // has reports whether the open file still is the job's.

@@ -20,14 +20,14 @@ type Child struct {
 	jacamar *jacamar
 }
 
-// Start makes the handoff's socket and lets fork start jacamar, or what becomes
-// jacamar, with the other end of it as standard input.
+// Start makes the socket between the programs and lets fork start jacamar, or what
+// becomes jacamar, with the other end of it as standard input.
 func Start(fork func(socket *os.File) (pid int, err error)) (*Child, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make the handoff socket: %w", err)
+		return nil, fmt.Errorf("cannot make the socket for jacamar: %w", err)
 	}
-	ours, theirs := os.NewFile(uintptr(pair[0]), "handoff"), os.NewFile(uintptr(pair[1]), "jacamar")
+	ours, theirs := os.NewFile(uintptr(pair[0]), "ipc socket"), os.NewFile(uintptr(pair[1]), "jacamar")
 	defer theirs.Close()
 	pid, err := fork(theirs)
 	if err != nil {

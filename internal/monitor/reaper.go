@@ -7,8 +7,8 @@ import (
 	"jacamar-ci/internal/ipc"
 )
 
-// Reaper is a jacamar that ends processes as its account, for a process that has
-// not the right to, nor to change ids.
+// Reaper is a jacamar that ends processes as its account, for a process that may
+// neither do that nor change ids.
 type Reaper struct {
 	child *Child
 	end   *ipc.ParentConn
@@ -18,13 +18,14 @@ type Reaper struct {
 // a process of the account, whose others can stop it.
 const reaperLimit = 2 * time.Second
 
-// NewReaper briefs a started jacamar. On an error the jacamar is requested to end.
-func NewReaper(c *Child, brief ipc.Request) (*Reaper, error) {
-	brief.SubStage, brief.Reap = "", true
+// NewReaper sends a jacamar that was started the request to signal processes. On an error
+// it ends that jacamar.
+func NewReaper(c *Child, request ipc.Request) (*Reaper, error) {
+	request.SubStage, request.Reap = "", true
 	r := &Reaper{c, ipc.NewParentConn(c.Socket)}
 	err := c.limit(reaperLimit)
 	if err == nil {
-		err = r.end.Send(brief, nil)
+		err = r.end.Send(request, nil)
 	}
 	var hello ipc.Hello
 	if err == nil {

@@ -55,7 +55,7 @@ func (v verdict) died() error {
 		return failure.Systemf("jacamar, which runs the job, was killed by signal %d (%s)", int(v.status.Signal()), unix.SignalName(v.status.Signal())).
 			WithHint("the job did so itself, or the machine was short of memory")
 	}
-	// A reset is an end that came before the brief was read.
+	// A reset is an end that came before the request was read.
 	e := &StartError{Text: strings.TrimSpace(v.early)}
 	if v.status.Exited() {
 		e.Status = v.status.ExitStatus()

@@ -29,15 +29,15 @@ func Of(path string) Mount {
 		return unknown
 	}
 	defer unix.Close(fd)
-	if m, ok := OfFile(fd); ok {
+	if m, ok := ofFile(fd); ok {
 		return m
 	}
 	return unknown
 }
 
-// OfFile returns the mount of an open file. It reads the whole mount table; ok is
+// ofFile returns the mount of an open file. It reads the whole mount table; ok is
 // false where /proc does not show it.
-func OfFile(fd int) (m Mount, ok bool) {
+func ofFile(fd int) (m Mount, ok bool) {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return Mount{}, false
@@ -153,7 +153,7 @@ func Mounter(fd int, device uint64) (uid uint32, ok bool) {
 		err := unix.Stat(fuseControl+"/"+strconv.FormatUint(uint64(unix.Minor(device)), 10), &st)
 		return st.Uid, err == nil
 	}
-	m, found := OfFile(fd)
+	m, found := ofFile(fd)
 	if !found {
 		return 0, false
 	}

@@ -13,9 +13,9 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// Own returns the file of this program. Its name in argv is the caller's choice;
+// own returns the file of this program. Its name in argv is the caller's choice;
 // /proc/self/exe is the kernel's record (proc_pid_exe(5)).
-func Own() (job.AbsPath, error) {
+func own() (job.AbsPath, error) {
 	self, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return job.AbsPath{}, failure.Privatef("cannot find this program's own file: %w", err)
@@ -26,7 +26,7 @@ func Own() (job.AbsPath, error) {
 // Sibling returns the path of another program in the directory of this one. The
 // program need not exist.
 func Sibling(name string) (job.AbsPath, error) {
-	self, err := Own()
+	self, err := own()
 	if err != nil {
 		return job.AbsPath{}, err
 	}

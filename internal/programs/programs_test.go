@@ -17,9 +17,9 @@ func TestSibling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own, err := Own()
-	if err != nil || own.String() != want {
-		t.Errorf("%s, %v, want %s", own, err, want)
+	got, err := own()
+	if err != nil || got.String() != want {
+		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 	sibling, err := Sibling("jacamar")
 	if err != nil || sibling.String() != filepath.Join(filepath.Dir(want), "jacamar") {

@@ -2,12 +2,8 @@ package fakeschedulers
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -125,37 +121,6 @@ func (s Store) fault(program string) (f Fault) {
 		return nil
 	})
 	return f
-}
-
-// Call is one run of a program.
-type Call struct {
-	Time time.Time `json:"time"`
-	Argv []string  `json:"argv"`
-}
-
-func (s Store) record(argv []string) {
-	text, _ := json.Marshal(Call{time.Now(), argv})
-	f, err := os.OpenFile(s.path("calls"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
-	if err == nil {
-		_, _ = f.Write(append(text, '\n'))
-		f.Close()
-	}
-}
-
-// Calls returns the runs of a program so far; "" means of all.
-func (s Store) Calls(program string) ([]Call, error) {
-	text, err := os.ReadFile(s.path("calls"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var calls []Call
-	for line := range strings.Lines(string(text)) {
-		var c Call
-		if json.Unmarshal([]byte(line), &c) == nil && (program == "" || filepath.Base(c.Argv[0]) == program) {
-			calls = append(calls, c)
-		}
-	}
-	return calls, err
 }
 
 // happen causes a fault; it returns false when the program must end.

@@ -35,14 +35,12 @@ func Main(argv []string) int {
 		return store.step(argv[1])
 	}
 	if f, ok := schedulerDefs()[store.kind]; ok && store.behaviour().Away {
-		store.record(argv)
 		return status(f.away)
 	}
 	if _, err := os.Stat(store.Conf()); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: fatal: Could not establish a configuration source\n", name)
 		return 1
 	}
-	store.record(argv)
 	fault := store.fault(name)
 	fmt.Print(fault.Banner)
 	if !fault.happen(fault.Before) {

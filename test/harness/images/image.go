@@ -157,9 +157,6 @@ func (p Packed) Tag() string {
 	return "latest"
 }
 
-// Digest is the digest by which the image is pulled.
-func (p Packed) Digest() string { return p.Manifests[len(p.Manifests)-1].Digest }
-
 // layer encodes files with their parent directories as a tar file, plain and compressed.
 func layer(files []File) (plain, packed []byte, err error) {
 	var b bytes.Buffer

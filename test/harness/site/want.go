@@ -1,8 +1,10 @@
 package site
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"jacamar-ci/test/harness/fakerunner"
 )
@@ -25,4 +27,18 @@ func Shows(t testing.TB, r fakerunner.Result, texts ...string) {
 			t.Errorf("no %q in the job log:\n%s", text, r.Trace)
 		}
 	}
+}
+
+// Begin starts a job with a script that prints "under way", and waits for that.
+func Begin(t testing.TB, r *fakerunner.Runner, j fakerunner.Job, script string) *fakerunner.Execution {
+	t.Helper()
+	j.Raw = map[string][]byte{"build_script": []byte(script)}
+	e := r.Start(j)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := e.AwaitOutput(ctx, "build_script", "under way"); err != nil {
+		e.Abort()
+		t.Fatalf("%v; the log:\n%s", err, e.Wait().Trace)
+	}
+	return e
 }

@@ -2,6 +2,9 @@
 package testutil
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"jacamar-ci/internal/job"
@@ -31,4 +34,42 @@ func Username(t testing.TB, name string) job.Username {
 	u, err := job.ParseUsername(name)
 	Must(t, err)
 	return u
+}
+
+// HomeDir is a new directory in the home of this account, whose parents can be trusted
+// where the home can: t.TempDir is below /tmp, which every user can write.
+func HomeDir(t testing.TB) string {
+	t.Helper()
+	home, err := os.UserHomeDir()
+	if err == nil {
+		home, err = filepath.EvalSymlinks(home)
+	}
+	if err != nil {
+		t.Skipf("this account has no home: %v", err)
+	}
+	dir, err := os.MkdirTemp(home, "jacamar-test-")
+	if err != nil {
+		t.Skipf("cannot make a directory in the home of this account: %v", err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// Leaves calls f with each value of a decoded JSON document that is neither an object nor a
+// list, with its path, such as .a[0].b, and with a function that replaces it.
+func Leaves(doc any, f func(path string, v any, replace func(any))) { leaves("", doc, nil, f) }
+
+func leaves(path string, v any, replace func(any), f func(path string, v any, replace func(any))) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, inner := range v {
+			leaves(path+"."+k, inner, func(n any) { v[k] = n }, f)
+		}
+	case []any:
+		for i, inner := range v {
+			leaves(fmt.Sprintf("%s[%d]", path, i), inner, func(n any) { v[i] = n }, f)
+		}
+	default:
+		f(path, v, replace)
+	}
 }

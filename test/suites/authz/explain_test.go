@@ -74,12 +74,7 @@ func TestExplain(t *testing.T) {
 				t.Skip("needs root: an ordinary user's jobs run as that user")
 			}
 			s := newSibling(t)
-			testutil.Must(t, s.Reconfigure(func(c site.Config) {
-				c.Set("general", "state_dir", common(t).StateDir)
-				if tc.change != nil {
-					tc.change(s, c)
-				}
-			}))
+			reconfigure(t, s, tc.change)
 			prime(t)
 			j := s.Job("true")
 			if tc.job != nil {

@@ -274,18 +274,11 @@ func TestListsChangedDuringTheJob(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSibling(t)
-			set := func(change func(*site.Site, site.Config)) {
-				testutil.Must(t, s.Reconfigure(func(c site.Config) {
-					c.Set("general", "state_dir", common(t).StateDir)
-					c.Set("auth", "logging", logging(s))
-					change(s, c)
-				}))
-			}
-			set(c.before)
+			reconfigure(t, s, c.before)
 			r := in(ns, s)
 			r.Hooks.Ended = func(call fakerunner.Call) {
 				if call.Stage == "config" {
-					set(c.after)
+					reconfigure(t, s, c.after)
 				}
 			}
 			if got := countGroups(t, s, r); got.Outcome != c.want {

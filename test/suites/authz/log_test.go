@@ -85,13 +85,7 @@ func TestRecordsOfFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSibling(t)
-			testutil.Must(t, s.Reconfigure(func(c site.Config) {
-				c.Set("general", "state_dir", common(t).StateDir)
-				c.Set("auth", "logging", logging(s))
-				if tc.change != nil {
-					tc.change(s, c)
-				}
-			}))
+			reconfigure(t, s, tc.change)
 			j := s.Job("id -un")
 			if tc.job != nil {
 				j = tc.job(s)

@@ -66,16 +66,25 @@ func common(t testing.TB) *site.Site {
 // already.
 func newSibling(t testing.TB, change ...func(site.Config)) *site.Site {
 	t.Helper()
-	b := common(t)
-	s := b.NewSibling(t)
-	all := append([]func(site.Config){func(c site.Config) {
-		c.Set("general", "state_dir", b.StateDir)
-		c.Set("auth", "logging", logging(s))
-	}}, change...)
-	if err := s.Reconfigure(all...); err != nil {
-		t.Fatal(err)
-	}
+	s := common(t).NewSibling(t)
+	reconfigure(t, s, func(_ *site.Site, c site.Config) {
+		for _, f := range change {
+			f(c)
+		}
+	})
 	return s
+}
+
+// reconfigure replaces what a site of newSibling has of its own; nil is for nothing.
+func reconfigure(t testing.TB, s *site.Site, change func(*site.Site, site.Config)) {
+	t.Helper()
+	testutil.Must(t, s.Reconfigure(func(c site.Config) {
+		c.Set("general", "state_dir", common(t).StateDir)
+		c.Set("auth", "logging", logging(s))
+		if change != nil {
+			change(s, c)
+		}
+	}))
 }
 
 func logFile(s *site.Site) string { return filepath.Join(s.Dir, "operator.log") }
@@ -212,15 +221,7 @@ func attempts(t *testing.T, all []attempt) {
 func (a attempt) try(t *testing.T) {
 	t.Helper()
 	s := newSibling(t)
-	if a.change != nil {
-		if err := s.Reconfigure(func(c site.Config) {
-			c.Set("general", "state_dir", common(t).StateDir)
-			c.Set("auth", "logging", logging(s))
-			a.change(s, c)
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	reconfigure(t, s, a.change)
 	j := s.Job("id -un")
 	if a.job != nil {
 		j = a.job(s)

@@ -220,11 +220,7 @@ func TestRunAsHangs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSibling(t)
-			testutil.Must(t, s.Reconfigure(func(c site.Config) {
-				c.Set("general", "state_dir", common(t).StateDir)
-				c.Set("auth", "logging", logging(s))
-				validated(body)(s, c)
-			}))
+			reconfigure(t, s, validated(body))
 			c, _ := once(t, s)
 			if c.Status != 2 || !strings.Contains(string(c.Stderr), failed) || c.Duration > 45*time.Second {
 				t.Errorf("status %d after %v: %s", c.Status, c.Duration, c.Stderr)
@@ -325,18 +321,11 @@ func TestRunAsHoldsForTheJob(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSibling(t)
-			configure := func(change func(*site.Site, site.Config)) {
-				testutil.Must(t, s.Reconfigure(func(c site.Config) {
-					c.Set("general", "state_dir", common(t).StateDir)
-					c.Set("auth", "logging", logging(s))
-					change(s, c)
-				}))
-			}
-			configure(validated(answer("svc")))
+			reconfigure(t, s, validated(answer("svc")))
 			r := in(ns, s)
 			r.Hooks.Ended = func(c fakerunner.Call) {
 				if c.Stage == "config" {
-					configure(tc.later)
+					reconfigure(t, s, tc.later)
 				}
 			}
 			j := by("ordinary")(s)

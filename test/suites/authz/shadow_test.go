@@ -194,11 +194,7 @@ func TestLockedInADirectory(t *testing.T) {
 	}
 	d.Stop()
 	s2 := newSibling(t)
-	testutil.Must(t, s2.Reconfigure(func(c site.Config) {
-		c.Set("general", "state_dir", common(t).StateDir)
-		c.Set("auth", "logging", logging(s2))
-		script(s2, c)
-	}))
+	reconfigure(t, s2, script)
 	attempt{rule: "runas"}.judge(t, s2, in(unfiltered, s2).Run(by(free)(s2)))
 }
 

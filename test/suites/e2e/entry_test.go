@@ -111,7 +111,7 @@ func TestInheritedDescriptors(t *testing.T) {
 		testutil.Must(t, os.WriteFile(secret, []byte("leaked"), 0o644))
 		foreign := []string{secret, s.Dir, "/"}
 		line := fmt.Sprintf("exec 3<%[1]s 7</ 8<%[2]s 9>>/dev/null 63<%[1]s 200<%[1]s", secret, s.Dir)
-		e := begin(t, launched(s, line), s.Job(), "ls -l /proc/self/fd | sed 's/^/job: /'\n[ -r /proc/$PPID/environ ] && echo readable.\necho parent: $PPID.\necho under way\nsleep 1000\n")
+		e := site.Begin(t, launched(s, line), s.Job(), "ls -l /proc/self/fd | sed 's/^/job: /'\n[ -r /proc/$PPID/environ ] && echo readable.\necho parent: $PPID.\necho under way\nsleep 1000\n")
 		_, pid, _ := strings.Cut(e.Trace(), "parent: ")
 		pid, _, _ = strings.Cut(pid, ".")
 		var jacamar map[string]string

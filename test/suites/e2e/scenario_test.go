@@ -66,7 +66,7 @@ func exits(t *testing.T, s *site.Site) {
 func cancelled(t *testing.T, s *site.Site) {
 	job := s.Job()
 	job.AfterScript = []string{"echo tidied up"}
-	e := begin(t, s.Runner(), job, long)
+	e := site.Begin(t, s.Runner(), job, long)
 	start := time.Now()
 	e.Cancel()
 	r := e.Wait()
@@ -103,7 +103,7 @@ func killShell(t *testing.T, s *site.Site) {
 // killJacamar kills the unprivileged program, as a user can; the script is an orphan
 // then.
 func killJacamar(t *testing.T, s *site.Site) {
-	e := begin(t, s.Runner(), s.Job(), "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP; sleep 1002) & echo under way below $PPID.\nsleep 1003\n")
+	e := site.Begin(t, s.Runner(), s.Job(), "setsid sleep 1000 & sleep 1001 & (trap '' TERM HUP; sleep 1002) & echo under way below $PPID.\nsleep 1003\n")
 	var jacamar int
 	_, after, _ := strings.Cut(e.Trace(), "under way below ")
 	if _, err := fmt.Sscanf(after, "%d.", &jacamar); err != nil {
@@ -116,7 +116,7 @@ func killJacamar(t *testing.T, s *site.Site) {
 
 // killStarted kills jacamar as only the runner's side can, or the sudo above it.
 func killStarted(t *testing.T, s *site.Site) {
-	e := begin(t, s.Runner(), s.Job(), long)
+	e := site.Begin(t, s.Runner(), s.Job(), long)
 	for _, pid := range proctree.Children(process(t, e, "build_script")) {
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Error(err)
@@ -127,7 +127,7 @@ func killStarted(t *testing.T, s *site.Site) {
 
 // killDriver kills the process that the runner started, which cannot report it.
 func killDriver(t *testing.T, s *site.Site) {
-	e := begin(t, s.Runner(), s.Job(), long)
+	e := site.Begin(t, s.Runner(), s.Job(), long)
 	if err := syscall.Kill(process(t, e, "build_script"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

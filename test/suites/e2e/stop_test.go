@@ -21,20 +21,6 @@ const long = "setsid sleep 1000 & sleep 1001 & echo under way\nwait\n"
 // limit is the longest time that a test waits for an event.
 const limit = 20 * time.Second
 
-// begin starts a job with the script and waits until it is under way.
-func begin(t *testing.T, r *fakerunner.Runner, job fakerunner.Job, script string) *fakerunner.Execution {
-	t.Helper()
-	job.Raw = map[string][]byte{"build_script": []byte(script)}
-	e := r.Start(job)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	if err := e.AwaitOutput(ctx, "build_script", "under way"); err != nil {
-		e.Abort()
-		t.Fatalf("%v; the log:\n%s", err, e.Wait().Trace)
-	}
-	return e
-}
-
 func TestStopReachesTheJobAtOnce(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
 		// A machine that is busy with other tests may be late; a slow driver is late every
@@ -60,7 +46,7 @@ func stopLatency(t *testing.T, s *site.Site) time.Duration {
 			informed <- time.Now()
 		}
 	}
-	e := begin(t, r, s.Job(), "trap 'echo got TERM; exit 9' TERM\necho under way\nsleep 1000 & wait\n")
+	e := site.Begin(t, r, s.Job(), "trap 'echo got TERM; exit 9' TERM\necho under way\nsleep 1000 & wait\n")
 	p := process(t, e, "build_script")
 	start := time.Now()
 	if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
@@ -90,7 +76,7 @@ func process(t *testing.T, e *fakerunner.Execution, stage string) int {
 
 func TestScriptThatIgnoresTermIsKilled(t *testing.T) {
 	everywhere(t, func(t *testing.T, s *site.Site) {
-		e := begin(t, s.Runner(), s.Job(), "trap '' TERM\necho under way\nwhile :; do sleep 0.2; done\n")
+		e := site.Begin(t, s.Runner(), s.Job(), "trap '' TERM\necho under way\nwhile :; do sleep 0.2; done\n")
 		p := process(t, e, "build_script")
 		start := time.Now()
 		if err := syscall.Kill(-p, syscall.SIGTERM); err != nil {
@@ -106,7 +92,7 @@ func TestScriptThatIgnoresTermIsKilled(t *testing.T) {
 
 func TestStoppedScriptExitZeroFails(t *testing.T) {
 	privileged(t, func(t *testing.T, s *site.Site) {
-		e := begin(t, s.Runner(), s.Job(), "trap 'exit 0' TERM\necho under way\nsleep 1000 & wait\n")
+		e := site.Begin(t, s.Runner(), s.Job(), "trap 'exit 0' TERM\necho under way\nsleep 1000 & wait\n")
 		if err := syscall.Kill(-process(t, e, "build_script"), syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}

@@ -93,7 +93,7 @@ func (p place) play(t *testing.T, b endEvent) {
 		}
 	}
 	r := e.Wait()
-	if r.Outcome == fakerunner.Success || strings.Contains(r.Trace, "handoff") {
+	if r.Outcome == fakerunner.Success || strings.Contains(r.Trace, "ipc socket") {
 		t.Errorf("%s: ended as %s; the log:\n%s", name, r.Outcome, r.Trace)
 	}
 	if took := time.Since(begun); took > limit {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"jacamar-ci/internal/job"
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/setup/journald"
 	"jacamar-ci/test/harness/setup/rsyslog"
@@ -51,15 +52,15 @@ func TestLogFileCannotBeForged(t *testing.T) {
 		log := defaultLog(s.StateDir)
 		runPassing(t, s, "true")
 		attacks := []string{
-			fmt.Sprintf("echo %s >>%s", shellQuoted(), log),
+			fmt.Sprintf("echo %s >>%s", job.ShellQuote(forged), log),
 			fmt.Sprintf("mv %s %s.away", log, log),
 			fmt.Sprintf("rm -f %s", log),
 			fmt.Sprintf("ln -s /tmp/jacamar-evidence %s/other && mv %[1]s/other %s", s.StateDir, log),
-			fmt.Sprintf("for fd in /proc/$PPID/fd/* /proc/[0-9]*/fd/*; do [ \"$(readlink $fd)\" = %s ] && echo %s >>$fd && exit 0; done; false", log, shellQuoted()),
+			fmt.Sprintf("for fd in /proc/$PPID/fd/* /proc/[0-9]*/fd/*; do [ \"$(readlink $fd)\" = %s ] && echo %s >>$fd && exit 0; done; false", log, job.ShellQuote(forged)),
 			fmt.Sprintf("mv %s %s.away", s.StateDir, s.StateDir),
 			fmt.Sprintf("echo 99999999999999999999 >%s/operator.seq", s.StateDir),
 		}
-		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; logger -t 'jacamar-auth[4242]' -p authpriv.warning %[1]s", shellQuoted())
+		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; logger -t 'jacamar-auth[4242]' -p authpriv.warning %[1]s", job.ShellQuote(forged))
 		as(t, s.Accounts.Bob, "sh", "-c", send)
 		before := len(parse(t, readLog(t, log)))
 		script := []string{send, "failed=0"}

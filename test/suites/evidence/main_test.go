@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -119,9 +118,6 @@ func try(t *testing.T, name string, argv ...string) ([]byte, error) {
 
 // forged are lines like records, with the number of a job that does not exist.
 const forged = `{"account":"root","call":"1.1","call_seq":1,"decision":"allow","event":"decision","job":666,"login":"mallory","seq":1,"uid":0}`
-
-// shellQuoted is forged for a script.
-func shellQuoted() string { return "'" + strings.ReplaceAll(forged, "'", `'\''`) + "'" }
 
 // keeperUID is the account that owns the state, and with it the log.
 func keeperUID(s *site.Site) uint32 {

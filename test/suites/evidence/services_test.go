@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"jacamar-ci/internal/job"
 	"jacamar-ci/test/harness/setup/journald"
 	"jacamar-ci/test/harness/setup/rsyslog"
 	"jacamar-ci/test/harness/site"
@@ -54,7 +55,7 @@ func TestShippedRsyslog(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "log", "syslog.log")
 		server := rsyslog.StartLocal(t, filepath.Join(s.Dir, "socket"), shipped(t, s, file), true)
 		devLog(t, server.Socket)
-		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; logger --id=1 -t jacamar-auth -p authpriv.warning %[1]s", shellQuoted())
+		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; logger --id=1 -t jacamar-auth -p authpriv.warning %[1]s", job.ShellQuote(forged))
 		as(t, s.Accounts.Bob, "sh", "-c", send)
 		j, r := runPassing(t, s, send)
 		as(t, s.Accounts.Bob, "sh", "-c", send+"; logger -t jacamar-auth the end")
@@ -99,7 +100,7 @@ func TestJournalctlCommand(t *testing.T) {
 		journal := journald.Start(t, "")
 		devLog(t, journald.DevLog)
 		journal.Join(t)
-		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; printf 'SYSLOG_IDENTIFIER=jacamar-auth\\n_UID=0\\n_EXE=%s\\nMESSAGE=%%s\\n' %[1]s | logger --journald", shellQuoted(), s.Auth)
+		send := fmt.Sprintf("logger -t jacamar-auth -p authpriv.info %s; printf 'SYSLOG_IDENTIFIER=jacamar-auth\\n_UID=0\\n_EXE=%s\\nMESSAGE=%%s\\n' %[1]s | logger --journald", job.ShellQuote(forged), s.Auth)
 		as(t, s.Accounts.Bob, "sh", "-c", send)
 		j, r := runPassing(t, s, send)
 		if all := journal.Read(t, "SYSLOG_IDENTIFIER=jacamar-auth"); len(all) != 4+recordsOf(r) {

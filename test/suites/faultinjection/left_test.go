@@ -14,7 +14,7 @@ import (
 )
 
 // inner are internal terms of the programs.
-var inner = []string{"goroutine ", "jacamar-auth: ", "handoff", "close_range", "prctl"}
+var inner = []string{"goroutine ", "jacamar-auth: ", "ipc socket", "close_range", "prctl"}
 
 // shown searches the driver's output for secrets, and for terms that its user cannot
 // understand.

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakeschedulers"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // sites are configurations modelled on those that sites have published.
@@ -30,7 +31,7 @@ func sites(t *testing.T) []string {
 // TestSitesLoad loads each unchanged.
 func TestSitesLoad(t *testing.T) {
 	warned := map[string]string{"riken.toml": "unrestricted_cmd_line"}
-	dir := trustedDir(t)
+	dir := testutil.HomeDir(t)
 	for _, file := range sites(t) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			text, err := os.ReadFile(file)
@@ -54,22 +55,6 @@ func TestSitesLoad(t *testing.T) {
 			}
 		})
 	}
-}
-
-// trustedDir is below the home of this account, as what is below a
-// world-writable directory would be refused.
-func trustedDir(t *testing.T) string {
-	t.Helper()
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Skipf("this account has no home: %v", err)
-	}
-	dir, err := os.MkdirTemp(home, "sites-test-")
-	if err != nil {
-		t.Skipf("cannot make a directory in the home of this account: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
 }
 
 // deployments are how a site runs the driver, where it is not by root.

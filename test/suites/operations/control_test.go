@@ -21,7 +21,7 @@ func TestDrain(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		path, open := gate(t)
 		r := s.Runner()
-		running := begin(t, r, s.Job(), waits(path))
+		running := site.Begin(t, r, s.Job(), waits(path))
 		for range 2 {
 			does(t, s, "drain", "--message", "new network\x1b[2J cables", "--until", "2h")
 		}
@@ -129,10 +129,10 @@ func TestStop(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		path, open := gate(t)
 		r := s.Runner()
-		other := begin(t, r, s.Job(), waits(path))
+		other := site.Begin(t, r, s.Job(), waits(path))
 		j := s.Job()
 		j.AfterScript = []string{"echo the after_script ran"}
-		e := begin(t, r, j, "trap '' TERM\n"+waits(path))
+		e := site.Begin(t, r, j, "trap '' TERM\n"+waits(path))
 		if text := does(t, s, "stop", "--message", "too loud", fmt.Sprint(j.ID)); text != fmt.Sprintf("job %d: sent SIGTERM to its stage build_script\n", j.ID) {
 			t.Errorf("%s", text)
 		}
@@ -198,7 +198,7 @@ func TestStopAccount(t *testing.T) {
 		r := s.Runner()
 		var all []*fakerunner.Execution
 		for range 3 {
-			all = append(all, begin(t, r, s.Job(), waits(path)))
+			all = append(all, site.Begin(t, r, s.Job(), waits(path)))
 		}
 		if text := does(t, s, "stop", "--account", s.Accounts.Bob); !strings.Contains(text, "nothing to do") {
 			t.Errorf("%s", text)
@@ -220,7 +220,7 @@ func TestStopAccount(t *testing.T) {
 func TestDrainWait(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		path, open := gate(t)
-		e := begin(t, s.Runner(), s.Job(), waits(path))
+		e := site.Begin(t, s.Runner(), s.Job(), waits(path))
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		ended := make(chan string, 2)
@@ -241,7 +241,7 @@ func TestStatusFiles(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		path, open := gate(t)
 		j := s.Job()
-		e := begin(t, s.Runner(), j, waits(path))
+		e := site.Begin(t, s.Runner(), j, waits(path))
 		dir := t.TempDir()
 		page, data, metrics := dir+"/index.html", dir+"/status.json", dir+"/jacamar.prom"
 		args := []string{"status", "--html", page, "--json", data, "--metrics", metrics, "--counters", dir + "/counters"}

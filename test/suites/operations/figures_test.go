@@ -170,7 +170,7 @@ func overTime(t *testing.T, s *site.Site, r *fakerunner.Runner, places int) {
 	path, open := gate(t)
 	var running []*fakerunner.Execution
 	for range places {
-		running = append(running, begin(t, r, s.Job(), waits(path)))
+		running = append(running, site.Begin(t, r, s.Job(), waits(path)))
 	}
 	stopped := s.Job("true")
 	e := r.Start(stopped)
@@ -205,7 +205,7 @@ func TestConcurrencyWithoutJournal(t *testing.T) {
 			os.WriteFile(filepath.Join(s.StateDir, "journal"), nil, 0o600))
 		path, open := gate(t)
 		r := s.Runner()
-		first, second := begin(t, r, s.Job(), waits(path)), begin(t, r, s.Job(), waits(path))
+		first, second := site.Begin(t, r, s.Job(), waits(path)), site.Begin(t, r, s.Job(), waits(path))
 		open()
 		site.Want(t, first.Wait(), fakerunner.Success, 0)
 		site.Want(t, second.Wait(), fakerunner.Success, 0)

@@ -27,7 +27,7 @@ func TestRunningJobs(t *testing.T) {
 		want := map[int64]bool{}
 		for range jobs {
 			j := s.Job()
-			running = append(running, begin(t, r, j, waits(path)))
+			running = append(running, site.Begin(t, r, j, waits(path)))
 			want[j.ID] = true
 		}
 		live := list(t, s)
@@ -123,7 +123,7 @@ func TestPlantedFiles(t *testing.T) {
 		)
 		path, open := gate(t)
 		second := s.Job()
-		e := begin(t, s.Runner(), second, waits(path))
+		e := site.Begin(t, s.Runner(), second, waits(path))
 		if l := list(t, s); len(l) != 1 || l[second.ID].State != "running" {
 			t.Errorf("%+v", l)
 		}

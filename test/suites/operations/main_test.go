@@ -141,20 +141,6 @@ func gate(t *testing.T) (path string, open func()) {
 	return path, open
 }
 
-// begin starts a job with a script and waits until the script runs.
-func begin(t *testing.T, r *fakerunner.Runner, job fakerunner.Job, script string) *fakerunner.Execution {
-	t.Helper()
-	job.Raw = map[string][]byte{"build_script": []byte(script)}
-	e := r.Start(job)
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	if err := e.AwaitOutput(ctx, "build_script", "under way"); err != nil {
-		e.Abort()
-		t.Fatalf("%v; the log:\n%s", err, e.Wait().Trace)
-	}
-	return e
-}
-
 // stages are the names of the calls, in their order.
 func stages(r fakerunner.Result) (names []string) {
 	for _, c := range r.Calls {

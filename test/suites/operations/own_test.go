@@ -38,7 +38,7 @@ func TestOwnCommands(t *testing.T) {
 		path, open := gate(t)
 		r := s.Runner()
 		live, other := s.Job(), s.Job()
-		running := begin(t, r, live, waits(path))
+		running := site.Begin(t, r, live, waits(path))
 		site.Want(t, r.Run(other), fakerunner.Success, 0)
 		var jobs []struct {
 			Job              int64
@@ -163,7 +163,7 @@ func TestKeptDays(t *testing.T) {
 		path, open := gate(t)
 		r := s.Runner()
 		first := s.Job()
-		e := begin(t, r, first, waits(path))
+		e := site.Begin(t, r, first, waits(path))
 		site.Want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
 		pool := filepath.Dir(list(t, s)[first.ID].Directory)
 		cache := filepath.Join(s.Account.Home, ".jacamar-ci", "cache", "old", "cache.zip")

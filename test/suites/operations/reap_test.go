@@ -190,7 +190,7 @@ func TestReapOfConfig(t *testing.T) {
 func TestReapKeepsLiveJobs(t *testing.T) {
 	someDeployments(t, func(t *testing.T, s *site.Site) {
 		path, open := gate(t)
-		live := begin(t, s.Runner(), s.Job(), waits(path))
+		live := site.Begin(t, s.Runner(), s.Job(), waits(path))
 		r := s.Runner()
 		r.Hooks.Ended = func(c fakerunner.Call) {
 			if c.Stage != "cleanup" {
@@ -273,7 +273,7 @@ func TestOverdue(t *testing.T) {
 		testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("general", "kill_timeout", "2s") }))
 		path, _ := gate(t)
 		j := s.Job()
-		e := begin(t, s.Runner(), j, waits(path))
+		e := site.Begin(t, s.Runner(), j, waits(path))
 		for _, pid := range processesOf(t, s, "jacamar") {
 			testutil.Must(t, syscall.Kill(pid, syscall.SIGSTOP))
 		}

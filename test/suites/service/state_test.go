@@ -19,23 +19,6 @@ import (
 // sealedDeployments are those in which the service has an account of its own.
 var sealedDeployments = []string{"capabilities", "sudo"}
 
-// leaves calls f with each value in v that has no others in it, and with a way to
-// replace it.
-func leaves(path string, v any, replace func(any), f func(path string, v any, replace func(any))) {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, inner := range v {
-			leaves(path+"."+k, inner, func(n any) { v[k] = n }, f)
-		}
-	case []any:
-		for i, inner := range v {
-			leaves(fmt.Sprintf("%s[%d]", path, i), inner, func(n any) { v[i] = n }, f)
-		}
-	default:
-		f(path, v, replace)
-	}
-}
-
 // split cuts a state where its JSON begins.
 func split(t *testing.T, state string) (head string, body map[string]any) {
 	t.Helper()
@@ -80,13 +63,13 @@ func TestEveryMember(t *testing.T) {
 			state := a.state(t)
 			head, body := split(t, state)
 			var paths []string
-			leaves("", body, nil, func(path string, _ any, _ func(any)) { paths = append(paths, path) })
+			testutil.Leaves(body, func(path string, _ any, _ func(any)) { paths = append(paths, path) })
 			if len(paths) < 15 {
 				t.Errorf("the state has %q", paths)
 			}
 			for _, chosen := range paths {
 				_, body := split(t, state)
-				leaves("", body, nil, func(path string, v any, replace func(any)) {
+				testutil.Leaves(body, func(path string, v any, replace func(any)) {
 					if path == chosen {
 						replace(other(v))
 					}
@@ -117,7 +100,7 @@ func TestIDsOfAnotherAccount(t *testing.T) {
 			testutil.Must(t, err)
 			a := attack(t, s, s.Job())
 			head, body := split(t, a.state(t))
-			leaves("", body, nil, func(path string, _ any, replace func(any)) {
+			testutil.Leaves(body, func(path string, _ any, replace func(any)) {
 				switch {
 				case strings.HasSuffix(path, ".uid"):
 					replace(bob.UID)

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestReadable(t *testing.T) {
@@ -25,9 +27,9 @@ func TestReadable(t *testing.T) {
 		if err := errors.Join(os.RemoveAll(file), os.WriteFile(file, []byte(c.text), 0o700), os.Chmod(file, c.mode)); err != nil {
 			t.Fatal(err)
 		}
-		t.Run(name, func(t *testing.T) { found(t, readable(absPath(t, file)), c.want...) })
+		t.Run(name, func(t *testing.T) { found(t, readable(testutil.AbsPath(t, file)), c.want...) })
 	}
-	found(t, readable(absPath(t, "/nonexistent/jacamar")))
+	found(t, readable(testutil.AbsPath(t, "/nonexistent/jacamar")))
 }
 
 func TestPolicyType(t *testing.T) {

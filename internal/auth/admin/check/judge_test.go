@@ -16,6 +16,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/trustedfile"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // found compares results and a part of each text; every finding that is not ok
@@ -40,7 +41,7 @@ const keyDay = 24 * time.Hour
 
 // keySite uses keys for a day, and while the server is away for a week.
 func keySite(t *testing.T) Site {
-	s := Site{Config: &config.Config{}, File: absPath(t, UsualConfiguration), Auth: absPath(t, "/opt/jacamar/bin/jacamar-auth")}
+	s := Site{Config: &config.Config{}, File: testutil.AbsPath(t, usualConfiguration), Auth: testutil.AbsPath(t, "/opt/jacamar/bin/jacamar-auth")}
 	s.Config.General.JWKSMaxAge, s.Config.General.JWKSStaleMax = keyDay, 7*keyDay
 	return s
 }
@@ -216,15 +217,6 @@ func TestNoAdviceOpensAHole(t *testing.T) {
 	}
 }
 
-func absPath(t *testing.T, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func program(t *testing.T, path string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755); err != nil {
@@ -234,10 +226,10 @@ func program(t *testing.T, path string) {
 
 func TestShells(t *testing.T) {
 	site := Site{Config: &config.Config{}}
-	site.Config.General.ShellPath = absPath(t, "/bin/bash")
+	site.Config.General.ShellPath = testutil.AbsPath(t, "/bin/bash")
 	found(t, shells(t.Context(), site), "ok scripts run with /bin/bash")
-	site.Config.General.ShellPath = absPath(t, "/nonexistent/bash")
-	site.Config.Auth.ShellAllowlist.Items = []job.AbsPath{absPath(t, "/bin/sh"), absPath(t, "/nonexistent/zsh")}
+	site.Config.General.ShellPath = testutil.AbsPath(t, "/nonexistent/bash")
+	site.Config.Auth.ShellAllowlist.Items = []job.AbsPath{testutil.AbsPath(t, "/bin/sh"), testutil.AbsPath(t, "/nonexistent/zsh")}
 	found(t, shells(t.Context(), site), "fail no program /nonexistent/bash", "warn names /nonexistent/zsh")
 }
 
@@ -255,21 +247,13 @@ func TestDataDirectory(t *testing.T) {
 
 func TestParentOf(t *testing.T) {
 	dir := t.TempDir()
-	found(t, Site{}.parentOf(absPath(t, dir+"/new")), "ok will be made")
-	found(t, Site{}.parentOf(absPath(t, dir+"/a/b")), "fail neither")
-	found(t, Site{Helper: Helper{Required: true}}.parentOf(absPath(t, dir+"/new")), "fail is missing")
+	found(t, Site{}.parentOf(testutil.AbsPath(t, dir+"/new")), "ok will be made")
+	found(t, Site{}.parentOf(testutil.AbsPath(t, dir+"/a/b")), "fail neither")
+	found(t, Site{Helper: Helper{Required: true}}.parentOf(testutil.AbsPath(t, dir+"/new")), "fail is missing")
 }
 
 func TestInterpreter(t *testing.T) {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Skipf("this account has no home: %v", err)
-	}
-	dir, err := os.MkdirTemp(home, "check-test-")
-	if err != nil {
-		t.Skipf("cannot make a directory in the home of this account: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := testutil.HomeDir(t)
 	for text, want := range map[string][]string{
 		"#!/bin/sh\ntrue\n": nil, "#! /bin/sh -e\n": nil, "\x7fELF": nil, "": {"fail neither a program nor a script"}, "echo x\n": {"fail neither a program nor a script"},
 		"#!/nonexistent/python\n": {"fail needs an interpreter"}, "#!\n": {"fail needs an interpreter"}, "#!/etc\n": {"fail needs an interpreter"},
@@ -278,7 +262,7 @@ func TestInterpreter(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		found(t, Site{Trust: trustedfile.Self()}.interpreter(absPath(t, path)), want...)
+		found(t, Site{Trust: trustedfile.Self()}.interpreter(testutil.AbsPath(t, path)), want...)
 	}
 }
 
@@ -293,13 +277,13 @@ func TestPrivileged(t *testing.T) {
 		}
 		return info
 	}
-	if privileged(absPath(t, path), stat()) {
+	if privileged(testutil.AbsPath(t, path), stat()) {
 		t.Error("a plain file has privileges")
 	}
 	if err := os.Chmod(path, 0o755|fs.ModeSetuid); err != nil {
 		t.Fatal(err)
 	}
-	if !privileged(absPath(t, path), stat()) {
+	if !privileged(testutil.AbsPath(t, path), stat()) {
 		t.Error("a setuid file has none")
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"jacamar-ci/internal/auth/admin/setup"
+	"jacamar-ci/internal/job"
 )
 
 // UsualRunnerConfig is where GitLab Runner keeps its configuration.
@@ -169,14 +170,9 @@ func (j runnerJudge) others(r runnerTable) []Line {
 func (j runnerJudge) wire(name string) string {
 	command := fmt.Sprintf("run: %s init --wire --configuration %s --runner-config %s", path.Join(path.Dir(j.Auth.String()), "jacamar-admin"), j.File, j.file)
 	if name != "" {
-		command += " --runner " + quoted(name)
+		command += " --runner " + job.ShellQuote(name)
 	}
 	return command
-}
-
-// quoted is a name as a word of a shell.
-func quoted(name string) string {
-	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
 func (j runnerJudge) runner(r runnerTable) (lines []Line) {

@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/auth/admin/setup"
 	"jacamar-ci/internal/config"
+	"jacamar-ci/test/harness/testutil"
 )
 
 const goodRunner = `shutdown_timeout = 150
@@ -78,7 +79,7 @@ func TestRunnerConfig(t *testing.T) {
 
 func runnerSite(t *testing.T, file string) Site {
 	s := Site{
-		Config: &config.Config{}, RunnerConfig: file, File: absPath(t, "/etc/gitlab-runner/jacamar.toml"), Auth: absPath(t, "/opt/jacamar/bin/jacamar-auth"),
+		Config: &config.Config{}, RunnerConfig: file, File: testutil.AbsPath(t, "/etc/gitlab-runner/jacamar.toml"), Auth: testutil.AbsPath(t, "/opt/jacamar/bin/jacamar-auth"),
 	}
 	s.Config.General.KillTimeout = setup.KillTimeout
 	return s

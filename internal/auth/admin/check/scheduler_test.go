@@ -7,11 +7,12 @@ import (
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func slurmSite(t *testing.T, bin string) Site {
 	return Site{Config: &config.Config{
-		General: config.General{General: settings.General{Executor: "slurm"}}, Batch: config.Batch{Batch: settings.Batch{SchedulerBin: absPath(t, bin)}},
+		General: config.General{General: settings.General{Executor: "slurm"}}, Batch: config.Batch{Batch: settings.Batch{SchedulerBin: testutil.AbsPath(t, bin)}},
 	}}
 }
 

@@ -158,14 +158,14 @@ func (s Site) judgeKept(p idtoken.Probe) []Line {
 func (s Site) command(words string) string {
 	program := path.Join(path.Dir(s.Auth.String()), "jacamar-admin")
 	line := program + " " + words
-	if s.File.String() != UsualConfiguration {
+	if s.File.String() != usualConfiguration {
 		line += " --configuration " + s.File.String()
 	}
 	return line
 }
 
-// UsualConfiguration is the site's configuration where the command line names none.
-const UsualConfiguration = "/etc/gitlab-runner/jacamar.toml"
+// usualConfiguration is the site's configuration where the command line names none.
+const usualConfiguration = "/etc/gitlab-runner/jacamar.toml"
 
 // log writes a record. Where the log is off the configuration has a warning of its own.
 func log(ctx context.Context, s Site) []Line {

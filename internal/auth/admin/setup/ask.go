@@ -39,7 +39,7 @@ func Ask(in io.Reader, out io.Writer, questions []Question, deployment *string) 
 	lines.Buffer(nil, longestAnswer)
 	var given []string
 	for _, q := range questions {
-		if !q.Concerns(Deployment(*deployment)) {
+		if !q.concerns(Deployment(*deployment)) {
 			continue
 		}
 		if err := ask(lines, out, q); err != nil {

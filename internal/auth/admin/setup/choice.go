@@ -28,12 +28,12 @@ const (
 	NoAuth Deployment = "no-auth" // jacamar --no-auth: nothing is authorized
 )
 
-// Deployments are all of them, the usual one first.
-func Deployments() []Deployment { return []Deployment{Root, Caps, Sudo, None, NoAuth} }
+// deployments are all of them, the usual one first.
+func deployments() []Deployment { return []Deployment{Root, Caps, Sudo, None, NoAuth} }
 
 // ParseDeployment takes one of the names above.
 func ParseDeployment(text string) (Deployment, error) {
-	if d := Deployment(text); slices.Contains(Deployments(), d) {
+	if d := Deployment(text); slices.Contains(deployments(), d) {
 		return d, nil
 	}
 	return "", fmt.Errorf("deployment %q is none of root, caps, sudo, none, no-auth", text)
@@ -140,9 +140,9 @@ func (c *Choice) Questions(deployment *string, group func(string) error) []Quest
 	return slices.DeleteFunc(all, func(q Question) bool { return *q.Answer != "" })
 }
 
-// Concerns reports whether a question is of interest in a deployment: where all jobs run
+// concerns reports whether a question is of interest in a deployment: where all jobs run
 // as one account, groups decide nothing.
-func (q Question) Concerns(d Deployment) bool { return q.Flag != "allow-groups" || d.Changes() }
+func (q Question) concerns(d Deployment) bool { return q.Flag != "allow-groups" || d.Changes() }
 
 // Flags names the options that would answer the questions.
 func Flags(questions []Question) string {

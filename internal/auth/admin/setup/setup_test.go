@@ -12,32 +12,8 @@ import (
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
-
-// trustedDir is below the home of this account: what is below a world-writable
-// directory would be refused.
-func trustedDir(t *testing.T) string {
-	t.Helper()
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Skipf("this account has no home: %v", err)
-	}
-	dir, err := os.MkdirTemp(home, "initial-test-")
-	if err != nil {
-		t.Skipf("cannot make a directory in the home of this account: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-func absPath(t *testing.T, text string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // place writes a configuration and puts it into its place.
 func place(path job.AbsPath, text string, access Access, force bool) error {
@@ -67,7 +43,7 @@ func choice() Choice {
 
 // TestRenderLoads: what is written contains what was chosen and nothing else.
 func TestRenderLoads(t *testing.T) {
-	for _, d := range Deployments() {
+	for _, d := range deployments() {
 		t.Run(string(d), func(t *testing.T) {
 			c := choice()
 			c.Deployment, c.DataDir, c.Helper = d, `/data/"quoted"`, "jacamar-b"
@@ -75,7 +51,7 @@ func TestRenderLoads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			path := absPath(t, trustedDir(t)+"/jacamar.toml")
+			path := testutil.AbsPath(t, testutil.HomeDir(t)+"/jacamar.toml")
 			if err := place(path, text, owner(), false); err != nil {
 				t.Fatal(err)
 			}
@@ -117,8 +93,8 @@ func TestEveryKeyCanBeUncommented(t *testing.T) {
 }
 
 func TestPlace(t *testing.T) {
-	dir := trustedDir(t)
-	path := absPath(t, dir+"/jacamar.toml")
+	dir := testutil.HomeDir(t)
+	path := testutil.AbsPath(t, dir+"/jacamar.toml")
 	good, err := Render(choice())
 	if err != nil {
 		t.Fatal(err)
@@ -225,11 +201,11 @@ const runnerText = "[[runners]]\n  name = \"a\"\n"
 // TestMergeFile: the file keeps its owner and its mode, without the bits for others.
 func TestMergeFile(t *testing.T) {
 	for mode, want := range map[os.FileMode]os.FileMode{0o600: 0o600, 0o640: 0o640, 0o644: 0o640, 0o666: 0o660, 0o604 | os.ModeSetgid: 0o600} {
-		file := trustedDir(t) + "/config.toml"
-		must(t, os.WriteFile(file, []byte(runnerText), 0o600), os.Chmod(file, mode))
-		must(t, mergeFile(absPath(t, file), "", self()))
+		file := testutil.HomeDir(t) + "/config.toml"
+		testutil.Must(t, os.WriteFile(file, []byte(runnerText), 0o600), os.Chmod(file, mode))
+		testutil.Must(t, mergeFile(testutil.AbsPath(t, file), "", self()))
 		info, err := os.Stat(file)
-		must(t, err)
+		testutil.Must(t, err)
 		if info.Mode() != want {
 			t.Errorf("mode %v became %v, want %v", mode, info.Mode(), want)
 		}
@@ -278,9 +254,9 @@ func TestMergeFileRefuses(t *testing.T) {
 			if os.Geteuid() != 0 {
 				t.Skip("only root works in directories of other accounts")
 			}
-			dir := trustedDir(t)
-			must(t, os.Mkdir(dir+"/real", 0o755), os.WriteFile(dir+"/real/config.toml", []byte(runnerText), 0o600), tc.plant(dir))
-			err := mergeFile(absPath(t, filepath.Join(dir, tc.path)), "", service)
+			dir := testutil.HomeDir(t)
+			testutil.Must(t, os.Mkdir(dir+"/real", 0o755), os.WriteFile(dir+"/real/config.toml", []byte(runnerText), 0o600), tc.plant(dir))
+			err := mergeFile(testutil.AbsPath(t, filepath.Join(dir, tc.path)), "", service)
 			if (err == nil) != (tc.why == "") || (err != nil && !strings.Contains(err.Error(), tc.why)) {
 				t.Errorf("got %v, want %q", err, tc.why)
 			}
@@ -302,30 +278,21 @@ func chown(uid int, paths ...string) (err error) {
 	return err
 }
 
-func must(t *testing.T, errs ...error) {
-	t.Helper()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestApplyAllOrNothing: where the second file cannot take its place, the first is as it
 // was, or is not there.
 func TestApplyAllOrNothing(t *testing.T) {
 	for name, former := range map[string]string{"a new file": "", "a replaced file": "# former\n"} {
-		dir := trustedDir(t)
+		dir := testutil.HomeDir(t)
 		good, err := Render(choice())
-		must(t, err)
-		first, second := absPath(t, dir+"/jacamar.toml"), absPath(t, dir+"/other.toml")
+		testutil.Must(t, err)
+		first, second := testutil.AbsPath(t, dir+"/jacamar.toml"), testutil.AbsPath(t, dir+"/other.toml")
 		if former != "" {
-			must(t, os.WriteFile(first.String(), []byte(former), 0o600))
+			testutil.Must(t, os.WriteFile(first.String(), []byte(former), 0o600))
 		}
 		one, err := NewFile(first, good, owner(), former != "")
-		must(t, err)
+		testutil.Must(t, err)
 		two, err := NewFile(second, good, owner(), false)
-		must(t, err, os.WriteFile(second.String(), []byte("in the way\n"), 0o600))
+		testutil.Must(t, err, os.WriteFile(second.String(), []byte("in the way\n"), 0o600))
 		if err := Apply(time.Now(), one, two); err == nil || !strings.Contains(err.Error(), "other.toml exists: give --force") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -344,11 +311,11 @@ func TestApplyAllOrNothing(t *testing.T) {
 
 // TestErrorsNameTheFile: not the draft, which is gone by then.
 func TestErrorsNameTheFile(t *testing.T) {
-	path := absPath(t, trustedDir(t)+"/jacamar.toml")
+	path := testutil.AbsPath(t, testutil.HomeDir(t)+"/jacamar.toml")
 	if err := place(path, "[general\n", owner(), false); err == nil || strings.Contains(err.Error(), "/.jacamar") || !strings.Contains(err.Error(), path.String()) {
 		t.Errorf("%v", err)
 	}
-	missing := absPath(t, trustedDir(t)+"/missing/jacamar.toml")
+	missing := testutil.AbsPath(t, testutil.HomeDir(t)+"/missing/jacamar.toml")
 	if err := place(missing, "", owner(), false); err == nil || !strings.Contains(err.Error(), "run: install -d -m 0") {
 		t.Errorf("%v", err)
 	}

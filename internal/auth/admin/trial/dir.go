@@ -83,8 +83,8 @@ func (d Dir) give(name string, owner job.Account) error {
 func (d Dir) State() string         { return path.Join(d.path, stateDir) }
 func (d Dir) Configuration() string { return path.Join(d.path, confName) }
 
-// Path is a file of the job.
-func (d Dir) Path(name string) string { return path.Join(d.path, jobDir, name) }
+// file is a file of the job.
+func (d Dir) file(name string) string { return path.Join(d.path, jobDir, name) }
 
 // Configure writes the configuration. It stays root's where root makes it, and the
 // service reads it by its group.
@@ -98,9 +98,9 @@ func (d Dir) Configure(text []byte) error {
 	return errors.Join(d.root.Chown(confName, os.Geteuid(), int(d.owners.Service.GID)), d.root.Chmod(confName, 0o640))
 }
 
-// Write writes a file of the job, for the service alone. It is made again each time:
+// write writes a file of the job, for the service alone. It is made again each time:
 // a file of an earlier stage belongs to the service already.
-func (d Dir) Write(name string, text []byte) error {
+func (d Dir) write(name string, text []byte) error {
 	file := path.Join(jobDir, name)
 	if err := d.root.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"jacamar-ci/internal/job"
 )
 
 // answer is what the config stage printed.
@@ -41,9 +43,9 @@ const (
 // Source: docs.gitlab.com/runner/executors/custom
 func (t Trial) environ(a answer) []string {
 	env := []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + t.Service.Home.String(), "LANG=C.UTF-8", "TMPDIR=" + t.Dir.Path(""),
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + t.Service.Home.String(), "LANG=C.UTF-8", "TMPDIR=" + t.Dir.file(""),
 		"BUILD_FAILURE_EXIT_CODE=1", "SYSTEM_FAILURE_EXIT_CODE=2",
-		"BUILD_EXIT_CODE_FILE=" + t.Dir.Path(codeName), "JOB_RESPONSE_FILE=" + t.Dir.Path(responseName),
+		"BUILD_EXIT_CODE_FILE=" + t.Dir.file(codeName), "JOB_RESPONSE_FILE=" + t.Dir.file(responseName),
 	}
 	custom := map[string]string{
 		"CI_JOB_ID": t.Minted.JobID.String(), "CI_RUNNER_SHORT_TOKEN": t.Minted.runner, t.Variable: t.Minted.token.Reveal(),
@@ -73,7 +75,7 @@ const marker = "selftest: the script ran as "
 // that every job needs, and runs a program that it has made.
 func proof(builds string) []string {
 	return []string{
-		"cd " + quote(builds), // a missing one is not made, with the mode of this shell
+		"cd " + job.ShellQuote(builds), // a missing one is not made, with the mode of this shell
 		"mkdir -p " + projectPath,
 		"cd " + projectPath,
 		`printf '#!/bin/sh\nexit 0\n' >program`,
@@ -82,8 +84,6 @@ func proof(builds string) []string {
 		`echo "` + marker + `$(id -un)"`,
 	}
 }
-
-func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // ranAs finds the account in the log of the script.
 func ranAs(stages []Stage) string {

@@ -25,7 +25,7 @@ func Configuration(text, stateDir string) ([]byte, error) {
 	for _, key := range jobRules {
 		delete(auth, key)
 	}
-	general["gitlab_server"], general["state_dir"] = Issuer, stateDir
+	general["gitlab_server"], general["state_dir"] = issuer, stateDir
 	auth["logging"] = map[string]any{"enabled": true}
 	auth["journal"] = map[string]any{"enabled": false}
 	var out bytes.Buffer

@@ -14,9 +14,9 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Issuer is the private issuer of trials. No server has this name (RFC 6761, section
+// issuer is the private issuer of trials. No server has this name (RFC 6761, section
 // 6.4), so that no other token can be from it.
-const Issuer = "https://selftest.invalid"
+const issuer = "https://selftest.invalid"
 
 // The project of a trial. Its path names the job's directories.
 const (
@@ -91,7 +91,7 @@ func sign(key *rsa.PrivateKey, kid string, claims map[string]any) (string, error
 
 func (m Minted) claims(now time.Time, life time.Duration) map[string]any {
 	c := Claims(m.user, projectPath, "main")
-	c["iss"], c["aud"], c["jti"] = Issuer, Issuer, rand.Text()
+	c["iss"], c["aud"], c["jti"] = issuer, issuer, rand.Text()
 	c["iat"], c["nbf"], c["exp"] = now.Unix(), now.Unix()-5, now.Add(life).Unix()
 	c["job_id"] = m.JobID.String()
 	return c
@@ -124,7 +124,7 @@ func (m Minted) response(variable string) []byte {
 	b, _ := json.Marshal(map[string]any{ // no value of these types can fail
 		"id":          m.JobID,
 		"job_info":    map[string]any{"project_id": projectID, "pipeline_id": projectID, "user_id": m.user.ID, "project_full_path": projectPath},
-		"git_info":    map[string]any{"repo_url": Issuer + "/" + projectPath + ".git", "ref": "main"},
+		"git_info":    map[string]any{"repo_url": issuer + "/" + projectPath + ".git", "ref": "main"},
 		"runner_info": map[string]any{"timeout": 3600},
 		"variables":   []any{map[string]any{"key": variable, "value": m.token.Reveal(), "masked": true}},
 	})

@@ -100,7 +100,7 @@ func (r Result) Failed() (Stage, bool) {
 // Run runs all stages. After a failure only cleanup follows, which runs also after ctx
 // has ended: the job may hold a directory or a place in a batch system.
 func (t Trial) Run(ctx context.Context) (r Result, err error) {
-	if err := t.Dir.Write(responseName, t.Minted.response(t.Variable)); err != nil {
+	if err := t.Dir.write(responseName, t.Minted.response(t.Variable)); err != nil {
 		return r, err
 	}
 	r.Began = time.Now()
@@ -126,15 +126,15 @@ func (t Trial) work(ctx context.Context, a answer) (done []Stage) {
 	for _, s := range []struct{ name, text string }{
 		{"prepare_script", script("echo \"Running on $(hostname)...\"")},
 		{string(job.BuildScript), script(proof(a.BuildsDir)...)},
-		{"cleanup_file_variables", script("rm -rf -- "+quote(project), "rm -rf -- "+quote(project+".tmp"))},
+		{"cleanup_file_variables", script("rm -rf -- "+job.ShellQuote(project), "rm -rf -- "+job.ShellQuote(project+".tmp"))},
 	} {
 		if !done[len(done)-1].OK() || ctx.Err() != nil {
 			return done
 		}
-		if err := t.Dir.Write(scriptName, []byte(s.text)); err != nil {
+		if err := t.Dir.write(scriptName, []byte(s.text)); err != nil {
 			return append(done, Stage{Name: s.name, Err: err})
 		}
-		_, stage := t.call(ctx, a, s.name, "run", t.Dir.Path(scriptName), s.name)
+		_, stage := t.call(ctx, a, s.name, "run", t.Dir.file(scriptName), s.name)
 		done = append(done, stage)
 	}
 	return done

@@ -12,17 +12,8 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
 
-	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
-
-func absPath(t *testing.T, text string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // TestConfiguration: the trial has the site's rules about accounts and its scheduler, and
 // nothing that names the real issuer.
@@ -56,7 +47,7 @@ args = ["-A"]
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"general": map[string]any{"gitlab_server": Issuer, "state_dir": "/run/x/state", "data_dir": "$HOME", "executor": "slurm"},
+		"general": map[string]any{"gitlab_server": issuer, "state_dir": "/run/x/state", "data_dir": "$HOME", "executor": "slurm"},
 		"auth": map[string]any{
 			"downscope": "setuid", "user_allowlist": []any{"a"}, "logging": map[string]any{"enabled": true}, "journal": map[string]any{"enabled": false},
 		},
@@ -81,7 +72,7 @@ func TestRemains(t *testing.T) {
 		"/scratch/ci/a/builds/static/t0ken/17":        "",
 		"/scratch/ci/a":                               "",
 	} {
-		r, ok := RemainsOf(absPath(t, builds), time.Now())
+		r, ok := RemainsOf(testutil.AbsPath(t, builds), time.Now())
 		if ok != (want != "") || r.own != want {
 			t.Errorf("%s: %q, %v", builds, r.own, ok)
 		}
@@ -98,7 +89,7 @@ func TestRemove(t *testing.T) {
 		}
 	}
 	left := func(began time.Time) (all []string) {
-		r, ok := RemainsOf(absPath(t, own), began)
+		r, ok := RemainsOf(testutil.AbsPath(t, own), began)
 		if !ok {
 			t.Fatal("not its own")
 		}

@@ -130,7 +130,7 @@ func (k *Keys) Probe(ctx context.Context, now time.Time) Probe {
 	}
 	var offered KeySet
 	if err == nil {
-		offered, p.Err = ParseKeySet(a.Set)
+		offered, p.Err = parseKeySet(a.Set)
 		p.Keys = offered.Len()
 		p.Issuer = k.issuer(ctx)
 	}
@@ -153,7 +153,7 @@ func (k *Keys) CheckCache() error {
 // Keep caches a key set as one that was fetched now. It is for the private issuer of a
 // trial, which has no server.
 func (k *Keys) Keep(set []byte, now time.Time) error {
-	parsed, err := ParseKeySet(set)
+	parsed, err := parseKeySet(set)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func otherCA(t *testing.T) *x509.Certificate {
 
 func TestA5ForeignCA(t *testing.T) {
 	s := newSite(t)
-	s.settings.CAFile = caFile(t, trustedDir(t), otherCA(t))
+	s.settings.CAFile = caFile(t, testutil.HomeDir(t), otherCA(t))
 	_, err := s.keys().Get(context.Background(), ciID, issued)
 	wantSystem(t, err, "certificate")
 	s.wantAsked(0)
@@ -158,7 +158,7 @@ func TestH11Certificates(t *testing.T) {
 			s.https.TLS.Certificates = []tls.Certificate{c.cert}
 			// The site trusts this very certificate as a CA, so that only the
 			// fault named is left.
-			s.settings.CAFile = caFile(t, trustedDir(t), c.cert.Leaf)
+			s.settings.CAFile = caFile(t, testutil.HomeDir(t), c.cert.Leaf)
 			_, err := s.keys().Get(context.Background(), ciID, issued)
 			wantSystem(t, err, "certificate")
 			s.wantAsked(0)
@@ -321,7 +321,7 @@ func TestReservedPorts(t *testing.T) {
 // TestProxyIsPassedOn: jacamar-keys gets the proxy and no other argument.
 func TestProxyIsPassedOn(t *testing.T) {
 	s := newSite(t)
-	program := filepath.Join(trustedDir(t), "jacamar-keys")
+	program := filepath.Join(testutil.HomeDir(t), "jacamar-keys")
 	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$# $2.\" >&2; exit 1\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +339,7 @@ func TestProxyIsPassedOn(t *testing.T) {
 // TestFetcherMisbehaves has other programs in the place of jacamar-keys.
 func TestFetcherMisbehaves(t *testing.T) {
 	s := newSite(t)
-	program := filepath.Join(trustedDir(t), "jacamar-keys")
+	program := filepath.Join(testutil.HomeDir(t), "jacamar-keys")
 	for name, c := range map[string]struct{ script, want string }{
 		"it is not there":            {"", "no such file or directory"},
 		"it fails":                   {"#!/bin/sh\necho 'jacamar-keys: cannot give up root: x' >&2; echo more >&2; exit 2\n", "failed: jacamar-keys: cannot give up root: x"},

@@ -144,7 +144,7 @@ func soundSet(t testing.TB) []byte {
 
 func soundKeys(t testing.TB) KeySet {
 	t.Helper()
-	set, err := ParseKeySet(soundSet(t))
+	set, err := parseKeySet(soundSet(t))
 	if err != nil {
 		t.Fatal(err)
 	}

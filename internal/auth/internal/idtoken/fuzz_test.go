@@ -89,7 +89,7 @@ func FuzzKeySet(f *testing.F) {
 	f.Add(marshal(f, set(sound, sound)))
 	f.Add([]byte(`{"keys":[{"kty":"EC"},{"kty":"RSA","x5c":["AA"]}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := ParseKeySet(b)
+		s, err := parseKeySet(b)
 		if (err == nil) != (s.Len() > 0) {
 			t.Errorf("%d keys and the error %v", s.Len(), err)
 		}

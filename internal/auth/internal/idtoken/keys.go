@@ -204,7 +204,7 @@ func (k *Keys) fetch(ctx context.Context, now time.Time) (cachedKeys, error) {
 	if err != nil {
 		return cachedKeys{}, err
 	}
-	set, err := ParseKeySet(a.Set)
+	set, err := parseKeySet(a.Set)
 	if err != nil {
 		return cachedKeys{}, failure.Privatef("cannot use the keys of %s: %w", k.server.url.Redacted(), err)
 	}

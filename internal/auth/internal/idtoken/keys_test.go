@@ -348,7 +348,7 @@ func TestProbe(t *testing.T) {
 	})
 	t.Run("foreign certificate", func(t *testing.T) {
 		s := newSite(t)
-		s.settings.CAFile = caFile(t, trustedDir(t), otherCA(t))
+		s.settings.CAFile = caFile(t, testutil.HomeDir(t), otherCA(t))
 		if p := s.keys().Probe(ctx, now); !p.Connected || p.Secured || p.Err == nil {
 			t.Errorf("Probe: %+v", p)
 		}

@@ -55,10 +55,10 @@ func (s KeySet) String() string {
 	return strings.Join(ids, ", ")
 }
 
-// ParseKeySet reads a JWK set (RFC 7517). It skips keys of other types and uses, and
+// parseKeySet reads a JWK set (RFC 7517). It skips keys of other types and uses, and
 // refuses the whole set if a signing key is weak, private or ambiguous: such a server
 // is not a correct GitLab.
-func ParseKeySet(b []byte) (KeySet, error) {
+func parseKeySet(b []byte) (KeySet, error) {
 	if len(b) > jwks.MaxSet {
 		return KeySet{}, fmt.Errorf("the key set has more than %d bytes", jwks.MaxSet)
 	}

@@ -66,7 +66,7 @@ func TestParseKeySetAccepts(t *testing.T) {
 		{"as many as may be", set(many...), maxKeys},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := ParseKeySet(marshal(t, c.set))
+			s, err := parseKeySet(marshal(t, c.set))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,7 +124,7 @@ func TestH11KeySets(t *testing.T) {
 		{"H11 one byte too long", sound + strings.Repeat(" ", 256<<10-len(sound)+1), "more than 262144 bytes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := ParseKeySet([]byte(c.set))
+			s, err := parseKeySet([]byte(c.set))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("error %v, want one with %q", err, c.want)
 			}
@@ -137,7 +137,7 @@ func TestH11KeySets(t *testing.T) {
 
 func TestParseKeySetLongest(t *testing.T) {
 	sound := string(soundSet(t))
-	if _, err := ParseKeySet([]byte(sound + strings.Repeat(" ", 256<<10-len(sound)))); err != nil {
+	if _, err := parseKeySet([]byte(sound + strings.Repeat(" ", 256<<10-len(sound)))); err != nil {
 		t.Error(err)
 	}
 }

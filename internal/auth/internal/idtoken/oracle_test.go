@@ -107,7 +107,7 @@ func FuzzKeySetOracle(f *testing.F) {
 	f.Add(marshal(f, set(sound.with("x5c", []string{"AA"}))))
 	f.Add(marshal(f, set(sound.with("n", "AAAA"))))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := ParseKeySet(b)
+		s, err := parseKeySet(b)
 		if err != nil {
 			return
 		}

@@ -168,7 +168,7 @@ func TestReset(t *testing.T) {
 func TestReplacing(t *testing.T) {
 	of := func(kid string) fetchedSet {
 		key := map[string]func() *rsa.PrivateKey{"a": ciKey, "b": loginKey, "c": otherKey}[kid]
-		k, err := ParseKeySet(marshal(t, set(jwk(kid, &key().PublicKey))))
+		k, err := parseKeySet(marshal(t, set(jwk(kid, &key().PublicKey))))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,8 +229,8 @@ func TestKeySetString(t *testing.T) {
 	for _, kid := range []string{"f", "e", "d", "c", "b", "a"} {
 		keys = append(keys, jwk(kid, &otherKey().PublicKey))
 	}
-	many, err := ParseKeySet(marshal(t, set(keys...)))
-	few, ferr := ParseKeySet(marshal(t, set(keys[2:]...)))
+	many, err := parseKeySet(marshal(t, set(keys...)))
+	few, ferr := parseKeySet(marshal(t, set(keys[2:]...)))
 	if err != nil || ferr != nil || many.String() != "a, b, c, d, …" || few.String() != "a, b, c, d" {
 		t.Errorf("%q, %q, %v, %v", many, few, err, ferr)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func TestCAFileIsJudged(t *testing.T) {
-	dir := trustedDir(t)
+	dir := testutil.HomeDir(t)
 	sound := caFile(t, dir, otherCA(t))
 	write := func(name, content string, mode os.FileMode) job.AbsPath {
 		path := filepath.Join(dir, name)
@@ -68,7 +68,7 @@ func TestCAFileIsJudged(t *testing.T) {
 }
 
 func TestFirstBundle(t *testing.T) {
-	dir := trustedDir(t)
+	dir := testutil.HomeDir(t)
 	sound := caFile(t, dir, otherCA(t)).String()
 	missing := filepath.Join(dir, "none.pem")
 	for _, c := range []struct {

@@ -62,7 +62,7 @@ func newSite(t testing.TB) *site {
 	s.https.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.https.StartTLS()
 	t.Cleanup(s.https.Close)
-	dir := trustedDir(t)
+	dir := testutil.HomeDir(t)
 	s.stateDir = testutil.AbsPath(t, filepath.Join(dir, "state"))
 	s.settings = KeySettings{
 		GitLab:   parseURL(t, s.https.URL),
@@ -117,21 +117,6 @@ func sends(body []byte) http.HandlerFunc {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		_, _ = w.Write(body)
 	}
-}
-
-// trustedDir returns a directory that trustedfile trusts, unlike those in /tmp.
-func trustedDir(t testing.TB) string {
-	t.Helper()
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Fatalf("no home to make a trusted directory in: %v", err)
-	}
-	dir, err := os.MkdirTemp(home, ".jacamar-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
 }
 
 func caFile(t testing.TB, dir string, cert *x509.Certificate) job.AbsPath {

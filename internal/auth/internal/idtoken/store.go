@@ -149,7 +149,7 @@ func decodeCached(b []byte, url string) (cachedKeys, error) {
 }
 
 func decodeSet(raw []byte, fetched int64) (fetchedSet, error) {
-	set, err := ParseKeySet(raw)
+	set, err := parseKeySet(raw)
 	if err != nil {
 		return fetchedSet{}, fmt.Errorf("cached key set: %w", err)
 	}

@@ -27,7 +27,7 @@ func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 		return own, firstError(checkNoTerminal, MayChangeIDs, CheckSuidDumpable)
 	case settings.Sudo:
 		own.argv = append([]string{sudo, "-n", "-H", "-u", a.Name.String(), "--"}, own.argv...)
-		return own, firstError(checkNoTerminal, MaySudo)
+		return own, firstError(checkNoTerminal, maySudo)
 	case settings.None:
 		if int(a.UID) != os.Geteuid() {
 			return plan{}, failure.Privatef("downscope is none: the account must be this process's uid %d, not %s", os.Geteuid(), a.Name)
@@ -79,8 +79,8 @@ func credential(a job.Account) *syscall.Credential {
 // sudo is never looked up in PATH.
 const sudo = "/usr/bin/sudo"
 
-// MaySudo refuses if sudo cannot change accounts. It does not check sudo's rules.
-func MaySudo() error {
+// maySudo refuses if sudo cannot change accounts. It does not check sudo's rules.
+func maySudo() error {
 	var info unix.Stat_t
 	if err := unix.Stat(sudo, &info); err != nil {
 		return failure.Configf("downscope is sudo, but %s cannot be used: %w", sudo, err)

@@ -121,19 +121,19 @@ func TestNoTerminal(t *testing.T) {
 
 func TestMaySudo(t *testing.T) {
 	if _, err := os.Stat(sudo); err != nil {
-		if got := MaySudo(); got == nil || !strings.Contains(got.Error(), "cannot be used") {
+		if got := maySudo(); got == nil || !strings.Contains(got.Error(), "cannot be used") {
 			t.Errorf("without sudo: %v", got)
 		}
 		return
 	}
-	if err := MaySudo(); err != nil {
+	if err := maySudo(); err != nil {
 		t.Errorf("with sudo: %v", err)
 	}
 	_, err := inherit.NewThread().Run(func(*inherit.Thread) (int, error) {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return 0, err
 		}
-		return 0, MaySudo()
+		return 0, maySudo()
 	})
 	if err == nil || !strings.Contains(err.Error(), "NoNewPrivileges=") {
 		t.Errorf("without new privileges: %v", err)

@@ -15,22 +15,10 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// trustedDir makes a directory whose parents can all be trusted. t.TempDir cannot be
-// used: every user can write /tmp.
+// trustedDir makes a directory whose parents can all be trusted.
 func trustedDir(t testing.TB) string {
 	t.Helper()
-	base, err := os.UserHomeDir()
-	if err != nil {
-		t.Skipf("this account has no home: %v", err)
-	}
-	if base, err = filepath.EvalSymlinks(base); err != nil {
-		t.Skipf("the home of this account cannot be used: %v", err)
-	}
-	dir, err := os.MkdirTemp(base, "runas-test-")
-	if err != nil {
-		t.Skipf("cannot make a directory in the home of this account: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := testutil.HomeDir(t)
 	probe := filepath.Join(dir, "probe")
 	if err := os.WriteFile(probe, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -12,21 +12,13 @@ import (
 	"jacamar-ci/internal/auth/internal/statedir"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // directory returns one that does not exist yet, in one that trustedfile trusts.
 func directory(t testing.TB) (statedir.Dir, string) {
 	t.Helper()
-	home, err := os.UserHomeDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	parent, err := os.MkdirTemp(home, ".jacamar-test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(parent) })
-	path := filepath.Join(parent, "state")
+	path := filepath.Join(testutil.HomeDir(t), "state")
 	d, err := statedir.New(parsed(t, job.ParseAbsPath, path), nil)
 	if err != nil {
 		t.Fatal(err)

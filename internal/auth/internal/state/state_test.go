@@ -2,7 +2,6 @@ package state
 
 import (
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/passwd"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func parsed[T any](t testing.TB, parse func(string) (T, error), text string) T {
@@ -115,23 +115,6 @@ func TestOpenOnlyForSameJob(t *testing.T) {
 	refused(t, "another key", err, "sealed with another key")
 }
 
-// leaves calls f with every value in v that is neither an object nor a list, and with
-// a function that replaces it.
-func leaves(path string, v any, replace func(any), f func(path string, v any, replace func(any))) {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, inner := range v {
-			leaves(path+"."+k, inner, func(n any) { v[k] = n }, f)
-		}
-	case []any:
-		for i, inner := range v {
-			leaves(fmt.Sprintf("%s[%d]", path, i), inner, func(n any) { v[i] = n }, f)
-		}
-	default:
-		f(path, v, replace)
-	}
-}
-
 func other(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -157,13 +140,13 @@ func TestEveryMemberIsSealed(t *testing.T) {
 		return doc
 	}
 	var paths []string
-	leaves("", decode(), nil, func(path string, _ any, _ func(any)) { paths = append(paths, path) })
+	testutil.Leaves(decode(), func(path string, _ any, _ func(any)) { paths = append(paths, path) })
 	if len(paths) < 25 {
 		t.Errorf("the state has %d values: %q", len(paths), paths)
 	}
 	for _, chosen := range paths {
 		decode()
-		leaves("", doc, nil, func(path string, v any, replace func(any)) {
+		testutil.Leaves(doc, func(path string, v any, replace func(any)) {
 			if path == chosen {
 				replace(other(v))
 			}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
@@ -301,10 +302,10 @@ const profileNotice = 15 * time.Second
 func (w wrapperParams) render() string {
 	warned := filepath.Join(filepath.Dir(string(w.dir)), loginshell.WarnedFile)
 	return strings.NewReplacer(
-		"@SHELL@", w.shell, "@QUOTED@", loginshell.Quote(w.shell), "@DIR@", loginshell.Quote(string(w.dir)),
-		"@PROGRAM@", loginshell.Quote(loginshell.Program{}.Run()), "@PROFILES@", string(w.profiles),
-		"@NOTICE@", strconv.FormatFloat(w.profileNotice.Seconds(), 'f', 3, 64), "@SLOW@", loginshell.Quote(fmt.Sprintf(slowProfileMessage, w.profileNotice)),
-		"@WARNED@", loginshell.Quote(warned), "@ADVICE@", loginshell.Quote(noProfileAdvice),
+		"@SHELL@", w.shell, "@QUOTED@", job.ShellQuote(w.shell), "@DIR@", job.ShellQuote(string(w.dir)),
+		"@PROGRAM@", job.ShellQuote(loginshell.Program{}.Run()), "@PROFILES@", string(w.profiles),
+		"@NOTICE@", strconv.FormatFloat(w.profileNotice.Seconds(), 'f', 3, 64), "@SLOW@", job.ShellQuote(fmt.Sprintf(slowProfileMessage, w.profileNotice)),
+		"@WARNED@", job.ShellQuote(warned), "@ADVICE@", job.ShellQuote(noProfileAdvice),
 	).Replace(wrapperBegin + w.body() + wrapperEnd)
 }
 

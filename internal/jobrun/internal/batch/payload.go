@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"jacamar-ci/internal/jobrun/internal/loginshell"
+	"jacamar-ci/internal/job"
 )
 
 // Payload runs the script on the node instead of a login shell. Its text is for bash; it
@@ -126,11 +126,11 @@ func (p Payload) body() string {
 	if len(p.Helpers) > 0 {
 		quoted := make([]string, len(p.Helpers))
 		for i, name := range p.Helpers {
-			quoted[i] = loginshell.Quote(name)
+			quoted[i] = job.ShellQuote(name)
 		}
 		helpers = strings.Join(quoted, "|")
 	}
 	return strings.NewReplacer(
-		"@STATE@", loginshell.Quote(p.State), "@HELPERS@", helpers, "@DELAY@", strconv.FormatFloat(forwardDelay.Seconds(), 'f', 3, 64),
+		"@STATE@", job.ShellQuote(p.State), "@HELPERS@", helpers, "@DELAY@", strconv.FormatFloat(forwardDelay.Seconds(), 'f', 3, 64),
 	).Replace(wrapperPayload)
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/jobrun/internal/loginshell"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/test/harness/profiles"
 )
 
@@ -86,7 +86,7 @@ func TestWrapperAfterRandomProfiles(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			home := p.Home(t)
-			d := submitted(t, "echo run >>"+loginshell.Quote(filepath.Join(home, profiles.Mark))+"\nexit "+strconv.Itoa(want)+"\n")
+			d := submitted(t, "echo run >>"+job.ShellQuote(filepath.Join(home, profiles.Mark))+"\nexit "+strconv.Itoa(want)+"\n")
 			r := runOnNode(t, d, home, 3*time.Second)
 			switch {
 			case r.runs > 1:

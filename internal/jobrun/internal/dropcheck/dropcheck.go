@@ -1,5 +1,5 @@
 // Package dropcheck verifies what jacamar-auth did: before anything of the job
-// is touched, it verifies that it has become exactly the account of the brief
+// is touched, it verifies that it has become exactly the account of the request
 // and cannot become another account again.
 package dropcheck
 

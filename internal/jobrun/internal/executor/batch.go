@@ -30,7 +30,7 @@ var schedulers = map[string]scheduler.Scheduler{
 	"slurm":  slurm.Slurm{},
 }
 
-// CheckBatch reports whether every command that the brief's executor runs is there.
+// CheckBatch reports whether every command that the request's executor runs is there.
 func CheckBatch(b ipc.Request) error {
 	if b.Settings.Batch == nil {
 		return nil
@@ -69,13 +69,13 @@ func programs(s scheduler.Scheduler, accounting bool) []string {
 	return names
 }
 
-// Submits reports whether the brief's script is for a batch system: only the job
+// Submits reports whether the request's script is for a batch system: only the job
 // author's own scripts are.
 func Submits(b ipc.Request) bool {
 	return b.Settings.Batch != nil && b.SubStage.UserScript()
 }
 
-// NewBatch prepares a submission of the brief's script. Its commands run as
+// NewBatch prepares a submission of the request's script. Its commands run as
 // children of the family. note reports the job's phase; it may be nil.
 func NewBatch(b ipc.Request, family *process.Reaper, out *os.File, note func(ipc.BatchNote)) batch.Task {
 	shell := NewShell(b)

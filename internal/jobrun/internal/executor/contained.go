@@ -36,14 +36,14 @@ type Contained struct {
 	Grace time.Duration
 }
 
-// InContainer reports whether the brief's script runs in a container: those of the job's
+// InContainer reports whether the request's script runs in a container: those of the job's
 // author do.
 func InContainer(b ipc.Request) bool {
 	c := b.Settings.Container
 	return c != nil && c.Image != nil && (b.SubStage.UserScript() || b.SubStage == job.AfterScript && !c.Engine.StepScriptOnly)
 }
 
-// NewContained prepares the brief's script.
+// NewContained prepares the request's script.
 func NewContained(b ipc.Request, family *process.Reaper, settled container.Settled) (Contained, error) {
 	engine, err := FindEngine(b)
 	return Contained{

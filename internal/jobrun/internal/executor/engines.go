@@ -36,7 +36,7 @@ type Engine struct {
 	account job.Account
 }
 
-// FindEngine finds the engine of a brief with Settings.Container, and every program that it
+// FindEngine finds the engine of a request with Settings.Container, and every program that it
 // needs.
 func FindEngine(b ipc.Request) (Engine, error) {
 	c := b.Settings.Container

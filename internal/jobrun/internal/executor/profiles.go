@@ -45,7 +45,7 @@ const warnAfter = 15 * time.Second
 // GitLab Runner's executors/custom. What profiles print is in its output.
 const firstScript job.SubStage = "prepare_script"
 
-// NewProfiles returns how a brief's stage treats profiles.
+// NewProfiles returns how a request's stage treats profiles.
 func NewProfiles(b ipc.Request) Profiles {
 	warned := newOwnFile(b.Dirs, loginshell.WarnedFile)
 	p := Profiles{

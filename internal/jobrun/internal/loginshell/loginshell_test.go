@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/job"
 	"jacamar-ci/test/harness/profiles"
 )
 
@@ -152,7 +153,7 @@ func TestRandomProfiles(t *testing.T) {
 // holdsWith runs a script that ends with a code. A profile may hang.
 func holdsWith(t *testing.T, p profiles.Profile, want int) {
 	dir := p.Home(t)
-	script := "echo run >>" + Quote(filepath.Join(dir, profiles.Mark)) + "\nexit " + strconv.Itoa(want) + "\n"
+	script := "echo run >>" + job.ShellQuote(filepath.Join(dir, profiles.Mark)) + "\nexit " + strconv.Itoa(want) + "\n"
 	l := &login{bash: "/bin/bash", read: Login, limit: 2 * time.Second}
 	got := l.run(t, dir, script)
 	if !got.began && !got.hung {

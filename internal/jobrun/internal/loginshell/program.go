@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"jacamar-ci/internal/job"
 )
 
 // Descriptors of the guard after 0 to 2. Only ScriptFD must be there; the guard
@@ -86,7 +88,7 @@ func (p Program) Run() string {
 // profile ends the shell, the values are those of that moment.
 func (p Program) Ask(words ...string) string {
 	answer := "trap - EXIT; printf '%s\\0' " + strings.Join(words, " ") + " >/proc/$$/fd/" + strconv.Itoa(ScriptFD)
-	return p.text("trap "+Quote(answer)+" EXIT;", answer+";")
+	return p.text("trap "+job.ShellQuote(answer)+" EXIT;", answer+";")
 }
 
 // text puts a program together: before runs ahead of the profiles, after behind
@@ -105,9 +107,6 @@ func (p Program) text(before, after string) string {
 // WarnedFile is made in the job's own directory by whichever shell first warns of
 // profiles that end it: one warning a job.
 const WarnedFile = "profiles-warned"
-
-// Quote makes one word of a shell out of any text.
-func Quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // flat puts shell text on one line: bash counts the lines of an evaluated script
 // on from the line that evaluates it.

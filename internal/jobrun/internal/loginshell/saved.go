@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+
+	"jacamar-ci/internal/job"
 )
 
 // SavedFile is where a job keeps what its first login has left, in its own directory.
@@ -41,7 +43,7 @@ func Restore(saved []byte, env []string, own ...string) []byte {
 		name, value, _ := strings.Cut(pair, "=")
 		head.WriteString("unset -v " + name + "\n")
 		if slices.Contains(own, name) {
-			tail.WriteString("[[ ! ${" + name + "+x} ]] || " + name + "=" + Quote(value) + "\n")
+			tail.WriteString("[[ ! ${" + name + "+x} ]] || " + name + "=" + job.ShellQuote(value) + "\n")
 		}
 	}
 	for _, name := range readOnly {

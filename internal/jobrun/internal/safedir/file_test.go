@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestFiles(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	for _, text := range []string{"one", "two, which is longer", ""} {
-		must(t, f.Write("a", []byte(text)))
+		testutil.Must(t, f.Write("a", []byte(text)))
 		got, err := f.Read("a", 100)
 		if string(got) != text || err != nil {
 			t.Errorf("%q, %v", got, err)
@@ -30,7 +32,7 @@ func TestFiles(t *testing.T) {
 	if _, err := f.Read("missing", 1); err != unix.ENOENT {
 		t.Errorf("got %v", err)
 	}
-	must(t, f.Write("a", make([]byte, 11)))
+	testutil.Must(t, f.Write("a", make([]byte, 11)))
 	if _, err := f.Read("a", 10); err == nil || !strings.Contains(err.Error(), "longer than 10 bytes") {
 		t.Errorf("got %v", err)
 	}
@@ -39,7 +41,7 @@ func TestFiles(t *testing.T) {
 // TestFileFollowsNoLink, neither to read nor to write.
 func TestFileFollowsNoLink(t *testing.T) {
 	outside := filepath.Join(private(t), "precious")
-	must(t, write(outside))
+	testutil.Must(t, write(outside))
 	for name, plant := range map[string]func(path string) error{
 		"link": func(p string) error { return os.Symlink(outside, p) },
 		"FIFO": func(p string) error { return unix.Mkfifo(p, 0o600) },
@@ -48,7 +50,7 @@ func TestFileFollowsNoLink(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			top := private(t)
 			f := base(t, top, me())
-			must(t, plant(filepath.Join(top, "a")), plant(filepath.Join(top, "b.new")))
+			testutil.Must(t, plant(filepath.Join(top, "a")), plant(filepath.Join(top, "b.new")))
 			if _, err := f.Read("a", 10); err == nil {
 				t.Error("it was read")
 			}
@@ -65,7 +67,7 @@ func TestFileFollowsNoLink(t *testing.T) {
 func TestWriteToAFullDiskKeepsTheOldText(t *testing.T) {
 	top := tmpfs(t, "size=64k")
 	f := base(t, filepath.Join(top, "base"), me())
-	must(t, f.Write("a", []byte("old")))
+	testutil.Must(t, f.Write("a", []byte("old")))
 	err := f.Write("a", make([]byte, 1<<20))
 	if err == nil || !strings.Contains(err.Error(), "no space left on device") {
 		t.Errorf("got %v", err)
@@ -79,10 +81,10 @@ func TestMove(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	to, err := f.Make("to")
-	must(t, err)
+	testutil.Must(t, err)
 	defer to.Close()
-	must(t, os.Mkdir(filepath.Join(top, "a"), 0o700), os.Mkdir(filepath.Join(top, "b"), 0o700))
-	must(t, f.Move("a", to, "x"))
+	testutil.Must(t, os.Mkdir(filepath.Join(top, "a"), 0o700), os.Mkdir(filepath.Join(top, "b"), 0o700))
+	testutil.Must(t, f.Move("a", to, "x"))
 	if err := f.Move("b", to, "x"); err != unix.EEXIST {
 		t.Errorf("to an existing name: %v", err)
 	}
@@ -94,18 +96,18 @@ func TestMove(t *testing.T) {
 func TestIsSameFile(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
-	must(t, f.Write("a", nil))
+	testutil.Must(t, f.Write("a", nil))
 	file, err := f.File("a", unix.O_RDONLY)
-	must(t, err)
+	testutil.Must(t, err)
 	defer file.Close()
 	if !f.IsSameFile("a", file) {
 		t.Error("it is not seen")
 	}
-	must(t, f.Write("a", nil))
+	testutil.Must(t, f.Write("a", nil))
 	if f.IsSameFile("a", file) {
 		t.Error("another file is taken for it")
 	}
-	must(t, f.Remove("a", later()))
+	testutil.Must(t, f.Remove("a", later()))
 	if f.IsSameFile("a", file) {
 		t.Error("it is gone")
 	}
@@ -114,7 +116,7 @@ func TestIsSameFile(t *testing.T) {
 func TestModTime(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
-	must(t, f.Write("a", nil), os.Chtimes(filepath.Join(top, "a"), time.Time{}, time.Unix(1e9, 0)))
+	testutil.Must(t, f.Write("a", nil), os.Chtimes(filepath.Join(top, "a"), time.Time{}, time.Unix(1e9, 0)))
 	if got := f.ModTime("a"); got.Unix() != 1e9 || !f.ModTime("b").IsZero() {
 		t.Errorf("%v, %v", got, f.ModTime("b"))
 	}
@@ -123,8 +125,8 @@ func TestModTime(t *testing.T) {
 func TestRemoveEmpty(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
-	must(t, os.MkdirAll(filepath.Join(top, "full/x"), 0o700), os.Mkdir(filepath.Join(top, "empty"), 0o700), os.Symlink("empty", filepath.Join(top, "link")))
-	must(t, f.RemoveEmpty("empty"))
+	testutil.Must(t, os.MkdirAll(filepath.Join(top, "full/x"), 0o700), os.Mkdir(filepath.Join(top, "empty"), 0o700), os.Symlink("empty", filepath.Join(top, "link")))
+	testutil.Must(t, f.RemoveEmpty("empty"))
 	for _, name := range []string{"full", "link", "missing", ".."} {
 		if f.RemoveEmpty(name) == nil {
 			t.Errorf("%s is gone", name)
@@ -140,9 +142,9 @@ func TestRemoveEmpty(t *testing.T) {
 func TestFileWithALease(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
-	must(t, f.Write("a", []byte("text")))
+	testutil.Must(t, f.Write("a", []byte("text")))
 	server, err := os.OpenFile(filepath.Join(top, "a"), os.O_RDWR, 0)
-	must(t, err)
+	testutil.Must(t, err)
 	defer server.Close()
 	if _, err := unix.FcntlInt(server.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
 		t.Skipf("this file system has no leases: %v", err)

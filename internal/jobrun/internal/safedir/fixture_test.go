@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // me are the rules for the account that runs the tests.
@@ -30,18 +31,9 @@ func private(t testing.TB) string {
 	return dir
 }
 
-func abs(t testing.TB, path string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func base(t testing.TB, path string, rules Rules) *Dir {
 	t.Helper()
-	f, err := OpenBase(abs(t, path), rules)
+	f, err := OpenBase(testutil.AbsPath(t, path), rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,15 +48,6 @@ func mode(t testing.TB, path string) os.FileMode {
 		t.Fatal(err)
 	}
 	return info.Mode().Perm()
-}
-
-func must(t testing.TB, errs ...error) {
-	t.Helper()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 func write(path string) error { return os.WriteFile(path, []byte("x"), 0o600) }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestOpenBase(t *testing.T) {
@@ -38,9 +40,9 @@ func TestOpenBase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(private(t), "parent", "base")
-			must(t, os.Mkdir(filepath.Dir(path), 0o700))
+			testutil.Must(t, os.Mkdir(filepath.Dir(path), 0o700))
 			tt.plant(t, path)
-			f, err := OpenBase(abs(t, path), tt.rules)
+			f, err := OpenBase(testutil.AbsPath(t, path), tt.rules)
 			if err == nil {
 				f.Close()
 			}
@@ -54,33 +56,33 @@ func TestOpenBase(t *testing.T) {
 func group() Rules { r := me(); r.Group = true; return r }
 
 func dir(mode os.FileMode) func(*testing.T, string) {
-	return func(t *testing.T, path string) { must(t, os.Mkdir(path, 0o700), os.Chmod(path, mode)) }
+	return func(t *testing.T, path string) { testutil.Must(t, os.Mkdir(path, 0o700), os.Chmod(path, mode)) }
 }
 
-func file(t *testing.T, path string)     { must(t, write(path)) }
-func fifo(t *testing.T, path string)     { must(t, unix.Mkfifo(path, 0o600)) }
-func noParent(t *testing.T, path string) { must(t, os.Remove(filepath.Dir(path))) }
+func file(t *testing.T, path string)     { testutil.Must(t, write(path)) }
+func fifo(t *testing.T, path string)     { testutil.Must(t, unix.Mkfifo(path, 0o600)) }
+func noParent(t *testing.T, path string) { testutil.Must(t, os.Remove(filepath.Dir(path))) }
 
 func linkTo(target string, mode os.FileMode) func(*testing.T, string) {
 	return func(t *testing.T, path string) {
 		if target == "" {
-			must(t, os.Symlink("nowhere", path))
+			testutil.Must(t, os.Symlink("nowhere", path))
 			return
 		}
 		dir(mode)(t, filepath.Join(filepath.Dir(path), target))
-		must(t, os.Symlink(target, path))
+		testutil.Must(t, os.Symlink(target, path))
 	}
 }
 
 func linkToFile(t *testing.T, path string) {
-	must(t, write(path+"-file"), os.Symlink("base-file", path))
+	testutil.Must(t, write(path+"-file"), os.Symlink("base-file", path))
 }
 
-func linkToItself(t *testing.T, path string) { must(t, os.Symlink("base", path)) }
+func linkToItself(t *testing.T, path string) { testutil.Must(t, os.Symlink("base", path)) }
 
 func parent(mode os.FileMode) func(*testing.T, string) {
 	return func(t *testing.T, path string) {
-		must(t, unix.Chmod(filepath.Dir(path), uint32(mode)))
+		testutil.Must(t, unix.Chmod(filepath.Dir(path), uint32(mode)))
 	}
 }
 
@@ -88,9 +90,9 @@ func parent(mode os.FileMode) func(*testing.T, string) {
 func TestLinkThroughASwappableDirectory(t *testing.T) {
 	top := private(t)
 	shared := filepath.Join(top, "shared")
-	must(t, os.Mkdir(shared, 0o700), os.Mkdir(filepath.Join(shared, "mine"), 0o700), unix.Chmod(shared, 0o777))
-	must(t, os.Symlink(filepath.Join(shared, "mine"), filepath.Join(top, "base")))
-	_, err := OpenBase(abs(t, filepath.Join(top, "base")), me())
+	testutil.Must(t, os.Mkdir(shared, 0o700), os.Mkdir(filepath.Join(shared, "mine"), 0o700), unix.Chmod(shared, 0o777))
+	testutil.Must(t, os.Symlink(filepath.Join(shared, "mine"), filepath.Join(top, "base")))
+	_, err := OpenBase(testutil.AbsPath(t, filepath.Join(top, "base")), me())
 	if err == nil || !strings.Contains(err.Error(), shared+", on the way to it, is writable by group and others") {
 		t.Errorf("got %v", err)
 	}
@@ -102,20 +104,20 @@ func TestOpenBaseOfOthers(t *testing.T) {
 		plant func(t *testing.T, path string)
 		why   string
 	}{
-		"other's directory": {func(t *testing.T, p string) { dir(0o700)(t, p); must(t, os.Chown(p, stranger, -1)) }, "owned by account 65533, not by you"},
+		"other's directory": {func(t *testing.T, p string) { dir(0o700)(t, p); testutil.Must(t, os.Chown(p, stranger, -1)) }, "owned by account 65533, not by you"},
 		"other's link": {func(t *testing.T, p string) {
 			linkTo("target", 0o700)(t, p)
-			must(t, os.Lchown(p, stranger, -1))
+			testutil.Must(t, os.Lchown(p, stranger, -1))
 		}, "it is owned by account 65533, not by root or you"},
 		"link to other's": {func(t *testing.T, p string) {
 			linkTo("target", 0o700)(t, p)
-			must(t, os.Chown(filepath.Join(filepath.Dir(p), "target"), stranger, -1))
+			testutil.Must(t, os.Chown(filepath.Join(filepath.Dir(p), "target"), stranger, -1))
 		}, "owned by account 65533"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(private(t), "base")
 			tt.plant(t, path)
-			if _, err := OpenBase(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), tt.why) {
+			if _, err := OpenBase(testutil.AbsPath(t, path), me()); err == nil || !strings.Contains(err.Error(), tt.why) {
 				t.Errorf("got %v, want %q", err, tt.why)
 			}
 		})
@@ -141,9 +143,9 @@ func TestOpenCreate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(private(t), "parent", "given")
-			must(t, os.Mkdir(filepath.Dir(path), 0o700))
+			testutil.Must(t, os.Mkdir(filepath.Dir(path), 0o700))
 			tt.plant(t, path)
-			f, err := OpenCreate(abs(t, path), me())
+			f, err := OpenCreate(testutil.AbsPath(t, path), me())
 			if (err == nil) != (tt.why == "") || (err != nil && !strings.Contains(err.Error(), tt.why)) {
 				t.Fatalf("got %v, want %q", err, tt.why)
 			}
@@ -152,7 +154,7 @@ func TestOpenCreate(t *testing.T) {
 			}
 			defer f.Close()
 			below, err := f.Make("sub")
-			must(t, err)
+			testutil.Must(t, err)
 			below.Close()
 			if got := mode(t, filepath.Join(path, "sub")); got != 0o700 {
 				t.Errorf("below it the mode is %04o", got)
@@ -164,8 +166,8 @@ func TestOpenCreate(t *testing.T) {
 func TestOpenCreateInOthersDirectory(t *testing.T) {
 	asRoot(t, "give files away")
 	path := filepath.Join(private(t), "given")
-	must(t, os.Mkdir(path, 0o755), os.Chown(path, stranger, -1))
-	if _, err := OpenCreate(abs(t, path), me()); err == nil || !strings.Contains(err.Error(), "owned by account 65533") {
+	testutil.Must(t, os.Mkdir(path, 0o755), os.Chown(path, stranger, -1))
+	if _, err := OpenCreate(testutil.AbsPath(t, path), me()); err == nil || !strings.Contains(err.Error(), "owned by account 65533") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -173,16 +175,16 @@ func TestOpenCreateInOthersDirectory(t *testing.T) {
 func TestOpenExisting(t *testing.T) {
 	top := private(t)
 	for _, missing := range []string{"a", "a/b/c"} {
-		if _, err := OpenExisting(abs(t, filepath.Join(top, missing)), me()); err != unix.ENOENT {
+		if _, err := OpenExisting(testutil.AbsPath(t, filepath.Join(top, missing)), me()); err != unix.ENOENT {
 			t.Errorf("%s: %v", missing, err)
 		}
 	}
 	dir(0o755)(t, filepath.Join(top, "a"))
-	f, err := OpenExisting(abs(t, filepath.Join(top, "a")), me())
-	must(t, err)
+	f, err := OpenExisting(testutil.AbsPath(t, filepath.Join(top, "a")), me())
+	testutil.Must(t, err)
 	f.Close()
 	dir(0o777)(t, filepath.Join(top, "b"))
-	if _, err := OpenExisting(abs(t, filepath.Join(top, "b")), me()); err == nil || !strings.Contains(err.Error(), "others may write it") {
+	if _, err := OpenExisting(testutil.AbsPath(t, filepath.Join(top, "b")), me()); err == nil || !strings.Contains(err.Error(), "others may write it") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 // encounters is how often the work below must succeed and how often be refused
@@ -18,11 +20,11 @@ const encounters = 300
 // write and remove it. None of them may affect the target of the link.
 func TestRacer(t *testing.T) {
 	outside := private(t)
-	must(t, os.MkdirAll(filepath.Join(outside, "b"), 0o700), write(filepath.Join(outside, "b", "precious")), write(filepath.Join(outside, "precious")))
+	testutil.Must(t, os.MkdirAll(filepath.Join(outside, "b"), 0o700), write(filepath.Join(outside, "b", "precious")), write(filepath.Join(outside, "precious")))
 	top := private(t)
 	f := base(t, top, me())
 	a, link := filepath.Join(top, "a"), filepath.Join(top, "link")
-	must(t, os.Mkdir(a, 0o700), os.Symlink(outside, link))
+	testutil.Must(t, os.Mkdir(a, 0o700), os.Symlink(outside, link))
 	stop, done, swapped := make(chan struct{}), sync.WaitGroup{}, 0
 	done.Go(func() {
 		for {
@@ -44,11 +46,11 @@ func TestRacer(t *testing.T) {
 			continue
 		}
 		worked++
-		must(t, below.Write("file", []byte("evil")))
+		testutil.Must(t, below.Write("file", []byte("evil")))
 		below.Close()
 		if i%10 == 0 {
 			_ = f.Remove("a", later())
-			must(t, complete(a, link, outside))
+			testutil.Must(t, complete(a, link, outside))
 		}
 		if d, err := f.Open("a"); err == nil {
 			_ = d.Remove("b", later())

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestRemove(t *testing.T) {
@@ -21,23 +23,23 @@ func TestRemove(t *testing.T) {
 		"tree":      tree,
 		"odd names": func(t *testing.T, p string) {
 			for _, n := range []string{"a\nb", " ", "-rf", "*", "\xff\xfe", strings.Repeat("x", 255), "..."} {
-				must(t, os.MkdirAll(filepath.Join(p, n), 0o700), write(filepath.Join(p, n, n)))
+				testutil.Must(t, os.MkdirAll(filepath.Join(p, n), 0o700), write(filepath.Join(p, n, n)))
 			}
 		},
 		"closed directories": func(t *testing.T, p string) {
 			tree(t, p)
 			for _, d := range []string{"a/b/c", "a/b", "a", ""} {
-				must(t, os.Chmod(filepath.Join(p, d), 0o000))
+				testutil.Must(t, os.Chmod(filepath.Join(p, d), 0o000))
 			}
 		},
 		"read-only directories, as module caches are": func(t *testing.T, p string) {
 			tree(t, p)
-			must(t, os.Chmod(filepath.Join(p, "a/b"), 0o555), os.Chmod(filepath.Join(p, "a"), 0o555), os.Chmod(p, 0o555))
+			testutil.Must(t, os.Chmod(filepath.Join(p, "a/b"), 0o555), os.Chmod(filepath.Join(p, "a"), 0o555), os.Chmod(p, 0o555))
 		},
 		"many entries": func(t *testing.T, p string) {
-			must(t, os.Mkdir(p, 0o700))
+			testutil.Must(t, os.Mkdir(p, 0o700))
 			for i := range 2000 {
-				must(t, write(filepath.Join(p, fmt.Sprint(i))))
+				testutil.Must(t, write(filepath.Join(p, fmt.Sprint(i))))
 			}
 		},
 		"deeper than any path": deep,
@@ -45,7 +47,7 @@ func TestRemove(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			top := private(t)
 			plant(t, filepath.Join(top, "victim"))
-			must(t, write(filepath.Join(top, "other")))
+			testutil.Must(t, write(filepath.Join(top, "other")))
 			if err := base(t, top, me()).Remove("victim", later()); err != nil {
 				t.Error(err)
 			}
@@ -57,7 +59,7 @@ func TestRemove(t *testing.T) {
 }
 
 func tree(t *testing.T, p string) {
-	must(t, os.MkdirAll(filepath.Join(p, "a/b/c"), 0o700), write(filepath.Join(p, "a/b/c/f")), write(filepath.Join(p, "a/f")),
+	testutil.Must(t, os.MkdirAll(filepath.Join(p, "a/b/c"), 0o700), write(filepath.Join(p, "a/b/c/f")), write(filepath.Join(p, "a/f")),
 		os.Symlink("f", filepath.Join(p, "a/link")), os.Symlink("nowhere", filepath.Join(p, "dangling")))
 }
 
@@ -66,16 +68,16 @@ func tree(t *testing.T, p string) {
 func deep(t *testing.T, p string) {
 	t.Helper()
 	var old unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
-	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 200, Max: old.Max}))
-	t.Cleanup(func() { must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old)) })
-	must(t, os.Mkdir(p, 0o700))
+	testutil.Must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	testutil.Must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 200, Max: old.Max}))
+	t.Cleanup(func() { testutil.Must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old)) })
+	testutil.Must(t, os.Mkdir(p, 0o700))
 	at, err := unix.Open(p, unix.O_DIRECTORY, 0)
-	must(t, err)
+	testutil.Must(t, err)
 	for range 2500 {
-		must(t, unix.Mkdirat(at, "d", 0o700))
+		testutil.Must(t, unix.Mkdirat(at, "d", 0o700))
 		next, err := unix.Openat(at, "d", unix.O_DIRECTORY, 0)
-		must(t, err)
+		testutil.Must(t, err)
 		unix.Close(at)
 		at = next
 	}
@@ -85,7 +87,7 @@ func deep(t *testing.T, p string) {
 func list(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	must(t, err)
+	testutil.Must(t, err)
 	var names []string
 	for _, e := range entries {
 		names = append(names, e.Name())
@@ -98,10 +100,10 @@ func TestRemoveFollowsNoLink(t *testing.T) {
 	outside := private(t)
 	tree(t, filepath.Join(outside, "precious"))
 	top := private(t)
-	must(t, os.Symlink(filepath.Join(outside, "precious"), filepath.Join(top, "link")))
-	must(t, os.Mkdir(filepath.Join(top, "dir"), 0o700), os.Symlink(outside, filepath.Join(top, "dir/link")), os.Symlink("..", filepath.Join(top, "dir/up")))
+	testutil.Must(t, os.Symlink(filepath.Join(outside, "precious"), filepath.Join(top, "link")))
+	testutil.Must(t, os.Mkdir(filepath.Join(top, "dir"), 0o700), os.Symlink(outside, filepath.Join(top, "dir/link")), os.Symlink("..", filepath.Join(top, "dir/up")))
 	f := base(t, top, me())
-	must(t, f.Remove("link", later()), f.Remove("dir", later()))
+	testutil.Must(t, f.Remove("link", later()), f.Remove("dir", later()))
 	if left := list(t, top); left != "" {
 		t.Errorf("left is %s", left)
 	}
@@ -119,12 +121,12 @@ func TestRemoveStopsAtMounts(t *testing.T) {
 			asRoot(t, "mount")
 			top := private(t)
 			point := filepath.Join(top, "victim", "a", "mounted")
-			must(t, os.MkdirAll(point, 0o700), write(filepath.Join(top, "victim", "f")), write(filepath.Join(top, "victim", "a", "f")))
+			testutil.Must(t, os.MkdirAll(point, 0o700), write(filepath.Join(top, "victim", "f")), write(filepath.Join(top, "victim", "a", "f")))
 			if err := mount(point); err != nil {
 				t.Skipf("cannot mount here: %v", err)
 			}
 			t.Cleanup(func() { _ = unix.Unmount(point, unix.MNT_DETACH) })
-			must(t, write(filepath.Join(point, "precious")))
+			testutil.Must(t, write(filepath.Join(point, "precious")))
 			err := base(t, top, me()).Remove("victim", later())
 			if err == nil || !strings.Contains(err.Error(), "something is mounted there") {
 				t.Errorf("got %v", err)
@@ -194,7 +196,7 @@ func TestRemoveSkipsErrors(t *testing.T) {
 	if err := immutable(fixed, true); err != nil {
 		t.Skipf("this file system has no immutable files: %v", err)
 	}
-	t.Cleanup(func() { must(t, immutable(fixed, false)) })
+	t.Cleanup(func() { testutil.Must(t, immutable(fixed, false)) })
 	err := base(t, top, me()).Remove("victim", later())
 	if err == nil || !strings.Contains(err.Error(), "operation not permitted") {
 		t.Errorf("got %v", err)
@@ -223,7 +225,7 @@ func tmpfs(t *testing.T, options string) string {
 	t.Helper()
 	asRoot(t, "mount a file system")
 	dir := filepath.Join(private(t), "small")
-	must(t, os.Mkdir(dir, 0o700))
+	testutil.Must(t, os.Mkdir(dir, 0o700))
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, options+",mode=700"); err != nil {
 		t.Skipf("cannot mount a tmpfs here: %v", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestModesUnderAnyUmask(t *testing.T) {
@@ -17,15 +19,15 @@ func TestModesUnderAnyUmask(t *testing.T) {
 					return // a umask that takes the owner's rights leaves nothing to test
 				}
 				top := private(t)
-				must(t, os.Chmod(top, 0o700))
-				f, err := OpenBase(abs(t, filepath.Join(top, "base")), rules)
+				testutil.Must(t, os.Chmod(top, 0o700))
+				f, err := OpenBase(testutil.AbsPath(t, filepath.Join(top, "base")), rules)
 				if err != nil && mask == 0o777 {
 					return
 				}
-				must(t, err)
+				testutil.Must(t, err)
 				defer f.Close()
 				below, err := f.Make("a", "b")
-				must(t, err)
+				testutil.Must(t, err)
 				below.Close()
 				for _, path := range []string{"base", "base/a", "base/a/b"} {
 					if got := mode(t, filepath.Join(top, path)); got != want {
@@ -42,7 +44,7 @@ func TestMakeIsRepeatable(t *testing.T) {
 	f := base(t, top, me())
 	for range 2 {
 		below, err := f.Make("a", "b", "c")
-		must(t, err)
+		testutil.Must(t, err)
 		if got, want := below.Path().String(), top+"/a/b/c"; got != want {
 			t.Errorf("the path is %s, want %s", got, want)
 		}
@@ -52,7 +54,7 @@ func TestMakeIsRepeatable(t *testing.T) {
 
 func TestNoLinkBelowTheBase(t *testing.T) {
 	for name, plant := range map[string]func(t *testing.T, path string){
-		"link out":    func(t *testing.T, path string) { must(t, os.Symlink("/tmp", path)) },
+		"link out":    func(t *testing.T, path string) { testutil.Must(t, os.Symlink("/tmp", path)) },
 		"link within": linkTo("target", 0o700),
 		"dangling":    linkTo("", 0),
 		"file":        file,
@@ -82,7 +84,7 @@ func TestDirectoriesBelowTheBaseAreChecked(t *testing.T) {
 		}
 	}
 	found, err := f.OpenUnchecked("open")
-	must(t, err)
+	testutil.Must(t, err)
 	found.Close()
 }
 
@@ -114,13 +116,13 @@ func TestInvalidNames(t *testing.T) {
 func TestDescriptorsAreClosed(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
-	must(t, os.MkdirAll(filepath.Join(top, "a/b"), 0o700), os.Symlink("x", filepath.Join(top, "a/b/c")))
+	testutil.Must(t, os.MkdirAll(filepath.Join(top, "a/b"), 0o700), os.Symlink("x", filepath.Join(top, "a/b/c")))
 	before := descriptors(t)
 	for range 10 {
 		_, _ = f.Open("a", "b", "c", "d")
 		_, _ = f.Open("a", "missing")
 		_, _ = f.Make("a", "b", "..")
-		_, _ = OpenBase(abs(t, filepath.Join(top, "a/b/c")), me())
+		_, _ = OpenBase(testutil.AbsPath(t, filepath.Join(top, "a/b/c")), me())
 		_, _ = f.Read("a", 10)
 	}
 	if after := descriptors(t); after != before {
@@ -146,23 +148,23 @@ func TestPrivate(t *testing.T) {
 	}{
 		"missing":            {func(*testing.T, string) {}, me(), 0o700, ""},
 		"missing, for group": {func(*testing.T, string) {}, group(), 0o750, ""},
-		"there":              {func(t *testing.T, top string) { must(t, os.MkdirAll(top+"/a/b.tmp", 0o700)) }, group(), 0o700, ""},
+		"there":              {func(t *testing.T, top string) { testutil.Must(t, os.MkdirAll(top+"/a/b.tmp", 0o700)) }, group(), 0o700, ""},
 		"there and wide": {func(t *testing.T, top string) {
-			must(t, os.MkdirAll(top+"/a/b.tmp", 0o755), os.Chmod(top+"/a", 0o755), os.Chmod(top+"/a/b.tmp", 0o777))
+			testutil.Must(t, os.MkdirAll(top+"/a/b.tmp", 0o755), os.Chmod(top+"/a", 0o755), os.Chmod(top+"/a/b.tmp", 0o777))
 		}, group(), 0o755, ""},
 		"a file in its place": {func(t *testing.T, top string) {
-			must(t, os.Mkdir(top+"/a", 0o700), write(top+"/a/b.tmp"))
+			testutil.Must(t, os.Mkdir(top+"/a", 0o700), write(top+"/a/b.tmp"))
 		}, me(), 0o700, ""},
 		"a link in its place": {func(t *testing.T, top string) {
-			must(t, os.Mkdir(top+"/a", 0o700), os.Mkdir(top+"/c", 0o755), os.Symlink("../c", top+"/a/b.tmp"))
+			testutil.Must(t, os.Mkdir(top+"/a", 0o700), os.Mkdir(top+"/c", 0o755), os.Symlink("../c", top+"/a/b.tmp"))
 		}, me(), 0o700, ""},
 		"a link on the way": {func(t *testing.T, top string) {
-			must(t, os.Mkdir(top+"/c", 0o755), os.Symlink("c", top+"/a"))
+			testutil.Must(t, os.Mkdir(top+"/c", 0o755), os.Symlink("c", top+"/a"))
 		}, me(), 0, "a: it is not a directory"},
-		"a file on the way": {func(t *testing.T, top string) { must(t, write(top+"/a")) }, me(), 0, "a: it is not a directory"},
+		"a file on the way": {func(t *testing.T, top string) { testutil.Must(t, write(top+"/a")) }, me(), 0, "a: it is not a directory"},
 		"another's": {func(t *testing.T, top string) {
 			asRoot(t, "give files away")
-			must(t, os.MkdirAll(top+"/a/b.tmp", 0o700), os.Chown(top+"/a/b.tmp", stranger, -1))
+			testutil.Must(t, os.MkdirAll(top+"/a/b.tmp", 0o700), os.Chown(top+"/a/b.tmp", stranger, -1))
 		}, me(), 0o700, "owned by account 65533"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -190,8 +192,8 @@ func TestPrivate(t *testing.T) {
 			t.Errorf("%q was made", elem)
 		}
 	}
-	withUmask(t, 0o077, func() { must(t, f.Private("x", "y")) })
-	withUmask(t, 0, func() { must(t, f.Private("x0", "y")) })
+	withUmask(t, 0o077, func() { testutil.Must(t, f.Private("x", "y")) })
+	withUmask(t, 0, func() { testutil.Must(t, f.Private("x0", "y")) })
 	if mode(t, f.Path().String()+"/x0/y") != 0o700 {
 		t.Error("the umask decides")
 	}

@@ -19,17 +19,17 @@ func ShellWord(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
-// MaxArguments is the greatest length of scheduler arguments, in bytes. A real request
+// maxArguments is the greatest length of scheduler arguments, in bytes. A real request
 // has a few hundred; the kernel's limit for one argument is 128 KiB.
-const MaxArguments = 32 << 10
+const maxArguments = 32 << 10
 
 // Split splits a text into words as a POSIX shell does (XCU 2.2 Quoting, 2.6.5 Field
 // Splitting), but expands nothing: "$(x)" remains four characters, and a newline
 // separates like a space.
 func Split(text string) ([]string, error) {
 	switch {
-	case len(text) > MaxArguments:
-		return nil, fmt.Errorf("longer than %d bytes", MaxArguments)
+	case len(text) > maxArguments:
+		return nil, fmt.Errorf("longer than %d bytes", maxArguments)
 	case !utf8.ValidString(text):
 		return nil, fmt.Errorf("not valid UTF-8")
 	case strings.ContainsRune(text, 0):

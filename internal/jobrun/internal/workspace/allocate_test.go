@@ -10,6 +10,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestLayout(t *testing.T) {
@@ -26,7 +27,7 @@ func TestLayout(t *testing.T) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	must(t, filepath.WalkDir(base, func(path string, e os.DirEntry, err error) error {
+	testutil.Must(t, filepath.WalkDir(base, func(path string, e os.DirEntry, err error) error {
 		if info, ierr := e.Info(); err == nil && ierr == nil && info.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v", path, info.Mode())
 		}
@@ -140,29 +141,29 @@ func prepareDead(t *testing.T, o Options) {
 	t.Helper()
 	w := openWorkspace(t, o)
 	scripts, err := w.base.Open(w.scriptsName()...)
-	must(t, err)
+	testutil.Must(t, err)
 	defer scripts.Close()
 	l, err := readJobRecord(scripts)
-	must(t, err)
+	testutil.Must(t, err)
 	l.Temp = tempBelow(o.Request.Job.Temp, o.Request.Dirs.Builds)
-	must(t, l.write(scripts))
+	testutil.Must(t, l.write(scripts))
 }
 
 func TestTempBelow(t *testing.T) {
-	builds := abs(t, "/b/000")
+	builds := testutil.AbsPath(t, "/b/000")
 	for temp, want := range map[string]string{
 		"/b/000/group/project.tmp": "group/project.tmp", "/b/000/x.tmp": "x.tmp",
 		"/b/000/group/project": "", "/b/001/x.tmp": "", "/b/000.tmp": "", "/etc/x.tmp": "", "/b/0001/x.tmp": "", "": "", "/b/000": "",
 	} {
 		p := job.AbsPath{}
 		if temp != "" {
-			p = abs(t, temp)
+			p = testutil.AbsPath(t, temp)
 		}
 		if got := tempBelow(p, builds); got != want {
 			t.Errorf("%s: %q, want %q", temp, got, want)
 		}
 	}
-	if got := tempBelow(abs(t, "/x.tmp"), job.AbsPath{}); got != "" {
+	if got := tempBelow(testutil.AbsPath(t, "/x.tmp"), job.AbsPath{}); got != "" {
 		t.Errorf("without a build directory: %q", got)
 	}
 }
@@ -172,20 +173,22 @@ func TestPrepareWithoutTheDirectory(t *testing.T) {
 		spoil func(t *testing.T, o Options)
 		why   string
 	}{
-		"everything removed": {func(t *testing.T, o Options) { must(t, os.RemoveAll(o.Request.Dirs.Base.String())) }, "cannot find the job's build directory"},
-		"slot removed":       {func(t *testing.T, o Options) { must(t, os.RemoveAll(o.Request.Dirs.Builds.String())) }, "cannot find the job's build directory"},
-		"pool removed":       {func(t *testing.T, o Options) { must(t, os.RemoveAll(filepath.Dir(o.Request.Dirs.Builds.String()))) }, "cannot find the job's build directory"},
-		"record removed":     {func(t *testing.T, o Options) { must(t, os.Remove(o.Request.Dirs.Scripts.String()+"/lease")) }, "cannot find the job's build directory"},
+		"everything removed": {func(t *testing.T, o Options) { testutil.Must(t, os.RemoveAll(o.Request.Dirs.Base.String())) }, "cannot find the job's build directory"},
+		"slot removed":       {func(t *testing.T, o Options) { testutil.Must(t, os.RemoveAll(o.Request.Dirs.Builds.String())) }, "cannot find the job's build directory"},
+		"pool removed": {func(t *testing.T, o Options) {
+			testutil.Must(t, os.RemoveAll(filepath.Dir(o.Request.Dirs.Builds.String())))
+		}, "cannot find the job's build directory"},
+		"record removed": {func(t *testing.T, o Options) { testutil.Must(t, os.Remove(o.Request.Dirs.Scripts.String()+"/lease")) }, "cannot find the job's build directory"},
 		"reservations removed": {func(t *testing.T, o Options) {
-			must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
+			testutil.Must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
 		}, "another job of yours has it now"},
 		"taken by another": {func(t *testing.T, o Options) {
 			next := options(t, o.Request.Account, 2)
 			next.Request.Job.Timeout = 10
-			must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
+			testutil.Must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
 			configure(t, next)
 		}, "another job of yours has it now"},
-		"open to others":      {func(t *testing.T, o Options) { must(t, os.Chmod(o.Request.Dirs.Builds.String(), 0o755)) }, "others may enter it"},
+		"open to others":      {func(t *testing.T, o Options) { testutil.Must(t, os.Chmod(o.Request.Dirs.Builds.String(), 0o755)) }, "others may enter it"},
 		"a link in its place": {func(t *testing.T, o Options) { replaceByLink(t, o.Request.Dirs.Builds.String()) }, "it is not a directory"},
 		"a corrupt record":    {func(t *testing.T, o Options) { writeFile(t, o.Request.Dirs.Scripts.String()+"/lease", "{") }, "cannot read the job's record"},
 		"a hostile record": {func(t *testing.T, o Options) {
@@ -207,7 +210,7 @@ func TestPrepareWithoutTheDirectory(t *testing.T) {
 }
 
 func replaceByLink(t *testing.T, path string) {
-	must(t, os.Rename(path, path+".old"), os.Symlink(path+".old", path))
+	testutil.Must(t, os.Rename(path, path+".old"), os.Symlink(path+".old", path))
 }
 
 // TestWrapperIsNotTakenForTheRunner: where a site's wrapper calls the driver, the
@@ -236,7 +239,7 @@ func TestJobsOfOtherHosts(t *testing.T) {
 		w := openWorkspace(t, o)
 		w.host = hostID{Host: host, PIDNamespace: w.host.PIDNamespace}
 		dirs, err := w.Config()
-		must(t, err)
+		testutil.Must(t, err)
 		o.Request.Dirs = dirs
 		return o
 	}
@@ -257,8 +260,8 @@ func TestJobsOfOtherHosts(t *testing.T) {
 func TestFailedConfigLeavesNothing(t *testing.T) {
 	a := testAccount(t)
 	o := options(t, a, 1)
-	must(t, os.MkdirAll(a.Home.String()+"/.jacamar-ci/builds", 0o700), os.Chmod(a.Home.String()+"/.jacamar-ci", 0o700))
-	must(t, os.Symlink("/tmp", a.Home.String()+"/.jacamar-ci/builds/t0ken"))
+	testutil.Must(t, os.MkdirAll(a.Home.String()+"/.jacamar-ci/builds", 0o700), os.Chmod(a.Home.String()+"/.jacamar-ci", 0o700))
+	testutil.Must(t, os.Symlink("/tmp", a.Home.String()+"/.jacamar-ci/builds/t0ken"))
 	if _, err := openWorkspace(t, o).Config(); err == nil || !strings.Contains(err.Error(), "it is not a directory") {
 		t.Errorf("got %v", err)
 	}
@@ -273,7 +276,7 @@ func TestOwnerIsRecorded(t *testing.T) {
 	p := openPool(t, filepath.Dir(o.Request.Dirs.Builds.String()))
 	defer p.close()
 	c, err := p.reservation(0)
-	must(t, err)
+	testutil.Must(t, err)
 	if c.Owner != me || c.Host != currentHost() || c.Job != 1 || c.Runner != "t0ken" {
 		t.Errorf("%+v", c)
 	}

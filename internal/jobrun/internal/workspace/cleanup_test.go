@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestCleanup(t *testing.T) {
@@ -35,7 +36,7 @@ func TestCleanup(t *testing.T) {
 func TestCleanupOfAMovedProject(t *testing.T) {
 	o := configure(t, options(t, testAccount(t), 1))
 	builds := o.Request.Dirs.Builds.String()
-	o.Request.Job.Temp = abs(t, builds+"/go/src/x.tmp")
+	o.Request.Job.Temp = testutil.AbsPath(t, builds+"/go/src/x.tmp")
 	prepare(t, o)
 	writeFile(t, builds+"/go/src/x.tmp/SECRET", "hush")
 	cleanup(t, o)
@@ -65,7 +66,7 @@ func TestCleanupFollowsNothingOutside(t *testing.T) {
 			outside := filepath.Join(a.Home.String(), "precious")
 			target := plant(o, outside)
 			// The target of the link looks like the directory that it replaces.
-			must(t, os.Rename(target, outside), os.Symlink(outside, target))
+			testutil.Must(t, os.Rename(target, outside), os.Symlink(outside, target))
 			before := files(t, outside)
 			_ = openWorkspace(t, o).Cleanup()
 			if after := files(t, outside); after != before {
@@ -163,12 +164,12 @@ func TestKilledCleanupIsContinued(t *testing.T) {
 	w := openWorkspace(t, o)
 	w.self = dead(t)
 	scripts, err := w.base.Open(w.scriptsName()...)
-	must(t, err)
+	testutil.Must(t, err)
 	defer scripts.Close()
 	l, err := readJobRecord(scripts)
-	must(t, err)
+	testutil.Must(t, err)
 	root, err := w.rootOf(l)
-	must(t, err)
+	testutil.Must(t, err)
 	defer root.Close()
 	if held, err := w.takeOver(l, root, true); held != owned || err != nil {
 		t.Fatalf("%v, %v", held, err)
@@ -189,7 +190,7 @@ func TestReservationWithoutScriptsIsReleased(t *testing.T) {
 	o := options(t, a, 1)
 	o.Request.Job.Owner = dead(t)
 	o = configure(t, o)
-	must(t, os.RemoveAll(o.Request.Dirs.Scripts.String()))
+	testutil.Must(t, os.RemoveAll(o.Request.Dirs.Scripts.String()))
 	live := options(t, a, 2)
 	live.HasOrphans = func(job.AbsPath) bool { return true } // not in the slot of the dead one
 	live = configure(t, live)
@@ -201,7 +202,7 @@ func TestReservationWithoutScriptsIsReleased(t *testing.T) {
 	p := openPool(t, filepath.Dir(o.Request.Dirs.Builds.String()))
 	defer p.close()
 	all, err := p.reservations()
-	must(t, err)
+	testutil.Must(t, err)
 	if len(all) != 3 || !all[0].free() || all[1].free() || !all[2].free() {
 		t.Errorf("%+v", all)
 	}
@@ -213,7 +214,7 @@ func TestCleanupOfALostReservation(t *testing.T) {
 	a := testAccount(t)
 	o := configure(t, options(t, a, 1))
 	prepare(t, o)
-	must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
+	testutil.Must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
 	next := configure(t, options(t, a, 2))
 	prepare(t, next)
 	writeJobFiles(t, next)
@@ -229,7 +230,7 @@ func TestCleanupOfALostReservation(t *testing.T) {
 func TestCleanupWithoutAnything(t *testing.T) {
 	a := testAccount(t)
 	o := configure(t, options(t, a, 1))
-	must(t, os.RemoveAll(o.Request.Dirs.Base.String()))
+	testutil.Must(t, os.RemoveAll(o.Request.Dirs.Base.String()))
 	cleanup(t, o)
 }
 
@@ -295,7 +296,7 @@ func TestTrimOfMany(t *testing.T) {
 func list(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	must(t, err)
+	testutil.Must(t, err)
 	var names []string
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), ".") {
@@ -338,9 +339,9 @@ func TestTrashIsEmptiedNextTime(t *testing.T) {
 	}
 	w := openWorkspace(t, o)
 	root, err := w.base.Open("builds")
-	must(t, err)
+	testutil.Must(t, err)
 	defer root.Close()
-	must(t, w.emptyTrash(root, "000", time.Now().Add(-time.Second)))
+	testutil.Must(t, w.emptyTrash(root, "000", time.Now().Add(-time.Second)))
 	// Both have been there since 1970.
 	if left := w.Unremoved(); len(left) != 1 || !strings.Contains(left[0].Reason, "000-1-1 within the time limit of a cleanup: it has been there since 1970-01-01") {
 		t.Errorf("noted are %+v", left)
@@ -359,7 +360,7 @@ func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
 	modes := func(o Options) (group, temp os.FileMode) {
 		stat := func(path string) os.FileMode {
 			info, err := os.Lstat(path)
-			must(t, err)
+			testutil.Must(t, err)
 			return info.Mode()
 		}
 		return stat(filepath.Dir(o.Request.Job.Temp.String())), stat(o.Request.Job.Temp.String())
@@ -372,7 +373,7 @@ func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
 		if group, temp := modes(o); group.Perm() != want || temp != os.ModeDir|0o700 {
 			t.Errorf("%v: modes are %v and %v", shared, group, temp)
 		}
-		must(t, os.Chmod(o.Request.Job.Temp.String(), 0o755))
+		testutil.Must(t, os.Chmod(o.Request.Job.Temp.String(), 0o755))
 		prepare(t, o) // a second time, and it is repaired
 		if _, temp := modes(o); temp != os.ModeDir|0o700 {
 			t.Errorf("%v: the mode is %v", shared, temp)
@@ -383,6 +384,6 @@ func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
 		}
 	}
 	o := configure(t, options(t, testAccount(t), 1))
-	must(t, os.Symlink("/tmp", filepath.Dir(o.Request.Job.Temp.String())))
+	testutil.Must(t, os.Symlink("/tmp", filepath.Dir(o.Request.Job.Temp.String())))
 	prepare(t, o)
 }

@@ -17,6 +17,7 @@ import (
 
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/testutil"
 )
 
 var crashTime = flag.Duration("crash", 2*time.Second, "how long processes are killed in TestKilledRunners")
@@ -92,7 +93,7 @@ func countJobs(t *testing.T, out io.Reader) (jobs int) {
 // runJobs runs jobs until it is killed.
 func runJobs(t *testing.T, home string) {
 	a := testAccount(t)
-	a.Home = abs(t, home)
+	a.Home = testutil.AbsPath(t, home)
 	for n := 1; ; n++ {
 		o := configure(t, options(t, a, job.ID(os.Getpid()*10000+n)))
 		prepare(t, o)
@@ -103,11 +104,11 @@ func runJobs(t *testing.T, home string) {
 		}
 		me, _ := proctree.Find(os.Getpid())
 		writeFile(t, mark+".new", fmt.Sprintf("%d %d", me.PID, me.Start))
-		must(t, os.Rename(mark+".new", mark))
+		testutil.Must(t, os.Rename(mark+".new", mark))
 		if text, err := os.ReadFile(mark); err != nil || processOf(string(text)) != me {
 			fmt.Printf("FAULT: %s was removed: %v\n", mark, err)
 		}
-		must(t, os.Remove(mark))
+		testutil.Must(t, os.Remove(mark))
 		cleanup(t, o)
 		fmt.Println("done")
 	}
@@ -132,7 +133,7 @@ func checkCleared(t *testing.T, o Options) {
 	p := openPool(t, filepath.Dir(o.Request.Dirs.Builds.String()))
 	defer p.close()
 	all, err := p.reservations()
-	must(t, err)
+	testutil.Must(t, err)
 	for n, c := range all {
 		if !c.free() {
 			t.Errorf("%s is still reserved: %+v", slotName(n), c)

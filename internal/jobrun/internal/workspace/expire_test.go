@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func withStatic(o Options, days int) Options {
@@ -68,10 +70,10 @@ func TestStaticDirectoriesExpire(t *testing.T) {
 					text = time.Now().Add(-tt.text).UTC().Format(time.RFC3339)
 				}
 				writeFile(t, old+endsSuffix, text)
-				must(t, os.Chtimes(old+endsSuffix, at, at))
+				testutil.Must(t, os.Chtimes(old+endsSuffix, at, at))
 			}
 			at := time.Now().Add(-tt.dir)
-			must(t, os.Chtimes(old, at, at))
+			testutil.Must(t, os.Chtimes(old, at, at))
 			cleanup(t, o)
 			if gone := !exists(old); gone != tt.gone || (gone && exists(old+endsSuffix)) {
 				t.Errorf("gone: %v, end file gone: %v", gone, !exists(old+endsSuffix))
@@ -88,7 +90,7 @@ func TestOtherRunnersStaticDirectoriesExpire(t *testing.T) {
 	at := time.Now().Add(-100 * 24 * time.Hour)
 	for _, name := range []string{"former/1", "former/notes", "t0ken/x.ends", "t0ken/007"} {
 		writeFile(t, filepath.Join(all, name, "f"), "x")
-		must(t, os.Chtimes(filepath.Join(all, name), at, at))
+		testutil.Must(t, os.Chtimes(filepath.Join(all, name), at, at))
 	}
 	cleanup(t, o)
 	for name, want := range map[string]bool{"former/1": false, "former/notes": true, "t0ken/x.ends": true, "t0ken/007": true, "t0ken/9": true} {
@@ -118,7 +120,7 @@ func TestDeadStaticJob(t *testing.T) {
 func modified(t *testing.T, path string) time.Time {
 	t.Helper()
 	info, err := os.Stat(path)
-	must(t, err)
+	testutil.Must(t, err)
 	return info.ModTime()
 }
 

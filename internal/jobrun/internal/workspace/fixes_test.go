@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/test/harness/testutil"
 )
 
 var (
@@ -20,29 +21,29 @@ var (
 func TestHintsForChosenDirectories(t *testing.T) {
 	for name, make := range map[string]func(t *testing.T, home string) (value string){
 		"writable by all": func(t *testing.T, home string) string {
-			must(t, os.Mkdir(home+"/x", 0o700), os.Chmod(home+"/x", 0o777))
+			testutil.Must(t, os.Mkdir(home+"/x", 0o700), os.Chmod(home+"/x", 0o777))
 			return home + "/x"
 		},
 		"writable by the group above it": func(t *testing.T, home string) string {
-			must(t, os.MkdirAll(home+"/x/y", 0o700), os.Chmod(home+"/x", 0o770))
+			testutil.Must(t, os.MkdirAll(home+"/x/y", 0o700), os.Chmod(home+"/x", 0o770))
 			return home + "/x/y"
 		},
 		"another account's": func(t *testing.T, home string) string {
 			if os.Geteuid() != 0 {
 				return "/etc"
 			}
-			must(t, os.Mkdir(home+"/x", 0o755), os.Chown(home+"/x", 65533, -1))
+			testutil.Must(t, os.Mkdir(home+"/x", 0o755), os.Chown(home+"/x", 65533, -1))
 			return home + "/x"
 		},
 		"all users'": func(t *testing.T, home string) string {
 			if os.Geteuid() != 0 {
 				return "/tmp"
 			}
-			must(t, os.Mkdir(home+"/x", 0o755), os.Chown(home+"/x", 65533, -1), os.Chmod(home+"/x", 0o1777))
+			testutil.Must(t, os.Mkdir(home+"/x", 0o755), os.Chown(home+"/x", 65533, -1), os.Chmod(home+"/x", 0o1777))
 			return home + "/x"
 		},
 		"a link to nothing": func(t *testing.T, home string) string {
-			must(t, os.Symlink(home+"/missing", home+"/x"))
+			testutil.Must(t, os.Symlink(home+"/missing", home+"/x"))
 			return home + "/x"
 		},
 	} {

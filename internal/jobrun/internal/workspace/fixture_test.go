@@ -11,32 +11,17 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
-
-func must(t testing.TB, errs ...error) {
-	t.Helper()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func abs(t testing.TB, path string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(path)
-	must(t, err)
-	return p
-}
 
 // testAccount is an account whose home is a new directory, with this process's user id.
 func testAccount(t testing.TB) job.Account {
 	t.Helper()
 	home, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err, os.Chmod(home, 0o700))
+	testutil.Must(t, err, os.Chmod(home, 0o700))
 	name, err := job.ParseUsername("alice")
-	must(t, err)
-	return job.Account{Name: name, UID: job.UID(os.Geteuid()), GID: job.GID(os.Getegid()), Home: abs(t, home), Shell: abs(t, "/bin/bash")}
+	testutil.Must(t, err)
+	return job.Account{Name: name, UID: job.UID(os.Geteuid()), GID: job.GID(os.Getegid()), Home: testutil.AbsPath(t, home), Shell: testutil.AbsPath(t, "/bin/bash")}
 }
 
 // options describe a job whose runner is this process.
@@ -56,7 +41,7 @@ func options(t testing.TB, a job.Account, id job.ID) Options {
 func openWorkspace(t testing.TB, o Options) *Workspace {
 	t.Helper()
 	w, err := Open(o)
-	must(t, err)
+	testutil.Must(t, err)
 	t.Cleanup(w.Close)
 	return w
 }
@@ -65,14 +50,14 @@ func openWorkspace(t testing.TB, o Options) *Workspace {
 func configure(t testing.TB, o Options) Options {
 	t.Helper()
 	dirs, err := openWorkspace(t, o).Config()
-	must(t, err)
+	testutil.Must(t, err)
 	o.Request.Dirs = dirs
-	o.Request.Job.Temp = abs(t, filepath.Join(dirs.Builds.String(), o.Request.Job.Project+".tmp"))
+	o.Request.Job.Temp = testutil.AbsPath(t, filepath.Join(dirs.Builds.String(), o.Request.Job.Project+".tmp"))
 	return o
 }
 
-func prepare(t testing.TB, o Options) { t.Helper(); must(t, openWorkspace(t, o).Prepare()) }
-func cleanup(t testing.TB, o Options) { t.Helper(); must(t, openWorkspace(t, o).Cleanup()) }
+func prepare(t testing.TB, o Options) { t.Helper(); testutil.Must(t, openWorkspace(t, o).Prepare()) }
+func cleanup(t testing.TB, o Options) { t.Helper(); testutil.Must(t, openWorkspace(t, o).Cleanup()) }
 
 // slot is the last part of the build directory's path.
 func slot(o Options) string { return filepath.Base(o.Request.Dirs.Builds.String()) }
@@ -80,7 +65,7 @@ func slot(o Options) string { return filepath.Base(o.Request.Dirs.Builds.String(
 // writeFile creates a file and its parent directories.
 func writeFile(t testing.TB, path, text string) {
 	t.Helper()
-	must(t, os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600))
+	testutil.Must(t, os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(text), 0o600))
 }
 
 // writeJobFiles writes the files that the runner's scripts leave in the build directory
@@ -103,7 +88,7 @@ func exists(path string) bool {
 func files(t testing.TB, dir string) string {
 	t.Helper()
 	var all []string
-	must(t, filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+	testutil.Must(t, filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
 		if err == nil && !strings.HasPrefix(e.Name(), ".claims") && e.Name() != trashDir && path != dir {
 			all = append(all, strings.TrimPrefix(path, dir+"/"))
 		}
@@ -116,9 +101,9 @@ func files(t testing.TB, dir string) string {
 func dead(t testing.TB) proctree.Process {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
-	must(t, cmd.Start())
+	testutil.Must(t, cmd.Start())
 	p, ok := proctree.Find(cmd.Process.Pid)
-	must(t, cmd.Process.Kill())
+	testutil.Must(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	if !ok || !p.Gone() {
 		t.Fatalf("%+v, %v", p, ok)

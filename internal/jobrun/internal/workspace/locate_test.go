@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestLocate(t *testing.T) {
@@ -15,11 +16,11 @@ func TestLocate(t *testing.T) {
 	home := a.Home.String()
 	shared := filepath.Join(home, "shared") // owned by alice, like the home directory
 	others := filepath.Join(home, "others")
-	must(t, os.Mkdir(shared, 0o700))
+	testutil.Must(t, os.Mkdir(shared, 0o700))
 	if os.Geteuid() != 0 {
 		others = "/usr"
 	} else {
-		must(t, os.Mkdir(others, 0o755), os.Chown(others, 65533, -1))
+		testutil.Must(t, os.Mkdir(others, 0o755), os.Chown(others, 65533, -1))
 	}
 	for name, tt := range map[string]struct {
 		dataDir   string
@@ -71,7 +72,7 @@ func TestVariables(t *testing.T) {
 		}
 	}
 	b.Settings.DataDir = "$S"
-	b.Dirs.Base = abs(t, "/chosen")
+	b.Dirs.Base = testutil.AbsPath(t, "/chosen")
 	if got := Variables(b); got != nil {
 		t.Errorf("after config: %v", got)
 	}
@@ -161,11 +162,11 @@ func TestJobInACustomDirectory(t *testing.T) {
 func TestDirectoriesOfOthersAreRefused(t *testing.T) {
 	a := testAccount(t)
 	shared := filepath.Join(a.Home.String(), "shared")
-	must(t, os.Mkdir(shared, 0o700), os.Chmod(shared, 0o777))
+	testutil.Must(t, os.Mkdir(shared, 0o700), os.Chmod(shared, 0o777))
 	cases := map[string]string{shared: "others may write it (mode 0777)", "/proc/1/x": ""}
 	if os.Geteuid() == 0 {
 		other := filepath.Join(a.Home.String(), "other")
-		must(t, os.Mkdir(other, 0o755), os.Chown(other, 65533, -1))
+		testutil.Must(t, os.Mkdir(other, 0o755), os.Chown(other, 65533, -1))
 		cases[other] = "owned by account 65533, not by you"
 	} else {
 		cases["/etc"] = "owned by root, not by you"

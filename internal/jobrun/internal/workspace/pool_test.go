@@ -12,15 +12,16 @@ import (
 
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/safedir"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // openPool opens a pool, in a new directory if there is none.
 func openPool(t testing.TB, dir string) *pool {
 	t.Helper()
-	f, err := safedir.OpenBase(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
-	must(t, err)
+	f, err := safedir.OpenBase(testutil.AbsPath(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
+	testutil.Must(t, err)
 	p, err := lockPool(f, nil)
-	must(t, err)
+	testutil.Must(t, err)
 	return p
 }
 
@@ -32,13 +33,13 @@ func TestReservationsAreStored(t *testing.T) {
 	}
 	const count = 20 // more than are read at once
 	for n := range count {
-		must(t, p.write(n, sample(job.ID(n+1)), ""))
+		testutil.Must(t, p.write(n, sample(job.ID(n+1)), ""))
 	}
-	must(t, p.write(3, reservation{}, ""), p.close())
+	testutil.Must(t, p.write(3, reservation{}, ""), p.close())
 	p = openPool(t, dir)
 	defer p.close()
 	all, err := p.reservations()
-	must(t, err)
+	testutil.Must(t, err)
 	if len(all) != count || !all[3].free() || all[count-1].Job != count {
 		t.Errorf("%d reservations: %+v", len(all), all)
 	}
@@ -52,14 +53,14 @@ func TestLockExcludesOthers(t *testing.T) {
 	dir := filepath.Join(testAccount(t).Home.String(), "pool")
 	p := openPool(t, dir)
 	file, err := os.OpenFile(filepath.Join(dir, reservationsFile), os.O_RDWR, 0)
-	must(t, err)
+	testutil.Must(t, err)
 	defer file.Close()
 	err = acquireLock(file, time.Now().Add(-time.Second))
 	if err == nil || !strings.Contains(err.Error(), "another job of yours has held the lock") {
 		t.Errorf("got %v", err)
 	}
-	must(t, p.close())
-	must(t, acquireLock(file, time.Now().Add(-time.Second)))
+	testutil.Must(t, p.close())
+	testutil.Must(t, acquireLock(file, time.Now().Add(-time.Second)))
 }
 
 // TestRemovedReservationsFile: a user removes the directories with rm while a job waits
@@ -67,22 +68,22 @@ func TestLockExcludesOthers(t *testing.T) {
 func TestRemovedReservationsFile(t *testing.T) {
 	dir := filepath.Join(testAccount(t).Home.String(), "pool")
 	p := openPool(t, dir)
-	must(t, p.write(0, sample(1), ""), os.Remove(filepath.Join(dir, reservationsFile)))
+	testutil.Must(t, p.write(0, sample(1), ""), os.Remove(filepath.Join(dir, reservationsFile)))
 	next := make(chan *pool)
 	go func() { next <- openPool(t, dir) }()
 	second := <-next // does not wait: it is a new file
 	if all, err := second.reservations(); len(all) != 0 || err != nil {
 		t.Errorf("%v, %v", all, err)
 	}
-	must(t, second.close(), p.close())
+	testutil.Must(t, second.close(), p.close())
 }
 
 func TestReservationsFileIsSparse(t *testing.T) {
 	dir := filepath.Join(testAccount(t).Home.String(), "pool")
 	p := openPool(t, dir)
-	must(t, p.write(0, sample(1), ""), p.close())
+	testutil.Must(t, p.write(0, sample(1), ""), p.close())
 	var st unix.Stat_t
-	must(t, unix.Stat(filepath.Join(dir, reservationsFile), &st))
+	testutil.Must(t, unix.Stat(filepath.Join(dir, reservationsFile), &st))
 	if used := st.Blocks * 512; used > 16<<10 {
 		t.Errorf("it takes %d bytes", used)
 	}
@@ -95,9 +96,9 @@ func TestReservationsFileOfAnotherType(t *testing.T) {
 		"FIFO":      func(p string) error { return unix.Mkfifo(p, 0o600) },
 	} {
 		dir := filepath.Join(testAccount(t).Home.String(), "pool")
-		must(t, os.Mkdir(dir, 0o700), plant(filepath.Join(dir, reservationsFile)))
-		f, err := safedir.OpenBase(abs(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
-		must(t, err)
+		testutil.Must(t, os.Mkdir(dir, 0o700), plant(filepath.Join(dir, reservationsFile)))
+		f, err := safedir.OpenBase(testutil.AbsPath(t, dir), safedir.Rules{Owner: job.UID(os.Geteuid())})
+		testutil.Must(t, err)
 		if _, err := lockPool(f, nil); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -112,7 +113,7 @@ func TestLockLog(t *testing.T) {
 	prepare(t, o)
 	cleanup(t, o)
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(o.Request.Dirs.Builds.String()), lockLogFile))
-	must(t, err)
+	testutil.Must(t, err)
 	var actions []string
 	for line := range strings.Lines(string(text)) {
 		if !strings.Contains(line, "job 41 of runner t0ken") {
@@ -138,16 +139,16 @@ func TestSlotWithARunningStage(t *testing.T) {
 			o.Request.Job.Owner = dead(t)
 			o = configure(t, o)
 			stage, err := openWorkspace(t, o).LockStage()
-			must(t, err)
+			testutil.Must(t, err)
 			again, err := openWorkspace(t, o).LockStage() // another stage of the job
-			must(t, err, again.Close())
+			testutil.Must(t, err, again.Close())
 			end(t, o)
 			next := configure(t, options(t, a, 2))
 			if slot(next) != "001" {
 				t.Errorf("the next job has %s", slot(next))
 			}
 			cleanup(t, next)
-			must(t, stage.Close())
+			testutil.Must(t, stage.Close())
 			if last := configure(t, options(t, a, 3)); slot(last) != "000" {
 				t.Errorf("after the end of the stage a job has %s", slot(last))
 			}
@@ -162,5 +163,5 @@ func TestLockStageWithoutDirectories(t *testing.T) {
 	o := options(t, testAccount(t), 1)
 	o.Request.Settings.StaticBuildsDir = true
 	stage, err := openWorkspace(t, configure(t, o)).LockStage()
-	must(t, err, stage.Close())
+	testutil.Must(t, err, stage.Close())
 }

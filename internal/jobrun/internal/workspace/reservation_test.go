@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func sample(id job.ID) reservation {
@@ -90,7 +91,7 @@ func TestRecords(t *testing.T) {
 // TestCorruptRecords: a corrupt record means a free slot.
 func TestCorruptRecords(t *testing.T) {
 	whole, err := sample(7).encode()
-	must(t, err)
+	testutil.Must(t, err)
 	text := bytes.TrimRight(whole, "\x00")
 	for cut := 1; cut < len(text); cut++ {
 		torn := append(append([]byte{}, text[:cut]...), make([]byte, reservationSize-cut)...)
@@ -139,7 +140,7 @@ func TestChooseSlot(t *testing.T) {
 
 func FuzzRecord(f *testing.F) {
 	record, err := sample(7).encode()
-	must(f, err)
+	testutil.Must(f, err)
 	f.Add(record)
 	f.Add([]byte(`{"job":1}`))
 	f.Fuzz(func(t *testing.T, record []byte) {

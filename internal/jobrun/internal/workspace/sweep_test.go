@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // age sets the times of files to so many days ago.
@@ -15,7 +16,7 @@ func age(t *testing.T, days int, paths ...string) {
 	t.Helper()
 	at := time.Now().Add(-time.Duration(days) * day)
 	for _, p := range paths {
-		must(t, os.Chtimes(p, at, at))
+		testutil.Must(t, os.Chtimes(p, at, at))
 	}
 }
 
@@ -46,7 +47,7 @@ func TestSweep(t *testing.T) {
 		writeFile(t, file, "x")
 	}
 	for _, id := range []string{"90", "91", "92"} {
-		must(t, os.Chmod(filepath.Join(base, "scripts/t0ken", id), 0o700))
+		testutil.Must(t, os.Chmod(filepath.Join(base, "scripts/t0ken", id), 0o700))
 	}
 	age(t, 10, live.Request.Dirs.Builds.String(), ended[0], ended[1], oldCache, filepath.Dir(filepath.Dir(oldLog)), filepath.Dir(filepath.Dir(openLog)))
 	o := options(t, a, 99)
@@ -57,7 +58,7 @@ func TestSweep(t *testing.T) {
 	var removed []string
 	sweep.Removed = func(path string) { removed = append(removed, path) }
 	root, err := w.base.Open("builds")
-	must(t, err)
+	testutil.Must(t, err)
 	defer root.Close()
 	before := files(t, base)
 	w.Sweep(root, sweep, time.Now(), time.Now().Add(time.Minute))
@@ -68,7 +69,7 @@ func TestSweep(t *testing.T) {
 	if strings.Join(removed, " ") != strings.Join(want, " ") {
 		t.Errorf("%q, want %q", removed, want)
 	}
-	must(t, os.Chtimes(ended[1], time.Now(), time.Now())) // touch(1) keeps it
+	testutil.Must(t, os.Chtimes(ended[1], time.Now(), time.Now())) // touch(1) keeps it
 	sweep.DryRun, removed = false, nil
 	w.Sweep(root, sweep, time.Now(), time.Now().Add(time.Minute))
 	for path, stays := range map[string]bool{

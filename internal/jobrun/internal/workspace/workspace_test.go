@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/ipc"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // immutable creates a file that not even root can remove, until the end of the test.
@@ -21,13 +22,13 @@ func immutable(t *testing.T, path string) (mutable func()) {
 	}
 	writeFile(t, path, "x")
 	file, err := os.Open(path)
-	must(t, err)
+	testutil.Must(t, err)
 	// 0x10 is FS_IMMUTABLE_FL of linux/fs.h.
 	set := func(flags int) error { return unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, flags) }
 	if err := set(0x10); err != nil {
 		t.Skipf("this file system has no immutable files: %v", err)
 	}
-	mutable = func() { must(t, set(0)) }
+	mutable = func() { testutil.Must(t, set(0)) }
 	t.Cleanup(func() { mutable(); file.Close() })
 	return mutable
 }
@@ -40,7 +41,7 @@ func TestLeftovers(t *testing.T) {
 	prepare(t, o)
 	mutable := immutable(t, o.Request.Dirs.Builds.String()+"/a/b")
 	w := openWorkspace(t, o)
-	must(t, w.Cleanup())
+	testutil.Must(t, w.Cleanup())
 	left := w.Unremoved()
 	if len(left) != 1 || !strings.Contains(left[0].Reason, "cannot remove "+left[0].Path+": operation not permitted") || !strings.Contains(left[0].Path, "/builds/.trash/1-") {
 		t.Fatalf("noted are %+v", left)
@@ -48,7 +49,7 @@ func TestLeftovers(t *testing.T) {
 	for id := range 2 {
 		next := configure(t, withStatic(options(t, a, 2), 0))
 		all, err := openWorkspace(t, next).EarlierLeftovers()
-		must(t, err)
+		testutil.Must(t, err)
 		if len(all) != 1 || all[0] != left[0] {
 			t.Errorf("job %d sees %+v", id, all)
 		}
@@ -127,7 +128,7 @@ func TestCorruptLeftovers(t *testing.T) {
 	if exists(file) {
 		t.Error("it is still there")
 	}
-	must(t, os.Mkdir(file, 0o700))
+	testutil.Must(t, os.Mkdir(file, 0o700))
 	w.unremoved = []ipc.Leftover{{Path: "/", Reason: "x"}}
 	w.writeLeftovers() // must not fail
 }
@@ -140,7 +141,7 @@ func TestDiscardTime(t *testing.T) {
 	}
 	w := &Workspace{}
 	trash, err := openWorkspace(t, configure(t, options(t, testAccount(t), 1))).base.Make(trashDir)
-	must(t, err)
+	testutil.Must(t, err)
 	defer trash.Close()
 	w.noteOldTrash(trash, []string{"1-1-86400000000000", "2-2-172800000000000"}, time.Unix(86400, 0).Add(trashNoticeTime))
 	if len(w.unremoved) != 0 {

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"jacamar-ci/test/harness/setup/debian"
 )
 
 // Programs are what a cluster runs, each with the Debian package that has it.
@@ -24,9 +22,6 @@ func Programs() map[string]string {
 		"/usr/sbin/ip":                               "iproute2",
 	}
 }
-
-// Missing returns the Debian packages that a cluster needs and this machine lacks.
-func Missing() []string { return debian.Missing(Programs()) }
 
 // Cluster is one running Grid Engine: a master and a host for jobs, both here.
 type Cluster struct {

@@ -22,10 +22,9 @@ type PBS struct{ variant variant }
 type variant uint8
 
 const (
-	unknown variant = iota
 	// direct is an OpenPBS or PBS Professional since 18.1, whose nodes can write a
 	// job's output to its file while the job runs.
-	direct
+	direct variant = iota + 1
 	torque
 )
 
