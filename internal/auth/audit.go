@@ -27,7 +27,7 @@ func (d *authDriver) openLog(ctx context.Context, lost func(error)) auditlog.Log
 		return auditlog.Log{}
 	}
 	log, err := auditlog.New(auditlog.Settings{
-		Level: string(l.Level), Instance: d.Site.General.Name, Destination: d.place(ctx, l), Lost: lost,
+		Level: string(l.Level), Instance: d.Site.General.Name, Destination: d.logDestination(ctx, l), Lost: lost,
 		Call: thisCall(), Counter: &auditlog.Counter{Open: func() (*os.File, error) { return d.openKept(ctx, config.CounterName, statedir.Dir.OpenUpdate) }},
 	})
 	if err != nil {
@@ -36,7 +36,7 @@ func (d *authDriver) openLog(ctx context.Context, lost func(error)) auditlog.Log
 	return log
 }
 
-func (d *authDriver) place(ctx context.Context, l config.Logging) auditlog.Destination {
+func (d *authDriver) logDestination(ctx context.Context, l config.Logging) auditlog.Destination {
 	switch {
 	case l.Address != "":
 		return auditlog.RemoteSyslog(l.Network, l.Address)
@@ -84,12 +84,12 @@ func thisCall() string {
 // lost reports a log that cannot be written: once in the job's log, without the reason,
 // and in each cleanup, whose output is in the runner's own log only.
 func (d *authDriver) lost(err error) {
-	voice := joblog.NewWriter(d.Stderr)
+	log := joblog.NewWriter(d.Stderr)
 	switch {
 	case d.Call.Unobfuscated || d.Call.Stage == job.Cleanup:
-		voice.Warn("cannot write the operator's log: %v", err)
+		log.Warn("cannot write the operator's log: %v", err)
 	case d.Call.Stage == job.Prepare:
-		voice.Warn("cannot write the operator's log (administrators: see jacamar-admin check)")
+		log.Warn("cannot write the operator's log (administrators: see jacamar-admin check)")
 	}
 }
 

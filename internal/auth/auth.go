@@ -85,22 +85,14 @@ func (d *authDriver) serve(ctx context.Context) error {
 	if err := d.resume(); err != nil {
 		return err
 	}
-	if d.NothingToCleanUp() && d.Call.Configuration == "" {
-		return nil
-	}
-	if err := d.configure(); err != nil {
-		return err
-	}
-	d.log = d.openLog(ctx, d.lost)
-	unusable := d.findHelper()
 	if d.NothingToCleanUp() {
-		if unusable != nil {
-			return nil
-		}
 		return d.cleanUpAfterConfig(ctx)
 	}
-	if unusable != nil {
-		return unusable
+	if err := d.openSite(ctx); err != nil {
+		return err
+	}
+	if err := d.findHelper(); err != nil {
+		return err
 	}
 	script, err := d.ReadInput()
 	if err != nil {
@@ -121,6 +113,15 @@ func (d *authDriver) serve(ctx context.Context) error {
 		return err
 	}
 	return d.explainEnd(ctx, d.runAs(ctx, grant, script))
+}
+
+// openSite loads the site's configuration, and opens the operator's log as configured.
+func (d *authDriver) openSite(ctx context.Context) error {
+	if err := d.configure(); err != nil {
+		return err
+	}
+	d.log = d.openLog(ctx, d.lost)
+	return nil
 }
 
 // configure loads the site's configuration. Where the state names it, its seal is not

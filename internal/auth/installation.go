@@ -115,7 +115,7 @@ func (i Installation) TryJournal(ctx context.Context) error {
 // LogFile opens the log of a site that has it in a file.
 func (i Installation) LogFile(ctx context.Context) (*os.File, error) { return i.d.logFile(ctx) }
 
-// Helper is what jacamar-auth makes of auth.helper_account.
+// Helper is how jacamar-auth can use auth.helper_account.
 type Helper struct {
 	Name job.Username
 	// UID is meaningful where it is in use: helpers run as it, and with file
@@ -153,17 +153,17 @@ func (i Installation) ExamineHelper() (Helper, error) {
 	return h, nil
 }
 
-// Asked sets the job that a token must be for, as the runner's job response has it.
-func (i Installation) Asked(r customexec.Response) { i.d.Facts = r }
+// SetJob sets the job that a token must be for, as the runner's job response has it.
+func (i Installation) SetJob(r customexec.Response) { i.d.Facts = r }
 
-// Expected is what the token must say of that job.
-func (i Installation) Expected() claims.Expected { return expected(i.d.Facts) }
+// ExpectedClaims is what the token must say of that job.
+func (i Installation) ExpectedClaims() claims.Expected { return expected(i.d.Facts) }
 
 // TokenRules are the rules for the token in the config stage.
 func (i Installation) TokenRules() idtoken.Rules { return i.d.tokenRules() }
 
-// Identified sets who the token is about.
-func (i Installation) Identified(id claims.Identity) { i.d.id = id }
+// SetIdentity sets who the token is about.
+func (i Installation) SetIdentity(id claims.Identity) { i.d.id = id }
 
 // Rules are the site's rules.
 func (i Installation) Rules() (policy.Rules, error) { return i.d.rules() }

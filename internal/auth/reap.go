@@ -38,10 +38,9 @@ func Reap(call driver.Call, key journal.Key) int {
 }
 
 func (d *authDriver) reap(ctx context.Context, key journal.Key) error {
-	if err := d.configure(); err != nil {
+	if err := d.openSite(ctx); err != nil {
 		return err
 	}
-	d.log = d.openLog(ctx, d.lost)
 	if err := d.findHelper(); err != nil {
 		return err
 	}
@@ -178,8 +177,14 @@ func (d *authDriver) settle(ctx context.Context, failed error) {
 // cleanUpAfterConfig cleans up after a config stage of this runner that was killed: it
 // left no state, but the journal has the job.
 func (d *authDriver) cleanUpAfterConfig(ctx context.Context) error {
-	if !d.Site.Auth.Journal.Enabled {
+	if d.Call.Configuration == "" {
 		return nil
+	}
+	if err := d.openSite(ctx); err != nil {
+		return err
+	}
+	if d.findHelper() != nil || !d.Site.Auth.Journal.Enabled {
+		return nil // the journal cannot be read
 	}
 	facts, err := customexec.ReadResponse(d.Env.Response)
 	if err != nil {

@@ -67,7 +67,7 @@ func (d *authDriver) become(grant policy.Grant, script []byte) (ipc.Result, erro
 	return result, launcher.Explain(grant, err)
 }
 
-// request is all that jacamar gets to know.
+// request is everything that jacamar receives.
 func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 	account, ok := grant.Account()
 	if !ok {

@@ -32,7 +32,7 @@ const (
 	longestPath = 8 << 10
 )
 
-// Request returns what jacamar gets to know of the stage, for the account that the job
+// Request returns what jacamar receives about the stage, for the account that the job
 // runs as. dirs are those that the config stage made, zero in config itself; matches
 // reports whether a rule of [batch] is for the job.
 func (s *Session) Request(account job.Account, dirs ipc.Dirs, matches Matches) (r ipc.Request, err error) {

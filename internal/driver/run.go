@@ -69,7 +69,7 @@ func (s *Session) Run(o Order) (ipc.Result, error) {
 	return m.Wait(child, conn)
 }
 
-// crowded explains a start that failed for want of a process (EAGAIN in fork(2) and
+// crowded explains a start that failed because no process could be made (EAGAIN in fork(2) and
 // execve(2)). The account is at the limit that it has from this process, or the machine
 // or the service allows no more.
 func crowded(uid uint32, cause error) error {

@@ -18,7 +18,7 @@ import (
 // half-finished upgrade, and is refused.
 const Version = 4
 
-// Request is all that jacamar gets to know of a job. It never sees the site's
+// Request is everything that jacamar receives about a job. It never sees the site's
 // configuration file, the runner's environment or the token.
 type Request struct {
 	Version  int          `json:"version"`

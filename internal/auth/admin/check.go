@@ -77,7 +77,7 @@ func report(ctx context.Context, o CheckOptions) (r check.Report, style check.St
 	defer s.Log.Close()
 	if o.Account != "" {
 		s.Trial = &check.Trial{Account: o.Account, Run: func(ctx context.Context) (trial.Result, error, error) {
-			return rehearse(ctx, i, rehearsalOptions{o.Account, o.Limit, func(trial.Stage) {}})
+			return runTrial(ctx, i, trialOptions{o.Account, o.Limit, func(trial.Stage) {}})
 		}}
 	}
 	return check.Run(ctx, s), check.StyleOf(columns(os.Stdout), i.Environ()), nil

@@ -82,7 +82,7 @@ func explainJob(ctx context.Context, o ExplainOptions) (w explain.Walk, err erro
 	if w.ID, w.Steps, err = explainToken(ctx, i, o); err != nil || w.ID.User.Login == "" {
 		return w, err
 	}
-	i.Identified(w.ID)
+	i.SetIdentity(w.ID)
 	rules, err := i.Rules()
 	if err != nil {
 		return w, err
@@ -139,7 +139,7 @@ func explainToken(ctx context.Context, i auth.Installation, o ExplainOptions) (c
 	}
 	id, refusal := verify(ctx, i, token)
 	if refusal != nil {
-		id, _ = idtoken.Examine(token.UnverifiedClaims(), i.TokenRules(), i.Expected(), time.Now())
+		id, _ = idtoken.Examine(token.UnverifiedClaims(), i.TokenRules(), i.ExpectedClaims(), time.Now())
 	}
 	return id, explain.Token(refusal, true), nil
 }
@@ -218,7 +218,7 @@ func verify(ctx context.Context, i auth.Installation, token idtoken.Token) (clai
 	if err != nil {
 		return claims.Identity{}, err
 	}
-	return token.Verify(set, i.TokenRules(), i.Expected(), time.Now())
+	return token.Verify(set, i.TokenRules(), i.ExpectedClaims(), time.Now())
 }
 
 // explainRunAs gives no candidate where the decision ends here.
@@ -266,7 +266,7 @@ func readResponse(i auth.Installation, path string) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the job response %s: %w", path, err)
 	}
-	i.Asked(response)
+	i.SetJob(response)
 	return nil
 }
 

@@ -28,30 +28,30 @@ type SelfTestOptions struct {
 const (
 	trialPassed = 0
 	trialFailed = 1
-	notTried    = 2
+	trialNotRun    = 2
 )
 
 // SelfTest runs a job of its own through all stages as an account, and prints how each
 // ended.
 func SelfTest(o SelfTestOptions) int {
 	if err := refuseClosed(); err != nil {
-		return fail(err, notTried)
+		return fail(err, trialNotRun)
 	}
 	i, err := open(o.Configuration, &o.Configuration)
 	if err == nil {
 		err = i.Load()
 	}
 	if err != nil {
-		return fail(err, notTried)
+		return fail(err, trialNotRun)
 	}
 	ctx, end := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	defer end()
-	r, left, err := rehearse(ctx, i, rehearsalOptions{o.Account, o.Limit, func(s trial.Stage) { printStage(os.Stdout, s, o.Verbose) }})
+	r, left, err := runTrial(ctx, i, trialOptions{o.Account, o.Limit, func(s trial.Stage) { printStage(os.Stdout, s, o.Verbose) }})
 	if left != nil {
 		fmt.Fprintln(os.Stderr, "jacamar-admin:", left)
 	}
 	if err != nil {
-		return fail(err, notTried)
+		return fail(err, trialNotRun)
 	}
 	return sumUp(os.Stdout, r, left == nil)
 }

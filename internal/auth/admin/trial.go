@@ -20,24 +20,24 @@ import (
 // wait.
 const tokenLife = 6 * time.Hour
 
-// rehearsal is a trial with its surroundings.
-type rehearsal struct {
+// trialRun is a trial of an installation, and the account of its job.
+type trialRun struct {
 	site    auth.Installation
 	trial   trial.Trial
 	account job.Account
 }
 
-// rehearsalOptions are whose job is tried, and how.
-type rehearsalOptions struct {
+// trialOptions are the account of the job, and how to run it.
+type trialOptions struct {
 	account string
 	limit   time.Duration
 	ended   func(trial.Stage)
 }
 
-// rehearse runs a trial as an account and removes what it made. left names what could
-// not be removed.
-func rehearse(ctx context.Context, i auth.Installation, o rehearsalOptions) (r trial.Result, left, err error) {
-	h, err := newRehearsal(ctx, i, o.account)
+// runTrial runs a trial as an account and removes what it made. left is the error of
+// what could not be removed.
+func runTrial(ctx context.Context, i auth.Installation, o trialOptions) (r trial.Result, left, err error) {
+	h, err := newTrialRun(ctx, i, o.account)
 	if err != nil {
 		return r, nil, err
 	}
@@ -50,7 +50,7 @@ func rehearse(ctx context.Context, i auth.Installation, o rehearsalOptions) (r t
 	return r, h.remove(context.WithoutCancel(ctx), r), err
 }
 
-func newRehearsal(ctx context.Context, i auth.Installation, login string) (h rehearsal, err error) {
+func newTrialRun(ctx context.Context, i auth.Installation, login string) (h trialRun, err error) {
 	h.site = i
 	if h.trial.Auth, err = privilegedProgram(); err != nil {
 		return h, err
@@ -86,7 +86,7 @@ func newRehearsal(ctx context.Context, i auth.Installation, login string) (h reh
 }
 
 // runsAs is the account that the job's script will have.
-func (h rehearsal) runsAs(ctx context.Context, login job.Username) (job.Account, error) {
+func (h trialRun) runsAs(ctx context.Context, login job.Username) (job.Account, error) {
 	if h.site.Config().Auth.Downscope == settings.None {
 		return runnersService(ctx, h.site)
 	}
@@ -181,7 +181,7 @@ func userOf(i auth.Installation, login job.Username) (trial.User, error) {
 
 // configure writes the trial's configuration and puts the private issuer's keys where
 // jacamar-auth looks for them.
-func (h rehearsal) configure(ctx context.Context) error {
+func (h trialRun) configure(ctx context.Context) error {
 	original, err := readFile(h.site.File().String())
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ func (h rehearsal) configure(ctx context.Context) error {
 }
 
 // remove removes what a job leaves for the next one.
-func (h rehearsal) remove(ctx context.Context, r trial.Result) error {
+func (h trialRun) remove(ctx context.Context, r trial.Result) error {
 	if r.Builds.IsZero() {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Helper is what jacamar-auth makes of auth.helper_account.
+// Helper is how jacamar-auth can use auth.helper_account.
 type Helper struct {
 	Name job.Username
 	// UID is meaningful where it is in use: helpers run as it, and with file

@@ -11,14 +11,14 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// answer is what the config stage printed.
-type answer struct {
+// configOutput is what the config stage printed.
+type configOutput struct {
 	BuildsDir string            `json:"builds_dir"`
 	CacheDir  string            `json:"cache_dir"`
 	JobEnv    map[string]string `json:"job_env"`
 }
 
-func parseAnswer(stdout []byte) (a answer, err error) {
+func parseConfigOutput(stdout []byte) (a configOutput, err error) {
 	if err = json.Unmarshal(stdout, &a); err != nil {
 		err = fmt.Errorf("the config stage printed no configuration: %w", err)
 	}
@@ -41,7 +41,7 @@ const (
 
 // environ is a stage's environment as GitLab Runner makes it, with what is used of it.
 // Source: docs.gitlab.com/runner/executors/custom
-func (t Trial) environ(a answer) []string {
+func (t Trial) environ(a configOutput) []string {
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + t.Service.Home.String(), "LANG=C.UTF-8", "TMPDIR=" + t.Dir.file(""),
 		"BUILD_FAILURE_EXIT_CODE=1", "SYSTEM_FAILURE_EXIT_CODE=2",
@@ -71,9 +71,9 @@ func script(lines ...string) string {
 // marker begins the line by which the script reports its account.
 const marker = "selftest: the script ran as "
 
-// proof are the lines of the job's own script: it uses the commands and the directory
+// jobLines are the lines of the job's own script: it uses the commands and the directory
 // that every job needs, and runs a program that it has made.
-func proof(builds string) []string {
+func jobLines(builds string) []string {
 	return []string{
 		"cd " + job.ShellQuote(builds), // a missing one is not made, with the mode of this shell
 		"mkdir -p " + projectPath,

@@ -53,8 +53,8 @@ type Stage struct {
 // OK reports whether the stage succeeded.
 func (s Stage) OK() bool { return s.Err == nil && s.Status == 0 }
 
-// Why returns the stage's own words for its failure: the line that begins with ERROR, or
-// the last one, and the hint behind it.
+// Why returns the stage's own message of its failure: the line that begins with ERROR, or
+// the last one, and the hint after it.
 func (s Stage) Why() (line, hint string) {
 	if s.Err != nil {
 		return s.Err.Error(), ""
@@ -119,13 +119,13 @@ func (t Trial) Run(ctx context.Context) (r Result, err error) {
 }
 
 // work runs the stages between config and cleanup, until one fails.
-func (t Trial) work(ctx context.Context, a answer) (done []Stage) {
+func (t Trial) work(ctx context.Context, a configOutput) (done []Stage) {
 	_, prepare := t.call(ctx, a, "prepare", "prepare")
 	done = append(done, prepare)
 	project := a.BuildsDir + "/" + projectPath
 	for _, s := range []struct{ name, text string }{
 		{"prepare_script", script("echo \"Running on $(hostname)...\"")},
-		{string(job.BuildScript), script(proof(a.BuildsDir)...)},
+		{string(job.BuildScript), script(jobLines(a.BuildsDir)...)},
 		{"cleanup_file_variables", script("rm -rf -- "+job.ShellQuote(project), "rm -rf -- "+job.ShellQuote(project+".tmp"))},
 	} {
 		if !done[len(done)-1].OK() || ctx.Err() != nil {
@@ -144,7 +144,7 @@ func (t Trial) work(ctx context.Context, a answer) (done []Stage) {
 const outputs = 1 << 20
 
 // call runs one stage as the runner runs it.
-func (t Trial) call(ctx context.Context, a answer, name string, args ...string) (stdout []byte, s Stage) {
+func (t Trial) call(ctx context.Context, a configOutput, name string, args ...string) (stdout []byte, s Stage) {
 	begin := time.Now()
 	s.Name = name
 	r, err := subprocess.Command{
@@ -162,12 +162,12 @@ func (t Trial) call(ctx context.Context, a answer, name string, args ...string) 
 	return r.Stdout, s
 }
 
-func (t Trial) configure(ctx context.Context) (answer, Stage) {
-	stdout, s := t.call(ctx, answer{}, "config", "config", "--configuration", t.Dir.Configuration())
+func (t Trial) configure(ctx context.Context) (configOutput, Stage) {
+	stdout, s := t.call(ctx, configOutput{}, "config", "config", "--configuration", t.Dir.Configuration())
 	if !s.OK() {
-		return answer{}, s
+		return configOutput{}, s
 	}
-	a, err := parseAnswer(stdout)
+	a, err := parseConfigOutput(stdout)
 	s.Err = err
 	return a, s
 }
