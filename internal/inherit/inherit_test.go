@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -14,20 +13,10 @@ import (
 	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/seccomp"
+	"jacamar-ci/test/harness/testutil"
 )
 
-// TestMain gives up a nice value below 0 that this test was started with: a thread is
-// refused for it. New threads have it from those that start them.
-func TestMain(m *testing.M) {
-	tasks, _ := os.ReadDir("/proc/self/task")
-	for _, task := range tasks {
-		tid, err := strconv.Atoi(task.Name())
-		if raw, perr := unix.Getpriority(unix.PRIO_PROCESS, tid); err == nil && perr == nil && raw > 20 {
-			_ = unix.Setpriority(unix.PRIO_PROCESS, tid, 0)
-		}
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(testutil.RunNotFavored(m)) }
 
 // onThread runs f on a thread that ends with it.
 func onThread(f func() error) error {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
 )
@@ -72,4 +75,22 @@ func leaves(path string, v any, replace func(any), f func(path string, v any, re
 	default:
 		f(path, v, replace)
 	}
+}
+
+// RunNotFavored runs the tests of a package, for TestMain, without a nice value below 0 that
+// they were started with: programs refuse a job that has one from the runner's service. New
+// threads have it from those that start them.
+func RunNotFavored(m *testing.M) int {
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, task := range tasks {
+		tid, err := strconv.Atoi(task.Name())
+		if err != nil {
+			continue
+		}
+		// The system call returns 20 minus the nice value (getpriority(2)).
+		if raw, err := unix.Getpriority(unix.PRIO_PROCESS, tid); err == nil && raw > 20 {
+			_ = unix.Setpriority(unix.PRIO_PROCESS, tid, 0)
+		}
+	}
+	return m.Run()
 }

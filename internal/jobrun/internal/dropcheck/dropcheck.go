@@ -82,7 +82,7 @@ func regains(setres uintptr) bool {
 // would allow it later.
 func verifyNoWayBack(job.Account) error {
 	if regains(unix.SYS_SETRESUID) || regains(unix.SYS_SETRESGID) {
-		return fmt.Errorf("the change of account failed: root's ids can be had back")
+		return fmt.Errorf("the change of account failed: root ids can be regained")
 	}
 	data, err := capability.ThreadSets()
 	if err != nil {

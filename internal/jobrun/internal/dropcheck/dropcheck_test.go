@@ -10,7 +10,10 @@ import (
 
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
+
+func TestMain(m *testing.M) { os.Exit(testutil.RunNotFavored(m)) }
 
 // own is the account that this process runs as, by its ids.
 func own(t *testing.T) job.Account {
@@ -59,12 +62,11 @@ func TestVerifyOfAKeptAccountLooksAtTheUserAlone(t *testing.T) {
 	}
 }
 
-// TestVerifyTriesTheWayBack: for root the ids are to be had, and for an ordinary
-// user they are not.
+// TestVerifyTriesTheWayBack: root can regain the ids, and an ordinary user cannot.
 func TestVerifyTriesTheWayBack(t *testing.T) {
 	err := Verify(own(t), true, inherit.Start{})
 	switch root := os.Getuid() == 0; {
-	case root && (err == nil || !strings.Contains(err.Error(), "root's ids can be had back")):
+	case root && (err == nil || !strings.Contains(err.Error(), "root ids can be regained")):
 		t.Errorf("as root: %v", err)
 	case !root && err != nil:
 		t.Error(err)
@@ -72,7 +74,7 @@ func TestVerifyTriesTheWayBack(t *testing.T) {
 }
 
 // TestOneCapabilityIsEnoughToRefuse gives a thread of another account one capability
-// and nothing else: whichever of root's ids it can have back, it is refused.
+// and nothing else: whichever of root's ids it can regain, it is refused.
 func TestOneCapabilityIsEnoughToRefuse(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("only root can keep a capability through a change of account")
@@ -83,8 +85,8 @@ func TestOneCapabilityIsEnoughToRefuse(t *testing.T) {
 		want string
 	}{
 		{"none", 0, ""},
-		{"user ids", 1 << unix.CAP_SETUID, "root's ids can be had back"},
-		{"group ids", 1 << unix.CAP_SETGID, "root's ids can be had back"},
+		{"user ids", 1 << unix.CAP_SETUID, "root ids can be regained"},
+		{"group ids", 1 << unix.CAP_SETGID, "root ids can be regained"},
 		{"another one", 1 << unix.CAP_NET_RAW, "capabilities 0x2000 are left"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -52,8 +52,11 @@ func TestKilledRunners(t *testing.T) {
 // runnerEnv makes the test the process that is killed.
 const runnerEnv = "JACAMAR_TEST_RUNNER"
 
-// killRunners starts one process after the other and kills each after a while.
+// killRunners starts one process after the other and kills each after a while. It continues
+// until a job has ended: on a busy machine one takes longer.
 func killRunners(t *testing.T, home string, stop <-chan struct{}) (killed, jobs int) {
+	deadline := time.Now().Add(time.Minute)
+	longest := 200 * time.Millisecond
 	for {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledRunners$")
 		cmd.Env = append(os.Environ(), runnerEnv+"=home="+home)
@@ -65,13 +68,16 @@ func killRunners(t *testing.T, home string, stop <-chan struct{}) (killed, jobs 
 			t.Error(err)
 			return killed, jobs
 		}
-		time.AfterFunc(time.Duration(rand.Int64N(int64(200*time.Millisecond))), func() { _ = cmd.Process.Kill() })
+		time.AfterFunc(time.Duration(rand.Int64N(int64(longest))), func() { _ = cmd.Process.Kill() })
 		jobs += countJobs(t, out)
 		_ = cmd.Wait()
 		killed++
 		select {
 		case <-stop:
-			return killed, jobs
+			if jobs > 0 || time.Now().After(deadline) {
+				return killed, jobs
+			}
+			longest *= 2
 		default:
 		}
 	}
