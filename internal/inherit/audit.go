@@ -25,7 +25,7 @@ const (
 const unset = "4294967295"
 
 // setLoginUID makes the job's audit records those of its account. The kernel may
-// refuse to change one that is set already: for want of CAP_AUDIT_CONTROL, or
+// refuse to change one that is set already: without CAP_AUDIT_CONTROL, or
 // because the site has locked them (auditctl --loginuid-immutable).
 func setLoginUID(t *Thread, s *Start) error {
 	own := strconv.FormatUint(uint64(t.uid), 10)

@@ -57,6 +57,18 @@ func reorders(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 &&
 // ShellQuote writes a text as one word of a POSIX shell.
 func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
+// FormatBytes formats a size with a binary unit, as in "1.5 GiB".
+func FormatBytes(n int64) string {
+	size, unit := float64(n), 0
+	for size >= 1024 && unit < 4 {
+		size, unit = size/1024, unit+1
+	}
+	if unit == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", size, []string{"", "KiB", "MiB", "GiB", "TiB"}[unit])
+}
+
 // onlyAlnum reports whether s is one or more bytes of the ASCII letters, digits and
 // extra. A regular expression would do, but compiling it costs each start of a
 // program a third of a millisecond.

@@ -38,7 +38,7 @@ type Monitor struct {
 	out, errs    *pump.Pump
 }
 
-// Ready makes this process the heir of whatever jacamar leaves, and starts to
+// Ready makes this process the parent of all processes that jacamar leaves, and starts to
 // catch the runner's signals, before there is anything that they could end.
 func (m *Monitor) Ready() error {
 	m.stop, m.change = make(chan os.Signal, 1), make(chan os.Signal, 1)

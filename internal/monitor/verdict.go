@@ -81,7 +81,7 @@ func (e *StartError) Error() string {
 	return text
 }
 
-// isCrowded reports whether a start failed for want of a process or thread: what Go's
+// isCrowded reports whether a start failed because no process or thread could be made: what Go's
 // runtime and what sudo print for EAGAIN.
 func isCrowded(early string) bool {
 	return strings.Contains(early, "failed to create new OS thread") || strings.Contains(early, "newosproc") ||

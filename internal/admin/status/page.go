@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"io"
 	"time"
+
+	"jacamar-ci/internal/job"
 )
 
 //go:embed page.html
@@ -62,12 +64,5 @@ func Bytes(n int64) string {
 	if n == 0 {
 		return ""
 	}
-	size, unit := float64(n), 0
-	for size >= 1024 && unit < 4 {
-		size, unit = size/1024, unit+1
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", size, []string{"", "KiB", "MiB", "GiB", "TiB"}[unit])
+	return job.FormatBytes(n)
 }

@@ -84,7 +84,7 @@ func du(out io.Writer, spaces []*workspace.Workspace, o options) error {
 		if r.Partial {
 			more = " (not all of it could be read)"
 		}
-		lines = append(lines, []string{r.Kind, size(r.Bytes), fmt.Sprint(r.Files), r.Path + more})
+		lines = append(lines, []string{r.Kind, job.FormatBytes(r.Bytes), fmt.Sprint(r.Files), r.Path + more})
 	}
 	return table(out, lines)
 }
@@ -150,7 +150,8 @@ func writeJSON(out io.Writer, value any) error {
 	return err
 }
 
-// table aligns columns; an empty cell is a dash.
+// table aligns columns; an empty cell is a dash. text/tabwriter would be one more package
+// that each stage loads.
 func table(out io.Writer, lines [][]string) error {
 	widths := map[int]int{}
 	for _, line := range lines {
@@ -171,17 +172,4 @@ func table(out io.Writer, lines [][]string) error {
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
-}
-
-// size formats bytes with binary units.
-func size(n int64) string {
-	value, unit := float64(n), 0
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	for value >= 1024 && unit < len(units)-1 {
-		value, unit = value/1024, unit+1
-	}
-	if unit == 0 {
-		return fmt.Sprintf("%d B", n)
-	}
-	return fmt.Sprintf("%.1f %s", value, units[unit])
 }

@@ -1,11 +1,25 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
+	"syscall"
 
 	"jacamar-ci/internal/jobrun/own"
+	"jacamar-ci/internal/programs"
 )
+
+// withoutAuth executes jacamar-noauth, which is in the directory of this program: only
+// that program reads the configuration, and this one does not link that code.
+func withoutAuth(args []string) error {
+	program, err := programs.Sibling("jacamar-noauth")
+	if err != nil {
+		return err
+	}
+	err = syscall.Exec(program.String(), args, os.Environ())
+	return fmt.Errorf("cannot run %s: %w", program, err)
+}
 
 // ownCommand runs a command of the person whose jobs run; ok is false for another
 // command.
