@@ -147,6 +147,15 @@ func (r Reference) String() string {
 	return s
 }
 
+// PullName is the reference for programs that refuse both a tag and a digest, such as
+// podman 4: it has no tag where it has a digest.
+func (r Reference) PullName() string {
+	if r.digest != "" {
+		return r.Name() + "@" + r.digest
+	}
+	return r.String()
+}
+
 // Pinned returns r with the digest that a registry returned for it, so that a moving tag
 // cannot change the image between two stages of a job.
 func (r Reference) Pinned(digest string) (Reference, error) {

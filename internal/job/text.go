@@ -54,8 +54,14 @@ func Printable(s string) string {
 // text that follows (Unicode Standard Annex 9, section 2).
 func reorders(r rune) bool { return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 }
 
-// ShellQuote writes a text as one word of a POSIX shell.
-func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+// ShellQuote writes each text as one word of a POSIX shell, with a space between them.
+func ShellQuote(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+	}
+	return strings.Join(quoted, " ")
+}
 
 // FormatBytes formats a size with a binary unit, as in "1.5 GiB".
 func FormatBytes(n int64) string {

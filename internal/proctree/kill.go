@@ -12,7 +12,7 @@ import (
 // Kill sends SIGKILL to pid and to its process group. A signal to a group is
 // atomic against fork(2): of processes that fork and exit without pause none
 // escapes. Groups of this process's own session are spared, as they may have
-// members that do not come from it. The caller answers for what pid stands for
+// members that this process did not start. The caller verifies what pid stands for
 // (see Own). A process that has ended is not an error.
 func Kill(pid int) error { return signalGroup(pid, unix.SIGKILL) }
 

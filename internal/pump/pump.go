@@ -1,6 +1,6 @@
 // Package pump moves what one process writes to where another one reads it. A
-// writer that holds the pump's pipe cannot hold up the reader: the owner of the pump
-// decides when there was enough.
+// writer that keeps the pump's pipe open cannot block the reader: the owner of the pump
+// decides how long it waits.
 package pump
 
 import (
@@ -25,8 +25,8 @@ type Pump struct {
 // 64 MiB together (pipe-user-pages-soft in pipe(7)): these are a hundred large ones.
 const Size = 512 << 10
 
-// much is what a call moves at least where much is written: half of what a pipe holds
-// by default.
+// much is the least that a call moves while a writer fills the pipe: half of what a pipe
+// holds by default.
 const much = 32 << 10
 
 // New makes a pump to out and returns the end to write to, which the caller closes
@@ -79,7 +79,7 @@ func (p *Pump) Text(limit int) string {
 }
 
 // move splices until the end of in. When out cannot be written any more, the
-// rest is thrown away, so that a job in the middle of stopping does not block.
+// rest is discarded, so that a job that is stopping does not block.
 //
 // A regular file is written, not spliced to: two descriptors may share its
 // position, as after ">log 2>&1". write(2) takes its turn at that position,

@@ -28,7 +28,7 @@ type SelfTestOptions struct {
 const (
 	trialPassed = 0
 	trialFailed = 1
-	trialNotRun    = 2
+	trialNotRun = 2
 )
 
 // SelfTest runs a job of its own through all stages as an account, and prints how each

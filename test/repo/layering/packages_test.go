@@ -164,7 +164,7 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: "internal/cell", never: effects},
 	{path: jobrun + "container", may: []string{jobrun + "scheduler", "internal/cell", "internal/failure", "internal/image", "internal/job"}, never: effects},
-	{path: jobrun + "container/*", may: []string{jobrun + "container", jobrun + "scheduler", "internal/failure", "internal/image"}, never: effects},
+	{path: jobrun + "container/*", may: []string{jobrun + "container", jobrun + "scheduler", "internal/failure", "internal/image", "internal/job"}, never: effects},
 	{path: jobrun + "imagestore", may: []string{
 		jobrun + "container", jobrun + "diskspace", jobrun + "process", jobrun + "safedir", "internal/failure", "internal/image", "internal/job", "internal/joblog", "internal/trustedfile",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},

@@ -14,12 +14,13 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// everything lists what is below the directories, to compare it later.
+// everything lists what is below the directories, to compare it later, except the trash
+// itself: a cleanup leaves or removes the empty directory.
 func everything(t *testing.T, dirs ...string) (paths []string) {
 	t.Helper()
 	for _, dir := range dirs {
 		_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			if err == nil {
+			if err == nil && filepath.Base(path) != ".trash" {
 				paths = append(paths, path)
 			}
 			return nil
@@ -28,7 +29,7 @@ func everything(t *testing.T, dirs ...string) (paths []string) {
 	return paths
 }
 
-// trialDirs are those that a killed or careless trial would leave.
+// trialDirs are the directories of trials that were killed or not cleaned up.
 func trialDirs(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob("/run/jacamar-selftest-*")

@@ -101,6 +101,14 @@ type Bind struct {
 	ReadOnly bool   `json:"read_only,omitempty"`
 }
 
+// Volume is the mount as SOURCE:TARGET[:ro], which several engines read.
+func (b Bind) Volume() string {
+	if b.ReadOnly {
+		return b.Source + ":" + b.Target + ":ro"
+	}
+	return b.Source + ":" + b.Target
+}
+
 // Start is one start of a container.
 type Start struct {
 	Session

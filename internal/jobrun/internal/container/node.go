@@ -3,6 +3,8 @@ package container
 import (
 	"fmt"
 	"strings"
+
+	"jacamar-ci/internal/job"
 )
 
 // Node is a start of a container on a node of a batch system, where only a shell is.
@@ -51,8 +53,8 @@ func (n Node) Text() string {
 		pass = strings.Join(n.PassEnv, "|")
 	}
 	return strings.NewReplacer(
-		"@PASS@", pass, "@ENV@", quoteAll(env), "@PLACE@", quote(n.Settled.Place.Path.String()), "@STATE@", quote(state),
-		"@IMAGE@", Image, "@SERVICES@", n.services(), "@COMMAND@", quoteAll(command.Argv),
+		"@PASS@", pass, "@ENV@", job.ShellQuote(env...), "@PLACE@", job.ShellQuote(n.Settled.Place.Path.String()), "@STATE@", job.ShellQuote(state),
+		"@IMAGE@", Image, "@SERVICES@", n.services(), "@COMMAND@", job.ShellQuote(command.Argv...),
 	).Replace(node)
 }
 
@@ -63,7 +65,7 @@ func (n Node) services() string {
 		return ""
 	}
 	text := n.Settled.Services.Supervisor(n.Engine, n.Session)
-	return "printf %s " + quote(text) + " >" + quote(n.Session.State.String()+"/"+ServicesFile) + " || exit 1\n"
+	return "printf %s " + job.ShellQuote(text) + " >" + job.ShellQuote(n.Session.State.String()+"/"+ServicesFile) + " || exit 1\n"
 }
 
 // Outcome is the outcome of a start on a node, by the marks without the last newline and
@@ -76,17 +78,7 @@ func (n Node) Outcome(marks string, code int) error {
 	return err
 }
 
-func quoteAll(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = quote(word)
-	}
-	return strings.Join(quoted, " ")
-}
-
-func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
-
 // Files returns the wires of a start whose marks another process reads in dir.
 func Files(dir, script, marks string) Wires {
-	return Wires{Script: quote(fmt.Sprintf("%s/%s", dir, script)), Marks: quote(fmt.Sprintf("%s/%s", dir, marks))}
+	return Wires{Script: job.ShellQuote(fmt.Sprintf("%s/%s", dir, script)), Marks: job.ShellQuote(fmt.Sprintf("%s/%s", dir, marks))}
 }

@@ -8,6 +8,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/job"
 )
 
 // Services are what prepare has decided about the services of a job.
@@ -114,15 +115,15 @@ func (s *Services) Wrap(script Command, state string) Command {
 // they are in a file of State and not in argv, which other users can read.
 func (s *Services) Supervisor(e Engine, script Session) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "S=%s\nwait=%d\ndebug=%t\nprivate=%t\n", quote(script.State.String()), int(s.Wait.Round(time.Second).Seconds()), s.Debug, s.Private)
-	fmt.Fprintf(&b, "hosts=%s\n", quote(s.hosts()))
+	fmt.Fprintf(&b, "S=%s\nwait=%d\ndebug=%t\nprivate=%t\n", job.ShellQuote(script.State.String()), int(s.Wait.Round(time.Second).Seconds()), s.Debug, s.Private)
+	fmt.Fprintf(&b, "hosts=%s\n", job.ShellQuote(s.hosts()))
 	b.WriteString(supervisor)
 	var all []string
 	for i, one := range s.List {
 		n := strconv.Itoa(i)
 		all = append(all, n)
 		for name, value := range one.values(s.Wait) {
-			fmt.Fprintf(&b, "%s[%s]=%s\n", name, n, quote(value))
+			fmt.Fprintf(&b, "%s[%s]=%s\n", name, n, job.ShellQuote(value))
 		}
 		fmt.Fprintf(&b, "run_%s() {\n%s}\n", n, one.run(e, script, n))
 	}
@@ -162,7 +163,7 @@ func (s Service) run(e Engine, script Session, n string) string {
 	session := script
 	state, err := script.State.Join("s" + n)
 	if err != nil {
-		return "echo " + quote(err.Error()) + "; exit 1\n"
+		return "echo " + job.ShellQuote(err.Error()) + "; exit 1\n"
 	}
 	session.State, session.Linked = state, true
 	workDir := s.Config.WorkingDir
@@ -173,5 +174,5 @@ func (s Service) run(e Engine, script Session, n string) string {
 		Session: session, Place: s.Place, Inner: s.Argv, Config: s.Config, Env: s.Env, IDs: s.IDs, WorkDir: workDir, Binds: append(hostsBind(), s.Binds...), Options: s.Options,
 	})
 	env := append([]string{"HOME=" + state.String(), "TMPDIR=" + state.String()}, command.Env...)
-	return "export " + quoteAll(env) + "\nexec unshare --mount -- sh -c 'mount -t tmpfs tmpfs /dev/shm 2>/dev/null; exec \"$@\"' service " + quoteAll(command.Argv) + "\n"
+	return "export " + job.ShellQuote(env...) + "\nexec unshare --mount -- sh -c 'mount -t tmpfs tmpfs /dev/shm 2>/dev/null; exec \"$@\"' service " + job.ShellQuote(command.Argv...) + "\n"
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // SettledFile is the name of the file in the job's directory of scripts by which prepare
-// hands a Settled to the run stages.
+// passes a Settled to the run stages.
 const SettledFile = "container.json"
 
 // MaxSettled bounds its text, in bytes.

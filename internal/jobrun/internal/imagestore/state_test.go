@@ -7,16 +7,8 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/test/harness/testutil"
 )
-
-func abs(t *testing.T, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
 
 // privateDir is a directory that meets the rules for those of jobs.
 func privateDir(t *testing.T) job.AbsPath {
@@ -25,7 +17,7 @@ func privateDir(t *testing.T) job.AbsPath {
 	if err := os.Chmod(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return abs(t, dir)
+	return testutil.AbsPath(t, dir)
 }
 
 func uid() job.UID { return job.UID(os.Getuid()) }
@@ -45,7 +37,7 @@ func TestState(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Link("image", abs(t, "/x")); err != nil {
+	if err := s.Link("image", testutil.AbsPath(t, "/x")); err != nil {
 		t.Fatal(err)
 	}
 	closed := s.Path().String() + "/closed/work"
@@ -93,7 +85,7 @@ func TestSweep(t *testing.T) {
 	if err := Sweep(temp, uid(), time.Now().Add(time.Second)); err != nil || len(left(t, temp)) != 3 {
 		t.Errorf("%v, %v", err, left(t, temp))
 	}
-	if err := Sweep(abs(t, "/no/such/directory"), uid(), time.Now()); err != nil {
+	if err := Sweep(testutil.AbsPath(t, "/no/such/directory"), uid(), time.Now()); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,7 +1,7 @@
-// Package process starts the programs of a job and answers for all that comes
-// of them. The process that uses it becomes a child subreaper (see
-// PR_SET_CHILD_SUBREAPER in prctl(2)), so whatever a job leaves behind, however
-// it was detached, comes back as a child here and is ended.
+// Package process starts the programs of a job and ends every process that they
+// leave. The process that uses it becomes a child subreaper (see
+// PR_SET_CHILD_SUBREAPER in prctl(2)): what a job leaves behind, however it was
+// detached, becomes a child of this process.
 package process
 
 import (

@@ -5,12 +5,13 @@
 package apptainer
 
 import (
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/container"
 )
 
@@ -47,7 +48,7 @@ func (Apptainer) Version(s container.Session) container.Command {
 
 // as maps the only id of the cell once more, to the given ones.
 func as(uid, gid uint32) []string {
-	return []string{"unshare", "--user", "--map-user=" + number(uid), "--map-group=" + number(gid), "--"}
+	return []string{"unshare", "--user", "--map-user=" + fmt.Sprint(uid), "--map-group=" + fmt.Sprint(gid), "--"}
 }
 
 // Fetch implements container.Engine. The level of compression is a seventh of the time of
@@ -65,15 +66,7 @@ func (Apptainer) Fetch(f container.Fetch) []container.Command {
 	if !f.CA.IsZero() {
 		env = append(env, "SSL_CERT_FILE="+f.CA.String())
 	}
-	return []container.Command{{Argv: append(argv, f.To.Path.String(), "docker://"+pullName(f.Reference)), Env: env}}
-}
-
-// pullName is the reference without the tag where it has a digest.
-func pullName(r image.Reference) string {
-	if r.Digest() != "" {
-		return r.Name() + "@" + r.Digest()
-	}
-	return r.String()
+	return []container.Command{{Argv: append(argv, f.To.Path.String(), "docker://"+f.Reference.PullName()), Env: env}}
 }
 
 // Describe implements container.Engine: it prints the configuration, which is the third
@@ -124,30 +117,16 @@ func (Apptainer) Run(s container.Start) container.Command {
 		argv = argv[len(as(0, 0)):]
 	}
 	for _, b := range s.Binds {
-		bind := b.Source + ":" + b.Target
-		if b.ReadOnly {
-			bind += ":ro"
-		}
-		argv = append(argv, "--bind", bind)
+		argv = append(argv, "--bind", b.Volume())
 	}
 	argv = append(append(argv, "--pwd", s.WorkDir), s.Options...)
-	text := run + "exec " + quoteAll(argv) + ` "$file" "$@"` + "\n"
+	text := run + "exec " + job.ShellQuote(argv...) + ` "$file" "$@"` + "\n"
 	env := []string{"jc_pass=" + strings.Join(s.PassEnv, " ")}
 	for _, pair := range s.Env {
 		env = append(env, "APPTAINERENV_"+pair)
 	}
 	return container.Command{Argv: append([]string{"sh", "-c", text, "run", state + "/" + container.Image, state}, s.Inner...), Env: env}
 }
-
-func quoteAll(words []string) string {
-	quoted := make([]string, len(words))
-	for i, word := range words {
-		quoted[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-	}
-	return strings.Join(quoted, " ")
-}
-
-func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
 // Fault implements container.Engine. 1 is the code of the cell. All failures of apptainer
 // have another one; a command that the image lacks is the most frequent of them.

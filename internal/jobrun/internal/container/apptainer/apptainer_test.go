@@ -9,24 +9,16 @@ import (
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/test/harness/testutil"
 )
 
-func path(t *testing.T, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func session(t *testing.T) container.Session {
-	return container.Session{State: path(t, "/tmp/jc.1"), Account: container.Account{UID: 7, GID: 8}, Program: "/usr/bin/apptainer"}
+	return container.Session{State: testutil.AbsPath(t, "/tmp/jc.1"), Account: container.Account{UID: 7, GID: 8}, Program: "/usr/bin/apptainer"}
 }
 
 func TestRun(t *testing.T) {
 	start := container.Start{
-		Session: session(t), Place: container.Place{Form: container.SIF, Path: path(t, "/c/dir")},
+		Session: session(t), Place: container.Place{Form: container.SIF, Path: testutil.AbsPath(t, "/c/dir")},
 		Inner: []string{"/entry", "sh", "-c", "text"}, Env: []string{"A=secret"}, IDs: image.IDs{UID: 1000, GID: 1001}, WorkDir: "/b",
 		Binds: []container.Bind{{Source: "/b", Target: "/b"}, {Source: "/apps", Target: "/a", ReadOnly: true}}, Options: []string{"--nv"},
 	}
@@ -54,8 +46,8 @@ func TestFetch(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Apptainer{}.Fetch(container.Fetch{
-		Session: session(t), Reference: ref, Platform: "linux/arm64", To: container.Place{Path: path(t, "/c/new")},
-		Login: image.NewCredential("r.example.com", "u", job.NewSecret("pw-text")), CA: path(t, "/etc/ca.pem"),
+		Session: session(t), Reference: ref, Platform: "linux/arm64", To: container.Place{Path: testutil.AbsPath(t, "/c/new")},
+		Login: image.NewCredential("r.example.com", "u", job.NewSecret("pw-text")), CA: testutil.AbsPath(t, "/etc/ca.pem"),
 	})[0]
 	line := strings.Join(c.Argv, " ")
 	if want := "unshare --user --map-user=7 --map-group=8 -- /usr/bin/apptainer --quiet build --mksquashfs-args -comp zstd -Xcompression-level 1 --arch arm64 /c/new docker://r.example.com/a:1"; line != want {

@@ -8,6 +8,7 @@
 package charliecloud
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,7 +174,7 @@ func (Charliecloud) Run(s container.Start) container.Command {
 	argv := []string{
 		"sh", "-c", run, "run", state, state + "/" + container.Image,
 		s.Program, "--write", "--no-passwd", "--private-tmp", "--unset-env=*", "--env-no-expand", "--set-env=" + state + "/env",
-		"--uid=" + number(s.IDs.UID), "--gid=" + number(s.IDs.GID), "--bind=" + state + "/tmp:/tmp",
+		"--uid=" + fmt.Sprint(s.IDs.UID), "--gid=" + fmt.Sprint(s.IDs.GID), "--bind=" + state + "/tmp:/tmp",
 	}
 	var below, readOnly []string
 	for _, b := range s.Binds {
@@ -192,7 +193,7 @@ func (Charliecloud) Run(s container.Start) container.Command {
 	return container.Command{
 		Argv: append(argv, s.Inner...),
 		Env: []string{
-			"jc_env=" + environment(slices.Concat([]string{"TERM=xterm"}, s.Config.Env, s.Env)), "jc_uid=" + number(s.IDs.UID),
+			"jc_env=" + environment(slices.Concat([]string{"TERM=xterm"}, s.Config.Env, s.Env)), "jc_uid=" + fmt.Sprint(s.IDs.UID),
 			"jc_targets=" + s.Targets("/etc", s.WorkDir), "jc_below_tmp=" + strings.Join(below, "\n"), "jc_read_only=" + strings.Join(readOnly, "\n"), "jc_pass=" + strings.Join(s.PassEnv, " "),
 		},
 	}
@@ -209,8 +210,6 @@ func environment(pairs []string) string {
 	}
 	return strings.Join(lines, "\n")
 }
-
-func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
 // Fault implements container.Engine. 1 is the code of the cell and of the mounts. That of
 // ch-run is another one: before version 0.39 it has the same code for its own errors and

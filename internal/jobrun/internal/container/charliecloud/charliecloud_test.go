@@ -9,24 +9,16 @@ import (
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/test/harness/testutil"
 )
 
-func path(t *testing.T, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func session(t *testing.T) container.Session {
-	return container.Session{State: path(t, "/tmp/jc.1"), Account: container.Account{UID: 7, GID: 8}, Program: "/usr/bin/ch-run"}
+	return container.Session{State: testutil.AbsPath(t, "/tmp/jc.1"), Account: container.Account{UID: 7, GID: 8}, Program: "/usr/bin/ch-run"}
 }
 
 func TestRun(t *testing.T) {
 	c := Charliecloud{}.Run(container.Start{
-		Session: session(t), Place: container.Place{Form: container.Squashfs, Path: path(t, "/c/f.sqfs")},
+		Session: session(t), Place: container.Place{Form: container.Squashfs, Path: testutil.AbsPath(t, "/c/f.sqfs")},
 		Inner: []string{"/entry", "sh", "-c", "text"}, Config: image.Config{Env: []string{"PATH=/bin", "A=image"}}, Env: []string{"A=secret"},
 		IDs: image.IDs{UID: 1000, GID: 1001}, WorkDir: "/b",
 		Binds: []container.Bind{{Source: "/b", Target: "/b"}, {Source: "/tmp/x", Target: "/tmp/x", ReadOnly: true}}, Options: []string{"--bind=/apps"},
@@ -50,8 +42,8 @@ func TestFetch(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := Charliecloud{}.Fetch(container.Fetch{
-		Session: session(t), Reference: ref, Platform: "linux/arm64", To: container.Place{Form: container.Squashfs, Path: path(t, "/c/new")},
-		Login: image.NewCredential("docker.io", "u", job.NewSecret("pw-text")), CA: path(t, "/etc/ca.pem"),
+		Session: session(t), Reference: ref, Platform: "linux/arm64", To: container.Place{Form: container.Squashfs, Path: testutil.AbsPath(t, "/c/new")},
+		Login: image.NewCredential("docker.io", "u", job.NewSecret("pw-text")), CA: testutil.AbsPath(t, "/etc/ca.pem"),
 	})
 	argv, env := all[0].Argv, all[0].Env
 	if !slices.Equal(argv[3:], []string{"fetch", "--auth", "--arch", "arm64"}) || strings.Contains(strings.Join(argv, " "), "pw-text") {

@@ -56,8 +56,8 @@ func command(s container.Session, root string, words ...string) container.Comman
 		Argv: append(argv, words...),
 		Env: []string{
 			"_CONTAINERS_USERNS_CONFIGURED=done",
-			"_CONTAINERS_ROOTLESS_UID=" + number(s.Account.UID),
-			"_CONTAINERS_ROOTLESS_GID=" + number(s.Account.GID),
+			"_CONTAINERS_ROOTLESS_UID=" + fmt.Sprint(s.Account.UID),
+			"_CONTAINERS_ROOTLESS_GID=" + fmt.Sprint(s.Account.GID),
 			"XDG_RUNTIME_DIR=" + state,
 		},
 	}
@@ -77,24 +77,16 @@ func (Podman) Fetch(f container.Fetch) []container.Command {
 	if f.Platform != "" {
 		words = append(words, "--platform", f.Platform)
 	}
-	c := command(f.Session, f.To.Path.String(), append(words, "docker://"+pullName(f.Reference))...)
+	c := command(f.Session, f.To.Path.String(), append(words, "docker://"+f.Reference.PullName())...)
 	if !f.CA.IsZero() {
 		c.Env = append(c.Env, "SSL_CERT_FILE="+f.CA.String())
 	}
 	return []container.Command{c}
 }
 
-// pullName is the reference without the tag where it has a digest: podman 4 refuses both.
-func pullName(r image.Reference) string {
-	if r.Digest() != "" {
-		return r.Name() + "@" + r.Digest()
-	}
-	return r.String()
-}
-
 // Describe implements container.Engine.
 func (Podman) Describe(s container.Session, p container.Place, r image.Reference) container.Command {
-	return command(s, p.Path.String(), base("image", "inspect", pullName(r))...)
+	return command(s, p.Path.String(), base("image", "inspect", r.PullName())...)
 }
 
 // Run implements container.Engine.
@@ -105,7 +97,7 @@ func (Podman) Run(s container.Start) container.Command {
 		"--preserve-fds="+strconv.Itoa(s.Descriptors), "--workdir", s.WorkDir)
 	words = append(words, identity(s.IDs)...)
 	for _, b := range s.Binds {
-		words = append(words, "--volume", volume(b))
+		words = append(words, "--volume", b.Volume())
 	}
 	for _, pair := range s.Env {
 		name, _, _ := strings.Cut(pair, "=")
@@ -156,19 +148,9 @@ func identity(ids image.IDs) []string {
 	if ids == (image.IDs{}) {
 		return []string{"--user", "0:0"}
 	}
-	uid, gid := number(ids.UID), number(ids.GID)
+	uid, gid := fmt.Sprint(ids.UID), fmt.Sprint(ids.GID)
 	return []string{"--uidmap", uid + ":0:1", "--gidmap", gid + ":0:1", "--user", uid + ":" + gid}
 }
-
-func volume(b container.Bind) string {
-	text := b.Source + ":" + b.Target
-	if b.ReadOnly {
-		text += ":ro"
-	}
-	return text
-}
-
-func number(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
 // Fault implements container.Engine: podman-run(1), Exit Status.
 func (Podman) Fault(code int) failure.Kind {

@@ -9,24 +9,16 @@ import (
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/test/harness/testutil"
 )
 
-func path(t *testing.T, s string) job.AbsPath {
-	t.Helper()
-	p, err := job.ParseAbsPath(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 func session(t *testing.T) container.Session {
-	return container.Session{State: path(t, "/tmp/jc.1"), Account: container.Account{UID: 7, GID: 8}, Program: "/usr/bin/podman", Linked: true}
+	return container.Session{State: testutil.AbsPath(t, "/tmp/jc.1"), Account: container.Account{UID: 7, GID: 8}, Program: "/usr/bin/podman", Linked: true}
 }
 
 func TestRun(t *testing.T) {
 	c := Podman{}.Run(container.Start{
-		Session: session(t), Place: container.Place{Form: container.Store, Path: path(t, "/c/s"), ID: "abc"},
+		Session: session(t), Place: container.Place{Form: container.Store, Path: testutil.AbsPath(t, "/c/s"), ID: "abc"},
 		Inner: []string{"/entry \"x\"", "sh", "-c", "text"}, Env: []string{"A=secret"}, IDs: image.IDs{UID: 1000, GID: 1001},
 		WorkDir: "/b", Binds: []container.Bind{{Source: "/b", Target: "/b"}, {Source: "/apps", Target: "/a", ReadOnly: true}},
 		Options: []string{"--shm-size=1g"}, Descriptors: 2,
@@ -57,7 +49,7 @@ func TestFetch(t *testing.T) {
 	}
 	login := image.NewCredential("r.example.com", "u", job.NewSecret("pw-text"))
 	all := Podman{}.Fetch(container.Fetch{
-		Session: session(t), Reference: ref, Platform: "linux/arm64", To: container.Place{Path: path(t, "/c/new")}, Login: login, AuthFD: 3, CA: path(t, "/etc/ca.pem"),
+		Session: session(t), Reference: ref, Platform: "linux/arm64", To: container.Place{Path: testutil.AbsPath(t, "/c/new")}, Login: login, AuthFD: 3, CA: testutil.AbsPath(t, "/etc/ca.pem"),
 	})
 	line := strings.Join(all[0].Argv, " ")
 	for _, part := range []string{"--root /c/new", " pull --authfile /proc/self/fd/3 --platform linux/arm64 docker://r.example.com/a@sha256:00"} {
