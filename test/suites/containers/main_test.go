@@ -48,6 +48,10 @@ type world struct {
 	fake    sync.Once
 	fakeErr error
 
+	postgres     sync.Once
+	postgresErr  error
+	postgresName string
+
 	slurm      sync.Once
 	slurmErr   error
 	clusterDir string

@@ -103,6 +103,7 @@ func (r *rig) changes(t *testing.T, x executor) []func(site.Config) {
 	return []func(site.Config){x.change(t, r.world), func(c site.Config) {
 		c.Set("general", "run_mechanism", r.engine.name)
 		c.Set("container", "registry_ca", r.ca())
+		c.Set("container", "services_wait", "3m") // the machine may be very busy
 		if r.engine.table != nil {
 			c.Set("general", r.engine.name, r.engine.table(r.world))
 		}

@@ -82,6 +82,10 @@ func whole() []contractCase {
 			change: func(j *fakerunner.Job) { j.ImageUser = "app" }, shows: []string{"ids 1000"}, check: madeByAccount,
 		},
 		{name: "owner of files", image: "bb:1", script: []string{"echo text >made; echo ids $(id -u)"}, shows: []string{"ids 0"}, check: madeByAccount},
+		{
+			name: "service", image: "bb:1", script: []string{"wget -q -O - http://db:8080/; wget -q -O - http://127.0.0.1-web:8080/; echo count $((6*7))"},
+			change: withService("web:1", "db"), shows: []string{"web-service\nweb-service\ncount 42", "network of their own"},
+		},
 		{name: "many layers with whiteouts", image: "layers:1", script: []string{"echo left $(ls /layers) $(ls /opaque/3)."}, shows: []string{"left 38 ."}},
 		{name: "links in the image", image: "links:1", script: []string{"head -n 1 /absolute; stat -c '%a' /setuid"}, shows: []string{"root:x:0:0"}},
 	}
@@ -123,6 +127,14 @@ func variable(key, value string) func(*fakerunner.Job) {
 	return func(j *fakerunner.Job) { *j = site.WithVariable(*j, key, value) }
 }
 
+// withService adds a service with an image of the registry of the job's own.
+func withService(image, alias string) func(*fakerunner.Job) {
+	return func(j *fakerunner.Job) {
+		registry, _, _ := strings.Cut(j.Image, "/")
+		j.Services = append(j.Services, fakerunner.Service{Name: registry + "/" + image, Alias: alias})
+	}
+}
+
 // madeByAccount requires that the file "made" in the project belongs to the account.
 func madeByAccount(t *testing.T, r *rig, result fakerunner.Result) {
 	t.Helper()
@@ -149,7 +161,7 @@ func TestContract(t *testing.T) {
 }
 
 // sample are the cases of a brief run.
-var sample = []string{"exit 0", "exit 127", "killed script", "entrypoint", "numeric user of the image", "entrypoint that swallows the script"}
+var sample = []string{"exit 0", "exit 127", "killed script", "entrypoint", "numeric user of the image", "entrypoint that swallows the script", "service"}
 
 func (c contractCase) play(t *testing.T, r *rig) {
 	if why := r.engine.unlike[c.name]; why != "" {

@@ -54,6 +54,7 @@ func wanted() map[string]string {
 	maps.Copy(files, fuse.Programs())
 	maps.Copy(files, containers.Programs())
 	maps.Copy(files, images.Programs())
+	maps.Copy(files, images.PostgresPrograms())
 	return files
 }
 
