@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,6 +32,6 @@ func app(status *int) *cli.App {
 			}
 			return usage("no such command: %q", c.Args().First())
 		},
-		Commands: append(installation(status), operations(status)...),
+		Commands: slices.Concat(installation(status), operations(status), recordCommands()),
 	}
 }

@@ -13,7 +13,7 @@ import (
 func reportCommand() *cli.Command {
 	return &cli.Command{
 		Name: "report", Usage: "sum up what ended jobs have used",
-		Flags: append(periodFlags(30*24*time.Hour),
+		Flags: append(periodFlags(month),
 			&cli.StringFlag{Name: "by", Usage: "sum up by `COLUMNS`, some of account, project, namespace, rule, exit and executor", Value: "account"},
 			&cli.BoolFlag{Name: "csv", Usage: "print CSV, with figures in seconds and bytes"}),
 		Action: noArguments(func(c *cli.Context) error {

@@ -14,11 +14,11 @@ _jacamar_admin() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
       -*) ;;
-      init|check|selftest|config|explain|bugreport|keys|refresh|jobs|show|status|drain|resume|stop|reap|report|trace) path="${path:+$path }$word" ;;
+      init|check|selftest|config|explain|bugreport|keys|refresh|jobs|show|status|drain|resume|stop|reap|report|trace|projects|du|digest|forget) path="${path:+$path }$word" ;;
     esac
   done
   case $path in
-    '') words='--version --help init check selftest config explain bugreport keys jobs show status drain resume stop reap report trace' ;;
+    '') words='--version --help init check selftest config explain bugreport keys jobs show status drain resume stop reap report trace projects du digest forget' ;;
     'init') words='--configuration --gitlab-server --tls-ca-file --deployment --executor --data-dir --allow-groups --state-dir --log --service --helper-account --runner-config --runner --force --wire --help' ;;
     'check') words='--configuration --runner-config --account --timeout --json --help' ;;
     'selftest') words='--configuration --account --timeout --verbose --help' ;;
@@ -35,6 +35,10 @@ _jacamar_admin() {
     'reap') words='--configuration --older --dry-run --help' ;;
     'report') words='--configuration --journal --since --by --csv --help' ;;
     'trace') words='--configuration --journal --since --help' ;;
+    'projects') words='--configuration --journal --since --json --help' ;;
+    'du') words='--configuration --journal --since --json --help' ;;
+    'digest') words='--configuration --help' ;;
+    'forget') words='--configuration --account --help' ;;
     'keys') words='refresh' ;;
     *) words='' ;;
   esac

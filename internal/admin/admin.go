@@ -51,10 +51,7 @@ func ParseJournals(dirs []string) (Journals, error) {
 func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 	in := status.Input{Now: now, Gone: remembered(proctree.Process.Gone)}
 	for _, dir := range js {
-		hosts, err := journal.Hosts(dir)
-		if errors.Is(err, os.ErrNotExist) {
-			return in, fmt.Errorf("%w in %s: no job has run yet, or auth.journal is off or elsewhere (--journal)", ErrNoJournal, dir)
-		}
+		hosts, err := hostsOf(dir)
 		if err != nil {
 			return in, err
 		}
@@ -83,6 +80,15 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 	return in, nil
 }
 
+// hostsOf are the hosts of a journal; a missing journal is ErrNoJournal.
+func hostsOf(dir job.AbsPath) ([]string, error) {
+	hosts, err := journal.Hosts(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w in %s: no job has run yet, or auth.journal is off or elsewhere (--journal)", ErrNoJournal, dir)
+	}
+	return hosts, err
+}
+
 // remembered returns a function that calls f once for each process: all jobs of a runner
 // have the same owner.
 func remembered(f func(proctree.Process) bool) func(proctree.Process) bool {
@@ -104,7 +110,7 @@ func days(dir job.AbsPath, host string, since time.Time) ([]journal.Record, erro
 		return nil, err
 	}
 	first := since.UTC().Format(time.DateOnly)
-	var records []journal.Record
+	var all []journal.Record
 	for _, name := range names {
 		if name < first {
 			continue
@@ -113,13 +119,10 @@ func days(dir job.AbsPath, host string, since time.Time) ([]journal.Record, erro
 		if err != nil {
 			continue // another account put it there
 		}
-		for _, r := range journal.Day(host, text) {
-			if !r.Last().Before(since) {
-				records = append(records, r)
-			}
-		}
+		all = append(all, journal.Day(host, text)...)
 	}
-	return records, nil
+	all = journal.WithoutDoubles(all)
+	return slices.DeleteFunc(all, func(r journal.Record) bool { return r.Last().Before(since) }), nil
 }
 
 // matches reports whether a filter selects a job.

@@ -13,6 +13,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/testutil"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -188,6 +189,29 @@ func BenchmarkPage(b *testing.B) {
 		s, err := Status(o, now)
 		if err != nil || len(s.Live) != 500 {
 			b.Fatal(len(s.Live), err)
+		}
+	}
+}
+
+// TestBrokenCounters (OPS/METRICS): counters that were lost, or written in part before a
+// power failure, begin again with the days that are left.
+func TestBrokenCounters(t *testing.T) {
+	js := journalWith(t, past{id: 1, account: "a", exit: "ok", end: now})
+	dir := t.TempDir()
+	o := StatusOptions{Journals: js, Metrics: dir + "/m.prom", Counters: dir + "/counters.json", Since: time.Hour}
+	for name, text := range map[string]string{"none": "", "half": `{"read":{"login1":{"day":"20`, "text": "x", "empty": "\x00\x00"} {
+		testutil.Must(t, os.RemoveAll(o.Counters))
+		if name != "none" {
+			testutil.Must(t, os.WriteFile(o.Counters, []byte(text), 0o644))
+		}
+		for range 2 {
+			if _, err := Status(o, now); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			metrics, err := os.ReadFile(o.Metrics)
+			if err != nil || !strings.Contains(string(metrics), `jacamar_jobs_ended_total{executor="shell",exit="ok"} 1`) {
+				t.Errorf("%s: %v: %s", name, err, metrics)
+			}
 		}
 	}
 }

@@ -129,12 +129,28 @@ func Stop(w io.Writer, o StopOptions, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if len(lives) == 0 {
+		return o.nothing(w, names)
+	}
 	for _, r := range lives {
 		if err := o.stopStage(w, r); err != nil {
 			return err
 		}
 	}
-	if len(lives) == 0 {
+	return nil
+}
+
+// nothing removes the marks of jobs that do not live: no cleanup would.
+func (o StopOptions) nothing(w io.Writer, names []journal.MarkName) error {
+	err := o.AsOwner(func() error {
+		for _, name := range names {
+			if err := journal.RemoveMark(o.Journal, name); err != nil && !errors.Is(err, journal.ErrNoMark) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
 		_, err = fmt.Fprintln(w, "no such job is live: nothing to do")
 	}
 	return err

@@ -50,7 +50,8 @@ type sum struct {
 	waits        []float64
 }
 
-// Report prints the sums of the jobs that ended in a period.
+// Report prints the sums of the jobs that ended in a period. Those of days that only
+// have a digest are summed up by the numbers of their accounts and projects.
 func Report(w io.Writer, o ReportOptions, now time.Time) error {
 	var by []func(status.Job) string
 	for _, name := range o.By {
@@ -64,8 +65,12 @@ func Report(w io.Writer, o ReportOptions, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	older, err := o.Journals.digested(now.Add(-o.Since))
+	if err != nil {
+		return err
+	}
 	rows := [][]string{}
-	for _, s := range sums(status.Ended(in.Past), by) {
+	for _, s := range sums(append(status.Ended(in.Past), older...), by) {
 		rows = append(rows, s.row(o.CSV))
 	}
 	header := append(upper(o.By), "JOBS", "FAILED", "WALL", "CPU", "BATCH-CPU", "PEAK", "DISK", "WAIT-MEDIAN", "WAIT-95")
@@ -110,7 +115,7 @@ func (s *sum) add(j status.Job) {
 	}
 	s.wall, s.cpu, s.batchCPU = s.wall+j.Last.Sub(j.Began).Seconds(), s.cpu+j.CPU-j.BatchCPU, s.batchCPU+j.BatchCPU
 	s.peak, s.disk = max(s.peak, j.Peak), max(s.disk, j.Disk)
-	if j.BatchID != "" {
+	if j.BatchID != "" || j.Waited > 0 {
 		s.waits = append(s.waits, j.Waited)
 	}
 }

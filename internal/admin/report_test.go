@@ -49,7 +49,7 @@ func month(t *testing.T) (js Journals, cpu map[string]float64) {
 	return js, cpu
 }
 
-// TestReport: the sums of a month equal the figures put in, and no cell is a formula.
+// TestReport (HEPTAPOD/NAMESPACES): the sums of a month equal the figures put in, and no cell is a formula.
 func TestReport(t *testing.T) {
 	js, cpu := month(t)
 	var out bytes.Buffer
@@ -81,7 +81,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestTrace: each job is one line with a span, those of its stages and of its wait below
+// TestTrace (OPS/TRACES): each job is one line with a span, those of its stages and of its wait below
 // it. With GitLab's ids the job is below the runner's span.
 func TestTrace(t *testing.T) {
 	js, _ := month(t)

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,13 +46,9 @@ func Status(o StatusOptions, now time.Time) (status.Snapshot, error) {
 }
 
 func (o StatusOptions) metrics(s status.Snapshot) error {
-	var c status.Counters
-	text, err := os.ReadFile(o.Counters)
-	if err == nil {
-		err = json.Unmarshal(text, &c)
-	}
-	if err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("cannot read the counters: %w", err)
+	c, err := readCounters(o.Counters)
+	if err != nil {
+		return err
 	}
 	for _, dir := range o.Journals {
 		hosts, err := journal.Hosts(dir)
@@ -72,28 +67,28 @@ func (o StatusOptions) metrics(s status.Snapshot) error {
 	return replace(o.Metrics, func(w io.Writer) error { return s.Metrics(w, c) })
 }
 
-// replace writes a temporary file in the same directory and renames it, so that a
-// reader never sees an incomplete file.
+// readCounters reads what earlier runs have counted. A file that a power failure left
+// incomplete counts as missing: a counter that starts again is a reset for Prometheus,
+// and the days that are left are counted again.
+func readCounters(name string) (c status.Counters, err error) {
+	text, err := os.ReadFile(name)
+	if err != nil && !os.IsNotExist(err) {
+		return c, fmt.Errorf("cannot read the counters: %w", err)
+	}
+	if json.Unmarshal(text, &c) != nil {
+		return status.Counters{}, nil
+	}
+	return c, nil
+}
+
+// replace replaces a file, so that a reader never sees an incomplete one.
 func replace(name string, write func(io.Writer) error) error {
-	file, err := os.CreateTemp(filepath.Dir(name), ".jacamar-*")
+	dir, err := os.Open(filepath.Dir(name))
 	if err != nil {
 		return err
 	}
-	out := bufio.NewWriterSize(file, 64<<10) // a page is written in small pieces
-	if err = write(out); err == nil {
-		err = out.Flush()
-	}
-	if err == nil {
-		err = file.Chmod(0o644)
-	}
-	if cerr := file.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(file.Name())
+	defer dir.Close()
+	if err := journal.Replace(int(dir.Fd()), filepath.Base(name), 0o644, write); err != nil {
 		return fmt.Errorf("cannot write %s: %w", name, err)
 	}
 	return nil

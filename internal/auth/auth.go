@@ -67,6 +67,9 @@ type authDriver struct {
 	kept *keptDir
 	// live is the job's file in the journal, nil without one.
 	live *journal.Live
+	// unsettled reports that jacamar was started and did not report that it made nothing:
+	// a config stage may have made directories.
+	unsettled bool
 	// result is what the stages of a job that cleanup ends have recorded.
 	result journal.Result
 	// used is what the stage's processes have used, noteFailed the last error of a note

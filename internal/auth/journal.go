@@ -283,8 +283,9 @@ func (d *authDriver) refuse(ctx context.Context, rule, reason string) {
 	d.warnJournal(err)
 }
 
-// leave records how the stage ended, and in cleanup, or after a config stage that
-// failed, how the job did.
+// leave records how the stage ended, and where nothing of the job is left, how the job
+// did. What a config stage made that was killed, and what a cleanup has not removed, is
+// found by the job's record: by the next try of config, the runner's cleanup, or reap.
 func (d *authDriver) leave(ctx context.Context, failed error) {
 	if d.live == nil {
 		return
@@ -303,7 +304,7 @@ func (d *authDriver) leave(ctx context.Context, failed error) {
 	}
 	err := errors.Join(d.noteFailed, d.live.Append(events...))
 	d.result = journal.ResultOf(d.live.Events())
-	if d.Call.Stage == job.Cleanup || d.Call.Stage == job.Config && failed != nil {
+	if d.Call.Stage == job.Cleanup && failed == nil || d.Call.Stage == job.Config && failed != nil && !d.unsettled {
 		err = errors.Join(err, d.inJournal(ctx, func(dir job.AbsPath) error { return d.endJob(dir, now) }))
 	} else {
 		err = errors.Join(err, d.live.Close())

@@ -25,6 +25,7 @@ import (
 func (d *authDriver) runAs(ctx context.Context, grant policy.Grant, script []byte) error {
 	result, err := d.become(grant, script)
 	d.leftBehind(result.Left)
+	d.unsettled = d.unsettled && (result.Made || !result.Failed())
 	if err != nil || d.Call.Stage != job.Config {
 		return err
 	}
@@ -56,7 +57,7 @@ func (d *authDriver) become(grant policy.Grant, script []byte) (ipc.Result, erro
 	result, err := d.Run(driver.Order{
 		Request: request, Script: script,
 		Start: func(stdout, stderr *os.File) (*monitor.Child, inherit.Start, error) {
-			launcher.Stdout, launcher.Stderr = stdout, stderr
+			launcher.Stdout, launcher.Stderr, d.unsettled = stdout, stderr, true
 			return launcher.Start(grant, d.Call.Stage)
 		},
 		Account: signaller(launcher, grant, request),

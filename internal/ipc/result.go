@@ -42,6 +42,8 @@ type Result struct {
 	Private bool `json:"private,omitempty"`
 	// Dirs are set by the config stage.
 	Dirs Dirs `json:"dirs,omitzero"`
+	// Made is set where a config stage failed although it has made its directories.
+	Made bool `json:"made,omitempty"`
 	// Left is what the stage should have removed and could not, at most maxLeft.
 	Left []Leftover `json:"left,omitempty"`
 }
@@ -58,6 +60,12 @@ const (
 	maxLeft        = 8
 	leftoverLength = 512
 )
+
+// WithMade returns the result of a config stage that has made its directories, or not.
+func (r Result) WithMade(made bool) Result {
+	r.Made = made && r.Failed()
+	return r
+}
 
 // WithLeft returns the result with what the stage could not remove.
 func (r Result) WithLeft(left []Leftover) Result {

@@ -7,6 +7,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/proctree"
 )
 
 // close writes, after a script of the job's author on this host, how it ended: a line
@@ -16,10 +17,20 @@ func (s stage) close(ran time.Duration, err error) {
 		return
 	}
 	host, _ := os.Hostname()
-	joblog.NewWriter(s.stdout).Section("jacamar_end", "the script ended: "+scriptEnd(err), []string{
-		"node: " + host,
-		"ran: " + roundTime(ran).String(),
-	})
+	facts := []string{"node: " + host, "ran: " + roundTime(ran).String()}
+	if used, err := proctree.UsageOfChildren(); err == nil {
+		facts = append(facts, usageFacts(used)...)
+	}
+	joblog.NewWriter(s.stdout).Section("jacamar_end", "the script ended: "+scriptEnd(err), facts)
+}
+
+// usageFacts are the figures that the administrators see of the stage as well: those of
+// all its processes that ended, of login profiles and detached ones too.
+func usageFacts(u proctree.Usage) []string {
+	return []string{
+		"CPU time: " + roundTime(u.CPU).String(),
+		fmt.Sprintf("peak memory of a process: %.1f MiB", float64(u.Peak)/(1<<20)),
+	}
 }
 
 // scriptEnd describes the end of a script.

@@ -51,7 +51,7 @@ func Serve(stdout, stderr *os.File) error {
 		err = errors.New("the connection to jacamar-auth was lost")
 	default:
 	}
-	if err := conn.Report(ipc.ResultOf(err, result.dirs).WithLeft(result.left)); err != nil {
+	if err := conn.Report(ipc.ResultOf(err, result.dirs).WithLeft(result.left).WithMade(!result.dirs.Builds.IsZero())); err != nil {
 		return fmt.Errorf("jacamar-auth has ended before the stage: %w", err)
 	}
 	return nil

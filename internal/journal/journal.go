@@ -192,12 +192,26 @@ func (l *Live) Append(events ...Event) error {
 		if size+int64(len(line)) > maxLiveFile-maxLine {
 			return l.markTruncated(size, e)
 		}
-		if _, err := l.file.Write(line); err != nil {
+		n, err := l.file.Write(afterWhole(l.file, size, line))
+		if err != nil {
 			return fmt.Errorf("cannot append to %s: %w", l.file.Name(), err)
 		}
-		size += int64(len(line))
+		size += int64(n)
 	}
 	return nil
+}
+
+// afterWhole returns lines to append to a file of the size. A full disk may have left an
+// incomplete line at its end, which must not swallow the first of them.
+func afterWhole(file *os.File, size int64, lines []byte) []byte {
+	last := make([]byte, 1)
+	if size == 0 {
+		return lines
+	}
+	if _, err := file.ReadAt(last, size-1); err != nil || last[0] == '\n' {
+		return lines
+	}
+	return append([]byte("\n"), lines...)
 }
 
 func (l *Live) markTruncated(size int64, e Event) error {
@@ -274,10 +288,11 @@ func (j *Journal) appendDay(when float64, lines []byte, optional bool) error {
 		return err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil || optional && info.Size() > maxDayFile {
+	info, err := file.Stat()
+	if err != nil || optional && info.Size() > maxDayFile {
 		return err
 	}
-	if _, err := file.Write(lines); err != nil {
+	if _, err := file.Write(afterWhole(file, info.Size(), lines)); err != nil {
 		return fmt.Errorf("cannot append to %s: %w", file.Name(), err)
 	}
 	return nil

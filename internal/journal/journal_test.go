@@ -137,7 +137,7 @@ func TestStateOf(t *testing.T) {
 	}
 }
 
-// TestPlanted: files that another account could have placed are refused, and nothing
+// TestPlanted (SEC/API): files that another account could have placed are refused, and nothing
 // outside the journal is written.
 func TestPlanted(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
@@ -236,7 +236,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestDay: interrupted writes leave incomplete and duplicate lines.
+// TestDay (RQ/ALLJOBS): interrupted writes leave incomplete and duplicate lines.
 func TestDay(t *testing.T) {
 	line := func(at int, name Name, id job.ID) string {
 		text, err := At(start.Add(time.Duration(at)*time.Second), name, Context{Job: id}).line()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -82,22 +81,7 @@ func SetMark(dir job.AbsPath, name MarkName, m Mark) error {
 	}
 	defer unix.Close(parent)
 	shown := path.Join(dir.String(), markDir, string(name))
-	temporary := fmt.Sprintf(".%s.%d", name, os.Getpid())
-	fd, err := unix.Openat(parent, temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, fileMode)
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", shown, err)
-	}
-	file := os.NewFile(uintptr(fd), shown)
-	_, err = file.Write(append(text, '\n'))
-	err = errors.Join(err, file.Chmod(fileMode), file.Close())
-	if err == nil {
-		err = unix.Renameat(parent, temporary, parent, string(name))
-	}
-	if err != nil {
-		_ = unix.Unlinkat(parent, temporary, 0)
-		return fmt.Errorf("cannot write %s: %w", shown, err)
-	}
-	return nil
+	return replaceIn(parent, string(name), shown, append(text, '\n'))
 }
 
 // RemoveMark removes a mark. ErrNoMark means that there was none.

@@ -212,6 +212,38 @@ func Day(host string, text []byte) []Record {
 	return records
 }
 
+// WithoutDoubles removes the records of jobs of which a later one begins with the same
+// event: a cleanup that was killed before it removed the live file is repeated, and that
+// can be on another day.
+func WithoutDoubles(records []Record) []Record {
+	type begin struct {
+		id   job.ID
+		time float64
+	}
+	newest := map[begin]int{}
+	for i, r := range records {
+		if e, ok := r.first(); ok {
+			newest[begin{e.Context.Job, e.Time}] = i
+		}
+	}
+	var list []Record
+	for i, r := range records {
+		e, ok := r.first()
+		if !ok || newest[begin{e.Context.Job, e.Time}] == i {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// first is the event by which a job began; a refusal has none.
+func (r Record) first() (e Event, ok bool) {
+	if len(r.Events) == 0 || r.Events[0].Name != Granted {
+		return e, false
+	}
+	return r.Events[0], true
+}
+
 // hasEnded reports whether the record has its last event. A host that serves two GitLab
 // servers can have two jobs with one id.
 func (r Record) hasEnded() bool {
@@ -221,8 +253,10 @@ func (r Record) hasEnded() bool {
 }
 
 // Days returns the names of the day files of a host, the oldest first.
-func Days(dir job.AbsPath, host string) ([]string, error) {
-	entries, err := list(dir, host, dayDir)
+func Days(dir job.AbsPath, host string) ([]string, error) { return dayNames(dir, host, dayDir) }
+
+func dayNames(dir job.AbsPath, host, below string) ([]string, error) {
+	entries, err := list(dir, host, below)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

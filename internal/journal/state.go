@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -16,7 +17,7 @@ const (
 	Running State = "running" // a stage runs
 	Between State = "between" // the runner is alive and between two stages
 	Quiet   State = "quiet"   // as between, for a long time
-	Ghost   State = "ghost"   // no stage runs and no runner will start one
+	Ghost   State = "ghost"   // no stage runs, no runner will start one, and something may be left
 	Overdue State = "overdue" // a stage runs after the job's timeout
 )
 
@@ -38,7 +39,7 @@ func StateOf(r Record, ownerGone bool, now time.Time) State {
 		return Overdue
 	case r.Running:
 		return Running
-	case ownerGone || late || r.configKilled(now):
+	case ownerGone || late || r.configKilled(now) || r.cleanupFailed():
 		return Ghost
 	case now.Sub(r.Last()) > quietAfter:
 		return Quiet
@@ -54,15 +55,21 @@ const (
 	certainlyLate = 24 * time.Hour
 )
 
-// configKilled reports whether the job's config stage was killed and not repeated: its
-// runner has no state for another stage.
+// configKilled reports whether the job's config stage was killed, or did not come to its
+// end, and was not repeated: its runner has no state for another stage.
 func (r Record) configKilled(now time.Time) bool {
 	if now.Sub(r.Last()) < configRetry {
 		return false
 	}
 	_, settled := r.Find(Settled)
-	last, ended := r.Find(StageEnd)
-	return !settled && (!ended || last.Context.Stage == reapStage)
+	return !settled
+}
+
+// cleanupFailed reports whether the job's cleanup stage was killed or failed, if no stage
+// runs: its runner calls no other, and a cleanup that succeeds ends the record.
+func (r Record) cleanupFailed() bool {
+	last, ok := r.Find(Stage)
+	return ok && last.Context.Stage == string(job.Cleanup)
 }
 
 // reapStage is the stage of the events of a clean-up that did not succeed.
@@ -98,7 +105,7 @@ func (r Record) Abandoned(ownerGone bool, now time.Time) error {
 	switch {
 	case r.Running:
 		return errInUse
-	case ownerGone || r.configKilled(now):
+	case ownerGone || r.configKilled(now) || r.cleanupFailed():
 		return nil
 	case granted.Context.Until != 0 && now.After(until.Add(certainlyLate)):
 		return nil

@@ -39,11 +39,12 @@ type Position struct {
 // series is one metric, by the text of its labels.
 type series map[string]float64
 
+// add adds a value. A negative one, of a clock that was set back, counts as none.
 func (s *series) add(value float64, labels ...string) {
 	if *s == nil {
 		*s = series{}
 	}
-	(*s)[labelText(labels)] += value
+	(*s)[labelText(labels)] += max(value, 0)
 }
 
 // histogram counts observations below each of its bounds.
@@ -55,7 +56,9 @@ type histogram struct {
 // bounds are seconds, from an immediate start to a day in the queue.
 var bounds = [...]float64{1, 10, 60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600}
 
+// observe counts a duration. A negative one, of a clock that was set back, counts as 0.
 func (h *histogram) observe(seconds float64) {
+	seconds = max(seconds, 0)
 	if len(h.Counts) != len(bounds)+1 {
 		h.Counts = make([]float64, len(bounds)+1)
 	}

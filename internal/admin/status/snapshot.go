@@ -151,6 +151,9 @@ func Ended(past []journal.Record) []Job {
 	return list
 }
 
+// EndedJob is the job of a record that is not a refusal.
+func EndedJob(r journal.Record) Job { return newJob(r) }
+
 func newLiveJob(r journal.Record, in Input) Job {
 	j := newJob(r)
 	gone := false

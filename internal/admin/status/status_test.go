@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -76,7 +78,7 @@ func TestNewSnapshot(t *testing.T) {
 	}
 }
 
-// TestPageShowsHostileNamesAsText: names of projects are untrusted and escaped.
+// TestPageShowsHostileNamesAsText (MON/STATIC): names of projects are untrusted and escaped.
 func TestPageShowsHostileNamesAsText(t *testing.T) {
 	var page bytes.Buffer
 	if err := snapshot().Page(&page, false); err != nil {
@@ -129,6 +131,7 @@ func parse(t *testing.T, text string) map[string]float64 {
 	return values
 }
 
+// TestMetrics (OPS/METRICS).
 func TestMetrics(t *testing.T) {
 	dir := t.TempDir()
 	p, err := job.ParseAbsPath(dir)
@@ -192,6 +195,35 @@ func TestMetrics(t *testing.T) {
 	for name, value := range m {
 		if again[name] != value {
 			t.Errorf("%s is %v, was %v", name, again[name], value)
+		}
+	}
+}
+
+// TestClockJumps (OPS/METRICS): events of a clock that was set back and forward give no
+// negative figure, and no counter that falls.
+func TestClockJumps(t *testing.T) {
+	at := func(hours int, name journal.Name, c journal.Context) journal.Event {
+		c.Job = 9
+		return journal.At(now.Add(time.Duration(hours)*time.Hour), name, c)
+	}
+	jumps := journal.Record{Host: "login1", Events: []journal.Event{
+		at(0, journal.Granted, journal.Context{Account: "a", Executor: "slurm", Until: now.Add(time.Hour).Unix()}),
+		at(24, journal.Batch, journal.Context{BatchID: "7", Phase: submitted}),
+		at(-24, journal.Batch, journal.Context{BatchID: "7", Phase: running}),
+		at(-48, journal.StageEnd, journal.Context{Stage: "build_script", Exit: "ok", CPU: -3}),
+		at(-1, journal.Ended, journal.Context{}),
+	}}
+	live := jumps
+	live.Live, live.Events = true, jumps.Events[:3]
+	s := NewSnapshot(Input{Now: now, Live: []journal.Record{live}, Past: []journal.Record{jumps}, Gone: func(proctree.Process) bool { return false }})
+	var c Counters
+	c.count(jumps)
+	for _, write := range []func(io.Writer) error{
+		func(w io.Writer) error { return s.Page(w, false) }, func(w io.Writer) error { return s.Metrics(w, c) },
+	} {
+		var out bytes.Buffer
+		if err := write(&out); err != nil || regexp.MustCompile(`[ >]-[0-9]`).Match(out.Bytes()) {
+			t.Errorf("%v: %s", err, out.Bytes())
 		}
 	}
 }

@@ -58,16 +58,84 @@ func (c Accounts) ensure() error {
 	if err := flock(int(lock.Fd())); err != nil {
 		return fmt.Errorf("cannot lock %s: %w", accountsLock, err)
 	}
-	person := []string{"--create-home", "--shell", "/bin/bash", "--comment", "jacamar test user"}
 	service := []string{"--system", "--user-group", "--create-home", "--home-dir", "/var/lib/" + c.Runner, "--shell", "/usr/sbin/nologin", "--comment", "jacamar test service"}
 	helper := []string{"--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "--comment", "jacamar test helpers"}
-	for name, args := range map[string][]string{c.Alice: person, c.Bob: person, c.Runner: service, c.Helper: helper} {
-		if _, err := user.Lookup(name); err == nil {
-			continue
+	for name, args := range map[string][]string{c.Alice: person(), c.Bob: person(), c.Runner: service, c.Helper: helper} {
+		if err := ensureAccount(name, args); err != nil {
+			return err
 		}
-		out, err := exec.Command("/usr/sbin/useradd", append(args, name)...).CombinedOutput()
+	}
+	return nil
+}
+
+// person are the arguments of useradd(8) for an account of jobs.
+func person() []string {
+	return []string{"--create-home", "--shell", "/bin/bash", "--comment", "jacamar test user"}
+}
+
+func ensureAccount(name string, args []string) error {
+	if _, err := user.Lookup(name); err == nil {
+		return nil
+	}
+	out, err := exec.Command("/usr/sbin/useradd", append(args, name)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot make the account %s: %w: %s", name, err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// maxPeople is how many People can be.
+const maxPeople = 10
+
+// people are the names of People.
+func (c Accounts) people(count int) []string {
+	names := []string{c.Alice, c.Bob}
+	for n := len(names); n < maxPeople; n++ {
+		names = append(names, fmt.Sprintf("%sp%d", strings.TrimSuffix(c.Alice, "alice"), n))
+	}
+	return names[:count]
+}
+
+// People returns accounts of jobs: Alice, Bob, and more that are created when a test first
+// needs them, and that remain. They have no processes.
+func (c Accounts) People(count int) ([]Account, error) {
+	if err := c.ensure(); err != nil {
+		return nil, err
+	}
+	lock, err := openLock(accountsLock)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	if err := flock(int(lock.Fd())); err != nil {
+		return nil, fmt.Errorf("cannot lock %s: %w", accountsLock, err)
+	}
+	var all []Account
+	for _, name := range c.people(count) {
+		if err := ensureAccount(name, person()); err != nil {
+			return nil, err
+		}
+		a, err := LookupAccount(name)
 		if err != nil {
-			return fmt.Errorf("cannot make the account %s: %w: %s", name, err, strings.TrimSpace(string(out)))
+			return nil, err
+		}
+		if err := endAll(a); err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// endAll kills the processes of an account.
+func endAll(a Account) error {
+	left, err := Find(OfUID(a.UID))
+	if err != nil {
+		return err
+	}
+	for _, p := range left {
+		if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+			return err
 		}
 	}
 	return nil
@@ -86,14 +154,8 @@ func (c Accounts) endProcesses() error {
 		if err != nil {
 			continue // not created yet
 		}
-		left, err := Find(OfUID(a.UID))
-		if err != nil {
+		if err := endAll(a); err != nil {
 			return err
-		}
-		for _, p := range left {
-			if err := syscall.Kill(p.PID, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
-				return err
-			}
 		}
 		if name != c.Alice && name != c.Bob {
 			continue

@@ -24,8 +24,8 @@ func (s *Site) ServeBySudo(t testing.TB, lines ...string) error {
 	if err != nil {
 		return err
 	}
-	rule := fmt.Sprintf("RUNNER ALL=(%s,%s) NOPASSWD: %s config, %[3]s prepare, %[3]s run, %[3]s cleanup",
-		s.Accounts.Alice, s.Accounts.Bob, s.Jacamar)
+	rule := fmt.Sprintf("RUNNER ALL=(%s) NOPASSWD: %s config, %[2]s prepare, %[2]s run, %[2]s cleanup",
+		strings.Join(s.Accounts.people(maxPeople), ","), s.Jacamar)
 	text := strings.ReplaceAll(strings.Join(append(lines, rule), "\n")+"\n", "RUNNER", account.Name)
 	file := filepath.Join(sudoers, "jacamar-test-"+account.Name)
 	t.Cleanup(func() { os.Remove(file) })

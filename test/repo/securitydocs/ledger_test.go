@@ -30,7 +30,7 @@ func required() []string {
 // named is one test that a row names.
 type named struct{ pkg, test, source string }
 
-var row = regexp.MustCompile(`^\| ([A-Z]\d+|CVE-\d{4}-\d+|GHSA(?:-[0-9a-z]{4}){3}) \|`)
+var row = regexp.MustCompile(`^\| ([A-Z]\d+|CVE-\d{4}-\d+|GHSA(?:-[0-9a-z]{4}){3}|[A-Z]+/[A-Z-]+) \|`)
 
 // parse reads the tables: the row's name in the first column, and in the last the
 // tests, as "directory Test, Test; directory Test".

@@ -227,7 +227,7 @@ func authorMistakes() []mistake {
 		return func(s *site.Site) fakerunner.Job { return site.WithVariable(s.Job("id -un"), name, value) }
 	}
 	return []mistake{
-		{name: "no mistake", outcome: success, texts: []string{"jacamar: Running as ", "the script ended: exit code 0", "node: ", "ran: "}},
+		{name: "no mistake", outcome: success, texts: []string{"jacamar: Running as ", "the script ended: exit code 0", "node: ", "ran: ", "CPU time: ", "peak memory of a process: "}},
 		{name: "exit 7", job: func(s *site.Site) fakerunner.Job { return s.Job("exit 7") }, outcome: build, texts: []string{"the script ended: exit code 7", "jacamar: ERROR: the job's script ended with exit code 7"}, record: "exit code 7"},
 		{name: "no token", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "") }, outcome: build,
 			texts: []string{"ERROR: the job has no id_token SITE_ID_TOKEN", "write in the job in .gitlab-ci.yml:", "    id_tokens:\n      SITE_ID_TOKEN:\n        aud: \"https://127.0.0.1:"}, record: "no id_token"},

@@ -151,7 +151,7 @@ func readable(trace string, s *site.Site) string {
 	host, _ := os.Hostname()
 	text := strings.NewReplacer(s.Account.Home, "/home/alice", s.Account.Name, "alice", s.Accounts.Runner, "gitlab-runner", host, "login1", s.Dir, "/srv/site").Replace(trace)
 	for pattern, same := range map[string]string{
-		`\b[0-9]{5,}\b`: "4711", `Jacamar [^)\s]+\)`: "Jacamar 0.1.0)", `driver jacamar \S+\.\.\.`: "driver jacamar 0.1.0...", `\b[0-9.]+(?:ms|µs|s)\b`: "1s", `cpu [0-9:.]+`: "cpu 00:01",
+		`\b[0-9]{5,}\b`: "4711", `Jacamar [^)\s]+\)`: "Jacamar 0.1.0)", `driver jacamar \S+\.\.\.`: "driver jacamar 0.1.0...", `\b[0-9.]+(?:ms|µs|s)\b`: "1s", `cpu [0-9:.]+`: "cpu 00:01", `of a process: [0-9.]+ MiB`: "of a process: 5.9 MiB",
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, same)
 	}

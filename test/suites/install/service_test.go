@@ -61,7 +61,7 @@ func TestUnits(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The program of the unit is not installed on this machine.
-	for _, name := range []string{"jacamar-keys.service", "jacamar-reap.service", "jacamar-status.service"} {
+	for _, name := range []string{"jacamar-digest.service", "jacamar-keys.service", "jacamar-reap.service", "jacamar-status.service"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -70,7 +70,7 @@ func TestUnits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, unit := range []string{"gitlab-runner.service", "jacamar-keys.service", "jacamar-keys.timer", "jacamar-reap.service", "jacamar-reap.timer", "jacamar-status.service", "jacamar-status.timer"} {
+	for _, unit := range []string{"gitlab-runner.service", "jacamar-digest.service", "jacamar-digest.timer", "jacamar-keys.service", "jacamar-keys.timer", "jacamar-reap.service", "jacamar-reap.timer", "jacamar-status.service", "jacamar-status.timer"} {
 		out, err := run(dir, "systemd-analyze", "verify", "--man=no", "--recursive-errors=no", filepath.Join(dir, unit))
 		if err != nil || strings.Contains(out, "Unknown") || strings.Contains(out, "Failed to parse") {
 			t.Errorf("%s: %v\n%s", unit, err, out)

@@ -51,7 +51,7 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// TestDrainOfSome: a drain of an account or a project, one with exceptions and one that
+// TestDrainOfSome (RT/QSTOP): a drain of an account or a project, one with exceptions and one that
 // has ended keep no other job out.
 func TestDrainOfSome(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
@@ -85,7 +85,7 @@ func TestDrainOfSome(t *testing.T) {
 	})
 }
 
-// TestHold: a held job waits, is listed, and goes on after resume; one whose time is
+// TestHold (RT/QSTOP): a held job waits, is listed, and goes on after resume; one whose time is
 // over is refused, with all tries of the runner in less than the time again; one that is
 // cancelled ends.
 func TestHold(t *testing.T) {
@@ -157,7 +157,7 @@ func TestStop(t *testing.T) {
 	})
 }
 
-// TestStopBetweenStages: the next stage refuses with the message, and cleanup runs.
+// TestStopBetweenStages (RT/KILL): the next stage refuses with the message, and cleanup runs.
 func TestStopBetweenStages(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		for _, after := range []string{"config", "prepare", "get_sources"} {
@@ -191,7 +191,7 @@ func TestStopBetweenStages(t *testing.T) {
 	})
 }
 
-// TestStopAccount: all jobs of the account end; a later one runs.
+// TestStopAccount (RT/KILL): all jobs of the account end; a later one runs.
 func TestStopAccount(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		path, _ := gate(t)
@@ -216,7 +216,7 @@ func TestStopAccount(t *testing.T) {
 	})
 }
 
-// TestDrainWait: it returns when the last job has ended, and not before.
+// TestDrainWait (HEPTAPOD/GRACEFUL-STOP): it returns when the last job has ended, and not before.
 func TestDrainWait(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		path, open := gate(t)

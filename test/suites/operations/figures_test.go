@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,14 +15,14 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestChargeback: the processor time of everything that a script ran is counted, of
+// TestChargeback (OPS/CHARGEBACK): the processor time of everything that a script ran is counted, of
 // detached children too, and the memory of the largest one.
 func TestChargeback(t *testing.T) {
 	someDeployments(t, func(t *testing.T, s *site.Site) {
-		idle, busy := s.Job("true"), s.Job()
+		idle, burning := s.Job("true"), s.Job()
 		// Two loops in sessions of their own, whose parents have ended. The script waits
 		// for them by a pipe.
-		busy.Raw = map[string][]byte{"build_script": []byte(`
+		burning.Raw = map[string][]byte{"build_script": []byte(`
 burn='read -r u s rest < <(cut -d" " -f14,15 /proc/self/stat); end=$((SECONDS + 60)); while [ $SECONDS -lt $end ]; do
 	for ((i = 0; i < 20000; i++)); do :; done
 	read -r u s < <(cut -d" " -f14,15 /proc/$$/stat); [ $((u + s)) -ge 100 ] && break
@@ -31,17 +32,22 @@ x=$(head -c 80000000 /dev/zero | tr '\0' x); echo ${#x}
 `)}
 		r := s.Runner()
 		site.Want(t, r.Run(idle), fakerunner.Success, 0)
-		site.Want(t, r.Run(busy), fakerunner.Success, 0)
+		busy := r.Run(burning)
+		site.Want(t, busy, fakerunner.Success, 0)
 		ended := list(t, s, "--ended")
-		own := ended[busy.ID].CPU - ended[idle.ID].CPU
+		own := ended[burning.ID].CPU - ended[idle.ID].CPU
 		// The figures are those of the kernel; bash and tr cost something as well.
 		if own < 2 || own > 5 {
 			t.Errorf("%.2f s of two loops of 1 s each; an idle job has %.2f s", own, ended[idle.ID].CPU)
 		}
-		if peak := ended[busy.ID].Peak; peak < 80_000_000 || peak > 800_000_000 {
+		trace := closing(t, busy)
+		if shown := trace.cpu; shown < 2*time.Second || shown > 5*time.Second || trace.peak < 76 || trace.peak > 800 {
+			t.Errorf("the closing section of the log has %+v", trace)
+		}
+		if peak := ended[burning.ID].Peak; peak < 80_000_000 || peak > 800_000_000 {
 			t.Errorf("a peak of %d bytes", peak)
 		}
-		if text := does(t, s, "show", fmt.Sprint(busy.ID)); !strings.Contains(text, "cpu=") || !strings.Contains(text, "peak=") {
+		if text := does(t, s, "show", fmt.Sprint(burning.ID)); !strings.Contains(text, "cpu=") || !strings.Contains(text, "peak=") {
 			t.Errorf("%s", text)
 		}
 		dir := t.TempDir()
@@ -51,6 +57,28 @@ x=$(head -c 80000000 /dev/zero | tr '\0' x); echo ${#x}
 			t.Errorf("%v: %s", err, page)
 		}
 	})
+}
+
+// figures are those of a closing section in a job's log.
+type figures struct {
+	cpu  time.Duration
+	peak float64 // MiB
+}
+
+func closing(t *testing.T, r fakerunner.Result) (f figures) {
+	t.Helper()
+	for line := range strings.Lines(r.Trace) {
+		if text, ok := strings.CutPrefix(line, "CPU time: "); ok {
+			var err error
+			f.cpu, err = time.ParseDuration(strings.TrimSpace(text))
+			testutil.Must(t, err)
+		}
+		if text, ok := strings.CutPrefix(line, "peak memory of a process: "); ok {
+			_, err := fmt.Sscanf(text, "%f MiB", &f.peak)
+			testutil.Must(t, err)
+		}
+	}
+	return f
 }
 
 // TestDisk (MON/DU, RR/DU): the size of the build directory at cleanup equals that of
@@ -74,6 +102,15 @@ func TestDisk(t *testing.T) {
 		testutil.Must(t, err)
 		if ended := list(t, s, "--ended")[j.ID]; ended.Disk != want || ended.Partial || want < 3_000_000 {
 			t.Errorf("%d bytes, du has %d: %+v", ended.Disk, want, ended)
+		}
+		var sizes []struct {
+			Account string
+			Bytes   int64 `json:"disk_bytes"`
+		}
+		text := does(t, s, "du", "--json")
+		testutil.Must(t, json.Unmarshal([]byte(text), &sizes))
+		if len(sizes) != 1 || sizes[0].Account != s.Account.Name || sizes[0].Bytes != want {
+			t.Errorf("%s", text)
 		}
 		if testing.Short() {
 			return
@@ -107,9 +144,7 @@ func TestConcurrency(t *testing.T) {
 		}))
 		path, _ := gate(t)
 		ghost := s.Job()
-		ghost.Raw = map[string][]byte{"build_script": []byte(waits(path))}
-		cmd := detached(t, s, ghost)
-		until(t, "the script runs", func() bool { l := list(t, s)[ghost.ID]; return l.State == "running" && l.Stage == "build_script" })
+		cmd := beginDetached(t, s, ghost, waits(path))
 		kill(t, s, cmd, []string{"runner"})
 		_ = cmd.Wait()
 		until(t, "the job is a ghost", func() bool { return list(t, s)[ghost.ID].State == "ghost" })
@@ -196,7 +231,7 @@ func overTime(t *testing.T, s *site.Site, r *fakerunner.Runner, places int) {
 	}
 }
 
-// TestConcurrencyWithoutJournal: where jobs cannot be counted, all run, and the operator
+// TestConcurrencyWithoutJournal (RR/MULTI): where jobs cannot be counted, all run, and the operator
 // is warned.
 func TestConcurrencyWithoutJournal(t *testing.T) {
 	someDeployments(t, func(t *testing.T, s *site.Site) {

@@ -4,43 +4,62 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
 	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
 	"jacamar-ci/test/harness/testutil"
 )
 
-// TestRunningJobs (RQ/RUNNING, list-running-jobs): the list is exactly the live jobs,
-// each with its stage, and empty when they have ended.
+// jobOf is a job of the user who has an account.
+func jobOf(s *site.Site, a site.Account) fakerunner.Job {
+	j := s.Job()
+	j.UserID = int64(a.UID)
+	return s.WithClaims(j, s.GitLab.Claims(j, gitlab.User{ID: int64(a.UID), Login: a.Name, Email: a.Name + "@example.org"}))
+}
+
+// TestRunningJobs (RQ/RUNNING, list-running-jobs): with jobs of ten accounts at once, the
+// list and the page are exactly the live jobs, each with its account and stage, and empty
+// when they have ended.
 func TestRunningJobs(t *testing.T) {
+	accounts := 10
+	if testing.Short() {
+		accounts = 3
+	}
 	deployments(t, func(t *testing.T, s *site.Site) {
-		const jobs = 5
+		people, err := s.Accounts.People(accounts)
+		testutil.Must(t, err)
 		path, open := gate(t)
 		r := s.Runner()
 		var running []*fakerunner.Execution
-		want := map[int64]bool{}
-		for range jobs {
-			j := s.Job()
+		want := map[int64]string{}
+		for _, a := range people {
+			j := jobOf(s, a)
 			running = append(running, site.Begin(t, r, j, waits(path)))
-			want[j.ID] = true
+			want[j.ID] = a.Name
 		}
 		live := list(t, s)
-		for id := range want {
-			if l := live[id]; l.State != "running" || l.Stage != "build_script" || l.Account != s.Account.Name || l.Executor != "shell" || l.Directory == "" {
-				t.Errorf("job %d: %+v", id, l)
+		for id, account := range want {
+			if l := live[id]; l.State != "running" || l.Stage != "build_script" || l.Account != account || l.Executor != "shell" || l.Directory == "" {
+				t.Errorf("job %d of %s: %+v", id, account, l)
 			}
 		}
-		if len(live) != jobs {
-			t.Errorf("%d jobs are listed, and %d live: %+v", len(live), jobs, live)
+		if len(live) != accounts {
+			t.Errorf("%d jobs are listed, and %d live: %+v", len(live), accounts, live)
 		}
-		if other := list(t, s, "--account", s.Accounts.Bob); len(other) != 0 {
-			t.Errorf("jobs of another account: %+v", other)
+		if listed := onPage(t, s); !maps.Equal(listed, want) {
+			t.Errorf("the page has %v, want %v", listed, want)
+		}
+		if other := list(t, s, "--account", people[0].Name); len(other) != 1 {
+			t.Errorf("the jobs of one account: %+v", other)
 		}
 		open()
 		for _, e := range running {
@@ -49,12 +68,41 @@ func TestRunningJobs(t *testing.T) {
 		if live := list(t, s); len(live) != 0 {
 			t.Errorf("jobs that have ended live: %+v", live)
 		}
+		if listed := onPage(t, s); len(listed) != 0 {
+			t.Errorf("jobs that have ended are live on the page: %v", listed)
+		}
 		for id := range want {
 			if e := list(t, s, "--ended")[id]; e.Exit != "ok" {
 				t.Errorf("job %d ended as %+v", id, e)
 			}
 		}
 	})
+}
+
+// onPage returns the accounts of the live jobs that the status page has, by job.
+func onPage(t *testing.T, s *site.Site) map[int64]string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "index.html")
+	does(t, s, "status", "--html", file)
+	page, err := os.ReadFile(file)
+	testutil.Must(t, err)
+	_, live, ok := strings.Cut(string(page), "<h2>Live (")
+	live, _, end := strings.Cut(live, "<h2>")
+	if !ok || !end {
+		t.Fatalf("the page has no live jobs: %s", page)
+	}
+	cell := func(row, name string) string {
+		_, text, _ := strings.Cut(row, `data-name="`+name+`">`)
+		text, _, _ = strings.Cut(text, "<")
+		return text
+	}
+	jobs := map[int64]string{}
+	for _, row := range strings.Split(live, "<tr")[1:] {
+		if id, err := strconv.ParseInt(cell(row, "Job"), 10, 64); err == nil {
+			jobs[id] = cell(row, "Account")
+		}
+	}
+	return jobs
 }
 
 // TestAllJobs (RQ/ALLJOBS, list-jobs): every outcome is one ended job with its class,
@@ -93,7 +141,7 @@ func TestAllJobs(t *testing.T) {
 	})
 }
 
-// TestPlantedFiles (SEC/API): links, FIFOs, half lines and files of other accounts in
+// TestPlantedFiles (SEC/API, RQ/ALLJOBS): links, FIFOs, half lines and files of other accounts in
 // the journal change neither a job nor the list, and nothing outside is touched.
 func TestPlantedFiles(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
@@ -138,7 +186,7 @@ func TestPlantedFiles(t *testing.T) {
 	})
 }
 
-// TestUnusableJournal: a journal that cannot be written stops no job, the operator's
+// TestUnusableJournal (HEPTAPOD/STATE): a journal that cannot be written stops no job, the operator's
 // log has one warning in each stage, and check fails.
 func TestUnusableJournal(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
@@ -198,7 +246,7 @@ func TestJournalIsClosed(t *testing.T) {
 	})
 }
 
-// TestKilledJobIsAGhost (remove-ghost-jobs): kill -9 of the runner together with
+// TestKilledJobIsAGhost (remove-ghost-jobs, LORRY/REMOVE-GHOST-JOBS): kill -9 of the runner together with
 // jacamar-auth, jacamar, or both. Where nothing of the job's can go on, the job is listed
 // as a ghost; nothing that lives is.
 func TestKilledJobIsAGhost(t *testing.T) {
@@ -207,12 +255,7 @@ func TestKilledJobIsAGhost(t *testing.T) {
 			deployments(t, func(t *testing.T, s *site.Site) {
 				path, _ := gate(t)
 				j := s.Job()
-				j.Raw = map[string][]byte{"build_script": []byte(waits(path))}
-				r := s.Runner()
-				cmd, err := s.Detached(r, j)
-				testutil.Must(t, err)
-				testutil.Must(t, cmd.Start())
-				until(t, "the script runs", func() bool { l := list(t, s)[j.ID]; return l.State == "running" && l.Stage == "build_script" })
+				cmd := beginDetached(t, s, j, waits(path))
 				testutil.Must(t, syscall.Kill(cmd.Process.Pid, syscall.SIGKILL))
 				for _, name := range victims {
 					for _, pid := range processesOf(t, s, name) {

@@ -27,7 +27,7 @@ func ownCommand(t *testing.T, s *site.Site, args ...string) result {
 	return result{cmd.ProcessState.ExitCode(), out.String()}
 }
 
-// TestOwnCommands: a person sees the own live jobs and what they occupy, and removes what
+// TestOwnCommands (RUNBOAT/MAX-DEPLOYED): a person sees the own live jobs and what they occupy, and removes what
 // no job uses, also while a job runs. Each command twice changes nothing.
 func TestOwnCommands(t *testing.T) {
 	someDeployments(t, func(t *testing.T, s *site.Site) {
@@ -96,7 +96,7 @@ func TestOwnCommands(t *testing.T) {
 	})
 }
 
-// TestCleanDuringJobs: clean in a loop next to many jobs, some of which are killed, takes
+// TestCleanDuringJobs (RUNBOAT/MAX-DEPLOYED): clean in a loop next to many jobs, some of which are killed, takes
 // no directory from a live one.
 func TestCleanDuringJobs(t *testing.T) {
 	rounds, at := 1, 4
@@ -138,20 +138,13 @@ func TestCleanDuringJobs(t *testing.T) {
 		}
 		close(over)
 		cleaning.Wait()
-		until(t, "no stage runs", func() bool {
-			for _, l := range list(t, s) {
-				if l.State == "running" {
-					return false
-				}
-			}
-			return true
-		})
+		until(t, "no stage runs", func() bool { return !runs(t, s) })
 		does(t, s, "reap")
 		nothingLeft(t, s, filepath.Join(s.Account.Home, ".jacamar-ci"), "clean")
 	})
 }
 
-// TestKeptDays (build_days, cache_days, log_days): what was not used for so many days goes
+// TestKeptDays (build_days, cache_days, log_days, RUNBOAT/MAX-DEPLOYED): what was not used for so many days goes
 // at the end of a job, and the rest stays.
 func TestKeptDays(t *testing.T) {
 	someDeployments(t, func(t *testing.T, s *site.Site) {

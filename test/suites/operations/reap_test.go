@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/proctree"
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
 	"jacamar-ci/test/harness/testutil"
@@ -25,10 +27,10 @@ var victims = [][]string{
 	{"jacamar-auth"}, {"jacamar"}, {"jacamar-auth", "jacamar"},
 }
 
-// TestReap (remove-ghost-jobs): kill -9 of runner, jacamar-auth and jacamar in every
+// TestReap (remove-ghost-jobs, LORRY/REMOVE-GHOST-JOBS): kill -9 of runner, jacamar-auth and jacamar in every
 // combination while a script runs. After one reap no claim, secret or live record is
-// left, and no process but what decision 0005 names: what all three left when they were
-// killed at one moment.
+// left, and no process but what decision 0005 names: what jacamar-auth and jacamar left
+// when they were killed at one moment.
 func TestReap(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		combinations := victims
@@ -41,9 +43,7 @@ func TestReap(t *testing.T) {
 		for _, killed := range combinations {
 			path, _ := gate(t)
 			j := s.Job()
-			j.Raw = map[string][]byte{"build_script": []byte(waits(path))}
-			cmd := detached(t, s, j)
-			until(t, "the script runs", func() bool { l := list(t, s)[j.ID]; return l.State == "running" && l.Stage == "build_script" })
+			cmd := beginDetached(t, s, j, waits(path))
 			base := filepath.Dir(filepath.Dir(filepath.Dir(list(t, s)[j.ID].Directory)))
 			kill(t, s, cmd, killed)
 			settle(t, s, cmd, killed)
@@ -55,35 +55,85 @@ func TestReap(t *testing.T) {
 	})
 }
 
-// TestReapAtAnyTime: the same at random moments of a job's stages.
+// TestReapAtAnyTime (LORRY/REMOVE-GHOST-JOBS): the same in each stage of a job, and between the stages.
 func TestReapAtAnyTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short mode: takes minutes")
 	}
-	const rounds = 20
+	const rounds = 3
 	deployments(t, func(t *testing.T, s *site.Site) {
-		base := ""
-		for round := range rounds * len(victims) {
-			killed := victims[round%len(victims)]
-			j := s.Job("sleep 0.1")
-			cmd := detached(t, s, j)
-			time.Sleep(rand.N(1500 * time.Millisecond))
-			kill(t, s, cmd, killed)
-			settle(t, s, cmd, killed)
-			if base == "" {
-				base = filepath.Join(s.Account.Home, ".jacamar-ci")
+		base := filepath.Join(s.Account.Home, ".jacamar-ci")
+		hit := map[string]int{}
+		for range rounds {
+			for _, stage := range []string{"config", "prepare", "prepare_script", "get_sources", "build_script", "after_script", "cleanup_file_variables", "cleanup"} {
+				for _, killed := range victims {
+					j := s.Job("sleep 0.1")
+					j.AfterScript = []string{"sleep 0.1"}
+					cmd := detached(t, s, j)
+					if awaitStage(t, s, j.ID, stage) {
+						hit[stage]++
+					}
+					time.Sleep(rand.N(30 * time.Millisecond))
+					kill(t, s, cmd, killed)
+					settle(t, s, cmd, killed)
+					nothingLeft(t, s, base, stage+": "+strings.Join(killed, " "))
+				}
 			}
-			nothingLeft(t, s, base, strings.Join(killed, " "))
 		}
+		t.Logf("jobs seen in the stage in which they were killed: %v", hit)
 	})
+}
+
+// awaitStage waits until a stage of a job begins, and reports whether it was seen: one
+// that is short can be over between two looks.
+func awaitStage(t *testing.T, s *site.Site, id int64, stage string) (seen bool) {
+	t.Helper()
+	began := false
+	until(t, "the stage begins, or the job ends", func() bool {
+		files, err := filepath.Glob(filepath.Join(journal(t, s), "live", fmt.Sprintf("*.*.%d", id)))
+		testutil.Must(t, err)
+		if len(files) == 0 {
+			return began
+		}
+		began = true
+		text, _ := os.ReadFile(files[0])
+		at := max(bytes.LastIndex(text, []byte(`"name":"stage"`)), 0)
+		seen = bytes.Contains(text[at:], []byte(`"stage":"`+stage+`"`))
+		return seen
+	})
+	return seen
 }
 
 // detached starts a job in a runner of its own.
 func detached(t *testing.T, s *site.Site, j fakerunner.Job) *exec.Cmd {
 	t.Helper()
+	return startDetached(t, s, j, nil)
+}
+
+func startDetached(t *testing.T, s *site.Site, j fakerunner.Job, log *os.File) *exec.Cmd {
+	t.Helper()
 	cmd, err := s.Detached(s.Runner(), j)
 	testutil.Must(t, err)
+	if log != nil {
+		cmd.Stderr = log
+	}
 	testutil.Must(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return cmd
+}
+
+// beginDetached starts a job in a runner of its own, and waits until its script runs.
+func beginDetached(t *testing.T, s *site.Site, j fakerunner.Job, script string) *exec.Cmd {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	testutil.Must(t, err)
+	defer log.Close()
+	j.Raw = map[string][]byte{"build_script": []byte(script)}
+	cmd := startDetached(t, s, j, log)
+	until(t, "the script runs", func() bool {
+		text, err := os.ReadFile(log.Name())
+		return err == nil && bytes.Contains(text, []byte("under way"))
+	})
 	return cmd
 }
 
@@ -107,28 +157,38 @@ func kill(t *testing.T, s *site.Site, runner *exec.Cmd, killed []string) {
 // ends the job by itself.
 func settle(t *testing.T, s *site.Site, runner *exec.Cmd, killed []string) {
 	t.Helper()
+	ended := time.AfterFunc(2*limit, func() {
+		t.Errorf("%v: the runner does not end", killed)
+		_ = runner.Process.Kill()
+	})
 	_ = runner.Wait()
-	until(t, "no stage runs or begins", func() bool {
-		if len(killed) == 3 { // what nothing monitors any more may stay
+	ended.Stop()
+	if !site.Eventually(limit, func() bool {
+		if slices.Contains(killed, "jacamar-auth") && slices.Contains(killed, "jacamar") { // nothing monitors the rest any more
 			for _, p := range own(t, s) {
 				_ = syscall.Kill(p.PID, syscall.SIGKILL)
 			}
 		}
-		if len(own(t, s)) > 0 {
-			return false
-		}
-		// The threads of a killed process end one after the other, and its lock with the last.
-		for _, l := range list(t, s) {
-			if l.State == "running" {
-				return false
-			}
-		}
-		return true
-	})
+		return len(own(t, s)) == 0 && !runs(t, s)
+	}) {
+		t.Fatalf("%v: a stage still runs: %+v, listed are %+v", killed, own(t, s), list(t, s))
+	}
 	r := admin(t, s, "reap")
 	if r.status != 0 {
 		t.Errorf("%v: reap: status %d: %s", killed, r.status, r.text)
 	}
+}
+
+// runs reports whether a stage is listed as running. The threads of a killed process end
+// one after the other, and its lock with the last.
+func runs(t *testing.T, s *site.Site) bool {
+	t.Helper()
+	for _, l := range list(t, s) {
+		if l.State == "running" {
+			return true
+		}
+	}
+	return false
 }
 
 // nothingLeft fails the test for what a job left: a live record, a process, a claim, its
@@ -158,30 +218,47 @@ func nothingLeft(t *testing.T, s *site.Site, base, what string) {
 	}
 }
 
-// TestReapOfConfig: a config stage that is killed while its runner lives leaves nothing,
+// TestReapOfConfig (LORRY/REMOVE-GHOST-JOBS): a config stage that is killed while its runner lives leaves nothing,
 // and the job's record ends with the runner's cleanup.
 func TestReapOfConfig(t *testing.T) {
+	const tries = 50
 	someDeployments(t, func(t *testing.T, s *site.Site) {
 		for _, name := range []string{"jacamar-auth", "jacamar"} {
-			r := s.Runner()
-			j := s.Job("true")
-			killed := make(chan struct{})
-			go func() {
-				defer close(killed)
-				site.Eventually(limit, func() bool {
-					pids := processesOf(t, s, name)
-					for _, pid := range pids {
-						_ = syscall.Kill(pid, syscall.SIGKILL)
+			hit := false
+			for range tries {
+				r := s.Runner()
+				r.Hooks.Started = func(p fakerunner.Process) {
+					if p.Stage == "config" && !hit {
+						hit = killBelow(p.PID, name)
 					}
-					return len(pids) > 0
-				})
-			}()
-			r.Run(j)
-			<-killed
+				}
+				r.Run(s.Job("true"))
+				if hit {
+					break
+				}
+			}
+			if !hit {
+				t.Errorf("%s was not found in %d config stages", name, tries)
+			}
 			until(t, "the job is not listed", func() bool { return len(list(t, s)) == 0 })
 			nothingLeft(t, s, filepath.Join(s.Account.Home, ".jacamar-ci"), "config, "+name)
 		}
 	})
+}
+
+// killBelow kills the first process of a program that a process or one below it becomes,
+// and reports whether it came to that before they ended.
+func killBelow(pid int, name string) bool {
+	self, known := proctree.Find(pid)
+	for known && !self.Gone() {
+		for _, p := range append(proctree.Descendants(pid), pid) {
+			exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p))
+			if err == nil && filepath.Base(exe) == name {
+				return syscall.Kill(p, syscall.SIGKILL) == nil
+			}
+		}
+	}
+	return false
 }
 
 // TestReapKeepsLiveJobs: a job whose runner lives is not touched by reap, in a stage and
@@ -202,9 +279,7 @@ func TestReapKeepsLiveJobs(t *testing.T) {
 		site.Want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
 
 		j := s.Job()
-		j.Raw = map[string][]byte{"build_script": []byte(waits(path))}
-		cmd := detached(t, s, j)
-		until(t, "the script runs", func() bool { l := list(t, s)[j.ID]; return l.State == "running" && l.Stage == "build_script" })
+		cmd := beginDetached(t, s, j, waits(path))
 		kill(t, s, cmd, []string{"runner"})
 		_ = cmd.Wait()
 		until(t, "the job is a ghost", func() bool { return list(t, s)[j.ID].State == "ghost" })
@@ -241,9 +316,7 @@ func TestReapUnsettled(t *testing.T) {
 	someDeployments(t, func(t *testing.T, s *site.Site) {
 		path, _ := gate(t)
 		j := s.Job()
-		j.Raw = map[string][]byte{"build_script": []byte(waits(path))}
-		cmd := detached(t, s, j)
-		until(t, "the script runs", func() bool { l := list(t, s)[j.ID]; return l.State == "running" && l.Stage == "build_script" })
+		cmd := beginDetached(t, s, j, waits(path))
 		base := filepath.Join(s.Account.Home, ".jacamar-ci")
 		kill(t, s, cmd, []string{"runner"})
 		_ = cmd.Wait()

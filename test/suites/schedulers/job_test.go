@@ -201,7 +201,7 @@ func TestPendingTimeout(t *testing.T) {
 }
 
 // Many jobs at once keep their logs and codes apart, and the journal has the batch job's
-// id and times of each.
+// id and times of each (OPS/QUEUE-WAITS).
 func TestThirtyAtOnce(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {
 		s := c.site(t)

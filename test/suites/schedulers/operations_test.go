@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -11,16 +12,19 @@ import (
 	"time"
 
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/fakerunner/gitlab"
 	"jacamar-ci/test/harness/site"
 )
 
 // listed is a job as `jacamar-admin jobs --json` has it.
 type listedJob struct {
-	Job, State, Exit string
-	BatchID          string `json:"batch_id"`
-	Phase, Node      string
-	Waited           float64 `json:"waited_seconds"`
-	BatchCPU         float64 `json:"batch_cpu_seconds"`
+	Job, Account string
+	State, Exit  string
+	BatchID      string `json:"batch_id"`
+	Phase, Node  string
+	Waited       float64 `json:"waited_seconds"`
+	BatchCPU     float64 `json:"batch_cpu_seconds"`
 }
 
 // adminCommand runs jacamar-admin and returns what it printed.
@@ -56,7 +60,80 @@ func journal(t *testing.T, s *site.Site, args ...string) map[int64]listedJob {
 	return jobs
 }
 
-// TestReapBatch: kill -9 of runner, jacamar-auth and jacamar while a batch job runs.
+// TestLiveBatchJobs (RQ/RUNNING): with batch jobs of several accounts at once, the list is
+// exactly the live jobs, each with the id that the batch system gave it, its node and
+// phase, and empty when they have ended.
+func TestLiveBatchJobs(t *testing.T) {
+	everywhere(t, func(t *testing.T, c cluster) {
+		accounts := 10
+		if testing.Short() {
+			accounts = 2
+			if c.kind != "slurm" {
+				t.Skip("short mode: Slurm, a fake and the real one")
+			}
+		}
+		s := c.site(t)
+		if os.Geteuid() != 0 {
+			t.Skip("only root has several accounts")
+		}
+		people, err := s.Accounts.People(accounts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := s.Runner()
+		dir, err := os.MkdirTemp("/tmp", "jacamar-gate-")
+		if err == nil {
+			err = os.Chmod(dir, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		gate := filepath.Join(dir, "gate")
+		owners := map[int64]string{}
+		names := map[int64]string{}
+		var running []*fakerunner.Execution
+		for _, a := range people {
+			j := newJob(s, "until [ -e "+gate+" ]; do sleep 0.2; done")
+			j.UserID = int64(a.UID)
+			j = s.WithClaims(j, s.GitLab.Claims(j, gitlab.User{ID: int64(a.UID), Login: a.Name, Email: a.Name + "@example.org"}))
+			owners[j.ID], names[j.ID] = a.Name, batchName(r, j)
+			running = append(running, r.Start(j))
+		}
+		var live map[int64]listedJob
+		if !site.Eventually(2*time.Minute, func() bool { live = journal(t, s); return allRun(live, accounts) }) {
+			t.Errorf("not all are listed as running: %+v", live)
+		}
+		for id, owner := range owners {
+			queued := c.queue(t, names[id], false)
+			if l := live[id]; len(queued) != 1 || l.Account != owner || c.executor != "flux" && !strings.HasPrefix(l.BatchID, queued[0].id) {
+				t.Errorf("job %d of %s: %+v, queued are %v", id, owner, live[id], queued)
+			}
+		}
+		if err := os.WriteFile(gate, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range running {
+			site.Want(t, e.Wait(), fakerunner.Success, 0)
+		}
+		if live := journal(t, s); len(live) != 0 {
+			t.Errorf("jobs that have ended live: %+v", live)
+		}
+	})
+}
+
+// allRun reports whether that many jobs are listed, and all of them run in the batch
+// system.
+func allRun(live map[int64]listedJob, count int) bool {
+	for _, l := range live {
+		if l.State != "running" || l.Phase != "running" {
+			return false
+		}
+	}
+	return len(live) == count
+}
+
+// TestReapBatch (LORRY/REMOVE-GHOST-JOBS): kill -9 of runner, jacamar-auth and jacamar while a batch job runs.
 // After one reap the batch job is not queued, and no live record is left.
 func TestReapBatch(t *testing.T) {
 	everywhere(t, func(t *testing.T, c cluster) {

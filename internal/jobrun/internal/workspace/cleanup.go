@@ -61,6 +61,9 @@ func (w *Workspace) existingRoot() (*safedir.Dir, error) {
 // process dies before that, the next cleanup can find the rest.
 func (w *Workspace) removeJob(runner string, id job.ID, until time.Time, own bool) error {
 	scripts, err := w.base.Open("scripts", runner, id.String())
+	if errors.Is(err, unix.ENOENT) && own {
+		return w.continueCleanup(until)
+	}
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -90,6 +93,42 @@ func (w *Workspace) removeJob(runner string, id job.ID, until time.Time, own boo
 		return w.removeStaticJob(rec, root, scripts, until, own)
 	}
 	return w.removeSlotJob(rec, root, until, own)
+}
+
+// continueCleanup does the rest of this job's cleanup, which was killed after it had moved
+// the scripts directory to the trash.
+func (w *Workspace) continueCleanup(until time.Time) (err error) {
+	scripts, err := w.base.Open("scripts")
+	if err == nil {
+		err = w.emptyTrash(scripts, w.request.Job.ID.String(), until)
+		scripts.Close()
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	root, err := w.existingRoot()
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	p, err := w.lockPoolOf(jobRecord{Pool: poolName(w.request)}, root)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer p.closeInto(&err)
+	all, err := p.reservations()
+	for n, r := range all {
+		if r.belongsTo(w.request.Job) {
+			err = errors.Join(err, p.write(n, reservation{}, "released, its cleanup was killed"))
+		}
+	}
+	return err
 }
 
 func (w *Workspace) removeSlotJob(rec jobRecord, root *safedir.Dir, until time.Time, own bool) error {

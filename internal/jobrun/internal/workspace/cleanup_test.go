@@ -208,6 +208,29 @@ func TestReservationWithoutScriptsIsReleased(t *testing.T) {
 	}
 }
 
+// TestKilledCleanupIsRepeated (LORRY/REMOVE-GHOST-JOBS): the cleanup of the job itself was killed after it had
+// moved the scripts directory to the trash, and is called again, as by reap.
+func TestKilledCleanupIsRepeated(t *testing.T) {
+	a := testAccount(t)
+	o := configure(t, options(t, a, 1))
+	other := configure(t, options(t, a, 2))
+	scripts := o.Request.Dirs.Base.String() + "/scripts"
+	must(t, os.Mkdir(scripts+"/.trash", 0o700))
+	must(t, os.Rename(o.Request.Dirs.Scripts.String(), scripts+"/.trash/1-1-1"))
+	o.Request.Job.Owner = dead(t)
+	cleanup(t, o)
+	if left := files(t, scripts+"/.trash"); left != "" {
+		t.Errorf("left is %s", left)
+	}
+	p := openPool(t, filepath.Dir(o.Request.Dirs.Builds.String()))
+	defer p.close()
+	all, err := p.reservations()
+	must(t, err)
+	if len(all) != 2 || !all[0].free() || !all[1].belongsTo(other.Request.Job) {
+		t.Errorf("%+v", all)
+	}
+}
+
 // TestCleanupOfALostReservation: another job has the directory, so nothing in it is
 // changed.
 func TestCleanupOfALostReservation(t *testing.T) {

@@ -1,0 +1,162 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"jacamar-ci/internal/admin/status"
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
+)
+
+// accounting is the line of one ended job in a digest: figures and numbers, no name, ref
+// or path. Its JSON form is an interface: fields are never removed or changed.
+type accounting struct {
+	Job       string    `json:"job"`
+	UID       *job.UID  `json:"uid,omitempty"`
+	ProjectID job.ID    `json:"project_id,omitempty"`
+	Executor  string    `json:"executor,omitempty"`
+	Ended     time.Time `json:"ended"`
+	Exit      string    `json:"exit,omitempty"`
+	Code      int       `json:"code,omitempty"`
+	Wall      float64   `json:"wall_seconds"`
+	Waited    float64   `json:"waited_seconds"`
+	CPU       float64   `json:"cpu_seconds"` // on this host
+	BatchCPU  float64   `json:"batch_cpu_seconds"`
+	Peak      int64     `json:"peak_bytes"`
+	Disk      int64     `json:"disk_bytes"`
+}
+
+func newAccounting(r journal.Record) accounting {
+	j := status.EndedJob(r)
+	granted, _ := r.Find(journal.Granted)
+	return accounting{
+		Job: j.ID, UID: granted.Context.UID, ProjectID: granted.Context.ProjectID, Executor: j.Executor, Ended: j.Last, Exit: j.Exit, Code: j.Code,
+		Wall: j.Last.Sub(j.Began).Seconds(), Waited: j.Waited, CPU: j.CPU - j.BatchCPU, BatchCPU: j.BatchCPU, Peak: j.Peak, Disk: j.Disk,
+	}
+}
+
+// Digest writes for each day before today, that has none yet, one accounting line a job.
+// It is for the account that has the journal.
+func Digest(w io.Writer, dir job.AbsPath, now time.Time) error {
+	hosts, err := hostsOf(dir)
+	if err != nil {
+		return err
+	}
+	written := 0
+	for _, host := range hosts {
+		days, err := journal.Undigested(dir, host, now.UTC().Format(time.DateOnly))
+		if err != nil {
+			return err
+		}
+		for _, day := range days {
+			if err := digestDay(w, dir, host, day); err != nil {
+				return err
+			}
+			written++
+		}
+	}
+	if written == 0 {
+		_, err = fmt.Fprintln(w, "every day before today has its digest: nothing to do")
+	}
+	return err
+}
+
+func digestDay(w io.Writer, dir job.AbsPath, host, day string) error {
+	text, err := journal.ReadDay(dir, host, day, 0, journal.LongestDay)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	lines := 0
+	for _, r := range journal.Day(host, text) {
+		if _, refused := r.Find(journal.Refused); refused {
+			continue
+		}
+		line, err := json.Marshal(newAccounting(r))
+		if err != nil {
+			return fmt.Errorf("cannot encode the digest: %w", err)
+		}
+		out.Write(append(line, '\n'))
+		lines++
+	}
+	j, err := journal.Open(dir, host)
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	if err := j.WriteDigest(day, out.Bytes()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s %s: %d jobs\n", host, day, lines)
+	return err
+}
+
+// digested returns the jobs of days whose digest is all that is left, by the numbers of
+// their account and project.
+func (js Journals) digested(since time.Time) ([]status.Job, error) {
+	var jobs []status.Job
+	for _, dir := range js {
+		hosts, err := hostsOf(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, host := range hosts {
+			more, err := digestedOf(dir, host, since)
+			if err != nil {
+				return nil, err
+			}
+			jobs = append(jobs, more...)
+		}
+	}
+	return jobs, nil
+}
+
+func digestedOf(dir job.AbsPath, host string, since time.Time) (jobs []status.Job, err error) {
+	days, err := journal.Days(dir, host)
+	if err != nil {
+		return nil, err
+	}
+	digests, err := journal.Digests(dir, host)
+	if err != nil {
+		return nil, err
+	}
+	whole := map[string]bool{}
+	for _, day := range days {
+		whole[day] = true
+	}
+	for _, day := range digests {
+		if whole[day] || day < since.UTC().Format(time.DateOnly) {
+			continue
+		}
+		text, err := journal.ReadDigest(dir, host, day)
+		if err != nil {
+			continue // another account put it there
+		}
+		for line := range bytes.Lines(text) {
+			var a accounting
+			if json.Unmarshal(line, &a) == nil && !a.Ended.Before(since) {
+				jobs = append(jobs, a.job(host))
+			}
+		}
+	}
+	return jobs, nil
+}
+
+// job is the job of a digest as a report has it.
+func (a accounting) job(host string) status.Job {
+	j := status.Job{
+		Host: host, ID: a.Job, Executor: a.Executor, Began: a.Ended.Add(-time.Duration(a.Wall * float64(time.Second))), Last: a.Ended,
+		Exit: a.Exit, Code: a.Code, Waited: a.Waited, CPU: a.CPU + a.BatchCPU, BatchCPU: a.BatchCPU, Peak: a.Peak, Disk: a.Disk,
+	}
+	if a.UID != nil {
+		j.Account = fmt.Sprintf("uid %d", *a.UID)
+	}
+	if a.ProjectID != 0 {
+		j.Project = "project " + a.ProjectID.String()
+	}
+	return j
+}
