@@ -74,7 +74,7 @@ func TestManyWriters(t *testing.T) {
 	wantFile(t, dir, func() string { got, _ := os.ReadFile(filepath.Join(dir, "page")); return string(got) }())
 }
 
-// TestPlantedTemporary (SEC/API): what another account put in place of the temporary file is not used.
+// TestPlantedTemporary (SEC/API): what another account put where the temporary file belongs is not used.
 func TestPlantedTemporary(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "outside")
 	testutil.Must(t, os.WriteFile(outside, []byte("x"), 0o600))

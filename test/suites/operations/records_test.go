@@ -123,7 +123,7 @@ func cleaningRule(t *testing.T, s *site.Site) string {
 	return file
 }
 
-// TestTwice (idempotent actions, RUNBOAT/IDEMPOTENT): each command a second time says that there is nothing
+// TestTwice (idempotent actions, RUNBOAT/IDEMPOTENT): each command prints the second time that there is nothing
 // to do, exits 0, and changes no byte of the journal.
 func TestTwice(t *testing.T) {
 	someDeployments(t, func(t *testing.T, s *site.Site) {
