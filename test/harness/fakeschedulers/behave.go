@@ -75,6 +75,9 @@ func Create(dir, kind string) (Store, error) {
 			return s, err
 		}
 	}
+	if err := writeForAll(s.path("lock"), nil); err != nil {
+		return s, err
+	}
 	return s, os.WriteFile(s.Conf(), []byte("# a fake cluster\n"), 0o644)
 }
 
@@ -90,7 +93,7 @@ func (s Store) Behave(b Behaviour) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.path("behave.new"), text, 0o666); err != nil {
+	if err := writeForAll(s.path("behave.new"), text); err != nil {
 		return err
 	}
 	return os.Rename(s.path("behave.new"), s.path("behave.json"))

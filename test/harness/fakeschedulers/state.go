@@ -92,10 +92,18 @@ func (s Store) write(j Job) error {
 		return err
 	}
 	file := s.path("jobs", strconv.Itoa(j.ID)+".json")
-	if err := os.WriteFile(file+".new", text, 0o666); err != nil {
+	if err := writeForAll(file+".new", text); err != nil {
 		return err
 	}
 	return os.Rename(file+".new", file)
+}
+
+// writeForAll writes a file that each account can change, whatever the umask is.
+func writeForAll(name string, text []byte) error {
+	if err := os.WriteFile(name, text, 0o666); err != nil {
+		return err
+	}
+	return os.Chmod(name, 0o666)
 }
 
 // Change alters one job.
