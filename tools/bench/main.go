@@ -22,7 +22,7 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 200, "how often each short command is run")
 	base := flag.String("against", "", "compare the stages with those of the programs in `DIR` instead")
-	only := flag.String("only", "", "measure only one `PART`: start, logins, journal, stages, waiting, log, directories, storage, batch or load")
+	only := flag.String("only", "", "measure only one `PART`: start, logins, journal, page, stages, waiting, log, directories, storage, batch or load")
 	jobs := flag.Int("jobs", 500, "how many batch jobs run at once under load")
 	flag.Parse()
 	if err := bench(*rounds, *jobs, *only, *base); err != nil {
@@ -55,6 +55,7 @@ func bench(rounds, jobs int, only, base string) error {
 	}{
 		{"start", func() error { return starts(rounds) }},
 		{"journal", func() error { return alone(install, rounds, (*benchmark).journal) }},
+		{"page", func() error { return alone(install, rounds, (*benchmark).page) }},
 		{"stages", func() error { return alone(install, rounds, (*benchmark).local) }},
 		{"logins", func() error { return logins(install, rounds, "") }},
 		{"waiting", func() error { return alone(install, rounds, (*benchmark).memory) }},
