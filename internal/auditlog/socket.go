@@ -69,18 +69,23 @@ func dial(domain, kind int, to unix.Sockaddr, name string) (io.WriteCloser, erro
 		return nil, fmt.Errorf("cannot connect to %s: %w", name, err)
 	}
 	c := socket{fd}
-	if err := c.connect(to); err != nil {
+	if err := c.connect(to, time.Now().Add(sendTimeout)); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot connect to %s: %w", name, err), c.Close())
 	}
 	return c, nil
 }
 
-func (c socket) connect(to unix.Sockaddr) error {
+func (c socket) connect(to unix.Sockaddr, deadline time.Time) error {
 	err := unix.Connect(c.fd, to)
-	if !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
-		return err
+	if errors.Is(err, unix.EINPROGRESS) || errors.Is(err, unix.EINTR) {
+		return c.connected(deadline)
 	}
-	if err := c.awaitWritable(time.Now().Add(sendTimeout)); err != nil {
+	return err
+}
+
+// connected waits for the end of connecting (connect(2)).
+func (c socket) connected(deadline time.Time) error {
+	if err := c.awaitWritable(deadline); err != nil {
 		return err
 	}
 	code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)

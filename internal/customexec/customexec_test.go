@@ -235,6 +235,36 @@ func TestImageAndServices(t *testing.T) {
 	}
 }
 
+// TestTracing: both ids are used, or none.
+func TestTracing(t *testing.T) {
+	const trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+	ids := func(trace, span string) string {
+		return fmt.Sprintf(`,"features":{"tracing":{"trace_id":%q,"span_parent_id":%q}}`, trace, span)
+	}
+	for fields, want := range map[string]bool{
+		ids(trace, span): true,
+		``:               false,
+		`,"features":7`:  false,
+		`,"features":{"tracing":{"trace_id":"` + trace + `","span_parent_id":"` + span + `"},"tracing":7}`: false,
+		ids("", ""):                         false,
+		ids(trace, ""):                      false,
+		ids("", span):                       false,
+		ids(trace[1:], span):                false,
+		ids(trace+"0", span):                false,
+		ids(trace, span[1:]):                false,
+		ids(strings.ToUpper(trace), span):   false,
+		ids(trace, "b7ad6b716920333g"):      false,
+		ids(strings.Repeat("0", 32), span):  false,
+		ids(trace, strings.Repeat("0", 16)): false,
+		ids(trace[:31]+"\n", span):          false,
+	} {
+		r, err := ParseResponse([]byte(`{"id":1,"job_info":{"project_id":2}` + fields + `}`))
+		if err != nil || want && (r.Trace != trace || r.Span != span) || !want && r.Trace+r.Span != "" {
+			t.Errorf("%s: %q %q, %v", fields, r.Trace, r.Span, err)
+		}
+	}
+}
+
 func TestTempDir(t *testing.T) {
 	for value, want := range map[string]string{"/b/000/g/p.tmp": "/b/000/g/p.tmp", ".tmp": "", "": "", "/b/../x.tmp": "", "/b/a\nb.tmp": ""} {
 		e, err := ParseEnviron([]string{"CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=" + value})

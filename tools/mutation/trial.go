@@ -88,7 +88,7 @@ func (t trial) own(all []mutant) (left []mutant, err error) {
 	if failed, _, err := p.fails(0, 5*time.Minute); failed || err != nil {
 		return nil, errors.Join(err, fmt.Errorf("the tests of %s fail without a change", p.pkg))
 	}
-	limit := 20*time.Second + 10*time.Since(started)
+	limit := 20*time.Second + 4*time.Since(started)
 	numbers := make(chan int)
 	var mu sync.Mutex
 	var wg sync.WaitGroup

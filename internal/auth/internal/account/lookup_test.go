@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/test/harness/testutil"
@@ -241,4 +242,14 @@ func gids(first, count int) []job.GID {
 
 func numbers(first, count int) string {
 	return strings.Trim(fmt.Sprint(gids(first, count)), "[]")
+}
+
+// TestShadowIsReadAsItsOwnAccount: its ids may read shadow(5), and serve nothing else.
+func TestShadowIsReadAsItsOwnAccount(t *testing.T) {
+	runAs, shadowAs := &thread.IDs{UID: 5001}, &thread.IDs{UID: 5002}
+	for database, want := range map[string]*thread.IDs{"shadow": shadowAs, "passwd": runAs, groupDatabase: runAs, initgroupsDatabase: runAs} {
+		if got := System(runAs, shadowAs).idsFor(database); got != want {
+			t.Errorf("%s: %+v", database, got)
+		}
+	}
 }

@@ -68,12 +68,18 @@ func shorten(err error) error {
 // access control lists and some network file systems add.
 func clearOtherBits(dir int) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(dir, &st); err != nil || st.Mode&0o077 == 0 {
+	if err := unix.Fstat(dir, &st); err != nil {
 		return err
 	}
+	if st.Mode&0o077 == 0 {
+		return nil
+	}
 	_ = unix.Fchmod(dir, 0o700|st.Mode&unix.S_ISGID)
-	if err := unix.Fstat(dir, &st); err != nil || st.Mode&0o077 == 0 {
+	if err := unix.Fstat(dir, &st); err != nil {
 		return err
+	}
+	if st.Mode&0o077 == 0 {
+		return nil
 	}
 	return fmt.Errorf("its file system does not store modes: a new directory has mode %04o", st.Mode&0o777)
 }

@@ -146,3 +146,33 @@ func TestDescriptorsAreClosed(t *testing.T) {
 		t.Errorf("%d descriptors are open, before it were %d", len(after), len(before))
 	}
 }
+
+// TestClearOtherBits: a descriptor of O_PATH stands for a file system that does not store
+// modes, as fchmod(2) refuses it.
+func TestClearOtherBits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		mode, after uint32
+		flags       int
+		want        string
+	}{
+		"private":          {0o700, 0o700, unix.O_RDONLY, ""},
+		"open":             {0o755, 0o700, unix.O_RDONLY, ""},
+		"open, setgid":     {0o2775, 0o2700, unix.O_RDONLY, ""},
+		"private, unknown": {0o700, 0o700, unix.O_PATH, ""},
+		"open, unknown":    {0o755, 0o755, unix.O_PATH, "does not store modes: a new directory has mode 0755"},
+	} {
+		path := t.TempDir()
+		testutil.Must(t, unix.Chmod(path, tt.mode))
+		fd, err := unix.Open(path, tt.flags|unix.O_CLOEXEC, 0)
+		testutil.Must(t, err)
+		err = clearOtherBits(fd)
+		var st unix.Stat_t
+		testutil.Must(t, unix.Fstat(fd, &st), unix.Close(fd))
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) || st.Mode&0o7777 != tt.after {
+			t.Errorf("%s: mode %04o, %v", name, st.Mode&0o7777, err)
+		}
+	}
+	if err := clearOtherBits(-1); err == nil {
+		t.Error("no descriptor has a mode")
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
 
 	"golang.org/x/sys/unix"
 
@@ -229,4 +230,22 @@ func sha256sum(t testing.TB, path string) string {
 func write(t *testing.T, s *Script, text string) {
 	t.Helper()
 	testutil.Must(t, os.WriteFile(s.Path.String(), []byte(text), 0o700))
+}
+
+// TestCheck: what would prevent a run is found without one.
+func TestCheck(t *testing.T) {
+	s := bash(t, "exit 1")
+	if err := s.Check(); err != nil {
+		t.Errorf("a script that can start: %v", err)
+	}
+	changed := s
+	changed.SHA256 = strings.Repeat("0", 64)
+	if err := changed.Check(); err == nil || !strings.Contains(err.Error(), "has the checksum") {
+		t.Errorf("another checksum: %v", err)
+	}
+	reserved := s
+	reserved.Env = []job.Env{env(t, "JWT_USER_LOGIN=root")}
+	if err := reserved.Check(); err == nil || !strings.Contains(err.Error(), "are reserved") {
+		t.Errorf("a reserved variable: %v", err)
+	}
 }
