@@ -29,13 +29,7 @@ func Look(pid int) Sight {
 		return s
 	}
 	s.Name, s.State = nameAndState(stat)
-	threads, _ := os.ReadDir(dir + "/task")
-	for _, thread := range threads {
-		stat, _ := os.ReadFile(dir + "/task/" + thread.Name() + "/stat")
-		if _, state := nameAndState(stat); state == 'D' {
-			s.State = state
-		}
-	}
+	s.State = worst(s.State, threadStates(dir+"/task"))
 	status, _ := os.ReadFile(dir + "/status")
 	if uids := strings.Fields(line(status, "Uid:")); len(uids) > 1 {
 		if uid, err := strconv.Atoi(uids[1]); err == nil {
@@ -43,6 +37,24 @@ func Look(pid int) Sight {
 		}
 	}
 	return s
+}
+
+func threadStates(dir string) (states []byte) {
+	threads, _ := os.ReadDir(dir)
+	for _, thread := range threads {
+		stat, _ := os.ReadFile(dir + "/" + thread.Name() + "/stat")
+		_, state := nameAndState(stat)
+		states = append(states, state)
+	}
+	return states
+}
+
+// worst returns the state of a process by its own and those of its threads.
+func worst(own byte, threads []byte) byte {
+	if bytes.IndexByte(threads, 'D') >= 0 {
+		return 'D'
+	}
+	return own
 }
 
 // Waits reports whether a thread is in an uninterruptible wait.

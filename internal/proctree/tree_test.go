@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -75,9 +76,11 @@ func TestKillSparesTheOwnSession(t *testing.T) {
 	if ws := wait(one); ws.Signal() != unix.SIGKILL {
 		t.Errorf("ended by %v", ws.Signal())
 	}
-	p, ok := Find(other.Process.Pid)
-	if !ok || p.Gone() {
-		t.Error("another process of the group was killed")
+	if err := unix.Kill(other.Process.Pid, unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if ws := wait(other); ws.Signal() != unix.SIGTERM {
+		t.Errorf("another process of the group was ended by %v", ws.Signal())
 	}
 }
 
@@ -227,6 +230,19 @@ func TestNameAndState(t *testing.T) {
 	}
 }
 
+// TestWorst: a thread that waits in the kernel decides, wherever it is.
+func TestWorst(t *testing.T) {
+	for _, tt := range []struct {
+		own     byte
+		threads string
+		want    byte
+	}{{'S', "", 'S'}, {'S', "SR", 'S'}, {'Z', "ZSR", 'Z'}, {'S', "SDR", 'D'}, {'Z', "ZD", 'D'}, {'D', "D", 'D'}} {
+		if got := worst(tt.own, []byte(tt.threads)); got != tt.want {
+			t.Errorf("%c with %q: %c", tt.own, tt.threads, got)
+		}
+	}
+}
+
 // TestTasksCountsThreads compares the count before and after there are more of them.
 func TestTasksCountsThreads(t *testing.T) {
 	uid := uint32(os.Getuid())
@@ -348,6 +364,88 @@ func TestKillTreeSparesAStranger(t *testing.T) {
 	}
 	if p, ok := Find(cmd.Process.Pid); !ok || p.Gone() {
 		t.Error("it was killed")
+	}
+}
+
+// TestLooksAgain: the first look stops a process that is continued afterwards and then
+// starts another one, which ends with the tree.
+func TestLooksAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "late")
+	cmd, line := shell(t, `setsid bash -c '
+		trap "trap : CONT; setsid sleep 1000 >/dev/null 2>&1 & echo \$! >$1" CONT
+		sleep 1001 >/dev/null 2>&1 &
+		echo $$
+		while :; do wait; done' bash `+file+` & wait`, ownSessionOf)
+	var starter, late int
+	if _, err := fmt.Sscan(line, &starter); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(60 * time.Second)
+	until := func(done func() bool) {
+		for !done() && time.Now().Before(deadline) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	calls := 0
+	KillTree(deadline, func() []int {
+		if calls++; calls == 4 { // two to stop the roots, one for the first look
+			until(func() bool { return Look(starter).State == 'T' })
+			_ = unix.Kill(starter, unix.SIGCONT)
+			until(func() bool {
+				text, _ := os.ReadFile(file)
+				n, _ := fmt.Sscan(string(text), &late)
+				return n == 1
+			})
+		}
+		return []int{cmd.Process.Pid}
+	})
+	_ = cmd.Wait()
+	if late == 0 {
+		t.Fatal("no process was started late")
+	}
+	defer unix.Kill(late, unix.SIGKILL)
+	p, ok := Find(late)
+	until(func() bool { return !ok || p.Gone() })
+	if ok && !p.Gone() {
+		t.Error("the process that was started late has not ended")
+	}
+}
+
+// TestKillAll: what is below a process ends with it only where that is requested.
+func TestKillAll(t *testing.T) {
+	for _, below := range []bool{false, true} {
+		cmd, line := shell(t, `setsid bash -c 'echo $$; exec sleep 1000 >/dev/null' & wait`, ownSessionOf)
+		var child int
+		if _, err := fmt.Sscan(line, &child); err != nil {
+			t.Fatal(err)
+		}
+		KillAll([]int{cmd.Process.Pid}, below)
+		if ws := wait(cmd); ws.Signal() != unix.SIGKILL {
+			t.Errorf("below %v: ended by %v", below, ws.Signal())
+		}
+		if below {
+			for p, ok := Find(child); ok && !p.Gone(); {
+				time.Sleep(time.Millisecond)
+			}
+		} else if p, ok := Find(child); !ok || p.Gone() {
+			t.Error("what is below was killed too")
+		}
+		_ = unix.Kill(child, unix.SIGKILL)
+	}
+}
+
+func TestMalformedStat(t *testing.T) {
+	const whole = "7 (a) S 5 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 99 0 0"
+	for text, want := range map[string]bool{
+		whole:                                   true,
+		strings.Replace(whole, "S 5", "S x", 1): false,
+		strings.Replace(whole, "99", "x", 1):    false,
+		whole[:40]:                              false,
+		"":                                      false,
+	} {
+		if _, ok := parseStat([]byte(text)); ok != want {
+			t.Errorf("%q: %v", text, ok)
+		}
 	}
 }
 

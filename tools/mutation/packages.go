@@ -47,7 +47,7 @@ var packages = []pkg{
 	{"internal/auth/internal/subprocess", nil},
 	{"internal/proctree", nil},
 	{"internal/monitor", nil},
-	{"internal/jobrun/internal/loginshell", nil},
+	{"internal/jobrun/internal/loginshell", [][]string{{"./internal/jobrun/internal/executor", "-run", "Profile"}}},
 	{"internal/image", nil},
 	{"internal/jobrun/internal/container", nil},
 	{"internal/jobrun/internal/imagestore", nil},

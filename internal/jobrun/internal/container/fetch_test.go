@@ -67,3 +67,18 @@ func FuzzClassify(f *testing.F) {
 		}
 	})
 }
+
+func TestWithoutUserinfo(t *testing.T) {
+	for text, want := range map[string]string{
+		"no address, a@b":                  "no address, a@b",
+		"https://u:p@r":                    "https://r",
+		"https://u:p@r/a@b":                "https://r/a@b",
+		"https://r/a@b":                    "https://r/a@b",
+		"a https://u@r then http://v:w@s/": "a https://r then http://s/",
+		`"https://u:p/"q@r`:                `"https://u:p/"q@r`,
+	} {
+		if got := withoutUserinfo(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

@@ -94,4 +94,10 @@ func TestNodeOutcome(t *testing.T) {
 			t.Errorf("%q: %v", marks, err)
 		}
 	}
+	for _, dash := range []bool{false, true} {
+		n.Settled.Dash = dash
+		if _, hint := failure.ForUser(n.Outcome("cse2", 0), true, ""); strings.Contains(hint, "dash") != dash {
+			t.Errorf("dash %v: hint %q", dash, hint)
+		}
+	}
 }

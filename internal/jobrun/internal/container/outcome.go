@@ -34,7 +34,7 @@ const entrypointHint = `an entrypoint must execute its arguments; to leave it ou
 // ExplainDash adds a hint to the failure of a script that dash(1) could not read.
 func ExplainDash(err error) error {
 	var f *failure.Error
-	if code, _ := failure.ScriptCode(err); (code == 2 || code == 127) && errors.As(err, &f) {
+	if errors.As(err, &f) && f.Kind == failure.Build && (f.Code == 2 || f.Code == 127) {
 		return f.WithHint(`the image's shell is dash: if the script failed at once, set the variable FF_POSIXLY_CORRECT_ESCAPES to "true", or use an image with bash`)
 	}
 	return err

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -61,6 +62,28 @@ func TestVersion(t *testing.T) {
 	for output, want := range map[string]string{"podman version 4.3.1\n": "4.3.1", "0.31\n": "0.31", "none": "", "": "", "apptainer version 1.3.2-1.el9": "1.3.2-1.el9"} {
 		if got := Version(output); got != want {
 			t.Errorf("%q: %q", output, got)
+		}
+	}
+}
+
+// TestExplainDash: only a script's exit code by which dash reports a script that it cannot
+// read has the hint.
+func TestExplainDash(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{errors.New("unclassified"), false},
+		{failure.Exit(1), false},
+		{failure.Exit(2), true},
+		{failure.Exit(127), true},
+		{&failure.Error{Kind: failure.System, Code: 2}, false},
+	} {
+		got := ExplainDash(tt.err)
+		_, hint := failure.ForUser(got, true, "")
+		if hinted := strings.Contains(hint, "FF_POSIXLY_CORRECT_ESCAPES"); hinted != tt.want || failure.KindOf(got) != failure.KindOf(tt.err) {
+			t.Errorf("%v: %v, hint %q", tt.err, got, hint)
 		}
 	}
 }

@@ -243,8 +243,7 @@ func Resolve(queries []Query, run func(Command) Reply) State {
 			best = s
 		case s.Phase == Done:
 			best = merge(best, s)
-		case s.Phase == Unknown && best.Phase == Unknown:
-			// A job is missing only if every query replied so.
+		case s.Phase == Unknown: // a job is missing only if every query replied so
 			best.Missing = best.Missing && s.Missing
 		}
 		if best.complete() {

@@ -27,6 +27,8 @@ func TestResolveQueries(t *testing.T) {
 			2,
 		},
 		{"done, without an exit status", []State{{Phase: Done}, missing}, State{Phase: Done}, 2},
+		{"two that know when it started", []State{{Phase: Done, Start: time.Unix(1, 0)}, {Phase: Done, Start: time.Unix(2, 0), Exit: exit}}, State{Phase: Done, Start: time.Unix(1, 0), Exit: exit}, 2},
+		{"the second knows when it started", []State{{Phase: Done}, {Phase: Done, Start: time.Unix(2, 0), Exit: exit}}, State{Phase: Done, Start: time.Unix(2, 0), Exit: exit}, 2},
 		{"done, and an outdated record", []State{{Phase: Done}, {Phase: Running}}, State{Phase: Done}, 2},
 	}
 	for _, tt := range tests {
@@ -41,6 +43,26 @@ func TestResolveQueries(t *testing.T) {
 				t.Errorf("%+v after %d queries, want %+v after %d", got, ran, tt.want, tt.ran)
 			}
 		})
+	}
+}
+
+func TestFinished(t *testing.T) {
+	for state, want := range map[State]bool{
+		{}: false, {Missing: true}: true, {Phase: Done}: true, {Phase: Running}: false, {Phase: Running, Missing: true}: false, {Phase: Pending}: false,
+	} {
+		if got := state.Finished(); got != want {
+			t.Errorf("%+v: %v", state, got)
+		}
+	}
+}
+
+func TestWordRunes(t *testing.T) {
+	for text, want := range map[string]bool{"a1é_-": true, " .,:/=\"'": false, "\xff": false} {
+		for _, r := range text {
+			if got := isWordRune(r); got != want {
+				t.Errorf("%q: %v", r, got)
+			}
+		}
 	}
 }
 
