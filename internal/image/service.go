@@ -67,8 +67,8 @@ func (w ServiceWish) Parse() (s Service, err error) {
 func namesOf(name string) []string {
 	name, _, _ = strings.Cut(strings.TrimPrefix(name, "docker://"), "@")
 	name, _ = cutTag(name)
-	registry, path, found := strings.Cut(name, "/")
-	if host, _, port := strings.Cut(registry, ":"); found && port {
+	if registry, path, found := strings.Cut(name, "/"); found {
+		host, _, _ := strings.Cut(registry, ":")
 		name = host + "/" + path
 	}
 	first, second := strings.ReplaceAll(name, "/", "__"), strings.ReplaceAll(name, "/", "-")

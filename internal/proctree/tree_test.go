@@ -389,7 +389,12 @@ func TestLooksAgain(t *testing.T) {
 	calls := 0
 	KillTree(deadline, func() []int {
 		if calls++; calls == 4 { // two to stop the roots, one for the first look
-			until(func() bool { return Look(starter).State == 'T' })
+			for _, pid := range []int{cmd.Process.Pid, starter} {
+				until(func() bool { return Look(pid).State == 'T' })
+				if s := Look(pid); s.State != 'T' {
+					t.Errorf("not stopped: %s", s)
+				}
+			}
 			_ = unix.Kill(starter, unix.SIGCONT)
 			until(func() bool {
 				text, _ := os.ReadFile(file)

@@ -50,7 +50,6 @@ var packages = []pkg{
 	{"internal/jobrun/internal/loginshell", [][]string{{"./internal/jobrun/internal/executor", "-run", "Profile"}}},
 	{"internal/image", nil},
 	{"internal/jobrun/internal/container", nil},
-	{"internal/jobrun/internal/imagestore", nil},
 	{"internal/jobrun/internal/scheduler", nil},
 }
 

@@ -153,3 +153,38 @@ func TestWithoutServices(t *testing.T) {
 		t.Errorf("%q", got.Argv)
 	}
 }
+
+// TestCellOfServices: only services that are the job's alone have a network of their own.
+func TestCellOfServices(t *testing.T) {
+	for want, all := range map[Cell][]*Services{{}: {nil, {}}, {Network: true}: {{Private: true}}} {
+		for _, s := range all {
+			if got := s.cell(); got != want {
+				t.Errorf("%+v: %+v", s, got)
+			}
+		}
+	}
+}
+
+// recorder is an engine that keeps the last start.
+type recorder struct {
+	plain
+	last *Start
+}
+
+func (r recorder) Run(s Start) Command { *r.last = s; return r.plain.Run(s) }
+
+// TestServiceWorkDir: a service starts in the directory of its image, or in "/".
+func TestServiceWorkDir(t *testing.T) {
+	state, err := job.ParseAbsPath("/state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for own, want := range map[string]string{"": "/", "/srv": "/srv"} {
+		s, r := serviceOf("one", "true"), recorder{last: new(Start)}
+		s.Config.WorkingDir = own
+		s.run(r, Session{State: state}, "0")
+		if r.last.WorkDir != want || r.last.Session.State.String() != "/state/s0" {
+			t.Errorf("%q: %q, %s", own, r.last.WorkDir, r.last.Session.State)
+		}
+	}
+}
