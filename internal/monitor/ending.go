@@ -117,17 +117,15 @@ func (e *ending) reap() {
 			status unix.WaitStatus
 			usage  unix.Rusage
 		)
-		pid, err := unix.Wait4(-1, &status, unix.WNOHANG, &usage)
-		switch {
-		case err != unix.EINTR && pid <= 0:
+		pid, _ := unix.Wait4(-1, &status, unix.WNOHANG, &usage)
+		if pid <= 0 {
 			return
-		case pid == e.first:
+		}
+		if pid == e.first {
 			e.status = status
 		}
-		if pid > 0 {
-			e.used.Add(usage)
-		}
-		e.killed = e.killed || pid > 0 && status.Signal() == unix.SIGKILL
+		e.used.Add(usage)
+		e.killed = e.killed || status.Signal() == unix.SIGKILL
 	}
 }
 

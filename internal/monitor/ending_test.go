@@ -36,6 +36,10 @@ var scenarios = map[string]func(){
 	"a stopped child":   stoppedChild,
 	"a request":         request,
 	"cannot end":        cannotEnd,
+	"one reap":          oneReap,
+	"a starter":         aStarter,
+	"one round":         oneRound,
+	"a round as others": aRoundAsOthers,
 
 	"well":                   well,
 	"stays after its result": staysAfterItsResult,
