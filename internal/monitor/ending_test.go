@@ -50,6 +50,8 @@ var scenarios = map[string]func(){
 	"dies early":             diesEarly,
 	"is killed":              isKilled,
 	"crashes":                crashes,
+	"is crowded early":       isCrowdedEarly,
+	"has a slow reader":      hasASlowReader,
 	"cannot be ended":        cannotBeEnded,
 }
 
