@@ -168,5 +168,8 @@ func TestNewReaper(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, r, err)
 		}
 		c.Socket.Close()
+		if tt.works && r.Kill(ipc.Condemned{PIDs: []int{1 << 30}}) == nil {
+			t.Error("a reaper that cannot be reached has killed")
+		}
 	}
 }

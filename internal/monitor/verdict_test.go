@@ -80,6 +80,8 @@ func TestHintNamesStorage(t *testing.T) {
 func TestIsCrowded(t *testing.T) {
 	for early, want := range map[string]bool{
 		"": false, "sorry": false,
+		"runtime: failed to create new OS thread (have 2 already; errno=11)\nruntime: may": true, // cut
+		"fatal error: newosproc": true,
 		"runtime: failed to create new OS thread (have 2 already; errno=11)\nruntime: may need to increase max user processes (ulimit -u)\nfatal error: newosproc": true,
 		"sudo: unable to execute /opt/jacamar/bin/jacamar: Resource temporarily unavailable":                                                                       true,
 		"sudo: unable to fork: Resource temporarily unavailable":                                                                                                   true,
