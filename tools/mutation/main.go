@@ -3,9 +3,10 @@
 //
 //	go run ./tools/mutation [-only REGEXP] [-own] [-parallel N]
 //
-// The source tree does not change: go test gets the changed file as an overlay. Mutants
-// that the package's tests do not detect run with the black-box suite that covers the
-// package. There is no list of exceptions: remove a condition without an effect.
+// The source tree does not change: the go command gets changed files as an overlay. The
+// tests of a package are built once with all mutants, of which each run chooses one, and
+// run in a process namespace. Mutants that they do not detect run with the other tests that
+// cover the package. There is no list of exceptions: remove a condition without an effect.
 package main
 
 import (
