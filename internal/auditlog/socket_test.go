@@ -59,6 +59,9 @@ func TestZones(t *testing.T) {
 	if n, err := zoneID("7"); n != 7 || err != nil {
 		t.Errorf("a number: %d, %v", n, err)
 	}
+	if _, err := zoneID("lo"); errors.Is(err, unix.EAFNOSUPPORT) {
+		t.Skipf("this kernel has no IPv6: %v", err)
+	}
 	interfaces, err := net.Interfaces()
 	if err != nil {
 		t.Fatal(err)
@@ -114,8 +117,11 @@ func TestServerThatIsBusy(t *testing.T) {
 // soon is a time that a busy machine reaches all the same.
 func soon() time.Time { return time.Now().Add(60 * time.Second) }
 
-// synSent is TCP_SYN_SENT of linux/tcp_states.h.
-const synSent = 2
+// States of linux/tcp_states.h.
+const (
+	established = 1
+	synSent     = 2
+)
 
 func await(t *testing.T, c socket, state uint8) {
 	t.Helper()
@@ -126,6 +132,9 @@ func await(t *testing.T, c socket, state uint8) {
 		}
 		if info.State == state {
 			return
+		}
+		if info.State == established {
+			t.Skip("this kernel queues more connections than it is told to")
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the socket is in state %d, not %d", info.State, state)
