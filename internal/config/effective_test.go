@@ -125,33 +125,6 @@ func TestEffectiveRefuses(t *testing.T) {
 	}
 }
 
-// TestRewritten: values of other formats, and what they are in TOML.
-func TestRewritten(t *testing.T) {
-	for line, want := range map[string]string{
-		`no_new_privs = "true"`:        "no_new_privs = true",
-		`no_new_privs = "Yes"`:         "no_new_privs = true",
-		`no_new_privs = "off"`:         "no_new_privs = false",
-		`no_new_privs = "maybe"`:       "",
-		`no_new_privs = 1`:             "",
-		`no_new_privs = yes`:           "no_new_privs = true",
-		`no_new_privs = True # always`: "no_new_privs = true",
-		`user_allowlist = "a"`:         `user_allowlist = ["a"]`,
-		`user_allowlist = "a, b"`:      `user_allowlist = ["a", "b"]`,
-		`user_allowlist = ["a, b"]`:    `"a", "b", one entry for each, instead of "a, b"`,
-		`user_allowlist = ["a", 3]`:    "",
-		`min_uid = "1000"`:             "",
-	} {
-		_, err := parse(strings.Replace(leastFile, "[auth]\n", "[auth]\n"+line+"\n", 1))
-		if err == nil {
-			t.Errorf("%s is accepted", line)
-			continue
-		}
-		if got := writes(err); got != want {
-			t.Errorf("%s: %q, want %q", line, got, want)
-		}
-	}
-}
-
 // writes returns the text to write of the first fault that has one.
 func writes(err error) string {
 	type several interface{ WrappedErrors() []error }
@@ -165,16 +138,6 @@ func writes(err error) string {
 		}
 	}
 	return ""
-}
-
-// TestRewrittenIsAccepted: what is to be written instead has no fault.
-func TestRewrittenIsAccepted(t *testing.T) {
-	for _, line := range []string{`no_new_privs = "true"`, `no_new_privs = yes`, `user_allowlist = "a, b"`} {
-		_, err := parse(strings.Replace(leastFile, "[auth]\n", "[auth]\n"+line+"\n", 1))
-		if _, err := parse(strings.Replace(leastFile, "[auth]\n", "[auth]\n"+writes(err)+"\n", 1)); err != nil {
-			t.Errorf("%s: %v", line, err)
-		}
-	}
 }
 
 func TestWarnings(t *testing.T) {

@@ -3,7 +3,12 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
+	"time"
+
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/rlimit"
 )
 
 // rewritten is the text to write for a value of the wrong type, where the intended value is
@@ -14,7 +19,9 @@ func rewritten(to reflect.Value, value any, path string) string {
 	switch {
 	case strings.Contains(path, "["):
 		return ""
-	case isText && to.Kind() == reflect.Slice:
+	case !isSlice(to) && settable(to, plainValue(to, value)):
+		return fmt.Sprintf("%s = %s", name, quoted(plainValue(to, value)))
+	case isText && isSlice(to):
 		return name + " = " + listOf(text)
 	case isText && isBool(to):
 		if word := truth(text); word != "" {
@@ -22,6 +29,45 @@ func rewritten(to reflect.Value, value any, path string) string {
 		}
 	}
 	return ""
+}
+
+func isSlice(v reflect.Value) bool { return v.Kind() == reflect.Slice }
+
+// plainValue is a value in the form in which a key of that type takes it, nil where there is
+// none.
+func plainValue(to reflect.Value, value any) any {
+	text := strings.TrimSpace(fmt.Sprint(value))
+	switch to.Addr().Interface().(type) {
+	case *time.Duration:
+		return nonEmpty(durationOf(text))
+	case *rlimit.Range:
+		return nonEmpty(sizeOf(text))
+	case *int, *job.ID, *job.UID:
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return n
+		}
+	}
+	return nil
+}
+
+func nonEmpty(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// settable reports whether a key of that type accepts the value.
+func settable(like reflect.Value, value any) bool {
+	return value != nil && set(reflect.New(like.Type()).Elem(), value) == nil
+}
+
+// quoted is a text or a number as TOML has it.
+func quoted(value any) string {
+	if text, isText := value.(string); isText {
+		return strconv.Quote(text)
+	}
+	return fmt.Sprint(value)
 }
 
 func isBool(v reflect.Value) bool {

@@ -116,14 +116,7 @@ func TestFixes(t *testing.T) {
 		set(t, s, "auth", "jacamar_path", own)
 	}
 	runner := func(t *testing.T, s *site.Site, from, to string, mode os.FileMode) []string {
-		call := func(stage string, args ...string) string {
-			list, err := json.Marshal(append([]string{stage}, args...))
-			testutil.Must(t, err)
-			return fmt.Sprintf("    %s_exec = %q\n    %[1]s_args = %[3]s\n", stage, s.Auth, list)
-		}
-		text := "shutdown_timeout = 150\n[[runners]]\n  name = \"hpc\"\n  executor = \"custom\"\n  [runners.custom]\n" +
-			call("config", "--configuration", s.ConfigFile) + call("prepare") + call("run") + call("cleanup", "--configuration", s.ConfigFile)
-		return []string{"--runner-config", file(t, s, "config.toml", strings.Replace(text, from, to, 1), mode, 0)}
+		return []string{"--runner-config", runnerFile(t, s, from, to, mode)}
 	}
 	prepared(t)
 	for name, tc := range map[string]struct {
@@ -205,7 +198,7 @@ func TestFixes(t *testing.T) {
 			return runner(t, s, `    cleanup_args = ["cleanup",`, `    cleanup_args = ["clean",`, 0o600)
 		}},
 		"an unknown program": {"runner", func(t *testing.T, s *site.Site) []string {
-			return runner(t, s, `run_exec = "`+s.Auth, `run_exec = "/usr/bin/jacamar-auth`, 0o600)
+			return runner(t, s, `run_exec = "AUTH`, `run_exec = "/usr/bin/jacamar-auth`, 0o600)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -232,6 +225,27 @@ func TestFixes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// runnerFile is a config.toml that calls the site's jacamar-auth, in which a text is
+// replaced by another; AUTH and FILE in them are its path and the configuration's.
+func runnerFile(t *testing.T, s *site.Site, from, to string, mode os.FileMode) string {
+	t.Helper()
+	call := func(stage string, args ...string) string {
+		list, err := json.Marshal(append([]string{stage}, args...))
+		testutil.Must(t, err)
+		return fmt.Sprintf("    %s_exec = \"AUTH\"\n    %[1]s_args = %s\n", stage, list)
+	}
+	text := "shutdown_timeout = 150\n[[runners]]\n  name = \"hpc\"\n  executor = \"custom\"\n  [runners.custom]\n" +
+		call("config", "--configuration", "FILE") + call("prepare") + call("run") + call("cleanup", "--configuration", "FILE")
+	if !strings.Contains(text, from) {
+		t.Fatalf("%q is not in %s", from, text)
+	}
+	text = strings.NewReplacer("AUTH", s.Auth, "FILE", s.ConfigFile).Replace(strings.Replace(text, from, to, 1))
+	path := filepath.Join(s.Dir, "config.toml")
+	testutil.Must(t, os.WriteFile(path, []byte(text), 0o600))
+	testutil.Must(t, os.Chmod(path, mode))
+	return path
 }
 
 // prepared makes the directories of the jobs' account: the trials of the cases would each

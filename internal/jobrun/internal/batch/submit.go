@@ -249,7 +249,7 @@ func (s *submission) refusal(message scheduler.Message) error {
 	if _, given := firstOfJob(named); len(named) > 0 && !given {
 		return failure.Systemf("%s refused the site's argument %q (%s): %s", s.Scheduler.Name(),
 			strings.Join(named[0].Words, " "), named[0].Source.Name, message.Text()).
-			WithHint("the argument is not one of the job's: ask the resource's administrators to correct it")
+			WithHint(scheduler.SitesHint)
 	}
 	return failure.Buildf("%s refused the job: %s", s.Scheduler.Name(), why).WithHint("%s", s.advice(named))
 }

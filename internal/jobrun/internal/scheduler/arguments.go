@@ -109,14 +109,17 @@ func (g Grammar) siteArguments(r Request) (required, optional []Argument, err er
 	return required, optional, nil
 }
 
+// SitesHint is the fix for an argument that is not the job's.
+const SitesHint = "the argument is not one of the job's: ask the resource's administrators to correct it"
+
 func (g Grammar) siteWords(name string, words []string) ([]Argument, error) {
 	args, err := g.Parse(words)
 	if err != nil {
-		return nil, failure.Systemf("the site's %s: %w", name, err)
+		return nil, failure.Systemf("the site's %s: %w", name, err).WithHint(SitesHint)
 	}
 	for i, a := range args {
 		if a.Reserved {
-			return nil, failure.Systemf("the site's %s contains %s, which is set by Jacamar", name, a.Flag)
+			return nil, failure.Systemf("the site's %s contains %s, which is set by Jacamar", name, a.Flag).WithHint(SitesHint)
 		}
 		args[i].Source = Source{Name: name, Site: true}
 	}
