@@ -66,7 +66,8 @@ func (s *Session) Run(o Order) (ipc.Result, error) {
 			child.Cut()
 		}
 	}()
-	return m.Wait(child, conn)
+	result, err := m.Wait(child, conn)
+	return result, s.explainStop(err)
 }
 
 // crowded explains a start that failed because no process could be made (EAGAIN in fork(2) and

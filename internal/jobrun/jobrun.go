@@ -186,7 +186,7 @@ func (s stage) runScript() error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
+	began, kills := time.Now(), memoryKills(kernelCounters)
 	switch {
 	case submits:
 		err = s.submit(reaper)
@@ -203,10 +203,19 @@ func (s stage) runScript() error {
 		s.close(time.Since(began), err)
 	}
 	if err != nil {
-		// A command that failed on a full disk seldom reports which one.
-		if line := s.spaceWarning(); line != "" {
-			joblog.NewWriter(s.stdout).Warn("%s", line)
+		// A command that failed on a full disk seldom reports which one, and one that
+		// was killed reports nothing.
+		s.warnLine(s.spaceWarning())
+		if !submits {
+			s.warnLine(memoryWarning(kills, memoryKills(kernelCounters)))
 		}
 	}
 	return err
+}
+
+// warnLine writes a warning into the job's log, unless it is empty.
+func (s stage) warnLine(line string) {
+	if line != "" {
+		joblog.NewWriter(s.stdout).Warn("%s", line)
+	}
 }

@@ -100,6 +100,57 @@ func TestStoppedScriptExitZeroFails(t *testing.T) {
 	}, quick)
 }
 
+// TestStopNamesItsCause: the line about a job that was stopped has what stopped it, as far as
+// the runner lets its driver know, and what to do about it.
+func TestStopNamesItsCause(t *testing.T) {
+	privileged(t, func(t *testing.T, s *site.Site) {
+		const elsewhere = "the job was stopped: it was cancelled in GitLab, or the runner's service was stopped"
+		for name, tt := range map[string]struct {
+			job   func(fakerunner.Job) fakerunner.Job
+			stop  func(*fakerunner.Execution)
+			stage string
+			texts []string
+		}{
+			"cancelled":   {stop: (*fakerunner.Execution).Cancel, stage: "build_script", texts: []string{elsewhere}},
+			"interrupted": {stop: (*fakerunner.Execution).Interrupt, stage: "build_script", texts: []string{elsewhere}},
+			"the job's timeout": {job: func(j fakerunner.Job) fakerunner.Job { j.Timeout = 10 * time.Second; return j }, stage: "build_script",
+				texts: []string{"the job was stopped: it reached its timeout in GitLab (10s)", "set a longer timeout"}},
+			"the script's timeout": {job: func(j fakerunner.Job) fakerunner.Job { return site.WithVariable(j, "RUNNER_SCRIPT_TIMEOUT", "2s") }, stage: "build_script",
+				texts: []string{"the job was stopped: the script reached RUNNER_SCRIPT_TIMEOUT (2s)", "set a longer time in the CI variable RUNNER_SCRIPT_TIMEOUT"}},
+			"after_script": {job: func(j fakerunner.Job) fakerunner.Job {
+				j.AfterScript, j.Script = []string{"sleep 1000"}, []string{"true"}
+				return site.WithVariable(j, "RUNNER_AFTER_SCRIPT_TIMEOUT", "2s")
+			}, stage: "after_script", texts: []string{"the job was stopped: after_script reached RUNNER_AFTER_SCRIPT_TIMEOUT (2s)"}},
+		} {
+			if testing.Short() && name != "cancelled" && name != "the script's timeout" {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				job := s.Job("echo under way", "sleep 1000")
+				if tt.job != nil {
+					job = tt.job(job)
+				}
+				e := s.Runner().Start(job)
+				if tt.stop != nil {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					defer cancel()
+					if err := e.AwaitOutput(ctx, "build_script", "under way\n"); err != nil {
+						t.Fatal(err)
+					}
+					tt.stop(e)
+				}
+				call, _ := e.Wait().Call(tt.stage)
+				for _, text := range tt.texts {
+					if !strings.Contains(string(call.Stderr)+string(call.Stdout), text) {
+						t.Errorf("no %q in\n%s%s", text, call.Stdout, call.Stderr)
+					}
+				}
+				s.NoProcess(t, limit)
+			})
+		}
+	}, quick)
+}
+
 // awaitText reads until text has arrived, and returns all that was read.
 func awaitText(t *testing.T, r *os.File, text string) string {
 	t.Helper()

@@ -74,9 +74,7 @@ func stoppedOutcome(status *endStatus) error {
 	if status != nil && status.code != 0 {
 		code = status.code
 	}
-	f := failure.Exit(code)
-	f.Public = "the job was stopped"
-	return f
+	return failure.Stopped(code, "")
 }
 
 // cancel cancels the submission and confirms its end. An error means that the job may

@@ -150,9 +150,7 @@ func stopped(p container.Progress, status process.Status) error {
 	if code == 0 {
 		code = 128 + int(unix.SIGTERM)
 	}
-	f := failure.Exit(code)
-	f.Public = "the job was stopped"
-	return f
+	return failure.Stopped(code, "")
 }
 
 // containerWires is what connects one container with this process.

@@ -118,11 +118,9 @@ func (e ending) stopped() error {
 	if code == 0 {
 		code = 128 + int(unix.SIGTERM)
 	}
-	f := failure.Exit(code)
-	f.Public = "the job was stopped"
-	if !e.passed {
-		f.Public = "the job was stopped before your login profiles had ended"
-		_ = f.WithHint("see what in them waits, or set the variable JACAMAR_CI_NO_PROFILE to true")
+	if e.passed {
+		return failure.Stopped(code, "")
 	}
-	return f
+	return failure.Stopped(code, "before your login profiles had ended").
+		WithHint("see what in them waits, or set the variable JACAMAR_CI_NO_PROFILE to true")
 }
