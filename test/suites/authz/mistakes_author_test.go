@@ -118,7 +118,7 @@ func scriptMistakes() (all []mistake) {
 		}, outcome: success, texts: []string{"jacamar: WARNING: image: has no effect on this resource"}},
 		mistake{name: "services", job: func(s *site.Site) fakerunner.Job {
 			j := s.Job("id -un")
-			j.Services = []string{"postgres:16"}
+			j.Services = []fakerunner.Service{{Name: "postgres:16"}}
 			return j
 		}, outcome: success, texts: []string{"jacamar: WARNING: services: has no effect on this resource"}},
 	)...)
