@@ -26,7 +26,7 @@ func (l limit) reached() bool {
 }
 
 // stopCause describes what has stopped a job: the first of the limits that it has reached.
-// Without one, the runner does not tell its driver.
+// The runner reports no other reason to its driver.
 func stopCause(limits []limit) (cause, fix string) {
 	for _, l := range limits {
 		if l.reached() {

@@ -63,14 +63,18 @@ func fields() map[string]source {
 }
 
 // Messages collects the messages of the packages below the top directory.
-func Messages(top string) ([]Message, error) {
+func Messages(top string) ([]Message, error) { return collect(top, sources(), fields()) }
+
+// collect finds what the constructors and the fields are given in the packages below the
+// top directory.
+func collect(top string, known []source, fields map[string]source) ([]Message, error) {
 	var all []Message
 	for _, dir := range []string{"internal", "cmd"} {
 		err := filepath.WalkDir(filepath.Join(top, dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.IsDir() || d.Name() == "testdata" {
 				return err
 			}
-			found, err := ofPackage(top, path)
+			found, err := ofPackage(top, path, known, fields)
 			all = append(all, found...)
 			return err
 		})
@@ -82,7 +86,7 @@ func Messages(top string) ([]Message, error) {
 }
 
 // ofPackage collects the messages of one directory.
-func ofPackage(top, dir string) ([]Message, error) {
+func ofPackage(top, dir string, known []source, fields map[string]source) ([]Message, error) {
 	set := token.NewFileSet()
 	//nolint:staticcheck // Objects of one file are enough here, and need no types.
 	parsed, err := parser.ParseDir(set, dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
@@ -93,7 +97,7 @@ func ofPackage(top, dir string) ([]Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &collector{set: set, top: top, dir: name, known: within(name), constants: map[string]string{}}
+	c := &collector{set: set, top: top, dir: name, known: within(name, known), fields: fields, constants: map[string]string{}}
 	for _, pkg := range parsed {
 		for _, file := range pkg.Files {
 			c.constantsOf(file)
@@ -110,8 +114,8 @@ func ofPackage(top, dir string) ([]Message, error) {
 }
 
 // within returns the constructors that apply to the package of a directory.
-func within(dir string) []source {
-	return slices.DeleteFunc(sources(), func(s source) bool { return s.below != "" && !strings.HasPrefix(dir+"/", s.below+"/") })
+func within(dir string, all []source) []source {
+	return slices.DeleteFunc(slices.Clone(all), func(s source) bool { return s.below != "" && !strings.HasPrefix(dir+"/", s.below+"/") })
 }
 
 // collector collects the messages of one package.
@@ -119,6 +123,7 @@ type collector struct {
 	set       *token.FileSet
 	top, dir  string
 	known     []source
+	fields    map[string]source
 	constants map[string]string
 	found     []Message
 }
@@ -182,7 +187,7 @@ func (c *collector) composite(fn *ast.FuncDecl, lit *ast.CompositeLit) {
 		if !ok {
 			continue
 		}
-		for name, s := range fields() {
+		for name, s := range c.fields {
 			typ, field := name[:strings.LastIndexByte(name, '.')], name[strings.LastIndexByte(name, '.')+1:]
 			key, _ := pair.Key.(*ast.Ident)
 			if key != nil && key.Name == field && called(lit.Type, typ) && (s.below == "" || s.below == c.dir) {

@@ -118,7 +118,7 @@ func TestCovers(t *testing.T) {
 
 // TestCollector: each form of a message is found, with its line.
 func TestCollector(t *testing.T) {
-	all, err := ofPackage("testdata", "testdata/messages")
+	all, err := ofPackage("testdata", "testdata/messages", sources(), fields())
 	if err != nil {
 		t.Fatal(err)
 	}

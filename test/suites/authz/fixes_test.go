@@ -29,8 +29,14 @@ func commands(fix string, account string) (all []string) {
 	return all
 }
 
-// writes are the keys that an administrator is to write by a fix, with their tables.
-var writes = regexp.MustCompile(`write (\w+) = (\S+) under \[(\w+)\]`)
+// The keys that an administrator is to write by a fix: with their tables, in the line of the
+// fault, and in the runner's config.toml.
+var (
+	writes = regexp.MustCompile(`write (\w+) = (\S+) under \[(\w+)\]`)
+	sets   = regexp.MustCompile(`set ([a-z.]+)\.(\w+) = (\S+)`)
+	inLine = regexp.MustCompile(`: write (\w+) = (.+)$`)
+	inFile = regexp.MustCompile(`^set (\w+) = (\d+)`)
+)
 
 // apply executes a fix.
 func apply(t *testing.T, s *site.Site, fix string) {
@@ -46,16 +52,44 @@ func apply(t *testing.T, s *site.Site, fix string) {
 		done = true
 		testutil.Must(t, rewrite(s.ConfigFile, m[3], m[1], m[2]))
 	}
+	if m := sets.FindStringSubmatch(fix); m != nil {
+		done = true
+		testutil.Must(t, rewrite(s.ConfigFile, m[1], m[2], m[3]))
+	}
+	if m := inLine.FindStringSubmatch(fix); m != nil {
+		done = true
+		testutil.Must(t, replaceLine(s.ConfigFile, m[1], m[2]))
+	}
+	if m := inFile.FindStringSubmatch(fix); m != nil {
+		done = true
+		testutil.Must(t, replaceLine(filepath.Join(s.Dir, "config.toml"), m[1], m[2]))
+	}
 	if !done {
 		t.Errorf("nothing can be executed in %q", fix)
 	}
 }
 
-// rewrite sets a key of a table of the file.
+// replaceLine replaces the value of a key in the line that has it.
+func replaceLine(file, key, value string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	line := regexp.MustCompile(`(?m)^(\s*` + key + `) = .*$`)
+	if !line.Match(text) {
+		return fmt.Errorf("%s has no %s", file, key)
+	}
+	return os.WriteFile(file, line.ReplaceAll(text, []byte("${1} = "+value)), 0o644)
+}
+
+// rewrite sets a key of a table of the file, which it adds where it is missing.
 func rewrite(file, table, key, value string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
+	}
+	if !strings.Contains(string(text), "["+table+"]\n") {
+		text = append(text, "["+table+"]\n"...)
 	}
 	var out []string
 	in := ""
@@ -84,147 +118,6 @@ func findings(t *testing.T, s *site.Site, args ...string) []finding {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return slices.DeleteFunc(r.Lines, func(l finding) bool { return l.Result == "ok" || l.Result == "skip" })
-}
-
-// TestFixes executes each fix that check prints, in the situation for which it prints it:
-// the finding is gone, nothing else is worse, and a job of the account runs.
-func TestFixes(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: it changes files of other owners")
-	}
-	file := func(t *testing.T, s *site.Site, name, text string, mode os.FileMode, uid int) string {
-		path := filepath.Join(s.Dir, name)
-		testutil.Must(t, os.WriteFile(path, []byte(text), 0o600))
-		testutil.Must(t, os.Chmod(path, mode), os.Chown(path, uid, 0))
-		return path
-	}
-	dir := func(t *testing.T, s *site.Site, name string, mode os.FileMode) string {
-		path := filepath.Join(s.Dir, name)
-		testutil.Must(t, os.MkdirAll(path, 0o755))
-		testutil.Must(t, os.Chmod(path, mode))
-		return path
-	}
-	set := func(t *testing.T, s *site.Site, table, key string, value any) {
-		testutil.Must(t, s.Reconfigure(func(c site.Config) {
-			c.Set("auth", "logging", logging(s))
-			c.Set(table, key, value)
-		}))
-	}
-	program := func(t *testing.T, s *site.Site, mode os.FileMode) {
-		own := filepath.Join(dir(t, s, "programs", 0o755), "jacamar")
-		testutil.Must(t, exec.Command("cp", s.Jacamar, own).Run(), os.Chmod(own, mode))
-		set(t, s, "auth", "jacamar_path", own)
-	}
-	runner := func(t *testing.T, s *site.Site, from, to string, mode os.FileMode) []string {
-		return []string{"--runner-config", runnerFile(t, s, from, to, mode)}
-	}
-	prepared(t)
-	for name, tc := range map[string]struct {
-		check string
-		spoil func(*testing.T, *site.Site) []string
-	}{
-		"configuration of all": {"configuration", func(t *testing.T, s *site.Site) []string { testutil.Must(t, os.Chmod(s.ConfigFile, 0o666)); return nil }},
-		"configuration of another": {"configuration", func(t *testing.T, s *site.Site) []string {
-			testutil.Must(t, os.Chown(s.ConfigFile, 4242, 0))
-			return nil
-		}},
-		"its directory":          {"configuration", func(t *testing.T, s *site.Site) []string { testutil.Must(t, os.Chmod(s.Dir, 0o777)); return nil }},
-		"jacamar for root":       {"jacamar", func(t *testing.T, s *site.Site) []string { program(t, s, 0o700); return nil }},
-		"jacamar not executable": {"jacamar", func(t *testing.T, s *site.Site) []string { program(t, s, 0o600); return nil }},
-		"jacamar readable":       {"jacamar", func(t *testing.T, s *site.Site) []string { program(t, s, 0o755); return nil }},
-		"jacamar of its group":   {"jacamar", func(t *testing.T, s *site.Site) []string { program(t, s, 0o731); return nil }},
-		"its directory for a group": {"jacamar", func(t *testing.T, s *site.Site) []string {
-			program(t, s, 0o711)
-			dir(t, s, "programs", 0o775)
-			return nil
-		}},
-		"its directory closed": {"jacamar", func(t *testing.T, s *site.Site) []string {
-			program(t, s, 0o711)
-			dir(t, s, "programs", 0o700)
-			return nil
-		}},
-		"CA file of all": {"CA file", func(t *testing.T, s *site.Site) []string {
-			text, err := os.ReadFile(s.GitLab.CAFile)
-			testutil.Must(t, err)
-			set(t, s, "general", "tls-ca-file", file(t, s, "ca.pem", string(text), 0o646, 4242))
-			return nil
-		}},
-		"script of all": {"RunAs", func(t *testing.T, s *site.Site) []string {
-			set(t, s, "auth", "runas", site.Table{"validation_script": file(t, s, "validate", "#!/bin/sh\nexit 0\n", 0o722, 0)})
-			return nil
-		}},
-		"no data directory": {"data directory", func(t *testing.T, s *site.Site) []string {
-			set(t, s, "general", "data_dir", filepath.Join(s.Dir, "missing/ci"))
-			return nil
-		}},
-		"a data directory for all": {"data directory", func(t *testing.T, s *site.Site) []string {
-			set(t, s, "general", "data_dir", dir(t, s, "data", os.ModeSticky|0o777))
-			return nil
-		}},
-		"closed above it": {"data directory", func(t *testing.T, s *site.Site) []string {
-			data := dir(t, s, "scratch/ci", 0o755)
-			testutil.Must(t, os.Mkdir(data+"/"+s.Account.Name, 0o700), os.Chown(data+"/"+s.Account.Name, int(s.Account.UID), int(s.Account.GID)))
-			testutil.Must(t, s.Reconfigure(func(c site.Config) {
-				c.Set("auth", "logging", logging(s))
-				c.Set("general", "data_dir", data)
-				c.Set("auth", "root_dir_creation", true)
-			}))
-			dir(t, s, "scratch", 0o700)
-			return nil
-		}},
-		"state of another": {"state directory", func(t *testing.T, s *site.Site) []string {
-			set(t, s, "general", "state_dir", dir(t, s, "state", 0o700))
-			testutil.Must(t, os.Chown(s.Dir+"/state", 4242, 0))
-			return nil
-		}},
-		"state for a group": {"state directory", func(t *testing.T, s *site.Site) []string {
-			set(t, s, "general", "state_dir", dir(t, s, "state", 0o770))
-			return nil
-		}},
-		"log that all read":  {"log", func(t *testing.T, s *site.Site) []string { file(t, s, "operator.log", "", 0o644, 0); return nil }},
-		"log that all write": {"log", func(t *testing.T, s *site.Site) []string { file(t, s, "operator.log", "", 0o622, 0); return nil }},
-		"another issuer": {"key server", func(t *testing.T, s *site.Site) []string {
-			set(t, s, "general", "jwt_issuer", "https://gitlab.example.com")
-			return nil
-		}},
-		"the runner's token": {"runner", func(t *testing.T, s *site.Site) []string { return runner(t, s, "", "", 0o604) }},
-		"the shell executor": {"runner", func(t *testing.T, s *site.Site) []string {
-			return runner(t, s, `executor = "custom"`, `executor = "shell"`, 0o600)
-		}},
-		"a stage is missing": {"runner", func(t *testing.T, s *site.Site) []string {
-			return runner(t, s, `    prepare_args = ["prepare"]`, ``, 0o600)
-		}},
-		"no configuration": {"runner", func(t *testing.T, s *site.Site) []string {
-			return runner(t, s, `    cleanup_args = ["cleanup",`, `    cleanup_args = ["clean",`, 0o600)
-		}},
-		"an unknown program": {"runner", func(t *testing.T, s *site.Site) []string {
-			return runner(t, s, `run_exec = "AUTH`, `run_exec = "/usr/bin/jacamar-auth`, 0o600)
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := newSibling(t)
-			args := tc.spoil(t, s)
-			before := findings(t, s, args...)
-			i := slices.IndexFunc(before, func(l finding) bool { return l.Check == tc.check })
-			if i < 0 {
-				t.Fatalf("it is not found: %+v", before)
-			}
-			for _, l := range before {
-				if l.Check == tc.check {
-					apply(t, s, l.Fix)
-				}
-			}
-			known := func(l finding) bool {
-				return slices.ContainsFunc(before, func(was finding) bool { return was.Text == l.Text && was.Check != tc.check })
-			}
-			for _, l := range findings(t, s, append(args, "--account", s.Account.Name)...) {
-				if !known(l) {
-					t.Errorf("after the fix %q: %+v", before[i].Fix, l)
-				}
-			}
-		})
-	}
 }
 
 // runnerFile is a config.toml that calls the site's jacamar-auth, in which a text is

@@ -12,24 +12,26 @@ import (
 )
 
 // TestAuthorsMistakes: what the author of a batch job writes wrongly has one line that names
-// the word, the class of the job's own failure, and no batch job.
+// the word, and the class of the job's own failure. With the correction that the line names, the job runs.
 func TestAuthorsMistakes(t *testing.T) {
 	c := fakeCluster(t, "slurm")
 	s := c.site(t)
 	r := s.Runner()
 	for name, tt := range map[string]struct {
-		arguments string
-		texts     []string
+		arguments, right string
+		texts            []string
+		submitted        bool
 	}{
-		"misspelt option":    {"--nodez=2", []string{"refused the job", "--nodez"}},
-		"unpaired quote":     {"--comment='a", []string{"SCHEDULER_PARAMETERS", "quote"}},
-		"reserved option":    {"-o x", []string{`has the argument "-o"`, "--output is set by Jacamar", "remove --output from SCHEDULER_PARAMETERS"}},
-		"a script":           {"-N1 ./run.sh", []string{`"./run.sh" is not an option`}},
-		"a directive":        {"#SBATCH -N 2", []string{`"#SBATCH" is a directive of batch scripts; give the arguments alone`, "remove #SBATCH"}},
-		"a command":          {"-N1; rm -rf x", []string{"SCHEDULER_PARAMETERS"}},
-		"sbatch":             {"sbatch -N 2", []string{`"sbatch" is a command`, "remove sbatch"}},
-		"a dash of a letter": {"–N 2", []string{"(U+2013)", "write -N"}},
-		"unknown partition":  {"--partition=foo", []string{"refused the job", "sbatch printed:", "invalid partition specified: foo", "sbatch --"}},
+		"misspelt option":           {"--nodez=1", "--nodes=1", []string{"refused the job", "--nodez"}, false},
+		"unpaired quote":            {"--comment='a", "--comment='a'", []string{"SCHEDULER_PARAMETERS", "quote"}, false},
+		"reserved option":           {"-N1 -o x", "-N1", []string{`has the argument "-o"`, "--output is set by Jacamar", "remove --output from SCHEDULER_PARAMETERS"}, false},
+		"a script":                  {"-N1 ./run.sh", "-N1", []string{`"./run.sh" is not an option`}, false},
+		"a directive":               {"#SBATCH -N 1", "-N 1", []string{`"#SBATCH" is a directive of batch scripts; give the arguments alone`, "remove #SBATCH"}, false},
+		"a command":                 {"-N1; rm -rf x", "-N1", []string{"SCHEDULER_PARAMETERS"}, false},
+		"sbatch":                    {"sbatch -N 1", "-N 1", []string{`"sbatch" is a command`, "remove sbatch"}, false},
+		"a dash of a letter":        {"–N 1", "-N 1", []string{"(U+2013)", "write -N"}, false},
+		"unknown partition":         {"--partition=foo", "", []string{"refused the job", "sbatch printed:", "invalid partition specified: foo", "sbatch --", "change --partition=foo in SCHEDULER_PARAMETERS"}, false},
+		"more nodes than there are": {"-N 200", "-N 1", []string{"can never start", "change the request in SCHEDULER_PARAMETERS"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,7 +41,10 @@ func TestAuthorsMistakes(t *testing.T) {
 			if strings.Count(res.Trace, "jacamar: ERROR: ") != 1 {
 				t.Errorf("not one line:\n%s", res.Trace)
 			}
-			c.never(t, batchName(r, j))
+			if !tt.submitted {
+				c.never(t, batchName(r, j))
+			}
+			site.Want(t, r.Run(parameters(newJob(s, "echo ran"), tt.right)), fakerunner.Success, 0, "ran")
 		})
 	}
 }

@@ -31,7 +31,7 @@ func dataDirectory(ctx context.Context, s Site) []Line {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return []Line{fail("make it: install -d -m 0755 "+dir+"; and then "+s.ownDirectories(dir), "%s does not exist", dir)}
+		return []Line{s.missing(dir)}
 	case err != nil:
 		return []Line{fail("check the file system", "%v", err)}
 	case !info.IsDir():
@@ -43,6 +43,21 @@ func dataDirectory(ctx context.Context, s Site) []Line {
 		lines = s.judgeDataDir(dir, info.Mode())
 	}
 	return or(lines, "%s can be used by all accounts", dir)
+}
+
+// missing judges a data_dir that does not exist by the first directory above that does:
+// where others can write that one, no directory of root's is made in it.
+func (s Site) missing(dir string) Line {
+	above := path.Dir(dir)
+	for _, err := os.Stat(above); err != nil && above != "/"; _, err = os.Stat(above) {
+		above = path.Dir(above)
+	}
+	if p, err := job.ParseAbsPath(above); err == nil {
+		if faults := basedir.Trust().CheckDirectory(p); len(faults) > 0 {
+			return fail("name a data_dir below directories that only root can write, or $HOME", "%s does not exist, and %s %s", dir, faults[0].Path, faults[0].Problem)
+		}
+	}
+	return fail("make it: install -d -m 0755 "+dir+"; and then "+s.ownDirectories(dir), "%s does not exist", dir)
 }
 
 // closedAbove reports the first directory above that only its owner can enter.
