@@ -121,6 +121,10 @@ def on_page_content(html, page, config, files):
 
 def on_page_context(context, page, config, nav):
     page.title = (page.title or "").replace("`", "")
+    if page.file.src_uri == "configuration.md":
+        # The margin has the names of the keys below that of their table.
+        for key in (key for top in page.toc for table in top.children for key in table.children):
+            key.title = key.title.rpartition(".")[2]
     if page.file.src_uri in MESSAGES:
         # The search has indexed all headings by now; the margin shows the subjects.
         for subject in (part for top in page.toc for part in top.children):
