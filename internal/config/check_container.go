@@ -14,6 +14,7 @@ func checkContainer(c *Config) []Fault {
 		when(c.Container.PullTimeout == 0, "container.pull_timeout", "may not be zero"),
 		when(c.Container.PullPolicy != nil && len(c.Container.PullPolicy) == 0, "container.pull_policy", "is empty: name at least one policy"),
 		when(len(c.Container.TempDir.String()) > longestTemp, "container.temp_dir", "is longer than %d characters", longestTemp),
+		when(c.Container.CacheDays < 0, "container.cache_days", "may not be negative"),
 		when(c.Container.ServicesLimit < 0, "container.services_limit", "may not be negative"),
 		when(strings.Contains(c.Container.TempDir.String()+c.Container.CacheDir.String(), ":"), "container.cache_dir", "or temp_dir has a colon, which mounts cannot have"),
 	)

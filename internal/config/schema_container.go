@@ -91,6 +91,17 @@ func imageKeys() []Key {
 			Example: `cache_dir = "/local/images"`,
 		},
 		{
+			Path: "container.cache_days", Default: int64(14), Since: first,
+			Meaning: "Remove images that no job of the account has used for so many days: at the end of a job, one image at a time. `0` keeps them.",
+			Example: `cache_days = 30`,
+		},
+		{
+			Path: "container.cache_size", Default: "50G", Since: first,
+			Meaning: "The size of all images of an account above which the longest unused one is removed at the end of a job, with K, M, G or T for powers of 1024; `0` for no limit. " +
+				"Images that a job uses, or has used in the last hour, stay.",
+			Example: `cache_size = "200G"`,
+		},
+		{
 			Path: "container.local_images", Otherwise: "none", Since: first,
 			Meaning: "Patterns of paths that jobs may name as their image: SIF and squashfs files, and directories with a root file system. " +
 				"`**` stands for any number of directories. The patterns apply to the path and to where its symbolic links lead; " +

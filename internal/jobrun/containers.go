@@ -310,7 +310,11 @@ func (s stage) runInContainer(reaper *process.Reaper) error {
 	return c.Run(s.script, s.stop)
 }
 
-// cleanUpContainers removes what killed stages of this job, or of others, have left behind.
+// pruneTime bounds the removal of an image that is not used.
+const pruneTime = 30 * time.Second
+
+// cleanUpContainers removes what killed stages of this job, or of others, have left behind,
+// and at most one image that no job uses.
 func (s stage) cleanUpContainers() {
 	c := s.request.Settings.Container
 	if c == nil || s.request.Dirs.Base.IsZero() {
@@ -319,8 +323,13 @@ func (s stage) cleanUpContainers() {
 	_ = imagestore.Sweep(c.TempDir, s.request.Account.UID, time.Now().Add(sweepTime))
 	if engine, err := executor.FindEngine(s.request); err == nil {
 		if store, err := s.openStore(engine, nil, joblog.Writer{}); err == nil {
-			store.RemoveUnfinished()
+			store.Release()
+			_ = store.Prune(imageLimits(c.Container), time.Now().Add(pruneTime)) // a later cleanup continues
 			store.Dir.Close()
 		}
 	}
+}
+
+func imageLimits(c settings.Container) imagestore.Limits {
+	return imagestore.Limits{Unused: time.Duration(c.CacheDays) * 24 * time.Hour, Size: int64(c.CacheSize), Idle: time.Hour}
 }

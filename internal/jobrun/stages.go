@@ -111,8 +111,7 @@ func (s stage) cleanup() (stageResult, error) {
 	if err := s.cancelBatchJobs(); err != nil {
 		return stageResult{}, err
 	}
-	s.cleanUpContainers()
-	return inWorkspace(s, cleanupLimit, nil, func(w *workspace.Workspace) (stageResult, error) {
+	result, err := inWorkspace(s, cleanupLimit, nil, func(w *workspace.Workspace) (stageResult, error) {
 		if s.request.Ghost && !w.AwaitStage(ghostLimit) {
 			return stageResult{}, failure.Privatef("a process of job %s still runs", s.request.Job.ID)
 		}
@@ -122,6 +121,10 @@ func (s stage) cleanup() (stageResult, error) {
 		err := w.Cleanup()
 		return stageResult{left: w.Unremoved()}, err
 	})
+	if err == nil { // else a process of the job may still use its image
+		s.cleanUpContainers()
+	}
+	return result, err
 }
 
 // cancelBatchJobs cancels the job's remaining batch jobs. If their end cannot be

@@ -35,7 +35,9 @@ type Engine struct {
 // Container are keys of [container].
 type Container struct {
 	PullTimeout time.Duration `toml:"pull_timeout" json:"pull_timeout"`
-	CacheDir    job.AbsPath   `toml:"cache_dir" json:"cache_dir,omitzero"` // zero = below the account's base directory
+	CacheDir    job.AbsPath   `toml:"cache_dir" json:"cache_dir,omitzero"`    // zero = below the account's base directory
+	CacheDays   int           `toml:"cache_days" json:"cache_days,omitempty"` // 0 = no limit, as for CacheSize
+	CacheSize   Size          `toml:"cache_size" json:"cache_size,omitempty"`
 	TempDir     job.AbsPath   `toml:"temp_dir" json:"temp_dir"`
 	Binds       []Bind        `toml:"binds" json:"binds,omitempty"`
 	PassEnv     []Names       `toml:"pass_env" json:"pass_env,omitempty"`

@@ -6,6 +6,8 @@
 //	  KEY-DIGEST/          a fetched image
 //	  KEY.JOB.new/         one that is being fetched
 //	  KEY.lock             the lock for a fetch
+//	  KEY-DIGEST.JOB.use   a job uses the image, from its prepare to its cleanup
+//	  KEY-DIGEST.old       an image that is to be removed, and later KEY-DIGEST.gone
 //	TEMP/jc.XXXXXXXX/      the state of one call of an engine, locked by its owner
 //
 // Readers never see an incomplete image: it has its final name when it is complete.

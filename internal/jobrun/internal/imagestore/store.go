@@ -60,6 +60,7 @@ func (s Store) get(ctx context.Context, r image.Request, policy image.PullPolicy
 	k := key(s.Engine.Formats()[0], r.Reference, r.Platform)
 	s.Log.Note("Image %s (pull policy %s)", r.Reference, policy)
 	e, found := s.find(k, r)
+	found = found && s.use(e)
 	switch {
 	case policy == image.Never && !found:
 		return e, failure.Buildf("the image %s is not on this resource, and the pull policy %s does not fetch it", r.Reference, policy).
@@ -87,12 +88,16 @@ func (s Store) fetchLocked(ctx context.Context, k string, r image.Request, polic
 	}
 	defer lock.Close()
 	e, found := s.find(k, r)
+	found = found && s.use(e)
 	if found && (policy != image.Always || e.Fetched.After(asked)) {
 		s.Log.Note("Using %s (%s, fetched by another job of yours)", e.Pinned(), size(e.Size))
 		return e, nil
 	}
 	s.removeUnfinished(k)
-	return s.fetch(ctx, k, r, e, found)
+	if e, err = s.fetch(ctx, k, r, e, found); err == nil {
+		s.use(e)
+	}
+	return e, err
 }
 
 // lock takes the lock for a fetch, or waits for it.
@@ -118,6 +123,19 @@ func (s Store) lock(ctx context.Context, name string) (*os.File, error) {
 	return file, nil
 }
 
+// tryLock takes a lock, nil where it cannot.
+func (s Store) tryLock(name string) *os.File {
+	file, err := s.Dir.File(name, unix.O_RDWR|unix.O_CREAT)
+	if err != nil {
+		return nil
+	}
+	if flock(file, unix.LOCK_EX|unix.LOCK_NB) != nil {
+		file.Close()
+		return nil
+	}
+	return file
+}
+
 func flock(file *os.File, how int) error {
 	for {
 		if err := unix.Flock(int(file.Fd()), how); !errors.Is(err, unix.EINTR) {
@@ -131,9 +149,11 @@ func (s Store) removeUnfinished(k string) {
 	s.removeMatching(func(name string) bool { return strings.HasPrefix(name, k+".") && strings.HasSuffix(name, newSuffix) })
 }
 
-// RemoveUnfinished removes what a killed stage of this job has not finished.
-func (s Store) RemoveUnfinished() {
-	s.removeMatching(func(name string) bool { return strings.HasSuffix(name, "."+s.Job+newSuffix) })
+// Release ends the uses of this job, and removes what a killed stage of it has not finished.
+func (s Store) Release() {
+	s.removeMatching(func(name string) bool {
+		return strings.HasSuffix(name, "."+s.Job+newSuffix) || strings.HasSuffix(name, "."+s.Job+useSuffix)
+	})
 }
 
 const newSuffix = ".new"

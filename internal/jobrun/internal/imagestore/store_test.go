@@ -240,10 +240,10 @@ func TestUnfinished(t *testing.T) {
 		}
 		dir.Close()
 	}
-	if _, err := get(t, s, image.IfNotPresent); err != nil || len(left(t, s.Dir.Path())) != 5 {
+	if _, err := get(t, s, image.IfNotPresent); err != nil || len(left(t, s.Dir.Path())) != 6 {
 		t.Errorf("%v: %v", err, left(t, s.Dir.Path()))
 	}
-	s.RemoveUnfinished()
+	s.Release()
 	if all := left(t, s.Dir.Path()); len(all) != 4 {
 		t.Errorf("%v", all)
 	}

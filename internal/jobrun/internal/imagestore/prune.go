@@ -1,0 +1,195 @@
+package imagestore
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits bound the images of an account. Zero values of the first two mean no limit.
+type Limits struct {
+	// Unused is the time after which an image is removed that no job has used.
+	Unused time.Duration
+	// Size of all images together, in bytes: above it the longest unused go first.
+	Size int64
+	// Idle is the time since its last use before which no image is removed. A network
+	// file system may show a new use to other hosts after seconds only.
+	Idle time.Duration
+}
+
+const (
+	// useSuffix is that of an empty file, with the image's and the job's name before it,
+	// by which a job keeps an image from its prepare to its cleanup.
+	useSuffix = ".use"
+	// prunedSuffix is that of an image that is to be removed if no job uses it, and
+	// goneSuffix that of one of which parts may be missing.
+	prunedSuffix = ".old"
+	goneSuffix   = ".gone"
+	// longestUse is the age at which a use counts no more: its job had no cleanup. GitLab
+	// ends jobs after a month.
+	longestUse = 31 * 24 * time.Hour
+)
+
+// use keeps an image for this job, and reports whether the image is there. The file
+// precedes the check, and Prune checks for files after it has renamed the image: one of both
+// sees the other. Without space for the file the time of the image still keeps it.
+func (s Store) use(e Entry) bool {
+	if file, err := s.Dir.File(e.Name+"."+s.Job+useSuffix, unix.O_WRONLY|unix.O_CREAT); err == nil {
+		file.Close()
+	}
+	return s.Dir.Touch(e.Name) == nil
+}
+
+// Prune removes at most one image that no job uses, and what an earlier Prune has begun.
+// It waits for nothing: another job's fetch, or its Prune, goes first.
+func (s Store) Prune(limits Limits, until time.Time) error {
+	lock := s.tryLock("prune.lock")
+	if lock == nil {
+		return nil
+	}
+	defer lock.Close()
+	names, err := s.Dir.Names()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if begun, err := s.resume(names, now, until); begun || err != nil {
+		return err
+	}
+	for _, candidate := range limits.exceeding(s.images(names, now), now) {
+		if removed, err := s.prune(candidate, until); removed || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resume continues what an earlier Prune has begun.
+func (s Store) resume(names []string, now, until time.Time) (begun bool, err error) {
+	for _, name := range names {
+		image, pruned := strings.CutSuffix(name, prunedSuffix)
+		switch {
+		case pruned:
+			return true, s.finish(image, until)
+		case strings.HasSuffix(name, goneSuffix):
+			return true, s.Dir.Remove(name, until)
+		case strings.HasSuffix(name, useSuffix) && now.Sub(s.Dir.ModTime(name)) >= longestUse:
+			err = s.Dir.Remove(name, until)
+		}
+	}
+	return false, err
+}
+
+// stored is an image in the store.
+type stored struct {
+	name string
+	used time.Time
+	size int64
+	// named reports that an entry names it: jobs can find it.
+	named bool
+	// kept reports that a job uses it.
+	kept bool
+}
+
+func (s Store) images(names []string, now time.Time) (all []stored) {
+	for _, name := range names {
+		k, _, found := strings.Cut(name, "-")
+		if !found || isAuxiliary(name) {
+			continue
+		}
+		entry, err := s.Dir.Stat(name)
+		if err != nil || !entry.Dir {
+			continue
+		}
+		one := stored{name: name, used: entry.Used, kept: s.isUsed(name, names, now)}
+		if e, err := s.entry(k); err == nil && e.Name == name {
+			one.named, one.size = true, e.Size
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+func isAuxiliary(name string) bool {
+	return slices.ContainsFunc([]string{".json", ".lock", newSuffix, useSuffix, prunedSuffix, goneSuffix}, func(s string) bool { return strings.HasSuffix(name, s) })
+}
+
+func (s Store) entry(k string) (e Entry, err error) {
+	text, err := s.Dir.Read(k+".json", maxEntry)
+	if err == nil {
+		err = json.Unmarshal(text, &e)
+	}
+	return e, err
+}
+
+// isUsed reports whether a job keeps the image.
+func (s Store) isUsed(image string, names []string, now time.Time) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, image+".") && strings.HasSuffix(name, useSuffix) && now.Sub(s.Dir.ModTime(name)) < longestUse
+	})
+}
+
+// exceeding returns the images that are to be removed, the first one first: those that no
+// job can find, those that are unused for too long, and the longest unused of too many.
+func (l Limits) exceeding(all []stored, now time.Time) (some []stored) {
+	slices.SortFunc(all, func(a, b stored) int {
+		if a.named != b.named {
+			if b.named {
+				return -1
+			}
+			return 1
+		}
+		return a.used.Compare(b.used)
+	})
+	var total int64
+	for _, one := range all {
+		total += one.size
+	}
+	for _, one := range all {
+		idle := now.Sub(one.used)
+		tooOld, tooMuch := l.Unused > 0 && idle >= l.Unused, l.Size > 0 && total > l.Size
+		if !one.kept && idle >= l.Idle && (!one.named || tooOld || tooMuch) {
+			some = append(some, one)
+		}
+	}
+	return some
+}
+
+// prune removes an image unless it is being fetched or used.
+func (s Store) prune(one stored, until time.Time) (removed bool, err error) {
+	k, _, _ := strings.Cut(one.name, "-")
+	lock := s.tryLock(k + ".lock")
+	if lock == nil {
+		return false, nil
+	}
+	defer lock.Close()
+	if s.Dir.ModTime(one.name).After(one.used) || s.Dir.Move(one.name, s.Dir, one.name+prunedSuffix) != nil {
+		return false, nil
+	}
+	return true, s.finish(one.name, until)
+}
+
+// finish removes an image that has been renamed, or gives it its name again where a job has
+// begun to use it.
+func (s Store) finish(name string, until time.Time) error {
+	names, err := s.Dir.Names()
+	if err != nil {
+		return err
+	}
+	if s.isUsed(name, names, time.Now()) && s.Dir.Move(name+prunedSuffix, s.Dir, name) == nil {
+		return nil
+	}
+	k, _, _ := strings.Cut(name, "-")
+	if e, err := s.entry(k); err == nil && e.Name == name && s.Dir.ModTime(name).IsZero() {
+		if err := s.Dir.Remove(k+".json", until); err != nil {
+			return err
+		}
+	}
+	if err := s.Dir.Move(name+prunedSuffix, s.Dir, name+goneSuffix); err != nil {
+		return err
+	}
+	return s.Dir.Remove(name+goneSuffix, until)
+}
