@@ -22,7 +22,7 @@ type Person struct {
 // LoginsOf adds to the person the logins that its account's ended jobs on a host have.
 func (p *Person) LoginsOf(dir job.AbsPath, host string) error {
 	return eachDay(dir, host, func(file *os.File, text []byte) error {
-		for _, e := range Parse(text) {
+		for _, e := range parseEvents(text) {
 			if c := e.Context; e.Name == Granted && c.Account == p.Account && c.Login != "" {
 				p.Logins[c.Login] = true
 			}

@@ -215,8 +215,8 @@ func TestKilledCleanupIsRepeated(t *testing.T) {
 	o := configure(t, options(t, a, 1))
 	other := configure(t, options(t, a, 2))
 	scripts := o.Request.Dirs.Base.String() + "/scripts"
-	must(t, os.Mkdir(scripts+"/.trash", 0o700))
-	must(t, os.Rename(o.Request.Dirs.Scripts.String(), scripts+"/.trash/1-1-1"))
+	testutil.Must(t, os.Mkdir(scripts+"/.trash", 0o700))
+	testutil.Must(t, os.Rename(o.Request.Dirs.Scripts.String(), scripts+"/.trash/1-1-1"))
 	o.Request.Job.Owner = dead(t)
 	cleanup(t, o)
 	if left := files(t, scripts+"/.trash"); left != "" {
@@ -225,7 +225,7 @@ func TestKilledCleanupIsRepeated(t *testing.T) {
 	p := openPool(t, filepath.Dir(o.Request.Dirs.Builds.String()))
 	defer p.close()
 	all, err := p.reservations()
-	must(t, err)
+	testutil.Must(t, err)
 	if len(all) != 2 || !all[0].free() || !all[1].belongsTo(other.Request.Job) {
 		t.Errorf("%+v", all)
 	}
