@@ -134,7 +134,7 @@ func await(t *testing.T, c socket, state uint8) {
 			return
 		}
 		if info.State == established {
-			t.Skip("this kernel queues more connections than it is told to")
+			t.Skip("this kernel queues more connections than its limit")
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the socket is in state %d, not %d", info.State, state)

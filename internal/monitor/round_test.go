@@ -157,7 +157,7 @@ func TestMayKill(t *testing.T) {
 		done <- errno != 0 || mayKill(os.Getppid())
 	}()
 	if <-done {
-		t.Error("nobody may signal a process of root")
+		t.Error("the account nobody could signal a process of root")
 	}
 }
 

@@ -197,7 +197,7 @@ func TestPruneStaleUse(t *testing.T) {
 
 // Jobs that fetch, use and remove images at once: from its prepare to its cleanup a job has
 // its image.
-func TestPruneBesideJobs(t *testing.T) {
+func TestPruneDuringJobs(t *testing.T) {
 	s := store(t, &registry{digest: "a"}, &bytes.Buffer{})
 	s.Log = joblog.NewWriter(discard{})
 	stop := make(chan struct{})
