@@ -31,6 +31,8 @@ func TestMalformedServices(t *testing.T) {
 	for _, text := range []string{
 		`"x"`, `[1]`, `[{"name":7}]`, `[{"name":"a","name":"b"}]`, `[{"name":"a","command":"x"}]`, `[{"name":"a","alias":[]}]`, `[{"name":"a","variables":{}}]`,
 		"[" + strings.Repeat(`{"name":"a"},`, maxServices) + `{"name":"a"}]`,
+		`[{"name":"a","command":[` + strings.Repeat(`"x",`, maxList) + `"x"]}]`,
+		`[{"name":"a","variables":[` + strings.Repeat(`{"key":"K"},`, maxList) + `{"key":"K"}]}]`,
 	} {
 		if c, err := containersOf(t, jobFields(`,"services":`+text)); err == nil {
 			t.Errorf("%s: %+v", text, c.Services)
