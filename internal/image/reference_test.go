@@ -81,8 +81,12 @@ func TestPinned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := r.Pinned(digest); err != nil || p.String() != "docker.io/library/busybox:1@"+digest || r.Digest() != "" {
+	p, err := r.Pinned(digest)
+	if err != nil || p.String() != "docker.io/library/busybox:1@"+digest || r.Digest() != "" {
 		t.Errorf("%q, %v", p, err)
+	}
+	if p.PullName() != "docker.io/library/busybox@"+digest || r.PullName() != "docker.io/library/busybox:1" {
+		t.Errorf("pulled as %q, %q", p.PullName(), r.PullName())
 	}
 	if _, err := r.Pinned("latest"); err == nil {
 		t.Error("a text that is no digest pins an image")

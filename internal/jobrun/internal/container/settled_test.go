@@ -23,3 +23,11 @@ func TestParseSettled(t *testing.T) {
 		}
 	}
 }
+
+func TestVolume(t *testing.T) {
+	for bind, want := range map[Bind]string{{Source: "/a", Target: "/b"}: "/a:/b", {Source: "/a", Target: "/b", ReadOnly: true}: "/a:/b:ro"} {
+		if got := bind.Volume(); got != want {
+			t.Errorf("%+v: %q", bind, got)
+		}
+	}
+}
