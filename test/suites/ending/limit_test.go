@@ -20,7 +20,12 @@ const filled = 100
 
 // spare are how many more than these the account may have. The start of jacamar, the
 // threads of Go's runtime and the job's shell need one after the other.
-var spare = []int{0, 1, 2, 4, 6, 9}
+func spare() []int {
+	if testing.Short() {
+		return []int{0, 2, 6}
+	}
+	return []int{0, 1, 2, 4, 6, 9}
+}
 
 // TestAccountAtItsLimit starts each stage with the account at its limit on processes,
 // or little below it. The stage succeeds, or fails as the resource's failure with one
@@ -40,7 +45,7 @@ func TestAccountAtItsLimit(t *testing.T) {
 			fill(t, s)
 			refused := 0
 			for _, stage := range stages {
-				for _, n := range spare {
+				for _, n := range spare() {
 					if at.crowded(t, stage, n, d.Changes) {
 						refused++
 					}

@@ -28,13 +28,16 @@ const stormLimit = 25 * time.Second
 // chains and hidden, and are ended in each way.
 func TestStormsAreEnded(t *testing.T) {
 	program := compiled(t, "storm")
-	for _, d := range site.Deployments() {
+	for nth, d := range site.Deployments() {
 		t.Run(d.Name, func(t *testing.T) {
 			s := d.Open(t, quick)
 			for _, p := range []proc{open, invisible} {
 				at := under(t, s, p)
-				for _, storm := range storms() {
+				for i, storm := range storms() {
 					for _, b := range stormEvents(p) {
+						if testing.Short() && b.name == "success" && i%len(site.Deployments()) != nth {
+							continue // jacamar waits more than a second for what is left
+						}
 						at.storm(t, b, program, storm)
 					}
 				}
