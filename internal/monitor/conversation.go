@@ -8,12 +8,12 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// conversation is what jacamar has reported of itself.
+// conversation is what jacamar has reported: its hello, then its result.
 type conversation struct {
 	// hello is closed when greeting was set.
 	hello    chan struct{}
 	greeting ipc.Hello
-	// over is closed when there will be no more, and outcome was set.
+	// over is closed when outcome was set; no message follows.
 	over    chan struct{}
 	outcome outcome
 }
@@ -57,8 +57,8 @@ func (w *conversation) last() outcome {
 	return w.outcome
 }
 
-// meet takes note, once, of a jacamar that has sent its hello: it runs, and what comes
-// through its standard error is of the job.
+// meet records, once, that jacamar has sent its hello: it runs, and its standard error is
+// the job's from then on.
 func (m *Monitor) meet(c *Child, conv *conversation) {
 	select {
 	case <-conv.hello:

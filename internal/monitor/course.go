@@ -2,7 +2,7 @@ package monitor
 
 import "time"
 
-// event is something that a monitor learns while jacamar runs.
+// event is what a monitor receives while jacamar runs.
 type event int
 
 const (
@@ -10,8 +10,8 @@ const (
 	stopAsked event = iota
 	// runnerLost is the end of the reader of the job's log.
 	runnerLost
-	// concluded is jacamar's result, or the end of the conversation without one: all that
-	// is left to do is to end.
+	// concluded is jacamar's result, or the end of the connection without one: jacamar
+	// has nothing to do but end.
 	concluded
 )
 
@@ -27,22 +27,22 @@ const (
 	endLimit, endMost = 5 * time.Second, 30 * time.Second
 )
 
-// course is how far a monitor has come.
+// course is the state of a monitor: whether, and until when, jacamar must end.
 type course struct {
 	killTimeout time.Duration
-	// stopped means that the runner wants the end, or cannot want anything any more.
+	// stopped means that the runner has requested the end, or has itself ended.
 	stopped bool
-	// deadline is when jacamar is ended by force; zero while nothing presses.
+	// deadline is when jacamar is killed; zero for none.
 	deadline time.Time
 }
 
-// after returns the course behind an event. A deadline only ever comes nearer.
+// after returns the course after an event. A deadline is never moved to a later time.
 func (c course) after(e event, now time.Time) course {
 	limit := exitLimit
 	switch e {
 	case stopAsked:
 		if c.stopped {
-			return c // the runner repeats itself; the first time counts
+			return c // the runner sends the signal again; the first one counts
 		}
 		c.stopped, limit = true, c.killTimeout
 	case runnerLost:
