@@ -63,7 +63,7 @@ type Session struct {
 // Open locks this process down and reads its environment. It is called first, on the
 // first thread. The session can be finished even where there is an error.
 func Open(call Call) (Session, error) {
-	stderr, moved := lockdown.MoveOutput(os.Stderr, "stderr")
+	stderr, moved := lockdown.MoveFile(os.Stderr, "stderr")
 	if moved != nil {
 		stderr = os.Stderr
 	}

@@ -24,10 +24,10 @@ func detach(socket, stdout, stderr *os.File) (out, errs *os.File, err error) {
 	if err := debug.SetCrashOutput(socket, debug.CrashOptions{}); err != nil {
 		return nil, nil, fmt.Errorf("cannot set where a crash is written: %w", err)
 	}
-	if out, err = lockdown.MoveOutput(stdout, "stdout"); err != nil {
+	if out, err = lockdown.MoveFile(stdout, "stdout"); err != nil {
 		return nil, nil, err
 	}
-	errs, err = lockdown.MoveOutput(stderr, "stderr")
+	errs, err = lockdown.MoveFile(stderr, "stderr")
 	return out, errs, err
 }
 

@@ -20,6 +20,7 @@ import (
 	"jacamar-ci/internal/jobrun/internal/dropcheck"
 	"jacamar-ci/internal/jobrun/internal/executor"
 	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/lockdown"
 	"jacamar-ci/internal/settings"
 )
 
@@ -92,18 +93,7 @@ func takeSocket() (*os.File, error) {
 	if kind, err := unix.GetsockoptInt(0, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || kind != unix.AF_UNIX {
 		return nil, fmt.Errorf("standard input is not the socket of jacamar-auth: only jacamar-auth can start jacamar")
 	}
-	fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return nil, fmt.Errorf("cannot keep the socket: %w", err)
-	}
-	null, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
-	}
-	if err := unix.Dup3(null, 0, 0); err != nil {
-		return nil, fmt.Errorf("cannot replace standard input: %w", err)
-	}
-	return os.NewFile(uintptr(fd), "ipc socket"), unix.Close(null)
+	return lockdown.MoveFile(os.Stdin, "ipc socket")
 }
 
 // listenControl forwards jacamar-auth's control messages to channels.

@@ -8,15 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMoveOutput: the file is at another descriptor, which no program inherits, and what is
+// TestMoveFile: the file is at another descriptor, which no program inherits, and what is
 // written to the former one is discarded.
-func TestMoveOutput(t *testing.T) {
+func TestMoveFile(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	moved, err := MoveOutput(w, "stdout")
+	moved, err := MoveFile(w, "stdout")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestMoveOutput(t *testing.T) {
 	if got, err := io.ReadAll(r); err != nil || string(got) != "kept" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, err := MoveOutput(w, "stdout"); err == nil {
+	if _, err := MoveFile(w, "stdout"); err == nil {
 		t.Error("a closed file was moved")
 	}
 }
