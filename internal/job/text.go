@@ -63,6 +63,14 @@ func ShellQuote(words ...string) string {
 	return strings.Join(quoted, " ")
 }
 
+// ShellWord is ShellQuote for a person to read: it quotes a word only where necessary.
+func ShellWord(word string) string {
+	if onlyAlnum(word, "/._+-=:,@%") {
+		return word
+	}
+	return ShellQuote(word)
+}
+
 // FormatBytes formats a size with a binary unit, as in "1.5 GiB".
 func FormatBytes(n int64) string {
 	size, unit := float64(n), 0

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"jacamar-ci/internal/job"
 )
 
 // kind is what the value of an option is, for completion.
@@ -89,11 +91,11 @@ func (p Program) values(offer map[kind]string) string {
 func (p Program) cases(format string) string {
 	var out strings.Builder
 	for _, c := range p.Commands {
-		fmt.Fprintf(&out, "    %s) "+format+" ;;\n", shellWord(strings.Join(c.Path, " ")), strings.Join(p.next(c), " "))
+		fmt.Fprintf(&out, "    %s) "+format+" ;;\n", job.ShellQuote(strings.Join(c.Path, " ")), strings.Join(p.next(c), " "))
 	}
 	groups := p.groups()
 	for _, group := range slices.Sorted(maps.Keys(groups)) {
-		fmt.Fprintf(&out, "    %s) "+format+" ;;\n", shellWord(group), strings.Join(groups[group], " "))
+		fmt.Fprintf(&out, "    %s) "+format+" ;;\n", job.ShellQuote(group), strings.Join(groups[group], " "))
 	}
 	return out.String()
 }
@@ -244,5 +246,3 @@ func (p Program) words() string {
 	}
 	return strings.Join(all, "|")
 }
-
-func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -186,7 +186,7 @@ var packages = []pkg{
 	{path: jobrun + "process", may: []string{"internal/failure", "internal/proctree", "internal/pump"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},
 	{path: jobrun + "scheduler/schedulertest", may: []string{jobrun + "scheduler"}, never: []string{"net", "os/exec"}}, // for tests
-	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler"}, never: effects},
+	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler", "internal/job"}, never: effects},
 	{path: jobrun + "diskspace", may: []string{"internal/failure", "internal/mounts"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "workspace", may: []string{
 		jobrun + "safedir", jobrun + "diskspace", jobrun + "loginshell", "internal/failure", "internal/ipc", "internal/job", "internal/proctree",

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"jacamar-ci/internal/job"
 )
 
 // longestAnswer bounds what is read of one answer, in bytes.
@@ -45,7 +47,7 @@ func Ask(in io.Reader, out io.Writer, questions []Question, deployment *string) 
 		if err := ask(lines, out, q); err != nil {
 			return &Interrupted{q.Flag, given, errors.Join(err, lines.Err())}
 		}
-		given = append(given, "--"+q.Flag+" "+shellWord(*q.Answer))
+		given = append(given, "--"+q.Flag+" "+job.ShellWord(*q.Answer))
 	}
 	return nil
 }
@@ -86,12 +88,4 @@ func (q Question) prompt() string {
 		return fmt.Sprintf("%s, such as %s: ", q.Text, q.Example)
 	}
 	return q.Text + ": "
-}
-
-// shellWord is a text as one word of a shell.
-func shellWord(text string) string {
-	if strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-./:,@") == "" {
-		return text
-	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

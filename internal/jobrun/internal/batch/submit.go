@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/job"
 
 	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
@@ -305,7 +306,7 @@ const longestCommand = 4 << 10
 func commandLine(c scheduler.Command) string {
 	var words []string
 	for _, w := range slices.Concat(c.Env, c.Argv) {
-		words = append(words, scheduler.ShellWord(w))
+		words = append(words, job.ShellWord(w))
 	}
 	line := strings.Join(words, " ")
 	if len(line) > longestCommand {

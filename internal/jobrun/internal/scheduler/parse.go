@@ -10,15 +10,6 @@ import (
 	"unicode/utf8"
 )
 
-// ShellWord quotes a word for a shell where necessary.
-func ShellWord(word string) string {
-	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._+-=:,@%"
-	if word != "" && strings.Trim(word, plain) == "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
 // maxArguments is the greatest length of scheduler arguments, in bytes. A real request
 // has a few hundred; the kernel's limit for one argument is 128 KiB.
 const maxArguments = 32 << 10

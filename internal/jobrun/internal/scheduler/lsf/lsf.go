@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
@@ -31,7 +32,7 @@ func (LSF) Submit(s scheduler.Spec, args []string) scheduler.Command {
 	if !strings.Contains(s.Dir, "%") {
 		argv = append(argv, "-cwd", s.Dir)
 	}
-	return scheduler.Command{Argv: append(argv, scheduler.ShellWord(s.Script)), Env: []string{"LSB_NTRIES=1"}, Dir: s.Dir}
+	return scheduler.Command{Argv: append(argv, job.ShellWord(s.Script)), Env: []string{"LSB_NTRIES=1"}, Dir: s.Dir}
 }
 
 // fields are the fields of bjobs that the parser needs.
