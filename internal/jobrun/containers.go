@@ -94,9 +94,6 @@ func (s stage) engineOptions(engine executor.Engine) ([]string, error) {
 	return append(site, scheduler.Words(user)...), err
 }
 
-// own are variables of each call of an engine, and of the image.
-var own = []string{"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR"}
-
 // passedEnv returns the variables of the account's login shell that containers have.
 func (s stage) passedEnv(names []settings.Names) (env []string, err error) {
 	if len(names) == 0 {
@@ -114,7 +111,7 @@ func (s stage) passedEnv(names []settings.Names) (env []string, err error) {
 	}
 	var found, words []string
 	for _, name := range strings.Fields(strings.Join(results, " ")) {
-		if !slices.Contains(own, name) && !slices.Contains(found, name) {
+		if !slices.Contains(container.OwnVariables(), name) && !slices.Contains(found, name) {
 			found, words = append(found, name), append(words, `"${`+name+`}"`)
 		}
 	}

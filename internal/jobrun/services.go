@@ -3,6 +3,7 @@ package jobrun
 import (
 	"runtime"
 	"slices"
+	"strings"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
@@ -47,7 +48,7 @@ func (s stage) settleServices(engine executor.Engine, entries []imagestore.Entry
 	}
 	all := &container.Services{Private: c.ServicesNetwork == settings.ServicesPrivate, Debug: c.DebugServices, Wait: c.ServicesWait}
 	for i, aliases := range freeAliases(c.Services, log) {
-		one, err := s.settleService(c.Services[i], entries[i], env)
+		one, err := s.settleService(c.Services[i], entries[i], env, log)
 		if err != nil {
 			return nil, err
 		}
@@ -85,12 +86,17 @@ func freeAliases(services []ipc.Service, log joblog.Writer) (all [][]string) {
 
 // settleService decides how a service starts. It has the directories of the script, but
 // for that of the job's scripts.
-func (s stage) settleService(wanted ipc.Service, entry imagestore.Entry, env []string) (one container.Service, err error) {
+func (s stage) settleService(wanted ipc.Service, entry imagestore.Entry, env []string, log joblog.Writer) (one container.Service, err error) {
 	one = container.Service{
-		Label: wanted.Label(), Place: entry.Place, Config: entry.Config, Argv: entry.Config.ServiceCommand(wanted.Service), Env: slices.Clone(env),
+		Label: wanted.Label(), Place: entry.Place, Config: entry.Config, Argv: entry.Config.ServiceCommand(wanted.Service),
 	}
+	pairs := slices.Clone(env)
 	for _, v := range wanted.Env {
-		one.Env = append(one.Env, v.String())
+		pairs = append(pairs, v.String())
+	}
+	var refused []string
+	if one.Env, refused = container.ServiceEnv(pairs); len(refused) > 0 {
+		log.Warn("the service %s does not get the variables %s, which its container engine uses itself", one.Label, strings.Join(refused, ", "))
 	}
 	scripts := s.request.Dirs.Scripts.String()
 	one.Binds = slices.DeleteFunc(s.binds(), func(b container.Bind) bool { return b.Source == scripts })

@@ -81,7 +81,7 @@ func (r *rig) serviceCases() []contractCase {
 	}
 	own := r.service("swallow:1", "own")
 	own.Entrypoint, own.Command = []string{"/bin/sh", "-c"}, []string{listening + "8081 -h /www"}
-	own = onPort(own, "8081", fakerunner.Variable{Key: "TEXT", Value: "own-$OPEN-$HIDDEN"})
+	own = onPort(own, "8081", fakerunner.Variable{Key: "TEXT", Value: "own-$OPEN-$HIDDEN"}, fakerunner.Variable{Key: "PATH", Value: "/nowhere"})
 	return []contractCase{
 		{
 			name: "two, one by the other", image: "bb:1", script: []string{"wget -q -O - http://first:8080/", "wget -q -O - http://own:8081/text"},
@@ -89,7 +89,7 @@ func (r *rig) serviceCases() []contractCase {
 				j.Services = []fakerunner.Service{r.service("web:1", "first, other"), own}
 				j.Variables = append(j.Variables, fakerunner.Variable{Key: "OPEN", Value: "open", Public: true}, fakerunner.Variable{Key: "HIDDEN", Value: "hidden"})
 			},
-			shows: []string{"\nweb-service\n", "\nown-open-hidden\n"},
+			shows: []string{"\nweb-service\n", "\nown-open-hidden\n", "the service own does not get the variables PATH"},
 		},
 		{
 			name: "public variables of the job", image: "bb:1", script: []string{"wget -q -O - http://own:8081/text"},

@@ -35,7 +35,11 @@ func TestDeployments(t *testing.T) {
 					}
 				})...)
 				r.serve(t)
-				for _, c := range slices.Concat(whole()[:1], codes()[1:2], refused()[:1], slices.DeleteFunc(whole(), func(c contractCase) bool { return c.name != "service" })) {
+				cases := slices.Concat(whole()[:1], codes()[1:2], refused()[:1])
+				if restrained || !testing.Short() {
+					cases = append(cases, slices.DeleteFunc(whole(), func(c contractCase) bool { return c.name != "service" })...)
+				}
+				for _, c := range cases {
 					t.Run(c.name, func(t *testing.T) { c.play(t, r) })
 				}
 			})

@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,28 @@ func ServicePorts(c image.Config, env []string) ([]uint16, error) {
 			WithHint("correct variables: of services: in .gitlab-ci.yml")
 	}
 	return []uint16{uint16(port)}, nil
+}
+
+// OwnVariables are variables of each call of an engine, and of the image.
+func OwnVariables() []string {
+	return []string{"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "XDG_RUNTIME_DIR"}
+}
+
+// ownPrefixes begin the names of other variables by which an engine or its programs work:
+// it takes the values of a service's variables from its own environment.
+var ownPrefixes = []string{"LD_", "_CONTAINERS_", "CONTAINER_", "CONTAINERS_", "STORAGE_"}
+
+// ServiceEnv returns the variables that a service can have, and the names of the others.
+func ServiceEnv(pairs []string) (env, refused []string) {
+	for _, pair := range pairs {
+		name, _, _ := strings.Cut(pair, "=")
+		if slices.Contains(OwnVariables(), name) || slices.ContainsFunc(ownPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			refused = append(refused, name)
+			continue
+		}
+		env = append(env, pair)
+	}
+	return env, refused
 }
 
 // CheckPorts rejects services that would listen on one port: they have one network.

@@ -134,6 +134,13 @@ func TestServicePorts(t *testing.T) {
 	}
 }
 
+func TestServiceEnv(t *testing.T) {
+	env, refused := ServiceEnv([]string{"A=b", "PATH=/x", "PATHS=/x", "LD_PRELOAD=x", "PGDATA=/x", "HOME=/x", "CONTAINER_HOST=x"})
+	if !slices.Equal(env, []string{"A=b", "PATHS=/x", "PGDATA=/x"}) || !slices.Equal(refused, []string{"PATH", "LD_PRELOAD", "HOME", "CONTAINER_HOST"}) {
+		t.Errorf("%q, %q", env, refused)
+	}
+}
+
 func TestCheckPorts(t *testing.T) {
 	s := Services{List: []Service{serviceOf("a", "", 1, 2), serviceOf("b", "", 3), serviceOf("c", "")}}
 	if err := s.CheckPorts(); err != nil {
