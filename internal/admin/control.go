@@ -101,6 +101,8 @@ type StopOptions struct {
 	Jobs    []job.ID
 	Account *job.UID // all jobs of an account
 	Message string
+	// Overdue ends a cleanup as well, which no longer comes to its end by itself.
+	Overdue bool
 }
 
 // Stop ends jobs as a cancel in GitLab does: their current stage gets SIGTERM, and
@@ -173,6 +175,10 @@ func (o StopOptions) stopStage(w io.Writer, r journal.Record) error {
 	stage, ok := r.Find(journal.Stage)
 	if !r.Running || !ok || stage.Context.Process == nil || stage.Context.Process.Gone() {
 		_, err := fmt.Fprintf(w, "job %s: no stage runs; the next one will refuse\n", r.Key.Job)
+		return err
+	}
+	if stage.Context.Stage == string(job.Cleanup) && !o.Overdue {
+		_, err := fmt.Fprintf(w, "job %s: its cleanup runs, and it ends with that\n", r.Key.Job)
 		return err
 	}
 	if !o.runs(stage.Context.Process.PID) {

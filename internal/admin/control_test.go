@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestDrainAndResume(t *testing.T) {
@@ -84,6 +85,30 @@ func TestStopSignalsTheStage(t *testing.T) {
 	out.Reset()
 	if err := Stop(&out, stopping(t, dir, os.Getpid(), 1234), now); err != nil || !strings.Contains(out.String(), "nothing to do") {
 		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+// TestStopLeavesTheCleanup: what ends the job anyway is not interrupted, unless it is
+// overdue.
+func TestStopLeavesTheCleanup(t *testing.T) {
+	dir, sleep, p := sleeping(t)
+	j, err := journal.Open(dir, "login1")
+	testutil.Must(t, err)
+	defer j.Close()
+	l, err := j.Create(journal.Key{UID: 1001, Project: 12, Job: 7}, journal.At(now, journal.Granted, journal.Context{}), journal.At(now, journal.Stage, journal.Context{Stage: "cleanup", Process: &p}))
+	testutil.Must(t, err)
+	defer l.Close()
+	o := stopping(t, dir, sleep.Process.Pid, 7)
+	var out bytes.Buffer
+	if err := Stop(&out, o, now); err != nil || !strings.Contains(out.String(), "its cleanup runs") || p.Gone() {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	o.Overdue = true
+	if err := Stop(&out, o, now); err != nil {
+		t.Error(err)
+	}
+	if err := sleep.Wait(); err == nil {
+		t.Error("the overdue cleanup goes on")
 	}
 }
 

@@ -137,7 +137,7 @@ func (o ReapOptions) stop(ctx context.Context, w io.Writer, overdue []journal.Re
 	}
 	var keys []journal.Key
 	s := o.Stop
-	s.Message = "the time of the job is over"
+	s.Message, s.Overdue = "the time of the job is over", true
 	for _, r := range overdue {
 		keys = append(keys, r.Key)
 		s.Jobs = append(s.Jobs, r.Key.Job)

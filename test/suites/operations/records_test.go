@@ -57,10 +57,8 @@ func TestRetention(t *testing.T) {
 	someDeployments(t, func(t *testing.T, s *site.Site) {
 		r := s.Runner()
 		site.Want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
-		days := filepath.Join(journal(t, s), "days")
-		yesterday := time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
-		testutil.Must(t, os.Rename(filepath.Join(days, time.Now().UTC().Format(time.DateOnly)+".jsonl"), filepath.Join(days, yesterday+".jsonl")))
-		if text := does(t, s, "digest"); !strings.Contains(text, yesterday+".jsonl: 1 jobs") {
+		old := age(t, s)
+		if text := does(t, s, "digest"); !strings.Contains(text, filepath.Base(old)+": 1 jobs") {
 			t.Errorf("%s", text)
 		}
 		site.Want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
@@ -77,7 +75,7 @@ func TestRetention(t *testing.T) {
 			if out, err := exec.Command("systemd-tmpfiles", "--clean", rule).CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			_, err := os.Stat(filepath.Join(days, yesterday+".jsonl"))
+			_, err := os.Stat(old)
 			return os.IsNotExist(err)
 		})
 		if l := list(t, s); l[live.ID].State != "running" {
@@ -89,6 +87,19 @@ func TestRetention(t *testing.T) {
 			t.Errorf("the digest is not in the report: %s", text)
 		}
 	})
+}
+
+// age makes the journal's only day an older one, and returns its file.
+func age(t *testing.T, s *site.Site) string {
+	t.Helper()
+	days, err := filepath.Glob(filepath.Join(journal(t, s), "days", "*.jsonl"))
+	testutil.Must(t, err)
+	if len(days) != 1 {
+		t.Fatalf("%q", days)
+	}
+	old := filepath.Join(filepath.Dir(days[0]), time.Now().UTC().AddDate(0, 0, -2).Format(time.DateOnly)+".jsonl")
+	testutil.Must(t, os.Rename(days[0], old))
+	return old
 }
 
 // noTrace fails the test for each file below a directory that has the text.
@@ -130,9 +141,7 @@ func TestTwice(t *testing.T) {
 		r := s.Runner()
 		ended := s.Job("true")
 		site.Want(t, r.Run(ended), fakerunner.Success, 0)
-		days := filepath.Join(journal(t, s), "days")
-		yesterday := time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
-		testutil.Must(t, os.Rename(filepath.Join(days, time.Now().UTC().Format(time.DateOnly)+".jsonl"), filepath.Join(days, yesterday+".jsonl")))
+		age(t, s)
 		does(t, s, "drain", "--message", "x")
 		for _, args := range [][]string{
 			{"stop", fmt.Sprint(ended.ID)}, {"stop", "--account", s.Account.Name}, {"reap"}, {"resume"}, {"resume", "--account", s.Account.Name}, {"digest"},
