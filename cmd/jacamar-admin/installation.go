@@ -87,6 +87,7 @@ func installation(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "user-id", Usage: "the `NUMBER` of that user, for an account map"},
 				&cli.BoolFlag{Name: "runas", Usage: "run the RunAs script as well; no other program of the site is started"},
 				&cli.StringFlag{Name: "target", Usage: "the `ACCOUNT` that the job asks for by admin.runas.user_variable"},
+				&cli.StringFlag{Name: "image", Usage: "the `NAME` of the job's image, instead of the one in --job-response"},
 			},
 			Action: func(c *cli.Context) error { return explain(c, status) },
 		},
@@ -141,7 +142,7 @@ func explain(c *cli.Context, status *int) error {
 	q := admin.ExplainOptions{
 		Configuration: c.String("configuration"), Token: c.String("token"), Response: c.String("job-response"), Claims: c.String("claims"),
 		User: c.String("user"), UserID: c.String("user-id"), Project: c.String("project"), Ref: c.String("ref"),
-		RunAs: c.Bool("runas"), Target: c.String("target"),
+		RunAs: c.Bool("runas"), Target: c.String("target"), Image: c.String("image"),
 	}
 	ways := 0
 	for _, given := range []string{q.Token, q.Claims, q.User} {

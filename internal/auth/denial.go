@@ -34,6 +34,7 @@ func denialFor(d policy.Decision) error {
 // The rules of refusals that are neither of the policy nor of the token.
 const (
 	RuleRunAs   = "runas"
+	RuleImage   = "image" // of explain; a record has the rule that refused
 	RuleState   = "state"
 	RuleDrain   = "drain"
 	RuleStopped = "stopped"

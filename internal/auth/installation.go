@@ -165,6 +165,17 @@ func (i Installation) TokenRules() idtoken.Rules { return i.d.tokenRules() }
 // SetIdentity sets who the token is about.
 func (i Installation) SetIdentity(id claims.Identity) { i.d.id = id }
 
+// NamedImage is what that job names as its image.
+func (i Installation) NamedImage() (customexec.Image, error) {
+	facts, err := i.d.Facts.Containers()
+	return facts.Image, err
+}
+
+// ChooseImage decides about an image for the identified job, as a stage of the job does.
+func (i Installation) ChooseImage(named customexec.Image, account job.Username) (driver.ImageChoice, error) {
+	return i.d.ChooseImage(named, func(r config.Matcher) (bool, error) { return matches(r, i.d.id, account), nil })
+}
+
 // Rules are the site's rules.
 func (i Installation) Rules() (policy.Rules, error) { return i.d.rules() }
 

@@ -45,14 +45,15 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 	if err != nil {
 		return nil, failure.Privatef("cannot read the job response: %w", err)
 	}
-	if c.Image, err = s.chooseImage(facts.Image, matches); err != nil || c.Image == nil {
+	choice, err := s.ChooseImage(facts.Image, matches)
+	if c.Image, c.Policies = choice.Request, choice.Policies; c.Image != nil {
+		s.Image = c.Image.Name()
+	}
+	if err != nil || c.Image == nil {
 		return c, err
 	}
-	if s.Image = c.Image.Name(); !c.Image.Path.IsZero() {
+	if !c.Image.Path.IsZero() {
 		c.LocalImages = s.Site.Container.LocalImages
-	}
-	if c.Policies, err = s.pullPolicies(c.Image.PullPolicy); err != nil {
-		return nil, err
 	}
 	name := engineArguments[g.RunMechanism]
 	if text, ok := s.Env.Variable(name); ok {
@@ -65,33 +66,6 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 		c.Registries, c.AuthConfig = registries(facts), s.authConfig(facts)
 	}
 	return c, nil
-}
-
-// chooseImage returns the job's image, or else the site's; nil for none.
-func (s *Session) chooseImage(named customexec.Image, matches Matches) (*image.Request, error) {
-	rule, err := s.imageRule(matches)
-	if err != nil {
-		return nil, err
-	}
-	if named.Name == "" {
-		return s.defaultImage(rule)
-	}
-	r, err := image.Wish(named).Parse()
-	if err != nil {
-		return nil, &ImageError{"image_name", failure.Buildf("cannot use the job's image: %w", err).WithHint("correct image: in .gitlab-ci.yml")}
-	}
-	if local := s.Site.Container.LocalImages; !r.Path.IsZero() {
-		if !image.PermitsPath(local, r.Path) {
-			return nil, &ImageError{"local_images", failure.Buildf("the image %s is not allowed: it is a path on this resource", r.Path).
-				WithHint("%s", allowedPaths(local))}
-		}
-		return &r, nil
-	}
-	if !rule.Permits(r.Reference) {
-		return nil, &ImageError{rule.Name, failure.Buildf("the image %s is not allowed for this job", r.Reference).
-			WithHint("allowed on this resource: %s", rule.Allowed())}
-	}
-	return &r, nil
 }
 
 // allowedPaths is the advice about paths as images.

@@ -39,6 +39,8 @@ type ExplainOptions struct {
 	RunAs bool
 	// Target is the account that the job would ask for.
 	Target string
+	// Image is what the job names as its image, "" for none or that of Response.
+	Image string
 }
 
 // The exit statuses of Explain.
@@ -111,7 +113,9 @@ func explainAccount(ctx context.Context, i auth.Installation, o ExplainOptions, 
 	}
 	_, w.Decision = policy.Decide(w.ID, candidate, facts, rules)
 	w.Steps, w.Account = append(w.Steps, w.Decision.Steps...), &facts.Account
-	return nil
+	step, err := explainImage(i, o, facts.Account.Name)
+	w.Steps = append(w.Steps, step)
+	return err
 }
 
 // explainToken judges the token or the claims, and reads them in any case: an

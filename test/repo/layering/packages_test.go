@@ -104,7 +104,7 @@ var packages = []pkg{
 	{path: "internal/auth/admin", may: []string{
 		"internal/auth", "internal/auth/admin/bugreport", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
 		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas", auth + "subprocess",
-		"internal/capability", "internal/config", "internal/customexec", "internal/failure", "internal/job", "internal/journal", "internal/programs", "internal/settings", "internal/version",
+		"internal/capability", "internal/config", "internal/customexec", "internal/driver", "internal/failure", "internal/job", "internal/journal", "internal/programs", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",

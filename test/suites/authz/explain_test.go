@@ -55,6 +55,10 @@ func TestExplain(t *testing.T) {
 		{name: "refused by the token", job: with("aud", "x"), status: 1, want: []string{"token: audience deny the token has", "token: expired skipped not looked at", "By token: audience", "Account @"}},
 		{name: "expired long ago", job: expiredToken, status: 1, want: []string{"token: expired deny expired 1h0m0s ago", "min_uid ok", "Account @"}},
 		{name: "refused by a list", change: auth("user_blocklist", names{"x"}, "user_allowlist", names{}), status: 1, want: []string{"no_allowlist_match", "By no_allowlist_match"}},
+		{name: "image", change: images, flags: []string{"--image", "busybox"}, want: []string{"image ok docker.io/library/busybox:latest (pull policy if-not-present); [[container.rule]] number 1", "Decision the job may run"}},
+		{name: "refused image", change: images, flags: []string{"--image", "other:1"}, status: 1, want: []string{"image deny the image docker.io/library/other:1 is not allowed", "By image"}},
+		{name: "no image", change: images, want: []string{"image ok no image is named"}},
+		{name: "no containers", flags: []string{"--image", "busybox"}, want: []string{"image skipped general.run_mechanism is not set"}},
 		{name: "no token at all", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "x.y") }, status: 1, want: []string{"token: form deny"}, absent: []string{"min_uid"}},
 		{name: "forged", job: respelled(tampered), status: 1, want: []string{"token: signature deny"}},
 		{name: "unknown account", root: true, job: with("user_login", "jci-no-such-user"), status: 1, want: []string{"account_unknown deny there is no local account jci-no-such-user"}},
@@ -145,4 +149,10 @@ func TestExplainWithoutGitLab(t *testing.T) {
 	if files, _ := filepath.Glob(filepath.Join(s.StateDir, "*")); len(files) != 0 {
 		t.Errorf("explain cached %v", files)
 	}
+}
+
+// images is a site with containers and a rule for images.
+func images(_ *site.Site, c site.Config) {
+	c.Set("general", "run_mechanism", "podman")
+	c.Set("container", "rule", []site.Table{{"images": []string{"docker.io/library/busybox"}}})
 }
