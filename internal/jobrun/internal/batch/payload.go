@@ -39,11 +39,14 @@ func (t Task) Directory() string { return string(t.dir()) }
 // the wrapper, which holds the pipe that they read. The delay is longer than a batch system
 // needs to signal one process after the other.
 //
+// Parents are signalled before their children: with set -e a shell would end with the code
+// of its killed child before its own trap runs.
+//
 // The name of a process, in parentheses, may contain any character; the state, the parent,
 // the group and the session follow it (proc_pid_stat(5)).
 const payloadForwarder = `
 signal_sessions() {
-	local line pid at fields
+	local line pid at depth fields targets=()
 	local -A parent=() session=() name=()
 	for pid in /proc/[0-9]*; do
 		IFS= read -r -d '' line < "$pid/stat" || [ -n "$line" ] || continue
@@ -58,12 +61,13 @@ signal_sessions() {
 		@HELPERS@) continue ;;
 		esac
 		[ "$pid" != "$probe" ] && [ "${session[$pid]}" != "${session[$$]}" ] || continue
-		at=$pid
+		at=$pid depth=0
 		while [ "${at:-0}" -gt 1 ] && [ "$at" != $$ ]; do
-			at=${parent[$at]}
+			at=${parent[$at]} depth=$((depth + 1))
 		done
-		[ "$at" != $$ ] || kill -TERM "$pid"
+		[ "$at" != $$ ] || targets[depth]+=" $pid"
 	done
+	kill -TERM ${targets[*]}
 }
 forward_stop() {
 	local probe term=0

@@ -151,6 +151,33 @@ printf 'cse0\n' >"$DIR/marks"
 	}
 }
 
+// A shell runs its trap, and not the end by set -e that a killed child causes.
+func TestPayloadStopsParentsFirst(t *testing.T) {
+	const count = 20
+	d, _ := payloadOn(t, fmt.Sprintf(`exec 2>/dev/null
+trap : TERM
+setsid bash -c 'trap : TERM; for ((i = 0; i < %d; i++)); do
+	bash -c "set -e; trap \"echo trapped; exit 0\" TERM; echo ready; while :; do sleep 60; done" & all+=($!)
+done; for one in ${all[*]}; do while kill -0 $one; do wait $one; done; done' & script=$!
+while kill -0 $script; do wait $script; done
+printf 'cse0\n' >"$DIR/marks"
+`, count))
+	cmd := node(t, d, t.TempDir())
+	cmd.Env = append(cmd.Env, "DIR="+string(d))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	awaitLog(t, d, strings.Repeat("ready\n", count))
+	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait()
+	if n := strings.Count(read(t, d, logFile), "trapped"); n != count {
+		t.Errorf("%d shells ran their trap, want %d", n, count)
+	}
+}
+
 // awaitLog waits until the log has a text.
 func awaitLog(t *testing.T, d directory, text string) {
 	t.Helper()
