@@ -42,7 +42,7 @@ func TestUnusedImagesAreRemoved(t *testing.T) {
 			j.Bare = true
 			site.Want(t, r.runner.Run(j), fakerunner.Success, 0, "ran 42")
 		}
-		j := r.job("fork:1", lines("touch waiting-here; echo ready $((6*7))", "while [ ! -e end ]; do sleep 0.1; done", "cat /etc/passwd | head -n 1"))
+		j := r.job("fork:1", lines("touch waiting-here; echo ready $((6*7))", "while [ ! -e end ]; do sleep 0.1; done", "head -n 1 /etc/passwd"))
 		j.Bare = true
 		running := r.begin(t, j, "ready 42")
 		play("bb:1")
