@@ -27,6 +27,9 @@ func (r *rig) begin(t *testing.T, j fakerunner.Job, text string) *fakerunner.Exe
 // container.
 func TestCancelRunsTheTrap(t *testing.T) {
 	over(t, func(t *testing.T, r *rig) {
+		if r.executor == "fake sge" {
+			t.Skip("Grid Engine kills a script without a signal before")
+		}
 		for i, image := range []string{"bb:1", "group/project/bash:1", "entry:1", "fork:1"} {
 			if r.brief && i > 0 {
 				break
