@@ -303,7 +303,9 @@ func (d *authDriver) leave(ctx context.Context, failed error) {
 		events = append([]journal.Event{journal.At(now, journal.Settled, settled)}, events...)
 	}
 	err := errors.Join(d.noteFailed, d.live.Append(events...))
-	d.result = journal.ResultOf(d.live.Events())
+	if d.Call.Stage == job.Cleanup {
+		d.result = journal.ResultOf(d.live.Events())
+	}
 	if d.Call.Stage == job.Cleanup && failed == nil || d.Call.Stage == job.Config && failed != nil && !d.unsettled {
 		err = errors.Join(err, d.inJournal(ctx, func(dir job.AbsPath) error { return d.endJob(dir, now) }))
 	} else {

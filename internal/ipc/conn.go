@@ -15,7 +15,6 @@
 package ipc
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +38,7 @@ func (a *ParentConn) Send(r Request, script []byte) error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
 	r.Version = Version
-	text, err := json.Marshal(r)
+	text, err := encode(r)
 	if err != nil {
 		return fmt.Errorf("cannot write the request: %w", err)
 	}
@@ -151,7 +150,7 @@ func (a *ParentConn) Kill(c Condemned) error {
 }
 
 func (a *ParentConn) kill(c Condemned) error {
-	text, err := json.Marshal(c)
+	text, err := encode(c)
 	if err != nil {
 		return fmt.Errorf("cannot name processes: %w", err)
 	}
@@ -194,7 +193,7 @@ func Accept(conn io.ReadWriter) (*ChildConn, Request, []byte, error) {
 
 // Hello sends jacamar's hello.
 func (j *ChildConn) Hello(h Hello) error {
-	text, err := json.Marshal(h)
+	text, err := encode(h)
 	if err != nil {
 		return fmt.Errorf("cannot write the hello: %w", err)
 	}
@@ -223,7 +222,7 @@ func (j *ChildConn) Next() Control {
 
 // Report sends the stage's result, the last thing that jacamar does.
 func (j *ChildConn) Report(r Result) error {
-	text, err := json.Marshal(r)
+	text, err := encode(r)
 	if err != nil {
 		return fmt.Errorf("cannot write the result: %w", err)
 	}
@@ -239,7 +238,7 @@ func (j *ChildConn) Condemned() (c Condemned, err error) {
 	if err != nil {
 		return c, err
 	}
-	return c, json.Unmarshal(text, &c)
+	return c, decode(text, &c)
 }
 
 // Done answers Condemned.

@@ -190,30 +190,44 @@ func frame(kind byte, length uint32, payload string) string {
 }
 
 func TestHostileBytes(t *testing.T) {
-	good := `{"version":4,"stage":"config","account":{"name":"a","uid":1,"gid":1,"groups":"1,5-7","home":"/","shell":"/bin/sh"},` +
-		`"job":{"id":1,"runner":"","project":"","timeout":0,"owner":{"pid":0,"start":0,"boot":""}},` +
-		`"settings":{"executor":"shell","data_dir":"","shell_path":"","downscope":"none","kill_timeout":0}}`
-	if _, _, _, err := Accept(rw(frame('B', uint32(len(good)), good))); err != nil {
+	sound := sample(t, "")
+	sound.Version = Version
+	with := func(change func(*Request)) string {
+		r := sound
+		change(&r)
+		return request(t, r)
+	}
+	good := string(encoded(t, sound))
+	if _, _, _, err := Accept(rw(requestFrameOf(good))); err != nil {
 		t.Fatalf("the sample itself is refused: %v", err)
 	}
+	renamed := func(old, text string) string {
+		prefixed := func(s string) string { return string(appendBytes(nil, s)) }
+		if strings.Count(good, prefixed(old)) == 0 {
+			t.Fatalf("%q is not in the sample", old)
+		}
+		return requestFrameOf(strings.Replace(good, prefixed(old), prefixed(text), 1))
+	}
 	for name, text := range map[string]string{
-		"empty":            "",
-		"half a header":    "B\x00",
-		"unknown type":     frame('X', 0, ""),
-		"too long":         frame('B', 2<<20+1, ""),
-		"cut off":          frame('B', 10, "{}"),
-		"wrong order":      frame('S', 0, ""),
-		"not JSON":         frame('B', 3, "abc"),
-		"two values":       frame('B', uint32(len(good)+2), good+"{}"),
-		"unknown field":    request(strings.Replace(good, `"version"`, `"extra":1,"version"`, 1)),
-		"unknown executor": request(strings.Replace(good, `"shell","data_dir"`, `"cow","data_dir"`, 1)),
-		"unknown scope":    request(strings.Replace(good, `"downscope":"none"`, `"downscope":"all"`, 1)),
-		"other version":    request(strings.Replace(good, `"version":4`, `"version":1`, 1)),
-		"unchecked name":   request(strings.Replace(good, `"name":"a"`, `"name":"../root"`, 1)),
-		"numeric name":     request(strings.Replace(good, `"name":"a"`, `"name":"0"`, 1)),
-		"relative home":    request(strings.Replace(good, `"home":"/"`, `"home":"tmp"`, 1)),
-		"unknown stage":    request(strings.Replace(good, `"config"`, `"destroy"`, 1)),
-		"hostile substage": request(strings.Replace(good, `"stage":"config"`, `"stage":"run","sub_stage":"../x"`, 1)),
+		"empty":             "",
+		"half a header":     "B\x00",
+		"unknown type":      frame('X', 0, ""),
+		"too long":          frame('B', 2<<20+1, ""),
+		"cut off":           frame('B', 10, "{}"),
+		"wrong order":       frame('S', 0, ""),
+		"no message":        requestFrameOf("abc"),
+		"nothing":           requestFrameOf(""),
+		"one byte more":     requestFrameOf(good + "\x00"),
+		"one byte less":     requestFrameOf(good[:len(good)-1]),
+		"unknown executor":  with(func(r *Request) { r.Settings.Executor = "cow" }),
+		"unknown scope":     with(func(r *Request) { r.Settings.Downscope = "all" }),
+		"other version":     with(func(r *Request) { r.Version = 1 }),
+		"version with JSON": requestFrameOf(`{"version":4,"stage":"config"}`),
+		"unchecked name":    renamed("alice", "../root"),
+		"numeric name":      renamed("alice", "0"),
+		"relative home":     renamed("/home/alice", "tmp"),
+		"unknown stage":     with(func(r *Request) { r.Stage = "destroy" }),
+		"hostile substage":  with(func(r *Request) { r.SubStage = "../x" }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, _, _, err := Accept(rw(text)); err == nil || err == io.EOF {
@@ -221,17 +235,17 @@ func TestHostileBytes(t *testing.T) {
 			}
 		})
 	}
+	dirs := strings.Replace(result(t, Result{Dirs: sound.Dirs}), "\x0b/home/alice", "\x0b./home/alic", 1)
 	for name, text := range map[string]string{
 		"wrong type":       frame('B', 0, ""),
-		"not JSON":         frame('R', 1, "x"),
-		"code 256":         frame('R', 37, `{"kind":"build","code":256,"reason":"x"}`[:37]),
-		"negative code":    result(`{"kind":"build","code":-1,"reason":"x"}`),
-		"code of a system": result(`{"kind":"system","code":7,"reason":"x"}`),
-		"big code":         result(`{"kind":"build","code":256,"reason":"x"}`),
-		"no reason":        result(`{"kind":"system"}`),
-		"another kind":     result(`{"kind":"denied","reason":"x"}`),
-		"code of success":  result(`{"code":7}`),
-		"hostile dirs":     result(`{"dirs":{"builds":"../x","cache":"/","scripts":"/"}}`),
+		"no message":       frame('R', 1, "x"),
+		"code 256":         result(t, Result{Kind: "build", Code: 256, Reason: "x"}),
+		"negative code":    result(t, Result{Kind: "build", Code: -1, Reason: "x"}),
+		"code of a system": result(t, Result{Kind: "system", Code: 7, Reason: "x"}),
+		"no reason":        result(t, Result{Kind: "system"}),
+		"another kind":     result(t, Result{Kind: "denied", Reason: "x"}),
+		"code of success":  result(t, Result{Code: 7}),
+		"hostile dirs":     dirs,
 	} {
 		t.Run("result "+name, func(t *testing.T) {
 			if r, err := NewParentConn(rw(text)).Result(nil); err == nil {
@@ -241,8 +255,25 @@ func TestHostileBytes(t *testing.T) {
 	}
 }
 
-func request(text string) string { return frame('B', uint32(len(text)), text) }
-func result(text string) string  { return frame('R', uint32(len(text)), text) }
+func encoded(t testing.TB, message any) []byte {
+	t.Helper()
+	text, err := encode(message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func framed(t testing.TB, k kind, message any) string {
+	t.Helper()
+	text := encoded(t, message)
+	return frame(byte(k), uint32(len(text)), string(text))
+}
+
+func request(t testing.TB, r Request) string { t.Helper(); return framed(t, requestFrame, r) }
+func result(t testing.TB, r Result) string   { t.Helper(); return framed(t, resultFrame, r) }
+
+func requestFrameOf(text string) string { return frame('B', uint32(len(text)), text) }
 
 func rw(text string) io.ReadWriter {
 	return struct {
@@ -277,7 +308,7 @@ func FuzzAccept(f *testing.F) {
 }
 
 func FuzzResult(f *testing.F) {
-	f.Add([]byte(result(`{"kind":"build","code":7,"reason":"x"}`)))
+	f.Add([]byte(result(f, Result{Kind: "build", Code: 7, Reason: "x"})))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := NewParentConn(rw(string(text))).Result(nil)
 		if code, ok := failure.ScriptCode(r.Err()); err == nil && ok && (code < 1 || code > 255) {
@@ -306,7 +337,7 @@ func TestLeftovers(t *testing.T) {
 			}
 		})
 	}
-	r, err := decodeResult([]byte(`{"left":[` + strings.Repeat(`{"path":"/","reason":"x"},`, 500) + `{}]}`))
+	r, err := decodeResult(encoded(t, Result{Left: make([]Leftover, 500)}))
 	if err != nil || len(r.Left) != maxLeft {
 		t.Errorf("of a hostile peer arrive %d, %v", len(r.Left), err)
 	}

@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"jacamar-ci/internal/job"
@@ -10,8 +9,8 @@ import (
 // Note is what jacamar reports of its stage while it runs; one of the fields is set.
 // The user's side writes it: it is shown to people, and nothing is decided by it.
 type Note struct {
-	Batch *BatchNote `json:"batch,omitempty"`
-	Disk  *DiskNote  `json:"disk,omitempty"`
+	Batch *BatchNote
+	Disk  *DiskNote
 }
 
 // Phase is the phase of a batch job.
@@ -58,7 +57,7 @@ const (
 )
 
 func decodeNote(b []byte) (n Note, err error) {
-	if err := json.Unmarshal(b, &n); err != nil {
+	if err := decode(b, &n); err != nil {
 		return n, fmt.Errorf("cannot read a note of jacamar: %w", err)
 	}
 	if (n.Batch == nil) == (n.Disk == nil) || n.Batch != nil && !n.Batch.valid() || n.Disk != nil && (n.Disk.Bytes < 0 || n.Disk.Files < 0) {
@@ -90,7 +89,7 @@ func (n Note) printable() Note {
 
 // Note sends a note. It omits notes beyond the limit of a stage.
 func (j *ChildConn) Note(n Note) error {
-	text, err := json.Marshal(n.printable())
+	text, err := encode(n.printable())
 	if err != nil {
 		return fmt.Errorf("cannot write a note: %w", err)
 	}

@@ -2,6 +2,7 @@ package ipc
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -55,9 +56,10 @@ func TestNotes(t *testing.T) {
 // TestHostileNotes: a jacamar that sends a flood, lies in the wrong form, or other
 // frames, gets no result.
 func TestHostileNotes(t *testing.T) {
-	note := func(text string) string { return frame('N', uint32(len(text)), text) }
-	good := note(`{"batch":{"system":"Slurm","id":"7","phase":"running"}}`)
-	end := result(`{"kind":"build","code":7,"reason":"x"}`)
+	note := func(n Note) string { return framed(t, noteFrame, n) }
+	batch := func(b BatchNote) string { return note(Note{Batch: &b}) }
+	good := batch(BatchNote{System: "Slurm", ID: "7", Phase: Started})
+	end := result(t, Result{Kind: "build", Code: 7, Reason: "x"})
 	for name, tt := range map[string]struct {
 		text string
 		want string
@@ -65,14 +67,15 @@ func TestHostileNotes(t *testing.T) {
 		"good":            {good + end, ""},
 		"as many as may":  {strings.Repeat(good, maxNotes) + end, ""},
 		"a flood":         {strings.Repeat(good, maxNotes+1) + end, "more than 64 notes"},
-		"no JSON":         {note("x") + end, "cannot read a note"},
-		"nothing":         {note("{}") + end, "cannot read a note"},
-		"both":            {note(`{"batch":{"id":"7","phase":"running"},"disk":{}}`) + end, "cannot read a note"},
-		"another phase":   {note(`{"batch":{"id":"7","phase":"x"}}`) + end, "cannot read a note"},
-		"no id":           {note(`{"batch":{"phase":"running"}}`) + end, "cannot read a note"},
-		"negative":        {note(`{"disk":{"bytes":-1}}`) + end, "cannot read a note"},
-		"negative wait":   {note(`{"batch":{"id":"7","phase":"running","waited":-1}}`) + end, "cannot read a note"},
-		"an age of ages":  {note(`{"batch":{"id":"7","phase":"running","waited":1e300}}`) + end, "cannot read a note"},
+		"no message":      {frame('N', 1, "x") + end, "cannot read a note"},
+		"nothing":         {note(Note{}) + end, "cannot read a note"},
+		"both":            {note(Note{Batch: &BatchNote{ID: "7", Phase: Started}, Disk: &DiskNote{}}) + end, "cannot read a note"},
+		"another phase":   {batch(BatchNote{ID: "7", Phase: "x"}) + end, "cannot read a note"},
+		"no id":           {batch(BatchNote{Phase: Started}) + end, "cannot read a note"},
+		"negative":        {note(Note{Disk: &DiskNote{Bytes: -1}}) + end, "cannot read a note"},
+		"negative wait":   {batch(BatchNote{ID: "7", Phase: Started, Waited: -1}) + end, "cannot read a note"},
+		"an age of ages":  {batch(BatchNote{ID: "7", Phase: Started, Waited: 1e300}) + end, "cannot read a note"},
+		"no number":       {batch(BatchNote{ID: "7", Phase: Started, CPU: math.NaN()}) + end, "cannot read a note"},
 		"too long":        {frame('N', 1<<20, "x") + end, "begins no frame"},
 		"a second hello":  {good + frame('H', 2, "{}") + end, "not its result"},
 		"a second script": {good + frame('S', 0, "") + end, "not its result"},

@@ -24,11 +24,11 @@ func TestHello(t *testing.T) {
 		t.Errorf("got %v, want io.EOF", err)
 	}
 	for name, text := range map[string]string{
-		"a result":      result(`{}`),
-		"not JSON":      frame('H', 1, "x"),
-		"pid 0":         frame('H', 9, `{"pid":0}`),
-		"pid of init":   frame('H', 9, `{"pid":1}`),
-		"all processes": frame('H', 10, `{"pid":-1}`),
+		"a result":      result(t, Result{}),
+		"no message":    frame('H', 1, "x"),
+		"pid 0":         framed(t, helloFrame, Hello{}),
+		"pid of init":   framed(t, helloFrame, Hello{PID: 1}),
+		"all processes": framed(t, helloFrame, Hello{PID: -1}),
 		"too long":      frame('H', 257, ""),
 	} {
 		if h, err := NewParentConn(rw(text)).Greeting(); err == nil {
@@ -78,7 +78,7 @@ func TestCondemned(t *testing.T) {
 	if err := auth.Kill(Condemned{PIDs: pids[:1]}); err == nil {
 		t.Error("a reaper that is gone has ended something")
 	}
-	for name, text := range map[string]string{"not JSON": frame('K', 1, "x"), "a list": frame('K', 3, "[2]"), "an order": frame('T', 0, ""), "nothing": ""} {
+	for name, text := range map[string]string{"no message": frame('K', 2, "xx"), "a list": frame('K', 3, "[2]"), "an order": frame('T', 0, ""), "nothing": ""} {
 		if pids, err := (&ChildConn{conn: rw(text)}).Condemned(); err == nil {
 			t.Errorf("%s: accepted as %v", name, pids)
 		}

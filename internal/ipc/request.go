@@ -1,10 +1,8 @@
 package ipc
 
 import (
-	"bytes"
-	"encoding/json"
+	"encoding/binary"
 	"fmt"
-	"io"
 	"time"
 
 	"jacamar-ci/internal/image"
@@ -16,7 +14,7 @@ import (
 
 // Version of the messages. Both programs come from one package; a difference means a
 // half-finished upgrade, and is refused.
-const Version = 4
+const Version = 5
 
 // Request is everything that jacamar receives about a job. It never sees the site's
 // configuration file, the runner's environment or the token.
@@ -169,20 +167,14 @@ type Dirs struct {
 	Scripts job.AbsPath `json:"scripts"`
 }
 
-// decodeRequest reads a request strictly: an unknown field or a second value is an
-// error, and every typed value checks itself.
+// decodeRequest decodes a request. The version is the first field.
 func decodeRequest(b []byte) (Request, error) {
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
+	if version, n := binary.Varint(b); n > 0 && version != Version {
+		return Request{}, fmt.Errorf("jacamar-auth uses another version of the messages than jacamar, which uses version %d: install both from one package", Version)
+	}
 	var r Request
-	if err := d.Decode(&r); err != nil {
+	if err := decode(b, &r); err != nil {
 		return Request{}, fmt.Errorf("cannot read the request: %w", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return Request{}, fmt.Errorf("cannot read the request: it has more than one value")
-	}
-	if r.Version != Version {
-		return Request{}, fmt.Errorf("jacamar-auth uses version %d of the messages and jacamar version %d: install both from one package", r.Version, Version)
 	}
 	return r, nil
 }

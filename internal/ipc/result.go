@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -20,7 +19,7 @@ type Hello struct {
 }
 
 func decodeHello(b []byte) (h Hello, err error) {
-	if err := json.Unmarshal(b, &h); err != nil {
+	if err := decode(b, &h); err != nil {
 		return h, fmt.Errorf("cannot read jacamar's hello: %w", err)
 	}
 	if h.PID <= 1 {
@@ -120,7 +119,7 @@ func (r Result) Err() error {
 
 func decodeResult(b []byte) (Result, error) {
 	var r Result
-	if err := json.Unmarshal(b, &r); err != nil {
+	if err := decode(b, &r); err != nil {
 		return Result{}, fmt.Errorf("cannot read jacamar's result: %w", err)
 	}
 	switch {

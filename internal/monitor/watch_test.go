@@ -55,10 +55,11 @@ func (p *player) wait() (took time.Duration, err error) {
 	return time.Since(begun), err
 }
 
-// hello and result say a frame, through a function of bash.
+// hello and result are frames, as bash writes them: a pid in four bytes of a
+// variable-length integer, and a result without fields.
 const (
-	hello  = `say() { printf "$1\0\0\0\x$(printf %x ${#2})%s" "$2" >&0; }; say H "{\"pid\":$$}"; `
-	result = `say R '{}'; `
+	hello  = `n=$(($$ * 2)); printf "H\0\0\0\5$(printf '\\x%x' $((n & 127 | 128)) $((n >> 7 & 127 | 128)) $((n >> 14 & 127 | 128)) $((n >> 21)))\0" >&0; `
+	result = `printf 'R\0\0\0\7\0\0\0\0\0\0\0' >&0; `
 )
 
 func runner() (r, w *os.File) {
@@ -104,7 +105,7 @@ func asked() {
 func heeds() {
 	_, w := runner()
 	m := &Monitor{Runner: w, KillTimeout: time.Hour}
-	p := play(m, hello+`read -N 1 frame; [ "$frame" = T ] && say R '{"kind":"build","code":7,"reason":"x"}'`)
+	p := play(m, hello+`read -N 1 frame; [ "$frame" = T ] && printf 'R\0\0\0\20\1\5build\1\16\1\1x\0\0\0\0' >&0`)
 	m.stop <- unix.SIGTERM
 	took, err := p.wait()
 	fmt.Println(err, took < 20*time.Second)
