@@ -4,11 +4,12 @@ package capability
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/procfs"
 )
 
 // Set is a set of capabilities.
@@ -68,7 +69,7 @@ func mayBeInitial(namespace string, err error) bool { return err != nil || names
 // uid can be that of another account outside.
 func UserNamespaceMap() (string, error) {
 	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
-		text, err := os.ReadFile(file)
+		text, err := procfs.Read(file)
 		if err != nil {
 			return "", err
 		}

@@ -12,6 +12,7 @@ import (
 
 	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/procfs"
 )
 
 // The login uid is the thread's, the score the process's.
@@ -103,7 +104,7 @@ func oomScoreOf() (int, error) {
 }
 
 func readOwn(file string) (string, error) {
-	text, err := os.ReadFile(file)
+	text, err := procfs.Read(file)
 	return strings.TrimSpace(string(text)), err
 }
 

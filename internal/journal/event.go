@@ -8,7 +8,6 @@
 package journal
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -145,7 +144,7 @@ func (e Event) line() ([]byte, error) {
 	} {
 		*text = job.Shorten(job.Printable(*text), maxField)
 	}
-	text, err := json.Marshal(e)
+	text, err := e.encode()
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the event %s: %w", e.Name, err)
 	}

@@ -3,12 +3,13 @@ package mounts
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/procfs"
 )
 
 // Mount is a line of proc_pid_mountinfo(5).
@@ -38,7 +39,7 @@ func Of(path string) Mount {
 // ofFile returns the mount of an open file. It reads the whole mount table; ok is
 // false where /proc does not show it.
 func ofFile(fd int) (m Mount, ok bool) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
+	table, err := procfs.Read("/proc/self/mountinfo")
 	if err != nil {
 		return Mount{}, false
 	}
@@ -114,7 +115,7 @@ func ID(fd int) uint64 {
 }
 
 func idByProc(fd int) uint64 {
-	text, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))
+	text, err := procfs.Read("/proc/self/fdinfo/" + strconv.Itoa(fd))
 	if err != nil {
 		return 0
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/procfs"
 )
 
 // Process names one process permanently: the kernel uses a pid again, but not
@@ -37,7 +39,7 @@ func Boot() string { return boot() }
 
 // boot reads the id once: it stays the same as long as this process lives.
 var boot = sync.OnceValue(func() string {
-	text, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	text, _ := procfs.Read("/proc/sys/kernel/random/boot_id")
 	return strings.TrimSpace(string(text))
 })
 
@@ -99,7 +101,7 @@ func Children(pid int) []int {
 
 // childrenOf reads the child list of one thread.
 func childrenOf(pid, tid int) (kids []int) {
-	text, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid) + "/children")
+	text, _ := procfs.Read("/proc/" + strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid) + "/children")
 	for _, field := range bytes.Fields(text) {
 		if kid, err := strconv.Atoi(string(field)); err == nil {
 			kids = append(kids, kid)
@@ -115,7 +117,7 @@ type stat struct {
 }
 
 func readStat(pid int) (stat, bool) {
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	text, err := procfs.Read("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return stat{}, false
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"jacamar-ci/internal/procfs"
 )
 
 // Sight is what /proc shows of a process.
@@ -24,13 +26,13 @@ type Sight struct {
 func Look(pid int) Sight {
 	s := Sight{PID: pid, UID: -1}
 	dir := "/proc/" + strconv.Itoa(pid)
-	stat, err := os.ReadFile(dir + "/stat")
+	stat, err := procfs.Read(dir + "/stat")
 	if err != nil {
 		return s
 	}
 	s.Name, s.State = nameAndState(stat)
 	s.State = worst(s.State, threadStates(dir+"/task"))
-	status, _ := os.ReadFile(dir + "/status")
+	status, _ := procfs.Read(dir + "/status")
 	if uids := strings.Fields(line(status, "Uid:")); len(uids) > 1 {
 		if uid, err := strconv.Atoi(uids[1]); err == nil {
 			s.UID = uid
@@ -100,7 +102,7 @@ func Tasks(uid uint32) (n int) {
 		if _, err := strconv.Atoi(entry.Name()); err != nil {
 			continue
 		}
-		status, _ := os.ReadFile("/proc/" + entry.Name() + "/status")
+		status, _ := procfs.Read("/proc/" + entry.Name() + "/status")
 		uids := strings.Fields(line(status, "Uid:"))
 		if len(uids) == 0 || uids[0] != strconv.FormatUint(uint64(uid), 10) {
 			continue

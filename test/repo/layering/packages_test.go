@@ -43,15 +43,16 @@ var packages = []pkg{
 	{path: "internal/failure", never: effects},
 	{path: "internal/crash", may: []string{"internal/failure"}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/version", never: []string{"os", "net", "syscall"}},
-	{path: "internal/capability", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
+	{path: "internal/capability", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/pump", beyond: []string{unix}, never: []string{"net", "os/exec"}},
-	{path: "internal/proctree", beyond: []string{unix}, never: []string{"net"}},
+	{path: "internal/procfs", beyond: []string{unix}, never: []string{"net", "os", "syscall"}},
+	{path: "internal/proctree", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/executors", never: effects},
 	{path: "internal/glob", may: []string{"internal/job"}, never: effects},
 	{path: "internal/settings", may: []string{"internal/executors", "internal/job", "internal/rlimit", "internal/seccomp"}, never: effects},
-	{path: "internal/mounts", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: "internal/mounts", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/trustedfile", may: []string{"internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
 	{
@@ -73,7 +74,7 @@ var packages = []pkg{
 	{path: "internal/passwd", may: []string{"internal/job"}, never: effects},
 	{path: "internal/programs", may: []string{"internal/failure", "internal/job", "internal/trustedfile"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{
-		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/seccomp"},
+		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/procfs", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
 	},
 	{path: "internal/jwks", may: []string{"internal/job"}, never: effects},
@@ -120,7 +121,7 @@ var packages = []pkg{
 	{path: auth + "claims", may: []string{"internal/job"}, never: effects},
 	{
 		path: auth + "idtoken", may: []string{
-			auth + "subprocess", auth + "claims", auth + "statedir", auth + "thread", "internal/failure", "internal/job", "internal/jwks", "internal/trustedfile",
+			auth + "subprocess", auth + "claims", auth + "statedir", auth + "thread", "internal/failure", "internal/job", "internal/jwks", "internal/procfs", "internal/trustedfile",
 		},
 		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
@@ -131,7 +132,7 @@ var packages = []pkg{
 	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/glob", "internal/job", "internal/passwd", "internal/settings"}, never: effects},
 	{
 		path: auth + "privdrop", may: []string{
-			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/programs", "internal/rlimit", "internal/settings",
+			auth + "policy", "internal/capability", "internal/failure", "internal/inherit", "internal/job", "internal/monitor", "internal/procfs", "internal/programs", "internal/rlimit", "internal/settings",
 		},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
@@ -189,6 +190,6 @@ var packages = []pkg{
 	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler", "internal/job"}, never: effects},
 	{path: jobrun + "diskspace", may: []string{"internal/failure", "internal/mounts"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "workspace", may: []string{
-		jobrun + "safedir", jobrun + "diskspace", jobrun + "loginshell", "internal/failure", "internal/ipc", "internal/job", "internal/proctree",
+		jobrun + "safedir", jobrun + "diskspace", jobrun + "loginshell", "internal/failure", "internal/ipc", "internal/job", "internal/procfs", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 }

@@ -16,6 +16,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jwks"
+	"jacamar-ci/internal/procfs"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -100,7 +101,7 @@ const unprivilegedPorts = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
 
 // reservedPorts returns the first unreserved port of this machine, at most the default.
 func reservedPorts(file string) int {
-	text, err := os.ReadFile(file)
+	text, err := procfs.Read(file)
 	if err != nil {
 		return jwks.ReservedPorts // a kernel before 4.11
 	}

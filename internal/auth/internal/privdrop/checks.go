@@ -3,13 +3,13 @@ package privdrop
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/procfs"
 )
 
 // MayChangeIDs refuses if this process lacks the privileges of downscope = "setuid".
@@ -78,7 +78,7 @@ const suidDumpable = "/proc/sys/fs/suid_dumpable"
 // executes jacamar, and with fs.suid_dumpable = 1 processes of the account may attach
 // to the child. A jacamar that its account cannot read would be accessible as well.
 func CheckSuidDumpable() error {
-	return checkSuidDumpable(os.ReadFile(suidDumpable))
+	return checkSuidDumpable(procfs.Read(suidDumpable))
 }
 
 func checkSuidDumpable(text []byte, err error) error {

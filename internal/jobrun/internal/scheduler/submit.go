@@ -8,7 +8,8 @@ import (
 // SubmitPatterns match a submit program's output. The outcome of a failed submission
 // depends on complete sentences of the batch system itself, on the line that contains
 // the error. Names of partitions, accounts, plugins and files in the text never decide
-// it.
+// it. Those of a batch system are a function, as its other tables: jacamar starts for
+// every stage, and most stages use none of them.
 type SubmitPatterns struct {
 	// ID matches a line with the job's id, which is the first group.
 	ID func() *regexp.Regexp

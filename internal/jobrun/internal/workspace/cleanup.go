@@ -195,9 +195,22 @@ func (w *Workspace) release(rec jobRecord, root *safedir.Dir) (err error) {
 	if rerr != nil {
 		return errors.Join(err, rerr)
 	}
+	w.live = w.liveJobs(all)
 	w.releaseDead(p, all)
 	w.trimPool(p, root, all)
 	return err
+}
+
+// liveJobs returns the jobs whose reservation has not expired, so that a cleanup need not
+// examine the files of each.
+func (w *Workspace) liveJobs(all []reservation) map[string]bool {
+	live := map[string]bool{}
+	for _, r := range all {
+		if !r.free() && !r.expired(w.host, time.Now()) {
+			live[r.Runner+"/"+r.Job.String()] = true
+		}
+	}
+	return live
 }
 
 // releaseDead releases the reservations of dead jobs without a scripts directory:

@@ -3,6 +3,7 @@ package workspace
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,6 +129,28 @@ func TestNextCleanupRemovesDeadJobs(t *testing.T) {
 	}
 	if !exists(live.Request.Dirs.Scripts.String() + "/lease") {
 		t.Error("the live job lost its record")
+	}
+}
+
+// TestLiveJobsCostNothing: a cleanup does not examine the files of the other jobs that run,
+// but those of one that has ended.
+func TestLiveJobsCostNothing(t *testing.T) {
+	a := testAccount(t)
+	for id := range job.ID(5) {
+		configure(t, options(t, a, 10+id))
+	}
+	ended := options(t, a, 20)
+	ended.Request.Job.Owner = dead(t)
+	configure(t, ended)
+	own := configure(t, options(t, a, 30))
+	var examined []string
+	own.HasOrphans = func(scripts job.AbsPath) bool {
+		examined = append(examined, filepath.Base(scripts.String()))
+		return false
+	}
+	cleanup(t, own)
+	if !slices.Equal(slices.Compact(examined), []string{"20"}) {
+		t.Errorf("examined the jobs %v, not only job 20", examined)
 	}
 }
 

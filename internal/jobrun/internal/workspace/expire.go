@@ -42,7 +42,7 @@ func (w *Workspace) removeEndedJobsOf(scripts *safedir.Dir, runner string, until
 	w.noteLeftover(dir.Path().String(), err)
 	for _, name := range names {
 		id, err := job.ParseID(name)
-		if err != nil || time.Now().After(until) {
+		if err != nil || w.live[runner+"/"+name] || time.Now().After(until) {
 			continue
 		}
 		w.noteLeftover(dir.Path().String()+"/"+name, w.removeJob(runner, id, until, false))

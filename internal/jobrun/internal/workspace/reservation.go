@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/procfs"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -118,7 +119,7 @@ func currentHost() hostID {
 
 // machineHash is an FNV-1a hash: machine-id(5) requests not to publish the id itself.
 func machineHash() string {
-	id, err := os.ReadFile("/etc/machine-id")
+	id, err := procfs.Read("/etc/machine-id")
 	if err != nil || len(id) == 0 {
 		return ""
 	}

@@ -48,6 +48,9 @@ type Workspace struct {
 	host       hostID
 	self       proctree.Process
 	unremoved  []ipc.Leftover // what this stage could not remove
+	// live are the paths below scripts of the jobs whose reservation in this job's pool
+	// has not expired.
+	live map[string]bool
 }
 
 // Open opens the base directory and creates it if necessary: the one that the config

@@ -62,17 +62,19 @@ const (
 // Storage holds the registry's texts: the configuration under its digest, the manifest
 // under the image's name. The level of compression is a seventh of the time of gzip for
 // a tenth more space.
-var fetch = strings.NewReplacer("@HEX@", strings.Repeat("[0-9a-f]", 64), "@CONFIG@", configFile, "@DIGEST@", digestFile).Replace(`set -e
+func fetch() string {
+	return strings.NewReplacer("@HEX@", strings.Repeat("[0-9a-f]", 64), "@CONFIG@", configFile, "@DIGEST@", digestFile).Replace(`set -e
 ch-image "$@" pull "$reference" >&2
 set -- "$CH_IMAGE_STORAGE"/img/*
 cp "$CH_IMAGE_STORAGE"/dlcache/@HEX@.json "$1/@CONFIG@"
 sha256sum "$CH_IMAGE_STORAGE"/dlcache/*.fat.json | cut -c 1-64 >"$1/@DIGEST@"
 mksquashfs "$1" "$target" -noappend -all-root -no-progress -comp zstd -Xcompression-level 1 >&2
 `)
+}
 
 // Fetch implements container.Engine.
 func (Charliecloud) Fetch(f container.Fetch) []container.Command {
-	argv := []string{"sh", "-c", fetch, "fetch"}
+	argv := []string{"sh", "-c", fetch(), "fetch"}
 	env := []string{
 		"CH_IMAGE_STORAGE=" + f.State.String() + "/storage",
 		"CH_IMAGE_CACHE=disabled", // it would need a git identity

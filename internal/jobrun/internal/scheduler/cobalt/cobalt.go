@@ -99,7 +99,7 @@ func parseJob(r scheduler.Reply, id scheduler.ID) scheduler.State {
 }
 
 func stateOf(row map[string]string) scheduler.State {
-	known, ok := states[row["State"]]
+	known, ok := states()[row["State"]]
 	if !ok {
 		return scheduler.State{}
 	}
@@ -118,7 +118,7 @@ func (Cobalt) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
 	rows, err := parseTable(r)
 	var found []scheduler.Found
 	for _, row := range rows {
-		if submitPatterns.ID().MatchString(row["JobID"]) {
+		if submittedID().MatchString(row["JobID"]) {
 			found = append(found, scheduler.Found{ID: scheduler.ID(row["JobID"]), Name: row["JobName"], State: stateOf(row)})
 		}
 	}
@@ -136,36 +136,42 @@ func (Cobalt) Grammar() scheduler.Grammar {
 	return g
 }
 
+var submittedID = scheduler.Pattern(`^([1-9][0-9]{0,9})(?: .*)?$`)
+
 // submitPatterns match the output of qsub (src/clients/POSIX/qsub.py). It requests the
 // system component to validate the job, and prints an error of that as "component error:
 // X" (src/lib/client_utils.py); then it passes the job to the queue manager, and prints
 // an exception of that unchanged: a fault, whose text contains names of the user and of
 // the site, or an exception of sockets, TLS or HTTP.
-var submitPatterns = scheduler.SubmitPatterns{
-	// A message of the queue manager may follow the number.
-	ID:         scheduler.Pattern(`^([1-9][0-9]{0,9})(?: .*)?$`),
-	Error:      scheduler.Pattern(`^(component error: .*|<Fault .*|<ProtocolError .*|client_utils\.py:.*|\[Errno .*|\(?'?(?:The (?:read|write|handshake) operation )?timed out.*|\S+ operation timed out|BadStatusLine.*)$`),
-	FirstError: true,
-	Unreachable: scheduler.Sentences(
-		`component error: Failed to connect to (?:system|queue-manager): .*`,
-		`component error: Following exception occurred in (?:system|queue-manager): .*`,
-		`component error: Following exception occurred while trying to execute system\.\w+: .*`,
-		`client_utils\.py:L#[0-9]+:cn:(?:system|queue-manager|service-location)`,
-		`\[Errno [0-9]+\] (?:Connection refused|No route to host|Network is unreachable|Name or service not known)`,
-	),
-	// maxqueued and maxnodehours of a queue (src/lib/Components/cqm.py).
-	Full: scheduler.Sentences(`<Fault 1[0-9]{3}: "The limit of \S+ (?:jobs|node hours) per user in the '\S+' queue has been reached(?:\\n)?">`),
-	Uncertain: scheduler.Sentences(
-		// A fault of another origin: the numbers of Cobalt's own begin at 1000.
-		`<Fault [0-9]{1,3}: .*>`, `<ProtocolError for .*>`,
-		`component error: (?:Following exception occurred while trying to execute|XMLRPC failure <Fault [0-9]{1,3}: .*> in) queue-manager\.\w+(?:: .*)?`,
-		`\[Errno [0-9]+\] (?:Connection (?:reset by peer|timed out)|Broken pipe|_ssl\.c:.*)`,
-		`\(?'?(?:The (?:read|write|handshake) operation )?timed out'?,?\)?`, `BadStatusLine.*`,
-	),
+func submitPatterns() scheduler.SubmitPatterns {
+	return scheduler.SubmitPatterns{
+		// A message of the queue manager may follow the number.
+		ID:         submittedID,
+		Error:      scheduler.Pattern(`^(component error: .*|<Fault .*|<ProtocolError .*|client_utils\.py:.*|\[Errno .*|\(?'?(?:The (?:read|write|handshake) operation )?timed out.*|\S+ operation timed out|BadStatusLine.*)$`),
+		FirstError: true,
+		Unreachable: scheduler.Sentences(
+			`component error: Failed to connect to (?:system|queue-manager): .*`,
+			`component error: Following exception occurred in (?:system|queue-manager): .*`,
+			`component error: Following exception occurred while trying to execute system\.\w+: .*`,
+			`client_utils\.py:L#[0-9]+:cn:(?:system|queue-manager|service-location)`,
+			`\[Errno [0-9]+\] (?:Connection refused|No route to host|Network is unreachable|Name or service not known)`,
+		),
+		// maxqueued and maxnodehours of a queue (src/lib/Components/cqm.py).
+		Full: scheduler.Sentences(`<Fault 1[0-9]{3}: "The limit of \S+ (?:jobs|node hours) per user in the '\S+' queue has been reached(?:\\n)?">`),
+		Uncertain: scheduler.Sentences(
+			// A fault of another origin: the numbers of Cobalt's own begin at 1000.
+			`<Fault [0-9]{1,3}: .*>`, `<ProtocolError for .*>`,
+			`component error: (?:Following exception occurred while trying to execute|XMLRPC failure <Fault [0-9]{1,3}: .*> in) queue-manager\.\w+(?:: .*)?`,
+			`\[Errno [0-9]+\] (?:Connection (?:reset by peer|timed out)|Broken pipe|_ssl\.c:.*)`,
+			`\(?'?(?:The (?:read|write|handshake) operation )?timed out'?,?\)?`, `BadStatusLine.*`,
+		),
+	}
 }
 
 // ParseSubmit implements scheduler.Scheduler.
-func (Cobalt) ParseSubmit(r scheduler.Reply) scheduler.Submission { return submitPatterns.Classify(r) }
+func (Cobalt) ParseSubmit(r scheduler.Reply) scheduler.Submission {
+	return submitPatterns().Classify(r)
+}
 
 type stateRow struct {
 	phase       scheduler.Phase
@@ -175,18 +181,20 @@ type stateRow struct {
 
 // states are those of Cobalt's queue manager. qstat shows a job that has ended only for
 // a moment.
-var states = map[string]stateRow{
-	"queued":      {scheduler.Pending, scheduler.Queued, "it is waiting in the queue"},
-	"starting":    {scheduler.Running, 0, "it is starting"},
-	"running":     {scheduler.Running, 0, "it is running"},
-	"exiting":     {scheduler.Completing, 0, "it is exiting"},
-	"killing":     {scheduler.Completing, 0, "it is being killed"},
-	"done":        {scheduler.Completing, 0, "it has ended"},
-	"preempting":  {scheduler.Running, 0, "it is being preempted"},
-	"preempted":   {scheduler.Running, 0, "it is suspended for another job"},
-	"user_hold":   {scheduler.Pending, scheduler.Held, "it is held; release it with qrls"},
-	"admin_hold":  {scheduler.Pending, scheduler.Held, "it is held by an administrator"},
-	"maxrun_hold": {scheduler.Pending, scheduler.Queued, "its user runs as many jobs as the queue allows"},
-	"dep_hold":    {scheduler.Pending, scheduler.Queued, "it depends on a job that has not ended"},
-	"dep_fail":    {scheduler.Pending, scheduler.Unsatisfiable, "it depends on a job that failed"},
+func states() map[string]stateRow {
+	return map[string]stateRow{
+		"queued":      {scheduler.Pending, scheduler.Queued, "it is waiting in the queue"},
+		"starting":    {scheduler.Running, 0, "it is starting"},
+		"running":     {scheduler.Running, 0, "it is running"},
+		"exiting":     {scheduler.Completing, 0, "it is exiting"},
+		"killing":     {scheduler.Completing, 0, "it is being killed"},
+		"done":        {scheduler.Completing, 0, "it has ended"},
+		"preempting":  {scheduler.Running, 0, "it is being preempted"},
+		"preempted":   {scheduler.Running, 0, "it is suspended for another job"},
+		"user_hold":   {scheduler.Pending, scheduler.Held, "it is held; release it with qrls"},
+		"admin_hold":  {scheduler.Pending, scheduler.Held, "it is held by an administrator"},
+		"maxrun_hold": {scheduler.Pending, scheduler.Queued, "its user runs as many jobs as the queue allows"},
+		"dep_hold":    {scheduler.Pending, scheduler.Queued, "it depends on a job that has not ended"},
+		"dep_fail":    {scheduler.Pending, scheduler.Unsatisfiable, "it depends on a job that failed"},
+	}
 }

@@ -114,7 +114,7 @@ func parseJob(r scheduler.Reply) scheduler.State {
 }
 
 func (j jobRow) jobState() scheduler.State {
-	known, ok := states[j.state]
+	known, ok := states()[j.state]
 	if !ok {
 		return scheduler.State{}
 	}
@@ -141,12 +141,12 @@ func (j jobRow) reason(known stateRow) scheduler.Reason {
 
 // endState is how a job ended, according to its result and the exception that ended it.
 func (j jobRow) endState(s scheduler.State) scheduler.State {
-	known, ok := results[j.result]
+	known, ok := results()[j.result]
 	if !ok {
 		return scheduler.State{}
 	}
 	s.Name, s.Class, s.Description = j.result, known.class, known.description
-	if why, fatal := exceptions[j.exception]; fatal && j.result == "FAILED" {
+	if why, fatal := exceptions()[j.exception]; fatal && j.result == "FAILED" {
 		s.Class, s.Description = why.class, why.description
 		s.Reason = scheduler.Reason{Name: j.note, Description: why.description, Kind: why.kind}
 		return s
@@ -179,40 +179,44 @@ func (Flux) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
 	var found []scheduler.Found
 	for line := range strings.Lines(r.Stdout) {
 		job, ok := readRow(strings.TrimSuffix(line, "\n"))
-		if m := submitPatterns.ID().FindStringSubmatch(job.id); ok && m != nil {
+		if m := submittedID().FindStringSubmatch(job.id); ok && m != nil {
 			found = append(found, scheduler.Found{ID: asciiID(scheduler.ID(m[1])), Name: job.name, State: job.jobState()})
 		}
 	}
 	return found, nil
 }
 
+var submittedID = scheduler.Pattern(`^((?:ƒ|f)[1-9A-HJ-NP-Za-km-z]{1,12})$`)
+
 // submitPatterns match the output of flux batch. It reports an error as "flux-batch:
 // ERROR: X", where X is the text of strerror(3), of the library, or of a validator or a
 // plugin of the job manager that refused the job; older versions add "[Errno N]" before
 // it (src/bindings/python/flux/util.py of flux-core). An id has two forms: it begins with
 // a letter that is not ASCII unless an environment variable forces ASCII.
-var submitPatterns = scheduler.SubmitPatterns{
-	ID:         scheduler.Pattern(`^((?:ƒ|f)[1-9A-HJ-NP-Za-km-z]{1,12})$`),
-	Error:      scheduler.Pattern(`^flux-batch: ERROR: (.*)$`),
-	FirstError: true,
-	Unreachable: scheduler.Sentences(
-		errnoPrefix+`(?:Unable to connect to Flux: |flux_open: )?broker socket \S+ was not found`, errnoPrefix+`Unable to connect to Flux: .*`,
-		`(?:\[Errno 111\] )?Connection refused`, `(?:\[Errno 2\] )?No such file or directory: '?\S*/local'?`,
-	),
-	// max_active_jobs of flux-accounting (src/plugins/mf_priority.cpp).
-	Full: scheduler.Sentences(errnoPrefix + `user has max active jobs`),
-	Uncertain: scheduler.Sentences(
-		`(?:\[Errno 110\] )?Connection timed out`, `(?:\[Errno 104\] )?Connection reset by peer`, `(?:\[Errno 32\] )?Broken pipe`,
-		`(?:\[Errno 38\] )?Function not implemented`, `(?:\[Errno 71\] )?Protocol error`, `(?:\[Errno 113\] )?No route to host`,
-		`(?:\[Errno 62\] )?Timer expired`, errnoPrefix+`[Ll]ost connection(?: to Flux)?`,
-	),
+func submitPatterns() scheduler.SubmitPatterns {
+	return scheduler.SubmitPatterns{
+		ID:         submittedID,
+		Error:      scheduler.Pattern(`^flux-batch: ERROR: (.*)$`),
+		FirstError: true,
+		Unreachable: scheduler.Sentences(
+			errnoPrefix+`(?:Unable to connect to Flux: |flux_open: )?broker socket \S+ was not found`, errnoPrefix+`Unable to connect to Flux: .*`,
+			`(?:\[Errno 111\] )?Connection refused`, `(?:\[Errno 2\] )?No such file or directory: '?\S*/local'?`,
+		),
+		// max_active_jobs of flux-accounting (src/plugins/mf_priority.cpp).
+		Full: scheduler.Sentences(errnoPrefix + `user has max active jobs`),
+		Uncertain: scheduler.Sentences(
+			`(?:\[Errno 110\] )?Connection timed out`, `(?:\[Errno 104\] )?Connection reset by peer`, `(?:\[Errno 32\] )?Broken pipe`,
+			`(?:\[Errno 38\] )?Function not implemented`, `(?:\[Errno 71\] )?Protocol error`, `(?:\[Errno 113\] )?No route to host`,
+			`(?:\[Errno 62\] )?Timer expired`, errnoPrefix+`[Ll]ost connection(?: to Flux)?`,
+		),
+	}
 }
 
 const errnoPrefix = `(?:\[Errno [0-9]+\] )?`
 
 // ParseSubmit implements scheduler.Scheduler.
 func (Flux) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := submitPatterns.Classify(r)
+	s := submitPatterns().Classify(r)
 	s.ID = asciiID(s.ID)
 	return s
 }
@@ -223,14 +227,16 @@ type stateRow struct {
 }
 
 // states are those of RFC 21 of the Flux framework. NEW and the like last only a moment.
-var states = map[string]stateRow{
-	"NEW":      {scheduler.Pending, "Flux is accepting it"},
-	"DEPEND":   {scheduler.Pending, "it depends on something that has not happened"},
-	"PRIORITY": {scheduler.Pending, "its priority is not assigned yet"},
-	"SCHED":    {scheduler.Pending, "it waits for resources to become free"},
-	"RUN":      {scheduler.Running, "it is running"},
-	"CLEANUP":  {scheduler.Completing, "it is completing"},
-	"INACTIVE": {scheduler.Done, "it ended"},
+func states() map[string]stateRow {
+	return map[string]stateRow{
+		"NEW":      {scheduler.Pending, "Flux is accepting it"},
+		"DEPEND":   {scheduler.Pending, "it depends on something that has not happened"},
+		"PRIORITY": {scheduler.Pending, "its priority is not assigned yet"},
+		"SCHED":    {scheduler.Pending, "it waits for resources to become free"},
+		"RUN":      {scheduler.Running, "it is running"},
+		"CLEANUP":  {scheduler.Completing, "it is completing"},
+		"INACTIVE": {scheduler.Done, "it ended"},
+	}
 }
 
 type endRow struct {
@@ -240,24 +246,28 @@ type endRow struct {
 }
 
 // results are those of flux-jobs(1).
-var results = map[string]endRow{
-	"COMPLETED": {scheduler.Exited, "it completed", 0},
-	"FAILED":    {scheduler.Exited, "it failed", 0},
-	"CANCELED":  {scheduler.Cancelled, "it was cancelled", 0},
-	"TIMEOUT":   {scheduler.TimeLimit, "it ran longer than its time limit", 0},
+func results() map[string]endRow {
+	return map[string]endRow{
+		"COMPLETED": {scheduler.Exited, "it completed", 0},
+		"FAILED":    {scheduler.Exited, "it failed", 0},
+		"CANCELED":  {scheduler.Cancelled, "it was cancelled", 0},
+		"TIMEOUT":   {scheduler.TimeLimit, "it ran longer than its time limit", 0},
+	}
 }
 
 // exceptions are the types that end a job other than by its script (RFC 21,
 // flux-job-exceptions(7)). An allocation or a dependency that can never be satisfied is
 // an error of the request.
-var exceptions = map[string]endRow{
-	"alloc":        {scheduler.Exited, "it requests more than there is", scheduler.Unsatisfiable},
-	"dependency":   {scheduler.Exited, "it depends on a job that will never end as required", scheduler.Unsatisfiable},
-	"exec":         {scheduler.SystemFailure, "it could not be started, or its node was lost", 0},
-	"node-failure": {scheduler.SystemFailure, "a node of it failed", 0},
-	"prolog":       {scheduler.SystemFailure, "its nodes could not be prepared", 0},
-	"epilog":       {scheduler.Exited, "its nodes could not be cleaned up", 0},
-	"start":        {scheduler.SystemFailure, "it could not be started", 0},
-	"preempt":      {scheduler.SystemFailure, "it was preempted", 0},
-	"scheduler":    {scheduler.SystemFailure, "the scheduler failed", 0},
+func exceptions() map[string]endRow {
+	return map[string]endRow{
+		"alloc":        {scheduler.Exited, "it requests more than there is", scheduler.Unsatisfiable},
+		"dependency":   {scheduler.Exited, "it depends on a job that will never end as required", scheduler.Unsatisfiable},
+		"exec":         {scheduler.SystemFailure, "it could not be started, or its node was lost", 0},
+		"node-failure": {scheduler.SystemFailure, "a node of it failed", 0},
+		"prolog":       {scheduler.SystemFailure, "its nodes could not be prepared", 0},
+		"epilog":       {scheduler.Exited, "its nodes could not be cleaned up", 0},
+		"start":        {scheduler.SystemFailure, "it could not be started", 0},
+		"preempt":      {scheduler.SystemFailure, "it was preempted", 0},
+		"scheduler":    {scheduler.SystemFailure, "the scheduler failed", 0},
+	}
 }

@@ -95,32 +95,34 @@ func (LSF) Grammar() scheduler.Grammar {
 // library), with an invalid name before it: "NAME: X". An esub can print any text before
 // that line. The texts about daemons that do not respond are those of lserrno(3) and of
 // IBM's command reference.
-var submitPatterns = scheduler.SubmitPatterns{
-	ID:    scheduler.Pattern(`^Job <([1-9][0-9]{0,9})> is submitted to (?:default )?queue <.*>\.$`),
-	Error: scheduler.Pattern(`^(.*\. Job not submitted\.|(?:User|Group|Project|Cluster|Queue|Job group)? ?(?:<.*>: )?Pending (?:job|slot) threshold reached\..*|Cannot connect to LSF\..*|LSF is down\..*|(?:LSF |Batch |batch )?(?:system )?daemon not responding.*|Failed in an LSF library call: .*|Request from non-LSF host rejected\.?|.*lsf\.conf.*)$`),
-	Unreachable: scheduler.Sentences(
-		withoutPrefix(`Cannot connect to LSF\. Please wait \.\.\.`), withoutPrefix(`LSF is down\. Please wait \.\.\.`),
-		withoutPrefix(`(?:Failed in an LSF library call: )?(?:LIM is down; try later|Request from (?:a )?non-LSF host rejected|Communication down|Connection refused by server)`),
-		withoutPrefix(`Batch service not registered`), withoutPrefix(`Timeout on connect call to server`), withoutPrefix(`Server is not connected`),
-		`(?:lsf\.conf|/.*/lsf\.conf): (?:No such file or directory|not found).*`, `Cannot open (?:lsf\.conf|/.*/lsf\.conf).*`,
-	),
-	Full: scheduler.Sentences(
-		`(?:(?:User|Group|Project|Cluster|Queue|Job group) )?(?:<[^>]*>: )?Pending (?:job|slot) threshold reached\.(?: Retrying in [0-9]+ seconds\.*)?(?: Job not submitted\.)?`,
-		`(?:[^:]*: )?(?:The destination queue has reached its job limit|Job group limit reached)\. Job not submitted\.`,
-	),
-	Uncertain: scheduler.Sentences(
-		withoutPrefix(`(?:Contacting batch daemon: )?Communication timeout`), withoutPrefix(`Batch protocol error`), withoutPrefix(`XDR encode/decode error`),
-		withoutPrefix(`End of file`), withoutPrefix(`(?:Master batch daemon|Batch library) internal error`), withoutPrefix(`Operation is in progress`),
-		`(?:LSF |Batch |batch )?(?:system )?daemon not responding ?\.\.\. ?still trying.*`,
-		withoutPrefix(`Failed in an LSF library call(?:: .*)?`), withoutPrefix(`System call failed(?:: .*)?`), withoutPrefix(`Child process died`),
-	),
+func submitPatterns() scheduler.SubmitPatterns {
+	return scheduler.SubmitPatterns{
+		ID:    scheduler.Pattern(`^Job <([1-9][0-9]{0,9})> is submitted to (?:default )?queue <.*>\.$`),
+		Error: scheduler.Pattern(`^(.*\. Job not submitted\.|(?:User|Group|Project|Cluster|Queue|Job group)? ?(?:<.*>: )?Pending (?:job|slot) threshold reached\..*|Cannot connect to LSF\..*|LSF is down\..*|(?:LSF |Batch |batch )?(?:system )?daemon not responding.*|Failed in an LSF library call: .*|Request from non-LSF host rejected\.?|.*lsf\.conf.*)$`),
+		Unreachable: scheduler.Sentences(
+			withoutPrefix(`Cannot connect to LSF\. Please wait \.\.\.`), withoutPrefix(`LSF is down\. Please wait \.\.\.`),
+			withoutPrefix(`(?:Failed in an LSF library call: )?(?:LIM is down; try later|Request from (?:a )?non-LSF host rejected|Communication down|Connection refused by server)`),
+			withoutPrefix(`Batch service not registered`), withoutPrefix(`Timeout on connect call to server`), withoutPrefix(`Server is not connected`),
+			`(?:lsf\.conf|/.*/lsf\.conf): (?:No such file or directory|not found).*`, `Cannot open (?:lsf\.conf|/.*/lsf\.conf).*`,
+		),
+		Full: scheduler.Sentences(
+			`(?:(?:User|Group|Project|Cluster|Queue|Job group) )?(?:<[^>]*>: )?Pending (?:job|slot) threshold reached\.(?: Retrying in [0-9]+ seconds\.*)?(?: Job not submitted\.)?`,
+			`(?:[^:]*: )?(?:The destination queue has reached its job limit|Job group limit reached)\. Job not submitted\.`,
+		),
+		Uncertain: scheduler.Sentences(
+			withoutPrefix(`(?:Contacting batch daemon: )?Communication timeout`), withoutPrefix(`Batch protocol error`), withoutPrefix(`XDR encode/decode error`),
+			withoutPrefix(`End of file`), withoutPrefix(`(?:Master batch daemon|Batch library) internal error`), withoutPrefix(`Operation is in progress`),
+			`(?:LSF |Batch |batch )?(?:system )?daemon not responding ?\.\.\. ?still trying.*`,
+			withoutPrefix(`Failed in an LSF library call(?:: .*)?`), withoutPrefix(`System call failed(?:: .*)?`), withoutPrefix(`Child process died`),
+		),
+	}
 }
 
 // withoutPrefix matches a text without a name before it.
 func withoutPrefix(text string) string { return `(?:` + text + `)(?:\. Job not submitted\.)?` }
 
 // ParseSubmit implements scheduler.Scheduler.
-func (LSF) ParseSubmit(r scheduler.Reply) scheduler.Submission { return submitPatterns.Classify(r) }
+func (LSF) ParseSubmit(r scheduler.Reply) scheduler.Submission { return submitPatterns().Classify(r) }
 
 var (
 	unknownJob = scheduler.Pattern(`Job <[^>]*> is not found|No (?:matching |unfinished )?job found`)
@@ -173,7 +175,7 @@ func parseJob(r scheduler.Reply) scheduler.State {
 }
 
 func (j jobRow) state() scheduler.State {
-	row, ok := states[j.Stat]
+	row, ok := states()[j.Stat]
 	if !ok {
 		return scheduler.State{}
 	}
@@ -191,7 +193,7 @@ func (j jobRow) state() scheduler.State {
 // after ...", or else by the exit status.
 func setEnd(s *scheduler.State, why, code string) {
 	word, _, _ := strings.Cut(why, ":")
-	if t, ok := terminations[strings.TrimSpace(word)]; ok {
+	if t, ok := terminations()[strings.TrimSpace(word)]; ok {
 		s.Name, s.Class, s.Description = strings.TrimSpace(word), t.class, t.description
 	}
 	n, err := strconv.Atoi(code)

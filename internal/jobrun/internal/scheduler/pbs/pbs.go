@@ -164,29 +164,31 @@ func (p PBS) Grammar() scheduler.Grammar {
 // number modulo 256 (src/cmds/qsub.c); X is a text of src/lib/Liblog/pbs_messages.c, of
 // src/lib/Libdis/dis.c, or of a hook. Torque prints "qsub: submit error (X)", with details
 // after MSG= (src/cmds/qsub_functions.c, src/include/pbs_error_db.h).
-var submitPatterns = scheduler.SubmitPatterns{
-	ID:         scheduler.Pattern(`^([0-9]{1,12}(?:\.[A-Za-z0-9_.-]+)?)$`),
-	Error:      scheduler.Pattern(`^qsub: (.*)$`),
-	FirstError: true,
-	Unreachable: scheduler.Sentences(
-		`cannot connect to server \S* ?\(errno=-?[0-9]+\).*`,
-		torqueError(`Could not connect to batch server|Can not establish connection|could not connect to trqauthd|Could not resolve host name|Unable to get connection to socket|No server specified`),
-		torqueError(`Pbs Server is currently too busy to service this request\. Please retry this request\.|Client connection not found\..*`),
-		`Request not allowed: Server shutting down`, torqueError(`Request not allowed: Server shutting down`),
-		`No free connections`, `Server connection table full`,
-	),
-	Full: scheduler.Sentences(
-		`Maximum number of jobs (?:in 'Q' state )?(?:for (?:user|group|project) \S+ )?already in (?:complex|queue(?: \S+)?)`,
-		`would exceed (?:complex's|queue \S+'s) per-(?:user|group|project) limit(?: of jobs in 'Q' state)?`,
-		`would exceed (?:(?:per-)?(?:user|group|project)(?: \S+'s)? )?limit on resource \S+ in (?:complex|queue \S+)(?: for jobs in 'Q' state)?`,
-		torqueError(`Maximum number of jobs already in queue(?: for user)?`),
-	),
-	Uncertain: scheduler.Sentences(
-		`End of File`, `Premature end of message`, `(?:Supporting )?[Pp]rotocol failure(?: in commit)?`, `Batch protocol error`, `Bad DIS based Request Protocol`,
-		`PBS server internal error`, `System error: ?`, `Expired credential`, `Error \([0-9]+\) submitting job`, `Error -?[0-9]+`,
-		torqueError(`Time out|Premature End of File|Error in socket select|Error (?:writing|reading) data (?:to|from) socket|Socket close detected|Batch protocol error|Bad DIS based Request Protocol|PBS server internal error| ?System error: ?|Expired credential`),
-		`Error \([0-9]+ - .*\) submitting job`,
-	),
+func submitPatterns() scheduler.SubmitPatterns {
+	return scheduler.SubmitPatterns{
+		ID:         scheduler.Pattern(`^([0-9]{1,12}(?:\.[A-Za-z0-9_.-]+)?)$`),
+		Error:      scheduler.Pattern(`^qsub: (.*)$`),
+		FirstError: true,
+		Unreachable: scheduler.Sentences(
+			`cannot connect to server \S* ?\(errno=-?[0-9]+\).*`,
+			torqueError(`Could not connect to batch server|Can not establish connection|could not connect to trqauthd|Could not resolve host name|Unable to get connection to socket|No server specified`),
+			torqueError(`Pbs Server is currently too busy to service this request\. Please retry this request\.|Client connection not found\..*`),
+			`Request not allowed: Server shutting down`, torqueError(`Request not allowed: Server shutting down`),
+			`No free connections`, `Server connection table full`,
+		),
+		Full: scheduler.Sentences(
+			`Maximum number of jobs (?:in 'Q' state )?(?:for (?:user|group|project) \S+ )?already in (?:complex|queue(?: \S+)?)`,
+			`would exceed (?:complex's|queue \S+'s) per-(?:user|group|project) limit(?: of jobs in 'Q' state)?`,
+			`would exceed (?:(?:per-)?(?:user|group|project)(?: \S+'s)? )?limit on resource \S+ in (?:complex|queue \S+)(?: for jobs in 'Q' state)?`,
+			torqueError(`Maximum number of jobs already in queue(?: for user)?`),
+		),
+		Uncertain: scheduler.Sentences(
+			`End of File`, `Premature end of message`, `(?:Supporting )?[Pp]rotocol failure(?: in commit)?`, `Batch protocol error`, `Bad DIS based Request Protocol`,
+			`PBS server internal error`, `System error: ?`, `Expired credential`, `Error \([0-9]+\) submitting job`, `Error -?[0-9]+`,
+			torqueError(`Time out|Premature End of File|Error in socket select|Error (?:writing|reading) data (?:to|from) socket|Socket close detected|Batch protocol error|Bad DIS based Request Protocol|PBS server internal error| ?System error: ?|Expired credential`),
+			`Error \([0-9]+ - .*\) submitting job`,
+		),
+	}
 }
 
 // torqueError matches Torque's message for one of the errors.
@@ -198,7 +200,7 @@ var hookCodes = map[int]bool{(15136 & 0xff): true, (15169 & 0xff): true}
 
 // ParseSubmit implements scheduler.Scheduler.
 func (PBS) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := submitPatterns.Classify(r)
+	s := submitPatterns().Classify(r)
 	if r.Err == nil && hookCodes[r.Code] && s.Error != "" {
 		s.Outcome = scheduler.Refused
 	}
@@ -289,7 +291,7 @@ func parseHistory(r scheduler.Reply) scheduler.State {
 // status is done: it may remain in that state indefinitely when its files cannot be
 // delivered.
 func (a attributes) state() scheduler.State {
-	row, ok := states[a["job_state"]]
+	row, ok := states()[a["job_state"]]
 	if !ok {
 		return scheduler.State{}
 	}
@@ -308,9 +310,9 @@ func (a attributes) state() scheduler.State {
 // setEnd sets how the job ended, from Exit_status and the substate.
 func (a attributes) setEnd(s *scheduler.State, code int, known bool) {
 	name := "Exit_status=" + strconv.Itoa(code)
-	kind, special := statuses[code]
+	kind, special := statuses()[code]
 	if _, lower := a["exit_status"]; lower {
-		name, kind = "exit_status="+strconv.Itoa(code), torqueStatuses[code]
+		name, kind = "exit_status="+strconv.Itoa(code), torqueStatuses()[code]
 		special = kind.description != ""
 	}
 	switch {

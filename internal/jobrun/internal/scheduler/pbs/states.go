@@ -19,20 +19,22 @@ const (
 
 // states are the letters of job_state, from JOB STATES of qstat(1B) of OpenPBS;
 // C is Torque's.
-var states = map[string]stateRow{
-	"B": {running, 0, "its array has started"},
-	"C": {done, 0, "it completed"},
-	"E": {completing, 0, "it is exiting"},
-	"F": {done, 0, "it finished"},
-	"H": {pending, held, "it is held; release it with qrls"},
-	"M": {done, 0, "it was moved to another server"},
-	"Q": {pending, queued, "it is waiting in the queue"},
-	"R": {running, 0, "it is running"},
-	"S": {running, 0, "it is suspended"},
-	"T": {pending, queued, "it is being moved to another server"},
-	"U": {running, 0, "it is suspended while the workstation is in use"},
-	"W": {pending, queued, "its start time has not been reached"},
-	"X": {done, 0, "it finished"},
+func states() map[string]stateRow {
+	return map[string]stateRow{
+		"B": {running, 0, "its array has started"},
+		"C": {done, 0, "it completed"},
+		"E": {completing, 0, "it is exiting"},
+		"F": {done, 0, "it finished"},
+		"H": {pending, held, "it is held; release it with qrls"},
+		"M": {done, 0, "it was moved to another server"},
+		"Q": {pending, queued, "it is waiting in the queue"},
+		"R": {running, 0, "it is running"},
+		"S": {running, 0, "it is suspended"},
+		"T": {pending, queued, "it is being moved to another server"},
+		"U": {running, 0, "it is suspended while the workstation is in use"},
+		"W": {pending, queued, "its start time has not been reached"},
+		"X": {done, 0, "it finished"},
+	}
 }
 
 // terminated is the substate of a deleted job (JOB_SUBSTATE_TERMINATED of OpenPBS), which
@@ -46,31 +48,35 @@ type exitRow struct {
 
 // statuses are the values of Exit_status that PBS itself sets (Job Exit Status Codes of
 // the OpenPBS administrator's guide; JOB_EXEC_KILL_* of job.h).
-var statuses = map[int]exitRow{
-	-29: {scheduler.TimeLimit, "it ran longer than its walltime"},
-	-28: {scheduler.TimeLimit, "it used more processor time than it requested"},
-	-27: {scheduler.MemoryLimit, "it used more memory than it requested"},
-	-26: {scheduler.MemoryLimit, "it used more virtual memory than it requested"},
-	-25: {scheduler.SystemFailure, "it used more processors than it requested"},
-	-24: {scheduler.SystemFailure, "it used more processors than it requested"},
-	-11: {scheduler.SystemFailure, "it was preempted"},
-	-10: {scheduler.SystemFailure, "its account is unknown on the node"},
-	-2:  {scheduler.SystemFailure, "its node could not prepare its files"},
-	-1:  {scheduler.SystemFailure, "its node could not start it"},
+func statuses() map[int]exitRow {
+	return map[int]exitRow{
+		-29: {scheduler.TimeLimit, "it ran longer than its walltime"},
+		-28: {scheduler.TimeLimit, "it used more processor time than it requested"},
+		-27: {scheduler.MemoryLimit, "it used more memory than it requested"},
+		-26: {scheduler.MemoryLimit, "it used more virtual memory than it requested"},
+		-25: {scheduler.SystemFailure, "it used more processors than it requested"},
+		-24: {scheduler.SystemFailure, "it used more processors than it requested"},
+		-11: {scheduler.SystemFailure, "it was preempted"},
+		-10: {scheduler.SystemFailure, "its account is unknown on the node"},
+		-2:  {scheduler.SystemFailure, "its node could not prepare its files"},
+		-1:  {scheduler.SystemFailure, "its node could not start it"},
+	}
 }
 
 // torqueStatuses are those of Torque's exit_status (JOB_EXEC_* of
 // src/include/pbs_job.h of Torque 6.1).
-var torqueStatuses = map[int]exitRow{
-	-14: {scheduler.SystemFailure, "its node's prologue must run again"},
-	-13: {scheduler.SystemFailure, "its node could not create its cgroups"},
-	-12: {scheduler.TimeLimit, "it used more processor time than it requested"},
-	-11: {scheduler.TimeLimit, "it ran longer than its walltime"},
-	-10: {scheduler.MemoryLimit, "it used more memory than it requested"},
-	-9:  {scheduler.SystemFailure, "its node could not open its output"},
-	-8:  {scheduler.SystemFailure, "its node could not start its command"},
-	-2:  {scheduler.SystemFailure, "its node could not prepare its files"},
-	-1:  {scheduler.SystemFailure, "its node could not start it"},
+func torqueStatuses() map[int]exitRow {
+	return map[int]exitRow{
+		-14: {scheduler.SystemFailure, "its node's prologue must run again"},
+		-13: {scheduler.SystemFailure, "its node could not create its cgroups"},
+		-12: {scheduler.TimeLimit, "it used more processor time than it requested"},
+		-11: {scheduler.TimeLimit, "it ran longer than its walltime"},
+		-10: {scheduler.MemoryLimit, "it used more memory than it requested"},
+		-9:  {scheduler.SystemFailure, "its node could not open its output"},
+		-8:  {scheduler.SystemFailure, "its node could not start its command"},
+		-2:  {scheduler.SystemFailure, "its node could not prepare its files"},
+		-1:  {scheduler.SystemFailure, "its node could not start it"},
+	}
 }
 
 // pendingComments explain why a job is pending, by the scheduler's comment; the first match

@@ -99,24 +99,26 @@ func (SGE) Grammar() scheduler.Grammar {
 // (source/daemons/qmaster/msg_qmaster.h), of a job submission verifier, or of the
 // communication library (source/libs/gdi/msg_gdilib.h), whose errors also appear alone,
 // after "error: ".
-var submitPatterns = scheduler.SubmitPatterns{
-	ID:         scheduler.Pattern(`^(?:Your job )?([1-9][0-9]{0,9})(?: \(".*"\) has been submitted)?$`),
-	Error:      scheduler.Pattern(`^(?:Unable to run job: |Unable to initialize environment because of error: |error: |critical error: )(.*)$`),
-	FirstError: true,
-	Unreachable: scheduler.Sentences(
-		`commlib error: .*\(Connection refused\)`, `commlib error: can't (?:connect to service|resolve host name|create socket).*`, `SGE_ROOT directory ".*" doesn't exist`,
-		`can't resolve host name.*`, `Please set the environment variable SGE_ROOT\.?`, `(?:error: )?unable to (?:contact|connect to) qmaster.*`,
-		`unable to send message to qmaster using port [0-9]+ on host ".*": can't (?:connect to service|resolve host name|create socket)\.?`,
-	),
-	Full: scheduler.Sentences(
-		`job rejected: only [0-9]+ jobs are allowed per (?:user \(current job count: [0-9]+\)|cluster)\.?`,
-		`[Cc]ould not pass job now to DRM system\. A retry may succeed however \(saturation\)\.`,
-	),
-	Uncertain: scheduler.Sentences(
-		`commlib error: .*`, `unable to send message to qmaster using port [0-9]+ on host ".*": .*`,
-		`failed (?:sending gdi request|receiving gdi request response for mid=[0-9]+ \(.*\))\.?`, `got gdi request receive timeout`,
-		`can't (?:send .* message to|receive message from) commproc .*`, `error unpacking gdi request: .*`,
-	),
+func submitPatterns() scheduler.SubmitPatterns {
+	return scheduler.SubmitPatterns{
+		ID:         scheduler.Pattern(`^(?:Your job )?([1-9][0-9]{0,9})(?: \(".*"\) has been submitted)?$`),
+		Error:      scheduler.Pattern(`^(?:Unable to run job: |Unable to initialize environment because of error: |error: |critical error: )(.*)$`),
+		FirstError: true,
+		Unreachable: scheduler.Sentences(
+			`commlib error: .*\(Connection refused\)`, `commlib error: can't (?:connect to service|resolve host name|create socket).*`, `SGE_ROOT directory ".*" doesn't exist`,
+			`can't resolve host name.*`, `Please set the environment variable SGE_ROOT\.?`, `(?:error: )?unable to (?:contact|connect to) qmaster.*`,
+			`unable to send message to qmaster using port [0-9]+ on host ".*": can't (?:connect to service|resolve host name|create socket)\.?`,
+		),
+		Full: scheduler.Sentences(
+			`job rejected: only [0-9]+ jobs are allowed per (?:user \(current job count: [0-9]+\)|cluster)\.?`,
+			`[Cc]ould not pass job now to DRM system\. A retry may succeed however \(saturation\)\.`,
+		),
+		Uncertain: scheduler.Sentences(
+			`commlib error: .*`, `unable to send message to qmaster using port [0-9]+ on host ".*": .*`,
+			`failed (?:sending gdi request|receiving gdi request response for mid=[0-9]+ \(.*\))\.?`, `got gdi request receive timeout`,
+			`can't (?:send .* message to|receive message from) commproc .*`, `error unpacking gdi request: .*`,
+		),
+	}
 }
 
 // fullStatus is the exit status of a submission at a limit (qsub(1)).
@@ -127,7 +129,7 @@ var verified = scheduler.Pattern(`(?m)^verification: found .*$`)
 
 // ParseSubmit implements scheduler.Scheduler.
 func (SGE) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := submitPatterns.Classify(r)
+	s := submitPatterns().Classify(r)
 	switch {
 	case r.Err == nil && r.Code == 0 && s.Outcome == scheduler.Uncertain && verified().MatchString(r.Stdout):
 		s.Outcome = scheduler.Refused
@@ -250,7 +252,7 @@ func parseAccounting(r scheduler.Reply) scheduler.State {
 	}
 	s := scheduler.State{Phase: scheduler.Done, Name: fmt.Sprintf("failed=%d", failed), Nodes: f["hostname"], Description: "Grid Engine could not run it"}
 	s.Start, _ = time.ParseInLocation(time.ANSIC, f["start_time"], time.Local)
-	end, special := failures[failed]
+	end, special := failures()[failed]
 	if !special {
 		s.Class = scheduler.SystemFailure
 		return s
@@ -322,10 +324,12 @@ type failedRow struct {
 // Grid Engine could not run the job (accounting(5), sge_diagnostics(1)). With 100 the
 // job's first process was killed, by qdel or by a signal on the node; the record does not
 // distinguish them.
-var failures = map[int]failedRow{
-	0:   {scheduler.Exited, "it ended"},
-	37:  {scheduler.TimeLimit, "it exceeded h_rt, h_cpu or h_vmem"},
-	44:  {scheduler.TimeLimit, "it exceeded h_rt, h_cpu or h_vmem"},
-	25:  {scheduler.SystemFailure, "it will run again"},
-	100: {scheduler.Cancelled, "it was deleted or killed"},
+func failures() map[int]failedRow {
+	return map[int]failedRow{
+		0:   {scheduler.Exited, "it ended"},
+		37:  {scheduler.TimeLimit, "it exceeded h_rt, h_cpu or h_vmem"},
+		44:  {scheduler.TimeLimit, "it exceeded h_rt, h_cpu or h_vmem"},
+		25:  {scheduler.SystemFailure, "it will run again"},
+		100: {scheduler.Cancelled, "it was deleted or killed"},
+	}
 }

@@ -136,33 +136,35 @@ func grammar() scheduler.Grammar {
 // slurm_errtab (src/common/slurm_errno.c) or of strerror(3), never a text of the site;
 // messages of plugins and details from the controller precede it. The tables are those of
 // Slurm 20.11 to 26.05.
-var submitPatterns = scheduler.SubmitPatterns{
-	ID:    scheduler.Pattern(`^(?:Submitted batch job )?([1-9][0-9]{0,9}(?:;[A-Za-z0-9_.-]+)?)$`),
-	Error: scheduler.Pattern(`^[\w.+-]+: (?:error: Batch job submission failed|fatal): (.*)$`),
-	Unreachable: scheduler.Sentences(
-		// Errors of the configuration, before the request.
-		`Unable to process configuration file`, `Could not establish a configuration source`,
-		// Errors of connect(2), before the request is sent.
-		`Unable to contact slurm controller \(connect failure\)`, `Communication connection failure`,
-		`Connection timed out establishing`, `Connection refused`, `No route to host`, `Network is unreachable`, `Host is unreachable`,
-		// Errors of a controller that did not process the request.
-		`Slurm backup controller in standby mode`, `Controller is in standby mode, try a different controller`,
-		`Rate limit exceeded, please retry (?:momentarily|later)`,
-	),
-	// MaxJobCount, after two minutes of retries by sbatch.
-	Full: scheduler.Sentences(`MaxJobCount limit reached`, `Resource temporarily unavailable`),
-	Uncertain: scheduler.Sentences(
-		`Socket timed out on send/recv operation`, `Zero Bytes were transmitted or received`,
-		`Unable to contact slurm controller \((?:send|receive|shutdown) failure\)`,
-		`Message (?:send|receive) failure`, `Communication shutdown failure`, `Unexpected message received`,
-		`Unexpected missing socket error`, `Insane message length`, `Incompatible versions of client and server code`,
-		authentication, `Invalid authentication credential`, `Authentication credential expired`,
-		`Connection (?:rejected by handler|forced closed by quiesce timeout|timed out (?:writing|reading))`,
-		`Kernel reported delayed socket error after successful write\(\), client side likely closed`,
-		`Process is shutting down and closing all communications`,
-		`Connection (?:reset by peer|timed out)`, `Broken pipe`, `Interrupted system call`, `Input/output error`,
-		`Transport endpoint is not connected`, `No error`, `Success`,
-	),
+func submitPatterns() scheduler.SubmitPatterns {
+	return scheduler.SubmitPatterns{
+		ID:    scheduler.Pattern(`^(?:Submitted batch job )?([1-9][0-9]{0,9}(?:;[A-Za-z0-9_.-]+)?)$`),
+		Error: scheduler.Pattern(`^[\w.+-]+: (?:error: Batch job submission failed|fatal): (.*)$`),
+		Unreachable: scheduler.Sentences(
+			// Errors of the configuration, before the request.
+			`Unable to process configuration file`, `Could not establish a configuration source`,
+			// Errors of connect(2), before the request is sent.
+			`Unable to contact slurm controller \(connect failure\)`, `Communication connection failure`,
+			`Connection timed out establishing`, `Connection refused`, `No route to host`, `Network is unreachable`, `Host is unreachable`,
+			// Errors of a controller that did not process the request.
+			`Slurm backup controller in standby mode`, `Controller is in standby mode, try a different controller`,
+			`Rate limit exceeded, please retry (?:momentarily|later)`,
+		),
+		// MaxJobCount, after two minutes of retries by sbatch.
+		Full: scheduler.Sentences(`MaxJobCount limit reached`, `Resource temporarily unavailable`),
+		Uncertain: scheduler.Sentences(
+			`Socket timed out on send/recv operation`, `Zero Bytes were transmitted or received`,
+			`Unable to contact slurm controller \((?:send|receive|shutdown) failure\)`,
+			`Message (?:send|receive) failure`, `Communication shutdown failure`, `Unexpected message received`,
+			`Unexpected missing socket error`, `Insane message length`, `Incompatible versions of client and server code`,
+			authentication, `Invalid authentication credential`, `Authentication credential expired`,
+			`Connection (?:rejected by handler|forced closed by quiesce timeout|timed out (?:writing|reading))`,
+			`Kernel reported delayed socket error after successful write\(\), client side likely closed`,
+			`Process is shutting down and closing all communications`,
+			`Connection (?:reset by peer|timed out)`, `Broken pipe`, `Interrupted system call`, `Input/output error`,
+			`Transport endpoint is not connected`, `No error`, `Success`,
+		),
+	}
 }
 
 const (
@@ -185,7 +187,7 @@ var (
 
 // ParseSubmit implements scheduler.Scheduler.
 func (Slurm) ParseSubmit(r scheduler.Reply) scheduler.Submission {
-	s := submitPatterns.Classify(r)
+	s := submitPatterns().Classify(r)
 	output := strings.ReplaceAll(r.Stderr+"\n"+r.Stdout, "\r\n", "\n")
 	switch {
 	case s.Error == authentication && unsigned().MatchString(output):
@@ -261,7 +263,7 @@ func parseAccounting(r scheduler.Reply) scheduler.State {
 // Some versions add flags after a plus sign.
 func stateOf(name, reason string) scheduler.State {
 	name, _, _ = strings.Cut(name, "+")
-	row, ok := states[name]
+	row, ok := states()[name]
 	if !ok {
 		return scheduler.State{}
 	}

@@ -197,7 +197,7 @@ func TestEveryState(t *testing.T) {
 			continue
 		}
 		listed[f[0]] = true
-		row, ok := states[f[0]]
+		row, ok := states()[f[0]]
 		if !ok {
 			t.Errorf("%s is not in the table", f[0])
 			continue
@@ -212,7 +212,7 @@ func TestEveryState(t *testing.T) {
 			t.Errorf("%s is %s (%q), want %s", f[0], got, row.description, f[1])
 		}
 	}
-	for name := range states {
+	for name := range states() {
 		if !listed[name] {
 			t.Errorf("%s is in the table but not in testdata/states.txt", name)
 		}
@@ -303,7 +303,7 @@ func FuzzParsers(f *testing.F) {
 		r := scheduler.Reply{Code: code, Stdout: stdout, Stderr: stderr}
 		for _, q := range (Slurm{}).Queries("1", true) {
 			s := q.Parse(r)
-			if s.Phase == done && (states[s.Name].phase != done || !strings.Contains(stdout, s.Name)) {
+			if s.Phase == done && (states()[s.Name].phase != done || !strings.Contains(stdout, s.Name)) {
 				t.Errorf("%q is taken for the end: %+v", stdout, s)
 			}
 			if code != 0 && s.Phase != scheduler.Unknown {
