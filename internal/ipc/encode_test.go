@@ -23,7 +23,7 @@ func messages(t testing.TB) []any {
 		t.Fatal(err)
 	}
 	full.Settings.Container = &Container{
-		Container: settings.Container{TempDir: full.Account.Home}, Mechanism: "podman", Image: &image.Request{Reference: ref, Entrypoint: []string{}},
+		Container: settings.Container{TempDir: full.Account.Home, ServicesNetwork: "private"}, Mechanism: "podman", Image: &image.Request{Reference: ref, Entrypoint: []string{}},
 		Registries: []Registry{{"https://a.example.com", "u", []byte("p\xff")}}, AuthConfig: []byte{},
 	}
 	return []any{
