@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -186,14 +188,12 @@ func setLock(file *os.File, command int, lock *unix.Flock_t) error {
 // processes of a stage may end later than a killed runner, or later than the cleanup
 // that the runner starts.
 func (w *Workspace) LockStage() (io.Closer, error) {
-	scripts, err := w.base.Open(w.scriptsName()...)
-	if err != nil {
-		return nil, err
-	}
-	defer scripts.Close()
-	rec, err := readJobRecord(scripts)
-	if err != nil {
-		return nil, err
+	rec, ok := w.slotOfBuilds()
+	if !ok {
+		var err error
+		if rec, err = w.readRecord(); err != nil {
+			return nil, err
+		}
 	}
 	if rec.Static {
 		return io.NopCloser(nil), nil // no other job uses that directory
@@ -217,6 +217,27 @@ func (w *Workspace) LockStage() (io.Closer, error) {
 		return nil, err
 	}
 	return file, nil
+}
+
+// slotOfBuilds takes pool and slot from the path of the build directory, without the
+// job's record; ok is false where it is not below the base directory.
+func (w *Workspace) slotOfBuilds() (rec jobRecord, ok bool) {
+	rest, below := strings.CutPrefix(w.request.Dirs.Builds.String(), w.base.Path().String()+"/builds/")
+	pool, name, _ := strings.Cut(rest, "/")
+	slot, err := strconv.Atoi(name)
+	if !below || err != nil || slotName(slot) != name || slot >= maxSlots {
+		return jobRecord{}, false
+	}
+	return jobRecord{Pool: pool, Slot: slot}, true
+}
+
+func (w *Workspace) readRecord() (jobRecord, error) {
+	scripts, err := w.base.Open(w.scriptsName()...)
+	if err != nil {
+		return jobRecord{}, err
+	}
+	defer scripts.Close()
+	return readJobRecord(scripts)
 }
 
 // stageLock is the lock of a slot, on a byte after the reservations. Stages share it:

@@ -165,3 +165,18 @@ func TestLockStageWithoutDirectories(t *testing.T) {
 	stage, err := openWorkspace(t, configure(t, o)).LockStage()
 	testutil.Must(t, err, stage.Close())
 }
+
+// TestLockStageReadsNoRecord: the path of the build directory has what a stage locks.
+func TestLockStageReadsNoRecord(t *testing.T) {
+	a := testAccount(t)
+	o := options(t, a, 1)
+	o.Request.Job.Owner = dead(t)
+	o = configure(t, o)
+	testutil.Must(t, os.RemoveAll(o.Request.Dirs.Scripts.String()))
+	stage, err := openWorkspace(t, o).LockStage()
+	testutil.Must(t, err)
+	if next := configure(t, options(t, a, 2)); slot(next) != "001" {
+		t.Errorf("the next job has %s", slot(next))
+	}
+	testutil.Must(t, stage.Close())
+}
