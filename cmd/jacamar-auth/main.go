@@ -1,5 +1,5 @@
-// The runtime would read the cgroup's processor limit from /proc/self/mountinfo at its
-// start, and again while it runs: long on nodes with many mounts, and without use here.
+// The runtime would keep the file with the cgroup's processor limit open and read it again
+// while it runs, without use here. It looks for it once at its start in any case.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0

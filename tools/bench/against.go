@@ -48,7 +48,7 @@ func against(install *site.Install, programs string, rounds int) error {
 		fmt.Printf("%-13s %s (%s)  %s (%s)  %s more, %.2f x\n", stage, millis(own.median()), own.spread(), millis(base.median()), base.spread(),
 			millis(own.median()-base.median()), own.median().Seconds()/base.median().Seconds())
 	}
-	return nil
+	return costs(sites[0], sites[1], rounds)
 }
 
 // useOlder makes a site use the programs of an older build in a directory.
