@@ -44,7 +44,7 @@ func Look(pid int) Sight {
 func threadStates(dir string) (states []byte) {
 	threads, _ := os.ReadDir(dir)
 	for _, thread := range threads {
-		stat, _ := os.ReadFile(dir + "/" + thread.Name() + "/stat")
+		stat, _ := procfs.Read(dir + "/" + thread.Name() + "/stat")
 		_, state := nameAndState(stat)
 		states = append(states, state)
 	}
