@@ -170,6 +170,9 @@ type ChildConn struct {
 	notes   int
 }
 
+// NewChildConn takes the connected socket, of which the request has been read.
+func NewChildConn(conn io.ReadWriter) *ChildConn { return &ChildConn{conn: conn} }
+
 // Accept reads what jacamar-auth sends first: the request and, for a run stage, the
 // script.
 func Accept(conn io.ReadWriter) (*ChildConn, Request, []byte, error) {
@@ -182,13 +185,13 @@ func Accept(conn io.ReadWriter) (*ChildConn, Request, []byte, error) {
 		return nil, Request{}, nil, err
 	}
 	if r.SubStage == "" {
-		return &ChildConn{conn: conn}, r, nil, nil
+		return NewChildConn(conn), r, nil, nil
 	}
 	script, err := expect(conn, scriptFrame)
 	if err != nil {
 		return nil, Request{}, nil, fmt.Errorf("cannot read the script: %w", err)
 	}
-	return &ChildConn{conn: conn}, r, script, nil
+	return NewChildConn(conn), r, script, nil
 }
 
 // Hello sends jacamar's hello.

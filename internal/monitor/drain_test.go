@@ -35,7 +35,7 @@ const slow = 1500 * time.Millisecond
 func hasASlowReader() {
 	_, w := runner()
 	begun := time.Now()
-	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"head -c 100000 /dev/zero >&2; "+result)
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"head -c 100000 /dev/zero >&2; "+report(ipc.Result{}))
 	go func() {
 		time.Sleep(slow)
 		_, _ = io.Copy(io.Discard, p.stderr)

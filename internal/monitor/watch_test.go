@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -55,12 +56,20 @@ func (p *player) wait() (took time.Duration, err error) {
 	return time.Since(begun), err
 }
 
-// hello and result are frames, as bash writes them: a pid in four bytes of a
-// variable-length integer, and a result without fields.
-const (
-	hello  = `n=$(($$ * 2)); printf "H\0\0\0\5$(printf '\\x%x' $((n & 127 | 128)) $((n >> 7 & 127 | 128)) $((n >> 14 & 127 | 128)) $((n >> 21)))\0" >&0; `
-	result = `printf 'R\0\0\0\7\0\0\0\0\0\0\0' >&0; `
-)
+// hello is the frame that bash writes: its pid in four bytes of a variable-length
+// integer, and no limit on processes.
+const hello = `n=$(($$ * 2)); printf "H\0\0\0\5$(printf '\\x%x' $((n & 127 | 128)) $((n >> 7 & 127 | 128)) $((n >> 14 & 127 | 128)) $((n >> 21)))\0" >&0; `
+
+// report is a command of bash that sends a result.
+func report(r ipc.Result) string {
+	var frame bytes.Buffer
+	check(ipc.NewChildConn(&frame).Report(r))
+	var text strings.Builder
+	for _, b := range frame.Bytes() {
+		fmt.Fprintf(&text, `\%03o`, b)
+	}
+	return "printf '" + text.String() + "' >&0; "
+}
 
 func runner() (r, w *os.File) {
 	r, w, err := os.Pipe()
@@ -70,7 +79,7 @@ func runner() (r, w *os.File) {
 
 func well() {
 	_, w := runner()
-	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"echo early >&2; "+result)
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"echo early >&2; "+report(ipc.Result{}))
 	took, err := p.wait()
 	text := make([]byte, 100)
 	n, _ := p.stderr.Read(text)
@@ -79,7 +88,7 @@ func well() {
 
 func staysAfterItsResult() {
 	_, w := runner()
-	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, "trap '' TERM; "+hello+result+"while :; do sleep 1000; done")
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, "trap '' TERM; "+hello+report(ipc.Result{})+"while :; do sleep 1000; done")
 	took, err := p.wait()
 	fmt.Println(err, took >= exitLimit, took < exitLimit+endLimit, len(p.left))
 }
@@ -105,7 +114,7 @@ func asked() {
 func heeds() {
 	_, w := runner()
 	m := &Monitor{Runner: w, KillTimeout: time.Hour}
-	p := play(m, hello+`read -N 1 frame; [ "$frame" = T ] && printf 'R\0\0\0\20\1\5build\1\16\1\1x\0\0\0\0' >&0`)
+	p := play(m, hello+`read -N 1 frame; [ "$frame" = T ] && `+report(ipc.Result{Kind: "build", Code: 7, Reason: "x"}))
 	m.stop <- unix.SIGTERM
 	took, err := p.wait()
 	fmt.Println(err, took < 20*time.Second)
@@ -113,7 +122,7 @@ func heeds() {
 
 func runnerGoes() {
 	r, w := runner()
-	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"cat; "+result)
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour}, hello+"cat; "+report(ipc.Result{}))
 	r.Close()
 	took, err := p.wait()
 	fmt.Println(err, took < cancelGrace)
@@ -148,7 +157,7 @@ func crashes() {
 func cannotBeEnded() {
 	_, w := runner()
 	m := &Monitor{Runner: w, KillTimeout: time.Hour}
-	p := play(m, hello+result+"exec sleep 1000")
+	p := play(m, hello+report(ipc.Result{})+"exec sleep 1000")
 	conv := m.listen(p.end)
 	<-conv.over
 	left := leftError{all: m.denied(p.child).run(0, 0)}
