@@ -117,7 +117,13 @@ func findings(t *testing.T, s *site.Site, args ...string) []finding {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	return slices.DeleteFunc(r.Lines, func(l finding) bool { return l.Result == "ok" || l.Result == "skip" })
+	return slices.DeleteFunc(r.Lines, func(l finding) bool { return l.Result == "ok" || l.Result == "skip" || ofLoad(l) })
+}
+
+// ofLoad reports a finding of a machine that is busy with other tests: the name service was
+// slow, or a program took longer to print its version than check waits.
+func ofLoad(l finding) bool {
+	return l.Check == "name service" && strings.Contains(l.Text, " took ") || strings.Contains(l.Text, "--version: ")
 }
 
 // runnerFile is a config.toml that calls the site's jacamar-auth, in which a text is
