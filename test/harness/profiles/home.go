@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"math"
 	"errors"
 	"os"
 	"os/signal"
@@ -74,15 +75,16 @@ func Marks(t testing.TB, home string) int {
 }
 
 // End kills the processes with the home in their environment: a profile may have
-// detached them in any way. None has a lower pid than first, unless the pids have
-// wrapped around.
+// detached them in any way. Of processes that are older than the one with the pid first
+// it reads no environment.
 func End(home string, first int) {
 	for again := true; again; {
 		again = false
+		last := lastPID()
 		entries, _ := os.ReadDir("/proc")
 		for _, entry := range entries {
 			pid, err := strconv.Atoi(entry.Name())
-			if err != nil || pid < first {
+			if err != nil || !between(pid, first, last) {
 				continue
 			}
 			text, _ := os.ReadFile("/proc/" + entry.Name() + "/environ")
@@ -91,6 +93,27 @@ func End(home string, first int) {
 			}
 		}
 	}
+}
+
+// between reports whether a pid was given out after first and not after last. The pids
+// begin again at the lowest free one when the highest was given out.
+func between(pid, first, last int) bool {
+	if last < first {
+		return pid >= first || pid <= last
+	}
+	return first <= pid && pid <= last
+}
+
+// lastPID is the pid that was given out last, proc_loadavg(5), or the highest possible.
+func lastPID() int {
+	text, _ := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	if len(fields) == 5 {
+		if pid, err := strconv.Atoi(fields[4]); err == nil {
+			return pid
+		}
+	}
+	return math.MaxInt
 }
 
 // DefaultSignals gives every signal that this process ignores, as below nohup(1), its default
