@@ -27,8 +27,8 @@ type Filter struct {
 	Since            time.Duration
 }
 
-// ErrNoJournal reports that a journal does not exist.
-var ErrNoJournal = errors.New("there is no journal")
+// errNoJournal reports that a journal does not exist.
+var errNoJournal = errors.New("there is no journal")
 
 // ParseJournals reads the directories of a command line.
 func ParseJournals(dirs []string) (Journals, error) {
@@ -80,11 +80,11 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 	return in, nil
 }
 
-// hostsOf are the hosts of a journal; a missing journal is ErrNoJournal.
+// hostsOf are the hosts of a journal; a missing journal is errNoJournal.
 func hostsOf(dir job.AbsPath) ([]string, error) {
 	hosts, err := journal.Hosts(dir)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w in %s: no job has run yet, or auth.journal is off or elsewhere (--journal)", ErrNoJournal, dir)
+		return nil, fmt.Errorf("%w in %s: no job has run yet, or auth.journal is off or elsewhere (--journal)", errNoJournal, dir)
 	}
 	return hosts, err
 }

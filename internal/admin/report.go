@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -179,5 +178,5 @@ func writeCSV(w io.Writer, header []string, rows [][]string) error {
 		}
 	}
 	out.Flush()
-	return cmp.Or(out.Error(), error(nil))
+	return out.Error()
 }

@@ -303,7 +303,7 @@ func (s stage) runInContainer(reaper *process.Reaper) error {
 	if err != nil {
 		return err
 	}
-	c.Stdout, c.Stderr, c.Voice = s.stdout, s.stderr, joblog.NewWriter(s.stdout)
+	c.Stdout, c.Stderr, c.Log = s.stdout, s.stderr, joblog.NewWriter(s.stdout)
 	return c.Run(s.script, s.stop)
 }
 

@@ -184,8 +184,8 @@ func (s stage) runScript() error {
 		err = s.runInContainer(reaper)
 	default:
 		err = executor.Local{
-			Family: reaper, Shell: executor.NewShell(s.request), Profiles: executor.NewProfiles(s.request),
-			Stdout: s.stdout, Stderr: s.stderr, Voice: joblog.NewWriter(s.stdout),
+			Reaper: reaper, Shell: executor.NewShell(s.request), Profiles: executor.NewProfiles(s.request),
+			Stdout: s.stdout, Stderr: s.stderr, Log: joblog.NewWriter(s.stdout),
 			Grace: s.request.Settings.KillTimeout * 9 / 10,
 		}.Run(s.script, s.stop)
 	}

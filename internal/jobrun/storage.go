@@ -115,7 +115,7 @@ func (s stage) evalInShell(expressions ...string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return executor.Login{Family: reaper, Shell: executor.NewShell(s.request), Limit: shellLimit}.Ask(expressions...)
+	return executor.Login{Reaper: reaper, Shell: executor.NewShell(s.request), Limit: shellLimit}.Ask(expressions...)
 }
 
 // missing reports whether the job's PATH lacks a program that the runner's scripts need.

@@ -20,7 +20,7 @@ const askGrace = 200 * time.Millisecond
 
 // Login is a login shell of the user's that is only asked something.
 type Login struct {
-	Family *process.Reaper
+	Reaper *process.Reaper
 	Shell  Shell
 	// Limit is how long the profiles may take.
 	Limit time.Duration
@@ -39,7 +39,7 @@ func (l Login) Ask(words ...string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer l.Family.Sweep(askGrace, nil)
+	defer l.Reaper.Sweep(askGrace, nil)
 	values := make(chan []string, 1)
 	go func() { values <- readAnswer(answer) }()
 	select {
@@ -79,7 +79,7 @@ func (l Login) start(in *os.File, words []string) (*process.Process, error) {
 		return nil, err
 	}
 	defer null.Close()
-	return l.Family.Start(process.Command{
+	return l.Reaper.Start(process.Command{
 		Path: l.Shell.Path, Args: loginshell.Args(loginshell.Program{}.Ask(words...), loginshell.Login), Env: loginshell.Environ(l.Shell.Env),
 		Dir: workDir(l.Shell.Home), Files: []*os.File{0: null, 1: null, 2: null, loginshell.ScriptFD: in},
 	})

@@ -19,18 +19,18 @@ const askLimit = 3 * time.Second
 
 // askOnce is a scenario: it asks the login shell in HOME and prints the answers.
 func askOnce() {
-	family, err := process.NewReaper(nil)
+	reaper, err := process.NewReaper(nil)
 	if err != nil {
 		panic(err)
 	}
 	home := os.Getenv("HOME")
 	login := Login{
-		Family: family, Limit: askLimit,
+		Reaper: reaper, Limit: askLimit,
 		Shell: Shell{Path: "/bin/bash", Env: []string{"PATH=" + searchPath, "HOME=" + home}, Home: home},
 	}
 	start := time.Now()
 	values, err := login.Ask(`"${SCRATCH-}"`, `"$(type -P sh)"`)
-	out := answers{Values: values, Took: time.Since(start), Alone: family.Empty()}
+	out := answers{Values: values, Took: time.Since(start), Alone: reaper.Empty()}
 	if err != nil {
 		out.Err = err.Error()
 	}

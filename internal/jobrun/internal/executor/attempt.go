@@ -57,7 +57,7 @@ func emptied(script *os.File) (bool, error) {
 
 func (l Local) start(w *wiring, read loginshell.Profiles) (*process.Process, error) {
 	program := loginshell.Program{Gate: true, Hide: true, Save: w.saves}
-	shell, err := l.Family.Start(process.Command{
+	shell, err := l.Reaper.Start(process.Command{
 		Path: l.Shell.Path, Args: loginshell.Args(program.Run(), read), Env: loginshell.Environ(l.Shell.Env),
 		Dir: workDir(l.Shell.Home), Files: w.files[:],
 	})
@@ -77,19 +77,19 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (statu
 		case <-reached:
 			passed, reached, late = true, nil, nil
 			if !l.Profiles.Hide {
-				w.output.fold(l.Voice)
+				w.output.fold(l.Log)
 			}
-			known = l.Family.Snapshot(append(proctree.Children(shell.PID), shell.PID)...)
+			known = l.Reaper.Snapshot(append(proctree.Children(shell.PID), shell.PID)...)
 			w.open()
 		case <-late:
 			late = nil
-			l.Voice.Note("your login profiles have not ended after %v; the job waits for them (JACAMAR_CI_NO_PROFILE=true leaves them out)", l.Profiles.WarnAfter)
+			l.Log.Note("your login profiles have not ended after %v; the job waits for them (JACAMAR_CI_NO_PROFILE=true leaves them out)", l.Profiles.WarnAfter)
 			w.output.show(l.Stdout)
 		case status := <-shell.Done:
 			l.tidy(known, stop)
 			return status, passed
 		case <-stop.Terminate:
-			if _, ended := l.Family.Sweep(l.Grace, stop.Abort); !ended {
+			if _, ended := l.Reaper.Sweep(l.Grace, stop.Abort); !ended {
 				return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}, passed
 			}
 			return <-shell.Done, passed
@@ -100,14 +100,14 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (statu
 // tidy ends what an ended script left running. What the profiles started is not
 // waited for: it would serve on.
 func (l Local) tidy(known process.Known, stop process.Stop) {
-	others, grace := l.Family.Await(exitGrace, stop.Terminate, known), leftoverGrace
+	others, grace := l.Reaper.Await(exitGrace, stop.Terminate, known), leftoverGrace
 	if others == 0 {
 		grace = profileGrace
 	}
-	switch _, ended := l.Family.Sweep(grace, stop.Abort); {
+	switch _, ended := l.Reaper.Sweep(grace, stop.Abort); {
 	case !ended:
-		l.Voice.Warn("processes that the script left behind could not be ended")
+		l.Log.Warn("processes that the script left behind could not be ended")
 	case others > 0:
-		l.Voice.Note("ended %d process(es) that the script left running", others)
+		l.Log.Note("ended %d process(es) that the script left running", others)
 	}
 }

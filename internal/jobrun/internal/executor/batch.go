@@ -76,8 +76,8 @@ func Submits(b ipc.Request) bool {
 }
 
 // NewBatch prepares a submission of the request's script. Its commands run as
-// children of the family. note reports the job's phase; it may be nil.
-func NewBatch(b ipc.Request, family *process.Reaper, out *os.File, note func(ipc.BatchNote)) batch.Task {
+// children of the reaper. note reports the job's phase; it may be nil.
+func NewBatch(b ipc.Request, reaper *process.Reaper, out *os.File, note func(ipc.BatchNote)) batch.Task {
 	shell := NewShell(b)
 	host, _ := os.Hostname()
 	self, _ := proctree.Find(os.Getpid())
@@ -85,7 +85,7 @@ func NewBatch(b ipc.Request, family *process.Reaper, out *os.File, note func(ipc
 	env := commandEnv(shell.Env, settings)
 	return batch.Task{
 		Scheduler: schedulers[string(b.Settings.Executor)],
-		Commands:  batch.Programs{Reaper: family, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
+		Commands:  batch.Programs{Reaper: reaper, Dirs: commandDirs(settings, env), Env: env, Dir: "/"},
 		Settings:  settings,
 		Watch:     tail.Watch,
 		Messages:  joblog.NewWriter(out), Output: out,

@@ -24,14 +24,14 @@ import (
 // profile could break the engine, and what containers have of the account's environment
 // was settled in prepare.
 type Contained struct {
-	Family         *process.Reaper
+	Reaper         *process.Reaper
 	Engine         Engine
 	Settled        container.Settled
 	Temp           job.AbsPath
 	WorkDir        job.AbsPath
 	Stage          string
 	Stdout, Stderr *os.File
-	Voice          joblog.Writer
+	Log            joblog.Writer
 	// Grace is how long the job has between TERM and KILL when it is stopped.
 	Grace time.Duration
 }
@@ -44,10 +44,10 @@ func InContainer(b ipc.Request) bool {
 }
 
 // NewContained prepares the request's script.
-func NewContained(b ipc.Request, family *process.Reaper, settled container.Settled) (Contained, error) {
+func NewContained(b ipc.Request, reaper *process.Reaper, settled container.Settled) (Contained, error) {
 	engine, err := FindEngine(b)
 	return Contained{
-		Family: family, Engine: engine, Settled: settled, Temp: b.Settings.Container.TempDir, WorkDir: b.Dirs.Builds, Stage: stageName(b),
+		Reaper: reaper, Engine: engine, Settled: settled, Temp: b.Settings.Container.TempDir, WorkDir: b.Dirs.Builds, Stage: stageName(b),
 		Grace: b.Settings.KillTimeout * 9 / 10,
 	}, err
 }
@@ -93,7 +93,7 @@ func (c Contained) Run(script []byte, stop process.Stop) error {
 // remove removes the state; what is left is for the next job's sweep.
 func (c Contained) remove(state *imagestore.State) {
 	if err := state.Remove(); err != nil {
-		c.Voice.Warn("cannot remove all files of the container: %v", err)
+		c.Log.Warn("cannot remove all files of the container: %v", err)
 	}
 }
 
@@ -110,7 +110,7 @@ func (c Contained) start(w *containerWires, state *imagestore.State) (*process.P
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.Family.Start(process.Command{
+	p, err := c.Reaper.Start(process.Command{
 		Path: path, Args: command.Argv, Dir: "/", Files: w.files[:],
 		// The account's own settings of the engine are not for jobs.
 		Env: c.Engine.environ(state.Path().String(), append(command.Env, "TMPDIR="+state.Path().String())),
@@ -126,11 +126,11 @@ func (c Contained) start(w *containerWires, state *imagestore.State) (*process.P
 func (c Contained) wait(cell *process.Process, stop process.Stop) process.Status {
 	select {
 	case status := <-cell.Done:
-		c.Family.Sweep(leftoverGrace, stop.Abort)
+		c.Reaper.Sweep(leftoverGrace, stop.Abort)
 		return status
 	case <-stop.Terminate:
 	}
-	if _, ended := c.Family.SweepExcept(c.helper, c.Grace, stop.Abort); !ended {
+	if _, ended := c.Reaper.SweepExcept(c.helper, c.Grace, stop.Abort); !ended {
 		return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}
 	}
 	return <-cell.Done

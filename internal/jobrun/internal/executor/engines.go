@@ -68,11 +68,11 @@ func (e Engine) environ(home string, more []string) []string {
 	}, more...)
 }
 
-// Commander runs the engine's commands as children of the family. They have the account's
+// Commander runs the engine's commands as children of the reaper. They have the account's
 // home, where its own logins for registries are.
-func (e Engine) Commander(family *process.Reaper) imagestore.Commander {
+func (e Engine) Commander(reaper *process.Reaper) imagestore.Commander {
 	return func(ctx context.Context, c container.Command, files []*os.File) container.Reply {
-		p := batch.Programs{Reaper: family, Dirs: engineDirs, Env: e.environ(e.account.Home.String(), c.Env), Dir: "/", Files: files}
+		p := batch.Programs{Reaper: reaper, Dirs: engineDirs, Env: e.environ(e.account.Home.String(), c.Env), Dir: "/", Files: files}
 		r := p.Run(ctx, scheduler.Command{Argv: c.Argv})
 		return container.Reply{Stdout: r.Stdout, Stderr: r.Stderr, Code: r.Code, Err: r.Err}
 	}

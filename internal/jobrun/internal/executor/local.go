@@ -17,10 +17,10 @@ import (
 
 // Local runs scripts on this host.
 type Local struct {
-	Family         *process.Reaper
+	Reaper         *process.Reaper
 	Shell          Shell
 	Stdout, Stderr *os.File
-	Voice          joblog.Writer
+	Log            joblog.Writer
 	Profiles       Profiles
 	// Grace is how long the job has between TERM and KILL when it is stopped.
 	Grace time.Duration
@@ -65,7 +65,7 @@ func (l Local) warn(end ending) {
 	if l.Profiles.Warned() {
 		return
 	}
-	l.Voice.Warn("a login profile of yours ended or replaced the shell (%s) before the job's script; it runs without your profiles. "+
+	l.Log.Warn("a login profile of yours ended or replaced the shell (%s) before the job's script; it runs without your profiles. "+
 		"Correct the profile, or set the variable JACAMAR_CI_NO_PROFILE to true", describe(end.status))
 	end.output.show(l.Stdout)
 }

@@ -62,13 +62,13 @@ func scenario(t *testing.T, name string) string {
 }
 
 func local(shell, home string) Local {
-	family, err := process.NewReaper(nil)
+	reaper, err := process.NewReaper(nil)
 	if err != nil {
 		panic(err)
 	}
 	return Local{
-		Family: family, Shell: Shell{Path: shell, Env: []string{"PATH=" + searchPath, "HOME=" + home}, Home: home},
-		Stdout: os.Stdout, Stderr: os.Stderr, Voice: joblog.NewWriter(os.Stdout), Grace: 200 * time.Millisecond,
+		Reaper: reaper, Shell: Shell{Path: shell, Env: []string{"PATH=" + searchPath, "HOME=" + home}, Home: home},
+		Stdout: os.Stdout, Stderr: os.Stderr, Log: joblog.NewWriter(os.Stdout), Grace: 200 * time.Millisecond,
 		Profiles: Profiles{Read: loginshell.Login, Warned: func() bool { return false }, WarnAfter: warnAfter},
 	}
 }
@@ -158,7 +158,7 @@ func stoppedScript() {
 		file := fmt.Sprintf("%s/%d", dir, i)
 		report(l.Run(fmt.Appendf(nil, script, file), process.Stop{Terminate: when(file), Abort: make(chan struct{})}))
 	}
-	fmt.Println(l.Family.Empty())
+	fmt.Println(l.Reaper.Empty())
 }
 
 func TestStoppedScriptNeverSucceeds(t *testing.T) {
@@ -179,7 +179,7 @@ func lostScript() {
 	at := when(dir + "/file")
 	err = l.Run(fmt.Appendf(nil, "trap '' TERM; touch %s/file; while :; do sleep 0.05; done", dir), process.Stop{Terminate: at, Abort: at})
 	report(err)
-	fmt.Println(l.Family.Empty())
+	fmt.Println(l.Reaper.Empty())
 }
 
 func TestLostJobIsKilledAtOnce(t *testing.T) {

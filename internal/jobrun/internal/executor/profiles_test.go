@@ -88,7 +88,7 @@ func hidden() {
 func slowProfile() {
 	l := local("/bin/bash", os.Getenv("HOME"))
 	l.Profiles.WarnAfter = 100 * time.Millisecond
-	l.Voice = joblog.NewWriter(noticed{filepath.Join(os.Getenv("HOME"), "noticed")})
+	l.Log = joblog.NewWriter(noticed{filepath.Join(os.Getenv("HOME"), "noticed")})
 	report(l.Run([]byte("echo script"), never()))
 }
 
@@ -113,7 +113,7 @@ func TestASlowProfileIsNamed(t *testing.T) {
 func stoppedProfile() {
 	l := local("/bin/bash", os.Getenv("HOME"))
 	report(l.Run([]byte("echo script"), process.Stop{Terminate: when(filepath.Join(os.Getenv("HOME"), "hangs")), Abort: make(chan struct{})}))
-	fmt.Println(l.Family.Empty())
+	fmt.Println(l.Reaper.Empty())
 }
 
 func TestAProfileThatHangsIsNamedWhenTheJobIsStopped(t *testing.T) {
@@ -247,7 +247,7 @@ func daemons() {
 	l := local("/bin/bash", os.Getenv("HOME"))
 	for _, script := range []string{"kill -0 $AGENT && echo served", "kill -0 $AGENT && echo served; sleep 1001 &"} {
 		report(l.Run([]byte(script), never()))
-		fmt.Println(l.Family.Empty())
+		fmt.Println(l.Reaper.Empty())
 	}
 }
 
