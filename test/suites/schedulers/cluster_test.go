@@ -15,6 +15,7 @@ import (
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakeschedulers"
+	"jacamar-ci/test/harness/profiles"
 	"jacamar-ci/test/harness/setup/slurm"
 	"jacamar-ci/test/harness/site"
 )
@@ -23,6 +24,7 @@ import (
 const waiting = 8
 
 func TestMain(m *testing.M) {
+	profiles.DefaultSignals() // jobs inherit those of the batch system
 	down, err := bringUp()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
