@@ -1,8 +1,8 @@
 package profiles
 
 import (
-	"math"
 	"errors"
+	"math"
 	"os"
 	"os/signal"
 	"path/filepath"
