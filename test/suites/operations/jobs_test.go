@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,25 +83,7 @@ func onPage(t *testing.T, s *site.Site) map[int64]string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "index.html")
 	does(t, s, "status", "--html", file)
-	page, err := os.ReadFile(file)
-	testutil.Must(t, err)
-	_, live, ok := strings.Cut(string(page), "<h2>Live (")
-	live, _, end := strings.Cut(live, "<h2>")
-	if !ok || !end {
-		t.Fatalf("the page has no live jobs: %s", page)
-	}
-	cell := func(row, name string) string {
-		_, text, _ := strings.Cut(row, `data-name="`+name+`">`)
-		text, _, _ = strings.Cut(text, "<")
-		return text
-	}
-	jobs := map[int64]string{}
-	for _, row := range strings.Split(live, "<tr")[1:] {
-		if id, err := strconv.ParseInt(cell(row, "Job"), 10, 64); err == nil {
-			jobs[id] = cell(row, "Account")
-		}
-	}
-	return jobs
+	return site.LiveOnPage(t, file)
 }
 
 // TestAllJobs (RQ/ALLJOBS, list-jobs): every outcome is one ended job with its class,

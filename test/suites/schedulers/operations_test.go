@@ -2,6 +2,7 @@ package schedulers
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,6 +110,11 @@ func TestLiveBatchJobs(t *testing.T) {
 			if l := live[id]; len(queued) != 1 || l.Account != owner || c.executor != "flux" && !strings.HasPrefix(l.BatchID, queued[0].id) {
 				t.Errorf("job %d of %s: %+v, queued are %v", id, owner, live[id], queued)
 			}
+		}
+		page := filepath.Join(t.TempDir(), "index.html")
+		adminCommand(t, s, "status", "--html", page)
+		if listed := site.LiveOnPage(t, page); !maps.Equal(listed, owners) {
+			t.Errorf("the page has %v, want %v", listed, owners)
 		}
 		if err := os.WriteFile(gate, nil, 0o644); err != nil {
 			t.Fatal(err)
