@@ -215,7 +215,7 @@ func TestUnreadable(t *testing.T) {
 	file := filepath.Join(dir, "closed/file")
 	mkdir(t, filepath.Dir(file), 0o700)
 	write(t, file, "", 0o000)
-	const fix = "cannot be reached by this account: give the account that runs jacamar-auth the right to read it"
+	const fix = "is not accessible to this account: give the account that runs jacamar-auth the right to read it"
 	refused(t, file, plain, "cannot open "+file+": it "+fix)
 	testutil.Must(t, os.Chmod(filepath.Dir(file), 0o000))
 	t.Cleanup(func() { os.Chmod(filepath.Dir(file), 0o700) })

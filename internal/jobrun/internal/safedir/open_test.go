@@ -39,6 +39,9 @@ func TestOpenBase(t *testing.T) {
 		"missing parent":    {noParent, me(), "no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if os.Geteuid() != 0 && strings.HasPrefix(name, "sticky") {
+				t.Skip("only root makes a sticky directory of root")
+			}
 			path := filepath.Join(private(t), "parent", "base")
 			testutil.Must(t, os.Mkdir(filepath.Dir(path), 0o700))
 			tt.plant(t, path)
