@@ -186,12 +186,16 @@ func pair(t *testing.T) (c socket, peer int) {
 }
 
 // TestLongRecord: a record that does not fit into the socket is written while the server
-// reads.
+// reads, which begins when the socket is full.
 func TestLongRecord(t *testing.T) {
 	c, peer := pair(t)
 	text, read := strings.Repeat("0123456789", 100_000), make(chan int)
 	go func() {
-		time.Sleep(20 * time.Millisecond) // so that the socket is full once; no result depends on it
+		for full := false; !full; {
+			n, _ := unix.Poll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLOUT}}, 0)
+			full = n == 0
+			runtime.Gosched()
+		}
 		sum, buffer := 0, make([]byte, 64<<10)
 		for n := 1; n > 0; sum += n {
 			n, _ = unix.Read(peer, buffer)

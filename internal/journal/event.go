@@ -8,6 +8,7 @@
 package journal
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"strconv"
@@ -144,7 +145,7 @@ func (e Event) line() ([]byte, error) {
 	} {
 		*text = job.Shorten(job.Printable(*text), maxField)
 	}
-	text, err := e.encode()
+	text, err := json.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode the event %s: %w", e.Name, err)
 	}
