@@ -7,7 +7,8 @@
 //	  KEY.JOB.new/         one that is being fetched
 //	  KEY.lock             the lock for a fetch
 //	  KEY-DIGEST.JOB.use   a job uses the image, from its prepare to its cleanup
-//	  KEY-DIGEST.old       an image that is to be removed, and later KEY-DIGEST.gone
+//	  KEY.json.old         the entry of an image that is to be removed if no job uses it
+//	  KEY-DIGEST.gone      an image that is being removed
 //	TEMP/jc.XXXXXXXX/      the state of one call of an engine, locked by its owner
 //
 // Readers never see an incomplete image: it has its final name when it is complete.

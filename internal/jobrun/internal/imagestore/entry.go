@@ -28,6 +28,11 @@ type Entry struct {
 	Name string `json:"name"`
 }
 
+const (
+	entrySuffix = ".json"
+	lockSuffix  = ".lock"
+)
+
 // maxEntry bounds the text of an entry, in bytes.
 const maxEntry = 8 << 20
 
@@ -39,11 +44,25 @@ func key(form container.Format, ref image.Reference, platform string) string {
 	return fmt.Sprintf("%x", sum.Sum(nil))
 }
 
+// key is that of the reference.
+func (e Entry) key() string {
+	k, _, _ := strings.Cut(e.Name, "-")
+	return k
+}
+
+// entry reads the entry of a key.
+func (s Store) entry(k string) (e Entry, err error) {
+	text, err := s.Dir.Read(k+entrySuffix, maxEntry)
+	if err == nil {
+		err = json.Unmarshal(text, &e)
+	}
+	return e, err
+}
+
 // find returns the entry of a key for the request, if its image is there.
-func (s Store) find(key string, r image.Request) (e Entry, found bool) {
-	text, err := s.Dir.Read(key+".json", maxEntry)
-	if err != nil || json.Unmarshal(text, &e) != nil || !strings.HasPrefix(e.Name, key+"-") || s.Dir.ModTime(e.Name).IsZero() ||
-		e.Reference != r.Reference || e.Platform != r.Platform {
+func (s Store) find(k string, r image.Request) (e Entry, found bool) {
+	e, err := s.entry(k)
+	if err != nil || e.key() != k || s.Dir.ModTime(e.Name).IsZero() || e.Reference != r.Reference || e.Platform != r.Platform {
 		return Entry{}, false
 	}
 	return e, true

@@ -148,7 +148,7 @@ func (f fetching) publish(name string, e Entry) (Entry, error) {
 	}
 	text, err := json.Marshal(e)
 	if err == nil {
-		err = f.Dir.Write(f.key+".json", text)
+		err = f.Dir.Write(f.key+entrySuffix, text)
 	}
 	return e, err
 }

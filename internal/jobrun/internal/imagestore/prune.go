@@ -1,7 +1,6 @@
 package imagestore
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -24,8 +23,8 @@ const (
 	// useSuffix is that of an empty file, with the image's and the job's name before it,
 	// by which a job keeps an image from its prepare to its cleanup.
 	useSuffix = ".use"
-	// prunedSuffix is that of an image that is to be removed if no job uses it, and
-	// goneSuffix that of one of which parts may be missing.
+	// prunedSuffix is that of an entry whose image is to be removed if no job uses it, and
+	// goneSuffix that of an image of which parts may be missing.
 	prunedSuffix = ".old"
 	goneSuffix   = ".gone"
 	// longestUse is the age at which a use counts no more: its job had no cleanup. GitLab
@@ -33,20 +32,25 @@ const (
 	longestUse = 31 * 24 * time.Hour
 )
 
-// use keeps an image for this job, and reports whether the image is there. The file
-// precedes the check, and Prune checks for files after it has renamed the image: one of both
-// sees the other. Without space for the file the time of the image still keeps it.
+// use keeps an image for this job, and reports whether jobs can still find it. The file
+// precedes the second look at the entry, and Prune looks for files after it has renamed the
+// entry: one of both sees the other, and the image of a job never moves. Without space for
+// the file the time of the image still keeps it.
 func (s Store) use(e Entry) bool {
 	if file, err := s.Dir.File(e.Name+"."+s.Job+useSuffix, unix.O_WRONLY|unix.O_CREAT); err == nil {
 		file.Close()
 	}
-	return s.Dir.Touch(e.Name) == nil
+	if s.Dir.Touch(e.Name) != nil {
+		return false
+	}
+	now, err := s.entry(e.key())
+	return err == nil && now.Name == e.Name
 }
 
 // Prune removes at most one image that no job uses, and what an earlier Prune has begun.
 // It waits for nothing: another job's fetch, or its Prune, goes first.
 func (s Store) Prune(limits Limits, until time.Time) error {
-	lock := s.tryLock("prune.lock")
+	lock := s.tryLock("prune" + lockSuffix)
 	if lock == nil {
 		return nil
 	}
@@ -70,10 +74,10 @@ func (s Store) Prune(limits Limits, until time.Time) error {
 // resume continues what an earlier Prune has begun.
 func (s Store) resume(names []string, now, until time.Time) (begun bool, err error) {
 	for _, name := range names {
-		image, pruned := strings.CutSuffix(name, prunedSuffix)
+		k, pruned := strings.CutSuffix(name, entrySuffix+prunedSuffix)
 		switch {
 		case pruned:
-			return true, s.finish(image, until)
+			err = s.resumeEntry(k, until)
 		case strings.HasSuffix(name, goneSuffix):
 			return true, s.Dir.Remove(name, until)
 		case strings.HasSuffix(name, useSuffix) && now.Sub(s.Dir.ModTime(name)) >= longestUse:
@@ -81,6 +85,29 @@ func (s Store) resume(names []string, now, until time.Time) (begun bool, err err
 		}
 	}
 	return false, err
+}
+
+// resumeEntry restores an entry that a killed Prune has renamed, or removes it if its image
+// is gone.
+func (s Store) resumeEntry(k string, until time.Time) error {
+	lock := s.tryLock(k + lockSuffix)
+	if lock == nil {
+		return nil
+	}
+	defer lock.Close()
+	s.restore(k)
+	if e, err := s.entry(k); err == nil && s.Dir.ModTime(e.Name).IsZero() {
+		return s.Dir.Remove(k+entrySuffix, until)
+	}
+	return nil
+}
+
+// restore gives an entry its name again that a Prune has renamed. The caller has the key's
+// lock.
+func (s Store) restore(k string) {
+	if s.Dir.Move(k+entrySuffix+prunedSuffix, s.Dir, k+entrySuffix) != nil {
+		_ = s.Dir.Remove(k+entrySuffix+prunedSuffix, time.Now().Add(removeTime)) // there is a newer one, or none to restore
+	}
 }
 
 // stored is an image in the store.
@@ -114,15 +141,7 @@ func (s Store) images(names []string, now time.Time) (all []stored) {
 }
 
 func isAuxiliary(name string) bool {
-	return slices.ContainsFunc([]string{".json", ".lock", newSuffix, useSuffix, prunedSuffix, goneSuffix}, func(s string) bool { return strings.HasSuffix(name, s) })
-}
-
-func (s Store) entry(k string) (e Entry, err error) {
-	text, err := s.Dir.Read(k+".json", maxEntry)
-	if err == nil {
-		err = json.Unmarshal(text, &e)
-	}
-	return e, err
+	return slices.ContainsFunc([]string{entrySuffix, lockSuffix, newSuffix, useSuffix, prunedSuffix, goneSuffix}, func(s string) bool { return strings.HasSuffix(name, s) })
 }
 
 // isUsed reports whether a job keeps the image.
@@ -160,36 +179,35 @@ func (l Limits) exceeding(all []stored, now time.Time) (some []stored) {
 
 // prune removes an image unless it is being fetched or used.
 func (s Store) prune(one stored, until time.Time) (removed bool, err error) {
+	retired, err := s.retire(one, until)
+	if !retired || err != nil {
+		return false, err
+	}
+	return true, s.Dir.Remove(one.name+goneSuffix, until)
+}
+
+// retire takes an image out of the store, as one step for jobs, unless one uses it.
+func (s Store) retire(one stored, until time.Time) (bool, error) {
 	k, _, _ := strings.Cut(one.name, "-")
-	lock := s.tryLock(k + ".lock")
+	lock := s.tryLock(k + lockSuffix)
 	if lock == nil {
 		return false, nil
 	}
 	defer lock.Close()
-	if s.Dir.ModTime(one.name).After(one.used) || s.Dir.Move(one.name, s.Dir, one.name+prunedSuffix) != nil {
-		return false, nil
-	}
-	return true, s.finish(one.name, until)
-}
-
-// finish removes an image that has been renamed, or gives it its name again where a job has
-// begun to use it.
-func (s Store) finish(name string, until time.Time) error {
-	names, err := s.Dir.Names()
-	if err != nil {
-		return err
-	}
-	if s.isUsed(name, names, time.Now()) && s.Dir.Move(name+prunedSuffix, s.Dir, name) == nil {
-		return nil
-	}
-	k, _, _ := strings.Cut(name, "-")
-	if e, err := s.entry(k); err == nil && e.Name == name && s.Dir.ModTime(name).IsZero() {
-		if err := s.Dir.Remove(k+".json", until); err != nil {
-			return err
+	e, err := s.entry(k)
+	named := err == nil && e.Name == one.name
+	if named {
+		if err := s.Dir.Move(k+entrySuffix, s.Dir, k+entrySuffix+prunedSuffix); err != nil {
+			return false, nil
 		}
+		defer s.restore(k) // unless it has been removed below
 	}
-	if err := s.Dir.Move(name+prunedSuffix, s.Dir, name+goneSuffix); err != nil {
-		return err
+	names, err := s.Dir.Names()
+	if err != nil || s.isUsed(one.name, names, time.Now()) || s.Dir.ModTime(one.name).After(one.used) {
+		return false, err
 	}
-	return s.Dir.Remove(name+goneSuffix, until)
+	if err := s.Dir.Move(one.name, s.Dir, one.name+goneSuffix); err != nil || !named {
+		return err == nil, err
+	}
+	return true, s.Dir.Remove(k+entrySuffix+prunedSuffix, until)
 }

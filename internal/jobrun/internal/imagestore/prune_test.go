@@ -147,20 +147,27 @@ func TestPruneReplaced(t *testing.T) {
 // Whatever moment a Prune was killed at, the next one ends it, and no job finds a part of
 // an image.
 func TestPruneResumes(t *testing.T) {
+	renameEntry := func(s Store, e Entry) error {
+		return s.Dir.Move(e.key()+entrySuffix, s.Dir, e.key()+entrySuffix+prunedSuffix)
+	}
+	renameImage := func(s Store, e Entry) error { return s.Dir.Move(e.Name, s.Dir, e.Name+goneSuffix) }
 	for name, tt := range map[string]struct {
-		interrupt  func(s Store, e Entry) error
+		interrupt  []func(s Store, e Entry) error
 		used, back bool
 	}{
-		"after the name":         {func(s Store, e Entry) error { return s.Dir.Move(e.Name, s.Dir, e.Name+prunedSuffix) }, false, false},
-		"after the name, in use": {func(s Store, e Entry) error { return s.Dir.Move(e.Name, s.Dir, e.Name+prunedSuffix) }, true, true},
-		"in the removal":         {func(s Store, e Entry) error { return s.Dir.Move(e.Name, s.Dir, e.Name+goneSuffix) }, false, false},
-		"in the removal, in use": {func(s Store, e Entry) error { return s.Dir.Move(e.Name, s.Dir, e.Name+goneSuffix) }, true, false},
+		"after the entry":         {[]func(Store, Entry) error{renameEntry}, false, true},
+		"after the entry, in use": {[]func(Store, Entry) error{renameEntry}, true, true},
+		"after the image":         {[]func(Store, Entry) error{renameEntry, renameImage}, false, false},
+		"in the removal":          {[]func(Store, Entry) error{renameImage}, false, false},
+		"in the removal, in use":  {[]func(Store, Entry) error{renameImage}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := store(t, &registry{digest: "a"}, &bytes.Buffer{})
 			e := cached(t, s, "a")[0]
-			if err := tt.interrupt(s, e); err != nil {
-				t.Fatal(err)
+			for _, step := range tt.interrupt {
+				if err := step(s, e); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if len(present(s, []Entry{e})) > 0 {
 				t.Error("a job finds it")

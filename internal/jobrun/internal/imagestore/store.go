@@ -59,19 +59,20 @@ func (s Store) Get(ctx context.Context, r image.Request, policies []image.PullPo
 func (s Store) get(ctx context.Context, r image.Request, policy image.PullPolicy) (Entry, error) {
 	k := key(s.Engine.Formats()[0], r.Reference, r.Platform)
 	s.Log.Note("Image %s (pull policy %s)", r.Reference, policy)
-	e, found := s.find(k, r)
-	found = found && s.use(e)
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	e, found, err := s.present(ctx, k, r)
 	switch {
+	case err != nil:
 	case policy == image.Never && !found:
 		return e, failure.Buildf("the image %s is not on this resource, and the pull policy %s does not fetch it", r.Reference, policy).
 			WithHint("write pull_policy: if-not-present, where the resource allows that")
 	case found && policy != image.Always:
 		s.Log.Note("Using %s (%s, present)", e.Pinned(), size(e.Size))
 		return e, nil
+	default:
+		e, err = s.fetchLocked(ctx, k, r, policy)
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
-	defer cancel()
-	e, err := s.fetchLocked(ctx, k, r, policy)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
 		err = failure.Systemf("fetching the image %s took longer than %v", r.Reference, s.Timeout).
 			WithHint("administrators: container.pull_timeout; the registry may be slow, or limit the rate of requests")
@@ -79,16 +80,38 @@ func (s Store) get(ctx context.Context, r image.Request, policy image.PullPolicy
 	return e, err
 }
 
+// present returns an image that is there, and keeps it for this job.
+func (s Store) present(ctx context.Context, k string, r image.Request) (Entry, bool, error) {
+	e, found := s.find(k, r)
+	if !found || s.use(e) {
+		return e, found, nil
+	}
+	lock, e, found, err := s.lockImage(ctx, k, r) // another job may have begun to remove it
+	if err == nil {
+		lock.Close()
+	}
+	return e, found, err
+}
+
+// lockImage takes a key's lock, and keeps its image for this job if it is there.
+func (s Store) lockImage(ctx context.Context, k string, r image.Request) (lock *os.File, e Entry, found bool, err error) {
+	lock, err = s.lock(ctx, k+lockSuffix)
+	if err != nil {
+		return nil, e, false, err
+	}
+	s.restore(k)
+	e, found = s.find(k, r)
+	return lock, e, found && s.use(e), nil
+}
+
 // fetchLocked fetches an image unless another job has fetched it while this one waited.
 func (s Store) fetchLocked(ctx context.Context, k string, r image.Request, policy image.PullPolicy) (Entry, error) {
 	asked := time.Now()
-	lock, err := s.lock(ctx, k+".lock")
+	lock, e, found, err := s.lockImage(ctx, k, r)
 	if err != nil {
 		return Entry{}, err
 	}
 	defer lock.Close()
-	e, found := s.find(k, r)
-	found = found && s.use(e)
 	if found && (policy != image.Always || e.Fetched.After(asked)) {
 		s.Log.Note("Using %s (%s, fetched by another job of yours)", e.Pinned(), size(e.Size))
 		return e, nil
@@ -107,7 +130,7 @@ func (s Store) lock(ctx context.Context, name string) (*os.File, error) {
 		return nil, err
 	}
 	if err = flock(file, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		s.Log.Note("waiting: another job of yours fetches this image")
+		s.Log.Note("waiting: another job of yours fetches or removes this image")
 		got := make(chan error, 1)
 		go func() { got <- flock(file, unix.LOCK_EX) }()
 		select {
