@@ -17,6 +17,8 @@ import (
 )
 
 const (
+	// lookPeriod is how often a job that waits looks whether it may go on.
+	lookPeriod = 2 * time.Second
 	// ghostPeriod is how often a job that waits looks for ghosts among the live jobs.
 	ghostPeriod = 10 * time.Second
 	// noticePeriod is how often the log of a waiting job repeats that, where nothing changes.
@@ -41,28 +43,52 @@ type admission struct {
 // admit opens the job's file in the journal once no cap is reached. It returns the
 // refusal of a job that waits too long, is drained or was stopped. Where jobs cannot be
 // counted, the job runs and the operator is warned.
-func (d *authDriver) admit(ctx context.Context, decision policy.Decision) (refusal error) {
-	a := &admission{d: d, decision: decision}
+func (d *authDriver) admit(ctx context.Context, decision policy.Decision) error {
+	a, limit := &admission{d: d, decision: decision}, d.Site.Auth.Concurrency.Wait
 	defer func() { d.warnJournal(a.close(ctx)) }()
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
-	defer stop()
-	owner, _ := proctree.Find(os.Getppid())
-	for {
+	return whileWaiting(ctx, func(ctx context.Context) (waits bool, refusal error) {
 		full, refusal, err := a.try(ctx)
 		switch {
 		case err != nil:
 			d.warn(fmt.Errorf("cannot count the jobs that run: %w", err))
-			return nil
+			return false, nil
 		case refusal != nil || full == nil:
-			return refusal
-		case !time.Now().Before(d.tokenTime().Add(d.Site.Auth.Concurrency.Wait)):
-			return crowdedOut(*full, d.Site.Auth.Concurrency.Wait)
+			return false, refusal
+		case !time.Now().Before(d.tokenTime().Add(limit)):
+			return false, crowdedOut(*full, limit)
 		}
 		a.show(*full)
+		return true, nil
+	})
+}
+
+// hold waits for the end of a drain, and returns the refusal where it does not come in
+// time.
+func (d *authDriver) hold(ctx context.Context, m journal.Mark) error {
+	d.WarnUser(fmt.Errorf("this CI resource takes no new jobs%s: %s; waiting", untilText(m), m.Message))
+	return whileWaiting(ctx, func(ctx context.Context) (waits bool, refusal error) {
+		err := d.inJournal(ctx, func(dir job.AbsPath) (err error) { m, refusal, err = d.marked(dir); return err })
+		if err != nil {
+			d.warn(fmt.Errorf("cannot read the journal: %w", err))
+		}
+		return refusal != nil && d.mayWait(m), refusal
+	})
+}
+
+// whileWaiting calls look until the job no longer waits, and returns its refusal. It also
+// ends when the runner has ended or stops the stage.
+func whileWaiting(ctx context.Context, look func(context.Context) (waits bool, refusal error)) error {
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
+	defer stop()
+	owner, _ := proctree.Find(os.Getppid())
+	for {
+		if waits, refusal := look(ctx); !waits {
+			return refusal
+		}
 		select {
 		case <-ctx.Done():
 			return failure.Systemf("the job was stopped while it waited")
-		case <-time.After(holdPeriod):
+		case <-time.After(lookPeriod):
 		}
 		if owner.Gone() {
 			return failure.Privatef("the runner ended while the job waited")
@@ -86,7 +112,7 @@ func (a *admission) try(ctx context.Context) (full *journal.Full, refusal, err e
 		c := &a.candidate
 		c.Key, c.Caps, c.Ghosts, c.First = d.key(), d.caps(), a.ghosts(dir, host), d.firstEvents(host, a.decision)
 		c.Held = append(c.First[:len(c.First):len(c.First)], journal.At(time.Now(), journal.Held, journal.Context{Rule: RuleConcurrency}))
-		if d.live, full, err = j.Admit(c); d.live == nil {
+		if d.record.live, full, err = j.Admit(c); d.record.live == nil {
 			j.Close()
 		}
 		return err
@@ -147,12 +173,66 @@ func (a *admission) close(ctx context.Context) error {
 	if !a.candidate.Waits() {
 		return nil
 	}
-	return a.d.inJournal(ctx, func(dir job.AbsPath) error {
-		j, _, err := hostJournal(dir)
-		if err != nil {
-			return err
-		}
-		defer j.Close()
-		return j.Withdraw(&a.candidate)
-	})
+	return a.d.inHostJournal(ctx, func(j *journal.Journal) error { return j.Withdraw(&a.candidate) })
+}
+
+// marked returns the mark that keeps this job's config stage out, and the refusal that
+// follows from it; nil for none.
+func (d *authDriver) marked(dir job.AbsPath) (journal.Mark, error, error) {
+	if d.Call.Stage != job.Config {
+		return journal.Mark{}, nil, nil
+	}
+	m, ok, err := journal.Stopped(dir, d.key(), time.Now(), time.Now)
+	if err != nil || ok {
+		return journal.Mark{}, refusedWhen(ok, stoppedJob(m)), err
+	}
+	m, ok, err = journal.KeptOut(dir, d.key(), time.Now())
+	return m, refusedWhen(ok, drained(m)), err
+}
+
+func refusedWhen(refuses bool, refusal error) error {
+	if !refuses {
+		return nil
+	}
+	return refusal
+}
+
+func stoppedJob(m journal.Mark) error {
+	text := ""
+	if m.Message != "" {
+		text = ": " + m.Message
+	}
+	return &denial{rule: RuleStopped, err: failure.Deniedf("stopped by an administrator: %q", m.Message).
+		WithPublic("stopped by the administrators of this CI resource%s", text)}
+}
+
+func drained(m journal.Mark) error {
+	return &denial{rule: RuleDrain, err: failure.Deniedf("drained: %q", m.Message).
+		WithPublic("this CI resource takes no new jobs%s: %s", untilText(m), m.Message).WithHint("retry the job then")}
+}
+
+func untilText(m journal.Mark) string {
+	if m.Until == 0 {
+		return ""
+	}
+	return " until " + time.Unix(m.Until, 0).Format("2006-01-02 15:04")
+}
+
+// mayWait reports whether a drain's time to wait is not over. It counts from when
+// GitLab issued the token, at the start of the job: the runner calls a config stage
+// that failed up to three times.
+func (d *authDriver) mayWait(m journal.Mark) bool {
+	return m.Hold > 0 && time.Now().Before(d.holdEnd(m))
+}
+
+func (d *authDriver) holdEnd(m journal.Mark) time.Time {
+	return d.tokenTime().Add(time.Duration(m.Hold) * time.Second)
+}
+
+// tokenTime is when GitLab issued the token, at the start of the job.
+func (d *authDriver) tokenTime() time.Time {
+	if from := d.id.Token.IssuedAt; !from.IsZero() {
+		return from
+	}
+	return d.Started
 }

@@ -138,7 +138,7 @@ func (d *authDriver) jobEnd(stage auditlog.End, err error) (j auditlog.JobEnd, o
 	case d.Call.Stage != job.Cleanup || !d.Resumed || d.id.JobID == 0:
 		return j, false
 	}
-	r := d.result
+	r := d.record.result
 	j = auditlog.JobEnd{
 		End: auditlog.End{Exit: r.Exit, Code: r.Code, Reason: r.Reason}, Rule: r.Rule, Executor: r.Executor, Failed: r.Stage, Stages: r.Stages,
 		Scheduler: r.System, BatchID: r.BatchID, Node: r.Node, Waited: inSeconds(r.Waited), CPU: inSeconds(r.CPU), Memory: r.Peak,

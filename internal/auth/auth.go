@@ -5,31 +5,29 @@ package auth
 
 import (
 	"context"
-	"os"
 
 	"jacamar-ci/internal/auditlog"
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/auth/internal/state"
-	"jacamar-ci/internal/auth/internal/thread"
-	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/journal"
-	"jacamar-ci/internal/proctree"
 )
 
 // Main carries out one call of the runner and returns the exit status.
-func Main(call driver.Call) int {
+func Main(call driver.Call) int { return carryOut(call, (*authDriver).serve, (*authDriver).leave) }
+
+// carryOut opens a session, does its work and reports the end: to the user and the
+// runner, in the journal by record, and in the operator's log.
+func carryOut(call driver.Call, do func(*authDriver, context.Context) error, record func(*authDriver, context.Context, error)) int {
 	session, err := driver.Open(call)
-	d := &authDriver{Session: session, powers: capability.CanSwitchAccounts(), uid: job.UID(os.Geteuid())}
+	d := &authDriver{Session: session, service: thisService()}
 	ctx := context.Background()
 	if err == nil {
-		err = crash.Recovered(func() error { return d.serve(ctx) })
+		err = crash.Recovered(func() error { return do(d, ctx) })
 	}
 	status, err := d.Finish(err)
-	d.leave(ctx, err)
+	record(d, ctx, err)
 	d.ended(err)
 	return status
 }
@@ -48,37 +46,22 @@ func Misused(call driver.Call, why error) int {
 // authDriver is a session whose job is authorized here.
 type authDriver struct {
 	driver.Session
-	uid job.UID
+	service
+	decided
+	log auditlog.Log
+	// kept is the state directory, nil before its first use.
+	kept *keptDir
+	// record is what the journal has of the job, and gets in this stage.
+	record record
+}
+
+// decided is what is verified of the job, and what was decided about it.
+type decided struct {
 	// sealed is the state as the runner passes it; state is what the config stage
 	// decided: after unseal, or as config itself sets it.
 	sealed state.Sealed
 	state  state.State
 	id     claims.Identity
-	// powers reports that this process has privileges that its account has not.
-	powers bool
-	// administers reports that jacamar-admin uses it, and no runner.
-	administers bool
-	// closed reports that jacamar-admin cannot act as the helper account.
-	closed bool
-	// helper are the ids of helpers, nil for this process's own.
-	helper *thread.IDs
-	log    auditlog.Log
-	// kept is the state directory, nil before its first use.
-	kept *keptDir
-	// live is the job's file in the journal, nil without one.
-	live *journal.Live
-	// unsettled reports that jacamar was started and did not report that it made nothing:
-	// a config stage may have made directories.
-	unsettled bool
-	// result is what the stages of a job that cleanup ends have recorded.
-	result journal.Result
-	// used is what the stage's processes have used, noteFailed the last error of a note
-	// for the journal.
-	used       proctree.Usage
-	noteFailed error
-	// ghost and past are set where an abandoned job is cleaned up.
-	ghost ghost
-	past  journal.Record
 }
 
 // serve is the security argument. No input controlled by the job's author is trusted

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"os"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/lockdown"
 	"jacamar-ci/internal/trustedfile"
 )
@@ -51,7 +51,7 @@ func Open(configuration string, v View) (Installation, error) {
 			Call:   driver.Call{Stage: job.Config, Configuration: configuration, Unobfuscated: true},
 			Stdout: os.Stdout, Stderr: os.Stderr, Started: time.Now(),
 		},
-		powers: v.Privileged, administers: true, closed: v.Closed, uid: v.UID,
+		service: service{uid: v.UID, powers: v.Privileged, administers: true, closed: v.Closed},
 	}}, nil
 }
 
@@ -103,55 +103,17 @@ func (i Installation) InJournal(ctx context.Context, f func(dir job.AbsPath) err
 
 // TryJournal opens this host's part of the journal for writing, as a stage does.
 func (i Installation) TryJournal(ctx context.Context) error {
-	return i.d.inJournal(ctx, func(dir job.AbsPath) error {
-		j, _, err := hostJournal(dir)
-		if err != nil {
-			return err
-		}
-		return j.Close()
-	})
+	return i.d.inHostJournal(ctx, func(*journal.Journal) error { return nil })
 }
 
 // LogFile opens the log of a site that has it in a file.
 func (i Installation) LogFile(ctx context.Context) (*os.File, error) { return i.d.logFile(ctx) }
 
-// Helper is how jacamar-auth can use auth.helper_account.
-type Helper struct {
-	Name job.Username
-	// UID is meaningful where it is in use: helpers run as it, and with file
-	// capabilities the state belongs to it.
-	UID   job.UID
-	InUse bool
-	// Required reports that jobs need it, as with file capabilities.
-	Required bool
-	// Lost is set where capabilities are missing that the configuration needs.
-	Lost bool
-	// Problem is why it cannot be used, "" for none, and Fix what to do.
-	Problem, Fix string
-}
-
 // FindHelper finds the helper account, or returns why no job can run without it.
 func (i Installation) FindHelper() error { return i.d.findHelper() }
 
 // ExamineHelper is FindHelper with a fault as a result, not as an error.
-func (i Installation) ExamineHelper() (Helper, error) {
-	d := i.d
-	h := Helper{Name: d.Site.Auth.HelperAccount, Required: d.hasExtraPrivileges()}
-	var fault *helperFault
-	switch err := d.findHelper(); {
-	case errors.As(err, &fault):
-		h.Problem, h.Fix = fault.problem, fault.fix
-	case !d.mayHaveHelper():
-		h.Lost = err != nil
-	case err != nil:
-		return h, err
-	case d.helper != nil:
-		h.InUse, h.UID = true, job.UID(d.helper.UID)
-	default:
-		h.Fix = addAccount(h.Name)
-	}
-	return h, nil
-}
+func (i Installation) ExamineHelper() (account.Helper, error) { return i.d.examineHelper() }
 
 // SetJob sets the job that a token must be for, as the runner's job response has it.
 func (i Installation) SetJob(r customexec.Response) { i.d.Facts = r }

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/policy"
-	"jacamar-ci/internal/capability"
-	"jacamar-ci/internal/crash"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
@@ -25,16 +23,8 @@ import (
 // The call is that of cleanup. There is no token: the account is that of the journal,
 // which only jacamar-auth writes, and only what the cleanup stage does is done.
 func Reap(call driver.Call, key journal.Key) int {
-	session, err := driver.Open(call)
-	d := &authDriver{Session: session, powers: capability.CanSwitchAccounts(), uid: job.UID(os.Geteuid())}
-	ctx := context.Background()
-	if err == nil {
-		err = crash.Recovered(func() error { return d.reap(ctx, key) })
-	}
-	status, err := d.Finish(err)
-	d.settle(ctx, err)
-	d.ended(err)
-	return status
+	reap := func(d *authDriver, ctx context.Context) error { return d.reap(ctx, key) }
+	return carryOut(call, reap, (*authDriver).settle)
 }
 
 func (d *authDriver) reap(ctx context.Context, key journal.Key) error {
@@ -65,10 +55,10 @@ func (d *authDriver) takeOver(ctx context.Context, key journal.Key) (r journal.R
 		if err != nil {
 			return err
 		}
-		d.live, r, err = j.TakeOver(key)
+		d.record.live, r, err = j.TakeOver(key)
 		return err
 	})
-	d.past, d.Facts.ID, d.Facts.ProjectID = r, key.Job, key.Project
+	d.record.past, d.Facts.ID, d.Facts.ProjectID = r, key.Job, key.Project
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return r, failure.Privatef("the journal of this host has no live job %s of uid %d", key.Job, key.UID)
@@ -106,7 +96,6 @@ func (d *authDriver) cleanUpAfter(ctx context.Context, r journal.Record) error {
 // recall sets the facts and the directories of the job from the journal.
 func (d *authDriver) recall(c journal.Context, r journal.Record) error {
 	d.Facts = customexec.Response{ID: r.Key.Job, ProjectID: r.Key.Project, PipelineID: c.Pipeline, Project: c.Project, Timeout: c.Timeout}
-	d.ghost = ghost{is: true, runner: c.Runner}
 	settled, ok := r.Find(journal.Settled)
 	if !ok || journal.Shortened(settled.Context.Base) {
 		return nil // jacamar looks for the base directory again
@@ -139,39 +128,23 @@ func (d *authDriver) accountOf(ctx context.Context, c journal.Context, key journ
 	return a, nil
 }
 
-// ghost is what a request for an abandoned job has from the journal.
-type ghost struct {
-	is     bool
-	runner string
-}
-
-// apply completes a request.
-func (g ghost) apply(r *ipc.Request) {
-	if g.is {
-		r.Ghost, r.Job.Runner, r.Job.Owner = true, g.runner, proctree.Process{}
-	}
-}
-
 // settle ends the job's record where the cleanup succeeded. Where it did not, the job
 // stays listed with the reason.
 func (d *authDriver) settle(ctx context.Context, failed error) {
-	if d.live == nil {
-		return
+	live := d.record.live
+	switch {
+	case live == nil:
+	case failed == nil:
+		end := journal.Context{Exit: "ok"}
+		end.CPU, end.Peak = d.record.usage()
+		d.warnJournal(errors.Join(d.record.noteFailed, d.inJournal(ctx, func(dir job.AbsPath) error {
+			return errors.Join(live.End(journal.At(time.Now(), journal.Reaped, end)), d.removeStopMark(dir))
+		})))
+	case d.record.past.Unsettled() == failed.Error(): // it has this reason
+		d.warnJournal(live.Close())
+	default:
+		d.warnJournal(errors.Join(live.Append(journal.Unreaped(time.Now(), failure.KindOf(failed).String(), failed)), live.Close()))
 	}
-	if failed != nil {
-		err := d.live.Close
-		if d.past.Unsettled() != failed.Error() {
-			err = func() error {
-				return errors.Join(d.live.Append(journal.Unreaped(time.Now(), failure.KindOf(failed).String(), failed)), d.live.Close())
-			}
-		}
-		d.warnJournal(err())
-		return
-	}
-	end := journal.Context{Exit: "ok", CPU: d.used.CPU.Round(time.Millisecond).Seconds(), Peak: d.used.Peak}
-	d.warnJournal(errors.Join(d.noteFailed, d.inJournal(ctx, func(dir job.AbsPath) error {
-		return errors.Join(d.live.End(journal.At(time.Now(), journal.Reaped, end)), d.removeStopMark(dir))
-	})))
 }
 
 // cleanUpAfterConfig cleans up after a config stage of this runner that was killed: it
@@ -200,11 +173,11 @@ func (d *authDriver) cleanUpAfterConfig(ctx context.Context) error {
 	}
 	caller, _ := proctree.Find(os.Getppid())
 	if owner, known := r.Owner(); known && owner != caller {
-		err := d.live.Close()
-		d.live = nil
+		err := d.record.live.Close()
+		d.record.live = nil
 		return err
 	}
-	defer func() { d.settle(ctx, err); d.live = nil }()
+	defer func() { d.settle(ctx, err); d.record.live = nil }()
 	err = d.cleanUpAfter(ctx, r)
 	return err
 }
@@ -212,12 +185,7 @@ func (d *authDriver) cleanUpAfterConfig(ctx context.Context) error {
 // findLive returns the only live job with the facts of a job response, which no token
 // confirms.
 func (d *authDriver) findLive(ctx context.Context, facts customexec.Response) (key journal.Key, ok bool) {
-	err := d.inJournal(ctx, func(dir job.AbsPath) error {
-		j, _, err := hostJournal(dir)
-		if err != nil {
-			return err
-		}
-		defer j.Close()
+	err := d.inHostJournal(ctx, func(j *journal.Journal) error {
 		keys, err := j.Keys(facts.ProjectID, facts.ID)
 		if err == nil && len(keys) == 1 {
 			key, ok = keys[0], true
@@ -226,11 +194,4 @@ func (d *authDriver) findLive(ctx context.Context, facts customexec.Response) (k
 	})
 	d.warnJournal(err)
 	return key, ok
-}
-
-// warnJournal records that the journal cannot be written.
-func (d *authDriver) warnJournal(err error) {
-	if err != nil {
-		d.warn(fmt.Errorf("cannot write the journal: %w", err))
-	}
 }

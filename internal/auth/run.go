@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"jacamar-ci/internal/auth/internal/basedir"
 	"jacamar-ci/internal/auth/internal/policy"
@@ -16,6 +17,7 @@ import (
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/monitor"
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/settings"
@@ -25,7 +27,7 @@ import (
 func (d *authDriver) runAs(ctx context.Context, grant policy.Grant, script []byte) error {
 	result, err := d.become(grant, script)
 	d.leftBehind(result.Left)
-	d.unsettled = d.unsettled && (result.Made || !result.Failed())
+	d.record.unsettled = d.record.unsettled && (result.Made || !result.Failed())
 	if err != nil || d.Call.Stage != job.Config {
 		return err
 	}
@@ -57,16 +59,19 @@ func (d *authDriver) become(grant policy.Grant, script []byte) (ipc.Result, erro
 	result, err := d.Run(driver.Order{
 		Request: request, Script: script,
 		Start: func(stdout, stderr *os.File) (*monitor.Child, inherit.Start, error) {
-			launcher.Stdout, launcher.Stderr, d.unsettled = stdout, stderr, true
+			launcher.Stdout, launcher.Stderr, d.record.unsettled = stdout, stderr, true
 			return launcher.Start(grant, d.Call.Stage)
 		},
 		Account: signaller(launcher, grant, request),
 		Left:    d.left,
-		Note:    d.note,
-		Used:    d.setUsed,
+		Note:    d.record.note,
+		Used:    func(u proctree.Usage) { d.record.used = u },
 	})
 	return result, launcher.Explain(grant, err)
 }
+
+// measureLimit is how long the build directory is measured in cleanup.
+const measureLimit = 200 * time.Millisecond
 
 // request is everything that jacamar receives.
 func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
@@ -80,8 +85,12 @@ func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 		return ipc.Request{}, err
 	}
 	d.delegated(&r.Settings)
-	r.Measure = d.measure()
-	d.ghost.apply(&r)
+	if d.record.live != nil && d.Call.Stage == job.Cleanup {
+		r.Measure = measureLimit
+	}
+	if granted, ok := d.record.past.Find(journal.Granted); ok {
+		r.Ghost, r.Job.Runner, r.Job.Owner = true, granted.Context.Runner, proctree.Process{}
+	}
 	return r, nil
 }
 

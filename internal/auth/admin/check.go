@@ -98,7 +98,7 @@ func gather(ctx context.Context, i auth.Installation, s *check.Site) (err error)
 	if err != nil {
 		return err
 	}
-	s.Helper, s.Names = check.Helper(helper), i.Names()
+	s.Helper, s.Names = helper, i.Names()
 	if s.Keys, s.Err = i.Keys(ctx); s.Err != nil {
 		return nil
 	}

@@ -10,21 +10,6 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Helper is how jacamar-auth can use auth.helper_account.
-type Helper struct {
-	Name job.Username
-	// UID is meaningful where it is in use: helpers run as it, and with file
-	// capabilities the state belongs to it.
-	UID   job.UID
-	InUse bool
-	// Required reports that jobs need it, as with file capabilities.
-	Required bool
-	// Lost is set where capabilities are missing that the configuration needs.
-	Lost bool
-	// Problem is why it cannot be used, "" for none, and Fix what to do.
-	Problem, Fix string
-}
-
 func helper(_ context.Context, s Site) []Line {
 	switch h := s.Helper; {
 	case h.Problem != "":

@@ -44,7 +44,7 @@ type Site struct {
 	FetcherErr error
 	StateDir   job.AbsPath
 	// Helper is the account that helper programs run as.
-	Helper Helper
+	Helper account.Helper
 	Names  account.Names
 	// Keys, Log and Script are nil, or zero, without a configuration.
 	Keys *idtoken.Keys

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
@@ -249,7 +250,7 @@ func TestParentOf(t *testing.T) {
 	dir := t.TempDir()
 	found(t, Site{}.parentOf(testutil.AbsPath(t, dir+"/new")), "ok will be made")
 	found(t, Site{}.parentOf(testutil.AbsPath(t, dir+"/a/b")), "fail neither")
-	found(t, Site{Helper: Helper{Required: true}}.parentOf(testutil.AbsPath(t, dir+"/new")), "fail is missing")
+	found(t, Site{Helper: account.Helper{Required: true}}.parentOf(testutil.AbsPath(t, dir+"/new")), "fail is missing")
 }
 
 func TestInterpreter(t *testing.T) {
@@ -290,11 +291,11 @@ func TestPrivileged(t *testing.T) {
 
 func TestHelper(t *testing.T) {
 	for want, site := range map[string]Site{
-		"fail no such account":      {Helper: Helper{Required: true, Problem: "no such account", Fix: "run: useradd"}},
-		"ok can change neither":     {UID: 998, Helper: Helper{Required: true, InUse: true}},
-		"ok getent runs as":         {Helper: Helper{InUse: true}},
-		"warn getent runs as root":  {Helper: Helper{Fix: "run: useradd"}},
-		"fail it has a login shell": {Helper: Helper{Problem: "it has a login shell", Fix: "run: usermod"}},
+		"fail no such account":      {Helper: account.Helper{Required: true, Problem: "no such account", Fix: "run: useradd"}},
+		"ok can change neither":     {UID: 998, Helper: account.Helper{Required: true, InUse: true}},
+		"ok getent runs as":         {Helper: account.Helper{InUse: true}},
+		"warn getent runs as root":  {Helper: account.Helper{Fix: "run: useradd"}},
+		"fail it has a login shell": {Helper: account.Helper{Problem: "it has a login shell", Fix: "run: usermod"}},
 	} {
 		found(t, helper(t.Context(), site), want)
 	}

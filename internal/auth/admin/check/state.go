@@ -20,7 +20,7 @@ import (
 
 // stateDirectory is looked at through the keys that are kept in it.
 func stateDirectory(ctx context.Context, s Site) []Line {
-	if _, other := serviceAccount(ctx, s); other || s.Helper.Lost {
+	if _, other := serviceAccount(ctx, s); other || s.Helper.Lost != nil {
 		return nil // its owner cannot be determined
 	}
 	if _, missing := os.Stat(s.StateDir.String()); os.IsNotExist(missing) {

@@ -143,3 +143,18 @@ func (f Files) groupsOf(name job.Username) (all []job.GID, err error) {
 	}
 	return all, nil
 }
+
+// Helper is how jacamar-auth can use auth.helper_account.
+type Helper struct {
+	Name job.Username
+	// UID is meaningful where it is in use: helpers run as it, and with file
+	// capabilities the state belongs to it.
+	UID   job.UID
+	InUse bool
+	// Required reports that jobs need it, as with file capabilities.
+	Required bool
+	// Lost is the error where capabilities are missing that the configuration needs.
+	Lost error
+	// Problem is why it cannot be used, "" for none, and Fix what to do.
+	Problem, Fix string
+}

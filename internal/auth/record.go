@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/proctree"
@@ -23,13 +21,51 @@ import (
 // jacamar-auth has file capabilities.
 const journalName = "journal"
 
-const (
-	// endGrace is how long a job may take beyond its timeout: after_script, uploads and
-	// cleanup.
-	endGrace = time.Hour
-	// holdPeriod is how often a held job looks whether it may go on.
-	holdPeriod = 2 * time.Second
-)
+// endGrace is how long a job may take beyond its timeout: after_script, uploads and
+// cleanup.
+const endGrace = time.Hour
+
+// record is what the journal has of the job, and what is to be added to it.
+type record struct {
+	// live is the job's file in the journal, nil without one.
+	live *journal.Live
+	// past is what the journal has of an abandoned job, and result what the stages of a
+	// job that cleanup ends have recorded.
+	past   journal.Record
+	result journal.Result
+	// unsettled reports that jacamar was started and did not report that it made nothing:
+	// a config stage may have made directories.
+	unsettled bool
+	// used is what the stage's processes have used, noteFailed the last error of a note.
+	used       proctree.Usage
+	noteFailed error
+}
+
+// note adds to the journal what jacamar reports. Administrators read it; nothing is
+// decided by it.
+func (r *record) note(n ipc.Note) {
+	if r.live == nil {
+		return
+	}
+	if err := r.live.Append(noteEvent(n, time.Now())); err != nil {
+		r.noteFailed = fmt.Errorf("cannot write the journal: %w", err)
+	}
+}
+
+// noteEvent is the event of a note.
+func noteEvent(n ipc.Note, now time.Time) journal.Event {
+	if b := n.Batch; b != nil {
+		return journal.At(now, journal.Batch, journal.Context{
+			System: b.System, BatchID: b.ID, Phase: string(b.Phase), Reason: b.Reason, Node: b.Node, Seconds: b.Waited, CPU: b.CPU, Peak: b.Peak,
+		})
+	}
+	return journal.At(now, journal.Disk, journal.Context{Bytes: n.Disk.Bytes, Files: n.Disk.Files, Partial: n.Disk.Partial})
+}
+
+// usage is what the stage's processes have used, as the journal has it.
+func (r *record) usage() (cpu float64, peak int64) {
+	return r.used.CPU.Round(time.Millisecond).Seconds(), r.used.Peak
+}
 
 // enter records in the journal that the stage of a granted job begins. It refuses a
 // job that administrators keep out or have stopped. A journal that cannot be used
@@ -38,15 +74,15 @@ func (d *authDriver) enter(ctx context.Context, decision policy.Decision) error 
 	if !d.Site.Auth.Journal.Enabled {
 		return nil
 	}
-	var (
-		m       journal.Mark
-		refusal error
-	)
 	if d.Call.Stage == job.Config && d.caps().Set() {
 		if refusal := d.admit(ctx, decision); refusal != nil {
 			return d.denied(ctx, refusal)
 		}
 	}
+	var (
+		m       journal.Mark
+		refusal error
+	)
 	err := d.inJournal(ctx, func(dir job.AbsPath) (err error) {
 		if m, refusal, err = d.marked(dir); refusal != nil && !d.mayWait(m) {
 			return err
@@ -57,7 +93,7 @@ func (d *authDriver) enter(ctx context.Context, decision policy.Decision) error 
 	if errors.Is(err, journal.ErrTaken) {
 		return failure.Privatef("the runner that began the job has ended, and another process cleans up after it")
 	}
-	if refusal == nil && d.live != nil && d.Call.Stage != job.Config && d.Call.Stage != job.Cleanup {
+	if refusal == nil && d.record.live != nil && d.Call.Stage != job.Config && d.Call.Stage != job.Cleanup {
 		refusal = d.stopped(ctx)
 	}
 	if refusal != nil && d.mayWait(m) {
@@ -75,35 +111,33 @@ func (d *authDriver) inJournal(ctx context.Context, f func(dir job.AbsPath) erro
 	return state.Inside(journalName, f)
 }
 
+// inHostJournal runs f on this host's part of the journal.
+func (d *authDriver) inHostJournal(ctx context.Context, f func(j *journal.Journal) error) error {
+	return d.inJournal(ctx, func(dir job.AbsPath) error {
+		j, _, err := hostJournal(dir)
+		if err != nil {
+			return err
+		}
+		defer j.Close()
+		return f(j)
+	})
+}
+
+// warnJournal records that the journal cannot be written.
+func (d *authDriver) warnJournal(err error) {
+	if err != nil {
+		d.warn(fmt.Errorf("cannot write the journal: %w", err))
+	}
+}
+
 func (d *authDriver) key() journal.Key {
 	return journal.Key{UID: d.state.Facts.Account.UID, Project: d.id.Project.ID, Job: d.id.JobID}
-}
-
-// marked returns the mark that keeps this job's config stage out, and the refusal that
-// follows from it; nil for none.
-func (d *authDriver) marked(dir job.AbsPath) (journal.Mark, error, error) {
-	if d.Call.Stage != job.Config {
-		return journal.Mark{}, nil, nil
-	}
-	m, ok, err := journal.Stopped(dir, d.key(), time.Now(), time.Now)
-	if err != nil || ok {
-		return journal.Mark{}, refusedWhen(ok, stoppedJob(m)), err
-	}
-	m, ok, err = journal.KeptOut(dir, d.key(), time.Now())
-	return m, refusedWhen(ok, drained(m)), err
-}
-
-func refusedWhen(refuses bool, refusal error) error {
-	if !refuses {
-		return nil
-	}
-	return refusal
 }
 
 // stopped returns the refusal of a stage whose job administrators ended.
 func (d *authDriver) stopped(ctx context.Context) (refusal error) {
 	err := d.inJournal(ctx, func(dir job.AbsPath) error {
-		m, ok, err := journal.Stopped(dir, d.key(), time.Now(), d.live.Began)
+		m, ok, err := journal.Stopped(dir, d.key(), time.Now(), d.record.live.Began)
 		refusal = refusedWhen(ok, stoppedJob(m))
 		return err
 	})
@@ -115,82 +149,13 @@ func (d *authDriver) stopped(ctx context.Context) (refusal error) {
 
 // explainEnd replaces the error of a stage that administrators ended by their message.
 func (d *authDriver) explainEnd(ctx context.Context, err error) error {
-	if err == nil || d.live == nil || d.Call.Stage == job.Cleanup {
+	if err == nil || d.record.live == nil || d.Call.Stage == job.Cleanup {
 		return err
 	}
 	if refusal := d.stopped(ctx); refusal != nil {
 		return d.denied(ctx, refusal)
 	}
 	return err
-}
-
-func stoppedJob(m journal.Mark) error {
-	text := ""
-	if m.Message != "" {
-		text = ": " + m.Message
-	}
-	return &denial{rule: RuleStopped, err: failure.Deniedf("stopped by an administrator: %q", m.Message).
-		WithPublic("stopped by the administrators of this CI resource%s", text)}
-}
-
-func drained(m journal.Mark) error {
-	return &denial{rule: RuleDrain, err: failure.Deniedf("drained: %q", m.Message).
-		WithPublic("this CI resource takes no new jobs%s: %s", untilText(m), m.Message).WithHint("retry the job then")}
-}
-
-func untilText(m journal.Mark) string {
-	if m.Until == 0 {
-		return ""
-	}
-	return " until " + time.Unix(m.Until, 0).Format("2006-01-02 15:04")
-}
-
-// mayWait reports whether a drain's time to wait is not over. It counts from when
-// GitLab issued the token, at the start of the job: the runner calls a config stage
-// that failed up to three times.
-func (d *authDriver) mayWait(m journal.Mark) bool {
-	return m.Hold > 0 && time.Now().Before(d.holdEnd(m))
-}
-
-func (d *authDriver) holdEnd(m journal.Mark) time.Time {
-	return d.tokenTime().Add(time.Duration(m.Hold) * time.Second)
-}
-
-// tokenTime is when GitLab issued the token, at the start of the job.
-func (d *authDriver) tokenTime() time.Time {
-	if from := d.id.Token.IssuedAt; !from.IsZero() {
-		return from
-	}
-	return d.Started
-}
-
-// hold waits for the end of a drain, and returns the refusal where it does not come in
-// time.
-func (d *authDriver) hold(ctx context.Context, m journal.Mark) error {
-	d.WarnUser(fmt.Errorf("this CI resource takes no new jobs%s: %s; waiting", untilText(m), m.Message))
-	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
-	defer stop()
-	owner, _ := proctree.Find(os.Getppid())
-	tick := time.NewTicker(holdPeriod)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return failure.Systemf("the job was stopped while it waited")
-		case <-tick.C:
-		}
-		if owner.Gone() {
-			return failure.Privatef("the runner ended while the job waited")
-		}
-		var refusal error
-		err := d.inJournal(ctx, func(dir job.AbsPath) (err error) { m, refusal, err = d.marked(dir); return err })
-		if err != nil {
-			d.warn(fmt.Errorf("cannot read the journal: %w", err))
-		}
-		if refusal == nil || !d.mayWait(m) {
-			return refusal
-		}
-	}
 }
 
 // begin opens the job's file in the journal and adds what begins now.
@@ -201,7 +166,7 @@ func (d *authDriver) begin(dir job.AbsPath, decision policy.Decision, m journal.
 	}
 	events := d.firstEvents(host, decision)
 	if d.Call.Stage != job.Config {
-		if d.live, err = j.Resume(d.key(), events[1]); !errors.Is(err, fs.ErrNotExist) {
+		if d.record.live, err = j.Resume(d.key(), events[1]); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -209,10 +174,10 @@ func (d *authDriver) begin(dir job.AbsPath, decision policy.Decision, m journal.
 	if m.Made != 0 {
 		held = append(held, journal.At(time.Now(), journal.Held, journal.Context{Rule: RuleDrain, Reason: m.Message}))
 	}
-	if d.live != nil {
-		return d.live.Append(held...) // it was admitted
+	if d.record.live != nil {
+		return d.record.live.Append(held...) // it was admitted
 	}
-	d.live, err = j.Create(d.key(), append(events, held...)...)
+	d.record.live, err = j.Create(d.key(), append(events, held...)...)
 	return err
 }
 
@@ -267,57 +232,54 @@ func (d *authDriver) stageName() string {
 
 // refuse records a job that no account was granted for.
 func (d *authDriver) refuse(ctx context.Context, rule, reason string) {
-	if !d.Site.Auth.Journal.Enabled || d.live != nil {
+	if !d.Site.Auth.Journal.Enabled || d.record.live != nil {
 		return
 	}
 	c := d.journalContext()
 	c.Rule, c.Reason, c.Stage = rule, reason, d.stageName()
-	err := d.inJournal(ctx, func(dir job.AbsPath) error {
-		j, _, err := hostJournal(dir)
-		if err != nil {
-			return err
-		}
-		defer j.Close()
-		return j.Refuse(journal.At(time.Now(), journal.Refused, c))
-	})
-	d.warnJournal(err)
+	d.warnJournal(d.inHostJournal(ctx, func(j *journal.Journal) error { return j.Refuse(journal.At(time.Now(), journal.Refused, c)) }))
 }
 
 // leave records how the stage ended, and where nothing of the job is left, how the job
 // did. What a config stage made that was killed, and what a cleanup has not removed, is
 // found by the job's record: by the next try of config, the runner's cleanup, or reap.
 func (d *authDriver) leave(ctx context.Context, failed error) {
-	if d.live == nil {
+	live := d.record.live
+	if live == nil {
 		return
 	}
+	now := time.Now()
+	err := errors.Join(d.record.noteFailed, live.Append(d.lastEvents(now, failed)...))
+	if d.Call.Stage == job.Cleanup {
+		d.record.result = journal.ResultOf(live.Events())
+	}
+	if d.Call.Stage == job.Cleanup && failed == nil || d.Call.Stage == job.Config && failed != nil && !d.record.unsettled {
+		err = errors.Join(err, d.inJournal(ctx, func(dir job.AbsPath) error { return d.endJob(dir, now) }))
+	} else {
+		err = errors.Join(err, live.Close())
+	}
+	d.warnJournal(err)
+}
+
+// lastEvents are the events by which a stage ends; after config, with the directories of
+// the job.
+func (d *authDriver) lastEvents(now time.Time, failed error) (events []journal.Event) {
+	if dirs := d.state.Dirs; d.Call.Stage == job.Config && failed == nil {
+		events = append(events, journal.At(now, journal.Settled, journal.Context{Base: dirs.Base.String(), Builds: dirs.Builds.String(), Scripts: dirs.Scripts.String()}))
+	}
 	end := journal.Context{Stage: d.stageName(), Exit: "ok", Seconds: time.Since(d.Started).Round(time.Millisecond).Seconds()}
-	end.CPU, end.Peak = d.used.CPU.Round(time.Millisecond).Seconds(), d.used.Peak
+	end.CPU, end.Peak = d.record.usage()
 	if failed != nil {
 		end.Exit, end.Reason = failure.KindOf(failed).String(), failed.Error()
 		end.Code, _ = failure.ScriptCode(failed)
 	}
-	now := time.Now()
-	events := []journal.Event{journal.At(now, journal.StageEnd, end)}
-	if dirs := d.state.Dirs; d.Call.Stage == job.Config && failed == nil {
-		settled := journal.Context{Base: dirs.Base.String(), Builds: dirs.Builds.String(), Scripts: dirs.Scripts.String()}
-		events = append([]journal.Event{journal.At(now, journal.Settled, settled)}, events...)
-	}
-	err := errors.Join(d.noteFailed, d.live.Append(events...))
-	if d.Call.Stage == job.Cleanup {
-		d.result = journal.ResultOf(d.live.Events())
-	}
-	if d.Call.Stage == job.Cleanup && failed == nil || d.Call.Stage == job.Config && failed != nil && !d.unsettled {
-		err = errors.Join(err, d.inJournal(ctx, func(dir job.AbsPath) error { return d.endJob(dir, now) }))
-	} else {
-		err = errors.Join(err, d.live.Close())
-	}
-	d.warnJournal(err)
+	return append(events, journal.At(now, journal.StageEnd, end))
 }
 
 // endJob moves the job's events to those of the day, and removes the mark by which it
 // was stopped.
 func (d *authDriver) endJob(dir job.AbsPath, now time.Time) error {
-	err := d.live.End(journal.At(now, journal.Ended, journal.Context{}))
+	err := d.record.live.End(journal.At(now, journal.Ended, journal.Context{}))
 	if d.Call.Stage != job.Cleanup {
 		return err // the runner may call config again
 	}
