@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -53,11 +56,14 @@ func countJobs(s *site.Site, executor string) error {
 				return err
 			}
 		}
-		ours, theirs, err := countJob(s, base)
+		job, err := countJob(s, base)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%-6s %-15s Jacamar %s; the scripts %s\n", executor, which, ours, theirs)
+		fmt.Printf("%-6s %-15s Jacamar %s; the scripts %s\n", executor, which, job.ours, job.theirs)
+		if which == "later job" {
+			defer job.printStages(executor)
+		}
 	}
 	return nil
 }
@@ -79,27 +85,72 @@ func others(s *site.Site, n int) (stop func(), err error) {
 	return func() { stopAll(running) }, err
 }
 
+// operations are those of a job below data_dir.
+type operations struct {
+	ours, theirs counts
+	stages       []string          // in their order
+	of           map[string]counts // ours, by the stage
+	where        map[string]counts // ours, by the file
+}
+
+// printStages prints what each stage does, and with which files.
+func (o *operations) printStages(executor string) {
+	fmt.Printf("\n%s, later job: Jacamar by the stage\n", executor)
+	for _, stage := range o.stages {
+		fmt.Printf("  %-28s %s\n", stage, o.of[stage])
+	}
+	fmt.Printf("\n%s, later job: Jacamar by the file\n", executor)
+	for _, file := range slices.Sorted(maps.Keys(o.where)) {
+		fmt.Printf("  %-28s %s\n", file, o.where[file])
+	}
+}
+
 // countJob runs one job below strace.
-func countJob(s *site.Site, base string) (ours, theirs counts, err error) {
+func countJob(s *site.Site, base string) (*operations, error) {
 	file := filepath.Join(s.Dir, "trace")
 	defer os.Remove(file)
 	r := s.RunnerInside("strace", "-f", "-qq", "-y", "-s", "256", "-A", "-o", file, "-e", "trace=%file,%process,"+strings.Join(fileCalls, ","))
+	all, read, failed := &operations{ours: counts{}, theirs: counts{}, of: map[string]counts{}, where: map[string]counts{}}, int64(0), error(nil)
+	r.Hooks.Ended = func(c fakerunner.Call) {
+		n, err := all.add(c.Stage, file, read, base)
+		read, failed = read+n, errors.Join(failed, err)
+	}
 	j := s.Job("true")
 	j.Raw = map[string][]byte{}
 	for _, stage := range runStages {
 		j.Raw[stage] = []byte("true\n")
 	}
 	if result := r.Run(j); result.Outcome != fakerunner.Success {
-		return nil, nil, fmt.Errorf("the job ended as %s: %s\n%s", result.Outcome, result.Reason, result.Trace)
+		return nil, fmt.Errorf("the job ended as %s: %s\n%s", result.Outcome, result.Reason, result.Trace)
 	}
-	trace, err := os.Open(file)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer trace.Close()
-	ours, theirs = readTrace(trace, base)
-	return ours, theirs, nil
+	return all, failed
 }
+
+// add counts what a trace has behind an offset, and returns its length.
+func (o *operations) add(stage, file string, from int64, base string) (int64, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	o.stages, o.of[stage] = append(o.stages, stage), counts{}
+	readTrace(bytes.NewReader(text[from:]), base, func(program, kind, path string) {
+		if program != "jacamar" {
+			o.theirs[kind]++
+			return
+		}
+		o.ours[kind]++
+		o.of[stage][kind]++
+		path = numbers.ReplaceAllString(path, "N")
+		if o.where[path] == nil {
+			o.where[path] = counts{}
+		}
+		o.where[path][kind]++
+	})
+	return int64(len(text)) - from, nil
+}
+
+// numbers are those of jobs and runners in paths.
+var numbers = regexp.MustCompile(`[0-9]+(-[0-9]+)*`)
 
 // fileCalls are those that %file of strace does not have, as they take descriptors.
 var fileCalls = []string{"fstat", "flock", "fcntl", "getdents64", "fsync", "fdatasync", "fchmod", "fchown", "fstatfs", "ftruncate"}
@@ -123,10 +174,9 @@ var (
 	program = regexp.MustCompile(`^"([^"]*)"`)
 )
 
-// readTrace counts the calls that concern base: those of the program jacamar, and those
-// of all others.
-func readTrace(trace io.Reader, base string) (ours, theirs counts) {
-	ours, theirs = counts{}, counts{}
+// readTrace reports the calls that concern base: the program that made it, the kind, and
+// the path below base.
+func readTrace(trace io.Reader, base string, report func(program, kind, path string)) {
 	programs := map[string]string{}
 	lines := bufio.NewScanner(trace)
 	lines.Buffer(nil, 1<<20)
@@ -146,29 +196,36 @@ func readTrace(trace io.Reader, base string) (ours, theirs counts) {
 		if m[2] == "exit" || m[2] == "exit_group" {
 			delete(programs, m[1])
 		}
-		kind := kindOf(m[2], m[3])
-		if kind == "" || !concerns(m[3], base) {
-			continue
-		}
-		if programs[m[1]] == "jacamar" {
-			ours[kind]++
-		} else {
-			theirs[kind]++
+		if kind, below, concerned := kindOf(m[2], m[3]), "", false; kind != "" {
+			if below, concerned = pathIn(m[3], base); concerned {
+				report(programs[m[1]], kind, below)
+			}
 		}
 	}
-	return ours, theirs
 }
 
-// concerns reports whether the arguments of a call name something below base: a path, or
-// a descriptor, which strace -y shows with its path.
-func concerns(args, base string) bool {
-	for _, open := range []string{`"`, "<"} {
-		if _, after, found := strings.Cut(args, open+base); found && strings.HasPrefix(after, "/") || found && strings.ContainsAny(after[:1], `">`) {
-			return true
-		}
+// pathIn finds the path in the arguments of a call that is base or below it, as a text or
+// by a descriptor, which strace -y shows with its path. It returns the part below base.
+func pathIn(args, base string) (below string, found bool) {
+	m := described.FindStringSubmatch(args)
+	if m == nil {
+		return "", false
 	}
-	return false
+	dir, name := m[1], m[2]
+	if m[2] != "" && !strings.HasPrefix(m[2], "/") && m[1] != "" {
+		name = path.Join(dir, name)
+	} else if m[2] == "" {
+		name = dir
+	}
+	rest, found := strings.CutPrefix(name, base)
+	if !found || rest != "" && rest[0] != '/' {
+		return "", false
+	}
+	return cmp.Or(strings.TrimPrefix(rest, "/"), "."), true
 }
+
+// described are the first descriptor of a call with its path, and its first text.
+var described = regexp.MustCompile(`^(?:(?:AT_FDCWD|[0-9]+)<([^>]*)>(?:\(deleted\))?(?:, )?)?(?:"([^"]*)")?`)
 
 // kindOf groups calls as a file server sees them, "" for those that it does not see.
 func kindOf(call, args string) string {
