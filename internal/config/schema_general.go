@@ -45,7 +45,7 @@ func jobKeys() []Key {
 		{
 			Path: "general.login_shells", Default: "job", Since: first,
 			Meaning: "How often a job's shells read the login profiles. With `job`, GitLab Runner's own scripts for caches, artifacts and file variables share what one login " +
-				"leaves: the umask, the limits, and the exported variables and functions. The author's scripts and `get_sources` have a login of their own in any case. With `stage`, every script has one.",
+				"leaves: the umask, the limits, and the exported variables and functions. The author's scripts and `get_sources` have a login of their own in any case; `prepare_script`, which prints the name of the host, has none. With `stage`, every script has one.",
 			Example: `login_shells = "stage"`,
 		},
 		{

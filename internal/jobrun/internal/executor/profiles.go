@@ -41,20 +41,27 @@ func (p Profiles) order() (all []loginshell.Profiles) {
 // warnAfter is the usual WarnAfter.
 const warnAfter = 15 * time.Second
 
-// firstScript is the sub-stage that every job begins with; see RunStages in
-// GitLab Runner's executors/custom. What profiles print is in its output.
-const firstScript job.SubStage = "prepare_script"
+// The sub-stages that every job begins with; see RunStages in GitLab Runner's
+// executors/custom. The first one only prints the name of the host. The second one has a
+// command of the job's author where the job has hooks:pre_get_sources_script.
+const (
+	firstScript  job.SubStage = "prepare_script"
+	secondScript job.SubStage = "get_sources"
+)
 
 // NewProfiles returns how a request's stage treats profiles.
 func NewProfiles(b ipc.Request) Profiles {
 	warned := newOwnFile(b.Dirs, loginshell.WarnedFile)
 	p := Profiles{
-		Read: profiles(b.Job), Hide: b.SubStage != firstScript, WarnAfter: warnAfter,
+		Read: profiles(b.Job), WarnAfter: warnAfter,
 		Warned: func() bool { return !warned.claim() },
 	}
+	reader := firstScript
 	if b.Settings.LoginShells.OncePerJob() && p.Read == loginshell.Login {
+		reader = secondScript
 		p.share(b)
 	}
+	p.Hide = b.SubStage != reader
 	return p
 }
 

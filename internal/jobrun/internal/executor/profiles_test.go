@@ -209,7 +209,8 @@ func TestSavedLoginIsReplaced(t *testing.T) {
 	}
 }
 
-// TestSharedLogins: the first script saves, and the runner's own scripts use it.
+// TestSharedLogins: the first script has no login, the second one saves its own, and the
+// runner's own scripts use it.
 func TestSharedLogins(t *testing.T) {
 	dir := t.TempDir()
 	dirs := ipc.Dirs{Base: testutil.AbsPath(t, filepath.Dir(dir)), Scripts: testutil.AbsPath(t, dir)}
@@ -231,8 +232,14 @@ func TestSharedLogins(t *testing.T) {
 				if uses := p.Saved != nil; uses != (shares && own && there) {
 					t.Errorf("%s, %s, saved %v: uses it: %v", stage, mode, there, uses)
 				}
-				if saves := p.Save != nil; saves != (shares && (own && !there || stage == "prepare_script")) {
+				if saves := p.Save != nil; saves != (shares && (own && !there || stage == "get_sources")) {
 					t.Errorf("%s, %s, saved %v: saves it: %v", stage, mode, there, saves)
+				}
+				if none := p.Read == loginshell.None; none != (shares && stage == "prepare_script") {
+					t.Errorf("%s, %s: no login: %v", stage, mode, none)
+				}
+				if shown := !p.Hide; shown != (shares && stage == "get_sources" || !shares && stage == "prepare_script") {
+					t.Errorf("%s, %s: what profiles print is shown: %v", stage, mode, shown)
 				}
 				b.Job.NoProfile = true
 				if p := NewProfiles(b); p.Saved != nil || p.Save != nil {

@@ -26,11 +26,15 @@ var runnersOwn = []job.SubStage{
 // maxSaved bounds what is kept of a login, in bytes.
 const maxSaved = 1 << 20
 
-// share lets the runner's own scripts of a job do with one login. The first script of
-// the job, or the first one that finds nothing, keeps what its login leaves.
+// share lets the runner's own scripts of a job do with one login. The first script needs
+// none. The second one, or the first one that finds nothing, keeps what its login leaves.
 func (p *Profiles) share(b ipc.Request) {
+	if b.SubStage == firstScript {
+		p.Read = loginshell.None
+		return
+	}
 	own := slices.Contains(runnersOwn, b.SubStage)
-	if !own && b.SubStage != firstScript {
+	if !own && b.SubStage != secondScript {
 		return
 	}
 	file := savedLogin{file: newOwnFile(b.Dirs, loginshell.SavedFile), account: b.Account.UID, host: hostID()}
