@@ -3,9 +3,12 @@ package main
 import (
 	"io"
 	"os"
+	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/admin"
 	authadmin "jacamar-ci/internal/auth/admin"
@@ -67,4 +70,73 @@ func forget(c *cli.Context) error {
 		return err
 	}
 	return j.AsOwner(func() error { return admin.Forget(os.Stdout, j.Dir, account) })
+}
+
+func reportCommand() *cli.Command {
+	return &cli.Command{
+		Name: "report", Usage: "sum up what ended jobs have used",
+		Flags: append(periodFlags(month),
+			&cli.StringFlag{Name: "by", Usage: "sum up by `COLUMNS`, some of account, project, namespace, rule, exit and executor", Value: "account"},
+			&cli.BoolFlag{Name: "csv", Usage: "print CSV, with figures in seconds and bytes"}),
+		Action: noArguments(func(c *cli.Context) error {
+			js, err := journals(c)
+			if err != nil {
+				return err
+			}
+			o := admin.ReportOptions{Journals: js, By: strings.Split(c.String("by"), ","), Since: c.Duration("since"), CSV: c.Bool("csv")}
+			return admin.Report(os.Stdout, o, time.Now())
+		}),
+	}
+}
+
+func traceCommand() *cli.Command {
+	return &cli.Command{
+		Name: "trace", Usage: "print ended jobs as traces, one OTLP/JSON object in each line",
+		Flags: periodFlags(time.Hour),
+		Action: noArguments(func(c *cli.Context) error {
+			js, err := journals(c)
+			if err != nil {
+				return err
+			}
+			return admin.Trace(os.Stdout, js, c.Duration("since"), time.Now())
+		}),
+	}
+}
+
+func reapCommand(status *int) *cli.Command {
+	return &cli.Command{
+		Name: "reap", Usage: "clean up after jobs that their runner abandoned, and stop those that are overdue",
+		Flags: []cli.Flag{
+			site(),
+			&cli.DurationFlag{Name: "older", Usage: "only jobs to which nothing has happened for `TIME`"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done"},
+		},
+		Action: noArguments(func(c *cli.Context) (err error) { *status, err = reap(c); return err }),
+	}
+}
+
+// unsettledStatus is the exit status where a job could not be settled.
+const unsettledStatus = 1
+
+func reap(c *cli.Context) (int, error) {
+	j, err := authadmin.OpenJournal(c.Context, c.String("configuration"))
+	if err != nil {
+		return 0, err
+	}
+	cleanUp, err := j.Reaper(c.Context)
+	if err != nil {
+		return 0, err
+	}
+	ctx, end := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
+	defer end()
+	o := admin.ReapOptions{
+		Stop:  admin.StopOptions{Journal: j.Dir, Program: j.Program, AsOwner: j.AsOwner},
+		Older: c.Duration("older"), DryRun: c.Bool("dry-run"), KillTimeout: j.KillTimeout(),
+		CleanUp: cleanUp,
+	}
+	unsettled, err := admin.Reap(ctx, os.Stdout, o, time.Now())
+	if err == nil && unsettled > 0 {
+		return unsettledStatus, nil
+	}
+	return 0, err
 }

@@ -1,10 +1,13 @@
 package image
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"jacamar-ci/internal/glob"
+	"jacamar-ci/internal/job"
 )
 
 // Rule is the [[container.rule]] that applies to a job.
@@ -50,4 +53,108 @@ func list(patterns []glob.Pattern) string {
 		texts[i] = p.String()
 	}
 	return strings.Join(texts, ", ")
+}
+
+// PullPolicy is when an image is fetched; the values are those of `image:pull_policy` in
+// .gitlab-ci.yml.
+type PullPolicy string
+
+// The policies.
+const (
+	Always       PullPolicy = "always"
+	IfNotPresent PullPolicy = "if-not-present"
+	Never        PullPolicy = "never"
+)
+
+// podmanPolicies are the values of podman-pull(1), which configurations of the original
+// system contain.
+var podmanPolicies = map[string]PullPolicy{"missing": IfNotPresent, "newer": Always}
+
+// ParsePullPolicy accepts the values of GitLab and of podman.
+func ParsePullPolicy(s string) (PullPolicy, error) {
+	if p, ok := podmanPolicies[s]; ok {
+		return p, nil
+	}
+	if p := PullPolicy(s); slices.Contains([]PullPolicy{Always, IfNotPresent, Never}, p) {
+		return p, nil
+	}
+	return "", fmt.Errorf("%q is not a pull policy: write always, if-not-present or never", s)
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *PullPolicy) UnmarshalText(text []byte) (err error) {
+	*p, err = ParsePullPolicy(string(text))
+	return err
+}
+
+// PolicyError is the error of a list of policies of which the site allows none.
+type PolicyError struct{ Wanted, Allowed []PullPolicy }
+
+// Error contains both lists.
+func (e *PolicyError) Error() string {
+	return fmt.Sprintf("pull_policy %s is not allowed here; allowed: %s", joinPolicies(e.Wanted), joinPolicies(e.Allowed))
+}
+
+func joinPolicies(ps []PullPolicy) string {
+	texts := make([]string, len(ps))
+	for i, p := range ps {
+		texts[i] = string(p)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// EffectivePolicies returns the policies to try, in order: those of the job, or else of
+// the site, that the site allows. An empty list of allowed policies means the site's own.
+// The rule is that of the docker executor.
+func EffectivePolicies(ofJob, ofSite, allowed []PullPolicy) ([]PullPolicy, error) {
+	if len(allowed) == 0 {
+		allowed = ofSite
+	}
+	wanted := ofJob
+	if len(wanted) == 0 {
+		wanted = ofSite
+	}
+	effective := slices.DeleteFunc(slices.Clone(wanted), func(p PullPolicy) bool { return !slices.Contains(allowed, p) })
+	if len(effective) == 0 {
+		return nil, &PolicyError{Wanted: wanted, Allowed: allowed}
+	}
+	return effective, nil
+}
+
+// Paths is a pattern of container.local_images: of absolute paths of images on this host.
+// Case has a meaning.
+type Paths struct{ below glob.Pattern }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Paths) UnmarshalText(text []byte) (err error) {
+	rest, absolute := strings.CutPrefix(string(text), "/")
+	if !absolute {
+		return errors.New("it is not the pattern of an absolute path, such as /apps/images/**")
+	}
+	p.below, err = glob.Parse(rest)
+	return err
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (p Paths) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// String returns the pattern as it was written.
+func (p Paths) String() string { return "/" + p.below.String() }
+
+// Match reports whether the pattern covers the whole path.
+func (p Paths) Match(path job.AbsPath) bool {
+	return p.below.MatchExact(strings.TrimPrefix(path.String(), "/"))
+}
+
+// PermitsPath reports whether a job may name the path as its image.
+func PermitsPath(allowed []Paths, path job.AbsPath) bool {
+	return slices.ContainsFunc(allowed, func(p Paths) bool { return p.Match(path) })
+}
+
+// Name is how messages and records name the image.
+func (r Request) Name() string {
+	if !r.Path.IsZero() {
+		return r.Path.String()
+	}
+	return r.Reference.String()
 }

@@ -2,11 +2,21 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth"
+	"jacamar-ci/internal/auth/internal/subprocess"
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/journal"
+	"jacamar-ci/internal/settings"
 )
 
 // JournalOf is the journal of an installation.
@@ -66,4 +76,79 @@ func (j JournalOf) Account(ctx context.Context, name string) (job.UID, error) {
 		return 0, fmt.Errorf("cannot find the account %s: %w", login, err)
 	}
 	return a.UID, nil
+}
+
+// KillTimeout is general.kill_timeout.
+func (j JournalOf) KillTimeout() time.Duration { return j.site.Config().General.KillTimeout }
+
+const (
+	// reapLimit bounds the cleanup of one abandoned job, which may wait for a batch
+	// system and for storage.
+	reapLimit = 10 * time.Minute
+	// reapOutput bounds what jacamar-auth prints of it, in bytes.
+	reapOutput = 16 << 10
+)
+
+// Reaper returns a function that cleans up after one abandoned job: it runs jacamar-auth
+// as the runner's service does.
+func (j JournalOf) Reaper(ctx context.Context) (func(context.Context, journal.Key) error, error) {
+	as, err := j.service(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, k journal.Key) error {
+		r, err := subprocess.Command{
+			Path: j.Program.String(), Args: []string{"reap", "--configuration", j.site.File().String(), k.String()},
+			Env: []string{"PATH=/usr/bin:/bin"}, As: as, Limit: reapLimit, MaxOutput: reapOutput, MaxErrors: reapOutput,
+		}.Run(ctx)
+		switch {
+		case err != nil:
+			return fmt.Errorf("cannot run %s: %w", j.Program, err)
+		case r.Signal != 0:
+			return fmt.Errorf("%s was ended by signal %d", j.Program, int(r.Signal))
+		case r.Code != 0:
+			return errors.New(plain(string(r.Stderr)))
+		}
+		return nil
+	}, nil
+}
+
+// service returns the ids of the account that runs jacamar-auth, nil where that is this
+// process's.
+func (j JournalOf) service(ctx context.Context) (*thread.IDs, error) {
+	uid := j.site.UID()
+	if uid == 0 && j.site.Config().Auth.Downscope != settings.Setuid {
+		var info unix.Stat_t
+		if err := unix.Stat(j.Dir.String(), &info); err != nil {
+			return nil, fmt.Errorf("cannot examine the journal: %w", err)
+		}
+		uid = job.UID(info.Uid)
+	}
+	if uid == job.UID(os.Geteuid()) {
+		return nil, nil
+	}
+	name, err := j.site.Names().Owner(ctx, job.Account{UID: uid})
+	if err != nil {
+		return nil, err
+	}
+	a, err := j.site.Names().Lookup(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	ids := &thread.IDs{UID: uint32(a.UID), GID: uint32(a.GID)}
+	for _, g := range a.Groups {
+		ids.Groups = append(ids.Groups, int(g))
+	}
+	return ids, nil
+}
+
+// plain returns the lines for a job's log as one line without colors.
+func plain(text string) string {
+	colors := strings.NewReplacer("\x1b[31;1m", "", "\x1b[0;33m", "", "\x1b[0;36m", "", "\x1b[0m", "")
+	lines := strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+	for i, line := range lines {
+		line = strings.TrimPrefix(colors.Replace(line), "jacamar:")
+		lines[i] = strings.TrimPrefix(strings.TrimSpace(line), "ERROR: ")
+	}
+	return strings.Join(lines, "; ")
 }
