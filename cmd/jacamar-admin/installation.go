@@ -88,6 +88,7 @@ func installation(status *int) []*cli.Command {
 				&cli.BoolFlag{Name: "runas", Usage: "run the RunAs script as well; no other program of the site is started"},
 				&cli.StringFlag{Name: "target", Usage: "the `ACCOUNT` that the job asks for by admin.runas.user_variable"},
 				&cli.StringFlag{Name: "image", Usage: "the `NAME` of the job's image, instead of the one in --job-response"},
+				&cli.StringFlag{Name: "modules", Usage: "the `NAMES` in the job's JACAMAR_CI_CONTAINER_MODULES"},
 			},
 			Action: func(c *cli.Context) error { return explain(c, status) },
 		},
@@ -142,7 +143,7 @@ func explain(c *cli.Context, status *int) error {
 	q := admin.ExplainOptions{
 		Configuration: c.String("configuration"), Token: c.String("token"), Response: c.String("job-response"), Claims: c.String("claims"),
 		User: c.String("user"), UserID: c.String("user-id"), Project: c.String("project"), Ref: c.String("ref"),
-		RunAs: c.Bool("runas"), Target: c.String("target"), Image: c.String("image"),
+		RunAs: c.Bool("runas"), Target: c.String("target"), Image: c.String("image"), Modules: c.String("modules"),
 	}
 	ways := 0
 	for _, given := range []string{q.Token, q.Claims, q.User} {

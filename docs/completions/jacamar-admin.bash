@@ -6,7 +6,7 @@ _jacamar_admin() {
     --configuration|--tls-ca-file|--log|--runner-config|--token|--job-response|--claims|--output|--json|--html|--metrics|--counters) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
     --data-dir|--state-dir|--journal) compopt -o filenames; COMPREPLY=($(compgen -d -- "$current")); return ;;
     --service|--helper-account|--account|--target|--allow) COMPREPLY=($(compgen -u -- "$current")); return ;;
-    --gitlab-server|--allow-groups|--runner|--timeout|--user|--project|--ref|--user-id|--image|--since|--message|--until|--hold|--older|--by)  return ;;
+    --gitlab-server|--allow-groups|--runner|--timeout|--user|--project|--ref|--user-id|--image|--modules|--since|--message|--until|--hold|--older|--by)  return ;;
     --deployment) COMPREPLY=($(compgen -W 'root caps sudo none no-auth' -- "$current")); return ;;
     --executor) COMPREPLY=($(compgen -W 'shell slurm flux pbs lsf sge cobalt' -- "$current")); return ;;
     --state) COMPREPLY=($(compgen -W 'running between quiet ghost overdue' -- "$current")); return ;;
@@ -23,7 +23,7 @@ _jacamar_admin() {
     'check') words='--configuration --runner-config --account --timeout --json --help' ;;
     'selftest') words='--configuration --account --timeout --verbose --help' ;;
     'config') words='--configuration --effective --json --help' ;;
-    'explain') words='--configuration --token --job-response --claims --user --project --ref --user-id --runas --target --image --help' ;;
+    'explain') words='--configuration --token --job-response --claims --user --project --ref --user-id --runas --target --image --modules --help' ;;
     'bugreport') words='--configuration --runner-config --output --help' ;;
     'keys refresh') words='--configuration --forget --help' ;;
     'jobs') words='--configuration --journal --since --json --ended --refused --account --project --state --watch --help' ;;

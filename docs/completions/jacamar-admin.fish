@@ -49,6 +49,7 @@ complete -c jacamar-admin -n '__fish_seen_subcommand_from explain' -l user-id -x
 complete -c jacamar-admin -n '__fish_seen_subcommand_from explain' -l runas -d 'run the RunAs script as well; no other program of the site is started'
 complete -c jacamar-admin -n '__fish_seen_subcommand_from explain' -l target -x -a '(__fish_complete_users)' -d 'the ACCOUNT that the job asks for by admin.runas.user_variable'
 complete -c jacamar-admin -n '__fish_seen_subcommand_from explain' -l image -x -d 'the NAME of the job\'s image, instead of the one in --job-response'
+complete -c jacamar-admin -n '__fish_seen_subcommand_from explain' -l modules -x -d 'the NAMES in the job\'s JACAMAR_CI_CONTAINER_MODULES'
 complete -c jacamar-admin -n '__fish_seen_subcommand_from explain' -l help -d 'print the help'
 complete -c jacamar-admin -n '__fish_use_subcommand' -a bugreport -d 'write an archive without secrets for the maintainers'
 complete -c jacamar-admin -n '__fish_seen_subcommand_from bugreport' -l configuration -r -F -d 'the site\'s configuration FILE'

@@ -133,9 +133,10 @@ func (i Installation) NamedImage() (customexec.Image, error) {
 	return facts.Image, err
 }
 
-// ChooseImage decides about an image for the identified job, as a stage of the job does.
-func (i Installation) ChooseImage(named customexec.Image, account job.Username) (driver.ImageChoice, error) {
-	return i.d.ChooseImage(named, func(r config.Matcher) (bool, error) { return matches(r, i.d.id, account), nil })
+// ChooseImage decides about an image and modules for the identified job, as a stage of the
+// job does.
+func (i Installation) ChooseImage(named customexec.Image, modules string, account job.Username) (driver.ImageChoice, error) {
+	return i.d.ChooseImage(named, modules, func(r config.Matcher) (bool, error) { return matches(r, i.d.id, account), nil })
 }
 
 // Rules are the site's rules.

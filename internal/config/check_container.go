@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"jacamar-ci/internal/settings"
 )
 
 // longestTemp bounds container.temp_dir in bytes: podman(1) refuses a runroot of more than
@@ -17,13 +19,30 @@ func checkContainer(c *Config) []Fault {
 		when(c.Container.CacheDays < 0, "container.cache_days", "may not be negative"),
 		when(c.Container.ServicesLimit < 0, "container.services_limit", "may not be negative"),
 		when(strings.Contains(c.Container.TempDir.String()+c.Container.CacheDir.String(), ":"), "container.cache_dir", "or temp_dir has a colon, which mounts cannot have"),
+		checkModules(c.Container),
 	)
+}
+
+// checkModules refuses a name that two modules have, and one in a rule that none has.
+func checkModules(c Container) (faults []Fault) {
+	seen := map[settings.ModuleName]bool{}
+	for i, m := range c.Modules {
+		faults = append(faults, when(m.Name != "" && seen[m.Name], entryKey("container.module", i)+".name", "%q is the name of another module as well", m.Name)...)
+		seen[m.Name] = true
+	}
+	for i, rule := range c.Rules {
+		for j, name := range rule.Modules {
+			key := entryKey(entryKey("container.rule", i)+".modules", j)
+			faults = append(faults, when(name != "" && !seen[name], key, "there is no [[container.module]] with the name %q", name)...)
+		}
+	}
+	return faults
 }
 
 // warnContainer finds keys about containers that have no effect.
 func warnContainer(c *Config) []Fault {
 	none := c.General.RunMechanism == ""
-	var faults []Fault
+	faults := warnModules(c)
 	for m, e := range c.General.Engines() {
 		table := "general." + string(m)
 		unused := m != c.General.RunMechanism && (!e.DefaultImage.IsZero() || len(e.CustomOptions) > 0 || !e.ApplicationPath.IsZero())
@@ -31,7 +50,16 @@ func warnContainer(c *Config) []Fault {
 		faults = append(faults, when(e.DisableContainerRemoval, table+".disable_container_removal", "has no effect: a start leaves no container behind")...)
 	}
 	return slices.Concat(faults,
-		when(none && (c.Container.ImageRequired || len(c.Container.Rules) > 0), "container", "has no effect without run_mechanism: jobs run on the host"),
+		when(none && (c.Container.ImageRequired || len(c.Container.Rules) > 0 || len(c.Container.Modules) > 0), "container", "has no effect without run_mechanism: jobs run on the host"),
 		when(!none && c.Container.ImageRequired && !c.General.Engine().DefaultImage.IsZero(), "container.image_required", "has no effect: jobs without an image run in default_image"),
 	)
+}
+
+// warnModules finds modules that add nothing to a container of the site's engine.
+func warnModules(c *Config) (faults []Fault) {
+	for i, m := range c.Container.Modules {
+		empty := len(m.Options(c.General.RunMechanism)) == 0 && len(m.Binds) == 0 && len(m.PassEnv) == 0
+		faults = append(faults, when(c.General.RunMechanism != "" && empty, entryKey("container.module", i), "adds nothing to containers of %s", c.General.RunMechanism)...)
+	}
+	return faults
 }

@@ -182,15 +182,32 @@ type Container struct {
 	ServicesLimit       int                `toml:"services_limit"`        // 0 = no limit
 	LocalImages         []image.Paths      `toml:"local_images"`          // empty = none
 	Rules               []ContainerRule    `toml:"rule"`
+	Modules             []Module           `toml:"module"`
+}
+
+// Module is one [[container.module]]: what the site offers to add to containers, by rules
+// or at the job's request.
+type Module struct {
+	settings.Module
+	// Options of the engine of that name; those of another one have no effect.
+	Podman       []string `toml:"podman"`
+	Charliecloud []string `toml:"charliecloud"`
+	Apptainer    []string `toml:"apptainer"`
+}
+
+// Options are the options of a start by the engine.
+func (m Module) Options(engine settings.Mechanism) []string {
+	return map[settings.Mechanism][]string{settings.Podman: m.Podman, settings.Charliecloud: m.Charliecloud, settings.Apptainer: m.Apptainer}[engine]
 }
 
 // ContainerRule is one [[container.rule]]: what the jobs that it matches may name as their
 // image and as images of services. The first one that matches a job applies.
 type ContainerRule struct {
 	Matcher
-	Images   []glob.Pattern `toml:"images"`   // empty = all
-	Services []glob.Pattern `toml:"services"` // empty = all
-	Required bool           `toml:"required"`
+	Images   []glob.Pattern        `toml:"images"`   // empty = all
+	Services []glob.Pattern        `toml:"services"` // empty = all
+	Required bool                  `toml:"required"`
+	Modules  []settings.ModuleName `toml:"modules"` // each is one of Container.Modules
 }
 
 // packagedState is where packages keep the state.

@@ -25,8 +25,10 @@ func Reference() []Key {
 	return slices.Concat(generalKeys(), tokenKeys(), enginesKeys(), authKeys(), batchKeys(), containerKeys())
 }
 
-// IsArray reports whether a table is an array of tables, one for each rule.
-func IsArray(table string) bool { return strings.HasSuffix(table, ".rule") }
+// IsArray reports whether a table is an array of tables, one for each rule or module.
+func IsArray(table string) bool {
+	return strings.HasSuffix(table, ".rule") || strings.HasSuffix(table, ".module")
+}
 
 const first = "0.1.0"
 

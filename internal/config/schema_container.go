@@ -8,7 +8,7 @@ import (
 )
 
 func containerKeys() []Key {
-	return slices.Concat(imageKeys(), startKeys(), servicesKeys(), imageRuleKeys())
+	return slices.Concat(imageKeys(), startKeys(), servicesKeys(), imageRuleKeys(), moduleKeys())
 }
 
 // enginesKeys are the tables of all engines. The key that chooses one is among those of
@@ -148,6 +148,11 @@ func imageRuleKeys() []Key {
 			Path: "container.rule.required", Default: false, Since: first,
 			Meaning: "`image_required` for these jobs.",
 			Example: `required = true`,
+		},
+		{
+			Path: "container.rule.modules", Otherwise: "none", Since: first,
+			Meaning: "Modules of these jobs, in addition to those that a job names itself in `JACAMAR_CI_CONTAINER_MODULES`.",
+			Example: `modules = ["gpu"]`,
 		},
 	}...)
 }

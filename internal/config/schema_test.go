@@ -77,12 +77,16 @@ var companions = map[string]string{
 	"auth.account_provider":    "account_source = \"extern_uid\"\n",
 	"auth.account_map":         "account_source = \"map\"\n",
 	"auth.logging.network":     "[auth.logging]\naddress = \"10.0.0.1:514\"\n",
+	"container.rule.modules":   "[[container.module]]\nname = \"gpu\"\n",
 	"auth.logging.address":     "[auth.logging]\nnetwork = \"udp\"\n",
 	"auth.seccomp.block_all":   "no_new_privs = true\n[auth.seccomp]\nallow_calls = " + enough + "\n",
 	"auth.seccomp.block_calls": "no_new_privs = true\n[auth.seccomp]\n",
 	"auth.seccomp.allow_calls": "no_new_privs = true\n[auth.seccomp]\nblock_calls = [\"connect\"]\n",
 	"auth.runas.user_variable": runasScript, "auth.runas.sha256": runasScript, "auth.runas.validation_env": runasScript, "auth.runas.federated": runasScript,
 }
+
+// entries are the required keys of an entry of an array of tables.
+var entries = map[string]string{"batch.rule": "args = [\"-x\"]\n", "container.module": "name = \"x\"\n"}
 
 const runasScript = "[auth.runas]\nvalidation_script = \"/x\"\n"
 
@@ -93,9 +97,7 @@ func with(k Key, line string) string {
 	if IsArray(table) {
 		header = "[[" + table + "]]\n"
 	}
-	if table == "batch.rule" {
-		header += "args = [\"-x\"]\n"
-	}
+	header += entries[table]
 	doc := minimal + companions[k.Path]
 	if k.Path == "auth.root_dir_creation" {
 		doc = strings.Replace(doc, `data_dir = "$HOME"`, `data_dir = "/data"`, 1)
@@ -103,8 +105,8 @@ func with(k Key, line string) string {
 	for _, same := range []string{name, strings.Split(header, "\n")[1]} {
 		doc = dropKey(doc, table, same)
 	}
-	if name == "args" {
-		header = "[[batch.rule]]\n"
+	if strings.HasPrefix(entries[table], name+" = ") {
+		header = "[[" + table + "]]\n"
 	}
 	if before, after, ok := strings.Cut(doc, header); ok && !IsArray(table) {
 		return before + header + line + "\n" + after
@@ -156,7 +158,7 @@ func TestEveryKeyRefusesAFloat(t *testing.T) {
 		_, name := split(k.Path)
 		doc := with(k, name+" = 12.5")
 		_, err := parse(doc)
-		key := strings.Replace(k.Path, ".rule.", ".rule[1].", 1)
+		key := strings.NewReplacer(".rule.", ".rule[1].", ".module.", ".module[1].").Replace(k.Path)
 		line := 1 + strings.Count(doc[:strings.Index(doc, name+" = 12.5")], "\n")
 		if want := fmt.Sprintf("line %d: %s: is a float, want ", line, key); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
@@ -170,7 +172,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range Reference() {
-		if k.Default == nil || strings.Contains(k.Path, ".rule.") {
+		if table, _ := split(k.Path); k.Default == nil || IsArray(table) {
 			continue
 		}
 		want := reflect.New(fieldAt(reflect.ValueOf(&c).Elem(), k.Path).Type()).Elem()

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
@@ -14,18 +15,23 @@ type ImageChoice struct {
 	Request *image.Request
 	// Policies are the pull policies to try, in order.
 	Policies []image.PullPolicy
+	// Modules are added to the containers of the job's scripts.
+	Modules []config.Module
 }
 
-// ChooseImage decides about the image that a job names, or about a job that names none. The
-// error is an *ImageError where the site does not allow it.
-func (s *Session) ChooseImage(named customexec.Image, matches Matches) (c ImageChoice, err error) {
-	rule, err := s.imageRule(matches)
+// ChooseImage decides about the image and the modules that a job names, or about a job that
+// names none. The error is an *ImageError where the site does not allow it.
+func (s *Session) ChooseImage(named customexec.Image, modules string, matches Matches) (c ImageChoice, err error) {
+	rule, name, err := s.containerRule(matches)
 	if err != nil {
 		return c, err
 	}
-	c.Rule = rule.Name
-	if c.Request, err = s.chooseImage(named, rule); err == nil && c.Request != nil {
-		c.Policies, err = s.pullPolicies(c.Request.PullPolicy)
+	c.Rule = name
+	if c.Request, err = s.chooseImage(named, s.imageRule(rule, name)); err != nil || c.Request == nil {
+		return c, err
+	}
+	if c.Policies, err = s.pullPolicies(c.Request.PullPolicy); err == nil {
+		c.Modules, err = chooseModules(s.Site.Container.Modules, rule.Modules, modules)
 	}
 	return c, err
 }

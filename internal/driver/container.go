@@ -3,6 +3,7 @@ package driver
 import (
 	"strings"
 
+	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
@@ -45,8 +46,10 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 	if err != nil {
 		return nil, failure.Privatef("cannot read the job response: %w", err)
 	}
-	choice, err := s.ChooseImage(facts.Image, matches)
-	if c.Image, c.Policies = choice.Request, choice.Policies; c.Image != nil {
+	modules, _ := s.Env.Variable(modulesVariable)
+	choice, err := s.ChooseImage(facts.Image, modules, matches)
+	c.Policies, c.Modules = choice.Policies, modulesOf(g.RunMechanism, choice.Modules)
+	if c.Image = choice.Request; c.Image != nil {
 		s.Image = c.Image.Name()
 	}
 	if err != nil || c.Image == nil {
@@ -91,19 +94,21 @@ func (s *Session) defaultImage(rule image.Rule) (*image.Request, error) {
 	return nil, nil
 }
 
-// imageRule returns the first rule that is for the job.
-func (s *Session) imageRule(matches Matches) (image.Rule, error) {
-	c := s.Site.Container
-	for i, rule := range c.Rules {
+// containerRule returns the first rule that is for the job with its name, which is "" where
+// none is.
+func (s *Session) containerRule(matches Matches) (rule config.ContainerRule, name string, err error) {
+	for i, rule := range s.Site.Container.Rules {
 		ok, err := matches(rule.Matcher)
-		if err != nil {
-			return image.Rule{}, err
-		}
-		if ok {
-			return image.Rule{Name: ruleName("container", i, rule.Matcher), Images: rule.Images, Services: rule.Services, Required: rule.Required || c.ImageRequired}, nil
+		if err != nil || ok {
+			return rule, ruleName("container", i, rule.Matcher), err
 		}
 	}
-	return image.Rule{Required: c.ImageRequired}, nil
+	return config.ContainerRule{}, "", nil
+}
+
+// imageRule is what a rule allows.
+func (s *Session) imageRule(rule config.ContainerRule, name string) image.Rule {
+	return image.Rule{Name: name, Images: rule.Images, Services: rule.Services, Required: rule.Required || s.Site.Container.ImageRequired}
 }
 
 // pullPolicies are those to try for the job's image.

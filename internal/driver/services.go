@@ -28,13 +28,13 @@ func (s *Session) addServices(c *ipc.Container, facts customexec.Containers, mat
 		return &ImageError{"services_limit", failure.Buildf("the job has %d services, and this resource allows %d", n, site.ServicesLimit).
 			WithHint("remove services from .gitlab-ci.yml, or start some of them in one image")}
 	}
-	rule, err := s.imageRule(matches)
+	rule, name, err := s.containerRule(matches)
 	if err != nil {
 		return err
 	}
 	total := 0
 	for _, wanted := range facts.Services {
-		one, err := s.service(wanted, facts.Public, rule)
+		one, err := s.service(wanted, facts.Public, s.imageRule(rule, name))
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ import (
 
 // Version of the messages. Both programs come from one package; a difference means a
 // half-finished upgrade, and is refused.
-const Version = 5
+const Version = 6
 
 // Request is everything that jacamar receives about a job. It never sees the site's
 // configuration file, the runner's environment or the token.
@@ -118,6 +118,8 @@ type Container struct {
 	// Policies are those to try, in order.
 	Policies  []image.PullPolicy `json:"policies,omitempty"`
 	Arguments []BatchArguments   `json:"arguments,omitempty"`
+	// Modules are those of the job, in the order in which they apply.
+	Modules []Module `json:"modules,omitempty"`
 	// Services run with the script; none where the job runs on the host.
 	Services []Service `json:"services,omitempty"`
 	// DebugServices copies what services print into the job's log.
@@ -126,6 +128,12 @@ type Container struct {
 	// and the text of the job's DOCKER_AUTH_CONFIG.
 	Registries []Registry `json:"registries,omitempty"`
 	AuthConfig []byte     `json:"auth_config,omitempty"`
+}
+
+// Module is a [[container.module]] with the options of the site's engine.
+type Module struct {
+	settings.Module
+	Options []string `json:"options,omitempty"`
 }
 
 // Service is one of `services:` of a job, of which the image has been compared with the

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/jobrun/engines"
 	"jacamar-ci/internal/jobrun/internal/container"
 	"jacamar-ci/internal/jobrun/internal/executor"
 	"jacamar-ci/internal/jobrun/internal/imagestore"
@@ -44,15 +45,17 @@ func (s stage) prepareContainer(log joblog.Writer) error {
 	if err != nil {
 		return err
 	}
+	noteModules(c.Modules, log)
 	options, err := s.engineOptions(engine)
 	if err != nil {
 		return err
 	}
-	env, err := s.passedEnv(c.PassEnv)
+	env, err := s.passedEnv(passedNames(c))
 	if err != nil {
 		return err
 	}
-	entries, err := s.fetchImages(engine, env, log, append([]wantedImage{{*c.Image, c.Policies}}, serviceImages(c.Services)...))
+	ofSite := matching(env, c.PassEnv)
+	entries, err := s.fetchImages(engine, ofSite, log, append([]wantedImage{{*c.Image, c.Policies}}, serviceImages(c.Services)...))
 	if err != nil {
 		return err
 	}
@@ -60,7 +63,7 @@ func (s stage) prepareContainer(log joblog.Writer) error {
 	if err != nil {
 		return err
 	}
-	if settled.Services, err = s.settleServices(engine, entries[1:], env, log); err != nil {
+	if settled.Services, err = s.settleServices(engine, entries[1:], ofSite, log); err != nil {
 		return err
 	}
 	return imagestore.WriteSettled(s.request.Dirs.Scripts, s.rules(), settled)
@@ -73,18 +76,23 @@ func (s stage) rules() safedir.Rules { return safedir.Rules{Owner: s.request.Acc
 
 // siteOptions are the site's own options of the engine.
 func (s stage) siteOptions(engine executor.Engine) ([]string, error) {
-	words := s.request.Settings.Container.Engine.CustomOptions
-	site, _, err := engine.Grammar().Resolve(scheduler.Request{Rules: []scheduler.Rule{{Name: "general." + engine.Name() + ".custom_options", Words: words}}})
-	return scheduler.Words(site), err
+	return engines.Options(engine, "general."+engine.Name()+".custom_options", s.request.Settings.Container.Engine.CustomOptions)
 }
 
-// engineOptions are the site's options and then the job's. An engine uses the last of two
-// options, or both where it has a list.
+// engineOptions are the site's options, those of modules and then the job's. An engine uses
+// the last of two options, or both where it has a list.
 func (s stage) engineOptions(engine executor.Engine) ([]string, error) {
 	c, g := s.request.Settings.Container, engine.Grammar()
 	site, err := s.siteOptions(engine)
 	if err != nil {
 		return nil, err
+	}
+	for _, m := range c.Modules {
+		words, err := engines.Options(engine, "module "+string(m.Name), m.Options)
+		if err != nil {
+			return nil, err
+		}
+		site = append(site, words...)
 	}
 	var ofJob scheduler.Request
 	for _, a := range c.Arguments {
@@ -200,7 +208,7 @@ func (s stage) openStore(engine executor.Engine, reaper *process.Reaper, log job
 func (s stage) settle(entry imagestore.Entry, options, env []string) (container.Settled, error) {
 	c := s.request.Settings.Container
 	settled := container.Settled{
-		Engine: string(c.Mechanism), Image: entry.Pinned(), Place: entry.Place, Config: entry.Config, Options: options, Env: env, Binds: s.binds(),
+		Engine: string(c.Mechanism), Image: entry.Pinned(), Place: entry.Place, Config: entry.Config, Options: options, Env: env, Binds: addBinds(s.binds(), c.Modules),
 	}
 	override := c.Image.Entrypoint
 	if override == nil {
@@ -225,10 +233,7 @@ func (s stage) binds() (all []container.Bind) {
 	for _, dir := range []job.AbsPath{dirs.Builds, dirs.Cache, dirs.Scripts} {
 		all = append(all, container.Bind{Source: dir.String(), Target: dir.String()})
 	}
-	for _, b := range s.request.Settings.Container.Binds {
-		all = append(all, container.Bind{Source: b.Source.String(), Target: b.Target.String(), ReadOnly: b.ReadOnly})
-	}
-	return all
+	return append(all, bindsOf(s.request.Settings.Container.Binds)...)
 }
 
 // logins are the sources of logins for registries, in the order of GitLab's docker

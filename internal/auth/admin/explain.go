@@ -41,6 +41,8 @@ type ExplainOptions struct {
 	Target string
 	// Image is what the job names as its image, "" for none or that of Response.
 	Image string
+	// Modules is what the job has in JACAMAR_CI_CONTAINER_MODULES.
+	Modules string
 }
 
 // The exit statuses of Explain.

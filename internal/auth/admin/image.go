@@ -7,6 +7,7 @@ import (
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/job"
@@ -26,7 +27,7 @@ func explainImage(i auth.Installation, o ExplainOptions, account job.Username) (
 			return step, err
 		}
 	}
-	choice, err := i.ChooseImage(named, account)
+	choice, err := i.ChooseImage(named, o.Modules, account)
 	var refused *driver.ImageError
 	switch {
 	case errors.As(err, &refused):
@@ -49,11 +50,23 @@ func described(c driver.ImageChoice) string {
 	case c.Request == nil:
 		return "no image is named: the job runs on the host; " + rule
 	case !c.Request.Path.IsZero():
-		return c.Request.Name() + " by container.local_images"
+		return c.Request.Name() + " by container.local_images" + modulesText(c.Modules)
 	}
 	policies := make([]string, len(c.Policies))
 	for n, p := range c.Policies {
 		policies[n] = string(p)
 	}
-	return fmt.Sprintf("%s (pull policy %s); %s", c.Request.Name(), strings.Join(policies, ", "), rule)
+	return fmt.Sprintf("%s (pull policy %s); %s", c.Request.Name(), strings.Join(policies, ", "), rule) + modulesText(c.Modules)
+}
+
+// modulesText lists the modules of a job's containers.
+func modulesText(modules []config.Module) string {
+	if len(modules) == 0 {
+		return ""
+	}
+	names := make([]string, len(modules))
+	for n, m := range modules {
+		names[n] = string(m.Name)
+	}
+	return "; modules " + strings.Join(names, ", ")
 }

@@ -108,7 +108,7 @@ var packages = []pkg{
 		"internal/capability", "internal/config", "internal/customexec", "internal/driver", "internal/failure", "internal/job", "internal/journal", "internal/programs", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
-		"internal/auth/admin/setup", "internal/auth/admin/trial", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
+		"internal/auth/admin/setup", "internal/auth/admin/trial", "internal/jobrun/engines", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
 		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/bugreport", may: []string{"internal/config"}, beyond: []string{toml}, never: effects},
@@ -153,9 +153,10 @@ var packages = []pkg{
 	},
 	{path: auth + "thread", may: []string{"internal/crash"}, beyond: []string{unix}, never: []string{"os", "net"}},
 
+	{path: "internal/jobrun/engines", may: []string{jobrun + "container", jobrun + "container/*", jobrun + "scheduler", "internal/settings"}, never: effects},
 	{path: "internal/jobrun/own", may: []string{"internal/job", jobrun + "batch", jobrun + "workspace"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/jobrun", may: []string{
-		jobrun + "batch", jobrun + "confine", jobrun + "container", jobrun + "executor", jobrun + "dropcheck", jobrun + "imagestore", jobrun + "process", jobrun + "diskspace",
+		"internal/jobrun/engines", jobrun + "batch", jobrun + "confine", jobrun + "container", jobrun + "executor", jobrun + "dropcheck", jobrun + "imagestore", jobrun + "process", jobrun + "diskspace",
 		jobrun + "safedir", jobrun + "scheduler", jobrun + "workspace",
 		"internal/failure", "internal/image", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown", "internal/joblog", "internal/proctree", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
@@ -174,7 +175,7 @@ var packages = []pkg{
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "executor", may: []string{
-		jobrun + "batch", jobrun + "container", jobrun + "container/*", jobrun + "imagestore", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
+		"internal/jobrun/engines", jobrun + "batch", jobrun + "container", jobrun + "imagestore", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
 		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{

@@ -57,6 +57,8 @@ func TestExplain(t *testing.T) {
 		{name: "refused by a list", change: auth("user_blocklist", names{"x"}, "user_allowlist", names{}), status: 1, want: []string{"no_allowlist_match", "By no_allowlist_match"}},
 		{name: "image", change: images, flags: []string{"--image", "busybox"}, want: []string{"image ok docker.io/library/busybox:latest (pull policy if-not-present); [[container.rule]] number 1", "Decision the job may run"}},
 		{name: "refused image", change: images, flags: []string{"--image", "other:1"}, status: 1, want: []string{"image deny the image docker.io/library/other:1 is not allowed", "By image"}},
+		{name: "modules", change: images, flags: []string{"--image", "busybox", "--modules", "mpi"}, want: []string{"[[container.rule]] number 1", "; modules gpu, mpi"}},
+		{name: "no such module", change: images, flags: []string{"--image", "busybox", "--modules", "nope"}, status: 1, want: []string{"image deny the job names the container module \"nope\"", "By image"}},
 		{name: "no image", change: images, want: []string{"image ok no image is named"}},
 		{name: "no containers", flags: []string{"--image", "busybox"}, want: []string{"image skipped general.run_mechanism is not set"}},
 		{name: "no token at all", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "x.y") }, status: 1, want: []string{"token: form deny"}, absent: []string{"min_uid"}},
@@ -154,5 +156,6 @@ func TestExplainWithoutGitLab(t *testing.T) {
 // images is a site with containers and a rule for images.
 func images(_ *site.Site, c site.Config) {
 	c.Set("general", "run_mechanism", "podman")
-	c.Set("container", "rule", []site.Table{{"images": []string{"docker.io/library/busybox"}}})
+	c.Set("container", "module", []site.Table{{"name": "gpu", "podman": []string{"--device=x"}}, {"name": "mpi", "binds": []string{"/opt/mpi"}}})
+	c.Set("container", "rule", []site.Table{{"images": []string{"docker.io/library/busybox"}, "modules": []string{"gpu"}}})
 }

@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/cell"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/engines"
 	"jacamar-ci/internal/mounts"
 	"jacamar-ci/internal/settings"
 )
@@ -45,7 +46,22 @@ func containers(ctx context.Context, s Site) []Line {
 	}
 	lines := []Line{ok("containers run with %s", engine)}
 	network, line := servicesNetwork(s)
-	return slices.Concat(lines, line, startCell(ctx, s, cell.Cell{Network: network}), imageStorage(s))
+	return slices.Concat(lines, engineOptions(s), line, startCell(ctx, s, cell.Cell{Network: network}), imageStorage(s))
+}
+
+// engineOptions judges the site's options of the engine, as prepare does.
+func engineOptions(s Site) (lines []Line) {
+	g := s.Config.General
+	judge := func(name string, words []string) {
+		if err := engines.CheckOptions(g.RunMechanism, name, words); err != nil {
+			lines = append(lines, fail("correct it in "+s.File.String(), "%v", err))
+		}
+	}
+	judge("general."+string(g.RunMechanism)+".custom_options", g.Engine().CustomOptions)
+	for _, m := range s.Config.Container.Modules {
+		judge("module "+string(m.Name), m.Options(g.RunMechanism))
+	}
+	return lines
 }
 
 // servicesNetwork reports whether jobs can have a network namespace for their services.

@@ -35,6 +35,22 @@ func TestContainers(t *testing.T) {
 	}
 }
 
+// The site's options are judged as a job judges them.
+func TestEngineOptions(t *testing.T) {
+	s := containerSite(t, "/bin/true", "/")
+	s.Config.General.Podman.CustomOptions = []string{"--shm-size=1g"}
+	s.Config.Container.Modules = []config.Module{{Module: settings.Module{Name: "gpu"}, Podman: []string{"--device", "x"}, Apptainer: []string{"image"}}}
+	if lines := engineOptions(s); lines != nil {
+		t.Errorf("%v", lines)
+	}
+	s.Config.General.Podman.CustomOptions = []string{"busybox"}
+	s.Config.Container.Modules[0].Podman = []string{"--name=x"}
+	lines := engineOptions(s)
+	if len(lines) != 2 || lines[0].Result != Fail || !strings.Contains(lines[0].Text, "general.podman.custom_options") || !strings.Contains(lines[1].Text, "module gpu contains --name") {
+		t.Errorf("%v", lines)
+	}
+}
+
 // A cell starts, or the finding has the program's reason and a fix.
 func TestStartCell(t *testing.T) {
 	s := containerSite(t, "/bin/true", "/")

@@ -8,22 +8,13 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/engines"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/container"
-	"jacamar-ci/internal/jobrun/internal/container/apptainer"
-	"jacamar-ci/internal/jobrun/internal/container/charliecloud"
-	"jacamar-ci/internal/jobrun/internal/container/podman"
 	"jacamar-ci/internal/jobrun/internal/imagestore"
 	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
-
-// engines are the container engines by the names that the configuration knows.
-var engines = map[string]container.Engine{
-	"podman":       podman.Podman{},
-	"charliecloud": charliecloud.Charliecloud{},
-	"apptainer":    apptainer.Apptainer{},
-}
 
 // engineDirs are searched for engines and for what these run.
 var engineDirs = []string{"/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"}
@@ -40,7 +31,7 @@ type Engine struct {
 // needs.
 func FindEngine(b ipc.Request) (Engine, error) {
 	c := b.Settings.Container
-	e := Engine{Engine: engines[string(c.Mechanism)], account: b.Account}
+	e := Engine{Engine: engines.Find(c.Mechanism), account: b.Account}
 	if e.Engine == nil {
 		return e, failure.Systemf("this jacamar has no container engine %q", c.Mechanism).
 			WithHint("install jacamar and jacamar-auth from one package")

@@ -1,6 +1,8 @@
 package executor
 
 import (
+	"slices"
+
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/container"
@@ -30,8 +32,12 @@ func Containerize(t batch.Task, b ipc.Request, settled container.Settled) (batch
 		Wires:   container.Files(t.Directory(), batch.ScriptFile, batch.MarksFile),
 		PassEnv: launcherVariables,
 	}
-	for _, names := range c.PassEnv {
-		node.PassEnv = append(node.PassEnv, string(names))
+	names := slices.Clone(c.PassEnv)
+	for _, m := range c.Modules {
+		names = append(names, m.PassEnv...)
+	}
+	for _, n := range names {
+		node.PassEnv = append(node.PassEnv, string(n))
 	}
 	t.Payload = &batch.Payload{Text: node.Text(), State: state.String(), Helpers: engine.helperNames(), Outcome: node.Outcome}
 	return t, nil

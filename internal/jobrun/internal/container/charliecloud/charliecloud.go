@@ -129,8 +129,9 @@ done
 
 // run mounts a directory of the start's own over the image and starts ch-run there. The
 // home directory is that of the image's passwd(5), as docker-run(1) sets it. ch-run has
-// no read-only mounts: those are mounted below the state before. The shell stays, to
-// distinguish errors of ch-run from its own, and ignores requests to stop.
+// no read-only mounts: those are mounted below the state before. It makes directories for
+// binds and no files: those are made here, unless a link of the image is on the way. The
+// shell stays, to distinguish errors of ch-run from its own, and ignores requests to stop.
 const run = mount + container.Overlay + `set -f
 IFS='
 '
@@ -155,13 +156,23 @@ IFS='
 place() {
 	if [ -d "$1" ]; then mkdir -p "$2"; else mkdir -p "${2%/*}" && : >"$2"; fi
 }
+target() {
+	at=$S/root rest=${1#/}/
+	while [ -n "$rest" ]; do
+		at=$at/${rest%%/*}
+		rest=${rest#*/}
+		[ ! -L "$at" ] || return 0
+		if [ -n "$rest" ]; then [ -d "$at" ] || mkdir "$at"; elif [ ! -e "$at" ]; then : >"$at"; fi || return
+	done
+}
+for bind in $jc_binds; do [ -d "${bind%%:*}" ] || target "${bind#*:}" || exit 1; done
 for bind in $jc_below_tmp; do place "${bind%%:*}" "$S/tmp/${bind#*:}" || exit 1; done
 n=0
 for source in $jc_read_only; do
 	n=$((n+1))
 	place "$source" "$S/ro.$n" && mount --rbind "$source" "$S/ro.$n" && mount -o remount,bind,ro "$S/ro.$n" || exit 1
 done
-unset jc_env jc_uid jc_targets jc_below_tmp jc_pass jc_read_only
+unset jc_env jc_uid jc_targets jc_binds jc_below_tmp jc_pass jc_read_only
 trap : HUP INT TERM
 "$@"
 code=$?
@@ -178,8 +189,9 @@ func (Charliecloud) Run(s container.Start) container.Command {
 		s.Program, "--write", "--no-passwd", "--private-tmp", "--unset-env=*", "--env-no-expand", "--set-env=" + state + "/env",
 		"--uid=" + fmt.Sprint(s.IDs.UID), "--gid=" + fmt.Sprint(s.IDs.GID), "--bind=" + state + "/tmp:/tmp",
 	}
-	var below, readOnly []string
+	var binds, below, readOnly []string
 	for _, b := range s.Binds {
+		binds = append(binds, b.Source+":"+b.Target)
 		source := b.Source
 		if b.ReadOnly {
 			readOnly = append(readOnly, b.Source)
@@ -196,7 +208,7 @@ func (Charliecloud) Run(s container.Start) container.Command {
 		Argv: append(argv, s.Inner...),
 		Env: []string{
 			"jc_env=" + environment(slices.Concat([]string{"TERM=xterm"}, s.Config.Env, s.Env)), "jc_uid=" + fmt.Sprint(s.IDs.UID),
-			"jc_targets=" + s.Targets("/etc", s.WorkDir), "jc_below_tmp=" + strings.Join(below, "\n"), "jc_read_only=" + strings.Join(readOnly, "\n"), "jc_pass=" + strings.Join(s.PassEnv, " "),
+			"jc_targets=" + s.Targets("/etc", s.WorkDir), "jc_binds=" + strings.Join(binds, "\n"), "jc_below_tmp=" + strings.Join(below, "\n"), "jc_read_only=" + strings.Join(readOnly, "\n"), "jc_pass=" + strings.Join(s.PassEnv, " "),
 		},
 	}
 }

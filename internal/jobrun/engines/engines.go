@@ -1,0 +1,33 @@
+// Package engines has the container engines by the names that the configuration knows. It
+// is outside jobrun's internal directory because jacamar-admin judges a site's options as
+// a job does.
+package engines
+
+import (
+	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/container/apptainer"
+	"jacamar-ci/internal/jobrun/internal/container/charliecloud"
+	"jacamar-ci/internal/jobrun/internal/container/podman"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/settings"
+)
+
+// Find returns the engine of a mechanism, nil for none.
+func Find(m settings.Mechanism) container.Engine {
+	return map[settings.Mechanism]container.Engine{
+		settings.Podman: podman.Podman{}, settings.Charliecloud: charliecloud.Charliecloud{}, settings.Apptainer: apptainer.Apptainer{},
+	}[m]
+}
+
+// Options returns a site's options of a start as separate words. name is the part of the
+// configuration that they are from.
+func Options(e container.Engine, name string, words []string) ([]string, error) {
+	args, _, err := e.Grammar().Resolve(scheduler.Request{Rules: []scheduler.Rule{{Name: name, Words: words}}})
+	return scheduler.Words(args), err
+}
+
+// CheckOptions is the error of Options for a mechanism, which has to be known.
+func CheckOptions(m settings.Mechanism, name string, words []string) error {
+	_, err := Options(Find(m), name, words)
+	return err
+}
