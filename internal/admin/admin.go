@@ -3,6 +3,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -47,37 +48,52 @@ func ParseJournals(dirs []string) (Journals, error) {
 	return list, nil
 }
 
-// input reads the input of a snapshot.
-func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
-	in := status.Input{Now: now, Gone: remembered(proctree.Process.Gone)}
+// each calls do for each host of each journal.
+func (js Journals) each(do func(dir job.AbsPath, host string) error) error {
 	for _, dir := range js {
 		hosts, err := hostsOf(dir)
 		if err != nil {
-			return in, err
+			return err
 		}
 		for _, host := range hosts {
-			live, err := journal.LiveJobs(dir, host)
-			if err != nil {
-				return in, err
+			if err := do(dir, host); err != nil {
+				return err
 			}
-			waiting, err := journal.WaitingJobs(dir, host)
-			if err != nil {
-				return in, err
-			}
-			past, err := days(dir, host, now.Add(-f.Since))
-			if err != nil {
-				return in, err
-			}
-			in.Live, in.Past = slices.Concat(in.Live, live, waiting), append(in.Past, past...)
 		}
+	}
+	return nil
+}
+
+// input reads the input of a snapshot.
+func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
+	in := status.Input{Now: now, Gone: remembered(proctree.Process.Gone)}
+	err := js.each(func(dir job.AbsPath, host string) error {
+		live, err := jobsNow(dir, host)
+		if err != nil {
+			return err
+		}
+		past, err := days(dir, host, now.Add(-f.Since))
+		in.Live, in.Past, in.Hosts = append(in.Live, live...), append(in.Past, past...), append(in.Hosts, host)
+		return err
+	})
+	for _, dir := range js {
 		if m, ok, err := journal.GetMark(dir, journal.Drain); err == nil && ok && m.InForce(now) {
 			in.Drain = m.Message
 		}
-		in.Hosts = append(in.Hosts, hosts...)
 	}
 	slices.Sort(in.Hosts)
 	in.Hosts = slices.Compact(in.Hosts)
-	return in, nil
+	return in, err
+}
+
+// jobsNow reads the jobs of a host that live or wait for a place.
+func jobsNow(dir job.AbsPath, host string) ([]journal.Record, error) {
+	live, err := journal.LiveJobs(dir, host)
+	if err != nil {
+		return nil, err
+	}
+	waiting, err := journal.WaitingJobs(dir, host)
+	return append(live, waiting...), err
 }
 
 // hostsOf are the hosts of a journal; a missing journal is errNoJournal.
@@ -133,4 +149,20 @@ func (f Filter) matches(j status.Job) bool {
 
 func (f Filter) apply(jobs []status.Job) []status.Job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(j status.Job) bool { return !f.matches(j) })
+}
+
+// poll calls look in each period until it is done, or ctx ends.
+func poll(ctx context.Context, period time.Duration, look func() (done bool, err error)) error {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		if done, err := look(); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,28 +67,13 @@ func Resume(w io.Writer, dir job.AbsPath, name journal.MarkName) error {
 }
 
 // liveJobs reads the live jobs that chosen accepts.
-func liveJobs(dir job.AbsPath, chosen func(journal.Record) bool) ([]journal.Record, error) {
-	hosts, err := journal.Hosts(dir)
-	if err != nil {
-		return nil, err
-	}
-	var all []journal.Record
-	for _, host := range hosts {
-		lives, err := journal.LiveJobs(dir, host)
-		if err != nil {
-			return nil, err
-		}
-		waiting, err := journal.WaitingJobs(dir, host)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range append(lives, waiting...) {
-			if chosen(r) {
-				all = append(all, r)
-			}
-		}
-	}
-	return all, nil
+func liveJobs(dir job.AbsPath, chosen func(journal.Record) bool) (all []journal.Record, err error) {
+	err = Journals{dir}.each(func(dir job.AbsPath, host string) error {
+		live, err := jobsNow(dir, host)
+		all = append(all, slices.DeleteFunc(live, func(r journal.Record) bool { return !chosen(r) })...)
+		return err
+	})
+	return all, err
 }
 
 // StopOptions are those of `jacamar-admin stop`.
@@ -116,14 +102,7 @@ func Stop(w io.Writer, o StopOptions, now time.Time) error {
 	if o.Account != nil {
 		names = append(names, journal.StopAccount(*o.Account))
 	}
-	err := o.AsOwner(func() error {
-		for _, name := range names {
-			if err := journal.SetMark(o.Journal, name, mark); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := o.eachMark(names, func(name journal.MarkName) error { return journal.SetMark(o.Journal, name, mark) })
 	if err != nil {
 		return err
 	}
@@ -142,13 +121,23 @@ func Stop(w io.Writer, o StopOptions, now time.Time) error {
 	return nil
 }
 
-// nothing removes the marks of jobs that do not live: no cleanup would.
-func (o StopOptions) nothing(w io.Writer, names []journal.MarkName) error {
-	err := o.AsOwner(func() error {
+// eachMark calls do for each mark, as the account that has the journal.
+func (o StopOptions) eachMark(names []journal.MarkName, do func(journal.MarkName) error) error {
+	return o.AsOwner(func() error {
 		for _, name := range names {
-			if err := journal.RemoveMark(o.Journal, name); err != nil && !errors.Is(err, journal.ErrNoMark) {
+			if err := do(name); err != nil {
 				return err
 			}
+		}
+		return nil
+	})
+}
+
+// nothing removes the marks of jobs that do not live: no cleanup would.
+func (o StopOptions) nothing(w io.Writer, names []journal.MarkName) error {
+	err := o.eachMark(names, func(name journal.MarkName) error {
+		if err := journal.RemoveMark(o.Journal, name); !errors.Is(err, journal.ErrNoMark) {
+			return err
 		}
 		return nil
 	})
@@ -159,15 +148,7 @@ func (o StopOptions) nothing(w io.Writer, names []journal.MarkName) error {
 }
 
 func (o StopOptions) matches(r journal.Record) bool {
-	if o.Account != nil && r.Key.UID == *o.Account {
-		return true
-	}
-	for _, id := range o.Jobs {
-		if r.Key.Job == id {
-			return true
-		}
-	}
-	return false
+	return o.Account != nil && r.Key.UID == *o.Account || slices.Contains(o.Jobs, r.Key.Job)
 }
 
 // stopStage ends the stage that runs, if one does.
@@ -203,17 +184,8 @@ const waitPeriod = time.Second
 
 // AwaitIdle waits until no job is live or ctx ends.
 func AwaitIdle(ctx context.Context, dir job.AbsPath) error {
-	tick := time.NewTicker(waitPeriod)
-	defer tick.Stop()
-	for {
+	return poll(ctx, waitPeriod, func() (bool, error) {
 		lives, err := liveJobs(dir, func(journal.Record) bool { return true })
-		if err != nil || len(lives) == 0 {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+		return len(lives) == 0, err
+	})
 }

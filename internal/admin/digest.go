@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"jacamar-ci/internal/admin/status"
@@ -42,13 +43,9 @@ func newAccounting(r journal.Record) accounting {
 // Digest writes for each day before today, that has none yet, one accounting line a job.
 // It is for the account that has the journal.
 func Digest(w io.Writer, dir job.AbsPath, now time.Time) error {
-	hosts, err := hostsOf(dir)
-	if err != nil {
-		return err
-	}
-	written := 0
-	for _, host := range hosts {
-		days, err := journal.Undigested(dir, host, now.UTC().Format(time.DateOnly))
+	written, today := 0, now.UTC().Format(time.DateOnly)
+	err := Journals{dir}.each(func(dir job.AbsPath, host string) error {
+		days, err := journal.Undigested(dir, host, today)
 		if err != nil {
 			return err
 		}
@@ -58,8 +55,9 @@ func Digest(w io.Writer, dir job.AbsPath, now time.Time) error {
 			}
 			written++
 		}
-	}
-	if written == 0 {
+		return nil
+	})
+	if err == nil && written == 0 {
 		_, err = fmt.Fprintln(w, "every day before today has its digest: nothing to do")
 	}
 	return err
@@ -99,20 +97,12 @@ func digestDay(w io.Writer, dir job.AbsPath, host, day string) error {
 // their account and project.
 func (js Journals) digested(since time.Time) ([]status.Job, error) {
 	var jobs []status.Job
-	for _, dir := range js {
-		hosts, err := hostsOf(dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, host := range hosts {
-			more, err := digestedOf(dir, host, since)
-			if err != nil {
-				return nil, err
-			}
-			jobs = append(jobs, more...)
-		}
-	}
-	return jobs, nil
+	err := js.each(func(dir job.AbsPath, host string) error {
+		more, err := digestedOf(dir, host, since)
+		jobs = append(jobs, more...)
+		return err
+	})
+	return jobs, err
 }
 
 func digestedOf(dir job.AbsPath, host string, since time.Time) (jobs []status.Job, err error) {
@@ -124,12 +114,8 @@ func digestedOf(dir job.AbsPath, host string, since time.Time) (jobs []status.Jo
 	if err != nil {
 		return nil, err
 	}
-	whole := map[string]bool{}
-	for _, day := range days {
-		whole[day] = true
-	}
 	for _, day := range digests {
-		if whole[day] || day < since.UTC().Format(time.DateOnly) {
+		if slices.Contains(days, day) || day < since.UTC().Format(time.DateOnly) {
 			continue
 		}
 		text, err := journal.ReadDigest(dir, host, day)
@@ -166,10 +152,6 @@ func (a accounting) job(host string) status.Job {
 // would be a trace again.
 func Forget(w io.Writer, dir job.AbsPath, account job.Username) error {
 	name := account.String()
-	hosts, err := hostsOf(dir)
-	if err != nil {
-		return err
-	}
 	lives, err := liveJobs(dir, func(r journal.Record) bool {
 		granted, _ := r.Find(journal.Granted)
 		return granted.Context.Account == name
@@ -180,19 +162,17 @@ func Forget(w io.Writer, dir job.AbsPath, account job.Username) error {
 	if len(lives) > 0 {
 		return fmt.Errorf("cannot forget %s: %s is live; end its jobs first: jacamar-admin stop --account %s", name, title(lives[0]), name)
 	}
-	p := journal.Person{Account: name, Logins: map[string]bool{}}
-	for _, host := range hosts {
-		if err := p.LoginsOf(dir, host); err != nil {
-			return err
-		}
+	p, lines := journal.Person{Account: name, Logins: map[string]bool{}}, 0
+	if err := (Journals{dir}).each(p.LoginsOf); err != nil {
+		return err
 	}
-	lines := 0
-	for _, host := range hosts {
+	err = Journals{dir}.each(func(dir job.AbsPath, host string) error {
 		n, err := journal.Forget(dir, host, p)
-		if err != nil {
-			return err
-		}
 		lines += n
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	if lines == 0 {
 		_, err = fmt.Fprintf(w, "the journal has no ended or refused job of %s: nothing to do\n", name)

@@ -46,21 +46,16 @@ func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
 // Watch prints the table in each period until ctx ends. With JSON each table is one
 // line.
 func Watch(ctx context.Context, w io.Writer, o JobsOptions, period time.Duration) error {
-	tick := time.NewTicker(period)
-	defer tick.Stop()
-	for {
+	err := poll(ctx, period, func() (bool, error) {
 		if !o.JSON {
 			fmt.Fprintf(w, "\n%s\n", time.Now().Format(time.DateTime))
 		}
-		if err := Jobs(w, o, time.Now()); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+		return false, Jobs(w, o, time.Now())
+	})
+	if ctx.Err() != nil {
+		return nil
 	}
+	return err
 }
 
 func writeJSON(w io.Writer, value any) error {
@@ -106,7 +101,7 @@ func endedTable(w io.Writer, jobs []status.Job, now time.Time) error {
 		}
 		rows = append(rows, []string{
 			j.ID, j.Project, j.Account, j.Executor, result, status.Duration(j.Last.Sub(j.Began)), seconds(j.Waited), seconds(j.CPU),
-			status.Bytes(j.Peak), disk(j), status.Duration(now.Sub(j.Last)),
+			status.Bytes(j.Peak), disk(j.Disk, j.Partial), status.Duration(now.Sub(j.Last)),
 		})
 	}
 	return table(w, []string{"JOB", "PROJECT", "ACCOUNT", "EXECUTOR", "RESULT", "TOOK", "WAITED", "CPU", "MEMORY", "DISK", "AGO"}, rows)
@@ -120,12 +115,12 @@ func seconds(s float64) string {
 	return status.Duration(time.Duration(s * float64(time.Second)))
 }
 
-// disk formats the size of the build directory; a part of it has ">".
-func disk(j status.Job) string {
-	if j.Partial {
-		return ">" + status.Bytes(j.Disk)
+// disk formats the size of build directories; a part of it has ">".
+func disk(bytes int64, partial bool) string {
+	if partial {
+		return ">" + status.Bytes(bytes)
 	}
-	return status.Bytes(j.Disk)
+	return status.Bytes(bytes)
 }
 
 func refusals(w io.Writer, in status.Input, o JobsOptions) error {

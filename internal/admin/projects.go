@@ -3,13 +3,30 @@ package admin
 import (
 	"cmp"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"jacamar-ci/internal/admin/status"
 )
+
+// summary prints what sum makes of the jobs that ended in a period, the newest first: as
+// JSON, or as a table with a row for each element.
+func summary[T any](w io.Writer, js Journals, since time.Duration, asJSON bool, now time.Time, sum func([]status.Job) []T, header []string, row func(T) []string) error {
+	in, err := js.input(Filter{Since: since}, now)
+	if err != nil {
+		return err
+	}
+	list := sum(status.Ended(in.Past))
+	if asJSON {
+		return writeJSON(w, list)
+	}
+	var rows [][]string
+	for _, element := range list {
+		rows = append(rows, row(element))
+	}
+	return table(w, header, rows)
+}
 
 // project is what became of a project's jobs in a period. Its JSON form is an interface:
 // fields are never removed or changed.
@@ -28,42 +45,29 @@ type project struct {
 // Projects prints the last success and the last failure of each project with a job that
 // ended in the period.
 func Projects(w io.Writer, js Journals, since time.Duration, asJSON bool, now time.Time) error {
-	in, err := js.input(Filter{Since: since}, now)
-	if err != nil {
-		return err
-	}
-	list := projectsOf(status.Ended(in.Past))
-	if asJSON {
-		return writeJSON(w, list)
-	}
-	var rows [][]string
-	for _, p := range list {
-		rows = append(rows, []string{p.Project, strconv.Itoa(p.Jobs), strconv.Itoa(p.Failed), ago(p.Succeeded, now), ago(p.FailedAt, now), p.Exit, p.Job})
-	}
-	return table(w, []string{"PROJECT", "JOBS", "FAILED", "SUCCESS-AGO", "FAILURE-AGO", "FAILURE", "FAILED-JOB"}, rows)
+	header := []string{"PROJECT", "JOBS", "FAILED", "SUCCESS-AGO", "FAILURE-AGO", "FAILURE", "FAILED-JOB"}
+	return summary(w, js, since, asJSON, now, projectsOf, header, func(p *project) []string {
+		return []string{p.Project, strconv.Itoa(p.Jobs), strconv.Itoa(p.Failed), ago(p.Succeeded, now), ago(p.FailedAt, now), p.Exit, p.Job}
+	})
 }
 
 // projectsOf sums up the jobs, which begin with the newest, in the order of the names.
 func projectsOf(ended []status.Job) []*project {
-	of := map[string]*project{}
-	for _, j := range ended {
-		p := of[j.Project]
-		if p == nil {
-			p = &project{Project: j.Project}
-			of[j.Project] = p
-		}
-		p.Jobs++
-		switch {
-		case j.Exit == "ok":
-			p.Succeeded = cmp.Or(p.Succeeded, &j.Last)
-		default:
-			p.Failed++
-			if p.FailedAt == nil {
-				p.FailedAt, p.Exit, p.Job = &j.Last, j.Exit, j.ID
-			}
-		}
+	list := grouped(ended, func(j status.Job) (string, project) { return j.Project, project{Project: j.Project} }, (*project).add)
+	slices.SortFunc(list, func(a, b *project) int { return cmp.Compare(a.Project, b.Project) })
+	return list
+}
+
+func (p *project) add(j status.Job) {
+	p.Jobs++
+	if j.Exit == "ok" {
+		p.Succeeded = cmp.Or(p.Succeeded, &j.Last)
+		return
 	}
-	return slices.SortedFunc(maps.Values(of), func(a, b *project) int { return cmp.Compare(a.Project, b.Project) })
+	p.Failed++
+	if p.FailedAt == nil {
+		p.FailedAt, p.Exit, p.Job = &j.Last, j.Exit, j.ID
+	}
 }
 
 // ago formats the time since t, "" for none.
@@ -90,45 +94,34 @@ type occupied struct {
 // first: what the cleanup of the last job in each directory has measured. It opens no
 // directory of a user.
 func DU(w io.Writer, js Journals, since time.Duration, asJSON bool, now time.Time) error {
-	in, err := js.input(Filter{Since: since}, now)
-	if err != nil {
-		return err
-	}
-	list := sizes(status.Ended(in.Past))
-	if asJSON {
-		return writeJSON(w, list)
-	}
-	var rows [][]string
-	for _, o := range list {
-		size := status.Bytes(o.Bytes)
-		if o.Partial {
-			size = ">" + size
-		}
-		rows = append(rows, []string{o.Account, o.Project, size, strconv.FormatInt(o.Files, 10), strconv.Itoa(o.Directories), status.Duration(now.Sub(o.Measured))})
-	}
-	return table(w, []string{"ACCOUNT", "PROJECT", "DISK", "FILES", "DIRECTORIES", "MEASURED-AGO"}, rows)
+	header := []string{"ACCOUNT", "PROJECT", "DISK", "FILES", "DIRECTORIES", "MEASURED-AGO"}
+	return summary(w, js, since, asJSON, now, sizes, header, func(o *occupied) []string {
+		size := disk(o.Bytes, o.Partial)
+		return []string{o.Account, o.Project, size, strconv.FormatInt(o.Files, 10), strconv.Itoa(o.Directories), status.Duration(now.Sub(o.Measured))}
+	})
 }
 
 // sizes adds up the newest size of each directory. The jobs begin with the newest.
 func sizes(ended []status.Job) []*occupied {
 	type place struct{ host, account, directory string }
 	type owner struct{ account, project string }
-	seen, of := map[place]bool{}, map[owner]*occupied{}
-	for _, j := range ended {
+	seen := map[place]bool{}
+	newest := slices.DeleteFunc(slices.Clone(ended), func(j status.Job) bool {
 		at := place{j.Host, j.Account, j.Directory}
-		if j.Directory == "" || j.Disk == 0 || seen[at] {
-			continue
-		}
-		seen[at] = true
-		o := of[owner{j.Account, j.Project}]
-		if o == nil {
-			o = &occupied{Account: j.Account, Project: j.Project}
-			of[owner{j.Account, j.Project}] = o
-		}
-		o.Directories++
-		o.Bytes, o.Files, o.Partial, o.Measured = o.Bytes+j.Disk, o.Files+j.Files, o.Partial || j.Partial, j.Last
-	}
-	return slices.SortedFunc(maps.Values(of), func(a, b *occupied) int {
+		old := j.Directory == "" || j.Disk == 0 || seen[at]
+		seen[at] = seen[at] || !old
+		return old
+	})
+	list := grouped(newest, func(j status.Job) (owner, occupied) {
+		return owner{j.Account, j.Project}, occupied{Account: j.Account, Project: j.Project}
+	}, (*occupied).add)
+	slices.SortFunc(list, func(a, b *occupied) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Project, b.Project))
 	})
+	return list
+}
+
+func (o *occupied) add(j status.Job) {
+	o.Directories++
+	o.Bytes, o.Files, o.Partial, o.Measured = o.Bytes+j.Disk, o.Files+j.Files, o.Partial || j.Partial, j.Last
 }

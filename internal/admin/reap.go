@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"jacamar-ci/internal/job"
@@ -147,39 +148,34 @@ func (o ReapOptions) stop(ctx context.Context, w io.Writer, overdue []journal.Re
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.KillTimeout+stopSlack)
 	defer cancel()
-	tick := time.NewTicker(stopPeriod)
-	defer tick.Stop()
-	for {
+	err := poll(ctx, stopPeriod, func() (bool, error) {
 		lives, err := liveJobs(o.Stop.Journal, func(r journal.Record) bool {
 			owner, known := r.Owner()
 			return slices.Contains(keys, r.Key) && (r.Running || known && !owner.Gone())
 		})
-		if err != nil || len(lives) == 0 {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil // it stays overdue
-		case <-tick.C:
-		}
+		return len(lives) == 0, err
+	})
+	if ctx.Err() != nil {
+		return nil // it stays overdue
 	}
+	return err
 }
 
 // cleanUp cleans up after the ghosts, several at a time: each may wait for its batch
 // system.
 func (o ReapOptions) cleanUp(ctx context.Context, w io.Writer, f findings) (unsettled int, err error) {
 	var (
-		lines = make(chan string)
-		turn  = make(chan struct{}, reapers)
-		all   sync.WaitGroup
+		lines  = make(chan string)
+		turn   = make(chan struct{}, reapers)
+		all    sync.WaitGroup
+		failed atomic.Int32
 	)
-	failed := make([]bool, len(f.ghosts))
-	for i, r := range f.ghosts {
+	for _, r := range f.ghosts {
 		all.Go(func() {
 			turn <- struct{}{}
 			defer func() { <-turn }()
 			if err := o.CleanUp(ctx, r.Key); err != nil {
-				failed[i] = true
+				failed.Add(1)
 				lines <- fmt.Sprintf("%s: not settled: %s", title(r), job.Printable(err.Error()))
 				return
 			}
@@ -192,13 +188,8 @@ func (o ReapOptions) cleanUp(ctx context.Context, w io.Writer, f findings) (unse
 			err = werr
 		}
 	}
-	for _, one := range failed {
-		if one {
-			unsettled++
-		}
-	}
 	if werr := f.printWaiting(w); werr != nil {
 		err = werr
 	}
-	return unsettled + len(f.waiting) + len(f.overdue), err
+	return int(failed.Load()) + len(f.waiting) + len(f.overdue), err
 }

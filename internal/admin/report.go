@@ -88,23 +88,28 @@ func upper(names []string) (list []string) {
 
 // sums groups the jobs, in the order of their keys.
 func sums(jobs []status.Job, by []func(status.Job) string) []*sum {
-	of := map[string]*sum{}
-	for _, j := range jobs {
+	list := grouped(jobs, func(j status.Job) (string, sum) {
 		var key []string
 		for _, f := range by {
 			key = append(key, f(j))
 		}
-		id := strings.Join(key, "\x00")
-		s := of[id]
-		if s == nil {
-			s = &sum{key: key}
-			of[id] = s
-		}
-		s.add(j)
-	}
-	list := slices.Collect(maps.Values(of))
+		return strings.Join(key, "\x00"), sum{key: key}
+	}, (*sum).add)
 	slices.SortFunc(list, func(a, b *sum) int { return slices.Compare(a.key, b.key) })
 	return list
+}
+
+// grouped adds each job to the sum with its key, which begins as key returns it.
+func grouped[K comparable, S any](jobs []status.Job, key func(status.Job) (K, S), add func(*S, status.Job)) []*S {
+	of := map[K]*S{}
+	for _, j := range jobs {
+		k, first := key(j)
+		if of[k] == nil {
+			of[k] = &first
+		}
+		add(of[k], j)
+	}
+	return slices.Collect(maps.Values(of))
 }
 
 func (s *sum) add(j status.Job) {
@@ -121,28 +126,13 @@ func (s *sum) add(j status.Job) {
 
 // row is one line; in a CSV file all figures are seconds and bytes.
 func (s *sum) row(plain bool) []string {
-	row := append(slices.Clone(s.key), strconv.Itoa(s.jobs), strconv.Itoa(s.failed))
-	figures := []float64{s.wall, s.cpu, s.batchCPU}
+	span, size := seconds, status.Bytes
+	if plain {
+		span, size = decimal, func(n int64) string { return strconv.FormatInt(n, 10) }
+	}
 	slices.Sort(s.waits)
-	waits := []float64{quantile(s.waits, 0.5), quantile(s.waits, 0.95)}
-	if !plain {
-		for _, f := range figures {
-			row = append(row, seconds(f))
-		}
-		row = append(row, status.Bytes(s.peak), status.Bytes(s.disk))
-		for _, f := range waits {
-			row = append(row, seconds(f))
-		}
-		return row
-	}
-	for _, f := range figures {
-		row = append(row, decimal(f))
-	}
-	row = append(row, strconv.FormatInt(s.peak, 10), strconv.FormatInt(s.disk, 10))
-	for _, f := range waits {
-		row = append(row, decimal(f))
-	}
-	return row
+	return append(slices.Clone(s.key), strconv.Itoa(s.jobs), strconv.Itoa(s.failed), span(s.wall), span(s.cpu), span(s.batchCPU),
+		size(s.peak), size(s.disk), span(quantile(s.waits, 0.5)), span(quantile(s.waits, 0.95)))
 }
 
 func decimal(f float64) string { return strconv.FormatFloat(math.Round(f*1000)/1000, 'f', -1, 64) }

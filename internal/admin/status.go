@@ -50,16 +50,8 @@ func (o StatusOptions) metrics(s status.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range o.Journals {
-		hosts, err := journal.Hosts(dir)
-		if err != nil {
-			return err
-		}
-		for _, host := range hosts {
-			if err := c.Count(dir, host); err != nil {
-				return err
-			}
-		}
+	if err := o.Journals.each(c.Count); err != nil {
+		return err
 	}
 	if err := replace(o.Counters, func(w io.Writer) error { return writeJSON(w, c) }); err != nil {
 		return err
