@@ -32,7 +32,7 @@ func operations(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "project", Usage: "only jobs of the `PROJECT`, or of all below a group"},
 				&cli.StringFlag{Name: "state", Usage: "only live jobs in the `STATE` running, between, quiet, ghost or overdue"},
 				&cli.BoolFlag{Name: "watch", Usage: "print the list again every 2 seconds"}),
-			Action: noArguments(jobs),
+			Action: noArguments(reading(jobs)),
 		},
 		{
 			Name: "show", Usage: "show all events of a job", ArgsUsage: "JOB", Flags: readerFlags(),
@@ -61,7 +61,7 @@ func operations(status *int) []*cli.Command {
 				&cli.StringSliceFlag{Name: "allow", Usage: "not the jobs of the `ACCOUNT`; can be repeated"},
 				&cli.BoolFlag{Name: "wait", Usage: "return when no job lives"},
 			},
-			Action: noArguments(drain),
+			Action: noArguments(onJournal(drain)),
 		},
 		{
 			Name: "resume", Usage: "end a drain",
@@ -70,7 +70,7 @@ func operations(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "account", Usage: "that of the `ACCOUNT`"},
 				&cli.StringFlag{Name: "project", Usage: "that of the project with the number `ID`"},
 			},
-			Action: noArguments(resume),
+			Action: noArguments(onJournal(resume)),
 		},
 		{
 			Name: "stop", Usage: "end jobs as a cancel in GitLab does", ArgsUsage: "JOB...",
@@ -81,7 +81,15 @@ func operations(status *int) []*cli.Command {
 			},
 			Action: stop,
 		},
-		reapCommand(status), reportCommand(), traceCommand(),
+		{
+			Name: "reap", Usage: "clean up after jobs that their runner abandoned, and stop those that are overdue",
+			Flags: []cli.Flag{
+				site(),
+				&cli.DurationFlag{Name: "older", Usage: "only jobs to which nothing has happened for `TIME`"},
+				&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done"},
+			},
+			Action: noArguments(onJournal(func(c *cli.Context, j authadmin.Journal) (err error) { *status, err = reap(c, j); return err })),
+		},
 	}
 }
 
@@ -128,11 +136,29 @@ func journals(c *cli.Context) (admin.Journals, error) {
 	return admin.Journals{j.Dir}, err
 }
 
-func jobs(c *cli.Context) error {
-	js, err := journals(c)
-	if err != nil {
-		return err
+// reading is the action of a command that reads journals.
+func reading(do func(*cli.Context, admin.Journals) error) func(*cli.Context) error {
+	return func(c *cli.Context) error {
+		js, err := journals(c)
+		if err != nil {
+			return err
+		}
+		return do(c, js)
 	}
+}
+
+// onJournal is the action of a command about the journal of the configuration.
+func onJournal(do func(*cli.Context, authadmin.Journal) error) func(*cli.Context) error {
+	return func(c *cli.Context) error {
+		j, err := authadmin.OpenJournal(c.Context, c.String("configuration"))
+		if err != nil {
+			return err
+		}
+		return do(c, j)
+	}
+}
+
+func jobs(c *cli.Context, js admin.Journals) error {
 	o := admin.JobsOptions{
 		Journals: js, Ended: c.Bool("ended"), Refused: c.Bool("refused"), JSON: c.Bool("json"),
 		Filter: admin.Filter{Account: c.String("account"), Project: c.String("project"), State: c.String("state"), Since: c.Duration("since")},
@@ -186,7 +212,7 @@ func sumUp(c *cli.Context) (int, error) {
 }
 
 // drained is the mark that a command line names.
-func drained(c *cli.Context, j authadmin.JournalOf) (journal.MarkName, error) {
+func drained(c *cli.Context, j authadmin.Journal) (journal.MarkName, error) {
 	account, project := c.String("account"), c.String("project")
 	switch {
 	case account != "" && project != "":
@@ -204,11 +230,7 @@ func drained(c *cli.Context, j authadmin.JournalOf) (journal.MarkName, error) {
 	return journal.Drain, nil
 }
 
-func drain(c *cli.Context) error {
-	j, err := authadmin.OpenJournal(c.Context, c.String("configuration"))
-	if err != nil {
-		return err
-	}
+func drain(c *cli.Context, j authadmin.Journal) (err error) {
 	o := admin.DrainOptions{Journal: j.Dir, Message: c.String("message"), Until: c.Duration("until"), Hold: c.Duration("hold")}
 	if o.Name, err = drained(c, j); err != nil {
 		return err
@@ -228,11 +250,7 @@ func drain(c *cli.Context) error {
 	return admin.AwaitIdle(ctx, j.Dir)
 }
 
-func resume(c *cli.Context) error {
-	j, err := authadmin.OpenJournal(c.Context, c.String("configuration"))
-	if err != nil {
-		return err
-	}
+func resume(c *cli.Context, j authadmin.Journal) error {
 	name, err := drained(c, j)
 	if err != nil {
 		return err
@@ -278,4 +296,26 @@ func stop(c *cli.Context) error {
 		o.Account = &uid
 	}
 	return admin.Stop(os.Stdout, o, time.Now())
+}
+
+// unsettledStatus is the exit status where a job could not be settled.
+const unsettledStatus = 1
+
+func reap(c *cli.Context, j authadmin.Journal) (int, error) {
+	cleanUp, err := j.Reaper(c.Context)
+	if err != nil {
+		return 0, err
+	}
+	ctx, end := signal.NotifyContext(c.Context, unix.SIGINT, unix.SIGTERM)
+	defer end()
+	o := admin.ReapOptions{
+		Stop:  admin.StopOptions{Journal: j.Dir, Program: j.Program, AsOwner: j.AsOwner},
+		Older: c.Duration("older"), DryRun: c.Bool("dry-run"), KillTimeout: j.KillTimeout(),
+		CleanUp: cleanUp,
+	}
+	unsettled, err := admin.Reap(ctx, os.Stdout, o, time.Now())
+	if err == nil && unsettled > 0 {
+		return unsettledStatus, nil
+	}
+	return 0, err
 }

@@ -170,7 +170,7 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
-func TestJournalOfOthersIsRefused(t *testing.T) {
+func TestJournalOthersIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	p, err := job.ParseAbsPath(dir)
 	testutil.Must(t, err)

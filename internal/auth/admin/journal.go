@@ -19,8 +19,8 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// JournalOf is the journal of an installation.
-type JournalOf struct {
+// Journal is the journal of an installation.
+type Journal struct {
 	Dir job.AbsPath
 	// Program is the jacamar-auth that writes it.
 	Program job.AbsPath
@@ -28,7 +28,7 @@ type JournalOf struct {
 }
 
 // OpenJournal finds the journal of a configuration.
-func OpenJournal(ctx context.Context, configuration string) (j JournalOf, err error) {
+func OpenJournal(ctx context.Context, configuration string) (j Journal, err error) {
 	if err := refuseClosed(); err != nil {
 		return j, err
 	}
@@ -61,12 +61,12 @@ func OpenJournal(ctx context.Context, configuration string) (j JournalOf, err er
 }
 
 // AsOwner runs f as the account that has the journal.
-func (j JournalOf) AsOwner(f func() error) error {
+func (j Journal) AsOwner(f func() error) error {
 	return j.site.InJournal(context.Background(), func(job.AbsPath) error { return f() })
 }
 
 // Account returns the uid of an account by its name.
-func (j JournalOf) Account(ctx context.Context, name string) (job.UID, error) {
+func (j Journal) Account(ctx context.Context, name string) (job.UID, error) {
 	login, err := job.ParseUsername(name)
 	if err != nil {
 		return 0, err
@@ -79,7 +79,7 @@ func (j JournalOf) Account(ctx context.Context, name string) (job.UID, error) {
 }
 
 // KillTimeout is general.kill_timeout.
-func (j JournalOf) KillTimeout() time.Duration { return j.site.Config().General.KillTimeout }
+func (j Journal) KillTimeout() time.Duration { return j.site.Config().General.KillTimeout }
 
 const (
 	// reapLimit bounds the cleanup of one abandoned job, which may wait for a batch
@@ -91,7 +91,7 @@ const (
 
 // Reaper returns a function that cleans up after one abandoned job: it runs jacamar-auth
 // as the runner's service does.
-func (j JournalOf) Reaper(ctx context.Context) (func(context.Context, journal.Key) error, error) {
+func (j Journal) Reaper(ctx context.Context) (func(context.Context, journal.Key) error, error) {
 	as, err := j.service(ctx)
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (j JournalOf) Reaper(ctx context.Context) (func(context.Context, journal.Ke
 
 // service returns the ids of the account that runs jacamar-auth, nil where that is this
 // process's.
-func (j JournalOf) service(ctx context.Context) (*thread.IDs, error) {
+func (j Journal) service(ctx context.Context) (*thread.IDs, error) {
 	uid := j.site.UID()
 	if uid == 0 && j.site.Config().Auth.Downscope != settings.Setuid {
 		var info unix.Stat_t

@@ -192,8 +192,8 @@ func TestUnusableJournal(t *testing.T) {
 	})
 }
 
-// TestJournalOff: without it there are no files, and the commands name the key.
-func TestJournalOff(t *testing.T) {
+// TestJournalf: without it there are no files, and the commands name the key.
+func TestJournalf(t *testing.T) {
 	deployments(t, func(t *testing.T, s *site.Site) {
 		testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "journal", site.Table{"enabled": false}) }))
 		site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
