@@ -6,6 +6,7 @@ package joblog
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,10 +76,14 @@ func (w Writer) Fold(name, title string, output []byte) {
 	w.section(name, title, text)
 }
 
-// section writes the markers of a section around text. Source:
-// https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections
 func (w Writer) section(name, title, text string) {
-	now := time.Now().Unix()
-	_, _ = fmt.Fprintf(w.out, "\x1b[0Ksection_start:%d:%s[collapsed=true]\r\x1b[0K%s%s%s%s\n%s\x1b[0Ksection_end:%[1]d:%[2]s\r\x1b[0K\n",
-		now, name, cyan, prefix, job.Printable(title), reset, text)
+	begin, end := Frame(strconv.FormatInt(time.Now().Unix(), 10), name, title)
+	_, _ = io.WriteString(w.out, begin+text+end)
+}
+
+// Frame returns what begins and what ends a section; at is the time in seconds since the
+// epoch. Source: https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections
+func Frame(at, name, title string) (begin, end string) {
+	begin = "\x1b[0Ksection_start:" + at + ":" + name + "[collapsed=true]\r\x1b[0K" + cyan + prefix + job.Printable(title) + reset + "\n"
+	return begin, "\x1b[0Ksection_end:" + at + ":" + name + "\r\x1b[0K\n"
 }

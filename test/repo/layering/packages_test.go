@@ -183,7 +183,7 @@ var packages = []pkg{
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "tail", beyond: []string{unix}, never: []string{"net", "os/exec"}},
-	{path: jobrun + "loginshell", may: []string{"internal/job"}, never: effects},
+	{path: jobrun + "loginshell", may: []string{"internal/job", "internal/joblog"}, never: effects},
 	{path: jobrun + "dropcheck", may: []string{"internal/capability", "internal/inherit", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "process", may: []string{"internal/failure", "internal/proctree", "internal/pump"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "scheduler", may: []string{"internal/failure", "internal/job"}, never: effects},

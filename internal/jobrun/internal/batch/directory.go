@@ -2,7 +2,6 @@ package batch
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -13,9 +12,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
-	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
@@ -32,6 +29,7 @@ const (
 	endedFile   = "ended"   // the end status
 	recordFile  = "record"  // the submission, for a later cleanup
 	probeFile   = "probe"   // written to check for free space
+	printedFile = "printed" // output of the login profiles, without a payload
 	payloadFile = "payload" // runs the script, instead of a login shell
 	marksFile   = "marks"   // written by the payload
 
@@ -48,17 +46,7 @@ func (d directory) create(script []byte, w wrapperParams) error {
 	if err := os.Chmod(string(d), 0o700); err != nil {
 		return d.prepareError(err)
 	}
-	for _, f := range []struct {
-		name string
-		text []byte
-		mode fs.FileMode
-	}{
-		{scriptFile, w.content(script), 0o600},
-		{wrapperFile, []byte(w.render()), 0o700},
-		{logFile, nil, 0o600},
-		{payloadFile, []byte(w.payloadText()), 0o600},
-		{marksFile, nil, 0o600},
-	} {
+	for _, f := range w.files(script) {
 		if err := os.WriteFile(d.path(f.name), f.text, f.mode); err != nil {
 			return d.prepareError(err)
 		}
@@ -103,8 +91,10 @@ func (d directory) remove(retain bool) error {
 	if !retain {
 		return os.RemoveAll(string(d))
 	}
-	if err := os.Remove(d.path(recordFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for _, name := range []string{printedFile, recordFile} {
+		if err := os.Remove(d.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }
@@ -202,141 +192,4 @@ func parseFields(text string) map[string]string {
 		}
 	}
 	return f
-}
-
-// wrapperTemplate is the script that is submitted. It contains no part of the job's
-// own script, which may contain tokens: batch systems keep submitted scripts in
-// directories and databases that other users can read.
-//
-// The traps have no action of their own. bash waits for the script before it runs a
-// trap; without one, the signal that ends the script would also end the wrapper before
-// it can record the exit status. Messages of bash about a killed script are discarded.
-// The wrapper opens the log itself: many batch systems keep a job's output on the node
-// until the end. The end status contains the log's length on the node, so that the
-// engine can wait for all of it.
-//
-// The script's file is empty once the script has started (loginshell). Only the shell
-// that the wrapper waits for can empty it, so a file that is not empty afterwards may
-// run again. Descriptor 8 is a pipe that receives a line when the profiles are done.
-const wrapperBegin = `#!@SHELL@
-# Submitted by Jacamar CI: runs the job's script once and records its exit status.
-dir=@DIR@
-shell=@QUOTED@
-term=0
-trap 'term=1' TERM
-trap : HUP INT QUIT USR1 USR2 ALRM XCPU XFSZ
-now() { printf '%(%s)T' -1; }
-marks=
-remove_state() { :; }
-
-set -o noclobber
-if ! { printf 'node=%s\nstart=%s\n' "$HOSTNAME" "$(now)" > "$dir/started"; } 2> /dev/null; then
-	echo 'This job was cancelled, or has run before. It does not run again.' >&2
-	exit 75
-fi
-[ ! -w "$dir/log" ] || exec >> "$dir/log" 2>&1
-exec 8<> <(:) 9>&2
-`
-
-// wrapperLogin runs the script in a login shell.
-const wrapperLogin = `
-if [ -n "${BASH_ENV+x}" ]; then
-	export JACAMAR_BASH_ENV="$BASH_ENV"
-	unset BASH_ENV
-fi
-login() {
-	"$shell" --login --noprofile -c @PROGRAM@ bash "$1" < /dev/null 2>&9 3< "$dir/script" 4>&8 8>&- 9>&-
-}
-waiting() { [ -s "$dir/script" ]; }
-watch() {
-	read -r -t @NOTICE@ -u 8 || echo @SLOW@ >&9
-}
-warn() {
-	[ -e @WARNED@ ] || echo "WARNING: a login profile ended or replaced the shell (exit code $code) before the job's script;" @ADVICE@ >&9
-	: > @WARNED@
-}
-
-{
-	watch &
-	login @PROFILES@
-	code=$?
-	echo >&8
-	wait
-	if waiting && [ "$term" = 1 ]; then
-		echo 'The job was stopped before its login profiles had ended.' >&9
-		[ "$code" != 0 ] || code=143
-	elif waiting; then
-		warn
-		login none
-		code=$?
-	fi
-} 2> /dev/null
-began=1
-if waiting; then
-	began=0
-	[ "$code" != 0 ] || code=1
-fi
-`
-
-const wrapperEnd = `
-set +o noclobber
-{ size=$(stat -L -c %s /dev/fd/3 2> /dev/null); } 3>&1
-{
-	printf 'code=%s\nbegan=%s\nterm=%s\nsize=%s\nend=%s\nmarks=%s\n' "$code" "$began" "$term" "${size:--1}" "$(now)" "$marks" && times
-} > "$dir/ended.new" &&
-	mv -f "$dir/ended.new" "$dir/ended"
-remove_state
-exit "$code"
-`
-
-// Messages of the wrapper about profiles.
-const (
-	slowProfileMessage = "The login profiles are still running after %v; the job waits for them (JACAMAR_CI_NO_PROFILE=true skips them)."
-	noProfileAdvice    = "the script runs without profiles. Correct the profile, or set the variable JACAMAR_CI_NO_PROFILE to true."
-)
-
-// profileNotice is the time after which the wrapper reports slow profiles.
-const profileNotice = 15 * time.Second
-
-// render returns the wrapper as it is submitted.
-func (w wrapperParams) render() string {
-	warned := filepath.Join(filepath.Dir(string(w.dir)), loginshell.WarnedFile)
-	return strings.NewReplacer(
-		"@SHELL@", w.shell, "@QUOTED@", job.ShellQuote(w.shell), "@DIR@", job.ShellQuote(string(w.dir)),
-		"@PROGRAM@", job.ShellQuote(loginshell.Program{}.Run()), "@PROFILES@", string(w.profiles),
-		"@NOTICE@", strconv.FormatFloat(w.profileNotice.Seconds(), 'f', 3, 64), "@SLOW@", job.ShellQuote(fmt.Sprintf(slowProfileMessage, w.profileNotice)),
-		"@WARNED@", job.ShellQuote(warned), "@ADVICE@", job.ShellQuote(noProfileAdvice),
-	).Replace(wrapperBegin + w.body() + wrapperEnd)
-}
-
-// body is the part of the wrapper that runs the script.
-func (w wrapperParams) body() string {
-	if w.payload == nil {
-		return wrapperLogin
-	}
-	return w.payload.body()
-}
-
-// content is the content of the script's file. A payload starts a shell of its own.
-func (w wrapperParams) content(script []byte) []byte {
-	if w.payload == nil {
-		return loginshell.Content(script)
-	}
-	return script
-}
-
-func (w wrapperParams) payloadText() string {
-	if w.payload == nil {
-		return ""
-	}
-	return w.payload.Text
-}
-
-// wrapperParams are the values that a wrapper depends on.
-type wrapperParams struct {
-	dir           directory
-	shell         string // bash's path
-	profiles      loginshell.Profiles
-	profileNotice time.Duration
-	payload       *Payload
 }

@@ -181,7 +181,7 @@ printf 'cse0\n' >"$DIR/marks"
 // awaitLog waits until the log has a text.
 func awaitLog(t *testing.T, d directory, text string) {
 	t.Helper()
-	for end := time.Now().Add(time.Minute); !logContains(t, d, text); <-time.After(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !contains(t, d, logFile, text); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("the log has no %q", text)
 		}

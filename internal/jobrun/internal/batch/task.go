@@ -48,7 +48,9 @@ type Task struct {
 	Shell   string // bash's path
 	// Profiles selects the files that the shell reads before the script.
 	Profiles loginshell.Profiles
-	WorkDir  string
+	// HideProfiles keeps what they print out of the job's log.
+	HideProfiles bool
+	WorkDir      string
 	// Payload runs instead of the login shell, nil for none.
 	Payload *Payload
 	Retain  bool // keep the log and the status files
@@ -75,7 +77,7 @@ func prefix(runner string) string { return fmt.Sprintf("ci-%s-", runner) }
 func (t Task) dir() directory { return directory(filepath.Join(t.Scripts.String(), t.Name)) }
 
 func (t Task) wrapper() wrapperParams {
-	return wrapperParams{dir: t.dir(), shell: t.Shell, profiles: t.Profiles, profileNotice: profileNotice, payload: t.Payload}
+	return wrapperParams{dir: t.dir(), shell: t.Shell, profiles: t.Profiles, profileNotice: profileNotice, hide: t.HideProfiles, payload: t.Payload}
 }
 
 // Limits on the batch system's commands. They hang while the controller is down:

@@ -3,6 +3,7 @@ package batch
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/test/harness/profiles"
 )
 
@@ -98,5 +100,85 @@ func TestWrapperAfterRandomProfiles(t *testing.T) {
 				t.Errorf("%s: success, though the script ran %d times and ends with %d; the log:\n%s", p.Name, r.runs, want, r.log)
 			}
 		})
+	}
+}
+
+var section = regexp.MustCompile(`(?s)^\x1b\[0Ksection_start:[0-9]+:jacamar_profiles\[collapsed=true\]\r\x1b\[0K\x1b\[0;36mjacamar: (output of your login profiles on [^\n]*)\x1b\[0m\n(.*)\x1b\[0Ksection_end:[0-9]+:jacamar_profiles\r\x1b\[0K\n(.*)$`)
+
+// homeWith returns a home with a profile.
+func homeWith(t *testing.T, profile string) string {
+	t.Helper()
+	home := t.TempDir()
+	for name, text := range map[string]string{".bash_profile": profile + "\n", profiles.Mark: ""} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return home
+}
+
+// TestWrapperFoldsWhatProfilesPrint: all of it is in a section before the output of the
+// script, or nowhere; where a profile ends the shell, it follows the warning.
+func TestWrapperFoldsWhatProfilesPrint(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 8<<10)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, profile string
+		hide          bool
+		// title is what follows the name of the node, and want the text of the section.
+		title, want string
+	}{
+		{"lines", "echo out; echo err >&2", false, "", "out\nerr\n"},
+		{"no line end", "printf %s text", false, "", "text\n"},
+		{"a colour that stays", `printf '\e[31mred\n'`, false, "", "\x1b[31mred\n\x1b[0m"},
+		{"more than is kept", "printf %s " + long, false, " (its end)", long[len(long)-loginshell.MaxOutput:] + "\n"},
+		{"a daemon that prints", "echo first; (setsid sh -c 'echo $$ >~/daemon; while :; do echo; sleep 0.01; done' &)", false, "", "first"},
+		{"nothing", ":", false, "", ""},
+		{"hidden", "echo out; echo err >&2", true, "", ""},
+		{"a profile that writes to the pipes", "echo >/proc/$$/fd/8; echo ended >/proc/$$/fd/4; echo out", false, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			home, d := homeWith(t, tt.profile), directory(filepath.Join(t.TempDir(), "job"))
+			w := bashWrapper(d)
+			w.hide = tt.hide
+			if err := d.create([]byte("echo script"), w); err != nil {
+				t.Fatal(err)
+			}
+			r := runOnNode(t, d, home, time.Minute)
+			if r.hung || r.end.code != 0 {
+				t.Fatalf("%+v, hung %v", r.end, r.hung)
+			}
+			if tt.want == "" {
+				if !strings.HasSuffix(r.log, "script\n") || tt.hide && r.log != "script\n" {
+					t.Errorf("the log is %q", r.log)
+				}
+				return
+			}
+			m := section.FindStringSubmatch(r.log)
+			if m == nil || m[1] != "output of your login profiles on "+host+tt.title || !strings.HasPrefix(m[2], tt.want) || m[3] != "script\n" {
+				t.Errorf("the log is %.300q", r.log)
+			}
+		})
+	}
+	d := submitted(t, "echo script")
+	if r := runOnNode(t, d, homeWith(t, "echo last words; exit 3"), time.Minute); !strings.Contains(r.log, "replaced the shell (exit code 3)") || !strings.HasSuffix(r.log, "true\x1b[0m\nlast words\nscript\n") {
+		t.Errorf("the log is %q", r.log)
+	}
+}
+
+// TestWrapperWithoutItsReader: the script runs where the process that folds the output of
+// the profiles was killed.
+func TestWrapperWithoutItsReader(t *testing.T) {
+	d := submitted(t, "echo script")
+	home := homeWith(t, "until [ -e ~/killed ]; do for f in /proc/[0-9]*/fd/6; do if [ $f -ef ~/printed ]; then p=${f#/proc/}; kill -KILL ${p%%/*}; : >~/killed; fi; done; done")
+	if err := os.Symlink(d.path(printedFile), filepath.Join(home, "printed")); err != nil {
+		t.Fatal(err)
+	}
+	if r := runOnNode(t, d, home, time.Minute); r.hung || r.end.code != 0 || r.end.scriptNotRun || !strings.HasSuffix(r.log, "script\n") {
+		t.Errorf("%+v, hung %v, the log is %q", r.end, r.hung, r.log)
 	}
 }

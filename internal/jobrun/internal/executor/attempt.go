@@ -83,7 +83,7 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (statu
 			w.open()
 		case <-late:
 			late = nil
-			l.Log.Note("your login profiles have not ended after %v; the job waits for them (JACAMAR_CI_NO_PROFILE=true leaves them out)", l.Profiles.WarnAfter)
+			loginshell.NoteSlow(l.Log, l.Profiles.WarnAfter)
 			w.output.show(l.Stdout)
 		case status := <-shell.Done:
 			l.tidy(known, stop)

@@ -6,6 +6,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/process"
@@ -90,7 +91,7 @@ func NewBatch(b ipc.Request, reaper *process.Reaper, out *os.File, note func(ipc
 		Watch:     tail.Watch,
 		Messages:  joblog.NewWriter(out), Output: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
-		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Job), WorkDir: workDir(shell.Home),
+		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Job), HideProfiles: b.SubStage != job.BuildScript, WorkDir: workDir(shell.Home),
 		Retain: b.Settings.RetainLogs, Host: host, Self: self, Note: note,
 	}
 }

@@ -10,10 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 )
-
-// maxHeld is how much is kept of what profiles print, in bytes: the end of it.
-const maxHeld = 64 << 10
 
 // held is output that the job's log gets only when it is needed. A nil one is
 // empty.
@@ -52,7 +50,7 @@ func (h *held) read(fd int) (n int, err error) {
 		return n, err
 	}
 	h.text = append(h.text, chunk[:n]...)
-	if surplus := len(h.text) - maxHeld; surplus > 0 {
+	if surplus := len(h.text) - loginshell.MaxOutput; surplus > 0 {
 		h.text, h.lost = append(h.text[:0], h.text[surplus:]...), true
 	}
 	return n, nil
@@ -95,11 +93,11 @@ func (h *held) fold(log joblog.Writer) {
 	if len(h.text) == 0 {
 		return
 	}
-	title := "output of your login profiles"
+	title := loginshell.OutputTitle
 	if h.lost {
 		title += " (its end)"
 	}
-	log.Fold("jacamar_profiles", title, h.text)
+	log.Fold(loginshell.OutputSection, title, h.text)
 	h.text = nil
 }
 

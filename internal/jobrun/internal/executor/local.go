@@ -65,8 +65,7 @@ func (l Local) warn(end ending) {
 	if l.Profiles.Warned() {
 		return
 	}
-	l.Log.Warn("a login profile of yours ended or replaced the shell (%s) before the job's script; it runs without your profiles. "+
-		"Correct the profile, or set the variable JACAMAR_CI_NO_PROFILE to true", describe(end.status))
+	loginshell.WarnEnded(l.Log, describe(end.status))
 	end.output.show(l.Stdout)
 }
 

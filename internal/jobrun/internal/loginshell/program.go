@@ -104,10 +104,6 @@ func (p Program) text(before, after string) string {
 	).Replace(flat(frame))
 }
 
-// WarnedFile is made in the job's own directory by whichever shell first warns of
-// profiles that end it: one warning a job.
-const WarnedFile = "profiles-warned"
-
 // flat puts shell text on one line: bash counts the lines of an evaluated script
 // on from the line that evaluates it.
 func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
