@@ -95,12 +95,16 @@ static void linked(int pid, const char *name) {
 	report(pid, name, readlink(path, target, sizeof target));
 }
 
+/* A descriptor that was got is closed: it may be a pipe whose end a runner awaits. */
 static void descriptors(int pid) {
 	char way[32];
-	int fd, pidfd = syscall(SYS_pidfd_open, pid, 0);
+	int fd, got, pidfd = syscall(SYS_pidfd_open, pid, 0);
 	for (fd = 0; fd < 8; fd++) {
 		snprintf(way, sizeof way, "pidfd_getfd %d", fd);
-		report(pid, way, syscall(SYS_pidfd_getfd, pidfd, fd, 0));
+		got = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+		report(pid, way, got);
+		if (got >= 0)
+			close(got);
 	}
 	close(pidfd);
 }
