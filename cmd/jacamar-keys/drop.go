@@ -10,10 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/capability"
+	"jacamar-ci/internal/job"
 )
-
-// nobody, the account that owns no files, has this uid and gid on every distribution.
-const nobody = 65534
 
 // dropPrivileges permanently gives up all privileges before data from a server is
 // read. A root process becomes nobody; other processes of nobody cannot read its
@@ -63,10 +61,10 @@ func becomeNobody() error {
 	if err := syscall.Setgroups([]int{}); err != nil {
 		return err
 	}
-	if err := syscall.Setresgid(nobody, nobody, nobody); err != nil {
+	if err := syscall.Setresgid(job.Nobody, job.Nobody, job.Nobody); err != nil {
 		return err
 	}
-	return syscall.Setresuid(nobody, nobody, nobody)
+	return syscall.Setresuid(job.Nobody, job.Nobody, job.Nobody)
 }
 
 // Capabilities and no_new_privs are attributes of a thread, so that the functions

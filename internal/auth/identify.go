@@ -83,9 +83,5 @@ func (d *authDriver) keySource(ctx context.Context) (*idtoken.Keys, error) {
 
 // ownAccount is the account that this process itself runs as.
 func (d *authDriver) ownAccount(ctx context.Context) (job.Account, error) {
-	name, err := d.names().Owner(ctx, job.Account{UID: d.uid})
-	if err != nil {
-		return job.Account{}, err
-	}
-	return d.names().Lookup(ctx, name)
+	return d.names().ByUID(ctx, d.uid)
 }

@@ -134,10 +134,7 @@ func (d *authDriver) makeRootDir(account job.Account) error {
 func signaller(l privdrop.Launcher, grant policy.Grant, request ipc.Request) func() (monitor.Account, error) {
 	switch l.Strategy {
 	case settings.Setuid:
-		a := request.Account
-		return func() (monitor.Account, error) {
-			return asAccount{&thread.IDs{UID: uint32(a.UID), GID: uint32(a.GID)}}, nil
-		}
+		return func() (monitor.Account, error) { return asAccount{thread.Of(request.Account)}, nil }
 	case settings.Sudo:
 		return func() (monitor.Account, error) { return reaper(l, grant, request) }
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/privdrop"
@@ -84,7 +83,7 @@ func (s service) helperIDs() *thread.IDs {
 // jacamar-keys changes its ids itself.
 func (s service) fetchIDs() *thread.IDs {
 	if s.hasExtraPrivileges() {
-		return &thread.IDs{UID: nobody, GID: nobody}
+		return &thread.IDs{UID: job.Nobody, GID: job.Nobody}
 	}
 	return nil
 }
@@ -129,10 +128,7 @@ func (d *authDriver) examineHelper() (account.Helper, error) {
 		return h, nil
 	}
 	h.UID, h.InUse = a.UID, true
-	d.helper = &thread.IDs{UID: uint32(a.UID), GID: uint32(a.GID)}
-	for _, g := range a.Groups {
-		d.helper.Groups = append(d.helper.Groups, int(g))
-	}
+	d.helper = thread.Of(a)
 	return h, nil
 }
 
@@ -149,18 +145,15 @@ func (d *authDriver) lostCapabilities() error {
 // can.
 func helperProblem(a job.Account, service job.UID) (problem, fix string) {
 	const another = "make an account for this purpose, and name it there"
-	switch shell := path.Base(a.Shell.String()); {
+	switch {
 	case a.UID == 0 || a.GID == 0:
 		return "it is root, or of root's group", another
-	case a.UID == nobody || a.GID == nobody:
+	case a.UID == job.Nobody || a.GID == job.Nobody:
 		return "it has the id of nobody, which other services use as well", another
 	case a.UID == service:
 		return "it is the account of the runner's service, from which it must separate helpers", another
-	case shell != "nologin" && shell != "false":
+	case !a.NoLogin():
 		return fmt.Sprintf("it has the login shell %s", a.Shell), fmt.Sprintf("run: usermod --shell /usr/sbin/nologin %s", a.Name)
 	}
 	return "", ""
 }
-
-// nobody: the user id of the account of that name, on every distribution.
-const nobody = 65534

@@ -68,6 +68,17 @@ type Account struct {
 	Shell  AbsPath  `json:"shell"`
 }
 
+// Nobody, as user or group id, stands for unmapped accounts, and for root on NFS. Several
+// services run with it, so that it separates nothing (user_namespaces(7)).
+const Nobody = 65534
+
+// NoLogin reports whether the login shell refuses every login (nologin(8),
+// false(1)).
+func (a Account) NoLogin() bool {
+	shell := path.Base(a.Shell.String())
+	return shell == "nologin" || shell == "false"
+}
+
 // Env is one environment variable.
 type Env struct{ name, value string }
 

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/setup"
 	"jacamar-ci/internal/auth/internal/account"
+	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/programs"
@@ -288,11 +289,7 @@ func service(ctx context.Context, i auth.Installation, deployment setup.Deployme
 }
 
 func accountOf(ctx context.Context, i auth.Installation, id job.UID) (job.Account, error) {
-	name, err := i.Names().Owner(ctx, job.Account{UID: id})
-	if err != nil {
-		return job.Account{}, err
-	}
-	return i.Names().Lookup(ctx, name)
+	return i.Names().ByUID(ctx, id)
 }
 
 // checkAs becomes the check, as the account that sees what jacamar-auth will see:
@@ -300,11 +297,7 @@ func accountOf(ctx context.Context, i auth.Installation, id job.UID) (job.Accoun
 // when it could not.
 func checkAs(owner job.Account, deployment setup.Deployment, file job.AbsPath) error {
 	if owner.UID != uid() && deployment != setup.Caps {
-		groups := make([]int, 0, len(owner.Groups))
-		for _, g := range owner.Groups {
-			groups = append(groups, int(g))
-		}
-		if err := errors.Join(syscall.Setgroups(groups), syscall.Setgid(int(owner.GID)), syscall.Setuid(int(owner.UID))); err != nil {
+		if err := errors.Join(syscall.Setgroups(thread.Of(owner).Groups), syscall.Setgid(int(owner.GID)), syscall.Setuid(int(owner.UID))); err != nil {
 			return fmt.Errorf("cannot check as %s: %w", owner.Name, err)
 		}
 	}

@@ -127,19 +127,11 @@ func (j Journal) service(ctx context.Context) (*thread.IDs, error) {
 	if uid == job.UID(os.Geteuid()) {
 		return nil, nil
 	}
-	name, err := j.site.Names().Owner(ctx, job.Account{UID: uid})
+	a, err := j.site.Names().ByUID(ctx, uid)
 	if err != nil {
 		return nil, err
 	}
-	a, err := j.site.Names().Lookup(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	ids := &thread.IDs{UID: uint32(a.UID), GID: uint32(a.GID)}
-	for _, g := range a.Groups {
-		ids.Groups = append(ids.Groups, int(g))
-	}
-	return ids, nil
+	return thread.Of(a), nil
 }
 
 // plain returns the lines for a job's log as one line without colors.

@@ -71,7 +71,7 @@ func newTrialRun(ctx context.Context, i auth.Installation, login string) (h tria
 	}
 	give := uid() == 0
 	if give && h.trial.Service.UID != 0 {
-		h.trial.ServiceIDs = idsOf(h.trial.Service)
+		h.trial.ServiceIDs = thread.Of(h.trial.Service)
 	}
 	user, err := userOf(i, name)
 	if err != nil {
@@ -95,14 +95,6 @@ func (h trialRun) runsAs(ctx context.Context, login job.Username) (job.Account, 
 		return runnersService(ctx, h.site)
 	}
 	return h.site.Names().Lookup(ctx, login)
-}
-
-func idsOf(a job.Account) *thread.IDs {
-	ids := &thread.IDs{UID: uint32(a.UID), GID: uint32(a.GID)}
-	for _, g := range a.Groups {
-		ids.Groups = append(ids.Groups, int(g))
-	}
-	return ids
 }
 
 // runnersService is the account that runs jacamar-auth.
@@ -229,7 +221,7 @@ func (h trialRun) remove(ctx context.Context, r trial.Result) error {
 	case uid() != 0:
 		return fmt.Errorf("%s of %s is left: only root and that account can remove it", remains, h.account.Name)
 	}
-	return remains.Remove(ctx, idsOf(h.account))
+	return remains.Remove(ctx, thread.Of(h.account))
 }
 
 // SelfTestOptions are what the command line of selftest gives.

@@ -35,7 +35,7 @@ const (
 var packages = []pkg{
 	{path: "cmd/jacamar-auth", may: []string{"internal/auth", "internal/driver", "internal/failure", "internal/job", "internal/journal", "internal/version"}, never: []string{"flag"}},
 	{path: "cmd/jacamar-admin", may: []string{"internal/admin", "internal/auth/admin", "internal/executors", "internal/failure", "internal/job", "internal/journal", "internal/version"}, beyond: []string{cli, unix}},
-	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
+	{path: "cmd/jacamar-keys", may: []string{"internal/capability", "internal/failure", "internal/job", "internal/jwks/fetch", "internal/lockdown", "internal/version"}, beyond: []string{unix}, never: []string{"os/exec", "os/user"}},
 	{path: "cmd/jacamar-noauth", may: []string{"internal/driver", "internal/job", "internal/noauth"}},
 	{path: "cmd/jacamar", may: []string{"internal/failure", "internal/job", "internal/jobrun", "internal/jobrun/own", "internal/programs", "internal/version"}, beyond: []string{unix}},
 
@@ -151,7 +151,7 @@ var packages = []pkg{
 		path: auth + "statedir", may: []string{auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
 		never: []string{"net", "os/exec", "os/user"},
 	},
-	{path: auth + "thread", may: []string{"internal/crash"}, beyond: []string{unix}, never: []string{"os", "net"}},
+	{path: auth + "thread", may: []string{"internal/crash", "internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 
 	{path: "internal/jobrun/engines", may: []string{jobrun + "container", jobrun + "container/*", jobrun + "scheduler", "internal/settings"}, never: effects},
 	{path: "internal/jobrun/own", may: []string{"internal/job", jobrun + "batch", jobrun + "workspace"}, never: []string{"net", "os/exec", "os/user"}},

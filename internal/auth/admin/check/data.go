@@ -147,13 +147,9 @@ func (s Site) judgeHome(ctx context.Context) []Line {
 	if s.Config.Auth.Downscope != settings.None || s.UID == 0 {
 		return nil
 	}
-	name, err := s.Names.Owner(ctx, job.Account{UID: s.UID})
+	account, err := s.Names.ByUID(ctx, s.UID)
 	if err != nil {
 		return nil // the check of the name service reports it
-	}
-	account, err := s.Names.Lookup(ctx, name)
-	if err != nil {
-		return nil
 	}
 	return failures(trustedfile.Jobs(s.UID).CheckDirectory(account.Home))
 }

@@ -36,33 +36,11 @@ func privileges(ctx context.Context, s Site) []Line {
 		return []Line{fail(fmt.Sprintf("write min_uid = %d under [auth]", s.UID),
 			"every job would run as uid %d (downscope is none), and auth.min_uid = %d refuses it", s.UID, least)}
 	}
-	if shell := s.ownShell(ctx); shell == "nologin" || shell == "false" {
-		return []Line{fail("run: usermod --shell /bin/bash "+s.ownName(ctx),
-			"every job would run as uid %d (downscope is none), and its login shell %s is for accounts that do not log in", s.UID, shell)}
+	if a, err := s.Names.ByUID(ctx, s.UID); err == nil && a.NoLogin() {
+		return []Line{fail("run: usermod --shell /bin/bash "+a.Name.String(),
+			"every job would run as uid %d (downscope is none), and its login shell %s is for accounts that do not log in", s.UID, path.Base(a.Shell.String()))}
 	}
 	return []Line{ok("every job runs as uid %d (downscope is none)", s.UID)}
-}
-
-// ownName is the name of the account that runs jacamar-auth, "" where the name service
-// does not have it, and ownShell the file name of its login shell.
-func (s Site) ownName(ctx context.Context) string {
-	name, err := s.Names.Owner(ctx, job.Account{UID: s.UID})
-	if err != nil {
-		return ""
-	}
-	return name.String()
-}
-
-func (s Site) ownShell(ctx context.Context) string {
-	name, err := job.ParseUsername(s.ownName(ctx))
-	if err != nil {
-		return ""
-	}
-	a, err := s.Names.Lookup(ctx, name)
-	if err != nil {
-		return ""
-	}
-	return path.Base(a.Shell.String())
 }
 
 const sudoPath = "/usr/bin/sudo"

@@ -127,6 +127,15 @@ func (n Names) initgroups(ctx context.Context, name job.Username) ([]job.GID, er
 	return gids, nil
 }
 
+// ByUID returns the account with a user id, as Lookup does.
+func (n Names) ByUID(ctx context.Context, uid job.UID) (job.Account, error) {
+	name, err := n.Owner(ctx, job.Account{UID: uid})
+	if err != nil {
+		return job.Account{}, err
+	}
+	return n.Lookup(ctx, name)
+}
+
 // Owner returns the name that the name services give for the account's user id.
 // It differs from the account's own name if two names share one id: the kernel does
 // not distinguish these two, but a rule about one name does not apply to the other.

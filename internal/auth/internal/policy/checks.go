@@ -2,7 +2,6 @@ package policy
 
 import (
 	"math"
-	"path"
 	"slices"
 
 	"jacamar-ci/internal/glob"
@@ -41,15 +40,11 @@ func rootAccount(m input) Step {
 	return ok(Root, "neither the user nor the primary group is root")
 }
 
-// overflowID is the id that the kernel shows for unmapped users, and NFS for root: it
-// does not identify an account. Source: user_namespaces(7).
-const overflowID = 65534
-
 func nobodyAccount(m input) Step {
 	switch a := m.facts.Account; {
-	case a.UID == overflowID:
+	case a.UID == job.Nobody:
 		return deny(Nobody, "%s has the user id of nobody", a.Name)
-	case a.GID == overflowID:
+	case a.GID == job.Nobody:
 		return deny(Nobody, "the primary group of %s is that of nobody", a.Name)
 	}
 	return ok(Nobody, "neither the user nor the primary group is nobody")
@@ -127,11 +122,11 @@ func expiredAccount(m input) Step {
 }
 
 func nologinShell(m input) Step {
-	shell := m.facts.Account.Shell.String()
-	if base := path.Base(shell); base == "nologin" || base == "false" {
-		return deny(NologinShell, "the login shell of %s is %s", m.facts.Account.Name, shell)
+	a := m.facts.Account
+	if a.NoLogin() {
+		return deny(NologinShell, "the login shell of %s is %s", a.Name, a.Shell)
 	}
-	return ok(NologinShell, "the login shell is %s", shell)
+	return ok(NologinShell, "the login shell is %s", a.Shell)
 }
 
 func shellAllowed(m input) Step {

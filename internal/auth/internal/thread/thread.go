@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/crash"
+	"jacamar-ci/internal/job"
 )
 
 // IDs are the ids of an account. A nil *IDs means those of this process.
@@ -18,6 +19,15 @@ type IDs struct {
 	UID, GID uint32
 	// Groups are the supplementary groups; an empty list is none.
 	Groups []int
+}
+
+// Of returns the ids of an account.
+func Of(a job.Account) *IDs {
+	ids := &IDs{UID: uint32(a.UID), GID: uint32(a.GID)}
+	for _, g := range a.Groups {
+		ids.Groups = append(ids.Groups, int(g))
+	}
+	return ids
 }
 
 // Run runs f on a new thread, which then ends, and returns the error of f. Goroutines
