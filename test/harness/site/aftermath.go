@@ -20,7 +20,7 @@ import (
 // JudgeJobs makes the test fail for each job of the site's runners that leaves files or
 // processes. A test that expects these removes Judge from its runner.
 func (s *Site) JudgeJobs(t testing.TB) {
-	v := &verdicts{t: t, latest: map[string]int64{}}
+	v := &verdicts{t: t}
 	t.Cleanup(v.close)
 	s.test = v
 }
@@ -30,25 +30,18 @@ type verdicts struct {
 	mu   sync.Mutex
 	t    testing.TB
 	over bool
-	// latest is the job that was given a directory for builds last.
-	latest map[string]int64
 }
 
-func (v *verdicts) give(jobID int64, buildsDir string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.latest[buildsDir] = jobID
-}
+// holders are the jobs that were given a directory for builds last. Tests that run at
+// once have accounts, and so these directories, in common.
+type holders struct{ jobs sync.Map }
+
+func (h *holders) give(jobID int64, buildsDir string) { h.jobs.Store(buildsDir, jobID) }
 
 // givenOn reports whether another job was given the job's directory for builds since.
 // Its content belongs to that job, which is checked for it.
-func (v *verdicts) givenOn(job fakerunner.Result) bool {
-	if v == nil {
-		return false
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	latest, given := v.latest[job.BuildsDir]
+func (h *holders) givenOn(job fakerunner.Result) bool {
+	latest, given := h.jobs.Load(job.BuildsDir)
 	return given && latest != job.JobID
 }
 
@@ -112,7 +105,7 @@ func (s *Site) left(r *fakerunner.Runner, job fakerunner.Result, enter []string)
 	if retained, _ := s.settings["general"]["retain_logs"].(bool); !retained && v.has(scripts, strconv.FormatInt(job.JobID, 10)) {
 		left = append(left, filepath.Join(scripts, strconv.FormatInt(job.JobID, 10)))
 	}
-	if v.has(filepath.Dir(job.TempProjectDir), filepath.Base(job.TempProjectDir)) && !s.test.givenOn(job) {
+	if v.has(filepath.Dir(job.TempProjectDir), filepath.Base(job.TempProjectDir)) && !s.install.builds.givenOn(job) {
 		left = append(left, job.TempProjectDir)
 	}
 	for _, trash := range []string{

@@ -26,6 +26,8 @@ type Install struct {
 	lock *os.File
 	// jobs counts them: the sites' jobs run as the same accounts.
 	jobs atomic.Int64
+	// builds are in these accounts' directories.
+	builds holders
 }
 
 // installed builds at most once in a process: it takes seconds, and the result does not

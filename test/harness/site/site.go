@@ -168,8 +168,8 @@ func (s *Site) RunnerInside(enter ...string) *fakerunner.Runner {
 	for _, argv := range []*[]string{&r.Custom.Config, &r.Custom.Prepare, &r.Custom.Run, &r.Custom.Cleanup} {
 		*argv = slices.Concat(enter, *argv)
 	}
+	r.Given = s.install.builds.give
 	if s.test != nil {
-		r.Given = s.test.give
 		r.Judge = func(result fakerunner.Result) { s.test.judge(s.Aftermath(r, result, enter...)) }
 	}
 	if s.service != nil {
