@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -127,6 +128,14 @@ func put(w setup.Wiring, o InitOptions, service job.UID, made ...*setup.Change) 
 		defer c.Discard()
 		changes, was = append(changes, c), executor
 	}
+	unit, limit, err := limited(o.RunnerConfig)
+	if err != nil {
+		return err
+	}
+	if limit != nil {
+		defer limit.Discard()
+		changes = append(changes, limit)
+	}
 	if err := setup.Apply(time.Now(), changes...); err != nil {
 		return err
 	}
@@ -142,6 +151,12 @@ func put(w setup.Wiring, o InitOptions, service job.UID, made ...*setup.Change) 
 	} else {
 		fmt.Fprintf(os.Stdout, "added it to a runner of %s%s\n", o.RunnerConfig, changed(was))
 	}
+	switch {
+	case limit != nil:
+		fmt.Fprintf(os.Stdout, "wrote %s: the runner's stages prepare for 4 processors; it has an effect after: systemctl daemon-reload && systemctl restart %s\n", limit.Path(), unit.Name)
+	case !unit.Limited && runtime.NumCPU() > setup.ManyProcessors:
+		fmt.Fprintf(os.Stdout, "this host has %d processors: put %s into the section [Service] of the runner's unit, so that its stages start faster\n", runtime.NumCPU(), setup.ProcessorsSetting)
+	}
 	for _, c := range changes {
 		if c.Backup() != "" {
 			fmt.Fprintf(os.Stdout, "the former file is %s\n", c.Backup())
@@ -156,6 +171,20 @@ func changed(executor string) string {
 		return ""
 	}
 	return fmt.Sprintf(", whose executor was %q", executor)
+}
+
+// limited prepares the drop-in that limits the processors of the service of a runner, nil
+// where it is limited, or where this account may not change it.
+func limited(runnerConfig string) (unit setup.Unit, limit *setup.Change, err error) {
+	file, err := job.ParseAbsPath(runnerConfig)
+	if err != nil {
+		return unit, nil, nil //nolint:nilerr // no file was named
+	}
+	if unit = setup.FindUnit("/", file); unit.Name == "" || unit.Limited || uid() != 0 {
+		return unit, nil, nil
+	}
+	limit, err = setup.NewLimit("/", unit)
+	return unit, limit, err
 }
 
 func merged(w setup.Wiring, o InitOptions, service job.UID) (*setup.Change, string, error) {

@@ -21,7 +21,7 @@ import (
 )
 
 // UsualRunnerConfig is where GitLab Runner keeps its configuration.
-const UsualRunnerConfig = "/etc/gitlab-runner/config.toml"
+const UsualRunnerConfig = setup.UsualRunnerConfig
 
 // runnerConfig judges the runner's own file: whether it calls jacamar-auth as it must be
 // called, and who can read the runner's token.
@@ -301,10 +301,6 @@ func (j runnerJudge) killTimeout() time.Duration {
 	return j.Config.General.KillTimeout
 }
 
-// manyProcessors is from where on Go's runtime takes more than a millisecond to prepare
-// for the processors of a node, in every stage.
-const manyProcessors = 32
-
 // processors looks at the limit that jacamar-auth inherits from the runner.
 func processors(context.Context, Site) []Line {
 	return judgeProcessors(runtime.NumCPU(), runnerLimits("/proc"))
@@ -313,11 +309,11 @@ func processors(context.Context, Site) []Line {
 // judgeProcessors judges the values of GOMAXPROCS of the runners that run now, "" where
 // one has none.
 func judgeProcessors(node int, limits []string) []Line {
-	if node <= manyProcessors || len(limits) == 0 {
+	if node <= setup.ManyProcessors || len(limits) == 0 {
 		return nil
 	}
 	for _, text := range limits {
-		if n, err := strconv.Atoi(text); err != nil || n < 1 || n > manyProcessors {
+		if n, err := strconv.Atoi(text); err != nil || n < 1 || n > setup.ManyProcessors {
 			return []Line{warn("add Environment=GOMAXPROCS=4 to the [Service] section of a drop-in of the runner's unit, as the supplied one has it, and restart the runner",
 				"this node has %d processors, and the runner has no small GOMAXPROCS: every stage takes longer to start", node)}
 		}
