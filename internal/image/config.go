@@ -48,6 +48,21 @@ type wireConfig struct {
 // ParseConfig parses an image's configuration in the format of registries, which
 // podman-image-inspect(1) and skopeo-inspect(1) with --config print too.
 func ParseConfig(text []byte) (Config, error) {
+	c, err := parseConfig(text)
+	if err != nil {
+		err = BadConfig{err}
+	}
+	return c, err
+}
+
+// BadConfig is the error of a configuration that cannot be used: a fault of the image, not
+// of the program that printed it.
+type BadConfig struct{ error }
+
+// Unwrap returns the reason.
+func (b BadConfig) Unwrap() error { return b.error }
+
+func parseConfig(text []byte) (Config, error) {
 	if len(text) > maxConfig {
 		return Config{}, fmt.Errorf("the image's configuration is longer than %d bytes", maxConfig)
 	}

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"fmt"
 	"strings"
 
 	"jacamar-ci/internal/failure"
@@ -23,6 +24,8 @@ const (
 	WrongMachine                    // the image is for another architecture
 	NoCell                          // this host makes no user namespace
 	BadReference                    // the engine does not accept the image's name
+	BadImage                        // the engine refuses the content of the image
+	BadStorage                      // the engine cannot keep images on this file system
 )
 
 // failurePatterns are texts of registries, of Go's network packages and of the kernel, in
@@ -32,11 +35,13 @@ var failurePatterns = []struct {
 	texts  []string
 }{
 	{NoCell, []string{"unshare: ", "setpriv: "}},
+	{BadStorage, []string{"backing file system is unsupported for this graph driver"}},
 	{BadReference, []string{"invalid reference format"}},
 	{NoSpace, []string{"no space left on device", "disk quota exceeded"}},
 	{Throttled, []string{"toomanyrequests", "too many requests", "status 429", "status: 429", "code 429", "got 429"}},
 	{Untrusted, []string{"x509:", "certificate signed by unknown authority", "tls: failed to verify certificate", "certificate verify failed"}},
 	{WrongMachine, []string{"no image found in manifest list for architecture", "no image found in image index for architecture", "exec format error", "requested arch unavailable"}},
+	{BadImage, []string{"rejecting too many up-levels", "manifest list has no key", "cannot unmarshal"}},
 	{Denied, []string{"unauthorized", "authentication required", "denied", "invalid username/password", "no basic auth credentials", "no further authentication possible", "but got 403"}},
 	{NotFound, []string{"manifest unknown", "name unknown", "not found", "repository name not known"}},
 	{Unreachable, []string{
@@ -54,12 +59,30 @@ func Classify(r Reply) (FetchResult, string) {
 	lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
 	for _, p := range failurePatterns {
 		for i := len(lines) - 1; i >= 0; i-- {
-			if containsAny(strings.ToLower(lines[i]), p.texts) {
+			if containsAny(registryText(lines[i]), p.texts) {
 				return p.result, tidy(lines[i])
 			}
 		}
 	}
-	return Failed, tidy(lines[len(lines)-1])
+	return Failed, lastWords(r.Code, lines[len(lines)-1])
+}
+
+// lastWords is the reason of an engine that gave none that is known. The shell of the cell
+// reports a kill by a word of its own.
+func lastWords(code int, line string) string {
+	switch line = tidy(line); {
+	case code == killed:
+		return "a program of the container engine was killed"
+	case line == "":
+		return fmt.Sprintf("the container engine ended with the exit code %d", code)
+	}
+	return line
+}
+
+// registryText is a line in lower case, without the text of an errno that reads like the
+// refusal of a registry (EACCES of a file).
+func registryText(line string) string {
+	return strings.ReplaceAll(strings.ToLower(line), "permission denied", "")
 }
 
 func containsAny(line string, texts []string) bool {
@@ -108,7 +131,7 @@ func withoutUserinfo(s string) string {
 // Kind returns the kind of failure.
 func (v FetchResult) Kind() failure.Kind {
 	switch v {
-	case NotFound, Denied, WrongMachine, BadReference:
+	case NotFound, Denied, WrongMachine, BadReference, BadImage:
 		return failure.Build
 	}
 	return failure.System

@@ -34,7 +34,13 @@ func TestClassify(t *testing.T) {
 		{"Error: something new\x1b[2J", Failed, "something new?[2J"},
 		{"Error: invalid reference format", BadReference, "invalid reference"},
 		{"unshare: unshare failed: Operation not permitted", NoCell, "unshare failed"},
-		{"", Failed, ""},
+		{"Error: open /c/images/1/overlay: permission denied", Failed, "permission denied"},
+		{"Error: kernel does not support overlay fs: 'overlay' is not supported over nfs at \"/c/1.new/overlay\": backing file system is unsupported for this graph driver", BadStorage, "over nfs"},
+		{"error: rejecting too many up-levels: /t/1.tar.gz: climbing -> ../../../etc/passwd", BadImage, "climbing"},
+		{"error: manifest list has no key 'manifests'", BadImage, "manifest list"},
+		{"FATAL:   while reading the configuration: json: cannot unmarshal number into Go struct field .Config", BadImage, "unmarshal"},
+		{"Error: denied: permission denied for group/project", Denied, "denied"},
+		{"", Failed, "exit code 125"},
 	} {
 		v, reason := Classify(Reply{Code: 125, Stderr: tt.stderr})
 		if v != tt.result || !strings.Contains(reason, tt.reason) || strings.Contains(reason, "pw@") {
@@ -46,10 +52,16 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+func TestClassifyKilled(t *testing.T) {
+	if v, reason := Classify(Reply{Code: 137, Stderr: "Trying to pull\nKilled"}); v != Failed || reason != "a program of the container engine was killed" {
+		t.Errorf("%v %q", v, reason)
+	}
+}
+
 func TestKind(t *testing.T) {
-	for v := Failed; v <= BadReference; v++ {
+	for v := Failed; v <= BadStorage; v++ {
 		want := failure.System
-		if v == NotFound || v == Denied || v == WrongMachine || v == BadReference {
+		if v == NotFound || v == Denied || v == WrongMachine || v == BadReference || v == BadImage {
 			want = failure.Build
 		}
 		if v.Kind() != want {

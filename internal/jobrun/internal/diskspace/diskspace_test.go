@@ -71,6 +71,9 @@ func TestFullFileSystemHasItsFigures(t *testing.T) {
 	if want := "the file system " + full + " is full: 1.0 of 1 MiB: remove files there, or tell its administrators"; f.Hint != want {
 		t.Errorf("the hint is %q, want %q", f.Hint, want)
 	}
+	if !IsFull(full) || IsFull("/proc/1/no/such") {
+		t.Error("IsFull")
+	}
 	if want := "the file system " + full + " is full: 1.0 of 1 MiB"; Warning(full) != want {
 		t.Errorf("Warning is %q, want %q", Warning(full), want)
 	}

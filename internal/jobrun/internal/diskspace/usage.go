@@ -111,6 +111,18 @@ func Warning(path string) string {
 	return warningLine("the file system "+m.Point, s)
 }
 
+// IsFull reports whether the file system at path, or a quota on it, is full.
+func IsFull(path string) bool {
+	for _, q := range quotasAt(mounts.Of(path), path) {
+		if _, full := q.full(); full {
+			return true
+		}
+	}
+	s, err := spaceAt(path)
+	_, full := s.full()
+	return err == nil && full
+}
+
 func warningLine(what string, s space) string {
 	if text, full := s.full(); full {
 		return fmt.Sprintf("%s is full: %s", what, text)

@@ -199,8 +199,11 @@ func (f fetching) describe(ctx context.Context, p container.Place) (container.De
 		return container.Described{}, failure.Systemf("cannot read the configuration of the image %s: %w", f.request.Name(), r.Err)
 	}
 	d, err := f.Engine.Parse(r)
-	if err != nil {
+	if errors.As(err, new(image.BadConfig)) {
 		return d, failure.Buildf("cannot use the image %s: %w", f.request.Name(), err)
+	}
+	if err != nil {
+		return d, failure.Systemf("cannot read the configuration of the image %s: %w", f.request.Name(), err)
 	}
 	return d, nil
 }
@@ -218,12 +221,20 @@ func (f fetching) explain(result container.FetchResult, line string) error {
 		if strings.Contains(strings.ToLower(line), "quota") {
 			full = unix.EDQUOT
 		}
-		return diskspace.Explain("cannot store the image "+f.request.Reference.String(), f.Dir.Path().String(), full)
+		return diskspace.Explain("cannot store the image "+f.request.Reference.String(), f.fullPlace(line), full)
 	}
 	if result.Kind() == failure.Build {
 		return failure.Buildf("cannot fetch the image %s: %s", f.request.Reference, line).WithHint("%s", f.advice(result))
 	}
 	return failure.Systemf("cannot fetch the image %s: %s", f.request.Reference, line).WithHint("%s", f.advice(result))
+}
+
+// fullPlace is where a fetch had no space: in the directory of a call, or among the images.
+func (f fetching) fullPlace(line string) string {
+	if temp := f.Temp.String(); strings.Contains(line, temp+"/") || diskspace.IsFull(temp) {
+		return temp
+	}
+	return f.Dir.Path().String()
 }
 
 // advice is what to do about a result.
@@ -244,6 +255,10 @@ func (f fetching) advice(result container.FetchResult) string {
 		return "correct image: in .gitlab-ci.yml"
 	case container.WrongMachine:
 		return "use an image that was built for this machine's architecture too"
+	case container.BadImage:
+		return "the image is damaged, or of a form that " + f.Engine.Name() + " does not accept: use another one"
+	case container.BadStorage:
+		return "administrators: " + f.Engine.Name() + " needs images on a local disk: container.cache_dir"
 	case container.NoCell:
 		return "this resource cannot make user namespaces: administrators: jacamar-admin check"
 	}

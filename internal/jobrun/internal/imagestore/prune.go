@@ -1,6 +1,7 @@
 package imagestore
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -35,12 +36,13 @@ const (
 // use keeps an image for this job, and reports whether jobs can still find it. The file
 // precedes the second look at the entry, and Prune looks for files after it has renamed the
 // entry: one of both sees the other, and the image of a job never moves. Without space for
-// the file the time of the image still keeps it.
+// the file the time of the image still keeps it, and nothing removes it from a file system
+// that is mounted read-only.
 func (s Store) use(e Entry) bool {
 	if file, err := s.Dir.File(e.Name+"."+s.Job+useSuffix, unix.O_WRONLY|unix.O_CREAT); err == nil {
 		file.Close()
 	}
-	if s.Dir.Touch(e.Name) != nil {
+	if err := s.Dir.Touch(e.Name); err != nil && !errors.Is(err, unix.EROFS) {
 		return false
 	}
 	now, err := s.entry(e.key())
