@@ -28,6 +28,9 @@ const (
 	Garbage Fault = "garbage"
 	// Slow sends the first bytes of a layer and the rest when Release is called.
 	Slow Fault = "slow"
+	// EndlessLayer and EndlessManifest answer with more and more, at a moderate rate.
+	EndlessLayer    Fault = "endless layer"
+	EndlessManifest Fault = "endless manifest"
 )
 
 // The login of registries with passwords.
@@ -179,6 +182,10 @@ func (r *Registry) send(w http.ResponseWriter, q *http.Request, b Blob, f Fault)
 	}
 	w.Header().Set("Content-Type", b.Media)
 	w.Header().Set("Docker-Content-Digest", b.Digest)
+	if q.Method == http.MethodGet && (f == EndlessLayer && b.Media == mediaLayer || f == EndlessManifest && b.Media == mediaManifest) {
+		r.sendEndlessly(w, q, data)
+		return
+	}
 	w.Header().Set("Content-Length", fmt.Sprint(len(data)))
 	if q.Method == http.MethodHead {
 		return
@@ -201,4 +208,22 @@ func (r *Registry) send(w http.ResponseWriter, q *http.Request, b Blob, f Fault)
 		data = data[len(data)/2:]
 	}
 	_, _ = w.Write(data)
+}
+
+// sendEndlessly sends the content and then anything, until the client or the registry ends.
+func (r *Registry) sendEndlessly(w http.ResponseWriter, q *http.Request, data []byte) {
+	for {
+		if _, err := w.Write(data); err != nil {
+			return
+		}
+		w.(http.Flusher).Flush()
+		data = make([]byte, 64<<10)
+		select {
+		case <-r.released:
+			return
+		case <-q.Context().Done():
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }

@@ -23,6 +23,7 @@ func (b *builder) ordinary() []Image {
 		{Name: "workdir:1", Layers: [][]File{bb}, Config: Config{Env: []string{standardPath}, WorkingDir: "/not/there"}},
 		{Name: "noenv:1", Layers: [][]File{bb}},
 		{Name: "layers:1", Layers: b.layers(bb)},
+		{Name: "setid:1", Layers: [][]File{bb, b.setID()}, Config: plain},
 		{Name: "links:1", Layers: [][]File{bb, links()}, Config: plain},
 		{
 			Name: "web:1", Layers: [][]File{bb, {{Path: "www/index.html", Mode: 0o644, Data: []byte("web-service\n")}}},
@@ -80,6 +81,28 @@ func links() []File {
 		{Path: "setuid", Mode: 0o755 | fs.ModeSetuid, Data: []byte("#!/bin/sh\n")},
 		{Path: "of-others", Mode: 0o600, UID: 1234, GID: 4321, Data: []byte("others\n")},
 	}
+}
+
+// setID are programs with set-id bits, of root and of another account.
+func (b *builder) setID() []File {
+	ids, others := b.file("ids", "/usr/bin/id"), b.file("of-others", "/usr/bin/id")
+	ids.Mode |= fs.ModeSetuid | fs.ModeSetgid
+	others.Mode, others.UID, others.GID = ids.Mode, 1234, 1234
+	return append(b.dynamic("id", "/usr/bin/id"), ids, others)
+}
+
+// Many returns an image with one more layer, of many small files in some directories.
+func Many(count int) (Packed, error) {
+	const directories = 100
+	b := builder{}
+	layers := [][]File{b.busybox("sh"), nil}
+	for n := range count {
+		layers[1] = append(layers[1], File{Path: fmt.Sprintf("many/%d/f%d", n%directories, n/directories), Mode: 0o644, Data: []byte("x")})
+	}
+	if b.err != nil {
+		return Packed{}, b.err
+	}
+	return Image{Name: fmt.Sprintf("many-%d:1", count), Layers: layers, Config: Config{Env: []string{standardPath}}}.Pack()
 }
 
 // withEntry is an image whose entrypoint is a script.

@@ -1,8 +1,6 @@
 package containers
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,119 +15,181 @@ import (
 	"jacamar-ci/test/harness/site"
 )
 
-// moments are the delays after the start of a stage at which a process is killed.
-func moments() []time.Duration {
+// moment is when a process is killed: after the start of a stage, as a share of the time
+// that the stage takes until its script runs.
+type moment struct {
+	stage string
+	share float64
+}
+
+// moments are twenty: from the first process of prepare until the image is there, and from
+// the first process of the script's stage until a little after its script began. In short
+// mode they are two.
+func moments() (all []moment) {
 	if testing.Short() {
-		return []time.Duration{150 * time.Millisecond}
+		return []moment{{"prepare", 0.6}, {"build_script", 1.1}}
 	}
-	var all []time.Duration
-	for n := range 20 {
-		all = append(all, time.Duration(n)*25*time.Millisecond)
+	for n := range 10 {
+		all = append(all, moment{"prepare", float64(n) / 10}, moment{"build_script", float64(n) / 8})
 	}
 	return all
 }
 
+// maxProcesses bounds the processes that are killed at one moment, one in each job.
+const maxProcesses = 30
+
+// every is which of them are: in short mode every fourth.
+func every() int {
+	if testing.Short() {
+		return 4
+	}
+	return 1
+}
+
 // Whatever process of a job is killed, while its image is fetched or its script starts or
-// runs: after the job and the next one nothing is left, the next one succeeds, and the
+// runs: the job ends, its cleanup leaves nothing, the next job has its image, and the
 // account's own engine is not affected.
 func TestKillOfEachProcess(t *testing.T) {
 	onHost(t, func(t *testing.T, r *rig) {
 		// The runner's own judgement of a job is for jobs that were not interfered with.
 		r.runner.Judge = nil
-		for _, stage := range []string{"prepare", "build_script"} {
-			for _, at := range moments() {
-				r.killEach(t, stage, at)
-			}
+		s := sweeping{rig: r, killed: map[string]int{}}
+		s.measure(t)
+		for _, m := range moments() {
+			s.killEach(t, m)
 		}
 		r.ownEngine(t)
+		t.Logf("%d jobs with a kill; killed: %v", s.jobs, s.killed)
 	})
 }
 
-// killEach kills, in one job each, the processes of a stage that have different names.
-func (r *rig) killEach(t *testing.T, stage string, at time.Duration) {
+// sweeping are the kills of one engine.
+type sweeping struct {
+	*rig
+	// took is how long the stages take without a kill.
+	took   map[string]time.Duration
+	jobs   int
+	killed map[string]int
+}
+
+// doomed is a job with an image that no job has fetched before.
+func (s *sweeping) doomed() fakerunner.Job {
+	s.jobs++
+	j := s.job("entry:1", "echo under way; sleep 0.7; echo the end $((6*7))")
+	j.Image = s.own.Copy(s.all["entry:1"], fmt.Sprintf("doomed/%s/%d", s.engine.name, s.jobs), "")
+	j.Bare = true
+	return j
+}
+
+// measure runs a job without a kill. A script's stage takes the time of its sleep longer
+// than until the script runs.
+func (s *sweeping) measure(t *testing.T) {
 	t.Helper()
-	killed := map[string]bool{}
-	tries := 12
-	if testing.Short() {
-		tries = 4
+	result := s.run(t, s.doomed())
+	site.Want(t, result, fakerunner.Success, 0, "the end 42")
+	s.took = map[string]time.Duration{}
+	for _, c := range result.Calls {
+		s.took[c.Stage] = c.Duration
 	}
-	for range tries {
-		if stage == "prepare" {
-			r.forget(t)
-		}
-		j := r.job("entry:1", "echo under way; sleep 3")
-		j.Bare = true
-		e := r.runner.Start(j)
-		name := r.killAt(t, e, stage, at, killed)
-		e.Abort()
-		result := e.Wait()
+	s.took["build_script"] -= 700 * time.Millisecond
+}
+
+// killEach kills, in one job each, the processes of a moment: the first one, the second one
+// and so on, until there are no more.
+func (s *sweeping) killEach(t *testing.T, m moment) {
+	t.Helper()
+	for n := 0; n < maxProcesses; n += every() {
+		j := s.doomed()
+		e := s.runner.Start(j)
+		name := s.killNth(t, e, m, n)
+		result := s.end(t, e)
 		if name == "" {
 			return
 		}
-		killed[name] = true
-		if strings.Contains(result.Trace, "goroutine ") {
-			t.Errorf("after the kill of %s:\n%s", name, result.Trace)
+		s.killed[name]++
+		s.judge(t, result)
+		if m.stage == "prepare" {
+			again := s.plain("entry:1")
+			again.Image = j.Image
+			site.Want(t, s.runner.Run(again), fakerunner.Success, 0, "ran 42")
+			s.nothingLeft(t)
 		}
-		again := r.job("entry:1", "echo ran $((6*7))")
-		again.Bare = true
-		site.Want(t, r.runner.Run(again), fakerunner.Success, 0, "ran 42")
-		r.nothingLeft(t)
 		if t.Failed() {
-			t.Fatalf("after the kill of %s in %s after %v", name, stage, at)
+			t.Fatalf("after the kill of process %d, %s, in %s at %.2f of its time; its log:\n%s", n, name, m.stage, m.share, result.Trace)
 		}
 	}
 }
 
-// killAt kills one process of the stage whose name is not among those killed before, and
-// returns it, "" when there is none.
-func (r *rig) killAt(t *testing.T, e *fakerunner.Execution, stage string, at time.Duration, before map[string]bool) string {
+// end waits for the end of a job, which no kill may prevent.
+func (s *sweeping) end(t *testing.T, e *fakerunner.Execution) fakerunner.Result {
 	t.Helper()
-	ctx, stop := context.WithTimeout(context.Background(), limit)
-	defer stop()
-	p, err := e.AwaitStage(ctx, stage, 1)
+	select {
+	case <-e.Done():
+	case <-time.After(3 * limit):
+		t.Errorf("the job has not ended after %v", 3*limit)
+		e.Abort()
+	}
+	return e.Wait()
+}
+
+// judge checks a job of which a process was killed: it succeeds only if its script came to
+// its end.
+func (s *sweeping) judge(t *testing.T, result fakerunner.Result) {
+	t.Helper()
+	s.nothingLeft(t)
+	ended := strings.Contains(result.Trace, "the end 42")
+	if result.Outcome == fakerunner.Success && !ended || strings.Contains(result.Trace, "goroutine ") {
+		t.Errorf("%s; the log:\n%s", result.Outcome, result.Trace)
+	}
+	if c, found := result.Call("cleanup"); !found || c.Status != 0 {
+		t.Errorf("cleanup ended with status %d: %s", c.Status, c.Stderr)
+	}
+}
+
+// killNth kills the process of the stage with the number, in the order of the tree, and
+// returns its name; "" when there are not so many. A process that has just ended counts.
+func (s *sweeping) killNth(t *testing.T, e *fakerunner.Execution, m moment, n int) string {
+	t.Helper()
+	p, err := e.AwaitStage(t.Context(), m.stage, 1)
 	if err != nil {
 		return ""
 	}
-	time.Sleep(at) // the moment is what the test varies
-	for _, pid := range append([]int{p.PID}, proctree.Descendants(p.PID)...) {
-		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		name := strings.TrimSpace(string(comm))
-		if err != nil || before[name] {
-			continue
-		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err == nil || errors.Is(err, syscall.ESRCH) {
-			return name
-		}
+	time.Sleep(time.Duration(m.share * float64(s.took[m.stage]))) // the moment is what the test varies
+	all := append([]int{p.PID}, proctree.Descendants(p.PID)...)
+	if n >= len(all) {
+		return ""
 	}
-	return ""
+	name := proctree.Look(all[n]).Name
+	if err := syscall.Kill(all[n], syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+		t.Error(err)
+	}
+	return "(" + name + ")"
 }
 
-// ownEngine uses the engine as the account would by itself.
+// ownEngine uses podman as the account would by itself, with the storage in its home.
 func (r *rig) ownEngine(t *testing.T) {
 	t.Helper()
-	if r.engine.name != "podman" {
-		return
-	}
 	a := r.site.Account
-	dir, err := os.MkdirTemp("/tmp", "own-")
+	runtime, err := os.MkdirTemp("/tmp", "own-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
-	if err := os.Chown(dir, int(a.UID), int(a.GID)); err != nil {
+	defer os.RemoveAll(runtime)
+	if err := os.Chown(runtime, int(a.UID), int(a.GID)); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("/usr/bin/podman", "--root", filepath.Join(dir, "r"), "--runroot", filepath.Join(dir, "c"), "--tmpdir", filepath.Join(dir, "t"), "images")
-	cmd.Dir, cmd.Env = dir, []string{"HOME=" + dir, "PATH=/usr/bin:/bin", "XDG_RUNTIME_DIR=" + dir, "_CONTAINERS_USERNS_CONFIGURED="}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: a.UID, Gid: a.GID}}
-	if out, err := cmd.CombinedOutput(); err != nil {
+	defer r.endOwn(t, filepath.Join(a.Home, ".local"))
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", `mount -t cgroup2 cgroup2 /sys/fs/cgroup; mount -t tmpfs -o mode=1777 tmpfs /dev/shm; exec "$@"`, "own",
+		"setpriv", fmt.Sprintf("--reuid=%d", a.UID), fmt.Sprintf("--regid=%d", a.GID), "--clear-groups",
+		"podman", "--cgroup-manager=cgroupfs", "run", "--rm", "--network=host", "--cgroups=disabled", "--tls-verify=false", r.own.Host+"/bb:1", "echo", "own-podman-ran")
+	cmd.Dir, cmd.Env = a.Home, []string{"HOME=" + a.Home, "USER=" + a.Name, "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + runtime}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "own-podman-ran") {
 		t.Errorf("the account's own podman: %v: %s", err, out)
 	}
-	r.endOwn(t)
 }
 
-// endOwn ends the pause process that podman started.
-func (r *rig) endOwn(t *testing.T) {
+// endOwn ends the pause process that podman started, and removes its storage.
+func (r *rig) endOwn(t *testing.T, storage string) {
 	t.Helper()
 	left, err := site.Find(site.OfUID(r.site.Account.UID))
 	if err != nil {
@@ -137,5 +197,8 @@ func (r *rig) endOwn(t *testing.T) {
 	}
 	for _, p := range left {
 		_ = syscall.Kill(p.PID, syscall.SIGKILL)
+	}
+	if err := removeTree(storage); err != nil {
+		t.Error(err)
 	}
 }

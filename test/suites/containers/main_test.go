@@ -16,10 +16,12 @@ import (
 	"jacamar-ci/test/harness/setup/containers"
 	"jacamar-ci/test/harness/setup/debian"
 	"jacamar-ci/test/harness/setup/slurm"
+	"jacamar-ci/test/harness/setup/syscalls"
 	"jacamar-ci/test/harness/site"
 )
 
 func TestMain(m *testing.M) {
+	syscalls.Main()
 	if err := containers.Enter(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

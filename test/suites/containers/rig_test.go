@@ -25,6 +25,10 @@ type rig struct {
 	executor string
 	// brief has only some of the cases.
 	brief bool
+	// cache is where the account keeps images if not below its home; mounted are mounts of
+	// the test itself.
+	cache   string
+	mounted []string
 }
 
 // over runs a test for every engine with every executor; in short mode, where only the
@@ -112,6 +116,9 @@ func (r *rig) changes(t *testing.T, x executor) []func(site.Config) {
 
 // cacheDir is where the account keeps images.
 func (r *rig) cacheDir() string {
+	if r.cache != "" {
+		return r.cache
+	}
 	return filepath.Join(r.site.Account.Home, ".jacamar-ci", "images")
 }
 
@@ -170,7 +177,7 @@ func (r *rig) nothingLeft(t *testing.T) {
 
 func (r *rig) leftovers(t *testing.T) (left []string) {
 	t.Helper()
-	for _, pattern := range []string{"/tmp/jc.*", "/var/tmp/storage*", "/var/tmp/*.ch", "/tmp/podman-run-*", r.cacheDir() + "/*.new"} {
+	for _, pattern := range []string{"/tmp/jc.*", "/srv/jacamar-small-*/jc.*", "/var/tmp/storage*", "/var/tmp/*.ch", "/tmp/podman-run-*", r.cacheDir() + "/*.new"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -186,6 +193,9 @@ func (r *rig) leftovers(t *testing.T) (left []string) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(mounts)) {
+		if slices.Contains(r.mounted, strings.Fields(line)[4]) {
+			continue
+		}
 		for _, part := range []string{"/jc.", "overlay ", "squashfuse", r.cacheDir()} {
 			if strings.Contains(line, part) && !strings.Contains(line, " / / ") {
 				left = append(left, strings.TrimSpace(line))

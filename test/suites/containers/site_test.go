@@ -71,7 +71,7 @@ func (r *rig) hide(t *testing.T, file string) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("umount", file).CombinedOutput(); err != nil {
+		if out, err := exec.Command("umount", "--lazy", file).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
 	})

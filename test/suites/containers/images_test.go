@@ -1,0 +1,121 @@
+package containers
+
+import (
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/images"
+	"jacamar-ci/test/harness/site"
+)
+
+// An answer without an end is bounded by container.pull_timeout.
+func TestEndlessAnswers(t *testing.T) {
+	onHost(t, func(t *testing.T, r *rig) {
+		for name, f := range map[string]images.Fault{"layer": images.EndlessLayer, "manifest": images.EndlessManifest} {
+			t.Run(name, func(t *testing.T) {
+				if name == "manifest" && r.engine.name == "apptainer" {
+					t.Skip("its imitation reads no further than the end of the manifest")
+				}
+				j := r.plain("bb:1")
+				j.Image = r.own.Copy(r.all["bb:1"], "endless/"+r.engine.name+"/"+name, f)
+				r.refuses(t, j, fakerunner.SystemFailure, 0, " the image "+j.Image)
+			})
+		}
+	}, func(c site.Config) { c.Set("container", "pull_timeout", "4s") })
+}
+
+// A configuration that cannot be used, an image without any file, and links that lead out
+// of the image.
+func TestOddImages(t *testing.T) {
+	onHost(t, func(t *testing.T, r *rig) {
+		t.Run("configuration", func(t *testing.T) {
+			r.failsWith(t, r.plain("badconfig:1"), r.oddOutcome(), "badconfig:1")
+		})
+		t.Run("no layers", func(t *testing.T) {
+			r.failsWith(t, r.plain("nolayers:1"), fakerunner.ScriptFailure)
+		})
+		t.Run("climbing link", func(t *testing.T) {
+			j := r.job("climbing:1", "head -n 1 /climbing; cat /climbing | wc -l; echo ran $((6*7))")
+			j.Bare = true
+			if r.engine.name == "charliecloud" {
+				r.refuses(t, j, fakerunner.ScriptFailure, 1, "climbing")
+				return
+			}
+			site.Want(t, r.run(t, j), fakerunner.Success, 0, "root:x:0:0:root:/root:/bin/sh\n", "\n3\n")
+		})
+	})
+}
+
+// oddOutcome is that of a configuration with a number for an object, at which ch-image
+// fails as if it had a fault of its own.
+func (r *rig) oddOutcome() fakerunner.Outcome { return outcomeOf(r.engine.name == "charliecloud") }
+
+// A program with set-id bits gives nothing to the job, and no other account reaches it
+// among the images that are kept.
+func TestSetIDFiles(t *testing.T) {
+	onHost(t, func(t *testing.T, r *rig) {
+		j := r.job("setid:1", "echo ids $(/ids -u) $(/of-others -u)")
+		j.Bare, j.ImageUser = true, "app"
+		site.Want(t, r.run(t, j), fakerunner.Success, 0, "ids 1000 1000")
+		other, err := site.LookupAccount(r.site.Accounts.Bob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = filepath.WalkDir(r.cacheDir(), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.Type()&fs.ModeType != 0 {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil && info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 && runsAs(other, path) {
+				t.Errorf("%s can run %s (%v)", other.Name, path, info.Mode())
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// runsAs reports whether an account can run a program.
+func runsAs(a site.Account, path string) bool {
+	cmd := exec.Command("test", "-x", path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: a.UID, Gid: a.GID}}
+	return cmd.Run() == nil
+}
+
+// A layer of very many files is fetched, used and removed.
+func TestManyFiles(t *testing.T) {
+	onHost(t, func(t *testing.T, r *rig) {
+		count := 200_000
+		if testing.Short() {
+			count = 2_000
+		}
+		many, err := images.Many(count)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := r.job("bb:1", "ls /many/* | grep -c ^f; echo text >/many/0/f0; rm -r /many/1")
+		j.Image, j.Bare = r.own.Copy(many, "many-files/"+r.engine.name, ""), true
+		site.Want(t, r.run(t, j), fakerunner.Success, 0)
+		r.age(t)
+		begun := time.Now()
+		for range 20 {
+			if site.Want(t, r.run(t, r.plain("entry:1")), fakerunner.Success, 0, "ran 42"); len(r.images(t)) == 1 {
+				break
+			}
+		}
+		t.Logf("%d files were removed in %v", count, time.Since(begun))
+		if all := r.images(t); len(all) != 1 {
+			t.Errorf("left: %v", all)
+		}
+		if gone, _ := filepath.Glob(r.cacheDir() + "/*.gone"); len(gone) > 0 {
+			t.Errorf("left: %v", gone)
+		}
+	})
+}
