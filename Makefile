@@ -80,7 +80,7 @@ test-faults: ## inject a fault at every system call of a job (needs root and str
 	@$(SETUP)
 	@mkdir -p dist && rm -f dist/faults-*.log && go test -c -o dist/faults.test ./test/suites/faultinjection
 	@cd test/suites/faultinjection; for part in $$(seq 0 $$(($(PARTS) - 1))); do \
-	  ../../../dist/faults.test -test.v -test.timeout 90m -test.run '^TestFaults$$' -sweep -part $$part/$(PARTS) >../../../dist/faults-$$part.log 2>&1 & all="$$all $$!"; \
+	  ../../../dist/faults.test -test.v -test.timeout 90m -test.run '^TestFaults' -sweep -part $$part/$(PARTS) >../../../dist/faults-$$part.log 2>&1 & all="$$all $$!"; \
 	done; for one in $$all; do wait $$one || failed=1; done; awk -f count.awk ../../../dist/faults-*.log; exit $${failed:-0}
 
 bench: ## measure stages against sudo, su and bash; memory; the job log (needs root)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/test/harness/setup/containers"
 	"jacamar-ci/test/harness/site"
 )
 
@@ -21,7 +22,13 @@ var (
 	only  = flag.String("point", "", "one point, as a failed test names it, or all that begin so")
 )
 
-func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
+func TestMain(m *testing.M) {
+	if err := containers.Enter(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(site.Main(m))
+}
 
 // sampled is how long a sample may take in each deployment.
 const sampled = 3 * time.Second
@@ -29,36 +36,39 @@ const sampled = 3 * time.Second
 // TestFaults injects faults into a job at points that are chosen at random, or with -sweep at all
 // of them.
 func TestFaults(t *testing.T) {
+	harnesses(t, func(t *testing.T, r *harness) { r.tryPoints(t, r.points(t, looked(stages[:]))) })
+}
+
+// tryPoints injects faults at the points, or in a sample at some of them.
+func (r *harness) tryPoints(t *testing.T, all []point) {
+	t.Helper()
 	var number, parts int
 	if _, err := fmt.Sscanf(*part, "%d/%d", &number, &parts); err != nil {
 		t.Fatal(err)
 	}
-	harnesses(t, func(t *testing.T, r *harness) {
-		all := r.points(t)
-		known := len(all)
-		rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		if *whole {
-			all = slices.DeleteFunc(all, func(p point) bool { return pointHash(p)/1000%share(r.deployment) != 0 })
+	known := len(all)
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	if *whole {
+		all = slices.DeleteFunc(all, func(p point) bool { return pointHash(p)/1000%share(r.deployment) != 0 })
+	}
+	c := count{begun: time.Now()}
+	for _, p := range all {
+		switch {
+		case !strings.HasPrefix(p.String(), *only), *whole && pointHash(p)%parts != number:
+			continue
+		case *only == "" && !*whole && c.hit > 0 && c.time() > sampled:
+			continue
 		}
-		c := count{begun: time.Now()}
-		for _, p := range all {
-			switch {
-			case !strings.HasPrefix(p.String(), *only), *whole && pointHash(p)%parts != number:
-				continue
-			case *only == "" && !*whole && c.hit > 0 && c.time() > sampled:
-				continue
-			}
-			hit, wrong := r.inject(p, 7*(pointHash(p)/parts%2))
-			c.add(hit, wrong)
-			if len(wrong) > 0 {
-				t.Errorf("%s (injected: %v): %q", p, hit, wrong)
-			}
+		hit, wrong := r.inject(p, 7*(pointHash(p)/parts%2))
+		c.add(hit, wrong)
+		if len(wrong) > 0 {
+			t.Errorf("%s (injected: %v): %q", p, hit, wrong)
 		}
-		fmt.Printf("faults: %s: %d of %d points tried, %d hit, %d violations, in %v\n", r.deployment, c.tried, known, c.hit, c.violations, c.time())
-		if c.hit == 0 {
-			t.Error("no fault has happened")
-		}
-	})
+	}
+	fmt.Printf("faults: %s: %d of %d points tried, %d hit, %d violations, in %v\n", r.name(), c.tried, known, c.hit, c.violations, c.time())
+	if c.hit == 0 {
+		t.Error("no fault has happened")
+	}
 }
 
 // pointHash is a permanent number of a point.
@@ -98,18 +108,17 @@ func share(deployment string) int {
 	return 4
 }
 
-// looked are the stages to count calls in, of which a sample has one.
-func looked() []string {
+// looked are those of the stages in which calls are counted: a sample has one.
+func looked(stages []string) []string {
 	if *whole || *only != "" {
-		return stages[:]
+		return stages
 	}
 	return []string{stages[rand.IntN(len(stages))]}
 }
 
 // points are all of a deployment in these stages.
-func (r *harness) points(t *testing.T) (all []point) {
+func (r *harness) points(t *testing.T, wanted []string) (all []point) {
 	t.Helper()
-	wanted := looked()
 	for _, p := range programs {
 		for _, stage := range wanted {
 			if !p.works(stage) {

@@ -25,6 +25,8 @@ type harness struct {
 	truth string
 	jobs  int
 	log   reader
+	// contained is where its scripts run in containers, nil for none.
+	contained *contained
 }
 
 // harnesses sets a site up for each deployment with another way to the account.
@@ -41,6 +43,14 @@ func harnesses(t *testing.T, test func(*testing.T, *harness)) {
 
 func newHarness(t *testing.T, d site.Deployment) *harness {
 	t.Helper()
+	r := openHarness(t, d)
+	r.learn(t, r.site.Account.UID)
+	return r
+}
+
+// openHarness sets one up, with more changes to its configuration.
+func openHarness(t *testing.T, d site.Deployment, change ...func(*harness, site.Config)) *harness {
+	t.Helper()
 	r := &harness{deployment: d.Name, site: d.Open(t)}
 	r.traces, r.evidence = filepath.Join(r.site.Dir, "traces"), filepath.Join(r.site.Dir, "evidence")
 	if err := r.separate(); err != nil {
@@ -54,22 +64,24 @@ func newHarness(t *testing.T, d site.Deployment) *harness {
 	err := errors.Join(r.unwrap(), r.site.Reconfigure(func(c site.Config) {
 		c.Set("general", "kill_timeout", "3s")
 		c.Set("auth", "jacamar_path", r.wrappers[jacamar].path)
+		for _, f := range change {
+			f(r, c)
+		}
 	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.learn(t)
 	return r
 }
 
-// learn runs a job without faults.
-func (r *harness) learn(t *testing.T) {
+// learn runs a job without faults, whose script must have the user id.
+func (r *harness) learn(t *testing.T, uid uint32) {
 	t.Helper()
 	e := r.run(0, nil)
 	if e.result.Outcome != fakerunner.Success || len(e.recorded) != 1 {
 		t.Fatalf("without a fault the job ended as %s, and recorded %q:\n%s", e.result.Outcome, e.recorded, e.result.Trace)
 	}
-	if want := fmt.Sprintf("Uid: %[1]d %[1]d %[1]d %[1]d;", r.site.Account.UID); !strings.Contains(e.recorded[0], want) {
+	if want := fmt.Sprintf("Uid: %[1]d %[1]d %[1]d %[1]d;", uid); !strings.Contains(e.recorded[0], want) {
 		t.Fatalf("the script is not the account's: %q", e.recorded[0])
 	}
 	r.truth = e.recorded[0]

@@ -41,6 +41,7 @@ func (r *harness) run(code int, launch func(stage string) []string) ended {
 	job := r.site.Job()
 	job.Timeout, job.Bare = time.Minute, true
 	job.Raw = map[string][]byte{"build_script": fmt.Appendf(nil, recordScript, record, secret, code)}
+	r.contained.prepare(&job, r.jobs)
 	runner := r.site.Runner()
 	runner.Judge = nil // a fault can prevent cleanup: the harness itself checks what is left
 	runner.Hooks.Launch, runner.FinishWait = launch, 5*time.Second

@@ -43,6 +43,7 @@ func (r *harness) left(e ended) (wrong []string) {
 	}) {
 		wrong = append(wrong, fmt.Sprintf("still alive: %v", alive))
 	}
+	wrong = append(wrong, r.contained.left(r.site.Account)...)
 	for _, file := range r.files(e.begun) {
 		text, err := os.ReadFile(file)
 		if err != nil {
