@@ -15,14 +15,19 @@ import (
 	"os"
 
 	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/containers"
 	"jacamar-ci/test/harness/setup/slurm"
 	"jacamar-ci/test/harness/site"
 )
 
 func main() {
+	if err := containers.Enter(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
 	rounds := flag.Int("rounds", 200, "how often each short command is run")
 	base := flag.String("against", "", "compare the stages with those of the programs in `DIR` instead")
-	only := flag.String("only", "", "measure only one `PART`: start, logins, journal, page, stages, waiting, log, directories, storage, batch or load")
+	only := flag.String("only", "", "measure only one `PART`: start, logins, journal, page, stages, waiting, log, directories, storage, containers, batch or load")
 	jobs := flag.Int("jobs", 500, "how many batch jobs run at once under load")
 	flag.Parse()
 	if err := bench(*rounds, *jobs, *only, *base); err != nil {
@@ -62,6 +67,7 @@ func bench(rounds, jobs int, only, base string) error {
 		{"log", func() error { return alone(install, rounds, (*benchmark).jobLog) }},
 		{"directories", func() error { return directories(install, rounds) }},
 		{"storage", func() error { return storage(install) }},
+		{"containers", func() error { return contained(install, rounds) }},
 		{"batch", func() error { return withSlurm(install, compareWays) }},
 		{"load", func() error {
 			return withSlurm(install, func(s *site.Site, c *slurm.Cluster) error { return underLoad(s, c, jobs) })
@@ -99,13 +105,15 @@ type benchmark struct {
 	rounds int
 	// shells is the median time of a stage's shells without Jacamar.
 	shells sample
+	// image is that of jobs, "" for none.
+	image string
 }
 
 // during runs a job and calls work when the given stage has ended, with all files of the
 // job still there to repeat that call.
 func (b *benchmark) during(stage string, script string, work func(fakerunner.Call) error) error {
 	j := b.site.Job("true")
-	j.Raw = map[string][]byte{"build_script": []byte(script)}
+	j.Image, j.Raw = b.image, map[string][]byte{"build_script": []byte(script)}
 	r := b.site.Runner()
 	var err error
 	r.Hooks.Ended = func(c fakerunner.Call) {
