@@ -81,21 +81,15 @@ func split(path string) (table, name string) {
 // effect of it.
 func Removed() map[string]string {
 	return map[string]string{
-		"auth.enabled":                            "every job is authorized: remove it",
-		"auth.gitlab_account":                     "the account comes from the token: remove it, or see account_source",
-		"auth.runas.validation_plugin":            "there are no plugins: write a program and name it in validation_script",
-		"auth.seccomp.disable_no_new_privs":       "write no_new_privs under [auth], which is false unless it is set",
-		"auth.seccomp.plugin":                     "there are no plugins: name the calls in block_calls or allow_calls",
-		"auth.seccomp.tl_setting":                 "remove it; the rules are block_all, block_calls and allow_calls",
-		"auth.tl_setting":                         "remove it; the rules for system calls are in the table seccomp",
-		"batch.skip_cobalt_log":                   "Cobalt's log is not read here: remove it",
-		"general.charliecloud.runner_entry_point": "scripts of the runner run on the host: remove it",
-		"general.charliecloud.runner_image":       "scripts of the runner run on the host: remove it",
-		"general.charliecloud.runner_options":     "scripts of the runner run on the host: remove it",
-		"general.ff_custom_data_dir":              "write data_dir: an absolute path or $HOME with a path behind it",
-		"general.podman.runner_entry_point":       "scripts of the runner run on the host: remove it",
-		"general.podman.runner_image":             "scripts of the runner run on the host: remove it",
-		"general.podman.runner_options":           "scripts of the runner run on the host: remove it",
+		"auth.enabled":                      "every job is authorized: remove it",
+		"auth.gitlab_account":               "the account comes from the token: remove it, or see account_source",
+		"auth.runas.validation_plugin":      "there are no plugins: write a program and name it in validation_script",
+		"auth.seccomp.disable_no_new_privs": "write no_new_privs under [auth], which is false unless it is set",
+		"auth.seccomp.plugin":               "there are no plugins: name the calls in block_calls or allow_calls",
+		"auth.seccomp.tl_setting":           "remove it; the rules are block_all, block_calls and allow_calls",
+		"auth.tl_setting":                   "remove it; the rules for system calls are in the table seccomp",
+		"batch.skip_cobalt_log":             "Cobalt's log is not read here: remove it",
+		"general.ff_custom_data_dir":        "write data_dir: an absolute path or $HOME with a path behind it",
 	}
 }
 

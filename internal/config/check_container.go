@@ -47,6 +47,7 @@ func warnContainer(c *Config) []Fault {
 		table := "general." + string(m)
 		unused := m != c.General.RunMechanism && (!e.DefaultImage.IsZero() || len(e.CustomOptions) > 0 || !e.ApplicationPath.IsZero())
 		faults = append(faults, when(unused, table, "has no effect without run_mechanism = %q", m)...)
+		faults = append(faults, warnRunnerImage(table, e)...)
 		faults = append(faults, when(e.DisableContainerRemoval, table+".disable_container_removal", "has no effect: a start leaves no container behind")...)
 	}
 	return slices.Concat(faults,
@@ -62,4 +63,14 @@ func warnModules(c *Config) (faults []Fault) {
 		faults = append(faults, when(c.General.RunMechanism != "" && empty, entryKey("container.module", i), "adds nothing to containers of %s", c.General.RunMechanism)...)
 	}
 	return faults
+}
+
+// warnRunnerImage finds keys about the runner's own scripts that have no effect.
+func warnRunnerImage(table string, e Engine) []Fault {
+	none := e.RunnerImage.IsZero()
+	return slices.Concat(
+		when(!none && e.StepScriptOnly, table+".runner_image", "has no effect with step_script_only: the runner's own scripts run on the host"),
+		when(none && len(e.RunnerOptions) > 0, table+".runner_options", "has no effect without runner_image"),
+		when(none && len(e.RunnerEntryPoint) > 0, table+".runner_entry_point", "has no effect without runner_image"),
+	)
 }

@@ -169,6 +169,7 @@ func (g General) Engine() Engine { return g.Engines()[g.RunMechanism] }
 type Engine struct {
 	settings.Engine
 	DefaultImage            image.Reference  `toml:"default_image"`     // zero = none
+	RunnerImage             image.Reference  `toml:"runner_image"`      // zero = the runner's own scripts run on the host
 	ImagePullPolicy         image.PullPolicy `toml:"image_pull_policy"` // "" = container.pull_policy
 	DisableContainerRemoval bool             `toml:"disable_container_removal"`
 }

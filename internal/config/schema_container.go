@@ -46,8 +46,23 @@ func engineKeys(m settings.Mechanism, command string) []Key {
 		},
 		{
 			Path: table + ".step_script_only", Default: false, Since: first,
-			Meaning: "Run `after_script` on the host.",
+			Meaning: "Run nothing but the job's `script` in a container: `after_script` and the runner's own scripts run on the host.",
 			Example: `step_script_only = true`,
+		},
+		{
+			Path: table + ".runner_image", Otherwise: "they run on the host", Since: first,
+			Meaning: "The image in which the runner's own scripts run: sources, caches and artifacts, of all jobs. It needs `git` and `gitlab-runner`. No rule applies to it.",
+			Example: `runner_image = "registry.example.com/ci/runner:1"`,
+		},
+		{
+			Path: table + ".runner_options", Otherwise: "none", Since: first,
+			Meaning: "Options of `" + command + "` for the runner's own scripts in `runner_image`.",
+			Example: `runner_options = ["` + example + `"]`,
+		},
+		{
+			Path: table + ".runner_entry_point", Otherwise: "the image's own", Since: first,
+			Meaning: "Entrypoint of `runner_image`. It has to execute its arguments.",
+			Example: `runner_entry_point = ["/usr/bin/env"]`,
 		},
 		{
 			Path: table + ".image_pull_policy", Otherwise: "`container.pull_policy`", Since: first,

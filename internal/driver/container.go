@@ -46,14 +46,25 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 	if err != nil {
 		return nil, failure.Privatef("cannot read the job response: %w", err)
 	}
+	if c.Runner = s.runnerImage(); c.Runner != nil {
+		if c.RunnerPolicies, err = s.pullPolicies(nil); err != nil {
+			return nil, err
+		}
+	}
 	modules, _ := s.Env.Variable(modulesVariable)
 	choice, err := s.ChooseImage(facts.Image, modules, matches)
 	c.Policies, c.Modules = choice.Policies, modulesOf(g.RunMechanism, choice.Modules)
 	if c.Image = choice.Request; c.Image != nil {
 		s.Image = c.Image.Name()
 	}
-	if err != nil || c.Image == nil {
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	if s.Call.Stage == job.Prepare && (c.Image != nil || c.Runner != nil) {
+		c.Registries, c.AuthConfig = registries(facts), s.authConfig(facts)
+	}
+	if c.Image == nil {
+		return c, nil
 	}
 	if !c.Image.Path.IsZero() {
 		c.LocalImages = s.Site.Container.LocalImages
@@ -65,10 +76,17 @@ func (s *Session) container(matches Matches) (*ipc.Container, error) {
 	if err := s.addServices(c, facts, matches); err != nil {
 		return nil, err
 	}
-	if s.Call.Stage == job.Prepare {
-		c.Registries, c.AuthConfig = registries(facts), s.authConfig(facts)
-	}
 	return c, nil
+}
+
+// runnerImage is the site's image of the runner's own scripts, nil where they run on the
+// host.
+func (s *Session) runnerImage() *image.Request {
+	e := s.Site.General.Engine()
+	if e.RunnerImage.IsZero() || e.StepScriptOnly {
+		return nil
+	}
+	return &image.Request{Reference: e.RunnerImage}
 }
 
 // allowedPaths is the advice about paths as images.

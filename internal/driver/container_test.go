@@ -150,3 +150,28 @@ func TestPathAsImage(t *testing.T) {
 		}
 	}
 }
+
+// The runner's own scripts have the site's image in all jobs, also those without one, and
+// in none where only the job's script is to be in a container.
+func TestRunnerImage(t *testing.T) {
+	change := func(only bool) func(*config.Config) {
+		return func(c *config.Config) {
+			c.General.Podman.RunnerImage, _ = image.ParseReference("r.example.com/runner:1")
+			c.General.Podman.StepScriptOnly = only
+			c.Container.Rules = rules(t, "docker.io/library/*")
+			c.Container.Rules[0].Required = false
+		}
+	}
+	for _, fields := range []string{busybox, ""} {
+		c, err := contained(t, job.Prepare, fields, change(false)).container(always)
+		if err != nil || c.Runner == nil || c.Runner.Reference.String() != "r.example.com/runner:1" || len(c.RunnerPolicies) != 1 || c.AuthConfig == nil {
+			t.Errorf("%q: %+v, %v", fields, c, err)
+		}
+		if c, err = contained(t, job.Run, fields, change(true)).container(always); err != nil || c.Runner != nil {
+			t.Errorf("%q, step_script_only: %+v, %v", fields, c, err)
+		}
+	}
+	if c, err := contained(t, job.Cleanup, busybox, change(false)).container(always); err != nil || c.Runner != nil {
+		t.Errorf("cleanup: %+v, %v", c, err)
+	}
+}

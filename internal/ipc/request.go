@@ -14,7 +14,7 @@ import (
 
 // Version of the messages. Both programs come from one package; a difference means a
 // half-finished upgrade, and is refused.
-const Version = 6
+const Version = 7
 
 // Request is everything that jacamar receives about a job. It never sees the site's
 // configuration file, the runner's environment or the token.
@@ -118,6 +118,10 @@ type Container struct {
 	// Policies are those to try, in order.
 	Policies  []image.PullPolicy `json:"policies,omitempty"`
 	Arguments []BatchArguments   `json:"arguments,omitempty"`
+	// Runner is the site's image of the runner's own scripts, nil where they run on the
+	// host, and RunnerPolicies are those to try for it.
+	Runner         *image.Request     `json:"runner,omitempty"`
+	RunnerPolicies []image.PullPolicy `json:"runner_policies,omitempty"`
 	// Modules are those of the job, in the order in which they apply.
 	Modules []Module `json:"modules,omitempty"`
 	// Services run with the script; none where the job runs on the host.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -24,50 +23,6 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/settings"
 )
-
-// checkContainer reports whether every program that the job's container needs exists.
-func (s stage) checkContainer() error {
-	if c := s.request.Settings.Container; c == nil || c.Image == nil {
-		return nil
-	}
-	_, err := executor.FindEngine(s.request)
-	return err
-}
-
-// prepareContainer fetches the job's image and decides how its containers start.
-func (s stage) prepareContainer(log joblog.Writer) error {
-	c := s.request.Settings.Container
-	if c == nil || c.Image == nil {
-		return nil
-	}
-	_ = imagestore.Sweep(c.TempDir, s.request.Account.UID, time.Now().Add(sweepTime)) // a later sweep continues
-	engine, err := executor.FindEngine(s.request)
-	if err != nil {
-		return err
-	}
-	noteModules(c.Modules, log)
-	options, err := s.engineOptions(engine)
-	if err != nil {
-		return err
-	}
-	env, err := s.passedEnv(passedNames(c))
-	if err != nil {
-		return err
-	}
-	ofSite := matching(env, c.PassEnv)
-	entries, err := s.fetchImages(engine, ofSite, log, append([]wantedImage{{*c.Image, c.Policies}}, serviceImages(c.Services)...))
-	if err != nil {
-		return err
-	}
-	settled, err := s.settle(entries[0], options, env)
-	if err != nil {
-		return err
-	}
-	if settled.Services, err = s.settleServices(engine, entries[1:], ofSite, log); err != nil {
-		return err
-	}
-	return imagestore.WriteSettled(s.request.Dirs.Scripts, s.rules(), settled)
-}
 
 // sweepTime bounds the removal of what other jobs have left behind.
 const sweepTime = 10 * time.Second
@@ -139,6 +94,8 @@ func (s stage) passedEnv(names []settings.Names) (env []string, err error) {
 type wantedImage struct {
 	image.Request
 	policies []image.PullPolicy
+	// ofSite reports that the site has chosen it, not the job.
+	ofSite bool
 }
 
 // fetchImages returns the images in the order of the list.
@@ -170,6 +127,8 @@ func (s stage) fetchImages(engine executor.Engine, env []string, log joblog.Writ
 		entry, err := s.imageOf(ctx, store, one)
 		if err != nil && s.stop.Terminating() {
 			err = failure.Buildf("the job was stopped while its image was fetched")
+		} else if err != nil && one.ofSite {
+			err = siteImageError(engine, err)
 		}
 		if err != nil {
 			return nil, err
@@ -202,28 +161,6 @@ func (s stage) openStore(engine executor.Engine, reaper *process.Reaper, log job
 		Account: container.Account{UID: uint32(s.request.Account.UID), GID: uint32(s.request.Account.GID)},
 		Job:     s.request.Job.Runner + "-" + s.request.Job.ID.String(),
 	}, err
-}
-
-// settle decides how the job's containers start.
-func (s stage) settle(entry imagestore.Entry, options, env []string) (container.Settled, error) {
-	c := s.request.Settings.Container
-	settled := container.Settled{
-		Engine: string(c.Mechanism), Image: entry.Pinned(), Place: entry.Place, Config: entry.Config, Options: options, Env: env, Binds: addBinds(s.binds(), c.Modules),
-	}
-	override := c.Image.Entrypoint
-	if override == nil {
-		override = c.Engine.UserEntryPoint
-	}
-	settled.Entrypoint, settled.Dash = entry.Config.Command(override), entry.Dash()
-	err := entry.CheckMachine(runtime.GOARCH)
-	if err != nil {
-		return settled, err
-	}
-	if settled.Shell, err = entry.Shell(); err != nil {
-		return settled, err
-	}
-	settled.IDs, err = entry.IDs(c.Image.User)
-	return settled, err
 }
 
 // binds are the job's own directories, at the paths that its scripts contain, and the
@@ -278,8 +215,12 @@ func (s stage) ownAuths() string {
 }
 
 func (s stage) settled() (container.Settled, error) {
+	name := container.SettledFile
+	if executor.RunnersOwn(s.request) {
+		name = container.RunnerFile
+	}
 	return withLimit(s, storageLimit, func() (container.Settled, error) {
-		return imagestore.ReadSettled(s.request.Dirs.Scripts, s.rules())
+		return imagestore.ReadSettled(s.request.Dirs.Scripts, s.rules(), name)
 	})
 }
 
@@ -298,7 +239,7 @@ func (s stage) submit(reaper *process.Reaper) error {
 	return task.Run(s.script, s.stop)
 }
 
-// runInContainer runs a script of the job's author.
+// runInContainer runs a script on this host.
 func (s stage) runInContainer(reaper *process.Reaper) error {
 	settled, err := s.settled()
 	if err != nil {

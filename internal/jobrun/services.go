@@ -31,7 +31,7 @@ func unusedServices(r ipc.Request) string {
 // serviceImages are the images of the job's services, in their order.
 func serviceImages(services []ipc.Service) (all []wantedImage) {
 	for _, one := range services {
-		all = append(all, wantedImage{one.Request, one.Policies})
+		all = append(all, wantedImage{Request: one.Request, policies: one.Policies})
 	}
 	return all
 }

@@ -84,7 +84,7 @@ func (s stage) warn(log joblog.Writer) {
 	if hasBlankPath(s.request) {
 		log.Warn("the path of the build directory contains a blank: GitLab Runner cannot use local caches there")
 	}
-	if s.request.Job.Helper && s.missing("gitlab-runner") {
+	if s.request.Job.Helper && !s.hasRunnerImage() && s.missing("gitlab-runner") {
 		log.Warn("gitlab-runner is not in your PATH on this machine: the job's caches and artifacts will be skipped")
 	}
 	if s.request.Job.Image && s.request.Settings.Container == nil {
@@ -96,6 +96,12 @@ func (s stage) warn(log joblog.Writer) {
 	if s.request.Job.StepRunner && s.missing("step-runner") {
 		log.Warn("step-runner is not in your PATH on this machine, and a job with \"run:\" needs it: install it, or write the job with \"script:\"")
 	}
+}
+
+// hasRunnerImage reports whether the runner's own scripts run in an image of the site.
+func (s stage) hasRunnerImage() bool {
+	c := s.request.Settings.Container
+	return c != nil && c.Runner != nil
 }
 
 // hasBlankPath reports whether a path contains a blank: the runner's scripts do not quote

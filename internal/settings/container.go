@@ -30,6 +30,9 @@ type Engine struct {
 	CustomOptions   []string    `toml:"custom_options" json:"custom_options,omitempty"`
 	UserEntryPoint  []string    `toml:"user_entry_point" json:"user_entry_point,omitempty"` // empty = the image's own
 	StepScriptOnly  bool        `toml:"step_script_only" json:"step_script_only,omitempty"`
+	// RunnerOptions and RunnerEntryPoint are for the containers of the runner's own scripts.
+	RunnerOptions    []string `toml:"runner_options" json:"runner_options,omitempty"`
+	RunnerEntryPoint []string `toml:"runner_entry_point" json:"runner_entry_point,omitempty"` // empty = the image's own
 }
 
 // Container are keys of [container].

@@ -181,7 +181,7 @@ func proofs() map[string]proof {
 // of .gitlab-ci.yml. The tables of test/suites/containers have a job for each form.
 func ofContainers() []string {
 	return []string{
-		"internal/jobrun/internal/imagestore/", "internal/jobrun/internal/container/", "internal/jobrun/services.go", "internal/jobrun/containers.go",
+		"internal/jobrun/internal/imagestore/", "internal/jobrun/internal/container/", "internal/jobrun/services.go", "internal/jobrun/containers.go", "internal/jobrun/settle.go",
 		"internal/jobrun/internal/executor/engines.go", "internal/driver/choice.go", "internal/driver/container.go", "internal/driver/modules.go", "internal/driver/services.go", "internal/auth/admin/check/containers.go",
 	}
 }

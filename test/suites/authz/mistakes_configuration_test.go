@@ -170,14 +170,6 @@ func keyValues() (all []mistake) {
 	)...)
 	all = append(all, row("keys of the original", "",
 		keyMistake("auth.enabled", "every job is authorized: remove it", auth("enabled", true)),
-		keyMistake("runner_image of podman", "scripts of the runner run on the host: remove it", func(_ *site.Site, c site.Config) {
-			c.Set("general", "run_mechanism", "podman")
-			c.Set("general", "podman", site.Table{"runner_image": "alpine"})
-		}),
-		keyMistake("charliecloud's runner_options", "scripts of the runner run on the host: remove it", func(_ *site.Site, c site.Config) {
-			c.Set("general", "run_mechanism", "charliecloud")
-			c.Set("general", "charliecloud", site.Table{"runner_options": "x"})
-		}),
 		keyMistake("an unknown run_mechanism", "podman", general("run_mechanism", "docker")),
 		keyMistake("a plugin of RunAs", "validation_script", auth("runas", site.Table{"validation_plugin": "x"})),
 		keyMistake("ff_custom_data_dir", "data_dir", general("ff_custom_data_dir", true)),

@@ -54,6 +54,10 @@ type world struct {
 	postgresErr  error
 	postgresName string
 
+	runner     sync.Once
+	runnerErr  error
+	runnerName string
+
 	slurm      sync.Once
 	slurmErr   error
 	clusterDir string

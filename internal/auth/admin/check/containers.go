@@ -58,6 +58,7 @@ func engineOptions(s Site) (lines []Line) {
 		}
 	}
 	judge("general."+string(g.RunMechanism)+".custom_options", g.Engine().CustomOptions)
+	judge("general."+string(g.RunMechanism)+".runner_options", g.Engine().RunnerOptions)
 	for _, m := range s.Config.Container.Modules {
 		judge("module "+string(m.Name), m.Options(g.RunMechanism))
 	}

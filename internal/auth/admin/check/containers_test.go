@@ -46,6 +46,10 @@ func TestEngineOptions(t *testing.T) {
 	s.Config.General.Podman.CustomOptions = []string{"busybox"}
 	s.Config.Container.Modules[0].Podman = []string{"--name=x"}
 	lines := engineOptions(s)
+	s.Config.General.Podman.RunnerOptions = []string{"--rm"}
+	if more := engineOptions(s); len(more) != 3 || !strings.Contains(more[1].Text, "general.podman.runner_options contains --rm") {
+		t.Errorf("%v", more)
+	}
 	if len(lines) != 2 || lines[0].Result != Fail || !strings.Contains(lines[0].Text, "general.podman.custom_options") || !strings.Contains(lines[1].Text, "module gpu contains --name") {
 		t.Errorf("%v", lines)
 	}

@@ -49,3 +49,13 @@ func notStarted(e Engine, code int) error {
 	return failure.Systemf("%s failed to start the container (exit code %d)", e.Name(), code).
 		WithHint("see the lines above; administrators: jacamar-admin check")
 }
+
+// ExplainRunner is the outcome of a script of the runner's in the image that the site has
+// for them: a start that failed before the script is no fault of the job.
+func ExplainRunner(e Engine, p Progress, err error) error {
+	if err == nil || p.Ended {
+		return err
+	}
+	return failure.Systemf("cannot run a script of GitLab Runner in its container: %w", err).
+		WithHint("administrators: general.%s.runner_image and runner_entry_point", e.Name())
+}

@@ -87,3 +87,25 @@ func TestExplainDash(t *testing.T) {
 		}
 	}
 }
+
+// A script of the runner's that ran ends with its own code; one that did not start is a
+// failure of the site's image.
+func TestExplainRunner(t *testing.T) {
+	for marks, tt := range map[string]struct {
+		code int
+		kind failure.Kind
+		text string
+	}{
+		"cse0\n":   {0, 0, ""},
+		"cse128\n": {128, failure.Build, "exit code 128"},
+		"":         {0, failure.System, "cannot run a script of GitLab Runner in its container: the image's entrypoint ended"},
+		"c":        {127, failure.System, "no shell"},
+		"cs":       {3, failure.System, "before the job's script"},
+	} {
+		p := ParseMarks(marks)
+		err := ExplainRunner(engine{}, p, Outcome(engine{}, p, tt.code, false))
+		if tt.text == "" && err != nil || tt.text != "" && (err == nil || failure.KindOf(err) != tt.kind || !strings.Contains(err.Error(), tt.text)) {
+			t.Errorf("%q: %v", marks, err)
+		}
+	}
+}

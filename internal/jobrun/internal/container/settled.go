@@ -12,6 +12,9 @@ import (
 // passes a Settled to the run stages.
 const SettledFile = "container.json"
 
+// RunnerFile is the same for the runner's own scripts.
+const RunnerFile = "runner.json"
+
 // MaxSettled bounds its text, in bytes.
 const MaxSettled = 8 << 20
 

@@ -24,12 +24,14 @@ import (
 // profile could break the engine, and what containers have of the account's environment
 // was settled in prepare.
 type Contained struct {
-	Reaper         *process.Reaper
-	Engine         Engine
-	Settled        container.Settled
-	Temp           job.AbsPath
-	WorkDir        job.AbsPath
-	Stage          string
+	Reaper  *process.Reaper
+	Engine  Engine
+	Settled container.Settled
+	Temp    job.AbsPath
+	WorkDir job.AbsPath
+	Stage   string
+	// RunnersOwn reports that Settled is the site's choice, not the job's.
+	RunnersOwn     bool
 	Stdout, Stderr *os.File
 	Log            joblog.Writer
 	// Grace is how long the job has between TERM and KILL when it is stopped.
@@ -37,17 +39,28 @@ type Contained struct {
 }
 
 // InContainer reports whether the request's script runs in a container: those of the job's
-// author do.
+// author do where the job has an image, and those of the runner where the site has one for
+// them.
 func InContainer(b ipc.Request) bool {
 	c := b.Settings.Container
-	return c != nil && c.Image != nil && (b.SubStage.UserScript() || b.SubStage == job.AfterScript && !c.Engine.StepScriptOnly)
+	switch {
+	case c == nil:
+		return false
+	case RunnersOwn(b):
+		return c.Runner != nil
+	}
+	return c.Image != nil && (b.SubStage.UserScript() || !c.Engine.StepScriptOnly)
 }
+
+// RunnersOwn reports whether the request's script is the runner's, with hooks of the job's
+// author at most.
+func RunnersOwn(b ipc.Request) bool { return !b.SubStage.UserScript() && b.SubStage != job.AfterScript }
 
 // NewContained prepares the request's script.
 func NewContained(b ipc.Request, reaper *process.Reaper, settled container.Settled) (Contained, error) {
 	engine, err := FindEngine(b)
 	return Contained{
-		Reaper: reaper, Engine: engine, Settled: settled, Temp: b.Settings.Container.TempDir, WorkDir: b.Dirs.Builds, Stage: stageName(b),
+		Reaper: reaper, Engine: engine, Settled: settled, Temp: b.Settings.Container.TempDir, WorkDir: b.Dirs.Builds, Stage: stageName(b), RunnersOwn: RunnersOwn(b),
 		Grace: b.Settings.KillTimeout * 9 / 10,
 	}, err
 }
@@ -84,7 +97,10 @@ func (c Contained) Run(script []byte, stop process.Stop) error {
 		return stopped(progress, status)
 	}
 	err = container.Outcome(c.Engine, progress, status.Code, status.Signal != 0)
-	if c.Settled.Dash {
+	switch {
+	case c.RunnersOwn:
+		err = container.ExplainRunner(c.Engine, progress, err)
+	case c.Settled.Dash:
 		err = container.ExplainDash(err)
 	}
 	return err

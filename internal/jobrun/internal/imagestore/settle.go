@@ -74,8 +74,9 @@ func (e Entry) IDs(user string) (image.IDs, error) {
 	return ids, nil
 }
 
-// WriteSettled writes what prepare has decided into the job's directory of scripts.
-func WriteSettled(scripts job.AbsPath, rules safedir.Rules, s container.Settled) error {
+// WriteSettled writes what prepare has decided into a file of the job's directory of
+// scripts.
+func WriteSettled(scripts job.AbsPath, rules safedir.Rules, name string, s container.Settled) error {
 	dir, err := safedir.OpenExisting(scripts, rules)
 	if err != nil {
 		return err
@@ -85,17 +86,17 @@ func WriteSettled(scripts job.AbsPath, rules safedir.Rules, s container.Settled)
 	if err != nil {
 		return failure.Systemf("cannot write the job's container: %w", err)
 	}
-	return dir.Write(container.SettledFile, text)
+	return dir.Write(name, text)
 }
 
 // ReadSettled reads it.
-func ReadSettled(scripts job.AbsPath, rules safedir.Rules) (container.Settled, error) {
+func ReadSettled(scripts job.AbsPath, rules safedir.Rules, name string) (container.Settled, error) {
 	dir, err := safedir.OpenExisting(scripts, rules)
 	if err != nil {
 		return container.Settled{}, failure.Systemf("cannot find the job's container: %w", err)
 	}
 	defer dir.Close()
-	text, err := dir.Read(container.SettledFile, container.MaxSettled)
+	text, err := dir.Read(name, container.MaxSettled)
 	if err != nil {
 		return container.Settled{}, failure.Systemf("cannot read which container the job has: %w", err)
 	}

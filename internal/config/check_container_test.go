@@ -28,3 +28,18 @@ func TestModules(t *testing.T) {
 		}
 	}
 }
+
+// Keys about the runner's own scripts that have no effect are a warning.
+func TestRunnerImageWarnings(t *testing.T) {
+	for keys, want := range map[string]string{
+		"runner_image = \"a\"\nrunner_options = [\"--env=A\"]\nrunner_entry_point = [\"/e\"]\n": "",
+		"runner_image = \"a\"\nstep_script_only = true\n":                                       "general.podman.runner_image: has no effect with step_script_only",
+		"runner_options = [\"--env=A\"]\n":                                                      "general.podman.runner_options: has no effect without runner_image",
+		"runner_entry_point = [\"/e\"]\n":                                                       "general.podman.runner_entry_point: has no effect without runner_image",
+	} {
+		c, err := parse(strings.Replace(leastFile, "[general]\n", "[general]\nrun_mechanism = \"podman\"\n", 1) + "[general.podman]\n" + keys)
+		if warnings := fmt.Sprint(c.Warnings); err != nil || strings.Contains(warnings, "runner_") != (want != "") || !strings.Contains(warnings, want) {
+			t.Errorf("%s%v, %s, want %q", keys, err, warnings, want)
+		}
+	}
+}
