@@ -2,8 +2,8 @@ package workspace
 
 import (
 	"errors"
+	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,35 +18,13 @@ import (
 // removeEndedJobs removes the files of earlier jobs of the account that have ended and
 // whose own cleanup did not run.
 func (w *Workspace) removeEndedJobs(until time.Time) {
-	scripts, err := w.base.Open("scripts")
-	if err != nil {
-		w.noteLeftover(w.base.Path().String()+"/scripts", err)
-		return
-	}
-	defer scripts.Close()
-	runners, err := scripts.Names()
-	w.noteLeftover(scripts.Path().String(), err)
-	for _, runner := range slices.DeleteFunc(runners, func(n string) bool { return n == trashDir }) {
-		w.removeEndedJobsOf(scripts, runner, until)
-	}
-}
-
-func (w *Workspace) removeEndedJobsOf(scripts *safedir.Dir, runner string, until time.Time) {
-	dir, err := scripts.Open(runner)
-	if err != nil {
-		w.noteStorageError(scripts.Path().String()+"/"+runner, err)
-		return
-	}
-	defer dir.Close()
-	names, err := dir.Names()
-	w.noteLeftover(dir.Path().String(), err)
-	for _, name := range names {
+	_ = w.eachScripts(func(_, dir *safedir.Dir, name string) {
+		runner := path.Base(dir.Path().String())
 		id, err := job.ParseID(name)
-		if err != nil || w.live[runner+"/"+name] || time.Now().After(until) {
-			continue
+		if err == nil && !w.live[runner+"/"+name] && !time.Now().After(until) {
+			w.noteLeftover(dir.Path().String()+"/"+name, w.removeJob(runner, id, until, false))
 		}
-		w.noteLeftover(dir.Path().String()+"/"+name, w.removeJob(runner, id, until, false))
-	}
+	})
 }
 
 // removeScripts removes a job's scripts directory as a whole; with retain_logs it
@@ -136,11 +114,9 @@ func (w *Workspace) trimPool(p *pool, root *safedir.Dir, all []reservation) {
 // descending order.
 func excessSlots(names []string, all []reservation, keep, most int) (slots []int) {
 	for _, name := range names {
-		n, err := strconv.Atoi(name)
-		if err != nil || slotName(n) != name || n < keep || (n < len(all) && !all[n].free()) {
-			continue
+		if n, ok := slotOf(name); ok && n >= keep && (n >= len(all) || all[n].free()) {
+			slots = append(slots, n)
 		}
-		slots = append(slots, n)
 	}
 	slices.Sort(slots)
 	slices.Reverse(slots)

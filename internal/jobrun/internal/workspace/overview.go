@@ -29,7 +29,7 @@ type JobInfo struct {
 // directory.
 func (w *Workspace) Jobs() ([]JobInfo, error) {
 	var list []JobInfo
-	err := w.eachScripts(func(runner *safedir.Dir, name string) {
+	err := w.eachScripts(func(_, runner *safedir.Dir, name string) {
 		scripts, err := runner.Open(name)
 		if err != nil {
 			return
@@ -51,25 +51,30 @@ func (w *Workspace) Jobs() ([]JobInfo, error) {
 	return list, err
 }
 
-// eachScripts calls f for each entry of the runners' directories of scripts.
-func (w *Workspace) eachScripts(f func(runner *safedir.Dir, name string)) error {
+// eachScripts calls f for each entry of the runners' directories of scripts, which are in
+// the directory all. It notes what it cannot read.
+func (w *Workspace) eachScripts(f func(all, runner *safedir.Dir, name string)) error {
 	all, err := w.base.Open("scripts")
+	if errors.Is(err, unix.ENOENT) {
+		return nil // no job has run
+	}
 	if err != nil {
-		if errors.Is(err, unix.ENOENT) {
-			return nil // no job has run
-		}
+		w.noteLeftover(w.base.Path().String()+"/scripts", err)
 		return err
 	}
 	defer all.Close()
 	runners, err := all.Names()
+	w.noteLeftover(all.Path().String(), err)
 	for _, runner := range slices.DeleteFunc(runners, func(n string) bool { return n == trashDir }) {
 		dir, err := all.Open(runner)
 		if err != nil {
+			w.noteStorageError(all.Path().String()+"/"+runner, err)
 			continue
 		}
-		names, _ := dir.Names()
+		names, err := dir.Names()
+		w.noteLeftover(dir.Path().String(), err)
 		for _, name := range names {
-			f(dir, name)
+			f(all, dir, name)
 		}
 		dir.Close()
 	}
@@ -129,4 +134,61 @@ func (w *Workspace) CleanUp(s Sweep, now, until time.Time) []ipc.Leftover {
 	}
 	w.Sweep(nil, s, now, until)
 	return w.unremoved
+}
+
+// Measure measures the job's build directory for at most limit; ok is false where there
+// is none, or for a limit of 0.
+func (w *Workspace) Measure(limit time.Duration) (size safedir.Size, ok bool) {
+	if limit <= 0 {
+		return safedir.Size{}, false
+	}
+	until := time.Now().Add(limit)
+	rec, err := w.readRecord()
+	if err != nil {
+		return safedir.Size{}, false
+	}
+	root, err := w.rootOf(rec)
+	if err != nil {
+		return safedir.Size{}, false
+	}
+	defer root.Close()
+	builds, err := root.Open(rec.buildPath()...)
+	if err != nil {
+		return safedir.Size{}, false
+	}
+	defer builds.Close()
+	return builds.Measure(until), true
+}
+
+// AwaitStage waits at most limit until no stage of the job runs any more, and reports
+// whether that is so. Where the job has no build directory, none runs.
+func (w *Workspace) AwaitStage(limit time.Duration) bool {
+	deadline := time.Now().Add(limit)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		if !w.stageRuns() {
+			return true
+		}
+		if time.Now().Add(pause).After(deadline) {
+			return false
+		}
+		time.Sleep(pause)
+	}
+}
+
+func (w *Workspace) stageRuns() bool {
+	rec, err := w.readRecord()
+	if err != nil || rec.Static {
+		return false
+	}
+	root, err := w.rootOf(rec)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	p, err := w.lockPoolOf(rec, root)
+	if err != nil {
+		return false
+	}
+	defer p.close() //nolint:errcheck // nothing was written
+	return p.stageRunning(rec.Slot)
 }

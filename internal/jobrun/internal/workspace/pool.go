@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -224,8 +223,8 @@ func (w *Workspace) LockStage() (io.Closer, error) {
 func (w *Workspace) slotOfBuilds() (rec jobRecord, ok bool) {
 	rest, below := strings.CutPrefix(w.request.Dirs.Builds.String(), w.base.Path().String()+"/builds/")
 	pool, name, _ := strings.Cut(rest, "/")
-	slot, err := strconv.Atoi(name)
-	if !below || err != nil || slotName(slot) != name || slot >= maxSlots {
+	slot, ok := slotOf(name)
+	if !below || !ok || slot >= maxSlots {
 		return jobRecord{}, false
 	}
 	return jobRecord{Pool: pool, Slot: slot}, true

@@ -100,6 +100,12 @@ const maxSlots = 1000
 
 func slotName(n int) string { return fmt.Sprintf("%03d", n) }
 
+// slotOf is the slot whose directory has that name.
+func slotOf(name string) (n int, ok bool) {
+	n, err := strconv.Atoi(name)
+	return n, err == nil && slotName(n) == name
+}
+
 // hostID is the scope of a process number: another machine or another container may
 // have another process with the same number.
 type hostID struct {

@@ -2,8 +2,6 @@ package workspace
 
 import (
 	"errors"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -97,8 +95,8 @@ func (w *Workspace) sweepPool(root, dir *safedir.Dir, s Sweep, now time.Time) (e
 		return err
 	}
 	for _, name := range names {
-		n, nerr := strconv.Atoi(name)
-		if nerr != nil || slotName(n) != name || n < len(all) && !w.available(p, n, all[n]) || p.stageRunning(n) || !w.isOld(p.dir, name, s, now) {
+		n, ok := slotOf(name)
+		if !ok || n < len(all) && !w.available(p, n, all[n]) || p.stageRunning(n) || !w.isOld(p.dir, name, s, now) {
 			continue
 		}
 		if !s.remove(p.dir.Path().String() + "/" + name) {
@@ -165,34 +163,14 @@ func (w *Workspace) sweepFiles(dir *safedir.Dir, s Sweep, before, until time.Tim
 // sweepLogs removes the retained logs of jobs that ended before a time. A directory with
 // the record of a job or of a batch job is none.
 func (w *Workspace) sweepLogs(s Sweep, before, until time.Time) {
-	all, err := w.base.Open("scripts")
-	if err != nil {
-		return
-	}
-	defer all.Close()
-	runners, err := all.Names()
-	w.noteLeftover(all.Path().String(), err)
-	for _, runner := range slices.DeleteFunc(runners, func(n string) bool { return n == trashDir }) {
-		if dir, err := all.Open(runner); err == nil {
-			w.sweepLogsOf(all, dir, s, before, until)
-			dir.Close()
-		}
-	}
-	if !s.DryRun {
-		w.noteLeftover(all.Path().String(), w.emptyTrash(all, "", until))
-	}
-}
-
-func (w *Workspace) sweepLogsOf(all, dir *safedir.Dir, s Sweep, before, until time.Time) {
-	names, _ := dir.Names()
-	for _, name := range names {
+	_ = w.eachScripts(func(all, dir *safedir.Dir, name string) {
 		at, err := dir.Stat(name)
 		if _, perr := job.ParseID(name); perr != nil || err != nil || !at.Dir || !at.Used.Before(before) || time.Now().After(until) {
-			continue
+			return
 		}
 		scripts, err := dir.Open(name)
 		if err != nil {
-			continue
+			return
 		}
 		_, rerr := readJobRecord(scripts)
 		open := w.hasOrphans(scripts.Path())
@@ -200,5 +178,9 @@ func (w *Workspace) sweepLogsOf(all, dir *safedir.Dir, s Sweep, before, until ti
 		if errors.Is(rerr, unix.ENOENT) && !open && s.remove(dir.Path().String()+"/"+name) {
 			w.noteLeftover(dir.Path().String()+"/"+name, w.discard(all, dir, name))
 		}
+	})
+	if all, err := w.base.Open("scripts"); err == nil && !s.DryRun {
+		w.noteLeftover(all.Path().String(), w.emptyTrash(all, "", until))
+		all.Close()
 	}
 }

@@ -1,16 +1,3 @@
-// Package workspace creates, reserves and removes the directories of a job. It runs as
-// the job's user and accesses all files through package safedir, so that concurrent
-// changes by other processes of the user cannot redirect it.
-//
-//	BASE/                       $HOME/.jacamar-ci, or data_dir/USER
-//	  builds/POOL/000/…         build directories; POOL is a runner or a project
-//	  builds/POOL/.claims       reservations of them (pool.go)
-//	  builds/static/RUNNER/ID/  build directories with static_builds_dir
-//	  builds/.trash/            what is being removed
-//	  cache/                    the runner's local caches
-//	  scripts/RUNNER/ID/        files of the executor, and the job's record (jobrecord.go)
-//
-// A directory that the user chose replaces builds.
 package workspace
 
 import (
