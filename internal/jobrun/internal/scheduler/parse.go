@@ -153,6 +153,30 @@ func ParseClock(text string) time.Duration {
 
 var clockForm = Pattern(`^(?:([0-9]{1,5})-)?(?:([0-9]{1,6}):)?([0-9]{1,2}):([0-9]{1,2}(?:\.[0-9]{1,9})?)$`)
 
+// ParseExit parses an exit status, 0 to 255. Any other text is an unknown one.
+func ParseExit(text string) Exit {
+	n, err := strconv.ParseUint(text, 10, 8)
+	if err != nil {
+		return Exit{}
+	}
+	return Exit{Known: true, Code: int(n)}
+}
+
+// ParseLines calls parse for each line that a program printed. The error is why there is
+// no output.
+func ParseLines(r Reply, program string, parse func(line string)) error {
+	switch {
+	case r.Err != nil:
+		return r.Err
+	case r.Code != 0:
+		return fmt.Errorf("%s: %s", program, strings.TrimSpace(r.Stderr))
+	}
+	for line := range strings.Lines(r.Stdout) {
+		parse(strings.TrimSuffix(line, "\n"))
+	}
+	return nil
+}
+
 // ParseUnix parses seconds since 1970. It returns the zero time for any other text, such
 // as "N/A".
 func ParseUnix(text string) time.Time {

@@ -200,6 +200,40 @@ type State struct {
 	Missing bool
 }
 
+// Row is a row of a batch system's table of states.
+type Row struct {
+	Phase       Phase
+	Class       Class       // for Done
+	Kind        PendingKind // for Pending
+	Description string
+}
+
+// State is the state of that name. Without a record of its own, the reason of a pending
+// job is its state.
+func (r Row) State(name string) State {
+	s := State{Phase: r.Phase, Class: r.Class, Name: name, Description: r.Description}
+	if r.Phase == Pending {
+		s.Reason = Reason{name, r.Description, r.Kind}
+	}
+	return s
+}
+
+// Waits is the row of a state of jobs that are pending.
+func Waits(kind PendingKind, description string) Row {
+	return Row{Phase: Pending, Kind: kind, Description: description}
+}
+
+// Runs is the row of a state of jobs that are running.
+func Runs(description string) Row { return Row{Phase: Running, Description: description} }
+
+// Completes is the row of a state of jobs whose script has ended.
+func Completes(description string) Row { return Row{Phase: Completing, Description: description} }
+
+// Ends is the row of a state of jobs that are done, or of one reason for their end.
+func Ends(class Class, description string) Row {
+	return Row{Phase: Done, Class: class, Description: description}
+}
+
 // Exit is an exit status as a batch system records it.
 type Exit struct {
 	Known        bool

@@ -103,12 +103,9 @@ func stateOf(row map[string]string) scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: known.phase, Name: row["State"], Description: known.description}
+	s := known.State(row["State"])
 	if row["Location"] != "None" {
 		s.Nodes = row["Location"]
-	}
-	if s.Phase == scheduler.Pending {
-		s.Reason = scheduler.Reason{Name: row["State"], Description: known.description, Kind: known.kind}
 	}
 	return s
 }
@@ -173,28 +170,22 @@ func (Cobalt) ParseSubmit(r scheduler.Reply) scheduler.Submission {
 	return submitPatterns().Classify(r)
 }
 
-type stateRow struct {
-	phase       scheduler.Phase
-	kind        scheduler.PendingKind
-	description string
-}
-
 // states are those of Cobalt's queue manager. qstat shows a job that has ended only for
 // a moment.
-func states() map[string]stateRow {
-	return map[string]stateRow{
-		"queued":      {scheduler.Pending, scheduler.Queued, "it is waiting in the queue"},
-		"starting":    {scheduler.Running, 0, "it is starting"},
-		"running":     {scheduler.Running, 0, "it is running"},
-		"exiting":     {scheduler.Completing, 0, "it is exiting"},
-		"killing":     {scheduler.Completing, 0, "it is being killed"},
-		"done":        {scheduler.Completing, 0, "it has ended"},
-		"preempting":  {scheduler.Running, 0, "it is being preempted"},
-		"preempted":   {scheduler.Running, 0, "it is suspended for another job"},
-		"user_hold":   {scheduler.Pending, scheduler.Held, "it is held; release it with qrls"},
-		"admin_hold":  {scheduler.Pending, scheduler.Held, "it is held by an administrator"},
-		"maxrun_hold": {scheduler.Pending, scheduler.Queued, "its user runs as many jobs as the queue allows"},
-		"dep_hold":    {scheduler.Pending, scheduler.Queued, "it depends on a job that has not ended"},
-		"dep_fail":    {scheduler.Pending, scheduler.Unsatisfiable, "it depends on a job that failed"},
+func states() map[string]scheduler.Row {
+	return map[string]scheduler.Row{
+		"queued":      scheduler.Waits(scheduler.Queued, "it is waiting in the queue"),
+		"starting":    scheduler.Runs("it is starting"),
+		"running":     scheduler.Runs("it is running"),
+		"exiting":     scheduler.Completes("it is exiting"),
+		"killing":     scheduler.Completes("it is being killed"),
+		"done":        scheduler.Completes("it has ended"),
+		"preempting":  scheduler.Runs("it is being preempted"),
+		"preempted":   scheduler.Runs("it is suspended for another job"),
+		"user_hold":   scheduler.Waits(scheduler.Held, "it is held; release it with qrls"),
+		"admin_hold":  scheduler.Waits(scheduler.Held, "it is held by an administrator"),
+		"maxrun_hold": scheduler.Waits(scheduler.Queued, "its user runs as many jobs as the queue allows"),
+		"dep_hold":    scheduler.Waits(scheduler.Queued, "it depends on a job that has not ended"),
+		"dep_fail":    scheduler.Waits(scheduler.Unsatisfiable, "it depends on a job that failed"),
 	}
 }

@@ -5,7 +5,6 @@
 package flux
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -118,25 +117,27 @@ func (j jobRow) jobState() scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: known.phase, Name: j.state, Description: known.description, Nodes: j.nodes, Start: parseTime(j.start)}
+	s := known.State(j.state)
+	s.Nodes, s.Start = j.nodes, parseTime(j.start)
 	switch s.Phase {
 	case scheduler.Pending:
-		s.Start, s.Reason = parseTime(j.estimate), j.reason(known)
+		s.Start, s.Reason = parseTime(j.estimate), j.reason(s.Reason)
 	case scheduler.Done:
 		return j.endState(s)
 	}
 	return s
 }
 
-// reason is why a job is pending. Urgency 0 is a hold (flux-submit(1)).
-func (j jobRow) reason(known stateRow) scheduler.Reason {
+// reason is why a job is pending, for which it has a state. Urgency 0 is a hold
+// (flux-submit(1)).
+func (j jobRow) reason(state scheduler.Reason) scheduler.Reason {
 	switch {
-	case j.urgency == "0" && j.state != "DEPEND":
+	case j.state == "DEPEND" && j.dependencies != "":
+		state.Name = j.dependencies
+	case j.state != "DEPEND" && j.urgency == "0":
 		return scheduler.Reason{Name: "urgency=0", Description: "it is held; release it with flux job urgency", Kind: scheduler.Held}
-	case j.dependencies != "" && j.state == "DEPEND":
-		return scheduler.Reason{Name: j.dependencies, Description: known.description, Kind: scheduler.Queued}
 	}
-	return scheduler.Reason{Name: j.state, Description: known.description, Kind: scheduler.Queued}
+	return state
 }
 
 // endState is how a job ended, according to its result and the exception that ended it.
@@ -145,15 +146,14 @@ func (j jobRow) endState(s scheduler.State) scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s.Name, s.Class, s.Description = j.result, known.class, known.description
+	s.Name, s.Class, s.Description = j.result, known.Class, known.Description
 	if why, fatal := exceptions()[j.exception]; fatal && j.result == "FAILED" {
-		s.Class, s.Description = why.class, why.description
-		s.Reason = scheduler.Reason{Name: j.note, Description: why.description, Kind: why.kind}
+		s.Class, s.Description = why.Class, why.Description
+		s.Reason = scheduler.Reason{Name: j.note, Description: why.Description, Kind: why.Kind}
 		return s
 	}
-	code, err := strconv.Atoi(j.code)
-	if s.Class == scheduler.Exited && err == nil && code >= 0 && code < 256 {
-		s.Exit = scheduler.Exit{Known: true, Code: code}
+	if s.Class == scheduler.Exited {
+		s.Exit = scheduler.ParseExit(j.code)
 	}
 	return s
 }
@@ -169,21 +169,14 @@ func parseTime(text string) time.Time {
 }
 
 // ParseFind implements scheduler.Finder.
-func (Flux) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
-	if r.Err != nil {
-		return nil, r.Err
-	}
-	if r.Code != 0 {
-		return nil, fmt.Errorf("flux jobs: %s", strings.TrimSpace(r.Stderr))
-	}
-	var found []scheduler.Found
-	for line := range strings.Lines(r.Stdout) {
-		job, ok := readRow(strings.TrimSuffix(line, "\n"))
+func (Flux) ParseFind(r scheduler.Reply) (found []scheduler.Found, err error) {
+	err = scheduler.ParseLines(r, "flux jobs", func(line string) {
+		job, ok := readRow(line)
 		if m := submittedID().FindStringSubmatch(job.id); ok && m != nil {
 			found = append(found, scheduler.Found{ID: asciiID(scheduler.ID(m[1])), Name: job.name, State: job.jobState()})
 		}
-	}
-	return found, nil
+	})
+	return found, err
 }
 
 var submittedID = scheduler.Pattern(`^((?:ƒ|f)[1-9A-HJ-NP-Za-km-z]{1,12})$`)
@@ -221,53 +214,42 @@ func (Flux) ParseSubmit(r scheduler.Reply) scheduler.Submission {
 	return s
 }
 
-type stateRow struct {
-	phase       scheduler.Phase
-	description string
-}
-
 // states are those of RFC 21 of the Flux framework. NEW and the like last only a moment.
-func states() map[string]stateRow {
-	return map[string]stateRow{
-		"NEW":      {scheduler.Pending, "Flux is accepting it"},
-		"DEPEND":   {scheduler.Pending, "it depends on something that has not happened"},
-		"PRIORITY": {scheduler.Pending, "its priority is not assigned yet"},
-		"SCHED":    {scheduler.Pending, "it waits for resources to become free"},
-		"RUN":      {scheduler.Running, "it is running"},
-		"CLEANUP":  {scheduler.Completing, "it is completing"},
-		"INACTIVE": {scheduler.Done, "it ended"},
+func states() map[string]scheduler.Row {
+	return map[string]scheduler.Row{
+		"NEW":      scheduler.Waits(scheduler.Queued, "Flux is accepting it"),
+		"DEPEND":   scheduler.Waits(scheduler.Queued, "it depends on something that has not happened"),
+		"PRIORITY": scheduler.Waits(scheduler.Queued, "its priority is not assigned yet"),
+		"SCHED":    scheduler.Waits(scheduler.Queued, "it waits for resources to become free"),
+		"RUN":      scheduler.Runs("it is running"),
+		"CLEANUP":  scheduler.Completes("it is completing"),
+		"INACTIVE": scheduler.Ends(scheduler.Exited, "it ended"),
 	}
 }
 
-type endRow struct {
-	class       scheduler.Class
-	description string
-	kind        scheduler.PendingKind
-}
-
 // results are those of flux-jobs(1).
-func results() map[string]endRow {
-	return map[string]endRow{
-		"COMPLETED": {scheduler.Exited, "it completed", 0},
-		"FAILED":    {scheduler.Exited, "it failed", 0},
-		"CANCELED":  {scheduler.Cancelled, "it was cancelled", 0},
-		"TIMEOUT":   {scheduler.TimeLimit, "it ran longer than its time limit", 0},
+func results() map[string]scheduler.Row {
+	return map[string]scheduler.Row{
+		"COMPLETED": scheduler.Ends(scheduler.Exited, "it completed"),
+		"FAILED":    scheduler.Ends(scheduler.Exited, "it failed"),
+		"CANCELED":  scheduler.Ends(scheduler.Cancelled, "it was cancelled"),
+		"TIMEOUT":   scheduler.Ends(scheduler.TimeLimit, "it ran longer than its time limit"),
 	}
 }
 
 // exceptions are the types that end a job other than by its script (RFC 21,
 // flux-job-exceptions(7)). An allocation or a dependency that can never be satisfied is
 // an error of the request.
-func exceptions() map[string]endRow {
-	return map[string]endRow{
-		"alloc":        {scheduler.Exited, "it requests more than there is", scheduler.Unsatisfiable},
-		"dependency":   {scheduler.Exited, "it depends on a job that will never end as required", scheduler.Unsatisfiable},
-		"exec":         {scheduler.SystemFailure, "it could not be started, or its node was lost", 0},
-		"node-failure": {scheduler.SystemFailure, "a node of it failed", 0},
-		"prolog":       {scheduler.SystemFailure, "its nodes could not be prepared", 0},
-		"epilog":       {scheduler.Exited, "its nodes could not be cleaned up", 0},
-		"start":        {scheduler.SystemFailure, "it could not be started", 0},
-		"preempt":      {scheduler.SystemFailure, "it was preempted", 0},
-		"scheduler":    {scheduler.SystemFailure, "the scheduler failed", 0},
+func exceptions() map[string]scheduler.Row {
+	return map[string]scheduler.Row{
+		"alloc":        {Phase: scheduler.Done, Class: scheduler.Exited, Kind: scheduler.Unsatisfiable, Description: "it requests more than there is"},
+		"dependency":   {Phase: scheduler.Done, Class: scheduler.Exited, Kind: scheduler.Unsatisfiable, Description: "it depends on a job that will never end as required"},
+		"exec":         scheduler.Ends(scheduler.SystemFailure, "it could not be started, or its node was lost"),
+		"node-failure": scheduler.Ends(scheduler.SystemFailure, "a node of it failed"),
+		"prolog":       scheduler.Ends(scheduler.SystemFailure, "its nodes could not be prepared"),
+		"epilog":       scheduler.Ends(scheduler.Exited, "its nodes could not be cleaned up"),
+		"start":        scheduler.Ends(scheduler.SystemFailure, "it could not be started"),
+		"preempt":      scheduler.Ends(scheduler.SystemFailure, "it was preempted"),
+		"scheduler":    scheduler.Ends(scheduler.SystemFailure, "the scheduler failed"),
 	}
 }

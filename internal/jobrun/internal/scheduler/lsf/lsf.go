@@ -179,7 +179,8 @@ func (j jobRow) state() scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: row.phase, Class: row.class, Name: j.Stat, Description: row.description, Nodes: strings.ReplaceAll(j.Hosts, ":", ",")}
+	s := row.State(j.Stat)
+	s.Nodes = strings.ReplaceAll(j.Hosts, ":", ",")
 	switch s.Phase {
 	case scheduler.Pending:
 		s.Reason = reasonOf(j.Reason, row)
@@ -194,14 +195,13 @@ func (j jobRow) state() scheduler.State {
 func setEnd(s *scheduler.State, why, code string) {
 	word, _, _ := strings.Cut(why, ":")
 	if t, ok := terminations()[strings.TrimSpace(word)]; ok {
-		s.Name, s.Class, s.Description = strings.TrimSpace(word), t.class, t.description
+		s.Name, s.Class, s.Description = strings.TrimSpace(word), t.Class, t.Description
 	}
-	n, err := strconv.Atoi(code)
 	if code == "" && s.Name == "DONE" {
-		n, err = 0, nil
+		code = "0"
 	}
-	if s.Class == scheduler.Exited && err == nil && n >= 0 && n < 256 {
-		s.Exit = scheduler.Exit{Known: true, Code: n}
+	if s.Class == scheduler.Exited {
+		s.Exit = scheduler.ParseExit(code)
 	}
 }
 

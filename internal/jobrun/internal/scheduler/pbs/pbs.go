@@ -8,7 +8,6 @@ package pbs
 
 import (
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -295,13 +294,14 @@ func (a attributes) state() scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: row.phase, Name: a["job_state"], Description: row.description, Nodes: a.nodes(), Start: a.start()}
+	s := row.State(a["job_state"])
+	s.Nodes, s.Start = a.nodes(), a.start()
 	code, hasCode := a.exitStatus()
 	switch {
-	case s.Phase == pending:
+	case s.Phase == scheduler.Pending:
 		s.Reason = reasonOf(a, row)
-	case s.Phase == done || (s.Phase == completing && hasCode):
-		s.Phase = done
+	case s.Phase == scheduler.Done || (s.Phase == scheduler.Completing && hasCode):
+		s.Phase = scheduler.Done
 		a.setEnd(&s, code, hasCode)
 	}
 	return s
@@ -313,7 +313,7 @@ func (a attributes) setEnd(s *scheduler.State, code int, known bool) {
 	kind, special := statuses()[code]
 	if _, lower := a["exit_status"]; lower {
 		name, kind = "exit_status="+strconv.Itoa(code), torqueStatuses()[code]
-		special = kind.description != ""
+		special = kind.Description != ""
 	}
 	switch {
 	case a["substate"] == terminated:
@@ -321,7 +321,7 @@ func (a attributes) setEnd(s *scheduler.State, code int, known bool) {
 	case !known:
 		s.Class, s.Description = scheduler.SystemFailure, "it ended without an exit status"
 	case special:
-		s.Class, s.Description, s.Name = kind.class, kind.description, name
+		s.Class, s.Description, s.Name = kind.Class, kind.Description, name
 	case code < 0:
 		s.Class, s.Description, s.Name = scheduler.SystemFailure, "PBS could not run it", name
 	case code >= 256:
@@ -367,18 +367,11 @@ var idForm = scheduler.Pattern(`^[0-9]{1,12}(\.[A-Za-z0-9_.-]+)?$`)
 
 // ParseFind implements scheduler.Finder: qselect prints the ids of the selected jobs, one
 // in a line, and no names.
-func (PBS) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
-	if r.Err != nil {
-		return nil, r.Err
-	}
-	if r.Code != 0 {
-		return nil, fmt.Errorf("qselect: %s", strings.TrimSpace(r.Stderr))
-	}
-	var found []scheduler.Found
-	for line := range strings.Lines(r.Stdout) {
+func (PBS) ParseFind(r scheduler.Reply) (found []scheduler.Found, err error) {
+	err = scheduler.ParseLines(r, "qselect", func(line string) {
 		if id := strings.TrimSpace(line); idForm().MatchString(id) {
 			found = append(found, scheduler.Found{ID: scheduler.ID(id)})
 		}
-	}
-	return found, nil
+	})
+	return found, err
 }

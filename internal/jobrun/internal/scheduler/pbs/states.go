@@ -6,34 +6,25 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-type stateRow struct {
-	phase       scheduler.Phase
-	kind        scheduler.PendingKind
-	description string
-}
-
-const (
-	pending, running, completing, done = scheduler.Pending, scheduler.Running, scheduler.Completing, scheduler.Done
-	queued, held, unsatisfiable        = scheduler.Queued, scheduler.Held, scheduler.Unsatisfiable
-)
+const queued, held, unsatisfiable = scheduler.Queued, scheduler.Held, scheduler.Unsatisfiable
 
 // states are the letters of job_state, from JOB STATES of qstat(1B) of OpenPBS;
 // C is Torque's.
-func states() map[string]stateRow {
-	return map[string]stateRow{
-		"B": {running, 0, "its array has started"},
-		"C": {done, 0, "it completed"},
-		"E": {completing, 0, "it is exiting"},
-		"F": {done, 0, "it finished"},
-		"H": {pending, held, "it is held; release it with qrls"},
-		"M": {done, 0, "it was moved to another server"},
-		"Q": {pending, queued, "it is waiting in the queue"},
-		"R": {running, 0, "it is running"},
-		"S": {running, 0, "it is suspended"},
-		"T": {pending, queued, "it is being moved to another server"},
-		"U": {running, 0, "it is suspended while the workstation is in use"},
-		"W": {pending, queued, "its start time has not been reached"},
-		"X": {done, 0, "it finished"},
+func states() map[string]scheduler.Row {
+	return map[string]scheduler.Row{
+		"B": scheduler.Runs("its array has started"),
+		"C": scheduler.Ends(scheduler.Exited, "it completed"),
+		"E": scheduler.Completes("it is exiting"),
+		"F": scheduler.Ends(scheduler.Exited, "it finished"),
+		"H": scheduler.Waits(held, "it is held; release it with qrls"),
+		"M": scheduler.Ends(scheduler.Exited, "it was moved to another server"),
+		"Q": scheduler.Waits(queued, "it is waiting in the queue"),
+		"R": scheduler.Runs("it is running"),
+		"S": scheduler.Runs("it is suspended"),
+		"T": scheduler.Waits(queued, "it is being moved to another server"),
+		"U": scheduler.Runs("it is suspended while the workstation is in use"),
+		"W": scheduler.Waits(queued, "its start time has not been reached"),
+		"X": scheduler.Ends(scheduler.Exited, "it finished"),
 	}
 }
 
@@ -41,41 +32,36 @@ func states() map[string]stateRow {
 // the exit status does not distinguish from a killed one.
 const terminated = "91"
 
-type exitRow struct {
-	class       scheduler.Class
-	description string
-}
-
 // statuses are the values of Exit_status that PBS itself sets (Job Exit Status Codes of
 // the OpenPBS administrator's guide; JOB_EXEC_KILL_* of job.h).
-func statuses() map[int]exitRow {
-	return map[int]exitRow{
-		-29: {scheduler.TimeLimit, "it ran longer than its walltime"},
-		-28: {scheduler.TimeLimit, "it used more processor time than it requested"},
-		-27: {scheduler.MemoryLimit, "it used more memory than it requested"},
-		-26: {scheduler.MemoryLimit, "it used more virtual memory than it requested"},
-		-25: {scheduler.SystemFailure, "it used more processors than it requested"},
-		-24: {scheduler.SystemFailure, "it used more processors than it requested"},
-		-11: {scheduler.SystemFailure, "it was preempted"},
-		-10: {scheduler.SystemFailure, "its account is unknown on the node"},
-		-2:  {scheduler.SystemFailure, "its node could not prepare its files"},
-		-1:  {scheduler.SystemFailure, "its node could not start it"},
+func statuses() map[int]scheduler.Row {
+	return map[int]scheduler.Row{
+		-29: scheduler.Ends(scheduler.TimeLimit, "it ran longer than its walltime"),
+		-28: scheduler.Ends(scheduler.TimeLimit, "it used more processor time than it requested"),
+		-27: scheduler.Ends(scheduler.MemoryLimit, "it used more memory than it requested"),
+		-26: scheduler.Ends(scheduler.MemoryLimit, "it used more virtual memory than it requested"),
+		-25: scheduler.Ends(scheduler.SystemFailure, "it used more processors than it requested"),
+		-24: scheduler.Ends(scheduler.SystemFailure, "it used more processors than it requested"),
+		-11: scheduler.Ends(scheduler.SystemFailure, "it was preempted"),
+		-10: scheduler.Ends(scheduler.SystemFailure, "its account is unknown on the node"),
+		-2:  scheduler.Ends(scheduler.SystemFailure, "its node could not prepare its files"),
+		-1:  scheduler.Ends(scheduler.SystemFailure, "its node could not start it"),
 	}
 }
 
 // torqueStatuses are those of Torque's exit_status (JOB_EXEC_* of
 // src/include/pbs_job.h of Torque 6.1).
-func torqueStatuses() map[int]exitRow {
-	return map[int]exitRow{
-		-14: {scheduler.SystemFailure, "its node's prologue must run again"},
-		-13: {scheduler.SystemFailure, "its node could not create its cgroups"},
-		-12: {scheduler.TimeLimit, "it used more processor time than it requested"},
-		-11: {scheduler.TimeLimit, "it ran longer than its walltime"},
-		-10: {scheduler.MemoryLimit, "it used more memory than it requested"},
-		-9:  {scheduler.SystemFailure, "its node could not open its output"},
-		-8:  {scheduler.SystemFailure, "its node could not start its command"},
-		-2:  {scheduler.SystemFailure, "its node could not prepare its files"},
-		-1:  {scheduler.SystemFailure, "its node could not start it"},
+func torqueStatuses() map[int]scheduler.Row {
+	return map[int]scheduler.Row{
+		-14: scheduler.Ends(scheduler.SystemFailure, "its node's prologue must run again"),
+		-13: scheduler.Ends(scheduler.SystemFailure, "its node could not create its cgroups"),
+		-12: scheduler.Ends(scheduler.TimeLimit, "it used more processor time than it requested"),
+		-11: scheduler.Ends(scheduler.TimeLimit, "it ran longer than its walltime"),
+		-10: scheduler.Ends(scheduler.MemoryLimit, "it used more memory than it requested"),
+		-9:  scheduler.Ends(scheduler.SystemFailure, "its node could not open its output"),
+		-8:  scheduler.Ends(scheduler.SystemFailure, "its node could not start its command"),
+		-2:  scheduler.Ends(scheduler.SystemFailure, "its node could not prepare its files"),
+		-1:  scheduler.Ends(scheduler.SystemFailure, "its node could not start it"),
 	}
 }
 
@@ -99,10 +85,10 @@ var pendingComments = []struct {
 
 // reasonOf explains why a job is pending. A held job stays held whatever an older comment
 // contains, unless PBS itself holds it because it failed to start.
-func reasonOf(a attributes, row stateRow) scheduler.Reason {
-	r := scheduler.Reason{Name: a["job_state"], Description: row.description, Kind: row.kind}
+func reasonOf(a attributes, row scheduler.Row) scheduler.Reason {
+	r := scheduler.Reason{Name: a["job_state"], Description: row.Description, Kind: row.Kind}
 	for _, c := range pendingComments {
-		if !c.form().MatchString(a["comment"]) || (row.kind == held && c.kind != scheduler.LaunchFailed) {
+		if !c.form().MatchString(a["comment"]) || (row.Kind == held && c.kind != scheduler.LaunchFailed) {
 			continue
 		}
 		return scheduler.Reason{Name: a["comment"], Description: c.text, Kind: c.kind}

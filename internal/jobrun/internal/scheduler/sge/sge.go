@@ -197,13 +197,12 @@ func (j queuedJob) state() scheduler.State {
 	if letters == "" || strings.Trim(letters, stateLetters) != "" {
 		return scheduler.State{}
 	}
-	for _, row := range states {
-		if !strings.Contains(letters, row.letter) {
+	for _, known := range states {
+		if !strings.Contains(letters, known.letter) {
 			continue
 		}
-		s := scheduler.State{Phase: row.phase, Name: letters, Description: row.description}
-		if row.phase == scheduler.Pending {
-			s.Reason = scheduler.Reason{Name: letters, Description: row.description, Kind: row.kind}
+		s := known.row.State(letters)
+		if s.Phase == scheduler.Pending {
 			return s
 		}
 		_, s.Nodes, _ = strings.Cut(j["queue_name"], "@")
@@ -257,7 +256,7 @@ func parseAccounting(r scheduler.Reply) scheduler.State {
 		s.Class = scheduler.SystemFailure
 		return s
 	}
-	s.Class, s.Description = end.class, end.description
+	s.Class, s.Description = end.Class, end.Description
 	if s.Class == scheduler.Exited {
 		s.Exit = scheduler.Exit{Known: true, Code: code}
 	}
@@ -297,39 +296,32 @@ const stateLetters = "dEhrRsStTwqNP"
 
 // states are the meanings of the letters, in order of precedence.
 var states = []struct {
-	letter      string
-	phase       scheduler.Phase
-	kind        scheduler.PendingKind
-	description string
+	letter string
+	row    scheduler.Row
 }{
-	{"E", scheduler.Pending, scheduler.LaunchFailed, "it could not be started; qstat -j shows why"},
-	{"d", scheduler.Completing, 0, "it is being deleted"},
-	{"h", scheduler.Pending, scheduler.Held, "it is held; release it with qrls"},
-	{"w", scheduler.Pending, scheduler.Queued, "it is waiting in the queue"},
-	{"r", scheduler.Running, 0, "it is running"},
-	{"t", scheduler.Running, 0, "it is being transferred to its node"},
-	{"s", scheduler.Running, 0, "it is suspended"},
-	{"S", scheduler.Running, 0, "it is suspended with its queue"},
-	{"T", scheduler.Running, 0, "it is suspended because its node is busy"},
-	{"N", scheduler.Running, 0, "it is suspended"},
-	{"P", scheduler.Running, 0, "it is suspended for another job"},
-}
-
-type failedRow struct {
-	class       scheduler.Class
-	description string
+	{"E", scheduler.Waits(scheduler.LaunchFailed, "it could not be started; qstat -j shows why")},
+	{"d", scheduler.Completes("it is being deleted")},
+	{"h", scheduler.Waits(scheduler.Held, "it is held; release it with qrls")},
+	{"w", scheduler.Waits(scheduler.Queued, "it is waiting in the queue")},
+	{"r", scheduler.Runs("it is running")},
+	{"t", scheduler.Runs("it is being transferred to its node")},
+	{"s", scheduler.Runs("it is suspended")},
+	{"S", scheduler.Runs("it is suspended with its queue")},
+	{"T", scheduler.Runs("it is suspended because its node is busy")},
+	{"N", scheduler.Runs("it is suspended")},
+	{"P", scheduler.Runs("it is suspended for another job")},
 }
 
 // failures are the values of "failed" in the accounting other than those that mean that
 // Grid Engine could not run the job (accounting(5), sge_diagnostics(1)). With 100 the
 // job's first process was killed, by qdel or by a signal on the node; the record does not
 // distinguish them.
-func failures() map[int]failedRow {
-	return map[int]failedRow{
-		0:   {scheduler.Exited, "it ended"},
-		37:  {scheduler.TimeLimit, "it exceeded h_rt, h_cpu or h_vmem"},
-		44:  {scheduler.TimeLimit, "it exceeded h_rt, h_cpu or h_vmem"},
-		25:  {scheduler.SystemFailure, "it will run again"},
-		100: {scheduler.Cancelled, "it was deleted or killed"},
+func failures() map[int]scheduler.Row {
+	return map[int]scheduler.Row{
+		0:   scheduler.Ends(scheduler.Exited, "it ended"),
+		37:  scheduler.Ends(scheduler.TimeLimit, "it exceeded h_rt, h_cpu or h_vmem"),
+		44:  scheduler.Ends(scheduler.TimeLimit, "it exceeded h_rt, h_cpu or h_vmem"),
+		25:  scheduler.Ends(scheduler.SystemFailure, "it will run again"),
+		100: scheduler.Ends(scheduler.Cancelled, "it was deleted or killed"),
 	}
 }

@@ -3,7 +3,6 @@
 package slurm
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -267,9 +266,10 @@ func stateOf(name, reason string) scheduler.State {
 	if !ok {
 		return scheduler.State{}
 	}
-	s := scheduler.State{Phase: row.phase, Class: row.class, Name: name, Description: row.description, Reason: reasonOf(reason)}
-	if row.kind != queued {
-		s.Reason.Kind, s.Reason.Description = row.kind, row.description
+	s := row.State(name)
+	s.Reason = reasonOf(reason)
+	if row.Kind != queued {
+		s.Reason.Kind, s.Reason.Description = row.Kind, row.Description
 	}
 	return s
 }
@@ -287,23 +287,15 @@ func exitOf(text string) scheduler.Exit {
 }
 
 // ParseFind implements scheduler.Finder: lines "id|name|state|start|nodes|reason".
-func (Slurm) ParseFind(r scheduler.Reply) ([]scheduler.Found, error) {
-	if r.Err != nil {
-		return nil, r.Err
-	}
-	if r.Code != 0 {
-		return nil, fmt.Errorf("squeue: %s", strings.TrimSpace(r.Stderr))
-	}
-	var found []scheduler.Found
-	for line := range strings.Lines(r.Stdout) {
-		id, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "|")
+func (Slurm) ParseFind(r scheduler.Reply) (found []scheduler.Found, err error) {
+	err = scheduler.ParseLines(r, "squeue", func(line string) {
+		id, rest, _ := strings.Cut(line, "|")
 		name, rest, ok := strings.Cut(rest, "|")
-		if !ok || !idForm().MatchString(id) {
-			continue // a task of an array, or another format
+		if ok && idForm().MatchString(id) { // not a task of an array, nor another format
+			found = append(found, scheduler.Found{ID: scheduler.ID(id), Name: name, State: queueLine(rest)})
 		}
-		found = append(found, scheduler.Found{ID: scheduler.ID(id), Name: name, State: queueLine(rest)})
-	}
-	return found, nil
+	})
+	return found, err
 }
 
 // ParseUsage implements scheduler.Accountant. The job's own line contains times and

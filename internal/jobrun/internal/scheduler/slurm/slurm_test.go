@@ -202,14 +202,14 @@ func TestEveryState(t *testing.T) {
 			t.Errorf("%s is not in the table", f[0])
 			continue
 		}
-		got := []string{"unknown", "pending", "running", "completing", "done"}[row.phase]
-		if row.phase == done {
-			got = []string{"exited", "time", "memory", "deadline", "cancelled", "system-failure"}[row.class]
-		} else if row.kind == held {
+		got := []string{"unknown", "pending", "running", "completing", "done"}[row.Phase]
+		if row.Phase == scheduler.Done {
+			got = []string{"exited", "time", "memory", "deadline", "cancelled", "system-failure"}[row.Class]
+		} else if row.Kind == held {
 			got = "held"
 		}
-		if got != f[1] || row.description == "" {
-			t.Errorf("%s is %s (%q), want %s", f[0], got, row.description, f[1])
+		if got != f[1] || row.Description == "" {
+			t.Errorf("%s is %s (%q), want %s", f[0], got, row.Description, f[1])
 		}
 	}
 	for name := range states() {
@@ -271,7 +271,7 @@ func TestFind(t *testing.T) {
 	if err != nil || len(found) != 8 {
 		t.Fatalf("%d jobs, error %v, want 8: an array is left out", len(found), err)
 	}
-	if f := found[len(found)-1]; f.ID != "14" || f.Name != "ci-abc-1" || f.State.Phase != running {
+	if f := found[len(found)-1]; f.ID != "14" || f.Name != "ci-abc-1" || f.State.Phase != scheduler.Running {
 		t.Errorf("%+v", f)
 	}
 	if _, err := (Slurm{}).ParseFind(scheduler.Reply{Code: 1, Stderr: "down"}); err == nil {
@@ -303,7 +303,7 @@ func FuzzParsers(f *testing.F) {
 		r := scheduler.Reply{Code: code, Stdout: stdout, Stderr: stderr}
 		for _, q := range (Slurm{}).Queries("1", true) {
 			s := q.Parse(r)
-			if s.Phase == done && (states()[s.Name].phase != done || !strings.Contains(stdout, s.Name)) {
+			if s.Phase == scheduler.Done && (states()[s.Name].Phase != scheduler.Done || !strings.Contains(stdout, s.Name)) {
 				t.Errorf("%q is taken for the end: %+v", stdout, s)
 			}
 			if code != 0 && s.Phase != scheduler.Unknown {

@@ -7,51 +7,43 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-type stateRow struct {
-	phase       scheduler.Phase
-	class       scheduler.Class
-	kind        scheduler.PendingKind
-	description string
-}
-
 const (
-	pending, running, completing, done        = scheduler.Pending, scheduler.Running, scheduler.Completing, scheduler.Done
 	exited, systemFailure                     = scheduler.Exited, scheduler.SystemFailure
 	queued, held, unsatisfiable, launchFailed = scheduler.Queued, scheduler.Held, scheduler.Unsatisfiable, scheduler.LaunchFailed
 )
 
 // states are Slurm's, from JOB STATE CODES of squeue(1) and sacct(1).
-func states() map[string]stateRow {
-	return map[string]stateRow{
-		"BOOT_FAIL":     {done, systemFailure, 0, "a node could not be booted"},
-		"CANCELLED":     {done, scheduler.Cancelled, 0, "it was cancelled"},
-		"COMPLETED":     {done, exited, 0, "it completed"},
-		"CONFIGURING":   {pending, 0, queued, "its nodes are being prepared"},
-		"COMPLETING":    {completing, 0, 0, "it is completing"},
-		"DEADLINE":      {done, scheduler.Deadline, 0, "its deadline passed"},
-		"EXPEDITING":    {pending, 0, queued, "it starts again at once"},
-		"FAILED":        {done, exited, 0, "it failed"},
-		"LAUNCH_FAILED": {done, systemFailure, 0, "it could not be launched on its node"},
-		"NODE_FAIL":     {done, systemFailure, 0, "a node of it failed"},
-		"OUT_OF_MEMORY": {done, scheduler.MemoryLimit, 0, "it used more memory than it requested"},
-		"PENDING":       {pending, 0, queued, "it is waiting in the queue"},
-		"POWER_UP_NODE": {pending, 0, queued, "its nodes are being powered up"},
-		"PREEMPTED":     {done, systemFailure, 0, "it was preempted"},
-		"RECONFIG_FAIL": {done, systemFailure, 0, "its node could not be configured"},
-		"REQUEUED":      {pending, 0, queued, "it was put back into the queue"},
-		"REQUEUE_FED":   {pending, 0, queued, "it was put back into the queue"},
-		"REQUEUE_HOLD":  {pending, 0, held, "it was put back into the queue and is held"},
-		"RESIZING":      {running, 0, 0, "it is being resized"},
-		"RESV_DEL_HOLD": {pending, 0, held, "its reservation was deleted and it is held"},
-		"REVOKED":       {done, systemFailure, 0, "another cluster took it over"},
-		"RUNNING":       {running, 0, 0, "it is running"},
-		"SIGNALING":     {running, 0, 0, "it is being signalled"},
-		"SPECIAL_EXIT":  {pending, 0, held, "it was put back into the queue in a special state"},
-		"STAGE_OUT":     {completing, 0, 0, "its files are staged out"},
-		"STOPPED":       {running, 0, 0, "it was stopped"},
-		"SUSPENDED":     {running, 0, 0, "it is suspended"},
-		"TIMEOUT":       {done, scheduler.TimeLimit, 0, "it ran longer than its time limit"},
-		"UPDATE_DB":     {completing, 0, 0, "its record is being written"},
+func states() map[string]scheduler.Row {
+	return map[string]scheduler.Row{
+		"BOOT_FAIL":     scheduler.Ends(systemFailure, "a node could not be booted"),
+		"CANCELLED":     scheduler.Ends(scheduler.Cancelled, "it was cancelled"),
+		"COMPLETED":     scheduler.Ends(exited, "it completed"),
+		"CONFIGURING":   scheduler.Waits(queued, "its nodes are being prepared"),
+		"COMPLETING":    scheduler.Completes("it is completing"),
+		"DEADLINE":      scheduler.Ends(scheduler.Deadline, "its deadline passed"),
+		"EXPEDITING":    scheduler.Waits(queued, "it starts again at once"),
+		"FAILED":        scheduler.Ends(exited, "it failed"),
+		"LAUNCH_FAILED": scheduler.Ends(systemFailure, "it could not be launched on its node"),
+		"NODE_FAIL":     scheduler.Ends(systemFailure, "a node of it failed"),
+		"OUT_OF_MEMORY": scheduler.Ends(scheduler.MemoryLimit, "it used more memory than it requested"),
+		"PENDING":       scheduler.Waits(queued, "it is waiting in the queue"),
+		"POWER_UP_NODE": scheduler.Waits(queued, "its nodes are being powered up"),
+		"PREEMPTED":     scheduler.Ends(systemFailure, "it was preempted"),
+		"RECONFIG_FAIL": scheduler.Ends(systemFailure, "its node could not be configured"),
+		"REQUEUED":      scheduler.Waits(queued, "it was put back into the queue"),
+		"REQUEUE_FED":   scheduler.Waits(queued, "it was put back into the queue"),
+		"REQUEUE_HOLD":  scheduler.Waits(held, "it was put back into the queue and is held"),
+		"RESIZING":      scheduler.Runs("it is being resized"),
+		"RESV_DEL_HOLD": scheduler.Waits(held, "its reservation was deleted and it is held"),
+		"REVOKED":       scheduler.Ends(systemFailure, "another cluster took it over"),
+		"RUNNING":       scheduler.Runs("it is running"),
+		"SIGNALING":     scheduler.Runs("it is being signalled"),
+		"SPECIAL_EXIT":  scheduler.Waits(held, "it was put back into the queue in a special state"),
+		"STAGE_OUT":     scheduler.Completes("its files are staged out"),
+		"STOPPED":       scheduler.Runs("it was stopped"),
+		"SUSPENDED":     scheduler.Runs("it is suspended"),
+		"TIMEOUT":       scheduler.Ends(scheduler.TimeLimit, "it ran longer than its time limit"),
+		"UPDATE_DB":     scheduler.Completes("its record is being written"),
 	}
 }
 
