@@ -1,7 +1,7 @@
 package monitor
 
 import (
-	"encoding/binary"
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -140,12 +140,15 @@ func TestSignalsDoNotHideTheEnd(t *testing.T) {
 
 // TestNewReaper: a reaper has sent its hello; one that does not answer is an error.
 func TestNewReaper(t *testing.T) {
-	greeting := string(binary.AppendVarint(nil, int64(os.Getpid()))) + "\x00" // no limit on processes
+	var greeting bytes.Buffer
+	if err := ipc.NewChildConn(&greeting).Hello(ipc.Hello{PID: os.Getpid()}); err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		answer string
 		works  bool
 	}{
-		"works":       {"H\x00\x00\x00" + string(rune(len(greeting))) + greeting, true},
+		"works":       {greeting.String(), true},
 		"ends":        {"", false},
 		"not a hello": {"X\x00\x00\x00\x01x", false},
 	} {

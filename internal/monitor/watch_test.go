@@ -15,7 +15,7 @@ import (
 	"jacamar-ci/internal/ipc"
 )
 
-// player is a stand-in for jacamar: this program, as a child of the scenario's.
+// player is a stand-in for jacamar: a shell, as a child of the scenario's process.
 type player struct {
 	monitor *Monitor
 	child   *Child
@@ -24,8 +24,8 @@ type player struct {
 	left    []error
 }
 
-// play starts a shell that has the job's end of the socket as standard input, and
-// talks through it by printf.
+// play starts a shell that has the job's end of the socket as standard input, and sends
+// results through it by printf.
 func play(m *Monitor, script string) *player {
 	p := &player{monitor: m}
 	m.Left = func(err error) { p.left = append(p.left, err) }
@@ -36,14 +36,21 @@ func play(m *Monitor, script string) *player {
 	check(m.Ready())
 	out, errs, err := m.Outputs(m.Runner, stderr)
 	check(err)
+	greeted, greet, err := os.Pipe()
+	check(err)
 	p.child, err = Start(func(socket *os.File) (int, error) {
-		process, err := os.StartProcess("/bin/bash", []string{"bash", "-c", script}, &os.ProcAttr{Files: []*os.File{socket, out, errs}})
+		process, err := os.StartProcess("/bin/bash", []string{"bash", "-c", script}, &os.ProcAttr{Files: []*os.File{socket, out, errs, greeted}})
 		if err != nil {
 			return 0, err
+		}
+		if strings.Contains(script, hello) {
+			check(ipc.NewChildConn(socket).Hello(ipc.Hello{PID: process.Pid}))
 		}
 		return process.Pid, nil
 	})
 	check(err)
+	greet.Close()
+	greeted.Close()
 	out.Close()
 	errs.Close()
 	p.end = ipc.NewParentConn(p.child.Socket)
@@ -56,9 +63,8 @@ func (p *player) wait() (took time.Duration, err error) {
 	return time.Since(begun), err
 }
 
-// hello is the frame that bash writes: its pid in four bytes of a variable-length
-// integer, and no limit on processes.
-const hello = `n=$(($$ * 2)); printf "H\0\0\0\5$(printf '\\x%x' $((n & 127 | 128)) $((n >> 7 & 127 | 128)) $((n >> 14 & 127 | 128)) $((n >> 21)))\0" >&0; `
+// hello is a command of bash that waits until play has sent the hello of its process.
+const hello = "read -u 3; "
 
 // report is a command of bash that sends a result.
 func report(r ipc.Result) string {
