@@ -54,9 +54,6 @@ type Attribute struct {
 	verify func(Start, job.UID) error
 }
 
-// Verified reports whether jacamar refuses a job that has something else.
-func (a Attribute) Verified() bool { return a.verify != nil }
-
 // verifiedFirst is for the ids, of which a Start contains nothing: jacamar compares
 // them with the account before it verifies this list (package dropcheck).
 func verifiedFirst(Start, job.UID) error { return nil }

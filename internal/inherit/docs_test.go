@@ -29,7 +29,7 @@ func TestPage(t *testing.T) {
 	b.WriteString(intro)
 	for _, a := range List() {
 		verified := ""
-		if a.Verified() {
+		if a.verify != nil {
 			verified = "yes"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", a.Name, a.Job, a.Differs, a.By, verified)

@@ -357,7 +357,7 @@ func TestTheListIsSound(t *testing.T) {
 				t.Errorf("%q is the service's, and its difference is not explained", a.Name)
 			}
 		case Starter:
-			if !a.Verified() && a.Name != "signal actions" {
+			if a.verify == nil && a.Name != "signal actions" {
 				t.Errorf("%q is not verified", a.Name)
 			}
 		case Jacamar:

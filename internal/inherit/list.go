@@ -30,10 +30,7 @@ var list = [...]Attribute{
 		Differs: "One that is set already, because an administrator started the service by hand, stays where jacamar-auth lacks CAP_AUDIT_CONTROL or the site has locked them (auditctl --loginuid-immutable).",
 		shed:    setLoginUID, verify: verifyLoginUID,
 	},
-	{
-		Name: "terminal audit", By: Service,
-		Job: "that of the service; there is no terminal to audit",
-	},
+	{Name: "terminal audit", By: Service, Job: "that of the service; there is no terminal to audit"},
 
 	// What it may do.
 	{
@@ -53,10 +50,7 @@ var list = [...]Attribute{
 		Differs: "It ends with the stage: what one stage keeps for the next belongs in the user keyring.",
 		shed:    leaveSessionKeyring, settle: settleKeyring, verify: verifyKeyring,
 	},
-	{
-		Name: "process and thread keyrings", By: Kernel,
-		Job: "none yet",
-	},
+	{Name: "process and thread keyrings", By: Kernel, Job: "none yet"},
 	{
 		Name: "security module", By: Service,
 		Job:     "what the module's rules say for a program of the service",
@@ -117,23 +111,14 @@ var list = [...]Attribute{
 		Job:  "none",
 		shed: unblockSignals, verify: verifySignals,
 	},
-	{
-		Name: "signal actions", By: Starter,
-		Job: "the default one for each",
-	},
-	{
-		Name: "pending signals and timers", By: Kernel,
-		Job: "none",
-	},
+	{Name: "signal actions", By: Starter, Job: "the default one for each"},
+	{Name: "pending signals and timers", By: Kernel, Job: "none"},
 	{
 		Name: "umask", By: Jacamar,
 		Job:     "0022",
 		Differs: "A login's may be another, by PAM or a profile; a job's profiles may change it as well.",
 	},
-	{
-		Name: "working directory", By: Jacamar,
-		Job: "the account's home",
-	},
+	{Name: "working directory", By: Jacamar, Job: "the account's home"},
 	{
 		Name: "root directory", By: Service,
 		Job:     "that of the service",
@@ -165,10 +150,7 @@ var list = [...]Attribute{
 		Job:     "jacamar, which ends them",
 		Differs: "A login's orphans go to init or to the user's service manager.",
 	},
-	{
-		Name: "dumpable", By: Kernel,
-		Job: "as of any program that the account can read",
-	},
+	{Name: "dumpable", By: Kernel, Job: "as of any program that the account can read"},
 	{
 		Name: "core dump filter", By: Service,
 		Job:     "that of the service (CoredumpFilter=)",
@@ -216,28 +198,10 @@ var list = [...]Attribute{
 	},
 
 	// What begins again.
-	{
-		Name: "identity of the process", By: Kernel,
-		Job: "its own",
-	},
-	{
-		Name: "tracing", By: Kernel,
-		Job: "none",
-	},
-	{
-		Name: "addresses that the kernel was given", By: Kernel,
-		Job: "none",
-	},
-	{
-		Name: "memory", By: Kernel,
-		Job: "its own",
-	},
-	{
-		Name: "accounting", By: Kernel,
-		Job: "from nothing",
-	},
-	{
-		Name: "the kernel's own work with it", By: Kernel,
-		Job: "none yet",
-	},
+	{Name: "identity of the process", By: Kernel, Job: "its own"},
+	{Name: "tracing", By: Kernel, Job: "none"},
+	{Name: "addresses that the kernel was given", By: Kernel, Job: "none"},
+	{Name: "memory", By: Kernel, Job: "its own"},
+	{Name: "accounting", By: Kernel, Job: "from nothing"},
+	{Name: "the kernel's own work with it", By: Kernel, Job: "none yet"},
 }

@@ -1,10 +1,13 @@
 package process
 
 import (
+	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -127,4 +130,99 @@ func (f *Reaper) eachChild(visit func(pid int)) {
 func (f *Reaper) Empty() bool {
 	err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
 	return err == unix.ECHILD
+}
+
+// Known is a set of processes that were there at some moment.
+type Known map[proctree.Process]bool
+
+// Snapshot returns the descendants that are there now, without those whose pids
+// are given.
+func (f *Reaper) Snapshot(without ...int) Known {
+	known := Known{}
+	for _, pid := range proctree.Descendants(os.Getpid()) {
+		if p, ok := proctree.Find(pid); ok {
+			known[p] = true
+		}
+	}
+	for _, pid := range without {
+		if p, ok := proctree.Find(pid); ok {
+			delete(known, p)
+		}
+	}
+	return known
+}
+
+// others counts the descendants that are neither known nor below a known one.
+func (k Known) others() (n int) {
+	for queue := proctree.Children(os.Getpid()); len(queue) > 0; queue = queue[1:] {
+		p, ok := proctree.Find(queue[0])
+		if ok && !k[p] {
+			n++
+			queue = append(queue, proctree.Children(queue[0])...)
+		}
+	}
+	return n
+}
+
+// Await waits at most for limit until only known processes, and what these have
+// started, are left. It returns how many others there still are. A process that
+// is not known is below a child of this one that is not known either, so there is
+// an event for every change.
+func (f *Reaper) Await(limit time.Duration, hurry <-chan struct{}, known Known) (others int) {
+	for late := time.After(limit); !f.Empty(); {
+		if others = known.others(); others == 0 {
+			return 0
+		}
+		select {
+		case <-f.collected:
+		case <-hurry:
+			return others
+		case <-late:
+			return others
+		}
+	}
+	return 0
+}
+
+// Tasks are the processes and threads of a user on this host. At the limit on them,
+// RLIMIT_NPROC, fork(2) and clone(2) fail with EAGAIN.
+type Tasks struct {
+	Count int
+	Limit int // 0 for none
+}
+
+// CountTasks counts those of this process's user, and finds their limit. Nothing is
+// counted where there is no limit.
+func CountTasks() Tasks {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) != nil || limit.Cur >= 1<<31 {
+		return Tasks{}
+	}
+	return Tasks{proctree.Tasks(uint32(os.Getuid())), int(limit.Cur)}
+}
+
+// Short reports whether that many more exceed the limit.
+func (t Tasks) Short(more int) bool { return t.Limit > 0 && t.Count+more > t.Limit }
+
+// refusedError is a start that failed because the account has too many processes. It
+// has the failure for the user, and the error of the system call.
+type refusedError struct{ public, cause error }
+
+func refused(cause error) error {
+	t := CountTasks()
+	return refusedError{failure.Crowded(t.Count, uint64(t.Limit), nil), cause}
+}
+
+// Error implements error.
+func (e refusedError) Error() string { return e.public.Error() }
+
+// Unwrap returns both.
+func (e refusedError) Unwrap() []error { return []error{e.public, e.cause} }
+
+// String reports how many there are and how many are allowed.
+func (t Tasks) String() string {
+	if t.Limit == 0 {
+		return "this host starts no more processes"
+	}
+	return fmt.Sprintf("your account has %d processes and threads on this host, and its limit is %d (ulimit -u)", t.Count, t.Limit)
 }
