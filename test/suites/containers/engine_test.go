@@ -34,13 +34,7 @@ func engines() []engine {
 		{name: "charliecloud", need: needFUSE, unlike: map[string]string{
 			"dash without the flag": hiddenShell,
 		}},
-		{name: "apptainer", need: needApptainer, table: func(w *world) site.Table {
-			return site.Table{"application_path": filepath.Join(w.dir, "bin", "apptainer")}
-		}, unlike: map[string]string{
-			"other architecture":    "the file of an image does not have its architecture",
-			"user of the image":     "the home directory is one of the start's own",
-			"dash without the flag": hiddenShell,
-		}},
+		apptainer(),
 	}
 }
 

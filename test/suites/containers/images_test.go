@@ -18,7 +18,7 @@ func TestEndlessAnswers(t *testing.T) {
 	onHost(t, func(t *testing.T, r *rig) {
 		for name, f := range map[string]images.Fault{"layer": images.EndlessLayer, "manifest": images.EndlessManifest} {
 			t.Run(name, func(t *testing.T) {
-				if name == "manifest" && r.engine.name == "apptainer" {
+				if name == "manifest" && r.engine.name == "apptainer" && *realName == "" {
 					t.Skip("its imitation reads no further than the end of the manifest")
 				}
 				j := r.plain("bb:1")

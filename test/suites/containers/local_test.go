@@ -46,7 +46,7 @@ func (r *rig) files(t *testing.T) []string {
 // are named.
 func (r *rig) localImages(t *testing.T, dir string) (runnable []string) {
 	t.Helper()
-	if r.engine.name != "apptainer" { // its imitation runs files only
+	if r.engine.name != "apptainer" || *realName == "apptainer" { // its imitation runs files only
 		runnable = append(runnable, filepath.Join(dir, "root"))
 		unpack(t, r.all["bb:1"], runnable[0])
 	}

@@ -77,7 +77,8 @@ var failures = map[string][]string{
 	"epoll_create1": {"EMFILE"}, "epoll_ctl": {"ENOSPC"}, "eventfd2": {"EMFILE"}, "pipe2": {"EMFILE"}, "dup3": {"EBUSY"}, "memfd_create": {"EMFILE"},
 	"splice": {"ENOMEM", "EINVAL"}, "execve": {"EACCES", "ENOMEM"}, "clone": {"EAGAIN"}, "clone3": {"EAGAIN"}, "wait4": {"ECHILD", "EINTR"},
 	"waitid": {"ECHILD", "EINTR"}, "pidfd_open": {"EMFILE"}, "pidfd_send_signal": {"EPERM"}, "mmap": {"ENOMEM"}, "uname": {"EFAULT"},
-	"inotify_init1": {"EMFILE"}, "inotify_add_watch": {"ENOSPC"},
+	"stat": {"EIO"}, "lstat": {"EIO"}, "readlink": {"EIO"}, "open": {"EMFILE", "EIO"}, "symlinkat": {"ENOSPC"}, "symlink": {"ENOSPC"}, "rmdir": {"EIO"},
+	"lgetxattr": {"EIO"}, "access": {"EIO"}, "inotify_init1": {"EMFILE"}, "inotify_add_watch": {"ENOSPC"},
 }
 
 // most limits how many occurrences of one call are separate faults in a stage: Go's runtime begins with a hundred equal calls to rt_sigaction.
