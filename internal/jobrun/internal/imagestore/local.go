@@ -27,7 +27,12 @@ func (s Store) Local(ctx context.Context, name job.AbsPath, allowed []image.Path
 	e := Entry{Place: place, Size: size}
 	if place.Form == container.Directory {
 		e.Layers = []string{"."}
-		if text := e.Root().Read("/ch/config.json"); text != "" { // as ch-image(1) makes it
+		root := e.Root()
+		text := root.Read("/ch/config.json") // as ch-image(1) makes it
+		if err := root.Err(); err != nil {
+			return e, err
+		}
+		if text != "" {
 			if e.Config, err = image.ParseConfig([]byte(text)); err != nil {
 				return e, failure.Buildf("cannot use the image %s: %w", name, err)
 			}

@@ -28,6 +28,9 @@ func (e Entry) Shell() (string, error) {
 			return file, nil
 		}
 	}
+	if err := root.Err(); err != nil {
+		return "", err
+	}
 	return "", failure.Buildf("the image has no shell: jobs need sh or bash in it").
 		WithHint("use a variant of %s with a shell", e.Pinned())
 }
@@ -36,6 +39,9 @@ func (e Entry) Shell() (string, error) {
 // those of GitLab Runner.
 func (e Entry) Dash() bool {
 	root := e.Root()
+	if root == nil {
+		return false
+	}
 	for _, file := range container.Shells() {
 		if found, ok := root.find(file); ok {
 			return path.Base(found) == "dash"
@@ -66,6 +72,9 @@ func (e Entry) IDs(user string) (image.IDs, error) {
 	passwd, group := e.Passwd, e.Group
 	if root := e.Root(); root != nil {
 		passwd, group = root.Read("/etc/passwd"), root.Read("/etc/group")
+		if err := root.Err(); err != nil {
+			return image.IDs{}, err
+		}
 	}
 	ids, err := image.FindUser(user, passwd, group)
 	if err != nil {
