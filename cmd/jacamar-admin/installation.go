@@ -31,7 +31,7 @@ func installation(status *int) []*cli.Command {
 				&cli.BoolFlag{Name: "force", Usage: "replace a configuration that exists, and keep it under another name"},
 				&cli.BoolFlag{Name: "wire", Usage: "only make a runner call jacamar-auth, with a configuration that exists"},
 			},
-			Action: noArgs(func(c *cli.Context) { *status = initialize(c) }),
+			Action: noArguments(exits(status, initialize)),
 		},
 		{
 			Name: "check", Usage: "look at the installation and print what to fix",
@@ -42,12 +42,12 @@ func installation(status *int) []*cli.Command {
 				trialLimit(),
 				&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 			},
-			Action: noArgs(func(c *cli.Context) {
-				*status = admin.Check(admin.CheckOptions{
+			Action: noArguments(exits(status, func(c *cli.Context) int {
+				return admin.Check(admin.CheckOptions{
 					Configuration: c.String("configuration"), RunnerConfig: c.String("runner-config"),
 					Account: c.String("account"), Limit: c.Duration("timeout"), JSON: c.Bool("json"),
 				})
-			}),
+			})),
 		},
 		{
 			Name: "selftest", Usage: "run a job of its own through all stages as an account",
@@ -57,11 +57,11 @@ func installation(status *int) []*cli.Command {
 				trialLimit(),
 				&cli.BoolFlag{Name: "verbose", Usage: "print the job's log as well"},
 			},
-			Action: noArgs(func(c *cli.Context) {
-				*status = admin.SelfTest(admin.SelfTestOptions{
+			Action: noArguments(exits(status, func(c *cli.Context) int {
+				return admin.SelfTest(admin.SelfTestOptions{
 					Configuration: c.String("configuration"), Account: c.String("account"), Limit: c.Duration("timeout"), Verbose: c.Bool("verbose"),
 				})
-			}),
+			})),
 		},
 		{
 			Name: "config", Usage: "print the configuration, and where each value comes from",
@@ -70,9 +70,9 @@ func installation(status *int) []*cli.Command {
 				&cli.BoolFlag{Name: "effective", Usage: "print the defaults of keys that are left out as well"},
 				&cli.BoolFlag{Name: "json", Usage: "print JSON"},
 			},
-			Action: noArgs(func(c *cli.Context) {
-				*status = admin.Settings(admin.SettingsOptions{Configuration: c.String("configuration"), Effective: c.Bool("effective"), JSON: c.Bool("json")})
-			}),
+			Action: noArguments(exits(status, func(c *cli.Context) int {
+				return admin.Settings(admin.SettingsOptions{Configuration: c.String("configuration"), Effective: c.Bool("effective"), JSON: c.Bool("json")})
+			})),
 		},
 		{
 			Name: "explain", Usage: "show the decision about one job, rule by rule",
@@ -99,16 +99,16 @@ func installation(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "runner-config", Usage: "the runner's config.toml, where it is not the usual `FILE`"},
 				&cli.StringFlag{Name: "output", Usage: "write `FILE`, instead of jacamar-bugreport-TIME.tar.gz"},
 			},
-			Action: noArgs(func(c *cli.Context) {
-				*status = admin.BugReport(admin.BugReportOptions{Configuration: c.String("configuration"), RunnerConfig: c.String("runner-config"), Output: c.String("output")})
-			}),
+			Action: noArguments(exits(status, func(c *cli.Context) int {
+				return admin.BugReport(admin.BugReportOptions{Configuration: c.String("configuration"), RunnerConfig: c.String("runner-config"), Output: c.String("output")})
+			})),
 		},
 		{
 			Name: "keys", Usage: "the server's public keys",
 			Subcommands: []*cli.Command{{
 				Name: "refresh", Usage: "fetch the keys and keep them, for a timer",
 				Flags:  []cli.Flag{site(), &cli.BoolFlag{Name: "forget", Usage: "trust no key that was fetched before"}},
-				Action: noArgs(func(c *cli.Context) { *status = admin.RefreshKeys(c.String("configuration"), c.Bool("forget")) }),
+				Action: noArguments(exits(status, func(c *cli.Context) int { return admin.RefreshKeys(c.String("configuration"), c.Bool("forget")) })),
 			}},
 			Action: func(c *cli.Context) error { return usage("keys has no command %q, only refresh", c.Args().First()) },
 		},
@@ -128,13 +128,10 @@ func initialize(c *cli.Context) int {
 	})
 }
 
-// noArgs is an action that takes no arguments.
-func noArgs(do func(*cli.Context)) cli.ActionFunc {
+// exits is the action of a command that prints its own errors, and returns the exit status.
+func exits(status *int, do func(*cli.Context) int) func(*cli.Context) error {
 	return func(c *cli.Context) error {
-		if c.NArg() != 0 {
-			return usage("%s takes no arguments", c.Command.Name)
-		}
-		do(c)
+		*status = do(c)
 		return nil
 	}
 }
