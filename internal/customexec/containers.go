@@ -66,19 +66,10 @@ func readImage(text json.RawMessage) (i Image, err error) {
 	if absent(text) {
 		return i, nil
 	}
-	var name, entrypoint, policy, options json.RawMessage
-	err = object(text, map[string]*json.RawMessage{"name": &name, "entrypoint": &entrypoint, "pull_policy": &policy, "executor_opts": &options})
+	var options json.RawMessage
+	err = object(text, fields{{"name", &i.Name}, {"entrypoint", &i.Entrypoint}, {"pull_policy", &i.PullPolicy}, {"executor_opts", &options}})
 	if err != nil {
-		return i, err
-	}
-	for _, f := range []struct {
-		name string
-		text json.RawMessage
-		to   any
-	}{{"name", name, &i.Name}, {"entrypoint", entrypoint, &i.Entrypoint}, {"pull_policy", policy, &i.PullPolicy}} {
-		if err := decode(f.text, f.to); err != nil {
-			return Image{}, fmt.Errorf("%s: %w", f.name, err)
-		}
+		return Image{}, err
 	}
 	if len(i.Entrypoint) > maxList || len(i.PullPolicy) > maxList {
 		return Image{}, fmt.Errorf("a list has more than %d entries", maxList)
@@ -89,18 +80,12 @@ func readImage(text json.RawMessage) (i Image, err error) {
 
 // readDocker reads the options of `image:docker`.
 func readDocker(options json.RawMessage) (user, platform string, err error) {
-	var docker, u, p json.RawMessage
+	var docker json.RawMessage
 	if !absent(options) {
-		err = object(options, map[string]*json.RawMessage{"docker": &docker})
+		err = object(options, fields{{"docker", &docker}})
 	}
 	if err == nil && !absent(docker) {
-		err = object(docker, map[string]*json.RawMessage{"user": &u, "platform": &p})
-	}
-	if err == nil {
-		err = decode(u, &user)
-	}
-	if err == nil {
-		err = decode(p, &platform)
+		err = object(docker, fields{{"user", &user}, {"platform", &platform}})
 	}
 	if err != nil {
 		err = fmt.Errorf("executor_opts: %w", err)
@@ -118,22 +103,12 @@ func readRegistries(text json.RawMessage) (all []Registry, err error) {
 		return nil, fmt.Errorf("the list has more than %d entries", maxRegistries)
 	}
 	for _, entry := range list {
-		var kind, address, user, password json.RawMessage
-		err := object(entry, map[string]*json.RawMessage{"type": &kind, "url": &address, "username": &user, "password": &password})
-		if err != nil {
+		var kind, secret string
+		var r Registry
+		if err := object(entry, fields{{"type", &kind}, {"url", &r.URL}, {"username", &r.User}, {"password", &secret}}); err != nil {
 			return nil, err
 		}
-		var k, secret string
-		var r Registry
-		for _, f := range []struct {
-			text json.RawMessage
-			to   *string
-		}{{kind, &k}, {address, &r.URL}, {user, &r.User}, {password, &secret}} {
-			if err := decode(f.text, f.to); err != nil {
-				return nil, err
-			}
-		}
-		if r.Password = job.NewSecret(secret); k == "registry" {
+		if r.Password = job.NewSecret(secret); kind == "registry" {
 			all = append(all, r)
 		}
 	}
@@ -157,18 +132,6 @@ func readAuthConfig(text json.RawMessage) (value job.Secret, file bool, err erro
 		}
 	}
 	return value, file, nil
-}
-
-// decode decodes a field that may be absent. The decoder's own error may contain a
-// password.
-func decode(text json.RawMessage, to any) error {
-	if absent(text) {
-		return nil
-	}
-	if json.Unmarshal(text, to) != nil {
-		return fmt.Errorf("not of the expected type")
-	}
-	return nil
 }
 
 // Service is one of `services:` of a job.
@@ -213,23 +176,13 @@ func readService(text json.RawMessage) (s Service, err error) {
 	if s.Image, err = readImage(text); err != nil {
 		return s, err
 	}
-	var alias, command, variables json.RawMessage
-	if err = object(text, map[string]*json.RawMessage{"alias": &alias, "command": &command, "variables": &variables}); err != nil {
-		return s, err
-	}
 	var own []struct {
 		Key   string `json:"key"`
 		Value string `json:"value"`
 		Raw   bool   `json:"raw"`
 	}
-	for _, f := range []struct {
-		name string
-		text json.RawMessage
-		to   any
-	}{{"alias", alias, &s.Alias}, {"command", command, &s.Command}, {"variables", variables, &own}} {
-		if err := decode(f.text, f.to); err != nil {
-			return Service{}, fmt.Errorf("%s: %w", f.name, err)
-		}
+	if err = object(text, fields{{"alias", &s.Alias}, {"command", &s.Command}, {"variables", &own}}); err != nil {
+		return Service{}, err
 	}
 	if len(s.Command) > maxList || len(own) > maxList {
 		return Service{}, fmt.Errorf("a list has more than %d entries", maxList)

@@ -75,10 +75,10 @@ type wireJob struct {
 // twice, at a level that is read, is refused.
 func ParseResponse(text []byte) (Response, error) {
 	var w wireJob
-	err := object(text, map[string]*json.RawMessage{
-		"id": &w.id, "job_info": &w.info, "git_info": &w.git, "runner_info": &w.runner, "variables": &w.variables,
-		"cache": &w.cache, "artifacts": &w.artifacts, "dependencies": &w.dependencies, "run": &w.run, "image": &w.image, "services": &w.services,
-		"credentials": &w.credentials, "features": &w.features,
+	err := object(text, fields{
+		{"id", &w.id}, {"job_info", &w.info}, {"git_info", &w.git}, {"runner_info", &w.runner}, {"variables", &w.variables},
+		{"cache", &w.cache}, {"artifacts", &w.artifacts}, {"dependencies", &w.dependencies}, {"run", &w.run}, {"image", &w.image}, {"services", &w.services},
+		{"credentials", &w.credentials}, {"features", &w.features},
 	})
 	if err != nil {
 		return Response{}, err
@@ -121,51 +121,25 @@ func isHex(s string, digits int) bool {
 }
 
 func (r *Response) readInfo(w wireJob) error {
-	var project, pipeline, user, scoped json.RawMessage
-	err := object(w.info, map[string]*json.RawMessage{
-		"project_id": &project, "pipeline_id": &pipeline, "user_id": &user, "scoped_user_id": &scoped,
-	})
+	var project json.RawMessage
+	err := object(w.info, fields{{"project_id", &project}, {"pipeline_id", &r.PipelineID}, {"user_id", &r.UserID}, {"scoped_user_id", &r.ScopedUserID}})
 	if err != nil {
 		return fmt.Errorf("job_info: %w", err)
 	}
-	if r.ProjectID, err = number("project_id", project); err != nil {
-		return err
-	}
-	for _, f := range []struct {
-		name string
-		text json.RawMessage
-		id   *job.ID
-	}{
-		{"pipeline_id", pipeline, &r.PipelineID},
-		{"user_id", user, &r.UserID},
-		{"scoped_user_id", scoped, &r.ScopedUserID},
-	} {
-		if absent(f.text) {
-			continue
-		}
-		if *f.id, err = number(f.name, f.text); err != nil {
-			return err
-		}
-	}
-	return nil
+	r.ProjectID, err = number("project_id", project)
+	return err
 }
 
 // readGit takes the project's path from the repository's address, as the runner
 // does for the build directory.
 func (r *Response) readGit(w wireJob) error {
-	var address json.RawMessage
+	var address string
 	if !absent(w.git) {
-		if err := object(w.git, map[string]*json.RawMessage{"repo_url": &address}); err != nil {
+		if err := object(w.git, fields{{"repo_url", &address}}); err != nil {
 			return fmt.Errorf("git_info: %w", err)
 		}
 	}
-	var text string
-	if !absent(address) {
-		if err := json.Unmarshal(address, &text); err != nil {
-			return fmt.Errorf("repo_url: not a text")
-		}
-	}
-	r.Project = projectPath(text, r.ProjectID)
+	r.Project = projectPath(address, r.ProjectID)
 	return nil
 }
 
@@ -271,15 +245,21 @@ func (w wireJob) needsHelper() bool {
 	return false
 }
 
-// object splits one JSON object into the wanted fields. encoding/json alone would use
-// the last of two fields of one name, and ignore their case: another reader of the same
-// bytes could find another job.
-func object(text []byte, want map[string]*json.RawMessage) error {
+// fields are those of a JSON object that are wanted, and pointers to what they become.
+type fields []struct {
+	name string
+	to   any
+}
+
+// object reads the wanted fields of one JSON object; those that are absent stay as they
+// are. encoding/json alone would use the last of two fields of one name, and ignore their
+// case: another reader of the same bytes could find another job.
+func object(text []byte, want fields) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	if t, _ := d.Token(); t != json.Delim('{') { // nil where there is none
 		return fmt.Errorf("not a JSON object")
 	}
-	seen := map[string]bool{}
+	has := map[string]json.RawMessage{}
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
@@ -290,19 +270,40 @@ func object(text []byte, want map[string]*json.RawMessage) error {
 		if err := d.Decode(&value); err != nil {
 			return fmt.Errorf("cannot read the field %q", job.Clip(name))
 		}
-		if seen[name] {
+		if _, seen := has[name]; seen {
 			return fmt.Errorf("the field %q comes twice", job.Clip(name))
 		}
-		seen[name] = true
-		if field, ok := want[name]; ok {
-			*field = value
-		}
+		has[name] = value
 	}
 	if _, err := d.Token(); err != nil {
 		return fmt.Errorf("the JSON object is cut off")
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return fmt.Errorf("something follows the JSON object")
+	}
+	for _, f := range want {
+		if err := decode(has[f.name], f.to); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	return nil
+}
+
+// decode decodes a field that may be absent. The decoder's own error may contain a
+// password.
+func decode(text json.RawMessage, to any) (err error) {
+	switch to := to.(type) {
+	case *json.RawMessage:
+		*to = text
+		return nil
+	case *job.ID:
+		if !absent(text) {
+			*to, err = job.ParseID(string(text))
+		}
+		return err
+	}
+	if !absent(text) && json.Unmarshal(text, to) != nil {
+		return fmt.Errorf("not of the expected type")
 	}
 	return nil
 }
