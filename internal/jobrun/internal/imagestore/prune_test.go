@@ -210,13 +210,14 @@ func TestPruneDuringJobs(t *testing.T) {
 	stop := make(chan struct{})
 	var pruners, jobs sync.WaitGroup
 	for range 2 {
+		pruner := reopened(t, s)
 		pruners.Go(func() {
 			for {
 				select {
 				case <-stop:
 					return
 				default:
-					if err := s.Prune(Limits{Unused: 1, Size: 1}, time.Now().Add(time.Minute)); err != nil {
+					if err := pruner.Prune(Limits{Unused: 1, Size: 1}, time.Now().Add(time.Minute)); err != nil {
 						t.Error(err)
 						return
 					}
@@ -225,9 +226,9 @@ func TestPruneDuringJobs(t *testing.T) {
 		})
 	}
 	for n := range 6 {
+		one := reopened(t, s)
 		jobs.Go(func() {
 			for round := range 30 {
-				one := s
 				one.Job = fmt.Sprintf("r-%d-%d", n, round)
 				e, err := one.Get(t.Context(), busybox(t), []image.PullPolicy{image.IfNotPresent})
 				if err != nil {

@@ -69,6 +69,18 @@ func store(t *testing.T, r *registry, log *bytes.Buffer) Store {
 	}
 }
 
+// reopened is the store of another process, which has descriptors of its own.
+func reopened(t *testing.T, s Store) Store {
+	t.Helper()
+	dir, err := safedir.OpenBase(s.Dir.Path(), safedir.Rules{Owner: uid()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(dir.Close)
+	s.Dir = dir
+	return s
+}
+
 func busybox(t *testing.T) image.Request {
 	t.Helper()
 	ref, err := image.ParseReference("r.example.com/busybox:1")
@@ -161,8 +173,8 @@ func TestConcurrentJobsFetchOnce(t *testing.T) {
 	r.during = func(context.Context) { begun.Wait() }
 	errs := make([]error, 10)
 	for i := range errs {
+		one := reopened(t, s)
 		wait.Go(func() {
-			one := s
 			one.Job = "r-" + string(rune('a'+i))
 			begun.Done()
 			_, errs[i] = one.Get(t.Context(), busybox(t), []image.PullPolicy{image.IfNotPresent})
