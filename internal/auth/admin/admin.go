@@ -43,6 +43,17 @@ func open(configuration string, paths ...*string) (auth.Installation, error) {
 	return auth.Open(configuration, v)
 }
 
+// openLoaded opens an installation whose configuration can be used.
+func openLoaded(configuration string, paths ...*string) (i auth.Installation, err error) {
+	if i, err = open(configuration, paths...); err == nil {
+		err = i.Load()
+	}
+	if err == nil {
+		err = i.FindHelper()
+	}
+	return i, err
+}
+
 // privilegedProgram is the jacamar-auth that is judged, in this program's directory.
 func privilegedProgram() (job.AbsPath, error) { return programs.Sibling("jacamar-auth") }
 
@@ -108,18 +119,12 @@ func RefreshKeys(configuration string, forget bool) int {
 }
 
 func refreshKeys(ctx context.Context, configuration string, forget bool) error {
-	i, err := open(configuration)
+	i, err := openLoaded(configuration)
 	if err != nil {
-		return err
-	}
-	if err := i.Load(); err != nil {
 		return err
 	}
 	log := i.OpenLog(ctx, func(err error) { fmt.Fprintln(os.Stderr, "jacamar-admin: cannot write the operator's log:", err) })
 	defer log.Close()
-	if err := i.FindHelper(); err != nil {
-		return err
-	}
 	keys, err := i.Keys(ctx)
 	if err != nil {
 		return err
