@@ -171,3 +171,67 @@ func imageRuleKeys() []Key {
 		},
 	}...)
 }
+
+func servicesKeys() []Key {
+	return []Key{
+		{
+			Path: "container.services", Default: "private", Since: first,
+			Meaning: "The network of jobs with `services:`. `private`: one of the job's own, in which its script and its services reach each other and nothing else. " +
+				"`host`: that of the host, where other jobs and users reach the services too, and two jobs cannot have the same port. `off`: no services are started.",
+			Example: `services = "host"`,
+		},
+		{
+			Path: "container.services_limit", Default: int64(5), Since: first,
+			Meaning: "How many services a job may have; 0 for no limit.",
+			Example: `services_limit = 2`,
+		},
+		{
+			Path: "container.services_wait", Default: "30s", Since: first,
+			Meaning: "How long the script waits for its services to listen. Then it begins all the same, with a warning. `0s`: it does not wait.",
+			Example: `services_wait = "2m"`,
+		},
+	}
+}
+
+func servicesRuleKey() Key {
+	return Key{
+		Path: "container.rule.services", Otherwise: "all", Since: first,
+		Meaning: "Patterns of the images that the jobs may name in `services:`, as for `images`.",
+		Example: `services = ["docker.io/library/postgres"]`,
+	}
+}
+
+func moduleKeys() []Key {
+	keys := []Key{{
+		Path: "container.module.name", Required: true, Since: first,
+		Meaning: "The name of a module: what the site offers to add to the containers of a job's scripts. A rule names it for its jobs in `modules`, and any job " +
+			"for itself in `JACAMAR_CI_CONTAINER_MODULES`. Services do not have it.",
+		Example: `name = "gpu"`,
+	}}
+	for _, one := range []struct {
+		engine           settings.Mechanism
+		command, example string
+	}{
+		{settings.Podman, "podman run", "--device=nvidia.com/gpu=all"},
+		{settings.Charliecloud, "ch-run", "--bind=/usr/lib64/nvidia"},
+		{settings.Apptainer, "apptainer exec", "--nv"},
+	} {
+		keys = append(keys, Key{
+			Path: "container.module." + string(one.engine), Otherwise: "none", Since: first,
+			Meaning: "Options of `" + one.command + "`, after `custom_options` and before the job's own.",
+			Example: string(one.engine) + ` = ["` + one.example + `"]`,
+		})
+	}
+	return append(keys,
+		Key{
+			Path: "container.module.binds", Otherwise: "none", Since: first,
+			Meaning: "As `container.binds`. A module's bind replaces another one with the same target.",
+			Example: `binds = ["/opt/mpich:/opt/mpich:ro"]`,
+		},
+		Key{
+			Path: "container.module.pass_env", Otherwise: "none", Since: first,
+			Meaning: "As `container.pass_env`.",
+			Example: `pass_env = ["NVIDIA_*"]`,
+		},
+	)
+}
