@@ -106,6 +106,12 @@ func imageKeys() []Key {
 			Example: `cache_dir = "/local/images"`,
 		},
 		{
+			Path: "container.cache_form", Default: "overlay", Since: first,
+			Meaning: "How Podman stores images. `overlay`: in layers, on a local disk. `squashfs`: one file for each image, on any file system, also one that nodes share; " +
+				"it needs mksquashfs, squashfuse and `/dev/fuse`. Charliecloud and Apptainer always have one file.",
+			Example: `cache_form = "squashfs"`,
+		},
+		{
 			Path: "container.cache_days", Default: int64(14), Since: first,
 			Meaning: "Remove images that no job of the account has used for so many days: at the end of a job, one image at a time. `0` keeps them.",
 			Example: `cache_days = 30`,

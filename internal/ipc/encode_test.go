@@ -23,7 +23,7 @@ func messages(t testing.TB) []any {
 		t.Fatal(err)
 	}
 	full.Settings.Container = &Container{
-		Container: settings.Container{TempDir: full.Account.Home, ServicesNetwork: "private"}, Mechanism: "podman", Image: &image.Request{Reference: ref, Entrypoint: []string{}},
+		Container: settings.Container{TempDir: full.Account.Home, ServicesNetwork: "private", CacheForm: "overlay"}, Mechanism: "podman", Image: &image.Request{Reference: ref, Entrypoint: []string{}},
 		Modules:    []Module{{settings.Module{Name: "gpu", Binds: []settings.Bind{{Source: full.Account.Home, Target: full.Account.Home, ReadOnly: true}}}, []string{"--nv"}}},
 		Registries: []Registry{{"https://a.example.com", "u", []byte("p\xff")}}, AuthConfig: []byte{},
 	}

@@ -14,7 +14,7 @@ import (
 
 // Version of the messages. Both programs come from one package; a difference means a
 // half-finished upgrade, and is refused.
-const Version = 7
+const Version = 8
 
 // Request is everything that jacamar receives about a job. It never sees the site's
 // configuration file, the runner's environment or the token.

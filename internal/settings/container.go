@@ -38,7 +38,8 @@ type Engine struct {
 // Container are keys of [container].
 type Container struct {
 	PullTimeout time.Duration `toml:"pull_timeout" json:"pull_timeout"`
-	CacheDir    job.AbsPath   `toml:"cache_dir" json:"cache_dir,omitzero"`    // zero = below the account's base directory
+	CacheDir    job.AbsPath   `toml:"cache_dir" json:"cache_dir,omitzero"` // zero = below the account's base directory
+	CacheForm   CacheForm     `toml:"cache_form" json:"cache_form"`
 	CacheDays   int           `toml:"cache_days" json:"cache_days,omitempty"` // 0 = no limit, as for CacheSize
 	CacheSize   Size          `toml:"cache_size" json:"cache_size,omitempty"`
 	TempDir     job.AbsPath   `toml:"temp_dir" json:"temp_dir"`
@@ -49,6 +50,20 @@ type Container struct {
 	// script waits for them, 0 for not at all.
 	ServicesNetwork ServicesNetwork `toml:"services" json:"services_network"`
 	ServicesWait    time.Duration   `toml:"services_wait" json:"services_wait"`
+}
+
+// CacheForm is how Podman stores images. Other engines have one form.
+type CacheForm string
+
+// The forms.
+const (
+	OverlayForm  CacheForm = "overlay"  // layers, on a local disk
+	SquashfsForm CacheForm = "squashfs" // one file for each image, on any file system
+)
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (f *CacheForm) UnmarshalText(b []byte) error {
+	return Pick(f, b, []Spelling[CacheForm]{{"overlay", OverlayForm}, {"squashfs", SquashfsForm}})
 }
 
 // Bind is a path of the host in all containers.

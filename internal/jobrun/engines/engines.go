@@ -12,10 +12,10 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// Find returns the engine of a mechanism, nil for none.
-func Find(m settings.Mechanism) container.Engine {
+// Find returns the engine of a mechanism, nil for none, which stores images in the form.
+func Find(m settings.Mechanism, form settings.CacheForm) container.Engine {
 	return map[settings.Mechanism]container.Engine{
-		settings.Podman: podman.Podman{}, settings.Charliecloud: charliecloud.Charliecloud{}, settings.Apptainer: apptainer.Apptainer{},
+		settings.Podman: podman.Podman{Squashfs: form == settings.SquashfsForm}, settings.Charliecloud: charliecloud.Charliecloud{}, settings.Apptainer: apptainer.Apptainer{},
 	}[m]
 }
 
@@ -28,6 +28,6 @@ func Options(e container.Engine, name string, words []string) ([]string, error) 
 
 // CheckOptions is the error of Options for a mechanism, which has to be known.
 func CheckOptions(m settings.Mechanism, name string, words []string) error {
-	_, err := Options(Find(m), name, words)
+	_, err := Options(Find(m, settings.OverlayForm), name, words)
 	return err
 }

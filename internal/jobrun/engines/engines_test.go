@@ -10,17 +10,17 @@ import (
 
 func TestFind(t *testing.T) {
 	for _, m := range []settings.Mechanism{settings.Podman, settings.Charliecloud, settings.Apptainer} {
-		if e := Find(m); e == nil || e.Name() != string(m) {
+		if e := Find(m, settings.OverlayForm); e == nil || e.Name() != string(m) {
 			t.Errorf("%s: %v", m, e)
 		}
 	}
-	if e := Find("docker"); e != nil {
+	if e := Find("docker", ""); e != nil {
 		t.Errorf("%v", e)
 	}
 }
 
 func TestOptions(t *testing.T) {
-	words, err := Options(Find(settings.Podman), "x", []string{"--device", "nvidia.com/gpu=all", "-e", "A=b"})
+	words, err := Options(Find(settings.Podman, settings.SquashfsForm), "x", []string{"--device", "nvidia.com/gpu=all", "-e", "A=b"})
 	if err != nil || !slices.Equal(words, []string{"--device", "nvidia.com/gpu=all", "-e", "A=b"}) {
 		t.Errorf("%q, %v", words, err)
 	}

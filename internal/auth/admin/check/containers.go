@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ var enginePrograms = map[settings.Mechanism][]string{
 	settings.Apptainer:    {"apptainer"},
 }
 
+// podmanHPC is the name of NERSC's program around podman.
+const podmanHPC = "podman-hpc"
+
 // containers makes the namespaces of a job's container, as an account without privileges.
 func containers(ctx context.Context, s Site) []Line {
 	g := s.Config.General
@@ -34,7 +38,14 @@ func containers(ctx context.Context, s Site) []Line {
 	}
 	engine := string(g.RunMechanism)
 	needed := slices.Concat(enginePrograms[g.RunMechanism], cell.Cell{}.Programs())
+	if g.RunMechanism == settings.Podman && s.Config.Container.CacheForm == settings.SquashfsForm {
+		needed = append(needed, "mksquashfs", "squashfuse")
+	}
 	if p := g.Engine().ApplicationPath.String(); p != "" {
+		if path.Base(p) == podmanHPC {
+			return []Line{fail(`name podman in general.podman.application_path; [[container.module]] and container.cache_form = "squashfs" are for GPUs, MPI and storage that nodes share`,
+				"containers cannot start: %s does not accept the options by which each start has a storage of its own", p)}
+		}
 		if !executable(p) {
 			return []Line{fail("install it, or correct general."+engine+".application_path", "containers cannot start: there is no program %s", p)}
 		}
@@ -124,12 +135,12 @@ func imageStorage(s Site) []Line {
 	if dir == "" && !s.Config.General.DataDir.BelowHome() && !s.Config.General.DataDir.HasVariables() {
 		dir = s.Config.General.DataDir.String()
 	}
-	if dir == "" || s.Config.General.RunMechanism != settings.Podman {
+	if dir == "" || s.Config.General.RunMechanism != settings.Podman || s.Config.Container.CacheForm == settings.SquashfsForm {
 		return nil // an image in one file can be on any file system
 	}
 	m := mounts.Of(dir)
 	if slices.Contains(remote, m.Type) || strings.HasPrefix(m.Type, "fuse") {
-		return []Line{warn("set container.cache_dir to a directory on a local disk, which all accounts can write (mode 1777)",
+		return []Line{warn("set container.cache_form = \"squashfs\", or container.cache_dir to a directory on a local disk, which all accounts can write (mode 1777)",
 			"images would be stored in %s, whose file system (%s) cannot contain their layers", dir, m.Type)}
 	}
 	return []Line{ok("images are stored in %s (%s)", dir, m.Type)}

@@ -33,6 +33,9 @@ func TestContainers(t *testing.T) {
 	if lines := containers(t.Context(), s); len(lines) != 1 || lines[0].Result != Fail || !strings.Contains(lines[0].Text, "/no/such/podman") {
 		t.Errorf("%v", lines)
 	}
+	if lines := containers(t.Context(), containerSite(t, "/bin/podman-hpc", "/")); len(lines) != 1 || lines[0].Result != Fail || !strings.Contains(lines[0].Fix, "cache_form") {
+		t.Errorf("%v", lines)
+	}
 }
 
 // The site's options are judged as a job judges them.
@@ -95,6 +98,10 @@ func TestImageStorage(t *testing.T) {
 	}
 	if lines := imageStorage(containerSite(t, "/bin/true", "/proc")); len(lines) != 1 || !strings.Contains(lines[0].Text, "proc") {
 		t.Errorf("%v", lines)
+	}
+	files := containerSite(t, "/bin/true", "/proc")
+	if files.Config.Container.CacheForm = settings.SquashfsForm; imageStorage(files) != nil {
+		t.Error("files need no local disk")
 	}
 	if slices.Contains(remote, "ext4") || slices.Contains(remote, "xfs") {
 		t.Error("local file systems are counted as remote")

@@ -31,7 +31,7 @@ type Engine struct {
 // needs.
 func FindEngine(b ipc.Request) (Engine, error) {
 	c := b.Settings.Container
-	e := Engine{Engine: engines.Find(c.Mechanism), account: b.Account}
+	e := Engine{Engine: engines.Find(c.Mechanism, c.CacheForm), account: b.Account}
 	if e.Engine == nil {
 		return e, failure.Systemf("this jacamar has no container engine %q", c.Mechanism).
 			WithHint("install jacamar and jacamar-auth from one package")

@@ -51,19 +51,12 @@ func (Charliecloud) Version(s container.Session) container.Command {
 	return container.Command{Argv: []string{s.Program, "--version"}}
 }
 
-// Files of an image with what the registry knows about it: ch-image(1) itself keeps
-// neither the entrypoint nor the user there.
-const (
-	configFile = "ch/config.json"
-	digestFile = "ch/digest"
-)
-
 // fetch pulls into a storage of its own, which is the only one in it, and packs it.
-// Storage holds the registry's texts: the configuration under its digest, the manifest
+// ch-image(1) itself keeps neither the entrypoint nor the user there. Storage holds the registry's texts: the configuration under its digest, the manifest
 // under the image's name. The level of compression is a seventh of the time of gzip for
 // a tenth more space.
 func fetch() string {
-	return strings.NewReplacer("@HEX@", strings.Repeat("[0-9a-f]", 64), "@CONFIG@", configFile, "@DIGEST@", digestFile).Replace(`set -e
+	return strings.NewReplacer("@HEX@", strings.Repeat("[0-9a-f]", 64), "@CONFIG@", container.ConfigFile, "@DIGEST@", container.DigestFile).Replace(`set -e
 ch-image "$@" pull "$reference" >&2
 set -- "$CH_IMAGE_STORAGE"/img/*
 cp "$CH_IMAGE_STORAGE"/dlcache/@HEX@.json "$1/@CONFIG@"
@@ -103,28 +96,14 @@ func pullName(r image.Reference) string {
 	return name + ":" + r.Tag()
 }
 
-// mount prepares the root of a container, or of a look into an image: the directory
-// lower. The shell that starts squashfuse ignores TERM, and libfuse keeps that: a request
-// to stop reaches all processes of a job, and the script still needs its files then.
-const mount = `S=$1
-lower=$2
-shift 2
-if [ ! -d "$lower" ]; then
-	mkdir "$S/squashfs" && (trap '' HUP INT TERM && exec squashfuse "$lower" "$S/squashfs") || exit 1
-	lower=$S/squashfs
-fi
-`
-
-// Describe implements container.Engine: it prints the configuration, the digest, and
-// passwd(5) and group(5) of the image, each with a line before it.
+// Describe implements container.Engine.
 func (Charliecloud) Describe(s container.Session, p container.Place, _ image.Reference) container.Command {
-	text := mount + `for file in ` + strings.Join(parts[:], " ") + `; do
-	printf '%s\n' "` + separator + `$file"
-	[ ! -f "$lower/$file" ] || cat "$lower/$file" 2>/dev/null || :
-	echo
-done
-`
-	return container.Command{Argv: []string{"sh", "-c", text, "describe", s.State.String(), p.Path.String()}}
+	return container.DescribeSquashfs(s, p)
+}
+
+// Parse implements container.Engine.
+func (Charliecloud) Parse(r container.Reply) (container.Described, error) {
+	return container.ParseSquashfs(r)
 }
 
 // run mounts a directory of the start's own over the image and starts ch-run there. The
@@ -132,7 +111,7 @@ done
 // no read-only mounts: those are mounted below the state before. It makes directories for
 // binds and no files: those are made here, unless a link of the image is on the way. The
 // shell stays, to distinguish errors of ch-run from its own, and ignores requests to stop.
-const run = mount + container.Overlay + `set -f
+const run = container.MountSquashfs + container.Overlay + `set -f
 IFS='
 '
 mkdir -p "$S/tmp" && chmod 1777 "$S/tmp" && overlay "$lower" "$S/root" $jc_targets || exit 1

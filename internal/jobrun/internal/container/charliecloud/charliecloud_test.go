@@ -56,39 +56,6 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-func described(texts ...string) container.Reply {
-	var b strings.Builder
-	for i, text := range texts {
-		b.WriteString(separator + parts[i] + "\n" + text + "\n")
-	}
-	return container.Reply{Stdout: b.String()}
-}
-
-func TestParse(t *testing.T) {
-	sum := strings.Repeat("a", 64)
-	d, err := Charliecloud{}.Parse(described(`{"config":{"User":"app"}}`, sum+"\n", "root:x:0:0::/:\n", "root:x:0:\n"))
-	if err != nil || d.Config.User != "app" || d.Digest != "sha256:"+sum || !strings.HasPrefix(d.Passwd, "root:x:0:0") || !strings.HasPrefix(d.Group, "root:x:0:") {
-		t.Errorf("%+v, %v", d, err)
-	}
-	if d, err := (Charliecloud{}).Parse(described("", "", "", "")); err != nil || d.Digest != "" {
-		t.Errorf("an image of other origin: %+v, %v", d, err)
-	}
-	for _, r := range []container.Reply{{}, described("{}", sum), described("{", sum, "", ""), described("{}", "no digest", "", "")} {
-		if d, err := (Charliecloud{}).Parse(r); err == nil {
-			t.Errorf("%q: %+v", r.Stdout, d)
-		}
-	}
-}
-
-func FuzzParse(f *testing.F) {
-	f.Add(described("{}", strings.Repeat("a", 64), "", "").Stdout)
-	f.Fuzz(func(t *testing.T, text string) {
-		if d, err := (Charliecloud{}).Parse(container.Reply{Stdout: text}); err == nil && d.Digest != "" && !image.IsDigest(d.Digest) {
-			t.Errorf("%+v", d)
-		}
-	})
-}
-
 func TestGrammar(t *testing.T) {
 	g := Charliecloud{}.Grammar()
 	names := map[string]bool{}

@@ -21,7 +21,10 @@ type inspected struct {
 }
 
 // Parse implements container.Engine.
-func (Podman) Parse(r container.Reply) (container.Described, error) {
+func (p Podman) Parse(r container.Reply) (container.Described, error) {
+	if p.Squashfs {
+		return container.ParseSquashfs(r)
+	}
 	var images []json.RawMessage
 	if err := json.Unmarshal([]byte(r.Stdout), &images); err != nil {
 		return container.Described{}, fmt.Errorf("cannot parse the output of podman image inspect: %w", err)

@@ -17,23 +17,43 @@ import (
 )
 
 // Podman is the engine; versions 4.3 and 5.4 are known to work.
-type Podman struct{}
+type Podman struct {
+	// Squashfs stores each image in one file, which can be on any file system, instead of
+	// a store of layers. Version 4.3 is known to work.
+	Squashfs bool
+}
 
 // Name implements container.Engine.
 func (Podman) Name() string { return "podman" }
 
 // Formats implements container.Engine.
-func (Podman) Formats() []container.Format { return []container.Format{container.Store} }
+func (p Podman) Formats() []container.Format {
+	if p.Squashfs {
+		return []container.Format{container.Squashfs}
+	}
+	return []container.Format{container.Store}
+}
 
 // Local implements container.Engine.
-func (Podman) Local() []container.Format { return []container.Format{container.Directory} }
+func (p Podman) Local() []container.Format {
+	if p.Squashfs {
+		return []container.Format{container.Directory, container.Squashfs}
+	}
+	return []container.Format{container.Directory}
+}
 
 // Programs implements container.Engine.
-func (Podman) Programs(container.Format) []string { return []string{"podman", "crun"} }
+func (Podman) Programs(f container.Format) []string {
+	programs := []string{"podman", "crun"}
+	if f == container.Squashfs {
+		programs = append(programs, "mksquashfs", "squashfuse")
+	}
+	return programs
+}
 
 // Helpers implements container.Engine.
 func (Podman) Helpers() []string {
-	return []string{"podman", "conmon", "crun", "runc", "slirp4netns", "pasta", "fuse-overlayfs"}
+	return []string{"podman", "conmon", "crun", "runc", "slirp4netns", "pasta", "fuse-overlayfs", "squashfuse"}
 }
 
 // Version implements container.Engine.
@@ -69,15 +89,19 @@ func base(words ...string) []string {
 }
 
 // Fetch implements container.Engine.
-func (Podman) Fetch(f container.Fetch) []container.Command {
-	words := base("pull")
+func (p Podman) Fetch(f container.Fetch) []container.Command {
+	words := []string{"pull"}
 	if f.AuthFD > 0 {
 		words = append(words, "--authfile", fmt.Sprintf("/proc/self/fd/%d", f.AuthFD))
 	}
 	if f.Platform != "" {
 		words = append(words, "--platform", f.Platform)
 	}
-	c := command(f.Session, f.To.Path.String(), append(words, "docker://"+f.Reference.PullName())...)
+	words = append(words, "docker://"+f.Reference.PullName())
+	c := command(f.Session, f.To.Path.String(), base(words...)...)
+	if p.Squashfs {
+		c = packed(f, words)
+	}
 	if !f.CA.IsZero() {
 		c.Env = append(c.Env, "SSL_CERT_FILE="+f.CA.String())
 	}
@@ -85,8 +109,11 @@ func (Podman) Fetch(f container.Fetch) []container.Command {
 }
 
 // Describe implements container.Engine.
-func (Podman) Describe(s container.Session, p container.Place, r image.Reference) container.Command {
-	return command(s, p.Path.String(), base("image", "inspect", r.PullName())...)
+func (p Podman) Describe(s container.Session, place container.Place, r image.Reference) container.Command {
+	if p.Squashfs {
+		return container.DescribeSquashfs(s, place)
+	}
+	return command(s, place.Path.String(), base("image", "inspect", r.PullName())...)
 }
 
 // Run implements container.Engine.
@@ -99,6 +126,12 @@ func (Podman) Run(s container.Start) container.Command {
 	for _, b := range s.Binds {
 		words = append(words, "--volume", b.Volume())
 	}
+	inStore := s.Place.Form == container.Store
+	if !inStore {
+		for _, pair := range s.Config.Env { // of the image: podman has it from a store alone
+			words = append(words, "--env="+pair)
+		}
+	}
 	for _, pair := range s.Env {
 		name, _, _ := strings.Cut(pair, "=")
 		words = append(words, "--env", name) // the value comes from podman's own environment
@@ -109,29 +142,27 @@ func (Podman) Run(s container.Start) container.Command {
 	words = append(words, s.Options...)
 	words = append(words, "--entrypoint", program(s.Inner[0]))
 	session := s.Session
-	if s.Place.Form == container.Directory {
+	if inStore {
+		words = append(words, s.Place.ID)
+	} else {
 		session.Linked = false // the link leads to no store
 		words = append(words, "--rootfs", s.State.String()+"/rootfs")
-	} else {
-		words = append(words, s.Place.ID)
 	}
 	c := command(session, s.State.String()+"/root", append(words, s.Inner[1:]...)...)
 	c.Env = append(c.Env, s.Env...)
-	if s.Place.Form == container.Directory {
-		c.Argv = append([]string{"sh", "-c", directory, "run", s.State.String()}, c.Argv...)
+	if !inStore {
+		c.Argv = append([]string{"sh", "-c", rootfs, "run", s.State.String(), s.State.String() + "/" + container.Image}, c.Argv...)
 		c.Env = append(c.Env, "jc_targets="+s.Targets("/etc", "/run", "/dev", "/proc", "/sys", s.WorkDir))
 	}
 	return c
 }
 
-// directory starts podman with an image that is a directory: in it podman-run(1) makes
-// files of its own.
-const directory = container.Overlay + `S=$1
-shift
-set -f
+// rootfs starts podman with an image that is a directory or a squashfs file, writable in a
+// directory of the start's own: podman-run(1) makes files in it.
+const rootfs = container.MountSquashfs + container.Overlay + `set -f
 IFS='
 '
-overlay "$S/` + container.Image + `" "$S/rootfs" $jc_targets || exit 1
+overlay "$lower" "$S/rootfs" $jc_targets || exit 1
 unset IFS jc_targets
 exec "$@"
 `
