@@ -81,7 +81,7 @@ func inWorkspace[T any](s stage, limit time.Duration, variables map[string]strin
 // when that fails, because a job has removed its own directories or the storage does not
 // respond: the script's own error will be clearer.
 func (s stage) lockStage() io.Closer {
-	lock, _ := inWorkspace(s, quickLimit, nil, (*workspace.Workspace).LockStage)
+	lock, _ := withLimit(s, quickLimit, func() (io.Closer, error) { return workspace.LockStage(s.request) })
 	return lock
 }
 
@@ -142,8 +142,16 @@ func inPath(name, path string) bool {
 // spaceWarning is a line when storage of the job is full or nearly full, otherwise "".
 func (s stage) spaceWarning() string {
 	line, _ := withLimit(s, quickLimit, func() (string, error) {
-		for _, dir := range []string{s.request.Dirs.Builds.String(), s.request.Dirs.Base.String()} {
-			if line := diskspace.Warning(dir); dir != "" && line != "" {
+		builds, base := s.request.Dirs.Builds.String(), s.request.Dirs.Base.String()
+		dirs := []string{builds}
+		if !strings.HasPrefix(builds, base+"/") {
+			dirs = append(dirs, base)
+		}
+		for _, dir := range dirs {
+			if dir == "" {
+				continue
+			}
+			if line := diskspace.Warning(dir); line != "" {
 				return line, nil
 			}
 		}

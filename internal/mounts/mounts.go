@@ -24,16 +24,20 @@ type Mount struct {
 // Of returns the mount of path or, where there is no such file, of its nearest existing
 // parent directory. If the mount cannot be determined, only Point is set, to path.
 func Of(path string) Mount {
-	unknown := Mount{Point: path}
 	fd, err := OpenNearest(path)
 	if err != nil {
-		return unknown
+		return Mount{Point: path}
 	}
 	defer unix.Close(fd)
+	return OfFile(fd, path)
+}
+
+// OfFile is Of for an open file with this path.
+func OfFile(fd int, path string) Mount {
 	if m, ok := ofFile(fd); ok {
 		return m
 	}
-	return unknown
+	return Mount{Point: path}
 }
 
 // ofFile returns the mount of an open file. It reads the whole mount table; ok is

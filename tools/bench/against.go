@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -52,12 +54,18 @@ func against(install *site.Install, programs string, rounds int) error {
 }
 
 // useOlder makes a site use the programs of an older build in a directory.
-func useOlder(s *site.Site, programs string) error {
+func useOlder(s *site.Site, programs string, change ...func(site.Config)) error {
 	s.Auth = filepath.Join(programs, "jacamar-auth")
-	return s.Reconfigure(func(c site.Config) {
+	text, err := os.ReadFile(s.Auth)
+	if err != nil {
+		return err
+	}
+	return s.Reconfigure(append(change, func(c site.Config) {
 		c.Set("auth", "jacamar_path", filepath.Join(programs, "jacamar"))
-		delete(c["auth"], "helper_account") // which older builds refuse
-	})
+		if !bytes.Contains(text, []byte("helper_account")) {
+			delete(c["auth"], "helper_account") // which older builds refuse
+		}
+	})...)
 }
 
 // timed runs one small job and reports how long each call took.
@@ -73,4 +81,12 @@ func timed(s *site.Site, report func(stage string, took time.Duration)) error {
 		report(c.Stage, c.Duration)
 	}
 	return nil
+}
+
+// useBuild makes a site use the programs in a directory, "" for those of this build.
+func useBuild(s *site.Site, programs string, change ...func(site.Config)) error {
+	if programs == "" {
+		return nil
+	}
+	return useOlder(s, programs, change...)
 }

@@ -26,7 +26,7 @@ func main() {
 		os.Exit(1)
 	}
 	rounds := flag.Int("rounds", 200, "how often each short command is run")
-	base := flag.String("against", "", "compare the stages with those of the programs in `DIR` instead")
+	base := flag.String("against", "", "compare the stages with those of the programs in `DIR` instead; with -only storage, count what those do")
 	only := flag.String("only", "", "measure only one `PART`: start, logins, journal, page, stages, waiting, log, directories, storage, containers, batch or load")
 	jobs := flag.Int("jobs", 500, "how many batch jobs run at once under load")
 	flag.Parse()
@@ -47,6 +47,9 @@ func bench(rounds, jobs int, only, base string) error {
 	if err != nil {
 		return err
 	}
+	if base != "" && only == "storage" {
+		return errors.Join(storage(install, base), install.Remove())
+	}
 	if base != "" {
 		err := against(install, base, rounds)
 		if err == nil {
@@ -66,7 +69,7 @@ func bench(rounds, jobs int, only, base string) error {
 		{"waiting", func() error { return alone(install, rounds, (*benchmark).memory) }},
 		{"log", func() error { return alone(install, rounds, (*benchmark).jobLog) }},
 		{"directories", func() error { return directories(install, rounds) }},
-		{"storage", func() error { return storage(install) }},
+		{"storage", func() error { return storage(install, "") }},
 		{"containers", func() error { return contained(install, rounds) }},
 		{"batch", func() error { return withSlurm(install, compareWays) }},
 		{"load", func() error {

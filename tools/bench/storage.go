@@ -26,7 +26,8 @@ import (
 // storage counts what a job does in the directory of its account, by strace(1): the
 // operations that a file server sees where data_dir is on shared storage. The first job
 // of a project makes directories that a later one finds.
-func storage(install *site.Install) error {
+// programs is the directory of another build, "" for this one.
+func storage(install *site.Install, programs string) error {
 	if _, err := exec.LookPath("strace"); err != nil {
 		fmt.Println("\nstorage: not counted, there is no strace on PATH")
 		return nil
@@ -37,10 +38,18 @@ func storage(install *site.Install) error {
 	}
 	defer s.Close()
 	fmt.Printf("\nOperations of a job of 12 stages below data_dir, by strace; the scripts are `true`\n\n")
+	if err := useBuild(s, programs); err != nil {
+		return err
+	}
 	if err := countJobs(s, "shell"); err != nil {
 		return err
 	}
-	return withSlurm(install, func(s *site.Site, _ *slurm.Cluster) error { return countJobs(s, "slurm") })
+	return withSlurm(install, func(s *site.Site, c *slurm.Cluster) error {
+		if err := useBuild(s, programs, site.Slurm(c.Conf(), "")); err != nil {
+			return err
+		}
+		return countJobs(s, "slurm")
+	})
 }
 
 func countJobs(s *site.Site, executor string) error {
@@ -230,6 +239,8 @@ var described = regexp.MustCompile(`^(?:(?:AT_FDCWD|[0-9]+)<([^>]*)>(?:\(deleted
 // kindOf groups calls as a file server sees them, "" for those that it does not see.
 func kindOf(call, args string) string {
 	switch {
+	case strings.Contains(args, "AT_STATX_DONT_SYNC"): // which the kernel answers by itself
+		return ""
 	case strings.HasPrefix(call, "open") && strings.Contains(args, "O_CREAT"), strings.HasPrefix(call, "mkdir"), strings.HasPrefix(call, "symlink"), call == "mknodat":
 		return "creates"
 	case strings.HasPrefix(call, "open"):

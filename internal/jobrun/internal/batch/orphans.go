@@ -49,18 +49,30 @@ type orphan struct {
 	record
 }
 
-// findOrphans lists the submissions that still have a record, in each of the CI jobs'
-// directories that match the pattern.
-func findOrphans(pattern string) []orphan {
-	files, _ := filepath.Glob(filepath.Join(pattern, "*", recordFile))
-	var found []orphan
-	for _, f := range files {
-		o := orphan{dir: directory(filepath.Dir(f))}
-		text, err := readStatusFile(f)
-		if err != nil || json.Unmarshal([]byte(text), &o.record) != nil || o.Name != filepath.Base(string(o.dir)) {
+// findOrphans lists the submissions that still have a record, in a CI job's directory.
+func findOrphans(scripts string) (found []orphan) {
+	entries, _ := os.ReadDir(scripts)
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		o := orphan{dir: directory(filepath.Join(scripts, e.Name()))}
+		text, err := readStatusFile(o.dir.path(recordFile))
+		if err != nil || json.Unmarshal([]byte(text), &o.record) != nil || o.Name != e.Name() {
 			continue
 		}
 		found = append(found, o)
+	}
+	return found
+}
+
+// findAll lists them in the directories of all CI jobs of a runner.
+func findAll(runner string) (found []orphan) {
+	jobs, _ := os.ReadDir(runner)
+	for _, e := range jobs {
+		if e.IsDir() {
+			found = append(found, findOrphans(filepath.Join(runner, e.Name()))...)
+		}
 	}
 	return found
 }
@@ -95,7 +107,7 @@ func (t Task) Cleanup() error {
 func (t Task) CancelOrphans(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, orphansLimit)
 	defer cancel()
-	for _, o := range findOrphans(filepath.Join(filepath.Dir(t.Scripts.String()), "*")) {
+	for _, o := range findAll(filepath.Dir(t.Scripts.String())) {
 		if o.Host != t.Host || o.Scheduler != t.Scheduler.Name() || !o.Process.Gone() {
 			continue
 		}

@@ -85,7 +85,7 @@ func hint(path string, err error) string {
 // report theirs: then there are none.
 func quotaHint(path string) string {
 	m := mounts.Of(path)
-	for _, q := range quotasAt(m, path) {
+	for _, q := range quotasAt(path) {
 		if text, full := q.full(); full {
 			return fmt.Sprintf("%s on %s is full: %s", q.owner, m.Point, text)
 		}

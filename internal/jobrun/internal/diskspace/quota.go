@@ -21,20 +21,25 @@ const (
 	groupQuota = 1
 )
 
-// quotasAt queries the quotas that apply to files at path: the user's, and that of the
-// directory's group.
-func quotasAt(m mounts.Mount, path string) (found []quota) {
+// quotasAt is quotasOf for a path.
+func quotasAt(path string) []quota {
 	fd, err := mounts.OpenNearest(path)
 	if err != nil {
 		return nil
 	}
 	defer unix.Close(fd)
-	if s, ok := quotaOf(fd, m.Source, userQuota, os.Geteuid()); ok {
+	return quotasOf(fd)
+}
+
+// quotasOf queries the quotas that apply to files in a directory: the user's, and that of
+// the directory's group.
+func quotasOf(fd int) (found []quota) {
+	if s, ok := quotaOf(fd, userQuota, os.Geteuid()); ok {
 		found = append(found, quota{"your quota", s})
 	}
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) == nil {
-		if s, ok := quotaOf(fd, m.Source, groupQuota, int(st.Gid)); ok {
+		if s, ok := quotaOf(fd, groupQuota, int(st.Gid)); ok {
 			found = append(found, quota{"your group's quota", s})
 		}
 	}
@@ -53,12 +58,12 @@ type diskQuota struct {
 const getQuota = 0x800007 // Q_GETQUOTA
 
 // quotaOf queries by descriptor (Linux 5.14), or else by device.
-func quotaOf(fd int, device string, kind, id int) (space, bool) {
+func quotaOf(fd, kind, id int) (space, bool) {
 	var q diskQuota
 	command := uintptr(getQuota<<8 | kind)
 	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), command, uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
 	if errno == unix.ENOSYS || errno == unix.EBADF {
-		special, err := unix.BytePtrFromString(device)
+		special, err := unix.BytePtrFromString(mounts.OfFile(fd, "").Source)
 		if err != nil {
 			return space{}, false
 		}

@@ -42,7 +42,7 @@ func TestNoQuota(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	if s, ok := quotaOf(fd, "proc", userQuota, os.Geteuid()); ok {
+	if s, ok := quotaOf(fd, userQuota, os.Geteuid()); ok {
 		t.Errorf("/proc has a quota: %+v", s)
 	}
 }

@@ -67,14 +67,19 @@ func formatBytes(u usage) string {
 	return fmt.Sprintf("%.1f of %s %s", float64(u.used)/size, limit, unit)
 }
 
-// spaceAt queries the file system of path. As in df(1), space that is reserved for root
-// does not count.
+// spaceAt queries the file system of path.
 func spaceAt(path string) (space, error) {
 	fd, err := mounts.OpenNearest(path)
 	if err != nil {
 		return space{}, err
 	}
 	defer unix.Close(fd)
+	return spaceOn(fd)
+}
+
+// spaceOn queries the file system of an open file. As in df(1), space that is reserved for
+// root does not count.
+func spaceOn(fd int) (space, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return space{}, err
@@ -98,22 +103,26 @@ func spaceOf(st *unix.Statfs_t) space {
 // Warning is one line when the file system at path, or a quota that applies there, is
 // full or nearly full. It is "" otherwise, and where the figures are unavailable.
 func Warning(path string) string {
-	m := mounts.Of(path)
-	for _, q := range quotasAt(m, path) {
-		if line := warningLine(q.owner+" on "+m.Point, q.space); line != "" {
-			return line
-		}
-	}
-	s, err := spaceAt(path)
+	fd, err := mounts.OpenNearest(path)
 	if err != nil {
 		return ""
 	}
-	return warningLine("the file system "+m.Point, s)
+	defer unix.Close(fd)
+	for _, q := range quotasOf(fd) {
+		if line := q.warning(func() string { return q.owner + " on " + mounts.OfFile(fd, path).Point }); line != "" {
+			return line
+		}
+	}
+	s, err := spaceOn(fd)
+	if err != nil {
+		return ""
+	}
+	return s.warning(func() string { return "the file system " + mounts.OfFile(fd, path).Point })
 }
 
 // IsFull reports whether the file system at path, or a quota on it, is full.
 func IsFull(path string) bool {
-	for _, q := range quotasAt(mounts.Of(path), path) {
+	for _, q := range quotasAt(path) {
 		if _, full := q.full(); full {
 			return true
 		}
@@ -123,12 +132,13 @@ func IsFull(path string) bool {
 	return err == nil && full
 }
 
-func warningLine(what string, s space) string {
+// warning is a line about what has too little space, "" where there is enough.
+func (s space) warning(what func() string) string {
 	if text, full := s.full(); full {
-		return fmt.Sprintf("%s is full: %s", what, text)
+		return fmt.Sprintf("%s is full: %s", what(), text)
 	}
 	if text, low := s.nearlyFull(); low {
-		return fmt.Sprintf("%s is nearly full: %s in use", what, text)
+		return fmt.Sprintf("%s is nearly full: %s in use", what(), text)
 	}
 	return ""
 }

@@ -66,13 +66,13 @@ func TestSpaceOf(t *testing.T) {
 	}
 }
 
-func TestWarningLine(t *testing.T) {
+func TestWarning(t *testing.T) {
 	for want, s := range map[string]space{
 		"": {},
 		"your quota on /home is full: 50.0 of 50 GiB":               {bytes: usage{50 << 30, 50 << 30}},
 		"your quota on /home is nearly full: 50.0 of 50 GiB in use": {bytes: usage{50<<30 - 1, 50 << 30}},
 	} {
-		if got := warningLine("your quota on /home", s); got != want {
+		if got := s.warning(func() string { return "your quota on /home" }); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -2,6 +2,7 @@ package executor
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -100,8 +101,11 @@ func (s savedLogin) write(saved []byte) {
 	if len(saved) > maxSaved || !loginshell.IsWhole(saved) {
 		return
 	}
-	s.file.remove() // one that could not be used
 	file, err := s.file.create()
+	if errors.Is(err, unix.EEXIST) {
+		s.file.remove() // of an earlier attempt, or one that could not be used
+		file, err = s.file.create()
+	}
 	if err != nil {
 		return
 	}

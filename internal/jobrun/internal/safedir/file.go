@@ -17,22 +17,37 @@ import (
 // File opens a regular file in f. It follows no link, and blocks only for a lease; flags
 // are those of open(2). The error is unix.ENOENT when there is none.
 func (f *Dir) File(name string, flags int) (*os.File, error) {
+	file, _, err := f.FileStat(name, flags)
+	return file, err
+}
+
+// FileStat is File, and returns what was known of the file when it was opened.
+func (f *Dir) FileStat(name string, flags int) (file *os.File, st unix.Stat_t, err error) {
 	if err := checkName(name); err != nil {
-		return nil, err
+		return nil, st, err
 	}
 	fd, err := openFile(f.fd, name, flags)
 	if errors.Is(err, unix.ENOENT) {
-		return nil, err
+		return nil, st, err
 	}
 	if err != nil {
-		return nil, diskspace.Explain("cannot open "+f.display(name), f.path.String(), err)
+		return nil, st, diskspace.Explain("cannot open "+f.display(name), f.path.String(), err)
 	}
-	var st unix.Stat_t
 	if err := fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		unix.Close(fd)
-		return nil, failure.Systemf("cannot use %s: it is not a regular file", f.display(name))
+		return nil, st, failure.Systemf("cannot use %s: it is not a regular file", f.display(name))
 	}
-	return os.NewFile(uintptr(fd), f.display(name)), nil
+	return os.NewFile(uintptr(fd), f.display(name)), st, nil
+}
+
+// OpenForLock opens an existing file by its path, for nothing but a lock. It follows no
+// link at its end, and never blocks.
+func OpenForLock(path string) (*os.File, error) {
+	fd, err := openat(unix.AT_FDCWD, path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // Read returns the content of a file of at most limit bytes.
@@ -66,7 +81,7 @@ func (f *Dir) Write(name string, text []byte) error {
 }
 
 func (f *Dir) write(name string, text []byte) error {
-	file, err := f.File(name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC)
+	file, err := f.createOrTruncate(name)
 	if err != nil {
 		return err
 	}
@@ -78,6 +93,18 @@ func (f *Dir) write(name string, text []byte) error {
 	return err
 }
 
+// createOrTruncate opens a file that usually does not exist: one that this call creates
+// is regular.
+func (f *Dir) createOrTruncate(name string) (*os.File, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if fd, err := openFile(f.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL); err == nil {
+		return os.NewFile(uintptr(fd), f.display(name)), nil
+	}
+	return f.File(name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC)
+}
+
 // RemoveEmpty removes an empty directory.
 func (f *Dir) RemoveEmpty(name string) error {
 	if err := checkName(name); err != nil {
@@ -86,11 +113,11 @@ func (f *Dir) RemoveEmpty(name string) error {
 	return retry(func() error { return unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR) })
 }
 
-// IsSameFile reports whether name is still the name of an open file.
-func (f *Dir) IsSameFile(name string, file *os.File) bool {
-	var named, opened unix.Stat_t
+// IsSameFile reports whether name is still the name of a file that was opened.
+func (f *Dir) IsSameFile(name string, opened unix.Stat_t) bool {
+	var named unix.Stat_t
 	err := retry(func() error { return unix.Fstatat(f.fd, name, &named, unix.AT_SYMLINK_NOFOLLOW) })
-	return err == nil && fstat(int(file.Fd()), &opened) == nil && named.Ino == opened.Ino && named.Dev == opened.Dev
+	return err == nil && named.Ino == opened.Ino && named.Dev == opened.Dev
 }
 
 // ModTime is when an entry last changed; the zero time when there is none.
@@ -103,14 +130,17 @@ func (f *Dir) ModTime(name string) time.Time {
 }
 
 // Names lists the entries of f.
-func (f *Dir) Names() ([]string, error) {
-	fd, err := openat(f.fd, ".", unix.O_RDONLY|unix.O_DIRECTORY)
-	if err != nil {
-		return nil, diskspace.Explain(fmt.Sprintf("cannot list %s", f.path), f.path.String(), err)
+func (f *Dir) Names() (names []string, err error) {
+	_, err = unix.Seek(f.fd, 0, unix.SEEK_SET)
+	for buffer, n := make([]byte, 32<<10), 1; err == nil && n > 0; {
+		err = retry(func() (err error) {
+			n, err = unix.Getdents(f.fd, buffer)
+			return err
+		})
+		for e := range parseDirents(buffer[:max(n, 0)]) {
+			names = append(names, e.name)
+		}
 	}
-	dir := os.NewFile(uintptr(fd), f.path.String())
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
 	if err != nil {
 		return nil, diskspace.Explain(fmt.Sprintf("cannot list %s", f.path), f.path.String(), err)
 	}

@@ -97,18 +97,18 @@ func TestIsSameFile(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	testutil.Must(t, f.Write("a", nil))
-	file, err := f.File("a", unix.O_RDONLY)
+	file, opened, err := f.FileStat("a", unix.O_RDONLY)
 	testutil.Must(t, err)
 	defer file.Close()
-	if !f.IsSameFile("a", file) {
+	if !f.IsSameFile("a", opened) {
 		t.Error("it is not seen")
 	}
 	testutil.Must(t, f.Write("a", nil))
-	if f.IsSameFile("a", file) {
+	if f.IsSameFile("a", opened) {
 		t.Error("another file is taken for it")
 	}
 	testutil.Must(t, f.Remove("a", later()))
-	if f.IsSameFile("a", file) {
+	if f.IsSameFile("a", opened) {
 		t.Error("it is gone")
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"jacamar-ci/internal/mounts"
 )
 
 // Size is what a directory and everything below it occupies, as du(1) counts it.
@@ -26,7 +24,7 @@ func (s *Size) Add(o Size) {
 // follows no symbolic link and leaves out other mounts. A file with several names counts
 // once.
 func (f *Dir) Measure(until time.Time) Size {
-	m := measurer{remover: remover{mount: mounts.ID(f.fd), device: f.device()}, until: until, seen: map[inode]bool{}}
+	m := measurer{remover: f.newRemover(until), until: until, seen: map[inode]bool{}}
 	m.directory(f.fd, ".", 0)
 	return m.size
 }

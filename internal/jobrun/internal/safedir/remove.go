@@ -28,7 +28,7 @@ func (f *Dir) Remove(name string, until time.Time) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	r := remover{until: until, mount: mounts.ID(f.fd), device: f.device()}
+	r := f.newRemover(until)
 	if r.removeEntry(f.fd, name, typeUnknown, 0); r.expired {
 		return ErrDeadline
 	}
@@ -38,10 +38,14 @@ func (f *Dir) Remove(name string, until time.Time) error {
 	return nil
 }
 
-func (f *Dir) device() uint64 {
-	var st unix.Stat_t
-	_ = fstat(f.fd, &st)
-	return st.Dev
+func (f *Dir) newRemover(until time.Time) remover {
+	r := remover{until: until, mount: mounts.ID(f.fd)}
+	if r.mount == 0 {
+		var st unix.Stat_t
+		_ = fstat(f.fd, &st)
+		r.device = st.Dev
+	}
+	return r
 }
 
 // remover is the state of one removal.

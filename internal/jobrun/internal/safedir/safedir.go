@@ -41,6 +41,13 @@ var ErrNotDirectory = errors.New("it is not a directory")
 // checked. The caller closes the result.
 func (f *Dir) Make(elem ...string) (*Dir, error) {
 	return f.walk(elem, func(at *Dir, name string) (*Dir, error) {
+		// In every job but the first one of an account most of them exist.
+		if below, err := at.openChild(name); !errors.Is(err, unix.ENOENT) {
+			if err != nil {
+				return nil, err
+			}
+			return below, below.checkExisting()
+		}
 		err := retry(func() error { return unix.Mkdirat(at.fd, name, at.rules.mode()) })
 		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return nil, diskspace.Explain("cannot create "+at.display(name), at.path.String(), err)
@@ -59,6 +66,9 @@ func (f *Dir) Make(elem ...string) (*Dir, error) {
 // Open opens a directory below f. Each of elem is checked. The error is unix.ENOENT when
 // there is none.
 func (f *Dir) Open(elem ...string) (*Dir, error) {
+	if below, ok := f.openBelow(elem); ok {
+		return below, nil
+	}
 	return f.walk(elem, func(at *Dir, name string) (*Dir, error) {
 		below, err := at.openChild(name)
 		if err != nil {
@@ -71,6 +81,11 @@ func (f *Dir) Open(elem ...string) (*Dir, error) {
 // OpenUnchecked is Open without checks of owner and mode, for directories that the job's
 // scripts created.
 func (f *Dir) OpenUnchecked(elem ...string) (*Dir, error) {
+	if path, err := f.path.Join(elem...); err == nil && len(elem) > 1 {
+		if fd, err := OpenBeneath(f.fd, elem, unix.O_RDONLY|unix.O_DIRECTORY); err == nil {
+			return &Dir{fd, path, f.rules}, nil
+		}
+	}
 	return f.walk(elem, (*Dir).openChild)
 }
 
@@ -171,7 +186,10 @@ func (f *Dir) setMode() error {
 	if f.rules.tooOpen(&st) {
 		return f.modesUnsupported(&st)
 	}
-	if names, err := f.Names(); wide && (err != nil || len(names) > 0) {
+	if !wide {
+		return nil
+	}
+	if names, err := f.Names(); err != nil || len(names) > 0 {
 		return failure.Systemf("cannot use %s: others could enter it for a moment, and it is not empty", f.path).
 			WithHint("check its content and remove it: its file system adds permissions to new directories")
 	}

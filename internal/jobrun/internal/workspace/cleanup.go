@@ -53,6 +53,9 @@ func (w *Workspace) existingRoot() (*safedir.Dir, error) {
 	if err != nil {
 		return nil, unix.ENOENT // the config stage failed too
 	}
+	if m := w.measured; m != nil && m.rec.Custom == custom {
+		return m.root.Open()
+	}
 	return w.rootOf(jobRecord{Custom: custom})
 }
 
@@ -60,6 +63,9 @@ func (w *Workspace) existingRoot() (*safedir.Dir, error) {
 // ended and whose own cleanup did not run. It releases the reservation last: if this
 // process dies before that, the next cleanup can find the rest.
 func (w *Workspace) removeJob(runner string, id job.ID, until time.Time, own bool) error {
+	if m := w.measured; own && m != nil && m.rec.Runner == runner && m.rec.Job == id {
+		return w.removeRecorded(m.rec, m.root, m.scripts, until, own)
+	}
 	scripts, err := w.base.Open("scripts", runner, id.String())
 	if errors.Is(err, unix.ENOENT) && own {
 		return w.continueCleanup(until)
@@ -89,6 +95,10 @@ func (w *Workspace) removeJob(runner string, id job.ID, until time.Time, own boo
 		return err
 	}
 	defer root.Close()
+	return w.removeRecorded(rec, root, scripts, until, own)
+}
+
+func (w *Workspace) removeRecorded(rec jobRecord, root, scripts *safedir.Dir, until time.Time, own bool) error {
 	if rec.Static {
 		return w.removeStaticJob(rec, root, scripts, until, own)
 	}
@@ -260,15 +270,18 @@ func (w *Workspace) discard(root, from *safedir.Dir, name string) error {
 		return err
 	}
 	defer trash.Close()
-	err = from.Move(name, trash, fmt.Sprintf("%s-%d-%d", name, os.Getpid(), time.Now().UnixNano()))
+	return moveToTrash(trash, from, name)
+}
+
+func moveToTrash(trash, from *safedir.Dir, name string) error {
+	err := from.Move(name, trash, fmt.Sprintf("%s-%d-%d", name, os.Getpid(), time.Now().UnixNano()))
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	return err
 }
 
-// emptyTrash removes entries until the deadline; the next cleanup continues. It notes
-// what it cannot remove, and returns an error only for entries that were named own.
+// emptyTrash empties the trash of a directory, if it has one.
 func (w *Workspace) emptyTrash(root *safedir.Dir, own string, until time.Time) error {
 	trash, err := root.Open(trashDir)
 	if errors.Is(err, unix.ENOENT) {
@@ -278,6 +291,12 @@ func (w *Workspace) emptyTrash(root *safedir.Dir, own string, until time.Time) e
 		return err
 	}
 	defer trash.Close()
+	return w.removeTrash(trash, own, until)
+}
+
+// removeTrash removes entries until the deadline; the next cleanup continues. It notes
+// what it cannot remove, and returns an error only for entries that were named own.
+func (w *Workspace) removeTrash(trash *safedir.Dir, own string, until time.Time) error {
 	names, err := trash.Names()
 	for _, name := range names {
 		rerr := trash.Remove(name, until)

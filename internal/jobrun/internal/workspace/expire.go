@@ -49,10 +49,15 @@ func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
 	if w.request.Settings.RetainLogs && w.keepLogs(parent, id, until) {
 		return nil
 	}
-	if err := w.discard(all, parent, id); err != nil {
+	trash, err := all.Make(trashDir)
+	if err != nil {
 		return err
 	}
-	return w.emptyTrash(all, id, until)
+	defer trash.Close()
+	if err := moveToTrash(trash, parent, id); err != nil {
+		return err
+	}
+	return w.removeTrash(trash, id, until)
 }
 
 // keepLogs removes the job's record and what its shells share, and reports whether logs

@@ -143,21 +143,36 @@ func (w *Workspace) Measure(limit time.Duration) (size safedir.Size, ok bool) {
 		return safedir.Size{}, false
 	}
 	until := time.Now().Add(limit)
-	rec, err := w.readRecord()
+	own, err := w.openOwn()
 	if err != nil {
 		return safedir.Size{}, false
 	}
-	root, err := w.rootOf(rec)
-	if err != nil {
-		return safedir.Size{}, false
-	}
-	defer root.Close()
-	builds, err := root.Open(rec.buildPath()...)
+	w.measured = own
+	builds, err := own.root.Open(own.rec.buildPath()...)
 	if err != nil {
 		return safedir.Size{}, false
 	}
 	defer builds.Close()
 	return builds.Measure(until), true
+}
+
+// openOwn opens the job's files.
+func (w *Workspace) openOwn() (*ownFiles, error) {
+	scripts, err := w.base.Open(w.scriptsName()...)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := readJobRecord(scripts)
+	if err != nil {
+		scripts.Close()
+		return nil, err
+	}
+	root, err := w.rootOf(rec)
+	if err != nil {
+		scripts.Close()
+		return nil, err
+	}
+	return &ownFiles{scripts, root, rec}, nil
 }
 
 // AwaitStage waits at most limit until no stage of the job runs any more, and reports

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,7 +38,7 @@ func lockPool(dir *safedir.Dir, log *lockLog) (*pool, error) {
 	p := &pool{dir: dir, log: log}
 	deadline := time.Now().Add(lockLimit)
 	for {
-		file, err := dir.File(reservationsFile, unix.O_RDWR|unix.O_CREAT)
+		file, opened, err := dir.FileStat(reservationsFile, unix.O_RDWR|unix.O_CREAT)
 		if err != nil {
 			dir.Close()
 			return nil, err
@@ -47,8 +47,8 @@ func lockPool(dir *safedir.Dir, log *lockLog) (*pool, error) {
 		if err := acquireLock(file, deadline); err != nil {
 			return p.orClose(err)
 		}
-		if dir.IsSameFile(reservationsFile, file) {
-			return p.orClose(p.extend())
+		if dir.IsSameFile(reservationsFile, opened) {
+			return p.orClose(p.extend(opened.Size))
 		}
 		file.Close() // another process removed it during the wait: use the new one
 	}
@@ -91,13 +91,13 @@ func (p *pool) orClose(err error) (*pool, error) {
 	return p, nil
 }
 
-// extend gives a new file its length, as a hole.
-func (p *pool) extend() error {
-	info, err := p.file.Stat()
-	if err == nil && info.Size() < maxSlots*reservationSize {
-		err = p.file.Truncate(maxSlots * reservationSize)
+// extend gives a new file its length, as a hole. It changes nothing where another process
+// has done so since the file was opened.
+func (p *pool) extend(size int64) error {
+	if size >= maxSlots*reservationSize {
+		return nil
 	}
-	return p.explain(err)
+	return p.explain(p.file.Truncate(maxSlots * reservationSize))
 }
 
 // reservations reads the records of all slots that were ever used. Slots are taken in
@@ -186,48 +186,28 @@ func setLock(file *os.File, command int, lock *unix.Flock_t) error {
 // closed or this process ends. A reservation depends on the job's runner; but the
 // processes of a stage may end later than a killed runner, or later than the cleanup
 // that the runner starts.
-func (w *Workspace) LockStage() (io.Closer, error) {
-	rec, ok := w.slotOfBuilds()
-	if !ok {
-		var err error
-		if rec, err = w.readRecord(); err != nil {
-			return nil, err
-		}
-	}
-	if rec.Static {
+//
+// It opens the file by the path of the build directory: the file is only locked, neither
+// read nor written, so that it makes no difference where processes of the account have led
+// that path.
+func LockStage(r ipc.Request) (io.Closer, error) {
+	if r.Settings.StaticBuildsDir {
 		return io.NopCloser(nil), nil // no other job uses that directory
 	}
-	root, err := w.rootOf(rec)
+	pool, name := filepath.Split(r.Dirs.Builds.String())
+	slot, ok := slotOf(name)
+	if !ok || slot >= maxSlots {
+		return nil, unix.ENOENT
+	}
+	file, err := safedir.OpenForLock(filepath.Join(pool, reservationsFile))
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close()
-	dir, err := root.Open(rec.Pool)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	file, err := dir.File(reservationsFile, unix.O_RDWR)
-	if err != nil {
-		return nil, err
-	}
-	if err := setLock(file, unix.F_OFD_SETLK, stageLock(rec.Slot, unix.F_RDLCK)); err != nil {
+	if err := setLock(file, unix.F_OFD_SETLK, stageLock(slot, unix.F_RDLCK)); err != nil {
 		file.Close()
 		return nil, err
 	}
 	return file, nil
-}
-
-// slotOfBuilds takes pool and slot from the path of the build directory, without the
-// job's record; ok is false where it is not below the base directory.
-func (w *Workspace) slotOfBuilds() (rec jobRecord, ok bool) {
-	rest, below := strings.CutPrefix(w.request.Dirs.Builds.String(), w.base.Path().String()+"/builds/")
-	pool, name, _ := strings.Cut(rest, "/")
-	slot, ok := slotOf(name)
-	if !below || !ok || slot >= maxSlots {
-		return jobRecord{}, false
-	}
-	return jobRecord{Pool: pool, Slot: slot}, true
 }
 
 func (w *Workspace) readRecord() (jobRecord, error) {

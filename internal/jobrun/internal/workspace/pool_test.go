@@ -138,9 +138,9 @@ func TestSlotWithARunningStage(t *testing.T) {
 			o := options(t, a, 1)
 			o.Request.Job.Owner = dead(t)
 			o = configure(t, o)
-			stage, err := openWorkspace(t, o).LockStage()
+			stage, err := LockStage(o.Request)
 			testutil.Must(t, err)
-			again, err := openWorkspace(t, o).LockStage() // another stage of the job
+			again, err := LockStage(o.Request) // another stage of the job
 			testutil.Must(t, err, again.Close())
 			end(t, o)
 			next := configure(t, options(t, a, 2))
@@ -157,12 +157,12 @@ func TestSlotWithARunningStage(t *testing.T) {
 }
 
 func TestLockStageWithoutDirectories(t *testing.T) {
-	if _, err := openWorkspace(t, options(t, testAccount(t), 1)).LockStage(); !errors.Is(err, unix.ENOENT) {
+	if _, err := LockStage(options(t, testAccount(t), 1).Request); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("got %v", err)
 	}
 	o := options(t, testAccount(t), 1)
 	o.Request.Settings.StaticBuildsDir = true
-	stage, err := openWorkspace(t, configure(t, o)).LockStage()
+	stage, err := LockStage(configure(t, o).Request)
 	testutil.Must(t, err, stage.Close())
 }
 
@@ -173,7 +173,7 @@ func TestLockStageReadsNoRecord(t *testing.T) {
 	o.Request.Job.Owner = dead(t)
 	o = configure(t, o)
 	testutil.Must(t, os.RemoveAll(o.Request.Dirs.Scripts.String()))
-	stage, err := openWorkspace(t, o).LockStage()
+	stage, err := LockStage(o.Request)
 	testutil.Must(t, err)
 	if next := configure(t, options(t, a, 2)); slot(next) != "001" {
 		t.Errorf("the next job has %s", slot(next))

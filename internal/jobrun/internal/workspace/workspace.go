@@ -35,6 +35,8 @@ type Workspace struct {
 	host       hostID
 	self       proctree.Process
 	unremoved  []ipc.Leftover // what this stage could not remove
+	// measured are what Measure has opened of the job, for Cleanup.
+	measured *ownFiles
 	// live are the paths below scripts of the jobs whose reservation in this job's pool
 	// has not expired.
 	live map[string]bool
@@ -72,7 +74,23 @@ func OpenExisting(base job.AbsPath, account job.Account, hasOrphans func(job.Abs
 }
 
 // Close closes the base directory.
-func (w *Workspace) Close() { w.base.Close() }
+func (w *Workspace) Close() {
+	w.measured.close()
+	w.base.Close()
+}
+
+// ownFiles are the job's scripts directory, its record, and its root of builds.
+type ownFiles struct {
+	scripts, root *safedir.Dir
+	rec           jobRecord
+}
+
+func (o *ownFiles) close() {
+	if o != nil {
+		o.scripts.Close()
+		o.root.Close()
+	}
+}
 
 // buildsRoot opens the directory that contains the build directories; custom is its
 // path if the job chose it.
