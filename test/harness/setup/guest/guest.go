@@ -12,6 +12,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"errors"
@@ -27,11 +28,39 @@ import (
 //go:embed guest.sh
 var script []byte
 
+//go:embed xstate.c.txt
+var xstate []byte
+
 const kernel = "/usr/bin/linux.uml"
 
 // Programs are what it needs, as files and the Debian packages that have them.
 func Programs() map[string]string {
-	return map[string]string{kernel: "user-mode-linux", "/usr/bin/busybox": "busybox-static", "/usr/bin/mount": "mount"}
+	all := map[string]string{kernel: "user-mode-linux", "/usr/bin/busybox": "busybox-static", "/usr/bin/mount": "mount"}
+	if hasAMX() {
+		all["/usr/bin/gcc"], all["/usr/include/dlfcn.h"] = "gcc", "libc6-dev"
+	}
+	return all
+}
+
+// hasAMX reports whether processors have more state than the guest's kernel has space for.
+func hasAMX() bool {
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	return bytes.Contains(text, []byte(" amx_tile"))
+}
+
+// environment is that of the guest's kernel.
+func environment(dir string) ([]string, error) {
+	if !hasAMX() {
+		return nil, nil
+	}
+	source, library := filepath.Join(dir, "xstate.c"), filepath.Join(dir, "xstate.so")
+	if err := os.WriteFile(source, xstate, 0o644); err != nil {
+		return nil, err
+	}
+	if out, err := exec.Command("gcc", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("cannot compile %s: %w\n%s", source, err, out)
+	}
+	return append(os.Environ(), "LD_PRELOAD="+library), nil
 }
 
 // Run runs a command as the guest's root and returns its output. dir is a new
@@ -42,6 +71,9 @@ func Run(ctx context.Context, dir string, env []string, argv ...string) (output 
 	}
 	cmd := exec.CommandContext(ctx, kernel, "mem=1G", "rootfstype=hostfs", "rootflags=/", "rw", "init="+filepath.Join(dir, "guest.sh"),
 		"GUEST="+dir, "uml_dir="+dir, "umid=guest", "con=null", "con0=null,fd:1", "ssl=null", "quiet")
+	if cmd.Env, err = environment(dir); err != nil {
+		return "", err
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// On SIGTERM the kernel ends all its processes and itself.
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(syscall.SIGTERM) }, 10*time.Second
