@@ -29,6 +29,8 @@ const endGrace = time.Hour
 type record struct {
 	// live is the job's file in the journal, nil without one.
 	live *journal.Live
+	// liveJobs is how many jobs of this host are live, 0 where that is not known.
+	liveJobs int
 	// past is what the journal has of an abandoned job, and result what the stages of a
 	// job that cleanup ends have recorded.
 	past   journal.Record
@@ -163,6 +165,9 @@ func (d *authDriver) begin(dir job.AbsPath, decision policy.Decision, m journal.
 	j, host, err := hostJournal(dir)
 	if err != nil {
 		return err
+	}
+	if job.SubStage(d.Call.SubStage).UserScript() {
+		d.record.liveJobs, _ = j.CountLive() // unknown after an error
 	}
 	events := d.firstEvents(host, decision)
 	if d.Call.Stage != job.Config {

@@ -85,6 +85,7 @@ func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 		return ipc.Request{}, err
 	}
 	d.delegated(&r.Settings)
+	r.LiveJobs = d.record.liveJobs
 	if d.record.live != nil && d.Call.Stage == job.Cleanup {
 		r.Measure = measureLimit
 	}

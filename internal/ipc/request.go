@@ -36,6 +36,9 @@ type Request struct {
 	// Measure is how long jacamar may measure the build directory in cleanup; 0 for not
 	// at all.
 	Measure time.Duration `json:"measure,omitempty"`
+	// LiveJobs is how many jobs of this host were live when a script of the author's began,
+	// this one included; 0 where that is not known.
+	LiveJobs int `json:"live_jobs,omitempty"`
 	// Ghost means that the job was abandoned by its runner: cleanup waits for the end of
 	// a stage that still runs.
 	Ghost bool `json:"ghost,omitempty"`

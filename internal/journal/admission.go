@@ -184,6 +184,12 @@ func (j *Journal) keysIn(dir string) ([]Key, error) {
 	return keys, nil
 }
 
+// CountLive returns how many jobs of the host are live.
+func (j *Journal) CountLive() (int, error) {
+	keys, err := j.keysIn(liveDir)
+	return len(keys), err
+}
+
 // waiting lists the other jobs whose config stage waits, and removes the files of those
 // that were killed.
 func (j *Journal) waiting(own Key) (keys []Key, err error) {

@@ -68,6 +68,9 @@ func TestLifeOfAJob(t *testing.T) {
 	l, err := j.Create(key, At(start, Granted, Context{Account: "alice", Until: start.Add(time.Hour).Unix()}))
 	testutil.Must(t, err)
 	r := lives(t, p)
+	if n, err := j.CountLive(); n != 1 || err != nil {
+		t.Errorf("%d live jobs, %v", n, err)
+	}
 	if len(r) != 1 || r[0].Key != key || !r[0].Running || StateOf(r[0], false, start) != Running {
 		t.Fatalf("while a stage runs: %+v", r)
 	}

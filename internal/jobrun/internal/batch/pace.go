@@ -14,6 +14,7 @@ import (
 type pace struct {
 	delay   time.Duration // the site's command_delay
 	bounded bool          // a limit on the pending time has to be kept
+	few     bool          // hardly another job of this host is live
 	hurried bool
 	wait    time.Duration // until the next query, without its random part
 	spread  time.Duration // the length of the random part
@@ -26,6 +27,9 @@ const (
 	// runningFactor times command_delay is the mean wait of a job that runs. It is longer
 	// after each query, up to maxPoll.
 	runningFactor = 5
+	// fewFactor times command_delay bounds the mean wait of a job that runs, where few jobs
+	// were live when it was submitted.
+	fewFactor = 2
 	// pendingPart of the age of a pending job is the longest wait.
 	pendingPart = 10
 	// shortPoll and longPoll bound the waits while the end of a job is awaited.
@@ -38,8 +42,8 @@ const (
 	maxPoll = 5 * time.Minute
 )
 
-func newPace(s ipc.Batch) *pace {
-	p := &pace{delay: s.CommandDelay, bounded: s.PendingTimeout > 0}
+func newPace(s ipc.Batch, few bool) *pace {
+	p := &pace{delay: s.CommandDelay, bounded: s.PendingTimeout > 0, few: few}
 	p.set(min(firstPoll, p.delay))
 	return p
 }
@@ -65,7 +69,7 @@ func (p *pace) after(s scheduler.State, age, took time.Duration) {
 	case p.hurried:
 		p.set(min(2*p.wait, longPoll))
 	case s.Phase == scheduler.Running:
-		mean := max(min(p.wait+p.spread/2, maxPoll/2)*2, runningFactor*p.delay)
+		mean := p.runningMean(2 * min(p.wait+p.spread/2, maxPoll/2))
 		// Half of it is at random: the jobs of one pipeline spread over the whole time.
 		p.wait, p.spread = max(mean/2, slow), mean
 	case s.Phase == scheduler.Pending:
@@ -73,6 +77,15 @@ func (p *pace) after(s scheduler.State, age, took time.Duration) {
 	default: // a state that does not last, or that is not known
 		p.set(max(min(2*p.wait, p.delay), slow))
 	}
+}
+
+// runningMean bounds the mean wait of a job that runs. A batch job that dies without a
+// status file is found by a query alone, so that these come sooner where there are few.
+func (p *pace) runningMean(twice time.Duration) time.Duration {
+	if p.few {
+		return max(p.delay, min(twice, fewFactor*p.delay))
+	}
+	return max(twice, runningFactor*p.delay)
 }
 
 func (p *pace) pendingLimit(age time.Duration) time.Duration {

@@ -11,7 +11,26 @@ import (
 func testPace(delay, pendingTimeout time.Duration) *pace {
 	var s ipc.Batch
 	s.CommandDelay, s.PendingTimeout = delay, pendingTimeout
-	return newPace(s)
+	return newPace(s, false)
+}
+
+// TestPaceOfFew: a job that is hardly in company is queried at most two minutes after
+// its death, however long it runs.
+func TestPaceOfFew(t *testing.T) {
+	p := testPace(30*time.Second, 0)
+	p.few = true
+	for n, want := range [][2]time.Duration{{15 * time.Second, 45 * time.Second}, {30 * time.Second, 90 * time.Second}, {30 * time.Second, 90 * time.Second}} {
+		p.after(scheduler.State{Phase: scheduler.Running}, time.Hour, 0)
+		for range 1000 {
+			if got := p.next(); got < want[0] || got > want[1] {
+				t.Fatalf("query %d after %v, want %v to %v", n, got, want[0], want[1])
+			}
+		}
+	}
+	p.after(scheduler.State{Phase: scheduler.Running}, time.Hour, time.Minute)
+	if got := p.next(); got < maxPoll {
+		t.Errorf("a slow controller is queried after %v", got)
+	}
 }
 
 func TestPace(t *testing.T) {
@@ -64,12 +83,14 @@ func TestUrgentPaceIsBounded(t *testing.T) {
 }
 
 // TestQueriesOfManyJobs: 500 jobs that began together, and run, cause at most 4 queries
-// in a second, in any minute after the first. The numbers are means of many times 500 jobs.
+// in a second, in any minute after the first. The first 20 were few when they began.
+// The numbers are means of many times 500 jobs.
 func TestQueriesOfManyJobs(t *testing.T) {
 	const jobs, times = 500, 20
 	perMinute := make([]float64, 240)
-	for range times * jobs {
+	for n := range times * jobs {
 		p, at := testPace(30*time.Second, 0), time.Duration(0)
+		p.few = n%jobs < 20
 		for at += p.next(); int(at.Minutes()) < len(perMinute); at += p.next() {
 			perMinute[int(at.Minutes())] += 1.0 / times
 			p.after(scheduler.State{Phase: scheduler.Running}, at, 10*time.Millisecond)
@@ -80,7 +101,7 @@ func TestQueriesOfManyJobs(t *testing.T) {
 			t.Errorf("%.1f queries a second in minute %d", n/60, minute+1)
 		}
 	}
-	if last := perMinute[len(perMinute)-1]; last > 2*60 {
+	if last := perMinute[len(perMinute)-1]; last > 5*60/2 {
 		t.Errorf("%.1f queries a minute after hours", last)
 	}
 }

@@ -54,6 +54,8 @@ type Task struct {
 	// Payload runs instead of the login shell, nil for none.
 	Payload *Payload
 	Retain  bool // keep the log and the status files
+	// Few reports that few jobs of this host are live, so that each may query more often.
+	Few bool
 
 	Host string
 	Self proctree.Process

@@ -169,7 +169,7 @@ func (t Task) newPoller(id scheduler.ID) *poller {
 }
 
 func (p *poller) run(ctx context.Context) {
-	pace := newPace(p.task.Settings)
+	pace := newPace(p.task.Settings, p.task.Few)
 	urgent, began := p.urgent, time.Now()
 	for {
 		select {

@@ -92,9 +92,12 @@ func NewBatch(b ipc.Request, reaper *process.Reaper, out *os.File, note func(ipc
 		Messages:  joblog.NewWriter(out), Output: out,
 		Scripts: b.Dirs.Scripts, Name: batch.Name(b.Job.Runner, b.Job.ID, b.SubStage),
 		User: b.Account.Name.String(), Shell: shell.Path, Profiles: profiles(b.Job), HideProfiles: b.SubStage != job.BuildScript, WorkDir: workDir(shell.Home),
-		Retain: b.Settings.RetainLogs, Host: host, Self: self, Note: note,
+		Retain: b.Settings.RetainLogs, Few: b.LiveJobs > 0 && b.LiveJobs <= fewJobs, Host: host, Self: self, Note: note,
 	}
 }
+
+// fewJobs is up to how many live jobs of a host query the batch system often.
+const fewJobs = 20
 
 // workDir is where a script begins: the account's home, or the root directory
 // where there is none, as login(1) does.
