@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,45 +14,90 @@ import (
 
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/fakeschedulers"
 	"jacamar-ci/test/harness/setup/slurm"
 	"jacamar-ci/test/harness/site"
 )
 
 const loadWindow = time.Minute
 
-// underLoad prints the load of jobs that only wait for their batch jobs.
-func underLoad(s *site.Site, c *slurm.Cluster, jobs int) error {
-	if err := s.Reconfigure(site.Slurm(c.Conf(), ""), func(conf site.Config) { conf.Set("batch", "command_delay", "30s") }); err != nil {
+// controller is a batch system under load.
+type controller struct {
+	name, conf, bin string
+	// queries is how many queries of jobs it has received.
+	queries func(context.Context) (int, error)
+}
+
+// underSlurm measures with a real Slurm.
+func underSlurm(install *site.Install, jobs int) error {
+	return withSlurm(install, func(s *site.Site, c *slurm.Cluster) error {
+		return underLoad(s, controller{"Slurm", c.Conf(), "", func(ctx context.Context) (int, error) { return queries(ctx, c) }}, jobs)
+	})
+}
+
+// underFake measures with a fake Slurm, whose jobs need much less of this machine.
+func underFake(install *site.Install, jobs int) error {
+	dir, err := os.MkdirTemp("/srv", "jacamar-fake-")
+	if err != nil {
 		return err
 	}
-	r := s.Runner()
-	var running []*fakerunner.Execution
-	for range jobs {
-		running = append(running, r.Start(s.Job("echo ready; sleep 1000")))
+	defer os.RemoveAll(dir)
+	store, err := fakeschedulers.Create(filepath.Join(dir, "state"), "slurm")
+	bin := filepath.Join(dir, "bin")
+	if err = errors.Join(err, fakeschedulers.Install(bin, "slurm"), os.Chmod(dir, 0o755), store.CountCalls()); err != nil {
+		return err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go store.Serve(ctx, filepath.Join(bin, fakeschedulers.Program))
+	s, err := install.Open()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	count := func(context.Context) (int, error) { return store.Calls("squeue", "scontrol", "sacct") }
+	return underLoad(s, controller{"a fake Slurm", store.Conf(), bin, count}, jobs)
+}
+
+// startAtOnce is how many jobs start at the same time: the load is that of jobs that wait.
+const startAtOnce = 6
+
+// underLoad prints the load of jobs that only wait for their batch jobs.
+func underLoad(s *site.Site, c controller, jobs int) error {
+	if err := s.Reconfigure(site.Slurm(c.conf, c.bin), func(conf site.Config) { conf.Set("batch", "command_delay", "30s") }); err != nil {
+		return err
+	}
+	began, r := time.Now(), s.Runner()
+	var running []*fakerunner.Execution
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
 	defer func() {
 		began := time.Now()
 		stopAll(running)
 		fmt.Printf("until all of them were cancelled   %.1f s\n", time.Since(began).Seconds())
 	}()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	for _, e := range running {
-		if err := e.AwaitOutput(ctx, "build_script", "ready\n"); err != nil {
-			return fmt.Errorf("%w\n%s", err, e.Trace())
+	for len(running) < jobs {
+		for range min(startAtOnce, jobs-len(running)) {
+			running = append(running, r.Start(s.Job("echo ready; sleep 10000")))
+		}
+		for _, e := range running[max(0, len(running)-startAtOnce):] {
+			if err := e.AwaitOutput(ctx, "build_script", "ready\n"); err != nil {
+				return fmt.Errorf("%w\n%s", err, e.Trace())
+			}
 		}
 	}
+	fmt.Printf("\n%d batch jobs of %s wait for their scripts, %.0f s after the first one began\n", jobs, c.name, time.Since(began).Seconds())
 	// The first queries for a new job come at shorter intervals.
 	time.Sleep(40 * time.Second)
 	return observe(ctx, c, running)
 }
 
-func observe(ctx context.Context, c *slurm.Cluster, running []*fakerunner.Execution) error {
+func observe(ctx context.Context, c controller, running []*fakerunner.Execution) error {
 	pairs, err := pairsOf(ctx, running)
 	if err != nil {
 		return err
 	}
-	calls, err := queries(ctx, c)
+	calls, err := c.queries(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,7 +110,7 @@ func observe(ctx context.Context, c *slurm.Cluster, running []*fakerunner.Execut
 	if err != nil {
 		return err
 	}
-	after, err := queries(ctx, c)
+	after, err := c.queries(ctx)
 	if err != nil {
 		return err
 	}

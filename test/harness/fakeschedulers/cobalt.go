@@ -57,7 +57,7 @@ func (p *program) cobaltStat(args []string) error {
 		return err
 	}
 	names := strings.Split(o["--header"], ":")
-	jobs, err := p.queue()
+	jobs, err := p.queue("")
 	rows := [][]string{names}
 	for _, j := range jobs {
 		if j.over() || (len(rest) == 1 && rest[0] != fmt.Sprint(j.ID)) || (o["-u"] != "" && o["-u"] != owner(j)) {

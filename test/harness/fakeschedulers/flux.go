@@ -118,7 +118,7 @@ func (p *program) fluxJobs(args []string) error {
 		fmt.Fprintln(p.out, fluxRow(o["-no"], j))
 		return nil
 	}
-	jobs, err := p.queue()
+	jobs, err := p.queue("")
 	for _, j := range jobs {
 		if (o["--name"] == "" || o["--name"] == j.Name) && (o["-u"] == "*" || o["-u"] == owner(j)) {
 			fmt.Fprintln(p.out, fluxRow(o["-no"], j))

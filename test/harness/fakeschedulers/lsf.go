@@ -111,7 +111,7 @@ func (p *program) bjobs(args []string) error {
 		return p.lsfJSON(records)
 	}
 	_, all := o["-a"]
-	jobs, err := p.queue()
+	jobs, err := p.queue("")
 	for _, j := range jobs {
 		if (o["-J"] == "" || o["-J"] == j.Name) && (all || !j.over()) && o["-u"] == owner(j) {
 			records = append(records, lsfRecord(j))
@@ -187,7 +187,7 @@ func (p *program) bkill(args []string) error {
 		return err
 	}
 	if rest[0] == "0" {
-		jobs, err := p.queue()
+		jobs, err := p.queue("")
 		for _, j := range jobs {
 			if j.Name == o["-J"] && !j.over() && allowed(j) {
 				err = p.end(j)

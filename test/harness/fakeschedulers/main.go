@@ -41,6 +41,7 @@ func Main(argv []string) int {
 		fmt.Fprintf(os.Stderr, "%s: fatal: Could not establish a configuration source\n", name)
 		return 1
 	}
+	store.count(name)
 	fault := store.fault(name)
 	fmt.Print(fault.Banner)
 	if !fault.happen(fault.Before) {

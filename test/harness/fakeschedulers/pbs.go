@@ -178,7 +178,7 @@ func (p *program) selectJobs(args []string, known string) error {
 	if err != nil || len(rest) > 0 {
 		return err
 	}
-	jobs, err := p.queue()
+	jobs, err := p.queue("")
 	for _, j := range jobs {
 		if !j.over() && (o["-N"] == "" || o["-N"] == j.Name) && (o["-u"] == "" || listed(owner(j), o["-u"])) {
 			fmt.Fprintln(p.out, pbsID(j))

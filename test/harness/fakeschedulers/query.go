@@ -19,7 +19,7 @@ func (p *program) squeue(args []string) error {
 	if len(rest) > 0 {
 		return failf(1, "squeue: error: Unrecognized option: %s", rest[0])
 	}
-	jobs, err := p.queue()
+	jobs, err := p.queue(o["-j"])
 	if err != nil {
 		return err
 	}
@@ -40,12 +40,12 @@ func (p *program) squeue(args []string) error {
 	return nil
 }
 
-// queue lists the jobs that the controller still has.
-func (p *program) queue() ([]Job, error) {
+// queue lists the jobs that the controller still has, or the one with a number.
+func (p *program) queue(number string) ([]Job, error) {
 	if p.store.behaviour().Lost {
 		return nil, nil
 	}
-	return p.store.Jobs()
+	return p.store.only(number)
 }
 
 func owner(j Job) string {
@@ -131,7 +131,11 @@ func (p *program) scancel(args []string) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := p.store.Jobs()
+	number := ""
+	if o["-n"] == "" && len(rest) == 1 {
+		number = rest[0]
+	}
+	jobs, err := p.store.only(number)
 	if err != nil {
 		return err
 	}

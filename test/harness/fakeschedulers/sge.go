@@ -70,7 +70,7 @@ func (p *program) sgeStat(args []string) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := p.queue()
+	jobs, err := p.queue("")
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (p *program) sgeDel(args []string) error {
 	if err != nil || len(rest) != 1 {
 		return err
 	}
-	jobs, err := p.queue()
+	jobs, err := p.queue("")
 	for _, j := range jobs {
 		if j.over() || (fmt.Sprint(j.ID) != rest[0] && (j.Name != rest[0] || o["-u"] != owner(j))) {
 			continue

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,21 +60,39 @@ func (s Store) locked(f func() error) error {
 	return f()
 }
 
-// Jobs returns all jobs, the oldest first.
-func (s Store) Jobs() ([]Job, error) {
-	files, err := filepath.Glob(s.path("jobs", "*.json"))
-	if err != nil {
-		return nil, err
+// ids are the numbers of all jobs, in ascending order.
+func (s Store) ids() (ids []int) {
+	entries, _ := os.ReadDir(s.path("jobs"))
+	for _, e := range entries {
+		if number, found := strings.CutSuffix(e.Name(), ".json"); found {
+			id, _ := strconv.Atoi(number)
+			ids = append(ids, id)
+		}
 	}
-	var jobs []Job
-	for _, f := range files {
-		id, _ := strconv.Atoi(strings.TrimSuffix(filepath.Base(f), ".json"))
+	slices.Sort(ids)
+	return ids
+}
+
+// Jobs returns all jobs, the oldest first.
+func (s Store) Jobs() (jobs []Job, err error) {
+	for _, id := range s.ids() {
 		if j, err := s.Job(id); err == nil {
 			jobs = append(jobs, j)
 		}
 	}
-	sort.Slice(jobs, func(a, b int) bool { return jobs[a].ID < jobs[b].ID })
 	return jobs, nil
+}
+
+// only returns the job with this number, all jobs for "".
+func (s Store) only(number string) ([]Job, error) {
+	if number == "" {
+		return s.Jobs()
+	}
+	id, _ := strconv.Atoi(number)
+	if j, err := s.Job(id); err == nil {
+		return []Job{j}, nil
+	}
+	return nil, nil
 }
 
 // Job returns one job.
@@ -121,13 +139,9 @@ func (s Store) Change(id int, f func(*Job)) error {
 // add assigns a new job its number and stores its script.
 func (s Store) add(j Job, script []byte) (int, error) {
 	err := s.locked(func() error {
-		jobs, err := s.Jobs()
-		if err != nil {
-			return err
-		}
 		j.ID = 1
-		if len(jobs) > 0 {
-			j.ID = jobs[len(jobs)-1].ID + 1
+		if ids := s.ids(); len(ids) > 0 {
+			j.ID = ids[len(ids)-1] + 1
 		}
 		if err := os.WriteFile(s.script(j.ID), script, 0o700); err != nil {
 			return err
@@ -135,6 +149,30 @@ func (s Store) add(j Job, script []byte) (int, error) {
 		return s.write(j)
 	})
 	return j.ID, err
+}
+
+// callsFile has a line for each call of a program, where CountCalls has made it.
+const callsFile = "calls"
+
+// CountCalls starts to count.
+func (s Store) CountCalls() error { return writeForAll(s.path(callsFile), nil) }
+
+// Calls returns how often programs of these names were called.
+func (s Store) Calls(names ...string) (n int, err error) {
+	text, err := os.ReadFile(s.path(callsFile))
+	for line := range strings.Lines(string(text)) {
+		if slices.Contains(names, strings.TrimSuffix(line, "\n")) {
+			n++
+		}
+	}
+	return n, err
+}
+
+func (s Store) count(name string) {
+	if file, err := os.OpenFile(s.path(callsFile), os.O_WRONLY|os.O_APPEND, 0); err == nil {
+		fmt.Fprintln(file, name)
+		file.Close()
+	}
 }
 
 func (j Job) over() bool { return !j.End.IsZero() }

@@ -19,13 +19,16 @@ import (
 func (s Store) Serve(ctx context.Context, program string) {
 	started := map[int]bool{}
 	for {
-		jobs, _ := s.Jobs()
-		for _, j := range jobs {
-			if !started[j.ID] && !j.over() {
-				started[j.ID] = true
-				if err := s.launch(program, j); err != nil {
-					s.finish(j.ID, "NODE_FAIL", 0, 0)
-				}
+		for _, id := range s.ids() {
+			if started[id] {
+				continue
+			}
+			j, err := s.Job(id)
+			if err != nil {
+				continue // it is being written
+			}
+			if started[id] = true; !j.over() && s.launch(program, j) != nil {
+				s.finish(id, "NODE_FAIL", 0, 0)
 			}
 		}
 		select {
@@ -83,6 +86,12 @@ func (s Store) step(arg string) int {
 }
 
 const tick = 10 * time.Millisecond
+
+// guardTick is how often a job is looked at: more rarely as it gets older, so that hundreds
+// of jobs do not need a processor.
+func guardTick(age time.Duration) time.Duration {
+	return max(tick, min(age/100, 500*time.Millisecond))
+}
 
 // turn waits until the job may run; false means that it ended first: it was
 // cancelled, or the scheduler determined that it can never run.
@@ -164,7 +173,7 @@ func (s Store) guard(id, pid int, state chan<- string, stop <-chan struct{}) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(tick):
+		case <-time.After(guardTick(time.Since(begin))):
 		}
 		j, err := s.Job(id)
 		if err != nil {
