@@ -15,6 +15,7 @@ import (
 	"os"
 
 	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/containers"
 	"jacamar-ci/test/harness/site"
 )
 
