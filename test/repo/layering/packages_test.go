@@ -175,7 +175,7 @@ var packages = []pkg{
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
 	{path: jobrun + "executor", may: []string{
-		"internal/jobrun/engines", jobrun + "batch", jobrun + "container", jobrun + "imagestore", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "scheduler/*",
+		"internal/jobrun/engines", jobrun + "batch", jobrun + "container", jobrun + "imagestore", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "safedir", jobrun + "scheduler", jobrun + "scheduler/*",
 		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
