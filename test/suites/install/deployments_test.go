@@ -15,13 +15,8 @@ import (
 
 // withService is a fresh machine that has GitLab Runner: the account gitlab-runner has the
 // ids of a real one, and systemctl verifies the unit with its drop-ins.
-const withService = fresh + `
-for file in passwd shadow group gshadow; do sed -i "s/^$RUNNER:/gitlab-runner:/" /etc/$file; done
-sed -i '/^gitlab-runner:/s,:[^:]*$,:/bin/bash,' /etc/passwd
-mkdir -p "$RUNNER_HOME"
-mount -t tmpfs -o "mode=0700,uid=$RUNNER_UID,gid=$RUNNER_GID" none "$RUNNER_HOME"
+const withService = withAccount + `
 trap 'tail -n 5 /var/lib/jacamar/operator.log "$RUNNER_HOME/.jacamar-state/operator.log" 2>/dev/null || :' EXIT
-mkdir -p /etc/systemd/system
 printf '[Unit]\nDescription=GitLab Runner\n[Service]\nExecStart=/bin/true\n' >/etc/systemd/system/gitlab-runner.service
 systemctl() {
   if command -v systemd-analyze >/dev/null; then
@@ -29,6 +24,15 @@ systemctl() {
     ! grep -E 'Unknown|Failed to parse' "$SCRATCH/units"
   fi
 }
+`
+
+// withAccount is a fresh machine with that account.
+const withAccount = fresh + `
+for file in passwd shadow group gshadow; do sed -i "s/^$RUNNER:/gitlab-runner:/" /etc/$file; done
+sed -i '/^gitlab-runner:/s,:[^:]*$,:/bin/bash,' /etc/passwd
+mkdir -p "$RUNNER_HOME"
+mount -t tmpfs -o "mode=0700,uid=$RUNNER_UID,gid=$RUNNER_GID" none "$RUNNER_HOME"
+mkdir -p /etc/systemd/system
 `
 
 // section returns the blocks of a section of a page as a script; those behind "As that
@@ -78,20 +82,8 @@ func TestDeployments(t *testing.T) {
 			if out, err := run("", "unshare", "--mount", "true"); err != nil {
 				t.Skipf("this machine gives root no mount namespace: %s", out)
 			}
-			dist := filepath.Dir(packages(t, flavours[0]))
-			service, err := site.LookupAccount(s.Accounts.Runner)
-			if err != nil {
-				t.Fatal(err)
-			}
-			script := strings.NewReplacer(
-				"--gitlab-server https://gitlab.example.com", "--gitlab-server "+s.GitLab.URL+" --tls-ca-file "+s.GitLab.CAFile, "alice", s.Account.Name, "./dist/", dist+"/",
-			).Replace(section(t, "docs/deployments.md", d.section))
-			begin := withService
-			for name, value := range map[string]string{
-				"RUNNER": service.Name, "RUNNER_UID": fmt.Sprint(service.UID), "RUNNER_GID": fmt.Sprint(service.GID), "RUNNER_HOME": service.Home, "ALICE": s.Account.Name,
-			} {
-				begin = name + "=" + value + "\n" + begin
-			}
+			script, service, variables := deployment(t, s, d.section)
+			begin := variables + withService
 			r := wiredTo("/opt/jacamar/bin/jacamar-auth", s)
 			runs, runner := s.Account.Name, ""
 			switch {
@@ -122,6 +114,26 @@ func TestDeployments(t *testing.T) {
 			}
 		})
 	}
+}
+
+// deployment is a section of the page of deployments for a site, the account of the
+// service, and the variables of withAccount.
+func deployment(t *testing.T, s *site.Site, title string) (script string, service site.Account, variables string) {
+	t.Helper()
+	dist := filepath.Dir(packages(t, flavours[0]))
+	service, err := site.LookupAccount(s.Accounts.Runner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script = strings.NewReplacer(
+		"--gitlab-server https://gitlab.example.com", "--gitlab-server "+s.GitLab.URL+" --tls-ca-file "+s.GitLab.CAFile, "alice", s.Account.Name, "./dist/", dist+"/",
+	).Replace(section(t, "docs/deployments.md", title))
+	for name, value := range map[string]string{
+		"RUNNER": service.Name, "RUNNER_UID": fmt.Sprint(service.UID), "RUNNER_GID": fmt.Sprint(service.GID), "RUNNER_HOME": service.Home, "ALICE": s.Account.Name,
+	} {
+		variables += name + "=" + value + "\n"
+	}
+	return script, service, variables
 }
 
 // ownRunner is the file of a user's own runner, in a home that is gone with the machine.

@@ -25,11 +25,14 @@ mount -t tmpfs -o mode=0755 none "$TREE/dist"
 mkdir -p /etc/gitlab-runner /var/lib/rpm
 rm -rf /etc/gitlab-runner/*
 rpm --dbpath /var/lib/rpm --initdb
-dnf() { shift 2; rpm --dbpath /var/lib/rpm -i --nodeps "$@"; }
+` + dnf + `
 printf '[[runners]]\n  name = "tutorial"\n' >/etc/gitlab-runner/config.toml
 chmod 0600 /etc/gitlab-runner/config.toml
 cd "$TREE"
 `
+
+// dnf installs packages on a fresh machine: rpm does not know the packages of Debian.
+const dnf = `dnf() { shift 2; rpm --dbpath /var/lib/rpm -i --nodeps "$@"; }`
 
 // play runs the test's job as the runner would, with the runner's config.toml as the
 // tutorial has changed it.
@@ -87,6 +90,20 @@ func inFresh(t *testing.T, s *site.Site, script string) fakerunner.Result {
 // played runs a script in a mount namespace, which ends with a job of the runner.
 func played(t *testing.T, s *site.Site, runner *fakerunner.Runner, script string) (r fakerunner.Result, output string) {
 	t.Helper()
+	scratch, environ := ordered(t, s, runner)
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", script)
+	cmd.Env = append(environ, "SCRATCH="+scratch)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return resultIn(t, scratch), string(out)
+}
+
+// ordered makes a directory with the order of a job, and the environment of a script that
+// plays it.
+func ordered(t *testing.T, s *site.Site, runner *fakerunner.Runner) (scratch string, environ []string) {
+	t.Helper()
 	tree, err := filepath.Abs(top)
 	if err != nil {
 		t.Fatal(err)
@@ -94,8 +111,7 @@ func played(t *testing.T, s *site.Site, runner *fakerunner.Runner, script string
 	if err := os.MkdirAll(filepath.Join(tree, "dist"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	scratch, err := os.MkdirTemp(s.Dir, "tutorial-")
-	if err != nil {
+	if scratch, err = os.MkdirTemp(s.Dir, "tutorial-"); err != nil {
 		t.Fatal(err)
 	}
 	order, err := json.Marshal(fakerunner.Order{Runner: runner, Job: s.Job("id -un")})
@@ -105,12 +121,12 @@ func played(t *testing.T, s *site.Site, runner *fakerunner.Runner, script string
 	if err := os.WriteFile(scratch+"/order.json", order, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "bash", "-c", script)
-	cmd.Env = append(os.Environ(), "SCRATCH="+scratch, "TREE="+tree, "FAKERUNNER="+filepath.Join(s.Helper, "fakerunner"))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	return scratch, append(os.Environ(), "TREE="+tree, "FAKERUNNER="+filepath.Join(s.Helper, "fakerunner"))
+}
+
+// resultIn is that of the job whose order was in a directory.
+func resultIn(t *testing.T, scratch string) (r fakerunner.Result) {
+	t.Helper()
 	result, err := os.ReadFile(scratch + "/result.json")
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +134,7 @@ func played(t *testing.T, s *site.Site, runner *fakerunner.Runner, script string
 	if err := json.Unmarshal(result, &r); err != nil {
 		t.Fatal(err)
 	}
-	return r, string(out)
+	return r
 }
 
 // wiredTo is the runner as init wires it.
