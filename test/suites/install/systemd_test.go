@@ -182,7 +182,7 @@ cd "$TREE"
 ` + dnf + "\n"
 
 // units starts every service of the package, which must succeed, and its timer; lets init
-// limit the processors of the runner's service; and makes accounts and directories anew.
+// limit the processors of the runner's service; and makes accounts and directories again.
 const units = `
 for unit in keys status reap digest; do
   systemctl start "jacamar-$unit.service"

@@ -22,7 +22,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-// modelJobs is the variable that says how many jobs TestModel runs.
+// modelJobs is the variable that specifies how many jobs TestModel runs.
 const modelJobs = "JACAMAR_TEST_MODEL_JOBS"
 
 // callsOfAJob is the count of docs/scaling.md for a later job of the shell executor.
