@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
 )
@@ -38,15 +40,16 @@ func logins(install *site.Install, rounds int, base string) error {
 		sites = append(sites, s)
 	}
 	for _, lines := range []int{0, 300} {
-		took := make([]sample, len(ways))
+		took, used := make([]sample, len(ways)), make([]sample, len(ways))
 		err := withProfile(sites[0].Account.Home, lines, func() error {
 			for range max(rounds/10, 3) {
 				for i, s := range sites {
+					before := usedByChildren()
 					total, err := wholeJob(s)
 					if err != nil {
 						return err
 					}
-					took[i] = append(took[i], total)
+					took[i], used[i] = append(took[i], total), append(used[i], usedByChildren()-before)
 				}
 			}
 			return nil
@@ -56,10 +59,23 @@ func logins(install *site.Install, rounds int, base string) error {
 		}
 		fmt.Printf("\nAll calls of a job of 12 stages, each script `true`; a profile of %d lines, Lmod: %s; %d rounds, taking turns\n\n", lines, lmod(), len(took[0]))
 		for i, w := range ways {
-			fmt.Printf("%-24s %s (%s), %.2f x\n", w.name, millis(took[i].median()), took[i].spread(), took[i].median().Seconds()/took[len(took)-1].median().Seconds())
+			fmt.Printf("%-24s %s (%s), %.2f x; processor time %s, %.2f x\n", w.name, millis(took[i].median()), took[i].spread(), relative(took, i), millis(used[i].median()), relative(used, i))
 		}
 	}
 	return nil
+}
+
+// relative is the median of a sample as a part of that of the last one.
+func relative(all []sample, i int) float64 {
+	return all[i].median().Seconds() / all[len(all)-1].median().Seconds()
+}
+
+// usedByChildren is the processor time of all that this process has started and waited for:
+// unlike the wall clock, it hardly depends on what else the machine does.
+func usedByChildren() time.Duration {
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_CHILDREN, &u) // it cannot fail
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // lmod reports whether every login of this machine loads Lmod, as Debian's package does.
