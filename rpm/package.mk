@@ -27,11 +27,12 @@ rpm: dist ## build both RPMs in DIST, for ARCH (x86_64, aarch64, ppc64le)
 	@echo 'wrote $(DIST)/$(NAME)-1.$(ARCH).rpm and $(DIST)/jacamar-ci-caps-$(VERSION)-1.$(ARCH).rpm'
 
 # make rpm in podman or docker, in the image IMAGE, or in one that rpm/Containerfile
-# describes. An image with rpmbuild, Go and make is used as it is.
+# describes, on BASE. An image with rpmbuild, Go and make is used as it is. CONTAINER_ARGS are
+# options of the run, such as a proxy or the modules of this machine.
 CONTAINER = $(or $(shell command -v podman docker | head -1),$(error neither podman nor docker is installed))
 rpm-container:
-	@$(if $(IMAGE),,$(CONTAINER) build --quiet --tag jacamar-ci-build --file rpm/Containerfile rpm)
-	$(CONTAINER) run --rm -v '$(CURDIR):/src' -w /src '$(or $(IMAGE),jacamar-ci-build)' \
+	@$(if $(IMAGE),,$(CONTAINER) build --quiet --tag jacamar-ci-build $(if $(BASE),--build-arg 'BASE=$(BASE)') --file rpm/Containerfile rpm)
+	$(CONTAINER) run --rm $(CONTAINER_ARGS) -v '$(CURDIR):/src' -w /src '$(or $(IMAGE),jacamar-ci-build)' \
 	  sh -c 'git config --global --add safe.directory /src && make rpm ARCH=$(ARCH)'
 
 test-install: ## build the packages, install them into empty roots, run jobs with them
