@@ -71,7 +71,7 @@ var pieces = []string{
 	"for f in /proc/$PPID/fd/*; do [ ! -f $f ] || cat $f >/dev/null; done",
 	"cd /proc/self/fd",
 	"mkdir -p ~/gone; cd ~/gone; rmdir ~/gone",
-	"chmod 0 .",
+	`test "$EUID" = 0 || chmod 0 .`, // root may be in /tmp, and enters it anyway
 	"set -- $BASH_EXECUTION_STRING",
 	"coproc exit 0",
 	"(exit 0) & wait",
