@@ -255,9 +255,10 @@ type Reaper struct {
 	end   *ipc.ParentConn
 }
 
-// reaperLimit is how long a reaper may take for its start, and for each answer. It is
-// a process of the account, whose others can stop it.
-const reaperLimit = 2 * time.Second
+// reaperLimit is how long a reaper may take for its start, and for each answer: while
+// others start processes without pause, reading /proc takes long. It is a process of the
+// account, whose others can stop it.
+const reaperLimit = 4 * time.Second
 
 // NewReaper sends a jacamar that was started the request to signal processes. On an error
 // it ends that jacamar.
