@@ -1,8 +1,6 @@
 package storage
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -16,8 +14,6 @@ import (
 	"time"
 
 	"jacamar-ci/test/harness/fakerunner"
-	"jacamar-ci/test/harness/setup/debian"
-	"jacamar-ci/test/harness/setup/guest"
 	"jacamar-ci/test/harness/site"
 	"jacamar-ci/test/harness/testutil"
 )
@@ -45,33 +41,14 @@ func TestModel(t *testing.T) {
 	case jobs == "":
 		jobs = "12"
 	}
-	debian.Need(t, guest.Programs())
-	install, err := site.Installed()
-	testutil.Must(t, err)
-	given, err := json.Marshal(install)
-	testutil.Must(t, err)
-	s := site.New(t)
-	program := filepath.Join(s.Dir, "storage.test")
-	self, err := os.ReadFile("/proc/self/exe")
-	testutil.Must(t, err, os.WriteFile(program, self, 0o755))
-	ctx, stop := context.WithTimeout(context.Background(), time.Hour)
-	defer stop()
-	env := []string{guestVariable + "=" + string(given), modelJobs + "=" + jobs}
-	out, err := guest.Run(ctx, s.Dir, env, program, "-test.v", "-test.timeout=1h", "-test.run=^TestModel$")
-	t.Logf("in the guest:\n%s", out)
-	testutil.Must(t, err)
+	out := runInGuest(t, time.Hour, []string{modelJobs + "=" + jobs}, "-test.timeout=1h", "-test.run=^TestModel$")
 	if !strings.Contains(out, "--- PASS: TestModel") {
 		t.Error("the test has not passed there")
 	}
 }
 
 func modelOnNFS(t *testing.T, given string) {
-	install := new(site.Install)
-	testutil.Must(t, json.Unmarshal([]byte(given), install))
-	s, err := install.Open()
-	testutil.Must(t, err)
-	t.Cleanup(func() { testutil.Must(t, s.Close()) })
-	s.JudgeJobs(t)
+	s := siteInGuest(t, given)
 	dataDirAt(t, s, mountPoint, func(c site.Config) { c.Set("general", "limit_build_dir", true) })
 	jobs, err := strconv.Atoi(os.Getenv(modelJobs))
 	testutil.Must(t, err)

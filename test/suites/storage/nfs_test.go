@@ -34,6 +34,16 @@ func TestOnNFS(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be the root of a guest with NFS")
 	}
+	out := runInGuest(t, 6*time.Minute, nil, "-test.run=^TestOnNFS$", "-test.short="+strconv.FormatBool(testing.Short()))
+	if !strings.Contains(out, "--- PASS: TestOnNFS/all_stages") {
+		t.Error("the test has not passed there")
+	}
+}
+
+// runInGuest runs this program in a guest with NFS, with this process's installation, and
+// returns what it prints.
+func runInGuest(t *testing.T, limit time.Duration, env []string, args ...string) string {
+	t.Helper()
 	debian.Need(t, guest.Programs())
 	install, err := site.Installed()
 	testutil.Must(t, err)
@@ -43,23 +53,29 @@ func TestOnNFS(t *testing.T) {
 	program := filepath.Join(s.Dir, "storage.test")
 	self, err := os.ReadFile("/proc/self/exe")
 	testutil.Must(t, err, os.WriteFile(program, self, 0o755))
-	ctx, stop := context.WithTimeout(context.Background(), 6*time.Minute)
+	ctx, stop := context.WithTimeout(context.Background(), limit)
 	defer stop()
-	out, err := guest.Run(ctx, s.Dir, []string{guestVariable + "=" + string(given)}, program, "-test.v", "-test.run=^TestOnNFS$", "-test.short="+strconv.FormatBool(testing.Short()))
+	command := append([]string{program, "-test.v"}, args...)
+	out, err := guest.Run(ctx, s.Dir, append(env, guestVariable+"="+string(given)), command...)
 	t.Logf("in the guest:\n%s", out)
 	testutil.Must(t, err)
-	if !strings.Contains(out, "--- PASS: TestOnNFS/all_stages") {
-		t.Error("the test has not passed there")
-	}
+	return out
 }
 
-func onNFS(t *testing.T, given string) {
+// siteInGuest is a site of the installation that was given to the guest.
+func siteInGuest(t *testing.T, given string) *site.Site {
+	t.Helper()
 	install := new(site.Install)
 	testutil.Must(t, json.Unmarshal([]byte(given), install))
 	s, err := install.Open()
 	testutil.Must(t, err)
 	t.Cleanup(func() { testutil.Must(t, s.Close()) })
 	s.JudgeJobs(t)
+	return s
+}
+
+func onNFS(t *testing.T, given string) {
+	s := siteInGuest(t, given)
 	one := newNode(t, "one")
 	t.Run("all stages", func(t *testing.T) { allStages(t, s, one) })
 	if testing.Short() {

@@ -79,11 +79,11 @@ func (s Store) resume(names []string, now, until time.Time) (begun bool, err err
 		k, pruned := strings.CutSuffix(name, entrySuffix+prunedSuffix)
 		switch {
 		case pruned:
-			err = s.resumeEntry(k, until)
+			err = errors.Join(err, s.resumeEntry(k, until))
 		case strings.HasSuffix(name, goneSuffix):
 			return true, s.Dir.Remove(name, until)
 		case strings.HasSuffix(name, useSuffix) && now.Sub(s.Dir.ModTime(name)) >= longestUse:
-			err = s.Dir.Remove(name, until)
+			err = errors.Join(err, s.Dir.Remove(name, until))
 		}
 	}
 	return false, err

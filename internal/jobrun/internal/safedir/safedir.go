@@ -19,7 +19,8 @@ import (
 	"jacamar-ci/internal/mounts"
 )
 
-// Dir is an open directory that was checked.
+// Dir is an open directory that was checked. Its copies share a position for Names, so
+// that only one goroutine may list it at a time.
 type Dir struct {
 	fd    int
 	path  job.AbsPath
