@@ -87,11 +87,7 @@ func TestLocalImages(t *testing.T) {
 		if err := os.Mkdir(allowed, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.site.Reconfigure(append(r.changes(t, onShell), func(c site.Config) {
-			c.Set("container", "local_images", []string{allowed + "/**"})
-		})...); err != nil {
-			t.Fatal(err)
-		}
+		r.reconfigure(t, func(c site.Config) { c.Set("container", "local_images", []string{allowed + "/**"}) })
 		play := func(image, script string) fakerunner.Result {
 			j := r.site.Job(script)
 			j.Image, j.Bare = image, true

@@ -30,46 +30,50 @@ func modules(file string) func(site.Config) {
 	}
 }
 
-// pairs are an engine with this host and with Slurm; in short mode Slurm for the first
-// engine alone.
-func pairs(t *testing.T, test func(*testing.T, engine, executor)) {
-	for i, e := range engines() {
-		for j, x := range executors()[:2] {
-			if testing.Short() && i > 0 && j > 0 {
-				continue
-			}
-			t.Run(e.name+"/"+x.name, func(t *testing.T) { test(t, e, x) })
-		}
+// offersModules makes the site offer the modules, and the account's login set what they pass
+// on.
+func offersModules(t *testing.T, r *rig, _ *fakerunner.Job) {
+	t.Helper()
+	file := filepath.Join(r.site.Dir, "module")
+	if err := os.WriteFile(file, []byte("in-the-module\n"), 0o644); err != nil {
+		t.Fatal(err)
 	}
+	r.inHome(t, ".bash_profile", "export LOGIN_ruled=by-login LOGIN_named=by-login\n")
+	r.reconfigure(t, modules(file))
 }
 
-// The script has what the modules of its rule and those of the job add: options of the
-// engine, files and variables. Services have none of it.
-func TestModules(t *testing.T) {
-	pairs(t, func(t *testing.T, e engine, x executor) {
-		w := theWorld(t)
-		file := filepath.Join(w.dir, "module-"+e.name+"-"+x.name)
-		if err := os.WriteFile(file, []byte("in-the-module\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		r := openRig(t, e, x, modules(file))
-		r.inHome(t, ".bash_profile", "export LOGIN_ruled=by-login LOGIN_named=by-login\n")
-		report := "for m in ruled named; do eval echo $m \\$OPTION_$m \\$LOGIN_$m; cat /opt/$m 2>/dev/null || echo none; done"
-		const has = " by-option by-login\nin-the-module\n"
-
-		j := r.job("bb:1", report)
-		j.Bare = true
-		site.Want(t, r.run(t, j), fakerunner.Success, 0, "\nruled"+has+"named\nnone\n", "Modules of the container: ruled")
-
-		j = site.WithVariable(r.job("bb:1", report, "wget -q -O - http://own:8081/text"), "JACAMAR_CI_CONTAINER_MODULES", "named, ruled")
-		j.Bare, j.AfterScript = true, []string{report}
-		j.Services = []fakerunner.Service{onPort(r.shellService("own", "TEXT=\"service: $OPTION_named$LOGIN_named$(ls /opt 2>&1 | grep -c named)\"", listening+"8081 -h /www"), "8081")}
-		result := r.run(t, j)
-		site.Want(t, result, fakerunner.Success, 0, "\nruled"+has+"named"+has, "Modules of the container: ruled, named", "\nservice: 0\n")
-		if n := strings.Count(result.Trace, "named"+has); n != 2 {
-			t.Errorf("%d of script and after_script have the module:\n%s", n, result.Trace)
-		}
-	})
+// withModules are jobs that have what the modules of their rule, and those that they name,
+// add: options of the engine, files and variables. Services have none of it.
+func withModules() []contractCase {
+	const (
+		report = "for m in ruled named; do eval echo $m \\$OPTION_$m \\$LOGIN_$m; cat /opt/$m 2>/dev/null || echo none; done"
+		has    = " by-option by-login\nin-the-module\n"
+		named  = "JACAMAR_CI_CONTAINER_MODULES"
+	)
+	return []contractCase{
+		{
+			name: "module of the rule", image: "bb:1", script: []string{report}, arrange: offersModules,
+			shows: []string{"\nruled" + has + "named\nnone\n", "Modules of the container: ruled"},
+		},
+		{
+			name: "module of the job", image: "bb:1", script: []string{report, "wget -q -O - http://own:8081/text"}, change: variable(named, "named, ruled"),
+			arrange: func(t *testing.T, r *rig, j *fakerunner.Job) {
+				offersModules(t, r, j)
+				j.AfterScript = []string{report}
+				j.Services = []fakerunner.Service{onPort(r.shellService("own", "TEXT=\"service: $OPTION_named$LOGIN_named$(ls /opt 2>&1 | grep -c named)\"", listening+"8081 -h /www"), "8081")}
+			},
+			shows: []string{"\nruled" + has + "named" + has, "Modules of the container: ruled, named", "\nservice: 0\n"},
+			check: func(t *testing.T, _ *rig, result fakerunner.Result) {
+				if n := strings.Count(result.Trace, "named"+has); n != 2 {
+					t.Errorf("%d of script and after_script have the module:\n%s", n, result.Trace)
+				}
+			},
+		},
+		{
+			name: "module that is not there", image: "bb:1", script: []string{"echo ran $((6*7))"}, change: variable(named, "gpu"), arrange: offersModules, code: 1,
+			shows: []string{"modules of this resource: ruled, named"}, hides: []string{"ran 42"},
+		},
+	}
 }
 
 // A module that the site does not have ends the job before anything is fetched, with the

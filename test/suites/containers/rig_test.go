@@ -23,6 +23,8 @@ type rig struct {
 	engine engine
 	// executor is where its jobs run.
 	executor string
+	// given are the changes of the site's configuration that hold for the whole test.
+	given []func(site.Config)
 	// brief has only some of the cases.
 	brief bool
 	// cache is where the account keeps images if not below its home; mounted are mounts of
@@ -76,7 +78,8 @@ func openRig(t *testing.T, e engine, x executor, change ...func(site.Config)) *r
 		e.need(t, w)
 	}
 	r := &rig{world: w, engine: e, executor: x.name}
-	r.site = site.New(t, append(r.changes(t, x), change...)...)
+	r.given = append(r.changes(t, x), change...)
+	r.site = site.New(t, r.given...)
 	r.serve(t)
 	return r
 }
@@ -112,6 +115,15 @@ func (r *rig) changes(t *testing.T, x executor) []func(site.Config) {
 			c.Set("general", r.engine.name, r.engine.table(r.world))
 		}
 	}}
+}
+
+// reconfigure makes other changes in addition to those that are given, in place of those
+// that were made before.
+func (r *rig) reconfigure(t *testing.T, change ...func(site.Config)) {
+	t.Helper()
+	if err := r.site.Reconfigure(slices.Concat(r.given, change)...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // cacheDir is where the account keeps images.

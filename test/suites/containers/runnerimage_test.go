@@ -1,12 +1,10 @@
 package containers
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/images"
@@ -54,9 +52,9 @@ func ownStages(result fakerunner.Result) (names []string) {
 	return names
 }
 
-// fullJob has sources, a cache of that name and an artifact. Its script adds a line to the
+// fullJob has sources, the cache of the rig and an artifact. Its script adds a line to the
 // file in the cache.
-func (r *rig) fullJob(t *testing.T, image, cache string) fakerunner.Job {
+func (r *rig) fullJob(t *testing.T, image string) fakerunner.Job {
 	t.Helper()
 	repo, err := r.site.GitLab.AddRepository("group/project", repository(t))
 	if err != nil {
@@ -64,67 +62,83 @@ func (r *rig) fullJob(t *testing.T, image, cache string) fakerunner.Job {
 	}
 	j := site.WithSources(r.job(image, "cat README; echo script in image ${FROM_RUNNER_IMAGE:-no}; mkdir -p kept; echo line >>kept/file; echo lines $(wc -l <kept/file); cp kept/file made"), repo)
 	j.AfterScript = []string{"echo after in image ${FROM_RUNNER_IMAGE:-no}"}
-	j.Cache = []fakerunner.Cache{{Key: cache, Paths: []string{"kept"}}}
+	j.Cache = []fakerunner.Cache{{Key: filepath.Base(r.site.Dir), Paths: []string{"kept"}}}
 	j.Artifacts = []fakerunner.Artifact{{Name: "a", Paths: []string{"made"}}}
 	return j
 }
 
-// The runner's own scripts run in the site's image, each in a container of its own, and
-// those of the job's author in theirs.
-func TestRunnerImage(t *testing.T) {
-	pairs(t, func(t *testing.T, e engine, x executor) {
-		r := openRig(t, e, x)
-		name := r.runnerImage(t, r.site)
-		if err := r.site.Reconfigure(append(r.changes(t, x), r.inEngine(site.Table{"runner_image": name}))...); err != nil {
-			t.Fatal(err)
-		}
+// usesRunnerImage makes the site run the runner's own scripts in an image, with more keys of
+// the engine's table. The job is one of all stages, with an image if it had one.
+func usesRunnerImage(more func(*rig) site.Table) func(*testing.T, *rig, *fakerunner.Job) {
+	return func(t *testing.T, r *rig, j *fakerunner.Job) {
+		t.Helper()
+		keys := more(r)
+		keys["runner_image"] = r.runnerImage(t, r.site)
+		r.reconfigure(t, r.inEngine(keys))
 		r.runner.PreGetSources = "echo sources in image ${FROM_RUNNER_IMAGE:-no} for $CI_PROJECT_PATH"
-		cache := fmt.Sprint(time.Now().UnixNano())
-		for n := range 2 {
-			result := r.run(t, r.fullJob(t, "bb:1", cache))
-			site.Want(t, result, fakerunner.Success, 0, "sources in image yes for group/project",
-				"from-the-repository\nscript in image no\n", fmt.Sprintf("\nlines %d\n", n+1), "after in image no", "/site/runner")
-			own := ownStages(result)
-			if ran := strings.Count(result.Trace, "entrypoint-ran"); ran != len(own) || len(own) < 5 {
-				t.Errorf("%d scripts of the runner ran in the image, want %q", ran, own)
-			}
-			for _, c := range result.Calls {
-				if c.Status != 0 {
-					t.Errorf("stage %s: status %d: %s", c.Stage, c.Status, c.Failure)
-				}
-			}
+		t.Cleanup(func() { r.runner.PreGetSources = "" })
+		full := r.fullJob(t, "bb:1")
+		if full.Image = j.Image; len(j.Script) > 0 {
+			full.Script, full.AfterScript, full.Artifacts = j.Script, []string{strings.Replace(j.Script[0], "script", "after", 1)}, nil
 		}
-	})
+		*j = full
+	}
 }
 
-// Which scripts run in a container is the site's choice: without an image the job's are on
-// the host, and with step_script_only nothing but the job's script is in one.
-func TestRunnerImageOfOtherJobs(t *testing.T) {
-	onHost(t, func(t *testing.T, r *rig) {
-		name := r.runnerImage(t, r.site)
-		r.runner.PreGetSources = "echo sources in image ${FROM_RUNNER_IMAGE:-no}"
-		for _, tt := range []struct {
-			name, image string
-			table       site.Table
-			texts       []string
-		}{
-			{"no image", "", site.Table{"runner_image": name}, []string{"sources in image yes", "script on Debian"}},
-			{"only the script", "bb:1", site.Table{"runner_image": name, "step_script_only": true}, []string{"sources in image no", "script on none", "after on Debian"}},
-			{"options", "bb:1", site.Table{"runner_image": name, "runner_options": r.option("FROM_RUNNER_IMAGE=by-option")}, []string{"sources in image by-option", "script on none", "after on none"}},
-			{"no entrypoint", "bb:1", site.Table{"runner_image": name, "runner_entry_point": []string{"/bin/env", "FROM_RUNNER_IMAGE=by-entry"}}, []string{"sources in image by-entry", "script on none"}},
-		} {
-			t.Run(tt.name, func(t *testing.T) {
-				r.reconfigure(t, r.inEngine(tt.table))
-				j := r.fullJob(t, "bb:1", "other")
-				const system = "$(sed -n 's/^NAME=\"\\([A-Za-z]*\\).*/\\1/p' /etc/os-release 2>/dev/null | grep . || echo none)"
-				if j.Script, j.AfterScript = []string{"echo script on " + system}, []string{"echo after on " + system}; tt.image == "" {
-					j.Image = ""
-				}
-				j.Artifacts = nil
-				site.Want(t, r.run(t, j), fakerunner.Success, 0, tt.texts...)
-			})
+// withRunnerImage are jobs of a site that runs the runner's own scripts in an image, each in
+// a container of its own, and those of the job's author in theirs, if any.
+func withRunnerImage() []contractCase {
+	const where = "echo script on $(sed -n 's/^NAME=\"\\([A-Za-z]*\\).*/\\1/p' /etc/os-release 2>/dev/null | grep . || echo none)"
+	set := func(key string, value any) func(*rig) site.Table {
+		return func(*rig) site.Table { return site.Table{key: value} }
+	}
+	return []contractCase{
+		{
+			name: "image for the runner's scripts", image: "bb:1", arrange: usesRunnerImage(func(*rig) site.Table { return site.Table{} }),
+			shows: []string{"sources in image yes for group/project", "from-the-repository\nscript in image no\n", "\nlines 1\n", "after in image no", "/site/runner"},
+			check: ownScriptsInContainers,
+		},
+		{
+			name: "image for the runner's scripts alone", script: []string{where}, arrange: usesRunnerImage(func(*rig) site.Table { return site.Table{} }),
+			change: func(j *fakerunner.Job) { j.Image = "" }, shows: []string{"sources in image yes", "script on Debian", "after on Debian"},
+		},
+		{
+			name: "options for the runner's scripts", image: "bb:1", script: []string{where},
+			arrange: usesRunnerImage(func(r *rig) site.Table { return site.Table{"runner_options": r.option("FROM_RUNNER_IMAGE=by-option")} }),
+			shows:   []string{"sources in image by-option", "script on none", "after on none"},
+		},
+		{
+			name: "entrypoint for the runner's scripts", image: "bb:1", script: []string{where},
+			arrange: usesRunnerImage(set("runner_entry_point", []string{"/bin/env", "FROM_RUNNER_IMAGE=by-entry"})),
+			shows:   []string{"sources in image by-entry", "script on none", "after on none"},
+		},
+		{
+			name: "containers for the script alone", image: "bb:1", script: []string{where}, arrange: usesRunnerImage(set("step_script_only", true)),
+			shows: []string{"sources in image no", "script on none", "after on Debian"},
+		},
+	}
+}
+
+// ownScriptsInContainers requires that each script of the runner ran in its image, and that
+// another job finds the cache that they stored, in a brief run for one pair alone.
+func ownScriptsInContainers(t *testing.T, r *rig, result fakerunner.Result) {
+	t.Helper()
+	results := []fakerunner.Result{result}
+	if !r.brief {
+		results = append(results, r.run(t, r.fullJob(t, "bb:1")))
+		site.Want(t, results[1], fakerunner.Success, 0, "\nlines 2\n")
+	}
+	for _, result := range results {
+		own := ownStages(result)
+		if ran := strings.Count(result.Trace, "entrypoint-ran"); ran != len(own) || len(own) < 5 {
+			t.Errorf("%d scripts of the runner ran in the image, want %q", ran, own)
 		}
-	})
+		for _, c := range result.Calls {
+			if c.Status != 0 {
+				t.Errorf("stage %s: status %d: %s", c.Stage, c.Status, c.Failure)
+			}
+		}
+	}
 }
 
 // option is an option of the engine that sets a variable.
@@ -147,7 +161,7 @@ func TestUnusableRunnerImage(t *testing.T) {
 		} {
 			t.Run(image, func(t *testing.T) {
 				r.reconfigure(t, r.inEngine(site.Table{"runner_image": r.own.Host + "/" + image}))
-				j := r.fullJob(t, "bb:1", "other")
+				j := r.fullJob(t, "bb:1")
 				result := r.run(t, j)
 				site.Want(t, result, fakerunner.SystemFailure, 0, text, "runner_image")
 				if strings.Contains(result.Trace, "script in image no\n") {

@@ -60,9 +60,7 @@ func TestServiceThatNeverListens(t *testing.T) {
 			j := r.job("bb:1", "echo ran $((6*7)); exit 7")
 			j.Bare, j.Services = true, []fakerunner.Service{onPort(r.shellService("deaf", "trap '' TERM", "echo its-log $((6*7))", "while :; do sleep 1; done"), "8081")}
 			for wait := time.Second; wait < 2*time.Minute; wait *= 2 {
-				if err := r.site.Reconfigure(append(r.changes(t, x), func(c site.Config) { c.Set("container", "services_wait", wait.String()) })...); err != nil {
-					t.Fatal(err)
-				}
+				r.reconfigure(t, func(c site.Config) { c.Set("container", "services_wait", wait.String()) })
 				result := r.run(t, j)
 				site.Want(t, result, fakerunner.ScriptFailure, 7, "WARNING: the service deaf probably did not start: it did not listen on the port 8081 within "+wait.String(), "ran 42")
 				if !strings.Contains(result.Trace, "it has printed nothing") {
@@ -191,13 +189,6 @@ func TestServicesOfTheSite(t *testing.T) {
 		}
 		t.Run("port in use", func(t *testing.T) { r.portInUse(t) })
 	})
-}
-
-func (r *rig) reconfigure(t *testing.T, change ...func(site.Config)) {
-	t.Helper()
-	if err := r.site.Reconfigure(append(r.changes(t, onShell), change...)...); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // portInUse runs a job whose service needs a port that another process of the host has: a

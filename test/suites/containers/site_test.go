@@ -29,11 +29,12 @@ func TestDeployments(t *testing.T) {
 					t.Skip("sudo does not run under no_new_privs")
 				}
 				r := &rig{world: w, engine: engines()[0]}
-				r.site = d.Open(t, append(r.changes(t, onShell), func(c site.Config) {
+				r.given = append(r.changes(t, onShell), func(c site.Config) {
 					if restrained {
 						c.Set("auth", "no_new_privs", true)
 					}
-				})...)
+				})
+				r.site = d.Open(t, r.given...)
 				r.serve(t)
 				cases := slices.Concat(whole()[:1], codes()[1:2], refused()[:1])
 				if restrained || !testing.Short() {
@@ -109,11 +110,9 @@ func TestWhichImage(t *testing.T) {
 // Rules decide which images jobs may use. The refusal comes before anything is fetched.
 func TestImageRules(t *testing.T) {
 	onHost(t, func(t *testing.T, r *rig) {
-		if err := r.site.Reconfigure(append(r.changes(t, onShell), func(c site.Config) {
+		r.reconfigure(t, func(c site.Config) {
 			c.Set("container", "rule", []site.Table{{"namespace": "group/**", "images": []string{r.own.Host + "/bb:*", r.own.Host + "/group/**"}}})
-		})...); err != nil {
-			t.Fatal(err)
-		}
+		})
 		for image, allowed := range map[string]bool{"bb:1": true, "group/project/bash:1": true, "entry:1": false, "bbb:1": false} {
 			j := r.job(image, "echo ran $((6*7))")
 			j.Bare = true

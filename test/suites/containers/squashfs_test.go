@@ -28,11 +28,7 @@ func TestPodmanInOneFile(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			r := openRig(t, inOneFile(), x, squashfs)
 			r.brief = testing.Short()
-			for _, c := range slices.Concat(whole(), codes(), refused()) {
-				if !r.brief || slices.Contains(sample, c.name) {
-					t.Run(c.name, func(t *testing.T) { c.play(t, r) })
-				}
-			}
+			r.contract(t)
 			if found, err := filepath.Glob(r.cacheDir() + "/*/*"); err != nil || len(found) == 0 || !slices.Equal(found, r.files(t)) {
 				t.Errorf("the images are more than files: %q, %v", found, err)
 			}
@@ -63,12 +59,9 @@ func TestPodmanWithFiles(t *testing.T) {
 	if n := r.own.Requests("/v2/in-one-file/"); n != before {
 		t.Errorf("%d requests for an image that is there", n-before)
 	}
-	if err := r.site.Reconfigure(append(r.changes(t, onShell), squashfs, func(c site.Config) {
+	r.reconfigure(t, func(c site.Config) {
 		c.Set("container", "allowed_pull_policies", []string{"always", "if-not-present"})
-		c.Set("container", "local_images", []string{dir + "/*"})
-	})...); err != nil {
-		t.Fatal(err)
-	}
+	})
 	play(image, "always", "unchanged")
 
 	files := r.files(t)

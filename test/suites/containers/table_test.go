@@ -22,6 +22,8 @@ type contractCase struct {
 	image  string
 	script []string
 	change func(*fakerunner.Job)
+	// arrange changes the site for this case alone, and its job.
+	arrange func(*testing.T, *rig, *fakerunner.Job)
 	// code is the script's exit code, of a job that fails where it is not 0.
 	code         int
 	shows, hides []string
@@ -151,27 +153,36 @@ func stat(path string) (s syscall.Stat_t, err error) {
 
 // The contract: the same job has the same result with every engine and executor.
 func TestContract(t *testing.T) {
-	over(t, func(t *testing.T, r *rig) {
-		for _, c := range slices.Concat(whole(), codes(), refused()) {
-			if !r.brief || slices.Contains(sample, c.name) {
-				t.Run(c.name, func(t *testing.T) { c.play(t, r) })
-			}
+	over(t, func(t *testing.T, r *rig) { r.contract(t) })
+}
+
+func (r *rig) contract(t *testing.T) {
+	for _, c := range slices.Concat(whole(), codes(), refused(), withModules(), withRunnerImage()) {
+		if !r.brief || slices.Contains(sample, c.name) {
+			t.Run(c.name, func(t *testing.T) { c.play(t, r) })
 		}
-	})
+	}
 }
 
 // sample are the cases of a brief run.
-var sample = []string{"exit 0", "exit 127", "killed script", "entrypoint", "numeric user of the image", "entrypoint that swallows the script", "service"}
+var sample = []string{
+	"exit 0", "exit 127", "killed script", "entrypoint", "numeric user of the image", "entrypoint that swallows the script", "service",
+	"module of the job", "image for the runner's scripts",
+}
 
 func (c contractCase) play(t *testing.T, r *rig) {
 	if why := r.engine.unlike[c.name]; why != "" {
 		t.Skipf("not with %s: %s", r.engine.name, why)
 	}
 	j := r.job(c.image, c.script...)
+	j.Bare = true
 	if c.change != nil {
 		c.change(&j)
 	}
-	j.Bare = true
+	if c.arrange != nil {
+		defer r.reconfigure(t)
+		c.arrange(t, r, &j)
+	}
 	result := r.run(t, j)
 	outcome := fakerunner.Success
 	if c.code != 0 {
