@@ -86,7 +86,8 @@ func cutTag(s string) (rest, tag string) {
 }
 
 // splitDomain determines as Docker does whether the first component is a registry: it
-// contains a dot, a colon or an upper-case letter, or is localhost.
+// contains a dot, a colon or an upper-case letter, with which alone check rejects it, or is
+// localhost.
 func splitDomain(s string) (domain, path string) {
 	first, rest, found := strings.Cut(s, "/")
 	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" && strings.ToLower(first) == first {
@@ -111,6 +112,9 @@ func (r Reference) check() error {
 		return fmt.Errorf("%q is not the address of a registry", job.Clip(r.domain))
 	case strings.ToLower(r.path) != r.path:
 		return fmt.Errorf("%q has upper-case letters, which a repository cannot have", job.Clip(r.path))
+	case !strings.ContainsAny(r.domain, ".:") && r.domain != "localhost":
+		// Engines differ on whether this is a registry or a part of the repository.
+		return fmt.Errorf("%q has upper-case letters, which a repository cannot have, and no dot or port, which a registry has", job.Clip(r.domain))
 	}
 	for component := range strings.SplitSeq(r.path, "/") {
 		if !isComponent(component) {
