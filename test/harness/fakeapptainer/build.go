@@ -68,9 +68,18 @@ func pack(target, root string, config []byte) error {
 	if _, err := fmt.Fprintf(file, "%s%s\n", magic, config); err != nil {
 		return err
 	}
+	defer file.Close()
 	cmd := exec.Command("tar", "-C", root, "-cf", "-", ".")
-	cmd.Stdout, cmd.Stderr = file, os.Stderr
-	return errors.Join(cmd.Run(), file.Close())
+	cmd.Stderr = os.Stderr
+	archive, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	_, err = io.Copy(file, archive) // names the file where it fails, unlike tar
+	return errors.Join(err, archive.Close(), cmd.Wait(), file.Close())
 }
 
 // source is one image of a registry.

@@ -74,6 +74,9 @@ func TestFullFileSystemHasItsFigures(t *testing.T) {
 	if !IsFull(full) || IsFull("/proc/1/no/such") {
 		t.Error("IsFull")
 	}
+	if large := t.TempDir(); LessLeft(large, full) != full || LessLeft(full, large) != full || LessLeft(full, "/proc") != full {
+		t.Error("LessLeft")
+	}
 	if want := "the file system " + full + " is full: 1.0 of 1 MiB"; Warning(full) != want {
 		t.Errorf("Warning is %q, want %q", Warning(full), want)
 	}

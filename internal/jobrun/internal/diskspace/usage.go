@@ -132,6 +132,27 @@ func IsFull(path string) bool {
 	return err == nil && full
 }
 
+// LessLeft returns which of two paths has less space left, the first one where that is
+// unknown: for a program that had no space in one of them and has removed what it wrote.
+func LessLeft(first, second string) string {
+	a, err := spaceAt(first)
+	if err != nil {
+		return first
+	}
+	if b, err := spaceAt(second); err == nil && b.isLessThan(a) {
+		return second
+	}
+	return first
+}
+
+// isLessThan compares what is left. File systems without a size have no limit.
+func (s space) isLessThan(other space) bool {
+	if s.bytes.limit == 0 || other.bytes.limit == 0 {
+		return s.bytes.limit > 0
+	}
+	return s.bytes.left() < other.bytes.left()
+}
+
 // warning is a line about what has too little space, "" where there is enough.
 func (s space) warning(what func() string) string {
 	if text, full := s.full(); full {

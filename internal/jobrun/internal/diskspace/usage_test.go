@@ -77,3 +77,22 @@ func TestWarning(t *testing.T) {
 		}
 	}
 }
+
+func TestIsLessThan(t *testing.T) {
+	small, large, unknown := space{bytes: usage{1, 10}}, space{bytes: usage{90, 100}}, space{}
+	for _, tt := range []struct {
+		a, b space
+		want bool
+	}{
+		{small, large, true},
+		{large, small, false},
+		{small, small, false},
+		{small, unknown, true},
+		{unknown, small, false},
+		{unknown, unknown, false},
+	} {
+		if got := tt.a.isLessThan(tt.b); got != tt.want {
+			t.Errorf("%v less than %v: %v", tt.a, tt.b, got)
+		}
+	}
+}

@@ -221,7 +221,7 @@ func (f fetching) explain(result container.FetchResult, line string) error {
 		if strings.Contains(strings.ToLower(line), "quota") {
 			full = unix.EDQUOT
 		}
-		return diskspace.Explain("cannot store the image "+f.request.Reference.String(), f.fullPlace(line), full)
+		return diskspace.Explain("cannot store the image "+f.request.Reference.String(), f.fullPlace(line, full), full)
 	}
 	if result.Kind() == failure.Build {
 		return failure.Buildf("cannot fetch the image %s: %s", f.request.Reference, line).WithHint("%s", f.advice(result))
@@ -230,11 +230,18 @@ func (f fetching) explain(result container.FetchResult, line string) error {
 }
 
 // fullPlace is where a fetch had no space: in the directory of a call, or among the images.
-func (f fetching) fullPlace(line string) string {
-	if temp := f.Temp.String(); strings.Contains(line, temp+"/") || diskspace.IsFull(temp) {
+// Engines may name the file, and remove what they wrote. Quotas are usual among the images.
+func (f fetching) fullPlace(line string, full error) string {
+	temp, dir := f.Temp.String(), f.Dir.Path().String()
+	switch {
+	case strings.Contains(line, dir+"/"):
+		return dir
+	case strings.Contains(line, temp+"/"), diskspace.IsFull(temp):
 		return temp
+	case diskspace.IsFull(dir), full == unix.EDQUOT:
+		return dir
 	}
-	return f.Dir.Path().String()
+	return diskspace.LessLeft(dir, temp)
 }
 
 // advice is what to do about a result.
