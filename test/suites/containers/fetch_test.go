@@ -117,7 +117,8 @@ func TestUnknownAuthority(t *testing.T) {
 func TestManyJobsFetchOnce(t *testing.T) {
 	over(t, func(t *testing.T, r *rig) {
 		r.only(t)
-		image := r.own.Copy(r.all["group/project/bash:1"], "many/"+strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-")), "")
+		repository := "many/" + strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
+		image := r.own.Copy(r.all["group/project/bash:1"], repository, "")
 		count := 20
 		results := make([]fakerunner.Result, count)
 		var wait sync.WaitGroup
@@ -133,7 +134,7 @@ func TestManyJobsFetchOnce(t *testing.T) {
 			site.Want(t, result, fakerunner.Success, 0, fmt.Sprintf("ran %d", n+1000))
 		}
 		r.nothingLeft(t)
-		if n := r.own.Requests("GET", "/v2/many/", r.all["group/project/bash:1"].Blobs[0].Digest); n != 1 {
+		if n := r.own.Requests("GET", "/v2/"+repository+"/", r.all["group/project/bash:1"].Blobs[0].Digest); n != 1 {
 			t.Errorf("the layer was fetched %d times, want once", n)
 		}
 	})
