@@ -117,7 +117,7 @@ func (r *rig) changes(t *testing.T, x executor) []func(site.Config) {
 	}}
 }
 
-// reconfigure makes other changes in addition to those that are given, in place of those
+// reconfigure makes other changes in addition to those that are given, instead of those
 // that were made before.
 func (r *rig) reconfigure(t *testing.T, change ...func(site.Config)) {
 	t.Helper()
