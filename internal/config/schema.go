@@ -30,7 +30,29 @@ func IsArray(table string) bool {
 	return strings.HasSuffix(table, ".rule") || strings.HasSuffix(table, ".module")
 }
 
-const first = "0.1.0"
+// firstRelease has every key whose row does not name a later one.
+const firstRelease = "0.1.0"
+
+// required is the row of a key that a file must have. The example is a value in TOML.
+func required(path, example, meaning string) Key {
+	_, name := split(path)
+	return Key{Path: path, Required: true, Since: firstRelease, Meaning: meaning, Example: name + " = " + example}
+}
+
+// defaults is the row of a key with a default value.
+func defaults(path string, value any, example, meaning string) Key {
+	k := required(path, example, meaning)
+	k.Required, k.Default = false, value
+	return k
+}
+
+// optional is the row of a key that has no value where it is left out, with the effect of
+// that.
+func optional(path, otherwise, example, meaning string) Key {
+	k := required(path, example, meaning)
+	k.Required, k.Otherwise = false, otherwise
+	return k
+}
 
 func keysByPath() map[string]Key {
 	all := Reference()
@@ -45,66 +67,33 @@ func batchKeys() []Key { return slices.Concat(submitKeys(), waitKeys(), ruleKeys
 
 func submitKeys() []Key {
 	return []Key{
-		{
-			Path: "batch.arguments_variable", Otherwise: "`SCHEDULER_PARAMETERS` alone", Since: first,
-			Meaning: "More CI variables whose text is passed to the scheduler as arguments.",
-			Example: `arguments_variable = ["SITE_PARAMETERS"]`,
-		},
-		{
-			Path: "batch.allow_illegal_args", Default: false, Since: first,
-			Meaning: "Drop arguments that clash with our own, with a warning; otherwise they fail the job.",
-			Example: `allow_illegal_args = true`,
-		},
-		{
-			Path: "batch.default_args", Otherwise: "none", Since: first,
-			Meaning: "Scheduler arguments of every job, before the job's own.",
-			Example: `default_args = ["--partition=ci"]`,
-		},
-		{
-			Path: "batch.env_vars", Otherwise: "none", Since: first,
-			Meaning: "Variables added to the environment of scheduler commands, which has nothing of the users' profiles. A value may refer to it and to those before: PATH=/opt/slurm/bin:$PATH.",
-			Example: `env_vars = ["SLURM_CONF=/etc/slurm/slurm.conf"]`,
-		},
-		{
-			Path: "batch.scheduler_bin", Otherwise: "/usr/local/bin, /usr/bin and /bin", Since: first,
-			Meaning: "Directory of the scheduler's commands. It comes first in their PATH. Profiles, such as /etc/profile.d/slurm.sh, do not count.",
-			Example: `scheduler_bin = "/opt/slurm/current/bin"`,
-		},
-		{
-			Path: "batch.slurm_sacct", Default: false, Since: first,
-			Meaning: "Query Slurm's accounting for how a job ended.",
-			Example: `slurm_sacct = true`,
-		},
+		optional("batch.arguments_variable", "`SCHEDULER_PARAMETERS` alone", `["SITE_PARAMETERS"]`,
+			"More CI variables whose text is passed to the scheduler as arguments."),
+		defaults("batch.allow_illegal_args", false, `true`,
+			"Drop arguments that clash with our own, with a warning; otherwise they fail the job."),
+		optional("batch.default_args", "none", `["--partition=ci"]`,
+			"Scheduler arguments of every job, before the job's own."),
+		optional("batch.env_vars", "none", `["SLURM_CONF=/etc/slurm/slurm.conf"]`,
+			"Variables added to the environment of scheduler commands, which has nothing of the users' profiles. A value may refer to it and to those before: PATH=/opt/slurm/bin:$PATH."),
+		optional("batch.scheduler_bin", "/usr/local/bin, /usr/bin and /bin", `"/opt/slurm/current/bin"`,
+			"Directory of the scheduler's commands. It comes first in their PATH. Profiles, such as /etc/profile.d/slurm.sh, do not count."),
+		defaults("batch.slurm_sacct", false, `true`,
+			"Query Slurm's accounting for how a job ended."),
 	}
 }
 
 func waitKeys() []Key {
 	return []Key{
-		{
-			Path: "batch.command_delay", Default: "30s", Since: first,
-			Meaning: "Interval between two queries about one job that waits in the queue; longer for one that waits long. A running job is queried at five times this interval and then every five minutes: its end is in a file.",
-			Example: `command_delay = "1m"`,
-		},
-		{
-			Path: "batch.nfs_timeout", Default: "1m", Since: first,
-			Meaning: "How long to wait for a job's output to appear on shared storage after its end.",
-			Example: `nfs_timeout = "2m"`,
-		},
-		{
-			Path: "batch.wait_for_impossible", Default: false, Since: first,
-			Meaning: "Leave a request in the queue that can never start according to the scheduler; otherwise it is cancelled with the reason.",
-			Example: `wait_for_impossible = true`,
-		},
-		{
-			Path: "batch.pending_timeout", Otherwise: "no limit", Since: first,
-			Meaning: "How long a job may wait: for a place below a limit on submitted jobs, and in the queue, before it is cancelled.",
-			Example: `pending_timeout = "12h"`,
-		},
-		{
-			Path: "batch.cancel_grace", Default: "30s", Since: first,
-			Meaning: "How long a cancelled job has between its signal and its removal. It is shorter than `kill_timeout`.",
-			Example: `cancel_grace = "10s"`,
-		},
+		defaults("batch.command_delay", "30s", `"1m"`,
+			"Interval between two queries about one job that waits in the queue; longer for one that waits long. A running job is queried at five times this interval and then every five minutes: its end is in a file."),
+		defaults("batch.nfs_timeout", "1m", `"2m"`,
+			"How long to wait for a job's output to appear on shared storage after its end."),
+		defaults("batch.wait_for_impossible", false, `true`,
+			"Leave a request in the queue that can never start according to the scheduler; otherwise it is cancelled with the reason."),
+		optional("batch.pending_timeout", "no limit", `"12h"`,
+			"How long a job may wait: for a place below a limit on submitted jobs, and in the queue, before it is cancelled."),
+		defaults("batch.cancel_grace", "30s", `"10s"`,
+			"How long a cancelled job has between its signal and its removal. It is shorter than `kill_timeout`."),
 	}
 }
 
@@ -112,40 +101,22 @@ func waitKeys() []Key {
 func matcherKeys(table string) []Key {
 	const any = "every job"
 	return []Key{
-		{
-			Path: table + ".project", Otherwise: any, Since: first,
-			Meaning: "The rule is for projects whose path matches this pattern.",
-			Example: `project = "hpc/climate"`,
-		},
-		{
-			Path: table + ".namespace", Otherwise: any, Since: first,
-			Meaning: "The rule is for projects whose namespace (the path without the project) matches this pattern.",
-			Example: `namespace = "hpc/**"`,
-		},
-		{
-			Path: table + ".user", Otherwise: any, Since: first,
-			Meaning: "The rule is for this local account.",
-			Example: `user = "alice"`,
-		},
-		{
-			Path: table + ".ref_protected", Otherwise: any, Since: first,
-			Meaning: "The rule is for protected refs (true) or for all others (false).",
-			Example: `ref_protected = true`,
-		},
+		optional(table+".project", any, `"hpc/climate"`,
+			"The rule is for projects whose path matches this pattern."),
+		optional(table+".namespace", any, `"hpc/**"`,
+			"The rule is for projects whose namespace (the path without the project) matches this pattern."),
+		optional(table+".user", any, `"alice"`,
+			"The rule is for this local account."),
+		optional(table+".ref_protected", any, `true`,
+			"The rule is for protected refs (true) or for all others (false)."),
 	}
 }
 
 func ruleKeys() []Key {
 	return append(matcherKeys("batch.rule"), []Key{
-		{
-			Path: "batch.rule.args", Required: true, Since: first,
-			Meaning: "Scheduler arguments of the jobs that match.",
-			Example: `args = ["--account=climate"]`,
-		},
-		{
-			Path: "batch.rule.required", Default: false, Since: first,
-			Meaning: "Fail a job whose own arguments contradict these; otherwise its own win.",
-			Example: `required = true`,
-		},
+		required("batch.rule.args", `["--account=climate"]`,
+			"Scheduler arguments of the jobs that match."),
+		defaults("batch.rule.required", false, `true`,
+			"Fail a job whose own arguments contradict these; otherwise its own win."),
 	}...)
 }
