@@ -107,7 +107,7 @@ func refusalFor(name string) uint32 {
 
 // newestNumber is the highest number of a call in the table.
 func newestNumber() (n uint32) {
-	for _, c := range calls {
+	for _, c := range allCalls() {
 		n = max(n, c.number)
 	}
 	return n
@@ -183,13 +183,18 @@ type Call struct {
 	number uint32
 }
 
+func callTables() [][]Call { return [][]Call{commonCalls[:], ownCalls[:]} }
+
+func allCalls() []Call { return slices.Concat(callTables()...) }
+
 // ParseCall finds a system call by its name, as in syscalls(2).
 func ParseCall(name string) (Call, error) {
-	i := slices.IndexFunc(calls[:], func(c Call) bool { return c.name == name })
-	if i < 0 {
-		return Call{}, fmt.Errorf("%q is not a system call of this machine's architecture", job.Clip(name))
+	for _, table := range callTables() {
+		if i := slices.IndexFunc(table, func(c Call) bool { return c.name == name }); i >= 0 {
+			return table[i], nil
+		}
 	}
-	return calls[i], nil
+	return Call{}, fmt.Errorf("%q is not a system call of this machine's architecture", job.Clip(name))
 }
 
 // String returns the name.
