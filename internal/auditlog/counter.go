@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Counter numbers the records of all calls on one host, so that a reader notices a
@@ -98,7 +96,7 @@ type sequence struct {
 	failed  error
 }
 
-func (s *sequence) addTo(f logrus.Fields) {
+func (s *sequence) addTo(f fields) {
 	s.written++
 	if s.call != "" {
 		f["call"], f["call_seq"] = s.call, s.written

@@ -14,7 +14,6 @@ type pkg struct {
 
 const (
 	cli        = "github.com/urfave/cli/v2"
-	logrus     = "github.com/sirupsen/logrus"
 	multierror = "github.com/hashicorp/go-multierror"
 	toml       = "github.com/BurntSushi/toml"
 	unix       = "golang.org/x/sys/unix"
@@ -65,7 +64,7 @@ var packages = []pkg{
 		never: []string{"os", "net", "syscall"},
 	},
 	{path: "internal/joblog", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus, unix}, never: []string{"net", "os/exec"}},
+	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 
 	{path: "internal/driver", may: []string{
 		"internal/config", "internal/crash", "internal/customexec", "internal/failure", "internal/image", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
