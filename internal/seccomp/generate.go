@@ -39,8 +39,8 @@ func main() {
 	}
 }
 
-// run writes one table of the calls that all architectures have, and one for each of those
-// that it has besides.
+// run writes one table of the calls that all architectures have, and for each architecture
+// one of its other calls.
 func run() error {
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "golang.org/x/sys/unix").Output()
 	if err != nil {
