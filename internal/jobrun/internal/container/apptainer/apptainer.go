@@ -88,18 +88,13 @@ done
 
 // run has the writable directories of a start below its state: without --workdir they
 // are 64 MiB of memory.
-const run = `file=$1
+const run = container.Passed + `file=$1
 state=$2
 shift 2
 mkdir "$state/work" "$state/home" || exit 1
 set -f
-for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
-	for pattern in $jc_pass; do
-		case $name in
-		$pattern) eval "export APPTAINERENV_$name=\$$name" ;;
-		esac
-	done
-done
+give() { eval "export APPTAINERENV_$1=\$$1"; }
+passed give
 unset jc_pass
 `
 

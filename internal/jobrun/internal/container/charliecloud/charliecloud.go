@@ -111,7 +111,16 @@ func (Charliecloud) Parse(r container.Reply) (container.Described, error) {
 // no read-only mounts: those are mounted below the state before. It makes directories for
 // binds and no files: those are made here, unless a link of the image is on the way. The
 // shell stays, to distinguish errors of ch-run from its own, and ignores requests to stop.
-const run = container.MountSquashfs + container.Overlay + `set -f
+const run = container.MountSquashfs + container.Overlay + container.Passed + `set -f
+write() {
+	eval "value=\$$1"
+	case $value in
+	*"$newline"*) ;; # the file cannot hold it
+	*) printf "%s='%s'\n" "$1" "$value" ;;
+	esac
+}
+newline='
+'
 IFS='
 '
 mkdir -p "$S/tmp" && chmod 1777 "$S/tmp" && overlay "$lower" "$S/root" $jc_targets || exit 1
@@ -122,13 +131,7 @@ while IFS=: read -r _ _ uid _ _ directory _; do
 done 2>/dev/null <"$S/root/etc/passwd"
 {
 	printf "HOME='%s'\n%s\n" "$home" "$jc_env"
-	for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
-		for pattern in $jc_pass; do
-			case $name in
-			$pattern) eval "value=\$$name"; printf "%s='%s'\n" "$name" "$value" ;;
-			esac
-		done
-	done
+	passed write
 } >"$S/env" || exit 1
 IFS='
 '
