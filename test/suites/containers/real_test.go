@@ -33,7 +33,6 @@ func apptainer() engine {
 		}
 		return site.Table{"application_path": program}
 	}
-	delete(e.unlike, "other architecture")
 	return e
 }
 

@@ -38,15 +38,15 @@ var failurePatterns = []struct {
 	{BadStorage, []string{"backing file system is unsupported for this graph driver"}},
 	{BadReference, []string{"invalid reference format"}},
 	{NoSpace, []string{"no space left on device", "disk quota exceeded"}},
-	{Throttled, []string{"toomanyrequests", "too many requests", "status 429", "status: 429", "code 429", "got 429"}},
+	{Throttled, []string{"toomanyrequests", "too many requests", "status 429", "status: 429", "code 429", "got 429", "statuscode: 429"}},
 	{Untrusted, []string{"x509:", "certificate signed by unknown authority", "tls: failed to verify certificate", "certificate verify failed"}},
-	{WrongMachine, []string{"no image found in manifest list for architecture", "no image found in image index for architecture", "exec format error", "requested arch unavailable"}},
+	{WrongMachine, []string{"no image found in manifest list for architecture", "no image found in image index for architecture", "no child with platform", "exec format error", "requested arch unavailable"}},
 	{BadImage, []string{"rejecting too many up-levels", "manifest list has no key", "cannot unmarshal"}},
-	{Denied, []string{"unauthorized", "authentication required", "denied", "invalid username/password", "no basic auth credentials", "no further authentication possible", "but got 403"}},
-	{NotFound, []string{"manifest unknown", "name unknown", "not found", "repository name not known"}},
+	{Denied, []string{"unauthorized", "authentication required", "denied", "invalid username/password", "no basic auth credentials", "no further authentication possible", "but got 403", "statuscode: 401", "statuscode: 403"}},
+	{NotFound, []string{"manifest unknown", "name unknown", "not found", "repository name not known", "statuscode: 404"}},
 	{Unreachable, []string{
 		"connection refused", "no such host", "i/o timeout", "connection reset", "tls handshake timeout", "no route to host", "network is unreachable",
-		"unexpected eof", "received unexpected http status: 5", "temporary failure in name resolution", "dial tcp",
+		"unexpected eof", "received unexpected http status: 5", "statuscode: 5", "temporary failure in name resolution", "dial tcp",
 	}},
 }
 

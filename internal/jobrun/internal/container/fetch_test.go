@@ -7,7 +7,7 @@ import (
 	"jacamar-ci/internal/failure"
 )
 
-// TestClassify contains the output of podman 4.3 and 5.4, apptainer 1.6, charliecloud 0.31
+// TestClassify contains the output of podman 4.3 and 5.4, apptainer 1.5 and 1.6, charliecloud 0.31
 // and skopeo 1.9 for each response of a registry.
 func TestClassify(t *testing.T) {
 	for _, tt := range []struct {
@@ -31,6 +31,11 @@ func TestClassify(t *testing.T) {
 		{"Error: writing blob: storing blob to file \"/t/storage1/1\": write /t/storage1/1: no space left on device", NoSpace, "no space"},
 		{"Error: writing blob: write /t/1: disk quota exceeded", NoSpace, "quota"},
 		{"Error: choosing an image from manifest list: no image found in manifest list for architecture arm64", WrongMachine, "arm64"},
+		{"FATAL:   While performing build: conveyor failed to get: no child with platform linux/amd64 in index r/a:1", WrongMachine, "linux/amd64"},
+		{"FATAL:   While performing build: conveyor failed to get: reading digest 1 in r/a: StatusCode: 404, \"\"", NotFound, "404"},
+		{"FATAL:   While performing build: conveyor failed to get: reading digest 1 in r/a: StatusCode: 403, \"\"", Denied, "403"},
+		{"FATAL:   While performing build: conveyor failed to get: reading digest 1 in r/a: StatusCode: 429, \"\"", Throttled, "429"},
+		{"FATAL:   While performing build: conveyor failed to get: reading digest 1 in r/a: StatusCode: 503, \"\"", Unreachable, "503"},
 		{"Error: something new\x1b[2J", Failed, "something new?[2J"},
 		{"Error: invalid reference format", BadReference, "invalid reference"},
 		{"unshare: unshare failed: Operation not permitted", NoCell, "unshare failed"},
