@@ -43,7 +43,7 @@ LIMITS="--ulimit=nproc=4096:4096 --ulimit=nofile=4096:4096"
 // inContainer builds the packages of a clone of this repository with that image.
 const inContainer = `
 cd "$SCRATCH/src"
-make rpm-container BASE=localhost/debian-with-go CONTAINER_ARGS="$LIMITS -v $(go env GOMODCACHE):/modules -e GOMODCACHE=/modules -e GOPROXY=off -e GOFLAGS=-mod=mod"
+make rpm-container BASE=localhost/debian-with-go CONTAINER_ARGS="$LIMITS -v $(go env GOMODCACHE):/modules -e GOMODCACHE=/modules -e GOPROXY=off"
 `
 
 // TestRPMContainer: the packages that make rpm-container builds, in an image that

@@ -46,13 +46,15 @@ func TestVerifyDetectsDifferences(t *testing.T) {
 	}
 }
 
-// TestReproducible builds a second time, in another directory.
+// TestReproducible builds a second time, in another directory and with other settings of Go.
 func TestReproducible(t *testing.T) {
 	first := map[string]string{}
 	for _, name := range flavours {
 		first[name] = digest(t, packages(t, name))
 	}
 	dir := t.TempDir()
+	t.Setenv("GOFLAGS", "-mod=mod")
+	t.Setenv("GOAMD64", "v2")
 	if err := build(dir); err != nil {
 		t.Fatal(err)
 	}
