@@ -12,17 +12,24 @@
     return text.toLowerCase().replace(prefix, "").replace(/["'`“”]/g, "").replace(/\s+/g, " ").trim();
   }
 
-  // score is how many characters of the message the text has, in their order; or, for a
-  // part of a message of two words or more, how long the text is.
+  // score is how many characters the text and the message share: all parts of the message
+  // in their order, or else as many as partly.
   function score(parts, text) {
     let at = 0, length = 0;
     for (const part of parts) {
       const found = text.indexOf(part, at);
-      if (found < 0) return text.includes(" ") && parts.some((p) => p.includes(text)) ? text.length / 1000 : 0;
+      if (found < 0) return Math.max(partly(parts, text), text.startsWith(parts[0]) && parts[0].includes(" ") ? length - 0.5 : 0);
       at = found + part.length;
       length += part.length;
     }
     return length;
+  }
+
+  // partly is the length of a text of two words or more that one part has. A message that
+  // only contains the text loses to one that is the text, and to one that begins with it.
+  function partly(parts, text) {
+    if (!text.includes(" ") || !parts.some((p) => p.includes(text))) return 0;
+    return text.length - (parts[0].startsWith(text) ? 0.25 : 0.5);
   }
 
   function tagOf(text) {
@@ -37,7 +44,7 @@
   // The characters that are operators of the query language are text in a message.
   window.__search = {
     transform(query) {
-      const tag = query.trim() ? tagOf(plain(query)) : "";
+      const tag = query.trim() ? tagOf(plain(query).replace(/\s*(…|\.{3})$/, "")) : "";
       const words = query.replace(prefix, "").replace(/[*+:^~"…(){}\[\]\\]/g, " ").replace(/(^|\s)-+|-+(?=\s|$)/g, " ").trim();
       return `${tag} ${words}`.trim();
     },

@@ -271,6 +271,8 @@ func testSearch(t *testing.T, dir string, b *browser.Browser, address string) {
 		{"not allowed to run CI jobs", "troubleshooting.html#you-are-not-allowed-to-run-ci-jobs-on-this-resource"},
 		{`ERROR: Slurm refused the job: sbatch: error: x: "y"`, "troubleshooting.html#refused-the-job"},
 		{"cannot use /scratch/ci/alice: owned by bob, not by you", "troubleshooting.html#cannot-use-owned-by-not-by-you"},
+		{"there is no directory /srv/x: run: install -d -m 0755 /srv/x", "messages.html#there-is-no-directory-run-install-d-m"},
+		{"there is no directory …", "messages.html#there-is-no-directory-run-install-d-m"},
 		{"data_dir", "configuration.html#generaldata_dir"},
 		{"tcsh", "user-guide.html#where-scripts-run"},
 	} {
@@ -278,14 +280,58 @@ func testSearch(t *testing.T, dir string, b *browser.Browser, address string) {
 			t.Errorf("the search for %q finds %s first, want %s", one.text, got, one.want)
 		}
 	}
+	all := messages(t, dir)
+	testBeginnings(t, dir, p, all)
 	if testing.Short() {
 		return // below: every message, as it is
 	}
-	all := messages(t, dir)
 	for at, text := range all {
 		if got := search(p, text); strings.TrimPrefix(all[got], "… ") != strings.TrimPrefix(text, "… ") {
 			t.Errorf("the search for %q finds %s first, want %s", text, got, at)
 		}
+	}
+}
+
+// testBeginnings: the search finds a message by its words up to the first "…", also where
+// the text of a log goes on, or is cut there.
+func testBeginnings(t *testing.T, dir string, p *browser.Page, all map[string]string) {
+	t.Helper()
+	var index struct {
+		Docs []struct {
+			Location string
+			Tags     []string
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "search/search_index.json"))
+	if err != nil || json.Unmarshal(text, &index) != nil {
+		t.Fatal(err)
+	}
+	tagged := map[string]string{}
+	for _, doc := range index.Docs {
+		if len(doc.Tags) == 1 {
+			tagged[doc.Tags[0]] = strings.ToLower(all[doc.Location])
+		}
+	}
+	count := 0
+	for _, message := range all {
+		whole, _, differs := strings.Cut(strings.ToLower(message), "…")
+		begin := strings.TrimRight(whole, " :,(\"")
+		if !differs || len(strings.Fields(begin)) < 2 || strings.ContainsAny(begin, "\"'") {
+			continue
+		}
+		for _, query := range []string{begin, begin + " …", begin + " ...", whole + "/srv/x"} {
+			count++
+			quoted, _ := json.Marshal(query)
+			var asked string
+			p.Eval(&asked, "window.__search.transform("+string(quoted)+")")
+			tag, _, _ := strings.Cut(asked, " ")
+			if !strings.HasPrefix(tagged[tag], begin) {
+				t.Errorf("the search for %q finds the message %q first, want %q", query, tagged[tag], message)
+			}
+		}
+	}
+	if count < 200 {
+		t.Errorf("only %d queries", count)
 	}
 }
 
