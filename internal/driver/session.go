@@ -74,7 +74,7 @@ func Open(call Call) (Session, error) {
 	inherited, locked := lockdown.Enter()
 	env, err := customexec.ParseEnviron(inherited.Environ)
 	if locked = errors.Join(locked, moved); locked != nil {
-		err = failure.Privatef("cannot lock this process down: %w", locked)
+		err = failure.Configf("cannot lock this process down: %w", locked)
 	}
 	return Session{
 		Call: call, Env: env, Stdout: os.Stdout, Stderr: stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,

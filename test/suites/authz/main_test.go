@@ -18,11 +18,15 @@ import (
 	"testing"
 
 	"jacamar-ci/test/harness/fakerunner"
+	"jacamar-ci/test/harness/setup/syscalls"
 	"jacamar-ci/test/harness/site"
 	"jacamar-ci/test/harness/testutil"
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	syscalls.Main()
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	// Many cases wait for a time limit, so more of them than there are processors

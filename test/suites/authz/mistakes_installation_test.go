@@ -173,6 +173,7 @@ func stateMistakes() (all []mistake) {
 			testutil.Must(t, os.Chown(filepath.Join(s.Dir, "state"), 4242, 0))
 		}, bad),
 		state("missing", clean, func(t *testing.T, s *site.Site) { testutil.Must(t, os.RemoveAll(filepath.Join(s.Dir, "state"))) }, mistake{outcome: success}),
+		state("mode 0755", clean, created("state", 0o755), mistake{outcome: success}),
 		state("mode 0775", "state", created("state", 0o775), bad),
 		state("a file", "state", func(t *testing.T, s *site.Site) {
 			testutil.Must(t, os.RemoveAll(filepath.Join(s.Dir, "state")))

@@ -22,10 +22,10 @@ func mistakeRows() map[string]int {
 		"server without https": 3, "min_uid, runner_ids": 3, "project pattern": 2, "seccomp": 3, "limits too low": 1, "cancel_grace": 1, "keys of the original": 4,
 		"arguments of the batch system": 5,
 		// Administrators: the installation.
-		"data_dir missing, a file": 2, "data_dir below a closed directory": 1, "data_dir of root": 3, "data_dir /tmp, noexec": 2, "home": 4,
-		"address of the server": 5, "CA file": 5, "jacamar that accounts cannot run": 4, "jacamar that others could change": 2, "jacamar-keys": 1, "jacamar-auth": 1,
+		"data_dir missing, a file": 2, "data_dir below a closed directory": 1, "data_dir of root": 3, "data_dir /tmp, noexec": 2, "home": 11,
+		"address of the server": 8, "CA file": 7, "jacamar that accounts cannot run": 4, "jacamar that others could change": 2, "jacamar-keys": 1, "jacamar-auth": 4,
 		"noexec": 1, "state directory": 3, "operator's log": 8, "script of RunAs": 5, "script of RunAs without an interpreter": 1, "account map": 4,
-		"logins are off": 1, "scheduler": 4, "check by another account": 1, "SELinux": 1, "root_squash": 1,
+		"logins are off": 1, "scheduler": 5, "an old kernel": 1, "the shell of scripts": 3, "who is the service": 5, "check by another account": 1, "SELinux": 1, "root_squash": 1,
 		"calls of the stages": 5, "config.toml": 12,
 		// Authors.
 		"success": 1, "no token": 2, "wrong aud": 2, "account unknown, without a shell": 2, "lists": 4, "image, services": 2, "CUSTOM_CI_BUILDS_DIR that works": 4,
@@ -48,18 +48,36 @@ func elsewhere() map[string][][3]string {
 			{"internal/jobrun/internal/workspace/fixes_test.go", "TestHintsForChosenDirectories", "a link to nothing"},
 			{suites + "storage/way_test.go", "TestPathToTheDirectories", "for a group, not sticky"}, {suites + "storage/way_test.go", "TestPathToTheDirectories", "below another owner's"},
 			{suites + "storage/way_test.go", "TestPathToTheDirectories", "own builds, writable by the group"}, {suites + "storage/way_test.go", "TestGroupWritableHome", ""},
-			{suites + "storage/squat_test.go", "TestSquatting", ""},
+			{suites + "storage/squat_test.go", "TestSquatting", ""}, {suites + "storage/home_test.go", "TestOddHomes", "missing"},
+			{suites + "storage/home_test.go", "TestOddHomes", "others may enter the directory of jobs"}, {suites + "storage/home_test.go", "TestOddHomes", "root's directory of jobs"},
 		},
 		"jacamar-keys": {
 			{suites + "authz/fetcher_test.go", "TestFetcherIsTrusted", "A1 missing"}, {suites + "authz/fetcher_test.go", "TestFetcherIsTrusted", "A1 for its group"},
 			{suites + "authz/fetcher_test.go", "TestFetcherIsTrusted", "A1 another program of it"},
 		},
-		"jacamar-auth":   {{suites + "authz/check_test.go", "TestCheckPrivileges", "any account may run it"}, {suites + "authz/check_test.go", "TestCheckPrivileges", "nosuid"}},
+		"jacamar-auth": {
+			{suites + "authz/check_test.go", "TestCheckPrivileges", "any account may run it"}, {suites + "authz/check_test.go", "TestCheckPrivileges", "nosuid"},
+			{check + "judge_test.go", "TestPrivileged", "fs.ModeSetuid"}, {check + "judge_test.go", "TestUnixMode", "fs.ModeSetuid"},
+		},
+		"an old kernel": {{suites + "authz/kernel_test.go", "TestOldKernel", ""}},
+		"address of the server": {
+			{check + "judge_test.go", "TestJudgeIssuer", "upper case"}, {check + "judge_test.go", "TestJudgeIssuer", "the default port"}, {check + "judge_test.go", "TestJudgeIssuer", "an internal name"},
+		},
+		"CA file": {{check + "judge_test.go", "TestJudgeServer", "foreign certificate"}, {suites + "authz/keys_test.go", "TestCertificate", "another authority"}},
+		"the shell of scripts": {
+			{suites + "authz/fixes_more_test.go", "valueSituations", "another shell"}, {suites + "authz/fixes_more_test.go", "valueSituations", "no shell"},
+			{"internal/config/effective_test.go", "TestWarnings", "$ is not expanded"},
+		},
+		"who is the service": {
+			{suites + "install/deployments_test.go", "TestDeployments", "Capabilities"}, {suites + "install/deployments_test.go", "TestDeployments", "None"}, {suites + "install/service_test.go", "TestSudoers", ""},
+			{"internal/auth/internal/privdrop/explain_test.go", "TestSudoThatRefuses", ""}, {check + "judge_test.go", "TestRunasOf", "the rule of the package"},
+		},
 		"noexec":         {{check + "judge_test.go", "TestUnsuitable", "noexec"}},
 		"operator's log": {{suites + "authz/log_test.go", "TestUnwritableLog", "no journal"}, {suites + "authz/check_log_test.go", "TestCheckLog", ""}},
 		"logins are off": {{suites + "authz/check_test.go", "TestCheckPrivileges", "logins switched off"}, {suites + "authz/account_test.go", "TestNologin", ""}},
 		"scheduler": {
-			{check + "scheduler_test.go", "TestSchedulerPrograms", ""}, {check + "scheduler_test.go", "TestSchedulerLiveness", ""},
+			{check + "scheduler_test.go", "TestSchedulerPrograms", ""}, {check + "scheduler_test.go", "TestSchedulerLinks", ""},
+			{check + "scheduler_test.go", "TestSchedulerLiveness", ""},
 			{clusters + "fault_test.go", "TestSchedulerMissing", ""}, {clusters + "fault_test.go", "TestControllerHangs", ""}, {clusters + "trouble_test.go", "TestNoConfiguration", ""},
 		},
 		"arguments of the batch system": {

@@ -66,6 +66,23 @@ func TestSchedulerLiveness(t *testing.T) {
 	}
 }
 
+// TestSchedulerLinks: the programs of a site can be links, as of alternatives or a tree of
+// versions.
+func TestSchedulerLinks(t *testing.T) {
+	dir, err := os.MkdirTemp(trustedParent(t), "check-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	bin := filepath.Join(dir, "bin")
+	testutil.Must(t, os.Chmod(dir, 0o755), os.Mkdir(bin, 0o755), os.Mkdir(filepath.Join(dir, "22.05"), 0o755))
+	for _, name := range []string{"sbatch", "squeue", "scontrol", "scancel"} {
+		testutil.Must(t, os.WriteFile(filepath.Join(dir, "22.05", name), []byte("#!/bin/sh\necho slurm 22.05.8\n"), 0o755))
+		testutil.Must(t, os.Symlink("../22.05/"+name, filepath.Join(bin, name)))
+	}
+	found(t, scheduler(t.Context(), slurmSite(t, bin)), "ok sbatch", "ok slurm 22.05.8", "ok scontrol ping succeeded")
+}
+
 // trustedParent is a directory below which no one else writes.
 func trustedParent(t *testing.T) string {
 	t.Helper()
