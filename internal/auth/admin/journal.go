@@ -104,8 +104,6 @@ func (j Journal) Reaper(ctx context.Context) (func(context.Context, journal.Key)
 		switch {
 		case err != nil:
 			return fmt.Errorf("cannot run %s: %w", j.Program, err)
-		case r.Signal != 0:
-			return fmt.Errorf("%s was ended by signal %d", j.Program, int(r.Signal))
 		case r.Code != 0:
 			return errors.New(plain(string(r.Stderr)))
 		}

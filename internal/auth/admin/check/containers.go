@@ -87,9 +87,6 @@ func servicesNetwork(s Site) (bool, []Line) {
 	return true, nil
 }
 
-// powerless is the id of an account without rights (overflowuid in proc_sys_kernel(5)).
-const powerless = 65534
-
 const cellLimit = 20 * time.Second
 
 func startCell(ctx context.Context, s Site, c cell.Cell) []Line {
@@ -99,14 +96,14 @@ func startCell(ctx context.Context, s Site, c cell.Cell) []Line {
 		Limit: cellLimit, MaxOutput: 4 << 10, MaxErrors: 4 << 10,
 	}
 	if s.UID == 0 {
-		command.As = &thread.IDs{UID: powerless, GID: powerless}
+		command.As = &thread.IDs{UID: job.Nobody, GID: job.Nobody}
 	}
 	begin := time.Now()
 	r, err := command.Run(ctx)
 	switch {
 	case err != nil:
 		return []Line{fail(namespaceFix(), "the namespaces of a container cannot be made: %v", err)}
-	case r.Code != 0 || r.Signal != 0:
+	case r.Code != 0:
 		return []Line{fail(namespaceFix(), "an account without privileges cannot make the namespaces of a container: %s", job.Clip(strings.TrimSpace(string(r.Stderr))))}
 	}
 	return []Line{ok("an account without privileges can make the namespaces of a container (%v)", time.Since(begin).Round(time.Millisecond))}

@@ -62,7 +62,7 @@ func sudo(ctx context.Context, s Site) []Line {
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	targets := ""
-	if err == nil && r.Code == 0 && r.Signal == 0 {
+	if err == nil && r.Code == 0 {
 		targets = runasOf(string(r.Stdout), s.Jacamar.String())
 	}
 	if targets == "" {

@@ -190,7 +190,7 @@ func (r Remains) Remove(ctx context.Context, as *thread.IDs) error {
 		Path: "/bin/sh", Args: append([]string{"-c", removal, "sh", r.own, began}, r.others...), Env: []string{"PATH=/usr/bin:/bin"}, As: as, NoNewPrivs: true,
 		Limit: time.Minute, MaxOutput: 4 << 10, MaxErrors: 4 << 10,
 	}.Run(ctx)
-	if err == nil && (result.Code != 0 || result.Signal != 0) {
+	if err == nil && result.Code != 0 {
 		err = errors.New(strings.TrimSpace(string(result.Stderr)))
 	}
 	if err != nil {

@@ -11,7 +11,6 @@ package trial
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -154,9 +153,6 @@ func (t Trial) call(ctx context.Context, a configOutput, name string, args ...st
 		Path: t.Auth.String(), Args: append([]string{"-u"}, args...), Env: t.environ(a), As: t.ServiceIDs, Limit: t.Limit, MaxOutput: outputs, MaxErrors: outputs,
 	}.Run(ctx)
 	s.Took, s.Status, s.Err = time.Since(begin), r.Code, err
-	if err == nil && r.Signal != 0 {
-		s.Err = errors.New("jacamar-auth was ended by signal " + r.Signal.String())
-	}
 	s.Log = plain(string(r.Stderr))
 	if name != "config" {
 		s.Log = plain(string(r.Stdout)) + s.Log

@@ -68,8 +68,6 @@ func (n Names) query(ctx context.Context, database string, keys ...string) (out 
 	switch {
 	case err != nil:
 		return "", false, fmt.Errorf("getent %s: %w", database, err)
-	case r.Signal != 0:
-		return "", false, fmt.Errorf("getent %s: ended by signal %d", database, int(r.Signal))
 	case r.Code != 0 && r.Code != notFound:
 		return "", false, fmt.Errorf("getent %s: exit status %d: %s", database, r.Code, firstLine(r.Stderr))
 	}

@@ -71,16 +71,11 @@ func (s server) fetchError(err error) error {
 
 // runError returns why a run of jacamar-keys gave no result, nil if it gave one.
 func runError(r subprocess.Result, err error) error {
-	first, _, _ := strings.Cut(strings.TrimSpace(string(r.Stderr)), "\n")
-	switch {
-	case err != nil:
+	if err != nil || r.Code == 0 {
 		return err
-	case r.Signal != 0:
-		return errors.New("ended by signal: " + r.Signal.String())
-	case r.Code != 0:
-		return errors.New("failed: " + job.Printable(first))
 	}
-	return nil
+	first, _, _ := strings.Cut(strings.TrimSpace(string(r.Stderr)), "\n")
+	return errors.New("failed: " + job.Printable(first))
 }
 
 // endpoint returns the URL of the key set and refuses one that another server could

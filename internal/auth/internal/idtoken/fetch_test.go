@@ -343,7 +343,7 @@ func TestFetcherMisbehaves(t *testing.T) {
 	for name, c := range map[string]struct{ script, want string }{
 		"it is not there":            {"", "no such file or directory"},
 		"it fails":                   {"#!/bin/sh\necho 'jacamar-keys: cannot give up root: x' >&2; echo more >&2; exit 2\n", "failed: jacamar-keys: cannot give up root: x"},
-		"it is killed":               {"#!/bin/sh\nkill -9 $$\n", "ended by signal: killed"},
+		"it is killed":               {"#!/bin/sh\nkill -9 $$\n", "ended by signal 9"},
 		"it answers nothing":         {"#!/bin/sh\n", "has another version: install all programs from one package"},
 		"it answers something else":  {"#!/bin/sh\necho '{\"keys\":[]}'\n", "has another version"},
 		"it answers too much":        {"#!/bin/sh\nexec cat /dev/zero\n", "printed more than 524288 bytes"},

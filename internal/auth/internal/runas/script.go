@@ -113,7 +113,7 @@ func (s Script) Run(ctx context.Context, id claims.Identity, user, target job.Us
 	case ctx.Err() != nil:
 		return Approval{}, failure.Privatef("the validation script %s was interrupted: %w", s.Path, err)
 	}
-	unanswered := err != nil || r.Signal != 0
+	unanswered := err != nil
 	out, err := checkResult(r, err)
 	if err != nil {
 		return Approval{}, call.refusal(r, err, unanswered)
@@ -176,8 +176,6 @@ func checkResult(ran subprocess.Result, err error) (output, error) {
 	switch {
 	case err != nil:
 		return output{}, err
-	case ran.Signal != 0:
-		return output{}, fmt.Errorf("ended by signal %d", int(ran.Signal))
 	case ran.Code != 0:
 		return output{}, fmt.Errorf("exit status %d", ran.Code)
 	}

@@ -48,10 +48,8 @@ type Command struct {
 type Result struct {
 	Stdout []byte
 	Stderr []byte
-	// Code is the exit status, 0 to 255; it has no meaning if Signal is set.
+	// Code is the exit status, 0 to 255.
 	Code int
-	// Signal is the signal that ended the helper, 0 for none.
-	Signal syscall.Signal
 }
 
 // grace bounds the time until a killed helper has ended, and the time until its last
@@ -63,8 +61,8 @@ const grace = 2 * time.Second
 const stderrGrace = 100 * time.Millisecond
 
 // Run starts the helper and waits for its end. The error is a StartError, a
-// TimeoutError, an OutputError, a HeldError, a LimitError or the context's cause; an
-// exit status other than 0 is not an error here.
+// TimeoutError, an OutputError, a HeldError, a SignalError, a limit that is too low or the
+// context's cause; an exit status other than 0 is not an error here.
 func (c Command) Run(ctx context.Context) (r Result, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Limit, TimeoutError{c.Limit})
 	defer cancel()
@@ -172,19 +170,14 @@ type HeldError struct{}
 
 func (HeldError) Error() string { return "left a process behind that holds its output" }
 
-// LimitError reports a resource limit that could make the output of a helper
-// incomplete: a name service that cannot open a file reports no groups and no error.
-type LimitError struct {
-	What      string
-	Has, Need uint64
-}
+// SignalError reports that a helper was ended by a signal.
+type SignalError struct{ Signal syscall.Signal }
 
-func (e LimitError) Error() string {
-	return fmt.Sprintf("its limit on %s is %d, below %d: raise it by ulimit or Limit…= in the runner's unit", e.What, e.Has, e.Need)
-}
+func (e SignalError) Error() string { return fmt.Sprintf("ended by signal %d", int(e.Signal)) }
 
 // minimumLimits are the soft limits with which every helper gives complete output, with
-// a wide margin: helpers need at most a twentieth.
+// a wide margin: helpers need at most a twentieth. With less, a name service that cannot
+// open a file reports no groups and no error.
 var minimumLimits = []struct {
 	resource int
 	what     string
@@ -213,7 +206,7 @@ func (c Command) checkLimits(pid int) error {
 			return fmt.Errorf("cannot read its limit on %s: %w", f.what, err)
 		}
 		if is.Cur < f.need {
-			return LimitError{f.what, is.Cur, f.need}
+			return fmt.Errorf("its limit on %s is %d, below %d: raise it by ulimit or Limit…= in the runner's unit", f.what, is.Cur, f.need)
 		}
 	}
 	return nil

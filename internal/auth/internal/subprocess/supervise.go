@@ -47,12 +47,8 @@ func collect(cmd *exec.Cmd, cause error, out, errs *capture) (Result, error) {
 	held := out.finish(time.Now().Add(grace))
 	// A process that only holds the standard error cannot change the output.
 	errs.finish(time.Now().Add(stderrGrace))
-	r := Result{Stdout: out.data, Stderr: errs.data}
-	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		r.Signal = ws.Signal()
-	} else {
-		r.Code = cmd.ProcessState.ExitCode()
-	}
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	r := Result{Stdout: out.data, Stderr: errs.data, Code: max(0, cmd.ProcessState.ExitCode())}
 	switch {
 	case cause != nil:
 		return r, cause
@@ -60,6 +56,8 @@ func collect(cmd *exec.Cmd, cause error, out, errs *capture) (Result, error) {
 		return r, OutputError{out.limit}
 	case held:
 		return r, HeldError{}
+	case ok && status.Signaled():
+		return r, SignalError{status.Signal()}
 	}
 	return r, nil
 }
