@@ -12,7 +12,6 @@ import (
 	"jacamar-ci/internal/trustedfile"
 
 	"github.com/BurntSushi/toml"
-	"github.com/hashicorp/go-multierror"
 )
 
 // Setting is a key with the value that it has.
@@ -205,12 +204,12 @@ func CheckValue(path, text string) error {
 		return fmt.Errorf("cannot write a value: %w", err)
 	}
 	_, err = parse(string(written))
-	var faults *multierror.Error
+	var faults Faults
 	if !errors.As(err, &faults) {
 		return err
 	}
-	for _, one := range faults.Errors {
-		if f, ok := one.(Fault); ok && f.covers(path) {
+	for _, f := range faults {
+		if f.covers(path) {
 			return errors.New(f.Text)
 		}
 	}

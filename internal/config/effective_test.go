@@ -127,13 +127,9 @@ func TestEffectiveRefuses(t *testing.T) {
 
 // writes returns the text to write of the first fault that has one.
 func writes(err error) string {
-	type several interface{ WrappedErrors() []error }
-	list, ok := err.(several)
-	if !ok {
-		return ""
-	}
-	for _, e := range list.WrappedErrors() {
-		if f, ok := e.(Fault); ok && f.Write != "" {
+	faults, _ := err.(Faults)
+	for _, f := range faults {
+		if f.Write != "" {
 			return f.Write
 		}
 	}

@@ -1,12 +1,6 @@
 package config
 
-import (
-	"errors"
-	"strings"
-	"testing"
-
-	"github.com/hashicorp/go-multierror"
-)
+import "testing"
 
 func TestFaultCovers(t *testing.T) {
 	for _, tc := range []struct {
@@ -39,15 +33,11 @@ func TestFaultIsOnePrintableLine(t *testing.T) {
 	}
 }
 
-// TestNoFaultIsNoError: a nil *multierror.Error inside an error is not nil.
-func TestNoFaultIsNoError(t *testing.T) {
-	if err := asError(nil); err != nil {
-		t.Errorf("%T %v", err, err)
-	}
-	err := asError([]Fault{{Text: "a"}, {Text: "b"}})
-	var all *multierror.Error
-	if !errors.As(err, &all) || len(all.Errors) != 2 || strings.Count(err.Error(), "\n") != 2 {
-		t.Errorf("%T %v", err, err)
+func TestFaultsAreLines(t *testing.T) {
+	for want, all := range map[string]Faults{"a": {{Text: "a"}}, "2 faults\n  a\n  b": {{Text: "a"}, {Text: "b"}}} {
+		if got := all.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

@@ -14,10 +14,9 @@
 package accountmap
 
 import (
+	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/hashicorp/go-multierror"
 
 	"jacamar-ci/internal/job"
 )
@@ -32,7 +31,7 @@ const maxFaults = 20
 // Parse reads the text of a map. Its error lists the faults with their lines.
 func Parse(text []byte) (map[job.ID]job.Username, error) {
 	users := map[job.ID]job.Username{}
-	faults := &multierror.Error{ErrorFormat: listed}
+	var faults []string
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -42,16 +41,16 @@ func Parse(text []byte) (map[job.ID]job.Username, error) {
 		}
 		switch {
 		case err != nil:
-			faults = multierror.Append(faults, fmt.Errorf("line %d: %w", number, err))
+			faults = append(faults, fmt.Sprintf("line %d: %v", number, err))
 		case id != 0:
 			users[id] = account
 		}
-		if faults.Len() == maxFaults {
+		if len(faults) == maxFaults {
 			break
 		}
 	}
-	if err := faults.ErrorOrNil(); err != nil {
-		return nil, err
+	if len(faults) > 0 {
+		return nil, errors.New(strings.Join(faults, "; "))
 	}
 	return users, nil
 }
@@ -72,12 +71,4 @@ func parseLine(line string) (job.ID, job.Username, error) {
 	}
 	account, err := job.ParseUsername(fields[1])
 	return id, account, err
-}
-
-func listed(errs []error) string {
-	lines := make([]string, len(errs))
-	for i, err := range errs {
-		lines[i] = err.Error()
-	}
-	return strings.Join(lines, "; ")
 }
