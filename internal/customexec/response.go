@@ -1,16 +1,15 @@
 package customexec
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/url"
 	"path"
 	"strings"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/strictjson"
 )
 
 // Response is the part of the job response that comes from GitLab itself. Fields that a
@@ -252,34 +251,11 @@ type fields []struct {
 }
 
 // object reads the wanted fields of one JSON object; those that are absent stay as they
-// are. encoding/json alone would use the last of two fields of one name, and ignore their
-// case: another reader of the same bytes could find another job.
+// are.
 func object(text []byte, want fields) error {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, _ := d.Token(); t != json.Delim('{') { // nil where there is none
-		return fmt.Errorf("not a JSON object")
-	}
-	has := map[string]json.RawMessage{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return fmt.Errorf("not a JSON object")
-		}
-		name, _ := key.(string)
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return fmt.Errorf("cannot read the field %q", job.Clip(name))
-		}
-		if _, seen := has[name]; seen {
-			return fmt.Errorf("the field %q comes twice", job.Clip(name))
-		}
-		has[name] = value
-	}
-	if _, err := d.Token(); err != nil {
-		return fmt.Errorf("the JSON object is cut off")
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return fmt.Errorf("something follows the JSON object")
+	has, err := strictjson.Members(text)
+	if err != nil {
+		return err
 	}
 	for _, f := range want {
 		if err := decode(has[f.name], f.to); err != nil {

@@ -29,6 +29,7 @@ var packages = []pkg{
 	{"internal/auth/internal/thread", [][]string{{"./internal/auth/internal/subprocess"}, {"./test/suites/service", "-run", "^(TestHelperAccount|TestHelpersCannotBeTraced)$"}}},
 	{"internal/failure", [][]string{{"./internal/ipc"}}},
 	{"internal/customexec", [][]string{identitySuite}},
+	{"internal/strictjson", [][]string{{"./internal/auth/internal/idtoken", "./internal/customexec"}}},
 	{"internal/auditlog", [][]string{{"./test/suites/evidence", "-run", "^(TestDefaultPlace|TestGapCommand)$"}, identitySuite}},
 	{"internal/inherit", [][]string{{"./internal/auth/internal/privdrop"}, {"./test/suites/e2e", "-run", "^(TestJobIsLikeALogin|TestKeyringsAreNotShared)$"}}},
 	{"internal/seccomp", [][]string{{"./internal/config"}, {"./test/suites/e2e", "-run", "NoDetour$|^TestOnlyAllowedCalls$"}}},

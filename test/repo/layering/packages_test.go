@@ -57,7 +57,8 @@ var packages = []pkg{
 		path: "internal/config", may: []string{"internal/executors", "internal/failure", "internal/glob", "internal/image", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
 		beyond: []string{toml}, never: []string{"os", "net/http", "syscall"},
 	},
-	{path: "internal/customexec", may: []string{"internal/failure", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: "internal/strictjson", may: []string{"internal/job"}, never: effects},
+	{path: "internal/customexec", may: []string{"internal/failure", "internal/job", "internal/strictjson"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
 		path: "internal/ipc", may: []string{"internal/failure", "internal/image", "internal/inherit", "internal/job", "internal/proctree", "internal/settings"},
 		never: []string{"os", "net", "syscall"},
@@ -119,7 +120,7 @@ var packages = []pkg{
 	{path: auth + "claims", may: []string{"internal/job"}, never: effects},
 	{
 		path: auth + "idtoken", may: []string{
-			auth + "subprocess", auth + "claims", auth + "statedir", auth + "thread", "internal/failure", "internal/job", "internal/jwks", "internal/procfs", "internal/trustedfile",
+			auth + "subprocess", auth + "claims", auth + "statedir", auth + "thread", "internal/failure", "internal/job", "internal/jwks", "internal/procfs", "internal/strictjson", "internal/trustedfile",
 		},
 		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
@@ -139,7 +140,7 @@ var packages = []pkg{
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "runas", may: []string{auth + "subprocess", auth + "claims", auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
+		path: auth + "runas", may: []string{auth + "subprocess", auth + "claims", auth + "thread", "internal/failure", "internal/job", "internal/strictjson", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "state", may: []string{

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/claims"
+	"jacamar-ci/internal/strictjson"
 )
 
 // AllRules returns every rule in the order in which they are checked.
@@ -25,8 +26,8 @@ func (t Token) UnverifiedClaims() []byte { return t.payload }
 // that refuses the claims; the identity has what could be read also then. Without an
 // expected job, Examine expects the job that the claims name.
 func Examine(payload []byte, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
-	values, ok := decodeObject(payload)
-	if !ok {
+	values, err := strictjson.Object(payload)
+	if err != nil {
 		return claims.Identity{}, refuse(RuleClaims, "not one JSON object with distinct keys")
 	}
 	if expected == (claims.Expected{}) {

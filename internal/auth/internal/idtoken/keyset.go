@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"jacamar-ci/internal/jwks"
+	"jacamar-ci/internal/strictjson"
 )
 
 const (
@@ -62,8 +63,8 @@ func parseKeySet(b []byte) (KeySet, error) {
 	if len(b) > jwks.MaxSet {
 		return KeySet{}, fmt.Errorf("the key set has more than %d bytes", jwks.MaxSet)
 	}
-	object, ok := decodeObject(b)
-	if !ok {
+	object, err := strictjson.Object(b)
+	if err != nil {
 		return KeySet{}, fmt.Errorf("the key set is not one JSON object with distinct keys")
 	}
 	entries, ok := object["keys"].([]any)

@@ -79,26 +79,6 @@ func FuzzTokenOracle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) { differ(t, token, &key.PublicKey) })
 }
 
-// FuzzStrict: an object that is accepted here is accepted by go-jose's parser, which
-// refuses repeated keys and counts case too.
-func FuzzStrict(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":{"b":[1,{"c":null}]},"A":1e3}`, `{"a":1,"a":2}`, `{"a":{"b":1,"b":2}}`, `{"a":"\ud800"}`, `[]`, `{} {}`, `{"a":1,}`} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		object, ok := decodeObject(b)
-		if !ok {
-			return
-		}
-		d := josejson.NewDecoder(bytes.NewReader(b))
-		d.SetNumberType(josejson.UnmarshalJSONNumber)
-		var oracle map[string]any
-		if err := d.Decode(&oracle); err != nil || len(oracle) != len(object) {
-			t.Errorf("%q: %d members here; the oracle has %d, %v", b, len(object), len(oracle), err)
-		}
-	})
-}
-
 // FuzzKeySetOracle: a key that is taken here is the same key for go-jose.
 func FuzzKeySetOracle(f *testing.F) {
 	key := fuzzKey(f)

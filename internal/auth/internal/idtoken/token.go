@@ -12,18 +12,14 @@
 package idtoken
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/strictjson"
 )
 
 // algorithm is that of GitLab's id_tokens: RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518
@@ -100,8 +96,8 @@ var forbiddenParameters = [...]string{"jku", "jwk", "x5u", "x5c", "crit", "enc",
 
 // parseHeader returns the key id.
 func parseHeader(b []byte) (kid string, err error) {
-	header, ok := decodeObject(b)
-	if !ok {
+	header, err := strictjson.Object(b)
+	if err != nil {
 		return "", refuse(RuleHeader, "not one JSON object with distinct keys")
 	}
 	for _, name := range forbiddenParameters {
@@ -135,79 +131,6 @@ func isKeyID(kid string) bool {
 		}
 	}
 	return kid != "" && len(kid) <= maxKeyID
-}
-
-// maxDepth bounds the nesting of an object's values. GitLab's claims and key sets
-// nest three levels.
-const maxDepth = 16
-
-// decodeObject reads one JSON object (RFC 8259) so that all parsers agree on its
-// contents: it refuses a key that is repeated at any depth, a second value and bytes
-// that are not UTF-8, and it is case-sensitive for keys. encoding/json by itself
-// accepts all of these. Numbers stay text, as json.Number.
-func decodeObject(b []byte) (object map[string]any, ok bool) {
-	if !utf8.Valid(b) || !json.Valid(b) {
-		return nil, false
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	value, err := decodeValue(d, maxDepth)
-	if err != nil {
-		return nil, false
-	}
-	object, ok = value.(map[string]any)
-	return object, ok
-}
-
-var errNotStrict = errors.New("not strict JSON")
-
-func decodeValue(d *json.Decoder, depth int) (any, error) {
-	token, err := d.Token()
-	if err != nil {
-		return nil, err
-	}
-	delim, nested := token.(json.Delim)
-	switch {
-	case !nested:
-		return token, nil
-	case depth == 0:
-		return nil, errNotStrict
-	case delim == '[':
-		return decodeList(d, depth-1)
-	}
-	return decodeMembers(d, depth-1)
-}
-
-func decodeList(d *json.Decoder, depth int) (any, error) {
-	list := []any{}
-	for d.More() {
-		value, err := decodeValue(d, depth)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, value)
-	}
-	_, err := d.Token()
-	return list, err
-}
-
-func decodeMembers(d *json.Decoder, depth int) (any, error) {
-	members := map[string]any{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := key.(string)
-		if _, repeated := members[name]; repeated {
-			return nil, fmt.Errorf("%w: a key is repeated", errNotStrict)
-		}
-		if members[name], err = decodeValue(d, depth); err != nil {
-			return nil, err
-		}
-	}
-	_, err := d.Token()
-	return members, err
 }
 
 // decodePart reads one part of a compact JWS: base64url without padding (RFC 7515

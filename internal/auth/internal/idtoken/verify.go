@@ -9,6 +9,7 @@ import (
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/strictjson"
 )
 
 // maxSkew is the accepted difference between the clocks of GitLab and this host.
@@ -33,8 +34,8 @@ func (t Token) Verify(keys KeySet, rules Rules, expected claims.Expected, now ti
 
 // checkPayload checks the claims, whose signature was verified.
 func checkPayload(payload []byte, rules Rules, expected claims.Expected, now time.Time) (claims.Identity, error) {
-	values, ok := decodeObject(payload)
-	if !ok {
+	values, err := strictjson.Object(payload)
+	if err != nil {
 		return claims.Identity{}, refuse(RuleClaims, "not one JSON object with distinct keys")
 	}
 	c := &claimSet{values: values}

@@ -34,7 +34,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -44,6 +46,7 @@ import (
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/strictjson"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -218,31 +221,21 @@ func parseOutput(b []byte) (output, error) {
 	if len(bytes.TrimSpace(b)) == 0 {
 		return output{}, nil
 	}
-	// The decoder below accepts a second value and invalid UTF-8.
 	if !utf8.Valid(b) || !json.Valid(b) {
 		return output{}, errors.New("its output is not JSON")
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return output{}, errors.New("its output is not a JSON object")
+	members, err := strictjson.Members(b)
+	if err != nil {
+		return output{}, fmt.Errorf("its output %w", err)
 	}
 	var o output
-	seen := map[string]bool{}
-	for d.More() {
-		// json.Valid guarantees a name and a value.
-		name, _ := d.Token()
-		value, _ := d.Token()
-		key := fmt.Sprint(name)
-		text, ok := value.(string)
-		switch {
-		case !ok:
-			return output{}, fmt.Errorf("its output has %q, which is not a string", job.Clip(key))
-		case seen[key]:
-			return output{}, fmt.Errorf("its output has %q twice", job.Clip(key))
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		var text string
+		if members[name][0] != '"' || json.Unmarshal(members[name], &text) != nil {
+			return output{}, fmt.Errorf("its output has %q, which is not a string", job.Clip(name))
 		}
-		seen[key] = true
-		if err := o.set(key, text); err != nil {
-			return output{}, fmt.Errorf("its output has %q: %w", job.Clip(key), err)
+		if err := o.set(name, text); err != nil {
+			return output{}, fmt.Errorf("its output has %q: %w", job.Clip(name), err)
 		}
 	}
 	return o, nil
