@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/google/go-cmp/cmp"
+
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 )
@@ -451,7 +453,7 @@ func TestExitCodeFile(t *testing.T) {
 
 func TestAnswer(t *testing.T) {
 	var b bytes.Buffer
-	a := ConfigOutput{BuildsDir: abs(t, "/b"), CacheDir: abs(t, "/c"), Hostname: "h", Driver: Driver{"jacamar", "1"}, JobEnv: map[string]string{stateVariable: `{"a":"b"}`}, Shell: "bash"}
+	a := NewConfigOutput(abs(t, "/b"), abs(t, "/c"), "v1", `{"a":"b"}`)
 	if err := a.Write(&b); err != nil {
 		t.Fatal(err)
 	}
@@ -460,8 +462,11 @@ func TestAnswer(t *testing.T) {
 	if err := d.Decode(&back); err != nil || d.More() {
 		t.Fatalf("not one JSON value: %v", err)
 	}
-	if back["builds_dir"] != "/b" || back["builds_dir_is_shared"] != false || back["job_env"].(map[string]any)[stateVariable] != `{"a":"b"}` {
+	if back["builds_dir"] != "/b" || back["builds_dir_is_shared"] != false {
 		t.Errorf("got %v", back)
+	}
+	if diff := cmp.Diff(map[string]any{stateVariable: `{"a":"b"}`, "GOMAXPROCS": "1"}, back["job_env"]); diff != "" {
+		t.Errorf("job_env (-want +got):\n%s", diff)
 	}
 }
 

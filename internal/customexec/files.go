@@ -148,6 +148,11 @@ type Driver struct {
 	Version string `json:"version"`
 }
 
+// processors limits Go's runtime, which prepares for every processor before the first line
+// of a program runs: on a node with hundreds of them, many times as long as the rest of
+// its start. The config stage is too early for it. Source: package runtime of Go.
+const processors = "GOMAXPROCS"
+
 // NewConfigOutput is the output of a config stage that made the directories; state is
 // for the later stages.
 func NewConfigOutput(builds, cache job.AbsPath, version, state string) ConfigOutput {
@@ -155,7 +160,7 @@ func NewConfigOutput(builds, cache job.AbsPath, version, state string) ConfigOut
 	return ConfigOutput{
 		BuildsDir: builds, CacheDir: cache, Hostname: host,
 		Driver: Driver{Name: "jacamar", Version: strings.TrimPrefix(version, "v")},
-		JobEnv: map[string]string{stateVariable: state},
+		JobEnv: map[string]string{stateVariable: state, processors: "1"},
 		Shell:  "bash",
 	}
 }

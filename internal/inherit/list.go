@@ -46,7 +46,7 @@ var list = [...]Attribute{
 	},
 	{
 		Name: "session keyring", By: Jacamar,
-		Job:     "a new one of the account's for each stage, with the account's user keyring in it",
+		Job:     "a new one of the account's for each stage, with the account's user keyring in it; the account's user session keyring where the account has as many keys as the kernel allows",
 		Differs: "It ends with the stage: what one stage keeps for the next belongs in the user keyring.",
 		shed:    leaveSessionKeyring, settle: settleKeyring, verify: verifyKeyring,
 	},

@@ -137,14 +137,34 @@ func joinSessionKeyring() error {
 	return nil
 }
 
+// joinUserSessionKeyring is for an account that has as many keys as the kernel allows,
+// 200 by default, as some hundred stages at once need. The kernel makes one such
+// keyring for each user, with the user keyring in it, for processes without a session
+// keyring (user-session-keyring(7)). It is joined by its name, which another user's can
+// have: verifyKeyring compares the owner.
+func joinUserSessionKeyring() error {
+	if _, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_SESSION_KEYRING, true); err != nil {
+		return err
+	}
+	_, err := unix.KeyctlJoinSessionKeyring("_uid_ses." + strconv.Itoa(os.Getuid()))
+	return err
+}
+
 // settleKeyring joins a session keyring of the account's, in which its user keyring
 // is found, and has requested keys go where they go by default.
 func settleKeyring() error {
-	if err := joinSessionKeyring(); err != nil {
+	err := joinSessionKeyring()
+	switch {
+	case errors.Is(err, unix.EDQUOT):
+		if joinUserSessionKeyring() != nil {
+			return err
+		}
+	case err != nil:
 		return without(err)
-	}
-	if _, err := unix.KeyctlInt(unix.KEYCTL_LINK, unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_SESSION_KEYRING, 0, 0); err != nil {
-		return fmt.Errorf("cannot link the user keyring: %w", err)
+	default:
+		if _, err := unix.KeyctlInt(unix.KEYCTL_LINK, unix.KEY_SPEC_USER_KEYRING, unix.KEY_SPEC_SESSION_KEYRING, 0, 0); err != nil {
+			return fmt.Errorf("cannot link the user keyring: %w", err)
+		}
 	}
 	if _, err := unix.KeyctlInt(unix.KEYCTL_SET_REQKEY_KEYRING, unix.KEY_REQKEY_DEFL_DEFAULT, 0, 0, 0); err != nil {
 		return fmt.Errorf("cannot reset the keyring for requested keys: %w", err)

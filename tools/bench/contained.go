@@ -90,7 +90,7 @@ func (b *benchmark) container(engine string, registry *images.Registry, image st
 
 // compareTo prints how much longer the second subject takes.
 func (b *benchmark) compareTo(base string, first func() *exec.Cmd, name string, second func() *exec.Cmd) error {
-	samples, err := takeTurns([]subject{{base, first}, {name, second}}, b.rounds)
+	samples, err := takeTurns(b.site, []subject{{base, first}, {name, second}}, b.rounds)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ func claims(plain, limited *site.Site, rounds int) error {
 	one, two := &benchmark{site: plain}, &benchmark{site: limited}
 	return one.during("config", "true\n", func(without fakerunner.Call) error {
 		return two.during("config", "true\n", func(with fakerunner.Call) error {
-			samples, err := takeTurns([]subject{{"config", again(without)}, {"config", again(with)}}, rounds)
+			samples, err := takeTurns(limited, []subject{{"config", again(without)}, {"config", again(with)}}, rounds)
 			if err != nil {
 				return err
 			}

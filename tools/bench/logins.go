@@ -78,20 +78,31 @@ func usedByChildren() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// lmod reports whether every login of this machine loads Lmod, as Debian's package does.
+// lmodInit is what Debian's package has login shells read.
+const lmodInit = "/usr/share/lmod/lmod/init/profile"
+
+const fromProfile = "from the account's profile in every login"
+
+// lmod reports how logins of this machine load Lmod.
 func lmod() string {
 	if files, _ := filepath.Glob("/etc/profile.d/*lmod*"); len(files) > 0 {
 		return "in every login"
+	}
+	if _, err := os.Stat(lmodInit); err == nil {
+		return fromProfile
 	}
 	return "not installed"
 }
 
 // withProfile calls work while the account has a profile of so many lines of the kinds
-// that people write.
+// that people write, and Lmod, where it is installed.
 func withProfile(home string, lines int, work func() error) (err error) {
 	file := filepath.Join(home, ".bash_profile")
 	before, failed := os.ReadFile(file)
 	var text strings.Builder
+	if lmod() == fromProfile {
+		fmt.Fprintln(&text, ".", lmodInit)
+	}
 	for n := range lines / 6 {
 		fmt.Fprintf(&text, "if [ -d /opt/tool%[1]d/bin ]; then\n  PATH=/opt/tool%[1]d/bin:$PATH\nfi\nexport TOOL_%[1]d_HOME=/opt/tool%[1]d\n"+
 			"alias tool%[1]d='tool --number %[1]d'\ntool_%[1]d() { local all=\"$*\"; echo \"${all:-none}\"; }\n", n)

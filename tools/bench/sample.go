@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"jacamar-ci/test/harness/site"
 )
 
 // sample holds the measurements of one subject.
@@ -26,11 +28,15 @@ func (s sample) spread() string {
 
 func millis(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000) }
 
-// takeTurns runs all subjects once a round, after some rounds that do not count.
-func takeTurns(subjects []subject, rounds int) ([]sample, error) {
+// takeTurns runs all subjects once a round, after some rounds that do not count. What the
+// stages of a site extend has the same size before each round (keepSizes).
+func takeTurns(of *site.Site, subjects []subject, rounds int) ([]sample, error) {
 	const warmUp = 5
-	samples := make([]sample, len(subjects))
+	samples, restore := make([]sample, len(subjects)), keepSizes(of)
 	for round := range warmUp + rounds {
+		if err := restore(); err != nil {
+			return nil, err
+		}
 		for i, s := range subjects {
 			took, err := s.run()
 			if err != nil {

@@ -32,7 +32,7 @@ func (b *benchmark) stages() error {
 		config = c
 		return b.during("build_script", "true\n", func(c fakerunner.Call) error {
 			subjects = append(subjects, subject{"jacamar-auth run SCRIPT build_script", again(c)}, subject{"jacamar-auth config", again(config)})
-			samples, err := takeTurns(subjects, b.rounds)
+			samples, err := takeTurns(b.site, subjects, b.rounds)
 			if err != nil {
 				return err
 			}

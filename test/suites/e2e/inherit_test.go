@@ -185,8 +185,9 @@ func judgeKeys(t *testing.T, s *site.Site, text string) string {
 	return lines[0]
 }
 
-// TestFullKeyringQuota: a job never runs with the keyring of the service
-// because it cannot create its own.
+// TestFullKeyringQuota: a job whose account cannot have one more key, as some hundred
+// stages of it at once cannot, has the account's user session keyring, and never the
+// keyring of the service.
 func TestFullKeyringQuota(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it acts as another account")
@@ -199,10 +200,10 @@ func TestFullKeyringQuota(t *testing.T) {
 		t.Cleanup(func() { keys("clear") })
 		keys("fill")
 		// A process without any session keyring may have one beyond its quota.
-		res := served(t, s, program, "", s.Job("echo $((40 + 2))."))[0]
-		site.Want(t, res, fakerunner.SystemFailure, 0)
-		if strings.Contains(res.Trace, "\n42.") || !strings.Contains(res.Trace, "your account has as many keys as the kernel allows") {
-			t.Errorf("the log:\n%s", res.Trace)
+		res := served(t, s, program, "", s.Job(program+" keys own", program+" keys find"))[0]
+		site.Want(t, res, fakerunner.Success, 0)
+		if own := fmt.Sprintf("of %d, named _uid_ses.%[1]d, user keyring true\n", s.Account.UID); !strings.Contains(res.Trace, own) || !strings.Contains(res.Trace, "\nfound false\n") {
+			t.Errorf("want a keyring %sin the log:\n%s", own, res.Trace)
 		}
 		keys("clear")
 		site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)

@@ -315,7 +315,7 @@ func judgeProcessors(node int, limits []string) []Line {
 	for _, text := range limits {
 		if n, err := strconv.Atoi(text); err != nil || n < 1 || n > setup.ManyProcessors {
 			return []Line{warn("add Environment=GOMAXPROCS=4 to the [Service] section of a drop-in of the runner's unit, as the supplied one has it, and restart the runner",
-				"this node has %d processors, and the runner has no small GOMAXPROCS: every stage takes longer to start", node)}
+				"this node has %d processors, and the runner has no small GOMAXPROCS: the config stage of every job takes longer", node)}
 		}
 	}
 	return []Line{ok("the runner limits the processors that a stage prepares for")}
