@@ -83,7 +83,13 @@ func gone(err error) error {
 // Own lists this process's own children, those that have ended but were not waited
 // for included. It needs no view of them in /proc, and as long as the caller waits
 // for none of them, none of the pids is given to another process.
-func Own() []int { return Children(os.Getpid()) }
+func Own() []int {
+	// One call instead of one file for each thread, for a process that has none (wait(2)).
+	if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) == unix.ECHILD {
+		return nil
+	}
+	return Children(os.Getpid())
+}
 
 // Children reads the child list of every thread of pid (proc_pid_task(5)).
 func Children(pid int) []int {

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"jacamar-ci/internal/proctree"
@@ -29,14 +28,14 @@ type controller struct {
 }
 
 // underSlurm measures with a real Slurm.
-func underSlurm(install *site.Install, jobs int) error {
+func underSlurm(install *site.Install, jobs int, age time.Duration) error {
 	return withSlurm(install, func(s *site.Site, c *slurm.Cluster) error {
-		return underLoad(s, controller{"Slurm", c.Conf(), "", func(ctx context.Context) (int, error) { return queries(ctx, c) }}, jobs)
+		return underLoad(s, controller{"Slurm", c.Conf(), "", func(ctx context.Context) (int, error) { return queries(ctx, c) }}, jobs, age)
 	})
 }
 
 // underFake measures with a fake Slurm, whose jobs need much less of this machine.
-func underFake(install *site.Install, jobs int) error {
+func underFake(install *site.Install, jobs int, age time.Duration) error {
 	dir, err := os.MkdirTemp("/srv", "jacamar-fake-")
 	if err != nil {
 		return err
@@ -56,14 +55,15 @@ func underFake(install *site.Install, jobs int) error {
 	}
 	defer s.Close()
 	count := func(context.Context) (int, error) { return store.Calls("squeue", "scontrol", "sacct") }
-	return underLoad(s, controller{"a fake Slurm", store.Conf(), bin, count}, jobs)
+	return underLoad(s, controller{"a fake Slurm", store.Conf(), bin, count}, jobs, age)
 }
 
 // startAtOnce is how many jobs start at the same time: the load is that of jobs that wait.
 const startAtOnce = 6
 
-// underLoad prints the load of jobs that only wait for their batch jobs.
-func underLoad(s *site.Site, c controller, jobs int) error {
+// underLoad prints the load of jobs that only wait for their batch jobs, the youngest of
+// an age.
+func underLoad(s *site.Site, c controller, jobs int, age time.Duration) error {
 	if err := s.Reconfigure(site.Slurm(c.conf, c.bin), func(conf site.Config) { conf.Set("batch", "command_delay", "30s") }); err != nil {
 		return err
 	}
@@ -73,8 +73,8 @@ func underLoad(s *site.Site, c controller, jobs int) error {
 	defer cancel()
 	defer func() {
 		began := time.Now()
-		stopAll(running)
-		fmt.Printf("until all of them were cancelled   %.1f s\n", time.Since(began).Seconds())
+		slowest := stopAll(running)
+		fmt.Printf("the slowest stage was cancelled after %.1f s, and the last job had ended after %.1f s\n", slowest.Sub(began).Seconds(), time.Since(began).Seconds())
 	}()
 	for len(running) < jobs {
 		for range min(startAtOnce, jobs-len(running)) {
@@ -87,8 +87,8 @@ func underLoad(s *site.Site, c controller, jobs int) error {
 		}
 	}
 	fmt.Printf("\n%d batch jobs of %s wait for their scripts, %.0f s after the first one began\n", jobs, c.name, time.Since(began).Seconds())
-	// The first queries for a new job come at shorter intervals.
-	time.Sleep(40 * time.Second)
+	// Files and the controller are queried less often as a job gets older.
+	time.Sleep(age)
 	return observe(ctx, c, running)
 }
 
@@ -185,11 +185,18 @@ func queries(ctx context.Context, c *slurm.Cluster) (n int, err error) {
 	return n, nil
 }
 
-func stopAll(running []*fakerunner.Execution) {
-	var all sync.WaitGroup
+// stopAll returns when the last script's stage had ended.
+func stopAll(running []*fakerunner.Execution) (slowest time.Time) {
 	for _, e := range running {
 		e.Abort()
-		all.Go(func() { e.Wait() })
 	}
-	all.Wait()
+	for _, e := range running {
+		result := e.Wait()
+		if c, found := result.Call("build_script"); found {
+			if end := c.Started.Add(c.Duration); end.After(slowest) {
+				slowest = end
+			}
+		}
+	}
+	return slowest
 }

@@ -1,7 +1,7 @@
 // Command bench compares Jacamar with other ways to become a user on this machine, in
 // one run so that the numbers can be compared:
 //
-//	go run ./tools/bench [-rounds 200] [-only PART] [-against DIR]
+//	go run ./tools/bench [-rounds 200] [-only PART] [-jobs 500] [-age 40s] [-against DIR]
 //
 // It needs root, and uses the account jci-alice, which it creates. Times are wall-clock
 // times; the measurements take turns, so that other work of the machine affects all of
@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/setup/containers"
@@ -31,14 +32,15 @@ func main() {
 	base := flag.String("against", "", "compare the stages with those of the programs in `DIR` instead; with -only storage, count what those do")
 	only := flag.String("only", "", "measure only one `PART`: start, logins, journal, page, stages, waiting, log, directories, storage, containers, batch, load or slurm-load")
 	jobs := flag.Int("jobs", 500, "how many batch jobs run at once under load")
+	age := flag.Duration("age", 40*time.Second, "how old the youngest of these jobs is when they are measured")
 	flag.Parse()
-	if err := bench(*rounds, *jobs, *only, *base); err != nil {
+	if err := bench(*rounds, *jobs, *age, *only, *base); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func bench(rounds, jobs int, only, base string) error {
+func bench(rounds, jobs int, age time.Duration, only, base string) error {
 	if only == "start" {
 		return starts(rounds)
 	}
@@ -74,8 +76,8 @@ func bench(rounds, jobs int, only, base string) error {
 		{"storage", func() error { return storage(install, "") }},
 		{"containers", func() error { return contained(install, rounds) }},
 		{"batch", func() error { return withSlurm(install, compareWays) }},
-		{"load", func() error { return underFake(install, jobs) }},
-		{"slurm-load", func() error { return underSlurm(install, min(jobs, realJobs)) }},
+		{"load", func() error { return underFake(install, jobs, age) }},
+		{"slurm-load", func() error { return underSlurm(install, min(jobs, realJobs), age) }},
 	} {
 		if err == nil && (only == "" || only == part.name) {
 			err = part.work()
