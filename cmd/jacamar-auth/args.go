@@ -82,6 +82,8 @@ func parse(args []string) (c command, err error) {
 func (c command) stage(name string, args []string) (command, error) {
 	i := slices.IndexFunc(stages, func(s stage) bool { return string(s.name) == name })
 	switch {
+	case name == "help":
+		return showHelp, nil
 	case i < 0 && slices.Contains(moved, name):
 		return c, fmt.Errorf("jacamar-auth %s is now jacamar-admin %[1]s", name)
 	case i < 0:

@@ -50,7 +50,7 @@ func call(args []string) error {
 		proxy = args[2]
 	case args[1] == "--version":
 		return write(version.Text())
-	case args[1] == "--help":
+	case args[1] == "--help", args[1] == "-h":
 		return write(help)
 	}
 	if strings.HasPrefix(args[1], "-") {

@@ -43,7 +43,7 @@ func parse(args []string) (call driver.Call, err error) {
 		return call, errors.New("it takes a stage (see jacamar --help)")
 	}
 	if call.Stage, err = job.ParseStage(args[1]); err != nil {
-		return call, err
+		return call, fmt.Errorf("%w (see jacamar --help)", err)
 	}
 	rest := args[2:]
 	switch call.Stage {

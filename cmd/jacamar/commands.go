@@ -27,8 +27,10 @@ func ownCommand(args []string) (ok bool, err error) {
 	if len(args) < 2 || !slices.Contains(own.Commands(), args[1]) {
 		return false, nil
 	}
-	if slices.Contains(args[2:], "--help") {
-		return true, write(help)
-	}
 	return true, own.Run(os.Stdout, args[1:], os.Getenv("HOME"), os.Getenv("USER"))
+}
+
+// wantsHelp reports whether a command line asks for the help, of a command as well.
+func wantsHelp(args []string) bool {
+	return len(args) > 1 && (args[1] == "help" || slices.Contains(args[1:], "--help") || slices.Contains(args[1:], "-h"))
 }

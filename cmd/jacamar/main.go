@@ -78,6 +78,9 @@ func closeMemory() error {
 // call runs the command of the command line. The stage is an argument only for ps(1); the
 // request comes through the socket.
 func call(args []string) error {
+	if wantsHelp(args) {
+		return write(help)
+	}
 	if len(args) > 1 && args[1] == "--no-auth" {
 		return withoutAuth(args)
 	}
@@ -92,8 +95,6 @@ func call(args []string) error {
 		return jobrun.Serve(os.Stdout, os.Stderr)
 	case "--version":
 		return write(version.Text())
-	case "--help":
-		return write(help)
 	}
 	return fmt.Errorf("no such command: %q (see jacamar --help)", args[1])
 }
