@@ -35,9 +35,9 @@ mount -t tmpfs -o "mode=0700,uid=$RUNNER_UID,gid=$RUNNER_GID" none "$RUNNER_HOME
 mkdir -p /etc/systemd/system
 `
 
-// section returns the blocks of a section of a page as a script; those behind "As that
-// user:" run as the user.
-func section(t *testing.T, page, title string) string {
+// section returns the blocks of a section of a page; those behind "As that user:" run as
+// the user.
+func section(t *testing.T, page, title string) (blocks []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(top, page))
 	if err != nil {
@@ -48,18 +48,34 @@ func section(t *testing.T, page, title string) string {
 		t.Fatalf("%s has no section %s", page, title)
 	}
 	rest, _, _ = strings.Cut(rest, "\n## ")
-	var script strings.Builder
 	for _, b := range regexp.MustCompile("(?ms)^(As that user:\n\n)?```sh\n(.*?)^```$").FindAllStringSubmatch(rest, -1) {
 		if b[1] != "" {
-			fmt.Fprintf(&script, "runuser -u \"$ALICE\" -- bash -euc '%s'\n", strings.ReplaceAll("cd; "+b[2], "'", `'\''`))
-			continue
+			b[2] = fmt.Sprintf("runuser -u \"$ALICE\" -- bash -euc '%s'\n", strings.ReplaceAll("cd; "+b[2], "'", `'\''`))
 		}
-		script.WriteString(b[2])
+		blocks = append(blocks, b[2])
 	}
-	if script.Len() == 0 {
+	if len(blocks) == 0 {
 		t.Fatalf("the section %s of %s has no commands", title, page)
 	}
-	return script.String()
+	return blocks
+}
+
+// fromSource replaces the package of a section by what the page has instead of it.
+func fromSource(t *testing.T, title, script string) string {
+	t.Helper()
+	blocks := section(t, "docs/deployments.md", "From source")
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks, want one for all and one for capabilities", len(blocks))
+	}
+	source := blocks[0]
+	if title == "Capabilities" {
+		source += blocks[1]
+	}
+	dnf := regexp.MustCompile("(?m)^dnf install .*\n")
+	if len(dnf.FindAllString(script, -1)) != 1 {
+		t.Fatalf("the section %s installs no package:\n%s", title, script)
+	}
+	return "mount -t tmpfs -o mode=0755 none \"$TREE/bin\"\n" + dnf.ReplaceAllLiteralString(script, source)
 }
 
 // TestDeployments follows the page of deployments word for word on an empty machine, and
@@ -70,11 +86,18 @@ func TestDeployments(t *testing.T) {
 		service bool
 		// own is set where jobs run as the service.
 		own bool
+		// source is set where make install takes the place of the package.
+		source bool
 	}{
-		{"Root", false, false}, {"Capabilities", true, false}, {"Sudo", true, false}, {"None", true, true}, {"No authorization", false, true},
+		{"Root", false, false, false}, {"Capabilities", true, false, false}, {"Sudo", true, false, false}, {"None", true, true, false}, {"No authorization", false, true, false},
+		{"Root", false, false, true}, {"Capabilities", true, false, true}, {"Sudo", true, false, true},
 	} {
-		t.Run(d.section, func(t *testing.T) {
-			if testing.Short() && (!d.service || !d.own) && d.section != "No authorization" {
+		name := d.section
+		if d.source {
+			name += " from source"
+		}
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() && !d.own && name != "Capabilities from source" {
 				t.Skip("TestInstalled has this deployment as well, and each takes seconds")
 			}
 			s := rootSite(t)
@@ -83,6 +106,12 @@ func TestDeployments(t *testing.T) {
 				t.Skipf("this machine gives root no mount namespace: %s", out)
 			}
 			script, service, variables := deployment(t, s, d.section)
+			if d.source {
+				if err := os.MkdirAll(filepath.Join(top, "bin"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				script = fromSource(t, d.section, script)
+			}
 			begin := variables + withService
 			r := wiredTo("/opt/jacamar/bin/jacamar-auth", s)
 			runs, runner := s.Account.Name, ""
@@ -127,7 +156,7 @@ func deployment(t *testing.T, s *site.Site, title string) (script string, servic
 	}
 	script = strings.NewReplacer(
 		"--gitlab-server https://gitlab.example.com", "--gitlab-server "+s.GitLab.URL+" --tls-ca-file "+s.GitLab.CAFile, "alice", s.Account.Name, "./dist/", dist+"/",
-	).Replace(section(t, "docs/deployments.md", title))
+	).Replace(strings.Join(section(t, "docs/deployments.md", title), ""))
 	for name, value := range map[string]string{
 		"RUNNER": service.Name, "RUNNER_UID": fmt.Sprint(service.UID), "RUNNER_GID": fmt.Sprint(service.GID), "RUNNER_HOME": service.Home, "ALICE": s.Account.Name,
 	} {
