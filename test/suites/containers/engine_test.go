@@ -50,6 +50,7 @@ func needFUSE(t *testing.T, _ *world) {
 // needApptainer builds the imitation: Debian has no Apptainer.
 func needApptainer(t *testing.T, w *world) {
 	t.Helper()
+	needFUSE(t, w) // as for the real one
 	w.fake.Do(func() { w.fakeErr = w.buildFake() })
 	if w.fakeErr != nil {
 		t.Fatal(w.fakeErr)

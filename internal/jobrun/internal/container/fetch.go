@@ -41,7 +41,7 @@ var failurePatterns = []struct {
 	{Throttled, []string{"toomanyrequests", "too many requests", "status 429", "status: 429", "code 429", "got 429", "statuscode: 429"}},
 	{Untrusted, []string{"x509:", "certificate signed by unknown authority", "tls: failed to verify certificate", "certificate verify failed"}},
 	{WrongMachine, []string{"no image found in manifest list for architecture", "no image found in image index for architecture", "no child with platform", "exec format error", "requested arch unavailable"}},
-	{BadImage, []string{"rejecting too many up-levels", "manifest list has no key", "cannot unmarshal"}},
+	{BadImage, []string{"rejecting too many up-levels", "manifest list has no key", "cannot unmarshal", "no extractable oci/docker tar layers"}},
 	{Denied, []string{"unauthorized", "authentication required", "denied", "invalid username/password", "no basic auth credentials", "no further authentication possible", "but got 403", "statuscode: 401", "statuscode: 403"}},
 	{NotFound, []string{"manifest unknown", "name unknown", "not found", "repository name not known", "statuscode: 404"}},
 	{Unreachable, []string{

@@ -31,6 +31,7 @@ func TestClassify(t *testing.T) {
 		{"Error: writing blob: storing blob to file \"/t/storage1/1\": write /t/storage1/1: no space left on device", NoSpace, "no space"},
 		{"Error: writing blob: write /t/1: disk quota exceeded", NoSpace, "quota"},
 		{"Error: choosing an image from manifest list: no image found in manifest list for architecture arm64", WrongMachine, "arm64"},
+		{"FATAL:   While performing build: packer failed to pack: while unpacking rootfs: no extractable OCI/Docker tar layers found in this image", BadImage, "layers"},
 		{"FATAL:   While performing build: conveyor failed to get: no child with platform linux/amd64 in index r/a:1", WrongMachine, "linux/amd64"},
 		{"FATAL:   While performing build: conveyor failed to get: reading digest 1 in r/a: StatusCode: 404, \"\"", NotFound, "404"},
 		{"FATAL:   While performing build: conveyor failed to get: reading digest 1 in r/a: StatusCode: 403, \"\"", Denied, "403"},

@@ -87,11 +87,13 @@ done
 }
 
 // run has the writable directories of a start below its state: without --workdir they
-// are 64 MiB of memory.
+// are 64 MiB of memory. Apptainer, which mounts files by FUSE, has the same exit code for all
+// its failures.
 const run = container.Passed + `file=$1
 state=$2
 shift 2
 mkdir "$state/work" "$state/home" || exit 1
+[ -d "$file/" ] || true <>/dev/fuse || exit 1
 set -f
 give() { eval "export APPTAINERENV_$1=\$$1"; }
 passed give
