@@ -211,11 +211,15 @@ func TestAllStages(t *testing.T) {
 		}
 		layer := "/v2/bb/blobs/" + r.all["bb:1"].Blobs[0].Digest
 		before := r.own.Requests("GET", layer)
+		shows := []string{"from-the-repository", "\nmade\n", "fresh 42", "status success"}
+		if r.engine.name != "apptainer" { // its files do not have the digest
+			shows = append(shows, "@sha256:")
+		}
 		for range 2 {
 			j := site.WithSources(r.job("bb:1", "cat README; echo made >made; echo left >/left"), repo)
 			j.AfterScript = []string{"cat made; ls /left || echo fresh $((6*7)); echo status $CI_JOB_STATUS"}
 			result := r.run(t, j)
-			site.Want(t, result, fakerunner.Success, 0, "from-the-repository", "\nmade\n", "fresh 42", "status success", "@sha256:")
+			site.Want(t, result, fakerunner.Success, 0, shows...)
 			for _, c := range result.Calls {
 				if c.Status != 0 {
 					t.Errorf("stage %s: status %d: %s", c.Stage, c.Status, c.Failure)
