@@ -133,14 +133,19 @@ func TestNoUserNamespacesAtTheStart(t *testing.T) {
 // Without a device for FUSE, which an ordinary account may open, engines that mount files
 // report it; the others do not need it.
 func TestNoFUSEDevice(t *testing.T) {
-	onHost(t, func(t *testing.T, r *rig) {
+	refuses := func(t *testing.T, r *rig) {
 		r.mode(t, "/dev/fuse", 0o600)
-		if r.engine.name == "podman" {
-			site.Want(t, r.run(t, r.plain("bb:1")), fakerunner.Success, 0, "ran 42")
+		r.refuses(t, r.plain("bb:1"), fakerunner.SystemFailure, 0, "/dev/fuse")
+	}
+	onHost(t, func(t *testing.T, r *rig) {
+		if r.engine.name != "podman" {
+			refuses(t, r)
 			return
 		}
-		r.refuses(t, r.plain("bb:1"), fakerunner.SystemFailure, 0, "/dev/fuse")
+		r.mode(t, "/dev/fuse", 0o600)
+		site.Want(t, r.run(t, r.plain("bb:1")), fakerunner.Success, 0, "ran 42")
 	})
+	t.Run("podman in one file", func(t *testing.T) { refuses(t, openRig(t, inOneFile(), onShell, squashfs)) })
 }
 
 // mode changes the mode of a device that is this process's own, until the test ends.
