@@ -54,8 +54,8 @@ func TestEveryLimitIsGiven(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		want, err := rlimit.Parse(name + "=8G:unlimited")
-		if got := c.Auth.Limits.Set(); err != nil || !reflect.DeepEqual(got, []rlimit.Limit{want}) {
+		want, err := rlimit.ParseRange("8G:unlimited")
+		if got := c.Auth.Limits.Set(); err != nil || !reflect.DeepEqual(got, []rlimit.Limit{{Resource: name, Range: want}}) {
 			t.Errorf("%v, want %v alone", got, want)
 		}
 	}

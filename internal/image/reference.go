@@ -127,9 +127,6 @@ func (r Reference) check() error {
 // IsZero reports whether r was never set.
 func (r Reference) IsZero() bool { return r.domain == "" }
 
-// Domain returns the registry, with its port where it has one.
-func (r Reference) Domain() string { return r.domain }
-
 // Name returns registry and repository, as rules and credentials match them.
 func (r Reference) Name() string { return r.domain + "/" + r.path }
 

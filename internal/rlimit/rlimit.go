@@ -123,16 +123,6 @@ var resources = [...]struct {
 	{"stack", unix.RLIMIT_STACK},
 }
 
-// Parse reads "RESOURCE=SOFT:HARD".
-func Parse(s string) (Limit, error) {
-	name, value, _ := strings.Cut(s, "=")
-	if _, ok := resourceNumber(name); !ok {
-		return Limit{}, fmt.Errorf("%q is not a resource with a limit", job.Clip(name))
-	}
-	r, err := ParseRange(value)
-	return Limit{name, r}, err
-}
-
 func resourceNumber(name string) (int, bool) {
 	for _, r := range resources {
 		if r.name == name {
@@ -144,15 +134,6 @@ func resourceNumber(name string) (int, bool) {
 
 // String returns "RESOURCE=SOFT:HARD".
 func (l Limit) String() string { return l.Resource + "=" + l.Range.String() }
-
-// MarshalText implements encoding.TextMarshaler.
-func (l Limit) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler with Parse's checks.
-func (l *Limit) UnmarshalText(b []byte) (err error) {
-	*l, err = Parse(string(b))
-	return err
-}
 
 // Set applies the limit to a process; pid 0 is this one. Raising a hard limit and
 // changing a process of another account need CAP_SYS_RESOURCE.

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/bugreport"
 	"jacamar-ci/internal/auth/admin/check"
+	"jacamar-ci/internal/auth/admin/setup"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/version"
 )
@@ -97,7 +98,7 @@ func collect(ctx context.Context, o BugReportOptions) (files []bugreport.File, s
 	}
 	add("runner", readable(runner, func(text string) string { return bugreport.Runner(text, &secrets) }))
 	add("log", logOf(ctx, i))
-	for _, unit := range runnerUnits() {
+	for _, unit := range setup.UnitFiles("gitlab-runner.service") {
 		add("units/"+strings.ReplaceAll(strings.TrimPrefix(unit, "/"), "/", "_"), readable(unit, func(text string) string { return bugreport.Unit(text, &secrets) }))
 	}
 	add("files", listing(i))
@@ -181,25 +182,6 @@ func logOf(ctx context.Context, i auth.Installation) string {
 	return bugreport.Records(string(text), logRecords)
 }
 
-// runnerUnits are the unit of the runner's service and its drop-ins, at their usual
-// places (systemd.unit(5)).
-func runnerUnits() (units []string) {
-	const name = "gitlab-runner.service"
-	for _, dir := range []string{"/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"} {
-		unit := path.Join(dir, name)
-		if _, err := os.Lstat(unit); err == nil {
-			units = append(units, unit)
-		}
-		entries, _ := os.ReadDir(unit + ".d")
-		for _, e := range entries {
-			if strings.HasSuffix(e.Name(), ".conf") {
-				units = append(units, path.Join(unit+".d", e.Name()))
-			}
-		}
-	}
-	return units
-}
-
 // listing has owners and modes of the installation, and of every directory on the way.
 func listing(i auth.Installation) string {
 	var paths []string
@@ -228,29 +210,10 @@ func listing(i auth.Installation) string {
 }
 
 func describe(p string) string {
-	var info unix.Stat_t
-	if err := unix.Lstat(p, &info); err != nil {
-		return fmt.Sprintf("%s: %v", p, err)
+	info, err := os.Lstat(p)
+	if err != nil {
+		return err.Error()
 	}
-	return fmt.Sprintf("%s %d:%d %s", modeText(info.Mode), info.Uid, info.Gid, p)
-}
-
-// modeText is the type and mode as ls(1) has them.
-func modeText(mode uint32) string {
-	m := fs.FileMode(mode & 0o777)
-	for _, special := range []struct {
-		bit  uint32
-		mode fs.FileMode
-	}{{unix.S_ISUID, fs.ModeSetuid}, {unix.S_ISGID, fs.ModeSetgid}, {unix.S_ISVTX, fs.ModeSticky}} {
-		if mode&special.bit != 0 {
-			m |= special.mode
-		}
-	}
-	switch mode & unix.S_IFMT {
-	case unix.S_IFDIR:
-		m |= fs.ModeDir
-	case unix.S_IFLNK:
-		m |= fs.ModeSymlink
-	}
-	return m.String()
+	stat := info.Sys().(*syscall.Stat_t)
+	return fmt.Sprintf("%s %d:%d %s", info.Mode(), stat.Uid, stat.Gid, p)
 }

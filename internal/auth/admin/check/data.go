@@ -68,7 +68,7 @@ func (s Site) closedAbove(dir string) []Line {
 	var closed []Line
 	for p := path.Dir(dir); p != "/"; p = path.Dir(p) {
 		if info, err := os.Stat(p); err == nil && info.Mode().Perm()&0o011 == 0 {
-			closed = []Line{fail("run: chmod o+x "+p, "the accounts of jobs cannot reach %s: they cannot enter %s (mode %04o)", dir, p, unixMode(info.Mode()))}
+			closed = []Line{fail("run: chmod o+x "+p, "the accounts of jobs cannot reach %s: they cannot enter %s (mode %04o)", dir, p, unixMode(info))}
 		}
 	}
 	return closed

@@ -360,7 +360,11 @@ func TestUnsuitable(t *testing.T) {
 }
 
 func TestUnixMode(t *testing.T) {
-	if got := unixMode(0o755 | fs.ModeSetuid | fs.ModeSticky); got != 0o5755 {
-		t.Errorf("%04o", got)
+	file := filepath.Join(t.TempDir(), "x")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, 0o755|fs.ModeSetuid|fs.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(file); err != nil || unixMode(info) != 0o5755 {
+		t.Error(info, err)
 	}
 }

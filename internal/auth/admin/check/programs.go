@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ func authProgram(ctx context.Context, s Site) []Line {
 	lines := s.untrusted(s.Auth)
 	info, err := os.Stat(s.Auth.String())
 	if err == nil && info.Mode().Perm()&0o001 != 0 && privileged(s.Auth, info) {
-		lines = append(lines, fail("run: chmod 0750 "+s.Auth.String(), "%s has privileges and any account may run it (mode %04o)", s.Auth, unixMode(info.Mode())))
+		lines = append(lines, fail("run: chmod 0750 "+s.Auth.String(), "%s has privileges and any account may run it (mode %04o)", s.Auth, unixMode(info)))
 	}
 	if len(lines) == 0 {
 		lines = sameVersion(ctx, s.Auth)
@@ -31,18 +32,7 @@ func authProgram(ctx context.Context, s Site) []Line {
 }
 
 // unixMode is a mode as chmod(1) has it, with setuid, setgid and sticky bits.
-func unixMode(m fs.FileMode) uint32 {
-	bits := uint32(m.Perm())
-	for _, special := range []struct {
-		mode fs.FileMode
-		bit  uint32
-	}{{fs.ModeSetuid, unix.S_ISUID}, {fs.ModeSetgid, unix.S_ISGID}, {fs.ModeSticky, unix.S_ISVTX}} {
-		if m&special.mode != 0 {
-			bits |= special.bit
-		}
-	}
-	return bits
-}
+func unixMode(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Mode & 0o7777 }
 
 // privileged reports whether running the file gives privileges.
 func privileged(p job.AbsPath, info fs.FileInfo) bool {

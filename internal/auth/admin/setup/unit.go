@@ -73,6 +73,17 @@ func dropIns(root fs.FS, name string) (texts []string) {
 	return texts
 }
 
+// UnitFiles are the files of a unit of this host, and of its drop-ins.
+func UnitFiles(name string) (files []string) {
+	for _, dir := range unitDirs {
+		for _, pattern := range []string{name, name + ".d/*.conf"} {
+			some, _ := filepath.Glob(filepath.Join("/", dir, pattern))
+			files = append(files, some...)
+		}
+	}
+	return files
+}
+
 // settings are the values of a setting in a unit's text.
 func settings(text, name string) (values []string) {
 	for line := range strings.Lines(text) {

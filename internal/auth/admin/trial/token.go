@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"jacamar-ci/internal/job"
@@ -100,13 +101,9 @@ func (m Minted) claims(now time.Time, life time.Duration) map[string]any {
 // Claims are those of a job of a user in a project, for a protected branch, without what
 // identifies the token itself.
 func Claims(u User, project, ref string) map[string]any {
-	id := job.ID(projectID).String()
-	namespace := project
-	for i := len(project) - 1; i >= 0; i-- {
-		if project[i] == '/' {
-			namespace = project[:i]
-			break
-		}
+	id, namespace := job.ID(projectID).String(), project
+	if i := strings.LastIndexByte(project, '/'); i >= 0 {
+		namespace = project[:i]
 	}
 	c := map[string]any{
 		"user_id": u.ID.String(), "user_login": u.Login, "project_id": id, "project_path": project, "namespace_id": id, "namespace_path": namespace,
