@@ -20,7 +20,7 @@ import (
 type check struct {
 	name     string
 	compares []string
-	run      func(*Config) []Fault
+	run      func(*Config, *findings)
 }
 
 // checks are run in order, and all of them: their faults are reported together.
@@ -45,79 +45,69 @@ var checks = []check{
 	{"containers", []string{"general.executor", "general.run_mechanism", "container.temp_dir", "container.cache_dir"}, checkContainer},
 }
 
-// run adds the faults that a table of checks finds to those already known, one
-// a key.
-func run(table []check, c *Config, known []Fault) []Fault {
-	has := func(key string) bool {
-		return slices.ContainsFunc(known, func(f Fault) bool { return f.covers(key) })
-	}
-	for _, one := range table {
-		if slices.ContainsFunc(one.compares, has) {
-			continue
-		}
-		for _, f := range one.run(c) {
-			if len(known) < maxFaults && !has(f.Key) {
-				known = append(known, f)
-			}
-		}
-	}
-	return known
+// findings are the faults of a configuration that are known so far, one a key.
+type findings []Fault
+
+func (f findings) has(key string) bool {
+	return slices.ContainsFunc(f, func(known Fault) bool { return known.covers(key) })
 }
 
-// when returns the one fault that holds if bad does.
-func when(bad bool, key, format string, args ...any) []Fault {
-	if !bad {
-		return nil
+// when adds a fault if bad holds.
+func (f *findings) when(bad bool, key, format string, args ...any) {
+	if bad {
+		f.add(Fault{Key: key, Text: fmt.Sprintf(format, args...)})
 	}
-	return []Fault{{Key: key, Text: fmt.Sprintf(format, args...)}}
+}
+
+func (f *findings) add(fault Fault) {
+	if len(*f) < maxFaults && !f.has(fault.Key) {
+		*f = append(*f, fault)
+	}
+}
+
+// run adds the faults that a table of checks finds to those already known.
+func run(table []check, c *Config, known []Fault) []Fault {
+	all := findings(known)
+	for _, one := range table {
+		if !slices.ContainsFunc(one.compares, all.has) {
+			one.run(c, &all)
+		}
+	}
+	return all
 }
 
 // checkDurations refuses zero where it would mean at once or indefinitely.
-func checkDurations(c *Config) (faults []Fault) {
-	for _, d := range []struct {
-		key  string
-		time time.Duration
-	}{
-		{"general.kill_timeout", c.General.KillTimeout},
-		{"general.jwks_max_age", c.General.JWKSMaxAge},
-		{"batch.command_delay", c.Batch.CommandDelay},
-	} {
-		faults = append(faults, when(d.time == 0, d.key, "may not be zero")...)
-	}
-	return faults
+func checkDurations(c *Config, f *findings) {
+	f.when(c.General.KillTimeout == 0, "general.kill_timeout", "may not be zero")
+	f.when(c.General.JWKSMaxAge == 0, "general.jwks_max_age", "may not be zero")
+	f.when(c.Batch.CommandDelay == 0, "batch.command_delay", "may not be zero")
 }
 
 // longestWait is less than the runner's default for config_exec_timeout, an hour.
 const longestWait = 55 * time.Minute
 
-func checkConcurrency(c *Config) (faults []Fault) {
-	limits := c.Auth.Concurrency
-	for _, one := range []struct {
-		key   string
-		limit int
-	}{
-		{"auth.concurrency.per_account", limits.PerAccount},
-		{"auth.concurrency.per_project", limits.PerProject},
-		{"auth.concurrency.total", limits.Total},
-	} {
-		faults = append(faults, when(one.limit > 0 && !c.Auth.Journal.Enabled, one.key, "needs the journal: remove auth.journal.enabled = false")...)
-	}
-	return append(faults, when(limits.Wait > longestWait, "auth.concurrency.wait",
-		"%v is too long: it is at most %v, as the runner ends a config stage after an hour", limits.Wait, longestWait)...)
+func checkConcurrency(c *Config, f *findings) {
+	const needs = "needs the journal: remove auth.journal.enabled = false"
+	limits, off := c.Auth.Concurrency, !c.Auth.Journal.Enabled
+	f.when(off && limits.PerAccount > 0, "auth.concurrency.per_account", needs)
+	f.when(off && limits.PerProject > 0, "auth.concurrency.per_project", needs)
+	f.when(off && limits.Total > 0, "auth.concurrency.total", needs)
+	f.when(limits.Wait > longestWait, "auth.concurrency.wait",
+		"%v is too long: it is at most %v, as the runner ends a config stage after an hour", limits.Wait, longestWait)
 }
 
-func checkKeyAges(c *Config) []Fault {
+func checkKeyAges(c *Config, f *findings) {
 	g := &c.General
-	return when(g.JWKSStaleMax < g.JWKSMaxAge, "general.jwks_stale_max",
+	f.when(g.JWKSStaleMax < g.JWKSMaxAge, "general.jwks_stale_max",
 		"%v is shorter than jwks_max_age (%v)", g.JWKSStaleMax, g.JWKSMaxAge)
 }
 
 // checkKeyServer refuses an address at which any local user could publish keys, by which
 // users are identified.
-func checkKeyServer(c *Config) []Fault {
+func checkKeyServer(c *Config, f *findings) {
 	g := &c.General
 	err := jwks.CheckURL(g.keyServer(), jwks.ReservedPorts, g.InsecureLoopbackHTTP)
-	return when(err != nil, g.keyServerKey(), "%v (insecure_loopback_http = true accepts it, for a test)", err)
+	f.when(err != nil, g.keyServerKey(), "%v (insecure_loopback_http = true accepts it, for a test)", err)
 }
 
 func (g *General) keyServer() *url.URL { return jwks.KeySetURL(g.GitLabServer, g.JWKSURL) }
@@ -132,32 +122,32 @@ func (g *General) keyServerKey() string {
 
 // checkCancelGrace keeps the order of the ends: jacamar must still be alive to
 // cancel the batch job when its grace is over.
-func checkCancelGrace(c *Config) []Fault {
-	return when(c.General.Executor != settings.Shell && c.Batch.CancelGrace >= c.General.KillTimeout, "batch.cancel_grace",
+func checkCancelGrace(c *Config, f *findings) {
+	f.when(c.General.Executor != settings.Shell && c.Batch.CancelGrace >= c.General.KillTimeout, "batch.cancel_grace",
 		"%v is not shorter than kill_timeout (%v)", c.Batch.CancelGrace, c.General.KillTimeout)
 }
 
-func checkDataDir(c *Config) []Fault {
+func checkDataDir(c *Config, f *findings) {
 	g := &c.General
-	return when(g.DataDir.HasVariables() && !g.VariableDataDir, "general.data_dir",
+	f.when(g.DataDir.HasVariables() && !g.VariableDataDir, "general.data_dir",
 		"%q has a variable: set variable_data_dir = true to have it from users' login shells", g.DataDir)
 }
 
 // checkRootDir keeps root out of every directory that another account can write or
 // name.
-func checkRootDir(c *Config) []Fault {
+func checkRootDir(c *Config, f *findings) {
 	if !c.Auth.RootDirCreation {
-		return nil
+		return
 	}
 	g, key := &c.General, "auth.root_dir_creation"
-	faults := when(g.CustomBuildDir, key, "cannot be used together with custom_build_dir: root makes no directory that a user names")
-	faults = append(faults, when(g.DataDir.BelowHome(), key, "needs an absolute data_dir: users can write their homes")...)
-	return append(faults, when(g.VariableDataDir, key, "cannot be used together with variable_data_dir: root uses no path from a user's shell")...)
+	f.when(g.CustomBuildDir, key, "cannot be used together with custom_build_dir: root makes no directory that a user names")
+	f.when(g.DataDir.BelowHome(), key, "needs an absolute data_dir: users can write their homes")
+	f.when(g.VariableDataDir, key, "cannot be used together with variable_data_dir: root uses no path from a user's shell")
 }
 
-func checkStatic(c *Config) []Fault {
+func checkStatic(c *Config, f *findings) {
 	g := &c.General
-	return when(g.StaticBuildsDir && g.LimitBuildDir, "general.static_builds_dir",
+	f.when(g.StaticBuildsDir && g.LimitBuildDir, "general.static_builds_dir",
 		"cannot be used together with limit_build_dir: one gives every job a directory of its own, the other makes jobs share a few")
 }
 
@@ -165,17 +155,17 @@ func checkStatic(c *Config) []Fault {
 // Debian policy 9.2.2).
 const firstDynamicUID = 100
 
-func checkMinUID(c *Config) []Fault {
-	return when(c.Auth.MinUID < firstDynamicUID, "auth.min_uid",
+func checkMinUID(c *Config, f *findings) {
+	f.when(c.Auth.MinUID < firstDynamicUID, "auth.min_uid",
 		"%d is too low: ids below %d belong to the system", c.Auth.MinUID, firstDynamicUID)
 }
 
 // checkRunnerIDs refuses an empty list: no token could name one of its runners.
-func checkRunnerIDs(c *Config) []Fault {
-	return when(empty(c.Auth.RunnerIDs), "auth.runner_ids", "is empty: name the runners or remove it")
+func checkRunnerIDs(c *Config, f *findings) {
+	f.when(empty(c.Auth.RunnerIDs), "auth.runner_ids", "is empty: name the runners or remove it")
 }
 
-func checkAccountSource(c *Config) (faults []Fault) {
+func checkAccountSource(c *Config, f *findings) {
 	a := &c.Auth
 	for _, k := range []struct {
 		key, name string
@@ -185,33 +175,29 @@ func checkAccountSource(c *Config) (faults []Fault) {
 		{"auth.account_provider", "account_provider", settings.ExternUID, a.AccountProvider != ""},
 		{"auth.account_map", "account_map", settings.Map, !a.AccountMap.IsZero()},
 	} {
-		faults = append(faults, when(k.source == a.AccountSource && !k.set, "auth.account_source", "%q needs %s", k.source, k.name)...)
-		faults = append(faults, when(k.source != a.AccountSource && k.set, k.key, "is for account_source = %q only, which is %q here", k.source, a.AccountSource)...)
+		f.when(k.source == a.AccountSource && !k.set, "auth.account_source", "%q needs %s", k.source, k.name)
+		f.when(k.source != a.AccountSource && k.set, k.key, "is for account_source = %q only, which is %q here", k.source, a.AccountSource)
 	}
-	return faults
 }
 
 // checkRunAs refuses a table without the script, which would look as if RunAs
 // were on.
-func checkRunAs(c *Config) []Fault {
+func checkRunAs(c *Config, f *findings) {
 	r := &c.Auth.RunAs
 	set := r.UserVariable != "" || r.SHA256 != "" || r.ValidationEnv != nil || r.Federated != ""
-	return when(set && r.ValidationScript.IsZero(), "auth.runas.validation_script", "missing: the other keys of [auth.runas] need it")
+	f.when(set && r.ValidationScript.IsZero(), "auth.runas.validation_script", "missing: the other keys of [auth.runas] need it")
 }
 
-func checkRemoteLog(c *Config) []Fault {
+func checkRemoteLog(c *Config, f *findings) {
 	l := &c.Auth.Logging
 	if l.Network == "" && l.Address == "" {
-		return nil
+		return
 	}
-	faults := when(l.Location.Journal || !l.Location.File.IsZero(), "auth.logging.location", "is %q, and a network and an address are for syslog only", l.Location)
-	faults = append(faults, when(l.Network != "udp" && l.Network != "tcp", "auth.logging.network", `is %q: write "udp" or "tcp", together with an address`, l.Network)...)
-	bad := badAddress(l.Address)
-	for _, f := range when(bad != "", "auth.logging.address", "%q %s", job.Clip(l.Address), bad) {
-		f.Value = l.Address
-		faults = append(faults, f)
+	f.when(l.Location.Journal || !l.Location.File.IsZero(), "auth.logging.location", "is %q, and a network and an address are for syslog only", l.Location)
+	f.when(l.Network != "udp" && l.Network != "tcp", "auth.logging.network", `is %q: write "udp" or "tcp", together with an address`, l.Network)
+	if bad := badAddress(l.Address); bad != "" {
+		f.add(Fault{Key: "auth.logging.address", Text: fmt.Sprintf("%q %s", job.Clip(l.Address), bad), Value: l.Address})
 	}
-	return faults
 }
 
 // badAddress returns why records cannot be sent to an address, "" where they can. A
@@ -242,7 +228,7 @@ func SplitHostPort(text string) (host, port string) {
 const hostNameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
 
 // checkEnvNames refuses a name that is set twice: which one applies would be a guess.
-func checkEnvNames(c *Config) (faults []Fault) {
+func checkEnvNames(c *Config, f *findings) {
 	for _, list := range []struct {
 		key   string
 		pairs []job.Env
@@ -253,18 +239,16 @@ func checkEnvNames(c *Config) (faults []Fault) {
 	} {
 		seen := map[string]bool{}
 		for i, pair := range list.pairs {
-			faults = append(faults, when(pair != job.Env{} && seen[pair.Name()], entryKey(list.key, i), "%s is set twice", pair.Name())...)
+			f.when(pair != job.Env{} && seen[pair.Name()], entryKey(list.key, i), "%s is set twice", pair.Name())
 			seen[pair.Name()] = true
 		}
 	}
-	return faults
 }
 
-func checkRules(c *Config) (faults []Fault) {
+func checkRules(c *Config, f *findings) {
 	for i, rule := range c.Batch.Rules {
-		faults = append(faults, when(len(rule.Args) == 0, entryKey("batch.rule", i)+".args", "is empty: name the arguments or remove the rule")...)
+		f.when(len(rule.Args) == 0, entryKey("batch.rule", i)+".args", "is empty: name the arguments or remove the rule")
 	}
-	return faults
 }
 
 // entryKey is the key of entry i, counted from zero, of an array.
@@ -287,54 +271,42 @@ var warnings = []check{
 	{"unused container keys", nil, warnContainer},
 }
 
-func warnNoLog(c *Config) []Fault {
-	return when(!c.Auth.Logging.Enabled, "auth.logging.enabled", "is false: no decision of jacamar-auth is recorded")
+func warnNoLog(c *Config, f *findings) {
+	f.when(!c.Auth.Logging.Enabled, "auth.logging.enabled", "is false: no decision of jacamar-auth is recorded")
 }
 
-func warnKeyServer(c *Config) []Fault {
+func warnKeyServer(c *Config, f *findings) {
 	g := &c.General
 	u := g.keyServer()
 	insecure := jwks.CheckURL(u, jwks.ReservedPorts, false) != nil
-	return slices.Concat(
-		when(insecure, "general.insecure_loopback_http", "is true: any user of this machine who gets the port of %s can act as any other", u.Host),
-		when(g.InsecureLoopbackHTTP && !insecure, "general.insecure_loopback_http", "has no effect: %s needs none", g.keyServerKey()),
-		when(g.HTTPSProxy.URL() != nil && u.Scheme != "https", "general.https_proxy", "has no effect: the keys are at an http address"),
-	)
+	f.when(insecure, "general.insecure_loopback_http", "is true: any user of this machine who gets the port of %s can act as any other", u.Host)
+	f.when(g.InsecureLoopbackHTTP && !insecure, "general.insecure_loopback_http", "has no effect: %s needs none", g.keyServerKey())
+	f.when(g.HTTPSProxy.URL() != nil && u.Scheme != "https", "general.https_proxy", "has no effect: the keys are at an http address")
 }
 
-func warnEmptyAllowlists(c *Config) (faults []Fault) {
+func warnEmptyAllowlists(c *Config, f *findings) {
 	a := &c.Auth
-	for _, l := range []struct {
-		key   string
-		empty bool
-	}{
-		{"auth.user_allowlist", empty(a.UserAllowlist)},
-		{"auth.groups_allowlist", empty(a.GroupsAllowlist)},
-		{"auth.shell_allowlist", empty(a.ShellAllowlist)},
-		{"auth.pipeline_source_allowlist", empty(a.PipelineSourceAllowlist)},
-		{"auth.project_allowlist", empty(a.ProjectAllowlist)},
-	} {
-		faults = append(faults, when(l.empty, l.key, "is set and empty: it matches nothing")...)
-	}
-	return faults
+	const text = "is set and empty: it matches nothing"
+	f.when(empty(a.UserAllowlist), "auth.user_allowlist", text)
+	f.when(empty(a.GroupsAllowlist), "auth.groups_allowlist", text)
+	f.when(empty(a.ShellAllowlist), "auth.shell_allowlist", text)
+	f.when(empty(a.PipelineSourceAllowlist), "auth.pipeline_source_allowlist", text)
+	f.when(empty(a.ProjectAllowlist), "auth.project_allowlist", text)
 }
 
 func empty[T any](l List[T]) bool { return l.Set && len(l.Items) == 0 }
 
-func warnOverlap(c *Config) []Fault {
+func warnOverlap(c *Config, f *findings) {
 	a := &c.Auth
-	return slices.Concat(
-		overlap("auth.user_blocklist", a.UserBlocklist.Items, a.UserAllowlist.Items, "user_allowlist as well, which applies first: it is allowed"),
-		overlap("auth.groups_blocklist", a.GroupsBlocklist.Items, a.GroupsAllowlist.Items, "groups_allowlist as well, which applies first: it is allowed"),
-		overlap("auth.project_allowlist", a.ProjectAllowlist.Items, a.ProjectBlocklist.Items, "project_blocklist as well, which wins: it is blocked"),
-	)
+	overlap(f, "auth.user_blocklist", a.UserBlocklist.Items, a.UserAllowlist.Items, "user_allowlist as well, which applies first: it is allowed")
+	overlap(f, "auth.groups_blocklist", a.GroupsBlocklist.Items, a.GroupsAllowlist.Items, "groups_allowlist as well, which applies first: it is allowed")
+	overlap(f, "auth.project_allowlist", a.ProjectAllowlist.Items, a.ProjectBlocklist.Items, "project_blocklist as well, which wins: it is blocked")
 }
 
-func overlap[T comparable](key string, losing, winning []T, what string) (faults []Fault) {
+func overlap[T comparable](f *findings, key string, losing, winning []T, what string) {
 	for i, item := range losing {
-		faults = append(faults, when(slices.Contains(winning, item), entryKey(key, i), "%v is in %s", item, what)...)
+		f.when(slices.Contains(winning, item), entryKey(key, i), "%v is in %s", item, what)
 	}
-	return faults
 }
 
 // sources are the values of CI_PIPELINE_SOURCE and of the pipeline_source claim
@@ -346,36 +318,33 @@ var sources = []Source{
 }
 
 // warnSources only warns: GitLab adds sources from time to time.
-func warnSources(c *Config) (faults []Fault) {
+func warnSources(c *Config, f *findings) {
 	for i, s := range c.Auth.PipelineSourceAllowlist.Items {
-		faults = append(faults, when(!slices.Contains(sources, s), entryKey("auth.pipeline_source_allowlist", i), "%q is no known source of GitLab", s)...)
+		f.when(!slices.Contains(sources, s), entryKey("auth.pipeline_source_allowlist", i), "%q is no known source of GitLab", s)
 	}
-	return faults
 }
 
-func warnNoEffect(c *Config) []Fault {
+func warnNoEffect(c *Config, f *findings) {
 	a, g := &c.Auth, &c.General
 	runas := !a.RunAs.ValidationScript.IsZero()
-	return slices.Concat(
-		when(a.ListsPreValidation && !runas, "auth.lists_pre_validation", "has no effect without [auth.runas]"),
-		when(a.AllowBotAccounts && !runas && a.AccountSource != settings.Map, "auth.allow_bot_accounts", "has no effect without [auth.runas] or account_source = %q: a bot's own name is never used", settings.Map),
-		when(g.VariableDataDir && !g.DataDir.HasVariables(), "general.variable_data_dir", "has no effect: data_dir has no variable but $HOME"),
-		when(g.MaxBuildDir > 0 && !g.LimitBuildDir, "general.max_build_dir", "has no effect without limit_build_dir"),
-		when(g.UncapBuildDirCleanup && g.MaxBuildDir == 0, "general.uncap_build_dir_cleanup", "has no effect without max_build_dir"),
-		when(a.RootDirCreation && a.Downscope != settings.Setuid, "auth.root_dir_creation", "has no effect unless downscope is %q", settings.Setuid),
-	)
+	f.when(a.ListsPreValidation && !runas, "auth.lists_pre_validation", "has no effect without [auth.runas]")
+	f.when(a.AllowBotAccounts && !runas && a.AccountSource != settings.Map, "auth.allow_bot_accounts", "has no effect without [auth.runas] or account_source = %q: a bot's own name is never used", settings.Map)
+	f.when(g.VariableDataDir && !g.DataDir.HasVariables(), "general.variable_data_dir", "has no effect: data_dir has no variable but $HOME")
+	f.when(g.MaxBuildDir > 0 && !g.LimitBuildDir, "general.max_build_dir", "has no effect without limit_build_dir")
+	f.when(g.UncapBuildDirCleanup && g.MaxBuildDir == 0, "general.uncap_build_dir_cleanup", "has no effect without max_build_dir")
+	f.when(a.RootDirCreation && a.Downscope != settings.Setuid, "auth.root_dir_creation", "has no effect unless downscope is %q", settings.Setuid)
 }
 
 // politeDelay is the shortest interval of queries about one job that sites themselves
 // configure for their schedulers.
 const politeDelay = 5 * time.Second
 
-func warnPolling(c *Config) []Fault {
-	return when(c.Batch.CommandDelay < politeDelay, "batch.command_delay", "%v is a burden for the scheduler: use %v or more", c.Batch.CommandDelay, politeDelay)
+func warnPolling(c *Config, f *findings) {
+	f.when(c.Batch.CommandDelay < politeDelay, "batch.command_delay", "%v is a burden for the scheduler: use %v or more", c.Batch.CommandDelay, politeDelay)
 }
 
 // warnBlank: the runner's scripts do not quote the path of a local cache.
-func warnBlank(c *Config) []Fault {
+func warnBlank(c *Config, f *findings) {
 	dir := c.General.DataDir.String()
-	return when(strings.ContainsFunc(dir, unicode.IsSpace), "general.data_dir", "%q has a blank in it: GitLab Runner cannot use local caches below it", dir)
+	f.when(strings.ContainsFunc(dir, unicode.IsSpace), "general.data_dir", "%q has a blank in it: GitLab Runner cannot use local caches below it", dir)
 }

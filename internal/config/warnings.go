@@ -8,7 +8,7 @@ import (
 )
 
 // warnPatterns finds patterns of another language, which match no project.
-func warnPatterns(c *Config) (faults []Fault) {
+func warnPatterns(c *Config, f *findings) {
 	type entry struct {
 		key     string
 		pattern glob.Pattern
@@ -25,10 +25,9 @@ func warnPatterns(c *Config) (faults []Fault) {
 		all = append(all, entry{rule + ".project", r.Project}, entry{rule + ".namespace", r.Namespace})
 	}
 	for _, e := range all {
-		faults = append(faults, when(!e.pattern.IsZero() && !mayMatch(e.pattern.String()), e.key,
-			"%q matches no project: paths have no such characters; \"hpc/*\" is every project in the group hpc, \"hpc/**\" also those of its subgroups", e.pattern)...)
+		f.when(!e.pattern.IsZero() && !mayMatch(e.pattern.String()), e.key,
+			"%q matches no project: paths have no such characters; \"hpc/*\" is every project in the group hpc, \"hpc/**\" also those of its subgroups", e.pattern)
 	}
-	return faults
 }
 
 // mayMatch reports whether the literal characters of a pattern can be in a path of
@@ -50,16 +49,15 @@ func mayMatch(pattern string) bool {
 }
 
 // warnLiteral: batch.env_vars are for commands, and user_bash_env is taken as it stands.
-func warnLiteral(c *Config) (faults []Fault) {
+func warnLiteral(c *Config, f *findings) {
 	for i, e := range c.General.UserBashEnv {
-		faults = append(faults, when(strings.Contains(e.Value(), "$"), entryKey("general.user_bash_env", i),
-			"%s is set to %q as it stands: $ is not expanded; set it in a login profile of this host, such as a file in /etc/profile.d", e.Name(), e.Value())...)
+		f.when(strings.Contains(e.Value(), "$"), entryKey("general.user_bash_env", i),
+			"%s is set to %q as it stands: $ is not expanded; set it in a login profile of this host, such as a file in /etc/profile.d", e.Name(), e.Value())
 	}
-	return faults
 }
 
 // warnJoined finds two arguments in one entry.
-func warnJoined(c *Config) (faults []Fault) {
+func warnJoined(c *Config, f *findings) {
 	check := func(key string, args []string) {
 		for i, a := range args {
 			options := 0
@@ -68,12 +66,11 @@ func warnJoined(c *Config) (faults []Fault) {
 					options++
 				}
 			}
-			faults = append(faults, when(options > 1, entryKey(key, i), "%q is one argument with a blank in it, not several", a)...)
+			f.when(options > 1, entryKey(key, i), "%q is one argument with a blank in it, not several", a)
 		}
 	}
 	check("batch.default_args", c.Batch.DefaultArgs)
 	for i, r := range c.Batch.Rules {
 		check(entryKey("batch.rule", i)+".args", r.Args)
 	}
-	return faults
 }

@@ -41,7 +41,7 @@ func sources() []source {
 		{"diskspace.Explain", 0, true, "", ": %w"}, {"diskspace.ExplainLock", 0, true, "", ": %w"},
 		{"failure.Deniedf", 0, false, "", ""}, {"failure.Configf", 0, false, "", ""}, {"failure.Privatef", 0, false, "", ""},
 		{"warn", 1, false, "internal/auth/admin/check", ""}, {"fail", 1, false, "internal/auth/admin/check", ""},
-		{".warn", 0, false, "internal/auth", ""}, {"when", 2, false, "internal/config", ""},
+		{".warn", 0, false, "internal/auth", ""}, {".when", 2, false, "internal/config", ""},
 	}
 	// Errors of the commands, which a terminal or the runner's log shows as they are.
 	for _, dir := range []string{"internal/admin", "internal/auth/admin", "cmd"} {
