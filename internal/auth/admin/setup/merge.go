@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -19,15 +18,10 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// Merge returns the text of a runner's config.toml with one of its runners wired
-// to jacamar-auth. Comments, other keys and other runners stay as they are. name
-// picks the runner; it may be empty where the file leaves no choice.
-func (w Wiring) Merge(text, name string) (string, error) {
-	merged, _, err := w.merge(text, name)
-	return merged, err
-}
-
-// merge is Merge; was is the executor that the runner had.
+// merge returns the text of a runner's config.toml with one of its runners wired
+// to jacamar-auth, and the executor that it had. Comments, other keys and other runners
+// stay as they are. name picks the runner; it may be empty where the file leaves no
+// choice.
 func (w Wiring) merge(text, name string) (merged, was string, err error) {
 	before, err := parse(text)
 	if err != nil {
@@ -214,59 +208,38 @@ func (w Wiring) MergeFile(path job.AbsPath, runner string, service job.UID) (c *
 	if err != nil {
 		return nil, "", err
 	}
-	defer func() {
-		if c == nil {
-			t.close()
-		}
-	}()
-	text, former, err := read(t, service)
+	text, access, err := read(t, service)
 	if err != nil {
+		t.close()
 		return nil, "", err
 	}
 	merged, was, err := w.merge(text, runner)
 	if err != nil {
+		t.close()
 		return nil, "", fmt.Errorf("cannot edit %s: %w", path, err)
 	}
-	c, err = replacement(t, merged, former)
+	c, err = t.change(merged, access, true, sound)
 	return c, was, err
 }
 
-// file is what the new file has of the old one.
-type file struct {
-	uid, gid int
-	mode     os.FileMode
-}
-
-func read(t target, service job.UID) (text string, was file, err error) {
+// read reads a runner's file, and returns whose the new one is to be.
+func read(t target, service job.UID) (text string, access Access, err error) {
 	f, err := t.open()
 	if err != nil {
-		return "", was, err
+		return "", access, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", was, err
+		return "", access, err
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case !ok || !info.Mode().IsRegular():
-		return "", was, fmt.Errorf("%s is not a regular file", t.path)
+		return "", access, fmt.Errorf("%s is not a regular file", t.path)
 	case stat.Uid != 0 && stat.Uid != uint32(service):
-		return "", was, fmt.Errorf("%s is owned by uid %d, not by root or the account of the service (uid %d)", t.path, stat.Uid, service)
+		return "", access, fmt.Errorf("%s is owned by uid %d, not by root or the account of the service (uid %d)", t.path, stat.Uid, service)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxRunnerFile))
-	return string(b), file{int(stat.Uid), int(stat.Gid), info.Mode().Perm() &^ 0o007}, err
-}
-
-func replacement(t target, text string, was file) (*Change, error) {
-	d, err := t.draft()
-	if err != nil {
-		return nil, err
-	}
-	_, err = d.WriteString(text)
-	if err := errors.Join(err, d.Chown(was.uid, was.gid), d.Chmod(was.mode)); err != nil {
-		d.discard()
-		return nil, err
-	}
-	return &Change{draft: d, replace: true}, nil
+	return string(b), Access{int(stat.Uid), int(stat.Gid), info.Mode().Perm() &^ 0o007}, err
 }

@@ -44,14 +44,14 @@ func TestMerge(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := wiring.Merge(tc.before, tc.runner)
+			got, _, err := wiring.merge(tc.before, tc.runner)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff("shutdown_timeout = 150\n"+tc.after, got); diff != "" {
 				t.Error(diff)
 			}
-			again, err := wiring.Merge(got, tc.runner)
+			again, _, err := wiring.merge(got, tc.runner)
 			if err != nil || again != got {
 				t.Errorf("a second time: %v\n%s", err, cmp.Diff(got, again))
 			}
@@ -74,7 +74,7 @@ func TestMergeRefuses(t *testing.T) {
 		"an executor in a text": {before: "[[runners]]\npre_build_script = \"\"\"\nexecutor = 1\n\"\"\"\n", want: "by hand"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := wiring.Merge(tc.before, tc.runner)
+			got, _, err := wiring.merge(tc.before, tc.runner)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q; the text:\n%s", err, tc.want, got)
 			}
@@ -101,11 +101,11 @@ func FuzzMerge(f *testing.F) {
 	f.Add("[[runners]]\n  executor = \"shell\"\n", "")
 	f.Add("[[runners]]\nname = \"a\"\n[[runners]]\nname = \"b\"\n[runners.custom]\nrun_exec=\"x\"\n", "b")
 	f.Fuzz(func(t *testing.T, text, name string) {
-		merged, err := wiring.Merge(text, name)
+		merged, _, err := wiring.merge(text, name)
 		if err != nil {
 			return
 		}
-		if again, err := wiring.Merge(merged, name); err != nil || again == "" {
+		if again, _, err := wiring.merge(merged, name); err != nil || again == "" {
 			t.Errorf("cannot merge again: %v", err)
 		}
 	})
@@ -113,7 +113,7 @@ func FuzzMerge(f *testing.F) {
 
 // TestMergeKeepsTheShutdown of a site that has chosen one.
 func TestMergeKeepsTheShutdown(t *testing.T) {
-	got, err := wiring.Merge("shutdown_timeout = 300\n[[runners]]\n  name = \"a\"\n", "")
+	got, _, err := wiring.merge("shutdown_timeout = 300\n[[runners]]\n  name = \"a\"\n", "")
 	if err != nil || strings.Count(got, "shutdown_timeout") != 1 || !strings.HasPrefix(got, "shutdown_timeout = 300\n") {
 		t.Errorf("%v\n%s", err, got)
 	}

@@ -40,20 +40,9 @@ func NewFile(path job.AbsPath, text string, access Access, force bool) (*Change,
 	if err != nil {
 		return nil, missingDirectory(path, access, err)
 	}
-	d, err := t.draft()
-	if err != nil {
-		t.close()
-		return nil, err
-	}
-	c := &Change{draft: d, replace: force}
-	if _, err = d.WriteString(text); err == nil {
-		err = named(loads(filepath.Join(filepath.Dir(t.entry.Path), d.name)), d.name, t.entry.Name)
-	}
-	if err = errors.Join(err, d.Chown(access.UID, access.GID), d.Chmod(access.Mode)); err != nil {
-		c.Discard()
-		return nil, err
-	}
-	return c, nil
+	return t.change(text, access, force, func(draft string) error {
+		return named(loads(filepath.Join(filepath.Dir(t.entry.Path), draft)), draft, t.entry.Name)
+	})
 }
 
 // missingDirectory completes an error by the command that makes the directory, for the
@@ -133,6 +122,28 @@ func (t target) draft() (*draft, error) {
 	}
 	return &draft{os.NewFile(uintptr(fd), t.path.String()), t, name}, nil
 }
+
+// change writes a draft of the target, of which judge is given the name. The target is
+// closed with the change, or where there is an error.
+func (t target) change(text string, access Access, replace bool, judge func(draft string) error) (*Change, error) {
+	d, err := t.draft()
+	if err != nil {
+		t.close()
+		return nil, err
+	}
+	c := &Change{draft: d, replace: replace}
+	if _, err = d.WriteString(text); err == nil {
+		err = judge(d.name)
+	}
+	if err = errors.Join(err, d.Chown(access.UID, access.GID), d.Chmod(access.Mode)); err != nil {
+		c.Discard()
+		return nil, err
+	}
+	return c, nil
+}
+
+// sound judges a draft that needs no check.
+func sound(string) error { return nil }
 
 // place closes the draft and makes it the target. An existing file is an error unless
 // replace is set.

@@ -134,18 +134,5 @@ func NewLimit(root string, u Unit) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := t.draft()
-	if err != nil {
-		t.close()
-		return nil, err
-	}
-	c := &Change{draft: d, replace: true}
-	if _, err = d.WriteString(processorsText); err == nil {
-		err = d.Chmod(0o644)
-	}
-	if err != nil {
-		c.Discard()
-		return nil, err
-	}
-	return c, nil
+	return t.change(processorsText, Access{-1, -1, 0o644}, true, sound)
 }
