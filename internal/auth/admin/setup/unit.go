@@ -74,14 +74,21 @@ func dropIns(root fs.FS, name string) (texts []string) {
 }
 
 // UnitFiles are the files of a unit of this host, and of its drop-ins.
-func UnitFiles(name string) (files []string) {
+func UnitFiles(name string) (all []string) {
+	r, err := os.OpenRoot("/")
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
 	for _, dir := range unitDirs {
 		for _, pattern := range []string{name, name + ".d/*.conf"} {
-			some, _ := filepath.Glob(filepath.Join("/", dir, pattern))
-			files = append(files, some...)
+			some, _ := files(r.FS(), path.Join(dir, pattern))
+			for _, file := range some {
+				all = append(all, "/"+file)
+			}
 		}
 	}
-	return files
+	return all
 }
 
 // settings are the values of a setting in a unit's text.
