@@ -14,6 +14,7 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
+	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/lockdown"
@@ -128,14 +129,14 @@ func (i Installation) TokenRules() idtoken.Rules { return i.d.tokenRules() }
 func (i Installation) SetIdentity(id claims.Identity) { i.d.id = id }
 
 // NamedImage is what that job names as its image.
-func (i Installation) NamedImage() (customexec.Image, error) {
+func (i Installation) NamedImage() (image.Wish, error) {
 	facts, err := i.d.Facts.Containers()
 	return facts.Image, err
 }
 
 // ChooseImage decides about an image and modules for the identified job, as a stage of the
 // job does.
-func (i Installation) ChooseImage(named customexec.Image, modules string, account job.Username) (driver.ImageChoice, error) {
+func (i Installation) ChooseImage(named image.Wish, modules string, account job.Username) (driver.ImageChoice, error) {
 	return i.d.ChooseImage(named, modules, func(r config.Matcher) (bool, error) { return matches(r, i.d.id, account), nil })
 }
 

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 )
 
 // Containers is what the job response contains about containers.
 type Containers struct {
-	Image    Image
+	// Image is `image:` of the job, with an empty name where there is none.
+	Image    image.Wish
 	Services []Service
 	// Public are the names of the job's variables that its services get.
 	Public []string
@@ -19,14 +21,6 @@ type Containers struct {
 	// that it is of type file, whose value in the environment is a path.
 	AuthConfig job.Secret
 	File       bool
-}
-
-// Image is `image:` of a job, with an empty name where there is none.
-type Image struct {
-	Name           string
-	Entrypoint     []string // nil: the image's own
-	PullPolicy     []string
-	User, Platform string
 }
 
 // Registry is one of `credentials`.
@@ -62,17 +56,17 @@ func (r Response) Containers() (c Containers, err error) {
 	return c, err
 }
 
-func readImage(text json.RawMessage) (i Image, err error) {
+func readImage(text json.RawMessage) (i image.Wish, err error) {
 	if absent(text) {
 		return i, nil
 	}
 	var options json.RawMessage
 	err = object(text, fields{{"name", &i.Name}, {"entrypoint", &i.Entrypoint}, {"pull_policy", &i.PullPolicy}, {"executor_opts", &options}})
 	if err != nil {
-		return Image{}, err
+		return image.Wish{}, err
 	}
 	if len(i.Entrypoint) > maxList || len(i.PullPolicy) > maxList {
-		return Image{}, fmt.Errorf("a list has more than %d entries", maxList)
+		return image.Wish{}, fmt.Errorf("a list has more than %d entries", maxList)
 	}
 	i.User, i.Platform, err = readDocker(options)
 	return i, err
@@ -136,10 +130,7 @@ func readAuthConfig(text json.RawMessage) (value job.Secret, file bool, err erro
 
 // Service is one of `services:` of a job.
 type Service struct {
-	Image
-	// Alias are names separated by blanks or commas.
-	Alias   string
-	Command []string // nil: the image's own
+	image.ServiceWish
 	// Variables are the service's own, not expanded.
 	Variables []Variable
 }
@@ -173,7 +164,7 @@ func readServices(text json.RawMessage) (all []Service, err error) {
 }
 
 func readService(text json.RawMessage) (s Service, err error) {
-	if s.Image, err = readImage(text); err != nil {
+	if s.Wish, err = readImage(text); err != nil {
 		return s, err
 	}
 	var own []struct {

@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"jacamar-ci/internal/image"
 )
 
 const jobWithImage = `{"id":1,"job_info":{"project_id":1},"image":{"name":"a:1","entrypoint":["",""],"pull_policy":["always"],"ports":[],
@@ -25,7 +27,7 @@ func TestContainers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Image{Name: "a:1", Entrypoint: []string{"", ""}, PullPolicy: []string{"always"}, User: "7", Platform: "linux/amd64"}
+	want := image.Wish{Name: "a:1", Entrypoint: []string{"", ""}, PullPolicy: []string{"always"}, User: "7", Platform: "linux/amd64"}
 	if !reflect.DeepEqual(c.Image, want) {
 		t.Errorf("%+v, want %+v", c.Image, want)
 	}

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"jacamar-ci/internal/config"
-	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
 )
@@ -21,7 +20,7 @@ type ImageChoice struct {
 
 // ChooseImage decides about the image and the modules that a job names, or about a job that
 // names none. The error is an *ImageError where the site does not allow it.
-func (s *Session) ChooseImage(named customexec.Image, modules string, matches Matches) (c ImageChoice, err error) {
+func (s *Session) ChooseImage(named image.Wish, modules string, matches Matches) (c ImageChoice, err error) {
 	rule, name, err := s.containerRule(matches)
 	if err != nil {
 		return c, err
@@ -37,11 +36,11 @@ func (s *Session) ChooseImage(named customexec.Image, modules string, matches Ma
 }
 
 // chooseImage returns the job's image, or else the site's; nil for none.
-func (s *Session) chooseImage(named customexec.Image, rule image.Rule) (*image.Request, error) {
+func (s *Session) chooseImage(named image.Wish, rule image.Rule) (*image.Request, error) {
 	if named.Name == "" {
 		return s.defaultImage(rule)
 	}
-	r, err := image.Wish(named).Parse()
+	r, err := named.Parse()
 	if err != nil {
 		return nil, &ImageError{"image_name", failure.Buildf("cannot use the job's image: %w", err).WithHint("correct image: in .gitlab-ci.yml")}
 	}

@@ -53,7 +53,7 @@ func (s *Session) addServices(c *ipc.Container, facts customexec.Containers, mat
 }
 
 func (s *Session) service(wanted customexec.Service, public []string, rule image.Rule) (one ipc.Service, err error) {
-	one.Service, err = image.ServiceWish{Wish: image.Wish(wanted.Image), Alias: wanted.Alias, Command: wanted.Command}.Parse()
+	one.Service, err = wanted.Parse()
 	if err == nil {
 		one.Env, err = s.serviceEnv(wanted, public)
 	}

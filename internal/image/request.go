@@ -23,7 +23,7 @@ type Request struct {
 // Wish is a Request as the job's author wrote it.
 type Wish struct {
 	Name           string
-	Entrypoint     []string
+	Entrypoint     []string // nil: the image's own
 	PullPolicy     []string
 	User, Platform string
 }

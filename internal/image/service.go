@@ -23,7 +23,7 @@ type ServiceWish struct {
 	Wish
 	// Alias are names separated by blanks or commas.
 	Alias   string
-	Command []string
+	Command []string // nil: the image's own
 }
 
 // Bounds of a service.

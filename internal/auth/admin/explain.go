@@ -24,6 +24,7 @@ import (
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
 )
@@ -292,7 +293,7 @@ func explainImage(i auth.Installation, o ExplainOptions, account job.Username) (
 	if i.Config().General.RunMechanism == "" {
 		return step, nil
 	}
-	named := customexec.Image{Name: o.Image}
+	named := image.Wish{Name: o.Image}
 	if o.Image == "" && o.Response != "" {
 		var err error
 		if named, err = i.NamedImage(); err != nil {

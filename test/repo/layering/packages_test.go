@@ -58,7 +58,7 @@ var packages = []pkg{
 		beyond: []string{toml}, never: []string{"os", "net/http", "syscall"},
 	},
 	{path: "internal/strictjson", may: []string{"internal/job"}, never: effects},
-	{path: "internal/customexec", may: []string{"internal/failure", "internal/job", "internal/strictjson"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: "internal/customexec", may: []string{"internal/failure", "internal/image", "internal/job", "internal/strictjson"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
 		path: "internal/ipc", may: []string{"internal/failure", "internal/image", "internal/inherit", "internal/job", "internal/proctree", "internal/settings"},
 		never: []string{"os", "net", "syscall"},
@@ -96,7 +96,7 @@ var packages = []pkg{
 	{path: "internal/auth", may: []string{
 		auth + "account", auth + "accountmap", auth + "claims", auth + "idtoken",
 		auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "state", auth + "statedir", auth + "thread",
-		"internal/capability", "internal/config", "internal/crash", "internal/customexec", "internal/driver", "internal/failure", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
+		"internal/capability", "internal/config", "internal/crash", "internal/customexec", "internal/driver", "internal/failure", "internal/image", "internal/ipc", "internal/inherit", "internal/job", "internal/lockdown",
 		"internal/joblog", "internal/journal", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/crash", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
@@ -104,7 +104,7 @@ var packages = []pkg{
 	{path: "internal/auth/admin", may: []string{
 		"internal/auth", "internal/auth/admin/bugreport", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
 		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas", auth + "subprocess",
-		"internal/capability", "internal/config", "internal/customexec", "internal/driver", "internal/failure", "internal/job", "internal/journal", "internal/programs", "internal/settings", "internal/version",
+		"internal/capability", "internal/config", "internal/customexec", "internal/driver", "internal/failure", "internal/image", "internal/job", "internal/journal", "internal/programs", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", "internal/jobrun/engines", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
