@@ -15,7 +15,7 @@ func TestDeps(t *testing.T) {
 	deps.Check(t, deps.Limits{Linked: 200, Never: map[string]string{
 		"github.com/go-jose":            "only jacamar-auth parses a key set",
 		"github.com/BurntSushi/toml":    "it does not read the configuration",
-		"jacamar-ci/internal/auditlog":  "only jacamar-auth writes the operator's log",
+		"github.com/sirupsen/logrus":    "only jacamar-auth writes the operator's log",
 		"github.com/urfave/cli":         "its single argument needs no library",
 		"jacamar-ci/internal/auth":      "the privileged packages are internal to jacamar-auth",
 		"jacamar-ci/internal/config":    "it does not read the configuration",

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
 // Counter numbers the records of all calls on one host, so that a reader notices a
@@ -96,7 +98,7 @@ type sequence struct {
 	failed  error
 }
 
-func (s *sequence) addTo(f fields) {
+func (s *sequence) addTo(f logrus.Fields) {
 	s.written++
 	if s.call != "" {
 		f["call"], f["call_seq"] = s.call, s.written

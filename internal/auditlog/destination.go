@@ -6,13 +6,14 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
 // Destination is where records are written.
 type Destination struct {
-	open func() (io.WriteCloser, error)
-	// frame adds the header and the trailer of a record to its line, which has no line end.
-	frame func(l level, at time.Time, line []byte) []byte
+	open  func() (io.WriteCloser, error)
+	frame frame
 }
 
 // The sockets of the machine's own log services. Sources: syslog(3),
@@ -35,8 +36,8 @@ func RemoteSyslog(network, address string) Destination {
 	}
 	return Destination{
 		open: func() (io.WriteCloser, error) { return dialRemote(network, address) },
-		frame: func(l level, at time.Time, line []byte) []byte {
-			return fmt.Appendf(nil, "<%d>%s %s %s[%d]: %s%s", priority(l), at.Format(stamp), host, tag, os.Getpid(), line, ending(network))
+		frame: func(level logrus.Level, at time.Time, line []byte) []byte {
+			return fmt.Appendf(nil, "<%d>%s %s %s[%d]: %s%s", priority(level), at.Format(stamp), host, tag, os.Getpid(), line, ending(network))
 		},
 	}
 }
@@ -49,8 +50,8 @@ func Journal() Destination { return journalAt(journalSocket) }
 func localSyslog(socket string) Destination {
 	return Destination{
 		open: func() (io.WriteCloser, error) { return dialLocal(socket) },
-		frame: func(l level, at time.Time, line []byte) []byte {
-			return fmt.Appendf(nil, "<%d>%s %s[%d]: %s", priority(l), at.Format(stamp), tag, os.Getpid(), line)
+		frame: func(level logrus.Level, at time.Time, line []byte) []byte {
+			return fmt.Appendf(nil, "<%d>%s %s[%d]: %s", priority(level), at.Format(stamp), tag, os.Getpid(), line)
 		},
 	}
 }
@@ -60,8 +61,8 @@ func localSyslog(socket string) Destination {
 func journalAt(socket string) Destination {
 	return Destination{
 		open: func() (io.WriteCloser, error) { return dialLocal(socket) },
-		frame: func(l level, _ time.Time, line []byte) []byte {
-			return fmt.Appendf(nil, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n", l, authpriv, tag, line)
+		frame: func(level logrus.Level, _ time.Time, line []byte) []byte {
+			return fmt.Appendf(nil, "PRIORITY=%d\nSYSLOG_FACILITY=%d\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n", severity(level), authpriv, tag, line)
 		},
 	}
 }
@@ -75,7 +76,20 @@ const (
 	authpriv = 10
 )
 
-func priority(l level) int { return authpriv<<3 | int(l) }
+func priority(level logrus.Level) int { return authpriv<<3 | severity(level) }
+
+// severity returns the number of RFC 3164 for a level.
+func severity(level logrus.Level) int {
+	switch level {
+	case logrus.DebugLevel:
+		return 7
+	case logrus.InfoLevel:
+		return 6
+	case logrus.WarnLevel:
+		return 4
+	}
+	return 3
+}
 
 // ending separates records on a stream (RFC 6587 section 3.4.2).
 func ending(network string) string {
@@ -91,7 +105,7 @@ func ending(network string) string {
 func File(open func() (*os.File, error)) Destination {
 	return Destination{
 		open:  func() (io.WriteCloser, error) { return lineFile{open}, nil },
-		frame: func(_ level, _ time.Time, line []byte) []byte { return append(line, '\n') },
+		frame: func(_ logrus.Level, _ time.Time, line []byte) []byte { return append(line, '\n') },
 	}
 }
 

@@ -39,13 +39,13 @@
 package auditlog
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
+	"sync"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
 // Settings configure a Log.
@@ -64,25 +64,10 @@ type Settings struct {
 	Lost func(error)
 }
 
-// level is the severity of a record: its number in RFC 3164 section 4.1.1.
-type level int
-
-const (
-	errorLevel level = 3
-	warning    level = 4
-	info       level = 6
-	debug      level = 7
-)
-
-// String returns the name of the level in a record.
-func (l level) String() string {
-	return map[level]string{errorLevel: "error", warning: "warning", info: "info", debug: "debug"}[l]
-}
-
 // Log is the log of one call. The zero value writes nothing. It must not be used
 // concurrently.
 type Log struct {
-	least    level
+	logger   *logrus.Logger
 	sink     *sink
 	sequence *sequence
 	instance string
@@ -90,70 +75,91 @@ type Log struct {
 
 // New returns a log. It opens nothing before the first record.
 func New(s Settings) (Log, error) {
-	o := &sink{destination: s.Destination, lost: s.Lost}
-	for _, l := range []level{errorLevel, warning, info, debug} {
-		if l.String() == s.Level {
-			return Log{l, o, &sequence{call: s.Call, counter: s.Counter, lost: o.report}, s.Instance}, nil
-		}
+	level, err := logrus.ParseLevel(s.Level)
+	if err != nil {
+		return Log{}, err
 	}
-	return Log{}, fmt.Errorf("%q is not the level of a log", s.Level)
+	o := &sink{destination: s.Destination, lost: s.Lost}
+	logger := logrus.New()
+	logger.SetLevel(level)
+	logger.SetFormatter(formatter{frame: s.Destination.frame})
+	logger.SetOutput(o)
+	return Log{logger, o, &sequence{call: s.Call, counter: s.Counter, lost: o.report}, s.Instance}, nil
 }
 
 // Decided writes a decision: at level info if it allows, warning if it denies.
 func (l Log) Decided(s Subject, v Verdict) {
-	at := warning
+	level := logrus.WarnLevel
 	if v.Allowed {
-		at = info
+		level = logrus.InfoLevel
 	}
-	l.write(at, "decision", s, v.fields)
+	if l.isEnabled(level) {
+		fields, msg := v.fields()
+		l.write(level, "decision", msg, s, fields)
+	}
 }
 
 // Ended writes the end of a stage: at level error for a failure of the resource or its
 // configuration, else info.
 func (l Log) Ended(s Subject, e End) {
-	at := info
+	level := logrus.InfoLevel
 	if e.isFault() {
-		at = errorLevel
+		level = logrus.ErrorLevel
 	}
-	l.write(at, "stage_end", s, e.fields)
+	if l.isEnabled(level) {
+		fields, msg := e.fields()
+		l.write(level, "stage_end", msg, s, fields)
+	}
 }
 
 // JobEnded writes the end of a job: at level error and warning as Ended and Decided, else
 // info.
 func (l Log) JobEnded(s Subject, j JobEnd) {
-	at := info
+	level := logrus.InfoLevel
 	switch {
 	case j.isFault():
-		at = errorLevel
+		level = logrus.ErrorLevel
 	case j.Exit == "denied":
-		at = warning
+		level = logrus.WarnLevel
 	}
-	s.Stage, s.SubStage = "", ""
-	l.write(at, "job_end", s, j.fields)
+	if l.isEnabled(level) {
+		fields, msg := j.fields()
+		s.Stage, s.SubStage = "", ""
+		l.write(level, "job_end", msg, s, fields)
+	}
 }
 
 // Warned writes an error that did not stop the stage.
 func (l Log) Warned(s Subject, err error) {
-	l.write(warning, "warning", s, func() (fields, string) { return texts(maxText, "reason", err.Error()), "warning" })
+	if l.isEnabled(logrus.WarnLevel) {
+		fields := logrus.Fields{}
+		put(fields, "reason", err.Error())
+		l.write(logrus.WarnLevel, "warning", "warning", s, fields)
+	}
 }
 
 // Checked writes the outcome of one rule.
 func (l Log) Checked(s Subject, r Rule) {
-	l.write(debug, "rule", s, r.fields)
+	if l.isEnabled(logrus.DebugLevel) {
+		fields := logrus.Fields{}
+		put(fields, "rule", r.Name)
+		put(fields, "outcome", r.Outcome)
+		put(fields, "reason", r.Reason)
+		l.write(logrus.DebugLevel, "rule", bounded(r.Name+": "+r.Outcome), s, fields)
+	}
 }
 
-// write writes a record, with what own returns, if the log has its level.
-func (l Log) write(at level, event string, s Subject, own func() (f fields, msg string)) {
-	if l.sink == nil || at > l.least {
-		return
-	}
-	now := time.Now()
-	f, msg := own()
-	maps.Copy(f, s.fields())
-	f["time"], f["level"], f["event"], f["msg"] = now.Format(time.RFC3339Nano), at.String(), event, msg
-	l.sequence.addTo(f)
-	put(f, "name", bounded(l.instance))
-	l.sink.write(at, now, f)
+func (l Log) isEnabled(level logrus.Level) bool {
+	return l.logger != nil && l.logger.IsLevelEnabled(level)
+}
+
+func (l Log) write(level logrus.Level, event, msg string, s Subject, own logrus.Fields) {
+	fields := s.fields()
+	maps.Copy(fields, own)
+	fields["event"] = event
+	l.sequence.addTo(fields)
+	put(fields, "name", l.instance)
+	l.logger.WithFields(fields).Log(level, msg)
 }
 
 // Close closes the connection. All records have been sent by then.
@@ -167,27 +173,35 @@ func (l Log) Close() {
 // WriteTest writes a test record. It returns why the record could not be written, or
 // why it could not be numbered.
 func (l Log) WriteTest() error {
-	if l.sink == nil {
+	if l.logger == nil {
 		return nil
 	}
-	l.least = info // written whatever the log leaves out, and no alarm
-	l.write(info, "test", Subject{}, func() (fields, string) { return fields{}, "jacamar-admin check: this log can be written" })
+	level := l.logger.GetLevel()
+	l.logger.SetLevel(logrus.InfoLevel) // written whatever the log leaves out, and no alarm
+	defer l.logger.SetLevel(level)
+	l.write(logrus.InfoLevel, "test", "jacamar-admin check: this log can be written", Subject{}, nil)
 	return cmp.Or(l.sink.failed, l.sequence.failed)
 }
 
-// sink opens the destination at the first record, and writes nothing after an error.
+// sink opens the destination at the first record. It hides errors from logrus, which
+// would print one for each record.
 type sink struct {
 	destination Destination
 	lost        func(error)
+	mu          sync.Mutex
 	connection  io.WriteCloser
 	failed      error
 }
 
-func (o *sink) write(at level, now time.Time, f fields) {
+// Write implements io.Writer.
+func (o *sink) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.failed == nil {
-		o.failed = o.send(at, now, f)
+		o.failed = o.send(p)
 		o.report(o.failed)
 	}
+	return len(p), nil
 }
 
 func (o *sink) report(err error) {
@@ -196,24 +210,19 @@ func (o *sink) report(err error) {
 	}
 }
 
-// send writes a record as one line of JSON in the frame of the destination.
-func (o *sink) send(at level, now time.Time, f fields) (err error) {
+func (o *sink) send(p []byte) (err error) {
 	if o.connection == nil {
 		if o.connection, err = o.destination.open(); err != nil {
 			return err
 		}
 	}
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(f); err != nil {
-		return err
-	}
-	_, err = o.connection.Write(o.destination.frame(at, now, escape(text.Bytes())))
+	_, err = o.connection.Write(p)
 	return err
 }
 
 func (o *sink) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.connection != nil {
 		_ = o.connection.Close()
 		o.connection = nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/sirupsen/logrus"
 
 	"jacamar-ci/internal/job"
 )
@@ -256,7 +257,7 @@ func TestOpensAtFirstRecord(t *testing.T) {
 
 func TestDisabled(t *testing.T) {
 	var l Log
-	if l.sink != nil {
+	if l.logger != nil {
 		t.Error("the zero value is enabled")
 	}
 	s, err := Subject{Account: &job.Account{}}, errors.New("x")
@@ -293,7 +294,7 @@ func TestFile(t *testing.T) {
 }
 
 func TestSeverities(t *testing.T) {
-	for level, want := range map[level]int{debug: 87, info: 86, warning: 84, errorLevel: 83} {
+	for level, want := range map[logrus.Level]int{logrus.DebugLevel: 87, logrus.InfoLevel: 86, logrus.WarnLevel: 84, logrus.ErrorLevel: 83} {
 		if got := priority(level); got != want {
 			t.Errorf("%v: %d, want %d", level, got, want)
 		}

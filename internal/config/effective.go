@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/trustedfile"
 
 	"github.com/BurntSushi/toml"
+	"github.com/hashicorp/go-multierror"
 )
 
 // Setting is a key with the value that it has.
@@ -204,12 +205,12 @@ func CheckValue(path, text string) error {
 		return fmt.Errorf("cannot write a value: %w", err)
 	}
 	_, err = parse(string(written))
-	var faults Faults
+	var faults *multierror.Error
 	if !errors.As(err, &faults) {
 		return err
 	}
-	for _, f := range faults {
-		if f.covers(path) {
+	for _, one := range faults.Errors {
+		if f, ok := one.(Fault); ok && f.covers(path) {
 			return errors.New(f.Text)
 		}
 	}

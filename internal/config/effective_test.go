@@ -127,9 +127,13 @@ func TestEffectiveRefuses(t *testing.T) {
 
 // writes returns the text to write of the first fault that has one.
 func writes(err error) string {
-	faults, _ := err.(Faults)
-	for _, f := range faults {
-		if f.Write != "" {
+	type several interface{ WrappedErrors() []error }
+	list, ok := err.(several)
+	if !ok {
+		return ""
+	}
+	for _, e := range list.WrappedErrors() {
+		if f, ok := e.(Fault); ok && f.Write != "" {
 			return f.Write
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/go-multierror"
+
 	"jacamar-ci/internal/job"
 )
 
@@ -42,20 +44,24 @@ func (f Fault) covers(key string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
-// Faults are why a file cannot be used, at least one.
-type Faults []Fault
-
-// Error returns all faults, each as one line.
-func (all Faults) Error() string {
-	if len(all) == 1 {
-		return all[0].Error()
+func asError(faults []Fault) error {
+	all := &multierror.Error{ErrorFormat: listed}
+	for _, f := range faults {
+		all = multierror.Append(all, f)
 	}
-	lines := []string{fmt.Sprintf("%d faults", len(all))}
-	if len(all) >= maxFaults {
+	return all.ErrorOrNil()
+}
+
+func listed(errs []error) string {
+	if len(errs) == 1 {
+		return errs[0].Error()
+	}
+	lines := []string{fmt.Sprintf("%d faults", len(errs))}
+	if len(errs) >= maxFaults {
 		lines[0] += ", and the search ended there"
 	}
-	for _, f := range all {
-		lines = append(lines, f.Error())
+	for _, err := range errs {
+		lines = append(lines, err.Error())
 	}
 	return strings.Join(lines, "\n  ")
 }

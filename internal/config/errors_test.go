@@ -1,6 +1,12 @@
 package config
 
-import "testing"
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/go-multierror"
+)
 
 func TestFaultCovers(t *testing.T) {
 	for _, tc := range []struct {
@@ -33,11 +39,15 @@ func TestFaultIsOnePrintableLine(t *testing.T) {
 	}
 }
 
-func TestFaultsAreLines(t *testing.T) {
-	for want, all := range map[string]Faults{"a": {{Text: "a"}}, "2 faults\n  a\n  b": {{Text: "a"}, {Text: "b"}}} {
-		if got := all.Error(); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
+// TestNoFaultIsNoError: a nil *multierror.Error inside an error is not nil.
+func TestNoFaultIsNoError(t *testing.T) {
+	if err := asError(nil); err != nil {
+		t.Errorf("%T %v", err, err)
+	}
+	err := asError([]Fault{{Text: "a"}, {Text: "b"}})
+	var all *multierror.Error
+	if !errors.As(err, &all) || len(all.Errors) != 2 || strings.Count(err.Error(), "\n") != 2 {
+		t.Errorf("%T %v", err, err)
 	}
 }
 

@@ -32,14 +32,14 @@ func Load(path job.AbsPath) (Config, error) {
 func parse(text string) (Config, error) {
 	doc := map[string]any{}
 	if _, err := toml.Decode(text, &doc); err != nil {
-		return Config{}, Faults{syntaxFault(err, text)}
+		return Config{}, asError([]Fault{syntaxFault(err, text)})
 	}
 	d := decoder{keys: keysByPath(), written: map[string]string{}}
 	d.resolveAliases(doc)
 	var c Config
 	d.tables(&c, doc)
 	if faults := run(checks, &c, d.faults); len(faults) > 0 {
-		return Config{}, Faults(d.placed(faults, text))
+		return Config{}, asError(d.placed(faults, text))
 	}
 	derive(&c.General)
 	c.Warnings = d.placed(run(warnings, &c, d.warnings), text)

@@ -13,9 +13,11 @@ type pkg struct {
 }
 
 const (
-	cli  = "github.com/urfave/cli/v2"
-	toml = "github.com/BurntSushi/toml"
-	unix = "golang.org/x/sys/unix"
+	cli        = "github.com/urfave/cli/v2"
+	logrus     = "github.com/sirupsen/logrus"
+	multierror = "github.com/hashicorp/go-multierror"
+	toml       = "github.com/BurntSushi/toml"
+	unix       = "golang.org/x/sys/unix"
 )
 
 // effects are packages that a pure package does not import: it maps values to values.
@@ -55,7 +57,7 @@ var packages = []pkg{
 	{path: "internal/trustedfile", may: []string{"internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
 	{
 		path: "internal/config", may: []string{"internal/executors", "internal/failure", "internal/glob", "internal/image", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
-		beyond: []string{toml}, never: []string{"os", "net/http", "syscall"},
+		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
 	},
 	{path: "internal/strictjson", may: []string{"internal/job"}, never: effects},
 	{path: "internal/customexec", may: []string{"internal/failure", "internal/image", "internal/job", "internal/strictjson"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
@@ -64,7 +66,7 @@ var packages = []pkg{
 		never: []string{"os", "net", "syscall"},
 	},
 	{path: "internal/joblog", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus, unix}, never: []string{"net", "os/exec"}},
 
 	{path: "internal/driver", may: []string{
 		"internal/config", "internal/crash", "internal/customexec", "internal/failure", "internal/image", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
@@ -100,7 +102,7 @@ var packages = []pkg{
 		"internal/joblog", "internal/journal", "internal/auditlog", "internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: auth + "account", may: []string{auth + "subprocess", auth + "thread", "internal/crash", "internal/failure", "internal/job", "internal/passwd"}, never: []string{"net", "os/exec", "os/user"}},
-	{path: auth + "accountmap", may: []string{"internal/job"}, never: effects},
+	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: "internal/auth/admin", may: []string{
 		"internal/auth", "internal/auth/admin/bugreport", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
 		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas", auth + "subprocess",
@@ -109,7 +111,7 @@ var packages = []pkg{
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", "internal/jobrun/engines", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
 		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
-	}, beyond: []string{toml, unix}, never: []string{"net", "os/exec", "os/user"}},
+	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/bugreport", may: []string{"internal/config"}, beyond: []string{toml}, never: effects},
 	{
 		path: "internal/auth/admin/trial", may: []string{auth + "subprocess", auth + "thread", "internal/job"}, beyond: []string{toml},

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-multierror"
+
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/accountmap"
 	"jacamar-ci/internal/auth/internal/subprocess"
@@ -34,12 +36,12 @@ func failures(faults []trustedfile.Fault) []Line {
 func configuration(ctx context.Context, s Site) []Line {
 	lines := s.untrusted(s.File)
 	var fault *trustedfile.Fault
-	var faults config.Faults
+	var several *multierror.Error
 	switch {
 	case s.Err == nil, errors.As(s.Err, &fault):
-	case errors.As(s.Err, &faults):
-		for _, f := range faults {
-			lines = append(lines, fail(s.correct(f)+addressFix(ctx, f), "%v", f))
+	case errors.As(s.Err, &several):
+		for _, err := range several.Errors {
+			lines = append(lines, fail(s.correct(err)+addressFix(ctx, err), "%v", err))
 		}
 	default:
 		lines = append(lines, fail("correct it in "+s.File.String(), "%v", s.Err))
@@ -53,8 +55,12 @@ func configuration(ctx context.Context, s Site) []Line {
 }
 
 // correct is the fix for a fault of the file: the text to write, where it is known.
-func (s Site) correct(fault config.Fault) string {
+func (s Site) correct(err error) string {
 	fix := "correct it in " + s.File.String()
+	var fault config.Fault
+	if !errors.As(err, &fault) {
+		return fix
+	}
 	if fault.Write != "" {
 		fix += ": write " + fault.Write
 	}
@@ -63,8 +69,9 @@ func (s Site) correct(fault config.Fault) string {
 
 // addressFix completes the fix for a log server that is given by its host name: what
 // to write instead.
-func addressFix(ctx context.Context, fault config.Fault) string {
-	if fault.Key != "auth.logging.address" {
+func addressFix(ctx context.Context, err error) string {
+	var fault config.Fault
+	if !errors.As(err, &fault) || fault.Key != "auth.logging.address" {
 		return ""
 	}
 	host, port := config.SplitHostPort(fault.Value)

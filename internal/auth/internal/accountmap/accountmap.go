@@ -14,9 +14,10 @@
 package accountmap
 
 import (
-	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/hashicorp/go-multierror"
 
 	"jacamar-ci/internal/job"
 )
@@ -31,7 +32,7 @@ const maxFaults = 20
 // Parse reads the text of a map. Its error lists the faults with their lines.
 func Parse(text []byte) (map[job.ID]job.Username, error) {
 	users := map[job.ID]job.Username{}
-	var faults []string
+	faults := &multierror.Error{ErrorFormat: listed}
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -41,16 +42,16 @@ func Parse(text []byte) (map[job.ID]job.Username, error) {
 		}
 		switch {
 		case err != nil:
-			faults = append(faults, fmt.Sprintf("line %d: %v", number, err))
+			faults = multierror.Append(faults, fmt.Errorf("line %d: %w", number, err))
 		case id != 0:
 			users[id] = account
 		}
-		if len(faults) == maxFaults {
+		if faults.Len() == maxFaults {
 			break
 		}
 	}
-	if len(faults) > 0 {
-		return nil, errors.New(strings.Join(faults, "; "))
+	if err := faults.ErrorOrNil(); err != nil {
+		return nil, err
 	}
 	return users, nil
 }
@@ -71,4 +72,12 @@ func parseLine(line string) (job.ID, job.Username, error) {
 	}
 	account, err := job.ParseUsername(fields[1])
 	return id, account, err
+}
+
+func listed(errs []error) string {
+	lines := make([]string, len(errs))
+	for i, err := range errs {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "; ")
 }
