@@ -2,7 +2,9 @@ package driver
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
@@ -61,7 +63,28 @@ func (s *Session) job() ipc.Job {
 		Temp: s.Env.TempDir(), Helper: f.Helper, StepRunner: f.StepRunner, Image: f.Image, Services: f.Services,
 		Login: s.Env.Login, NoProfile: profile == "true" || profile == "1",
 		Path: s.variable("PATH", longestText), CustomBuilds: s.variable(customBuilds, longestPath),
+		Misspelt: s.misspelt(),
 	}
+}
+
+// maxMisspelt bounds what a job's log has of variables with wrong names.
+const maxMisspelt = 3
+
+// misspelt are variables of the job that nothing reads, with names that are nearly those
+// of variables that an author sets.
+func (s *Session) misspelt() (all []ipc.Misspelt) {
+	names := []string{noProfile, customBuilds}
+	if s.Site.General.Executor != settings.Shell {
+		names = append(names, s.argumentsVariables()...)
+	}
+	if m := s.Site.General.RunMechanism; m != "" {
+		names = append(names, modulesVariable, engineArguments[m])
+	}
+	found := s.Env.Misspelt(names)
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		all = append(all, ipc.Misspelt{Name: job.Clip(name), Meant: found[name]})
+	}
+	return all[:min(len(all), maxMisspelt)]
 }
 
 // settings are those of the site, without [batch].
@@ -101,15 +124,21 @@ func (s *Session) batch(matches Matches) (*ipc.Batch, error) {
 	return out, nil
 }
 
-// arguments are the job's own scheduler arguments, in the order of the site's list.
-func (s *Session) arguments() (all []ipc.BatchArguments) {
+// argumentsVariables are the variables with scheduler arguments, in the order of the
+// site's list.
+func (s *Session) argumentsVariables() []string {
 	names := []string{schedulerArguments}
 	for _, v := range s.Site.Batch.ArgumentsVariable {
 		if string(v) != schedulerArguments {
 			names = append(names, string(v))
 		}
 	}
-	for _, name := range names {
+	return names
+}
+
+// arguments are the job's own scheduler arguments.
+func (s *Session) arguments() (all []ipc.BatchArguments) {
+	for _, name := range s.argumentsVariables() {
 		if text, ok := s.Env.Variable(name); ok {
 			all = append(all, ipc.BatchArguments{Variable: name, Text: []byte(job.Cut(text, longestText))})
 		}

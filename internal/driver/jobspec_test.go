@@ -83,6 +83,28 @@ func TestNoProfile(t *testing.T) {
 	}
 }
 
+// TestMisspelt: only names count that the site reads, and few are shown.
+func TestMisspelt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		pairs    []string
+		executor settings.Executor
+		want     int
+	}{
+		"of a batch system, without one": {[]string{"CUSTOM_ENV_SCHEDULER_PARAMETER=-N1"}, settings.Shell, 0},
+		"of a batch system":              {[]string{"CUSTOM_ENV_SCHEDULER_PARAMETER=-N1"}, "slurm", 1},
+		"of containers, without any":     {[]string{"CUSTOM_ENV_JACAMAR_CI_CONTAINER_MODULE=x"}, settings.Shell, 0},
+		"of every site":                  {[]string{"CUSTOM_ENV_CUSTOM_CI_BUILD_DIR=/x"}, settings.Shell, 1},
+		"many": {[]string{"CUSTOM_ENV_CUSTOM_CI_BUILD_DIR=/x", "CUSTOM_ENV_CUSTOM_CI_BUILDS_DI=/x", "CUSTOM_ENV_CUSTOM_CI_BUILDS_DR=/x",
+			"CUSTOM_ENV_custom_ci_builds_dir=/x"}, settings.Shell, maxMisspelt},
+	} {
+		site := site(t)
+		site.General.Executor = tt.executor
+		if got := (&Session{Site: site, Env: environ(t, tt.pairs...)}).misspelt(); len(got) != tt.want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func always(config.Matcher) (bool, error) { return true, nil }
 
 func TestBatchIsForBatchExecutors(t *testing.T) {
@@ -146,7 +168,7 @@ func session(t *testing.T) *Session {
 		Call: Call{Stage: job.Run, SubStage: "build_script"}, Site: site,
 		Facts: customexec.Response{ID: 1, ProjectID: 2, Project: "g/p", Timeout: 3, Helper: true, StepRunner: true, Image: true, Services: true},
 		Env: environ(t, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=t0ken", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/b/g/p.tmp", "CUSTOM_ENV_PATH=/bin",
-			"CUSTOM_ENV_CUSTOM_CI_BUILDS_DIR=/c", "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=1", "LANG=C.UTF-8", "SECRET=x"),
+			"CUSTOM_ENV_CUSTOM_CI_BUILDS_DIR=/c", "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=1", "CUSTOM_ENV_SCHEDULER_PARAMETER=-N1", "LANG=C.UTF-8", "SECRET=x"),
 	}
 }
 
@@ -160,7 +182,7 @@ func TestRequest(t *testing.T) {
 	want := ipc.Job{
 		ID: 1, Runner: "t0ken", Project: "g/p", ProjectID: 2, Timeout: 3, Owner: owner,
 		Temp: testutil.AbsPath(t, "/b/g/p.tmp"), Helper: true, StepRunner: true, Image: true, Services: true, Path: []byte("/bin"),
-		CustomBuilds: []byte("/c"), NoProfile: true, Login: []job.Env{env(t, "LANG=C.UTF-8")},
+		CustomBuilds: []byte("/c"), Misspelt: []ipc.Misspelt{{Name: "SCHEDULER_PARAMETER", Meant: "SCHEDULER_PARAMETERS"}}, NoProfile: true, Login: []job.Env{env(t, "LANG=C.UTF-8")},
 	}
 	if !reflect.DeepEqual(got.Job, want) {
 		t.Errorf("job %+v\nwant %+v", got.Job, want)

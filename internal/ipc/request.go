@@ -14,7 +14,7 @@ import (
 
 // Version of the messages. Both programs come from one package; a difference means a
 // half-finished upgrade, and is refused.
-const Version = 8
+const Version = 9
 
 // Request is everything that jacamar receives about a job. It never sees the site's
 // configuration file, the runner's environment or the token.
@@ -44,6 +44,12 @@ type Request struct {
 	Ghost bool `json:"ghost,omitempty"`
 }
 
+// Misspelt is a variable of the job, and the name that is probably meant.
+type Misspelt struct {
+	Name  string `json:"name"`
+	Meant string `json:"meant"`
+}
+
 // Job is what the runner and the job's author specify. Texts of the author's are
 // bytes: they need not be what a JSON string can contain.
 type Job struct {
@@ -69,6 +75,8 @@ type Job struct {
 	Path []byte `json:"path,omitempty"`
 	// CustomBuilds is the job's CUSTOM_CI_BUILDS_DIR, empty when it sets none.
 	CustomBuilds []byte `json:"custom_builds,omitempty"`
+	// Misspelt are variables of the job that probably have the name of one that is read.
+	Misspelt []Misspelt `json:"misspelt,omitempty"`
 	// Login is what the job's shell has from the runner's environment.
 	Login []job.Env `json:"login,omitempty"`
 	// NoProfile leaves out the login profiles, as the job's author requests.

@@ -81,6 +81,9 @@ func (s stage) warn(log joblog.Writer) {
 	if customDirUnused(s.request) {
 		log.Warn("CUSTOM_CI_BUILDS_DIR has no effect on this resource")
 	}
+	for _, v := range s.request.Job.Misspelt {
+		log.Warn("%s has no effect: the name of the variable is %s", v.Name, v.Meant)
+	}
 	if hasBlankPath(s.request) {
 		log.Warn("the path of the build directory contains a blank: GitLab Runner cannot use local caches there")
 	}

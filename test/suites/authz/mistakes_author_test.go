@@ -122,6 +122,10 @@ func scriptMistakes() (all []mistake) {
 			return j
 		}, outcome: success, texts: []string{"jacamar: WARNING: services: has no effect on this resource"}},
 	)...)
+	all = append(all, row("a variable with a wrong name", unchecked,
+		mistake{name: "CUSTOM_CI_BUILD_DIR", job: variable("CUSTOM_CI_BUILD_DIR", "/x"), outcome: success,
+			texts: []string{"WARNING: CUSTOM_CI_BUILD_DIR has no effect: the name of the variable is CUSTOM_CI_BUILDS_DIR"}},
+	)...)
 	return append(all, row("a variable that is too long", unchecked,
 		mistake{name: "max_env_chars", change: auth("max_env_chars", 100), job: variable("LONG", strings.Repeat("x", 4000)), outcome: build,
 			texts: []string{"ERROR: the CI variable ", "bytes long; this resource accepts 100"}, record: "bytes long"},

@@ -29,7 +29,7 @@ func mistakeRows() map[string]int {
 		"calls of the stages": 5, "config.toml": 12,
 		// Authors.
 		"success": 1, "no token": 2, "wrong aud": 2, "account unknown, without a shell": 2, "lists": 4, "image, services": 2, "CUSTOM_CI_BUILDS_DIR that works": 4,
-		"CUSTOM_CI_BUILDS_DIR that is refused": 4, "a variable that is too long": 1, "ends of scripts": 4,
+		"CUSTOM_CI_BUILDS_DIR that is refused": 4, "a variable that is too long": 1, "a variable with a wrong name": 2, "ends of scripts": 4,
 		"arguments of a batch job": 8, "a request that cannot be met": 1, "the batch system is away": 1, "a job that waits": 2, "a time limit": 1, "closing section": 2,
 		"profiles that end the shell": 3, "login shells": 2, "conda": 1, "full disk": 2, "cancel, abort, timeout": 3, "after_script, cache, artifacts": 3,
 	}
@@ -91,6 +91,7 @@ func elsewhere() map[string][][3]string {
 		"root_squash": {{suites + "storage/nfs_test.go", "TestOnNFS", "root_squash"}},
 
 		"account unknown, without a shell": {{suites + "authz/account_test.go", "TestAccountState", "B10 nologin"}, {suites + "authz/account_test.go", "TestAccountState", "B10 false"}},
+		"a variable with a wrong name":     {{"internal/driver/jobspec_test.go", "TestMisspelt", "SCHEDULER_PARAMETER="}},
 		"a variable that is too long":      {{suites + "e2e/edge_test.go", "TestLongestVariable", ""}, {suites + "e2e/edge_test.go", "TestEnvironmentNearlyFull", ""}},
 		"arguments of a batch job": {
 			{clusters + "mistakes_test.go", "TestAuthorsMistakes", "misspelt option"}, {clusters + "mistakes_test.go", "TestAuthorsMistakes", "unpaired quote"},
