@@ -112,13 +112,9 @@ func readRegistries(text json.RawMessage) (all []Registry, err error) {
 // readAuthConfig finds the last variable of that name, which is the one that counts for
 // the runner.
 func readAuthConfig(text json.RawMessage) (value job.Secret, file bool, err error) {
-	var list []struct {
-		Key   string `json:"key"`
-		Value string `json:"value"`
-		File  bool   `json:"file"`
-	}
-	if err := decode(text, &list); err != nil {
-		return value, false, fmt.Errorf("variables: %w", err)
+	list, err := readVariables(text)
+	if err != nil {
+		return value, false, err
 	}
 	for _, v := range list {
 		if v.Key == authConfig {
@@ -167,11 +163,7 @@ func readService(text json.RawMessage) (s Service, err error) {
 	if s.Wish, err = readImage(text); err != nil {
 		return s, err
 	}
-	var own []struct {
-		Key   string `json:"key"`
-		Value string `json:"value"`
-		Raw   bool   `json:"raw"`
-	}
+	var own []variable
 	if err = object(text, fields{{"alias", &s.Alias}, {"command", &s.Command}, {"variables", &own}}); err != nil {
 		return Service{}, err
 	}
@@ -188,13 +180,9 @@ func readService(text json.RawMessage) (s Service, err error) {
 // executor passes them: not those of the project's settings, which may be secrets. Of two
 // with one name the last counts, as for the runner.
 func readPublic(text json.RawMessage) (names []string, err error) {
-	var list []struct {
-		Key    string `json:"key"`
-		Public bool   `json:"public"`
-		File   bool   `json:"file"`
-	}
-	if err := decode(text, &list); err != nil {
-		return nil, fmt.Errorf("variables: %w", err)
+	list, err := readVariables(text)
+	if err != nil {
+		return nil, err
 	}
 	last := map[string]int{}
 	for i, v := range list {

@@ -59,55 +59,39 @@ func ParseEnviron(environ []string) (Environ, error) {
 	}
 	_, e.ByRunner = own["BUILD_FAILURE_EXIT_CODE"]
 	e.State, e.Login = own[stateVariable], login(own)
-	codes, paths := e.readCodes(own), e.readPaths(own)
-	return e, cmp.Or(codes, paths)
+	return e, e.readOwn(own)
 }
 
-// readCodes returns the first fault in the order below. It sets the other code anyway:
-// this call may end with that one.
-func (e *Environ) readCodes(own map[string]string) (first error) {
+// readOwn reads what the runner itself passes, and returns the first fault in the order
+// below. It sets the other values anyway: this call may end with one of the codes.
+func (e *Environ) readOwn(own map[string]string) (first error) {
 	for _, v := range []struct {
 		name string
-		code *int
+		read func(text string) error
 	}{
-		{"BUILD_FAILURE_EXIT_CODE", &e.Codes.Build},
-		{"SYSTEM_FAILURE_EXIT_CODE", &e.Codes.System},
+		{"BUILD_FAILURE_EXIT_CODE", func(text string) error { return readCode(&e.Codes.Build, text) }},
+		{"SYSTEM_FAILURE_EXIT_CODE", func(text string) error { return readCode(&e.Codes.System, text) }},
+		{"BUILD_EXIT_CODE_FILE", func(text string) (err error) { e.CodeFile, err = job.ParseAbsPath(text); return err }},
+		{"JOB_RESPONSE_FILE", func(text string) (err error) { e.Response, err = job.ParseAbsPath(text); return err }},
 	} {
-		text, ok := own[v.name]
-		if !ok {
+		text, given := own[v.name]
+		if !given {
 			continue
 		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 255 {
-			first = cmp.Or(first, error(failure.Privatef("cannot use the runner's %s: %q is not an exit status of a failure", v.name, job.Clip(text))))
-			continue
-		}
-		*v.code = n
-	}
-	return first
-}
-
-// readPaths returns the first fault in the order below.
-func (e *Environ) readPaths(own map[string]string) (first error) {
-	for _, v := range []struct {
-		name string
-		path *job.AbsPath
-	}{
-		{"BUILD_EXIT_CODE_FILE", &e.CodeFile},
-		{"JOB_RESPONSE_FILE", &e.Response},
-	} {
-		text, ok := own[v.name]
-		if !ok {
-			continue
-		}
-		p, err := job.ParseAbsPath(text)
-		if err != nil {
+		if err := v.read(text); err != nil {
 			first = cmp.Or(first, error(failure.Privatef("cannot use the runner's %s: %w", v.name, err)))
-			continue
 		}
-		*v.path = p
 	}
 	return first
+}
+
+func readCode(code *int, text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 255 {
+		return fmt.Errorf("%q is not an exit status of a failure", job.Clip(text))
+	}
+	*code = n
+	return nil
 }
 
 // Variable returns the value of a CI variable as the runner expanded it. The

@@ -92,7 +92,7 @@ func ParseResponse(text []byte) (Response, error) {
 		}
 	}
 	r.Helper, r.StepRunner = w.needsHelper(), w.hasSteps()
-	r.Image, r.Services = w.hasImage(), w.hasServices()
+	r.Image, r.Services = w.hasImage(), hasEntries(w.services)
 	r.image, r.services, r.credentials, r.variables = w.image, w.services, w.credentials, w.variables
 	r.Trace, r.Span = w.tracing()
 	return r, nil
@@ -159,28 +159,35 @@ func (r *Response) readTimeout(w wireJob) error {
 	var info struct {
 		Timeout int `json:"timeout"`
 	}
-	if absent(w.runner) {
-		return nil
-	}
-	if err := json.Unmarshal(w.runner, &info); err != nil || info.Timeout < 0 {
+	if decode(w.runner, &info) != nil || info.Timeout < 0 {
 		return fmt.Errorf("runner_info: no timeout in seconds")
 	}
 	r.Timeout = info.Timeout
 	return nil
 }
 
+// variable is one of `variables` of the job or of a service.
+type variable struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Public bool   `json:"public"`
+	File   bool   `json:"file"`
+	Raw    bool   `json:"raw"`
+}
+
+func readVariables(text json.RawMessage) (all []variable, err error) {
+	if err := decode(text, &all); err != nil {
+		return nil, fmt.Errorf("variables: %w", err)
+	}
+	return all, nil
+}
+
 // readTokens keeps, of the variables, the first value of each name that has the
 // three parts of a signed token.
 func (r *Response) readTokens(w wireJob) error {
-	var list []struct {
-		Key   string `json:"key"`
-		Value string `json:"value"`
-	}
-	if absent(w.variables) {
-		return nil
-	}
-	if err := json.Unmarshal(w.variables, &list); err != nil {
-		return fmt.Errorf("variables: not a list of keys and values")
+	list, err := readVariables(w.variables)
+	if err != nil {
+		return err
 	}
 	r.tokens = map[string]string{}
 	for _, v := range list {
@@ -195,17 +202,21 @@ func (r *Response) readTokens(w wireJob) error {
 // text, the runner writes it as a list. Like needsHelper it only decides on a
 // warning.
 func (w wireJob) hasSteps() bool {
-	list := w.run
 	var text string
 	if json.Unmarshal(w.run, &text) == nil {
-		list = json.RawMessage(text)
+		return hasEntries(json.RawMessage(text))
 	}
-	var steps []json.RawMessage
-	return json.Unmarshal(list, &steps) == nil && len(steps) > 0
+	return hasEntries(w.run)
 }
 
-// hasImage and hasServices, like hasSteps, only decide on a warning. Where a job has
-// no image the runner writes one without a name.
+// hasEntries reports whether a text is a list that is not empty.
+func hasEntries(text json.RawMessage) bool {
+	var list []json.RawMessage
+	return json.Unmarshal(text, &list) == nil && len(list) > 0
+}
+
+// hasImage, like hasSteps, only decides on a warning. Where a job has no image the runner
+// writes one without a name.
 func (w wireJob) hasImage() bool {
 	var image struct {
 		Name string `json:"name"`
@@ -213,35 +224,22 @@ func (w wireJob) hasImage() bool {
 	return json.Unmarshal(w.image, &image) == nil && image.Name != ""
 }
 
-func (w wireJob) hasServices() bool {
-	var services []json.RawMessage
-	return json.Unmarshal(w.services, &services) == nil && len(services) > 0
-}
-
 // needsHelper looks for what the runner's scripts call its own program for.
 // Earlier jobs without artifacts are among the dependencies too. It only decides
 // on a warning, so that a form of the lists which is not known is no fault.
 func (w wireJob) needsHelper() bool {
-	for _, text := range []json.RawMessage{w.cache, w.artifacts} {
-		var list []json.RawMessage
-		if json.Unmarshal(text, &list) == nil && len(list) > 0 {
-			return true
-		}
-	}
 	var jobs []struct {
 		File struct {
 			Name string `json:"filename"`
 		} `json:"artifacts_file"`
 	}
-	if json.Unmarshal(w.dependencies, &jobs) != nil {
-		return false
-	}
+	dependencies := json.Unmarshal(w.dependencies, &jobs) == nil
 	for _, j := range jobs {
-		if j.File.Name != "" {
+		if dependencies && j.File.Name != "" {
 			return true
 		}
 	}
-	return false
+	return hasEntries(w.cache) || hasEntries(w.artifacts)
 }
 
 // fields are those of a JSON object that are wanted, and pointers to what they become.
