@@ -22,28 +22,46 @@ import (
 	"sync"
 )
 
-// ParentConn is the end of the socket that jacamar-auth holds. Its methods may be
-// called concurrently; a peer that does not read blocks Send and Terminate without a
-// limit.
-type ParentConn struct {
+// end is one end of the socket.
+type end struct {
 	conn    io.ReadWriter
 	sending sync.Mutex
 }
 
+// send sends a message; what names it in an error.
+func (e *end) send(k kind, what string, message any) error {
+	e.sending.Lock()
+	defer e.sending.Unlock()
+	return e.write(k, what, message)
+}
+
+// write is send for a caller that holds the lock.
+func (e *end) write(k kind, what string, message any) error {
+	text, err := encode(message)
+	if err == nil {
+		err = writeFrame(e.conn, k, text)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot send %s: %w", what, err)
+	}
+	return nil
+}
+
+// ParentConn is the end of the socket that jacamar-auth holds. Its methods may be
+// called concurrently; a peer that does not read blocks Send and Terminate without a
+// limit.
+type ParentConn struct{ end }
+
 // NewParentConn takes the connected socket.
-func NewParentConn(conn io.ReadWriter) *ParentConn { return &ParentConn{conn: conn} }
+func NewParentConn(conn io.ReadWriter) *ParentConn { return &ParentConn{end{conn: conn}} }
 
 // Send sends jacamar its request and, for a run stage, the script.
 func (a *ParentConn) Send(r Request, script []byte) error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
 	r.Version = Version
-	text, err := encode(r)
-	if err != nil {
-		return fmt.Errorf("cannot write the request: %w", err)
-	}
-	if err := writeFrame(a.conn, requestFrame, text); err != nil {
-		return fmt.Errorf("cannot send the request: %w", err)
+	if err := a.write(requestFrame, "the request", r); err != nil {
+		return err
 	}
 	if r.SubStage == "" {
 		return nil
@@ -150,28 +168,23 @@ func (a *ParentConn) Kill(c Condemned) error {
 }
 
 func (a *ParentConn) kill(c Condemned) error {
-	text, err := encode(c)
-	if err != nil {
-		return fmt.Errorf("cannot name processes: %w", err)
-	}
 	a.sending.Lock()
 	defer a.sending.Unlock()
-	if err := writeFrame(a.conn, killFrame, text); err != nil {
-		return fmt.Errorf("cannot name processes: %w", err)
+	if err := a.write(killFrame, "the names of processes", c); err != nil {
+		return err
 	}
-	_, err = expect(a.conn, doneFrame)
+	_, err := expect(a.conn, doneFrame)
 	return err
 }
 
 // ChildConn is the end of the socket that jacamar holds.
 type ChildConn struct {
-	conn    io.ReadWriter
-	sending sync.Mutex
-	notes   int
+	end
+	notes int
 }
 
 // NewChildConn takes the connected socket, of which the request has been read.
-func NewChildConn(conn io.ReadWriter) *ChildConn { return &ChildConn{conn: conn} }
+func NewChildConn(conn io.ReadWriter) *ChildConn { return &ChildConn{end: end{conn: conn}} }
 
 // Accept reads what jacamar-auth sends first: the request and, for a run stage, the
 // script.
@@ -195,13 +208,7 @@ func Accept(conn io.ReadWriter) (*ChildConn, Request, []byte, error) {
 }
 
 // Hello sends jacamar's hello.
-func (j *ChildConn) Hello(h Hello) error {
-	text, err := encode(h)
-	if err != nil {
-		return fmt.Errorf("cannot write the hello: %w", err)
-	}
-	return writeFrame(j.conn, helloFrame, text)
-}
+func (j *ChildConn) Hello(h Hello) error { return j.send(helloFrame, "the hello", h) }
 
 // Control is what jacamar-auth wants after the request.
 type Control int
@@ -224,15 +231,7 @@ func (j *ChildConn) Next() Control {
 }
 
 // Report sends the stage's result, the last thing that jacamar does.
-func (j *ChildConn) Report(r Result) error {
-	text, err := encode(r)
-	if err != nil {
-		return fmt.Errorf("cannot write the result: %w", err)
-	}
-	j.sending.Lock()
-	defer j.sending.Unlock()
-	return writeFrame(j.conn, resultFrame, text)
-}
+func (j *ChildConn) Report(r Result) error { return j.send(resultFrame, "the result", r) }
 
 // Condemned waits for the next processes that jacamar-auth wants ended. Any error
 // means that there are no more.

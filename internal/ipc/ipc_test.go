@@ -97,7 +97,7 @@ func TestRequestAndScriptArrive(t *testing.T) {
 
 func TestOrders(t *testing.T) {
 	auth, theirs, conn := conversation(t)
-	end := &ChildConn{conn: conn}
+	end := NewChildConn(conn)
 	go func() {
 		_ = auth.Terminate()
 		_ = auth.Terminate()
@@ -111,7 +111,7 @@ func TestOrders(t *testing.T) {
 	auth, theirs, conn = conversation(t)
 	_ = auth
 	go func() { _, _ = theirs.Write([]byte("B\x00\x00\x00\x00")) }()
-	if got := (&ChildConn{conn: conn}).Next(); got != ParentGone {
+	if got := NewChildConn(conn).Next(); got != ParentGone {
 		t.Errorf("nonsense is taken for %v", got)
 	}
 }
@@ -136,7 +136,7 @@ func TestResults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			auth, _, conn := conversation(t)
-			go func() { _ = (&ChildConn{conn: conn}).Report(ResultOf(tc.err, dirs)) }()
+			go func() { _ = NewChildConn(conn).Report(ResultOf(tc.err, dirs)) }()
 			r, err := auth.Result(nil)
 			if err != nil {
 				t.Fatal(err)
@@ -327,7 +327,7 @@ func TestLeftovers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			auth, _, conn := conversation(t)
 			sent := make(chan error, 1)
-			go func() { sent <- (&ChildConn{conn: conn}).Report(ResultOf(err, sample(t, "").Dirs).WithLeft(left)) }()
+			go func() { sent <- NewChildConn(conn).Report(ResultOf(err, sample(t, "").Dirs).WithLeft(left)) }()
 			r, rerr := auth.Result(nil)
 			if err := errors.Join(rerr, <-sent); err != nil {
 				t.Fatal(err)

@@ -89,15 +89,11 @@ func (n Note) printable() Note {
 
 // Note sends a note. It omits notes beyond the limit of a stage.
 func (j *ChildConn) Note(n Note) error {
-	text, err := encode(n.printable())
-	if err != nil {
-		return fmt.Errorf("cannot write a note: %w", err)
-	}
 	j.sending.Lock()
 	defer j.sending.Unlock()
 	if j.notes == maxNotes {
 		return nil
 	}
 	j.notes++
-	return writeFrame(j.conn, noteFrame, text)
+	return j.write(noteFrame, "a note", n.printable())
 }

@@ -22,7 +22,7 @@ func TestNotes(t *testing.T) {
 	}
 	errs := make(chan error, 1)
 	go func() {
-		end := &ChildConn{conn: conn}
+		end := NewChildConn(conn)
 		for _, n := range sent {
 			if err := end.Note(n); err != nil {
 				errs <- err

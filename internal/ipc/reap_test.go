@@ -15,7 +15,7 @@ import (
 func TestHello(t *testing.T) {
 	auth, _, conn := conversation(t)
 	want := Hello{PID: 42, Processes: 1 << 40}
-	go func() { _ = (&ChildConn{conn: conn}).Hello(want) }()
+	go func() { _ = NewChildConn(conn).Hello(want) }()
 	if got, err := auth.Greeting(); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -44,7 +44,7 @@ func TestCondemned(t *testing.T) {
 	for n := range 2*maxPIDs + 1 {
 		pids = append(pids, 1<<22-n)
 	}
-	job, got := &ChildConn{conn: conn}, make(chan []int)
+	job, got := NewChildConn(conn), make(chan []int)
 	go func() {
 		var all []int
 		for {
@@ -79,7 +79,7 @@ func TestCondemned(t *testing.T) {
 		t.Error("a reaper that is gone has ended something")
 	}
 	for name, text := range map[string]string{"no message": frame('K', 2, "xx"), "a list": frame('K', 3, "[2]"), "an order": frame('T', 0, ""), "nothing": ""} {
-		if pids, err := (&ChildConn{conn: rw(text)}).Condemned(); err == nil {
+		if pids, err := NewChildConn(rw(text)).Condemned(); err == nil {
 			t.Errorf("%s: accepted as %v", name, pids)
 		}
 	}
