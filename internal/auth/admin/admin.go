@@ -129,11 +129,7 @@ func refreshKeys(ctx context.Context, configuration string, forget bool) error {
 	if err != nil {
 		return err
 	}
-	fetch := keys.Refresh
-	if forget {
-		fetch = keys.Reset
-	}
-	set, err := fetch(ctx, time.Now())
+	set, err := keys.Refresh(ctx, time.Now(), forget)
 	if err != nil {
 		return err
 	}

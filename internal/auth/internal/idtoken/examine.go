@@ -109,9 +109,7 @@ func (k *Keys) issuer(ctx context.Context) string {
 	if k.settings.GitLab == nil {
 		return ""
 	}
-	s := k.server
-	s.url = k.settings.GitLab.JoinPath(discoveryDocument)
-	answer, _ := s.fetch(ctx)
+	answer, _ := k.request(ctx, k.settings.GitLab.JoinPath(discoveryDocument))
 	var document struct {
 		Issuer string `json:"issuer"`
 	}
@@ -122,9 +120,9 @@ func (k *Keys) issuer(ctx context.Context) string {
 // Probe requests the key set and reads the state directory. It changes no file, so
 // that an administrator may call it as an account other than that of the service.
 func (k *Keys) Probe(ctx context.Context, now time.Time) Probe {
-	p := Probe{URL: k.server.url.Redacted()}
+	p := Probe{URL: k.url.Redacted()}
 	start := time.Now()
-	a, err := k.server.fetch(ctx)
+	a, err := k.request(ctx, k.url)
 	p.Connected, p.Secured, p.Err = a.Connected, a.Secured, err
 	if !a.Date.IsZero() {
 		p.Skew, p.SkewKnown = a.Date.Sub(now.Add(time.Since(start))).Round(time.Second), true

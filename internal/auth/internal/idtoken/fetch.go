@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"jacamar-ci/internal/auth/internal/subprocess"
-	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jwks"
@@ -20,53 +19,44 @@ import (
 	"jacamar-ci/internal/trustedfile"
 )
 
-// server is the source of the key set, accessed by jacamar-keys: this process has
-// neither HTTP nor TLS.
-type server struct {
-	url     *url.URL
-	proxy   *url.URL // nil for none
-	caFile  job.AbsPath
-	program func() (job.AbsPath, error)
-	runAs   *thread.IDs
-}
-
-// fetch requests the key set once by jacamar-keys. With an error, the result still
-// shows how far the request came.
-func (s server) fetch(ctx context.Context) (jwks.Result, error) {
-	program, err := s.program()
+// request requests a URL of the server once, by jacamar-keys: this process has neither
+// HTTP nor TLS. With an error, the result still shows how far the request came.
+func (k *Keys) request(ctx context.Context, u *url.URL) (jwks.Result, error) {
+	s := k.settings
+	program, err := s.Program()
 	if err != nil {
 		return jwks.Result{}, err
 	}
-	bundle, err := s.openBundle()
+	bundle, err := openBundle(u, s.CAFile)
 	if err != nil {
 		return jwks.Result{}, err
 	}
 	defer bundle.Close()
-	args := []string{s.url.String()}
-	if s.proxy != nil {
-		args = append(args, s.proxy.String())
+	args := []string{u.String()}
+	if s.Proxy != nil {
+		args = append(args, s.Proxy.String())
 	}
 	r, err := subprocess.Command{
-		Path: program.String(), Args: args, Env: []string{"GOMAXPROCS=1"}, Input: bundle, As: s.runAs, NoNewPrivs: true,
+		Path: program.String(), Args: args, Env: []string{"GOMAXPROCS=1"}, Input: bundle, As: s.FetchAs, NoNewPrivs: true,
 		Limit: jwks.Timeout + time.Second, MaxOutput: jwks.MaxResult, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	if err := runError(r, err); err != nil {
-		return jwks.Result{}, s.fetchError(fmt.Errorf("%s: %w", program, err))
+		return jwks.Result{}, fetchError(u, fmt.Errorf("%s: %w", program, err))
 	}
 	a, err := jwks.Parse(r.Stdout)
 	switch {
 	case err != nil:
-		return jwks.Result{}, s.fetchError(fmt.Errorf("%s has another version: install all programs from one package", program))
+		return jwks.Result{}, fetchError(u, fmt.Errorf("%s has another version: install all programs from one package", program))
 	case a.Bundle:
 		return a, failure.Configf("cannot use the CA file %s: %s", bundle.Name(), a.Problem)
 	case a.Problem != "":
-		return a, s.fetchError(errors.New(job.Printable(a.Problem)))
+		return a, fetchError(u, errors.New(job.Printable(a.Problem)))
 	}
 	return a, nil
 }
 
-func (s server) fetchError(err error) error {
-	return failure.Privatef("cannot fetch keys from %s: %w", s.url.Redacted(), err)
+func fetchError(u *url.URL, err error) error {
+	return failure.Privatef("cannot fetch keys from %s: %w", u.Redacted(), err)
 }
 
 // runError returns why a run of jacamar-keys gave no result, nil if it gave one.
@@ -117,14 +107,14 @@ var systemBundles = [...]string{
 
 // openBundle opens the trusted CAs: those of the site's file if configured, else those
 // of the system, none for http.
-func (s server) openBundle() (*os.File, error) {
+func openBundle(u *url.URL, caFile job.AbsPath) (*os.File, error) {
 	switch {
-	case s.url.Scheme == "http":
+	case u.Scheme == "http":
 		return os.Open(os.DevNull)
-	case s.caFile.IsZero():
+	case caFile.IsZero():
 		return firstBundle(systemBundles[:])
 	}
-	f, err := trustedfile.Self().Open(s.caFile, jwks.MaxBundle)
+	f, err := trustedfile.Self().Open(caFile, jwks.MaxBundle)
 	if err != nil {
 		return nil, failure.Configf("cannot use the CA file: %w", err)
 	}

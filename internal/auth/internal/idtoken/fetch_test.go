@@ -381,7 +381,7 @@ func TestFetcherLookedUpLate(t *testing.T) {
 	if _, err := s.keys().Get(context.Background(), ciID, issued); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.keys().Refresh(context.Background(), issued); failure.KindOf(err) != failure.Config {
+	if _, err := s.keys().Refresh(context.Background(), issued, false); failure.KindOf(err) != failure.Config {
 		t.Errorf("error %v, want that of looking for it", err)
 	}
 }

@@ -50,7 +50,7 @@ type KeySettings struct {
 // possible.
 type Keys struct {
 	settings KeySettings
-	server   server
+	url      *url.URL // of the key set
 	store    store
 }
 
@@ -63,7 +63,7 @@ func NewKeys(s KeySettings) (*Keys, error) {
 	if s.Warn == nil {
 		s.Warn = func(error) {}
 	}
-	return &Keys{s, server{u, s.Proxy, s.CAFile, s.Program, s.FetchAs}, newStore(s.State, u.String())}, nil
+	return &Keys{s, u, newStore(s.State, u.String())}, nil
 }
 
 // Dir returns the directory of the cache.
@@ -140,7 +140,7 @@ func (k *Keys) update(ctx context.Context, cached cachedKeys, kid string, now ti
 	if within(cached.attempted, minFetchInterval, now) {
 		// fetched after attempted means that the clock was set back since.
 		if !cached.attempted.Equal(cached.fetched) {
-			return cachedKeys{}, fmt.Errorf("fetching keys from %s failed %s ago", k.server.url.Redacted(), wholeSeconds(now.Sub(cached.attempted)))
+			return cachedKeys{}, fmt.Errorf("fetching keys from %s failed %s ago", k.url.Redacted(), wholeSeconds(now.Sub(cached.attempted)))
 		}
 		return cached, nil
 	}
@@ -163,23 +163,15 @@ func (k *Keys) update(ctx context.Context, cached cachedKeys, kid string, now ti
 func (k *Keys) replaceCached(cached, fresh cachedKeys) cachedKeys {
 	next, change := fresh.replace(cached)
 	if change != "" {
-		k.settings.Warn(failure.Privatef("%s: %s", k.server.url.Redacted(), change))
+		k.settings.Warn(failure.Privatef("%s: %s", k.url.Redacted(), change))
 	}
 	return next
 }
 
 // Refresh fetches the set and caches it. It is for a timer at sites whose jobs should
-// not wait for the network.
-func (k *Keys) Refresh(ctx context.Context, now time.Time) (KeySet, error) {
-	return k.refresh(ctx, now, false)
-}
-
-// Reset is Refresh without trust in any key set that was fetched before.
-func (k *Keys) Reset(ctx context.Context, now time.Time) (KeySet, error) {
-	return k.refresh(ctx, now, true)
-}
-
-func (k *Keys) refresh(ctx context.Context, now time.Time, reset bool) (KeySet, error) {
+// not wait for the network. With forget, a set that was fetched before is no longer
+// trusted.
+func (k *Keys) Refresh(ctx context.Context, now time.Time, forget bool) (KeySet, error) {
 	cached, err := k.store.load()
 	if failure.KindOf(err) == failure.Config {
 		return KeySet{}, err
@@ -189,7 +181,7 @@ func (k *Keys) refresh(ctx context.Context, now time.Time, reset bool) (KeySet, 
 		return KeySet{}, err
 	}
 	next := k.replaceCached(cached, fresh)
-	if reset {
+	if forget {
 		next.former = nil
 	}
 	if err := k.store.save(next); err != nil {
@@ -200,13 +192,13 @@ func (k *Keys) refresh(ctx context.Context, now time.Time, reset bool) (KeySet, 
 
 // fetch fetches and parses the set.
 func (k *Keys) fetch(ctx context.Context, now time.Time) (cachedKeys, error) {
-	a, err := k.server.fetch(ctx)
+	a, err := k.request(ctx, k.url)
 	if err != nil {
 		return cachedKeys{}, err
 	}
 	set, err := parseKeySet(a.Set)
 	if err != nil {
-		return cachedKeys{}, failure.Privatef("cannot use the keys of %s: %w", k.server.url.Redacted(), err)
+		return cachedKeys{}, failure.Privatef("cannot use the keys of %s: %w", k.url.Redacted(), err)
 	}
 	return cachedKeys{fetchedSet: fetchedSet{set, a.Set, now}, attempted: now}, nil
 }

@@ -178,7 +178,7 @@ func TestKeysConcurrently(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 10 {
-				if _, err := k.Refresh(ctx, issued); err != nil {
+				if _, err := k.Refresh(ctx, issued, false); err != nil {
 					t.Error(err)
 				}
 			}
@@ -189,7 +189,7 @@ func TestKeysConcurrently(t *testing.T) {
 	for reads := 0; ; reads++ {
 		b, err := os.ReadFile(file)
 		if err == nil {
-			_, err = decodeCached(b, k.server.url.String())
+			_, err = decodeCached(b, k.url.String())
 		}
 		if err != nil {
 			<-done
@@ -208,13 +208,13 @@ func TestKeysConcurrently(t *testing.T) {
 
 func TestRefresh(t *testing.T) {
 	s := primed(t)
-	set, err := s.keys().Refresh(ctx, issued.Add(time.Second))
+	set, err := s.keys().Refresh(ctx, issued.Add(time.Second), false)
 	if err != nil || set.Len() != 2 {
 		t.Fatalf("Refresh: %v, %v", set, err)
 	}
 	s.wantAsked(2)
 	s.down()
-	if _, err := s.keys().Refresh(ctx, issued.Add(time.Hour)); err == nil {
+	if _, err := s.keys().Refresh(ctx, issued.Add(time.Hour), false); err == nil {
 		t.Error("Refresh succeeded without a server")
 	}
 	// The failure takes nothing away.

@@ -115,7 +115,7 @@ func TestRotationNoWarning(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.behave(sends(marshal(t, set(jwk("next", &otherKey().PublicKey)))))
-	if _, err := s.keys().Refresh(ctx, issued.Add(4*time.Minute)); err != nil {
+	if _, err := s.keys().Refresh(ctx, issued.Add(4*time.Minute), false); err != nil {
 		t.Fatal(err)
 	}
 	if len(s.warned) > 0 {
@@ -130,7 +130,7 @@ func TestRotationNoWarning(t *testing.T) {
 func TestSameIDsOfOtherKeys(t *testing.T) {
 	s := primed(t)
 	s.behave(sends(marshal(t, set(jwk(ciID, &otherKey().PublicKey), jwk(loginID, &otherKey().PublicKey)))))
-	if _, err := s.keys().Refresh(ctx, issued.Add(2*time.Minute)); err != nil {
+	if _, err := s.keys().Refresh(ctx, issued.Add(2*time.Minute), false); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.notices(); len(n) != 1 {
@@ -144,8 +144,8 @@ func TestReset(t *testing.T) {
 		fetch  func(*Keys) error
 		served bool
 	}{
-		"refresh": {func(k *Keys) error { _, err := k.Refresh(ctx, issued.Add(2*time.Minute)); return err }, true},
-		"forget":  {func(k *Keys) error { _, err := k.Reset(ctx, issued.Add(2*time.Minute)); return err }, false},
+		"refresh": {func(k *Keys) error { _, err := k.Refresh(ctx, issued.Add(2*time.Minute), false); return err }, true},
+		"forget":  {func(k *Keys) error { _, err := k.Refresh(ctx, issued.Add(2*time.Minute), true); return err }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := primed(t)
@@ -208,7 +208,7 @@ func TestReplacing(t *testing.T) {
 func TestDamagedFormerSet(t *testing.T) {
 	s := primed(t)
 	s.behave(sends(impostor(t)))
-	if _, err := s.keys().Refresh(ctx, issued.Add(2*time.Minute)); err != nil {
+	if _, err := s.keys().Refresh(ctx, issued.Add(2*time.Minute), false); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(s.stateFile())
@@ -218,7 +218,7 @@ func TestDamagedFormerSet(t *testing.T) {
 	if _, err := decodeCached([]byte(`{"version":1,"url":"u","set":`+string(soundSet(t))+`,"before":{"fetched":1,"set":{"keys":[]}}}`), "u"); err == nil {
 		t.Error("a record with a former set of no use was read")
 	}
-	r, err := decodeCached(text, s.keys().server.url.String())
+	r, err := decodeCached(text, s.keys().url.String())
 	if err != nil || r.former == nil || !r.former.set.Has(ciID) || !r.former.fetched.Equal(issued.Truncate(time.Second)) {
 		t.Errorf("read %+v, %v", r, err)
 	}

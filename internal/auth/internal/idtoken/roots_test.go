@@ -53,7 +53,7 @@ func TestCAFileIsJudged(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSite(t)
 			s.settings.CAFile = c.file
-			_, err := s.keys().Refresh(context.Background(), issued)
+			_, err := s.keys().Refresh(context.Background(), issued, false)
 			if c.want == "" {
 				if failure.KindOf(err) == failure.Config || !strings.Contains(fmt.Sprint(err), "certificate") {
 					t.Errorf("error %v, want one of the server's certificate", err)

@@ -29,17 +29,13 @@ func newStore(dir statedir.Dir, url string) store {
 // load reads the cached set and creates a missing directory. A directory that others
 // could change is a failure.Config error, because they could supply every key set in
 // it. Any other error is why there is no set to trust.
-func (s store) load() (cachedKeys, error) {
-	b, err := s.dir.Load(s.file, maxCacheFile)
-	if err != nil {
-		return cachedKeys{}, err
-	}
-	return decodeCached(b, s.url)
-}
+func (s store) load() (cachedKeys, error) { return s.cached(s.dir.Load) }
 
 // read is load without creating the directory.
-func (s store) read() (cachedKeys, error) {
-	b, err := s.dir.Read(s.file, maxCacheFile)
+func (s store) read() (cachedKeys, error) { return s.cached(s.dir.Read) }
+
+func (s store) cached(read func(name string, limit int64) ([]byte, error)) (cachedKeys, error) {
+	b, err := read(s.file, maxCacheFile)
 	if err != nil {
 		return cachedKeys{}, err
 	}

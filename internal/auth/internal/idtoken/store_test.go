@@ -48,7 +48,7 @@ func TestStateDirectory(t *testing.T) {
 	if failure.KindOf(err) != failure.Config || !strings.Contains(err.Error(), "its mode is 0770") {
 		t.Errorf("error %v, want a fault of the configuration", err)
 	}
-	if _, err = s.keys().Refresh(context.Background(), issued); failure.KindOf(err) != failure.Config {
+	if _, err = s.keys().Refresh(context.Background(), issued, false); failure.KindOf(err) != failure.Config {
 		t.Errorf("Refresh: error %v, want a fault of the configuration", err)
 	}
 	s.wantAsked(1)
@@ -170,7 +170,7 @@ func TestFullDisk(t *testing.T) {
 	if files, _ := os.ReadDir(s.stateDir.String()); len(files) != 0 {
 		t.Errorf("%v is left behind", files)
 	}
-	if _, err := k.Refresh(context.Background(), issued); err == nil {
+	if _, err := k.Refresh(context.Background(), issued, false); err == nil {
 		t.Error("Refresh succeeded without keeping anything")
 	}
 }
