@@ -148,16 +148,15 @@ func (j *Journal) lockAdmission() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	deadline := time.Now().Add(admissionLimit)
+	deadline, counting := time.Now().Add(admissionLimit), fmt.Errorf("cannot lock %s: other processes count for %v", file.Name(), admissionLimit)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 0, Len: 1}
-		err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
+		err := lock(file, unix.F_WRLCK, counting)
 		switch {
 		case err == nil:
 			return file, nil
-		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) || time.Now().After(deadline):
+		case err != counting || time.Now().After(deadline):
 			file.Close()
-			return nil, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
+			return nil, err
 		}
 		time.Sleep(pause)
 	}

@@ -128,20 +128,28 @@ func (j *Journal) open(dir string, k Key, flags int, first []Event) (*Live, erro
 		return nil, err
 	}
 	l := &Live{j, k, file}
-	lock := unix.Flock_t{Type: unix.F_RDLCK, Start: 0, Len: 1}
-	err = unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		err = ErrTaken
+	if err = lock(file, unix.F_RDLCK, ErrTaken); err == nil {
+		err = l.Append(first...)
 	}
 	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
-	}
-	if err := l.Append(first...); err != nil {
 		file.Close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// lock locks the first byte of a file until it is closed, without waiting. Its error is
+// taken where another process has a lock that excludes this one.
+func lock(file *os.File, kind int16, taken error) error {
+	want := unix.Flock_t{Type: kind, Start: 0, Len: 1}
+	err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &want)
+	switch {
+	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES):
+		return taken
+	case err != nil:
+		return fmt.Errorf("cannot lock %s: %w", file.Name(), err)
+	}
+	return nil
 }
 
 // file opens a file of the journal for reading and appending. It is in a directory, or
@@ -229,9 +237,7 @@ func (l *Live) markTruncated(size int64, e Event) error {
 
 // Began is when the rules allowed the job, zero if the file does not have it.
 func (l *Live) Began() time.Time {
-	text := make([]byte, 2*maxLine)
-	n, _ := l.file.ReadAt(text, 0)
-	for _, e := range parseEvents(text[:n]) {
+	for _, e := range l.Events() {
 		if e.Name == Granted {
 			return time.UnixMilli(int64(e.Time * 1000))
 		}

@@ -149,13 +149,8 @@ func (j *Journal) TakeOver(k Key) (*Live, Record, error) {
 }
 
 func takeOver(file *os.File) (Record, error) {
-	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 0, Len: 1}
-	err := unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &lock)
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-		return Record{}, errInUse
-	}
-	if err != nil {
-		return Record{}, fmt.Errorf("cannot lock %s: %w", file.Name(), err)
+	if err := lock(file, unix.F_WRLCK, errInUse); err != nil {
+		return Record{}, err
 	}
 	info, err := file.Stat()
 	if err != nil {
