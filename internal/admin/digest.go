@@ -32,7 +32,7 @@ type accounting struct {
 }
 
 func newAccounting(r journal.Record) accounting {
-	j := status.EndedJob(r)
+	j := status.NewJob(r)
 	granted, _ := r.Find(journal.Granted)
 	return accounting{
 		Job: j.ID, UID: granted.Context.UID, ProjectID: granted.Context.ProjectID, Executor: j.Executor, Ended: j.Last, Exit: j.Exit, Code: j.Code,

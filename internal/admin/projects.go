@@ -53,7 +53,7 @@ func Projects(w io.Writer, js Journals, since time.Duration, asJSON bool, now ti
 
 // projectsOf sums up the jobs, which begin with the newest, in the order of the names.
 func projectsOf(ended []status.Job) []*project {
-	list := grouped(ended, func(j status.Job) (string, project) { return j.Project, project{Project: j.Project} }, (*project).add)
+	list := status.Grouped(ended, func(j status.Job) (string, project) { return j.Project, project{Project: j.Project} }, (*project).add)
 	slices.SortFunc(list, func(a, b *project) int { return cmp.Compare(a.Project, b.Project) })
 	return list
 }
@@ -112,7 +112,7 @@ func sizes(ended []status.Job) []*occupied {
 		seen[at] = seen[at] || !old
 		return old
 	})
-	list := grouped(newest, func(j status.Job) (owner, occupied) {
+	list := status.Grouped(newest, func(j status.Job) (owner, occupied) {
 		return owner{j.Account, j.Project}, occupied{Account: j.Account, Project: j.Project}
 	}, (*occupied).add)
 	slices.SortFunc(list, func(a, b *occupied) int {

@@ -88,7 +88,7 @@ func upper(names []string) (list []string) {
 
 // sums groups the jobs, in the order of their keys.
 func sums(jobs []status.Job, by []func(status.Job) string) []*sum {
-	list := grouped(jobs, func(j status.Job) (string, sum) {
+	list := status.Grouped(jobs, func(j status.Job) (string, sum) {
 		var key []string
 		for _, f := range by {
 			key = append(key, f(j))
@@ -97,19 +97,6 @@ func sums(jobs []status.Job, by []func(status.Job) string) []*sum {
 	}, (*sum).add)
 	slices.SortFunc(list, func(a, b *sum) int { return slices.Compare(a.key, b.key) })
 	return list
-}
-
-// grouped adds each job to the sum with its key, which begins as key returns it.
-func grouped[K comparable, S any](jobs []status.Job, key func(status.Job) (K, S), add func(*S, status.Job)) []*S {
-	of := map[K]*S{}
-	for _, j := range jobs {
-		k, first := key(j)
-		if of[k] == nil {
-			of[k] = &first
-		}
-		add(of[k], j)
-	}
-	return slices.Collect(maps.Values(of))
 }
 
 func (s *sum) add(j status.Job) {

@@ -110,7 +110,7 @@ func (c *Counters) count(r journal.Record) {
 		c.Refused.add(1, "rule", cmp.Or(e.Context.Rule, "unknown"))
 		return
 	}
-	j := newJob(r)
+	j := NewJob(r)
 	c.Ended.add(1, "executor", j.Executor, "exit", cmp.Or(j.Exit, "unknown"))
 	c.CPU.add(j.CPU, "executor", j.Executor)
 	c.Job.observe(j.Last.Sub(j.Began).Seconds())

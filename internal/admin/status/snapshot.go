@@ -144,18 +144,15 @@ func Ended(past []journal.Record) []Job {
 	list := []Job{}
 	for _, r := range past {
 		if _, refused := r.Find(journal.Refused); !refused {
-			list = append(list, newJob(r))
+			list = append(list, NewJob(r))
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Job) int { return b.Last.Compare(a.Last) })
 	return list
 }
 
-// EndedJob is the job of a record that is not a refusal.
-func EndedJob(r journal.Record) Job { return newJob(r) }
-
 func newLiveJob(r journal.Record, in Input) Job {
-	j := newJob(r)
+	j := NewJob(r)
 	gone := false
 	if e, ok := r.Find(journal.Granted); ok && e.Context.Owner != nil {
 		gone = in.Gone(*e.Context.Owner)
@@ -169,8 +166,9 @@ func newLiveJob(r journal.Record, in Input) Job {
 	return j
 }
 
-// newJob reads a record's events in their order; newer values replace older ones.
-func newJob(r journal.Record) Job {
+// NewJob is the job of a record that is not a refusal. It reads the events in their order;
+// newer values replace older ones.
+func NewJob(r journal.Record) Job {
 	j := Job{Host: r.Host, Last: r.Last().UTC()}
 	if r.Live {
 		j.ID = r.Key.Job.String()
@@ -249,25 +247,34 @@ func counts(of map[string]int) []Count {
 }
 
 func usage(ended []Job) []Usage {
-	of := map[string]*Usage{}
-	for _, j := range ended {
-		u := of[j.Account]
-		if u == nil {
-			u = &Usage{Account: j.Account}
-			of[j.Account] = u
-		}
-		u.Jobs++
-		if j.Exit != "ok" {
-			u.Failed++
-		}
-		u.CPU, u.Wall, u.Disk = u.CPU+j.CPU, u.Wall+j.Last.Sub(j.Began).Seconds(), max(u.Disk, j.Disk)
-	}
 	list := []Usage{}
-	for _, name := range slices.Sorted(maps.Keys(of)) {
-		list = append(list, *of[name])
+	for _, u := range Grouped(ended, func(j Job) (string, Usage) { return j.Account, Usage{Account: j.Account} }, (*Usage).add) {
+		list = append(list, *u)
 	}
-	slices.SortStableFunc(list, func(a, b Usage) int { return cmp.Compare(b.CPU, a.CPU) })
+	slices.SortFunc(list, func(a, b Usage) int { return cmp.Or(cmp.Compare(b.CPU, a.CPU), cmp.Compare(a.Account, b.Account)) })
 	return list
+}
+
+func (u *Usage) add(j Job) {
+	u.Jobs++
+	if j.Exit != "ok" {
+		u.Failed++
+	}
+	u.CPU, u.Wall, u.Disk = u.CPU+j.CPU, u.Wall+j.Last.Sub(j.Began).Seconds(), max(u.Disk, j.Disk)
+}
+
+// Grouped adds each job to the sum with its key, which begins as key returns it. The sums
+// have no order.
+func Grouped[K comparable, S any](jobs []Job, key func(Job) (K, S), add func(*S, Job)) []*S {
+	of := map[K]*S{}
+	for _, j := range jobs {
+		k, first := key(j)
+		if of[k] == nil {
+			of[k] = &first
+		}
+		add(of[k], j)
+	}
+	return slices.Collect(maps.Values(of))
 }
 
 // attention lists the problems that do not end by themselves, the most urgent kind
