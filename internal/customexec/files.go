@@ -1,6 +1,7 @@
 package customexec
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,19 +85,13 @@ func readRunnerFile(p job.AbsPath, limit int64) ([]byte, error) {
 // readWhole reads a file of the expected size, and refuses one that grows over the
 // limit.
 func readWhole(file io.Reader, size, limit int64) ([]byte, error) {
-	text := make([]byte, size, size+1)
-	n, err := io.ReadFull(file, text)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return text[:n], nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	rest, err := io.ReadAll(io.LimitReader(file, limit-size+1))
-	if int64(len(rest)) > limit-size {
+	var text bytes.Buffer
+	text.Grow(int(size) + bytes.MinRead)
+	_, err := text.ReadFrom(io.LimitReader(file, limit+1))
+	if int64(text.Len()) > limit {
 		return nil, fmt.Errorf("the file grew over the limit of %d bytes", limit)
 	}
-	return append(text, rest...), err
+	return text.Bytes(), err
 }
 
 // removeExitCode removes the exit code of an earlier stage: the runner never does,

@@ -81,7 +81,13 @@ func parseConfig(text []byte) (Config, error) {
 // check rejects values with which no process can be started: a text with a NUL
 // (execve(2)), a variable without a name, lists that are too long.
 func (c Config) check() error {
-	for _, l := range c.lists() {
+	for _, l := range []struct {
+		name  string
+		texts []string
+	}{
+		{"environment", c.Env}, {"entrypoint", c.Entrypoint}, {"command", c.Cmd},
+		{"user, working directory or architecture", []string{c.User, c.WorkingDir, c.Architecture, c.OS}},
+	} {
 		if len(l.texts) > maxEntries {
 			return fmt.Errorf("the image's %s has more than %d entries", l.name, maxEntries)
 		}
@@ -100,19 +106,6 @@ func (c Config) check() error {
 		return fmt.Errorf("the image's working directory %q is not absolute", job.Clip(c.WorkingDir))
 	}
 	return nil
-}
-
-// namedList is one list of texts of a configuration, with its name for errors.
-type namedList struct {
-	name  string
-	texts []string
-}
-
-func (c Config) lists() []namedList {
-	return []namedList{
-		{"environment", c.Env}, {"entrypoint", c.Entrypoint}, {"command", c.Cmd},
-		{"user, working directory or architecture", []string{c.User, c.WorkingDir, c.Architecture, c.OS}},
-	}
 }
 
 // ports parses the names of ExposedPorts, "8080" or "8080/tcp". It skips other protocols,
