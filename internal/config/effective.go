@@ -3,16 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
-	"reflect"
-	"slices"
 	"strings"
+
+	"github.com/BurntSushi/toml"
+	"github.com/hashicorp/go-multierror"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
-
-	"github.com/BurntSushi/toml"
-	"github.com/hashicorp/go-multierror"
 )
 
 // Setting is a key with the value that it has.
@@ -82,47 +80,23 @@ type settingWriter struct {
 }
 
 func (w settingWriter) all() (all []Setting, err error) {
-	lists := tablesOf(reflect.TypeFor[Config](), "")
-	done := map[string]bool{}
+	done := ""
 	for _, k := range Reference() {
-		table, _ := split(k.Path)
-		if slices.Contains(lists, table) {
-			if !done[table] {
-				entries, err := w.entries(table)
-				if err != nil {
-					return nil, err
-				}
-				all = append(all, entries...)
-			}
-			done[table] = true
-			continue
+		var some []Setting
+		switch table, _ := split(k.Path); {
+		case !IsArray(table):
+			value, given := lookup(w.doc, k.Path)
+			some, err = w.setting(k, k.Path, value, given)
+		case table != done:
+			done = table
+			some, err = w.entries(table)
 		}
-		value, given := lookup(w.doc, k.Path)
-		s, err := w.setting(k, k.Path, value, given)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, s)
+		all = append(all, some...)
 	}
 	return all, nil
-}
-
-// tablesOf lists the arrays of tables in the configuration.
-func tablesOf(of reflect.Type, path string) (lists []string) {
-	known := keysByPath()
-	for name, field := range fields(reflect.New(of).Elem()) {
-		key := join(path, name)
-		if _, isKey := known[key]; isKey {
-			continue
-		}
-		switch t := field.Type(); t.Kind() {
-		case reflect.Slice:
-			lists = append(lists, key)
-		case reflect.Struct:
-			lists = append(lists, tablesOf(t, key)...)
-		}
-	}
-	return lists
 }
 
 // entries are the keys of each entry of an array of tables that the file has.
@@ -141,14 +115,14 @@ func (w settingWriter) entries(table string) (all []Setting, err error) {
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, s)
+			all = append(all, s...)
 		}
 	}
 	return all, nil
 }
 
-func (w settingWriter) setting(k Key, path string, value any, given bool) (s Setting, err error) {
-	s = Setting{Key: path, From: Unset, Otherwise: k.Otherwise}
+func (w settingWriter) setting(k Key, path string, value any, given bool) ([]Setting, error) {
+	s := Setting{Key: path, From: Unset}
 	switch {
 	case given:
 		s.From, s.Name, s.Line = FromFile, w.written[path], w.lines[path]
@@ -160,11 +134,12 @@ func (w settingWriter) setting(k Key, path string, value any, given bool) (s Set
 	case path == "general.jwt_issuer" || path == "general.jwt_required_aud":
 		s.From, value = FromServer, w.server
 	default:
-		return s, nil
+		s.Otherwise = k.Otherwise
+		return []Setting{s}, nil
 	}
-	s.Otherwise = ""
+	var err error
 	s.Value, err = literal(value)
-	return s, err
+	return []Setting{s}, err
 }
 
 // literal writes a value in TOML.
