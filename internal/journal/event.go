@@ -9,6 +9,7 @@ package journal
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -33,18 +34,12 @@ func (k Key) String() string {
 
 // ParseKey reads the name of a live file.
 func ParseKey(name string) (Key, error) {
-	parts := strings.Split(name, ".")
-	if len(parts) != 3 {
-		return Key{}, fmt.Errorf("%q is not the name of a live job", job.Clip(name))
-	}
+	parts := append(strings.Split(name, "."), "", "")
 	uid, err := strconv.ParseUint(parts[0], 10, 32)
-	if err != nil {
-		return Key{}, fmt.Errorf("%q is not the name of a live job", job.Clip(name))
-	}
 	project, err1 := job.ParseID(parts[1])
 	id, err2 := job.ParseID(parts[2])
 	k := Key{job.UID(uid), project, id}
-	if err1 != nil || err2 != nil || k.String() != name {
+	if errors.Join(err, err1, err2) != nil || k.String() != name {
 		return Key{}, fmt.Errorf("%q is not the name of a live job", job.Clip(name))
 	}
 	return k, nil

@@ -114,7 +114,7 @@ var packages = []pkg{
 	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/bugreport", may: []string{"internal/config"}, beyond: []string{toml}, never: effects},
 	{
-		path: "internal/auth/admin/trial", may: []string{auth + "subprocess", auth + "thread", "internal/job"}, beyond: []string{toml},
+		path: "internal/auth/admin/trial", may: []string{auth + "subprocess", auth + "thread", "internal/customexec", "internal/job"}, beyond: []string{toml},
 		never: []string{"net", "os/exec", "os/user", "syscall"},
 	},
 	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},

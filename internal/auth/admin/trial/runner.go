@@ -2,28 +2,13 @@ package trial
 
 import (
 	"crypto/rand"
-	"encoding/json"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
+	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/job"
 )
-
-// configOutput is what the config stage printed.
-type configOutput struct {
-	BuildsDir string            `json:"builds_dir"`
-	CacheDir  string            `json:"cache_dir"`
-	JobEnv    map[string]string `json:"job_env"`
-}
-
-func parseConfigOutput(stdout []byte) (a configOutput, err error) {
-	if err = json.Unmarshal(stdout, &a); err != nil {
-		err = fmt.Errorf("the config stage printed no configuration: %w", err)
-	}
-	return a, err
-}
 
 // runnerPrefix begins the short token of a trial's runner, which names its directories.
 // The rest is of one trial alone: two do not share directories.
@@ -41,7 +26,7 @@ const (
 
 // environ is a stage's environment as GitLab Runner makes it, with what is used of it.
 // Source: docs.gitlab.com/runner/executors/custom
-func (t Trial) environ(a configOutput) []string {
+func (t Trial) environ(a customexec.ConfigOutput) []string {
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + t.Service.Home.String(), "LANG=C.UTF-8", "TMPDIR=" + t.Dir.file(""),
 		"BUILD_FAILURE_EXIT_CODE=1", "SYSTEM_FAILURE_EXIT_CODE=2",
@@ -50,8 +35,8 @@ func (t Trial) environ(a configOutput) []string {
 	custom := map[string]string{
 		"CI_JOB_ID": t.Minted.JobID.String(), "CI_RUNNER_SHORT_TOKEN": t.Minted.runner, t.Variable: t.Minted.token.Reveal(),
 	}
-	if a.BuildsDir != "" {
-		custom["RUNNER_TEMP_PROJECT_DIR"] = a.BuildsDir + "/" + projectPath + ".tmp"
+	if !a.BuildsDir.IsZero() {
+		custom["RUNNER_TEMP_PROJECT_DIR"] = a.BuildsDir.String() + "/" + projectPath + ".tmp"
 	}
 	for name, value := range custom {
 		env = append(env, "CUSTOM_ENV_"+name+"="+value)

@@ -11,6 +11,7 @@ package trial
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/auth/internal/thread"
+	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/job"
 )
 
@@ -109,9 +111,7 @@ func (t Trial) Run(ctx context.Context) (r Result, err error) {
 	answer, config := t.configure(ctx)
 	r.Stages = append(r.Stages, config)
 	if config.OK() {
-		if r.Builds, err = job.ParseAbsPath(answer.BuildsDir); err != nil {
-			return r, fmt.Errorf("cannot use the answer of the config stage: %w", err)
-		}
+		r.Builds = answer.BuildsDir
 		r.Stages = append(r.Stages, t.work(ctx, answer)...)
 		r.Account = ranAs(r.Stages)
 	}
@@ -121,13 +121,14 @@ func (t Trial) Run(ctx context.Context) (r Result, err error) {
 }
 
 // work runs the stages between config and cleanup, until one fails.
-func (t Trial) work(ctx context.Context, a configOutput) (done []Stage) {
+func (t Trial) work(ctx context.Context, a customexec.ConfigOutput) (done []Stage) {
 	_, prepare := t.call(ctx, a, "prepare", "prepare")
 	done = append(done, prepare)
-	project := a.BuildsDir + "/" + projectPath
+	builds := a.BuildsDir.String()
+	project := builds + "/" + projectPath
 	for _, s := range []struct{ name, text string }{
 		{"prepare_script", script("echo \"Running on $(hostname)...\"")},
-		{string(job.BuildScript), script(jobLines(a.BuildsDir)...)},
+		{string(job.BuildScript), script(jobLines(builds)...)},
 		{"cleanup_file_variables", script("rm -rf -- "+job.ShellQuote(project), "rm -rf -- "+job.ShellQuote(project+".tmp"))},
 	} {
 		if !done[len(done)-1].OK() || ctx.Err() != nil {
@@ -146,7 +147,7 @@ func (t Trial) work(ctx context.Context, a configOutput) (done []Stage) {
 const outputs = 1 << 20
 
 // call runs one stage as the runner runs it.
-func (t Trial) call(ctx context.Context, a configOutput, name string, args ...string) (stdout []byte, s Stage) {
+func (t Trial) call(ctx context.Context, a customexec.ConfigOutput, name string, args ...string) (stdout []byte, s Stage) {
 	begin := time.Now()
 	s.Name = name
 	r, err := subprocess.Command{
@@ -161,13 +162,13 @@ func (t Trial) call(ctx context.Context, a configOutput, name string, args ...st
 	return r.Stdout, s
 }
 
-func (t Trial) configure(ctx context.Context) (configOutput, Stage) {
-	stdout, s := t.call(ctx, configOutput{}, "config", "config", "--configuration", t.Dir.Configuration())
-	if !s.OK() {
-		return configOutput{}, s
+func (t Trial) configure(ctx context.Context) (a customexec.ConfigOutput, s Stage) {
+	stdout, s := t.call(ctx, a, "config", "config", "--configuration", t.Dir.Configuration())
+	if s.OK() {
+		if err := json.Unmarshal(stdout, &a); err != nil {
+			s.Err = fmt.Errorf("the config stage printed no configuration: %w", err)
+		}
 	}
-	a, err := parseConfigOutput(stdout)
-	s.Err = err
 	return a, s
 }
 
