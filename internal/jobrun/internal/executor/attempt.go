@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/proctree"
@@ -89,12 +90,25 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (statu
 			l.tidy(known, stop)
 			return status, passed
 		case <-stop.Terminate:
+			defer noteDeaf(l.Log, l.Grace)()
 			if _, ended := l.Reaper.Sweep(l.Grace, stop.Abort); !ended {
 				return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}, passed
 			}
 			return <-shell.Done, passed
 		}
 	}
+}
+
+// deafAfter is how long a script that was asked to end runs before the job's log has a
+// line about that.
+const deafAfter = 5 * time.Second
+
+// noteDeaf begins the wait for the end of a script that was asked to end. The function that
+// it returns is called at its end.
+func noteDeaf(log joblog.Writer, grace time.Duration) (ended func() bool) {
+	return time.AfterFunc(deafAfter, func() {
+		log.Note("the job was stopped, and its script has not ended (it has SIGTERM); what is left of it is killed after %v", grace.Round(time.Second))
+	}).Stop
 }
 
 // tidy ends what an ended script left running. What the profiles started is not

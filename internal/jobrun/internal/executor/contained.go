@@ -146,6 +146,7 @@ func (c Contained) wait(cell *process.Process, stop process.Stop) process.Status
 		return status
 	case <-stop.Terminate:
 	}
+	defer noteDeaf(c.Log, c.Grace)()
 	if _, ended := c.Reaper.SweepExcept(c.helper, c.Grace, stop.Abort); !ended {
 		return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}
 	}

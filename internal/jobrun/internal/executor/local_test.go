@@ -37,6 +37,7 @@ var scenarios = map[string]func(){
 	"every signal":    everySignal,
 	"stopped":         stoppedScript,
 	"lost":            lostScript,
+	"deaf":            deafScript,
 	"no shell":        noShell,
 	"no home":         noHome,
 	"ask":             askOnce,
@@ -165,6 +166,26 @@ func TestStoppedScriptNeverSucceeds(t *testing.T) {
 	want := "143 true the job was stopped\n9 true the job was stopped\n137 true the job was stopped\ntrue\n"
 	if out := scenario(t, "stopped"); out != want {
 		t.Errorf("got\n%swant\n%s", out, want)
+	}
+}
+
+func deafScript() {
+	dir, err := os.MkdirTemp("", "deaf")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	l := local("/bin/bash", "/nonexistent")
+	l.Grace = deafAfter + time.Second
+	report(l.Run(fmt.Appendf(nil, "trap '' TERM; touch %s/file; while :; do sleep 0.05; done", dir), process.Stop{Terminate: when(dir + "/file"), Abort: make(chan struct{})}))
+}
+
+// TestDeafScriptIsNoted: someone who waits for the end of a job reads why it takes long.
+func TestDeafScriptIsNoted(t *testing.T) {
+	t.Parallel()
+	const want = "the job was stopped, and its script has not ended (it has SIGTERM); what is left of it is killed after 6s"
+	if out := scenario(t, "deaf"); strings.Count(out, want) != 1 || !strings.HasSuffix(out, "137 true the job was stopped\n") {
+		t.Errorf("got %s", out)
 	}
 }
 
