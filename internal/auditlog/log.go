@@ -93,10 +93,7 @@ func (l Log) Decided(s Subject, v Verdict) {
 	if v.Allowed {
 		level = logrus.InfoLevel
 	}
-	if l.isEnabled(level) {
-		fields, msg := v.fields()
-		l.write(level, "decision", msg, s, fields)
-	}
+	l.write(level, "decision", s, v.fields)
 }
 
 // Ended writes the end of a stage: at level error for a failure of the resource or its
@@ -106,10 +103,7 @@ func (l Log) Ended(s Subject, e End) {
 	if e.isFault() {
 		level = logrus.ErrorLevel
 	}
-	if l.isEnabled(level) {
-		fields, msg := e.fields()
-		l.write(level, "stage_end", msg, s, fields)
-	}
+	l.write(level, "stage_end", s, e.fields)
 }
 
 // JobEnded writes the end of a job: at level error and warning as Ended and Decided, else
@@ -122,44 +116,31 @@ func (l Log) JobEnded(s Subject, j JobEnd) {
 	case j.Exit == "denied":
 		level = logrus.WarnLevel
 	}
-	if l.isEnabled(level) {
-		fields, msg := j.fields()
-		s.Stage, s.SubStage = "", ""
-		l.write(level, "job_end", msg, s, fields)
-	}
+	s.Stage, s.SubStage = "", ""
+	l.write(level, "job_end", s, j.fields)
 }
 
 // Warned writes an error that did not stop the stage.
 func (l Log) Warned(s Subject, err error) {
-	if l.isEnabled(logrus.WarnLevel) {
-		fields := logrus.Fields{}
-		put(fields, "reason", err.Error())
-		l.write(logrus.WarnLevel, "warning", "warning", s, fields)
-	}
+	l.write(logrus.WarnLevel, "warning", s, func() (fields, string) { return texts(maxText, "reason", err.Error()), "warning" })
 }
 
 // Checked writes the outcome of one rule.
 func (l Log) Checked(s Subject, r Rule) {
-	if l.isEnabled(logrus.DebugLevel) {
-		fields := logrus.Fields{}
-		put(fields, "rule", r.Name)
-		put(fields, "outcome", r.Outcome)
-		put(fields, "reason", r.Reason)
-		l.write(logrus.DebugLevel, "rule", bounded(r.Name+": "+r.Outcome), s, fields)
+	l.write(logrus.DebugLevel, "rule", s, r.fields)
+}
+
+// write writes a record, with what own returns, if the log has its level.
+func (l Log) write(level logrus.Level, event string, s Subject, own func() (f fields, msg string)) {
+	if l.logger == nil || !l.logger.IsLevelEnabled(level) {
+		return
 	}
-}
-
-func (l Log) isEnabled(level logrus.Level) bool {
-	return l.logger != nil && l.logger.IsLevelEnabled(level)
-}
-
-func (l Log) write(level logrus.Level, event, msg string, s Subject, own logrus.Fields) {
-	fields := s.fields()
-	maps.Copy(fields, own)
-	fields["event"] = event
-	l.sequence.addTo(fields)
-	put(fields, "name", l.instance)
-	l.logger.WithFields(fields).Log(level, msg)
+	f, msg := own()
+	maps.Copy(f, s.fields())
+	f["event"] = event
+	l.sequence.addTo(f)
+	put(f, "name", bounded(l.instance))
+	l.logger.WithFields(f).Log(level, msg)
 }
 
 // Close closes the connection. All records have been sent by then.
@@ -179,7 +160,7 @@ func (l Log) WriteTest() error {
 	level := l.logger.GetLevel()
 	l.logger.SetLevel(logrus.InfoLevel) // written whatever the log leaves out, and no alarm
 	defer l.logger.SetLevel(level)
-	l.write(logrus.InfoLevel, "test", "jacamar-admin check: this log can be written", Subject{}, nil)
+	l.write(logrus.InfoLevel, "test", Subject{}, func() (fields, string) { return fields{}, "jacamar-admin check: this log can be written" })
 	return cmp.Or(l.sink.failed, l.sequence.failed)
 }
 

@@ -2,7 +2,9 @@ package auditlog
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -75,60 +77,68 @@ type Rule struct{ Name, Outcome, Reason string }
 // of different jobs.
 const tokenPrefix = 8
 
-func (s Subject) fields() logrus.Fields {
-	f := logrus.Fields{}
-	putID(f, "job", s.Job)
-	putID(f, "pipeline", s.Pipeline)
-	putID(f, "project_id", s.ProjectID)
-	putID(f, "user_id", s.UserID)
-	putID(f, "runner", s.Runner)
-	put(f, "stage", string(s.Stage))
-	put(f, "sub_stage", string(s.SubStage))
-	put(f, "project", s.Project)
-	put(f, "login", s.Login)
-	put(f, "image", s.Image)
-	put(f, "jti", job.Cut(s.TokenID, tokenPrefix))
+// fields are those of a record.
+type fields = logrus.Fields
+
+// put adds a field unless its value is unknown, which is the zero value.
+func put[T comparable](f fields, key string, value T) {
+	var unknown T
+	if value != unknown {
+		f[key] = value
+	}
+}
+
+// texts are the fields of pairs of names and texts, each of at most size bytes.
+func texts(size int, pairs ...string) fields {
+	f := fields{}
+	for pair := range slices.Chunk(pairs, 2) {
+		put(f, pair[0], cut(pair[1], size))
+	}
+	return f
+}
+
+func (s Subject) fields() fields {
+	f := texts(maxText, "stage", string(s.Stage), "sub_stage", string(s.SubStage), "project", s.Project, "login", s.Login, "image", s.Image, "jti", job.Cut(s.TokenID, tokenPrefix))
+	put(f, "job", s.Job)
+	put(f, "pipeline", s.Pipeline)
+	put(f, "project_id", s.ProjectID)
+	put(f, "user_id", s.UserID)
+	put(f, "runner", s.Runner)
 	if s.Account != nil {
 		f["account"], f["uid"] = s.Account.Name.String(), uint32(s.Account.UID)
 	}
 	return f
 }
 
-func (v Verdict) fields() (logrus.Fields, string) {
-	decision := "deny"
+func (v Verdict) fields() (fields, string) {
+	f := texts(maxText, "decision", "deny", "rule", v.Rule, "reason", v.Reason)
 	if v.Allowed {
-		decision = "allow"
+		f["decision"] = "allow"
 	}
-	f := logrus.Fields{"decision": decision}
-	put(f, "rule", v.Rule)
-	put(f, "reason", v.Reason)
-	return f, bounded(fmt.Sprintf("%s by %s", decision, v.Rule))
+	return f, bounded(fmt.Sprintf("%s by %s", f["decision"], v.Rule))
 }
 
-func (e End) fields() (logrus.Fields, string) {
-	f := logrus.Fields{"exit": e.Exit, "duration": seconds(e.Duration)}
-	if e.Code != 0 {
-		f["exit_code"] = e.Code
-	}
-	put(f, "reason", e.Reason)
+func (r Rule) fields() (fields, string) {
+	return texts(maxText, "rule", r.Name, "outcome", r.Outcome, "reason", r.Reason), bounded(r.Name + ": " + r.Outcome)
+}
+
+func (e End) fields() (fields, string) {
+	f := texts(maxText, "reason", e.Reason)
+	f["exit"], f["duration"] = e.Exit, seconds(e.Duration)
+	put(f, "exit_code", e.Code)
 	return f, "stage ended: " + e.Exit
 }
 
-func (j JobEnd) fields() (logrus.Fields, string) {
+func (j JobEnd) fields() (fields, string) {
 	f, _ := j.End.fields()
 	if j.Exit == "" {
 		delete(f, "exit")
 	}
-	putName(f, "rule", j.Rule)
-	putName(f, "executor", j.Executor)
-	putName(f, "failed_stage", j.Failed)
-	putName(f, "scheduler", j.Scheduler)
-	putName(f, "batch_id", j.BatchID)
-	putName(f, "node", j.Node)
-	putNumber(f, "stages", int64(j.Stages))
-	putNumber(f, "memory", j.Memory)
-	putNumber(f, "waited", seconds(j.Waited))
-	putNumber(f, "cpu", seconds(j.CPU))
+	maps.Copy(f, texts(maxName, "rule", j.Rule, "executor", j.Executor, "failed_stage", j.Failed, "scheduler", j.Scheduler, "batch_id", j.BatchID, "node", j.Node))
+	put(f, "stages", j.Stages)
+	put(f, "memory", j.Memory)
+	put(f, "waited", seconds(j.Waited))
+	put(f, "cpu", seconds(j.CPU))
 	return f, "job ended" + strings.TrimSuffix(": "+j.Exit, ": ")
 }
 
@@ -139,24 +149,6 @@ func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 10
 // records (rsyslog at 8 KiB), and cut JSON is not readable; a record has eight such
 // values.
 const maxText = 800
-
-func put(f logrus.Fields, key, text string) {
-	if text != "" {
-		f[key] = bounded(text)
-	}
-}
-
-func putName(f logrus.Fields, key, text string) {
-	if text != "" {
-		f[key] = cut(text, maxName)
-	}
-}
-
-func putNumber[N int64 | float64](f logrus.Fields, key string, n N) {
-	if n != 0 {
-		f[key] = n
-	}
-}
 
 // maxName is maxText for short names, of which the end of a job has many.
 const maxName = 128
@@ -176,12 +168,6 @@ func cut(text string, size int) string {
 		}
 	}
 	return text
-}
-
-func putID(f logrus.Fields, key string, id job.ID) {
-	if id != 0 {
-		f[key] = int64(id)
-	}
 }
 
 // formatter writes an entry as one line of JSON in the frame of the destination.
