@@ -222,11 +222,7 @@ func untilText(m journal.Mark) string {
 // GitLab issued the token, at the start of the job: the runner calls a config stage
 // that failed up to three times.
 func (d *authDriver) mayWait(m journal.Mark) bool {
-	return m.Hold > 0 && time.Now().Before(d.holdEnd(m))
-}
-
-func (d *authDriver) holdEnd(m journal.Mark) time.Time {
-	return d.tokenTime().Add(time.Duration(m.Hold) * time.Second)
+	return m.Hold > 0 && time.Now().Before(d.tokenTime().Add(time.Duration(m.Hold)*time.Second))
 }
 
 // tokenTime is when GitLab issued the token, at the start of the job.

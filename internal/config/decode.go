@@ -44,10 +44,6 @@ func (d *decoder) write(text string) {
 	}
 }
 
-func (d *decoder) tables(c *Config, doc map[string]any) {
-	d.table(reflect.ValueOf(c).Elem(), doc, "")
-}
-
 // table fills the struct to from the table at path, and reports what is left.
 func (d *decoder) table(to reflect.Value, from map[string]any, path string) {
 	var known []string

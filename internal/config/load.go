@@ -3,13 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+
+	"github.com/BurntSushi/toml"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
-
-	"github.com/BurntSushi/toml"
 )
 
 // maxSize is more than any real configuration has, in bytes.
@@ -37,7 +38,7 @@ func parse(text string) (Config, error) {
 	d := decoder{keys: keysByPath(), written: map[string]string{}}
 	d.resolveAliases(doc)
 	var c Config
-	d.tables(&c, doc)
+	d.table(reflect.ValueOf(&c).Elem(), doc, "")
 	if faults := run(checks, &c, d.faults); len(faults) > 0 {
 		return Config{}, asError(d.placed(faults, text))
 	}

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"jacamar-ci/internal/settings"
 )
 
 // Key describes one key of the configuration.
@@ -22,7 +24,13 @@ type Key struct {
 
 // Reference returns every key, table by table, in the order of the manual.
 func Reference() []Key {
-	return slices.Concat(generalKeys(), tokenKeys(), enginesKeys(), authKeys(), batchKeys(), containerKeys())
+	return slices.Concat(
+		jobKeys(), directoryKeys(), tokenKeys(),
+		engineKeys(settings.Podman, "podman run"), engineKeys(settings.Charliecloud, "ch-run"), engineKeys(settings.Apptainer, "apptainer exec"),
+		accountKeys(), privilegeKeys(), listKeys(), runasKeys(), loggingKeys(), journalKeys(), seccompKeys(), limitKeys(),
+		submitKeys(), waitKeys(), ruleKeys(),
+		imageKeys(), startKeys(), servicesKeys(), imageRuleKeys(), moduleKeys(),
+	)
 }
 
 // IsArray reports whether a table is an array of tables, one for each rule or module.
@@ -62,8 +70,6 @@ func keysByPath() map[string]Key {
 	}
 	return keys
 }
-
-func batchKeys() []Key { return slices.Concat(submitKeys(), waitKeys(), ruleKeys()) }
 
 func submitKeys() []Key {
 	return []Key{

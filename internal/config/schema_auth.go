@@ -1,13 +1,5 @@
 package config
 
-import (
-	"slices"
-)
-
-func authKeys() []Key {
-	return slices.Concat(accountKeys(), privilegeKeys(), listKeys(), runasKeys(), loggingKeys(), journalKeys(), seccompKeys(), limitKeys())
-}
-
 func accountKeys() []Key {
 	return []Key{
 		required("auth.downscope", `"setuid"`,

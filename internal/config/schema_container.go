@@ -1,23 +1,13 @@
 package config
 
 import (
-	"slices"
 	"strings"
 
 	"jacamar-ci/internal/settings"
 )
 
-func containerKeys() []Key {
-	return slices.Concat(imageKeys(), startKeys(), servicesKeys(), imageRuleKeys(), moduleKeys())
-}
-
-// enginesKeys are the tables of all engines. The key that chooses one is among those of
-// [general].
-func enginesKeys() []Key {
-	return slices.Concat(engineKeys(settings.Podman, "podman run"), engineKeys(settings.Charliecloud, "ch-run"), engineKeys(settings.Apptainer, "apptainer exec"))
-}
-
-// engineKeys are in a table of [general], as in files of the original.
+// engineKeys are in a table of [general], as in files of the original. The key that
+// chooses an engine is among those of [general].
 func engineKeys(m settings.Mechanism, command string) []Key {
 	table, program := "general."+string(m), strings.Fields(command)[0]
 	example := map[settings.Mechanism]string{

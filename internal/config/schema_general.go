@@ -1,12 +1,6 @@
 package config
 
-import (
-	"slices"
-
-	"jacamar-ci/internal/executors"
-)
-
-func generalKeys() []Key { return slices.Concat(jobKeys(), directoryKeys()) }
+import "jacamar-ci/internal/executors"
 
 func jobKeys() []Key {
 	return []Key{

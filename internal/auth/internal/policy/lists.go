@@ -27,8 +27,6 @@ func lists(login job.Username, g Groups, r Rules) []Step {
 
 func isDecisive(s Step) bool { return s.Outcome != Skipped }
 
-func anyDecisive(steps []Step) bool { return slices.ContainsFunc(steps, isDecisive) }
-
 func userLists(login job.Username, r Rules) []Step {
 	return []Step{userAllowStep(login.String(), r.UserAllow), userBlockStep(login.String(), r.UserBlock)}
 }
@@ -129,7 +127,7 @@ func (r Rules) ListedGroups() []string { return slices.Concat(r.GroupAllow.activ
 // is the result for these lists.
 func (r Rules) NeedsGroups(login job.Username, g Groups) bool {
 	before := userLists(login, r)
-	return (r.GroupAllow.Set || len(r.GroupBlock) > 0) && !anyDecisive(before) && g.Compared != r.groupListsHash()
+	return (r.GroupAllow.Set || len(r.GroupBlock) > 0) && !slices.ContainsFunc(before, isDecisive) && g.Compared != r.groupListsHash()
 }
 
 // Compare compares an account's groups with the lists. An entry is a group of the
