@@ -73,30 +73,33 @@ func (b *benchmark) container(engine string, registry *images.Registry, image st
 	if err != nil {
 		return err
 	}
-	b.image = image
 	defer func() { b.image = "" }()
-	if err := b.during("build_script", "true\n", func(c fakerunner.Call) error {
-		return b.compareTo(engine+" run, by hand", start.byHand(b.site.Account), "jacamar-auth run SCRIPT build_script", again(c))
-	}); err != nil {
+	if err := b.beside("build_script", image, subject{engine + " run, by hand", start.byHand(b.site.Account)}); err != nil {
 		return err
 	}
-	return b.during("prepare", "true\n", func(with fakerunner.Call) error {
-		b.image = ""
-		return b.during("prepare", "true\n", func(without fakerunner.Call) error {
-			return b.compareTo("prepare without an image", again(without), "prepare with "+engine+", image present", again(with))
-		})
-	})
+	return b.beside("prepare", image)
 }
 
-// compareTo prints how much longer the second subject takes.
-func (b *benchmark) compareTo(base string, first func() *exec.Cmd, name string, second func() *exec.Cmd) error {
-	samples, err := takeTurns(b.site, []subject{{base, first}, {name, second}}, b.rounds)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%-38s %s (%s)\n", base, millis(samples[0].median()), samples[0].spread())
-	fmt.Printf("%-38s %s (%s), %s more\n", name, millis(samples[1].median()), samples[1].spread(), millis(samples[1].median()-samples[0].median()))
-	return nil
+// beside compares a stage of a job with an image with others, and with that of a job
+// without one, and prints how much longer it takes than each.
+func (b *benchmark) beside(stage, image string, others ...subject) error {
+	b.image = image
+	return b.during(stage, "true\n", func(with fakerunner.Call) error {
+		b.image = ""
+		return b.during(stage, "true\n", func(without fakerunner.Call) error {
+			all := append(others, subject{stage + " without an image", again(without)}, subject{stage + " with the image", again(with)})
+			samples, err := takeTurns(b.site, all, b.rounds)
+			if err != nil {
+				return err
+			}
+			ours := len(samples) - 1
+			for i, s := range samples[:ours] {
+				fmt.Printf("%-30s %s (%s), %s less\n", all[i].name, millis(s.median()), s.spread(), millis(samples[ours].median()-s.median()))
+			}
+			fmt.Printf("%-30s %s (%s)\n", all[ours].name, millis(samples[ours].median()), samples[ours].spread())
+			return nil
+		})
+	})
 }
 
 // engineStart is the command by which jacamar has started a container.
