@@ -74,15 +74,15 @@ func (b *benchmark) container(engine string, registry *images.Registry, image st
 		return err
 	}
 	defer func() { b.image = "" }()
-	if err := b.beside("build_script", image, subject{engine + " run, by hand", start.byHand(b.site.Account)}); err != nil {
+	if err := b.compareStage("build_script", image, subject{engine + " run, by hand", start.byHand(b.site.Account)}); err != nil {
 		return err
 	}
-	return b.beside("prepare", image)
+	return b.compareStage("prepare", image)
 }
 
-// beside compares a stage of a job with an image with others, and with that of a job
+// compareStage compares a stage of a job with an image with others, and with that of a job
 // without one, and prints how much longer it takes than each.
-func (b *benchmark) beside(stage, image string, others ...subject) error {
+func (b *benchmark) compareStage(stage, image string, others ...subject) error {
 	b.image = image
 	return b.during(stage, "true\n", func(with fakerunner.Call) error {
 		b.image = ""
