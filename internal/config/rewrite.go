@@ -122,24 +122,14 @@ func bareWord(line string) string {
 // unitOf returns the time that a word for a unit means; ok is false where that is not certain,
 // as for "M".
 func unitOf(word string) (unit time.Duration, ok bool) {
-	switch strings.TrimSuffix(word, "s") {
-	case "m":
-		if word == "ms" {
-			return time.Millisecond, true
-		}
-		return time.Minute, true
-	case "", "sec", "second":
-		return time.Second, true
-	case "min", "minute":
-		return time.Minute, true
-	case "h", "hr", "hour":
-		return time.Hour, true
-	case "d", "day":
-		return 24 * time.Hour, true
-	case "w", "week":
-		return 7 * 24 * time.Hour, true
+	if word == "ms" {
+		return time.Millisecond, true
 	}
-	return 0, false
+	unit, ok = map[string]time.Duration{
+		"": time.Second, "sec": time.Second, "second": time.Second, "m": time.Minute, "min": time.Minute, "minute": time.Minute,
+		"h": time.Hour, "hr": time.Hour, "hour": time.Hour, "d": 24 * time.Hour, "day": 24 * time.Hour, "w": 7 * 24 * time.Hour, "week": 7 * 24 * time.Hour,
+	}[strings.TrimSuffix(word, "s")]
+	return unit, ok
 }
 
 // durationOf writes "120", "2 min", "5 minutes" and "2d" as time.ParseDuration reads them; ""
@@ -170,13 +160,8 @@ func quantity(text string) (digits, word, rest string) {
 
 // inUnit is a number of units, in hours where time.ParseDuration does not have the unit.
 func inUnit(n int64, unit time.Duration) string {
-	switch unit {
-	case time.Millisecond:
-		return fmt.Sprintf("%dms", n)
-	case time.Second:
-		return fmt.Sprintf("%ds", n)
-	case time.Minute:
-		return fmt.Sprintf("%dm", n)
+	if name, ok := map[time.Duration]string{time.Millisecond: "ms", time.Second: "s", time.Minute: "m"}[unit]; ok {
+		return fmt.Sprintf("%d%s", n, name)
 	}
 	return fmt.Sprintf("%dh", n*int64(unit/time.Hour))
 }
