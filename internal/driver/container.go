@@ -1,8 +1,6 @@
 package driver
 
 import (
-	"strings"
-
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/failure"
@@ -94,11 +92,7 @@ func allowedPaths(allowed []image.Paths) string {
 	if len(allowed) == 0 {
 		return "name an image in a registry: this resource allows no paths (administrators: container.local_images)"
 	}
-	texts := make([]string, len(allowed))
-	for i, p := range allowed {
-		texts[i] = p.String()
-	}
-	return "allowed on this resource: " + strings.Join(texts, ", ")
+	return "allowed on this resource: " + job.Listed(allowed)
 }
 
 func (s *Session) defaultImage(rule image.Rule) (*image.Request, error) {

@@ -42,18 +42,10 @@ func permits(patterns []glob.Pattern, ref Reference) bool {
 }
 
 // Allowed lists the patterns of images for a message.
-func (r Rule) Allowed() string { return list(r.Images) }
+func (r Rule) Allowed() string { return job.Listed(r.Images) }
 
 // AllowedServices lists those of images of services.
-func (r Rule) AllowedServices() string { return list(r.Services) }
-
-func list(patterns []glob.Pattern) string {
-	texts := make([]string, len(patterns))
-	for i, p := range patterns {
-		texts[i] = p.String()
-	}
-	return strings.Join(texts, ", ")
-}
+func (r Rule) AllowedServices() string { return job.Listed(r.Services) }
 
 // PullPolicy is when an image is fetched; the values are those of `image:pull_policy` in
 // .gitlab-ci.yml.
@@ -92,15 +84,7 @@ type PolicyError struct{ Wanted, Allowed []PullPolicy }
 
 // Error contains both lists.
 func (e *PolicyError) Error() string {
-	return fmt.Sprintf("pull_policy %s is not allowed here; allowed: %s", joinPolicies(e.Wanted), joinPolicies(e.Allowed))
-}
-
-func joinPolicies(ps []PullPolicy) string {
-	texts := make([]string, len(ps))
-	for i, p := range ps {
-		texts[i] = string(p)
-	}
-	return strings.Join(texts, ", ")
+	return fmt.Sprintf("pull_policy %s is not allowed here; allowed: %s", job.Listed(e.Wanted), job.Listed(e.Allowed))
 }
 
 // EffectivePolicies returns the policies to try, in order: those of the job, or else of

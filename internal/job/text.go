@@ -14,6 +14,15 @@ const clipLength = 64
 // which escapes control characters.
 func Clip(s string) string { return Shorten(s, clipLength) }
 
+// Listed returns the items with commas between them.
+func Listed[T any](items []T) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = fmt.Sprint(item)
+	}
+	return strings.Join(texts, ", ")
+}
+
 // Shorten keeps at most limit bytes of s, as Cut does, and marks an omission with
 // an ellipsis.
 func Shorten(s string, limit int) string {

@@ -59,3 +59,9 @@ func FuzzCut(f *testing.F) {
 		}
 	})
 }
+
+func TestListed(t *testing.T) {
+	if got := Listed([]ID{1, 20}) + Listed([]string{}); got != "1, 20" {
+		t.Errorf("%q", got)
+	}
+}

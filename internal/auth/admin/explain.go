@@ -325,11 +325,7 @@ func described(c driver.ImageChoice) string {
 	case !c.Request.Path.IsZero():
 		return c.Request.Name() + " by container.local_images" + modulesText(c.Modules)
 	}
-	policies := make([]string, len(c.Policies))
-	for n, p := range c.Policies {
-		policies[n] = string(p)
-	}
-	return fmt.Sprintf("%s (pull policy %s); %s", c.Request.Name(), strings.Join(policies, ", "), rule) + modulesText(c.Modules)
+	return fmt.Sprintf("%s (pull policy %s); %s", c.Request.Name(), job.Listed(c.Policies), rule) + modulesText(c.Modules)
 }
 
 // modulesText lists the modules of a job's containers.
