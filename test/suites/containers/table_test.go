@@ -158,7 +158,7 @@ func TestContract(t *testing.T) {
 
 func (r *rig) contract(t *testing.T) {
 	for _, c := range slices.Concat(whole(), codes(), refused(), withModules(), withRunnerImage()) {
-		if !r.brief || slices.Contains(sample, c.name) {
+		if !r.brief || slices.Contains(sample, c.name) || r.executor == onShell.name && c.name == sampleOnHost {
 			t.Run(c.name, func(t *testing.T) { c.play(t, r) })
 		}
 	}
@@ -167,8 +167,12 @@ func (r *rig) contract(t *testing.T) {
 // sample are the cases of a brief run.
 var sample = []string{
 	"exit 0", "exit 127", "killed script", "entrypoint", "numeric user of the image", "entrypoint that swallows the script", "service",
-	"module of the job", "image for the runner's scripts",
+	"module of the job",
 }
+
+// sampleOnHost is the one more of a brief run on this host, where the runner's own scripts
+// always run.
+const sampleOnHost = "image for the runner's scripts"
 
 func (c contractCase) play(t *testing.T, r *rig) {
 	if why := r.engine.unlike[c.name]; why != "" {
