@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -114,7 +115,12 @@ printf 'cse0\n' >"$DIR/marks"
 		helper string
 	}{
 		{"the session", func(wrapper int) []int { return []int{-wrapper} }, "helper lives\n"},
-		{"all processes", func(wrapper int) []int { return append(proctree.Descendants(wrapper), wrapper) }, ""},
+		// The probe comes before the process that waits for it: this one could be slow.
+		{"all processes", func(wrapper int) []int {
+			all := append([]int{wrapper}, proctree.Descendants(wrapper)...)
+			slices.Reverse(all)
+			return all
+		}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d, _ := payloadOn(t, text)
@@ -132,6 +138,7 @@ printf 'cse0\n' >"$DIR/marks"
 			}
 			theirs.Close()
 			awaitLog(t, d, "ready")
+			awaitProbe(t, cmd.Process.Pid)
 			for _, pid := range tt.whom(cmd.Process.Pid) {
 				if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 					t.Error(err)
@@ -148,6 +155,22 @@ printf 'cse0\n' >"$DIR/marks"
 				t.Errorf("processes of the wrapper are left: %v", err)
 			}
 		})
+	}
+}
+
+// awaitProbe waits until the process that notices signals to all processes is there.
+func awaitProbe(t *testing.T, wrapper int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; <-time.After(10 * time.Millisecond) {
+		for _, pid := range proctree.Descendants(wrapper) {
+			argv, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			if strings.HasSuffix(string(argv), "\x00-c\x00read -r\x00") && !strings.HasPrefix(string(argv), "setsid\x00") {
+				return
+			}
+		}
+		if time.Now().After(end) {
+			t.Fatal("there is no probe")
+		}
 	}
 }
 
