@@ -29,6 +29,12 @@ const Size = 512 << 10
 // holds by default.
 const much = 32 << 10
 
+// A pump of a large output waits for gather after a call that moved less than half of
+// what a pipe holds. A processor that is free wakes it for each piece of some KiB, and it
+// would use more processor time than the writer does. A call of the kernel and not a
+// timer of the runtime, which waits a whole millisecond.
+const gather = 50 * time.Microsecond
+
 // New makes a pump to out and returns the end to write to, which the caller closes
 // once the writer has it. Nothing is moved before Start. The pipe, and out where that
 // is one, hold up to size bytes from when much is written; 0 leaves them as they are.
@@ -88,12 +94,13 @@ func move(in, out, size int) error {
 	if regular(out) {
 		return copyAll(in, out)
 	}
+	large := false
 	for {
 		n, err := unix.Splice(in, nil, out, nil, Size, 0)
-		if n >= much && size > 0 {
+		if n >= much && size > 0 && !large {
 			enlarge(in, size)
 			enlarge(out, size)
-			size = 0
+			large = true
 		}
 		switch {
 		case err == unix.EINTR:
@@ -106,6 +113,8 @@ func move(in, out, size int) error {
 			return copyAll(in, out)
 		case n == 0:
 			return nil
+		case large && n < Size/2:
+			_ = unix.Nanosleep(&unix.Timespec{Nsec: gather.Nanoseconds()}, nil) // a signal ends it early
 		}
 	}
 }
