@@ -233,9 +233,11 @@ func (w wireJob) needsHelper() bool {
 			Name string `json:"filename"`
 		} `json:"artifacts_file"`
 	}
-	dependencies := json.Unmarshal(w.dependencies, &jobs) == nil
+	if json.Unmarshal(w.dependencies, &jobs) != nil {
+		jobs = nil
+	}
 	for _, j := range jobs {
-		if dependencies && j.File.Name != "" {
+		if j.File.Name != "" {
 			return true
 		}
 	}
