@@ -23,7 +23,7 @@ GOBUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)
 SETUP   := if [ $$(id -u) -eq 0 ]; then go run ./test/harness/setup/packages; fi
 # SHORT= runs the long cases too: a kill at every moment, a real time limit.
 SHORT   ?= -short
-GOTEST  := go test -count=1 -timeout 45m $(SHORT)
+GOTEST  := go test -count=1 -timeout 75m $(SHORT)
 # These begin first: one that began last would run alone at the end.
 LONGEST := ./test/suites/schedulers ./test/suites/e2e
 TALLY   := go run ./tools/testsummary

@@ -67,9 +67,11 @@ DEBARCH = $(patsubst x86_64,amd64,$(patsubst aarch64,arm64,$(patsubst ppc64le,pp
 STAGE = $(abspath $(DIST))/stage
 
 .PHONY: stage deb tarball sbom sign release
+# Settings of the person who builds do not change the programs.
 stage:
 	rm -rf '$(STAGE)'
-	GOARCH=$(patsubst ppc64el,ppc64le,$(DEBARCH)) $(MAKE) --no-print-directory build
+	GOPROXY="$$(go env GOPROXY)" GOENV=off GOFLAGS= GOEXPERIMENT= GODEBUG= GOAMD64= GOARM64= GOPPC64= \
+	  GOARCH=$(patsubst ppc64el,ppc64le,$(DEBARCH)) $(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory install DESTDIR='$(STAGE)' PREFIX=/opt/jacamar
 
 # Both flavours, from one description.

@@ -15,7 +15,7 @@ func installation(status *int) []*cli.Command {
 		{
 			Name: "init", Usage: "write a first configuration and check the installation",
 			Flags: []cli.Flag{
-				&cli.StringFlag{Name: "configuration", Usage: "write `FILE`", Value: usualConfiguration},
+				&cli.StringFlag{Name: "configuration", Usage: "write `FILE`", Value: admin.UsualConfiguration},
 				&cli.StringFlag{Name: "gitlab-server", Usage: "the `URL` of the GitLab server"},
 				&cli.StringFlag{Name: "tls-ca-file", Usage: "`FILE` with the certificate authorities for that server"},
 				&cli.StringFlag{Name: "deployment", Usage: "`KIND` of deployment: root, caps, sudo, none or no-auth"},

@@ -93,12 +93,9 @@ func operations(status *int) []*cli.Command {
 	}
 }
 
-// usualConfiguration is the site's configuration where the command line names none.
-const usualConfiguration = "/etc/gitlab-runner/jacamar.toml"
-
 // site names the configuration by its usual place, so that a command is short.
 func site() cli.Flag {
-	return &cli.StringFlag{Name: "configuration", Usage: "the site's configuration `FILE`", Value: usualConfiguration}
+	return &cli.StringFlag{Name: "configuration", Usage: "the site's configuration `FILE`", Value: authadmin.UsualConfiguration}
 }
 
 // readerFlags are those of the commands that print jobs.

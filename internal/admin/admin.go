@@ -72,8 +72,9 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 		if err != nil {
 			return err
 		}
-		past, err := days(dir, host, now.Add(-f.Since))
+		past, unread, err := days(dir, host, now.Add(-f.Since))
 		in.Live, in.Past, in.Hosts = append(in.Live, live...), append(in.Past, past...), append(in.Hosts, host)
+		in.Unread = errors.Join(in.Unread, unread)
 		return err
 	})
 	for _, dir := range js {
@@ -119,26 +120,36 @@ func remembered(f func(proctree.Process) bool) func(proctree.Process) bool {
 	}
 }
 
-// days reads the records of a host that have an event after the given time.
-func days(dir job.AbsPath, host string, since time.Time) ([]journal.Record, error) {
+// days reads the records of a host that have an event after the given time. unread is why
+// files of those days are left out.
+func days(dir job.AbsPath, host string, since time.Time) (all []journal.Record, unread, err error) {
 	names, err := journal.Days(dir, host)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	first := since.UTC().Format(time.DateOnly)
-	var all []journal.Record
 	for _, name := range names {
 		if name < first {
 			continue
 		}
 		text, err := journal.ReadDay(dir, host, name, 0, journal.LongestDay)
 		if err != nil {
-			continue // another account put it there
+			unread = errors.Join(unread, missing(err))
+			continue
 		}
 		all = append(all, journal.Day(host, text)...)
 	}
 	all = journal.WithoutDoubles(all)
-	return slices.DeleteFunc(all, func(r journal.Record) bool { return r.Last().Before(since) }), nil
+	return slices.DeleteFunc(all, func(r journal.Record) bool { return r.Last().Before(since) }), unread, nil
+}
+
+// missing is the error for a file that is left out of what is printed; nil for one that was
+// removed meanwhile, being old.
+func missing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("the jobs of a file are missing here: %w", err)
 }
 
 // matches reports whether a filter selects a job.

@@ -2,7 +2,9 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -227,5 +229,50 @@ func TestBrokenCounters(t *testing.T) {
 				t.Errorf("%s: %v: %s", name, err, metrics)
 			}
 		}
+	}
+}
+
+// TestDetails: no text of an event is taken for another one.
+func TestDetails(t *testing.T) {
+	uid := job.UID(7)
+	for _, tt := range []struct {
+		c    journal.Context
+		want string
+	}{
+		{journal.Context{Project: "group/project", Ref: "main", UID: &uid, Code: 3, Partial: true}, "project=group/project ref=main uid=7 code=3 partial=true"},
+		{journal.Context{Reason: "it is busy", Node: "n1"}, `reason="it is busy" node=n1`},
+		{journal.Context{Ref: "exit=ok", Node: "n1 exit=ok code=0", BatchID: `1" exit="ok`}, `ref="exit=ok" batch_id="1\" exit=\"ok" node="n1 exit=ok code=0"`},
+		{journal.Context{Ref: "<ü>"}, "ref=<ü>"},
+	} {
+		if got := details(tt.c); got != tt.want {
+			t.Errorf("%s, want %s", got, tt.want)
+		}
+	}
+}
+
+// TestReapOfManyAccounts: jobs of one account that take long keep no job of another from being
+// cleaned up.
+func TestReapOfManyAccounts(t *testing.T) {
+	var f findings
+	for id := range job.ID(20) {
+		f.ghosts = append(f.ghosts, journal.Record{Key: journal.Key{UID: 1, Project: 1, Job: id + 1}})
+	}
+	f.ghosts = append(f.ghosts, journal.Record{Key: journal.Key{UID: 2, Project: 1, Job: 21}})
+	other := make(chan struct{})
+	o := ReapOptions{CleanUp: func(_ context.Context, k journal.Key) error {
+		if k.UID == 2 {
+			close(other)
+			return nil
+		}
+		select {
+		case <-other:
+			return nil
+		case <-time.After(10 * time.Second):
+			return errors.New("the other account's job was not cleaned up meanwhile")
+		}
+	}}
+	var out bytes.Buffer
+	if unsettled, err := o.cleanUp(t.Context(), &out, f); unsettled != 0 || err != nil {
+		t.Errorf("%d, %v: %s", unsettled, err, out.String())
 	}
 }

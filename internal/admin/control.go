@@ -114,11 +114,9 @@ func Stop(w io.Writer, o StopOptions, now time.Time) error {
 		return o.nothing(w, names)
 	}
 	for _, r := range lives {
-		if err := o.stopStage(w, r); err != nil {
-			return err
-		}
+		err = errors.Join(err, o.stopStage(w, r))
 	}
-	return nil
+	return err
 }
 
 // eachMark calls do for each mark, as the account that has the journal.
@@ -153,6 +151,9 @@ func (o StopOptions) matches(r journal.Record) bool {
 
 // stopStage ends the stage that runs, if one does.
 func (o StopOptions) stopStage(w io.Writer, r journal.Record) error {
+	if r.Unread != nil {
+		return fmt.Errorf("cannot stop job %s: its file in the journal cannot be read: %w", r.Key.Job, r.Unread)
+	}
 	stage, ok := r.Find(journal.Stage)
 	if !r.Running || !ok || stage.Context.Process == nil || stage.Context.Process.Gone() {
 		_, err := fmt.Fprintf(w, "job %s: no stage runs; the next one will refuse\n", r.Key.Job)

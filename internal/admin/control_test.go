@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,6 +135,50 @@ func TestStopSignalsNoOtherProgram(t *testing.T) {
 	}
 	if p.Gone() {
 		t.Error("the process was ended")
+	}
+}
+
+// TestUnreadJob: no command takes a live job whose file cannot be read for one that has ended,
+// and each that can do nothing for it names the file. The other jobs are not affected.
+func TestUnreadJob(t *testing.T) {
+	dir, sleep, _ := sleeping(t)
+	file := filepath.Join(dir.String(), "login1", "live", "1.2.1")
+	testutil.Must(t, os.Chmod(file, 0o666))
+	js := Journals{dir}
+	alice, err := job.ParseUsername("alice")
+	testutil.Must(t, err)
+	if got := jobs(t, JobsOptions{Journals: js, Filter: Filter{State: "unread"}}); !strings.Contains(got, "\n1 ") {
+		t.Errorf("it is not listed:\n%s", got)
+	}
+	s, err := Status(StatusOptions{Journals: js, Since: time.Hour}, now)
+	testutil.Must(t, err)
+	var out bytes.Buffer
+	if status, err := Attention(&out, s); err != nil || status == 0 || !strings.Contains(out.String(), "unread: 1 whose file") {
+		t.Errorf("%d, %v: %s", status, err, &out)
+	}
+	stop := stopping(t, dir, sleep.Process.Pid, 1)
+	stop.Jobs = append(stop.Jobs, 9)
+	out.Reset()
+	for name, err := range map[string]error{
+		"show": Show(&out, js, 1, time.Hour, true, now), "stop": Stop(&out, stop, now), "forget": Forget(&out, dir, alice),
+	} {
+		if err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if !strings.Contains(out.String(), "job 9: sent SIGTERM") {
+		t.Fatalf("the other job was not stopped: %s", &out)
+	}
+	_ = sleep.Wait()
+	if m, ok, err := journal.GetMark(dir, journal.StopJob(1)); err != nil || !ok || m.Message != stop.Message {
+		t.Errorf("it is no longer stopped: %+v, %v", m, err)
+	}
+	found, err := ReapOptions{Stop: stop}.find("login1", now)
+	if err != nil || len(found.waiting) != 1 || !strings.Contains(found.why[found.waiting[0].Key].Error(), file) {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if lives, err := liveJobs(dir, func(r journal.Record) bool { return r.Key.Job == 1 }); err != nil || len(lives) != 1 {
+		t.Errorf("a drain does not wait for it: %+v, %v", lives, err)
 	}
 }
 

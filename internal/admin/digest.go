@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -94,25 +95,24 @@ func digestDay(w io.Writer, dir job.AbsPath, host, day string) error {
 }
 
 // digested returns the jobs of days whose digest is all that is left, by the numbers of
-// their account and project.
-func (js Journals) digested(since time.Time) ([]status.Job, error) {
-	var jobs []status.Job
-	err := js.each(func(dir job.AbsPath, host string) error {
-		more, err := digestedOf(dir, host, since)
-		jobs = append(jobs, more...)
+// their account and project. unread is why digests are left out.
+func (js Journals) digested(since time.Time) (jobs []status.Job, unread, err error) {
+	err = js.each(func(dir job.AbsPath, host string) error {
+		more, left, err := digestedOf(dir, host, since)
+		jobs, unread = append(jobs, more...), errors.Join(unread, left)
 		return err
 	})
-	return jobs, err
+	return jobs, unread, err
 }
 
-func digestedOf(dir job.AbsPath, host string, since time.Time) (jobs []status.Job, err error) {
+func digestedOf(dir job.AbsPath, host string, since time.Time) (jobs []status.Job, unread, err error) {
 	days, err := journal.Days(dir, host)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	digests, err := journal.Digests(dir, host)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, day := range digests {
 		if slices.Contains(days, day) || day < since.UTC().Format(time.DateOnly) {
@@ -120,7 +120,8 @@ func digestedOf(dir job.AbsPath, host string, since time.Time) (jobs []status.Jo
 		}
 		text, err := journal.ReadDigest(dir, host, day)
 		if err != nil {
-			continue // another account put it there
+			unread = errors.Join(unread, missing(err))
+			continue
 		}
 		for line := range bytes.Lines(text) {
 			var a accounting
@@ -129,7 +130,7 @@ func digestedOf(dir job.AbsPath, host string, since time.Time) (jobs []status.Jo
 			}
 		}
 	}
-	return jobs, nil
+	return jobs, unread, nil
 }
 
 // job is the job of a digest as a report has it.
@@ -154,10 +155,13 @@ func Forget(w io.Writer, dir job.AbsPath, account job.Username) error {
 	name := account.String()
 	lives, err := liveJobs(dir, func(r journal.Record) bool {
 		granted, _ := r.Find(journal.Granted)
-		return granted.Context.Account == name
+		return r.Unread != nil || granted.Context.Account == name
 	})
 	if err != nil {
 		return err
+	}
+	if i := slices.IndexFunc(lives, func(r journal.Record) bool { return r.Unread != nil }); i >= 0 {
+		return fmt.Errorf("cannot forget %s: %s may be one of its jobs: %w", name, title(lives[i]), lives[i].Unread)
 	}
 	if len(lives) > 0 {
 		return fmt.Errorf("cannot forget %s: %s is live; end its jobs first: jacamar-admin stop --account %s", name, title(lives[0]), name)

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -32,13 +34,13 @@ func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
 	}
 	switch {
 	case o.Refused:
-		return refusals(w, in, o)
+		return errors.Join(refusals(w, in, o), in.Unread)
 	case o.Ended && !o.JSON:
-		return endedTable(w, o.Filter.apply(status.Ended(in.Past)), now)
+		return errors.Join(endedTable(w, o.Filter.apply(status.Ended(in.Past)), now), in.Unread)
 	case o.Ended:
-		return writeJSON(w, o.Filter.apply(status.Ended(in.Past)))
+		return errors.Join(json.NewEncoder(w).Encode(o.Filter.apply(status.Ended(in.Past))), in.Unread)
 	case o.JSON:
-		return writeJSON(w, o.Filter.apply(status.NewSnapshot(in).Live))
+		return json.NewEncoder(w).Encode(o.Filter.apply(status.NewSnapshot(in).Live))
 	}
 	return liveTable(w, o.Filter.apply(status.NewSnapshot(in).Live), now)
 }
@@ -55,15 +57,6 @@ func Watch(ctx context.Context, w io.Writer, o JobsOptions, period time.Duration
 	if ctx.Err() != nil {
 		return nil
 	}
-	return err
-}
-
-func writeJSON(w io.Writer, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("cannot encode the output: %w", err)
-	}
-	_, err = w.Write(append(text, '\n'))
 	return err
 }
 
@@ -132,11 +125,10 @@ func refusals(w io.Writer, in status.Input, o JobsOptions) error {
 			continue
 		}
 		list = append(list, e)
-		at := time.UnixMilli(int64(e.Time * 1000)).Format(time.DateTime)
-		rows = append(rows, []string{e.Context.Job.String(), e.Context.Project, e.Context.Login, e.Context.Rule, at, e.Context.Reason})
+		rows = append(rows, []string{e.Context.Job.String(), e.Context.Project, e.Context.Login, e.Context.Rule, e.When().Format(time.DateTime), e.Context.Reason})
 	}
 	if o.JSON {
-		return writeJSON(w, list)
+		return json.NewEncoder(w).Encode(list)
 	}
 	return table(w, []string{"JOB", "PROJECT", "LOGIN", "RULE", "TIME", "REASON"}, rows)
 }
@@ -153,16 +145,23 @@ func Show(w io.Writer, js Journals, id job.ID, since time.Duration, asJSON bool,
 			continue
 		}
 		found = true
-		if asJSON {
-			err = writeJSON(w, r.Events)
-		} else {
+		switch {
+		case r.Unread != nil:
+			err = r.Unread
+		case asJSON:
+			err = json.NewEncoder(w).Encode(r.Events)
+		default:
 			err = events(w, r)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if !found {
+	switch {
+	case found:
+	case in.Unread != nil:
+		return fmt.Errorf("the journal has no job %s in what can be read of the last %s: %w", id, status.Duration(since), in.Unread)
+	default:
 		return fmt.Errorf("the journal has no job %s in the last %s: use a longer --since", id, status.Duration(since))
 	}
 	return nil
@@ -182,13 +181,14 @@ func events(w io.Writer, r journal.Record) error {
 			after = "+" + status.Duration(time.Duration((e.Time-last)*float64(time.Second)))
 		}
 		last = e.Time
-		rows = append(rows, []string{time.UnixMilli(int64(e.Time * 1000)).Format(time.DateTime), after, string(e.Name), details(e.Context)})
+		rows = append(rows, []string{e.When().Format(time.DateTime), after, string(e.Name), details(e.Context)})
 	}
 	fmt.Fprintf(w, "host %s\n", job.Printable(r.Host))
 	return table(w, []string{"TIME", "AFTER", "EVENT", "DETAILS"}, rows)
 }
 
-// details is an event's context as NAME=value pairs.
+// details is an event's context as NAME=value pairs. A text that could be taken for several
+// of them is quoted: accounts and their programs choose some.
 func details(c journal.Context) string {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -204,8 +204,20 @@ func details(c journal.Context) string {
 		"system", "batch_id", "phase", "node", "bytes", "files", "partial", "base", "builds", "scripts",
 	} {
 		if value, ok := fields[name]; ok {
-			pairs = append(pairs, name+"="+strings.Trim(string(value), `"`))
+			pairs = append(pairs, name+"="+detail(value))
 		}
 	}
 	return strings.Join(pairs, " ")
+}
+
+// detail is a value in JSON: a text that is one word as it is, any other quoted.
+func detail(value json.RawMessage) string {
+	var text string
+	switch {
+	case json.Unmarshal(value, &text) != nil:
+		return string(value)
+	case strings.ContainsAny(text, " =\"\\"):
+		return strconv.Quote(text)
+	}
+	return text
 }

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -19,13 +21,13 @@ func summary[T any](w io.Writer, js Journals, since time.Duration, asJSON bool, 
 	}
 	list := sum(status.Ended(in.Past))
 	if asJSON {
-		return writeJSON(w, list)
+		return errors.Join(json.NewEncoder(w).Encode(list), in.Unread)
 	}
 	var rows [][]string
 	for _, element := range list {
 		rows = append(rows, row(element))
 	}
-	return table(w, header, rows)
+	return errors.Join(table(w, header, rows), in.Unread)
 }
 
 // project is what became of a project's jobs in a period. Its JSON form is an interface:

@@ -28,8 +28,9 @@ type ReapOptions struct {
 }
 
 const (
-	// reapers is how many jobs are cleaned up at the same time.
-	reapers = 4
+	// reapers is how many jobs are cleaned up at the same time, and reapersOfOne how many of
+	// one account, whose storage may not answer.
+	reapers, reapersOfOne = 4, 2
 	// stopSlack is how much longer than kill_timeout the end of a stopped job may take,
 	// with the cleanup by its runner.
 	stopSlack = 30 * time.Second
@@ -70,7 +71,7 @@ func Reap(ctx context.Context, w io.Writer, o ReapOptions, now time.Time) (unset
 // findings are the jobs that are not as they should be.
 type findings struct {
 	overdue, ghosts []journal.Record
-	// waiting are ghosts that may not be touched yet.
+	// waiting are ghosts that may not be touched yet, and jobs whose file cannot be read.
 	waiting []journal.Record
 	why     map[journal.Key]error
 }
@@ -85,6 +86,8 @@ func (o ReapOptions) find(host string, now time.Time) (f findings, err error) {
 		owner, known := r.Owner()
 		gone := known && owner.Gone()
 		switch journal.StateOf(r, gone, now) {
+		case journal.Unread:
+			f.waiting, f.why[r.Key] = append(f.waiting, r), r.Unread
 		case journal.Overdue:
 			f.overdue = append(f.overdue, r)
 		case journal.Ghost:
@@ -162,16 +165,23 @@ func (o ReapOptions) stop(ctx context.Context, w io.Writer, overdue []journal.Re
 }
 
 // cleanUp cleans up after the ghosts, several at a time: each may wait for its batch
-// system.
+// system. Those of one account leave a place for others.
 func (o ReapOptions) cleanUp(ctx context.Context, w io.Writer, f findings) (unsettled int, err error) {
 	var (
 		lines  = make(chan string)
 		turn   = make(chan struct{}, reapers)
+		own    = map[job.UID]chan struct{}{}
 		all    sync.WaitGroup
 		failed atomic.Int32
 	)
 	for _, r := range f.ghosts {
+		if own[r.Key.UID] == nil {
+			own[r.Key.UID] = make(chan struct{}, reapersOfOne)
+		}
+		account := own[r.Key.UID]
 		all.Go(func() {
+			account <- struct{}{}
+			defer func() { <-account }()
 			turn <- struct{}{}
 			defer func() { <-turn }()
 			if err := o.CleanUp(ctx, r.Key); err != nil {

@@ -67,6 +67,39 @@ func TestProjects(t *testing.T) {
 	}
 }
 
+// TestUnreadDay: what is printed of a period without one of its files is incomplete, and the
+// command fails and names the file. A live job does not depend on it.
+func TestUnreadDay(t *testing.T) {
+	js := journalWith(t, past{id: 1, account: "a", project: "g/p", exit: "ok", end: now.Add(-time.Hour)})
+	day := filepath.Join(js[0].String(), "login1", "days", now.Add(-30*time.Hour).UTC().Format(time.DateOnly)+".jsonl")
+	if files, _ := filepath.Glob(filepath.Dir(day) + "/*.jsonl"); len(files) != 1 {
+		t.Fatalf("the days of the journal are %v, not in %s", files, filepath.Dir(day))
+	}
+	testutil.Must(t, os.WriteFile(day, nil, 0o600), os.Chmod(day, 0o666))
+	const since = 48 * time.Hour
+	jobs := func(o JobsOptions) error {
+		o.Journals, o.Filter.Since = js, since
+		return Jobs(&bytes.Buffer{}, o, now)
+	}
+	var out bytes.Buffer
+	for name, err := range map[string]error{
+		"ended":      jobs(JobsOptions{Ended: true}),
+		"ended JSON": jobs(JobsOptions{Ended: true, JSON: true}),
+		"refused":    jobs(JobsOptions{Refused: true}),
+		"projects":   Projects(&out, js, since, false, now),
+		"report":     Report(&bytes.Buffer{}, ReportOptions{Journals: js, By: []string{"account"}, Since: since}, now),
+		"show":       Show(&bytes.Buffer{}, js, 99, since, false, now),
+	} {
+		if err == nil || !strings.Contains(err.Error(), day) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if !strings.Contains(out.String(), "g/p") {
+		t.Errorf("what can be read is not printed: %q", out.String())
+	}
+	testutil.Must(t, jobs(JobsOptions{}), Show(&bytes.Buffer{}, js, 1, since, false, now))
+}
+
 // TestDU (MON/DU): of each directory the newest size counts, and one that was not measured to its
 // end is marked.
 func TestDU(t *testing.T) {

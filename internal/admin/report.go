@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -64,19 +65,20 @@ func Report(w io.Writer, o ReportOptions, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	older, err := o.Journals.digested(now.Add(-o.Since))
+	older, unread, err := o.Journals.digested(now.Add(-o.Since))
 	if err != nil {
 		return err
 	}
+	in.Unread = errors.Join(in.Unread, unread)
 	rows := [][]string{}
 	for _, s := range sums(append(status.Ended(in.Past), older...), by) {
 		rows = append(rows, s.row(o.CSV))
 	}
 	header := append(upper(o.By), "JOBS", "FAILED", "WALL", "CPU", "BATCH-CPU", "PEAK", "DISK", "WAIT-MEDIAN", "WAIT-95")
 	if o.CSV {
-		return writeCSV(w, header, rows)
+		return errors.Join(writeCSV(w, header, rows), in.Unread)
 	}
-	return table(w, header, rows)
+	return errors.Join(table(w, header, rows), in.Unread)
 }
 
 func upper(names []string) (list []string) {

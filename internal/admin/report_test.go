@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -79,6 +80,42 @@ func TestReport(t *testing.T) {
 	if err := Report(&out, ReportOptions{Journals: js, By: []string{"shoe size"}}, now); err == nil || !strings.Contains(err.Error(), "--by") {
 		t.Error(err)
 	}
+}
+
+// TestUnreadFiles: a trace, a report and the metrics are incomplete without a file that cannot
+// be read, and name it; the metrics count it once it can be.
+func TestUnreadFiles(t *testing.T) {
+	js := journalWith(t, past{id: 1, account: "a", exit: "ok", end: now.AddDate(0, 0, -1)}, past{id: 2, account: "a", exit: "ok", end: now})
+	const since = 72 * time.Hour
+	dir := t.TempDir()
+	o := StatusOptions{Journals: js, Metrics: dir + "/m.prom", Counters: dir + "/counters.json", Since: since}
+	file := func(dir string) string {
+		return filepath.Join(js[0].String(), "login1", dir, now.AddDate(0, 0, -1).Format(time.DateOnly)+".jsonl")
+	}
+	names := func(name, file string, err error) {
+		t.Helper()
+		if err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	testutil.Must(t, os.Chmod(file("days"), 0o666))
+	names("trace", file("days"), Trace(&bytes.Buffer{}, js, since, now))
+	s, err := Status(o, now)
+	names("status", file("days"), err)
+	if n := len(s.Attention); n != 1 || s.Attention[0].ID != "incomplete" || !strings.Contains(s.Attention[0].What, file("days")) {
+		t.Errorf("%+v", s.Attention)
+	}
+	testutil.Must(t, os.Chmod(file("days"), 0o640))
+	for range 2 {
+		s, err := Status(o, now)
+		testutil.Must(t, err)
+		metrics, err := os.ReadFile(o.Metrics)
+		if err != nil || len(s.Attention) != 0 || !strings.Contains(string(metrics), `jacamar_jobs_ended_total{executor="shell",exit="ok"} 2`) {
+			t.Errorf("%v, %+v: %s", err, s.Attention, metrics)
+		}
+	}
+	testutil.Must(t, Digest(&bytes.Buffer{}, js[0], now), os.Remove(file("days")), os.Chmod(file("digest"), 0o666))
+	names("report", file("digest"), Report(&bytes.Buffer{}, ReportOptions{Journals: js, By: []string{"exit"}, Since: since}, now))
 }
 
 // TestTrace (OPS/TRACES): each job is one line with a span, those of its stages and of its wait below

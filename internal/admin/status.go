@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,7 +36,7 @@ func Status(o StatusOptions, now time.Time) (status.Snapshot, error) {
 		}
 	}
 	if o.JSON != "" {
-		if err := replace(o.JSON, func(w io.Writer) error { return writeJSON(w, s) }); err != nil {
+		if err := replace(o.JSON, func(w io.Writer) error { return json.NewEncoder(w).Encode(s) }); err != nil {
 			return s, err
 		}
 	}
@@ -50,13 +51,18 @@ func (o StatusOptions) metrics(s status.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	if err := o.Journals.each(c.Count); err != nil {
+	var uncounted error
+	err = o.Journals.each(func(dir job.AbsPath, host string) error {
+		uncounted = errors.Join(uncounted, c.Count(dir, host))
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	if err := replace(o.Counters, func(w io.Writer) error { return writeJSON(w, c) }); err != nil {
+	if err := replace(o.Counters, func(w io.Writer) error { return json.NewEncoder(w).Encode(c) }); err != nil {
 		return err
 	}
-	return replace(o.Metrics, func(w io.Writer) error { return s.Metrics(w, c) })
+	return errors.Join(replace(o.Metrics, func(w io.Writer) error { return s.Metrics(w, c) }), uncounted)
 }
 
 // readCounters reads what earlier runs have counted. A file that a power failure left
@@ -122,7 +128,7 @@ func Summary(w io.Writer, s status.Snapshot) error {
 		states[string(j.State)]++
 	}
 	rows := [][]string{}
-	for _, state := range []journal.State{journal.Waiting, journal.Running, journal.Between, journal.Quiet, journal.Overdue, journal.Ghost} {
+	for _, state := range []journal.State{journal.Waiting, journal.Running, journal.Between, journal.Quiet, journal.Overdue, journal.Ghost, journal.Unread} {
 		rows = append(rows, []string{string(state), fmt.Sprint(states[string(state)])})
 	}
 	if err := table(w, []string{"STATE", "JOBS"}, rows); err != nil {

@@ -30,7 +30,7 @@ func Trace(w io.Writer, js Journals, since time.Duration, now time.Time) error {
 			return fmt.Errorf("cannot write a trace: %w", err)
 		}
 	}
-	return nil
+	return in.Unread
 }
 
 // The messages of OTLP, as far as they are used. 64-bit numbers are strings in JSON.
@@ -137,9 +137,9 @@ func below(r journal.Record, traceID, parent string) (spans []span) {
 		case e.Name == journal.StageEnd && begun[c.Stage] != 0:
 			child(c.Stage, begun[c.Stage], e.Time, statusOf(c.Exit, c.Reason), text("jacamar.exit", c.Exit), double("jacamar.cpu", c.CPU))
 			delete(begun, c.Stage)
-		case e.Name == journal.Batch && c.Phase == "submitted":
+		case e.Name == journal.Batch && c.Phase == journal.PhaseSubmitted:
 			submitted = e.Time
-		case e.Name == journal.Batch && submitted != 0 && (c.Phase == "running" || c.Phase == "ended"):
+		case e.Name == journal.Batch && submitted != 0 && (c.Phase == journal.PhaseRunning || c.Phase == journal.PhaseEnded):
 			child("batch wait", submitted, submitted+max(c.Seconds, 0), spanStatus{}, text("jacamar.batch.id", c.BatchID), text("jacamar.batch.node", c.Node))
 			submitted = 0
 		}

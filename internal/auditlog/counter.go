@@ -7,10 +7,12 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/lockwait"
 )
 
 // Counter numbers the records of all calls on one host, so that a reader notices a
@@ -42,7 +44,7 @@ func (c *Counter) next() (n uint64, err error) {
 	if err := lock(c.file); err != nil {
 		return 0, err
 	}
-	defer func() { _ = syscall.Flock(int(c.file.Fd()), syscall.LOCK_UN) }()
+	defer func() { _ = unix.Flock(int(c.file.Fd()), unix.LOCK_UN) }()
 	if n, err = readNumber(c.file); err != nil {
 		return 0, err
 	}
@@ -51,17 +53,13 @@ func (c *Counter) next() (n uint64, err error) {
 	return n, err
 }
 
-// lock polls for the lock: flock(2) has no timeout.
+// lock waits for the lock.
 func lock(f *os.File) error {
-	for deadline := time.Now().Add(lockLimit); ; time.Sleep(lockPause) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		switch {
-		case err == nil || !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
-			return err
-		case time.Now().After(deadline):
-			return fmt.Errorf("timed out waiting for the lock of %s", f.Name())
-		}
+	err := lockwait.Poll(time.Now().Add(lockLimit), lockPause, func() error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
+	if errors.Is(err, unix.EAGAIN) {
+		return fmt.Errorf("timed out waiting for the lock of %s", f.Name())
 	}
+	return err
 }
 
 // readNumber reads the last number; an empty file is a new one.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"jacamar-ci/internal/linefile"
 )
 
 // Destination is where records are written.
@@ -112,31 +114,15 @@ func File(open func() (*os.File, error)) Destination {
 // lineFile is a file with one record on each line.
 type lineFile struct{ open func() (*os.File, error) }
 
-// Write implements io.Writer. It first ends a line that an earlier call could not
-// complete, for example on a full disk. A record that another process is writing may look
-// incomplete, because the size of a file grows page by page; then an empty line follows it.
+// Write implements io.Writer.
 func (l lineFile) Write(record []byte) (int, error) {
 	f, err := l.open()
 	if err != nil {
 		return 0, err
 	}
-	if endsInsideLine(f) {
-		record = append([]byte{'\n'}, record...)
-	}
-	n, err := f.Write(record)
+	n, err := linefile.Append(f, record)
 	return n, errors.Join(err, f.Close())
 }
 
 // Close implements io.Closer.
 func (lineFile) Close() error { return nil }
-
-// endsInsideLine reports whether a file ends inside a line.
-func endsInsideLine(f *os.File) bool {
-	info, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	var last [1]byte
-	n, _ := f.ReadAt(last[:], info.Size()-1) // n is 0 for an empty file
-	return n == 1 && last[0] != '\n'
-}

@@ -6,7 +6,7 @@
 //
 //	time      RFC 3339, with the host's offset
 //	level     debug, info, warning or error
-//	event     decision, stage_end, job_end, warning or rule
+//	event     decision, stage_end, job_end, warning, rule or test
 //	msg       a summary
 //	name      the instance (general.name), if configured
 //	seq       its number on this host, taken before it is written
@@ -21,14 +21,15 @@
 //	login, user_id              the GitLab user who caused the job
 //	runner                      the runner's number at GitLab
 //	account, uid                the local account
+//	image                       the image that the job runs in
 //	jti                         the first 8 characters of the token's id
 //
 // A decision adds decision (allow or deny), rule and reason. The end of a stage adds
 // exit (ok, build, denied, config or system), exit_code (of a script that failed),
 // duration in seconds and reason. The end of a job adds these for the whole job, and,
 // if known, rule, executor, failed_stage, stages (their number), scheduler, batch_id,
-// node, waited and cpu in seconds, and memory in bytes. A rule, which only the level debug writes, adds
-// rule, outcome and reason.
+// node, waited and cpu in seconds, and memory in bytes. A warning adds reason. A rule,
+// which only the level debug writes, adds rule, outcome and reason.
 //
 // Control characters, and those that change the direction of text, are escaped, so
 // that no value can start a new line or record. No record has a token: the input of

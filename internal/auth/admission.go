@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -183,11 +184,11 @@ func (d *authDriver) marked(dir job.AbsPath) (journal.Mark, error, error) {
 		return journal.Mark{}, nil, nil
 	}
 	m, ok, err := journal.Stopped(dir, d.key(), time.Now(), time.Now)
-	if err != nil || ok {
-		return journal.Mark{}, refusedWhen(ok, stoppedJob(m)), err
+	if ok {
+		return journal.Mark{}, stoppedJob(m), err
 	}
-	m, ok, err = journal.KeptOut(dir, d.key(), time.Now())
-	return m, refusedWhen(ok, drained(m)), err
+	m, ok, unread := journal.KeptOut(dir, d.key(), time.Now())
+	return m, refusedWhen(ok, drained(m)), errors.Join(err, unread)
 }
 
 func refusedWhen(refuses bool, refusal error) error {
@@ -218,14 +219,13 @@ func untilText(m journal.Mark) string {
 	return " until " + time.Unix(m.Until, 0).Format("2006-01-02 15:04")
 }
 
-// mayWait reports whether a drain's time to wait is not over. It counts from when
-// GitLab issued the token, at the start of the job: the runner calls a config stage
-// that failed up to three times.
+// mayWait reports whether a drain's time to wait is not over.
 func (d *authDriver) mayWait(m journal.Mark) bool {
 	return m.Hold > 0 && time.Now().Before(d.tokenTime().Add(time.Duration(m.Hold)*time.Second))
 }
 
-// tokenTime is when GitLab issued the token, at the start of the job.
+// tokenTime is when GitLab issued the token, at the start of the job. Times to wait count
+// from it, as the runner calls a config stage that failed up to three times.
 func (d *authDriver) tokenTime() time.Time {
 	if from := d.id.Token.IssuedAt; !from.IsZero() {
 		return from

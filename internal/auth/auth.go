@@ -101,13 +101,14 @@ func (d *authDriver) serve(ctx context.Context) error {
 	return d.explainEnd(ctx, d.runAs(ctx, grant, script))
 }
 
-// openSite loads the site's configuration, and opens the operator's log as configured.
+// openSite loads the site's configuration, and opens the operator's log as configured:
+// for the first error as well, which is of the runner's environment.
 func (d *authDriver) openSite(ctx context.Context) error {
 	if err := d.configure(); err != nil {
 		return err
 	}
 	d.log = d.openLog(ctx, d.lost)
-	return nil
+	return d.EnvErr
 }
 
 // configure loads the site's configuration. Where the state names it, its seal is not

@@ -79,7 +79,7 @@ func (d *authDriver) applyRules(ctx context.Context) (policy.Grant, policy.Decis
 func (d *authDriver) lookUp(ctx context.Context, login job.Username, rules policy.Rules) (f policy.Facts, err error) {
 	names := d.names()
 	f.Service, f.LoginsOff = d.uid, names.LoginsOff()
-	if f.Shells, err = names.Shells(); err != nil {
+	if f.Shells, err = names.Shells(); err != nil && !rules.ShellAllow.Set {
 		return f, err
 	}
 	asked, err := d.subject(ctx, login, rules)
@@ -224,7 +224,7 @@ func (d *authDriver) rules() (policy.Rules, error) {
 	r.PreValidation, r.ShellAllow = a.ListsPreValidation, list(a.ShellAllowlist)
 	r.PipelineSource, r.ProtectedRefs = list(a.PipelineSourceAllowlist), a.ProtectedRefsOnly
 	r.Nologin, r.RequireShadow, r.MinUID = a.EnforceNologin, a.RequireShadow, a.MinUID
-	r.ProjectAllow = policy.Globs{Set: a.ProjectAllowlist.Set, Entries: a.ProjectAllowlist.Items}
+	r.ProjectAllow.Set, r.ProjectAllow.Entries = a.ProjectAllowlist.Set, a.ProjectAllowlist.Items
 	r.ProjectBlock = a.ProjectBlocklist.Items
 	var err error
 	r.Map, err = d.accounts()
@@ -253,8 +253,8 @@ func (d *authDriver) accounts() (map[job.ID]job.Username, error) {
 }
 
 // list converts a configured list to text.
-func list[T any](l config.List[T]) policy.List {
-	out := policy.List{Set: l.Set}
+func list[T any](l config.List[T]) policy.List[string] {
+	out := policy.List[string]{Set: l.Set}
 	for _, item := range l.Items {
 		out.Entries = append(out.Entries, fmt.Sprint(item))
 	}

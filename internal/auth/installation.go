@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/auth/internal/runas"
+	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
@@ -104,7 +105,16 @@ func (i Installation) InJournal(ctx context.Context, f func(dir job.AbsPath) err
 
 // TryJournal opens this host's part of the journal for writing, as a stage does.
 func (i Installation) TryJournal(ctx context.Context) error {
-	return i.d.inHostJournal(ctx, func(*journal.Journal) error { return nil })
+	return i.d.inHostJournal(ctx, (*journal.Journal).Check)
+}
+
+// TryKey reads the key that seals the states of jobs, as a stage does.
+func (i Installation) TryKey(ctx context.Context) error {
+	dir, err := i.d.stateDir(ctx)
+	if err != nil {
+		return err
+	}
+	return state.CheckKey(dir)
 }
 
 // LogFile opens the log of a site that has it in a file.

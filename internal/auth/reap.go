@@ -169,7 +169,8 @@ func (d *authDriver) cleanUpAfterConfig(ctx context.Context) error {
 	}
 	r, err := d.takeOver(ctx, key)
 	if err != nil {
-		return nil // a stage runs, or another process has cleaned up
+		d.warn(err) // a stage runs, or another process has cleaned up
+		return nil
 	}
 	caller, _ := proctree.Find(os.Getppid())
 	if owner, known := r.Owner(); known && owner != caller {

@@ -86,11 +86,14 @@ func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 	}
 	d.delegated(&r.Settings)
 	r.LiveJobs = d.record.liveJobs
+	if d.Call.Stage == job.Cleanup {
+		r.Killed = d.record.live == nil || journal.Killed(d.record.live.Events())
+	}
 	if d.record.live != nil && d.Call.Stage == job.Cleanup {
 		r.Measure = measureLimit
 	}
 	if granted, ok := d.record.past.Find(journal.Granted); ok {
-		r.Ghost, r.Job.Runner, r.Job.Owner = true, granted.Context.Runner, proctree.Process{}
+		r.Ghost, r.Killed, r.Job.Runner, r.Job.Owner = true, true, granted.Context.Runner, proctree.Process{}
 	}
 	return r, nil
 }

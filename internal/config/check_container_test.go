@@ -43,3 +43,36 @@ func TestRunnerImageWarnings(t *testing.T) {
 		}
 	}
 }
+
+// Keys that have no effect without an engine, or for another one, are a warning each.
+func TestContainerWarnings(t *testing.T) {
+	const none, rule, module = "run_mechanism: jobs run on the host", "[[container.rule]]\nimages = [\"a/**\"]\n", "[[container.module]]\nname = \"gpu\"\npodman = [\"--x\"]\n"
+	const unused = "general.apptainer: has no effect without run_mechanism = \"apptainer\""
+	for _, tt := range []struct{ engine, text, want string }{
+		{"", "", ""},
+		{"", "[container]\nimage_required = true\n", none},
+		{"", rule, none},
+		{"", module, none},
+		{"podman", rule + module, ""},
+		{"podman", "[container]\nimage_required = true\n", ""},
+		{"podman", "[general.podman]\ndefault_image = \"a\"\n", ""},
+		{"podman", "[general.podman]\ndefault_image = \"a\"\n[container]\nimage_required = true\n", "container.image_required: has no effect: jobs without an image run in default_image"},
+		{"podman", "[general.podman]\nimage_pull_policy = \"never\"\n", ""},
+		{"podman", "[general.podman]\ncustom_options = [\"--x\"]\n", ""},
+		{"podman", "[general.podman]\napplication_path = \"/usr/bin/podman\"\n", ""},
+		{"podman", "[general.apptainer]\ndefault_image = \"a\"\n", unused},
+		{"podman", "[general.apptainer]\ncustom_options = [\"--x\"]\n", unused},
+		{"podman", "[general.apptainer]\napplication_path = \"/usr/bin/apptainer\"\n", unused},
+		{"", "[general.podman]\ndefault_image = \"a\"\n", "general.podman: has no effect without run_mechanism = \"podman\""},
+	} {
+		text := leastFile
+		if tt.engine != "" {
+			text = strings.Replace(text, "[general]\n", "[general]\nrun_mechanism = \""+tt.engine+"\"\n", 1)
+		}
+		c, err := parse(text + tt.text)
+		found := strings.Contains(fmt.Sprint(c.Warnings), "container") || strings.Contains(fmt.Sprint(c.Warnings), "run_mechanism")
+		if err != nil || found != (tt.want != "") || !strings.Contains(fmt.Sprint(c.Warnings), tt.want) {
+			t.Errorf("%q %s%v, %v, want %q", tt.engine, tt.text, err, c.Warnings, tt.want)
+		}
+	}
+}

@@ -43,28 +43,21 @@ func startable(s settings.Seccomp, f *findings) {
 		return
 	}
 	lacking := strings.Join(filter.MissingEssentials(), ", ")
-	f.when(s.BlockAll && lacking != "", "auth.seccomp.allow_calls", "lacks calls without which no job starts: %s", lacking)
-	f.when(!s.BlockAll && lacking != "", "auth.seccomp.block_calls",
+	if s.BlockAll {
+		f.when(lacking != "", "auth.seccomp.allow_calls", "lacks calls without which no job starts: %s", lacking)
+		return
+	}
+	f.when(lacking != "", "auth.seccomp.block_calls",
 		"refuses calls without which no job starts, by their names or by those of calls that do the same: %s: allow_calls can leave them", lacking)
 }
 
-// least is what jacamar itself needs: it has the limits of the job, as all processes of
-// a login have the same.
-var least = []rlimit.Limit{
-	{Resource: "as", Range: rlimit.Range{Soft: 4 << 30}},
-	{Resource: "cpu", Range: rlimit.Range{Soft: 60}},
-	{Resource: "data", Range: rlimit.Range{Soft: 512 << 20}},
-	{Resource: "fsize", Range: rlimit.Range{Soft: 64 << 20}},
-	{Resource: "nofile", Range: rlimit.Range{Soft: 64}},
-	{Resource: "nproc", Range: rlimit.Range{Soft: 64}},
-	{Resource: "stack", Range: rlimit.Range{Soft: 256 << 10}},
-}
-
+// checkLimits compares the limits of jobs with what jacamar itself needs: it has them too,
+// as all processes of a login have the same.
 func checkLimits(c *Config, f *findings) {
 	for _, l := range c.Auth.Limits.Set() {
-		for _, m := range least {
-			f.when(l.Resource == m.Resource && l.Soft < m.Soft, "auth.limits."+l.Resource,
-				"%s is too low: jacamar itself needs %d", l.Range, m.Soft)
+		for _, n := range rlimit.Needs() {
+			f.when(l.Resource == n.Resource && l.Soft < n.Least, "auth.limits."+l.Resource,
+				"%s is too low: jacamar itself needs %d", l.Range, n.Least)
 		}
 	}
 	f.when(c.Auth.SetStackSize && c.Auth.Limits.Stack.IsSet(), "auth.set_stack_size",

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"jacamar-ci/internal/rlimit"
@@ -40,6 +42,21 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// TestFilterWithoutEssentials: the fault names the list that has to be changed.
+func TestFilterWithoutEssentials(t *testing.T) {
+	for table, want := range map[string]string{
+		"block_all = true\n":                                     "auth.seccomp.allow_calls: missing",
+		"block_all = true\nallow_calls = [\"read\"]\n":           "auth.seccomp.allow_calls: lacks calls without which no job starts: ",
+		"block_calls = [\"execve\"]\n":                           "auth.seccomp.block_calls: refuses calls without which no job starts",
+		"block_calls = [\"execve\"]\nallow_calls = [\"read\"]\n": "auth.seccomp.block_calls: refuses calls without which no job starts",
+	} {
+		_, err := parse(minimal + "no_new_privs = true\n[auth.seccomp]\n" + table)
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "auth.seccomp") != 1 {
+			t.Errorf("%s%v, want %q", table, err, want)
+		}
+	}
+}
+
 // TestEveryLimitIsGiven sets each resource alone and looks for it among those
 // that reach the jobs.
 func TestEveryLimitIsGiven(t *testing.T) {
@@ -67,14 +84,12 @@ func TestEveryLimitIsGiven(t *testing.T) {
 
 // TestLeastIsAccepted: the report of a value that is too low names a value that is not.
 func TestLeastIsAccepted(t *testing.T) {
-	for _, m := range least {
-		m.Hard = rlimit.Unlimited
-		if _, err := parse(minimal + "[auth.limits]\n" + m.Resource + " = \"" + m.Range.String() + "\"\n"); err != nil {
-			t.Error(err)
-		}
-		m.Soft--
-		if _, err := parse(minimal + "[auth.limits]\n" + m.Resource + " = \"" + m.Range.String() + "\"\n"); err == nil {
-			t.Errorf("%v was accepted", m)
+	for _, n := range rlimit.Needs() {
+		for limit, accepted := range map[uint64]bool{n.Least: true, n.Least - 1: false} {
+			_, err := parse(minimal + fmt.Sprintf("[auth.limits]\n%s = \"%d:unlimited\"\n", n.Resource, limit))
+			if (err == nil) != accepted {
+				t.Errorf("%s = %d: %v", n.Resource, limit, err)
+			}
 		}
 	}
 }

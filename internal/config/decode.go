@@ -32,15 +32,12 @@ type decoder struct {
 const maxFaults = 200
 
 func (d *decoder) fault(key, format string, args ...any) {
-	if len(d.faults) < maxFaults {
-		d.faults = append(d.faults, Fault{Key: key, Text: fmt.Sprintf(format, args...)})
-	}
+	d.add(Fault{Key: key, Text: fmt.Sprintf(format, args...)})
 }
 
-// write completes the last fault by the text to write instead.
-func (d *decoder) write(text string) {
-	if n := len(d.faults); n > 0 && text != "" {
-		d.faults[n-1].Write = text
+func (d *decoder) add(f Fault) {
+	if len(d.faults) < maxFaults {
+		d.faults = append(d.faults, f)
 	}
 }
 
@@ -129,8 +126,7 @@ func (d *decoder) value(to reflect.Value, value any, path string) (ok bool) {
 	}
 	entries, ok := array(value)
 	if !ok {
-		d.fault(path, "is %s, want an array%s", kindOf(value), d.ofTables(path))
-		d.write(rewritten(to, value, path))
+		d.add(Fault{Key: path, Text: fmt.Sprintf("is %s, want an array%s", kindOf(value), d.ofTables(path)), Write: rewritten(to, value, path)})
 		return false
 	}
 	to.Set(reflect.MakeSlice(to.Type(), len(entries), len(entries)))
@@ -143,8 +139,7 @@ func (d *decoder) value(to reflect.Value, value any, path string) (ok bool) {
 func (d *decoder) scalar(to reflect.Value, value any, path string) (ok bool) {
 	err := set(to, value)
 	if err != nil {
-		d.fault(path, "%v", err)
-		d.write(rewritten(to, value, path))
+		d.add(Fault{Key: path, Text: err.Error(), Write: rewritten(to, value, path)})
 	}
 	return err == nil
 }
@@ -152,9 +147,7 @@ func (d *decoder) scalar(to reflect.Value, value any, path string) (ok bool) {
 // entry stores one entry of an array: a table of its own, or a plain value.
 func (d *decoder) entry(to reflect.Value, value any, path string) {
 	if _, ok := d.keys[plain(path)]; ok {
-		if !d.scalar(to, value, path) {
-			d.write(splitEntry(value))
-		}
+		d.scalar(to, value, path)
 		return
 	}
 	d.subtable(to, value, true, path)

@@ -175,17 +175,15 @@ func CheckValue(path, text string) error {
 		return fmt.Errorf("the configuration has no key %s that is asked for", path)
 	}
 	to[name] = text
-	written, err := toml.Marshal(doc)
-	if err != nil {
-		return fmt.Errorf("cannot write a value: %w", err)
-	}
-	_, err = parse(string(written))
+	written, _ := toml.Marshal(doc) // tables of texts have no error
+	_, err := parse(string(written))
 	var faults *multierror.Error
 	if !errors.As(err, &faults) {
 		return err
 	}
 	for _, one := range faults.Errors {
-		if f, ok := one.(Fault); ok && f.covers(path) {
+		var f Fault
+		if _ = errors.As(one, &f); f.covers(path) {
 			return errors.New(f.Text)
 		}
 	}

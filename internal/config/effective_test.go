@@ -2,11 +2,15 @@ package config
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 const leastFile = "[general]\ngitlab_server = \"https://gitlab.example.com\"\ndata_dir = \"$HOME\"\nexecutor = \"shell\"\n[auth]\ndownscope = \"setuid\"\n"
@@ -163,6 +167,41 @@ func TestWarnings(t *testing.T) {
 			if strings.Contains(all, kind) != (kind == want) {
 				t.Errorf("%s: %s", line, all)
 			}
+		}
+	}
+}
+
+func TestEffectiveOfAFile(t *testing.T) {
+	dir := privateDir(t)
+	for text, want := range map[string]string{leastFile: "", leastFile + "nothing = 1\n": "cannot use the configuration " + dir} {
+		path := testutil.AbsPath(t, filepath.Join(dir, "jacamar.toml"))
+		testutil.Must(t, os.WriteFile(path.String(), []byte(text), 0o600))
+		all, err := Effective(path)
+		if want == "" && (err != nil || len(all) == 0) || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want)) {
+			t.Errorf("%s%d settings, %v, want %q", text, len(all), err, want)
+		}
+	}
+	if _, err := Effective(testutil.AbsPath(t, filepath.Join(dir, "missing"))); err == nil || !strings.HasPrefix(err.Error(), "cannot use the configuration: ") {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+func TestCheckValue(t *testing.T) {
+	for _, tt := range []struct{ key, value, want string }{
+		{"general.executor", "slurm", ""},
+		{"general.executor", "x", "x"},
+		{"general.gitlab_server", "https://gitlab.example.org", ""},
+		{"general.gitlab_server", "gitlab.example.org", "gitlab.example.org"},
+		{"general.data_dir", "/data", ""},
+		{"general.data_dir", "data", "data"},
+		{"auth.downscope", "none", ""},
+		{"auth.downscope", "x", "x"},
+		{"general.nothing", "x", "unknown key"},
+		{"nothing.executor", "x", "has no key nothing.executor"},
+	} {
+		err := CheckValue(tt.key, tt.value)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s = %q: %v, want %q", tt.key, tt.value, err, tt.want)
 		}
 	}
 }

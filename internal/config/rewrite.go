@@ -17,13 +17,15 @@ func rewritten(to reflect.Value, value any, path string) string {
 	text, isText := value.(string)
 	_, name := split(path)
 	switch {
+	case strings.HasSuffix(path, "]"):
+		return splitEntry(value)
 	case strings.Contains(path, "["):
 		return ""
 	case !isSlice(to) && settable(to, plainValue(to, value)):
 		return fmt.Sprintf("%s = %s", name, quoted(plainValue(to, value)))
 	case isText && isSlice(to):
 		return name + " = " + listOf(text)
-	case isText && isBool(to):
+	case isBool(to):
 		if word := truth(text); word != "" {
 			return name + " = " + word
 		}
@@ -70,9 +72,7 @@ func quoted(value any) string {
 	return fmt.Sprint(value)
 }
 
-func isBool(v reflect.Value) bool {
-	return v.Kind() == reflect.Bool || v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Bool
-}
+func isBool(v reflect.Value) bool { return v.Kind() == reflect.Bool }
 
 // truth is the TOML boolean that a word means in other formats, "" for none.
 func truth(word string) string {
@@ -99,8 +99,8 @@ func listOf(text string) string {
 // splitEntry is the text for an entry of a list that has several names in it, "" for one
 // that has not.
 func splitEntry(value any) string {
-	text, ok := value.(string)
-	if !ok || !strings.Contains(text, ",") {
+	text, _ := value.(string)
+	if !strings.Contains(text, ",") {
 		return ""
 	}
 	list := listOf(text)
@@ -110,10 +110,10 @@ func splitEntry(value any) string {
 // bareWord is the text for a line whose value is a boolean of another format, "" for
 // another line.
 func bareWord(line string) string {
-	key, value, found := strings.Cut(line, "=")
+	key, value, _ := strings.Cut(line, "=")
 	value, _, _ = strings.Cut(value, "#")
 	word := truth(value)
-	if !found || word == "" || strings.ContainsAny(value, `"'01`) {
+	if word == "" || strings.ContainsAny(value, "01") { // a number is TOML
 		return ""
 	}
 	return strings.TrimSpace(key) + " = " + word

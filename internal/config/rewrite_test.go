@@ -16,6 +16,9 @@ func TestRewritten(t *testing.T) {
 		"[auth]\nno_new_privs = True # always":    "no_new_privs = true",
 		"[auth]\nno_new_privs = 1":                "",
 		"[auth]\nno_new_privs = \"maybe\"":        "",
+		"[auth]\nno_new_privs = maybe":            "",
+		"[auth]\nno new privs = 1":                "",
+		"[auth]\nno_new_privs":                    "",
 		"[auth]\nuser_allowlist = [\"a\", 3]":     "",
 		"[auth]\nuser_allowlist = \"a, b\"":       `user_allowlist = ["a", "b"]`,
 		"[auth]\nmin_uid = \"1000\"":              "min_uid = 1000",
@@ -37,6 +40,7 @@ func TestRewritten(t *testing.T) {
 		"[auth.limits]\nas = \"16GB\"":            `as = "16G"`,
 		"[auth.limits]\nas = \"16 GiB\"":          `as = "16G"`,
 		"[auth.limits]\nas = \"much\"":            "",
+		"[auth.limits]\nas = \"iB\"":              "",
 		"[auth.limits]\nas = \"8M:4M\"":           "",
 	} {
 		table, rest, _ := strings.Cut(line, "\n")
@@ -57,6 +61,22 @@ func TestRewritten(t *testing.T) {
 				t.Errorf("%s: %v", want, err)
 			}
 		}
+	}
+}
+
+// TestSplitEntry: an entry with several names in it becomes several entries.
+func TestSplitEntry(t *testing.T) {
+	for entry, want := range map[string]string{
+		`"a, b"`: `"a", "b", one entry for each, instead of "a, b"`, `"a,b,"`: `"a", "b", one entry for each, instead of "a,b,"`, `"a b"`: "", `3`: "", `"a:b"`: "",
+	} {
+		_, err := parse(leastFile + "user_allowlist = [" + entry + "]\n")
+		if got := writes(err); err == nil || got != want {
+			t.Errorf("%s: %v: to write is %q, want %q", entry, err, got, want)
+		}
+	}
+	const rule = "[[container.rule]]\nrequired = \"yes, please\"\n" // a key, not an entry
+	if _, err := parse(leastFile + rule); err == nil || writes(err) != "" {
+		t.Errorf("a key in an entry: %v", err)
 	}
 }
 

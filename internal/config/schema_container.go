@@ -74,7 +74,7 @@ func startKeys() []Key {
 		optional("container.binds", "none: only the job's own directories", `["/apps:/apps:ro"]`,
 			"Files and directories of the host in every container: `SOURCE`, `SOURCE:TARGET` or `SOURCE:TARGET:ro`."),
 		optional("container.pass_env", "none", `["http_proxy", "https_proxy", "no_proxy"]`,
-			"Variables of the account's login shell that containers have, and that fetching an image uses; a `*` at the end stands for any text."),
+			"Variables of the account's login shell that containers have, and that fetching an image uses; a `*` at the end stands for any text. `PATH` and `HOME` are the image's own and never among them."),
 	}
 }
 

@@ -35,7 +35,7 @@ func jobKeys() []Key {
 			"Variables added to the clean environment of a job's login shell."),
 		optional("general.state_dir", "`/var/lib/jacamar` for root and with file capabilities, else `.jacamar-state` in the home of the service account", `"/var/lib/jacamar-b"`,
 			"Directory of jacamar-auth's own state: the server's public keys, and the key that seals what a job's stages hand on. It has mode 0700 and belongs to root where jacamar-auth is root, "+
-				"to `auth.helper_account` where it has file capabilities, else to the service account."),
+				"to `auth.helper_account` where it has file capabilities, else to the service account. Configurations for different GitLab servers have one each: it knows jobs by their numbers."),
 	}
 }
 

@@ -1,11 +1,109 @@
 package config
 
 import (
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"jacamar-ci/internal/glob"
+	"jacamar-ci/internal/jwks"
+	"jacamar-ci/internal/settings"
 )
+
+// warnings find what is valid and seldom intended.
+var warnings = []check{
+	{"no log", nil, warnNoLog},
+	{"keys over http", nil, warnKeyServer},
+	{"empty allowlists", nil, warnEmptyAllowlists},
+	{"lists that overlap", nil, warnOverlap},
+	{"pipeline sources", nil, warnSources},
+	{"keys without effect", nil, warnNoEffect},
+	{"busy polling", nil, warnPolling},
+	{"confinement", nil, warnConfinement},
+	{"blanks", nil, warnBlank},
+	{"patterns", nil, warnPatterns},
+	{"literal variables", nil, warnLiteral},
+	{"joined arguments", nil, warnJoined},
+	{"unused container keys", nil, warnContainer},
+}
+
+func warnNoLog(c *Config, f *findings) {
+	f.when(!c.Auth.Logging.Enabled, "auth.logging.enabled", "is false: no decision of jacamar-auth is recorded")
+}
+
+func warnKeyServer(c *Config, f *findings) {
+	g := &c.General
+	u := g.keyServer()
+	insecure := jwks.CheckURL(u, jwks.ReservedPorts, false) != nil
+	f.when(insecure, "general.insecure_loopback_http", "is true: any user of this machine who gets the port of %s can act as any other", u.Host)
+	f.when(g.InsecureLoopbackHTTP && !insecure, "general.insecure_loopback_http", "has no effect: %s needs none", g.keyServerKey())
+	f.when(g.HTTPSProxy.URL() != nil && u.Scheme != "https", "general.https_proxy", "has no effect: the keys are at an http address")
+}
+
+func warnEmptyAllowlists(c *Config, f *findings) {
+	a := &c.Auth
+	const text = "is set and empty: it matches nothing"
+	f.when(empty(a.UserAllowlist), "auth.user_allowlist", text)
+	f.when(empty(a.GroupsAllowlist), "auth.groups_allowlist", text)
+	f.when(empty(a.ShellAllowlist), "auth.shell_allowlist", text)
+	f.when(empty(a.PipelineSourceAllowlist), "auth.pipeline_source_allowlist", text)
+	f.when(empty(a.ProjectAllowlist), "auth.project_allowlist", text)
+}
+
+func warnOverlap(c *Config, f *findings) {
+	a := &c.Auth
+	overlap(f, "auth.user_blocklist", a.UserBlocklist.Items, a.UserAllowlist.Items, "user_allowlist as well, which applies first: it is allowed")
+	overlap(f, "auth.groups_blocklist", a.GroupsBlocklist.Items, a.GroupsAllowlist.Items, "groups_allowlist as well, which applies first: it is allowed")
+	overlap(f, "auth.project_allowlist", a.ProjectAllowlist.Items, a.ProjectBlocklist.Items, "project_blocklist as well, which wins: it is blocked")
+}
+
+func overlap[T comparable](f *findings, key string, losing, winning []T, what string) {
+	for i, item := range losing {
+		f.when(slices.Contains(winning, item), entryKey(key, i), "%v is in %s", item, what)
+	}
+}
+
+// sources are the values of CI_PIPELINE_SOURCE and of the pipeline_source claim
+// (docs.gitlab.com/ci/jobs/job_rules, and Enums::Ci::Pipeline in GitLab).
+var sources = []Source{
+	"api", "chat", "container_registry_push", "duo_workflow", "external", "external_pull_request_event", "merge_request_event",
+	"ondemand_dast_scan", "ondemand_dast_validation", "parent_pipeline", "pipeline", "pipeline_execution_policy_schedule", "push", "schedule",
+	"security_orchestration_policy", "trigger", "web", "webide",
+}
+
+// warnSources only warns: GitLab adds sources from time to time.
+func warnSources(c *Config, f *findings) {
+	for i, s := range c.Auth.PipelineSourceAllowlist.Items {
+		f.when(!slices.Contains(sources, s), entryKey("auth.pipeline_source_allowlist", i), "%q is no known source of GitLab", s)
+	}
+}
+
+func warnNoEffect(c *Config, f *findings) {
+	a, g := &c.Auth, &c.General
+	runas := !a.RunAs.ValidationScript.IsZero()
+	f.when(a.ListsPreValidation && !runas, "auth.lists_pre_validation", "has no effect without [auth.runas]")
+	f.when(a.AllowBotAccounts && !runas && a.AccountSource != settings.Map, "auth.allow_bot_accounts", "has no effect without [auth.runas] or account_source = %q: a bot's own name is never used", settings.Map)
+	f.when(g.VariableDataDir && !g.DataDir.HasVariables(), "general.variable_data_dir", "has no effect: data_dir has no variable but $HOME")
+	f.when(g.MaxBuildDir > 0 && !g.LimitBuildDir, "general.max_build_dir", "has no effect without limit_build_dir")
+	f.when(g.UncapBuildDirCleanup && g.MaxBuildDir == 0, "general.uncap_build_dir_cleanup", "has no effect without max_build_dir")
+	f.when(a.RootDirCreation && a.Downscope != settings.Setuid, "auth.root_dir_creation", "has no effect unless downscope is %q", settings.Setuid)
+}
+
+// politeDelay is the shortest interval of queries about one job that sites themselves
+// configure for their schedulers.
+const politeDelay = 5 * time.Second
+
+func warnPolling(c *Config, f *findings) {
+	f.when(c.Batch.CommandDelay < politeDelay, "batch.command_delay", "%v is a burden for the scheduler: use %v or more", c.Batch.CommandDelay, politeDelay)
+}
+
+// warnBlank finds a blank in data_dir: the runner's scripts do not quote the path of a local
+// cache.
+func warnBlank(c *Config, f *findings) {
+	dir := c.General.DataDir.String()
+	f.when(strings.ContainsFunc(dir, unicode.IsSpace), "general.data_dir", "%q has a blank in it: GitLab Runner cannot use local caches below it", dir)
+}
 
 // warnPatterns finds patterns of another language, which match no project.
 func warnPatterns(c *Config, f *findings) {
@@ -48,7 +146,7 @@ func mayMatch(pattern string) bool {
 	return !strings.Contains("/"+pattern, "/.*")
 }
 
-// warnLiteral: batch.env_vars are for commands, and user_bash_env is taken as it stands.
+// warnLiteral finds a $ in user_bash_env, whose values are set as they stand.
 func warnLiteral(c *Config, f *findings) {
 	for i, e := range c.General.UserBashEnv {
 		f.when(strings.Contains(e.Value(), "$"), entryKey("general.user_bash_env", i),

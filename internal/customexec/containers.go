@@ -89,12 +89,9 @@ func readDocker(options json.RawMessage) (user, platform string, err error) {
 
 // readRegistries keeps the logins of registries; GitLab may send others.
 func readRegistries(text json.RawMessage) (all []Registry, err error) {
-	var list []json.RawMessage
-	if err := decode(text, &list); err != nil {
+	list, err := decodeList(text, maxRegistries)
+	if err != nil {
 		return nil, err
-	}
-	if len(list) > maxRegistries {
-		return nil, fmt.Errorf("the list has more than %d entries", maxRegistries)
 	}
 	for _, entry := range list {
 		var kind, secret string
@@ -141,13 +138,21 @@ type Variable struct {
 // maxServices bounds the services of a job response.
 const maxServices = 32
 
-func readServices(text json.RawMessage) (all []Service, err error) {
-	var list []json.RawMessage
+// decodeList reads a list of at most that many entries.
+func decodeList(text json.RawMessage, most int) (list []json.RawMessage, err error) {
 	if err := decode(text, &list); err != nil {
 		return nil, err
 	}
-	if len(list) > maxServices {
-		return nil, fmt.Errorf("the list has more than %d entries", maxServices)
+	if len(list) > most {
+		return nil, fmt.Errorf("the list has more than %d entries", most)
+	}
+	return list, nil
+}
+
+func readServices(text json.RawMessage) (all []Service, err error) {
+	list, err := decodeList(text, maxServices)
+	if err != nil {
+		return nil, err
 	}
 	for _, entry := range list {
 		s, err := readService(entry)

@@ -162,10 +162,5 @@ func NewConfigOutput(builds, cache job.AbsPath, version, state string) ConfigOut
 
 // Write writes the output in one piece.
 func (a ConfigOutput) Write(w io.Writer) error {
-	text, err := json.Marshal(a)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(append(text, '\n'))
-	return err
+	return json.NewEncoder(w).Encode(a)
 }

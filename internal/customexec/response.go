@@ -75,9 +75,19 @@ type wireJob struct {
 func ParseResponse(text []byte) (Response, error) {
 	var w wireJob
 	err := object(text, fields{
-		{"id", &w.id}, {"job_info", &w.info}, {"git_info", &w.git}, {"runner_info", &w.runner}, {"variables", &w.variables},
-		{"cache", &w.cache}, {"artifacts", &w.artifacts}, {"dependencies", &w.dependencies}, {"run", &w.run}, {"image", &w.image}, {"services", &w.services},
-		{"credentials", &w.credentials}, {"features", &w.features},
+		{"id", &w.id},
+		{"job_info", &w.info},
+		{"git_info", &w.git},
+		{"runner_info", &w.runner},
+		{"variables", &w.variables},
+		{"cache", &w.cache},
+		{"artifacts", &w.artifacts},
+		{"dependencies", &w.dependencies},
+		{"run", &w.run},
+		{"image", &w.image},
+		{"services", &w.services},
+		{"credentials", &w.credentials},
+		{"features", &w.features},
 	})
 	if err != nil {
 		return Response{}, err

@@ -15,20 +15,6 @@ var engineArguments = map[settings.Mechanism]string{
 	settings.Podman: "JACAMAR_CI_PODMAN_ARGS", settings.Charliecloud: "JACAMAR_CI_CHARLIECLOUD_ARGS", settings.Apptainer: "JACAMAR_CI_APPTAINER_ARGS",
 }
 
-// ImageError is a job whose image the site does not allow, or that has none where the site
-// requires one. It wraps a failure of the job.
-type ImageError struct {
-	// Rule is what decided.
-	Rule string
-	err  *failure.Error
-}
-
-// Error implements error.
-func (e *ImageError) Error() string { return e.err.Error() }
-
-// Unwrap returns the failure.
-func (e *ImageError) Unwrap() error { return e.err }
-
 // container is for sites with containers; nil for the others. A cleanup needs no image,
 // and must not fail because of it.
 func (s *Session) container(matches Matches) (*ipc.Container, error) {
@@ -87,58 +73,12 @@ func (s *Session) runnerImage() *image.Request {
 	return &image.Request{Reference: e.RunnerImage}
 }
 
-// allowedPaths is the advice about paths as images.
-func allowedPaths(allowed []image.Paths) string {
-	if len(allowed) == 0 {
-		return "name an image in a registry: this resource allows no paths (administrators: container.local_images)"
+// modulesOf are the modules for jacamar, with the options of the site's engine alone.
+func modulesOf(engine settings.Mechanism, chosen []config.Module) (all []ipc.Module) {
+	for _, m := range chosen {
+		all = append(all, ipc.Module{Module: m.Module, Options: m.Options(engine)})
 	}
-	return "allowed on this resource: " + job.Listed(allowed)
-}
-
-func (s *Session) defaultImage(rule image.Rule) (*image.Request, error) {
-	if d := s.Site.General.Engine().DefaultImage; !d.IsZero() {
-		return &image.Request{Reference: d}, nil
-	}
-	if rule.Required {
-		return nil, &ImageError{"image_required", failure.Buildf("the job names no image, and this resource runs jobs in containers only").
-			WithHint("write image: NAME in .gitlab-ci.yml")}
-	}
-	return nil, nil
-}
-
-// containerRule returns the first rule that is for the job with its name, which is "" where
-// none is.
-func (s *Session) containerRule(matches Matches) (rule config.ContainerRule, name string, err error) {
-	for i, rule := range s.Site.Container.Rules {
-		ok, err := matches(rule.Matcher)
-		if err != nil || ok {
-			return rule, ruleName("container", i, rule.Matcher), err
-		}
-	}
-	return config.ContainerRule{}, "", nil
-}
-
-// imageRule is what a rule allows.
-func (s *Session) imageRule(rule config.ContainerRule, name string) image.Rule {
-	return image.Rule{Name: name, Images: rule.Images, Services: rule.Services, Required: rule.Required || s.Site.Container.ImageRequired}
-}
-
-// pullPolicies are those to try for the job's image.
-func (s *Session) pullPolicies(ofJob []image.PullPolicy) ([]image.PullPolicy, error) {
-	c := s.Site.Container
-	ofSite := c.PullPolicy
-	if ofSite == nil {
-		ofSite = []image.PullPolicy{image.IfNotPresent}
-	}
-	if one := s.Site.General.Engine().ImagePullPolicy; one != "" {
-		ofSite = []image.PullPolicy{one}
-	}
-	policies, err := image.EffectivePolicies(ofJob, ofSite, c.AllowedPullPolicies)
-	if err != nil {
-		return nil, &ImageError{"allowed_pull_policies", failure.Buildf("cannot use the job's image: %w", err).
-			WithHint("correct or remove pull_policy in .gitlab-ci.yml")}
-	}
-	return policies, nil
+	return all
 }
 
 func registries(facts customexec.Containers) (all []ipc.Registry) {

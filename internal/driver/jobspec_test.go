@@ -94,8 +94,10 @@ func TestMisspelt(t *testing.T) {
 		"of a batch system":              {[]string{"CUSTOM_ENV_SCHEDULER_PARAMETER=-N1"}, "slurm", 1},
 		"of containers, without any":     {[]string{"CUSTOM_ENV_JACAMAR_CI_CONTAINER_MODULE=x"}, settings.Shell, 0},
 		"of every site":                  {[]string{"CUSTOM_ENV_CUSTOM_CI_BUILD_DIR=/x"}, settings.Shell, 1},
-		"many": {[]string{"CUSTOM_ENV_CUSTOM_CI_BUILD_DIR=/x", "CUSTOM_ENV_CUSTOM_CI_BUILDS_DI=/x", "CUSTOM_ENV_CUSTOM_CI_BUILDS_DR=/x",
-			"CUSTOM_ENV_custom_ci_builds_dir=/x"}, settings.Shell, maxMisspelt},
+		"many": {[]string{
+			"CUSTOM_ENV_CUSTOM_CI_BUILD_DIR=/x", "CUSTOM_ENV_CUSTOM_CI_BUILDS_DI=/x", "CUSTOM_ENV_CUSTOM_CI_BUILDS_DR=/x",
+			"CUSTOM_ENV_custom_ci_builds_dir=/x",
+		}, settings.Shell, maxMisspelt},
 	} {
 		site := site(t)
 		site.General.Executor = tt.executor
@@ -124,7 +126,8 @@ func TestBatchRules(t *testing.T) {
 	s := site(t)
 	s.General.Executor, s.General.GitLabServer = "slurm", &url.URL{}
 	s.Batch.Rules = []config.Rule{
-		{Matcher: config.Matcher{Project: pattern(t, "a/b")}, RuleArgs: settings.RuleArgs{Args: []string{"-A"}}}, {Matcher: config.Matcher{Namespace: pattern(t, "n")}, RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
+		{Matcher: config.Matcher{Project: pattern(t, "a/b")}, RuleArgs: settings.RuleArgs{Args: []string{"-A"}}},
+		{Matcher: config.Matcher{Namespace: pattern(t, "n")}, RuleArgs: settings.RuleArgs{Args: []string{"-B"}, Required: true}},
 		{RuleArgs: settings.RuleArgs{Args: []string{"-C"}}},
 	}
 	b, err := (&Session{Site: s}).batch(func(r config.Matcher) (bool, error) { return r.Project.IsZero(), nil })

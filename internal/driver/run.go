@@ -54,7 +54,7 @@ func (s *Session) Run(o Order) (ipc.Result, error) {
 	stdout.Close()
 	stderr.Close()
 	if errors.Is(err, unix.EAGAIN) {
-		err = crowded(uint32(o.Request.Account.UID), err)
+		err = crowded(proctree.Tasks(m.UID), processLimit(), err)
 	}
 	if err != nil {
 		return ipc.Result{}, err
@@ -73,14 +73,20 @@ func (s *Session) Run(o Order) (ipc.Result, error) {
 }
 
 // crowded explains a start that failed because no process could be made (EAGAIN in fork(2) and
-// execve(2)). The account is at the limit that it has from this process, or the machine
-// or the service allows no more.
-func crowded(uid uint32, cause error) error {
-	tasks, limit := proctree.Tasks(uid), unix.Rlimit{}
-	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) != nil || uint64(tasks) < limit.Cur {
-		limit.Cur = 0
+// execve(2)). The account, which has so many tasks, is at the limit that it has from this
+// process, or the machine or the service allows no more.
+func crowded(tasks int, limit uint64, cause error) error {
+	if uint64(tasks) < limit {
+		limit = 0
 	}
-	return failure.Crowded(tasks, limit.Cur, cause)
+	return failure.Crowded(tasks, limit, cause)
+}
+
+// processLimit is this process's limit on the tasks of an account, 0 where it cannot be read.
+func processLimit() uint64 {
+	var limit unix.Rlimit
+	_ = unix.Getrlimit(unix.RLIMIT_NPROC, &limit)
+	return limit.Cur
 }
 
 // jobOutput keeps the config stage's standard output for its answer alone.
@@ -136,7 +142,7 @@ func (s *Session) explainStop(err error) error {
 }
 
 // limits are those of the stage and of its job.
-// Source: docs.gitlab.com/ci/runners/configure_runners, "Set script and after_script timeouts"
+// Source: https://docs.gitlab.com/ci/runners/configure_runners/#set-script-and-after_script-timeouts
 func (s *Session) limits(now time.Time) (all []limit) {
 	stage := now.Sub(s.Started)
 	if s.Call.Stage == job.Run {

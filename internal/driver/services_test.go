@@ -38,6 +38,16 @@ func TestServices(t *testing.T) {
 	}
 }
 
+func TestDebugServices(t *testing.T) {
+	for value, want := range map[string]bool{"true": true, "1": true, "": false, "false": false, "0": false, "yes": false} {
+		s := contained(t, job.Run, withServices, nil)
+		s.Env = environ(t, "CUSTOM_ENV_CI_DEBUG_SERVICES="+value)
+		if c, err := s.container(always); err != nil || c.DebugServices != want {
+			t.Errorf("%q: %v, %v", value, c.DebugServices, err)
+		}
+	}
+}
+
 // Without a container, with services off and in cleanup there are none.
 func TestNoServices(t *testing.T) {
 	for name, s := range map[string]*Session{

@@ -44,8 +44,11 @@ type Call struct {
 // Session is one call in progress. Its fields are set one after the other: first those
 // of the process, then those that were read.
 type Session struct {
-	Call           Call
-	Env            customexec.Environ
+	Call Call
+	Env  customexec.Environ
+	// EnvErr is why Env cannot be used, nil if it can. The caller reports it once the
+	// configuration has named the operator's log.
+	EnvErr         error
 	Stdout, Stderr *os.File
 	Started        time.Time
 	// Thread starts the first jacamar.
@@ -64,21 +67,37 @@ type Session struct {
 }
 
 // Open locks this process down and reads its environment. It is called first, on the
-// first thread. The session can be finished even where there is an error.
+// first thread. The session can be finished even where there is an error, or an EnvErr.
 func Open(call Call) (Session, error) {
-	stderr, moved := lockdown.MoveFile(os.Stderr, "stderr")
-	if moved != nil {
-		stderr = os.Stderr
-	}
+	// A write to a broken pipe, as after a runner's death, must not end this process before
+	// it has recorded the end of the stage.
+	stdout, stderr, moved := outputs()
 	thread := inherit.NewThread()
 	inherited, locked := lockdown.Enter()
-	env, err := customexec.ParseEnviron(inherited.Environ)
+	env, envErr := customexec.ParseEnviron(inherited.Environ)
+	var err error
 	if locked = errors.Join(locked, moved); locked != nil {
 		err = failure.Configf("cannot lock this process down: %w", locked)
 	}
 	return Session{
-		Call: call, Env: env, Stdout: os.Stdout, Stderr: stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,
+		Call: call, Env: env, EnvErr: envErr, Stdout: stdout, Stderr: stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,
 	}, err
+}
+
+// outputs moves both outputs.
+func outputs() (stdout, stderr *os.File, err error) {
+	stdout, failed := moved(os.Stdout, "stdout")
+	stderr, err = moved(os.Stderr, "stderr")
+	return stdout, stderr, errors.Join(failed, err)
+}
+
+// moved moves an output. One that cannot be moved stays where it is.
+func moved(file *os.File, name string) (*os.File, error) {
+	to, err := lockdown.MoveFile(file, name)
+	if err != nil {
+		return file, err
+	}
+	return to, nil
 }
 
 // Misuse finishes a call with arguments that cannot be used. In a call by the runner they
@@ -122,8 +141,11 @@ func (s *Session) LoadConfiguration() (err error) {
 func (s *Session) NothingToCleanUp() bool { return s.Call.Stage == job.Cleanup && !s.Resumed }
 
 // ReadInput reads the files that the runner passes for the stage: the script, which it
-// returns, and the job response.
+// returns, and the job response. It checks the resource limits that the runner passes on.
 func (s *Session) ReadInput() (script []byte, err error) {
+	if err = s.checkLimits(); err != nil {
+		return nil, err
+	}
 	if script, err = s.Env.Script(s.Call.Stage, s.Call.Script); err != nil {
 		return nil, err
 	}

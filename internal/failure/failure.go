@@ -209,19 +209,23 @@ func ForUser(err error, full bool, quote string) (line, hint string) {
 	}
 }
 
-// Crowded is the failure of a start for which the account has too many processes
-// and threads: tasks of them, which is 0 where that is not known, as is the limit.
+// Crowded is the failure of a start for which there are too many processes and threads:
+// tasks of the account, which is 0 where that is not known, as is the account's limit. With
+// far fewer than its limit, the limit is another one: pids.max of the service's control
+// group (TasksMax= in systemd.resource-control(5)), or the machine's.
 func Crowded(tasks int, limit uint64, cause error) error {
-	text := "no more processes or threads can be started as your account"
+	text, hint := "no more processes or threads can be started as your account", "end what you do not need on this machine, or start fewer processes in the job"
+	const others = "the machine or the runner's service allows no more"
 	switch {
-	case tasks > 0 && limit > 0:
+	case tasks > 0 && uint64(tasks) >= limit/2 && limit > 0:
 		text += fmt.Sprintf(": it has %d, and its limit is %d (RLIMIT_NPROC, ulimit -u)", tasks, limit)
-	case limit > 0:
-		text += fmt.Sprintf(": its limit is %d (RLIMIT_NPROC, ulimit -u)", limit)
 	case tasks > 0:
-		text += fmt.Sprintf(": it has %d, and the machine or the runner's service allows no more", tasks)
+		text += fmt.Sprintf(": it has %d, and %s", tasks, others)
+		hint = "start fewer processes in the job; if it starts few, tell the administrators of this resource (TasksMax= of the runner's unit)"
+	case limit > 0:
+		text += fmt.Sprintf(": its limit is %d (RLIMIT_NPROC, ulimit -u), or %s", limit, others)
 	}
-	return &Error{Public: text, Hint: "end what you do not need on this machine, or start fewer processes in the job", Cause: cause}
+	return &Error{Public: text, Hint: hint, Cause: cause}
 }
 
 // stopped begins the line of a job that was stopped from outside of it.

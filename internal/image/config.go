@@ -85,7 +85,9 @@ func (c Config) check() error {
 		name  string
 		texts []string
 	}{
-		{"environment", c.Env}, {"entrypoint", c.Entrypoint}, {"command", c.Cmd},
+		{"environment", c.Env},
+		{"entrypoint", c.Entrypoint},
+		{"command", c.Cmd},
 		{"user, working directory or architecture", []string{c.User, c.WorkingDir, c.Architecture, c.OS}},
 	} {
 		if len(l.texts) > maxEntries {

@@ -49,7 +49,7 @@ func (w ServiceWish) Parse() (s Service, err error) {
 	}
 	for _, alias := range own {
 		if !isAlias(alias) {
-			return Service{}, fmt.Errorf("alias: %q is not the name of a host: letters, digits, -, _ and .", job.Clip(alias))
+			return Service{}, fmt.Errorf("alias: %q is not the name of a host: letters, digits, ., - and _", job.Clip(alias))
 		}
 	}
 	for _, alias := range append(namesOf(w.Name), own...) {

@@ -59,6 +59,47 @@ func TestKeyringIsANewOne(t *testing.T) {
 	}
 }
 
+// TestQuotaOfKeys: a stage of an account that has as many keys as it may begins with the
+// account's own session keyring.
+func TestQuotaOfKeys(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be an account without keys")
+	}
+	const uid = 3999998 // of no account
+	err := onThread(func() error {
+		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); errno != 0 {
+			return errno
+		}
+		if err := settleKeyring(); err != nil { // an earlier stage
+			return err
+		}
+		if _, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false); err != nil {
+			t.Skipf("there are no keyrings: %v", err)
+		}
+		for n := 0; joinSessionKeyring() == nil; n++ { // the thread's keyring has all the keys, and ends with it
+			if _, err := unix.AddKey("user", strconv.Itoa(n), []byte("x"), unix.KEY_SPEC_THREAD_KEYRING); err != nil && !errors.Is(err, unix.EDQUOT) {
+				return err
+			}
+		}
+		before, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+		if err != nil {
+			return err
+		}
+		if err := settleKeyring(); err != nil {
+			return err
+		}
+		after, err1 := unix.KeyctlGetKeyringID(unix.KEY_SPEC_SESSION_KEYRING, false)
+		users, err2 := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_SESSION_KEYRING, false)
+		if after == before || after != users {
+			t.Errorf("the session keyring is %d and was %d, that of the user is %d", after, before, users)
+		}
+		return errors.Join(err1, err2)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestVerifyKeyring: the session keyring of this thread is another account's.
 func TestVerifyKeyring(t *testing.T) {
 	err := onThread(func() error {

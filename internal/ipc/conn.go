@@ -124,8 +124,12 @@ type CrashError struct{ Text string }
 // Error implements error.
 func (e *CrashError) Error() string { return fmt.Sprintf("jacamar crashed: %s", e.Text) }
 
-// Threads reports whether the system refused the runtime a thread.
-func (e *CrashError) Threads() bool { return strings.Contains(e.Text, "newosproc") }
+// Threads reports whether the system refused the runtime a thread. The runtime prints its
+// reason before it writes to the socket, where the text begins with the frames.
+func (e *CrashError) Threads() bool {
+	_, frames, _ := strings.Cut(e.Text, "runtime.throw(")
+	return strings.Contains(frames, "runtime.newosproc(")
+}
 
 // crashText bounds what is kept of a crash, in bytes.
 const crashText = 4 << 10

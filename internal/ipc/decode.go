@@ -50,7 +50,7 @@ func (d *decoder) value(v reflect.Value) error {
 		return err
 	case reflect.Uint32, reflect.Uint64:
 		n, err := d.uint()
-		if err == nil && v.OverflowUint(n) {
+		if v.OverflowUint(n) {
 			err = fmt.Errorf("%d is no %s", n, v.Type())
 		}
 		v.SetUint(n)
@@ -102,7 +102,7 @@ func (d *decoder) fields(v reflect.Value) error {
 // slice appends one element after the other, as the number of elements may be a lie.
 func (d *decoder) slice(v reflect.Value) error {
 	n, err := d.uint()
-	if err != nil || n == 0 {
+	if n == 0 {
 		return err
 	}
 	n--
@@ -150,6 +150,7 @@ func (d *decoder) bool() (bool, error) {
 	return err == nil && b[0] == 1, err
 }
 
+// uint returns 0 with an error.
 func (d *decoder) uint() (uint64, error) {
 	n, length := binary.Uvarint(d.rest)
 	return n, d.skip(length)

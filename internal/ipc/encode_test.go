@@ -28,8 +28,13 @@ func messages(t testing.TB) []any {
 		Registries: []Registry{{"https://a.example.com", "u", []byte("p\xff")}}, AuthConfig: []byte{},
 	}
 	return []any{
-		Request{}, full, Hello{PID: 2, Processes: 1 << 63}, Condemned{PIDs: []int{1, -1}}, Result{Kind: "build", Code: 7, Reason: "<ä>", Dirs: full.Dirs, Left: []Leftover{{"/a", "b"}}},
-		Note{Batch: &BatchNote{System: "Slurm", ID: "7", Phase: Ended, Waited: 1.5, CPU: 2, Peak: 3}}, Note{Disk: &DiskNote{Bytes: 1 << 62, Partial: true}},
+		Request{},
+		full,
+		Hello{PID: 2, Processes: 1 << 63},
+		Condemned{PIDs: []int{1, -1}},
+		Result{Kind: "build", Code: 7, Reason: "<ä>", Dirs: full.Dirs, Left: []Leftover{{"/a", "b"}}},
+		Note{Batch: &BatchNote{System: "Slurm", ID: "7", Phase: Ended, Waited: 1.5, CPU: 2, Peak: 3}},
+		Note{Disk: &DiskNote{Bytes: 1 << 62, Partial: true}},
 	}
 }
 
@@ -44,6 +49,33 @@ func TestEncoding(t *testing.T) {
 		}
 		if diff := cmp.Diff(m, got.Elem().Interface(), exported, cmpopts.EquateEmpty(), cmp.AllowUnexported(image.Reference{})); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// TestEncodingOfNone: what is nil stays nil, also of a type that has a textual form.
+func TestEncodingOfNone(t *testing.T) {
+	type message struct {
+		Path  *job.AbsPath
+		Text  []byte
+		Words []string
+		After int
+	}
+	home := sample(t, job.BuildScript).Account.Home
+	for _, want := range []message{{After: 1}, {&home, []byte{}, []string{}, 2}, {&home, []byte("a"), []string{"", "b"}, 3}} {
+		var got message
+		if err := decode(encoded(t, want), &got); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, %v, want %+v", got, err, want)
+		}
+	}
+}
+
+// TestIntegerThatIsTooLarge for its type is refused.
+func TestIntegerThatIsTooLarge(t *testing.T) {
+	for n, want := range map[uint64]bool{1<<32 - 1: true, 1 << 32: false} {
+		var got struct{ N uint32 }
+		if err := decode(encoded(t, struct{ N uint64 }{n}), &got); (err == nil) != want || want && uint64(got.N) != n {
+			t.Errorf("%d: %d, %v", n, got.N, err)
 		}
 	}
 }

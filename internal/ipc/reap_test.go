@@ -91,11 +91,12 @@ func TestCondemned(t *testing.T) {
 // TestCrash: what Go's runtime writes begins no frame, whatever it begins with.
 func TestCrash(t *testing.T) {
 	for text, threads := range map[string]bool{
-		"fatal error: newosproc\n":                     true,
-		"panic: x\n\ngoroutine 1 [running]:\n":         false,
-		"SIGSEGV: segmentation violation\n":            false,
-		"unexpected fault address 0x0\nfatal error: x": false,
-		"fatal error: " + strings.Repeat("x", 1<<20):   false,
+		"runtime stack:\nruntime.throw({0x69a670?, 0x1a6cc77c9d88?})\n\truntime/panic.go:1229 +0x48\nruntime.newosproc(0x1a6cc787e008)\n\truntime/os_linux.go:199 +0x165\n": true,
+		"SIGQUIT: quit\nruntime.newosproc(0x1a6cc787e008)\n": false,
+		"panic: x\n\ngoroutine 1 [running]:\n":               false,
+		"SIGSEGV: segmentation violation\n":                  false,
+		"unexpected fault address 0x0\nfatal error: x":       false,
+		"fatal error: " + strings.Repeat("x", 1<<20):         false,
 	} {
 		for name, read := range map[string]func() error{
 			"hello":  func() error { _, err := NewParentConn(rw(text)).Greeting(); return err },

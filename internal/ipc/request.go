@@ -14,7 +14,7 @@ import (
 
 // Version of the messages. Both programs come from one package; a difference means a
 // half-finished upgrade, and is refused.
-const Version = 9
+const Version = 10
 
 // Request is everything that jacamar receives about a job. It never sees the site's
 // configuration file, the runner's environment or the token.
@@ -42,6 +42,9 @@ type Request struct {
 	// Ghost means that the job was abandoned by its runner: cleanup waits for the end of
 	// a stage that still runs.
 	Ghost bool `json:"ghost,omitempty"`
+	// Killed means that a stage may have been killed together with what ends its processes:
+	// cleanup looks for them.
+	Killed bool `json:"killed,omitempty"`
 }
 
 // Misspelt is a variable of the job, and the name that is probably meant.

@@ -25,6 +25,8 @@ func TestCut(t *testing.T) {
 		{"x𝄞y", 5, "x𝄞"},
 		{"\x80\x80\x80\x80\x80\x80", 5, "\x80\x80\x80\x80\x80"},
 		{"é\xff\xff", 3, "é\xff"},
+		{"a\x80\x80\x80\x80\x80\x80", 6, "a\x80\x80\x80\x80\x80"},
+		{"\x80\x80\x80", 2, "\x80\x80"},
 	} {
 		if got := Cut(tc.text, tc.limit); got != tc.want {
 			t.Errorf("Cut(%q, %d) = %q, want %q", tc.text, tc.limit, got, tc.want)
@@ -63,5 +65,25 @@ func FuzzCut(f *testing.F) {
 func TestListed(t *testing.T) {
 	if got := Listed([]ID{1, 20}) + Listed([]string{}); got != "1, 20" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestShellWord(t *testing.T) {
+	for word, want := range map[string]string{
+		"abc": "abc", "/a/b.c_d+e-f=g:h,i@j%k0": "/a/b.c_d+e-f=g:h,i@j%k0", "": "''", "a b": "'a b'", "$a": "'$a'", "it's": `'it'\''s'`, "é": "'é'",
+	} {
+		if got := ShellWord(word); got != want {
+			t.Errorf("%q: %s, want %s", word, got, want)
+		}
+	}
+}
+
+func TestFormatBytes(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0 B", 1: "1 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 1 << 20: "1.0 MiB", 3 << 29: "1.5 GiB", 1 << 40: "1.0 TiB", 1 << 51: "2048.0 TiB",
+	} {
+		if got := FormatBytes(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// close writes, after a script of the job's author on this host, how it ended: a line
+// writeEnd writes, after a script of the job's author on this host, how it ended: a line
 // with facts that GitLab folds. A batch job has such a section of its own.
-func (s stage) close(ran time.Duration, err error) {
+func (s stage) writeEnd(ran time.Duration, err error) {
 	if !s.request.SubStage.UserScript() {
 		return
 	}

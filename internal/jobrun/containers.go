@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -55,39 +54,6 @@ func (s stage) engineOptions(engine executor.Engine) ([]string, error) {
 	}
 	user, _, err := g.Resolve(ofJob)
 	return append(site, scheduler.Words(user)...), err
-}
-
-// passedEnv returns the variables of the account's login shell that containers have.
-func (s stage) passedEnv(names []settings.Names) (env []string, err error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
-	lists := make([]string, len(names))
-	for i, n := range names {
-		if lists[i] = `"${` + string(n) + `+` + string(n) + `}"`; strings.HasSuffix(string(n), "*") {
-			lists[i] = `"${!` + string(n) + `}"` // all names with this beginning
-		}
-	}
-	results, err := s.evalInShell(lists...)
-	if err != nil {
-		return nil, failure.Systemf("cannot read the variables of container.pass_env: %w", err)
-	}
-	var found, words []string
-	for _, name := range strings.Fields(strings.Join(results, " ")) {
-		if !slices.Contains(container.OwnVariables(), name) && !slices.Contains(found, name) {
-			found, words = append(found, name), append(words, `"${`+name+`}"`)
-		}
-	}
-	if len(found) == 0 {
-		return nil, nil
-	}
-	if results, err = s.evalInShell(words...); err != nil {
-		return nil, failure.Systemf("cannot read the variables of container.pass_env: %w", err)
-	}
-	for i, name := range found {
-		env = append(env, name+"="+results[i])
-	}
-	return env, nil
 }
 
 // wantedImage is an image of the job with the policies to try, in order.
@@ -245,11 +211,10 @@ func (s stage) runInContainer(reaper *process.Reaper) error {
 	if err != nil {
 		return err
 	}
-	c, err := executor.NewContained(s.request, reaper, settled)
+	c, err := executor.NewContained(s.request, reaper, settled, s.stdout, s.stderr)
 	if err != nil {
 		return err
 	}
-	c.Stdout, c.Stderr, c.Log = s.stdout, s.stderr, joblog.NewWriter(s.stdout)
 	return c.Run(s.script, s.stop)
 }
 

@@ -124,8 +124,13 @@ type stage struct {
 	stdout, stderr *os.File
 }
 
+// verifyDrop verifies that this process is nothing but the request's account.
+func verifyDrop(r ipc.Request) error {
+	return dropcheck.Verify(r.Account, r.Settings.Downscope != settings.None, r.Start)
+}
+
 func (s stage) run() (stageResult, error) {
-	if err := dropcheck.Verify(s.request.Account, s.request.Settings.Downscope != settings.None, s.request.Start); err != nil {
+	if err := verifyDrop(s.request); err != nil {
 		return stageResult{}, err
 	}
 	switch s.request.Stage {
@@ -170,9 +175,8 @@ func (s stage) runScript() error {
 	if err := confine.Process(s.request.Settings.Confinement); err != nil {
 		return err
 	}
-	if lock := s.lockStage(); lock != nil {
-		defer lock.Close()
-	}
+	in := s.enterBuilds()
+	defer in.close()
 	submits := executor.Submits(s.request)
 	reaper, err := s.newReaper(!submits)
 	if err != nil {
@@ -185,14 +189,10 @@ func (s stage) runScript() error {
 	case executor.InContainer(s.request):
 		err = s.runInContainer(reaper)
 	default:
-		err = executor.Local{
-			Reaper: reaper, Shell: executor.NewShell(s.request), Profiles: executor.NewProfiles(s.request),
-			Stdout: s.stdout, Stderr: s.stderr, Log: joblog.NewWriter(s.stdout),
-			Grace: s.request.Settings.KillTimeout * 9 / 10,
-		}.Run(s.script, s.stop)
+		err = executor.NewLocal(s.request, reaper, s.stdout, s.stderr).Run(s.script, s.stop)
 	}
 	if !submits {
-		s.close(time.Since(began), err)
+		s.writeEnd(time.Since(began), err)
 	}
 	if err != nil {
 		// A command that failed on a full disk seldom reports which one, and one that
@@ -202,7 +202,7 @@ func (s stage) runScript() error {
 			s.warnLine(memoryWarning(kills, memoryKills(kernelCounters)))
 		}
 	}
-	return err
+	return in.blame(err, s.stop)
 }
 
 // warnLine writes a warning into the job's log, unless it is empty.
@@ -241,7 +241,7 @@ func hello() ipc.Hello {
 // reap ends processes of this account for a jacamar-auth without the right to do so. It
 // returns when the connection ends.
 func reap(conn *ipc.ChildConn, request ipc.Request) error {
-	if err := dropcheck.Verify(request.Account, request.Settings.Downscope != settings.None, request.Start); err != nil {
+	if err := verifyDrop(request); err != nil {
 		return err
 	}
 	for {

@@ -3,6 +3,7 @@ package jobrun
 import (
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
 	"jacamar-ci/internal/failure"
@@ -11,6 +12,7 @@ import (
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/executor"
 	"jacamar-ci/internal/jobrun/internal/workspace"
+	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/version"
 )
@@ -101,6 +103,12 @@ func (s stage) warn(log joblog.Writer) {
 	}
 }
 
+// customDirUnused reports whether the job chose a directory and the site does not allow
+// that.
+func customDirUnused(b ipc.Request) bool {
+	return !b.Settings.CustomBuildDir && strings.TrimSpace(string(b.Job.CustomBuilds)) != ""
+}
+
 // hasRunnerImage reports whether the runner's own scripts run in an image of the site.
 func (s stage) hasRunnerImage() bool {
 	c := s.request.Settings.Container
@@ -117,6 +125,9 @@ func hasBlankPath(b ipc.Request) bool {
 // cleanup releases the job's resources. The user sees only what could not be removed, in
 // the log of the next job.
 func (s stage) cleanup() (stageResult, error) {
+	if err := s.endMarked(); err != nil {
+		return stageResult{}, err
+	}
 	if err := s.cancelBatchJobs(); err != nil {
 		return stageResult{}, err
 	}
@@ -134,6 +145,24 @@ func (s stage) cleanup() (stageResult, error) {
 		s.cleanUpContainers()
 	}
 	return result, err
+}
+
+// endMarkedLimit is how long the end of what a killed stage has left running may take.
+const endMarkedLimit = 5 * time.Second
+
+// endMarked ends what a stage has left running whose programs were both killed. A process
+// can place its environment in a file of a file system that does not respond.
+func (s stage) endMarked() error {
+	if !s.request.Killed {
+		return nil
+	}
+	left, err := withLimit(s, 2*endMarkedLimit, func() ([]proctree.Process, error) {
+		return proctree.EndMarked(executor.Mark(s.request), time.Now().Add(endMarkedLimit)), nil
+	})
+	if err == nil && len(left) > 0 {
+		err = failure.Systemf("processes of the job could not be ended: %s", proctree.Look(left[0].PID))
+	}
+	return err
 }
 
 // cancelBatchJobs cancels the job's remaining batch jobs. If their end cannot be

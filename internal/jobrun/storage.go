@@ -1,21 +1,14 @@
 package jobrun
 
 import (
-	"errors"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"jacamar-ci/internal/failure"
-	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
-	"jacamar-ci/internal/jobrun/internal/executor"
+	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/workspace"
 )
 
@@ -28,8 +21,6 @@ const (
 	// ghostLimit is how long the last stage of an abandoned job may take to end. It is
 	// less than cleanupLimit by what the cleanup itself needs.
 	ghostLimit = 30 * time.Second
-	// shellLimit bounds an evaluation in a login shell.
-	shellLimit = 30 * time.Second
 )
 
 // outcome is the result of an operation.
@@ -77,66 +68,38 @@ func inWorkspace[T any](s stage, limit time.Duration, variables map[string]strin
 	})
 }
 
-// lockStage keeps other jobs out of the build directory during the stage. It returns nil
-// when that fails, because a job has removed its own directories or the storage does not
-// respond: the script's own error will be clearer.
-func (s stage) lockStage() io.Closer {
-	lock, _ := withLimit(s, quickLimit, func() (io.Closer, error) { return workspace.LockStage(s.request) })
-	return lock
+// entered is what a stage has of its build directory.
+type entered struct {
+	lock io.Closer
+	// missing is why a script that fails has failed, nil where the directory was there.
+	missing error
 }
 
-// variables returns the variables in data_dir, from one run of the user's login shell.
-func (s stage) variables() (map[string]string, error) {
-	names := workspace.Variables(s.request)
-	if len(names) == 0 {
-		return nil, nil
-	}
-	expressions := make([]string, len(names))
-	for i, name := range names {
-		expressions[i] = fmt.Sprintf(`"${%s-}"`, name)
-	}
-	results, err := s.evalInShell(expressions...)
-	switch {
-	case errors.Is(err, unix.EAGAIN):
-		return nil, err
-	case err != nil:
-		return nil, failure.Systemf("cannot find the directory for your jobs, %s: %w", s.request.Settings.DataDir, err)
-	}
-	values := map[string]string{}
-	for i, name := range names {
-		values[name] = results[i]
-	}
-	return values, nil
+// enterBuilds keeps other jobs out of the build directory during the stage, and creates it
+// again where it is gone. Without a lock, because the storage does not respond, the
+// script's own error will be clearer.
+func (s stage) enterBuilds() entered {
+	e, _ := withLimit(s, quickLimit, func() (e entered, err error) {
+		e.missing = workspace.Restore(s.request)
+		e.lock, _ = workspace.LockStage(s.request)
+		return e, nil
+	})
+	return e
 }
 
-// evalInShell evaluates expressions in the user's login shell.
-func (s stage) evalInShell(expressions ...string) ([]string, error) {
-	reaper, err := s.newReaper(true)
-	if err != nil {
-		return nil, err
+func (e entered) close() {
+	if e.lock != nil {
+		_ = e.lock.Close()
 	}
-	return executor.Login{Reaper: reaper, Shell: executor.NewShell(s.request), Limit: shellLimit}.Ask(expressions...)
 }
 
-// missing reports whether the job's PATH lacks a program that the runner's scripts need.
-// It returns false when that cannot be determined.
-func (s stage) missing(program string) bool {
-	if path := string(s.request.Job.Path); path != "" {
-		found, err := withLimit(s, quickLimit, func() (bool, error) { return inPath(program, path), nil })
-		return err == nil && !found
+// blame is the error of a stage: the failure of a script that did not find what earlier
+// stages had left is not the script's.
+func (e entered) blame(err error, stop process.Stop) error {
+	if _, failed := failure.ScriptCode(err); failed && e.missing != nil && !stop.Terminating() {
+		return e.missing
 	}
-	paths, err := s.evalInShell(`"$(type -P ` + program + `)"`)
-	return err == nil && paths[0] == ""
-}
-
-func inPath(name, path string) bool {
-	for _, dir := range filepath.SplitList(path) {
-		file := filepath.Join(dir, name)
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && unix.Access(file, unix.X_OK) == nil {
-			return true
-		}
-	}
-	return false
+	return err
 }
 
 // spaceWarning is a line when storage of the job is full or nearly full, otherwise "".
@@ -158,10 +121,4 @@ func (s stage) spaceWarning() string {
 		return "", nil
 	})
 	return line
-}
-
-// customDirUnused reports whether the job chose a directory and the site does not allow
-// that.
-func customDirUnused(b ipc.Request) bool {
-	return !b.Settings.CustomBuildDir && strings.TrimSpace(string(b.Job.CustomBuilds)) != ""
 }

@@ -1,15 +1,18 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/lockwait"
 )
 
 // Caps bound the live jobs of a host; 0 means no bound.
@@ -41,10 +44,10 @@ const (
 	// admissionFile is locked while jobs are counted.
 	admissionFile = "admission"
 	// admissionLimit is how long others may count; they need milliseconds.
-	admissionLimit = 5 * time.Second
+	admissionLimit, admissionPause = 5 * time.Second, 50 * time.Millisecond
 )
 
-// Candidate is a job that asks to be admitted.
+// Candidate is a job that is to be admitted.
 type Candidate struct {
 	Key  Key
 	Caps Caps
@@ -113,33 +116,44 @@ func (j *Journal) Withdraw(c *Candidate) error {
 	return j.remove(waitDir, c.Key)
 }
 
-// full returns the first cap that is reached, nil for none.
+// full returns the first cap that is reached, nil for none. Jobs that wait and have a lower
+// number take their places first, in the order of their numbers. One that has no place by
+// another cap takes none: the jobs of one account that wait for each other keep out no
+// other account.
 func (c Caps) full(k Key, live, waiting []Key, ghosts map[Key]bool) *Full {
-	for _, one := range []struct {
-		name  CapName
-		limit int
-		same  func(Key) bool
-	}{
-		{PerAccount, c.Account, func(o Key) bool { return o.UID == k.UID }},
-		{PerProject, c.Project, func(o Key) bool { return o.Project == k.Project }},
-		{Total, c.Total, func(Key) bool { return true }},
-	} {
-		running, ahead := 0, 0
-		for _, o := range live {
-			if o != k && !ghosts[o] && one.same(o) {
-				running++
-			}
+	taken := slices.DeleteFunc(slices.Clone(live), func(o Key) bool { return o == k || ghosts[o] })
+	earlier := slices.DeleteFunc(slices.Clone(waiting), func(o Key) bool { return o.Job >= k.Job })
+	slices.SortFunc(earlier, func(a, b Key) int { return cmp.Compare(a.Job, b.Job) })
+	for _, o := range earlier {
+		if c.reached(o, taken) == nil {
+			taken = append(taken, o)
 		}
-		for _, o := range waiting {
-			if o.Job < k.Job && one.same(o) {
-				ahead++
-			}
-		}
-		if one.limit > 0 && running+ahead >= one.limit {
-			return &Full{one.name, one.limit, ahead}
+	}
+	full := c.reached(k, taken)
+	if full != nil {
+		full.Ahead = count(earlier, k, full.Cap)
+	}
+	return full
+}
+
+// reached returns the first cap that keeps a job from one more place, nil for none.
+func (c Caps) reached(k Key, taken []Key) *Full {
+	for _, f := range []Full{{Cap: PerAccount, Limit: c.Account}, {Cap: PerProject, Limit: c.Project}, {Cap: Total, Limit: c.Total}} {
+		if f.Limit > 0 && count(taken, k, f.Cap) >= f.Limit {
+			return &f
 		}
 	}
 	return nil
+}
+
+// count counts the jobs that a cap counts together with a job.
+func count(jobs []Key, k Key, by CapName) (n int) {
+	for _, o := range jobs {
+		if by == Total || by == PerAccount && o.UID == k.UID || by == PerProject && o.Project == k.Project {
+			n++
+		}
+	}
+	return n
 }
 
 // lockAdmission keeps other processes from counting until the result is closed.
@@ -148,23 +162,20 @@ func (j *Journal) lockAdmission() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	deadline, counting := time.Now().Add(admissionLimit), fmt.Errorf("cannot lock %s: other processes count for %v", file.Name(), admissionLimit)
-	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
-		err := lock(file, unix.F_WRLCK, counting)
-		switch {
-		case err == nil:
-			return file, nil
-		case err != counting || time.Now().After(deadline):
-			file.Close()
-			return nil, err
-		}
-		time.Sleep(pause)
+	err = lockwait.Poll(time.Now().Add(admissionLimit), admissionPause, func() error { return lock(file, unix.F_WRLCK, unix.EAGAIN) })
+	if errors.Is(err, unix.EAGAIN) {
+		err = fmt.Errorf("cannot lock %s: other processes count for %v", file.Name(), admissionLimit)
 	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
 }
 
 // keysIn lists the jobs that have a file in one of the directories.
 func (j *Journal) keysIn(dir string) ([]Key, error) {
-	fd, err := subdirectory(int(j.host.Fd()), dir, path.Join(j.path, dir))
+	fd, err := j.subdirectory(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +226,7 @@ func (j *Journal) waiting(own Key) (keys []Key, err error) {
 }
 
 func (j *Journal) remove(dir string, k Key) error {
-	parent, err := subdirectory(int(j.host.Fd()), dir, path.Join(j.path, dir))
+	parent, err := j.subdirectory(dir)
 	if err != nil {
 		return err
 	}
@@ -229,7 +240,7 @@ func WaitingJobs(dir job.AbsPath, host string) ([]Record, error) {
 	var waiting []Record
 	for _, r := range records {
 		if r.Running {
-			r.Live, r.Waiting = true, true
+			r.Waiting = true
 			waiting = append(waiting, r)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,10 @@ func TestFull(t *testing.T) {
 		"a later one":         {Caps{1, 0, 0}, nil, []Key{other(1, 3, 11)}, nil, nil},
 		"its own first try":   {Caps{1, 1, 1}, []Key{own}, nil, nil, nil},
 		"waits for other cap": {Caps{1, 0, 0}, nil, []Key{other(2, 2, 9)}, nil, nil},
+		"another's queue":     {Caps{1, 9, 3}, []Key{other(2, 3, 5)}, []Key{other(2, 3, 6), other(2, 3, 7), other(2, 3, 8)}, nil, nil},
+		"its first":           {Caps{1, 9, 2}, []Key{other(3, 3, 5)}, []Key{other(2, 3, 6), other(2, 3, 7)}, nil, &Full{Total, 2, 2}},
+		"another's project":   {Caps{1, 2, 9}, []Key{other(2, 2, 5)}, []Key{other(2, 2, 6), other(2, 2, 7)}, nil, nil},
+		"not in their order":  {Caps{1, 9, 2}, nil, []Key{other(2, 3, 9), other(2, 3, 8), other(3, 3, 7)}, nil, &Full{Total, 2, 3}},
 	} {
 		got := tt.caps.full(own, tt.live, tt.waiting, tt.ghosts)
 		if (got == nil) != (tt.want == nil) || got != nil && *got != *tt.want {
@@ -130,6 +135,7 @@ func TestAbandoned(t *testing.T) {
 		return At(start, Granted, Context{Owner: &proctree.Process{PID: 1}, Until: start.Add(until).Unix()})
 	}
 	settled := At(start, Settled, Context{})
+	always := At(start, Granted, Context{})
 	end := At(start, StageEnd, Context{Stage: "config"})
 	for name, tt := range map[string]struct {
 		r     Record
@@ -144,6 +150,9 @@ func TestAbandoned(t *testing.T) {
 		"the runner ended":          {Record{Events: []Event{granted(time.Hour), settled, end}}, true, time.Minute, Ghost, true},
 		"late, the runner lives":    {Record{Events: []Event{granted(time.Hour), settled, end}}, false, 2 * time.Hour, Ghost, false},
 		"a day late":                {Record{Events: []Event{granted(time.Hour), settled, end}}, false, 26 * time.Hour, Ghost, true},
+		"without a timeout":         {Record{Events: []Event{always, settled, end}}, false, time.Minute, Between, false},
+		"without one, days later":   {Record{Events: []Event{always, settled, end}}, false, 72 * time.Hour, Quiet, false},
+		"a stage was killed":        {Record{Events: []Event{granted(time.Hour), settled, At(start, Stage, Context{Stage: "step_script"})}}, false, time.Second, Between, false},
 		"config killed":             {Record{Events: []Event{granted(time.Hour)}}, false, 2 * time.Minute, Ghost, true},
 		"config killed just now":    {Record{Events: []Event{granted(time.Hour)}}, false, time.Second, Between, false},
 		"config killed, not reaped": {Record{Events: []Event{granted(time.Hour), Unreaped(start, "system", errors.New("x"))}}, false, 2 * time.Minute, Ghost, true},
@@ -159,7 +168,11 @@ func TestAbandoned(t *testing.T) {
 		if got := StateOf(tt.r, tt.gone, now); got != tt.state {
 			t.Errorf("%s: %s, want %s", name, got, tt.state)
 		}
-		if err := tt.r.Abandoned(tt.gone, now); (err == nil) != tt.may {
+		err := tt.r.Abandoned(tt.gone, now)
+		if (err == nil) != tt.may {
+			t.Errorf("%s: %v", name, err)
+		}
+		if late := tt.state == Ghost && !tt.may; late != (err != nil && strings.Contains(err.Error(), "its time is over")) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/job"
 )
 
@@ -18,8 +19,8 @@ import (
 // longer than the day and has no names.
 const digestDir = "digest"
 
-// Undigested returns the names of the days of a host before today (YYYY-MM-DD, UTC) that
-// have no digest.
+// Undigested returns the names of the day files of a host that have no digest, of the days
+// before today (YYYY-MM-DD, UTC).
 func Undigested(dir job.AbsPath, host, today string) ([]string, error) {
 	days, err := Days(dir, host)
 	if err != nil {
@@ -43,7 +44,7 @@ func ReadDigest(dir job.AbsPath, host, name string) ([]byte, error) {
 
 // WriteDigest writes the digest of a day, whole or not at all.
 func (j *Journal) WriteDigest(name string, text []byte) error {
-	parent, err := subdirectory(int(j.host.Fd()), digestDir, path.Join(j.path, digestDir))
+	parent, err := j.subdirectory(digestDir)
 	if err != nil {
 		return err
 	}
@@ -152,7 +153,7 @@ func changeDay(dir job.AbsPath, host, day string, do func(file *os.File, text []
 	}
 	defer read.Close()
 	// The file that was judged, again for writing and without O_APPEND (proc_pid_fd(5)).
-	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", read.Fd()), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Openat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", read.Fd()), unix.O_RDWR)
 	if err != nil {
 		return fmt.Errorf("cannot open %s: %w", read.Name(), err)
 	}

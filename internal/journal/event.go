@@ -8,6 +8,7 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -61,6 +62,14 @@ const (
 	Ended     Name = "ended"     // cleanup ran
 	Reaped    Name = "reaped"    // the job was cleaned up after its runner had ended
 	Truncated Name = "truncated" // the live file is full
+)
+
+// The phases of a batch job in its events, as the account's jacamar reports them.
+const (
+	PhaseSubmitted = "submitted"
+	PhasePending   = "pending"
+	PhaseRunning   = "running"
+	PhaseEnded     = "ended"
 )
 
 // Event is one line.
@@ -117,37 +126,58 @@ const (
 	// maxLine bounds one event with its line feed, in bytes. A write(2) of this size
 	// with O_APPEND is atomic on every local file system.
 	maxLine = 2 << 10
-	// maxField bounds one text of an event, in bytes, so that a line fits.
+	// maxField bounds one text of an event, in bytes.
 	maxField = 256
 )
+
+// ellipsis is what job.Shorten writes in the place of an omission.
+const ellipsis = "…"
 
 // At returns an event with its time.
 func At(t time.Time, name Name, c Context) Event {
 	return Event{Time: math.Round(float64(t.UnixMilli())) / 1000, Name: name, Context: c}
 }
 
+// When is the time of the event.
+func (e Event) When() time.Time { return time.UnixMilli(int64(e.Time * 1000)) }
+
 // Shortened reports whether a text of an event may be only the beginning of what was
 // recorded.
-func Shortened(text string) bool { return len(text) >= maxField-4 }
+func Shortened(text string) bool { return strings.HasSuffix(text, ellipsis) }
 
-// line encodes an event. Texts are made printable and shortened, so that they are safe
-// on a terminal and a line stays within maxLine.
+// line encodes an event. Texts are made printable and shortened, so that they are safe on a
+// terminal and that a line stays within maxLine: a job whose author chose texts that take
+// more space encoded, as quotation marks do, is recorded like any other.
 func (e Event) line() ([]byte, error) {
-	c := &e.Context
+	for limit := maxField; ; limit /= 2 {
+		e.Context.shorten(limit)
+		text, err := encode(e)
+		if err != nil {
+			return nil, fmt.Errorf("cannot encode the event %s: %w", e.Name, err)
+		}
+		if len(text) <= maxLine || limit == 0 {
+			return text, nil
+		}
+	}
+}
+
+func (c *Context) shorten(limit int) {
 	for _, text := range []*string{
-		&c.Project, &c.Ref, &c.Login, &c.Account, &c.Host, &c.Executor, &c.Runner, &c.Rule, &c.Reason, &c.Base, &c.Builds, &c.Scripts,
+		&c.Project, &c.Ref, &c.Login, &c.Account, &c.Host, &c.Executor, &c.Trace, &c.Span, &c.Runner, &c.Rule, &c.Reason, &c.Base, &c.Builds, &c.Scripts,
 		&c.Stage, &c.Exit, &c.System, &c.BatchID, &c.Phase, &c.Node,
 	} {
-		*text = job.Shorten(job.Printable(*text), maxField)
+		*text = job.Shorten(job.Printable(*text), limit)
 	}
-	text, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("cannot encode the event %s: %w", e.Name, err)
-	}
-	if len(text) >= maxLine {
-		return nil, fmt.Errorf("the event %s has %d bytes, more than %d", e.Name, len(text)+1, maxLine)
-	}
-	return append(text, '\n'), nil
+}
+
+// encode writes a value as one line, without the escapes for HTML that json.Marshal makes:
+// six bytes for one.
+func encode(value any) ([]byte, error) {
+	var line bytes.Buffer
+	out := json.NewEncoder(&line)
+	out.SetEscapeHTML(false)
+	err := out.Encode(value)
+	return line.Bytes(), err
 }
 
 // Result is what the events of a job amount to. Unknown values are zero.
@@ -182,7 +212,7 @@ func ResultOf(events []Event) Result {
 		case Granted:
 			r.Rule, r.Executor = c.Rule, c.Executor
 			if r.Began.IsZero() {
-				r.Began = time.UnixMilli(int64(e.Time * 1000))
+				r.Began = e.When()
 			}
 		case StageEnd:
 			r.addStage(c)
@@ -191,6 +221,26 @@ func ResultOf(events []Event) Result {
 		}
 	}
 	return r
+}
+
+// Killed reports whether a stage was killed before another one began, as far as the events
+// show: it has no end.
+func Killed(events []Event) bool {
+	runs := false
+	for _, e := range events {
+		switch e.Name {
+		case Truncated:
+			return true
+		case Stage:
+			if runs {
+				return true
+			}
+			runs = true
+		case StageEnd:
+			runs = false
+		}
+	}
+	return false
 }
 
 func (r *Result) addStage(c Context) {

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"strings"
@@ -10,7 +11,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/linefile"
 )
 
 const (
@@ -31,6 +34,7 @@ const (
 type Journal struct {
 	host *os.File // the host's directory
 	path string
+	dir  job.AbsPath // that of all hosts
 }
 
 // Open opens the journal of a host in dir and creates the host's part. dir must exist
@@ -44,16 +48,16 @@ func Open(dir job.AbsPath, host string) (*Journal, error) {
 		return nil, err
 	}
 	defer unix.Close(top)
-	fd, err := subdirectory(top, host, path.Join(dir.String(), host))
+	own := path.Join(dir.String(), host)
+	fd, err := subdirectory(top, host, own)
 	if err != nil {
 		return nil, err
 	}
-	j := &Journal{os.NewFile(uintptr(fd), path.Join(dir.String(), host)), path.Join(dir.String(), host)}
-	return j, nil
+	return &Journal{os.NewFile(uintptr(fd), own), own, dir}, nil
 }
 
 // Close closes the journal.
-func (j *Journal) Close() error { return j.host.Close() }
+func (j *Journal) Close() { j.host.Close() }
 
 func validHost(host string) bool {
 	return host != "" && len(host) <= 64 && host[0] != '.' && !strings.ContainsAny(host, "/\x00") && job.Printable(host) == host
@@ -67,9 +71,14 @@ func subdirectory(parent int, name, shown string) (int, error) {
 	return openDirectory(parent, name, shown)
 }
 
+// subdirectory opens a directory of the host and creates it if it is missing.
+func (j *Journal) subdirectory(name string) (int, error) {
+	return subdirectory(int(j.host.Fd()), name, path.Join(j.path, name))
+}
+
 // openDirectory opens a directory in parent that only this account can change.
 func openDirectory(parent int, name, shown string) (int, error) {
-	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return -1, fmt.Errorf("cannot open %s: %w", shown, err)
 	}
@@ -88,20 +97,28 @@ func checkOwner(fd int, shown string, kind uint32) error {
 
 func checkOwnedBy(owner, fd int, shown string, kind uint32) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := eintr.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("cannot examine %s: %w", shown, err)
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != kind:
 		return fmt.Errorf("cannot use %s: unexpected type of file", shown)
 	case st.Uid != 0 && int(st.Uid) != owner:
-		return fmt.Errorf("cannot use %s: owned by uid %d, not by uid %d", shown, st.Uid, owner)
+		return fmt.Errorf("cannot use %s: %w", shown, foreignError{int(st.Uid), owner})
 	case st.Mode&0o022 != 0:
 		return fmt.Errorf("cannot use %s: mode %04o lets others write it", shown, st.Mode&0o7777)
 	case kind == unix.S_IFREG && st.Nlink != 1:
 		return fmt.Errorf("cannot use %s: it has %d hard links", shown, st.Nlink)
 	}
 	return nil
+}
+
+// foreignError is why a file of another account is not used: that account may have put it
+// there.
+type foreignError struct{ is, want int }
+
+func (e foreignError) Error() string {
+	return fmt.Sprintf("owned by uid %d, not by uid %d", e.is, e.want)
 }
 
 // Live is the open file of one live job. While it is open, a read lock on its first
@@ -157,7 +174,7 @@ func lock(file *os.File, kind int16, taken error) error {
 func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
 	shown, parent := path.Join(j.path, dir, name), int(j.host.Fd())
 	if dir != "" {
-		below, err := subdirectory(parent, dir, path.Join(j.path, dir))
+		below, err := j.subdirectory(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +182,7 @@ func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
 		parent = below
 	}
 	// O_NONBLOCK: a FIFO in its place must not block this process.
-	fd, err := unix.Openat(parent, name, unix.O_RDWR|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|flags, fileMode)
+	fd, err := eintr.Openat(parent, name, unix.O_RDWR|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK|flags)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", shown, err)
 	}
@@ -175,7 +192,7 @@ func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
 		return nil, err
 	}
 	if flags&unix.O_CREAT != 0 {
-		// The umask of this process is 077, but the group must be able to read.
+		// The group must be able to read, whatever the umask is.
 		if err := unix.Fchmod(fd, fileMode); err != nil {
 			file.Close()
 			return nil, fmt.Errorf("cannot set the mode of %s: %w", shown, err)
@@ -200,26 +217,13 @@ func (l *Live) Append(events ...Event) error {
 		if size+int64(len(line)) > maxLiveFile-maxLine {
 			return l.markTruncated(size, e)
 		}
-		n, err := l.file.Write(afterWhole(l.file, size, line))
+		n, err := linefile.Append(l.file, line)
 		if err != nil {
 			return fmt.Errorf("cannot append to %s: %w", l.file.Name(), err)
 		}
 		size += int64(n)
 	}
 	return nil
-}
-
-// afterWhole returns lines to append to a file of the size. A full disk may have left an
-// incomplete line at its end, which must not swallow the first of them.
-func afterWhole(file *os.File, size int64, lines []byte) []byte {
-	last := make([]byte, 1)
-	if size == 0 {
-		return lines
-	}
-	if _, err := file.ReadAt(last, size-1); err != nil || last[0] == '\n' {
-		return lines
-	}
-	return append([]byte("\n"), lines...)
 }
 
 func (l *Live) markTruncated(size int64, e Event) error {
@@ -239,17 +243,30 @@ func (l *Live) markTruncated(size int64, e Event) error {
 func (l *Live) Began() time.Time {
 	for _, e := range l.Events() {
 		if e.Name == Granted {
-			return time.UnixMilli(int64(e.Time * 1000))
+			return e.When()
 		}
 	}
 	return time.Time{}
 }
 
-// Events returns the events of the job until now.
+// Events returns the events of the job until now, as far as they can be read.
 func (l *Live) Events() []Event {
-	text := make([]byte, maxLiveFile)
-	n, _ := l.file.ReadAt(text, 0)
-	return parseEvents(text[:n])
+	text, _ := liveText(l.file)
+	return parseEvents(text)
+}
+
+// liveText reads the whole file of a live job.
+func liveText(file *os.File) ([]byte, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %s: %w", file.Name(), err)
+	}
+	text := make([]byte, min(info.Size(), maxLiveFile))
+	n, err := file.ReadAt(text, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return text[:n], fmt.Errorf("cannot read %s: %w", file.Name(), err)
+	}
+	return text[:n], nil
 }
 
 // Close closes the job's file and releases its lock.
@@ -262,12 +279,11 @@ func (l *Live) End(last Event) error {
 	if err := l.Append(last); err != nil {
 		return err
 	}
-	text := make([]byte, maxLiveFile)
-	n, err := l.file.ReadAt(text, 0)
-	if n == 0 {
-		return fmt.Errorf("cannot read %s: %w", l.file.Name(), err)
+	text, err := liveText(l.file)
+	if err != nil {
+		return err
 	}
-	if err := l.journal.appendDay(last.Time, text[:n], false); err != nil {
+	if err := l.journal.appendDay(last.Time, text, false); err != nil {
 		return err
 	}
 	if err := l.journal.remove(liveDir, l.key); err != nil {
@@ -285,11 +301,12 @@ func (j *Journal) Refuse(e Event) error {
 	return j.appendDay(e.Time, line, true)
 }
 
+func dayFile(t time.Time) string { return t.UTC().Format(time.DateOnly) + ".jsonl" }
+
 // appendDay adds lines to the file of the day. It omits optional lines once that file
 // is large.
 func (j *Journal) appendDay(when float64, lines []byte, optional bool) error {
-	day := time.Unix(int64(when), 0).UTC().Format(time.DateOnly) + ".jsonl"
-	file, err := j.file(dayDir, day, unix.O_CREAT)
+	file, err := j.file(dayDir, dayFile(time.Unix(int64(when), 0)), unix.O_CREAT)
 	if err != nil {
 		return err
 	}
@@ -298,7 +315,7 @@ func (j *Journal) appendDay(when float64, lines []byte, optional bool) error {
 	if err != nil || optional && info.Size() > maxDayFile {
 		return err
 	}
-	if _, err := file.Write(afterWhole(file, info.Size(), lines)); err != nil {
+	if _, err := linefile.Append(file, lines); err != nil {
 		return fmt.Errorf("cannot append to %s: %w", file.Name(), err)
 	}
 	return nil

@@ -173,6 +173,55 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
+// TestUnread: a live job whose file cannot be read is listed with the reason, as its jobs are
+// counted; what another account put there, or what is no file, is not.
+func TestUnread(t *testing.T) {
+	for name, tt := range map[string]struct {
+		damage func(path string) error
+		want   string // the reason, "" for a file that is not listed
+	}{
+		"writable by all":  {func(path string) error { return os.Chmod(path, 0o666) }, "lets others write it"},
+		"a second link":    {func(path string) error { return os.Link(path, path+".copy") }, "it has 2 hard links"},
+		"of another owner": {func(path string) error { return os.Chown(path, 65534, 65534) }, ""},
+		"a link":           {func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/etc/hostname", path)) }, ""},
+		"a directory":      {func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, ""},
+		"removed":          {os.Remove, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "of another owner" && os.Geteuid() != 0 {
+				t.Skip("only root can give files away")
+			}
+			j, p := open(t)
+			for _, k := range []Key{key, {1, 2, 3}} {
+				l, err := j.Create(k, At(start, Granted, Context{}))
+				testutil.Must(t, err, l.Close())
+			}
+			path := filepath.Join(p.String(), "login1", liveDir, key.String())
+			testutil.Must(t, tt.damage(path))
+			var unread []Record
+			all := lives(t, p)
+			for _, r := range all {
+				if r.Unread != nil {
+					unread = append(unread, r)
+				}
+			}
+			if len(all)-len(unread) != 1 {
+				t.Errorf("%+v", all)
+			}
+			if tt.want == "" {
+				if len(unread) != 0 {
+					t.Errorf("%+v", unread)
+				}
+				return
+			}
+			if len(unread) != 1 || unread[0].Key != key || unread[0].Last().IsZero() || StateOf(unread[0], true, start) != Unread ||
+				!strings.Contains(unread[0].Unread.Error(), path) || !strings.Contains(unread[0].Unread.Error(), tt.want) {
+				t.Errorf("%+v", unread)
+			}
+		})
+	}
+}
+
 func TestJournalOthersIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	p, err := job.ParseAbsPath(dir)
@@ -307,7 +356,8 @@ func BenchmarkStage(b *testing.B) {
 		if _, ok, err := Stopped(p, key, start, l.Began); ok || err != nil {
 			b.Fatal(ok, err)
 		}
-		testutil.Must(b, l.Append(At(start, StageEnd, Context{Stage: "build_script", Exit: "ok"})), l.Close(), j.Close())
+		testutil.Must(b, l.Append(At(start, StageEnd, Context{Stage: "build_script", Exit: "ok"})), l.Close())
+		j.Close()
 		if info, err := os.Stat(name); err == nil && info.Size() > 8*size {
 			testutil.Must(b, os.Truncate(name, size))
 		}

@@ -71,9 +71,12 @@ var ErrNoMark = errors.New("there is no such mark")
 // SetMark writes a mark atomically.
 func SetMark(dir job.AbsPath, name MarkName, m Mark) error {
 	m.Message = job.Shorten(strings.TrimSpace(job.Printable(m.Message)), maxMessage)
-	text, err := json.Marshal(m)
+	text, err := encode(m)
 	if err != nil {
 		return fmt.Errorf("cannot encode the mark %s: %w", name, err)
+	}
+	if len(text) > maxMark { // readers take no more
+		return fmt.Errorf("cannot write the mark %s: it has %d bytes, more than %d: allow fewer accounts", name, len(text), maxMark)
 	}
 	parent, err := marks(dir, true)
 	if err != nil {
@@ -81,7 +84,7 @@ func SetMark(dir job.AbsPath, name MarkName, m Mark) error {
 	}
 	defer unix.Close(parent)
 	shown := path.Join(dir.String(), markDir, string(name))
-	return replaceIn(parent, string(name), shown, append(text, '\n'))
+	return replaceIn(parent, string(name), shown, text)
 }
 
 // RemoveMark removes a mark. ErrNoMark means that there was none.
@@ -118,7 +121,7 @@ func marks(dir job.AbsPath, create bool) (int, error) {
 	return openDirectory(top, markDir, shown)
 }
 
-// GetMark reads a mark; ok is false if there is none.
+// GetMark reads a mark; ok is false if there is none, or with an error.
 func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
 	text, file, err := read(dir, maxMark, markDir, string(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -136,27 +139,28 @@ func GetMark(dir job.AbsPath, name MarkName) (m Mark, ok bool, err error) {
 }
 
 // KeptOut returns the first mark in force that refuses a new job: of its account, of
-// its project, of all. A mark that cannot be read is an error, which stops no job.
+// its project, of all. A mark that cannot be read is an error, which stops no job; the
+// others are in force.
 func KeptOut(dir job.AbsPath, k Key, now time.Time) (m Mark, ok bool, err error) {
+	var unread []error
 	for _, name := range []MarkName{DrainAccount(k.UID), DrainProject(k.Project), Drain} {
 		m, ok, err = GetMark(dir, name)
-		if err != nil {
-			return Mark{}, false, err
-		}
+		unread = append(unread, err)
 		if ok && m.InForce(now) && !slices.Contains(m.Allow, k.UID) {
-			return m, true, nil
+			return m, true, errors.Join(unread...)
 		}
 	}
-	return Mark{}, false, nil
+	return Mark{}, false, errors.Join(unread...)
 }
 
 // Stopped returns the mark in force by which administrators ended a job. A mark of an
-// account is for its jobs that began before the mark was made.
+// account is for its jobs that began before the mark was made. An error is as that of
+// KeptOut.
 func Stopped(dir job.AbsPath, k Key, now time.Time, began func() time.Time) (m Mark, ok bool, err error) {
-	m, ok, err = GetMark(dir, StopJob(k.Job))
-	if err != nil || ok && m.InForce(now) {
-		return m, ok && err == nil, err
+	m, ok, unread := GetMark(dir, StopJob(k.Job))
+	if ok && m.InForce(now) {
+		return m, ok, nil
 	}
 	m, ok, err = GetMark(dir, StopAccount(k.UID))
-	return m, ok && err == nil && m.InForce(now) && began().Unix() <= m.Made, err
+	return m, ok && m.InForce(now) && began().Unix() <= m.Made, errors.Join(unread, err)
 }

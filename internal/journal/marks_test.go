@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,6 +67,33 @@ func TestStopped(t *testing.T) {
 	}
 }
 
+// TestDamagedMark: the other marks are in force, and the damaged one is named.
+func TestDamagedMark(t *testing.T) {
+	for damaged, others := range map[MarkName][]MarkName{
+		DrainAccount(key.UID):     {DrainProject(key.Project), Drain},
+		DrainProject(key.Project): {DrainAccount(key.UID), Drain},
+		Drain:                     {DrainAccount(key.UID), DrainProject(key.Project)},
+		StopJob(key.Job):          {StopAccount(key.UID)},
+		StopAccount(key.UID):      {StopJob(key.Job)},
+	} {
+		for _, other := range others {
+			j, p := open(t)
+			testutil.Must(t, SetMark(p, other, Mark{Message: "text", Made: start.Unix()}), j.Check())
+			testutil.Must(t, os.WriteFile(filepath.Join(p.String(), markDir, string(damaged)), []byte("{"), 0o640))
+			m, ok, err := KeptOut(p, key, start)
+			if strings.HasPrefix(string(damaged), "stop") {
+				m, ok, err = Stopped(p, key, start, func() time.Time { return start })
+			}
+			if !ok || m.Message != "text" {
+				t.Errorf("%s is not in force next to %s: %v", other, damaged, err)
+			}
+			if err := j.Check(); err == nil || !strings.Contains(err.Error(), markDir+"/"+string(damaged)) {
+				t.Errorf("%s is not named: %v", damaged, err)
+			}
+		}
+	}
+}
+
 // TestPlantedMark: a planted mark neither stops a job nor blocks the reader.
 func TestPlantedMark(t *testing.T) {
 	_, p := open(t)
@@ -79,5 +107,21 @@ func TestPlantedMark(t *testing.T) {
 	testutil.Must(t, os.WriteFile(filepath.Join(dir, string(Drain)), []byte("{\"message\":"), 0o640))
 	if _, ok, err := KeptOut(p, key, start); ok || err == nil || !strings.Contains(err.Error(), "cannot read") {
 		t.Errorf("half a mark: %v, %v", ok, err)
+	}
+}
+
+// TestMarkThatIsRead: a mark is written only where readers take it as a whole.
+func TestMarkThatIsRead(t *testing.T) {
+	_, p := open(t)
+	for _, part := range []string{"x", "<", `"`, "ü"} {
+		for _, allowed := range []int{0, 100, 1000} {
+			m := Mark{Message: strings.Repeat(part, 4*maxMessage), Allow: slices.Repeat([]job.UID{1<<32 - 1}, allowed), Made: 1}
+			written := SetMark(p, Drain, m)
+			read, ok, err := GetMark(p, Drain)
+			if written == nil && (err != nil || !ok || len(read.Allow) != allowed) || (written == nil) != (allowed < 1000) {
+				t.Errorf("%q, %d accounts: %v; %v, %v", part, allowed, written, ok, err)
+			}
+			_ = RemoveMark(p, Drain)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/job"
 )
 
@@ -30,6 +31,9 @@ type Record struct {
 	Waiting bool
 	// Changed is when the live file changed.
 	Changed time.Time
+	// Unread is why the live file cannot be read; then nothing is known of its events, and
+	// whether a stage runs.
+	Unread error
 }
 
 // Find returns the last event of a name.
@@ -85,24 +89,34 @@ func list(dir job.AbsPath, below ...string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
+// filesIn lists the regular files of a host's directory, sorted by name; none where it is
+// missing.
+func filesIn(dir job.AbsPath, host, below string) ([]fs.DirEntry, error) {
+	entries, err := list(dir, host, below)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return !e.Type().IsRegular() }), err
+}
+
 // openBelow opens what is below the journal's directory, one name after the other and
 // never through a link. All of it must belong to the owner of that directory or to
 // root, also where another account reads: root may read the journal of a service account.
 func openBelow(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
-	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	shown := dir.String()
-	fd, err := unix.Open(shown, flags|unix.O_DIRECTORY, 0)
+	fd, err := eintr.Openat(unix.AT_FDCWD, shown, flags|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: shown, Err: err}
 	}
 	var top unix.Stat_t
-	if err := unix.Fstat(fd, &top); err != nil {
+	if err := eintr.Fstat(fd, &top); err != nil {
 		unix.Close(fd)
 		return nil, &fs.PathError{Op: "stat", Path: shown, Err: err}
 	}
 	for i, name := range names {
 		shown += "/" + name
-		next, err := unix.Openat(fd, name, flags, 0)
+		next, err := eintr.Openat(fd, name, flags)
 		unix.Close(fd)
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: shown, Err: err}
@@ -133,15 +147,12 @@ func read(dir job.AbsPath, limit int64, names ...string) (text []byte, file *os.
 	return text, file, nil
 }
 
-// LiveJobs returns the live jobs of a host. It ignores other files and those of other
-// accounts.
+// LiveJobs returns the live jobs of a host, also those whose file cannot be read. It ignores
+// other files and those of other accounts.
 func LiveJobs(dir job.AbsPath, host string) ([]Record, error) { return jobsIn(dir, host, liveDir) }
 
 func jobsIn(dir job.AbsPath, host, below string) ([]Record, error) {
-	entries, err := list(dir, host, below)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	entries, err := filesIn(dir, host, below)
 	if err != nil {
 		return nil, err
 	}
@@ -151,18 +162,28 @@ func jobsIn(dir job.AbsPath, host, below string) ([]Record, error) {
 		if err != nil {
 			continue
 		}
-		text, file, err := read(dir, maxLiveFile, host, below, entry.Name())
-		if err != nil {
-			continue // it has ended meanwhile, or was put there
-		}
-		r := Record{Host: host, Key: k, Events: parseEvents(text), Running: isLocked(file), Live: true}
-		if info, err := file.Stat(); err == nil {
+		r := Record{Host: host, Key: k, Live: true}
+		if info, err := entry.Info(); err == nil {
 			r.Changed = info.ModTime()
 		}
+		var foreign foreignError
+		if r.Unread = r.read(dir, below); errors.Is(r.Unread, fs.ErrNotExist) || errors.As(r.Unread, &foreign) {
+			continue // it has ended meanwhile, or was put there
+		}
 		records = append(records, r)
-		file.Close()
 	}
 	return records, nil
+}
+
+// read sets what the file of a live job has.
+func (r *Record) read(dir job.AbsPath, below string) error {
+	text, file, err := read(dir, maxLiveFile, r.Host, below, r.Key.String())
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	r.Events, r.Running = parseEvents(text), isLocked(file)
+	return nil
 }
 
 // isLocked reports whether a stage has locked the file. F_OFD_GETLK does not need
@@ -256,22 +277,18 @@ func (r Record) hasEnded() bool {
 func Days(dir job.AbsPath, host string) ([]string, error) { return dayNames(dir, host, dayDir) }
 
 func dayNames(dir job.AbsPath, host, below string) ([]string, error) {
-	entries, err := list(dir, host, below)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	entries, err := filesIn(dir, host, below)
 	if err != nil {
 		return nil, err
 	}
 	var days []string
 	for _, e := range entries {
-		if day, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok && e.Type().IsRegular() {
+		if day, ok := strings.CutSuffix(e.Name(), ".jsonl"); ok {
 			if _, err := time.Parse(time.DateOnly, day); err == nil {
 				days = append(days, e.Name())
 			}
 		}
 	}
-	slices.Sort(days)
 	return days, nil
 }
 

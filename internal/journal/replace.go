@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/eintr"
+	"jacamar-ci/internal/lockwait"
 )
 
 const (
@@ -22,20 +25,25 @@ const (
 // Replace replaces the file of a name in the open directory, so that a reader sees the
 // old or the new content as a whole: a mark, a digest, or what is made of a journal. The
 // content is written to the file .NAME.new, which one process at a time can have, and
-// which replaces the other by rename(2). What a killed process left of it is overwritten.
+// which replaces the other by rename(2) once it is on the disk. What a killed process left
+// of it is overwritten.
 func Replace(dir int, name string, mode os.FileMode, write func(io.Writer) error) error {
 	temporary := "." + name + ".new"
-	file, err := lockTemporary(dir, temporary)
+	var file *os.File
+	err := lockwait.Poll(time.Now().Add(writersLimit), writersPause, func() (err error) {
+		file, err = openTemporary(dir, temporary)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	out := bufio.NewWriterSize(file, bufferSize)
 	if err = write(out); err == nil {
-		err = errors.Join(out.Flush(), file.Chmod(mode))
+		err = errors.Join(out.Flush(), file.Chmod(mode), file.Sync())
 	}
 	if err == nil {
-		err = unix.Renameat(dir, temporary, dir, name)
+		err = eintr.Retry(func() error { return unix.Renameat(dir, temporary, dir, name) })
 	}
 	if err != nil {
 		_ = unix.Unlinkat(dir, temporary, 0)
@@ -43,22 +51,10 @@ func Replace(dir int, name string, mode os.FileMode, write func(io.Writer) error
 	return err
 }
 
-// lockTemporary opens the temporary file, empty and for this process alone.
-func lockTemporary(dir int, name string) (*os.File, error) {
-	deadline := time.Now().Add(writersLimit)
-	for {
-		file, err := openTemporary(dir, name)
-		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
-			return file, err
-		}
-		time.Sleep(writersPause)
-	}
-}
-
-// openTemporary is one try. unix.EWOULDBLOCK means that another process was faster: it has the
-// file, or has renamed it.
+// openTemporary opens the temporary file, empty and for this process alone. unix.EAGAIN means
+// that another process was faster: it has the file, or has renamed it.
 func openTemporary(dir int, name string) (*os.File, error) {
-	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
+	fd, err := eintr.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", name, err)
 	}
@@ -76,14 +72,17 @@ func openTemporary(dir int, name string) (*os.File, error) {
 	return file, nil
 }
 
+// idOf identifies a file: the device, and the number on it.
+func idOf(st unix.Stat_t) [2]uint64 { return [2]uint64{uint64(st.Dev), st.Ino} }
+
 // checkTemporary refuses a file that another account could have put there or could still change.
 func checkTemporary(fd, dir int, name string) error {
 	var opened, named unix.Stat_t
-	if err := unix.Fstat(fd, &opened); err != nil {
+	if err := eintr.Fstat(fd, &opened); err != nil {
 		return err
 	}
-	if unix.Fstatat(dir, name, &named, unix.AT_SYMLINK_NOFOLLOW) != nil || opened.Dev != named.Dev || opened.Ino != named.Ino {
-		return unix.EWOULDBLOCK
+	if eintr.Fstatat(dir, name, &named) != nil || idOf(opened) != idOf(named) {
+		return unix.EAGAIN
 	}
 	if opened.Mode&unix.S_IFMT != unix.S_IFREG || opened.Nlink != 1 || int(opened.Uid) != unix.Geteuid() {
 		return errors.New("another account put it there; remove it")

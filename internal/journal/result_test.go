@@ -20,19 +20,53 @@ func TestResult(t *testing.T) {
 		want   Result
 	}{
 		"nothing": {nil, Result{}},
-		"success": {[]Event{granted, end("config", "ok", 0), end("build_script", "ok", 0), end("cleanup", "ok", 0)},
-			Result{Began: start, Rule: "default", Executor: "slurm", Exit: "ok", Stages: 3, CPU: 3, Peak: 10}},
-		"the first failure": {[]Event{granted, end("config", "ok", 0), end("build_script", "build", 7), end("after_script", "build", 1), end("cleanup", "system", 0)},
-			Result{Began: start, Rule: "default", Executor: "slurm", Exit: "build", Stage: "build_script", Code: 7, Reason: "build in build_script", Stages: 4, CPU: 4, Peak: 10}},
-		"only after_script and cleanup": {[]Event{end("after_script", "build", 1), end("cleanup_file_variables", "build", 1), end("cleanup", "system", 0)},
-			Result{Exit: "ok", Stages: 3, CPU: 3, Peak: 10}},
-		"a batch job": {[]Event{batch(Context{Phase: "pending"}), batch(Context{Phase: "running", Node: "n1", Seconds: 2.5}), batch(Context{Phase: "ended", CPU: 5, Peak: 99}), end("build_script", "ok", 0)},
-			Result{Exit: "ok", Stages: 1, System: "Slurm", BatchID: "7", Node: "n1", Waited: 2.5, CPU: 6, Peak: 99}},
-		"a second attempt": {[]Event{granted, end("config", "system", 0), granted, end("config", "ok", 0)},
-			Result{Began: start, Rule: "default", Executor: "slurm", Exit: "system", Stage: "config", Reason: "system in config", Stages: 2, CPU: 2, Peak: 10}},
+		"success": {
+			[]Event{granted, end("config", "ok", 0), end("build_script", "ok", 0), end("cleanup", "ok", 0)},
+			Result{Began: start, Rule: "default", Executor: "slurm", Exit: "ok", Stages: 3, CPU: 3, Peak: 10},
+		},
+		"the first failure": {
+			[]Event{granted, end("config", "ok", 0), end("build_script", "build", 7), end("after_script", "build", 1), end("cleanup", "system", 0)},
+			Result{Began: start, Rule: "default", Executor: "slurm", Exit: "build", Stage: "build_script", Code: 7, Reason: "build in build_script", Stages: 4, CPU: 4, Peak: 10},
+		},
+		"only after_script and cleanup": {
+			[]Event{end("after_script", "build", 1), end("cleanup_file_variables", "build", 1), end("cleanup", "system", 0)},
+			Result{Exit: "ok", Stages: 3, CPU: 3, Peak: 10},
+		},
+		"a batch job": {
+			[]Event{batch(Context{Phase: "pending"}), batch(Context{Phase: "running", Node: "n1", Seconds: 2.5}), batch(Context{Phase: "ended", CPU: 5, Peak: 99}), end("build_script", "ok", 0)},
+			Result{Exit: "ok", Stages: 1, System: "Slurm", BatchID: "7", Node: "n1", Waited: 2.5, CPU: 6, Peak: 99},
+		},
+		"a second attempt": {
+			[]Event{granted, end("config", "system", 0), granted, end("config", "ok", 0)},
+			Result{Began: start, Rule: "default", Executor: "slurm", Exit: "system", Stage: "config", Reason: "system in config", Stages: 2, CPU: 2, Peak: 10},
+		},
 	} {
 		if diff := cmp.Diff(tc.want, ResultOf(tc.events)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestKilled(t *testing.T) {
+	for name, tt := range map[string]struct {
+		events []Name
+		want   bool
+	}{
+		"each has ended":          {[]Name{Granted, Stage, Settled, StageEnd, Stage, Batch, StageEnd, Stage}, false},
+		"a script was killed":     {[]Name{Granted, Stage, StageEnd, Stage, Disk, Stage}, true},
+		"one of several":          {[]Name{Stage, Stage, StageEnd, Stage}, true},
+		"nothing else happened":   {[]Name{Stage, StageEnd, Stage, StageEnd}, false},
+		"no events":               {nil, false},
+		"the file was full":       {[]Name{Stage, StageEnd, Truncated}, true},
+		"a cleanup that is over":  {[]Name{Stage, StageEnd, Ended}, false},
+		"the end of another file": {[]Name{StageEnd, Stage}, false},
+	} {
+		var events []Event
+		for _, n := range tt.events {
+			events = append(events, Event{Name: n})
+		}
+		if got := Killed(events); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 	Quiet   State = "quiet"   // as between, for a long time
 	Ghost   State = "ghost"   // no stage runs, no runner will start one, and something may be left
 	Overdue State = "overdue" // a stage runs after the job's timeout
+	Unread  State = "unread"  // the job's file cannot be read
 )
 
 // quietAfter is the time between two stages after which an administrator should check
@@ -35,10 +36,12 @@ const quietAfter = 15 * time.Minute
 // certainly ended, and the time.
 func StateOf(r Record, ownerGone bool, now time.Time) State {
 	late := false
-	if granted, ok := r.Find(Granted); ok && granted.Context.Until != 0 {
+	if granted, _ := r.Find(Granted); granted.Context.Until != 0 {
 		late = now.Unix() > granted.Context.Until
 	}
 	switch {
+	case r.Unread != nil:
+		return Unread
 	case r.Waiting:
 		return Waiting
 	case r.Running && late:
@@ -74,8 +77,8 @@ func (r Record) configKilled(now time.Time) bool {
 // cleanupFailed reports whether the job's cleanup stage was killed or failed, if no stage
 // runs: its runner calls no other, and a cleanup that succeeds ends the record.
 func (r Record) cleanupFailed() bool {
-	last, ok := r.Find(Stage)
-	return ok && last.Context.Stage == string(job.Cleanup)
+	last, _ := r.Find(Stage)
+	return last.Context.Stage == string(job.Cleanup)
 }
 
 // reapStage is the stage of the events of a clean-up that did not succeed.
@@ -88,7 +91,7 @@ func Unreaped(at time.Time, kind string, err error) Event {
 
 // Unsettled is why the last clean-up did not succeed, "" if there was none.
 func (r Record) Unsettled() string {
-	if e, ok := r.Find(StageEnd); ok && e.Context.Stage == reapStage {
+	if e, _ := r.Find(StageEnd); e.Context.Stage == reapStage {
 		return e.Context.Reason
 	}
 	return ""
@@ -96,8 +99,8 @@ func (r Record) Unsettled() string {
 
 // Owner is the runner that has the job; ok is false where the journal does not name it.
 func (r Record) Owner() (p proctree.Process, ok bool) {
-	e, ok := r.Find(Granted)
-	if !ok || e.Context.Owner == nil {
+	e, _ := r.Find(Granted)
+	if e.Context.Owner == nil {
 		return p, false
 	}
 	return *e.Context.Owner, true
@@ -136,32 +139,30 @@ func (j *Journal) TakeOver(k Key) (*Live, Record, error) {
 	if err != nil {
 		return nil, Record{}, err
 	}
-	r, err := takeOver(file)
-	if err == nil && !j.has(k, file) {
-		err = fs.ErrNotExist // another process was faster
-	}
+	r, err := j.takeOver(k, file)
 	if err != nil {
 		file.Close()
 		return nil, Record{}, err
 	}
-	r.Key = k
 	return &Live{j, k, file}, r, nil
 }
 
-func takeOver(file *os.File) (Record, error) {
+func (j *Journal) takeOver(k Key, file *os.File) (Record, error) {
 	if err := lock(file, unix.F_WRLCK, errInUse); err != nil {
 		return Record{}, err
+	}
+	if !j.has(k, file) {
+		return Record{}, fs.ErrNotExist // another process was faster
 	}
 	info, err := file.Stat()
 	if err != nil {
 		return Record{}, fmt.Errorf("cannot examine %s: %w", file.Name(), err)
 	}
-	text := make([]byte, min(info.Size(), maxLiveFile))
-	n, err := file.ReadAt(text, 0)
-	if n < len(text) {
-		return Record{}, fmt.Errorf("cannot read %s: %w", file.Name(), err)
+	text, err := liveText(file)
+	if err != nil {
+		return Record{}, err
 	}
-	return Record{Events: parseEvents(text), Live: true, Changed: info.ModTime()}, nil
+	return Record{Key: k, Events: parseEvents(text), Live: true, Changed: info.ModTime()}, nil
 }
 
 // has reports whether the open file still is the job's.
@@ -171,9 +172,9 @@ func (j *Journal) has(k Key, file *os.File) bool {
 		return false
 	}
 	defer named.Close()
-	a, err1 := file.Stat()
-	b, err2 := named.Stat()
-	return err1 == nil && err2 == nil && os.SameFile(a, b)
+	a, _ := file.Stat() // nil is the same as no file
+	b, _ := named.Stat()
+	return os.SameFile(a, b)
 }
 
 // Keys returns the keys of the live jobs with a number in a project. A host that serves

@@ -84,7 +84,7 @@ const ReservedPorts = 1024
 // accepts any loopback port.
 func CheckURL(u *url.URL, reserved int, anyPort bool) error {
 	switch {
-	case u.Hostname() == "" || u.User != nil || u.Fragment != "" || u.Opaque != "":
+	case u.Hostname() == "" || u.User != nil || u.Fragment != "":
 		return errors.New("not a URL of a host without user and fragment")
 	case u.Scheme == "https":
 		return nil
@@ -120,7 +120,7 @@ func port(u *url.URL) int {
 func ParseServer(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
-	case err != nil || job.Printable(s) != s || u.Hostname() == "" || u.Opaque != "":
+	case err != nil || job.Printable(s) != s || u.Hostname() == "":
 		return nil, fmt.Errorf("%q is not a URL: write \"https://gitlab.example.com\"", job.Clip(s))
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
 		return nil, errors.New("the URL may not have a user, a query or a fragment")

@@ -67,6 +67,7 @@ func TestKeySetURL(t *testing.T) {
 
 func TestCheckURL(t *testing.T) {
 	const remote, free = "use https; http is only accepted for a loopback address", "any user of this machine can listen on port "
+	const noHost = "not a URL of a host without user and fragment"
 	for _, c := range []struct {
 		address  string
 		reserved int
@@ -92,10 +93,30 @@ func TestCheckURL(t *testing.T) {
 		{"http://localhost", ReservedPorts, true, remote},
 		{"http://gitlab.example", ReservedPorts, true, remote},
 		{"ftp://127.0.0.1:21", ReservedPorts, true, remote},
+		{"https:///keys", ReservedPorts, true, noHost},
+		{"https:gitlab.example", ReservedPorts, true, noHost},
+		{"https://user@gitlab.example", ReservedPorts, true, noHost},
+		{"https://gitlab.example#keys", ReservedPorts, true, noHost},
 	} {
 		err := CheckURL(parse(t, c.address), c.reserved, c.anyPort)
 		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s, reserved %d, any port %v: %v, want %q", c.address, c.reserved, c.anyPort, err, c.want)
+		}
+	}
+}
+
+func TestParseServer(t *testing.T) {
+	const noURL, parts = "is not a URL", "may not have a user, a query or a fragment"
+	for in, want := range map[string]string{
+		"https://gitlab.example": "", "https://gitlab.example:8443/git": "", "http://127.0.0.1": "", "http://[::1]:8080": "",
+		"": noURL, "gitlab.example": noURL, "https:gitlab.example": noURL, "https:///git": noURL, "https://[::1": noURL, "https://gitlab.example/\u202e": noURL,
+		"https://user@gitlab.example": parts, "https://u:secret@gitlab.example": parts, "https://gitlab.example?a": parts, "https://gitlab.example?": parts,
+		"https://gitlab.example#a": parts, "https://gitlab.example#": parts,
+		"ftp://gitlab.example": "is not an https URL", "http://gitlab.example": "is not protected: use https",
+	} {
+		got, err := ParseServer(in)
+		if want == "" && (err != nil || got.String() != in) || want != "" && (err == nil || got != nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, %v; want %q", in, got, err, want)
 		}
 	}
 }

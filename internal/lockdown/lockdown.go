@@ -107,12 +107,31 @@ func MoveFile(file *os.File, name string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot keep %s: %w", name, err)
 	}
-	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	null, err := openNull()
 	if err != nil {
-		return nil, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
+		return nil, err
 	}
 	if err := unix.Dup3(null, int(file.Fd()), 0); err != nil {
 		return nil, fmt.Errorf("cannot replace %s: %w", name, err)
 	}
 	return os.NewFile(uintptr(fd), name), unix.Close(null)
+}
+
+// openNull opens /dev/null. A file in its place, which root's programs create once it was
+// removed, would keep what jobs discard, and give it to others as their input.
+func openNull() (null int, err error) {
+	null, err = unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("cannot open %s: %w", os.DevNull, err)
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(null, &st); isNull(st) {
+		return null, nil
+	}
+	return -1, errors.Join(err, unix.Close(null), fmt.Errorf("%s is not the null device", os.DevNull))
+}
+
+// isNull reports whether a file is the null device (null(4)).
+func isNull(st unix.Stat_t) bool {
+	return st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == unix.Mkdev(1, 3)
 }

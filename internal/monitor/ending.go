@@ -32,7 +32,7 @@ const (
 	// minPause and maxPause bound the time between two rounds without an event.
 	minPause, maxPause = time.Millisecond, 200 * time.Millisecond
 	// lookShare times as long as ending whole trees took is the pause before the next
-	// time, as it reads all of /proc.
+	// time, as a tree can have thousands of processes.
 	lookShare = 5
 	// stopLimit bounds how long processes are stopped before they are killed.
 	stopLimit = time.Second
@@ -43,8 +43,8 @@ const (
 // becomes a child of this process (PR_SET_CHILD_SUBREAPER in prctl(2)), for the next
 // round. The pid of a child is no other process's, as nothing else waits for it.
 type ending struct {
-	m      *Monitor
-	course course
+	m    *Monitor
+	exit exitDeadline
 	// started are the children that this process has started, by pid. A sudo among
 	// them ends with the jacamar below it.
 	started map[int]*Child
@@ -62,8 +62,8 @@ type ending struct {
 	may func(pid int) bool
 }
 
-func (m *Monitor) ending(c *Child, course course) *ending {
-	return &ending{m: m, course: course, started: map[int]*Child{c.PID: c}, first: c.PID, may: mayKill}
+func (m *Monitor) ending(c *Child, exit exitDeadline) *ending {
+	return &ending{m: m, exit: exit, started: map[int]*Child{c.PID: c}, first: c.PID, may: mayKill}
 }
 
 func mayKill(pid int) bool { return unix.Kill(pid, 0) != unix.EPERM }
@@ -122,6 +122,7 @@ func (e *ending) reap() {
 		if pid <= 0 {
 			return
 		}
+		e.m.before = slices.DeleteFunc(e.m.before, func(old int) bool { return old == pid })
 		if pid == e.first {
 			e.status = status
 		}
@@ -130,12 +131,13 @@ func (e *ending) reap() {
 	}
 }
 
+// kids are the children of this process that belong to the job.
 func (e *ending) kids() []int {
-	kids := proctree.Own()
-	if e.account == nil {
-		return kids
+	spared := slices.Clone(e.m.before)
+	if e.account != nil {
+		spared = append(spared, e.account.Starter())
 	}
-	return slices.DeleteFunc(kids, func(pid int) bool { return pid == e.account.Starter() })
+	return slices.DeleteFunc(proctree.Own(), func(pid int) bool { return slices.Contains(spared, pid) })
 }
 
 // kill kills the children, and when it is time for that all that is below them.
@@ -242,7 +244,7 @@ func (e *ending) wait(pause time.Duration, deadline time.Time) time.Duration {
 	case <-e.m.change:
 		return minPause
 	case <-e.m.stop:
-		e.course = e.course.after(stopAsked, time.Now())
+		e.exit = e.exit.after(stopAsked, time.Now())
 	case <-time.After(min(pause, time.Until(deadline))):
 	}
 	return max(pause, min(2*pause, maxPause))

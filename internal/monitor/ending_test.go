@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ var scenarios = map[string]func(){
 	"one reap":          oneReap,
 	"a starter":         aStarter,
 	"one round":         oneRound,
+	"earlier children":  earlierChildren,
 	"a round as others": aRoundAsOthers,
 
 	"well":                   well,
@@ -99,7 +101,7 @@ const soon = 20 * time.Second
 func aTree() {
 	m := ready()
 	c := started("trap '' TERM HUP; sleep 1000 & setsid sleep 1001 & (setsid sh -c 'sleep 1002 & sleep 1003' &); sleep 0.1; echo ready; wait")
-	e := m.ending(c, course{})
+	e := m.ending(c, exitDeadline{})
 	left := e.run(soon, soon)
 	fmt.Println(len(left), len(proctree.Own()), e.status.Signal())
 }
@@ -110,7 +112,7 @@ func TestTreeIsEnded(t *testing.T) { expect(t, "a tree", "0 0 killed\n") }
 func aChain() {
 	m := ready()
 	c := started(`f() { if [ $1 = 0 ]; then echo ready; sleep 1000; else (f $(($1 - 1))); fi; :; }; f 60; sleep 1001`)
-	fmt.Println(len(m.ending(c, course{}).run(soon, soon)), len(proctree.Own()))
+	fmt.Println(len(m.ending(c, exitDeadline{}).run(soon, soon)), len(proctree.Own()))
 }
 
 func TestChainIsEnded(t *testing.T) { expect(t, "a chain", "0 0\n") }
@@ -118,15 +120,38 @@ func TestChainIsEnded(t *testing.T) { expect(t, "a chain", "0 0\n") }
 func comets() {
 	m := ready()
 	c := started(`f() { setsid bash -c "$body" & }; export body='(eval "$body") & exit'; for i in 1 2 3 4; do (bash -c "$body" &); done; echo ready; sleep 1000`)
-	fmt.Println(len(m.ending(c, course{}).run(soon, soon)), len(proctree.Own()))
+	fmt.Println(len(m.ending(c, exitDeadline{}).run(soon, soon)), len(proctree.Own()))
 }
 
 func TestCometsAreEnded(t *testing.T) { expect(t, "comets", "0 0\n") }
 
+// earlierChildren are those of a shell that was replaced by this program. One that ends
+// gives its pid back, which a process of the job may get.
+func earlierChildren() {
+	var inherited []*exec.Cmd
+	for _, command := range []string{"cat", "read x"} {
+		cmd := exec.Command("/bin/bash", "-c", command)
+		_, err := cmd.StdinPipe()
+		check(errors.Join(err, cmd.Start()))
+		inherited = append(inherited, cmd)
+	}
+	m := ready()
+	c := started("(setsid sleep 1000 &); echo ready; sleep 1000")
+	ended := inherited[1].Process.Pid
+	check(unix.Kill(ended, unix.SIGKILL))
+	var info unix.Siginfo
+	check(unix.Waitid(unix.P_PID, ended, &info, unix.WEXITED|unix.WNOWAIT, nil))
+	left := m.ending(c, exitDeadline{}).run(soon, soon)
+	fmt.Println(len(left), slices.Equal(proctree.Own(), []int{inherited[0].Process.Pid}), slices.Contains(m.before, ended))
+	check(unix.Kill(inherited[0].Process.Pid, unix.SIGKILL))
+}
+
+func TestEarlierChildrenAreSpared(t *testing.T) { expect(t, "earlier children", "0 true false\n") }
+
 func noChild() {
 	m := ready()
 	begun := time.Now()
-	left := m.ending(&Child{PID: 1}, course{}).run(time.Hour, time.Hour)
+	left := m.ending(&Child{PID: 1}, exitDeadline{}).run(time.Hour, time.Hour)
 	fmt.Println(len(left), time.Since(begun) < 10*time.Second)
 }
 
@@ -163,7 +188,7 @@ func (m *Monitor) denied(c *Child) *ending {
 	if m.Account == nil {
 		m.Account = func() (Account, error) { return nil, errors.New("no account") }
 	}
-	e := m.ending(c, course{})
+	e := m.ending(c, exitDeadline{})
 	e.may = func(int) bool { return false }
 	return e
 }
@@ -240,7 +265,7 @@ func request() {
 	e := m.denied(c)
 	m.stop <- unix.SIGTERM
 	left := e.run(200*time.Millisecond, soon)
-	fmt.Println(len(left), e.course.stopped)
+	fmt.Println(len(left), e.exit.stopped)
 	_ = unix.Kill(c.PID, unix.SIGKILL)
 }
 
@@ -313,8 +338,10 @@ func TestEnded(t *testing.T) {
 	if err := unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
 		t.Fatal(err)
 	}
-	if !ended(cmd.Process.Pid) || !ended(cmd.Process.Pid) {
-		t.Error("one that has ended does not count so, or was waited for")
+	for range 2 {
+		if !ended(cmd.Process.Pid) {
+			t.Error("one that has ended does not count so, or was waited for")
+		}
 	}
 	_ = cmd.Wait()
 	if !ended(cmd.Process.Pid) {

@@ -36,6 +36,9 @@ type Monitor struct {
 
 	stop, change chan os.Signal
 	out, errs    *pump.Pump
+	// before are the children that this process had before the job's: those of a program
+	// that was replaced by it, as a shell with "exec > >(tee log)" is.
+	before []int
 }
 
 // Ready makes this process the parent of all processes that jacamar leaves, and starts to
@@ -44,6 +47,7 @@ func (m *Monitor) Ready() error {
 	m.stop, m.change = make(chan os.Signal, 1), make(chan os.Signal, 1)
 	signal.Notify(m.stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	signal.Notify(m.change, syscall.SIGCHLD)
+	m.before = proctree.Own()
 	return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 }
 
@@ -72,14 +76,14 @@ const outputSize = pump.Size / 2
 // nor does one that leaves something running.
 func (m *Monitor) Wait(c *Child, end *ipc.ParentConn) (ipc.Result, error) {
 	conv := m.listen(end)
-	course, forced := m.watch(c, end, conv)
-	e := m.ending(c, course)
+	exit, forced := m.watch(c, end, conv)
+	e := m.ending(c, exit)
 	left := leftError{e.run(endLimit, endMost), e.err}
 	if m.Used != nil {
 		m.Used(e.used)
 	}
 	c.Close()
-	v := verdict{last: conv.last(), forced: forced, stopped: e.course.stopped, left: left, status: e.status}
+	v := verdict{last: conv.last(), forced: forced, stopped: e.exit.stopped, left: left, status: e.status}
 	m.meet(c, conv)
 	if c.jacamar != nil {
 		v.hello = c.jacamar.hello
@@ -99,31 +103,31 @@ func (m *Monitor) Wait(c *Child, end *ipc.ParentConn) (ipc.Result, error) {
 const earlyText = 1 << 10
 
 // watch returns when jacamar has ended, or is to be ended by force.
-func (m *Monitor) watch(c *Child, end *ipc.ParentConn, conv *conversation) (course course, forced bool) {
-	course.killTimeout = m.KillTimeout
+func (m *Monitor) watch(c *Child, end *ipc.ParentConn, conv *conversation) (exit exitDeadline, forced bool) {
+	exit.killTimeout = m.KillTimeout
 	gone, hello, over := m.runnerGone(), conv.hello, conv.over
 	for {
 		select {
 		case <-m.change:
 			if ended(c.PID) {
-				return course, false
+				return exit, false
 			}
 		case <-hello:
 			hello = nil
 			m.meet(c, conv)
 		case <-over:
-			over, course = nil, course.after(concluded, time.Now())
+			over, exit = nil, exit.after(concluded, time.Now())
 		case <-m.stop:
-			if !course.stopped {
+			if !exit.stopped {
 				go end.Terminate() //nolint:errcheck // a jacamar that does not read is killed when it is late
 			}
-			course = course.after(stopAsked, time.Now())
+			exit = exit.after(stopAsked, time.Now())
 		case <-gone:
-			gone, course = nil, course.after(runnerLost, time.Now())
+			gone, exit = nil, exit.after(runnerLost, time.Now())
 			c.Cut()
-		case <-course.late():
+		case <-exit.late():
 			c.Cut()
-			return course, true
+			return exit, true
 		}
 	}
 }
@@ -194,38 +198,39 @@ const (
 	endLimit, endMost = 5 * time.Second, 30 * time.Second
 )
 
-// course is the state of a monitor: whether, and until when, jacamar must end.
-type course struct {
+// exitDeadline is until when jacamar must have ended, and whether it is to end because
+// the stage was stopped.
+type exitDeadline struct {
 	killTimeout time.Duration
 	// stopped means that the runner has requested the end, or has itself ended.
 	stopped bool
-	// deadline is when jacamar is killed; zero for none.
-	deadline time.Time
+	// at is when jacamar is killed; zero for never.
+	at time.Time
 }
 
-// after returns the course after an event. A deadline is never moved to a later time.
-func (c course) after(e event, now time.Time) course {
+// after returns the deadline after an event, which never moves it to a later time.
+func (d exitDeadline) after(e event, now time.Time) exitDeadline {
 	limit := exitLimit
 	switch e {
 	case stopAsked:
-		if c.stopped {
-			return c // the runner sends the signal again; the first one counts
+		if d.stopped {
+			return d // the runner sends the signal again; the first one counts
 		}
-		c.stopped, limit = true, c.killTimeout
+		d.stopped, limit = true, d.killTimeout
 	case runnerLost:
-		c.stopped, limit = true, cancelGrace
+		d.stopped, limit = true, cancelGrace
 	case concluded:
 	}
-	if at := now.Add(limit); c.deadline.IsZero() || at.Before(c.deadline) {
-		c.deadline = at
+	if at := now.Add(limit); d.at.IsZero() || at.Before(d.at) {
+		d.at = at
 	}
-	return c
+	return d
 }
 
 // late is closed, or has a value, at the deadline; nil never does.
-func (c course) late() <-chan time.Time {
-	if c.deadline.IsZero() {
+func (d exitDeadline) late() <-chan time.Time {
+	if d.at.IsZero() {
 		return nil
 	}
-	return time.After(time.Until(c.deadline))
+	return time.After(time.Until(d.at))
 }

@@ -33,7 +33,7 @@ func oneReap() {
 	}
 	first := spawn("exit 3")
 	awaitEnd(first)
-	e := m.ending(&Child{PID: first}, course{})
+	e := m.ending(&Child{PID: first}, exitDeadline{})
 	e.reap()
 	fmt.Println(e.killed, e.status.ExitStatus(), e.used.Peak > 0)
 	killed := spawn("kill -KILL $$")
@@ -51,7 +51,7 @@ func TestReapRemembersAKill(t *testing.T) { expect(t, "one reap", "false 3 true\
 func aStarter() {
 	m := ready()
 	one, other := started("echo ready; exec sleep 1000"), started("echo ready; exec sleep 1000")
-	e := m.ending(one, course{})
+	e := m.ending(one, exitDeadline{})
 	fmt.Println(len(e.kids()))
 	e.account = &stub{child: other}
 	kids := e.kids()
@@ -67,7 +67,7 @@ func oneRound() {
 	for _, tree := range []bool{false, true} {
 		c := started("setsid bash -c 'echo ready; exec sleep 1000' & wait")
 		below := proctree.Children(c.PID)
-		e := m.ending(c, course{})
+		e := m.ending(c, exitDeadline{})
 		next := time.Now().Add(time.Hour)
 		if tree {
 			next = time.Time{}

@@ -43,7 +43,9 @@ func (v verdict) err() error {
 func (v verdict) died() error {
 	crash := (*ipc.CrashError)(nil)
 	switch err := v.last.err; {
-	case errors.As(err, &crash) && crash.Threads():
+	case errors.As(err, &crash) && sentSignal(crash.Text) != 0:
+		return killed(sentSignal(crash.Text))
+	case crash != nil && crash.Threads():
 		return failure.Crowded(v.last.tasks, v.hello.Processes, err)
 	case !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET):
 		return failure.Privatef("jacamar, which runs the job, failed: %w", err)
@@ -52,8 +54,7 @@ func (v verdict) died() error {
 	case v.forced:
 		return failure.Privatef("jacamar, which runs the job, closed its conversation without a result and did not end")
 	case v.hello.PID != 0 && v.status.Signaled():
-		return failure.Systemf("jacamar, which runs the job, was killed by signal %d (%s)", int(v.status.Signal()), unix.SignalName(v.status.Signal())).
-			WithHint("the job did so itself, or the machine was short of memory")
+		return killed(v.status.Signal())
 	}
 	// A reset is an end that came before the request was read.
 	e := &StartError{Text: strings.TrimSpace(v.early)}
@@ -61,6 +62,19 @@ func (v verdict) died() error {
 		e.Status = v.status.ExitStatus()
 	}
 	return failure.Privatef("%w", e)
+}
+
+// sentSignal is the signal for which Go's runtime ended jacamar, 0 for another reason. Its
+// text begins with the name of one that a process sent and that is not caught (os/signal,
+// "Default behavior of signals in Go programs").
+func sentSignal(crash string) syscall.Signal {
+	name, _, _ := strings.Cut(crash, ": ")
+	return unix.SignalNum(name)
+}
+
+func killed(by syscall.Signal) error {
+	return failure.Systemf("jacamar, which runs the job, was killed by signal %d (%s)", int(by), unix.SignalName(by)).
+		WithHint("the job did so itself, or the machine was short of memory")
 }
 
 // StartError is the end of a jacamar, or of a sudo that was to start it, without a result.

@@ -153,10 +153,10 @@ func isKilled() {
 
 func crashes() {
 	_, w := runner()
-	p := play(&Monitor{Runner: w, KillTimeout: time.Hour, UID: uint32(os.Getuid())}, hello+"printf 'fatal error: newosproc\\n' >&0; sleep 0.1")
+	p := play(&Monitor{Runner: w, KillTimeout: time.Hour, UID: uint32(os.Getuid())}, hello+"printf 'runtime stack:\\nruntime.throw(x)\\nruntime.newosproc(x)\\n' >&0; sleep 0.1")
 	_, err := p.wait()
 	line, _ := failure.ForUser(err, false, "")
-	fmt.Println(strings.HasPrefix(line, "no more processes or threads can be started as your account: it has "), strings.HasSuffix(err.Error(), "jacamar crashed: fatal error: newosproc"))
+	fmt.Println(strings.HasPrefix(line, "no more processes or threads can be started as your account: it has "), strings.HasSuffix(err.Error(), "jacamar crashed: runtime stack:\nruntime.throw(x)\nruntime.newosproc(x)"))
 }
 
 // cannotBeEnded is for an account that no process can signal as.
@@ -175,9 +175,11 @@ func TestWell(t *testing.T) { expect(t, "well", "<nil> true 0 early\n") }
 func TestStaysAfterItsResult(t *testing.T) {
 	expect(t, "stays after its result", "<nil> true true 0\n")
 }
+
 func TestClosesItsSocket(t *testing.T) {
 	expect(t, "closes its socket", "this CI resource could not run the job true true\n")
 }
+
 func TestAskedToStop(t *testing.T) {
 	expect(t, "asked", "the job was stopped by the runner true true\n")
 }
@@ -185,6 +187,7 @@ func TestHeedsTheRequest(t *testing.T) { expect(t, "heeds", "x true\n") }
 func TestRunnerGoes(t *testing.T) {
 	expect(t, "runner goes", "the job was stopped by the runner true\n")
 }
+
 func TestIsKilled(t *testing.T) {
 	expect(t, "is killed", "jacamar, which runs the job, was killed by signal 9 (SIGKILL)\n")
 }

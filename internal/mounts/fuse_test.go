@@ -48,19 +48,43 @@ func TestMounter(t *testing.T) {
 		"by the table": "mount -t tmpfs none " + fuseControl,
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			cmd := exec.Command("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", list+` && exec "$0" -test.run '^TestMounter$'`, "/proc/self/exe")
-			self, err := os.Executable()
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd.Args[len(cmd.Args)-1] = self
-			cmd.Env = append(os.Environ(), "MOUNTS_TEST_DIR="+dir)
-			out, err := cmd.CombinedOutput()
-			if err != nil || !strings.Contains(string(out), "fuse 4242 true; tmpfs 0 false; disk 0 false") {
+			out, err := again(t, list, "TestMounter")
+			if err != nil || !strings.Contains(out, "fuse 4242 true; tmpfs 0 false; disk 0 false") {
 				t.Errorf("%v: %s", err, out)
 			}
 		})
+	}
+}
+
+// again runs a test in a mount namespace of its own, after a command of the shell.
+func again(t *testing.T, command, test string) (out string, err error) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", command+` && exec "$0" -test.run "^$1\$"`, self, test)
+	cmd.Env = append(os.Environ(), "MOUNTS_TEST_DIR="+t.TempDir())
+	text, err := cmd.CombinedOutput()
+	return string(text), err
+}
+
+// TestIDWithoutProc: statx(2) has the id as well.
+func TestIDWithoutProc(t *testing.T) {
+	if os.Getenv("MOUNTS_TEST_DIR") != "" {
+		fmt.Println("id", ID(open(t, "/")), "by /proc", idByProc(open(t, "/")))
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a file system")
+	}
+	var st unix.Statx_t
+	if err := unix.Statx(open(t, "/"), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st); err != nil || st.Mask&unix.STATX_MNT_ID == 0 {
+		t.Skipf("this kernel's statx has no mount id: %v", err)
+	}
+	out, err := again(t, "mount -t tmpfs none /proc", "TestIDWithoutProc")
+	if err != nil || !strings.HasPrefix(out, "id ") || strings.HasPrefix(out, "id 0 ") || !strings.Contains(out, " by /proc 0\n") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

@@ -110,12 +110,12 @@ func unescape(s string) string {
 // ID is the id of an open file's mount, which also differs between two mounts of one file
 // system. It is 0 where neither statx(2) nor /proc contains it.
 func ID(fd int) uint64 {
-	var st unix.Statx_t
-	err := unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID, &st)
-	if err == nil && st.Mask&unix.STATX_MNT_ID != 0 {
+	var st unix.Statx_t // zero where a FUSE file system of another account refuses statx(2)
+	_ = unix.Statx(fd, "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID, &st)
+	if st.Mask&unix.STATX_MNT_ID != 0 {
 		return st.Mnt_id
 	}
-	return idByProc(fd) // a FUSE file system of another account refuses statx(2)
+	return idByProc(fd)
 }
 
 func idByProc(fd int) uint64 {
@@ -153,7 +153,7 @@ func Mounter(fd int, device uint64) (uid uint32, ok bool) {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return 0, false // the kernel has no FUSE
-	case err == nil && control.Type == fuseControlMagic:
+	case control.Type == fuseControlMagic:
 		var st unix.Stat_t
 		err := unix.Stat(fuseControl+"/"+strconv.FormatUint(uint64(unix.Minor(device)), 10), &st)
 		return st.Uid, err == nil

@@ -57,6 +57,9 @@ func (s *ownSession) serve(ctx context.Context) (err error) {
 	if os.Geteuid() == 0 {
 		return failure.Configf("--no-auth is not for root: all jobs would run as root")
 	}
+	if s.EnvErr != nil {
+		return s.EnvErr
+	}
 	if s.state, s.Resumed, err = decodeState(s.Env.State); err != nil {
 		return err
 	}
@@ -87,6 +90,7 @@ func (s *ownSession) run(script []byte) error {
 		return err
 	}
 	request.Settings.Downscope = settings.None
+	request.Killed = s.Call.Stage == job.Cleanup // no record has how the stages ended
 	start := func(stdout, stderr *os.File) (*monitor.Child, inherit.Start, error) {
 		return s.start(jacamar, inherit.Start{NoNewPrivs: request.Settings.ConfinesJacamar()}, stdout, stderr)
 	}

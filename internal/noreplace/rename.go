@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/eintr"
 )
 
 // Rename gives the entry oldName of the directory oldDir the name newName in the
@@ -18,15 +20,15 @@ import (
 // of that name in between, it may be replaced: rename(2) never replaces a directory that
 // has entries.
 func Rename(oldDir int, oldName string, newDir int, newName string) error {
-	err := retry(func() error {
+	err := eintr.Retry(func() error {
 		return unix.Renameat2(oldDir, oldName, newDir, newName, unix.RENAME_NOREPLACE)
 	})
 	if !unsupported(err) {
 		return err
 	}
-	return retry(func() error {
+	return eintr.Retry(func() error {
 		var st unix.Stat_t
-		switch err := unix.Fstatat(newDir, newName, &st, unix.AT_SYMLINK_NOFOLLOW); {
+		switch err := eintr.Fstatat(newDir, newName, &st); {
 		case err == nil:
 			return unix.EEXIST
 		case !errors.Is(err, unix.ENOENT):
@@ -46,13 +48,4 @@ func Rename(oldDir int, oldName string, newDir int, newName string) error {
 func unsupported(err error) bool {
 	var number unix.Errno
 	return errors.As(err, &number) && slices.Contains([]unix.Errno{unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM}, number)
-}
-
-// retry repeats a call that a signal interrupted.
-func retry(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }

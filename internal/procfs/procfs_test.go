@@ -36,3 +36,19 @@ func TestRead(t *testing.T) {
 		}
 	}
 }
+
+// TestReadMost: a file without end is read up to the limit, and a shorter one as a whole.
+func TestReadMost(t *testing.T) {
+	for _, most := range []int{1, 1023, 1024, 1025, MaxEnviron} {
+		if text, err := ReadMost("/dev/zero", most); len(text) != most || err != nil {
+			t.Errorf("%d of %d bytes, %v", len(text), most, err)
+		}
+	}
+	want, err := os.ReadFile("/proc/self/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := ReadMost("/proc/self/environ", MaxEnviron); string(text) != string(want) || err != nil {
+		t.Errorf("%d of %d bytes, %v", len(text), len(want), err)
+	}
+}

@@ -1,9 +1,7 @@
 package proctree
 
 import (
-	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,8 +68,8 @@ func KillTree(deadline time.Time, roots func() []int) {
 		}
 		look = t.stopBelow(roots(), deadline)
 	}
-	for _, n := range slices.Backward(t.below) {
-		n.signal(unix.SIGKILL)
+	for _, m := range slices.Backward(t.below) {
+		m.killAfterVisit()
 	}
 	for _, pid := range roots() {
 		_ = Kill(pid)
@@ -81,7 +79,7 @@ func KillTree(deadline time.Time, roots func() []int) {
 // tree is what KillTree has stopped.
 type tree struct {
 	stopped map[int]bool   // the roots, by pid
-	below   []node         // parents first
+	below   []Member       // parents first; their visit is over
 	seen    map[int]uint64 // the start of each of them, by pid
 }
 
@@ -102,83 +100,25 @@ func (t *tree) stopRoots(deadline time.Time, roots func() []int) (some bool) {
 // stopBelow looks once, stops what is new below the roots, and reports whether
 // something was.
 func (t *tree) stopBelow(roots []int, deadline time.Time) (some bool) {
-	snapshot().walk(roots, func(n node) bool {
-		switch {
-		case t.seen[n.pid] == n.stat.start:
-			return n.same()
-		case !time.Now().Before(deadline):
-			return false
+	walk(roots, deadline, func(m Member) {
+		if t.seen[m.PID] == m.Start {
+			return
 		}
-		if !n.signal(unix.SIGSTOP) {
-			return false
-		}
-		t.seen[n.pid], some = n.stat.start, true
-		t.below = append(t.below, n)
-		return true
+		_ = m.Signal(unix.SIGSTOP)
+		t.seen[m.PID], some = m.Start, true
+		t.below = append(t.below, m)
 	})
 	return some
 }
 
-// node is a process in a snapshot.
-type node struct {
-	pid  int
-	stat stat
-}
-
-// table has the processes of a snapshot by their parents.
-type table map[int][]node
-
-func snapshot() table {
-	t := table{}
-	entries, _ := os.ReadDir("/proc")
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil {
-			continue
-		}
-		if stat, ok := readStat(pid); ok {
-			t[stat.parent] = append(t[stat.parent], node{pid, stat})
-		}
-	}
-	return t
-}
-
-// walk visits the processes below the roots, each once, parents before their
-// children. The visit reports whether the process is still the one of the
-// snapshot: then its pid was no other's since, and the children that were seen
-// below that pid are its own.
-func (t table) walk(roots []int, visit func(node) bool) {
-	seen := map[int]bool{}
-	for _, pid := range roots {
-		seen[pid] = true
-	}
-	for queue := slices.Clone(roots); len(queue) > 0; queue = queue[1:] {
-		for _, n := range t[queue[0]] {
-			if !seen[n.pid] && visit(n) {
-				seen[n.pid] = true
-				queue = append(queue, n.pid)
-			}
-		}
-	}
-}
-
-// same reports whether the process is still the one of the snapshot.
-func (n node) same() bool {
-	now, ok := readStat(n.pid)
-	return ok && now.start == n.stat.start
-}
-
-// signal sends a signal if the process is still the one of the snapshot, and
-// reports whether it is.
-func (n node) signal(sig unix.Signal) bool {
-	fd, err := unix.PidfdOpen(n.pid, 0)
+// killAfterVisit kills a member whose visit is over, if it is still there.
+func (m Member) killAfterVisit() {
+	fd, err := unix.PidfdOpen(m.PID, 0)
 	if err != nil {
-		return false
+		return
 	}
 	defer unix.Close(fd)
-	if !n.same() {
-		return false
+	if now, ok := readStat(m.PID); ok && now.start == m.Start {
+		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
 	}
-	_ = unix.PidfdSendSignal(fd, sig, nil, 0)
-	return true
 }

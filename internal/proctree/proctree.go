@@ -5,7 +5,9 @@ package proctree
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,8 +47,8 @@ var boot = sync.OnceValue(func() string {
 })
 
 // Gone reports whether p certainly runs no longer on this host; one that only waits
-// to be reaped does not run. What cannot be known is not gone. /proc alone does not show it: mounted with hidepid, it hides
-// other users' processes as if they had ended.
+// to be reaped does not run. What cannot be known is not gone. /proc alone does not show
+// it: mounted with hidepid, it hides other users' processes as if they had ended.
 func (p Process) Gone() bool {
 	boot := Boot()
 	switch {
@@ -84,26 +86,51 @@ func gone(err error) error {
 // for included. It needs no view of them in /proc, and as long as the caller waits
 // for none of them, none of the pids is given to another process.
 func Own() []int {
-	// One call instead of one file for each thread, for a process that has none (wait(2)).
-	if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) == unix.ECHILD {
-		return nil
+	for range rounds {
+		// One call instead of one file for each thread, for a process that has none (wait(2)).
+		if unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil) == unix.ECHILD {
+			break
+		}
+		if kids := Children(os.Getpid()); len(kids) > 0 {
+			return kids
+		}
 	}
-	return Children(os.Getpid())
+	return nil
 }
 
-// Children reads the child list of every thread of pid (proc_pid_task(5)).
+// Children reads the child list of every thread of pid (proc_pid_task(5)), or where the
+// kernel has no such lists (CONFIG_PROC_CHILDREN) the parent of every process. The kernel
+// moves the children of a thread that ends to another one, whose list may have been read
+// already: with several threads they are read until two rounds agree.
 func Children(pid int) []int {
-	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
-	if err != nil {
-		return nil
+	if !hasLists() {
+		return childrenByParent(pid)
 	}
-	var kids []int
-	for _, thread := range threads {
-		if tid, err := strconv.Atoi(thread.Name()); err == nil {
-			kids = append(kids, childrenOf(pid, tid)...)
+	kids, threads := childrenOfThreads(pid)
+	for range rounds {
+		if threads <= 1 {
+			break
+		}
+		before := kids
+		if kids, threads = childrenOfThreads(pid); slices.Equal(before, kids) {
+			break
 		}
 	}
 	return kids
+}
+
+// rounds bounds how often the lists are read again, as a process can start others without
+// pause.
+const rounds = 5
+
+func childrenOfThreads(pid int) (kids []int, threads int) {
+	entries, _ := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	for _, entry := range entries {
+		if tid, err := strconv.Atoi(entry.Name()); err == nil {
+			kids = append(kids, childrenOf(pid, tid)...)
+		}
+	}
+	return kids, len(entries)
 }
 
 // childrenOf reads the child list of one thread.
@@ -111,6 +138,25 @@ func childrenOf(pid, tid int) (kids []int) {
 	text, _ := procfs.Read("/proc/" + strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid) + "/children")
 	for _, field := range bytes.Fields(text) {
 		if kid, err := strconv.Atoi(string(field)); err == nil {
+			kids = append(kids, kid)
+		}
+	}
+	return kids
+}
+
+var hasLists = sync.OnceValue(func() bool {
+	_, err := procfs.Read("/proc/self/task/" + strconv.Itoa(os.Getpid()) + "/children")
+	return !errors.Is(err, fs.ErrNotExist)
+})
+
+func childrenByParent(pid int) (kids []int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		kid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if stat, ok := readStat(kid); ok && stat.parent == pid {
 			kids = append(kids, kid)
 		}
 	}
@@ -162,36 +208,61 @@ func (m Member) Signal(sig unix.Signal) error { return gone(unix.PidfdSendSignal
 // children, in one pass that stops at the deadline. A member is valid during its
 // visit. Processes that /proc hides from this account (hidepid in proc(5)) are not
 // visited, nor what is below them.
-func Walk(deadline time.Time, visit func(Member)) {
-	self := os.Getpid()
-	tree := map[int]bool{self: true}
-	for queue := []int{self}; len(queue) > 0 && time.Now().Before(deadline); queue = queue[1:] {
-		for _, pid := range Children(queue[0]) {
-			if !tree[pid] && meet(pid, tree, visit) {
+func Walk(deadline time.Time, visit func(Member)) { walk([]int{os.Getpid()}, deadline, visit) }
+
+// walk is Walk for what is below the roots. It reads the lists of children alone: a host
+// has many more processes than those of a job.
+func walk(roots []int, deadline time.Time, visit func(Member)) {
+	tree := map[int]bool{}
+	var queue []parent
+	for _, pid := range roots {
+		tree[pid] = true
+		queue = append(queue, parent{pid: pid})
+	}
+	for ; len(queue) > 0 && time.Now().Before(deadline); queue = queue[1:] {
+		for _, pid := range Children(queue[0].pid) {
+			if tree[pid] {
+				continue
+			}
+			if start, ok := meet(pid, queue[0], visit); ok {
 				tree[pid] = true
-				queue = append(queue, pid)
+				queue = append(queue, parent{pid, start})
 			}
 		}
 	}
 }
 
-// meet visits a process that was listed below the tree and returns false where it
-// is not there any more. The parent is read once the descriptor is held: were the
-// pid another process's by now, its parent would be none of the tree.
-func meet(pid int, tree map[int]bool, visit func(Member)) bool {
+// parent is a process whose children are listed. That of start 0 is a root, which may be
+// hidden, and whose pid is no other process's meanwhile.
+type parent struct {
+	pid   int
+	start uint64
+}
+
+// same reports whether the pid is still that of the process.
+func (p parent) same() bool {
+	now, ok := readStat(p.pid)
+	return p.start == 0 || ok && now.start == p.start
+}
+
+// meet visits a process that was listed as a child, and returns its start. It returns false
+// where the process is not there any more. Both pids can be other processes' by now, in a
+// storm of short ones: so the child's parent is read once its descriptor is held, and then
+// that parent's start.
+func meet(pid int, below parent, visit func(Member)) (start uint64, ok bool) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return false
+		return 0, false
 	}
 	defer unix.Close(fd)
 	stat, ok := readStat(pid)
-	if !ok || !tree[stat.parent] {
-		return false
+	if !ok || stat.parent != below.pid || !below.same() {
+		return 0, false
 	}
 	if !stat.ended {
 		visit(Member{PID: pid, Start: stat.start, fd: fd})
 	}
-	return true
+	return stat.start, true
 }
 
 // Descendants lists the live tree below pid, parents before their children. It is

@@ -112,3 +112,16 @@ func Tasks(uid uint32) (n int) {
 	}
 	return n
 }
+
+// AllTasks is how many processes and threads the host has, of all users
+// (proc_loadavg(5)). It returns false where /proc does not show it.
+func AllTasks() (n int, ok bool) {
+	text, _ := procfs.Read("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	if len(fields) < 4 {
+		return 0, false
+	}
+	_, all, _ := strings.Cut(fields[3], "/")
+	n, err := strconv.Atoi(all)
+	return n, err == nil
+}

@@ -155,6 +155,23 @@ func TestWalk(t *testing.T) {
 	}
 }
 
+// TestChildrenByParent: a kernel without lists of children shows the same by the parents.
+func TestChildrenByParent(t *testing.T) {
+	cmd, _ := shell(t, `sleep 1000 & sleep 1000 & setsid sleep 1000 & echo started; wait`, ownSessionOf)
+	want, got := Children(cmd.Process.Pid), childrenByParent(cmd.Process.Pid)
+	slices.Sort(want)
+	slices.Sort(got)
+	if len(want) != 3 || !slices.Equal(got, want) {
+		t.Errorf("by the parents %v, by the lists %v", got, want)
+	}
+	for _, kid := range want {
+		_ = Kill(kid)
+	}
+	if got := childrenByParent(1 << 21); got != nil {
+		t.Errorf("a process that is not there has the children %v", got)
+	}
+}
+
 // TestWalkPassesOverTheEnded: one that only waits to be waited for is not visited.
 func TestWalkPassesOverTheEnded(t *testing.T) {
 	cmd := exec.Command("/bin/true")
@@ -179,17 +196,35 @@ func TestWalkPassesOverTheEnded(t *testing.T) {
 // by the time that it is looked at.
 func TestMeetSparesAStranger(t *testing.T) {
 	cmd, _ := shell(t, "echo; exec sleep 1000", nil)
-	visited := 0
-	visit := func(Member) { visited++ }
-	if meet(cmd.Process.Pid, map[int]bool{1 << 21: true}, visit) || visited != 0 {
-		t.Error("a process of another tree was visited")
+	self, ok := readStat(os.Getpid())
+	child, found := readStat(cmd.Process.Pid)
+	if !ok || !found {
+		t.Fatal("there is no /proc")
 	}
-	if !meet(cmd.Process.Pid, map[int]bool{os.Getpid(): true}, visit) || visited != 1 {
-		t.Error("a child was not visited")
+	visited := 0
+	visit := func(m Member) {
+		if visited++; m.PID != cmd.Process.Pid || m.Start != child.start {
+			t.Errorf("%+v was visited", m)
+		}
+	}
+	for _, tt := range []struct {
+		name  string
+		below parent
+		want  bool
+	}{
+		{"of another process", parent{1 << 21, 0}, false},
+		{"of another process that has the pid of the parent", parent{os.Getpid(), self.start - 1}, false},
+		{"of this process", parent{os.Getpid(), self.start}, true},
+		{"of a root", parent{os.Getpid(), 0}, true},
+	} {
+		before := visited
+		if start, ok := meet(cmd.Process.Pid, tt.below, visit); ok != tt.want || visited != before+map[bool]int{true: 1}[tt.want] || ok && start != child.start {
+			t.Errorf("a child %s: %v, %d visits", tt.name, ok, visited-before)
+		}
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	if meet(cmd.Process.Pid, map[int]bool{os.Getpid(): true}, visit) || visited != 1 {
+	if _, ok := meet(cmd.Process.Pid, parent{os.Getpid(), 0}, visit); ok {
 		t.Error("a process that is gone was visited")
 	}
 }
@@ -270,6 +305,17 @@ func TestTasksCountsThreads(t *testing.T) {
 	}
 }
 
+// TestAllTasks counts at least the threads of one process.
+func TestAllTasks(t *testing.T) {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, ok := AllTasks(); !ok || n < len(threads) {
+		t.Errorf("%d, %v; this program alone has %d threads", n, ok, len(threads))
+	}
+}
+
 // roots returns what KillTree gets for one root.
 func roots(pids ...int) func() []int { return func() []int { return pids } }
 
@@ -341,29 +387,22 @@ func TestKillTreeAfterTheDeadline(t *testing.T) {
 	}
 }
 
-// TestKillTreeSparesAStranger: K14, a process that has another start than in the
-// snapshot has the pid of one that ended.
+// TestKillTreeSparesAStranger: K14, a process that has another start than at its visit has
+// the pid of one that ended.
 func TestKillTreeSparesAStranger(t *testing.T) {
-	cmd := sleeper(t, "/bin/sleep", "1000")
-	stat, ok := readStat(cmd.Process.Pid)
-	if !ok {
-		t.Fatal("it is not there")
-	}
-	stat.start--
-	n := node{cmd.Process.Pid, stat}
-	if n.signal(unix.SIGKILL) || n.same() {
-		t.Error("it counts as the one of the snapshot")
-	}
-	met := 0
-	table{os.Getpid(): {n}, n.pid: {{pid: 1 << 21}}}.walk([]int{os.Getpid()}, func(n node) bool {
-		met++
-		return n.same()
-	})
-	if met != 1 {
-		t.Errorf("%d processes were visited, below a stranger too", met)
-	}
-	if p, ok := Find(cmd.Process.Pid); !ok || p.Gone() {
-		t.Error("it was killed")
+	for earlier, want := range []unix.Signal{unix.SIGKILL, unix.SIGTERM} {
+		cmd := sleeper(t, "/bin/sleep", "1000")
+		p, ok := Find(cmd.Process.Pid)
+		if !ok {
+			t.Fatal("it is not there")
+		}
+		Member{PID: p.PID, Start: p.Start - uint64(earlier)}.killAfterVisit()
+		if err := unix.Kill(p.PID, unix.SIGTERM); err != nil { // without effect after SIGKILL
+			t.Fatal(err)
+		}
+		if ws := wait(cmd); ws.Signal() != want {
+			t.Errorf("visited %d ticks before its start: ended by %v, want %v", earlier, ws.Signal(), want)
+		}
 	}
 }
 

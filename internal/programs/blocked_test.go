@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/internal/job"
 )
 
@@ -42,5 +44,24 @@ func TestBlocked(t *testing.T) {
 				t.Errorf("after the fix: %+v", faults)
 			}
 		})
+	}
+}
+
+// TestBlockedByMount: no account can run what is mounted with noexec.
+func TestBlockedByMount(t *testing.T) {
+	const text = "is on a file system that is mounted with noexec"
+	for path, want := range map[string]bool{"/proc/version": true, "/bin/sh": false} {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(path, &fs); err != nil || fs.Flags&unix.ST_NOEXEC != 0 != want {
+			t.Skipf("%s is mounted in another way here: %v", path, err)
+		}
+		p, err := job.ParseAbsPath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		faults := Blocked(p)
+		if got := len(faults) > 0 && faults[len(faults)-1].Problem == text; got != want {
+			t.Errorf("%s: %+v", path, faults)
+		}
 	}
 }

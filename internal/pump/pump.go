@@ -4,12 +4,13 @@
 package pump
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/eintr"
 )
 
 // Pump is a pipe whose content is moved to a file.
@@ -29,11 +30,11 @@ const Size = 512 << 10
 // holds by default.
 const much = 32 << 10
 
-// A pump of a large output waits for gather after a call that moved less than half of
+// A pump of a large output waits for gatherTime after a call that moved less than half of
 // what a pipe holds. A processor that is free wakes it for each piece of some KiB, and it
 // would use more processor time than the writer does. A call of the kernel and not a
 // timer of the runtime, which waits a whole millisecond.
-const gather = 50 * time.Microsecond
+const gatherTime = 50 * time.Microsecond
 
 // New makes a pump to out and returns the end to write to, which the caller closes
 // once the writer has it. Nothing is moved before Start. The pipe, and out where that
@@ -49,7 +50,7 @@ func New(out *os.File, size int) (*Pump, *os.File, error) {
 // enlarge makes a pipe hold more, where it is one and the kernel allows it. A call moves
 // no more than the smaller of two pipes holds.
 func enlarge(fd, size int) {
-	if now, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0); err == nil && now < size {
+	if now, _ := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0); now < size {
 		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, size)
 	}
 }
@@ -73,15 +74,18 @@ func (p *Pump) Drain(limit time.Duration) error {
 
 // Text returns what is in a pump that was not started, at most limit bytes.
 func (p *Pump) Text(limit int) string {
-	if err := unix.SetNonblock(p.in, true); err != nil {
-		return ""
-	}
+	_ = unix.SetNonblock(p.in, true)
 	text := make([]byte, limit)
-	n, err := unix.Read(p.in, text)
-	for errors.Is(err, unix.EINTR) {
-		n, err = unix.Read(p.in, text)
-	}
-	return string(text[:max(n, 0)])
+	return string(text[:read(p.in, text)])
+}
+
+// read returns how much it read from a pipe, 0 at its end and where there is nothing to read.
+func read(in int, buf []byte) (n int) {
+	_ = eintr.Retry(func() (err error) {
+		n, err = unix.Read(in, buf)
+		return err
+	})
+	return max(n, 0)
 }
 
 // move splices until the end of in. When out cannot be written any more, the
@@ -113,15 +117,23 @@ func move(in, out, size int) error {
 			return copyAll(in, out)
 		case n == 0:
 			return nil
-		case large && n < Size/2:
-			_ = unix.Nanosleep(&unix.Timespec{Nsec: gather.Nanoseconds()}, nil) // a signal ends it early
+		default:
+			gather(large, n)
 		}
 	}
 }
 
+// gather waits after a call that moved n bytes, where that is little of a large output.
+func gather(large bool, n int64) {
+	if large && n < Size/2 {
+		_ = unix.Nanosleep(&unix.Timespec{Nsec: gatherTime.Nanoseconds()}, nil) // a signal ends it early
+	}
+}
+
 func regular(fd int) bool {
-	var st unix.Stat_t
-	return unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+	var st unix.Stat_t // zero where it cannot be read
+	_ = unix.Fstat(fd, &st)
+	return st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
 // copyAll is for where splice(2) does not work: not to a terminal, nor to a file
@@ -129,15 +141,13 @@ func regular(fd int) bool {
 func copyAll(in, out int) error {
 	buf := make([]byte, 64<<10)
 	for {
-		n, err := unix.Read(in, buf)
-		if n > 0 {
-			if werr := writeAll(out, buf[:n]); werr != nil {
-				discard(in)
-				return werr
-			}
-		}
-		if n == 0 || (err != nil && err != unix.EINTR) {
+		n := read(in, buf)
+		if n == 0 {
 			return nil
+		}
+		if err := writeAll(out, buf[:n]); err != nil {
+			discard(in)
+			return err
 		}
 	}
 }
@@ -145,14 +155,14 @@ func copyAll(in, out int) error {
 func writeAll(out int, b []byte) error {
 	for len(b) > 0 {
 		n, err := unix.Write(out, b)
-		switch {
-		case err == unix.EAGAIN:
-			waitWritable(out)
-		case err == unix.EINTR:
-		case err != nil:
-			return err
-		default:
+		switch err {
+		case nil:
 			b = b[n:]
+		case unix.EAGAIN:
+			waitWritable(out)
+		case unix.EINTR:
+		default:
+			return err
 		}
 	}
 	return nil
@@ -163,10 +173,6 @@ func waitWritable(fd int) {
 }
 
 func discard(in int) {
-	buf := make([]byte, 64<<10)
-	for {
-		if n, err := unix.Read(in, buf); n == 0 || (err != nil && err != unix.EINTR) {
-			return
-		}
+	for buf := make([]byte, 64<<10); read(in, buf) > 0; {
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-
 	"strconv"
 	"strings"
 	"syscall"

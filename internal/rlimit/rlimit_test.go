@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-
 	"strconv"
 	"strings"
 	"testing"

@@ -116,9 +116,16 @@ var families = [...]family{
 
 	// System V IPC.
 	{"semop semtimedop", "ipc"},
-	{"semget", "ipc"}, {"semctl", "ipc"},
-	{"msgget", "ipc"}, {"msgctl", "ipc"}, {"msgsnd", "ipc"}, {"msgrcv", "ipc"},
-	{"shmget", "ipc"}, {"shmctl", "ipc"}, {"shmat", "ipc"}, {"shmdt", "ipc"},
+	{"semget", "ipc"},
+	{"semctl", "ipc"},
+	{"msgget", "ipc"},
+	{"msgctl", "ipc"},
+	{"msgsnd", "ipc"},
+	{"msgrcv", "ipc"},
+	{"shmget", "ipc"},
+	{"shmctl", "ipc"},
+	{"shmat", "ipc"},
+	{"shmdt", "ipc"},
 
 	// Memory.
 	{"mprotect pkey_mprotect", ""},

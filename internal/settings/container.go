@@ -110,15 +110,21 @@ func (n *Names) UnmarshalText(b []byte) error {
 	if _, err := job.ParseEnv(name + "="); err != nil || strings.Contains(name, "=") {
 		return fmt.Errorf("%q is not the name of a variable, or the beginning of one with * behind it", job.Clip(string(b)))
 	}
-	if name == "PATH" || name == "HOME" {
+	if isImages(name) {
 		return errors.New(name + " is the image's own and cannot be passed")
 	}
 	*n = Names(b)
 	return nil
 }
 
-// Match reports whether the variable is among the names.
+// isImages reports whether a variable is the image's own.
+func isImages(variable string) bool { return variable == "PATH" || variable == "HOME" }
+
+// Match reports whether the variable is among the names; none that is the image's own is.
 func (n Names) Match(variable string) bool {
+	if isImages(variable) {
+		return false
+	}
 	if prefix, ok := strings.CutSuffix(string(n), "*"); ok {
 		return strings.HasPrefix(variable, prefix)
 	}
@@ -161,7 +167,7 @@ const moduleChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 func (n *ModuleName) UnmarshalText(b []byte) error {
 	name := string(b)
 	if name == "" || len(name) > longestModuleName || strings.Trim(name, moduleChars) != "" || name[0] == '-' {
-		return fmt.Errorf("%q is not the name of a module: write at most %d letters, digits, -, _ and .", job.Clip(name), longestModuleName)
+		return fmt.Errorf("%q is not the name of a module: write at most %d letters, digits, ., - and _", job.Clip(name), longestModuleName)
 	}
 	*n = ModuleName(name)
 	return nil

@@ -24,10 +24,20 @@ func TestObjectRefuses(t *testing.T) {
 		"{} {}": "is not a JSON object", `{"a":1,}`: "is not a JSON object", `{"a"`: "is not a JSON object", "{\"a\":\"\xff\"}": "is not a JSON object",
 		`{"a":1,"\u0061":2}`: `has "a" twice`, `{"x":[{"b":1,"b":2}]}`: `has "b" twice`,
 		`{"x":` + strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth) + "}": errTooDeep.Error(),
+		nested(maxDepth + 1): errTooDeep.Error(),
 	} {
 		if _, err := Object([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%.40q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// nested is a text with objects in each other.
+func nested(n int) string { return strings.Repeat(`{"x":`, n) + "1" + strings.Repeat("}", n) }
+
+func TestDeepObject(t *testing.T) {
+	if _, err := Object([]byte(nested(maxDepth))); err != nil {
+		t.Error(err)
 	}
 }
 

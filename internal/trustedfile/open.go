@@ -26,6 +26,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/job"
 )
 
@@ -116,7 +117,7 @@ func (w *walk) openFile(name string, flags int) (*os.File, error) {
 // openAs opens the file that checkFile has checked by name, and checks the
 // descriptor again: only that one is certain to be the file that is read.
 func (w *walk) openAs(name string, flags int) (fd int, ok bool) {
-	fd, err := openat(w.current.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	fd, err := eintr.Openat(w.current.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		w.systemFault(w.current.join(name), err)
 		return -1, false
@@ -284,7 +285,7 @@ func (d *Directory) walk(name string, limit int64) *walk {
 // directory, with the owner and the mode that were checked.
 func (d *Directory) Unchanged() bool {
 	var st unix.Stat_t
-	err := retry(func() error { return unix.Lstat(d.path, &st) })
+	err := eintr.Retry(func() error { return unix.Lstat(d.path, &st) })
 	return err == nil && st.Ino == d.at.st.Ino && newFileStat(&st).sameAccess(d.at.st)
 }
 

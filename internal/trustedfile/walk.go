@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/job"
 )
 
@@ -134,7 +135,7 @@ func (w *walk) enterRoot() bool { return w.enter(unix.AT_FDCWD, "/", "/") }
 // enter opens a directory and checks the descriptor. O_PATH requires search
 // permission only, not read permission.
 func (w *walk) enter(parent int, name, full string) bool {
-	fd, err := openat(parent, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := eintr.Openat(parent, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		w.systemFault(full, err)
 		return false
@@ -224,30 +225,22 @@ func (s fileStat) sameAccess(other fileStat) bool {
 	return s.Dev == other.Dev && s.UID == other.UID && s.Mode == other.Mode
 }
 
-func openat(dir int, name string, flags int) (fd int, err error) {
-	err = retry(func() error {
-		fd, err = unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0o600)
-		return err
-	})
-	return fd, err
-}
-
 func fstat(fd int) (fileStat, error) {
 	var st unix.Stat_t
-	err := retry(func() error { return unix.Fstat(fd, &st) })
+	err := eintr.Fstat(fd, &st)
 	return newFileStat(&st), err
 }
 
 func fstatat(dir int, name string) (fileStat, error) {
 	var st unix.Stat_t
-	err := retry(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err := eintr.Fstatat(dir, name, &st)
 	return newFileStat(&st), err
 }
 
 // readlink opens the link itself, so that its text and its owner are those of the
 // same link (readlinkat(2), empty pathname).
 func readlink(dir int, name string) (target string, owner fileStat, err error) {
-	fd, err := openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW)
+	fd, err := eintr.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW)
 	if err != nil {
 		return "", fileStat{}, err
 	}
@@ -268,14 +261,4 @@ func readlink(dir int, name string) (target string, owner fileStat, err error) {
 
 func newFileStat(st *unix.Stat_t) fileStat {
 	return fileStat{Mode: st.Mode, UID: st.Uid, Size: st.Size, Dev: uint64(st.Dev), Ino: st.Ino}
-}
-
-// retry repeats a call that a signal interrupted: Go's runtime preempts its
-// threads by signals, and network file systems do not block them.
-func retry(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
 }

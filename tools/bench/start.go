@@ -25,8 +25,11 @@ func starts(rounds int) (err error) {
 		return err
 	}
 	programs := []struct{ name, file, limit string }{
-		{"an empty Go program", "empty", ""}, {"jacamar-auth --version", "auth", ""}, {"jacamar --version", "jacamar", "GOMAXPROCS=1"},
-		{"jacamar-auth, 256 processors", "auth", "GOMAXPROCS=256"}, {"jacamar-auth, drop-in", "auth", "GOMAXPROCS=4"},
+		{"an empty Go program", "empty", ""},
+		{"jacamar-auth --version", "auth", ""},
+		{"jacamar --version", "jacamar", "GOMAXPROCS=1"},
+		{"jacamar-auth, 256 processors", "auth", "GOMAXPROCS=256"},
+		{"jacamar-auth, drop-in", "auth", "GOMAXPROCS=4"},
 	}
 	took := make([][2]sample, len(programs))
 	for file, from := range map[string]string{"empty": source, "auth": "./cmd/jacamar-auth", "jacamar": "./cmd/jacamar"} {

@@ -16,6 +16,8 @@ type tally struct {
 	passed, failed, skipped int
 	// reasons counts the skipped tests by reason.
 	reasons map[string]int
+	// names are those of the failed tests, and of those that ran when the time was over.
+	names []string
 	// cases are those tests that drive the built programs.
 	cases cases
 
@@ -33,6 +35,8 @@ var (
 	logged = regexp.MustCompile(`^ +\S+\.go:\d+: (.*)`)
 	// verdict is go test's line about a package.
 	verdict = regexp.MustCompile(`^(ok|FAIL|\?) *\t`)
+	// running is a test that go test lists after a panic for want of time.
+	running = regexp.MustCompile(`^\t\t(Test\S* \(.*\))$`)
 )
 
 // longestLine in bytes; one test's binary output may come without a newline.
@@ -65,6 +69,9 @@ func (t *tally) take(text string, out io.Writer) error {
 		t.testEnd(m[1], m[2], text)
 		return nil
 	}
+	if m := running.FindStringSubmatch(text); m != nil {
+		t.names = append(t.names, m[1])
+	}
 	t.held = append(t.held, line{t.current, text})
 	return nil
 }
@@ -74,6 +81,7 @@ func (t *tally) testEnd(how, name, text string) {
 	switch how {
 	case "FAIL":
 		t.failed++
+		t.names = append(t.names, name)
 		t.held = append(t.held, line{name, text})
 		return
 	case "PASS":
@@ -120,6 +128,9 @@ func (t *tally) release(out io.Writer) error {
 // summarize prints the counts, the most frequent reason first.
 func (t *tally) summarize(out io.Writer) {
 	fmt.Fprintf(out, "tests: %d passed, %d failed, %d skipped\n", t.passed, t.failed, t.skipped)
+	for _, name := range t.names {
+		fmt.Fprintf(out, "  failed        %s\n", name)
+	}
 	t.cases.summarize(out)
 	byCount := func(a, b string) int { return cmp.Or(t.reasons[b]-t.reasons[a], strings.Compare(a, b)) }
 	for _, reason := range slices.SortedFunc(maps.Keys(t.reasons), byCount) {

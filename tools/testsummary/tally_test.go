@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestTallyPrintsFailuresLikeGoTest(t *testing.T) {
@@ -25,7 +28,7 @@ func TestTallyPrintsFailuresLikeGoTest(t *testing.T) {
 		{
 			"a package that failed shows the output of its failed tests",
 			"=== RUN   TestA\n    a_test.go:7: note\n--- PASS: TestA (0.00s)\n=== RUN   TestB\n    a_test.go:9: wrong\n--- FAIL: TestB (0.00s)\nFAIL\nFAIL\tmod/a\t0.1s\nFAIL\n",
-			"    a_test.go:9: wrong\n--- FAIL: TestB (0.00s)\nFAIL\nFAIL\tmod/a\t0.1s\nFAIL\ntests: 1 passed, 1 failed, 0 skipped\n",
+			"    a_test.go:9: wrong\n--- FAIL: TestB (0.00s)\nFAIL\nFAIL\tmod/a\t0.1s\nFAIL\ntests: 1 passed, 1 failed, 0 skipped\n  failed        TestB\n",
 		},
 		{
 			"a package that does not compile; the compiler's words are on standard error",
@@ -40,7 +43,7 @@ func TestTallyPrintsFailuresLikeGoTest(t *testing.T) {
 		{
 			"the failed package's lines are not the next one's",
 			"--- FAIL: TestA (0.00s)\nFAIL\tmod/a\t0.1s\n--- PASS: TestB (0.00s)\nok  \tmod/b\t0.1s\n",
-			"--- FAIL: TestA (0.00s)\nFAIL\tmod/a\t0.1s\nok  \tmod/b\t0.1s\ntests: 1 passed, 1 failed, 0 skipped\n",
+			"--- FAIL: TestA (0.00s)\nFAIL\tmod/a\t0.1s\nok  \tmod/b\t0.1s\ntests: 1 passed, 1 failed, 0 skipped\n  failed        TestA\n",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -108,37 +111,54 @@ func TestTallyCountsBlackBoxCases(t *testing.T) {
 	}
 }
 
+// TestTallyNamesWhatRanTooLong: go test itself ends a test that takes longer than its limit.
+func TestTallyNamesWhatRanTooLong(t *testing.T) {
+	text := goTest(t, `package sample
+
+import "testing"
+
+func TestWaits(t *testing.T) { t.Run("sub", func(t *testing.T) { select {} }) }
+func TestPasses(t *testing.T) {}
+`, "-timeout", "1s")
+	if got := run(t, text); !strings.Contains(got, "  failed        TestWaits/sub (") {
+		t.Errorf("got\n%s\nof\n%s", got, text)
+	}
+}
+
 // TestTallyParsesGoTest runs go test itself, as its output may change
 // between releases of Go.
 func TestTallyParsesGoTest(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"go.mod": "module sample\n\ngo 1.26.0\n",
-		"sample_test.go": `package sample
+	text := goTest(t, `package sample
 
 import "testing"
 
 func TestSkips(t *testing.T) { t.Parallel(); t.Skip("needs a moon") }
 func TestPasses(t *testing.T) { t.Parallel(); t.Log("needs nothing") }
 func TestFails(t *testing.T) { t.Parallel(); t.Run("sub", func(t *testing.T) { t.Error("wrong") }) }
-`,
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+`)
+	got := run(t, text)
+	for _, want := range []string{"sample_test.go:7: wrong", "--- FAIL: TestFails", "tests: 1 passed, 2 failed, 1 skipped\n", "  failed        TestFails/sub\n", "  skipped    1  needs a moon\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s\nof\n%s", want, got, text)
 		}
 	}
-	cmd := exec.Command("go", "test", "-v", "./...")
+}
+
+// goTest is what go test prints about a test file that does not pass.
+func goTest(t *testing.T, file string, args ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	testutil.Must(t, errors.Join(
+		os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module sample\n\ngo 1.26.0\n"), 0o600),
+		os.WriteFile(filepath.Join(dir, "sample_test.go"), []byte(file), 0o600),
+	))
+	cmd := exec.Command("go", append([]string{"test", "-v", "./..."}, args...)...)
 	cmd.Dir = dir
 	text, err := cmd.CombinedOutput()
 	if err == nil {
 		t.Fatalf("go test passed:\n%s", text)
 	}
-	got := run(t, string(text))
-	for _, want := range []string{"sample_test.go:7: wrong", "--- FAIL: TestFails", "tests: 1 passed, 2 failed, 1 skipped\n  skipped    1  needs a moon\n"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("no %q in\n%s\nof\n%s", want, got, text)
-		}
-	}
+	return string(text)
 }
 
 func run(t *testing.T, in string) string {

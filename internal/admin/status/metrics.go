@@ -3,8 +3,10 @@ package status
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -67,7 +69,8 @@ func (h *histogram) observe(seconds float64) {
 	h.Sum += seconds
 }
 
-// Count adds the events of a host's days that were not counted before.
+// Count adds the events of a host's days that were not counted before. It counts no day after
+// one that cannot be read, which the next call tries again.
 func (c *Counters) Count(dir job.AbsPath, host string) error {
 	days, err := journal.Days(dir, host)
 	if err != nil {
@@ -85,8 +88,11 @@ func (c *Counters) Count(dir job.AbsPath, host string) error {
 			p = Position{Day: day}
 		}
 		text, err := journal.ReadDay(dir, host, day, p.Offset, maxChunk)
-		if err != nil {
-			continue // another account put it there
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue // it was removed meanwhile, being old
+		case err != nil:
+			return fmt.Errorf("cannot count the jobs of %s on %s: %w", day, host, err)
 		}
 		more := len(text) == maxChunk
 		text = text[:bytes.LastIndexByte(text, '\n')+1] // the rest is being written
@@ -124,9 +130,9 @@ func (c *Counters) count(r journal.Record) {
 			c.Stages.add(1, "stage", e.Context.Stage, "exit", cmp.Or(e.Context.Exit, "unknown"))
 		case e.Name == journal.Reaped:
 			c.Reaped.add(1, "result", cmp.Or(e.Context.Exit, "unknown"))
-		case e.Name == journal.Batch && e.Context.Phase == submitted:
+		case e.Name == journal.Batch && e.Context.Phase == journal.PhaseSubmitted:
 			since = e.Time
-		case e.Name == journal.Batch && since != 0 && (e.Context.Phase == running || e.Context.Phase == ended):
+		case e.Name == journal.Batch && since != 0 && (e.Context.Phase == journal.PhaseRunning || e.Context.Phase == journal.PhaseEnded):
 			c.BatchWait.observe(cmp.Or(e.Context.Seconds, e.Time-since))
 			since = 0
 		}

@@ -31,12 +31,14 @@ func (s Snapshot) Page(w io.Writer, public bool) error {
 	return page.Execute(w, s)
 }
 
-// anonymous returns s without accounts, users, projects and directories.
+// anonymous returns s without accounts, users, projects and directories, and without the
+// texts that programs of the accounts report, which can name any of them.
 func (s Snapshot) anonymous() Snapshot {
 	strip := func(jobs []Job) []Job {
 		list := make([]Job, len(jobs))
 		for i, j := range jobs {
 			j.Project, j.Ref, j.Account, j.Login, j.Directory = "", "", "", "", ""
+			j.BatchID, j.Reason, j.Node = "", "", ""
 			list[i] = j
 		}
 		return list

@@ -100,6 +100,8 @@ type Input struct {
 	// Live are the records of live jobs, Past those of the ended jobs and refusals of
 	// the period.
 	Live, Past []journal.Record
+	// Unread is why files of the period are left out of Past, nil for none.
+	Unread error
 	// Drain is the message of a drain in force, "" for none.
 	Drain string
 	// Gone reports whether a process has certainly ended.
@@ -136,6 +138,9 @@ func NewSnapshot(in Input) Snapshot {
 	s.Ended = s.Ended[:min(len(s.Ended), lastEnded)]
 	s.Refusals, s.Failures = counts(refused), counts(failed)
 	s.Attention = append(s.Attention, attention(s.Live, in.Now)...)
+	if in.Unread != nil {
+		s.Attention = append(s.Attention, Notice{"incomplete", strings.ReplaceAll(in.Unread.Error(), "\n", "; "), "correct the owner or the mode of that file, or move it away"})
+	}
 	return s
 }
 
@@ -166,31 +171,32 @@ func newLiveJob(r journal.Record, in Input) Job {
 	return j
 }
 
-// NewJob is the job of a record that is not a refusal. It reads the events in their order;
-// newer values replace older ones.
+// NewJob is the job of a record that is not a refusal, with the result that the operator's
+// log has. It reads the events in their order; newer values replace older ones.
 func NewJob(r journal.Record) Job {
-	j := Job{Host: r.Host, Last: r.Last().UTC()}
+	result := journal.ResultOf(r.Events)
+	j := Job{
+		Host: r.Host, Began: r.Last().UTC(), Last: r.Last().UTC(),
+		Executor: result.Executor, Rule: result.Rule, Exit: result.Exit, Code: result.Code, CPU: result.CPU, Peak: result.Peak,
+	}
 	if r.Live {
 		j.ID = r.Key.Job.String()
 	}
 	for i, e := range r.Events {
 		c := e.Context
 		if i == 0 {
-			j.Began = time.UnixMilli(int64(e.Time * 1000)).UTC()
+			j.Began = e.When().UTC()
 		}
 		if c.Job != 0 {
 			j.ID = c.Job.String()
 		}
 		switch e.Name {
 		case journal.Granted:
-			j.Project, j.Ref, j.Account, j.Login, j.Executor, j.Rule = c.Project, c.Ref, c.Account, c.Login, c.Executor, c.Rule
+			j.Project, j.Ref, j.Account, j.Login = c.Project, c.Ref, c.Account, c.Login
 		case journal.Settled:
 			j.Directory = c.Builds
 		case journal.Stage:
 			j.Stage = c.Stage
-		case journal.StageEnd:
-			j.CPU, j.Peak = j.CPU+c.CPU, max(j.Peak, c.Peak)
-			j.fail(c)
 		case journal.Batch:
 			j.batch(e)
 		case journal.Disk:
@@ -212,25 +218,18 @@ func (j *Job) batch(e journal.Event) {
 	j.Node = cmp.Or(c.Node, j.Node)
 	j.Waited = cmp.Or(c.Seconds, j.Waited)
 	switch c.Phase {
-	case submitted:
-		j.submitted, j.Node = time.UnixMilli(int64(e.Time*1000)), c.Node
-	case running, ended:
+	case journal.PhaseSubmitted:
+		j.submitted, j.Node = e.When(), c.Node
+	case journal.PhaseRunning, journal.PhaseEnded:
 		j.submitted = time.Time{}
 	}
-	j.CPU, j.BatchCPU, j.Peak = j.CPU+c.CPU, j.BatchCPU+c.CPU, max(j.Peak, c.Peak)
+	j.BatchCPU += c.CPU
 }
 
 // abandoned is the result of a job that was cleaned up after its runner had ended.
 const abandoned = "abandoned"
 
-// The phases of a batch job in the journal.
-const (
-	submitted = "submitted"
-	running   = "running"
-	ended     = "ended"
-)
-
-// fail keeps the first failure: later stages of a failed job do not change the reason.
+// fail sets how a job ended that has not failed before.
 func (j *Job) fail(c journal.Context) {
 	if c.Exit != "" && (j.Exit == "" || j.Exit == "ok") {
 		j.Exit, j.Code = c.Exit, c.Code
@@ -287,9 +286,10 @@ func attention(live []Job, now time.Time) []Notice {
 	}{
 		{"ghost", "left by a runner that has ended", "run on that host: jacamar-admin reap", func(j Job) bool { return j.State == journal.Ghost }},
 		{"overdue", "running after their timeout", "run on that host: jacamar-admin reap", func(j Job) bool { return j.State == journal.Overdue }},
+		{"unread", "whose file in the journal cannot be read", "run on that host: jacamar-admin check", func(j Job) bool { return j.State == journal.Unread }},
 		{"quiet", "without an event for a long time", "check that gitlab-runner works on that host", func(j Job) bool { return j.State == journal.Quiet }},
 		{"pending", "pending in the batch system for over an hour", "run: jacamar-admin show JOB, for the reason", func(j Job) bool {
-			return j.State == journal.Running && j.Phase == "pending" && now.Sub(j.Last) > longWait
+			return j.State == journal.Running && j.Phase == journal.PhasePending && now.Sub(j.Last) > longWait
 		}},
 	} {
 		var ids []string

@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/testutil"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -99,6 +100,24 @@ func TestPageShowsHostileNamesAsText(t *testing.T) {
 	}
 	if strings.Contains(page.String(), "alice") || strings.Contains(page.String(), "group") {
 		t.Error("the public page has names")
+	}
+}
+
+// TestPublicPage: no text that an account or its programs choose is on the public page.
+func TestPublicPage(t *testing.T) {
+	const chosen = "chosen-by-a-user"
+	c := journal.Context{Project: chosen, Ref: chosen, Login: chosen, Account: chosen, System: chosen, BatchID: chosen, Phase: journal.PhasePending, Reason: chosen, Node: chosen, Base: chosen, Builds: chosen, Scripts: chosen}
+	r := journal.Record{Live: true, Running: true, Key: journal.Key{UID: 1, Project: 2, Job: 3}}
+	for _, name := range []journal.Name{journal.Granted, journal.Settled, journal.Batch, journal.Ended} {
+		r.Events = append(r.Events, journal.At(now, name, c))
+	}
+	s := NewSnapshot(Input{Now: now, Live: []journal.Record{r}, Past: []journal.Record{r}, Gone: func(proctree.Process) bool { return false }})
+	for public, want := range map[bool]bool{true: false, false: true} {
+		var page bytes.Buffer
+		testutil.Must(t, s.Page(&page, public))
+		if strings.Contains(page.String(), chosen) != want {
+			t.Errorf("public: %v: %s", public, page.String())
+		}
 	}
 }
 
@@ -208,8 +227,8 @@ func TestClockJumps(t *testing.T) {
 	}
 	jumps := journal.Record{Host: "login1", Events: []journal.Event{
 		at(0, journal.Granted, journal.Context{Account: "a", Executor: "slurm", Until: now.Add(time.Hour).Unix()}),
-		at(24, journal.Batch, journal.Context{BatchID: "7", Phase: submitted}),
-		at(-24, journal.Batch, journal.Context{BatchID: "7", Phase: running}),
+		at(24, journal.Batch, journal.Context{BatchID: "7", Phase: journal.PhaseSubmitted}),
+		at(-24, journal.Batch, journal.Context{BatchID: "7", Phase: journal.PhaseRunning}),
 		at(-48, journal.StageEnd, journal.Context{Stage: "build_script", Exit: "ok", CPU: -3}),
 		at(-1, journal.Ended, journal.Context{}),
 	}}
@@ -224,6 +243,25 @@ func TestClockJumps(t *testing.T) {
 		var out bytes.Buffer
 		if err := write(&out); err != nil || regexp.MustCompile(`[ >]-[0-9]`).Match(out.Bytes()) {
 			t.Errorf("%v: %s", err, out.Bytes())
+		}
+	}
+}
+
+// TestResult: a job has the result that GitLab and the operator's log have, whichever of its
+// stages failed.
+func TestResult(t *testing.T) {
+	for _, failed := range []string{"config", "prepare", "get_sources", "build_script", "after_script", "upload_artifacts_on_success", "cleanup_file_variables", "cleanup"} {
+		r := record(9, time.Hour, false, nil)
+		for _, stage := range []string{"build_script", failed} {
+			c := journal.Context{Stage: stage, Exit: "ok", CPU: 2, Peak: 7}
+			if stage == failed {
+				c.Exit, c.Code = "build", 3
+			}
+			r.Events = append(r.Events, journal.At(now, journal.StageEnd, c), journal.At(now, journal.Batch, journal.Context{BatchID: "1", CPU: 1}))
+		}
+		want, got := journal.ResultOf(r.Events), NewJob(r)
+		if got.Exit != want.Exit || got.Code != want.Code || got.CPU != 6 || got.BatchCPU != 2 || got.Peak != 7 || (got.Exit == "ok") != (failed == "after_script" || strings.HasPrefix(failed, "cleanup")) {
+			t.Errorf("%s failed: %+v, want %+v", failed, got, want)
 		}
 	}
 }

@@ -16,12 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth"
+	"jacamar-ci/internal/auth/admin/check"
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/programs"
 )
+
+// UsualConfiguration is the site's configuration where the command line names none.
+const UsualConfiguration = check.UsualConfiguration
 
 // open completes the paths of the command line, before this process leaves the
 // directory that they are relative to, and opens the installation.

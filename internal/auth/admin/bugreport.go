@@ -17,7 +17,6 @@ import (
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/bugreport"
-	"jacamar-ci/internal/auth/admin/check"
 	"jacamar-ci/internal/auth/admin/setup"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/version"
@@ -94,7 +93,7 @@ func collect(ctx context.Context, o BugReportOptions) (files []bugreport.File, s
 	add("check.json", reportOf(ctx, o))
 	runner := o.RunnerConfig
 	if runner == "" {
-		runner = check.UsualRunnerConfig
+		runner = setup.UsualRunnerConfig
 	}
 	add("runner", readable(runner, func(text string) string { return bugreport.Runner(text, &secrets) }))
 	add("log", logOf(ctx, i))
@@ -191,7 +190,7 @@ func listing(i auth.Installation) string {
 			paths = append(paths, path.Join(dir, name))
 		}
 	}
-	paths = append(paths, i.File().String(), check.UsualRunnerConfig, "/var/lib/jacamar")
+	paths = append(paths, i.File().String(), setup.UsualRunnerConfig, "/var/lib/jacamar")
 	if c := i.Config(); strings.HasPrefix(c.General.DataDir.String(), "/") {
 		paths = append(paths, c.General.DataDir.String())
 	}

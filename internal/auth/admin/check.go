@@ -109,6 +109,6 @@ func gather(ctx context.Context, i auth.Installation, s *check.Site) (err error)
 	s.Config, s.StateDir, s.Log = i.Config(), s.Keys.Dir(), i.OpenLog(ctx, func(error) {})
 	s.LogFile = func() (*os.File, error) { return i.LogFile(ctx) }
 	s.Script, _ = i.RunAs()
-	s.TryJournal = i.TryJournal
+	s.TryJournal, s.TryKey = i.TryJournal, i.TryKey
 	return nil
 }

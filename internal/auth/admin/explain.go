@@ -58,62 +58,62 @@ const (
 // Explain repeats the decision about a job and prints the result of each rule.
 func Explain(o ExplainOptions) int {
 	err := refuseClosed()
-	var walk explain.Walk
+	var result explain.Result
 	if err == nil {
-		walk, err = explainJob(context.Background(), o)
+		result, err = explainJob(context.Background(), o)
 	}
 	if err == nil {
-		err = walk.Write(os.Stdout)
+		err = result.Write(os.Stdout)
 	}
 	if err != nil {
 		return fail(err, notExplained)
 	}
-	if _, refused := walk.Refused(); refused {
+	if _, refused := result.Refused(); refused {
 		return explainedDeny
 	}
 	return explainedAllow
 }
 
-func explainJob(ctx context.Context, o ExplainOptions) (w explain.Walk, err error) {
+func explainJob(ctx context.Context, o ExplainOptions) (r explain.Result, err error) {
 	i, err := openLoaded(o.Configuration, &o.Token, &o.Response, &o.Claims)
 	if err != nil {
-		return w, err
+		return r, err
 	}
-	w.Configuration = i.File()
-	if w.ID, w.Steps, err = explainToken(ctx, i, o); err != nil || w.ID.User.Login == "" {
-		return w, err
+	r.Configuration = i.File()
+	if r.ID, r.Steps, err = explainToken(ctx, i, o); err != nil || r.ID.User.Login == "" {
+		return r, err
 	}
-	i.SetIdentity(w.ID)
+	i.SetIdentity(r.ID)
 	rules, err := i.Rules()
 	if err != nil {
-		return w, err
+		return r, err
 	}
-	err = explainAccount(ctx, i, o, rules, &w)
-	return w, err
+	err = explainAccount(ctx, i, o, rules, &r)
+	return r, err
 }
 
 // explainAccount adds the steps from the choice of an account to the decision.
-func explainAccount(ctx context.Context, i auth.Installation, o ExplainOptions, rules policy.Rules, w *explain.Walk) error {
-	candidate, choice := policy.Choose(w.ID, rules)
-	if w.Steps = append(w.Steps, choice.Steps...); !choice.Allowed {
+func explainAccount(ctx context.Context, i auth.Installation, o ExplainOptions, rules policy.Rules, r *explain.Result) error {
+	candidate, choice := policy.Choose(r.ID, rules)
+	if r.Steps = append(r.Steps, choice.Steps...); !choice.Allowed {
 		return nil
 	}
 	candidate, steps, err := explainRunAs(ctx, i, o, candidate, rules)
-	if w.Steps = append(w.Steps, steps...); err != nil || candidate.Login() == (job.Username{}) {
+	if r.Steps = append(r.Steps, steps...); err != nil || candidate.Login() == (job.Username{}) {
 		return err
 	}
 	facts, err := i.Facts(ctx, candidate.Login(), rules)
 	if unknown := (account.UnknownError{}); errors.As(err, &unknown) {
-		w.Steps = append(w.Steps, policy.Step{Rule: auth.RuleUnknown, Outcome: policy.Deny, Reason: unknown.Error()})
+		r.Steps = append(r.Steps, policy.Step{Rule: auth.RuleUnknown, Outcome: policy.Deny, Reason: unknown.Error()})
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	_, w.Decision = policy.Decide(w.ID, candidate, facts, rules)
-	w.Steps, w.Account = append(w.Steps, w.Decision.Steps...), &facts.Account
+	_, r.Decision = policy.Decide(r.ID, candidate, facts, rules)
+	r.Steps, r.Account = append(r.Steps, r.Decision.Steps...), &facts.Account
 	step, err := explainImage(i, o, facts.Account.Name)
-	w.Steps = append(w.Steps, step)
+	r.Steps = append(r.Steps, step)
 	return err
 }
 

@@ -14,7 +14,6 @@ import (
 
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/trial"
-	"jacamar-ci/internal/auth/internal/accountmap"
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
@@ -156,15 +155,11 @@ func userOf(i auth.Installation, login job.Username) (trial.User, error) {
 	case settings.ExternUID:
 		u.Provider, u.ExternUID = a.AccountProvider, login.String()
 	case settings.Map:
-		text, err := i.Trust().Read(a.AccountMap, accountmap.MaxSize)
+		rules, err := i.Rules()
 		if err != nil {
 			return u, err
 		}
-		users, err := accountmap.Parse(text)
-		if err != nil {
-			return u, err
-		}
-		for id, name := range users {
+		for id, name := range rules.Map {
 			if name == login {
 				u.ID = id
 				return u, nil

@@ -40,7 +40,7 @@ func jobs(out io.Writer, spaces []*workspace.Workspace, o options) error {
 		}
 	}
 	if o.json {
-		return writeJSON(out, rows)
+		return json.NewEncoder(out).Encode(rows)
 	}
 	if len(rows) == 0 {
 		_, err := fmt.Fprintln(out, "no job of yours runs")
@@ -76,7 +76,7 @@ func du(out io.Writer, spaces []*workspace.Workspace, o options) error {
 		}
 	}
 	if o.json {
-		return writeJSON(out, rows)
+		return json.NewEncoder(out).Encode(rows)
 	}
 	lines := [][]string{{"KIND", "SIZE", "FILES", "DIRECTORY"}}
 	for _, r := range append(rows, total) {
@@ -114,7 +114,7 @@ func clean(out io.Writer, spaces []*workspace.Workspace, o options) error {
 		if err := nameAbandoned(out, w); err != nil {
 			return err
 		}
-		for _, l := range w.CleanUp(s, time.Now(), time.Now().Add(cleanLimit)) {
+		for _, l := range w.Clean(s, time.Now(), time.Now().Add(cleanLimit)) {
 			failed = append(failed, errors.New(job.Printable(l.Reason)))
 		}
 	}
@@ -139,15 +139,6 @@ func nameAbandoned(out io.Writer, w *workspace.Workspace) error {
 		}
 	}
 	return nil
-}
-
-func writeJSON(out io.Writer, value any) error {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("cannot encode the output: %w", err)
-	}
-	_, err = out.Write(append(text, '\n'))
-	return err
 }
 
 // table aligns columns; an empty cell is a dash. text/tabwriter would be one more package

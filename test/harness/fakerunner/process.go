@@ -19,6 +19,7 @@ type command struct {
 	stdout, stderr io.Writer
 	graceful       time.Duration
 	force          time.Duration
+	longest        time.Duration // of a test, 0 for none
 	started        func(pid int)
 	warn           func(format string, args ...any)
 }
@@ -39,12 +40,27 @@ func (c command) run(ctx context.Context) error {
 	c.started(cmd.Process.Pid)
 	waited := make(chan error, 1)
 	go func() { waited <- cmd.Wait() }()
+	var overdue <-chan time.Time
+	if c.longest > 0 {
+		overdue = time.After(c.longest)
+	}
 	select {
 	case err := <-waited:
 		return err
 	case <-ctx.Done():
 		return c.stop(cmd.Process.Pid, waited)
+	case <-overdue:
+		return c.hung(cmd.Process.Pid, waited)
 	}
+}
+
+// hung ends a call that takes longer than any of a test: the error has the processes of
+// the machine, as the one that does not end may be outside the group.
+func (c command) hung(pid int, waited <-chan error) error {
+	all, err := exec.Command("ps", "-eo", "pid,ppid,pgid,user,stat,wchan:30,args", "--forest").CombinedOutput()
+	c.kill(pid)
+	_, _ = await(waited, c.force)
+	return fmt.Errorf("process %d has not ended in %v (%v):\n%s", pid, c.longest, err, all)
 }
 
 // stop sends SIGTERM to the group, and kills it after the graceful time. When no process

@@ -64,6 +64,9 @@ type Runner struct {
 	RetryPause, StagePause time.Duration
 	// FinishWait is how long a stage that does not end delays cleanup (5 min).
 	FinishWait time.Duration
+	// Longest is how long a call may take before the test has failed: it is killed, and the
+	// processes of the machine are its error. 0 is no limit.
+	Longest time.Duration
 	// TraceLimit drops the trace beyond that many bytes (4 MiB); CaptureLimit
 	// does it for what is kept of each call's output (64 MiB).
 	TraceLimit, CaptureLimit int

@@ -289,3 +289,14 @@ func TestServiceAccountSignalsOnlyItsOwn(t *testing.T) {
 		t.Errorf("cannot end the child %s: %v", pid, err)
 	}
 }
+
+// TestLongestCall: a call that no limit of the runner ends fails the test, with the processes.
+func TestLongestCall(t *testing.T) {
+	r := newRunner(t, on{"prepare": "sleep 1000 & wait"})
+	r.Longest = time.Second
+	res := r.Run(newJob("true"))
+	outcome(t, res, fakerunner.SystemFailure)
+	if c := call(t, res, "prepare"); !strings.Contains(c.Failure, "has not ended in 1s") || !strings.Contains(c.Failure, "sleep 1000") {
+		t.Errorf("the call failed with %q", c.Failure)
+	}
+}

@@ -155,7 +155,7 @@ func (t *try) call(ctx context.Context, stage string, argv []string) Call {
 	cmd := command{
 		argv: argv, env: c.Env, dir: t.dir, credential: credential, stdout: stdout, stderr: stderr,
 		graceful: orDefault(e.runner.Custom.GracefulKill, 10*time.Minute),
-		force:    orDefault(e.runner.Custom.ForceKill, 10*time.Second),
+		force:    orDefault(e.runner.Custom.ForceKill, 10*time.Second), longest: e.runner.Longest,
 		started: func(pid int) {
 			c.PID = pid
 			e.noteStart(Process{Stage: stage, PID: pid})

@@ -12,7 +12,7 @@ import (
 const invalid = "slurm_load_jobs error: Invalid job id specified"
 
 func (p *program) squeue(args []string) error {
-	o, rest, err := p.options(args, map[string]bool{"-h": false, "-t": true, "-j": true, "-o": true, "-u": true, "-n": true})
+	o, rest, err := p.options(args, map[string]bool{"-h": false, "-a": false, "--sibling": false, "-t": true, "-j": true, "-o": true, "-u": true, "-n": true})
 	if err != nil {
 		return err
 	}
@@ -22,6 +22,9 @@ func (p *program) squeue(args []string) error {
 	jobs, err := p.queue(o["-j"])
 	if err != nil {
 		return err
+	}
+	if _, bare := o["-h"]; !bare {
+		fmt.Fprintln(p.out, heads.Replace(o["-o"]))
 	}
 	known := false
 	for _, j := range jobs {
@@ -56,6 +59,9 @@ func owner(j Job) string {
 	return u.Username
 }
 
+// heads are the columns of squeue's header.
+var heads = strings.NewReplacer("%i", "JOBID", "%j", "NAME", "%T", "STATE", "%S", "START_TIME", "%N", "NODELIST", "%r", "REASON")
+
 // line fills in squeue's format letters.
 func line(format string, j Job) string {
 	return strings.NewReplacer("%i", strconv.Itoa(j.ID), "%j", j.Name, "%T", j.State, "%S", unix(j.Start), "%N", j.Node, "%r", j.Reason).Replace(format)
@@ -73,10 +79,11 @@ func (p *program) scontrol(args []string) error {
 		fmt.Fprintln(p.out, "Slurmctld(primary) at localhost is UP")
 		return nil
 	}
-	if len(args) != 4 || strings.Join(args[:3], " ") != "-o show job" {
-		return failf(1, "scontrol: the fake knows only \"-o show job ID\", not %q", args)
+	const known = "-o -a --sibling show job"
+	if len(args) != 6 || strings.Join(args[:5], " ") != known {
+		return failf(1, "scontrol: the fake knows only \"%s ID\", not %q", known, args)
 	}
-	id, _ := strconv.Atoi(args[3])
+	id, _ := strconv.Atoi(args[5])
 	j, err := p.store.Job(id)
 	if err != nil || p.store.behaviour().Lost {
 		return failf(1, "%s", invalid)
@@ -87,7 +94,7 @@ func (p *program) scontrol(args []string) error {
 }
 
 func (p *program) sacct(args []string) error {
-	o, rest, err := p.options(args, map[string]bool{"-X": false, "-n": false, "-P": false, "-j": true, "-o": true})
+	o, rest, err := p.options(args, map[string]bool{"--federation": false, "-X": false, "-n": false, "-P": false, "-j": true, "-o": true})
 	if err != nil {
 		return err
 	}

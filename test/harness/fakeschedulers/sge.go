@@ -3,6 +3,7 @@ package fakeschedulers
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -64,15 +65,24 @@ func sgeVariables(path string) string {
 	return strings.NewReplacer("$$", "$", "$HOME", "/expanded", "$USER", "expanded", "$JOB_ID", "expanded", "$JOB_NAME", "expanded", "$HOSTNAME", "expanded", "$TASK_ID", "expanded").Replace(path)
 }
 
-// sgeStat is "qstat -xml", in which a job that has ended is not.
+// sgeStat is "qstat -xml", in which a job that has ended is not, and "qstat -j ID".
 func (p *program) sgeStat(args []string) error {
-	o, _, err := p.flags(args, map[string]int{"-xml": 0, "-u": 1, "-help": 0}, func(flag string) error { return failf(2, "error: unknown option \"%s\"", flag) })
+	if len(args) == 2 && args[0] == "-j" {
+		return p.sgeJob(args[1])
+	}
+	o, _, err := p.flags(args, map[string]int{"-xml": 0, "-u": 1, "-s": 1, "-help": 0}, func(flag string) error { return failf(2, "error: unknown option \"%s\"", flag) })
 	if err != nil {
 		return err
 	}
 	jobs, err := p.queue("")
 	if err != nil {
 		return err
+	}
+	if o["-u"] == "$user" {
+		delete(o, "-u")
+	}
+	if state := o["-s"]; state != "" && state != "a" {
+		return failf(1, "qstat: the fake knows only \"-s a\", not %q", state)
 	}
 	lists := map[bool]string{}
 	for _, j := range jobs {
@@ -81,10 +91,13 @@ func (p *program) sgeStat(args []string) error {
 		}
 		state, running, queue, times := "qw", false, "", "JB_submission_time"
 		switch {
-		case j.Reason == "held":
-			state = "hqw"
 		case j.State == "RUNNING":
 			state, running, queue, times = "r", true, "main.q@ge1", "JAT_start_time"
+			if j.Reason == "held" {
+				state = "hr"
+			}
+		case j.Reason == "held":
+			state = "hqw"
 		}
 		if j.Cancelled {
 			state = "d" + state
@@ -96,6 +109,20 @@ func (p *program) sgeStat(args []string) error {
 	}
 	fmt.Fprintf(p.out, "<?xml version='1.0'?>\n<job_info>\n  <queue_info>\n%s  </queue_info>\n  <job_info>\n%s  </job_info>\n</job_info>\n", lists[true], lists[false])
 	return nil
+}
+
+func (p *program) sgeJob(id string) error {
+	jobs, err := p.queue(id)
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		if strconv.Itoa(j.ID) == id && !j.over() {
+			fmt.Fprintf(p.out, "%s\njob_number:                 %d\nowner:                      %s\njob_name:                   %s\n", strings.Repeat("=", 62), j.ID, owner(j), j.Name)
+			return nil
+		}
+	}
+	return failf(1, "Following jobs do not exist: \n%s", id)
 }
 
 // sgeAcct has the record of a job some time after its end, and none of one that

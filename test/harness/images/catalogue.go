@@ -85,10 +85,16 @@ func (b *builder) busybox(shells ...string) []File {
 
 func base() []File {
 	return []File{
-		{Path: "etc/passwd", Mode: 0o644, Data: []byte(passwd)}, {Path: "etc/group", Mode: 0o644, Data: []byte(group)},
-		{Path: "tmp/", Mode: 0o777 | fs.ModeSticky}, {Path: "root/", Mode: 0o700}, {Path: "home/app/", Mode: 0o755, UID: 1000, GID: 1000},
-		{Path: "usr/bin/env", Mode: 0o777, Link: "/bin/busybox"}, {Path: "var/tmp/", Mode: 0o777 | fs.ModeSticky},
-		{Path: "proc/", Mode: 0o755}, {Path: "sys/", Mode: 0o755}, {Path: "dev/", Mode: 0o755},
+		{Path: "etc/passwd", Mode: 0o644, Data: []byte(passwd)},
+		{Path: "etc/group", Mode: 0o644, Data: []byte(group)},
+		{Path: "tmp/", Mode: 0o777 | fs.ModeSticky},
+		{Path: "root/", Mode: 0o700},
+		{Path: "home/app/", Mode: 0o755, UID: 1000, GID: 1000},
+		{Path: "usr/bin/env", Mode: 0o777, Link: "/bin/busybox"},
+		{Path: "var/tmp/", Mode: 0o777 | fs.ModeSticky},
+		{Path: "proc/", Mode: 0o755},
+		{Path: "sys/", Mode: 0o755},
+		{Path: "dev/", Mode: 0o755},
 	}
 }
 

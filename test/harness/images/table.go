@@ -22,6 +22,7 @@ func (b *builder) ordinary() []Image {
 		{Name: "userid:1", Layers: [][]File{bb}, Config: Config{Env: []string{standardPath}, User: "1000:1000"}},
 		{Name: "workdir:1", Layers: [][]File{bb}, Config: Config{Env: []string{standardPath}, WorkingDir: "/not/there"}},
 		{Name: "noenv:1", Layers: [][]File{bb}},
+		{Name: "oddenv:1", Layers: [][]File{bb}, Config: Config{Env: []string{standardPath, "DOLLAR=a$PATH$(id)`id`:$HOME", "QUOTES='it''s \"q\" \\", "EMPTY=", "BLANKS= a  b ", "EQUALS=a=b=c", "GLOB=*", "LINES=one\ntwo"}}},
 		{Name: "layers:1", Layers: b.layers(bb)},
 		{Name: "setid:1", Layers: [][]File{bb, b.setID()}, Config: plain},
 		{Name: "links:1", Layers: [][]File{bb, links()}, Config: plain},

@@ -11,8 +11,13 @@ func TestBetween(t *testing.T) {
 		pid, first, last int
 		want             bool
 	}{
-		{7, 7, 9, true}, {9, 7, 9, true}, {6, 7, 9, false}, {10, 7, 9, false},
-		{32000, 31000, 400, true}, {300, 31000, 400, true}, {500, 31000, 400, false},
+		{7, 7, 9, true},
+		{9, 7, 9, true},
+		{6, 7, 9, false},
+		{10, 7, 9, false},
+		{32000, 31000, 400, true},
+		{300, 31000, 400, true},
+		{500, 31000, 400, false},
 	} {
 		if got := between(c.pid, c.first, c.last); got != c.want {
 			t.Errorf("%d between %d and %d: %v", c.pid, c.first, c.last, got)

@@ -32,8 +32,10 @@ func plain() []Profile {
 		{Name: "has a hash table", Text: "hash -p /bin/false ls; hash -p /bin/false sed"},
 		{Name: "sources another file", Text: ". ~/.bashrc", Files: map[string]string{".bashrc": "case $- in *i*) ;; *) return ;; esac; exit 3"}},
 		{Name: "is a start-up timer", Text: "exec 3>&2 2>/dev/null; PS4='+ '; set -x; : work; set +x; exec 2>&3 3>&-"},
-		{Name: "defines what the script uses", Text: "greet() { echo \"hello $1\"; }; list=(a b c); declare -A map=([k]=v); shopt -s expand_aliases; alias shout='echo LOUD'",
-			Script: `greet you; echo "${list[1]} ${map[k]}"` + "\nshout\n", Output: "hello you\nb v\nLOUD\n"},
+		{
+			Name: "defines what the script uses", Text: "greet() { echo \"hello $1\"; }; list=(a b c); declare -A map=([k]=v); shopt -s expand_aliases; alias shout='echo LOUD'",
+			Script: `greet you; echo "${list[1]} ${map[k]}"` + "\nshout\n", Output: "hello you\nb v\nLOUD\n",
+		},
 		{Name: "has aliases for a terminal", Text: "alias ls='ls --color=always' cat='false' true='false' sed='false'"},
 		{Name: "sets a umask", Text: "umask 027", Script: "umask", Output: "0027\n"},
 	}

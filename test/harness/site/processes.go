@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"jacamar-ci/internal/procfs"
 )
 
 // Process is a live process as /proc shows it; values that this process may not read
@@ -114,7 +116,7 @@ func read(pid int) (Process, bool) {
 	p.Command = string(bytes.TrimSpace(bytes.ReplaceAll(cmdline, []byte{0}, []byte{' '})))
 	p.Exe, _ = os.Readlink(dir + "/exe")
 	p.Cwd, _ = os.Readlink(dir + "/cwd")
-	p.environ, _ = os.ReadFile(dir + "/environ")
+	p.environ, _ = procfs.ReadMost(dir+"/environ", procfs.MaxEnviron)
 	return p, true
 }
 

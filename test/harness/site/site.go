@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakerunner/gitlab"
@@ -162,7 +163,7 @@ func (s *Site) RunnerInside(enter ...string) *fakerunner.Runner {
 			Run:     s.command("run"),
 			Cleanup: s.command("cleanup", "--configuration", s.ConfigFile),
 		},
-		ShortToken: "t0kenXyz1", ServerCA: s.GitLab.CA, TempRoot: s.temp(), RetryPause: -1, StagePause: -1,
+		ShortToken: "t0kenXyz1", ServerCA: s.GitLab.CA, TempRoot: s.temp(), RetryPause: -1, StagePause: -1, Longest: 10 * time.Minute,
 		Environ: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"},
 	}
 	for _, argv := range []*[]string{&r.Custom.Config, &r.Custom.Prepare, &r.Custom.Run, &r.Custom.Cleanup} {

@@ -5,7 +5,8 @@ package docs
 func Fixes(top string) ([]Message, error) {
 	return collect(top, []source{
 		{".WithHint", 0, true, "", ""},
-		{"warn", 0, false, "internal/auth/admin/check", ""}, {"fail", 0, false, "internal/auth/admin/check", ""},
+		{"warn", 0, false, "internal/auth/admin/check", ""},
+		{"fail", 0, false, "internal/auth/admin/check", ""},
 	}, map[string]source{
 		"Fault.Fix": {below: "internal/trustedfile"}, "trustedfile.Fault.Fix": {},
 	})

@@ -70,6 +70,8 @@ func proofs() map[string]proof {
 		"set graceful_kill_timeout = …, or remove it":                 executed(byCheck, "grace of a second"),
 		"set shutdown_timeout = … at its top":                         executed(byCheck, "shutdown of a second"),
 		"correct general.state_dir":                                   because(unlikely),
+		"run: rm -r …/seal.key":                                       executed("test/suites/operations/damage_test.go", "keyFix"),
+		"run: rm -r …":                                                executed("test/suites/operations/damage_test.go", "keyFix"),
 		"run: install -d -m 0700 -o … -g … …":                         executed(byPages, "TestDeployments"),
 		"run: mkdir -p … && install -d -m 0700 -o … …":                executed(byCheck, "state below nothing"),
 		"correct general.tls-ca-file: it must have certificates in PEM form (openssl x509 -inform DER -in FILE converts one)": executed(byCheck, "CA file of another format"),
@@ -111,14 +113,17 @@ func proofs() map[string]proof {
 		"name a data_dir that nothing clears, such as $HOME":                       executed(byCheck, "data_dir in /tmp"),
 		"have the accounts of jobs in that group":                                  because(machine),
 		"run: chmod go-w …; and then …":                                            executed(byCheck, "a data directory for all"),
-		"add Environment=GOMAXPROCS=4 to the [Service] section of a drop-in of the runner's unit, as the supplied one has it, and restart the runner": executed(byRunners, "TestRunnerLimits"),
-		"run: chmod 0750 …":                     executed(byPrivs, "any account may run it"),
-		"install all programs from one package": executed(byCheck, "a directory of other programs"),
-		"install it again":                      executed(byCheck, "no program"),
-		"install it or set general.shell_path":  executed(byCheck, "no shell"),
+		"add Environment=GOMAXPROCS=4 to the [Service] section of a drop-in of the runner's unit, as the supplied one has it, and restart the runner": executed(byRunners, "TestProcessorsOf"),
+		"remove that setting from the runner's unit, and restart the runner":                                                                          executed("internal/auth/admin/check/view_test.go", "TestJudgeView"),
+		"…, and restart the runner":                                                executed("test/suites/ending/service_limits_test.go", "TestLimitsOfTheService"),
+		"run: chmod 0750 …":                                                        executed(byPrivs, "any account may run it"),
+		"install all programs from one package":                                    executed(byCheck, "a directory of other programs"),
+		"install it again":                                                         executed(byCheck, "no program"),
+		"restore /etc/shells or set auth.shell_allowlist":                          executed("test/suites/authz/account_test.go", "TestUnreadableShells"),
+		"install it or set general.shell_path":                                     executed(byCheck, "no shell"),
 		"set general.shell_path to a Bash, or remove it: the default is /bin/bash": executed(byCheck, "another shell"),
-		"remove it from the list": executed(byCheck, "a shell in a list"),
-		"run: chmod 0711 …":       executed(byCheck, "jacamar readable"),
+		"remove it from the list":                                                  executed(byCheck, "a shell in a list"),
+		"run: chmod 0711 …":                                                        executed(byCheck, "jacamar readable"),
 		"use downscope = \"sudo\" with ROLE and TYPE in the rule (sudoers(5)), or keep these accounts out by user_blocklist": because(machine),
 		"install the batch system's commands, or name their directory in batch.scheduler_bin":                                executed(byCheck, "no scheduler"),
 		"check that the scheduler runs and that this host reaches it":                                                        because(outside),
@@ -168,12 +173,12 @@ func proofs() map[string]proof {
 		"remove … from …": executed(byAuthors, "reserved option"),
 		"the argument is not one of the job's: ask the resource's administrators to correct it": because(another),
 		"write the full option: --…": because(another),
-		"it existed in the job's first stage: check whether a script of yours removes it, and retry the job": because(another),
-		"look for a hung jacamar process of yours":                                                           because(looks),
-		"check what `bash --login -c 'echo $…'` prints on this machine, and correct your login profiles":     because(looks),
-		"write an absolute path, or ~/ with a path in your home behind it, without .. in it":                 executed(byJobs, "in the home"),
-		"write the full path; only $HOME, $USER and $LOGNAME are expanded":                                   executed(byJobs, "in the home"),
-		"the job did so itself, or the machine was short of memory":                                          because(retry),
+		"it existed in the job's first stage: check whether a script of yours removes it; if not, its file system may be away: retry the job, and tell the administrators if that fails too": because(another),
+		"look for a hung jacamar process of yours":                                                       because(looks),
+		"check what `bash --login -c 'echo $…'` prints on this machine, and correct your login profiles": because(looks),
+		"write an absolute path, or ~/ with a path in your home behind it, without .. in it":             executed(byJobs, "in the home"),
+		"write the full path; only $HOME, $USER and $LOGNAME are expanded":                               executed(byJobs, "in the home"),
+		"the job did so itself, or the machine was short of memory":                                      because(retry),
 	}
 }
 
@@ -182,7 +187,7 @@ func proofs() map[string]proof {
 func ofContainers() []string {
 	return []string{
 		"internal/jobrun/internal/imagestore/", "internal/jobrun/internal/container/", "internal/jobrun/services.go", "internal/jobrun/containers.go", "internal/jobrun/settle.go",
-		"internal/jobrun/internal/executor/engines.go", "internal/driver/choice.go", "internal/driver/container.go", "internal/driver/modules.go", "internal/driver/services.go", "internal/auth/admin/check/containers.go",
+		"internal/jobrun/internal/executor/engines.go", "internal/driver/choice.go", "internal/driver/container.go", "internal/driver/services.go", "internal/auth/admin/check/containers.go",
 	}
 }
 

@@ -37,11 +37,20 @@ type source struct {
 // found by themselves.
 func sources() []source {
 	all := []source{
-		{"failure.Systemf", 0, true, "", ""}, {"failure.Buildf", 0, true, "", ""}, {".WithPublic", 0, true, "", ""}, {".Warn", 0, true, "", ""}, {".Note", 0, true, "", ""},
-		{"diskspace.Explain", 0, true, "", ": %w"}, {"diskspace.ExplainLock", 0, true, "", ": %w"},
-		{"failure.Deniedf", 0, false, "", ""}, {"failure.Configf", 0, false, "", ""}, {"failure.Privatef", 0, false, "", ""},
-		{"warn", 1, false, "internal/auth/admin/check", ""}, {"fail", 1, false, "internal/auth/admin/check", ""},
-		{".warn", 0, false, "internal/auth", ""}, {".when", 2, false, "internal/config", ""},
+		{"failure.Systemf", 0, true, "", ""},
+		{"failure.Buildf", 0, true, "", ""},
+		{".WithPublic", 0, true, "", ""},
+		{".Warn", 0, true, "", ""},
+		{".Note", 0, true, "", ""},
+		{"diskspace.Explain", 0, true, "", ": %w"},
+		{"diskspace.ExplainLock", 0, true, "", ": %w"},
+		{"failure.Deniedf", 0, false, "", ""},
+		{"failure.Configf", 0, false, "", ""},
+		{"failure.Privatef", 0, false, "", ""},
+		{"warn", 1, false, "internal/auth/admin/check", ""},
+		{"fail", 1, false, "internal/auth/admin/check", ""},
+		{".warn", 0, false, "internal/auth", ""},
+		{".when", 2, false, "internal/config", ""},
 	}
 	// Errors of the commands, which a terminal or the runner's log shows as they are.
 	for _, dir := range []string{"internal/admin", "internal/auth/admin", "cmd"} {
@@ -88,7 +97,7 @@ func collect(top string, known []source, fields map[string]source) ([]Message, e
 // ofPackage collects the messages of one directory.
 func ofPackage(top, dir string, known []source, fields map[string]source) ([]Message, error) {
 	set := token.NewFileSet()
-	//nolint:staticcheck // Objects of one file are enough here, and need no types.
+	// Objects of one file are enough here, and need no types.
 	parsed, err := parser.ParseDir(set, dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
 	if err != nil {
 		return nil, err

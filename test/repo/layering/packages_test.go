@@ -44,7 +44,10 @@ var packages = []pkg{
 	{path: "internal/crash", may: []string{"internal/failure"}, never: []string{"os", "net", "syscall"}},
 	{path: "internal/version", never: []string{"os", "net", "syscall"}},
 	{path: "internal/capability", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
-	{path: "internal/pump", beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: "internal/pump", may: []string{"internal/eintr"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: "internal/eintr", beyond: []string{unix}, never: []string{"net", "os", "syscall"}},
+	{path: "internal/lockwait", may: []string{"internal/eintr"}, beyond: []string{unix}, never: []string{"net", "os", "syscall"}},
+	{path: "internal/linefile", never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/procfs", beyond: []string{unix}, never: []string{"net", "os", "syscall"}},
 	{path: "internal/proctree", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
@@ -53,8 +56,8 @@ var packages = []pkg{
 	{path: "internal/glob", may: []string{"internal/job"}, never: effects},
 	{path: "internal/settings", may: []string{"internal/executors", "internal/job", "internal/rlimit", "internal/seccomp"}, never: effects},
 	{path: "internal/mounts", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
-	{path: "internal/noreplace", beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/trustedfile", may: []string{"internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
+	{path: "internal/noreplace", may: []string{"internal/eintr"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
+	{path: "internal/trustedfile", may: []string{"internal/eintr", "internal/job", "internal/mounts"}, beyond: []string{unix}, never: []string{"net"}},
 	{
 		path: "internal/config", may: []string{"internal/executors", "internal/failure", "internal/glob", "internal/image", "internal/job", "internal/jwks", "internal/rlimit", "internal/seccomp", "internal/settings", "internal/trustedfile"},
 		beyond: []string{multierror, toml}, never: []string{"os", "net/http", "syscall"},
@@ -66,11 +69,11 @@ var packages = []pkg{
 		never: []string{"os", "net", "syscall"},
 	},
 	{path: "internal/joblog", may: []string{"internal/job"}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/auditlog", may: []string{"internal/job"}, beyond: []string{logrus, unix}, never: []string{"net", "os/exec"}},
+	{path: "internal/auditlog", may: []string{"internal/job", "internal/linefile", "internal/lockwait"}, beyond: []string{logrus, unix}, never: []string{"net", "os/exec"}},
 
 	{path: "internal/driver", may: []string{
 		"internal/config", "internal/crash", "internal/customexec", "internal/failure", "internal/image", "internal/inherit", "internal/ipc", "internal/job", "internal/joblog", "internal/lockdown",
-		"internal/monitor", "internal/proctree", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
+		"internal/monitor", "internal/procfs", "internal/proctree", "internal/programs", "internal/rlimit", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/passwd", may: []string{"internal/job"}, never: effects},
 	{path: "internal/programs", may: []string{"internal/failure", "internal/job", "internal/trustedfile"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
@@ -80,7 +83,7 @@ var packages = []pkg{
 	},
 	{path: "internal/jwks", may: []string{"internal/job"}, never: effects},
 	{path: "internal/image", may: []string{"internal/glob", "internal/job"}, never: effects},
-	{path: "internal/journal", may: []string{"internal/job", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
+	{path: "internal/journal", may: []string{"internal/eintr", "internal/job", "internal/linefile", "internal/lockwait", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/admin", may: []string{"internal/admin/status", "internal/job", "internal/journal", "internal/proctree"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/admin/status", may: []string{"internal/job", "internal/journal", "internal/proctree"}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/jwks/fetch", may: []string{"internal/job", "internal/jwks"}, never: []string{"os", "os/exec", "os/user"}},
@@ -105,19 +108,19 @@ var packages = []pkg{
 	{path: auth + "accountmap", may: []string{"internal/job"}, beyond: []string{multierror}, never: effects},
 	{path: "internal/auth/admin", may: []string{
 		"internal/auth", "internal/auth/admin/bugreport", "internal/auth/admin/check", "internal/auth/admin/explain", "internal/auth/admin/setup", "internal/auth/admin/trial",
-		auth + "account", auth + "accountmap", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas", auth + "subprocess",
+		auth + "account", auth + "thread", auth + "claims", auth + "idtoken", auth + "policy", auth + "runas", auth + "subprocess",
 		"internal/capability", "internal/config", "internal/customexec", "internal/driver", "internal/failure", "internal/image", "internal/job", "internal/journal", "internal/programs", "internal/settings", "internal/version",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", "internal/jobrun/engines", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
-		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/programs", "internal/settings", "internal/trustedfile", "internal/version",
+		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/procfs", "internal/programs", "internal/rlimit", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/bugreport", may: []string{"internal/config"}, beyond: []string{toml}, never: effects},
 	{
 		path: "internal/auth/admin/trial", may: []string{auth + "subprocess", auth + "thread", "internal/customexec", "internal/job"}, beyond: []string{toml},
 		never: []string{"net", "os/exec", "os/user", "syscall"},
 	},
-	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
+	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability", "internal/rlimit"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 	{path: "internal/auth/admin/explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
 	{path: auth + "claims", may: []string{"internal/job"}, never: effects},
 	{
@@ -127,7 +130,7 @@ var packages = []pkg{
 		never: []string{"net/http", "crypto/tls", "os/exec", "os/user"},
 	},
 	{
-		path: "internal/auth/admin/setup", may: []string{"internal/config", "internal/executors", "internal/job", "internal/noreplace", "internal/trustedfile"},
+		path: "internal/auth/admin/setup", may: []string{"internal/config", "internal/eintr", "internal/executors", "internal/job", "internal/noreplace", "internal/trustedfile"},
 		beyond: []string{toml, unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "policy", may: []string{auth + "claims", "internal/failure", "internal/glob", "internal/job", "internal/passwd", "internal/settings"}, never: effects},
@@ -138,7 +141,7 @@ var packages = []pkg{
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{
-		path: auth + "basedir", may: []string{"internal/failure", "internal/job", "internal/trustedfile"},
+		path: auth + "basedir", may: []string{"internal/eintr", "internal/failure", "internal/job", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{
@@ -146,7 +149,7 @@ var packages = []pkg{
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "state", may: []string{
-		auth + "policy", auth + "statedir", "internal/failure", "internal/ipc", "internal/job",
+		auth + "policy", auth + "statedir", "internal/failure", "internal/ipc", "internal/job", "internal/trustedfile",
 	}, never: []string{"os", "net", "syscall"}},
 	{
 		path: auth + "statedir", may: []string{auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
@@ -169,7 +172,7 @@ var packages = []pkg{
 	{path: jobrun + "container", may: []string{jobrun + "scheduler", "internal/cell", "internal/failure", "internal/image", "internal/job"}, never: effects},
 	{path: jobrun + "container/*", may: []string{jobrun + "container", jobrun + "scheduler", "internal/failure", "internal/image", "internal/job"}, never: effects},
 	{path: jobrun + "imagestore", may: []string{
-		jobrun + "container", jobrun + "diskspace", jobrun + "process", jobrun + "safedir", "internal/failure", "internal/image", "internal/job", "internal/joblog", "internal/trustedfile",
+		jobrun + "container", jobrun + "diskspace", jobrun + "process", jobrun + "safedir", "internal/eintr", "internal/failure", "internal/image", "internal/job", "internal/joblog", "internal/lockwait", "internal/trustedfile",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
 		path: jobrun + "confine", may: []string{"internal/failure", "internal/rlimit", "internal/seccomp", "internal/settings"},
@@ -177,13 +180,13 @@ var packages = []pkg{
 	},
 	{path: jobrun + "executor", may: []string{
 		"internal/jobrun/engines", jobrun + "batch", jobrun + "container", jobrun + "imagestore", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "safedir", jobrun + "scheduler", jobrun + "scheduler/*",
-		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
+		"internal/eintr", "internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
-		path: jobrun + "safedir", may: []string{jobrun + "diskspace", "internal/failure", "internal/job", "internal/mounts", "internal/noreplace", "internal/trustedfile"},
+		path: jobrun + "safedir", may: []string{jobrun + "diskspace", "internal/eintr", "internal/failure", "internal/job", "internal/lockwait", "internal/mounts", "internal/noreplace", "internal/trustedfile"},
 		beyond: []string{unix}, never: []string{"net", "os/exec"},
 	},
-	{path: jobrun + "tail", beyond: []string{unix}, never: []string{"net", "os/exec"}},
+	{path: jobrun + "tail", may: []string{"internal/eintr"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "loginshell", may: []string{"internal/job", "internal/joblog"}, never: effects},
 	{path: jobrun + "dropcheck", may: []string{"internal/capability", "internal/inherit", "internal/job"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "process", may: []string{"internal/failure", "internal/proctree", "internal/pump"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
@@ -192,6 +195,6 @@ var packages = []pkg{
 	{path: jobrun + "scheduler/*", may: []string{jobrun + "scheduler", "internal/job"}, never: effects},
 	{path: jobrun + "diskspace", may: []string{"internal/failure", "internal/mounts"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "workspace", may: []string{
-		jobrun + "safedir", jobrun + "diskspace", jobrun + "loginshell", "internal/failure", "internal/ipc", "internal/job", "internal/procfs", "internal/proctree",
+		jobrun + "safedir", jobrun + "diskspace", jobrun + "loginshell", "internal/failure", "internal/ipc", "internal/job", "internal/lockwait", "internal/procfs", "internal/proctree",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 }

@@ -188,6 +188,37 @@ func TestNologin(t *testing.T) {
 	}
 }
 
+// TestUnreadableShells: B10, a list of login shells that cannot be read refuses no account,
+// and each way of the fix makes jobs run.
+func TestUnreadableShells(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it makes a namespace with another /etc/shells")
+	}
+	t.Parallel()
+	ns := namespace.Start(t)
+	testutil.Must(t, ns.Put("/etc/shells", strings.Repeat("#", 65<<10), 0o644))
+	listed := func(_ *site.Site, c site.Config) { c.Set("auth", "shell_allowlist", []string{"/bin/bash"}) }
+	for _, a := range []attempt{{name: "B10 no list at all", line: failed}, {name: "B10 a list of the site's", change: listed}} {
+		t.Run(a.name, func(t *testing.T) {
+			a.runner = func(s *site.Site) *fakerunner.Runner { return in(ns, s) }
+			a.try(t)
+			s := newSibling(t)
+			if a.change != nil {
+				testutil.Must(t, s.Reconfigure(func(c site.Config) { a.change(s, c) }))
+			}
+			r, _ := check(t, s, ns.Enter()...)
+			found := strings.Contains(strings.Join(r.worse(t), "\n"), "fail shells: cannot read the list of login shells: /etc/shells is longer than 65536 bytes")
+			if found != (a.change == nil) {
+				t.Errorf("check finds %q", r.worse(t))
+			}
+		})
+	}
+	t.Run("B10 the file is restored", func(t *testing.T) {
+		testutil.Must(t, ns.Put("/etc/shells", "/bin/bash\n", 0o644))
+		attempt{runner: func(s *site.Site) *fakerunner.Runner { return in(ns, s) }}.try(t)
+	})
+}
+
 // printed returns the words of the output line that begins with a word.
 func printed(t *testing.T, r fakerunner.Result, word string) []string {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"jacamar-ci/test/harness/setup/namespace"
 	"jacamar-ci/test/harness/site"
@@ -344,4 +345,35 @@ func TestCheckPrivileges(t *testing.T) {
 		r, _ := check(t, newSibling(t), ns.Enter()...)
 		has(t, r, "fail name service: ")
 	})
+}
+
+// TestProcessNamedAsTheRunner (K23): a process of another account that has the runner's name is not
+// judged in the runner's place.
+func TestProcessNamedAsTheRunner(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it starts a process of another account")
+	}
+	s := newSibling(t)
+	sleep, err := os.ReadFile("/bin/sleep")
+	testutil.Must(t, err)
+	named := filepath.Join(s.Dir, "gitlab-runner")
+	testutil.Must(t, os.WriteFile(named, sleep, 0o755))
+	// As an account can with a user namespace of its own.
+	become := fmt.Sprintf("mount -t tmpfs tmpfs /home && exec setpriv --reuid=%d --regid=%d --clear-groups %s 1000", s.Account.UID, s.Account.GID, named)
+	cmd := exec.Command("/usr/bin/unshare", "--mount", "sh", "-c", become)
+	testutil.Must(t, cmd.Start())
+	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
+	if !site.Eventually(10*time.Second, func() bool {
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", cmd.Process.Pid))
+		return string(comm) == "gitlab-runner\n"
+	}) {
+		t.Error("the process does not have the name")
+	}
+	r, _ := check(t, s)
+	for _, l := range r.Lines {
+		if strings.Contains(l.Text, "hides") {
+			t.Errorf("%+v", l)
+		}
+	}
 }

@@ -68,13 +68,15 @@ func valueSituations() map[string]situation {
 		"no shell":                 withValue("shells", "set general.shell_path", general("shell_path", "/nonexistent/bash")),
 		"another shell":            withValue("shells", "set general.shell_path to a Bash, or remove it", general("shell_path", "/bin/dash")),
 		"a shell in a list":        withValue("shells", "remove it from the list", auth("shell_allowlist", names{"/bin/bash", "/nonexistent/zsh"})),
-		"no scheduler": {check: "scheduler", spoil: func(t *testing.T, s *site.Site) []string { return reset(t, s, batch()) }, advice: "name their directory in batch.scheduler_bin",
+		"no scheduler": {
+			check: "scheduler", spoil: func(t *testing.T, s *site.Site) []string { return reset(t, s, batch()) }, advice: "name their directory in batch.scheduler_bin",
 			by: func(t *testing.T, s *site.Site) {
 				for _, name := range []string{"sbatch", "squeue", "scontrol", "scancel"} {
 					created("nowhere", 0o755)(t, s)
 					file("nowhere/"+name, "#!/bin/sh\necho slurm 1\n", 0o755)(t, s)
 				}
-			}, untried: true},
+			}, untried: true,
+		},
 	}
 	return all
 }
@@ -144,7 +146,9 @@ func placeSituations() map[string]situation {
 		"timeout of a second":  {check: "runner", spoil: runnerKey(`[runners.custom]`, "[runners.custom]\n    config_exec_timeout = 1")},
 		"shutdown of a second": {check: "runner", spoil: runnerKey(`shutdown_timeout = 150`, "shutdown_timeout = 1")},
 		"no stage at all":      {check: "runner", spoil: runnerKey(`    run_args = ["run"]`, "")},
-		"no TOML": {check: "runner", spoil: runnerKey(`[[runners]]`, "[[runners]"), advice: "correct it, as the runner reports it",
-			by: func(t *testing.T, s *site.Site) { runnerFile(t, s, "", "", 0o600) }},
+		"no TOML": {
+			check: "runner", spoil: runnerKey(`[[runners]]`, "[[runners]"), advice: "correct it, as the runner reports it",
+			by: func(t *testing.T, s *site.Site) { runnerFile(t, s, "", "", 0o600) },
+		},
 	}
 }

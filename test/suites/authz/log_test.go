@@ -105,6 +105,41 @@ func TestRecordsOfFailures(t *testing.T) {
 	}
 }
 
+// TestRecordOfEnvironment: the operator reads why a stage ended whose runner passes an exit
+// status, or a file, that cannot be used. No such stage runs.
+func TestRecordOfEnvironment(t *testing.T) {
+	t.Parallel()
+	for _, stage := range []string{"config", "prepare"} {
+		for name, value := range map[string]string{
+			"BUILD_FAILURE_EXIT_CODE": "0", "SYSTEM_FAILURE_EXIT_CODE": "x", "BUILD_EXIT_CODE_FILE": "relative", "JOB_RESPONSE_FILE": "relative",
+		} {
+			t.Run(stage+" "+name, func(t *testing.T) {
+				t.Parallel()
+				s := newSibling(t)
+				r := s.Runner()
+				r.Judge = nil // the runner knows no such status
+				r.Hooks.Launch = func(called string) []string {
+					if called != stage {
+						return nil
+					}
+					return []string{"/usr/bin/env", name + "=" + value}
+				}
+				result := r.Run(s.Job("true"))
+				if result.Outcome == fakerunner.Success {
+					t.Error("the job succeeded")
+				}
+				found := false
+				for _, e := range events(t, s, "stage_end") {
+					found = found || e.Stage == stage && e.Exit == "system" && strings.Contains(e.Reason, "cannot use the runner's "+name)
+				}
+				if !found {
+					t.Errorf("no record of it: %+v", events(t, s, "stage_end"))
+				}
+			})
+		}
+	}
+}
+
 func TestLevels(t *testing.T) {
 	for level, want := range map[string][]string{
 		"debug": {"rule", "decision", "job_end", "stage_end"}, "info": {"decision", "job_end", "stage_end"}, "warning": {"decision", "job_end"}, "error": nil,

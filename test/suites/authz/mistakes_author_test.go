@@ -30,20 +30,28 @@ func authorMistakes() (all []mistake) {
 func tokenMistakes() (all []mistake) {
 	lines := "    id_tokens:\n      SITE_ID_TOKEN:\n        aud: \"https://127.0.0.1:"
 	all = row("no token", unchecked,
-		mistake{name: "none", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "") }, outcome: build,
-			texts: []string{"ERROR: the job has no id_token SITE_ID_TOKEN", "write in the job in .gitlab-ci.yml:", lines}, record: "no id_token"},
+		mistake{
+			name: "none", job: func(s *site.Site) fakerunner.Job { return site.WithToken(s.Job("true"), "") }, outcome: build,
+			texts: []string{"ERROR: the job has no id_token SITE_ID_TOKEN", "write in the job in .gitlab-ci.yml:", lines}, record: "no id_token",
+		},
 		mistake{name: "of another name", job: func(s *site.Site) fakerunner.Job {
 			return site.WithVariable(site.WithToken(s.Job("true"), ""), "MY_TOKEN", "x")
 		}, outcome: build, texts: []string{"ERROR: the job has no id_token SITE_ID_TOKEN", lines}, record: "no id_token"},
 		mistake{name: "text instead of a token", job: respelled(func(string) string { return "please" }), outcome: build, texts: []string{refused}, record: "three parts"},
 	)
 	return append(all, row("wrong aud", unchecked,
-		mistake{name: "of another server", job: with("aud", "https://vault.example"), outcome: build,
-			texts: []string{`the aud "https://vault.example", and this resource expects "https://127.0.0.1:`, lines}, record: "https://vault.example"},
-		mistake{name: "of GitLab where the site has its own", change: general("jwt_required_aud", "https://hpc.example"), outcome: build,
-			texts: []string{`expects "https://hpc.example"`, "        aud: \"https://hpc.example\""}, record: "want"},
-		mistake{name: "with a slash at the end", job: func(s *site.Site) fakerunner.Job { return with("aud", s.GitLab.URL+"/")(s) }, outcome: build,
-			texts: []string{"/\", and this resource expects"}, record: "want"},
+		mistake{
+			name: "of another server", job: with("aud", "https://vault.example"), outcome: build,
+			texts: []string{`the aud "https://vault.example", and this resource expects "https://127.0.0.1:`, lines}, record: "https://vault.example",
+		},
+		mistake{
+			name: "of GitLab where the site has its own", change: general("jwt_required_aud", "https://hpc.example"), outcome: build,
+			texts: []string{`expects "https://hpc.example"`, "        aud: \"https://hpc.example\""}, record: "want",
+		},
+		mistake{
+			name: "with a slash at the end", job: func(s *site.Site) fakerunner.Job { return with("aud", s.GitLab.URL+"/")(s) }, outcome: build,
+			texts: []string{"/\", and this resource expects"}, record: "want",
+		},
 	)...)
 }
 
@@ -61,15 +69,21 @@ func accountMistakes() (all []mistake) {
 		mistake{name: "a shell that is not on the list", change: auth("shell_allowlist", names{"/bin/tcsh"}), outcome: build, texts: []string{refused}, record: "shell"},
 	)
 	return append(all, row("lists", unchecked,
-		mistake{name: "blocked", change: func(s *site.Site, c site.Config) { c.Set("auth", "user_blocklist", names{s.Account.Name}) }, check: clean,
-			outcome: build, texts: []string{refused, "quoting job "}, record: "user_blocklist"},
+		mistake{
+			name: "blocked", change: func(s *site.Site, c site.Config) { c.Set("auth", "user_blocklist", names{s.Account.Name}) }, check: clean,
+			outcome: build, texts: []string{refused, "quoting job "}, record: "user_blocklist",
+		},
 		mistake{name: "an empty allowlist", check: "is set and empty: it matches nothing", change: auth("user_allowlist", names{}), outcome: build, texts: []string{refused}, record: "no_allowlist_match"},
 		keyMistake("two names in one entry", `write "a", "b", one entry for each`, auth("user_allowlist", names{"a, b"})),
 		keyMistake("a name with a blank", "user_allowlist", auth("user_allowlist", names{" a"})),
-		mistake{name: "a group that does not exist", check: "there is no such group", change: auth("groups_allowlist", names{"jci-no-such-group"}),
-			outcome: build, texts: []string{refused}, record: "no_allowlist_match"},
-		mistake{name: "an account that does not exist", check: "there is no such account", change: auth("user_allowlist", names{"jci-no-such"}),
-			outcome: build, texts: []string{refused}, record: "no_allowlist_match"},
+		mistake{
+			name: "a group that does not exist", check: "there is no such group", change: auth("groups_allowlist", names{"jci-no-such-group"}),
+			outcome: build, texts: []string{refused}, record: "no_allowlist_match",
+		},
+		mistake{
+			name: "an account that does not exist", check: "there is no such account", change: auth("user_allowlist", names{"jci-no-such"}),
+			outcome: build, texts: []string{refused}, record: "no_allowlist_match",
+		},
 		mistake{name: "below min_uid", change: auth("min_uid", 2_000_000_000), outcome: build, texts: []string{refused}, record: "min_uid"},
 		mistake{name: "another project", change: auth("project_allowlist", names{"hpc/**"}), outcome: build, texts: []string{refused}, record: "matches no entry"},
 		mistake{name: "another source of pipelines", change: auth("pipeline_source_allowlist", names{"schedule"}), outcome: build, texts: []string{refused}, record: "pipeline_source"},
@@ -88,8 +102,10 @@ func directoryMistakes() (all []mistake) {
 	return append(all, row("CUSTOM_CI_BUILDS_DIR that is refused", unchecked,
 		mistake{name: "relative", change: chosen, job: custom("ci"), outcome: build, texts: []string{`the path "ci" is not absolute`, "or ~/ with a path in your home"}, record: "not absolute"},
 		mistake{name: "with ..", change: chosen, job: custom("/tmp/../etc"), outcome: build, texts: []string{`has a ".." in it`, "without .. in it"}, record: ".."},
-		mistake{name: "/etc", change: chosen, job: custom("/etc"), outcome: build,
-			texts: []string{"owned by root, not by you", "write a directory of your own in CUSTOM_CI_BUILDS_DIR, such as ~/ci"}, record: "owned by root"},
+		mistake{
+			name: "/etc", change: chosen, job: custom("/etc"), outcome: build,
+			texts: []string{"owned by root, not by you", "write a directory of your own in CUSTOM_CI_BUILDS_DIR, such as ~/ci"}, record: "owned by root",
+		},
 		mistake{name: "/tmp", change: chosen, job: custom("/tmp"), outcome: build, texts: []string{"owned by root, not by you", "such as /tmp/jci"}, record: "owned by root"},
 		mistake{name: "in another's home", change: chosen, job: custom("/root/ci"), outcome: build, texts: []string{"such as ~/ci"}, record: "CUSTOM_CI_BUILDS_DIR"},
 		mistake{name: "an unknown variable", change: chosen, job: custom("$JCI_NO_SUCH/ci"), outcome: build, texts: []string{"GitLab replaces a variable that it does not know, such as $HOME, by nothing"}, record: "CUSTOM_CI_BUILDS_DIR"},
@@ -123,11 +139,15 @@ func scriptMistakes() (all []mistake) {
 		}, outcome: success, texts: []string{"jacamar: WARNING: services: has no effect on this resource"}},
 	)...)
 	all = append(all, row("a variable with a wrong name", unchecked,
-		mistake{name: "CUSTOM_CI_BUILD_DIR", job: variable("CUSTOM_CI_BUILD_DIR", "/x"), outcome: success,
-			texts: []string{"WARNING: CUSTOM_CI_BUILD_DIR has no effect: the name of the variable is CUSTOM_CI_BUILDS_DIR"}},
+		mistake{
+			name: "CUSTOM_CI_BUILD_DIR", job: variable("CUSTOM_CI_BUILD_DIR", "/x"), outcome: success,
+			texts: []string{"WARNING: CUSTOM_CI_BUILD_DIR has no effect: the name of the variable is CUSTOM_CI_BUILDS_DIR"},
+		},
 	)...)
 	return append(all, row("a variable that is too long", unchecked,
-		mistake{name: "max_env_chars", change: auth("max_env_chars", 100), job: variable("LONG", strings.Repeat("x", 4000)), outcome: build,
-			texts: []string{"ERROR: the CI variable ", "bytes long; this resource accepts 100"}, record: "bytes long"},
+		mistake{
+			name: "max_env_chars", change: auth("max_env_chars", 100), job: variable("LONG", strings.Repeat("x", 4000)), outcome: build,
+			texts: []string{"ERROR: the CI variable ", "bytes long; this resource accepts 100"}, record: "bytes long",
+		},
 	)...)
 }

@@ -177,8 +177,10 @@ func keyValues() (all []mistake) {
 	return append(all, row("arguments of the batch system", "",
 		keyMistake("variables in one text", "env_vars", batch("env_vars", "A=b C=d")),
 		keyMistake("default_args as text", "default_args", batch("default_args", "-N 1")),
-		mistake{name: "two arguments in one", check: "one argument with a blank in it", change: batch("default_args", names{"--partition=main --time=10"}),
-			outcome: system, texts: []string{"cannot use the executor"}, record: "nowhere"},
+		mistake{
+			name: "two arguments in one", check: "one argument with a blank in it", change: batch("default_args", names{"--partition=main --time=10"}),
+			outcome: system, texts: []string{"cannot use the executor"}, record: "nowhere",
+		},
 		keyMistake("a rule without arguments", "name the arguments or remove the rule", batch("rule", []site.Table{{"projects": names{"hpc/**"}, "args": names{}}})),
 	)...)
 }

@@ -98,12 +98,18 @@ func programMistakes() []mistake {
 
 func dataMistakes() (all []mistake) {
 	all = row("data_dir missing, a file", "",
-		mistake{name: "missing", check: "does not exist", change: dataDir("scratch/ci"), outcome: system,
-			texts: []string{"cannot create ", "no such file or directory", "its parent directory must exist"}, record: "no such file"},
-		mistake{name: "a file", check: "is not a directory", change: dataDir("file"), spoil: file("file", "", 0o644), outcome: system,
-			texts: []string{"file is not a directory", "rename /"}, record: "not a directory"},
-		mistake{name: "a variable that no shell sets", check: unchecked, change: general("data_dir", "$JCI_NO_SUCH/ci", "variable_data_dir", true), outcome: system,
-			texts: []string{"your login shell does not set JCI_NO_SUCH", "check what `bash --login -c 'echo $JCI_NO_SUCH'` prints"}, record: "does not set JCI_NO_SUCH"},
+		mistake{
+			name: "missing", check: "does not exist", change: dataDir("scratch/ci"), outcome: system,
+			texts: []string{"cannot create ", "no such file or directory", "its parent directory must exist"}, record: "no such file",
+		},
+		mistake{
+			name: "a file", check: "is not a directory", change: dataDir("file"), spoil: file("file", "", 0o644), outcome: system,
+			texts: []string{"file is not a directory", "rename /"}, record: "not a directory",
+		},
+		mistake{
+			name: "a variable that no shell sets", check: unchecked, change: general("data_dir", "$JCI_NO_SUCH/ci", "variable_data_dir", true), outcome: system,
+			texts: []string{"your login shell does not set JCI_NO_SUCH", "check what `bash --login -c 'echo $JCI_NO_SUCH'` prints"}, record: "does not set JCI_NO_SUCH",
+		},
 	)
 	all = append(all, row("data_dir below a closed directory", "cannot enter",
 		mistake{name: "0700", change: dataDir("closed/ci"), spoil: func(t *testing.T, s *site.Site) {
@@ -116,8 +122,10 @@ func dataMistakes() (all []mistake) {
 		c.Set("auth", "root_dir_creation", true)
 	}
 	all = append(all, row("data_dir of root", "",
-		mistake{name: "0755 without root_dir_creation", check: "accounts without a directory of their own", change: dataDir("data"), spoil: created("data", 0o755), outcome: system,
-			texts: []string{"cannot create ", "permission denied"}, record: "permission denied"},
+		mistake{
+			name: "0755 without root_dir_creation", check: "accounts without a directory of their own", change: dataDir("data"), spoil: created("data", 0o755), outcome: system,
+			texts: []string{"cannot create ", "permission denied"}, record: "permission denied",
+		},
 		mistake{name: "0755 with root_dir_creation", check: clean, change: own, spoil: created("data", 0o755), outcome: success},
 		mistake{name: "1777 with root_dir_creation", check: "could replace the directory of another", change: own, spoil: created("data", os.ModeSticky|0o777), outcome: system, texts: []string{misconfigured}, record: "root_dir_creation"},
 	)...)
@@ -127,8 +135,10 @@ func dataMistakes() (all []mistake) {
 func serverMistakes() (all []mistake) {
 	all = row("address of the server", "",
 		mistake{name: "a slash at its end", check: clean, change: func(s *site.Site, c site.Config) { c.Set("general", "gitlab_server", s.GitLab.URL+"/") }, outcome: success},
-		mistake{name: "below a path", check: "HTTP status", change: func(s *site.Site, c site.Config) { c.Set("general", "gitlab_server", s.GitLab.URL+"/gitlab") },
-			outcome: system, texts: []string{failed}, record: "cannot fetch keys"},
+		mistake{
+			name: "below a path", check: "HTTP status", change: func(s *site.Site, c site.Config) { c.Set("general", "gitlab_server", s.GitLab.URL+"/gitlab") },
+			outcome: system, texts: []string{failed}, record: "cannot fetch keys",
+		},
 		mistake{name: "a host that does not exist", check: "no such host", change: general("gitlab_server", "https://gitlab.jci.invalid"), outcome: system, texts: []string{failed}, record: "cannot fetch keys"},
 		mistake{name: "a port at which nothing answers", check: "connection refused", change: general("gitlab_server", "https://127.0.0.1:1"), outcome: system, texts: []string{failed}, record: "cannot fetch keys"},
 		mistake{name: "another issuer", check: "every job is refused", change: general("jwt_issuer", "https://GITLAB.example.com"), outcome: build, texts: []string{refused}, record: "issuer"},
@@ -182,8 +192,10 @@ func stateMistakes() (all []mistake) {
 	)
 	warned := []string{"WARNING: cannot write the operator's log (administrators: see jacamar-admin check)"}
 	logs := func(name, check string, table func(*site.Site) site.Table, spoil func(*testing.T, *site.Site)) mistake {
-		return mistake{name: name, check: check, change: func(s *site.Site, c site.Config) { c.Set("auth", "logging", table(s)) }, spoil: spoil,
-			runner: func(_ *site.Site, r *fakerunner.Runner) { r.Judge = nil }, outcome: success, texts: warned}
+		return mistake{
+			name: name, check: check, change: func(s *site.Site, c site.Config) { c.Set("auth", "logging", table(s)) }, spoil: spoil,
+			runner: func(_ *site.Site, r *fakerunner.Runner) { r.Judge = nil }, outcome: success, texts: warned,
+		}
 	}
 	key := func(pairs ...any) func(*site.Site, site.Config) {
 		table := site.Table{"enabled": true}

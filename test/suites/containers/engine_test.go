@@ -32,7 +32,8 @@ func engines() []engine {
 	return []engine{
 		{name: "podman"},
 		{name: "charliecloud", need: needFUSE, unlike: map[string]string{
-			"dash without the flag": hiddenShell,
+			"dash without the flag":                    hiddenShell,
+			"several lines in the image's environment": "its file of variables holds one line for each, and the variable is not set",
 		}},
 		apptainer(),
 	}

@@ -169,7 +169,8 @@ func TestServicesOfTheSite(t *testing.T) {
 			{"off", web, nil, contractCase{image: "bb:1", code: 1, shows: []string{"services: has no effect on this resource"}}},
 			{"private", web, nil, contractCase{image: "", code: 1, shows: []string{"services: has no effect for a job without image:"}}},
 			{
-				"private", web, []site.Table{{"namespace": "group/**", "services": []string{"registry.example.com/**"}}},
+				"private", web,
+				[]site.Table{{"namespace": "group/**", "services": []string{"registry.example.com/**"}}},
 				contractCase{image: "bb:1", code: 1, shows: []string{"is not allowed for services of this job", "registry.example.com/**"}},
 			},
 		} {

@@ -82,15 +82,16 @@ func TestPodmanWithFiles(t *testing.T) {
 // The login for a registry reaches the engine that packs the image.
 func TestPodmanInOneFileWithLogin(t *testing.T) {
 	r := openRig(t, inOneFile(), onShell, squashfs)
-	for name, tt := range map[string]struct {
+	for _, tt := range []struct { // in this order: the image that the second one fetches is there for others
+		name    string
 		change  func(*fakerunner.Job)
 		outcome fakerunner.Outcome
 		code    int
 	}{
-		"without": {func(*fakerunner.Job) {}, fakerunner.ScriptFailure, 1},
-		"with":    {func(j *fakerunner.Job) { j.Logins = []fakerunner.Login{r.login()} }, fakerunner.Success, 0},
+		{"without", func(*fakerunner.Job) {}, fakerunner.ScriptFailure, 1},
+		{"with", func(j *fakerunner.Job) { j.Logins = []fakerunner.Login{r.login()} }, fakerunner.Success, 0},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(tt.name, func(t *testing.T) {
 			j := r.site.Job("echo ran $((6*7))")
 			j.Image, j.Bare = r.real.Host+"/bb:1", true
 			tt.change(&j)

@@ -44,6 +44,12 @@ func whole() []contractCase {
 			change: variable("FF_POSIXLY_CORRECT_ESCAPES", "true"), shows: []string{"it's 42"},
 		},
 		{name: "environment of the image", image: "bb:1", script: []string{"echo from image: $FROM_IMAGE, $PATH"}, shows: []string{"from image: yes, /usr/local/sbin:/usr/local/bin:"}},
+		{
+			name: "odd values in the image's environment", image: "oddenv:1",
+			script: []string{`printf '<%s>\n' "$DOLLAR" "$QUOTES" "${EMPTY-none}" "$BLANKS" "$EQUALS" "$GLOB"`},
+			shows:  []string{"<a$PATH$(id)`id`:$HOME>\n<'it''s \"q\" \\>\n<>\n< a  b >\n<a=b=c>\n<*>\n"},
+		},
+		{name: "several lines in the image's environment", image: "oddenv:1", script: []string{`echo "lines $LINES."`}, shows: []string{"\nlines one\ntwo.\n"}},
 		{name: "no environment in the image", image: "noenv:1", script: []string{"echo answer $((6*7))"}, shows: []string{"answer 42"}},
 		{
 			name: "variables of the job", image: "bb:1", script: []string{"echo $GREETING, $CI_JOB_ID; cat $A_FILE"},

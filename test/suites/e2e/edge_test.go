@@ -97,7 +97,7 @@ func TestScriptsStartWithALoginEnvironment(t *testing.T) {
 // exported are the variables and functions of an environment, without those of the
 // service, of jacamar and of the shell's own state.
 func exported(text string) map[string]string {
-	const own = " JACAMAR_CI_SHELL JACAMAR_CI_STAGE LANG OLDPWD PWD SHLVL TZ _ "
+	const own = " JACAMAR_CI_JOB JACAMAR_CI_SHELL JACAMAR_CI_STAGE LANG OLDPWD PWD SHLVL TZ _ "
 	env := map[string]string{}
 	for line := range strings.Lines(text) {
 		pair, shown := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "has ")

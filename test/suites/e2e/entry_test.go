@@ -102,6 +102,25 @@ func TestClosedDescriptors(t *testing.T) {
 	})
 }
 
+// TestNullIsAFile: where /dev/null is a file, as when root's programs create it after it was
+// removed, no job runs.
+func TestNullIsAFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it mounts")
+	}
+	s := site.New(t)
+	file := filepath.Join(s.Dir, "null")
+	testutil.Must(t, os.WriteFile(file, nil, 0o666), os.Chmod(file, 0o666))
+	r := s.Runner()
+	r.Hooks.Launch = func(string) []string {
+		return []string{"/usr/bin/unshare", "--mount", "/bin/sh", "-c", `mount --bind "$0" /dev/null; exec "$@"`, file}
+	}
+	refused(t, s, r.Run(s.Job("echo never")))
+	if text, err := os.ReadFile(file); err != nil || len(text) > 0 {
+		t.Errorf("the file has %q, %v", text, err)
+	}
+}
+
 // TestInheritedDescriptors starts the driver with open files of the runner's: the
 // job has none of them (runc, CVE-2024-21626), and neither has jacamar, which shows
 // its descriptors to root alone.

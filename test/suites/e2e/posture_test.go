@@ -124,10 +124,10 @@ func posture(t *testing.T, s *site.Site, deployment string) map[string]string {
 }
 
 // variables are the names of those that a login shell exports here, whatever the
-// profiles of this machine add, and the two of jacamar's.
+// profiles of this machine add, and those of jacamar's.
 func variables(t *testing.T, s *site.Site) string {
 	t.Helper()
-	names := append(strings.Fields(inLogin(t, s, "compgen -e")), "JACAMAR_CI_SHELL", "JACAMAR_CI_STAGE")
+	names := append(strings.Fields(inLogin(t, s, "compgen -e")), "JACAMAR_CI_JOB", "JACAMAR_CI_SHELL", "JACAMAR_CI_STAGE")
 	slices.Sort(names)
 	return strings.Join(slices.DeleteFunc(names, func(name string) bool { return name == "_" || name == "OLDPWD" }), "; ")
 }

@@ -82,3 +82,49 @@ func TestProfileChangesTheEnvironment(t *testing.T) {
 		}
 	})
 }
+
+// TestLimitsOfAProfile runs scripts that reach a limit of a login profile: the user's line
+// names it. The login itself does not fail at it.
+func TestLimitsOfAProfile(t *testing.T) {
+	s := site.New(t)
+	for _, tt := range []struct {
+		profile, script string
+		code            int
+		hint            string
+	}{
+		{"ulimit -t 1", "while :; do :; done", 137, "at most 1 s of processor time (ulimit -t)"},
+		{"ulimit -f 1", "yes | head -c 9999 >big", 153, "at most 1024 bytes (ulimit -f)"},
+		{"ulimit -f 0", ": >empty; echo no forked file", 0, ""},
+		{"ulimit -t 1000", "exit 137", 137, ""},
+	} {
+		t.Run(tt.profile+": "+tt.script, func(t *testing.T) {
+			inHome(t, s, ".bash_profile", tt.profile+"\n")
+			job := s.Job()
+			job.Bare = tt.profile == "ulimit -f 0" // the runner's own scripts write files
+			job.Raw = map[string][]byte{"build_script": []byte("set -e -o pipefail\n" + tt.script + "\n"), "get_sources": []byte("true\n")}
+			r := s.Runner().Run(job)
+			outcome := fakerunner.ScriptFailure
+			if tt.code == 0 {
+				outcome = fakerunner.Success
+			}
+			site.Want(t, r, outcome, tt.code, tt.hint)
+			if strings.Contains(r.Trace, "JACAMAR_CI_NO_PROFILE") || tt.hint == "" && strings.Contains(r.Trace, "(ulimit") {
+				t.Errorf("the log:\n%s", r.Trace)
+			}
+		})
+	}
+}
+
+// TestHomeThatCannotBeEntered: a script that closes its home does not keep the later
+// stages from starting.
+func TestHomeThatCannotBeEntered(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("the home of an ordinary user who runs the tests is not ours to change")
+	}
+	s := site.New(t)
+	job := s.Job("chmod 0 ~")
+	job.AfterScript = []string{"true"}
+	job.Raw = map[string][]byte{"after_script": []byte("echo after it in $PWD; chmod 755 ~\n")}
+	t.Cleanup(func() { _ = os.Chmod(s.Account.Home, 0o755) })
+	site.Want(t, s.Runner().Run(job), fakerunner.Success, 0, "after it in /\n")
+}

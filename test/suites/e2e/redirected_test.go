@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestOneFileForBothOutputs runs a stage by hand, as a person does: with both outputs
@@ -38,4 +40,39 @@ func TestOneFileForBothOutputs(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestBrokenOutputIsRecorded: a runner that no longer reads, as one that has died, does
+// not end jacamar-auth before it has recorded the end of the stage.
+func TestBrokenOutputIsRecorded(t *testing.T) {
+	privileged(t, func(t *testing.T, s *site.Site) {
+		log := filepath.Join(s.StateDir, "operator.log")
+		testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "logging", site.Table{"location": log}) }))
+		for _, stage := range []string{"prepare", "build_script"} {
+			r := s.Runner()
+			r.Custom.Prepare, r.Custom.Run = unread(stage, r.Custom.Prepare), unread(stage, r.Custom.Run)
+			job := s.Job("sleep 5")
+			site.Want(t, r.Run(job), fakerunner.SystemFailure, 0)
+			text, err := os.ReadFile(log)
+			testutil.Must(t, err)
+			if !hasLine(string(text), `"event":"stage_end"`, `"exit":"system"`, fmt.Sprintf(`"job":%d`, job.ID), fmt.Sprintf(`stage":%q`, stage)) {
+				t.Errorf("the end of %s is not recorded:\n%s", stage, text)
+			}
+		}
+	})
+}
+
+// unread is a command whose output has no reader where its stage is the one that is named.
+func unread(stage string, command []string) []string {
+	return append([]string{"/bin/bash", "-c", `case " $* " in *" $0 "*) exec "$@" > >(:); esac; exec "$@"`, stage}, command...)
+}
+
+// hasLine reports whether some line of a text has all parts.
+func hasLine(text string, parts ...string) bool {
+	for line := range strings.Lines(text) {
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+			return true
+		}
+	}
+	return false
 }

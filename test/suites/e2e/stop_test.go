@@ -113,10 +113,14 @@ func TestStopNamesItsCause(t *testing.T) {
 		}{
 			"cancelled":   {stop: (*fakerunner.Execution).Cancel, stage: "build_script", texts: []string{elsewhere}},
 			"interrupted": {stop: (*fakerunner.Execution).Interrupt, stage: "build_script", texts: []string{elsewhere}},
-			"the job's timeout": {job: func(j fakerunner.Job) fakerunner.Job { j.Timeout = 10 * time.Second; return j }, stage: "build_script",
-				texts: []string{"the job was stopped: it reached its timeout in GitLab (10s)", "set a longer timeout"}},
-			"the script's timeout": {job: func(j fakerunner.Job) fakerunner.Job { return site.WithVariable(j, "RUNNER_SCRIPT_TIMEOUT", "2s") }, stage: "build_script",
-				texts: []string{"the job was stopped: the script reached RUNNER_SCRIPT_TIMEOUT (2s)", "set a longer time in the CI variable RUNNER_SCRIPT_TIMEOUT"}},
+			"the job's timeout": {
+				job: func(j fakerunner.Job) fakerunner.Job { j.Timeout = 10 * time.Second; return j }, stage: "build_script",
+				texts: []string{"the job was stopped: it reached its timeout in GitLab (10s)", "set a longer timeout"},
+			},
+			"the script's timeout": {
+				job: func(j fakerunner.Job) fakerunner.Job { return site.WithVariable(j, "RUNNER_SCRIPT_TIMEOUT", "2s") }, stage: "build_script",
+				texts: []string{"the job was stopped: the script reached RUNNER_SCRIPT_TIMEOUT (2s)", "set a longer time in the CI variable RUNNER_SCRIPT_TIMEOUT"},
+			},
 			"after_script": {job: func(j fakerunner.Job) fakerunner.Job {
 				j.AfterScript, j.Script = []string{"sleep 1000"}, []string{"true"}
 				return site.WithVariable(j, "RUNNER_AFTER_SCRIPT_TIMEOUT", "2s")

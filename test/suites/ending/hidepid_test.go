@@ -32,13 +32,26 @@ type endEvent struct {
 }
 
 var endEvents = []endEvent{
-	{"kill -9 $PPID", tree + "kill -9 $PPID\nsleep 1006\n", nil},
+	{"kill -9 $PPID", whenSeen + tree + "while :; do wait; done\n", seen},
 	{"kill -STOP $PPID", tree + "kill -STOP $PPID\nwhile :; do sleep 1; done\n", cancel},
 	{"out of memory", tree + "sleep 1006\n", func(_ *fakerunner.Execution, jacamar int) error {
 		return syscall.Kill(jacamar, syscall.SIGKILL) // as the kernel does it
 	}},
 	{"cancel", tree + "trap '' TERM\nwhile :; do sleep 1; done\n", cancel},
 	{"timeout", tree + "trap '' TERM\nwhile :; do sleep 1; done\n", nil},
+}
+
+// whenSeen makes a script kill its jacamar, which brings the script's output to the runner,
+// once the test has seen that output.
+const whenSeen = "trap 'kill -9 $PPID' USR1\necho \"shell $BASHPID\"\n"
+
+func seen(e *fakerunner.Execution, _ int) error {
+	_, after, _ := strings.Cut(e.Trace(), "\nshell ")
+	var shell int
+	if _, err := fmt.Sscan(after, &shell); err != nil {
+		return fmt.Errorf("the script's shell: %w", err)
+	}
+	return syscall.Kill(shell, syscall.SIGUSR1)
 }
 
 func cancel(e *fakerunner.Execution, _ int) error {
@@ -90,6 +103,7 @@ func (p place) play(t *testing.T, b endEvent) {
 	} else if begun = time.Now(); b.act != nil {
 		if err := b.act(e, jacamar); err != nil {
 			t.Errorf("%s: %v", name, err)
+			e.Abort()
 		}
 	}
 	r := e.Wait()

@@ -27,8 +27,7 @@ func TestEveryProcessOfTheAccountIsKilled(t *testing.T) {
 		if testing.Short() && d.Name != "sudo" {
 			continue
 		}
-		t.Run(d.Name, func(t *testing.T) {
-			t.Parallel() // the time is spent in waiting
+		t.Run(d.Name, func(t *testing.T) { // one after the other: they have one account
 			rampage(t, d.Open(t, quick), program, d.Name != "sudo")
 		})
 	}
@@ -43,7 +42,7 @@ func rampage(t *testing.T, s *site.Site, program string, ended bool) {
 	r, left := s.Runner(), 0
 	r.Hooks.Ended = func(c fakerunner.Call) {
 		if c.Stage == "build_script" {
-			left = endAll(t, func(p site.Process) bool { return p.Command == command })
+			left = signalAll(t, func(p site.Process) bool { return p.Command == command }, syscall.SIGKILL)
 		}
 	}
 	res := r.Run(job)
@@ -61,15 +60,15 @@ func rampage(t *testing.T, s *site.Site, program string, ended bool) {
 	site.NoProcess(t, 20*time.Second, ours(s))
 }
 
-// endAll kills processes as root, and returns how many there were.
-func endAll(t *testing.T, match site.Match) int {
+// signalAll signals processes as root, and returns how many there were; 0 only counts them.
+func signalAll(t *testing.T, match site.Match, signal syscall.Signal) int {
 	t.Helper()
-	left, err := site.Find(match)
+	found, err := site.Find(match)
 	if err != nil {
 		t.Error(err)
 	}
-	for _, p := range left {
-		_ = syscall.Kill(p.PID, syscall.SIGKILL)
+	for _, p := range found {
+		_ = syscall.Kill(p.PID, signal)
 	}
-	return len(left)
+	return len(found)
 }

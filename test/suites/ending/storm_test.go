@@ -50,7 +50,7 @@ func TestStormsAreEnded(t *testing.T) {
 // killed jacamar makes a difference.
 func stormEvents(p proc) []endEvent {
 	all := []endEvent{
-		{"kill -9 $PPID", "kill -9 $PPID\nwait\n", nil},
+		{"kill -9 $PPID", "while :; do wait; done\n", seen},
 		{"cancel", "trap '' TERM\nwhile :; do sleep 1; done\n", cancel},
 		{"timeout", "trap '' TERM\nwhile :; do sleep 1; done\n", nil},
 		{"success", "exit 0\n", nil},
@@ -67,7 +67,7 @@ func stormEvents(p proc) []endEvent {
 func (p place) storm(t *testing.T, b endEvent, program, storm string) {
 	t.Helper()
 	name := fmt.Sprintf("%s, %s, %s", p.proc, storm, b.name)
-	b.script = fmt.Sprintf("exec 9< <(%s %s)\nread -r line <&9\necho \"$line, under way below $PPID.\"\n%s", program, storm, b.script)
+	b.script = whenSeen + fmt.Sprintf("exec 9< <(%s %s)\nread -r line <&9\necho \"$line, under way below $PPID.\"\n%s", program, storm, b.script)
 	var ended time.Time
 	r := p.runner()
 	r.Hooks.Ended = func(c fakerunner.Call) {
@@ -87,7 +87,10 @@ func (p place) storm(t *testing.T, b endEvent, program, storm string) {
 		t.Errorf("%s: %v; the log:\n%s", name, err, e.Trace())
 		e.Abort()
 	} else if b.act != nil {
-		_ = b.act(e, jacamar)
+		if err := b.act(e, jacamar); err != nil {
+			t.Errorf("%s: %v", name, err)
+			e.Abort()
+		}
 	}
 	res := e.Wait()
 	took := ended.Sub(begun)

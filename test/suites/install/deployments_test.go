@@ -89,8 +89,14 @@ func TestDeployments(t *testing.T) {
 		// source is set where make install takes the place of the package.
 		source bool
 	}{
-		{"Root", false, false, false}, {"Capabilities", true, false, false}, {"Sudo", true, false, false}, {"None", true, true, false}, {"No authorization", false, true, false},
-		{"Root", false, false, true}, {"Capabilities", true, false, true}, {"Sudo", true, false, true},
+		{"Root", false, false, false},
+		{"Capabilities", true, false, false},
+		{"Sudo", true, false, false},
+		{"None", true, true, false},
+		{"No authorization", false, true, false},
+		{"Root", false, false, true},
+		{"Capabilities", true, false, true},
+		{"Sudo", true, false, true},
 	} {
 		name := d.section
 		if d.source {

@@ -70,10 +70,13 @@ func digest(t *testing.T, file string) string {
 	return must(t, "rpm", "-qp", "--qf", "%{PAYLOADDIGEST}", file)
 }
 
-// TestTarball: it has the tree, and the bill of materials lists the linked modules.
+// TestTarball: it has the tree, built with settings of its own, and the bill of materials
+// lists the linked modules.
 func TestTarball(t *testing.T) {
 	needRPM(t)
 	dist := t.TempDir()
+	t.Setenv("GOFLAGS", "-trimpath -gcflags=-N")
+	t.Setenv("GOAMD64", "v2")
 	if _, err := run(top, "make", "--no-print-directory", "tarball", "sbom", "DIST="+dist); err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +89,11 @@ func TestTarball(t *testing.T) {
 		if !strings.Contains(list, want) {
 			t.Errorf("no %q in\n%s", want, list)
 		}
+	}
+	must(t, "tar", "--extract", "--file", archive[0], "--directory", dist)
+	settings := must(t, "go", "version", "-m", filepath.Join(dist, "jacamar/bin/jacamar-auth"))
+	if strings.Contains(settings, "-gcflags") || strings.Contains(settings, "GOAMD64=v2") {
+		t.Errorf("the settings of the person who builds are in the program:\n%s", settings)
 	}
 	bill := must(t, "cat", find(t, dist, "jacamar-ci", ".cdx.json"))
 	for _, want := range []string{"pkg:golang/std@1.", "pkg:golang/github.com/BurntSushi/toml@", "pkg:golang/golang.org/x/sys@"} {

@@ -183,7 +183,7 @@ func TestUnusableJournal(t *testing.T) {
 		if strings.Contains(r.Trace, "journal") {
 			t.Errorf("the user reads of it:\n%s", r.Trace)
 		}
-		if check := admin(t, s, "check"); s.Service() == nil && (check.status != 2 || !strings.Contains(check.text, "the journal cannot be written")) {
+		if check := admin(t, s, "check"); s.Service() == nil && (check.status != 2 || !strings.Contains(check.text, "the journal cannot be used")) {
 			t.Errorf("%+v", check)
 		}
 		if jobs := admin(t, s, "jobs"); jobs.status == 0 || strings.Count(jobs.text, "\n") != 1 {

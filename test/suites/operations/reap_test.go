@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
@@ -23,8 +25,13 @@ import (
 
 // victims are the programs that are killed, in every combination.
 var victims = [][]string{
-	{"runner"}, {"runner", "jacamar-auth"}, {"runner", "jacamar"}, {"runner", "jacamar-auth", "jacamar"},
-	{"jacamar-auth"}, {"jacamar"}, {"jacamar-auth", "jacamar"},
+	{"runner"},
+	{"runner", "jacamar-auth"},
+	{"runner", "jacamar"},
+	{"runner", "jacamar-auth", "jacamar"},
+	{"jacamar-auth"},
+	{"jacamar"},
+	{"jacamar-auth", "jacamar"},
 }
 
 // TestReap (remove-ghost-jobs, LORRY/REMOVE-GHOST-JOBS): kill -9 of runner, jacamar-auth and jacamar in every
@@ -244,6 +251,52 @@ func TestReapOfConfig(t *testing.T) {
 			nothingLeft(t, s, filepath.Join(s.Account.Home, ".jacamar-ci"), "config, "+name)
 		}
 	})
+}
+
+// TestCleanupOfConfigThatCannotBe: where another process has the record of a config stage
+// that was killed, the runner's cleanup leaves the job to reap, and the operator's log has
+// the reason.
+func TestCleanupOfConfigThatCannotBe(t *testing.T) {
+	const tries = 50
+	someDeployments(t, func(t *testing.T, s *site.Site) {
+		testutil.Must(t, s.Reconfigure(func(c site.Config) { c.Set("auth", "logging", site.Table{"enabled": true}) }))
+		for range tries {
+			var taken []*os.File
+			j, r, hit := s.Job("true"), s.Runner(), false
+			r.Hooks.Started = func(p fakerunner.Process) { hit = hit || p.Stage == "config" && killBelow(p.PID, "jacamar") }
+			r.Hooks.Ended = func(c fakerunner.Call) {
+				if c.Stage == "config" && c.Status != 0 && len(taken) == 0 {
+					taken = lockRecords(t, s)
+				}
+			}
+			r.Run(j)
+			for _, file := range taken {
+				file.Close()
+			}
+			if len(taken) == 0 {
+				continue
+			}
+			if want := fmt.Sprintf("cannot clean up after job %d: a stage of it runs", j.ID); !strings.Contains(recordsOf(t, s), want) {
+				t.Errorf("no record of %q:\n%s", want, recordsOf(t, s))
+			}
+			until(t, "reap has cleaned up", func() bool { return admin(t, s, "reap").status == 0 && len(list(t, s)) == 0 })
+			return
+		}
+		t.Errorf("no record was left by %d config stages", tries)
+	})
+}
+
+// lockRecords locks the records of all live jobs, as a stage of each does.
+func lockRecords(t *testing.T, s *site.Site) (files []*os.File) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(s.StateDir, "journal", "*", "live", "*"))
+	testutil.Must(t, err)
+	for _, path := range paths {
+		file, err := os.OpenFile(path, os.O_RDWR, 0)
+		testutil.Must(t, err, unix.FcntlFlock(file.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK, Len: 1}))
+		files = append(files, file)
+	}
+	return files
 }
 
 // killBelow kills the first process of a program that a process or one below it becomes,

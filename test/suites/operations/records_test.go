@@ -144,8 +144,14 @@ func TestTwice(t *testing.T) {
 		age(t, s)
 		does(t, s, "drain", "--message", "x")
 		for _, args := range [][]string{
-			{"stop", fmt.Sprint(ended.ID)}, {"stop", "--account", s.Account.Name}, {"reap"}, {"resume"}, {"resume", "--account", s.Account.Name}, {"digest"},
-			{"forget", "--account", s.Account.Name}, {"digest"},
+			{"stop", fmt.Sprint(ended.ID)},
+			{"stop", "--account", s.Account.Name},
+			{"reap"},
+			{"resume"},
+			{"resume", "--account", s.Account.Name},
+			{"digest"},
+			{"forget", "--account", s.Account.Name},
+			{"digest"},
 		} {
 			does(t, s, args...)
 			before := contents(t, filepath.Join(s.StateDir, "journal"))

@@ -224,7 +224,7 @@ func (c cluster) queue(t *testing.T, name string, all bool) []row {
 	if c.real == nil {
 		return c.listed(t, name, all)
 	}
-	args := []string{"-h", "-o", "%i|%j|%T", "-n", name}
+	args := []string{"-h", "-a", "-o", "%i|%j|%T", "-n", name}
 	if all {
 		args = append(args, "-t", "all")
 	}

@@ -9,6 +9,7 @@ import (
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/fakeschedulers"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // A node failure ends the job, and GitLab may retry it.
@@ -198,6 +199,26 @@ func TestMisbehaviour(t *testing.T) {
 				t.Errorf("%d jobs, %v; the script ran %d times", len(jobs), err, strings.Count(res.Trace, "ran\n"))
 			}
 			s.NoProcess(t, 20*time.Second)
+		})
+	}
+}
+
+// A job of unknown id that the batch system has forgotten ends as its script did: the submit
+// program dies behind its request, and the queue drops the job.
+func TestForgottenSubmission(t *testing.T) {
+	for kind, submit := range map[string]string{"slurm": "sbatch", "pbs": "qsub", "torque": "qsub", "lsf": "bsub", "sge": "qsub", "cobalt": "qsub"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			c := fakeCluster(t, kind)
+			testutil.Must(t, c.fake.Behave(fakeschedulers.Behaviour{Lost: true, Programs: map[string]fakeschedulers.Fault{submit: {After: "die"}}}))
+			s := c.site(t)
+			r := s.Runner()
+			res := r.Run(newJob(s, "echo ran; exit 5"))
+			site.Want(t, res, fakerunner.ScriptFailure, 5, "gave no clear reply", "ran\n")
+			jobs, err := c.fake.Jobs()
+			if err != nil || len(jobs) != 1 || strings.Count(res.Trace, "ran\n") != 1 {
+				t.Errorf("%d jobs, %v; the script ran %d times", len(jobs), err, strings.Count(res.Trace, "ran\n"))
+			}
 		})
 	}
 }

@@ -30,7 +30,7 @@ func TestGridEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{self, "-test.v", "-real=sge", "-test.run=" + strings.Join([]string{
-		"^Test(Outcome", "OnlyUserScriptsAreSubmitted", "Log", "Scripts", "Cancel", "CancelledByAnotherUser", "PendingTimeout", "TimeLimit", "ThirtyAtOnce", "Killed", "KilledClient", "SiteArgumentIsRefused", "Paths", "AccountNames)$",
+		"^Test(Outcome", "OnlyUserScriptsAreSubmitted", "Log", "Scripts", "Cancel", "CancelledByAnotherUser", "PendingTimeout", "TimeLimit", "ThirtyAtOnce", "Killed", "KilledClient", "SiteArgumentIsRefused", "Paths", "AccountNames", "FilteredList)$",
 	}, "|")}
 	cmd := gridengine.Inside(append(args, "-test.short")...)
 	cmd.Env = append(os.Environ(), insideGridEngine+"=1", insideAccounts+"=1")

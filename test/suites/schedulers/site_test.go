@@ -73,6 +73,9 @@ func TestOrphan(t *testing.T) {
 		s := c.site(t)
 		r := s.Runner()
 		j := newJob(s, "echo ready; sleep 300")
+		if c.real != nil {
+			j = parameters(j, "--partition=hidden") // which squeue leaves out of its list
+		}
 		runner := detached(t, s, r, j, "ready\n")
 		killTree(runner.Process.Pid)
 		_ = runner.Wait()

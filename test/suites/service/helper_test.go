@@ -278,7 +278,7 @@ func TestLimits(t *testing.T) {
 	for limit, refused := range map[string]bool{"--nofile=63": true, "--nofile=64": false, "--nproc=63": true, "--data=268435455": true, "--cpu=59": true} {
 		try(limit, refused)
 	}
-	if text := reasons(t, s); !strings.Contains(text, "its limit on open files is 63, below 64") {
+	if text := reasons(t, s); !strings.Contains(text, "the runner's limit on open files is 63, below 64") {
 		t.Errorf("recorded %s", text)
 	}
 	try("--fsize=1000", true) // last: it also cuts the operator's log

@@ -52,7 +52,10 @@ func modelOnNFS(t *testing.T, given string) {
 	dataDirAt(t, s, mountPoint, func(c site.Config) { c.Set("general", "limit_build_dir", true) })
 	jobs, err := strconv.Atoi(os.Getenv(modelJobs))
 	testutil.Must(t, err)
-	nodes := []node{newNode(t, "one"), newNode(t, "two")}
+	nodes := []node{newNode(t, "one", "127.0.0.1"), newNode(t, "two", "127.0.0.2")}
+	if clients, _ := filepath.Glob("/proc/fs/nfsd/clients/*/info"); len(clients) != len(nodes) {
+		t.Fatalf("the server has the clients %v, and there are %d nodes", clients, len(nodes))
+	}
 	for _, n := range nodes {
 		site.Want(t, n.runner(s).Run(twelveStages(s)), fakerunner.Success, 0) // it makes directories
 	}
@@ -89,8 +92,8 @@ func playModel(t *testing.T, s *site.Site, nodes []node, jobs int) {
 		r.Given = func(id int64, builds string) {
 			given(id, builds)
 			if dir = builds; dir != "" {
-				if _, taken := held.LoadOrStore(dir, true); taken {
-					t.Errorf("two jobs have %s at once", dir)
+				if other, taken := held.LoadOrStore(dir, id); taken {
+					t.Errorf("jobs %d and %d have %s at once", other, id, dir)
 				}
 			}
 		}

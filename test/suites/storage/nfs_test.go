@@ -76,27 +76,30 @@ func siteInGuest(t *testing.T, given string) *site.Site {
 
 func onNFS(t *testing.T, given string) {
 	s := siteInGuest(t, given)
-	one := newNode(t, "one")
+	one := newNode(t, "one", "127.0.0.1")
 	t.Run("all stages", func(t *testing.T) { allStages(t, s, one) })
 	if testing.Short() {
 		t.Skip("two hosts take the guest half a minute: SHORT= runs them")
 	}
 	t.Run("life", func(t *testing.T) { life(t, s, place{mountPoint, one.enter()}) })
 	dataDirAt(t, s, mountPoint, func(c site.Config) { c.Set("general", "limit_build_dir", true) })
-	t.Run("two hosts", func(t *testing.T) { twoHosts(t, s, one, newNode(t, "two")) })
+	t.Run("two hosts", func(t *testing.T) { twoHosts(t, s, one, newNode(t, "two", "127.0.0.2")) })
 }
 
 // mountPoint is where each node has the export.
 const mountPoint = "/mnt/nfs"
 
-// node is a separate host for NFS and Jacamar: a mount with its own caches, and a host
-// name.
+// node is a separate host for NFS and Jacamar: a client of the server, with a mount and
+// caches of its own, and a host name.
 type node struct{ pid int }
 
-func newNode(t *testing.T, name string) node {
+// newNode makes a node. The nodes of a guest have different names and addresses of the
+// server: of two mounts of one client neither learns what the other writes, as the server
+// does not recall a delegation for its own holder (RFC 8881, section 10.2).
+func newNode(t *testing.T, name, server string) node {
 	t.Helper()
 	cmd := exec.Command("unshare", "--mount", "--uts", "bash", "-c", `hostname $1 && mkdir -p $2 &&
-mount -i -t nfs4 -o addr=127.0.0.1,clientaddr=127.0.0.1,vers=4.2,actimeo=60,nosharecache 127.0.0.1:/ $2 && echo up && exec sleep 1000`, "-", name, mountPoint)
+mount -i -t nfs4 -o addr=$3,clientaddr=127.0.0.1,vers=4.2,actimeo=60,nosharecache $3:/ $2 && echo up && exec sleep 10000`, "-", name, mountPoint, server)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	testutil.Must(t, err, cmd.Start())

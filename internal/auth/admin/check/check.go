@@ -55,8 +55,9 @@ type Site struct {
 	// LogFile opens the log where it is in a file.
 	LogFile func() (*os.File, error)
 	Script  runas.Script
-	// TryJournal opens the journal for writing.
-	TryJournal func(context.Context) error
+	// TryJournal opens the journal for writing, and TryKey reads the key that seals the
+	// states of jobs.
+	TryJournal, TryKey func(context.Context) error
 }
 
 // check is a named check. A check without a finding does not apply to this site.
@@ -108,6 +109,8 @@ var checks = []check{
 	{"logins", "logins", configured, logins},
 	{"runner", "runner", nothing, runnerConfig},
 	{"processors", "processors", nothing, processors},
+	{"limits", "limits", nothing, limits},
+	{"view", "directories of the runner", configured, view},
 	{"trial", "trial", keeper, trialJob},
 }
 

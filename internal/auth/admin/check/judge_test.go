@@ -42,7 +42,7 @@ const keyDay = 24 * time.Hour
 
 // keySite uses keys for a day, and while the server is away for a week.
 func keySite(t *testing.T) Site {
-	s := Site{Config: &config.Config{}, File: testutil.AbsPath(t, usualConfiguration), Auth: testutil.AbsPath(t, "/opt/jacamar/bin/jacamar-auth")}
+	s := Site{Config: &config.Config{}, File: testutil.AbsPath(t, UsualConfiguration), Auth: testutil.AbsPath(t, "/opt/jacamar/bin/jacamar-auth")}
 	s.Config.General.JWKSMaxAge, s.Config.General.JWKSStaleMax = keyDay, 7*keyDay
 	return s
 }
@@ -58,6 +58,7 @@ func TestJudgeServer(t *testing.T) {
 		"no Date":             {func(p *idtoken.Probe) { p.SkewKnown = false }, []string{"ok offers", "ok cached"}},
 		"other keys kept":     {func(p *idtoken.Probe) { p.NoneOffered = true }, []string{"ok offers 2 keys", "warn none of the cached keys", "ok agree", "ok cached"}},
 		"nothing kept yet":    {func(p *idtoken.Probe) { p.CacheErr = fs.ErrNotExist }, []string{"ok offers", "ok agree", "ok the first job fetches them"}},
+		"damaged keys":        {func(p *idtoken.Probe) { p.CacheErr = errors.New("damaged") }, []string{"ok offers", "ok agree"}},
 		"old keys, server up": {func(p *idtoken.Probe) { p.CachedAge = 2 * keyDay }, []string{"ok offers", "ok agree", "ok cached"}},
 		"down, keys kept":     {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: time.Hour} }, []string{"fail cannot fetch", "ok cached"}},
 		"down, keys old":      {func(p *idtoken.Probe) { *p = idtoken.Probe{Err: down, CachedKeys: 2, CachedAge: 2 * keyDay} }, []string{"fail cannot fetch", "warn they are used until 168h"}},
@@ -226,7 +227,7 @@ func program(t *testing.T, path string) {
 }
 
 func TestShells(t *testing.T) {
-	site := Site{Config: &config.Config{}}
+	site := Site{Config: &config.Config{}, Names: account.System(nil, nil)}
 	site.Config.General.ShellPath = testutil.AbsPath(t, "/bin/bash")
 	found(t, shells(t.Context(), site), "ok scripts run with /bin/bash")
 	site.Config.General.ShellPath = testutil.AbsPath(t, "/nonexistent/bash")

@@ -43,13 +43,11 @@ func privileges(ctx context.Context, s Site) []Line {
 	return []Line{ok("every job runs as uid %d (downscope is none)", s.UID)}
 }
 
-const sudoPath = "/usr/bin/sudo"
-
-// sudo looks for a rule: the accounts of jobs are not known here, so that it asks for the
-// rules of this account, and whether one names jacamar.
+// sudo looks for a rule that names jacamar among those of this account, as the accounts of
+// jobs are not known here.
 func sudo(ctx context.Context, s Site) []Line {
-	if !executable(sudoPath) {
-		return []Line{fail("install sudo, or use another downscope", "there is no %s", sudoPath)}
+	if !executable(privdrop.SudoPath) {
+		return []Line{fail("install sudo, or use another downscope", "there is no %s", privdrop.SudoPath)}
 	}
 	args, who := []string{"-n", "-l"}, fmt.Sprintf("uid %d", s.UID)
 	if name, other := serviceAccount(ctx, s); other {
@@ -58,7 +56,7 @@ func sudo(ctx context.Context, s Site) []Line {
 		return []Line{ok("root needs no rule of sudo")}
 	}
 	r, err := subprocess.Command{
-		Path: sudoPath, Args: args,
+		Path: privdrop.SudoPath, Args: args,
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10, MaxErrors: 4 << 10,
 	}.Run(ctx)
 	targets := ""

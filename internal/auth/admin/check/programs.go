@@ -88,6 +88,9 @@ func shells(ctx context.Context, s Site) []Line {
 	case !isBash(ctx, p):
 		lines = append(lines, fail("set general.shell_path to a Bash, or remove it: the default is /bin/bash", "%s is no Bash, and the runner's scripts need one", p))
 	}
+	if _, err := s.Names.Shells(); err != nil && !s.Config.Auth.ShellAllowlist.Set {
+		lines = append(lines, fail("restore /etc/shells or set auth.shell_allowlist", "%v", err))
+	}
 	for _, p := range s.Config.Auth.ShellAllowlist.Items {
 		if !executable(p.String()) {
 			lines = append(lines, warn("remove it from the list", "auth.shell_allowlist names %s, which is no program here", p))
@@ -96,7 +99,7 @@ func shells(ctx context.Context, s Site) []Line {
 	return or(lines, "scripts run with %s", s.Config.General.ShellPath)
 }
 
-// isBash asks a shell for the version that Bash alone has.
+// isBash reports whether a shell has the version that Bash alone has.
 func isBash(ctx context.Context, shell string) bool {
 	r, err := subprocess.Command{
 		Path: shell, Args: []string{"-c", `echo "${BASH_VERSION:+bash}"`}, Env: []string{"PATH=/usr/bin:/bin"}, Limit: 5 * time.Second, MaxOutput: 4 << 10, MaxErrors: 4 << 10,

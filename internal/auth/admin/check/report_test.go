@@ -96,8 +96,8 @@ func TestIDs(t *testing.T) {
 	}
 	slices.Sort(ids)
 	for _, want := range []string{
-		"account", "account-map", "ca-file", "configuration", "containers", "data-directory", "helper-account", "jacamar", "jacamar-auth", "jacamar-keys", "journal", "key-server", "lists", "log", "logins",
-		"name-service", "privileges", "proc", "processors", "runas", "runner", "scheduler", "selinux", "shadow", "shells", "state-directory", "trial", "user-namespace",
+		"account", "account-map", "ca-file", "configuration", "containers", "data-directory", "helper-account", "jacamar", "jacamar-auth", "jacamar-keys", "journal", "key-server", "limits", "lists", "log", "logins",
+		"name-service", "privileges", "proc", "processors", "runas", "runner", "scheduler", "selinux", "shadow", "shells", "state-directory", "trial", "user-namespace", "view",
 	} {
 		if !slices.Contains(ids, want) {
 			t.Errorf("no check has the id %s any more", want)

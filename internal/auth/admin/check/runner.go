@@ -7,10 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,16 +17,13 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// UsualRunnerConfig is where GitLab Runner keeps its configuration.
-const UsualRunnerConfig = setup.UsualRunnerConfig
-
 // runnerConfig judges the runner's own file: whether it calls jacamar-auth as it must be
 // called, and who can read the runner's token.
 func runnerConfig(_ context.Context, s Site) []Line {
 	file := s.RunnerConfig
 	named := file != ""
 	if !named {
-		file = UsualRunnerConfig
+		file = setup.UsualRunnerConfig
 	}
 	info, err := os.Stat(file)
 	switch {
@@ -64,7 +58,7 @@ func tokenReaders(file string, mode fs.FileMode) []Line {
 }
 
 // runnerFile is what the check reads of the runner's config.toml. Times are in seconds.
-// Source: docs.gitlab.com/runner/configuration/advanced-configuration
+// Source: https://docs.gitlab.com/runner/configuration/advanced-configuration/
 type runnerFile struct {
 	ShutdownTimeout int           `toml:"shutdown_timeout"`
 	Runners         []runnerTable `toml:"runners"`
@@ -149,8 +143,9 @@ func (j runnerJudge) judge(c runnerFile) (lines []Line) {
 	return append(lines, j.shutdown(c)...)
 }
 
-// none: no runner calls this jacamar-auth. Another file may have the one that does, so
-// the usual one is a finding only where its runners would run jobs by themselves.
+// none judges a file of which no runner calls this jacamar-auth. Another file may have the
+// one that does, so the usual one is a finding only where its runners would run jobs by
+// themselves.
 func (j runnerJudge) none(c runnerFile) []Line {
 	if !j.named && !slices.ContainsFunc(c.Runners, runsShell) {
 		return nil
@@ -160,7 +155,7 @@ func (j runnerJudge) none(c runnerFile) []Line {
 
 func runsShell(r runnerTable) bool { return r.Executor == "shell" }
 
-// others is another runner of the same service.
+// others judges another runner of the same service.
 func (j runnerJudge) others(r runnerTable) []Line {
 	if !runsShell(r) {
 		return nil
@@ -171,7 +166,7 @@ func (j runnerJudge) others(r runnerTable) []Line {
 
 // wire is the command that writes the calls.
 func (j runnerJudge) wire(name string) string {
-	command := fmt.Sprintf("run: %s init --wire --configuration %s --runner-config %s", path.Join(path.Dir(j.Auth.String()), "jacamar-admin"), j.File, j.file)
+	command := fmt.Sprintf("run: %s init --wire --configuration %s --runner-config %s", j.adminProgram(), j.File, j.file)
 	if name != "" {
 		command += " --runner " + job.ShellQuote(name)
 	}
@@ -215,7 +210,7 @@ func (j runnerJudge) stage(r runnerTable, stage string) string {
 	return wrongOptions(stage, args[1:])
 }
 
-// withoutAuth: jacamar itself takes jobs with --no-auth only.
+// withoutAuth judges a call of jacamar itself, which takes jobs with --no-auth only.
 func withoutAuth(exec, stage string, args []string) string {
 	if slices.Contains(args, "--no-auth") {
 		return ""
@@ -299,49 +294,4 @@ func (j runnerJudge) killTimeout() time.Duration {
 		return setup.KillTimeout
 	}
 	return j.Config.General.KillTimeout
-}
-
-// processors looks at the limit that jacamar-auth inherits from the runner.
-func processors(context.Context, Site) []Line {
-	return judgeProcessors(runtime.NumCPU(), runnerLimits("/proc"))
-}
-
-// judgeProcessors judges the values of GOMAXPROCS of the runners that run now, "" where
-// one has none.
-func judgeProcessors(node int, limits []string) []Line {
-	if node <= setup.ManyProcessors || len(limits) == 0 {
-		return nil
-	}
-	for _, text := range limits {
-		if n, err := strconv.Atoi(text); err != nil || n < 1 || n > setup.ManyProcessors {
-			return []Line{warn("add Environment=GOMAXPROCS=4 to the [Service] section of a drop-in of the runner's unit, as the supplied one has it, and restart the runner",
-				"this node has %d processors, and the runner has no small GOMAXPROCS: the config stage of every job takes longer", node)}
-		}
-	}
-	return []Line{ok("the runner limits the processors that a stage prepares for")}
-}
-
-// runnerLimits returns the GOMAXPROCS of every process that is a gitlab-runner, as far as
-// this account may read its environment.
-func runnerLimits(proc string) (limits []string) {
-	entries, _ := os.ReadDir(proc)
-	for _, entry := range entries {
-		dir := filepath.Join(proc, entry.Name())
-		if comm, err := os.ReadFile(filepath.Join(dir, "comm")); err != nil || strings.TrimSpace(string(comm)) != "gitlab-runner" {
-			continue
-		}
-		if environ, err := os.ReadFile(filepath.Join(dir, "environ")); err == nil {
-			limits = append(limits, limitIn(string(environ)))
-		}
-	}
-	return limits
-}
-
-func limitIn(environ string) (limit string) {
-	for pair := range strings.SplitSeq(environ, "\x00") {
-		if value, found := strings.CutPrefix(pair, "GOMAXPROCS="); found {
-			limit = value
-		}
-	}
-	return limit
 }

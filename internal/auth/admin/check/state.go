@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path"
@@ -33,7 +34,26 @@ func stateDirectory(ctx context.Context, s Site) []Line {
 	case failure.KindOf(err) == failure.Config:
 		return []Line{fail("correct general.state_dir", "%v", err)}
 	}
-	return []Line{ok("%s keeps GitLab's keys, and the key that seals the state of jobs", s.StateDir)}
+	lines := s.cachedKeys()
+	if err := s.TryKey(ctx); err != nil {
+		lines = append(lines, fail(fmt.Sprintf("run: rm -r %s/seal.key", s.StateDir), "no job can pass on its state: %v", err))
+	}
+	return or(lines, "%s keeps GitLab's keys, and the key that seals the state of jobs", s.StateDir)
+}
+
+// cachedKeys judges the file of the keys as a job does, which fetches them again. It can
+// replace any file by them, but not a directory.
+func (s Site) cachedKeys() []Line {
+	err := s.Keys.CheckCache()
+	if err == nil {
+		return nil
+	}
+	var fault *trustedfile.Fault
+	if errors.As(err, &fault) {
+		err = errors.New(fault.Problem)
+	}
+	file := s.Keys.CacheFile()
+	return []Line{fail("run: rm -r "+file, "jobs do not use the keys in %s: %v", file, err)}
 }
 
 // parentOf reports whether a directory can be made when it is needed: the helper
@@ -118,18 +138,15 @@ func sameServer(a, b *url.URL) bool {
 	return strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
 }
 
-const (
-	// skewLimit is how far a token's times may be off (idtoken).
-	skewLimit   = time.Minute
-	skewWarning = 10 * time.Second
-)
+// skewWarning is far less than the difference of clocks that tokens may have.
+const skewWarning = 10 * time.Second
 
 func judgeSkew(p idtoken.Probe) []Line {
 	const fix = "set the clock of this host by NTP (chronyc tracking)"
 	switch off := p.Skew.Abs(); {
 	case !p.SkewKnown:
 		return nil
-	case off > skewLimit:
+	case off > idtoken.MaxSkew:
 		return []Line{fail(fix, "the clocks of the server and of this host differ by %s", off)}
 	case off > skewWarning:
 		return []Line{warn(fix, "the clocks of the server and of this host differ by %s", off)}
@@ -143,6 +160,8 @@ func (s Site) judgeKept(p idtoken.Probe) []Line {
 	switch {
 	case p.CacheErr != nil && p.Err != nil:
 		return []Line{fail("correct that, and then "+fix, "no keys are cached either: no job can run")}
+	case p.CacheErr != nil && !errors.Is(p.CacheErr, fs.ErrNotExist):
+		return nil // the check of the state directory reports it
 	case p.CacheErr != nil:
 		return []Line{ok("no keys are cached yet: the first job fetches them")}
 	case p.CachedAge > staleMax:
@@ -153,19 +172,20 @@ func (s Site) judgeKept(p idtoken.Probe) []Line {
 	return []Line{ok("%s cached from earlier", count(p.CachedKeys, "key"))}
 }
 
-// command is a command of jacamar-admin for this site, as its administrator has to type
-// it: as the account of the service where the state is that account's.
+// command is a command of jacamar-admin for this site, as its administrator has to type it.
 func (s Site) command(words string) string {
-	program := path.Join(path.Dir(s.Auth.String()), "jacamar-admin")
-	line := program + " " + words
-	if s.File.String() != usualConfiguration {
+	line := s.adminProgram() + " " + words
+	if s.File.String() != UsualConfiguration {
 		line += " --configuration " + s.File.String()
 	}
 	return line
 }
 
-// usualConfiguration is the site's configuration where the command line names none.
-const usualConfiguration = "/etc/gitlab-runner/jacamar.toml"
+// adminProgram is the jacamar-admin that is installed with jacamar-auth.
+func (s Site) adminProgram() string { return path.Join(path.Dir(s.Auth.String()), "jacamar-admin") }
+
+// UsualConfiguration is the site's configuration where the command line names none.
+const UsualConfiguration = "/etc/gitlab-runner/jacamar.toml"
 
 // log writes a record. Where the log is off the configuration has a warning of its own.
 func log(ctx context.Context, s Site) []Line {
@@ -199,7 +219,7 @@ func journal(ctx context.Context, s Site) []Line {
 		return nil // the check of the state directory reports it
 	}
 	if err := s.TryJournal(ctx); err != nil {
-		return []Line{fail("correct that, or set auth.journal.enabled = false", "the journal cannot be written, so that jobs are not listed: %v", err)}
+		return []Line{fail("correct that, or set auth.journal.enabled = false", "the journal cannot be used, so that jobs are not listed, drained or stopped: %v", err)}
 	}
 	return []Line{ok("live and ended jobs are recorded in %s/journal", s.StateDir)}
 }

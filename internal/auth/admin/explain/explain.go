@@ -1,4 +1,4 @@
-// Package explain puts the walk of a whole decision into words for an
+// Package explain prints a whole decision, from the token to the account, for an
 // administrator. It decides nothing: the steps are those of the packages that do.
 package explain
 
@@ -14,8 +14,8 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// Walk is a decision from the token to the account.
-type Walk struct {
+// Result is a decision from the token to the account.
+type Result struct {
 	Configuration job.AbsPath
 	ID            claims.Identity
 	Steps         []policy.Step
@@ -64,8 +64,8 @@ func formal(rule idtoken.Rule) bool {
 }
 
 // Refused returns the first step that denies.
-func (w Walk) Refused() (policy.Step, bool) {
-	for _, s := range w.Steps {
+func (r Result) Refused() (policy.Step, bool) {
+	for _, s := range r.Steps {
 		if s.Outcome == policy.Deny {
 			return s, true
 		}
@@ -73,20 +73,20 @@ func (w Walk) Refused() (policy.Step, bool) {
 	return policy.Step{}, false
 }
 
-// Write prints the walk. Every value that came from a token or a script is made
+// Write prints the result. Every value that came from a token or a script is made
 // printable.
-func (w Walk) Write(out io.Writer) error {
+func (r Result) Write(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	for _, line := range w.head() {
+	for _, line := range r.head() {
 		fmt.Fprintf(table, "%s\t%s\n", line[0], job.Printable(line[1]))
 	}
 	fmt.Fprintln(table)
-	for _, s := range w.Steps {
+	for _, s := range r.Steps {
 		row := fmt.Sprintf("%s\t%s\t%s", s.Rule, s.Outcome, job.Printable(s.Reason))
 		fmt.Fprintln(table, strings.TrimRight(row, "\t"))
 	}
 	fmt.Fprintln(table)
-	for _, line := range w.verdict() {
+	for _, line := range r.verdict() {
 		fmt.Fprintf(table, "%s\t%s\n", line[0], job.Printable(line[1]))
 	}
 	return table.Flush()
@@ -96,8 +96,8 @@ func (w Walk) Write(out io.Writer) error {
 // glance whether they are many, and id(1) shows them all.
 const longestGroups = 1 << 10
 
-func (w Walk) head() [][2]string {
-	id, head := w.ID, [][2]string{{"Configuration", w.Configuration.String()}}
+func (r Result) head() [][2]string {
+	id, head := r.ID, [][2]string{{"Configuration", r.Configuration.String()}}
 	if id.User.Login == "" {
 		return head
 	}
@@ -108,12 +108,12 @@ func (w Walk) head() [][2]string {
 	}...)
 }
 
-func (w Walk) verdict() [][2]string {
-	lines := [][2]string{{"Decision", "the job may run"}, {"By", string(w.Decision.Rule)}, {"Because", w.Decision.Reason}}
-	if s, refused := w.Refused(); refused {
+func (r Result) verdict() [][2]string {
+	lines := [][2]string{{"Decision", "the job may run"}, {"By", string(r.Decision.Rule)}, {"Because", r.Decision.Reason}}
+	if s, refused := r.Refused(); refused {
 		lines = [][2]string{{"Decision", "the job is refused"}, {"By", string(s.Rule)}, {"Because", s.Reason}}
 	}
-	if a := w.Account; a != nil {
+	if a := r.Account; a != nil {
 		lines = append(lines,
 			[2]string{"Account", fmt.Sprintf("%s (uid %d, gid %d)", a.Name, a.UID, a.GID)},
 			[2]string{"Groups", job.Shorten(a.Groups.String(), longestGroups)},

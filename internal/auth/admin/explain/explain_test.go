@@ -56,15 +56,15 @@ func TestTokenSteps(t *testing.T) {
 			if diff := cmp.Diff(tc.want, outcomes(steps, rules...)); diff != "" {
 				t.Error(diff)
 			}
-			_, refused := Walk{Steps: steps}.Refused()
+			_, refused := Result{Steps: steps}.Refused()
 			if refused != (tc.refusal != nil) {
-				t.Error("the walk does not end as the token does")
+				t.Error("the result does not end as the token does")
 			}
 		})
 	}
 }
 
-func walk(t *testing.T) Walk {
+func result(t *testing.T) Result {
 	t.Helper()
 	name, err := job.ParseUsername("alice")
 	if err != nil {
@@ -77,7 +77,7 @@ func walk(t *testing.T) Walk {
 		}
 		return p
 	}
-	return Walk{
+	return Result{
 		Configuration: path("/etc/x.toml"),
 		ID: claims.Identity{
 			JobID: 9, Pipeline: claims.Pipeline{ID: 70, Source: "push"}, Project: claims.Project{ID: 7, Path: "hpc/solver"},
@@ -93,7 +93,7 @@ func walk(t *testing.T) Walk {
 
 func TestWriteAllowed(t *testing.T) {
 	var b strings.Builder
-	if err := walk(t).Write(&b); err != nil {
+	if err := result(t).Write(&b); err != nil {
 		t.Fatal(err)
 	}
 	want := `Configuration  /etc/x.toml
@@ -119,7 +119,7 @@ Shell     /bin/bash
 }
 
 func TestWriteRefused(t *testing.T) {
-	w := walk(t)
+	w := result(t)
 	w.Account = nil
 	w.Steps[1] = policy.Step{Rule: policy.Root, Outcome: policy.Deny, Reason: "root has user id 0"}
 	w.Steps = append(w.Steps, policy.Step{Rule: policy.MinUID, Outcome: policy.Deny, Reason: "later"})
@@ -138,7 +138,7 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, errors.New("disk full") }
 
 func TestWritingCanFail(t *testing.T) {
-	if walk(t).Write(full{}) == nil {
-		t.Error("a walk that cannot be printed looks printed")
+	if result(t).Write(full{}) == nil {
+		t.Error("a result that cannot be printed looks printed")
 	}
 }

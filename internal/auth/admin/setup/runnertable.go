@@ -57,7 +57,7 @@ func (w Wiring) keys() map[string]any {
 	return keys
 }
 
-// Lines are the wiring's keys in TOML, in the order of the stages.
+// lines are the wiring's keys in TOML, in the order of the stages.
 func (w Wiring) lines() ([]string, error) {
 	var lines []string
 	for _, s := range w.stages() {

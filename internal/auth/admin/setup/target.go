@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/config"
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
 )
@@ -100,7 +101,7 @@ func (t target) close() { t.entry.Close() }
 
 // open opens the file for reading, without waiting and never through a link.
 func (t target) open() (*os.File, error) {
-	fd, err := unix.Openat(t.entry.Dir, t.entry.Name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Openat(t.entry.Dir, t.entry.Name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: t.path.String(), Err: err}
 	}
@@ -116,7 +117,7 @@ type draft struct {
 
 func (t target) draft() (*draft, error) {
 	name := "." + t.entry.Name + "-" + rand.Text()
-	fd, err := unix.Openat(t.entry.Dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := eintr.Openat(t.entry.Dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, &fs.PathError{Op: "make a file next to", Path: t.path.String(), Err: err}
 	}

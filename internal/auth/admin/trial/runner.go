@@ -25,7 +25,7 @@ const (
 )
 
 // environ is a stage's environment as GitLab Runner makes it, with what is used of it.
-// Source: docs.gitlab.com/runner/executors/custom
+// Source: https://docs.gitlab.com/runner/executors/custom/
 func (t Trial) environ(a customexec.ConfigOutput) []string {
 	env := []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" + t.Service.Home.String(), "LANG=C.UTF-8", "TMPDIR=" + t.Dir.file(""),

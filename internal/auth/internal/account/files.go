@@ -30,13 +30,10 @@ func (n Names) LoginsOff() bool {
 // shellsLimit bounds /etc/shells in bytes; real ones have a few hundred.
 const shellsLimit = 64 << 10
 
-// Shells returns the login shells of shells(5), without that file the defaults of
-// getusershell(3).
+// Shells returns the login shells of shells(5). A missing file is an error: the defaults of
+// getusershell(3) would refuse all accounts that have Bash.
 func (n Names) Shells() ([]job.AbsPath, error) {
 	text, err := readAtMost(n.shells, shellsLimit)
-	if errors.Is(err, fs.ErrNotExist) {
-		text, err = "/bin/sh\n/bin/csh\n", nil
-	}
 	if err != nil {
 		return nil, failure.Privatef("cannot read the list of login shells: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/trustedfile"
@@ -35,11 +36,11 @@ func makeDirectory(dataDir job.AbsPath, a job.Account) error {
 		return shorten(err)
 	}
 	defer unix.Close(parent)
-	made := unix.Mkdirat(parent, a.Name.String(), 0o700)
+	made := eintr.Retry(func() error { return unix.Mkdirat(parent, a.Name.String(), 0o700) })
 	if made != nil && !errors.Is(made, unix.EEXIST) {
 		return made
 	}
-	dir, err := unix.Openat(parent, a.Name.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	dir, err := eintr.Openat(parent, a.Name.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return err
 	}
@@ -68,14 +69,14 @@ func shorten(err error) error {
 // access control lists and some network file systems add.
 func clearOtherBits(dir int) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(dir, &st); err != nil {
+	if err := eintr.Fstat(dir, &st); err != nil {
 		return err
 	}
 	if st.Mode&0o077 == 0 {
 		return nil
 	}
 	_ = unix.Fchmod(dir, 0o700|st.Mode&unix.S_ISGID)
-	if err := unix.Fstat(dir, &st); err != nil {
+	if err := eintr.Fstat(dir, &st); err != nil {
 		return err
 	}
 	if st.Mode&0o077 == 0 {
@@ -88,7 +89,7 @@ func clearOtherBits(dir int) error {
 // empty.
 func handOver(dir int, a job.Account) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(dir, &st); err != nil {
+	if err := eintr.Fstat(dir, &st); err != nil {
 		return err
 	}
 	switch {

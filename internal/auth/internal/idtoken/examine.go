@@ -3,6 +3,8 @@ package idtoken
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"time"
 
 	"jacamar-ci/internal/auth/internal/claims"
@@ -142,12 +144,18 @@ func (k *Keys) Probe(ctx context.Context, now time.Time) Probe {
 	return p
 }
 
-// CheckCache returns why there is no usable set in the state directory, nil if there
-// is one. A fault of the directory itself is a failure.Config error.
+// CheckCache returns why a job could not use what the file of the cached keys has, nil for
+// a missing file. A fault of the directory itself is a failure.Config error.
 func (k *Keys) CheckCache() error {
 	_, err := k.store.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	return err
 }
+
+// CacheFile is the path of the file of the cached keys.
+func (k *Keys) CacheFile() string { return k.Dir().String() + "/" + k.store.file }
 
 // Keep caches a key set as one that was fetched now. It is for the private issuer of a
 // trial, which has no server.

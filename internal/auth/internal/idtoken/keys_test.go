@@ -380,3 +380,13 @@ func TestProbe(t *testing.T) {
 		}
 	})
 }
+
+// TestCheckCache: a job can do without a file of cached keys, and not with a damaged one.
+func TestCheckCache(t *testing.T) {
+	s := newSite(t)
+	testutil.Must(t, os.Mkdir(s.stateDir.String(), 0o700), s.keys().CheckCache(), s.keys().Keep(soundSet(t), time.Now()), s.keys().CheckCache())
+	testutil.Must(t, os.WriteFile(s.keys().CacheFile(), []byte("x"), 0o600))
+	if err := s.keys().CheckCache(); err == nil {
+		t.Error("a damaged file can be used")
+	}
+}

@@ -12,8 +12,8 @@ import (
 	"jacamar-ci/internal/strictjson"
 )
 
-// maxSkew is the accepted difference between the clocks of GitLab and this host.
-const maxSkew = time.Minute
+// MaxSkew is the accepted difference between the clocks of GitLab and this host.
+const MaxSkew = time.Minute
 
 // Verify checks the signature with the key of the set that the token names, and then
 // every claim against the rules and the expected job.
@@ -110,9 +110,9 @@ func wrongAudience(aud any, rules Rules) error {
 
 func checkTimes(t claims.Token, rules Rules, now time.Time) error {
 	switch {
-	case t.IssuedAt.After(now.Add(maxSkew)):
+	case t.IssuedAt.After(now.Add(MaxSkew)):
 		return refuse(RuleTime, "issued %s in the future: check the clocks of GitLab and of this host", wholeSeconds(t.IssuedAt.Sub(now)))
-	case t.NotBefore.After(now.Add(maxSkew)):
+	case t.NotBefore.After(now.Add(MaxSkew)):
 		return refuse(RuleTime, "not valid for another %s: check the clocks of GitLab and of this host", wholeSeconds(t.NotBefore.Sub(now)))
 	case !t.Expires.After(t.IssuedAt):
 		return refuse(RuleTime, "its exp is not after its iat")
@@ -121,7 +121,7 @@ func checkTimes(t claims.Token, rules Rules, now time.Time) error {
 	case rules.Accepted != "" && rules.Expiry.ignored:
 		return nil
 	}
-	end := t.Expires.Add(maxSkew)
+	end := t.Expires.Add(MaxSkew)
 	if rules.Accepted != "" {
 		end = end.Add(rules.Expiry.grace)
 	}

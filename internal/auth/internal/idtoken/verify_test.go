@@ -309,7 +309,7 @@ func TestH8Clock(t *testing.T) {
 	never := func(e Expiry) func(*Rules) {
 		return func(r *Rules) { r.Expiry = e }
 	}
-	end := time.Hour + maxSkew // the token's last tolerated moment is one instant before
+	end := time.Hour + MaxSkew // the token's last tolerated moment is one instant before
 	for _, c := range []struct {
 		name   string
 		claims fields

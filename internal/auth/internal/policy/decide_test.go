@@ -10,6 +10,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/claims"
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/glob"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/passwd"
 	"jacamar-ci/test/harness/testutil"
@@ -169,7 +170,7 @@ func TestDecideRules(t *testing.T) {
 			ShellAllow, Deny, "/bin/bash is not in the list",
 		},
 		{
-			"shell list not set", func(m *input) { m.rules.ShellAllow = List{Entries: []string{"/bin/zsh"}} },
+			"shell list not set", func(m *input) { m.rules.ShellAllow = List[string]{Entries: []string{"/bin/zsh"}} },
 			ShellAllow, OK, "/bin/bash is in /etc/shells",
 		},
 		{
@@ -200,18 +201,18 @@ func TestDecideRules(t *testing.T) {
 		},
 		{"project blocked and allowed", func(m *input) {
 			m.rules.ProjectBlock = globs(t, "**/solver")
-			m.rules.ProjectAllow = Globs{true, globs(t, "hpc/**")}
+			m.rules.ProjectAllow = List[glob.Pattern]{true, globs(t, "hpc/**")}
 		}, ProjectBlock, Deny, `"hpc/solver" matches "**/solver"`},
 		{
-			"project allowed", func(m *input) { m.rules.ProjectAllow = Globs{true, globs(t, "x/y", "hpc/**")} },
+			"project allowed", func(m *input) { m.rules.ProjectAllow = List[glob.Pattern]{true, globs(t, "x/y", "hpc/**")} },
 			ProjectAllow, OK, `"hpc/solver" matches "hpc/**"`,
 		},
 		{
-			"project not allowed", func(m *input) { m.rules.ProjectAllow = Globs{true, globs(t, "x/y")} },
+			"project not allowed", func(m *input) { m.rules.ProjectAllow = List[glob.Pattern]{true, globs(t, "x/y")} },
 			ProjectAllow, Deny, `"hpc/solver" matches no entry`,
 		},
 		{
-			"empty project list", func(m *input) { m.rules.ProjectAllow = Globs{Set: true} },
+			"empty project list", func(m *input) { m.rules.ProjectAllow = List[glob.Pattern]{Set: true} },
 			ProjectAllow, Deny, `"hpc/solver" matches no entry`,
 		},
 		{

@@ -136,16 +136,16 @@ type Rules struct {
 	// or a RunAs script names.
 	AllowBots bool
 
-	UserAllow  List
+	UserAllow  List[string]
 	UserBlock  []string
-	GroupAllow List
+	GroupAllow List[string]
 	GroupBlock []string
 	// PreValidation also checks these four before RunAs.
 	PreValidation bool
 
-	ShellAllow     List
-	PipelineSource List
-	ProjectAllow   Globs
+	ShellAllow     List[string]
+	PipelineSource List[string]
+	ProjectAllow   List[glob.Pattern]
 	ProjectBlock   []glob.Pattern
 	ProtectedRefs  bool
 	Nologin        bool
@@ -161,23 +161,17 @@ type Rules struct {
 
 // List is an allowlist. An empty one that is set allows no entry; one that is not set
 // is not checked.
-type List struct {
+type List[T any] struct {
 	Set     bool
-	Entries []string
+	Entries []T
 }
 
 // active returns the entries of a list that is set.
-func (l List) active() []string {
+func (l List[T]) active() []T {
 	if !l.Set {
 		return nil
 	}
 	return l.Entries
-}
-
-// Globs is an allowlist of globs.
-type Globs struct {
-	Set     bool
-	Entries []glob.Pattern
 }
 
 // Facts are the facts about the account that the job would get.

@@ -50,7 +50,7 @@ func good(t testing.TB) input {
 
 func (m input) decide() (Grant, Decision) { return Decide(m.id, m.candidate, m.facts, m.rules) }
 
-func allow(entries ...string) List { return List{Set: true, Entries: entries} }
+func allow(entries ...string) List[string] { return List[string]{Set: true, Entries: entries} }
 
 // stepOf returns the step of a rule and fails the test if there is none.
 func stepOf(t testing.TB, d Decision, r Rule) Step {

@@ -21,13 +21,13 @@ func TestCompare(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		of      Membership
-		allow   List
+		allow   List[string]
 		block   []string
 		want    Groups // without Compared
 		settled bool
 	}{
-		{"no list", Membership{IDs: job.GIDs{10}}, List{}, nil, Groups{}, true},
-		{"no list, a group without a name", Membership{IDs: job.GIDs{10}, Named: true, Unnamed: job.GIDs{10}}, List{}, nil, Groups{}, true},
+		{"no list", Membership{IDs: job.GIDs{10}}, List[string]{}, nil, Groups{}, true},
+		{"no list, a group without a name", Membership{IDs: job.GIDs{10}, Named: true, Unnamed: job.GIDs{10}}, List[string]{}, nil, Groups{}, true},
 		{"empty allowlist", Membership{IDs: job.GIDs{10}}, allow(), nil, Groups{}, true},
 		{"allowed by the id", Membership{IDs: job.GIDs{9, 10}}, allow("hpc", "ci"), nil, Groups{Allowed: 2}, true},
 		{"allowed by a second name of the id", Membership{IDs: job.GIDs{10}}, allow("ci-old"), nil, Groups{Allowed: 1}, true},
@@ -37,17 +37,17 @@ func TestCompare(t *testing.T) {
 		{"not allowed, a group without a name", Membership{IDs: job.GIDs{9}, Named: true, Unnamed: job.GIDs{9}}, allow("ci"), nil, Groups{}, true},
 		{"allowed and blocked", Membership{IDs: job.GIDs{10, 12}}, allow("ci"), []string{"guests"}, Groups{Allowed: 1, Blocked: 1}, true},
 		{"allowed, and the blocklist has an unknown group", Membership{IDs: job.GIDs{10}}, allow("ci"), []string{"gone"}, Groups{Allowed: 1}, true},
-		{"blocked by the id", Membership{IDs: job.GIDs{12}}, List{}, []string{"gone", "guests"}, Groups{Blocked: 2}, true},
+		{"blocked by the id", Membership{IDs: job.GIDs{12}}, List[string]{}, []string{"gone", "guests"}, Groups{Blocked: 2}, true},
 		{"blocked by the id, but perhaps allowed by a name", Membership{IDs: job.GIDs{12}}, allow("ci"), []string{"guests"}, Groups{Blocked: 1}, false},
 		{"blocked by the id, and no one is allowed", Membership{IDs: job.GIDs{12}}, allow(), []string{"guests"}, Groups{Blocked: 1}, true},
-		{"blocked by the name of another id", Membership{IDs: job.GIDs{77}, Named: true, Names: []string{"guests"}}, List{}, []string{"guests"}, Groups{Blocked: 1}, true},
-		{"not blocked by the id", Membership{IDs: job.GIDs{9}}, List{}, []string{"guests"}, Groups{}, false},
-		{"not blocked", Membership{IDs: job.GIDs{9}, Named: true, Names: []string{"users"}}, List{}, []string{"guests"}, Groups{}, true},
-		{"a group without a name", Membership{IDs: job.GIDs{8, 9}, Named: true, Names: []string{"users"}, Unnamed: job.GIDs{8}}, List{}, []string{"guests"}, Groups{Unnamed: id(8)}, true},
-		{"blocked, and a group without a name", Membership{IDs: job.GIDs{8, 12}, Named: true, Unnamed: job.GIDs{8}}, List{}, []string{"guests"}, Groups{Blocked: 1}, true},
-		{"the blocklist has an unknown group", Membership{IDs: job.GIDs{9}}, List{}, []string{"guests", "gone"}, Groups{Unknown: 2}, false},
-		{"the same, and all names are known", Membership{IDs: job.GIDs{9}, Named: true, Names: []string{"users"}}, List{}, []string{"guests", "gone"}, Groups{}, true},
-		{"blocked, and the blocklist has an unknown group", Membership{IDs: job.GIDs{12}}, List{}, []string{"gone", "guests"}, Groups{Blocked: 2}, true},
+		{"blocked by the name of another id", Membership{IDs: job.GIDs{77}, Named: true, Names: []string{"guests"}}, List[string]{}, []string{"guests"}, Groups{Blocked: 1}, true},
+		{"not blocked by the id", Membership{IDs: job.GIDs{9}}, List[string]{}, []string{"guests"}, Groups{}, false},
+		{"not blocked", Membership{IDs: job.GIDs{9}, Named: true, Names: []string{"users"}}, List[string]{}, []string{"guests"}, Groups{}, true},
+		{"a group without a name", Membership{IDs: job.GIDs{8, 9}, Named: true, Names: []string{"users"}, Unnamed: job.GIDs{8}}, List[string]{}, []string{"guests"}, Groups{Unnamed: id(8)}, true},
+		{"blocked, and a group without a name", Membership{IDs: job.GIDs{8, 12}, Named: true, Unnamed: job.GIDs{8}}, List[string]{}, []string{"guests"}, Groups{Blocked: 1}, true},
+		{"the blocklist has an unknown group", Membership{IDs: job.GIDs{9}}, List[string]{}, []string{"guests", "gone"}, Groups{Unknown: 2}, false},
+		{"the same, and all names are known", Membership{IDs: job.GIDs{9}, Named: true, Names: []string{"users"}}, List[string]{}, []string{"guests", "gone"}, Groups{}, true},
+		{"blocked, and the blocklist has an unknown group", Membership{IDs: job.GIDs{12}}, List[string]{}, []string{"gone", "guests"}, Groups{Blocked: 2}, true},
 		{"no account", Membership{Named: true}, allow("ci"), []string{"gone"}, Groups{}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestFinal(t *testing.T) {
 	login := Candidate{login: testutil.Username(t, "alice")}
 	early := 0
 	for range 20000 {
-		rules := Rules{PreValidation: true, GroupAllow: List{r.IntN(2) == 0, some()}, GroupBlock: some()}
+		rules := Rules{PreValidation: true, GroupAllow: List[string]{r.IntN(2) == 0, some()}, GroupBlock: some()}
 		ids, err := job.SortGIDs(job.GID(9+r.IntN(5)), job.GID(9+r.IntN(5)))
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func userLists(login job.Username, r Rules) []Step {
 	return []Step{userAllowStep(login.String(), r.UserAllow), userBlockStep(login.String(), r.UserBlock)}
 }
 
-func userAllowStep(login string, list List) Step {
+func userAllowStep(login string, list List[string]) Step {
 	switch {
 	case !list.Set:
 		return skip(UserAllow, "not set")

@@ -54,7 +54,7 @@ func (m Membership) named(r Rules) Groups {
 func TestListsAgainstTheModel(t *testing.T) {
 	users := [][]string{nil, {}, {"bob"}, {"alice"}, {"bob", "alice"}}
 	groups := [][]string{nil, {}, {"wheel"}, {"staff"}, {"wheel", "staff"}}
-	list := func(e []string) List { return List{Set: e != nil, Entries: e} }
+	list := func(e []string) List[string] { return List[string]{Set: e != nil, Entries: e} }
 	members := []Membership{{}, {Names: []string{"x", "staff"}}, {Unnamed: job.GIDs{5}}, {Names: []string{"x", "staff"}, Unnamed: job.GIDs{5}}}
 	count := 0
 	for i := range 625 {
@@ -95,7 +95,7 @@ func TestListsProperties(t *testing.T) {
 		return l
 	}
 	agrees := func(ua, ub, ga, gb, in uint8, uset, gset, unnamed bool) bool {
-		r := Rules{UserAllow: List{uset, pick(ua)}, UserBlock: pick(ub), GroupAllow: List{gset, pick(ga)}, GroupBlock: pick(gb), PreValidation: true}
+		r := Rules{UserAllow: List[string]{uset, pick(ua)}, UserBlock: pick(ub), GroupAllow: List[string]{gset, pick(ga)}, GroupBlock: pick(gb), PreValidation: true}
 		m := Membership{Names: pick(in)}
 		if unnamed {
 			m.Unnamed = job.GIDs{7}
@@ -109,8 +109,8 @@ func TestListsProperties(t *testing.T) {
 	monotone := func(ua, ub, ga, gb, in, more uint8, uset, gset bool) bool {
 		m := Membership{Names: pick(in)}
 		c := Candidate{login: testutil.Username(t, "alice")}
-		tight := Rules{UserAllow: List{uset, pick(ua &^ more)}, UserBlock: pick(ub | more), GroupAllow: List{gset, pick(ga &^ more)}, GroupBlock: pick(gb | more), PreValidation: true}
-		loose := Rules{UserAllow: List{uset, pick(ua)}, UserBlock: pick(ub), GroupAllow: List{gset, pick(ga)}, GroupBlock: pick(gb), PreValidation: true}
+		tight := Rules{UserAllow: List[string]{uset, pick(ua &^ more)}, UserBlock: pick(ub | more), GroupAllow: List[string]{gset, pick(ga &^ more)}, GroupBlock: pick(gb | more), PreValidation: true}
+		loose := Rules{UserAllow: List[string]{uset, pick(ua)}, UserBlock: pick(ub), GroupAllow: List[string]{gset, pick(ga)}, GroupBlock: pick(gb), PreValidation: true}
 		return !PreValidate(c, m.named(tight), tight).Allowed || PreValidate(c, m.named(loose), loose).Allowed
 	}
 	if err := quick.Check(monotone, nil); err != nil {

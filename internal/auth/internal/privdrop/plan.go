@@ -26,7 +26,7 @@ func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 		own.as = credential(a)
 		return own, firstError(checkNoTerminal, MayChangeIDs, CheckSuidDumpable)
 	case settings.Sudo:
-		own.argv = append([]string{sudo, "-n", "-H", "-u", a.Name.String(), "--"}, own.argv...)
+		own.argv = append([]string{SudoPath, "-n", "-H", "-u", a.Name.String(), "--"}, own.argv...)
 		return own, firstError(checkNoTerminal, maySudo)
 	case settings.None:
 		if int(a.UID) != os.Geteuid() {
@@ -42,7 +42,7 @@ func (l Launcher) plan(a job.Account, stage job.Stage) (plan, error) {
 // its command was stopped, and the only signal that this process may send to it is
 // SIGCONT within a session (kill(2)). jacamar then creates a session itself.
 func (p plan) attributes(terminal func() bool) *syscall.SysProcAttr {
-	if p.argv[0] == sudo && !terminal() {
+	if p.argv[0] == SudoPath && !terminal() {
 		return &syscall.SysProcAttr{Setpgid: true}
 	}
 	return &syscall.SysProcAttr{Credential: p.as, Setsid: true}
@@ -76,14 +76,14 @@ func credential(a job.Account) *syscall.Credential {
 	return c
 }
 
-// sudo is never looked up in PATH.
-const sudo = "/usr/bin/sudo"
+// SudoPath is where sudo is: it is never looked up in PATH.
+const SudoPath = "/usr/bin/sudo"
 
 // maySudo refuses if sudo cannot change accounts. It does not check sudo's rules.
 func maySudo() error {
 	var info unix.Stat_t
-	if err := unix.Stat(sudo, &info); err != nil {
-		return failure.Configf("downscope is sudo, but %s cannot be used: %w", sudo, err)
+	if err := unix.Stat(SudoPath, &info); err != nil {
+		return failure.Configf("downscope is sudo, but %s cannot be used: %w", SudoPath, err)
 	}
 	return checkSudo(info.Uid, info.Mode, noNewPrivs())
 }
@@ -91,7 +91,7 @@ func maySudo() error {
 func checkSudo(owner, mode uint32, noNewPrivs bool) error {
 	switch {
 	case owner != 0 || mode&unix.S_ISUID == 0:
-		return failure.Configf("downscope is sudo, but %s is not owned by root or has no setuid bit", sudo)
+		return failure.Configf("downscope is sudo, but %s is not owned by root or has no setuid bit", SudoPath)
 	case noNewPrivs:
 		return failure.Configf("downscope is sudo, but no_new_privs is set (NoNewPrivileges= in the runner's unit?), which disables setuid bits")
 	}

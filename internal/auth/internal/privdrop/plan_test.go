@@ -120,7 +120,7 @@ func TestNoTerminal(t *testing.T) {
 }
 
 func TestMaySudo(t *testing.T) {
-	if _, err := os.Stat(sudo); err != nil {
+	if _, err := os.Stat(SudoPath); err != nil {
 		if got := maySudo(); got == nil || !strings.Contains(got.Error(), "cannot be used") {
 			t.Errorf("without sudo: %v", got)
 		}

@@ -69,8 +69,8 @@ func TestAttributes(t *testing.T) {
 		program          string
 		terminal, leaves bool
 	}{
-		{sudo, false, false},
-		{sudo, true, true},
+		{SudoPath, false, false},
+		{SudoPath, true, true},
 		{"/usr/bin/jacamar", false, true},
 		{"/usr/bin/jacamar", true, true},
 	} {

@@ -36,7 +36,7 @@ func script(t testing.TB, text string) Script {
 	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return Script{Path: testutil.AbsPath(t, path), Trust: trustedfile.Self(), limit: 20 * time.Second}
+	return Script{Path: testutil.AbsPath(t, path), Trust: trustedfile.Self(), limit: time.Minute}
 }
 
 func bash(t testing.TB, body string) Script {

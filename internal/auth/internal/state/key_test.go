@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -121,10 +122,17 @@ func TestDamagedKey(t *testing.T) {
 		}
 		for what, read := range map[string]func(statedir.Dir) (Key, error){"MakeKey": LoadOrCreateKey, "LoadKey": LoadKey} {
 			k, err := read(d)
-			if failure.KindOf(err) != failure.Config || !strings.Contains(fmt.Sprint(err), c.want) || !strings.Contains(fmt.Sprint(err), "remove it") || k.secret != nil {
+			if failure.KindOf(err) != failure.Config || !strings.Contains(fmt.Sprint(err), c.want) || !strings.HasSuffix(fmt.Sprint(err), ": remove it; the next job creates another") || strings.Contains(err.Error(), "run: ") || k.secret != nil {
 				t.Errorf("%s, %s: %v, want a fault of the configuration with %q", name, what, err, c.want)
 			}
 		}
+		if err := CheckKey(d); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: CheckKey returns %v", name, err)
+		}
+	}
+	_, d, path := made(t)
+	if err := errors.Join(CheckKey(d), os.Remove(path), CheckKey(d)); err != nil {
+		t.Error(err)
 	}
 }
 

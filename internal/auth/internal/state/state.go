@@ -25,6 +25,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/trustedfile"
 )
 
 // State is the result of the config stage. The later stages need not query the name
@@ -204,12 +205,29 @@ func newKey(dir statedir.Dir, b []byte, err error) (Key, error) {
 	case err == nil && len(b) != keySize:
 		err = fmt.Errorf("%d bytes, want %d", len(b), keySize)
 	}
+	if fault := (*trustedfile.Fault)(nil); errors.As(err, &fault) {
+		err = errors.New(fault.Problem) // its fix would keep a key that others may know
+	}
 	if err != nil {
 		return Key{}, failure.Configf("cannot use %s/%s: %w: remove it; the next job creates another", dir.Path(), keyFile, err)
 	}
 	k := Key{new([keySize]byte)}
 	copy(k.secret[:], b)
 	return k, nil
+}
+
+// CheckKey returns why jobs cannot use the key of the directory. A missing one is created
+// by the next job.
+func CheckKey(dir statedir.Dir) error {
+	key, err := LoadKey(dir)
+	switch {
+	case failure.KindOf(err) == failure.Denied: // missing
+		return nil
+	case err != nil:
+		return err
+	}
+	key.Clear()
+	return nil
 }
 
 // Clear overwrites the key: a child process shares this process's memory until it

@@ -1,7 +1,8 @@
 // Package statedir stores the files of jacamar-auth's own state: GitLab's keys, the key
-// that seals a job's state, the operator's log and the journal. The directory belongs to one account, and no other may
-// change it: its contents decide which account a job gets. Several processes may use it
-// concurrently, because files are only created or replaced as a whole.
+// that seals a job's state, the operator's log and the journal. The directory belongs to
+// one account, and no other may change it: its contents decide which account a job gets.
+// Several processes may use it concurrently: keys are only created or replaced as a whole,
+// and the log and the journal only grow.
 package statedir
 
 import (

@@ -18,6 +18,7 @@ import (
 
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/capability"
+	"jacamar-ci/internal/rlimit"
 )
 
 // Command is one helper to run.
@@ -175,24 +176,6 @@ type SignalError struct{ Signal syscall.Signal }
 
 func (e SignalError) Error() string { return fmt.Sprintf("ended by signal %d", int(e.Signal)) }
 
-// minimumLimits are the soft limits with which every helper gives complete output, with
-// a wide margin: helpers need at most a twentieth. With less, a name service that cannot
-// open a file reports no groups and no error.
-var minimumLimits = []struct {
-	resource int
-	what     string
-	need     uint64
-}{
-	{unix.RLIMIT_NOFILE, "open files", 64},
-	{unix.RLIMIT_NPROC, "processes", 64},
-	{unix.RLIMIT_AS, "address space (bytes)", 1 << 30},
-	{unix.RLIMIT_DATA, "data (bytes)", 256 << 20},
-	{unix.RLIMIT_STACK, "stack (bytes)", 1 << 20},
-	{unix.RLIMIT_FSIZE, "file size (bytes)", 1 << 20},
-	{unix.RLIMIT_CPU, "processor time (s)", 60},
-	{unix.RLIMIT_SIGPENDING, "pending signals", 64},
-}
-
 // checkLimits checks the limits that a helper with other ids has inherited. It reads
 // those of the helper: other processes of this process's account can change those of
 // this process at any time (prlimit(2)), but not those of the helper.
@@ -200,14 +183,9 @@ func (c Command) checkLimits(pid int) error {
 	if c.As == nil {
 		return nil
 	}
-	for _, f := range minimumLimits {
-		var is unix.Rlimit
-		if err := unix.Prlimit(pid, f.resource, nil, &is); err != nil {
-			return fmt.Errorf("cannot read its limit on %s: %w", f.what, err)
-		}
-		if is.Cur < f.need {
-			return fmt.Errorf("its limit on %s is %d, below %d: raise it by ulimit or Limit…= in the runner's unit", f.what, is.Cur, f.need)
-		}
+	short, err := rlimit.Shortages(pid)
+	if err != nil || len(short) == 0 {
+		return err
 	}
-	return nil
+	return fmt.Errorf("its %s: %s", short[0], short[0].Fix())
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/internal/thread"
+	"jacamar-ci/internal/rlimit"
 )
 
 func other(t *testing.T) *thread.IDs {
@@ -76,30 +77,17 @@ func TestLimits(t *testing.T) {
 		fmt.Printf("\n%s%v\n", got.Stdout, err)
 		return
 	}
-	for _, c := range []struct {
-		option      string
-		under, just int64
-		what        string
-	}{
-		{"--nofile", 63, 64, "open files"},
-		{"--nproc", 63, 64, "processes"},
-		{"--as", 1<<30 - 1, 1 << 30, "address space"},
-		{"--data", 256<<20 - 1, 256 << 20, "data"},
-		{"--stack", 1<<20 - 1, 1 << 20, "stack"},
-		{"--fsize", 1<<20 - 1, 1 << 20, "file size"},
-		{"--cpu", 59, 60, "processor time"},
-		{"--sigpending", 63, 64, "pending signals"},
-	} {
-		for limit, ran := range map[int64]bool{c.under: false, c.just: true} {
-			cmd := exec.Command("/usr/bin/prlimit", fmt.Sprintf("%s=%d:", c.option, limit), os.Args[0], "-test.run", "^TestLimits$")
+	for _, n := range rlimit.Needs() {
+		for limit, ran := range map[uint64]bool{n.Least - 1: false, n.Least: true} {
+			cmd := exec.Command("/usr/bin/prlimit", fmt.Sprintf("--%s=%d:", n.Resource, limit), os.Args[0], "-test.run", "^TestLimits$")
 			cmd.Env = []string{limited + "=1"}
 			out, err := cmd.CombinedOutput()
 			if err != nil {
-				t.Fatalf("%s=%d: %v: %s", c.option, limit, err, out)
+				t.Fatalf("%s=%d: %v: %s", n.Resource, limit, err, out)
 			}
-			refused := strings.Contains(string(out), fmt.Sprintf("its limit on %s", c.what)) && strings.Contains(string(out), fmt.Sprintf("is %d, below %d", limit, c.just))
+			refused := strings.Contains(string(out), fmt.Sprintf("its limit on %s is %d, below %d", n.What, limit, n.Least))
 			if strings.Contains(string(out), "\n<nil>\n") != ran || refused == ran {
-				t.Errorf("%s=%d: %s", c.option, limit, out)
+				t.Errorf("%s=%d: %s", n.Resource, limit, out)
 			}
 		}
 	}

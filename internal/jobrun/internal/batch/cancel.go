@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,7 +44,7 @@ func (r *submittedJob) terminate() error {
 // signalScript sends TERM to the script and its children and waits for their end.
 func (r *submittedJob) signalScript() {
 	signaller, ok := r.Scheduler.(scheduler.Signaller)
-	if !ok || r.stop.Aborting() {
+	if !ok || r.id == "" || r.stop.Aborting() {
 		return
 	}
 	ctx, cancel := until(r.stop.Abort)
@@ -57,13 +58,16 @@ func (r *submittedJob) signalScript() {
 		case <-r.watcher.ended:
 			return
 		case <-ctx.Done():
+			if !r.stop.Aborting() {
+				r.Messages.Note("the script of %s job %s has not ended within %v of SIGTERM; the job is cancelled, which kills it", r.Scheduler.Name(), r.id, r.Settings.CancelGrace)
+			}
 			return
 		case r.state = <-r.poller.states:
 			if r.state.Phase == scheduler.Done {
 				return
 			}
 		case r.startStatus = <-r.watcher.started:
-		case <-r.watcher.failed: //nolint:errcheck // an unreadable log must not delay the end
+		case <-r.watcher.failed: // an unreadable log must not delay the end
 		}
 	}
 }
@@ -117,6 +121,7 @@ func (t Task) cancelAndConfirm(ctx context.Context, id scheduler.ID, absent time
 type cancellation struct {
 	Task
 	lastStates map[scheduler.ID]scheduler.State
+	byName     bool // a job that the list does not have was cancelled by its name
 }
 
 func (t Task) unconfirmed(id scheduler.ID, err error) error {
@@ -139,6 +144,10 @@ func (c *cancellation) attempt(ctx context.Context, id scheduler.ID) (ended bool
 	if err != nil {
 		return false, c.cancelByName(ctx, err)
 	}
+	if len(found) == 0 && !c.byName {
+		c.byName = true
+		_ = c.cancelByName(ctx, nil)
+	}
 	ended = true
 	for _, f := range found {
 		if f.State.Phase == scheduler.Done {
@@ -146,12 +155,13 @@ func (c *cancellation) attempt(ctx context.Context, id scheduler.ID) (ended bool
 		}
 		finished, ferr := c.cancelOne(ctx, f.ID)
 		ended = ended && finished
-		err = ferr
+		err = cmp.Or(err, ferr)
 	}
 	return ended, err
 }
 
-// cancelByName cancels by name when the list of jobs cannot be read.
+// cancelByName cancels by name when the list of jobs cannot be read, or does not have the
+// job: a site or a user may have configured what the list leaves out.
 func (t Task) cancelByName(ctx context.Context, why error) error {
 	if c, ok := t.Scheduler.(scheduler.NameCanceller); ok {
 		t.runCommand(ctx, c.CancelName(t.User, t.Name), cancelLimit)

@@ -81,6 +81,11 @@ func TestStop(t *testing.T) {
 				if w.hasRecord() != tt.left {
 					t.Errorf("a record is left: %v, want %v", w.hasRecord(), tt.left)
 				}
+				const line = "the script of Slurm job 42 has not ended within 10s of SIGTERM; the job is cancelled, which kills it"
+				deaf := tt.signal && tt.abort == 0 && !strings.Contains(tt.name, "after the signal")
+				if strings.Contains(w.log.String(), line) != deaf {
+					t.Errorf("a line on the script that does not end: %v, want %v\n%s", !deaf, deaf, w.log)
+				}
 			})
 		})
 	}
@@ -302,8 +307,11 @@ func TestCleanup(t *testing.T) {
 			if err := w.task.Cleanup(); err != nil || w.hasRecord() {
 				t.Errorf("%v, record left: %v", err, w.hasRecord())
 			}
-			if _, ok := w.called("scancel"); ok {
+			if _, ok := w.called("scancel", "42"); ok {
 				t.Errorf("another job was cancelled: %v", w.calls)
+			}
+			if _, named := w.called("scancel", "-n", w.task.Name); !named || w.count("scancel") != 1 {
+				t.Errorf("%d cancels, want one by the name: %v", w.count("scancel"), w.calls)
 			}
 		})
 	})

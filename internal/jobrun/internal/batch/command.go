@@ -32,8 +32,10 @@ type Programs struct {
 }
 
 const (
-	// outputLimit bounds what is read of one command's output, in bytes.
-	outputLimit = 1 << 20
+	// outputLimit bounds what is read of one command's output, in bytes: Grid Engine's qstat
+	// has 450 for each of the user's jobs, or of all users' where the site or the user has
+	// "-u *" among the defaults of qstat (sge_qstat of qstat(1)).
+	outputLimit = 32 << 20
 	// outputGrace is how long to read output after the command itself has ended: a
 	// daemon that it left behind may hold the pipe open.
 	outputGrace = 300 * time.Millisecond
@@ -63,7 +65,7 @@ func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply 
 	if err != nil {
 		return scheduler.Reply{Err: notStarted{error: err}}
 	}
-	if tasks := process.CountTasks(); tasks.Short(spareTasks) {
+	if tasks := process.TasksBefore(spareTasks); tasks.Short(spareTasks) {
 		return scheduler.Reply{Err: notStarted{errors.New(tasks.String()), true}}
 	}
 	stdout, outEnd, err := newCapture()
@@ -78,11 +80,7 @@ func (p Programs) Run(ctx context.Context, c scheduler.Command) scheduler.Reply 
 	outEnd.Close()
 	errEnd.Close()
 	if err != nil {
-		none := notStarted{error: err}
-		if errors.Is(err, unix.EAGAIN) {
-			none.retry = true
-		}
-		return scheduler.Reply{Err: none}
+		return scheduler.Reply{Err: notStarted{err, errors.Is(err, unix.EAGAIN)}}
 	}
 	r := wait(ctx, child, stdout.limitReached, stderr.limitReached)
 	r.Stdout, r.Stderr = stdout.text(), stderr.text()

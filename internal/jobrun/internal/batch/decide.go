@@ -18,6 +18,7 @@ type decider struct {
 	missingSince       time.Time // since when the batch system has no such job
 	silentSince        time.Time // since when it does not reply
 	doneSince          time.Time // since when it reports the job as done
+	requeuedSince      time.Time // since when it is pending although its script has started
 	warned             bool      // that it does not reply
 	unschedulableCount int       // consecutive states that report the job as unschedulable
 }
@@ -35,6 +36,9 @@ const (
 	// confirmations is how many consecutive states must report a job as
 	// unschedulable: some reasons appear only while the scheduler or a node starts.
 	confirmations = 2
+	// requeueLimit is how long a job may be pending whose script has started: a batch
+	// system may show for a moment what was before the start.
+	requeueLimit = 2 * time.Minute
 )
 
 // decision is the next step.
@@ -48,7 +52,7 @@ const (
 
 // observe takes the latest state. started reports that the wrapper has started.
 func (d *decider) observe(s scheduler.State, started bool, now time.Time) (decision, error) {
-	d.updateTimes(s, now)
+	d.updateTimes(s, started, now)
 	switch {
 	case s.Phase == scheduler.Done:
 		return d.onDone(s, started, now), nil
@@ -56,6 +60,8 @@ func (d *decider) observe(s scheduler.State, started bool, now time.Time) (decis
 		return d.onMissing(now)
 	case !d.silentSince.IsZero():
 		return d.onSilent(now)
+	case !d.requeuedSince.IsZero():
+		return d.onRequeued(now)
 	case s.Phase == scheduler.Pending:
 		return d.onPending(s, now)
 	}
@@ -64,7 +70,7 @@ func (d *decider) observe(s scheduler.State, started bool, now time.Time) (decis
 }
 
 // updateTimes sets the times since when each condition holds.
-func (d *decider) updateTimes(s scheduler.State, now time.Time) {
+func (d *decider) updateTimes(s scheduler.State, started bool, now time.Time) {
 	keep := func(t *time.Time, holds bool) {
 		switch {
 		case !holds:
@@ -76,6 +82,7 @@ func (d *decider) updateTimes(s scheduler.State, now time.Time) {
 	keep(&d.missingSince, s.Phase == scheduler.Unknown && s.Missing)
 	keep(&d.silentSince, s.Phase == scheduler.Unknown && !s.Missing)
 	keep(&d.doneSince, s.Phase == scheduler.Done)
+	keep(&d.requeuedSince, s.Phase == scheduler.Pending && started)
 }
 
 // onDone waits for the status file, which may become visible later than the batch
@@ -109,6 +116,15 @@ func (d *decider) onSilent(now time.Time) (decision, error) {
 		return keepWaiting, nil
 	}
 	return abandonJob, failure.Systemf("%s has not responded for %v", d.task.Scheduler.Name(), unreachableLimit)
+}
+
+// onRequeued abandons a job that the batch system has put back into its queue and whose
+// script recorded no end: it could be held there forever.
+func (d *decider) onRequeued(now time.Time) (decision, error) {
+	if now.Sub(d.requeuedSince) < requeueLimit {
+		return keepWaiting, nil
+	}
+	return abandonJob, d.task.requeued(d.id)
 }
 
 // onPending decides whether the job can still start in time.

@@ -29,13 +29,30 @@ func (r *submittedJob) finishByStatusFile(status endStatus) error {
 	if err := r.copyRest(status.size); err != nil {
 		return err
 	}
-	if status.code != 0 {
+	if r.state.Phase == scheduler.Pending {
+		r.state = scheduler.State{} // of before the start
+	}
+	if (status.code != 0 || status.terminated) && r.id != "" {
 		r.awaitReason(status)
 	}
-	if status.terminated && status.code != 0 && r.state.Phase != scheduler.Done && !r.stop.Terminating() {
+	if r.state.Phase == scheduler.Pending {
+		r.cancelErr = r.cancel() // it could be held there forever
+	}
+	killed := status.terminated && status.code != 0 && !r.stop.Terminating()
+	if killed && r.startsAgain(status) {
+		return r.requeued(r.id)
+	}
+	if killed && r.state.Phase != scheduler.Done {
 		r.Messages.Note("%s sent SIGTERM to the script without recording a reason; the usual reason is a time limit", r.Scheduler.Name())
 	}
 	return r.outcome(r.id, r.endStatus, true, r.state)
+}
+
+// startsAgain reports whether the batch system has put the job back into its queue after
+// its script: it is pending, or its wrapper has refused a second start.
+func (r *submittedJob) startsAgain(status endStatus) bool {
+	refused := r.state.Exit.Known && r.state.Exit.Code == refusedCode && status.code != refusedCode
+	return r.state.Phase == scheduler.Pending || r.state.Phase == scheduler.Done && refused
 }
 
 // awaitReason polls the batch system until it reports the job as done, or has had no
@@ -156,6 +173,11 @@ func (t Task) outcomeWithoutStatus(id scheduler.ID, s scheduler.State) error {
 	return nil
 }
 
+// requeued is the outcome of a job that the batch system has put back into its queue.
+func (t Task) requeued(id scheduler.ID) error {
+	return failure.Systemf("%s put job %s back into its queue after its script had started, and a script does not run twice", t.Scheduler.Name(), id)
+}
+
 // outcomeByClass is the outcome of a job that the batch system ended.
 func (t Task) outcomeByClass(id scheduler.ID, s scheduler.State) error {
 	what := fmt.Sprintf("%s ended job %s: %s (%s)", t.Scheduler.Name(), id, s.Description, s.Name)
@@ -195,14 +217,14 @@ func cancelledBy(uid string) string {
 
 // describeEnd is the batch system's name of the final state, with the exit status.
 func describeEnd(s scheduler.State) string {
-	words := []string{s.Name}
-	if s.Exit.Known {
-		words = append(words, fmt.Sprintf("exit code %d", s.Exit.Code))
+	if !s.Exit.Known {
+		return s.Name
 	}
-	if s.Exit.Known && s.Exit.Signal != 0 {
-		words = append(words, fmt.Sprintf("signal %d", s.Exit.Signal))
+	words := fmt.Sprintf("%s, exit code %d", s.Name, s.Exit.Code)
+	if s.Exit.Signal != 0 {
+		words += fmt.Sprintf(", signal %d", s.Exit.Signal)
 	}
-	return strings.Join(words, ", ")
+	return words
 }
 
 const (
@@ -222,7 +244,7 @@ func (r *submittedJob) summarize() {
 		lines = append(lines, r.summary(u)...)
 	}
 	r.reportEnd(u)
-	r.Messages.Section("jacamar_batch", fmt.Sprintf("%s job %s%s", r.Scheduler.Name(), r.id, r.endWords()), lines)
+	r.Messages.Section("jacamar_batch", fmt.Sprintf("%s job %s%s", r.Scheduler.Name(), r.shown(), r.endWords()), lines)
 }
 
 // endWords describes the end of the job for the title of its summary, as far as known:
@@ -244,7 +266,7 @@ func (r *submittedJob) endWords() string {
 // usage queries the accounting, where the site has one.
 func (r *submittedJob) usage() scheduler.Usage {
 	accountant, ok := r.Scheduler.(scheduler.Accountant)
-	if !ok || !r.Settings.SlurmSacct || r.stop.Terminating() {
+	if !ok || r.id == "" || !r.Settings.SlurmSacct || r.stop.Terminating() {
 		return scheduler.Usage{}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), usageLimit)
@@ -269,13 +291,14 @@ func (r *submittedJob) summary(u scheduler.Usage) []string {
 	}
 	nodes := first(u.Nodes, r.state.Nodes, r.startStatus.node)
 	add(nodes != "", "nodes: %s", nodes)
-	if r.endStatus != nil && !r.startStatus.at.IsZero() {
-		add(true, "ran: %v", r.endStatus.at.Sub(r.startStatus.at))
+	// A clock that was set back meanwhile, or an end without a time, gives no duration.
+	if begun := r.startStatus.at; r.endStatus != nil && !begun.IsZero() && !r.endStatus.at.Before(begun) {
+		add(true, "ran: %v", r.endStatus.at.Sub(begun))
 	} else {
 		add(u.Elapsed > 0, "ran: %v", u.Elapsed)
 	}
 	waited := r.startStatus.at.Sub(r.submitted.Truncate(time.Second))
-	add(!r.startStatus.at.IsZero() && waited >= 0, "waited: %v", waited)
+	add(waited >= 0, "waited: %v", waited) // negative without a start too
 	part, ok := u.Efficiency()
 	add(ok, "CPU efficiency: %.0f %% of %d CPUs", 100*part, u.CPUs)
 	add(u.Memory > 0, "peak memory of a task: %.1f MiB", float64(u.Memory)/(1<<20))

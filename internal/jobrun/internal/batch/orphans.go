@@ -21,11 +21,13 @@ type record struct {
 	Name string `json:"name"`
 	// Scheduler is the batch system of the submission: in another one its ids are
 	// unknown, or those of other jobs.
-	Scheduler string           `json:"scheduler"`
-	ID        scheduler.ID     `json:"id,omitempty"`
-	Host      string           `json:"host"`
-	Process   proctree.Process `json:"process"`
-	Time      time.Time        `json:"time"`
+	Scheduler string `json:"scheduler"`
+	// Clusters are those in which the job is searched for, "" for the local one.
+	Clusters string           `json:"clusters,omitempty"`
+	ID       scheduler.ID     `json:"id,omitempty"`
+	Host     string           `json:"host"`
+	Process  proctree.Process `json:"process"`
+	Time     time.Time        `json:"time"`
 }
 
 // write replaces the record atomically.
@@ -136,11 +138,27 @@ func (t Task) cancelOrphan(ctx context.Context, o orphan) error {
 	if err != nil {
 		return err
 	}
-	t.Name, t.Scripts = o.Name, scripts
+	t.Name, t.Scripts, t.Scheduler = o.Name, scripts, inClusters(t.Scheduler, o.Clusters)
 	if err := t.cancelAndConfirm(ctx, t.cancelID(o), o.requiredAbsence()); err != nil {
 		return err
 	}
 	return o.dir.remove(t.Retain)
+}
+
+// clusters are those of a submission, "" for the local one.
+func clusters(s scheduler.Scheduler, args []scheduler.Argument, id scheduler.ID) string {
+	if c, ok := s.(scheduler.Clustered); ok {
+		return c.Clusters(args, id)
+	}
+	return ""
+}
+
+// inClusters is the batch system whose jobs are in these clusters.
+func inClusters(s scheduler.Scheduler, names string) scheduler.Scheduler {
+	if c, ok := s.(scheduler.Clustered); ok {
+		return c.In(names)
+	}
+	return s
 }
 
 // cancelID is the id by which an orphan is cancelled, "" to cancel it by its name.

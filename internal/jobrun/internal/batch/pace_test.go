@@ -107,7 +107,7 @@ func TestQueriesOfManyJobs(t *testing.T) {
 }
 
 func TestWatchLimit(t *testing.T) {
-	for age, want := range map[time.Duration]time.Duration{0: time.Second, time.Minute: time.Second, 200 * time.Second: 2 * time.Second, time.Hour: 5 * time.Second} {
+	for age, want := range map[time.Duration]time.Duration{0: time.Second, 30 * time.Second: time.Second, 200 * time.Second: 4 * time.Second, time.Hour: 5 * time.Second} {
 		if got := watchLimit(age); got != want {
 			t.Errorf("after %v: %v, want %v", age, got, want)
 		}

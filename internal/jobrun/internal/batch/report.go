@@ -16,10 +16,8 @@ func (r *submittedJob) report(n ipc.BatchNote) {
 	if r.Note == nil {
 		return
 	}
-	n.System, n.ID = r.Scheduler.Name(), string(r.id)
-	if !r.startStatus.at.IsZero() {
-		n.Waited = max(r.startStatus.at.Sub(r.submitted), 0).Round(time.Millisecond).Seconds()
-	}
+	n.System, n.ID = r.Scheduler.Name(), r.shown()
+	n.Waited = max(r.startStatus.at.Sub(r.submitted), 0).Round(time.Millisecond).Seconds() // negative before a start
 	n.Node = first(r.state.Nodes, r.startStatus.node)
 	r.Note(n)
 }

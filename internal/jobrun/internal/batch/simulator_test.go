@@ -162,6 +162,13 @@ func (w *simulator) state(state, nodes, reason string) {
 	w.row = state + "|N/A|" + nodes + "|" + reason
 }
 
+// setExit changes the job's exit status in Slurm.
+func (w *simulator) setExit(status string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.exit = status
+}
+
 // forget removes the job from the queue.
 func (w *simulator) forget() {
 	w.mu.Lock()
@@ -224,9 +231,7 @@ func (w *simulator) finish(code int, terminated bool, state string) {
 	terminatedFlag := map[bool]int{true: 1}[terminated]
 	w.put(endedFile, fmt.Sprintf("code=%d\nterm=%d\nsize=%d\nend=%d\n", code, terminatedFlag, len(text), time.Now().Unix()))
 	time.AfterFunc(200*time.Millisecond, func() {
-		w.mu.Lock()
-		w.exit = fmt.Sprintf("%d:0", code)
-		w.mu.Unlock()
+		w.setExit(fmt.Sprintf("%d:0", code))
 		w.state(state, "n1", "None")
 	})
 }

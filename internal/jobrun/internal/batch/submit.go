@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,7 +168,8 @@ func (s *submission) retryFull(message scheduler.Message) (time.Duration, error)
 	return jitter(s.pause), nil
 }
 
-// lookUp searches for a submission of unknown outcome by its name.
+// lookUp searches for a submission of unknown outcome by its name. The id stays unknown, ""
+// without an error, when the batch system has forgotten the job and its script has ended.
 func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, message scheduler.Message) (scheduler.ID, error) {
 	s.Messages.Note("%s gave no clear reply to the submission (%s); searching for the job by name", s.Scheduler.Name(), explain(reply, message))
 	var absent time.Time
@@ -177,6 +179,8 @@ func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, message 
 		switch {
 		case len(found) > 0:
 			return found[0].ID, nil
+		case s.scriptEnded():
+			return "", nil
 		case err != nil:
 			absent = time.Time{}
 		case absent.IsZero():
@@ -192,26 +196,35 @@ func (s *submission) lookUp(ctx context.Context, reply scheduler.Reply, message 
 	}
 }
 
+// scriptEnded reports whether the wrapper has recorded the end of the script.
+func (s *submission) scriptEnded() bool {
+	s.dir().refresh()
+	_, ended := s.dir().readEnd()
+	return ended
+}
+
 // find queries the batch system for the submission by its name.
-func (t Task) find(ctx context.Context) (ours []scheduler.Found, err error) {
+func (t Task) find(ctx context.Context) ([]scheduler.Found, error) {
 	finder, ok := t.Scheduler.(scheduler.Finder)
 	if !ok {
 		return nil, fmt.Errorf("%s cannot find jobs by name", t.Scheduler.Name())
 	}
 	all, err := finder.ParseFind(t.runCommand(ctx, finder.Find(t.User, t.Name), queryLimit))
+	if owners, unnamed := finder.(scheduler.OwnerFinder); unnamed {
+		ours, ferr := t.ownOf(ctx, owners, all)
+		return ours, cmp.Or(err, ferr)
+	}
+	return slices.DeleteFunc(all, func(f scheduler.Found) bool { return f.Name != t.Name }), err
+}
+
+// ownOf returns those of jobs without names that are the submission.
+func (t Task) ownOf(ctx context.Context, owners scheduler.OwnerFinder, all []scheduler.Found) (ours []scheduler.Found, err error) {
 	for _, f := range all {
-		switch owners, unnamed := finder.(scheduler.OwnerFinder); {
-		case f.Name == t.Name:
+		user, name, ferr := owners.ParseOwner(t.runCommand(ctx, owners.Owner(f.ID), queryLimit))
+		if user == t.User && name == t.Name {
 			ours = append(ours, f)
-		case f.Name == "" && unnamed:
-			reply := t.runCommand(ctx, owners.Owner(f.ID), queryLimit)
-			user, name := owners.ParseOwner(reply)
-			if reply.Err != nil {
-				err = reply.Err
-			} else if user == t.User && name == t.Name {
-				ours = append(ours, f)
-			}
 		}
+		err = cmp.Or(err, ferr)
 	}
 	return ours, err
 }

@@ -289,6 +289,49 @@ func TestFullLimit(t *testing.T) {
 	})
 }
 
+// A script that ended before the search for its submission began decides the outcome,
+// also where the batch system has forgotten the job or cannot be queried: it ran, and a
+// failure of the resource would make GitLab run it again.
+func TestEndedBeforeTheSearch(t *testing.T) {
+	for name, query := range map[string]scheduler.Reply{
+		"forgotten":   {},
+		"unreachable": {Code: 1, Stderr: "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"},
+	} {
+		for _, code := range []int{0, 7} {
+			t.Run(fmt.Sprintf("%s, exit code %d", name, code), func(t *testing.T) {
+				simulate(t, func(t *testing.T, w *simulator) {
+					w.delay("sbatch", 3*time.Second)
+					w.set("sbatch", scheduler.Reply{Code: 1, Stderr: "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"})
+					for _, program := range []string{"squeue", "scontrol"} {
+						w.set(program, query)
+					}
+					time.AfterFunc(time.Second, func() {
+						w.put(startedFile, "node=n1\nstart=1\n")
+						w.print("its output\n")
+						w.put(endedFile, fmt.Sprintf("code=%d\nterm=0\nsize=11\nend=2\n", code))
+					})
+					err, took := w.run(noStop())
+					want := "success"
+					if code != 0 {
+						want = fmt.Sprintf("exit %d", code)
+					}
+					if outcomeOf(err) != want || took > 8*time.Second || w.count("sbatch") != 1 || w.hasRecord() {
+						t.Errorf("%v after %v, %d submissions, recorded %v", err, took, w.count("sbatch"), w.hasRecord())
+					}
+					for _, text := range []string{"its output\n", "Slurm job " + w.task.Name + " started on n1", fmt.Sprintf("Slurm job %s: exit code %d", w.task.Name, code)} {
+						if !strings.Contains(w.log.String(), text) {
+							t.Errorf("no %q in the log:\n%s", text, w.log)
+						}
+					}
+					if w.count("scontrol") > 0 || strings.Contains(w.log.String(), "was submitted") {
+						t.Errorf("the job was queried, or named, without its id:\n%s", w.log)
+					}
+				})
+			})
+		}
+	}
+}
+
 // The log contains no notice about a slow submit program that has ended.
 func TestNoSlowNoticeAfterReply(t *testing.T) {
 	simulate(t, func(t *testing.T, w *simulator) {

@@ -106,11 +106,12 @@ func (t Task) Run(script []byte, stop process.Stop) error {
 	if err := t.dir().create(script, t.wrapper()); err != nil {
 		return err
 	}
-	r := &submittedJob{Task: t, stop: stop, submitted: time.Now()}
+	t.Scheduler = inClusters(t.Scheduler, clusters(t.Scheduler, args, ""))
+	r := &submittedJob{Task: t, stop: stop, args: args, submitted: time.Now()}
 	if err := r.writeRecord(); err != nil {
 		return err
 	}
-	err = r.submitAndFollow(ctx, args)
+	err = r.submitAndFollow(ctx)
 	if r.cancelErr != nil {
 		t.Messages.Warn("%v; the cleanup stage of this CI job will retry", r.cancelErr)
 		return err
@@ -162,7 +163,8 @@ func (t Task) arguments() ([]scheduler.Argument, error) {
 type submittedJob struct {
 	Task
 	stop      process.Stop
-	id        scheduler.ID
+	args      []scheduler.Argument
+	id        scheduler.ID // "" when the batch system has forgotten the job
 	submitted time.Time
 	command   scheduler.Command
 
@@ -175,20 +177,22 @@ type submittedJob struct {
 	notices     noticeTimer
 	cancelErr   error  // why the job may still run
 	reason      string // why it is pending, as last reported
+	suspended   bool   // as last reported
 
 	pendingReports int
 }
 
 // writeRecord writes what another process needs to cancel the job.
 func (r *submittedJob) writeRecord() error {
-	return r.dir().write(record{Name: r.Name, Scheduler: r.Scheduler.Name(), ID: r.id, Host: r.Host, Process: r.Self, Time: r.submitted})
+	in := clusters(r.Scheduler, r.args, r.id)
+	return r.dir().write(record{Name: r.Name, Scheduler: r.Scheduler.Name(), Clusters: in, ID: r.id, Host: r.Host, Process: r.Self, Time: r.submitted})
 }
 
 // submitAndFollow submits the job and returns its outcome; ctx ends when the job has
 // to stop.
-func (r *submittedJob) submitAndFollow(ctx context.Context, args []scheduler.Argument) error {
+func (r *submittedJob) submitAndFollow(ctx context.Context) error {
 	sending, sent := submitContext(r.stop)
-	s := r.newSubmission(args, r.submitted)
+	s := r.newSubmission(r.args, r.submitted)
 	r.command = s.command
 	id, err := s.send(sending, ctx)
 	sent()
@@ -199,7 +203,9 @@ func (r *submittedJob) submitAndFollow(ctx context.Context, args []scheduler.Arg
 	if err := r.writeRecord(); err != nil {
 		r.Messages.Warn("%v", err)
 	}
-	r.Messages.Note("%s job %s (%s) was submitted", r.Scheduler.Name(), id, r.Name)
+	if id != "" {
+		r.Messages.Note("%s job %s (%s) was submitted", r.Scheduler.Name(), id, r.Name)
+	}
 	r.report(ipc.BatchNote{Phase: ipc.Submitted})
 	if l, ok := r.Scheduler.(scheduler.Constrained); ok {
 		r.Messages.Note("%s", l.Limits())
@@ -207,9 +213,11 @@ func (r *submittedJob) submitAndFollow(ctx context.Context, args []scheduler.Arg
 	saveMemory()
 	work, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r.watcher, r.poller = newWatcher(r.Task, id), r.Task.newPoller(id)
+	r.watcher, r.poller = newWatcher(r.Task, r.shown()), r.Task.newPoller(id)
 	defer r.watcher.quit()
-	go r.poller.run(work)
+	if id != "" {
+		go r.poller.run(work)
+	}
 	err = r.follow()
 	cancel()
 	r.summarize()
@@ -219,6 +227,14 @@ func (r *submittedJob) submitAndFollow(ctx context.Context, args []scheduler.Arg
 // waitingGC is how much a process that waits may allocate until it collects garbage, in
 // percent of what it uses. The default would let each of hundreds grow to 4 MiB.
 const waitingGC = 20
+
+// shown is the id in messages, the name while it is unknown.
+func (r *submittedJob) shown() string {
+	if r.id == "" {
+		return r.Name
+	}
+	return string(r.id)
+}
 
 // saveMemory returns what the submission needed to the system.
 func saveMemory() {
@@ -262,6 +278,7 @@ func (r *submittedJob) follow() error {
 				return r.abandon(err)
 			default:
 				r.reportPending()
+				r.reportSuspended()
 			}
 		}
 	}
@@ -276,4 +293,17 @@ func (r *submittedJob) reportPending() {
 	if line := r.notices.line(r.Scheduler.Name(), r.id, r.state, time.Now()); line != "" {
 		r.Messages.Note("%s", line)
 	}
+}
+
+// reportSuspended shows in the job's log that the batch system has suspended the job, and
+// that it runs again: a script that prints nothing has no other sign of it.
+func (r *submittedJob) reportSuspended() {
+	if r.state.Phase != scheduler.Running || r.state.Suspended == r.suspended {
+		return
+	}
+	if r.suspended = r.state.Suspended; !r.suspended {
+		r.Messages.Note("%s job %s runs again", r.Scheduler.Name(), r.id)
+		return
+	}
+	r.Messages.Note("%s job %s does not run at the moment: %s (%s); the CI job's timeout goes on", r.Scheduler.Name(), r.id, r.state.Description, r.state.Name)
 }

@@ -15,11 +15,11 @@ const (
 	refreshInterval = time.Second
 )
 
-// watchLimit is the longest wait while nothing changes: a hundredth of the job's age,
-// within bounds. Hundreds of jobs that run for hours would otherwise query a file server
-// hundreds of times in a second.
+// watchLimit is the longest wait while nothing changes: a fiftieth of the job's age,
+// within bounds. Hundreds of jobs would otherwise query a file server hundreds of times in
+// a second.
 func watchLimit(age time.Duration) time.Duration {
-	return max(minIdleDelay, min(age/100, maxIdleDelay))
+	return max(minIdleDelay, min(age/50, maxIdleDelay))
 }
 
 const (
@@ -30,7 +30,7 @@ const (
 // watcher copies the growing log and polls the status files.
 type watcher struct {
 	task          Task
-	id            scheduler.ID
+	id            string // in messages
 	dir           directory
 	log           *tail.Log
 	startLockSeen time.Time        // when the start file was first found
@@ -43,7 +43,7 @@ type watcher struct {
 }
 
 // newWatcher starts the watch.
-func newWatcher(t Task, id scheduler.ID) *watcher {
+func newWatcher(t Task, id string) *watcher {
 	w := &watcher{
 		task: t, id: id, dir: t.dir(), log: tail.New(t.dir().path(logFile)),
 		started: make(chan startStatus, 1), ended: make(chan endStatus, 1), failed: make(chan error, 1), done: make(chan struct{}),
@@ -193,6 +193,9 @@ func (p *poller) run(ctx context.Context) {
 
 // queryState runs the scheduler's queries until one shows the job's state.
 func (t Task) queryState(ctx context.Context, id scheduler.ID) scheduler.State {
+	if id == "" {
+		return scheduler.State{Missing: true}
+	}
 	return scheduler.Resolve(t.Scheduler.Queries(id, t.Settings.SlurmSacct), func(c scheduler.Command) scheduler.Reply {
 		return t.runCommand(ctx, c, queryLimit)
 	})

@@ -16,6 +16,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if dir, ok := os.LookupEnv("BATCH_PROGRAMS"); ok {
+		runPrograms(dir)
+		os.Exit(0)
+	}
 	profiles.DefaultSignals()
 	os.Exit(m.Run())
 }

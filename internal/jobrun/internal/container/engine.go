@@ -1,8 +1,15 @@
+// Package container builds the commands of container programs and parses their output. It
+// is pure: it starts no process and accesses no file.
+//
+// A start is an engine's command in a Cell. The bootstrap runs inside the container as the
+// parent of the script's shell and reports by marks how far the start came, so that the
+// script's exit code does not depend on the engine or on the image's entrypoint.
 package container
 
 import (
 	"strings"
 
+	"jacamar-ci/internal/cell"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
@@ -173,4 +180,18 @@ func Version(output string) string {
 		}
 	}
 	return ""
+}
+
+// Cell is cell.Cell for commands with an environment.
+type Cell cell.Cell
+
+// Programs are those that the cell itself needs.
+func (c Cell) Programs() []string { return cell.Cell(c).Programs() }
+
+// Helpers are the names of processes of the cell that a request to stop must not end.
+func (c Cell) Helpers() []string { return cell.Cell(c).Helpers() }
+
+// Wrap returns the command that runs inner in the cell.
+func (c Cell) Wrap(inner Command) Command {
+	return Command{Argv: cell.Cell(c).Argv(inner.Argv), Env: inner.Env}
 }

@@ -39,12 +39,9 @@ ln -s @PLACE@ @STATE@/@IMAGE@ && cd / || exit 1
 // Text returns the start as shell text for bash.
 func (n Node) Text() string {
 	state := n.Session.State.String()
-	n.Session.Linked = true
-	command := n.Settled.Services.Wrap(n.Engine.Run(Start{
-		Session: n.Session, Place: n.Settled.Place, Inner: n.Settled.Inner(n.Wires), Config: n.Settled.Config,
-		Env: append(append([]string(nil), n.Settled.Env...), "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE="+n.Stage), PassEnv: n.PassEnv,
-		IDs: n.Settled.IDs, WorkDir: n.WorkDir, Binds: append(n.Settled.Services.Bind(), n.Settled.Binds...), Options: n.Settled.Options,
-	}), state)
+	start := n.Settled.Start(n.Session, n.Wires, n.Stage, n.WorkDir)
+	start.PassEnv = n.PassEnv
+	command := n.Settled.Services.Wrap(n.Engine.Run(start), state)
 	env := append([]string{
 		"PATH=" + strings.Join(n.Dirs, ":"), "HOME=" + state, "USER=" + n.User, "LOGNAME=" + n.User, "TMPDIR=" + state,
 	}, command.Env...)

@@ -53,3 +53,13 @@ func ParseSettled(text []byte) (s Settled, err error) {
 func (s Settled) Inner(w Wires) []string {
 	return append(append([]string(nil), s.Entrypoint...), s.Shell, "-c", w.Bootstrap())
 }
+
+// Start is a start for a script of the stage, on this host or on a node.
+func (s Settled) Start(session Session, w Wires, stage, workDir string) Start {
+	session.Linked = true
+	return Start{
+		Session: session, Place: s.Place, Inner: s.Inner(w), Config: s.Config,
+		Env: append(append([]string(nil), s.Env...), "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE="+stage), IDs: s.IDs,
+		WorkDir: workDir, Binds: append(s.Services.Bind(), s.Binds...), Options: s.Options,
+	}
+}

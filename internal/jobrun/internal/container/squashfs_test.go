@@ -10,7 +10,7 @@ import (
 func described(texts ...string) Reply {
 	var b strings.Builder
 	for i, text := range texts {
-		b.WriteString(separator + squashfsParts[i] + "\n" + text + "\n")
+		b.WriteString(Separator + squashfsParts[i] + "\n" + text + "\n")
 	}
 	return Reply{Stdout: b.String()}
 }

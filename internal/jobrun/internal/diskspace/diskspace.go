@@ -76,9 +76,28 @@ func hint(path string, err error) string {
 		return fmt.Sprintf("something else has this name: ls -la %s", path)
 	case unix.EBUSY, unix.ETXTBSY:
 		return "a process still uses it, or something is mounted there: end the process or unmount it"
+	case unix.EFBIG, unix.EMFILE:
+		if hint := limitHint(errno); hint != "" {
+			return hint
+		}
+	case unix.ENFILE:
+		return "this host has too many open files (fs.file-max): tell its administrators"
 	}
 	m := mounts.Of(path)
 	return fmt.Sprintf("the file system at %s (%s) refused the operation: tell its administrators", m.Point, m.Type)
+}
+
+// limitHint names the resource limit that caused an error, "" where there is none.
+func limitHint(errno syscall.Errno) string {
+	resource, what := unix.RLIMIT_FSIZE, "the size of a file, in bytes (RLIMIT_FSIZE, ulimit -f)"
+	if errno == unix.EMFILE {
+		resource, what = unix.RLIMIT_NOFILE, "open files (RLIMIT_NOFILE, ulimit -n)"
+	}
+	var limit unix.Rlimit
+	if unix.Getrlimit(resource, &limit) != nil || limit.Cur == unix.RLIM_INFINITY {
+		return ""
+	}
+	return fmt.Sprintf("your limit on %s is %d: ask the administrators to raise it", what, limit.Cur)
 }
 
 // quotaHint contains the figures of the exhausted quota. Network file systems do not

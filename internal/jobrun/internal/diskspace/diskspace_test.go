@@ -51,6 +51,49 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestResourceLimits: what the account may not do is no fault of the file system.
+func TestResourceLimits(t *testing.T) {
+	dir := t.TempDir()
+	for name, tt := range map[string]struct {
+		resource int
+		limit    uint64
+		fail     func() error
+		hint     string
+	}{
+		"the size of a file": {
+			unix.RLIMIT_FSIZE, 1000, func() error { return os.WriteFile(filepath.Join(dir, "large"), make([]byte, 2000), 0o600) },
+			"your limit on the size of a file, in bytes (RLIMIT_FSIZE, ulimit -f) is 1000: ask the administrators to raise it",
+		},
+		"open files": {
+			unix.RLIMIT_NOFILE, 0, func() error { _, err := os.Open(dir); return err },
+			"your limit on open files (RLIMIT_NOFILE, ulimit -n) is 0: ask the administrators to raise it",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var old unix.Rlimit
+			if err := unix.Getrlimit(tt.resource, &old); err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Setrlimit(tt.resource, &unix.Rlimit{Cur: tt.limit, Max: old.Max}); err != nil {
+				t.Fatal(err)
+			}
+			f := Explain("cannot write x", dir, tt.fail())
+			if err := unix.Setrlimit(tt.resource, &old); err != nil {
+				t.Fatal(err)
+			}
+			if f.Hint != tt.hint {
+				t.Errorf("%v: hint %q", f, f.Hint)
+			}
+		})
+	}
+	if f := Explain("cannot write x", dir, unix.EFBIG); !strings.Contains(f.Hint, "refused the operation") {
+		t.Errorf("without a limit: hint %q", f.Hint)
+	}
+	if f := Explain("cannot open x", dir, unix.ENFILE); !strings.Contains(f.Hint, "fs.file-max") {
+		t.Errorf("hint %q", f.Hint)
+	}
+}
+
 func TestExplainLock(t *testing.T) {
 	for err, want := range map[error]bool{
 		unix.ENOLCK: true, unix.ENOSYS: true, unix.EOPNOTSUPP: true, unix.EINVAL: true, unix.EIO: false, unix.EACCES: false,

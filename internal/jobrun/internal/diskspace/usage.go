@@ -101,7 +101,8 @@ func spaceOf(st *unix.Statfs_t) space {
 }
 
 // Warning is one line when the file system at path, or a quota that applies there, is
-// full or nearly full. It is "" otherwise, and where the figures are unavailable.
+// full or nearly full, or cannot be written at all. It is "" otherwise, and where the figures
+// are unavailable.
 func Warning(path string) string {
 	fd, err := mounts.OpenNearest(path)
 	if err != nil {
@@ -113,11 +114,15 @@ func Warning(path string) string {
 			return line
 		}
 	}
-	s, err := spaceOn(fd)
-	if err != nil {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
 		return ""
 	}
-	return s.warning(func() string { return "the file system " + mounts.OfFile(fd, path).Point })
+	what := func() string { return "the file system " + mounts.OfFile(fd, path).Point }
+	if st.Flags&unix.ST_RDONLY != 0 {
+		return fmt.Sprintf("%s is mounted read-only: retry the job, and tell the administrators if that fails too", what())
+	}
+	return spaceOf(&st).warning(what)
 }
 
 // IsFull reports whether the file system at path, or a quota on it, is full.

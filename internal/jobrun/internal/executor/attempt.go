@@ -26,7 +26,7 @@ func (l Local) attempt(script []byte, read loginshell.Profiles, stop process.Sto
 	if err != nil {
 		return end, err
 	}
-	end.status, end.passed = l.wait(shell, w, stop)
+	end = l.wait(shell, w, stop)
 	for _, pump := range w.pumps {
 		_ = pump.Drain(drainLimit)
 	}
@@ -69,32 +69,37 @@ func (l Local) start(w *wiring, read loginshell.Profiles) (*process.Process, err
 }
 
 // wait waits for the shell to end or to be stopped, and then sees to it that
-// nothing of the job is left. It reports whether the shell came past its profiles.
-func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (status process.Status, passed bool) {
+// nothing of the job is left. What is known of the end then has the status, whether the
+// shell came past its profiles, and the limits that these have left.
+func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (end ending) {
+	end.limits = unlimited
 	known := process.Known{}
 	reached, late := w.started(), time.After(l.Profiles.WarnAfter)
 	for {
 		select {
 		case <-reached:
-			passed, reached, late = true, nil, nil
+			end.passed, reached, late = true, nil, nil
 			if !l.Profiles.Hide {
 				w.output.fold(l.Log)
 			}
+			end.limits = limitsBelow(shell.PID)
 			known = l.Reaper.Snapshot(append(proctree.Children(shell.PID), shell.PID)...)
 			w.open()
 		case <-late:
 			late = nil
 			loginshell.NoteSlow(l.Log, l.Profiles.WarnAfter)
 			w.output.show(l.Stdout)
-		case status := <-shell.Done:
+		case end.status = <-shell.Done:
 			l.tidy(known, stop)
-			return status, passed
+			return end
 		case <-stop.Terminate:
 			defer noteDeaf(l.Log, l.Grace)()
 			if _, ended := l.Reaper.Sweep(l.Grace, stop.Abort); !ended {
-				return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}, passed
+				end.status = process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}
+				return end
 			}
-			return <-shell.Done, passed
+			end.status = <-shell.Done
+			return end
 		}
 	}
 }

@@ -2,7 +2,11 @@ package executor
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/ipc"
@@ -100,10 +104,37 @@ func NewBatch(b ipc.Request, reaper *process.Reaper, out *os.File, note func(ipc
 const fewJobs = 20
 
 // workDir is where a script begins: the account's home, or the root directory
-// where there is none, as login(1) does.
+// where there is none that it may enter, as login(1) does.
 func workDir(home string) string {
-	if info, err := os.Stat(home); err == nil && info.IsDir() {
+	if info, err := os.Stat(home); err == nil && info.IsDir() && unix.Access(home, unix.X_OK) == nil {
 		return home
 	}
 	return "/"
+}
+
+// commandDirs is where the scheduler's commands are looked for.
+func commandDirs(s ipc.Batch, env []string) []string {
+	if !s.SchedulerBin.IsZero() {
+		return []string{s.SchedulerBin.String()}
+	}
+	return filepath.SplitList(value(env, "PATH"))
+}
+
+// commandEnv is the environment of the scheduler's commands. They find each other
+// by PATH, and so does what they start in the job: flux batch has it run flux.
+func commandEnv(env []string, s ipc.Batch) []string {
+	if bin := s.SchedulerBin.String(); bin != "" {
+		env = with(env, "PATH", strings.TrimSuffix(bin+":"+value(env, "PATH"), ":"))
+	}
+	return addEnv(env, s.EnvVars)
+}
+
+// addEnv adds the site's variables. A value may refer to those before it, as in
+// PATH=/opt/slurm/bin:$PATH.
+func addEnv(env []string, site []job.Env) []string {
+	for _, e := range site {
+		text := os.Expand(e.Value(), func(name string) string { return value(env, name) })
+		env = with(env, e.Name(), text)
+	}
+	return env
 }

@@ -57,11 +57,11 @@ func InContainer(b ipc.Request) bool {
 func RunnersOwn(b ipc.Request) bool { return !b.SubStage.UserScript() && b.SubStage != job.AfterScript }
 
 // NewContained prepares the request's script.
-func NewContained(b ipc.Request, reaper *process.Reaper, settled container.Settled) (Contained, error) {
+func NewContained(b ipc.Request, reaper *process.Reaper, settled container.Settled, stdout, stderr *os.File) (Contained, error) {
 	engine, err := FindEngine(b)
 	return Contained{
 		Reaper: reaper, Engine: engine, Settled: settled, Temp: b.Settings.Container.TempDir, WorkDir: b.Dirs.Builds, Stage: stageName(b), RunnersOwn: RunnersOwn(b),
-		Grace: b.Settings.KillTimeout * 9 / 10,
+		Stdout: stdout, Stderr: stderr, Log: joblog.NewWriter(stdout), Grace: grace(b),
 	}, err
 }
 
@@ -114,14 +114,9 @@ func (c Contained) remove(state *imagestore.State) {
 }
 
 func (c Contained) start(w *containerWires, state *imagestore.State) (*process.Process, error) {
-	services := c.Settled.Services
-	s := container.Start{
-		Session: c.session(state),
-		Place:   c.Settled.Place, Inner: c.Settled.Inner(container.Wires{}), Config: c.Settled.Config,
-		Env: append(slices.Clone(c.Settled.Env), "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE="+c.Stage), IDs: c.Settled.IDs,
-		WorkDir: c.WorkDir.String(), Binds: append(services.Bind(), c.Settled.Binds...), Options: c.Settled.Options, Descriptors: container.InnerDescriptors,
-	}
-	command := services.Wrap(c.Engine.Run(s), state.Path().String())
+	s := c.Settled.Start(c.session(state), container.Wires{}, c.Stage, c.WorkDir.String())
+	s.Descriptors = container.InnerDescriptors
+	command := c.Settled.Services.Wrap(c.Engine.Run(s), state.Path().String())
 	path, err := batch.Programs{Dirs: engineDirs}.Find(command.Argv[0])
 	if err != nil {
 		return nil, err
@@ -135,6 +130,19 @@ func (c Contained) start(w *containerWires, state *imagestore.State) (*process.P
 		err = failure.Systemf("cannot start the job's container: %w", err)
 	}
 	return p, err
+}
+
+// session is the call of the engine for the script.
+func (c Contained) session(state *imagestore.State) container.Session {
+	return container.Session{State: state.Path(), Account: c.Engine.hostAccount(), Program: c.Engine.Program}
+}
+
+// writeSupervisor writes the program that runs the job's services, where it has some.
+func (c Contained) writeSupervisor(state *imagestore.State) error {
+	if c.Settled.Services == nil {
+		return nil
+	}
+	return state.Write(container.ServicesFile, []byte(c.Settled.Services.Supervisor(c.Engine, c.session(state))))
 }
 
 // wait waits for the end of the cell. A stop is for the processes of the script: were the

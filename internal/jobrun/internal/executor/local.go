@@ -10,9 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/proctree"
 )
 
 // Local runs scripts on this host.
@@ -25,6 +27,18 @@ type Local struct {
 	// Grace is how long the job has between TERM and KILL when it is stopped.
 	Grace time.Duration
 }
+
+// NewLocal prepares the request's script.
+func NewLocal(b ipc.Request, reaper *process.Reaper, stdout, stderr *os.File) Local {
+	return Local{
+		Reaper: reaper, Shell: NewShell(b), Profiles: newProfiles(b),
+		Stdout: stdout, Stderr: stderr, Log: joblog.NewWriter(stdout), Grace: grace(b),
+	}
+}
+
+// grace leaves time to kill what is left, and to report the end: jacamar-auth ends this
+// process after KillTimeout.
+func grace(b ipc.Request) time.Duration { return b.Settings.KillTimeout * 9 / 10 }
 
 const (
 	// exitGrace is how long processes that outlive their script may take to end
@@ -85,6 +99,8 @@ type ending struct {
 	began bool
 	// output has what the profiles printed.
 	output *held
+	// limits are the script's.
+	limits limits
 }
 
 // cannotFork is the exit code of a bash that has tried to fork for some time (EAGAIN) and
@@ -101,13 +117,19 @@ func (e ending) outcome(stop bool) error {
 	case !e.began:
 		return failure.Systemf("the shell of the job's script ended (%s) before the script began", describe(s))
 	case s.Signal != 0:
-		f := failure.Exit(s.Code)
+		f := e.failed()
 		f.Public = fmt.Sprintf("the job's script was ended by signal %d (%s)", int(s.Signal), unix.SignalName(s.Signal))
 		return f
 	case s.Code != 0:
-		return failure.Exit(s.Code)
+		return e.failed()
 	}
 	return nil
+}
+
+// failed is the failure of the script, with the limit that may have ended it.
+func (e ending) failed() *failure.Error {
+	used, _ := proctree.UsageOfChildren() // without it, no limit of processor time is named
+	return failure.Exit(e.status.Code).WithHint("%s", e.limits.hint(e.status.Code, used.CPU))
 }
 
 // stopped is the outcome of a script that was asked to end: never a success,

@@ -1,11 +1,15 @@
 package executor
 
 import (
+	"errors"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // Profiles is how the login profiles are treated.
@@ -49,12 +53,12 @@ const (
 	secondScript job.SubStage = "get_sources"
 )
 
-// NewProfiles returns how a request's stage treats profiles.
-func NewProfiles(b ipc.Request) Profiles {
-	warned := newOwnFile(b.Dirs, loginshell.WarnedFile)
+// newProfiles returns how a request's stage treats profiles.
+func newProfiles(b ipc.Request) Profiles {
+	warned := ownFile(b.Dirs, loginshell.WarnedFile)
 	p := Profiles{
 		Read: profiles(b.Job), WarnAfter: warnAfter,
-		Warned: func() bool { return !warned.claim() },
+		Warned: func() bool { return claimed(warned) },
 	}
 	reader := firstScript
 	if b.Settings.LoginShells.OncePerJob() && p.Read == loginshell.Login {
@@ -63,6 +67,15 @@ func NewProfiles(b ipc.Request) Profiles {
 	}
 	p.Hide = b.SubStage != reader
 	return p
+}
+
+// claimed makes a file, and reports whether it existed.
+func claimed(f safedir.FileBelow) bool {
+	file, err := f.Create()
+	if err == nil {
+		file.Close()
+	}
+	return errors.Is(err, unix.EEXIST)
 }
 
 func profiles(j ipc.Job) loginshell.Profiles {

@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 	"jacamar-ci/internal/settings"
 	"jacamar-ci/test/harness/testutil"
 )
@@ -39,11 +40,20 @@ func inProfile(t *testing.T, name, profile string) string {
 	return string(out)
 }
 
+// fileIn is a file of a directory. Scenarios have no test to fail.
+func fileIn(dir, name string) safedir.FileBelow {
+	path, err := job.ParseAbsPath(dir)
+	if err != nil {
+		panic(err)
+	}
+	return safedir.NewFileBelow(path, path, name)
+}
+
 // stages runs three stages of a job as jobrun does.
 func stages() {
 	l := local("/bin/bash", os.Getenv("HOME"))
-	warned := ownFile{base: os.Getenv("HOME"), name: loginshell.WarnedFile}
-	l.Profiles.Warned = func() bool { return !warned.claim() }
+	warned := fileIn(os.Getenv("HOME"), loginshell.WarnedFile)
+	l.Profiles.Warned = func() bool { return claimed(warned) }
 	for i := range 3 {
 		l.Profiles.Hide = i > 0
 		report(l.Run([]byte("echo script; exit 7"), never()))
@@ -127,7 +137,7 @@ func TestAProfileThatHangsIsNamedWhenTheJobIsStopped(t *testing.T) {
 // a later script damages what the first one has left.
 func saved() {
 	home := os.Getenv("HOME")
-	file := savedLogin{file: ownFile{base: home, name: loginshell.SavedFile}, account: job.UID(os.Getuid()), host: hostID()}
+	file := savedLogin{file: fileIn(home, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
 	for _, script := range []string{"echo $A", "echo $A", "echo exit 3 >~/" + loginshell.SavedFile, "echo $A", "echo $A"} {
 		l := local("/bin/bash", home)
 		l.Profiles.Hide = true
@@ -179,7 +189,7 @@ func TestUnusableSavedLogin(t *testing.T) {
 		"too long":          {func(p string) error { return os.Truncate(p, 3*maxSaved) }, false},
 	} {
 		path := filepath.Join(t.TempDir(), loginshell.SavedFile)
-		s := savedLogin{file: ownFile{base: filepath.Dir(path), name: filepath.Base(path)}, account: job.UID(os.Getuid()), host: hostID()}
+		s := savedLogin{file: fileIn(filepath.Dir(path), filepath.Base(path)), account: job.UID(os.Getuid()), host: hostID()}
 		s.write([]byte(text))
 		if err := tt.spoil(path); err != nil {
 			t.Fatal(err)
@@ -197,7 +207,7 @@ func TestUnusableSavedLogin(t *testing.T) {
 
 func TestSavedLoginIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), loginshell.SavedFile)
-	s := savedLogin{file: ownFile{base: filepath.Dir(path), name: filepath.Base(path)}, account: job.UID(os.Getuid()), host: hostID()}
+	s := savedLogin{file: fileIn(filepath.Dir(path), filepath.Base(path)), account: job.UID(os.Getuid()), host: hostID()}
 	if err := os.WriteFile(path, []byte("damaged"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +224,7 @@ func TestSavedLoginIsReplaced(t *testing.T) {
 func TestSharedLogins(t *testing.T) {
 	dir := t.TempDir()
 	dirs := ipc.Dirs{Base: testutil.AbsPath(t, filepath.Dir(dir)), Scripts: testutil.AbsPath(t, dir)}
-	s := savedLogin{file: newOwnFile(dirs, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
+	s := savedLogin{file: ownFile(dirs, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
 	for _, there := range []bool{false, true} {
 		if there {
 			s.write([]byte("umask 0022\n# saved\n"))
@@ -227,7 +237,7 @@ func TestSharedLogins(t *testing.T) {
 			for _, mode := range []settings.LoginShells{settings.LoginPerJob, settings.LoginPerStage} {
 				b := ipc.Request{SubStage: stage, Dirs: dirs}
 				b.Account.UID, b.Settings.LoginShells = s.account, mode
-				p := NewProfiles(b)
+				p := newProfiles(b)
 				shares := mode == settings.LoginPerJob
 				if uses := p.Saved != nil; uses != (shares && own && there) {
 					t.Errorf("%s, %s, saved %v: uses it: %v", stage, mode, there, uses)
@@ -242,7 +252,7 @@ func TestSharedLogins(t *testing.T) {
 					t.Errorf("%s, %s: what profiles print is shown: %v", stage, mode, shown)
 				}
 				b.Job.NoProfile = true
-				if p := NewProfiles(b); p.Saved != nil || p.Save != nil {
+				if p := newProfiles(b); p.Saved != nil || p.Save != nil {
 					t.Errorf("%s, %s: shares a login without profiles", stage, mode)
 				}
 			}

@@ -10,9 +10,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
+	"jacamar-ci/internal/jobrun/internal/safedir"
 	"jacamar-ci/internal/proctree"
 )
 
@@ -38,13 +40,18 @@ func (p *Profiles) share(b ipc.Request) {
 	if !own && b.SubStage != secondScript {
 		return
 	}
-	file := savedLogin{file: newOwnFile(b.Dirs, loginshell.SavedFile), account: b.Account.UID, host: hostID()}
+	file := savedLogin{file: ownFile(b.Dirs, loginshell.SavedFile), account: b.Account.UID, host: hostID()}
 	if own {
 		p.Saved = file.read()
 	}
 	if p.Saved == nil {
 		p.Save = file.write
 	}
+}
+
+// ownFile is a file of the job's own directory.
+func ownFile(d ipc.Dirs, name string) safedir.FileBelow {
+	return safedir.NewFileBelow(d.Base, d.Scripts, name)
 }
 
 // hostID identifies the running system: what was saved on another host, or before it was
@@ -58,7 +65,7 @@ func hostID() string {
 // can write it. The job's own processes can, which changes what that job's later scripts
 // have, and nothing else.
 type savedLogin struct {
-	file    ownFile
+	file    safedir.FileBelow
 	account job.UID
 	host    string
 }
@@ -71,13 +78,13 @@ func (s savedLogin) header(size int) string {
 // read returns what is kept. It returns nil for a file that is missing, incomplete, or
 // not what write makes.
 func (s savedLogin) read() []byte {
-	file, err := s.file.open(unix.O_RDONLY)
+	file, err := s.file.Open(unix.O_RDONLY)
 	if err != nil {
 		return nil
 	}
 	defer file.Close()
 	var st unix.Stat_t
-	if err := unix.Fstat(int(file.Fd()), &st); err != nil || !s.mayHave(st) {
+	if err := eintr.Fstat(int(file.Fd()), &st); err != nil || !s.mayHave(st) {
 		return nil
 	}
 	text, err := io.ReadAll(io.LimitReader(file, 2*maxSaved))
@@ -101,16 +108,16 @@ func (s savedLogin) write(saved []byte) {
 	if len(saved) > maxSaved || !loginshell.IsWhole(saved) {
 		return
 	}
-	file, err := s.file.create()
+	file, err := s.file.Create()
 	if errors.Is(err, unix.EEXIST) {
-		s.file.remove() // of an earlier attempt, or one that could not be used
-		file, err = s.file.create()
+		s.file.Remove() // of an earlier attempt, or one that could not be used
+		file, err = s.file.Create()
 	}
 	if err != nil {
 		return
 	}
 	_, err = file.WriteString(s.header(len(saved)) + string(saved))
 	if cerr := file.Close(); err != nil || cerr != nil {
-		s.file.remove()
+		s.file.Remove()
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"jacamar-ci/internal/ipc"
-	"jacamar-ci/internal/job"
 )
 
 // Shell is the bash that scripts run in, with the environment of a fresh login.
@@ -24,6 +23,10 @@ const bash = "/bin/bash"
 // stageVariable has the name of the stage.
 const stageVariable = "JACAMAR_CI_STAGE"
 
+// Mark is the pair in the environment of a job's processes by which those are found that
+// outlived both programs.
+func Mark(b ipc.Request) string { return "JACAMAR_CI_JOB=" + b.Job.Runner + "/" + b.Job.ID.String() }
+
 // NewShell builds the login environment: from the account database, never from
 // a caller's environment.
 func NewShell(b ipc.Request) Shell {
@@ -39,18 +42,28 @@ func NewShell(b ipc.Request) Shell {
 		"PATH=" + searchPath,
 		"JACAMAR_CI_SHELL=true",
 		stageVariable + "=" + stageName(b),
+		Mark(b),
 	}
-	env = replace(replace(env, b.Job.Login), b.Settings.UserBashEnv)
+	for _, e := range slices.Concat(b.Job.Login, b.Settings.UserBashEnv) {
+		env = with(env, e.Name(), e.Value())
+	}
 	return Shell{Path: path, Env: env, Home: b.Account.Home.String()}
 }
 
-// replace sets variables, each once.
-func replace(env []string, by []job.Env) []string {
-	for _, e := range by {
-		env = slices.DeleteFunc(env, func(pair string) bool { return strings.HasPrefix(pair, e.Name()+"=") })
-		env = append(env, e.String())
+// with is the environment with one variable set.
+func with(env []string, name, value string) []string {
+	rest := slices.DeleteFunc(slices.Clone(env), func(pair string) bool { return strings.HasPrefix(pair, name+"=") })
+	return append(rest, name+"="+value)
+}
+
+// value is the value of a variable, "" for none.
+func value(env []string, name string) string {
+	for _, pair := range env {
+		if v, ok := strings.CutPrefix(pair, name+"="); ok {
+			return v
+		}
 	}
-	return env
+	return ""
 }
 
 func stageName(b ipc.Request) string {

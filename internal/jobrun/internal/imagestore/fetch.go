@@ -238,7 +238,7 @@ func (f fetching) fullPlace(line string, full error) string {
 		return dir
 	case strings.Contains(line, temp+"/"), diskspace.IsFull(temp):
 		return temp
-	case diskspace.IsFull(dir), full == unix.EDQUOT:
+	case diskspace.IsFull(dir), errors.Is(full, unix.EDQUOT):
 		return dir
 	}
 	return diskspace.LessLeft(dir, temp)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
@@ -62,14 +63,14 @@ func (s Store) judge(name job.AbsPath, allowed []image.Paths) (p container.Place
 		return p, 0, failure.Buildf("the image %s is not allowed: its symbolic links lead to %s", name, p.Path).
 			WithHint("name a path that container.local_images of this resource allows")
 	}
-	fd, err := unix.Openat(entry.Dir, entry.Name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Openat(entry.Dir, entry.Name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK)
 	if err != nil {
 		return p, 0, unusable(name, err)
 	}
 	file := os.NewFile(uintptr(fd), p.Path.String())
 	defer file.Close()
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := eintr.Fstat(fd, &st); err != nil {
 		return p, 0, unusable(name, err)
 	}
 	if foreign := st.Uid != 0 && st.Uid != s.Account.UID; foreign || st.Mode&0o022 != 0 {

@@ -65,7 +65,10 @@ func (s Store) Prune(limits Limits, until time.Time) error {
 	if begun, err := s.resume(names, now, until); begun || err != nil {
 		return err
 	}
-	for _, candidate := range limits.exceeding(s.images(names, now), now) {
+	for _, candidate := range limits.exceeding(s.images(names), now) {
+		if s.isUsed(candidate.name, names, now) {
+			continue
+		}
 		if removed, err := s.prune(candidate, until); removed || err != nil {
 			return err
 		}
@@ -119,11 +122,9 @@ type stored struct {
 	size int64
 	// named reports that an entry names it: jobs can find it.
 	named bool
-	// kept reports that a job uses it.
-	kept bool
 }
 
-func (s Store) images(names []string, now time.Time) (all []stored) {
+func (s Store) images(names []string) (all []stored) {
 	for _, name := range names {
 		k, _, found := strings.Cut(name, "-")
 		if !found || isAuxiliary(name) {
@@ -133,7 +134,7 @@ func (s Store) images(names []string, now time.Time) (all []stored) {
 		if err != nil || !entry.Dir {
 			continue
 		}
-		one := stored{name: name, used: entry.Used, kept: s.isUsed(name, names, now)}
+		one := stored{name: name, used: entry.Used}
 		if e, err := s.entry(k); err == nil && e.Name == name {
 			one.named, one.size = true, e.Size
 		}
@@ -153,8 +154,9 @@ func (s Store) isUsed(image string, names []string, now time.Time) bool {
 	})
 }
 
-// exceeding returns the images that are to be removed, the first one first: those that no
-// job can find, those that are unused for too long, and the longest unused of too many.
+// exceeding returns the images that are to be removed unless a job uses them, the first one
+// first: those that no job can find, those that are unused for too long, and the longest
+// unused of too many.
 func (l Limits) exceeding(all []stored, now time.Time) (some []stored) {
 	slices.SortFunc(all, func(a, b stored) int {
 		if a.named != b.named {
@@ -172,7 +174,7 @@ func (l Limits) exceeding(all []stored, now time.Time) (some []stored) {
 	for _, one := range all {
 		idle := now.Sub(one.used)
 		tooOld, tooMuch := l.Unused > 0 && idle >= l.Unused, l.Size > 0 && total > l.Size
-		if !one.kept && idle >= l.Idle && (!one.named || tooOld || tooMuch) {
+		if idle >= l.Idle && (!one.named || tooOld || tooMuch) {
 			some = append(some, one)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/safedir"
@@ -68,7 +69,7 @@ func (s *State) Path() job.AbsPath { return s.dir.Path() }
 
 // Link makes a symbolic link in the directory.
 func (s *State) Link(name string, to job.AbsPath) error {
-	if err := os.Symlink(to.String(), s.Path().String()+"/"+name); err != nil {
+	if err := os.Symlink(to.String(), s.dir.PathOf(name)); err != nil {
 		return fmt.Errorf("cannot prepare a container: %w", err)
 	}
 	return nil
@@ -105,14 +106,14 @@ func empty(dir *safedir.Dir, until time.Time) error {
 // lockDir locks a directory that belongs to the caller, nil where another process has
 // locked or removed it.
 func lockDir(path job.AbsPath) *os.File {
-	fd, err := unix.Open(path.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := eintr.Openat(unix.AT_FDCWD, path.String(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return nil
 	}
 	file := os.NewFile(uintptr(fd), path.String())
 	var opened, named unix.Stat_t
 	if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) != nil || unix.Fstat(fd, &opened) != nil ||
-		unix.Lstat(path.String(), &named) != nil || named.Ino != opened.Ino {
+		unix.Lstat(path.String(), &named) != nil || named.Ino != opened.Ino || named.Dev != opened.Dev {
 		file.Close()
 		return nil
 	}

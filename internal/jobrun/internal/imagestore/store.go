@@ -1,3 +1,17 @@
+// Package imagestore fetches images once for all jobs of an account, and makes the
+// directories of running containers.
+//
+//	CACHE/                 below the account's base directory, or container.cache_dir/USER
+//	  KEY.json             the entry of a reference: which image it is, and where
+//	  KEY-DIGEST/          a fetched image
+//	  KEY.JOB.new/         one that is being fetched
+//	  KEY.lock             the lock for a fetch
+//	  KEY-DIGEST.JOB.use   a job uses the image, from its prepare to its cleanup
+//	  KEY.json.old         the entry of an image that is to be removed if no job uses it
+//	  KEY-DIGEST.gone      an image that is being removed
+//	TEMP/jc.XXXXXXXX/      the state of one call of an engine, locked by its owner
+//
+// Readers never see an incomplete image: it has its final name when it is complete.
 package imagestore
 
 import (
@@ -10,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
@@ -17,6 +32,7 @@ import (
 	"jacamar-ci/internal/jobrun/internal/container"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/safedir"
+	"jacamar-ci/internal/lockwait"
 )
 
 // Commander runs a command to its end, or until ctx ends. The process has the files as its
@@ -129,21 +145,27 @@ func (s Store) lock(ctx context.Context, name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = flock(file, unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+	if err = flock(file); errors.Is(err, unix.EAGAIN) {
 		s.Log.Note("waiting: another job of yours fetches or removes this image")
-		got := make(chan error, 1)
-		go func() { got <- flock(file, unix.LOCK_EX) }()
-		select {
-		case err = <-got:
-		case <-ctx.Done():
-			return nil, ctx.Err() // the process ends, and with it the wait
-		}
+		deadline, _ := ctx.Deadline()
+		err = lockwait.Poll(deadline, lockPause, func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return flock(file)
+		})
 	}
-	if err != nil {
-		file.Close()
-		return nil, diskspace.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
+	switch {
+	case err == nil:
+		return file, nil
+	case errors.Is(err, unix.EAGAIN):
+		<-ctx.Done() // its deadline has come
+		err = ctx.Err()
+	case ctx.Err() == nil:
+		err = diskspace.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
 	}
-	return file, nil
+	file.Close()
+	return nil, err
 }
 
 // tryLock takes a lock, nil where it cannot.
@@ -152,19 +174,19 @@ func (s Store) tryLock(name string) *os.File {
 	if err != nil {
 		return nil
 	}
-	if flock(file, unix.LOCK_EX|unix.LOCK_NB) != nil {
+	if flock(file) != nil {
 		file.Close()
 		return nil
 	}
 	return file
 }
 
-func flock(file *os.File, how int) error {
-	for {
-		if err := unix.Flock(int(file.Fd()), how); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
+// lockPause is how long a wait may take beyond the end of another job's fetch.
+const lockPause = time.Second / 2
+
+// flock takes a lock where that is possible at once.
+func flock(file *os.File) error {
+	return eintr.Retry(func() error { return unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) })
 }
 
 // removeUnfinished removes what an earlier holder of the key's lock has not finished.

@@ -224,6 +224,51 @@ func TestTimeout(t *testing.T) {
 	settled(t, s)
 }
 
+// TestWaitEnds: a job that waits for another one's fetch ends when that has ended, when its
+// own time is over, or when it is stopped.
+func TestWaitEnds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		limit      time.Duration
+		free, stop bool
+		want       string
+	}{
+		"the fetch ends":   {time.Minute, true, false, ""},
+		"too long":         {50 * time.Millisecond, false, false, "took longer than 50ms"},
+		"stopped":          {time.Minute, false, true, "context canceled"},
+		"stopped and free": {time.Minute, true, true, "context canceled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &registry{digest: "a"}
+			s := store(t, r, &bytes.Buffer{})
+			other := reopened(t, s).tryLock(key(container.Store, busybox(t).Reference, "") + lockSuffix)
+			defer other.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s.Timeout, s.Log = tt.limit, joblog.NewWriter(onWrite(func(line string) {
+				waiting := strings.Contains(line, "waiting: ")
+				if waiting && tt.stop {
+					cancel()
+				}
+				if waiting && tt.free {
+					other.Close()
+				}
+			}))
+			_, err := s.Get(ctx, busybox(t), []image.PullPolicy{image.IfNotPresent})
+			if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+// onWrite is a job's log that calls a function for each line.
+type onWrite func(line string)
+
+func (f onWrite) Write(p []byte) (int, error) {
+	f(string(p))
+	return len(p), nil
+}
+
 func TestLogin(t *testing.T) {
 	var log bytes.Buffer
 	r := &registry{digest: "a"}

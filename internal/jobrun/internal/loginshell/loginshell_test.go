@@ -39,6 +39,9 @@ type login struct {
 	bash  string
 	read  Profiles
 	limit time.Duration
+	// hide puts what the profiles print into hidden.
+	hide   bool
+	hidden string
 	// save keeps what the login leaves in saved, which Saved reads.
 	save  bool
 	saved []byte
@@ -66,12 +69,12 @@ func (l *login) run(t testing.TB, home, script string) (r result) {
 	}
 	out := file("out", nil)
 	cmd := exec.Command(l.bash)
-	cmd.Args = Args(Program{Save: l.save}.Run(), l.read)
+	cmd.Args = Args(Program{Hide: l.hide, Save: l.save}.Run(), l.read)
 	cmd.Env = Environ(environment(home))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = home, out, out
 	cmd.ExtraFiles = []*os.File{
 		ScriptFD - 3: file("script", Content([]byte(script))), PassedFD - 3: file("passed", nil),
-		SavedFD - 3: file("saved", l.saved),
+		SavedFD - 3: file("saved", l.saved), HiddenFD - 3: file("hidden", nil),
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -83,6 +86,7 @@ func (l *login) run(t testing.TB, home, script string) (r result) {
 	profiles.End(home, cmd.Process.Pid)
 	r.out, r.began = content(t, dir, "out"), content(t, dir, "script") == ""
 	r.marks = profiles.Marks(t, home)
+	l.hidden = content(t, dir, "hidden")
 	if l.save {
 		l.saved = []byte(content(t, dir, "saved"))
 	}
@@ -101,6 +105,20 @@ func content(t testing.TB, dir, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// TestHide: what the profiles print has its own place with Hide, and what the script prints
+// never goes there.
+func TestHide(t *testing.T) {
+	for _, bash := range shells() {
+		for hide, want := range map[bool][2]string{false: {"", "out\nerr\nscript\nwrong\n"}, true: {"out\nerr\n", "script\nwrong\n"}} {
+			home := profiles.Profile{Text: "echo out; echo err >&2"}.Home(t)
+			l := &login{bash: bash, read: Login, limit: time.Minute, hide: hide}
+			if r := l.run(t, home, "echo script; echo wrong >&2"); l.hidden != want[0] || r.out != want[1] || r.code != 0 {
+				t.Errorf("hidden: %v: %q and %q with exit code %d, want %q", hide, l.hidden, r.out, r.code, want)
+			}
+		}
+	}
 }
 
 // TestProfiles runs one script after every profile of the table.

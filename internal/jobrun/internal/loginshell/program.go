@@ -11,7 +11,7 @@ import (
 // Descriptors of the guard after 0 to 2. Only ScriptFD must be there; the guard
 // itself uses 8 and 9.
 const (
-	ScriptFD = 3 // the script's file, see Content; for a question, where the answers go
+	ScriptFD = 3 // the script's file, see Content; for Eval, where the values go
 	PassedFD = 4 // takes a line when the profiles are done
 	GateFD   = 5 // has the line that Gate waits for
 	SavedFD  = 6 // takes what Save writes; with Saved, has it
@@ -83,12 +83,12 @@ func (p Program) Run() string {
 	return p.text("", save+" "+strings.Replace(flat(script), "@GATE@", gate, 1))
 }
 
-// Ask returns the program that expands words, each of them quoted as the shell
+// Eval returns the program that expands words, each of them quoted as the shell
 // wants it, and writes their values to ScriptFD, a zero byte behind each. Where a
 // profile ends the shell, the values are those of that moment.
-func (p Program) Ask(words ...string) string {
-	answer := "trap - EXIT; printf '%s\\0' " + strings.Join(words, " ") + " >/proc/$$/fd/" + strconv.Itoa(ScriptFD)
-	return p.text("trap "+job.ShellQuote(answer)+" EXIT;", answer+";")
+func (p Program) Eval(words ...string) string {
+	expand := "trap - EXIT; printf '%s\\0' " + strings.Join(words, " ") + " >/proc/$$/fd/" + strconv.Itoa(ScriptFD)
+	return p.text("trap "+job.ShellQuote(expand)+" EXIT;", expand+";")
 }
 
 // text puts a program together: before runs ahead of the profiles, after behind

@@ -2,6 +2,7 @@ package loginshell
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,8 +15,12 @@ const SavedFile = "login-environment"
 // saveLogin writes what a program that the script starts has from the profiles: umask,
 // limits, exported variables and functions. It runs after reset, by builtins alone.
 // Unexported variables, functions and aliases are for scripts that log in themselves.
+//
+// A limit of the profiles on the size of files applies here as well. It must not end the
+// shell (SIGXFSZ): what is saved is incomplete then, and not used.
 const saveLogin = `
 {
+	trap '' XFSZ;
 	umask -p;
 	for JACAMAR_NAME in c d e f i l m n q r s t u v x; do
 		if ulimit -S$JACAMAR_NAME >/dev/null; then
@@ -23,7 +28,7 @@ const saveLogin = `
 			printf 'ulimit -H%s ' $JACAMAR_NAME; ulimit -H$JACAMAR_NAME;
 		fi;
 	done;
-	unset JACAMAR_NAME; export -p; export -fp; printf '` + savedEnd + `\n';
+	unset JACAMAR_NAME; export -p; export -fp; printf '` + savedEnd + `\n'; trap - XFSZ;
 } 2>/dev/null >/proc/$$/fd/6;`
 
 // savedEnd is the last line of what is saved: without it, something is missing.
@@ -60,11 +65,5 @@ var readOnly = []string{"BASHOPTS", "EUID", "PPID", "SHELLOPTS", "UID"}
 
 // exports reports whether a text of Save has an exported read-only variable.
 func exports(saved []byte, name string) bool {
-	for line := range bytes.Lines(saved) {
-		flags, rest, _ := bytes.Cut(bytes.TrimPrefix(line, []byte("declare -")), []byte(" "))
-		if len(flags) < len(line) && bytes.ContainsRune(flags, 'x') && bytes.HasPrefix(rest, []byte(name+"=")) {
-			return true
-		}
-	}
-	return false
+	return regexp.MustCompile(`(?m)^declare -[a-zA-Z]*x[a-zA-Z]* ` + name + `=`).Match(saved)
 }

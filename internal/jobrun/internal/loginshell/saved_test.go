@@ -101,3 +101,23 @@ func TestRestoreKeepsItsOwn(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// TestRestoredReadOnly: a variable that bash does not let a script assign is exported again
+// where it was exported, whatever else has its name.
+func TestRestoredReadOnly(t *testing.T) {
+	for saved, want := range map[string]bool{
+		"declare -irx UID=\"0\"\n":                        true,
+		"declare -x A=\"1\"\ndeclare -rx UID=\"0\"\n":     true,
+		"declare -x UID=\"0\"":                            true,
+		"declare -ir UID=\"0\"\n":                         false,
+		"declare -x MYUID=\"0\"\ndeclare -x UIDS=\"0\"\n": false,
+		"f () \n{ \n    declare -irx UID=\"0\"\n}\n":      false,
+		"declare -x EUID=\"0\"\n":                         false,
+		"declare -x A=\"-x UID=0\"\n x UID=0\nUID=0\n":    false,
+		"": false,
+	} {
+		if got := strings.Contains(string(Restore([]byte(saved), nil)), "export UID\n"); got != want {
+			t.Errorf("%q: exported again: %v, want %v", saved, got, want)
+		}
+	}
+}

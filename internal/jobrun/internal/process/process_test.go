@@ -40,6 +40,11 @@ var scenarios = map[string]func(){
 	"unprepared":      unprepared,
 	"held pipe":       heldPipe,
 	"known":           known,
+	"without":         without,
+	"requests":        requests,
+	"child first":     childFirst,
+	"idle":            idle,
+	"collected":       collected,
 }
 
 func family() *Reaper {

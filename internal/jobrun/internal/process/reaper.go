@@ -162,11 +162,8 @@ func (f *Reaper) wait() {
 // one.
 func (f *Reaper) collect(pid int) bool {
 	var ws unix.WaitStatus
-	got, err := unix.Wait4(pid, &ws, unix.WNOHANG, nil)
-	for err == unix.EINTR {
-		got, err = unix.Wait4(pid, &ws, unix.WNOHANG, nil)
-	}
-	if err != nil || got <= 0 {
+	got, _ := unix.Wait4(pid, &ws, unix.WNOHANG, nil)
+	if got <= 0 { // none has ended, or with an error none is left: this call does not block, hence no EINTR
 		return false
 	}
 	if done, ok := f.own[got]; ok {

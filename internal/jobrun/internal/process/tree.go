@@ -193,12 +193,43 @@ type Tasks struct {
 
 // CountTasks counts those of this process's user, and finds their limit. Nothing is
 // counted where there is no limit.
-func CountTasks() Tasks {
-	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) != nil || limit.Cur >= 1<<31 {
+func CountTasks() Tasks { return countBelow(taskLimit(), ownTasks) }
+
+// TasksBefore is a count for a caller that starts that many more. Those of the whole host
+// count instead of the user's where even they leave enough: that is one file to read, and
+// the user's alone are one for each process of the host.
+func TasksBefore(more int) Tasks { return tasksBefore(more, taskLimit(), proctree.AllTasks, ownTasks) }
+
+func tasksBefore(more, limit int, host func() (int, bool), own func() int) Tasks {
+	if all, ok := host(); ok && !(Tasks{all, limit}).Short(more) {
+		return Tasks{all, limit}
+	}
+	return countBelow(limit, own)
+}
+
+func countBelow(limit int, own func() int) Tasks {
+	if limit == 0 {
 		return Tasks{}
 	}
-	return Tasks{proctree.Tasks(uint32(os.Getuid())), int(limit.Cur)}
+	return Tasks{own(), limit}
+}
+
+func ownTasks() int { return proctree.Tasks(uint32(os.Getuid())) }
+
+// taskLimit is the limit of this process's user, 0 for none.
+func taskLimit() int {
+	var limit unix.Rlimit
+	_ = unix.Getrlimit(unix.RLIMIT_NPROC, &limit)
+	return finite(limit.Cur)
+}
+
+// finite is a limit, 0 for one that no host reaches: the kernel has at most 2^22 tasks
+// (pid_max in proc_sys_kernel(5)).
+func finite(limit uint64) int {
+	if limit >= 1<<31 {
+		return 0
+	}
+	return int(limit)
 }
 
 // Short reports whether that many more exceed the limit.

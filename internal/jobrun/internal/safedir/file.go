@@ -9,8 +9,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
+	"jacamar-ci/internal/lockwait"
 	"jacamar-ci/internal/noreplace"
 )
 
@@ -31,19 +33,19 @@ func (f *Dir) FileStat(name string, flags int) (file *os.File, st unix.Stat_t, e
 		return nil, st, err
 	}
 	if err != nil {
-		return nil, st, diskspace.Explain("cannot open "+f.display(name), f.path.String(), err)
+		return nil, st, diskspace.Explain("cannot open "+f.PathOf(name), f.path.String(), err)
 	}
-	if err := fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if err := eintr.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		unix.Close(fd)
-		return nil, st, failure.Systemf("cannot use %s: it is not a regular file", f.display(name))
+		return nil, st, failure.Systemf("cannot use %s: it is not a regular file", f.PathOf(name))
 	}
-	return os.NewFile(uintptr(fd), f.display(name)), st, nil
+	return os.NewFile(uintptr(fd), f.PathOf(name)), st, nil
 }
 
 // OpenForLock opens an existing file by its path, for nothing but a lock. It follows no
 // link at its end, and never blocks.
 func OpenForLock(path string) (*os.File, error) {
-	fd, err := openat(unix.AT_FDCWD, path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+	fd, err := eintr.Openat(unix.AT_FDCWD, path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +62,9 @@ func (f *Dir) Read(name string, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(file, limit+1))
 	switch {
 	case err != nil:
-		return nil, diskspace.Explain("cannot read "+f.display(name), f.path.String(), err)
+		return nil, diskspace.Explain("cannot read "+f.PathOf(name), f.path.String(), err)
 	case int64(len(text)) > limit:
-		return nil, failure.Systemf("cannot use %s: longer than %d bytes", f.display(name), limit)
+		return nil, failure.Systemf("cannot use %s: longer than %d bytes", f.PathOf(name), limit)
 	}
 	return text, nil
 }
@@ -71,11 +73,11 @@ func (f *Dir) Read(name string, limit int64) ([]byte, error) {
 // disk leaves the old one.
 func (f *Dir) Write(name string, text []byte) error {
 	if err := f.write(name+".new", text); err != nil {
-		return diskspace.Explain("cannot write "+f.display(name), f.path.String(), err)
+		return diskspace.Explain("cannot write "+f.PathOf(name), f.path.String(), err)
 	}
-	err := retry(func() error { return unix.Renameat(f.fd, name+".new", f.fd, name) })
+	err := eintr.Retry(func() error { return unix.Renameat(f.fd, name+".new", f.fd, name) })
 	if err != nil {
-		return diskspace.Explain("cannot write "+f.display(name), f.path.String(), err)
+		return diskspace.Explain("cannot write "+f.PathOf(name), f.path.String(), err)
 	}
 	return nil
 }
@@ -100,7 +102,7 @@ func (f *Dir) createOrTruncate(name string) (*os.File, error) {
 		return nil, err
 	}
 	if fd, err := openFile(f.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL); err == nil {
-		return os.NewFile(uintptr(fd), f.display(name)), nil
+		return os.NewFile(uintptr(fd), f.PathOf(name)), nil
 	}
 	return f.File(name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC)
 }
@@ -110,30 +112,61 @@ func (f *Dir) RemoveEmpty(name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	return retry(func() error { return unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR) })
+	return eintr.Retry(func() error { return unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR) })
 }
 
 // IsSameFile reports whether name is still the name of a file that was opened.
 func (f *Dir) IsSameFile(name string, opened unix.Stat_t) bool {
 	var named unix.Stat_t
-	err := retry(func() error { return unix.Fstatat(f.fd, name, &named, unix.AT_SYMLINK_NOFOLLOW) })
-	return err == nil && named.Ino == opened.Ino && named.Dev == opened.Dev
+	return eintr.Fstatat(f.fd, name, &named) == nil && named.Ino == opened.Ino && named.Dev == opened.Dev
 }
 
 // ModTime is when an entry last changed; the zero time when there is none.
 func (f *Dir) ModTime(name string) time.Time {
 	var st unix.Stat_t
-	if err := retry(func() error { return unix.Fstatat(f.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
+	if eintr.Fstatat(f.fd, name, &st) != nil {
 		return time.Time{}
 	}
-	return time.Unix(st.Mtim.Sec, st.Mtim.Nsec)
+	return time.Unix(st.Mtim.Unix())
+}
+
+// Entry is what is known of an entry of a directory.
+type Entry struct {
+	Dir bool
+	// Used is when its content was last changed or read, as far as the file system
+	// records it (relatime in mount(8)).
+	Used time.Time
+}
+
+// Stat examines an entry of f. It follows no link.
+func (f *Dir) Stat(name string) (Entry, error) {
+	if err := checkName(name); err != nil {
+		return Entry{}, err
+	}
+	var st unix.Stat_t
+	if err := eintr.Fstatat(f.fd, name, &st); err != nil {
+		return Entry{}, err
+	}
+	changed, read := time.Unix(st.Mtim.Unix()), time.Unix(st.Atim.Unix())
+	if read.After(changed) && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		changed = read // listing a directory is no use of it
+	}
+	return Entry{Dir: st.Mode&unix.S_IFMT == unix.S_IFDIR, Used: changed}, nil
+}
+
+// Touch sets the time of an entry of f to now.
+func (f *Dir) Touch(name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	return eintr.Retry(func() error { return unix.UtimesNanoAt(f.fd, name, nil, unix.AT_SYMLINK_NOFOLLOW) })
 }
 
 // Names lists the entries of f.
 func (f *Dir) Names() (names []string, err error) {
 	_, err = unix.Seek(f.fd, 0, unix.SEEK_SET)
 	for buffer, n := make([]byte, 32<<10), 1; err == nil && n > 0; {
-		err = retry(func() (err error) {
+		err = eintr.Retry(func() (err error) {
 			n, err = unix.Getdents(f.fd, buffer)
 			return err
 		})
@@ -160,43 +193,20 @@ func (f *Dir) Move(name string, to *Dir, newName string) error {
 	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	return diskspace.Explain(fmt.Sprintf("cannot move %s to %s", f.display(name), to.display(newName)), f.path.String(), err)
-}
-
-func openat(dir int, name string, flags int) (fd int, err error) {
-	err = retry(func() error {
-		fd, err = unix.Openat(dir, name, flags|unix.O_CLOEXEC, 0o600)
-		return err
-	})
-	return fd, err
+	return diskspace.Explain(fmt.Sprintf("cannot move %s to %s", f.PathOf(name), to.PathOf(newName)), f.path.String(), err)
 }
 
 // leaseTime is longer than the kernel lets another process keep a lease on a file that
 // is being opened (lease-break-time of proc_sys_fs(5), 45 s).
-const leaseTime = 50 * time.Second
+const leaseTime, leasePause = 50 * time.Second, 20 * time.Millisecond
 
 // openFile opens a file without blocking on a FIFO. It waits for the lease of another
 // process, such as Samba, or this host's own NFS server on behalf of a client: a lease
 // makes a non-blocking open fail (EWOULDBLOCK in open(2)).
 func openFile(dir int, name string, flags int) (fd int, err error) {
-	for deadline := time.Now().Add(leaseTime); ; time.Sleep(20 * time.Millisecond) {
-		fd, err = openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
-		if !errors.Is(err, unix.EWOULDBLOCK) || time.Now().After(deadline) {
-			return fd, err
-		}
-	}
-}
-
-func fstat(fd int, st *unix.Stat_t) error {
-	return retry(func() error { return unix.Fstat(fd, st) })
-}
-
-// retry repeats a call that a signal interrupted: Go's runtime preempts its threads by
-// signals, and network file systems do not block them.
-func retry(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
-	}
+	err = lockwait.Poll(time.Now().Add(leaseTime), leasePause, func() (err error) {
+		fd, err = eintr.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY)
+		return err
+	})
+	return fd, err
 }

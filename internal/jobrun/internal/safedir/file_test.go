@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/test/harness/testutil"
 )
 
@@ -149,7 +150,7 @@ func TestFileWithALease(t *testing.T) {
 	if _, err := unix.FcntlInt(server.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
 		t.Skipf("this file system has no leases: %v", err)
 	}
-	if _, err := openat(f.fd, "a", unix.O_RDONLY|unix.O_NONBLOCK); err != unix.EWOULDBLOCK {
+	if _, err := eintr.Openat(f.fd, "a", unix.O_RDONLY|unix.O_NONBLOCK); err != unix.EWOULDBLOCK {
 		t.Fatalf("the lease makes an open fail with %v", err)
 	}
 	time.AfterFunc(100*time.Millisecond, func() { _, _ = unix.FcntlInt(server.Fd(), unix.F_SETLEASE, unix.F_UNLCK) })

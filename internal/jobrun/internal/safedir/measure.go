@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/eintr"
 )
 
 // Size is what a directory and everything below it occupies, as du(1) counts it.
@@ -49,14 +51,14 @@ func (m *measurer) directory(parent int, name string, depth int) {
 		m.size.Partial = true
 		return
 	}
-	fd, err := openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := eintr.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		m.size.Partial = m.size.Partial || errno(err) != unix.ENOENT
 		return
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	if m.onOtherMount(fd) || fstat(fd, &st) != nil {
+	if m.onOtherMount(fd) || eintr.Fstat(fd, &st) != nil {
 		return
 	}
 	m.add(&st)
@@ -88,7 +90,7 @@ func (m *measurer) entry(dir int, e dirent, depth int) {
 		return
 	}
 	var st unix.Stat_t
-	if err := retry(func() error { return unix.Fstatat(dir, e.name, &st, unix.AT_SYMLINK_NOFOLLOW) }); err != nil {
+	if err := eintr.Fstatat(dir, e.name, &st); err != nil {
 		m.size.Partial = m.size.Partial || errno(err) != unix.ENOENT
 		return
 	}

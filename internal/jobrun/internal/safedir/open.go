@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
@@ -120,15 +121,6 @@ func isFile(path string) bool {
 	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR
 }
 
-// orClose closes f when there is an error.
-func (f *Dir) orClose(err error) (*Dir, error) {
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
-}
-
 func (f *Dir) checkUserDir() error {
 	st, err := f.stat()
 	if err != nil {
@@ -168,7 +160,7 @@ func makeEntry(at trustedfile.Entry, p job.AbsPath, rules Rules) (made bool, err
 	if at.Linked {
 		return false, nil
 	}
-	err = retry(func() error { return unix.Mkdirat(at.Dir, at.Name, rules.mode()) })
+	err = eintr.Retry(func() error { return unix.Mkdirat(at.Dir, at.Name, rules.mode()) })
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return false, diskspace.Explain(fmt.Sprintf("cannot create %s", p), p.String(), err)
 	}
@@ -177,7 +169,7 @@ func makeEntry(at trustedfile.Entry, p job.AbsPath, rules Rules) (made bool, err
 
 // openEntry opens a directory after links were resolved.
 func openEntry(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Dir, error) {
-	fd, err := openat(at.Dir, at.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := eintr.Openat(at.Dir, at.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	switch {
 	case err == nil:
 		f := &Dir{fd, p, rules}
@@ -191,7 +183,7 @@ func openEntry(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Dir, error) {
 	}
 	// If this account may not open it, its owner may be the reason.
 	var st unix.Stat_t
-	if retry(func() error { return unix.Fstatat(at.Dir, at.Name, &st, unix.AT_SYMLINK_NOFOLLOW) }) == nil {
+	if eintr.Fstatat(at.Dir, at.Name, &st) == nil {
 		if oerr := rules.checkOwner(p.String(), &st); oerr != nil {
 			return nil, oerr
 		}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/mounts"
 	"jacamar-ci/internal/noreplace"
@@ -33,7 +34,7 @@ func (f *Dir) Remove(name string, until time.Time) error {
 		return ErrDeadline
 	}
 	if r.first != nil {
-		return diskspace.Explain("cannot remove "+f.display(name), f.path.String(), r.first)
+		return diskspace.Explain("cannot remove "+f.PathOf(name), f.path.String(), r.first)
 	}
 	return nil
 }
@@ -42,7 +43,7 @@ func (f *Dir) newRemover(until time.Time) remover {
 	r := remover{until: until, mount: mounts.ID(f.fd)}
 	if r.mount == 0 {
 		var st unix.Stat_t
-		_ = fstat(f.fd, &st)
+		_ = eintr.Fstat(f.fd, &st)
 		r.device = st.Dev
 	}
 	return r
@@ -92,9 +93,9 @@ func (r *remover) noteError(err error) {
 // unlink makes the directory writable if its owner may not write to it, as in module
 // caches. It is no error if the entry does not exist.
 func (r *remover) unlink(dir int, name string, flags int) unix.Errno {
-	err := errno(retry(func() error { return unix.Unlinkat(dir, name, flags) }))
+	err := errno(eintr.Retry(func() error { return unix.Unlinkat(dir, name, flags) }))
 	if err == unix.EACCES && unix.Fchmod(dir, 0o700) == nil {
-		err = errno(retry(func() error { return unix.Unlinkat(dir, name, flags) }))
+		err = errno(eintr.Retry(func() error { return unix.Unlinkat(dir, name, flags) }))
 	}
 	switch err {
 	case 0:
@@ -181,7 +182,7 @@ func (r *remover) removeEntries(dir, depth int) error {
 	}
 	for !r.expired {
 		var n int
-		err := retry(func() (err error) {
+		err := eintr.Retry(func() (err error) {
 			n, err = unix.Getdents(dir, r.buffers[depth])
 			return err
 		})
@@ -202,16 +203,16 @@ func (r *remover) onOtherMount(dir int) bool {
 		return mounts.ID(dir) != r.mount
 	}
 	var st unix.Stat_t
-	return fstat(dir, &st) != nil || st.Dev != r.device
+	return eintr.Fstat(dir, &st) != nil || st.Dev != r.device
 }
 
 // openDir opens a directory, and grants its owner the permission if necessary.
 func openDir(parent int, name string) (int, error) {
-	fd, err := openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := eintr.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if !errors.Is(err, unix.EACCES) {
 		return fd, err
 	}
-	closed, err := openat(parent, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	closed, err := eintr.Openat(parent, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
 		return -1, err
 	}
@@ -219,7 +220,7 @@ func openDir(parent int, name string) (int, error) {
 	if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", closed), 0o700); err != nil {
 		return -1, unix.EACCES
 	}
-	return openat(closed, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	return eintr.Openat(closed, ".", unix.O_RDONLY|unix.O_DIRECTORY)
 }
 
 // dirent is an entry of a directory, with its d_type.

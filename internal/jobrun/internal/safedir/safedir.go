@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
@@ -31,6 +32,18 @@ type Dir struct {
 // this package never looks it up again.
 func (f *Dir) Path() job.AbsPath { return f.path }
 
+// PathOf is the path of an entry, for messages.
+func (f *Dir) PathOf(name string) string { return f.path.String() + "/" + name }
+
+// orClose closes f when there is an error.
+func (f *Dir) orClose(err error) (*Dir, error) {
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // Close closes the descriptor.
 func (f *Dir) Close() { unix.Close(f.fd) }
 
@@ -40,28 +53,25 @@ var ErrNotDirectory = errors.New("it is not a directory")
 
 // Make opens a directory below f, and creates the missing ones of elem. Each of them is
 // checked. The caller closes the result.
-func (f *Dir) Make(elem ...string) (*Dir, error) {
-	return f.walk(elem, func(at *Dir, name string) (*Dir, error) {
-		// In every job but the first one of an account most of them exist.
-		if below, err := at.openChild(name); !errors.Is(err, unix.ENOENT) {
-			if err != nil {
-				return nil, err
-			}
-			return below, below.checkExisting()
-		}
-		err := retry(func() error { return unix.Mkdirat(at.fd, name, at.rules.mode()) })
-		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return nil, diskspace.Explain("cannot create "+at.display(name), at.path.String(), err)
-		}
-		below, oerr := at.openChild(name)
-		if oerr != nil {
-			return nil, oerr
-		}
-		if err == nil {
-			return below, below.checkNew(at.fd, name)
-		}
-		return below, below.checkExisting()
-	})
+func (f *Dir) Make(elem ...string) (*Dir, error) { return f.walk(elem, (*Dir).makeChild) }
+
+func (f *Dir) makeChild(name string) (*Dir, error) {
+	// In every job but the first one of an account most of them exist.
+	if below, err := f.openChecked(name); !errors.Is(err, unix.ENOENT) {
+		return below, err
+	}
+	err := eintr.Retry(func() error { return unix.Mkdirat(f.fd, name, f.rules.mode()) })
+	switch {
+	case errors.Is(err, unix.EEXIST):
+		return f.openChecked(name)
+	case err != nil:
+		return nil, diskspace.Explain("cannot create "+f.PathOf(name), f.path.String(), err)
+	}
+	below, err := f.openChild(name)
+	if err != nil {
+		return nil, err
+	}
+	return below.orClose(below.checkNew(f.fd, name))
 }
 
 // Open opens a directory below f. Each of elem is checked. The error is unix.ENOENT when
@@ -70,44 +80,49 @@ func (f *Dir) Open(elem ...string) (*Dir, error) {
 	if below, ok := f.openBelow(elem); ok {
 		return below, nil
 	}
-	return f.walk(elem, func(at *Dir, name string) (*Dir, error) {
-		below, err := at.openChild(name)
-		if err != nil {
-			return nil, err
-		}
-		return below, below.checkExisting()
-	})
+	return f.walk(elem, (*Dir).openChecked)
+}
+
+func (f *Dir) openChecked(name string) (*Dir, error) {
+	below, err := f.openChild(name)
+	if err != nil {
+		return nil, err
+	}
+	return below.orClose(below.checkExisting())
 }
 
 // OpenUnchecked is Open without checks of owner and mode, for directories that the job's
 // scripts created.
 func (f *Dir) OpenUnchecked(elem ...string) (*Dir, error) {
 	if path, err := f.path.Join(elem...); err == nil && len(elem) > 1 {
-		if fd, err := OpenBeneath(f.fd, elem, unix.O_RDONLY|unix.O_DIRECTORY); err == nil {
+		if fd, err := openBeneath(f.fd, elem, unix.O_RDONLY|unix.O_DIRECTORY); err == nil {
 			return &Dir{fd, path, f.rules}, nil
 		}
 	}
 	return f.walk(elem, (*Dir).openChild)
 }
 
+// walk takes a step for each of elem. Without one it opens f again.
 func (f *Dir) walk(elem []string, step func(*Dir, string) (*Dir, error)) (*Dir, error) {
-	at, err := f.duplicate()
+	if len(elem) == 0 {
+		return f.duplicate()
+	}
+	at := f
 	for _, name := range elem {
-		if err != nil {
-			break
-		}
+		err := checkName(name)
 		var below *Dir
-		if err = checkName(name); err == nil {
+		if err == nil {
 			below, err = step(at, name)
 		}
-		at.Close()
+		if at != f {
+			at.Close()
+		}
+		if err != nil {
+			return nil, err
+		}
 		at = below
 	}
-	if err != nil && at != nil {
-		at.Close()
-		at = nil
-	}
-	return at, err
+	return at, nil
 }
 
 func (f *Dir) duplicate() (*Dir, error) {
@@ -124,7 +139,7 @@ func (f *Dir) openChild(name string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := openat(f.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := eintr.Openat(f.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil, err
@@ -144,7 +159,7 @@ func (f *Dir) checkExisting() error {
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(newDirTime); f.rules.tooOpen(&st) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(newDirTime); f.rules.tooOpen(&st) && isNew(&st, time.Now()) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if st, err = f.stat(); err != nil {
 			return err
 		}
@@ -155,6 +170,15 @@ func (f *Dir) checkExisting() error {
 // newDirTime is how long another process may need between creating a directory and
 // setting its mode.
 const newDirTime = 300 * time.Millisecond
+
+// clockError is how far the clock of a file server may differ from this host's.
+const clockError = time.Minute
+
+// isNew reports whether a directory can be so new that its mode is not set yet. A cleanup
+// meets many old ones, and must not wait for each.
+func isNew(st *unix.Stat_t, now time.Time) bool {
+	return now.Sub(time.Unix(st.Ctim.Unix())).Abs() <= clockError
+}
 
 // checkNew sets the mode of the directory that this process has just created as name in
 // dir. It removes the directory after a failure, so that the next job fails for the same
@@ -204,13 +228,11 @@ func (f *Dir) modesUnsupported(st *unix.Stat_t) error {
 }
 
 func (f *Dir) stat() (st unix.Stat_t, err error) {
-	if err := fstat(f.fd, &st); err != nil {
+	if err := eintr.Fstat(f.fd, &st); err != nil {
 		return st, diskspace.Explain(fmt.Sprintf("cannot read the attributes of %s", f.path), f.path.String(), err)
 	}
 	return st, nil
 }
-
-func (f *Dir) display(name string) string { return f.path.String() + "/" + name }
 
 // checkName rejects a text that is not the name of a directory entry.
 func checkName(name string) error {
@@ -309,7 +331,7 @@ func (f *Dir) Private(elem ...string) error {
 
 func (f *Dir) private(name string) error {
 	var st unix.Stat_t
-	err := retry(func() error { return unix.Fstatat(f.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err := eintr.Fstatat(f.fd, name, &st)
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		if err := f.Remove(name, time.Now().Add(time.Second)); err != nil {
 			return err
@@ -336,13 +358,13 @@ func (f *Dir) private(name string) error {
 // makeWithMode opens a directory, and creates it with exactly this mode where it is
 // missing, whatever the umask is.
 func (f *Dir) makeWithMode(name string, mode uint32) (*Dir, error) {
-	merr := retry(func() error { return unix.Mkdirat(f.fd, name, 0o700) })
+	merr := eintr.Retry(func() error { return unix.Mkdirat(f.fd, name, 0o700) })
 	if merr != nil && !errors.Is(merr, unix.EEXIST) {
-		return nil, diskspace.Explain("cannot create "+f.display(name), f.path.String(), merr)
+		return nil, diskspace.Explain("cannot create "+f.PathOf(name), f.path.String(), merr)
 	}
 	dir, err := f.openChild(name)
-	if err == nil && merr == nil && mode != 0o700 {
-		err = unix.Fchmod(dir.fd, mode)
+	if err != nil || merr != nil || mode == 0o700 {
+		return dir, err
 	}
-	return dir, err
+	return dir.orClose(unix.Fchmod(dir.fd, mode))
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -196,5 +197,20 @@ func TestPrivate(t *testing.T) {
 	withUmask(t, 0, func() { testutil.Must(t, f.Private("x0", "y")) })
 	if mode(t, f.Path().String()+"/x0/y") != 0o700 {
 		t.Error("the umask decides")
+	}
+}
+
+// TestIsNew: only a directory that changed about now can be one whose mode is not set yet,
+// by the clock of its file server.
+func TestIsNew(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for age, want := range map[time.Duration]bool{
+		0: true, time.Second: true, -time.Second: true, clockError: true, -clockError: true,
+		clockError + time.Second: false, -clockError - time.Second: false, 24 * time.Hour: false,
+	} {
+		st := unix.Stat_t{Ctim: unix.NsecToTimespec(now.Add(-age).UnixNano())}
+		if got := isNew(&st, now); got != want {
+			t.Errorf("%v old: %v", age, got)
+		}
 	}
 }

@@ -142,7 +142,7 @@ next:
 	for _, a := range user {
 		for _, req := range required {
 			switch {
-			case !a.couldBe(req.Name):
+			case !a.CouldBe(req.Name):
 				continue
 			case a.Name != req.Name:
 				return nil, failure.Buildf("%q could contradict %q, which %s requires of this job", argumentText(a), argumentText(req), req.Source.Name).
@@ -172,8 +172,8 @@ func dropOverridden(args, overriding []Argument) []Argument {
 	return kept
 }
 
-// couldBe reports whether the argument is the option, or an abbreviation that some
+// CouldBe reports whether the argument is the option, or an abbreviation that some
 // version of the program may take for it.
-func (a Argument) couldBe(name string) bool {
+func (a Argument) CouldBe(name string) bool {
 	return a.Name == name || slices.Contains(a.Candidates, name)
 }

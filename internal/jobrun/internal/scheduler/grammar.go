@@ -266,7 +266,7 @@ func (g Grammar) Contains(args []string, names ...string) bool {
 		return false
 	}
 	return slices.ContainsFunc(parsed, func(a Argument) bool {
-		return slices.ContainsFunc(names, a.couldBe)
+		return slices.ContainsFunc(names, a.CouldBe)
 	})
 }
 

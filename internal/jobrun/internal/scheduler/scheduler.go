@@ -81,8 +81,9 @@ type Found struct {
 // OwnerFinder is a Finder whose list has no names: they are queried for each job.
 type OwnerFinder interface {
 	Owner(id ID) Command
-	// ParseOwner returns "" for a job that does not exist.
-	ParseOwner(Reply) (user, name string)
+	// ParseOwner returns "" for a job that does not exist, and an error where the reply
+	// does not show whose it is.
+	ParseOwner(Reply) (user, name string, err error)
 }
 
 // Versioned is a batch system whose versions need different commands.
@@ -92,6 +93,15 @@ type Versioned interface {
 	// ForVersion returns the batch system that gave the reply. It assumes the oldest
 	// version where the reply does not show it.
 	ForVersion(Reply) Scheduler
+}
+
+// Clustered is a batch system of several clusters, each with its own list of jobs.
+type Clustered interface {
+	// Clusters are those of a submission with these arguments, or of the job with this id
+	// where it is known; "" for the local cluster.
+	Clusters(args []Argument, id ID) string
+	// In returns the batch system whose jobs are in these clusters.
+	In(clusters string) Scheduler
 }
 
 // NameCanceller can cancel jobs by name, when the id is unknown.
@@ -198,6 +208,9 @@ type State struct {
 	// Missing is set with Unknown when the batch system replied that it has no such
 	// job; otherwise there was no reply that could be parsed.
 	Missing bool
+	// Suspended is set with Running when the script does not go on until the batch system,
+	// or who suspended the job, resumes it.
+	Suspended bool
 }
 
 // Row is a row of a batch system's table of states.
@@ -206,12 +219,13 @@ type Row struct {
 	Class       Class       // for Done
 	Kind        PendingKind // for Pending
 	Description string
+	Suspended   bool // for Running
 }
 
 // State is the state of that name. Without a record of its own, the reason of a pending
 // job is its state.
 func (r Row) State(name string) State {
-	s := State{Phase: r.Phase, Class: r.Class, Name: name, Description: r.Description}
+	s := State{Phase: r.Phase, Class: r.Class, Name: name, Description: r.Description, Suspended: r.Suspended}
 	if r.Phase == Pending {
 		s.Reason = Reason{name, r.Description, r.Kind}
 	}
@@ -225,6 +239,11 @@ func Waits(kind PendingKind, description string) Row {
 
 // Runs is the row of a state of jobs that are running.
 func Runs(description string) Row { return Row{Phase: Running, Description: description} }
+
+// Suspends is the row of a state of jobs that have started and are suspended.
+func Suspends(description string) Row {
+	return Row{Phase: Running, Description: description, Suspended: true}
+}
 
 // Completes is the row of a state of jobs whose script has ended.
 func Completes(description string) Row { return Row{Phase: Completing, Description: description} }

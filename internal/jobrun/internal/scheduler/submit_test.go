@@ -27,13 +27,16 @@ var refusals = map[string][]struct {
 		{"%s\nsbatch: error: Batch job submission failed: Access/permission denied\n", 1, true},
 	},
 	"pbs": {
-		{"qsub: %s\n", 32, true}, {"qsub: %s\n", 65, true},
-		{"qsub: Illegal attribute or resource value for %s\n", 174, false}, {"qsub: script file:: %s\n", 1, false},
+		{"qsub: %s\n", 32, true},
+		{"qsub: %s\n", 65, true},
+		{"qsub: Illegal attribute or resource value for %s\n", 174, false},
+		{"qsub: script file:: %s\n", 1, false},
 		{"qsub: submit error (Unknown queue MSG=cannot locate queue %s)\n", 172, true},
 		{"%s\nqsub: Your job has been administratively rejected by the queueing system.\nqsub: There may be a more detailed explanation prior to this notice.\n", 3, false},
 	},
 	"lsf": {
-		{"%s: No such queue. Job not submitted.\n", 255, false}, {"%s: Bad host name, host group name or cluster name. Job not submitted.\n", 255, false},
+		{"%s: No such queue. Job not submitted.\n", 255, false},
+		{"%s: Bad host name, host group name or cluster name. Job not submitted.\n", 255, false},
 		{"%s\nRequest aborted by esub. Job not submitted.\n", 255, true},
 		{"%s: Illegal option. Job not submitted.\n", 255, false},
 	},
@@ -44,13 +47,15 @@ var refusals = map[string][]struct {
 		{"qsub: invalid option argument \"-%s\"\n", 2, false},
 	},
 	"flux": {
-		{"flux-batch: ERROR: '%s' is not a valid queue\n", 1, true}, {"flux-batch: ERROR: [Errno 22] queue %s is closed\n", 1, true},
+		{"flux-batch: ERROR: '%s' is not a valid queue\n", 1, true},
+		{"flux-batch: ERROR: [Errno 22] queue %s is closed\n", 1, true},
 		{"flux batch: error: unrecognized arguments: --%s\n", 2, false},
 	},
 	"cobalt": {
 		{"<Fault 1001: \"trying to add job to non-existent queue '%s'\">\n", 1, false},
 		{"component error: XMLRPC failure <Fault 1005: \"%s\"> in system.validate_job\n\n", 1, false},
-		{"qsub.py: error: no such option: --%s\n", 2, false}, {"command %s not found, or is not a file\n", 1, false},
+		{"qsub.py: error: no such option: --%s\n", 2, false},
+		{"command %s not found, or is not a file\n", 1, false},
 	},
 }
 

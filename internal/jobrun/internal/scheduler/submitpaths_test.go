@@ -1,6 +1,8 @@
 package scheduler_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -67,22 +69,34 @@ func TestAccountsInSyntax(t *testing.T) {
 	}
 }
 
-// The owner of a job is parsed from its attributes, whatever the name contains.
+// The owner of a job is parsed from its attributes, whatever the name contains. Without them
+// the job may still be there, unless the reply is that it is not.
 func TestPBSOwner(t *testing.T) {
 	for text, want := range map[string][2]string{
-		"Job Id: 1.s\n    Job_Name = ci-r-1\n    Job_Owner = alice@login1\n":         {"alice", "ci-r-1"},
-		"Job Id: 1.s\n    Job_Name = ci-r-1\n    Job_Owner = user@realm@login1.x\n":  {"user@realm", "ci-r-1"},
-		"Job Id: 1.s\n    Job_Name = ci-r-1\n    Job_Owner = DOMAIN\\user@login1\n":  {`DOMAIN\user`, "ci-r-1"},
-		"Job Id: 1.s\n    Job_Name = a\nJob Id: 2.s\n    Job_Owner = alice@login1\n": {"", ""},
-		"": {"", ""},
+		"Job Id: 1.s\n    Job_Name = ci-r-1\n    Job_Owner = alice@login1\n":        {"alice", "ci-r-1"},
+		"Job Id: 1.s\n    Job_Name = ci-r-1\n    Job_Owner = user@realm@login1.x\n": {"user@realm", "ci-r-1"},
+		"Job Id: 1.s\n    Job_Name = ci-r-1\n    Job_Owner = DOMAIN\\user@login1\n": {`DOMAIN\user`, "ci-r-1"},
 	} {
-		user, name := pbs.PBS{}.ParseOwner(scheduler.Reply{Stdout: text})
-		if user != want[0] || name != want[1] {
-			t.Errorf("%q: %q, %q", text, user, name)
+		user, name, err := pbs.PBS{}.ParseOwner(scheduler.Reply{Stdout: text})
+		if user != want[0] || name != want[1] || err != nil {
+			t.Errorf("%q: %q, %q, %v", text, user, name, err)
 		}
 	}
-	if user, _ := (pbs.PBS{}).ParseOwner(scheduler.Reply{Code: 153, Stderr: "qstat: Unknown Job Id 1.s\n"}); user != "" {
-		t.Error(user)
+	for _, tt := range []struct {
+		reply scheduler.Reply
+		want  string // the error
+	}{
+		{scheduler.Reply{Code: 153, Stderr: "qstat: Unknown Job Id 1.s\n"}, "<nil>"},
+		{scheduler.Reply{Code: 35, Stderr: "qstat: 1.s Job has finished, use -x or -H to obtain historical job information\n"}, "<nil>"},
+		{scheduler.Reply{Code: 1, Stderr: "qstat: End of File\n"}, "the owner of a job is not known (qstat: End of File)"},
+		{scheduler.Reply{Err: errors.New("timed out")}, "timed out"},
+		{scheduler.Reply{Stdout: "Job Id: 1.s\n    Job_Name = a\nJob Id: 2.s\n    Job_Owner = alice@login1\n"}, "the owner of a job is not known (Job_Owner = alice@login1)"},
+		{scheduler.Reply{}, "the owner of a job is not known ()"},
+	} {
+		user, _, err := pbs.PBS{}.ParseOwner(tt.reply)
+		if user != "" || fmt.Sprint(err) != tt.want {
+			t.Errorf("%+v: %q, %v, want %s", tt.reply, user, err, tt.want)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func (w *Workspace) Config() (ipc.Dirs, error) {
 	}
 	if err != nil {
 		rerr := w.removeScripts(w.request.Job.Runner, w.request.Job.ID.String(), time.Now().Add(failedConfigTime))
-		w.noteLeftover(w.base.Path().String()+"/scripts", rerr)
+		w.noteUnusable(w.base.PathOf("scripts"), rerr)
 		return ipc.Dirs{}, err
 	}
 	return dirs, nil
@@ -102,7 +102,7 @@ func (w *Workspace) allocateSlot(rec jobRecord, root, scripts *safedir.Dir) (_ *
 		return nil, err
 	}
 	if rec.Slot < len(all) {
-		w.removePredecessorSecrets(all[rec.Slot], rec, root)
+		w.retirePredecessor(all[rec.Slot], rec, root)
 	}
 	if err = rec.write(scripts); err == nil {
 		err = p.write(rec.Slot, rec.reservation, "reserved")
@@ -123,7 +123,7 @@ func (w *Workspace) available(p *pool, slot int, r reservation) bool {
 // holderEnded reports whether another job may take a reservation. A reservation whose
 // batch job may still run is not available: that job writes to the build directory.
 func (w *Workspace) holderEnded(r reservation) bool {
-	if !r.expired(w.host, time.Now()) {
+	if !r.expired(w.owners, time.Now()) {
 		return false
 	}
 	scripts, err := w.base.Path().Join("scripts", r.Runner, r.Job.String())
@@ -133,9 +133,10 @@ func (w *Workspace) holderEnded(r reservation) bool {
 // predecessorTime bounds the removal of a dead predecessor's secrets.
 const predecessorTime = 5 * time.Second
 
-// removePredecessorSecrets removes the secrets of the dead job that had the slot
-// before: afterwards nothing shows that they belong to it.
-func (w *Workspace) removePredecessorSecrets(dead reservation, rec jobRecord, root *safedir.Dir) {
+// retirePredecessor removes the secrets of the dead job that had the slot before, as
+// afterwards nothing shows that they belong to it, and records that the job has ended: the
+// owner of its reservation, which this job overwrites, may have been a killed cleanup.
+func (w *Workspace) retirePredecessor(dead reservation, rec jobRecord, root *safedir.Dir) {
 	if dead.free() || dead.belongsTo(w.request.Job) {
 		return
 	}
@@ -147,6 +148,8 @@ func (w *Workspace) removePredecessorSecrets(dead reservation, rec jobRecord, ro
 	old, err := readJobRecord(scripts)
 	if err == nil && !old.Static && old.Pool == rec.Pool && old.Slot == rec.Slot && old.Custom == rec.Custom {
 		_ = w.removeSecrets(old, root, time.Now().Add(predecessorTime)) // it notes the error
+		old.reservation = dead
+		_ = old.write(scripts) // without it, the job's scripts stay until its time is over
 	}
 }
 
@@ -162,41 +165,26 @@ func poolName(b ipc.Request) string {
 // Prepare verifies that the build directory is still reserved for the job, and records
 // where the runner will keep its secrets.
 func (w *Workspace) Prepare() error {
-	scripts, err := w.base.Open(w.scriptsName()...)
+	own, err := w.openOwn()
 	if errors.Is(err, unix.ENOENT) {
-		return w.directoryMissing()
+		return directoryMissing(w.request)
 	}
 	if err != nil {
 		return err
 	}
-	defer scripts.Close()
-	rec, err := readJobRecord(scripts)
-	if errors.Is(err, unix.ENOENT) {
-		return w.directoryMissing()
-	}
-	if err != nil {
-		return err
-	}
-	return w.renew(rec, scripts)
+	defer own.close()
+	return w.renew(own.rec, own.root, own.scripts)
 }
 
 // renew updates the job's record and its reservation. The owner of a reservation is
 // the process that called the driver in the config stage. If that process has ended
 // already, it was a wrapper of the site and not the runner: then the reservation has
 // no owner, and only its time limit ends it.
-func (w *Workspace) renew(rec jobRecord, scripts *safedir.Dir) error {
-	if w.host.processGone(rec.Host, rec.Owner) {
+func (w *Workspace) renew(rec jobRecord, root, scripts *safedir.Dir) error {
+	if w.owners.gone(rec.Host, rec.Owner) {
 		rec.Owner.PID = 0
 	}
 	rec.Temp = tempBelow(w.request.Job.Temp, w.request.Dirs.Builds)
-	root, err := w.rootOf(rec)
-	if errors.Is(err, unix.ENOENT) {
-		return w.directoryMissing()
-	}
-	if err != nil {
-		return err
-	}
-	defer root.Close()
 	if !rec.Static {
 		if err := w.confirmReservation(rec, root); err != nil {
 			return err
@@ -204,7 +192,7 @@ func (w *Workspace) renew(rec jobRecord, scripts *safedir.Dir) error {
 	}
 	builds, err := root.Open(rec.buildPath()...)
 	if errors.Is(err, unix.ENOENT) {
-		return w.directoryMissing()
+		return directoryMissing(w.request)
 	}
 	if err != nil {
 		return err
@@ -228,7 +216,7 @@ func (w *Workspace) renew(rec jobRecord, scripts *safedir.Dir) error {
 func (w *Workspace) confirmReservation(rec jobRecord, root *safedir.Dir) (err error) {
 	p, err := w.lockPoolOf(rec, root)
 	if errors.Is(err, unix.ENOENT) {
-		return w.directoryMissing()
+		return directoryMissing(w.request)
 	}
 	if err != nil {
 		return err
@@ -244,9 +232,9 @@ func (w *Workspace) confirmReservation(rec jobRecord, root *safedir.Dir) (err er
 	return p.write(rec.Slot, rec.reservation, "confirmed")
 }
 
-func (w *Workspace) directoryMissing() error {
-	return failure.Systemf("cannot find the job's build directory %s", w.request.Dirs.Builds).
-		WithHint("it existed in the job's first stage: check whether a script of yours removes it, and retry the job")
+func directoryMissing(r ipc.Request) error {
+	return failure.Systemf("cannot find the job's build directory %s", r.Dirs.Builds).
+		WithHint("it existed in the job's first stage: check whether a script of yours removes it; if not, its file system may be away: retry the job, and tell the administrators if that fails too")
 }
 
 // projectName is the last part of a project's path, as the name of a directory.

@@ -2,16 +2,13 @@ package workspace
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"slices"
-	"strconv"
-	"strings"
+	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
@@ -28,7 +25,7 @@ const (
 // Cleanup releases the job's build directory and removes its scripts and secrets, and
 // within the time limit those of earlier jobs that have ended.
 func (w *Workspace) Cleanup() error {
-	err := w.removeJob(w.request.Job.Runner, w.request.Job.ID, time.Now().Add(ownCleanupTime), true)
+	err := w.removeOwn(time.Now().Add(ownCleanupTime))
 	if len(w.unremoved) == 0 {
 		w.noteLeftover(w.request.Dirs.Scripts.String(), err)
 	}
@@ -41,7 +38,7 @@ func (w *Workspace) Cleanup() error {
 		rerr = w.emptyTrash(root, "", until)
 		root.Close()
 	}
-	w.noteLeftover(w.base.Path().String(), rerr)
+	w.noteUnusable(w.base.Path().String(), rerr)
 	w.writeLeftovers()
 	return err
 }
@@ -59,17 +56,43 @@ func (w *Workspace) existingRoot() (*safedir.Dir, error) {
 	return w.rootOf(jobRecord{Custom: custom})
 }
 
-// removeJob removes the files of a job: this one (own), or an earlier one that has
-// ended and whose own cleanup did not run. It releases the reservation last: if this
-// process dies before that, the next cleanup can find the rest.
-func (w *Workspace) removeJob(runner string, id job.ID, until time.Time, own bool) error {
-	if m := w.measured; own && m != nil && m.rec.Runner == runner && m.rec.Job == id {
-		return w.removeRecorded(m.rec, m.root, m.scripts, until, own)
+// removeEndedJobs removes the files of earlier jobs of the account that have ended and
+// whose own cleanup did not run.
+func (w *Workspace) removeEndedJobs(until time.Time) {
+	_ = w.eachScripts(func(_, dir *safedir.Dir, name string) {
+		runner := path.Base(dir.Path().String())
+		id, err := job.ParseID(name)
+		if err == nil && !w.live[runner+"/"+name] && !time.Now().After(until) {
+			w.noteLeftover(dir.PathOf(name), w.removeEnded(dir, runner, id, until))
+		}
+	})
+}
+
+// removeOwn removes the files of this job.
+func (w *Workspace) removeOwn(until time.Time) error {
+	j := w.request.Job
+	if m := w.measured; m != nil && m.rec.belongsTo(j) {
+		return w.removeIn(m.root, m.rec, m.scripts, until, true)
 	}
-	scripts, err := w.base.Open("scripts", runner, id.String())
-	if errors.Is(err, unix.ENOENT) && own {
-		return w.continueCleanup(until)
+	scripts, err := w.base.Open(w.scriptsName()...)
+	if errors.Is(err, unix.ENOENT) {
+		return w.removeWithoutRecord(until)
 	}
+	if err != nil {
+		return err
+	}
+	defer scripts.Close()
+	rec, err := readJobRecord(scripts)
+	if err != nil || !rec.belongsTo(j) {
+		return errors.Join(err, w.removeScripts(j.Runner, j.ID.String(), until), w.removeWithoutRecord(until))
+	}
+	return w.removeRecorded(rec, scripts, until, true)
+}
+
+// removeEnded removes the files of an earlier job of a runner if it has ended and its own
+// cleanup did not run. dir contains its scripts directory.
+func (w *Workspace) removeEnded(dir *safedir.Dir, runner string, id job.ID, until time.Time) error {
+	scripts, err := dir.Open(id.String())
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -77,37 +100,104 @@ func (w *Workspace) removeJob(runner string, id job.ID, until time.Time, own boo
 		return err
 	}
 	defer scripts.Close()
-	if !own && w.hasOrphans(scripts.Path()) {
-		return nil
-	}
 	rec, err := readJobRecord(scripts)
-	if errors.Is(err, unix.ENOENT) && !own {
-		return w.removeUnrecorded(runner, id.String(), until)
-	}
-	if err != nil || rec.Runner != runner || rec.Job != id {
+	switch {
+	case errors.Is(err, unix.ENOENT): // first: it may be one of thousands with retained logs
+		w.removeUnrecorded(dir, scripts, id, until)
+		return nil
+	case w.hasOrphans(scripts.Path()):
+		return nil
+	case err != nil && !errors.Is(err, errCorrupt): // the job may be alive
+		return err
+	case err != nil || rec.Runner != runner || rec.Job != id:
 		return errors.Join(err, w.removeScripts(runner, id.String(), until))
 	}
+	return w.removeRecorded(rec, scripts, until, false)
+}
+
+// removeRecorded removes the files of a job: this one (own), or an earlier one.
+func (w *Workspace) removeRecorded(rec jobRecord, scripts *safedir.Dir, until time.Time, own bool) error {
 	root, err := w.rootOf(rec)
-	if errors.Is(err, unix.ENOENT) {
-		return w.removeScripts(runner, id.String(), until)
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOENT) && w.unreserved(rec, own) == notReserved:
+		return w.removeScripts(rec.Runner, rec.Job.String(), until)
+	case errors.Is(err, unix.ENOENT):
+		return nil
+	case err != nil:
 		return err
 	}
 	defer root.Close()
-	return w.removeRecorded(rec, root, scripts, until, own)
+	return w.removeIn(root, rec, scripts, until, own)
 }
 
-func (w *Workspace) removeRecorded(rec jobRecord, root, scripts *safedir.Dir, until time.Time, own bool) error {
+// removeIn releases the reservation last: if this process dies before that, the next
+// cleanup can find the rest.
+func (w *Workspace) removeIn(root *safedir.Dir, rec jobRecord, scripts *safedir.Dir, until time.Time, own bool) error {
 	if rec.Static {
 		return w.removeStaticJob(rec, root, scripts, until, own)
 	}
 	return w.removeSlotJob(rec, root, until, own)
 }
 
-// continueCleanup does the rest of this job's cleanup, which was killed after it had moved
-// the scripts directory to the trash.
-func (w *Workspace) continueCleanup(until time.Time) (err error) {
+// removeScripts removes a job's scripts directory as a whole; with retain_logs it
+// removes only the job's record, if the executor left logs there.
+func (w *Workspace) removeScripts(runner, id string, until time.Time) error {
+	all, err := w.base.Open("scripts")
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer all.Close()
+	parent, err := all.Open(runner)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	if w.request.Settings.RetainLogs && w.keepLogs(parent, id, until) {
+		return nil
+	}
+	trash, err := all.Make(trashDir)
+	if err != nil {
+		return err
+	}
+	defer trash.Close()
+	if err := moveToTrash(trash, parent, id); err != nil {
+		return err
+	}
+	return w.removeTrash(trash, id, until)
+}
+
+// keepLogs removes the job's record and what its shells share, and reports whether logs
+// are left.
+func (w *Workspace) keepLogs(parent *safedir.Dir, id string, until time.Time) bool {
+	scripts, err := parent.Open(id)
+	if err != nil {
+		return false
+	}
+	defer scripts.Close()
+	for _, name := range []string{jobRecordFile, jobRecordFile + ".new", loginshell.SavedFile, loginshell.WarnedFile} {
+		w.noteLeftover(scripts.PathOf(name), scripts.Remove(name, until))
+	}
+	names, err := scripts.Names()
+	return err == nil && len(names) > 0
+}
+
+// removeUnrecorded removes the scripts directory of a job that died before it wrote
+// its record. A directory that is not empty contains retained logs.
+func (w *Workspace) removeUnrecorded(dir, scripts *safedir.Dir, id job.ID, until time.Time) {
+	w.noteLeftover(scripts.Path().String(), scripts.Remove(jobRecordFile+".new", until))
+	_ = dir.RemoveEmpty(id.String()) // fails if it contains logs
+}
+
+// removeWithoutRecord does what is left to do without this job's record: its secrets, and
+// its reservation. Its cleanup was killed after it had moved the scripts directory to the
+// trash, or the job has removed its own files.
+func (w *Workspace) removeWithoutRecord(until time.Time) (err error) {
 	scripts, err := w.base.Open("scripts")
 	if err == nil {
 		err = w.emptyTrash(scripts, w.request.Job.ID.String(), until)
@@ -124,7 +214,14 @@ func (w *Workspace) continueCleanup(until time.Time) (err error) {
 		return err
 	}
 	defer root.Close()
-	p, err := w.lockPoolOf(jobRecord{Pool: poolName(w.request)}, root)
+	rec := jobRecord{
+		reservation: reservation{Runner: w.request.Job.Runner, Job: w.request.Job.ID}, Static: w.request.Settings.StaticBuildsDir,
+		Pool: poolName(w.request), Temp: tempBelow(w.request.Job.Temp, w.request.Dirs.Builds),
+	}
+	if rec.Static {
+		return w.removeSecrets(rec, root, until)
+	}
+	p, err := w.lockPoolOf(rec, root)
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -135,8 +232,13 @@ func (w *Workspace) continueCleanup(until time.Time) (err error) {
 	all, err := p.reservations()
 	for n, r := range all {
 		if r.belongsTo(w.request.Job) {
-			err = errors.Join(err, p.write(n, reservation{}, "released, its cleanup was killed"))
+			rec.Slot = n
+			err = errors.Join(err, w.removeSecrets(rec, root, until), p.write(n, reservation{}, "released, without its record"))
 		}
+	}
+	if slot, restored := w.restoredSlot(all); restored {
+		rec.Slot = slot
+		err = errors.Join(err, w.removeSecrets(rec, root, until))
 	}
 	return err
 }
@@ -170,7 +272,7 @@ const (
 func (w *Workspace) takeOver(rec jobRecord, root *safedir.Dir, own bool) (held reservationState, err error) {
 	p, err := w.lockPoolOf(rec, root)
 	if errors.Is(err, unix.ENOENT) {
-		return notReserved, nil
+		return w.unreserved(rec, own), nil
 	}
 	if err != nil {
 		return inUse, err
@@ -180,13 +282,27 @@ func (w *Workspace) takeOver(rec jobRecord, root *safedir.Dir, own bool) (held r
 	switch {
 	case err != nil:
 		return inUse, err
+	case r.free() && (own || w.available(p, rec.Slot, rec.reservation)):
+		r = rec.reservation // the job has removed it, and may have used the directory since: see Restore
 	case r.Runner != rec.Runner || r.Job != rec.Job:
-		return notReserved, nil
+		return w.unreserved(rec, own), nil
 	case !own && !w.available(p, rec.Slot, r):
-		return inUse, nil
+		all, err := p.reservations()
+		w.noteLive(all)
+		return inUse, err
 	}
 	r.Owner, r.Host = w.self, w.host
 	return owned, p.write(rec.Slot, r, "cleanup started")
+}
+
+// unreserved is the state of a job whose record names a reservation that is not there. The
+// job of a live owner may still be running: the list of reservations is damaged, or the
+// file system of the build directories is away.
+func (w *Workspace) unreserved(rec jobRecord, own bool) reservationState {
+	if own || w.holderEnded(rec.reservation) {
+		return notReserved
+	}
+	return inUse
 }
 
 // release releases a slot, and removes excess build directories.
@@ -205,22 +321,20 @@ func (w *Workspace) release(rec jobRecord, root *safedir.Dir) (err error) {
 	if rerr != nil {
 		return errors.Join(err, rerr)
 	}
-	w.live = w.liveJobs(all)
+	w.noteLive(all)
 	w.releaseDead(p, all)
 	w.trimPool(p, root, all)
 	return err
 }
 
-// liveJobs returns the jobs whose reservation has not expired, so that a cleanup need not
-// examine the files of each.
-func (w *Workspace) liveJobs(all []reservation) map[string]bool {
-	live := map[string]bool{}
+// noteLive notes the jobs of a pool whose reservation has not expired, so that a cleanup
+// need not examine the files of each.
+func (w *Workspace) noteLive(all []reservation) {
 	for _, r := range all {
-		if !r.free() && !r.expired(w.host, time.Now()) {
-			live[r.Runner+"/"+r.Job.String()] = true
+		if !r.free() && !r.expired(w.owners, time.Now()) {
+			w.live[r.Runner+"/"+r.Job.String()] = true
 		}
 	}
-	return live
 }
 
 // releaseDead releases the reservations of dead jobs without a scripts directory:
@@ -238,98 +352,9 @@ func (w *Workspace) releaseDead(p *pool, all []reservation) {
 			if err = p.write(n, reservation{}, "released, its job is dead"); err == nil {
 				all[n] = reservation{}
 			}
-			w.noteLeftover(p.file.Name(), err)
+			w.noteUnusable(p.file.Name(), err)
 		default:
-			w.noteLeftover(w.base.Path().String()+"/scripts/"+r.Runner+"/"+r.Job.String(), err)
+			w.noteLeftover(w.base.PathOf("scripts/"+r.Runner+"/"+r.Job.String()), err)
 		}
 	}
-}
-
-func (w *Workspace) removeStaticJob(rec jobRecord, root, scripts *safedir.Dir, until time.Time, own bool) error {
-	if !own && !w.holderEnded(rec.reservation) {
-		return nil
-	}
-	rec.Owner, rec.Host = w.self, w.host
-	err := rec.write(scripts)
-	if dir, oerr := root.Open(staticDir, rec.Runner); oerr == nil {
-		err = errors.Join(err, writeEndTime(dir, rec.Job, time.Now()))
-		dir.Close()
-	}
-	return errors.Join(err, w.removeSecrets(rec, root, until), w.removeScripts(rec.Runner, rec.Job.String(), until))
-}
-
-// trashDir contains directories that are being removed. A directory that is moved there
-// no longer exists for jobs, however long its removal takes: a partly removed build
-// directory would break the next job's git.
-const trashDir = ".trash"
-
-// discard moves an entry to the trash. It is no error if the entry does not exist.
-func (w *Workspace) discard(root, from *safedir.Dir, name string) error {
-	trash, err := root.Make(trashDir)
-	if err != nil {
-		return err
-	}
-	defer trash.Close()
-	return moveToTrash(trash, from, name)
-}
-
-func moveToTrash(trash, from *safedir.Dir, name string) error {
-	err := from.Move(name, trash, fmt.Sprintf("%s-%d-%d", name, os.Getpid(), time.Now().UnixNano()))
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	return err
-}
-
-// emptyTrash empties the trash of a directory, if it has one.
-func (w *Workspace) emptyTrash(root *safedir.Dir, own string, until time.Time) error {
-	trash, err := root.Open(trashDir)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer trash.Close()
-	return w.removeTrash(trash, own, until)
-}
-
-// removeTrash removes entries until the deadline; the next cleanup continues. It notes
-// what it cannot remove, and returns an error only for entries that were named own.
-func (w *Workspace) removeTrash(trash *safedir.Dir, own string, until time.Time) error {
-	names, err := trash.Names()
-	for _, name := range names {
-		rerr := trash.Remove(name, until)
-		if errors.Is(rerr, safedir.ErrDeadline) {
-			w.noteOldTrash(trash, names, until)
-			break
-		}
-		w.noteLeftover(trash.Path().String()+"/"+name, rerr)
-		if own != "" && strings.HasPrefix(name, own+"-") {
-			err = errors.Join(err, rerr)
-		}
-	}
-	return err
-}
-
-// trashNoticeTime is how long an entry may stay in the trash before it is reported: a
-// large directory takes several cleanups.
-const trashNoticeTime = 24 * time.Hour
-
-// noteOldTrash notes the oldest entry if it has been there for too long.
-func (w *Workspace) noteOldTrash(trash *safedir.Dir, names []string, now time.Time) {
-	oldest := slices.MinFunc(names, func(a, b string) int { return discardTime(a).Compare(discardTime(b)) })
-	if since := discardTime(oldest); now.Sub(since) > trashNoticeTime {
-		path := trash.Path().String() + "/" + oldest
-		w.noteLeftover(path, fmt.Errorf("cannot remove %s within the time limit of a cleanup: it has been there since %s", path, since.UTC().Format(time.DateOnly)))
-	}
-}
-
-// discardTime is when an entry was moved to the trash, according to its name.
-func discardTime(name string) time.Time {
-	nanoseconds, err := strconv.ParseInt(name[strings.LastIndexByte(name, '-')+1:], 10, 64)
-	if err != nil {
-		return time.Unix(0, 0)
-	}
-	return time.Unix(0, nanoseconds)
 }

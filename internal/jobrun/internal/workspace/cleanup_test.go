@@ -1,6 +1,8 @@
 package workspace
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,24 +135,65 @@ func TestNextCleanupRemovesDeadJobs(t *testing.T) {
 }
 
 // TestLiveJobsCostNothing: a cleanup does not examine the files of the other jobs that run,
-// but those of one that has ended.
+// but those of the ones that have ended, and those of one job for each other pool. Retained
+// logs are not examined either.
 func TestLiveJobsCostNothing(t *testing.T) {
 	a := testAccount(t)
-	for id := range job.ID(5) {
-		configure(t, options(t, a, 10+id))
+	ofRunner := func(runner string, id job.ID) Options {
+		o := options(t, a, id)
+		o.Request.Job.Runner = runner
+		return o
 	}
-	ended := options(t, a, 20)
-	ended.Request.Job.Owner = dead(t)
-	configure(t, ended)
-	own := configure(t, options(t, a, 30))
-	var examined []string
+	for id := range job.ID(5) {
+		configure(t, ofRunner("t0ken", 10+id))
+		configure(t, ofRunner("second", 20+id))
+		configure(t, ofRunner("third", 30+id))
+	}
+	for id, runner := range map[job.ID]string{19: "t0ken", 29: "second"} {
+		ended := ofRunner(runner, id)
+		ended.Request.Job.Owner = dead(t)
+		configure(t, ended)
+	}
+	own := configure(t, options(t, a, 40))
+	writeFile(t, filepath.Join(filepath.Dir(own.Request.Dirs.Scripts.String()), "1", "ci-t0ken-1", "log"), "retained")
+	examined := map[string]map[string]bool{"t0ken": {}, "second": {}, "third": {}}
 	own.HasOrphans = func(scripts job.AbsPath) bool {
-		examined = append(examined, filepath.Base(scripts.String()))
+		dir, id := filepath.Split(scripts.String())
+		examined[filepath.Base(dir)][id] = true
 		return false
 	}
 	cleanup(t, own)
-	if !slices.Equal(slices.Compact(examined), []string{"20"}) {
-		t.Errorf("examined the jobs %v, not only job 20", examined)
+	if !examined["t0ken"]["19"] || len(examined["t0ken"]) != 1 || !examined["second"]["29"] || len(examined["second"]) > 2 || len(examined["third"]) != 1 {
+		t.Errorf("examined the jobs %v, not 19, 29 and at most one live job of each other pool", examined)
+	}
+}
+
+// TestOwnersAreExaminedOnce: a workspace that has seen an owner alive examines it no more,
+// whatever it does and however many jobs it owns.
+func TestOwnersAreExaminedOnce(t *testing.T) {
+	a, gone := testAccount(t), dead(t)
+	for id := range job.ID(3) {
+		o := options(t, a, 10+id)
+		o.Request.Job.Owner = gone
+		o.HasOrphans = func(job.AbsPath) bool { return true } // each in its own slot
+		configure(t, o)
+	}
+	o := options(t, a, 30)
+	w := openWorkspace(t, o)
+	w.owners.ended[owner{w.host, gone}] = false
+	dirs, err := w.Config()
+	testutil.Must(t, err)
+	if got := filepath.Base(dirs.Builds.String()); got != "003" {
+		t.Errorf("has slot %s, and the others are owned", got)
+	}
+	o.Request.Dirs = dirs
+	last := openWorkspace(t, o)
+	last.owners.ended[owner{w.host, gone}] = false
+	testutil.Must(t, last.Cleanup())
+	list, err := last.Jobs()
+	testutil.Must(t, err)
+	if len(list) != 3 || slices.ContainsFunc(list, func(j JobInfo) bool { return j.Ended }) {
+		t.Errorf("left are %+v", list)
 	}
 }
 
@@ -251,6 +294,38 @@ func TestKilledCleanupIsRepeated(t *testing.T) {
 	testutil.Must(t, err)
 	if len(all) != 2 || !all[0].free() || !all[1].belongsTo(other.Request.Job) {
 		t.Errorf("%+v", all)
+	}
+}
+
+// TestCleanupWithoutRecord: a job that has removed its own files leaves no secrets, and no
+// reservation.
+func TestCleanupWithoutRecord(t *testing.T) {
+	for name, remove := range map[string]func(o Options) error{
+		"all scripts": func(o Options) error { return os.RemoveAll(o.Request.Dirs.Base.String() + "/scripts") },
+		"its scripts": func(o Options) error { return os.RemoveAll(o.Request.Dirs.Scripts.String()) },
+		"its record":  func(o Options) error { return os.Remove(o.Request.Dirs.Scripts.String() + "/" + jobRecordFile) },
+		"its record's text": func(o Options) error {
+			return os.Truncate(o.Request.Dirs.Scripts.String()+"/"+jobRecordFile, 1)
+		},
+	} {
+		for _, static := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, static %v", name, static), func(t *testing.T) {
+				a := testAccount(t)
+				o := options(t, a, 1)
+				o.Request.Settings.StaticBuildsDir = static
+				o = configure(t, o)
+				prepare(t, o)
+				writeJobFiles(t, o)
+				testutil.Must(t, remove(o))
+				_ = openWorkspace(t, o).Cleanup() // it may report the record
+				if exists(o.Request.Job.Temp.String()) || exists(o.Request.Dirs.Scripts.String()) {
+					t.Error("its secrets or its scripts are left")
+				}
+				if next := configure(t, options(t, a, 2)); !static && slot(next) != "000" {
+					t.Errorf("the next job has %s", slot(next))
+				}
+			})
+		}
 	}
 }
 
@@ -432,4 +507,57 @@ func TestPrepareMakesTheSecretsPrivate(t *testing.T) {
 	o := configure(t, options(t, testAccount(t), 1))
 	testutil.Must(t, os.Symlink("/tmp", filepath.Dir(o.Request.Job.Temp.String())))
 	prepare(t, o)
+}
+
+// TestLiveJobStays: the cleanup of another job removes nothing of a job whose owner lives,
+// whatever has happened to the list of reservations or to the job's record.
+func TestLiveJobStays(t *testing.T) {
+	list := func(live Options) string {
+		return filepath.Join(filepath.Dir(live.Request.Dirs.Builds.String()), reservationsFile)
+	}
+	for name, damage := range map[string]func(t *testing.T, live Options){
+		"the list of reservations is emptied": func(t *testing.T, live Options) {
+			testutil.Must(t, os.Truncate(list(live), 0))
+		},
+		"the list of reservations is garbage": func(t *testing.T, live Options) {
+			testutil.Must(t, os.WriteFile(list(live), bytes.Repeat([]byte("x"), maxSlots*reservationSize), 0o600))
+		},
+		"its slot is another job's": func(t *testing.T, live Options) {
+			text, err := os.ReadFile(list(live))
+			testutil.Must(t, err)
+			runner := []byte(`"runner":"` + live.Request.Job.Runner)
+			if !bytes.Contains(text, runner) {
+				t.Fatalf("it has no reservation: %.300q", text)
+			}
+			text = bytes.Replace(text, runner, []byte(`"runner":"`+strings.Repeat("z", len(live.Request.Job.Runner))), 1)
+			testutil.Must(t, os.WriteFile(list(live), text, 0o600))
+		},
+		"the list of reservations is gone": func(t *testing.T, live Options) { testutil.Must(t, os.Remove(list(live))) },
+		"its pool is away": func(t *testing.T, live Options) {
+			pool := filepath.Dir(live.Request.Dirs.Builds.String())
+			testutil.Must(t, os.Rename(pool, pool+".away"))
+		},
+		"the directory of builds is away": func(t *testing.T, live Options) {
+			builds := filepath.Dir(filepath.Dir(live.Request.Dirs.Builds.String()))
+			testutil.Must(t, os.Rename(builds, builds+".away"))
+		},
+		"the list is emptied, and its record cannot be read": func(t *testing.T, live Options) {
+			record := filepath.Join(live.Request.Dirs.Scripts.String(), jobRecordFile)
+			testutil.Must(t, os.Truncate(list(live), 0), os.Remove(record), os.Mkdir(record, 0o700))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := testAccount(t)
+			live := configure(t, options(t, a, 1))
+			prepare(t, live)
+			writeJobFiles(t, live)
+			other := configure(t, options(t, a, 2))
+			damage(t, live)
+			secrets := exists(live.Request.Job.Temp.String())
+			_ = openWorkspace(t, other).Cleanup() // it may report the damage
+			if !exists(live.Request.Dirs.Scripts.String()) || exists(live.Request.Job.Temp.String()) != secrets {
+				t.Error("scripts or secrets of the live job are gone")
+			}
+		})
+	}
 }

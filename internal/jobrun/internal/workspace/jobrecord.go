@@ -32,13 +32,15 @@ const (
 	jobRecordLimit = 16 << 10 // bytes
 )
 
+var errCorrupt = errors.New("it is corrupt")
+
 func readJobRecord(scripts *safedir.Dir) (rec jobRecord, err error) {
 	text, err := scripts.Read(jobRecordFile, jobRecordLimit)
 	if err != nil {
 		return jobRecord{}, err
 	}
 	if err := json.Unmarshal(text, &rec); err != nil || rec.Slot < 0 || rec.Slot >= maxSlots {
-		return jobRecord{}, fmt.Errorf("cannot read the job's record in %s: it is corrupt", scripts.Path())
+		return jobRecord{}, fmt.Errorf("cannot read the job's record in %s: %w", scripts.Path(), errCorrupt)
 	}
 	return rec, nil
 }
@@ -66,6 +68,40 @@ func (w *Workspace) rootOf(rec jobRecord) (*safedir.Dir, error) {
 		return w.base.Open("builds")
 	}
 	return safedir.OpenExisting(rec.Custom, w.rules)
+}
+
+func (w *Workspace) scriptsName() []string {
+	return []string{"scripts", w.request.Job.Runner, w.request.Job.ID.String()}
+}
+
+// ownFiles are the job's scripts directory, its record, and its root of builds.
+type ownFiles struct {
+	scripts, root *safedir.Dir
+	rec           jobRecord
+}
+
+// openOwn opens the job's files. The error is unix.ENOENT when one of them does not exist.
+func (w *Workspace) openOwn() (*ownFiles, error) {
+	scripts, err := w.base.Open(w.scriptsName()...)
+	if err != nil {
+		return nil, err
+	}
+	own := &ownFiles{scripts: scripts}
+	if own.rec, err = readJobRecord(scripts); err == nil {
+		own.root, err = w.rootOf(own.rec)
+	}
+	if err != nil {
+		scripts.Close()
+		return nil, err
+	}
+	return own, nil
+}
+
+func (o *ownFiles) close() {
+	if o != nil {
+		o.scripts.Close()
+		o.root.Close()
+	}
 }
 
 // tempBelow is the runner's directory of secrets, relative to the build directory, ""
@@ -97,6 +133,6 @@ func (w *Workspace) removeSecrets(rec jobRecord, root *safedir.Dir, until time.T
 	}
 	defer parent.Close()
 	err = parent.Remove(path[last], until)
-	w.noteLeftover(parent.Path().String()+"/"+path[last], err)
+	w.noteLeftover(parent.PathOf(path[last]), err)
 	return err
 }

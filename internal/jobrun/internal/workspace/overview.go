@@ -11,6 +11,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/safedir"
+	"jacamar-ci/internal/lockwait"
 )
 
 // JobInfo is a job that has a record in the base directory.
@@ -41,11 +42,11 @@ func (w *Workspace) Jobs() ([]JobInfo, error) {
 		}
 		root := rec.Custom.String()
 		if rec.Custom.IsZero() {
-			root = w.base.Path().String() + "/builds"
+			root = w.base.PathOf("builds")
 		}
 		list = append(list, JobInfo{
 			Runner: rec.Runner, Job: rec.Job, Host: rec.Host.Host, Until: rec.Until, Scripts: scripts.Path(),
-			Directory: root + "/" + strings.Join(rec.buildPath(), "/"), Ended: rec.expired(w.host, time.Now()),
+			Directory: root + "/" + strings.Join(rec.buildPath(), "/"), Ended: rec.expired(w.owners, time.Now()),
 		})
 	})
 	return list, err
@@ -59,20 +60,20 @@ func (w *Workspace) eachScripts(f func(all, runner *safedir.Dir, name string)) e
 		return nil // no job has run
 	}
 	if err != nil {
-		w.noteLeftover(w.base.Path().String()+"/scripts", err)
+		w.noteUnusable(w.base.PathOf("scripts"), err)
 		return err
 	}
 	defer all.Close()
 	runners, err := all.Names()
-	w.noteLeftover(all.Path().String(), err)
+	w.noteUnusable(all.Path().String(), err)
 	for _, runner := range slices.DeleteFunc(runners, func(n string) bool { return n == trashDir }) {
 		dir, err := all.Open(runner)
 		if err != nil {
-			w.noteStorageError(all.Path().String()+"/"+runner, err)
+			w.noteStorageError(all.PathOf(runner), err)
 			continue
 		}
 		names, err := dir.Names()
-		w.noteLeftover(dir.Path().String(), err)
+		w.noteUnusable(dir.Path().String(), err)
 		for _, name := range names {
 			f(all, dir, name)
 		}
@@ -117,9 +118,9 @@ func (w *Workspace) Parts() []Part {
 	return parts
 }
 
-// CleanUp removes what a Sweep selects, the files of jobs that ended without a cleanup,
+// Clean removes what a Sweep selects, the files of jobs that ended without a cleanup,
 // and what is in the trash.
-func (w *Workspace) CleanUp(s Sweep, now, until time.Time) []ipc.Leftover {
+func (w *Workspace) Clean(s Sweep, now, until time.Time) []ipc.Leftover {
 	if !s.DryRun {
 		w.removeEndedJobs(until)
 	}
@@ -128,12 +129,12 @@ func (w *Workspace) CleanUp(s Sweep, now, until time.Time) []ipc.Leftover {
 		defer root.Close()
 		w.Sweep(root, s, now, until)
 		if !s.DryRun {
-			w.noteLeftover(root.Path().String(), w.emptyTrash(root, "", until))
+			w.noteUnusable(root.Path().String(), w.emptyTrash(root, "", until))
 		}
-		return w.unremoved
+		return w.Unremoved()
 	}
 	w.Sweep(nil, s, now, until)
-	return w.unremoved
+	return w.Unremoved()
 }
 
 // Measure measures the job's build directory for at most limit; ok is false where there
@@ -156,54 +157,30 @@ func (w *Workspace) Measure(limit time.Duration) (size safedir.Size, ok bool) {
 	return builds.Measure(until), true
 }
 
-// openOwn opens the job's files.
-func (w *Workspace) openOwn() (*ownFiles, error) {
-	scripts, err := w.base.Open(w.scriptsName()...)
-	if err != nil {
-		return nil, err
-	}
-	rec, err := readJobRecord(scripts)
-	if err != nil {
-		scripts.Close()
-		return nil, err
-	}
-	root, err := w.rootOf(rec)
-	if err != nil {
-		scripts.Close()
-		return nil, err
-	}
-	return &ownFiles{scripts, root, rec}, nil
-}
-
 // AwaitStage waits at most limit until no stage of the job runs any more, and reports
 // whether that is so. Where the job has no build directory, none runs.
 func (w *Workspace) AwaitStage(limit time.Duration) bool {
-	deadline := time.Now().Add(limit)
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		if !w.stageRuns() {
-			return true
+	return lockwait.Poll(time.Now().Add(limit), time.Second, func() error {
+		if w.stageRuns() {
+			return unix.EAGAIN
 		}
-		if time.Now().Add(pause).After(deadline) {
-			return false
-		}
-		time.Sleep(pause)
-	}
+		return nil
+	}) == nil
 }
 
 func (w *Workspace) stageRuns() bool {
-	rec, err := w.readRecord()
-	if err != nil || rec.Static {
-		return false
-	}
-	root, err := w.rootOf(rec)
+	own, err := w.openOwn()
 	if err != nil {
 		return false
 	}
-	defer root.Close()
-	p, err := w.lockPoolOf(rec, root)
+	defer own.close()
+	if own.rec.Static {
+		return false
+	}
+	p, err := w.lockPoolOf(own.rec, own.root)
 	if err != nil {
 		return false
 	}
 	defer p.close() //nolint:errcheck // nothing was written
-	return p.stageRunning(rec.Slot)
+	return p.stageRunning(own.rec.Slot)
 }

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/safedir"
+	"jacamar-ci/internal/lockwait"
 )
 
 // pool is a locked set of numbered build directories (slots). Its file of reservations
@@ -30,7 +31,7 @@ const reservationsFile = ".claims"
 
 // lockLimit is how long other jobs of the user may hold the lock. They need
 // milliseconds; a stopped process holds it indefinitely.
-const lockLimit = 30 * time.Second
+const lockLimit, lockPause = 30 * time.Second, 100 * time.Millisecond
 
 // lockPool opens and locks the pool in dir. Closing the pool unlocks it and closes dir
 // too.
@@ -64,23 +65,18 @@ func (w *Workspace) lockPoolOf(rec jobRecord, root *safedir.Dir) (*pool, error) 
 	return lockPool(dir, w.newLockLog())
 }
 
-// acquireLock polls for the lock. A blocking lock would be no better over NFS: there the
-// kernel polls at intervals of up to half a minute.
+// acquireLock waits for the lock.
 func acquireLock(file *os.File, deadline time.Time) error {
 	whole := unix.Flock_t{Type: unix.F_WRLCK, Len: maxSlots * reservationSize}
-	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		err := setLock(file, unix.F_OFD_SETLK, &whole)
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EINTR):
-			return diskspace.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
-		case time.Now().After(deadline):
-			return failure.Systemf("cannot lock %s: another job of yours has held the lock for more than %v", file.Name(), lockLimit).
-				WithHint("look for a hung jacamar process of yours")
-		}
-		time.Sleep(pause)
+	err := lockwait.Poll(deadline, lockPause, func() error { return setLock(file, unix.F_OFD_SETLK, &whole) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EAGAIN):
+		return failure.Systemf("cannot lock %s: another job of yours has held the lock for more than %v", file.Name(), lockLimit).
+			WithHint("look for a hung jacamar process of yours")
 	}
+	return diskspace.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
 }
 
 func (p *pool) orClose(err error) (*pool, error) {
@@ -175,11 +171,14 @@ func (p *pool) reservation(slot int) (reservation, error) {
 // on it.
 func setLock(file *os.File, command int, lock *unix.Flock_t) error {
 	err := unix.FcntlFlock(file.Fd(), command, lock)
-	if !errors.Is(err, unix.EINVAL) {
-		return err
+	if errors.Is(err, unix.EINVAL) {
+		process := map[int]int{unix.F_OFD_SETLK: unix.F_SETLK, unix.F_OFD_GETLK: unix.F_GETLK}
+		err = unix.FcntlFlock(file.Fd(), process[command], lock)
 	}
-	process := map[int]int{unix.F_OFD_SETLK: unix.F_SETLK, unix.F_OFD_GETLK: unix.F_GETLK}
-	return unix.FcntlFlock(file.Fd(), process[command], lock)
+	if errors.Is(err, unix.EACCES) {
+		return unix.EAGAIN // fcntl(2) lets a file system choose
+	}
+	return err
 }
 
 // LockStage keeps other jobs out of the job's build directory until the result is
@@ -208,15 +207,6 @@ func LockStage(r ipc.Request) (io.Closer, error) {
 		return nil, err
 	}
 	return file, nil
-}
-
-func (w *Workspace) readRecord() (jobRecord, error) {
-	scripts, err := w.base.Open(w.scriptsName()...)
-	if err != nil {
-		return jobRecord{}, err
-	}
-	defer scripts.Close()
-	return readJobRecord(scripts)
 }
 
 // stageLock is the lock of a slot, on a byte after the reservations. Stages share it:

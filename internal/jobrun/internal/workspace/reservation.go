@@ -42,8 +42,8 @@ func (r reservation) free() bool { return r.Job == 0 }
 func (r reservation) belongsTo(j ipc.Job) bool { return r.Job == j.ID && r.Runner == j.Runner }
 
 // expired reports whether other jobs need not respect the reservation.
-func (r reservation) expired(here hostID, now time.Time) bool {
-	return now.After(r.Until) || here.processGone(r.Host, r.Owner)
+func (r reservation) expired(known owners, now time.Time) bool {
+	return now.After(r.Until) || known.gone(r.Host, r.Owner)
 }
 
 // reservationSize is the size of one record in the file of reservations, in bytes. Each
@@ -139,6 +139,30 @@ func machineHash() string {
 func currentProcess() proctree.Process {
 	p, _ := proctree.Find(os.Getpid())
 	return p
+}
+
+// owners examines the owners of reservations, each once: the jobs of an account have few,
+// often one runner, and a cleanup reads the reservations of all of them.
+type owners struct {
+	here  hostID
+	ended map[owner]bool
+}
+
+type owner struct {
+	at      hostID
+	process proctree.Process
+}
+
+func newOwners(here hostID) owners { return owners{here, map[owner]bool{}} }
+
+// gone reports whether the process on host at had certainly ended when it was examined.
+func (o owners) gone(at hostID, p proctree.Process) bool {
+	ended, known := o.ended[owner{at, p}]
+	if !known {
+		ended = o.here.processGone(at, p)
+		o.ended[owner{at, p}] = ended
+	}
+	return ended
 }
 
 // processGone reports whether the process on host at has certainly ended. A process of

@@ -51,7 +51,7 @@ func TestReservationExpired(t *testing.T) {
 		}
 		c := sample(1)
 		tt.change(&c)
-		if got := c.expired(tt.here, now); got != tt.want {
+		if got := c.expired(newOwners(tt.here), now); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -60,7 +60,7 @@ func TestReservationExpired(t *testing.T) {
 func TestReservationOutlivesTheTimeout(t *testing.T) {
 	now := time.Now()
 	c := newReservation(ipc.Job{ID: 1, Timeout: 600}, hostID{}, now)
-	if c.expired(hostID{}, now.Add(600*time.Second+reservationSlack-2*time.Second)) || !c.expired(hostID{}, now.Add(600*time.Second+reservationSlack+time.Second)) {
+	if c.expired(newOwners(hostID{}), now.Add(600*time.Second+reservationSlack-2*time.Second)) || !c.expired(newOwners(hostID{}), now.Add(600*time.Second+reservationSlack+time.Second)) {
 		t.Errorf("the reservation lasts until %v", c.Until)
 	}
 }
@@ -148,6 +148,6 @@ func FuzzRecord(f *testing.F) {
 		if !c.free() && !used {
 			t.Errorf("%+v of a slot that was never used", c)
 		}
-		_ = c.expired(currentHost(), time.Now())
+		_ = c.expired(newOwners(currentHost()), time.Now())
 	})
 }

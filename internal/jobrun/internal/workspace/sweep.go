@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,7 +63,7 @@ func (w *Workspace) Sweep(root *safedir.Dir, s Sweep, now, until time.Time) {
 // sweepBuilds moves free build directories of all pools to the trash.
 func (w *Workspace) sweepBuilds(root *safedir.Dir, s Sweep, now time.Time) {
 	names, err := root.Names()
-	w.noteLeftover(root.Path().String(), err)
+	w.noteUnusable(root.Path().String(), err)
 	for _, name := range names {
 		if name == trashDir || name == staticDir {
 			continue
@@ -75,7 +76,7 @@ func (w *Workspace) sweepBuilds(root *safedir.Dir, s Sweep, now time.Time) {
 			dir.Close()
 			continue // not a pool
 		}
-		w.noteLeftover(root.Path().String()+"/"+name, w.sweepPool(root, dir, s, now))
+		w.noteUnusable(root.PathOf(name), w.sweepPool(root, dir, s, now))
 	}
 }
 
@@ -96,17 +97,61 @@ func (w *Workspace) sweepPool(root, dir *safedir.Dir, s Sweep, now time.Time) (e
 	}
 	for _, name := range names {
 		n, ok := slotOf(name)
-		if !ok || n < len(all) && !w.available(p, n, all[n]) || p.stageRunning(n) || !w.isOld(p.dir, name, s, now) {
+		if !ok || !w.isOld(p.dir, name, s, now) {
 			continue
 		}
-		if !s.remove(p.dir.Path().String() + "/" + name) {
+		var r reservation // free, for a slot that was never used
+		if n < len(all) {
+			r = all[n]
+		}
+		if !w.available(p, n, r) {
+			continue
+		}
+		if !s.remove(p.dir.PathOf(name)) {
 			continue
 		}
 		derr := w.discard(root, p.dir, name)
 		p.log.add(p.dir, n, "removed, not used for long")
-		w.noteLeftover(p.dir.Path().String()+"/"+name, derr)
+		w.noteLeftover(p.dir.PathOf(name), derr)
 	}
 	return nil
+}
+
+// trimPool moves build directories in excess of max_build_dir to the trash: the highest
+// free slot, or all of them with uncap_build_dir_cleanup.
+func (w *Workspace) trimPool(p *pool, root *safedir.Dir, all []reservation) {
+	s := w.request.Settings
+	if !s.LimitBuildDir || s.MaxBuildDir == 0 {
+		return
+	}
+	names, _ := p.dir.Names()
+	most := 1
+	if s.UncapBuildDirCleanup {
+		most = len(names)
+	}
+	for _, n := range excessSlots(names, all, s.MaxBuildDir, most) {
+		if p.stageRunning(n) {
+			continue
+		}
+		err := w.discard(root, p.dir, slotName(n))
+		if err == nil {
+			p.log.add(p.dir, n, "removed, over the limit")
+		}
+		w.noteUnusable(p.dir.PathOf(slotName(n)), err)
+	}
+}
+
+// excessSlots returns at most most free slots that are not among the lowest keep, in
+// descending order.
+func excessSlots(names []string, all []reservation, keep, most int) (slots []int) {
+	for _, name := range names {
+		if n, ok := slotOf(name); ok && n >= keep && (n >= len(all) || all[n].free()) {
+			slots = append(slots, n)
+		}
+	}
+	slices.Sort(slots)
+	slices.Reverse(slots)
+	return slots[:min(most, len(slots))]
 }
 
 // isOld reports whether a build directory was not used for long and has the project.
@@ -138,7 +183,7 @@ const maxCacheDepth = 40
 // stay: another job may be about to write there.
 func (w *Workspace) sweepFiles(dir *safedir.Dir, s Sweep, before, until time.Time, depth int) {
 	names, err := dir.Names()
-	w.noteLeftover(dir.Path().String(), err)
+	w.noteUnusable(dir.Path().String(), err)
 	for _, name := range names {
 		if time.Now().After(until) || depth > maxCacheDepth {
 			return
@@ -148,8 +193,8 @@ func (w *Workspace) sweepFiles(dir *safedir.Dir, s Sweep, before, until time.Tim
 			continue
 		}
 		if !at.Dir {
-			if at.Used.Before(before) && s.remove(dir.Path().String()+"/"+name) {
-				w.noteLeftover(dir.Path().String()+"/"+name, dir.Remove(name, until))
+			if at.Used.Before(before) && s.remove(dir.PathOf(name)) {
+				w.noteLeftover(dir.PathOf(name), dir.Remove(name, until))
 			}
 			continue
 		}
@@ -175,12 +220,12 @@ func (w *Workspace) sweepLogs(s Sweep, before, until time.Time) {
 		_, rerr := readJobRecord(scripts)
 		open := w.hasOrphans(scripts.Path())
 		scripts.Close()
-		if errors.Is(rerr, unix.ENOENT) && !open && s.remove(dir.Path().String()+"/"+name) {
-			w.noteLeftover(dir.Path().String()+"/"+name, w.discard(all, dir, name))
+		if errors.Is(rerr, unix.ENOENT) && !open && s.remove(dir.PathOf(name)) {
+			w.noteLeftover(dir.PathOf(name), w.discard(all, dir, name))
 		}
 	})
 	if all, err := w.base.Open("scripts"); err == nil && !s.DryRun {
-		w.noteLeftover(all.Path().String(), w.emptyTrash(all, "", until))
+		w.noteUnusable(all.Path().String(), w.emptyTrash(all, "", until))
 		all.Close()
 	}
 }

@@ -1,13 +1,7 @@
 package workspace
 
 import (
-	"encoding/json"
-	"errors"
 	"os"
-	"slices"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
@@ -33,12 +27,12 @@ type Workspace struct {
 	rules      safedir.Rules
 	base       *safedir.Dir
 	host       hostID
+	owners     owners
 	self       proctree.Process
-	unremoved  []ipc.Leftover // what this stage could not remove
+	unremoved  []leftover // what this stage could not remove
 	// measured are what Measure has opened of the job, for Cleanup.
 	measured *ownFiles
-	// live are the paths below scripts of the jobs whose reservation in this job's pool
-	// has not expired.
+	// live are the paths below scripts of the jobs that were found to have a reservation.
 	live map[string]bool
 }
 
@@ -57,7 +51,11 @@ func Open(o Options) (*Workspace, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Workspace{request: o.Request, hasOrphans: o.HasOrphans, rules: rules, base: f, host: currentHost(), self: currentProcess()}, nil
+	here := currentHost()
+	return &Workspace{
+		request: o.Request, hasOrphans: o.HasOrphans, rules: rules, base: f,
+		host: here, owners: newOwners(here), self: currentProcess(), live: map[string]bool{},
+	}, nil
 }
 
 // OpenExisting opens a base directory of the account for an overview, without a job. The
@@ -79,19 +77,6 @@ func (w *Workspace) Close() {
 	w.base.Close()
 }
 
-// ownFiles are the job's scripts directory, its record, and its root of builds.
-type ownFiles struct {
-	scripts, root *safedir.Dir
-	rec           jobRecord
-}
-
-func (o *ownFiles) close() {
-	if o != nil {
-		o.scripts.Close()
-		o.root.Close()
-	}
-}
-
 // buildsRoot opens the directory that contains the build directories; custom is its
 // path if the job chose it.
 func (w *Workspace) buildsRoot() (root *safedir.Dir, custom job.AbsPath, err error) {
@@ -107,74 +92,6 @@ func (w *Workspace) buildsRoot() (root *safedir.Dir, custom job.AbsPath, err err
 	return root, job.AbsPath{}, err
 }
 
-func (w *Workspace) scriptsName() []string {
-	return []string{"scripts", w.request.Job.Runner, w.request.Job.ID.String()}
-}
-
 func (w *Workspace) newLockLog() *lockLog {
 	return openLockLog(w.request.Settings.FileLockDebug, w.request.Job, w.request.Stage, w.host)
-}
-
-// leftoversFile in the base directory lists what cleanups could not remove, for the
-// logs of later jobs: the log of a cleanup stage is not shown to the user.
-const leftoversFile = "leftovers"
-
-const (
-	maxLeftovers    = 20
-	leftoversLimit  = 64 << 10 // bytes
-	leftoverReasons = 600      // bytes of one reason
-)
-
-// noteLeftover adds the reason why path was not removed. It skips what only ran into
-// the deadline: the next cleanup removes that.
-func (w *Workspace) noteLeftover(path string, err error) {
-	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, safedir.ErrDeadline) || len(w.unremoved) == maxLeftovers {
-		return
-	}
-	w.unremoved = append(w.unremoved, ipc.Leftover{Path: path, Reason: job.Cut(err.Error(), leftoverReasons)})
-}
-
-// noteStorageError is noteLeftover for a path that may be the user's own: it reports
-// failing storage, but not a file of the user's where a directory of jobs could be.
-func (w *Workspace) noteStorageError(path string, err error) {
-	if number := unix.Errno(0); errors.As(err, &number) {
-		w.noteLeftover(path, err)
-	}
-}
-
-// writeLeftovers writes the list of leftovers, with those of earlier cleanups that
-// still exist. If that fails, the operator's log still contains this stage's.
-func (w *Workspace) writeLeftovers() {
-	earlier, err := w.EarlierLeftovers()
-	all := append(slices.Clone(w.unremoved), slices.DeleteFunc(earlier, func(l ipc.Leftover) bool {
-		return slices.ContainsFunc(w.unremoved, func(now ipc.Leftover) bool { return now.Path == l.Path })
-	})...)
-	if len(all) == 0 {
-		if err == nil {
-			_ = w.base.Remove(leftoversFile, time.Now().Add(time.Second))
-		}
-		return
-	}
-	if text, err := json.MarshalIndent(all[:min(len(all), maxLeftovers)], "", "  "); err == nil {
-		_ = w.base.Write(leftoversFile, text)
-	}
-}
-
-// Unremoved lists what this stage could not remove.
-func (w *Workspace) Unremoved() []ipc.Leftover { return w.unremoved }
-
-// EarlierLeftovers lists what earlier cleanups could not remove and still exists. The
-// error is unix.ENOENT when there is no list.
-func (w *Workspace) EarlierLeftovers() (all []ipc.Leftover, err error) {
-	text, err := w.base.Read(leftoversFile, leftoversLimit)
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, nil // writeLeftovers replaces a corrupt list
-	}
-	return slices.DeleteFunc(all, func(l ipc.Leftover) bool {
-		_, err := os.Lstat(l.Path)
-		return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
-	}), nil
 }

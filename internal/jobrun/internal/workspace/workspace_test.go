@@ -97,6 +97,34 @@ func TestUnremovableSecrets(t *testing.T) {
 	}
 }
 
+// TestUsableAgain: a directory of all jobs that a cleanup could not use is reported to the
+// next job, and no longer when a cleanup could use it again.
+func TestUsableAgain(t *testing.T) {
+	noted := 0
+	for _, dir := range []string{"scripts", "scripts/.trash", "scripts/t0ken", "builds", "builds/.trash", "builds/t0ken", "builds/static", "cache"} {
+		t.Run(dir, func(t *testing.T) {
+			a := testAccount(t)
+			o := configure(t, withStatic(options(t, a, 1), 7))
+			o.Request.Settings.CacheDays, o.Request.Settings.BuildDays = 1, 1
+			cleanup(t, configure(t, options(t, a, 2)))
+			path := filepath.Join(o.Request.Dirs.Base.String(), dir)
+			testutil.Must(t, os.MkdirAll(path, 0o700), os.Chmod(path, 0o755))
+			_ = openWorkspace(t, o).Cleanup()
+			if all, _ := openWorkspace(t, o).EarlierLeftovers(); len(all) > 0 {
+				noted++
+			}
+			testutil.Must(t, os.Chmod(path, 0o700))
+			cleanup(t, o)
+			if all, err := openWorkspace(t, o).EarlierLeftovers(); err != unix.ENOENT {
+				t.Errorf("later jobs read of %+v, %v", all, err)
+			}
+		})
+	}
+	if noted < 4 {
+		t.Errorf("only %d of the directories were reported", noted)
+	}
+}
+
 func TestNoteLeftover(t *testing.T) {
 	w := &Workspace{}
 	for _, err := range []error{nil, unix.ENOENT} {
@@ -129,7 +157,7 @@ func TestCorruptLeftovers(t *testing.T) {
 		t.Error("it is still there")
 	}
 	testutil.Must(t, os.Mkdir(file, 0o700))
-	w.unremoved = []ipc.Leftover{{Path: "/", Reason: "x"}}
+	w.unremoved = []leftover{{Leftover: ipc.Leftover{Path: "/", Reason: "x"}}}
 	w.writeLeftovers() // must not fail
 }
 

@@ -64,9 +64,14 @@ func environment(dir string) ([]string, error) {
 }
 
 // Run runs a command as the guest's root and returns its output. dir is a new
-// directory of root's, outside of /tmp, which the guest hides.
+// directory of root's, outside of /tmp, which the guest hides. The command ends with ctx,
+// and where that has no deadline after five minutes.
 func Run(ctx context.Context, dir string, env []string, argv ...string) (output string, err error) {
-	if err := prepare(dir, env, argv); err != nil {
+	limit := 5 * time.Minute
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = time.Until(deadline)
+	}
+	if err := prepare(dir, limit, env, argv); err != nil {
 		return "", err
 	}
 	cmd := exec.CommandContext(ctx, kernel, "mem=1G", "rootfstype=hostfs", "rootflags=/", "rw", "init="+filepath.Join(dir, "guest.sh"),
@@ -85,13 +90,14 @@ func Run(ctx context.Context, dir string, env []string, argv ...string) (output 
 	return string(text), status(dir)
 }
 
-func prepare(dir string, env, argv []string) error {
+func prepare(dir string, limit time.Duration, env, argv []string) error {
 	command := "#!/bin/bash\nexec env"
 	for _, word := range append(append([]string{}, env...), argv...) {
 		command += " '" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, "guest.sh"), script, 0o755),
+		os.WriteFile(filepath.Join(dir, "limit"), fmt.Appendf(nil, "%d\n", max(1, int(limit.Seconds()))), 0o644),
 		os.WriteFile(filepath.Join(dir, "command"), []byte(command+"\n"), 0o755),
 	)
 }

@@ -43,7 +43,7 @@ busybox ip link set lo up
 {
   export_nfs
   load nfsv4
-  timeout 300 ./command </dev/null # a guest whose caller was killed ends too
+  timeout "$(cat limit)" ./command </dev/null # a guest whose caller was killed ends too
   echo $? >status
 } >output 2>&1
 sync

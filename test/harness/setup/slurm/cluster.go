@@ -1,6 +1,7 @@
 package slurm
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -16,6 +17,11 @@ import (
 type Options struct {
 	Nodes      int  // number of slurmd, 2 when 0
 	Accounting bool // MariaDB and slurmdbd, for sacct
+	// Name of the cluster, ClusterName when "".
+	Name string
+	// Partner is a cluster with accounting whose munged and slurmdbd this one uses: commands
+	// of each then find the other by its name.
+	Partner *Cluster
 	// Conf are lines added to slurm.conf, which override the package's own.
 	Conf []string
 	// Files are the contents of files in the directory of slurm.conf, by name.
@@ -24,12 +30,15 @@ type Options struct {
 
 // Cluster is a running cluster below one directory.
 type Cluster struct {
-	dir   string
-	nodes int
-	dbd   bool
+	name    string
+	dir     string
+	nodes   int
+	dbd     bool
+	ports   ports
+	partner *Cluster
 }
 
-// ClusterName is the name of each cluster in the accounting.
+// ClusterName is the name of a cluster that has no other.
 const ClusterName = "jacamar"
 
 // Up installs what is missing, starts a cluster in dir and waits until its
@@ -47,7 +56,7 @@ func Up(dir string, o Options) (*Cluster, error) {
 	if err := Down(dir); err != nil {
 		return nil, err
 	}
-	c := &Cluster{dir: dir, nodes: o.Nodes, dbd: o.Accounting}
+	c := &Cluster{name: cmp.Or(o.Name, ClusterName), dir: dir, nodes: o.Nodes, dbd: o.Accounting, partner: o.Partner}
 	if err := c.start(o); err != nil {
 		return nil, fmt.Errorf("%w (logs were below %s)\n%s", err, dir, c.abandon())
 	}
@@ -58,7 +67,10 @@ func (c *Cluster) start(o Options) error {
 	if err := c.layout(o); err != nil {
 		return err
 	}
-	steps := []func() error{c.startMunge}
+	var steps []func() error
+	if c.partner == nil {
+		steps = append(steps, c.startMunge)
+	}
 	if c.dbd {
 		steps = append(steps, c.startDatabase, c.startDBD)
 	}

@@ -22,11 +22,14 @@ func (c *Cluster) layout(o Options) error {
 			return err
 		}
 	}
-	ports, err := freePorts(2 + c.nodes)
+	free, err := freePorts(2 + c.nodes)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.Conf(), []byte(c.slurmConf(ports, o.Conf)), 0o644); err != nil {
+	if c.ports = (ports{free[0], free[1], free[2:]}); c.partner != nil {
+		c.ports.dbd = c.partner.ports.dbd
+	}
+	if err := os.WriteFile(c.Conf(), []byte(c.slurmConf(o.Conf)), 0o644); err != nil {
 		return err
 	}
 	for name, text := range o.Files {
@@ -37,16 +40,16 @@ func (c *Cluster) layout(o Options) error {
 	if !c.dbd {
 		return nil
 	}
-	return writeOwned(filepath.Join(c.dir, "slurmdbd.conf"), c.dbdConf(ports[1]), "slurm")
+	return writeOwned(filepath.Join(c.dir, "slurmdbd.conf"), c.dbdConf(c.ports.dbd), "slurm")
 }
 
 // slurmConf is slurm.conf(5) for loopback: short times, so that tests of limits and of
 // lost nodes take seconds, and otherwise Slurm's defaults.
-func (c *Cluster) slurmConf(ports []int, extra []string) string {
+func (c *Cluster) slurmConf(extra []string) string {
 	lines := []string{
-		"ClusterName=" + ClusterName,
+		"ClusterName=" + c.name,
 		"SlurmctldHost=localhost(127.0.0.1)",
-		fmt.Sprintf("SlurmctldPort=%d", ports[0]),
+		fmt.Sprintf("SlurmctldPort=%d", c.ports.controller),
 		// Without these two the daemons listen on every address.
 		"CommunicationParameters=NoCtldInAddrAny,NoInAddrAny",
 		"AuthType=auth/munge", "CredType=cred/munge",
@@ -65,18 +68,19 @@ func (c *Cluster) slurmConf(ports []int, extra []string) string {
 		"SlurmdParameters=config_overrides",
 		"ReturnToService=2", "KillWait=5", "SlurmdTimeout=10", "MessageTimeout=10", "UnkillableStepTimeout=15",
 	}
-	if c.dbd {
+	if c.dbd || c.partner != nil {
 		lines = append(lines, "AccountingStorageType=accounting_storage/slurmdbd", "AccountingStorageHost=127.0.0.1",
-			fmt.Sprintf("AccountingStoragePort=%d", ports[1]),
+			fmt.Sprintf("AccountingStoragePort=%d", c.ports.dbd),
 			// For slurmdbd the munge socket is named here and not by AuthInfo.
 			"AccountingStoragePass="+c.mungeSocket())
 	}
 	for i, n := range c.Nodes() {
-		lines = append(lines, fmt.Sprintf("NodeName=%s NodeHostname=localhost NodeAddr=127.0.0.1 Port=%d CPUs=64 RealMemory=8000", n, ports[2+i]))
+		lines = append(lines, fmt.Sprintf("NodeName=%s NodeHostname=localhost NodeAddr=127.0.0.1 Port=%d CPUs=64 RealMemory=8000", n, c.ports.nodes[i]))
 	}
 	nodes := strings.Join(c.Nodes(), ",")
 	lines = append(lines,
 		"PartitionName=main Nodes="+nodes+" Default=YES MaxTime=60 State=UP",
+		"PartitionName=hidden Nodes="+nodes+" State=UP Hidden=YES",
 		"PartitionName=down Nodes="+nodes+" State=DOWN")
 	return strings.Join(append(lines, extra...), "\n") + "\n"
 }
@@ -125,6 +129,12 @@ func ids(name string) (uid, gid uint32, err error) {
 	n, _ := strconv.ParseUint(u.Uid, 10, 32)
 	g, _ := strconv.ParseUint(u.Gid, 10, 32)
 	return uint32(n), uint32(g), nil
+}
+
+// ports are those of a cluster's daemons.
+type ports struct {
+	controller, dbd int
+	nodes           []int
 }
 
 // freePorts finds n loopback ports without a listener.

@@ -9,7 +9,12 @@ import (
 	"time"
 )
 
-func (c *Cluster) mungeSocket() string { return filepath.Join(c.dir, "munge", "socket") }
+func (c *Cluster) mungeSocket() string {
+	if c.partner != nil {
+		return c.partner.mungeSocket()
+	}
+	return filepath.Join(c.dir, "munge", "socket")
+}
 
 func (c *Cluster) startMunge() error {
 	if err := writeOwned(filepath.Join(c.dir, "munge", "key"), randomText(128), "munge"); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -175,10 +176,13 @@ func alive(pid int) bool {
 
 // environHas reports whether the process was started with all of these pairs.
 func environHas(pid int, pairs ...string) bool {
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	file, err := os.Open(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
 		return false
 	}
+	defer file.Close()
+	// A process can make its environment any part of its memory (PR_SET_MM_ENV_END of prctl(2)).
+	env, _ := io.ReadAll(io.LimitReader(file, 1<<20))
 	for _, p := range pairs {
 		if !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+p+"\x00")) {
 			return false

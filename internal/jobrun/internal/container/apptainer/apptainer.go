@@ -5,6 +5,7 @@
 package apptainer
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
 // Apptainer is the engine; version 1.6 is known to work.
@@ -69,21 +71,45 @@ func (Apptainer) Fetch(f container.Fetch) []container.Command {
 	return []container.Command{{Argv: append(argv, f.To.Path.String(), "docker://"+f.Reference.PullName()), Env: env}}
 }
 
+// parts are what Describe prints.
+var parts = [...]string{"config", "etc/passwd", "etc/group"}
+
 // Describe implements container.Engine: it prints the configuration, which is the third
 // object of an image from a registry, and passwd(5) and group(5), each with a line before
 // it. Other images have no configuration, and some have no cat.
 func (Apptainer) Describe(s container.Session, p container.Place, _ image.Reference) container.Command {
 	text := `file=$1
 shift
-printf '%s\n' "` + separator + parts[0] + `"
+printf '%s\n' "` + container.Separator + parts[0] + `"
 "$@" sif dump 3 "$file" 2>/dev/null || :
 for name in ` + strings.Join(parts[1:], " ") + `; do
-	printf '\n%s\n' "` + separator + `$name"
+	printf '\n%s\n' "` + container.Separator + `$name"
 	"$@" --quiet exec --compat "$file" cat "/$name" 2>/dev/null || :
 done
 `
 	argv := append([]string{"sh", "-c", text, "describe", p.Path.String()}, as(s.Account.UID, s.Account.GID)...)
 	return container.Command{Argv: append(argv, s.Program)}
+}
+
+// Parse implements container.Engine. The file has the inner part of a configuration, and
+// neither the architecture nor the digest: Apptainer refuses an image of another
+// architecture itself.
+func (Apptainer) Parse(r container.Reply) (d container.Described, err error) {
+	texts, err := container.SplitParts(r.Stdout, len(parts))
+	if err != nil {
+		return d, err
+	}
+	if inner := strings.TrimSpace(texts["config"]); inner != "" {
+		text, err := json.Marshal(map[string]any{"config": json.RawMessage(inner)})
+		if err != nil {
+			return d, fmt.Errorf("cannot parse the image's configuration: %w", err)
+		}
+		if d.Config, err = image.ParseConfig(text); err != nil {
+			return container.Described{}, err
+		}
+	}
+	d.Passwd, d.Group = texts["etc/passwd"], texts["etc/group"]
+	return d, nil
 }
 
 // run has the writable directories of a start below its state: without --workdir they
@@ -132,4 +158,22 @@ func (Apptainer) Fault(code int) failure.Kind {
 		return failure.System
 	}
 	return failure.Build
+}
+
+// Options of apptainer-exec(1) in the versions 1.1 to 1.4. Reserved ones are set here, or
+// belong to another way of starting.
+const (
+	reservedFlags  = `help/h compat no-eval cleanenv/e contain/c containall/C no-home fakeroot/f userns/u pid/p no-pid writable-tmpfs no-init no-umask ipc/i uts no-https nohttps disable-cache docker-login allow-setuid sharens`
+	reservedValues = `workdir/W home/H pwd cwd pidfile authfile docker-host`
+	flags          = `nv rocm nvccli no-compat writable/w unsquash underlay no-privs keep-privs oom-kill-disable`
+	values         = `bind/B mount env env-file overlay/o scratch/S hostname dns network network-args app add-caps drop-caps apply-cgroups blkio-weight cpu-shares cpus cpuset-cpus cpuset-mems memory memory-reservation memory-swap pids-limit no-mount fusemount security netns-path`
+)
+
+// Grammar implements container.Engine.
+func (Apptainer) Grammar() (g scheduler.Grammar) {
+	g.Reserve(scheduler.Optional, reservedFlags)
+	g.Reserve(scheduler.Required, reservedValues)
+	g.Add(scheduler.Optional, flags)
+	g.Add(scheduler.Required, values)
+	return g
 }

@@ -63,7 +63,7 @@ func TestFetch(t *testing.T) {
 func described(texts ...string) container.Reply {
 	var b strings.Builder
 	for i, text := range texts {
-		b.WriteString("\n" + separator + parts[i] + "\n" + text + "\n")
+		b.WriteString("\n" + container.Separator + parts[i] + "\n" + text + "\n")
 	}
 	return container.Reply{Stdout: b.String()}
 }

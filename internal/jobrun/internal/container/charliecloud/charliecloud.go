@@ -16,6 +16,7 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
 // Charliecloud is the engine; version 0.31 is known to work.
@@ -51,10 +52,11 @@ func (Charliecloud) Version(s container.Session) container.Command {
 	return container.Command{Argv: []string{s.Program, "--version"}}
 }
 
-// fetch pulls into a storage of its own, which is the only one in it, and packs it.
-// ch-image(1) itself keeps neither the entrypoint nor the user there. Storage holds the registry's texts: the configuration under its digest, the manifest
-// under the image's name. The level of compression is a seventh of the time of gzip for
-// a tenth more space.
+// fetch pulls into a storage of its own, which then contains only this image, and packs the
+// image. ch-image(1) keeps neither the entrypoint nor the user in it; they are in the texts
+// of the registry, which the storage contains too: the configuration under its digest, the
+// manifest under the image's name. The level of compression is a seventh of the time of gzip
+// for a tenth more space.
 func fetch() string {
 	return strings.NewReplacer("@HEX@", strings.Repeat("[0-9a-f]", 64), "@CONFIG@", container.ConfigFile, "@DIGEST@", container.DigestFile).Replace(`set -e
 ch-image "$@" pull "$reference" >&2
@@ -215,4 +217,24 @@ func (Charliecloud) Fault(code int) failure.Kind {
 		return failure.System
 	}
 	return failure.Build
+}
+
+// Options of ch-run(1) in the versions 0.31 to 0.38. Reserved ones are set here, or belong
+// to another way of starting.
+const (
+	reservedFlags  = `help/? usage version/V write/w write-fake/W private-tmp/t no-passwd unsafe join/j no-home home abort-fatal test`
+	reservedValues = `cd/c uid/u gid/g mount/m storage/s join-ct join-pid join-tag`
+	flags          = `ch-ssh env-no-expand verbose/v quiet/q seccomp warnings`
+	values         = `bind/b unset-env feature`
+	optional       = `set-env set-env0`
+)
+
+// Grammar implements container.Engine.
+func (Charliecloud) Grammar() (g scheduler.Grammar) {
+	g.Reserve(scheduler.Optional, reservedFlags)
+	g.Reserve(scheduler.Required, reservedValues)
+	g.Add(scheduler.Optional, flags)
+	g.Add(scheduler.Optional, optional)
+	g.Add(scheduler.Required, values)
+	return g
 }

@@ -56,6 +56,16 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// TestPrograms: only an image in one file needs the programs of such files.
+func TestPrograms(t *testing.T) {
+	for form, want := range map[container.Format]bool{container.Squashfs: true, container.Directory: false} {
+		all := Charliecloud{}.Programs(form)
+		if slices.Contains(all, "mksquashfs") != want || slices.Contains(all, "squashfuse") != want || !slices.Contains(all, "ch-run") {
+			t.Errorf("%s: %q", form, all)
+		}
+	}
+}
+
 func TestGrammar(t *testing.T) {
 	g := Charliecloud{}.Grammar()
 	names := map[string]bool{}

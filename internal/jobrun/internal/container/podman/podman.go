@@ -13,7 +13,9 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
+	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
 // Podman is the engine; versions 4.3 and 5.4 are known to work.
@@ -108,6 +110,34 @@ func (p Podman) Fetch(f container.Fetch) []container.Command {
 	return []container.Command{c}
 }
 
+// pack pulls into a store of the call's own and packs the image. It is one command because
+// the mount of the image ends with the cell. The configuration is in the form of registries.
+// The level of compression is a seventh of the time of gzip for a tenth more space.
+const pack = `set -e
+engine() { @ENGINE@ "$@"; }
+cd @STATE@
+id=$(engine @PULL@)
+engine image inspect --format '{"architecture":{{json .Architecture}},"os":{{json .Os}},"config":{{json .Config}}}' "$id" >config
+digest=$(engine image inspect --format '{{.Digest}}' "$id")
+printf '%s\n' "${digest#sha256:}" >digest
+root=$(engine image mount "$id")
+mksquashfs "$root" @TARGET@ -noappend -all-root -no-progress -comp zstd -Xcompression-level 1 \
+	-p 'ch d 755 0 0' -p '@CONFIG@ f 444 0 0 cat config' -p '@DIGEST@ f 444 0 0 cat digest' -e @CONFIG@ @DIGEST@ >&2
+`
+
+// packed is the command that fetches an image to a file. pull are the words of the call that
+// pulls it.
+func packed(f container.Fetch, pull []string) container.Command {
+	f.Linked = false // the link leads to no store
+	c := command(f.Session, f.State.String()+"/root", base()...)
+	text := strings.NewReplacer(
+		"@ENGINE@", job.ShellQuote(c.Argv...), "@STATE@", job.ShellQuote(f.State.String()), "@PULL@", job.ShellQuote(pull...),
+		"@TARGET@", job.ShellQuote(f.To.Path.String()), "@CONFIG@", container.ConfigFile, "@DIGEST@", container.DigestFile,
+	).Replace(pack)
+	c.Argv = []string{"sh", "-c", text}
+	return c
+}
+
 // Describe implements container.Engine.
 func (p Podman) Describe(s container.Session, place container.Place, r image.Reference) container.Command {
 	if p.Squashfs {
@@ -190,4 +220,36 @@ func (Podman) Fault(code int) failure.Kind {
 		return failure.System
 	}
 	return failure.Build
+}
+
+// reservedFlags and reservedValues are options of podman-run(1) that are set here, that
+// belong to another way of starting, or that name an image.
+const (
+	reservedFlags  = `detach/d interactive/i tty/t rm rmi replace rootfs quiet/q help http-proxy sig-proxy tls-verify disable-content-trust`
+	reservedValues = `arch attach/a authfile cgroup-manager cgroup-parent cgroups cidfile conmon-pidfile detach-keys entrypoint gidmap
+		log-driver log-opt name network net os pidfile platform pod pod-id-file preserve-fds preserve-fd pull requires restart root runroot
+		sdnotify storage-driver storage-opt subgidname subuidname uidmap user/u userns variant workdir/w decryption-key rdt-class`
+)
+
+// flags and values are the other options of the versions 4.3 to 5.4.
+const (
+	flags  = `env-host init no-healthcheck no-hostname no-hosts oom-kill-disable passwd privileged publish-all/P read-only read-only-tmpfs unsetenv-all`
+	values = `add-host annotation blkio-weight blkio-weight-device cap-add cap-drop cgroup-conf cgroupns chrootdirs cpu-period cpu-quota
+		cpu-rt-period cpu-rt-runtime cpu-shares/c cpus cpuset-cpus cpuset-mems device device-cgroup-rule device-read-bps
+		device-read-iops device-write-bps device-write-iops dns dns-option dns-search env/e env-file env-merge expose gpus group-add
+		group-entry health-cmd health-interval health-log-destination health-max-log-count health-max-log-size health-on-failure
+		health-retries health-start-period health-startup-cmd health-startup-interval health-startup-retries
+		health-startup-success health-startup-timeout health-timeout hosts-file hostname/h hostuser image-volume init-ctr init-path intel-rdt-closid
+		ip ip6 ipc label/l label-file mac-address memory/m memory-reservation memory-swap memory-swappiness mount network-alias
+		oom-score-adj passwd-entry personality pid pids-limit publish/p retry retry-delay seccomp-policy secret security-opt shm-size
+		shm-size-systemd stop-signal stop-timeout sysctl systemd timeout tmpfs tz ulimit umask unsetenv uts volume/v volumes-from`
+)
+
+// Grammar implements container.Engine: options of podman-run(1) before the image.
+func (Podman) Grammar() (g scheduler.Grammar) {
+	g.Reserve(scheduler.Optional, reservedFlags)
+	g.Reserve(scheduler.Required, reservedValues)
+	g.Add(scheduler.Optional, flags)
+	g.Add(scheduler.Required, values)
+	return g
 }

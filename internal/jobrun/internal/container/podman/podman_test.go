@@ -70,7 +70,7 @@ func TestParse(t *testing.T) {
 	if err != nil || d.ID != id || d.Size != 12 || d.Config.User != "app" || strings.Join(d.Layers, " ") != "/s/overlay/3/diff /s/overlay/2/diff /s/overlay/1/diff" {
 		t.Errorf("%+v, %v", d, err)
 	}
-	for _, text := range []string{"", "{}", "[]", "[{}]", "[{},{}]", `[1]`, `[{"Id":"` + id + `"}]`, strings.Replace(text, "A=b", "A", 1)} {
+	for _, text := range []string{"", "{}", "[]", "[{}]", "[{},{}]", `[1]`, `[{"Id":"` + id + `"}]`, strings.Replace(text, "A=b", "A", 1), strings.Replace(text, id, id[1:], 1), strings.Replace(text, id, "A"+id[1:], 1)} {
 		if d, err := (Podman{}).Parse(container.Reply{Stdout: text}); err == nil {
 			t.Errorf("%q: %+v", text, d)
 		}

@@ -49,5 +49,8 @@ func TestForms(t *testing.T) {
 		if (form == container.Squashfs) != p.Squashfs || slices.Contains(p.Local(), container.Squashfs) != p.Squashfs || slices.Contains(p.Programs(form), "squashfuse") != p.Squashfs {
 			t.Errorf("%+v: %s, %q, %q", p, form, p.Local(), p.Programs(form))
 		}
+		if c := p.Describe(session(t), container.Place{Form: form}, image.Reference{}); slices.Contains(c.Argv, "inspect") == p.Squashfs {
+			t.Errorf("%+v describes an image by %q", p, c.Argv)
+		}
 	}
 }

@@ -181,7 +181,7 @@ func states() map[string]scheduler.Row {
 		"killing":     scheduler.Completes("it is being killed"),
 		"done":        scheduler.Completes("it has ended"),
 		"preempting":  scheduler.Runs("it is being preempted"),
-		"preempted":   scheduler.Runs("it is suspended for another job"),
+		"preempted":   scheduler.Suspends("it is suspended for another job"),
 		"user_hold":   scheduler.Waits(scheduler.Held, "it is held; release it with qrls"),
 		"admin_hold":  scheduler.Waits(scheduler.Held, "it is held by an administrator"),
 		"maxrun_hold": scheduler.Waits(scheduler.Queued, "its user runs as many jobs as the queue allows"),

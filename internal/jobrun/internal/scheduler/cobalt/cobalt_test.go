@@ -19,6 +19,7 @@ func TestTable(t *testing.T) {
 		"held":          {scheduler.Reply{Stdout: head + "12      ci-r-1    user_hold   None\n"}, "pending held"},
 		"unsatisfiable": {scheduler.Reply{Stdout: head + "12      ci-r-1    dep_fail    None\n"}, "pending unsatisfiable"},
 		"running":       {scheduler.Reply{Stdout: head + "12      ci-r-1    running     nid00012\n"}, "running on nid00012"},
+		"preempted":     {scheduler.Reply{Stdout: head + "12      ci-r-1    preempted   nid00012\n"}, "suspended on nid00012"},
 		"being killed":  {scheduler.Reply{Stdout: head + "12      ci-r-1    killing     nid00012\n"}, "completing on nid00012"},
 		"a new state":   {scheduler.Reply{Stdout: head + "12      ci-r-1    dreaming    None\n"}, "unknown"},
 		"another job":   {scheduler.Reply{Stdout: head + "13      ci-r-1    running     None\n"}, "unknown"},

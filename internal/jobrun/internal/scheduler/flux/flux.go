@@ -160,8 +160,8 @@ func (j jobRow) endState(s scheduler.State) scheduler.State {
 
 // parseTime parses seconds since 1970 with a fraction; 0 and "" mean unknown.
 func parseTime(text string) time.Time {
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(n >= 1 && n < 1<<40) {
+	n, _ := strconv.ParseFloat(text, 64) // 0 or an infinity for an error
+	if !(n >= 1 && n < 1<<40) {
 		return time.Time{}
 	}
 	whole, part := math.Modf(n)
@@ -171,8 +171,8 @@ func parseTime(text string) time.Time {
 // ParseFind implements scheduler.Finder.
 func (Flux) ParseFind(r scheduler.Reply) (found []scheduler.Found, err error) {
 	err = scheduler.ParseLines(r, "flux jobs", func(line string) {
-		job, ok := readRow(line)
-		if m := submittedID().FindStringSubmatch(job.id); ok && m != nil {
+		job, _ := readRow(line) // without an id where it is none
+		if m := submittedID().FindStringSubmatch(job.id); m != nil {
 			found = append(found, scheduler.Found{ID: asciiID(scheduler.ID(m[1])), Name: job.name, State: job.jobState()})
 		}
 	})

@@ -20,6 +20,8 @@ func TestJSON(t *testing.T) {
 		"held":             {`"STAT":"PSUSP","PEND_REASON":"Not enough slots"`, "pending held"},
 		"held, by reason":  {`"STAT":"PEND","PEND_REASON":"Job was suspended by the user while pending;"`, "pending held"},
 		"running":          {`"STAT":"RUN","EXEC_HOST":"n1:n2"`, "running on n1,n2"},
+		"suspended":        {`"STAT":"USUSP","EXEC_HOST":"n1"`, "suspended on n1"},
+		"so by LSF":        {`"STAT":"SSUSP","EXEC_HOST":"n1"`, "suspended on n1"},
 		"many slots":       {`"STAT":"RUN","EXEC_HOST":"9*n1:8*n2"`, "running on 9*n1,8*n2"},
 		"done":             {`"STAT":"DONE","EXEC_HOST":"n1"`, "done exited 0 on n1"},
 		"exit 7":           {`"STAT":"EXIT","EXIT_CODE":"7"`, "done exited 7"},

@@ -8,6 +8,7 @@ package pbs
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -125,13 +126,17 @@ func (PBS) Find(user, name string) scheduler.Command {
 func (PBS) Owner(id scheduler.ID) scheduler.Command { return qstat("-f", string(id)) }
 
 // ParseOwner implements scheduler.OwnerFinder; the owner precedes the last "@".
-func (PBS) ParseOwner(r scheduler.Reply) (user, name string) {
+func (PBS) ParseOwner(r scheduler.Reply) (user, name string, err error) {
+	_, answered := absent(r)
+	if r.Err != nil || answered {
+		return "", "", r.Err
+	}
 	a, ok := readText(r)
 	if !ok {
-		return "", ""
+		return "", "", fmt.Errorf("the owner of a job is not known (%s)", scheduler.MessageOf(r).Lead)
 	}
 	user = a["Job_Owner"]
-	return user[:max(strings.LastIndexByte(user, '@'), 0)], a["Job_Name"]
+	return user[:max(strings.LastIndexByte(user, '@'), 0)], a["Job_Name"], nil
 }
 
 // Advice implements scheduler.Hinter.

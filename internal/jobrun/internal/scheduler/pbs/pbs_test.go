@@ -22,6 +22,8 @@ func TestJSON(t *testing.T) {
 		"a hook's comment":      {`"job_state":"Q","comment":"this queue Can Never Run on Friday after too many failed attempts"`, "pending queued"},
 		"held after failures":   {`"job_state":"H","comment":"job held, too many failed attempts to run"`, "pending launch-failed"},
 		"running":               {`"job_state":"R","exec_host":"n1/0*2+n1/1+n2/0"`, "running on n1,n2"},
+		"suspended":             {`"job_state":"S","exec_host":"n1/0"`, "suspended on n1"},
+		"suspended for a user":  {`"job_state":"U","exec_host":"n1/0"`, "suspended on n1"},
 		"exiting":               {`"job_state":"E","exec_host":"n1/0"`, "completing on n1"},
 		"stuck with its output": {`"job_state":"E","substate":51,"Exit_status":7`, "done exited 7"},
 		"exit 7":                {`"job_state":"F","substate":93,"Exit_status":7`, "done exited 7"},

@@ -20,9 +20,9 @@ func states() map[string]scheduler.Row {
 		"M": scheduler.Ends(scheduler.Exited, "it was moved to another server"),
 		"Q": scheduler.Waits(queued, "it is waiting in the queue"),
 		"R": scheduler.Runs("it is running"),
-		"S": scheduler.Runs("it is suspended"),
+		"S": scheduler.Suspends("it is suspended"),
 		"T": scheduler.Waits(queued, "it is being moved to another server"),
-		"U": scheduler.Runs("it is suspended while the workstation is in use"),
+		"U": scheduler.Suspends("it is suspended while the workstation is in use"),
 		"W": scheduler.Waits(queued, "its start time has not been reached"),
 		"X": scheduler.Ends(scheduler.Exited, "it finished"),
 	}

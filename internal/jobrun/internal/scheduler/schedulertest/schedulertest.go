@@ -43,7 +43,7 @@ func Describe(s scheduler.State) string {
 	case scheduler.Pending:
 		words = []string{"pending", pendingKinds[s.Reason.Kind]}
 	case scheduler.Running:
-		words = []string{"running"}
+		words = []string{map[bool]string{true: "suspended", false: "running"}[s.Suspended]}
 	case scheduler.Completing:
 		words = []string{"completing"}
 	case scheduler.Done:

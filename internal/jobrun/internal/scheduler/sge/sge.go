@@ -43,11 +43,17 @@ func outputList(path string) string {
 	return ":" + variables.Replace(path)
 }
 
-// Queries implements scheduler.Scheduler: the user's queued and running jobs, then the
+// list are the options of qstat that a job of the user's cannot be left out by: files of the
+// site and of the user (sge_qstat, .sge_qstat of qstat(1)) have defaults for them.
+func list(user string) []string { return []string{"-xml", "-u", user, "-s", "a"} }
+
+// Queries implements scheduler.Scheduler: the user's queued and running jobs, then the job
+// alone, since those files can filter the list also by resources and queues, and then the
 // accounting file, which every Grid Engine writes, with a delay of some seconds.
 func (SGE) Queries(id scheduler.ID, _ bool) []scheduler.Query {
 	return []scheduler.Query{
-		{Command: scheduler.NewCommand("qstat", "-xml"), Parse: func(r scheduler.Reply) scheduler.State { return parseQueue(r, id) }},
+		{Command: scheduler.NewCommand("qstat", list("$user")...), Parse: func(r scheduler.Reply) scheduler.State { return parseQueue(r, id) }},
+		{Command: scheduler.NewCommand("qstat", "-j", string(id)), Parse: parseJob},
 		{Command: scheduler.NewCommand("qacct", "-j", string(id)), Parse: parseAccounting},
 	}
 }
@@ -63,7 +69,7 @@ func (SGE) CancelName(user, name string) scheduler.Command {
 
 // Find implements scheduler.Finder.
 func (SGE) Find(user, _ string) scheduler.Command {
-	return scheduler.NewCommand("qstat", "-xml", "-u", user)
+	return scheduler.NewCommand("qstat", list(user)...)
 }
 
 // Usage implements scheduler.Accountant.
@@ -133,7 +139,6 @@ func (SGE) ParseSubmit(r scheduler.Reply) scheduler.Submission {
 	switch {
 	case r.Err == nil && r.Code == 0 && s.Outcome == scheduler.Uncertain && verified().MatchString(r.Stdout):
 		s.Outcome = scheduler.Refused
-	case r.Err != nil || r.Code == 0:
 	case r.Code == fullStatus && s.Outcome == scheduler.Refused:
 		s.Outcome = scheduler.Full
 	case r.Code != fullStatus && s.Outcome == scheduler.Full:
@@ -167,8 +172,8 @@ func readQueue(r scheduler.Reply) (jobs []queuedJob, err error) {
 		}
 		job := queuedJob{}
 		for line := range strings.Lines(body) {
-			tag, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "<"), ">")
-			if value, whole := strings.CutSuffix(rest, "</"+tag+">"); ok && whole {
+			tag, rest, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(line), "<"), ">")
+			if value, whole := strings.CutSuffix(rest, "</"+tag+">"); whole {
 				job[tag] = entities.Replace(value)
 			}
 		}
@@ -188,6 +193,24 @@ func parseQueue(r scheduler.Reply, id scheduler.ID) scheduler.State {
 		}
 	}
 	return scheduler.State{Missing: true}
+}
+
+var (
+	noJob    = scheduler.Pattern(`(?m)^Following jobs do not exist`)
+	jobExist = scheduler.Pattern(`(?m)^job_number: `)
+)
+
+// parseJob parses "qstat -j", whose output does not show whether a job has started. A job
+// that the list leaves out counts as one that may run.
+func parseJob(r scheduler.Reply) scheduler.State {
+	switch {
+	case r.Err != nil:
+	case r.Code != 0:
+		return scheduler.State{Missing: noJob().MatchString(r.Stderr)}
+	case jobExist().MatchString(r.Stdout):
+		return scheduler.Runs("qstat does not list it").State("unlisted")
+	}
+	return scheduler.State{}
 }
 
 // state derives the state from the letters of qstat(1). There may be several; the first
@@ -284,8 +307,8 @@ func (SGE) ParseUsage(r scheduler.Reply) (u scheduler.Usage) {
 
 // parseSeconds parses "0.007s"; older versions omit the unit.
 func parseSeconds(text string) time.Duration {
-	n, err := strconv.ParseFloat(strings.TrimSuffix(text, "s"), 64)
-	if err != nil || !(n >= 0 && n < 1<<31) {
+	n, _ := strconv.ParseFloat(strings.TrimSuffix(text, "s"), 64) // 0 or an infinity for an error
+	if !(n >= 0 && n < 1<<31) {
 		return 0
 	}
 	return time.Duration(n * float64(time.Second))
@@ -301,15 +324,16 @@ var states = []struct {
 }{
 	{"E", scheduler.Waits(scheduler.LaunchFailed, "it could not be started; qstat -j shows why")},
 	{"d", scheduler.Completes("it is being deleted")},
-	{"h", scheduler.Waits(scheduler.Held, "it is held; release it with qrls")},
-	{"w", scheduler.Waits(scheduler.Queued, "it is waiting in the queue")},
+	{"s", scheduler.Suspends("it is suspended")},
+	{"S", scheduler.Suspends("it is suspended with its queue")},
+	{"T", scheduler.Suspends("it is suspended because its node is busy")},
+	{"N", scheduler.Suspends("it is suspended")},
+	{"P", scheduler.Suspends("it is suspended for another job")},
 	{"r", scheduler.Runs("it is running")},
 	{"t", scheduler.Runs("it is being transferred to its node")},
-	{"s", scheduler.Runs("it is suspended")},
-	{"S", scheduler.Runs("it is suspended with its queue")},
-	{"T", scheduler.Runs("it is suspended because its node is busy")},
-	{"N", scheduler.Runs("it is suspended")},
-	{"P", scheduler.Runs("it is suspended for another job")},
+	// qhold(1) can hold a job that runs, which has no effect on it.
+	{"h", scheduler.Waits(scheduler.Held, "it is held; release it with qrls")},
+	{"w", scheduler.Waits(scheduler.Queued, "it is waiting in the queue")},
 }
 
 // failures are the values of "failed" in the accounting other than those that mean that

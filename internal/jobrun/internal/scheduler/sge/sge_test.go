@@ -19,6 +19,26 @@ func recorded(t *testing.T, name string) scheduler.Reply {
 	return r
 }
 
+// A job that is not in the list, which a user can filter, is missing only where there is no
+// such job.
+func TestUnlistedJob(t *testing.T) {
+	empty := recorded(t, "qstat-empty")
+	for name, want := range map[string]string{"qstat-job-known": "running", "qstat-job-filtered": "running", "qstat-job-unknown": "missing"} {
+		got := scheduler.Resolve(SGE{}.Queries("1", false), func(c scheduler.Command) scheduler.Reply {
+			switch strings.Join(c.Argv, " ") {
+			case "qstat -xml -u $user -s a":
+				return empty
+			case "qstat -j 1":
+				return recorded(t, name)
+			}
+			return recorded(t, "qacct-unknown")
+		})
+		if schedulertest.Describe(got) != want {
+			t.Errorf("%s: %+v, want %s", name, got, want)
+		}
+	}
+}
+
 func TestQueueTranscripts(t *testing.T) {
 	list := recorded(t, "qstat-list")
 	for id, want := range map[scheduler.ID]string{"3": "running on ge1", "10": "pending launch-failed", "4": "pending held", "8": "pending launch-failed", "33": "missing", "0": "missing"} {
@@ -90,7 +110,8 @@ func TestSubmitTranscripts(t *testing.T) {
 func TestLetters(t *testing.T) {
 	for letters, want := range map[string]string{
 		"r": "running", "qw": "pending queued", "hqw": "pending held", "Eqw": "pending launch-failed", "dr": "completing", "t": "running",
-		"s": "running", "dt": "completing", "Rr": "running", "Rq": "unknown", "hRwq": "pending held", "x": "unknown", "": "unknown", "rx": "unknown",
+		"s": "suspended", "dt": "completing", "Rr": "running", "Rq": "unknown", "hRwq": "pending held", "x": "unknown", "": "unknown", "rx": "unknown",
+		"hr": "running", "ht": "running", "hs": "suspended", "hT": "suspended", "Rs": "suspended", "ts": "suspended", "S": "suspended", "Ehqw": "pending launch-failed", "dhr": "completing",
 	} {
 		if got := schedulertest.Describe(queuedJob{"state": letters}.state()); got != want {
 			t.Errorf("%q: %s, want %s", letters, got, want)

@@ -88,7 +88,7 @@ func TestAbbreviationsOfSbatch(t *testing.T) {
 		}
 		reserves := reserved(g, meant)
 		switch {
-		case err != nil && !couldBeReserved(g, p):
+		case err != nil && !CouldBeReserved(g, p):
 			t.Errorf("--%s is --%s to sbatch, and is refused: %v", p, meant, err)
 		case err == nil && args[0].Reserved != reserves:
 			t.Errorf("--%s is --%s to sbatch; reserved: %v, want %v", p, meant, args[0].Reserved, reserves)
@@ -118,7 +118,7 @@ func reserved(g scheduler.Grammar, name string) bool {
 	return slices.ContainsFunc(g, func(o scheduler.Option) bool { return o.Long == name && o.Reserved })
 }
 
-func couldBeReserved(g scheduler.Grammar, beginning string) bool {
+func CouldBeReserved(g scheduler.Grammar, beginning string) bool {
 	return slices.ContainsFunc(g, func(o scheduler.Option) bool { return strings.HasPrefix(o.Long, beginning) && o.Reserved })
 }
 

@@ -3,6 +3,8 @@
 package slurm
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,11 +12,30 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-// Slurm implements scheduler.Scheduler and its optional interfaces.
-type Slurm struct{}
+// Slurm implements scheduler.Scheduler and its optional interfaces. The zero value has the
+// jobs of the local cluster, or of its federation.
+type Slurm struct{ clusters string }
 
 // Name implements scheduler.Scheduler.
 func (Slurm) Name() string { return "Slurm" }
+
+// Clusters implements scheduler.Clustered: the cluster in the id, otherwise those of
+// --clusters.
+func (Slurm) Clusters(args []scheduler.Argument, id scheduler.ID) string {
+	_, clusters := splitID(id)
+	if clusters != "" {
+		return clusters
+	}
+	for _, a := range args {
+		if a.CouldBe("clusters") || a.CouldBe("cluster") {
+			clusters = a.Value
+		}
+	}
+	return clusters
+}
+
+// In implements scheduler.Clustered.
+func (Slurm) In(clusters string) scheduler.Scheduler { return Slurm{clusters} }
 
 // Grammar implements scheduler.Scheduler.
 func (Slurm) Grammar() scheduler.Grammar { return grammar() }
@@ -38,35 +59,37 @@ func outputPattern(path string) string {
 }
 
 // Queries implements scheduler.Scheduler: squeue shows queued and running jobs, scontrol
-// those that ended in the last minutes (MinJobAge), sacct the rest.
-func (Slurm) Queries(id scheduler.ID, accounting bool) []scheduler.Query {
-	number, cluster := splitID(id)
+// those that ended in the last minutes (MinJobAge), sacct the rest. Without -a a job in a
+// hidden partition is not shown. In a federation another cluster may run the job:
+// --sibling shows its record too, and is without effect elsewhere.
+func (s Slurm) Queries(id scheduler.ID, accounting bool) []scheduler.Query {
+	number, cluster := s.place(id)
 	queries := []scheduler.Query{
-		{Command: command("squeue", cluster, "-h", "-t", "all", "-j", number, "-o", "%T|%S|%N|%r"), Parse: parseQueue},
-		{Command: command("scontrol", cluster, "-o", "show", "job", number), Parse: parseControl},
+		{Command: command("squeue", cluster, "-h", "-a", "--sibling", "-t", "all", "-j", number, "-o", "%T|%S|%N|%r"), Parse: parseQueue},
+		{Command: command("scontrol", cluster, "-o", "-a", "--sibling", "show", "job", number), Parse: parseControl},
 	}
 	if accounting {
-		sacct := command("sacct", cluster, "-X", "-n", "-P", "-j", number, "-o", "state,exitcode,start,nodelist")
+		sacct := command("sacct", cluster, "--federation", "-X", "-n", "-P", "-j", number, "-o", "state,exitcode,start,nodelist")
 		queries = append(queries, scheduler.Query{Command: sacct, Parse: parseAccounting})
 	}
 	return queries
 }
 
 // Cancel implements scheduler.Scheduler.
-func (Slurm) Cancel(id scheduler.ID) scheduler.Command {
-	number, cluster := splitID(id)
+func (s Slurm) Cancel(id scheduler.ID) scheduler.Command {
+	number, cluster := s.place(id)
 	return command("scancel", cluster, number)
 }
 
 // CancelName implements scheduler.NameCanceller.
-func (Slurm) CancelName(user, name string) scheduler.Command {
-	return command("scancel", "", "-u", user, "-n", name)
+func (s Slurm) CancelName(user, name string) scheduler.Command {
+	return command("scancel", s.clusters, "-u", user, "-n", name)
 }
 
 // Signal implements scheduler.Signaller. Without --full the signal would reach only the
 // steps, not the script.
-func (Slurm) Signal(id scheduler.ID) scheduler.Command {
-	number, cluster := splitID(id)
+func (s Slurm) Signal(id scheduler.ID) scheduler.Command {
+	number, cluster := s.place(id)
 	return command("scancel", cluster, "--full", "-s", "TERM", number)
 }
 
@@ -77,9 +100,10 @@ func (Slurm) Advice(c scheduler.Class) string {
 	}[c]
 }
 
-// Find implements scheduler.Finder.
-func (Slurm) Find(user, name string) scheduler.Command {
-	list := command("squeue", "", "-h", "-u", user, "-o", "%i|%j|%T|%S|%N|%r")
+// Find implements scheduler.Finder. The header has the name of each cluster, which no
+// field of the format has.
+func (s Slurm) Find(user, name string) scheduler.Command {
+	list := command("squeue", s.clusters, "-a", "--sibling", "-u", user, "-o", "%i|%j|%T|%S|%N|%r")
 	if name != "" {
 		list.Argv = append(list.Argv, "-n", name, "-t", "all")
 	}
@@ -87,15 +111,21 @@ func (Slurm) Find(user, name string) scheduler.Command {
 }
 
 // Usage implements scheduler.Accountant.
-func (Slurm) Usage(id scheduler.ID) scheduler.Command {
-	number, cluster := splitID(id)
-	return command("sacct", cluster, "-n", "-P", "-j", number, "-o", "jobid,elapsedraw,totalcpu,alloccpus,maxrss,nodelist")
+func (s Slurm) Usage(id scheduler.ID) scheduler.Command {
+	number, cluster := s.place(id)
+	return command("sacct", cluster, "--federation", "-n", "-P", "-j", number, "-o", "jobid,elapsedraw,totalcpu,alloccpus,maxrss,nodelist")
 }
 
 // splitID splits "12;cluster", sbatch's output in a federation.
 func splitID(id scheduler.ID) (number, cluster string) {
 	number, cluster, _ = strings.Cut(string(id), ";")
 	return number, cluster
+}
+
+// place is the number of a job, and its cluster.
+func (s Slurm) place(id scheduler.ID) (number, cluster string) {
+	number, cluster = splitID(id)
+	return number, cmp.Or(cluster, s.clusters)
 }
 
 // command builds a command. It requests times as seconds since 1970, which do not depend
@@ -205,14 +235,26 @@ var (
 // parseQueue parses squeue's line "state|start|nodes|reason"; the reason is the last
 // field because only it may contain a bar. No line means that the job left the queue.
 func parseQueue(r scheduler.Reply) scheduler.State {
-	line := strings.TrimSuffix(r.Stdout, "\n")
 	switch {
 	case r.Err != nil || r.Code != 0:
 		return scheduler.State{Missing: r.Err == nil && unknownJob().MatchString(r.Stderr)}
-	case line == "":
+	case strings.TrimSuffix(r.Stdout, "\n") == "":
 		return scheduler.State{Missing: true}
 	}
-	return queueLine(line)
+	lines := dropRevoked(strings.Split(strings.TrimSuffix(r.Stdout, "\n"), "\n"), func(line string) bool { return strings.HasPrefix(line, revoked+"|") })
+	return queueLine(strings.Join(lines, "\n"))
+}
+
+// revoked is the state of a federated job in a cluster that does not run it, because another
+// one does, until that one's record of the job is removed.
+const revoked = "REVOKED"
+
+// dropRevoked removes the records of clusters that do not run the job, where there are others.
+func dropRevoked(records []string, isRevoked func(string) bool) []string {
+	if rest := slices.DeleteFunc(slices.Clone(records), isRevoked); len(rest) > 0 {
+		return rest
+	}
+	return records
 }
 
 func queueLine(line string) scheduler.State {
@@ -230,8 +272,9 @@ func parseControl(r scheduler.Reply) scheduler.State {
 	if r.Err != nil || r.Code != 0 {
 		return scheduler.State{Missing: r.Err == nil && unknownJob().MatchString(r.Stderr+r.Stdout)}
 	}
+	lines := dropRevoked(strings.Split(strings.TrimSpace(r.Stdout), "\n"), func(line string) bool { return strings.Contains(line, " JobState="+revoked+" ") })
 	f := map[string]string{}
-	for _, word := range strings.Fields(r.Stdout) {
+	for _, word := range strings.Fields(strings.Join(lines, "\n")) {
 		key, value, ok := strings.Cut(word, "=")
 		if _, twice := f[key]; ok && !twice {
 			f[key] = value
@@ -263,7 +306,7 @@ func parseAccounting(r scheduler.Reply) scheduler.State {
 func stateOf(name, reason string) scheduler.State {
 	name, _, _ = strings.Cut(name, "+")
 	row, ok := states()[name]
-	if !ok {
+	if !ok || row.Phase == scheduler.Unknown {
 		return scheduler.State{}
 	}
 	s := row.State(name)
@@ -286,17 +329,37 @@ func exitOf(text string) scheduler.Exit {
 	return scheduler.Exit{Known: code < 256 && signal < 128, Code: code, Signal: signal}
 }
 
-// ParseFind implements scheduler.Finder: lines "id|name|state|start|nodes|reason".
+// ParseFind implements scheduler.Finder: lines "id|name|state|start|nodes|reason", those of
+// other clusters than the local one after "CLUSTER: name". A federated job has a record in
+// each cluster, and where it does not run one with its id or, in the other clusters than the
+// one of its submission, without a number.
 func (Slurm) ParseFind(r scheduler.Reply) (found []scheduler.Found, err error) {
+	cluster := ""
 	err = scheduler.ParseLines(r, "squeue", func(line string) {
+		if name, ok := strings.CutPrefix(line, "CLUSTER: "); ok {
+			cluster = ";" + strings.TrimSpace(name)
+			return
+		}
 		id, rest, _ := strings.Cut(line, "|")
 		name, rest, ok := strings.Cut(rest, "|")
-		if ok && idForm().MatchString(id) { // not a task of an array, nor another format
-			found = append(found, scheduler.Found{ID: scheduler.ID(id), Name: name, State: queueLine(rest)})
+		full := scheduler.ID(id + cluster)
+		if !ok || !idForm().MatchString(string(full)) || id == noNumber { // a task of an array, or another format
+			return
+		}
+		job := scheduler.Found{ID: full, Name: name, State: queueLine(rest)}
+		at := slices.IndexFunc(found, func(f scheduler.Found) bool { return f.ID == full })
+		switch {
+		case at < 0:
+			found = append(found, job)
+		case !strings.HasPrefix(rest, revoked+"|"):
+			found[at] = job
 		}
 	})
 	return found, err
 }
+
+// noNumber is Slurm's number for none (NO_VAL of slurm/slurm.h).
+const noNumber = "4294967294"
 
 // ParseUsage implements scheduler.Accountant. The job's own line contains times and
 // processors, the lines of its steps contain the memory.

@@ -96,6 +96,13 @@ func TestTranscripts(t *testing.T) {
 		"sacct-cancelled-pending": "CANCELLED 0:0 by 1001",
 		"sacct-timeout":           "TIMEOUT 0:0 on n1 start",
 		"sacct-unknown-id":        "missing",
+
+		"squeue-sibling-running":   "RUNNING on w1 start",
+		"squeue-sibling-failed":    "FAILED on w1 start",
+		"squeue-sibling-elsewhere": "unknown",
+		"scontrol-sibling-running": "RUNNING 0:0 on w1 start",
+		"scontrol-sibling-failed":  "FAILED 7:0 on w1 start",
+		"sacct-sibling-failed":     "FAILED 7:0 on w1 start",
 	}
 	ladder := Slurm{}.Queries("1", true)
 	for name, want := range want {
@@ -254,7 +261,11 @@ func TestCommands(t *testing.T) {
 		{strings.Join(s.Cancel("5;west").Argv, " "), "scancel -M west 5"},
 		{strings.Join(s.CancelName("u", "n").Argv, " "), "scancel -u u -n n"},
 		{strings.Join(s.Signal("5").Argv, " "), "scancel --full -s TERM 5"},
-		{strings.Join(s.Find("u", "").Argv, " "), "squeue -h -u u -o %i|%j|%T|%S|%N|%r"},
+		{strings.Join(s.Find("u", "").Argv, " "), "squeue -a --sibling -u u -o %i|%j|%T|%S|%N|%r"},
+		{strings.Join(s.In("west").(Slurm).Find("u", "n").Argv, " "), "squeue -M west -a --sibling -u u -o %i|%j|%T|%S|%N|%r -n n -t all"},
+		{strings.Join(s.In("west").(Slurm).CancelName("u", "n").Argv, " "), "scancel -M west -u u -n n"},
+		{strings.Join(s.In("west,east").Cancel("5;east").Argv, " "), "scancel -M east 5"},
+		{strings.Join(s.In("west").Cancel("5").Argv, " "), "scancel -M west 5"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s, want %s", tt.got, tt.want)
@@ -279,6 +290,55 @@ func TestFind(t *testing.T) {
 	}
 	if _, err := (Slurm{}).ParseFind(scheduler.Reply{Err: os.ErrDeadlineExceeded}); err == nil {
 		t.Error("a silent squeue is no empty list")
+	}
+}
+
+// A job that another cluster of a federation runs, and those of several clusters, are found
+// with the state that they have there.
+func TestFindInClusters(t *testing.T) {
+	for name, want := range map[string]string{
+		"find-sibling":  "67108885 RUNNING, 67108884 RUNNING, ",
+		"find-clusters": "4;west RUNNING, ",
+	} {
+		_, reply := transcript(t, "testdata/22.05/"+name+".txt")
+		found, err := Slurm{}.ParseFind(reply)
+		got := ""
+		for _, f := range found {
+			got += string(f.ID) + " " + f.State.Name + ", "
+		}
+		if err != nil || got != want {
+			t.Errorf("%s: %s (%v), want %s", name, got, err, want)
+		}
+	}
+	// The order of the records does not matter, and one record alone does not show an end.
+	for text, want := range map[string]scheduler.Phase{
+		"5|n|REVOKED|N/A||None\n5|n|RUNNING|N/A|w1|None\n": scheduler.Running,
+		"5|n|REVOKED|N/A||None\n":                          scheduler.Unknown,
+	} {
+		found, err := Slurm{}.ParseFind(scheduler.Reply{Stdout: text})
+		if err != nil || len(found) != 1 || found[0].State.Phase != want {
+			t.Errorf("%q: %+v (%v), want one in phase %d", text, found, err, want)
+		}
+	}
+}
+
+func TestClusters(t *testing.T) {
+	for _, tt := range []struct {
+		words, id, want string
+	}{
+		{"-N 1", "", ""},
+		{"-M west", "", "west"},
+		{"-M west", "5;west", "west"},
+		{"--clusters=west,east", "", "west,east"},
+		{"--clusters=west,east", "5;east", "east"},
+		{"--cluster west", "5", "west"},
+		{"--clust=west", "", "west"},
+		{"-Mwest -Meast", "", "east"},
+	} {
+		args, err := Slurm{}.Grammar().Parse(strings.Fields(tt.words))
+		if got := (Slurm{}).Clusters(args, scheduler.ID(tt.id)); got != tt.want || err != nil {
+			t.Errorf("%q and %q: %q (%v), want %q", tt.words, tt.id, got, err, tt.want)
+		}
 	}
 }
 

@@ -35,15 +35,16 @@ func states() map[string]scheduler.Row {
 		"REQUEUE_HOLD":  scheduler.Waits(held, "it was put back into the queue and is held"),
 		"RESIZING":      scheduler.Runs("it is being resized"),
 		"RESV_DEL_HOLD": scheduler.Waits(held, "its reservation was deleted and it is held"),
-		"REVOKED":       scheduler.Ends(systemFailure, "another cluster took it over"),
-		"RUNNING":       scheduler.Runs("it is running"),
-		"SIGNALING":     scheduler.Runs("it is being signalled"),
-		"SPECIAL_EXIT":  scheduler.Waits(held, "it was put back into the queue in a special state"),
-		"STAGE_OUT":     scheduler.Completes("its files are staged out"),
-		"STOPPED":       scheduler.Runs("it was stopped"),
-		"SUSPENDED":     scheduler.Runs("it is suspended"),
-		"TIMEOUT":       scheduler.Ends(scheduler.TimeLimit, "it ran longer than its time limit"),
-		"UPDATE_DB":     scheduler.Completes("its record is being written"),
+		// Another cluster of the federation has the job, whose record shows how it is.
+		"REVOKED":      {Description: "another cluster runs it"},
+		"RUNNING":      scheduler.Runs("it is running"),
+		"SIGNALING":    scheduler.Runs("it is being signalled"),
+		"SPECIAL_EXIT": scheduler.Waits(held, "it was put back into the queue in a special state"),
+		"STAGE_OUT":    scheduler.Completes("its files are staged out"),
+		"STOPPED":      scheduler.Suspends("it was stopped"),
+		"SUSPENDED":    scheduler.Suspends("it is suspended"),
+		"TIMEOUT":      scheduler.Ends(scheduler.TimeLimit, "it ran longer than its time limit"),
+		"UPDATE_DB":    scheduler.Completes("its record is being written"),
 	}
 }
 

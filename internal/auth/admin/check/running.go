@@ -1,0 +1,138 @@
+package check
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"jacamar-ci/internal/auth/admin/setup"
+	"jacamar-ci/internal/procfs"
+	"jacamar-ci/internal/rlimit"
+)
+
+// processors looks at the limit that jacamar-auth inherits from the runner.
+func processors(_ context.Context, s Site) []Line {
+	return judgeProcessors(runtime.NumCPU(), processorsOf("/proc", runners("/proc", s.services())))
+}
+
+// judgeProcessors judges the values of GOMAXPROCS of the runners that run now, "" where
+// one has none.
+func judgeProcessors(node int, limits []string) []Line {
+	if node <= setup.ManyProcessors || len(limits) == 0 {
+		return nil
+	}
+	for _, text := range limits {
+		if n, err := strconv.Atoi(text); err != nil || n < 1 || n > setup.ManyProcessors {
+			return []Line{warn("add Environment=GOMAXPROCS=4 to the [Service] section of a drop-in of the runner's unit, as the supplied one has it, and restart the runner",
+				"this node has %d processors, and the runner has no small GOMAXPROCS: the config stage of every job takes longer", node)}
+		}
+	}
+	return []Line{ok("the runner limits the processors that a stage prepares for")}
+}
+
+// processorsOf returns the GOMAXPROCS of the processes whose environment this account may
+// read.
+func processorsOf(proc string, pids []int) (limits []string) {
+	for _, pid := range pids {
+		if environ, err := procfs.ReadMost(filepath.Join(proc, strconv.Itoa(pid), "environ"), procfs.MaxEnviron); err == nil {
+			limits = append(limits, limitIn(string(environ)))
+		}
+	}
+	return limits
+}
+
+// services are the accounts whose processes can be the runner that calls jacamar-auth. Any
+// account can give its processes that name, so that others would be judged in the place of
+// the runner, or make this process wait for a file system of theirs.
+type services struct {
+	uids []uint32
+	// group is the one whose members may execute jacamar-auth, nil where others may.
+	group *uint32
+}
+
+// services are root, the account of jacamar-auth, and who has its state or may execute it.
+func (s Site) services() (all services) {
+	all.uids = []uint32{0, uint32(s.UID)}
+	if state, ok := statOf(s.StateDir); ok {
+		all.uids = append(all.uids, state.Uid)
+	}
+	if program, ok := statOf(s.Auth); ok && program.Mode&0o011 == 0o010 {
+		all.group = &program.Gid
+	}
+	return all
+}
+
+// have reports whether a process is one of theirs, by its proc_pid_status(5). The real ids
+// are those of who started it: a setuid program has the environment of its caller.
+func (all services) have(status []byte) bool {
+	uid, gid := append(field(status, "Uid:"), "")[0], append(field(status, "Gid:"), "")[0]
+	is := func(text string) func(uint32) bool {
+		return func(id uint32) bool { return strconv.FormatUint(uint64(id), 10) == text }
+	}
+	return slices.ContainsFunc(all.uids, is(uid)) ||
+		all.group != nil && slices.ContainsFunc(append(field(status, "Groups:"), gid), func(g string) bool { return is(g)(*all.group) })
+}
+
+// runners returns the pids of all processes of these accounts that are a gitlab-runner. One of
+// a container, in a namespace of its own, runs its jobs there.
+func runners(proc string, of services) (pids []int) {
+	entries, _ := os.ReadDir(proc)
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		status, _ := os.ReadFile(filepath.Join(proc, entry.Name(), "status"))
+		if slices.Equal(field(status, "Name:"), []string{"gitlab-runner"}) && of.have(status) && len(field(status, "NSpid:")) < 2 {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// field returns the words of a line of proc_pid_status(5).
+func field(status []byte, name string) []string {
+	for line := range strings.Lines(string(status)) {
+		if rest, found := strings.CutPrefix(line, name); found {
+			return strings.Fields(rest)
+		}
+	}
+	return nil
+}
+
+func limitIn(environ string) (limit string) {
+	for pair := range strings.SplitSeq(environ, "\x00") {
+		if value, found := strings.CutPrefix(pair, "GOMAXPROCS="); found {
+			limit = value
+		}
+	}
+	return limit
+}
+
+// limits looks at the resource limits that jacamar-auth inherits from the runner.
+func limits(_ context.Context, s Site) []Line {
+	return judgeLimits(runners("/proc", s.services()), rlimit.Shortages)
+}
+
+// judgeLimits judges the runners whose limits this account may read.
+func judgeLimits(pids []int, read func(pid int) ([]rlimit.Shortage, error)) (lines []Line) {
+	known := false
+	for _, pid := range pids {
+		short, err := read(pid)
+		known = known || err == nil
+		for _, s := range short {
+			line := fail(s.Fix()+", and restart the runner", "the runner's %s: no job runs", s)
+			if !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	if known && len(lines) == 0 {
+		return []Line{ok("the runner's resource limits are high enough")}
+	}
+	return lines
+}

@@ -1,0 +1,77 @@
+package check
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// TestJudgeView starts processes whose mounts are those of units with a setting, and one
+// without it.
+func TestJudgeView(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a process other mounts")
+	}
+	dir := t.TempDir()
+	paths := []string{dir, filepath.Join(dir, "missing")}
+	hidden := []string{"the runner's service hides (ProtectHome=, TemporaryFileSystem= or the like) " + dir}
+	for name, tt := range map[string]struct {
+		mount string
+		want  []string
+	}{
+		"the same":                 {":", nil},
+		"ProtectHome=yes":          {"mount -t tmpfs -o mode=000 tmpfs $0", hidden},
+		"InaccessiblePaths= above": {"mount -t tmpfs tmpfs ${0%/*}", hidden},
+		"ProtectHome=read-only":    {"mount --bind $0 $0 && mount -o remount,bind,ro $0", []string{"the runner's service cannot write to (ProtectHome=, ProtectSystem= or the like) " + dir}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed, same := mounted(t, dir, tt.mount), mounted(t, dir, ":")
+			lines := judgeView("/proc", []int{same, changed, changed}, paths)
+			var found []string
+			for _, l := range lines {
+				if l.Result == Fail {
+					found = append(found, l.Text)
+				}
+			}
+			if !slices.Equal(found, tt.want) {
+				t.Errorf("%+v, want %q", lines, tt.want)
+			}
+			// The fix.
+			if after := judgeView("/proc", []int{same}, paths); len(after) != 1 || after[0].Result != OK {
+				t.Errorf("without the setting: %+v", after)
+			}
+		})
+	}
+	if lines := judgeView("/proc", nil, paths); lines != nil {
+		t.Errorf("without a runner: %+v", lines)
+	}
+	if lines := judgeView(t.TempDir(), []int{1}, paths); lines != nil {
+		t.Errorf("a runner whose view is closed: %+v", lines)
+	}
+}
+
+// mounted starts a process in a mount namespace of its own, and returns its pid.
+func mounted(t *testing.T, dir, script string) int {
+	t.Helper()
+	cmd := exec.Command("unshare", "--mount", "--", "/bin/sh", "-c", "set -e; "+script+"; echo ready; exec cat >/dev/null", dir)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close(); _, _ = io.Copy(io.Discard, out); _ = cmd.Wait() })
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("%q %v", line, err)
+	}
+	return cmd.Process.Pid
+}

@@ -1,0 +1,49 @@
+package linefile
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"jacamar-ci/test/harness/testutil"
+)
+
+func TestAppend(t *testing.T) {
+	for name, tt := range map[string]struct{ before, want string }{
+		"empty file":      {"", "one\ntwo\n"},
+		"whole line":      {"zero\n", "zero\none\ntwo\n"},
+		"incomplete line": {"zero\nhal", "zero\nhal\none\ntwo\n"},
+		"incomplete only": {"h", "h\none\ntwo\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "file")
+			testutil.Must(t, os.WriteFile(path, []byte(tt.before), 0o600))
+			file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0)
+			testutil.Must(t, err)
+			defer file.Close()
+			lines := []byte("one\ntwo\n")
+			n, err := Append(file, lines)
+			testutil.Must(t, err)
+			got, err := os.ReadFile(path)
+			testutil.Must(t, err)
+			if string(got) != tt.want || n != len(got)-len(tt.before) || string(lines) != "one\ntwo\n" {
+				t.Errorf("%q after %d bytes, want %q", got, n, tt.want)
+			}
+		})
+	}
+}
+
+// TestAppendReportsTheWrite: a file that cannot be read has the error of its write.
+func TestAppendReportsTheWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	testutil.Must(t, os.WriteFile(path, []byte("hal"), 0o600))
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+	testutil.Must(t, err)
+	if _, err := Append(file, []byte("one\n")); err != nil {
+		t.Errorf("a file that is only written: %v", err)
+	}
+	testutil.Must(t, file.Close())
+	if _, err := Append(file, []byte("one\n")); err == nil {
+		t.Error("a closed file was written")
+	}
+}

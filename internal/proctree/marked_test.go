@@ -1,0 +1,52 @@
+package proctree
+
+import (
+	"bufio"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// TestEndMarked: the processes with the very pair are ended, with what was detached from
+// them, and no others: nor those below a live process of this program.
+func TestEndMarked(t *testing.T) {
+	const work = `setsid sleep 1000 & echo $!; wait; exit 3`
+	start := func(script string, env ...string) *exec.Cmd {
+		cmd := exec.Command("/bin/sh", "-c", script)
+		cmd.Env = append(env, "PATH=/usr/bin:/bin")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatal(line, err)
+		}
+		return cmd
+	}
+	const pair = "JCI_TEST_MARK=t0ken/17"
+	below := func(env string) *exec.Cmd { return start("env " + env + " sh -c '" + work + "'; exit 4") }
+	others := []*exec.Cmd{below(pair + "1"), below("X" + pair), below("A=" + pair), below("A=1"), start(work, pair)}
+	ours := below("A=1 " + pair)
+	if left := EndMarked(pair, time.Now().Add(-time.Second)); len(left) == 0 {
+		t.Error("none was left when the time was over")
+	}
+	if left := EndMarked(pair, time.Now().Add(time.Hour)); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if err := ours.Wait(); err == nil || ours.ProcessState.ExitCode() != 4 {
+		t.Errorf("the shell above them ended with %v", err)
+	}
+	for i, o := range others {
+		if kids := Children(o.Process.Pid); len(kids) == 0 {
+			t.Errorf("another one, %d, was ended", i)
+		}
+		KillTree(time.Now().Add(time.Second), func() []int { return []int{o.Process.Pid} })
+		_ = o.Wait()
+	}
+	if left := EndMarked(pair, time.Now().Add(time.Hour)); len(left) > 0 { // a killed one takes its time
+		t.Errorf("found again: %v", left)
+	}
+}
