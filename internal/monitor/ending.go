@@ -51,7 +51,7 @@ type ending struct {
 	account Account
 	begun   int
 	err     error // why nothing can be done as the account
-	first   int   // the pid of the child whose status is kept
+	first   int   // the pid of the child whose status is kept, 0 once it is
 	status  unix.WaitStatus
 	used    proctree.Usage // by all children that have ended
 	// killed means that a child was seen killed since the last round.
@@ -69,7 +69,8 @@ func (m *Monitor) ending(c *Child, exit exitDeadline) *ending {
 func mayKill(pid int) bool { return unix.Kill(pid, 0) != unix.EPERM }
 
 // run returns the processes that are left once limit has passed without one of them
-// being killed, or most in any case.
+// being killed, or most in any case. The time that signalling takes does not count to
+// limit: among hundreds of busy processes the start of another one alone can exceed it.
 func (e *ending) run(limit, most time.Duration) []proctree.Sight {
 	last := time.Now().Add(most)
 	deadline := earlier(time.Now().Add(limit), last)
@@ -84,7 +85,9 @@ func (e *ending) run(limit, most time.Duration) []proctree.Sight {
 			e.drop()
 			return e.looks(kids)
 		case len(kids) > 0:
+			begun := time.Now()
 			e.kill(kids)
+			deadline = earlier(deadline.Add(time.Since(begun)), last)
 		case e.account == nil:
 			return nil
 		default:
@@ -124,8 +127,9 @@ func (e *ending) reap() {
 		}
 		e.m.before = slices.DeleteFunc(e.m.before, func(old int) bool { return old == pid })
 		if pid == e.first {
-			e.status = status
+			e.status, e.first = status, 0 // the next process with this pid is another one
 		}
+		delete(e.started, pid)
 		e.used.Add(usage)
 		e.killed = e.killed || status.Signal() == unix.SIGKILL
 	}
@@ -258,9 +262,9 @@ type Reaper struct {
 }
 
 // reaperLimit is how long a reaper may take for its start, and for each answer: while
-// others start processes without pause, reading /proc takes long. It is a process of the
-// account, whose others can stop it.
-const reaperLimit = 4 * time.Second
+// others start processes without pause, it gets a hundredth of a processor, and reading
+// /proc takes long. It is a process of the account, whose others can stop it.
+const reaperLimit = 10 * time.Second
 
 // NewReaper sends a jacamar that was started the request to signal processes. On an error
 // it ends that jacamar.
