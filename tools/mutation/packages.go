@@ -38,6 +38,7 @@ var packages = []pkg{
 	{"internal/jwks/fetch", [][]string{identitySuite}},
 	{"cmd/jacamar-keys", [][]string{identitySuite}},
 	{"internal/trustedfile", [][]string{{"./test/suites/storage", "-run", "^(TestPathToTheDirectories|TestFileSystemOfAnotherAccount)$"}}},
+	{"internal/jobrun/internal/diskspace", nil},
 	{"internal/jobrun/internal/dropcheck", [][]string{{"./test/suites/e2e", "-run", "^TestPosture$"}}},
 	{"internal/lockdown", nil},
 	{"internal/auth/internal/account", nil},

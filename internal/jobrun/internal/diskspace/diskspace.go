@@ -102,20 +102,21 @@ func limitHint(errno syscall.Errno) string {
 
 // quotaHint contains the figures of the exhausted quota. Network file systems do not
 // report theirs: then there are none.
-func quotaHint(path string) string {
-	m := mounts.Of(path)
-	for _, q := range quotasAt(path) {
+func quotaHint(path string) string { return fullQuota(quotasAt(path), mounts.Of(path).Point) }
+
+func fullQuota(quotas []quota, point string) string {
+	for _, q := range quotas {
 		if text, full := q.full(); full {
-			return fmt.Sprintf("%s on %s is full: %s", q.owner, m.Point, text)
+			return fmt.Sprintf("%s on %s is full: %s", q.owner, point, text)
 		}
 	}
-	return fmt.Sprintf("your quota on %s is full", m.Point)
+	return fmt.Sprintf("your quota on %s is full", point)
 }
 
 func fullHint(path string) string {
 	m := mounts.Of(path)
-	space, err := spaceAt(path)
-	if text, full := space.full(); err == nil && full {
+	space, _ := spaceAt(path) // without limits after an error, which is not full
+	if text, full := space.full(); full {
 		return fmt.Sprintf("the file system %s is full: %s", m.Point, text)
 	}
 	return fmt.Sprintf("the file system %s is full", m.Point)

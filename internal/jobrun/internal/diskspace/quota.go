@@ -2,6 +2,7 @@ package diskspace
 
 import (
 	"os"
+	"path/filepath"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,25 +22,22 @@ const (
 	groupQuota = 1
 )
 
-// quotasAt is quotasOf for a path.
+// quotasAt queries the quotas that apply to files in a directory. Where nothing can be
+// opened, the descriptor is -1, of which there are none.
 func quotasAt(path string) []quota {
-	fd, err := mounts.OpenNearest(path)
-	if err != nil {
-		return nil
-	}
+	fd, _ := mounts.OpenNearest(path)
 	defer unix.Close(fd)
-	return quotasOf(fd)
+	return quotasOf(fd, quotaOf)
 }
 
-// quotasOf queries the quotas that apply to files in a directory: the user's, and that of
-// the directory's group.
-func quotasOf(fd int) (found []quota) {
-	if s, ok := quotaOf(fd, userQuota, os.Geteuid()); ok {
+// quotasOf are the user's quota and that of the directory's group, which query returns.
+func quotasOf(fd int, query func(fd, kind, id int) (space, bool)) (found []quota) {
+	if s, ok := query(fd, userQuota, os.Geteuid()); ok {
 		found = append(found, quota{"your quota", s})
 	}
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) == nil {
-		if s, ok := quotaOf(fd, groupQuota, int(st.Gid)); ok {
+		if s, ok := query(fd, groupQuota, int(st.Gid)); ok {
 			found = append(found, quota{"your group's quota", s})
 		}
 	}
@@ -59,17 +57,29 @@ const getQuota = 0x800007 // Q_GETQUOTA
 
 // quotaOf queries by descriptor (Linux 5.14), or else by device.
 func quotaOf(fd, kind, id int) (space, bool) {
-	var q diskQuota
 	command := uintptr(getQuota<<8 | kind)
-	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), command, uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
-	if errno == unix.ENOSYS || errno == unix.EBADF {
-		special, err := unix.BytePtrFromString(mounts.OfFile(fd, "").Source)
-		if err != nil {
-			return space{}, false
+	for _, query := range []func(*diskQuota) unix.Errno{
+		func(q *diskQuota) unix.Errno {
+			_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), command, uintptr(id), uintptr(unsafe.Pointer(q)), 0, 0)
+			return errno
+		},
+		func(q *diskQuota) unix.Errno {
+			_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL, command, uintptr(unsafe.Pointer(device(fd))), uintptr(id), uintptr(unsafe.Pointer(q)), 0, 0)
+			return errno
+		},
+	} {
+		var q diskQuota
+		if query(&q) == 0 {
+			return q.space(), true
 		}
-		_, _, errno = unix.Syscall6(unix.SYS_QUOTACTL, command, uintptr(unsafe.Pointer(special)), uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
 	}
-	return q.space(), errno == 0
+	return space{}, false
+}
+
+// device is the path of the device of a file. It is absolute: the source of a mount
+// without a device, such as "tmpfs", must not name a file of the job's directory.
+func device(fd int) *byte {
+	return &append([]byte(filepath.Join("/", mounts.OfFile(fd, "").Source)), 0)[0]
 }
 
 // space uses the limit that prevents writing: the hard one; or the soft one when it is

@@ -1,6 +1,7 @@
 package diskspace
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -109,16 +110,24 @@ func Warning(path string) string {
 		return ""
 	}
 	defer unix.Close(fd)
-	for _, q := range quotasOf(fd) {
-		if line := q.warning(func() string { return q.owner + " on " + mounts.OfFile(fd, path).Point }); line != "" {
-			return line
-		}
+	point := func() string { return mounts.OfFile(fd, path).Point }
+	return cmp.Or(quotaWarning(quotasOf(fd, quotaOf), point), fileSystemWarning(fd, point))
+}
+
+// quotaWarning is the warning about the first quota that has one.
+func quotaWarning(quotas []quota, point func() string) (line string) {
+	for _, q := range quotas {
+		line = cmp.Or(line, q.warning(func() string { return q.owner + " on " + point() }))
 	}
+	return line
+}
+
+func fileSystemWarning(fd int, point func() string) string {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return ""
 	}
-	what := func() string { return "the file system " + mounts.OfFile(fd, path).Point }
+	what := func() string { return "the file system " + point() }
 	if st.Flags&unix.ST_RDONLY != 0 {
 		return fmt.Sprintf("%s is mounted read-only: retry the job, and tell the administrators if that fails too", what())
 	}
@@ -127,14 +136,17 @@ func Warning(path string) string {
 
 // IsFull reports whether the file system at path, or a quota on it, is full.
 func IsFull(path string) bool {
-	for _, q := range quotasAt(path) {
+	s, _ := spaceAt(path) // without limits after an error, which is not full
+	return isFull(s, quotasAt(path))
+}
+
+func isFull(s space, quotas []quota) bool {
+	for _, q := range append(quotas, quota{space: s}) {
 		if _, full := q.full(); full {
 			return true
 		}
 	}
-	s, err := spaceAt(path)
-	_, full := s.full()
-	return err == nil && full
+	return false
 }
 
 // LessLeft returns which of two paths has less space left, the first one where that is
