@@ -38,8 +38,10 @@ type record struct {
 	// unsettled reports that jacamar was started and did not report that it made nothing:
 	// a config stage may have made directories.
 	unsettled bool
-	// used is what the stage's processes have used, noteFailed the last error of a note.
+	// used is what the stage's processes have used, left reports that some could not be ended,
+	// noteFailed is the last error of a note.
 	used       proctree.Usage
+	left       bool
 	noteFailed error
 }
 
@@ -274,6 +276,7 @@ func (d *authDriver) lastEvents(now time.Time, failed error) (events []journal.E
 	}
 	end := journal.Context{Stage: d.stageName(), Exit: "ok", Seconds: time.Since(d.Started).Round(time.Millisecond).Seconds()}
 	end.CPU, end.Peak = d.record.usage()
+	end.Left = d.record.left
 	if failed != nil {
 		end.Exit, end.Reason = failure.KindOf(failed).String(), failed.Error()
 		end.Code, _ = failure.ScriptCode(failed)

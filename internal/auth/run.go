@@ -87,13 +87,13 @@ func (d *authDriver) request(grant policy.Grant) (ipc.Request, error) {
 	d.delegated(&r.Settings)
 	r.LiveJobs = d.record.liveJobs
 	if d.Call.Stage == job.Cleanup {
-		r.Killed = d.record.live == nil || journal.Killed(d.record.live.Events())
+		r.MayRun = d.record.live == nil || journal.MayRun(d.record.live.Events())
 	}
 	if d.record.live != nil && d.Call.Stage == job.Cleanup {
 		r.Measure = measureLimit
 	}
 	if granted, ok := d.record.past.Find(journal.Granted); ok {
-		r.Ghost, r.Killed, r.Job.Runner, r.Job.Owner = true, true, granted.Context.Runner, proctree.Process{}
+		r.Ghost, r.MayRun, r.Job.Runner, r.Job.Owner = true, true, granted.Context.Runner, proctree.Process{}
 	}
 	return r, nil
 }
@@ -183,6 +183,7 @@ func reaper(l privdrop.Launcher, grant policy.Grant, request ipc.Request) (monit
 
 // left reports processes that could not be ended, to the operator and to the user.
 func (d *authDriver) left(err error) {
+	d.record.left = true
 	d.warn(err)
 	d.WarnUser(err)
 }

@@ -42,9 +42,9 @@ type Request struct {
 	// Ghost means that the job was abandoned by its runner: cleanup waits for the end of
 	// a stage that still runs.
 	Ghost bool `json:"ghost,omitempty"`
-	// Killed means that a stage may have been killed together with what ends its processes:
-	// cleanup looks for them.
-	Killed bool `json:"killed,omitempty"`
+	// MayRun means that processes of ended stages may run: one may have been killed together
+	// with what ends its processes, or could not end them. Cleanup looks for them.
+	MayRun bool `json:"may_run,omitempty"`
 }
 
 // Misspelt is a variable of the job, and the name that is probably meant.

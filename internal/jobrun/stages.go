@@ -147,13 +147,14 @@ func (s stage) cleanup() (stageResult, error) {
 	return result, err
 }
 
-// endMarkedLimit is how long the end of what a killed stage has left running may take.
-const endMarkedLimit = 5 * time.Second
+// endMarkedLimit is how long the end of what a stage has left running may take: of processes
+// that start others without pause, on a busy host, it takes some seconds.
+const endMarkedLimit = 20 * time.Second
 
-// endMarked ends what a stage has left running whose programs were both killed. A process
-// can place its environment in a file of a file system that does not respond.
+// endMarked ends what a stage has left running whose programs were both killed, or could
+// not end it. A process can place its environment in a file of a file system that does not respond.
 func (s stage) endMarked() error {
-	if !s.request.Killed {
+	if !s.request.MayRun {
 		return nil
 	}
 	left, err := withLimit(s, 2*endMarkedLimit, func() ([]proctree.Process, error) {

@@ -113,6 +113,7 @@ type Context struct {
 	Seconds float64           `json:"seconds,omitempty"` // how long a stage took, or a batch job waited
 	CPU     float64           `json:"cpu,omitempty"`     // processor seconds of everything that the stage ran
 	Peak    int64             `json:"peak,omitempty"`    // largest resident set of one process, bytes
+	Left    bool              `json:"left,omitempty"`    // processes of the stage could not be ended
 	System  string            `json:"system,omitempty"`
 	BatchID string            `json:"batch_id,omitempty"`
 	Phase   string            `json:"phase,omitempty"`
@@ -223,9 +224,10 @@ func ResultOf(events []Event) Result {
 	return r
 }
 
-// Killed reports whether a stage was killed before another one began, as far as the events
-// show: it has no end.
-func Killed(events []Event) bool {
+// MayRun reports whether processes of ended stages may still run, as far as the events show:
+// a stage was killed before another one began, so that it has no end, or it could not end
+// all that it had started.
+func MayRun(events []Event) bool {
 	runs := false
 	for _, e := range events {
 		switch e.Name {
@@ -237,7 +239,9 @@ func Killed(events []Event) bool {
 			}
 			runs = true
 		case StageEnd:
-			runs = false
+			if runs = false; e.Context.Left {
+				return true
+			}
 		}
 	}
 	return false

@@ -47,7 +47,7 @@ func TestResult(t *testing.T) {
 	}
 }
 
-func TestKilled(t *testing.T) {
+func TestMayRun(t *testing.T) {
 	for name, tt := range map[string]struct {
 		events []Name
 		want   bool
@@ -65,8 +65,12 @@ func TestKilled(t *testing.T) {
 		for _, n := range tt.events {
 			events = append(events, Event{Name: n})
 		}
-		if got := Killed(events); got != tt.want {
+		if got := MayRun(events); got != tt.want {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
+	}
+	left := []Event{{Name: Stage}, {Name: StageEnd, Context: Context{Left: true}}, {Name: Stage}, {Name: StageEnd}, {Name: Stage}}
+	if !MayRun(left) {
+		t.Error("a stage that left processes does not count")
 	}
 }

@@ -90,7 +90,7 @@ func (s *ownSession) run(script []byte) error {
 		return err
 	}
 	request.Settings.Downscope = settings.None
-	request.Killed = s.Call.Stage == job.Cleanup // no record has how the stages ended
+	request.MayRun = s.Call.Stage == job.Cleanup // no record has how the stages ended
 	start := func(stdout, stderr *os.File) (*monitor.Child, inherit.Start, error) {
 		return s.start(jacamar, inherit.Start{NoNewPrivs: request.Settings.ConfinesJacamar()}, stdout, stderr)
 	}

@@ -44,7 +44,7 @@ func KillAll(pids []int, below bool) {
 	}
 }
 
-// stopLimit bounds how long KillAll stops processes before it kills them.
+// stopLimit bounds how long KillAll and EndMarked stop processes before they kill them.
 const stopLimit = time.Second
 
 // KillTree ends the roots and every process below them that /proc shows to this

@@ -17,6 +17,7 @@ import (
 // have not ended by the deadline. A process whose environment was replaced is not found.
 func EndMarked(pair string, deadline time.Time) []Process {
 	for {
+		stopMarked(pair, deadline)
 		left := marked(pair)
 		for _, p := range left {
 			_ = p.Signal(unix.SIGKILL)
@@ -25,6 +26,21 @@ func EndMarked(pair string, deadline time.Time) []Process {
 			return left
 		}
 		time.Sleep(endPause)
+	}
+}
+
+// stopMarked stops them, and looks again until none is new: those that start others without
+// pause would do so faster than they are killed, one after the other.
+func stopMarked(pair string, deadline time.Time) {
+	stopped, late := map[Process]bool{}, time.Now().Add(stopLimit)
+	for some := true; some && time.Now().Before(late) && time.Now().Before(deadline); {
+		some = false
+		for _, p := range marked(pair) {
+			if !stopped[p] {
+				stopped[p], some = true, true
+				_ = p.Signal(unix.SIGSTOP)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package proctree
 import (
 	"bufio"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -49,4 +50,26 @@ func TestEndMarked(t *testing.T) {
 	if left := EndMarked(pair, time.Now().Add(time.Hour)); len(left) > 0 { // a killed one takes its time
 		t.Errorf("found again: %v", left)
 	}
+}
+
+// TestEndMarkedComets: each process starts its successor, in a session of its own, and exits.
+func TestEndMarkedComets(t *testing.T) {
+	const pair = "JCI_TEST_MARK=t0ken/18"
+	end := strconv.FormatInt(time.Now().Add(time.Minute).Unix(), 10)
+	cmd := exec.Command("/bin/bash", "-c", `for i in {1..20}; do setsid bash -c "$BODY" & done; echo ready; wait`)
+	cmd.Env = []string{"PATH=/usr/bin:/bin", pair, "END=" + end, `BODY=(( EPOCHSECONDS > END )) || (eval "$BODY") & exit`}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(line, err)
+	}
+	if left := EndMarked(pair, time.Now().Add(20*time.Second)); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	_ = cmd.Wait()
 }

@@ -26,7 +26,7 @@ type Process struct {
 }
 
 // String is for a test's message.
-func (p Process) String() string { return fmt.Sprintf("%d (uid %d): %s", p.PID, p.UID, p.Command) }
+func (p Process) String() string { return fmt.Sprintf("%d (uid %d): %.200s", p.PID, p.UID, p.Command) }
 
 // Match picks processes.
 type Match func(Process) bool

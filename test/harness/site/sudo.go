@@ -27,10 +27,23 @@ func (s *Site) ServeBySudo(t testing.TB, lines ...string) error {
 	rule := fmt.Sprintf("RUNNER ALL=(%s) NOPASSWD: %s config, %[2]s prepare, %[2]s run, %[2]s cleanup",
 		strings.Join(s.Accounts.people(maxPeople), ","), s.Jacamar)
 	text := strings.ReplaceAll(strings.Join(append(lines, rule), "\n")+"\n", "RUNNER", account.Name)
-	file := filepath.Join(sudoers, "jacamar-test-"+account.Name)
+	file := ruleOf(account)
 	t.Cleanup(func() { os.Remove(file) })
 	s.strategy = "sudo"
 	return errors.Join(s.addRule(file, text), s.serveAs(account))
+}
+
+func ruleOf(runner Account) string { return filepath.Join(sudoers, "jacamar-test-"+runner.Name) }
+
+// WithdrawSudo removes the rule of ServeBySudo until restore is called: sudo does not read a
+// name with a dot.
+func (s *Site) WithdrawSudo() (restore func() error, err error) {
+	account, err := LookupAccount(s.Accounts.Runner)
+	if err != nil {
+		return nil, err
+	}
+	file := ruleOf(account)
+	return func() error { return os.Rename(file+".withdrawn", file) }, os.Rename(file, file+".withdrawn")
 }
 
 // addRule never leaves a file there that visudo has not checked: a wrong one would

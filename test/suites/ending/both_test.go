@@ -3,12 +3,14 @@ package ending
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestBothProgramsAreKilled: as by "pkill -9 jacamar", or where memory is short, the programs
@@ -47,6 +49,43 @@ func TestBothProgramsAreKilled(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCleanupEndsWhatAStageLeft: jacamar is killed, and sudo refuses the start of another one
+// that ends what the script has started. The job's log names what is left, and the cleanup
+// ends it once sudo allows that.
+func TestCleanupEndsWhatAStageLeft(t *testing.T) {
+	all := site.Deployments()
+	d := all[slices.IndexFunc(all, func(d site.Deployment) bool { return d.Name == "sudo" })]
+	s := d.Open(t, quick)
+	r := s.Runner()
+	var restore func() error
+	r.Hooks.Output = func(stage string, _ fakerunner.Stream, piece []byte) {
+		if stage == "build_script" && bytes.Contains(piece, []byte("under way")) {
+			var err error
+			restore, err = s.WithdrawSudo()
+			testutil.Must(t, err)
+			signalAll(t, func(p site.Process) bool { return ours(s)(p) && filepath.Base(p.Exe) == "jacamar" }, syscall.SIGKILL)
+		}
+	}
+	left := 0
+	r.Hooks.Ended = func(c fakerunner.Call) {
+		if c.Stage == "build_script" {
+			left = signalAll(t, func(p site.Process) bool { return ours(s)(p) && strings.Contains(p.Command, "sleep") }, 0)
+			testutil.Must(t, restore())
+		}
+	}
+	job := s.Job()
+	job.Raw = map[string][]byte{"build_script": []byte(tree + "sleep 1006\n")}
+	res := r.Run(job)
+	site.Want(t, res, fakerunner.SystemFailure, 0, "processes of the job could not be ended: ", "cannot signal as the account")
+	if left == 0 {
+		t.Error("the stage left nothing")
+	}
+	if c, _ := res.Call("cleanup"); c.Status != 0 {
+		t.Errorf("cleanup ended with status %d:\n%s%s", c.Status, c.Stdout, c.Stderr)
+	}
+	site.NoProcess(t, limit, ours(s))
 }
 
 // programs picks jacamar-auth, jacamar, and the sudo between them.
