@@ -67,6 +67,7 @@ var packages = []pkg{
 	{"internal/jobrun/internal/scheduler/lsf", nil},
 	{"internal/jobrun/internal/scheduler/pbs", nil},
 	{"internal/jobrun/internal/scheduler/sge", nil},
+	{"internal/jobrun/internal/scheduler/slurm", nil},
 	{"internal/rlimit", nil},
 	{"internal/lockwait", nil},
 	{"internal/linefile", nil},

@@ -305,8 +305,8 @@ func parseAccounting(r scheduler.Reply) scheduler.State {
 // Some versions add flags after a plus sign.
 func stateOf(name, reason string) scheduler.State {
 	name, _, _ = strings.Cut(name, "+")
-	row, ok := states()[name]
-	if !ok || row.Phase == scheduler.Unknown {
+	row := states()[name]
+	if row.Phase == scheduler.Unknown {
 		return scheduler.State{}
 	}
 	s := row.State(name)
