@@ -35,8 +35,8 @@
 // that no value can start a new line or record. No record has a token: the input of
 // this package is verified claims and Jacamar's own text.
 //
-// A record that cannot be written is lost. This is reported once and never stops a
-// job.
+// A record that cannot be written is lost. This is reported once; the caller decides
+// whether the job runs.
 package auditlog
 
 import (

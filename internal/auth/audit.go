@@ -2,11 +2,14 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auditlog"
 	"jacamar-ci/internal/auth/internal/statedir"
@@ -84,6 +87,7 @@ func thisCall() string {
 // lost reports a log that cannot be written: once in the job's log, without the reason,
 // and in each cleanup, whose output is in the runner's own log only.
 func (d *authDriver) lost(err error) {
+	d.noteLimit(err)
 	log := joblog.NewWriter(d.Stderr)
 	switch {
 	case d.Call.Unobfuscated || d.Call.Stage == job.Cleanup:
@@ -152,7 +156,29 @@ func (d *authDriver) jobEnd(stage auditlog.End, err error) (j auditlog.JobEnd, o
 func inSeconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // warn records an error that did not end the stage.
-func (d *authDriver) warn(err error) { d.log.Warned(d.about(), err) }
+func (d *authDriver) warn(err error) {
+	d.noteLimit(err)
+	d.log.Warned(d.about(), err)
+}
+
+// noteLimit keeps the first error that is due to a resource limit of this process.
+func (d *authDriver) noteLimit(err error) {
+	if d.limited == nil && (errors.Is(err, unix.EFBIG) || errors.Is(err, unix.EMFILE)) {
+		d.limited = err
+	}
+}
+
+// withinLimits refuses a stage whose records, or the marks of administrators, a resource
+// limit of this process has kept from it, where this process has privileges that its caller
+// has not. Other errors stop no job, but the caller sets these limits, and can change them
+// at any moment (prlimit(2)): it would act as a user without a record. A cleanup runs none
+// of its programs.
+func (d *authDriver) withinLimits() error {
+	if d.limited == nil || !d.hasExtraPrivileges() || d.Call.Stage == job.Cleanup {
+		return nil
+	}
+	return failure.Privatef("cannot record the job within the limits of the runner's service: %w", d.limited)
+}
 
 // leftBehind records what jacamar could not remove.
 func (d *authDriver) leftBehind(left []ipc.Leftover) {

@@ -49,6 +49,9 @@ type authDriver struct {
 	service
 	decided
 	log auditlog.Log
+	// limited is the first error of the log or the journal that is due to a resource limit
+	// of this process.
+	limited error
 	// kept is the state directory, nil before its first use.
 	kept *keptDir
 	// record is what the journal has of the job, and gets in this stage.
@@ -96,6 +99,9 @@ func (d *authDriver) serve(ctx context.Context) error {
 	}
 	d.granted(decision)
 	if err := d.enter(ctx, decision); err != nil {
+		return err
+	}
+	if err := d.withinLimits(); err != nil {
 		return err
 	}
 	return d.explainEnd(ctx, d.runAs(ctx, grant, script))

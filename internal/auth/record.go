@@ -97,7 +97,7 @@ func (d *authDriver) enter(ctx context.Context, decision policy.Decision) error 
 	if errors.Is(err, journal.ErrTaken) {
 		return failure.Privatef("the runner that began the job has ended, and another process cleans up after it")
 	}
-	if refusal == nil && d.record.live != nil && d.Call.Stage != job.Config && d.Call.Stage != job.Cleanup {
+	if refusal == nil && d.Call.Stage != job.Config && d.Call.Stage != job.Cleanup {
 		refusal = d.stopped(ctx)
 	}
 	if refusal != nil && d.mayWait(m) {
@@ -141,7 +141,7 @@ func (d *authDriver) key() journal.Key {
 // stopped returns the refusal of a stage whose job administrators ended.
 func (d *authDriver) stopped(ctx context.Context) (refusal error) {
 	err := d.inJournal(ctx, func(dir job.AbsPath) error {
-		m, ok, err := journal.Stopped(dir, d.key(), time.Now(), d.record.live.Began)
+		m, ok, err := journal.Stopped(dir, d.key(), time.Now(), d.began)
 		refusal = refusedWhen(ok, stoppedJob(m))
 		return err
 	})
@@ -149,6 +149,18 @@ func (d *authDriver) stopped(ctx context.Context) (refusal error) {
 		d.warn(fmt.Errorf("cannot read the journal: %w", err))
 	}
 	return refusal
+}
+
+// began is when the rules allowed the job. Where the journal does not have that, because it
+// could not be written, it is when GitLab issued the token.
+func (d *authDriver) began() (at time.Time) {
+	if d.record.live != nil {
+		at = d.record.live.Began()
+	}
+	if at.IsZero() {
+		at = d.tokenTime()
+	}
+	return at
 }
 
 // explainEnd replaces the error of a stage that administrators ended by their message.

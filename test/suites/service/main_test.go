@@ -111,10 +111,14 @@ func (a attacker) config(t *testing.T, state string) result {
 // stage calls one of the stages after config.
 func (a attacker) stage(t *testing.T, name, state string) result {
 	t.Helper()
-	args := map[string][]string{
+	return finished(t, a.command(state, a.arguments(name)...))
+}
+
+// arguments are the command line of a stage after config.
+func (a attacker) arguments(name string) []string {
+	return append([]string{a.s.Auth}, map[string][]string{
 		"prepare": {"prepare"}, "run": {"run", a.path("script"), "build_script"}, "cleanup": {"cleanup", "--configuration", a.s.ConfigFile},
-	}[name]
-	return finished(t, a.command(state, append([]string{a.s.Auth}, args...)...))
+	}[name]...)
 }
 
 // state is the output of a correct config stage.

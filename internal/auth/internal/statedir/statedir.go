@@ -192,7 +192,7 @@ func (d Dir) enterOwn() (*trustedfile.Directory, error) {
 func (d Dir) own(dir *trustedfile.Directory, err error) (*trustedfile.Directory, error) {
 	var fault *trustedfile.Fault
 	if errors.As(err, &fault) && fault.Path != d.path.String() {
-		return nil, d.fault(fmt.Errorf("%s %s", fault.Path, fault.Problem), fault.Fix)
+		return nil, d.fault(fmt.Errorf("%s %w", fault.Path, problem{fault}), fault.Fix)
 	}
 	if err := d.checkOwner(); err != nil {
 		return nil, err
@@ -201,9 +201,23 @@ func (d Dir) own(dir *trustedfile.Directory, err error) (*trustedfile.Directory,
 		return nil, err // another process has made the directory since
 	}
 	if fault != nil {
-		return nil, d.fault(errors.New(fault.Problem), fault.Fix)
+		return nil, d.fault(problem{fault}, fault.Fix)
 	}
 	return dir, err
+}
+
+// problem is a fault in a sentence that has its path already.
+type problem struct{ fault *trustedfile.Fault }
+
+func (p problem) Error() string { return p.fault.Problem }
+
+// Unwrap returns the system's error, except that of a missing directory, which is not made
+// here.
+func (p problem) Unwrap() error {
+	if errors.Is(p.fault, fs.ErrNotExist) {
+		return nil
+	}
+	return p.fault.Err
 }
 
 // checkOwner is stricter than trustedfile: the account itself must own the directory,
