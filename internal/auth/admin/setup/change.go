@@ -15,8 +15,9 @@ import (
 // their places together or not at all.
 type Change struct {
 	draft *draft
-	// replace is set where the file may exist.
-	replace bool
+	// replace is set where the file may exist, closed where its former contents are then
+	// for its owner alone.
+	replace, closed bool
 	// backup is the name of the former file in the same directory, "" for none.
 	backup  string
 	applied bool
@@ -43,15 +44,43 @@ func (c *Change) Discard() {
 
 // Apply puts all files into their places. Where one cannot be, none is.
 func Apply(now time.Time, changes ...*Change) error {
-	for i, c := range changes {
-		if err := c.apply(now); err != nil {
-			for _, done := range changes[:i] {
-				err = errors.Join(err, done.undo())
-			}
+	err := eachChange(changes, func(c *Change) error { return c.apply(now) })
+	if err == nil {
+		err = eachChange(changes, (*Change).close)
+	}
+	if err == nil {
+		return nil
+	}
+	for _, c := range changes {
+		err = errors.Join(err, c.undo())
+	}
+	return err
+}
+
+// eachChange calls do for each change until one fails.
+func eachChange(changes []*Change, do func(*Change) error) error {
+	for _, c := range changes {
+		if err := do(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// close lets only its owner read the former file. With file capabilities the account of the
+// service can use every configuration that it can read, former ones as well.
+func (c *Change) close() error {
+	if !c.closed || c.backup == "" {
+		return nil
+	}
+	if err := unix.Fchmodat(c.draft.at.entry.Dir, c.backup, 0o600, 0); err != nil {
+		return c.notKept(c.backup, err)
+	}
+	return nil
+}
+
+func (c *Change) notKept(backup string, err error) error {
+	return fmt.Errorf("cannot keep the former %s as %s: %w", c.Path(), backup, err)
 }
 
 // apply keeps a former file as a second name of it before the new one takes its place.
@@ -63,7 +92,7 @@ func (c *Change) apply(now time.Time) error {
 		case err == nil:
 			c.backup = backup
 		case !errors.Is(err, unix.ENOENT):
-			return fmt.Errorf("cannot keep the former %s as %s: %w", c.Path(), backup, err)
+			return c.notKept(backup, err)
 		}
 	}
 	err := c.draft.place(c.replace)

@@ -123,6 +123,26 @@ func TestPlace(t *testing.T) {
 	}
 }
 
+// TestFormerConfigurationIsClosed: K25, only the owner can read a former configuration.
+func TestFormerConfigurationIsClosed(t *testing.T) {
+	file := testutil.AbsPath(t, testutil.HomeDir(t)+"/jacamar.toml")
+	text, err := Render(choice())
+	testutil.Must(t, err)
+	readable := Access{os.Geteuid(), os.Getegid(), 0o640}
+	testutil.Must(t, place(file, "# former\n"+text, readable, false), place(file, text, readable, true))
+	former, err := filepath.Glob(file.String() + ".*.bak")
+	if err != nil || len(former) != 1 {
+		t.Fatalf("%v, %v", former, err)
+	}
+	for name, want := range map[string]os.FileMode{file.String(): 0o640, former[0]: 0o600} {
+		info, err := os.Stat(name)
+		testutil.Must(t, err)
+		if got, err := os.ReadFile(name); info.Mode() != want || err != nil || strings.HasPrefix(string(got), "# former") != (want == 0o600) {
+			t.Errorf("%s has mode %v, want %v, %v:\n%s", name, info.Mode(), want, err, got)
+		}
+	}
+}
+
 func TestAccessFor(t *testing.T) {
 	service := job.Account{UID: 999, GID: 998}
 	if got, want := AccessFor(service, 0), (Access{0, 998, 0o640}); got != want {

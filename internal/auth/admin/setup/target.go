@@ -41,9 +41,13 @@ func NewFile(path job.AbsPath, text string, access Access, force bool) (*Change,
 	if err != nil {
 		return nil, missingDirectory(path, access, err)
 	}
-	return t.change(text, access, force, func(draft string) error {
+	c, err := t.change(text, access, force, func(draft string) error {
 		return named(loads(filepath.Join(filepath.Dir(t.entry.Path), draft)), draft, t.entry.Name)
 	})
+	if err == nil {
+		c.closed = true
+	}
+	return c, err
 }
 
 // missingDirectory completes an error by the command that makes the directory, for the
