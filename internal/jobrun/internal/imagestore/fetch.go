@@ -1,6 +1,7 @@
 package imagestore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -126,13 +127,20 @@ func (f fetching) into(ctx context.Context) (e Entry, err error) {
 	if f.session.Linked {
 		return e, nil
 	}
-	if info, err := os.Stat(to.Path.String()); e.Size == 0 && err == nil && info.Mode().IsRegular() {
-		e.Size = info.Size()
-	}
+	e.Size = cmp.Or(e.Size, fileSize(to.Path))
 	for _, layer := range d.Layers {
 		e.Layers = append(e.Layers, strings.TrimPrefix(layer, to.Path.String()+"/"))
 	}
 	return f.publish(name, e)
+}
+
+// fileSize is the size of an image that is one file, 0 for others.
+func fileSize(path job.AbsPath) int64 {
+	info, err := os.Stat(path.String())
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	return info.Size()
 }
 
 // publish gives a fetched image its final name, and writes its entry.

@@ -73,12 +73,17 @@ func (s Store) judge(name job.AbsPath, allowed []image.Paths) (p container.Place
 	if err := eintr.Fstat(fd, &st); err != nil {
 		return p, 0, unusable(name, err)
 	}
-	if foreign := st.Uid != 0 && st.Uid != s.Account.UID; foreign || st.Mode&0o022 != 0 {
+	if changeable(&st, s.Account.UID) {
 		return p, 0, failure.Buildf("cannot use the image %s: others can change it", name).
 			WithHint("it has to belong to root or to your account, without write permission for others: chmod go-w %s", p.Path)
 	}
 	p.Form, err = s.form(name, file, st.Mode&unix.S_IFMT)
 	return p, st.Size, err
+}
+
+// changeable reports whether other accounts than root and this one can change a file.
+func changeable(st *unix.Stat_t, own uint32) bool {
+	return st.Uid != 0 && st.Uid != own || st.Mode&0o022 != 0
 }
 
 func unusable(name job.AbsPath, err error) error {

@@ -3,17 +3,21 @@ package imagestore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/container"
 	"jacamar-ci/internal/jobrun/internal/container/charliecloud"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func (l locals) file(t *testing.T, name, text string, mode os.FileMode) string {
@@ -119,6 +123,62 @@ func TestLocalRefused(t *testing.T) {
 		e, err := l.get(t, tt.path)
 		if failure.KindOf(err) != failure.Build || !strings.Contains(fmt.Sprint(err), tt.text) {
 			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+	}
+}
+
+// TestChangeable: only root, the account itself, and no one else may write an image.
+func TestChangeable(t *testing.T) {
+	const own, other = 1000, 1001
+	for _, tt := range []struct {
+		owner, mode uint32
+		want        bool
+	}{
+		{0, 0o755, false}, {own, 0o755, false}, {own, 0o700, false}, {other, 0o755, true}, {other, 0o500, true},
+		{0, 0o775, true}, {0, 0o757, true}, {own, 0o720, true}, {own, 0o702, true},
+	} {
+		if got := changeable(&unix.Stat_t{Uid: tt.owner, Mode: tt.mode}, own); got != tt.want {
+			t.Errorf("owner %d, mode %04o: %v", tt.owner, tt.mode, got)
+		}
+	}
+}
+
+// TestUnusable: a path that the user can correct has the advice to do so.
+func TestUnusable(t *testing.T) {
+	name := testutil.AbsPath(t, "/images/x.sif")
+	for err, want := range map[error]bool{unix.ENOENT: true, unix.EACCES: true, unix.EIO: false} {
+		var f *failure.Error
+		if got := unusable(name, err); !errors.As(got, &f) || f.Kind != failure.Build || strings.Contains(f.Hint, "correct image:") != want {
+			t.Errorf("%v: %v, hint %q", err, got, f.Hint)
+		}
+	}
+}
+
+// TestLocalFile: what the engine prints about a file is what the job gets, and an engine that
+// fails is a failure.
+func TestLocalFile(t *testing.T) {
+	l := newLocals(t)
+	name := testutil.AbsPath(t, l.file(t, "x.sqfs", "hsqs", 0o644))
+	part := func(file, text string) string { return container.Separator + file + "\n" + text + "\n" }
+	good := container.Reply{Stdout: part(container.ConfigFile, `{"architecture":"amd64","config":{"User":"app"}}`) + part(container.DigestFile, "") + part("etc/passwd", "app:x:7:8::/:") + part("etc/group", "")}
+	for text, tt := range map[string]struct {
+		reply container.Reply
+		temp  string
+		user  string // "" for a failure
+	}{
+		"described":         {good, "", "app"},
+		"the engine fails":  {container.Reply{Code: 1, Stderr: "no"}, "", ""},
+		"no place for that": {good, "/no/such", ""},
+	} {
+		s := store(t, &registry{}, &bytes.Buffer{})
+		s.Engine = charliecloud.Charliecloud{}
+		s.Run = func(context.Context, container.Command, []*os.File) container.Reply { return tt.reply }
+		if tt.temp != "" {
+			s.Temp = testutil.AbsPath(t, tt.temp)
+		}
+		e, err := s.Local(t.Context(), name, l.allowed)
+		if e.Config.User != tt.user || (err == nil) != (tt.user != "") || strings.Contains(e.Passwd, "app:") != (tt.user != "") {
+			t.Errorf("%s: %+v, %v", text, e, err)
 		}
 	}
 }

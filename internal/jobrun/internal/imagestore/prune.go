@@ -39,9 +39,8 @@ const (
 // the file the time of the image still keeps it, and nothing removes it from a file system
 // that is mounted read-only.
 func (s Store) use(e Entry) bool {
-	if file, err := s.Dir.File(e.Name+"."+s.Job+useSuffix, unix.O_WRONLY|unix.O_CREAT); err == nil {
-		file.Close()
-	}
+	file, _ := s.Dir.File(e.Name+"."+s.Job+useSuffix, unix.O_WRONLY|unix.O_CREAT)
+	file.Close() // of none it does nothing
 	if err := s.Dir.Touch(e.Name); err != nil && !errors.Is(err, unix.EROFS) {
 		return false
 	}
@@ -130,8 +129,8 @@ func (s Store) images(names []string) (all []stored) {
 		if !found || isAuxiliary(name) {
 			continue
 		}
-		entry, err := s.Dir.Stat(name)
-		if err != nil || !entry.Dir {
+		entry, _ := s.Dir.Stat(name)
+		if !entry.Dir { // or it is gone
 			continue
 		}
 		one := stored{name: name, used: entry.Used}

@@ -69,6 +69,11 @@ func prune(t *testing.T, s Store, l Limits) {
 		if strings.HasSuffix(name, prunedSuffix) || strings.HasSuffix(name, goneSuffix) {
 			t.Errorf("%s is left", name)
 		}
+		if k, ok := strings.CutSuffix(name, entrySuffix); ok {
+			if e, err := s.entry(k); err != nil || !s.has(e) {
+				t.Errorf("%s names an image that is not there: %+v, %v", name, e, err)
+			}
+		}
 	}
 }
 
@@ -150,6 +155,7 @@ func TestPruneResumes(t *testing.T) {
 	renameEntry := func(s Store, e Entry) error {
 		return s.Dir.Move(e.key()+entrySuffix, s.Dir, e.key()+entrySuffix+prunedSuffix)
 	}
+	removeEntry := func(s Store, e Entry) error { return s.Dir.Remove(e.key()+entrySuffix, time.Now().Add(time.Minute)) }
 	renameImage := func(s Store, e Entry) error { return s.Dir.Move(e.Name, s.Dir, e.Name+goneSuffix) }
 	for name, tt := range map[string]struct {
 		interrupt  []func(s Store, e Entry) error
@@ -158,8 +164,8 @@ func TestPruneResumes(t *testing.T) {
 		"after the entry":         {[]func(Store, Entry) error{renameEntry}, false, true},
 		"after the entry, in use": {[]func(Store, Entry) error{renameEntry}, true, true},
 		"after the image":         {[]func(Store, Entry) error{renameEntry, renameImage}, false, false},
-		"in the removal":          {[]func(Store, Entry) error{renameImage}, false, false},
-		"in the removal, in use":  {[]func(Store, Entry) error{renameImage}, true, false},
+		"in the removal":          {[]func(Store, Entry) error{removeEntry, renameImage}, false, false},
+		"in the removal, in use":  {[]func(Store, Entry) error{removeEntry, renameImage}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := store(t, &registry{digest: "a"}, &bytes.Buffer{})

@@ -110,8 +110,9 @@ type overlayEntry struct {
 }
 
 // lookUp finds a name in the directories of the layers, the topmost first. A character
-// device 0/0 hides what is below it, and so does a directory with the attribute opaque
-// (overlayfs.rst in the kernel's documentation). below are the directories of that name.
+// device 0/0 hides what is below it, as any file does, and so does a directory with the
+// attribute opaque (overlayfs.rst in the kernel's documentation). below are the directories
+// of that name.
 func (r *Root) lookUp(dirs []string, name string) (entry overlayEntry, below []string) {
 	for _, dir := range dirs {
 		p := dir + "/" + name
@@ -122,13 +123,11 @@ func (r *Root) lookUp(dirs []string, name string) (entry overlayEntry, below []s
 		}
 		kind := st.Mode & unix.S_IFMT
 		switch {
-		case kind != unix.S_IFDIR && entry.kind == unix.S_IFDIR, kind == unix.S_IFCHR && st.Rdev == 0:
+		case kind != unix.S_IFDIR && entry.kind == unix.S_IFDIR:
 			return entry, below
 		case kind != unix.S_IFDIR:
-			target, err := os.Readlink(p)
-			if kind == unix.S_IFLNK {
-				r.note(err)
-			}
+			target, err := os.Readlink(p) // "" for anything but a link
+			r.note(err)
 			return overlayEntry{p, kind, target}, nil
 		}
 		entry.path, entry.kind, below = p, kind, append(below, p)
@@ -143,5 +142,5 @@ func (r *Root) opaque(dir string) bool {
 	value := make([]byte, 8)
 	n, err := unix.Lgetxattr(dir, "user.overlay.opaque", value)
 	r.note(err)
-	return err == nil && n == 1 && value[0] == 'y'
+	return string(value[:max(n, 0)]) == "y" // n is negative where there is none
 }

@@ -1,6 +1,7 @@
 package imagestore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
@@ -90,17 +92,15 @@ func empty(dir *safedir.Dir, until time.Time) error {
 	defer dir.Close()
 	names, err := dir.Names()
 	for _, name := range names {
-		if rerr := dir.Remove(name, until); err == nil {
-			err = rerr
-		}
+		err = cmp.Or(err, dir.Remove(name, until))
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = unix.Rmdir(dir.Path().String())
 	}
-	if err := unix.Rmdir(dir.Path().String()); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("cannot remove %s: %w", dir.Path(), err)
+	if err == nil || errors.Is(err, unix.ENOENT) { // another process has removed it
+		return nil
 	}
-	return nil
+	return diskspace.Explain(fmt.Sprintf("cannot remove %s", dir.Path()), dir.Path().String(), err)
 }
 
 // lockDir locks a directory that belongs to the caller, nil where another process has
@@ -131,9 +131,7 @@ func Sweep(temp job.AbsPath, owner job.UID, until time.Time) (first error) {
 		if !strings.HasPrefix(entry.Name(), statePrefix) || time.Now().After(until) {
 			continue
 		}
-		if err := sweepOne(temp, entry.Name(), owner, until); err != nil && first == nil {
-			first = err
-		}
+		first = cmp.Or(first, sweepOne(temp, entry.Name(), owner, until))
 	}
 	return first
 }
@@ -144,8 +142,8 @@ func sweepOne(temp job.AbsPath, name string, owner job.UID, until time.Time) err
 		return nil
 	}
 	var st unix.Stat_t
-	if unix.Lstat(path.String(), &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != uint32(owner) {
-		return nil
+	if _ = unix.Lstat(path.String(), &st); st.Uid != uint32(owner) {
+		return nil // its owner must not find it locked
 	}
 	lock := lockDir(path)
 	if lock == nil {

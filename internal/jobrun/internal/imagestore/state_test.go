@@ -3,8 +3,11 @@ package imagestore
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
 	"jacamar-ci/test/harness/testutil"
@@ -86,6 +89,63 @@ func TestSweep(t *testing.T) {
 		t.Errorf("%v, %v", err, left(t, temp))
 	}
 	if err := Sweep(testutil.AbsPath(t, "/no/such/directory"), uid(), time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSweepKeeps what has another name, what is no directory, and everything after its time.
+func TestSweepKeeps(t *testing.T) {
+	temp := privateDir(t)
+	for _, name := range []string{"jc.old", "other"} {
+		testutil.Must(t, os.Mkdir(filepath.Join(temp.String(), name), 0o700))
+	}
+	if err := Sweep(temp, uid(), time.Now().Add(-time.Second)); err != nil || len(left(t, temp)) != 2 {
+		t.Errorf("after its time: %v, %v", err, left(t, temp))
+	}
+	if err := Sweep(temp, uid(), time.Now().Add(time.Minute)); err != nil || len(left(t, temp)) != 1 {
+		t.Errorf("%v, %v", err, left(t, temp))
+	}
+}
+
+// TestSweepReportsTheFirstError, and continues with the rest.
+func TestSweepReportsTheFirstError(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a file immutable")
+	}
+	temp := privateDir(t)
+	for _, name := range []string{"jc.a", "jc.b", "jc.c"} {
+		testutil.Must(t, os.Mkdir(filepath.Join(temp.String(), name), 0o700), os.WriteFile(filepath.Join(temp.String(), name, "file"), nil, 0o600))
+	}
+	for _, name := range []string{"jc.a", "jc.b"} {
+		fixed := filepath.Join(temp.String(), name, "file")
+		if err := setFlags(fixed, 0x10); err != nil { // FS_IMMUTABLE_FL of linux/fs.h
+			t.Skipf("this file system has no immutable files: %v", err)
+		}
+		t.Cleanup(func() { testutil.Must(t, setFlags(fixed, 0)) })
+	}
+	err := Sweep(temp, uid(), time.Now().Add(time.Minute))
+	if err == nil || !strings.Contains(err.Error(), "jc.a/file: operation not permitted") || len(left(t, temp)) != 2 {
+		t.Errorf("%v, %v", err, left(t, temp))
+	}
+}
+
+// setFlags sets the flags of chattr(1).
+func setFlags(path string, flags int) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, flags)
+}
+
+// TestRemoveTwice: a directory that is gone already is no error.
+func TestRemoveTwice(t *testing.T) {
+	temp := privateDir(t)
+	s, err := NewState(temp, uid())
+	testutil.Must(t, err)
+	testutil.Must(t, os.RemoveAll(s.Path().String()))
+	if err := s.Remove(); err != nil {
 		t.Error(err)
 	}
 }

@@ -155,17 +155,23 @@ func (s Store) lock(ctx context.Context, name string) (*os.File, error) {
 			return flock(file)
 		})
 	}
+	if err != nil {
+		file.Close()
+		return nil, lockFailed(ctx, file.Name(), err)
+	}
+	return file, nil
+}
+
+// lockFailed returns why a job did not get a lock.
+func lockFailed(ctx context.Context, path string, err error) error {
 	switch {
-	case err == nil:
-		return file, nil
 	case errors.Is(err, unix.EAGAIN):
 		<-ctx.Done() // its deadline has come
-		err = ctx.Err()
+		return ctx.Err()
 	case ctx.Err() == nil:
-		err = diskspace.ExplainLock("cannot lock "+file.Name(), file.Name(), err)
+		return diskspace.ExplainLock("cannot lock "+path, path, err)
 	}
-	file.Close()
-	return nil, err
+	return err
 }
 
 // tryLock takes a lock, nil where it cannot.
