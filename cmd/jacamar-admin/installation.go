@@ -86,7 +86,7 @@ func installation(status *int) []*cli.Command {
 				&cli.StringFlag{Name: "ref", Usage: "the branch or tag `NAME`, which counts as protected", Value: "main"},
 				&cli.StringFlag{Name: "user-id", Usage: "the `NUMBER` of that user, for an account map"},
 				&cli.BoolFlag{Name: "runas", Usage: "run the RunAs script as well; no other program of the site is started"},
-				&cli.StringFlag{Name: "target", Usage: "the `ACCOUNT` that the job asks for by admin.runas.user_variable"},
+				&cli.StringFlag{Name: "target", Usage: "the `ACCOUNT` that the job asks for by auth.runas.user_variable"},
 				&cli.StringFlag{Name: "image", Usage: "the `NAME` of the job's image, instead of the one in --job-response"},
 				&cli.StringFlag{Name: "modules", Usage: "the `NAMES` in the job's JACAMAR_CI_CONTAINER_MODULES"},
 			},

@@ -30,7 +30,7 @@ func operations(status *int) []*cli.Command {
 				&cli.BoolFlag{Name: "refused", Usage: "the refused jobs instead"},
 				&cli.StringFlag{Name: "account", Usage: "only jobs of the `ACCOUNT`"},
 				&cli.StringFlag{Name: "project", Usage: "only jobs of the `PROJECT`, or of all below a group"},
-				&cli.StringFlag{Name: "state", Usage: "only live jobs in the `STATE` running, between, quiet, ghost or overdue"},
+				&cli.StringFlag{Name: "state", Usage: "only live jobs in the `STATE` " + admin.StateNames()},
 				&cli.BoolFlag{Name: "watch", Usage: "print the list again every 2 seconds"}),
 			Action: noArguments(reading(jobs)),
 		},

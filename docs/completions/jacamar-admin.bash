@@ -9,7 +9,7 @@ _jacamar_admin() {
     --gitlab-server|--allow-groups|--runner|--timeout|--user|--project|--ref|--user-id|--image|--modules|--since|--message|--until|--hold|--older|--by)  return ;;
     --deployment) COMPREPLY=($(compgen -W 'root caps sudo none no-auth' -- "$current")); return ;;
     --executor) COMPREPLY=($(compgen -W 'shell slurm flux pbs lsf sge cobalt' -- "$current")); return ;;
-    --state) COMPREPLY=($(compgen -W 'running between quiet ghost overdue' -- "$current")); return ;;
+    --state) COMPREPLY=($(compgen -W 'waiting running between quiet overdue ghost unread' -- "$current")); return ;;
   esac
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in

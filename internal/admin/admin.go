@@ -23,9 +23,10 @@ type Journals []job.AbsPath
 
 // Filter selects jobs. A zero field selects all.
 type Filter struct {
-	Account, Project string
-	State            string
-	Since            time.Duration
+	Account string
+	Project string        // the path of a project, or of a group with all below it
+	State   string        // of live jobs
+	Since   time.Duration // how long ago the last event of an ended job may be
 }
 
 // errNoJournal reports that a journal does not exist.
@@ -154,8 +155,12 @@ func missing(err error) error {
 
 // matches reports whether a filter selects a job.
 func (f Filter) matches(j status.Job) bool {
-	return (f.Account == "" || j.Account == f.Account) && (f.State == "" || string(j.State) == f.State) &&
-		(f.Project == "" || j.Project == f.Project || strings.HasPrefix(j.Project, f.Project+"/"))
+	return (f.State == "" || string(j.State) == f.State) && f.matchesWho(j.Account, j.Project)
+}
+
+// matchesWho reports whether a filter selects the jobs of an account in a project.
+func (f Filter) matchesWho(account, project string) bool {
+	return (f.Account == "" || account == f.Account) && (f.Project == "" || project == f.Project || strings.HasPrefix(project, f.Project+"/"))
 }
 
 func (f Filter) apply(jobs []status.Job) []status.Job {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,7 @@ func fill(t *testing.T) Journals {
 	if err := begin(2, "bob", "climate\x1b[31m/x").End(journal.At(now.Add(-time.Second), journal.Ended, journal.Context{Exit: "script_failure", Code: 7})); err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Refuse(journal.At(now.Add(-time.Second), journal.Refused, journal.Context{Job: 3, Login: "carol", Rule: "user_blocklist", Reason: "carol is listed"})); err != nil {
+	if err := j.Refuse(journal.At(now.Add(-time.Second), journal.Refused, journal.Context{Job: 3, Project: "climate/icon", Login: "carol", Rule: "user_blocklist", Reason: "carol is listed"})); err != nil {
 		t.Fatal(err)
 	}
 	return js
@@ -71,6 +72,7 @@ func jobs(t *testing.T, o JobsOptions) string {
 
 func TestJobs(t *testing.T) {
 	js := fill(t)
+	refused := "3 climate/icon carol user_blocklist " + now.Add(-time.Second).Local().Format(time.DateTime) + " carol is listed"
 	for _, tt := range []struct {
 		name string
 		o    JobsOptions
@@ -78,7 +80,9 @@ func TestJobs(t *testing.T) {
 	}{
 		{"live", JobsOptions{}, []string{"1 climate/icon alice slurm running build_script 1h00m - - - - - - -"}},
 		{"ended", JobsOptions{Ended: true}, []string{"2 climate?[31m/x bob slurm script_failure 7 59m59s - - - - 1s"}},
-		{"refused", JobsOptions{Refused: true}, []string{"3 - carol user_blocklist " + now.Add(-time.Second).Local().Format(time.DateTime) + " carol is listed"}},
+		{"refused", JobsOptions{Refused: true}, []string{refused}},
+		{"refused of a group", JobsOptions{Refused: true, Filter: Filter{Project: "climate"}}, []string{refused}},
+		{"refused of a part of a name", JobsOptions{Refused: true, Filter: Filter{Project: "climate/ic"}}, nil},
 		{"of another account", JobsOptions{Filter: Filter{Account: "bob"}}, nil},
 		{"of a group", JobsOptions{Filter: Filter{Project: "climate"}}, []string{"1 climate/icon alice slurm running build_script 1h00m - - - - - - -"}},
 		{"of a part of a name", JobsOptions{Filter: Filter{Project: "clim"}}, nil},
@@ -95,6 +99,9 @@ func TestJobs(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+	if err := Jobs(io.Discard, JobsOptions{Journals: js, Filter: Filter{State: "gost"}}, now); err == nil || !strings.Contains(err.Error(), "ghost") {
+		t.Errorf("a state that does not exist: %v", err)
 	}
 	var list []status.Job
 	if err := json.Unmarshal([]byte(jobs(t, JobsOptions{Journals: js, JSON: true})), &list); err != nil || len(list) != 1 || list[0].ID != "1" {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -28,6 +29,9 @@ type JobsOptions struct {
 
 // Jobs prints a table of jobs.
 func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
+	if s := journal.State(o.Filter.State); s != "" && !slices.Contains(journal.States(), s) {
+		return fmt.Errorf("--state: %q is not known: write one of %s", job.Clip(o.Filter.State), StateNames())
+	}
 	in, err := o.Journals.input(o.Filter, now)
 	if err != nil {
 		return err
@@ -43,6 +47,22 @@ func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
 		return json.NewEncoder(w).Encode(o.Filter.apply(status.NewSnapshot(in).Live))
 	}
 	return liveTable(w, o.Filter.apply(status.NewSnapshot(in).Live), now)
+}
+
+// StateNames are the states of live jobs for a sentence: "waiting, running … or unread".
+func StateNames() string {
+	all, names := journal.States(), ""
+	for i, s := range all {
+		switch i {
+		case 0:
+		case len(all) - 1:
+			names += " or "
+		default:
+			names += ", "
+		}
+		names += string(s)
+	}
+	return names
 }
 
 // Watch prints the table in each period until ctx ends. With JSON each table is one
@@ -121,7 +141,7 @@ func refusals(w io.Writer, in status.Input, o JobsOptions) error {
 	list := []journal.Event{}
 	for _, r := range in.Past {
 		e, ok := r.Find(journal.Refused)
-		if !ok || o.Filter.Account != "" && e.Context.Account != o.Filter.Account || o.Filter.Project != "" && e.Context.Project != o.Filter.Project {
+		if !ok || !o.Filter.matchesWho(e.Context.Account, e.Context.Project) {
 			continue
 		}
 		list = append(list, e)

@@ -128,7 +128,7 @@ func Summary(w io.Writer, s status.Snapshot) error {
 		states[string(j.State)]++
 	}
 	rows := [][]string{}
-	for _, state := range []journal.State{journal.Waiting, journal.Running, journal.Between, journal.Quiet, journal.Overdue, journal.Ghost, journal.Unread} {
+	for _, state := range journal.States() {
 		rows = append(rows, []string{string(state), fmt.Sprint(states[string(state)])})
 	}
 	if err := table(w, []string{"STATE", "JOBS"}, rows); err != nil {

@@ -28,6 +28,9 @@ const (
 	Unread  State = "unread"  // the job's file cannot be read
 )
 
+// States are all of them.
+func States() []State { return []State{Waiting, Running, Between, Quiet, Overdue, Ghost, Unread} }
+
 // quietAfter is the time between two stages after which an administrator should check
 // the job. A retried get_sources waits up to 5 minutes.
 const quietAfter = 15 * time.Minute
