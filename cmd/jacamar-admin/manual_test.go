@@ -21,16 +21,16 @@ func TestManual(t *testing.T) {
 		After: []docs.Section{
 			{Title: "EXIT STATUS", Terms: []docs.Term{
 				{Word: "0", Meaning: "The command succeeded. For `check`: all is well. For `explain`: the job would run."},
-				{Word: "1", Meaning: "For `explain`: the job would be refused. For `selftest`: a job fails, or something of it is left."},
-				{Word: "1, 2, 3", Meaning: "For `check` and `status --check`, as monitoring plugins have it: warnings, failures, could not look."},
-				{Word: "2", Meaning: "The command line is wrong."},
+				{Word: "1", Meaning: "For `explain`: the job would be refused. For `selftest`: a job fails, or something of it is left. For `reap`: a job could not be settled. For `keys refresh` and `bugreport`: it failed."},
+				{Word: "1, 2, 3", Meaning: "For `check`, `status --check` and the check at the end of `init`, as monitoring plugins have it: warnings, failures, could not look. `init` also ends with 3 where it failed."},
+				{Word: "2", Meaning: "The command line is wrong, or another command failed."},
 			}},
 			{Title: "FILES", Terms: []docs.Term{
 				{Word: "/etc/gitlab-runner/jacamar.toml", Meaning: "The usual place of the configuration; see jacamar.toml(5)."},
-				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth(8): the server's public keys, and the journal."},
+				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth(8): the server's public keys, the operator's log and the journal."},
 			}},
 			{Title: "EXAMPLES", Terms: []docs.Term{
-				{Word: "jacamar-admin init --runner-config /etc/gitlab-runner/config.toml", Meaning: "Asks for what it needs, writes a configuration, makes the runner call jacamar-auth, and checks the installation."},
+				{Word: "jacamar-admin init --runner-config /etc/gitlab-runner/config.toml", Meaning: "Prompts for what it needs, writes a configuration, makes the runner call jacamar-auth, and checks the installation."},
 				{Word: "jacamar-admin init --wire --runner-config /etc/gitlab-runner/config.toml --runner second", Meaning: "Makes another runner use the same configuration."},
 				{Word: "jacamar-admin check --account alice", Meaning: "Checks the installation, and runs a job of its own as alice."},
 				{Word: "jacamar-admin check --json | jq -r '.lines[] | select(.result != \"ok\") | .id'", Meaning: "The stable ids of all findings, for a monitor."},

@@ -16,6 +16,8 @@ var updateManual = flag.Bool("update-manual", false, "write the documentation ag
 // program's own help.
 func program() docs.Program {
 	file := []docs.Option{{Names: []string{"configuration"}, Value: "FILE", Usage: "the site's configuration FILE"}}
+	required := slices.Clone(file)
+	required[0].Required = true
 	return docs.Program{
 		Name: "jacamar-auth", Usage: "authorize a CI job and run it as the person who triggered it",
 		Commands: []docs.Command{
@@ -23,11 +25,11 @@ func program() docs.Program {
 				{Names: []string{"unobfuscated", "u"}, Usage: "show every error to the job's user in full"},
 				{Names: []string{"version"}, Usage: "print the version"},
 			}},
-			{Path: []string{"config"}, Usage: "authorize the job and print the runner's configuration", Options: file},
+			{Path: []string{"config"}, Usage: "authorize the job and print the runner's configuration", Options: required},
 			{Path: []string{"prepare"}, Usage: "show in the job's log where and as whom the job runs"},
 			{Path: []string{"run"}, Args: "SCRIPT STAGE", Usage: "run one script of the job"},
 			{Path: []string{"cleanup"}, Usage: "give up what the job held", Options: file},
-			{Path: []string{"reap"}, Args: "UID.PROJECT.JOB", Usage: "clean up after a job that its runner abandoned", Options: file},
+			{Path: []string{"reap"}, Args: "UID.PROJECT.JOB", Usage: "clean up after a job that its runner abandoned", Options: required},
 		},
 	}
 }
@@ -42,14 +44,14 @@ func TestManual(t *testing.T) {
 		After: []docs.Section{
 			{Title: "EXIT STATUS", Terms: []docs.Term{
 				{Word: "0", Meaning: "The stage succeeded."},
-				{Word: "BUILD_FAILURE_EXIT_CODE", Meaning: "The job failed by its own doing. The variable is the runner's; the exit code of the script is written to the file that it names in BUILD_EXIT_CODE_FILE."},
-				{Word: "SYSTEM_FAILURE_EXIT_CODE", Meaning: "The job could not be run, or was refused. GitLab may retry it."},
+				{Word: "BUILD_FAILURE_EXIT_CODE", Meaning: "The job failed by its own doing, or the site's rules refused it. The variable is the runner's; the exit code of the script is written to the file that it names in BUILD_EXIT_CODE_FILE."},
+				{Word: "SYSTEM_FAILURE_EXIT_CODE", Meaning: "The job could not be run, or was refused by the state of the resource, such as a drain. GitLab may retry it."},
 				{Word: "2", Meaning: "The command line is wrong, or the runner gave no SYSTEM_FAILURE_EXIT_CODE."},
 			}},
 			{Title: "FILES", Terms: []docs.Term{
 				{Word: "/etc/gitlab-runner/jacamar.toml", Meaning: "The usual place of the configuration; see jacamar.toml(5)."},
 				{Word: "jacamar-keys", Meaning: "In the directory of this program: fetches the server's public keys, without privileges."},
-				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth: the server's public keys."},
+				{Word: "/var/lib/jacamar", Meaning: "State of jacamar-auth: the server's public keys, the key that seals states of jobs, the operator's log and the journal."},
 			}},
 			{Title: "EXAMPLES", Terms: []docs.Term{
 				{Word: `config_args = ["config", "--configuration", "/etc/gitlab-runner/jacamar.toml"]`, Meaning: "In `[runners.custom]` of the runner's config.toml, with this program as `config_exec`. The arguments of the other stages are `prepare`, `run`, and `cleanup` with the same option; `jacamar-admin init` writes all of them."},

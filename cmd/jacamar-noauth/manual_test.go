@@ -10,7 +10,7 @@ import (
 var updateManual = flag.Bool("update-manual", false, "write the documentation again")
 
 func TestManual(t *testing.T) {
-	file := []docs.Option{{Names: []string{"configuration"}, Value: "FILE", Usage: "the site's configuration FILE"}}
+	file := []docs.Option{{Names: []string{"configuration"}, Value: "FILE", Usage: "the site's configuration FILE", Required: true}}
 	program := docs.Program{
 		Name: "jacamar-noauth", Usage: "run the stages of a CI job without authorization",
 		Commands: []docs.Command{

@@ -91,7 +91,7 @@ func submitKeys() []Key {
 func waitKeys() []Key {
 	return []Key{
 		defaults("batch.command_delay", "30s", `"1m"`,
-			"Interval between two queries about one job that waits in the queue; longer for one that waits long. A running job is queried at five times this interval and then every five minutes: its end is in a file."),
+			"Interval between two queries about one job that waits in the queue; longer for one that waits long. A running job, whose end is in a file, is queried at about twice this interval where at most 20 jobs of the host were live when it was submitted, else at five times it and then every five minutes."),
 		defaults("batch.nfs_timeout", "1m", `"2m"`,
 			"How long to wait for a job's output to appear on shared storage after its end."),
 		defaults("batch.wait_for_impossible", false, `true`,

@@ -79,7 +79,7 @@ func runasKeys() []Key {
 func journalKeys() []Key {
 	return []Key{
 		defaults("auth.journal.enabled", true, `false`,
-			"Keep the journal of live and ended jobs in `journal` below `state_dir`. The commands `jobs`, `show`, `status`, `drain` and `stop` of jacamar-admin need it."),
+			"Keep the journal of live and ended jobs in `journal` below `state_dir`. The commands of jacamar-admin about jobs need it."),
 		defaults("auth.concurrency.per_account", int64(0), `4`,
 			"How many jobs of one account run at once on this host; 0 for no limit. It needs the journal. A job that waits keeps its place in the runner."),
 		defaults("auth.concurrency.per_project", int64(0), `8`,

@@ -14,7 +14,7 @@ func engineKeys(m settings.Mechanism, command string) []Key {
 		settings.Podman: "--shm-size=1g", settings.Charliecloud: "--bind=/apps", settings.Apptainer: "--nv",
 	}[m]
 	return []Key{
-		optional(table+".application_path", "the program of that name in /usr/local/bin, /usr/bin and /bin", `"/usr/bin/`+program+"\"",
+		optional(table+".application_path", "the program of that name in bin or sbin of /usr/local, /usr and /", `"/usr/bin/`+program+"\"",
 			"The engine's program."),
 		optional(table+".default_image", "none: a job without `image:` runs on the host", `"registry.example.com/ci/base:1"`,
 			"The image of jobs that name none. No rule applies to it."),

@@ -30,11 +30,11 @@ func jobKeys() []Key {
 		optional("general.https_proxy", "no proxy; none is ever taken from the environment", `"http://proxy.example.com:3128"`,
 			"Web proxy by which GitLab's keys are fetched: an http address with a port. The TLS connection through it is with GitLab, so the proxy cannot change the keys. Jobs and git do not use it."),
 		optional("general.run_mechanism", "jobs run on the host, and `image:` has no effect", `"podman"`,
-			"What runs the scripts of a job with `image:` in a container: `podman`, `charliecloud` or `apptainer`. Scripts of the runner itself, such as those that fetch the sources, run on the host."),
+			"What runs the scripts of a job with `image:` in a container: `podman`, `charliecloud` or `apptainer`. Scripts of the runner itself, such as those that fetch the sources, run on the host, or in `runner_image`."),
 		optional("general.user_bash_env", "none", `["LMOD_ADMIN_FILE=none"]`,
 			"Variables added to the clean environment of a job's login shell."),
 		optional("general.state_dir", "`/var/lib/jacamar` for root and with file capabilities, else `.jacamar-state` in the home of the service account", `"/var/lib/jacamar-b"`,
-			"Directory of jacamar-auth's own state: the server's public keys, and the key that seals what a job's stages hand on. It has mode 0700 and belongs to root where jacamar-auth is root, "+
+			"Directory of jacamar-auth's own state: the server's public keys, the key that seals what a job's stages hand on, the operator's log and the journal. It has mode 0700 and belongs to root where jacamar-auth is root, "+
 				"to `auth.helper_account` where it has file capabilities, else to the service account. Configurations for different GitLab servers have one each: it knows jobs by their numbers."),
 	}
 }

@@ -48,7 +48,7 @@ type Batch struct {
 	SlurmSacct        bool          `toml:"slurm_sacct" json:"slurm_sacct,omitempty"`
 	CommandDelay      time.Duration `toml:"command_delay" json:"command_delay"`
 	NFSTimeout        time.Duration `toml:"nfs_timeout" json:"nfs_timeout"`
-	SchedulerBin      job.AbsPath   `toml:"scheduler_bin" json:"scheduler_bin,omitzero"` // zero = /usr/bin and /bin
+	SchedulerBin      job.AbsPath   `toml:"scheduler_bin" json:"scheduler_bin,omitzero"` // zero = /usr/local/bin, /usr/bin and /bin
 	EnvVars           []job.Env     `toml:"env_vars" json:"env_vars,omitempty"`
 	WaitForImpossible bool          `toml:"wait_for_impossible" json:"wait_for_impossible,omitempty"`
 	PendingTimeout    time.Duration `toml:"pending_timeout" json:"pending_timeout,omitempty"` // 0 = no limit

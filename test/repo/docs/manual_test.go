@@ -1,7 +1,11 @@
 package docs
 
 import (
+	"errors"
 	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,6 +32,36 @@ func TestEveryKeyIsOnTheConfigurationPage(t *testing.T) {
 	}
 	if headings := strings.Count(page, "\n### "); headings != len(config.Reference()) {
 		t.Errorf("%d headings for %d keys", headings, len(config.Reference()))
+	}
+}
+
+// mentionedKey is a key of the configuration with its table. No table has the name admin, which
+// is that of a package.
+var mentionedKey = regexp.MustCompile(`(?:^|[^\w/.-])((?:general|auth|batch|container|admin)\.[a-z0-9_]+(?:-[a-z_]+)*(?:\.[a-z0-9_]+)*)`)
+
+// TestMentionedKeysExist: a reader finds each key that a page names in the configuration.
+func TestMentionedKeysExist(t *testing.T) {
+	known := config.Removed()
+	for _, k := range config.Reference() {
+		for path := k.Path; path != ""; path = path[:max(0, strings.LastIndexByte(path, '.'))] {
+			known[path] = k.Meaning
+		}
+	}
+	pages, err := filepath.Glob(filepath.Join(top, "docs/*.md"))
+	commands, err1 := filepath.Glob(filepath.Join(top, "docs/commands/*.md"))
+	if err := errors.Join(err, err1); err != nil || len(pages) == 0 || len(commands) == 0 {
+		t.Fatalf("%d pages, %d of commands, %v", len(pages), len(commands), err)
+	}
+	for _, page := range append(pages, commands...) {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range mentionedKey.FindAllStringSubmatch(string(text), -1) {
+			if _, ok := known[m[1]]; !ok && !strings.HasSuffix(m[1], ".md") {
+				t.Errorf("%s: there is no key %s", page, m[1])
+			}
+		}
 	}
 }
 
