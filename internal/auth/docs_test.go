@@ -5,25 +5,31 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"jacamar-ci/internal/auth/internal/idtoken"
 )
 
 // TestEveryRuleIsDocumented: an operator who finds a rule in a record finds it in
-// docs/authorization.md.
+// docs/authorization.md, and those of tokens in the order in which they are checked.
 func TestEveryRuleIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/authorization.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var missing []string
-	for _, r := range idtoken.AllRules() {
-		name, _ := strings.CutPrefix(string(r), "token: ")
-		if !strings.Contains(string(text), name) {
-			missing = append(missing, string(r))
+	var shown []idtoken.Rule
+	for _, row := range regexp.MustCompile(`(?m)^\| token: ([a-z, ]+) \|`).FindAllStringSubmatch(string(text), -1) {
+		for name := range strings.SplitSeq(row[1], ", ") {
+			shown = append(shown, idtoken.Rule("token: "+name))
 		}
+	}
+	if diff := cmp.Diff(idtoken.AllRules(), shown); diff != "" {
+		t.Errorf("docs/authorization.md has other rules of tokens, or in another order (-want +got):\n%s", diff)
 	}
 	rules := constants(t, "internal/policy/decision.go", "Rule")
 	if len(rules) < 20 {

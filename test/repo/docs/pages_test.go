@@ -60,6 +60,9 @@ func literals(t *testing.T) map[string]string {
 // variable is the name of an environment variable, alone or before its value.
 var variable = regexp.MustCompile(`^([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+_?)(?:=.*)?$`)
 
+// assigned is a variable of the programs of a scheduler whose name is one word.
+var assigned = regexp.MustCompile(`^([A-Z][A-Z0-9]+)=[^\n]+$`)
+
 // otherWord reports whether a text only looks like the name of a variable: a state or a reason of
 // a scheduler, a capability, or an example in the configuration's reference.
 func otherWord(text, path string) bool {
@@ -72,6 +75,9 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 	inCode := map[string]bool{}
 	for text, path := range literals(t) {
 		if m := variable.FindStringSubmatch(text); m != nil && !otherWord(text, path) {
+			inCode[m[1]] = true
+		}
+		if m := assigned.FindStringSubmatch(text); m != nil && strings.Contains(path, "/scheduler/") {
 			inCode[m[1]] = true
 		}
 	}
