@@ -44,7 +44,7 @@ func main() {
 	}
 }
 
-// command is what a command line asks for: a text, or a call.
+// command is the meaning of a command line: a text to print, or a call.
 type command struct {
 	text func() string
 	call driver.Call

@@ -97,7 +97,7 @@ const (
 	allWell  = 0
 	warning  = 1
 	critical = 2
-	// Unknown means that it could not look.
+	// Unknown means that the journal could not be read.
 	Unknown = 3
 )
 

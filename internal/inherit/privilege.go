@@ -92,7 +92,7 @@ func emptyBounding(_ *Thread, s *Start) error {
 }
 
 // beyond reports, by the answers to dropping and to reading it, that the kernel
-// does not know capability c. One refusal alone ends no list of what is to be
+// does not have capability c. One refusal alone ends no list of what is to be
 // dropped.
 func beyond(c uintptr, drop, read error) bool {
 	return c > 0 && errors.Is(drop, unix.EINVAL) && errors.Is(read, unix.EINVAL)

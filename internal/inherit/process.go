@@ -52,7 +52,7 @@ func personality(p uintptr) (uintptr, error) {
 }
 
 // memoryModes are of the address space, which a program has from the one that
-// executes it. A kernel that does not know one refuses to say it.
+// executes it. A kernel that does not have one returns an error.
 var memoryModes = [...]struct{ get, set int }{
 	{unix.PR_GET_THP_DISABLE, unix.PR_SET_THP_DISABLE},
 	{unix.PR_GET_MEMORY_MERGE, unix.PR_SET_MEMORY_MERGE},

@@ -214,11 +214,11 @@ func Accept(conn io.ReadWriter) (*ChildConn, Request, []byte, error) {
 // Hello sends jacamar's hello.
 func (j *ChildConn) Hello(h Hello) error { return j.send(helloFrame, "the hello", h) }
 
-// Control is what jacamar-auth wants after the request.
+// Control is a message of jacamar-auth after the request.
 type Control int
 
 const (
-	// Terminate requests the end of the job: the runner wants it to stop.
+	// Terminate requests the end of the job: the runner has stopped it.
 	Terminate Control = iota
 	// ParentGone means that jacamar-auth is gone, or sends nonsense: no process reads
 	// the result, and the job must end at once.
@@ -237,7 +237,7 @@ func (j *ChildConn) Next() Control {
 // Report sends the stage's result, the last thing that jacamar does.
 func (j *ChildConn) Report(r Result) error { return j.send(resultFrame, "the result", r) }
 
-// Condemned waits for the next processes that jacamar-auth wants ended. Any error
+// Condemned waits for the next processes that it is to end as its account. Any error
 // means that there are no more.
 func (j *ChildConn) Condemned() (c Condemned, err error) {
 	text, err := expect(j.conn, killFrame)

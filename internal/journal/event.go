@@ -99,7 +99,7 @@ type Context struct {
 	Rule      string            `json:"rule,omitempty"`
 	Reason    string            `json:"reason,omitempty"`
 	Owner     *proctree.Process `json:"owner,omitempty"` // the runner
-	// Until is when the job's timeout expires, in seconds since 1970.
+	// Until is when the job counts as late, in seconds since 1970: an hour after its timeout.
 	Until int64 `json:"until,omitempty"`
 
 	Base    string `json:"base,omitempty"`

@@ -26,7 +26,7 @@ const (
 	maxLiveFile = 64 << 10
 	maxDayFile  = 64 << 20
 
-	dirMode  = 0o2750 // the group of the journal may read
+	dirMode  = 0o750 // the group of the journal may read
 	fileMode = 0o640
 )
 
@@ -65,7 +65,7 @@ func validHost(host string) bool {
 
 // subdirectory opens a directory in parent and creates it if it is missing.
 func subdirectory(parent int, name, shown string) (int, error) {
-	if err := unix.Mkdirat(parent, name, dirMode&0o777); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := unix.Mkdirat(parent, name, dirMode); err != nil && !errors.Is(err, unix.EEXIST) {
 		return -1, fmt.Errorf("cannot create %s: %w", shown, err)
 	}
 	return openDirectory(parent, name, shown)

@@ -210,7 +210,8 @@ func (e *ending) targets(kids []int) (pids []int) {
 	return pids
 }
 
-// asAccount asks the account, and begins again where its means fail.
+// asAccount sends SIGKILL as the account, by a process of its own that is started again
+// after an error.
 func (e *ending) asAccount(c ipc.Condemned) {
 	if len(c.PIDs) == 0 || e.m.Account == nil {
 		return

@@ -23,8 +23,8 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// InitOptions is what the command line gives of a first configuration; what is empty
-// is asked for, or has a default.
+// InitOptions is what the command line gives of a first configuration. Init prompts for
+// what is empty, or it has a default.
 type InitOptions struct {
 	Configuration                      string
 	Server, CAFile, DataDir            string
@@ -32,7 +32,7 @@ type InitOptions struct {
 	Service, RunnerConfig, Runner, Log string
 	Helper                             string
 	Force                              bool
-	// Groups are those whose members may run jobs, "" to ask.
+	// Groups are those whose members may run jobs, "" to prompt for them.
 	Groups string
 	// Wire only makes a runner call jacamar-auth with the configuration that exists.
 	Wire bool
@@ -278,7 +278,7 @@ func deploymentOf(i auth.Installation) setup.Deployment {
 // uid is the account of this process.
 func uid() job.UID { return job.UID(os.Geteuid()) }
 
-// choose asks for what the command line left open, if there is a terminal to ask on.
+// choose prompts for what the command line left open, if there is a terminal.
 // Without one a site is open to every account unless the command line names groups.
 func choose(ctx context.Context, i auth.Installation, o InitOptions) (setup.Choice, error) {
 	c := setup.Choice{Server: o.Server, DataDir: o.DataDir, Executor: o.Executor, CAFile: o.CAFile, StateDir: o.StateDir, Log: o.Log, Helper: o.Helper, Groups: o.Groups}

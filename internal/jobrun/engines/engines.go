@@ -1,4 +1,4 @@
-// Package engines has the container engines by the names that the configuration knows. It
+// Package engines has the container engines by their names in the configuration. It
 // is outside jobrun's internal directory because jacamar-admin judges a site's options as
 // a job does.
 package engines

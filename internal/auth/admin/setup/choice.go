@@ -104,7 +104,7 @@ func (c Choice) values() map[string]any {
 	return all
 }
 
-// Question asks for one part of a choice.
+// Question is the prompt for one part of a choice.
 type Question struct {
 	Flag, Text string
 	// Example is shown where there is no Default.

@@ -176,8 +176,8 @@ func RemainsOf(builds job.AbsPath, began time.Time) (r Remains, ok bool) {
 const projectPool = "jacamar_selftest_"
 
 // removal removes its first argument, and after the second, a time in seconds, all that
-// are empty and were made since. A file system that does not know when (stat(1), %W) keeps
-// them.
+// are empty and were made since. They stay where the file system does not record when
+// (stat(1), %W).
 const removal = `rm -rf -- "$1" || exit; began=$2; shift 2
 for d; do made=$(stat -c %W -- "$d" 2>/dev/null) && [ "$made" -ge "$began" ] && rmdir -- "$d" 2>/dev/null; done; exit 0`
 

@@ -89,10 +89,10 @@ type Fetch struct {
 // Described is what an engine prints about a fetched image.
 type Described struct {
 	Config image.Config
-	// Digest is the one by which the registry knows the image, ID the engine's own; ""
-	// where an engine does not know them.
+	// Digest is that of the image in the registry, ID the engine's own; "" where an engine
+	// prints none.
 	Digest, ID string
-	// Size in bytes, 0 where the engine does not know it.
+	// Size in bytes, 0 where the engine prints none.
 	Size int64
 	// Layers are the directories of an image in a store, the topmost first.
 	Layers []string

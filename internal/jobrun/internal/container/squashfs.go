@@ -7,7 +7,7 @@ import (
 	"jacamar-ci/internal/image"
 )
 
-// Files of an image in a squashfs file with what the registry knows about it: the
+// Files of an image in a squashfs file with what the registry has of it: the
 // configuration, and the digits of its digest.
 const (
 	ConfigFile = "ch/config.json"

@@ -93,7 +93,7 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (end e
 			l.tidy(known, stop)
 			return end
 		case <-stop.Terminate:
-			defer noteDeaf(l.Log, l.Grace)()
+			defer noteRunsOn(l.Log, l.Grace)()
 			if _, ended := l.Reaper.Sweep(l.Grace, stop.Abort); !ended {
 				end.status = process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}
 				return end
@@ -104,14 +104,14 @@ func (l Local) wait(shell *process.Process, w *wiring, stop process.Stop) (end e
 	}
 }
 
-// deafAfter is how long a script that was asked to end runs before the job's log has a
-// line about that.
-const deafAfter = 5 * time.Second
+// runsOnAfter is how long a script runs after SIGTERM before the job's log has a line about
+// that.
+const runsOnAfter = 5 * time.Second
 
-// noteDeaf begins the wait for the end of a script that was asked to end. The function that
-// it returns is called at its end.
-func noteDeaf(log joblog.Writer, grace time.Duration) (ended func() bool) {
-	return time.AfterFunc(deafAfter, func() {
+// noteRunsOn begins the wait for the end of a script that has SIGTERM. The function that it
+// returns is called at its end.
+func noteRunsOn(log joblog.Writer, grace time.Duration) (ended func() bool) {
+	return time.AfterFunc(runsOnAfter, func() {
 		log.Note("the job was stopped, and its script has not ended (it has SIGTERM); what is left of it is killed after %v", grace.Round(time.Second))
 	}).Stop
 }

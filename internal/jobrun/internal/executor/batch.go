@@ -25,7 +25,7 @@ import (
 	"jacamar-ci/internal/proctree"
 )
 
-// schedulers are the batch executors by the names that the configuration knows.
+// schedulers are the batch executors by their names in the configuration.
 var schedulers = map[string]scheduler.Scheduler{
 	"cobalt": cobalt.Cobalt{},
 	"flux":   flux.Flux{},
@@ -53,7 +53,7 @@ func CheckBatch(b ipc.Request) error {
 	return nil
 }
 
-// programs are the names of all that a batch system may be asked to run.
+// programs are the names of all programs of a batch system that a job may run.
 func programs(s scheduler.Scheduler, accounting bool) []string {
 	commands := []scheduler.Command{s.Submit(scheduler.Spec{}, nil), s.Cancel("1")}
 	for _, q := range s.Queries("1", accounting) {

@@ -154,7 +154,7 @@ func (c Contained) wait(cell *process.Process, stop process.Stop) process.Status
 		return status
 	case <-stop.Terminate:
 	}
-	defer noteDeaf(c.Log, c.Grace)()
+	defer noteRunsOn(c.Log, c.Grace)()
 	if _, ended := c.Reaper.SweepExcept(c.helper, c.Grace, stop.Abort); !ended {
 		return process.Status{Code: 128 + int(unix.SIGKILL), Signal: unix.SIGKILL}
 	}
@@ -166,7 +166,7 @@ func (c Contained) helper(pid int) bool {
 	return slices.Contains(c.Engine.helperNames(), proctree.Look(pid).Name)
 }
 
-// stopped is the outcome of a script that was asked to end: never a success.
+// stopped is the outcome of a script that was stopped: never a success.
 func stopped(p container.Progress, status process.Status) error {
 	code := p.Code
 	if !p.Ended {

@@ -26,7 +26,7 @@ type Login struct {
 	Limit time.Duration
 }
 
-// Eval expands words in the shell, each of them quoted as the shell wants it, and
+// Eval expands words in the shell, each of them quoted for the shell, and
 // returns their values. What the profiles print goes nowhere.
 func (l Login) Eval(words ...string) ([]string, error) {
 	out, in, err := os.Pipe()

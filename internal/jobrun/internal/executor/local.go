@@ -132,8 +132,8 @@ func (e ending) failed() *failure.Error {
 	return failure.Exit(e.status.Code).WithHint("%s", e.limits.hint(e.status.Code, used.CPU))
 }
 
-// stopped is the outcome of a script that was asked to end: never a success,
-// whatever it made of it.
+// stopped is the outcome of a script that was stopped: never a success, whatever its exit
+// code is.
 func (e ending) stopped() error {
 	code := e.status.Code
 	if code == 0 {

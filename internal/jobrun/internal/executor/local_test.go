@@ -37,7 +37,7 @@ var scenarios = map[string]func(){
 	"every signal":    everySignal,
 	"stopped":         stoppedScript,
 	"lost":            lostScript,
-	"deaf":            deafScript,
+	"runs on":         runsOn,
 	"no shell":        noShell,
 	"no home":         noHome,
 	"ask":             askOnce,
@@ -169,22 +169,22 @@ func TestStoppedScriptNeverSucceeds(t *testing.T) {
 	}
 }
 
-func deafScript() {
-	dir, err := os.MkdirTemp("", "deaf")
+func runsOn() {
+	dir, err := os.MkdirTemp("", "runs-on")
 	if err != nil {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
 	l := local("/bin/bash", "/nonexistent")
-	l.Grace = deafAfter + time.Second
+	l.Grace = runsOnAfter + time.Second
 	report(l.Run(fmt.Appendf(nil, "trap '' TERM; touch %s/file; while :; do sleep 0.05; done", dir), process.Stop{Terminate: when(dir + "/file"), Abort: make(chan struct{})}))
 }
 
-// TestDeafScriptIsNoted: someone who waits for the end of a job reads why it takes long.
-func TestDeafScriptIsNoted(t *testing.T) {
+// TestScriptThatRunsOnIsNoted: someone who waits for the end of a job reads why it takes long.
+func TestScriptThatRunsOnIsNoted(t *testing.T) {
 	t.Parallel()
 	const want = "the job was stopped, and its script has not ended (it has SIGTERM); what is left of it is killed after 6s"
-	if out := scenario(t, "deaf"); strings.Count(out, want) != 1 || !strings.HasSuffix(out, "137 true the job was stopped\n") {
+	if out := scenario(t, "runs on"); strings.Count(out, want) != 1 || !strings.HasSuffix(out, "137 true the job was stopped\n") {
 		t.Errorf("got %s", out)
 	}
 }

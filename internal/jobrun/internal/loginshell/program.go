@@ -83,8 +83,8 @@ func (p Program) Run() string {
 	return p.text("", save+" "+strings.Replace(flat(script), "@GATE@", gate, 1))
 }
 
-// Eval returns the program that expands words, each of them quoted as the shell
-// wants it, and writes their values to ScriptFD, a zero byte behind each. Where a
+// Eval returns the program that expands words, each of them quoted for the
+// shell, and writes their values to ScriptFD, a zero byte behind each. Where a
 // profile ends the shell, the values are those of that moment.
 func (p Program) Eval(words ...string) string {
 	expand := "trap - EXIT; printf '%s\\0' " + strings.Join(words, " ") + " >/proc/$$/fd/" + strconv.Itoa(ScriptFD)
