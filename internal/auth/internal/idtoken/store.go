@@ -96,6 +96,8 @@ func (f fetchedSet) String() string {
 	return fmt.Sprintf("%s (fetched %s)", f.set, f.fetched.UTC().Format(time.RFC3339))
 }
 
+// cacheFile is the content of the cache. Its times are in seconds since 1970; Attempted is of
+// the last request to the server, and RequestedKey the id of the key that it was for.
 type cacheFile struct {
 	Version      int             `json:"version"`
 	URL          string          `json:"url"`

@@ -37,6 +37,7 @@ type Command struct {
 	Input *os.File
 	// Files become the descriptors 3, 4, … of the helper and its children.
 	Files []*os.File
+	// Limit is how long it may run; then it is killed.
 	Limit time.Duration
 	// MaxOutput bounds the standard output in bytes. A helper that prints more is
 	// killed: incomplete output is not usable.
