@@ -16,11 +16,12 @@ GitLab Runner calls it for every stage.
   jacamar-auth [-u] config --configuration FILE
                    authorize the job and print the runner's configuration
   jacamar-auth [-u] prepare
-                   show in the job's log where and as whom the job runs
+                   show in the job's log where the job runs, and as which account;
+                   fetch its image
   jacamar-auth [-u] run SCRIPT STAGE
                    run one script of the job
   jacamar-auth [-u] cleanup [--configuration FILE]
-                   give up what the job held
+                   release the job's resources
   jacamar-auth reap --configuration FILE UID.PROJECT.JOB
                    clean up after a job that its runner abandoned; jacamar-admin
                    reap calls it

@@ -26,9 +26,9 @@ func program() docs.Program {
 				{Names: []string{"version"}, Usage: "print the version"},
 			}},
 			{Path: []string{"config"}, Usage: "authorize the job and print the runner's configuration", Options: required},
-			{Path: []string{"prepare"}, Usage: "show in the job's log where and as whom the job runs"},
+			{Path: []string{"prepare"}, Usage: "show in the job's log where the job runs, and as which account; fetch its image"},
 			{Path: []string{"run"}, Args: "SCRIPT STAGE", Usage: "run one script of the job"},
-			{Path: []string{"cleanup"}, Usage: "give up what the job held", Options: file},
+			{Path: []string{"cleanup"}, Usage: "release the job's resources", Options: file},
 			{Path: []string{"reap"}, Args: "UID.PROJECT.JOB", Usage: "clean up after a job that its runner abandoned", Options: required},
 		},
 	}

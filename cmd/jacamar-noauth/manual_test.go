@@ -16,7 +16,7 @@ func TestManual(t *testing.T) {
 		Commands: []docs.Command{
 			{Usage: "run the stages of a CI job without authorization"},
 			{Path: []string{"config"}, Usage: "create the job's directories and print the runner's configuration", Options: file},
-			{Path: []string{"prepare"}, Usage: "show in the job's log where the job runs"},
+			{Path: []string{"prepare"}, Usage: "show in the job's log where the job runs; fetch its image"},
 			{Path: []string{"run"}, Args: "SCRIPT STAGE", Usage: "run one script of the job"},
 			{Path: []string{"cleanup"}, Usage: "release the job's resources", Options: file},
 		},

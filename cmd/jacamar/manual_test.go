@@ -25,7 +25,7 @@ func program() docs.Program {
 				{Names: []string{"version"}, Usage: "print the version"},
 			}},
 			{Path: []string{"config"}, Usage: "create the job's directories", Options: file},
-			{Path: []string{"prepare"}, Usage: "show in the job's log where the job runs, and as which account"},
+			{Path: []string{"prepare"}, Usage: "show in the job's log where the job runs, and as which account; fetch its image"},
 			{Path: []string{"run"}, Usage: "run one script of the job"},
 			{Path: []string{"cleanup"}, Usage: "release the job's resources", Options: file},
 			{Path: []string{"jobs"}, Usage: "list your jobs that have a directory, on all hosts that share it, each with its batch job", Options: []docs.Option{json, base}},

@@ -40,9 +40,33 @@ func TestEveryRuleIsDocumented(t *testing.T) {
 			missing = append(missing, r)
 		}
 	}
+	for _, r := range append(imageRules(t), RuleRunAs, RuleState, RuleDrain, RuleStopped, RuleConcurrency, RuleUnknown) {
+		if !strings.Contains(string(text), "`"+r+"`") {
+			missing = append(missing, r)
+		}
+	}
 	if len(missing) > 0 {
 		t.Errorf("docs/authorization.md does not have %q", missing)
 	}
+}
+
+// imageRules returns the names that refusals of images and services have in a record, but for
+// those of the site's rules.
+func imageRules(t *testing.T) (names []string) {
+	t.Helper()
+	for _, file := range []string{"../driver/choice.go", "../driver/services.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`ImageError\{"([a-z_.]+)"`).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, m[1])
+		}
+	}
+	if len(names) < 8 {
+		t.Errorf("only %q are names of refusals of images", names)
+	}
+	return names
 }
 
 // constants returns the values of a file's text constants of a type.
