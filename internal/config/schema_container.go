@@ -56,7 +56,7 @@ func imageKeys() []Key {
 		defaults("container.cache_days", int64(14), `30`,
 			"Remove images that no job of the account has used for so many days: at the end of a job, one image at a time. `0` keeps them."),
 		defaults("container.cache_size", "50G", `"200G"`,
-			"The size of all images of an account above which the longest unused one is removed at the end of a job, with K, M, G or T for powers of 1024; `0` for no limit. "+
+			"The size of all images of an account above which the longest unused one is removed at the end of a job, with K, M, G or T for powers of 1024; `\"0\"` for no limit. "+
 				"Images that a job uses, or has used in the last hour, stay."),
 		optional("container.local_images", "none", `["/apps/images/**"]`,
 			"Patterns of paths that jobs may name as their image: SIF and squashfs files, and directories with a root file system. "+

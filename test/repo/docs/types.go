@@ -9,6 +9,7 @@ import (
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/settings"
 )
 
 // typeOf names the type of a key in plain text. It is an error of the caller to ask
@@ -53,6 +54,8 @@ func typeName(t reflect.Type) string {
 		return "URL"
 	case reflect.TypeFor[job.AbsPath]():
 		return "path"
+	case reflect.TypeFor[settings.Size]():
+		return "size"
 	}
 	if t.Kind() == reflect.Struct {
 		if items, ok := t.FieldByName("Items"); ok { // config.List
