@@ -161,17 +161,21 @@ func (p Packed) Tag() string {
 func layer(files []File) (plain, packed []byte, err error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	made := map[string]bool{}
+	made, links := map[string]bool{}, map[string]bool{}
 	for _, f := range files {
 		for i, c := range strings.TrimSuffix(f.Path, "/") {
-			if dir := f.Path[:i]; c == '/' && !made[dir] {
+			dir := f.Path[:i]
+			if c == '/' && links[dir] {
+				break // the directories are those that it leads to
+			}
+			if c == '/' && !made[dir] {
 				made[dir] = true
 				if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755}); err != nil {
 					return nil, nil, err
 				}
 			}
 		}
-		made[strings.TrimSuffix(f.Path, "/")] = true
+		made[strings.TrimSuffix(f.Path, "/")], links[f.Path] = true, f.Link != ""
 		if err := f.write(w); err != nil {
 			return nil, nil, err
 		}

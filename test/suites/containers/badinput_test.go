@@ -39,6 +39,7 @@ func badInput() []struct{ item, dir, test, text string } {
 		{"files with set-id bits", "", "TestSetIDFiles", `"setid:1"`},
 		{"absolute links", "", "TestContract", `"links in the image"`},
 		{"links that lead out of the image", "", "TestOddImages", `"climbing link"`},
+		{"links that lead out of it while it is unpacked", "", "TestImageWritesNothingOnTheHost", `"d/l/escaped"`},
 		{"a layer of 200 000 files", "", "TestManyFiles", "200_000"},
 		{"no configuration", "", "TestContract", `"no environment in the image"`},
 		{"a configuration that is none", "", "TestOddImages", `"badconfig:1"`},

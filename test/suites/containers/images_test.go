@@ -2,8 +2,10 @@ package containers
 
 import (
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -121,4 +123,36 @@ func TestManyFiles(t *testing.T) {
 			t.Errorf("left: %v", left)
 		}
 	})
+}
+
+// TestImageWritesNothingOnTheHost: K26, a layer whose links lead out of the image while it is
+// unpacked, with every engine.
+func TestImageWritesNothingOnTheHost(t *testing.T) {
+	for _, e := range engines() {
+		t.Run(e.name, func(t *testing.T) {
+			r := openRig(t, e, onShell)
+			home := r.site.Account.Home
+			out, err := images.Image{Name: "escape:1", Layers: [][]images.File{{
+				{Path: "bin/sh", Mode: 0o755, Data: []byte("#!")},
+				{Path: "d", Mode: 0o777, Link: "."},
+				{Path: strings.Repeat("d/", 12) + "l", Mode: 0o777, Link: strings.Repeat("../", 12) + home[1:]},
+				{Path: "d/l/escaped", Mode: 0o755, Data: []byte("from an image")},
+				{Path: "d/l/.jacamar-ci/escaped", Mode: 0o755, Data: []byte("from an image")},
+			}}}.Pack()
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := r.job("bb:1", "echo ran")
+			j.Image, j.Bare = r.own.Copy(out, "escape/"+r.engine.name, ""), true
+			result := r.run(t, j)
+			for _, file := range []string{"escaped", ".jacamar-ci/escaped"} {
+				file = filepath.Join(home, file)
+				if _, err := os.Lstat(file); err == nil {
+					t.Errorf("the image has written %s: %s %s", file, result.Outcome, result.Trace)
+					_ = os.Remove(file)
+				}
+			}
+			site.Want(t, r.run(t, r.plain("entry:1")), fakerunner.Success, 0, "ran 42")
+		})
+	}
 }

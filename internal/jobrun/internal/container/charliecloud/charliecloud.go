@@ -52,13 +52,45 @@ func (Charliecloud) Version(s container.Session) container.Command {
 	return container.Command{Argv: []string{s.Program, "--version"}}
 }
 
+// confine is shell text (POSIX) that defines a function of that name: it makes everything but
+// two directories read-only, in the mount namespace of the cell. ch-image(1) unpacks
+// layers with an account's rights, and with links to directories in a path a layer leads it
+// out of the image: version 0.31 takes the number of names in the path for the depth.
+//
+// A mount keeps its own flags, which a user namespace may not remove (mount_namespaces(7)).
+// One that cannot be made read-only is one that the account cannot write, or an error.
+const confine = `confine() {
+	one=$(cd "$1" && pwd -P) && other=$(cd "$2" && pwd -P) || return
+	mount --bind "$one" "$one" && mount --bind "$other" "$other" || return
+	while read -r _ _ _ _ place options rest; do
+		case $rest in
+		*"- autofs "*) continue ;; # it has no files of its own, and would be mounted
+		esac
+		case $place in
+		*\\*) place=$(printf "$(printf '%s' "$place" | sed 's/%/%%/g')/") && place=${place%/} ;;
+		esac
+		case $place in
+		/dev/shm | "$one" | "$other") continue ;;
+		esac
+		flags=
+		for flag in nosuid nodev noexec; do
+			case ,$options, in
+			*",$flag,"*) flags=$flags,$flag ;;
+			esac
+		done
+		mount -o "remount,bind,ro$flags" none "$place" 2>/dev/null || [ ! -w "$place" ] || return
+	done </proc/self/mountinfo
+}
+`
+
 // fetch pulls into a storage of its own, which then contains only this image, and packs the
 // image. ch-image(1) keeps neither the entrypoint nor the user in it; they are in the texts
 // of the registry, which the storage contains too: the configuration under its digest, the
 // manifest under the image's name. The level of compression is a seventh of the time of gzip
 // for a tenth more space.
 func fetch() string {
-	return strings.NewReplacer("@HEX@", strings.Repeat("[0-9a-f]", 64), "@CONFIG@", container.ConfigFile, "@DIGEST@", container.DigestFile).Replace(`set -e
+	return confine + strings.NewReplacer("@HEX@", strings.Repeat("[0-9a-f]", 64), "@CONFIG@", container.ConfigFile, "@DIGEST@", container.DigestFile).Replace(`set -e
+confine "${CH_IMAGE_STORAGE%/*}" "${target%/*}" || { echo 'cannot make the file systems of this host read-only for ch-image' >&2; exit 1; }
 ch-image "$@" pull "$reference" >&2
 set -- "$CH_IMAGE_STORAGE"/img/*
 cp "$CH_IMAGE_STORAGE"/dlcache/@HEX@.json "$1/@CONFIG@"
