@@ -22,7 +22,7 @@ import (
 const modelJobs = "JACAMAR_TEST_MODEL_JOBS"
 
 // callsOfAJob is the count of docs/scaling.md for a later job of the shell executor.
-const callsOfAJob = 162
+const callsOfAJob = 171
 
 // TestModel checks the model of docs/scaling.md: jobs of 12 stages, of one account on two
 // hosts that share a data_dir by NFS, send the file server about as many operations as the

@@ -17,8 +17,12 @@ import (
 // create them with the job's umask, and others could read its secrets. It returns why a
 // script that then fails has failed, nil where the build directory was there.
 func Restore(r ipc.Request) (missing error) {
+	below := tempBelow(r.Job.Temp, r.Dirs.Builds) != ""
+	if below && !isMissing(r.Job.Temp) {
+		return nil // what it is in is there too: one call on the file system for both
+	}
 	gone := isMissing(r.Dirs.Builds)
-	if !gone && (tempBelow(r.Job.Temp, r.Dirs.Builds) == "" || !isMissing(r.Job.Temp)) {
+	if !gone && !below {
 		return nil
 	}
 	if w, err := Open(Options{Request: r}); err == nil {
