@@ -62,6 +62,7 @@ var packages = []pkg{
 	{"internal/jobrun/internal/container/charliecloud", nil},
 	{"internal/jobrun/internal/container/podman", nil},
 	{"internal/jobrun/internal/imagestore", nil},
+	{"internal/jobrun/internal/safedir", nil},
 	{"internal/jobrun/internal/scheduler", nil},
 	{"internal/jobrun/internal/scheduler/cobalt", nil},
 	{"internal/jobrun/internal/scheduler/flux", nil},

@@ -162,6 +162,7 @@ func proofs() map[string]proof {
 		"the resource's administrators set batch.scheduler_bin to the directory of the commands":                                                                    executed(byCheck, "no scheduler"),
 		"see what in them waits, or set the variable JACAMAR_CI_NO_PROFILE to true":                                                                                 because(another),
 		"rename …, or choose another directory; if it is not yours, tell the administrators of this resource":                                                       because(another),
+		"tell the administrators of this resource: …":                                                                                                               because(another),
 		"remove the write permission of others: chmod go-w …":                                                                                                       executed(byHints, "writable by all"),
 		"create that directory, accessible only to you: mkdir -m 700 …":                                                                                             executed(byHints, "a link to nothing"),
 		"remove …, or choose another directory":                                                                                                                     because(another),

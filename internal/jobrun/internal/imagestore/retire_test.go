@@ -139,7 +139,7 @@ func TestRetire(t *testing.T) {
 	}{
 		"unused":                 {false, func(Store, Entry) {}, true},
 		"replaced":               {true, func(Store, Entry) {}, true},
-		"in use":                 {false, func(s Store, e Entry) { s.use(e); age(t, s, e.Name, 2*time.Hour) }, false},
+		"in use":                 {false, func(s Store, e Entry) { s.use(e); age(t, s, e.Name, 3*time.Hour) }, false},
 		"used since it was seen": {false, func(s Store, e Entry) { s.use(e); s.Release() }, false},
 		"it is gone":             {true, func(s Store, e Entry) { _ = s.Dir.Remove(e.Name, time.Now().Add(time.Minute)) }, false},
 	} {

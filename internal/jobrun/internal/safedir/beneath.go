@@ -40,14 +40,10 @@ func openBeneath(dir int, elem []string, flags int) (fd int, err error) {
 	return fd, nil
 }
 
-// openBelow opens a directory some levels below f by one call, and judges it alone. ok is
-// false where the levels have to be opened one by one.
-//
-// Where only the owner may enter f, no other account can replace the directories in
-// between, so that their owners and modes make no difference; Make, in the config stage,
-// judges them anyway.
-func (f *Dir) openBelow(elem []string) (below *Dir, ok bool) {
-	if len(elem) < 2 || f.rules.Group {
+// openAtOnce opens a directory some levels below f by one call. ok is false where the levels
+// have to be opened one by one.
+func (f *Dir) openAtOnce(elem []string) (below *Dir, ok bool) {
+	if len(elem) < 2 {
 		return nil, false
 	}
 	path, err := f.path.Join(elem...)
@@ -58,7 +54,21 @@ func (f *Dir) openBelow(elem []string) (below *Dir, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	below = &Dir{fd, path, f.rules}
+	return &Dir{fd, path, f.rules}, true
+}
+
+// openBelow is openAtOnce and judges the directory, that one alone.
+//
+// Where only the owner may enter f, no other account can replace the directories in
+// between, so that their owners and modes make no difference; Make, in the config stage,
+// judges them anyway.
+func (f *Dir) openBelow(elem []string) (below *Dir, ok bool) {
+	if f.rules.Group {
+		return nil, false
+	}
+	if below, ok = f.openAtOnce(elem); !ok {
+		return nil, false
+	}
 	if below.checkExisting() != nil {
 		below.Close()
 		return nil, false

@@ -158,3 +158,62 @@ func TestFileWithALease(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 }
+
+// TestStat: a directory is used when its content changes, anything else also when it is read.
+func TestStat(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	early, late := time.Unix(1e9, 0), time.Unix(2e9, 0)
+	for name, tt := range map[string]struct {
+		make          func(path string) error
+		read, changed time.Time
+		want          Entry
+	}{
+		"a file that was read":         {write, late, early, Entry{Used: late}},
+		"a file that was changed":      {write, early, late, Entry{Used: late}},
+		"a directory that was listed":  {func(p string) error { return os.Mkdir(p, 0o700) }, late, early, Entry{Dir: true, Used: early}},
+		"a directory that was changed": {func(p string) error { return os.Mkdir(p, 0o700) }, early, late, Entry{Dir: true, Used: late}},
+	} {
+		testutil.Must(t, tt.make(filepath.Join(top, name)), os.Chtimes(filepath.Join(top, name), tt.read, tt.changed))
+		if got, err := f.Stat(name); got != tt.want || err != nil {
+			t.Errorf("%s: %+v (%v), want %+v", name, got, err, tt.want)
+		}
+	}
+	if _, err := f.Stat("gone"); err != unix.ENOENT {
+		t.Errorf("a missing entry: %v", err)
+	}
+	if _, err := f.Stat("../" + filepath.Base(top)); err == nil {
+		t.Error("it left the directory")
+	}
+}
+
+func TestTouch(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	path, old := filepath.Join(top, "a"), time.Unix(1e9, 0)
+	testutil.Must(t, write(path), os.Chtimes(path, old, old))
+	testutil.Must(t, f.Touch("a"))
+	if e, err := f.Stat("a"); err != nil || time.Since(e.Used).Abs() > time.Hour {
+		t.Errorf("%+v, %v", e, err)
+	}
+	testutil.Must(t, os.Chtimes(top, old, old))
+	if err := f.Touch("../" + filepath.Base(top)); err == nil || f.Touch("gone") != unix.ENOENT {
+		t.Errorf("it touched an entry elsewhere (%v), or one that is missing", err)
+	}
+}
+
+// TestOpenForLock: only a file that exists is opened, not through a link, and without blocking.
+func TestOpenForLock(t *testing.T) {
+	top := private(t)
+	in := func(name string) string { return filepath.Join(top, name) }
+	testutil.Must(t, write(in("file")), os.Symlink("file", in("link")), unix.Mkfifo(in("FIFO"), 0o600))
+	for name, want := range map[string]bool{"file": true, "FIFO": true, "link": false, "gone": false} {
+		file, err := OpenForLock(in(name))
+		if (err == nil) != want || (file != nil) != want {
+			t.Errorf("%s: %v, %v", name, file, err)
+		}
+		if err == nil {
+			testutil.Must(t, file.Close())
+		}
+	}
+}

@@ -53,7 +53,7 @@ func (m *measurer) directory(parent int, name string, depth int) {
 	}
 	fd, err := eintr.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
 	if err != nil {
-		m.size.Partial = m.size.Partial || errno(err) != unix.ENOENT
+		m.missed(err)
 		return
 	}
 	defer unix.Close(fd)
@@ -70,8 +70,11 @@ func (m *measurer) directory(parent int, name string, depth int) {
 		if err == unix.EINTR {
 			continue
 		}
-		if err != nil || n == 0 {
-			m.size.Partial = m.size.Partial || err != nil
+		if err != nil {
+			m.size.Partial = true
+			return
+		}
+		if n == 0 {
 			return
 		}
 		for e := range parseDirents(m.buffers[depth][:n]) {
@@ -91,24 +94,36 @@ func (m *measurer) entry(dir int, e dirent, depth int) {
 	}
 	var st unix.Stat_t
 	if err := eintr.Fstatat(dir, e.name, &st); err != nil {
-		m.size.Partial = m.size.Partial || errno(err) != unix.ENOENT
+		m.missed(err)
 		return
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		m.directory(dir, e.name, depth+1)
 		return
 	}
-	m.add(&st)
+	m.addFile(&st)
 }
 
-func (m *measurer) add(st *unix.Stat_t) {
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR && st.Nlink > 1 {
+// missed takes the error of an entry that was listed. One that is gone since then has no size.
+func (m *measurer) missed(err error) {
+	if errno(err) != unix.ENOENT {
+		m.size.Partial = true
+	}
+}
+
+// addFile adds a file, once if it has several names.
+func (m *measurer) addFile(st *unix.Stat_t) {
+	if st.Nlink > 1 {
 		at := inode{st.Dev, st.Ino}
 		if m.seen[at] {
 			return
 		}
 		m.seen[at] = true
 	}
+	m.add(st)
+}
+
+func (m *measurer) add(st *unix.Stat_t) {
 	m.size.Bytes += st.Blocks * 512 // stat(2): in units of 512 bytes
 	m.size.Files++
 }

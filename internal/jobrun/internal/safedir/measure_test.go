@@ -49,3 +49,53 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("after the deadline: %+v", got)
 	}
 }
+
+// TestAddSizes: a sum with a partial size is partial.
+func TestAddSizes(t *testing.T) {
+	for _, a := range []bool{true, false} {
+		for _, b := range []bool{true, false} {
+			sum := Size{Bytes: 1, Files: 2, Partial: a}
+			sum.Add(Size{Bytes: 10, Files: 20, Partial: b})
+			if want := (Size{11, 22, a || b}); sum != want {
+				t.Errorf("%+v, want %+v", sum, want)
+			}
+		}
+	}
+}
+
+// TestMeasureWhatIsMissed: an entry that is gone since it was listed makes no size partial,
+// one that cannot be read does; neither hides that something was missed before.
+func TestMeasureWhatIsMissed(t *testing.T) {
+	top := private(t)
+	testutil.Must(t, os.Mkdir(filepath.Join(top, "empty"), 0o700), os.Symlink("empty", filepath.Join(top, "link")))
+	f := base(t, top, me())
+	for name, tt := range map[string]struct {
+		entry   dirent
+		partial bool
+	}{
+		"a directory":         {dirent{name: "empty", kind: typeDir}, false},
+		"a directory is gone": {dirent{name: "gone", kind: typeDir}, false},
+		"a file is gone":      {dirent{name: "gone"}, false},
+		"a link instead":      {dirent{name: "link", kind: typeDir}, true},
+		"a name of no file":   {dirent{name: strings.Repeat("x", 300)}, true},
+	} {
+		for _, before := range []bool{true, false} {
+			m := measurer{remover: f.newRemover(time.Time{}), size: Size{Partial: before}, seen: map[inode]bool{}}
+			m.buffers = make([][]byte, 1)
+			m.entry(f.fd, tt.entry, 0)
+			if m.size.Partial != (tt.partial || before) {
+				t.Errorf("%s, partial before: %v: partial is %v", name, before, m.size.Partial)
+			}
+		}
+	}
+}
+
+// TestMeasureTooDeep: what is deeper than the limit is missed, and the rest is counted.
+func TestMeasureTooDeep(t *testing.T) {
+	top := private(t)
+	deep := filepath.Join(top, "a", strings.Repeat("d/", maxMeasuredDepth))
+	testutil.Must(t, os.MkdirAll(deep, 0o700), write(filepath.Join(top, "z")))
+	if got := base(t, top, me()).Measure(time.Time{}); !got.Partial || got.Files != maxMeasuredDepth+2 {
+		t.Errorf("%+v, want %d files and more", got, maxMeasuredDepth+2)
+	}
+}

@@ -101,18 +101,15 @@ func (r Rules) explainPath(p job.AbsPath, err error) error {
 	if fault.Relation != "" {
 		problem = fmt.Sprintf("%s %s, not by root or you", fault.Relation, accountName(fault.UID))
 	}
-	subject, who := fault.Path+", on the way to it,", "tell the administrators of this resource: "
+	subject := fault.Path + ", on the way to it,"
 	if fault.Path == p.String() {
 		subject = "it"
 	}
-	if fault.UID == uint32(r.Owner) {
-		who = ""
-	}
 	text := fmt.Sprintf("cannot use %s: %s %s: others could replace its content", p, subject, problem)
-	if who != "" {
-		return failure.Systemf("%w", foreignError(text)).WithHint("%s%s", who, fault.Fix)
+	if fault.UID == uint32(r.Owner) {
+		return failure.Systemf("%s", text).WithHint("%s", fault.Fix)
 	}
-	return failure.Systemf("%s", text).WithHint("%s", fault.Fix)
+	return failure.Systemf("%w", foreignError(text)).WithHint("tell the administrators of this resource: %s", fault.Fix)
 }
 
 // isFile reports whether the path leads to something else than a directory.

@@ -1,6 +1,7 @@
 package safedir
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/trustedfile"
 	"jacamar-ci/test/harness/testutil"
 )
 
@@ -166,6 +169,71 @@ func TestOpenCreate(t *testing.T) {
 	}
 }
 
+// TestOpenCreateSetsTheModes of the directories that it makes, whatever the umask is.
+func TestOpenCreateSetsTheModes(t *testing.T) {
+	top := private(t)
+	withUmask(t, 0o277, func() {
+		f, err := OpenCreate(testutil.AbsPath(t, filepath.Join(top, "a/b/c")), me())
+		testutil.Must(t, err)
+		f.Close()
+	})
+	for _, name := range []string{"a", "a/b", "a/b/c"} {
+		if got := mode(t, filepath.Join(top, name)); got != 0o700 {
+			t.Errorf("the mode of %s is %04o", name, got)
+		}
+	}
+}
+
+// TestMakeEntry: a directory that another process makes at the same time is no error, and is
+// not taken for a new one.
+func TestMakeEntry(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	testutil.Must(t, os.Mkdir(filepath.Join(top, "existing"), 0o700))
+	for name, tt := range map[string]struct {
+		entry       trustedfile.Entry
+		made, fails bool
+	}{
+		"missing":              {trustedfile.Entry{Dir: f.fd, Name: "new"}, true, false},
+		"made meanwhile":       {trustedfile.Entry{Dir: f.fd, Name: "existing"}, false, false},
+		"its parent is gone":   {trustedfile.Entry{Dir: f.fd, Name: "gone/new"}, false, true},
+		"the target of a link": {trustedfile.Entry{Dir: f.fd, Name: "target", Linked: true}, false, false},
+	} {
+		made, err := makeEntry(tt.entry, f.path, me())
+		if made != tt.made || (err != nil) != tt.fails {
+			t.Errorf("%s: made %v, %v", name, made, err)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(top, "target")); err == nil {
+		t.Error("the missing target of a link was made")
+	}
+}
+
+// TestOpenEntryExplains why a directory cannot be opened: its kind, its owner, or the system's
+// error where these are as they should be.
+func TestOpenEntryExplains(t *testing.T) {
+	asRoot(t, "act as another account")
+	top := t.TempDir()
+	in := func(name string) string { return filepath.Join(top, name) }
+	testutil.Must(t, write(in("file")), os.Symlink("own", in("link")), os.Mkdir(in("own"), 0), os.Mkdir(in("root's"), 0o700), os.Chown(in("own"), stranger, stranger))
+	fd, err := unix.Open(top, unix.O_PATH|unix.O_DIRECTORY, 0)
+	testutil.Must(t, err)
+	defer unix.Close(fd)
+	for name, want := range map[string]string{
+		"file":   "it is not a directory (remove " + in("file") + ", or choose another directory)",
+		"link":   "it is not a directory (remove " + in("link") + ", or choose another directory)",
+		"own":    "cannot open " + in("own") + ": permission denied",
+		"root's": "owned by root, not by you",
+	} {
+		entry := trustedfile.Entry{Dir: fd, Name: name, Path: in(name)}
+		asAccount(stranger, func() { _, err = openEntry(entry, testutil.AbsPath(t, in(name)), Rules{Owner: stranger}) })
+		var f *failure.Error
+		if !errors.As(err, &f) || !strings.Contains(f.Public+" ("+f.Hint+")", want) {
+			t.Errorf("%s: %v, want %q", name, f, want)
+		}
+	}
+}
+
 func TestOpenCreateInOthersDirectory(t *testing.T) {
 	asRoot(t, "give files away")
 	path := filepath.Join(private(t), "given")
@@ -189,5 +257,42 @@ func TestOpenExisting(t *testing.T) {
 	dir(0o777)(t, filepath.Join(top, "b"))
 	if _, err := OpenExisting(testutil.AbsPath(t, filepath.Join(top, "b")), me()); err == nil || !strings.Contains(err.Error(), "others may write it") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestWhoCorrects: the user corrects what belongs to the user, and reports everything else to
+// the administrators.
+func TestWhoCorrects(t *testing.T) {
+	path := testutil.AbsPath(t, "/home/alice/ci")
+	for name, tt := range map[string]struct {
+		fault      trustedfile.Fault
+		text, hint string
+		foreign    bool
+	}{
+		"the user's": {
+			trustedfile.Fault{Path: "/home/alice", Problem: "is writable by group (mode 0775)", Fix: "chmod g-w /home/alice", UID: 1000},
+			"cannot use /home/alice/ci: /home/alice, on the way to it, is writable by group (mode 0775): others could replace its content", "chmod g-w /home/alice", false,
+		},
+		"itself": {
+			trustedfile.Fault{Path: "/home/alice/ci", Problem: "is writable by group (mode 0775)", Fix: "chmod g-w /home/alice/ci", UID: 1000},
+			"cannot use /home/alice/ci: it is writable by group (mode 0775): others could replace its content", "chmod g-w /home/alice/ci", false,
+		},
+		"root's": {
+			trustedfile.Fault{Path: "/home", Problem: "is writable by group (mode 0775)", Fix: "chmod g-w /home", UID: 0},
+			"cannot use /home/alice/ci: /home, on the way to it, is writable by group (mode 0775): others could replace its content", "tell the administrators of this resource: chmod g-w /home", true,
+		},
+		"another account's": {
+			trustedfile.Fault{Path: "/home", Problem: "x", Fix: "chown root /home", UID: 4294967000, Relation: "is owned by"},
+			"cannot use /home/alice/ci: /home, on the way to it, is owned by account 4294967000, not by root or you: others could replace its content", "tell the administrators of this resource: chown root /home", true,
+		},
+	} {
+		err := Rules{Owner: 1000}.explainPath(path, &tt.fault)
+		var f *failure.Error
+		if !errors.As(err, &f) || f.Public != tt.text || f.Hint != tt.hint || IsForeign(err) != tt.foreign {
+			t.Errorf("%s: %v, hint %q, foreign: %v", name, err, f.Hint, IsForeign(err))
+		}
+	}
+	if err := (Rules{}).explainPath(path, nil); err != nil {
+		t.Errorf("without a fault: %v", err)
 	}
 }

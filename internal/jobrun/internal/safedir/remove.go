@@ -40,13 +40,9 @@ func (f *Dir) Remove(name string, until time.Time) error {
 }
 
 func (f *Dir) newRemover(until time.Time) remover {
-	r := remover{until: until, mount: mounts.ID(f.fd)}
-	if r.mount == 0 {
-		var st unix.Stat_t
-		_ = eintr.Fstat(f.fd, &st)
-		r.device = st.Dev
-	}
-	return r
+	var st unix.Stat_t
+	_ = eintr.Fstat(f.fd, &st)
+	return remover{until: until, mount: mounts.ID(f.fd), device: st.Dev}
 }
 
 // remover is the state of one removal.
@@ -159,14 +155,14 @@ func (r *remover) removeDir(parent int, name string, depth int, why error) {
 func (r *remover) removeAll(parent, dir int, name string, depth int) error {
 	for {
 		before := r.removed
-		if err := r.removeEntries(dir, depth); err != nil || r.expired {
+		if err := r.removeEntries(dir, depth); err != nil {
 			return err
 		}
 		err := r.unlink(parent, name, unix.AT_REMOVEDIR)
 		if err == 0 {
 			return nil
 		}
-		if (err != unix.ENOTEMPTY && err != unix.EEXIST) || r.removed == before {
+		if r.removed == before {
 			return err
 		}
 		if _, err := unix.Seek(dir, 0, unix.SEEK_SET); err != nil {

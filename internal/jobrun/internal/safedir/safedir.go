@@ -94,10 +94,8 @@ func (f *Dir) openChecked(name string) (*Dir, error) {
 // OpenUnchecked is Open without checks of owner and mode, for directories that the job's
 // scripts created.
 func (f *Dir) OpenUnchecked(elem ...string) (*Dir, error) {
-	if path, err := f.path.Join(elem...); err == nil && len(elem) > 1 {
-		if fd, err := openBeneath(f.fd, elem, unix.O_RDONLY|unix.O_DIRECTORY); err == nil {
-			return &Dir{fd, path, f.rules}, nil
-		}
+	if below, ok := f.openAtOnce(elem); ok {
+		return below, nil
 	}
 	return f.walk(elem, (*Dir).openChild)
 }

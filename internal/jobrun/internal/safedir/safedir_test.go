@@ -214,3 +214,87 @@ func TestIsNew(t *testing.T) {
 		}
 	}
 }
+
+// TestSetMode: a new directory gets the mode of the rules. One that others could enter for a
+// moment must be empty.
+func TestSetMode(t *testing.T) {
+	asRoot(t, "give files away")
+	content := func(t *testing.T, path string) { testutil.Must(t, write(filepath.Join(path, "x"))) }
+	for name, tt := range map[string]struct {
+		mode   os.FileMode
+		change func(t *testing.T, path string)
+		why    string // "" for none
+	}{
+		"as it should be":     {0o700, func(*testing.T, string) {}, ""},
+		"restricted":          {0o500, func(*testing.T, string) {}, ""},
+		"already in use":      {0o700, content, ""},
+		"restricted, in use":  {0o500, content, ""},
+		"open":                {0o777, func(*testing.T, string) {}, ""},
+		"open, not empty":     {0o777, content, "it is not empty"},
+		"open, and gone":      {0o777, func(t *testing.T, p string) { testutil.Must(t, os.Remove(p)) }, "it is not empty"},
+		"another's":           {0o700, func(t *testing.T, p string) { testutil.Must(t, os.Chown(p, stranger, -1)) }, "owned by account"},
+		"another's, and open": {0o777, func(t *testing.T, p string) { testutil.Must(t, os.Chown(p, stranger, -1)) }, "owned by account"},
+	} {
+		top := private(t)
+		path := filepath.Join(top, "new")
+		dir(tt.mode)(t, path)
+		f, err := base(t, top, me()).openChild("new")
+		testutil.Must(t, err)
+		tt.change(t, path)
+		err = f.setMode()
+		st, serr := f.stat()
+		f.Close()
+		if (err == nil) != (tt.why == "") || (err != nil && !strings.Contains(err.Error(), tt.why)) || serr != nil || (err == nil && st.Mode&0o777 != 0o700) {
+			t.Errorf("%s: %v, want %q; the mode is %04o", name, err, tt.why, st.Mode&0o777)
+		}
+	}
+}
+
+// TestClosed: a directory that is closed already can be neither opened again nor examined.
+func TestClosed(t *testing.T) {
+	f := &Dir{fd: -1, path: testutil.AbsPath(t, "/closed"), rules: me()}
+	for name, do := range map[string]func() error{
+		"open again": func() error { _, err := f.Open(); return err },
+		"examine":    func() error { _, err := f.stat(); return err },
+		"set mode":   f.setMode,
+		"check":      f.checkExisting,
+		"list":       func() error { _, err := f.Names(); return err },
+	} {
+		if do() == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestOpenUncheckedMissing: what is missing at any level is an error, and nothing is opened.
+func TestOpenUncheckedMissing(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	testutil.Must(t, os.MkdirAll(filepath.Join(top, "a/b"), 0o777))
+	for _, elem := range [][]string{{"x"}, {"a", "x"}, {"a", "b", "x"}, {"a", ".."}} {
+		if below, err := f.OpenUnchecked(elem...); err == nil || below != nil {
+			t.Errorf("%q: %v, %v", elem, below, err)
+		}
+	}
+	below, err := f.OpenUnchecked("a", "b")
+	testutil.Must(t, err)
+	below.Close()
+}
+
+// TestCheckExistingAwaitsTheMode: a directory that another process has just made may not have
+// its mode yet.
+func TestCheckExistingAwaitsTheMode(t *testing.T) {
+	top := private(t)
+	path := filepath.Join(top, "new")
+	dir(0o777)(t, path)
+	f, err := base(t, top, me()).openChild("new")
+	testutil.Must(t, err)
+	defer f.Close()
+	changed := make(chan error)
+	time.AfterFunc(50*time.Millisecond, func() { changed <- os.Chmod(path, 0o700) })
+	err = f.checkExisting()
+	testutil.Must(t, <-changed)
+	if err != nil {
+		t.Error(err)
+	}
+}
