@@ -79,7 +79,7 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 		return err
 	})
 	for _, dir := range js {
-		if m, ok, err := journal.GetMark(dir, journal.Drain); err == nil && ok && m.InForce(now) {
+		if m, ok, _ := journal.GetMark(dir, journal.Drain); ok && m.InForce(now) {
 			in.Drain = m.Message
 		}
 	}
@@ -112,12 +112,10 @@ func hostsOf(dir job.AbsPath) ([]string, error) {
 func remembered(f func(proctree.Process) bool) func(proctree.Process) bool {
 	known := map[proctree.Process]bool{}
 	return func(p proctree.Process) bool {
-		gone, ok := known[p]
-		if !ok {
-			gone = f(p)
-			known[p] = gone
+		if _, ok := known[p]; !ok {
+			known[p] = f(p)
 		}
-		return gone
+		return known[p]
 	}
 }
 

@@ -85,6 +85,7 @@ var packages = []pkg{
 	{"internal/jwks", nil},
 	{"internal/ipc", nil},
 	{"internal/config", nil},
+	{"internal/admin", nil},
 	{"internal/admin/status", nil},
 	{"internal/driver", [][]string{{"./test/suites/e2e", "-run", "^TestPosture$"}}},
 }
