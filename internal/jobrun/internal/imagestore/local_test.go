@@ -134,8 +134,15 @@ func TestChangeable(t *testing.T) {
 		owner, mode uint32
 		want        bool
 	}{
-		{0, 0o755, false}, {own, 0o755, false}, {own, 0o700, false}, {other, 0o755, true}, {other, 0o500, true},
-		{0, 0o775, true}, {0, 0o757, true}, {own, 0o720, true}, {own, 0o702, true},
+		{0, 0o755, false},
+		{own, 0o755, false},
+		{own, 0o700, false},
+		{other, 0o755, true},
+		{other, 0o500, true},
+		{0, 0o775, true},
+		{0, 0o757, true},
+		{own, 0o720, true},
+		{own, 0o702, true},
 	} {
 		if got := changeable(&unix.Stat_t{Uid: tt.owner, Mode: tt.mode}, own); got != tt.want {
 			t.Errorf("owner %d, mode %04o: %v", tt.owner, tt.mode, got)
