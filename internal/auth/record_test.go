@@ -236,3 +236,63 @@ func TestRecall(t *testing.T) {
 		}
 	}
 }
+
+// TestNote: what jacamar reports is in the journal under its kind; without a record nothing is.
+func TestNote(t *testing.T) {
+	d, dir := inStage(t, job.Run)
+	d.record.note(ipc.Note{Batch: &ipc.BatchNote{ID: "9", Phase: "running"}})
+	d.record.note(ipc.Note{Disk: &ipc.DiskNote{Bytes: 5}})
+	lives, err := journal.LiveJobs(dir, thisHost)
+	testutil.Must(t, err)
+	batch, hasBatch := lives[0].Find(journal.Batch)
+	disk, hasDisk := lives[0].Find(journal.Disk)
+	if !hasBatch || batch.Context.BatchID != "9" || !hasDisk || disk.Context.Bytes != 5 || d.record.noteFailed != nil {
+		t.Errorf("%+v, %+v, %v", batch, disk, d.record.noteFailed)
+	}
+	testutil.Must(t, d.record.live.Close())
+	if d.record.note(ipc.Note{Disk: &ipc.DiskNote{}}); d.record.noteFailed == nil {
+		t.Error("a note that cannot be written is lost")
+	}
+	(&record{}).note(ipc.Note{Disk: &ipc.DiskNote{}})
+}
+
+// TestSettle: the record of an abandoned job ends with its cleanup. Where that fails the job
+// stays listed with the reason, which is written once.
+func TestSettle(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before, failed error
+		ends           bool
+		reasons        int
+	}{
+		"it succeeds":        {nil, nil, true, 0},
+		"it fails":           {nil, failure.Systemf("the disk is away"), false, 1},
+		"it fails again":     {failure.Systemf("the disk is away"), failure.Systemf("the disk is away"), false, 1},
+		"for another reason": {failure.Systemf("the disk is away"), failure.Systemf("the host is away"), false, 2},
+	} {
+		d, dir := inStage(t, job.Cleanup)
+		if tt.before != nil {
+			testutil.Must(t, d.record.live.Append(journal.Unreaped(time.Now(), "system", tt.before)))
+		}
+		lives, err := journal.LiveJobs(dir, thisHost)
+		testutil.Must(t, err)
+		d.record.past = lives[0]
+		d.settle(context.Background(), tt.failed)
+		lives, err = journal.LiveJobs(dir, thisHost)
+		if err != nil || (len(lives) == 0) != tt.ends {
+			t.Errorf("%s: %d live jobs (%v)", name, len(lives), err)
+		}
+		if tt.ends {
+			continue
+		}
+		reasons := 0
+		for _, e := range lives[0].Events {
+			if e.Name == journal.Unreaped(time.Now(), "", errors.New("x")).Name {
+				reasons++
+			}
+		}
+		if reasons != tt.reasons || lives[0].Running {
+			t.Errorf("%s: %d reasons, want %d; in use: %v", name, reasons, tt.reasons, lives[0].Running)
+		}
+	}
+	(&authDriver{}).settle(context.Background(), nil) // without a record it does nothing
+}
