@@ -58,10 +58,12 @@ func (Charliecloud) Version(s container.Session) container.Command {
 // out of the image: version 0.31 takes the number of names in the path for the depth.
 //
 // A mount keeps its own flags, which a user namespace may not remove (mount_namespaces(7)).
-// One that cannot be made read-only is one that the account cannot write, or an error.
+// One that cannot be made read-only is one that the account cannot write, or that another
+// one covers, or an error.
 const confine = `confine() {
 	one=$(cd "$1" && pwd -P) && other=$(cd "$2" && pwd -P) || return
 	mount --bind "$one" "$one" && mount --bind "$other" "$other" || return
+	shift 2
 	while read -r _ _ _ _ place options rest; do
 		case $rest in
 		*"- autofs "*) continue ;; # it has no files of its own, and would be mounted
@@ -78,8 +80,11 @@ const confine = `confine() {
 			*",$flag,"*) flags=$flags,$flag ;;
 			esac
 		done
-		mount -o "remount,bind,ro$flags" none "$place" 2>/dev/null || [ ! -w "$place" ] || return
+		mount -o "remount,bind,ro$flags" none "$place" 2>/dev/null || set -- "$@" "$place"
 	done </proc/self/mountinfo
+	for place; do
+		[ ! -w "$place" ] || return
+	done
 }
 `
 
