@@ -46,7 +46,24 @@ func (s *series) add(value float64, labels ...string) {
 	if *s == nil {
 		*s = series{}
 	}
-	(*s)[labelText(labels)] += max(value, 0)
+	text := labelText(labels)
+	if _, known := (*s)[text]; !known && len(*s) >= maxSeries {
+		text = labelText(others(labels))
+	}
+	(*s)[text] += max(value, 0)
+}
+
+// maxSeries bounds the combinations of a metric's labels, which stay permanently; further ones
+// count as one. The account of the runner's service chooses the names of stages.
+const maxSeries = 500
+
+// others are the labels with the value that stands for all further ones.
+func others(labels []string) []string {
+	labels = slices.Clone(labels)
+	for i := 1; i < len(labels); i += 2 {
+		labels[i] = "other"
+	}
+	return labels
 }
 
 // histogram counts observations below each of its bounds.

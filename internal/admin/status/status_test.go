@@ -278,3 +278,19 @@ func TestDurationAndBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestSeriesAreBounded: of labels with any number of values no more than the bound stay, and
+// all that was counted does.
+func TestSeriesAreBounded(t *testing.T) {
+	var s series
+	for i := range 3 * maxSeries {
+		s.add(1, "stage", fmt.Sprint("s", i), "exit", "ok")
+	}
+	s.add(1, "stage", "s0", "exit", "ok")
+	if got := s[labelText([]string{"stage", "other", "exit", "other"})]; got != 2*maxSeries || len(s) != maxSeries+1 {
+		t.Errorf("%v others in %d series", got, len(s))
+	}
+	if got := s[labelText([]string{"stage", "s0", "exit", "ok"})]; got != 2 {
+		t.Errorf("%v of a known one", got)
+	}
+}
