@@ -57,24 +57,18 @@ const getQuota = 0x800007 // Q_GETQUOTA
 
 // quotaOf queries by descriptor (Linux 5.14), or else by device.
 func quotaOf(fd, kind, id int) (space, bool) {
+	var q diskQuota
 	command := uintptr(getQuota<<8 | kind)
-	for _, query := range []func(*diskQuota) unix.Errno{
-		func(q *diskQuota) unix.Errno {
-			_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), command, uintptr(id), uintptr(unsafe.Pointer(q)), 0, 0)
-			return errno
-		},
-		func(q *diskQuota) unix.Errno {
-			_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL, command, uintptr(unsafe.Pointer(device(fd))), uintptr(id), uintptr(unsafe.Pointer(q)), 0, 0)
-			return errno
-		},
-	} {
-		var q diskQuota
-		if query(&q) == 0 {
-			return q.space(), true
-		}
+	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), command, uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
+	if needsDevice(errno) {
+		_, _, errno = unix.Syscall6(unix.SYS_QUOTACTL, command, uintptr(unsafe.Pointer(device(fd))), uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
 	}
-	return space{}, false
+	return q.space(), errno == 0
 }
+
+// needsDevice reports whether the kernel has no query by descriptor, or takes none that was
+// opened with O_PATH.
+func needsDevice(errno unix.Errno) bool { return errno == unix.ENOSYS || errno == unix.EBADF }
 
 // device is the path of the device of a file. It is absolute: the source of a mount
 // without a device, such as "tmpfs", must not name a file of the job's directory.

@@ -131,3 +131,11 @@ func TestDevice(t *testing.T) {
 		t.Errorf("the device of /proc is %q, want an absolute path", got)
 	}
 }
+
+func TestNeedsDevice(t *testing.T) {
+	for errno, want := range map[unix.Errno]bool{unix.ENOSYS: true, unix.EBADF: true, 0: false, unix.ESRCH: false, unix.EPERM: false} {
+		if got := needsDevice(errno); got != want {
+			t.Errorf("%v: %v", errno, got)
+		}
+	}
+}

@@ -39,8 +39,7 @@ const (
 // the file the time of the image still keeps it, and nothing removes it from a file system
 // that is mounted read-only.
 func (s Store) use(e Entry) bool {
-	file, _ := s.Dir.File(e.Name+"."+s.Job+useSuffix, unix.O_WRONLY|unix.O_CREAT)
-	file.Close() // of none it does nothing
+	_ = s.Dir.Create(e.Name + "." + s.Job + useSuffix)
 	if err := s.Dir.Touch(e.Name); err != nil && !errors.Is(err, unix.EROFS) {
 		return false
 	}

@@ -52,6 +52,15 @@ func OpenForLock(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// Create makes an empty file, unless there is a file of that name.
+func (f *Dir) Create(name string) error {
+	file, err := f.File(name, unix.O_WRONLY|unix.O_CREAT)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 // Read returns the content of a file of at most limit bytes.
 func (f *Dir) Read(name string, limit int64) ([]byte, error) {
 	file, err := f.File(name, unix.O_RDONLY)

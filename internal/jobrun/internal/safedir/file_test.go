@@ -39,6 +39,23 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+func TestCreate(t *testing.T) {
+	top := private(t)
+	f := base(t, top, me())
+	testutil.Must(t, f.Create("a"))
+	if text, err := f.Read("a", 0); err != nil || len(text) != 0 {
+		t.Errorf("%q, %v", text, err)
+	}
+	testutil.Must(t, f.Write("a", []byte("text")), f.Create("a"))
+	if text, err := f.Read("a", 10); string(text) != "text" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	testutil.Must(t, os.Mkdir(filepath.Join(top, "dir"), 0o700))
+	if err := f.Create("dir"); err == nil {
+		t.Error("a directory counts as created")
+	}
+}
+
 // TestFileFollowsNoLink, neither to read nor to write.
 func TestFileFollowsNoLink(t *testing.T) {
 	outside := filepath.Join(private(t), "precious")
