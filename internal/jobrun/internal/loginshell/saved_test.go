@@ -72,14 +72,14 @@ func exporting() []profiles.Profile {
 }
 
 // TestDamagedSavedLogin: a script never begins twice, whatever is in the place of what
-// was saved.
+// was saved. One that began may have been killed before its first command.
 func TestDamagedSavedLogin(t *testing.T) {
 	for _, saved := range []string{"exit 3", "exec /bin/true", "kill -9 $$", "trap 'exit 0' DEBUG", "return 5", "kill $$", "declare -x A=\"", "readonly JACAMAR_SCRIPT=x"} {
 		t.Run(saved, func(t *testing.T) {
 			dir := profiles.Profile{}.Home(t)
 			l := &login{bash: "/bin/bash", read: Saved, limit: time.Minute, saved: []byte(saved)}
 			r := l.run(t, dir, "echo run >>~/"+profiles.Mark+"\nexit 7")
-			if want := map[bool]int{true: 1}[r.began]; r.marks != want || r.began && r.code == 0 {
+			if most := map[bool]int{true: 1}[r.began]; r.marks > most || r.began && r.code == 0 {
 				t.Errorf("the script began: %v, and ran %d times, with exit code %d\n%s", r.began, r.marks, r.code, r.out)
 			}
 		})
