@@ -299,7 +299,7 @@ func TestMarkErrors(t *testing.T) {
 		t.Errorf("%v after %d calls", err, calls)
 	}
 	testutil.Must(t, journal.SetMark(dir, journal.StopJob(5), journal.Mark{Made: 1}), os.Chmod(dir.String(), 0o777))
-	defer os.Chmod(dir.String(), 0o750) //nolint:errcheck // the test is over
+	defer os.Chmod(dir.String(), 0o750)
 	drain := DrainOptions{Journal: dir, Name: journal.Drain, Message: "x", Until: time.Hour}
 	for name, do := range map[string]func() error{
 		"stop":   func() error { return o.nothing(&bytes.Buffer{}, []journal.MarkName{journal.StopJob(5)}) },
