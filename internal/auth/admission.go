@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/signal"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
-	"jacamar-ci/internal/proctree"
 )
 
 const (
@@ -47,7 +45,7 @@ type admission struct {
 func (d *authDriver) admit(ctx context.Context, decision policy.Decision) error {
 	a, limit := &admission{d: d, decision: decision}, d.Site.Auth.Concurrency.Wait
 	defer func() { d.warnJournal(a.close(ctx)) }()
-	return whileWaiting(ctx, func(ctx context.Context) (waits bool, refusal error) {
+	return d.whileWaiting(ctx, func(ctx context.Context) (waits bool, refusal error) {
 		full, refusal, err := a.try(ctx)
 		switch {
 		case err != nil:
@@ -67,7 +65,7 @@ func (d *authDriver) admit(ctx context.Context, decision policy.Decision) error 
 // time.
 func (d *authDriver) hold(ctx context.Context, m journal.Mark) error {
 	d.WarnUser(fmt.Errorf("this CI resource takes no new jobs%s: %s; waiting", untilText(m), m.Message))
-	return whileWaiting(ctx, func(ctx context.Context) (waits bool, refusal error) {
+	return d.whileWaiting(ctx, func(ctx context.Context) (waits bool, refusal error) {
 		err := d.inJournal(ctx, func(dir job.AbsPath) (err error) { m, refusal, err = d.marked(dir); return err })
 		if err != nil {
 			d.warn(fmt.Errorf("cannot read the journal: %w", err))
@@ -78,10 +76,13 @@ func (d *authDriver) hold(ctx context.Context, m journal.Mark) error {
 
 // whileWaiting calls look until the job no longer waits, and returns its refusal. It also
 // ends when the runner has ended or stops the stage.
-func whileWaiting(ctx context.Context, look func(context.Context) (waits bool, refusal error)) error {
+func (d *authDriver) whileWaiting(ctx context.Context, look func(context.Context) (waits bool, refusal error)) error {
 	ctx, stop := signal.NotifyContext(ctx, unix.SIGTERM)
 	defer stop()
-	owner, _ := proctree.Find(os.Getppid())
+	owner, err := d.Owner()
+	if err != nil {
+		return err
+	}
 	for {
 		if waits, refusal := look(ctx); !waits {
 			return refusal

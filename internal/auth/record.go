@@ -220,7 +220,7 @@ func hostJournal(dir job.AbsPath) (j *journal.Journal, host string, err error) {
 
 func (d *authDriver) grantedContext(host string, decision policy.Decision) journal.Context {
 	c := d.journalContext()
-	owner, _ := proctree.Find(os.Getppid())
+	owner, _ := d.Owner()
 	c.Host, c.Executor, c.Rule, c.Owner = host, string(d.Site.General.Executor), string(decision.Rule), &owner
 	c.Runner, c.Timeout, c.Trace, c.Span = d.Env.Runner(), d.Facts.Timeout, d.Facts.Trace, d.Facts.Span
 	if d.Facts.Timeout > 0 {

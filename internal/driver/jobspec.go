@@ -3,14 +3,12 @@ package driver
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/settings"
 )
 
@@ -39,6 +37,9 @@ const (
 // reports whether a rule of [batch] is for the job.
 func (s *Session) Request(account job.Account, dirs ipc.Dirs, matches Matches) (r ipc.Request, err error) {
 	r = ipc.Request{Stage: s.Call.Stage, Account: account, Dirs: dirs, Settings: s.settings(), Job: s.job()}
+	if r.Job.Owner, err = s.Owner(); err != nil && s.Call.Stage != job.Cleanup {
+		return r, err
+	}
 	if r.SubStage, err = customexec.SubStage(s.Call.Stage, s.Call.SubStage); err != nil {
 		return r, err
 	}
@@ -52,14 +53,13 @@ func (s *Session) Request(account job.Account, dirs ipc.Dirs, matches Matches) (
 // Matches reports whether a rule is for the job.
 type Matches func(config.Matcher) (bool, error)
 
-// job are the facts of the job. The process of the runner owns it. What the job's
+// job are the facts of the job. What the job's
 // author requests is only passed on: jacamar judges and uses it, as the job's user.
 func (s *Session) job() ipc.Job {
-	owner, _ := proctree.Find(os.Getppid())
 	profile, _ := s.Env.Variable(noProfile)
 	f := s.Facts
 	return ipc.Job{
-		ID: f.ID, Runner: s.Env.Runner(), Project: f.Project, ProjectID: f.ProjectID, Timeout: f.Timeout, Owner: owner,
+		ID: f.ID, Runner: s.Env.Runner(), Project: f.Project, ProjectID: f.ProjectID, Timeout: f.Timeout,
 		Temp: s.Env.TempDir(), Helper: f.Helper, StepRunner: f.StepRunner, Image: f.Image, Services: f.Services,
 		Login: s.Env.Login, NoProfile: profile == "true" || profile == "1",
 		Path: s.variable("PATH", longestText), CustomBuilds: s.variable(customBuilds, longestPath),

@@ -19,6 +19,29 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
+// TestOwner: the parent of this process is the runner while that can read the output. Later
+// it may be any process, which would own the job for as long as it runs.
+func TestOwner(t *testing.T) {
+	r, w, err := os.Pipe()
+	testutil.Must(t, err)
+	defer w.Close()
+	if p, err := ownerBy(w); err != nil || p.PID != os.Getppid() {
+		t.Errorf("%v, %v", p, err)
+	}
+	r.Close()
+	s := &Session{Call: Call{Stage: job.Config}}
+	if s.owner, s.ownerErr = ownerBy(w); s.owner != (proctree.Process{}) {
+		t.Errorf("%v is the runner", s.owner)
+	}
+	if _, err := s.Request(job.Account{}, ipc.Dirs{}, nil); err == nil || !strings.Contains(err.Error(), "the runner has ended") {
+		t.Errorf("the request of a config stage: %v", err)
+	}
+	s.Call.Stage = job.Cleanup
+	if _, err := s.Request(job.Account{}, ipc.Dirs{}, nil); err != nil {
+		t.Errorf("the request of a cleanup: %v", err)
+	}
+}
+
 func environ(t *testing.T, pairs ...string) customexec.Environ {
 	t.Helper()
 	e, err := customexec.ParseEnviron(pairs)
@@ -168,7 +191,8 @@ func session(t *testing.T) *Session {
 	site.General.Executor = "slurm"
 	site.Batch.Rules = []config.Rule{{RuleArgs: settings.RuleArgs{Args: []string{"-p", "ci"}}}}
 	return &Session{
-		Call: Call{Stage: job.Run, SubStage: "build_script"}, Site: site,
+		owner: proctree.Process{PID: 9, Start: 8, Boot: "b"},
+		Call:  Call{Stage: job.Run, SubStage: "build_script"}, Site: site,
 		Facts: customexec.Response{ID: 1, ProjectID: 2, Project: "g/p", Timeout: 3, Helper: true, StepRunner: true, Image: true, Services: true},
 		Env: environ(t, "CUSTOM_ENV_CI_RUNNER_SHORT_TOKEN=t0ken", "CUSTOM_ENV_RUNNER_TEMP_PROJECT_DIR=/b/g/p.tmp", "CUSTOM_ENV_PATH=/bin",
 			"CUSTOM_ENV_CUSTOM_CI_BUILDS_DIR=/c", "CUSTOM_ENV_JACAMAR_CI_NO_PROFILE=1", "CUSTOM_ENV_SCHEDULER_PARAMETER=-N1", "LANG=C.UTF-8", "SECRET=x"),
@@ -177,7 +201,7 @@ func session(t *testing.T) *Session {
 
 func TestRequest(t *testing.T) {
 	s, account, dirs := session(t), job.Account{UID: 1}, ipc.Dirs{Builds: testutil.AbsPath(t, "/b")}
-	owner, _ := proctree.Find(os.Getppid())
+	owner := proctree.Process{PID: 9, Start: 8, Boot: "b"}
 	got, err := s.Request(account, dirs, always)
 	if err != nil {
 		t.Fatal(err)

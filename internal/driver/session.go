@@ -24,6 +24,8 @@ import (
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/lockdown"
+	"jacamar-ci/internal/monitor"
+	"jacamar-ci/internal/proctree"
 	"jacamar-ci/internal/programs"
 	"jacamar-ci/internal/trustedfile"
 )
@@ -53,6 +55,9 @@ type Session struct {
 	Started        time.Time
 	// Thread starts the first jacamar.
 	Thread *inherit.Thread
+	// owner is the process of the runner, ownerErr why that is not known.
+	owner    proctree.Process
+	ownerErr error
 	// Core is the limit on core files that this process started with.
 	Core unix.Rlimit
 
@@ -79,9 +84,24 @@ func Open(call Call) (Session, error) {
 	if locked = errors.Join(locked, moved); locked != nil {
 		err = failure.Configf("cannot lock this process down: %w", locked)
 	}
+	owner, ownerErr := ownerBy(stdout)
 	return Session{
-		Call: call, Env: env, EnvErr: envErr, Stdout: stdout, Stderr: stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,
+		owner: owner, ownerErr: ownerErr, Call: call, Env: env, EnvErr: envErr, Stdout: stdout, Stderr: stderr, Started: time.Now(), Thread: thread, Core: inherited.Core,
 	}, err
+}
+
+// Owner is the process of the runner, which owns the job.
+func (s *Session) Owner() (proctree.Process, error) { return s.owner, s.ownerErr }
+
+// ownerBy is the parent of this process, while that can read the output. A process whose
+// parent has ended gets another one, which would own the job for as long as it runs. By then
+// the kernel has closed the runner's end of the output.
+func ownerBy(output *os.File) (proctree.Process, error) {
+	owner, _ := proctree.Find(os.Getppid())
+	if monitor.IsUnread(output) {
+		return proctree.Process{}, failure.Privatef("the runner has ended")
+	}
+	return owner, nil
 }
 
 // outputs moves both outputs.

@@ -153,6 +153,14 @@ func (m *Monitor) drain(met, held bool) {
 	}
 }
 
+// IsUnread reports whether a file is a pipe that no process can read any more (POLLERR in
+// poll(2)).
+func IsUnread(file *os.File) bool {
+	watched := []unix.PollFd{{Fd: int32(file.Fd())}}
+	_, err := unix.Poll(watched, 0)
+	return err == nil && watched[0].Revents&unix.POLLERR != 0
+}
+
 // runnerGone is closed when the reader of the job's log is gone.
 func (m *Monitor) runnerGone() <-chan struct{} {
 	gone := make(chan struct{})
