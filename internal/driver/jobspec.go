@@ -53,8 +53,8 @@ func (s *Session) Request(account job.Account, dirs ipc.Dirs, matches Matches) (
 // Matches reports whether a rule is for the job.
 type Matches func(config.Matcher) (bool, error)
 
-// job are the facts of the job. What the job's
-// author requests is only passed on: jacamar judges and uses it, as the job's user.
+// job are the facts of the job. What the job's author requests is only passed on: jacamar
+// judges and uses it, as the job's user.
 func (s *Session) job() ipc.Job {
 	profile, _ := s.Env.Variable(noProfile)
 	f := s.Facts

@@ -177,11 +177,11 @@ func (w *Workspace) Prepare() error {
 }
 
 // renew updates the job's record and its reservation. The owner of a reservation is
-// the process that called the driver in the config stage. If that process has ended
-// already, it was a wrapper of the site and not the runner: then the reservation has
-// no owner, and only its time limit ends it.
+// the process that called the driver in the config stage. If that process has ended and
+// another one calls now, it was a wrapper of the site and not the runner: then the
+// reservation has no owner, and only its time limit ends it.
 func (w *Workspace) renew(rec jobRecord, root, scripts *safedir.Dir) error {
-	if w.owners.gone(rec.Host, rec.Owner) {
+	if rec.Owner != w.request.Job.Owner && w.owners.gone(rec.Host, rec.Owner) {
 		rec.Owner.PID = 0
 	}
 	rec.Temp = tempBelow(w.request.Job.Temp, w.request.Dirs.Builds)

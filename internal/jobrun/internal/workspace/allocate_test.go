@@ -219,8 +219,10 @@ func replaceByLink(t *testing.T, path string) {
 func TestWrapperIsNotTakenForTheRunner(t *testing.T) {
 	a := testAccount(t)
 	o := options(t, a, 1)
+	caller := o.Request.Job.Owner
 	o.Request.Job.Owner = dead(t)
 	o = configure(t, o)
+	o.Request.Job.Owner = caller
 	prepare(t, o)
 	if next := configure(t, options(t, a, 2)); slot(next) != "001" {
 		t.Errorf("the next job has %s too", slot(next))
@@ -228,6 +230,25 @@ func TestWrapperIsNotTakenForTheRunner(t *testing.T) {
 	cleanup(t, o)
 	if next := configure(t, options(t, a, 3)); slot(next) != "000" {
 		t.Errorf("after its end the next job has %s", slot(next))
+	}
+}
+
+// TestRunnerEndsDuringPrepare: the caller of prepare is that of config, and has ended. The
+// reservation ends with it, and the next cleanup removes the job's files.
+func TestRunnerEndsDuringPrepare(t *testing.T) {
+	a := testAccount(t)
+	o := options(t, a, 1)
+	o.Request.Job.Owner = dead(t)
+	o = configure(t, o)
+	prepare(t, o)
+	next := configure(t, options(t, a, 2))
+	if slot(next) != "000" {
+		t.Errorf("the next job has %s", slot(next))
+	}
+	prepare(t, next)
+	cleanup(t, next)
+	if _, err := os.Stat(o.Request.Dirs.Scripts.String()); !os.IsNotExist(err) {
+		t.Errorf("the scripts directory of the job is left: %v", err)
 	}
 }
 
