@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
-	"jacamar-ci/internal/proctree"
 )
 
 // Reap cleans up after a job that its runner has abandoned, and returns the exit status.
@@ -172,7 +170,7 @@ func (d *authDriver) cleanUpAfterConfig(ctx context.Context) error {
 		d.warn(err) // a stage runs, or another process has cleaned up
 		return nil
 	}
-	caller, _ := proctree.Find(os.Getppid())
+	caller, _ := d.Owner()
 	if owner, known := r.Owner(); known && owner != caller {
 		err := d.record.live.Close()
 		d.record.live = nil
