@@ -35,12 +35,17 @@ const (
 
 // NewState makes a directory for the account in temp.
 func NewState(temp job.AbsPath, owner job.UID) (*State, error) {
+	var taken error
 	for range stateTries {
 		path, err := StatePath(temp)
 		if err != nil {
 			return nil, err
 		}
 		dir, err := safedir.OpenBase(path, safedir.Rules{Owner: owner})
+		if errors.Is(err, unix.ENOENT) { // a sweep removed it before it was opened, or temp is missing
+			taken = err
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -48,8 +53,9 @@ func NewState(temp job.AbsPath, owner job.UID) (*State, error) {
 			return &State{dir, lock}, nil
 		}
 		dir.Close()
+		taken = failure.Systemf("cannot make a directory in %s: others remove it", temp)
 	}
-	return nil, failure.Systemf("cannot make a directory in %s: others take it away", temp)
+	return nil, taken
 }
 
 // StatePath returns a path for a new directory in temp, here or on another host.

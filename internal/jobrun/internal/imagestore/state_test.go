@@ -1,9 +1,11 @@
 package imagestore
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,6 +92,49 @@ func TestSweep(t *testing.T) {
 	}
 	if err := Sweep(testutil.AbsPath(t, "/no/such/directory"), uid(), time.Now()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNewStateDuringSweeps: sweeps of other jobs remove a new directory at any moment until
+// it is locked.
+func TestNewStateDuringSweeps(t *testing.T) {
+	temp := privateDir(t)
+	done := make(chan struct{})
+	var sweeps sync.WaitGroup
+	for range 2 {
+		sweeps.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					if err := Sweep(temp, uid(), time.Now().Add(time.Minute)); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	for range 300 {
+		s, err := NewState(temp, uid())
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		testutil.Must(t, s.Write("file", []byte("text")), s.Remove())
+	}
+	close(done)
+	sweeps.Wait()
+	if all := left(t, temp); len(all) != 0 {
+		t.Errorf("left: %v", all)
+	}
+}
+
+// TestNewStateNowhere: a missing parent directory is no work of sweeps.
+func TestNewStateNowhere(t *testing.T) {
+	temp := testutil.AbsPath(t, "/no/such/directory")
+	if _, err := NewState(temp, uid()); !errors.Is(err, unix.ENOENT) {
+		t.Errorf("%v", err)
 	}
 }
 
