@@ -1,8 +1,10 @@
 package linefile
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"jacamar-ci/test/harness/testutil"
@@ -45,5 +47,34 @@ func TestAppendReportsTheWrite(t *testing.T) {
 	testutil.Must(t, file.Close())
 	if _, err := Append(file, []byte("one\n")); err == nil {
 		t.Error("a closed file was written")
+	}
+}
+
+// TestAppendAtOnce: a line that another process is writing is not an incomplete one. The
+// kernel makes the length of a file visible by page while it writes.
+func TestAppendAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	line := append(bytes.Repeat([]byte{'x'}, 30_000), '\n')
+	var writers sync.WaitGroup
+	for range 8 {
+		writers.Go(func() {
+			for range 100 {
+				file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := Append(file, line); err != nil {
+					t.Error(err)
+				}
+				file.Close()
+			}
+		})
+	}
+	writers.Wait()
+	got, err := os.ReadFile(path)
+	testutil.Must(t, err)
+	if empty := bytes.Count(got, []byte("\n\n")); empty != 0 || len(got) != 800*len(line) {
+		t.Errorf("%d empty lines, %d bytes, want %d", empty, len(got), 800*len(line))
 	}
 }

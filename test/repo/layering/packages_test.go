@@ -47,7 +47,7 @@ var packages = []pkg{
 	{path: "internal/pump", may: []string{"internal/eintr"}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: "internal/eintr", beyond: []string{unix}, never: []string{"net", "os", "syscall"}},
 	{path: "internal/lockwait", may: []string{"internal/eintr"}, beyond: []string{unix}, never: []string{"net", "os", "syscall"}},
-	{path: "internal/linefile", never: []string{"net", "os/exec", "os/user", "syscall"}},
+	{path: "internal/linefile", beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{path: "internal/procfs", beyond: []string{unix}, never: []string{"net", "os", "syscall"}},
 	{path: "internal/proctree", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
