@@ -191,7 +191,7 @@ func (s stage) runScript() error {
 	default:
 		err = executor.NewLocal(s.request, reaper, s.stdout, s.stderr).Run(s.script, s.stop)
 	}
-	if !submits {
+	if reaper.HasStarted() && !submits {
 		s.writeEnd(time.Since(began), err)
 	}
 	if err != nil {

@@ -155,6 +155,27 @@ func TestReadOnlyCache(t *testing.T) {
 	})
 }
 
+// A script that could not be started has no end: its error is what the log has.
+func TestNoScriptNoEnd(t *testing.T) {
+	onHost(t, func(t *testing.T, r *rig) {
+		dir := place(t)
+		r.mount(t, dir, "-t", "tmpfs", "-o", "mode=1777", "tmpfs")
+		r.reconfigure(t, func(c site.Config) { c.Set("container", "temp_dir", dir) })
+		const end = "jacamar: the script ended: "
+		site.Want(t, r.run(t, r.plain("bb:1")), fakerunner.Success, 0, "ran 42", end+"exit code 0")
+		r.runner.Hooks.Launch = func(stage string) []string {
+			if stage == "build_script" {
+				command(t, "mount", "-o", "remount,ro", dir)
+			}
+			return nil
+		}
+		result := r.refuses(t, r.plain("bb:1"), fakerunner.SystemFailure, 0, "cannot create "+dir, "is mounted read-only")
+		if strings.Contains(result.Trace, end) {
+			t.Errorf("a script ended in:\n%s", result.Trace)
+		}
+	})
+}
+
 // Images on a file system of FUSE, which has neither overlay mounts nor renames with
 // flags: an engine that keeps files works, one that keeps layers reports it.
 func TestCacheOnFUSE(t *testing.T) {

@@ -22,6 +22,8 @@ type Reaper struct {
 	started *sync.Cond
 	own     map[int]chan<- Status
 	idle    bool
+	// used is whether a program was started.
+	used bool
 	// alone has a token whenever the last child was collected.
 	alone chan struct{}
 	// collected has a token whenever some child was.
@@ -104,6 +106,13 @@ func (f *Reaper) Start(c Command) (*Process, error) {
 	return o.process, o.err
 }
 
+// HasStarted reports whether a program was started.
+func (f *Reaper) HasStarted() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.used
+}
+
 func (f *Reaper) start(c Command) (*Process, error) {
 	files := make([]uintptr, len(c.Files))
 	for i, file := range c.Files {
@@ -124,7 +133,7 @@ func (f *Reaper) start(c Command) (*Process, error) {
 		return nil, err
 	}
 	f.own[pid] = done
-	f.idle = false
+	f.idle, f.used = false, true
 	f.started.Signal()
 	return &Process{PID: pid, Done: done}, nil
 }
