@@ -71,11 +71,12 @@ type decided struct {
 // before the token is verified. No process is started for the user before the policy
 // grants an account. From then on only that account touches the user's files.
 func (d *authDriver) serve(ctx context.Context) error {
-	if err := d.resume(); err != nil {
-		return err
-	}
+	unusable := d.resume()
 	if d.NothingToCleanUp() {
-		return d.cleanUpAfterConfig(ctx)
+		return d.cleanUpByJournal(ctx, unusable)
+	}
+	if unusable != nil {
+		return unusable
 	}
 	if err := d.openSite(ctx); err != nil {
 		return err

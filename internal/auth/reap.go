@@ -145,36 +145,40 @@ func (d *authDriver) settle(ctx context.Context, failed error) {
 	}
 }
 
-// cleanUpAfterConfig cleans up after a config stage of this runner that was killed: it
-// left no state, but the journal has the job.
-func (d *authDriver) cleanUpAfterConfig(ctx context.Context) error {
+// cleanUpByJournal cleans up after a job without a state: this runner's config stage was
+// killed, or it is unusable because the programs were updated during the job. Only the
+// journal has the job then.
+func (d *authDriver) cleanUpByJournal(ctx context.Context, unusable error) error {
 	if d.Call.Configuration == "" {
-		return nil
+		return unusable
 	}
 	if err := d.openSite(ctx); err != nil {
 		return err
 	}
 	if d.findHelper() != nil || !d.Site.Auth.Journal.Enabled {
-		return nil // the journal cannot be read
+		return unusable // the journal cannot be read
 	}
 	facts, err := customexec.ReadResponse(d.Env.Response)
 	if err != nil {
-		return nil // nothing is known of the job
+		return unusable // nothing is known of the job
 	}
 	key, ok := d.findLive(ctx, facts)
 	if !ok {
-		return nil
+		return unusable
 	}
 	r, err := d.takeOver(ctx, key)
 	if err != nil {
 		d.warn(err) // a stage runs, or another process has cleaned up
-		return nil
+		return unusable
 	}
 	caller, _ := d.Owner()
 	if owner, known := r.Owner(); known && owner != caller {
 		err := d.record.live.Close()
 		d.record.live = nil
-		return err
+		return errors.Join(unusable, err)
+	}
+	if unusable != nil {
+		d.warn(unusable)
 	}
 	defer func() { d.settle(ctx, err); d.record.live = nil }()
 	err = d.cleanUpAfter(ctx, r)

@@ -167,7 +167,7 @@ func DecideCleanup(f Facts, r Rules, refused error) (Grant, Decision) {
 // DecideReap grants the cleanup of a job that its runner abandoned and whose config
 // stage was granted the account of the facts. It checks what DecideCleanup does.
 func DecideReap(f Facts, r Rules) (Grant, Decision) {
-	return decideCleanup(f, r, "the config stage granted the job, and its runner abandoned it")
+	return decideCleanup(f, r, "the config stage granted the job")
 }
 
 func decideCleanup(f Facts, r Rules, reason string) (Grant, Decision) {
