@@ -120,7 +120,7 @@ var packages = []pkg{
 		path: "internal/auth/admin/trial", may: []string{auth + "subprocess", auth + "thread", "internal/customexec", "internal/job"}, beyond: []string{toml},
 		never: []string{"net", "os/exec", "os/user", "syscall"},
 	},
-	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability", "internal/rlimit"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
+	{path: auth + "subprocess", may: []string{auth + "thread", "internal/capability", "internal/pump", "internal/rlimit"}, beyond: []string{unix}, never: []string{"net", "os/user"}},
 	{path: "internal/auth/admin/explain", may: []string{auth + "claims", auth + "idtoken", auth + "policy", "internal/job"}, never: effects},
 	{path: auth + "claims", may: []string{"internal/job"}, never: effects},
 	{
@@ -166,7 +166,7 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: jobrun + "batch", may: []string{
 		jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "scheduler", jobrun + "diskspace",
-		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
+		"internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree", "internal/pump",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{path: "internal/cell", never: effects},
 	{path: jobrun + "container", may: []string{jobrun + "scheduler", "internal/cell", "internal/failure", "internal/image", "internal/job"}, never: effects},
@@ -180,7 +180,7 @@ var packages = []pkg{
 	},
 	{path: jobrun + "executor", may: []string{
 		"internal/jobrun/engines", jobrun + "batch", jobrun + "container", jobrun + "imagestore", jobrun + "tail", jobrun + "loginshell", jobrun + "process", jobrun + "safedir", jobrun + "scheduler", jobrun + "scheduler/*",
-		"internal/eintr", "internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree",
+		"internal/eintr", "internal/failure", "internal/ipc", "internal/job", "internal/joblog", "internal/proctree", "internal/pump",
 	}, beyond: []string{unix}, never: []string{"net", "os/exec"}},
 	{
 		path: jobrun + "safedir", may: []string{jobrun + "diskspace", "internal/eintr", "internal/failure", "internal/job", "internal/lockwait", "internal/mounts", "internal/noreplace", "internal/trustedfile"},

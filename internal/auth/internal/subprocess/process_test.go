@@ -86,3 +86,24 @@ func endMarked(t *testing.T, marker string) {
 		}
 	}
 }
+
+// TestCaptureAfterTheDeadline: this process may get no processor until the deadline for the
+// last output is over. The output is there all the same, and no process holds it.
+func TestCaptureAfterTheDeadline(t *testing.T) {
+	past := time.Now().Add(-time.Second)
+	c, err := newCapture(1 << 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if _, err := c.w.WriteString("out\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.r.SetReadDeadline(past); err != nil {
+		t.Fatal(err)
+	}
+	c.start()
+	if held := c.finish(past); held || string(c.data) != "out\n" {
+		t.Errorf("held %v, output %q", held, c.data)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/pump"
 )
 
 // supervise waits for the end of the helper, its timeout or its output limit, and then
@@ -30,11 +32,13 @@ func supervise(ctx context.Context, cmd *exec.Cmd, out, errs *capture) (Result, 
 	}
 	// The only possible failure is ESRCH: no process is left.
 	_ = unix.Kill(-pid, unix.SIGKILL)
-	select {
-	case <-exited:
-	case <-time.After(grace):
-		// Blocked in the kernel, for example on a dead file server. The signal is pending.
-		return Result{}, cause
+	if cause != nil { // otherwise it has exited
+		select {
+		case <-exited:
+		case <-time.After(grace):
+			// Blocked in the kernel, for example on a dead file server. The signal is pending.
+			return Result{}, cause
+		}
 	}
 	if err := cmd.Wait(); cmd.ProcessState == nil {
 		// Another part of this process has waited for it.
@@ -97,9 +101,9 @@ func (d *capture) start() {
 
 func (d *capture) read() {
 	defer close(d.done)
-	chunk := make([]byte, 32<<10)
+	chunk, from := make([]byte, 32<<10), pump.NewReader(d.r)
 	for {
-		n, err := d.r.Read(chunk)
+		n, err := from.Read(chunk)
 		d.keep(chunk[:n])
 		if err != nil {
 			d.cut = os.IsTimeout(err)

@@ -14,6 +14,7 @@ import (
 
 	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
+	"jacamar-ci/internal/pump"
 )
 
 // Commander runs a batch system's commands to their end, or until ctx ends.
@@ -179,7 +180,7 @@ func newCapture() (*capture, *os.File, error) {
 
 func (c *capture) read() {
 	defer close(c.done)
-	c.buf, _ = io.ReadAll(io.LimitReader(c.pipe, outputLimit))
+	c.buf, _ = io.ReadAll(io.LimitReader(pump.NewReader(c.pipe), outputLimit))
 	if len(c.buf) == outputLimit {
 		close(c.limitReached)
 	}
@@ -187,11 +188,8 @@ func (c *capture) read() {
 
 // text returns the output, after the command has ended.
 func (c *capture) text() string {
-	select {
-	case <-c.done:
-	case <-time.After(outputGrace):
-	}
-	c.pipe.Close()
+	_ = c.pipe.SetReadDeadline(time.Now().Add(outputGrace))
 	<-c.done
+	c.pipe.Close()
 	return string(c.buf)
 }

@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/internal/jobrun/internal/imagestore"
 	"jacamar-ci/internal/jobrun/internal/process"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/internal/pump"
 )
 
 // Contained runs a script in a container on this host. No login shell is around it: a
@@ -216,10 +217,10 @@ func (c Contained) wire(script []byte) (w *containerWires, err error) {
 // once no process of the container is left.
 func (w *containerWires) started() (marks func() string) {
 	w.closeTheirs()
-	text := make(chan string, 1)
+	text, from := make(chan string, 1), pump.NewReader(w.marks)
 	go func() {
-		all, _ := io.ReadAll(io.LimitReader(w.marks, container.MaxMarks))
-		_, _ = io.Copy(io.Discard, w.marks) // so that no writer waits
+		all, _ := io.ReadAll(io.LimitReader(from, container.MaxMarks))
+		_, _ = io.Copy(io.Discard, from) // so that no writer waits
 		text <- string(all)
 	}()
 	return func() string {

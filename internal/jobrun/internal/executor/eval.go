@@ -10,6 +10,7 @@ import (
 
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/process"
+	"jacamar-ci/internal/pump"
 )
 
 // maxValues bounds what is read, in bytes.
@@ -41,7 +42,7 @@ func (l Login) Eval(words ...string) ([]string, error) {
 	}
 	defer l.Reaper.Sweep(evalGrace, nil)
 	values := make(chan []string, 1)
-	go func() { values <- readValues(out) }()
+	go func() { values <- readValues(pump.NewReader(out)) }()
 	select {
 	case v := <-values:
 		return complete(v, len(words))
