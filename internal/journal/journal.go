@@ -107,10 +107,29 @@ func checkOwnedBy(owner, fd int, shown string, kind uint32) error {
 		return fmt.Errorf("cannot use %s: %w", shown, foreignError{int(st.Uid), owner})
 	case st.Mode&0o022 != 0:
 		return fmt.Errorf("cannot use %s: mode %04o lets others write it", shown, st.Mode&0o7777)
+	case kind == unix.S_IFREG && st.Nlink == 0:
+		return fmt.Errorf("cannot use %s: %w", shown, errUnlinked)
 	case kind == unix.S_IFREG && st.Nlink != 1:
 		return fmt.Errorf("cannot use %s: it has %d hard links", shown, st.Nlink)
 	}
 	return nil
+}
+
+// errUnlinked is why an open file is not used: another process has removed or replaced it
+// since it was opened.
+var errUnlinked = errors.New("it was removed meanwhile")
+
+// unlinkedTries bounds how often a name is opened again that others replace all the time.
+const unlinkedTries = 1000
+
+// named calls open until what it opens still has its name.
+func named[F any](open func() (F, error)) (f F, err error) {
+	for range unlinkedTries {
+		if f, err = open(); !errors.Is(err, errUnlinked) {
+			break
+		}
+	}
+	return f, err
 }
 
 // foreignError is why a file of another account is not used: that account may have put it
@@ -140,19 +159,33 @@ func (j *Journal) Create(k Key, first ...Event) (*Live, error) {
 func (j *Journal) Resume(k Key, first ...Event) (*Live, error) { return j.open(liveDir, k, 0, first) }
 
 func (j *Journal) open(dir string, k Key, flags int, first []Event) (*Live, error) {
-	file, err := j.file(dir, k.String(), flags)
+	file, err := named(func() (*os.File, error) { return j.openLocked(dir, k, flags) })
 	if err != nil {
 		return nil, err
 	}
 	l := &Live{j, k, file}
+	if err := l.Append(first...); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// openLocked opens and locks the file of a job. errUnlinked means that another process has
+// ended the job before the file was locked.
+func (j *Journal) openLocked(dir string, k Key, flags int) (*os.File, error) {
+	file, err := j.file(dir, k.String(), flags)
+	if err != nil {
+		return nil, err
+	}
 	if err = lock(file, unix.F_RDLCK, ErrTaken); err == nil {
-		err = l.Append(first...)
+		err = checkOwner(int(file.Fd()), file.Name(), unix.S_IFREG)
 	}
 	if err != nil {
 		file.Close()
 		return nil, err
 	}
-	return l, nil
+	return file, nil
 }
 
 // lock locks the first byte of a file until it is closed, without waiting. Its error is
@@ -181,6 +214,10 @@ func (j *Journal) file(dir, name string, flags int) (*os.File, error) {
 		defer unix.Close(below)
 		parent = below
 	}
+	return named(func() (*os.File, error) { return openFile(parent, name, shown, flags) })
+}
+
+func openFile(parent int, name, shown string, flags int) (*os.File, error) {
 	// O_NONBLOCK: a FIFO in its place must not block this process.
 	fd, err := eintr.Openat(parent, name, unix.O_RDWR|unix.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK|flags)
 	if err != nil {

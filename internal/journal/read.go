@@ -103,6 +103,10 @@ func filesIn(dir job.AbsPath, host, below string) ([]fs.DirEntry, error) {
 // never through a link. All of it must belong to the owner of that directory or to
 // root, also where another account reads: root may read the journal of a service account.
 func openBelow(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
+	return named(func() (*os.File, error) { return openOnce(dir, kind, names...) })
+}
+
+func openOnce(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
 	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	shown := dir.String()
 	fd, err := eintr.Openat(unix.AT_FDCWD, shown, flags|unix.O_DIRECTORY)
@@ -205,6 +209,25 @@ func parseEvents(text []byte) []Event {
 	}
 	return events
 }
+
+// Whole returns the text of a day up to the last end of a job or refusal. The lines of a job
+// are added by one write, of which a reader may see only the first pages; what ends there
+// without an end is being written, or was left by a full disk and is still live.
+func Whole(text []byte) []byte {
+	rest := text
+	for len(rest) > 0 {
+		at := bytes.LastIndexByte(rest[:len(rest)-1], '\n') + 1
+		events := parseEvents(rest[at:])
+		if len(events) == 1 && events[0].Name.isLast() || string(bytes.TrimLeft(rest[at:], " ")) == "\n" {
+			return rest // the latter was forgotten, or precedes what is being written
+		}
+		rest = rest[:at]
+	}
+	return nil
+}
+
+// isLast reports whether an event is the last one of its record.
+func (n Name) isLast() bool { return n == Ended || n == Reaped || n == Refused }
 
 // Day returns the ended jobs and the refusals of one file of a day, in the order of
 // their first lines. It ignores duplicate lines, which an interrupted cleanup leaves.

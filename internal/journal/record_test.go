@@ -249,6 +249,30 @@ func TestRecordsOfADay(t *testing.T) {
 	}
 }
 
+// TestWhole: of a day that is being written, at any byte, only what has its end counts.
+func TestWhole(t *testing.T) {
+	var text, whole []byte
+	for _, e := range []Event{
+		At(start, Refused, Context{Job: 1}), At(start, Granted, Context{Job: 2}), At(start, Stage, Context{Job: 2}), At(start, Ended, Context{Job: 2}),
+		At(start, Granted, Context{Job: 3}), At(start, Reaped, Context{Job: 3}), At(start, Granted, Context{Job: 4}), At(start, Stage, Context{Job: 4}),
+	} {
+		line, err := e.line()
+		testutil.Must(t, err)
+		for n := range line {
+			if got := Whole(append(text, line[:n]...)); string(got) != string(whole) {
+				t.Fatalf("%q of %q", got, append(text, line[:n]...))
+			}
+		}
+		if text = append(text, line...); e.Name != Granted && e.Name != Stage {
+			whole = slices.Clone(text)
+		}
+	}
+	blank := append(whole, strings.Repeat(" ", 20)+"\n"...)
+	if got := Whole(append(blank, "{"...)); string(got) != string(blank) {
+		t.Errorf("what was forgotten counts as unfinished: %q", got[len(whole):])
+	}
+}
+
 // TestLogins: those of the account's jobs, and of no other account.
 func TestLogins(t *testing.T) {
 	j, p := open(t)
