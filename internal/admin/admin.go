@@ -88,14 +88,18 @@ func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
 	return in, err
 }
 
-// jobsNow reads the jobs of a host that live or wait for a place.
+// jobsNow reads the jobs of a host that live or wait for a place. Those that wait come
+// first: one that is admitted meanwhile is found as live, and one that ends as past.
 func jobsNow(dir job.AbsPath, host string) ([]journal.Record, error) {
-	live, err := journal.LiveJobs(dir, host)
+	waiting, err := journal.WaitingJobs(dir, host)
 	if err != nil {
 		return nil, err
 	}
-	waiting, err := journal.WaitingJobs(dir, host)
-	return append(live, waiting...), err
+	live, err := journal.LiveJobs(dir, host)
+	isLive := func(w journal.Record) bool {
+		return slices.ContainsFunc(live, func(l journal.Record) bool { return l.Key == w.Key })
+	}
+	return append(live, slices.DeleteFunc(waiting, isLive)...), err
 }
 
 // hostsOf are the hosts of a journal; a missing journal is errNoJournal.
@@ -136,7 +140,7 @@ func days(dir job.AbsPath, host string, since time.Time) (all []journal.Record, 
 			unread = errors.Join(unread, missing(err))
 			continue
 		}
-		all = append(all, journal.Day(host, text)...)
+		all = append(all, journal.Day(host, journal.Whole(text))...)
 	}
 	all = journal.WithoutDoubles(all)
 	return slices.DeleteFunc(all, func(r journal.Record) bool { return r.Last().Before(since) }), unread, nil

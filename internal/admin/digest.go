@@ -41,10 +41,13 @@ func newAccounting(r journal.Record) accounting {
 	}
 }
 
+// lateEnds is how long after midnight the jobs of the day before may still be being recorded.
+const lateEnds = time.Minute
+
 // Digest writes for each day before today, that has none yet, one accounting line a job.
 // It is for the account that has the journal.
 func Digest(w io.Writer, dir job.AbsPath, now time.Time) error {
-	written, today := 0, now.UTC().Format(time.DateOnly)
+	written, today := 0, now.Add(-lateEnds).UTC().Format(time.DateOnly)
 	err := Journals{dir}.each(func(dir job.AbsPath, host string) error {
 		days, err := journal.Undigested(dir, host, today)
 		if err != nil {
@@ -71,7 +74,7 @@ func digestDay(w io.Writer, dir job.AbsPath, host, day string) error {
 	}
 	var out bytes.Buffer
 	lines := 0
-	for _, r := range journal.Day(host, text) {
+	for _, r := range journal.Day(host, journal.Whole(text)) {
 		if _, refused := r.Find(journal.Refused); refused {
 			continue
 		}

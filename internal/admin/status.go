@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,23 +47,33 @@ func Status(o StatusOptions, now time.Time) (status.Snapshot, error) {
 	return s, o.metrics(s)
 }
 
+// metrics counts what was not counted before. Another run waits meanwhile: its counters
+// would be older than those that it replaces.
 func (o StatusOptions) metrics(s status.Snapshot) error {
-	c, err := readCounters(o.Counters)
-	if err != nil {
-		return err
+	var uncounted, failed error
+	err := replace(o.Counters, func(w io.Writer) error {
+		var c status.Counters
+		if c, uncounted, failed = o.count(); failed != nil {
+			return failed
+		}
+		if failed = replace(o.Metrics, func(w io.Writer) error { return s.Metrics(w, c) }); failed != nil {
+			return failed
+		}
+		return json.NewEncoder(w).Encode(c)
+	})
+	return errors.Join(cmp.Or(failed, err), uncounted)
+}
+
+// count counts the jobs of all hosts. uncounted is why some are left out.
+func (o StatusOptions) count() (c status.Counters, uncounted, err error) {
+	if c, err = readCounters(o.Counters); err != nil {
+		return c, nil, err
 	}
-	var uncounted error
 	err = o.Journals.each(func(dir job.AbsPath, host string) error {
 		uncounted = errors.Join(uncounted, c.Count(dir, host))
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	if err := replace(o.Counters, func(w io.Writer) error { return json.NewEncoder(w).Encode(c) }); err != nil {
-		return err
-	}
-	return errors.Join(replace(o.Metrics, func(w io.Writer) error { return s.Metrics(w, c) }), uncounted)
+	return c, uncounted, err
 }
 
 // readCounters reads what earlier runs have counted. A file that a power failure left

@@ -112,7 +112,7 @@ func (c *Counters) Count(dir job.AbsPath, host string) error {
 			return fmt.Errorf("cannot count the jobs of %s on %s: %w", day, host, err)
 		}
 		more := len(text) == maxChunk
-		text = text[:bytes.LastIndexByte(text, '\n')+1] // the rest is being written
+		text = journal.Whole(text) // the rest is being written
 		for _, r := range journal.Day(host, text) {
 			c.count(r)
 		}
