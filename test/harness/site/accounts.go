@@ -49,7 +49,9 @@ const accountsLock = "/run/jacamar-test-accounts.lock"
 
 // ensure creates the missing accounts. They remain between runs: to create one again is
 // harmless, to remove one is not.
-func (c Accounts) ensure() error {
+func (c Accounts) ensure() error { return withAccountsLock(c.create) }
+
+func withAccountsLock(work func() error) error {
 	lock, err := openLock(accountsLock)
 	if err != nil {
 		return err
@@ -58,6 +60,28 @@ func (c Accounts) ensure() error {
 	if err := flock(int(lock.Fd())); err != nil {
 		return fmt.Errorf("cannot lock %s: %w", accountsLock, err)
 	}
+	return work()
+}
+
+// BeforeCopy runs a function that copies the machine's files of accounts, for a process
+// with files of its own in their place. It first creates this process's accounts: in the
+// copy they would be missing for the next process of the set, and their ids would be those
+// of another set's accounts.
+func BeforeCopy(work func() error) error {
+	i, err := Installed()
+	if err != nil {
+		return err
+	}
+	return withAccountsLock(func() error {
+		if err := i.Accounts.create(); err != nil {
+			return err
+		}
+		return work()
+	})
+}
+
+// create is for the holder of the lock.
+func (c Accounts) create() error {
 	service := []string{"--system", "--user-group", "--create-home", "--home-dir", "/var/lib/" + c.Runner, "--shell", "/usr/sbin/nologin", "--comment", "jacamar test service"}
 	helper := []string{"--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "--comment", "jacamar test helpers"}
 	for name, args := range map[string][]string{c.Alice: person(), c.Bob: person(), c.Runner: service, c.Helper: helper} {
@@ -77,11 +101,40 @@ func ensureAccount(name string, args []string) error {
 	if _, err := user.Lookup(name); err == nil {
 		return nil
 	}
+	if copied() {
+		return fmt.Errorf("cannot make the account %s in a copy of /etc: call BeforeCopy", name)
+	}
 	out, err := exec.Command("/usr/sbin/useradd", append(args, name)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("cannot make the account %s: %w: %s", name, err, strings.TrimSpace(string(out)))
 	}
-	return nil
+	a, err := LookupAccount(name)
+	if err != nil {
+		return err
+	}
+	return a.ownHome()
+}
+
+// ownHome gives an account a home that a removed one has left: useradd(8) leaves that as
+// it is.
+func (a Account) ownHome() error {
+	if _, err := os.Stat(a.Home); errors.Is(err, fs.ErrNotExist) {
+		return nil // a service account's
+	}
+	return filepath.WalkDir(a.Home, func(path string, _ fs.DirEntry, err error) error {
+		return errors.Join(err, os.Lchown(path, int(a.UID), int(a.GID)))
+	})
+}
+
+// copied reports whether another directory is mounted over /etc (proc_pid_mountinfo(5)).
+func copied() bool {
+	text, _ := os.ReadFile("/proc/thread-self/mountinfo")
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) > 4 && f[4] == "/etc" && f[3] != "/" {
+			return true
+		}
+	}
+	return false
 }
 
 // maxPeople is how many People can be.
@@ -98,33 +151,33 @@ func (c Accounts) people(count int) []string {
 
 // People returns accounts of jobs: Alice, Bob, and more that are created when a test first
 // needs them, and that remain. They have no processes.
-func (c Accounts) People(count int) ([]Account, error) {
+func (c Accounts) People(count int) (all []Account, err error) {
 	if err := c.ensure(); err != nil {
 		return nil, err
 	}
-	lock, err := openLock(accountsLock)
+	err = withAccountsLock(func() error {
+		for _, name := range c.people(count) {
+			a, err := ensurePerson(name)
+			if err != nil {
+				return err
+			}
+			all = append(all, a)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// ensurePerson creates an account if necessary, and ends its processes.
+func ensurePerson(name string) (Account, error) {
+	if err := ensureAccount(name, person()); err != nil {
+		return Account{}, err
+	}
+	a, err := LookupAccount(name)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
-	defer lock.Close()
-	if err := flock(int(lock.Fd())); err != nil {
-		return nil, fmt.Errorf("cannot lock %s: %w", accountsLock, err)
-	}
-	var all []Account
-	for _, name := range c.people(count) {
-		if err := ensureAccount(name, person()); err != nil {
-			return nil, err
-		}
-		a, err := LookupAccount(name)
-		if err != nil {
-			return nil, err
-		}
-		if err := endAll(a); err != nil {
-			return nil, err
-		}
-		all = append(all, a)
-	}
-	return all, nil
+	return a, endAll(a)
 }
 
 // endAll kills the processes of an account.
@@ -176,9 +229,7 @@ func (a Account) resetHome(skeleton string) error {
 	for _, e := range entries {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(a.Home, e.Name())))
 	}
-	return errors.Join(err, os.CopyFS(a.Home, os.DirFS(skeleton)), filepath.WalkDir(a.Home, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(path, int(a.UID), int(a.GID)))
-	}))
+	return errors.Join(err, os.CopyFS(a.Home, os.DirFS(skeleton)), a.ownHome())
 }
 
 // LookupAccount returns an account with all its groups.

@@ -3,8 +3,12 @@ package site
 import (
 	"errors"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAccounts(t *testing.T) {
@@ -26,6 +30,40 @@ func TestAccounts(t *testing.T) {
 	if runner, err := LookupAccount(accountSet(0).Runner); err != nil || runner.UID >= 1000 || runner.UID == 0 {
 		t.Errorf("%+v %v: the service account is a system account", runner, err)
 	}
+}
+
+// TestNoAccountInACopy: an account that is made in a copy of /etc would be missing later,
+// and another account would get its ids.
+func TestNoAccountInACopy(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: it makes a mount namespace")
+	}
+	err := inCopy(t, func() error { return ensureAccount("jci-in-a-copy", []string{"--system", "--no-create-home"}) })
+	if err == nil || !strings.Contains(err.Error(), "in a copy of /etc") {
+		t.Errorf("%v", err)
+	}
+	if err := inCopy(t, accountSet(0).ensure); err != nil { // those that are there already
+		t.Error(err)
+	}
+}
+
+// inCopy runs f on a thread that has a copy of /etc.
+func inCopy(t *testing.T, f func() error) error {
+	t.Helper()
+	etc := t.TempDir()
+	if err := BeforeCopy(func() error { return exec.Command("cp", "-a", "/etc/.", etc).Run() }); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // the thread ends with its namespace
+		err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount(etc, "/etc", "", unix.MS_BIND, ""))
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
 }
 
 func TestJobAccountIsNeverRoot(t *testing.T) {

@@ -102,7 +102,9 @@ func nameAccounts() (down func() error, err error) {
 	if err != nil {
 		return down, err
 	}
-	return down, extendEtc(dir, map[string]string{"passwd": passwd, "group": group, "shadow": shadow})
+	return down, site.BeforeCopy(func() error {
+		return extendEtc(dir, map[string]string{"passwd": passwd, "group": group, "shadow": shadow})
+	})
 }
 
 // extendEtc mounts a copy with more lines in some files over /etc: a mount on one of the
