@@ -274,7 +274,7 @@ func TestReapOfManyAccounts(t *testing.T) {
 		select {
 		case <-other:
 			return nil
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			return errors.New("the other account's job was not cleaned up meanwhile")
 		}
 	}}

@@ -30,7 +30,7 @@ func entered(t *testing.T, p Destination, mark string) {
 // datagrams collects two packets.
 func datagrams(t *testing.T, conn net.PacketConn) []string {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	var got []string

@@ -57,7 +57,7 @@ func TestKillReachesTheGroup(t *testing.T) {
 	for _, pid := range same {
 		p, alive := Find(pid)
 		gone := !alive || p.Gone()
-		for end := time.Now().Add(5 * time.Second); pid != other && !gone && time.Now().Before(end); gone = p.Gone() {
+		for end := time.Now().Add(time.Minute); pid != other && !gone && time.Now().Before(end); gone = p.Gone() {
 		}
 		if gone != (pid != other) {
 			t.Errorf("%d: gone is %v, and %d has another group", pid, gone, other)
@@ -335,7 +335,7 @@ func TestKillTree(t *testing.T) {
 	KillTree(time.Now().Add(time.Minute), roots(cmd.Process.Pid))
 	_ = cmd.Wait()
 	for _, pid := range below {
-		for end := time.Now().Add(10 * time.Second); ; {
+		for end := time.Now().Add(time.Minute); ; {
 			if stat, ok := readStat(pid); !ok || stat.ended {
 				break
 			}
@@ -361,7 +361,7 @@ func TestKillTreeStopsFirst(t *testing.T) {
 	KillTree(time.Now().Add(time.Minute), func() []int {
 		// The first look below the root follows its third call.
 		calls++
-		for end := time.Now().Add(10 * time.Second); calls == 4 && !stopped && time.Now().Before(end); {
+		for end := time.Now().Add(time.Minute); calls == 4 && !stopped && time.Now().Before(end); {
 			stopped = Look(child).State == 'T'
 		}
 		return []int{cmd.Process.Pid}

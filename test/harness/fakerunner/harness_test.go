@@ -72,7 +72,7 @@ func call(t *testing.T, r fakerunner.Result, stage string) fakerunner.Call {
 
 // soon bounds the waiting for an event.
 func soon(t *testing.T) context.Context {
-	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(stop)
 	return ctx
 }

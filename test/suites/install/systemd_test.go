@@ -111,7 +111,7 @@ func removeGroups(t *testing.T, top string) {
 	slices.Reverse(all)
 	for _, dir := range all {
 		err := os.Remove(dir)
-		for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); err = os.Remove(dir) {
+		for end := time.Now().Add(time.Minute); err != nil && time.Now().Before(end); err = os.Remove(dir) {
 			time.Sleep(20 * time.Millisecond) // a process that has ended leaves its group a little later, without an event
 		}
 		if err != nil {

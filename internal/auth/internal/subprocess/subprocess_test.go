@@ -111,7 +111,7 @@ func TestRunKillsMisbehaving(t *testing.T) {
 		want   error
 		stdout string
 	}{
-		{"hangs", "echo begun; exec sleep 1000", 300 * time.Millisecond, TimeoutError{300 * time.Millisecond}, "begun\n"},
+		{"hangs", "echo begun; exec sleep 1000", 2 * time.Second, TimeoutError{2 * time.Second}, "begun\n"},
 		{"hangs and ignores TERM", "trap '' TERM; while :; do sleep 1000; done", 300 * time.Millisecond, TimeoutError{300 * time.Millisecond}, ""},
 		{"waits for a child that hangs", "sleep 1000", 300 * time.Millisecond, TimeoutError{300 * time.Millisecond}, ""},
 		{"one byte too much", "head -c 65537 /dev/zero", 20 * time.Second, OutputError{64 << 10}, string(make([]byte, 65536))},

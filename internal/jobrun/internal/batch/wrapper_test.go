@@ -214,8 +214,11 @@ func terminated(t *testing.T, d directory, home, name, text string) endStatus {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && !contains(t, d, name, text); {
-		<-time.After(10 * time.Millisecond)
+	for end := time.Now().Add(time.Minute); !contains(t, d, name, text); <-time.After(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Errorf("no %q in %s", text, name)
+			break
+		}
 	}
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -92,7 +92,7 @@ func (r *Registry) start() error {
 	if err := r.cmd.Start(); err != nil {
 		return err
 	}
-	for range 200 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		answer, err := r.client.Get("https://" + r.Host + "/v2/")
 		if err == nil {
 			return answer.Body.Close()

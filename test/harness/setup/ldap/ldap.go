@@ -182,7 +182,7 @@ func (d *Directory) Serve(t testing.TB, ns *namespace.Namespace, lines ...string
 func eventually(ok func() bool) bool {
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-again.C {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-again.C {
 		if ok() {
 			return true
 		}

@@ -82,7 +82,7 @@ func (s *Server) run(t testing.TB, dir, text string, listens func() bool) {
 		_ = cmd.Process.Kill()
 		<-ended
 	})
-	if !eventually(10*time.Second, listens) {
+	if !eventually(time.Minute, listens) {
 		t.Fatalf("rsyslogd does not listen:\n%s", out.String())
 	}
 }
@@ -122,7 +122,7 @@ func (s *Server) listens() bool {
 func (s *Server) Await(t testing.TB, text string) string {
 	t.Helper()
 	var b []byte
-	if !eventually(10*time.Second, func() bool {
+	if !eventually(time.Minute, func() bool {
 		b, _ = os.ReadFile(s.File)
 		return strings.Contains(string(b), text)
 	}) {
