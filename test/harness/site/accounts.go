@@ -47,9 +47,20 @@ func accountSet(n int) Accounts {
 // from creating the same account twice.
 const accountsLock = "/run/jacamar-test-accounts.lock"
 
-// ensure creates the missing accounts. They remain between runs: to create one again is
-// harmless, to remove one is not.
-func (c Accounts) ensure() error { return withAccountsLock(c.create) }
+// ensureAll creates the missing accounts of all sets. They remain between runs: to create one
+// again is harmless, to remove one is not. The first process on a new machine creates all,
+// before any test: useradd(8) replaces /etc/passwd, and with that the kernel removes the
+// mounts over it of the namespaces that other tests have (mount_namespaces(7)).
+func ensureAll() error {
+	return withAccountsLock(func() error {
+		for n := range accountSets() {
+			if err := accountSet(n).create(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
 
 func withAccountsLock(work func() error) error {
 	lock, err := openLock(accountsLock)
@@ -64,37 +75,26 @@ func withAccountsLock(work func() error) error {
 }
 
 // BeforeCopy runs a function that copies the machine's files of accounts, for a process
-// with files of its own in their place. It first creates this process's accounts: in the
-// copy they would be missing for the next process of the set, and their ids would be those
-// of another set's accounts.
+// with files of its own in their place. All accounts are in the copy: one that is made in it
+// would be missing later, and have the ids of another one.
 func BeforeCopy(work func() error) error {
-	i, err := Installed()
-	if err != nil {
+	if _, err := Installed(); err != nil {
 		return err
 	}
-	return withAccountsLock(func() error {
-		if err := i.Accounts.create(); err != nil {
-			return err
-		}
-		return work()
-	})
+	return withAccountsLock(work)
 }
 
 // create is for the holder of the lock.
 func (c Accounts) create() error {
 	service := []string{"--system", "--user-group", "--create-home", "--home-dir", "/var/lib/" + c.Runner, "--shell", "/usr/sbin/nologin", "--comment", "jacamar test service"}
 	helper := []string{"--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "--comment", "jacamar test helpers"}
-	for name, args := range map[string][]string{c.Alice: person(), c.Bob: person(), c.Runner: service, c.Helper: helper} {
-		if err := ensureAccount(name, args); err != nil {
+	for _, name := range c.people(maxPeople) {
+		person := []string{"--create-home", "--shell", "/bin/bash", "--comment", "jacamar test user"}
+		if err := ensureAccount(name, person); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// person are the arguments of useradd(8) for an account of jobs.
-func person() []string {
-	return []string{"--create-home", "--shell", "/bin/bash", "--comment", "jacamar test user"}
+	return errors.Join(ensureAccount(c.Runner, service), ensureAccount(c.Helper, helper))
 }
 
 func ensureAccount(name string, args []string) error {
@@ -149,35 +149,19 @@ func (c Accounts) people(count int) []string {
 	return names[:count]
 }
 
-// People returns accounts of jobs: Alice, Bob, and more that are created when a test first
-// needs them, and that remain. They have no processes.
+// People returns accounts of jobs: Alice, Bob, and more. They have no processes.
 func (c Accounts) People(count int) (all []Account, err error) {
-	if err := c.ensure(); err != nil {
-		return nil, err
-	}
-	err = withAccountsLock(func() error {
-		for _, name := range c.people(count) {
-			a, err := ensurePerson(name)
-			if err != nil {
-				return err
-			}
-			all = append(all, a)
+	for _, name := range c.people(count) {
+		a, err := LookupAccount(name)
+		if err == nil {
+			err = endAll(a)
 		}
-		return nil
-	})
-	return all, err
-}
-
-// ensurePerson creates an account if necessary, and ends its processes.
-func ensurePerson(name string) (Account, error) {
-	if err := ensureAccount(name, person()); err != nil {
-		return Account{}, err
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
 	}
-	a, err := LookupAccount(name)
-	if err != nil {
-		return a, err
-	}
-	return a, endAll(a)
+	return all, nil
 }
 
 // endAll kills the processes of an account.
@@ -264,12 +248,9 @@ func parseID(text string) (uint32, error) {
 	return uint32(n), err
 }
 
-// jobAccount is the account of jobs.
+// jobAccount is the account of jobs. As root ensureAll has created it.
 func (c Accounts) jobAccount() (Account, error) {
 	if os.Geteuid() == 0 {
-		if err := c.ensure(); err != nil {
-			return Account{}, err
-		}
 		return LookupAccount(c.Alice)
 	}
 	u, err := user.Current()

@@ -46,6 +46,11 @@ func NewInstall() (*Install, error) {
 	if err != nil {
 		return nil, err
 	}
+	if os.Geteuid() == 0 {
+		if err := ensureAll(); err != nil {
+			return nil, err
+		}
+	}
 	lock, n, err := lockAccountSet(parent)
 	if err != nil {
 		return nil, err
