@@ -79,42 +79,63 @@ func (f *Dir) Read(name string, limit int64) ([]byte, error) {
 }
 
 // Write replaces a file atomically: a reader gets the old text or the new one, and a full
-// disk leaves the old one.
+// disk leaves the old one. Several processes may write the file: the last one counts.
+//
+// The text is first in NAME.new, which a cleanup removes, as that of a process that was killed.
+// Where another process has or removes that file, it is in one of another name.
 func (f *Dir) Write(name string, text []byte) error {
-	if err := f.write(name+".new", text); err != nil {
-		return diskspace.Explain("cannot write "+f.PathOf(name), f.path.String(), err)
+	if err := checkName(name); err != nil {
+		return err
 	}
-	err := eintr.Retry(func() error { return unix.Renameat(f.fd, name+".new", f.fd, name) })
+	temporary := name + ".new"
+	err := f.replace(name, temporary, text)
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOENT) {
+		if time.Since(f.ModTime(temporary)) > temporaryTime {
+			_ = unix.Unlinkat(f.fd, temporary, 0)
+		}
+		err = f.replace(name, fmt.Sprintf("%s.%d-%d.new", name, os.Getpid(), time.Now().UnixNano()), text)
+	}
 	if err != nil {
 		return diskspace.Explain("cannot write "+f.PathOf(name), f.path.String(), err)
 	}
 	return nil
 }
 
-func (f *Dir) write(name string, text []byte) error {
-	file, err := f.createOrTruncate(name)
+// temporaryTime is longer than any process needs for a new file.
+const temporaryTime = time.Hour
+
+// replace replaces a file by a new one that has the temporary name first. What this call
+// creates is regular. The error is unix.EEXIST where another process has the temporary one,
+// and unix.ENOENT where it has removed that, or the directory.
+func (f *Dir) replace(name, temporary string, text []byte) error {
+	fd, err := openFile(f.fd, temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
 	if err != nil {
 		return err
 	}
+	file := os.NewFile(uintptr(fd), f.PathOf(temporary))
 	_, err = file.Write(text)
 	// Over NFS the error of a full disk may appear only here.
 	if cerr := file.Close(); err == nil {
 		err = cerr
 	}
+	if err == nil {
+		err = eintr.Retry(func() error { return unix.Renameat(f.fd, temporary, f.fd, name) })
+	}
+	if err != nil {
+		_ = unix.Unlinkat(f.fd, temporary, 0)
+	}
 	return err
 }
 
-// createOrTruncate opens a file that usually does not exist: one that this call creates
-// is regular.
-func (f *Dir) createOrTruncate(name string) (*os.File, error) {
-	if err := checkName(name); err != nil {
-		return nil, err
-	}
-	if fd, err := openFile(f.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL); err == nil {
-		return os.NewFile(uintptr(fd), f.PathOf(name)), nil
-	}
-	return f.File(name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC)
+// Lock keeps other processes that call it from the directory for as long as the caller needs,
+// at most until the deadline. It excludes none where the file system has no locks for
+// directories, as NFS.
+func (f *Dir) Lock(deadline time.Time) (unlock func()) {
+	_ = lockwait.Poll(deadline, lockPause, func() error { return unix.Flock(f.fd, unix.LOCK_EX|unix.LOCK_NB) })
+	return func() { _ = unix.Flock(f.fd, unix.LOCK_UN) }
 }
+
+const lockPause = 20 * time.Millisecond
 
 // RemoveEmpty removes an empty directory.
 func (f *Dir) RemoveEmpty(name string) error {

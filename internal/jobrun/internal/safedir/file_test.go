@@ -72,8 +72,9 @@ func TestFileFollowsNoLink(t *testing.T) {
 			if _, err := f.Read("a", 10); err == nil {
 				t.Error("it was read")
 			}
-			if err := f.Write("b", []byte("evil")); err == nil {
-				t.Error("it was written")
+			testutil.Must(t, f.Write("b", []byte("evil"))) // in another new file
+			if err := f.Write("a", []byte("evil")); (err == nil) == (name == "dir") {
+				t.Errorf("written over it: %v", err)
 			}
 			if text, _ := os.ReadFile(outside); string(text) != "x" {
 				t.Errorf("the file outside has %q", text)
@@ -92,6 +93,20 @@ func TestWriteToAFullDiskKeepsTheOldText(t *testing.T) {
 	}
 	if text, err := f.Read("a", 100); string(text) != "old" || err != nil {
 		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// TestWriteAfterAKilledOne: what a killed process left of a file keeps no other from
+// writing it, and goes when no process can be writing it any more.
+func TestWriteAfterAKilledOne(t *testing.T) {
+	for age, left := range map[time.Duration]string{time.Minute: "a a.new", 2 * temporaryTime: "a"} {
+		top := private(t)
+		f, half := base(t, top, me()), filepath.Join(top, "a.new")
+		testutil.Must(t, write(half), os.Chtimes(half, time.Now(), time.Now().Add(-age)))
+		testutil.Must(t, f.Write("a", []byte("whole")))
+		if text, err := f.Read("a", 100); string(text) != "whole" || err != nil || list(t, top) != left {
+			t.Errorf("after %v: %q, %v; there is %s, want %s", age, text, err, list(t, top), left)
+		}
 	}
 }
 

@@ -71,7 +71,7 @@ func (m *measurer) directory(parent int, name string, depth int) {
 			continue
 		}
 		if err != nil {
-			m.size.Partial = true
+			m.missed(err)
 			return
 		}
 		if n == 0 {
@@ -104,7 +104,8 @@ func (m *measurer) entry(dir int, e dirent, depth int) {
 	m.addFile(&st)
 }
 
-// missed takes the error of an entry that was listed. One that is gone since then has no size.
+// missed takes the error of an entry that was listed, or of a directory that is read. One that
+// is gone since then has no size.
 func (m *measurer) missed(err error) {
 	if errno(err) != unix.ENOENT {
 		m.size.Partial = true

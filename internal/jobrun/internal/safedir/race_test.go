@@ -1,6 +1,7 @@
 package safedir
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"sync"
@@ -78,4 +79,55 @@ func complete(a, link, outside string) error {
 		return os.Symlink(outside, a)
 	}
 	return os.Mkdir(a, 0o700)
+}
+
+// TestWriteAtOnce: of several writers of a file each succeeds, and a reader gets what one of
+// them wrote. Each has its own open directory, as the processes of several jobs have.
+func TestWriteAtOnce(t *testing.T) {
+	top := private(t)
+	var writers sync.WaitGroup
+	for n := range 4 {
+		f, text := base(t, top, me()), bytes.Repeat([]byte{byte('a' + n)}, 5000*(n+1))
+		writers.Go(func() {
+			for range 150 {
+				if err := f.Write("file", text); err != nil {
+					t.Error(err)
+				}
+				got, err := f.Read("file", 1<<20)
+				if err != nil || len(got) == 0 || len(got) != 5000*int(got[0]-'a'+1) || len(bytes.Trim(got, string(got[0]))) > 0 {
+					t.Errorf("read %d bytes, %.1q…, %v", len(got), got, err)
+				}
+			}
+		})
+	}
+	if writers.Wait(); list(t, top) != "file" {
+		t.Errorf("left is %s", list(t, top))
+	}
+}
+
+// TestWriteDuringRemovals: a cleanup removes the new file of another job that begins.
+func TestWriteDuringRemovals(t *testing.T) {
+	top := private(t)
+	f, other := base(t, top, me()), base(t, top, me())
+	var removals sync.WaitGroup
+	done := make(chan struct{})
+	removals.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				if err := other.Remove("file.new", later()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	for range 2000 {
+		if err := f.Write("file", []byte("text")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(done)
+	removals.Wait()
 }

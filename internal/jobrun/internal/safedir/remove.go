@@ -52,6 +52,7 @@ type remover struct {
 	top           int // the directory that is removed, while it is open
 	movedUp       int // directories that were moved up into it
 	removed       int // entries that were removed or moved
+	failed        int // entries that could not be removed
 	expired       bool
 	first         error
 	buffers       [][]byte // one for each level: entries are removed while it is read
@@ -81,6 +82,7 @@ func (r *remover) removeEntry(dir int, name string, kind byte, depth int) {
 
 // noteError keeps the first error.
 func (r *remover) noteError(err error) {
+	r.failed++
 	if r.first == nil {
 		r.first = err
 	}
@@ -150,19 +152,22 @@ func (r *remover) removeDir(parent int, name string, depth int, why error) {
 }
 
 // removeAll removes the entries of a directory and then the directory. A listing may miss
-// entries while others are removed, and moveUp adds some: as long as entries are removed,
-// the directory is read again.
+// entries while others are removed, and moveUp adds some, also that of another process: as
+// long as entries are removed, the directory is read again, and sometimes more where it is not
+// empty although nothing failed.
 func (r *remover) removeAll(parent, dir int, name string, depth int) error {
-	for {
-		before := r.removed
+	for idle := 0; ; idle++ {
+		removed, failed := r.removed, r.failed
 		if err := r.removeEntries(dir, depth); err != nil {
 			return err
 		}
 		err := r.unlink(parent, name, unix.AT_REMOVEDIR)
-		if err == 0 {
+		switch {
+		case err == 0:
 			return nil
-		}
-		if r.removed == before {
+		case r.removed > removed:
+			idle = 0
+		case r.expired || r.failed > failed || idle == maxIdle || err != unix.ENOTEMPTY && err != unix.EEXIST:
 			return err
 		}
 		if _, err := unix.Seek(dir, 0, unix.SEEK_SET); err != nil {
@@ -170,6 +175,9 @@ func (r *remover) removeAll(parent, dir int, name string, depth int) error {
 		}
 	}
 }
+
+// maxIdle bounds how often a directory is read again after a look that removed nothing.
+const maxIdle = 100
 
 // removeEntries removes the entries of a directory.
 func (r *remover) removeEntries(dir, depth int) error {

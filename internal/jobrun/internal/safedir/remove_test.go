@@ -167,23 +167,32 @@ func TestRemoveContinues(t *testing.T) {
 	}
 }
 
-// TestConcurrentRemove: the cleanups of two jobs empty the same trash.
+// TestConcurrentRemove: the cleanups of two jobs empty the same trash. What is deeper than
+// maxDepth is moved up by one while the others look.
 func TestConcurrentRemove(t *testing.T) {
-	top := private(t)
-	for range 50 {
+	levels, top := strings.Repeat("d/", maxDepth+30), private(t)
+	for range 12 {
 		tree(t, filepath.Join(top, "victim"))
-		var all sync.WaitGroup
-		for range 3 {
-			f := base(t, top, me())
-			all.Go(func() {
-				if err := f.Remove("victim", later()); err != nil {
-					t.Error(err)
-				}
-			})
+		for _, way := range []string{"d/", "e/", "f/"} {
+			testutil.Must(t, os.MkdirAll(filepath.Join(top, "victim", way, levels), 0o700))
 		}
-		if all.Wait(); t.Failed() || list(t, top) != "" {
-			t.Fatalf("left is %q", list(t, top))
-		}
+		removeAtOnce(t, top)
+	}
+}
+
+func removeAtOnce(t *testing.T, top string) {
+	t.Helper()
+	var all sync.WaitGroup
+	for range 4 {
+		f := base(t, top, me())
+		all.Go(func() {
+			if err := f.Remove("victim", later()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if all.Wait(); t.Failed() || list(t, top) != "" {
+		t.Fatalf("left is %q", list(t, top))
 	}
 }
 

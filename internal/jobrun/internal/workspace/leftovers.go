@@ -22,6 +22,7 @@ const (
 	maxLeftovers    = 20
 	leftoversLimit  = 64 << 10 // bytes
 	leftoverReasons = 600      // bytes of one reason
+	leftoversTime   = time.Second
 )
 
 // leftover is an entry of the list.
@@ -63,6 +64,7 @@ func (w *Workspace) noteStorageError(path string, err error) {
 // still exist: of what remains, only what this stage found unusable. If that fails, the
 // operator's log still contains this stage's.
 func (w *Workspace) writeLeftovers() {
+	defer w.base.Lock(time.Now().Add(leftoversTime))() // two cleanups at once keep the entries of both
 	earlier, err := w.readLeftovers()
 	all := append(slices.Clone(w.unremoved), slices.DeleteFunc(earlier, func(l leftover) bool {
 		return l.Remains || slices.ContainsFunc(w.unremoved, func(now leftover) bool { return now.Path == l.Path })
