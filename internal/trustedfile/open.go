@@ -148,9 +148,10 @@ func (t Trust) OpenAppend(path job.AbsPath) (*os.File, error) {
 	return w.openForWriting(last, unix.O_APPEND)
 }
 
-// openForWriting opens a file of the current directory, or creates it.
+// openForWriting opens a file of the current directory, or creates it. It looks once: a log
+// that is rotated meanwhile would be missing at a second look.
 func (w *walk) openForWriting(name string, flags int) (*os.File, error) {
-	if _, err := fstatat(w.current.fd, name); !errors.Is(err, unix.ENOENT) && !w.checkFile(name) {
+	if st, err := fstatat(w.current.fd, name); !errors.Is(err, unix.ENOENT) && !w.judgeFile(name, st, err) {
 		return nil, &w.faults[0]
 	}
 	return w.openFile(name, unix.O_RDWR|unix.O_CREAT|flags)

@@ -1,7 +1,11 @@
 package trustedfile
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -80,5 +84,53 @@ func swap(t *testing.T, one, other, name string) {
 			t.Error(err)
 		}
 		os.Remove(temp) // rename(2) does nothing between two links of one file
+	}
+}
+
+// TestAppendDuringRotation: a log that logrotate(8) renames at any moment takes every line, in
+// the renamed file or in a new one.
+func TestAppendDuringRotation(t *testing.T) {
+	dir := trustedDir(t)
+	path := testutil.AbsPath(t, filepath.Join(dir, "log"))
+	const writers, lines = 3, 3000
+	var all sync.WaitGroup
+	for range writers {
+		all.Go(func() {
+			for range lines {
+				f, err := Self().OpenAppend(path)
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				_, err = f.WriteString("line\n")
+				if err := errors.Join(err, f.Close()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	written := make(chan struct{})
+	go func() { all.Wait(); close(written) }()
+	text := 0
+	for n, done := 0, false; !done; n++ {
+		select {
+		case <-written:
+			done = true // and the last file is counted
+		default:
+		}
+		old := filepath.Join(dir, fmt.Sprint(n))
+		if err := os.Rename(path.String(), old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Error(err)
+		}
+	}
+	rotated, err := filepath.Glob(filepath.Join(dir, "*"))
+	testutil.Must(t, err)
+	for _, name := range rotated {
+		b, err := os.ReadFile(name)
+		testutil.Must(t, err)
+		text += bytes.Count(b, []byte("line\n"))
+	}
+	if text != writers*lines {
+		t.Errorf("%d lines in %d files, want %d", text, len(rotated), writers*lines)
 	}
 }

@@ -180,8 +180,13 @@ func (w *walk) follow(name string) bool {
 // checkFile checks the last component by name before it is opened: opening a device
 // or a FIFO can have an effect.
 func (w *walk) checkFile(name string) bool {
-	full := w.current.join(name)
 	st, err := fstatat(w.current.fd, name)
+	return w.judgeFile(name, st, err)
+}
+
+// judgeFile judges what fstatat has returned for a file of the current directory.
+func (w *walk) judgeFile(name string, st fileStat, err error) bool {
+	full := w.current.join(name)
 	if err != nil {
 		w.systemFault(full, err)
 		return false
