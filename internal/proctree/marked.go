@@ -3,6 +3,7 @@ package proctree
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,64 +17,121 @@ import (
 // those below another process of this program, which ends them itself. It returns those that
 // have not ended by the deadline. A process whose environment was replaced is not found.
 func EndMarked(pair string, deadline time.Time) []Process {
-	for {
-		stopMarked(pair, deadline)
+	some := false
+	for empty := 0; ; time.Sleep(endPause) {
+		some = stopMarked(pair, deadline) || some
 		left := marked(pair)
 		for _, p := range left {
 			_ = p.Signal(unix.SIGKILL)
 		}
-		if len(left) == 0 || time.Now().After(deadline) {
+		some, empty = some || len(left) > 0, empty+1
+		if len(left) > 0 {
+			empty = 0
+		}
+		if !some || empty == emptyLooks || time.Now().After(deadline) {
 			return left
 		}
-		time.Sleep(endPause)
 	}
 }
 
-// stopMarked stops them, and looks again until none is new: those that start others without
-// pause would do so faster than they are killed, one after the other.
-func stopMarked(pair string, deadline time.Time) {
+// emptyLooks is how many looks in turn find none where there were some: those that are only
+// there for a moment are not in every look.
+const emptyLooks = 5
+
+// stopMarked stops them, each as soon as it is seen, and looks again until none is new:
+// those that start others without pause would do so faster than they are killed, one after
+// the other.
+// It reports whether there were any.
+func stopMarked(pair string, deadline time.Time) bool {
 	stopped, late := map[Process]bool{}, time.Now().Add(stopLimit)
 	for some := true; some && time.Now().Before(late) && time.Now().Before(deadline); {
 		some = false
-		for _, p := range marked(pair) {
+		eachMarked(pair, func(p Process) {
 			if !stopped[p] {
 				stopped[p], some = true, true
 				_ = p.Signal(unix.SIGSTOP)
 			}
-		}
+		})
 	}
+	return len(stopped) > 0
 }
 
 // endPause is the time that killed processes have before they are looked for again.
 const endPause = 5 * time.Millisecond
 
-// marked lists the processes that run and have the pair, without those of a live process of
-// this program. The environment of one that has ended is empty.
+// marked lists what eachMarked visits.
 func marked(pair string) (orphans []Process) {
-	found, parents := map[int]Process{}, map[int]int{}
-	entries, _ := os.ReadDir("/proc")
-	for _, entry := range entries {
-		environ, _ := procfs.ReadMost("/proc/"+entry.Name()+"/environ", procfs.MaxEnviron) // nothing of another account's
-		if !bytes.Contains(append([]byte{0}, environ...), []byte("\x00"+pair+"\x00")) {
+	eachMarked(pair, func(p Process) { orphans = append(orphans, p) })
+	return orphans
+}
+
+// eachMarked visits the processes that run and have the pair, without those of a live process
+// of this program. The environment of one that has ended is empty.
+func eachMarked(pair string, visit func(Process)) {
+	s := search{pair: []byte("\x00" + pair + "\x00"), program: name(os.Getpid()), has: map[int]bool{}}
+	for _, pid := range newestFirst() {
+		if !s.marked(pid) {
 			continue
 		}
-		pid, _ := strconv.Atoi(entry.Name()) // 0, which no process has, for a link to one
-		if stat, ok := readStat(pid); ok {
-			found[pid], parents[pid] = Process{pid, stat.start, Boot()}, stat.parent
+		if stat, ok := readStat(pid); ok && !s.ours(stat.parent) {
+			visit(Process{pid, stat.start, Boot()})
 		}
 	}
-	program := Look(os.Getpid()).Name
-	for pid, p := range found {
-		above := parents[pid]
-		for range found { // a pid may be another process's meanwhile: not without end
-			if _, marked := found[above]; !marked {
-				break
-			}
-			above = parents[above]
-		}
-		if Look(above).Name != program {
-			orphans = append(orphans, p)
+}
+
+// newestFirst lists the pids of all processes, the highest first: a process that has just
+// been listed may end soon, after it has started another one.
+func newestFirst() (pids []int) {
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		if pid, err := strconv.Atoi(entry.Name()); err == nil {
+			pids = append(pids, pid)
 		}
 	}
-	return orphans
+	slices.SortFunc(pids, func(a, b int) int { return b - a })
+	return pids
+}
+
+// search is one look at all processes.
+type search struct {
+	pair    []byte
+	program string
+	has     map[int]bool
+}
+
+// marked reports whether a process has the pair.
+func (s search) marked(pid int) bool {
+	has, known := s.has[pid]
+	if !known {
+		environ, _ := procfs.ReadMost("/proc/"+strconv.Itoa(pid)+"/environ", procfs.MaxEnviron) // nothing of another account's
+		has = bytes.Contains(append([]byte{0}, environ...), s.pair)
+		s.has[pid] = has
+	}
+	return has
+}
+
+// ours reports whether the first one above, from a pid on, that does not have the pair is
+// of this program.
+func (s search) ours(above int) bool {
+	for range maxDepth {
+		if !s.marked(above) {
+			return name(above) == s.program
+		}
+		stat, ok := readStat(above)
+		if !ok {
+			return false
+		}
+		above = stat.parent
+	}
+	return false
+}
+
+// maxDepth bounds the way up: a pid may be another process's meanwhile.
+const maxDepth = 10_000
+
+// name is a process's, "" for none.
+func name(pid int) string {
+	text, _ := procfs.Read("/proc/" + strconv.Itoa(pid) + "/stat")
+	name, _ := nameAndState(text)
+	return name
 }

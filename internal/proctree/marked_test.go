@@ -68,8 +68,13 @@ func TestEndMarkedComets(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(line, err)
 	}
-	if left := EndMarked(pair, time.Now().Add(20*time.Second)); len(left) > 0 {
+	if left := EndMarked(pair, time.Now().Add(40*time.Second)); len(left) > 0 {
 		t.Errorf("left: %v", left)
+	}
+	for range 100 {
+		if left := marked(pair); len(left) > 0 {
+			t.Fatalf("there again: %v", left)
+		}
 	}
 	_ = cmd.Wait()
 }
