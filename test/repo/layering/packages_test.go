@@ -152,7 +152,7 @@ var packages = []pkg{
 		auth + "policy", auth + "statedir", "internal/failure", "internal/ipc", "internal/job", "internal/trustedfile",
 	}, never: []string{"os", "net", "syscall"}},
 	{
-		path: auth + "statedir", may: []string{auth + "thread", "internal/failure", "internal/job", "internal/trustedfile"},
+		path: auth + "statedir", may: []string{auth + "thread", "internal/failure", "internal/job", "internal/lockwait", "internal/trustedfile"}, beyond: []string{unix},
 		never: []string{"net", "os/exec", "os/user"},
 	},
 	{path: auth + "thread", may: []string{"internal/crash", "internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},

@@ -12,6 +12,7 @@ import (
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jwks"
 )
 
 // minFetchInterval is the time between two requests to the server, so that tokens
@@ -82,6 +83,18 @@ func (k *Keys) Get(ctx context.Context, kid string, now time.Time) (KeySet, erro
 	case within(cached.fetched, k.settings.MaxAge, now) && cached.set.Has(kid):
 		return cached.set, nil
 	}
+	release, waited, err := k.awaitTurn(ctx, cached, kid, now)
+	if err != nil {
+		return k.fallback(cached, kid, now, err)
+	}
+	defer release()
+	now = now.Add(waited)
+	if latest, err := k.store.load(); err == nil { // another process may have sent a request
+		cached = latest
+	}
+	if within(cached.fetched, k.settings.MaxAge, now) && cached.set.Has(kid) {
+		return cached.set, nil
+	}
 	current, err := k.update(ctx, cached, kid, now)
 	if err != nil {
 		return k.fallback(cached, kid, now, err)
@@ -134,6 +147,28 @@ func unknownKey(kid string, cached cachedKeys, now time.Time) error {
 		WithHint("retry the job in %s: GitLab's keys are fetched at most once a minute", wait)
 }
 
+// awaitTurn keeps other processes from sending a request until it is released. Where the cached
+// set has the key, it does not wait for another one's, and returns an error. It returns how
+// long it has waited. Where the state directory cannot be locked, all send requests.
+func (k *Keys) awaitTurn(ctx context.Context, cached cachedKeys, kid string, now time.Time) (release func(), waited time.Duration, err error) {
+	begun := time.Now()
+	release, err = k.store.dir.Lock(ctx, begun)
+	if _, usable := k.usable(cached, kid, now); !usable && errors.Is(err, statedir.ErrLocked) {
+		release, err = k.store.dir.Lock(ctx, begun.Add(turnLimit))
+		waited = time.Since(begun)
+	}
+	switch {
+	case errors.Is(err, statedir.ErrLocked):
+		return nil, waited, fmt.Errorf("another process is fetching keys from %s", k.url.Redacted())
+	case err != nil:
+		release = func() {}
+	}
+	return release, waited, nil
+}
+
+// turnLimit is how long the request of another process may take.
+const turnLimit = jwks.Timeout + 5*time.Second
+
 // update requests a set with the key from the server to replace the cached one. Within
 // minFetchInterval of the last request it returns the result of that request instead.
 func (k *Keys) update(ctx context.Context, cached cachedKeys, kid string, now time.Time) (cachedKeys, error) {
@@ -144,7 +179,7 @@ func (k *Keys) update(ctx context.Context, cached cachedKeys, kid string, now ti
 		}
 		return cached, nil
 	}
-	// Saved before the request, so that other processes send none meanwhile.
+	// Saved before the request: where this process is killed, the others send none at once.
 	if cached.set.Len() > 0 {
 		cached.attempted, cached.requestedKey = now, kid
 		k.trySave(cached)
@@ -172,10 +207,13 @@ func (k *Keys) replaceCached(cached, fresh cachedKeys) cachedKeys {
 // not wait for the network. With forget, a set that was fetched before is no longer
 // trusted.
 func (k *Keys) Refresh(ctx context.Context, now time.Time, forget bool) (KeySet, error) {
-	cached, err := k.store.load()
-	if failure.KindOf(err) == failure.Config {
+	if _, err := k.store.load(); failure.KindOf(err) == failure.Config {
 		return KeySet{}, err
 	}
+	if release, err := k.store.dir.Lock(ctx, time.Now().Add(turnLimit)); err == nil {
+		defer release()
+	}
+	cached, _ := k.store.load() // no set where it cannot be read
 	fresh, err := k.fetch(ctx, now)
 	if err != nil {
 		return KeySet{}, err

@@ -168,6 +168,28 @@ func TestH11Rotation(t *testing.T) {
 	s.wantAsked(3)
 }
 
+// TestRotationAtOnce: several jobs whose tokens have a new key begin at once. One of them sends a
+// request, and the others wait for the result.
+func TestRotationAtOnce(t *testing.T) {
+	const jobs = 6
+	s := primed(t)
+	var begun, all sync.WaitGroup
+	answer := sends(marshal(t, set(jwk(loginID, &loginKey().PublicKey), jwk("new", &otherKey().PublicKey))))
+	s.behave(func(w http.ResponseWriter, r *http.Request) { begun.Wait(); answer(w, r) })
+	begun.Add(jobs)
+	for range jobs {
+		k := s.keys()
+		all.Go(func() {
+			begun.Done()
+			if got, err := k.Get(ctx, "new", issued.Add(2*time.Minute)); err != nil || !got.Has("new") {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+	all.Wait()
+	s.wantAsked(2)
+}
+
 // TestKeysConcurrently is many processes at once, some of which ask the server,
 // while one reader makes sure that what is kept is whole at every moment.
 func TestKeysConcurrently(t *testing.T) {

@@ -6,6 +6,8 @@
 package statedir
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -16,9 +18,12 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/internal/auth/internal/thread"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/lockwait"
 	"jacamar-ci/internal/trustedfile"
 )
 
@@ -121,6 +126,36 @@ func (d Dir) Inside(name string, f func(job.AbsPath) error) error {
 		return f(sub)
 	})
 }
+
+// Lock waits until no other process has the lock of the directory, at most until the
+// deadline or until ctx ends. It returns why this process does not have it, ErrLocked where
+// another one does. The lock ends with release, or with this process.
+func (d Dir) Lock(ctx context.Context, deadline time.Time) (release func(), err error) {
+	var dir *os.File
+	err = d.runAs.WithIDs(func() (err error) {
+		dir, err = os.OpenFile(d.path.String(), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = lockwait.Poll(deadline, lockPause, func() error {
+		return cmp.Or(ctx.Err(), unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB))
+	})
+	switch {
+	case err == nil:
+		return func() { dir.Close() }, nil
+	case errors.Is(err, unix.EAGAIN):
+		err = ErrLocked
+	}
+	dir.Close()
+	return nil, err
+}
+
+// ErrLocked reports that another process has the lock of a directory.
+var ErrLocked = errors.New("another process has locked the state directory")
+
+const lockPause = 50 * time.Millisecond
 
 // withDirectory calls try; if the directory is missing, it creates it and calls try
 // again.

@@ -1,6 +1,7 @@
 package statedir
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -395,5 +396,28 @@ func TestOneWalk(t *testing.T) {
 	testutil.Must(t, os.Chmod(filepath.Dir(path), 0o777))
 	if _, err := d.Read("file", 10); err != nil {
 		t.Errorf("the way was judged again: %v", err)
+	}
+}
+
+// TestLock: one process has the lock of a directory until it releases it; a missing directory
+// has none.
+func TestLock(t *testing.T) {
+	d, path := stocked(t)
+	release, err := d.Lock(t.Context(), time.Now())
+	testutil.Must(t, err)
+	if _, err := open(t, path, nil).Lock(t.Context(), time.Now()); !errors.Is(err, ErrLocked) {
+		t.Errorf("locked twice: %v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := d.Lock(ended, time.Now().Add(time.Hour)); !errors.Is(err, context.Canceled) {
+		t.Errorf("a stage that ends: %v", err)
+	}
+	go release()
+	again, err := d.Lock(t.Context(), time.Now().Add(time.Hour))
+	testutil.Must(t, err)
+	again()
+	if _, err := open(t, place(t), nil).Lock(t.Context(), time.Now()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing directory: %v", err)
 	}
 }
