@@ -17,31 +17,29 @@ import (
 // those below another process of this program, which ends them itself. It returns those that
 // have not ended by the deadline. A process whose environment was replaced is not found.
 func EndMarked(pair string, deadline time.Time) []Process {
-	some := false
 	for empty := 0; ; time.Sleep(endPause) {
-		some = stopMarked(pair, deadline) || some
+		some := stopMarked(pair, deadline)
 		left := marked(pair)
 		for _, p := range left {
 			_ = p.Signal(unix.SIGKILL)
 		}
-		some, empty = some || len(left) > 0, empty+1
-		if len(left) > 0 {
+		empty++
+		if some || len(left) > 0 {
 			empty = 0
 		}
-		if !some || empty == emptyLooks || time.Now().After(deadline) {
+		if empty == emptyLooks || time.Now().After(deadline) {
 			return left
 		}
 	}
 }
 
-// emptyLooks is how many looks in turn find none where there were some: those that are only
-// there for a moment are not in every look.
+// emptyLooks is how many looks in turn find none at the end: processes that are there only
+// for a moment are not in every look.
 const emptyLooks = 5
 
 // stopMarked stops them, each as soon as it is seen, and looks again until none is new:
 // those that start others without pause would do so faster than they are killed, one after
-// the other.
-// It reports whether there were any.
+// the other. It reports whether there were any.
 func stopMarked(pair string, deadline time.Time) bool {
 	stopped, late := map[Process]bool{}, time.Now().Add(stopLimit)
 	for some := true; some && time.Now().Before(late) && time.Now().Before(deadline); {
