@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -156,14 +157,16 @@ func (o StopOptions) stopStage(w io.Writer, r journal.Record) error {
 	}
 	stage, ok := r.Find(journal.Stage)
 	if !r.Running || !ok || stage.Context.Process == nil || stage.Context.Process.Gone() {
-		_, err := fmt.Fprintf(w, "job %s: no stage runs; the next one will refuse\n", r.Key.Job)
-		return err
+		return noStage(w, r)
 	}
 	if stage.Context.Stage == string(job.Cleanup) && !o.Overdue {
 		_, err := fmt.Fprintf(w, "job %s: its cleanup runs, and it ends with that\n", r.Key.Job)
 		return err
 	}
-	if !o.runs(stage.Context.Process.PID) {
+	switch runs, ended := o.runs(stage.Context.Process.PID); {
+	case ended:
+		return noStage(w, r)
+	case !runs:
 		return fmt.Errorf("cannot stop job %s: its process %d, by the journal, is no %s", r.Key.Job, stage.Context.Process.PID, o.Program)
 	}
 	if err := stage.Context.Process.Signal(unix.SIGTERM); err != nil {
@@ -173,11 +176,17 @@ func (o StopOptions) stopStage(w io.Writer, r journal.Record) error {
 	return err
 }
 
+func noStage(w io.Writer, r journal.Record) error {
+	_, err := fmt.Fprintf(w, "job %s: no stage runs; the next one will refuse\n", r.Key.Job)
+	return err
+}
+
 // runs reports whether a process runs the program, which may have been replaced since
-// it was started (proc_pid_exe(5)).
-func (o StopOptions) runs(pid int) bool {
+// it was started (proc_pid_exe(5)), or has ended, or is just ending.
+func (o StopOptions) runs(pid int) (runs, ended bool) {
 	file, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	return err == nil && strings.TrimSuffix(file, " (deleted)") == o.Program.String()
+	ended = errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
+	return err == nil && strings.TrimSuffix(file, " (deleted)") == o.Program.String(), ended
 }
 
 // waitPeriod is how often AwaitIdle reads the journal again.

@@ -1,7 +1,12 @@
 package admin
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,6 +19,7 @@ import (
 	"jacamar-ci/internal/admin/status"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
+	"jacamar-ci/internal/proctree"
 	"jacamar-ci/test/harness/testutil"
 )
 
@@ -149,4 +155,50 @@ func TestMetricsAtOnce(t *testing.T) {
 	}
 	done.Store(true)
 	runs.Wait()
+}
+
+// TestStopDuringEnds: a stage that ends by itself while it is stopped is no fault.
+func TestStopDuringEnds(t *testing.T) {
+	h := newHosted(t)
+	for n := range job.ID(40) {
+		cmd := exec.Command("sleep", "1000")
+		testutil.Must(t, cmd.Start())
+		stage, _ := proctree.Find(cmd.Process.Pid)
+		o := stopping(t, h.dir, cmd.Process.Pid, n+1)
+		live := h.job(n+1, self(), time.Now().Add(time.Hour), &stage)
+		ended := make(chan struct{})
+		go func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			close(ended)
+		}()
+		for running := true; running; {
+			select {
+			case <-ended:
+				running = false
+			default:
+			}
+			if err := Stop(io.Discard, o, time.Now()); err != nil {
+				t.Error(err)
+			}
+		}
+		testutil.Must(t, live.Close())
+	}
+}
+
+// TestReapDuringReaps: a job that another process has cleaned up meanwhile is settled.
+func TestReapDuringReaps(t *testing.T) {
+	h := newHosted(t)
+	l := h.job(1, gone(t), time.Now().Add(time.Hour), nil)
+	testutil.Must(t, l.Close())
+	o := ReapOptions{Stop: stopping(t, h.dir, os.Getpid(), 0), CleanUp: func(_ context.Context, k journal.Key) error {
+		l, _, err := h.j.TakeOver(k)
+		testutil.Must(t, err)
+		testutil.Must(t, l.End(journal.At(time.Now(), journal.Reaped, journal.Context{})))
+		return errors.New("the journal of this host has no live job")
+	}}
+	var out bytes.Buffer
+	if n, err := Reap(t.Context(), &out, o, time.Now()); n != 0 || err != nil || !strings.Contains(out.String(), ": cleaned up") {
+		t.Errorf("%d unsettled, %v: %s", n, err, &out)
+	}
 }

@@ -184,7 +184,7 @@ func (o ReapOptions) cleanUp(ctx context.Context, w io.Writer, f findings) (unse
 			defer func() { <-account }()
 			turn <- struct{}{}
 			defer func() { <-turn }()
-			if err := o.CleanUp(ctx, r.Key); err != nil {
+			if err := o.CleanUp(ctx, r.Key); err != nil && o.isLive(r) {
 				failed.Add(1)
 				lines <- fmt.Sprintf("%s: not settled: %s", title(r), job.Printable(err.Error()))
 				return
@@ -202,4 +202,11 @@ func (o ReapOptions) cleanUp(ctx context.Context, w io.Writer, f findings) (unse
 		err = werr
 	}
 	return int(failed.Load()) + len(f.waiting) + len(f.overdue), err
+}
+
+// isLive reports whether a job is still in the journal: another process may have cleaned up
+// after it meanwhile.
+func (o ReapOptions) isLive(r journal.Record) bool {
+	lives, err := journal.LiveJobs(o.Stop.Journal, r.Host)
+	return err != nil || slices.ContainsFunc(lives, func(l journal.Record) bool { return l.Key == r.Key })
 }
