@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"jacamar-ci/test/harness/images"
+	"jacamar-ci/test/harness/setup/freeports"
 )
 
 // Registry is a docker-registry on 127.0.0.1, with TLS and a password.
@@ -39,13 +40,12 @@ const passwords = images.User + ":$2b$05$abcdefghijklmnopqrstuuykDbrHIkPBAe3TkMN
 
 // StartRegistry starts one below dir, with images. It ends with this process.
 func StartRegistry(dir string, content []images.Packed) (*Registry, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeports.Address()
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{dir: dir, Host: listener.Addr().String(), CAFile: filepath.Join(dir, "cert.pem")}
-	// docker-registry listens itself: it gets the port that was free just now.
-	if err := errors.Join(listener.Close(), r.write(), r.start()); err != nil {
+	r := &Registry{dir: dir, Host: address, CAFile: filepath.Join(dir, "cert.pem")}
+	if err := errors.Join(r.write(), r.start()); err != nil {
 		return nil, err
 	}
 	for _, p := range content {

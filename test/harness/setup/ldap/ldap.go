@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"jacamar-ci/test/harness/setup/debian"
+	"jacamar-ci/test/harness/setup/freeports"
 	"jacamar-ci/test/harness/setup/namespace"
 )
 
@@ -57,7 +58,11 @@ type Directory struct {
 func Start(t testing.TB, people []Person, groups []Group) *Directory {
 	t.Helper()
 	debian.Need(t, Packages())
-	d := &Directory{dir: t.TempDir(), uri: "ldap://" + freeAddress(t)}
+	address, err := freeports.Address()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &Directory{dir: t.TempDir(), uri: "ldap://" + address}
 	if err := d.write(people, groups); err != nil {
 		t.Fatal(err)
 	}
@@ -188,14 +193,4 @@ func eventually(ok func() bool) bool {
 		}
 	}
 	return ok()
-}
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"jacamar-ci/test/harness/setup/debian"
+	"jacamar-ci/test/harness/setup/freeports"
 )
 
 // Server is a running rsyslog.
@@ -29,7 +30,7 @@ func Start(t testing.TB) *Server {
 	t.Helper()
 	debian.Need(t, map[string]string{"/usr/sbin/rsyslogd": "rsyslog"})
 	dir := t.TempDir()
-	s := &Server{Socket: filepath.Join(dir, "log"), File: filepath.Join(dir, "messages"), UDP: freeUDP(t), TCP: freeTCP(t)}
+	s := &Server{Socket: filepath.Join(dir, "log"), File: filepath.Join(dir, "messages"), UDP: free(t), TCP: free(t)}
 	s.run(t, dir, s.config(dir), s.listens)
 	return s
 }
@@ -147,22 +148,11 @@ func port(address string) string {
 	return p
 }
 
-func freeTCP(t testing.TB) string {
+func free(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := freeports.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
-func freeUDP(t testing.TB) string {
-	t.Helper()
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.LocalAddr().String()
+	return address
 }

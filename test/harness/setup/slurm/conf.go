@@ -2,12 +2,13 @@ package slurm
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"jacamar-ci/test/harness/setup/freeports"
 )
 
 // layout makes the directories and writes the configuration files.
@@ -22,7 +23,7 @@ func (c *Cluster) layout(o Options) error {
 			return err
 		}
 	}
-	free, err := freePorts(2 + c.nodes)
+	free, err := freeports.Find(2 + c.nodes)
 	if err != nil {
 		return err
 	}
@@ -135,18 +136,4 @@ func ids(name string) (uid, gid uint32, err error) {
 type ports struct {
 	controller, dbd int
 	nodes           []int
-}
-
-// freePorts finds n loopback ports without a listener.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
