@@ -7,6 +7,7 @@ package basedir
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -50,8 +51,25 @@ func makeDirectory(dataDir job.AbsPath, a job.Account) error {
 			return errors.Join(err, unix.Unlinkat(parent, a.Name.String(), unix.AT_REMOVEDIR))
 		}
 	}
-	return handOver(dir, a)
+	err = handOver(dir, a)
+	for end := time.Now().Add(newDirTime); errors.As(err, new(rootsError)) && time.Now().Before(end); time.Sleep(newDirPause) {
+		err = handOver(dir, a)
+	}
+	return err
 }
+
+const (
+	// newDirTime is how long another process may need between making a directory and handing
+	// it over.
+	newDirTime  = 300 * time.Millisecond
+	newDirPause = 10 * time.Millisecond
+)
+
+// rootsError is why a directory of root's is not handed over. Another process may just have
+// made it, and the account may use it by the time that this one looks at its content.
+type rootsError string
+
+func (e rootsError) Error() string { return "it is owned by root and " + string(e) }
 
 // shorten returns a shorter text for a fault in the path of the directory.
 func shorten(err error) error {
@@ -98,20 +116,23 @@ func handOver(dir int, a job.Account) error {
 	case st.Uid != 0:
 		return fmt.Errorf("it is owned by uid %d, not by %d", st.Uid, a.UID)
 	case st.Mode&0o7777 != 0o700 && st.Mode&0o7777 != 0o2700: // a setgid parent gives its bit
-		return fmt.Errorf("it is owned by root and not new (mode %04o)", st.Mode&0o7777)
+		return rootsError(fmt.Sprintf("not new (mode %04o)", st.Mode&0o7777))
 	}
 	empty, err := isEmpty(dir)
 	if err != nil {
 		return err
 	}
 	if !empty {
-		return errors.New("it is owned by root and not empty")
+		return rootsError("not empty")
 	}
 	return unix.Fchown(dir, int(a.UID), int(a.GID))
 }
 
 // isEmpty reports whether a directory has no entries; ParseDirent omits "." and "..".
 func isEmpty(dir int) (bool, error) {
+	if _, err := unix.Seek(dir, 0, unix.SEEK_SET); err != nil { // it may have been read before
+		return false, err
+	}
 	buf := make([]byte, 4096)
 	n, err := unix.ReadDirent(dir, buf)
 	if err != nil {

@@ -3,7 +3,9 @@ package basedir
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -174,5 +176,28 @@ func TestClearOtherBits(t *testing.T) {
 	}
 	if err := clearOtherBits(-1); err == nil {
 		t.Error("no descriptor has a mode")
+	}
+}
+
+// TestFirstJobsAtOnce: the first jobs of an account may begin at once, and the one that made the
+// directory uses it at once.
+func TestFirstJobsAtOnce(t *testing.T) {
+	above := trusted(t)
+	for n := range 100 {
+		dataDir := testutil.AbsPath(t, filepath.Join(above, strconv.Itoa(n)))
+		testutil.Must(t, os.Mkdir(dataDir.String(), 0o755))
+		var jobs sync.WaitGroup
+		for i := range 4 {
+			jobs.Go(func() {
+				err := Make(dataDir, alice(t))
+				if err == nil {
+					err = os.Mkdir(filepath.Join(dataDir.String(), "alice", strconv.Itoa(i)), 0o700)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		jobs.Wait()
 	}
 }
