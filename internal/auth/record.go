@@ -91,7 +91,13 @@ func (d *authDriver) enter(ctx context.Context, decision policy.Decision) error 
 		if m, refusal, err = d.marked(dir); refusal != nil && !d.mayWait(m) {
 			return err
 		}
-		return errors.Join(err, d.begin(dir, decision, m))
+		err = errors.Join(err, d.begin(dir, decision, m))
+		if refusal == nil { // a drain that found no live job may have been set before there was this one
+			var unread error
+			m, refusal, unread = d.marked(dir)
+			err = errors.Join(err, unread)
+		}
+		return err
 	})
 	d.warnJournal(err)
 	if errors.Is(err, journal.ErrTaken) {
