@@ -189,7 +189,7 @@ func (r *rig) nothingLeft(t *testing.T) {
 
 func (r *rig) leftovers(t *testing.T) (left []string) {
 	t.Helper()
-	for _, pattern := range []string{"/tmp/jc.*", "/srv/jacamar-small-*/jc.*", "/var/tmp/storage*", "/var/tmp/*.ch", "/tmp/podman-run-*", r.cacheDir() + "/*.new"} {
+	for _, pattern := range []string{"/tmp/jc.*", "/tmp/.jc.*", "/srv/jacamar-small-*/jc.*", "/var/tmp/storage*", "/var/tmp/*.ch", "/tmp/podman-run-*", r.cacheDir() + "/*.new"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

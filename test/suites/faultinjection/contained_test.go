@@ -87,7 +87,7 @@ func (c *contained) left(a site.Account) (wrong []string) {
 	if c == nil {
 		return nil
 	}
-	for _, pattern := range []string{"/tmp/jc.*", "/var/tmp/storage*", a.Home + "/.jacamar-ci/images/*.new", a.Home + "/.jacamar-ci/images/*.use"} {
+	for _, pattern := range []string{"/tmp/jc.*", "/tmp/.jc.*", "/var/tmp/storage*", a.Home + "/.jacamar-ci/images/*.new", a.Home + "/.jacamar-ci/images/*.use"} {
 		found, _ := filepath.Glob(pattern) // the patterns are valid
 		for _, path := range found {
 			var st syscall.Stat_t

@@ -86,8 +86,8 @@ forward_stop() {
 const forwardDelay = time.Second
 
 // wrapperPayload runs a payload. A state directory that is not locked belongs to a start
-// that was killed; one that is only seconds old may be about to be locked. The exit
-// code that the payload recorded is that of the script, whatever the programs around it
+// that was killed. The name of a new one begins with a dot until it is locked: other jobs
+// remove what is not. The exit code that the payload recorded is that of the script, whatever the programs around it
 // end with.
 const wrapperPayload = payloadForwarder + `
 state=@STATE@
@@ -96,7 +96,11 @@ remove_state() {
 	rm -rf "$state"
 } 2> /dev/null
 sweep() {
-	find "${state%/*}" -maxdepth 1 -name 'jc.*' -type d -user "$EUID" -mmin +1 -exec flock -n {} true \; -exec chmod -R u+rwX {} \; -exec rm -rf {} \;
+	find "${state%/*}" -maxdepth 1 \( -name 'jc.*' -o -name '.jc.*' \) -type d -user "$EUID" -mmin +1 -exec flock -n {} true \; -exec chmod -R u+rwX {} \; -exec rm -rf {} \;
+}
+make_state() {
+	local new="${state%/*}/.${state##*/}"
+	(umask 077 && mkdir "$new") && exec 7< "$new" && flock -n 7 && mv -T "$new" "$state"
 }
 payload() {
 	"$shell" "$dir/payload" < /dev/null 2>&9 5>&- 7>&- 8>&- 9>&-
@@ -104,7 +108,7 @@ payload() {
 {
 	exec 5> >(forward_stop > /dev/null 9>&-)
 	sweep
-	if (umask 077 && mkdir "$state") && exec 7< "$state" && flock -n 7; then
+	if make_state; then
 		payload
 		code=$?
 	else

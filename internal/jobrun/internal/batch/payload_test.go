@@ -12,8 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/imagestore"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // payloadOn is a submission with a payload.
@@ -63,6 +66,35 @@ func TestPayload(t *testing.T) {
 				t.Error("the script is still there")
 			}
 		})
+	}
+}
+
+// TestPayloadDuringSweeps: where the node is the host of other jobs, their sweeps remove the new
+// directory until it is locked.
+func TestPayloadDuringSweeps(t *testing.T) {
+	for range 10 {
+		d, state := payloadOn(t, `[ -d "$STATE" ] && printf 'cse0\n' >"$DIR/marks"`)
+		temp := testutil.AbsPath(t, filepath.Dir(state))
+		cmd := node(t, d, t.TempDir())
+		cmd.Env = append(cmd.Env, "DIR="+string(d), "STATE="+state)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error)
+		go func() { ended <- cmd.Wait() }()
+		for running := true; running; {
+			select {
+			case <-ended:
+				running = false
+			default:
+				if err := imagestore.Sweep(temp, job.UID(os.Geteuid()), time.Now().Add(time.Minute)); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if status, _ := d.readEnd(); status.marks != "cse0" {
+			t.Errorf("%+v: %s", status, read(t, d, logFile))
+		}
 	}
 }
 

@@ -134,12 +134,23 @@ func Sweep(temp job.AbsPath, owner job.UID, until time.Time) (first error) {
 		return nil // NewState reports it to a job that needs the directory
 	}
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), statePrefix) || time.Now().After(until) {
+		if !swept(entry) || time.Now().After(until) {
 			continue
 		}
 		first = cmp.Or(first, sweepOne(temp, entry.Name(), owner, until))
 	}
 	return first
+}
+
+// swept reports whether an entry may be left over, by its name. Where only a shell makes a
+// directory, its name begins with a dot until it is locked, which takes less than a minute.
+func swept(entry os.DirEntry) bool {
+	name, hidden := strings.CutPrefix(entry.Name(), ".")
+	if !hidden || !strings.HasPrefix(name, statePrefix) {
+		return !hidden && strings.HasPrefix(name, statePrefix)
+	}
+	info, err := entry.Info()
+	return err == nil && time.Since(info.ModTime()) > time.Minute
 }
 
 func sweepOne(temp job.AbsPath, name string, owner job.UID, until time.Time) error {

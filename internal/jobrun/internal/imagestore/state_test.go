@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +150,13 @@ func TestSweepKeeps(t *testing.T) {
 	}
 	if err := Sweep(temp, uid(), time.Now().Add(time.Minute)); err != nil || len(left(t, temp)) != 1 {
 		t.Errorf("%v, %v", err, left(t, temp))
+	}
+	for name, age := range map[string]time.Duration{".jc.new": 0, ".jc.stale": 2 * time.Minute, ".other": time.Hour} {
+		path := filepath.Join(temp.String(), name)
+		testutil.Must(t, os.Mkdir(path, 0o700), os.Chtimes(path, time.Now(), time.Now().Add(-age)))
+	}
+	if err := Sweep(temp, uid(), time.Now().Add(time.Minute)); err != nil || slices.Contains(left(t, temp), temp.String()+"/.jc.stale") || len(left(t, temp)) != 3 {
+		t.Errorf("what a shell makes: %v, %v", err, left(t, temp))
 	}
 }
 
