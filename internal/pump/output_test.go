@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -172,5 +173,44 @@ func TestGather(t *testing.T) {
 		if tt.waits && longest < gatherTime || !tt.waits && shortest >= gatherTime {
 			t.Errorf("%+v: %v to %v", tt, shortest, longest)
 		}
+	}
+}
+
+// TestDrainBusy: what is in the pipe at the limit is not lost when the output is
+// read later.
+func TestDrainBusy(t *testing.T) {
+	const idle = 200 * time.Millisecond
+	r, out, err := os.Pipe()
+	testutil.Must(t, err)
+	defer r.Close()
+	short := text[:Size*3/4] // more than one pipe of a pump holds, and less than two
+	written, p := fill(t, out, short)
+	awaitWrite(t, written)
+	read := make(chan []byte)
+	time.AfterFunc(2*idle, func() {
+		got, _ := io.ReadAll(r)
+		read <- got
+	})
+	testutil.Must(t, p.DrainBusy(idle, time.Minute))
+	if p.hasMore() {
+		t.Error("something is left in the pipe")
+	}
+	testutil.Must(t, out.Close())
+	if got := <-read; !bytes.Equal(got, short) {
+		t.Errorf("%d bytes arrived, want %d", len(got), len(short))
+	}
+}
+
+// TestDrainBusyEnds: an output that is not read bounds the wait all the same.
+func TestDrainBusyEnds(t *testing.T) {
+	r, out, err := os.Pipe()
+	testutil.Must(t, err)
+	defer r.Close()
+	defer out.Close()
+	written, p := fill(t, out, text[:Size*3/4])
+	awaitWrite(t, written)
+	testutil.Must(t, p.DrainBusy(time.Millisecond, 10*time.Millisecond))
+	if !p.hasMore() {
+		t.Error("nothing is left in the pipe")
 	}
 }

@@ -61,15 +61,30 @@ func (p *Pump) Start() { go func() { p.done <- move(p.in, int(p.out.Fd()), p.siz
 // Drain waits until all has been moved, at most for limit: a process that belongs
 // to another account, or one that the kernel does not end, may hold the pipe. It
 // returns the first write error.
-func (p *Pump) Drain(limit time.Duration) error {
-	late := time.NewTimer(limit)
-	defer late.Stop()
-	select {
-	case err := <-p.done:
-		return err
-	case <-late.C:
-		return nil
+func (p *Pump) Drain(limit time.Duration) error { return p.DrainBusy(limit, limit) }
+
+// DrainBusy is Drain that waits for idle where nothing is in the pipe, and for limit while
+// something is: on a busy machine this process, or the one that reads the output, may get
+// no processor for a while.
+func (p *Pump) DrainBusy(idle, limit time.Duration) error {
+	for end := time.Now().Add(limit); ; {
+		late := time.NewTimer(min(idle, time.Until(end)))
+		select {
+		case err := <-p.done:
+			late.Stop()
+			return err
+		case <-late.C:
+		}
+		if !p.hasMore() || !time.Now().Before(end) {
+			return nil
+		}
 	}
+}
+
+// hasMore reports whether something in the pipe waits to be moved.
+func (p *Pump) hasMore() bool {
+	n, err := unix.IoctlGetInt(p.in, unix.TIOCINQ)
+	return err == nil && n > 0
 }
 
 // Text returns what is in a pump that was not started, at most limit bytes.

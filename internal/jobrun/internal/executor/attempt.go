@@ -28,7 +28,7 @@ func (l Local) attempt(script []byte, read loginshell.Profiles, stop process.Sto
 	}
 	end = l.wait(shell, w, stop)
 	for _, pump := range w.pumps {
-		_ = pump.Drain(drainLimit)
+		_ = pump.DrainBusy(drainLimit, readLimit)
 	}
 	w.output.drain(drainLimit)
 	end.output = w.output

@@ -91,7 +91,7 @@ func (c Contained) Run(script []byte, stop process.Stop) error {
 	marks := w.started()
 	status := c.wait(cell, stop)
 	for _, pump := range w.pumps {
-		_ = pump.Drain(drainLimit)
+		_ = pump.DrainBusy(drainLimit, readLimit)
 	}
 	progress := container.ParseMarks(marks())
 	if stop.Terminating() {

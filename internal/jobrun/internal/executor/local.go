@@ -51,6 +51,9 @@ const (
 	// drainLimit is how long output may still come once no process of the job
 	// is left.
 	drainLimit = time.Second
+	// readLimit is the same while output is on its way: jacamar-auth may take so long to
+	// read it (drainLimit of package monitor).
+	readLimit = 30 * time.Second
 )
 
 // Run runs the script to its end, and whatever it started. Only the script's
