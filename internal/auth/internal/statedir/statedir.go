@@ -129,7 +129,8 @@ func (d Dir) Inside(name string, f func(job.AbsPath) error) error {
 
 // Lock waits until no other process has the lock of the directory, at most until the
 // deadline or until ctx ends. It returns why this process does not have it, ErrLocked where
-// another one does. The lock ends with release, or with this process.
+// another one does. The lock ends with release, or with this process. A directory that other
+// accounts can open has none: they could take the lock and keep it.
 func (d Dir) Lock(ctx context.Context, deadline time.Time) (release func(), err error) {
 	var dir *os.File
 	err = d.runAs.WithIDs(func() (err error) {
@@ -138,6 +139,10 @@ func (d Dir) Lock(ctx context.Context, deadline time.Time) (release func(), err 
 	})
 	if err != nil {
 		return nil, err
+	}
+	if info, err := dir.Stat(); err != nil || info.Mode().Perm()&0o077 != 0 {
+		dir.Close()
+		return nil, errors.Join(err, errOpenToOthers)
 	}
 	err = lockwait.Poll(deadline, lockPause, func() error {
 		return cmp.Or(ctx.Err(), unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB))
@@ -151,6 +156,8 @@ func (d Dir) Lock(ctx context.Context, deadline time.Time) (release func(), err 
 	dir.Close()
 	return nil, err
 }
+
+var errOpenToOthers = errors.New("other accounts can open the state directory")
 
 // ErrLocked reports that another process has the lock of a directory.
 var ErrLocked = errors.New("another process has locked the state directory")

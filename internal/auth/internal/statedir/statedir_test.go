@@ -417,6 +417,10 @@ func TestLock(t *testing.T) {
 	again, err := d.Lock(t.Context(), time.Now().Add(time.Hour))
 	testutil.Must(t, err)
 	again()
+	testutil.Must(t, os.Chmod(path, 0o755))
+	if _, err := d.Lock(t.Context(), time.Now()); !errors.Is(err, errOpenToOthers) {
+		t.Errorf("a directory that others can lock: %v", err)
+	}
 	if _, err := open(t, place(t), nil).Lock(t.Context(), time.Now()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing directory: %v", err)
 	}
