@@ -46,7 +46,7 @@ func (p Podman) Local() []container.Format {
 
 // Programs implements container.Engine.
 func (Podman) Programs(f container.Format) []string {
-	programs := []string{"podman", "crun"}
+	programs := []string{"podman", "crun", ownSession}
 	if f == container.Squashfs {
 		programs = append(programs, "mksquashfs", "squashfuse")
 	}
@@ -184,8 +184,14 @@ func (Podman) Run(s container.Start) container.Command {
 		c.Argv = append([]string{"sh", "-c", rootfs, "run", s.State.String(), s.State.String() + "/" + container.Image}, c.Argv...)
 		c.Env = append(c.Env, "jc_targets="+s.Targets("/etc", "/run", "/dev", "/proc", "/sys", s.WorkDir))
 	}
+	c.Argv = append([]string{ownSession}, c.Argv...)
 	return c
 }
+
+// ownSession is a program, of util-linux, that keeps podman out of the session to which some
+// batch systems send a request to stop. Until podman has come to proxy signals, which is
+// after the start of the container, it ends by one, and with it the script.
+const ownSession = "setsid"
 
 // rootfs starts podman with an image that is a directory or a squashfs file, writable in a
 // directory of the start's own: podman-run(1) makes files in it.

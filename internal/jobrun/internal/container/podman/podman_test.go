@@ -23,7 +23,7 @@ func TestRun(t *testing.T) {
 		WorkDir: "/b", Binds: []container.Bind{{Source: "/b", Target: "/b"}, {Source: "/apps", Target: "/a", ReadOnly: true}},
 		Options: []string{"--shm-size=1g"}, Descriptors: 2,
 	})
-	want := strings.Fields(`/usr/bin/podman --root /tmp/jc.1/root --runroot /tmp/jc.1/c --tmpdir /tmp/jc.1/t --storage-driver overlay --runtime crun
+	want := strings.Fields(`setsid /usr/bin/podman --root /tmp/jc.1/root --runroot /tmp/jc.1/c --tmpdir /tmp/jc.1/t --storage-driver overlay --runtime crun
 		--storage-opt ignore_chown_errors=true --storage-opt additionalimagestore=/tmp/jc.1/image --cgroup-manager cgroupfs --events-backend none
 		run --rm --pull=never --network=host --cgroups=disabled --log-driver=passthrough --http-proxy=false --security-opt=label=disable
 		--preserve-fds=2 --workdir /b --uidmap 1000:0:1 --gidmap 1001:0:1 --user 1000:1001 --volume /b:/b --volume /apps:/a:ro --env A
