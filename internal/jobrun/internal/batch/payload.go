@@ -86,9 +86,11 @@ forward_stop() {
 const forwardDelay = time.Second
 
 // wrapperPayload runs a payload. A state directory that is not locked belongs to a start
-// that was killed. The name of a new one begins with a dot until it is locked: other jobs
-// remove what is not. The exit code that the payload recorded is that of the script, whatever the programs around it
-// end with.
+// that was killed. A new one has a name with a dot until it is locked, as other jobs remove
+// what is not: another random name, because other accounts see it and could make a file or a
+// link of the one that follows. What has that name, if not made here, is not removed either.
+// The exit code that the payload recorded is that of the script, whatever the programs around
+// it end with.
 const wrapperPayload = payloadForwarder + `
 state=@STATE@
 remove_state() {
@@ -99,8 +101,8 @@ sweep() {
 	find "${state%/*}" -maxdepth 1 \( -name 'jc.*' -o -name '.jc.*' \) -type d -user "$EUID" -mmin +1 -exec flock -n {} true \; -exec chmod -R u+rwX {} \; -exec rm -rf {} \;
 }
 make_state() {
-	local new="${state%/*}/.${state##*/}"
-	(umask 077 && mkdir "$new") && exec 7< "$new" && flock -n 7 && mv -T "$new" "$state"
+	local new
+	new=$(umask 077 && mktemp -d "${state%/*}/.jc.XXXXXXXXXX") && exec 7< "$new" && flock -n 7 && mv -T "$new" "$state"
 }
 payload() {
 	"$shell" "$dir/payload" < /dev/null 2>&9 5>&- 7>&- 8>&- 9>&-
@@ -114,6 +116,7 @@ payload() {
 	else
 		echo "cannot make the directory $state on $HOSTNAME" >&9
 		code=1
+		remove_state() { :; }
 	fi
 	exec 5>&-
 	marks=$(head -c 16 "$dir/marks")

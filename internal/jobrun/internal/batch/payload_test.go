@@ -22,7 +22,7 @@ import (
 // payloadOn is a submission with a payload.
 func payloadOn(t *testing.T, text string) (d directory, state string) {
 	t.Helper()
-	d, state = directory(filepath.Join(t.TempDir(), `a b'c`)), filepath.Join(t.TempDir(), "jc.1")
+	d, state = directory(filepath.Join(t.TempDir(), `a b'c`)), filepath.Join(t.TempDir(), "jc.state")
 	w := bashWrapper(d)
 	w.payload = &Payload{Text: text, State: state, Helpers: []string{"a helper"}}
 	if err := d.create([]byte("echo script"), w); err != nil {
@@ -95,6 +95,44 @@ func TestPayloadDuringSweeps(t *testing.T) {
 		if status, _ := d.readEnd(); status.marks != "cse0" {
 			t.Errorf("%+v: %s", status, read(t, d, logFile))
 		}
+	}
+}
+
+// TestPayloadBehindALink: another account of the node makes a link where the directory would
+// be. Nothing runs, and nothing is changed behind the link.
+func TestPayloadBehindALink(t *testing.T) {
+	d, state := payloadOn(t, `: >"$DIR/ran"`)
+	other := filepath.Join(t.TempDir(), "other")
+	testutil.Must(t, os.Mkdir(other, 0o700), os.WriteFile(filepath.Join(other, "file"), nil, 0o400), os.Symlink(other, state))
+	cmd := node(t, d, t.TempDir())
+	cmd.Env = append(cmd.Env, "DIR="+string(d))
+	_ = cmd.Run()
+	if log, want := read(t, d, logFile), "cannot make the directory "+state; !strings.HasPrefix(log, want) {
+		t.Errorf("%q, want %q", log, want)
+	}
+	if _, err := os.Stat(d.path("ran")); !os.IsNotExist(err) {
+		t.Errorf("the payload ran: %v", err)
+	}
+	info, err := os.Stat(filepath.Join(other, "file"))
+	if testutil.Must(t, err); info.Mode() != 0o400 {
+		t.Errorf("the file behind the link has mode %v", info.Mode())
+	}
+	if link, err := os.Readlink(state); link != other {
+		t.Errorf("the link was removed: %v", err)
+	}
+}
+
+// TestPayloadNameIsNotKnown: what is there before the directory has its name does not show it.
+func TestPayloadNameIsNotKnown(t *testing.T) {
+	d, state := payloadOn(t, `:`)
+	bin := t.TempDir()
+	testutil.Must(t, os.WriteFile(filepath.Join(bin, "mv"), []byte("#!/bin/bash\nls -A \""+filepath.Dir(state)+"\" >>\"$DIR/seen\"\nexec /bin/mv \"$@\"\n"), 0o700))
+	cmd := node(t, d, t.TempDir())
+	cmd.Env = append(cmd.Env, "DIR="+string(d), "PATH="+bin+":"+os.Getenv("PATH"))
+	_ = cmd.Run()
+	first, _, _ := strings.Cut(read(t, d, "seen"), "\n")
+	if !strings.HasPrefix(first, ".jc.") || strings.HasPrefix(first, "."+filepath.Base(state)) {
+		t.Errorf("before %s there is %q", filepath.Base(state), first)
 	}
 }
 
