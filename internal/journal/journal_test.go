@@ -257,6 +257,12 @@ func TestFullLiveFile(t *testing.T) {
 	if e := r.Events[len(r.Events)-1]; e.Name != Truncated || e.Context.Job != key.Job {
 		t.Errorf("the last event is %+v", e)
 	}
+	testutil.Must(t, l.End(At(start, Ended, Context{})))
+	text, err := ReadDay(p, "login1", dayFile(start), 0, LongestDay)
+	testutil.Must(t, err)
+	if got := len(Whole(text)); got != len(text) || got == 0 {
+		t.Errorf("%d bytes of %d of its record count", got, len(text))
+	}
 }
 
 func TestHostileText(t *testing.T) {

@@ -226,8 +226,9 @@ func Whole(text []byte) []byte {
 	return nil
 }
 
-// isLast reports whether an event is the last one of its record.
-func (n Name) isLast() bool { return n == Ended || n == Reaped || n == Refused }
+// isLast reports whether an event is the last one of its record, also of one that was too
+// long for its end.
+func (n Name) isLast() bool { return n == Ended || n == Reaped || n == Refused || n == Truncated }
 
 // Day returns the ended jobs and the refusals of one file of a day, in the order of
 // their first lines. It ignores duplicate lines, which an interrupted cleanup leaves.
