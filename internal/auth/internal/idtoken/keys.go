@@ -53,6 +53,7 @@ type Keys struct {
 	settings KeySettings
 	url      *url.URL // of the key set
 	store    store
+	turn     time.Duration // how long another process's request is awaited
 }
 
 // NewKeys checks the settings. It opens no file and sends no request.
@@ -64,7 +65,7 @@ func NewKeys(s KeySettings) (*Keys, error) {
 	if s.Warn == nil {
 		s.Warn = func(error) {}
 	}
-	return &Keys{s, u, newStore(s.State, u.String())}, nil
+	return &Keys{s, u, newStore(s.State, u.String()), turnLimit}, nil
 }
 
 // Dir returns the directory of the cache.
@@ -147,26 +148,28 @@ func unknownKey(kid string, cached cachedKeys, now time.Time) error {
 		WithHint("retry the job in %s: GitLab's keys are fetched at most once a minute", wait)
 }
 
-// awaitTurn keeps other processes from sending a request until it is released. Where the cached
-// set has the key, it does not wait for another one's, and returns an error. It returns how
-// long it has waited. Where the state directory cannot be locked, all send requests.
+// awaitTurn keeps other processes from sending a request until it is released. It returns how
+// long it has waited for one of another process. Where the cached set has the key, it does not
+// wait, and returns an error. Where the state directory cannot be locked, or stays locked for
+// longer than a request takes, as by a process that was stopped, all send requests.
 func (k *Keys) awaitTurn(ctx context.Context, cached cachedKeys, kid string, now time.Time) (release func(), waited time.Duration, err error) {
 	begun := time.Now()
 	release, err = k.store.dir.Lock(ctx, begun)
-	if _, usable := k.usable(cached, kid, now); !usable && errors.Is(err, statedir.ErrLocked) {
-		release, err = k.store.dir.Lock(ctx, begun.Add(turnLimit))
+	if errors.Is(err, statedir.ErrLocked) {
+		if _, usable := k.usable(cached, kid, now); usable {
+			return nil, 0, fmt.Errorf("another process is fetching keys from %s", k.url.Redacted())
+		}
+		release, err = k.store.dir.Lock(ctx, begun.Add(k.turn))
 		waited = time.Since(begun)
 	}
-	switch {
-	case errors.Is(err, statedir.ErrLocked):
-		return nil, waited, fmt.Errorf("another process is fetching keys from %s", k.url.Redacted())
-	case err != nil:
+	if err != nil {
 		release = func() {}
 	}
 	return release, waited, nil
 }
 
-// turnLimit is how long the request of another process may take.
+// turnLimit is how long the request of another process may take, with the start of the
+// program that sends it.
 const turnLimit = jwks.Timeout + 5*time.Second
 
 // update requests a set with the key from the server to replace the cached one. Within
@@ -210,7 +213,7 @@ func (k *Keys) Refresh(ctx context.Context, now time.Time, forget bool) (KeySet,
 	if _, err := k.store.load(); failure.KindOf(err) == failure.Config {
 		return KeySet{}, err
 	}
-	if release, err := k.store.dir.Lock(ctx, time.Now().Add(turnLimit)); err == nil {
+	if release, err := k.store.dir.Lock(ctx, time.Now().Add(k.turn)); err == nil {
 		defer release()
 	}
 	cached, _ := k.store.load() // no set where it cannot be read

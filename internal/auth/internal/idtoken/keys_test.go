@@ -190,6 +190,21 @@ func TestRotationAtOnce(t *testing.T) {
 	s.wantAsked(2)
 }
 
+// TestTurnIsNotLeft: a process that was stopped while it had its turn keeps no job out.
+func TestTurnIsNotLeft(t *testing.T) {
+	s := primed(t)
+	s.behave(sends(marshal(t, set(jwk("new", &otherKey().PublicKey)))))
+	k := s.keys()
+	k.turn = 10 * time.Millisecond
+	release, err := s.settings.State.Lock(ctx, time.Now())
+	testutil.Must(t, err)
+	defer release()
+	if got, err := k.Get(ctx, "new", issued.Add(2*time.Minute)); err != nil || !got.Has("new") {
+		t.Errorf("%v, %v", got, err)
+	}
+	s.wantAsked(2)
+}
+
 // TestKeysConcurrently is many processes at once, some of which ask the server,
 // while one reader makes sure that what is kept is whole at every moment.
 func TestKeysConcurrently(t *testing.T) {
