@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -81,8 +82,8 @@ func (f *Dir) Read(name string, limit int64) ([]byte, error) {
 // Write replaces a file atomically: a reader gets the old text or the new one, and a full
 // disk leaves the old one. Several processes may write the file: the last one counts.
 //
-// The text is first in NAME.new, which a cleanup removes, as that of a process that was killed.
-// Where another process has or removes that file, it is in one of another name.
+// The text is first in NAME.new. Where another process has or removes that file, or a killed
+// one has left it, the text is first in NAME.PID-TIME.new, and what is old of both is removed.
 func (f *Dir) Write(name string, text []byte) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -90,9 +91,7 @@ func (f *Dir) Write(name string, text []byte) error {
 	temporary := name + ".new"
 	err := f.replace(name, temporary, text)
 	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOENT) {
-		if time.Since(f.ModTime(temporary)) > temporaryTime {
-			_ = unix.Unlinkat(f.fd, temporary, 0)
-		}
+		f.removeOldTemporary(name)
 		err = f.replace(name, fmt.Sprintf("%s.%d-%d.new", name, os.Getpid(), time.Now().UnixNano()), text)
 	}
 	if err != nil {
@@ -103,6 +102,27 @@ func (f *Dir) Write(name string, text []byte) error {
 
 // temporaryTime is longer than any process needs for a new file.
 const temporaryTime = time.Hour
+
+// RemoveTemporary removes what killed processes have left of writes of a file, as Remove does:
+// NAME.new also where another process may be writing it, which uses another name then.
+func (f *Dir) RemoveTemporary(name string, until time.Time) error {
+	f.removeOldTemporary(name)
+	return f.Remove(name+".new", until)
+}
+
+// removeOldTemporary removes those that no process can be writing any more.
+func (f *Dir) removeOldTemporary(name string) {
+	entries, _ := f.Names()
+	for _, entry := range entries {
+		rest, ok := strings.CutPrefix(entry, name+".")
+		if !ok || strings.TrimLeft(rest, "0123456789-.") != "new" {
+			continue
+		}
+		if changed := f.ModTime(entry); !changed.IsZero() && time.Since(changed) > temporaryTime {
+			_ = unix.Unlinkat(f.fd, entry, 0)
+		}
+	}
+}
 
 // replace replaces a file by a new one that has the temporary name first. What this call
 // creates is regular. The error is unix.EEXIST where another process has the temporary one,

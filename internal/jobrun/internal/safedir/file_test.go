@@ -96,17 +96,36 @@ func TestWriteToAFullDiskKeepsTheOldText(t *testing.T) {
 	}
 }
 
-// TestWriteAfterAKilledOne: what a killed process left of a file keeps no other from
+// TestWriteAfterAKilledOne: what killed processes left of a file keeps no other from
 // writing it, and goes when no process can be writing it any more.
 func TestWriteAfterAKilledOne(t *testing.T) {
-	for age, left := range map[time.Duration]string{time.Minute: "a a.new", 2 * temporaryTime: "a"} {
+	for age, left := range map[time.Duration]string{time.Minute: "a a.7-5.new a.b.new a.new", 2 * temporaryTime: "a a.b.new"} {
 		top := private(t)
-		f, half := base(t, top, me()), filepath.Join(top, "a.new")
-		testutil.Must(t, write(half), os.Chtimes(half, time.Now(), time.Now().Add(-age)))
+		f := base(t, top, me())
+		leaveTemporary(t, top, age)
 		testutil.Must(t, f.Write("a", []byte("whole")))
 		if text, err := f.Read("a", 100); string(text) != "whole" || err != nil || list(t, top) != left {
 			t.Errorf("after %v: %q, %v; there is %s, want %s", age, text, err, list(t, top), left)
 		}
+	}
+}
+
+func TestRemoveTemporary(t *testing.T) {
+	for age, left := range map[time.Duration]string{time.Minute: "a.7-5.new a.b.new", 2 * temporaryTime: "a.b.new"} {
+		top := private(t)
+		leaveTemporary(t, top, age)
+		testutil.Must(t, base(t, top, me()).RemoveTemporary("a", later()))
+		if list(t, top) != left {
+			t.Errorf("after %v there is %s, want %s", age, list(t, top), left)
+		}
+	}
+}
+
+// leaveTemporary makes what two killed writes of the file a leave, and a file of another.
+func leaveTemporary(t *testing.T, top string, age time.Duration) {
+	for _, name := range []string{"a.new", "a.7-5.new", "a.b.new"} {
+		half := filepath.Join(top, name)
+		testutil.Must(t, write(half), os.Chtimes(half, time.Now(), time.Now().Add(-age)))
 	}
 }
 

@@ -180,7 +180,8 @@ func (w *Workspace) keepLogs(parent *safedir.Dir, id string, until time.Time) bo
 		return false
 	}
 	defer scripts.Close()
-	for _, name := range []string{jobRecordFile, jobRecordFile + ".new", loginshell.SavedFile, loginshell.WarnedFile} {
+	w.noteLeftover(scripts.PathOf(jobRecordFile), scripts.RemoveTemporary(jobRecordFile, until))
+	for _, name := range []string{jobRecordFile, loginshell.SavedFile, loginshell.WarnedFile} {
 		w.noteLeftover(scripts.PathOf(name), scripts.Remove(name, until))
 	}
 	names, err := scripts.Names()
@@ -190,7 +191,7 @@ func (w *Workspace) keepLogs(parent *safedir.Dir, id string, until time.Time) bo
 // removeUnrecorded removes the scripts directory of a job that died before it wrote
 // its record. A directory that is not empty contains retained logs.
 func (w *Workspace) removeUnrecorded(dir, scripts *safedir.Dir, id job.ID, until time.Time) {
-	w.noteLeftover(scripts.Path().String(), scripts.Remove(jobRecordFile+".new", until))
+	w.noteLeftover(scripts.Path().String(), scripts.RemoveTemporary(jobRecordFile, until))
 	_ = dir.RemoveEmpty(id.String()) // fails if it contains logs
 }
 

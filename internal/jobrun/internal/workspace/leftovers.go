@@ -22,7 +22,8 @@ const (
 	maxLeftovers    = 20
 	leftoversLimit  = 64 << 10 // bytes
 	leftoverReasons = 600      // bytes of one reason
-	leftoversTime   = time.Second
+	// leftoversTime is how long another cleanup may write the list; then both may.
+	leftoversTime = time.Second
 )
 
 // leftover is an entry of the list.
