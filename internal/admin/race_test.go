@@ -192,7 +192,7 @@ func TestReapDuringReaps(t *testing.T) {
 	l := h.job(1, gone(t), time.Now().Add(time.Hour), nil)
 	testutil.Must(t, l.Close())
 	o := ReapOptions{Stop: stopping(t, h.dir, os.Getpid(), 0), CleanUp: func(_ context.Context, k journal.Key) error {
-		l, _, err := h.j.TakeOver(k)
+		l, _, err := h.j.TakeOver(k, func(journal.Record) error { return nil })
 		testutil.Must(t, err)
 		testutil.Must(t, l.End(journal.At(time.Now(), journal.Reaped, journal.Context{})))
 		return errors.New("the journal of this host has no live job")

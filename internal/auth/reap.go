@@ -32,19 +32,18 @@ func (d *authDriver) reap(ctx context.Context, key journal.Key) error {
 	if err := d.findHelper(); err != nil {
 		return err
 	}
-	r, err := d.takeOver(ctx, key)
+	r, err := d.takeOver(ctx, key, func(r journal.Record) error {
+		owner, known := r.Owner()
+		return r.Abandoned(known && owner.Gone(), time.Now())
+	})
 	if err != nil {
 		return err
-	}
-	owner, known := r.Owner()
-	if err := r.Abandoned(known && owner.Gone(), time.Now()); err != nil {
-		return failure.Privatef("cannot clean up after job %s: %w", key.Job, err)
 	}
 	return d.cleanUpAfter(ctx, r)
 }
 
-// takeOver opens the job's file in the journal for this process alone.
-func (d *authDriver) takeOver(ctx context.Context, key journal.Key) (r journal.Record, err error) {
+// takeOver opens the job's file in the journal for this process alone, where may allows it.
+func (d *authDriver) takeOver(ctx context.Context, key journal.Key, may func(journal.Record) error) (r journal.Record, err error) {
 	if !d.Site.Auth.Journal.Enabled {
 		return r, failure.Configf("there is no journal: auth.journal.enabled is false in %s", d.File)
 	}
@@ -53,7 +52,7 @@ func (d *authDriver) takeOver(ctx context.Context, key journal.Key) (r journal.R
 		if err != nil {
 			return err
 		}
-		d.record.live, r, err = j.TakeOver(key)
+		d.record.live, r, err = j.TakeOver(key, may)
 		return err
 	})
 	d.record.past, d.Facts.ID, d.Facts.ProjectID = r, key.Job, key.Project
@@ -166,16 +165,13 @@ func (d *authDriver) cleanUpByJournal(ctx context.Context, unusable error) error
 	if !ok {
 		return unusable
 	}
-	r, err := d.takeOver(ctx, key)
-	if err != nil {
+	r, err := d.takeOver(ctx, key, d.isOwn)
+	switch {
+	case errors.Is(err, errOthers):
+		return unusable
+	case err != nil:
 		d.warn(err) // a stage runs, or another process has cleaned up
 		return unusable
-	}
-	caller, _ := d.Owner()
-	if owner, known := r.Owner(); known && owner != caller {
-		err := d.record.live.Close()
-		d.record.live = nil
-		return errors.Join(unusable, err)
 	}
 	if unusable != nil {
 		d.warn(unusable)
@@ -184,6 +180,17 @@ func (d *authDriver) cleanUpByJournal(ctx context.Context, unusable error) error
 	err = d.cleanUpAfter(ctx, r)
 	return err
 }
+
+// isOwn returns errOthers for a job that another runner began.
+func (d *authDriver) isOwn(r journal.Record) error {
+	caller, _ := d.Owner()
+	if owner, known := r.Owner(); known && owner != caller {
+		return errOthers
+	}
+	return nil
+}
+
+var errOthers = errors.New("another runner began it")
 
 // findLive returns the only live job with the facts of a job response, which no token
 // confirms.

@@ -18,6 +18,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
+	"jacamar-ci/internal/proctree"
 	"jacamar-ci/test/harness/testutil"
 )
 
@@ -254,6 +255,36 @@ func TestNote(t *testing.T) {
 		t.Error("a note that cannot be written is lost")
 	}
 	(&record{}).note(ipc.Note{Disk: &ipc.DiskNote{}})
+}
+
+// TestTakeOverOfAnother: of a job that another runner began, neither a cleanup nor reap takes
+// the record or adds to it.
+func TestTakeOverOfAnother(t *testing.T) {
+	for began, want := range map[proctree.Process]error{{}: nil, {PID: 1, Start: 5}: errOthers} {
+		d, dir := inStage(t, job.Cleanup)
+		d.Site.Auth.Journal.Enabled = true
+		testutil.Must(t, d.record.live.Append(journal.At(d.Started, journal.Granted, journal.Context{Owner: &began})), d.record.live.Close())
+		d.record.live = nil
+		testutil.Must(t, os.Rename(filepath.Join(dir.String(), thisHost), filepath.Join(dir.String(), hostName(t))))
+		_, err := d.takeOver(t.Context(), d.key(), d.isOwn)
+		if !errors.Is(err, want) || (d.record.live == nil) != (want != nil) {
+			t.Errorf("of %+v: %v", began, err)
+		}
+		if err == nil {
+			testutil.Must(t, d.record.live.Close())
+			continue
+		}
+		d.settle(t.Context(), err)
+		if lives, err := journal.LiveJobs(dir, hostName(t)); err != nil || len(lives) != 1 || len(lives[0].Events) != 2 {
+			t.Errorf("%+v, %v", lives, err)
+		}
+	}
+}
+
+func hostName(t *testing.T) string {
+	host, err := os.Hostname()
+	testutil.Must(t, err)
+	return host
 }
 
 // TestSettle: the record of an abandoned job ends with its cleanup. Where that fails the job

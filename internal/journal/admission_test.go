@@ -102,26 +102,69 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
+func anyJob(Record) error { return nil }
+
+// TestTakeOverIsRefused: a process that may not clean up after a job does not keep its next
+// stage out either, and does not change what the journal has of it.
+func TestTakeOverIsRefused(t *testing.T) {
+	j, p := open(t)
+	l, err := j.Create(key, At(start, Granted, Context{Account: "alice"}))
+	testutil.Must(t, err, l.Close())
+	refused, asked := errors.New("its runner lives"), 0
+	_, _, err = j.TakeOver(key, func(r Record) error {
+		l, err := j.Resume(key)
+		if asked++; err != nil || len(r.Events) != 1 {
+			t.Fatalf("the next stage: %v; %+v", err, r)
+		}
+		testutil.Must(t, l.Close())
+		return refused
+	})
+	if jobs := lives(t, p); !errors.Is(err, refused) || asked != 1 || len(jobs) != 1 || jobs[0].Running || len(jobs[0].Events) != 1 {
+		t.Errorf("%v, asked %d times; %+v", err, asked, jobs)
+	}
+}
+
+// TestTakeOverChanged: what holds before the lock is judged again with it.
+func TestTakeOverChanged(t *testing.T) {
+	j, _ := open(t)
+	l, err := j.Create(key, At(start, Granted, Context{}))
+	testutil.Must(t, err, l.Close())
+	refused := errors.New("its runner lives")
+	_, _, err = j.TakeOver(key, func(r Record) error {
+		if len(r.Events) > 1 {
+			return refused
+		}
+		l, err := j.Resume(key, At(start, Stage, Context{}))
+		testutil.Must(t, err)
+		return l.Close()
+	})
+	if l, again := j.Resume(key); !errors.Is(err, refused) || again != nil {
+		t.Errorf("%v; then %v", err, again)
+	} else {
+		testutil.Must(t, l.Close())
+	}
+}
+
 func TestTakeOver(t *testing.T) {
 	j, p := open(t)
 	l, err := j.Create(key, At(start, Granted, Context{Account: "alice"}))
 	testutil.Must(t, err)
-	if _, _, err := j.TakeOver(key); !errors.Is(err, errInUse) {
+	if _, _, err := j.TakeOver(key, anyJob); !errors.Is(err, errInUse) {
 		t.Errorf("of a running stage: %v", err)
 	}
 	testutil.Must(t, l.Close())
-	taken, r, err := j.TakeOver(key)
+	taken, r, err := j.TakeOver(key, anyJob)
 	if err != nil || len(r.Events) != 1 || r.Key != key {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if _, _, err := j.TakeOver(key); !errors.Is(err, errInUse) {
+	if _, _, err := j.TakeOver(key, anyJob); !errors.Is(err, errInUse) {
 		t.Errorf("twice: %v", err)
 	}
 	if jobs, err := LiveJobs(p, "login1"); err != nil || len(jobs) != 1 || !jobs[0].Running {
 		t.Errorf("%+v, %v", jobs, err)
 	}
 	testutil.Must(t, taken.End(At(start, Reaped, Context{Exit: "ok"})))
-	if _, _, err := j.TakeOver(key); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := j.TakeOver(key, anyJob); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after its end: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(p.String(), "login1", liveDir, key.String())); err == nil {

@@ -96,7 +96,7 @@ func TestCreateDuringReaps(t *testing.T) {
 			recorded[reason] = true
 		}
 	}, func() {
-		l, _, err := j.TakeOver(key)
+		l, _, err := j.TakeOver(key, anyJob)
 		switch {
 		case err == nil:
 			if err := l.End(At(start, Reaped, Context{})); err != nil {

@@ -134,15 +134,28 @@ var errInUse = errors.New("a stage of it runs")
 // ErrTaken reports that another process cleans up after the job of a stage that begins.
 var ErrTaken = errors.New("another process cleans up after the job")
 
-// TakeOver opens the file of a job for this process alone, with the events so far. The
-// error is errInUse while another process has the file, and fs.ErrNotExist where there
-// is none.
-func (j *Journal) TakeOver(k Key) (*Live, Record, error) {
+// TakeOver opens the file of a job for this process alone, with the events so far, where may
+// returns nil for them. It is asked before the file is locked, which keeps out the job's next
+// stage, and again then. The error is errInUse while another process has the file, and
+// fs.ErrNotExist where there is none.
+func (j *Journal) TakeOver(k Key, may func(Record) error) (*Live, Record, error) {
 	file, err := j.file(liveDir, k.String(), 0)
 	if err != nil {
 		return nil, Record{}, err
 	}
-	r, err := j.takeOver(k, file)
+	r, err := recordIn(k, file)
+	if err == nil {
+		err = may(r)
+	}
+	if err == nil {
+		err = j.lockAlone(k, file)
+	}
+	if err == nil {
+		r, err = recordIn(k, file)
+	}
+	if err == nil {
+		err = may(r)
+	}
 	if err != nil {
 		file.Close()
 		return nil, Record{}, err
@@ -150,13 +163,19 @@ func (j *Journal) TakeOver(k Key) (*Live, Record, error) {
 	return &Live{j, k, file}, r, nil
 }
 
-func (j *Journal) takeOver(k Key, file *os.File) (Record, error) {
+// lockAlone locks the file of a job for this process alone.
+func (j *Journal) lockAlone(k Key, file *os.File) error {
 	if err := lock(file, unix.F_WRLCK, errInUse); err != nil {
-		return Record{}, err
+		return err
 	}
 	if !j.has(k, file) {
-		return Record{}, fs.ErrNotExist // another process was faster
+		return fs.ErrNotExist // another process was faster
 	}
+	return nil
+}
+
+// recordIn is what the open file of a live job has.
+func recordIn(k Key, file *os.File) (Record, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return Record{}, fmt.Errorf("cannot examine %s: %w", file.Name(), err)
@@ -165,7 +184,7 @@ func (j *Journal) takeOver(k Key, file *os.File) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{Key: k, Events: parseEvents(text), Live: true, Changed: info.ModTime()}, nil
+	return Record{Key: k, Events: parseEvents(text), Live: true, Running: isLocked(file), Changed: info.ModTime()}, nil
 }
 
 // has reports whether the open file still is the job's.
