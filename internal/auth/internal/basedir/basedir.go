@@ -128,16 +128,24 @@ func handOver(dir int, a job.Account) error {
 	return unix.Fchown(dir, int(a.UID), int(a.GID))
 }
 
-// isEmpty reports whether a directory has no entries; ParseDirent omits "." and "..".
+// isEmpty reports whether a directory has no entries; ParseDirent omits "." and "..". A
+// signal to this process ends a read before the last entry, those of Go's scheduler too.
 func isEmpty(dir int) (bool, error) {
 	if _, err := unix.Seek(dir, 0, unix.SEEK_SET); err != nil { // it may have been read before
 		return false, err
 	}
 	buf := make([]byte, 4096)
-	n, err := unix.ReadDirent(dir, buf)
-	if err != nil {
-		return false, err
+	for {
+		var n int
+		err := eintr.Retry(func() (err error) {
+			n, err = unix.ReadDirent(dir, buf)
+			return err
+		})
+		if err != nil || n <= 0 {
+			return err == nil, err
+		}
+		if _, count, _ := unix.ParseDirent(buf[:n], -1, nil); count > 0 {
+			return false, nil
+		}
 	}
-	_, count, _ := unix.ParseDirent(buf[:n], -1, nil)
-	return count == 0, nil
 }

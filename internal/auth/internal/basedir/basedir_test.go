@@ -3,6 +3,7 @@ package basedir
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -200,4 +201,36 @@ func TestFirstJobsAtOnce(t *testing.T) {
 		}
 		jobs.Wait()
 	}
+}
+
+// TestIsEmptyWithSignals: a signal ends a read of a directory after its first entries, which
+// are "." and "..".
+func TestIsEmptyWithSignals(t *testing.T) {
+	path := t.TempDir()
+	testutil.Must(t, os.Mkdir(filepath.Join(path, "x"), 0o700))
+	dir, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	testutil.Must(t, err)
+	defer unix.Close(dir)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread, done := unix.Gettid(), make(chan struct{})
+	var signals sync.WaitGroup
+	signals.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				_ = unix.Tgkill(os.Getpid(), thread, unix.SIGURG) // as Go's scheduler does
+			}
+		}
+	})
+	for range 20_000 {
+		if empty, err := isEmpty(dir); empty || err != nil {
+			t.Errorf("empty: %v, %v", empty, err)
+			break
+		}
+	}
+	close(done)
+	signals.Wait()
 }
