@@ -145,8 +145,8 @@ func (d *authDriver) settle(ctx context.Context, failed error) {
 }
 
 // cleanUpByJournal cleans up after a job without a state: this runner's config stage was
-// killed, or it is unusable because the programs were updated during the job. Only the
-// journal has the job then.
+// killed, or the state is unusable because the programs were updated during the job. Only
+// the journal has the job then.
 func (d *authDriver) cleanUpByJournal(ctx context.Context, unusable error) error {
 	if d.Call.Configuration == "" {
 		return unusable

@@ -135,7 +135,7 @@ var errInUse = errors.New("a stage of it runs")
 var ErrTaken = errors.New("another process cleans up after the job")
 
 // TakeOver opens the file of a job for this process alone, with the events so far, where may
-// returns nil for them. It is asked before the file is locked, which keeps out the job's next
+// returns nil for them. It judges before the file is locked, which keeps out the job's next
 // stage, and again then. The error is errInUse while another process has the file, and
 // fs.ErrNotExist where there is none.
 func (j *Journal) TakeOver(k Key, may func(Record) error) (*Live, Record, error) {

@@ -146,8 +146,11 @@ func Sweep(temp job.AbsPath, owner job.UID, until time.Time) (first error) {
 // directory, its name begins with a dot until it is locked, which takes less than a minute.
 func swept(entry os.DirEntry) bool {
 	name, hidden := strings.CutPrefix(entry.Name(), ".")
-	if !hidden || !strings.HasPrefix(name, statePrefix) {
-		return !hidden && strings.HasPrefix(name, statePrefix)
+	switch {
+	case !strings.HasPrefix(name, statePrefix):
+		return false
+	case !hidden:
+		return true
 	}
 	info, err := entry.Info()
 	return err == nil && time.Since(info.ModTime()) > time.Minute

@@ -189,8 +189,9 @@ func (Podman) Run(s container.Start) container.Command {
 }
 
 // ownSession is a program, of util-linux, that keeps podman out of the session to which some
-// batch systems send a request to stop. Until podman has come to proxy signals, which is
-// after the start of the container, it ends by one, and with it the script.
+// batch systems send a request to stop. Until podman proxies signals, which is after the
+// start of the container, it ends by one, and with it the script. setsid(1) does not fork
+// here: the cell's unshare(1) leads the process group.
 const ownSession = "setsid"
 
 // rootfs starts podman with an image that is a directory or a squashfs file, writable in a
