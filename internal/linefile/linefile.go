@@ -23,7 +23,10 @@ const looks = 1000
 // length of a file grows page by page while a process writes.
 func endsIncomplete(file *os.File) bool {
 	size, inside := endsInsideLine(file)
-	for try := 0; inside && try < looks; try++ {
+	for range looks {
+		if !inside {
+			return false
+		}
 		awaitWrite(file)
 		before := size
 		if size, inside = endsInsideLine(file); size == before {
