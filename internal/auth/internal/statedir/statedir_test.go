@@ -282,6 +282,22 @@ func TestFaultOfTheDirectory(t *testing.T) {
 	}
 }
 
+// TestReasonOfTheSystem: callers can recognize the system's error, but a missing parent is
+// not a missing directory: it is reported and nothing is made.
+func TestReasonOfTheSystem(t *testing.T) {
+	d, path := stocked(t)
+	for _, at := range []string{path, filepath.Dir(path)} {
+		if _, err := d.own(nil, &trustedfile.Fault{Path: at, Err: unix.EMFILE}); !errors.Is(err, unix.EMFILE) {
+			t.Errorf("no descriptor for %s: %v", at, err)
+		}
+	}
+	parent := filepath.Join(path, "missing")
+	_, err := open(t, filepath.Join(parent, "state"), nil).Load("file", 10)
+	if errors.Is(err, fs.ErrNotExist) || failure.KindOf(err) != failure.Config || !strings.Contains(err.Error(), parent+" does not exist") {
+		t.Errorf("without the parent: %v", err)
+	}
+}
+
 func TestSweep(t *testing.T) {
 	d, path := stocked(t)
 	old, young, foreign := filepath.Join(path, tempPrefix+"OLD"), filepath.Join(path, tempPrefix+"YOUNG"), filepath.Join(path, "other-OLD")
