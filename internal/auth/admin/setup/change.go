@@ -18,6 +18,8 @@ type Change struct {
 	// replace is set where the file may exist, closed where its former contents are then
 	// for its owner alone.
 	replace, closed bool
+	// from are the contents that the file's new ones were made of, nil for none.
+	from *string
 	// backup is the name of the former file in the same directory, "" for none.
 	backup  string
 	applied bool
@@ -95,11 +97,27 @@ func (c *Change) apply(now time.Time) error {
 			return c.notKept(backup, err)
 		}
 	}
-	err := c.draft.place(c.replace)
+	err := c.unchanged()
+	if err == nil {
+		err = c.draft.place(c.replace)
+	}
 	c.applied = err == nil
 	if err != nil && c.backup != "" {
 		err = errors.Join(err, unix.Unlinkat(dir, c.backup, 0))
 		c.backup = ""
+	}
+	return err
+}
+
+// unchanged is an error where another program has written the file since it was read, as
+// gitlab-runner does to register a runner: what it wrote would be lost.
+func (c *Change) unchanged() error {
+	if c.from == nil {
+		return nil
+	}
+	is, _, err := c.draft.at.read(maxRunnerFile)
+	if err == nil && is != *c.from {
+		err = fmt.Errorf("another program has changed %s at the same time: run the command again", c.Path())
 	}
 	return err
 }

@@ -3,13 +3,12 @@ package setup
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/BurntSushi/toml"
@@ -208,7 +207,10 @@ func (w Wiring) MergeFile(path job.AbsPath, runner string, service job.UID) (c *
 	if err != nil {
 		return nil, "", err
 	}
-	text, access, err := read(t, service)
+	text, is, err := t.read(maxRunnerFile)
+	if err == nil && is.Uid != 0 && is.Uid != uint32(service) {
+		err = fmt.Errorf("%s is owned by uid %d, not by root or the account of the service (uid %d)", t.path, is.Uid, service)
+	}
 	if err != nil {
 		t.close()
 		return nil, "", err
@@ -218,28 +220,9 @@ func (w Wiring) MergeFile(path job.AbsPath, runner string, service job.UID) (c *
 		t.close()
 		return nil, "", fmt.Errorf("cannot edit %s: %w", path, err)
 	}
-	c, err = t.change(merged, access, true, sound)
+	access := Access{int(is.Uid), int(is.Gid), fs.FileMode(is.Mode) & 0o770}
+	if c, err = t.change(merged, access, true, sound); err == nil {
+		c.from = &text
+	}
 	return c, was, err
-}
-
-// read reads a runner's file, and returns whose the new one is to be.
-func read(t target, service job.UID) (text string, access Access, err error) {
-	f, err := t.open()
-	if err != nil {
-		return "", access, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", access, err
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !ok || !info.Mode().IsRegular():
-		return "", access, fmt.Errorf("%s is not a regular file", t.path)
-	case stat.Uid != 0 && stat.Uid != uint32(service):
-		return "", access, fmt.Errorf("%s is owned by uid %d, not by root or the account of the service (uid %d)", t.path, stat.Uid, service)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxRunnerFile))
-	return string(b), Access{int(stat.Uid), int(stat.Gid), info.Mode().Perm() &^ 0o007}, err
 }

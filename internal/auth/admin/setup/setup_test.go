@@ -242,6 +242,38 @@ func TestMergeFile(t *testing.T) {
 	}
 }
 
+// TestMergeFileKeepsOtherChanges: what another program writes into the file, or replaces it
+// by, between its reading and its replacement is not lost.
+func TestMergeFileKeepsOtherChanges(t *testing.T) {
+	const registered = runnerText + "[[runners]]\n  name = \"b\"\n"
+	for name, write := range map[string]func(file string) error{
+		"written": func(file string) error { return os.WriteFile(file, []byte(registered), 0o600) },
+		"replaced": func(file string) error {
+			return errors.Join(os.WriteFile(file+"2", []byte(registered), 0o600), os.Rename(file+"2", file))
+		},
+		"emptied": func(file string) error { return os.Truncate(file, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := testutil.HomeDir(t) + "/config.toml"
+			testutil.Must(t, os.WriteFile(file, []byte(runnerText), 0o600))
+			c, _, err := wiring.MergeFile(testutil.AbsPath(t, file), "a", self())
+			testutil.Must(t, err, write(file))
+			want, _ := os.ReadFile(file)
+			err = Apply(time.Now(), c)
+			c.Discard()
+			if err == nil || !strings.Contains(err.Error(), "another program has changed "+file+" at the same time: run the command again") {
+				t.Errorf("got %v", err)
+			}
+			if text, _ := os.ReadFile(file); string(text) != string(want) {
+				t.Errorf("the file has\n%s", text)
+			}
+			if entries, _ := os.ReadDir(filepath.Dir(file)); len(entries) != 1 {
+				t.Errorf("left are %v", entries)
+			}
+		})
+	}
+}
+
 // TestMergeFileRefuses what others could have put there.
 func TestMergeFileRefuses(t *testing.T) {
 	const service, other = 4242, 4243

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -110,6 +111,23 @@ func (t target) open() (*os.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: t.path.String(), Err: err}
 	}
 	return os.NewFile(uintptr(fd), t.path.String()), nil
+}
+
+// read reads at most limit bytes of a regular file.
+func (t target) read(limit int64) (text string, is unix.Stat_t, err error) {
+	f, err := t.open()
+	if err != nil {
+		return "", is, err
+	}
+	defer f.Close()
+	if err = eintr.Fstat(int(f.Fd()), &is); err == nil && is.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = fmt.Errorf("%s is not a regular file", t.path)
+	}
+	if err != nil {
+		return "", is, err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, limit))
+	return string(b), is, err
 }
 
 // draft is a new file next to the target, for its maker alone.
