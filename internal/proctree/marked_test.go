@@ -2,11 +2,15 @@ package proctree
 
 import (
 	"bufio"
+	"crypto/rand"
 	"os/exec"
 	"strconv"
 	"testing"
 	"time"
 )
+
+// mark returns a pair that no process of another run of the tests has.
+func mark() string { return "JCI_TEST_MARK=t0ken/" + rand.Text() }
 
 // TestEndMarked: the processes with the very pair are ended, with what was detached from
 // them, and no others: nor those below a live process of this program.
@@ -27,7 +31,7 @@ func TestEndMarked(t *testing.T) {
 		}
 		return cmd
 	}
-	const pair = "JCI_TEST_MARK=t0ken/17"
+	pair := mark()
 	below := func(env string) *exec.Cmd { return start("env " + env + " sh -c '" + work + "'; exit 4") }
 	others := []*exec.Cmd{below(pair + "1"), below("X" + pair), below("A=" + pair), below("A=1"), start(work, pair)}
 	ours := below("A=1 " + pair)
@@ -54,7 +58,7 @@ func TestEndMarked(t *testing.T) {
 
 // TestEndMarkedComets: each process starts its successor, in a session of its own, and exits.
 func TestEndMarkedComets(t *testing.T) {
-	const pair = "JCI_TEST_MARK=t0ken/18"
+	pair := mark()
 	end := strconv.FormatInt(time.Now().Add(time.Minute).Unix(), 10)
 	cmd := exec.Command("/bin/bash", "-c", `for i in {1..20}; do setsid bash -c "$BODY" & done; echo ready; wait`)
 	cmd.Env = []string{"PATH=/usr/bin:/bin", pair, "END=" + end, `BODY=(( EPOCHSECONDS > END )) || (eval "$BODY") & exit`}
