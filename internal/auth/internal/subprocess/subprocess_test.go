@@ -1,14 +1,19 @@
 package subprocess
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -174,6 +179,75 @@ func TestRunCanceled(t *testing.T) {
 		t.Errorf("error %v, want %v", err, reason)
 	}
 	awaitNoneMarked(t, marker)
+}
+
+// tracerRole makes this test program the tracer of TestRunBlocked; its value is the pid of
+// the process to trace.
+const tracerRole = "JACAMAR_TEST_TRACER_OF"
+
+// TestRunBlocked: a killed helper may not end, for example while it reads from a dead file
+// server. This one has a tracer, to which the kernel reports the end before its parent.
+func TestRunBlocked(t *testing.T) {
+	if pid, _ := strconv.Atoi(os.Getenv(tracerRole)); pid != 0 {
+		runtime.LockOSThread()
+		fmt.Println(unix.PtraceSeize(pid))
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	reason := errors.New("the runner gave up")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		cmd := sh("echo $$ >&3; exec sleep 1000")
+		cmd.Files = []*os.File{w}
+		_, err := cmd.Run(ctx)
+		ended <- err
+	}()
+	pid, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := traced(t, strings.TrimSpace(pid))
+	defer release()
+	cancel(reason)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, reason) {
+			t.Errorf("error %v, want %v", err, reason)
+		}
+	case <-time.After(time.Minute):
+		t.Error("it waits for a helper that does not end")
+	}
+}
+
+// traced makes another process the tracer of one, until release.
+func traced(t *testing.T, pid string) (release func()) {
+	t.Helper()
+	tracer := exec.Command(os.Args[0], "-test.run=^TestRunBlocked$")
+	tracer.Env = []string{tracerRole + "=" + pid}
+	in, err := tracer.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := tracer.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tracer.Start(); err != nil {
+		t.Fatal(err)
+	}
+	release = func() { in.Close(); _ = tracer.Wait() }
+	if answer, err := bufio.NewReader(out).ReadString('\n'); err != nil || answer != "<nil>\n" {
+		release()
+		t.Skipf("cannot trace: %s%v", answer, err)
+	}
+	return release
 }
 
 // parentRole makes this test program the parent that TestRunEndsWithItsParent
