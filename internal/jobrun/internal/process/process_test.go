@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 
 var scenarios = map[string]func(){
 	"exit codes":      exitCodes,
+	"has started":     hasStarted,
 	"leftovers":       leftovers,
 	"stubborn":        stubborn,
 	"hurry":           hurry,
@@ -104,6 +105,18 @@ func TestStatusIsTheProgramsOwn(t *testing.T) {
 	expect(t, "exit codes", "exit 0: 0 0\nexit 7: 7 0\nexit 255: 255 0\nkill -TERM $$: 143 15\nkill -KILL $$: 137 9\n"+
 		"cannot start /nonexistent: no such file or directory\n")
 }
+
+func hasStarted() {
+	f := family()
+	fmt.Print(f.HasStarted())
+	_, err := f.Start(Command{Path: "/nonexistent", Dir: "/"})
+	fmt.Print(" ", err != nil, " ", f.HasStarted())
+	<-bash(f, "exit 0", os.Stdout).Done
+	fmt.Println("", f.HasStarted())
+}
+
+// TestHasStarted: not before the first program, nor by one that cannot be started.
+func TestHasStarted(t *testing.T) { expect(t, "has started", "false true false true\n") }
 
 func leftovers() {
 	f := family()
