@@ -85,16 +85,23 @@ type tree struct {
 
 // stopRoots stops the roots until none is new, and reports whether one was.
 func (t *tree) stopRoots(deadline time.Time, roots func() []int) (some bool) {
-	for fresh := true; fresh && time.Now().Before(deadline); {
-		fresh = false
+	untilNoneIsNew(deadline, func() (fresh int) {
 		for _, pid := range roots() {
 			if !t.stopped[pid] {
-				t.stopped[pid], fresh, some = true, true, true
+				t.stopped[pid], some = true, true
+				fresh++
 				_ = signalGroup(pid, unix.SIGSTOP)
 			}
 		}
-	}
+		return fresh
+	})
 	return some
+}
+
+// untilNoneIsNew calls look until it finds none that is new, or until the deadline.
+func untilNoneIsNew(deadline time.Time, look func() (fresh int)) {
+	for time.Now().Before(deadline) && look() > 0 {
+	}
 }
 
 // stopBelow looks once, stops what is new below the roots, and reports whether

@@ -18,13 +18,13 @@ import (
 // have not ended by the deadline. A process whose environment was replaced is not found.
 func EndMarked(pair string, deadline time.Time) []Process {
 	for empty := 0; ; time.Sleep(endPause) {
-		some := stopMarked(pair, deadline)
+		stopped := stopMarked(pair, deadline)
 		left := marked(pair)
 		for _, p := range left {
 			_ = p.Signal(unix.SIGKILL)
 		}
 		empty++
-		if some || len(left) > 0 {
+		if stopped+len(left) > 0 {
 			empty = 0
 		}
 		if empty == emptyLooks || time.Now().After(deadline) {
@@ -39,19 +39,20 @@ const emptyLooks = 5
 
 // stopMarked stops them, each as soon as it is seen, and looks again until none is new:
 // those that start others without pause would do so faster than they are killed, one after
-// the other. It reports whether there were any.
-func stopMarked(pair string, deadline time.Time) bool {
-	stopped, late := map[Process]bool{}, time.Now().Add(stopLimit)
-	for some := true; some && time.Now().Before(late) && time.Now().Before(deadline); {
-		some = false
+// the other. It returns how many there were.
+func stopMarked(pair string, deadline time.Time) int {
+	stopped := map[Process]bool{}
+	untilNoneIsNew(time.Now().Add(min(stopLimit, time.Until(deadline))), func() (fresh int) {
 		eachMarked(pair, func(p Process) {
 			if !stopped[p] {
-				stopped[p], some = true, true
+				stopped[p] = true
+				fresh++
 				_ = p.Signal(unix.SIGSTOP)
 			}
 		})
-	}
-	return len(stopped) > 0
+		return fresh
+	})
+	return len(stopped)
 }
 
 // endPause is the time that killed processes have before they are looked for again.

@@ -56,6 +56,30 @@ func TestEndMarked(t *testing.T) {
 	}
 }
 
+// TestStopMarked: all are stopped before one is killed, unless the time is over.
+func TestStopMarked(t *testing.T) {
+	pair := mark()
+	shell(t, "export "+pair+"; bash -c 'setsid sleep 1000 & echo; wait'; :", ownSessionOf)
+	defer EndMarked(pair, time.Now().Add(time.Minute))
+	all := marked(pair)
+	for len(all) < 2 { // until the sleep is there
+		all = marked(pair)
+	}
+	if n := stopMarked(pair, time.Now()); n != 0 {
+		t.Errorf("%d were stopped after the deadline", n)
+	}
+	if n := stopMarked(pair, time.Now().Add(time.Minute)); n != len(all) {
+		t.Errorf("%d were stopped, want %d", n, len(all))
+	}
+	for _, p := range all {
+		for end := time.Now().Add(time.Minute); Look(p.PID).State != 'T'; {
+			if time.Now().After(end) {
+				t.Fatalf("not stopped: %s", Look(p.PID))
+			}
+		}
+	}
+}
+
 // TestEndMarkedComets: each process starts its successor, in a session of its own, and exits.
 func TestEndMarkedComets(t *testing.T) {
 	pair := mark()

@@ -455,6 +455,26 @@ func TestLooksAgain(t *testing.T) {
 	}
 }
 
+// TestUntilNoneIsNew: the look that finds none is the last one, and so is that at the deadline.
+func TestUntilNoneIsNew(t *testing.T) {
+	for finds, limit := range map[int]time.Duration{0: time.Minute, 1: time.Minute, 3: time.Minute, 1 << 30: 10 * time.Millisecond} {
+		deadline, looks, late := time.Now().Add(limit), 0, 0
+		untilNoneIsNew(deadline, func() int {
+			if time.Now().After(deadline) {
+				late++
+			}
+			if looks++; looks > finds+1 || late > 1 {
+				t.Fatalf("look %d, the %d. after the deadline, where %d find one", looks, late, finds)
+			}
+			return max(0, finds+1-looks)
+		})
+		if limit == time.Minute && looks != finds+1 {
+			t.Errorf("%d looks, want %d", looks, finds+1)
+		}
+	}
+	untilNoneIsNew(time.Now(), func() int { t.Error("a look after the deadline"); return 0 })
+}
+
 // TestKillAll: what is below a process ends with it only where that is requested.
 func TestKillAll(t *testing.T) {
 	for _, below := range []bool{false, true} {
