@@ -17,6 +17,7 @@ import (
 
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/profiles"
 )
 
 // TestMain runs each scenario in a process of its own: becoming the reaper of
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 		scenarios[name]()
 		os.Exit(0)
 	}
+	profiles.DefaultSignals() // TestChildFirst's SIGHUP
 	os.Exit(m.Run())
 }
 
