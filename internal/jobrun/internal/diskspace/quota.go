@@ -59,16 +59,24 @@ const getQuota = 0x800007 // Q_GETQUOTA
 func quotaOf(fd, kind, id int) (space, bool) {
 	var q diskQuota
 	command := uintptr(getQuota<<8 | kind)
-	_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), command, uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
-	if needsDevice(errno) {
-		_, _, errno = unix.Syscall6(unix.SYS_QUOTACTL, command, uintptr(unsafe.Pointer(device(fd))), uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
-	}
+	errno := orByDevice(func() unix.Errno {
+		_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL_FD, uintptr(fd), command, uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
+		return errno
+	}, func() unix.Errno {
+		_, _, errno := unix.Syscall6(unix.SYS_QUOTACTL, command, uintptr(unsafe.Pointer(device(fd))), uintptr(id), uintptr(unsafe.Pointer(&q)), 0, 0)
+		return errno
+	})
 	return q.space(), errno == 0
 }
 
-// needsDevice reports whether the kernel has no query by descriptor, or takes none that was
-// opened with O_PATH.
-func needsDevice(errno unix.Errno) bool { return errno == unix.ENOSYS || errno == unix.EBADF }
+// orByDevice is the result of the query by descriptor, unless the kernel has none, or takes
+// none that was opened with O_PATH.
+func orByDevice(byDescriptor, byDevice func() unix.Errno) unix.Errno {
+	if errno := byDescriptor(); errno != unix.ENOSYS && errno != unix.EBADF {
+		return errno
+	}
+	return byDevice()
+}
 
 // device is the path of the device of a file. It is absolute: the source of a mount
 // without a device, such as "tmpfs", must not name a file of the job's directory.

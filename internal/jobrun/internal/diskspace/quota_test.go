@@ -132,10 +132,16 @@ func TestDevice(t *testing.T) {
 	}
 }
 
-func TestNeedsDevice(t *testing.T) {
-	for errno, want := range map[unix.Errno]bool{unix.ENOSYS: true, unix.EBADF: true, 0: false, unix.ESRCH: false, unix.EPERM: false} {
-		if got := needsDevice(errno); got != want {
-			t.Errorf("%v: %v", errno, got)
+// TestOrByDevice: the device is queried only where the kernel cannot query by descriptor.
+func TestOrByDevice(t *testing.T) {
+	const ofDevice = unix.ENXIO
+	for errno, want := range map[unix.Errno]unix.Errno{
+		unix.ENOSYS: ofDevice, unix.EBADF: ofDevice, 0: 0, unix.ESRCH: unix.ESRCH, unix.EPERM: unix.EPERM,
+	} {
+		queries := 0
+		got := orByDevice(func() unix.Errno { return errno }, func() unix.Errno { queries++; return ofDevice })
+		if got != want || queries != map[bool]int{true: 1}[want == ofDevice] {
+			t.Errorf("%v: %v with %d queries of the device, want %v", errno, got, queries, want)
 		}
 	}
 }
