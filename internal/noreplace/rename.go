@@ -26,20 +26,23 @@ func Rename(oldDir int, oldName string, newDir int, newName string) error {
 	if !unsupported(err) {
 		return err
 	}
-	return eintr.Retry(func() error {
-		var st unix.Stat_t
-		switch err := eintr.Fstatat(newDir, newName, &st); {
-		case err == nil:
-			return unix.EEXIST
-		case !errors.Is(err, unix.ENOENT):
-			return err
-		}
-		err := unix.Renameat(oldDir, oldName, newDir, newName)
-		if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.ENOTDIR) {
-			return unix.EEXIST // an entry was created after the lookup
-		}
+	return eintr.Retry(func() error { return withoutFlag(oldDir, oldName, newDir, newName) })
+}
+
+// withoutFlag looks the new name up before it renames.
+func withoutFlag(oldDir int, oldName string, newDir int, newName string) error {
+	var st unix.Stat_t
+	switch err := eintr.Fstatat(newDir, newName, &st); {
+	case err == nil:
+		return unix.EEXIST
+	case !errors.Is(err, unix.ENOENT):
 		return err
-	})
+	}
+	err := unix.Renameat(oldDir, oldName, newDir, newName)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.ENOTDIR) {
+		return unix.EEXIST // an entry was created after the lookup
+	}
+	return err
 }
 
 // unsupported reports whether an error may mean that the file system or a seccomp filter
