@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"time"
 
 	"jacamar-ci/internal/auth/internal/policy"
@@ -102,8 +101,8 @@ func (d *authDriver) recall(c journal.Context, r journal.Record) error {
 		return fmt.Errorf("cannot use the journal: %w", err)
 	}
 	scripts, err := base.Join("scripts", c.Runner, r.Key.Job.String())
-	if err != nil || path.Base(scripts.String()) != r.Key.Job.String() {
-		return errors.Join(errors.New("cannot use the journal: it names no directory for scripts"), err)
+	if err != nil {
+		return fmt.Errorf("cannot use the journal: %w", err)
 	}
 	d.state.Dirs = ipc.Dirs{Base: base, Scripts: scripts}
 	return nil

@@ -103,7 +103,7 @@ func (d *authDriver) enter(ctx context.Context, decision policy.Decision) error 
 	if errors.Is(err, journal.ErrTaken) {
 		return failure.Privatef("the runner that began the job has ended, and another process cleans up after it")
 	}
-	if refusal == nil && d.Call.Stage != job.Config && d.Call.Stage != job.Cleanup {
+	if d.Call.Stage != job.Config && d.Call.Stage != job.Cleanup {
 		refusal = d.stopped(ctx)
 	}
 	if refusal != nil && d.mayWait(m) {
