@@ -165,6 +165,13 @@ func (f *Dir) RemoveEmpty(name string) error {
 	return eintr.Retry(func() error { return unix.Unlinkat(f.fd, name, unix.AT_REMOVEDIR) })
 }
 
+// Lacks reports whether a directory in f certainly has no file of that name, by one call: it
+// follows a link in the place of the directory, and proves nothing of what is there.
+func (f *Dir) Lacks(dir, file string) bool {
+	var st unix.Stat_t
+	return errors.Is(eintr.Fstatat(f.fd, dir+"/"+file, &st), unix.ENOENT)
+}
+
 // IsSameFile reports whether name is still the name of a file that was opened.
 func (f *Dir) IsSameFile(name string, opened unix.Stat_t) bool {
 	var named unix.Stat_t

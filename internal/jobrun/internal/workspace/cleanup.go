@@ -33,8 +33,7 @@ func (w *Workspace) Cleanup() error {
 	w.removeEndedJobs(until)
 	root, rerr := w.existingRoot()
 	if rerr == nil {
-		w.sweepStatic(root, Sweep{Builds: time.Duration(w.request.Settings.StaticBuildsDays) * day}, time.Now())
-		w.Sweep(root, w.siteSweep(), time.Now(), until)
+		w.sweepForSite(root, until)
 		rerr = w.emptyTrash(root, "", until)
 		root.Close()
 	}
@@ -59,14 +58,30 @@ func (w *Workspace) existingRoot() (*safedir.Dir, error) {
 // removeEndedJobs removes the files of earlier jobs of the account that have ended and
 // whose own cleanup did not run.
 func (w *Workspace) removeEndedJobs(until time.Time) {
-	_ = w.eachScripts(func(_, dir *safedir.Dir, name string) {
+	_ = w.eachRunner(func(all, dir *safedir.Dir, names []string) {
 		runner := path.Base(dir.Path().String())
-		id, err := job.ParseID(name)
-		if err == nil && !w.live[runner+"/"+name] && !time.Now().After(until) {
-			w.noteLeftover(dir.PathOf(name), w.removeEnded(dir, runner, id, until))
+		for _, name := range names {
+			id, err := job.ParseID(name)
+			if err == nil && !w.live[runner+"/"+name] && !time.Now().After(until) {
+				w.noteLeftover(dir.PathOf(name), w.removeEnded(dir, runner, id, until))
+			}
+		}
+		if len(names) == 0 {
+			w.removeEmptyRunner(all, runner)
 		}
 	})
 }
+
+// removeEmptyRunner removes the directory of a runner that has no job here any more: each
+// registration at GitLab has another name. A job that uses it again makes it again.
+func (w *Workspace) removeEmptyRunner(all *safedir.Dir, runner string) {
+	if runner != w.request.Job.Runner && time.Since(all.ModTime(runner)) > emptyRunnerTime {
+		_ = all.RemoveEmpty(runner)
+	}
+}
+
+// emptyRunnerTime keeps two runners from removing each other's directory after every job.
+const emptyRunnerTime = day
 
 // removeOwn removes the files of this job.
 func (w *Workspace) removeOwn(until time.Time) error {
@@ -92,6 +107,10 @@ func (w *Workspace) removeOwn(until time.Time) error {
 // removeEnded removes the files of an earlier job of a runner if it has ended and its own
 // cleanup did not run. dir contains its scripts directory.
 func (w *Workspace) removeEnded(dir *safedir.Dir, runner string, id job.ID, until time.Time) error {
+	if dir.Lacks(id.String(), jobRecordFile) && dir.Lacks(id.String(), jobRecordFile+".new") {
+		_ = dir.RemoveEmpty(id.String()) // fails where it is one of thousands with retained logs
+		return nil
+	}
 	scripts, err := dir.Open(id.String())
 	if errors.Is(err, unix.ENOENT) {
 		return nil
@@ -102,7 +121,7 @@ func (w *Workspace) removeEnded(dir *safedir.Dir, runner string, id job.ID, unti
 	defer scripts.Close()
 	rec, err := readJobRecord(scripts)
 	switch {
-	case errors.Is(err, unix.ENOENT): // first: it may be one of thousands with retained logs
+	case errors.Is(err, unix.ENOENT):
 		w.removeUnrecorded(dir, scripts, id, until)
 		return nil
 	case w.hasOrphans(scripts.Path()):

@@ -55,6 +55,15 @@ func (w *Workspace) Jobs() ([]JobInfo, error) {
 // eachScripts calls f for each entry of the runners' directories of scripts, which are in
 // the directory all. It notes what it cannot read.
 func (w *Workspace) eachScripts(f func(all, runner *safedir.Dir, name string)) error {
+	return w.eachRunner(func(all, runner *safedir.Dir, names []string) {
+		for _, name := range names {
+			f(all, runner, name)
+		}
+	})
+}
+
+// eachRunner calls f for each runner's directory of scripts, with what is in it.
+func (w *Workspace) eachRunner(f func(all, runner *safedir.Dir, names []string)) error {
 	all, err := w.base.Open("scripts")
 	if errors.Is(err, unix.ENOENT) {
 		return nil // no job has run
@@ -74,8 +83,8 @@ func (w *Workspace) eachScripts(f func(all, runner *safedir.Dir, name string)) e
 		}
 		names, err := dir.Names()
 		w.noteUnusable(dir.Path().String(), err)
-		for _, name := range names {
-			f(all, dir, name)
+		if err == nil {
+			f(all, dir, names)
 		}
 		dir.Close()
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -138,6 +139,20 @@ func (p *pool) explain(err error) error {
 	return diskspace.Explain("cannot use the list of build directories in "+p.file.Name(), p.file.Name(), err)
 }
 
+// isUnused reports whether no job has or had one of the pool's directories since a time, and
+// none is left. names are the entries of its directory.
+func (p *pool) isUnused(all []reservation, names []string, since time.Time) bool {
+	return !slices.ContainsFunc(all, func(r reservation) bool { return !r.free() }) &&
+		!slices.ContainsFunc(names, func(name string) bool { return name != reservationsFile && name != lockLogFile }) &&
+		p.dir.ModTime(reservationsFile).Before(since)
+}
+
+// removeFiles removes the files of a pool that is not used. A job that waits for the lock
+// finds that it has another file (lockPool).
+func (p *pool) removeFiles(until time.Time) error {
+	return errors.Join(p.dir.Remove(lockLogFile, until), p.dir.Remove(reservationsFile, until))
+}
+
 // close unlocks the pool. It may return the error of an earlier write that the file
 // server refused only now.
 func (p *pool) close() error {
@@ -227,7 +242,11 @@ func (p *pool) stageRunning(slot int) bool {
 // lockLog writes nothing.
 type lockLog struct{ process string }
 
-const lockLogFile = ".claims.log"
+const (
+	lockLogFile = ".claims.log"
+	// maxLockLog is the size in bytes at which the log begins again: some thousand jobs.
+	maxLockLog = 1 << 20
+)
 
 func openLockLog(on bool, j ipc.Job, stage job.Stage, here hostID) *lockLog {
 	if !on {
@@ -246,5 +265,8 @@ func (l *lockLog) add(dir *safedir.Dir, slot int, action string) {
 		return
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > maxLockLog {
+		_ = file.Truncate(0)
+	}
 	_, _ = fmt.Fprintf(file, "%s %s: %s %s\n", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), l.process, slotName(slot), action)
 }

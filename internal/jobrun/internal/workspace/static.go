@@ -61,33 +61,43 @@ func writeEndTime(dir *safedir.Dir, id job.ID, at time.Time) error {
 	return nil
 }
 
-// sweepStatic removes the directories of jobs that ended long ago (static_builds_days).
-func (w *Workspace) sweepStatic(root *safedir.Dir, s Sweep, now time.Time) {
+// openStatic opens the directory of such directories; nil for none.
+func (w *Workspace) openStatic(root *safedir.Dir) *safedir.Dir {
 	all, err := root.Open(staticDir)
 	if err != nil {
 		w.noteUnusable(root.PathOf(staticDir), err)
-		return
+		return nil
 	}
-	defer all.Close()
-	runners, err := all.Names()
+	return all
+}
+
+// sweepStatic removes the directories of jobs that ended long ago (static_builds_days), and
+// those of runners that have none any more.
+func (w *Workspace) sweepStatic(root, all *safedir.Dir, s Sweep, now, until time.Time) {
+	runners, err := shuffled(all.Names())
 	w.noteUnusable(all.Path().String(), err)
 	for _, runner := range runners {
 		dir, err := all.Open(runner)
+		empty := false
 		if err == nil {
-			w.sweepStaticOf(root, dir, s, now)
+			empty = w.sweepStaticOf(root, dir, s, now, until)
 			dir.Close()
 		}
 		w.noteStorageError(all.PathOf(runner), err)
+		if empty && !s.DryRun {
+			w.removeEmptyRunner(all, runner)
+		}
 	}
 }
 
-func (w *Workspace) sweepStaticOf(root, dir *safedir.Dir, s Sweep, now time.Time) {
-	names, err := dir.Names()
+// sweepStaticOf reports whether the directory was empty before.
+func (w *Workspace) sweepStaticOf(root, dir *safedir.Dir, s Sweep, now, until time.Time) (empty bool) {
+	names, err := shuffled(dir.Names())
 	w.noteUnusable(dir.Path().String(), err)
 	seen := map[job.ID]bool{} // a job has a directory and an end file
 	for _, name := range names {
-		id, err := job.ParseID(strings.TrimSuffix(name, endsSuffix))
-		if err != nil || seen[id] {
+		id, perr := job.ParseID(strings.TrimSuffix(name, endsSuffix))
+		if perr != nil || seen[id] || time.Now().After(until) {
 			continue
 		}
 		seen[id] = true
@@ -95,12 +105,13 @@ func (w *Workspace) sweepStaticOf(root, dir *safedir.Dir, s Sweep, now time.Time
 		if !endedBefore(dir, id, now.Add(-s.Builds)) || !s.matches(dir, id.String()) || !s.remove(path) {
 			continue
 		}
-		err = w.discard(root, dir, id.String())
-		if err == nil {
-			err = dir.Remove(id.String()+endsSuffix, now.Add(time.Second))
+		derr := w.discard(root, dir, id.String())
+		if derr == nil {
+			derr = dir.Remove(id.String()+endsSuffix, now.Add(time.Second))
 		}
-		w.noteLeftover(path, err)
+		w.noteLeftover(path, derr)
 	}
+	return err == nil && len(names) == 0
 }
 
 // endedBefore reports whether a job ended before a time, by the later one of the end file's

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -46,8 +47,11 @@ func (w *Workspace) siteSweep() Sweep {
 // what it cannot remove.
 func (w *Workspace) Sweep(root *safedir.Dir, s Sweep, now, until time.Time) {
 	if s.Builds > 0 && root != nil {
-		w.sweepBuilds(root, s, now)
-		w.sweepStatic(root, s, now)
+		w.sweepBuilds(root, s, now, until)
+		if all := w.openStatic(root); all != nil {
+			w.sweepStatic(root, all, s, now, until)
+			all.Close()
+		}
 	}
 	if s.Caches > 0 {
 		if cache, err := w.base.Open("cache"); err == nil {
@@ -60,11 +64,59 @@ func (w *Workspace) Sweep(root *safedir.Dir, s Sweep, now, until time.Time) {
 	}
 }
 
-// sweepBuilds moves free build directories of all pools to the trash.
-func (w *Workspace) sweepBuilds(root *safedir.Dir, s Sweep, now time.Time) {
-	names, err := root.Names()
+// sweepForSite removes what the site's configuration selects. A sweep that took long, as
+// with thousands of projects, is not repeated soon: a job must not end later for what others
+// have left.
+func (w *Workspace) sweepForSite(root *safedir.Dir, until time.Time) {
+	s, begun := w.siteSweep(), time.Now()
+	static := w.openStatic(root)
+	if static != nil {
+		defer static.Close()
+	}
+	if static == nil && s.Builds+s.Caches+s.Logs == 0 || w.sweptLately(begun) {
+		return
+	}
+	if static != nil {
+		w.sweepStatic(root, static, Sweep{Builds: time.Duration(w.request.Settings.StaticBuildsDays) * day}, begun, until)
+	}
+	w.Sweep(root, s, begun, until)
+	if time.Since(begun) > longSweep {
+		_ = w.base.Create(sweptFile)
+		_ = w.base.Touch(sweptFile)
+	}
+}
+
+const (
+	// sweptFile has the time of the last sweep that took longer than longSweep; sweepPause is
+	// the time to the next one.
+	sweptFile  = "swept"
+	longSweep  = time.Second
+	sweepPause = time.Hour
+)
+
+// sweptLately reports whether the pause after a long sweep lasts. A time in the future is of
+// a clock that was wrong.
+func (w *Workspace) sweptLately(now time.Time) bool {
+	ago := now.Sub(w.base.ModTime(sweptFile))
+	return ago > -sweepPause && ago < sweepPause
+}
+
+// shuffled changes the order of names, so that sweeps that end at their deadline reach all
+// of them in time.
+func shuffled(names []string, err error) ([]string, error) {
+	rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names, err
+}
+
+// sweepBuilds moves free build directories of all pools to the trash, and removes pools that
+// have none and were not used for long.
+func (w *Workspace) sweepBuilds(root *safedir.Dir, s Sweep, now, until time.Time) {
+	names, err := shuffled(root.Names())
 	w.noteUnusable(root.Path().String(), err)
 	for _, name := range names {
+		if time.Now().After(until) {
+			return
+		}
 		if name == trashDir || name == staticDir {
 			continue
 		}
@@ -76,24 +128,31 @@ func (w *Workspace) sweepBuilds(root *safedir.Dir, s Sweep, now time.Time) {
 			dir.Close()
 			continue // not a pool
 		}
-		w.noteUnusable(root.PathOf(name), w.sweepPool(root, dir, s, now))
+		unused, err := w.sweepPool(root, dir, s, now)
+		w.noteUnusable(root.PathOf(name), err)
+		if unused {
+			_ = root.RemoveEmpty(name) // fails where another job has taken it since
+		}
 	}
 }
 
-// sweepPool closes dir.
-func (w *Workspace) sweepPool(root, dir *safedir.Dir, s Sweep, now time.Time) (err error) {
+// sweepPool closes dir. It reports whether nothing is left in it.
+func (w *Workspace) sweepPool(root, dir *safedir.Dir, s Sweep, now time.Time) (unused bool, err error) {
 	p, err := lockPool(dir, w.newLockLog())
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer p.closeInto(&err)
 	all, err := p.reservations()
 	if err != nil {
-		return err
+		return false, err
 	}
 	names, err := p.dir.Names()
 	if err != nil {
-		return err
+		return false, err
+	}
+	if s.Project == "" && !s.DryRun && p.isUnused(all, names, now.Add(-s.Builds)) {
+		return true, p.removeFiles(now.Add(time.Second))
 	}
 	for _, name := range names {
 		n, ok := slotOf(name)
@@ -114,7 +173,7 @@ func (w *Workspace) sweepPool(root, dir *safedir.Dir, s Sweep, now time.Time) (e
 		p.log.add(p.dir, n, "removed, not used for long")
 		w.noteLeftover(p.dir.PathOf(name), derr)
 	}
-	return nil
+	return false, nil
 }
 
 // trimPool moves build directories in excess of max_build_dir to the trash: the highest
@@ -179,14 +238,16 @@ func (s Sweep) matches(dir *safedir.Dir, name string) bool {
 // maxCacheDepth bounds the depth of a cache: group, subgroups, project, key, file.
 const maxCacheDepth = 40
 
-// sweepFiles removes the files below dir that were last used before a time. Directories
-// stay: another job may be about to write there.
-func (w *Workspace) sweepFiles(dir *safedir.Dir, s Sweep, before, until time.Time, depth int) {
-	names, err := dir.Names()
+// sweepFiles removes the files below dir that were last used before a time, and the
+// directories that were empty before that and have not changed since: a branch or a project
+// has its own. The runner makes a directory right before it writes a file there; where it is
+// removed in between, that cache is not stored, and the runner prints a warning.
+func (w *Workspace) sweepFiles(dir *safedir.Dir, s Sweep, before, until time.Time, depth int) (empty bool) {
+	names, err := shuffled(dir.Names())
 	w.noteUnusable(dir.Path().String(), err)
 	for _, name := range names {
 		if time.Now().After(until) || depth > maxCacheDepth {
-			return
+			return false
 		}
 		at, err := dir.Stat(name)
 		if err != nil {
@@ -198,11 +259,17 @@ func (w *Workspace) sweepFiles(dir *safedir.Dir, s Sweep, before, until time.Tim
 			}
 			continue
 		}
-		if below, err := dir.OpenUnchecked(name); err == nil {
-			w.sweepFiles(below, s, before, until, depth+1)
-			below.Close()
+		below, err := dir.OpenUnchecked(name)
+		if err != nil {
+			continue
+		}
+		empty := w.sweepFiles(below, s, before, until, depth+1)
+		below.Close()
+		if empty && at.Used.Before(before) && !s.DryRun {
+			_ = dir.RemoveEmpty(name)
 		}
 	}
+	return err == nil && len(names) == 0
 }
 
 // sweepLogs removes the retained logs of jobs that ended before a time. A directory with
