@@ -28,6 +28,8 @@ const (
 	// goneSuffix that of an image of which parts may be missing.
 	prunedSuffix = ".old"
 	goneSuffix   = ".gone"
+	// pruneLock is the lock of the one Prune that runs.
+	pruneLock = "prune" + lockSuffix
 	// longestUse is the age at which a use counts no more: its job had no cleanup. GitLab
 	// ends jobs after a month.
 	longestUse = 31 * 24 * time.Hour
@@ -50,7 +52,7 @@ func (s Store) use(e Entry) bool {
 // Prune removes at most one image that no job uses, and what an earlier Prune has begun.
 // It waits for nothing: another job's fetch, or its Prune, goes first.
 func (s Store) Prune(limits Limits, until time.Time) error {
-	lock := s.tryLock("prune" + lockSuffix)
+	lock := s.tryLock(pruneLock)
 	if lock == nil {
 		return nil
 	}
@@ -83,11 +85,47 @@ func (s Store) resume(names []string, now, until time.Time) (begun bool, err err
 			err = errors.Join(err, s.resumeEntry(k, until))
 		case strings.HasSuffix(name, goneSuffix):
 			return true, s.Dir.Remove(name, until)
+		case strings.HasSuffix(name, newSuffix):
+			err = errors.Join(err, s.removeLost(name, until))
 		case strings.HasSuffix(name, useSuffix) && now.Sub(s.Dir.ModTime(name)) >= longestUse:
 			err = errors.Join(err, s.Dir.Remove(name, until))
 		}
 	}
-	return false, err
+	return false, errors.Join(err, s.removeLocks(names, until))
+}
+
+// removeLost removes what a killed fetch has not finished, whose image no job may ever fetch
+// again: the lock of its key is free.
+func (s Store) removeLost(name string, until time.Time) error {
+	k, _, _ := strings.Cut(name, ".")
+	lock := s.tryLock(k + lockSuffix)
+	if lock == nil {
+		return nil
+	}
+	defer lock.Close()
+	return s.Dir.Remove(name, until)
+}
+
+// removeLocks removes the locks of keys of which nothing else is left: each name of an image
+// has one.
+func (s Store) removeLocks(names []string, until time.Time) (err error) {
+	has := map[string]bool{}
+	for _, name := range names {
+		if k := name[:max(strings.IndexAny(name, ".-"), 0)]; name != k+lockSuffix {
+			has[k] = true
+		}
+	}
+	for _, name := range names {
+		k, isLock := strings.CutSuffix(name, lockSuffix)
+		if !isLock || has[k] || name == pruneLock || time.Now().After(until) {
+			continue
+		}
+		if lock := s.tryLock(name); lock != nil {
+			err = errors.Join(err, s.Dir.Remove(name, until))
+			lock.Close()
+		}
+	}
+	return err
 }
 
 // resumeEntry restores an entry that a killed Prune has renamed, or removes it if its image
