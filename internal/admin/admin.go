@@ -65,17 +65,22 @@ func (js Journals) each(do func(dir job.AbsPath, host string) error) error {
 	return nil
 }
 
-// input reads the input of a snapshot.
+// input reads the input of a snapshot: of live jobs, and of those of a period.
 func (js Journals) input(f Filter, now time.Time) (status.Input, error) {
+	in, err := js.live(now)
+	if err != nil {
+		return in, err
+	}
+	in.Unread, err = js.eachPast(now.Add(-f.Since), in.Past.Add)
+	return in, err
+}
+
+// live reads the input of a snapshot without the jobs that ended.
+func (js Journals) live(now time.Time) (status.Input, error) {
 	in := status.Input{Now: now, Gone: remembered(proctree.Process.Gone)}
 	err := js.each(func(dir job.AbsPath, host string) error {
 		live, err := jobsNow(dir, host)
-		if err != nil {
-			return err
-		}
-		past, unread, err := days(dir, host, now.Add(-f.Since))
-		in.Live, in.Past, in.Hosts = append(in.Live, live...), append(in.Past, past...), append(in.Hosts, host)
-		in.Unread = errors.Join(in.Unread, unread)
+		in.Live, in.Hosts = append(in.Live, live...), append(in.Hosts, host)
 		return err
 	})
 	for _, dir := range js {
@@ -123,33 +128,41 @@ func remembered(f func(proctree.Process) bool) func(proctree.Process) bool {
 	}
 }
 
-// days reads the records of a host that have an event after the given time. unread is why
+// eachPast calls visit for each record that has an event after the given time. unread is why
 // files of those days are left out.
-func days(dir job.AbsPath, host string, since time.Time) (all []journal.Record, unread, err error) {
-	names, err := journal.Days(dir, host)
-	if err != nil {
-		return nil, nil, err
-	}
+func (js Journals) eachPast(since time.Time, visit func(journal.Record)) (unread, err error) {
 	first := since.UTC().Format(time.DateOnly)
-	for _, name := range names {
-		if name < first {
-			continue
+	err = js.each(func(dir job.AbsPath, host string) error {
+		names, err := journal.Days(dir, host)
+		for _, name := range names {
+			if name < first {
+				continue
+			}
+			unread = errors.Join(unread, missing(journal.EachRecord(dir, host, name, func(r journal.Record) {
+				if !r.Last().Before(since) {
+					visit(r)
+				}
+			})))
 		}
-		text, err := journal.ReadDay(dir, host, name, 0, journal.LongestDay)
-		if err != nil {
-			unread = errors.Join(unread, missing(err))
-			continue
+		return err
+	})
+	return unread, err
+}
+
+// pastRecords are the records of a period that accepts accepts, with all their events.
+func (js Journals) pastRecords(since time.Time, accepts func(journal.Record) bool) (all []journal.Record, unread, err error) {
+	unread, err = js.eachPast(since, func(r journal.Record) {
+		if accepts(r) {
+			all = append(all, r)
 		}
-		all = append(all, journal.Day(host, journal.Whole(text))...)
-	}
-	all = journal.WithoutDoubles(all)
-	return slices.DeleteFunc(all, func(r journal.Record) bool { return r.Last().Before(since) }), unread, nil
+	})
+	return journal.WithoutDoubles(all), unread, err
 }
 
 // missing is the error for a file that is left out of what is printed; nil for one that was
 // removed meanwhile, being old.
 func missing(err error) error {
-	if errors.Is(err, os.ErrNotExist) {
+	if err == nil || errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return fmt.Errorf("the jobs of a file are missing here: %w", err)

@@ -68,22 +68,19 @@ func Digest(w io.Writer, dir job.AbsPath, now time.Time) error {
 }
 
 func digestDay(w io.Writer, dir job.AbsPath, host, day string) error {
-	text, err := journal.ReadDay(dir, host, day, 0, journal.LongestDay)
-	if err != nil {
-		return err
-	}
 	var out bytes.Buffer
 	lines := 0
-	for _, r := range journal.Day(host, journal.Whole(text)) {
-		if _, refused := r.Find(journal.Refused); refused {
-			continue
-		}
+	err := eachEnded(dir, host, day, func(r journal.Record) error {
 		line, err := json.Marshal(newAccounting(r))
 		if err != nil {
 			return fmt.Errorf("cannot encode the digest: %w", err)
 		}
 		out.Write(append(line, '\n'))
 		lines++
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	j, err := journal.Open(dir, host)
 	if err != nil {
@@ -95,6 +92,20 @@ func digestDay(w io.Writer, dir job.AbsPath, host, day string) error {
 	}
 	_, err = fmt.Fprintf(w, "%s %s: %d jobs\n", host, day, lines)
 	return err
+}
+
+// eachEnded calls do once for each job that ended on a day.
+func eachEnded(dir job.AbsPath, host, day string, do func(journal.Record) error) (failed error) {
+	seen := map[journal.Begin]bool{}
+	err := journal.EachRecord(dir, host, day, func(r journal.Record) {
+		begin, begun := r.Begin()
+		if _, refused := r.Find(journal.Refused); refused || begun && seen[begin] || failed != nil {
+			return
+		}
+		seen[begin] = true
+		failed = do(r)
+	})
+	return errors.Join(err, failed)
 }
 
 // digested returns the jobs of days whose digest is all that is left, by the numbers of

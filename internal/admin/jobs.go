@@ -32,7 +32,11 @@ func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
 	if s := journal.State(o.Filter.State); s != "" && !slices.Contains(journal.States(), s) {
 		return fmt.Errorf("--state: %q is not known: write one of %s", job.Clip(o.Filter.State), StateNames())
 	}
-	in, err := o.Journals.input(o.Filter, now)
+	read := o.Journals.input
+	if !o.Ended && !o.Refused {
+		read = func(_ Filter, now time.Time) (status.Input, error) { return o.Journals.live(now) }
+	}
+	in, err := read(o.Filter, now)
 	if err != nil {
 		return err
 	}
@@ -40,9 +44,9 @@ func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
 	case o.Refused:
 		return errors.Join(refusals(w, in, o), in.Unread)
 	case o.Ended && !o.JSON:
-		return errors.Join(endedTable(w, o.Filter.apply(status.Ended(in.Past)), now), in.Unread)
+		return errors.Join(endedTable(w, o.Filter.apply(in.Past.Ended()), now), in.Unread)
 	case o.Ended:
-		return errors.Join(json.NewEncoder(w).Encode(o.Filter.apply(status.Ended(in.Past))), in.Unread)
+		return errors.Join(json.NewEncoder(w).Encode(o.Filter.apply(in.Past.Ended())), in.Unread)
 	case o.JSON:
 		return json.NewEncoder(w).Encode(o.Filter.apply(status.NewSnapshot(in).Live))
 	}
@@ -139,9 +143,8 @@ func disk(bytes int64, partial bool) string {
 func refusals(w io.Writer, in status.Input, o JobsOptions) error {
 	var rows [][]string
 	list := []journal.Event{}
-	for _, r := range in.Past {
-		e, ok := r.Find(journal.Refused)
-		if !ok || !o.Filter.matchesWho(e.Context.Account, e.Context.Project) {
+	for _, e := range in.Past.Refused {
+		if !o.Filter.matchesWho(e.Context.Account, e.Context.Project) {
 			continue
 		}
 		list = append(list, e)
@@ -155,12 +158,17 @@ func refusals(w io.Writer, in status.Input, o JobsOptions) error {
 
 // Show prints every event of one job, live or ended.
 func Show(w io.Writer, js Journals, id job.ID, since time.Duration, asJSON bool, now time.Time) error {
-	in, err := js.input(Filter{Since: since}, now)
+	in, err := js.live(now)
 	if err != nil {
 		return err
 	}
+	past, unread, err := js.pastRecords(now.Add(-since), func(r journal.Record) bool { return isOf(r, id) })
+	if err != nil {
+		return err
+	}
+	in.Unread = unread
 	found := false
-	for _, r := range append(in.Live, in.Past...) {
+	for _, r := range append(in.Live, past...) {
 		if !isOf(r, id) {
 			continue
 		}

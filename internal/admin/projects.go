@@ -19,7 +19,7 @@ func summary[T any](w io.Writer, js Journals, since time.Duration, asJSON bool, 
 	if err != nil {
 		return err
 	}
-	list := sum(status.Ended(in.Past))
+	list := sum(in.Past.Ended())
 	if asJSON {
 		return errors.Join(json.NewEncoder(w).Encode(list), in.Unread)
 	}

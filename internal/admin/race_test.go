@@ -112,7 +112,7 @@ func wantListed(t *testing.T, dir job.AbsPath, id job.ID) {
 	if slices.ContainsFunc(live, func(r journal.Record) bool { return r.Key.Job == id && r.Unread == nil }) {
 		return
 	}
-	past, _, _ := days(dir, "login1", time.Now().Add(-time.Hour))
+	past, _, _ := Journals{dir}.pastRecords(time.Now().Add(-time.Hour), func(journal.Record) bool { return true })
 	if !slices.ContainsFunc(past, func(r journal.Record) bool { return r.Events[0].Context.Job == id }) {
 		t.Errorf("job %d is not listed", id)
 	}

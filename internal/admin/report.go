@@ -71,7 +71,7 @@ func Report(w io.Writer, o ReportOptions, now time.Time) error {
 	}
 	in.Unread = errors.Join(in.Unread, unread)
 	rows := [][]string{}
-	for _, s := range sums(append(status.Ended(in.Past), older...), by) {
+	for _, s := range sums(append(in.Past.Ended(), older...), by) {
 		rows = append(rows, s.row(o.CSV))
 	}
 	header := append(upper(o.By), "JOBS", "FAILED", "WALL", "CPU", "BATCH-CPU", "PEAK", "DISK", "WAIT-MEDIAN", "WAIT-95")

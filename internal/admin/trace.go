@@ -18,19 +18,17 @@ import (
 // with one for each stage and for the wait in a batch system below it.
 // Source: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
 func Trace(w io.Writer, js Journals, since time.Duration, now time.Time) error {
-	in, err := js.input(Filter{Since: since}, now)
+	ended := func(r journal.Record) bool { _, refused := r.Find(journal.Refused); return !refused }
+	past, unread, err := js.pastRecords(now.Add(-since), ended)
 	if err != nil {
 		return err
 	}
-	for _, r := range in.Past {
-		if _, refused := r.Find(journal.Refused); refused {
-			continue
-		}
+	for _, r := range past {
 		if err := json.NewEncoder(w).Encode(traceOf(r)); err != nil {
 			return fmt.Errorf("cannot write a trace: %w", err)
 		}
 	}
-	return in.Unread
+	return unread
 }
 
 // The messages of OTLP, as far as they are used. 64-bit numbers are strings in JSON.
@@ -95,7 +93,7 @@ func double(key string, v float64) attribute { return attribute{key, value{Doubl
 // traceOf is the trace of one job. Below the runner's own span if GitLab gave one, else
 // the jobs of a pipeline have one trace.
 func traceOf(r journal.Record) tracesData {
-	j := status.Ended([]journal.Record{r})[0]
+	j := status.NewJob(r)
 	granted, _ := r.Find(journal.Granted)
 	c := granted.Context
 	traceID, parent := c.Trace, c.Span

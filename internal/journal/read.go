@@ -107,7 +107,7 @@ func openBelow(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) 
 }
 
 func openOnce(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
-	const flags = unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	flags := unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	shown := dir.String()
 	fd, err := eintr.Openat(unix.AT_FDCWD, shown, flags|unix.O_DIRECTORY)
 	if err != nil {
@@ -117,6 +117,9 @@ func openOnce(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
 	if err := eintr.Fstat(fd, &top); err != nil {
 		unix.Close(fd)
 		return nil, &fs.PathError{Op: "stat", Path: shown, Err: err}
+	}
+	if unix.Geteuid() == 0 || unix.Geteuid() == int(top.Uid) {
+		flags |= unix.O_NOATIME // tmpfiles.d(5) keeps what was read lately; others may not (open(2))
 	}
 	for i, name := range names {
 		shown += "/" + name
@@ -235,13 +238,13 @@ func (n Name) isLast() bool { return n == Ended || n == Reaped || n == Refused |
 func Day(host string, text []byte) []Record {
 	var records []Record
 	current := map[job.ID]int{} // index of the newest record of a job
-	seen := map[string]bool{}
+	seen := map[line]bool{}
 	for _, e := range parseEvents(text) {
 		if e.Name == Refused {
 			records = append(records, Record{Host: host, Events: []Event{e}})
 			continue
 		}
-		stamp := fmt.Sprintf("%s %.3f %s %s", e.Context.Job, e.Time, e.Name, e.Context.Stage)
+		stamp := line{e.Context.Job, e.Time, e.Name, e.Context.Stage}
 		if seen[stamp] {
 			continue
 		}
@@ -257,36 +260,77 @@ func Day(host string, text []byte) []Record {
 	return records
 }
 
+// line is what distinguishes the lines of a day.
+type line struct {
+	id    job.ID
+	time  float64
+	name  Name
+	stage string
+}
+
+// EachRecord calls visit for the ended jobs and the refusals of a day. It reads the file in
+// pieces: one of a busy host has gigabytes. A job that an interrupted cleanup left twice can
+// come twice.
+func EachRecord(dir job.AbsPath, host, day string, visit func(Record)) error {
+	file, err := openBelow(dir, unix.S_IFREG, host, dayDir, day)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	piece := make([]byte, pieceSize)
+	for offset := int64(0); ; {
+		n, err := file.ReadAt(piece, offset)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fmt.Errorf("cannot read the journal: %w", err)
+		}
+		text := Whole(piece[:n])
+		for _, r := range Day(host, text) {
+			visit(r)
+		}
+		if n < len(piece) {
+			return nil
+		}
+		if len(text) == 0 {
+			text = piece // longer than any job: of no program of this package
+		}
+		offset += int64(len(text))
+	}
+}
+
+// pieceSize is how much of a day is read at once, in bytes: more than any job has.
+const pieceSize = 4 << 20
+
 // WithoutDoubles removes the records of jobs of which a later one begins with the same
 // event: a cleanup that was killed before it removed the live file is repeated, and that
 // can be on another day.
 func WithoutDoubles(records []Record) []Record {
-	type begin struct {
-		id   job.ID
-		time float64
-	}
-	newest := map[begin]int{}
+	newest := map[Begin]int{}
 	for i, r := range records {
-		if e, ok := r.first(); ok {
-			newest[begin{e.Context.Job, e.Time}] = i
+		if b, ok := r.Begin(); ok {
+			newest[b] = i
 		}
 	}
 	var list []Record
 	for i, r := range records {
-		e, ok := r.first()
-		if !ok || newest[begin{e.Context.Job, e.Time}] == i {
+		if b, ok := r.Begin(); !ok || newest[b] == i {
 			list = append(list, r)
 		}
 	}
 	return list
 }
 
-// first is the event by which a job began; a refusal has none.
-func (r Record) first() (e Event, ok bool) {
+// Begin identifies a run of a job.
+type Begin struct {
+	id   job.ID
+	time float64
+}
+
+// Begin is how a job began; a refusal has none.
+func (r Record) Begin() (b Begin, ok bool) {
 	if len(r.Events) == 0 || r.Events[0].Name != Granted {
-		return e, false
+		return b, false
 	}
-	return r.Events[0], true
+	return Begin{r.Events[0].Context.Job, r.Events[0].Time}, true
 }
 
 // hasEnded reports whether the record has its last event. A host that serves two GitLab

@@ -97,15 +97,52 @@ const Schema = 1
 type Input struct {
 	Now   time.Time
 	Hosts []string
-	// Live are the records of live jobs, Past those of the ended jobs and refusals of
-	// the period.
-	Live, Past []journal.Record
+	// Live are the records of live jobs, Past what became of the others in the period.
+	Live []journal.Record
+	Past Past
 	// Unread is why files of the period are left out of Past, nil for none.
 	Unread error
 	// Drain is the message of a drain in force, "" for none.
 	Drain string
 	// Gone reports whether a process has certainly ended.
 	Gone func(proctree.Process) bool
+}
+
+// Past are the ended jobs and the refusals of a period, without the events of the jobs: of
+// busy hosts they are millions.
+type Past struct {
+	Jobs    []Job
+	Refused []journal.Event
+	at      map[journal.Begin]int
+}
+
+// Add adds a record. One that begins as an earlier one replaces that: a cleanup that was
+// killed before it removed the live file is repeated.
+func (p *Past) Add(r journal.Record) {
+	if e, ok := r.Find(journal.Refused); ok {
+		p.Refused = append(p.Refused, e)
+		return
+	}
+	begin, begun := r.Begin()
+	if at, double := p.at[begin]; double && begun {
+		p.Jobs[at] = NewJob(r)
+		return
+	}
+	if begun {
+		if p.at == nil {
+			p.at = map[journal.Begin]int{}
+		}
+		p.at[begin] = len(p.Jobs)
+	}
+	p.Jobs = append(p.Jobs, NewJob(r))
+}
+
+// PastOf are those of records.
+func PastOf(records ...journal.Record) (p Past) {
+	for _, r := range records {
+		p.Add(r)
+	}
+	return p
 }
 
 const (
@@ -123,12 +160,10 @@ func NewSnapshot(in Input) Snapshot {
 	}
 	slices.SortFunc(s.Live, func(a, b Job) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID)) })
 	refused, failed := map[string]int{}, map[string]int{}
-	for _, r := range in.Past {
-		if e, ok := r.Find(journal.Refused); ok {
-			refused[cmp.Or(e.Context.Rule, "unknown")]++
-		}
+	for _, e := range in.Past.Refused {
+		refused[cmp.Or(e.Context.Rule, "unknown")]++
 	}
-	s.Ended = Ended(in.Past)
+	s.Ended = in.Past.Ended()
 	for _, j := range s.Ended {
 		if j.Exit != "ok" {
 			failed[cmp.Or(j.Exit, "unknown")]++
@@ -145,13 +180,8 @@ func NewSnapshot(in Input) Snapshot {
 }
 
 // Ended returns the jobs that ended, the newest first.
-func Ended(past []journal.Record) []Job {
-	list := []Job{}
-	for _, r := range past {
-		if _, refused := r.Find(journal.Refused); !refused {
-			list = append(list, NewJob(r))
-		}
-	}
+func (p Past) Ended() []Job {
+	list := append([]Job{}, p.Jobs...)
 	slices.SortStableFunc(list, func(a, b Job) int { return b.Last.Compare(a.Last) })
 	return list
 }

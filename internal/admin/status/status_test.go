@@ -51,10 +51,10 @@ func snapshot() Snapshot {
 			record(1, 2*time.Hour, false, gone),
 			record(2, time.Hour, false, nil),
 		},
-		Past: []journal.Record{
+		Past: PastOf([]journal.Record{
 			past(10, "ok", 0, 2), past(11, "script_failure", 7, 5),
 			{Host: "login1", Events: []journal.Event{journal.At(now, journal.Refused, journal.Context{Job: 12, Rule: "user_blocklist"})}},
-		},
+		}...),
 		Gone: func(p proctree.Process) bool { return p.PID == 7 },
 	})
 }
@@ -111,7 +111,7 @@ func TestPublicPage(t *testing.T) {
 	for _, name := range []journal.Name{journal.Granted, journal.Settled, journal.Batch, journal.Ended} {
 		r.Events = append(r.Events, journal.At(now, name, c))
 	}
-	s := NewSnapshot(Input{Now: now, Live: []journal.Record{r}, Past: []journal.Record{r}, Gone: func(proctree.Process) bool { return false }})
+	s := NewSnapshot(Input{Now: now, Live: []journal.Record{r}, Past: PastOf([]journal.Record{r}...), Gone: func(proctree.Process) bool { return false }})
 	for public, want := range map[bool]bool{true: false, false: true} {
 		var page bytes.Buffer
 		testutil.Must(t, s.Page(&page, public))
@@ -234,7 +234,7 @@ func TestClockJumps(t *testing.T) {
 	}}
 	live := jumps
 	live.Live, live.Events = true, jumps.Events[:3]
-	s := NewSnapshot(Input{Now: now, Live: []journal.Record{live}, Past: []journal.Record{jumps}, Gone: func(proctree.Process) bool { return false }})
+	s := NewSnapshot(Input{Now: now, Live: []journal.Record{live}, Past: PastOf([]journal.Record{jumps}...), Gone: func(proctree.Process) bool { return false }})
 	var c Counters
 	c.count(jumps)
 	for _, write := range []func(io.Writer) error{
