@@ -203,7 +203,7 @@ func isLocked(file *os.File) bool {
 // parseEvents reads events. It ignores malformed lines: the last one may be incomplete, and
 // a full disk leaves incomplete lines in the middle.
 func parseEvents(text []byte) []Event {
-	var events []Event
+	events := make([]Event, 0, bytes.Count(text, []byte("\n")))
 	for line := range bytes.Lines(text) {
 		var e Event
 		if len(line) <= maxLine && bytes.HasSuffix(line, []byte("\n")) && json.Unmarshal(line, &e) == nil && e.Name != "" {
@@ -298,7 +298,7 @@ func EachRecord(dir job.AbsPath, host, day string, visit func(Record)) error {
 }
 
 // pieceSize is how much of a day is read at once, in bytes: more than any job has.
-const pieceSize = 4 << 20
+const pieceSize = 256 << 10
 
 // WithoutDoubles removes the records of jobs of which a later one begins with the same
 // event: a cleanup that was killed before it removed the live file is repeated, and that

@@ -126,7 +126,7 @@ func (c *Counters) Count(dir job.AbsPath, host string) error {
 }
 
 // maxChunk bounds how much of a day one run reads, in bytes; the next run continues.
-const maxChunk = 64 << 20
+const maxChunk = 16 << 20
 
 func (c *Counters) count(r journal.Record) {
 	if e, ok := r.Find(journal.Refused); ok {
