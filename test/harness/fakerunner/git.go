@@ -35,17 +35,25 @@ func (w writer) hook(script string) {
 
 func (w writer) makeProject(empty bool) {
 	if empty {
-		w.line("rm -rf %s", doubleQuote(w.dirs.project))
+		w.removeProject()
 	}
 	w.line("mkdir -p %s", doubleQuote(w.dirs.project))
 	w.line("cd %s", doubleQuote(w.dirs.project))
+}
+
+// removeProject also removes directories that their owner cannot write.
+func (w writer) removeProject() {
+	project := doubleQuote(w.dirs.project)
+	w.line("if [ -d %s ]; then chmod -R u+rwX %s; fi", project, project)
+	w.line("rm -r -f %s", project)
+	w.checked()
 }
 
 // fetch makes or cleans the repository and gets the job's refs.
 func (w writer) fetch(fresh bool) {
 	project, remote, gitDir := doubleQuote(w.dirs.project), w.remote(), doubleQuote(w.dirs.project+"/.git")
 	if fresh {
-		w.line("rm -rf %s", project)
+		w.removeProject()
 	}
 	w.notice("Fetching changes%s...", w.depthWords())
 	w.line("rm -f %s/config %s/index.lock %s/shallow.lock %s/HEAD.lock", gitDir, gitDir, gitDir, gitDir)

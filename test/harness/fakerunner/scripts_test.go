@@ -11,23 +11,22 @@ import (
 )
 
 func TestScriptsShape(t *testing.T) {
+	const head = "#!/usr/bin/env bash\n\ntrap 'exit 1' TERM\n\n" +
+		"case \"$(set -o)\" in *\"pipefail\"*) set -o pipefail;; esac; set -o errexit\nset +o noclobber\n"
 	tests := []struct {
 		name string
 		set  []string
 		want string
 	}{
-		{"as the runner writes it now", nil, "#!/usr/bin/env bash\n\ntrap 'exit 1' TERM\n\nif set -o | grep pipefail > /dev/null; " +
-			"then set -o pipefail; fi; set -o errexit\nset +o noclobber\n(eval $'BODY') </dev/null\nexit 0\n"},
-		{"the older way", []string{"FF_USE_LEGACY_BASH_EVAL", "true"}, "#!/usr/bin/env bash\n\ntrap 'exit 1' TERM\n\nif set -o | grep pipefail > /dev/null; " +
-			"then set -o pipefail; fi; set -o errexit\nset +o noclobber\n: | eval $'BODY'\nexit 0\n"},
-		{"posix quotes", []string{"FF_POSIXLY_CORRECT_ESCAPES", "true"}, "#!/usr/bin/env bash\n\ntrap 'exit 1' TERM\n\nif set -o | grep pipefail > /dev/null; " +
-			"then set -o pipefail; fi; set -o errexit\nset +o noclobber\n(eval 'BODY') </dev/null\nexit 0\n"},
+		{"as the runner writes it now", nil, head + "(trap 'exit 1' TERM; eval $'BODY') < /dev/null\nexit 0\n"},
+		{"the older way", []string{"FF_USE_LEGACY_BASH_EVAL", "true"}, head + ": | eval $'BODY'\nexit 0\n"},
+		{"posix quotes", []string{"FF_POSIXLY_CORRECT_ESCAPES", "true"}, head + "(trap 'exit 1' TERM; eval 'BODY') < /dev/null\nexit 0\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRunner(t, on{"run": inStage("build_script", `cat "$1"`)}).Run(with(newJob("date"), tt.set...))
 			got := string(call(t, r, "build_script").Stdout)
-			open, shut := strings.Index(got, "(eval "), strings.LastIndex(got, "')")
+			open, shut := strings.Index(got, "; eval "), strings.LastIndex(got, "')")
 			if open < 0 {
 				open, shut = strings.Index(got, ": | eval "), strings.LastIndex(got, "'")
 			}

@@ -3,7 +3,7 @@ package fakerunner
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -96,7 +96,9 @@ func (e *Execution) substages(ctx context.Context, t *try) error {
 		return context.Cause(ctx)
 	}
 	e.trace.line("Cleaning up project directory and file based variables")
-	return prior(err, t.run(ctx, "cleanup_file_variables", e.script(t, "cleanup_file_variables")))
+	// Its failure is in the runner's own log alone.
+	_ = t.run(ctx, "cleanup_file_variables", e.script(t, "cleanup_file_variables"))
+	return err
 }
 
 // sources gets the files that the script needs.
@@ -122,28 +124,35 @@ func (e *Execution) sources(ctx context.Context, t *try) error {
 func (e *Execution) attempts(ctx context.Context, t *try, stage, key string) error {
 	pause := orDefault(e.runner.StagePause, 5*time.Second)
 	n := e.attemptsAllowed(key)
-	for i := 1; ; i++ {
-		err := t.run(ctx, stage, e.script(t, stage))
-		if err == nil || i >= n || ctx.Err() != nil {
+	for i := 0; ; i++ {
+		err := e.attempt(ctx, t, stage, i)
+		if err == nil || i+1 >= n || ctx.Err() != nil {
 			return err
 		}
 		e.trace.line("ERROR: %s failed: %v", stage, err)
 		rest(ctx, pause)
 		pause *= 2
-		if stage == "get_sources" && i == 1 {
-			if err := t.run(ctx, "clear_worktree", e.script(t, "clear_worktree")); err != nil {
-				e.trace.line("WARNING: clear_worktree failed: %v", err)
-			}
-		}
 	}
 }
 
+// attempt is one of them. The second one of get_sources begins with an empty worktree;
+// where that fails, it counts as the failed attempt.
+func (e *Execution) attempt(ctx context.Context, t *try, stage string, earlier int) error {
+	if stage == "get_sources" && earlier == 1 {
+		if err := t.run(ctx, "clear_worktree", e.script(t, "clear_worktree")); err != nil {
+			return err
+		}
+	}
+	return t.run(ctx, stage, e.script(t, stage))
+}
+
+// attemptsAllowed is between 1 and 10; what is no number counts as none.
 func (e *Execution) attemptsAllowed(key string) int {
-	var n int
-	if _, err := fmt.Sscanf(e.job.value(key), "%d", &n); err != nil || n < 1 || n > 10 {
+	n, err := strconv.Atoi(e.job.value(key))
+	if err != nil {
 		return 1
 	}
-	return n
+	return max(1, min(n, 10))
 }
 
 // has reports whether a stage is run: when the job has it, or a test gave its script.

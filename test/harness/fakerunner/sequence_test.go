@@ -64,6 +64,18 @@ func TestSequence(t *testing.T) {
 			with(newJob("true"), "GET_SOURCES_ATTEMPTS", "3"),
 			"config prepare prepare_script get_sources clear_worktree get_sources get_sources cleanup_file_variables cleanup",
 		},
+		{
+			"a clear_worktree that fails is the failure of its attempt",
+			on{"run": `case $2 in get_sources | clear_worktree) exit 1 ;; esac; exit 0`},
+			with(newJob("true"), "GET_SOURCES_ATTEMPTS", "3"),
+			"config prepare prepare_script get_sources clear_worktree get_sources cleanup_file_variables cleanup",
+		},
+		{
+			"ten attempts are the most",
+			on{"run": `[ "$2" = get_sources ] && exit 1; exit 0`},
+			with(newJob("true"), "GET_SOURCES_ATTEMPTS", "99"),
+			"config prepare prepare_script get_sources clear_worktree" + strings.Repeat(" get_sources", 9) + " cleanup_file_variables cleanup",
+		},
 		{"a script is never tried again", on{"run": `[ "$2" = build_script ] && exit 2; exit 0`}, with(newJob("true"), "GET_SOURCES_ATTEMPTS", "3"), minimal},
 	}
 	for _, tt := range tests {
@@ -107,5 +119,13 @@ func TestOnlyRunIsRequired(t *testing.T) {
 	outcome(t, r, fakerunner.Success)
 	if got := strings.Join(r.Stages(), " "); got != "prepare_script get_sources build_script cleanup_file_variables" {
 		t.Errorf("stages %q", got)
+	}
+}
+
+// A failure of cleanup_file_variables, the resource's too, is in the runner's own log alone.
+func TestCleanupOfFileVariablesChangesNoResult(t *testing.T) {
+	for _, code := range []string{"1", "2", "77"} {
+		r := newRunner(t, on{"run": `[ "$2" = cleanup_file_variables ] && exit ` + code + `; exit 0`}).Run(newJob("true"))
+		outcome(t, r, fakerunner.Success)
 	}
 }

@@ -77,21 +77,25 @@ func (s *shellText) sourceEnv(temp string) {
 
 func envFile(temp string) string { return path.Join(temp, "gitlab_runner_env") }
 
+// onTerm is for the script and again for the subshell in it, which has no traps of its
+// parent.
+const onTerm = "trap 'exit 1' TERM"
+
 // wrap makes the whole script: the real body is one long quoted string, which
 // runs with an empty standard input so that the shell may read the script from
 // its own.
 func (s *shellText) wrap(shell string, legacy, xtrace bool) []byte {
 	var b strings.Builder
-	fmt.Fprintf(&b, "#!/usr/bin/env %s\n\ntrap 'exit 1' TERM\n\n", shell)
+	fmt.Fprintf(&b, "#!/usr/bin/env %s\n\n%s\n\n", shell, onTerm)
 	if xtrace {
 		b.WriteString("set -o xtrace\n")
 	}
-	b.WriteString("if set -o | grep pipefail > /dev/null; then set -o pipefail; fi; set -o errexit\n")
+	b.WriteString("case \"$(set -o)\" in *\"pipefail\"*) set -o pipefail;; esac; set -o errexit\n")
 	b.WriteString("set +o noclobber\n")
 	if legacy {
 		fmt.Fprintf(&b, ": | eval %s\n", s.quote(s.b.String()))
 	} else {
-		fmt.Fprintf(&b, "(eval %s) </dev/null\n", s.quote(s.b.String()))
+		fmt.Fprintf(&b, "(%s; eval %s) < /dev/null\n", onTerm, s.quote(s.b.String()))
 	}
 	b.WriteString("exit 0\n")
 	return []byte(b.String())

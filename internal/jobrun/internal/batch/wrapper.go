@@ -32,7 +32,7 @@ dir=@DIR@
 shell=@QUOTED@
 term=0
 trap 'term=1' TERM
-trap : HUP INT QUIT USR1 USR2 ALRM XCPU XFSZ
+trap : @SIGNALS@
 now() { printf '%(%s)T' -1; }
 marks=
 remove_state() { :; }
@@ -45,6 +45,12 @@ fi
 [ ! -w "$dir/log" ] || exec >> "$dir/log" 2>&1
 exec 8<> <(:) 9>&2
 `
+
+// signals are those, next to TERM, of which the wrapper ends by default, if it is not at
+// fault itself: users can have a batch system send any of them, and a script that signals
+// its process group (kill -PIPE 0) signals the wrapper too. The last ones are the real-time
+// signals.
+const signals = "HUP INT QUIT ABRT USR1 USR2 PIPE ALRM STKFLT XCPU XFSZ VTALRM PROF IO PWR SYS {34..64}"
 
 // wrapperLogin runs the script in a login shell. The output of the profiles goes to a file
 // of its own. Descriptor 5 is the gate at which the shell waits for its script until watch
@@ -73,7 +79,7 @@ fold() {
 }
 watch() {
 	local line
-	trap '' HUP INT QUIT TERM USR1 USR2 ALRM XCPU XFSZ
+	trap '' TERM @SIGNALS@
 	exec 6< "$dir/printed"
 	if ! read -r -t @NOTICE@ -u 8 line; then
 		printf @SLOW@ >&9
@@ -151,7 +157,7 @@ func (w wrapperParams) values() *strings.Replacer {
 		hide = "[ 1 ] ||"
 	}
 	return strings.NewReplacer(
-		"@SHELL@", w.shell, "@QUOTED@", job.ShellQuote(w.shell), "@DIR@", job.ShellQuote(string(w.dir)),
+		"@SIGNALS@", signals, "@SHELL@", w.shell, "@QUOTED@", job.ShellQuote(w.shell), "@DIR@", job.ShellQuote(string(w.dir)),
 		"@PROGRAM@", job.ShellQuote(loginshell.Program{Gate: true, Hide: true}.Run()), "@PROFILES@", string(w.profiles),
 		"@NOTICE@", strconv.FormatFloat(w.profileNotice.Seconds(), 'f', 3, 64), "@WARNED@", job.ShellQuote(warned), "@HIDE@", hide,
 		"@MOST@", strconv.Itoa(loginshell.MaxOutput), "@MUCH@", strconv.Itoa(loginshell.MaxOutput-1), "@FOLD@", format(fold), "@FOLDED@", format(folded),

@@ -2,14 +2,18 @@ package batch
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 )
@@ -169,6 +173,36 @@ func TestWrapperTerminated(t *testing.T) {
 		if status.code != want || !status.terminated || status.scriptNotRun {
 			t.Errorf("%s: status %+v, want code %d", script, status, want)
 		}
+	}
+}
+
+// TestWrapperSurvives: whatever a script, or a batch system, sends to all
+// processes of the job, the wrapper records the script's end.
+func TestWrapperSurvives(t *testing.T) {
+	// bash ignores SIGQUIT.
+	harmless := []unix.Signal{unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH, unix.SIGQUIT}
+	for sig := unix.SIGHUP; sig <= 64; sig++ {
+		switch {
+		case sig == unix.SIGKILL, sig == unix.SIGSTOP, sig == unix.SIGTSTP, sig == unix.SIGTTIN, sig == unix.SIGTTOU:
+			continue // nothing can be done about the first, and the others end nothing
+		case sig == unix.SIGILL, sig == unix.SIGTRAP, sig == unix.SIGBUS, sig == unix.SIGFPE, sig == unix.SIGSEGV:
+			continue // a shell that causes one itself must end of it
+		case sig == 32, sig == 33:
+			continue // the C library's own
+		}
+		t.Run(fmt.Sprint(int(sig), " ", unix.SignalName(sig)), func(t *testing.T) {
+			d, want := submitted(t, fmt.Sprintf("kill -%d 0; exit 7", int(sig))), 128+int(sig)
+			if slices.Contains(harmless, sig) {
+				want = 7
+			}
+			cmd := node(t, d, t.TempDir())
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			err := cmd.Run()
+			status, ok := d.readEnd()
+			if !ok || status.code != want || status.scriptNotRun || cmd.ProcessState.ExitCode() != want {
+				t.Errorf("%v, the end is recorded: %v, %+v, want code %d", err, ok, status, want)
+			}
+		})
 	}
 }
 
