@@ -18,6 +18,8 @@ var identitySuite = []string{"./test/suites/authz"}
 
 // packages are those that decide and those that drop privileges.
 var packages = []pkg{
+	{"internal/auth/admin/explain", nil},
+	{"internal/auth/admin/setup", nil},
 	{"internal/auth/internal/policy", [][]string{identitySuite}},
 	{"internal/glob", [][]string{{"./internal/auth/internal/policy", "./internal/image"}}},
 	{"internal/auth/internal/idtoken", [][]string{identitySuite}},

@@ -97,7 +97,7 @@ func collect(ctx context.Context, o BugReportOptions) (files []bugreport.File, s
 	}
 	add("runner", readable(runner, func(text string) string { return bugreport.Runner(text, &secrets) }))
 	add("log", logOf(ctx, i))
-	for _, unit := range setup.UnitFiles("gitlab-runner.service") {
+	for _, unit := range setup.UnitFiles("/", "gitlab-runner.service") {
 		add("units/"+strings.ReplaceAll(strings.TrimPrefix(unit, "/"), "/", "_"), readable(unit, func(text string) string { return bugreport.Unit(text, &secrets) }))
 	}
 	add("files", listing(i))

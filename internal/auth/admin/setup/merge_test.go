@@ -64,7 +64,8 @@ func TestMergeRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ runner, before, want string }{
 		"not TOML":              {before: "[[runners\n", want: "cannot read it"},
 		"no runner":             {before: "concurrent = 1\n", want: "no [[runners]]: register a runner"},
-		"two runners":           {before: "[[runners]]\nname=\"a\"\n[[runners]]\nname=\"b\"\n", want: `"a", "b"`},
+		"two runners":           {before: "[[runners]]\nname=\"a\"\n[[runners]]\nname=\"b\"\n", want: `several runners: give --runner with one of their names: "a", "b"`},
+		"two of one name":       {runner: "a", before: "[[runners]]\nname=\"a\"\n[[runners]]\nname=\"a\"\n", want: `2 runners "a"`},
 		"a name that is not":    {runner: "c", before: "[[runners]]\nname=\"a\"\n", want: `no runner "c": give --runner with one of the names in it: "a"`},
 		"inline runners":        {before: "runners = [{name = \"a\"}]\n", want: "no [[runners]]"},
 		"inline custom":         {before: "[[runners]]\nname = \"a\"\ncustom = {run_exec = \"/x\"}\n", want: "by hand"},

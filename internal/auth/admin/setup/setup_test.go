@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -60,7 +61,7 @@ func TestRenderLoads(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := map[Deployment]string{Root: "setuid", Caps: "setuid", Sudo: "sudo", None: "none", NoAuth: "none"}[d]
-			if string(got.Auth.Downscope) != want || got.General.DataDir.String() != c.DataDir || !got.Auth.Logging.Enabled && d != NoAuth {
+			if string(got.Auth.Downscope) != want || got.General.DataDir.String() != c.DataDir || strings.Contains(text, "\nenabled = true\n") != (d != NoAuth) {
 				t.Errorf("%s: downscope %s, data_dir %s", d, got.Auth.Downscope, got.General.DataDir)
 			}
 			if state := got.General.StateDir.String(); state != "" || got.Auth.HelperAccount.String() != "jacamar-b" {
@@ -120,6 +121,58 @@ func TestPlace(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(dir + "/.jacamar*"); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestComment: a line of a comment has as many words as fit, and all words are there.
+func TestComment(t *testing.T) {
+	text := strings.Repeat("some words of other lengths, ", 40)
+	var out strings.Builder
+	comment(&out, text)
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	for i, line := range lines {
+		if len(line) > width || !strings.HasPrefix(line, "# ") {
+			t.Errorf("%q", line)
+		}
+		if i == 0 {
+			continue
+		}
+		if first, _, _ := strings.Cut(lines[i][2:], " "); len(lines[i-1])+1+len(first) <= width {
+			t.Errorf("%q has space for %q", lines[i-1], first)
+		}
+	}
+	if got := strings.Fields(strings.ReplaceAll(out.String(), "#", "")); !slices.Equal(got, strings.Fields(text)) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestBackup: a change names the file with the former contents, where there were some.
+func TestBackup(t *testing.T) {
+	file := testutil.AbsPath(t, testutil.HomeDir(t)+"/jacamar.toml")
+	text, err := Render(choice())
+	testutil.Must(t, err)
+	for _, former := range []string{"", text} {
+		c, err := NewFile(file, text+"#\n", owner(), true)
+		testutil.Must(t, err, Apply(time.Now(), c))
+		c.Discard()
+		backup := c.Backup()
+		if got, err := os.ReadFile(backup); (backup == "") != (former == "") || backup != "" && (err != nil || !strings.HasPrefix(string(got), text) || filepath.Dir(backup) != filepath.Dir(file.String())) {
+			t.Errorf("after %q: %q, %v", former, backup, err)
+		}
+	}
+}
+
+// TestMissingDirectory: the printed command makes a directory that the service can enter, and
+// one for root alone where the file is root's alone.
+func TestMissingDirectory(t *testing.T) {
+	lost := errors.New("lost")
+	for access, mode := range map[Access]string{{0, 0, 0o600}: "0700", {0, 998, 0o640}: "0755", {999, 999, 0o600}: "0755", {999, 0, 0o600}: "0755"} {
+		if err := missingDirectory(testutil.AbsPath(t, "/nosuch/file"), access, lost); err == nil || !strings.HasSuffix(err.Error(), "install -d -m "+mode+" /nosuch") {
+			t.Errorf("%+v: %v", access, err)
+		}
+	}
+	if err := missingDirectory(testutil.AbsPath(t, "/etc/file"), owner(), lost); err != lost {
+		t.Errorf("in a directory that exists: %v", err)
 	}
 }
 

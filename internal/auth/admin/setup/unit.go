@@ -73,9 +73,9 @@ func dropIns(root fs.FS, name string) (texts []string) {
 	return texts
 }
 
-// UnitFiles are the files of a unit of this host, and of its drop-ins.
-func UnitFiles(name string) (all []string) {
-	r, err := os.OpenRoot("/")
+// UnitFiles are the files of a unit, and of its drop-ins, below a root directory.
+func UnitFiles(root, name string) (all []string) {
+	r, err := os.OpenRoot(root)
 	if err != nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func UnitFiles(name string) (all []string) {
 		for _, pattern := range []string{name, name + ".d/*.conf"} {
 			some, _ := files(r.FS(), path.Join(dir, pattern))
 			for _, file := range some {
-				all = append(all, "/"+file)
+				all = append(all, filepath.Join(root, file))
 			}
 		}
 	}

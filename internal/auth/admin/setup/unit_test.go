@@ -3,6 +3,7 @@ package setup
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,5 +73,29 @@ func TestNewLimit(t *testing.T) {
 	}
 	if unit = FindUnit(root, testutil.AbsPath(t, UsualRunnerConfig)); !unit.Limited {
 		t.Errorf("%+v", unit)
+	}
+	again, err := NewLimit(root, unit) // its directory exists
+	testutil.Must(t, err)
+	again.Discard()
+	if c, err := NewLimit(filepath.Join(root, "none"), unit); err == nil {
+		t.Errorf("%s, below a directory that does not exist", c.Path())
+	}
+}
+
+// TestUnitFiles: a unit has the files of all directories, with those of its drop-ins and of no
+// other unit.
+func TestUnitFiles(t *testing.T) {
+	root := testutil.HomeDir(t)
+	var want []string
+	for _, name := range []string{"/etc/systemd/system/r.service", "/etc/systemd/system/r.service.d/a.conf", "/usr/lib/systemd/system/r.service"} {
+		write(t, root, name, "[Service]\n")
+		want = append(want, root+name)
+	}
+	write(t, root, "/etc/systemd/system/other.service", "[Service]\n")
+	if got := UnitFiles(root, "r.service"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := UnitFiles(root+"/none", "r.service"); got != nil {
+		t.Errorf("%q, below a directory that does not exist", got)
 	}
 }
