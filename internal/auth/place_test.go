@@ -368,7 +368,10 @@ func (p *place) call(args ...string) (o outcome) {
 	cmd := p.command(args...)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
+	testutil.Must(p.t, cmd.Start())
+	limit := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer limit.Stop()
+	if err := cmd.Wait(); err != nil {
 		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
 			p.t.Fatal(err)
 		}

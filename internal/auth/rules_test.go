@@ -4,6 +4,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -143,5 +144,13 @@ func TestSignaller(t *testing.T) {
 		if got := signaller(privdrop.Launcher{Strategy: strategy}, policy.Grant{}, ipc.Request{}); (got != nil) != want {
 			t.Errorf("%s: %v", strategy, got != nil)
 		}
+	}
+}
+
+// TestReaperNeedsAGrant: without a grant no process is started to signal as an account.
+func TestReaperNeedsAGrant(t *testing.T) {
+	as, err := reaper(privdrop.Launcher{Strategy: settings.Sudo}, policy.Grant{}, ipc.Request{})
+	if err == nil || as != nil || !strings.Contains(err.Error(), "no account was granted") {
+		t.Errorf("%v, %v", as, err)
 	}
 }

@@ -37,7 +37,7 @@ func TestHelperAccount(t *testing.T) {
 		"capabilities, root":          {capable, with(helper, `"root"`), nil, "root: it is root", ""},
 		"capabilities, not there":     {capable, with(helper, `"nosuch"`), nil, "nosuch: there is no such account in /etc/passwd: run: useradd", ""},
 		"none, of a person":           {none, with(helper, `"carol"`), nil, "", "5991"},
-		"setuid without capabilities": {func(p *place) { p.service = svcUID }, with(), nil, "this process lacks CAP_SETUID and CAP_SETGID", ""},
+		"setuid without capabilities": {func(p *place) { p.service = svcUID }, with(), func(p *place) { testutil.Must(p.t, os.Chown(p.path("state"), helperUID, -1)) }, "this process lacks CAP_SETUID and CAP_SETGID", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -97,7 +97,9 @@ func TestHeldByADrain(t *testing.T) {
 			t.Errorf("%+v", lives)
 		}
 		testutil.Must(t, journal.RemoveMark(p.abs("state/journal"), journal.Drain))
-		w.wantEnd(0, true, "", "")
+		if w.wantEnd(0, true, "", ""); p.warnings() != "" {
+			t.Errorf("%q", p.warnings())
+		}
 	})
 	t.Run("too long", func(t *testing.T) {
 		t.Parallel()
