@@ -110,6 +110,27 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
+// TestIsUnread: only a pipe without a reader is unread.
+func TestIsUnread(t *testing.T) {
+	read, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	file, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if IsUnread(w) || IsUnread(file) {
+		t.Errorf("with a reader: %v; a file: %v", IsUnread(w), IsUnread(file))
+	}
+	read.Close()
+	if !IsUnread(w) {
+		t.Error("without a reader")
+	}
+}
+
 // TestSignalsDoNotHideTheEnd: signals interrupt poll(2), as those that the Go runtime sends
 // to its own threads do.
 func TestSignalsDoNotHideTheEnd(t *testing.T) {
