@@ -167,6 +167,30 @@ func TestRemoveContinues(t *testing.T) {
 	}
 }
 
+// TestRemoveReadsAgain: a listing that misses an entry is repeated where the directory is not
+// empty, and for no other error.
+func TestRemoveReadsAgain(t *testing.T) {
+	for name, want := range map[string]unix.Errno{"dir": 0, ".": unix.EINVAL} {
+		top := private(t)
+		f, missed := base(t, top, me()), filepath.Join(top, "dir/missed")
+		testutil.Must(t, os.Mkdir(filepath.Dir(missed), 0o700), write(missed))
+		fd, err := unix.Open(filepath.Dir(missed), unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		testutil.Must(t, err)
+		defer unix.Close(fd)
+		for n := 1; n > 0; { // up to its end: the next listing has no entry
+			n, err = unix.Getdents(fd, make([]byte, 1<<10))
+			testutil.Must(t, err)
+		}
+		r := f.newRemover(later())
+		if err := r.removeAll(f.fd, fd, name, 0); errno(err) != want {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+		if _, err := os.Lstat(missed); (err == nil) != (want != 0) {
+			t.Errorf("%s: the entry that was missed: %v", name, err)
+		}
+	}
+}
+
 // TestConcurrentRemove: the cleanups of two jobs empty the same trash. What is deeper than
 // maxDepth is moved up by one while the others look.
 func TestConcurrentRemove(t *testing.T) {
