@@ -1,6 +1,7 @@
 package fakerunner_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -90,15 +91,30 @@ func TestProjectDirectory(t *testing.T) {
 
 func TestGitClonePath(t *testing.T) {
 	runner := newRunner(t, on{"run": "exit 0"})
-	j := with(newJob(), "GIT_CLONE_PATH", "/somewhere")
-	r := runner.Run(j)
-	outcome(t, r, fakerunner.ScriptFailure)
-	if got := strings.Join(r.Stages(), " "); got != "config cleanup" {
-		t.Errorf("stages %s, want cleanup without prepare", got)
-	}
-	runner.CustomBuildDir = true
-	if got := runner.Run(j).ProjectDir; got != "/somewhere" {
-		t.Errorf("project directory %s", got)
+	for _, tt := range []struct {
+		allowed     bool
+		path, below string // of the builds_dir, "" where it is refused
+	}{
+		{false, "$CI_BUILDS_DIR/x", ""},
+		{true, "$CI_BUILDS_DIR/x/../y", "/y"},
+		{true, "${CI_BUILDS_DIR}", "/"},
+		{true, "$CI_BUILDS_DIR/../x", ""},
+		{true, "/somewhere", ""},
+		{true, "relative", ""},
+	} {
+		runner.CustomBuildDir = tt.allowed
+		r := runner.Run(with(newJob(), "GIT_CLONE_PATH", tt.path))
+		if tt.below != "" {
+			outcome(t, r, fakerunner.Success)
+			if want := filepath.Join(runner.BuildsDir, tt.below); r.ProjectDir != want {
+				t.Errorf("%s: project directory %s, want %s", tt.path, r.ProjectDir, want)
+			}
+			continue
+		}
+		outcome(t, r, fakerunner.ScriptFailure)
+		if got := strings.Join(r.Stages(), " "); got != "config cleanup" {
+			t.Errorf("%s: stages %s, want cleanup without prepare", tt.path, got)
+		}
 	}
 }
 

@@ -3,7 +3,9 @@ package fakerunner
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -34,13 +36,27 @@ func (e *Execution) layout(c ConfigOutput) (dirs, error) {
 		if !e.runner.CustomBuildDir {
 			return dirs{}, &BuildError{Text: "setting GIT_CLONE_PATH is not allowed, enable `custom_build_dir` feature"}
 		}
-		d.project = clone
-		return d, nil
+		return d.moved(os.Expand(clone, func(key string) string {
+			if key == "CI_BUILDS_DIR" {
+				return d.builds
+			}
+			return e.job.value(key)
+		}))
 	}
 	d.project = path.Join(d.builds, e.shared(c), e.slug())
 	if e.job.value("GIT_STRATEGY") == "empty" {
 		d.project += "-empty"
 	}
+	return d, nil
+}
+
+// moved puts the project where a job wants it: within the builds_dir, which it may be.
+func (d dirs) moved(clone string) (dirs, error) {
+	below, err := filepath.Rel(d.builds, clone)
+	if err != nil || strings.HasPrefix(below, "..") {
+		return dirs{}, &BuildError{Text: fmt.Sprintf("the GIT_CLONE_PATH=%q has to be within %q", clone, d.builds)}
+	}
+	d.project = path.Clean(clone)
 	return d, nil
 }
 

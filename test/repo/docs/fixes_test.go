@@ -164,6 +164,7 @@ func proofs() map[string]proof {
 		"rename …, or choose another directory; if it is not yours, tell the administrators of this resource":                                                       because(another),
 		"tell the administrators of this resource: …":                                                                                                               because(another),
 		"remove the write permission of others: chmod go-w …":                                                                                                       executed(byHints, "writable by all"),
+		"choose a directory in it, for example $CI_BUILDS_DIR/sources":                                                                                              executed("test/suites/storage/config_test.go", "$CI_BUILDS_DIR/sources"),
 		"create that directory, accessible only to you: mkdir -m 700 …":                                                                                             executed(byHints, "a link to nothing"),
 		"remove …, or choose another directory":                                                                                                                     because(another),
 		"remove it; only the base directory may be a symbolic link":                                                                                                 because(another),

@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,4 +106,24 @@ func TestCustomBuildsDir(t *testing.T) {
 			site.Shows(t, r, tc.fails)
 		})
 	}
+}
+
+// TestGitClonePath: where the runner permits it, a job moves its project within the build
+// directory, and is refused where the project would be that directory.
+func TestGitClonePath(t *testing.T) {
+	s := site.New(t)
+	r := s.Runner()
+	r.CustomBuildDir = true
+	moved := func(path string) fakerunner.Result {
+		j := site.WithVariable(s.Job(`cat "$KEY_FILE"`), "GIT_CLONE_PATH", path)
+		j.Variables = append(j.Variables, fakerunner.Variable{Key: "KEY_FILE", Value: "its key", File: true})
+		return r.Run(j)
+	}
+	refused := moved("$CI_BUILDS_DIR")
+	site.Want(t, refused, fakerunner.ScriptFailure, 1, "cannot use GIT_CLONE_PATH: it is the build directory itself", "for example $CI_BUILDS_DIR/sources")
+	if _, err := os.Lstat(refused.BuildsDir + ".tmp"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("next to the build directory: %v", err)
+	}
+	site.Want(t, moved("$CI_BUILDS_DIR/sources"), fakerunner.Success, 0, "its key")
+	site.Want(t, r.Run(s.Job("true")), fakerunner.Success, 0)
 }

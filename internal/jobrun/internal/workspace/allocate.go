@@ -165,6 +165,9 @@ func poolName(b ipc.Request) string {
 // Prepare verifies that the build directory is still reserved for the job, and records
 // where the runner will keep its secrets.
 func (w *Workspace) Prepare() error {
+	if err := clonesInPlace(w.request); err != nil {
+		return err
+	}
 	own, err := w.openOwn()
 	if errors.Is(err, unix.ENOENT) {
 		return directoryMissing(w.request)
@@ -174,6 +177,17 @@ func (w *Workspace) Prepare() error {
 	}
 	defer own.close()
 	return w.renew(own.rec, own.root, own.scripts)
+}
+
+// clonesInPlace refuses a project that is the build directory itself: the runner would keep
+// its secrets next to that directory, where no cleanup looks, and make it again with the
+// job's umask, so that later jobs could not use it.
+func clonesInPlace(r ipc.Request) error {
+	if r.Dirs.Builds.IsZero() || r.Job.Temp.String() != r.Dirs.Builds.String()+".tmp" {
+		return nil
+	}
+	return failure.Buildf("cannot use GIT_CLONE_PATH: it is the build directory itself").
+		WithHint("choose a directory in it, for example $CI_BUILDS_DIR/sources")
 }
 
 // renew updates the job's record and its reservation. The owner of a reservation is
