@@ -1,9 +1,11 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -85,4 +87,46 @@ func TestReadKeepsTimes(t *testing.T) {
 			t.Errorf("%s: read at %v, as the file system has it", name, got)
 		}
 	}
+}
+
+// TestReaders: root and a file's owner keep the time of the last reading; another account that
+// may read the file can do so all the same (O_NOATIME in open(2)). In the journal of a service
+// account, some files are root's.
+func TestReaders(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can act as other accounts")
+	}
+	const account = 1001
+	dir, day := dayOf(t, 1, 10)
+	path := filepath.Join(dir.String(), "login1", dayDir, day)
+	testutil.Must(t, filepath.WalkDir(filepath.Dir(dir.String()), func(path string, d os.DirEntry, err error) error {
+		return errors.Join(err, os.Chmod(path, map[bool]os.FileMode{true: 0o755, false: 0o644}[d.IsDir()]), os.Chown(path, account, 0))
+	}))
+	old := time.Now().Add(-40 * 24 * time.Hour).Truncate(time.Second)
+	for _, owner := range []int{account, 0} {
+		for _, reader := range []int{0, account, account + 1} {
+			testutil.Must(t, os.Chown(path, owner, 0), os.Chtimes(path, old, old))
+			records := 0
+			var err error
+			asAccount(reader, func() { err = EachRecord(dir, "login1", day, func(Record) { records++ }) })
+			var st unix.Stat_t
+			testutil.Must(t, unix.Stat(path, &st))
+			keeps := reader == 0 || reader == owner
+			if read := time.Unix(st.Atim.Unix()); err != nil || records != 1 || keeps && !read.Equal(old) {
+				t.Errorf("account %d of a file of %d: %d records, %v, read at %v", reader, owner, records, err, read)
+			}
+		}
+	}
+}
+
+// asAccount calls do on a thread that has an account's effective user id.
+func asAccount(uid int, do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends
+		_, _, _ = unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), uintptr(uid), ^uintptr(0))
+		do()
+	}()
+	<-done
 }

@@ -118,12 +118,9 @@ func openOnce(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
 		unix.Close(fd)
 		return nil, &fs.PathError{Op: "stat", Path: shown, Err: err}
 	}
-	if unix.Geteuid() == 0 || unix.Geteuid() == int(top.Uid) {
-		flags |= unix.O_NOATIME // tmpfiles.d(5) keeps what was read lately; others may not (open(2))
-	}
 	for i, name := range names {
 		shown += "/" + name
-		next, err := eintr.Openat(fd, name, flags)
+		next, err := openKeepingTime(fd, name, flags)
 		unix.Close(fd)
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: shown, Err: err}
@@ -139,6 +136,16 @@ func openOnce(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
 		}
 	}
 	return os.NewFile(uintptr(fd), shown), nil
+}
+
+// openKeepingTime opens a file so that tmpfiles.d(5), which keeps what was read lately, does not
+// count the reading. Only root and the file's owner may do so (O_NOATIME in open(2)).
+func openKeepingTime(dir int, name string, flags int) (int, error) {
+	fd, err := eintr.Openat(dir, name, flags|unix.O_NOATIME)
+	if err == unix.EPERM {
+		fd, err = eintr.Openat(dir, name, flags)
+	}
+	return fd, err
 }
 
 // read returns what a file of the journal has, up to a limit in bytes.
