@@ -22,9 +22,9 @@ var aliases = []alias{
 
 // resolveAliases moves values to the names of the schema, so that the rest of the
 // program has one name for each.
-func (d *decoder) resolveAliases(doc map[string]any) {
+func (d *decoder) resolveAliases() {
 	for _, s := range aliases {
-		value, given := take(doc, s.old)
+		value, given := take(d.doc, s.old)
 		if !given {
 			continue
 		}
@@ -34,7 +34,7 @@ func (d *decoder) resolveAliases(doc map[string]any) {
 		if s.key == "" {
 			continue
 		}
-		if !put(doc, s.key, value) {
+		if !put(d.doc, s.key, value) {
 			d.fault(s.old, "the file has %s as well: keep one of the two", s.key)
 			continue
 		}

@@ -17,51 +17,27 @@ import (
 // check compares values of the right types with each other. It is skipped when one of
 // the keys it compares has a fault already.
 type check struct {
-	name     string
 	compares []string
 	run      func(*Config, *findings)
 }
 
 // checks are run in order, and all of them: their faults are reported together.
 var checks = []check{
-	{"durations", nil, checkDurations},
-	{"key ages", []string{"general.jwks_max_age", "general.jwks_stale_max"}, checkKeyAges},
-	{"key server", []string{"general.gitlab_server", "general.jwks_url", "general.insecure_loopback_http"}, checkKeyServer},
-	{"cancel grace", []string{"general.executor", "general.kill_timeout", "batch.cancel_grace"}, checkCancelGrace},
-	{"data directory", []string{"general.data_dir", "general.variable_data_dir"}, checkDataDir},
-	{"root's directories", []string{"general.data_dir", "general.variable_data_dir", "general.custom_build_dir"}, checkRootDir},
-	{"static directories", []string{"general.static_builds_dir", "general.limit_build_dir"}, checkStatic},
-	{"minimum uid", nil, checkMinUID},
-	{"runner ids", nil, checkRunnerIDs},
-	{"account source", []string{"auth.account_source", "auth.account_provider", "auth.account_map"}, checkAccountSource},
-	{"runas", nil, checkRunAs},
-	{"remote log", []string{"auth.logging.location"}, checkRemoteLog},
-	{"environment names", nil, checkEnvNames},
-	{"seccomp", []string{"auth.no_new_privs", "auth.seccomp.disabled", "auth.seccomp.block_all", "auth.seccomp.block_calls", "auth.seccomp.allow_calls"}, checkSeccomp},
-	{"limits", nil, checkLimits},
-	{"concurrency", []string{"auth.journal.enabled"}, checkConcurrency},
-	{"batch rules", nil, checkRules},
-	{"containers", []string{"general.executor", "general.run_mechanism", "container.temp_dir", "container.cache_dir"}, checkContainer},
-}
-
-// findings are the faults of a configuration that are known so far, one a key.
-type findings []Fault
-
-func (f findings) has(key string) bool {
-	return slices.ContainsFunc(f, func(known Fault) bool { return known.covers(key) })
-}
-
-// when adds a fault if bad holds.
-func (f *findings) when(bad bool, key, format string, args ...any) {
-	if bad {
-		f.add(Fault{Key: key, Text: fmt.Sprintf(format, args...)})
-	}
-}
-
-func (f *findings) add(fault Fault) {
-	if len(*f) < maxFaults && !f.has(fault.Key) {
-		*f = append(*f, fault)
-	}
+	{run: checkValues},
+	{[]string{"general.jwks_max_age", "general.jwks_stale_max"}, checkKeyAges},
+	{[]string{"general.gitlab_server", "general.jwks_url", "general.insecure_loopback_http"}, checkKeyServer},
+	{[]string{"general.executor", "general.kill_timeout", "batch.cancel_grace"}, checkCancelGrace},
+	{[]string{"general.data_dir", "general.variable_data_dir"}, checkDataDir},
+	{[]string{"general.data_dir", "general.variable_data_dir", "general.custom_build_dir"}, checkRootDir},
+	{[]string{"general.static_builds_dir", "general.limit_build_dir"}, checkStatic},
+	{[]string{"auth.account_source", "auth.account_provider", "auth.account_map"}, checkAccountSource},
+	{run: checkRunAs},
+	{[]string{"auth.logging.location"}, checkRemoteLog},
+	{run: checkEnvNames},
+	{[]string{"auth.no_new_privs", "auth.seccomp.disabled", "auth.seccomp.block_all", "auth.seccomp.block_calls", "auth.seccomp.allow_calls"}, checkSeccomp},
+	{run: checkLimits},
+	{[]string{"auth.journal.enabled"}, checkConcurrency},
+	{[]string{"general.executor", "general.run_mechanism", "container.temp_dir", "container.cache_dir"}, checkContainer},
 }
 
 // run adds the faults that a table of checks finds to those already known.
@@ -75,12 +51,24 @@ func run(table []check, c *Config, known []Fault) []Fault {
 	return all
 }
 
-// checkDurations refuses zero where it would mean at once or indefinitely.
-func checkDurations(c *Config, f *findings) {
+// firstDynamicUID ends the ids that distributions give out by hand (LSB 23.2,
+// Debian policy 9.2.2).
+const firstDynamicUID = 100
+
+// checkValues refuses single values: zero where it would mean at once or indefinitely, and an
+// empty list that nothing could match.
+func checkValues(c *Config, f *findings) {
 	f.when(c.General.KillTimeout == 0, "general.kill_timeout", "may not be zero")
 	f.when(c.General.JWKSMaxAge == 0, "general.jwks_max_age", "may not be zero")
 	f.when(c.Batch.CommandDelay == 0, "batch.command_delay", "may not be zero")
+	f.when(c.Auth.MinUID < firstDynamicUID, "auth.min_uid", "%d is too low: ids below %d belong to the system", c.Auth.MinUID, firstDynamicUID)
+	f.when(empty(c.Auth.RunnerIDs), "auth.runner_ids", "is empty: name the runners or remove it")
+	for i, rule := range c.Batch.Rules {
+		f.when(len(rule.Args) == 0, entryKey("batch.rule", i)+".args", "is empty: name the arguments or remove the rule")
+	}
 }
+
+func empty[T any](l List[T]) bool { return l.Set && len(l.Items) == 0 }
 
 // longestWait is less than the runner's default for config_exec_timeout, an hour.
 const longestWait = 55 * time.Minute
@@ -149,22 +137,6 @@ func checkStatic(c *Config, f *findings) {
 	f.when(g.StaticBuildsDir && g.LimitBuildDir, "general.static_builds_dir",
 		"cannot be used together with limit_build_dir: one gives every job a directory of its own, the other makes jobs share a few")
 }
-
-// firstDynamicUID ends the ids that distributions give out by hand (LSB 23.2,
-// Debian policy 9.2.2).
-const firstDynamicUID = 100
-
-func checkMinUID(c *Config, f *findings) {
-	f.when(c.Auth.MinUID < firstDynamicUID, "auth.min_uid",
-		"%d is too low: ids below %d belong to the system", c.Auth.MinUID, firstDynamicUID)
-}
-
-// checkRunnerIDs refuses an empty list: no token could name one of its runners.
-func checkRunnerIDs(c *Config, f *findings) {
-	f.when(empty(c.Auth.RunnerIDs), "auth.runner_ids", "is empty: name the runners or remove it")
-}
-
-func empty[T any](l List[T]) bool { return l.Set && len(l.Items) == 0 }
 
 func checkAccountSource(c *Config, f *findings) {
 	a := &c.Auth
@@ -243,12 +215,6 @@ func checkEnvNames(c *Config, f *findings) {
 			f.when(pair != job.Env{} && seen[pair.Name()], entryKey(list.key, i), "%s is set twice", pair.Name())
 			seen[pair.Name()] = true
 		}
-	}
-}
-
-func checkRules(c *Config, f *findings) {
-	for i, rule := range c.Batch.Rules {
-		f.when(len(rule.Args) == 0, entryKey("batch.rule", i)+".args", "is empty: name the arguments or remove the rule")
 	}
 }
 

@@ -35,20 +35,19 @@ func checkSeccomp(c *Config, f *findings) {
 // all of its family.
 func startable(s settings.Seccomp, f *findings) {
 	filter := s.Filter()
-	switch {
-	case filter == nil:
-		return
-	case s.BlockAll && len(s.AllowCalls) == 0:
-		f.when(true, "auth.seccomp.allow_calls", "missing: under block_all no program could run without it")
+	if filter == nil {
 		return
 	}
-	lacking := strings.Join(filter.MissingEssentials(), ", ")
-	if s.BlockAll {
-		f.when(lacking != "", "auth.seccomp.allow_calls", "lacks calls without which no job starts: %s", lacking)
-		return
+	switch lacking := strings.Join(filter.MissingEssentials(), ", "); {
+	case lacking == "":
+	case !s.BlockAll:
+		f.fault("auth.seccomp.block_calls",
+			"refuses calls without which no job starts, by their names or by those of calls that do the same: %s: allow_calls can leave them", lacking)
+	case len(s.AllowCalls) == 0:
+		f.fault("auth.seccomp.allow_calls", "missing: under block_all no program could run without it")
+	default:
+		f.fault("auth.seccomp.allow_calls", "lacks calls without which no job starts: %s", lacking)
 	}
-	f.when(lacking != "", "auth.seccomp.block_calls",
-		"refuses calls without which no job starts, by their names or by those of calls that do the same: %s: allow_calls can leave them", lacking)
 }
 
 // checkLimits compares the limits of jobs with what jacamar itself needs: it has them too,

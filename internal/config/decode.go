@@ -22,23 +22,11 @@ import (
 // ones.
 type decoder struct {
 	keys     map[string]Key
+	text     string            // of the file
+	doc      map[string]any    // the same, without aliases
 	written  map[string]string // canonical key → key as the file has it
-	faults   []Fault
 	warnings []Fault
-}
-
-// maxFaults is how many faults of one file are reported. A file with more is probably
-// not a Jacamar configuration.
-const maxFaults = 200
-
-func (d *decoder) fault(key, format string, args ...any) {
-	d.add(Fault{Key: key, Text: fmt.Sprintf(format, args...)})
-}
-
-func (d *decoder) add(f Fault) {
-	if len(d.faults) < maxFaults {
-		d.faults = append(d.faults, f)
-	}
+	findings
 }
 
 // table fills the struct to from the table at path, and reports what is left.

@@ -8,9 +8,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/hashicorp/go-multierror"
 
-	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
-	"jacamar-ci/internal/trustedfile"
 )
 
 // Setting is a key with the value that it has.
@@ -44,84 +42,55 @@ const (
 
 // Effective returns every key of the schema with the value that it has for jobs, in the
 // order of the manual. A file with a fault has no effect, and gives the error of Load.
-func Effective(path job.AbsPath) ([]Setting, error) {
-	text, err := trustedfile.Self().Read(path, maxSize)
-	if err != nil {
-		return nil, failure.Configf("cannot use the configuration: %w", err)
-	}
-	settings, err := effective(string(text))
-	if err != nil {
-		return nil, failure.Configf("cannot use the configuration %s: %w", path, err)
-	}
-	return settings, nil
-}
+func Effective(path job.AbsPath) ([]Setting, error) { return read(path, effective) }
 
 func effective(text string) ([]Setting, error) {
-	c, err := parse(text)
+	c, d, err := decode(text)
 	if err != nil {
 		return nil, err
 	}
-	doc := map[string]any{}
-	if _, err := toml.Decode(text, &doc); err != nil {
-		return nil, err
-	}
-	d := decoder{written: map[string]string{}}
-	d.resolveAliases(doc)
-	w := settingWriter{d, doc, locate(text), c.General.GitLabServer.String()}
-	return w.all()
+	return settingWriter{d, locate(text), c.General.GitLabServer.String()}.all(), nil
 }
 
 // settingWriter writes the settings of one document.
 type settingWriter struct {
 	decoder
-	doc    map[string]any
 	lines  map[string]int
 	server string
 }
 
-func (w settingWriter) all() (all []Setting, err error) {
+func (w settingWriter) all() (all []Setting) {
 	done := ""
 	for _, k := range Reference() {
-		var some []Setting
 		switch table, _ := split(k.Path); {
 		case !IsArray(table):
 			value, given := lookup(w.doc, k.Path)
-			some, err = w.setting(k, k.Path, value, given)
+			all = append(all, w.setting(k, k.Path, value, given))
 		case table != done:
 			done = table
-			some, err = w.entries(table)
+			all = append(all, w.entries(table)...)
 		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, some...)
 	}
-	return all, nil
+	return all
 }
 
 // entries are the keys of each entry of an array of tables that the file has.
-func (w settingWriter) entries(table string) (all []Setting, err error) {
+func (w settingWriter) entries(table string) (all []Setting) {
 	list, _ := lookup(w.doc, table)
 	tables, _ := array(list)
 	for i, entry := range tables {
 		keys, _ := entry.(map[string]any)
 		for _, k := range Reference() {
 			in, name := split(k.Path)
-			value, given := keys[name]
-			if in != table || !given {
-				continue
+			if value, given := keys[name]; in == table && given {
+				all = append(all, w.setting(k, entryKey(table, i)+"."+name, value, true))
 			}
-			s, err := w.setting(k, entryKey(table, i)+"."+name, value, true)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, s...)
 		}
 	}
-	return all, nil
+	return all
 }
 
-func (w settingWriter) setting(k Key, path string, value any, given bool) ([]Setting, error) {
+func (w settingWriter) setting(k Key, path string, value any, given bool) Setting {
 	s := Setting{Key: path, From: Unset}
 	switch {
 	case given:
@@ -135,21 +104,17 @@ func (w settingWriter) setting(k Key, path string, value any, given bool) ([]Set
 		s.From, value = FromServer, w.server
 	default:
 		s.Otherwise = k.Otherwise
-		return []Setting{s}, nil
+		return s
 	}
-	var err error
-	s.Value, err = literal(value)
-	return []Setting{s}, err
+	s.Value = literal(value)
+	return s
 }
 
 // literal writes a value in TOML.
-func literal(value any) (string, error) {
-	line, err := toml.Marshal(map[string]any{"x": value})
-	if err != nil {
-		return "", fmt.Errorf("cannot write a value: %w", err)
-	}
+func literal(value any) string {
+	line, _ := toml.Marshal(map[string]any{"x": value}) // what was decoded can be encoded
 	_, text, _ := strings.Cut(strings.TrimSpace(string(line)), " = ")
-	return text, nil
+	return text
 }
 
 // lookup finds the value at a path of tables.

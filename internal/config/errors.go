@@ -44,6 +44,34 @@ func (f Fault) covers(key string) bool {
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
+// findings are the faults of a configuration that are known so far, one a key.
+type findings []Fault
+
+// maxFaults is how many faults of one file are reported. A file with more is probably
+// not a Jacamar configuration.
+const maxFaults = 200
+
+func (f findings) has(key string) bool {
+	return slices.ContainsFunc(f, func(known Fault) bool { return known.covers(key) })
+}
+
+// when adds a fault if bad holds.
+func (f *findings) when(bad bool, key, format string, args ...any) {
+	if bad {
+		f.fault(key, format, args...)
+	}
+}
+
+func (f *findings) fault(key, format string, args ...any) {
+	f.add(Fault{Key: key, Text: fmt.Sprintf(format, args...)})
+}
+
+func (f *findings) add(fault Fault) {
+	if len(*f) < maxFaults && !f.has(fault.Key) {
+		*f = append(*f, fault)
+	}
+}
+
 func asError(faults []Fault) error {
 	all := &multierror.Error{ErrorFormat: listed}
 	for _, f := range faults {
@@ -68,11 +96,11 @@ func listed(errs []error) string {
 
 // placed gives each fault its line, and its key as the file has it, and sorts them by
 // line. A missing key is reported at the header of its table.
-func (d *decoder) placed(faults []Fault, text string) []Fault {
+func (d *decoder) placed(faults []Fault) []Fault {
 	if len(faults) == 0 {
 		return nil
 	}
-	lines := locate(text)
+	lines := locate(d.text)
 	for i := range faults {
 		f := &faults[i]
 		if old, ok := d.written[f.Key]; ok {

@@ -18,33 +18,39 @@ const maxSize = 1 << 20
 
 // Load reads the configuration at path. Its error is a failure.Config that
 // names every fault of the file.
-func Load(path job.AbsPath) (Config, error) {
+func Load(path job.AbsPath) (Config, error) { return read(path, parse) }
+
+// read reads a file as parse does.
+func read[T any](path job.AbsPath, parse func(string) (T, error)) (result T, err error) {
 	text, err := trustedfile.Self().Read(path, maxSize)
 	if err != nil {
-		return Config{}, failure.Configf("cannot use the configuration: %w", err)
+		return result, failure.Configf("cannot use the configuration: %w", err)
 	}
-	c, err := parse(string(text))
-	if err != nil {
-		return Config{}, failure.Configf("cannot use the configuration %s: %w", path, err)
+	if result, err = parse(string(text)); err != nil {
+		err = failure.Configf("cannot use the configuration %s: %w", path, err)
 	}
-	return c, nil
+	return result, err
 }
 
 func parse(text string) (Config, error) {
-	doc := map[string]any{}
-	if _, err := toml.Decode(text, &doc); err != nil {
-		return Config{}, asError([]Fault{syntaxFault(err, text)})
+	c, _, err := decode(text)
+	return c, err
+}
+
+// decode returns the configuration that a text is, and the decoder with its document.
+func decode(text string) (c Config, d decoder, err error) {
+	d = decoder{keys: keysByPath(), written: map[string]string{}, text: text, doc: map[string]any{}}
+	if _, err := toml.Decode(text, &d.doc); err != nil {
+		return Config{}, d, asError([]Fault{syntaxFault(err, text)})
 	}
-	d := decoder{keys: keysByPath(), written: map[string]string{}}
-	d.resolveAliases(doc)
-	var c Config
-	d.table(reflect.ValueOf(&c).Elem(), doc, "")
-	if faults := run(checks, &c, d.faults); len(faults) > 0 {
-		return Config{}, asError(d.placed(faults, text))
+	d.resolveAliases()
+	d.table(reflect.ValueOf(&c).Elem(), d.doc, "")
+	if faults := run(checks, &c, d.findings); len(faults) > 0 {
+		return Config{}, d, asError(d.placed(faults))
 	}
 	derive(&c.General)
-	c.Warnings = d.placed(run(warnings, &c, d.warnings), text)
-	return c, nil
+	c.Warnings = d.placed(run(warnings, &c, d.warnings))
+	return c, d, nil
 }
 
 // syntaxFault places a syntax error by its offset: the line that the toml

@@ -16,34 +16,31 @@ import (
 func rewritten(to reflect.Value, value any, path string) string {
 	text, isText := value.(string)
 	_, name := split(path)
+	isList, plain := to.Kind() == reflect.Slice, plainValue(to, value)
 	switch {
 	case strings.HasSuffix(path, "]"):
-		return splitEntry(value)
+		return splitEntry(text)
 	case strings.Contains(path, "["):
 		return ""
-	case !isSlice(to) && settable(to, plainValue(to, value)):
-		return fmt.Sprintf("%s = %s", name, quoted(plainValue(to, value)))
-	case isText && isSlice(to):
+	case !isList && set(reflect.New(to.Type()).Elem(), plain) == nil:
+		return name + " = " + literal(plain)
+	case isList && isText:
 		return name + " = " + listOf(text)
-	case isBool(to):
-		if word := truth(text); word != "" {
-			return name + " = " + word
-		}
+	case to.Kind() == reflect.Bool && truth(text) != "":
+		return name + " = " + truth(text)
 	}
 	return ""
 }
 
-func isSlice(v reflect.Value) bool { return v.Kind() == reflect.Slice }
-
-// plainValue is a value in the form in which a key of that type takes it, nil where there is
-// none.
+// plainValue is a value in the form in which a key of that type takes it. A key takes neither
+// nil nor "", which are for none.
 func plainValue(to reflect.Value, value any) any {
 	text := strings.TrimSpace(fmt.Sprint(value))
 	switch to.Addr().Interface().(type) {
 	case *time.Duration:
-		return nonEmpty(durationOf(text))
+		return durationOf(text)
 	case *rlimit.Range:
-		return nonEmpty(sizeOf(text))
+		return sizeOf(text)
 	case *int, *job.ID, *job.UID:
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return n
@@ -51,28 +48,6 @@ func plainValue(to reflect.Value, value any) any {
 	}
 	return nil
 }
-
-func nonEmpty(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
-}
-
-// settable reports whether a key of that type accepts the value.
-func settable(like reflect.Value, value any) bool {
-	return value != nil && set(reflect.New(like.Type()).Elem(), value) == nil
-}
-
-// quoted is a text or a number as TOML has it.
-func quoted(value any) string {
-	if text, isText := value.(string); isText {
-		return strconv.Quote(text)
-	}
-	return fmt.Sprint(value)
-}
-
-func isBool(v reflect.Value) bool { return v.Kind() == reflect.Bool }
 
 // truth is the TOML boolean that a word means in other formats, "" for none.
 func truth(word string) string {
@@ -98,8 +73,7 @@ func listOf(text string) string {
 
 // splitEntry is the text for an entry of a list that has several names in it, "" for one
 // that has not.
-func splitEntry(value any) string {
-	text, _ := value.(string)
+func splitEntry(text string) string {
 	if !strings.Contains(text, ",") {
 		return ""
 	}

@@ -197,16 +197,11 @@ func fieldAt(v reflect.Value, path string) reflect.Value {
 	return reflect.Value{}
 }
 
-func TestNamesOfChecksAreUnique(t *testing.T) {
-	seen := map[string]bool{}
+func TestChecksCompareKeys(t *testing.T) {
 	for _, c := range slices.Concat(checks, warnings) {
-		if c.name == "" || c.run == nil || seen[c.name] {
-			t.Errorf("the check %q", c.name)
-		}
-		seen[c.name] = true
 		for _, key := range c.compares {
 			if _, ok := keysByPath()[key]; !ok {
-				t.Errorf("the check %q compares %s, which is no key", c.name, key)
+				t.Errorf("a check compares %s, which is no key", key)
 			}
 		}
 	}

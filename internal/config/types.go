@@ -45,22 +45,13 @@ type Source string
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Source) UnmarshalText(b []byte) error {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
 	name := string(b)
-	if !isSource(name) {
+	if name == "" || !strings.Contains(letters, name[:1]) || strings.Trim(name, letters+"0123456789_") != "" {
 		return fmt.Errorf("%q is not a pipeline source: write it as GitLab does, \"push\" or \"merge_request_event\"", job.Clip(name))
 	}
 	*s = Source(name)
 	return nil
-}
-
-func isSource(name string) bool {
-	for i, c := range name {
-		letter, digit := 'a' <= c && c <= 'z', '0' <= c && c <= '9'
-		if !letter && (i == 0 || c != '_' && !digit) {
-			return false
-		}
-	}
-	return name != ""
 }
 
 // Variable is the name of a CI variable.

@@ -13,23 +13,29 @@ import (
 
 // warnings find what is valid and seldom intended.
 var warnings = []check{
-	{"no log", nil, warnNoLog},
-	{"keys over http", nil, warnKeyServer},
-	{"empty allowlists", nil, warnEmptyAllowlists},
-	{"lists that overlap", nil, warnOverlap},
-	{"pipeline sources", nil, warnSources},
-	{"keys without effect", nil, warnNoEffect},
-	{"busy polling", nil, warnPolling},
-	{"confinement", nil, warnConfinement},
-	{"blanks", nil, warnBlank},
-	{"patterns", nil, warnPatterns},
-	{"literal variables", nil, warnLiteral},
-	{"joined arguments", nil, warnJoined},
-	{"unused container keys", nil, warnContainer},
+	{run: warnValues},
+	{run: warnKeyServer},
+	{run: warnEmptyAllowlists},
+	{run: warnOverlap},
+	{run: warnSources},
+	{run: warnNoEffect},
+	{run: warnConfinement},
+	{run: warnPatterns},
+	{run: warnLiteral},
+	{run: warnJoined},
+	{run: warnContainer},
 }
 
-func warnNoLog(c *Config, f *findings) {
+// politeDelay is the shortest interval of queries about one job that sites themselves
+// configure for their schedulers.
+const politeDelay = 5 * time.Second
+
+// warnValues finds single values. The runner's scripts do not quote the path of a local cache.
+func warnValues(c *Config, f *findings) {
+	dir := c.General.DataDir.String()
 	f.when(!c.Auth.Logging.Enabled, "auth.logging.enabled", "is false: no decision of jacamar-auth is recorded")
+	f.when(c.Batch.CommandDelay < politeDelay, "batch.command_delay", "%v is a burden for the scheduler: use %v or more", c.Batch.CommandDelay, politeDelay)
+	f.when(strings.ContainsFunc(dir, unicode.IsSpace), "general.data_dir", "%q has a blank in it: GitLab Runner cannot use local caches below it", dir)
 }
 
 func warnKeyServer(c *Config, f *findings) {
@@ -90,41 +96,21 @@ func warnNoEffect(c *Config, f *findings) {
 	f.when(a.RootDirCreation && a.Downscope != settings.Setuid, "auth.root_dir_creation", "has no effect unless downscope is %q", settings.Setuid)
 }
 
-// politeDelay is the shortest interval of queries about one job that sites themselves
-// configure for their schedulers.
-const politeDelay = 5 * time.Second
-
-func warnPolling(c *Config, f *findings) {
-	f.when(c.Batch.CommandDelay < politeDelay, "batch.command_delay", "%v is a burden for the scheduler: use %v or more", c.Batch.CommandDelay, politeDelay)
-}
-
-// warnBlank finds a blank in data_dir: the runner's scripts do not quote the path of a local
-// cache.
-func warnBlank(c *Config, f *findings) {
-	dir := c.General.DataDir.String()
-	f.when(strings.ContainsFunc(dir, unicode.IsSpace), "general.data_dir", "%q has a blank in it: GitLab Runner cannot use local caches below it", dir)
-}
-
 // warnPatterns finds patterns of another language, which match no project.
 func warnPatterns(c *Config, f *findings) {
-	type entry struct {
-		key     string
-		pattern glob.Pattern
+	judge := func(key string, p glob.Pattern) {
+		f.when(!p.IsZero() && !mayMatch(p.String()), key,
+			"%q matches no project: paths have no such characters; \"hpc/*\" is every project in the group hpc, \"hpc/**\" also those of its subgroups", p)
 	}
-	var all []entry
 	for i, p := range c.Auth.ProjectAllowlist.Items {
-		all = append(all, entry{entryKey("auth.project_allowlist", i), p})
+		judge(entryKey("auth.project_allowlist", i), p)
 	}
 	for i, p := range c.Auth.ProjectBlocklist.Items {
-		all = append(all, entry{entryKey("auth.project_blocklist", i), p})
+		judge(entryKey("auth.project_blocklist", i), p)
 	}
 	for i, r := range c.Batch.Rules {
-		rule := entryKey("batch.rule", i)
-		all = append(all, entry{rule + ".project", r.Project}, entry{rule + ".namespace", r.Namespace})
-	}
-	for _, e := range all {
-		f.when(!e.pattern.IsZero() && !mayMatch(e.pattern.String()), e.key,
-			"%q matches no project: paths have no such characters; \"hpc/*\" is every project in the group hpc, \"hpc/**\" also those of its subgroups", e.pattern)
+		judge(entryKey("batch.rule", i)+".project", r.Project)
+		judge(entryKey("batch.rule", i)+".namespace", r.Namespace)
 	}
 }
 
