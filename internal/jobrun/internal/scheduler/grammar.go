@@ -45,15 +45,27 @@ func (o Option) flag() string {
 type Grammar []Option
 
 // Add adds options: long names, each with its letter after a slash where it has one.
-func (g *Grammar) Add(v Value, names string) { g.add(v, names, false) }
+func (g *Grammar) Add(v Value, names string) { g.add(Option{Value: v}, names) }
 
 // Reserve is Add for options that the engine sets.
-func (g *Grammar) Reserve(v Value, names string) { g.add(v, names, true) }
+func (g *Grammar) Reserve(v Value, names string) { g.add(Option{Value: v, Reserved: true}, names) }
 
-func (g *Grammar) add(v Value, names string, reserved bool) {
+// AddSingleDash adds options with a single dash, as "-pe name slots"; values is how many
+// words follow each of them.
+func (g *Grammar) AddSingleDash(values int, names string) {
+	g.add(Option{SingleDash: true, Values: values}, names)
+}
+
+// ReserveSingleDash is AddSingleDash for options that the engine sets.
+func (g *Grammar) ReserveSingleDash(values int, names string) {
+	g.add(Option{SingleDash: true, Values: values, Reserved: true}, names)
+}
+
+// add adds options that have all but their names from o.
+func (g *Grammar) add(o Option, names string) {
 	for name := range strings.FieldsSeq(names) {
 		long, letter, _ := strings.Cut(name, "/")
-		o := Option{Long: long, Value: v, Reserved: reserved}
+		o.Long, o.Short = long, 0
 		if letter != "" {
 			o.Short = letter[0]
 		}
@@ -145,24 +157,16 @@ func (g Grammar) lookup(name string, attached bool) (opt Option, candidates []st
 		return found[0], nil, nil
 	}
 	opt = Option{Long: name, Value: found[0].Value}
-	for _, o := range found {
+	for i, o := range found {
 		if o.Reserved || (!attached && (o.Value == Required) != (opt.Value == Required)) {
 			return Option{}, nil, misuseError{
-				fmt.Sprintf("--%s could be --%s or --%s", job.Clip(name), found[0].Long, secondOption(found[0], o, found[1])), "write the full option",
+				fmt.Sprintf("--%s could be --%s or --%s", job.Clip(name), found[0].Long, found[max(i, 1)].Long), "write the full option",
 			}
 		}
 		opt.Value = max(opt.Value, o.Value)
 		candidates = append(candidates, o.Long)
 	}
 	return opt, candidates, nil
-}
-
-// secondOption chooses the second option for a message about an ambiguous one.
-func secondOption(first, found, second Option) string {
-	if found.Long == first.Long {
-		return second.Long
-	}
-	return found.Long
 }
 
 // matches returns the options that a name or an abbreviation may mean.
@@ -220,19 +224,6 @@ func (g Grammar) lookupShort(letter byte) Option {
 // split.
 func isLetter(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
-}
-
-// AddSingleDash adds options with a single dash, as "-pe name slots"; values is how many
-// words follow each of them.
-func (g *Grammar) AddSingleDash(values int, names string) { g.addSingleDash(values, names, false) }
-
-// ReserveSingleDash is AddSingleDash for options that the engine sets.
-func (g *Grammar) ReserveSingleDash(values int, names string) { g.addSingleDash(values, names, true) }
-
-func (g *Grammar) addSingleDash(values int, names string, reserved bool) {
-	for name := range strings.FieldsSeq(names) {
-		*g = append(*g, Option{Long: name, Reserved: reserved, SingleDash: true, Values: values})
-	}
 }
 
 // isSingleDash reports whether the program has only options with a single dash.

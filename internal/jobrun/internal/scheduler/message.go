@@ -84,7 +84,7 @@ func printable(line string) string {
 		}
 		return r
 	}, line)
-	return cut(strings.TrimSpace(job.Printable(line)), maxMessageLine)
+	return job.Shorten(strings.TrimSpace(job.Printable(line)), maxMessageLine-len("…"))
 }
 
 // isBanner reports whether a line is decoration: without letters and digits, or framed
@@ -143,14 +143,6 @@ func bound(lines []string, lead int) []string {
 		kept = append(kept, lines[lead], "[…]")
 	}
 	return append(kept, lines[first:]...)
-}
-
-// cut shortens a text at a character's end.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	return job.Cut(s, limit-len("…")) + "…"
 }
 
 // NamedArguments returns the arguments that the message names: those whose option is in

@@ -130,15 +130,3 @@ func TestIsBanner(t *testing.T) {
 		}
 	}
 }
-
-func TestCut(t *testing.T) {
-	for _, tt := range []struct {
-		text  string
-		limit int
-		want  string
-	}{{"abcdef", 6, "abcdef"}, {"abcdefg", 6, "abc…"}, {"abéééé", 6, "ab…"}, {"ééé", 6, "ééé"}} {
-		if got := cut(tt.text, tt.limit); got != tt.want {
-			t.Errorf("%q: %q, want %q", tt.text, got, tt.want)
-		}
-	}
-}

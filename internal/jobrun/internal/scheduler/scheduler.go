@@ -7,7 +7,10 @@
 // absence.
 package scheduler
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // ID is the batch system's id of a job, as its commands take it.
 type ID string
@@ -292,7 +295,7 @@ func Resolve(queries []Query, run func(Command) Reply) State {
 		s := q.Parse(run(q.Command))
 		switch {
 		case i == 0 || s.Phase > best.Phase:
-			s.Start, s.Nodes = firstTime(s.Start, best.Start), firstText(s.Nodes, best.Nodes)
+			s.Start, s.Nodes = cmp.Or(s.Start, best.Start), cmp.Or(s.Nodes, best.Nodes)
 			best = s
 		case s.Phase == Done:
 			best = merge(best, s)
@@ -316,23 +319,6 @@ func merge(a, b State) State {
 	if !a.Exit.Known {
 		a.Exit = b.Exit
 	}
-	if a.By == "" {
-		a.By = b.By
-	}
-	a.Start, a.Nodes = firstTime(a.Start, b.Start), firstText(a.Nodes, b.Nodes)
-	return a
-}
-
-func firstTime(a, b time.Time) time.Time {
-	if a.IsZero() {
-		return b
-	}
-	return a
-}
-
-func firstText(a, b string) string {
-	if a == "" {
-		return b
-	}
+	a.By, a.Start, a.Nodes = cmp.Or(a.By, b.By), cmp.Or(a.Start, b.Start), cmp.Or(a.Nodes, b.Nodes)
 	return a
 }
