@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"jacamar-ci/internal/cell"
 )
 
 // command prepares a wrapped command as an ordinary account without privileges.
@@ -60,8 +62,8 @@ func TestCellEndsWithItsStarter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	cell := Cell{}.Wrap(Command{Argv: []string{"sh", "-c", "setsid sleep 300 & echo ready; wait"}})
-	cmd := command(t, cell)
+	inner := Cell{}.Wrap(Command{Argv: []string{"sh", "-c", "setsid sleep 300 & echo ready; wait"}})
+	cmd := command(t, inner)
 	cmd.Stdout = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -83,11 +85,11 @@ func TestCellEndsWithItsStarter(t *testing.T) {
 }
 
 func TestCellNetwork(t *testing.T) {
-	c := Cell{Network: true}.Wrap(Command{Argv: []string{"x"}, Env: []string{"A=b"}})
+	c := Cell{cell.Cell{Network: true}}.Wrap(Command{Argv: []string{"x"}, Env: []string{"A=b"}})
 	if line := strings.Join(c.Argv, " "); !strings.Contains(line, " --net ") || !strings.Contains(line, "ip link set lo up") || c.Env[0] != "A=b" {
 		t.Errorf("%v", c)
 	}
-	if line := strings.Join(Cell{NoDeathSignal: true}.Wrap(Command{}).Argv, " "); strings.Contains(line, "setpriv") {
+	if line := strings.Join(Cell{cell.Cell{NoDeathSignal: true}}.Wrap(Command{}).Argv, " "); strings.Contains(line, "setpriv") {
 		t.Errorf("%s", line)
 	}
 }

@@ -16,20 +16,12 @@ import (
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 )
 
-// Command is one call of a program: its argv, which begins with the program's name without
-// a directory, and environment variables in addition to PATH, HOME, USER and TMPDIR.
-type Command struct {
-	Argv []string
-	Env  []string
-}
+// Command is one call of a program. Its Env is in addition to PATH, HOME, USER and TMPDIR;
+// it has no Dir.
+type Command = scheduler.Command
 
-// Reply is the output and the exit code of a command. Error is why it did not run to its
-// end: it was not found, or took too long.
-type Reply struct {
-	Stdout, Stderr string
-	Code           int
-	Err            error
-}
+// Reply is the result of a command.
+type Reply = scheduler.Reply
 
 // Format is how a fetched image is stored.
 type Format string
@@ -171,6 +163,16 @@ type Engine interface {
 	Fault(code int) failure.Kind
 }
 
+// NewGrammar returns the grammar of a start: flags may have a value, in the same word, and
+// values have one. The engine itself sets the reserved ones.
+func NewGrammar(reservedFlags, reservedValues, flags, values string) (g scheduler.Grammar) {
+	g.Reserve(scheduler.Optional, reservedFlags)
+	g.Reserve(scheduler.Required, reservedValues)
+	g.Add(scheduler.Optional, flags)
+	g.Add(scheduler.Required, values)
+	return g
+}
+
 // Version returns the version in the output of a program: the first word that begins with
 // a digit, "" where there is none.
 func Version(output string) string {
@@ -183,15 +185,9 @@ func Version(output string) string {
 }
 
 // Cell is cell.Cell for commands with an environment.
-type Cell cell.Cell
-
-// Programs are those that the cell itself needs.
-func (c Cell) Programs() []string { return cell.Cell(c).Programs() }
-
-// Helpers are the names of processes of the cell that a request to stop must not end.
-func (c Cell) Helpers() []string { return cell.Cell(c).Helpers() }
+type Cell struct{ cell.Cell }
 
 // Wrap returns the command that runs inner in the cell.
 func (c Cell) Wrap(inner Command) Command {
-	return Command{Argv: cell.Cell(c).Argv(inner.Argv), Env: inner.Env}
+	return Command{Argv: c.Argv(inner.Argv), Env: inner.Env}
 }

@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"jacamar-ci/internal/failure"
@@ -59,7 +60,7 @@ func Classify(r Reply) (FetchResult, string) {
 	lines := strings.Split(strings.TrimSpace(r.Stderr), "\n")
 	for _, p := range failurePatterns {
 		for i := len(lines) - 1; i >= 0; i-- {
-			if containsAny(registryText(lines[i]), p.texts) {
+			if line := registryText(lines[i]); slices.ContainsFunc(p.texts, func(text string) bool { return strings.Contains(line, text) }) {
 				return p.result, tidy(lines[i])
 			}
 		}
@@ -85,26 +86,13 @@ func registryText(line string) string {
 	return strings.ReplaceAll(strings.ToLower(line), "permission denied", "")
 }
 
-func containsAny(line string, texts []string) bool {
-	for _, text := range texts {
-		if strings.Contains(line, text) {
-			return true
-		}
-	}
-	return false
-}
-
 // maxReason bounds the line of an engine that a job's log shows, in bytes.
 const maxReason = 500
 
 // tidy prepares a line of an engine for a job's log: printable, bounded, and without the
 // user and password of an address.
 func tidy(line string) string {
-	line = job.Printable(strings.TrimSpace(line))
-	if len(line) > maxReason {
-		line = strings.ToValidUTF8(line[:maxReason], "") + "…"
-	}
-	return withoutUserinfo(line)
+	return withoutUserinfo(job.Shorten(job.Printable(strings.TrimSpace(line)), maxReason))
 }
 
 // withoutUserinfo removes user:password@ from every address in s (RFC 3986, 3.2.1).

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"fmt"
 	"strings"
 
 	"jacamar-ci/internal/job"
@@ -77,5 +76,5 @@ func (n Node) Outcome(marks string, code int) error {
 
 // Files returns the wires of a start whose marks another process reads in dir.
 func Files(dir, script, marks string) Wires {
-	return Wires{Script: job.ShellQuote(fmt.Sprintf("%s/%s", dir, script)), Marks: job.ShellQuote(fmt.Sprintf("%s/%s", dir, marks))}
+	return Wires{Script: job.ShellQuote(dir + "/" + script), Marks: job.ShellQuote(dir + "/" + marks)}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"jacamar-ci/internal/cell"
 	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
@@ -45,7 +46,7 @@ const portVariable = "HEALTHCHECK_TCP_PORT"
 // which the job's env wins over that of the image, or else the exposed ones.
 func ServicePorts(c image.Config, env []string) ([]uint16, error) {
 	text, found := "", false
-	for _, pair := range append(append([]string(nil), c.Env...), env...) {
+	for _, pair := range slices.Concat(c.Env, env) {
 		if name, value, _ := strings.Cut(pair, "="); strings.EqualFold(name, portVariable) {
 			text, found = value, true
 		}
@@ -107,7 +108,7 @@ func (s *Services) Programs() []string {
 }
 
 // cell is the cell of the job.
-func (s *Services) cell() Cell { return Cell{Network: s != nil && s.Private} }
+func (s *Services) cell() Cell { return Cell{cell.Cell{Network: s != nil && s.Private}} }
 
 // ServicesFile is the name of the supervisor's program in the State of the script's start.
 const ServicesFile = "services"

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/cell"
 	"jacamar-ci/internal/image"
 	"jacamar-ci/internal/job"
 )
@@ -163,7 +164,7 @@ func TestWithoutServices(t *testing.T) {
 
 // TestCellOfServices: only services that are the job's alone have a network of their own.
 func TestCellOfServices(t *testing.T) {
-	for want, all := range map[Cell][]*Services{{}: {nil, {}}, {Network: true}: {{Private: true}}} {
+	for want, all := range map[Cell][]*Services{{}: {nil, {}}, {cell.Cell{Network: true}}: {{Private: true}}} {
 		for _, s := range all {
 			if got := s.cell(); got != want {
 				t.Errorf("%+v: %+v", s, got)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"jacamar-ci/internal/image"
 )
@@ -51,7 +52,7 @@ func ParseSettled(text []byte) (s Settled, err error) {
 
 // Inner returns the argv in the container.
 func (s Settled) Inner(w Wires) []string {
-	return append(append([]string(nil), s.Entrypoint...), s.Shell, "-c", w.Bootstrap())
+	return slices.Concat(s.Entrypoint, []string{s.Shell, "-c", w.Bootstrap()})
 }
 
 // Start is a start for a script of the stage, on this host or on a node.
@@ -59,7 +60,7 @@ func (s Settled) Start(session Session, w Wires, stage, workDir string) Start {
 	session.Linked = true
 	return Start{
 		Session: session, Place: s.Place, Inner: s.Inner(w), Config: s.Config,
-		Env: append(append([]string(nil), s.Env...), "JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE="+stage), IDs: s.IDs,
+		Env: slices.Concat(s.Env, []string{"JACAMAR_CI_SHELL=true", "JACAMAR_CI_STAGE=" + stage}), IDs: s.IDs,
 		WorkDir: workDir, Binds: append(s.Services.Bind(), s.Binds...), Options: s.Options,
 	}
 }

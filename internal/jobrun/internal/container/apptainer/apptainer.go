@@ -170,10 +170,6 @@ const (
 )
 
 // Grammar implements container.Engine.
-func (Apptainer) Grammar() (g scheduler.Grammar) {
-	g.Reserve(scheduler.Optional, reservedFlags)
-	g.Reserve(scheduler.Required, reservedValues)
-	g.Add(scheduler.Optional, flags)
-	g.Add(scheduler.Required, values)
-	return g
+func (Apptainer) Grammar() scheduler.Grammar {
+	return container.NewGrammar(reservedFlags, reservedValues, flags, values)
 }

@@ -261,17 +261,11 @@ func (Charliecloud) Fault(code int) failure.Kind {
 const (
 	reservedFlags  = `help/? usage version/V write/w write-fake/W private-tmp/t no-passwd unsafe join/j no-home home abort-fatal test`
 	reservedValues = `cd/c uid/u gid/g mount/m storage/s join-ct join-pid join-tag`
-	flags          = `ch-ssh env-no-expand verbose/v quiet/q seccomp warnings`
+	flags          = `ch-ssh env-no-expand verbose/v quiet/q seccomp warnings set-env set-env0`
 	values         = `bind/b unset-env feature`
-	optional       = `set-env set-env0`
 )
 
 // Grammar implements container.Engine.
-func (Charliecloud) Grammar() (g scheduler.Grammar) {
-	g.Reserve(scheduler.Optional, reservedFlags)
-	g.Reserve(scheduler.Required, reservedValues)
-	g.Add(scheduler.Optional, flags)
-	g.Add(scheduler.Optional, optional)
-	g.Add(scheduler.Required, values)
-	return g
+func (Charliecloud) Grammar() scheduler.Grammar {
+	return container.NewGrammar(reservedFlags, reservedValues, flags, values)
 }

@@ -253,10 +253,6 @@ const (
 )
 
 // Grammar implements container.Engine: options of podman-run(1) before the image.
-func (Podman) Grammar() (g scheduler.Grammar) {
-	g.Reserve(scheduler.Optional, reservedFlags)
-	g.Reserve(scheduler.Required, reservedValues)
-	g.Add(scheduler.Optional, flags)
-	g.Add(scheduler.Required, values)
-	return g
+func (Podman) Grammar() scheduler.Grammar {
+	return container.NewGrammar(reservedFlags, reservedValues, flags, values)
 }
