@@ -19,6 +19,12 @@ func Find(m settings.Mechanism, form settings.CacheForm) container.Engine {
 	}[m]
 }
 
+// Programs are those that a mechanism needs, the engine's own first.
+func Programs(m settings.Mechanism, form settings.CacheForm) []string {
+	e := Find(m, form)
+	return e.Programs(e.Formats()[0])
+}
+
 // Options returns a site's options of a start as separate words. name is the part of the
 // configuration that they are from.
 func Options(e container.Engine, name string, words []string) ([]string, error) {

@@ -14,6 +14,9 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %v", m, e)
 		}
 	}
+	if p := Programs(settings.Podman, settings.SquashfsForm); p[0] != "podman" || !slices.Contains(p, "mksquashfs") {
+		t.Errorf("%q", p)
+	}
 	if e := Find("docker", ""); e != nil {
 		t.Errorf("%v", e)
 	}

@@ -9,13 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-multierror"
 
 	"jacamar-ci/internal/auth/internal/account"
 	"jacamar-ci/internal/auth/internal/accountmap"
-	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
@@ -41,46 +39,40 @@ func configuration(ctx context.Context, s Site) []Line {
 	case s.Err == nil, errors.As(s.Err, &fault):
 	case errors.As(s.Err, &several):
 		for _, err := range several.Errors {
-			lines = append(lines, fail(s.correct(err)+addressFix(ctx, err), "%v", err))
+			lines = append(lines, fail(s.correct(ctx, err), "%v", err))
 		}
 	default:
 		lines = append(lines, fail("correct it in "+s.File.String(), "%v", s.Err))
 	}
 	if s.Config != nil {
 		for _, w := range s.Config.Warnings {
-			lines = append(lines, warn(s.correct(w), "%v", w))
+			lines = append(lines, warn(s.correct(ctx, w), "%v", w))
 		}
 	}
 	return or(lines, "%s can be trusted and has no error", s.File)
 }
 
 // correct is the fix for a fault of the file: the text to write, where it is known.
-func (s Site) correct(err error) string {
+func (s Site) correct(ctx context.Context, err error) string {
 	fix := "correct it in " + s.File.String()
 	var fault config.Fault
-	if !errors.As(err, &fault) {
-		return fix
-	}
-	if fault.Write != "" {
+	switch errors.As(err, &fault); {
+	case fault.Write != "":
 		fix += ": write " + fault.Write
+	case fault.Key == "auth.logging.address":
+		fix += addressFix(ctx, fault)
 	}
 	return fix
 }
 
 // addressFix completes the fix for a log server that is given by its host name: what
 // to write instead.
-func addressFix(ctx context.Context, err error) string {
-	var fault config.Fault
-	if !errors.As(err, &fault) || fault.Key != "auth.logging.address" {
-		return ""
-	}
+func addressFix(ctx context.Context, fault config.Fault) string {
 	host, port := config.SplitHostPort(fault.Value)
 	if host == "" {
 		return ""
 	}
-	r, err := subprocess.Command{
-		Path: "/usr/bin/getent", Args: []string{"ahosts", host}, Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10,
-	}.Run(ctx)
+	r, err := output(ctx, "/usr/bin/getent", "ahosts", host)
 	first, _, _ := strings.Cut(string(r.Stdout), " ")
 	address, bad := netip.ParseAddr(first)
 	if err != nil || bad != nil {

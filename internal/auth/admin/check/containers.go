@@ -20,13 +20,6 @@ import (
 // engineDirs are searched by jacamar too.
 var engineDirs = []string{"/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin"}
 
-// enginePrograms are those of each engine, its own first.
-var enginePrograms = map[settings.Mechanism][]string{
-	settings.Podman:       {"podman", "crun"},
-	settings.Charliecloud: {"ch-run", "ch-image", "mksquashfs", "squashfuse"},
-	settings.Apptainer:    {"apptainer"},
-}
-
 // podmanHPC is the name of NERSC's program around podman.
 const podmanHPC = "podman-hpc"
 
@@ -37,10 +30,7 @@ func containers(ctx context.Context, s Site) []Line {
 		return nil
 	}
 	engine := string(g.RunMechanism)
-	needed := slices.Concat(enginePrograms[g.RunMechanism], cell.Cell{}.Programs())
-	if g.RunMechanism == settings.Podman && s.Config.Container.CacheForm == settings.SquashfsForm {
-		needed = append(needed, "mksquashfs", "squashfuse")
-	}
+	needed := slices.Concat(engines.Programs(g.RunMechanism, s.Config.Container.CacheForm), cell.Cell{}.Programs())
 	if p := g.Engine().ApplicationPath.String(); p != "" {
 		if path.Base(p) == podmanHPC {
 			return []Line{fail(`name podman in general.podman.application_path; [[container.module]] and container.cache_form = "squashfs" are for GPUs, MPI and storage that nodes share`,

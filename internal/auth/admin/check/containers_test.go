@@ -82,15 +82,6 @@ func TestServicesNetwork(t *testing.T) {
 	}
 }
 
-// Every engine of the configuration has its programs.
-func TestEnginePrograms(t *testing.T) {
-	for engine := range (config.General{}).Engines() {
-		if len(enginePrograms[engine]) == 0 {
-			t.Errorf("%s has none", engine)
-		}
-	}
-}
-
 func TestImageStorage(t *testing.T) {
 	local := containerSite(t, "/bin/true", "/")
 	if lines := imageStorage(local); len(lines) != 1 {

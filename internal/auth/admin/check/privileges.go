@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"time"
 
 	"jacamar-ci/internal/auth/internal/privdrop"
-	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/mounts"
@@ -55,10 +53,7 @@ func sudo(ctx context.Context, s Site) []Line {
 	} else if s.UID == 0 {
 		return []Line{ok("root needs no rule of sudo")}
 	}
-	r, err := subprocess.Command{
-		Path: privdrop.SudoPath, Args: args,
-		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10, MaxErrors: 4 << 10,
-	}.Run(ctx)
+	r, err := output(ctx, privdrop.SudoPath, args...)
 	targets := ""
 	if err == nil && r.Code == 0 {
 		targets = runasOf(string(r.Stdout), s.Jacamar.String())

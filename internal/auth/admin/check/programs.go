@@ -63,8 +63,15 @@ func fetcher(ctx context.Context, s Site) []Line {
 	return or(sameVersion(ctx, s.Fetcher), "%s can be trusted and is of this version", s.Fetcher)
 }
 
+// output runs a program of this host that prints a few lines.
+func output(ctx context.Context, program string, args ...string) (subprocess.Result, error) {
+	return subprocess.Command{
+		Path: program, Args: args, Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Limit: 10 * time.Second, MaxOutput: 64 << 10, MaxErrors: 4 << 10,
+	}.Run(ctx)
+}
+
 func sameVersion(ctx context.Context, p job.AbsPath) []Line {
-	r, err := subprocess.Command{Path: p.String(), Args: []string{"--version"}, Env: []string{"PATH=/usr/bin:/bin"}, Limit: 5 * time.Second, MaxOutput: 4 << 10}.Run(ctx)
+	r, err := output(ctx, p.String(), "--version")
 	first, _, _ := strings.Cut(string(r.Stdout), "\n")
 	switch {
 	case err != nil:
@@ -101,9 +108,7 @@ func shells(ctx context.Context, s Site) []Line {
 
 // isBash reports whether a shell has the version that Bash alone has.
 func isBash(ctx context.Context, shell string) bool {
-	r, err := subprocess.Command{
-		Path: shell, Args: []string{"-c", `echo "${BASH_VERSION:+bash}"`}, Env: []string{"PATH=/usr/bin:/bin"}, Limit: 5 * time.Second, MaxOutput: 4 << 10, MaxErrors: 4 << 10,
-	}.Run(ctx)
+	r, err := output(ctx, shell, "-c", `echo "${BASH_VERSION:+bash}"`)
 	return err == nil && strings.TrimSpace(string(r.Stdout)) == "bash"
 }
 

@@ -183,7 +183,7 @@ func (j runnerJudge) runner(r runnerTable) (lines []Line) {
 			lines = append(lines, fail(j.wire(r.Name), "the runner %q of %s: %s", r.Name, j.file, problem))
 		}
 	}
-	if file := configurationOf(r); file != "" && file != j.File.String() {
+	if file, _ := configurationIn(r.args("config")); file != "" && file != j.File.String() {
 		lines = append(lines, warn("check that file: jacamar-admin check --configuration "+file, "the runner %q of %s uses the configuration %s, and this check judged %s", r.Name, j.file, file, j.File))
 	}
 	return append(lines, j.times(r)...)
@@ -219,37 +219,30 @@ func withoutAuth(exec, stage string, args []string) string {
 }
 
 func wrongOptions(stage string, rest []string) string {
-	configured := stage == "config" || stage == "cleanup"
-	given := len(rest) == 1 && strings.HasPrefix(rest[0], "--configuration=/") ||
-		len(rest) == 2 && rest[0] == "--configuration" && strings.HasPrefix(rest[1], "/")
-	switch {
+	const excess = "%s_args has %q behind the stage, not %s"
+	file, words := configurationIn(rest)
+	switch configured := stage == "config" || stage == "cleanup"; {
+	case !configured && len(rest) > 0:
+		return fmt.Sprintf(excess, stage, rest, "nothing")
 	case configured && len(rest) == 0:
 		return fmt.Sprintf("%s_args lacks --configuration", stage)
-	case configured != given || !configured && len(rest) > 0:
-		return fmt.Sprintf("%s_args has %q behind the stage, not %s", stage, rest, expectedArgs(stage))
+	case configured && (len(rest) != words || !strings.HasPrefix(file, "/")):
+		return fmt.Sprintf(excess, stage, rest, `"--configuration" and an absolute path`)
 	}
 	return ""
 }
 
-func expectedArgs(stage string) string {
-	if stage == "config" || stage == "cleanup" {
-		return `"--configuration" and an absolute path`
-	}
-	return "nothing"
-}
-
-// configurationOf is the file that the config stage of a runner names.
-func configurationOf(r runnerTable) string {
-	args := r.args("config")
+// configurationIn is the file that arguments name, and in how many of them.
+func configurationIn(args []string) (file string, words int) {
 	for i, a := range args {
 		if value, joined := strings.CutPrefix(a, "--configuration="); joined {
-			return value
+			return value, 1
 		}
 		if a == "--configuration" && i+1 < len(args) {
-			return args[i+1]
+			return args[i+1], 2
 		}
 	}
-	return ""
+	return "", 0
 }
 
 // leastStage is how long a stage without a script may take where name services and the

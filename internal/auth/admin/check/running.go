@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"jacamar-ci/internal/auth/admin/setup"
 	"jacamar-ci/internal/procfs"
 	"jacamar-ci/internal/rlimit"
@@ -119,20 +121,81 @@ func limits(_ context.Context, s Site) []Line {
 }
 
 // judgeLimits judges the runners whose limits this account may read.
-func judgeLimits(pids []int, read func(pid int) ([]rlimit.Shortage, error)) (lines []Line) {
+func judgeLimits(pids []int, read func(pid int) ([]rlimit.Shortage, error)) []Line {
+	return eachRunner(pids, "the runner's resource limits are high enough", func(pid int) (lines []Line, known bool) {
+		short, err := read(pid)
+		for _, s := range short {
+			lines = append(lines, fail(s.Fix()+", and restart the runner", "the runner's %s: no job runs", s))
+		}
+		return lines, err == nil
+	})
+}
+
+// eachRunner returns the different findings about the runners, or that all is well with those
+// of which something is known.
+func eachRunner(pids []int, well string, look func(pid int) (lines []Line, known bool)) (lines []Line) {
 	known := false
 	for _, pid := range pids {
-		short, err := read(pid)
-		known = known || err == nil
-		for _, s := range short {
-			line := fail(s.Fix()+", and restart the runner", "the runner's %s: no job runs", s)
+		some, knows := look(pid)
+		known = known || knows
+		for _, line := range some {
 			if !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
 		}
 	}
-	if known && len(lines) == 0 {
-		return []Line{ok("the runner's resource limits are high enough")}
+	if known {
+		return or(lines, "%s", well)
 	}
 	return lines
+}
+
+// view compares what the runners that run now see of the directories of jobs with what
+// this process sees: jobs have the mounts of the service.
+func view(_ context.Context, s Site) []Line {
+	return judgeView("/proc", runners("/proc", s.services()), s.viewed())
+}
+
+// viewed are the directories that a unit can hide, or protect from writing.
+func (s Site) viewed() []string {
+	paths := []string{"/home", s.StateDir.String()}
+	if dir := s.Config.General.DataDir.String(); filepath.IsAbs(dir) {
+		paths = append(paths, dir)
+	}
+	return paths
+}
+
+// judgeView judges the runners whose view this account may have.
+func judgeView(proc string, pids []int, paths []string) []Line {
+	return eachRunner(pids, "the runner's service sees the directories of jobs as logins do", func(pid int) (lines []Line, known bool) {
+		for _, path := range paths {
+			problem, err := differs(path, filepath.Join(proc, strconv.Itoa(pid), "root"))
+			known = known || err == nil
+			if problem != "" {
+				lines = append(lines, fail("remove that setting from the runner's unit, and restart the runner", "the runner's service %s %s", problem, path))
+			}
+		}
+		return lines, known
+	})
+}
+
+// differs returns how a directory that is here is seen below another root, "" where it is the
+// same. It returns an error where it is not here, or this account may not see that root.
+func differs(here, root string) (problem string, err error) {
+	var own, theirs unix.Stat_t
+	if err := unix.Stat(here, &own); err != nil {
+		return "", err
+	}
+	if err := unix.Stat(root, &theirs); err != nil {
+		return "", err
+	}
+	there := filepath.Join(root, here)
+	if err := unix.Stat(there, &theirs); err != nil || own.Dev != theirs.Dev || own.Ino != theirs.Ino {
+		return "hides (ProtectHome=, TemporaryFileSystem= or the like)", nil
+	}
+	var before, after unix.Statfs_t
+	if unix.Statfs(here, &before) == nil && unix.Statfs(there, &after) == nil && before.Flags&unix.ST_RDONLY == 0 && after.Flags&unix.ST_RDONLY != 0 {
+		return "cannot write to (ProtectHome=, ProtectSystem= or the like)", nil
+	}
+	return "", nil
 }

@@ -27,33 +27,30 @@ func stateDirectory(ctx context.Context, s Site) []Line {
 	if _, missing := os.Stat(s.StateDir.String()); os.IsNotExist(missing) {
 		return s.parentOf(s.StateDir)
 	}
+	var lines []Line
 	var fault *statedir.Fault
 	switch err := s.Keys.CheckCache(); {
 	case errors.As(err, &fault):
 		return []Line{fail(fault.Fix, "%s: %v", fault.Dir, fault.Err)}
 	case failure.KindOf(err) == failure.Config:
 		return []Line{fail("correct general.state_dir", "%v", err)}
+	case err != nil:
+		lines = append(lines, unusedKeys(s.Keys.CacheFile(), err))
 	}
-	lines := s.cachedKeys()
 	if err := s.TryKey(ctx); err != nil {
 		lines = append(lines, fail(fmt.Sprintf("run: rm -r %s/seal.key", s.StateDir), "no job can pass on its state: %v", err))
 	}
 	return or(lines, "%s keeps GitLab's keys, and the key that seals the state of jobs", s.StateDir)
 }
 
-// cachedKeys judges the file of the keys as a job does, which fetches them again. It can
+// unusedKeys is about a file of keys that a job does not use: it fetches them again. It can
 // replace any file by them, but not a directory.
-func (s Site) cachedKeys() []Line {
-	err := s.Keys.CheckCache()
-	if err == nil {
-		return nil
-	}
+func unusedKeys(file string, err error) Line {
 	var fault *trustedfile.Fault
 	if errors.As(err, &fault) {
 		err = errors.New(fault.Problem)
 	}
-	file := s.Keys.CacheFile()
-	return []Line{fail("run: rm -r "+file, "jobs do not use the keys in %s: %v", file, err)}
+	return fail("run: rm -r "+file, "jobs do not use the keys in %s: %v", file, err)
 }
 
 // parentOf reports whether a directory can be made when it is needed: the helper
