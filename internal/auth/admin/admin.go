@@ -52,7 +52,12 @@ func openLoaded(configuration string, paths ...*string) (i auth.Installation, er
 	if i, err = open(configuration, paths...); err == nil {
 		err = i.Load()
 	}
-	if err == nil {
+	return i, err
+}
+
+// openWhole is openLoaded with the account of helpers.
+func openWhole(configuration string, paths ...*string) (i auth.Installation, err error) {
+	if i, err = openLoaded(configuration, paths...); err == nil {
 		err = i.FindHelper()
 	}
 	return i, err
@@ -123,7 +128,7 @@ func RefreshKeys(configuration string, forget bool) int {
 }
 
 func refreshKeys(ctx context.Context, configuration string, forget bool) error {
-	i, err := openLoaded(configuration)
+	i, err := openWhole(configuration)
 	if err != nil {
 		return err
 	}

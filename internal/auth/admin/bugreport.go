@@ -18,7 +18,6 @@ import (
 	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/auth/admin/bugreport"
 	"jacamar-ci/internal/auth/admin/setup"
-	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/version"
 )
 
@@ -104,13 +103,18 @@ func collect(ctx context.Context, o BugReportOptions) (files []bugreport.File, s
 	return files, secrets, nil
 }
 
-// readable is a file's text as show gives it, or why it cannot be read.
-func readable(file string, show func(string) string) string {
-	text, err := readFile(file)
+// orReason is a text, or why there is none.
+func orReason(text string, err error) string {
 	if err != nil {
 		return fmt.Sprintf("%v\n", err)
 	}
-	return show(string(text))
+	return text
+}
+
+// readable is a file's text as show gives it, or why it cannot be read.
+func readable(file string, show func(string) string) string {
+	text, err := readFile(file)
+	return orReason(show(string(text)), err)
 }
 
 func versions() string {
@@ -125,15 +129,8 @@ func versions() string {
 }
 
 func settingsOf(i auth.Installation, secrets *bugreport.Secrets) string {
-	err := i.Load()
-	var all []config.Setting
-	if err == nil {
-		all, err = config.Effective(i.File())
-	}
-	if err != nil {
-		return fmt.Sprintf("%v\n", err)
-	}
-	return bugreport.Settings(all, secrets)
+	all, err := effective(i)
+	return orReason(bugreport.Settings(all, secrets), err)
 }
 
 func reportOf(ctx context.Context, o BugReportOptions) string {
@@ -142,10 +139,7 @@ func reportOf(ctx context.Context, o BugReportOptions) string {
 	if err == nil {
 		err = r.WriteJSON(&out)
 	}
-	if err != nil {
-		return fmt.Sprintf("%v\n", err)
-	}
-	return out.String()
+	return orReason(out.String(), err)
 }
 
 // logTail and logRecords bound what is read and shown of the log.
@@ -158,27 +152,28 @@ func logOf(ctx context.Context, i auth.Installation) string {
 	if i.Config().General.GitLabServer == nil {
 		return "the configuration cannot be used\n"
 	}
+	text, err := logEnd(ctx, i)
+	return orReason(bugreport.Records(string(text), logRecords), err)
+}
+
+func logEnd(ctx context.Context, i auth.Installation) ([]byte, error) {
 	if err := i.FindHelper(); err != nil {
-		return fmt.Sprintf("%v\n", err)
+		return nil, err
 	}
 	f, err := i.LogFile(ctx)
 	if err != nil {
-		return fmt.Sprintf("%v\n", err)
+		return nil, err
 	}
 	defer f.Close()
 	tail, err := os.Open(f.Name()) // that one is open for appending
 	if err != nil {
-		return fmt.Sprintf("%v\n", err)
+		return nil, err
 	}
 	defer tail.Close()
 	if info, err := tail.Stat(); err == nil && info.Size() > logTail {
 		_, _ = tail.Seek(-logTail, io.SeekEnd)
 	}
-	text, err := io.ReadAll(io.LimitReader(tail, logTail))
-	if err != nil {
-		return fmt.Sprintf("%v\n", err)
-	}
-	return bugreport.Records(string(text), logRecords)
+	return io.ReadAll(io.LimitReader(tail, logTail))
 }
 
 // listing has owners and modes of the installation, and of every directory on the way.
@@ -200,9 +195,6 @@ func listing(i auth.Installation) string {
 		for ; p != "" && p != "." && !seen[p]; p = path.Dir(p) {
 			seen[p] = true
 			fmt.Fprintln(&out, describe(p))
-			if p == "/" {
-				break
-			}
 		}
 	}
 	return out.String()

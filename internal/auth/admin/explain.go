@@ -75,7 +75,7 @@ func Explain(o ExplainOptions) int {
 }
 
 func explainJob(ctx context.Context, o ExplainOptions) (r explain.Result, err error) {
-	i, err := openLoaded(o.Configuration, &o.Token, &o.Response, &o.Claims)
+	i, err := openWhole(o.Configuration, &o.Token, &o.Response, &o.Claims)
 	if err != nil {
 		return r, err
 	}
@@ -174,20 +174,16 @@ func claimed(i auth.Installation, o ExplainOptions) ([]byte, error) {
 // describedUser is the user of the command line. By an account map only the number
 // counts; the file has none for a login.
 func describedUser(i auth.Installation, o ExplainOptions) (u trial.User, err error) {
-	u = trial.User{ID: 1, Login: o.User}
-	a := i.Config().Auth
+	u = userNamed(i, o.User)
 	switch {
 	case o.UserID != "":
 		if u.ID, err = job.ParseID(o.UserID); err != nil {
-			return u, fmt.Errorf("--user-id: %w", err)
+			err = fmt.Errorf("--user-id: %w", err)
 		}
-	case a.AccountSource == settings.Map:
-		return u, errors.New("the account map has numbers of users: give --user-id as well")
+	case i.Config().Auth.AccountSource == settings.Map:
+		err = errors.New("the account map has numbers of users: give --user-id as well")
 	}
-	if a.AccountSource == settings.ExternUID {
-		u.Provider, u.ExternUID = a.AccountProvider, o.User
-	}
-	return u, nil
+	return u, err
 }
 
 // fillIn adds the claims by which a token is identified, where they are missing.

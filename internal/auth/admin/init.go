@@ -245,7 +245,7 @@ func wireOnly(ctx context.Context, i auth.Installation, o InitOptions, file job.
 // serviceOfFile is the account of the service that an installation is for, as the
 // configuration's file has it: init lets the primary group of that account read it.
 func serviceOfFile(ctx context.Context, i auth.Installation, file job.AbsPath) (job.Account, error) {
-	own, err := accountOf(ctx, i, uid())
+	own, err := i.Names().ByUID(ctx, uid())
 	if err != nil || uid() != 0 {
 		return own, err
 	}
@@ -253,13 +253,11 @@ func serviceOfFile(ctx context.Context, i auth.Installation, file job.AbsPath) (
 	if err := unix.Stat(file.String(), &info); err != nil {
 		return job.Account{}, err
 	}
-	for _, service := range []func() (job.Account, error){
-		func() (job.Account, error) { return accountOf(ctx, i, job.UID(info.Uid)) },
-		func() (job.Account, error) { return account.LocalFiles().ByPrimaryGroup(job.GID(info.Gid)) },
-	} {
-		if a, err := service(); err == nil && a.UID != 0 {
-			return a, nil
-		}
+	if a, err := i.Names().ByUID(ctx, job.UID(info.Uid)); err == nil && a.UID != 0 {
+		return a, nil
+	}
+	if a, err := account.LocalFiles().ByPrimaryGroup(job.GID(info.Gid)); err == nil && a.UID != 0 {
+		return a, nil
 	}
 	return own, nil
 }
@@ -308,17 +306,13 @@ func choose(ctx context.Context, i auth.Installation, o InitOptions) (setup.Choi
 // another one.
 func service(ctx context.Context, i auth.Installation, deployment setup.Deployment, name string) (job.Account, error) {
 	if uid() != 0 || deployment == setup.Root {
-		return accountOf(ctx, i, uid())
+		return i.Names().ByUID(ctx, uid())
 	}
 	login, err := job.ParseUsername(name)
 	if err != nil {
 		return job.Account{}, err
 	}
 	return i.Names().Lookup(ctx, login)
-}
-
-func accountOf(ctx context.Context, i auth.Installation, id job.UID) (job.Account, error) {
-	return i.Names().ByUID(ctx, id)
 }
 
 // checkAs becomes the check, as the account that sees what jacamar-auth will see:

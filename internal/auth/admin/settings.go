@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
+	"jacamar-ci/internal/auth"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 )
@@ -26,12 +28,9 @@ const settingsUnusable = 2
 // from.
 func Settings(o SettingsOptions) int {
 	i, err := open(o.Configuration, &o.Configuration)
-	if err == nil {
-		err = i.Load()
-	}
 	var all []config.Setting
 	if err == nil {
-		all, err = config.Effective(i.File())
+		all, err = effective(i)
 	}
 	if err == nil {
 		err = printSettings(os.Stdout, all, i.File(), o)
@@ -42,15 +41,17 @@ func Settings(o SettingsOptions) int {
 	return 0
 }
 
+// effective are the settings of a configuration that can be used.
+func effective(i auth.Installation) ([]config.Setting, error) {
+	if err := i.Load(); err != nil {
+		return nil, err
+	}
+	return config.Effective(i.File())
+}
+
 func printSettings(w io.Writer, all []config.Setting, file job.AbsPath, o SettingsOptions) error {
 	if !o.Effective {
-		var given []config.Setting
-		for _, s := range all {
-			if s.From == config.FromFile {
-				given = append(given, s)
-			}
-		}
-		all = given
+		all = slices.DeleteFunc(all, func(s config.Setting) bool { return s.From != config.FromFile })
 	}
 	if o.JSON {
 		e := json.NewEncoder(w)

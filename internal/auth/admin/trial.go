@@ -100,9 +100,9 @@ func (h trialRun) runsAs(ctx context.Context, login job.Username) (job.Account, 
 func runnersService(ctx context.Context, i auth.Installation) (job.Account, error) {
 	switch {
 	case i.UID() != 0 || uid() != 0:
-		return accountOf(ctx, i, i.UID())
+		return i.Names().ByUID(ctx, i.UID())
 	case i.Config().Auth.Downscope == settings.Setuid:
-		return accountOf(ctx, i, 0)
+		return i.Names().ByUID(ctx, 0)
 	}
 	a, err := ownerOfState(ctx, i)
 	if err != nil || a.UID == 0 {
@@ -125,7 +125,7 @@ func ownerOfState(ctx context.Context, i auth.Installation) (job.Account, error)
 	if err := unix.Stat(keys.Dir().String(), &info); err != nil {
 		return job.Account{}, err
 	}
-	return accountOf(ctx, i, job.UID(info.Uid))
+	return i.Names().ByUID(ctx, job.UID(info.Uid))
 }
 
 // stateOwner has the state directory of jacamar-auth.
@@ -146,28 +146,33 @@ func trialParent(service job.Account) job.AbsPath {
 	return run
 }
 
+// userNamed is a user of GitLab whose login, or other identity, is that name. The number is
+// a placeholder.
+func userNamed(i auth.Installation, name string) trial.User {
+	u := trial.User{ID: 1, Login: name}
+	if a := i.Config().Auth; a.AccountSource == settings.ExternUID {
+		u.Provider, u.ExternUID = a.AccountProvider, name
+	}
+	return u
+}
+
 // userOf is a user of GitLab whose jobs get the account of that login.
 func userOf(i auth.Installation, login job.Username) (trial.User, error) {
-	const placeholder = 1
-	u := trial.User{ID: placeholder, Login: login.String()}
-	a := i.Config().Auth
-	switch a.AccountSource {
-	case settings.ExternUID:
-		u.Provider, u.ExternUID = a.AccountProvider, login.String()
-	case settings.Map:
-		rules, err := i.Rules()
-		if err != nil {
-			return u, err
-		}
-		for id, name := range rules.Map {
-			if name == login {
-				u.ID = id
-				return u, nil
-			}
-		}
-		return u, fmt.Errorf("the account map %s has no user for the account %s", a.AccountMap, login)
+	u, a := userNamed(i, login.String()), i.Config().Auth
+	if a.AccountSource != settings.Map {
+		return u, nil
 	}
-	return u, nil
+	rules, err := i.Rules()
+	if err != nil {
+		return u, err
+	}
+	for id, name := range rules.Map {
+		if name == login {
+			u.ID = id
+			return u, nil
+		}
+	}
+	return u, fmt.Errorf("the account map %s has no user for the account %s", a.AccountMap, login)
 }
 
 // configure writes the trial's configuration and puts the private issuer's keys where
@@ -184,14 +189,8 @@ func (h trialRun) configure(ctx context.Context) error {
 	if err := h.trial.Dir.Configure(text); err != nil {
 		return err
 	}
-	private, err := open(h.trial.Dir.Configuration())
+	private, err := openWhole(h.trial.Dir.Configuration())
 	if err != nil {
-		return err
-	}
-	if err := private.Load(); err != nil {
-		return err
-	}
-	if err := private.FindHelper(); err != nil {
 		return err
 	}
 	keys, err := private.Keys(ctx)
@@ -241,10 +240,7 @@ func SelfTest(o SelfTestOptions) int {
 	if err := refuseClosed(); err != nil {
 		return fail(err, trialNotRun)
 	}
-	i, err := open(o.Configuration, &o.Configuration)
-	if err == nil {
-		err = i.Load()
-	}
+	i, err := openLoaded(o.Configuration, &o.Configuration)
 	if err != nil {
 		return fail(err, trialNotRun)
 	}

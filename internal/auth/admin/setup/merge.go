@@ -221,7 +221,7 @@ func (w Wiring) MergeFile(path job.AbsPath, runner string, service job.UID) (c *
 		return nil, "", fmt.Errorf("cannot edit %s: %w", path, err)
 	}
 	access := Access{int(is.Uid), int(is.Gid), fs.FileMode(is.Mode) & 0o770}
-	if c, err = t.change(merged, access, true, sound); err == nil {
+	if c, err = t.change(merged, access, true, nil); err == nil {
 		c.from = &text
 	}
 	return c, was, err

@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -128,60 +127,4 @@ func (t target) read(limit int64) (text string, is unix.Stat_t, err error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit))
 	return string(b), is, err
-}
-
-// draft is a new file next to the target, for its maker alone.
-type draft struct {
-	*os.File
-	at   target
-	name string
-}
-
-func (t target) draft() (*draft, error) {
-	name := "." + t.entry.Name + "-" + rand.Text()
-	fd, err := eintr.Openat(t.entry.Dir, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW)
-	if err != nil {
-		return nil, &fs.PathError{Op: "make a file next to", Path: t.path.String(), Err: err}
-	}
-	return &draft{os.NewFile(uintptr(fd), t.path.String()), t, name}, nil
-}
-
-// change writes a draft of the target, of which judge is given the name. The target is
-// closed with the change, or where there is an error.
-func (t target) change(text string, access Access, replace bool, judge func(draft string) error) (*Change, error) {
-	d, err := t.draft()
-	if err != nil {
-		t.close()
-		return nil, err
-	}
-	c := &Change{draft: d, replace: replace}
-	if _, err = d.WriteString(text); err == nil {
-		err = judge(d.name)
-	}
-	if err = errors.Join(err, d.Chown(access.UID, access.GID), d.Chmod(access.Mode)); err != nil {
-		c.Discard()
-		return nil, err
-	}
-	return c, nil
-}
-
-// sound judges a draft that needs no check.
-func sound(string) error { return nil }
-
-// place closes the draft and makes it the target. An existing file is an error unless
-// replace is set.
-func (d *draft) place(replace bool) error {
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return err
-	}
-	if !replace {
-		return d.moved()
-	}
-	return unix.Renameat(d.at.entry.Dir, d.name, d.at.entry.Dir, d.at.entry.Name)
-}
-
-// discard removes a draft that was not placed.
-func (d *draft) discard() {
-	d.Close()
-	_ = unix.Unlinkat(d.at.entry.Dir, d.name, 0) // gone by then, when all went well
 }

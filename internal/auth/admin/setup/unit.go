@@ -141,5 +141,5 @@ func NewLimit(root string, u Unit) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.change(processorsText, Access{-1, -1, 0o644}, true, sound)
+	return t.change(processorsText, Access{-1, -1, 0o644}, true, nil)
 }
