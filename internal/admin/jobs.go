@@ -54,20 +54,7 @@ func Jobs(w io.Writer, o JobsOptions, now time.Time) error {
 }
 
 // StateNames are the states of live jobs for a sentence: "waiting, running … or unread".
-func StateNames() string {
-	all, names := journal.States(), ""
-	for i, s := range all {
-		switch i {
-		case 0:
-		case len(all) - 1:
-			names += " or "
-		default:
-			names += ", "
-		}
-		names += string(s)
-	}
-	return names
-}
+func StateNames() string { return job.Either(journal.States()) }
 
 // Watch prints the table in each period until ctx ends. With JSON each table is one
 // line.

@@ -66,13 +66,8 @@ type (
 		Message string `json:"message,omitempty"`
 	}
 	attribute struct {
-		Key   string `json:"key"`
-		Value value  `json:"value"`
-	}
-	value struct {
-		String *string  `json:"stringValue,omitempty"`
-		Int    *string  `json:"intValue,omitempty"`
-		Double *float64 `json:"doubleValue,omitempty"`
+		Key   string         `json:"key"`
+		Value map[string]any `json:"value"` // by the name of its type
 	}
 )
 
@@ -81,14 +76,15 @@ const (
 	failedSpan   = 2 // STATUS_CODE_ERROR
 )
 
-func text(key, v string) attribute { return attribute{key, value{String: &v}} }
+func text(key, v string) attribute { return attribute{key, map[string]any{"stringValue": v}} }
 
 func number(key string, v int64) attribute {
-	s := strconv.FormatInt(v, 10)
-	return attribute{key, value{Int: &s}}
+	return attribute{key, map[string]any{"intValue": strconv.FormatInt(v, 10)}}
 }
 
-func double(key string, v float64) attribute { return attribute{key, value{Double: &v}} }
+func double(key string, v float64) attribute {
+	return attribute{key, map[string]any{"doubleValue": v}}
+}
 
 // traceOf is the trace of one job. Below the runner's own span if GitLab gave one, else
 // the jobs of a pipeline have one trace.

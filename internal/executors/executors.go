@@ -5,6 +5,8 @@ package executors
 import (
 	"slices"
 	"strings"
+
+	"jacamar-ci/internal/job"
 )
 
 // Shell runs scripts on the runner's host, without a batch system.
@@ -74,7 +76,7 @@ func Names() string {
 	for _, e := range All() {
 		names = append(names, e.Name)
 	}
-	return enumerate(names)
+	return job.Either(names)
 }
 
 // BatchNames are the names of the batch systems with their aliases, in Markdown.
@@ -87,10 +89,5 @@ func BatchNames() string {
 		}
 		names = append(names, name)
 	}
-	return enumerate(names)
-}
-
-func enumerate(names []string) string {
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " or " + names[last]
+	return job.Either(names)
 }

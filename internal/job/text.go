@@ -23,6 +23,15 @@ func Listed[T any](items []T) string {
 	return strings.Join(texts, ", ")
 }
 
+// Either is Listed for a sentence: "a, b or c".
+func Either[T any](items []T) string {
+	if len(items) < 2 {
+		return Listed(items)
+	}
+	last := len(items) - 1
+	return Listed(items[:last]) + " or " + fmt.Sprint(items[last])
+}
+
 // Shorten keeps at most limit bytes of s, as Cut does, and marks an omission with
 // an ellipsis.
 func Shorten(s string, limit int) string {

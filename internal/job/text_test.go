@@ -62,6 +62,14 @@ func FuzzCut(f *testing.F) {
 	})
 }
 
+func TestEither(t *testing.T) {
+	for want, items := range map[string][]int{"": nil, "1": {1}, "1 or 2": {1, 2}, "1, 2 or 3": {1, 2, 3}} {
+		if got := Either(items); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestListed(t *testing.T) {
 	if got := Listed([]ID{1, 20}) + Listed([]string{}); got != "1, 20" {
 		t.Errorf("%q", got)

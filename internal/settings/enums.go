@@ -2,7 +2,6 @@ package settings
 
 import (
 	"fmt"
-	"strings"
 
 	"jacamar-ci/internal/executors"
 	"jacamar-ci/internal/job"
@@ -88,9 +87,5 @@ func Pick[T ~string](to *T, text []byte, from []Spelling[T]) error {
 		}
 		known = append(known, fmt.Sprintf("%q", s.Text))
 	}
-	if len(known) == 1 {
-		return fmt.Errorf("%q is not known: write %s", job.Clip(string(text)), known[0])
-	}
-	return fmt.Errorf("%q is not known: write %s or %s", job.Clip(string(text)),
-		strings.Join(known[:len(known)-1], ", "), known[len(known)-1])
+	return fmt.Errorf("%q is not known: write %s", job.Clip(string(text)), job.Either(known))
 }

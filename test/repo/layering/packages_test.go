@@ -52,7 +52,7 @@ var packages = []pkg{
 	{path: "internal/proctree", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net"}},
 	{path: "internal/rlimit", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net"}},
 	{path: "internal/seccomp", may: []string{"internal/job"}, beyond: []string{unix}, never: []string{"os", "net", "syscall"}},
-	{path: "internal/executors", never: effects},
+	{path: "internal/executors", may: []string{"internal/job"}, never: effects},
 	{path: "internal/glob", may: []string{"internal/job"}, never: effects},
 	{path: "internal/settings", may: []string{"internal/executors", "internal/job", "internal/rlimit", "internal/seccomp"}, never: effects},
 	{path: "internal/mounts", may: []string{"internal/procfs"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
