@@ -27,7 +27,15 @@ func (e Environ) Script(stage job.Stage, file string) ([]byte, error) {
 	if err := removeExitCode(e.CodeFile); err != nil {
 		return nil, err
 	}
-	return readScript(file)
+	var text []byte
+	p, err := job.ParseAbsPath(file)
+	if err == nil {
+		text, err = readRunnerFile(p, job.MaxScript)
+	}
+	if err != nil {
+		return nil, failure.Privatef("cannot read the script: %w", err)
+	}
+	return text, nil
 }
 
 // SubStage reads the runner's name of a run stage's script; the other stages have
@@ -41,19 +49,6 @@ func SubStage(stage job.Stage, name string) (job.SubStage, error) {
 		return "", failure.Privatef("cannot run the script: %w", err)
 	}
 	return sub, nil
-}
-
-// readScript reads the script of a run stage.
-func readScript(file string) ([]byte, error) {
-	p, err := job.ParseAbsPath(file)
-	if err != nil {
-		return nil, failure.Privatef("cannot read the script: %w", err)
-	}
-	text, err := readRunnerFile(p, job.MaxScript)
-	if err != nil {
-		return nil, failure.Privatef("cannot read the script: %w", err)
-	}
-	return text, nil
 }
 
 // readRunnerFile reads a file that the runner made for this call: a regular file
@@ -112,11 +107,11 @@ func WriteExitCode(p job.AbsPath, code int) error {
 		return nil
 	}
 	file, err := os.OpenFile(p.String(), os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return failure.Privatef("cannot write the script's exit code: %w", err)
+	if err == nil {
+		_, err = file.WriteString(strconv.Itoa(code) + "\n")
+		err = errors.Join(err, file.Close())
 	}
-	_, err = file.WriteString(strconv.Itoa(code) + "\n")
-	if err = errors.Join(err, file.Close()); err != nil {
+	if err != nil {
 		return failure.Privatef("cannot write the script's exit code: %w", err)
 	}
 	return nil

@@ -46,7 +46,7 @@ type Response struct {
 const maxResponse = 64 << 20
 
 // ReadResponse reads the file that the runner wrote for this job.
-func ReadResponse(file job.AbsPath) (Response, error) {
+func ReadResponse(file job.AbsPath) (r Response, err error) {
 	if file.IsZero() {
 		return Response{}, failure.Privatef("the runner named no JOB_RESPONSE_FILE: it is too old, or not GitLab Runner")
 	}
@@ -54,46 +54,23 @@ func ReadResponse(file job.AbsPath) (Response, error) {
 	if err != nil {
 		return Response{}, failure.Privatef("cannot read the job response: %w", err)
 	}
-	r, err := ParseResponse(text)
-	if err != nil {
+	if r, err = ParseResponse(text); err != nil {
 		return Response{}, failure.Privatef("cannot read the job response: %w", err)
 	}
 	return r, nil
 }
 
-// wireJob mirrors the fields of the runner's spec.Job that are used here.
-type wireJob struct {
-	info, git, runner, variables   json.RawMessage
-	id                             json.RawMessage
-	cache, artifacts, dependencies json.RawMessage
-	run, image, services, features json.RawMessage
-	credentials                    json.RawMessage
-}
+// wireJob has the fields of the runner's spec.Job, by their names.
+type wireJob map[string]json.RawMessage
 
 // ParseResponse reads a job response. Unknown fields are ignored; a field that occurs
 // twice, at a level that is read, is refused.
-func ParseResponse(text []byte) (Response, error) {
-	var w wireJob
-	err := object(text, fields{
-		{"id", &w.id},
-		{"job_info", &w.info},
-		{"git_info", &w.git},
-		{"runner_info", &w.runner},
-		{"variables", &w.variables},
-		{"cache", &w.cache},
-		{"artifacts", &w.artifacts},
-		{"dependencies", &w.dependencies},
-		{"run", &w.run},
-		{"image", &w.image},
-		{"services", &w.services},
-		{"credentials", &w.credentials},
-		{"features", &w.features},
-	})
+func ParseResponse(text []byte) (r Response, err error) {
+	w, err := strictjson.Members(text)
 	if err != nil {
 		return Response{}, err
 	}
-	var r Response
-	if r.ID, err = number("id", w.id); err != nil {
+	if r.ID, err = number("id", w["id"]); err != nil {
 		return Response{}, err
 	}
 	for _, read := range []func(wireJob) error{r.readInfo, r.readGit, r.readTimeout, r.readTokens} {
@@ -101,23 +78,23 @@ func ParseResponse(text []byte) (Response, error) {
 			return Response{}, err
 		}
 	}
-	r.Helper, r.StepRunner = w.needsHelper(), w.hasSteps()
-	r.Image, r.Services = w.hasImage(), hasEntries(w.services)
-	r.image, r.services, r.credentials, r.variables = w.image, w.services, w.credentials, w.variables
-	r.Trace, r.Span = w.tracing()
+	r.Helper, r.StepRunner = needsHelper(w), hasSteps(w["run"])
+	r.Image, r.Services = hasImage(w["image"]), hasEntries(w["services"])
+	r.image, r.services, r.credentials, r.variables = w["image"], w["services"], w["credentials"], w["variables"]
+	r.Trace, r.Span = tracing(w["features"])
 	return r, nil
 }
 
 // tracing returns the ids of the trace and of the span that the job belongs to. Unusable
 // ones are none: they are not needed to run the job.
-func (w wireJob) tracing() (trace, span string) {
+func tracing(text json.RawMessage) (trace, span string) {
 	var features struct {
 		Tracing struct {
 			Trace string `json:"trace_id"`
 			Span  string `json:"span_parent_id"`
 		} `json:"tracing"`
 	}
-	if json.Unmarshal(w.features, &features) != nil || !isHex(features.Tracing.Trace, 32) || !isHex(features.Tracing.Span, 16) {
+	if json.Unmarshal(text, &features) != nil || !isHex(features.Tracing.Trace, 32) || !isHex(features.Tracing.Span, 16) {
 		return "", ""
 	}
 	return features.Tracing.Trace, features.Tracing.Span
@@ -131,7 +108,7 @@ func isHex(s string, digits int) bool {
 
 func (r *Response) readInfo(w wireJob) error {
 	var project json.RawMessage
-	err := object(w.info, fields{{"project_id", &project}, {"pipeline_id", &r.PipelineID}, {"user_id", &r.UserID}, {"scoped_user_id", &r.ScopedUserID}})
+	err := object(w["job_info"], fields{{"project_id", &project}, {"pipeline_id", &r.PipelineID}, {"user_id", &r.UserID}, {"scoped_user_id", &r.ScopedUserID}})
 	if err != nil {
 		return fmt.Errorf("job_info: %w", err)
 	}
@@ -143,8 +120,8 @@ func (r *Response) readInfo(w wireJob) error {
 // does for the build directory.
 func (r *Response) readGit(w wireJob) error {
 	var address string
-	if !absent(w.git) {
-		if err := object(w.git, fields{{"repo_url", &address}}); err != nil {
+	if git := w["git_info"]; !absent(git) {
+		if err := object(git, fields{{"repo_url", &address}}); err != nil {
 			return fmt.Errorf("git_info: %w", err)
 		}
 	}
@@ -169,7 +146,7 @@ func (r *Response) readTimeout(w wireJob) error {
 	var info struct {
 		Timeout int `json:"timeout"`
 	}
-	if decode(w.runner, &info) != nil || info.Timeout < 0 {
+	if decode(w["runner_info"], &info) != nil || info.Timeout < 0 {
 		return fmt.Errorf("runner_info: no timeout in seconds")
 	}
 	r.Timeout = info.Timeout
@@ -195,7 +172,7 @@ func readVariables(text json.RawMessage) (all []variable, err error) {
 // readTokens keeps, of the variables, the first value of each name that has the
 // three parts of a signed token.
 func (r *Response) readTokens(w wireJob) error {
-	list, err := readVariables(w.variables)
+	list, err := readVariables(w["variables"])
 	if err != nil {
 		return err
 	}
@@ -211,12 +188,12 @@ func (r *Response) readTokens(w wireJob) error {
 // hasSteps reports whether the field run has a step. GitLab sends the list as a
 // text, the runner writes it as a list. Like needsHelper it only decides on a
 // warning.
-func (w wireJob) hasSteps() bool {
+func hasSteps(run json.RawMessage) bool {
 	var text string
-	if json.Unmarshal(w.run, &text) == nil {
+	if json.Unmarshal(run, &text) == nil {
 		return hasEntries(json.RawMessage(text))
 	}
-	return hasEntries(w.run)
+	return hasEntries(run)
 }
 
 // hasEntries reports whether a text is a list that is not empty.
@@ -227,23 +204,23 @@ func hasEntries(text json.RawMessage) bool {
 
 // hasImage, like hasSteps, only decides on a warning. Where a job has no image the runner
 // writes one without a name.
-func (w wireJob) hasImage() bool {
+func hasImage(text json.RawMessage) bool {
 	var image struct {
 		Name string `json:"name"`
 	}
-	return json.Unmarshal(w.image, &image) == nil && image.Name != ""
+	return json.Unmarshal(text, &image) == nil && image.Name != ""
 }
 
 // needsHelper looks for what the runner's scripts call its own program for.
 // Earlier jobs without artifacts are among the dependencies too. It only decides
 // on a warning, so that a form of the lists which is not known is no fault.
-func (w wireJob) needsHelper() bool {
+func needsHelper(w wireJob) bool {
 	var jobs []struct {
 		File struct {
 			Name string `json:"filename"`
 		} `json:"artifacts_file"`
 	}
-	if json.Unmarshal(w.dependencies, &jobs) != nil {
+	if json.Unmarshal(w["dependencies"], &jobs) != nil {
 		jobs = nil
 	}
 	for _, j := range jobs {
@@ -251,7 +228,7 @@ func (w wireJob) needsHelper() bool {
 			return true
 		}
 	}
-	return hasEntries(w.cache) || hasEntries(w.artifacts)
+	return hasEntries(w["cache"]) || hasEntries(w["artifacts"])
 }
 
 // fields are those of a JSON object that are wanted, and pointers to what they become.
