@@ -185,8 +185,10 @@ func (r *Reference) UnmarshalText(text []byte) (err error) {
 }
 
 // isTag matches [\w][\w.-]{0,127}.
-func isTag(s string) bool {
-	return s != "" && len(s) <= maxTag && (alnum(s[0]) || s[0] == '_') && all(s, func(c byte) bool { return alnum(c) || strings.IndexByte("_.-", c) >= 0 })
+func isTag(s string) bool { return isWord(s, maxTag) }
+
+func isWord(s string, most int) bool {
+	return s != "" && len(s) <= most && (alnum(s[0]) || s[0] == '_') && all(s, func(c byte) bool { return alnum(c) || strings.IndexByte("_.-", c) >= 0 })
 }
 
 // IsDigest accepts the algorithms that the OCI image specification registers, with

@@ -79,9 +79,7 @@ func namesOf(name string) []string {
 }
 
 // isAlias accepts what hosts(5) accepts, and the underscores of GitLab's own aliases.
-func isAlias(s string) bool {
-	return s != "" && len(s) <= maxAlias && (alnum(s[0]) || s[0] == '_') && all(s, func(c byte) bool { return alnum(c) || strings.IndexByte("_.-", c) >= 0 })
-}
+func isAlias(s string) bool { return isWord(s, maxAlias) }
 
 // Label names the service in messages: by the last of its aliases, which is the job's own
 // where it has one, or by its image where it has none.

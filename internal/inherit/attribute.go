@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -41,10 +42,6 @@ type Attribute struct {
 	// it; "" when it cannot.
 	Differs string
 	By      By
-	// Fields are those of the kernel's structures that hold it, Status its lines of
-	// /proc/PID/status, Files its files in /proc/PID, Options those of prctl(2)
-	// and Calls the system calls that change it.
-	Fields, Status, Files, Options, Calls []string
 
 	// shed is run by what starts jacamar, on the thread that does.
 	shed func(*Thread, *Start) error
@@ -125,7 +122,7 @@ func Verify(s Start, uid job.UID) error {
 }
 
 // List returns the whole list.
-func List() []Attribute { return append([]Attribute(nil), list[:]...) }
+func List() []Attribute { return slices.Clone(list[:]) }
 
 // Thread is a thread of this process that starts one program and ends. The kernel
 // keeps credentials, scheduling and filters by thread: what this one gives up, its

@@ -3,6 +3,8 @@ package job
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -53,6 +55,22 @@ func Cut(s string, limit int) string {
 		}
 	}
 	return s[:limit]
+}
+
+// ParseBytes reads a number with an optional K, M, G or T behind it, for powers of 1024.
+func ParseBytes(s string) (n int64, ok bool) {
+	shift := 0
+	for i, unit := range []string{"K", "M", "G", "T"} {
+		if digits, found := strings.CutSuffix(s, unit); found {
+			s, shift = digits, 10*(i+1)
+			break
+		}
+	}
+	number, err := strconv.ParseUint(s, 10, 63)
+	if err != nil || number > math.MaxInt64>>shift {
+		return 0, false
+	}
+	return int64(number) << shift, true
 }
 
 // Printable replaces every control character and every invalid byte by a

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -66,6 +67,17 @@ func TestEither(t *testing.T) {
 	for want, items := range map[string][]int{"": nil, "1": {1}, "1 or 2": {1, 2}, "1, 2 or 3": {1, 2, 3}} {
 		if got := Either(items); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestParseBytes(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "12": 12, "1K": 1 << 10, "3M": 3 << 20, "2G": 2 << 30, "8388607T": 8388607 << 40, "9223372036854775807": math.MaxInt64,
+		"": -1, "K": -1, "1MK": -1, "1KM": -1, "-1": -1, "+1": -1, "1 K": -1, "1k": -1, "1P": -1, "8388608T": -1, "9223372036854775808": -1,
+	} {
+		if n, ok := ParseBytes(text); ok != (want >= 0) || n != max(want, 0) {
+			t.Errorf("%q: %d, %v", text, n, ok)
 		}
 	}
 }

@@ -55,23 +55,11 @@ func parseValue(s string) (uint64, error) {
 	if s == unlimitedText {
 		return Unlimited, nil
 	}
-	digits, shift := s, 0
-	if i := strings.IndexByte("KMGT", lastByte(s)); i >= 0 {
-		digits, shift = s[:len(s)-1], 10*(i+1)
-	}
-	n, err := strconv.ParseUint(digits, 10, 63)
-	if err != nil || n > math.MaxInt64>>shift {
+	n, ok := job.ParseBytes(s)
+	if !ok {
 		return 0, fmt.Errorf("%q is not a limit: write a number such as \"1024\" or \"8M\", or %q, or two of them as \"SOFT:HARD\"", job.Clip(s), unlimitedText)
 	}
-	return n << shift, nil
-}
-
-// lastByte is the last byte of s, 0 if s is empty.
-func lastByte(s string) byte {
-	if s == "" {
-		return 0
-	}
-	return s[len(s)-1]
+	return uint64(n), nil
 }
 
 // String returns "SOFT:HARD".
