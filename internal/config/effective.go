@@ -142,13 +142,12 @@ func CheckValue(path, text string) error {
 	to[name] = text
 	written, _ := toml.Marshal(doc) // tables of texts have no error
 	_, err := parse(string(written))
-	var faults *multierror.Error
-	if !errors.As(err, &faults) {
+	faults, ok := errors.AsType[*multierror.Error](err)
+	if !ok {
 		return err
 	}
 	for _, one := range faults.Errors {
-		var f Fault
-		if _ = errors.As(one, &f); f.covers(path) {
+		if f, _ := errors.AsType[Fault](one); f.covers(path) {
 			return errors.New(f.Text)
 		}
 	}

@@ -111,8 +111,7 @@ func privatef(k Kind, format string, args []any) *Error {
 
 // KindOf returns the kind of err; System when nothing in its chain is an Error.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return System
@@ -158,14 +157,13 @@ func (c Codes) Status(err error) int {
 }
 
 func isFinalRefusal(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Kind == Denied && !e.Temporary
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Kind == Denied && !e.Temporary
 }
 
 // ScriptCode returns the exit code of the job's script if err has one.
 func ScriptCode(err error) (code int, ok bool) {
-	var e *Error
-	if errors.As(err, &e) && e.Kind == Build && e.Code != 0 {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind == Build && e.Code != 0 {
 		return e.Code, true
 	}
 	return 0, false
@@ -174,25 +172,24 @@ func ScriptCode(err error) (code int, ok bool) {
 // HasPublicText reports whether err has a text for the job's author. An unclassified
 // error has none: its text is for the operator.
 func HasPublicText(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Public != ""
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Public != ""
 }
 
 // LinesOf returns the text to copy of err, nil for none.
 func LinesOf(err error) []string {
-	var e *Error
-	if !errors.As(err, &e) {
-		return nil
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Lines
 	}
-	return e.Lines
+	return nil
 }
 
 // ForUser returns what the job log shows of err: one line and the hint, if any.
 // Unless full is set, a general text that refers to the administrators replaces one
 // for the operator; quote is the reference for their log, such as "job 123".
 func ForUser(err error, full bool, quote string) (line, hint string) {
-	var e *Error
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
 		e = &Error{Cause: err}
 	}
 	switch {
@@ -243,8 +240,8 @@ func Stopped(code int, moment string) *Error {
 // Because completes the line of a job that was stopped by the cause, and by what to do
 // about that where the error has no hint. It leaves other errors as they are.
 func Because(err error, cause, hint string) error {
-	var e *Error
-	if !errors.As(err, &e) || !strings.HasPrefix(e.Public, stopped) {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !strings.HasPrefix(e.Public, stopped) {
 		return err
 	}
 	full := *e

@@ -49,6 +49,6 @@ func withoutFlag(oldDir int, oldName string, newDir int, newName string) error {
 // does not support the flag. If it has another meaning, the rename without the flag fails
 // with the same error.
 func unsupported(err error) bool {
-	var number unix.Errno
-	return errors.As(err, &number) && slices.Contains([]unix.Errno{unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM}, number)
+	number, ok := errors.AsType[unix.Errno](err)
+	return ok && slices.Contains([]unix.Errno{unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP, unix.EPERM}, number)
 }

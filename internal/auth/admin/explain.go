@@ -103,7 +103,7 @@ func explainAccount(ctx context.Context, i auth.Installation, o ExplainOptions, 
 		return err
 	}
 	facts, err := i.Facts(ctx, candidate.Login(), rules)
-	if unknown := (account.UnknownError{}); errors.As(err, &unknown) {
+	if unknown, ok := errors.AsType[account.UnknownError](err); ok {
 		r.Steps = append(r.Steps, policy.Step{Rule: auth.RuleUnknown, Outcome: policy.Deny, Reason: unknown.Error()})
 		return nil
 	}

@@ -55,8 +55,7 @@ func configuration(ctx context.Context, s Site) []Line {
 // correct is the fix for a fault of the file: the text to write, where it is known.
 func (s Site) correct(ctx context.Context, err error) string {
 	fix := "correct it in " + s.File.String()
-	var fault config.Fault
-	switch errors.As(err, &fault); {
+	switch fault, _ := errors.AsType[config.Fault](err); {
 	case fault.Write != "":
 		fix += ": write " + fault.Write
 	case fault.Key == "auth.logging.address":

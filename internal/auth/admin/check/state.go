@@ -46,8 +46,7 @@ func stateDirectory(ctx context.Context, s Site) []Line {
 // unusedKeys is about a file of keys that a job does not use: it fetches them again. It can
 // replace any file by them, but not a directory.
 func unusedKeys(file string, err error) Line {
-	var fault *trustedfile.Fault
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*trustedfile.Fault](err); ok {
 		err = errors.New(fault.Problem)
 	}
 	return fail("run: rm -r "+file, "jobs do not use the keys in %s: %v", file, err)
@@ -193,8 +192,7 @@ func log(ctx context.Context, s Site) []Line {
 	where, file := logPlace(s)
 	if err := s.Log.WriteTest(); err != nil {
 		fix, text := "name another place in [auth.logging]", err.Error()
-		var fault *trustedfile.Fault
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[*trustedfile.Fault](err); ok {
 			fix, text = fault.Fix, fault.Path+" "+fault.Problem
 		}
 		return []Line{fail(fix, "the operator's log cannot be written to %s: %s", where, text)}

@@ -33,8 +33,7 @@ const entrypointHint = `an entrypoint must execute its arguments; to leave it ou
 
 // ExplainDash adds a hint to the failure of a script that dash(1) could not read.
 func ExplainDash(err error) error {
-	var f *failure.Error
-	if errors.As(err, &f) && f.Kind == failure.Build && (f.Code == 2 || f.Code == 127) {
+	if f, ok := errors.AsType[*failure.Error](err); ok && f.Kind == failure.Build && (f.Code == 2 || f.Code == 127) {
 		return f.WithHint(`the image's shell is dash: if the script failed at once, set the variable FF_POSIXLY_CORRECT_ESCAPES to "true", or use an image with bash`)
 	}
 	return err

@@ -6,6 +6,7 @@ package diskspace
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +19,7 @@ import (
 // and a hint with figures where they are available. An error that is classified already
 // is returned unchanged.
 func Explain(doing, path string, err error) *failure.Error {
-	var known *failure.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*failure.Error](err); ok {
 		return known
 	}
 	f := failure.Systemf("%s: %w", doing, reason(err))
@@ -32,8 +32,7 @@ func Explain(doing, path string, err error) *failure.Error {
 // reason removes the path and the system call that package os adds; the caller's text
 // contains the path already.
 func reason(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno
 	}
 	return err
@@ -43,11 +42,9 @@ func reason(err error) error {
 // them only with a mount option.
 func ExplainLock(doing, path string, err error) *failure.Error {
 	f := Explain(doing, path, err)
-	for _, unsupported := range []error{unix.ENOLCK, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL} {
-		if errors.Is(err, unsupported) {
-			m := mounts.Of(path)
-			return f.WithHint("%s (%s) does not support file locks (fcntl), which jobs need: tell its administrators (Lustre: mount with -o flock)", m.Point, m.Type)
-		}
+	if isAny(err, unix.ENOLCK, unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL) {
+		m := mounts.Of(path)
+		return f.WithHint("%s (%s) does not support file locks (fcntl), which jobs need: tell its administrators (Lustre: mount with -o flock)", m.Point, m.Type)
 	}
 	return f
 }
@@ -124,10 +121,9 @@ func fullHint(path string) string {
 
 // IsStorageError reports whether the storage failed, as opposed to an invalid request.
 func IsStorageError(err error) bool {
-	for _, errno := range []error{unix.EDQUOT, unix.ENOSPC, unix.EIO, unix.ESTALE, unix.ETIMEDOUT} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, unix.EDQUOT, unix.ENOSPC, unix.EIO, unix.ESTALE, unix.ETIMEDOUT)
+}
+
+func isAny(err error, numbers ...syscall.Errno) bool {
+	return slices.ContainsFunc(numbers, func(n syscall.Errno) bool { return errors.Is(err, n) })
 }

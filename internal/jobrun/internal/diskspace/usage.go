@@ -75,12 +75,6 @@ func spaceAt(path string) (space, error) {
 		return space{}, err
 	}
 	defer unix.Close(fd)
-	return spaceOn(fd)
-}
-
-// spaceOn queries the file system of an open file. As in df(1), space that is reserved for
-// root does not count.
-func spaceOn(fd int) (space, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return space{}, err
@@ -88,6 +82,7 @@ func spaceOn(fd int) (space, error) {
 	return spaceOf(&st), nil
 }
 
+// spaceOf is the space of a file system. As in df(1), what is reserved for root does not count.
 func spaceOf(st *unix.Statfs_t) space {
 	unit := uint64(st.Frsize)
 	if unit == 0 {

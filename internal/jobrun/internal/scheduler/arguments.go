@@ -84,7 +84,7 @@ func (g Grammar) userArguments(r Request) (args []Argument, warnings []string, e
 // parseError is the failure of a job whose arguments cannot be parsed.
 func parseError(name string, err error) error {
 	f := failure.Buildf("%s: %w", name, err)
-	if m := (misuseError{}); errors.As(err, &m) {
+	if m, ok := errors.AsType[misuseError](err); ok {
 		return f.WithHint("%s", m.fix)
 	}
 	return f
