@@ -157,7 +157,7 @@ func (l *locator) value(path string) {
 	case '[':
 		l.array(path)
 	case '{':
-		l.inlineTable(path)
+		l.list("{", "}", func(int) { l.pair(path) })
 	default:
 		rest := l.text[l.pos:]
 		if end := strings.IndexAny(rest, ",]}#\n"); end >= 0 {
@@ -172,42 +172,32 @@ func (l *locator) value(path string) {
 const maxDepth = 8
 
 func (l *locator) array(path string) {
-	l.accept("[")
 	l.depth++
 	defer func() { l.depth-- }()
-	for i := 1; ; i++ {
-		l.space(true)
-		before := l.pos
-		if l.accept("]") {
-			return
-		}
+	l.list("[", "]", func(number int) {
 		entry := path
 		if l.depth <= maxDepth {
-			entry = fmt.Sprintf("%s[%d]", path, i)
+			entry = fmt.Sprintf("%s[%d]", path, number)
 		}
 		l.note(entry)
 		l.value(entry)
-		l.space(true)
-		l.accept(",")
-		if l.pos == before {
-			return // not an array after all
-		}
-	}
+	})
 }
 
-func (l *locator) inlineTable(path string) {
-	l.accept("{")
-	for {
+// list reads what is between two brackets, separated by commas.
+func (l *locator) list(begin, end string, read func(number int)) {
+	l.accept(begin)
+	for number := 1; ; number++ {
 		l.space(true)
 		before := l.pos
-		if l.accept("}") {
+		if l.accept(end) {
 			return
 		}
-		l.pair(path)
+		read(number)
 		l.space(true)
 		l.accept(",")
 		if l.pos == before {
-			return // not a table after all
+			return // not a list after all
 		}
 	}
 }

@@ -100,22 +100,21 @@ func (c Config) ServiceCommand(s Service) []string {
 	return c.Command(s.Entrypoint, command...)
 }
 
-// DropTaken removes the aliases that an earlier service has, as GitLab's docker executor
-// does. It returns them with the service that lost them, for a warning.
-func DropTaken(services []Service) (kept []Service, dropped []string) {
-	taken := map[string]string{}
+// FreeAliases are the aliases of each service without those that an earlier one has, as
+// GitLab's docker executor has them. Each of those is in a line for a warning.
+func FreeAliases(services []Service) (free [][]string, taken []string) {
+	owners := map[string]string{}
 	for _, s := range services {
 		var aliases []string
 		for _, alias := range s.Aliases {
-			if first, found := taken[alias]; found {
-				dropped = append(dropped, fmt.Sprintf("the alias %s of the service %s is ignored: the service %s has it", alias, s.Reference, first))
+			if first, found := owners[alias]; found {
+				taken = append(taken, fmt.Sprintf("the alias %s of the service %s is ignored: the service %s has it", alias, s.Reference, first))
 				continue
 			}
-			taken[alias] = s.Reference.String()
+			owners[alias] = s.Reference.String()
 			aliases = append(aliases, alias)
 		}
-		s.Aliases = aliases
-		kept = append(kept, s)
+		free = append(free, aliases)
 	}
-	return kept, dropped
+	return free, taken
 }

@@ -62,7 +62,7 @@ func TestServiceCommand(t *testing.T) {
 	}
 }
 
-func TestDropTaken(t *testing.T) {
+func TestFreeAliases(t *testing.T) {
 	var all []Service
 	for _, w := range []ServiceWish{{Wish: Wish{Name: "postgres:15"}, Alias: "db"}, {Wish: Wish{Name: "postgres:16"}, Alias: "db other"}} {
 		s, err := w.Parse()
@@ -71,9 +71,9 @@ func TestDropTaken(t *testing.T) {
 		}
 		all = append(all, s)
 	}
-	kept, dropped := DropTaken(all)
-	if len(kept) != 2 || !slices.Equal(kept[1].Aliases, []string{"other"}) || len(dropped) != 2 || !strings.Contains(dropped[0], "the alias postgres of the service docker.io/library/postgres:16") {
-		t.Errorf("%+v, %q", kept, dropped)
+	free, taken := FreeAliases(all)
+	if len(free) != 2 || !slices.Equal(free[1], []string{"other"}) || len(taken) != 2 || !strings.Contains(taken[0], "the alias postgres of the service docker.io/library/postgres:16") {
+		t.Errorf("%+v, %q", free, taken)
 	}
 	if len(all[1].Aliases) != 3 {
 		t.Error("the argument is changed")

@@ -28,14 +28,6 @@ func unusedServices(r ipc.Request) string {
 	return "services: has no effect on this resource: no service is started for the job"
 }
 
-// serviceImages are the images of the job's services, in their order.
-func serviceImages(services []ipc.Service) (all []wantedImage) {
-	for _, one := range services {
-		all = append(all, wantedImage{Request: one.Request, policies: one.Policies})
-	}
-	return all
-}
-
 // settleServices decides how the job's services start, nil for a job without services.
 func (s stage) settleServices(engine executor.Engine, entries []imagestore.Entry, env []string, log joblog.Writer) (*container.Services, error) {
 	c := s.request.Settings.Container
@@ -69,19 +61,16 @@ func (s stage) settleServices(engine executor.Engine, entries []imagestore.Entry
 }
 
 // freeAliases are the aliases of each service without those that an earlier one has.
-func freeAliases(services []ipc.Service, log joblog.Writer) (all [][]string) {
+func freeAliases(services []ipc.Service, log joblog.Writer) [][]string {
 	var list []image.Service
 	for _, one := range services {
 		list = append(list, one.Service)
 	}
-	kept, dropped := image.DropTaken(list)
-	for _, line := range dropped {
+	free, taken := image.FreeAliases(list)
+	for _, line := range taken {
 		log.Warn("%s", line)
 	}
-	for _, one := range kept {
-		all = append(all, one.Aliases)
-	}
-	return all
+	return free
 }
 
 // settleService decides how a service starts. It has the directories of the script, but

@@ -69,7 +69,10 @@ func wantedImages(c *ipc.Container) (list []wantedImage) {
 	if c.Image != nil {
 		list = append(list, wantedImage{Request: *c.Image, policies: c.Policies})
 	}
-	return append(list, serviceImages(c.Services)...)
+	for _, one := range c.Services {
+		list = append(list, wantedImage{Request: one.Request, policies: one.Policies})
+	}
+	return list
 }
 
 // settleJob decides how the containers of the job's author start. entries are the images of

@@ -66,21 +66,15 @@ func OpenNearest(path string) (fd int, err error) {
 // fields, "-", the type, the source and the file system's options.
 func find(table string, id uint64) (Mount, bool) {
 	for line := range strings.Lines(table) {
-		fields := strings.Fields(line)
-		if len(fields) < 7 || fields[0] != strconv.FormatUint(id, 10) {
+		head, tail, _ := strings.Cut(line, " - ") // a blank in a field is escaped
+		fields := strings.Fields(head)
+		if len(fields) < 6 || fields[0] != strconv.FormatUint(id, 10) {
 			continue
 		}
-		m := Mount{Point: unescape(fields[4])}
-		for i, f := range fields {
-			if i < 6 || f != "-" {
-				continue
-			}
-			rest := append(fields[i+1:], "", "", "")
-			m.Type, m.Source = rest[0], unescape(rest[1])
-			if rest[2] != "" {
-				m.Options = strings.Split(rest[2], ",")
-			}
-			break
+		rest := append(strings.Fields(tail), "", "", "")
+		m := Mount{Point: unescape(fields[4]), Type: rest[0], Source: unescape(rest[1])}
+		if rest[2] != "" {
+			m.Options = strings.Split(rest[2], ",")
 		}
 		return m, true
 	}

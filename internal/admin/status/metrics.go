@@ -160,13 +160,11 @@ func (c *Counters) count(r journal.Record) {
 // node_exporter.
 func (s Snapshot) Metrics(w io.Writer, c Counters) error {
 	var out bytes.Buffer
-	states := series{}
+	states, oldest := series{}, map[string]float64{}
 	for _, j := range s.Live {
-		states.add(1, "executor", j.Executor, "state", string(j.State))
-	}
-	oldest := map[string]float64{}
-	for _, j := range s.Live {
-		oldest[string(j.State)] = max(oldest[string(j.State)], s.Made.Sub(j.Began).Seconds())
+		state := string(j.State)
+		states.add(1, "executor", j.Executor, "state", state)
+		oldest[state] = max(oldest[state], s.Made.Sub(j.Began).Seconds())
 	}
 	ages, disk := series{}, series{"kind=\"builds\"": 0}
 	for state, age := range oldest {

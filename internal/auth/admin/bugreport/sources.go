@@ -3,6 +3,7 @@ package bugreport
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -72,12 +73,7 @@ var runnerKeys = []string{
 func shown(path string, value any, secrets *Secrets) (lines []string) {
 	switch v := value.(type) {
 	case map[string]any:
-		var names []string
-		for name := range v {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(v)) {
 			lines = append(lines, shown(strings.TrimPrefix(path+"."+name, "."), v[name], secrets)...)
 		}
 	case []map[string]any:
@@ -148,15 +144,9 @@ func Records(log string, most int) string {
 		if json.Unmarshal([]byte(line), &record) != nil {
 			continue
 		}
-		for name := range record {
-			if !slices.Contains(recordFields, name) {
-				delete(record, name)
-			}
-		}
-		text, err := json.Marshal(record)
-		if err == nil {
-			kept = append(kept, string(text))
-		}
+		maps.DeleteFunc(record, func(name string, _ any) bool { return !slices.Contains(recordFields, name) })
+		text, _ := json.Marshal(record) // what was decoded can be encoded
+		kept = append(kept, string(text))
 	}
 	return strings.Join(kept[max(0, len(kept)-most):], "\n") + "\n"
 }

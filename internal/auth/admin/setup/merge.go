@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -111,11 +112,9 @@ func (f runnerFile) wire(i int, w Wiring) {
 	custom, _ := r["custom"].(map[string]any)
 	if custom == nil {
 		custom = map[string]any{}
+		r["custom"] = custom
 	}
-	for key, value := range w.keys() {
-		custom[key] = value
-	}
-	r["custom"] = custom
+	maps.Copy(custom, w.keys())
 }
 
 // forms are the lines that matter in a runner's configuration. They are compiled
