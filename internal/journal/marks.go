@@ -84,7 +84,39 @@ func SetMark(dir job.AbsPath, name MarkName, m Mark) error {
 	}
 	defer unix.Close(parent)
 	shown := path.Join(dir.String(), markDir, string(name))
-	return replaceIn(parent, string(name), shown, text)
+	err = replaceIn(parent, string(name), shown, text)
+	if err == nil {
+		removeExpired(dir, parent, time.Unix(m.Made, 0).Add(-expiredTime))
+	}
+	return err
+}
+
+// expiredTime is how long a mark stays that is not in force any more: of accounts and jobs
+// that no longer exist, nothing else removes it.
+const expiredTime = 24 * time.Hour
+
+// removeExpired removes the marks that expired before a time, as far as that is possible.
+func removeExpired(dir job.AbsPath, parent int, before time.Time) {
+	marks, _ := list(dir, markDir)
+	for _, e := range marks {
+		expired := func() bool {
+			m, ok, _ := GetMark(dir, MarkName(e.Name()))
+			return ok && m.Until != 0 && m.Until < before.Unix()
+		}
+		if strings.HasPrefix(e.Name(), ".") || !expired() {
+			continue
+		}
+		temporary := "." + e.Name() + ".new" // another process that sets the mark has it
+		file, err := openTemporary(parent, temporary)
+		if err != nil {
+			continue
+		}
+		if expired() {
+			_ = unix.Unlinkat(parent, e.Name(), 0)
+		}
+		_ = unix.Unlinkat(parent, temporary, 0)
+		file.Close()
+	}
 }
 
 // RemoveMark removes a mark. ErrNoMark means that there was none.
