@@ -87,6 +87,8 @@ func operations(status *int) []*cli.Command {
 				site(),
 				&cli.DurationFlag{Name: "older", Usage: "only jobs to which nothing has happened for `TIME`"},
 				&cli.BoolFlag{Name: "dry-run", Usage: "print what would be done"},
+				&cli.StringSliceFlag{Name: "give-up", Usage: "instead, end the record of the abandoned `JOB` without a clean-up, and print what it may have left; can be repeated"},
+				&cli.StringFlag{Name: "host", Usage: "with --give-up, the former `HOST` of the job"},
 			},
 			Action: noArguments(onJournal(func(c *cli.Context, j authadmin.Journal) (err error) { *status, err = reap(c, j); return err })),
 		},
@@ -272,13 +274,9 @@ func stop(c *cli.Context) error {
 	if (c.NArg() == 0) == (c.String("account") == "") {
 		return usage("stop takes the numbers of jobs, or --account")
 	}
-	var ids []job.ID
-	for _, text := range c.Args().Slice() {
-		id, err := job.ParseID(text)
-		if err != nil {
-			return usage("stop: %q is not the number of a job", strings.ToValidUTF8(text, "?"))
-		}
-		ids = append(ids, id)
+	ids, err := jobIDs(c, c.Args().Slice())
+	if err != nil {
+		return err
 	}
 	j, err := authadmin.OpenJournal(c.Context, c.String("configuration"))
 	if err != nil {
@@ -299,6 +297,12 @@ func stop(c *cli.Context) error {
 const unsettledStatus = 1
 
 func reap(c *cli.Context, j authadmin.Journal) (int, error) {
+	if jobs := c.StringSlice("give-up"); len(jobs) > 0 {
+		return 0, giveUp(c, j, jobs)
+	}
+	if c.String("host") != "" {
+		return 0, usage("reap takes --host with --give-up alone")
+	}
 	cleanUp, err := j.Reaper(c.Context)
 	if err != nil {
 		return 0, err
@@ -315,4 +319,25 @@ func reap(c *cli.Context, j authadmin.Journal) (int, error) {
 		return unsettledStatus, nil
 	}
 	return 0, err
+}
+
+func giveUp(c *cli.Context, j authadmin.Journal, jobs []string) error {
+	ids, err := jobIDs(c, jobs)
+	if err != nil {
+		return err
+	}
+	o := admin.GiveUpOptions{Journal: j.Dir, Host: c.String("host"), Jobs: ids}
+	return j.AsOwner(func() error { return admin.GiveUp(os.Stdout, o, time.Now()) })
+}
+
+// jobIDs are the numbers of jobs that a command line names.
+func jobIDs(c *cli.Context, texts []string) (ids []job.ID, err error) {
+	for _, text := range texts {
+		id, err := job.ParseID(text)
+		if err != nil {
+			return nil, usage("%s: %q is not the number of a job", c.Command.Name, strings.ToValidUTF8(text, "?"))
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }

@@ -6,7 +6,7 @@ _jacamar_admin() {
     --configuration|--tls-ca-file|--log|--runner-config|--token|--job-response|--claims|--output|--json|--html|--metrics|--counters) compopt -o filenames; COMPREPLY=($(compgen -f -- "$current")); return ;;
     --data-dir|--state-dir|--journal) compopt -o filenames; COMPREPLY=($(compgen -d -- "$current")); return ;;
     --service|--helper-account|--account|--target|--allow) COMPREPLY=($(compgen -u -- "$current")); return ;;
-    --gitlab-server|--allow-groups|--runner|--timeout|--user|--project|--ref|--user-id|--image|--modules|--since|--message|--until|--hold|--older|--by)  return ;;
+    --gitlab-server|--allow-groups|--runner|--timeout|--user|--project|--ref|--user-id|--image|--modules|--since|--message|--until|--hold|--older|--give-up|--host|--by)  return ;;
     --deployment) COMPREPLY=($(compgen -W 'root caps sudo none no-auth' -- "$current")); return ;;
     --executor) COMPREPLY=($(compgen -W 'shell slurm flux pbs lsf sge cobalt' -- "$current")); return ;;
     --state) COMPREPLY=($(compgen -W 'waiting running between quiet overdue ghost unread' -- "$current")); return ;;
@@ -32,7 +32,7 @@ _jacamar_admin() {
     'drain') words='--configuration --message --until --hold --account --project --allow --wait --help' ;;
     'resume') words='--configuration --account --project --help' ;;
     'stop') words='--configuration --account --message --help' ;;
-    'reap') words='--configuration --older --dry-run --help' ;;
+    'reap') words='--configuration --older --dry-run --give-up --host --help' ;;
     'report') words='--configuration --journal --since --by --csv --help' ;;
     'trace') words='--configuration --journal --since --help' ;;
     'projects') words='--configuration --journal --since --json --help' ;;

@@ -114,6 +114,8 @@ complete -c jacamar-admin -n '__fish_use_subcommand' -a reap -d 'clean up after 
 complete -c jacamar-admin -n '__fish_seen_subcommand_from reap' -l configuration -r -F -d 'the site\'s configuration FILE'
 complete -c jacamar-admin -n '__fish_seen_subcommand_from reap' -l older -x -d 'only jobs to which nothing has happened for TIME'
 complete -c jacamar-admin -n '__fish_seen_subcommand_from reap' -l dry-run -d 'print what would be done'
+complete -c jacamar-admin -n '__fish_seen_subcommand_from reap' -l give-up -x -d 'instead, end the record of the abandoned JOB without a clean-up, and print what it may have left; can be repeated'
+complete -c jacamar-admin -n '__fish_seen_subcommand_from reap' -l host -x -d 'with --give-up, the former HOST of the job'
 complete -c jacamar-admin -n '__fish_seen_subcommand_from reap' -l help -d 'print the help'
 complete -c jacamar-admin -n '__fish_use_subcommand' -a report -d 'sum up what ended jobs have used'
 complete -c jacamar-admin -n '__fish_seen_subcommand_from report' -l configuration -r -F -d 'the site\'s configuration FILE'

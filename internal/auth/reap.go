@@ -68,8 +68,9 @@ func (d *authDriver) takeOver(ctx context.Context, key journal.Key, may func(jou
 // it.
 func (d *authDriver) cleanUpAfter(ctx context.Context, r journal.Record) error {
 	granted, ok := r.Find(journal.Granted)
-	if !ok {
-		return nil // no process of the account was started
+	if !ok { // no process of the account was started, or a power failure took the beginning
+		d.warn(failure.Privatef("the journal has no beginning of job %s of uid %d: if its host lost power, the next job of that account removes what it left", r.Key.Job, r.Key.UID))
+		return nil
 	}
 	if err := d.recall(granted.Context, r); err != nil {
 		return err
