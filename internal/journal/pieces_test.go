@@ -58,7 +58,12 @@ func TestEachRecord(t *testing.T) {
 		testutil.Must(t, err)
 	}
 	count := map[job.ID]int{}
-	testutil.Must(t, EachRecord(dir, "login1", day, func(r Record) { count[r.Events[0].Context.Job]++ }))
+	testutil.Must(t, EachRecord(dir, "login1", day, func(r Record) {
+		count[r.Events[0].Context.Job]++
+		if want := 3; len(r.Events) != want && r.Events[0].Context.Job <= jobs {
+			t.Errorf("job %s has %d events, want %d", r.Events[0].Context.Job, len(r.Events), want)
+		}
+	}))
 	for id := range job.ID(jobs) {
 		if count[id+1] != 1 {
 			t.Fatalf("job %d: %d times", id+1, count[id+1])

@@ -2,15 +2,15 @@ package imagestore
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/container"
 )
 
@@ -50,42 +50,33 @@ func TestPruneLost(t *testing.T) {
 	}
 }
 
-// TestLocksEndUnderFetches: a lock is one job's at a time, also while others remove it.
-func TestLocksEndUnderFetches(t *testing.T) {
+// TestLockRemoved: a job that waits for a lock which is removed meanwhile takes the new one,
+// and tryLock takes none that other jobs cannot find.
+func TestLockRemoved(t *testing.T) {
 	s := store(t, &registry{digest: "a"}, &bytes.Buffer{})
 	name := key(container.Store, busybox(t).Reference, "") + lockSuffix
-	var holders atomic.Int32
-	var all, sweeps sync.WaitGroup
-	done := make(chan struct{})
-	sweeps.Go(func() {
-		for {
-			select {
-			case <-done:
-				return
-			default:
-				_ = s.removeLocks([]string{name}, time.Now().Add(time.Minute))
+	path := filepath.Join(s.Dir.Path().String(), name)
+	other := reopened(t, s).tryLock(name)
+	s.Log = joblog.NewWriter(onWrite(func(line string) {
+		if strings.Contains(line, "waiting: ") {
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
 			}
+			other.Close()
 		}
-	})
-	for range 4 {
-		all.Go(func() {
-			for range 200 {
-				lock := s.tryLock(name)
-				if lock == nil {
-					continue
-				}
-				if holders.Add(1) != 1 {
-					t.Error("two jobs have the lock")
-				}
-				if !s.isNamed(lock, name) {
-					t.Error("the lock of a job was removed")
-				}
-				holders.Add(-1)
-				lock.Close()
-			}
-		})
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	lock, err := s.lock(ctx, name)
+	if err != nil {
+		t.Fatal(err)
 	}
-	all.Wait()
-	close(done)
-	sweeps.Wait()
+	defer lock.Close()
+	held, err := lock.Stat()
+	if named, nerr := os.Stat(path); err != nil || nerr != nil || !os.SameFile(held, named) {
+		t.Errorf("the job has a lock that others do not find: %v, %v", err, nerr)
+	}
+	if again := reopened(t, s).tryLock(name); again != nil {
+		t.Error("two jobs have the lock")
+	}
 }
