@@ -198,7 +198,7 @@ func TestReap(t *testing.T) {
 		"no configuration":     {func(p *place) { dead(p); p.config = map[string]string{"general.executor": "x"} }, systemFailed, false, 1, false, "", ""},
 		"no helper":            {with("auth.helper_account", `"carol"`), systemFailed, false, 1, false, "cannot use auth.helper_account carol", ""},
 		"no journal":           {with("auth.journal.enabled", "false"), systemFailed, false, 1, false, "there is no journal", ""},
-		"not granted":          {func(p *place) { p.live(p.key())(); p.age() }, 0, false, 0, false, "", ""},
+		"not granted":          {func(p *place) { p.live(p.key())(); p.age() }, 0, false, 0, false, "", "the journal has no beginning of job 7 of uid 5001"},
 		"a name that is none":  {account("-", aliceUID), systemFailed, false, 1, true, "cannot use the journal", ""},
 		"an unknown account":   {account("nosuch", aliceUID), buildFailed, false, 1, true, "nosuch", ""},
 		"another's name":       {account("carol", aliceUID), systemFailed, false, 1, true, "the account carol has the uid 5003 now, and had 5001", ""},
