@@ -6,12 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/journal"
 	"jacamar-ci/internal/proctree"
@@ -149,6 +151,16 @@ func TestAdmission(t *testing.T) {
 			t.Errorf("%q, %+v", p.warnings(), p.lives())
 		}
 	})
+	t.Run("its config stage fails", func(t *testing.T) {
+		t.Parallel()
+		p, end := capped(t, "10m", otherRunner())
+		end()
+		p.answers(job.Config, ipc.Result{Kind: "system", Reason: "the disk is away"})
+		p.begin("").wantEnd(systemFailed, true, "", "the disk is away")
+		if p.warnings() != "" || len(p.lives()) != 0 {
+			t.Errorf("%q, %+v", p.warnings(), p.lives())
+		}
+	})
 	t.Run("a place is free", func(t *testing.T) {
 		t.Parallel()
 		p, end := capped(t, "10m", otherRunner())
@@ -184,8 +196,8 @@ func TestAdmission(t *testing.T) {
 		p, _ := capped(t, "3s", otherRunner())
 		w := p.begin(oneAtOnce)
 		w.wantEnd(systemFailed, false, RuleConcurrency, "auth.concurrency.per_account is 1, and no place was free for 3s")
-		if all, err := journal.WaitingJobs(p.abs("state/journal"), hostName(t)); err != nil || len(all) != 0 {
-			t.Errorf("%+v, %v", all, err)
+		if left, err := filepath.Glob(p.path("state/journal/*/waiting/*")); err != nil || len(left) > 0 {
+			t.Errorf("%q, %v", left, err)
 		}
 	})
 	t.Run("stopped", func(t *testing.T) {
@@ -201,8 +213,8 @@ func TestAdmission(t *testing.T) {
 		end()
 		p.mark(journal.Drain, journal.Mark{Message: "disks"})
 		p.begin("").wantEnd(systemFailed, false, RuleDrain, "disks")
-		if len(p.lives()) != 0 {
-			t.Errorf("%+v", p.lives())
+		if got := p.ended(); len(p.lives()) != 0 || !slices.Equal(got, []journal.Name{journal.Refused}) { // it has taken no place
+			t.Errorf("%+v, %q", p.lives(), got)
 		}
 	})
 	t.Run("held", func(t *testing.T) {
