@@ -12,6 +12,7 @@ import (
 
 	"jacamar-ci/internal/joblog"
 	"jacamar-ci/internal/jobrun/internal/container"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestPruneLost: what killed fetches have left of names that no job fetches again goes, and
@@ -47,6 +48,27 @@ func TestPruneLost(t *testing.T) {
 	slices.Sort(want)
 	if got := strings.Join(names, " "); got != strings.Join(want, " ") {
 		t.Errorf("there are %s, want %s", got, strings.Join(want, " "))
+	}
+}
+
+// TestPruneBehindUnremovable: an image that no job uses goes although something else that is to
+// go cannot be removed.
+func TestPruneBehindUnremovable(t *testing.T) {
+	for _, name := range []string{"k.r-9" + newSuffix, "k-digest" + goneSuffix} {
+		s := store(t, &registry{digest: "a"}, &bytes.Buffer{})
+		old := cached(t, s, "old")[0]
+		stays := filepath.Join(s.Dir.Path().String(), name, "file")
+		testutil.Must(t, os.Mkdir(filepath.Dir(stays), 0o700), os.WriteFile(stays, nil, 0o600))
+		if err := setFlags(stays, 0x10); err != nil { // FS_IMMUTABLE_FL of linux/fs.h
+			t.Skipf("this file system has no immutable files: %v", err)
+		}
+		t.Cleanup(func() { testutil.Must(t, setFlags(stays, 0)) })
+		if err := s.Prune(Limits{Unused: time.Hour}, time.Now().Add(time.Minute)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s.has(old) {
+			t.Errorf("with %s, an old image stays", name)
+		}
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/internal/jobrun/internal/safedir"
 )
 
 // Limits bound the images of an account. Zero values of the first two mean no limit.
@@ -62,21 +64,24 @@ func (s Store) Prune(limits Limits, until time.Time) error {
 		return err
 	}
 	now := time.Now()
-	if begun, err := s.resume(names, now, until); begun || err != nil {
+	begun, err := s.resume(names, now, until)
+	if begun {
 		return err
 	}
 	for _, candidate := range limits.exceeding(s.images(names), now) {
 		if s.isUsed(candidate.name, names, now) {
 			continue
 		}
-		if removed, err := s.prune(candidate, until); removed || err != nil {
-			return err
+		removed, perr := s.prune(candidate, until)
+		if err = errors.Join(err, perr); removed {
+			break
 		}
 	}
-	return nil
+	return err
 }
 
-// resume continues what an earlier Prune has begun.
+// resume continues what an earlier Prune has begun. What cannot be removed keeps nothing else
+// in the store: it may stay so for years.
 func (s Store) resume(names []string, now, until time.Time) (begun bool, err error) {
 	for _, name := range names {
 		k, pruned := strings.CutSuffix(name, entrySuffix+prunedSuffix)
@@ -84,7 +89,11 @@ func (s Store) resume(names []string, now, until time.Time) (begun bool, err err
 		case pruned:
 			err = errors.Join(err, s.resumeEntry(k, until))
 		case strings.HasSuffix(name, goneSuffix):
-			return true, s.Dir.Remove(name, until)
+			rerr := s.Dir.Remove(name, until)
+			err = errors.Join(err, rerr)
+			if rerr == nil || errors.Is(rerr, safedir.ErrDeadline) {
+				return true, err
+			}
 		case strings.HasSuffix(name, newSuffix):
 			err = errors.Join(err, s.removeLost(name, until))
 		case strings.HasSuffix(name, useSuffix) && now.Sub(s.Dir.ModTime(name)) >= longestUse:
