@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +109,27 @@ func TestSweepDeadline(t *testing.T) {
 	}
 }
 
+// TestSweepLate: a sweep that began long ago removes its last pools and end files as its first.
+func TestSweepLate(t *testing.T) {
+	o := configure(t, options(t, testAccount(t), 1))
+	builds := filepath.Join(o.Request.Dirs.Base.String(), "builds")
+	pool, static := filepath.Join(builds, "former_12"), filepath.Join(builds, "static/former/7")
+	writeFile(t, filepath.Join(pool, reservationsFile), "")
+	writeFile(t, static+endsSuffix, "")
+	testutil.Must(t, os.MkdirAll(static, 0o700), os.Truncate(filepath.Join(pool, reservationsFile), maxSlots*reservationSize))
+	age(t, 10, filepath.Join(pool, reservationsFile), static+endsSuffix, static)
+	w := openWorkspace(t, o)
+	root, err := w.base.Open("builds")
+	testutil.Must(t, err)
+	defer root.Close()
+	w.Sweep(root, Sweep{Builds: 7 * day}, time.Now().Add(-otherCleanupTime), time.Now().Add(time.Minute))
+	for _, path := range []string{pool, static, static + endsSuffix} {
+		if exists(path) {
+			t.Errorf("%s is left", path)
+		}
+	}
+}
+
 // TestSweepPause: the sweep that follows a long one is left to a job an hour later, whatever
 // the clock was meanwhile.
 func TestSweepPause(t *testing.T) {
@@ -134,6 +156,73 @@ func TestSweepPause(t *testing.T) {
 		if exists(filepath.Join(base, sweptFile)) != (tt.ago != 0) {
 			t.Error("a short sweep was noted")
 		}
+	}
+}
+
+// TestSweepPauseStatic: the directory of a job that is not to stay goes with the job, also in
+// the pause after a long sweep; those that are to stay for days wait.
+func TestSweepPauseStatic(t *testing.T) {
+	for days, stays := range map[int]bool{0: false, 7: true} {
+		o := configure(t, withStatic(options(t, testAccount(t), 1), days))
+		writeFile(t, filepath.Join(o.Request.Dirs.Base.String(), sweptFile), "")
+		former := filepath.Join(o.Request.Dirs.Base.String(), "builds/static/former/7")
+		testutil.Must(t, os.MkdirAll(former, 0o700))
+		age(t, 10, former)
+		cleanup(t, o)
+		for _, path := range []string{o.Request.Dirs.Builds.String(), former} {
+			if exists(path) != stays {
+				t.Errorf("%d days: %s stays: %v", days, path, !stays)
+			}
+		}
+	}
+}
+
+// TestRunnersEndUnderJobs: jobs get their directories while others remove those of their runner
+// as soon as they are empty.
+func TestRunnersEndUnderJobs(t *testing.T) {
+	a := testAccount(t)
+	first := configure(t, options(t, a, 1))
+	base := first.Request.Dirs.Base.String()
+	w := openWorkspace(t, first)
+	var removed atomic.Int32
+	done := make(chan struct{})
+	var sweeps, all sync.WaitGroup
+	sweeps.Go(func() {
+		for old, more := time.Now().Add(-10*day), true; more; {
+			select {
+			case <-done:
+				more = false // the last look finds what the last job has left
+			default:
+			}
+			for _, path := range []string{"builds/static", "scripts"} {
+				runner := filepath.Join(base, path, "runner")
+				if os.Chtimes(runner, old, old) != nil {
+					continue
+				}
+				if dir, err := w.base.Open(strings.Split(path, "/")...); err == nil {
+					w.removeEmptyRunner(dir, "runner")
+					dir.Close()
+				}
+				if !exists(runner) {
+					removed.Add(1)
+				}
+			}
+		}
+	})
+	all.Go(func() {
+		for i := range 100 {
+			o := withStatic(options(t, a, job.ID(100+i)), 0)
+			o.Request.Job.Runner = "runner"
+			if err := live(o); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	all.Wait()
+	close(done)
+	sweeps.Wait()
+	if removed.Load() == 0 {
+		t.Error("no directory was removed")
 	}
 }
 

@@ -107,7 +107,7 @@ func (w *Workspace) sweepStaticOf(root, dir *safedir.Dir, s Sweep, now, until ti
 		}
 		derr := w.discard(root, dir, id.String())
 		if derr == nil {
-			derr = dir.Remove(id.String()+endsSuffix, now.Add(time.Second))
+			derr = dir.Remove(id.String()+endsSuffix, time.Now().Add(time.Second))
 		}
 		w.noteLeftover(path, derr)
 	}

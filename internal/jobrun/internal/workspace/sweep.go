@@ -73,11 +73,15 @@ func (w *Workspace) sweepForSite(root *safedir.Dir, until time.Time) {
 	if static != nil {
 		defer static.Close()
 	}
-	if static == nil && s.Builds+s.Caches+s.Logs == 0 || w.sweptLately(begun) {
+	if static == nil && s.Builds+s.Caches+s.Logs == 0 {
 		return
 	}
-	if static != nil {
-		w.sweepStatic(root, static, Sweep{Builds: time.Duration(w.request.Settings.StaticBuildsDays) * day}, begun, until)
+	lately, days := w.sweptLately(begun), w.request.Settings.StaticBuildsDays
+	if static != nil && (days == 0 || !lately) { // where none is to stay, there are few
+		w.sweepStatic(root, static, Sweep{Builds: time.Duration(days) * day}, begun, until)
+	}
+	if lately {
+		return
 	}
 	w.Sweep(root, s, begun, until)
 	if time.Since(begun) > longSweep {
@@ -152,7 +156,7 @@ func (w *Workspace) sweepPool(root, dir *safedir.Dir, s Sweep, now time.Time) (u
 		return false, err
 	}
 	if s.Project == "" && !s.DryRun && p.isUnused(all, names, now.Add(-s.Builds)) {
-		return true, p.removeFiles(now.Add(time.Second))
+		return true, p.removeFiles(time.Now().Add(time.Second))
 	}
 	for _, name := range names {
 		n, ok := slotOf(name)
