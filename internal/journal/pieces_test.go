@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,28 @@ func TestEachRecord(t *testing.T) {
 	}
 	if count[jobs+2] != 1 || count[jobs+3] != 0 {
 		t.Errorf("the last job %d times, the one that is being written %d times", count[jobs+2], count[jobs+3])
+	}
+}
+
+// TestEachRecordBehindGarbage: a job comes whole wherever it begins behind what a crash has
+// left: blocks of zeros, without a line feed.
+func TestEachRecordBehindGarbage(t *testing.T) {
+	dir, day := dayOf(t, 1, 30<<10)
+	path := filepath.Join(dir.String(), "login1", dayDir, day)
+	text, err := os.ReadFile(path)
+	testutil.Must(t, err)
+	for before := pieceSize - len(text) - 2; before < pieceSize+2; before += 1 << 10 {
+		garbage := make([]byte, before)
+		testutil.Must(t, os.WriteFile(path, append(append(garbage, '\n'), text...), 0o640))
+		var got []Name
+		testutil.Must(t, EachRecord(dir, "login1", day, func(r Record) {
+			for _, e := range r.Events {
+				got = append(got, e.Name)
+			}
+		}))
+		if want := []Name{Granted, Stage, Ended}; !slices.Equal(got, want) {
+			t.Errorf("behind %d bytes: %q, want %q", before, got, want)
+		}
 	}
 }
 

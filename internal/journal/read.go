@@ -298,7 +298,7 @@ func EachRecord(dir job.AbsPath, host, day string, visit func(Record)) error {
 			return nil
 		}
 		if len(text) == 0 {
-			text = piece // longer than any job: of no program of this package
+			text = piece[maxLiveFile:] // of no program of this package; a job may begin at its end
 		}
 		offset += int64(len(text))
 	}
