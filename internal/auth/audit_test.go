@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -65,5 +66,14 @@ func TestResume(t *testing.T) {
 		if d.Resumed != tt.resumed || rule != tt.rule {
 			t.Errorf("%s: resumed %v, %v", name, d.Resumed, err)
 		}
+	}
+}
+
+// TestThisCall: a call has the number of its process and when that began, as numbers are given
+// again.
+func TestThisCall(t *testing.T) {
+	pid, began, found := strings.Cut(thisCall(), ".")
+	if n, err := strconv.Atoi(began); pid != strconv.Itoa(os.Getpid()) || !found || err != nil || n <= 0 {
+		t.Errorf("%s", thisCall())
 	}
 }
