@@ -90,9 +90,10 @@ func registryText(line string) string {
 const maxReason = 500
 
 // tidy prepares a line of an engine for a job's log: printable, bounded, and without the
-// user and password of an address.
+// user and password of an address. What ends an address shows where they are, so that the cut
+// comes last.
 func tidy(line string) string {
-	return withoutUserinfo(job.Shorten(job.Printable(strings.TrimSpace(line)), maxReason))
+	return job.Shorten(withoutUserinfo(job.Printable(strings.TrimSpace(line))), maxReason)
 }
 
 // withoutUserinfo removes user:password@ from every address in s (RFC 3986, 3.2.1).

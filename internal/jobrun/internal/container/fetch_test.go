@@ -86,6 +86,16 @@ func FuzzClassify(f *testing.F) {
 	})
 }
 
+// TestTidyHidesUserinfo wherever the line is cut.
+func TestTidyHidesUserinfo(t *testing.T) {
+	for lead := range maxReason + 10 {
+		line := tidy(strings.Repeat("x", lead) + " https://user:hush@r.example.com/")
+		if strings.Contains(line, "://u") || len(line) > maxReason+len("…") {
+			t.Errorf("behind %d bytes: %q", lead, line[lead:])
+		}
+	}
+}
+
 func TestWithoutUserinfo(t *testing.T) {
 	for text, want := range map[string]string{
 		"no address, a@b":                  "no address, a@b",
