@@ -111,7 +111,8 @@ func printRemains(w io.Writer, r journal.Record) error {
 	settled, _ := r.Find(journal.Settled)
 	batch, _ := r.Find(journal.Batch)
 	for _, line := range []struct{ what, text string }{
-		{"build directory", settled.Context.Builds}, {"scripts and logs", settled.Context.Scripts},
+		{"build directory", settled.Context.Builds},
+		{"scripts and logs", settled.Context.Scripts},
 		{batch.Context.System + " job", batch.Context.BatchID},
 	} {
 		if line.text != "" {

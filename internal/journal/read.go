@@ -142,7 +142,7 @@ func openOnce(dir job.AbsPath, kind uint32, names ...string) (*os.File, error) {
 // count the reading. Only root and the file's owner may do so (O_NOATIME in open(2)).
 func openKeepingTime(dir int, name string, flags int) (int, error) {
 	fd, err := eintr.Openat(dir, name, flags|unix.O_NOATIME)
-	if err == unix.EPERM {
+	if errors.Is(err, unix.EPERM) {
 		fd, err = eintr.Openat(dir, name, flags)
 	}
 	return fd, err

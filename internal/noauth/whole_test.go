@@ -41,12 +41,11 @@ const ownUID = 1
 
 // place is an installation for one job.
 type place struct {
-	t      *testing.T
-	dir    string
-	uid    uint32
-	config string
-	env    []string
-	state  string
+	t     *testing.T
+	dir   string
+	uid   uint32
+	env   []string
+	state string
 }
 
 func newPlace(t *testing.T) *place {

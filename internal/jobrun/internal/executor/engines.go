@@ -65,8 +65,7 @@ func (e Engine) environ(home string, more []string) []string {
 func (e Engine) Commander(reaper *process.Reaper) imagestore.Commander {
 	return func(ctx context.Context, c container.Command, files []*os.File) container.Reply {
 		p := batch.Programs{Reaper: reaper, Dirs: engineDirs, Env: e.environ(e.account.Home.String(), c.Env), Dir: "/", Files: files}
-		r := p.Run(ctx, scheduler.Command{Argv: c.Argv})
-		return container.Reply{Stdout: r.Stdout, Stderr: r.Stderr, Code: r.Code, Err: r.Err}
+		return p.Run(ctx, scheduler.Command{Argv: c.Argv})
 	}
 }
 
