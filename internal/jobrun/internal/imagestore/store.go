@@ -143,17 +143,11 @@ func (s Store) fetchLocked(ctx context.Context, k string, r image.Request, polic
 func (s Store) lock(ctx context.Context, name string) (*os.File, error) {
 	for {
 		file, err := s.lockFile(ctx, name)
-		if err != nil || s.isNamed(file, name) {
+		if err != nil || s.Dir.IsNamed(name, file) {
 			return file, err
 		}
 		file.Close() // a Prune has removed it meanwhile
 	}
-}
-
-// isNamed reports whether an open file still has its name.
-func (s Store) isNamed(file *os.File, name string) bool {
-	var opened unix.Stat_t
-	return eintr.Fstat(int(file.Fd()), &opened) == nil && s.Dir.IsSameFile(name, opened)
 }
 
 func (s Store) lockFile(ctx context.Context, name string) (*os.File, error) {
@@ -196,7 +190,7 @@ func (s Store) tryLock(name string) *os.File {
 	if err != nil {
 		return nil
 	}
-	if flock(file) != nil || !s.isNamed(file, name) {
+	if flock(file) != nil || !s.Dir.IsNamed(name, file) {
 		file.Close()
 		return nil
 	}

@@ -172,11 +172,18 @@ func (f *Dir) Lacks(dir, file string) bool {
 	return errors.Is(eintr.Fstatat(f.fd, dir+"/"+file, &st), unix.ENOENT)
 }
 
-// IsSameFile reports whether name is still the name of a file that was opened.
-func (f *Dir) IsSameFile(name string, opened unix.Stat_t) bool {
-	var named unix.Stat_t
-	return eintr.Fstatat(f.fd, name, &named) == nil && named.Ino == opened.Ino && named.Dev == opened.Dev
+// IsNamed reports whether name is still the name of an open file. Over NFS another host may
+// have removed the file: its name stays in this host's cache for a minute (ac in nfs(5)), but
+// after a lock the server is asked about the file itself.
+func (f *Dir) IsNamed(name string, file *os.File) bool {
+	var opened, named unix.Stat_t
+	return eintr.Fstat(int(file.Fd()), &opened) == nil && opened.Nlink > 0 &&
+		eintr.Fstatat(f.fd, name, &named) == nil && named.Ino == opened.Ino && named.Dev == opened.Dev
 }
+
+// IsRemoved reports whether an error is of a file or a directory that is not there, or that
+// another process has removed since it was opened: over NFS, one of another host.
+func IsRemoved(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) }
 
 // ModTime is when an entry last changed; the zero time when there is none.
 func (f *Dir) ModTime(name string) time.Time {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/eintr"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/test/harness/testutil"
 )
 
@@ -145,22 +146,33 @@ func TestMove(t *testing.T) {
 	}
 }
 
-func TestIsSameFile(t *testing.T) {
+func TestIsRemoved(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil: false, unix.ENOENT: true, unix.ESTALE: true, unix.EACCES: false, unix.EIO: false,
+		diskspace.Explain("cannot create x", "/", unix.ESTALE): true,
+	} {
+		if got := IsRemoved(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
+
+func TestIsNamed(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	testutil.Must(t, f.Write("a", nil))
-	file, opened, err := f.FileStat("a", unix.O_RDONLY)
+	file, err := f.File("a", unix.O_RDONLY)
 	testutil.Must(t, err)
 	defer file.Close()
-	if !f.IsSameFile("a", opened) {
+	if !f.IsNamed("a", file) {
 		t.Error("it is not seen")
 	}
 	testutil.Must(t, f.Write("a", nil))
-	if f.IsSameFile("a", opened) {
+	if f.IsNamed("a", file) {
 		t.Error("another file is taken for it")
 	}
 	testutil.Must(t, f.Remove("a", later()))
-	if f.IsSameFile("a", opened) {
+	if f.IsNamed("a", file) {
 		t.Error("it is gone")
 	}
 }

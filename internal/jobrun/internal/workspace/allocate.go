@@ -28,10 +28,10 @@ func (w *Workspace) Config() (ipc.Dirs, error) {
 			w.writeLeftovers()
 		}
 	}()
-	// The cleanup of another job may remove a scripts directory that has no record yet,
-	// as that of a job that died early.
+	// The cleanup of another job, also on another host, may remove a scripts directory that
+	// has no record yet, as that of a job that died early, and the empty one of a runner.
 	for range 10 {
-		if err = w.allocate(&dirs); !errors.Is(err, unix.ENOENT) {
+		if err = w.allocate(&dirs); !safedir.IsRemoved(err) {
 			break
 		}
 	}

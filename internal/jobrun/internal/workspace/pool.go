@@ -49,7 +49,7 @@ func lockPool(dir *safedir.Dir, log *lockLog) (*pool, error) {
 		if err := acquireLock(file, deadline); err != nil {
 			return p.orClose(err)
 		}
-		if dir.IsSameFile(reservationsFile, opened) {
+		if dir.IsNamed(reservationsFile, file) {
 			return p.orClose(p.extend(opened.Size))
 		}
 		file.Close() // another process removed it during the wait: use the new one
