@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -236,6 +237,26 @@ func TestBrokenCounters(t *testing.T) {
 				t.Errorf("%s: %v: %s", name, err, metrics)
 			}
 		}
+	}
+}
+
+// TestUnwrittenMetrics: what no metrics show is not counted, so that the next run counts it.
+func TestUnwrittenMetrics(t *testing.T) {
+	js := journalWith(t, past{id: 1, account: "a", exit: "ok", end: now})
+	dir := t.TempDir()
+	o := StatusOptions{Journals: js, Metrics: dir + "/missing/m.prom", Counters: dir + "/counters.json", Since: time.Hour}
+	if _, err := Status(o, now); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Lstat(o.Counters); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("there are counters: %v", err)
+	}
+	o.Metrics = dir + "/m.prom"
+	if _, err := Status(o, now); err != nil {
+		t.Error(err)
+	}
+	if c, err := readCounters(o.Counters); err != nil || len(c.Read) == 0 {
+		t.Errorf("%v: the counters have %+v", err, c)
 	}
 }
 

@@ -26,10 +26,13 @@ func TestRefusalsAreFiltered(t *testing.T) {
 	refused := func(id job.ID, account, project string) journal.Record {
 		return journal.Record{Events: []journal.Event{journal.At(now, journal.Refused, journal.Context{Job: id, Account: account, Project: project})}}
 	}
-	in := status.Input{Past: status.PastOf([]journal.Record{
+	var in status.Input
+	for _, r := range []journal.Record{
 		refused(1, "alice", "climate/icon"), refused(2, "bob", "climate/deep/x"), refused(3, "", "climatic/x"),
 		{Events: []journal.Event{journal.At(now, journal.Ended, journal.Context{Job: 4})}},
-	}...)}
+	} {
+		in.Past.Add(r)
+	}
 	for name, tt := range map[string]struct {
 		filter Filter
 		want   []string

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -186,11 +187,12 @@ func TestStopDuringEnds(t *testing.T) {
 	}
 }
 
-// TestReapDuringReaps: a job that another process has cleaned up meanwhile is settled.
+// TestReapDuringReaps: a job that another process has cleaned up meanwhile is settled, while
+// another job is live.
 func TestReapDuringReaps(t *testing.T) {
 	h := newHosted(t)
 	l := h.job(1, gone(t), time.Now().Add(time.Hour), nil)
-	testutil.Must(t, l.Close())
+	testutil.Must(t, l.Close(), h.job(2, self(), time.Now().Add(time.Hour), nil).Close())
 	o := ReapOptions{Stop: stopping(t, h.dir, os.Getpid(), 0), CleanUp: func(_ context.Context, k journal.Key) error {
 		l, _, err := h.j.TakeOver(k, func(journal.Record) error { return nil })
 		testutil.Must(t, err)
@@ -199,6 +201,22 @@ func TestReapDuringReaps(t *testing.T) {
 	}}
 	var out bytes.Buffer
 	if n, err := Reap(t.Context(), &out, o, time.Now()); n != 0 || err != nil || !strings.Contains(out.String(), ": cleaned up") {
+		t.Errorf("%d unsettled, %v: %s", n, err, &out)
+	}
+}
+
+// TestReapWithAnUnreadableJournal: what cannot be found in the journal is not settled.
+func TestReapWithAnUnreadableJournal(t *testing.T) {
+	h := newHosted(t)
+	l := h.job(1, gone(t), time.Now().Add(time.Hour), nil)
+	testutil.Must(t, l.Close())
+	o := ReapOptions{Stop: stopping(t, h.dir, os.Getpid(), 0), CleanUp: func(context.Context, journal.Key) error {
+		dirs, err := filepath.Glob(h.dir.String() + "/*/live")
+		testutil.Must(t, err, os.Rename(dirs[0], dirs[0]+".away"), os.WriteFile(dirs[0], nil, 0o600))
+		return errors.New("the journal cannot be read")
+	}}
+	var out bytes.Buffer
+	if n, err := Reap(t.Context(), &out, o, time.Now()); n != 1 || err != nil || !strings.Contains(out.String(), ": not settled: the journal cannot be read") {
 		t.Errorf("%d unsettled, %v: %s", n, err, &out)
 	}
 }

@@ -124,7 +124,7 @@ func (p *Past) Add(r journal.Record) {
 		return
 	}
 	begin, begun := r.Begin()
-	if at, double := p.at[begin]; double && begun {
+	if at, double := p.at[begin]; double {
 		p.Jobs[at] = NewJob(r)
 		return
 	}
@@ -135,14 +135,6 @@ func (p *Past) Add(r journal.Record) {
 		p.at[begin] = len(p.Jobs)
 	}
 	p.Jobs = append(p.Jobs, NewJob(r))
-}
-
-// PastOf are those of records.
-func PastOf(records ...journal.Record) (p Past) {
-	for _, r := range records {
-		p.Add(r)
-	}
-	return p
 }
 
 const (

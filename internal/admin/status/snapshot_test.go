@@ -103,7 +103,7 @@ func TestLiveJobs(t *testing.T) {
 
 // TestUsageCountsFailures, and not the jobs that ended well.
 func TestUsageCountsFailures(t *testing.T) {
-	s := NewSnapshot(Input{Now: now, Past: PastOf([]journal.Record{past(1, "ok", 0, 1), past(2, "script_failure", 1, 1), past(3, "script_failure", 1, 1)}...)})
+	s := NewSnapshot(Input{Now: now, Past: pastOf(past(1, "ok", 0, 1), past(2, "script_failure", 1, 1), past(3, "script_failure", 1, 1))})
 	if len(s.Usage) != 1 || s.Usage[0].Jobs != 3 || s.Usage[0].Failed != 2 {
 		t.Errorf("%+v, want 2 failures of 3 jobs", s.Usage)
 	}

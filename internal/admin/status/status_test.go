@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,27 @@ func past(id job.ID, exit string, code int, cpu float64) journal.Record {
 	return r
 }
 
+func pastOf(records ...journal.Record) (p Past) {
+	for _, r := range records {
+		p.Add(r)
+	}
+	return p
+}
+
+// TestPastRecordedTwice: what a repeated cleanup wrote replaces what the first one wrote, and
+// records without a beginning are all kept.
+func TestPastRecordedTwice(t *testing.T) {
+	without := past(3, "ok", 0, 1)
+	without.Events = without.Events[1:]
+	var got []string
+	for _, j := range pastOf(past(1, "script_failure", 1, 1), past(2, "ok", 0, 1), without, past(1, "ok", 0, 2), without).Jobs {
+		got = append(got, j.ID+" "+j.Exit)
+	}
+	if want := []string{"1 ok", "2 ok", "3 ok", "3 ok"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func snapshot() Snapshot {
 	gone := &proctree.Process{PID: 7}
 	return NewSnapshot(Input{
@@ -51,10 +73,10 @@ func snapshot() Snapshot {
 			record(1, 2*time.Hour, false, gone),
 			record(2, time.Hour, false, nil),
 		},
-		Past: PastOf([]journal.Record{
+		Past: pastOf(
 			past(10, "ok", 0, 2), past(11, "script_failure", 7, 5),
-			{Host: "login1", Events: []journal.Event{journal.At(now, journal.Refused, journal.Context{Job: 12, Rule: "user_blocklist"})}},
-		}...),
+			journal.Record{Host: "login1", Events: []journal.Event{journal.At(now, journal.Refused, journal.Context{Job: 12, Rule: "user_blocklist"})}},
+		),
 		Gone: func(p proctree.Process) bool { return p.PID == 7 },
 	})
 }
@@ -111,7 +133,7 @@ func TestPublicPage(t *testing.T) {
 	for _, name := range []journal.Name{journal.Granted, journal.Settled, journal.Batch, journal.Ended} {
 		r.Events = append(r.Events, journal.At(now, name, c))
 	}
-	s := NewSnapshot(Input{Now: now, Live: []journal.Record{r}, Past: PastOf([]journal.Record{r}...), Gone: func(proctree.Process) bool { return false }})
+	s := NewSnapshot(Input{Now: now, Live: []journal.Record{r}, Past: pastOf(r), Gone: func(proctree.Process) bool { return false }})
 	for public, want := range map[bool]bool{true: false, false: true} {
 		var page bytes.Buffer
 		testutil.Must(t, s.Page(&page, public))
@@ -234,7 +256,7 @@ func TestClockJumps(t *testing.T) {
 	}}
 	live := jumps
 	live.Live, live.Events = true, jumps.Events[:3]
-	s := NewSnapshot(Input{Now: now, Live: []journal.Record{live}, Past: PastOf([]journal.Record{jumps}...), Gone: func(proctree.Process) bool { return false }})
+	s := NewSnapshot(Input{Now: now, Live: []journal.Record{live}, Past: pastOf(jumps), Gone: func(proctree.Process) bool { return false }})
 	var c Counters
 	c.count(jumps)
 	for _, write := range []func(io.Writer) error{
