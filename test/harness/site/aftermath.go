@@ -61,9 +61,23 @@ func (v *verdicts) judge(faults []string) {
 	}
 }
 
+// ignored reports whether a job may succeed although a stage of it failed: the commands of
+// after_script may fail, and cleanup_file_variables may be ended by a signal or print why it
+// has failed.
+func ignored(c fakerunner.Call) bool {
+	switch c.Stage {
+	case "after_script":
+		var own *fakerunner.BuildError
+		return errors.As(c.Err, &own)
+	case "cleanup_file_variables":
+		return c.Status < 0 || strings.Contains(string(c.Stdout)+string(c.Stderr), "jacamar: ERROR: ")
+	}
+	return false
+}
+
 // Aftermath lists the faults of a finished job apart from its outcome: a cleanup that
-// failed or printed something, a stage of a successful job that failed (the
-// commands of after_script may), and files of the job that are still there.
+// failed or printed something, a stage of a successful job that failed and whose failure the
+// runner does not ignore, and files of the job that are still there.
 func (s *Site) Aftermath(r *fakerunner.Runner, job fakerunner.Result, enter ...string) (faults []string) {
 	last := map[string]fakerunner.Call{}
 	for _, c := range job.Calls {
@@ -76,10 +90,8 @@ func (s *Site) Aftermath(r *fakerunner.Runner, job fakerunner.Result, enter ...s
 		}
 	}
 	for stage, c := range last {
-		var own *fakerunner.BuildError
-		ignored := stage == "after_script" && errors.As(c.Err, &own)
-		if job.Outcome == fakerunner.Success && c.Status != 0 && stage != "cleanup" && !ignored {
-			faults = append(faults, fmt.Sprintf("job %d succeeded, and its stage %s ended with status %d: %s", job.JobID, stage, c.Status, c.Failure))
+		if job.Outcome == fakerunner.Success && c.Status != 0 && stage != "cleanup" && !ignored(c) {
+			faults = append(faults, fmt.Sprintf("job %d succeeded, and its stage %s ended with status %d: %s\n%s%s", job.JobID, stage, c.Status, c.Failure, c.Stdout, c.Stderr))
 		}
 	}
 	// The cleanup of another job may work on the same files.

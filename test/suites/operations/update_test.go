@@ -146,7 +146,7 @@ func TestUpdateToAnotherVersion(t *testing.T) {
 		j := s.Job()
 		j.AfterScript = []string{"echo after"}
 		r := s.Runner()
-		r.Judge = nil // the stages after the script fail, which the runner reports in its own log alone
+		r.Judge = nil // its after_script is refused
 		running := site.Begin(t, r, j, waits(path)+"echo the end of it\n")
 		update(t, s, next)
 		open()
