@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -55,6 +56,7 @@ func scenario(t *testing.T, name string) string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "EXECUTOR_SCENARIO="+name)
+	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("scenario %q: %v\n%s", name, err, out)
@@ -62,7 +64,13 @@ func scenario(t *testing.T, name string) string {
 	return string(out)
 }
 
+// local is made once in a process: a second reaper would collect what the first one waits
+// for, and that would wait without end.
 func local(shell, home string) Local {
+	var reaps int32
+	if err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&reaps)), 0, 0, 0); err != nil || reaps != 0 {
+		panic(fmt.Sprintf("this process has a reaper: %v", err))
+	}
 	reaper, err := process.NewReaper(nil)
 	if err != nil {
 		panic(err)

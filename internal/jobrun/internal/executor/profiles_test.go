@@ -33,6 +33,7 @@ func inProfile(t *testing.T, name, profile string) string {
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "EXECUTOR_SCENARIO="+name, "HOME="+home)
+	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("scenario %q: %v\n%s", name, err, out)
@@ -138,9 +139,10 @@ func TestAProfileThatHangsIsNamedWhenTheJobIsStopped(t *testing.T) {
 func saved() {
 	home := os.Getenv("HOME")
 	file := savedLogin{file: fileIn(home, loginshell.SavedFile), account: job.UID(os.Getuid()), host: hostID()}
+	l := local("/bin/bash", home)
+	l.Profiles.Hide = true
 	for _, script := range []string{"echo $A", "echo $A", "echo exit 3 >~/" + loginshell.SavedFile, "echo $A", "echo $A"} {
-		l := local("/bin/bash", home)
-		l.Profiles.Hide = true
+		l.Profiles.Save = nil
 		if l.Profiles.Saved = file.read(); l.Profiles.Saved == nil {
 			l.Profiles.Save = file.write
 		}
