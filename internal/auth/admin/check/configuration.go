@@ -31,25 +31,40 @@ func failures(faults []trustedfile.Fault) []Line {
 	return lines
 }
 
-func configuration(ctx context.Context, s Site) []Line {
-	lines := s.untrusted(s.File)
-	var fault *trustedfile.Fault
-	var several *multierror.Error
-	switch {
-	case s.Err == nil, errors.As(s.Err, &fault):
-	case errors.As(s.Err, &several):
-		for _, err := range several.Errors {
-			lines = append(lines, fail(s.correct(ctx, err), "%v", err))
-		}
-	default:
-		lines = append(lines, fail("correct it in "+s.File.String(), "%v", s.Err))
+// faultOr is the failure that an error describes where it is a fault of a file, which has its
+// own fix, or otherwise another one.
+func faultOr(err error, otherwise Line) []Line {
+	if fault, ok := errors.AsType[*trustedfile.Fault](err); ok {
+		return failures([]trustedfile.Fault{*fault})
 	}
+	return []Line{otherwise}
+}
+
+func configuration(ctx context.Context, s Site) []Line {
+	lines := s.unusable(ctx, s.untrusted(s.File))
 	if s.Config != nil {
 		for _, w := range s.Config.Warnings {
 			lines = append(lines, warn(s.correct(ctx, w), "%v", w))
 		}
 	}
 	return or(lines, "%s can be trusted and has no error", s.File)
+}
+
+// unusable adds the errors of the file to the reasons not to trust it. The file is not read
+// where there is such a reason, of which the error is then one.
+func (s Site) unusable(ctx context.Context, lines []Line) []Line {
+	_, same := errors.AsType[*trustedfile.Fault](s.Err)
+	several, many := errors.AsType[*multierror.Error](s.Err)
+	switch {
+	case s.Err == nil, same && len(lines) > 0:
+		return lines
+	case many:
+		for _, err := range several.Errors {
+			lines = append(lines, fail(s.correct(ctx, err), "%v", err))
+		}
+		return lines
+	}
+	return append(lines, faultOr(s.Err, fail("correct it in "+s.File.String(), "%v", s.Err))...)
 }
 
 // correct is the fix for a fault of the file: the text to write, where it is known.
@@ -71,10 +86,15 @@ func addressFix(ctx context.Context, fault config.Fault) string {
 	if host == "" {
 		return ""
 	}
-	r, err := output(ctx, "/usr/bin/getent", "ahosts", host)
-	first, _, _ := strings.Cut(string(r.Stdout), " ")
-	address, bad := netip.ParseAddr(first)
-	if err != nil || bad != nil {
+	r, _ := output(ctx, "/usr/bin/getent", "ahosts", host) // without an answer there is no address
+	return writeAddress(host, port, string(r.Stdout))
+}
+
+// writeAddress takes the first address of a host from the output of getent ahosts.
+func writeAddress(host, port, known string) string {
+	first, _, _ := strings.Cut(known, " ")
+	address, err := netip.ParseAddr(first)
+	if err != nil {
 		return fmt.Sprintf("; the name service has no address of %s", host)
 	}
 	return fmt.Sprintf(`: address = "%s"`, netip.AddrPortFrom(address, portNumber(port)))
@@ -103,7 +123,7 @@ func accountMap(ctx context.Context, s Site) []Line {
 	}
 	text, err := s.Trust.Read(p, accountmap.MaxSize)
 	if err != nil {
-		return []Line{fail("make it readable", "%v", err)}
+		return faultOr(err, fail("make it readable", "%v", err))
 	}
 	users, err := accountmap.Parse(text)
 	if err != nil {
@@ -125,32 +145,49 @@ func runAs(_ context.Context, s Site) []Line {
 	if p.IsZero() {
 		return nil
 	}
-	lines := s.untrusted(p)
+	setting, _ := os.ReadFile("/proc/sys/vm/memfd_noexec") // older kernels have none
+	lines := append(s.untrusted(p), judgeMemfd(string(setting))...)
 	if len(lines) == 0 {
-		if err := s.Script.Check(); err != nil {
-			lines = append(lines, fail("correct the script or [auth.runas]", "%v", err))
-		}
-		lines = append(lines, s.interpreter(p)...)
-	}
-	if b, err := os.ReadFile("/proc/sys/vm/memfd_noexec"); err == nil && strings.TrimSpace(string(b)) == "2" {
-		lines = append(lines, fail("run: sysctl vm.memfd_noexec=1", "the kernel does not let validation scripts run from memory"))
+		lines = s.judgeScript(p)
 	}
 	return or(lines, "%s can be trusted and run", p)
 }
 
-// interpreter looks for the program of a "#!" line (execve(2)).
-func (s Site) interpreter(script job.AbsPath) []Line {
-	b, err := s.Trust.Read(script, 64<<20)
-	first, _, _ := strings.Cut(string(b), "\n")
+// judgeMemfd judges the value of vm.memfd_noexec. Where it forbids the memory that a script
+// runs from, there is nothing to correct in the script.
+func judgeMemfd(setting string) []Line {
+	if strings.TrimSpace(setting) != "2" {
+		return nil
+	}
+	return []Line{fail("run: sysctl vm.memfd_noexec=1", "the kernel does not let validation scripts run from memory")}
+}
+
+func (s Site) judgeScript(p job.AbsPath) (lines []Line) {
+	if err := s.Script.Check(); err != nil {
+		lines = append(lines, fail("correct the script or [auth.runas]", "%v", err))
+	}
+	text, err := s.Trust.Read(p, 64<<20)
+	if err != nil {
+		return lines // Check has the same error
+	}
+	return append(lines, interpreter(p, string(text))...)
+}
+
+// interpreter looks for the program of a "#!" line as the kernel reads it (execve(2)): its
+// name ends at a space or a tab, so that a carriage return is a part of it.
+func interpreter(script job.AbsPath, text string) []Line {
+	first, _, _ := strings.Cut(text, "\n")
 	rest, isScript := strings.CutPrefix(first, "#!")
-	words := strings.Fields(rest)
+	words := strings.FieldsFunc(rest, func(r rune) bool { return strings.ContainsRune(" \t\x00", r) })
 	switch {
-	case err != nil || strings.HasPrefix(first, "\x7fELF"):
+	case strings.HasPrefix(first, "\x7fELF"):
 		return nil
 	case !isScript:
 		return []Line{fail("write its interpreter in the first line, such as #!/bin/sh", "%s is neither a program nor a script with an interpreter: its first line is %q", script, job.Clip(first))}
-	}
-	if len(words) == 0 || !executable(words[0]) {
+	case strings.HasSuffix(first, "\r"):
+		return []Line{fail(`remove the carriage returns: sed -i 's/\r$//' `+script.String()+"; and correct auth.runas.sha256 where it is set",
+			"%s has lines that end in a carriage return, so that its interpreter does not exist: its first line is %q", script, job.Clip(first))}
+	case len(words) == 0 || !executable(words[0]):
 		return []Line{fail("install it or correct the first line", "%s needs an interpreter that does not exist: %q", script, job.Clip(first))}
 	}
 	return nil

@@ -16,7 +16,6 @@ import (
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/settings"
-	"jacamar-ci/internal/trustedfile"
 	"jacamar-ci/test/harness/testutil"
 )
 
@@ -252,20 +251,6 @@ func TestParentOf(t *testing.T) {
 	found(t, Site{}.parentOf(testutil.AbsPath(t, dir+"/new")), "ok will be made")
 	found(t, Site{}.parentOf(testutil.AbsPath(t, dir+"/a/b")), "fail neither")
 	found(t, Site{Helper: account.Helper{Required: true}}.parentOf(testutil.AbsPath(t, dir+"/new")), "fail is missing")
-}
-
-func TestInterpreter(t *testing.T) {
-	dir := testutil.HomeDir(t)
-	for text, want := range map[string][]string{
-		"#!/bin/sh\ntrue\n": nil, "#! /bin/sh -e\n": nil, "\x7fELF": nil, "": {"fail neither a program nor a script"}, "echo x\n": {"fail neither a program nor a script"},
-		"#!/nonexistent/python\n": {"fail needs an interpreter"}, "#!\n": {"fail needs an interpreter"}, "#!/etc\n": {"fail needs an interpreter"},
-	} {
-		path := filepath.Join(dir, "script")
-		if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		found(t, Site{Trust: trustedfile.Self()}.interpreter(testutil.AbsPath(t, path)), want...)
-	}
 }
 
 // TestPrivileged: a file without privileges may be run by all.
