@@ -55,6 +55,7 @@ func proofs() map[string]proof {
 		"run: sysctl fs.suid_dumpable=0, or 2 for core files that root alone can read": because(machine),
 		"set auth.downscope = \"setuid\"":                                              executed(byCheck, "root for all"),
 		"write min_uid = … under [auth]":                                               executed(byPages, "TestDeployments"),
+		"correct that, or give the runner's service another account":                   because(another),
 		"run: usermod --shell /bin/bash …":                                             because(machine),
 		"install sudo, or use another downscope":                                       because(machine),
 		"install the rule of …, for the one group whose members may run CI jobs":       executed(byPages, "TestDeployments"),

@@ -71,9 +71,13 @@ func nameService(ctx context.Context, s Site) []Line {
 	if err == nil {
 		_, err = s.Names.Lookup(ctx, name)
 	}
-	switch took := time.Since(begin); {
+	return judgeLookup(s.UID, name, time.Since(begin), err)
+}
+
+func judgeLookup(uid job.UID, name job.Username, took time.Duration, err error) []Line {
+	switch {
 	case err != nil:
-		return []Line{fail("check that getent(1) answers: getent passwd "+fmt.Sprint(s.UID), "%v", err)}
+		return []Line{fail("check that getent(1) answers: getent passwd "+fmt.Sprint(uid), "%v", err)}
 	case took > slow:
 		return []Line{warn("find out what delays: time getent initgroups "+name.String(), "the name service took %s", took.Round(100*time.Millisecond))}
 	}
@@ -118,7 +122,11 @@ func judgeShadow(reads, required bool, reader job.Username) []Line {
 }
 
 func logins(_ context.Context, s Site) []Line {
-	if s.Config.Auth.EnforceNologin && s.Names.LoginsOff() {
+	return judgeNologin(s.Config.Auth.EnforceNologin, s.Names.LoginsOff())
+}
+
+func judgeNologin(enforced, off bool) []Line {
+	if enforced && off {
 		return []Line{warn("remove /etc/nologin or /run/nologin when logins are wanted again", "logins are switched off: every job is refused")}
 	}
 	return nil

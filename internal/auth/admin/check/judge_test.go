@@ -91,49 +91,6 @@ func TestServerFixes(t *testing.T) {
 	}
 }
 
-func TestJudgeShadow(t *testing.T) {
-	name, err := job.ParseUsername("runner")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		reads, required bool
-		want            string
-	}{
-		{true, false, "ok are refused, as far as shadow(5) has them"},
-		{true, true, "ok are refused, as far as shadow(5) has them"},
-		{false, false, "warn locked and expired accounts run jobs"},
-		{false, true, "fail auth.require_shadow refuses every job"},
-	} {
-		found(t, judgeShadow(c.reads, c.required, name), c.want)
-	}
-}
-
-func TestJudgeMaps(t *testing.T) {
-	found(t, judgeMaps("", nil), "ok machine's own")
-	found(t, judgeMaps("/proc/self/gid_map: 0 1000 1", nil), "fail gid_map: 0 1000 1")
-	found(t, judgeMaps("", os.ErrNotExist), "fail not exist")
-}
-
-func TestJudgeProcessView(t *testing.T) {
-	for _, tt := range []struct {
-		options   []string
-		uid       job.UID
-		downscope settings.Downscope
-		want      string
-	}{
-		{[]string{"rw"}, 990, settings.Setuid, "ok shows the processes of all accounts"},
-		{[]string{"rw", "hidepid=0"}, 990, settings.Setuid, "ok shows the processes of all accounts"},
-		{[]string{"rw", "hidepid=off"}, 990, settings.Setuid, "ok shows the processes of all accounts"},
-		{[]string{"rw", "gid=4", "hidepid=invisible"}, 990, settings.Setuid, "ok hidepid=invisible: the processes of a job are ended through its account"},
-		{[]string{"rw", "hidepid=1"}, 990, settings.Sudo, "ok reported by its pid alone"},
-		{[]string{"rw", "hidepid=2"}, 0, settings.Setuid, "ok hides no process of a job"},
-		{[]string{"rw", "hidepid=ptraceable"}, 990, settings.None, "ok hides no process of a job"},
-	} {
-		found(t, judgeProcessView(tt.options, tt.uid, tt.downscope), tt.want)
-	}
-}
-
 func TestJudgeDataDir(t *testing.T) {
 	setuid, none := settings.Setuid, settings.None
 	for name, tc := range map[string]struct {
@@ -275,23 +232,6 @@ func TestPrivileged(t *testing.T) {
 	}
 }
 
-func TestHelper(t *testing.T) {
-	for want, site := range map[string]Site{
-		"fail no such account":      {Helper: account.Helper{Required: true, Problem: "no such account", Fix: "run: useradd"}},
-		"ok can change neither":     {UID: 998, Helper: account.Helper{Required: true, InUse: true}},
-		"ok getent runs as":         {Helper: account.Helper{InUse: true}},
-		"warn getent runs as root":  {Helper: account.Helper{Fix: "run: useradd"}},
-		"fail it has a login shell": {Helper: account.Helper{Problem: "it has a login shell", Fix: "run: usermod"}},
-	} {
-		found(t, helper(t.Context(), site), want)
-	}
-	for name, site := range map[string]Site{"sudo": {UID: 998}, "root by name": {}} {
-		if lines := helper(t.Context(), site); len(lines) > 0 {
-			t.Errorf("%s: %+v", name, lines)
-		}
-	}
-}
-
 // TestJudgeIssuer: the spelling of the server's address is in every token.
 func TestJudgeIssuer(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -316,24 +256,6 @@ func TestJudgeIssuer(t *testing.T) {
 		found(t, got, tc.want...)
 		if len(got) > 0 && !strings.Contains(got[0].Fix, tc.fix) {
 			t.Errorf("%s: %q", name, got[0].Fix)
-		}
-	}
-}
-
-// TestRunasOf: what sudo -l prints, in its own forms.
-func TestRunasOf(t *testing.T) {
-	const program = "/opt/jacamar/bin/jacamar"
-	for name, tc := range map[string]struct{ list, want string }{
-		"the rule of the package": {"Matching Defaults entries for gitlab-runner on x:\n    env_reset\n\nUser gitlab-runner may run the following commands on x:\n" +
-			"    (%ci-users) NOPASSWD: /opt/jacamar/bin/jacamar config, /opt/jacamar/bin/jacamar\n        prepare\n", "%ci-users"},
-		"broken before the program": {"    (%ci-users)\n        NOPASSWD: /opt/jacamar/bin/jacamar config\n", "%ci-users"},
-		"everything":                {"    (ALL, !root) NOPASSWD: ALL\n", "ALL, !root"},
-		"a password":                {"    (ALL : ALL) ALL\n    (%ci-users) /opt/jacamar/bin/jacamar config\n", ""},
-		"another program":           {"    (root) NOPASSWD: /usr/bin/id\n", ""},
-		"nothing":                   {"", ""},
-	} {
-		if got := runasOf(tc.list, program); got != tc.want {
-			t.Errorf("%s: %q", name, got)
 		}
 	}
 }

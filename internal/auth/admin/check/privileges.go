@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 
+	"jacamar-ci/internal/auth/internal/policy"
 	"jacamar-ci/internal/auth/internal/privdrop"
 	"jacamar-ci/internal/capability"
 	"jacamar-ci/internal/job"
@@ -13,39 +15,71 @@ import (
 	"jacamar-ci/internal/settings"
 )
 
-// privileges reports whether jacamar-auth could become another account.
+// privileges reports whether jacamar-auth could become another account, or where it need
+// not, whether its own can have jobs.
 func privileges(ctx context.Context, s Site) []Line {
 	switch s.Config.Auth.Downscope {
 	case settings.Setuid:
-		if err := privdrop.ProgramMayChangeIDs(s.Auth.String(), s.UID); err != nil {
-			return []Line{fail("fix what is missing, for the account that runs jacamar-auth", "%v", err)}
-		}
-		if err := privdrop.CheckSuidDumpable(); err != nil {
-			return []Line{fail("run: sysctl fs.suid_dumpable=0, or 2 for core files that root alone can read", "%v", err)}
-		}
-		return []Line{ok("uid %d may become the accounts of jobs by setuid", s.UID)}
+		return judgeSetuid(s.UID, privdrop.ProgramMayChangeIDs(s.Auth.String(), s.UID), privdrop.CheckSuidDumpable())
 	case settings.Sudo:
-		return sudo(ctx, s)
+		return sudo(ctx, s, privdrop.SudoPath)
 	}
-	switch least := s.Config.Auth.MinUID; {
-	case s.UID == 0:
+	facts, err := s.ownFacts(ctx)
+	if err != nil {
+		return nil // the check of the name service reports it
+	}
+	a := s.Config.Auth
+	return judgeOwn(facts, policy.Rules{MinUID: a.MinUID, ShellAllow: policy.List[string]{Set: a.ShellAllowlist.Set, Entries: texts(a.ShellAllowlist)}})
+}
+
+func judgeSetuid(uid job.UID, ids, dumps error) []Line {
+	switch {
+	case ids != nil:
+		return []Line{fail("fix what is missing, for the account that runs jacamar-auth", "%v", ids)}
+	case dumps != nil:
+		return []Line{fail("run: sysctl fs.suid_dumpable=0, or 2 for core files that root alone can read", "%v", dumps)}
+	}
+	return []Line{ok("uid %d may become the accounts of jobs by setuid", uid)}
+}
+
+// ownFacts are about the account of the service, as which all jobs run. What root reads of
+// shadow(5) does not show whether the service may read it.
+func (s Site) ownFacts(ctx context.Context) (f policy.Facts, err error) {
+	f.Shells, _ = s.Names.Shells() // without it no shell is allowed
+	if name, other := serviceAccount(ctx, s); other {
+		f.Account, err = s.Names.Lookup(ctx, name)
+		return f, err
+	}
+	if f.Account, err = s.Names.ByUID(ctx, s.UID); err == nil {
+		f.Aging, err = s.Names.Aging(ctx, f.Account.Name, time.Now())
+	}
+	return f, err
+}
+
+// judgeOwn judges the account as which all jobs run by the rules that each job meets.
+func judgeOwn(f policy.Facts, r policy.Rules) []Line {
+	a, d := f.Account, policy.DecideService(f, r)
+	switch {
+	case d.Allowed:
+		return []Line{ok("every job runs as uid %d (downscope is none)", a.UID)}
+	case a.UID == 0:
 		return []Line{fail(`set auth.downscope = "setuid"`, "downscope is none and this is root: every job is refused")}
-	case s.UID < least:
-		return []Line{fail(fmt.Sprintf("write min_uid = %d under [auth]", s.UID),
-			"every job would run as uid %d (downscope is none), and auth.min_uid = %d refuses it", s.UID, least)}
-	}
-	if a, err := s.Names.ByUID(ctx, s.UID); err == nil && a.NoLogin() {
+	case d.Rule == policy.MinUID:
+		return []Line{fail(fmt.Sprintf("write min_uid = %d under [auth]", a.UID),
+			"every job would run as uid %d (downscope is none), and auth.min_uid = %d refuses it", a.UID, r.MinUID)}
+	case d.Rule == policy.NologinShell:
 		return []Line{fail("run: usermod --shell /bin/bash "+a.Name.String(),
-			"every job would run as uid %d (downscope is none), and its login shell %s is for accounts that do not log in", s.UID, path.Base(a.Shell.String()))}
+			"every job would run as uid %d (downscope is none), and its login shell %s is for accounts that do not log in", a.UID, path.Base(a.Shell.String()))}
 	}
-	return []Line{ok("every job runs as uid %d (downscope is none)", s.UID)}
+	return []Line{fail("correct that, or give the runner's service another account",
+		"every job would run as uid %d (downscope is none), and is refused: %s: %s", a.UID, d.Rule, d.Reason)}
 }
 
 // sudo looks for a rule that names jacamar among those of this account, as the accounts of
 // jobs are not known here.
-func sudo(ctx context.Context, s Site) []Line {
-	if !executable(privdrop.SudoPath) {
-		return []Line{fail("install sudo, or use another downscope", "there is no %s", privdrop.SudoPath)}
+func sudo(ctx context.Context, s Site, program string) []Line {
+	if !executable(program) {
+		return []Line{fail("install sudo, or use another downscope", "there is no %s", program)}
 	}
 	args, who := []string{"-n", "-l"}, fmt.Sprintf("uid %d", s.UID)
 	if name, other := serviceAccount(ctx, s); other {
@@ -53,7 +87,7 @@ func sudo(ctx context.Context, s Site) []Line {
 	} else if s.UID == 0 {
 		return []Line{ok("root needs no rule of sudo")}
 	}
-	r, err := output(ctx, privdrop.SudoPath, args...)
+	r, err := output(ctx, program, args...)
 	targets := ""
 	if err == nil && r.Code == 0 {
 		targets = runasOf(string(r.Stdout), s.Jacamar.String())
@@ -77,11 +111,42 @@ func runasOf(list, program string) string {
 		}
 		rule += " " + text
 		as, rest, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(rule), "("), ")")
-		if found && strings.Contains(rest, "NOPASSWD:") && (strings.Contains(rest, program) || strings.HasSuffix(strings.TrimSpace(rest), " ALL")) {
+		if found && permits(rest, program) {
 			runas = as
 		}
 	}
 	return runas
+}
+
+// permits reports whether a list of commands has a program, without a password. The last
+// command that matches decides, and a tag holds for those behind it (sudoers(5)).
+func permits(commands, program string) (permitted bool) {
+	free := false
+	for command := range strings.SplitSeq(commands, ",") {
+		for word := range strings.FieldsSeq(command) {
+			switch word {
+			case "NOPASSWD:":
+				free = true
+			case "PASSWD:":
+				free = false
+			}
+			if strings.Contains(word, ":") && !strings.HasPrefix(word, "/") {
+				continue // a tag, or the digest of a command
+			}
+			name, forbidden := strings.CutPrefix(word, "!")
+			if covers(name, program) {
+				permitted = free && !forbidden
+			}
+			break // arguments
+		}
+	}
+	return permitted
+}
+
+// covers reports whether a command of sudoers(5), which may have wildcards, means a program.
+func covers(command, program string) bool {
+	same, _ := path.Match(command, program)
+	return same || command == "ALL" || command == path.Dir(program)+"/"
 }
 
 // userNamespace fails where ids are not the machine's (user_namespaces(7)).

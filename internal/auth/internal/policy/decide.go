@@ -157,6 +157,13 @@ func Decide(id claims.Identity, c Candidate, f Facts, r Rules) (Grant, Decision)
 	return Grant{&account}, d
 }
 
+// DecideService checks the rules about the account alone, for a site whose jobs all run as
+// the service account: what one of them refuses, Decide refuses for every job.
+func DecideService(f Facts, r Rules) Decision {
+	m := input{facts: f, rules: r}
+	return conclude([]Step{rootAccount(m), nobodyAccount(m), uidRange(m), minUID(m), lockedAccount(m), expiredAccount(m), nologinShell(m), shellAllowed(m)})
+}
+
 // DecideCleanup grants the cleanup of a job whose config stage was granted the account
 // of the facts and which the site's rules now refuse with the error refused. It checks
 // only the rules that a site cannot change.

@@ -292,6 +292,42 @@ func TestRunAsService(t *testing.T) {
 	}
 }
 
+// TestDecideService: what is refused for the account alone is refused by the same rule for
+// every job, and every rule about the account is among them.
+func TestDecideService(t *testing.T) {
+	seen := map[Rule]bool{}
+	for name, change := range map[string]func(m *input){
+		"usual":          func(*input) {},
+		"root":           func(m *input) { m.facts.Account.UID = 0 },
+		"root's group":   func(m *input) { m.facts.Account.GID = 0 },
+		"nobody":         func(m *input) { m.facts.Account.UID = job.Nobody },
+		"a large id":     func(m *input) { m.facts.Account.GID = 1 << 31 },
+		"a system one":   func(m *input) { m.facts.Account.UID = 998 },
+		"locked":         func(m *input) { m.facts.Aging.Locked = true },
+		"expired":        func(m *input) { m.facts.Aging.Expired = true },
+		"not known":      func(m *input) { m.facts.Aging = passwd.Aging{Locked: true, Expired: true} },
+		"no login":       func(m *input) { m.facts.Account.Shell = testutil.AbsPath(t, "/sbin/nologin") },
+		"another shell":  func(m *input) { m.facts.Account.Shell = testutil.AbsPath(t, "/opt/bash") },
+		"a listed shell": func(m *input) { m.rules.ShellAllow = allow("/bin/bash") },
+	} {
+		m := good(t)
+		m.rules.RunAsService = true
+		change(&m)
+		m.facts.Service = m.facts.Account.UID
+		_, all := m.decide()
+		own := DecideService(m.facts, m.rules)
+		if own.Allowed != all.Allowed || own.Rule != all.Rule || own.Reason != all.Reason {
+			t.Errorf("%s: %+v, and for a job %+v", name, own, all)
+		}
+		seen[own.Rule] = true
+	}
+	for _, r := range []Rule{Default, Root, Nobody, UIDRange, MinUID, Locked, Expired, NologinShell, ShellAllow} {
+		if !seen[r] {
+			t.Errorf("no account is decided by %s", r)
+		}
+	}
+}
+
 func TestFirstRefusalDecides(t *testing.T) {
 	m := good(t)
 	m.facts.Account.UID, m.facts.Aging.Locked, m.rules.UserBlock = 999, true, []string{"alice"}
