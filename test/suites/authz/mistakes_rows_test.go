@@ -63,8 +63,8 @@ func elsewhere() map[string][][3]string {
 		"jacamar-auth": {
 			{suites + "authz/check_test.go", "TestCheckPrivileges", "any account may run it"},
 			{suites + "authz/check_test.go", "TestCheckPrivileges", "nosuid"},
-			{check + "judge_test.go", "TestPrivileged", "fs.ModeSetuid"},
-			{check + "judge_test.go", "TestUnixMode", "fs.ModeSetuid"},
+			{check + "programs_test.go", "TestInstalledPrograms", "setuid for all"},
+			{check + "programs_test.go", "TestUnixMode", "fs.ModeSetuid"},
 		},
 		"an old kernel": {{suites + "authz/kernel_test.go", "TestOldKernel", ""}},
 		"address of the server": {
@@ -81,7 +81,7 @@ func elsewhere() map[string][][3]string {
 			{suites + "install/deployments_test.go", "TestDeployments", "None"},
 			{suites + "install/service_test.go", "TestSudoers", ""},
 			{"internal/auth/internal/privdrop/explain_test.go", "TestSudoThatRefuses", ""},
-			{check + "judge_test.go", "TestRunasOf", "the rule of the package"},
+			{check + "privileges_test.go", "TestRunasOf", "the rule of the package"},
 		},
 		"noexec":         {{check + "judge_test.go", "TestUnsuitable", "noexec"}},
 		"operator's log": {{suites + "authz/log_test.go", "TestUnwritableLog", "no journal"}, {suites + "authz/check_log_test.go", "TestCheckLog", ""}},
@@ -103,7 +103,7 @@ func elsewhere() map[string][][3]string {
 		"check by another account": {
 			{suites + "authz/check_test.go", "TestCheckPrivileges", "root instead of the service"}, {suites + "authz/check_test.go", "TestCheckPrivileges", "capabilities, as the service"},
 		},
-		"SELinux":     {{suites + "install/service_test.go", "TestSELinuxModule", ""}, {check + "confinement_test.go", "TestJudgeLogins", ""}},
+		"SELinux":     {{suites + "install/service_test.go", "TestSELinuxModule", ""}, {check + "programs_test.go", "TestJudgeLogins", ""}},
 		"root_squash": {{suites + "storage/nfs_test.go", "TestOnNFS", "root_squash"}},
 
 		"account unknown, without a shell": {{suites + "authz/account_test.go", "TestAccountState", "B10 nologin"}, {suites + "authz/account_test.go", "TestAccountState", "B10 false"}},

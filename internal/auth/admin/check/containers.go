@@ -39,6 +39,9 @@ func containers(ctx context.Context, s Site) []Line {
 		if !executable(p) {
 			return []Line{fail("install it, or correct general."+engine+".application_path", "containers cannot start: there is no program %s", p)}
 		}
+		if lines := s.runnable(g.Engine().ApplicationPath); len(lines) > 0 {
+			return lines
+		}
 		needed, engine = needed[1:], p
 	}
 	missing := slices.DeleteFunc(needed, func(name string) bool { return locate(engineDirs, name) != "" })

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -182,15 +181,6 @@ func program(t *testing.T, path string) {
 	}
 }
 
-func TestShells(t *testing.T) {
-	site := Site{Config: &config.Config{}, Names: account.System(nil, nil)}
-	site.Config.General.ShellPath = testutil.AbsPath(t, "/bin/bash")
-	found(t, shells(t.Context(), site), "ok scripts run with /bin/bash")
-	site.Config.General.ShellPath = testutil.AbsPath(t, "/nonexistent/bash")
-	site.Config.Auth.ShellAllowlist.Items = []job.AbsPath{testutil.AbsPath(t, "/bin/sh"), testutil.AbsPath(t, "/nonexistent/zsh")}
-	found(t, shells(t.Context(), site), "fail no program /nonexistent/bash", "warn names /nonexistent/zsh")
-}
-
 func TestDataDirectory(t *testing.T) {
 	for text, want := range map[string]string{
 		"$HOME": "ok jobs live in $HOME", "~/ci": "ok jobs live in $HOME/ci", "/nonexistent/x": "fail does not exist", "/etc/passwd": "fail is not a directory",
@@ -208,28 +198,6 @@ func TestParentOf(t *testing.T) {
 	found(t, Site{}.parentOf(testutil.AbsPath(t, dir+"/new")), "ok will be made")
 	found(t, Site{}.parentOf(testutil.AbsPath(t, dir+"/a/b")), "fail neither")
 	found(t, Site{Helper: account.Helper{Required: true}}.parentOf(testutil.AbsPath(t, dir+"/new")), "fail is missing")
-}
-
-// TestPrivileged: a file without privileges may be run by all.
-func TestPrivileged(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "program")
-	program(t, path)
-	stat := func() fs.FileInfo {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info
-	}
-	if privileged(testutil.AbsPath(t, path), stat()) {
-		t.Error("a plain file has privileges")
-	}
-	if err := os.Chmod(path, 0o755|fs.ModeSetuid); err != nil {
-		t.Fatal(err)
-	}
-	if !privileged(testutil.AbsPath(t, path), stat()) {
-		t.Error("a setuid file has none")
-	}
 }
 
 // TestJudgeIssuer: the spelling of the server's address is in every token.
@@ -265,14 +233,4 @@ func TestUnsuitable(t *testing.T) {
 	found(t, unsuitable("/scratch/ci", []string{"rw", "noexec"}), "warn noexec")
 	found(t, unsuitable("/tmp/ci", nil), "warn temporary")
 	found(t, unsuitable("/tmpfs/ci", nil))
-}
-
-func TestUnixMode(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "x")
-	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chmod(file, 0o755|fs.ModeSetuid|fs.ModeSticky)); err != nil {
-		t.Fatal(err)
-	}
-	if info, err := os.Stat(file); err != nil || unixMode(info) != 0o5755 {
-		t.Error(info, err)
-	}
 }

@@ -12,8 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/internal/subprocess"
+	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/programs"
+	"jacamar-ci/internal/settings"
 	"jacamar-ci/internal/version"
 )
 
@@ -21,9 +23,8 @@ import (
 // caller chooses the configuration.
 func authProgram(ctx context.Context, s Site) []Line {
 	lines := s.untrusted(s.Auth)
-	info, err := os.Stat(s.Auth.String())
-	if err == nil && info.Mode().Perm()&0o001 != 0 && privileged(s.Auth, info) {
-		lines = append(lines, fail("run: chmod 0750 "+s.Auth.String(), "%s has privileges and any account may run it (mode %04o)", s.Auth, unixMode(info)))
+	if info, err := os.Stat(s.Auth.String()); err == nil {
+		lines = append(lines, openToAll(s.Auth, info)...)
 	}
 	if len(lines) == 0 {
 		lines = sameVersion(ctx, s.Auth)
@@ -31,13 +32,20 @@ func authProgram(ctx context.Context, s Site) []Line {
 	return or(lines, "%s can be trusted and is of this version", s.Auth)
 }
 
+func openToAll(p job.AbsPath, info fs.FileInfo) []Line {
+	if info.Mode().Perm()&0o001 == 0 || !privileged(p, info) {
+		return nil
+	}
+	return []Line{fail("run: chmod 0750 "+p.String(), "%s has privileges and any account may run it (mode %04o)", p, unixMode(info))}
+}
+
 // unixMode is a mode as chmod(1) has it, with setuid, setgid and sticky bits.
 func unixMode(info fs.FileInfo) uint32 { return info.Sys().(*syscall.Stat_t).Mode & 0o7777 }
 
 // privileged reports whether running the file gives privileges.
 func privileged(p job.AbsPath, info fs.FileInfo) bool {
-	size, err := unix.Getxattr(p.String(), "security.capability", nil)
-	return info.Mode()&fs.ModeSetuid != 0 || (err == nil && size > 0)
+	_, none := unix.Getxattr(p.String(), "security.capability", nil)
+	return info.Mode()&fs.ModeSetuid != 0 || none == nil
 }
 
 // jacamar must be a program that every account can run and none can change.
@@ -46,13 +54,28 @@ func jacamar(ctx context.Context, s Site) []Line {
 	if len(lines) > 0 {
 		return lines
 	}
-	for _, f := range programs.Blocked(s.Jacamar) {
-		lines = append(lines, fail(f.Fix, "the accounts of jobs cannot run %s: %s %s", s.Jacamar, f.Path, f.Problem))
-	}
+	lines = blocked(s.Jacamar)
 	if len(lines) == 0 {
 		lines = append(sameVersion(ctx, s.Jacamar), readable(s.Jacamar)...)
 	}
 	return or(lines, "%s can be trusted, can be run by all and is of this version", s.Jacamar)
+}
+
+// blocked are the reasons why not every account of a job can run a program.
+func blocked(p job.AbsPath) (lines []Line) {
+	for _, f := range programs.Blocked(p) {
+		lines = append(lines, fail(f.Fix, "the accounts of jobs cannot run %s: %s %s", p, f.Path, f.Problem))
+	}
+	return lines
+}
+
+// runnable judges a program of the site's that jobs start as their own accounts, which need
+// not be this one.
+func (s Site) runnable(p job.AbsPath) []Line {
+	if s.Config.Auth.Downscope == settings.None {
+		return nil
+	}
+	return blocked(p)
 }
 
 // fetcher is trusted like jacamar-auth itself: the keys that it fetches identify users.
@@ -88,28 +111,40 @@ func executable(p string) bool {
 }
 
 func shells(ctx context.Context, s Site) []Line {
-	var lines []Line
-	switch p := s.Config.General.ShellPath.String(); {
-	case !executable(p):
-		lines = append(lines, fail("install it or set general.shell_path", "there is no program %s to run scripts with", p))
-	case !isBash(ctx, p):
-		lines = append(lines, fail("set general.shell_path to a Bash, or remove it: the default is /bin/bash", "%s is no Bash, and the runner's scripts need one", p))
+	_, unlisted := s.Names.Shells()
+	lines := append(s.judgeShell(ctx, s.Config.General.ShellPath), judgeShellList(s.Config.Auth.ShellAllowlist, unlisted)...)
+	return or(lines, "scripts run with %s", s.Config.General.ShellPath)
+}
+
+// judgeShell judges the shell of the runner's scripts.
+func (s Site) judgeShell(ctx context.Context, p job.AbsPath) []Line {
+	switch {
+	case !executable(p.String()):
+		return []Line{fail("install it or set general.shell_path", "there is no program %s to run scripts with", p)}
+	case !isBash(ctx, p.String()):
+		return []Line{fail("set general.shell_path to a Bash, or remove it: the default is /bin/bash", "%s is no Bash, and the runner's scripts need one", p)}
 	}
-	if _, err := s.Names.Shells(); err != nil && !s.Config.Auth.ShellAllowlist.Set {
-		lines = append(lines, fail("restore /etc/shells or set auth.shell_allowlist", "%v", err))
+	return s.runnable(p)
+}
+
+// judgeShellList judges the list of login shells, which shells(5) replaces where it is not
+// set; unlisted is why that cannot be read.
+func judgeShellList(allow config.List[job.AbsPath], unlisted error) (lines []Line) {
+	if unlisted != nil && !allow.Set {
+		lines = append(lines, fail("restore /etc/shells or set auth.shell_allowlist", "%v", unlisted))
 	}
-	for _, p := range s.Config.Auth.ShellAllowlist.Items {
+	for _, p := range allow.Items {
 		if !executable(p.String()) {
 			lines = append(lines, warn("remove it from the list", "auth.shell_allowlist names %s, which is no program here", p))
 		}
 	}
-	return or(lines, "scripts run with %s", s.Config.General.ShellPath)
+	return lines
 }
 
 // isBash reports whether a shell has the version that Bash alone has.
 func isBash(ctx context.Context, shell string) bool {
-	r, err := output(ctx, shell, "-c", `echo "${BASH_VERSION:+bash}"`)
-	return err == nil && strings.TrimSpace(string(r.Stdout)) == "bash"
+	r, _ := output(ctx, shell, "-c", `echo "${BASH_VERSION:+bash}"`) // what does not start has no output
+	return strings.TrimSpace(string(r.Stdout)) == "bash"
 }
 
 // readable warns of a jacamar that its account can read: the kernel lets that account
@@ -137,16 +172,18 @@ func script(p job.AbsPath) bool {
 
 // selinux looks for logins that SELinux confines: jobs run in the domain of the
 // runner's service, and may do what such a login may not.
-func selinux(context.Context, Site) []Line {
-	enforce, err := os.ReadFile("/sys/fs/selinux/enforce")
-	if err != nil || strings.TrimSpace(string(enforce)) != "1" {
+func selinux(context.Context, Site) []Line { return selinuxBelow("/") }
+
+func selinuxBelow(root string) []Line {
+	enforce, _ := os.ReadFile(path.Join(root, "sys/fs/selinux/enforce")) // a kernel without SELinux has none
+	if strings.TrimSpace(string(enforce)) != "1" {
 		return nil
 	}
-	config, err := os.ReadFile("/etc/selinux/config")
+	config, err := os.ReadFile(path.Join(root, "etc/selinux/config"))
 	if err != nil {
 		return []Line{warn("run this check as root", "SELinux is enforcing, and its configuration cannot be read: %v", err)}
 	}
-	file := path.Join("/etc/selinux", policyType(string(config)), "seusers")
+	file := path.Join(root, "etc/selinux", policyType(string(config)), "seusers")
 	users, err := os.ReadFile(file)
 	if err != nil {
 		return []Line{warn("run this check as root", "SELinux is enforcing, and the users of its policy cannot be read: %v", err)}

@@ -30,6 +30,11 @@ func scheduler(ctx context.Context, s Site) []Line {
 		return []Line{fail("install the batch system's commands, or name their directory in batch.scheduler_bin",
 			"there is no %s in %s", strings.Join(missing, ", "), strings.Join(places, " or "))}
 	}
+	if p, err := job.ParseAbsPath(locate(places, programs[0])); err == nil { // the others are installed as it is
+		if lines := s.runnable(p); len(lines) > 0 {
+			return lines
+		}
+	}
 	lines := []Line{ok("%s are in %s", strings.Join(programs, ", "), strings.Join(places, " or "))}
 	return append(lines, alive(ctx, s, places, system)...)
 }

@@ -17,7 +17,7 @@ func slurmSite(t *testing.T, bin string) Site {
 }
 
 func TestSchedulerPrograms(t *testing.T) {
-	bin := t.TempDir()
+	bin := openDir(t)
 	found(t, scheduler(t.Context(), Site{Config: &config.Config{General: config.General{General: settings.General{Executor: settings.Shell}}}}))
 	site := slurmSite(t, bin)
 	found(t, scheduler(t.Context(), site), "fail no sbatch, squeue, scontrol, scancel in ")
@@ -27,6 +27,8 @@ func TestSchedulerPrograms(t *testing.T) {
 	if got := scheduler(t.Context(), site); got[0].Result != OK {
 		t.Errorf("%+v, want the programs found", got[0])
 	}
+	testutil.Must(t, os.Chmod(bin, 0o750))
+	found(t, scheduler(t.Context(), site), "fail the accounts of jobs cannot run "+bin+"/sbatch: "+bin+" has mode 0750")
 	site.Config.Batch.SlurmSacct = true
 	found(t, scheduler(t.Context(), site), "fail no sacct in "+bin)
 }
