@@ -55,7 +55,7 @@ func TestWholeJob(t *testing.T) {
 func (p *place) wantSuccess(stage job.Stage) {
 	p.t.Helper()
 	if o := p.run(stage); o.status != 0 || o.errs != "" {
-		p.t.Fatalf("%s ended with %d: %s%s", stage, o.status, o.out, o.errs)
+		p.t.Fatalf("%s ended with %d: %s%s\nthe log has %v", stage, o.status, o.out, o.errs, p.records())
 	}
 }
 

@@ -28,6 +28,9 @@ func TestLookupOfTheCurrentUser(t *testing.T) {
 }
 
 func TestLookupOfRealAccounts(t *testing.T) {
+	if !inOwnEtc(t) {
+		return
+	}
 	name := temporaryAccount(t)
 	t.Run("with no further group", func(t *testing.T) { agreesWithID(t, name) })
 
@@ -69,6 +72,9 @@ func TestLookupOfRealAccounts(t *testing.T) {
 }
 
 func TestFactsOfRealAccounts(t *testing.T) {
+	if !inOwnEtc(t) {
+		return
+	}
 	name := temporaryAccount(t)
 	a, err := System(nil, nil).Lookup(t.Context(), testutil.Username(t, name))
 	if err != nil {
@@ -155,15 +161,41 @@ func idsOf(t *testing.T, name string) []uint32 {
 	return ids
 }
 
-// temporaryAccount makes an account and a group of the same name.
-func temporaryAccount(t *testing.T) string {
+// ownEtc is the variable that marks a process with an /etc of its own.
+const ownEtc = "JACAMAR_TEST_OWN_ETC"
+
+// inOwnEtc reports whether this process has an /etc of its own. If not, the test is run in one
+// that has: useradd(8) and the like replace /etc/passwd, and with that the kernel removes the
+// mounts over it of the namespaces that tests of other packages have at the same time
+// (mount_namespaces(7)).
+func inOwnEtc(t *testing.T) bool {
 	t.Helper()
+	if os.Getenv(ownEtc) != "" {
+		return true
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make accounts")
 	}
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c",
+		`set -e; cp -a /etc/. "$1"; mount --bind "$1" /etc; exec "$2" -test.run "^$3\$" -test.v`, "sh", t.TempDir(), os.Args[0], t.Name())
+	cmd.Env = append(os.Environ(), ownEtc+"=1")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {
+		t.Errorf("%v: %s", err, out)
+	}
+	return false
+}
+
+// temporaryAccount makes an account and a group of the same name.
+func temporaryAccount(t *testing.T) string {
+	t.Helper()
 	name := fmt.Sprintf("jci-t%d", os.Getpid())
 	command(t, "useradd", "--user-group", "--no-create-home", "--shell", "/bin/bash", name)
 	t.Cleanup(func() { command(t, "userdel", "--force", name) })
+	machines, err := os.ReadFile(fmt.Sprintf("/proc/%d/root/etc/passwd", os.Getppid()))
+	if err != nil || strings.Contains(string(machines), name) {
+		t.Fatalf("the machine's /etc/passwd has %s: %v", name, err)
+	}
 	return name
 }
 
