@@ -83,9 +83,14 @@ func TestMarkDuringSets(t *testing.T) {
 // after the job is refused or recorded. No event is lost.
 func TestCreateDuringReaps(t *testing.T) {
 	j, p := open(t)
-	recorded := map[string]bool{}
+	recorded, reaped := map[string]bool{}, make(chan struct{}, 1)
 	meanwhile(func() {
 		for n := 0; len(recorded) < 1000; n++ {
+			// A live file takes a limited number of events (maxLiveFile): one that nobody ends
+			// would be full.
+			if n%100 == 99 {
+				<-reaped
+			}
 			reason := fmt.Sprint(n)
 			l, err := j.Create(key, At(start.Add(time.Duration(n)*time.Second), Granted, Context{Reason: reason}))
 			if errors.Is(err, ErrTaken) {
@@ -101,6 +106,10 @@ func TestCreateDuringReaps(t *testing.T) {
 		case err == nil:
 			if err := l.End(At(start, Reaped, Context{})); err != nil {
 				t.Errorf("end: %v", err)
+			}
+			select {
+			case reaped <- struct{}{}:
+			default:
 			}
 		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errInUse):
 			t.Errorf("take over: %v", err)

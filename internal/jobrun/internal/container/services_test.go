@@ -104,7 +104,8 @@ func TestServiceEnvironment(t *testing.T) {
 	one := serviceOf("one", `env; ls -l /proc/self/fd >"$TMPDIR/fds"; grep ' [34] -> pipe:' "$TMPDIR/fds" && echo a pipe; echo end`)
 	s := &Services{Private: true, Debug: true, List: []Service{one}}
 	_, out := supervised(t, s, `while [ ! -e @DIR@/s0/code ]; do sleep 0.1; done`)
-	for _, text := range []string{"OF_ENGINE=it's $HOME", "HOME=/tmp/services-", "TMPDIR=/tmp/services-", "end"} {
+	dir := filepath.Join(os.TempDir(), "services-")
+	for _, text := range []string{"OF_ENGINE=it's $HOME", "HOME=" + dir, "TMPDIR=" + dir, "end"} {
 		if !strings.Contains(out, "[service:one] "+text) {
 			t.Errorf("no %q in:\n%s", text, out)
 		}
