@@ -20,31 +20,40 @@ import (
 // runnerConfig judges the runner's own file: whether it calls jacamar-auth as it must be
 // called, and who can read the runner's token.
 func runnerConfig(_ context.Context, s Site) []Line {
-	file := s.RunnerConfig
-	named := file != ""
-	if !named {
-		file = setup.UsualRunnerConfig
+	j := runnerJudge{s, s.RunnerConfig, true}
+	if j.file == "" {
+		j.file, j.named = setup.UsualRunnerConfig, false
 	}
-	info, err := os.Stat(file)
-	switch {
-	case err != nil && !named && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)):
-		return nil // this runner's file is elsewhere, or not this account's to read
-	case err != nil:
-		return []Line{fail("name the runner's config.toml by --runner-config", "%v", err)}
+	info, err := os.Stat(j.file)
+	if err != nil {
+		return j.missing(err)
 	}
-	lines := tokenReaders(file, info.Mode())
-	text, err := os.ReadFile(file)
+	lines := tokenReaders(j.file, info.Mode())
+	text, err := os.ReadFile(j.file)
 	if err != nil {
 		return append(lines, warn("run this check as root", "cannot read the runner's configuration: %v", err))
 	}
-	var c runnerFile
-	if _, err := toml.Decode(string(text), &c); err != nil {
-		return append(lines, fail("correct it, as the runner reports it", "%s: %v", file, err))
+	return append(lines, j.text(string(text), len(lines) == 0)...)
+}
+
+// missing judges a file that is not found. The usual one of another runner is elsewhere, or
+// not this account's to read.
+func (j runnerJudge) missing(err error) []Line {
+	if !j.named && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+		return nil
 	}
-	r := runnerJudge{s, file, named}
-	lines = append(lines, r.judge(c)...)
-	if len(lines) == 0 && r.concerned(c) {
-		return []Line{ok("%s calls %s in every stage", file, s.Auth)}
+	return []Line{fail("name the runner's config.toml by --runner-config", "%v", err)}
+}
+
+// text judges what the file contains; well is set where nothing else is wrong with it.
+func (j runnerJudge) text(text string, well bool) []Line {
+	var c runnerFile
+	if _, err := toml.Decode(text, &c); err != nil {
+		return []Line{fail("correct it, as the runner reports it", "%s: %v", j.file, err)}
+	}
+	lines := j.judge(c)
+	if len(lines) == 0 && well && j.concerned(c) {
+		return []Line{ok("%s calls %s in every stage", j.file, j.Auth)}
 	}
 	return lines
 }

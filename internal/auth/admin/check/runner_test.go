@@ -1,11 +1,14 @@
 package check
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/admin/setup"
 	"jacamar-ci/internal/config"
@@ -83,6 +86,68 @@ func runnerSite(t *testing.T, file string) Site {
 	}
 	s.Config.General.KillTimeout = setup.KillTimeout
 	return s
+}
+
+// TestRunnersOfThisInstallation: in the usual file only a runner that calls this jacamar-auth,
+// or gives its configuration, is judged, and the fix is for that runner alone.
+func TestRunnersOfThisInstallation(t *testing.T) {
+	const (
+		auth   = "config_exec = '/opt/jacamar/bin/jacamar-auth'\n"
+		file   = "config_args = ['config', '--configuration', '/etc/gitlab-runner/jacamar.toml']\n"
+		table  = "[[runners]]\nname = 'a b'\nexecutor = 'custom'\n[runners.custom]\n"
+		rest   = " prepare_exec is missing"
+		stages = " run_exec is missing"
+		end    = " cleanup_exec is missing"
+		late   = "warn shutdown_timeout of 30s"
+	)
+	for name, tt := range map[string]struct {
+		named bool
+		text  string
+		want  []string
+		fix   string
+	}{
+		"our program":                 {false, table + auth + file, []string{"fail" + rest, "fail" + stages, "fail" + end, late}, "--runner 'a b'"},
+		"our program alone":           {false, table + auth, []string{"fail config_args is []", "fail" + rest, "fail" + stages, "fail" + end, late}, "--runner 'a b'"},
+		"our configuration alone":     {false, table + "config_exec = '/usr/bin/x'\n" + file, []string{`fail config_exec is "/usr/bin/x"`, "fail" + rest, "fail" + stages, "fail" + end, late}, "--runner 'a b'"},
+		"another installation":        {false, table + "config_exec = '/usr/bin/jacamar-auth'\n", nil, ""},
+		"another one, but named":      {true, table + "config_exec = '/usr/bin/jacamar-auth'\n", []string{`fail config_exec is "/usr/bin/jacamar-auth"`, "fail" + rest, "fail" + stages, "fail" + end, late}, ""},
+		"another executor":            {false, "[[runners]]\nexecutor = 'docker'\n", nil, ""},
+		"another executor, but named": {true, "[[runners]]\nexecutor = 'docker'\n", []string{"warn no runner of"}, "init --wire --configuration /etc/gitlab-runner/jacamar.toml --runner-config f\n"},
+		"jobs without Jacamar":        {false, "[[runners]]\nexecutor = 'shell'\n", []string{"warn no runner of"}, "--runner-config f\n"},
+		"no runner":                   {false, "", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := runnerJudge{runnerSite(t, "f"), "f", tt.named}.text(tt.text, true)
+			found(t, got, tt.want...)
+			if !strings.Contains(fixes(got), tt.fix) {
+				t.Errorf("no fix %q in %q", tt.fix, fixes(got))
+			}
+		})
+	}
+}
+
+// TestMissingRunnerConfig: the usual file is a finding only where it cannot be examined for
+// another reason than that it is not there, or not for this account.
+func TestMissingRunnerConfig(t *testing.T) {
+	for _, tt := range []struct {
+		err   error
+		named bool
+		want  []string
+	}{
+		{fs.ErrNotExist, true, []string{"fail not exist"}}, {fs.ErrPermission, true, []string{"fail permission"}}, {unix.EIO, true, []string{"fail input/output error"}},
+		{fs.ErrNotExist, false, nil}, {fs.ErrPermission, false, nil}, {unix.EIO, false, []string{"fail input/output error"}},
+	} {
+		found(t, runnerJudge{file: "f", named: tt.named}.missing(tt.err), tt.want...)
+	}
+}
+
+// TestWithoutConfiguration: the runner's times are compared with the default.
+func TestWithoutConfiguration(t *testing.T) {
+	j := runnerJudge{file: "f", named: true}
+	if j.killTimeout() != setup.KillTimeout {
+		t.Error(j.killTimeout())
+	}
+	found(t, j.shutdown(runnerFile{ShutdownTimeout: int(setup.KillTimeout.Seconds())}), "warn shutdown_timeout of 2m0s")
 }
 
 func TestRunnerConfigOfOthers(t *testing.T) {
