@@ -25,17 +25,23 @@ func helper(_ context.Context, s Site) []Line {
 }
 
 // serviceAccount is the account of the runner's service, where jacamar-auth has no
-// rights of its own and this process is root. It is the owner of the state.
+// rights of its own and this process is root.
 func serviceAccount(ctx context.Context, s Site) (job.Username, bool) {
-	owner, ok := statOf(s.StateDir)
-	if s.UID != 0 || !ok || owner.Uid == 0 {
+	uid := s.service()
+	if uid == s.UID {
 		return job.Username{}, false
 	}
-	if s.Helper.InUse && job.UID(owner.Uid) == s.Helper.UID {
-		return job.Username{}, false
-	}
-	name, err := s.Names.Owner(ctx, job.Account{UID: job.UID(owner.Uid)})
+	name, err := s.Names.Owner(ctx, job.Account{UID: uid})
 	return name, err == nil
+}
+
+// service is the id of that account: the owner of the state, unless that is the helper's.
+func (s Site) service() job.UID {
+	owner, ok := statOf(s.StateDir)
+	if s.UID != 0 || !ok || s.Helper.InUse && job.UID(owner.Uid) == s.Helper.UID {
+		return s.UID
+	}
+	return job.UID(owner.Uid)
 }
 
 func statOf(p job.AbsPath) (*syscall.Stat_t, bool) {

@@ -25,32 +25,42 @@ const podmanHPC = "podman-hpc"
 
 // containers makes the namespaces of a job's container, as an account without privileges.
 func containers(ctx context.Context, s Site) []Line {
-	g := s.Config.General
-	if g.RunMechanism == "" {
+	if s.Config.General.RunMechanism == "" {
 		return nil
 	}
-	engine := string(g.RunMechanism)
-	needed := slices.Concat(engines.Programs(g.RunMechanism, s.Config.Container.CacheForm), cell.Cell{}.Programs())
-	if p := g.Engine().ApplicationPath.String(); p != "" {
-		if path.Base(p) == podmanHPC {
-			return []Line{fail(`name podman in general.podman.application_path; [[container.module]] and container.cache_form = "squashfs" are for GPUs, MPI and storage that nodes share`,
-				"containers cannot start: %s does not accept the options by which each start has a storage of its own", p)}
-		}
-		if !executable(p) {
-			return []Line{fail("install it, or correct general."+engine+".application_path", "containers cannot start: there is no program %s", p)}
-		}
-		if lines := s.runnable(g.Engine().ApplicationPath); len(lines) > 0 {
-			return lines
-		}
-		needed, engine = needed[1:], p
+	engine, lines := judgeEngine(s, engineDirs)
+	if len(lines) > 0 {
+		return lines
 	}
-	missing := slices.DeleteFunc(needed, func(name string) bool { return locate(engineDirs, name) != "" })
-	if len(missing) > 0 {
-		return []Line{fail("install the engine's package and util-linux", "containers cannot start: there is no %s in %s", strings.Join(missing, ", "), strings.Join(engineDirs, ", "))}
-	}
-	lines := []Line{ok("containers run with %s", engine)}
 	network, line := servicesNetwork(s)
-	return slices.Concat(lines, engineOptions(s), line, startCell(ctx, s, cell.Cell{Network: network}), imageStorage(s))
+	return slices.Concat([]Line{ok("containers run with %s", engine)}, engineOptions(s), line, startCell(ctx, s, cell.Cell{Network: network}), imageStorage(s))
+}
+
+// judgeEngine looks for the programs that a container needs in the directories. The engine's
+// own is the first.
+func judgeEngine(s Site, places []string) (engine string, lines []Line) {
+	g := s.Config.General
+	engine = string(g.RunMechanism)
+	needed := slices.Concat(engines.Programs(g.RunMechanism, s.Config.Container.CacheForm), cell.Cell{}.Programs())
+	if p := g.Engine().ApplicationPath; !p.IsZero() {
+		needed, engine, lines = needed[1:], p.String(), judgeNamed(s, p)
+	}
+	if missing := lacking(needed, places); len(missing) > 0 {
+		lines = append(lines, fail("install the engine's package and util-linux", "containers cannot start: there is no %s in %s", strings.Join(missing, ", "), strings.Join(places, ", ")))
+	}
+	return engine, lines
+}
+
+// judgeNamed judges an engine that the configuration names by its path.
+func judgeNamed(s Site, p job.AbsPath) []Line {
+	switch {
+	case path.Base(p.String()) == podmanHPC:
+		return []Line{fail(`name podman in general.podman.application_path; [[container.module]] and container.cache_form = "squashfs" are for GPUs, MPI and storage that nodes share`,
+			"containers cannot start: %s does not accept the options by which each start has a storage of its own", p)}
+	case !executable(p.String()):
+		return []Line{fail("install it, or correct general."+string(s.Config.General.RunMechanism)+".application_path", "containers cannot start: there is no program %s", p)}
+	}
+	return s.runnable(p)
 }
 
 // engineOptions judges the site's options of the engine, as prepare does.
@@ -82,7 +92,15 @@ func servicesNetwork(s Site) (bool, []Line) {
 
 const cellLimit = 20 * time.Second
 
+// startCell starts one that does nothing.
 func startCell(ctx context.Context, s Site, c cell.Cell) []Line {
+	begin := time.Now()
+	r, err := s.cellCommand(c).Run(ctx)
+	return judgeCell(r, err, time.Since(begin), namespaceFix("/proc/sys"))
+}
+
+// cellCommand is the start of a cell without privileges.
+func (s Site) cellCommand(c cell.Cell) subprocess.Command {
 	argv := c.Argv([]string{"true"})
 	command := subprocess.Command{
 		Path: locate(engineDirs, argv[0]), Args: argv[1:], Env: []string{"PATH=" + strings.Join(engineDirs, ":")}, NoNewPrivs: true,
@@ -91,25 +109,28 @@ func startCell(ctx context.Context, s Site, c cell.Cell) []Line {
 	if s.UID == 0 {
 		command.As = &thread.IDs{UID: job.Nobody, GID: job.Nobody}
 	}
-	begin := time.Now()
-	r, err := command.Run(ctx)
+	return command
+}
+
+func judgeCell(r subprocess.Result, err error, took time.Duration, fix string) []Line {
 	switch {
 	case err != nil:
-		return []Line{fail(namespaceFix(), "the namespaces of a container cannot be made: %v", err)}
+		return []Line{fail(fix, "the namespaces of a container cannot be made: %v", err)}
 	case r.Code != 0:
-		return []Line{fail(namespaceFix(), "an account without privileges cannot make the namespaces of a container: %s", job.Clip(strings.TrimSpace(string(r.Stderr))))}
+		return []Line{fail(fix, "an account without privileges cannot make the namespaces of a container: %s", job.Clip(strings.TrimSpace(string(r.Stderr))))}
 	}
-	return []Line{ok("an account without privileges can make the namespaces of a container (%v)", time.Since(begin).Round(time.Millisecond))}
+	return []Line{ok("an account without privileges can make the namespaces of a container (%v)", took.Round(time.Millisecond))}
 }
 
 // namespaceFix finds the setting of the kernel that forbids user namespaces.
-func namespaceFix() string {
+func namespaceFix(settings string) string {
 	for _, one := range []struct{ file, forbids, fix string }{
-		{"/proc/sys/user/max_user_namespaces", "0", "run: sysctl user.max_user_namespaces=10000"},
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "run: sysctl kernel.unprivileged_userns_clone=1"},
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "run: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or write a profile for unshare(1)"},
+		{"user/max_user_namespaces", "0", "run: sysctl user.max_user_namespaces=10000"},
+		{"kernel/unprivileged_userns_clone", "0", "run: sysctl kernel.unprivileged_userns_clone=1"},
+		{"kernel/apparmor_restrict_unprivileged_userns", "1", "run: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or write a profile for unshare(1)"},
 	} {
-		if text, err := os.ReadFile(one.file); err == nil && strings.TrimSpace(string(text)) == one.forbids {
+		text, _ := os.ReadFile(path.Join(settings, one.file)) // a kernel without the setting does not forbid by it
+		if strings.TrimSpace(string(text)) == one.forbids {
 			return one.fix
 		}
 	}
@@ -121,17 +142,32 @@ var remote = []string{"nfs", "nfs4", "lustre", "gpfs", "beegfs", "cifs", "smb3",
 
 // imageStorage looks at the file system of the images, where the configuration names it.
 func imageStorage(s Site) []Line {
-	dir := s.Config.Container.CacheDir.String()
-	if dir == "" && !s.Config.General.DataDir.BelowHome() && !s.Config.General.DataDir.HasVariables() {
-		dir = s.Config.General.DataDir.String()
+	dir := s.imageDir()
+	if dir == "" {
+		return nil
 	}
-	if dir == "" || s.Config.General.RunMechanism != settings.Podman || s.Config.Container.CacheForm == settings.SquashfsForm {
-		return nil // an image in one file can be on any file system
+	return judgeStorage(dir, mounts.Of(dir).Type)
+}
+
+// imageDir is the directory of the layers of images, "" where only a job knows it, and where
+// an image is one file, which can be on any file system.
+func (s Site) imageDir() string {
+	data := s.Config.General.DataDir
+	switch c := s.Config.Container; {
+	case s.Config.General.RunMechanism != settings.Podman || c.CacheForm == settings.SquashfsForm:
+		return ""
+	case !c.CacheDir.IsZero():
+		return c.CacheDir.String()
+	case data.BelowHome() || data.HasVariables():
+		return ""
 	}
-	m := mounts.Of(dir)
-	if slices.Contains(remote, m.Type) || strings.HasPrefix(m.Type, "fuse") {
+	return data.String()
+}
+
+func judgeStorage(dir, kind string) []Line {
+	if slices.Contains(remote, kind) || strings.HasPrefix(kind, "fuse") {
 		return []Line{warn("set container.cache_form = \"squashfs\", or container.cache_dir to a directory on a local disk, which all accounts can write (mode 1777)",
-			"images would be stored in %s, whose file system (%s) cannot contain their layers", dir, m.Type)}
+			"images would be stored in %s, whose file system (%s) cannot contain their layers", dir, kind)}
 	}
-	return []Line{ok("images are stored in %s (%s)", dir, m.Type)}
+	return []Line{ok("images are stored in %s (%s)", dir, kind)}
 }

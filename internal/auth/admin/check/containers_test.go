@@ -1,15 +1,21 @@
 package check
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"jacamar-ci/internal/auth/internal/subprocess"
 	"jacamar-ci/internal/cell"
 	"jacamar-ci/internal/config"
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/engines"
 	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func containerSite(t *testing.T, program, cache string) Site {
@@ -26,15 +32,48 @@ func containerSite(t *testing.T, program, cache string) Site {
 }
 
 func TestContainers(t *testing.T) {
-	if lines := containers(t.Context(), Site{Config: &config.Config{}}); lines != nil {
-		t.Errorf("without run_mechanism: %v", lines)
+	found(t, containers(t.Context(), Site{Config: &config.Config{}}))
+	got := containers(t.Context(), containerSite(t, "/no/such/podman", "/"))
+	if len(got) == 0 || got[0].Result != Fail || !strings.Contains(got[0].Text, "no program /no/such/podman") {
+		t.Errorf("%+v", got)
 	}
-	s := containerSite(t, "/no/such/podman", "/")
-	if lines := containers(t.Context(), s); len(lines) != 1 || lines[0].Result != Fail || !strings.Contains(lines[0].Text, "/no/such/podman") {
-		t.Errorf("%v", lines)
+}
+
+// TestJudgeEngine: a container needs its engine, the engine's helpers and those of its cell.
+func TestJudgeEngine(t *testing.T) {
+	bin := openDir(t)
+	for _, name := range slices.Concat(engines.Programs(settings.Podman, ""), cell.Cell{}.Programs(), []string{"closed", podmanHPC}) {
+		program(t, filepath.Join(bin, name))
 	}
-	if lines := containers(t.Context(), containerSite(t, "/bin/podman-hpc", "/")); len(lines) != 1 || lines[0].Result != Fail || !strings.Contains(lines[0].Fix, "cache_form") {
-		t.Errorf("%v", lines)
+	testutil.Must(t, os.Chmod(filepath.Join(bin, "closed"), 0o700))
+	for name, tt := range map[string]struct {
+		path   string // of the engine, "" for none
+		form   settings.CacheForm
+		places []string
+		want   []string
+		fix    string
+	}{
+		"installed":            {"", "", []string{bin}, nil, ""},
+		"named":                {bin + "/podman", "", []string{bin}, nil, ""},
+		"named elsewhere":      {bin + "/podman", "", []string{"/nonexistent"}, []string{"fail no " + strings.Join(slices.Concat(engines.Programs(settings.Podman, "")[1:], cell.Cell{}.Programs()), ", ") + " in /nonexistent"}, "util-linux"},
+		"not installed":        {"", "", []string{"/nonexistent"}, []string{"fail no podman, "}, "util-linux"},
+		"no squashfs":          {"", settings.SquashfsForm, []string{bin}, []string{"fail mksquashfs"}, "util-linux"},
+		"named, and not there": {bin + "/none", "", []string{bin}, []string{"fail no program " + bin + "/none"}, "general.podman.application_path"},
+		"closed to accounts":   {bin + "/closed", "", []string{bin}, []string{"fail the accounts of jobs cannot run"}, "chmod o+x"},
+		"NERSC's":              {bin + "/" + podmanHPC, "", []string{bin}, []string{"fail does not accept the options"}, "cache_form"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := Site{Config: &config.Config{}}
+			s.Config.General.RunMechanism, s.Config.Container.CacheForm = settings.Podman, tt.form
+			if tt.path != "" {
+				s.Config.General.Podman.ApplicationPath = testutil.AbsPath(t, tt.path)
+			}
+			engine, got := judgeEngine(s, tt.places)
+			found(t, got, tt.want...)
+			if tt.path == "" && engine != "podman" || tt.path != "" && engine != tt.path || !strings.Contains(fixes(got), tt.fix) {
+				t.Errorf("%q, %+v", engine, got)
+			}
+		})
 	}
 }
 
@@ -70,6 +109,45 @@ func TestStartCell(t *testing.T) {
 	}
 }
 
+// TestCellCommand: root tries what an account without privileges can do.
+func TestCellCommand(t *testing.T) {
+	if as := (Site{}).cellCommand(cell.Cell{}).As; as == nil || as.UID != job.Nobody || as.GID != job.Nobody {
+		t.Errorf("root: %+v", as)
+	}
+	if as := (Site{UID: 7}).cellCommand(cell.Cell{}).As; as != nil {
+		t.Errorf("another account: %+v", as)
+	}
+}
+
+func TestJudgeCell(t *testing.T) {
+	refused := subprocess.Result{Code: 1, Stderr: []byte("unshare: not permitted\n")}
+	found(t, judgeCell(subprocess.Result{}, nil, 1200*time.Microsecond, "x"), "ok an account without privileges can make the namespaces of a container (1ms)")
+	found(t, judgeCell(refused, nil, 0, "x"), "fail cannot make the namespaces of a container: unshare: not permitted")
+	found(t, judgeCell(refused, errors.New("no unshare"), 0, "x"), "fail cannot be made: no unshare")
+}
+
+// TestNamespaceFix: the setting that forbids user namespaces on each kind of system.
+func TestNamespaceFix(t *testing.T) {
+	for name, tt := range map[string]struct {
+		settings map[string]string
+		want     string
+	}{
+		"a container": {map[string]string{"user/max_user_namespaces": "63432\n"}, "in a container"},
+		"RHEL 7":      {map[string]string{"user/max_user_namespaces": "0\n"}, "user.max_user_namespaces=10000"},
+		"Debian":      {map[string]string{"user/max_user_namespaces": "63432\n", "kernel/unprivileged_userns_clone": "0\n"}, "kernel.unprivileged_userns_clone=1"},
+		"Ubuntu":      {map[string]string{"kernel/unprivileged_userns_clone": "1\n", "kernel/apparmor_restrict_unprivileged_userns": "1\n"}, "kernel.apparmor_restrict_unprivileged_userns=0"},
+	} {
+		dir := t.TempDir()
+		for file, text := range tt.settings {
+			path := filepath.Join(dir, file)
+			testutil.Must(t, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600))
+		}
+		if got := namespaceFix(dir); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 // Jobs have a network of their own for services where the site does not choose another.
 func TestServicesNetwork(t *testing.T) {
 	for network, want := range map[settings.ServicesNetwork]bool{settings.ServicesPrivate: true, settings.ServicesHost: false, settings.ServicesOff: false} {
@@ -82,19 +160,41 @@ func TestServicesNetwork(t *testing.T) {
 	}
 }
 
+// TestImageDir: only layers need a certain file system, and only some directories are known.
+func TestImageDir(t *testing.T) {
+	for name, tt := range map[string]struct {
+		mechanism   settings.Mechanism
+		form        settings.CacheForm
+		cache, data string
+		want        string
+	}{
+		"below data_dir":         {settings.Podman, "", "", "/lustre", "/lustre"},
+		"a directory of its own": {settings.Podman, "", "/local", "/lustre", "/local"},
+		"and homes":              {settings.Podman, "", "/local", "$HOME", "/local"},
+		"below homes":            {settings.Podman, "", "", "$HOME", ""},
+		"by a variable":          {settings.Podman, "", "", "/scratch/$PROJECT", ""},
+		"one file":               {settings.Podman, settings.SquashfsForm, "", "/lustre", ""},
+		"one file, elsewhere":    {settings.Podman, settings.SquashfsForm, "/local", "/lustre", ""},
+		"of Apptainer":           {settings.Apptainer, "", "/local", "/lustre", ""},
+	} {
+		s := Site{Config: &config.Config{}}
+		s.Config.General.RunMechanism, s.Config.Container.CacheForm = tt.mechanism, tt.form
+		testutil.Must(t, s.Config.General.DataDir.UnmarshalText([]byte(tt.data)))
+		if tt.cache != "" {
+			s.Config.Container.CacheDir = testutil.AbsPath(t, tt.cache)
+		}
+		if got := s.imageDir(); got != tt.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestImageStorage(t *testing.T) {
-	local := containerSite(t, "/bin/true", "/")
-	if lines := imageStorage(local); len(lines) != 1 {
-		t.Errorf("%v", lines)
+	for kind, want := range map[string]string{
+		"ext4": "ok images are stored in /x (ext4)", "xfs": "ok", "tmpfs": "ok", "nfs4": "warn file system (nfs4) cannot contain", "lustre": "warn", "fuse.sshfs": "warn", "fuseblk": "warn", "": "ok",
+	} {
+		found(t, judgeStorage("/x", kind), want)
 	}
-	if lines := imageStorage(containerSite(t, "/bin/true", "/proc")); len(lines) != 1 || !strings.Contains(lines[0].Text, "proc") {
-		t.Errorf("%v", lines)
-	}
-	files := containerSite(t, "/bin/true", "/proc")
-	if files.Config.Container.CacheForm = settings.SquashfsForm; imageStorage(files) != nil {
-		t.Error("files need no local disk")
-	}
-	if slices.Contains(remote, "ext4") || slices.Contains(remote, "xfs") {
-		t.Error("local file systems are counted as remote")
-	}
+	found(t, imageStorage(containerSite(t, "/bin/true", "/proc")), "ok images are stored in /proc (proc)")
+	found(t, imageStorage(Site{Config: &config.Config{}}))
 }

@@ -21,7 +21,7 @@ import (
 // change another's. It is judged by the function that judges it for a job.
 func dataDirectory(ctx context.Context, s Site) []Line {
 	dir := s.Config.General.DataDir.String()
-	if !strings.HasPrefix(dir, "/") {
+	if data := s.Config.General.DataDir; data.BelowHome() || data.HasVariables() {
 		return or(s.judgeHome(ctx), "jobs live in %s of their account", dir)
 	}
 	p, err := job.ParseAbsPath(dir)
@@ -49,7 +49,10 @@ func dataDirectory(ctx context.Context, s Site) []Line {
 // where others can write that one, no directory of root's is made in it.
 func (s Site) missing(dir string) Line {
 	above := path.Dir(dir)
-	for _, err := os.Stat(above); err != nil && above != "/"; _, err = os.Stat(above) {
+	for above != "/" {
+		if _, err := os.Stat(above); err == nil {
+			break
+		}
 		above = path.Dir(above)
 	}
 	if p, err := job.ParseAbsPath(above); err == nil {
@@ -104,7 +107,7 @@ func (s Site) dataTrust() trustedfile.Trust {
 	case s.makesDirectories():
 		return basedir.Trust()
 	case s.Config.Auth.Downscope == settings.None:
-		return trustedfile.Jobs(s.UID)
+		return trustedfile.Jobs(s.service())
 	}
 	return trustedfile.Jobs(0)
 }
@@ -141,15 +144,21 @@ func (s Site) judgeDataDir(dir string, mode fs.FileMode) (lines []Line) {
 	return lines
 }
 
-// judgeHome judges the home of this account, where all jobs are its own. The homes
-// of other accounts are judged by their jobs: no privileged program looks into them.
+// judgeHome judges the home of this account, where all jobs are its own.
 func (s Site) judgeHome(ctx context.Context) []Line {
-	if s.Config.Auth.Downscope != settings.None || s.UID == 0 {
+	home := s.ownHome(ctx)
+	if home.IsZero() {
 		return nil
 	}
-	account, err := s.Names.ByUID(ctx, s.UID)
-	if err != nil {
-		return nil // the check of the name service reports it
+	return failures(trustedfile.Jobs(s.UID).CheckDirectory(home))
+}
+
+// ownHome is that home, zero for none. The homes of other accounts are judged by their jobs:
+// no privileged program looks into them.
+func (s Site) ownHome(ctx context.Context) job.AbsPath {
+	if s.Config.Auth.Downscope != settings.None || s.UID == 0 {
+		return job.AbsPath{}
 	}
-	return failures(trustedfile.Jobs(s.UID).CheckDirectory(account.Home))
+	account, _ := s.Names.ByUID(ctx, s.UID) // the check of the name service reports an error
+	return account.Home
 }

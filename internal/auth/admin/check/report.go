@@ -150,7 +150,7 @@ func (r Report) WriteText(w io.Writer, style Style) error {
 // but the first.
 func (s Style) broken(text string, indent int) string {
 	space := s.Width - indent
-	if s.Width == 0 || space < leastText {
+	if space < leastText { // also where there is no terminal
 		return text
 	}
 	var lines []string

@@ -25,8 +25,7 @@ func scheduler(ctx context.Context, s Site) []Line {
 	if bin := s.Config.Batch.SchedulerBin; !bin.IsZero() {
 		places = []string{bin.String()}
 	}
-	missing := slices.DeleteFunc(slices.Clone(programs), func(name string) bool { return locate(places, name) != "" })
-	if len(missing) > 0 {
+	if missing := lacking(programs, places); len(missing) > 0 {
 		return []Line{fail("install the batch system's commands, or name their directory in batch.scheduler_bin",
 			"there is no %s in %s", strings.Join(missing, ", "), strings.Join(places, " or "))}
 	}
@@ -37,6 +36,16 @@ func scheduler(ctx context.Context, s Site) []Line {
 	}
 	lines := []Line{ok("%s are in %s", strings.Join(programs, ", "), strings.Join(places, " or "))}
 	return append(lines, alive(ctx, s, places, system)...)
+}
+
+// lacking are those of the names of which no directory has a program.
+func lacking(names, places []string) (missing []string) {
+	for _, name := range names {
+		if locate(places, name) == "" {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 func locate(places []string, name string) string {
