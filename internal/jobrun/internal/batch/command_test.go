@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,6 +91,7 @@ func (tt programRun) run(dir string, reaper *process.Reaper) string {
 		}
 	}()
 	if tt.limit > 0 {
+		spareThreads(20)
 		defer setLimit(tt.resource, setLimit(tt.resource, uint64(tt.limit)))
 	}
 	p := Programs{Reaper: reaper, Dirs: []string{dir}, Env: []string{"PATH=/usr/bin:/bin", "SITE=site"}, Dir: "/", Files: []*os.File{end}}
@@ -104,6 +107,22 @@ func (tt programRun) run(dir string, reaper *process.Reaper) string {
 		return leftProcesses
 	}
 	return describeReply(r)
+}
+
+// spareThreads gives the Go runtime threads that wait for work: with a limit on them it ends
+// the process when it needs one more (newosproc).
+func spareThreads(n int) {
+	var locked, ended sync.WaitGroup
+	locked.Add(n)
+	for range n {
+		ended.Go(func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			locked.Done()
+			locked.Wait()
+		})
+	}
+	ended.Wait()
 }
 
 // setLimit sets a soft limit and returns the one before.
