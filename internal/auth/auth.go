@@ -92,7 +92,7 @@ func (d *authDriver) serve(ctx context.Context) error {
 		return d.denied(ctx, err)
 	}
 	if d.id, err = d.identify(ctx); err != nil {
-		return d.denied(ctx, err)
+		return d.denied(ctx, d.cleanUpUnverified(ctx, err))
 	}
 	grant, decision, err := d.authorize(ctx)
 	if err != nil {

@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
+	"jacamar-ci/internal/auth/internal/claims"
+	"jacamar-ci/internal/auth/internal/idtoken"
 	"jacamar-ci/internal/auth/internal/policy"
+	"jacamar-ci/internal/auth/internal/state"
 	"jacamar-ci/internal/customexec"
 	"jacamar-ci/internal/driver"
 	"jacamar-ci/internal/failure"
@@ -161,6 +165,32 @@ func (d *authDriver) cleanUpByJournal(ctx context.Context, unusable error) error
 	if err != nil {
 		return unusable // nothing is known of the job
 	}
+	return d.cleanUpOwn(ctx, facts, unusable)
+}
+
+// cleanUpUnverified cleans up after a job whose token cannot be verified any more: the site has
+// changed what it accepts during the job, or GitLab's keys cannot be fetched. It returns why in
+// the other stages, and where the journal does not have the job. What points to an attack, as
+// a state that was changed or the token of another job, is refused in cleanup too.
+func (d *authDriver) cleanUpUnverified(ctx context.Context, why error) error {
+	if d.Call.Stage != job.Cleanup || !d.Resumed || !d.Site.Auth.Journal.Enabled || !ofSite(why) {
+		return why
+	}
+	facts := d.Facts
+	d.state, d.id, d.Resumed = state.State{}, claims.Identity{}, false
+	return d.cleanUpOwn(ctx, facts, why)
+}
+
+// ofSite reports whether a token that the config stage has accepted can be refused for this
+// reason because of what the site, or its GitLab, has changed since.
+func ofSite(why error) bool {
+	rule, refused := idtoken.RuleOf(why)
+	return !refused || slices.Contains([]idtoken.Rule{idtoken.RuleAbsent, idtoken.RuleKey, idtoken.RuleIssuer, idtoken.RuleAudience}, rule)
+}
+
+// cleanUpOwn cleans up after the job of a job response by what the journal has of it, if this
+// runner began it. It returns unusable where it cannot.
+func (d *authDriver) cleanUpOwn(ctx context.Context, facts customexec.Response, unusable error) error {
 	key, ok := d.findLive(ctx, facts)
 	if !ok {
 		return unusable

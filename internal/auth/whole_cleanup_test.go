@@ -155,6 +155,49 @@ func (p *place) wantCleanedUp(want abandoned, o outcome) {
 	}
 }
 
+// TestCleanupUnverified: what a site changes during a job so that its token cannot be verified
+// any more refuses the stages, and the job is cleaned up all the same, by the journal. A state
+// that does not fit is refused in cleanup too.
+func TestCleanupUnverified(t *testing.T) {
+	set := func(key, value string) func(*place) { return func(p *place) { p.config[key] = value } }
+	const kept = "auth.journal.enabled"
+	for name, tt := range map[string]struct {
+		change func(*place)
+		ran    bool
+		reason string
+	}{
+		"another audience":       {set("general.jwt_required_aud", `"https://elsewhere.example.org"`), true, "elsewhere"},
+		"another variable":       {set("general.jwt_env_variable", `"OTHER_TOKEN"`), true, "OTHER_TOKEN"},
+		"another GitLab":         {set("general.gitlab_server", `"https://elsewhere.example.org"`), true, "cannot fetch keys"},
+		"another token":          {func(p *place) { p.claims["jti"] = "another"; p.respond() }, false, "the config stage accepted"},
+		"another key":            {func(p *place) { p.removeState("*seal*") }, false, "was replaced"},
+		"another downscope":      {set("auth.downscope", `"none"`), false, "auth.downscope changed"},
+		"without a journal then": {func(p *place) { set("general.jwt_env_variable", `"OTHER_TOKEN"`)(p); p.config[kept] = "false" }, false, "OTHER_TOKEN"},
+		"no job there":           {func(p *place) { set("general.jwt_env_variable", `"OTHER_TOKEN"`)(p); p.removeState("journal/*/live/*") }, false, "OTHER_TOKEN"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			p.wantSuccess(job.Config)
+			tt.change(p)
+			p.configure()
+			if o := p.run(job.Prepare); o.status == 0 {
+				t.Errorf("prepare succeeded: %s", o.out)
+			}
+			known := len(p.records())
+			o := p.run(job.Cleanup)
+			_, ran := p.sent(job.Cleanup)
+			_, reason := p.refusal(known)
+			if ran != tt.ran || (o.status == 0) != tt.ran || !strings.Contains(reason+p.warnings(), tt.reason) {
+				t.Errorf("status %d, jacamar has run: %v, %q, %q", o.status, ran, reason, p.warnings())
+			}
+			if live := len(p.lives()); ran && live != 0 {
+				t.Errorf("%d live jobs", live)
+			}
+		})
+	}
+}
+
 // TestCleanupNeedsAConfiguration: without one in the arguments, a cleanup without a usable state
 // does nothing.
 func TestCleanupNeedsAConfiguration(t *testing.T) {
