@@ -31,6 +31,7 @@ func (s stage) config() (stageResult, error) {
 	}
 	return inWorkspace(s, storageLimit, variables, func(w *workspace.Workspace) (stageResult, error) {
 		dirs, err := w.Config()
+		s.showRepaired(w.Repaired())
 		return stageResult{dirs, w.Unremoved()}, err
 	})
 }
@@ -60,6 +61,14 @@ func (s stage) prepare() error {
 	showLeftovers(log, left)
 	s.warn(log)
 	return s.prepareContainer(log)
+}
+
+// showRepaired describes what was put right since the last job. The config stage does: its
+// call comes before all others.
+func (s stage) showRepaired(lines []string) {
+	for _, line := range lines[:min(len(lines), maxShownLeftovers)] {
+		joblog.NewWriter(s.stdout).Note("%s", line)
+	}
 }
 
 // maxShownLeftovers bounds the leftovers in a job's log.

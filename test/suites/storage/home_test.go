@@ -13,7 +13,7 @@ import (
 
 var homeFix = regexp.MustCompile(`(?:chmod 700|install -d -m 0700 -o \d+) [^\s(\x1b]+`)
 
-// TestOddHomes: a home that is missing, and a directory of jobs in it that others may enter
+// TestOddHomes: a home that is missing, and a directory of jobs in it that others may write
 // or that root has made. Where the log has a command, the job runs after it.
 func TestOddHomes(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -28,9 +28,9 @@ func TestOddHomes(t *testing.T) {
 			testutil.Must(t, os.Rename(home, home+".away"))
 			t.Cleanup(func() { testutil.Must(t, os.Rename(home+".away", home)) })
 		}, false, []string{"no such file or directory", "its parent directory must exist; the site's administrators create home directories"}},
-		"others may enter the directory of jobs": {func(t *testing.T, home string) {
-			testutil.Must(t, os.Chmod(home+"/.jacamar-ci", 0o755))
-		}, true, []string{"others may enter it (mode 0755)", "make it private: chmod 700 "}},
+		"others may write the directory of jobs": {func(t *testing.T, home string) {
+			testutil.Must(t, os.Chmod(home+"/.jacamar-ci", 0o777))
+		}, true, []string{"others may enter it (mode 0777)", "make it private: chmod 700 "}},
 		"root's directory of jobs": {func(t *testing.T, home string) {
 			testutil.Must(t, os.Rename(home+"/.jacamar-ci", home+"/.away"), os.Mkdir(home+"/.jacamar-ci", 0o700))
 			t.Cleanup(func() {

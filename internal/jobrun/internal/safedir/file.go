@@ -30,6 +30,12 @@ func (f *Dir) FileStat(name string, flags int) (file *os.File, st unix.Stat_t, e
 		return nil, st, err
 	}
 	fd, err := openFile(f.fd, name, flags)
+	if errors.Is(err, unix.EACCES) {
+		var was uint32
+		if fd, was, err = reopen(f.fd, name, unix.S_IFREG, 0o600, flags|unix.O_NONBLOCK|unix.O_NOCTTY); err == nil {
+			f.rules.noteRestored(f.PathOf(name), was)
+		}
+	}
 	if errors.Is(err, unix.ENOENT) {
 		return nil, st, err
 	}

@@ -19,7 +19,23 @@ import (
 // Each parent directory is checked: the runner's scripts use the path, so an account that
 // can replace one of them could run code as the user.
 func OpenBase(p job.AbsPath, rules Rules) (*Dir, error) {
+	return openOrMake(p, rules, nil, (*Dir).checkStrict)
+}
+
+// OpenOwnBase is OpenBase for a directory that is for jobs alone, or that an earlier stage of
+// the job has accepted: it gets its mode back, like those in it. Another one may be shared on
+// purpose.
+func OpenOwnBase(p job.AbsPath, rules Rules) (*Dir, error) {
 	return openOrMake(p, rules, nil, (*Dir).checkExisting)
+}
+
+// checkStrict is checkExisting for a directory whose mode stays as it is.
+func (f *Dir) checkStrict() error {
+	st, err := f.settled()
+	if err != nil {
+		return err
+	}
+	return f.rules.check(f.path.String(), &st)
 }
 
 // OpenCreate opens a directory that the user chose, and creates it and its parent
@@ -166,7 +182,7 @@ func makeEntry(at trustedfile.Entry, p job.AbsPath, rules Rules) (made bool, err
 
 // openEntry opens a directory after links were resolved.
 func openEntry(at trustedfile.Entry, p job.AbsPath, rules Rules) (*Dir, error) {
-	fd, err := eintr.Openat(at.Dir, at.Name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := openDir(at.Dir, at.Name, rules.restoredAt(p))
 	switch {
 	case err == nil:
 		f := &Dir{fd, p, rules}

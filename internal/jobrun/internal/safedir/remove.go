@@ -126,7 +126,7 @@ func (r *remover) moveUp(dir int, name string) bool {
 
 // removeDir removes a directory. why is the error of unlink.
 func (r *remover) removeDir(parent int, name string, depth int, why error) {
-	dir, err := openDir(parent, name)
+	dir, err := openDir(parent, name, nil)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return
@@ -210,21 +210,19 @@ func (r *remover) onOtherMount(dir int) bool {
 	return eintr.Fstat(dir, &st) != nil || st.Dev != r.device
 }
 
-// openDir opens a directory, and grants its owner the permission if necessary.
-func openDir(parent int, name string) (int, error) {
-	fd, err := eintr.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+// openDir opens a directory, and grants its owner the permission if necessary: it calls
+// granted then, unless that is nil, with the mode that the directory had.
+func openDir(parent int, name string, granted func(was uint32)) (int, error) {
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW
+	fd, err := eintr.Openat(parent, name, flags)
 	if !errors.Is(err, unix.EACCES) {
 		return fd, err
 	}
-	closed, err := eintr.Openat(parent, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW)
-	if err != nil {
-		return -1, err
+	fd, was, err := reopen(parent, name, unix.S_IFDIR, 0o700, flags)
+	if err == nil && granted != nil {
+		granted(was)
 	}
-	defer unix.Close(closed)
-	if err := unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", closed), 0o700); err != nil {
-		return -1, unix.EACCES
-	}
-	return eintr.Openat(closed, ".", unix.O_RDONLY|unix.O_DIRECTORY)
+	return fd, err
 }
 
 // dirent is an entry of a directory, with its d_type.

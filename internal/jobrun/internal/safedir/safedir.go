@@ -137,7 +137,7 @@ func (f *Dir) openChild(name string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := eintr.Openat(f.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW)
+	fd, err := openDir(f.fd, name, f.rules.restoredAt(path))
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil, err
@@ -150,19 +150,27 @@ func (f *Dir) openChild(name string) (*Dir, error) {
 	return &Dir{fd, path, f.rules}, nil
 }
 
-// checkExisting checks a directory that existed. The process of another job may just have
-// created it and not yet set its mode.
+// checkExisting checks a directory that existed, and restores its mode where that is enough.
 func (f *Dir) checkExisting() error {
-	st, err := f.stat()
+	st, err := f.settled()
 	if err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(newDirTime); f.rules.tooOpen(&st) && isNew(&st, time.Now()) && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if st, err = f.stat(); err != nil {
-			return err
-		}
+	if err := f.restore(&st); err != nil {
+		return err
 	}
 	return f.rules.check(f.path.String(), &st)
+}
+
+// settled returns the attributes of a directory that existed. The process of another job may
+// just have created it and not yet set its mode.
+func (f *Dir) settled() (st unix.Stat_t, err error) {
+	st, err = f.stat()
+	for deadline := time.Now().Add(newDirTime); err == nil && f.rules.tooOpen(&st) && isNew(&st, time.Now()) && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+		st, err = f.stat()
+	}
+	return st, err
 }
 
 // newDirTime is how long another process may need between creating a directory and
@@ -245,6 +253,9 @@ func checkName(name string) error {
 type Rules struct {
 	Owner job.UID
 	Group bool
+	// Restored, optional, is called for each directory and file whose mode this package has
+	// set again, with what it was.
+	Restored func(path string, was uint32)
 }
 
 func (r Rules) mode() uint32 {
@@ -260,7 +271,7 @@ func (r Rules) check(path string, st *unix.Stat_t) error {
 	}
 	if r.tooOpen(st) {
 		m := mounts.Of(path)
-		return failure.Systemf("cannot use %s: others may enter it (mode %04o)", path, st.Mode&0o777).
+		return failure.Systemf("%w", unfitError(fmt.Sprintf("cannot use %s: others may enter it (mode %04o)", path, st.Mode&0o777))).
 			WithHint("make it private: chmod %o %s (if that changes nothing, the file system at %s, %s, does not store modes)", r.mode(), path, m.Point, m.Type)
 	}
 	return nil
@@ -272,7 +283,7 @@ func (r Rules) tooOpen(st *unix.Stat_t) bool { return st.Mode&0o777&^r.mode() !=
 func (r Rules) checkOwner(path string, st *unix.Stat_t) error {
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return failure.Systemf("cannot use %s: it is not a directory", path)
+		return failure.Systemf("cannot use %s: %w", path, ErrNotDirectory)
 	case st.Uid != uint32(r.Owner):
 		return failure.Systemf("%w", foreignError(fmt.Sprintf("cannot use %s: owned by %s, not by you", path, accountName(st.Uid)))).
 			WithHint("only its owner or an administrator can remove it; an administrator can create it for you: install -d -m 0700 -o %d %s", r.Owner, path)
@@ -290,6 +301,17 @@ func (e foreignError) Error() string { return string(e) }
 // that the user can only name another directory.
 func IsForeign(err error) bool {
 	return errors.As(err, new(foreignError)) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
+}
+
+// unfitError is the text of a fault of a directory that others may change.
+type unfitError string
+
+func (e unfitError) Error() string { return string(e) }
+
+// IsUnfit reports whether the error is of an entry that cannot become a directory for jobs:
+// it is not one, belongs to another account, or others may change its content.
+func IsUnfit(err error) bool {
+	return errors.Is(err, ErrNotDirectory) || errors.As(err, new(unfitError)) || errors.As(err, new(foreignError))
 }
 
 // accountName is an account's name for a message, or its number where /etc/passwd does

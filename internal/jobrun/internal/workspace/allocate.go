@@ -97,7 +97,7 @@ func (w *Workspace) allocateSlot(rec jobRecord, root, scripts *safedir.Dir) (_ *
 	if rec.Slot, err = chooseSlot(all, w.request.Job, func(slot int, r reservation) bool { return w.available(p, slot, r) }); err != nil {
 		return nil, err
 	}
-	builds, err := dir.Make(slotName(rec.Slot))
+	builds, err := w.makeSlot(root, dir, slotName(rec.Slot))
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +112,20 @@ func (w *Workspace) allocateSlot(rec jobRecord, root, scripts *safedir.Dir) (_ *
 		return nil, err
 	}
 	return builds, nil
+}
+
+// makeSlot opens or creates a build directory. It begins again with an empty one where a script
+// has put something else there, or others may have changed what is in it.
+func (w *Workspace) makeSlot(root, dir *safedir.Dir, name string) (*safedir.Dir, error) {
+	builds, err := dir.Make(name)
+	if !safedir.IsUnfit(err) {
+		return builds, err
+	}
+	if derr := w.discard(root, dir, name); derr != nil {
+		return nil, errors.Join(err, derr)
+	}
+	w.noteRepaired(dir.PathOf(name), "began with an empty build directory: %v", err)
+	return dir.Make(name)
 }
 
 // available reports whether a job may take a slot: it is free or its job has ended, and

@@ -188,7 +188,7 @@ func TestPrepareWithoutTheDirectory(t *testing.T) {
 			testutil.Must(t, os.Remove(filepath.Dir(o.Request.Dirs.Builds.String())+"/.claims"))
 			configure(t, next)
 		}, "another job of yours has it now"},
-		"open to others":      {func(t *testing.T, o Options) { testutil.Must(t, os.Chmod(o.Request.Dirs.Builds.String(), 0o755)) }, "others may enter it"},
+		"open to others":      {func(t *testing.T, o Options) { testutil.Must(t, os.Chmod(o.Request.Dirs.Builds.String(), 0o777)) }, "others may enter it"},
 		"a link in its place": {func(t *testing.T, o Options) { replaceByLink(t, o.Request.Dirs.Builds.String()) }, "it is not a directory"},
 		"a corrupt record":    {func(t *testing.T, o Options) { writeFile(t, o.Request.Dirs.Scripts.String()+"/lease", "{") }, "cannot read the job's record"},
 		"a hostile record": {func(t *testing.T, o Options) {
@@ -300,5 +300,43 @@ func TestOwnerIsRecorded(t *testing.T) {
 	testutil.Must(t, err)
 	if c.Owner != me || c.Host != currentHost() || c.Job != 1 || c.Runner != "t0ken" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestSlotIsMadeAgain: what a script has put in the place of its build directory, and a
+// directory that others may change, is not the next job's: it begins with an empty one, and its
+// log has why. A mode by which others may only read is restored.
+func TestSlotIsMadeAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		spoil func(t *testing.T, builds string)
+		kept  bool
+		line  string
+	}{
+		"others may write": {func(t *testing.T, b string) { testutil.Must(t, os.Chmod(b, 0o777)) }, false, "began with an empty build directory: cannot use "},
+		"a file":           {func(t *testing.T, b string) { testutil.Must(t, os.RemoveAll(b)); writeFile(t, b, "x") }, false, "it is not a directory"},
+		"a link":           {replaceByLink, false, "it is not a directory"},
+		"others may read":  {func(t *testing.T, b string) { testutil.Must(t, os.Chmod(b, 0o755)) }, true, "restored the mode of "},
+		"closed":           {func(t *testing.T, b string) { testutil.Must(t, os.Chmod(b, 0)) }, true, "which was 0000: what is for jobs is private"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := testAccount(t)
+			first := configure(t, options(t, a, 1))
+			prepare(t, first)
+			writeJobFiles(t, first)
+			tt.spoil(t, first.Request.Dirs.Builds.String())
+			cleanup(t, first)
+			o := options(t, a, 2)
+			w := openWorkspace(t, o)
+			dirs, err := w.Config()
+			testutil.Must(t, err)
+			o.Request.Dirs = dirs
+			if left := files(t, dirs.Builds.String()) != ""; slot(o) != "000" || left != tt.kept || len(w.Repaired()) != 1 || !strings.Contains(w.Repaired()[0], tt.line) {
+				t.Errorf("%s, left %v; %q", dirs.Builds, left, w.Repaired())
+			}
+			cleanup(t, o)
+			if again := openWorkspace(t, options(t, a, 3)); len(again.Repaired()) != 0 {
+				t.Errorf("a later job reads %q", again.Repaired())
+			}
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/job"
+	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/internal/jobrun/internal/safedir"
 )
@@ -99,6 +100,9 @@ func (w *Workspace) removeOwn(until time.Time) error {
 	defer scripts.Close()
 	rec, err := readJobRecord(scripts)
 	if err != nil || !rec.belongsTo(j) {
+		if !diskspace.IsStorageError(err) {
+			err = nil // a script has removed or replaced it; what it listed is found without it
+		}
 		return errors.Join(err, w.removeScripts(j.Runner, j.ID.String(), until), w.removeWithoutRecord(until))
 	}
 	return w.removeRecorded(rec, scripts, until, true)

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -307,6 +308,14 @@ func TestCleanupWithoutRecord(t *testing.T) {
 		"its record's text": func(o Options) error {
 			return os.Truncate(o.Request.Dirs.Scripts.String()+"/"+jobRecordFile, 1)
 		},
+		"a link in its place": func(o Options) error {
+			record := o.Request.Dirs.Scripts.String() + "/" + jobRecordFile
+			return errors.Join(os.Remove(record), os.Symlink("/etc/passwd", record))
+		},
+		"a directory in its place": func(o Options) error {
+			record := o.Request.Dirs.Scripts.String() + "/" + jobRecordFile
+			return errors.Join(os.Remove(record), os.Mkdir(record, 0o700))
+		},
 	} {
 		for _, static := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, static %v", name, static), func(t *testing.T) {
@@ -317,7 +326,7 @@ func TestCleanupWithoutRecord(t *testing.T) {
 				prepare(t, o)
 				writeJobFiles(t, o)
 				testutil.Must(t, remove(o))
-				_ = openWorkspace(t, o).Cleanup() // it may report the record
+				cleanup(t, o) // all of it is done, so that the job's record in the journal ends
 				if exists(o.Request.Job.Temp.String()) || exists(o.Request.Dirs.Scripts.String()) {
 					t.Error("its secrets or its scripts are left")
 				}

@@ -125,8 +125,8 @@ func (w *Workspace) removeSecrets(rec jobRecord, root *safedir.Dir, until time.T
 	path := append(rec.buildPath(), strings.Split(rec.Temp, "/")...)
 	last := len(path) - 1
 	parent, err := root.OpenUnchecked(path[:last]...)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, safedir.ErrNotDirectory) {
+		return nil // a link or a file there is its user's decision, as in renew
 	}
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package workspace
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -32,6 +33,8 @@ type leftover struct {
 	// Remains is set for what no cleanup removes, such as a directory of all jobs that
 	// could not be read.
 	Remains bool `json:"remains,omitempty"`
+	// Repaired is set for what the cleanup has put right: the entry is for the next job's log.
+	Repaired bool `json:"repaired,omitempty"`
 }
 
 // noteLeftover adds the reason why path was not removed. It skips what only ran into
@@ -67,7 +70,7 @@ func (w *Workspace) noteStorageError(path string, err error) {
 func (w *Workspace) writeLeftovers() {
 	defer w.base.Lock(time.Now().Add(leftoversTime))() // two cleanups at once keep the entries of both
 	earlier, err := w.readLeftovers()
-	all := append(slices.Clone(w.unremoved), slices.DeleteFunc(earlier, func(l leftover) bool {
+	all := append(slices.Concat(w.unremoved, w.changed), slices.DeleteFunc(earlier, func(l leftover) bool {
 		return l.Remains || slices.ContainsFunc(w.unremoved, func(now leftover) bool { return now.Path == l.Path })
 	})...)
 	if len(all) == 0 {
@@ -95,7 +98,30 @@ func reported(left []leftover) (all []ipc.Leftover) {
 // error is unix.ENOENT when there is no list.
 func (w *Workspace) EarlierLeftovers() ([]ipc.Leftover, error) {
 	all, err := w.readLeftovers()
-	return reported(all), err
+	return reported(slices.DeleteFunc(all, func(l leftover) bool { return l.Repaired })), err
+}
+
+// Repaired describes what this stage and the last cleanup have put right.
+func (w *Workspace) Repaired() (lines []string) {
+	earlier, _ := w.readLeftovers()
+	for _, l := range append(earlier, w.changed...) {
+		if l.Repaired {
+			lines = append(lines, l.Reason)
+		}
+	}
+	return lines
+}
+
+// noteRepaired adds what this stage has put right.
+func (w *Workspace) noteRepaired(path, format string, args ...any) {
+	if len(w.changed) < maxLeftovers {
+		reason := job.Cut(fmt.Sprintf(format, args...), leftoverReasons)
+		w.changed = append(w.changed, leftover{Leftover: ipc.Leftover{Path: path, Reason: reason}, Remains: true, Repaired: true})
+	}
+}
+
+func (w *Workspace) noteRestored(path string, was uint32) {
+	w.noteRepaired(path, "restored the mode of %s, which was %04o: what is for jobs is private", path, was)
 }
 
 func (w *Workspace) readLeftovers() (all []leftover, err error) {

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"os"
+	"path"
 
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
@@ -30,6 +31,7 @@ type Workspace struct {
 	owners     owners
 	self       proctree.Process
 	unremoved  []leftover // what this stage could not remove
+	changed    []leftover // what this stage has repaired
 	// measured are what Measure has opened of the job, for Cleanup.
 	measured *ownFiles
 	// live are the paths below scripts of the jobs that were found to have a reservation.
@@ -46,16 +48,21 @@ func Open(o Options) (*Workspace, error) {
 			return nil, err
 		}
 	}
-	rules := safedir.Rules{Owner: o.Request.Account.UID, Group: o.Request.Settings.GroupPermissions}
-	f, err := safedir.OpenBase(base, rules)
-	if err != nil {
+	here := currentHost()
+	w := &Workspace{
+		request: o.Request, hasOrphans: o.HasOrphans,
+		host: here, owners: newOwners(here), self: currentProcess(), live: map[string]bool{},
+	}
+	w.rules = safedir.Rules{Owner: o.Request.Account.UID, Group: o.Request.Settings.GroupPermissions, Restored: w.noteRestored}
+	open := safedir.OpenBase
+	if base == o.Request.Dirs.Base || path.Base(base.String()) == hiddenName {
+		open = safedir.OpenOwnBase
+	}
+	var err error
+	if w.base, err = open(base, w.rules); err != nil {
 		return nil, err
 	}
-	here := currentHost()
-	return &Workspace{
-		request: o.Request, hasOrphans: o.HasOrphans, rules: rules, base: f,
-		host: here, owners: newOwners(here), self: currentProcess(), live: map[string]bool{},
-	}, nil
+	return w, nil
 }
 
 // OpenExisting opens a base directory of the account for an overview, without a job. The

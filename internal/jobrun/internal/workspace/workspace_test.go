@@ -108,7 +108,7 @@ func TestUsableAgain(t *testing.T) {
 			o.Request.Settings.CacheDays, o.Request.Settings.BuildDays = 1, 1
 			cleanup(t, configure(t, options(t, a, 2)))
 			path := filepath.Join(o.Request.Dirs.Base.String(), dir)
-			testutil.Must(t, os.MkdirAll(path, 0o700), os.Chmod(path, 0o755))
+			testutil.Must(t, os.MkdirAll(path, 0o700), os.Chmod(path, 0o777))
 			_ = openWorkspace(t, o).Cleanup()
 			if all, _ := openWorkspace(t, o).EarlierLeftovers(); len(all) > 0 {
 				noted++
