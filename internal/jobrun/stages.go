@@ -10,6 +10,7 @@ import (
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/joblog"
+	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/executor"
 	"jacamar-ci/internal/jobrun/internal/workspace"
 	"jacamar-ci/internal/proctree"
@@ -178,8 +179,11 @@ func (s stage) endMarked() error {
 // cancelBatchJobs cancels the job's remaining batch jobs. If their end cannot be
 // confirmed, the job's directory stays, with the record that a later job needs.
 func (s stage) cancelBatchJobs() error {
-	if s.request.Settings.Batch == nil || s.request.Dirs.Scripts.IsZero() {
+	if s.request.Dirs.Scripts.IsZero() {
 		return nil
+	}
+	if s.request.Settings.Batch == nil {
+		return batch.Unreachable(s.request.Dirs.Scripts)
 	}
 	reaper, err := s.newReaper(false)
 	if err != nil {

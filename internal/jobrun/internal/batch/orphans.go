@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/scheduler"
 	"jacamar-ci/internal/proctree"
@@ -83,6 +83,20 @@ func findAll(runner string) (found []orphan) {
 // whose end was not confirmed.
 func HasOrphans(scripts job.AbsPath) bool { return len(findOrphans(scripts.String())) > 0 }
 
+// Unreachable returns the error of a CI job's directory with submissions where this resource
+// submits nothing any more: they may run, and only their record names them.
+func Unreachable(scripts job.AbsPath) error {
+	var errs []error
+	for _, o := range findOrphans(scripts.String()) {
+		errs = append(errs, o.otherSystem())
+	}
+	return errors.Join(errs...)
+}
+
+func (o orphan) otherSystem() error {
+	return failure.Systemf("%s was submitted to %s, which is no longer this resource's batch system", o.Name, o.Scheduler)
+}
+
 const (
 	// orphansLimit bounds the time that a new job spends on all orphans, and
 	// strayLimit what it spends on one of them.
@@ -132,7 +146,7 @@ func (t Task) cancelOrphanWithin(ctx context.Context, o orphan) error {
 // name: its number may since belong to another job.
 func (t Task) cancelOrphan(ctx context.Context, o orphan) error {
 	if o.Scheduler != t.Scheduler.Name() {
-		return fmt.Errorf("%s was submitted to %s, which is no longer this resource's batch system", o.Name, o.Scheduler)
+		return o.otherSystem()
 	}
 	scripts, err := job.ParseAbsPath(filepath.Dir(string(o.dir)))
 	if err != nil {
