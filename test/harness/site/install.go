@@ -169,7 +169,11 @@ func (i *Install) build() error {
 	}
 	for name, path := range commands {
 		target := filepath.Join(i.Bin, name)
-		cmd := exec.Command("go", "build", "-trimpath", "-o", target, path)
+		argv := []string{"go", "build", "-trimpath", "-o", target, path}
+		if built := os.Getenv(builtVariable); built != "" {
+			argv = []string{"cp", filepath.Join(built, name), target}
+		}
+		cmd := exec.Command(argv[0], argv[1:]...)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("cannot build %s: %w\n%s", path, err, strings.TrimSpace(string(out)))

@@ -5,14 +5,18 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"jacamar-ci/test/harness/setup/syscalls"
 )
 
 // Main is TestMain's body in a package whose tests use a Site:
 //
 //	func TestMain(m *testing.M) { os.Exit(site.Main(m)) }
 //
-// It removes the installation when the tests are done, if there was one.
+// It removes the installation when the tests are done, if there was one. The test program can
+// run itself under a filter of system calls (syscalls.Again).
 func Main(m *testing.M) int {
+	syscalls.Main()
 	code := m.Run()
 	if err := removeOwn(); err != nil {
 		fmt.Fprintln(os.Stderr, "site:", err)

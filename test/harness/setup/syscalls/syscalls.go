@@ -25,6 +25,8 @@ type Refusal struct {
 	Argument int
 	Values   []uint32
 	Nonzero  bool
+	// Above extends it to all calls of higher numbers.
+	Above bool
 }
 
 // first is the argument by which a test binary is such a program.
@@ -37,6 +39,11 @@ func Refusing(t testing.TB, refusals ...Refusal) []string {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can set a filter that leaves privileges as they are")
 	}
+	return command(t, refusals)
+}
+
+func command(t testing.TB, refusals []Refusal) []string {
+	t.Helper()
 	text, err := json.Marshal(refusals)
 	if err != nil {
 		t.Fatal(err)
@@ -62,11 +69,16 @@ func Main() {
 	os.Exit(125)
 }
 
-// set installs the filter on all threads.
+// set installs the filter on all threads. Only root can do that without no_new_privs.
 func set(text string) error {
 	var refusals []Refusal
 	if err := json.Unmarshal([]byte(text), &refusals); err != nil {
 		return err
+	}
+	if os.Geteuid() != 0 {
+		if _, _, number := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); number != 0 {
+			return fmt.Errorf("no_new_privs: %w", number)
+		}
 	}
 	program := []unix.SockFilter{load(0)}
 	for _, r := range refusals {
@@ -104,5 +116,9 @@ func (r Refusal) filter() []unix.SockFilter {
 		body = append(body, equal(v, 0, 1), fail)
 	}
 	body = append(body, load(0))
-	return append([]unix.SockFilter{equal(uint32(r.Call), 0, uint8(len(body)))}, body...)
+	this := equal(uint32(r.Call), 0, uint8(len(body)))
+	if r.Above {
+		this.Code = unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K
+	}
+	return append([]unix.SockFilter{this}, body...)
 }
