@@ -13,16 +13,24 @@ import (
 	"jacamar-ci/internal/job"
 )
 
-// openBeneath opens a file some levels below the directory dir by one call, and follows no
-// link on the way (openat2(2), Linux 5.6). flags are those of open(2). A caller that gets
-// an error opens the levels one by one: older kernels and filters of system calls refuse
-// this call, and its errors do not name the level.
+// openBeneath opens a file some levels below the directory dir, and follows no link on the way:
+// by one call (openat2(2), Linux 5.6), or where that fails level by level. Older kernels and
+// filters of system calls refuse the call, and the errors are the same for all. flags are those
+// of open(2).
 func openBeneath(dir int, elem []string, flags int) (fd int, err error) {
 	for _, name := range elem {
 		if err := checkName(name); err != nil {
 			return -1, err
 		}
 	}
+	fd, err = openResolved(dir, elem, flags)
+	if err == nil || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EEXIST) {
+		return fd, err
+	}
+	return openStepwise(dir, elem, flags)
+}
+
+func openResolved(dir int, elem []string, flags int) (fd int, err error) {
 	how := unix.OpenHow{
 		Flags:   uint64(flags | unix.O_NOFOLLOW | unix.O_CLOEXEC),
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
@@ -34,8 +42,31 @@ func openBeneath(dir int, elem []string, flags int) (fd int, err error) {
 		fd, err = unix.Openat2(dir, strings.Join(elem, "/"), &how)
 		return err
 	})
+	return fd, err
+}
+
+func openStepwise(dir int, elem []string, flags int) (fd int, err error) {
+	parent, err := eintr.Openat(dir, ".", pathFlags)
+	last := len(elem) - 1
+	if err == nil {
+		parent, err = descend(parent, elem[:last])
+	}
 	if err != nil {
 		return -1, err
+	}
+	defer unix.Close(parent)
+	return eintr.Openat(parent, elem[last], flags|unix.O_NOFOLLOW)
+}
+
+// descend opens the directory that is some levels below one (O_PATH), which it closes.
+func descend(fd int, elem []string) (below int, err error) {
+	for _, name := range elem {
+		parent := fd
+		fd, err = eintr.Openat(parent, name, pathFlags)
+		unix.Close(parent)
+		if err != nil {
+			return -1, err
+		}
 	}
 	return fd, nil
 }
@@ -99,48 +130,20 @@ const pathFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW
 
 // Open opens the file with flags of open(2), without blocking.
 func (f FileBelow) Open(flags int) (*os.File, error) {
-	fd, err := f.openAtOnce(flags)
-	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EEXIST) {
-		fd, err = f.openStepwise(flags)
+	base, err := f.openBase()
+	if err != nil {
+		return nil, err
 	}
+	defer unix.Close(base)
+	fd, err := openBeneath(base, append(slices.Clone(f.elem), f.name), flags|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), filepath.Join(f.base, f.name)), nil
 }
 
-// openAtOnce needs two calls for what costs a file server five.
-func (f FileBelow) openAtOnce(flags int) (fd int, err error) {
-	base, err := eintr.Openat(unix.AT_FDCWD, f.base, pathFlags)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(base)
-	return openBeneath(base, append(slices.Clone(f.elem), f.name), flags|unix.O_NONBLOCK)
-}
-
-// openStepwise is openAtOnce where the kernel cannot do that.
-func (f FileBelow) openStepwise(flags int) (fd int, err error) {
-	dir, err := f.directory()
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(dir)
-	return eintr.Openat(dir, f.name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK)
-}
-
-// directory opens the file's directory (O_PATH).
-func (f FileBelow) directory() (fd int, err error) {
-	fd, err = eintr.Openat(unix.AT_FDCWD, f.base, pathFlags)
-	for _, name := range f.elem {
-		if err != nil {
-			break
-		}
-		parent := fd
-		fd, err = eintr.Openat(parent, name, pathFlags)
-		unix.Close(parent)
-	}
-	return fd, err
+func (f FileBelow) openBase() (fd int, err error) {
+	return eintr.Openat(unix.AT_FDCWD, f.base, pathFlags)
 }
 
 // Create makes the file. The error is unix.EEXIST when it exists.
@@ -150,7 +153,11 @@ func (f FileBelow) Create() (*os.File, error) {
 
 // Remove removes the file. It ignores errors.
 func (f FileBelow) Remove() {
-	if dir, err := f.directory(); err == nil {
+	dir, err := f.openBase()
+	if err == nil {
+		dir, err = descend(dir, f.elem)
+	}
+	if err == nil {
 		_ = unix.Unlinkat(dir, f.name, 0)
 		unix.Close(dir)
 	}

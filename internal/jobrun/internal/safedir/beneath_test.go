@@ -2,16 +2,25 @@ package safedir
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"unsafe"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/test/harness/setup/syscalls"
 	"jacamar-ci/test/harness/testutil"
 )
+
+func TestMain(m *testing.M) {
+	syscalls.Main()
+	os.Exit(m.Run())
+}
 
 // TestFileBelow: a file some levels below a base is made, read and removed there, and nowhere
 // else where a link has taken the place of a directory or of the file.
@@ -70,14 +79,14 @@ func TestFileBelow(t *testing.T) {
 	}
 }
 
-// withoutOpenat2 runs do on a thread where openat2(2) is refused, as by the filters of some
-// containers.
-func withoutOpenat2(t *testing.T, do func()) {
+// without runs do on a thread where openat2(2) is refused with that error: as by a kernel that
+// does not have it, or by the filters of some containers.
+func without(t *testing.T, errno unix.Errno, do func()) {
 	t.Helper()
 	program := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the number of the call, which is first in struct seccomp_data
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_OPENAT2, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	done := make(chan error)
@@ -88,8 +97,8 @@ func withoutOpenat2(t *testing.T, do func()) {
 			filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
 			err = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&filter)), 0, 0)
 		}
-		if _, refused := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{}); err == nil && refused == nil {
-			err = errors.New("openat2 is not refused")
+		if _, refused := unix.Openat2(unix.AT_FDCWD, "/", &unix.OpenHow{}); err == nil && refused != errno {
+			err = fmt.Errorf("openat2: %w", refused)
 		}
 		if err == nil {
 			do()
@@ -99,42 +108,93 @@ func withoutOpenat2(t *testing.T, do func()) {
 	testutil.Must(t, <-done)
 }
 
-// TestFileBelowStepwise: without openat2 a file is opened through its directories, and the
-// errors are the same.
-func TestFileBelowStepwise(t *testing.T) {
-	dir := t.TempDir()
-	testutil.Must(t, os.MkdirAll(filepath.Join(dir, "a/b"), 0o700))
-	f := NewFileBelow(testutil.AbsPath(t, dir), testutil.AbsPath(t, filepath.Join(dir, "a/b")), "file")
-	missing := NewFileBelow(testutil.AbsPath(t, dir), testutil.AbsPath(t, filepath.Join(dir, "a/c")), "file")
-	withoutOpenat2(t, func() {
-		made, err := f.Create()
-		if err != nil {
-			t.Errorf("create: %v", err)
-			return
-		}
-		made.Close()
-		if got := mode(t, filepath.Join(dir, "a/b/file")); got != 0o600 {
-			t.Errorf("the mode is %04o", got)
-		}
-		if _, err := f.Create(); !errors.Is(err, unix.EEXIST) {
-			t.Errorf("made again: %v", err)
-		}
-		if _, err := missing.Open(unix.O_RDONLY); !errors.Is(err, unix.ENOENT) {
-			t.Errorf("missing: %v", err)
-		}
-	})
+// places are paths in the tree of TestEitherWay.
+var places = [][]string{
+	{"a"}, {"a", "b"}, {"a", "b", "file"}, {"a", "file"}, {"a", "file", "x"}, {"a", "fifo"}, {"a", "missing"}, {"a", "missing", "x"}, {"missing", "x"},
+	{"a", "link"}, {"a", "link", "file"}, {"a", "linked"}, {"out", "b"}, {"out", "b", "file"}, {"a", "loop", "x"}, {"a", "closed", "x"}, {"a", "open"}, {"a", "open", "b"},
+	{"a", ".."}, {"..", "a"}, {"a", ".", "b"}, {"a", ""}, {"a", "/"}, {"/", "a"}, {"a/b", "file"}, {"a", "b/file"}, {"a", "/etc"}, {"a", "self", "root"}, {"a", "x\x00", "b"}, {}, {"a", strings.Repeat("n", 300)},
 }
 
-// TestOpenBeneath: one call makes a file that only its owner may use, or opens one that exists.
+// either opens and makes all places in all ways, and returns what came of each.
+func either(t *testing.T, top string, dirs ...*Dir) map[string]string {
+	all := map[string]string{}
+	note := func(way string, elem []string, path string, err error) {
+		all[fmt.Sprintf("%s %q", way, elem)] = fmt.Sprintf("%s: %v %v %v", path, err, errors.Is(err, unix.ENOENT), errors.Is(err, unix.EEXIST))
+	}
+	named := func(d *Dir, err error) (string, error) {
+		if err != nil {
+			return "", err
+		}
+		defer d.Close()
+		return d.Path().String(), nil
+	}
+	for _, elem := range places {
+		for i, d := range dirs {
+			path, err := named(d.Open(elem...))
+			note(fmt.Sprintf("open %d", i), elem, path, err)
+			path, err = named(d.OpenUnchecked(elem...))
+			note(fmt.Sprintf("open unchecked %d", i), elem, path, err)
+		}
+		if len(elem) == 0 {
+			continue
+		}
+		last := len(elem) - 1
+		f := FileBelow{top, elem[:last], elem[last]}
+		for way, flags := range map[string]int{"read": unix.O_RDONLY, "make": unix.O_CREAT | unix.O_EXCL | unix.O_WRONLY} {
+			file, err := f.Open(flags)
+			if err == nil {
+				if way == "make" {
+					path := filepath.Join(append([]string{top}, elem...)...)
+					note("mode", elem, mode(t, path).String(), os.Remove(path))
+				}
+				testutil.Must(t, file.Close())
+			}
+			note(way, elem, "", err)
+		}
+	}
+	return all
+}
+
+// TestEitherWay: what is opened and made below a directory, and each error, is the same where the
+// kernel has openat2(2), where it has not, and where a filter refuses the call.
+func TestEitherWay(t *testing.T) {
+	top := private(t)
+	in := func(name string) string { return filepath.Join(top, name) }
+	testutil.Must(t, os.MkdirAll(in("a/b"), 0o700), os.MkdirAll(in("a/open/b"), 0o700), os.MkdirAll(in("a/closed/x"), 0o700), unix.Chmod(in("a/open"), 0o777), unix.Chmod(in("a/closed"), 0),
+		write(in("a/file")), write(in("a/b/file")), unix.Mkfifo(in("a/fifo"), 0o600), os.Symlink("b", in("a/link")), os.Symlink("file", in("a/linked")),
+		os.Symlink("loop", in("a/loop")), os.Symlink(in("a"), in("out")), os.Symlink("/proc/self", in("a/self")))
+	dirs := []*Dir{base(t, top, me()), base(t, top, group())}
+	want := either(t, top, dirs...)
+	opened := 0
+	for _, result := range want {
+		if strings.Contains(result, "<nil>") {
+			opened++
+		}
+	}
+	if opened < 20 || len(want) < 4*len(places) {
+		t.Fatalf("%d of %d are opened", opened, len(want))
+	}
+	for _, errno := range []unix.Errno{unix.ENOSYS, unix.EPERM} {
+		without(t, errno, func() {
+			if diff := cmp.Diff(want, either(t, top, dirs...)); diff != "" {
+				t.Errorf("%v: (-with openat2 +without)\n%s", errno, diff)
+			}
+		})
+	}
+}
+
+// TestFileBelowWithoutOpenat2: no link leads out where the kernel does not have the call.
+func TestFileBelowWithoutOpenat2(t *testing.T) {
+	syscalls.Again(t, syscalls.Linux418(), "^(TestFileBelow|TestOpenBelow|TestOpenBeneath)$", "TestFileBelow", "TestOpenBelow", "TestOpenBeneath")
+}
+
+// TestOpenBeneath: a call makes a file that only its owner may use, or opens one that exists.
 func TestOpenBeneath(t *testing.T) {
 	top := private(t)
 	f := base(t, top, me())
 	testutil.Must(t, os.Mkdir(filepath.Join(top, "a"), 0o700))
 	for _, flags := range []int{unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL, unix.O_RDONLY} {
 		fd, err := openBeneath(f.fd, []string{"a", "file"}, flags)
-		if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
-			t.Skipf("this kernel or its filter has no openat2: %v", err)
-		}
 		testutil.Must(t, err)
 		unix.Close(fd)
 	}
