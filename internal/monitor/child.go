@@ -71,27 +71,22 @@ func ended(pid int) bool {
 	}
 }
 
-// jacamar is one that has sent its hello. Below a sudo it is no child of this process,
-// and is held by a descriptor: its pid is another process's once it has ended.
+// jacamar is one that has sent its hello. Below a sudo it is no child of this process: its
+// pid is another process's once it has ended.
 type jacamar struct {
 	hello ipc.Hello
 	pid   int
-	fd    int // -1 when it had ended by then
+	held  *proctree.Member // nil when it had ended by then
 }
 
 func (c *Child) meet(h ipc.Hello) {
-	fd, err := unix.PidfdOpen(h.PID, 0)
-	if err != nil {
-		fd = -1
+	c.jacamar = &jacamar{h, h.PID, nil}
+	if held, err := proctree.Hold(h.PID); err == nil {
+		c.jacamar.held = &held
 	}
-	c.jacamar = &jacamar{h, h.PID, fd}
 }
 
-func (j *jacamar) alive() bool {
-	state := []unix.PollFd{{Fd: int32(j.fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(state, 0)
-	return j.fd >= 0 && err == nil && n == 0
-}
+func (j *jacamar) alive() bool { return j.held != nil && j.held.Alive() }
 
 // Environ is the whole environment that jacamar starts with; jacamar makes that of the
 // job. Go's runtime prepares for each processor of a node: with 256 of them that takes

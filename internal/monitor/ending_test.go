@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/proctree"
+	"jacamar-ci/test/harness/setup/syscalls"
 )
 
 // TestMain runs each scenario in a process of its own: a process is heir of its
@@ -23,7 +25,15 @@ func TestMain(m *testing.M) {
 		scenarios[name]()
 		os.Exit(0)
 	}
+	syscalls.Main()
 	os.Exit(m.Run())
+}
+
+// TestOnLinux418: what a job leaves is ended, and the jacamar below a sudo recognized, without
+// descriptors of processes.
+func TestOnLinux418(t *testing.T) {
+	named := []string{"TestTargets", "TestLooks", "TestTreeIsEnded", "TestChainIsEnded", "TestCometsAreEnded", "TestAccountEndsWhatThisProcessMayNot", "TestCannotBeEnded"}
+	syscalls.Again(t, syscalls.Linux418(), "^("+strings.Join(named, "|")+")$", named...)
 }
 
 var scenarios = map[string]func(){
@@ -316,7 +326,7 @@ func TestWhatIsLeftIsReportedInTime(t *testing.T) { expect(t, "cannot end", "tru
 // TestTargets: below a sudo it is jacamar that the account ends, while it lives; what
 // has not sent its hello can be jacamar itself.
 func TestTargets(t *testing.T) {
-	alive, err := unix.PidfdOpen(os.Getpid(), 0)
+	alive, err := proctree.Hold(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,8 +348,8 @@ func TestTargets(t *testing.T) {
 	gone := &Child{PID: 21}
 	gone.meet(ipc.Hello{PID: cmd.Process.Pid})
 	e := &ending{started: map[int]*Child{
-		10: {PID: 10, jacamar: &jacamar{pid: 11, fd: alive}},
-		12: {PID: 12, jacamar: &jacamar{pid: 12, fd: alive}},
+		10: {PID: 10, jacamar: &jacamar{pid: 11, held: &alive}},
+		12: {PID: 12, jacamar: &jacamar{pid: 12, held: &alive}},
 		13: {PID: 13},
 		20: dead,
 		21: gone,

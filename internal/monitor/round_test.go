@@ -110,26 +110,26 @@ func TestRoundAsTheAccount(t *testing.T) { expect(t, "a round as others", "1 2\n
 
 // TestLooks: the jacamar below a sudo is shown too, while it lives.
 func TestLooks(t *testing.T) {
-	alive, err := unix.PidfdOpen(os.Getpid(), 0)
+	alive, err := proctree.Hold(os.Getpid())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(alive)
+	defer alive.Close()
 	cmd := exec.Command("/bin/true")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended, err := unix.PidfdOpen(cmd.Process.Pid, 0)
+	ended, err := proctree.Hold(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(ended)
+	defer ended.Close()
 	_ = cmd.Wait()
 	e := &ending{started: map[int]*Child{
-		10: {PID: 10, jacamar: &jacamar{pid: 11, fd: alive}},
-		12: {PID: 12, jacamar: &jacamar{pid: 12, fd: alive}},
+		10: {PID: 10, jacamar: &jacamar{pid: 11, held: &alive}},
+		12: {PID: 12, jacamar: &jacamar{pid: 12, held: &alive}},
 		13: {PID: 13},
-		20: {PID: 20, jacamar: &jacamar{pid: 21, fd: ended}},
+		20: {PID: 20, jacamar: &jacamar{pid: 21, held: &ended}},
 	}}
 	var pids []string
 	for _, s := range e.looks([]int{10, 12, 13, 14, 20}) {

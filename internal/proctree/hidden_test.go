@@ -1,11 +1,14 @@
 package proctree
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestHiddenChild: Own lists a child that /proc hides from this account (hidepid in
@@ -19,6 +22,14 @@ func TestHiddenChild(t *testing.T) {
 		}
 		if own := Own(); !slices.Contains(own, cmd.Process.Pid) {
 			t.Errorf("%d is not in %v", cmd.Process.Pid, own)
+		}
+		m, err := Hold(cmd.Process.Pid)
+		if hidden := hiddenError(cmd.Process.Pid); (m.fd == byStart) != errors.Is(err, hidden) || m.fd != byStart && !m.Alive() {
+			t.Errorf("held as %+v: %v", m, err)
+		}
+		m.Close()
+		if err := (Member{cmd.Process.Pid, m.Start, byStart}).Signal(unix.SIGKILL); !errors.Is(err, hiddenError(cmd.Process.Pid)) || unix.Kill(cmd.Process.Pid, 0) != nil {
+			t.Errorf("by its start it was signalled: %v", err)
 		}
 		return
 	}

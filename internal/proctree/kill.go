@@ -120,12 +120,13 @@ func (t *tree) stopBelow(roots []int, deadline time.Time) (some bool) {
 
 // killAfterVisit kills a member whose visit is over, if it is still there.
 func (m Member) killAfterVisit() {
-	fd, err := unix.PidfdOpen(m.PID, 0)
+	fd, err := open(m.PID)
 	if err != nil {
 		return
 	}
-	defer unix.Close(fd)
+	m.fd = fd
+	defer m.Close()
 	if now, ok := readStat(m.PID); ok && now.start == m.Start {
-		_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		_ = m.Signal(unix.SIGKILL)
 	}
 }

@@ -61,25 +61,19 @@ func (p Process) Gone() bool {
 	return ok && (stat.start != p.Start || stat.ended)
 }
 
-// Signal sends sig to p, through a descriptor, so that a stranger who got the
-// pid meanwhile is never hit. A process that has ended is not an error.
+// Signal sends sig to p, and never to a stranger who got the pid meanwhile (see Member). A
+// process that has ended is not an error.
 func (p Process) Signal(sig unix.Signal) error {
-	fd, err := unix.PidfdOpen(p.PID, 0)
+	fd, err := open(p.PID)
 	if err != nil {
 		return gone(err)
 	}
-	defer unix.Close(fd)
+	m := Member{p.PID, p.Start, fd}
+	defer m.Close()
 	if p.Gone() {
 		return nil
 	}
-	return gone(unix.PidfdSendSignal(fd, sig, nil, 0))
-}
-
-func gone(err error) error {
-	if errors.Is(err, unix.ESRCH) {
-		return nil
-	}
-	return err
+	return m.Signal(sig)
 }
 
 // Own lists this process's own children, those that have ended but were not waited
@@ -193,17 +187,6 @@ func parseStat(text []byte) (stat, bool) {
 	return stat{parent, start, ended}, err1 == nil && err2 == nil
 }
 
-// Member is a process of a tree, held by a descriptor.
-type Member struct {
-	PID int
-	// Start is that of Process.
-	Start uint64
-	fd    int
-}
-
-// Signal sends sig. A member that has ended is not an error.
-func (m Member) Signal(sig unix.Signal) error { return gone(unix.PidfdSendSignal(m.fd, sig, nil, 0)) }
-
 // Walk visits every live descendant of this process once, parents before their
 // children, in one pass that stops at the deadline. A member is valid during its
 // visit. Processes that /proc hides from this account (hidepid in proc(5)) are not
@@ -247,20 +230,21 @@ func (p parent) same() bool {
 
 // meet visits a process that was listed as a child, and returns its start. It returns false
 // where the process is not there any more. Both pids can be other processes' by now, in a
-// storm of short ones: so the child's parent is read once its descriptor is held, and then
+// storm of short ones: so the child's parent is read once the child is held, and then
 // that parent's start.
 func meet(pid int, below parent, visit func(Member)) (start uint64, ok bool) {
-	fd, err := unix.PidfdOpen(pid, 0)
+	fd, err := open(pid)
 	if err != nil {
 		return 0, false
 	}
-	defer unix.Close(fd)
+	m := Member{PID: pid, fd: fd}
+	defer m.Close()
 	stat, ok := readStat(pid)
 	if !ok || stat.parent != below.pid || !below.same() {
 		return 0, false
 	}
-	if !stat.ended {
-		visit(Member{PID: pid, Start: stat.start, fd: fd})
+	if m.Start = stat.start; !stat.ended {
+		visit(m)
 	}
 	return stat.start, true
 }
