@@ -1,5 +1,7 @@
 package inherit
 
+import "jacamar-ci/internal/lockdown"
+
 // list is all there is. What is shed is shed in this order: a policy before the nice
 // value that holds without it, filter and flag last.
 var list = [...]Attribute{
@@ -133,7 +135,7 @@ var list = [...]Attribute{
 		Name: "descriptors", By: Jacamar,
 		Job:     "0, 1 and 2: the script, and pipes of jacamar's",
 		Differs: "A login has a terminal.",
-		settle:  closeDescriptors,
+		settle:  lockdown.CloseOnExec,
 	},
 	{
 		Name: "session and terminal", By: Jacamar,

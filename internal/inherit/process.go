@@ -2,7 +2,6 @@ package inherit
 
 import (
 	"fmt"
-	"math"
 
 	"golang.org/x/sys/unix"
 
@@ -68,9 +67,4 @@ func resetMemoryModes() error {
 		}
 	}
 	return nil
-}
-
-// closeDescriptors: the job's programs get those that they are given, and no other.
-func closeDescriptors() error {
-	return unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }

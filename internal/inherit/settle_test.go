@@ -225,23 +225,6 @@ func TestMemoryModes(t *testing.T) {
 	}
 }
 
-func TestDescriptorsAreClosedOnExecution(t *testing.T) {
-	fd, err := unix.Dup(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fd)
-	if err := closeDescriptors(); err != nil {
-		t.Fatal(err)
-	}
-	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
-		t.Errorf("descriptor %d: %#x %v", fd, flags, err)
-	}
-	if flags, err := unix.FcntlInt(0, unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC != 0 {
-		t.Errorf("descriptor 0: %#x %v", flags, err)
-	}
-}
-
 // TestLoginUID sets that of a thread, which needs a privilege where it is set
 // already, as it is for a user who has logged in to run this.
 func TestLoginUID(t *testing.T) {

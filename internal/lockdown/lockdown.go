@@ -5,7 +5,6 @@ package lockdown
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"unsafe"
 
@@ -27,10 +26,7 @@ func Enter() (was Inherited, err error) {
 	was.Environ = os.Environ()
 	os.Clearenv()
 	unix.Umask(0o077)
-	switch err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); {
-	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL):
-		return was, fmt.Errorf("this kernel is too old: Linux 5.11 or newer is needed (close_range with CLOSE_RANGE_CLOEXEC: %w)", err)
-	case err != nil:
+	if err := CloseOnExec(); err != nil {
 		return was, fmt.Errorf("cannot set close-on-exec on the inherited descriptors: %w", err)
 	}
 	if was.Core, err = forbidCoreDumps(); err != nil {

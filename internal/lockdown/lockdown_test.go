@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"jacamar-ci/test/harness/setup/syscalls"
 )
 
 // seen is the state of the test program after Enter, and of its child.
@@ -30,6 +32,7 @@ const order = "LOCKDOWN_TEST"
 
 // TestMain lets the test program act as jacamar-auth.
 func TestMain(m *testing.M) {
+	syscalls.Main()
 	if os.Getenv(order) == "" {
 		os.Exit(m.Run())
 	}
@@ -124,6 +127,12 @@ func TestDescriptorsNotInherited(t *testing.T) {
 			t.Errorf("%s: the child has %q", name, s.FDs)
 		}
 	}
+}
+
+// TestOnLinux418: the state is the same on the oldest kernel.
+func TestOnLinux418(t *testing.T) {
+	named := []string{"TestDescriptorsNotInherited", "TestClosedDescriptorsAreOpened", "TestDirectoryAndModes", "TestIgnoredSignalsAreReset", "TestNoCoreFile"}
+	syscalls.Again(t, syscalls.Linux418(), "^("+strings.Join(named, "|")+")$", named...)
 }
 
 // TestClosedDescriptorsAreOpened closes each of 0 and 2; 1 carries the result.

@@ -78,7 +78,7 @@ var packages = []pkg{
 	{path: "internal/passwd", may: []string{"internal/job"}, never: effects},
 	{path: "internal/programs", may: []string{"internal/failure", "internal/job", "internal/trustedfile"}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"}},
 	{
-		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/procfs", "internal/seccomp"},
+		path: "internal/inherit", may: []string{"internal/capability", "internal/job", "internal/lockdown", "internal/procfs", "internal/seccomp"},
 		beyond: []string{unix}, never: []string{"net", "os/exec", "os/user", "syscall"},
 	},
 	{path: "internal/jwks", may: []string{"internal/job"}, never: effects},

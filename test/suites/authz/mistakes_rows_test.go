@@ -25,7 +25,7 @@ func mistakeRows() map[string]int {
 		"data_dir missing, a file": 2, "data_dir below a closed directory": 1, "data_dir of root": 3, "data_dir /tmp, noexec": 2, "home": 11,
 		"address of the server": 8, "CA file": 7, "jacamar that accounts cannot run": 4, "jacamar that others could change": 2, "jacamar-keys": 1, "jacamar-auth": 4,
 		"noexec": 1, "state directory": 3, "operator's log": 8, "script of RunAs": 5, "script of RunAs without an interpreter": 1, "account map": 4,
-		"logins are off": 1, "scheduler": 5, "an old kernel": 1, "the shell of scripts": 3, "who is the service": 5, "check by another account": 1, "SELinux": 1, "root_squash": 1,
+		"logins are off": 1, "scheduler": 5, "a filter of the service": 1, "the shell of scripts": 3, "who is the service": 5, "check by another account": 1, "SELinux": 1, "root_squash": 1,
 		"calls of the stages": 5, "config.toml": 12,
 		// Authors.
 		"success": 1, "no token": 2, "wrong aud": 2, "account unknown, without a shell": 2, "lists": 4, "image, services": 2, "CUSTOM_CI_BUILDS_DIR that works": 4,
@@ -66,7 +66,7 @@ func elsewhere() map[string][][3]string {
 			{check + "programs_test.go", "TestInstalledPrograms", "setuid for all"},
 			{check + "programs_test.go", "TestUnixMode", "fs.ModeSetuid"},
 		},
-		"an old kernel": {{suites + "authz/kernel_test.go", "TestOldKernel", ""}},
+		"a filter of the service": {{suites + "authz/kernel_test.go", "TestRefusedByAFilter", ""}},
 		"address of the server": {
 			{check + "judge_test.go", "TestJudgeIssuer", "upper case"}, {check + "judge_test.go", "TestJudgeIssuer", "the default port"}, {check + "judge_test.go", "TestJudgeIssuer", "an internal name"},
 		},

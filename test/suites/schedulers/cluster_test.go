@@ -17,6 +17,7 @@ import (
 	"jacamar-ci/test/harness/fakeschedulers"
 	"jacamar-ci/test/harness/profiles"
 	"jacamar-ci/test/harness/setup/slurm"
+	"jacamar-ci/test/harness/setup/syscalls"
 	"jacamar-ci/test/harness/site"
 )
 
@@ -24,6 +25,7 @@ import (
 const waiting = 8
 
 func TestMain(m *testing.M) {
+	syscalls.Main()
 	profiles.DefaultSignals() // jobs inherit those of the batch system
 	down, err := bringUp()
 	if err != nil {
