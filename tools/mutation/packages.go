@@ -19,6 +19,7 @@ var identitySuite = []string{"./test/suites/authz"}
 // packages are those that decide and those that drop privileges.
 var packages = []pkg{
 	{"internal/auth", nil},
+	{"internal/auth/admin/check", nil},
 	{"internal/auth/admin/explain", nil},
 	{"internal/auth/admin/setup", nil},
 	{"internal/auth/internal/policy", [][]string{identitySuite}},

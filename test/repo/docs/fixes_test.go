@@ -51,6 +51,7 @@ func proofs() map[string]proof {
 		// jacamar-admin check
 		"look it up in docs/troubleshooting.md": because(looks),
 		"remove it":                             because(unlikely),
+		"correct that and check again":          because(another),
 		"fix what is missing, for the account that runs jacamar-auth":                  executed(byPrivs, "no_new_privs"),
 		"run: sysctl fs.suid_dumpable=0, or 2 for core files that root alone can read": because(machine),
 		"set auth.downscope = \"setuid\"":                                              executed(byCheck, "root for all"),
@@ -70,7 +71,6 @@ func proofs() map[string]proof {
 		"set … = … or more, or remove it":                             executed(byCheck, "timeout of a second"),
 		"set graceful_kill_timeout = …, or remove it":                 executed(byCheck, "grace of a second"),
 		"set shutdown_timeout = … at its top":                         executed(byCheck, "shutdown of a second"),
-		"correct general.state_dir":                                   because(unlikely),
 		"run: rm -r …/seal.key":                                       executed("test/suites/operations/damage_test.go", "keyFix"),
 		"run: rm -r …":                                                executed("test/suites/operations/damage_test.go", "keyFix"),
 		"run: install -d -m 0700 -o … -g … …":                         executed(byPages, "TestDeployments"),

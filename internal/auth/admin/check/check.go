@@ -163,21 +163,16 @@ func trialJob(ctx context.Context, s Site) []Line {
 }
 
 func judgeTrial(account string, r trial.Result, left, err error) (lines []Line) {
-	const again = "correct that and check again"
+	if left != nil {
+		lines = append(lines, warn("remove it", "%v", left))
+	}
 	if err != nil {
-		return []Line{fail(again, "no job of %s was tried: %v", account, err)}
+		return append(lines, fail("correct that and check again", "no job of %s was tried: %v", account, err))
 	}
 	took := time.Duration(0)
 	for _, s := range r.Stages {
 		took += s.Took
-		for line := range strings.Lines(s.Log) {
-			if _, text, found := strings.Cut(line, "WARNING: "); found {
-				lines = append(lines, warn(`look it up in docs/troubleshooting.md`, "a job of %s warns in %s: %s", account, s.Name, job.Clip(strings.TrimSpace(text))))
-			}
-		}
-	}
-	if left != nil {
-		lines = append(lines, warn("remove it", "%v", left))
+		lines = append(lines, warned(account, s)...)
 	}
 	if s, failed := r.Failed(); failed {
 		why, hint := s.Why()
@@ -187,4 +182,14 @@ func judgeTrial(account string, r trial.Result, left, err error) (lines []Line) 
 		return append(lines, fail(hint, "a job of %s fails in %s: %s", account, s.Name, why))
 	}
 	return or(lines, "a job of %s ran through all stages as %s, in %s", account, job.Clip(r.Account), took.Round(10*time.Millisecond))
+}
+
+// warned are the warnings in the log of a stage.
+func warned(account string, s trial.Stage) (lines []Line) {
+	for line := range strings.Lines(s.Log) {
+		if _, text, found := strings.Cut(line, "WARNING: "); found {
+			lines = append(lines, warn(`look it up in docs/troubleshooting.md`, "a job of %s warns in %s: %s", account, s.Name, job.Clip(strings.TrimSpace(text))))
+		}
+	}
+	return lines
 }

@@ -212,6 +212,7 @@ func TestJudgeIssuer(t *testing.T) {
 		"upper case":        {"https://GitLab.example.com", "", "https://gitlab.example.com", []string{"fail every job is refused"}, `gitlab_server = "https://gitlab.example.com"`},
 		"the default port":  {"https://gitlab.example.com:443", "", "https://gitlab.example.com", []string{"fail every job is refused"}, `gitlab_server = "https://gitlab.example.com"`},
 		"an internal name":  {"https://gitlab.internal", "", "https://gitlab.example.com", []string{"fail every job is refused"}, `jwt_issuer = "https://gitlab.example.com"`},
+		"no address":        {"https://gitlab.example.com", "", "%zz://", []string{"fail every job is refused"}, "jwt_issuer = "},
 		"set and different": {"https://gitlab.example.com", "https://other.example.com", "https://gitlab.example.com", []string{"fail every job is refused"}, `jwt_issuer = "https://gitlab.example.com"`},
 	} {
 		s := keySite(t)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/rlimit"
+	"jacamar-ci/test/harness/testutil"
 )
 
 func TestJudgeProcessors(t *testing.T) {
@@ -62,6 +63,43 @@ func TestProcessorsOf(t *testing.T) {
 	}
 	if got := processorsOf(proc, runners(proc, services{uids: []uint32{0, 7}})); !slices.Equal(got, []string{"4", ""}) {
 		t.Errorf("without a group: %q", got)
+	}
+}
+
+// TestServices: whose processes can be the runner that calls jacamar-auth.
+func TestServices(t *testing.T) {
+	const gid = 33
+	for name, tt := range map[string]struct {
+		mode  os.FileMode // of jacamar-auth, 0 for none
+		owner int         // of the state, -1 for none
+		group bool
+		uids  []uint32
+	}{
+		"for one group":         {0o750, daemonUID, true, []uint32{0, 7, daemonUID}},
+		"setuid, for one group": {0o750 | os.ModeSetuid, 0, true, []uint32{0, 7, 0}},
+		"for all":               {0o755, -1, false, []uint32{0, 7}},
+		"for all but the group": {0o705, -1, false, []uint32{0, 7}},
+		"for its owner":         {0o700, -1, false, []uint32{0, 7}},
+		"no program":            {0, -1, false, []uint32{0, 7}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if os.Geteuid() != 0 {
+				t.Skip("needs root: it gives a file to another group")
+			}
+			path := filepath.Join(t.TempDir(), "jacamar-auth")
+			s := Site{UID: 7, Auth: testutil.AbsPath(t, path), StateDir: testutil.AbsPath(t, path+".state")}
+			if tt.owner >= 0 {
+				s.StateDir = stateOf(t, tt.owner)
+			}
+			if tt.mode != 0 {
+				program(t, path)
+				testutil.Must(t, os.Chown(path, -1, gid), os.Chmod(path, tt.mode))
+			}
+			got := s.services()
+			if !slices.Equal(got.uids, tt.uids) || (got.group != nil) != tt.group || tt.group && *got.group != gid {
+				t.Errorf("%+v", got)
+			}
+		})
 	}
 }
 

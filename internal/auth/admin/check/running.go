@@ -190,12 +190,20 @@ func differs(here, root string) (problem string, err error) {
 		return "", err
 	}
 	there := filepath.Join(root, here)
-	if err := unix.Stat(there, &theirs); err != nil || own.Dev != theirs.Dev || own.Ino != theirs.Ino {
+	var seen unix.Stat_t // zero where it is not there
+	_ = unix.Stat(there, &seen)
+	if seen.Dev != own.Dev || seen.Ino != own.Ino {
 		return "hides (ProtectHome=, TemporaryFileSystem= or the like)", nil
 	}
-	var before, after unix.Statfs_t
-	if unix.Statfs(here, &before) == nil && unix.Statfs(there, &after) == nil && before.Flags&unix.ST_RDONLY == 0 && after.Flags&unix.ST_RDONLY != 0 {
+	if !readOnly(here) && readOnly(there) {
 		return "cannot write to (ProtectHome=, ProtectSystem= or the like)", nil
 	}
 	return "", nil
+}
+
+// readOnly reports whether a directory is on a file system, or behind a mount, that is read-only.
+func readOnly(path string) bool {
+	var fs unix.Statfs_t // zero where it cannot be examined
+	_ = unix.Statfs(path, &fs)
+	return fs.Flags&unix.ST_RDONLY != 0
 }

@@ -27,20 +27,22 @@ func stateDirectory(ctx context.Context, s Site) []Line {
 	if _, missing := os.Stat(s.StateDir.String()); os.IsNotExist(missing) {
 		return s.parentOf(s.StateDir)
 	}
-	var lines []Line
-	var fault *statedir.Fault
-	switch err := s.Keys.CheckCache(); {
-	case errors.As(err, &fault):
+	err := s.Keys.CheckCache()
+	if fault, ok := errors.AsType[*statedir.Fault](err); ok {
 		return []Line{fail(fault.Fix, "%s: %v", fault.Dir, fault.Err)}
-	case failure.KindOf(err) == failure.Config:
-		return []Line{fail("correct general.state_dir", "%v", err)}
-	case err != nil:
-		lines = append(lines, unusedKeys(s.Keys.CacheFile(), err))
 	}
-	if err := s.TryKey(ctx); err != nil {
-		lines = append(lines, fail(fmt.Sprintf("run: rm -r %s/seal.key", s.StateDir), "no job can pass on its state: %v", err))
+	return or(s.judgeState(s.Keys.CacheFile(), err, s.TryKey(ctx)), "%s keeps GitLab's keys, and the key that seals the state of jobs", s.StateDir)
+}
+
+// judgeState judges the two files that jobs need there.
+func (s Site) judgeState(file string, cache, key error) (lines []Line) {
+	if cache != nil {
+		lines = append(lines, unusedKeys(file, cache))
 	}
-	return or(lines, "%s keeps GitLab's keys, and the key that seals the state of jobs", s.StateDir)
+	if key != nil {
+		lines = append(lines, fail(fmt.Sprintf("run: rm -r %s/seal.key", s.StateDir), "no job can pass on its state: %v", key))
+	}
+	return lines
 }
 
 // unusedKeys is about a file of keys that a job does not use: it fetches them again. It can
@@ -116,7 +118,7 @@ func (s Site) judgeIssuer(published string) []Line {
 		return nil
 	}
 	key := "jwt_issuer"
-	if u, err := url.Parse(published); err == nil && s.Config.General.GitLabServer != nil && want == s.Config.General.GitLabServer.String() && sameServer(u, s.Config.General.GitLabServer) {
+	if u, err := url.Parse(published); err == nil && want == s.Config.General.GitLabServer.String() && sameServer(u, s.Config.General.GitLabServer) {
 		key = "gitlab_server"
 	}
 	return []Line{fail(fmt.Sprintf("write %s = %q under [general]", key, job.Clip(published)),
@@ -191,19 +193,21 @@ func log(ctx context.Context, s Site) []Line {
 	}
 	where, file := logPlace(s)
 	if err := s.Log.WriteTest(); err != nil {
-		fix, text := "name another place in [auth.logging]", err.Error()
-		if fault, ok := errors.AsType[*trustedfile.Fault](err); ok {
-			fix, text = fault.Fix, fault.Path+" "+fault.Problem
-		}
-		return []Line{fail(fix, "the operator's log cannot be written to %s: %s", where, text)}
+		return []Line{unwritten(where, err)}
 	}
-	var lines []Line
 	if file {
-		lines = logFile(s, where)
-	} else {
-		where += ", where others can write similar records and flood it (see \"Who can write to each destination\" in docs/tracing.md)"
+		return or(logFile(s, where), "a record was written to %s", where)
 	}
-	return or(lines, "a record was written to %s", where)
+	return []Line{ok("a record was written to %s, where others can write similar records and flood it (see \"Who can write to each destination\" in docs/tracing.md)", where)}
+}
+
+// unwritten is a log that cannot be written.
+func unwritten(where string, err error) Line {
+	fix, text := "name another place in [auth.logging]", err.Error()
+	if fault, ok := errors.AsType[*trustedfile.Fault](err); ok {
+		fix, text = fault.Fix, fault.Path+" "+fault.Problem
+	}
+	return fail(fix, "the operator's log cannot be written to %s: %s", where, text)
 }
 
 // journal is opened as a stage opens it.
@@ -235,7 +239,7 @@ func logPlace(s Site) (where string, file bool) {
 // about a hundred thousand jobs.
 const largeLog = 1 << 30
 
-func logFile(s Site, where string) (lines []Line) {
+func logFile(s Site, where string) []Line {
 	f, err := s.LogFile()
 	if err != nil {
 		return nil
@@ -245,11 +249,15 @@ func logFile(s Site, where string) (lines []Line) {
 	if err != nil {
 		return nil
 	}
-	if info.Mode().Perm()&0o004 != 0 {
-		lines = append(lines, warn("run: chmod o-r "+where, "any account can read the operator's log %s (mode %04o)", where, info.Mode().Perm()))
+	return judgeLogFile(where, info.Mode(), info.Size())
+}
+
+func judgeLogFile(where string, mode fs.FileMode, size int64) (lines []Line) {
+	if mode.Perm()&0o004 != 0 {
+		lines = append(lines, warn("run: chmod o-r "+where, "any account can read the operator's log %s (mode %04o)", where, mode.Perm()))
 	}
-	if info.Size() > largeLog {
-		lines = append(lines, warn("install the logrotate configuration of the package (see docs/install.md)", "the operator's log %s has %d MiB: nothing rotates it", where, info.Size()>>20))
+	if size > largeLog {
+		lines = append(lines, warn("install the logrotate configuration of the package (see docs/install.md)", "the operator's log %s has %d MiB: nothing rotates it", where, size>>20))
 	}
 	return lines
 }

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"jacamar-ci/internal/settings"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // TestJudgeView starts processes whose mounts are those of units with a setting, and one
@@ -26,6 +29,7 @@ func TestJudgeView(t *testing.T) {
 		"the same":                 {":", nil},
 		"ProtectHome=yes":          {"mount -t tmpfs -o mode=000 tmpfs $0", hidden},
 		"InaccessiblePaths= above": {"mount -t tmpfs tmpfs ${0%/*}", hidden},
+		"BindPaths= over it":       {"mount --bind ${0%/*} $0", hidden},
 		"ProtectHome=read-only":    {"mount --bind $0 $0 && mount -o remount,bind,ro $0", []string{"the runner's service cannot write to (ProtectHome=, ProtectSystem= or the like) " + dir}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,6 +55,17 @@ func TestJudgeView(t *testing.T) {
 	}
 	if lines := judgeView(t.TempDir(), []int{1}, paths); lines != nil {
 		t.Errorf("a runner whose view is closed: %+v", lines)
+	}
+}
+
+// TestViewed: what all jobs have, and data_dir where it is one path for all of them.
+func TestViewed(t *testing.T) {
+	for dir, want := range map[string][]string{"/lustre/ci": {"/home", "/state", "/lustre/ci"}, "$HOME": {"/home", "/state"}, "$SCRATCH/ci": {"/home", "/state"}} {
+		s := dataSite(t, dir, settings.Setuid)
+		s.StateDir = testutil.AbsPath(t, "/state")
+		if got := s.viewed(); !slices.Equal(got, want) {
+			t.Errorf("%s: %q", dir, got)
+		}
 	}
 }
 
