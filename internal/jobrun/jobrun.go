@@ -4,6 +4,7 @@
 package jobrun
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -195,9 +196,12 @@ func (s stage) runScript() error {
 		s.writeEnd(time.Since(began), err)
 	}
 	if err != nil {
-		// A command that failed on a full disk seldom reports which one, and one that
-		// was killed reports nothing.
-		s.warnLine(s.spaceWarning())
+		readOnly := s.readOnly()
+		if in.missing = cmp.Or(in.missing, readOnly); readOnly == nil {
+			// A command that failed on a full disk seldom reports which one, and one that
+			// was killed reports nothing.
+			s.warnLine(s.spaceWarning())
+		}
 		if !submits {
 			s.warnLine(memoryWarning(kills, memoryKills(kernelCounters)))
 		}

@@ -71,7 +71,8 @@ func inWorkspace[T any](s stage, limit time.Duration, variables map[string]strin
 // entered is what a stage has of its build directory.
 type entered struct {
 	lock io.Closer
-	// missing is why a script that fails has failed, nil where the directory was there.
+	// missing is why a script that fails has failed, nil where the directory is there and can
+	// be written.
 	missing error
 }
 
@@ -93,8 +94,19 @@ func (e entered) close() {
 	}
 }
 
+// readOnly returns the error of a build directory whose file system cannot be written any more:
+// the config stage has written there.
+func (s stage) readOnly() error {
+	point, err := withLimit(s, quickLimit, func() (string, error) { return diskspace.ReadOnly(s.request.Dirs.Builds.String()), nil })
+	if err != nil || point == "" {
+		return nil
+	}
+	return failure.Systemf("the file system %s of the job's build directory is mounted read-only", point).
+		WithHint("retry the job, and tell the administrators if that fails too")
+}
+
 // blame is the error of a stage: the failure of a script that did not find what earlier
-// stages had left is not the script's.
+// stages had left, or could not write there, is not the script's.
 func (e entered) blame(err error, stop process.Stop) error {
 	if _, failed := failure.ScriptCode(err); failed && e.missing != nil && !stop.Terminating() {
 		return e.missing

@@ -178,6 +178,7 @@ func proofs() map[string]proof {
 		"the argument is not one of the job's: ask the resource's administrators to correct it": because(another),
 		"write the full option: --…": because(another),
 		"it existed in the job's first stage: check whether a script of yours removes it; if not, its file system may be away: retry the job, and tell the administrators if that fails too": because(another),
+		"retry the job, and tell the administrators if that fails too":                                   because(another),
 		"look for a hung jacamar process of yours":                                                       because(looks),
 		"check what `bash --login -c 'echo $…'` prints on this machine, and correct your login profiles": because(looks),
 		"write an absolute path, or ~/ with a path in your home behind it, without .. in it":             executed(byJobs, "in the home"),

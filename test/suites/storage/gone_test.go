@@ -93,8 +93,8 @@ func TestFileSystemGoneBetweenStages(t *testing.T) {
 	site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
 }
 
-// TestReadOnlyBetweenStages: a script that fails because its directories cannot be written
-// any more has a line that names their file system.
+// TestReadOnlyBetweenStages: the failure of a script whose directories cannot be written any
+// more is the resource's, and names their file system.
 func TestReadOnlyBetweenStages(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: it mounts")
@@ -108,6 +108,6 @@ func TestReadOnlyBetweenStages(t *testing.T) {
 		}
 		return []string{"/usr/bin/unshare", "--mount", "/bin/sh", "-c", `mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"`, filepath.Dir(base)}
 	}
-	site.Want(t, r.Run(s.Job("echo never")), fakerunner.ScriptFailure, 1, "WARNING: the file system "+filepath.Dir(base)+" is mounted read-only: ")
+	site.Want(t, r.Run(s.Job("echo never")), fakerunner.SystemFailure, 0, "ERROR: the file system "+filepath.Dir(base)+" of the job's build directory is mounted read-only")
 	site.Want(t, s.Runner().Run(s.Job("true")), fakerunner.Success, 0)
 }

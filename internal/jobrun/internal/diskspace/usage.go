@@ -97,8 +97,7 @@ func spaceOf(st *unix.Statfs_t) space {
 }
 
 // Warning is one line when the file system at path, or a quota that applies there, is
-// full or nearly full, or cannot be written at all. It is "" otherwise, and where the figures
-// are unavailable.
+// full or nearly full. It is "" otherwise, and where the figures are unavailable.
 func Warning(path string) string {
 	fd, err := mounts.OpenNearest(path)
 	if err != nil {
@@ -122,11 +121,21 @@ func fileSystemWarning(fd int, point func() string) string {
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return ""
 	}
-	what := func() string { return "the file system " + point() }
-	if st.Flags&unix.ST_RDONLY != 0 {
-		return fmt.Sprintf("%s is mounted read-only: retry the job, and tell the administrators if that fails too", what())
+	return spaceOf(&st).warning(func() string { return "the file system " + point() })
+}
+
+// ReadOnly is where the file system at path is mounted, if it cannot be written; "" otherwise.
+func ReadOnly(path string) string {
+	fd, err := mounts.OpenNearest(path)
+	if err != nil {
+		return ""
 	}
-	return spaceOf(&st).warning(what)
+	defer unix.Close(fd)
+	var st unix.Statfs_t
+	if unix.Fstatfs(fd, &st) != nil || st.Flags&unix.ST_RDONLY == 0 {
+		return ""
+	}
+	return mounts.OfFile(fd, path).Point
 }
 
 // IsFull reports whether the file system at path, or a quota on it, is full.
