@@ -92,16 +92,41 @@ func servicesNetwork(s Site) (bool, []Line) {
 
 const cellLimit = 20 * time.Second
 
-// startCell starts one that does nothing.
+// startCell starts one that does nothing, and one with an overlay where the engine needs that.
 func startCell(ctx context.Context, s Site, c cell.Cell) []Line {
 	begin := time.Now()
-	r, err := s.cellCommand(c).Run(ctx)
-	return judgeCell(r, err, time.Since(begin), namespaceFix("/proc/sys"))
+	r, err := s.cellCommand(c, "true").Run(ctx)
+	lines := judgeCell(r, err, time.Since(begin), namespaceFix("/proc/sys"))
+	if lines[0].Result == OK && s.Config.General.RunMechanism != settings.Apptainer {
+		r, err := s.cellCommand(c, "sh", "-c", mountOverlay).Run(ctx)
+		lines = append(lines, judgeOverlay(s, r, err)...)
+	}
+	return lines
+}
+
+// mountOverlay mounts an overlay as container.Overlay does.
+const mountOverlay = "mount -t tmpfs tmpfs /dev/shm && cd /dev/shm && mkdir a b m && mount -t overlay -o lowerdir=a:b,userxattr overlay m"
+
+// judgeOverlay warns only of Podman's own storage, which can be mounted by a program.
+func judgeOverlay(s Site, r subprocess.Result, err error) []Line {
+	judge := fail
+	if c := s.Config; c.General.RunMechanism == settings.Podman && c.Container.CacheForm != settings.SquashfsForm {
+		judge = warn
+	}
+	if err == nil && r.Code == 0 {
+		return nil
+	}
+	text, _, _ := strings.Cut(strings.TrimSpace(string(r.Stderr)), "\n") // mount(8) adds a line about dmesg(1)
+	if err != nil {
+		text = err.Error()
+	}
+	return []Line{judge("Linux 5.11 has these mounts, and Enterprise Linux from 8.5 on: use a newer kernel, or Apptainer",
+		"an overlay cannot be mounted in a container's namespaces: %s", job.Clip(text))}
 }
 
 // cellCommand is the start of a cell without privileges.
-func (s Site) cellCommand(c cell.Cell) subprocess.Command {
-	argv := c.Argv([]string{"true"})
+func (s Site) cellCommand(c cell.Cell, inner ...string) subprocess.Command {
+	argv := c.Argv(inner)
 	command := subprocess.Command{
 		Path: locate(engineDirs, argv[0]), Args: argv[1:], Env: []string{"PATH=" + strings.Join(engineDirs, ":")}, NoNewPrivs: true,
 		Limit: cellLimit, MaxOutput: 4 << 10, MaxErrors: 4 << 10,

@@ -111,11 +111,42 @@ func TestStartCell(t *testing.T) {
 
 // TestCellCommand: root tries what an account without privileges can do.
 func TestCellCommand(t *testing.T) {
-	if as := (Site{}).cellCommand(cell.Cell{}).As; as == nil || as.UID != job.Nobody || as.GID != job.Nobody {
+	if as := (Site{}).cellCommand(cell.Cell{}, "true").As; as == nil || as.UID != job.Nobody || as.GID != job.Nobody {
 		t.Errorf("root: %+v", as)
 	}
-	if as := (Site{UID: 7}).cellCommand(cell.Cell{}).As; as != nil {
+	if as := (Site{UID: 7}).cellCommand(cell.Cell{}, "true").As; as != nil {
 		t.Errorf("another account: %+v", as)
+	}
+}
+
+// TestJudgeOverlay: on an old kernel a start of Charliecloud, and one of Podman from a file, cannot
+// mount its image.
+func TestJudgeOverlay(t *testing.T) {
+	refused := subprocess.Result{Code: 32, Stderr: []byte("mount: bad option\n       dmesg(1) may have more information\n")}
+	podman := Site{Config: &config.Config{General: config.General{RunMechanism: settings.Podman}}}
+	files := Site{Config: &config.Config{General: podman.Config.General}}
+	files.Config.Container.CacheForm = settings.SquashfsForm
+	for want, s := range map[string]Site{"warn": podman, "fail ": files, "fail": {Config: &config.Config{General: config.General{RunMechanism: settings.Charliecloud}}}} {
+		found(t, judgeOverlay(s, refused, nil), strings.TrimSpace(want)+" in a container's namespaces: mount: bad option")
+		found(t, judgeOverlay(s, subprocess.Result{}, errors.New("no sh")), strings.TrimSpace(want)+" in a container's namespaces: no sh")
+		if lines := judgeOverlay(s, subprocess.Result{}, nil); lines != nil {
+			t.Errorf("%v", lines)
+		}
+	}
+}
+
+// TestMountOverlay: it is mounted in a cell, and an option that the kernel does not have is refused
+// there.
+func TestMountOverlay(t *testing.T) {
+	s := containerSite(t, "/bin/true", "/")
+	if lines := startCell(t.Context(), s, cell.Cell{}); lines[0].Result != OK {
+		t.Skipf("this machine makes no user namespaces: %v", lines)
+	}
+	for script, want := range map[string]bool{mountOverlay: true, strings.Replace(mountOverlay, "userxattr", "option-of-no-kernel", 1): false} {
+		r, err := s.cellCommand(cell.Cell{}, "sh", "-c", script).Run(t.Context())
+		if err != nil || (r.Code == 0) != want {
+			t.Errorf("%s: %+v, %v", script, r, err)
+		}
 	}
 }
 
