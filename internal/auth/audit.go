@@ -88,6 +88,9 @@ func thisCall() string {
 // and in each cleanup, whose output is in the runner's own log only.
 func (d *authDriver) lost(err error) {
 	d.noteLimit(err)
+	if d.helperless != nil {
+		err = d.helperless
+	}
 	log := joblog.NewWriter(d.Stderr)
 	switch {
 	case d.Call.Unobfuscated || d.Call.Stage == job.Cleanup:

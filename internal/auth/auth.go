@@ -49,6 +49,9 @@ type authDriver struct {
 	service
 	decided
 	log auditlog.Log
+	// helperless is why no account for helpers could be found. The files of the state are that
+	// account's, and cannot be used without it.
+	helperless error
 	// limited is the first error of the log or the journal that is due to a resource limit
 	// of this process.
 	limited error

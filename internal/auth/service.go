@@ -94,13 +94,13 @@ func (d *authDriver) findHelper() error {
 	h, err := d.examineHelper()
 	switch {
 	case err != nil:
-		return err
 	case h.Lost != nil:
-		return h.Lost
+		err = h.Lost
 	case h.Problem != "":
-		return failure.Configf("cannot use auth.helper_account %s: %s: %s", h.Name, h.Problem, h.Fix)
+		err = failure.Configf("cannot use auth.helper_account %s: %s: %s", h.Name, h.Problem, h.Fix)
 	}
-	return nil
+	d.helperless = err
+	return err
 }
 
 // examineHelper finds the account that helpers run as, where this process may change to

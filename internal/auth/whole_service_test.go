@@ -58,6 +58,31 @@ func TestHelperAccount(t *testing.T) {
 	}
 }
 
+// TestReasonOfTheLostLog: where the state cannot be used because the deployment has lost its
+// capabilities or its helper account, the runner's own log has that reason and its fix, and no
+// advice to give the state to another account.
+func TestReasonOfTheLostLog(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*place)
+		want   string
+	}{
+		"capabilities": {func(p *place) { p.capable = false }, "this process lacks CAP_SETUID and CAP_SETGID"},
+		"helper":       {with("auth.helper_account", `"nosuch"`), "nosuch: there is no such account in /etc/passwd: run: useradd"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t, deployments["file capabilities"])
+			p.wantSuccess(job.Config)
+			tt.change(p)
+			p.configure()
+			o := p.run(job.Cleanup)
+			if o.status == 0 || !strings.Contains(o.errs, "cannot write the operator's log: ") || !strings.Contains(o.errs, tt.want) || strings.Contains(o.errs, "chown") {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
 // TestTrust: what the account of the service can write is trusted, except where this process
 // has privileges that the account has not.
 func TestTrust(t *testing.T) {
