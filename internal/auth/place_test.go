@@ -239,13 +239,9 @@ func (p *place) write(name, text string) {
 	testutil.Must(p.t, os.WriteFile(p.path(name), []byte(text), 0o644))
 }
 
-// program writes a program. While its file is open for writing, no process that is started
-// elsewhere may inherit it: it could not be executed (ETXTBSY in execve(2)).
 func (p *place) program(name, text string) {
 	p.t.Helper()
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	testutil.Must(p.t, os.WriteFile(p.path(name), []byte(text), 0o755))
+	testutil.Must(p.t, testutil.WriteProgram(p.path(name), []byte(text), 0o755))
 }
 
 // answers sets the result of jacamar in a stage.

@@ -86,7 +86,7 @@ func TestCreateDuringReaps(t *testing.T) {
 	recorded, reaped := map[string]bool{}, make(chan struct{}, 1)
 	meanwhile(func() {
 		for n := 0; len(recorded) < 1000; n++ {
-			// A live file takes a limited number of events (maxLiveFile): one that nobody ends
+			// A live file takes a limited number of events (maxLiveFile): one that no call ends
 			// would be full.
 			if n%100 == 99 {
 				<-reaped

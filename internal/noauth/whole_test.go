@@ -89,15 +89,12 @@ func (p *place) dirs() ipc.Dirs {
 	return ipc.Dirs{Base: abs("base"), Builds: abs("base/builds"), Cache: abs("base/cache"), Scripts: abs("base/scripts")}
 }
 
-// program copies the test program. While the copy is open for writing, no process that is
-// started elsewhere may inherit it: it could not be executed (ETXTBSY in execve(2)).
+// program copies the test program.
 func (p *place) program(name string) {
 	p.t.Helper()
 	self, err := os.ReadFile("/proc/self/exe")
 	testutil.Must(p.t, err)
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	testutil.Must(p.t, os.WriteFile(p.path(name), self, 0o755))
+	testutil.Must(p.t, testutil.WriteProgram(p.path(name), self, 0o755))
 }
 
 // configure writes the configuration, with more lines of [auth].

@@ -344,7 +344,7 @@ func stub(ns *namespace.Namespace, body string) error {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "getent")
-	if err := os.WriteFile(file, real, 0o755); err != nil {
+	if err := testutil.WriteProgram(file, real, 0o755); err != nil {
 		return err
 	}
 	if _, err := ns.Run("cp", file, "/run/getent"); err != nil {

@@ -111,7 +111,7 @@ func TestCheckBroken(t *testing.T) {
 	s := keyless(t)
 	spoil := func(name, text string, mode os.FileMode, uid int) string {
 		file := filepath.Join(s.Dir, name)
-		testutil.Must(t, os.WriteFile(file, []byte(text), 0o600))
+		testutil.Must(t, testutil.WriteProgram(file, []byte(text), 0o600))
 		testutil.Must(t, errors.Join(os.Chmod(file, mode), os.Chown(file, uid, 0)))
 		return file
 	}
@@ -358,7 +358,7 @@ func TestProcessNamedAsTheRunner(t *testing.T) {
 	sleep, err := os.ReadFile("/bin/sleep")
 	testutil.Must(t, err)
 	named := filepath.Join(s.Dir, "gitlab-runner")
-	testutil.Must(t, os.WriteFile(named, sleep, 0o755))
+	testutil.Must(t, testutil.WriteProgram(named, sleep, 0o755))
 	// As an account can with a user namespace of its own.
 	become := fmt.Sprintf("mount -t tmpfs tmpfs /home && exec setpriv --reuid=%d --regid=%d --clear-groups %s 1000", s.Account.UID, s.Account.GID, named)
 	cmd := exec.Command("/usr/bin/unshare", "--mount", "sh", "-c", become)

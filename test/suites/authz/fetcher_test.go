@@ -60,7 +60,7 @@ func relink(t *testing.T, keys string) {
 
 func replace(t *testing.T, keys string) {
 	testutil.Must(t, os.Remove(keys))
-	testutil.Must(t, os.WriteFile(keys, []byte("#!/bin/sh\ncat "+keys+"\n"), 0o755))
+	testutil.Must(t, testutil.WriteProgram(keys, []byte("#!/bin/sh\ncat "+keys+"\n"), 0o755))
 }
 
 // TestFetcherOfTheServiceAccount: A1, with file capabilities jacamar-auth can do more

@@ -33,7 +33,7 @@ func TestFixes(t *testing.T) {
 	}
 	file := func(t *testing.T, s *site.Site, name, text string, mode os.FileMode, uid int) string {
 		path := filepath.Join(s.Dir, name)
-		testutil.Must(t, os.WriteFile(path, []byte(text), 0o600))
+		testutil.Must(t, testutil.WriteProgram(path, []byte(text), 0o600))
 		testutil.Must(t, os.Chmod(path, mode), os.Chown(path, uid, 0))
 		return path
 	}

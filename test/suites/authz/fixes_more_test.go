@@ -43,7 +43,9 @@ func withFile(check, advice string, change func(*site.Site, site.Config), spoil,
 // valueSituations are values of the configuration that must be others.
 func valueSituations() map[string]situation {
 	scriptText := func(text string) func(*testing.T, *site.Site) {
-		return func(t *testing.T, s *site.Site) { testutil.Must(t, os.WriteFile(scriptFile(s), []byte(text), 0o700)) }
+		return func(t *testing.T, s *site.Site) {
+			testutil.Must(t, testutil.WriteProgram(scriptFile(s), []byte(text), 0o700))
+		}
 	}
 	accountMapText := func(text string) func(*testing.T, *site.Site) {
 		return func(t *testing.T, s *site.Site) {

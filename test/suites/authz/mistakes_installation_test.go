@@ -36,7 +36,7 @@ func file(path, text string, mode os.FileMode) func(*testing.T, *site.Site) {
 	return func(t *testing.T, s *site.Site) {
 		t.Helper()
 		name := filepath.Join(s.Dir, path)
-		testutil.Must(t, os.WriteFile(name, []byte(text), 0o600))
+		testutil.Must(t, testutil.WriteProgram(name, []byte(text), 0o600))
 		testutil.Must(t, os.Chmod(name, mode))
 	}
 }
@@ -52,7 +52,7 @@ func copied(spoil func(t *testing.T, path string)) (func(*site.Site, site.Config
 		text, err := os.ReadFile(s.Jacamar)
 		testutil.Must(t, err)
 		testutil.Must(t, os.MkdirAll(filepath.Dir(programs(s)), 0o755))
-		testutil.Must(t, os.WriteFile(programs(s), text, 0o711))
+		testutil.Must(t, testutil.WriteProgram(programs(s), text, 0o711))
 		spoil(t, programs(s))
 	}
 }
@@ -84,7 +84,7 @@ func programMistakes() []mistake {
 			testutil.Must(t, os.Remove(p), os.Mkdir(p, 0o755))
 		}),
 		programMistake("no program", "exec format error", "exec format error: install the package for this machine", false, func(t *testing.T, p string) {
-			testutil.Must(t, os.WriteFile(p, []byte("echo\n"), 0o711))
+			testutil.Must(t, testutil.WriteProgram(p, []byte("echo\n"), 0o711))
 		}),
 	), row("jacamar that others could change", "writable by",
 		programMistake("writable by the group", "", "is writable by group", true, func(t *testing.T, p string) { testutil.Must(t, os.Chmod(p, 0o775)) }),
@@ -229,7 +229,7 @@ func listMistakes() (all []mistake) {
 	rewritten := func(text string, mode os.FileMode) func(*testing.T, *site.Site) {
 		return func(t *testing.T, s *site.Site) {
 			t.Helper()
-			testutil.Must(t, os.WriteFile(scriptFile(s), []byte(text), 0o700))
+			testutil.Must(t, testutil.WriteProgram(scriptFile(s), []byte(text), 0o700))
 			testutil.Must(t, os.Chmod(scriptFile(s), mode))
 		}
 	}

@@ -30,7 +30,7 @@ const target = "TARGET_SERVICE_USER"
 func validated(body string, more ...func(s *site.Site, runas site.Table)) func(*site.Site, site.Config) {
 	return func(s *site.Site, c site.Config) {
 		text := "#!/bin/bash\necho \"$*\" >>\"$CALLS\"\n" + body + "\n"
-		if err := os.WriteFile(scriptFile(s), []byte(text), 0o700); err != nil {
+		if err := testutil.WriteProgram(scriptFile(s), []byte(text), 0o700); err != nil {
 			panic(err)
 		}
 		runas := site.Table{
@@ -152,7 +152,7 @@ func TestRunAsFaults(t *testing.T) {
 	in := func(dir string) func(*site.Site, site.Table) {
 		return func(s *site.Site, r site.Table) {
 			file := filepath.Join(dir, "validate-"+filepath.Base(s.Dir))
-			if err := os.WriteFile(file, own(s), 0o700); err != nil {
+			if err := testutil.WriteProgram(file, own(s), 0o700); err != nil {
 				panic(err)
 			}
 			r["validation_script"] = file
@@ -189,11 +189,11 @@ func TestRunAsFaults(t *testing.T) {
 		})), line: misconfigured, after: called()},
 		{name: "B9 not executable", job: by("ordinary"), change: validated(svc, spoilt(func(f string) error { return os.Chmod(f, 0o600) })), line: misconfigured, after: called()},
 		{name: "B9 gone", job: by("ordinary"), change: validated(svc, spoilt(os.Remove)), line: misconfigured, after: called()},
-		{name: "B9 no interpreter", job: by("ordinary"), change: validated(svc, spoilt(func(f string) error { return os.WriteFile(f, []byte("#!/nonexistent/sh\n"), 0o700) })), line: misconfigured, after: called()},
+		{name: "B9 no interpreter", job: by("ordinary"), change: validated(svc, spoilt(func(f string) error { return testutil.WriteProgram(f, []byte("#!/nonexistent/sh\n"), 0o700) })), line: misconfigured, after: called()},
 		{name: "B9 right sum", job: by("ordinary"), change: validated(svc, sum(own)), as: "svc"},
 		{name: "B9 wrong sum", job: by("ordinary"), change: validated(svc, sum(func(*site.Site) []byte { return nil })), line: misconfigured, after: called()},
 		{name: "B9 changed after the sum was taken", job: by("ordinary"), change: validated(svc, sum(own), spoilt(func(f string) error {
-			return os.WriteFile(f, []byte("#!/bin/sh\necho '{\"username\":\"carol\"}'\n"), 0o700)
+			return testutil.WriteProgram(f, []byte("#!/bin/sh\necho '{\"username\":\"carol\"}'\n"), 0o700)
 		})), line: misconfigured, after: called()},
 		{name: "B9 replaces itself while it runs", job: by("ordinary"), change: validated(`printf '#!/bin/sh\necho changed >>"$CALLS"\n' >"$SELF"; `+svc, func(s *site.Site, r site.Table) {
 			r["validation_env"] = append(r["validation_env"].([]string), "SELF="+scriptFile(s))

@@ -175,7 +175,7 @@ func TestLockedInADirectory(t *testing.T) {
 	d.Serve(t, unfiltered)
 	d.Serve(t, filtered, "filter passwd (&(objectClass=posixAccount)"+ldap.Unlocked+")")
 	script := func(s *site.Site, c site.Config) {
-		testutil.Must(t, os.WriteFile(scriptFile(s), []byte(documentedScript(t, d)), 0o700))
+		testutil.Must(t, testutil.WriteProgram(scriptFile(s), []byte(documentedScript(t, d)), 0o700))
 		c.Set("auth", "runas", site.Table{"validation_script": scriptFile(s)})
 	}
 	for _, a := range []struct {

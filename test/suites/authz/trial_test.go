@@ -105,7 +105,7 @@ func TestCheckAccount(t *testing.T) {
 		}, "fail", "fails in config: "},
 		"a script that is none": {func(t *testing.T, s *site.Site, c site.Config) {
 			file := filepath.Join(s.Dir, "validate")
-			testutil.Must(t, os.WriteFile(file, []byte("exit 0\n"), 0o755))
+			testutil.Must(t, testutil.WriteProgram(file, []byte("exit 0\n"), 0o755))
 			testutil.Must(t, os.Chmod(file, 0o755))
 			c.Set("auth", "runas", site.Table{"validation_script": file})
 		}, "fail", "fails in config: "},

@@ -15,6 +15,7 @@ import (
 	"jacamar-ci/internal/proctree"
 	"jacamar-ci/test/harness/fakerunner"
 	"jacamar-ci/test/harness/site"
+	"jacamar-ci/test/harness/testutil"
 )
 
 // moments is the number of random moments at which each process is killed.
@@ -179,7 +180,7 @@ func slowSubmit(t *testing.T, c cluster) string {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	script := fmt.Sprintf("#!/bin/bash\ncase $1 in jobs | --version) exec %[1]s/%[2]s \"$@\" ;; esac\nsleep 0.3; %[1]s/%[2]s \"$@\" && sleep 0.3\n", from, c.submit)
-	if err := os.WriteFile(filepath.Join(dir, c.submit), []byte(script), 0o755); err != nil {
+	if err := testutil.WriteProgram(filepath.Join(dir, c.submit), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range c.others {

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"jacamar-ci/test/harness/testutil"
 )
 
 // Namespace is a private mount namespace. It is gone when the test ends, also when
@@ -87,7 +89,7 @@ func (n *Namespace) Run(argv ...string) (string, error) {
 func (n *Namespace) Put(path, text string, mode fs.FileMode) error {
 	n.files++
 	file := filepath.Join(n.dir, fmt.Sprint(n.files))
-	if err := os.WriteFile(file, []byte(text), mode); err != nil {
+	if err := testutil.WriteProgram(file, []byte(text), mode); err != nil {
 		return err
 	}
 	if err := os.Chmod(file, mode); err != nil {
