@@ -8,7 +8,7 @@ func jobKeys() []Key {
 			"What runs a job's script: `shell` on the runner's host; "+executors.BatchNames()+" on an allocation."),
 		required("general.data_dir", `"$HOME"`,
 			"Base directory of all files of a job: an absolute path, below which each account has a directory of its name, or `$HOME` (or `~`) with or without a path behind it, "+
-				"below which it is `.jacamar-ci`. With `variable_data_dir` it may have other variables. Each directory on the way must belong to root or to the job's account, and no other account may write it; "+
+				"below which it is `.jacamar-ci`; the first job of an account makes that path. With `variable_data_dir` it may have other variables. Each directory on the way must belong to root or to the job's account, and no other account may write it; "+
 				"a directory of root's that others can write must be sticky."),
 		defaults("general.retain_logs", false, `true`,
 			"Keep the files that the executor or the scheduler made; otherwise they go when the job ends."),

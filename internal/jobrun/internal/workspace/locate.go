@@ -67,6 +67,24 @@ func locate(b ipc.Request, variables map[string]string) (job.AbsPath, error) {
 	return dir.Join(account.Name.String())
 }
 
+// makeInHome creates the directory that data_dir names in the account's home, as there is no
+// administrator who makes one for each account. A missing home is left to them.
+func makeInHome(b ipc.Request, rules safedir.Rules) error {
+	rest, below := strings.CutPrefix(b.Settings.DataDir, "$HOME/")
+	if !below || strings.Contains(rest, "$") {
+		return nil
+	}
+	p, err := b.Account.Home.Join(rest)
+	if err != nil || !isMissing(p) || isMissing(b.Account.Home) {
+		return err
+	}
+	dir, err := safedir.OpenCreate(p, rules)
+	if err == nil {
+		dir.Close()
+	}
+	return err
+}
+
 // expandDataDir expands the variables and validates the result, which the user's
 // profiles control.
 func expandDataDir(dataDir string, account job.Account, variables map[string]string) (job.AbsPath, error) {

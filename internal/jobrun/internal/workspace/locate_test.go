@@ -159,6 +159,39 @@ func TestJobInACustomDirectory(t *testing.T) {
 	}
 }
 
+// TestDataDirInHome: the first job of an account makes a data_dir in its home, and only there.
+func TestDataDirInHome(t *testing.T) {
+	a := testAccount(t)
+	for _, dataDir := range []string{"$HOME/ci", "$HOME/a/b", "$HOME/ci"} {
+		o := options(t, a, 1)
+		o.Request.Settings.DataDir = dataDir
+		configure(t, o)
+		for dir := strings.Replace(dataDir, "$HOME", a.Home.String(), 1); dir != a.Home.String(); dir = filepath.Dir(dir) {
+			if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+				t.Errorf("%s: %v, %v", dir, info, err)
+			}
+		}
+	}
+	linked, missing := filepath.Join(a.Home.String(), "linked"), filepath.Join(a.Home.String(), "missing")
+	testutil.Must(t, os.Symlink(missing, linked))
+	for name, change := range map[string]func(o *Options){
+		"another place":  func(o *Options) { o.Request.Settings.DataDir = missing },
+		"a link to none": func(o *Options) { o.Request.Settings.DataDir = "$HOME/linked" },
+		"without a home": func(o *Options) {
+			o.Request.Account.Home, o.Request.Settings.DataDir = testutil.AbsPath(t, missing), "$HOME/ci"
+		},
+	} {
+		o := options(t, a, 1)
+		change(&o)
+		if _, err := Open(o); err == nil || !strings.Contains(err.Error(), "no such file") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Lstat(missing); err == nil {
+			t.Errorf("%s: it was made", name)
+		}
+	}
+}
+
 func TestDirectoriesOfOthersAreRefused(t *testing.T) {
 	a := testAccount(t)
 	shared := filepath.Join(a.Home.String(), "shared")

@@ -41,9 +41,9 @@ type Workspace struct {
 // Open opens the base directory and creates it if necessary: the one that the config
 // stage chose, or in the config stage the one that data_dir specifies.
 func Open(o Options) (*Workspace, error) {
-	base := o.Request.Dirs.Base
-	if base.IsZero() {
-		var err error
+	base, chosen := o.Request.Dirs.Base, !o.Request.Dirs.Base.IsZero()
+	var err error
+	if !chosen {
 		if base, err = locate(o.Request, o.Variables); err != nil {
 			return nil, err
 		}
@@ -54,11 +54,15 @@ func Open(o Options) (*Workspace, error) {
 		host: here, owners: newOwners(here), self: currentProcess(), live: map[string]bool{},
 	}
 	w.rules = safedir.Rules{Owner: o.Request.Account.UID, Group: o.Request.Settings.GroupPermissions, Restored: w.noteRestored}
+	if !chosen {
+		if err := makeInHome(o.Request, w.rules); err != nil {
+			return nil, err
+		}
+	}
 	open := safedir.OpenBase
-	if base == o.Request.Dirs.Base || path.Base(base.String()) == hiddenName {
+	if chosen || path.Base(base.String()) == hiddenName {
 		open = safedir.OpenOwnBase
 	}
-	var err error
 	if w.base, err = open(base, w.rules); err != nil {
 		return nil, err
 	}
