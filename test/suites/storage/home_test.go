@@ -11,9 +11,9 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-var homeFix = regexp.MustCompile(`(?:chmod 700|install -d -m 0700 -o \d+) [^\s(\x1b]+`)
+var homeFix = regexp.MustCompile(`(?:chmod 700|chmod u\+rwx|install -d -m 0700 -o \d+) [^\s(\x1b]+`)
 
-// TestOddHomes: a home that is missing, and a directory of jobs in it that others may write
+// TestOddHomes: a home that is missing or closed, and a directory of jobs in it that others may write
 // or that root has made. Where the log has a command, the job runs after it.
 func TestOddHomes(t *testing.T) {
 	if os.Geteuid() != 0 {
@@ -28,6 +28,10 @@ func TestOddHomes(t *testing.T) {
 			testutil.Must(t, os.Rename(home, home+".away"))
 			t.Cleanup(func() { testutil.Must(t, os.Rename(home+".away", home)) })
 		}, false, []string{"no such file or directory", "its parent directory must exist; the site's administrators create home directories"}},
+		"closed": {func(t *testing.T, home string) {
+			testutil.Must(t, os.Chmod(home, 0))
+			t.Cleanup(func() { testutil.Must(t, os.Chmod(home, 0o700)) })
+		}, true, []string{"permission denied", "you may not enter your own directory "}},
 		"others may write the directory of jobs": {func(t *testing.T, home string) {
 			testutil.Must(t, os.Chmod(home+"/.jacamar-ci", 0o777))
 		}, true, []string{"others may enter it (mode 0777)", "make it private: chmod 700 "}},

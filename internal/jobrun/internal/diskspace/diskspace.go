@@ -6,6 +6,7 @@ package diskspace
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 
@@ -68,6 +69,9 @@ func hint(path string, err error) string {
 	case unix.ENOENT:
 		return "its parent directory must exist; the site's administrators create home directories"
 	case unix.EACCES, unix.EPERM:
+		if dir := closedDir(path); dir != "" {
+			return fmt.Sprintf("you may not enter your own directory %s: run: chmod u+rwx %s", dir, dir)
+		}
 		return fmt.Sprintf("check its owner and mode, and those of its parent directory: ls -la %s", path)
 	case unix.ENOTDIR, unix.EISDIR, unix.ELOOP, unix.EEXIST, unix.ENOTEMPTY:
 		return fmt.Sprintf("something else has this name: ls -la %s", path)
@@ -82,6 +86,28 @@ func hint(path string, err error) string {
 	}
 	m := mounts.Of(path)
 	return fmt.Sprintf("the file system at %s (%s) refused the operation: tell its administrators", m.Point, m.Type)
+}
+
+// closedDir is the first directory on the way to a path that belongs to this account and that
+// it may not enter, as after chmod 0; "" for none.
+func closedDir(path string) string {
+	for at := 1; at <= len(path); at++ {
+		if at < len(path) && path[at] != '/' {
+			continue
+		}
+		var st unix.Stat_t
+		dir := path[:at]
+		if unix.Stat(dir, &st) != nil {
+			return ""
+		}
+		if st.Mode&unix.S_IFMT == unix.S_IFDIR && unix.Access(dir, unix.X_OK) != nil {
+			if st.Uid != uint32(os.Geteuid()) {
+				return ""
+			}
+			return dir
+		}
+	}
+	return ""
 }
 
 // limitHint names the resource limit that caused an error, "" where there is none.
