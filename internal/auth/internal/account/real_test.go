@@ -177,7 +177,7 @@ func inOwnEtc(t *testing.T) bool {
 		t.Skip("only root can make accounts")
 	}
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c",
-		`set -e; cp -a /etc/. "$1"; mount --bind "$1" /etc; exec "$2" -test.run "^$3\$" -test.v`, "sh", t.TempDir(), os.Args[0], t.Name())
+		`set -e; mount -t tmpfs tmpfs "$1"; cp -a /etc/. "$1"; mount --bind "$1" /etc; exec "$2" -test.run "^$3\$" -test.v`, "sh", t.TempDir(), os.Args[0], t.Name())
 	cmd.Env = append(os.Environ(), ownEtc+"=1")
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()+" ") {
