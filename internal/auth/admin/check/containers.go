@@ -33,7 +33,7 @@ func containers(ctx context.Context, s Site) []Line {
 		return lines
 	}
 	network, line := servicesNetwork(s)
-	return slices.Concat([]Line{ok("containers run with %s", engine)}, engineOptions(s), line, startCell(ctx, s, cell.Cell{Network: network}), imageStorage(s))
+	return slices.Concat([]Line{ok("containers run with %s", engine)}, engineOptions(s), line, startCell(ctx, s, cell.Cell{Network: network}), imageStorage(s), s.containerDirs())
 }
 
 // judgeEngine looks for the programs that a container needs in the directories. The engine's
@@ -97,11 +97,20 @@ func startCell(ctx context.Context, s Site, c cell.Cell) []Line {
 	begin := time.Now()
 	r, err := s.cellCommand(c, "true").Run(ctx)
 	lines := judgeCell(r, err, time.Since(begin), namespaceFix("/proc/sys"))
-	if lines[0].Result == OK && s.Config.General.RunMechanism != settings.Apptainer {
-		r, err := s.cellCommand(c, "sh", "-c", mountOverlay).Run(ctx)
+	for _, inner := range overlayTrials(s.Config.General.RunMechanism, lines[0].Result) {
+		r, err := s.cellCommand(c, inner...).Run(ctx)
 		lines = append(lines, judgeOverlay(s, r, err)...)
 	}
 	return lines
+}
+
+// overlayTrials is the command that tries an overlay, none where the engine needs no overlay
+// or no cell starts.
+func overlayTrials(m settings.Mechanism, cell Result) [][]string {
+	if m == settings.Apptainer || cell != OK {
+		return nil
+	}
+	return [][]string{{"sh", "-c", mountOverlay}}
 }
 
 // mountOverlay mounts an overlay as container.Overlay does.
@@ -160,6 +169,32 @@ func namespaceFix(settings string) string {
 		}
 	}
 	return "allow user namespaces (user_namespaces(7)); in a container, allow mounts of /proc too"
+}
+
+// containerDirs judges the directories in which each account makes one of its own.
+func (s Site) containerDirs() (lines []Line) {
+	for _, p := range []job.AbsPath{s.Config.Container.CacheDir, s.Config.Container.TempDir} {
+		if !p.IsZero() {
+			lines = append(lines, s.judgeShared(p)...)
+		}
+	}
+	return lines
+}
+
+// judgeShared judges one of them by the function that judges it for a job.
+func (s Site) judgeShared(p job.AbsPath) []Line {
+	info, err := os.Stat(p.String())
+	switch {
+	case err != nil:
+		return []Line{fail("make it for the accounts of jobs: install -d -m 1777 "+p.String(), "images and containers have no place: %v", err)}
+	case !info.IsDir():
+		return []Line{fail("name a directory", "%s is not a directory", p)}
+	}
+	lines := append(s.closedAbove(p.String()), replaceable(p.String(), s.accountsTrust().CheckDirectory(p))...)
+	if len(lines) == 0 && s.Config.Auth.Downscope != settings.None && info.Mode().Perm()&0o022 == 0 {
+		lines = append(lines, warn("run: chmod 1777 "+p.String()+"; or make a directory for each account in it", "accounts without a directory of their own in %s cannot use images (mode %04o)", p, unixMode(info)))
+	}
+	return lines
 }
 
 // remote are types of file systems on which a store of layers cannot be.

@@ -2,6 +2,7 @@ package check
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -150,6 +151,18 @@ func TestMountOverlay(t *testing.T) {
 	}
 }
 
+func TestOverlayTrials(t *testing.T) {
+	for _, tt := range []struct {
+		mechanism settings.Mechanism
+		cell      Result
+		want      int
+	}{{settings.Podman, OK, 1}, {settings.Charliecloud, OK, 1}, {settings.Apptainer, OK, 0}, {settings.Podman, Fail, 0}} {
+		if got := overlayTrials(tt.mechanism, tt.cell); len(got) != tt.want {
+			t.Errorf("%+v: %q", tt, got)
+		}
+	}
+}
+
 func TestJudgeCell(t *testing.T) {
 	refused := subprocess.Result{Code: 1, Stderr: []byte("unshare: not permitted\n")}
 	found(t, judgeCell(subprocess.Result{}, nil, 1200*time.Microsecond, "x"), "ok an account without privileges can make the namespaces of a container (1ms)")
@@ -188,6 +201,47 @@ func TestServicesNetwork(t *testing.T) {
 		if missing := locate(engineDirs, "ip") == ""; got != (want && !missing) || (len(lines) > 0) != (want && missing) {
 			t.Errorf("%s: %v, %v", network, got, lines)
 		}
+	}
+}
+
+// TestContainerDirs: each account needs a place for its images and its containers, which no
+// other account can replace. The fix of a missing one is carried out.
+func TestContainerDirs(t *testing.T) {
+	for name, tt := range map[string]struct {
+		mode  fs.FileMode // 0 for a directory that is missing
+		owner int
+		scope settings.Downscope
+		want  []string
+	}{
+		"for all":                    {0o777 | fs.ModeSticky, 0, settings.Setuid, nil},
+		"for a group":                {0o770 | fs.ModeSticky, 0, settings.Setuid, nil},
+		"missing":                    {0, 0, settings.Setuid, []string{"fail no such file"}},
+		"not sticky":                 {0o777, 0, settings.Setuid, []string{"fail any account could replace"}},
+		"for root":                   {0o755, 0, settings.Setuid, []string{"warn accounts without a directory of their own"}},
+		"another's":                  {0o755, 4242, settings.Setuid, []string{"fail is owned by uid 4242"}},
+		"for root's jobs":            {0o755, 0, settings.None, nil},
+		"the service's":              {0o755, daemonUID, settings.None, nil},
+		"the service's, jobs others": {0o755, daemonUID, settings.Setuid, []string{"fail is owned by uid 1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(openDir(t), "images")
+			if tt.mode != 0 {
+				testutil.Must(t, os.Mkdir(dir, 0o700), os.Chown(dir, tt.owner, -1), os.Chmod(dir, tt.mode))
+			}
+			s := Site{Config: &config.Config{}, StateDir: stateOf(t, daemonUID)}
+			s.Config.Auth.Downscope, s.Config.Container.CacheDir = tt.scope, testutil.AbsPath(t, dir)
+			got := s.containerDirs()
+			found(t, got, tt.want...)
+			if tt.mode == 0 {
+				_, command, _ := strings.Cut(got[0].Fix, ": ")
+				if r, err := output(t.Context(), "/bin/sh", "-c", command); err != nil || r.Code != 0 {
+					t.Fatalf("%s: %+v, %v", command, r, err)
+				}
+				found(t, s.containerDirs())
+			}
+			s.Config.Container.CacheDir, s.Config.Container.TempDir = job.AbsPath{}, testutil.AbsPath(t, "/etc/passwd")
+			found(t, s.containerDirs(), "fail /etc/passwd is not a directory")
+		})
 	}
 }
 

@@ -100,13 +100,19 @@ func replaceable(dir string, faults []trustedfile.Fault) (lines []Line) {
 	return lines
 }
 
-// dataTrust is whose directories may be on the way to data_dir: with jobs of one
-// account also that account's, and where root makes directories only root's.
+// dataTrust is whose directories may be on the way to data_dir: where root makes directories
+// only root's.
 func (s Site) dataTrust() trustedfile.Trust {
-	switch {
-	case s.makesDirectories():
+	if s.makesDirectories() {
 		return basedir.Trust()
-	case s.Config.Auth.Downscope == settings.None:
+	}
+	return s.accountsTrust()
+}
+
+// accountsTrust is whose directories may be on the way to those that accounts make: with jobs
+// of one account also that account's.
+func (s Site) accountsTrust() trustedfile.Trust {
+	if s.Config.Auth.Downscope == settings.None {
 		return trustedfile.Jobs(s.service())
 	}
 	return trustedfile.Jobs(0)
