@@ -56,6 +56,14 @@ func roundTime(d time.Duration) time.Duration {
 // machine started, those of limits on control groups among them: oom_kill, since Linux 4.13.
 const kernelCounters = "/proc/vmstat"
 
+// countersOf is their file, "" for a script that runs on another machine.
+func countersOf(submits bool) string {
+	if submits {
+		return ""
+	}
+	return kernelCounters
+}
+
 // memoryKills returns that number, 0 where it is not known.
 func memoryKills(file string) int64 {
 	text, err := os.ReadFile(file)

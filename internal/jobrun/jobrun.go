@@ -55,7 +55,7 @@ func Serve(stdout, stderr *os.File) error {
 		err = errors.New("the connection to jacamar-auth was lost")
 	default:
 	}
-	if err := conn.Report(ipc.ResultOf(err, result.dirs).WithLeft(result.left).WithMade(!result.dirs.Builds.IsZero())); err != nil {
+	if err := conn.Report(result.report(err)); err != nil {
 		return fmt.Errorf("jacamar-auth has ended before the stage: %w", err)
 	}
 	return nil
@@ -67,18 +67,21 @@ type stageResult struct {
 	left []ipc.Leftover // what could not be removed
 }
 
+// report is the result for jacamar-auth, with the stage's error.
+func (r stageResult) report(err error) ipc.Result {
+	return ipc.ResultOf(err, r.dirs).WithLeft(r.left).WithMade(!r.dirs.Builds.IsZero())
+}
+
 // requestTimeout bounds the wait for the request, which jacamar-auth sends at once. A
 // jacamar-auth that takes the start for a failed one waits for this process to end.
 const requestTimeout = 30 * time.Second
 
 func receiveRequest(socket *os.File) (conn *ipc.ChildConn, request ipc.Request, script []byte, err error) {
-	if err = setReadTimeout(socket, requestTimeout); err == nil {
-		conn, request, script, err = ipc.Accept(socket)
+	if err = setReadTimeout(socket, requestTimeout); err != nil {
+		return nil, request, nil, err
 	}
-	if err == nil {
-		err = setReadTimeout(socket, 0)
-	}
-	return conn, request, script, err
+	conn, request, script, err = ipc.Accept(socket)
+	return conn, request, script, errors.Join(err, setReadTimeout(socket, 0))
 }
 
 // setReadTimeout bounds reads of the socket; 0 means no limit.
@@ -183,7 +186,8 @@ func (s stage) runScript() error {
 	if err != nil {
 		return err
 	}
-	began, kills := time.Now(), memoryKills(kernelCounters)
+	began, counters := time.Now(), countersOf(submits)
+	kills := memoryKills(counters)
 	switch {
 	case submits:
 		err = s.submit(reaper)
@@ -202,9 +206,7 @@ func (s stage) runScript() error {
 			// was killed reports nothing.
 			s.warnLine(s.spaceWarning())
 		}
-		if !submits {
-			s.warnLine(memoryWarning(kills, memoryKills(kernelCounters)))
-		}
+		s.warnLine(memoryWarning(kills, memoryKills(counters)))
 	}
 	return in.blame(err, s.stop)
 }
@@ -234,12 +236,17 @@ func detach(socket, stdout, stderr *os.File) (out, errs *os.File, err error) {
 }
 
 func hello() ipc.Hello {
-	h := ipc.Hello{PID: os.Getpid()}
 	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
-		h.Processes = limit.Cur
+	err := unix.Getrlimit(unix.RLIMIT_NPROC, &limit)
+	return ipc.Hello{PID: os.Getpid(), Processes: processes(limit, err)}
+}
+
+// processes is a limit on processes, 0 for none and for one that is not known.
+func processes(limit unix.Rlimit, err error) uint64 {
+	if err != nil || limit.Cur == unix.RLIM_INFINITY {
+		return 0
 	}
-	return h
+	return limit.Cur
 }
 
 // reap ends processes of this account for a jacamar-auth without the right to do so. It

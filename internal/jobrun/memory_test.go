@@ -19,6 +19,9 @@ func TestMemoryKills(t *testing.T) {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
+	if countersOf(true) != "" || countersOf(false) != kernelCounters {
+		t.Error("the counters of another machine are read")
+	}
 	if got := memoryKills("/nonexistent"); got != 0 {
 		t.Errorf("without the file: %d", got)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/failure"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
@@ -221,7 +222,7 @@ func TestReap(t *testing.T) {
 	c := begin(t, r, "")
 	// In a session of its own: a process is ended together with its process group.
 	victim, err := os.StartProcess("/bin/sleep", []string{"sleep", "1000"}, &os.ProcAttr{Sys: &syscall.SysProcAttr{Setsid: true}})
-	testutil.Must(t, err, c.conn.Kill(ipc.Condemned{PIDs: []int{victim.Pid}}))
+	testutil.Must(t, err, c.conn.Kill(ipc.Condemned{PIDs: []int{1 << 30}}), c.conn.Kill(ipc.Condemned{PIDs: []int{victim.Pid}}))
 	state, err := victim.Wait()
 	if ws, _ := state.Sys().(syscall.WaitStatus); err != nil || ws.Signal() != syscall.SIGKILL {
 		t.Errorf("%v, %v", state, err)
@@ -262,6 +263,211 @@ func TestStops(t *testing.T) {
 			t.Errorf("%s: %+v\n%s", name, e.result, e.log)
 		}
 	}
+	succeeds(t, ofStage(r, job.Cleanup, ""), "")
+}
+
+// TestReport: a config stage that failed reports whether it has made its directories.
+func TestReport(t *testing.T) {
+	made := stageResult{dirs: ipc.Dirs{Builds: testutil.AbsPath(t, "/builds")}}
+	for _, tt := range []struct {
+		result stageResult
+		err    error
+		want   bool
+	}{{made, nil, false}, {made, io.EOF, true}, {stageResult{}, io.EOF, false}} {
+		if got := tt.result.report(tt.err); got.Made != tt.want || got.Failed() != (tt.err != nil) {
+			t.Errorf("%+v: %+v", tt, got)
+		}
+	}
+}
+
+// TestStartedByOthers: only jacamar-auth can start jacamar, by a socket of its own.
+func TestStartedByOthers(t *testing.T) {
+	tcp, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	testutil.Must(t, err)
+	socket := os.NewFile(uintptr(tcp), "socket")
+	defer socket.Close()
+	file, err := os.Open(os.DevNull)
+	testutil.Must(t, err)
+	defer file.Close()
+	for name, stdin := range map[string]*os.File{"a file": file, "a socket of another kind": socket} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Args, cmd.Stdin = []string{"jacamar"}, stdin
+		if text, err := cmd.CombinedOutput(); err == nil || string(text) != "standard input is not the socket of jacamar-auth: only jacamar-auth can start jacamar\n" {
+			t.Errorf("%s: %v, %s", name, err, text)
+		}
+	}
+}
+
+// TestProcesses: jacamar reports the limit on the account's processes where there is one.
+func TestProcesses(t *testing.T) {
+	for _, tt := range []struct {
+		limit uint64
+		err   error
+		want  uint64
+	}{{100, nil, 100}, {unix.RLIM_INFINITY, nil, 0}, {100, unix.EINVAL, 0}} {
+		if got := processes(unix.Rlimit{Cur: tt.limit}, tt.err); got != tt.want {
+			t.Errorf("%+v: %d", tt, got)
+		}
+	}
+}
+
+// TestExplainKeyLimit: the hint is for the limit of keys alone.
+func TestExplainKeyLimit(t *testing.T) {
+	for err, want := range map[error]bool{unix.EDQUOT: true, unix.EPERM: false} {
+		if _, hint := failure.ForUser(explainKeyLimit(fmt.Errorf("keyctl: %w", err)), true, ""); strings.Contains(hint, "/proc/key-users") != want {
+			t.Errorf("%v: %q", err, hint)
+		}
+	}
+}
+
+// TestRoundTime: what a reader needs of a duration.
+func TestRoundTime(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		40 * time.Millisecond: "0s", 1234 * time.Millisecond: "1.2s", 59900 * time.Millisecond: "59.9s", 60400 * time.Millisecond: "1m0s", 3661700 * time.Millisecond: "1h1m2s",
+	} {
+		if got := roundTime(d).String(); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestStorageOf: the base directory is looked at where the build directory is elsewhere.
+func TestStorageOf(t *testing.T) {
+	base := testutil.AbsPath(t, "/home/alice/.jacamar-ci")
+	for builds, want := range map[string][]string{
+		"/home/alice/.jacamar-ci/builds": {"/home/alice/.jacamar-ci/builds"},
+		"/home/alice/.jacamar-ci-2":      {"/home/alice/.jacamar-ci-2", "/home/alice/.jacamar-ci"},
+	} {
+		if got := storageOf(ipc.Dirs{Base: base, Builds: testutil.AbsPath(t, builds)}); !slices.Equal(got, want) {
+			t.Errorf("%s: %q", builds, got)
+		}
+	}
+	full := func(dir string) string { return map[string]string{"b": "b is full", "c": "c is full"}[dir] }
+	if got := firstLine([]string{"a", "b", "c"}, full) + firstLine([]string{"a"}, full); got != "b is full" {
+		t.Error(got)
+	}
+}
+
+// TestStillRun: a process that could not be ended is named.
+func TestStillRun(t *testing.T) {
+	self, _ := proctree.Find(os.Getpid())
+	if err := stillRun([]proctree.Process{self}); err == nil || !strings.Contains(err.Error(), strconv.Itoa(self.PID)) || stillRun(nil) != nil {
+		t.Error(err)
+	}
+}
+
+// TestWarnLine: an empty line is none.
+func TestWarnLine(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	testutil.Must(t, err)
+	s := stage{stdout: file}
+	s.warnLine("")
+	empty, err := file.Stat()
+	testutil.Must(t, err)
+	s.warnLine("full")
+	text, err := os.ReadFile(file.Name())
+	testutil.Must(t, err, file.Close())
+	if empty.Size() != 0 || !strings.Contains(string(text), "WARNING: full") {
+		t.Errorf("%d, %q", empty.Size(), text)
+	}
+}
+
+// TestCancels: cleanup cancels the batch job of a jacamar that was killed.
+func TestCancels(t *testing.T) {
+	r := configured(t, newRequest(t))
+	queried := filepath.Join(r.Account.Home.String(), "queried")
+	testutil.Must(t, syscall.Mkfifo(queried, 0o600))
+	r = submitting(t, r, "echo 42")
+	bin := r.Settings.Batch.SchedulerBin.String()
+	testutil.Must(t, os.WriteFile(filepath.Join(bin, "squeue"), []byte("#!/bin/sh\n[ -e ~/cancelled ] && exit\necho >~/queried; echo 42 PENDING\n"), 0o755),
+		os.WriteFile(filepath.Join(bin, "scancel"), []byte("#!/bin/sh\necho \"$@\" >>~/cancelled\n"), 0o755))
+	c := begin(t, ofStage(r, job.Run, job.BuildScript), "true")
+	_, err := os.ReadFile(queried)
+	testutil.Must(t, err, syscall.Kill(c.pid, syscall.SIGKILL))
+	c.end()
+	testutil.Must(t, os.Remove(queried))
+	e := serve(t, ofStage(r, job.Cleanup, ""), "")
+	if text, err := os.ReadFile(filepath.Join(r.Account.Home.String(), "cancelled")); err != nil || e.result.Failed() {
+		t.Errorf("%v, %q, %+v\n%s", err, text, e.result, e.log)
+	}
+}
+
+// TestBaseDir: a message names the directory that config has found, or else the site's text.
+func TestBaseDir(t *testing.T) {
+	r := ipc.Request{Settings: ipc.Settings{DataDir: "$HOME"}}
+	if got := (stage{request: r}).baseDir(); got != "$HOME" {
+		t.Error(got)
+	}
+	r.Dirs.Base = testutil.AbsPath(t, "/home/alice/.jacamar-ci")
+	if got := (stage{request: r}).baseDir(); got != "/home/alice/.jacamar-ci" {
+		t.Error(got)
+	}
+}
+
+// TestPrepareOfNoJob: no line about where the job runs, for one that does not.
+func TestPrepareOfNoJob(t *testing.T) {
+	r := configured(t, newRequest(t))
+	r.Job.Temp = testutil.AbsPath(t, r.Dirs.Builds.String()+".tmp")
+	if e := serve(t, r, ""); e.result.Kind != "build" || !strings.Contains(e.result.Reason, "GIT_CLONE_PATH") || strings.Contains(e.log, "Running as") {
+		t.Errorf("%+v\n%s", e.result, e.log)
+	}
+}
+
+// TestNoShell: a script that has not run has no line about its end.
+func TestNoShell(t *testing.T) {
+	r := configured(t, newRequest(t))
+	r.Settings.ShellPath = testutil.AbsPath(t, "/nonexistent/bash")
+	if e := serve(t, ofStage(r, job.Run, job.BuildScript), "true"); e.result.Kind != "system" || strings.Contains(e.log, "the script ended") {
+		t.Errorf("%+v\n%s", e.result, e.log)
+	}
+}
+
+// submitting is a request whose scripts are for a batch system, with the text of its sbatch.
+func submitting(t *testing.T, r ipc.Request, sbatch string) ipc.Request {
+	t.Helper()
+	bin := t.TempDir()
+	for name, text := range map[string]string{"sbatch": sbatch, "scancel": "", "squeue": "", "scontrol": ""} {
+		testutil.Must(t, os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+	}
+	r.Settings.Executor = "slurm"
+	r.Settings.Batch = &ipc.Batch{Batch: settings.Batch{SchedulerBin: testutil.AbsPath(t, bin), CommandDelay: time.Second, NFSTimeout: time.Second, CancelGrace: time.Second}}
+	return r
+}
+
+const noteSubmission = "echo called >>~/called; grep NoNewPrivs /proc/self/status >>~/called; exit 1"
+
+// called is what noteSubmission has written.
+func called(t *testing.T, r ipc.Request) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.Account.Home.String(), "called"))
+	if !os.IsNotExist(err) {
+		testutil.Must(t, err)
+	}
+	return string(text)
+}
+
+// TestSubmits: a script of the job's author is submitted, which is not confined, and runs
+// nowhere else; one of the runner's own runs here, confined.
+func TestSubmits(t *testing.T) {
+	r := configured(t, newRequest(t))
+	r.Settings.Confinement.NoNewPrivs = true
+	r = submitting(t, r, noteSubmission)
+	e := serve(t, ofStage(r, job.Run, job.BuildScript), "touch ~/ran")
+	if _, err := os.Stat(filepath.Join(r.Account.Home.String(), "ran")); err == nil || e.result.Kind == "" || strings.Contains(e.log, "the script ended") {
+		t.Errorf("%+v\n%s", e.result, e.log)
+	}
+	if got := called(t, r); got != "called\nNoNewPrivs:\t0\n" {
+		t.Errorf("%q\n%s", got, e.log)
+	}
+	if e := succeeds(t, ofStage(r, job.Run, "upload_artifacts_on_success"), "grep NoNewPrivs /proc/self/status"); !strings.Contains(e.log, "NoNewPrivs:\t1\n") {
+		t.Error(e.log)
+	}
+	succeeds(t, ofStage(r, job.Cleanup, ""), "")
+	testutil.Must(t, os.RemoveAll(r.Settings.Batch.SchedulerBin.String()))
+	if e := serve(t, ofStage(r, job.Config, ""), ""); e.result.Kind != "system" || !strings.Contains(e.result.Reason, "cannot use the executor \"slurm\": ") {
+		t.Errorf("%+v", e.result)
+	}
+	r.Dirs = ipc.Dirs{} // of a config stage that failed
 	succeeds(t, ofStage(r, job.Cleanup, ""), "")
 }
 
@@ -319,7 +525,7 @@ func TestProgramsOfTheRunner(t *testing.T) {
 		{"not executable", bin, "", 0o600, true},
 		{"in the login's PATH", "", "PATH=$PATH:" + bin, 0o700, false},
 		{"not in the login's PATH", "", "PATH=/usr/bin:/bin", 0o700, true},
-		{"where the login fails", "", "kill -9 $BASHPID", 0o700, false},
+		{"where the login fails", "", "exec true", 0o700, false},
 	} {
 		testutil.Must(t, os.RemoveAll(filepath.Join(bin, "gitlab-runner")), os.WriteFile(filepath.Join(bin, "gitlab-runner"), nil, tt.mode),
 			os.WriteFile(profile, []byte("unset BASH_ENV\n"+tt.profile+"\n"), 0o600))
@@ -344,7 +550,7 @@ func TestVariablesOfDataDir(t *testing.T) {
 	if base := configured(t, r).Dirs.Base.String(); !strings.HasPrefix(base, home+"/scratch/blue") {
 		t.Error(base)
 	}
-	testutil.Must(t, os.WriteFile(profile, []byte("exit 3\n"), 0o600))
+	testutil.Must(t, os.WriteFile(profile, []byte("exec true\n"), 0o600))
 	if e := serve(t, r, ""); e.result.Kind != "system" || !strings.HasPrefix(e.result.Reason, "cannot find the directory for your jobs, $SCRATCH/$TEAM: ") || !e.result.Dirs.Base.IsZero() {
 		t.Errorf("%+v", e.result)
 	}
@@ -453,6 +659,20 @@ func TestGhost(t *testing.T) {
 	if _, err := os.Stat(r.Dirs.Scripts.String()); err == nil {
 		t.Error("the job's scripts are left")
 	}
+}
+
+// TestNotAbandoned: the cleanup of another job waits for no stage.
+func TestNotAbandoned(t *testing.T) {
+	r := configured(t, newRequest(t))
+	succeeds(t, r, "")
+	ready := filepath.Join(r.Account.Home.String(), "ready")
+	testutil.Must(t, syscall.Mkfifo(ready, 0o600))
+	c := begin(t, ofStage(r, job.Run, job.BuildScript), "echo >"+ready+"; read <"+ready)
+	_, err := os.ReadFile(ready)
+	testutil.Must(t, err)
+	succeeds(t, ofStage(r, job.Cleanup, ""), "")
+	testutil.Must(t, os.WriteFile(ready, []byte("\n"), 0))
+	c.end()
 }
 
 // TestLostDirectory: a script that fails where the build directory is gone has not failed itself.

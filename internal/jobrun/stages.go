@@ -1,6 +1,7 @@
 package jobrun
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"time"
@@ -170,10 +171,15 @@ func (s stage) endMarked() error {
 	left, err := withLimit(s, 2*endMarkedLimit, func() ([]proctree.Process, error) {
 		return proctree.EndMarked(executor.Mark(s.request), time.Now().Add(endMarkedLimit)), nil
 	})
-	if err == nil && len(left) > 0 {
-		err = failure.Systemf("processes of the job could not be ended: %s", proctree.Look(left[0].PID))
+	return errors.Join(err, stillRun(left))
+}
+
+// stillRun is the error of processes that could not be ended.
+func stillRun(left []proctree.Process) error {
+	if len(left) == 0 {
+		return nil
 	}
-	return err
+	return failure.Systemf("processes of the job could not be ended: %s", proctree.Look(left[0].PID))
 }
 
 // cancelBatchJobs cancels the job's remaining batch jobs. If their end cannot be

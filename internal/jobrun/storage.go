@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"jacamar-ci/internal/failure"
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/jobrun/internal/batch"
 	"jacamar-ci/internal/jobrun/internal/diskspace"
 	"jacamar-ci/internal/jobrun/internal/process"
@@ -117,20 +118,26 @@ func (e entered) blame(err error, stop process.Stop) error {
 // spaceWarning is a line when storage of the job is full or nearly full, otherwise "".
 func (s stage) spaceWarning() string {
 	line, _ := withLimit(s, quickLimit, func() (string, error) {
-		builds, base := s.request.Dirs.Builds.String(), s.request.Dirs.Base.String()
-		dirs := []string{builds}
-		if !strings.HasPrefix(builds, base+"/") {
-			dirs = append(dirs, base)
-		}
-		for _, dir := range dirs {
-			if dir == "" {
-				continue
-			}
-			if line := diskspace.Warning(dir); line != "" {
-				return line, nil
-			}
-		}
-		return "", nil
+		return firstLine(storageOf(s.request.Dirs), diskspace.Warning), nil
 	})
 	return line
+}
+
+// storageOf are the directories of a job that may be on file systems of their own.
+func storageOf(d ipc.Dirs) []string {
+	builds, base := d.Builds.String(), d.Base.String()
+	if strings.HasPrefix(builds, base+"/") {
+		return []string{builds}
+	}
+	return []string{builds, base}
+}
+
+// firstLine is the first warning of a directory, "" where none has one.
+func firstLine(dirs []string, warning func(dir string) string) string {
+	for _, dir := range dirs {
+		if line := warning(dir); line != "" {
+			return line
+		}
+	}
+	return ""
 }
