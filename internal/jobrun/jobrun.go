@@ -200,15 +200,20 @@ func (s stage) runScript() error {
 		s.writeEnd(time.Since(began), err)
 	}
 	if err != nil {
-		readOnly := s.readOnly()
-		if in.missing = cmp.Or(in.missing, readOnly); readOnly == nil {
-			// A command that failed on a full disk seldom reports which one, and one that
-			// was killed reports nothing.
-			s.warnLine(s.spaceWarning())
-		}
 		s.warnLine(memoryWarning(kills, memoryKills(counters)))
+		in.missing = cmp.Or(in.missing, s.storageFault())
 	}
 	return in.blame(err, s.stop)
+}
+
+// storageFault returns the fault of the storage by which a script has failed, nil for none. A
+// full disk is not the site's fault, but a command that failed on one seldom reports which.
+func (s stage) storageFault() error {
+	fault := s.readOnly()
+	if fault == nil {
+		s.warnLine(s.spaceWarning())
+	}
+	return fault
 }
 
 // warnLine writes a warning into the job's log, unless it is empty.

@@ -348,6 +348,20 @@ func TestStorageOf(t *testing.T) {
 	}
 }
 
+type closer struct{ closed bool }
+
+func (c *closer) Close() error { c.closed = true; return nil }
+
+// TestEnteredClose: the lock of a build directory is given up where there is one.
+func TestEnteredClose(t *testing.T) {
+	lock := &closer{}
+	entered{lock: lock}.close()
+	entered{}.close()
+	if !lock.closed {
+		t.Error("the lock is kept")
+	}
+}
+
 // TestStillRun: a process that could not be ended is named.
 func TestStillRun(t *testing.T) {
 	self, _ := proctree.Find(os.Getpid())

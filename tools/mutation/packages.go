@@ -55,6 +55,7 @@ var packages = []pkg{
 	{"internal/eintr", nil},
 	{"internal/settings", [][]string{{"./internal/config"}}},
 	{"internal/journal", nil},
+	{"internal/jobrun", [][]string{{"./test/suites/storage", "-run", "^(TestFullStorage|TestReadOnlyBetweenStages)$"}}},
 	{"internal/jobrun/internal/process", nil},
 	{"internal/jobrun/internal/tail", [][]string{{"./internal/jobrun/internal/batch"}}},
 	{"internal/jobrun/internal/batch", nil},
