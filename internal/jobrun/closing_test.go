@@ -5,7 +5,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
+
+// TestRoundTime: what a reader needs of a duration.
+func TestRoundTime(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		40 * time.Millisecond: "0s", 1234 * time.Millisecond: "1.2s", 59900 * time.Millisecond: "59.9s", 60400 * time.Millisecond: "1m0s", 3661700 * time.Millisecond: "1h1m2s",
+	} {
+		if got := roundTime(d).String(); got != want {
+			t.Errorf("%v: %s, want %s", d, got, want)
+		}
+	}
+}
 
 func TestMemoryKills(t *testing.T) {
 	for text, want := range map[string]int64{
