@@ -76,6 +76,9 @@ func TestGhost(t *testing.T) {
 	c, release := waiting(t, r)
 	r.Ghost = true
 	cleaning := begin(t, ofStage(r, job.Cleanup, ""), "")
+	if !cleaning.isSilent(time.Second) {
+		t.Error("the cleanup has ended before the stage")
+	}
 	release()
 	if e := c.end(); e.result.Failed() {
 		t.Errorf("%+v\n%s", e.result, e.log)

@@ -145,7 +145,7 @@ func TestPrepareFails(t *testing.T) {
 			r.Settings.Container.Runner, r.Settings.Container.RunnerPolicies = wanted(t, "registry.example.org/none"), r.Settings.Container.Policies
 		}, "system", "cannot use this resource's image for scripts of GitLab Runner: "},
 		"no such image of a service":   {withService(t, "none", "", nil), "build", "none"},
-		"an image for another machine": {func(r *ipc.Request) { imageNamed(t, *r, "tool", `{"User":"carol"}`) }, "build", "carol"},
+		"an image's own user":          {func(r *ipc.Request) { imageNamed(t, *r, "tool", `{"User":"carol"}`) }, "build", "carol"},
 		"a user that the image lacks":  {func(r *ipc.Request) { r.Settings.Container.Image.User = "carol" }, "build", "carol"},
 		"a user that the site's lacks": {ofSite(t, `{"User":"carol"}`), "system", "cannot use this resource's image for scripts of GitLab Runner: "},
 		"an option that is reserved":   {func(r *ipc.Request) { r.Settings.Container.Engine.CustomOptions = []string{"--fakeroot"} }, "system", "general.apptainer.custom_options"},
@@ -154,15 +154,15 @@ func TestPrepareFails(t *testing.T) {
 			r.Settings.Container.Modules = []ipc.Module{{Module: settings.Module{Name: "mpi"}, Options: []string{"--fakeroot"}}}
 		}, "system", "module mpi"},
 		"one of the job": {func(r *ipc.Request) {
-			r.Settings.Container.Arguments = []ipc.BatchArguments{{Variable: "A", Text: []byte("--fakeroot")}}
-		}, "build", "A"},
+			r.Settings.Container.Arguments = []ipc.BatchArguments{{Variable: "APPTAINER_PARAMETERS", Text: []byte("--fakeroot")}}
+		}, "build", "APPTAINER_PARAMETERS"},
 		"a service that runs nothing":     {withService(t, "tool", `{}`, nil), "build", "has nothing to run"},
 		"a service's user":                {withService(t, "db", `{"Cmd":["serve"],"User":"carol"}`, nil), "build", "carol"},
 		"a service's port":                {withService(t, "db", `{"Cmd":["serve"]}`, []string{"HEALTHCHECK_TCP_PORT=x"}), "build", "is not the number of a port"},
 		"logins that cannot be read":      {func(r *ipc.Request) { r.Settings.Container.AuthConfig = []byte("{") }, "build", "cannot use the CI variable DOCKER_AUTH_CONFIG: "},
 		"variables that cannot be read":   {brokenLogin(t, "exec true"), "system", "cannot read the variables of container.pass_env: "},
 		"values that cannot be read":      {brokenLogin(t, "[[ -e ~/once ]] && exec true; export A=1; touch ~/once"), "system", "cannot read the variables of container.pass_env: "},
-		"images that others can write to": {func(r *ipc.Request) { r.Settings.Container.CacheDir = openCache(t, *r) }, "system", ""},
+		"images that others can write to": {func(r *ipc.Request) { r.Settings.Container.CacheDir = openCache(t, *r) }, "system", "/open/alice: others may enter it (mode 0777)"},
 	} {
 		r, e := prepared(t, tt.change)
 		if e.result.Kind != tt.kind || !strings.Contains(e.result.Reason, tt.want) || strings.Contains(e.log, "network of their own") {

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/inherit"
 	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
@@ -113,6 +114,17 @@ func (c *conversation) end() (e ended) {
 	testutil.Must(c.t, err)
 	e.log = c.log()
 	return e
+}
+
+// isSilent reports whether jacamar sends nothing in this time, and has not ended.
+func (c *conversation) isSilent(limit time.Duration) bool {
+	c.t.Helper()
+	var n int
+	testutil.Must(c.t, eintr.Retry(func() (err error) {
+		n, err = unix.Poll([]unix.PollFd{{Fd: int32(c.socket.Fd()), Events: unix.POLLIN}}, int(limit.Milliseconds()))
+		return err
+	}))
+	return n == 0
 }
 
 func (c *conversation) log() string {
