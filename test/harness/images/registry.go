@@ -26,7 +26,7 @@ const (
 	Cut Fault = "cut"
 	// Garbage answers requests for manifests with text that is none.
 	Garbage Fault = "garbage"
-	// Slow sends the first bytes of a layer and the rest when Release is called.
+	// Slow sends the first half of a layer, and then nothing.
 	Slow Fault = "slow"
 	// EndlessLayer and EndlessManifest answer with more and more, at a moderate rate.
 	EndlessLayer    Fault = "endless layer"
@@ -45,8 +45,7 @@ type Registry struct {
 	// Host is its address with its port, CAFile its certificate.
 	Host, CAFile string
 
-	server   *httptest.Server
-	released chan struct{}
+	server *httptest.Server
 
 	mu       sync.Mutex
 	faults   map[string]Fault
@@ -58,7 +57,7 @@ type Registry struct {
 // Serve starts a registry that serves each image under its name. dir is for its
 // certificate.
 func Serve(dir string, images []Packed) (*Registry, error) {
-	r := &Registry{content: map[string]Blob{}, faults: map[string]Fault{}, login: map[string]bool{}, released: make(chan struct{})}
+	r := &Registry{content: map[string]Blob{}, faults: map[string]Fault{}, login: map[string]bool{}}
 	for _, p := range images {
 		r.add(p.Repository(), p)
 	}
@@ -105,9 +104,6 @@ func (r *Registry) Close() {
 	r.server.CloseClientConnections()
 	r.server.Close()
 }
-
-// Release continues the answers of Slow.
-func (r *Registry) Release() { close(r.released) }
 
 // Requests counts the requests whose line contains all texts: method, path.
 func (r *Registry) Requests(texts ...string) (n int) {
@@ -199,13 +195,10 @@ func (r *Registry) send(w http.ResponseWriter, q *http.Request, b Blob, f Fault)
 			panic(http.ErrAbortHandler)
 		}
 		select {
-		case <-r.released:
 		case <-q.Context().Done():
-			return
 		case <-time.After(2 * time.Minute):
-			return
 		}
-		data = data[len(data)/2:]
+		return
 	}
 	_, _ = w.Write(data)
 }
@@ -219,8 +212,6 @@ func (r *Registry) sendEndlessly(w http.ResponseWriter, q *http.Request, data []
 		w.(http.Flusher).Flush()
 		data = make([]byte, 64<<10)
 		select {
-		case <-r.released:
-			return
 		case <-q.Context().Done():
 			return
 		case <-time.After(20 * time.Millisecond):

@@ -1,7 +1,6 @@
 package containers
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,7 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -108,22 +106,6 @@ func (r *Registry) Close() error {
 	err := r.cmd.Process.Kill()
 	_ = r.cmd.Wait()
 	return err
-}
-
-// Requests counts the lines of its access log that contain all texts, such as
-// "GET /v2/bb/manifests/1 ".
-func (r *Registry) Requests(texts ...string) (n int, err error) {
-	log, err := os.ReadFile(r.logFile())
-	for line := range bytes.Lines(log) {
-		ok := true
-		for _, text := range texts {
-			ok = ok && strings.Contains(string(line), text)
-		}
-		if ok {
-			n++
-		}
-	}
-	return n, err
 }
 
 // selfSigned is a certificate of 127.0.0.1 that is its own authority.
