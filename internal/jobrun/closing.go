@@ -56,7 +56,7 @@ func roundTime(d time.Duration) time.Duration {
 // machine started, those of limits on control groups among them: oom_kill, since Linux 4.13.
 const kernelCounters = "/proc/vmstat"
 
-// countersOf is their file, "" for a script that runs on another machine.
+// countersOf returns the file of the counters, "" for a script that runs on another machine.
 func countersOf(submits bool) string {
 	if submits {
 		return ""

@@ -188,22 +188,26 @@ func (s stage) runScript() error {
 	}
 	began, counters := time.Now(), countersOf(submits)
 	kills := memoryKills(counters)
-	switch {
-	case submits:
-		err = s.submit(reaper)
-	case executor.InContainer(s.request):
-		err = s.runInContainer(reaper)
-	default:
-		err = executor.NewLocal(s.request, reaper, s.stdout, s.stderr).Run(s.script, s.stop)
-	}
+	err = s.execute(reaper)
 	if reaper.HasStarted() && !submits {
 		s.writeEnd(time.Since(began), err)
 	}
 	if err != nil {
 		s.warnLine(memoryWarning(kills, memoryKills(counters)))
-		in.missing = cmp.Or(in.missing, s.storageFault())
+		in.fault = cmp.Or(in.fault, s.storageFault())
 	}
 	return in.blame(err, s.stop)
+}
+
+// execute runs the script where the job runs: by a batch system, in a container or here.
+func (s stage) execute(reaper *process.Reaper) error {
+	switch {
+	case executor.Submits(s.request):
+		return s.submit(reaper)
+	case executor.InContainer(s.request):
+		return s.runInContainer(reaper)
+	}
+	return executor.NewLocal(s.request, reaper, s.stdout, s.stderr).Run(s.script, s.stop)
 }
 
 // storageFault returns the fault of the storage by which a script has failed, nil for none. A

@@ -72,9 +72,9 @@ func inWorkspace[T any](s stage, limit time.Duration, variables map[string]strin
 // entered is what a stage has of its build directory.
 type entered struct {
 	lock io.Closer
-	// missing is why a script that fails has failed, nil where the directory is there and can
+	// fault is why a script that fails has failed, nil where the directory is there and can
 	// be written.
-	missing error
+	fault error
 }
 
 // enterBuilds keeps other jobs out of the build directory during the stage, and creates it
@@ -82,7 +82,7 @@ type entered struct {
 // script's own error will be clearer.
 func (s stage) enterBuilds() entered {
 	e, _ := withLimit(s, quickLimit, func() (e entered, err error) {
-		e.missing = workspace.Restore(s.request)
+		e.fault = workspace.Restore(s.request)
 		e.lock, _ = workspace.LockStage(s.request)
 		return e, nil
 	})
@@ -109,8 +109,8 @@ func (s stage) readOnly() error {
 // blame is the error of a stage: the failure of a script that did not find what earlier
 // stages had left, or could not write there, is not the script's.
 func (e entered) blame(err error, stop process.Stop) error {
-	if _, failed := failure.ScriptCode(err); failed && e.missing != nil && !stop.Terminating() {
-		return e.missing
+	if _, failed := failure.ScriptCode(err); failed && e.fault != nil && !stop.Terminating() {
+		return e.fault
 	}
 	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // restore gives a directory back the rights of the rules, where a script has changed its mode:
-// it takes away the right to read, and gives the owner's. st is what was found, and then what
+// it takes away those of others, and gives the owner's. st is what was found, and then what
 // the directory has. One that others may write stays as it is: they may have put something
 // there, and only a person can judge that.
 func (f *Dir) restore(st *unix.Stat_t) error {

@@ -303,13 +303,14 @@ func IsForeign(err error) bool {
 	return errors.As(err, new(foreignError)) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
 }
 
-// unfitError is the text of a fault of a directory that others may change.
+// unfitError is the text of a fault of a directory that others may enter, and whose mode was not
+// restored.
 type unfitError string
 
 func (e unfitError) Error() string { return string(e) }
 
 // IsUnfit reports whether the error is of an entry that cannot become a directory for jobs:
-// it is not one, belongs to another account, or others may change its content.
+// it is not one, belongs to another account, or others may enter it.
 func IsUnfit(err error) bool {
 	return errors.Is(err, ErrNotDirectory) || errors.As(err, new(unfitError)) || errors.As(err, new(foreignError))
 }

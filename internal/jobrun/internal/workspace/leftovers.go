@@ -30,10 +30,11 @@ const (
 // leftover is an entry of the list.
 type leftover struct {
 	ipc.Leftover
-	// Remains is set for what no cleanup removes, such as a directory of all jobs that
-	// could not be read.
+	// Remains is set for an entry that the next cleanup does not keep, such as one of a
+	// directory of all jobs that could not be read, and that remains.
 	Remains bool `json:"remains,omitempty"`
-	// Repaired is set for what the cleanup has put right: the entry is for the next job's log.
+	// Repaired is set for what a stage has put right: the entry is for the log of the next job
+	// alone, so that Remains is set too.
 	Repaired bool `json:"repaired,omitempty"`
 }
 
@@ -70,7 +71,7 @@ func (w *Workspace) noteStorageError(path string, err error) {
 func (w *Workspace) writeLeftovers() {
 	defer w.base.Lock(time.Now().Add(leftoversTime))() // two cleanups at once keep the entries of both
 	earlier, err := w.readLeftovers()
-	all := append(slices.Concat(w.unremoved, w.changed), slices.DeleteFunc(earlier, func(l leftover) bool {
+	all := append(slices.Concat(w.unremoved, w.repaired), slices.DeleteFunc(earlier, func(l leftover) bool {
 		return l.Remains || slices.ContainsFunc(w.unremoved, func(now leftover) bool { return now.Path == l.Path })
 	})...)
 	if len(all) == 0 {
@@ -104,7 +105,7 @@ func (w *Workspace) EarlierLeftovers() ([]ipc.Leftover, error) {
 // Repaired describes what this stage and the last cleanup have put right.
 func (w *Workspace) Repaired() (lines []string) {
 	earlier, _ := w.readLeftovers()
-	for _, l := range append(earlier, w.changed...) {
+	for _, l := range append(earlier, w.repaired...) {
 		if l.Repaired {
 			lines = append(lines, l.Reason)
 		}
@@ -114,9 +115,9 @@ func (w *Workspace) Repaired() (lines []string) {
 
 // noteRepaired adds what this stage has put right.
 func (w *Workspace) noteRepaired(path, format string, args ...any) {
-	if len(w.changed) < maxLeftovers {
+	if len(w.repaired) < maxLeftovers {
 		reason := job.Cut(fmt.Sprintf(format, args...), leftoverReasons)
-		w.changed = append(w.changed, leftover{Leftover: ipc.Leftover{Path: path, Reason: reason}, Remains: true, Repaired: true})
+		w.repaired = append(w.repaired, leftover{Leftover: ipc.Leftover{Path: path, Reason: reason}, Remains: true, Repaired: true})
 	}
 }
 

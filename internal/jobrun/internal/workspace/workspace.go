@@ -31,7 +31,7 @@ type Workspace struct {
 	owners     owners
 	self       proctree.Process
 	unremoved  []leftover // what this stage could not remove
-	changed    []leftover // what this stage has repaired
+	repaired   []leftover // what this stage has put right
 	// measured are what Measure has opened of the job, for Cleanup.
 	measured *ownFiles
 	// live are the paths below scripts of the jobs that were found to have a reservation.
