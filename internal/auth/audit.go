@@ -88,8 +88,8 @@ func thisCall() string {
 // and in each cleanup, whose output is in the runner's own log only.
 func (d *authDriver) lost(err error) {
 	d.noteLimit(err)
-	if d.helperless != nil {
-		err = d.helperless
+	if d.noHelper != nil {
+		err = d.noHelper
 	}
 	log := joblog.NewWriter(d.Stderr)
 	switch {

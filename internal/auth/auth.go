@@ -49,9 +49,9 @@ type authDriver struct {
 	service
 	decided
 	log auditlog.Log
-	// helperless is why no account for helpers could be found. The files of the state are that
+	// noHelper is why the account for helpers cannot be used. The files of the state are that
 	// account's, and cannot be used without it.
-	helperless error
+	noHelper error
 	// limited is the first error of the log or the journal that is due to a resource limit
 	// of this process.
 	limited error

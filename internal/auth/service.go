@@ -99,7 +99,7 @@ func (d *authDriver) findHelper() error {
 	case h.Problem != "":
 		err = failure.Configf("cannot use auth.helper_account %s: %s: %s", h.Name, h.Problem, h.Fix)
 	}
-	d.helperless = err
+	d.noHelper = err
 	return err
 }
 

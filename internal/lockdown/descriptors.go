@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// first is above what every program is given.
+// first is the lowest descriptor after those that every program is given.
 const first = 3
 
 // CloseOnExec sets close-on-exec on all descriptors above 2. After an error some may be without,

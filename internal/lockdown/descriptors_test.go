@@ -85,7 +85,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestIncompleteList: no list, a list with other names, and one of another process are errors.
+// TestIncompleteList: a list that ends with an error, or has other names than numbers, is an error.
 func TestIncompleteList(t *testing.T) {
 	broken := errors.New("it cannot be read")
 	fd := inherited(t)[0]

@@ -113,7 +113,7 @@ func overlayTrials(m settings.Mechanism, cell Result) [][]string {
 	return [][]string{{"sh", "-c", mountOverlay}}
 }
 
-// mountOverlay mounts an overlay as container.Overlay does.
+// mountOverlay mounts an overlay with the option that the starts of containers need.
 const mountOverlay = "mount -t tmpfs tmpfs /dev/shm && cd /dev/shm && mkdir a b m && mount -t overlay -o lowerdir=a:b,userxattr overlay m"
 
 // judgeOverlay warns only of Podman's own storage, which can be mounted by a program.
