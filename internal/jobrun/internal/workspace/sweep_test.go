@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"jacamar-ci/internal/ipc"
 	"jacamar-ci/internal/job"
 	"jacamar-ci/test/harness/testutil"
 )
@@ -93,5 +94,86 @@ func TestSweep(t *testing.T) {
 	again := configure(t, options(t, a, 7))
 	if again.Request.Dirs.Builds.String() != ended[0] {
 		t.Errorf("%s, want %s", again.Request.Dirs.Builds, ended[0])
+	}
+}
+
+func TestTrim(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keep  int
+		uncap bool
+		want  []string // what is left after the end of each job
+	}{
+		"no limit":      {0, false, []string{"000 001 002 003", "000 001 002 003", "000 001 002 003", "000 001 002 003"}},
+		"one at a time": {1, false, []string{"000 001 002 003", "000 002 003", "000 002", "000"}},
+		"within":        {4, false, []string{"000 001 002 003", "000 001 002 003", "000 001 002 003", "000 001 002 003"}},
+		"all":           {0, true, []string{"000 001 002 003", "000 001 002 003", "000 001 002 003", "000 001 002 003"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			jobs := limitedJobs(t, 4, tt.keep, tt.uncap)
+			for i, n := range []int{0, 1, 3, 2} {
+				cleanup(t, jobs[n])
+				if got := list(t, filepath.Dir(jobs[n].Request.Dirs.Builds.String())); got != tt.want[i] {
+					t.Errorf("after the end of job %d is left: %s, want %s", n, got, tt.want[i])
+				}
+			}
+			if got := files(t, jobs[0].Request.Dirs.Base.String()); strings.Contains(got, ".trash/") {
+				t.Errorf("in the trash is left: %s", got)
+			}
+		})
+	}
+}
+
+// limitedJobs are running jobs of one project, each in its slot.
+func limitedJobs(t *testing.T, count, keep int, uncap bool) (jobs []Options) {
+	t.Helper()
+	a := testAccount(t)
+	for id := range count {
+		o := options(t, a, job.ID(id+1))
+		s := &o.Request.Settings
+		s.LimitBuildDir, s.MaxBuildDir, s.UncapBuildDirCleanup = true, keep, uncap
+		o = configure(t, o)
+		writeFile(t, o.Request.Dirs.Builds.String()+"/group/project/README", "x")
+		jobs = append(jobs, o)
+	}
+	return jobs
+}
+
+// TestTrimOfMany: there are ten directories, and two are allowed.
+func TestTrimOfMany(t *testing.T) {
+	for uncap, want := range map[bool]string{false: "000 001 002 003 004 005 006 007 008", true: "000 001"} {
+		jobs := limitedJobs(t, 10, 0, uncap)
+		for _, o := range jobs {
+			cleanup(t, o)
+		}
+		last := jobs[0]
+		last.Request.Dirs, last.Request.Job.ID, last.Request.Settings.MaxBuildDir = ipc.Dirs{}, 99, 2
+		last = configure(t, last)
+		cleanup(t, last)
+		if got := list(t, filepath.Dir(last.Request.Dirs.Builds.String())); got != want {
+			t.Errorf("uncap %v: left is %s", uncap, got)
+		}
+	}
+}
+
+func TestExcessSlots(t *testing.T) {
+	live := sample(1)
+	names := []string{"000", "001", "002", "003", "010", ".claims", "4", "0005", "x"}
+	claims := []reservation{{}, live, {}, live}
+	for name, tt := range map[string]struct {
+		keep, most int
+		want       []int
+	}{
+		"all free": {0, 99, []int{10, 2, 0}}, "one": {0, 1, []int{10}}, "keep some": {1, 99, []int{10, 2}}, "keep all": {11, 99, nil}, "none": {0, 0, nil},
+	} {
+		got := excessSlots(names, claims, tt.keep, tt.most)
+		if len(got) != len(tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+			continue
+		}
+		for i := range got {
+			if got[i] != tt.want[i] {
+				t.Errorf("%s: %v, want %v", name, got, tt.want)
+			}
+		}
 	}
 }
