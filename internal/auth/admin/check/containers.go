@@ -183,14 +183,13 @@ func (s Site) containerDirs() (lines []Line) {
 
 // judgeShared judges one of them by the function that judges it for a job.
 func (s Site) judgeShared(p job.AbsPath) []Line {
-	info, err := os.Stat(p.String())
-	switch {
-	case err != nil:
-		return []Line{fail("make it for the accounts of jobs: install -d -m 1777 "+p.String(), "images and containers have no place: %v", err)}
-	case !info.IsDir():
-		return []Line{fail("name a directory", "%s is not a directory", p)}
+	info, lines := examine(p.String(), func(dir string) Line {
+		return fail("make it for the accounts of jobs: install -d -m 1777 "+dir, "images and containers have no place: %s does not exist", dir)
+	})
+	if len(lines) > 0 {
+		return lines
 	}
-	lines := append(s.closedAbove(p.String()), replaceable(p.String(), s.accountsTrust().CheckDirectory(p))...)
+	lines = append(s.closedAbove(p.String()), replaceable(p.String(), s.accountsTrust().CheckDirectory(p))...)
 	if len(lines) == 0 && s.Config.Auth.Downscope != settings.None && info.Mode().Perm()&0o022 == 0 {
 		lines = append(lines, warn("run: chmod 1777 "+p.String()+"; or make a directory for each account in it", "accounts without a directory of their own in %s cannot use images (mode %04o)", p, unixMode(info)))
 	}

@@ -215,7 +215,7 @@ func TestContainerDirs(t *testing.T) {
 	}{
 		"for all":                    {0o777 | fs.ModeSticky, 0, settings.Setuid, nil},
 		"for a group":                {0o770 | fs.ModeSticky, 0, settings.Setuid, nil},
-		"missing":                    {0, 0, settings.Setuid, []string{"fail no such file"}},
+		"missing":                    {0, 0, settings.Setuid, []string{"fail does not exist"}},
 		"not sticky":                 {0o777, 0, settings.Setuid, []string{"fail any account could replace"}},
 		"for root":                   {0o755, 0, settings.Setuid, []string{"warn accounts without a directory of their own"}},
 		"another's":                  {0o755, 4242, settings.Setuid, []string{"fail is owned by uid 4242"}},
@@ -241,6 +241,10 @@ func TestContainerDirs(t *testing.T) {
 			}
 			s.Config.Container.CacheDir, s.Config.Container.TempDir = job.AbsPath{}, testutil.AbsPath(t, "/etc/passwd")
 			found(t, s.containerDirs(), "fail /etc/passwd is not a directory")
+			s.Config.Container.TempDir = testutil.AbsPath(t, "/etc/passwd/images")
+			if got := s.containerDirs(); strings.Contains(fixes(got), "install") {
+				t.Errorf("the fix of what cannot be made: %+v", got)
+			}
 		})
 	}
 }

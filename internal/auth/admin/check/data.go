@@ -28,21 +28,30 @@ func dataDirectory(ctx context.Context, s Site) []Line {
 	if err != nil {
 		return []Line{fail("correct general.data_dir", "%v", err)}
 	}
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return []Line{s.missing(dir)}
-	case err != nil:
-		return []Line{fail("check the file system", "%v", err)}
-	case !info.IsDir():
-		return []Line{fail("name a directory", "%s is not a directory", dir)}
+	info, lines := examine(dir, s.missing)
+	if len(lines) > 0 {
+		return lines
 	}
-	lines := append(s.closedAbove(dir), replaceable(dir, s.dataTrust().CheckDirectory(p))...)
+	lines = append(s.closedAbove(dir), replaceable(dir, s.dataTrust().CheckDirectory(p))...)
 	lines = append(lines, unsuitable(dir, mounts.Of(dir).Options)...)
 	if len(lines) == 0 {
 		lines = s.judgeDataDir(dir, info.Mode())
 	}
 	return or(lines, "%s can be used by all accounts", dir)
+}
+
+// examine returns what a directory of the configuration is, or why it cannot be used.
+func examine(dir string, missing func(dir string) Line) (fs.FileInfo, []Line) {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, []Line{missing(dir)}
+	case err != nil:
+		return nil, []Line{fail("check the file system", "%v", err)}
+	case !info.IsDir():
+		return nil, []Line{fail("name a directory", "%s is not a directory", dir)}
+	}
+	return info, nil
 }
 
 // missing judges a data_dir that does not exist by the first directory above that does:
