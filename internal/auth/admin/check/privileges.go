@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,27 +101,39 @@ func sudo(ctx context.Context, s Site, program string) []Line {
 }
 
 // runasOf finds in the output of sudo -l the accounts as which a program may be run
-// without a password, "" for none. A rule is "(RUNAS) NOPASSWD: COMMAND, …", and long
-// ones go on in the next line (sudo(8), -l).
-func runasOf(list, program string) string {
-	rule, runas := "", ""
-	for line := range strings.Lines(list) {
-		text := strings.TrimSpace(line)
-		if strings.HasPrefix(text, "(") {
-			rule = ""
-		}
-		rule += " " + text
-		as, rest, found := strings.Cut(strings.TrimPrefix(strings.TrimSpace(rule), "("), ")")
-		if found && permits(rest, program) {
+// without a password, "" for none. A rule is "(RUNAS) NOPASSWD: COMMAND, …" (sudo(8), -l). The
+// last rule that matches decides (sudoers(5)).
+func runasOf(list, program string) (runas string) {
+	for _, rule := range rulesOf(list) {
+		as, commands, _ := strings.Cut(rule, ")")
+		switch matches, permitted := permits(commands, program); {
+		case permitted:
 			runas = as
+		case matches && (as == runas || slices.Contains(strings.FieldsFunc(as, isBetweenNames), "ALL")):
+			runas = ""
 		}
 	}
 	return runas
 }
 
-// permits reports whether a list of commands has a program, without a password. The last
-// command that matches decides, and a tag holds for those behind it (sudoers(5)).
-func permits(commands, program string) (permitted bool) {
+func isBetweenNames(r rune) bool { return strings.ContainsRune(" ,:", r) }
+
+// rulesOf are the rules of the output, each without its "(". Long ones go on in the next line.
+func rulesOf(list string) (rules []string) {
+	for line := range strings.Lines(list) {
+		text := strings.TrimSpace(line)
+		if rule, begins := strings.CutPrefix(text, "("); begins {
+			rules = append(rules, rule)
+		} else if last := len(rules) - 1; last >= 0 {
+			rules[last] += " " + text
+		}
+	}
+	return rules
+}
+
+// permits reports whether a list of commands has a program, and whether without a password. The
+// last command that matches decides, and a tag holds for those behind it (sudoers(5)).
+func permits(commands, program string) (matches, permitted bool) {
 	free := false
 	for command := range strings.SplitSeq(commands, ",") {
 		for word := range strings.FieldsSeq(command) {
@@ -135,12 +148,12 @@ func permits(commands, program string) (permitted bool) {
 			}
 			name, forbidden := strings.CutPrefix(word, "!")
 			if covers(name, program) {
-				permitted = free && !forbidden
+				matches, permitted = true, free && !forbidden
 			}
 			break // arguments
 		}
 	}
-	return permitted
+	return matches, permitted
 }
 
 // covers reports whether a command of sudoers(5), which may have wildcards, means a program.
