@@ -27,9 +27,10 @@ func TestSpoiledDirectories(t *testing.T) {
 			slot := filepath.Join(base, "builds", r.ShortToken, "000")
 			line := ""
 			for _, tt := range []struct{ script, line string }{
-				{`chmod 755 "$CI_BUILDS_DIR"`, restored(slot)},
+				{`chmod 755 "$CI_BUILDS_DIR" && chmod 777 "$CI_PROJECT_DIR"`, again(slot)},
 				{`chmod 777 "$CI_BUILDS_DIR"`, again(slot)},
-				{`chmod -R a+rX BASE`, restored(base)},
+				{`chmod a+rX BASE BASE/*`, restored(base)},
+				{`chmod -R a+rX BASE`, again(slot)},
 				{`rm -rf "$CI_BUILDS_DIR" BASE/scripts/*/*/lease && echo >"$CI_BUILDS_DIR"`, again(slot)},
 				{`chmod 0 BASE/builds/*/.claims BASE/scripts/*/*/lease && chmod 500 BASE/scripts BASE`, restored(filepath.Join(base, "scripts"))},
 				{`chmod 0 "$CI_BUILDS_DIR"`, restored(slot)},

@@ -31,7 +31,12 @@ func (f *Dir) restore(st *unix.Stat_t) error {
 }
 
 // mayChange reports whether others may change the directory's content.
-func (r Rules) mayChange(st *unix.Stat_t) bool { return st.Mode&0o022&^r.mode() != 0 }
+func (r Rules) mayChange(st *unix.Stat_t) bool {
+	if r.closed {
+		return r.tooOpen(st)
+	}
+	return st.Mode&0o022&^r.mode() != 0
+}
 
 func (r Rules) noteRestored(path string, was uint32) {
 	if r.Restored != nil {

@@ -55,6 +55,18 @@ var ErrNotDirectory = errors.New("it is not a directory")
 // checked. The caller closes the result.
 func (f *Dir) Make(elem ...string) (*Dir, error) { return f.walk(elem, (*Dir).makeChild) }
 
+// MakeClosed is Make for a directory in which scripts have made files of any mode: others who
+// could enter it may have changed them, so that it is unfit.
+func (f *Dir) MakeClosed(name string) (*Dir, error) {
+	strict := *f
+	strict.rules.closed = true
+	below, err := strict.Make(name)
+	if err == nil {
+		below.rules = f.rules
+	}
+	return below, err
+}
+
 func (f *Dir) makeChild(name string) (*Dir, error) {
 	// In every job but the first one of an account most of them exist.
 	if below, err := f.openChecked(name); !errors.Is(err, unix.ENOENT) {
@@ -256,6 +268,8 @@ type Rules struct {
 	// Restored, optional, is called for each directory and file whose mode this package has
 	// set again, with what it was.
 	Restored func(path string, was uint32)
+	// closed is set where others who may enter a directory may change what is below it.
+	closed bool
 }
 
 func (r Rules) mode() uint32 {

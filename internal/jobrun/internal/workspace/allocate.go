@@ -117,7 +117,7 @@ func (w *Workspace) allocateSlot(rec jobRecord, root, scripts *safedir.Dir) (_ *
 // makeSlot opens or creates a build directory. It begins again with an empty one where a script
 // has put something else there, or others may have changed what is in it.
 func (w *Workspace) makeSlot(root, dir *safedir.Dir, name string) (*safedir.Dir, error) {
-	builds, err := dir.Make(name)
+	builds, err := dir.MakeClosed(name)
 	if !safedir.IsUnfit(err) {
 		return builds, err
 	}
@@ -125,7 +125,7 @@ func (w *Workspace) makeSlot(root, dir *safedir.Dir, name string) (*safedir.Dir,
 		return nil, errors.Join(err, derr)
 	}
 	w.noteRepaired(dir.PathOf(name), "began with an empty build directory: %v", err)
-	return dir.Make(name)
+	return dir.MakeClosed(name)
 }
 
 // available reports whether a job may take a slot: it is free or its job has ended, and

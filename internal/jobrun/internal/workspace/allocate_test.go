@@ -304,8 +304,8 @@ func TestOwnerIsRecorded(t *testing.T) {
 }
 
 // TestSlotIsMadeAgain: what a script has put in the place of its build directory, and a
-// directory that others may change, is not the next job's: it begins with an empty one, and its
-// log has why. A mode by which others may only read is restored.
+// directory that others may enter, where scripts make files that all may write, is not the next
+// job's: it begins with an empty one, and its log has why.
 func TestSlotIsMadeAgain(t *testing.T) {
 	for name, tt := range map[string]struct {
 		spoil func(t *testing.T, builds string)
@@ -315,7 +315,7 @@ func TestSlotIsMadeAgain(t *testing.T) {
 		"others may write": {func(t *testing.T, b string) { testutil.Must(t, os.Chmod(b, 0o777)) }, false, "began with an empty build directory: cannot use "},
 		"a file":           {func(t *testing.T, b string) { testutil.Must(t, os.RemoveAll(b)); writeFile(t, b, "x") }, false, "it is not a directory"},
 		"a link":           {replaceByLink, false, "it is not a directory"},
-		"others may read":  {func(t *testing.T, b string) { testutil.Must(t, os.Chmod(b, 0o755)) }, true, "restored the mode of "},
+		"others may enter": {func(t *testing.T, b string) { testutil.Must(t, os.Chmod(b, 0o755)) }, false, "began with an empty build directory: cannot use "},
 		"closed":           {func(t *testing.T, b string) { testutil.Must(t, os.Chmod(b, 0)) }, true, "which was 0000: what is for jobs is private"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -324,7 +324,9 @@ func TestSlotIsMadeAgain(t *testing.T) {
 			prepare(t, first)
 			writeJobFiles(t, first)
 			tt.spoil(t, first.Request.Dirs.Builds.String())
-			cleanup(t, first)
+			ends := openWorkspace(t, first)
+			ends.Measure(time.Minute)
+			testutil.Must(t, ends.Cleanup())
 			o := options(t, a, 2)
 			w := openWorkspace(t, o)
 			dirs, err := w.Config()

@@ -102,10 +102,11 @@ func (w *Workspace) EarlierLeftovers() ([]ipc.Leftover, error) {
 	return reported(slices.DeleteFunc(all, func(l leftover) bool { return l.Repaired })), err
 }
 
-// Repaired describes what this stage and the last cleanup have put right.
+// Repaired describes what this stage and the last cleanup have put right: first what is of this
+// job's own directories.
 func (w *Workspace) Repaired() (lines []string) {
 	earlier, _ := w.readLeftovers()
-	for _, l := range append(earlier, w.repaired...) {
+	for _, l := range slices.Concat(w.repaired, earlier) {
 		if l.Repaired {
 			lines = append(lines, l.Reason)
 		}
