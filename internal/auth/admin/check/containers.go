@@ -183,9 +183,7 @@ func (s Site) containerDirs() (lines []Line) {
 
 // judgeShared judges one of them by the function that judges it for a job.
 func (s Site) judgeShared(p job.AbsPath) []Line {
-	info, lines := examine(p.String(), func(dir string) Line {
-		return fail("make it for the accounts of jobs: install -d -m 1777 "+dir, "images and containers have no place: %s does not exist", dir)
-	})
+	info, lines := examine(p.String(), s.noPlace)
 	if len(lines) > 0 {
 		return lines
 	}
@@ -194,6 +192,18 @@ func (s Site) judgeShared(p job.AbsPath) []Line {
 		lines = append(lines, warn("run: chmod 1777 "+p.String()+"; or make a directory for each account in it", "accounts without a directory of their own in %s cannot use images (mode %04o)", p, unixMode(info)))
 	}
 	return lines
+}
+
+// noPlace judges one of them that does not exist.
+func (s Site) noPlace(dir string) Line {
+	missing := "images and containers have no place: " + dir + " does not exist"
+	if s.Config.Auth.Downscope == settings.None {
+		return fail("make it as the account of the runner's service: mkdir -p "+dir, "%s", missing)
+	}
+	if fault, found := unsafeAbove(dir); found {
+		return fail("name one below directories that only root can write", "%s, and %s %s", missing, fault.Path, fault.Problem)
+	}
+	return fail("make it for the accounts of jobs: install -d -m 1777 "+dir, "%s", missing)
 }
 
 // remote are types of file systems on which a store of layers cannot be.

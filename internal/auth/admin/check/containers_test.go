@@ -249,6 +249,33 @@ func TestContainerDirs(t *testing.T) {
 	}
 }
 
+// TestNoPlace: root is told to make a directory only where nobody can put a link to another one:
+// its mode would be that of the link's target.
+func TestNoPlace(t *testing.T) {
+	for name, tt := range map[string]struct {
+		mode      fs.FileMode
+		owner     int
+		downscope settings.Downscope
+		want      string
+	}{
+		"root's":                  {0o755, 0, settings.Setuid, "install -d -m 1777 "},
+		"for all":                 {0o777, 0, settings.Setuid, "name one below directories"},
+		"for all, sticky":         {0o777 | fs.ModeSticky, 0, settings.Sudo, "name one below directories"},
+		"an account's":            {0o755, 4242, settings.Setuid, "name one below directories"},
+		"the service's, for jobs": {0o755, daemonUID, settings.None, "as the account of the runner's service"},
+	} {
+		above := openDir(t)
+		testutil.Must(t, os.Chown(above, tt.owner, -1), os.Chmod(above, tt.mode))
+		s := Site{Config: &config.Config{}, StateDir: stateOf(t, daemonUID)}
+		s.Config.Auth.Downscope, s.Config.Container.TempDir = tt.downscope, testutil.AbsPath(t, above+"/new/images")
+		got := s.containerDirs()
+		found(t, got, "fail have no place")
+		if !strings.Contains(got[0].Fix, tt.want) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 // TestImageDir: only layers need a certain file system, and only some directories are known.
 func TestImageDir(t *testing.T) {
 	for name, tt := range map[string]struct {

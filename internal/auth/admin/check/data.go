@@ -54,9 +54,17 @@ func examine(dir string, missing func(dir string) Line) (fs.FileInfo, []Line) {
 	return info, nil
 }
 
-// missing judges a data_dir that does not exist by the first directory above that does:
-// where others can write that one, no directory of root's is made in it.
+// missing judges a data_dir that does not exist.
 func (s Site) missing(dir string) Line {
+	if fault, found := unsafeAbove(dir); found {
+		return fail("name a data_dir below directories that only root can write, or $HOME", "%s does not exist, and %s %s", dir, fault.Path, fault.Problem)
+	}
+	return fail("make it: install -d -m 0755 "+dir+"; and then "+s.ownDirectories(dir), "%s does not exist", dir)
+}
+
+// unsafeAbove finds why no directory of root's is made at a path where none exists: others can
+// write the first directory above that does, and install(1) follows a link that they put there.
+func unsafeAbove(dir string) (fault trustedfile.Fault, found bool) {
 	above := path.Dir(dir)
 	for above != "/" {
 		if _, err := os.Stat(above); err == nil {
@@ -64,12 +72,15 @@ func (s Site) missing(dir string) Line {
 		}
 		above = path.Dir(above)
 	}
-	if p, err := job.ParseAbsPath(above); err == nil {
-		if faults := basedir.Trust().CheckDirectory(p); len(faults) > 0 {
-			return fail("name a data_dir below directories that only root can write, or $HOME", "%s does not exist, and %s %s", dir, faults[0].Path, faults[0].Problem)
-		}
+	p, err := job.ParseAbsPath(above)
+	if err != nil {
+		return fault, false
 	}
-	return fail("make it: install -d -m 0755 "+dir+"; and then "+s.ownDirectories(dir), "%s does not exist", dir)
+	faults := basedir.Trust().CheckDirectory(p)
+	if len(faults) == 0 {
+		return fault, false
+	}
+	return faults[0], true
 }
 
 // closedAbove reports the first directory above that only its owner can enter.
