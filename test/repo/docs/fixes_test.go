@@ -173,7 +173,7 @@ func proofs() map[string]proof {
 		"check its content and remove it: its file system adds permissions to new directories":                                                                      because(machine),
 		"the file system at … (…) does not store modes: use a directory elsewhere, or ask its administrators to mount it for you alone (CIFS: uid=, dir_mode=0700)": because(machine),
 		"make it private: chmod … … (if that changes nothing, the file system at …, …, does not store modes)":                                                       executed(byHints, "chmod"),
-		"only its owner or an administrator can remove it; an administrator can create it for you: install -d -m 0700 -o … …":                                       executed(bySquat, "fix[1]"),
+		"only its owner or an administrator can move it away; an administrator can then create it for you: mkdir -m 0700 … && chown -h … …":                         executed(bySquat, "fix[1]"),
 		"remove … from …": executed(byAuthors, "reserved option"),
 		"the argument is not one of the job's: ask the resource's administrators to correct it": because(another),
 		"write the full option: --…": because(another),

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 
 	"jacamar-ci/test/harness/fakerunner"
@@ -11,7 +12,7 @@ import (
 	"jacamar-ci/test/harness/testutil"
 )
 
-var homeFix = regexp.MustCompile(`(?:chmod 700|chmod u\+rwx|install -d -m 0700 -o \d+) [^\s(\x1b]+`)
+var homeFix = regexp.MustCompile(`(?:chmod 700 |chmod u\+rwx |mkdir -m 0700 [^\s]+ && chown -h \d+ )[^\s(\x1b]+`)
 
 // TestOddHomes: a home that is missing or closed, and a directory of jobs in it that others may write
 // or that root has made. Where the log has a command, the job runs after it.
@@ -40,7 +41,7 @@ func TestOddHomes(t *testing.T) {
 			t.Cleanup(func() {
 				testutil.Must(t, os.RemoveAll(home+"/.jacamar-ci"), os.Rename(home+"/.away", home+"/.jacamar-ci"))
 			})
-		}, true, []string{"owned by root, not by you", "an administrator can create it for you: install -d -m 0700 -o "}},
+		}, true, []string{"owned by root, not by you", "an administrator can then create it for you: mkdir -m 0700 "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := site.New(t)
@@ -53,6 +54,9 @@ func TestOddHomes(t *testing.T) {
 				return
 			}
 			command := homeFix.FindString(r.Trace)
+			if strings.HasPrefix(command, "mkdir") {
+				testutil.Must(t, os.Rename(s.Account.Home+"/.jacamar-ci", t.TempDir()+"/moved"))
+			}
 			if out, err := exec.Command("/bin/sh", "-c", command).CombinedOutput(); err != nil || command == "" {
 				t.Fatalf("%q: %v\n%s", command, err, out)
 			}

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"jacamar-ci/test/harness/fakerunner"
@@ -45,13 +46,14 @@ func squat(t *testing.T, s *site.Site) {
 	r := s.Runner().Run(bare(s))
 	site.Want(t, r, fakerunner.SystemFailure, 0)
 	site.Shows(t, r, fmt.Sprintf("cannot use %s: owned by %s, not by you", base, bob.Name))
-	fix := regexp.MustCompile(`an administrator can create it for you: (install [^\x1b\n]*)`).FindStringSubmatch(r.Trace)
+	fix := regexp.MustCompile(`an administrator can then create it for you: (mkdir [^\x1b\n]*)`).FindStringSubmatch(r.Trace)
 	if fix == nil {
 		t.Fatalf("the log has no fix:\n%s", r.Trace)
 	}
 	// As the messages say: what is in the way goes, the directory is closed, and the
 	// account gets one of its own.
 	testutil.Must(t, os.Rename(base, base+".old"))
+	linked(t, base, fix[1])
 	for _, command := range []string{"chmod go-w " + dir, fix[1]} {
 		if out, err := exec.Command("/bin/sh", "-c", command).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v: %s", command, err, out)
@@ -107,4 +109,22 @@ func advice(t *testing.T, s *site.Site) string {
 		t.Errorf("check reports nothing about the data directory: %s", out)
 	}
 	return text.String()
+}
+
+// linked carries a fix out where an account has put a link: what it leads to stays root's.
+func linked(t *testing.T, path, fix string) {
+	t.Helper()
+	target := t.TempDir()
+	testutil.Must(t, os.Symlink(target, path))
+	defer os.Remove(path)
+	before, err := os.Stat(target)
+	testutil.Must(t, err)
+	if exec.Command("/bin/sh", "-c", fix).Run() == nil {
+		t.Errorf("%s succeeded", fix)
+	}
+	after, err := os.Stat(target)
+	testutil.Must(t, err)
+	if own := after.Sys().(*syscall.Stat_t); own.Uid != 0 || after.Mode() != before.Mode() {
+		t.Errorf("%s: the link's target is uid %d's, mode %v", fix, own.Uid, after.Mode())
+	}
 }

@@ -77,7 +77,7 @@ var layouts = map[string]layout{
 	}, why: "/open, on the way to it, is writable by group and others (mode 0777)"},
 	"taken by another": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/data/"+a.Name, 0o700, b.UID, b.GID))
-	}, why: "owned by BOB, not by you", fix: "an administrator can create it for you: install -d -m 0700 -o "},
+	}, why: "owned by BOB, not by you", fix: "an administrator can then create it for you: mkdir -m 0700 "},
 	"own builds": {make: func(d string, a, b site.Account) (string, error) {
 		return d + "/data", first(made(d+"/data", 0o1777, 0, 0), made(d+"/own", 0o755, a.UID, a.GID))
 	}, builds: "own/builds/deep"},

@@ -196,14 +196,13 @@ func (s Site) judgeShared(p job.AbsPath) []Line {
 
 // noPlace judges one of them that does not exist.
 func (s Site) noPlace(dir string) Line {
-	missing := "images and containers have no place: " + dir + " does not exist"
+	fix := "make it for the accounts of jobs: install -d -m 1777 " + dir
 	if s.Config.Auth.Downscope == settings.None {
-		return fail("make it as the account of the runner's service: mkdir -p "+dir, "%s", missing)
+		fix = "make it as the account of the runner's service: mkdir -p " + dir
+	} else if _, found := unsafeAbove(dir); found {
+		fix = "name one below directories that only root can write"
 	}
-	if fault, found := unsafeAbove(dir); found {
-		return fail("name one below directories that only root can write", "%s, and %s %s", missing, fault.Path, fault.Problem)
-	}
-	return fail("make it for the accounts of jobs: install -d -m 1777 "+dir, "%s", missing)
+	return fail(fix, "images and containers have no place: %s does not exist", dir)
 }
 
 // remote are types of file systems on which a store of layers cannot be.

@@ -249,7 +249,7 @@ func TestContainerDirs(t *testing.T) {
 	}
 }
 
-// TestNoPlace: root is told to make a directory only where nobody can put a link to another one:
+// TestNoPlace: root makes a directory by a fix only where no account can put a link to another one:
 // its mode would be that of the link's target.
 func TestNoPlace(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -145,7 +145,8 @@ func (s Site) makesDirectories() bool {
 // ownDirectories is how accounts get their directories where data_dir is not writable
 // by all: there each account could take the names of the others.
 func (s Site) ownDirectories(dir string) string {
-	each := "make a directory for each account: install -d -m 0700 -o ACCOUNT " + dir + "/ACCOUNT"
+	own := dir + "/ACCOUNT" // install(1) would follow a link of an account's to a directory of root's
+	each := "make a directory for each account: mkdir -m 0700 " + own + " && chown -h ACCOUNT " + own
 	if s.UID == 0 && s.Config.Auth.Downscope == settings.Setuid {
 		return "write root_dir_creation = true under [auth], or " + each
 	}

@@ -86,7 +86,7 @@ func TestOwnDirectories(t *testing.T) {
 	}{{0, settings.Setuid, true}, {7, settings.Setuid, false}, {0, settings.Sudo, false}, {7, settings.Sudo, false}} {
 		s := dataSite(t, "/data", tt.scope)
 		s.UID = tt.uid
-		if got := s.ownDirectories("/data"); strings.Contains(got, "root_dir_creation") != tt.root || !strings.Contains(got, "-o ACCOUNT /data/ACCOUNT") {
+		if got := s.ownDirectories("/data"); strings.Contains(got, "root_dir_creation") != tt.root || !strings.Contains(got, "chown -h ACCOUNT /data/ACCOUNT") {
 			t.Errorf("%+v: %q", tt, got)
 		}
 	}

@@ -159,14 +159,15 @@ func TestDataDirectoryIsJudged(t *testing.T) {
 	}
 }
 
-// TestNoAdviceOpensAHole: a directory that all can write is never recommended.
+// TestNoAdviceOpensAHole: a directory that all can write is never recommended, nor a command that
+// follows a link there.
 func TestNoAdviceOpensAHole(t *testing.T) {
 	for _, mode := range []fs.FileMode{0o700, 0o711, 0o750, 0o755, 0o770, 0o775, 0o777, 0o777 | fs.ModeSticky} {
 		for _, uid := range []job.UID{0, 7} {
 			s := Site{UID: uid, Config: &config.Config{}}
 			s.Config.Auth.Downscope = settings.Setuid
 			for _, l := range s.judgeDataDir("/data", mode) {
-				if strings.Contains(l.Fix, "777") || strings.Contains(l.Fix, "+t") || strings.Contains(l.Fix, "o+w") {
+				if strings.Contains(l.Fix, "777") || strings.Contains(l.Fix, "+t") || strings.Contains(l.Fix, "o+w") || strings.Contains(l.Fix, "install -d") {
 					t.Errorf("mode %v: %+v", mode, l)
 				}
 			}

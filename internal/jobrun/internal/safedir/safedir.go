@@ -300,7 +300,7 @@ func (r Rules) checkOwner(path string, st *unix.Stat_t) error {
 		return failure.Systemf("cannot use %s: %w", path, ErrNotDirectory)
 	case st.Uid != uint32(r.Owner):
 		return failure.Systemf("%w", foreignError(fmt.Sprintf("cannot use %s: owned by %s, not by you", path, accountName(st.Uid)))).
-			WithHint("only its owner or an administrator can remove it; an administrator can create it for you: install -d -m 0700 -o %d %s", r.Owner, path)
+			WithHint("only its owner or an administrator can move it away; an administrator can then create it for you: mkdir -m 0700 %s && chown -h %d %[1]s", path, r.Owner)
 	}
 	return nil
 }
