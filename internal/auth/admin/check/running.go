@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -182,23 +183,29 @@ func judgeView(proc string, pids []int, paths []string) []Line {
 // differs returns how a directory that is here is seen below another root, "" where it is the
 // same. It returns an error where it is not here, or this account may not see that root.
 func differs(here, root string) (problem string, err error) {
-	var own, theirs unix.Stat_t
-	if err := unix.Stat(here, &own); err != nil {
+	target, err := filepath.EvalSymlinks(here)
+	if err != nil {
 		return "", err
 	}
+	var theirs unix.Stat_t
 	if err := unix.Stat(root, &theirs); err != nil {
 		return "", err
 	}
+	// An absolute link below the other root leads from this process's own: so both are compared.
+	return cmp.Or(differsAt(here, root), differsAt(target, root)), nil
+}
+
+func differsAt(here, root string) (problem string) {
 	there := filepath.Join(root, here)
-	var seen unix.Stat_t // zero where it is not there
-	_ = unix.Stat(there, &seen)
-	if seen.Dev != own.Dev || seen.Ino != own.Ino {
-		return "hides (ProtectHome=, TemporaryFileSystem= or the like)", nil
+	var own, seen unix.Stat_t // zero where it is not there
+	_, _ = unix.Stat(here, &own), unix.Stat(there, &seen)
+	switch {
+	case seen.Dev != own.Dev || seen.Ino != own.Ino:
+		return "hides (ProtectHome=, TemporaryFileSystem= or the like)"
+	case !readOnly(here) && readOnly(there):
+		return "cannot write to (ProtectHome=, ProtectSystem= or the like)"
 	}
-	if !readOnly(here) && readOnly(there) {
-		return "cannot write to (ProtectHome=, ProtectSystem= or the like)", nil
-	}
-	return "", nil
+	return ""
 }
 
 // readOnly reports whether a directory is on a file system, or behind a mount, that is read-only.

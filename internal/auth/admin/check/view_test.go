@@ -19,7 +19,8 @@ func TestJudgeView(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can give a process other mounts")
 	}
-	dir := t.TempDir()
+	dir, link := t.TempDir(), filepath.Join(t.TempDir(), "home")
+	testutil.Must(t, os.Symlink(dir, link))
 	paths := []string{dir, filepath.Join(dir, "missing")}
 	hidden := []string{"the runner's service hides (ProtectHome=, TemporaryFileSystem= or the like) " + dir}
 	for name, tt := range map[string]struct {
@@ -34,15 +35,11 @@ func TestJudgeView(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			changed, same := mounted(t, dir, tt.mount), mounted(t, dir, ":")
-			lines := judgeView("/proc", []int{same, changed, changed}, paths)
-			var found []string
-			for _, l := range lines {
-				if l.Result == Fail {
-					found = append(found, l.Text)
-				}
+			if got := failed(judgeView("/proc", []int{same, changed, changed}, paths)); !slices.Equal(got, tt.want) {
+				t.Errorf("%q, want %q", got, tt.want)
 			}
-			if !slices.Equal(found, tt.want) {
-				t.Errorf("%+v, want %q", lines, tt.want)
+			if got := failed(judgeView("/proc", []int{changed}, []string{link})); len(got) != len(tt.want) {
+				t.Errorf("by a link: %q, want %q", got, tt.want)
 			}
 			// The fix.
 			if after := judgeView("/proc", []int{same}, paths); len(after) != 1 || after[0].Result != OK {
@@ -56,6 +53,16 @@ func TestJudgeView(t *testing.T) {
 	if lines := judgeView(t.TempDir(), []int{1}, paths); lines != nil {
 		t.Errorf("a runner whose view is closed: %+v", lines)
 	}
+}
+
+// failed are the texts of the failures among lines.
+func failed(lines []Line) (texts []string) {
+	for _, l := range lines {
+		if l.Result == Fail {
+			texts = append(texts, l.Text)
+		}
+	}
+	return texts
 }
 
 // TestViewed: what all jobs have, and data_dir where it is one path for all of them.
