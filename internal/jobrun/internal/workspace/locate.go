@@ -68,7 +68,7 @@ func locate(b ipc.Request, variables map[string]string) (job.AbsPath, error) {
 }
 
 // makeInHome creates the directory that data_dir names in the account's home, as there is no
-// administrator who makes one for each account. A home that is missing, no job makes.
+// administrator who makes one for each account. No job makes a home that is missing.
 func makeInHome(b ipc.Request, rules safedir.Rules) error {
 	rest, below := strings.CutPrefix(b.Settings.DataDir, "$HOME/")
 	if !below || strings.Contains(rest, "$") {
