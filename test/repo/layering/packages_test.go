@@ -113,7 +113,7 @@ var packages = []pkg{
 	}, beyond: []string{unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/check", may: []string{
 		"internal/auth/admin/setup", "internal/auth/admin/trial", "internal/jobrun/engines", auth + "account", auth + "accountmap", auth + "subprocess", auth + "thread", "internal/cell", auth + "idtoken", auth + "policy", auth + "privdrop", auth + "basedir", auth + "runas", auth + "statedir",
-		"internal/capability", "internal/config", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/procfs", "internal/programs", "internal/rlimit", "internal/settings", "internal/trustedfile", "internal/version",
+		"internal/capability", "internal/config", "internal/eintr", "internal/executors", "internal/failure", "internal/job", "internal/mounts", "internal/auditlog", "internal/procfs", "internal/programs", "internal/rlimit", "internal/settings", "internal/trustedfile", "internal/version",
 	}, beyond: []string{multierror, toml, unix}, never: []string{"net", "os/exec", "os/user"}},
 	{path: "internal/auth/admin/bugreport", may: []string{"internal/config"}, beyond: []string{toml}, never: effects},
 	{

@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"jacamar-ci/internal/auth/admin/setup"
+	"jacamar-ci/internal/eintr"
 	"jacamar-ci/internal/procfs"
 	"jacamar-ci/internal/rlimit"
 )
@@ -183,7 +185,7 @@ func judgeView(proc string, pids []int, paths []string) []Line {
 // differs returns how a directory that is here is seen below another root, "" where it is the
 // same. It returns an error where it is not here, or this account may not see that root.
 func differs(here, root string) (problem string, err error) {
-	target, err := filepath.EvalSymlinks(here)
+	target, err := resolved(here)
 	if err != nil {
 		return "", err
 	}
@@ -193,6 +195,16 @@ func differs(here, root string) (problem string, err error) {
 	}
 	// An absolute link below the other root leads from this process's own: so both are compared.
 	return cmp.Or(differsAt(here, root), differsAt(target, root)), nil
+}
+
+// resolved is the path of a directory without links.
+func resolved(dir string) (string, error) {
+	fd, err := eintr.Openat(unix.AT_FDCWD, dir, unix.O_PATH)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	return os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
 }
 
 func differsAt(here, root string) (problem string) {
