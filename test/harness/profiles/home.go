@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"jacamar-ci/internal/job"
 )
 
 // Home creates a home with the profile and without marks.
@@ -63,6 +66,12 @@ func (p Profile) Install(t testing.TB, home string, uid, gid int) {
 func top(path string) string {
 	first, _, _ := strings.Cut(path, "/")
 	return first
+}
+
+// MarkThenExit is a script that marks that it runs and ends with a code. One that cannot
+// mark it fails: a profile may close the home and let the script run elsewhere.
+func MarkThenExit(home string, code int) string {
+	return fmt.Sprintf("echo run >>%s || exit %d\nexit %d\n", job.ShellQuote(filepath.Join(home, Mark)), Code, code)
 }
 
 // Marks returns how often the script has run.

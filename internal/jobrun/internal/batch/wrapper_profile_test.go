@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/job"
 	"jacamar-ci/internal/jobrun/internal/loginshell"
 	"jacamar-ci/test/harness/profiles"
 )
@@ -92,7 +91,7 @@ func TestWrapperAfterRandomProfiles(t *testing.T) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			home := p.Home(t)
-			d := submitted(t, "echo run >>"+job.ShellQuote(filepath.Join(home, profiles.Mark))+"\nexit "+strconv.Itoa(want)+"\n")
+			d := submitted(t, profiles.MarkThenExit(home, want))
 			r := runOnNode(t, d, home, 3*time.Second)
 			switch {
 			case r.runs > 1:

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"jacamar-ci/internal/job"
 	"jacamar-ci/test/harness/profiles"
 )
 
@@ -171,7 +170,7 @@ func TestRandomProfiles(t *testing.T) {
 // holdsWith runs a script that ends with a code. A profile may hang.
 func holdsWith(t *testing.T, p profiles.Profile, want int) {
 	dir := p.Home(t)
-	script := "echo run >>" + job.ShellQuote(filepath.Join(dir, profiles.Mark)) + "\nexit " + strconv.Itoa(want) + "\n"
+	script := profiles.MarkThenExit(dir, want)
 	l := &login{bash: "/bin/bash", read: Login, limit: 2 * time.Second}
 	got := l.run(t, dir, script)
 	if !got.began && !got.hung {
