@@ -1,6 +1,7 @@
 package ending
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -33,8 +34,8 @@ func TestSetuidLeftover(t *testing.T) {
 			for _, p := range []proc{open, invisible} {
 				at := under(t, s, p)
 				for _, ids := range []string{"effective", "all"} {
-					for _, last := range []string{"exit 0", "kill -9 $PPID; sleep 1000"} {
-						all.Go(func() { at.leaves(t, program, ids, last, d.Name == "root" || ids == "effective") })
+					for _, killed := range []bool{false, true} {
+						all.Go(func() { at.leaves(t, program, ids, killed, d.Name == "root" || ids == "effective") })
 					}
 				}
 			}
@@ -43,15 +44,27 @@ func TestSetuidLeftover(t *testing.T) {
 	}
 }
 
-// leaves runs a script that starts the program. It reports ended, whether the program
-// must have ended with the stage.
-func (p place) leaves(t *testing.T, program, ids, last string, ended bool) {
-	name := fmt.Sprintf("%s, %s, %s", p.proc, ids, last)
-	r := p.runner()
+// leaves runs a script that starts the program, and that may kill its jacamar. ended reports
+// whether the program must have ended with the stage.
+func (p place) leaves(t *testing.T, program, ids string, killed, ended bool) {
+	name := fmt.Sprintf("%s, %s, killed %v", p.proc, ids, killed)
 	job := p.site.Job()
 	command := fmt.Sprintf("%s %s %d", program, ids, job.ID)
-	job.Raw = map[string][]byte{"build_script": fmt.Appendf(nil, "read -r line < <(%s)\necho \"it is $line\"\n%s\n", command, last)}
-	res := r.Run(job)
+	script := fmt.Sprintf("read -r line < <(%s)\necho \"it is $line\"\n", command)
+	if killed {
+		script = whenSeen + script + "while :; do wait; done\n"
+	}
+	job.Raw = map[string][]byte{"build_script": []byte(script)}
+	e := p.runner().Start(job)
+	if killed {
+		ctx, stop := context.WithTimeout(context.Background(), limit)
+		defer stop()
+		if err := errors.Join(e.AwaitOutput(ctx, "build_script", "it is"), seen(e, 0)); err != nil {
+			t.Errorf("%s: %v", name, err)
+			e.Abort()
+		}
+	}
+	res := e.Wait()
 	call, _ := res.Call("build_script")
 	output := string(call.Stdout) + string(call.Stderr)
 	if !strings.Contains(output, "it is ready") {
@@ -68,7 +81,7 @@ func (p place) leaves(t *testing.T, program, ids, last string, ended bool) {
 	if len(left) > 0 == ended || named == ended {
 		t.Errorf("%s: left %v, reported: %v\n%s", name, left, named, output)
 	}
-	if success := ended && last == "exit 0"; (res.Outcome == fakerunner.Success) != success || !success && call.Status != 2 {
+	if success := ended && !killed; (res.Outcome == fakerunner.Success) != success || !success && call.Status != 2 {
 		t.Errorf("%s: the job ended as %s, the stage with status %d:\n%s", name, res.Outcome, call.Status, output)
 	}
 	// 2 s until jacamar kills, 3 s until it gives up, 5 s until the monitor does.
