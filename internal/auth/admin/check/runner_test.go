@@ -134,8 +134,12 @@ func TestMissingRunnerConfig(t *testing.T) {
 		named bool
 		want  []string
 	}{
-		{fs.ErrNotExist, true, []string{"fail not exist"}}, {fs.ErrPermission, true, []string{"fail permission"}}, {unix.EIO, true, []string{"fail input/output error"}},
-		{fs.ErrNotExist, false, nil}, {fs.ErrPermission, false, nil}, {unix.EIO, false, []string{"fail input/output error"}},
+		{fs.ErrNotExist, true, []string{"fail not exist"}},
+		{fs.ErrPermission, true, []string{"fail permission"}},
+		{unix.EIO, true, []string{"fail input/output error"}},
+		{fs.ErrNotExist, false, nil},
+		{fs.ErrPermission, false, nil},
+		{unix.EIO, false, []string{"fail input/output error"}},
 	} {
 		found(t, runnerJudge{file: "f", named: tt.named}.missing(tt.err), tt.want...)
 	}

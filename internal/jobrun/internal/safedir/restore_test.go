@@ -25,9 +25,20 @@ func TestModeIsRestored(t *testing.T) {
 	for _, tt := range []struct {
 		mode, private, group os.FileMode // 0 for refused
 	}{
-		{0o700, 0o700, 0o700}, {0o755, 0o700, 0o750}, {0o750, 0o700, 0o750}, {0o701, 0o700, 0o700}, {0o711, 0o700, 0o710}, {0o555, 0o700, 0o750},
-		{0o500, 0o700, 0o700}, {0o050, 0o700, 0o750}, {0o004, 0o700, 0o700},
-		{0o770, 0, 0}, {0o720, 0, 0}, {0o702, 0, 0}, {0o777, 0, 0}, {0o022, 0, 0},
+		{0o700, 0o700, 0o700},
+		{0o755, 0o700, 0o750},
+		{0o750, 0o700, 0o750},
+		{0o701, 0o700, 0o700},
+		{0o711, 0o700, 0o710},
+		{0o555, 0o700, 0o750},
+		{0o500, 0o700, 0o700},
+		{0o050, 0o700, 0o750},
+		{0o004, 0o700, 0o700},
+		{0o770, 0, 0},
+		{0o720, 0, 0},
+		{0o702, 0, 0},
+		{0o777, 0, 0},
+		{0o022, 0, 0},
 	} {
 		for rules, want := range map[bool]os.FileMode{false: tt.private, true: tt.group} {
 			t.Run(fmt.Sprintf("%04o, group %v", tt.mode, rules), func(t *testing.T) {
